@@ -1,0 +1,197 @@
+"""Phase portraits of planar fields, as data that can be drawn.
+
+`compute_portrait` gathers what a portrait shows; `Portrait.plot` draws exactly that data. Discrete
+iterates are laid over the field as numbered markers, reference flows and other curves as lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from .._errors import OdescentError
+from .lines import Line, Separatrix, even_lines, flow_lines, separatrices
+from .nullclines import Nullclines, nullclines
+from .planar import (
+    Curve,
+    Field,
+    FixedPoint,
+    Jacobian,
+    Window,
+    check_window,
+    evaluate,
+    fixed_points,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_NO_CURVES: Mapping[str, Curve] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """Everything a phase portrait shows.
+
+    Attributes:
+        window: ((x0, x1), (y0, y1)).
+        labels: names of the two axes, mathtext.
+        x, y: the sampling grid's coordinates, shapes (nx,) and (ny,).
+        samples: the field on that grid, shape (ny, nx, 2); may hold infinities and NaN.
+        flow_lines: background lines.
+        nullclines: the two families of curves where one velocity vanishes.
+        nullcline_labels: their names, mathtext.
+        fixed_points: with their linearizations.
+        separatrices: branches of the saddles' manifolds.
+        iterates: name to sequence of discrete states, shape (k, 2).
+        flows: name to samples of a reference flow, shape (k, 2).
+        curves: name to samples of any further curve, e.g. a slow manifold, shape (k, 2).
+    """
+
+    window: Window
+    labels: tuple[str, str]
+    x: Float[np.ndarray, " nx"]
+    y: Float[np.ndarray, " ny"]
+    samples: Float[np.ndarray, "ny nx 2"]
+    flow_lines: tuple[Line, ...]
+    nullclines: Nullclines
+    nullcline_labels: tuple[str, str]
+    fixed_points: tuple[FixedPoint, ...]
+    separatrices: tuple[Separatrix, ...]
+    iterates: Mapping[str, Curve] = field(default_factory=dict)
+    flows: Mapping[str, Curve] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+
+    @property
+    def not_finite(self) -> int:
+        """How many samples of the field are infinite or NaN."""
+        return int((~np.isfinite(self.samples).all(-1)).sum())
+
+    @property
+    def outside(self) -> dict[str, int]:
+        """How many points of each sequence of iterates the window does not show."""
+        sides = np.array(self.window)
+        return {
+            name: int((~((z >= sides[:, 0]) & (z <= sides[:, 1])).all(1)).sum())
+            for name, z in self.iterates.items()
+        }
+
+    def plot(self, ax: Axes | None = None, legend: bool = True, numbered: int = 4) -> Axes:
+        """Draw the portrait.
+
+        Args:
+            ax: where to draw; a new figure of one column's width where not given.
+            legend: whether to put a legend under the axes.
+            numbered: how many iterates of each sequence carry their number.
+        """
+        from .portrait_plot import draw
+
+        return draw(self, ax, legend, numbered)
+
+
+def compute_portrait(
+    field: Field,
+    window: Sequence[Sequence[float]] | None = None,
+    labels: tuple[str, str] = (r"$y$", r"$\psi$"),
+    iterates: Mapping[str, Curve] = _NO_CURVES,
+    flows: Mapping[str, Curve] = _NO_CURVES,
+    curves: Mapping[str, Curve] = _NO_CURVES,
+    *,
+    nullcline_labels: tuple[str, str] | None = None,
+    jacobian: Jacobian | None = None,
+    seeds: Curve | Sequence[Sequence[float]] | None = None,
+    spacing: float = 0.07,
+    samples: int = 41,
+) -> Portrait:
+    """Compute a phase portrait of a planar vector field.
+
+    Args:
+        field: vectorized callable from points (n, 2) to velocities (n, 2), NumPy float64.
+        window: ((x0, x1), (y0, y1)); where not given, the iterates, flows and curves with a margin.
+        labels: names of the axes, mathtext.
+        iterates: discrete sequences to lay over the field, name to shape (k, 2).
+        flows: samples of reference flows, name to shape (k, 2).
+        curves: further curves, e.g. a slow manifold, name to shape (k, 2).
+        nullcline_labels: names of the two families; by default the labels with a dot.
+        jacobian: points (n, 2) to matrices (n, 2, 2); central differences where not given.
+        seeds: starts of the background lines; evenly spread lines where not given.
+        spacing: distance between evenly spread lines, in window sides.
+        samples: points per side of the sampled field.
+
+    Raises:
+        ValueError: for a bad window, a field or Jacobian of the wrong shape, a sequence that is
+            not of shape (k, 2), or seeds outside of the window.
+    """
+    iterates, flows, curves = (_sequences(group) for group in (iterates, flows, curves))
+    sides = (
+        _around([*iterates.values(), *flows.values(), *curves.values()])
+        if window is None
+        else window
+    )
+    frame = check_window(sides)
+    if samples < 2:
+        raise OdescentError(f"a sampled field needs at least 2 points per side; got {samples}.")
+    x, y = (np.linspace(low, high, samples) for low, high in frame)
+    points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    fixed = fixed_points(field, frame, jacobian)
+    branches = separatrices(field, frame, fixed)
+    lines = (
+        even_lines(field, frame, fixed, spacing, [s.points for s in branches])
+        if seeds is None
+        else flow_lines(field, frame, seeds, fixed)
+    )
+    return Portrait(
+        window=frame,
+        labels=labels,
+        x=x,
+        y=y,
+        samples=evaluate(field, points).reshape(samples, samples, 2),
+        flow_lines=lines,
+        nullclines=nullclines(field, frame),
+        nullcline_labels=nullcline_labels or (_rest(labels[0]), _rest(labels[1])),
+        fixed_points=fixed,
+        separatrices=branches,
+        iterates=iterates,
+        flows=flows,
+        curves=curves,
+    )
+
+
+def _sequences(group: Mapping[str, Curve]) -> dict[str, Curve]:
+    """Copies of the named sequences as float64, each checked to be of shape (k, 2)."""
+    checked: dict[str, Curve] = {}
+    for name, given in group.items():
+        points = np.array(given, dtype=np.float64)
+        if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+            raise OdescentError(
+                f"a sequence in a planar portrait has shape (k, 2) with k > 0; {name!r} has shape "
+                f"{points.shape}."
+            )
+        checked[name] = points
+    return checked
+
+
+def _around(groups: list[Curve]) -> Window:
+    """A window around all finite points with a margin of an eighth of each side."""
+    points = np.concatenate(groups) if groups else np.empty((0, 2))
+    points = points[np.isfinite(points).all(1)]
+    if len(points) == 0:
+        raise OdescentError("a portrait needs a window, or iterates, flows or curves to show.")
+    low, high = points.min(0), points.max(0)
+    size = high - low
+    size = np.where(size > 0, size, np.maximum(size.max(), 1.0))
+    (x0, y0), (x1, y1) = (low - size / 8).tolist(), (high + size / 8).tolist()
+    return (x0, x1), (y0, y1)
+
+
+def _rest(label: str) -> str:
+    """`$y$` to the equation of its nullcline, y with a dot = 0."""
+    inside = label.strip()
+    if inside.startswith("$") and inside.endswith("$") and len(inside) > 2:
+        return rf"$\dot{{{inside[1:-1]}}} = 0$"
+    return f"d({inside})/dt = 0"

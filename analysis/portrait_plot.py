@@ -1,0 +1,223 @@
+"""How a `Portrait` is drawn; the data and their meaning stand in `portrait`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from . import style
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+    from .planar import Curve, FixedPoint
+    from .portrait import Portrait
+
+_LINES = "0.70"  # background lines, light grey
+_NULLCLINES: tuple[tuple[str, style.Dash], ...] = (
+    ("#009E73", (0, (5, 1.6))),
+    ("#CC79A7", (0, (5, 1.2, 1, 1.2))),
+)
+_SEPARATRIX: dict[bool, style.Dash] = {True: "-", False: (0, (1, 1))}
+_CURVES: tuple[style.Dash, ...] = ((0, (3, 0.8)), (0, (1, 0.8)), (0, (6, 1, 1, 1)))
+_SHAPES = {
+    "node": "o",
+    "degenerate node": "p",
+    "star": "*",
+    "focus": "h",
+    "saddle": "X",
+    "centre (linear)": "o",
+    "non-hyperbolic": "D",
+}
+_MANIFOLD = "#5D3A9B"
+
+
+def draw(portrait: Portrait, ax: Axes | None, legend: bool, numbered: int) -> Axes:
+    """Draw all layers, back to front; see `Portrait.plot`."""
+    with style.context():
+        own = ax is None
+        ax = style.axes_or_new(ax, height_ratio=0.85)
+        (x0, x1), (y0, y1) = portrait.window
+        ax.set_xlim(x0, x1)
+        ax.set_ylim(y0, y1)
+        ax.set_xlabel(portrait.labels[0])
+        ax.set_ylabel(portrait.labels[1])
+        _background(portrait, ax)
+        skeleton = _skeleton(portrait, ax)
+        handles = _overlays(portrait, ax) + skeleton
+        handles += _fixed_points(portrait.fixed_points, ax)
+        if legend:
+            style.legend_below(ax, handles, grow=own)
+        _numbers(portrait, ax, numbered)
+    return ax
+
+
+def _background(portrait: Portrait, ax: Axes) -> None:
+    for line in portrait.flow_lines:
+        ax.plot(*line.points.T, color=_LINES, lw=0.5, zorder=1)
+        _arrow(ax, portrait, line.points, _LINES, 5.0, 1.0)
+
+
+def _arrow(ax: Axes, portrait: Portrait, z: Curve, color: str, size: float, zorder: float) -> None:
+    """An arrowhead in the middle of a line, along its order; none on a short one."""
+    from matplotlib.patches import FancyArrowPatch
+
+    sides = np.array(portrait.window)
+    u = (z - sides[:, 0]) / (sides[:, 1] - sides[:, 0])
+    arc = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(u, axis=0), axis=1))])
+    if arc[-1] < 0.1:
+        return
+    tip = int(np.searchsorted(arc, 0.5 * min(arc[-1], 1.2)))
+    tail = max(int(np.searchsorted(arc, arc[tip] - 0.01)) - 1, 0)
+    ax.add_patch(
+        FancyArrowPatch(
+            (z[tail, 0], z[tail, 1]),
+            (z[tip, 0], z[tip, 1]),
+            arrowstyle="-|>",
+            mutation_scale=size,
+            shrinkA=0,
+            shrinkB=0,
+            lw=0.5,
+            color=color,
+            zorder=zorder,
+        )
+    )
+
+
+def _skeleton(portrait: Portrait, ax: Axes) -> list[Artist]:
+    """Nullclines and separatrices; returns one legend handle per kind."""
+    handles: list[Artist] = []
+    families = (portrait.nullclines.first, portrait.nullclines.second)
+    for family, (color, dash), label in zip(
+        families, _NULLCLINES, portrait.nullcline_labels, strict=True
+    ):
+        drawn = [
+            ax.plot(*z.T, color=color, ls=dash, lw=1.0, zorder=2, label=label)[0] for z in family
+        ]
+        handles += drawn[:1]
+    for stable, label in ((True, "stable manifold"), (False, "unstable manifold")):
+        branches = [s.points for s in portrait.separatrices if s.stable is stable]
+        for z in branches:
+            (line,) = ax.plot(
+                *z.T, color=_MANIFOLD, ls=_SEPARATRIX[stable], lw=0.9, zorder=3, label=label
+            )
+            _arrow(ax, portrait, z[::-1] if stable else z, _MANIFOLD, 7.0, 3.0)
+        if branches:
+            handles.append(line)
+    return handles
+
+
+def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
+    """Curves, reference flows, iterates; a colour of their own for each name."""
+    handles: list[Artist] = []
+    names = list(dict.fromkeys([*portrait.iterates, *portrait.flows]))
+    looks = {name: style.series_style(i) for i, name in enumerate(names)}
+    outside = portrait.outside
+    for name, z in portrait.iterates.items():
+        look = looks[name]
+        label = f"{name} ({outside[name]} outside)" if outside[name] else name
+        common: dict[str, Any] = {"color": look.color, "lw": 0.7, "zorder": 5, "label": label}
+        mark: dict[str, Any] = {"marker": look.marker, "ms": 3.6, "mec": "white", "mew": 0.4}
+        handles += ax.plot(*z.T, **common, **mark)
+    for name, z in portrait.flows.items():
+        handles += ax.plot(*z.T, color=looks[name].color, lw=1.5, zorder=4, label=name)
+    for i, (name, z) in enumerate(portrait.curves.items()):
+        dash = _CURVES[i % len(_CURVES)]
+        handles += ax.plot(*z.T, color="#E69F00", ls=dash, lw=1.4, zorder=3.5, label=name)
+    return handles
+
+
+def _fixed_points(fixed: Sequence[FixedPoint], ax: Axes) -> list[Artist]:
+    """Black markers: filled is stable, hollow unstable, grey in between."""
+    handles: dict[str, Line2D] = {}
+    for point in fixed:
+        shape = _SHAPES[point.kind.removeprefix("un").removeprefix("stable ")]
+        if point.kind.startswith("stable"):
+            fill = "black"
+        else:
+            fill = "white" if point.kind.startswith("unstable") or shape == "X" else "0.6"
+        (handle,) = ax.plot(
+            *point.point,
+            ls="none",
+            marker=shape,
+            ms=8.0 if shape in "*X" else 6.0,
+            mfc=fill,
+            mec="black",
+            mew=0.9,
+            zorder=6,
+            clip_on=False,
+            label=point.kind,
+        )
+        handles.setdefault(point.kind, handle)
+    return list(handles.values())
+
+
+def _numbers(portrait: Portrait, ax: Axes, numbered: int) -> None:
+    """Number the first iterates where there is room beside them.
+
+    Of twelve places around a point the one furthest from all drawn paths and other numbers is
+    taken; a number that would touch a path, another number or the frame is left out.
+    """
+    from matplotlib.patheffects import withStroke
+
+    root = ax.get_figure(root=True)
+    if root is None or not portrait.iterates or numbered < 1:
+        return
+    root.draw_without_rendering()  # settle the layout: places are measured in points
+    points = 72.0 / root.dpi
+    frame = ax.get_window_extent()
+    low, high = np.array([frame.x0, frame.y0]) * points, np.array([frame.x1, frame.y1]) * points
+    shown = [
+        z[np.isfinite(z).all(1)] for z in [*portrait.iterates.values(), *portrait.flows.values()]
+    ]
+    shown += [p.point[None] for p in portrait.fixed_points]
+    busy = np.concatenate([_dense(ax.transData.transform(z) * points) for z in shown])
+    angles = np.arange(12) * np.pi / 6
+    around = np.stack([np.cos(angles), np.sin(angles)], 1)
+    seen: list[tuple[float, float]] = []
+    for i, z in enumerate(portrait.iterates.values()):
+        color = style.series_style(i).color
+        for k, state in enumerate(z[:numbered]):
+            at = ax.transData.transform(state) * points
+            if not np.isfinite(at).all() or ((at < low) | (at > high)).any():
+                continue
+            if any(np.hypot(*(at - np.array(other))) < 1.0 for other in seen):
+                continue
+            places = at + 8.0 * around
+            room = np.linalg.norm(places[:, None] - busy[None], axis=2).min(1)
+            room[((places < low + 5) | (places > high - 5)).any(1)] = 0.0
+            best = int(np.argmax(np.round(room, 3)))
+            if room[best] < 4.5:
+                continue
+            seen.append((float(at[0]), float(at[1])))
+            busy = np.concatenate([busy, places[best][None]])
+            ax.annotate(
+                str(k),
+                (float(state[0]), float(state[1])),
+                xytext=tuple((places[best] - at).tolist()),
+                textcoords="offset points",
+                ha="center",
+                va="center",
+                fontsize=style.SMALL,
+                color=color,
+                zorder=7,
+                path_effects=[withStroke(linewidth=2.0, foreground="white")],
+                annotation_clip=False,
+            )
+
+
+def _dense(z: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "m 2"]:
+    """Points along a path in points of length, no two further apart than about three."""
+    if len(z) < 2:
+        return z
+    pieces = [z[-1:]]
+    for a, b in pairwise(z):
+        n = int(min(np.hypot(*(b - a)) // 3 + 1, 400))
+        pieces.append(a + np.arange(n)[:, None] / n * (b - a))
+    return np.concatenate(pieces)

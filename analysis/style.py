@@ -1,0 +1,248 @@
+"""One look for every picture: safe in print, in grey, and for colour-blind readers.
+
+Colours are those of Okabe and Ito (Color Universal Design, 2008), ordered so that neighbours
+also differ in lightness; each comes with its own dash pattern and marker, so that a grey print
+loses nothing. Nothing here touches matplotlib's global state: the look is passed through
+`matplotlib.rc_context`, and figures are made without pyplot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
+Dash = str | tuple[float, tuple[float, ...]]
+
+COLUMN_WIDTH = 3.4  # inches, one column of a two-column paper
+FULL_WIDTH = 7.0  # inches, both columns
+FONT_SIZE = 9.0  # points; tick labels and legends are SMALL
+SMALL = 8.0
+
+COLORS = ("#0072B2", "#D55E00", "#000000", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES: tuple[Dash, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1.2)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (3, 1, 1, 1, 1, 1)),
+    (0, (8, 2)),
+    (0, (2, 2)),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+RC: Mapping[str, Any] = MappingProxyType(
+    {
+        "font.family": "STIXGeneral",
+        "mathtext.fontset": "stix",
+        "font.size": FONT_SIZE,
+        "axes.labelsize": FONT_SIZE,
+        "axes.titlesize": FONT_SIZE,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+        "legend.fontsize": SMALL,
+        "axes.linewidth": 0.6,
+        "axes.unicode_minus": True,
+        "xtick.direction": "out",
+        "ytick.direction": "out",
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "lines.linewidth": 1.1,
+        "lines.markersize": 3.5,
+        "legend.frameon": False,
+        "figure.constrained_layout.w_pad": 0.03,
+        "figure.constrained_layout.h_pad": 0.03,
+        "savefig.dpi": 300,
+        "savefig.facecolor": "white",
+        "savefig.bbox": None,
+        "pdf.fonttype": 42,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "odescent",
+    }
+)
+
+_METADATA: Mapping[str, Mapping[str, str | None]] = {
+    "pdf": {"CreationDate": None, "ModDate": None, "Producer": None, "Creator": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+class FigureSaveError(OSError):
+    """A picture could not be written; the message says which one and why."""
+
+
+@dataclass(frozen=True)
+class SeriesStyle:
+    """Colour (hex), dash pattern and marker of one series."""
+
+    color: str
+    dash: Dash
+    marker: str
+
+
+def series_style(index: int) -> SeriesStyle:
+    """The look of series number `index` (0, 1, ...).
+
+    The first seven differ in colour, dash and marker at once; later ones repeat the colour
+    with another dash and marker, so that the first 49 are still all different.
+    """
+    turn, slot = divmod(index, len(COLORS))
+    other = (slot + turn) % len(COLORS)
+    return SeriesStyle(COLORS[slot], DASHES[other], MARKERS[other])
+
+
+def context() -> AbstractContextManager[None]:
+    """The style as a context manager; matplotlib's own settings return when it ends."""
+    import matplotlib
+
+    settings: Any = dict(RC)
+    return matplotlib.rc_context(settings)
+
+
+def figure(
+    width: float = COLUMN_WIDTH, height_ratio: float = 0.75, ncols: int = 1
+) -> tuple[Figure, tuple[Axes, ...]]:
+    """A new figure with one row of `ncols` axes in this style, outside of pyplot's list.
+
+    Args:
+        width: width in inches (`COLUMN_WIDTH` or `FULL_WIDTH` for a paper).
+        height_ratio: height divided by the width of one column.
+        ncols: number of axes side by side.
+
+    Raises:
+        ValueError: if a size is not positive and finite, or `ncols` is less than 1.
+    """
+    from matplotlib.figure import Figure
+
+    if not (0 < width < float("inf") and 0 < height_ratio < float("inf") and ncols >= 1):
+        raise ValueError(
+            f"A figure needs a positive width and height ratio and at least one column; got "
+            f"width={width}, height_ratio={height_ratio}, ncols={ncols}."
+        )
+    with context():
+        fig = Figure(figsize=(width, width * height_ratio / ncols), layout="constrained")
+        axes = tuple(fig.add_subplot(1, ncols, i + 1) for i in range(ncols))
+        for ax in axes:  # ticks are made lazily, outside of the context: fix their look here
+            ax.tick_params(labelsize=SMALL, direction="out", length=2.5, width=0.6)
+    return fig, axes
+
+
+def axes_or_new(ax: Axes | None, height_ratio: float) -> Axes:
+    """`ax` itself, or the axes of a new figure of one column's width."""
+    return figure(COLUMN_WIDTH, height_ratio)[1][0] if ax is None else ax
+
+
+def legend_below(ax: Axes, handles: Sequence[Artist], grow: bool = False) -> Legend | None:
+    """Put a legend under the axes, clear of data and tick labels, in as many columns as fit.
+
+    The room for it is taken from the axes by the figure's constrained layout; with `grow` the
+    figure becomes higher by as much, so that the axes keep their size.
+    """
+    if not handles:
+        return None
+    root = ax.get_figure(root=True)
+    if root is None:
+        raise ValueError("A legend needs axes that belong to a figure; these belong to none.")
+    root.draw_without_rendering()
+    frame = ax.get_window_extent()
+    outer = ax.get_tightbbox()
+    points = 72.0 / root.dpi
+    below = 0.0 if outer is None else (frame.y0 - outer.y0) * points
+    room = (frame if outer is None else outer).width
+    pad = below / SMALL + 0.5
+    for ncols in range(min(4, len(handles)), 0, -1):
+        legend = ax.legend(
+            handles=list(handles),
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0.0),
+            borderaxespad=pad,
+            ncols=ncols,
+            fontsize=SMALL,
+            frameon=False,
+            handlelength=2.6,
+            columnspacing=1.2,
+            handletextpad=0.5,
+            labelspacing=0.3,
+            borderpad=0.0,
+        )
+        if ncols == 1 or legend.get_window_extent().width <= room:
+            break
+    if grow:
+        wide, high = root.get_size_inches()
+        root.set_size_inches(wide, high + (legend.get_window_extent().height + 4) / root.dpi)
+    return legend
+
+
+def save(
+    fig: Figure,
+    path_without_suffix: str | os.PathLike[str],
+    formats: Sequence[str] = ("pdf", "svg", "png"),
+) -> tuple[Path, ...]:
+    """Write the figure once per format, each file atomically and with the same bytes every time.
+
+    All formats are drawn in memory first, so a failure in drawing leaves nothing on the disk; a
+    failure in writing leaves no partial file. The folder is created where it is missing.
+
+    Args:
+        fig: the figure.
+        path_without_suffix: where to write, e.g. `figures/portrait`.
+        formats: any of "pdf", "svg", "png" (300 dots per inch).
+
+    Returns:
+        The paths written, in the order of `formats`.
+
+    Raises:
+        ValueError: for an unknown format, or a path that already ends in one.
+        FigureSaveError: if a file or its folder cannot be written.
+    """
+    base = Path(path_without_suffix)
+    unknown = [f for f in formats if f not in _METADATA]
+    if unknown:
+        raise ValueError(f"Figures are saved as pdf, svg or png; got the format {unknown[0]!r}.")
+    if base.suffix.lstrip(".") in _METADATA or not base.name:
+        raise ValueError(
+            f"Give the path of a figure without its suffix, such as 'figures/portrait'; got "
+            f"{str(base)!r}."
+        )
+    drawn: dict[Path, bytes] = {}
+    with context():
+        for form in formats:
+            buffer = io.BytesIO()
+            fig.savefig(buffer, format=form, metadata=dict(_METADATA[form]))
+            drawn[base.with_name(f"{base.name}.{form}")] = buffer.getvalue()
+    for path, data in drawn.items():
+        _write(path, data)
+    return tuple(drawn)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write `data` through a hidden neighbour of `path` that replaces it in one step."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FigureSaveError(
+            f"The figure {str(path)!r} could not be written: {reason}."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # e.g. the folder is a file: there is nothing to remove
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""Schemes as data, algorithms as programs, equivalence, modified equations, derivations, emitted code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .iteration import Algorithm, method
+from .derivation import Derivation
+from .equivalence import Equivalence
+from .library import algorithm, algorithms
+from .routes import derive
+from .citations import cite
+from .substeps import Flow, Integrator, Let, Scheme, Tableau
+from .library.schemes import scheme, schemes
+from .state_space import NotLTI, StateSpace
+
+if TYPE_CHECKING:
+    from .run import Trajectory as Trajectory
+
+__all__ = [
+    "Algorithm",
+    "Derivation",
+    "Equivalence",
+    "Flow",
+    "Integrator",
+    "Let",
+    "NotLTI",
+    "Scheme",
+    "StateSpace",
+    "Tableau",
+    "Trajectory",
+    "algorithm",
+    "algorithms",
+    "cite",
+    "derive",
+    "method",
+    "scheme",
+    "schemes",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Trajectory":  # JAX loads with it
+        from .run import Trajectory
+
+        return Trajectory
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

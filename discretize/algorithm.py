@@ -1,0 +1,1 @@
+from .iteration import *  # noqa: F403  (temporary shim; import from .iteration)

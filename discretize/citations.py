@@ -1,0 +1,105 @@
+"""BibTeX for what a result rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odescent._errors import OdescentError
+
+_BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
+    "parimi2025": ("misc", {
+        "author": "Parimi, Venkata Ramana and Mehra, Ashutosh and Wagh, Prasad and Yerudkar, Amol and Singh, N. M.",
+        "title": "On the Dynamics of Acceleration in First order Gradient Methods", "year": "2025",
+        "eprint": "2509.18346", "archivePrefix": "arXiv"}),
+    "astolfi2003": ("article", {
+        "author": "Astolfi, Alessandro and Ortega, Romeo",
+        "title": "Immersion and Invariance: A New Tool for Stabilization and Adaptive Control of Nonlinear Systems",
+        "journal": "IEEE Transactions on Automatic Control", "volume": "48", "number": "4", "pages": "590--606",
+        "year": "2003", "doi": "10.1109/TAC.2003.809820"}),
+    "fenichel1979": ("article", {
+        "author": "Fenichel, Neil", "title": "Geometric Singular Perturbation Theory for Ordinary Differential Equations",
+        "journal": "Journal of Differential Equations", "volume": "31", "number": "1", "pages": "53--98",
+        "year": "1979", "doi": "10.1016/0022-0396(79)90152-9"}),
+    "nesterov1983": ("article", {
+        "author": "Nesterov, Yurii",
+        "title": "A Method for Solving the Convex Programming Problem with Convergence Rate {$O(1/k^2)$}",
+        "journal": "Doklady Akademii Nauk SSSR", "volume": "269", "pages": "543--547", "year": "1983"}),
+    "nesterov2004": ("book", {
+        "author": "Nesterov, Yurii", "title": "Introductory Lectures on Convex Optimization: A Basic Course",
+        "publisher": "Kluwer", "year": "2004", "doi": "10.1007/978-1-4419-8853-9"}),
+    "polyak1964": ("article", {
+        "author": "Polyak, Boris T.", "title": "Some Methods of Speeding Up the Convergence of Iteration Methods",
+        "journal": "USSR Computational Mathematics and Mathematical Physics", "volume": "4", "number": "5",
+        "pages": "1--17", "year": "1964", "doi": "10.1016/0041-5553(64)90137-5"}),
+    "vanscoy2018": ("article", {
+        "author": "Van Scoy, Bryan and Freeman, Randy A. and Lynch, Kevin M.",
+        "title": "The Fastest Known Globally Convergent First-Order Method for Minimizing Strongly Convex Functions",
+        "journal": "IEEE Control Systems Letters", "volume": "2", "number": "1", "pages": "49--54", "year": "2018",
+        "doi": "10.1109/LCSYS.2017.2722406"}),
+    "lessard2016": ("article", {
+        "author": "Lessard, Laurent and Recht, Benjamin and Packard, Andrew",
+        "title": "Analysis and Design of Optimization Algorithms via Integral Quadratic Constraints",
+        "journal": "SIAM Journal on Optimization", "volume": "26", "number": "1", "pages": "57--95", "year": "2016",
+        "doi": "10.1137/15M1009597"}),
+    "su2016": ("article", {
+        "author": "Su, Weijie and Boyd, Stephen and Cand{\\`e}s, Emmanuel J.",
+        "title": "A Differential Equation for Modeling {Nesterov's} Accelerated Gradient Method: Theory and Insights",
+        "journal": "Journal of Machine Learning Research", "volume": "17", "number": "153", "pages": "1--43", "year": "2016"}),
+    "barakat2021": ("article", {
+        "author": "Barakat, Anas and Bianchi, Pascal",
+        "title": "Convergence and Dynamical Behavior of the {ADAM} Algorithm for Nonconvex Stochastic Optimization",
+        "journal": "SIAM Journal on Optimization", "volume": "31", "number": "1", "pages": "244--274", "year": "2021",
+        "doi": "10.1137/19M1263443"}),
+    "dasilva2020": ("article", {
+        "author": "Belotto da Silva, Andr{\\'e} and Gazeau, Maxime",
+        "title": "A General System of Differential Equations to Model First-Order Adaptive Algorithms",
+        "journal": "Journal of Machine Learning Research", "volume": "21", "number": "129", "pages": "1--42", "year": "2020"}),
+    "kingma2015": ("inproceedings", {
+        "author": "Kingma, Diederik P. and Ba, Jimmy", "title": "Adam: A Method for Stochastic Optimization",
+        "booktitle": "International Conference on Learning Representations", "year": "2015",
+        "eprint": "1412.6980", "archivePrefix": "arXiv"}),
+    "korpelevich1976": ("article", {
+        "author": "Korpelevich, G. M.", "title": "The Extragradient Method for Finding Saddle Points and Other Problems",
+        "journal": "Matecon", "volume": "12", "pages": "747--756", "year": "1976"}),
+    "rockafellar1976": ("article", {
+        "author": "Rockafellar, R. Tyrrell", "title": "Monotone Operators and the Proximal Point Algorithm",
+        "journal": "SIAM Journal on Control and Optimization", "volume": "14", "number": "5", "pages": "877--898",
+        "year": "1976", "doi": "10.1137/0314056"}),
+    "roberts1996": ("article", {
+        "author": "Roberts, Gareth O. and Tweedie, Richard L.",
+        "title": "Exponential Convergence of {Langevin} Distributions and Their Discrete Approximations",
+        "journal": "Bernoulli", "volume": "2", "number": "4", "pages": "341--363", "year": "1996", "doi": "10.2307/3318418"}),
+    "cauchy1847": ("article", {
+        "author": "Cauchy, Augustin-Louis",
+        "title": "M{\\'e}thode g{\\'e}n{\\'e}rale pour la r{\\'e}solution des syst{\\`e}mes d'{\\'e}quations simultan{\\'e}es",
+        "journal": "Comptes rendus hebdomadaires des s{\\'e}ances de l'Acad{\\'e}mie des sciences", "volume": "25",
+        "pages": "536--538", "year": "1847"}),
+}  # fmt: skip
+
+
+def keys() -> list[str]:
+    """The known citation keys."""
+    return sorted(_BIBTEX)
+
+
+def cite(thing: Any) -> str:
+    """BibTeX of what a system, an algorithm or a derivation rests on; or of one citation key.
+
+    Raises OdescentError for a thing that carries no references.
+    """
+    if isinstance(thing, str):
+        wanted = [thing]
+    else:
+        wanted = [*getattr(thing, "references", ()), getattr(thing, "reference", "")]
+        system = getattr(thing, "system", None)
+        wanted += [*getattr(system, "references", ())]
+    known = [k for k in dict.fromkeys(wanted) if k in _BIBTEX]
+    if not known:
+        raise OdescentError(f"{thing!r} carries no reference that is known here.")
+    return "\n\n".join(_entry(k) for k in known)
+
+
+def _entry(key: str) -> str:
+    kind, fields = _BIBTEX[key]
+    body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
+    return f"@{kind}{{{key},\n{body}\n}}"

@@ -1,0 +1,204 @@
+"""From a system and a scheme to a program: the scheme's substeps, executed symbolically."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import sympy as sp
+
+from odescent._errors import OdescentError, unknown
+from odescent.dynamics.calculus import Symbol, change, substitute, tidy
+from odescent.dynamics.fields import Block, System
+from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, hadamard, zero
+
+from .integrate import advance
+from .program import Assign, CallOracle, Draw, Instruction, Program
+from .substeps import START, Flow, Let, Scheme
+
+Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
+
+
+class _Compiler:
+    """Runs a scheme's substeps on names instead of numbers, making each distinct oracle call once."""
+
+    def __init__(self, system: System, step: sp.Symbol, clock: sp.Expr | None) -> None:
+        self.system, self.step, self.clock = system, step, clock
+        self.instructions: list[Instruction] = []
+        self.values: dict[Symbol, Expr] = {}  # each assigned name, in terms of the state and of calls
+        self.made: dict[tuple[object, ...], VectorSymbol] = {}
+        names = {b.name for b in system.blocks} | {s.name for s in system.parameters} | {step.name, "k", "t"}
+        self.used = set(names)
+        self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
+        self.kinds = {b.name: b.kind for b in system.blocks}
+        self.stages: dict[str, Stage] = {START: dict(self.state)}
+
+    def fresh(self, stem: str, first: bool = False) -> str:
+        n = 0 if first else 1
+        while (name := stem if n == 0 else f"{stem}_{n}") in self.used:
+            n += 1
+        self.used.add(name)
+        return name
+
+    def symbol(self, stem: str, kind: str) -> Symbol:
+        name = self.fresh(stem)
+        return sp.Symbol(name, real=True) if kind == "scalar" else VectorSymbol(name, kind)
+
+    def assign(self, stem: str, kind: str, value: Expr) -> Symbol:
+        target = self.symbol(stem, kind)
+        self.instructions.append(Assign(target, value))
+        self.values[target] = tidy(substitute(value, self.values))
+        return target
+
+    def lower(self, e: Expr) -> Expr:
+        """``e`` with its oracle calls replaced by names, calling each distinct point once."""
+
+        def rule(node: Expr) -> Expr | None:
+            return self.result(node) if isinstance(node, Call) else None
+
+        return change(e, rule)
+
+    def result(self, node: Call, implicit: sp.Expr = sp.S.Zero) -> VectorSymbol:
+        point = tidy(substitute(node.point, self.values))
+        directions = tuple(tidy(substitute(d, self.values)) for d in node.directions)
+        key = (node.oracle, point, directions, node.parameters, implicit)
+        if key not in self.made:
+            stem = {"grad": "g", "operator": "F"}.get(node.oracle.kind, node.oracle.kind)
+            target = VectorSymbol(self.fresh(stem, first=True))
+            self.instructions.append(
+                CallOracle(target, node.oracle, node.point, tuple(node.directions), node.parameters, implicit)
+            )
+            self.made[key] = target
+        return self.made[key]
+
+    def view(self, read: Mapping[str, str]) -> dict[Symbol, Expr]:
+        """What each block's symbol means to a substep: the current state, or a saved stage."""
+        seen: dict[Symbol, Expr] = {}
+        for b in self.system.blocks:
+            stage = read.get(b.name, read.get("*"))
+            seen[b.symbol] = self.state[b.name] if stage is None else self.stages[stage][b.name]
+        return seen
+
+    def at_time(self, e: Expr, offset: sp.Expr) -> Expr:
+        if self.system.time is None:
+            return e
+        assert self.clock is not None
+        return substitute(e, {self.system.time: self.clock + offset * self.step})
+
+    def flow(self, step: Flow) -> None:
+        drift, noise = self._select(step)
+        view = self.view(step.read)
+        duration = step.fraction * self.step
+        after = advance(self, drift, view, step)
+        for s, (amplitude, process) in noise.items():
+            if step.by.kind != "explicit":
+                raise OdescentError(f"noise on {s} needs the explicit integrator (Euler-Maruyama), not {step.by.kind!r}.")
+            sample = VectorSymbol(self.fresh("xi", first=True))
+            self.instructions.append(Draw(sample, s, process))
+            scaled = self.at_time(substitute(amplitude, view), step.time)
+            kick = hadamard(scaled, sample) if isinstance(scaled, Vector) else sample * scaled
+            after[s] = after[s] + kick * sp.sqrt(duration)  # type: ignore[operator]
+        self._finish(after, step.save, step.commit)
+
+    def let(self, step: Let) -> None:
+        view = self.view(step.read)
+        after: dict[Symbol, Expr] = {}
+        for s, e in step.assign.items():
+            name = getattr(s, "name", str(s))
+            if name not in self.state:
+                raise OdescentError(f"a Let assigns {name!r}, which is not a block of the system; declare it.")
+            after[s] = self.lower(substitute(self.at_time(e, sp.S.Zero), view))
+        self._finish(after, step.save, True)
+
+    def _finish(self, after: Mapping[Symbol, Expr], save: str | None, commit: bool) -> None:
+        result = dict(self.state)
+        for s, e in after.items():
+            name = s.name
+            stem = name if commit else f"{name}_{save}"
+            result[name] = self.assign(stem, self.kinds[name], e)
+        if save is not None:
+            self.stages[save] = result
+        if commit:
+            self.state = result
+
+    def _select(self, step: Flow) -> tuple[dict[Symbol, Expr], dict[Symbol, tuple[Expr, str]]]:
+        for b in (*step.on, *step.read):
+            if b != "*" and b not in self.kinds:
+                raise unknown("block", b, self.kinds)
+        drift: dict[Symbol, Expr] = {}
+        noise: dict[Symbol, tuple[Expr, str]] = {}
+        for name in step.fields or self.system.fields:
+            if name not in self.system.fields:
+                raise unknown("field", name, self.system.fields)
+            chosen = self.system.fields[name]
+            for s, e in chosen.drift.items():
+                if not step.on or s.name in step.on:
+                    drift[s] = drift[s] + e if s in drift else e  # type: ignore[operator]
+            for s, d in chosen.noise.items():
+                if not step.on or s.name in step.on:
+                    noise[s] = (d.amplitude, d.process)
+                    drift.setdefault(s, zero)
+        return {s: tidy(e) for s, e in drift.items()}, noise
+
+
+def compile_scheme(
+    system: System, scheme: Scheme, step: sp.Symbol, clock: sp.Expr | None, outputs: Mapping[str, Expr]
+) -> Program:
+    """The program of one step of the scheme on the system.
+
+    Raises OdescentError: unknown fields or blocks, an integrator that does not fit its fields.
+    """
+    compiler = _Compiler(system, step, clock)
+    for i, part in enumerate(scheme.steps, 1):
+        try:
+            compiler.flow(part) if isinstance(part, Flow) else compiler.let(part)
+        except OdescentError as error:
+            raise type(error)(f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}") from None
+    after = {b.symbol: compiler.state[b.name] for b in system.blocks}
+    counter = sp.Symbol("k", integer=True, nonnegative=True) if clock is not None else None
+    program = Program(system.blocks, tuple(compiler.instructions), after, outputs, counter)
+    return reuse_across_steps(_drop_dead(program))
+
+
+def _drop_dead(program: Program) -> Program:
+    """Without instructions whose result nothing uses, such as the unread blocks of a look-ahead."""
+    needed = {s for e in program.next.values() for s in _symbols(e)}
+    kept: list[Instruction] = []
+    for i in reversed(program.instructions):
+        if i.target in needed:
+            kept.append(i)
+            parts: list[Expr] = [i.value] if isinstance(i, Assign) else []
+            if isinstance(i, CallOracle):
+                parts = [i.point, *i.directions, *i.parameters, i.implicit]
+            needed |= {s for e in parts for s in _symbols(e)}
+    return replace(program, instructions=tuple(reversed(kept)))
+
+
+def reuse_across_steps(program: Program) -> Program:
+    """A call whose point is where the next step calls first is made once and kept in a memory block."""
+    flat = program.inlined()
+    if len(flat.calls) < 2:
+        return program
+    first = flat.calls[0]
+    ahead = tidy(substitute(first.point, dict(flat.next)))
+    for later in flat.calls[1:]:
+        same = (later.oracle, later.directions, later.parameters) == (first.oracle, (), ())
+        if same and first.implicit == later.implicit == 0 and tidy(later.point - ahead) == zero:
+            break
+    else:
+        return program
+    kept = VectorSymbol(f"{first.target.name}_kept")
+    initial = {b.symbol: b.init for b in program.blocks}
+    block = Block(kept.name, "vector", "memory", substitute(first.as_call(), initial))
+    rename = {first.target: kept}
+    trimmed = replace(
+        program, instructions=tuple(i for i in program.instructions if getattr(i, "target", None) != first.target)
+    )
+    renamed = trimmed.bind(rename)  # type: ignore[arg-type]
+    return replace(renamed, blocks=(*renamed.blocks, block), next={**renamed.next, kept: later.target})
+
+
+def _symbols(e: Expr) -> set[Symbol]:
+    from odescent.dynamics.vectors import scalar_symbols
+
+    return set(e.free_symbols) if isinstance(e, Vector) else set(scalar_symbols(e))

@@ -1,0 +1,187 @@
+"""Derivations: ordered, checked steps from a principle to an algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from odescent.dynamics.calculus import substitute, tidy, vanishes
+from odescent.dynamics.fields import System
+from odescent.dynamics.show import latex, text
+from odescent.dynamics.vectors import Expr, Vector
+
+from .iteration import Algorithm
+from .substeps import Scheme
+
+if TYPE_CHECKING:
+    from .backward_error import ModifiedEquation
+
+Residuals = Mapping[str, Expr]
+KINDS = ("identity", "choice", "defect", "finding")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One asserted expression: ``name = value``; ``tex`` is the left-hand side in LaTeX."""
+
+    name: str
+    value: Expr
+    tex: str = ""
+
+    def text(self) -> str:
+        return f"{self.name} = {text(self.value)}"
+
+    def latex(self) -> str:
+        return f"{self.tex or self.name} = {latex(self.value)}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A checked step.
+
+    Attributes:
+        title: what is done.
+        statement: prose, mathematics between dollar signs.
+        claims: what is asserted.
+        check: from claimed values by name to residuals by name; the step holds if all vanish identically.
+        kind: identity, choice (a free decision and the conditions that it meets), defect (what does not
+            hold, with its exact size) or finding (a consequence worth knowing).
+        assumes: hypotheses; reference: where the idea comes from.
+    """
+
+    title: str
+    statement: str
+    claims: tuple[Claim, ...]
+    check: Callable[[Mapping[str, Any]], Residuals]
+    kind: str = "identity"
+    assumes: str = ""
+    reference: str = ""
+
+    @cached_property
+    def residuals(self) -> dict[str, Expr]:
+        """What must vanish, computed by the engine from the claims."""
+        return {n: tidy(e) for n, e in self.check({c.name: c.value for c in self.claims}).items()}
+
+    @property
+    def residual(self) -> Expr:
+        """The first residual that does not vanish; zero if the step holds."""
+        return next((e for e in self.residuals.values() if not vanishes(e)), sp.S.Zero)
+
+    @cached_property
+    def verified(self) -> bool:
+        """Whether every residual is identically zero."""
+        return bool(self.residuals) and all(vanishes(e) for e in self.residuals.values())
+
+    def perturbed(self, scale: sp.Rational = sp.Rational(8, 7)) -> Iterator[Step]:
+        """The step with one coefficient of one claim scaled, for each term of each claim: none may verify."""
+        for i, claim in enumerate(self.claims):
+            for value in _perturb(claim.value, scale):
+                claims = (*self.claims[:i], replace(claim, value=value), *self.claims[i + 1 :])
+                yield replace(self, claims=claims)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "title": self.title,
+            "kind": self.kind,
+            "statement": self.statement,
+            "assumes": self.assumes,
+            "reference": self.reference,
+            "claims": [{"name": c.name, "text": text(c.value), "latex": c.latex()} for c in self.claims],
+            "residuals": {n: text(e) for n, e in self.residuals.items()},
+            "verified": self.verified,
+        }
+
+
+def _perturb(value: Expr, scale: sp.Rational) -> Iterator[Expr]:
+    if isinstance(value, Vector):
+        for atom, coefficient in value.terms.items():
+            for c in _perturb(coefficient, scale):
+                yield value + atom * (c - coefficient)  # type: ignore[operator]
+        return
+    if value.is_Add:
+        for term in value.args:
+            yield value + (scale - 1) * term
+    elif value == 0:
+        yield scale
+    else:
+        yield value * scale
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A path from a principle to an algorithm, with three equations that must not be confused.
+
+    Attributes:
+        name, route: what is derived and along which route.
+        summary: one sentence.
+        steps: the steps in order.
+        algorithm: where they lead.
+        provenance: what is reconstructed.
+        bound_position, flow_position: the expression whose second-order equation is shown for the bound
+            system, and for the limit and the modified equation; the output by default.
+    """
+
+    name: str
+    route: str
+    summary: str
+    steps: tuple[Step, ...]
+    algorithm: Algorithm
+    provenance: str = ""
+    references: tuple[str, ...] = ()
+    bound_position: Expr | None = None
+    flow_position: Expr | None = None
+
+    @property
+    def system(self) -> System:
+        """The system with its bindings."""
+        return self.algorithm.bound
+
+    @property
+    def scheme(self) -> Scheme:
+        return self.algorithm.scheme
+
+    @property
+    def verified(self) -> bool:
+        return all(s.verified for s in self.steps)
+
+    @cached_property
+    def modified(self) -> ModifiedEquation:
+        result: ModifiedEquation = self.algorithm.modified_equation(1)
+        return result
+
+    @cached_property
+    def equations(self) -> dict[str, Any]:
+        """The bound system, its limit for h -> 0 and the modified equation, as x'' + ... = 0."""
+        limit = self.algorithm.consistent_with()
+        at_rest = None if self.flow_position is None else substitute(self.flow_position, {self.algorithm.step: sp.S.Zero})
+        return {
+            "bound system": self.system.second_order(self.bound_position),
+            "limit h -> 0": limit.second_order(at_rest),
+            "modified equation": self.modified.second_order(self.flow_position),
+        }
+
+    def text(self) -> str:
+        """The derivation as plain text."""
+        from .report import derivation_text
+
+        return derivation_text(self)
+
+    def latex(self) -> str:
+        """The derivation as a LaTeX fragment (needs amsmath)."""
+        from .report import derivation_latex
+
+        return derivation_latex(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The derivation as plain data with stable keys."""
+        from .report import derivation_dict
+
+        return derivation_dict(self)
+
+    def __repr__(self) -> str:
+        done = sum(s.verified for s in self.steps)
+        return f"<Derivation of {self.name} by the {self.route} route: {done} of {len(self.steps)} steps verified>"

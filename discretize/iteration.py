@@ -1,0 +1,287 @@
+"""Algorithms: a system, a scheme and a step, as one program with its views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from odescent._errors import NotConsistent, OdescentError, unknown
+from odescent.dynamics.calculus import Symbol, substitute, tidy
+from odescent.dynamics.exact import as_scalar, canonical, check_name
+from odescent.dynamics.oracles import check_class, constant
+from odescent.dynamics.fields import Block, System, start
+from odescent.dynamics.vectors import Expr, Vector, zero
+
+from .compile import compile_scheme
+from .program import Program
+from .substeps import Flow, Let, Scheme
+from .state_space import StateSpace, state_space, z
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import optax
+    from jaxtyping import Array, Key
+
+    from odescent.dynamics.oracles import Objective
+
+    from .equivalence import Equivalence
+    from .run import Trajectory
+
+STEP = sp.Symbol("h", positive=True)
+
+
+class Algorithm:
+    """What a scheme makes of a system.
+
+    Args:
+        system: the continuous-time system.
+        scheme: the scheme.
+        step: the symbol of the step size.
+        where: bindings that are part of the discretization and may contain the step, e.g. ``{a: h}``.
+        tuning: values bound last, the step's among them, e.g. ``{h: 1 / sqrt(L)}``; orders in the step
+            make sense because these are kept apart.
+        outputs: further named expressions in the blocks, recorded beside the states.
+        clock: time as an expression in the step number k and the step; k * h by default.
+        name, reference, provenance: for people; provenance says what is reconstructed.
+
+    Raises:
+        NotConsistent: the committed substeps do not add up to the drift as the step tends to zero.
+        OdescentError: the scheme does not fit the system.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        scheme: Scheme,
+        step: sp.Symbol = STEP,
+        where: Mapping[sp.Symbol, object] | None = None,
+        tuning: Mapping[sp.Symbol, object] | None = None,
+        *,
+        outputs: Mapping[str, Expr] | None = None,
+        clock: sp.Expr | None = None,
+        name: str = "",
+        reference: str = "",
+        provenance: str = "",
+    ) -> None:
+        if not isinstance(step, sp.Symbol):
+            raise OdescentError(f"the step is a symbol, bound to a value by tuning=; it was given as {step!r}.")
+        self.system, self.scheme, self.step = system, scheme, step
+        self.where = {s: as_scalar(v) for s, v in (where or {}).items()}
+        self.tuning = {s: as_scalar(v) for s, v in (tuning or {}).items()}
+        self.name = check_name(name) if name else ""
+        self.reference, self.provenance = reference, provenance or system.provenance
+        self.bound = system.bind(self.where)
+        self.outputs: dict[str, Expr] = {n: substitute(e, self.where) for n, e in (outputs or {}).items()}
+        self.clock = clock
+        if clock is None and not self.bound.autonomous:
+            self.clock = sp.Symbol("k", integer=True, nonnegative=True) * step
+        self._check_bindings()
+        if any(isinstance(s, Flow) for s in scheme.steps):
+            self._check_consistent()
+
+    def _check_bindings(self) -> None:
+        known = {*self.system.parameters, self.step}
+        for s in self.where:
+            if s not in known:
+                raise unknown("parameter", s, [p.name for p in known])
+            if s == self.step:
+                raise OdescentError(f"the step {s} is bound by tuning=, not by where=.")
+
+    @cached_property
+    def program(self) -> Program:
+        """The program of one step, with the step and the parameters free."""
+        outputs = {"x": self.bound.output, **self.outputs}
+        return compile_scheme(self.bound, self.scheme, self.step, self.clock, outputs)
+
+    @cached_property
+    def tuned(self) -> Program:
+        """The program with the tuning bound."""
+        program = self.program
+        while set(program.parameters) & set(self.tuning):  # a tuning may refer to another
+            program = program.bind(self.tuning)
+        return program
+
+    @property
+    def init(self) -> dict[str, Expr]:
+        """Initial values of the blocks, in the starting point x0."""
+        return {b.name: b.init for b in self.tuned.blocks}
+
+    @property
+    def output(self) -> Expr:
+        return self.tuned.outputs["x"]
+
+    @property
+    def calls(self) -> int:
+        """Oracle calls per step."""
+        return len(self.program.calls)
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """The symbols that still need a value."""
+        return self.tuned.parameters
+
+    def state_space(self) -> StateSpace:
+        """The state-space view after tuning; raises NotLTI where there is none."""
+        return state_space(self.tuned)
+
+    def transfer_function(self) -> sp.Expr | sp.Matrix:
+        """The transfer function from the gradient to the gradient point; a matrix for several calls."""
+        transfer = self.state_space().transfer()
+        return transfer[0, 0] if transfer.shape == (1, 1) else transfer
+
+    @property
+    def coefficients(self) -> dict[str, sp.Expr]:
+        """alpha, beta, gamma, delta of xi+ = (1+beta) xi - beta xi_- - alpha g((1+gamma) xi - gamma xi_-).
+
+        The output is (1+delta) xi - delta xi_-. Raises NotCarried where the form does not exist.
+        """
+        from .three_parameter import coefficients
+
+        return coefficients(self.state_space())
+
+    def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Algorithm:
+        """The algorithm with parameters given values, by symbol or by name; exact numbers stay exact.
+
+        Raises OdescentError for an unknown parameter or a value outside its domain.
+        """
+        free = {s.name: s for s in (*self.program.parameters, *self.parameters, *self.tuning)}
+        given: dict[sp.Symbol, sp.Expr] = {}
+        for key, value in {**(values or {}), **by_name}.items():
+            name = getattr(key, "name", key)
+            if name not in free:
+                raise unknown("parameter", name, free)
+            symbol = free[name]
+            number = constant(name, value)
+            if symbol.is_positive and number.is_number and number <= 0:
+                raise OdescentError(f"{name} must be more than 0, not {value!r}.")
+            given[symbol] = number
+        by = {s.name: v for s, v in given.items()}
+        check_class(by.get("mu"), by.get("L"))
+        tuning = {**{s: e.subs(given) for s, e in self.tuning.items()}, **given}
+        return self.replace(tuning=tuning)
+
+    def replace(self, **changes: Any) -> Algorithm:
+        """The algorithm with some constructor arguments changed."""
+        settings: dict[str, Any] = {
+            "system": self.system, "scheme": self.scheme, "step": self.step, "where": self.where,
+            "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "name": self.name,
+            "reference": self.reference, "provenance": self.provenance, **changes,
+        }  # fmt: skip
+        return Algorithm(settings.pop("system"), settings.pop("scheme"), **settings)
+
+    def consistent_with(self) -> System:
+        """The limit flow: the system that the algorithm tends to as the step tends to zero."""
+        from .backward_error import limit_flow
+
+        return limit_flow(self)
+
+    def _check_consistent(self) -> None:
+        from .backward_error import limit_drift
+
+        target = self.bound.limit({self.step: 0}).drift
+        found = limit_drift(self)
+        for s, e in target.items():
+            if s not in found:
+                continue
+            difference = tidy(found[s] - e)  # type: ignore[operator]
+            if difference != zero and difference != 0:
+                raise NotConsistent(
+                    f"the scheme does not add up to the system: as {self.step} -> 0 its substeps move {s} by "
+                    f"{found[s]}, but the drift is {tidy(e)}; every field must be committed for one whole step."
+                )
+
+    def modified_equation(self, order: int = 1) -> Any:
+        """The modified equation through O(h^order), by backward error analysis; see `backward_error`."""
+        from .backward_error import modified_equation
+
+        return modified_equation(self, order)
+
+    def equivalent(self, other: Algorithm, where: Mapping[sp.Symbol, object] | None = None) -> Equivalence:
+        """Whether the two call their oracles at the same points, from every start and for every function.
+
+        ``where`` substitutes parameters of this algorithm first.
+        """
+        from .equivalence import compare
+
+        exact = {s: as_scalar(v) for s, v in (where or {}).items()}
+        return compare(self.tuned.bind(exact), other.tuned)
+
+    def run(
+        self, objective: Objective, x0: Any, steps: int, key: Key[Array, ""] | None = None, **parameters: Any
+    ) -> Trajectory:
+        """Iterate on a concrete objective from x0; see `run.run`."""
+        from .run import run
+
+        return run(self, objective, x0, steps, key, **parameters)
+
+    def source(self, target: str = "numpy") -> str:
+        """Stand-alone source for a backend: see `emit.targets`."""
+        from .emit import source
+
+        return source(self, target)
+
+    def write(self, path: str | Path, target: str = "numpy") -> Path:
+        """Write the source to a file, atomically."""
+        from .emit import write
+
+        return write(self, path, target)
+
+    def to_optax(self, **parameters: Any) -> optax.GradientTransformation:
+        """The algorithm as an optax transformation: the emitted source, loaded."""
+        from .emit import to_optax
+
+        return to_optax(self, **parameters)
+
+    def latex(self) -> str:
+        """One step as an aligned LaTeX environment."""
+        from .emit.latex import latex
+
+        return latex(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it is, as plain data."""
+        from .report import algorithm_dict
+
+        return algorithm_dict(self)
+
+    def __str__(self) -> str:
+        from .report import program_text
+
+        return program_text(self.tuned)
+
+    def __repr__(self) -> str:
+        return f"<Algorithm {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
+
+
+def method(
+    updates: Mapping[Symbol, Expr],
+    *,
+    output: Expr,
+    init: Mapping[Symbol, Expr] | None = None,
+    before: Mapping[Symbol, Expr] | None = None,
+    tuning: Mapping[sp.Symbol, object] | None = None,
+    name: str = "",
+    reference: str = "",
+) -> Algorithm:
+    """An algorithm written directly as a map: ``method({x: y - s * f.grad(y), ...}, output=x)``.
+
+    ``updates`` are assigned simultaneously, after ``before``; blocks start at x0 unless ``init`` says
+    otherwise. It has no flow behind it; use it to say what an algorithm is compared with.
+    """
+    symbols = list(dict.fromkeys([*(before or {}), *updates]))
+    initial = {s: start if isinstance(s, Vector) else sp.S.Zero for s in symbols} | dict(init or {})
+    declared = [
+        Block(str(s.name), s.kind if isinstance(s, Vector) else "scalar", "memory", initial[s])  # type: ignore[attr-defined]
+        for s in symbols
+    ]
+    lets = (*((Let(before),) if before else ()), Let(updates))
+    system = System({}, blocks=declared, output=output, name=name)
+    return Algorithm(system, Scheme(lets, name or "map"), tuning=tuning, name=name, reference=reference)
+
+
+__all__ = ["STEP", "Algorithm", "canonical", "method", "replace", "z"]

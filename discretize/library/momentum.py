@@ -1,0 +1,81 @@
+"""Momentum methods: the same two systems under different schemes and bindings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy as sp
+
+from odescent.dynamics.exact import parameters
+from odescent.dynamics.library import system
+from odescent.dynamics.fields import L, mu
+from odescent.dynamics.vectors import blocks
+
+from ..iteration import STEP, Algorithm
+from ..substeps import Scheme
+from .schemes import scheme
+
+_A = parameters("a")
+_K_SYMBOL = sp.Symbol("k", integer=True, nonnegative=True)
+_PASSIVE = [("kick", "explicit"), ("damp", "cayley"), ("drift", "explicit")]
+
+
+def heavy_ball() -> Algorithm:
+    """Polyak's method in his tuning: semi-implicit Euler on x'' + c x' + grad f = 0.
+
+    The tuning is optimal on quadratics; over F(mu, L) the method need not converge from
+    kappa = 9 + 4 sqrt(5) on.
+    """
+    return Algorithm(
+        system("heavy_ball"),
+        scheme("semi_implicit_euler", order=("v", "x")),
+        STEP,
+        tuning={STEP: 2 / (sp.sqrt(L) + sp.sqrt(mu)), parameters("c"): 2 * sp.sqrt(mu) / (1 + sp.sqrt(mu / L))},
+        name="heavy_ball",
+        reference="polyak1964",
+    )
+
+
+def nesterov_sc() -> Algorithm:
+    """Nesterov's method for strongly convex f: kick, Cayley damping, drift, with feed-through a = h."""
+    return Algorithm(
+        system("nesterov_sc"), scheme("lie_trotter", _PASSIVE), STEP, where={_A: STEP}, tuning={STEP: 1 / sp.sqrt(L)},
+        name="nesterov_sc", reference="nesterov2004",
+    )  # fmt: skip
+
+
+def nesterov_c() -> Algorithm:
+    """Nesterov's method for convex f with momentum k/(k+3) at step k.
+
+    The same scheme on x'' + (3/t) x' + grad f = 0 with t_k = (k + 3/2) h and the damping read at the end
+    of the step, where Cayley's rule makes it (k+1)/(k+4), the momentum of the point to come.
+    """
+    passive = scheme("lie_trotter", _PASSIVE)
+    at_the_end = Scheme(tuple(replace(flow, time=sp.S.One) for flow in passive.steps), passive.name)
+    return Algorithm(
+        system("nesterov_c"), at_the_end, STEP, where={_A: STEP}, tuning={STEP: 1 / sp.sqrt(L)},
+        clock=(_K_SYMBOL + sp.Rational(3, 2)) * STEP, name="nesterov_c", reference="nesterov1983",
+    )  # fmt: skip
+
+
+def triple_momentum() -> Algorithm:
+    """The triple momentum method: Cayley coupling at c = 2, then the law in one explicit step, a = h.
+
+    The output is z; the iterate xi and the gradient point y are recorded beside the states.
+    """
+    x, z = blocks("x z")
+    q = sp.sqrt(mu) * STEP
+    rho = 1 - q
+    gamma = rho**2 / ((1 + rho) * (2 - rho))
+    delta = rho**2 / (1 - rho**2)
+    point = ((1 - q) * x + 2 * q * z) / (1 + q)
+    return Algorithm(
+        system("triple_momentum"),
+        scheme("lie_trotter", [("coupling", "cayley"), ("law", "explicit")]),
+        STEP,
+        where={_A: STEP},
+        tuning={STEP: 1 / sp.sqrt(L)},
+        outputs={"xi": (point * delta - z * gamma) / (delta - gamma), "y": point},
+        name="triple_momentum",
+        reference="vanscoy2018",
+    )

@@ -1,0 +1,108 @@
+"""The registry of schemes. A new scheme is one function here and one line in ``_SCHEMES``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import sympy as sp
+
+from odescent._errors import OdescentError, unknown
+
+from ..substeps import START, Flow, Integrator, Scheme, Tableau, composition
+
+Parts = Iterable[tuple[str, "Integrator | str"]]
+
+
+def _whole(kind: str) -> Callable[[], Scheme]:
+    return lambda: Scheme((Flow((), Integrator(kind)),), kind)
+
+
+def _runge_kutta(a: list[list[object]], b: list[object]) -> Callable[[], Scheme]:
+    rational = sp.Rational
+    tableau = Tableau(tuple(tuple(rational(x) for x in row) for row in a), tuple(rational(x) for x in b))
+    return lambda: Scheme((Flow((), Integrator.of(tableau)),), "runge_kutta")
+
+
+def semi_implicit_euler(order: Iterable[str]) -> Scheme:
+    """One block after the other, each by an explicit step that sees the blocks already moved."""
+    named = _names(order, "order=('v', 'x')")
+    return Scheme(tuple(Flow((), Integrator("explicit"), on=(b,)) for b in named), "semi_implicit_euler")
+
+
+def lie_trotter(parts: Parts) -> Scheme:
+    """The fields in order, each for the whole step: first order."""
+    return composition(parts, name="lie_trotter")
+
+
+def strang(parts: Parts) -> Scheme:
+    """The fields for half steps and in mirrored order, the last one in the middle for a whole step."""
+    return composition(parts, symmetric=True, name="strang")
+
+
+def look_ahead(damp: str = "damp", kick: str = "kick", drift: str = "drift", by: str = "cayley", block: str = "x") -> Scheme:
+    """Damp, look ahead along the drift without committing it, kick by the gradient there, then drift."""
+    explicit = Integrator("explicit")
+    return Scheme(
+        (
+            Flow((damp,), Integrator.of(by)),
+            Flow((drift,), explicit, save="ahead", commit=False),
+            Flow((kick,), explicit, read={block: "ahead"}),
+            Flow((drift,), explicit),
+        ),
+        "look_ahead",
+    )
+
+
+def extragradient() -> Scheme:
+    """An explicit step that is only looked at, then an explicit step with the fields read there."""
+    explicit = Integrator("explicit")
+    return Scheme(
+        (Flow((), explicit, save="half", commit=False), Flow((), explicit, read={"*": "half"})),
+        "extragradient",
+        "Korpelevich 1976",
+    )
+
+
+def _names(order: Iterable[str], example: str) -> tuple[str, ...]:
+    named = tuple(order)
+    if isinstance(order, str) or len(named) < 1 or not all(isinstance(n, str) for n in named):
+        raise OdescentError(f"the order of blocks is a tuple of their names, as in {example}; it is {order!r}.")
+    return named
+
+
+_SCHEMES: dict[str, Callable[..., Scheme]] = {
+    "explicit_euler": _whole("explicit"),
+    "implicit_euler": _whole("implicit"),
+    "cayley": _whole("cayley"),
+    "exact": _whole("exact"),
+    "semi_implicit_euler": semi_implicit_euler,
+    "lie_trotter": lie_trotter,
+    "strang": strang,
+    "look_ahead": look_ahead,
+    "extragradient": extragradient,
+    "midpoint": _runge_kutta([[], ["1/2"]], [0, 1]),
+    "heun": _runge_kutta([[], [1]], ["1/2", "1/2"]),
+    "rk4": _runge_kutta([[], ["1/2"], [0, "1/2"], [0, 0, 1]], ["1/6", "1/3", "1/3", "1/6"]),
+}
+
+
+def schemes() -> list[str]:
+    """Names of the schemes."""
+    return sorted(_SCHEMES)
+
+
+def scheme(name: str, *args: Any, **options: Any) -> Scheme:
+    """A scheme by name: ``scheme("lie_trotter", [("damp", "exact"), ("kick", "explicit")])``.
+
+    Raises OdescentError for an unknown name (with the nearest) or options that the scheme does not take.
+    """
+    if name not in _SCHEMES:
+        raise unknown("scheme", name, _SCHEMES)
+    try:
+        return _SCHEMES[name](*args, **options)
+    except TypeError as error:
+        raise OdescentError(f"scheme {name!r} was given options that do not fit: {error}.") from None
+
+
+__all__ = ["START", "scheme", "schemes"]

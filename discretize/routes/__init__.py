@@ -1,0 +1,39 @@
+"""Routes from principles to algorithms. A new derivation is one function and one line below."""
+
+from __future__ import annotations
+
+from odescent._errors import unknown
+from odescent._registry import Registry
+
+from ..derivation import Derivation
+from ..library import ALIASES
+
+REGISTRY: Registry[Derivation] = Registry(
+    "derivation",
+    __name__,
+    {
+        "nesterov_sc/immersion": "immersion:nesterov_sc",
+        "nesterov_sc/model": "model:nesterov_sc",
+        "triple_momentum/model": "model:triple_momentum",
+        "heavy_ball/model": "model:heavy_ball",
+    },
+)
+
+
+def routes(name: str) -> list[str]:
+    """The routes by which an algorithm is derived, the preferred one first."""
+    full = ALIASES.get(name, name)
+    return [key.split("/")[1] for key in REGISTRY.entries if key.split("/")[0] == full]
+
+
+def derive(name: str, route: str | None = None) -> Derivation:
+    """Derive an algorithm by name along a route; the first one registered by default.
+
+    Raises OdescentError for an unknown algorithm or route, naming the nearest.
+    """
+    known = routes(name)
+    if not known:
+        raise unknown("derivation of", name, [*{k.split("/")[0] for k in REGISTRY.entries}, *ALIASES])
+    if route is not None and route not in known:
+        raise unknown(f"route to {name!r} called", route, known)
+    return REGISTRY.build(f"{ALIASES.get(name, name)}/{route or known[0]}")

@@ -1,0 +1,367 @@
+"""Nesterov's method by passivity and immersion, then a passive interconnection.
+
+Reconstructed after the programme of arXiv:2509.18346 (only its abstract was available): the formulas
+are this package's own, and every step's residual is computed by the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+
+from odescent.dynamics.calculus import derivative, substitute, taylor, tidy
+from odescent.dynamics.exact import canonical, parameters
+from odescent.dynamics.fields import L, System, curvature, mu
+from odescent.dynamics.library import system
+from odescent.dynamics.library.second_order import ROUTE_A
+from odescent.dynamics.oracles import Objective
+from odescent.dynamics.passivity import PassivityImmersion, external, modal_roots
+from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.slow_manifold import invariance_defect
+from odescent.dynamics.vectors import Vector, blocks, inner, zero
+
+from ..derivation import Claim, Derivation, Step
+from ..iteration import STEP, Algorithm
+from ..library import algorithm
+from ..library.schemes import scheme
+from .shared import coefficient_residuals, equation_residual, method_step
+
+x, p, u, xi, eta, psi, y = blocks("x p u xi eta psi y")
+K, a, b, eps, r = parameters("K a b epsilon r")
+h = STEP
+f = Objective("f")
+g = f.grad(x)
+q = h * sp.sqrt(mu)
+PLANT = {x: p, p: u}
+Values = Mapping[str, Any]
+
+
+def _loop(manifold: Vector) -> PassivityImmersion:
+    return PassivityImmersion(PLANT, u, manifold, K)
+
+
+def _target() -> Step:
+    def check(c: Values) -> dict[str, Any]:
+        on_target = {p: c["pi(x)"]}
+        return {
+            "psi vanishes on the immersion": substitute(c["psi"], on_target),
+            "the plant on the manifold is the target": substitute(PLANT[x], on_target) - c["x'"],
+        }
+
+    return Step(
+        "Plant, target and implicit manifold",
+        r"Lift gradient flow to the plant $\dot x = p$, $\dot p = u$. The target $\dot x = -a \nabla f(x)$ is immersed "
+        r"by $p = \pi(x)$, and its image is the manifold $\psi(x, p) = 0$.",
+        (
+            Claim("x'", -a * g, r"\dot{x}"),
+            Claim("pi(x)", -a * g, r"\pi(x)"),
+            Claim("psi", p + a * g, r"\psi"),
+        ),
+        check,
+        assumes="a > 0, f twice differentiable",
+        reference="Astolfi and Ortega 2003",
+    )
+
+
+def _relative_degree() -> Step:
+    def check(c: Values) -> dict[str, Any]:
+        rate = derivative(p + a * g, PLANT)
+        return {"psi' = L_F psi + (L_G psi) u": rate - c["L_F psi"] - u * c["L_G psi"]}
+
+    return Step(
+        "Relative degree one",
+        r"The control acts on $\psi$ at once and without singularity, so the manifold can be rendered attractive.",
+        (
+            Claim("L_F psi", _loop(p + a * g).drift_rate, r"L_F\psi"),
+            Claim("L_G psi", _loop(p + a * g).decoupling, r"L_G\psi"),
+        ),
+        check,
+    )
+
+
+def _splitting() -> Step:
+    loop = _loop(p + a * g)
+    tangent = {x: xi, p: eta}
+
+    def check(c: Values) -> dict[str, Any]:
+        def project(t: Mapping[Any, Vector]) -> Vector:
+            return substitute(c["P_V (xi, eta)"], {xi: t[x], eta: t[p]})
+
+        once = project(tangent)
+        lift = {x: xi, p: c["lift of xi"]}
+        return {
+            "Dpsi annihilates the lift": loop.differential(lift),
+            "P_V annihilates the lift": project(lift),
+            "P_V is idempotent": project({x: zero, p: once}) - once,
+            "P_V z' = (0, psi')": substitute(once, {xi: p, eta: u}) - derivative(p + a * g, PLANT),
+            "the metric is <t, Dpsi^T Dpsi t>": c["metric"] - inner(once, once),
+            "its kernel is horizontal": substitute(c["metric"], {eta: c["lift of xi"]}),
+        }
+
+    return Step(
+        "Horizontal and vertical",
+        r"$D\psi = [a \nabla^2 f, I]$ splits the tangent space into its kernel, the horizontal lifts of $\xi$, and the "
+        r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is zero). The "
+        r"metric $D\psi^\top D\psi$ sees the vertical part only.",
+        (
+            Claim("lift of xi", -a * f.hess(x, xi), r"p\text{-part of the lift of }\xi"),
+            Claim("P_V (xi, eta)", loop.vertical(tangent)[p], r"P_V(\xi, \eta)"),
+            Claim("metric", loop.metric(tangent), r"\langle t, D\psi^\top D\psi\, t\rangle"),
+        ),
+        check,
+    )
+
+
+def _law() -> Step:
+    def check(c: Values) -> dict[str, Any]:
+        driven = {x: p, p: c["u"]}
+        manifold = p + a * g
+        return {
+            "psi' + K psi - w": derivative(manifold, driven) + K * manifold - external,
+            "S' + 2 K S - <psi, w>": c["S' + 2 K S"] - (derivative(c["S"], driven) + 2 * K * c["S"]),
+            "S is half |psi|^2": c["S"] - inner(manifold, manifold) / 2,
+            "passive from w to psi": c["S' + 2 K S"] - inner(manifold, external),
+        }
+
+    return Step(
+        "Control law and passivity",
+        r"The law that makes $\dot\psi = -K\psi + w$; the storage $S$ then certifies passivity from the port $w$ to $\psi$.",
+        (
+            Claim("u", _loop(p + a * g).law),
+            Claim("S", _loop(p + a * g).storage),
+            Claim("S' + 2 K S", inner(p + a * g, external), r"\dot{S} + 2KS"),
+        ),
+        check,
+        assumes="K > 0",
+    )
+
+
+def _closed_loop() -> Step:
+    loop = _loop(p + a * g)
+
+    def check(c: Values) -> dict[str, Any]:
+        closed = loop.closed_loop(zero)
+        on_manifold = {p: -a * g}
+        return {
+            "x'' + lhs": derivative(p, closed) + substitute(c["lhs"], {position: x, velocity: p}),
+            "zero dynamics": substitute(closed[x], on_manifold) - c["x' on psi = 0"],
+        }
+
+    return Step(
+        "Closed loop",
+        r"With $w = 0$ the loop is $\ddot x + (\mathrm{lhs}) = 0$: Hessian-driven damping, although the cascade "
+        r"$\dot x = \psi - a\nabla f$, $\dot\psi = -K\psi$ needs no Hessian. Its zero dynamics are the target.",
+        (
+            Claim("lhs", loop.system().second_order(x).lhs, r"\mathrm{lhs}"),
+            Claim("x' on psi = 0", -a * g, r"\dot{x}|_{\psi = 0}"),
+        ),
+        check,
+        reference="Alvarez, Attouch, Bolte and Redont 2002",
+    )
+
+
+def _no_acceleration() -> Step:
+    cascade = System({"psi": {psi: -K * psi}, "x": {x: psi - a * g}}, output=x)
+
+    def check(c: Values) -> dict[str, Any]:
+        roots = modal_roots(cascade, curvature, r)
+        euler = Algorithm(cascade, scheme("semi_implicit_euler", order=("psi", "x")))
+        matrix = euler.state_space().modal_matrix(curvature)
+        discrete = (r * sp.eye(2) - matrix).det()
+        slow, fast = (1 - c["h a"] * lam for lam in (mu, L))
+        return {
+            "roots of the flow": roots - (r - c["r_1"]) * (r - c["r_2"]),
+            "factors of the step": discrete - (r - c["factor_1"]) * (r - c["factor_2"]),
+            "slowest mode": slow - c["best rate"],
+            "equals the stiffest": fast + c["best rate"],
+        }
+
+    return Step(
+        "Without interconnection nothing accelerates",
+        r"Pure passivity and immersion ($w = 0$) has real modes $-K$ and $-a\lambda$ on a quadratic, and semi-implicit Euler "
+        r"steps them by real factors; balancing $\lambda = \mu$ against $\lambda = L$ gives at best gradient descent's rate "
+        r"$(\kappa - 1)/(\kappa + 1)$.",
+        (
+            Claim("r_1", -K),
+            Claim("r_2", -a * curvature),
+            Claim("factor_1", 1 - K * h, r"z_1"),
+            Claim("factor_2", 1 - h * a * curvature, r"z_2"),
+            Claim("h a", 2 / (L + mu)),
+            Claim("best rate", (L - mu) / (L + mu), r"\rho"),
+        ),
+        check,
+        kind="finding",
+    )
+
+
+def _interconnection() -> Step:
+    def check(c: Values) -> dict[str, Any]:
+        flow = {x: psi - a * g, psi: -K * psi + c["w"]}
+        return {
+            "f' along x' = psi - a grad f": derivative(f.value(x), flow) - c["f'"],
+            "E' along the loop": derivative(c["E"], flow) - c["E'"],
+            "the cross terms cancel": derivative(f.value(x), flow) * b + inner(psi, c["w"]) + a * b * inner(g, g),
+        }
+
+    return Step(
+        "Passive interconnection",
+        r"Gradient flow is passive from $\psi$ to $\nabla f$ with storage $f$. Feeding its output back through the port, "
+        r"$w = -b\nabla f$, joins two passive systems, and the energy $E$ is dissipated.",
+        (
+            Claim("f'", inner(g, psi) - a * inner(g, g), r"\dot{f}"),
+            Claim("w", -b * g),
+            Claim("E", b * f.value(x) + inner(psi, psi) / 2),
+            Claim("E'", -a * b * inner(g, g) - K * inner(psi, psi), r"\dot{E}"),
+        ),
+        check,
+        assumes="b > 0",
+    )
+
+
+def _family() -> Step:
+    loop = _interconnected(K).drift
+
+    def check(c: Values) -> dict[str, Any]:
+        speed = loop[x]
+        return {"x'' + lhs": derivative(speed, loop) + substitute(c["lhs"], {position: x, velocity: speed})}
+
+    return Step(
+        "The canonical family",
+        r"$\ddot x + (\mathrm{lhs}) = 0$ with three parameters: damping $K$, feed-through $a$ and interconnection $b$.",
+        (Claim("lhs", system("passive").second_order(y).lhs, r"\mathrm{lhs}"),),
+        check,
+    )
+
+
+def _interconnected(gain: sp.Expr) -> System:
+    return System({"plant": {x: psi - a * g}, "memory": {psi: -gain * psi - b * g}}, output=x)
+
+
+def _slow_manifold() -> Step:
+    def check(c: Values) -> dict[str, Any]:
+        loop = _interconnected(1 / eps)
+        slow = {x: loop.drift[x]}
+        fast = tidy(eps * loop.drift[psi])  # type: ignore[operator]
+        defect = taylor(invariance_defect(fast, slow, psi, eps, [zero, c["h_1"]]), eps, 1)
+        polynomial = sp.Poly(modal_roots(system("passive"), curvature, r), r)
+        return {
+            "invariance at order 0": defect[0],
+            "invariance at order 1": defect[1],
+            "slow flow": substitute(slow[x], {psi: eps * c["h_1"]}) - c["x'"],
+            "discriminant": polynomial.discriminant() - c["disc"],
+            "at a = 0, K = 2 sqrt(mu), b = 1": c["disc"].subs({a: 0, K: 2 * sp.sqrt(mu), b: 1}) - c["disc of the limit"],
+        }
+
+    return Step(
+        "Fast and slow",
+        r"With $\varepsilon = 1/K$ the memory is fast, $\varepsilon\dot\psi = -\psi - \varepsilon b \nabla f$, and it follows "
+        r"the slow manifold $\psi = \varepsilon h_1(x) + O(\varepsilon^2)$. A mode $\lambda$ has a real slow graph only if its "
+        r"discriminant is positive: at the accelerated tuning that fails for every $\lambda > \mu$, so the manifold "
+        r"picture is literal at $\lambda = \mu$ only.",
+        (
+            Claim("h_1", _interconnected(1 / eps).slow_manifold(psi, eps, 1)[1]),
+            Claim("x'", -(a + eps * b) * g, r"\dot{x}_{\mathrm{slow}}"),
+            Claim("disc", (K - a * curvature) ** 2 - 4 * b * curvature, r"\Delta(\lambda)"),
+            Claim("disc of the limit", 4 * (mu - curvature), r"\Delta(\lambda)|_{a=0, K=2\sqrt{\mu}, b=1}"),
+        ),
+        check,
+        reference="Fenichel 1979",
+    )
+
+
+def _selection() -> Step:
+    def check(c: Values) -> dict[str, Any]:
+        limit = system("passive").limit({a: 0}).bind({K: c["K"], b: c["b"]})
+        polynomial = sp.Poly(modal_roots(limit, curvature, r), r)
+        stiffness = polynomial.nth(0) / curvature
+        return {
+            "unit stiffness": stiffness - 1,
+            "critical damping at lambda = mu": polynomial.discriminant().subs(curvature, mu),
+        }
+
+    return Step(
+        "What selects K and b",
+        r"In the limit $a \to 0$ ask for unit stiffness (the time scale of $\ddot x = -\nabla f$) and for critical damping of "
+        r"the slowest mode $\lambda = \mu$. Neither depends on the step; $a$ is the discretization's own and is bound to $h$.",
+        (Claim("K", 2 * sp.sqrt(mu)), Claim("b", sp.S.One)),
+        check,
+        kind="choice",
+    )
+
+
+def _equivalent_system(target: Algorithm) -> Step:
+    def check(c: Values) -> dict[str, Any]:
+        other = Algorithm(
+            system("passive"),
+            scheme("semi_implicit_euler", order=("psi", "y")),
+            where={a: h},
+            tuning={K: c["K"], b: c["b"], h: 1 / sp.sqrt(L)},
+        )
+        matrix = other.state_space().modal_matrix(mu)
+        rho = 1 - sp.sqrt(mu / L)
+        difference = other.transfer_function() - target.transfer_function()
+        return {
+            "transfer functions agree": canonical(difference),
+            "double pole 1 - q at lambda = mu: trace": matrix.trace() - 2 * rho,
+            "double pole 1 - q at lambda = mu: determinant": matrix.det() - rho**2,
+        }
+
+    return Step(
+        "The same method from another system",
+        r"Systems to algorithms is many-to-one: semi-implicit Euler, with parameters that depend on the step, gives the "
+        r"same transfer function. What selects them is the same condition asked of the step: both poles at $1 - q$ for "
+        r"$\lambda = \mu$, where $q = h\sqrt{\mu}$.",
+        (Claim("K", 2 * sp.sqrt(mu) / (1 + q)), Claim("b", (1 - q) / (1 + q))),
+        check,
+    )
+
+
+def nesterov_sc() -> Derivation:
+    """Nesterov's method for strongly convex f, by passivity, immersion and interconnection."""
+    method = algorithm("nesterov_sc")
+    beta = (sp.sqrt(L) - sp.sqrt(mu)) / (sp.sqrt(L) + sp.sqrt(mu))
+    ratio = (1 - q) / (1 + q)
+    at_y = f.grad(y)
+    new_psi = (psi - h * at_y) * ratio
+    steps = (
+        _target(),
+        _relative_degree(),
+        _splitting(),
+        _law(),
+        _closed_loop(),
+        _no_acceleration(),
+        _interconnection(),
+        _family(),
+        _slow_manifold(),
+        _selection(),
+        method_step(
+            method,
+            "Discretization",
+            r"Lie-Trotter with $a = h$: the kick $\dot\psi = -\nabla f(y)$ explicitly, the damping $\dot\psi = -K\psi$ by "
+            r"Cayley's rule, then the drift $\dot y = \psi - h\nabla f(y)$ explicitly, with the gradient already taken at $y$. "
+            r"Cayley turns the damping $2\sqrt{\mu}$ into Nesterov's momentum, whatever the step.",
+            {psi: new_psi, y: y + h * new_psi - h**2 * at_y},
+        ),
+        equation_residual(
+            method,
+            limit=2 * sp.sqrt(mu) * velocity + f.grad(position),
+            modified=2 * sp.sqrt(mu) * velocity
+            + h * f.hess(position, velocity)
+            + (1 + h * sp.sqrt(mu)) * f.grad(position),
+        ),
+        coefficient_residuals(method, {"alpha": 1 / L, "beta": beta, "gamma": beta, "delta": sp.S.Zero}),
+        _equivalent_system(method),
+    )
+    return Derivation(
+        "nesterov_sc",
+        "immersion",
+        "Nesterov's accelerated gradient for strongly convex f as a passive interconnection of gradient flow with a "
+        "damped memory, discretized by splitting.",
+        steps,
+        method,
+        provenance=ROUTE_A,
+        references=("parimi2025", "astolfi2003", "fenichel1979", "nesterov2004"),
+        bound_position=y,
+    )

@@ -1,0 +1,71 @@
+"""Steps that every derivation ends with: the map, its flows, its identification."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+
+from odescent.dynamics.calculus import Symbol, substitute
+from odescent.dynamics.fields import start
+from odescent.dynamics.show import symbol_latex
+from odescent.dynamics.vectors import Expr, Vector
+
+from ..derivation import Claim, Step
+from ..iteration import Algorithm
+
+
+def method_step(method: Algorithm, title: str, statement: str, claimed: Mapping[Symbol, Expr]) -> Step:
+    """The claimed map of one step, the step h free, against the program that the scheme makes."""
+
+    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+        made = method.program.update_map()
+        return {f"{s}+ of the program": made[s] - c[f"{s}+"] for s in claimed}  # type: ignore[operator]
+
+    claims = tuple(Claim(f"{s}+", e, symbol_latex(str(s)) + "^+") for s, e in claimed.items())
+    return Step(title, statement, claims, check)
+
+
+def equation_residual(method: Algorithm, limit: Vector, modified: Vector, of: Expr | None = None) -> Step:
+    """The limit flow and the modified equation through O(h), as left-hand sides of x'' + ... = 0.
+
+    They are equations of the output, or of another expression ``of``.
+    """
+
+    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "limit flow": method.consistent_with().second_order(of).lhs - c["limit"],
+            "modified equation": method.modified_equation(1).second_order(of).lhs - c["modified"],
+        }
+
+    return Step(
+        "Limit and modified equation",
+        r"As $h \to 0$ the sequence follows $\ddot x + (\mathrm{limit}) = 0$, and to the next order, by backward error "
+        r"analysis, $\ddot x + (\mathrm{modified}) = O(h^2)$. Both differ from the bound system, which is exact at the given $h$.",
+        (Claim("limit", limit, r"\mathrm{limit}"), Claim("modified", modified, r"\mathrm{modified}")),
+        check,
+        reference="Hairer, Lubich and Wanner 2006, IX.1",
+    )
+
+
+def coefficient_residuals(method: Algorithm, claimed: Mapping[str, sp.Expr]) -> Step:
+    """The tuned method in the three-parameter form, and its start."""
+
+    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+        found = method.coefficients
+        residuals: dict[str, Any] = {name: found[name] - c[name] for name in claimed}
+        initial = {b.symbol: b.init for b in method.tuned.blocks}
+        residuals["the output starts at x0"] = substitute(method.output, initial) - start  # type: ignore[type-var, operator]
+        return residuals
+
+    named = ", ".join(rf"{s} = {sp.latex(v)}" for s, v in method.tuning.items())
+    return Step(
+        "Identification",
+        rf"With ${named}$ the transfer function from the gradient to the point where it is taken is that of "
+        r"$\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$, read at $(1+\delta)\xi - \delta\xi_-$, "
+        r"started from $\xi_{-1} = \xi_0$.",
+        tuple(Claim(n, v, "\\" + n) for n, v in claimed.items()),
+        check,
+        reference="Lessard, Recht and Packard 2016",
+    )

@@ -1,0 +1,1 @@
+from .substeps import *  # noqa: F403  (temporary shim; import from .substeps)

@@ -1,0 +1,166 @@
+"""Schemes as data: an ordered list of substeps over the fields of a system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.calculus import Symbol
+from odescent.dynamics.exact import as_scalar
+from odescent.dynamics.vectors import Expr
+
+START = "start"  # the stage that is always saved: the state at the beginning of the step
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """An explicit Runge-Kutta tableau: stage weights ``a`` (strictly lower triangular) and weights ``b``."""
+
+    a: tuple[tuple[sp.Rational, ...], ...]
+    b: tuple[sp.Rational, ...]
+
+    @property
+    def c(self) -> tuple[sp.Expr, ...]:
+        """The stages' times, as fractions of the substep."""
+        return tuple(sp.Add(*row) for row in self.a)
+
+
+@dataclass(frozen=True)
+class Integrator:
+    """How a substep advances its fields.
+
+    ``cayley`` (the trapezoidal rule) and ``exact`` (the exponential) need fields that are linear in
+    the blocks they move; ``implicit`` (backward Euler) also takes one oracle that has a prox.
+    With ``frozen_oracles`` the oracles are called once, where the substep starts.
+    """
+
+    kind: str
+    frozen_oracles: bool = False
+    tableau: Tableau | None = None
+
+    KINDS = ("explicit", "implicit", "cayley", "exact", "tableau")
+
+    def __post_init__(self) -> None:
+        if self.kind not in self.KINDS:
+            raise OdescentError(f"an integrator is one of {', '.join(self.KINDS)}, not {self.kind!r}.")
+        if (self.kind == "tableau") != (self.tableau is not None):
+            raise OdescentError("a tableau integrator takes a Tableau, and no other does.")
+
+    @staticmethod
+    def of(value: Integrator | Tableau | str) -> Integrator:
+        """An integrator from itself, a tableau, or a name; "frozen " before the name freezes the oracles."""
+        if isinstance(value, Integrator):
+            return value
+        if isinstance(value, Tableau):
+            return Integrator("tableau", tableau=value)
+        frozen = value.startswith("frozen ")
+        return Integrator(value.removeprefix("frozen "), frozen_oracles=frozen)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Advance some fields by a fraction of the step.
+
+    Attributes:
+        fields: names of the fields; empty means all of them.
+        by: the integrator.
+        fraction: the part of the step, 1 by default.
+        on: restrict the fields to these blocks; empty means no restriction.
+        read: blocks that the fields read at a saved stage instead of the current state; "*" is every block.
+        time: when time-dependent coefficients are read, in steps after the beginning of the step.
+        save: save the state after this substep as a stage of that name.
+        commit: False leaves the state as it was: a look-ahead, which only its saved stage records.
+    """
+
+    fields: tuple[str, ...]
+    by: Integrator
+    fraction: sp.Expr = sp.S.One
+    on: tuple[str, ...] = ()
+    read: Mapping[str, str] = field(default_factory=dict)
+    time: sp.Expr = sp.S.Zero
+    save: str | None = None
+    commit: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fields", (self.fields,) if isinstance(self.fields, str) else tuple(self.fields))
+        object.__setattr__(self, "on", (self.on,) if isinstance(self.on, str) else tuple(self.on))
+        object.__setattr__(self, "by", Integrator.of(self.by))
+        object.__setattr__(self, "fraction", as_scalar(self.fraction))
+        object.__setattr__(self, "time", as_scalar(self.time))
+        object.__setattr__(self, "read", {getattr(b, "name", b): stage for b, stage in self.read.items()})
+        if not self.commit and self.save is None:
+            raise OdescentError("a substep that is not committed must be saved, or it does nothing; give save=.")
+
+
+@dataclass(frozen=True)
+class Let:
+    """Assign blocks simultaneously: memories, recurrences of coefficients, projections.
+
+    The expressions are in block symbols (current values) and parameters; ``read`` and ``save`` as in `Flow`.
+    """
+
+    assign: Mapping[Symbol, Expr]
+    read: Mapping[str, str] = field(default_factory=dict)
+    save: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "read", {getattr(b, "name", b): stage for b, stage in self.read.items()})
+
+
+Step: TypeAlias = Flow | Let
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """An ordered list of substeps, with a name and where it comes from."""
+
+    steps: tuple[Step, ...]
+    name: str = ""
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(self.steps))
+        stages = {START}
+        for i, step in enumerate(self.steps, 1):
+            if not isinstance(step, (Flow, Let)):
+                raise OdescentError(f"substep {i} of the scheme is {step!r}; substeps are Flow and Let.")
+            for block, stage in step.read.items():
+                if stage not in stages:
+                    raise OdescentError(f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it.")
+            if step.save is not None:
+                stages.add(step.save)
+
+    def __str__(self) -> str:
+        return " ; ".join(_describe(s) for s in self.steps)
+
+
+def _describe(step: Step) -> str:
+    if isinstance(step, Let):
+        return "let " + ", ".join(str(getattr(s, "name", s)) for s in step.assign)
+    what = "+".join(step.fields) or "all"
+    what += f" on {','.join(step.on)}" if step.on else ""
+    how = step.by.kind + (" (frozen oracles)" if step.by.frozen_oracles else "")
+    part = "" if step.fraction == 1 else f" for {step.fraction} h"
+    where = "".join(f", {b} at {s}" for b, s in step.read.items())
+    keep = "" if step.commit else " (look ahead)"
+    return f"{what} {how}{part}{where}{keep}"
+
+
+def composition(
+    parts: Iterable[tuple[str, Integrator | str]], symmetric: bool = False, name: str = ""
+) -> Scheme:
+    """Lie-Trotter composition of (field, integrator) pairs in their order; symmetric gives Strang's."""
+    pairs = [(f, Integrator.of(i)) for f, i in parts]
+    if not pairs:
+        raise OdescentError("a composition needs at least one (field, integrator) pair.")
+    if not symmetric:
+        return Scheme(tuple(Flow((f,), i) for f, i in pairs), name)
+    half = sp.Rational(1, 2)
+    before = [Flow((f,), i, half) for f, i in pairs[:-1]]
+    after = [Flow((f,), i, half) for f, i in reversed(pairs[:-1])]
+    return Scheme((*before, Flow((pairs[-1][0],), pairs[-1][1]), *after), name)
+

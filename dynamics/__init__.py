@@ -1,0 +1,45 @@
+"""Vector calculus with opaque oracles, systems, objectives, passivity and immersion, slow manifolds."""
+
+from __future__ import annotations
+
+from .calculus import derivative, modal, substitute, taylor, tidy, vanishes
+from .exact import canonical, is_zero, parameters
+from .library import system, systems
+from .oracles import Objective
+from .problems import objective, objectives
+from .fields import Block, Diffusion, Field, L, System, curvature, mu, start
+from .vectors import Oracle, Vector, apply, blocks, elementwise, hadamard, inner, outer, zero
+
+__all__ = [
+    "Block",
+    "Diffusion",
+    "Field",
+    "L",
+    "Objective",
+    "Oracle",
+    "System",
+    "Vector",
+    "apply",
+    "blocks",
+    "canonical",
+    "curvature",
+    "derivative",
+    "elementwise",
+    "hadamard",
+    "inner",
+    "is_zero",
+    "modal",
+    "mu",
+    "objective",
+    "objectives",
+    "outer",
+    "parameters",
+    "start",
+    "substitute",
+    "system",
+    "systems",
+    "taylor",
+    "tidy",
+    "vanishes",
+    "zero",
+]

@@ -1,0 +1,319 @@
+"""Systems: named blocks, and named whole-state vector fields whose sum is the drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import sympy as sp
+
+from .._errors import OdescentError, unknown
+from .calculus import Symbol, derivative, modal, substitute, tidy
+from .exact import as_scalar, canonical, check_name
+from .show import text
+from .vectors import Expr, Oracle, Vector, VectorSymbol, scalar_symbols, zero
+
+if TYPE_CHECKING:
+    from .second_order import SecondOrder
+
+KINDS = ("vector", "scalar", "matrix", "pytree")
+ROLES = ("state", "memory", "coefficient")
+start = VectorSymbol("x0")  # the starting point, in the initial values of blocks
+mu, L = sp.symbols("mu L", positive=True)  # strong convexity and smoothness, everywhere
+curvature = sp.Symbol("lambda", positive=True)  # the curvature of one mode of a quadratic
+FieldLike: TypeAlias = "Field | Mapping[Symbol, Expr]"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A named part of the state.
+
+    Attributes:
+        name: an identifier.
+        kind: vector, scalar, matrix or pytree.
+        role: state (it flows), memory (a `Let` sets it), coefficient (a scalar recurrence).
+        init: initial value, an expression in ``start`` (the starting point), parameters and oracles.
+    """
+
+    name: str
+    kind: str = "vector"
+    role: str = "state"
+    init: Expr = zero
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.kind not in KINDS or self.role not in ROLES:
+            raise OdescentError(
+                f"block {self.name!r} has kind {self.kind!r} and role {self.role!r}; "
+                f"kinds are {', '.join(KINDS)} and roles {', '.join(ROLES)}."
+            )
+
+    @property
+    def symbol(self) -> Symbol:
+        """What stands for the block in expressions."""
+        return sp.Symbol(self.name, real=True) if self.kind == "scalar" else VectorSymbol(self.name, self.kind)
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Noise on one block: ``amplitude`` times the increment of the Wiener process ``process``.
+
+    A scalar amplitude is isotropic noise, a vector amplitude acts element by element (diagonal).
+    """
+
+    amplitude: Expr
+    process: str = "W"
+
+
+@dataclass(frozen=True)
+class Field:
+    """A whole-state vector field: the drift of each block it moves, and the noise on it."""
+
+    drift: Mapping[Symbol, Expr]
+    noise: Mapping[Symbol, Diffusion] = field(default_factory=dict)
+
+
+class System:
+    """A continuous-time system whose drift is the sum of named vector fields.
+
+    Args:
+        fields: by name, each a `Field` or a mapping from block symbols to drifts.
+        blocks: declarations, where a kind, role or initial value differs from the default.
+        output: the expression that is the answer; by default the block at which the oracle is called.
+        init: initial values by block symbol; by default x0 for the output block, else zero.
+        time: the symbol of time, where coefficients depend on it.
+        calculus: "ito" or "stratonovich", the meaning of the noise.
+        name, provenance, references: what it is called, where it comes from, citation keys.
+
+    Raises:
+        OdescentError: undeclared vectors, a scalar where a vector belongs, no field, no clear output.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, FieldLike],
+        *,
+        blocks: Iterable[Block] = (),
+        output: Expr | None = None,
+        init: Mapping[Symbol, Expr] | None = None,
+        time: sp.Symbol | None = None,
+        calculus: str = "ito",
+        name: str = "",
+        provenance: str = "",
+        references: tuple[str, ...] = (),
+    ) -> None:
+        if calculus not in {"ito", "stratonovich"}:
+            raise OdescentError(f"calculus is 'ito' or 'stratonovich', not {calculus!r}.")
+        self.fields = {check_name(n): _as_field(n, f) for n, f in fields.items()}
+        self.time, self.calculus = time, calculus
+        self.name, self.provenance, self.references = name, provenance, references
+        declared = {b.symbol: b for b in blocks}
+        moved = [s for f in self.fields.values() for s in (*f.drift, *f.noise)]
+        symbols = list(dict.fromkeys([*moved, *declared]))
+        if not symbols:
+            raise OdescentError("a system needs at least one field or block; none was given.")
+        self._check_declared(set(symbols))
+        self.output: Expr = self._main_block(symbols) if output is None else output
+        initial = dict(init or {})
+        self.blocks = tuple(
+            declared.get(s) or Block(_name(s), _kind(s), "state", initial.get(s, self._default_init(s))) for s in symbols
+        )
+        stray = [text(s) if isinstance(s, Vector) else str(s) for s in initial if s not in symbols]
+        if stray:
+            raise OdescentError(f"an initial value is given for {', '.join(stray)}, which no field moves.")
+
+    def _default_init(self, s: Symbol) -> Expr:
+        if not isinstance(s, Vector):
+            return sp.S.Zero
+        main = self.output if isinstance(self.output, VectorSymbol) else self._main_block([s], strict=False)
+        return start if s == main else zero
+
+    def _check_declared(self, known: set[Symbol]) -> None:
+        for name, f in self.fields.items():
+            for target, e in f.drift.items():
+                loose = [v for v in _symbols(e) if isinstance(v, VectorSymbol) and v not in known]
+                if loose:
+                    raise OdescentError(
+                        f"field {name!r} uses the vector {loose[0].name!r}, which no field moves and no block declares."
+                    )
+                if isinstance(target, Vector) and not isinstance(e, Vector):
+                    raise OdescentError(f"field {name!r} gives the vector block {target} the scalar drift {e}.")
+                if not isinstance(target, Vector) and isinstance(e, Vector):
+                    raise OdescentError(f"field {name!r} gives the scalar block {target} the vector drift {e}.")
+
+    def _main_block(self, symbols: list[Symbol], strict: bool = True) -> Symbol | None:
+        """The block at which an oracle is called, if that is one block."""
+        points = [c.point for f in self.fields.values() for e in f.drift.values() if isinstance(e, Vector) for c in e.calls()]
+        candidates = {s for p in points for s in p.free_symbols if isinstance(s, VectorSymbol)}
+        vectors = [s for s in symbols if isinstance(s, VectorSymbol)]
+        if len(candidates) == 1:
+            return candidates.pop()
+        if len(vectors) == 1 and not candidates:
+            return vectors[0]
+        named = [s for s in vectors if s.name == "x"]
+        if named:
+            return named[0]
+        if strict:
+            raise OdescentError("which block is the output is not clear from the fields; say output=.")
+        return None
+
+    @property
+    def drift(self) -> dict[Symbol, Expr]:
+        """The sum of the fields, by block symbol."""
+        total: dict[Symbol, Expr] = {b.symbol: zero if b.kind != "scalar" else sp.S.Zero for b in self.blocks}
+        for f in self.fields.values():
+            for s, e in f.drift.items():
+                total[s] = total[s] + e  # type: ignore[operator]
+        return {s: tidy(e) for s, e in total.items()}
+
+    @property
+    def oracles(self) -> tuple[Oracle, ...]:
+        """The oracles that the fields call."""
+        vectors = [e for f in self.fields.values() for e in f.drift.values() if isinstance(e, Vector)]
+        found = {c.oracle for e in vectors for c in e.calls()}
+        return tuple(sorted(found, key=lambda o: o.name))
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """The scalar symbols that are neither blocks nor time, by name."""
+        own = {b.symbol for b in self.blocks} | {self.time}
+        amplitudes = [d.amplitude for f in self.fields.values() for d in f.noise.values()]
+        drifts = [e for f in self.fields.values() for e in f.drift.values()]
+        found = {s for e in [*drifts, *amplitudes, self.output] for s in _symbols(e)}
+        return tuple(sorted((s for s in found - own if isinstance(s, sp.Symbol)), key=str))
+
+    @property
+    def autonomous(self) -> bool:
+        return self.time is None or all(self.time not in _symbols(e) for e in self.drift.values())
+
+    def block(self, name: str) -> Block:
+        """The block of that name."""
+        for b in self.blocks:
+            if b.name == name:
+                return b
+        raise unknown("block", name, [b.name for b in self.blocks])
+
+    def map(self, rule: Any, **changes: Any) -> System:
+        """The system with every expression rewritten by ``rule``."""
+        fields = {
+            n: Field(
+                {s: rule(e) for s, e in f.drift.items()},
+                {s: Diffusion(rule(d.amplitude), d.process) for s, d in f.noise.items()},
+            )
+            for n, f in self.fields.items()
+        }
+        blocks = [Block(b.name, b.kind, b.role, rule(b.init)) for b in self.blocks]
+        settings = {
+            "output": rule(self.output), "time": self.time, "calculus": self.calculus, "name": self.name,
+            "provenance": self.provenance, "references": self.references, **changes,
+        }  # fmt: skip
+        return System(fields, blocks=blocks, **settings)
+
+    def bind(self, values: Mapping[sp.Symbol, object]) -> System:
+        """The system with parameters replaced by expressions or numbers."""
+        exact = {s: as_scalar(v) for s, v in values.items()}
+        return self.map(lambda e: substitute(e, exact)) if exact else self
+
+    def limit(self, values: Mapping[sp.Symbol, object]) -> System:
+        """The system as the parameters tend to the values, e.g. ``limit({a: 0})``."""
+        exact = {s: as_scalar(v) for s, v in values.items()}
+        return self.map(lambda e: tidy(substitute(tidy(e), exact)))
+
+    def resplit(self, fields: Mapping[str, FieldLike]) -> System:
+        """The same drift as a sum of other fields; OdescentError if it is not the same drift."""
+        other = System(fields, blocks=self.blocks, output=self.output, time=self.time, calculus=self.calculus,
+                       name=self.name, provenance=self.provenance, references=self.references)  # fmt: skip
+        for s, e in self.drift.items():
+            difference = tidy(other.drift[s] - e)  # type: ignore[operator]
+            if difference != 0 and difference != zero:
+                raise OdescentError(f"the new fields differ from the drift of {s} by {difference}.")
+        return other
+
+    def derivative(self, e: Expr) -> Expr:
+        """The exact time derivative of an expression along the system."""
+        along: dict[Symbol, Expr] = dict(self.drift)
+        if self.time is not None:
+            along[self.time] = sp.S.One
+        return derivative(e, along)
+
+    def linearize(self, lam: sp.Expr = curvature) -> sp.Matrix:
+        """The matrix of one mode, curvature ``lam``, of a quadratic centred at the minimizer, in block order.
+
+        Raises OdescentError for a system whose drift is not linear in its vector blocks there.
+        """
+        symbols = [b.symbol for b in self.blocks if b.kind != "scalar"]
+        rows = []
+        for s in symbols:
+            e = modal(self.drift[s], lam)
+            loose = [a for a in e.terms if a not in symbols]  # type: ignore[union-attr]
+            if loose:
+                raise OdescentError(f"the drift of {s} is not linear on a quadratic: it has {loose[0]}.")
+            rows.append([canonical(e.terms.get(t, sp.S.Zero)) for t in symbols])  # type: ignore[union-attr, call-overload]
+        return sp.Matrix(rows)
+
+    def second_order(self, output: Expr | None = None) -> SecondOrder:
+        """The equation x'' = F(x, x') of the output, for two vector blocks."""
+        from .second_order import second_order
+
+        return second_order(self.drift, self.output if output is None else output)
+
+    def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> list[Vector]:
+        """Coefficients of the expansion of the slow manifold; see `slow_manifold.expand`."""
+        from .slow_manifold import expand
+
+        return expand(self.drift, fast, small, order)
+
+    def equations(self) -> dict[str, str]:
+        """The right-hand side of each block's equation, as LaTeX."""
+        from .show import latex
+
+        return {b.name: latex(self.drift[b.symbol]) for b in self.blocks}
+
+    def latex(self) -> str:
+        """The equations as an aligned LaTeX environment."""
+        from .show import symbol_latex
+
+        rows = [rf"\dot{{{symbol_latex(n)}}} &= {e}" for n, e in self.equations().items()]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+    def __str__(self) -> str:
+        return "\n".join(f"{b.name}' = {text(self.drift[b.symbol])}" for b in self.blocks)
+
+    def __repr__(self) -> str:
+        return f"System({', '.join(self.fields)}; " + "; ".join(str(self).splitlines()) + ")"
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.latex()}\n$$"
+
+
+def _as_field(name: str, f: FieldLike) -> Field:
+    if isinstance(f, Field):
+        return f
+    if not isinstance(f, Mapping) or not f:
+        raise OdescentError(f"field {name!r} must map block symbols to their drifts, and not be empty; it is {f!r}.")
+    for s in f:
+        if not isinstance(s, (VectorSymbol, sp.Symbol)):
+            raise OdescentError(f"field {name!r} moves {s!r}, which is not a block; make blocks with blocks('x v').")
+    return Field({s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in f.items()})
+
+
+def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:
+    if isinstance(s, Vector) and e == 0:
+        return zero
+    try:
+        return as_scalar(e)
+    except TypeError as error:
+        raise OdescentError(f"field {name!r} gives {s} the drift {e!r}: {error}") from None
+
+
+def _name(s: Symbol) -> str:
+    return str(s.name)
+
+
+def _kind(s: Symbol) -> str:
+    return s.kind if isinstance(s, VectorSymbol) else "scalar"
+
+
+def _symbols(e: Expr) -> set[Any]:
+    return set(e.free_symbols) if isinstance(e, Vector) else scalar_symbols(e)

@@ -1,0 +1,36 @@
+"""The library of systems. A new system is one function in a small file here and one line below."""
+
+from __future__ import annotations
+
+from ..._registry import Registry
+from ..fields import System
+
+REGISTRY: Registry[System] = Registry(
+    "system",
+    __name__,
+    {
+        "gradient_flow": "gradient:gradient_flow",
+        "saddle_flow": "gradient:saddle_flow",
+        "heavy_ball": "second_order:heavy_ball",
+        "passive": "second_order:passive",
+        "nesterov_sc": "second_order:nesterov_sc",
+        "model": "model:model",
+        "triple_momentum": "model:triple_momentum",
+        "nesterov_c": "second_order:nesterov_c",
+        "adam": "elementwise:adam",
+        "overdamped_langevin": "langevin:overdamped_langevin",
+    },
+)
+
+
+def systems() -> list[str]:
+    """Names of the systems."""
+    return REGISTRY.names()
+
+
+def system(name: str, **options: object) -> System:
+    """A system of the library by name.
+
+    Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
+    """
+    return REGISTRY.build(name, **options)

@@ -1,0 +1,46 @@
+"""The (x, z) form: z follows the minimizer of a quadratic lower model of f at x."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..exact import parameters
+from ..oracles import Objective
+from ..fields import System, mu, start
+from ..vectors import blocks
+
+ROUTE_B = (
+    "Reconstructed: the manifold z = minimizer of the strong-convexity model at x, after the programme of "
+    "arXiv:2509.18346; the formulas are this package's own derivation."
+)
+
+
+def model() -> System:
+    """x' = c sqrt(mu) (z - x) - a g(x), z' = sqrt(mu) (x - z) - g(x) / sqrt(mu), with feed-through a.
+
+    x'' + ((c + 1) sqrt(mu) + a H) x' + (c + a sqrt(mu)) g = 0.
+    """
+    x, z = blocks("x z")
+    c, a = parameters("c a")
+    f, rate = Objective("f"), sp.sqrt(mu)
+    return System(
+        {
+            "coupling": {x: c * rate * (z - x)},
+            "law": {x: -a * f.grad(x), z: rate * (x - z) - f.grad(x) / rate},
+        },
+        output=x,
+        init={x: start, z: start},
+        name="model",
+        provenance=ROUTE_B,
+        references=("parimi2025",),
+    )
+
+
+def triple_momentum() -> System:
+    """The (x, z) form at c = 2, read at z: the flow of the triple momentum method, feed-through a."""
+    x, z = blocks("x z")
+    bound = model().bind({parameters("c"): 2})
+    return System(
+        bound.fields, blocks=bound.blocks, output=z, name="triple_momentum", provenance=ROUTE_B,
+        references=("vanscoy2018", "parimi2025"),
+    )  # fmt: skip

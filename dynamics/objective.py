@@ -1,0 +1,1 @@
+from .oracles import *  # noqa: F403  (temporary shim; import from .oracles)

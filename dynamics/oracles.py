@@ -1,0 +1,162 @@
+"""Objectives: named oracles, symbolic on vectors and numeric on arrays, with class constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, overload
+
+import sympy as sp
+
+from .exact import as_scalar, check_name
+from .vectors import Call, Oracle, ScalarNode, Vector, call
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, ArrayLike, Float, PyTree
+
+
+class Objective:
+    """A function to minimize, or an operator to find a zero of, through its oracles.
+
+    Abstract (a name only) it takes part in symbolic work: ``f.grad(x)`` of a vector is an opaque
+    call. With functions it is concrete: ``f.grad(x)`` of an array is an array of the same shape.
+
+    Args:
+        name: an identifier, or a registry name with slashes.
+        fun: JAX scalar function of one array or pytree.
+        grad: its gradient, if better than automatic differentiation.
+        mu, L: constants of the class F(mu, L): strong convexity and smoothness; numbers or symbols.
+        minimizer: the minimizer, or a function of no argument that finds it when first asked.
+        dimension: length of a flat argument.
+        x0: a starting point, or a function of no argument that makes it.
+        reference: where it comes from (DOI or arXiv).
+        oracles: further oracles by name, e.g. ``prox(x, step)``, ``operator(x)``.
+
+    Raises:
+        ValueError: mu or L that are not finite, mu < 0, L <= 0 or L < mu.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        fun: Callable[[Any], Any] | None = None,
+        grad: Callable[[Any], Any] | None = None,
+        *,
+        mu: object = None,
+        L: object = None,
+        minimizer: Any = None,
+        dimension: int | None = None,
+        x0: Any = None,
+        reference: str = "",
+        **oracles: Callable[..., Any],
+    ) -> None:
+        for part in name.split("/"):
+            check_name(part)
+        self.name = name
+        self.fun = fun
+        self.mu = None if mu is None else constant("mu", mu, least=0)
+        self.L = None if L is None else constant("L", L, least=0, strict=True)
+        check_class(self.mu, self.L)
+        self.dimension = dimension
+        self.reference = reference
+        self.oracles: dict[str, Callable[..., Any]] = dict(oracles)
+        if fun is not None:
+            self.oracles.setdefault("value", fun)
+        if grad is not None:
+            self.oracles["grad"] = grad
+        elif fun is not None:
+            self.oracles["grad"] = _gradient(fun)
+        self._minimizer, self._x0 = minimizer, x0
+
+    def __repr__(self) -> str:
+        constants = [f"{k}={v}" for k, v in (("mu", self.mu), ("L", self.L)) if v is not None]
+        return f"Objective({', '.join([repr(self.name), *constants])})"
+
+    @property
+    def minimizer(self) -> Any:
+        """The minimizer, found when first asked; None if unknown."""
+        if callable(self._minimizer):
+            self._minimizer = self._minimizer()
+        return self._minimizer
+
+    @property
+    def x0(self) -> Any:
+        """The default starting point; None if there is none."""
+        return self._x0() if callable(self._x0) else self._x0
+
+    @overload
+    def grad(self, x: Vector) -> Vector: ...
+    @overload
+    def grad(self, x: PyTree[Float[ArrayLike, "..."]]) -> PyTree[Float[Array, "..."]]: ...
+    def grad(self, x: Any) -> Any:
+        """The gradient at a vector (symbolic) or at an array (numeric, same shape)."""
+        return call(Oracle("grad", self.name), x) if isinstance(x, Vector) else self._numeric("grad")(x)
+
+    @overload
+    def value(self, x: Vector) -> sp.Expr: ...
+    @overload
+    def value(self, x: PyTree[Float[ArrayLike, "..."]]) -> Float[Array, ""]: ...
+    def value(self, x: Any) -> Any:
+        """The value at a vector (a symbolic scalar) or at an array."""
+        return ScalarNode("value", (x,), Oracle("value", self.name)) if isinstance(x, Vector) else self._numeric("value")(x)
+
+    __call__ = value
+
+    def hess(self, x: Any, v: Any) -> Any:
+        """The Hessian at x applied to v."""
+        if isinstance(x, Vector):
+            return call(Oracle("grad", self.name), x, [v])
+        import jax
+
+        return jax.jvp(self._numeric("grad"), (x,), (v,))[1]
+
+    def third(self, x: Vector, u: Vector, v: Vector) -> Vector:
+        """The third derivative at x along u and v, a vector (symbolic only)."""
+        return call(Oracle("grad", self.name), x, [u, v])
+
+    def operator(self, x: Any) -> Any:
+        """A (monotone) operator at x, for games and variational inequalities."""
+        return call(Oracle("operator", self.name), x) if isinstance(x, Vector) else self._numeric("operator")(x)
+
+    def prox(self, x: Any, step: Any) -> Any:
+        """argmin_u f(u) + |u - x|^2 / (2 step)."""
+        if isinstance(x, Vector):
+            return Vector.of([(Call(Oracle("prox", self.name), x, (), (as_scalar(step),)), sp.S.One)])
+        return self._numeric("prox")(x, step)
+
+    def _numeric(self, kind: str) -> Callable[..., Any]:
+        if kind not in self.oracles:
+            have = ", ".join(sorted(self.oracles)) or "none: it is abstract"
+            raise ValueError(
+                f"the objective {self.name!r} has no numeric oracle {kind!r} (it has {have}); "
+                "give fun=, or the oracle by name."
+            )
+        return self.oracles[kind]
+
+
+def _gradient(fun: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def gradient(x: Any) -> Any:
+        import jax
+
+        return jax.grad(fun)(x)
+
+    return gradient
+
+
+def constant(name: str, value: object, least: float = 0, strict: bool = False) -> sp.Expr:
+    """A class constant as an exact expression; ValueError with a sentence if it cannot be one."""
+    try:
+        number = as_scalar(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a finite number, not {value!r}.") from None
+    if number.is_number:
+        if not number.is_finite or not number.is_real:
+            raise ValueError(f"{name} must be a finite real number, not {value!r}.")
+        if number < least or (strict and number == least):
+            raise ValueError(f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}.")
+    return number
+
+
+def check_class(mu: sp.Expr | None, L: sp.Expr | None) -> None:
+    """Refuse L < mu: no function is then in F(mu, L)."""
+    if mu is not None and L is not None and (L - mu).is_number and L < mu:
+        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants.")

@@ -1,0 +1,91 @@
+"""A two-block system as one second-order equation x'' = F(x, x') of its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from .._errors import OdescentError
+from .calculus import Symbol, coefficients_of, derivative, substitute, taylor, tidy
+from .exact import canonical
+from .show import latex, text
+from .vectors import Expr, Vector, VectorSymbol, zero
+
+position, velocity = VectorSymbol("x"), VectorSymbol("x_dot")
+
+
+@dataclass(frozen=True)
+class SecondOrder:
+    """x'' + lhs = 0, where ``lhs`` is a vector in ``x`` and ``x_dot``, exact or a series in ``small``."""
+
+    lhs: Vector
+    small: sp.Symbol | None = None
+    order: int | None = None
+
+    @property
+    def _tail(self) -> str:
+        return "" if self.order is None else f" + O({self.small}^{self.order + 1})"
+
+    def __str__(self) -> str:
+        return f"x'' + {text(_by_derivative(self.lhs))} = 0{self._tail}".replace("x_dot", "x'").replace("+ -", "- ")
+
+    def latex(self) -> str:
+        body = rf"\ddot{{x}} + {latex(_by_derivative(self.lhs))} = 0{self._tail}"
+        return body.replace("+ -", "- ")
+
+
+def _by_derivative(e: Vector) -> Vector:
+    """Terms in x' first, then Hessian terms, then gradients: the order in which such equations are read."""
+
+    def rank(atom: Vector) -> tuple[int, str]:
+        return (0 if atom == velocity else 1 if velocity in atom.free_symbols else 2, text(atom))
+
+    return Vector({a: sp.expand(c) for a, c in sorted(e.terms.items(), key=lambda item: rank(item[0]))})
+
+
+def second_order(
+    drift: Mapping[Symbol, Expr], output: Expr, small: sp.Symbol | None = None, order: int | None = None
+) -> SecondOrder:
+    """Eliminate the two vector blocks in favour of the output x and its velocity.
+
+    The change of coordinates (x, x') is inverted by substitution: exactly where it is triangular,
+    else as a series in ``small`` through ``order``.
+
+    Raises:
+        OdescentError: other than two vector blocks, or a change of coordinates that cannot be inverted.
+    """
+    symbols = [s for s in drift if isinstance(s, VectorSymbol)]
+    if len(symbols) != 2 or len(drift) != 2:
+        raise OdescentError(f"a second-order equation needs two vector blocks; the system has {len(drift)} blocks.")
+    along = {s: drift[s] for s in symbols}
+
+    def cut(e: Vector) -> Vector:
+        if small is None or order is None:
+            return tidy(e)
+        series = taylor(e, small, order)
+        return tidy(sum((c * small**k for k, c in enumerate(series)), zero))
+
+    assert isinstance(output, Vector)
+    speed = cut(derivative(output, along))
+    hidden = [VectorSymbol("_s1"), VectorSymbol("_s2")]
+    renamed = dict(zip(symbols, hidden, strict=True))
+    rows, rests = zip(*[coefficients_of(tidy(substitute(e, renamed)), hidden) for e in (output, speed)], strict=True)
+    matrix = sp.Matrix(list(rows)).applyfunc(canonical)
+    determinant = canonical(matrix.det())
+    if determinant == 0:
+        raise OdescentError("the output and its velocity do not determine the state, so no second-order form exists.")
+    inverse = (matrix.adjugate() / determinant).applyfunc(canonical)
+    guess = {s: zero for s in hidden}
+    for _ in range((order or 0) + 4):
+        right = [goal - substitute(rest, guess) for goal, rest in zip((position, velocity), rests, strict=True)]
+        new = {s: cut(right[0] * inverse[i, 0] + right[1] * inverse[i, 1]) for i, s in enumerate(hidden)}
+        if new == guess:
+            break
+        guess = new
+    else:
+        raise OdescentError("the state could not be expressed by the output and its velocity in finitely many terms.")
+    acceleration = cut(derivative(speed, along))
+    back = {symbol: guess[h] for symbol, h in renamed.items()}
+    return SecondOrder(cut(-substitute(acceleration, back)), small, order)

@@ -1,0 +1,55 @@
+"""Slow manifolds of fast/slow systems (Fenichel): the invariant graph as a series in the small parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from .._errors import OdescentError
+from .calculus import Symbol, derivative, substitute, taylor, tidy
+from .vectors import Expr, Vector, VectorSymbol, zero
+
+
+def expand(drift: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, order: int) -> list[Vector]:
+    """Coefficients h_0, ..., h_order of the manifold ``fast = h_0 + small h_1 + ...`` in the slow blocks.
+
+    The fast equation must be ``small * fast' = G`` with G regular and linear in the fast block at
+    small = 0; its coefficient is then the normal rate of attraction times ``small``. The terms solve
+    G(x, h, small) - small Dh F(x, h, small) = 0 order by order (Fenichel, 10.1016/0022-0396(79)90152-9).
+
+    Raises:
+        OdescentError: a scalar or unknown fast block, a singular G, or a critical manifold that is not
+            normally hyperbolic (no linear restoring term).
+    """
+    if not isinstance(fast, VectorSymbol) or fast not in drift:
+        raise OdescentError(f"{fast} is not a vector block of the system, so it has no slow manifold over the others.")
+    g = tidy(drift[fast] * small)  # type: ignore[operator]
+    assert isinstance(g, Vector)
+    try:
+        at_zero = taylor(g, small, 0)[0]
+    except ValueError:
+        raise OdescentError(f"{small} * {fast}' is singular as {small} -> 0, so {fast} is not the fast block.") from None
+    rate = at_zero.terms.get(fast, sp.S.Zero)
+    remainder = tidy(at_zero - fast * rate)
+    if rate == 0 or fast in remainder.free_symbols:
+        raise OdescentError(
+            f"the fast equation is not linear and restoring in {fast} as {small} -> 0 (it is {at_zero}), so the "
+            "critical manifold is not normally hyperbolic there or not a graph this expansion can find."
+        )
+    slow = {s: e for s, e in drift.items() if s != fast}
+    terms = [tidy(remainder * (-1 / rate))]
+    for j in range(1, order + 1):
+        defect = invariance_defect(g, slow, fast, small, terms)
+        terms.append(tidy(taylor(defect, small, j)[j] * (-1 / rate)))
+    return terms
+
+
+def invariance_defect(
+    g: Vector, slow: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, terms: list[Vector]
+) -> Vector:
+    """G - small Dh F on the truncated graph: of order small**len(terms) exactly if the terms are right."""
+    graph = sum((t * small**i for i, t in enumerate(terms)), zero)
+    on_graph = {fast: graph}
+    moving = {s: substitute(e, on_graph) for s, e in slow.items()}
+    return tidy(substitute(g, on_graph) - derivative(graph, moving) * small)

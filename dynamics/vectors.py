@@ -1,0 +1,395 @@
+"""Vectors that only add and scale, and the opaque nodes they are made of.
+
+A `Vector` is a linear combination of atoms with scalar (SymPy) coefficients. Atoms are symbols,
+oracle calls and the typed products `hadamard`, `outer`, `apply`, `elementwise`; `inner` and oracle
+values are scalars. Everything multilinear is expanded on construction, so that equal vectors have
+equal terms once their coefficients are canonical. A vector times a vector is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import sympy as sp
+
+from .exact import as_scalar, canonical, check_name
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A named map of an objective: ``kind`` is grad, operator, prox, value, map or ensemble; ``of`` the objective."""
+
+    kind: str
+    of: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{self.of}"
+
+    @property
+    def self_adjoint(self) -> bool:
+        """Whether the Jacobian is symmetric, as a Hessian is."""
+        return self.kind in {"grad", "prox"}
+
+
+class Vector:
+    """A linear combination of atoms; immutable, hashable, compared term by term."""
+
+    __slots__ = ("_hash", "terms")
+    terms: Mapping[Atom, sp.Expr]
+    _op_priority: ClassVar[float] = 100.0  # SymPy scalars leave the product to us
+
+    def __init__(self, terms: Mapping[Atom, sp.Expr]) -> None:
+        self.terms = terms
+        self._hash: int | None = None
+
+    @staticmethod
+    def of(terms: Iterable[tuple[Atom, sp.Expr]]) -> Vector:
+        """The sum of ``coefficient * atom`` over the pairs."""
+        total: dict[Atom, sp.Expr] = {}
+        for atom, coefficient in terms:
+            total[atom] = total.get(atom, sp.S.Zero) + coefficient
+        kept = {a: c for a, c in sorted(total.items(), key=lambda item: item[0].key) if c != 0}
+        if len(kept) == 1 and next(iter(kept.values())) == 1:
+            return next(iter(kept))
+        return Vector(kept)
+
+    def __add__(self, other: object) -> Vector:
+        if isinstance(other, Vector):
+            return Vector.of([*self.terms.items(), *other.terms.items()])
+        if isinstance(other, (int, sp.Integer)) and other == 0:
+            return self
+        if isinstance(other, (int, float, sp.Expr)):
+            raise TypeError(f"cannot add the scalar {other} to the vector {self}; scale a vector by it instead.")
+        return NotImplemented
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Vector:
+        return self * sp.Integer(-1)
+
+    def __sub__(self, other: object) -> Vector:
+        return self + (-other) if isinstance(other, (Vector, int, float, sp.Expr)) else NotImplemented
+
+    def __rsub__(self, other: object) -> Vector:
+        return -self + other
+
+    def __mul__(self, other: object) -> Vector:
+        if isinstance(other, Vector):
+            raise TypeError(
+                f"the product of the vectors {self} and {other} has no meaning; "
+                "use inner, hadamard, outer or apply."
+            )
+        scale = as_scalar(other)
+        return Vector.of((a, c * scale) for a, c in self.terms.items())
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: object) -> Vector:
+        if isinstance(other, Vector):
+            raise TypeError(f"cannot divide by the vector {other}; use elementwise.")
+        return self * (1 / as_scalar(other))
+
+    def __rtruediv__(self, other: object) -> Vector:
+        raise TypeError(f"cannot divide by the vector {self}; use elementwise.")
+
+    def __pow__(self, other: object) -> Vector:
+        raise TypeError(f"the vector {self} has no powers; use elementwise, hadamard or inner.")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vector) and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self.terms.items()))
+        return self._hash
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    def __str__(self) -> str:
+        from .show import text
+
+        return text(self)
+
+    __repr__ = __str__
+
+    def _latex(self, printer: Any) -> str:
+        from .show import latex
+
+        return latex(self)
+
+    def _repr_latex_(self) -> str:
+        return f"${self._latex(None)}$"
+
+    def canonical(self) -> Vector:
+        """The same vector with canonical coefficients; zero terms vanish."""
+        return Vector.of((a.canonical_atom(), canonical(c)) for a, c in self.terms.items())
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        """Every scalar and vector symbol in it, those inside oracle calls included."""
+        found: set[sp.Symbol | VectorSymbol] = set()
+        for atom, coefficient in self.terms.items():
+            found |= scalar_symbols(coefficient) | atom.symbols()
+        return found
+
+    def calls(self) -> set[Call]:
+        """Every oracle call in it, nested ones included."""
+        found: set[Call] = set()
+        for atom in self.terms:
+            found |= {atom} if isinstance(atom, Call) else set()
+            for argument in atom.arguments:
+                found |= argument.calls()
+        return found
+
+
+Expr: TypeAlias = "Vector | sp.Expr"
+
+
+class Atom(Vector):
+    """A vector that is not a combination of others; final subclasses say what it is."""
+
+    __slots__ = ("key",)
+    key: tuple[Any, ...]  # identity and order
+    arguments: tuple[Vector, ...] = ()
+
+    def __init__(self, key: tuple[Any, ...]) -> None:
+        self.key = key
+        self._hash = hash(key)
+        self.terms = {self: sp.S.One}
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Atom) and self.key == other.key)
+
+    def __hash__(self) -> int:
+        return self._hash or 0
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        found: set[sp.Symbol | VectorSymbol] = set()
+        for argument in self.arguments:
+            found |= argument.free_symbols
+        return found
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        """The atom with ``change`` applied to each of its arguments."""
+        return self
+
+    def canonical_atom(self) -> Atom:
+        rebuilt = self.rebuild(lambda e: e.canonical() if isinstance(e, Vector) else canonical(e))
+        return rebuilt if isinstance(rebuilt, Atom) else self
+
+
+class VectorSymbol(Atom):
+    """A block of the state, or a name for an intermediate vector; kind is vector, matrix or pytree."""
+
+    __slots__ = ("kind", "name")
+
+    def __init__(self, name: str, kind: str = "vector") -> None:
+        self.name = name
+        self.kind = kind
+        super().__init__((0, name, kind))
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        return {self}
+
+
+def _key(v: Vector) -> tuple[Any, ...]:
+    """An orderable key of a vector."""
+    return tuple((a.key, str(c)) for a, c in v.terms.items())
+
+
+class Call(Atom):
+    """An oracle at a point, differentiated along directions: ``D^k F(point)[directions]``.
+
+    ``parameters`` are scalar arguments of the oracle, such as the step of a prox.
+    """
+
+    __slots__ = ("arguments", "directions", "oracle", "parameters", "point")
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        point: Vector,
+        directions: tuple[Atom, ...] = (),
+        parameters: tuple[sp.Expr, ...] = (),
+    ) -> None:
+        self.oracle, self.point, self.parameters = oracle, point, parameters
+        self.directions = tuple(sorted(directions, key=lambda a: a.key))
+        self.arguments = (point, *self.directions)
+        directions_key = tuple(d.key for d in self.directions)
+        super().__init__((1, oracle.of, oracle.kind, len(directions), _key(point), directions_key, str(parameters)))
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        scalars = {s for p in self.parameters for s in p.free_symbols}
+        return super().symbols() | scalars
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        parameters = tuple(change(p) for p in self.parameters)
+        return call(self.oracle, change(self.point), [change(d) for d in self.directions], parameters)
+
+
+def call(
+    oracle: Oracle, point: Vector, directions: Iterable[Vector] = (), parameters: tuple[sp.Expr, ...] = ()
+) -> Vector:
+    """``D^k F(point)[directions]``, multilinear in the directions."""
+    return _multilinear(lambda atoms: Call(oracle, point, atoms, parameters), tuple(directions))
+
+
+class Product(Atom):
+    """A bilinear product of two atoms: hadamard, outer or apply."""
+
+    __slots__ = ("arguments", "kind", "left", "right")
+
+    def __init__(self, kind: str, left: Atom, right: Atom) -> None:
+        if kind == "hadamard" and right.key < left.key:
+            left, right = right, left
+        self.kind, self.left, self.right = kind, left, right
+        self.arguments = (left, right)
+        super().__init__((2, kind, left.key, right.key))
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return _product(self.kind, change(self.left), change(self.right))
+
+
+def _product(kind: str, left: Vector, right: Vector) -> Vector:
+    for side in (left, right):
+        if not isinstance(side, Vector):
+            raise TypeError(f"{kind} takes two vectors, not {side!r}.")
+    return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
+
+
+def hadamard(left: Vector, right: Vector) -> Vector:
+    """The element-wise product."""
+    return _product("hadamard", left, right)
+
+
+def outer(left: Vector, right: Vector) -> Vector:
+    """The matrix ``left right^T``."""
+    return _product("outer", left, right)
+
+
+def apply(matrix: Vector, vector: Vector) -> Vector:
+    """The matrix (a block of kind matrix, or an outer product) applied to the vector."""
+    return _product("apply", matrix, vector)
+
+
+class Elementwise(Atom):
+    """A scalar function applied to each component: ``body`` in the slots ``_1, _2, ...`` of its arguments."""
+
+    __slots__ = ("arguments", "body")
+    arguments: tuple[Vector, ...]
+
+    def __init__(self, body: sp.Expr, arguments: tuple[Vector, ...]) -> None:
+        self.body, self.arguments = body, arguments
+        super().__init__((3, str(body), tuple(_key(v) for v in arguments)))
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        return super().symbols() | (self.body.free_symbols - set(slots(len(self.arguments))))
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return _elementwise(change(self.body), tuple(change(a) for a in self.arguments))
+
+    def canonical_atom(self) -> Atom:
+        # the body stays as it was written: a cancelled fraction of roots is longer, not simpler
+        return Elementwise(self.body, tuple(a.canonical() for a in self.arguments))
+
+
+def slots(n: int) -> tuple[sp.Symbol, ...]:
+    """The placeholders of an elementwise function's arguments."""
+    return tuple(sp.Symbol(f"_{i + 1}", real=True) for i in range(n))
+
+
+def _elementwise(body: sp.Expr, arguments: tuple[Vector, ...]) -> Vector:
+    return Vector.of([(Elementwise(body, arguments), sp.S.One)]) if body != 0 else zero
+
+
+def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
+    """``function`` of each component: ``elementwise(lambda m, v: m / (sp.sqrt(v) + eps), m, v)``."""
+    return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)
+
+
+def _multilinear(build: Callable[[tuple[Atom, ...]], Atom], arguments: tuple[Vector, ...]) -> Vector:
+    expanded: list[tuple[tuple[Atom, ...], sp.Expr]] = [((), sp.S.One)]
+    for argument in arguments:
+        expanded = [((*atoms, a), c * k) for atoms, c in expanded for a, k in argument.terms.items()]
+    return Vector.of((build(atoms), c) for atoms, c in expanded)
+
+
+class ScalarNode(sp.AtomicExpr):
+    """A scalar made of vectors: ``inner`` (two atoms) or the value of an oracle at a point."""
+
+    kind: str
+    oracle: Oracle | None
+    arguments: tuple[Vector, ...]
+    content: tuple[str, ...]
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, kind: str, arguments: tuple[Vector, ...], oracle: Oracle | None = None) -> ScalarNode:
+        node: ScalarNode = sp.AtomicExpr.__new__(cls)
+        node.kind, node.arguments, node.oracle = kind, arguments, oracle
+        node.content = (kind, oracle.name if oracle else "", *(repr(_key(a)) for a in arguments))
+        return node
+
+    def _hashable_content(self) -> tuple[str, ...]:
+        return self.content  # strings, because SymPy orders by it
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (self.kind, self.arguments, self.oracle)
+
+    def rebuild(self, change: Callable[[Any], Any]) -> sp.Expr:
+        arguments = tuple(change(a) for a in self.arguments)
+        return inner(*arguments) if self.kind == "inner" else ScalarNode("value", arguments, self.oracle)
+
+    def _sympystr(self, printer: Any) -> str:
+        from .show import text
+
+        return text(self)
+
+    def _latex(self, printer: Any) -> str:
+        from .show import latex
+
+        return latex(self)
+
+
+def inner(left: Vector, right: Vector) -> sp.Expr:
+    """The inner product, a scalar; self-adjoint Hessians move to a canonical side."""
+    if not (isinstance(left, Vector) and isinstance(right, Vector)):
+        raise TypeError(f"inner takes two vectors, not {left!r} and {right!r}.")
+    return sp.Add(*[c * k * _inner(a, b) for a, c in left.terms.items() for b, k in right.terms.items()])
+
+
+def _inner(a: Atom, b: Atom) -> sp.Expr:
+    """<H u, v> = <u, H v>, and every order D^k F(x)[...] of a gradient is symmetric in all its slots."""
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, Call) and one.directions and one.oracle.self_adjoint:
+            slots_ = sorted([*one.directions, other], key=lambda atom: atom.key)
+            if slots_[-1] != other:
+                return inner(call(one.oracle, one.point, slots_[:-1], one.parameters), slots_[-1])
+    return ScalarNode("inner", (a, b) if a.key <= b.key else (b, a))
+
+
+def scalar_symbols(e: sp.Expr) -> set[sp.Symbol | VectorSymbol]:
+    """Every scalar and vector symbol of a scalar, those inside its vector nodes included."""
+    found: set[sp.Symbol | VectorSymbol] = set(e.free_symbols)
+    for node in e.atoms(ScalarNode):
+        for argument in node.arguments:
+            found |= argument.free_symbols
+    return found
+
+
+zero = Vector({})
+
+
+def blocks(names: str, kind: str = "vector") -> Any:
+    """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix or pytree."""
+    if kind not in {"vector", "scalar", "matrix", "pytree"}:
+        raise ValueError(f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}.")
+    listed = [check_name(n) for n in names.replace(",", " ").split()]
+    if not listed:
+        raise ValueError("blocks() needs at least one name, as in blocks('x v').")
+    found = tuple(sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed)
+    return found[0] if len(found) == 1 else found

@@ -1,0 +1,1 @@
+"""Neural ODEs and SDEs that are trained to be cheap to solve."""

@@ -1,0 +1,83 @@
+"""Optimizers as dynamical systems: derive, discretize, emit, run, draw.
+
+Public names load what they need on first use, so that ``import odescent`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "Algorithm": "discretize",
+    "Block": "dynamics",
+    "Derivation": "discretize",
+    "Equivalence": "discretize",
+    "Field": "dynamics",
+    "Flow": "discretize",
+    "Integrator": "discretize",
+    "Let": "discretize",
+    "NotCarried": "_errors",
+    "NotConsistent": "_errors",
+    "Objective": "dynamics",
+    "OdescentError": "_errors",
+    "Oracle": "dynamics",
+    "Scheme": "discretize",
+    "System": "dynamics",
+    "Trajectory": "discretize",
+    "algorithm": "discretize",
+    "algorithms": "discretize",
+    "apply": "dynamics",
+    "blocks": "dynamics",
+    "cite": "discretize",
+    "derive": "discretize",
+    "elementwise": "dynamics",
+    "hadamard": "dynamics",
+    "inner": "dynamics",
+    "method": "discretize",
+    "objective": "dynamics",
+    "objectives": "dynamics",
+    "outer": "dynamics",
+    "parameters": "dynamics",
+    "scheme": "discretize",
+    "schemes": "discretize",
+    "system": "dynamics",
+    "systems": "dynamics",
+}
+_SUBPACKAGES = ("analysis", "discretize", "dynamics", "neural_de")
+
+__all__ = [*sorted(_PUBLIC), *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from . import analysis as analysis
+    from . import discretize as discretize
+    from . import dynamics as dynamics
+    from . import neural_de as neural_de
+    from ._errors import NotCarried as NotCarried
+    from ._errors import NotConsistent as NotConsistent
+    from ._errors import OdescentError as OdescentError
+    from .discretize import *  # noqa: F403
+    from .dynamics import *  # noqa: F403
+
+    __version__: str
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    if name in _SUBPACKAGES:
+        return import_module(f".{name}", __name__)
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("odescent")
+        except PackageNotFoundError:  # a source tree on the path, not installed
+            return "0+unknown"
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,188 @@
+"""The tree, the package and their rules agree: what is shipped, who imports whom, what loads when."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("analysis", "discretize", "dynamics", "neural_de")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SETUPTOOLS = PROJECT["tool"]["setuptools"]
+
+FORBIDDEN = {
+    "dynamics": {"discretize", "analysis", "neural_de"},
+    "discretize": {"analysis", "neural_de"},
+    "neural_de": {"discretize", "analysis"},
+}
+
+
+def python(code: str, *options: str) -> str:
+    """Run `code` in an interpreter of its own that imports from this tree; return what it prints."""
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{code}"
+    done = subprocess.run(
+        [sys.executable, *options, "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def sources(folder: Path) -> Iterator[Path]:
+    """The Python files below `folder`, each one once: links are not followed."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or path.name.startswith((".", "__pycache__")):
+            continue
+        if path.is_dir():
+            yield from sources(path)
+        elif path.suffix == ".py":
+            yield path
+
+
+def packages_in_tree() -> dict[str, str]:
+    """Package name -> folder, read off the folders that hold an `__init__.py`."""
+    found = {"odescent": "odescent"}
+    for folder in FOLDERS:
+        for init in sources(ROOT / folder):
+            if init.name == "__init__.py":
+                path = init.parent.relative_to(ROOT)
+                found[".".join(("odescent", *path.parts))] = path.as_posix()
+    return found
+
+
+def imported_modules(path: Path) -> set[str]:
+    """The modules that a file of the package imports, at any depth, by their absolute names."""
+    package = ["odescent", *path.relative_to(ROOT).parent.parts]
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        match node:
+            case ast.Import():
+                names |= {alias.name for alias in node.names}
+            case ast.ImportFrom():
+                above = package[: len(package) - node.level + 1] if node.level else []
+                base = ".".join([*above, *([node.module] if node.module else [])])
+                names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+            case ast.Call(
+                func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                names.add(name)
+    return names
+
+
+def test_listed_packages_are_those_in_the_tree():
+    assert SETUPTOOLS["package-dir"] == packages_in_tree()
+    assert sorted(SETUPTOOLS["packages"]) == sorted(SETUPTOOLS["package-dir"])
+
+
+def test_every_folder_with_sources_is_a_package():
+    for folder in FOLDERS:
+        for path in sources(ROOT / folder):
+            assert (path.parent / "__init__.py").is_file(), f"{path.parent} lacks __init__.py"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_links_make_a_plain_checkout_importable(folder: str):
+    link = ROOT / "odescent" / folder
+    assert link.is_symlink()
+    assert link.readlink().as_posix() == f"../{folder}"
+    assert link.resolve() == ROOT / folder
+
+
+def test_py_typed_is_there_and_shipped():
+    assert (ROOT / "odescent" / "py.typed").is_file()
+    assert "py.typed" in SETUPTOOLS["package-data"]["odescent"]
+
+
+def test_constraints_are_plain_pins_that_cover_what_make_installs():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = {}
+    for line in lines:
+        pin = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9.+!]+)", line)
+        assert pin, f"not a plain name==version line: {line!r}"
+        pins[re.sub(r"[-_.]+", "-", pin[1]).lower()] = pin[2]
+    assert len(pins) == len(lines), "a package is pinned twice"
+
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = [*PROJECT["project"]["dependencies"], *extras["test"], *extras["dev"]]
+    names = {re.match(r"[A-Za-z0-9._-]+", entry)[0].lower() for entry in wanted} - {"odescent"}
+    assert names <= pins.keys()
+
+
+def test_one_version_everywhere():
+    version = PROJECT["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_dependencies_point_one_way(folder: str):
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources(ROOT / folder)
+        for name in sorted(imported_modules(path))
+        if name.removeprefix("odescent.").split(".")[0] in FORBIDDEN[folder]
+    ]
+    assert not wrong
+
+
+def test_import_rule_sees_every_way_to_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "dynamics" / "library").mkdir(parents=True)
+    file = tmp_path / "dynamics" / "library" / "heavy_ball.py"
+    file.write_text(
+        "import odescent.neural_de.train\n"
+        "def f():\n"
+        "    from ...discretize import schemes\n"
+        "    from ... import analysis\n"
+        "    import_module('odescent.discretize.run')\n"
+        "    from .. import System\n"
+    )
+    assert imported_modules(file) == {
+        "odescent.neural_de.train",
+        "odescent.discretize",
+        "odescent.discretize.schemes",
+        "odescent",
+        "odescent.analysis",
+        "odescent.discretize.run",
+        "odescent.dynamics",
+        "odescent.dynamics.System",
+    }
+
+
+def test_nothing_of_the_package_is_importable_by_a_bare_name():
+    code = """
+import importlib, pkgutil, odescent
+names = [m.name for m in pkgutil.walk_packages(odescent.__path__, "odescent.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+print(len(names), *sorted({"analysis", "discretize", "dynamics", "neural_de"} & sys.modules.keys()))
+"""
+    count, *bare = python(code, "-W", "ignore").split()
+    assert int(count) >= len(SETUPTOOLS["packages"]) - 1
+    assert not bare
+
+
+def test_importing_odescent_loads_nothing_heavy():
+    loaded = set(python("import odescent; print(*sys.modules)").split())
+    assert "odescent" in loaded
+    assert not loaded & {"diffrax", "jax", "matplotlib", "numpy", "scipy", "sympy", "typer"}
+
+
+def test_files_stay_short_enough_to_read():
+    folders = ("odescent", *FOLDERS, "tests", "examples", "paper_figs", "benchmarks")
+    sizes = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for folder in folders
+        for path in sources(ROOT / folder)
+    }
+    assert {name: size for name, size in sizes.items() if size > 500} == {}
