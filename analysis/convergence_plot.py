@@ -39,7 +39,7 @@ def draw(data: Convergence, ax: Axes | None, legend: bool) -> Axes:
     return ax
 
 
-Part = tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"]]
+Part = tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]
 
 
 def _cap(data: Convergence) -> float:

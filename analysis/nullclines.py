@@ -24,6 +24,7 @@ class Nullclines:
     residual: tuple[float, float]
 
 
+@np.errstate(all="ignore")
 def nullclines(field: Field, window: Sequence[Sequence[float]], samples: int = 121) -> Nullclines:
     """The curves where one component vanishes: contours, then polished onto the zero set.
 
@@ -68,8 +69,7 @@ def _polish(c: Chart, u: Points, k: int, reach: float) -> tuple[Points, Float[np
     left = np.abs(c(u)[:, k])
     for _ in range(12):
         slope = c.jacobian(u)[:, k]
-        with np.errstate(all="ignore"):
-            step = -c(u)[:, k : k + 1] * slope / (slope**2).sum(1, keepdims=True)
+        step = -c(u)[:, k : k + 1] * slope / (slope**2).sum(1, keepdims=True)
         trial = u + np.where(np.isfinite(step), step, 0.0)
         trial_left = np.abs(c(trial)[:, k])
         better = (trial_left < left) & (np.linalg.norm(trial - start, axis=1) <= reach)

@@ -123,13 +123,13 @@ class Chart:
                     f"a Jacobian maps points of shape {(n, 2)} to shape {(n, 2, 2)}; this one "
                     f"returned shape {exact.shape}."
                 )
-            exact = exact * self.size[None, None, :] / self.size[None, :, None]
-            return exact
+            scaled: Float[np.ndarray, "n 2 2"] = exact * self.size / self.size[:, None]
+            return scaled
         shifts = _NUDGE * np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
         values = self((u[None] + shifts[:, None]).reshape(-1, 2)).reshape(4, n, 2)
-        with np.errstate(all="ignore"):
-            slopes = np.stack([values[0] - values[1], values[2] - values[3]], -1)
-        return slopes * (0.5 / _NUDGE)
+        differences = [values[0] - values[1], values[2] - values[3]]
+        slopes: Float[np.ndarray, "n 2 2"] = np.stack(differences, -1) * (0.5 / _NUDGE)
+        return slopes
 
 
 def chart(field: Field, window: Sequence[Sequence[float]]) -> Chart:
@@ -144,15 +144,17 @@ def grid(n: int) -> Points:
     return np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
 
 
-def classify(jacobian: Float[np.ndarray, "2 2"], tolerance: float = 1e-8) -> Kind:
+def classify(
+    jacobian: Float[np.ndarray, "2 2"], tolerance: float = 1e-8, scale: float = 0.0
+) -> Kind:
     """The kind of fixed point that a linearization has.
 
     Zero and equality are meant up to `tolerance`, relative to the matrix's norm (real parts) and
-    to its square (the discriminant). Source: the trace-determinant plane, e.g. Strogatz,
-    Nonlinear Dynamics and Chaos, section 5.2.
+    to its square (the discriminant); a norm of at most `tolerance * scale` is zero. Source: the
+    trace-determinant plane, e.g. Strogatz, Nonlinear Dynamics and Chaos, section 5.2.
     """
     size = float(np.linalg.norm(jacobian))
-    if not np.isfinite(size) or size == 0:
+    if not np.isfinite(size) or size <= tolerance * scale:
         return "non-hyperbolic"
     (a, b), (c, d) = (jacobian / size).tolist()
     half, discriminant = (a + d) / 2, ((a - d) / 2) ** 2 + b * c
@@ -172,6 +174,7 @@ def classify(jacobian: Float[np.ndarray, "2 2"], tolerance: float = 1e-8) -> Kin
     return "stable degenerate node" if half < 0 else "unstable degenerate node"
 
 
+@np.errstate(all="ignore")
 def fixed_points(
     field: Field,
     window: Sequence[Sequence[float]],
@@ -186,7 +189,7 @@ def fixed_points(
         window: only zeros inside are returned.
         jacobian: points (n, 2) to matrices (n, 2, 2); central differences where not given.
         starts: starts per side of the window.
-        tolerance: largest residual, relative to the field's median size on the grid.
+        tolerance: largest residual, relative to the field's lowest decile on the grid.
 
     Returns:
         The fixed points, ordered by their coordinates. On a curve of zeros: a sample of it.
@@ -198,13 +201,13 @@ def fixed_points(
     u = grid(starts)
     norms = np.linalg.norm(c(u), axis=1)
     sizes = norms[np.isfinite(norms) & (norms > 0)]
-    scale = float(np.median(sizes)) if len(sizes) else 1.0
+    scale = float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
     u = _newton(c, u, jacobian)
     norms = np.linalg.norm(c(u), axis=1)
     good = (norms <= tolerance * scale) & (np.abs(u - 0.5) <= 0.5 + 1e-9).all(1)
     u, norms = u[good], norms[good]
     slopes = c.jacobian(u, jacobian) if len(u) else np.empty((0, 2, 2))
-    kinds = [classify(j) for j in slopes]
+    kinds = [classify(j, scale=scale) for j in slopes]
     kept: list[int] = []
     for i in np.argsort(norms, kind="stable").tolist():
         merge = 1e-3 if kinds[i] == "non-hyperbolic" else 1e-6

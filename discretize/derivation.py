@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from odescent._errors import OdescentError
 from odescent.dynamics.calculus import substitute, tidy, vanishes
 from odescent.dynamics.fields import System
+from odescent.dynamics.second_order import SecondOrder
 from odescent.dynamics.show import latex, text
 from odescent.dynamics.vectors import Expr, Vector
 
@@ -154,15 +156,23 @@ class Derivation:
         return result
 
     @cached_property
-    def equations(self) -> dict[str, Any]:
-        """The bound system, its limit for h -> 0 and the modified equation, as x'' + ... = 0."""
+    def equations(self) -> dict[str, SecondOrder | System | ModifiedEquation]:
+        """The bound system, its limit for h -> 0 and the modified equation.
+
+        As x'' + ... = 0 where that form exists, else as first-order systems; the modified equation is
+        left out where backward error analysis does not reach.
+        """
         limit = self.algorithm.consistent_with()
         at_rest = None if self.flow_position is None else substitute(self.flow_position, {self.algorithm.step: sp.S.Zero})
-        return {
-            "bound system": self.system.second_order(self.bound_position),
-            "limit h -> 0": limit.second_order(at_rest),
-            "modified equation": self.modified.second_order(self.flow_position),
+        shown: dict[str, SecondOrder | System | ModifiedEquation] = {
+            "bound system": _second_order_or_itself(self.system, self.bound_position),
+            "limit h -> 0": _second_order_or_itself(limit, at_rest),
         }
+        try:
+            shown["modified equation"] = _second_order_or_itself(self.modified, self.flow_position)
+        except OdescentError:
+            pass
+        return shown
 
     def text(self) -> str:
         """The derivation as plain text."""
@@ -185,3 +195,12 @@ class Derivation:
     def __repr__(self) -> str:
         done = sum(s.verified for s in self.steps)
         return f"<Derivation of {self.name} by the {self.route} route: {done} of {len(self.steps)} steps verified>"
+
+
+def _second_order_or_itself(
+    flow: System | ModifiedEquation, output: Expr | None
+) -> SecondOrder | System | ModifiedEquation:
+    try:
+        return flow.second_order(output)
+    except OdescentError:
+        return flow

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from odescent.dynamics.oracles import Objective
 
+    from .derivation import Derivation
     from .equivalence import Equivalence
     from .run import Trajectory
 
@@ -200,6 +201,12 @@ class Algorithm:
         from .backward_error import modified_equation
 
         return modified_equation(self, order)
+
+    def derivation(self) -> Derivation:
+        """The checked path from the system to this algorithm: drift, map, limit, modified equation, form."""
+        from .routes.direct import direct
+
+        return direct(self)
 
     def equivalent(self, other: Algorithm, where: Mapping[sp.Symbol, object] | None = None) -> Equivalence:
         """Whether the two call their oracles at the same points, from every start and for every function.

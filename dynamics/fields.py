@@ -15,7 +15,9 @@ from .show import text
 from .vectors import Expr, Oracle, Vector, VectorSymbol, scalar_symbols, zero
 
 if TYPE_CHECKING:
+    from .oracles import Objective
     from .second_order import SecondOrder
+    from .simulate import Solution
 
 KINDS = ("vector", "scalar", "matrix", "pytree")
 ROLES = ("state", "memory", "coefficient")
@@ -263,6 +265,12 @@ class System:
         from .slow_manifold import expand
 
         return expand(self.drift, fast, small, order)
+
+    def simulate(self, objective: Objective, x0: Any, t1: float, **options: Any) -> Solution:
+        """The flow from x0 to time t1 through diffrax; see `simulate.simulate`."""
+        from .simulate import simulate
+
+        return simulate(self, objective, x0, t1, **options)
 
     def equations(self) -> dict[str, str]:
         """The right-hand side of each block's equation, as LaTeX."""

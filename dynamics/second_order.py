@@ -26,13 +26,13 @@ class SecondOrder:
 
     @property
     def _tail(self) -> str:
-        return "" if self.order is None else f" + O({self.small}^{self.order + 1})"
+        return "0" if self.order is None else f"O({self.small}^{self.order + 1})"
 
     def __str__(self) -> str:
-        return f"x'' + {text(_by_derivative(self.lhs))} = 0{self._tail}".replace("x_dot", "x'").replace("+ -", "- ")
+        return f"x'' + {text(_by_derivative(self.lhs))} = {self._tail}".replace("x_dot", "x'").replace("+ -", "- ")
 
     def latex(self) -> str:
-        body = rf"\ddot{{x}} + {latex(_by_derivative(self.lhs))} = 0{self._tail}"
+        body = rf"\ddot{{x}} + {latex(_by_derivative(self.lhs))} = {self._tail}"
         return body.replace("+ -", "- ")
 
 

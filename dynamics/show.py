@@ -23,6 +23,8 @@ _TEXT = StrPrinter({"order": "none"})
 
 def symbol_latex(name: str) -> str:
     """A name as LaTeX: Greek letters, subscripts after an underscore, dots for time derivatives."""
+    if name.endswith("+"):
+        return symbol_latex(name[:-1]) + "^+"
     for suffix, accent in (("_ddot", r"\ddot"), ("_dot", r"\dot")):
         if name.endswith(suffix):
             return f"{accent}{{{symbol_latex(name.removesuffix(suffix))}}}"

@@ -120,7 +120,11 @@ def test_drawing_everything(width):
         assert ((y >= low * 0.99) & (y <= high * 1.01)).all(), line.get_label()
     crosses = [line for line in ax.get_lines() if line.get_marker() == "x"]
     assert len(crosses) == 3
-    assert [t.get_text() for t in ax.texts] == ["diverged at 7", "diverged at 91", "diverged at 1"]
+    assert [t.get_text() for t in ax.texts] == [
+        "diverged at 7",
+        "diverged at 91",
+        "diverged at 100",
+    ]
     named = [t.get_text() for t in ax.get_legend().get_texts()]
     assert "zeros (no positive gap)" in named
     assert "falls: $0.98^k$" in named

@@ -170,15 +170,9 @@ def test_the_unstable_manifold_of_the_double_well_ends_in_the_wells():
     fixed = fixed_points(double_well, window)
     ends = {(s.stable, s.ended) for s in separatrices(double_well, window, fixed)}
     assert ends == {(True, "window"), (False, "fixed point")}
-    free = [
-        s
-        for s in separatrices(
-            lambda z: double_well(z, 0.0),
-            window,
-            fixed_points(lambda z: double_well(z, 0.0), window),
-        )
-    ]
-    for branch in free:  # without damping: homoclinic, on the level of energy 0
+    free = lambda z: double_well(z, 0.0)
+    for branch in separatrices(free, window, fixed_points(free, window)):
+        # without damping: homoclinic, on the level of energy 0
         x, v = branch.points.T
         np.testing.assert_allclose(v**2 / 2 - x**2 / 2 + x**4 / 4, 0, atol=1e-6)
         assert branch.ended == "fixed point"
@@ -211,7 +205,7 @@ def test_values_that_are_not_finite_are_reported():
     (nothing,) = flow_lines(root, BOX, [[-1.0, 0.0]])
     assert nothing.ended == ("not finite", "not finite")
     assert fixed_points(root, BOX) == ()
-    assert even_lines(root, BOX)
+    assert even_lines(root, BOX, spacing=0.2)
     nullclines(root, BOX)
 
 
@@ -237,16 +231,16 @@ def test_no_field_is_endless_or_raises(field):
 
 def test_even_lines_are_even_and_repeatable():
     fixed = fixed_points(van_der_pol, ((-3, 3), (-4, 4)))
-    lines = even_lines(van_der_pol, ((-3, 3), (-4, 4)), fixed, 0.08)
-    again = even_lines(van_der_pol, ((-3, 3), (-4, 4)), fixed, 0.08)
+    lines = even_lines(van_der_pol, ((-3, 3), (-4, 4)), fixed, 0.12)
+    again = even_lines(van_der_pol, ((-3, 3), (-4, 4)), fixed, 0.12)
     assert all(np.array_equal(a.points, b.points) for a, b in zip(lines, again, strict=True))
     u = [(line.points - [-3, -4]) / [6, 8] for line in lines]
     for i, one in enumerate(u):
         for other in u[:i]:  # a step more than the limit at the most
-            assert np.linalg.norm(one[:, None] - other[None], axis=2).min() > 0.04 - 0.011
+            assert np.linalg.norm(one[:, None] - other[None], axis=2).min() > 0.06 - 0.011
     probe = np.random.default_rng(0).uniform(0.05, 0.95, (200, 2))
     gaps = np.linalg.norm(probe[:, None] - np.concatenate(u)[None], axis=2).min(1)
-    assert gaps.max() < 0.16  # no hole wider than four half spacings
+    assert gaps.max() < 0.24  # no hole wider than four half spacings
 
 
 @pytest.mark.untyped
@@ -280,6 +274,6 @@ def test_bad_fields_get_a_sentence():
         flow_lines(linear(np.eye(2)), BOX, [[3.0, 0.0]])
     with pytest.raises(ValueError, match="shape"):
         flow_lines(linear(np.eye(2)), BOX, [1.0, 0.0])
-    with pytest.raises(ValueError, match="spacing"):
+    with pytest.raises(ValueError, match="spaced"):
         even_lines(linear(np.eye(2)), BOX, spacing=0.0)
     assert flow_lines(linear(np.eye(2)), BOX, []) == ()

@@ -103,7 +103,7 @@ def test_a_window_is_found_around_the_iterates():
 
 
 def test_seeds_replace_the_even_lines():
-    found = compute_portrait(well, ((-2, 2), (-2, 2)), seeds=[[0.5, 0.5], [1.0, 1.0]])
+    found = compute_portrait(well, ((-2, 2), (-2, 2)), seeds=[[0.5, 1.5], [1.5, 1.5]])
     assert len(found.flow_lines) == 2
 
 

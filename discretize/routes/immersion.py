@@ -26,7 +26,7 @@ from ..derivation import Claim, Derivation, Step
 from ..iteration import STEP, Algorithm
 from ..library import algorithm
 from ..library.schemes import scheme
-from .shared import coefficient_residuals, equation_residual, method_step
+from .shared import after, coefficient_residuals, equation_residual, method_step
 
 x, p, u, xi, eta, psi, y = blocks("x p u xi eta psi y")
 K, a, b, eps, r = parameters("K a b epsilon r")
@@ -324,7 +324,6 @@ def nesterov_sc() -> Derivation:
     beta = (sp.sqrt(L) - sp.sqrt(mu)) / (sp.sqrt(L) + sp.sqrt(mu))
     ratio = (1 - q) / (1 + q)
     at_y = f.grad(y)
-    new_psi = (psi - h * at_y) * ratio
     steps = (
         _target(),
         _relative_degree(),
@@ -342,7 +341,7 @@ def nesterov_sc() -> Derivation:
             r"Lie-Trotter with $a = h$: the kick $\dot\psi = -\nabla f(y)$ explicitly, the damping $\dot\psi = -K\psi$ by "
             r"Cayley's rule, then the drift $\dot y = \psi - h\nabla f(y)$ explicitly, with the gradient already taken at $y$. "
             r"Cayley turns the damping $2\sqrt{\mu}$ into Nesterov's momentum, whatever the step.",
-            {psi: new_psi, y: y + h * new_psi - h**2 * at_y},
+            {psi: (psi - h * at_y) * ratio, y: y + h * after(psi) - h**2 * at_y},
         ),
         equation_residual(
             method,

@@ -28,7 +28,7 @@ from ..iteration import STEP, Algorithm
 from ..library.schemes import scheme
 from .shared import coefficient_residuals, equation_residual, method_step
 
-x, z, u, v = blocks("x z u v")
+x, y, z, u, v = blocks("x y z u v")
 c, a = parameters("c a")
 h = STEP
 f = Objective("f")
@@ -166,6 +166,7 @@ def _second_order() -> Step:
 def _lyapunov(c_value: int) -> Step:
     flow = {x: c_value * m * (z - x), z: m * (x - z) - g / m}
     rate = c_value * m
+    name = f"E' + {rate} E"
     slack = f.value(x) - inner(g, x) + mu / 2 * inner(x, x)
     if c_value == 1:
         energy = f.value(x) + mu / 2 * inner(z, z)
@@ -175,13 +176,13 @@ def _lyapunov(c_value: int) -> Step:
         claimed = rate * slack
 
     def check(claims: Values) -> dict[str, Any]:
-        return {"E' + rate E": derivative(claims["E"], flow) + rate * claims["E"] - claims["E' + rate E"]}
+        return {name: derivative(claims["E"], flow) + rate * claims["E"] - claims[name]}
 
     return Step(
         "Lyapunov function",
         rf"With $x^* = 0$, $f^* = 0$, $a = 0$ and $c = {c_value}$, the energy decays at the rate ${sp.latex(rate)}$, because "
         r"$f(x) - \langle\nabla f(x), x\rangle + \frac{\mu}{2}\|x\|^2 \le 0$ by strong convexity.",
-        (Claim("E", energy), Claim("E' + rate E", claimed, rf"\dot E + {sp.latex(rate)} E")),
+        (Claim("E", energy), Claim(name, claimed, rf"\dot E + {sp.latex(rate)} E")),
         check,
     )
 
@@ -196,8 +197,7 @@ def _build(member: Member) -> Derivation:
         name=member.name,
         reference=member.references[-1],
     )
-    y = member.coupled
-    at_y = substitute(g, {x: y})
+    at_y = f.grad(y)
     step_map = {x: y - h * member.feed_through * at_y, z: (1 - q) * z + q * (y - at_y / mu)}
     lowered = substitute(system("model").limit({a: 0}).second_order().lhs, {c: sp.Integer(member.c)})
     gradient = (
@@ -216,6 +216,7 @@ def _build(member: Member) -> Derivation:
             rf"Lie-Trotter with $a = {sp.latex(member.feed_through)}$ and $c = {member.c}$: the coupling with $z$ frozen "
             rf"({member.coupling}), then the whole law in one explicit step, with one gradient; {gradient}.",
             step_map,
+            {y: member.coupled},
         ),
         equation_residual(method, limit=lowered, modified=member.modified, of=x),
         coefficient_residuals(method, member.coefficients),

@@ -10,21 +10,43 @@ import sympy as sp
 from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.fields import start
 from odescent.dynamics.show import symbol_latex
-from odescent.dynamics.vectors import Expr, Vector
+from odescent.dynamics.vectors import Expr, Vector, VectorSymbol
 
 from ..derivation import Claim, Step
 from ..iteration import Algorithm
 
 
-def method_step(method: Algorithm, title: str, statement: str, claimed: Mapping[Symbol, Expr]) -> Step:
-    """The claimed map of one step, the step h free, against the program that the scheme makes."""
+def after(s: VectorSymbol) -> VectorSymbol:
+    """The name of a block's value after the step, for use in claims that follow its own."""
+    return VectorSymbol(f"{s.name}+")
+
+
+def method_step(
+    method: Algorithm,
+    title: str,
+    statement: str,
+    claimed: Mapping[VectorSymbol, Vector],
+    points: Mapping[VectorSymbol, Vector] | None = None,
+) -> Step:
+    """The claimed map of one step, the step h free, against the program that the scheme makes.
+
+    ``points`` names intermediate points; a claim may use them and the ``after`` of claims before it.
+    """
+    named = points or {}
 
     def check(c: Mapping[str, Any]) -> dict[str, Any]:
         made = method.program.update_map()
-        return {f"{s}+ of the program": made[s] - c[f"{s}+"] for s in claimed}  # type: ignore[operator]
+        known: dict[Symbol, Expr] = {s: c[s.name] for s in named}
+        residuals = {}
+        for s in claimed:
+            value = substitute(c[f"{s}+"], known)
+            known[after(s)] = value
+            residuals[f"{s}+ of the program"] = made[s] - value  # type: ignore[operator]
+        return residuals
 
-    claims = tuple(Claim(f"{s}+", e, symbol_latex(str(s)) + "^+") for s, e in claimed.items())
-    return Step(title, statement, claims, check)
+    claims = [Claim(s.name, e, symbol_latex(s.name)) for s, e in named.items()]
+    claims += [Claim(f"{s}+", e, symbol_latex(f"{s}+")) for s, e in claimed.items()]
+    return Step(title, statement, tuple(claims), check)
 
 
 def equation_residual(method: Algorithm, limit: Vector, modified: Vector, of: Expr | None = None) -> Step:

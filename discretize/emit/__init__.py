@@ -1,0 +1,118 @@
+"""Emitted code: an algorithm's step as stand-alone source for a target, written, loaded, or as optax."""
+
+from __future__ import annotations
+
+import hashlib
+import linecache
+import os
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from odescent._errors import OdescentError, unknown
+
+if TYPE_CHECKING:
+    import optax
+
+    from ..algorithm import Algorithm
+    from .backend import Backend
+
+# A new backend is one file with a `Backend` instance, and one line here.
+BACKENDS = {
+    "jax": "jax:BACKEND",
+    "latex": "latex:BACKEND",
+    "numpy": "numpy:BACKEND",
+    "optax": "optax:BACKEND",
+}
+_SOURCES: WeakKeyDictionary[Algorithm, dict[str, str]] = WeakKeyDictionary()
+_MODULES: dict[str, ModuleType] = {}
+
+
+def targets() -> list[str]:
+    """Names of the backends."""
+    return sorted(BACKENDS)
+
+
+def find(target: str) -> Backend:
+    """The backend of that name; OdescentError if there is none."""
+    if target not in BACKENDS:
+        raise unknown("target", target, BACKENDS)
+    module, _, attribute = BACKENDS[target].partition(":")
+    found: Backend = getattr(import_module(f".{module}", __name__), attribute)
+    return found
+
+
+def source(algorithm: Algorithm, target: str = "numpy") -> str:
+    """The stand-alone source of one algorithm for a target; the same bytes every time.
+
+    Raises NotCarried where the target cannot carry the algorithm, OdescentError for an unknown target.
+    """
+    known = _SOURCES.setdefault(algorithm, {})
+    if target not in known:
+        chosen = find(target)
+        chosen.refuse(algorithm.tuned, algorithm.name)
+        known[target] = chosen.print(algorithm)
+    return known[target]
+
+
+def write(algorithm: Algorithm, path: str | Path, target: str = "numpy") -> Path:
+    """Write the source to a file: all of it, or nothing.
+
+    Raises OdescentError where the folder does not exist or cannot be written.
+    """
+    place = Path(path)
+    text = source(algorithm, target)
+    if place.is_dir():
+        raise OdescentError(f"{place} is a folder; give the name of a file in it, such as {place / 'step.py'}.")
+    if not place.parent.is_dir():
+        raise OdescentError(f"the folder {place.parent} does not exist; make it first, or write elsewhere.")
+    temporary = ""
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, place)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise OdescentError(f"{place} cannot be written: {error.strerror or error}.") from None
+    return place
+
+
+def load(algorithm: Algorithm, target: str = "jax") -> ModuleType:
+    """The emitted source as a module, one per distinct source.
+
+    The text comes from our own printer, with validated names, so that nothing of the user's is
+    evaluated. It is registered with linecache: tracebacks show the emitted lines.
+    """
+    text = source(algorithm, target)
+    if find(target).suffix != ".py":
+        raise OdescentError(f"the target {target!r} is text, not a module; use source() or write().")
+    if text not in _MODULES:
+        tag = hashlib.sha256(text.encode()).hexdigest()[:12]
+        name = f"odescent.discretize.emit._emitted.{algorithm.name or 'algorithm'}_{target}_{tag}"
+        file = f"<{name}>"
+        module = ModuleType(name, text.partition("\n")[0].strip('"'))
+        module.__file__ = file
+        linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+        sys.modules[name] = module
+        exec(compile(text, file, "exec"), module.__dict__)  # noqa: S102  our own printer's text
+        _MODULES[text] = module
+    return _MODULES[text]
+
+
+def to_optax(algorithm: Algorithm, **parameters: Any) -> optax.GradientTransformation:
+    """The algorithm as an optax transformation; see the emitted source for its contract.
+
+    Raises NotCarried where optax cannot carry it, OdescentError for missing or unknown parameters.
+    """
+    from .optax import transformation
+
+    return transformation(algorithm, load(algorithm, "optax"), parameters)

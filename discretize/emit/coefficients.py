@@ -1,0 +1,130 @@
+"""Scalar coefficients of an emitted step: readable forms, names, shared parts.
+
+What depends on the hyper-parameters alone is computed once, outside the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import lcm
+
+import sympy as sp
+
+from odescent.dynamics.exact import canonical
+from odescent.dynamics.vectors import ScalarNode, Vector, VectorSymbol
+
+_FIRST = {"mu": 0, "L": 1, "h": 2}
+
+
+def in_order(parameters: Iterable[sp.Symbol]) -> tuple[sp.Symbol, ...]:
+    """Hyper-parameters as signatures list them: mu, L, h, then by name."""
+    return tuple(sorted(parameters, key=lambda s: (_FIRST.get(s.name, 3), s.name)))
+
+
+def presentable(e: sp.Expr) -> sp.Expr:
+    """The same scalar in the form with the fewest operations that we know to find."""
+    if e.is_Rational or e.is_Symbol:
+        return e
+    e = e.replace(lambda n: isinstance(n, sp.exp), _exponential)
+    plain = not e.has(sp.Function, ScalarNode) and all(p.exp.is_Rational for p in e.atoms(sp.Pow))
+    if not (plain and e.free_symbols):
+        return e
+    roots = {s: 1 for s in e.free_symbols if s.is_positive}
+    for power in e.atoms(sp.Pow):
+        if power.base in roots:
+            roots[power.base] = lcm(roots[power.base], power.exp.q)
+    stand_in = {s: sp.Symbol(f"{s.name}__{n}", positive=True) for s, n in roots.items() if n > 1}
+    lifted = e.xreplace({s: t ** roots[s] for s, t in stand_in.items()})
+    lifted = lifted.replace(lambda n: n.is_Pow and not n.exp.is_Integer, lambda n: sp.powdenest(n))
+    back = {t: s ** sp.Rational(1, roots[s]) for s, t in stand_in.items()}
+    candidates = [sp.factor(lifted).xreplace(back), canonical(e), e]
+    return min(candidates, key=lambda c: (sp.count_ops(c), candidates.index(c)))
+
+
+def _exponential(e: sp.Expr) -> sp.Expr:
+    """exp(a log b) is b**a."""
+    exponent = sp.factor(sp.cancel(e.args[0]))
+    logs = [f for f in sp.Mul.make_args(exponent) if isinstance(f, sp.log)]
+    if len(logs) == 1:
+        return logs[0].args[0] ** (exponent / logs[0])
+    return sp.exp(exponent)
+
+
+def negative(e: sp.Expr) -> bool:
+    """Whether the scalar reads better with a minus sign before it: its value at typical parameters."""
+    if e.is_Rational:
+        return bool(e < 0)
+    if not e.has(ScalarNode):
+        values = {}
+        for i, s in enumerate(sorted(e.free_symbols, key=str)):
+            typical = sp.Rational(2 + i, 9 + 2 * i)  # in (0, 1), as most rates are
+            named = {"mu": sp.Rational(1, 7), "L": sp.Integer(3)}
+            values[s] = sp.Integer(3) if s.is_integer else named.get(s.name, typical)
+        value = sp.N(e.xreplace(values))
+        if value.is_real and value != 0:
+            return bool(value < 0)
+    return bool(e.could_extract_minus_sign())
+
+
+class Coefficients:
+    """The table of coefficients: each distinct value under one readable name."""
+
+    def __init__(self, parameters: Iterable[sp.Symbol], used: set[str]) -> None:
+        self.parameters = set(parameters)
+        self.used = used  # names already taken in the emitted code
+        self.fields: dict[sp.Symbol, sp.Expr] = {}  # name -> value in the parameters
+        self._known: dict[sp.Expr, sp.Symbol] = {}
+
+    def static(self, e: sp.Expr) -> bool:
+        """Whether the scalar depends on nothing but the hyper-parameters."""
+        return not e.has(ScalarNode) and e.free_symbols <= self.parameters
+
+    def fresh(self, *candidates: str) -> str:
+        """The first of the names that is not taken, or the last one with a number."""
+        for name in candidates:
+            if name not in self.used:
+                break
+        else:
+            n = 1
+            while (name := f"{candidates[-1]}_{n}") in self.used:
+                n += 1
+        self.used.add(name)
+        return name
+
+    def field(self, e: sp.Expr, *candidates: str) -> sp.Symbol:
+        """The name of a static value, entered in the table if it is new."""
+        if e not in self._known:
+            own = (e.name,) if e.is_Symbol else ()
+            if own:
+                self.used.discard(e.name)
+            symbol = sp.Symbol(self.fresh(*own, *candidates), positive=True)
+            self._known[e] = symbol
+            self.fields[symbol] = e
+        return self._known[e]
+
+    def shared(self) -> tuple[list[tuple[sp.Symbol, sp.Expr]], dict[str, sp.Expr]]:
+        """Common sub-expressions, and the fields in terms of them, by name."""
+        taken = {s.name for s in self.parameters}
+        names = (sp.Symbol(f"_{i}") for i in range(10_000))
+        parts, values = sp.cse(list(self.fields.values()), symbols=names, order="canonical")
+        rename: dict[sp.Symbol, sp.Symbol] = {}
+        for temporary, value in parts:
+            stem = f"root_{value.base}" if value.is_Pow and value.base.is_Symbol else ""
+            name = stem if stem and value.exp == sp.Rational(1, 2) and stem not in taken else ""
+            n = 1
+            while not name:
+                name = f"t{n}" if f"t{n}" not in taken else ""
+                n += 1
+            taken.add(name)
+            rename[temporary] = sp.Symbol(name, positive=True)
+        listed = [(rename[t], v.xreplace(rename)) for t, v in parts]
+        by_name = {s.name: v.xreplace(rename) for s, v in zip(self.fields, values, strict=True)}
+        return listed, by_name
+
+
+def stem(v: Vector) -> str:
+    """What a vector is called in the names of its coefficients: blocks without their version number."""
+    if isinstance(v, VectorSymbol):
+        head, _, tail = v.name.rpartition("_")
+        return head if head and tail.isdigit() else v.name
+    return "".join(stem(a) for a in getattr(v, "arguments", ())) or "f"

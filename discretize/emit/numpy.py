@@ -1,0 +1,229 @@
+"""The NumPy backend: a stand-alone module with `coefficients`, `init`, `step`, `output` and `run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from odescent.dynamics.system import Block, start
+from odescent.dynamics.vectors import Vector, VectorSymbol
+
+from .backend import POWERS, Backend
+from .lower import Ask, InnerLet, Lowered, Lowering, Routine, Sample, ScalarLet
+from .printing import MATH, NUMPY, Printer
+from .text import WIDTH, checks, coefficient_lines, docstring, named_tuple, paragraph, wrapped
+
+if TYPE_CHECKING:
+    from ..algorithm import Algorithm
+
+def source(algorithm: Algorithm) -> str:
+    """The module's text."""
+    lowered = Lowering(algorithm.tuned).lowered()
+    module = _Module(lowered)
+    body = module.lines()
+    imports = [f"import {name}" for name in ("math", "warnings") if any(f"{name}." in line for line in body)]
+    head = [
+        *docstring(algorithm, "numpy", "NumPy."),
+        "",
+        *imports,
+        "from collections.abc import Callable",
+        "from typing import Any, NamedTuple, TypeAlias",
+        "",
+        "import numpy as np",
+        "from numpy.typing import ArrayLike, NDArray",
+        "",
+        "Array: TypeAlias = NDArray[np.floating[Any]]",
+    ]
+    return "\n".join([*head, "", "", *body]) + "\n"
+
+
+class _Module:
+    def __init__(self, lowered: Lowered) -> None:
+        self.low = lowered
+        self.fields = {s.name for s in lowered.coefficients.fields}
+        self.scalars = Printer(MATH, self.name)
+        self.arrays = Printer(NUMPY, self.name)
+        self.parameters = [s.name for s in lowered.parameters]
+
+    def name(self, name: str) -> str:
+        return f"c.{name}" if name in self.fields else self.low.name(name)
+
+    def lines(self) -> list[str]:
+        """All of the module after its imports."""
+        sections = [self.state(), self.table(), self.coefficients(), self.init(), self.step()]
+        sections += [self.output(n, r) for n, r in self.low.outputs.items()] + [self.run()]
+        return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
+
+    def state(self) -> list[str]:
+        fields = [(self.low.name(b.name), "float" if b.kind == "scalar" else "Array") for b in self.low.blocks]
+        fields += [("k", "int")] if self.low.counter is not None else []
+        return named_tuple("State", "The state between steps.", fields)
+
+    def table(self) -> list[str]:
+        doc = "What the step needs of the hyper-parameters."
+        return named_tuple("Coefficients", doc, [(n.name, "float") for n in self.low.coefficients.fields])
+
+    def coefficients(self) -> list[str]:
+        lines = wrapped("def coefficients", [f"{p}: float" for p in self.parameters], " -> Coefficients:")
+        lines.append('    """The coefficients; ValueError for hyper-parameters outside their domain."""')
+        positive, ordered = checks(self.low)
+        if self.parameters:
+            pairs = [f'("{p}", {p})' for p in self.parameters]
+            lines += _loop("name, value", pairs)
+            lines += ["        if not math.isfinite(value):"]
+            lines += ['            raise ValueError(f"{name} must be a finite number, not {value!r}.")']
+        if positive:
+            if set(positive) != set(self.parameters):
+                lines += _loop("name, value", [f'("{p}", {p})' for p in positive])
+            lines += ["        if value <= 0:"]
+            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
+        if ordered:
+            lines += ["    if L < mu:"]
+            lines += ['        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")']
+        return lines + coefficient_lines(self.low, Printer(MATH))
+
+    # routines
+
+    def arguments(self, routine: Routine) -> list[str]:
+        """Oracles, coefficients and the generator, as the routine needs them."""
+        listed = []
+        for name in routine.arguments():
+            kinds = [s for s in routine.statements if isinstance(s, Ask) and s.argument == name]
+            vectors = ", ".join(["Array"] * len(kinds[0].vectors) + ["float"] * len(kinds[0].scalars))
+            returns = "float" if isinstance(kinds[0].target, sp.Symbol) else "Array"
+            listed.append(f"{name}: Callable[[{vectors}], {returns}]")
+        return listed
+
+    def reads(self, routine: Routine) -> bool:
+        return bool(routine.symbols() & self.fields)
+
+    def start_name(self, name: str) -> str:
+        return "start" if name == start.name else self.name(name)
+
+    def statements(self, routine: Routine, at_start: bool = False) -> list[str]:
+        name = self.start_name if at_start else self.name
+        arrays = Printer(NUMPY, name)
+        lines = []
+        for s in routine.statements:
+            target = self.low.name(s.target.name)
+            if isinstance(s, ScalarLet):
+                text = self.scalars.scalar(s.value)
+            elif isinstance(s, InnerLet):
+                text = f"float(np.vdot({name(s.left.name)}, {name(s.right.name)}))"
+            elif isinstance(s, Ask):
+                given = [name(v.name) for v in s.vectors] + [self.scalars.scalar(e) for e in s.scalars]
+                text = f"{s.argument}({', '.join(given)})"
+                text = f"float({text})" if isinstance(s.target, sp.Symbol) else text
+            elif isinstance(s, Sample):
+                like = name(s.like.name)
+                text = f"rng.standard_normal({like}.shape).astype({like}.dtype)"
+            else:
+                text = arrays.vector(s.value)
+            lines.append(f"    {target} = {text}")
+        return lines
+
+    def init(self) -> list[str]:
+        routine, low = self.low.init, self.low
+        given = ["x0: ArrayLike", *self.arguments(routine), *(["c: Coefficients"] if self.reads(routine) else [])]
+        items = [f"{low.name(b.name)}={self._initial(b, routine)}" for b in low.blocks]
+        items += ["k=0"] if low.counter is not None else []
+        return [
+            *wrapped("def init", given, " -> State:"),
+            '    """The state at the starting point x0, an array of any shape."""',
+            "    given = np.array(x0)",
+            '    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():',
+            '        raise ValueError("x0 must be an array of finite real numbers.")',
+            '    start = given if given.dtype.kind == "f" else given.astype(float)',
+            *self.statements(routine, at_start=True),
+            *wrapped("return State", items, "", "    "),
+        ]
+
+    def _initial(self, b: Block, routine: Routine) -> str:
+        value = routine.results[b.name]
+        if not isinstance(value, Vector):
+            return f"float({self.scalars.scalar(value)})"
+        if not value:
+            return "np.zeros((start.size, start.size))" if b.kind == "matrix" else "np.zeros_like(start)"
+        return Printer(NUMPY, self.start_name).vector(value)
+
+    def step(self) -> list[str]:
+        routine, low = self.low.step, self.low
+        given = ["state: State", *self.arguments(routine), "c: Coefficients"]
+        given += ["rng: np.random.Generator"] if routine.draws else []
+        lines = wrapped("def step", given, " -> State:")
+        lines += ['    """The next state; ' + self._asks(routine) + '"""']
+        read = routine.symbols()
+        lines += [f"    {low.name(b.name)} = state.{low.name(b.name)}" for b in low.blocks if b.name in read]
+        lines += ["    k = state.k"] if low.counter is not None and "k" in read else []
+        body = self.statements(routine)
+        items = [f"{low.name(b.name)}={self._value(routine, b.name)}" for b in low.blocks]
+        items += ["k=state.k + 1"] if low.counter is not None else []
+        return [*lines, *body, *wrapped("return State", items, "", "    ")]
+
+    def _value(self, routine: Routine, name: str) -> str:
+        value = routine.results[name]
+        if isinstance(value, Vector):
+            return self.arrays.vector(value) if value else f"np.zeros_like(state.{self.low.name(name)})"
+        return self.scalars.scalar(value)
+
+    def _asks(self, routine: Routine) -> str:
+        asked = [s for s in routine.statements if isinstance(s, Ask)]
+        return {0: "no oracle call.", 1: "one oracle call."}.get(len(asked), f"{len(asked)} oracle calls.")
+
+    def output(self, name: str, routine: Routine) -> list[str]:
+        label = "output" if name == "x" else self.low.name(name)
+        given = ["state: State", *self.arguments(routine), "c: Coefficients"]
+        lines = wrapped(f"def {label}", given, " -> Array:")
+        lines += ['    """The algorithm\'s output."""' if name == "x" else f'    """Further output: {name}."""']
+        read = routine.symbols()
+        if not routine.statements and isinstance(routine.results[name], VectorSymbol):
+            return [*lines, f"    return state.{self.low.name(routine.results[name].name)}"]
+        lines += [f"    {self.low.name(b.name)} = state.{self.low.name(b.name)}" for b in self.low.blocks if b.name in read]
+        lines += ["    k = state.k"] if "k" in read and self.low.counter is not None else []
+        return [*lines, *self.statements(routine), f"    return {self._value(routine, name)}"]
+
+    def run(self) -> list[str]:
+        step, init, output = self.low.step, self.low.init, self.low.outputs["x"]
+        oracles = list(dict.fromkeys([*self.arguments(step), *self.arguments(init)]))
+        given = [*oracles, "x0: ArrayLike", "steps: int", *[f"{p}: float" for p in self.parameters]]
+        given += ["rng: np.random.Generator"] if step.draws else []
+        to_init = ["x0", *init.arguments(), *(["c"] if self.reads(init) else [])]
+        to_step = ["state", *step.arguments(), "c", *(["rng"] if step.draws else [])]
+        read = f"output({', '.join(['state', *output.arguments(), 'c'])})"
+        doc = (
+            "A run that leaves the finite numbers warns with the number of the step and returns the points "
+            "before it."
+        )
+        return [
+            *wrapped("def run", given, " -> Array:"),
+            '    """The output sequence, shape (steps + 1, *x0.shape), starting point first.',
+            "",
+            *paragraph(doc, "    "),
+            '    """',
+            f"    c = coefficients({', '.join(self.parameters)})",
+            f"    state = init({', '.join(to_init)})",
+            f"    first = {read}",
+            "    xs = np.empty((steps + 1, *first.shape), first.dtype)",
+            "    xs[0] = first",
+            "    for i in range(1, steps + 1):",
+            '        with np.errstate(over="ignore", invalid="ignore"):',
+            f"            state = step({', '.join(to_step)})",
+            f"            xs[i] = {read}",
+            "        if not np.isfinite(xs[i]).all():",
+            '            message = f"step {i} is not finite; the points before it are returned."',
+            "            warnings.warn(message, RuntimeWarning, stacklevel=2)",
+            "            return xs[:i]",
+            "    return xs",
+        ]
+
+
+def _loop(names: str, items: list[str]) -> list[str]:
+    inside = ", ".join(items) + ("," if len(items) == 1 else "")
+    line = f"    for {names} in ({inside}):"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"    for {names} in (", *[f"        {i}," for i in items], "    ):"]
+
+
+BACKEND = Backend("numpy", ".py", frozenset(POWERS), source)

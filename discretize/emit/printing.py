@@ -1,0 +1,202 @@
+"""SymPy scalars and vectors as Python source, with minimal parentheses and in ruff's spacing.
+
+The set of operations is small on purpose: what is not in it is refused, so that every backend means
+the same by what it prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from odescent._errors import NotCarried
+from odescent.dynamics.vectors import Elementwise, Product, Vector, VectorSymbol, slots
+
+ADD, MUL, NEGATIVE, POWER, ATOM = range(5)  # how tightly a piece of text holds together
+
+_FUNCTIONS: dict[Any, str] = {
+    sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh",
+    sp.cosh: "cosh", sp.tanh: "tanh", sp.atan: "arctan", sp.Abs: "abs", sp.sign: "sign",
+}  # fmt: skip
+_RECIPROCALS: dict[Any, Any] = {sp.coth: sp.tanh, sp.sech: sp.cosh, sp.csch: sp.sinh}
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """How a backend writes functions: ``"math."`` before most names, and exceptions."""
+
+    prefix: str
+    special: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, name: str) -> str:
+        return self.special.get(name, self.prefix + name)
+
+
+MATH = Namespace(
+    "math.", {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "np.sign", "arctan": "math.atan"}
+)
+NUMPY = Namespace("np.")
+JNP = Namespace("jnp.")
+
+
+@dataclass(frozen=True)
+class Printer:
+    """Prints scalars and vectors in one namespace, with a name for each symbol."""
+
+    namespace: Namespace
+    names: Callable[[str], str] = str
+
+    def scalar(self, e: sp.Expr) -> str:
+        """The source of a scalar expression; NotCarried for a function outside the small set."""
+        return self._scalar(_without_reciprocals(e))[0]
+
+    def vector(self, v: Vector) -> str:
+        """The source of a vector expression, on arrays; the empty sum is ``0``."""
+        return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in v.terms.items()])
+
+    # scalars
+
+    def _scalar(self, e: sp.Expr) -> tuple[str, int]:
+        if e.is_Symbol:
+            return self.names(e.name), ATOM
+        if e.is_Rational:
+            return _rational(e)
+        if e.is_Add:
+            terms = e.as_ordered_terms()
+            pieces = [(_sign(t), self._at_least(_sign(t) * t, MUL)) for t in terms]
+            return _signed_sum(pieces), ADD
+        if _sign(e) < 0:
+            return "-" + self._at_least(-e, MUL), NEGATIVE
+        if e.is_Mul or (e.is_Pow and _sign(e.exp) < 0 and not isinstance(e, sp.exp)):
+            return self._product(e), MUL
+        if e.is_Pow and not isinstance(e, sp.exp):
+            return self._power(e.base, e.exp)
+        return self._function(e)
+
+    def _at_least(self, e: sp.Expr, level: int) -> str:
+        text, has = self._scalar(e)
+        return text if has >= level else f"({text})"
+
+    def _product(self, e: sp.Expr) -> str:
+        above: list[sp.Expr] = []
+        below: list[sp.Expr] = []
+        for factor in sp.Mul.make_args(e):
+            if factor.is_Rational:
+                above += [sp.Integer(factor.p)] if factor.p != 1 else []
+                below += [sp.Integer(factor.q)] if factor.q != 1 else []
+            elif factor.is_Pow and not isinstance(factor, sp.exp) and _sign(factor.exp) < 0:
+                below.append(1 / factor)
+            else:
+                above.append(factor)
+        text = " * ".join(self._at_least(f, MUL if i == 0 else NEGATIVE) for i, f in enumerate(above)) or "1"
+        if not below:
+            return text
+        if len(below) == 1:
+            return f"{text} / {self._at_least(below[0], NEGATIVE)}"
+        return f"{text} / ({' * '.join(self._at_least(f, NEGATIVE) for f in below)})"
+
+    def _power(self, base: sp.Expr, exponent: sp.Expr) -> tuple[str, int]:
+        if exponent == sp.Rational(1, 2):
+            return f"{self.namespace('sqrt')}({self._argument(base)})", ATOM
+        root = self._at_least(base, ATOM)
+        if exponent.is_Rational and exponent.q in (1, 2):
+            power = str(exponent.p) if exponent.q == 1 else repr(float(exponent))
+        else:
+            power = self._at_least(exponent, ATOM)
+        hug = _simple(root) and _simple(power)  # ruff's spacing around **
+        return f"{root}**{power}" if hug else f"{root} ** {power}", POWER
+
+    def _argument(self, e: sp.Expr) -> str:
+        return f"{e}.0" if e.is_Integer else self._scalar(e)[0]
+
+    def _function(self, e: sp.Expr) -> tuple[str, int]:
+        kind = type(e)
+        if e in (sp.E, sp.pi):
+            return self.namespace("e" if e == sp.E else "pi"), ATOM
+        if isinstance(e, (sp.Max, sp.Min)):
+            name = self.namespace("maximum" if isinstance(e, sp.Max) else "minimum")
+            first, *rest = [self._argument(a) for a in sorted(e.args, key=sp.default_sort_key)]
+            for other in rest:
+                first = f"{name}({first}, {other})"
+            return first, ATOM
+        if kind in _FUNCTIONS:
+            return f"{self.namespace(_FUNCTIONS[kind])}({self._argument(e.args[0])})", ATOM
+        raise NotCarried(f"emitted code has no function for {e}; it knows {', '.join(sorted(_FUNCTIONS.values()))}.")
+
+    # vectors
+
+    def _term(self, scale: sp.Expr, atom: Vector) -> str:
+        if isinstance(atom, Elementwise):
+            pairs = zip(slots(len(atom.arguments)), atom.arguments, strict=True)
+            arguments = {s: sp.Symbol(self._operand(a)) for s, a in pairs}
+            verbatim = {s.name for s in arguments.values()}
+            printer = Printer(self.namespace, lambda n: n if n in verbatim else self.names(n))
+            return printer._at_least(scale * _without_reciprocals(atom.body.xreplace(arguments)), MUL)
+        text = self._atom(atom)
+        return text if scale == 1 else f"{self._at_least(scale, MUL)} * {text}"
+
+    def _atom(self, atom: Vector) -> str:
+        if isinstance(atom, VectorSymbol):
+            return self.names(atom.name)
+        if isinstance(atom, Product):
+            left, right = self._factor(atom.left), self._factor(atom.right)
+            if atom.kind == "outer":
+                return f"{self.namespace('outer')}({left}, {right})"
+            return f"{left} * {right}" if atom.kind == "hadamard" else f"({left} @ {right})"
+        if isinstance(atom, Elementwise):
+            return self._term(sp.S.One, atom)
+        raise NotCarried(f"emitted code has no form for {atom}.")
+
+    def _factor(self, atom: Vector) -> str:
+        text = self._atom(atom)
+        return f"({text})" if isinstance(atom, Elementwise) else text
+
+    def _operand(self, v: Vector) -> str:
+        text = self.vector(v)
+        return text if isinstance(v, VectorSymbol) else f"({text})"
+
+
+def _without_reciprocals(e: sp.Expr) -> sp.Expr:
+    """coth, sech and csch as one over what every library has."""
+    for kind, other in _RECIPROCALS.items():
+        e = e.replace(kind, lambda a, other=other: 1 / other(a)) if e.has(kind) else e
+    return e
+
+
+def abs_(c: sp.Expr) -> sp.Expr:
+    """The coefficient without its minus sign."""
+    return _sign(c) * c
+
+
+def _sign(e: sp.Expr) -> int:
+    return -1 if e.could_extract_minus_sign() and not _flips(e) else 1
+
+
+def _flips(e: sp.Expr) -> bool:
+    """A difference such as a - b is printed as it stands, not as -(b - a)."""
+    return bool(e.is_Add)
+
+
+def _signed_sum(pieces: list[tuple[Any, str]]) -> str:
+    signed = [(-1 if isinstance(c, sp.Expr) and _sign(c) < 0 or c == -1 else 1, t) for c, t in pieces]
+    signed.sort(key=lambda item: -item[0])  # stable: positive terms first
+    if not signed:
+        return "0"
+    text = "".join(f" {'-' if s < 0 else '+'} {t}" for s, t in signed)
+    return text[3:] if signed[0][0] > 0 else "-" + text[3:]
+
+
+def _rational(e: sp.Rational) -> tuple[str, int]:
+    if e.q == 1:
+        return str(e.p), ATOM if e.p >= 0 else NEGATIVE
+    if e.q in (2, 4, 8) and abs(e.p) < 2**20:
+        return repr(float(e)), ATOM if e.p >= 0 else NEGATIVE
+    return f"{e.p} / {e.q}", MUL
+
+
+def _simple(text: str) -> bool:
+    body = text.removeprefix("-")
+    return all(part.isidentifier() or part.isdigit() for part in body.split("."))

@@ -1,0 +1,117 @@
+"""The parts that every emitted Python module shares: its docstring, signatures, coefficient table."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from .coefficients import in_order, presentable
+from .lower import Lowered
+from .printing import Printer
+
+if TYPE_CHECKING:
+    from ..algorithm import Algorithm
+
+WIDTH = 88  # ruff's default; every line also fits the wider settings
+
+
+def title(name: str) -> str:
+    """A name as words: triple_momentum is Triple momentum."""
+    return (name or "an unnamed algorithm").replace("_", " ").capitalize()
+
+
+def paragraph(text: str, indent: str = "") -> list[str]:
+    """Text, wrapped."""
+    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def docstring(algorithm: Algorithm, target: str, notes: str) -> list[str]:
+    """The module's docstring: what it is, where it comes from, how it was made."""
+    from odescent import __version__
+
+    from ..library import algorithms
+
+    name = algorithm.name
+    lines = [f'"""{title(name)}: one step of the algorithm, as plain {notes}', ""]
+    lines += ["System:"]
+    for row in str(algorithm.system).splitlines():
+        lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
+    facts = [f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}."]
+    bindings = {**algorithm.where, **algorithm.tuning}
+    if bindings:
+        shown = ", ".join(f"{s} = {presentable(v)}" for s, v in sorted(bindings.items(), key=lambda i: str(i[0])))
+        facts.append(f"Tuning: {shown}.")
+    if algorithm.clock is not None:
+        facts.append(f"Time at step k: {algorithm.clock}.")
+    if algorithm.reference:
+        facts.append(f"Reference: {algorithm.reference}.")
+    if algorithm.provenance:
+        facts.append(f"Provenance: {algorithm.provenance}")
+    command = f"odescent emit {name} --target {target}" if name in algorithms() else f"Algorithm.source({target!r})"
+    facts.append(f"Made by odescent {__version__}: {command}")
+    for fact in facts:
+        lines += paragraph(_escaped(fact))
+    return [_escaped(line) if 2 < i < len(lines) - 1 else line for i, line in enumerate(lines)] + ['"""']
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "/").replace('"""', "'''")
+
+
+def wrapped(head: str, items: list[str], tail: str, indent: str = "") -> list[str]:
+    """``head(items)tail`` on one line if it fits, else one item a line, as ruff writes it."""
+    line = f"{indent}{head}({', '.join(items)}){tail}"
+    if len(line) <= WIDTH or not items:
+        return [line]
+    return [f"{indent}{head}(", *[f"{indent}    {i}," for i in items], f"{indent}){tail}"]
+
+
+def named_tuple(name: str, doc: str, fields: list[tuple[str, str]]) -> list[str]:
+    """A NamedTuple class."""
+    lines = [f"class {name}(NamedTuple):", f'    """{doc}"""', ""]
+    return lines + [f"    {n}: {t}" for n, t in fields] if fields else lines[:2]
+
+
+def coefficient_lines(lowered: Lowered, printer: Printer, finish: str = "{}") -> list[str]:
+    """The body of ``coefficients``, after its checks: shared parts, then the table."""
+    parts, values = lowered.coefficients.shared()
+    lines: list[str] = []
+    taken = {s.name for s, _ in parts} | {s.name for s in lowered.parameters} | set(values)
+
+    def short(e: sp.Expr, room: int) -> sp.Expr:
+        """The expression, with parts of it named on lines of their own until it fits."""
+        while len(printer.scalar(e)) > room and e.args and not e.is_Rational:
+            inside = [a for a in e.args if not (a.is_Symbol or a.is_Rational)]
+            if len(inside) < 1:
+                if len(e.args) <= 2:
+                    break
+                part: sp.Expr = e.func(*e.args[: len(e.args) // 2])
+                rest = e.args[len(e.args) // 2 :]
+            else:
+                part = max(inside, key=lambda a: (len(printer.scalar(a)), str(a)))
+                rest = None
+            n = 1
+            while (name := f"p{n}") in taken:
+                n += 1
+            taken.add(name)
+            symbol = sp.Symbol(name, positive=True)
+            lines.append(f"    {name} = {printer.scalar(short(part, WIDTH - 20))}")
+            e = e.func(symbol, *rest) if rest is not None else e.xreplace({part: symbol})
+        return e
+
+    for symbol, value in parts:
+        lines.append(f"    {symbol.name} = {printer.scalar(short(value, WIDTH - 8 - len(symbol.name)))}")
+    items = []
+    for name, value in values.items():
+        text = printer.scalar(short(value, WIDTH - 12 - len(name) - len(finish)))
+        items.append(f"{name}={finish.format(text)}")
+    return lines + wrapped("return Coefficients", items, "", "    ")
+
+
+def checks(lowered: Lowered) -> tuple[list[str], bool]:
+    """Names of the parameters that must be positive, and whether mu and L are both there."""
+    names = {s.name for s in lowered.parameters}
+    positive = [s.name for s in in_order(lowered.parameters) if s.is_positive]
+    return positive, {"mu", "L"} <= names

@@ -1,0 +1,138 @@
+"""A small numeric interpreter of programs, and the fit of an order of convergence, for the tests.
+
+It knows only what a program means (calls, draws, assignments in order), in NumPy or in the numbers
+that ``number`` makes, so that tests can set what the package builds against the outside world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from scipy import optimize
+
+from odescent.discretize.program import Assign, CallOracle, Program
+from odescent.dynamics.fields import start
+from odescent.dynamics.vectors import Call, Elementwise, Product, ScalarNode, Vector, VectorSymbol, slots
+
+Oracles = Mapping[str, Callable[..., Any]]  # by "kind_of", as in "grad_f"; along directions "grad_f_2" for D^2
+
+
+class Machine:
+    """One step of a program on numbers; the program's parameters are bound to ``values`` (by name)."""
+
+    def __init__(
+        self, program: Program, oracles: Oracles, number: Callable[[Any], Any] = float, **values: object
+    ) -> None:
+        named = {s.name: s for s in program.parameters}
+        self.program = program.bind({named[n]: sp.sympify(v) for n, v in values.items() if n in named})
+        self.oracles, self.number = oracles, number
+        self._functions: dict[sp.Expr, Any] = {}
+
+    def scalar(self, e: sp.Expr, env: Mapping[str, Any]) -> Any:
+        if e not in self._functions:
+            nodes = sorted(e.atoms(ScalarNode), key=str)
+            opened = e.xreplace({node: sp.Symbol(f"_n{i}") for i, node in enumerate(nodes)})
+            names = sorted((s.name for s in opened.free_symbols if not s.name.startswith("_n")))
+            if not names and not nodes:
+                self._functions[e] = self.number(e)
+            else:
+                plain = opened.xreplace({s: sp.Symbol(s.name) for s in opened.free_symbols})
+                arguments = [*names, *(f"_n{i}" for i in range(len(nodes)))]
+                self._functions[e] = (nodes, names, sp.lambdify([sp.Symbol(a) for a in arguments], plain, "numpy"))
+        found = self._functions[e]
+        if not isinstance(found, tuple):
+            return found
+        nodes, names, function = found
+        return function(*[env[n] for n in names], *[self._node(node, env) for node in nodes])
+
+    def _node(self, node: ScalarNode, env: Mapping[str, Any]) -> Any:
+        arguments = [self.evaluate(a, env) for a in node.arguments]
+        if node.kind == "inner":
+            return np.sum(arguments[0] * arguments[1])
+        assert node.oracle is not None
+        return self.oracles[node.oracle.name](*arguments)
+
+    def evaluate(self, e: Any, env: Mapping[str, Any]) -> Any:
+        if not isinstance(e, Vector):
+            return self.scalar(e, env)
+        total: Any = None
+        for atom, coefficient in e.terms.items():
+            term = self._atom(atom, env) * self.scalar(coefficient, env)
+            total = term if total is None else total + term
+        return np.zeros_like(next(v for v in env.values() if np.ndim(v))) if total is None else total
+
+    def _atom(self, atom: Vector, env: Mapping[str, Any]) -> Any:
+        if isinstance(atom, VectorSymbol):
+            return env[atom.name]
+        if isinstance(atom, Call):
+            directions = [self.evaluate(d, env) for d in atom.directions]
+            parameters = [self.scalar(p, env) for p in atom.parameters]
+            name = atom.oracle.name + (f"_{len(directions) + 1}" if directions else "")
+            return self.oracles[name](self.evaluate(atom.point, env), *directions, *parameters)
+        if isinstance(atom, Elementwise):
+            named = {s: sp.Symbol(f"a{i}") for i, s in enumerate(slots(len(atom.arguments)))}
+            arguments = {f"a{i}": self.evaluate(a, env) for i, a in enumerate(atom.arguments)}
+            return self.scalar(atom.body.xreplace(named), {**env, **arguments})
+        assert isinstance(atom, Product)
+        left, right = (self.evaluate(a, env) for a in atom.arguments)
+        return {"hadamard": np.multiply, "outer": np.outer, "apply": np.matmul}[atom.kind](left, right)
+
+    def init(self, x0: Any, **others: Any) -> dict[str, Any]:
+        """The initial state from x0; blocks named in ``others`` start there instead."""
+        made = {b.name: self.evaluate(b.init, {start.name: x0}) for b in self.program.blocks}
+        return {**made, **others}
+
+    def step(self, state: Mapping[str, Any], k: int = 0, draws: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        env: dict[str, Any] = {**state, **(draws or {}), "k": k}
+        for i in self.program.instructions:
+            if isinstance(i, Assign):
+                env[i.target.name] = self.evaluate(i.value, env)
+            elif isinstance(i, CallOracle):
+                env[i.target.name] = self._call(i, env)
+        return {s.name: self.evaluate(e, env) for s, e in self.program.next.items()}
+
+    def _call(self, i: CallOracle, env: Mapping[str, Any]) -> Any:
+        point = self.evaluate(i.point, env)
+        directions = [self.evaluate(d, env) for d in i.directions]
+        parameters = [self.scalar(p, env) for p in i.parameters]
+        name = i.oracle.name + (f"_{len(directions) + 1}" if directions else "")
+        oracle = lambda p: self.oracles[name](p, *directions, *parameters)
+        if i.implicit == 0:
+            return oracle(point)
+        weight = self.scalar(i.implicit, env)  # p = point + weight F(p), solved for p
+        solved = optimize.root(lambda p: p - point - weight * oracle(p), point, tol=1e-14).x
+        return oracle(solved)
+
+    def run(self, x0: Any, steps: int, **others: Any) -> list[dict[str, Any]]:
+        """The states, the initial one first."""
+        states = [self.init(x0, **others)]
+        for k in range(steps):
+            states.append(self.step(states[-1], k))
+        return states
+
+    def output(self, state: Mapping[str, Any], name: str = "x", k: int = 0) -> Any:
+        return self.evaluate(self.program.outputs[name], {**state, "k": k})
+
+
+def fitted_order(steps: Sequence[float], errors: Sequence[float]) -> float:
+    """The slope of log(error) against log(step), by least squares."""
+    return float(np.polyfit(np.log(steps), np.log(errors), 1)[0])
+
+
+def global_order(
+    machine: Callable[[float], Machine],
+    reference: Callable[[float], Mapping[str, Any]],
+    x0: Any,
+    end: float = 1.0,
+    counts: Sequence[int] = (20, 40, 80, 160),
+    **others: Any,
+) -> float:
+    """The order at which the blocks in ``reference(end)`` are approached, with h = end / count."""
+    exact, errors = reference(end), []
+    for count in counts:
+        last = machine(end / count).run(x0, count, **others)[-1]
+        errors.append(max(float(np.max(np.abs(np.asarray(last[n] - v)))) for n, v in exact.items()))
+    return fitted_order([end / n for n in counts], errors)
