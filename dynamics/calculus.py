@@ -17,6 +17,7 @@ from .vectors import (
     Call,
     Elementwise,
     Expr,
+    Oracle,
     Product,
     ScalarNode,
     Vector,
@@ -68,8 +69,6 @@ def _node_derivative(node: ScalarNode, direction: Directions) -> sp.Expr:
         return inner(derivative(left, direction), right) + inner(left, derivative(right, direction))
     (point,) = node.arguments
     assert node.oracle is not None
-    from .vectors import Oracle
-
     return inner(call(Oracle("grad", node.oracle.of), point), derivative(point, direction))
 
 
@@ -116,7 +115,9 @@ def change(e: E, rule: Callable[[Expr], Expr | None]) -> E:
         return e
     swaps: dict[sp.Expr, sp.Expr] = {}
     for node in e.atoms(ScalarNode):
-        swaps[node] = node.rebuild(lambda part: change(part, rule))
+        rebuilt = node.rebuild(lambda part: change(part, rule))
+        inside = {n: rule(n) for n in rebuilt.atoms(ScalarNode)}
+        swaps[node] = rebuilt.xreplace({n: r for n, r in inside.items() if r is not None})
     for s in e.free_symbols:
         replaced = rule(s)
         if replaced is not None:
@@ -140,7 +141,7 @@ def taylor(e: E, symbol: sp.Symbol, order: int) -> list[E]:
     current: E = tidy(e)
     for k in range(order + 1):
         at_zero = tidy(substitute(current, {symbol: sp.S.Zero}))
-        if _singular(at_zero):
+        if singular(at_zero):
             raise ValueError(f"{e} has no Taylor expansion at {symbol} = 0.")
         coefficients.append(at_zero * sp.Rational(1, sp.factorial(k)))  # type: ignore[arg-type]
         if k < order:
@@ -148,7 +149,8 @@ def taylor(e: E, symbol: sp.Symbol, order: int) -> list[E]:
     return coefficients
 
 
-def _singular(e: Expr) -> bool:
+def singular(e: Expr) -> bool:
+    """Whether a coefficient is infinite or undefined."""
     scalars = e.terms.values() if isinstance(e, Vector) else [e]
     return any(c.has(sp.nan, sp.zoo, sp.oo, -sp.oo) for c in scalars)
 
@@ -160,8 +162,8 @@ def tidy(e: sp.Expr) -> sp.Expr: ...
 def tidy(e: Expr) -> Expr:
     """The canonical form of a vector or scalar; singular scalars are left for the caller to see."""
     if isinstance(e, Vector):
-        return e if _singular(e) else e.canonical()
-    return e if _singular(e) else _canonical_scalar(e)
+        return e if singular(e) else e.canonical()
+    return e if singular(e) else _canonical_scalar(e)
 
 
 def _canonical_scalar(e: sp.Expr) -> sp.Expr:
@@ -172,7 +174,7 @@ def _canonical_scalar(e: sp.Expr) -> sp.Expr:
 def vanishes(e: Expr) -> bool:
     """Whether the vector or scalar is identically zero; True is a proof."""
     if isinstance(e, Vector):
-        return not e.canonical().terms
+        return all(is_zero(c) for c in e.canonical().terms.values())
     return is_zero(_canonical_scalar(e))
 
 
@@ -212,6 +214,7 @@ __all__ = [
     "derivative",
     "hadamard",
     "modal",
+    "singular",
     "substitute",
     "taylor",
     "tidy",

@@ -11,7 +11,8 @@ import sympy as sp
 
 from .._errors import OdescentError
 from .calculus import Symbol
-from .fields import System
+from .fields import System, start
+from .oracles import Objective
 from .vectors import Call, Elementwise, Expr, Product, ScalarNode, Vector, VectorSymbol, slots
 
 Oracles = Mapping[str, Callable[..., Any]]
@@ -99,6 +100,12 @@ def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     raise OdescentError(f"the function {e.func.__name__} in {e} cannot be evaluated numerically.")
 
 
+def oracles_of(system: System, objective: Objective) -> dict[str, Any]:
+    """The numeric oracles of an objective, by kind, for those that the system calls."""
+    found = {o.kind: getattr(objective, o.kind) for o in system.oracles}
+    return {**found, "hess": objective.hess, "value": objective.value}
+
+
 def vector_field(
     system: System, oracles: Oracles, parameters: Mapping[sp.Symbol, Any], xp: Any
 ) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]:
@@ -122,8 +129,6 @@ def initial_state(
     system: System, x0: Any, oracles: Oracles, parameters: Mapping[sp.Symbol, Any], xp: Any
 ) -> tuple[Any, ...]:
     """The blocks' initial values for the starting point x0, in block order."""
-    from .fields import start
-
     values: dict[Symbol, Any] = {**parameters, start: x0}
     states = []
     for b in system.blocks:

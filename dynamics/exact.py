@@ -9,37 +9,46 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from fractions import Fraction
 from math import lcm
 
 import sympy as sp
 from sympy.polys.fields import FracElement, FracField
 from sympy.polys.orderings import lex
 
+_SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 
 
 def as_scalar(value: object) -> sp.Expr:
     """A number or SymPy expression as an exact expression; floats are read as their decimals (0.1 is 1/10).
 
-    Raises TypeError for anything else, strings included: text is never evaluated.
+    Fractions, decimals and NumPy or JAX scalars are numbers too. Raises TypeError for anything else:
+    strings (text is never evaluated), truth values, arrays, complex numbers, NaN and infinities.
     """
     if isinstance(value, sp.Expr):
-        if value.has(sp.Float):
-            floats = {f: sp.Rational(str(f)) for f in value.atoms(sp.Float)}
-            return value.xreplace(floats)
-        return value
-    if isinstance(value, bool) or isinstance(value, str):
-        raise TypeError(f"a number or SymPy expression was expected, not {value!r}.")
-    if isinstance(value, int):
-        return sp.Integer(value)
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
+        if value in _SINGULAR:
             raise TypeError(f"a finite number was expected, not {value}.")
-        return sp.Rational(repr(value))
-    try:
-        return as_scalar(float(value))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise TypeError(f"a number or SymPy expression was expected, not {value!r}.") from None
+        if value.has(sp.Float):
+            return value.xreplace({f: _decimal(float(f) if f._prec == 53 else f) for f in value.atoms(sp.Float)})
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return sp.Integer(value)
+    if not isinstance(value, (bool, str, bytes)):
+        try:
+            float(value)  # type: ignore[arg-type]  # refuses what has no single real value
+            return _decimal(value)
+        except OverflowError:
+            return _decimal(value)
+        except (TypeError, ValueError):
+            pass
+    raise TypeError(f"a finite number or SymPy expression was expected, not {value!r}.")
+
+
+def _decimal(value: object) -> sp.Rational:
+    """A number as the fraction or decimal that it prints as; ValueError if it prints as something else."""
+    exact = Fraction(str(value))
+    return sp.Rational(exact.numerator, exact.denominator)
 
 
 class _Lowering:
@@ -47,9 +56,11 @@ class _Lowering:
 
     def __init__(self, exprs: Iterable[sp.Expr]) -> None:
         self.meaning: dict[sp.Symbol, sp.Expr] = {}  # generator -> expression
-        self.relations: list[tuple[sp.Symbol, int, sp.Expr]] = []  # generator**n == lowered value
+        self.relations: list[tuple[sp.Symbol, int, sp.Expr]] = []  # generator**n == polynomial in earlier ones
+        self.opaque = False  # whether some generator may obey a relation that is not known here
         self._generators: dict[object, sp.Symbol] = {}
         self._roots: dict[sp.Symbol, int] = {}
+        self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
         self._exponents: dict[sp.Expr, int] = {}
         exprs = [self._rewrite(e) for e in exprs]
         for e in exprs:
@@ -61,6 +72,8 @@ class _Lowering:
                 number, rest = node.args[0].as_coeff_Mul()
                 if isinstance(number, sp.Rational):
                     self._exponents[rest] = lcm(self._exponents.get(rest, 1), number.q)
+            if e.has(sp.E):
+                self._exponents.setdefault(sp.S.One, 1)
         self.exprs = [self.lower(e) for e in exprs]
 
     @staticmethod
@@ -86,8 +99,9 @@ class _Lowering:
             return self._generator(e, e ** sp.Rational(1, n)) ** n
         if e.is_Add or e.is_Mul:
             return e.func(*[self.lower(a) for a in e.args])
-        if isinstance(e, sp.exp):
-            number, rest = e.args[0].as_coeff_Mul()
+        if isinstance(e, sp.exp) or e is sp.E:
+            number, rest = (sp.S.One, sp.S.One) if e is sp.E else e.args[0].as_coeff_Mul()
+            self.opaque = self.opaque or not (rest == 1 or rest.is_Symbol)
             if isinstance(number, sp.Rational) and rest in self._exponents:
                 n = self._exponents[rest]
                 return self._generator(("exp", rest), sp.exp(rest / n)) ** int(number * n)
@@ -97,48 +111,64 @@ class _Lowering:
                 return self.lower(base) ** exponent
             if isinstance(exponent, sp.Rational):
                 return self._root(base, exponent)
+        if e is sp.I:
+            return self._related(e, 2, sp.S.NegativeOne)
+        if e in _SINGULAR:
+            raise ZeroDivisionError("a denominator vanishes identically.")
+        self.opaque = self.opaque or not e.is_Atom
         if isinstance(e, sp.sin):
-            cosine = self.lower(sp.cos(e.args[0]))
-            fresh = e not in self._generators
-            sine = self._generator(e, e)
-            if fresh:
-                self.relations.append((sine, 2, 1 - cosine**2))
-            return sine
+            return self._related(e, 2, 1 - self.lower(sp.cos(e.args[0])) ** 2)
         return self._generator(e, e)
 
+    def _related(self, e: sp.Expr, n: int, value: sp.Expr) -> sp.Symbol:
+        """The generator of ``e``, where ``e**n`` is ``value``."""
+        if e not in self._generators:
+            self.relations.append((self._generator(e, e), n, value))
+        return self._generators[e]
+
     def _root(self, base: sp.Expr, exponent: sp.Rational) -> sp.Expr:
+        """A fractional power; positive factors have roots of their own, which no branch cut separates."""
         if base.is_Symbol and base in self._roots:
-            n = self._roots[base]
-            return self._generator(base, base ** sp.Rational(1, n)) ** int(exponent * n)
-        if base.is_Integer and base > 1:
-            factors = sp.factorint(base)
-            if len(factors) > 1 or next(iter(factors.values())) > 1:
-                return sp.Mul(*[self.lower(sp.Integer(p) ** (k * exponent)) for p, k in factors.items()])
-        value = self.lower(base)
-        value = canonical(value) if value.free_symbols else value
-        key = ("root", value, exponent.q)
-        fresh = key not in self._generators
-        root = self._generator(key, base ** sp.Rational(1, exponent.q))
-        if fresh:
-            self.relations.append((root, exponent.q, value))
-        return root**exponent.p
+            return self._generator(base, base ** sp.Rational(1, self._roots[base])) ** int(exponent * self._roots[base])
+        (value,) = _reduced([self.lower(base)], self.relations)
+        if value == 0:
+            return self.lower(sp.S.Zero**exponent)
+        (over, above), (under, below) = value.numer.factor_list(), value.denom.factor_list()
+        constant = sp.Rational(int(over), int(under))
+        parts = [(sp.Integer(p), k) for p, k in sp.factorrat(abs(constant)).items()]
+        top, bottom = sp.sign(constant), sp.S.One  # what may be negative stays together
+        for sign, factors in ((1, above), (-1, below)):
+            for poly, k in factors:
+                factor = poly.as_expr()
+                if factor.xreplace(self.meaning).is_positive:
+                    parts.append((factor, sign * k))
+                elif sign > 0:
+                    top = top * factor**k
+                else:
+                    bottom = bottom * factor**k
+        result = sp.Mul(*[self._radical(p, sp.S.One, p.xreplace(self.meaning), k * exponent) for p, k in parts])
+        if top == bottom == 1:
+            return result
+        meaning = (top / bottom).xreplace(self.meaning) if parts or bottom != 1 else base
+        return result * self._radical(sp.expand(top), sp.expand(bottom), meaning, exponent)
+
+    def _radical(self, top: sp.Expr, bottom: sp.Expr, meaning: sp.Expr, exponent: sp.Rational) -> sp.Expr:
+        """``(top / bottom)**exponent`` by the generator bottom * (top / bottom)**(1/n), whose power is a polynomial.
+
+        Roots of one radicand form a tower: a root of higher order is a root of the one before.
+        """
+        n, root = self._radicals.get((top, bottom), (1, top))
+        if n % exponent.q:
+            m = lcm(n, exponent.q)
+            higher = self._generator(("root", top, bottom, m), bottom.xreplace(self.meaning) * meaning ** sp.Rational(1, m))
+            self.relations.append((higher, m // n, bottom ** (m // n - 1) * root))
+            n, root = m, higher
+            self._radicals[top, bottom] = n, root
+        return (root / bottom) ** int(exponent * n)
 
 
-def _fraction_field(lowering: _Lowering) -> FracField:
-    ordered = sorted({s for e in lowering.exprs for s in e.free_symbols} | _relation_symbols(lowering), key=_order)
-    return FracField(ordered, sp.QQ, lex)
-
-
-def _relation_symbols(lowering: _Lowering) -> set[sp.Symbol]:
-    found: set[sp.Symbol] = set()
-    for root, _, value in lowering.relations:
-        found |= {root} | value.free_symbols
-    return found
-
-
-def _order(symbol: sp.Symbol) -> tuple[int, str]:
-    name = str(symbol)
-    return (-int(name[1:]), name) if name[1:].isdigit() else (1, name)
+def _order(symbol: sp.Symbol) -> int:
+    return -int(symbol.name[1:])  # later generators come first: relations lower the order
 
 
 def _to_field(e: sp.Expr, field: FracField, generators: dict[sp.Symbol, FracElement]) -> FracElement:
@@ -151,27 +181,34 @@ def _to_field(e: sp.Expr, field: FracField, generators: dict[sp.Symbol, FracElem
     if e.is_Mul:
         return functools.reduce(lambda a, b: a * b, [_to_field(a, field, generators) for a in e.args])
     base, exponent = e.as_base_exp()
-    return _to_field(base, field, generators) ** int(exponent)
+    element = _to_field(base, field, generators)
+    if element == 0 and exponent < 0:
+        raise ZeroDivisionError("a denominator vanishes identically.")
+    return element ** int(exponent)
+
+
+def _reduced(exprs: list[sp.Expr], relations: list[tuple[sp.Symbol, int, sp.Expr]]) -> list[FracElement]:
+    """Lowered expressions as fractions whose numerators and denominators are reduced by the relations."""
+    everything = [*exprs, *[root for root, _, _ in relations], *[value for _, _, value in relations]]
+    symbols = {s for e in everything for s in e.free_symbols} or {sp.Symbol("_0")}
+    field = FracField(sorted(symbols, key=_order), sp.QQ, lex)
+    generators = dict(zip(field.symbols, field.gens, strict=True))
+    elements = [_to_field(e, field, generators) for e in exprs]
+    if not relations:
+        return elements
+    ideal = [generators[root].numer ** n - _to_field(value, field, generators).numer for root, n, value in relations]
+    reduced = []
+    for element in elements:
+        numer, denom = element.numer.rem(ideal), element.denom.rem(ideal)
+        if denom == 0:
+            raise ZeroDivisionError("a denominator vanishes identically.")
+        reduced.append(field(numer) / field(denom))
+    return reduced
 
 
 def _elements(exprs: list[sp.Expr]) -> tuple[list[FracElement], _Lowering]:
     lowering = _Lowering(exprs)
-    field = _fraction_field(lowering)
-    generators = dict(zip(field.symbols, field.gens, strict=True))
-    elements = [_to_field(e, field, generators) for e in lowering.exprs]
-    if lowering.relations:
-        ideal = []
-        for root, n, value in lowering.relations:
-            tail = _to_field(value, field, generators)
-            ideal.append(tail.denom * generators[root].numer ** n - tail.numer)
-        reduced = []
-        for element in elements:
-            numer, denom = element.numer.rem(ideal), element.denom.rem(ideal)
-            if denom == 0:
-                raise ZeroDivisionError("a denominator vanishes identically.")
-            reduced.append(field(numer) / field(denom))
-        elements = reduced
-    return elements, lowering
+    return _reduced(lowering.exprs, lowering.relations), lowering
 
 
 def canonical(expr: object) -> sp.Expr:
@@ -186,9 +223,9 @@ def canonical(expr: object) -> sp.Expr:
 def is_zero(expr: object) -> bool:
     """Whether the expression is identically zero: True is a proof.
 
-    False means that the canonical form is not zero; for nested roots whose relations the canonical
-    form does not know, a numerical value at 60 digits decides between False and an error.
-    Raises ArithmeticError if the canonical form is nonzero but 60 digits cannot tell it from zero.
+    False means that the canonical form is not zero; where generators may obey relations that the
+    canonical form does not know (nested roots, functions other than powers), a numerical value at 60
+    digits confirms it. Raises ArithmeticError if those digits cannot tell the expression from zero.
     """
     e = as_scalar(expr)
     if e.is_Rational:
@@ -196,28 +233,29 @@ def is_zero(expr: object) -> bool:
     elements, lowering = _elements([e])
     if elements[0] == 0:
         return True
-    if lowering.relations and abs(evaluate_at_sample(e)) < 1e-50:
+    if (lowering.relations or lowering.opaque) and abs(evaluate_at_sample(e)) < 1e-50:
         raise ArithmeticError(f"it is undecided whether {e} is zero.")
     return False
 
 
-def sample(symbols: Iterable[sp.Symbol], seed: int = 0) -> dict[sp.Symbol, sp.Rational]:
+def sample(symbols: Iterable[sp.Expr], seed: int = 0) -> dict[sp.Expr, sp.Rational]:
     """Reproducible rational values, generic and compatible with mu < L, for the given symbols."""
     primes = (101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167)
     values = {}
     for i, s in enumerate(sorted(symbols, key=str)):
         value = sp.Rational(primes[(i + 3 * seed) % 14] + 2 * seed, 97 + 4 * i + seed)
-        if s.name == "mu":
+        if str(s) == "mu":
             value /= 11
-        elif s.name == "L":
+        elif str(s) == "L":
             value *= 7
-        values[s] = value
+        values[s] = -value if s.is_negative else value
     return values
 
 
 def evaluate_at_sample(e: sp.Expr, digits: int = 60) -> sp.Expr:
-    """The expression's value at generic rational values of its symbols."""
-    return sp.N(e.xreplace(sample(e.free_symbols)), digits)
+    """The expression's value at generic rational values of its symbols and other opaque atoms."""
+    opaque = {a for a in e.atoms(sp.Expr) if a.is_Atom and not a.is_number}
+    return sp.N(e.xreplace(sample(opaque)), digits)
 
 
 def parameters(names: str, **assumptions: bool | None) -> tuple[sp.Symbol, ...] | sp.Symbol:

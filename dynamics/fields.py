@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy as sp
 
 from .._errors import OdescentError, unknown
-from .calculus import Symbol, derivative, modal, substitute, tidy
+from .calculus import Symbol, derivative, modal, singular, substitute, tidy, vanishes
 from .exact import as_scalar, canonical, check_name
 from .show import text
-from .vectors import Expr, Oracle, Vector, VectorSymbol, scalar_symbols, zero
+from .vectors import Call, Expr, Oracle, ScalarNode, Vector, VectorSymbol, scalar_calls, scalar_symbols, zero
 
 if TYPE_CHECKING:
     from .oracles import Objective
@@ -50,6 +50,10 @@ class Block:
                 f"block {self.name!r} has kind {self.kind!r} and role {self.role!r}; "
                 f"kinds are {', '.join(KINDS)} and roles {', '.join(ROLES)}."
             )
+        if self.kind == "scalar" and isinstance(self.init, Vector):
+            if self.init:
+                raise OdescentError(f"the scalar block {self.name!r} starts at the vector {self.init}.")
+            object.__setattr__(self, "init", sp.S.Zero)
 
     @property
     def symbol(self) -> Symbol:
@@ -83,13 +87,15 @@ class System:
         fields: by name, each a `Field` or a mapping from block symbols to drifts.
         blocks: declarations, where a kind, role or initial value differs from the default.
         output: the expression that is the answer; by default the block at which the oracle is called.
-        init: initial values by block symbol; by default x0 for the output block, else zero.
+        init: initial values by block symbol; by default what the block declares, else x0 for the output
+            block and zero for the others.
         time: the symbol of time, where coefficients depend on it.
         calculus: "ito" or "stratonovich", the meaning of the noise.
         name, provenance, references: what it is called, where it comes from, citation keys.
 
     Raises:
-        OdescentError: undeclared vectors, a scalar where a vector belongs, no field, no clear output.
+        OdescentError: undeclared vectors, a scalar where a vector belongs, no field, no clear output,
+            one name for two things.
     """
 
     def __init__(
@@ -117,13 +123,18 @@ class System:
             raise OdescentError("a system needs at least one field or block; none was given.")
         self._check_declared(set(symbols))
         self.output: Expr = self._main_block(symbols) if output is None else output
+        self._check_known(f"the output {text(self.output)}", self.output, set(symbols))
         initial = dict(init or {})
-        self.blocks = tuple(
-            declared.get(s) or Block(_name(s), _kind(s), "state", initial.get(s, self._default_init(s))) for s in symbols
-        )
-        stray = [text(s) if isinstance(s, Vector) else str(s) for s in initial if s not in symbols]
+        stray = [text(s) for s in initial if s not in symbols]
         if stray:
             raise OdescentError(f"an initial value is given for {', '.join(stray)}, which no field moves.")
+        self.blocks = tuple(self._block(s, declared.get(s), initial) for s in symbols)
+        self._check_names()
+
+    def _block(self, s: Symbol, declared: Block | None, initial: Mapping[Symbol, Expr]) -> Block:
+        if declared is not None:
+            return replace(declared, init=initial[s]) if s in initial else declared
+        return Block(s.name, _kind(s), "state", initial[s] if s in initial else self._default_init(s))
 
     def _default_init(self, s: Symbol) -> Expr:
         if not isinstance(s, Vector):
@@ -134,19 +145,31 @@ class System:
     def _check_declared(self, known: set[Symbol]) -> None:
         for name, f in self.fields.items():
             for target, e in f.drift.items():
-                loose = [v for v in _symbols(e) if isinstance(v, VectorSymbol) and v not in known]
-                if loose:
-                    raise OdescentError(
-                        f"field {name!r} uses the vector {loose[0].name!r}, which no field moves and no block declares."
-                    )
+                self._check_known(f"field {name!r}", e, known)
                 if isinstance(target, Vector) and not isinstance(e, Vector):
                     raise OdescentError(f"field {name!r} gives the vector block {target} the scalar drift {e}.")
                 if not isinstance(target, Vector) and isinstance(e, Vector):
                     raise OdescentError(f"field {name!r} gives the scalar block {target} the vector drift {e}.")
+            for d in f.noise.values():
+                self._check_known(f"the noise of field {name!r}", d.amplitude, known)
+
+    @staticmethod
+    def _check_known(user: str, e: Expr, known: set[Symbol]) -> None:
+        loose = sorted(v.name for v in _symbols(e) if isinstance(v, VectorSymbol) and v not in known)
+        if loose:
+            raise OdescentError(f"{user} uses the vector {loose[0]!r}, which no field moves and no block declares.")
+
+    def _check_names(self) -> None:
+        """SymPy tells symbols of one name apart by their assumptions; nobody else does."""
+        names = [b.name for b in self.blocks] + [s.name for s in self.parameters]
+        names += [] if self.time is None else [self.time.name]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise OdescentError(f"the name {twice[0]!r} stands for two different symbols; rename one of them.")
 
     def _main_block(self, symbols: list[Symbol], strict: bool = True) -> Symbol | None:
         """The block at which an oracle is called, if that is one block."""
-        points = [c.point for f in self.fields.values() for e in f.drift.values() if isinstance(e, Vector) for c in e.calls()]
+        points = [c.point for f in self.fields.values() for e in f.drift.values() for c in _calls(e)]
         candidates = {s for p in points for s in p.free_symbols if isinstance(s, VectorSymbol)}
         vectors = [s for s in symbols if isinstance(s, VectorSymbol)]
         if len(candidates) == 1:
@@ -166,14 +189,15 @@ class System:
         total: dict[Symbol, Expr] = {b.symbol: zero if b.kind != "scalar" else sp.S.Zero for b in self.blocks}
         for f in self.fields.values():
             for s, e in f.drift.items():
-                total[s] = total[s] + e  # type: ignore[operator]
+                total[s] = total[s] + e
         return {s: tidy(e) for s, e in total.items()}
 
     @property
     def oracles(self) -> tuple[Oracle, ...]:
         """The oracles that the fields call."""
-        vectors = [e for f in self.fields.values() for e in f.drift.values() if isinstance(e, Vector)]
-        found = {c.oracle for e in vectors for c in e.calls()}
+        drifts = [e for f in self.fields.values() for e in f.drift.values()]
+        amplitudes = [d.amplitude for f in self.fields.values() for d in f.noise.values()]
+        found = {c.oracle for e in [*drifts, *amplitudes] for c in _calls(e)}
         return tuple(sorted(found, key=lambda o: o.name))
 
     @property
@@ -215,22 +239,28 @@ class System:
     def bind(self, values: Mapping[sp.Symbol, object]) -> System:
         """The system with parameters replaced by expressions or numbers."""
         exact = {s: as_scalar(v) for s, v in values.items()}
-        return self.map(lambda e: substitute(e, exact)) if exact else self
+        return self.map(lambda e: _regular(substitute(e, exact), exact)) if exact else self
 
     def limit(self, values: Mapping[sp.Symbol, object]) -> System:
         """The system as the parameters tend to the values, e.g. ``limit({a: 0})``."""
         exact = {s: as_scalar(v) for s, v in values.items()}
-        return self.map(lambda e: tidy(substitute(tidy(e), exact)))
+        return self.map(lambda e: tidy(_regular(substitute(tidy(e), exact), exact)))
 
     def resplit(self, fields: Mapping[str, FieldLike]) -> System:
         """The same drift as a sum of other fields; OdescentError if it is not the same drift."""
         other = System(fields, blocks=self.blocks, output=self.output, time=self.time, calculus=self.calculus,
                        name=self.name, provenance=self.provenance, references=self.references)  # fmt: skip
-        for s, e in self.drift.items():
-            difference = tidy(other.drift[s] - e)  # type: ignore[operator]
-            if difference != 0 and difference != zero:
-                raise OdescentError(f"the new fields differ from the drift of {s} by {difference}.")
+        ours = self.drift
+        for s, e in other.drift.items():
+            difference = e - ours[s] if s in ours else e
+            if not vanishes(difference):
+                raise OdescentError(f"the new fields differ from the drift of {s} by {text(tidy(difference))}.")
+        if other._noise() != self._noise():
+            raise OdescentError("the new fields do not carry the same noise; give it to one of them, as in Field(drift, noise).")
         return other
+
+    def _noise(self) -> set[tuple[Symbol, str, Expr]]:
+        return {(s, d.process, tidy(d.amplitude)) for f in self.fields.values() for s, d in f.noise.items()}
 
     def derivative(self, e: Expr) -> Expr:
         """The exact time derivative of an expression along the system."""
@@ -248,23 +278,25 @@ class System:
         rows = []
         for s in symbols:
             e = modal(self.drift[s], lam)
-            loose = [a for a in e.terms if a not in symbols]  # type: ignore[union-attr]
+            loose = [text(a) for a in e.terms if a not in symbols]
+            loose += [text(n) for c in e.terms.values() for n in c.atoms(ScalarNode)]
             if loose:
                 raise OdescentError(f"the drift of {s} is not linear on a quadratic: it has {loose[0]}.")
-            rows.append([canonical(e.terms.get(t, sp.S.Zero)) for t in symbols])  # type: ignore[union-attr, call-overload]
+            rows.append([canonical(e.terms.get(t, sp.S.Zero)) for t in symbols])
         return sp.Matrix(rows)
 
     def second_order(self, output: Expr | None = None) -> SecondOrder:
         """The equation x'' = F(x, x') of the output, for two vector blocks."""
         from .second_order import second_order
 
-        return second_order(self.drift, self.output if output is None else output)
+        return second_order(self.drift, self.output if output is None else output, time=self.time)
 
     def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> list[Vector]:
         """Coefficients of the expansion of the slow manifold; see `slow_manifold.expand`."""
         from .slow_manifold import expand
 
-        return expand(self.drift, fast, small, order)
+        drift = self.drift if self.time is None else {**self.drift, self.time: sp.S.One}
+        return expand(drift, fast, small, order)
 
     def simulate(self, objective: Objective, x0: Any, t1: float, **options: Any) -> Solution:
         """The flow from x0 to time t1 through diffrax; see `simulate.simulate`."""
@@ -315,12 +347,19 @@ def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:
         raise OdescentError(f"field {name!r} gives {s} the drift {e!r}: {error}") from None
 
 
-def _name(s: Symbol) -> str:
-    return str(s.name)
-
-
 def _kind(s: Symbol) -> str:
     return s.kind if isinstance(s, VectorSymbol) else "scalar"
+
+
+def _calls(e: Expr) -> set[Call]:
+    return e.calls() if isinstance(e, Vector) else scalar_calls(e)
+
+
+def _regular(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:
+    if singular(e):
+        given = ", ".join(f"{s} = {v}" for s, v in values.items())
+        raise OdescentError(f"the system is singular or undefined at {given}: it gives {text(e)}.")
+    return e
 
 
 def _symbols(e: Expr) -> set[Any]:

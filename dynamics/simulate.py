@@ -14,7 +14,7 @@ import sympy as sp
 from jaxtyping import Array, Float
 
 from .._errors import OdescentError, unknown
-from .evaluate import evaluate, initial_state, vector_field
+from .evaluate import evaluate, initial_state, oracles_of, vector_field
 from .fields import System
 from .oracles import Objective
 
@@ -46,12 +46,6 @@ class Solution:
         if self.dense is None:
             raise OdescentError("this solution has no dense output; simulate with dense=True.")
         return self.dense(t)
-
-
-def oracles_of(system: System, objective: Objective) -> dict[str, Any]:
-    """The numeric oracles of an objective, by kind, for those that the system calls."""
-    found = {o.kind: getattr(objective, o.kind) for o in system.oracles}
-    return {**found, "hess": objective.hess, "value": objective.value}
 
 
 def simulate(

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any, ClassVar, TypeAlias
 
 import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
 
 from .exact import as_scalar, canonical, check_name
 
@@ -39,7 +41,8 @@ class Vector:
 
     __slots__ = ("_hash", "terms")
     terms: Mapping[Atom, sp.Expr]
-    _op_priority: ClassVar[float] = 100.0  # SymPy scalars leave the product to us
+    _op_priority: ClassVar[float] = 100.0  # SymPy scalars leave the product to us,
+    __array_ufunc__: ClassVar[None] = None  # and so do NumPy arrays
 
     def __init__(self, terms: Mapping[Atom, sp.Expr]) -> None:
         self.terms = terms
@@ -59,19 +62,22 @@ class Vector:
     def __add__(self, other: object) -> Vector:
         if isinstance(other, Vector):
             return Vector.of([*self.terms.items(), *other.terms.items()])
-        if isinstance(other, (int, sp.Integer)) and other == 0:
-            return self
-        if isinstance(other, (int, float, sp.Expr)):
+        if isinstance(other, (Number, sp.Expr)):
+            if other == 0:
+                return self  # so that sum() works
             raise TypeError(f"cannot add the scalar {other} to the vector {self}; scale a vector by it instead.")
         return NotImplemented
 
     __radd__ = __add__
 
+    def __pos__(self) -> Vector:
+        return self
+
     def __neg__(self) -> Vector:
         return self * sp.Integer(-1)
 
     def __sub__(self, other: object) -> Vector:
-        return self + (-other) if isinstance(other, (Vector, int, float, sp.Expr)) else NotImplemented
+        return self + (-other) if isinstance(other, (Vector, Number, sp.Expr)) else NotImplemented
 
     def __rsub__(self, other: object) -> Vector:
         return -self + other
@@ -90,13 +96,23 @@ class Vector:
     def __truediv__(self, other: object) -> Vector:
         if isinstance(other, Vector):
             raise TypeError(f"cannot divide by the vector {other}; use elementwise.")
-        return self * (1 / as_scalar(other))
+        scale = as_scalar(other)
+        if scale == 0:
+            raise ZeroDivisionError(f"cannot divide the vector {self} by zero.")
+        return self * (1 / scale)
 
     def __rtruediv__(self, other: object) -> Vector:
         raise TypeError(f"cannot divide by the vector {self}; use elementwise.")
 
     def __pow__(self, other: object) -> Vector:
-        raise TypeError(f"the vector {self} has no powers; use elementwise, hadamard or inner.")
+        raise TypeError(f"the vector {self} has no powers and is no exponent; use elementwise, hadamard or inner.")
+
+    __rpow__ = __pow__
+
+    def __matmul__(self, other: object) -> Vector:
+        raise TypeError(f"@ has no meaning for the vector {self}; use apply for a matrix, inner for a scalar.")
+
+    __rmatmul__ = __matmul__
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vector) and self.terms == other.terms
@@ -139,8 +155,9 @@ class Vector:
     def calls(self) -> set[Call]:
         """Every oracle call in it, nested ones included."""
         found: set[Call] = set()
-        for atom in self.terms:
+        for atom, coefficient in self.terms.items():
             found |= {atom} if isinstance(atom, Call) else set()
+            found |= scalar_calls(coefficient)
             for argument in atom.arguments:
                 found |= argument.calls()
         return found
@@ -235,7 +252,15 @@ def call(
     oracle: Oracle, point: Vector, directions: Iterable[Vector] = (), parameters: tuple[sp.Expr, ...] = ()
 ) -> Vector:
     """``D^k F(point)[directions]``, multilinear in the directions."""
-    return _multilinear(lambda atoms: Call(oracle, point, atoms, parameters), tuple(directions))
+    directions = tuple(directions)
+    _check_vectors(oracle.name, point, *directions)
+    return _multilinear(lambda atoms: Call(oracle, point, atoms, parameters), directions)
+
+
+def _check_vectors(what: str, *arguments: object) -> None:
+    for a in arguments:
+        if not isinstance(a, Vector):
+            raise TypeError(f"{what} takes vectors, not {a!r}.")
 
 
 class Product(Atom):
@@ -255,9 +280,7 @@ class Product(Atom):
 
 
 def _product(kind: str, left: Vector, right: Vector) -> Vector:
-    for side in (left, right):
-        if not isinstance(side, Vector):
-            raise TypeError(f"{kind} takes two vectors, not {side!r}.")
+    _check_vectors(kind, left, right)
     return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
 
 
@@ -308,6 +331,7 @@ def _elementwise(body: sp.Expr, arguments: tuple[Vector, ...]) -> Vector:
 
 def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
     """``function`` of each component: ``elementwise(lambda m, v: m / (sp.sqrt(v) + eps), m, v)``."""
+    _check_vectors("elementwise", *arguments)
     return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)
 
 
@@ -334,6 +358,12 @@ class ScalarNode(sp.AtomicExpr):
         node.content = (kind, oracle.name if oracle else "", *(repr(_key(a)) for a in arguments))
         return node
 
+    @property
+    def precedence(self) -> int:
+        """How tightly it is printed: a squared norm is a power already, and needs parentheses in another."""
+        squared = self.kind == "inner" and self.arguments[0] == self.arguments[1]
+        return PRECEDENCE["Pow" if squared else "Atom"]
+
     def _hashable_content(self) -> tuple[str, ...]:
         return self.content  # strings, because SymPy orders by it
 
@@ -357,8 +387,7 @@ class ScalarNode(sp.AtomicExpr):
 
 def inner(left: Vector, right: Vector) -> sp.Expr:
     """The inner product, a scalar; self-adjoint Hessians move to a canonical side."""
-    if not (isinstance(left, Vector) and isinstance(right, Vector)):
-        raise TypeError(f"inner takes two vectors, not {left!r} and {right!r}.")
+    _check_vectors("inner", left, right)
     return sp.Add(*[c * k * _inner(a, b) for a, c in left.terms.items() for b, k in right.terms.items()])
 
 
@@ -379,6 +408,11 @@ def scalar_symbols(e: sp.Expr) -> set[sp.Symbol | VectorSymbol]:
         for argument in node.arguments:
             found |= argument.free_symbols
     return found
+
+
+def scalar_calls(e: sp.Expr) -> set[Call]:
+    """Every oracle call inside the vector nodes of a scalar."""
+    return {c for node in e.atoms(ScalarNode) for argument in node.arguments for c in argument.calls()}
 
 
 zero = Vector({})

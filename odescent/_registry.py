@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Generic, TypeVar
 
-from ._errors import OdescentError, unknown
+from ._errors import unknown
 
 T = TypeVar("T")
 
@@ -30,13 +31,10 @@ class Registry(Generic[T]):
         return found
 
     def build(self, name: str, **options: object) -> T:
-        """The entry of that name, with its options."""
-        import inspect
-
+        """The entry of that name, with its options; OdescentError for an option it does not take."""
         function = self.function(name)
-        try:
-            inspect.signature(function).bind(**options)
-        except TypeError as error:
-            takes = ", ".join(inspect.signature(function).parameters) or "none"
-            raise OdescentError(f"{self.kind} {name!r}: {error}; its options are: {takes}.") from None
+        takes = inspect.signature(function).parameters
+        for option in options:
+            if option not in takes:
+                raise unknown(f"option of the {self.kind} {name!r} called", option, takes)
         return function(**options)

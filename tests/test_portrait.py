@@ -93,17 +93,17 @@ def test_numbers_count_up_and_do_not_repeat(portrait):
 
 def test_a_window_is_found_around_the_iterates():
     z = iterates()
-    found = compute_portrait(well, iterates={"Euler": z}, spacing=0.3)
+    found = compute_portrait(lambda p: -p, iterates={"Euler": z}, spacing=0.3)
     (x0, x1), (y0, y1) = found.window
     margin = np.ptp(z, axis=0) / 8
     np.testing.assert_allclose([x0, y0], z.min(0) - margin)
     np.testing.assert_allclose([x1, y1], z.max(0) + margin)
-    still = compute_portrait(well, iterates={"rest": np.ones((3, 2))}, spacing=0.3)
+    still = compute_portrait(lambda p: -p, iterates={"rest": np.ones((3, 2))}, spacing=0.3)
     assert still.window == ((0.875, 1.125), (0.875, 1.125))
 
 
 def test_seeds_replace_the_even_lines():
-    found = compute_portrait(well, ((-2, 2), (-2, 2)), seeds=[[0.5, 1.5], [1.5, 1.5]])
+    found = compute_portrait(lambda z: -z, ((-2, 2), (-2, 2)), seeds=[[0.5, 1.5], [1.5, 1.5]])
     assert len(found.flow_lines) == 2
 
 

@@ -141,9 +141,9 @@ assert "sklearn" not in sys.modules
         (
             "rosenbrock",
             {"dimensions": 3},
-            r"option of the objective 'rosenbrock' 'dimensions'.*'dimension'",
+            r"option of the objective 'rosenbrock' called 'dimensions'.*'dimension'",
         ),
-        ("himmelblau", {"dimension": 3}, r"option of the objective 'himmelblau' 'dimension'"),
+        ("himmelblau", {"dimension": 3}, r"option of the objective 'himmelblau' called 'dimension'"),
     ],
 )
 def test_unknown_names_and_options_get_a_sentence(name, options, sentence):

@@ -18,7 +18,7 @@ from odescent._errors import OdescentError, unknown
 if TYPE_CHECKING:
     import optax
 
-    from ..algorithm import Algorithm
+    from ..iteration import Algorithm
     from .backend import Backend
 
 # A new backend is one file with a `Backend` instance, and one line here.

@@ -11,7 +11,7 @@ from odescent.dynamics.calculus import change
 from odescent.dynamics.vectors import Expr, Product, ScalarNode, Vector
 
 if TYPE_CHECKING:
-    from ..algorithm import Algorithm
+    from ..iteration import Algorithm
     from ..program import Program
 
 # Everything that some backend cannot carry, and how a refusal says that a program has it.

@@ -14,7 +14,7 @@ import sympy as sp
 
 from odescent._errors import NotCarried
 from odescent.dynamics.calculus import Symbol, substitute, tidy
-from odescent.dynamics.system import Block, start
+from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import (
     Call,
     Elementwise,
@@ -37,6 +37,7 @@ RESERVED = frozenset(
     "update updates value warnings x0".split()
 )
 TERMS = 4  # a longer sum is written in two lines
+OPERATIONS = 8  # a longer element-wise expression too
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ class _Writer:
 
     def vector(self, v: Vector, target: str) -> Vector:
         """The vector with simple coefficients, in few terms."""
-        terms = [(self.atom(a), a, c) for a, c in v.terms.items()]
+        terms = [(self.atom(a, alone=len(v.terms) == 1), a, c) for a, c in v.terms.items()]
         done = Vector.of((b, self.coefficient(c, target, stem(a))) for b, a, c in terms)
         if len(done.terms) <= TERMS:
             return done
@@ -281,7 +282,7 @@ class _Writer:
         self.statements.append(VectorLet(head, Vector.of(listed[:TERMS])))
         return self.vector(Vector.of([(head, sp.S.One), *listed[TERMS:]]), target)
 
-    def atom(self, a: Vector) -> Vector:
+    def atom(self, a: Vector, alone: bool = True) -> Vector:
         if isinstance(a, Call):
             if a not in self.made:
                 result = VectorSymbol(self.table.fresh("g" if a.oracle.kind == "grad" else a.oracle.kind))
@@ -292,8 +293,35 @@ class _Writer:
             return Product(a.kind, self.atom(a.left), self.atom(a.right))  # type: ignore[arg-type]
         if isinstance(a, Elementwise):
             arguments = tuple(self.named(v, "w") for v in a.arguments)
-            return Elementwise(self.array(presentable_body(a.body), set(slots(len(arguments)))), arguments)
+            done = self.elementwise(a.body, arguments)
+            if alone or sp.count_ops(done.body) <= 3:
+                return done
+            target = VectorSymbol(self.table.fresh("w"))
+            self.statements.append(VectorLet(target, done))
+            return target
         return a
+
+    def elementwise(self, body: sp.Expr, arguments: tuple[VectorSymbol, ...]) -> Elementwise:
+        """An element-wise expression; what is too long for one line is named first."""
+        places = dict(zip(slots(len(arguments)), arguments, strict=True))
+        done = self.array(presentable_body(body), set(places))
+        by_size = sorted((n for n in sp.preorder_traversal(done) if n.free_symbols & set(places)), key=_size)
+        while sp.count_ops(done) > OPERATIONS:
+            part = next((n for n in reversed(by_size) if 0 < sp.count_ops(n) <= OPERATIONS and n != done), None)
+            if part is None:
+                break
+            used = [s for s in places if s in part.free_symbols]
+            renamed = dict(zip(used, slots(len(used)), strict=True))
+            target = VectorSymbol(self.table.fresh("w"))
+            inside = tuple(places[s] for s in used)
+            self.statements.append(VectorLet(target, Elementwise(part.xreplace(renamed), inside)))
+            place = sp.Symbol(f"_{len(places) + 1}", real=True)
+            places[place] = target
+            done = done.xreplace({part: place})
+            by_size = sorted((n for n in sp.preorder_traversal(done) if n.free_symbols & set(places)), key=_size)
+        kept = [s for s in places if s in done.free_symbols]
+        renamed = dict(zip(kept, slots(len(kept)), strict=True))
+        return Elementwise(done.xreplace(renamed), tuple(places[s] for s in kept))
 
     def array(self, body: sp.Expr, inside: set[sp.Symbol]) -> sp.Expr:
         """An element-wise body with its scalar parts named."""
@@ -365,6 +393,10 @@ class _Writer:
         found = self.made[e]
         assert isinstance(found, sp.Symbol)
         return found
+
+
+def _size(e: sp.Expr) -> tuple[int, str]:
+    return (sp.count_ops(e), str(e))
 
 
 def presentable_body(body: sp.Expr) -> sp.Expr:

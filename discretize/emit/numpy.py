@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from odescent.dynamics.system import Block, start
+from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
 from .lower import Ask, InnerLet, Lowered, Lowering, Routine, Sample, ScalarLet
 from .printing import MATH, NUMPY, Printer
-from .text import WIDTH, checks, coefficient_lines, docstring, named_tuple, paragraph, wrapped
+from .text import checks, coefficient_lines, docstring, loop, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
-    from ..algorithm import Algorithm
+    from ..iteration import Algorithm
 
 def source(algorithm: Algorithm) -> str:
     """The module's text."""
@@ -70,16 +70,16 @@ class _Module:
         positive, ordered = checks(self.low)
         if self.parameters:
             pairs = [f'("{p}", {p})' for p in self.parameters]
-            lines += _loop("name, value", pairs)
+            lines += loop("name, value", pairs)
             lines += ["        if not math.isfinite(value):"]
             lines += ['            raise ValueError(f"{name} must be a finite number, not {value!r}.")']
         if positive:
             if set(positive) != set(self.parameters):
-                lines += _loop("name, value", [f'("{p}", {p})' for p in positive])
+                lines += loop("name, value", [f'("{p}", {p})' for p in positive])
             lines += ["        if value <= 0:"]
             lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
         if ordered:
-            lines += ["    if L < mu:"]
+            lines += ["    if mu > L:"]
             lines += ['        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")']
         return lines + coefficient_lines(self.low, Printer(MATH))
 
@@ -216,14 +216,6 @@ class _Module:
             "            return xs[:i]",
             "    return xs",
         ]
-
-
-def _loop(names: str, items: list[str]) -> list[str]:
-    inside = ", ".join(items) + ("," if len(items) == 1 else "")
-    line = f"    for {names} in ({inside}):"
-    if len(line) <= WIDTH:
-        return [line]
-    return [f"    for {names} in (", *[f"        {i}," for i in items], "    ):"]
 
 
 BACKEND = Backend("numpy", ".py", frozenset(POWERS), source)

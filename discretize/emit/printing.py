@@ -55,7 +55,8 @@ class Printer:
 
     def vector(self, v: Vector) -> str:
         """The source of a vector expression, on arrays; the empty sum is ``0``."""
-        return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in v.terms.items()])
+        ordered = sorted(v.terms.items(), key=lambda item: item[1] != 1)  # stable: plain terms first
+        return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in ordered])
 
     # scalars
 

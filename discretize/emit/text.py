@@ -12,7 +12,7 @@ from .lower import Lowered
 from .printing import Printer
 
 if TYPE_CHECKING:
-    from ..algorithm import Algorithm
+    from ..iteration import Algorithm
 
 WIDTH = 88  # ruff's default; every line also fits the wider settings
 
@@ -38,6 +38,8 @@ def docstring(algorithm: Algorithm, target: str, notes: str) -> list[str]:
     lines += ["System:"]
     for row in str(algorithm.system).splitlines():
         lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
+    for field in algorithm.system.fields.values():
+        lines += [f"    noise on {b}: {d.amplitude} d{d.process}" for b, d in field.noise.items()]
     facts = [f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}."]
     bindings = {**algorithm.where, **algorithm.tuning}
     if bindings:
@@ -74,8 +76,11 @@ def named_tuple(name: str, doc: str, fields: list[tuple[str, str]]) -> list[str]
     return lines + [f"    {n}: {t}" for n, t in fields] if fields else lines[:2]
 
 
-def coefficient_lines(lowered: Lowered, printer: Printer, finish: str = "{}") -> list[str]:
-    """The body of ``coefficients``, after its checks: shared parts, then the table."""
+def coefficient_lines(lowered: Lowered, printer: Printer, constant: str = "{}") -> list[str]:
+    """The body of ``coefficients``, after its checks: shared parts, then the table.
+
+    ``constant`` wraps values that depend on no parameter.
+    """
     parts, values = lowered.coefficients.shared()
     lines: list[str] = []
     taken = {s.name for s, _ in parts} | {s.name for s in lowered.parameters} | set(values)
@@ -105,9 +110,17 @@ def coefficient_lines(lowered: Lowered, printer: Printer, finish: str = "{}") ->
         lines.append(f"    {symbol.name} = {printer.scalar(short(value, WIDTH - 8 - len(symbol.name)))}")
     items = []
     for name, value in values.items():
-        text = printer.scalar(short(value, WIDTH - 12 - len(name) - len(finish)))
-        items.append(f"{name}={finish.format(text)}")
+        text = printer.scalar(short(value, WIDTH - 12 - len(name) - len(constant)))
+        items.append(f"{name}={text if value.free_symbols else constant.format(text)}")
     return lines + wrapped("return Coefficients", items, "", "    ")
+
+
+def loop(names: str, items: list[str]) -> list[str]:
+    """The head of a for loop over a tuple."""
+    line = f"    for {names} in ({', '.join(items)}{',' if len(items) == 1 else ''}):"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"    for {names} in (", *[f"        {i}," for i in items], "    ):"]
 
 
 def checks(lowered: Lowered) -> tuple[list[str], bool]:

@@ -6,55 +6,41 @@ The registry holds places, not functions: importing this package loads neither J
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from ..._registry import Registry
+from ..oracles import Objective
 
-from ..._errors import unknown
+__all__ = ["REGISTRY", "objective", "objectives"]
 
-if TYPE_CHECKING:
-    from ..oracles import Objective
-
-__all__ = ["objective", "objectives"]
-
-_REGISTRY = MappingProxyType(
+REGISTRY: Registry[Objective] = Registry(
+    "objective",
+    __name__,
     {
-        "ackley": ("standard", "ackley"),
-        "himmelblau": ("standard", "himmelblau"),
-        "huber": ("standard", "huber"),
-        "lessard_recht_packard": ("lessard_recht_packard", "lessard_recht_packard"),
-        "logistic/breast_cancer": ("logistic_data", "breast_cancer"),
-        "logistic/synthetic": ("logistic_data", "synthetic"),
-        "logsumexp": ("standard", "logsumexp"),
-        "quadratic": ("quadratic", "quadratic"),
-        "quartic": ("standard", "quartic"),
-        "rastrigin": ("standard", "rastrigin"),
-        "rosenbrock": ("standard", "rosenbrock"),
-    }
+        "ackley": "standard:ackley",
+        "himmelblau": "standard:himmelblau",
+        "huber": "standard:huber",
+        "lessard_recht_packard": "lessard_recht_packard:lessard_recht_packard",
+        "logistic/breast_cancer": "logistic_data:breast_cancer",
+        "logistic/synthetic": "logistic_data:synthetic",
+        "logsumexp": "standard:logsumexp",
+        "quadratic": "quadratic:quadratic",
+        "quartic": "standard:quartic",
+        "rastrigin": "standard:rastrigin",
+        "rosenbrock": "standard:rosenbrock",
+    },
 )
 
 
 def objectives() -> list[str]:
     """The names of the registered objectives, sorted; each one is built by `objective(name)` without options."""
-    return sorted(_REGISTRY)
+    return REGISTRY.names()
 
 
 def objective(name: str, **options: object) -> Objective:
     """The registered objective `name`, built with its own options (see the docstring of its function).
 
-    Raises a `ValueError` for a name or an option that does not exist, or an option out of its range.
+    Raises OdescentError for a name or an option that does not exist, or an option out of its range.
 
     >>> objective("quadratic", eigenvalues=(1, 10)).L
     10
     """
-    if name not in _REGISTRY:
-        raise unknown("objective", name, _REGISTRY)
-    module, function = _REGISTRY[name]
-    build = getattr(importlib.import_module(f".{module}", __name__), function)
-    parameters = inspect.signature(build).parameters
-    for option in options:
-        if option not in parameters:
-            raise unknown(f"option of the objective {name!r}", option, parameters)
-    built: Objective = build(**options)
-    return built
+    return REGISTRY.build(name, **options)

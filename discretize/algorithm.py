@@ -1,1 +1,0 @@
-from .iteration import *  # noqa: F403  (temporary shim; import from .iteration)

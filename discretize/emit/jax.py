@@ -1,0 +1,316 @@
+"""The JAX backend: the NumPy module's functions on pytrees, under jit, vmap and grad.
+
+Every coefficient is an array of the default float type and is cast to each leaf's type where it is
+used, so that the code runs under strict promotion in any precision.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from odescent.dynamics.fields import Block, start
+from odescent.dynamics.vectors import Vector, VectorSymbol
+
+from .backend import POWERS, Backend
+from .lower import Ask, InnerLet, Lowered, Lowering, Routine, Sample, ScalarLet
+from .printing import JNP, Printer
+from .text import WIDTH, checks, coefficient_lines, docstring, loop, named_tuple, paragraph, wrapped
+
+if TYPE_CHECKING:
+    from ..iteration import Algorithm
+
+MAP = '''
+def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: PyTree) -> PyTree:
+    """fun(*scalars, *leaves) leaf by leaf, the scalars in the leaf's type."""
+
+    def leaf(*leaves: Array) -> Any:
+        return fun(*(jnp.asarray(s, leaves[0].dtype) for s in scalars), *leaves)
+
+    return jax.tree.map(leaf, *trees)
+'''
+LIKE = '''
+def _like(scalar: Array, tree: PyTree) -> Array:
+    """The scalar in the type of the tree's first leaf."""
+    return jnp.asarray(scalar, jax.tree.leaves(tree)[0].dtype)
+'''
+INNER = '''
+def _inner(left: PyTree, right: PyTree) -> Array:
+    """The inner product over all leaves, of the default float type."""
+    products = jax.tree.map(lambda a, b: jnp.vdot(a, b).astype(float), left, right)
+    return jax.tree.reduce(jnp.add, products)
+'''
+NORMAL = '''
+def _normal(key: Array, tree: PyTree) -> PyTree:
+    """Independent standard normal samples of the shapes and types of the leaves."""
+    leaves, treedef = jax.tree.flatten(tree)
+    keys = jax.random.split(key, len(leaves))
+    pairs = zip(keys, leaves, strict=True)
+    samples = [jax.random.normal(k, x.shape, x.dtype) for k, x in pairs]
+    return jax.tree.unflatten(treedef, samples)
+'''
+FLOATING = '''
+def _floating(leaf: ArrayLike) -> Array:
+    """The leaf as an array of a floating type: its own, or the default."""
+    x = jnp.asarray(leaf)
+    return x.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else float)
+'''
+HELPERS = {"_map(": MAP, "_like(": LIKE, "_inner(": INNER, "_normal(": NORMAL, "_floating": FLOATING}
+
+
+def source(algorithm: Algorithm) -> str:
+    """The module's text."""
+    lowered = Lowering(algorithm.tuned).lowered()
+    body = Module(lowered).lines()
+    text = "\n".join(body)
+    head = [
+        *docstring(algorithm, "jax", "JAX."),
+        "",
+        *(["from collections.abc import Callable"] if "Callable[" in text or "_map(" in text else []),
+        "from typing import Any, NamedTuple, TypeAlias",
+        "",
+        "import jax",
+        "import jax.numpy as jnp",
+        *(["import numpy as np"] if "np." in text.replace("jnp.", "") else []),
+        "from jax import Array",
+        "from jax.typing import ArrayLike",
+        "",
+        "PyTree: TypeAlias = Any",
+    ]
+    helpers = [h.strip("\n") for mark, h in HELPERS.items() if mark in text]
+    return "\n\n\n".join(["\n".join(head), *helpers, text]) + "\n"
+
+
+def number_lines(lowered: Lowered) -> list[str]:
+    """Checks of the hyper-parameters that have known values, and all of them as arrays."""
+    names = [s.name for s in lowered.parameters]
+    positive, ordered = checks(lowered)
+    lines: list[str] = []
+    if names:
+        lines += loop("name, value", [f'("{p}", {p})' for p in names])
+        lines += ["        if isinstance(value, jax.core.Tracer):"]
+        lines += ["            continue"]
+        lines += ["        if not np.isfinite(value).all():"]
+        lines += ['            raise ValueError(f"{name} must be a finite number, not {value!r}.")']
+        if set(positive) == set(names):
+            lines += ["        if np.any(np.asarray(value) <= 0):"]
+            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
+        elif positive:
+            known = "{" + ", ".join(f'"{p}"' for p in positive) + "}"
+            lines += [f"        if name in {known} and np.any(np.asarray(value) <= 0):"]
+            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
+    if ordered:
+        lines += ["    known = not isinstance(mu, jax.core.Tracer) and not isinstance(L, jax.core.Tracer)"]
+        lines += ["    if known and np.any(np.asarray(mu) > np.asarray(L)):"]
+        lines += ['        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")']
+    return lines + [f"    {p} = jnp.asarray({p}, dtype=float)" for p in names]
+
+
+class Module:
+    """Prints one lowered program as a JAX module, section by section."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        self.low = lowered
+        self.fields = {s.name for s in lowered.coefficients.fields}
+        self.scalars = Printer(JNP, self.name)
+        self.parameters = [s.name for s in lowered.parameters]
+
+    def name(self, name: str) -> str:
+        return f"c.{name}" if name in self.fields else self.low.name(name)
+
+    def start_name(self, name: str) -> str:
+        return "start" if name == start.name else self.low.name(name)
+
+    def lines(self) -> list[str]:
+        """All of the module after its imports and helpers."""
+        sections = [self.state(), self.table(), self.coefficients(), self.init(), self.step()]
+        sections += [self.output(n, r) for n, r in self.low.outputs.items()] + [self.run()]
+        return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
+
+    def state(self) -> list[str]:
+        low = self.low
+        fields = [(low.name(b.name), "Array" if b.kind == "scalar" else "PyTree") for b in low.blocks]
+        fields += [("k", "Array")] if low.counter is not None else []
+        return named_tuple("State", "The state between steps: pytrees of the parameters' structure.", fields)
+
+    def table(self) -> list[str]:
+        doc = "What the step needs of the hyper-parameters, as arrays."
+        return named_tuple("Coefficients", doc, [(n.name, "Array") for n in self.low.coefficients.fields])
+
+    def coefficients(self) -> list[str]:
+        lines = wrapped("def coefficients", [f"{p}: ArrayLike" for p in self.parameters], " -> Coefficients:")
+        lines.append('    """The coefficients; ValueError for known hyper-parameters outside their domain."""')
+        lines += number_lines(self.low)
+        return lines + coefficient_lines(self.low, Printer(JNP), constant="jnp.asarray({}, dtype=float)")
+
+    # routines
+
+    def arguments(self, routine: Routine) -> list[str]:
+        """The oracles that a routine asks."""
+        listed = []
+        for name in routine.arguments():
+            first = next(s for s in routine.statements if isinstance(s, Ask) and s.argument == name)
+            given = ", ".join(["PyTree"] * len(first.vectors) + ["Array"] * len(first.scalars))
+            returns = "Array" if isinstance(first.target, sp.Symbol) else "PyTree"
+            listed.append(f"{name}: Callable[[{given}], {returns}]")
+        return listed
+
+    def reads(self, routine: Routine) -> bool:
+        return bool(routine.symbols() & self.fields)
+
+    def statements(self, routine: Routine, at_start: bool = False) -> list[str]:
+        """The routine's statements as lines."""
+        name = self.start_name if at_start else self.low.name
+        asked = {s.target.name for s in routine.statements if isinstance(s, (Ask, Sample))}
+        samples = [s for s in routine.statements if isinstance(s, Sample)]
+        lines = [f"    keys = jax.random.split(key, {len(samples)})"] if len(samples) > 1 else []
+        for s in routine.statements:
+            target = self.low.name(s.target.name)
+            if isinstance(s, ScalarLet):
+                lines.append(f"    {target} = {self.scalars.scalar(s.value)}")
+            elif isinstance(s, InnerLet):
+                lines.append(f"    {target} = _inner({name(s.left.name)}, {name(s.right.name)})")
+            elif isinstance(s, Ask):
+                point = name(s.vectors[0].name)
+                scalars = [f"_like({self.scalars.scalar(e)}, {point})" for e in s.scalars]
+                text = f"{s.argument}({', '.join([*(name(v.name) for v in s.vectors), *scalars])})"
+                lines.append(f"    {target} = {f'jnp.asarray({text}, dtype=float)' if s.target.is_real else text}"
+                             if isinstance(s.target, sp.Symbol) else f"    {target} = {text}")  # fmt: skip
+            elif isinstance(s, Sample):
+                key = "key" if len(samples) == 1 else f"keys[{samples.index(s)}]"
+                lines.append(f"    {target} = _normal({key}, {name(s.like.name)})")
+            else:
+                lines += self.mapped(f"    {target} = ", s.value, name, asked)
+        return lines
+
+    def mapped(self, head: str, value: Vector, name: object = None, later: frozenset[str] | set[str] = frozenset()) -> list[str]:
+        """``head`` and the vector expression, mapped over the leaves."""
+        called = self.low.name if name is None else name
+        assert callable(called)
+        if isinstance(value, VectorSymbol):
+            return [head + called(value.name)]
+        symbols = sorted(value.free_symbols, key=lambda s: (s.name in later, s.name))
+        trees = [called(s.name) for s in symbols if isinstance(s, VectorSymbol)]
+        scalars = [s.name for s in symbols if not isinstance(s, VectorSymbol)]
+        body = Printer(JNP, called).vector(value)
+        fun = f"lambda {', '.join([*(called(s) for s in scalars), *trees])}: {body}"
+        if not scalars:
+            return _call(head, "jax.tree.map", [fun, *trees])
+        given = ", ".join(self.name(s) for s in scalars) + ("," if len(scalars) == 1 else "")
+        return _call(head, "_map", [fun, f"({given})", *trees])
+
+    def init(self) -> list[str]:
+        routine, low = self.low.init, self.low
+        given = ["x0: PyTree", *self.arguments(routine), *(["c: Coefficients"] if self.reads(routine) else [])]
+        lines = wrapped("def init", given, " -> State:")
+        lines += ['    """The state at the starting point x0."""', "    start = jax.tree.map(_floating, x0)"]
+        lines += self.statements(routine, at_start=True)
+        items = []
+        for b in low.blocks:
+            text, before = self._initial(b, routine)
+            lines += before
+            items.append(f"{low.name(b.name)}={text}")
+        items += ["k=jnp.zeros((), jnp.int32)"] if low.counter is not None else []
+        return [*lines, *wrapped("return State", items, "", "    ")]
+
+    def _initial(self, b: Block, routine: Routine) -> tuple[str, list[str]]:
+        value = routine.results[b.name]
+        if not isinstance(value, Vector):
+            return f"jnp.asarray({self.scalars.scalar(value)}, dtype=float)", []
+        if not value and b.kind == "matrix":
+            return "jax.tree.map(lambda x: jnp.zeros((x.size, x.size), x.dtype), start)", []
+        if not value:
+            return "jax.tree.map(jnp.zeros_like, start)", []
+        return self._named(value, f"{b.name}_0", self.start_name)
+
+    def _named(self, value: Vector, name: str, called: object = None) -> tuple[str, list[str]]:
+        """A vector as an operand, and the lines that make it one."""
+        lines = self.mapped("", value, called)
+        if isinstance(value, VectorSymbol):
+            return lines[0], []
+        lines = self.mapped(f"    {name} = ", value, called)
+        return name, lines
+
+    def step(self) -> list[str]:
+        routine, low = self.low.step, self.low
+        given = ["state: State", *self.arguments(routine), "c: Coefficients"]
+        lines = wrapped("def step", given + (["key: Array"] if routine.draws else []), " -> State:")
+        lines += ['    """The next state; ' + calls(routine) + '"""', *self.unpacked(routine), *self.statements(routine)]
+        items = []
+        for b in low.blocks:
+            text, before = self._result(routine, b.name)
+            lines += before
+            items.append(f"{low.name(b.name)}={text}")
+        items += ["k=state.k + 1"] if low.counter is not None else []
+        return [*lines, *wrapped("return State", items, "", "    ")]
+
+    def _result(self, routine: Routine, name: str) -> tuple[str, list[str]]:
+        value = routine.results[name]
+        if not isinstance(value, Vector):
+            return f"jnp.asarray({self.scalars.scalar(value)}, dtype=float)", []
+        if not value:
+            return f"jax.tree.map(jnp.zeros_like, state.{self.low.name(name)})", []
+        return self._named(value, f"{self.low.name(name)}_next")
+
+    def unpacked(self, routine: Routine) -> list[str]:
+        """The blocks that a routine reads, as locals."""
+        read, low = routine.symbols(), self.low
+        lines = [f"    {low.name(b.name)} = state.{low.name(b.name)}" for b in low.blocks if b.name in read]
+        return lines + (["    k = state.k.astype(float)"] if low.counter is not None and "k" in read else [])
+
+    def output(self, name: str, routine: Routine) -> list[str]:
+        label = "output" if name == "x" else self.low.name(name)
+        lines = wrapped(f"def {label}", ["state: State", *self.arguments(routine), "c: Coefficients"], " -> PyTree:")
+        lines += ['    """The algorithm\'s output."""' if name == "x" else f'    """Further output: {name}."""']
+        value = routine.results[name]
+        if not routine.statements and isinstance(value, VectorSymbol):
+            return [*lines, f"    return state.{self.low.name(value.name)}"]
+        lines += [*self.unpacked(routine), *self.statements(routine)]
+        if not isinstance(value, Vector):
+            return [*lines, f"    return {self.scalars.scalar(value)}"]
+        return [*lines, *self.mapped("    return ", value)]
+
+    def run(self) -> list[str]:
+        step, init, output = self.low.step, self.low.init, self.low.outputs["x"]
+        oracles = list(dict.fromkeys([*self.arguments(step), *self.arguments(init)]))
+        given = [*oracles, "x0: PyTree", "steps: int", *[f"{p}: ArrayLike" for p in self.parameters]]
+        to_init = ["x0", *init.arguments(), *(["c"] if self.reads(init) else [])]
+        to_step = ["state", *step.arguments(), "c", *(["jax.random.fold_in(key, i)"] if step.draws else [])]
+        read = f"output({', '.join(['state', *output.arguments(), 'c'])})"
+        doc = "One scan; values that are not finite stay where they arise, since shapes are fixed."
+        over = "i: Array" if step.draws else "_: None"
+        return [
+            *wrapped("def run", given + (["key: Array"] if step.draws else []), " -> PyTree:"),
+            '    """The output sequence, shape (steps + 1, *x0.shape), starting point first.',
+            "",
+            *paragraph(doc, "    "),
+            '    """',
+            f"    c = coefficients({', '.join(self.parameters)})",
+            "",
+            f"    def body(state: State, {over}) -> tuple[State, PyTree]:",
+            f"        state = step({', '.join(to_step)})",
+            f"        return state, {read}",
+            "",
+            f"    state = init({', '.join(to_init)})",
+            f"    _, xs = jax.lax.scan(body, state, {'jnp.arange(steps)' if step.draws else 'None'}, length=steps)",
+            f"    first = {read}",
+            "    return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, xs)",
+        ]
+
+
+def calls(routine: Routine) -> str:
+    """How many oracle calls a routine makes, in words."""
+    n = sum(isinstance(s, Ask) for s in routine.statements)
+    return {0: "no oracle call.", 1: "one oracle call."}.get(n, f"{n} oracle calls.")
+
+
+def _call(head: str, function: str, items: list[str]) -> list[str]:
+    line = f"{head}{function}({', '.join(items)})"
+    if len(line) <= WIDTH:
+        return [line]
+    indent = head[: len(head) - len(head.lstrip())]
+    return [f"{head}{function}(", *[f"{indent}    {i}," for i in items], f"{indent})"]
+
+
+BACKEND = Backend("jax", ".py", frozenset(POWERS), source)

@@ -1,0 +1,299 @@
+"""Runs: an algorithm on a concrete objective, in one compiled scan of its emitted JAX step."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+from jaxtyping import Array, Key
+
+from odescent._errors import OdescentError, unknown
+from odescent.dynamics.oracles import Objective
+
+from .iteration import Algorithm
+from .emit import load
+from .emit.lower import RESERVED
+
+LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Trajectory:
+    """What a run recorded; a JAX pytree.
+
+    Attributes:
+        x: the output sequence, shape (steps + 1, *x0.shape), starting point first; a pytree if x0 is one.
+        states: every block and every further output by name, with the same leading axis.
+        t: times, shape (steps + 1,): the algorithm's clock, k h by default, or k where h has no value.
+        f: values of the objective along x, shape (steps + 1,); None for an objective without values.
+        diverged_at: None, or the first step at which a state or value is not finite or beyond 1e30 in
+            absolute value. The arrays then end before that step. Inside vmap, jit or grad shapes
+            cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
+    """
+
+    x: Any
+    states: dict[str, Any]
+    t: Any
+    f: Any
+    diverged_at: Any = None
+
+    def prefix(self) -> Trajectory:
+        """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""
+        if self.diverged_at is None or isinstance(self.diverged_at, int):
+            return self
+        if np.ndim(self.diverged_at) != 0:
+            raise OdescentError("a batch of runs has no common prefix; index it first, with jax.tree.map(lambda a: a[i], ...).")
+        return _cut(self)
+
+    def to_numpy(self) -> Trajectory:
+        """The same with NumPy arrays."""
+        done: Trajectory = jax.tree.map(lambda a: a if isinstance(a, int) else np.asarray(a), self)
+        return done
+
+
+def _cut(trajectory: Trajectory) -> Trajectory:
+    step = int(trajectory.diverged_at)
+    if step < 0:
+        return replace(trajectory, diverged_at=None)
+    if step == 0:
+        raise OdescentError("the run cannot start: the objective or the initial state is not finite at x0, or beyond 1e30.")
+    data = replace(trajectory, diverged_at=None)
+    return replace(jax.tree.map(lambda a: a[:step], data), diverged_at=step)
+
+
+def run(
+    algorithm: Algorithm, objective: Objective, x0: Any, steps: int, key: Key[Array, ""] | None = None, **parameters: Any
+) -> Trajectory:
+    """Iterate an algorithm on an objective from x0.
+
+    Args:
+        algorithm: what to run; it must be one that the JAX backend carries.
+        objective: a concrete objective with the oracles that the algorithm calls.
+        x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays.
+        steps: the number of steps, at least 0.
+        key: a JAX key, for algorithms that draw noise.
+        parameters: values of the algorithm's free parameters by name; mu and L default to the
+            objective's constants. Scalars; inside `jax.vmap` they may be batched, as x0 may.
+
+    Precision: NumPy float64 arrays, integers and Python numbers are run in float64, whatever JAX's
+    setting (`jax.enable_x64` is on during the run); float32 and shorter arrays keep their type. Under
+    an outer transformation JAX's own setting holds.
+
+    Compiled once per algorithm, objective, number of steps and shape.
+
+    Raises:
+        OdescentError: bad x0, steps, or parameters, or an objective without an oracle that is called.
+    """
+    module = load(algorithm, "jax")
+    start = _starting_point(x0, objective)
+    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+        raise OdescentError(f"steps must be a whole number, at least 0, not {steps!r}.")
+    draws = "key" in inspect.signature(module.step).parameters
+    if draws and key is None:
+        raise OdescentError(f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0).")
+    values = _parameters(algorithm, module, objective, parameters)
+    oracles = _oracles(algorithm, module, objective)
+    with _precision(start, values):
+        start = jax.tree.map(_floating, start)
+        numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
+        coefficients = _coefficients(module, values)
+        iterate = _compiled(module, objective, tuple(oracles), tuple(b.name for b in algorithm.tuned.blocks),
+                            tuple(algorithm.tuned.outputs))  # fmt: skip
+        x, states, f, diverged_at = iterate(coefficients, start, key if draws else None, int(steps))
+        t = _times(algorithm, int(steps), numbers)
+    done = Trajectory(x, states, t, f, diverged_at)
+    return done if isinstance(diverged_at, jax.core.Tracer) else _cut(done)
+
+
+def _name(algorithm: Algorithm) -> str:
+    return algorithm.name or "the algorithm"
+
+
+# input
+
+
+def _starting_point(x0: Any, objective: Objective) -> Any:
+    if isinstance(x0, (list, tuple)) and all(isinstance(v, (int, float)) for v in jax.tree.leaves(x0)):
+        try:
+            x0 = np.asarray(x0, dtype=np.float64)
+        except ValueError:
+            raise OdescentError("x0 is a list of rows of different lengths; give an array or a pytree of arrays.") from None
+    leaves = jax.tree.leaves(x0)
+    if not leaves:
+        raise OdescentError("x0 has no numbers in it; give an array or a pytree of arrays.")
+    for leaf in leaves:
+        kind = jnp.result_type(leaf) if hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float)) else None
+        real = kind is not None and (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer))
+        if not real:
+            raise OdescentError(f"x0 must hold real numbers, floating or whole; it has {type(leaf).__name__} of type {kind}.")
+        if not isinstance(leaf, jax.core.Tracer) and not np.isfinite(np.asarray(leaf, dtype=np.float64)).all():
+            raise OdescentError("x0 must be finite, but it has a value that is not.")
+    if objective.dimension is not None:
+        shapes = [np.shape(leaf) for leaf in leaves]
+        if len(shapes) != 1 or shapes[0] != (objective.dimension,):
+            shown = f"an array of shape {shapes[0]}" if len(shapes) == 1 else f"a pytree of {len(shapes)} arrays"
+            raise OdescentError(
+                f"x0 must have shape ({objective.dimension},) for the objective {objective.name!r}, but it is {shown}."
+            )
+    return x0
+
+
+def _precision(start: Any, values: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """float64 for double-precision input outside every transformation, else JAX's own setting."""
+    leaves = jax.tree.leaves((start, dict(values)))
+    probe = jax.lax.add(np.float32(0), np.float32(0))  # a tracer inside jit
+    if any(isinstance(v, jax.core.Tracer) for v in [*leaves, probe]):
+        return nullcontext()
+    double = any(np.asarray(v).dtype.itemsize == 8 or np.asarray(v).dtype.kind in "iu" for v in jax.tree.leaves(start))
+    return jax.enable_x64(True) if double else nullcontext()
+
+
+def _floating(leaf: Any) -> Array:
+    x = jnp.asarray(leaf)
+    return x.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else float)
+
+
+def _parameters(
+    algorithm: Algorithm, module: ModuleType, objective: Objective, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    needed = list(inspect.signature(module.coefficients).parameters)
+    for name in given:
+        if name not in needed:
+            raise unknown(f"parameter of {_name(algorithm)}", name, needed)
+    values: dict[str, Any] = {}
+    for name in needed:
+        value = given.get(name, getattr(objective, name) if name in ("mu", "L") else None)
+        if value is None:
+            where = " or on the objective" if name in ("mu", "L") else ""
+            raise OdescentError(f"{_name(algorithm)} needs a value of {name}: give {name}=... to the run{where}.")
+        if isinstance(value, sp.Expr):
+            if not value.is_number:
+                raise OdescentError(f"{name} must be a number to run, not the expression {value}.")
+            value = float(value)
+        if isinstance(value, (str, bytes)) or np.ndim(value) != 0:
+            raise OdescentError(f"{name} must be one number, not {value!r}; to run a batch, use jax.vmap over the run.")
+        values[name] = value
+    return values
+
+
+def _coefficients(module: ModuleType, values: Mapping[str, Any]) -> Any:
+    try:
+        return module.coefficients(**values)
+    except ValueError as error:
+        raise OdescentError(str(error)) from None
+
+
+def _oracles(algorithm: Algorithm, module: ModuleType, objective: Objective) -> dict[str, Callable[..., Any]]:
+    """The functions behind the oracle arguments of the module."""
+    asked = [n for f in (module.step, module.init, module.output) for n in inspect.signature(f).parameters]
+    names = [n for n in dict.fromkeys(asked) if n not in {"state", "c", "key", "x0"}]
+    return {n: _oracle(_name(algorithm), objective, n) for n in names}
+
+
+def _oracle(who: str, objective: Objective, name: str) -> Callable[..., Any]:
+    kind = name.partition("_")[0]
+    for candidate in (name, kind):
+        if candidate in objective.oracles:
+            return objective.oracles[candidate]
+    base = {"hvp": "grad", "jvp": "operator"}.get(kind)
+    if base in objective.oracles:
+        field = objective.oracles[base]
+        return lambda x, v: jax.jvp(field, (x,), (v,))[1]
+    have = ", ".join(sorted(objective.oracles)) or "none: it is abstract"
+    raise OdescentError(
+        f"{who} calls the oracle {name!r}, which the objective {objective.name!r} does not have "
+        f"(it has {have}); give it by name, as in Objective(..., {kind}=...)."
+    )
+
+
+# the scan
+
+
+@lru_cache(maxsize=128)
+def _compiled(
+    module: ModuleType, objective: Objective, oracles: tuple[str, ...], blocks: tuple[str, ...], outputs: tuple[str, ...]
+) -> Callable[..., Any]:
+    functions = {n: _oracle("the algorithm", objective, n) for n in oracles}
+    value = objective.oracles.get("value")
+
+    def call(name: str, *arguments: Any, **more: Any) -> Any:
+        function = getattr(module, name)
+        takes = inspect.signature(function).parameters
+        return function(*arguments, **{n: v for n, v in {**functions, **more}.items() if n in takes})
+
+    def record(state: Any, c: Any) -> tuple[Any, ...]:
+        x = call("output", state, c=c)
+        states = dict(zip(blocks, state, strict=False))
+        states |= {n: call(_label(n), state, c=c) for n in outputs if n != "x"}
+        f = None if value is None else value(x)
+        fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, f))]
+        return x, states, f, ~jnp.all(jnp.stack(fine))
+
+    def iterate(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
+        def body(state: Any, i: Any) -> tuple[Any, Any]:
+            state = call("step", state, c=c, key=None if key is None else jax.random.fold_in(key, i))
+            return state, record(state, c)
+
+        state = call("init", x0, c=c)
+        _, later = jax.lax.scan(body, state, jnp.arange(steps))
+        all_of = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), record(state, c), later)
+        x, states, f, bad = all_of
+        return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
+
+    return jax.jit(iterate, static_argnums=3)
+
+
+def _label(output: str) -> str:
+    while output in RESERVED:
+        output += "_"
+    return output
+
+
+# times
+
+
+def _times(algorithm: Algorithm, steps: int, values: Mapping[str, Array]) -> Array:
+    k = sp.Symbol("k", integer=True, nonnegative=True)
+    clock = k * algorithm.step if algorithm.clock is None else algorithm.clock
+    bindings = {**algorithm.where, **algorithm.tuning}
+    for _ in bindings:
+        clock = clock.xreplace(bindings)
+    known: dict[str, Array] = {**values, "k": jnp.arange(steps + 1, dtype=float)}
+    if any(s.name not in known for s in clock.free_symbols):
+        return known["k"]
+    return jnp.broadcast_to(evaluate(clock, known), (steps + 1,))
+
+
+def evaluate(e: sp.Expr, values: Mapping[str, Array]) -> Array:
+    """The value of a scalar expression, by name, on arrays."""
+    if e.is_Symbol:
+        return values[e.name]
+    if e.is_number:
+        return jnp.asarray(float(e), dtype=float)
+    arguments = [evaluate(a, values) for a in e.args]
+    if e.is_Add or e.is_Mul:
+        combine = jnp.add if e.is_Add else jnp.multiply
+        total = arguments[0]
+        for a in arguments[1:]:
+            total = combine(total, a)
+        return total
+    if e.is_Pow and not isinstance(e, sp.exp):
+        return jnp.power(*arguments)
+    function = getattr(jnp, type(e).__name__.lower(), None)
+    if function is None:
+        raise OdescentError(f"the clock {e} has no numerical form.")
+    result: Array = function(*arguments)
+    return result
+
+
+__all__ = ["LIMIT", "Trajectory", "evaluate", "run"]

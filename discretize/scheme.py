@@ -1,1 +1,0 @@
-from .substeps import *  # noqa: F403  (temporary shim; import from .substeps)

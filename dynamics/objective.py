@@ -1,1 +1,0 @@
-from .oracles import *  # noqa: F403  (temporary shim; import from .oracles)

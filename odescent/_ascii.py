@@ -1,0 +1,38 @@
+"""Mathematical Unicode in plain ASCII, for terminals that know nothing else."""
+
+from __future__ import annotations
+
+import re
+
+_SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀ"
+_ORDINARY = str.maketrans(_SUPERSCRIPTS, "0123456789+-T")
+_GREEK = dict(
+    zip(
+        "αβγδεζηθκλμνξπρστφψωΓΔΘΛΞΠΣΦΨΩ",
+        (
+            "alpha beta gamma delta eps zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi psi omega "
+            "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
+        ).split(),
+        strict=True,
+    )
+)
+_SIGNS = {
+    "∇²": "hess ", "∇": "grad ", "✓": "ok", "✗": "x", "→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~",
+    "⟨": "<", "⟩": ">", "∞": "inf", "·": "*", "∘": "o", "×": "x", "−": "-", "–": "-", "—": "-", "…": "...", "‖": "||",
+    "∈": "in", "ℝ": "R", "±": "+-", "“": '"', "”": '"', "‘": "'", "’": "'",
+}  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """The text in ASCII: √μ is sqrt(mu), ∇f is grad f, h² is h^2; what has no spelling becomes "?"."""
+    # Signs and letters that touch are factors: 2√μ is 2 sqrt(mu), εψ is eps psi, a∇f is a grad f.
+    text = re.sub(r"(?<=[\w)])(?=[√∇])", " ", text)
+    text = re.sub(r"√(\w+)", lambda m: f"sqrt({m[1]})", text).replace("√", "sqrt")
+    for sign, words in _SIGNS.items():
+        text = text.replace(sign, words)
+    text = re.sub(f"[{_SUPERSCRIPTS}]+", lambda m: "^" + m[0].translate(_ORDINARY), text)
+    letters = "".join(_GREEK)
+    text = re.sub(f"(?<=[0-9A-Za-z{letters}])(?=[{letters}])|(?<=[{letters}])(?=[0-9A-Za-z])", " ", text)
+    for letter, name in _GREEK.items():
+        text = text.replace(letter, name)
+    return text.encode("ascii", "replace").decode("ascii")

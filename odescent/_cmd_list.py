@@ -1,0 +1,134 @@
+"""``odescent list``: what the registries hold, each entry with the first sentence of its docstring."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import textwrap
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from . import _console
+from ._errors import unknown
+from ._registry import Registry
+
+Entry = dict[str, Any]
+
+
+def run(kind: str, as_json: bool) -> None:
+    """Print the entries of one kind, or of all."""
+    if kind and kind not in KINDS:
+        raise unknown("list of", kind, KINDS)
+    found = {name: entries() for name, entries in KINDS.items() if kind in ("", name)}
+    if as_json:
+        _console.say_exactly(_console.document(found, "odescent.list/1"))
+    else:
+        text = "\n\n".join(_table(name, entries) for name, entries in found.items())
+        _console.say(text, [(r"^\w+$", "bold"), (r"^  (\S+)", "cyan")])
+
+
+def _table(kind: str, entries: list[Entry]) -> str:
+    labels = [f"  {_label(e)}" for e in entries]
+    left = max(map(len, labels), default=0) + 2
+    lines = [kind]
+    for label, entry in zip(labels, entries, strict=True):
+        rest = textwrap.wrap(entry["summary"], _console.width() - left, break_on_hyphens=False) or [""]
+        lines.append(f"{label:<{left}}{rest[0]}".rstrip())
+        lines += [" " * left + line for line in rest[1:]]
+    return "\n".join(lines)
+
+
+def _label(entry: Entry) -> str:
+    label = str(entry["name"])
+    if entry.get("routes"):
+        label += f" ({', '.join(entry['routes'])})"
+    if entry.get("aliases"):
+        label += f", or {', '.join(entry['aliases'])}"
+    return label
+
+
+def _systems() -> list[Entry]:
+    from .dynamics.library import REGISTRY
+
+    return _registered(REGISTRY)
+
+
+def _algorithms() -> list[Entry]:
+    from .discretize.library import ALIASES, REGISTRY
+
+    return [{**e, "aliases": _aliases(e["name"], ALIASES)} for e in _registered(REGISTRY)]
+
+
+def _derivations() -> list[Entry]:
+    from .discretize.library import ALIASES
+    from .discretize.routes import REGISTRY, routes
+
+    summaries = {e["name"]: e["summary"] for e in _registered(REGISTRY)}
+    names = dict.fromkeys(key.split("/")[0] for key in REGISTRY.entries)
+    return [
+        {"name": n, "summary": summaries[f"{n}/{routes(n)[0]}"], "routes": routes(n), "aliases": _aliases(n, ALIASES)}
+        for n in sorted(names)
+    ]
+
+
+def _schemes() -> list[Entry]:
+    from .discretize.library import schemes
+
+    documented = _docstrings(schemes.__name__)
+    return [{"name": n, "summary": documented.get(n, "")} for n in schemes.schemes()]
+
+
+def _objectives() -> list[Entry]:
+    from .dynamics.problems import REGISTRY
+
+    return _registered(REGISTRY)
+
+
+def _targets() -> list[Entry]:
+    from .discretize import emit
+
+    modules = {n: f"{emit.__name__}.{place.partition(':')[0]}" for n, place in emit.BACKENDS.items()}
+    return [{"name": n, "summary": _docstrings(modules[n]).get("", "")} for n in emit.targets()]
+
+
+def _registered(registry: Registry[Any]) -> list[Entry]:
+    found = []
+    for name in registry.names():
+        module, _, function = registry.entries[name].partition(":")
+        found.append({"name": name, "summary": _docstrings(f"{registry.package}.{module}").get(function or name, "")})
+    return found
+
+
+def _aliases(name: str, aliases: dict[str, str]) -> list[str]:
+    return sorted(short for short, full in aliases.items() if full == name)
+
+
+@cache
+def _docstrings(module: str) -> dict[str, str]:
+    """First sentences of a module (under "") and of its functions, read without importing it: some import JAX."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return {}
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    functions = [n for n in tree.body if isinstance(n, ast.FunctionDef)]
+    found = {"": ast.get_docstring(tree), **{f.name: ast.get_docstring(f) for f in functions}}
+    return {name: _first_sentence(text or "") for name, text in found.items()}
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of the first paragraph, without what ends it."""
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    return re.split(r"(?<=[\w\])])[.;] ", paragraph)[0].rstrip(".").removesuffix(", where")
+
+
+KINDS: dict[str, Callable[[], list[Entry]]] = {
+    "systems": _systems,
+    "algorithms": _algorithms,
+    "schemes": _schemes,
+    "objectives": _objectives,
+    "derivations": _derivations,
+    "targets": _targets,
+}
