@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import sympy as sp
 
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.calculus import Symbol, change, substitute, tidy
-from odescent.dynamics.fields import Block, System
-from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, hadamard, zero
+from odescent.dynamics.fields import Block, Diffusion, System
+from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, hadamard, scalar_symbols, zero
 
 from .integrate import advance
 from .program import Assign, CallOracle, Draw, Instruction, Program
 from .substeps import START, Flow, Let, Scheme
 
+COUNTER = sp.Symbol("k", integer=True, nonnegative=True)  # the step number
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
 
 
 class _Compiler:
     """Runs a scheme's substeps on names instead of numbers, making each distinct oracle call once."""
 
-    def __init__(self, system: System, step: sp.Symbol, clock: sp.Expr | None) -> None:
+    def __init__(self, system: System, step: sp.Symbol, clock: sp.Expr | None, reserved: Iterable[str]) -> None:
         self.system, self.step, self.clock = system, step, clock
         self.instructions: list[Instruction] = []
         self.values: dict[Symbol, Expr] = {}  # each assigned name, in terms of the state and of calls
         self.made: dict[tuple[object, ...], VectorSymbol] = {}
         names = {b.name for b in system.blocks} | {s.name for s in system.parameters} | {step.name, "k", "t"}
-        self.used = set(names)
+        self.used = names | set(reserved)
         self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
         self.kinds = {b.name: b.kind for b in system.blocks}
         self.stages: dict[str, Stage] = {START: dict(self.state)}
@@ -88,17 +90,23 @@ class _Compiler:
     def flow(self, step: Flow) -> None:
         drift, noise = self._select(step)
         view = self.view(step.read)
-        duration = step.fraction * self.step
         after = advance(self, drift, view, step)
-        for s, (amplitude, process) in noise.items():
-            if step.by.kind != "explicit":
-                raise OdescentError(f"noise on {s} needs the explicit integrator (Euler-Maruyama), not {step.by.kind!r}.")
-            sample = VectorSymbol(self.fresh("xi", first=True))
-            self.instructions.append(Draw(sample, s, process))
-            scaled = self.at_time(substitute(amplitude, view), step.time)
-            kick = hadamard(scaled, sample) if isinstance(scaled, Vector) else sample * scaled
-            after[s] = after[s] + kick * sp.sqrt(duration)  # type: ignore[operator]
+        if noise and step.by.kind != "explicit":
+            raise OdescentError(f"noise on {noise[0][0]} needs the explicit integrator (Euler-Maruyama), not {step.by.kind!r}.")
+        draws: dict[tuple[str, str], Symbol] = {}
+        for s, d in noise:
+            amplitude = self.lower(substitute(self.at_time(d.amplitude, step.time), view))
+            draw = draws.get((d.process, self.kinds[s.name])) or self.draw(s, d.process)
+            draws[d.process, self.kinds[s.name]] = draw  # blocks of one kind share the process's increment
+            kick = hadamard(amplitude, draw) if isinstance(amplitude, Vector) else draw * amplitude
+            after[s] = after[s] + kick * sp.sqrt(step.fraction * self.step)
         self._finish(after, step.save, step.commit)
+
+    def draw(self, like: Symbol, process: str) -> Symbol:
+        name = self.fresh("xi", first=True)
+        target = sp.Symbol(name, real=True) if self.kinds[like.name] == "scalar" else VectorSymbol(name)
+        self.instructions.append(Draw(target, like, process))
+        return target
 
     def let(self, step: Let) -> None:
         view = self.view(step.read)
@@ -121,43 +129,48 @@ class _Compiler:
         if commit:
             self.state = result
 
-    def _select(self, step: Flow) -> tuple[dict[Symbol, Expr], dict[Symbol, tuple[Expr, str]]]:
+    def _select(self, step: Flow) -> tuple[dict[Symbol, Expr], list[tuple[Symbol, Diffusion]]]:
         for b in (*step.on, *step.read):
             if b != "*" and b not in self.kinds:
                 raise unknown("block", b, self.kinds)
         drift: dict[Symbol, Expr] = {}
-        noise: dict[Symbol, tuple[Expr, str]] = {}
+        noise: list[tuple[Symbol, Diffusion]] = []
         for name in step.fields or self.system.fields:
             if name not in self.system.fields:
                 raise unknown("field", name, self.system.fields)
             chosen = self.system.fields[name]
-            for s, e in chosen.drift.items():
+            moved = {s: chosen.drift.get(s, _nothing(s)) for s in (*chosen.drift, *chosen.noise)}
+            for s, e in moved.items():
                 if not step.on or s.name in step.on:
-                    drift[s] = drift[s] + e if s in drift else e  # type: ignore[operator]
-            for s, d in chosen.noise.items():
-                if not step.on or s.name in step.on:
-                    noise[s] = (d.amplitude, d.process)
-                    drift.setdefault(s, zero)
+                    drift[s] = drift[s] + e if s in drift else e
+            noise += [(s, d) for s, d in chosen.noise.items() if not step.on or s.name in step.on]
         return {s: tidy(e) for s, e in drift.items()}, noise
 
 
+def _nothing(s: Symbol) -> Expr:
+    return zero if isinstance(s, VectorSymbol) else sp.S.Zero
+
+
 def compile_scheme(
-    system: System, scheme: Scheme, step: sp.Symbol, clock: sp.Expr | None, outputs: Mapping[str, Expr]
+    system: System,
+    scheme: Scheme,
+    step: sp.Symbol,
+    clock: sp.Expr | None,
+    outputs: Mapping[str, Expr],
+    reserved: Iterable[str] = (),
 ) -> Program:
-    """The program of one step of the scheme on the system.
+    """The program of one step of the scheme on the system; fresh names avoid the ``reserved`` ones.
 
     Raises OdescentError: unknown fields or blocks, an integrator that does not fit its fields.
     """
-    compiler = _Compiler(system, step, clock)
+    compiler = _Compiler(system, step, clock, reserved)
     for i, part in enumerate(scheme.steps, 1):
         try:
             compiler.flow(part) if isinstance(part, Flow) else compiler.let(part)
         except OdescentError as error:
             raise type(error)(f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}") from None
     after = {b.symbol: compiler.state[b.name] for b in system.blocks}
-    counter = sp.Symbol("k", integer=True, nonnegative=True) if clock is not None else None
-    program = Program(system.blocks, tuple(compiler.instructions), after, outputs, counter)
-    return reuse_across_steps(_drop_dead(program))
+    return _drop_dead(Program(system.blocks, tuple(compiler.instructions), after, outputs, None if clock is None else COUNTER))
 
 
 def _drop_dead(program: Program) -> Program:
@@ -180,25 +193,34 @@ def reuse_across_steps(program: Program) -> Program:
     if len(flat.calls) < 2:
         return program
     first = flat.calls[0]
-    ahead = tidy(substitute(first.point, dict(flat.next)))
-    for later in flat.calls[1:]:
-        same = (later.oracle, later.directions, later.parameters) == (first.oracle, (), ())
-        if same and first.implicit == later.implicit == 0 and tidy(later.point - ahead) == zero:
-            break
-    else:
+    later = next((c for c in flat.calls[1:] if _is_next(c, first, flat)), None)
+    if later is None:
         return program
-    kept = VectorSymbol(f"{first.target.name}_kept")
-    initial = {b.symbol: b.init for b in program.blocks}
+    taken = {s.name for s in (*program.state, *program.parameters)} | {i.target.name for i in program.instructions}
+    kept = VectorSymbol(next(n for n in _candidates(f"{first.target.name}_kept") if n not in taken))
+    initial: dict[Symbol, Expr] = {b.symbol: b.init for b in program.blocks}
+    if program.counter is not None:
+        initial[program.counter] = sp.S.Zero
     block = Block(kept.name, "vector", "memory", substitute(first.as_call(), initial))
-    rename = {first.target: kept}
-    trimmed = replace(
-        program, instructions=tuple(i for i in program.instructions if getattr(i, "target", None) != first.target)
-    )
-    renamed = trimmed.bind(rename)  # type: ignore[arg-type]
+    trimmed = replace(program, instructions=tuple(i for i in program.instructions if i.target != first.target))
+    renamed = trimmed.bind({first.target: kept})
     return replace(renamed, blocks=(*renamed.blocks, block), next={**renamed.next, kept: later.target})
 
 
-def _symbols(e: Expr) -> set[Symbol]:
-    from odescent.dynamics.vectors import scalar_symbols
+def _is_next(later: CallOracle, first: CallOracle, flat: Program) -> bool:
+    """Whether the call is the one that the next step will make first."""
+    if (later.oracle, later.directions, later.parameters) != (first.oracle, (), ()) or later.implicit != 0 or first.implicit != 0:
+        return False
+    ahead: dict[Symbol, Expr] = dict(flat.next)
+    if flat.counter is not None:
+        ahead[flat.counter] = flat.counter + 1
+    return tidy(later.point - substitute(first.point, ahead)) == zero
 
+
+def _candidates(stem: str) -> Iterator[str]:
+    yield stem
+    yield from (f"{stem}_{i}" for i in itertools.count(1))
+
+
+def _symbols(e: Expr) -> set[Symbol]:
     return set(e.free_symbols) if isinstance(e, Vector) else set(scalar_symbols(e))

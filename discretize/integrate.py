@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, substitute, tidy
+from odescent.dynamics.calculus import Symbol, coefficient, substitute, tidy
 from odescent.dynamics.exact import canonical
-from odescent.dynamics.vectors import Call, Elementwise, Expr, Product, Vector, VectorSymbol, scalar_symbols, zero
+from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, scalar_symbols, zero
 
+from .exponential import exponential
 from .substeps import Flow, Integrator, Tableau
 
 if TYPE_CHECKING:
@@ -58,37 +59,42 @@ def _calls(e: Expr) -> list[Call]:
 def _linear_part(
     compiler: _Compiler, by: Integrator, drift: Mapping[Symbol, Expr], unknowns: list[Symbol], view: Mapping[Symbol, Expr]
 ) -> tuple[sp.Matrix, list[Expr]]:
+    """M and c of the drift ``M z + c``; the entries of M are read where ``view`` says."""
     rows: list[list[sp.Expr]] = []
     rests: list[Expr] = []
     for target, e in drift.items():
+        row = [_slope(e, s) if s in unknowns else sp.S.Zero for s in drift]
         if isinstance(e, Vector):
-            row, rest = [e.terms.get(s, sp.S.Zero) for s in drift], e  # type: ignore[call-overload]
-            row = [c if s in unknowns else sp.S.Zero for s, c in zip(drift, row, strict=True)]
-            for s, c in zip(drift, row, strict=True):
-                rest = rest - s * c if c != 0 else rest  # type: ignore[operator]
+            rest: Expr = e - sum((s * c for s, c in zip(drift, row, strict=True) if c != 0), zero)
         else:
-            row = [sp.diff(e, s) if s in unknowns else sp.S.Zero for s in drift]
-            rest = sp.expand(e - sum(c * s for c, s in zip(row, drift, strict=True)))
-            if any(set(scalar_symbols(c)) & set(unknowns) for c in row):
-                raise OdescentError(f"{by.kind} needs a field that is linear in {target}; its drift is {e}.")
-        _refuse_nonlinear(by, target, rest, unknowns)
-        rows.append(row)
+            rest = sp.expand(e - sum(c * s for c, s in zip(row, drift, strict=True) if c != 0))
+        _refuse_nonlinear(by, target, e, row, rest, unknowns)
+        rows.append([substitute(c, view) for c in row])
         rests.append(compiler.lower(substitute(rest, view)))
     return sp.Matrix(rows), rests
 
 
-def _refuse_nonlinear(by: Integrator, target: Symbol, rest: Expr, unknowns: list[Symbol]) -> None:
-    if not isinstance(rest, Vector):
+def _slope(e: Expr, s: Symbol) -> sp.Expr:
+    """The coefficient of a block in a drift of the same kind; a block of the other kind has none."""
+    if isinstance(e, Vector):
+        return coefficient(e, s) if isinstance(s, Vector) else sp.S.Zero
+    return sp.S.Zero if isinstance(s, Vector) else sp.diff(e, s)
+
+
+def _refuse_nonlinear(
+    by: Integrator, target: Symbol, e: Expr, row: list[sp.Expr], rest: Expr, unknowns: list[Symbol]
+) -> None:
+    scalars = [*row, *(rest.terms.values() if isinstance(rest, Vector) else [rest])]
+    atoms = [a for a in rest.terms if a.symbols() & set(unknowns)] if isinstance(rest, Vector) else []
+    loose = [a for a in atoms if not (isinstance(a, Call) and by.frozen_oracles)]
+    if not loose and not any(scalar_symbols(c) & set(unknowns) for c in scalars):
         return
-    for atom in rest.terms:
-        if not (set(atom.symbols()) & set(unknowns)):
-            continue
-        if isinstance(atom, (Product, Elementwise)) or not by.frozen_oracles:
-            hint = "it" if isinstance(atom, (Product, Elementwise)) else f"it (or freeze the oracles: 'frozen {by.kind}')"
-            raise OdescentError(
-                f"the {by.kind} integrator needs a field that is linear in the blocks it moves, but the drift of "
-                f"{target} has {atom}; use 'explicit' for {hint}."
-            )
+    found = f"has {loose[0]}" if loose else f"is {e}"
+    hint = f" (or freeze the oracles: 'frozen {by.kind}')" if loose and isinstance(loose[0], Call) else ""
+    raise OdescentError(
+        f"the {by.kind} integrator needs a field that is linear in the blocks it moves, but the drift of "
+        f"{target} {found}; use 'explicit' for it{hint}."
+    )
 
 
 def _linear_step(
@@ -105,13 +111,15 @@ def _linear_step(
         propagator = (inverse * (identity + scaled / 2)).applyfunc(canonical)
         source = inverse * duration
     else:
-        propagator, source = _exponential(matrix, duration)
+        propagator, source = exponential(matrix, duration)
     values = list(current.values())
     result: dict[Symbol, Expr] = {}
     for i, s in enumerate(current):
         total: Expr = zero if isinstance(s, VectorSymbol) else sp.S.Zero
-        for j in range(n):
-            total = total + values[j] * propagator[i, j] + rest[j] * canonical(source[i, j])  # type: ignore[operator]
+        for factors, terms in ((propagator, values), (source, rest)):
+            for factor, term in zip(factors.row(i), terms, strict=True):
+                if factor != 0:  # a vector and a scalar are never coupled
+                    total = total + term * factor
         result[s] = tidy(total)
     return result
 
@@ -121,24 +129,6 @@ def _inverse(matrix: sp.Matrix) -> sp.Matrix:
     if determinant == 0:
         raise OdescentError("the implicit substep has no solution: its matrix is singular.")
     return (matrix.adjugate(method="berkowitz") / determinant).applyfunc(canonical)
-
-
-def _exponential(matrix: sp.Matrix, duration: sp.Expr) -> tuple[sp.Matrix, sp.Matrix]:
-    """exp(M t) and its integral over [0, t], from the exponential of an augmented matrix."""
-    n = matrix.rows
-    if n == 1:
-        m = canonical(matrix[0, 0])
-        if m == 0:
-            return sp.eye(1), sp.Matrix([[duration]])
-        grown = sp.exp(m * duration)
-        return sp.Matrix([[grown]]), sp.Matrix([[(grown - 1) / m]])
-    if not any(matrix):
-        return sp.eye(n), sp.eye(n) * duration
-    augmented = sp.zeros(2 * n)
-    augmented[:n, :n] = matrix * duration
-    augmented[:n, n:] = sp.eye(n) * duration
-    full = augmented.exp()
-    return full[:n, :n].applyfunc(sp.simplify), full[:n, n:].applyfunc(sp.simplify)
 
 
 def _proximal(
@@ -178,13 +168,19 @@ def _runge_kutta(
     duration = step.fraction * compiler.step
     slopes: list[dict[Symbol, Expr]] = []
     for row, node in zip(tableau.a, tableau.c, strict=True):
-        stage_drift = {s: compiler.at_time(e, step.time + node * step.fraction) for s, e in drift.items()}
-        moved = dict(view)
+        at_stage = dict(view)
         for s in drift:
-            increments = [k[s] * (w * duration) for k, w in zip(slopes, row, strict=False) if w != 0]  # type: ignore[operator]
-            moved[s] = sum(increments, view[s])  # type: ignore[arg-type, call-overload]
-        slopes.append({s: compiler.lower(substitute(e, moved)) for s, e in stage_drift.items()})
+            weights = [(k[s], w * duration) for k, w in zip(slopes, row, strict=False) if w != 0]
+            if weights:
+                stage = sum((k * w for k, w in weights), view[s])
+                at_stage[s] = compiler.assign(f"{s.name}_stage", compiler.kinds[s.name], stage)
+        slopes.append(
+            {
+                s: compiler.lower(substitute(compiler.at_time(e, step.time + node * step.fraction), at_stage))
+                for s, e in drift.items()
+            }
+        )
     return {
-        s: sum((k[s] * (w * duration) for k, w in zip(slopes, tableau.b, strict=True) if w != 0), current[s])  # type: ignore[arg-type, call-overload, operator, misc]
+        s: sum((k[s] * (w * duration) for k, w in zip(slopes, tableau.b, strict=True) if w != 0), current[s])
         for s in drift
     }

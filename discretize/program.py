@@ -44,7 +44,7 @@ class CallOracle:
 class Draw:
     """``target`` is a standard normal sample of the shape of block ``like``."""
 
-    target: VectorSymbol
+    target: Symbol
     like: Symbol
     process: str
 
@@ -168,7 +168,7 @@ class Program:
         Implicit calls are unrolled ``depth`` times (exact through that order of their weight).
         """
         flat = self.inlined()
-        known: dict[Symbol, Expr] = {d.target: zero for d in flat.draws}
+        known: dict[Symbol, Expr] = {d.target: zero if isinstance(d.target, Vector) else sp.S.Zero for d in flat.draws}
         for c in flat.calls:
             opened = replace(
                 c,

@@ -17,11 +17,12 @@ import sympy as sp
 from jaxtyping import Array, Key
 
 from odescent._errors import OdescentError, unknown
+from odescent.dynamics.evaluate import evaluate
 from odescent.dynamics.oracles import Objective
 
-from .iteration import Algorithm
 from .emit import load
-from .emit.lower import RESERVED
+from .emit.statements import RESERVED
+from .iteration import Algorithm
 
 LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
 
@@ -52,7 +53,8 @@ class Trajectory:
         if self.diverged_at is None or isinstance(self.diverged_at, int):
             return self
         if np.ndim(self.diverged_at) != 0:
-            raise OdescentError("a batch of runs has no common prefix; index it first, with jax.tree.map(lambda a: a[i], ...).")
+            one = "jax.tree.map(lambda a: a[i], batch)"
+            raise OdescentError(f"a batch of runs has no common prefix; take one run, as in {one}.")
         return _cut(self)
 
     def to_numpy(self) -> Trajectory:
@@ -66,13 +68,20 @@ def _cut(trajectory: Trajectory) -> Trajectory:
     if step < 0:
         return replace(trajectory, diverged_at=None)
     if step == 0:
-        raise OdescentError("the run cannot start: the objective or the initial state is not finite at x0, or beyond 1e30.")
-    data = replace(trajectory, diverged_at=None)
-    return replace(jax.tree.map(lambda a: a[:step], data), diverged_at=step)
+        raise OdescentError(
+            "the run cannot start: the objective or the state is not finite at x0, or beyond 1e30."
+        )
+    kept: Trajectory = jax.tree.map(lambda a: a[:step], replace(trajectory, diverged_at=None))
+    return replace(kept, diverged_at=step)
 
 
 def run(
-    algorithm: Algorithm, objective: Objective, x0: Any, steps: int, key: Key[Array, ""] | None = None, **parameters: Any
+    algorithm: Algorithm,
+    objective: Objective,
+    x0: Any,
+    steps: int,
+    key: Key[Array, ""] | None = None,
+    **parameters: Any,
 ) -> Trajectory:
     """Iterate an algorithm on an objective from x0.
 
@@ -96,11 +105,14 @@ def run(
     """
     module = load(algorithm, "jax")
     start = _starting_point(x0, objective)
-    if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
+    whole: object = steps
+    if isinstance(whole, bool) or not isinstance(whole, (int, np.integer)) or steps < 0:
         raise OdescentError(f"steps must be a whole number, at least 0, not {steps!r}.")
     draws = "key" in inspect.signature(module.step).parameters
     if draws and key is None:
-        raise OdescentError(f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0).")
+        raise OdescentError(
+            f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
+        )
     values = _parameters(algorithm, module, objective, parameters)
     oracles = _oracles(algorithm, module, objective)
     with _precision(start, values):
@@ -123,25 +135,49 @@ def _name(algorithm: Algorithm) -> str:
 
 
 def _starting_point(x0: Any, objective: Objective) -> Any:
-    if isinstance(x0, (list, tuple)) and all(isinstance(v, (int, float)) for v in jax.tree.leaves(x0)):
+    if isinstance(x0, (list, tuple)) and all(
+        isinstance(v, (int, float)) for v in jax.tree.leaves(x0)
+    ):
         try:
             x0 = np.asarray(x0, dtype=np.float64)
         except ValueError:
-            raise OdescentError("x0 is a list of rows of different lengths; give an array or a pytree of arrays.") from None
+            raise OdescentError(
+                "x0 is a list of rows of different lengths; give an array or a pytree."
+            ) from None
     leaves = jax.tree.leaves(x0)
     if not leaves:
         raise OdescentError("x0 has no numbers in it; give an array or a pytree of arrays.")
     for leaf in leaves:
-        kind = jnp.result_type(leaf) if hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float)) else None
-        real = kind is not None and (jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer))
+        kind = (
+            jnp.result_type(leaf)
+            if hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
+            else None
+        )
+        real = kind is not None and (
+            jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)
+        )
         if not real:
-            raise OdescentError(f"x0 must hold real numbers, floating or whole; it has {type(leaf).__name__} of type {kind}.")
-        if not isinstance(leaf, jax.core.Tracer) and not np.isfinite(np.asarray(leaf, dtype=np.float64)).all():
+            what = (
+                f"{type(leaf).__name__} of type {kind}"
+                if kind is not None
+                else f"{type(leaf).__name__}"
+            )
+            raise OdescentError(
+                f"x0 must hold real numbers, floating or whole, but it has a {what}."
+            )
+        if (
+            not isinstance(leaf, jax.core.Tracer)
+            and not np.isfinite(np.asarray(leaf, dtype=np.float64)).all()
+        ):
             raise OdescentError("x0 must be finite, but it has a value that is not.")
     if objective.dimension is not None:
         shapes = [np.shape(leaf) for leaf in leaves]
         if len(shapes) != 1 or shapes[0] != (objective.dimension,):
-            shown = f"an array of shape {shapes[0]}" if len(shapes) == 1 else f"a pytree of {len(shapes)} arrays"
+            shown = (
+                f"an array of shape {shapes[0]}"
+                if len(shapes) == 1
+                else f"a pytree of {len(shapes)} arrays"
+            )
             raise OdescentError(
                 f"x0 must have shape ({objective.dimension},) for the objective {objective.name!r}, but it is {shown}."
             )
@@ -154,7 +190,10 @@ def _precision(start: Any, values: Mapping[str, Any]) -> AbstractContextManager[
     probe = jax.lax.add(np.float32(0), np.float32(0))  # a tracer inside jit
     if any(isinstance(v, jax.core.Tracer) for v in [*leaves, probe]):
         return nullcontext()
-    double = any(np.asarray(v).dtype.itemsize == 8 or np.asarray(v).dtype.kind in "iu" for v in jax.tree.leaves(start))
+    double = any(
+        np.asarray(v).dtype.itemsize == 8 or np.asarray(v).dtype.kind in "iu"
+        for v in jax.tree.leaves(start)
+    )
     return jax.enable_x64(True) if double else nullcontext()
 
 
@@ -175,13 +214,17 @@ def _parameters(
         value = given.get(name, getattr(objective, name) if name in ("mu", "L") else None)
         if value is None:
             where = " or on the objective" if name in ("mu", "L") else ""
-            raise OdescentError(f"{_name(algorithm)} needs a value of {name}: give {name}=... to the run{where}.")
+            raise OdescentError(
+                f"{_name(algorithm)} needs a value of {name}: give {name}=... to the run{where}."
+            )
         if isinstance(value, sp.Expr):
             if not value.is_number:
                 raise OdescentError(f"{name} must be a number to run, not the expression {value}.")
             value = float(value)
         if isinstance(value, (str, bytes)) or np.ndim(value) != 0:
-            raise OdescentError(f"{name} must be one number, not {value!r}; to run a batch, use jax.vmap over the run.")
+            raise OdescentError(
+                f"{name} must be one number, not {value!r}; to run a batch, use jax.vmap over the run."
+            )
         values[name] = value
     return values
 
@@ -193,9 +236,15 @@ def _coefficients(module: ModuleType, values: Mapping[str, Any]) -> Any:
         raise OdescentError(str(error)) from None
 
 
-def _oracles(algorithm: Algorithm, module: ModuleType, objective: Objective) -> dict[str, Callable[..., Any]]:
+def _oracles(
+    algorithm: Algorithm, module: ModuleType, objective: Objective
+) -> dict[str, Callable[..., Any]]:
     """The functions behind the oracle arguments of the module."""
-    asked = [n for f in (module.step, module.init, module.output) for n in inspect.signature(f).parameters]
+    asked = [
+        n
+        for f in (module.step, module.init, module.output)
+        for n in inspect.signature(f).parameters
+    ]
     names = [n for n in dict.fromkeys(asked) if n not in {"state", "c", "key", "x0"}]
     return {n: _oracle(_name(algorithm), objective, n) for n in names}
 
@@ -205,6 +254,8 @@ def _oracle(who: str, objective: Objective, name: str) -> Callable[..., Any]:
     for candidate in (name, kind):
         if candidate in objective.oracles:
             return objective.oracles[candidate]
+    if kind == "hvp" and "hess" in objective.oracles:
+        return objective.oracles["hess"]
     base = {"hvp": "grad", "jvp": "operator"}.get(kind)
     if base in objective.oracles:
         field = objective.oracles[base]
@@ -221,7 +272,11 @@ def _oracle(who: str, objective: Objective, name: str) -> Callable[..., Any]:
 
 @lru_cache(maxsize=128)
 def _compiled(
-    module: ModuleType, objective: Objective, oracles: tuple[str, ...], blocks: tuple[str, ...], outputs: tuple[str, ...]
+    module: ModuleType,
+    objective: Objective,
+    oracles: tuple[str, ...],
+    blocks: tuple[str, ...],
+    outputs: tuple[str, ...],
 ) -> Callable[..., Any]:
     functions = {n: _oracle("the algorithm", objective, n) for n in oracles}
     value = objective.oracles.get("value")
@@ -229,7 +284,9 @@ def _compiled(
     def call(name: str, *arguments: Any, **more: Any) -> Any:
         function = getattr(module, name)
         takes = inspect.signature(function).parameters
-        return function(*arguments, **{n: v for n, v in {**functions, **more}.items() if n in takes})
+        return function(
+            *arguments, **{n: v for n, v in {**functions, **more}.items() if n in takes}
+        )
 
     def record(state: Any, c: Any) -> tuple[Any, ...]:
         x = call("output", state, c=c)
@@ -241,12 +298,16 @@ def _compiled(
 
     def iterate(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
         def body(state: Any, i: Any) -> tuple[Any, Any]:
-            state = call("step", state, c=c, key=None if key is None else jax.random.fold_in(key, i))
+            state = call(
+                "step", state, c=c, key=None if key is None else jax.random.fold_in(key, i)
+            )
             return state, record(state, c)
 
         state = call("init", x0, c=c)
         _, later = jax.lax.scan(body, state, jnp.arange(steps))
-        all_of = jax.tree.map(lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), record(state, c), later)
+        all_of = jax.tree.map(
+            lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), record(state, c), later
+        )
         x, states, f, bad = all_of
         return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
 
@@ -268,32 +329,11 @@ def _times(algorithm: Algorithm, steps: int, values: Mapping[str, Array]) -> Arr
     bindings = {**algorithm.where, **algorithm.tuning}
     for _ in bindings:
         clock = clock.xreplace(bindings)
-    known: dict[str, Array] = {**values, "k": jnp.arange(steps + 1, dtype=float)}
-    if any(s.name not in known for s in clock.free_symbols):
-        return known["k"]
-    return jnp.broadcast_to(evaluate(clock, known), (steps + 1,))
+    counted = jnp.arange(steps + 1, dtype=float)
+    known = {s: values.get(s.name, counted if s == k else None) for s in clock.free_symbols}
+    if any(v is None for v in known.values()):
+        return counted
+    return jnp.broadcast_to(evaluate(clock, known, {}, jnp), (steps + 1,))
 
 
-def evaluate(e: sp.Expr, values: Mapping[str, Array]) -> Array:
-    """The value of a scalar expression, by name, on arrays."""
-    if e.is_Symbol:
-        return values[e.name]
-    if e.is_number:
-        return jnp.asarray(float(e), dtype=float)
-    arguments = [evaluate(a, values) for a in e.args]
-    if e.is_Add or e.is_Mul:
-        combine = jnp.add if e.is_Add else jnp.multiply
-        total = arguments[0]
-        for a in arguments[1:]:
-            total = combine(total, a)
-        return total
-    if e.is_Pow and not isinstance(e, sp.exp):
-        return jnp.power(*arguments)
-    function = getattr(jnp, type(e).__name__.lower(), None)
-    if function is None:
-        raise OdescentError(f"the clock {e} has no numerical form.")
-    result: Array = function(*arguments)
-    return result
-
-
-__all__ = ["LIMIT", "Trajectory", "evaluate", "run"]
+__all__ = ["LIMIT", "Trajectory", "run"]

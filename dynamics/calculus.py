@@ -8,12 +8,13 @@ and a chain of Lie derivatives is the exact solution's series.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias, TypeVar, overload
+from typing import Any, TypeAlias, overload
 
 import sympy as sp
 
-from .exact import canonical, is_zero
+from .exact import as_scalar, canonical, is_zero
 from .vectors import (
+    Atom,
     Call,
     Elementwise,
     Expr,
@@ -32,8 +33,7 @@ from .vectors import (
 )
 
 Symbol: TypeAlias = "VectorSymbol | sp.Symbol"
-Directions: TypeAlias = "Mapping[Symbol, Expr]"
-E = TypeVar("E", Vector, sp.Expr)
+Directions: TypeAlias = "Mapping[Any, Expr]"  # from symbols of either kind
 
 
 @overload
@@ -100,20 +100,25 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
     raise TypeError(f"the calculus does not know how to differentiate {atom!r}.")
 
 
-def change(e: E, rule: Callable[[Expr], Expr | None]) -> E:
+Rule: TypeAlias = "Callable[[Expr], Expr | None]"
+
+
+@overload
+def change(e: Vector, rule: Rule) -> Vector: ...
+@overload
+def change(e: sp.Expr, rule: Rule) -> sp.Expr: ...
+def change(e: Expr, rule: Rule) -> Expr:
     """Rewrite bottom-up: ``rule`` sees each atom, scalar symbol and scalar node after its arguments were
     rewritten, and returns the replacement or None to leave it."""
     if isinstance(e, Vector):
-        parts: list[tuple[Vector, sp.Expr]] = []
-        for atom, coefficient in e.terms.items():
-            inner_changed = atom.rebuild(lambda part: change(part, rule))
-            for a, c in inner_changed.terms.items():
+        parts: list[tuple[Expr, sp.Expr]] = []
+        for atom, factor in e.terms.items():
+            scale = change(factor, rule)
+            for a, c in atom.rebuild(lambda part: change(part, rule)).terms.items():
                 replaced = rule(a)
-                parts.append((a if replaced is None else replaced, c * change(coefficient, rule)))  # type: ignore[arg-type]
-        return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())  # type: ignore[return-value]
-    if not e.free_symbols and not e.atoms(ScalarNode):
-        return e
-    swaps: dict[sp.Expr, sp.Expr] = {}
+                parts.append((a if replaced is None else replaced, c * scale))
+        return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+    swaps: dict[sp.Expr, Expr] = {}
     for node in e.atoms(ScalarNode):
         rebuilt = node.rebuild(lambda part: change(part, rule))
         inside = {n: rule(n) for n in rebuilt.atoms(ScalarNode)}
@@ -121,29 +126,46 @@ def change(e: E, rule: Callable[[Expr], Expr | None]) -> E:
     for s in e.free_symbols:
         replaced = rule(s)
         if replaced is not None:
-            swaps[s] = replaced  # type: ignore[assignment]
+            swaps[s] = replaced
     return e.xreplace(swaps) if swaps else e
 
 
-def substitute(e: E, values: Mapping[Symbol, Expr]) -> E:
-    """``e`` with symbols replaced simultaneously, inside oracle calls too."""
-    if not values:
-        return e
-    return change(e, lambda node: values.get(node))  # type: ignore[arg-type, call-overload]
+@overload
+def substitute(e: Vector, values: Mapping[Any, Any]) -> Vector: ...
+@overload
+def substitute(e: sp.Expr, values: Mapping[Any, Any]) -> sp.Expr: ...
+def substitute(e: Expr, values: Mapping[Any, Any]) -> Expr:
+    """``e`` with symbols replaced simultaneously, inside oracle calls too.
+
+    Raises TypeError for a scalar in the place of a vector, other than zero, or a vector in the place of a scalar.
+    """
+    exact: dict[Expr, Expr] = {}
+    for symbol, value in values.items():
+        if not isinstance(value, Vector):
+            value = as_scalar(value)
+            value = zero if isinstance(symbol, Vector) and value == 0 else value
+        if isinstance(symbol, Vector) != isinstance(value, Vector):
+            raise TypeError(f"{symbol} cannot be replaced by {value}: one is a vector, the other a scalar.")
+        exact[symbol] = value
+    return change(e, exact.get) if exact else e
 
 
-def taylor(e: E, symbol: sp.Symbol, order: int) -> list[E]:
+@overload
+def taylor(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]: ...
+@overload
+def taylor(e: sp.Expr, symbol: sp.Symbol, order: int) -> list[sp.Expr]: ...
+def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
     """Coefficients of ``symbol**0 ... symbol**order`` of the Taylor expansion at 0.
 
     Raises ValueError if a coefficient is singular at 0.
     """
-    coefficients: list[E] = []
-    current: E = tidy(e)
+    coefficients: list[Expr] = []
+    current = tidy(e)
     for k in range(order + 1):
         at_zero = tidy(substitute(current, {symbol: sp.S.Zero}))
         if singular(at_zero):
             raise ValueError(f"{e} has no Taylor expansion at {symbol} = 0.")
-        coefficients.append(at_zero * sp.Rational(1, sp.factorial(k)))  # type: ignore[arg-type]
+        coefficients.append(at_zero * sp.Rational(1, sp.factorial(k)))
         if k < order:
             current = tidy(derivative(current, {symbol: sp.S.One}))
     return coefficients
@@ -178,7 +200,11 @@ def vanishes(e: Expr) -> bool:
     return is_zero(_canonical_scalar(e))
 
 
-def modal(e: E, curvature: Expr) -> E:
+@overload
+def modal(e: Vector, curvature: sp.Expr) -> Vector: ...
+@overload
+def modal(e: sp.Expr, curvature: sp.Expr) -> sp.Expr: ...
+def modal(e: Expr, curvature: sp.Expr) -> Expr:
     """``e`` on one mode of a quadratic centred at 0: every gradient g(P) becomes ``curvature * P``,
     every Hessian a multiplication, every higher derivative zero."""
 
@@ -196,7 +222,7 @@ def modal(e: E, curvature: Expr) -> E:
 
 def coefficient(e: Vector, symbol: Vector) -> sp.Expr:
     """The coefficient of an atom in a vector."""
-    return e.terms.get(symbol, sp.S.Zero)  # type: ignore[call-overload]
+    return e.terms[symbol] if isinstance(symbol, Atom) and symbol in e.terms else sp.S.Zero
 
 
 def coefficients_of(e: Vector, symbols: list[VectorSymbol]) -> tuple[list[sp.Expr], Vector]:

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Iterable
 from fractions import Fraction
 from math import lcm
+from typing import Any
 
 import sympy as sp
 from sympy.polys.fields import FracElement, FracField
@@ -214,8 +215,11 @@ def _elements(exprs: list[sp.Expr]) -> tuple[list[FracElement], _Lowering]:
 def canonical(expr: object) -> sp.Expr:
     """The expression as one cancelled fraction of polynomials in its generators."""
     e = as_scalar(expr)
-    if e.is_Rational or e.is_Symbol:
-        return e
+    return e if e.is_Rational or e.is_Symbol else _canonical(e)
+
+
+@functools.lru_cache(maxsize=4096)
+def _canonical(e: sp.Expr) -> sp.Expr:
     (element,), lowering = _elements([e])
     return element.as_expr().xreplace(lowering.meaning)
 
@@ -258,7 +262,7 @@ def evaluate_at_sample(e: sp.Expr, digits: int = 60) -> sp.Expr:
     return sp.N(e.xreplace(sample(opaque)), digits)
 
 
-def parameters(names: str, **assumptions: bool | None) -> tuple[sp.Symbol, ...] | sp.Symbol:
+def parameters(names: str, **assumptions: bool | None) -> Any:
     """Scalar parameters by name, positive unless told otherwise: ``c, h = parameters("c h")``."""
     if not assumptions:
         assumptions = {"positive": True}

@@ -11,7 +11,7 @@ import sympy as sp
 from .._errors import OdescentError, unknown
 from .calculus import Symbol, derivative, modal, singular, substitute, tidy, vanishes
 from .exact import as_scalar, canonical, check_name
-from .show import text
+from .show import differential, latex, symbol_latex, text
 from .vectors import Call, Expr, Oracle, ScalarNode, Vector, VectorSymbol, scalar_calls, scalar_symbols, zero
 
 if TYPE_CHECKING:
@@ -305,20 +305,30 @@ class System:
         return simulate(self, objective, x0, t1, **options)
 
     def equations(self) -> dict[str, str]:
-        """The right-hand side of each block's equation, as LaTeX."""
-        from .show import latex
-
-        return {b.name: latex(self.drift[b.symbol]) for b in self.blocks}
+        """The right-hand side of each block's equation, as LaTeX: of x', or of dx where there is noise."""
+        return {b.name: self._right_side(b, as_latex=True) for b in self.blocks}
 
     def latex(self) -> str:
         """The equations as an aligned LaTeX environment."""
-        from .show import symbol_latex
-
-        rows = [rf"\dot{{{symbol_latex(n)}}} &= {e}" for n, e in self.equations().items()]
+        rows = []
+        for b in self.blocks:
+            left = rf"\mathrm{{d}}{symbol_latex(b.name)}" if self._noise_on(b) else rf"\dot{{{symbol_latex(b.name)}}}"
+            rows.append(f"{left} &= {self._right_side(b, as_latex=True)}")
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def __str__(self) -> str:
-        return "\n".join(f"{b.name}' = {text(self.drift[b.symbol])}" for b in self.blocks)
+        lefts = [f"d{b.name}" if self._noise_on(b) else f"{b.name}'" for b in self.blocks]
+        return "\n".join(f"{left} = {self._right_side(b, False)}" for left, b in zip(lefts, self.blocks, strict=True))
+
+    def _noise_on(self, b: Block) -> list[tuple[Expr, str]]:
+        found = [f.noise[b.symbol] for f in self.fields.values() if b.symbol in f.noise]
+        return [(d.amplitude, d.process) for d in found]
+
+    def _right_side(self, b: Block, as_latex: bool) -> str:
+        drift, noise = self.drift[b.symbol], self._noise_on(b)
+        if noise:
+            return differential(drift, noise, self.calculus == "stratonovich", as_latex)
+        return latex(drift) if as_latex else text(drift)
 
     def __repr__(self) -> str:
         return f"System({', '.join(self.fields)}; " + "; ".join(str(self).splitlines()) + ")"
@@ -330,7 +340,7 @@ class System:
 def _as_field(name: str, f: FieldLike) -> Field:
     if isinstance(f, Field):
         return f
-    if not isinstance(f, Mapping) or not f:
+    if not f or not isinstance(f, Mapping):
         raise OdescentError(f"field {name!r} must map block symbols to their drifts, and not be empty; it is {f!r}.")
     for s in f:
         if not isinstance(s, (VectorSymbol, sp.Symbol)):

@@ -16,9 +16,9 @@ from functools import cached_property
 import sympy as sp
 
 from .._errors import OdescentError
-from .calculus import Symbol, derivative, modal, substitute, tidy
+from .calculus import Symbol, coefficient, derivative, modal, substitute, tidy
 from .exact import canonical
-from .fields import System
+from .fields import System, _symbols
 from .vectors import Expr, Vector, VectorSymbol, inner, zero
 
 external = VectorSymbol("w")  # the port left for interconnection
@@ -33,12 +33,24 @@ class PassivityImmersion:
         control: the control vector u.
         manifold: psi, a vector in the blocks that vanishes on the target.
         gain: K, the rate at which psi decays.
+
+    Raises:
+        OdescentError: a control that is a block or moves nothing, a manifold that contains the control
+            or is zero, or a block with the name of the port w.
     """
 
     plant: Mapping[Symbol, Expr]
     control: VectorSymbol
     manifold: Vector
     gain: sp.Expr
+
+    def __post_init__(self) -> None:
+        if self.control in self.plant or not any(self.control in _symbols(e) for e in self.plant.values()):
+            raise OdescentError(f"{self.control} must be a control: it moves some block of the plant and is none itself.")
+        if not self.manifold or self.control in self.manifold.free_symbols:
+            raise OdescentError(f"the manifold {self.manifold} = 0 must be an equation in the blocks, without the control.")
+        if external in self.plant:
+            raise OdescentError(f"{external} names the port of the closed loop; give the block another name.")
 
     @cached_property
     def free(self) -> dict[Symbol, Expr]:
@@ -56,9 +68,9 @@ class PassivityImmersion:
 
         Raises OdescentError if it vanishes (relative degree is not one) or is not a scalar.
         """
-        inputs = {s: tidy(e - self.free[s]) for s, e in self.plant.items()}  # type: ignore[operator]
+        inputs = {s: tidy(e - self.free[s]) for s, e in self.plant.items()}
         rate = tidy(derivative(self.manifold, inputs))
-        scale = rate.terms.get(self.control, sp.S.Zero)  # type: ignore[call-overload]
+        scale = coefficient(rate, self.control)
         if tidy(rate - self.control * scale) != zero:
             raise OdescentError(
                 f"L_G psi must be a scalar times the identity, but the control moves psi by {rate}; "
@@ -75,7 +87,8 @@ class PassivityImmersion:
     def law(self) -> Vector:
         """u, with the external port w."""
         wanted = external - self.drift_rate - self.manifold * self.gain
-        return tidy(wanted / self.decoupling)
+        law: Vector = tidy(wanted / self.decoupling)
+        return law
 
     def closed_loop(self, port: Vector = external) -> dict[Symbol, Expr]:
         """The plant under the law, with the port connected to ``port``."""
@@ -94,8 +107,8 @@ class PassivityImmersion:
     def vertical(self, tangent: Mapping[Symbol, Vector]) -> dict[Symbol, Vector]:
         """The projector G (L_G psi)^-1 Dpsi onto the actuated fibre; horizontal is the rest."""
         amount = self.differential(tangent) / self.decoupling
-        moved = {s: tidy(e - self.free[s]) for s, e in self.plant.items()}  # type: ignore[operator]
-        return {s: tidy(substitute(e, {self.control: amount})) for s, e in moved.items()}  # type: ignore[arg-type]
+        moved = {s: tidy(e - self.free[s]) for s, e in self.plant.items()}
+        return {s: tidy(substitute(e, {self.control: amount})) for s, e in moved.items()}
 
     def metric(self, tangent: Mapping[Symbol, Vector]) -> sp.Expr:
         """The pseudo-Riemannian form <t, Dpsi^T Dpsi t>, whose kernel is the horizontal space."""
@@ -105,7 +118,8 @@ class PassivityImmersion:
     def invariance_defect(self, law: Vector) -> Vector:
         """psi' + K psi under another law: zero exactly if that law makes the manifold invariant at rate K."""
         driven = {s: substitute(e, {self.control: law}) for s, e in self.plant.items()}
-        return tidy(derivative(self.manifold, driven) + self.manifold * self.gain)
+        defect: Vector = tidy(derivative(self.manifold, driven) + self.manifold * self.gain)
+        return defect
 
     def system(self, port: Vector = zero, name: str = "") -> System:
         """The closed loop as a system."""

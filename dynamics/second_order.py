@@ -10,7 +10,7 @@ import sympy as sp
 from .._errors import OdescentError
 from .calculus import Symbol, coefficients_of, derivative, substitute, taylor, tidy
 from .exact import canonical
-from .show import latex, text
+from .show import latex, symbol_latex, text
 from .vectors import Expr, Vector, VectorSymbol, zero
 
 position, velocity = VectorSymbol("x"), VectorSymbol("x_dot")
@@ -24,16 +24,15 @@ class SecondOrder:
     small: sp.Symbol | None = None
     order: int | None = None
 
-    @property
-    def _tail(self) -> str:
-        return "0" if self.order is None else f"O({self.small}^{self.order + 1})"
-
     def __str__(self) -> str:
-        return f"x'' + {text(_by_derivative(self.lhs))} = {self._tail}".replace("x_dot", "x'").replace("+ -", "- ")
+        tail = "0" if self.small is None or self.order is None else f"O({self.small}^{self.order + 1})"
+        return f"x'' + {text(_by_derivative(self.lhs))} = {tail}".replace("x_dot", "x'").replace("+ -", "- ")
 
     def latex(self) -> str:
-        body = rf"\ddot{{x}} + {latex(_by_derivative(self.lhs))} = {self._tail}"
-        return body.replace("+ -", "- ")
+        tail = "0"
+        if self.small is not None and self.order is not None:
+            tail = rf"O({symbol_latex(self.small.name)}^{{{self.order + 1}}})"
+        return rf"\ddot{{x}} + {latex(_by_derivative(self.lhs))} = {tail}".replace("+ -", "- ")
 
 
 def _by_derivative(e: Vector) -> Vector:
@@ -42,16 +41,25 @@ def _by_derivative(e: Vector) -> Vector:
     def rank(atom: Vector) -> tuple[int, str]:
         return (0 if atom == velocity else 1 if velocity in atom.free_symbols else 2, text(atom))
 
-    return Vector({a: sp.expand(c) for a, c in sorted(e.terms.items(), key=lambda item: rank(item[0]))})
+    return Vector({a: _readable(c) for a, c in sorted(e.terms.items(), key=lambda item: rank(item[0]))})
+
+
+def _readable(c: sp.Expr) -> sp.Expr:
+    """A polynomial as a sum; a fraction stays one."""
+    return c if sp.fraction(c)[1].is_Add else sp.expand(c)
 
 
 def second_order(
-    drift: Mapping[Symbol, Expr], output: Expr, small: sp.Symbol | None = None, order: int | None = None
+    drift: Mapping[Symbol, Expr],
+    output: Expr,
+    small: sp.Symbol | None = None,
+    order: int | None = None,
+    time: sp.Symbol | None = None,
 ) -> SecondOrder:
     """Eliminate the two vector blocks in favour of the output x and its velocity.
 
     The change of coordinates (x, x') is inverted by substitution: exactly where it is triangular,
-    else as a series in ``small`` through ``order``.
+    else as a series in ``small`` through ``order``. ``time`` is the symbol on which coefficients depend.
 
     Raises:
         OdescentError: other than two vector blocks, or a change of coordinates that cannot be inverted.
@@ -59,7 +67,9 @@ def second_order(
     symbols = [s for s in drift if isinstance(s, VectorSymbol)]
     if len(symbols) != 2 or len(drift) != 2:
         raise OdescentError(f"a second-order equation needs two vector blocks; the system has {len(drift)} blocks.")
-    along = {s: drift[s] for s in symbols}
+    if not isinstance(output, Vector):
+        raise OdescentError(f"a second-order equation is one for a vector, but the output is the scalar {text(output)}.")
+    along: dict[Symbol, Expr] = dict(drift) if time is None else {**drift, time: sp.S.One}
 
     def cut(e: Vector) -> Vector:
         if small is None or order is None:
@@ -67,7 +77,6 @@ def second_order(
         series = taylor(e, small, order)
         return tidy(sum((c * small**k for k, c in enumerate(series)), zero))
 
-    assert isinstance(output, Vector)
     speed = cut(derivative(output, along))
     hidden = [VectorSymbol("_s1"), VectorSymbol("_s2")]
     renamed = dict(zip(symbols, hidden, strict=True))

@@ -1,42 +1,73 @@
 """Vectors and scalars as text and as LaTeX, in the field's notation.
 
-Terms come in the order of the derivatives a reader expects; scalar coefficients are SymPy's own.
+Terms come in the order of the derivatives a reader expects; scalar coefficients are SymPy's, with their
+signs placed as a person would: (1 - beta) x, not -(-1 + beta) x.
 """
 
 from __future__ import annotations
 
+import itertools
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from .vectors import Call, Elementwise, Expr, Product, ScalarNode, Vector, VectorSymbol, slots
+from .vectors import Atom, Call, Elementwise, Expr, Product, ScalarNode, Vector, VectorSymbol, slots
 
 _GREEK = {
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu", "nu",
-    "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+    "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
 }  # fmt: skip
-_LATEX = LatexPrinter({"order": "none"})
-_TEXT = StrPrinter({"order": "none"})
+
+
+class _Text(StrPrinter):
+    def _as_ordered_terms(self, expr: sp.Expr, order: object = None) -> list[sp.Expr]:
+        return _positive_first(expr)
+
+
+class _Latex(LatexPrinter):
+    def _as_ordered_terms(self, expr: sp.Expr, order: object = None) -> list[sp.Expr]:
+        return _positive_first(expr)
+
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+        names: dict[sp.Symbol, str] = self._settings["symbol_names"]
+        return names[expr] if expr in names else symbol_latex(expr.name)
+
+
+def _positive_first(total: sp.Add) -> list[sp.Expr]:
+    return sorted(total.args, key=lambda term: term.could_extract_minus_sign())
+
+
+_LATEX = _Latex({"order": "none"})
+_TEXT = _Text({"order": "none"})
 
 
 def symbol_latex(name: str) -> str:
-    """A name as LaTeX: Greek letters, subscripts after an underscore, dots for time derivatives."""
+    """A name as LaTeX: Greek letters, subscripts (digits, or after an underscore), dots for time derivatives."""
+    if "/" in name:
+        return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
     if name.endswith("+"):
         return symbol_latex(name[:-1]) + "^+"
     for suffix, accent in (("_ddot", r"\ddot"), ("_dot", r"\dot")):
         if name.endswith(suffix):
             return f"{accent}{{{symbol_latex(name.removesuffix(suffix))}}}"
-    head, _, tail = name.partition("_")
-    if head in _GREEK:
-        head = "\\" + head
-    elif len(head) > 1 and not head[1:].isdigit():
-        head = rf"\mathrm{{{head}}}"
-    elif len(head) > 1:
-        head, tail = head[0], head[1:] + ("," + tail if tail else "")
-    tail = "\\" + tail if tail in _GREEK else tail
-    return f"{head}_{{{tail}}}" if tail else head
+    head, *tails = name.split("_")
+    if digits := re.fullmatch(r"([^0-9]+)([0-9]+)", head):
+        head, tails = digits[1], [digits[2], *tails]
+    tail = ",".join(_letters(t) for t in tails if t)
+    return f"{_letters(head)}_{{{tail}}}" if tail else _letters(head)
+
+
+def _letters(part: str) -> str:
+    if part == "eps":
+        return r"\varepsilon"
+    if part in _GREEK:
+        return "\\" + part
+    return part if len(part) <= 1 or part.isdigit() else rf"\mathrm{{{part}}}"
 
 
 def latex(e: Expr) -> str:
@@ -47,6 +78,25 @@ def latex(e: Expr) -> str:
 def text(e: Expr) -> str:
     """One line of plain text of a vector or scalar."""
     return _vector(e, _text_atom, _TEXT.doprint, "*", "0") if isinstance(e, Vector) else _scalar(e, False)
+
+
+def differential(drift: Expr, noise: Iterable[tuple[Expr, str]], stratonovich: bool, as_latex: bool) -> str:
+    """The right-hand side of dx = drift dt + amplitude dW + ..., noise being pairs of amplitude and process."""
+    if as_latex:
+        shown, space, d, marks = latex(drift), r"\,", r"\mathrm{d}", (r" \circ ", r" \odot ")
+        brackets = (r"\left(", r"\right)")
+    else:
+        shown, space, d, marks = text(drift), " ", "d", (" o ", " . ")
+        brackets = ("(", ")")
+    several = len(drift.terms) > 1 if isinstance(drift, Vector) else drift.is_Add
+    line = (shown.join(brackets) if several else shown) + f"{space}{d}t"
+    for amplitude, process in noise:
+        by = marks[0] if stratonovich else marks[1] if isinstance(amplitude, Vector) else space
+        name = symbol_latex(process) if as_latex else process
+        size = latex(amplitude) if as_latex else text(amplitude)
+        several = len(amplitude.terms) > 1 if isinstance(amplitude, Vector) else amplitude.is_Add
+        line += f" + {size.join(brackets) if several else size}{by}{d}{name}"
+    return line.replace("+ -", "- ")
 
 
 def _scalar(e: sp.Expr, as_latex: bool) -> str:
@@ -60,13 +110,13 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
             return rf"\langle {body} \rangle" if as_latex else f"<{body}>"
         assert e.oracle is not None
         return f"{e.oracle.of}({inside[0]})"
-    return _LATEX.doprint(e) if as_latex else _TEXT.doprint(e)
+    return str((_LATEX if as_latex else _TEXT).doprint(e))
 
 
 def _vector(e: Vector, atom: Any, scalar: Any, times: str, nothing: str) -> str:
     pieces: list[str] = []
     for a, c in e.terms.items():
-        sign, c = ("-", -c) if c.could_extract_minus_sign() else ("+", c)
+        sign, c = _signed(c)
         if c == 1:
             factor = ""
         else:
@@ -74,11 +124,36 @@ def _vector(e: Vector, atom: Any, scalar: Any, times: str, nothing: str) -> str:
             if isinstance(c, sp.Add):
                 body = rf"\left({body}\right)" if times == " " else f"({body})"
             factor = body + times
-        pieces.append(f"{sign} {factor}{atom(a)}")
+        pieces.append(f"{'+' if sign > 0 else '-'} {factor}{atom(a)}")
     if not pieces:
         return nothing
     line = " ".join(pieces)
     return line[2:] if line.startswith("+ ") else "-" + line[2:]
+
+
+def _signed(c: sp.Expr) -> tuple[int, sp.Expr]:
+    """A sign and the rest, chosen over the signs of the sums in it so that the fewest minus signs are printed."""
+    number, rest = c.as_coeff_Mul()
+    factors = list(sp.Mul.make_args(rest))
+    sums = [i for i, f in enumerate(factors) if _is_odd_power_of_sum(f)][:4]
+    best: tuple[tuple[int, int], int, sp.Expr] | None = None
+    for signs in itertools.product((1, -1), repeat=len(sums)):
+        trial = list(factors)
+        for i, s in zip(sums, signs, strict=True):
+            base, exponent = factors[i].as_base_exp()
+            trial[i] = sp.Add(*[s * t for t in base.args]) ** exponent
+        total = sp.prod(signs) * (-1 if number.is_negative else 1)
+        negative = [t for i in sums for t in trial[i].as_base_exp()[0].args if t.could_extract_minus_sign()]
+        cost = (len(negative) + (total < 0), sum(bool(t.is_number) for t in negative))
+        if best is None or cost < best[0]:
+            best = cost, int(total), sp.Mul(abs(number), *trial) if number.is_number else c
+    assert best is not None
+    return best[1:]
+
+
+def _is_odd_power_of_sum(factor: sp.Expr) -> bool:
+    base, exponent = factor.as_base_exp()
+    return bool(base.is_Add and exponent.is_Integer and exponent % 2)
 
 
 def _text_atom(a: Vector) -> str:
@@ -93,7 +168,7 @@ def _text_atom(a: Vector) -> str:
                 len(a.directions), f"D{len(a.directions) + 1} {a.oracle.of}"
             )
         if a.oracle.kind != "grad" and a.directions:
-            name = f"D{len(a.directions)} {name}"
+            name = f"D{len(a.directions) if len(a.directions) > 1 else ''} {name}"
         along = "[" + ", ".join(text(d) for d in a.directions) + "]" if a.directions else ""
         with_ = "; " + ", ".join(_TEXT.doprint(p) for p in a.parameters) if a.parameters else ""
         return f"{name}({point}{with_}){along}"
@@ -101,7 +176,8 @@ def _text_atom(a: Vector) -> str:
         mark = {"hadamard": " . ", "outer": " (x) ", "apply": " @ "}[a.kind]
         return f"({text(a.left)}{mark}{text(a.right)})"
     assert isinstance(a, Elementwise)
-    names = {s: sp.Symbol(f"({text(v)})") for s, v in zip(slots(len(a.arguments)), a.arguments, strict=True)}
+    pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
+    names = {s: sp.Symbol(v.name if isinstance(v, VectorSymbol) else f"({text(v)})", real=True) for s, v in pairs}
     return f"[{_TEXT.doprint(a.body.xreplace(names))}]"
 
 
@@ -114,9 +190,7 @@ def _latex_atom(a: Vector) -> str:
         along = "[" + ", ".join(latex(d) for d in a.directions) + "]" if k else ""
         if a.oracle.kind == "grad":
             if k == 1:
-                only = a.directions[0]
-                direction = latex(only)
-                return rf"\nabla^2 {of}({point})\,{direction}"
+                return rf"\nabla^2 {of}({point})\,{_factor(a.directions[0], products=False)}"
             head = rf"\nabla {of}" if k == 0 else rf"D^{k + 1} {of}"
         elif a.oracle.kind == "operator":
             head = of if k == 0 else (rf"D{of}" if k == 1 else rf"D^{k} {of}")
@@ -126,8 +200,16 @@ def _latex_atom(a: Vector) -> str:
         return f"{head}({point}){along}"
     if isinstance(a, Product):
         mark = {"hadamard": r" \odot ", "outer": r" \otimes ", "apply": r"\,"}[a.kind]
-        return f"{latex(a.left)}{mark}{latex(a.right)}"
+        return f"{_factor(a.left)}{mark}{_factor(a.right)}"
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
     names = {s: latex(v) if isinstance(v, VectorSymbol) else rf"\left({latex(v)}\right)" for s, v in pairs}
-    return LatexPrinter({"symbol_names": names}).doprint(a.body)
+    body = _Latex({"order": "none", "symbol_names": names}).doprint(a.body)
+    bare = not a.body.is_Add and not a.body.could_extract_minus_sign() and a.body not in names
+    return body if bare else rf"\left({body}\right)"
+
+
+def _factor(a: Atom, products: bool = True) -> str:
+    """An atom as a factor of a product: in parentheses where it is a product itself, an applied Hessian included."""
+    compound = isinstance(a, Product) or (products and isinstance(a, Call) and len(a.directions) == 1)
+    return rf"\left({latex(a)}\right)" if compound else latex(a)

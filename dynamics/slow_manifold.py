@@ -24,8 +24,7 @@ def expand(drift: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, order: 
     """
     if not isinstance(fast, VectorSymbol) or fast not in drift:
         raise OdescentError(f"{fast} is not a vector block of the system, so it has no slow manifold over the others.")
-    g = tidy(drift[fast] * small)  # type: ignore[operator]
-    assert isinstance(g, Vector)
+    g: Vector = tidy(drift[fast] * small)
     try:
         at_zero = taylor(g, small, 0)[0]
     except ValueError:
@@ -52,4 +51,5 @@ def invariance_defect(
     graph = sum((t * small**i for i, t in enumerate(terms)), zero)
     on_graph = {fast: graph}
     moving = {s: substitute(e, on_graph) for s, e in slow.items()}
-    return tidy(substitute(g, on_graph) - derivative(graph, moving) * small)
+    defect: Vector = tidy(substitute(g, on_graph) - derivative(graph, moving) * small)
+    return defect

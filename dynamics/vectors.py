@@ -74,10 +74,12 @@ class Vector:
         return self
 
     def __neg__(self) -> Vector:
-        return self * sp.Integer(-1)
+        return self._scaled(sp.S.NegativeOne)
 
     def __sub__(self, other: object) -> Vector:
-        return self + (-other) if isinstance(other, (Vector, Number, sp.Expr)) else NotImplemented
+        if isinstance(other, Vector):
+            return self + (-other)
+        return self + other  # refused there, unless it is zero
 
     def __rsub__(self, other: object) -> Vector:
         return -self + other
@@ -88,7 +90,9 @@ class Vector:
                 f"the product of the vectors {self} and {other} has no meaning; "
                 "use inner, hadamard, outer or apply."
             )
-        scale = as_scalar(other)
+        return self._scaled(as_scalar(other))
+
+    def _scaled(self, scale: sp.Expr) -> Vector:
         return Vector.of((a, c * scale) for a, c in self.terms.items())
 
     __rmul__ = __mul__
@@ -99,7 +103,7 @@ class Vector:
         scale = as_scalar(other)
         if scale == 0:
             raise ZeroDivisionError(f"cannot divide the vector {self} by zero.")
-        return self * (1 / scale)
+        return self._scaled(1 / scale)
 
     def __rtruediv__(self, other: object) -> Vector:
         raise TypeError(f"cannot divide by the vector {self}; use elementwise.")
@@ -240,7 +244,7 @@ class Call(Atom):
         super().__init__((1, oracle.of, oracle.kind, len(directions), _key(point), directions_key, str(parameters)))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
-        scalars = {s for p in self.parameters for s in p.free_symbols}
+        scalars = {s for p in self.parameters for s in scalar_symbols(p)}
         return super().symbols() | scalars
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
@@ -310,7 +314,7 @@ class Elementwise(Atom):
         super().__init__((3, str(body), tuple(_key(v) for v in arguments)))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
-        return super().symbols() | (self.body.free_symbols - set(slots(len(self.arguments))))
+        return super().symbols() | (scalar_symbols(self.body) - set(slots(len(self.arguments))))
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         return _elementwise(change(self.body), tuple(change(a) for a in self.arguments))
@@ -362,7 +366,7 @@ class ScalarNode(sp.AtomicExpr):
     def precedence(self) -> int:
         """How tightly it is printed: a squared norm is a power already, and needs parentheses in another."""
         squared = self.kind == "inner" and self.arguments[0] == self.arguments[1]
-        return PRECEDENCE["Pow" if squared else "Atom"]
+        return int(PRECEDENCE["Pow" if squared else "Atom"])
 
     def _hashable_content(self) -> tuple[str, ...]:
         return self.content  # strings, because SymPy orders by it

@@ -6,15 +6,14 @@ import re
 
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀ"
 _ORDINARY = str.maketrans(_SUPERSCRIPTS, "0123456789+-T")
-_GREEK = dict(
-    zip(
-        "αβγδεζηθκλμνξπρστφψωΓΔΘΛΞΠΣΦΨΩ",
-        (
-            "alpha beta gamma delta eps zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi psi omega "
-            "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
-        ).split(),
-        strict=True,
-    )
+_LETTERS = "αβγδεζηθκλμνξπρστφψωΓΔΘΛΞΠΣΦΨΩ"
+_NAMES = """
+    alpha beta gamma delta eps zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi psi omega
+    Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
+"""
+_GREEK = dict(zip(_LETTERS, _NAMES.split(), strict=True))
+_TOUCHING = re.compile(
+    f"(?<=[0-9A-Za-z{_LETTERS}])(?=[{_LETTERS}])|(?<=[{_LETTERS}])(?=[0-9A-Za-z])"
 )
 _SIGNS = {
     "∇²": "hess ", "∇": "grad ", "✓": "ok", "✗": "x", "→": "->", "←": "<-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~",
@@ -31,8 +30,7 @@ def plain(text: str) -> str:
     for sign, words in _SIGNS.items():
         text = text.replace(sign, words)
     text = re.sub(f"[{_SUPERSCRIPTS}]+", lambda m: "^" + m[0].translate(_ORDINARY), text)
-    letters = "".join(_GREEK)
-    text = re.sub(f"(?<=[0-9A-Za-z{letters}])(?=[{letters}])|(?<=[{letters}])(?=[0-9A-Za-z])", " ", text)
+    text = _TOUCHING.sub(" ", text)
     for letter, name in _GREEK.items():
         text = text.replace(letter, name)
     return text.encode("ascii", "replace").decode("ascii")

@@ -11,7 +11,9 @@ from ._errors import OdescentError
 def run(out: Path, quick: bool, as_json: bool) -> None:
     """Derive, emit, run and draw; the report goes to the terminal, the files into a folder."""
     if out.exists() and not out.is_dir():
-        raise OdescentError(f"the demo writes into a folder, but {str(out)!r} is a file: give another --out.")
+        raise OdescentError(
+            f"the demo writes into a folder, but {str(out)!r} is a file: give another --out."
+        )
     from . import _demo
 
     result = _demo.run(out, quick, _console.note if as_json else _console.say)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import _console
 from ._errors import OdescentError
+from ._files import write_whole
 
 MARKS = [
     (r"\A.*$", "bold"),
@@ -19,8 +20,10 @@ MARKS = [
 def run(name: str, route: str | None, as_latex: bool, as_json: bool, out: Path | None) -> int:
     """Print a derivation or write it to a file; return 1 if a step of it does not hold."""
     if as_latex and as_json:
-        raise OdescentError("--latex and --json are two forms of the same thing: choose one.")
+        raise OdescentError("--latex and --json exclude each other: give one of them.")
     import odescent as od
+
+    from .discretize.report import derivation_text
 
     derivation = od.derive(name, route=route)
     if as_json:
@@ -28,20 +31,18 @@ def run(name: str, route: str | None, as_latex: bool, as_json: bool, out: Path |
     elif as_latex:
         text = derivation.latex()
     else:
-        from .discretize.report import derivation_text
-
-        text = derivation_text(derivation, _console.width() if out is None else _console.WIDTH) + "\n"
-    done = f"{sum(s.verified for s in derivation.steps)} of {len(derivation.steps)} steps verified"
+        text = derivation_text(derivation, _console.WIDTH if out else _console.width())
+    wrong = [s for s in derivation.steps if not s.verified]
+    total = len(derivation.steps)
+    done = f"{total - len(wrong)} of {total} steps verified"
     if out is not None:
-        from ._files import write_whole
-
-        write_whole(out, text)
+        write_whole(out, text.rstrip("\n") + "\n")
     if as_json or (as_latex and out is None):
         _console.say_exactly(text)
+    elif out is None:
+        _console.say(text, MARKS)
     else:
-        _console.say(f"{out}: {done}." if out is not None else text.rstrip("\n"), MARKS if out is None else ())
-    if derivation.verified:
-        return 0
-    wrong = next(n for n, s in enumerate(derivation.steps, 1) if not s.verified)
-    _console.complain(f"{done}: step {wrong}, {derivation.steps[wrong - 1].title!r}, does not hold.")
-    return 1
+        _console.say(f"{out}: {done}.")
+    if wrong:
+        _console.complain(f"{done}; the first that is not: {wrong[0].title!r}.")
+    return 1 if wrong else 0

@@ -1,4 +1,4 @@
-"""``odescent doctor``: versions, devices, precision, which optional parts are there, and what to do."""
+"""``odescent doctor``: versions, devices, precision, which optional parts are there, what to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from . import _console
 
-# Import name, distribution, what it is for; then the extra that brings it ("": always there).
+# By extra ("" is always installed): import name, distribution, what it is for.
 PACKAGES = {
     "": (
         ("numpy", "numpy", "arrays, emitted NumPy code"),
@@ -33,34 +33,23 @@ PACKAGES = {
         ("torchdiffeq", "torchdiffeq", "ODE solvers to compare"),
         ("torchsde", "torchsde", "SDE solvers to compare"),
     ),
-    "cuda": (("jax_cuda13_plugin", "jax-cuda13-plugin", "NVIDIA GPUs"),),
+    "cuda": (("jax_cuda13_plugin", "jax-cuda13-plugin", "JAX on NVIDIA GPUs"),),
     "oracles": (
-        ("kauri", "kauri", "tests: B-series"),
-        ("PEPit", "PEPit", "tests: worst-case rates"),
+        ("kauri", "kauri", "B-series, for tests"),
+        ("PEPit", "PEPit", "worst cases, for tests"),
     ),
 }
-MARKS = [(r"^[a-z]\w+$", "bold"), (r"^  (✓|ok) ", "green"), (r"^(Hint):", "bold yellow"), (r"^  (!) ", "bold red")]
+MARKS = [
+    (r"^[a-z]+$", "bold"),
+    (r"^  (✓|ok) ", "green"),
+    (r"^  (!) ", "bold red"),
+    (r"^(Hint):", "bold yellow"),
+]
 
 
 def run(as_json: bool) -> int:
     """Print the report; return 1 if something that is needed does not work."""
-    packages = [_package(*row, extra) for extra, rows in PACKAGES.items() for row in rows]
-    devices = _jax()
-    hints = [f"{p['name']} is needed: pip install --upgrade odescent." for p in packages if _missing(p)]
-    hints += [f"{p['name']} {p['error']}: pip install --force-reinstall {p['name']}." for p in packages if p["error"]]
-    if devices["error"]:
-        hints.append(f"JAX does not work: {devices['error']}.")
-    elif devices["backend"] == "cpu" and _nvidia():
-        hints.append("there is an NVIDIA GPU that JAX does not use: pip install 'odescent[cuda]'.")
-    report = {
-        "ok": not devices["error"] and not any(_missing(p) or (p["error"] and not p["extra"]) for p in packages),
-        "odescent": {"version": _version(), "path": str(Path(__file__).parent)},
-        "python": {"version": platform.python_version(), "path": sys.executable},
-        "platform": {"name": platform.platform(), "machine": platform.machine(), "cores": _cores()},
-        "jax": devices,
-        "packages": packages,
-        "hints": hints,
-    }
+    report = _report()
     if as_json:
         _console.say_exactly(_console.document(report, "odescent.doctor/1"))
     else:
@@ -68,66 +57,95 @@ def run(as_json: bool) -> int:
     return 0 if report["ok"] else 1
 
 
+def _report() -> dict[str, Any]:
+    packages = [_package(*row, extra) for extra, rows in PACKAGES.items() for row in rows]
+    jax = _jax()
+    broken = [p for p in packages if p["problem"]]
+    hints = [
+        f"{p['name']} {p['problem']}: pip install --force-reinstall {p['name']}" for p in broken
+    ]
+    if jax["problem"]:
+        hints.append(f"JAX does not work: {jax['problem']}")
+    elif jax["backend"] == "cpu" and _nvidia():
+        hints.append("JAX does not use the NVIDIA GPU: pip install 'odescent[cuda]'")
+    return {
+        "ok": not jax["problem"] and all(p["extra"] for p in broken),
+        "odescent": {"version": _version(), "path": str(Path(__file__).parent)},
+        "python": {"version": platform.python_version(), "path": sys.executable},
+        "platform": {"name": platform.platform(), "cores": _cores()},
+        "jax": jax,
+        "packages": packages,
+        "hints": hints,
+    }
+
+
 def _package(module: str, name: str, purpose: str, extra: str) -> dict[str, Any]:
-    row = {"name": name, "version": None, "extra": extra or None, "purpose": purpose, "error": None}
+    version, problem = None, None
     try:
-        row["version"] = metadata.version(name)
+        version = metadata.version(name)
         if util.find_spec(module) is None:
-            row["error"] = "is recorded as installed, but it cannot be imported"
+            problem = "is recorded as installed but cannot be found"
     except metadata.PackageNotFoundError:
-        pass
-    except Exception as error:  # a broken installation can fail in any way; the report goes on
-        row["error"] = _one_line(error)
-    return row
-
-
-def _missing(package: dict[str, Any]) -> bool:
-    return not package["extra"] and package["version"] is None and not package["error"]
+        problem = None if extra else "is needed but not installed"
+    except Exception as error:  # a broken installation fails in any way; the report goes on
+        problem = f"is broken ({_one_line(error)})"
+    return {
+        "name": name,
+        "version": version,
+        "extra": extra or None,
+        "purpose": purpose,
+        "problem": problem,
+    }
 
 
 def _jax() -> dict[str, Any]:
     """What JAX sees, and whether it computes."""
-    found: dict[str, Any] = {"backend": None, "devices": [], "x64": None, "default_float": None, "error": None}
+    found: dict[str, Any] = dict.fromkeys(("backend", "devices", "x64", "default_float", "problem"))
     try:
         import jax
         import jax.numpy as jnp
 
-        found["x64"] = bool(jax.config.read("jax_enable_x64"))
         found["default_float"] = str(jnp.zeros(()).dtype)
+        found["x64"] = found["default_float"] == "float64"
         found["backend"] = jax.default_backend()
         found["devices"] = [str(d.device_kind) for d in jax.devices()]
-        if float(jnp.add(1.0, 2.0)) != 3.0:
-            found["error"] = "1 + 2 is not 3 on its first device"
+        if float(jnp.ones(2).sum()) != 2.0:
+            found["problem"] = "1 + 1 is not 2 on its first device"
     except Exception as error:  # drivers fail in many ways
-        found["error"] = _one_line(error)
+        found["problem"] = _one_line(error)
     return found
 
 
 def _text(report: dict[str, Any]) -> str:
-    jax = report["jax"]
+    jax, cores = report["jax"], report["platform"]["cores"]
     rows = [
         ("odescent", f"{report['odescent']['version']}  {report['odescent']['path']}"),
         ("Python", f"{report['python']['version']}  {report['python']['path']}"),
-        ("platform", f"{report['platform']['name']}, {_count(report['platform']['cores'], 'core')}"),
+        ("platform", f"{report['platform']['name']}, {cores} core{'s' * (cores != 1)}"),
     ]
-    if not jax["error"]:
-        kinds = ", ".join(f"{jax['devices'].count(kind)} x {kind}" for kind in dict.fromkeys(jax["devices"]))
-        other = "x64 is on" if jax["x64"] else "float64 where odescent needs it, or everywhere by JAX_ENABLE_X64=1"
-        rows += [("devices", f"{jax['backend']}: {kinds}"), ("precision", f"{jax['default_float']} by default; {other}")]
+    if not jax["problem"]:
+        kinds = {kind: jax["devices"].count(kind) for kind in jax["devices"]}
+        seen = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
+        other = "" if jax["x64"] else " (JAX_ENABLE_X64=1 makes it float64)"
+        rows += [("devices", f"{jax['backend']}: {seen}")]
+        rows += [("precision", f"{jax['default_float']} by default{other}")]
     lines = [f"{left:<11}{right}" for left, right in rows]
-    for needed in (True, False):
-        lines += ["", "needed" if needed else "optional"]
-        lines += [_line(p) for p in report["packages"] if needed == (p["extra"] is None)]
-    lines += [""] + [f"Hint: {h}" for h in report["hints"]]
-    return "\n".join([*lines, "Everything that is needed works." if report["ok"] else "Something that is needed fails."])
+    for title, optional in (("needed", False), ("optional", True)):
+        lines += [
+            "",
+            title,
+            *(_line(p) for p in report["packages"] if bool(p["extra"]) is optional),
+        ]
+    lines += ["", *(f"Hint: {h}" for h in report["hints"])]
+    return "\n".join([*lines, f"What is needed {'works' if report['ok'] else 'does not work'}."])
 
 
 def _line(package: dict[str, Any]) -> str:
-    mark = "!" if package["error"] or _missing(package) else "✓" if package["version"] else " "
+    mark = "!" if package["problem"] else "✓" if package["version"] else " "
     state = package["version"] or "not installed"
-    if package["version"] is None and package["extra"]:
-        return f"  {mark} {package['name']:<18} not installed (pip install 'odescent[{package['extra']}]'): {package['purpose']}"
-    return f"  {mark} {package['name']:<18} {state:<14} {package['purpose']}"
+    if package["extra"] and package["version"] is None:
+        state = f"not installed (pip install 'odescent[{package['extra']}]')"
+    return f"  {mark} {package['name']:<18} {state:<15} {package['purpose']}"
 
 
 def _version() -> str:
@@ -137,12 +155,8 @@ def _version() -> str:
 
 
 def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _nvidia() -> bool:
@@ -150,5 +164,4 @@ def _nvidia() -> bool:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:300].rstrip(".")
+    return " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__

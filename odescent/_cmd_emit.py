@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import _console
 from ._errors import OdescentError
+from ._files import write_whole
 from ._numbers import assignments, number
 
 if TYPE_CHECKING:
@@ -16,33 +17,36 @@ if TYPE_CHECKING:
 
 
 def run(
-    name: str, target: str, mu: str | None, L: str | None, settings: Sequence[str], out: Path | None, as_json: bool
+    name: str,
+    target: str,
+    options: Mapping[str, str | None],
+    settings: Sequence[str],
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Print the source of an algorithm with its parameters bound, or write it to a file."""
-    given = assignments(settings)
-    for parameter, text in (("mu", mu), ("L", L)):
-        if text is not None:
-            if parameter in given:
-                raise OdescentError(f"{parameter} was given twice: {text} and {given[parameter]}.")
-            given[parameter] = text
+    direct = [f"{key}={text}" for key, text in options.items() if text is not None]
+    given = assignments([*direct, *settings])
     algorithm, bound = _build(name, given)
     text = algorithm.source(target)
     if out is not None:
-        from ._files import write_whole
-
         write_whole(out, text)
     free = [s.name for s in algorithm.parameters]
     if as_json:
         value = {
-            "name": algorithm.name, "target": target, "settings": bound, "free": free,
-            "out": None if out is None else str(out), "source": text,
-        }  # fmt: skip
+            "name": algorithm.name,
+            "target": target,
+            "settings": bound,
+            "free": free,
+            "out": None if out is None else str(out),
+            "source": text,
+        }
         _console.say_exactly(_console.document(value, "odescent.emit/1"))
     elif out is None:
         _console.say_exactly(text if text.endswith("\n") else text + "\n")
     else:
-        open_ones = f"; still to be given: {', '.join(sorted(free))}" if free else ""
-        _console.say(f"{out}: {algorithm.name} for {target}{open_ones}.")
+        rest = f", with the parameters {', '.join(sorted(free))}" if free else ""
+        _console.say(f"{out}: {algorithm.name} for {target}{rest}.")
 
 
 def _build(name: str, given: Mapping[str, str]) -> tuple[Algorithm, dict[str, str]]:

@@ -35,9 +35,10 @@ def _table(kind: str, entries: list[Entry]) -> str:
     left = max(map(len, labels), default=0) + 2
     lines = [kind]
     for label, entry in zip(labels, entries, strict=True):
-        rest = textwrap.wrap(entry["summary"], _console.width() - left, break_on_hyphens=False) or [""]
-        lines.append(f"{label:<{left}}{rest[0]}".rstrip())
-        lines += [" " * left + line for line in rest[1:]]
+        room = _console.width() - left
+        summary = textwrap.wrap(entry["summary"], room, break_on_hyphens=False) or [""]
+        lines.append(f"{label:<{left}}{summary[0]}".rstrip())
+        lines += [" " * left + line for line in summary[1:]]
     return "\n".join(lines)
 
 
@@ -67,11 +68,13 @@ def _derivations() -> list[Entry]:
     from .discretize.routes import REGISTRY, routes
 
     summaries = {e["name"]: e["summary"] for e in _registered(REGISTRY)}
-    names = dict.fromkeys(key.split("/")[0] for key in REGISTRY.entries)
-    return [
-        {"name": n, "summary": summaries[f"{n}/{routes(n)[0]}"], "routes": routes(n), "aliases": _aliases(n, ALIASES)}
-        for n in sorted(names)
-    ]
+    found = []
+    for name in sorted({key.split("/")[0] for key in REGISTRY.entries}):
+        known = routes(name)
+        summary = summaries[f"{name}/{known[0]}"]
+        aliases = _aliases(name, ALIASES)
+        found.append({"name": name, "summary": summary, "routes": known, "aliases": aliases})
+    return found
 
 
 def _schemes() -> list[Entry]:
@@ -90,15 +93,20 @@ def _objectives() -> list[Entry]:
 def _targets() -> list[Entry]:
     from .discretize import emit
 
-    modules = {n: f"{emit.__name__}.{place.partition(':')[0]}" for n, place in emit.BACKENDS.items()}
-    return [{"name": n, "summary": _docstrings(modules[n]).get("", "")} for n in emit.targets()]
+    found = []
+    for name in emit.targets():
+        module = emit.BACKENDS[name].partition(":")[0]
+        summary = _docstrings(f"{emit.__name__}.{module}").get("", "")
+        found.append({"name": name, "summary": summary})
+    return found
 
 
 def _registered(registry: Registry[Any]) -> list[Entry]:
     found = []
     for name in registry.names():
         module, _, function = registry.entries[name].partition(":")
-        found.append({"name": name, "summary": _docstrings(f"{registry.package}.{module}").get(function or name, "")})
+        documented = _docstrings(f"{registry.package}.{module}")
+        found.append({"name": name, "summary": documented.get(function or name, "")})
     return found
 
 

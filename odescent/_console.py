@@ -18,7 +18,7 @@ from ._errors import OdescentError
 
 WIDTH = 96  # the widest line of our own text
 _CLOSED_PIPE = 141  # what a shell shows for a program that ends by SIGPIPE
-Marks = Sequence[tuple[str, str]]  # patterns (line by line; group 1 if there is one) and rich styles
+Marks = Sequence[tuple[str, str]]  # patterns (group 1 is marked, or all) and styles of rich
 
 
 def say(text: str, marks: Marks = ()) -> None:
@@ -92,7 +92,8 @@ def _stdout() -> Iterator[Any]:
         raise SystemExit(_CLOSED_PIPE) from None
     except OSError as error:
         mute()
-        raise OdescentError(f"the standard output cannot be written: {error.strerror or error}.") from None
+        reason = error.strerror or str(error)
+        raise OdescentError(f"the standard output cannot be written: {reason}.") from None
 
 
 def _encodable(text: str, stream: Any) -> str:
@@ -104,7 +105,8 @@ def _encodable(text: str, stream: Any) -> str:
 
 
 def _coloured(stream: Any) -> bool:
-    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    unwanted = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return bool(stream.isatty()) and not unwanted
 
 
 def _rich(text: str, marks: Marks) -> Any:

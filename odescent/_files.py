@@ -30,10 +30,14 @@ def write_whole(path: Path, text: str) -> None:
 
 def _write(place: Path, given: Path, data: bytes) -> None:
     if place.is_dir():
-        raise OdescentError(f"{str(given)!r} is a folder: give the name of a file, such as {str(given / 'out.txt')!r}.")
+        raise OdescentError(
+            f"{str(given)!r} is a folder: give the name of a file, such as {str(given / 'out.txt')!r}."
+        )
     if not place.parent.is_dir():
         missing = str(given.parent)
-        raise OdescentError(f"the file {str(given)!r} cannot be written: there is no folder {missing!r}.")
+        raise OdescentError(
+            f"the file {str(given)!r} cannot be written: there is no folder {missing!r}."
+        )
     old = place.stat() if place.exists() else None
     if old is not None and not stat.S_ISREG(old.st_mode):
         place.write_bytes(data)

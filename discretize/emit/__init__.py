@@ -67,9 +67,13 @@ def write(algorithm: Algorithm, path: str | Path, target: str = "numpy") -> Path
     place = Path(path)
     text = source(algorithm, target)
     if place.is_dir():
-        raise OdescentError(f"{place} is a folder; give the name of a file in it, such as {place / 'step.py'}.")
+        raise OdescentError(
+            f"{place} is a folder; give the name of a file in it, such as {place / 'step.py'}."
+        )
     if not place.parent.is_dir():
-        raise OdescentError(f"the folder {place.parent} does not exist; make it first, or write elsewhere.")
+        raise OdescentError(
+            f"the folder {place.parent} does not exist; make it first, or write elsewhere."
+        )
     temporary = ""
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
@@ -94,7 +98,9 @@ def load(algorithm: Algorithm, target: str = "jax") -> ModuleType:
     """
     text = source(algorithm, target)
     if find(target).suffix != ".py":
-        raise OdescentError(f"the target {target!r} is text, not a module; use source() or write().")
+        raise OdescentError(
+            f"the target {target!r} is text, not a module; use source() or write()."
+        )
     if text not in _MODULES:
         tag = hashlib.sha256(text.encode()).hexdigest()[:12]
         name = f"odescent.discretize.emit._emitted.{algorithm.name or 'algorithm'}_{target}_{tag}"

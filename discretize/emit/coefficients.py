@@ -35,7 +35,7 @@ def presentable(e: sp.Expr) -> sp.Expr:
             roots[power.base] = lcm(roots[power.base], power.exp.q)
     stand_in = {s: sp.Symbol(f"{s.name}__{n}", positive=True) for s, n in roots.items() if n > 1}
     lifted = e.xreplace({s: t ** roots[s] for s, t in stand_in.items()})
-    lifted = lifted.replace(lambda n: n.is_Pow and not n.exp.is_Integer, lambda n: sp.powdenest(n))
+    lifted = lifted.replace(lambda n: n.is_Pow and not n.exp.is_Integer, sp.powdenest)
     back = {t: s ** sp.Rational(1, roots[s]) for s, t in stand_in.items()}
     candidates = [sp.factor(lifted).xreplace(back), canonical(e), e]
     return min(candidates, key=lambda c: (sp.count_ops(c), candidates.index(c)))

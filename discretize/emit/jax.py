@@ -6,6 +6,7 @@ used, so that the code runs under strict promotion in any precision.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -14,49 +15,14 @@ from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
-from .lower import Ask, InnerLet, Lowered, Lowering, Routine, Sample, ScalarLet
+from .jax_helpers import HELPERS, number_lines
+from .lower import Lowering
 from .printing import JNP, Printer
-from .text import WIDTH, checks, coefficient_lines, docstring, loop, named_tuple, paragraph, wrapped
+from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet
+from .text import WIDTH, coefficient_lines, docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
     from ..iteration import Algorithm
-
-MAP = '''
-def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: PyTree) -> PyTree:
-    """fun(*scalars, *leaves) leaf by leaf, the scalars in the leaf's type."""
-
-    def leaf(*leaves: Array) -> Any:
-        return fun(*(jnp.asarray(s, leaves[0].dtype) for s in scalars), *leaves)
-
-    return jax.tree.map(leaf, *trees)
-'''
-LIKE = '''
-def _like(scalar: Array, tree: PyTree) -> Array:
-    """The scalar in the type of the tree's first leaf."""
-    return jnp.asarray(scalar, jax.tree.leaves(tree)[0].dtype)
-'''
-INNER = '''
-def _inner(left: PyTree, right: PyTree) -> Array:
-    """The inner product over all leaves, of the default float type."""
-    products = jax.tree.map(lambda a, b: jnp.vdot(a, b).astype(float), left, right)
-    return jax.tree.reduce(jnp.add, products)
-'''
-NORMAL = '''
-def _normal(key: Array, tree: PyTree) -> PyTree:
-    """Independent standard normal samples of the shapes and types of the leaves."""
-    leaves, treedef = jax.tree.flatten(tree)
-    keys = jax.random.split(key, len(leaves))
-    pairs = zip(keys, leaves, strict=True)
-    samples = [jax.random.normal(k, x.shape, x.dtype) for k, x in pairs]
-    return jax.tree.unflatten(treedef, samples)
-'''
-FLOATING = '''
-def _floating(leaf: ArrayLike) -> Array:
-    """The leaf as an array of a floating type: its own, or the default."""
-    x = jnp.asarray(leaf)
-    return x.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else float)
-'''
-HELPERS = {"_map(": MAP, "_like(": LIKE, "_inner(": INNER, "_normal(": NORMAL, "_floating": FLOATING}
 
 
 def source(algorithm: Algorithm) -> str:
@@ -67,7 +33,11 @@ def source(algorithm: Algorithm) -> str:
     head = [
         *docstring(algorithm, "jax", "JAX."),
         "",
-        *(["from collections.abc import Callable"] if "Callable[" in text or "_map(" in text else []),
+        *(
+            ["from collections.abc import Callable"]
+            if "Callable[" in text or "_map(" in text
+            else []
+        ),
         "from typing import Any, NamedTuple, TypeAlias",
         "",
         "import jax",
@@ -82,36 +52,12 @@ def source(algorithm: Algorithm) -> str:
     return "\n\n\n".join(["\n".join(head), *helpers, text]) + "\n"
 
 
-def number_lines(lowered: Lowered) -> list[str]:
-    """Checks of the hyper-parameters that have known values, and all of them as arrays."""
-    names = [s.name for s in lowered.parameters]
-    positive, ordered = checks(lowered)
-    lines: list[str] = []
-    if names:
-        lines += loop("name, value", [f'("{p}", {p})' for p in names])
-        lines += ["        if isinstance(value, jax.core.Tracer):"]
-        lines += ["            continue"]
-        lines += ["        if not np.isfinite(value).all():"]
-        lines += ['            raise ValueError(f"{name} must be a finite number, not {value!r}.")']
-        if set(positive) == set(names):
-            lines += ["        if np.any(np.asarray(value) <= 0):"]
-            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
-        elif positive:
-            known = "{" + ", ".join(f'"{p}"' for p in positive) + "}"
-            lines += [f"        if name in {known} and np.any(np.asarray(value) <= 0):"]
-            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
-    if ordered:
-        lines += ["    known = not isinstance(mu, jax.core.Tracer) and not isinstance(L, jax.core.Tracer)"]
-        lines += ["    if known and np.any(np.asarray(mu) > np.asarray(L)):"]
-        lines += ['        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")']
-    return lines + [f"    {p} = jnp.asarray({p}, dtype=float)" for p in names]
-
-
 class Module:
     """Prints one lowered program as a JAX module, section by section."""
 
-    def __init__(self, lowered: Lowered) -> None:
+    def __init__(self, lowered: Lowered, late: frozenset[str] = frozenset()) -> None:
         self.low = lowered
+        self.late = late  # names whose leaves do not set the type, as blocks do
         self.fields = {s.name for s in lowered.coefficients.fields}
         self.scalars = Printer(JNP, self.name)
         self.parameters = [s.name for s in lowered.parameters]
@@ -130,19 +76,31 @@ class Module:
 
     def state(self) -> list[str]:
         low = self.low
-        fields = [(low.name(b.name), "Array" if b.kind == "scalar" else "PyTree") for b in low.blocks]
+        fields = [
+            (low.name(b.name), "Array" if b.kind == "scalar" else "PyTree") for b in low.blocks
+        ]
         fields += [("k", "Array")] if low.counter is not None else []
-        return named_tuple("State", "The state between steps: pytrees of the parameters' structure.", fields)
+        return named_tuple(
+            "State", "The state between steps: pytrees of the parameters' structure.", fields
+        )
 
     def table(self) -> list[str]:
         doc = "What the step needs of the hyper-parameters, as arrays."
-        return named_tuple("Coefficients", doc, [(n.name, "Array") for n in self.low.coefficients.fields])
+        return named_tuple(
+            "Coefficients", doc, [(n.name, "Array") for n in self.low.coefficients.fields]
+        )
 
     def coefficients(self) -> list[str]:
-        lines = wrapped("def coefficients", [f"{p}: ArrayLike" for p in self.parameters], " -> Coefficients:")
-        lines.append('    """The coefficients; ValueError for known hyper-parameters outside their domain."""')
+        lines = wrapped(
+            "def coefficients", [f"{p}: ArrayLike" for p in self.parameters], " -> Coefficients:"
+        )
+        lines.append(
+            '    """The coefficients; ValueError for known hyper-parameters outside their domain."""'
+        )
         lines += number_lines(self.low)
-        return lines + coefficient_lines(self.low, Printer(JNP), constant="jnp.asarray({}, dtype=float)")
+        return lines + coefficient_lines(
+            self.low, Printer(JNP), constant="jnp.asarray({}, dtype=float)"
+        )
 
     # routines
 
@@ -162,7 +120,9 @@ class Module:
     def statements(self, routine: Routine, at_start: bool = False) -> list[str]:
         """The routine's statements as lines."""
         name = self.start_name if at_start else self.low.name
-        asked = {s.target.name for s in routine.statements if isinstance(s, (Ask, Sample))}
+        asked = self.late | {
+            s.target.name for s in routine.statements if isinstance(s, (Ask, Sample))
+        }
         samples = [s for s in routine.statements if isinstance(s, Sample)]
         lines = [f"    keys = jax.random.split(key, {len(samples)})"] if len(samples) > 1 else []
         for s in routine.statements:
@@ -184,10 +144,16 @@ class Module:
                 lines += self.mapped(f"    {target} = ", s.value, name, asked)
         return lines
 
-    def mapped(self, head: str, value: Vector, name: object = None, later: frozenset[str] | set[str] = frozenset()) -> list[str]:
+    def mapped(
+        self,
+        head: str,
+        value: Vector,
+        called: Callable[[str], str] | None = None,
+        later: frozenset[str] = frozenset(),
+    ) -> list[str]:
         """``head`` and the vector expression, mapped over the leaves."""
-        called = self.low.name if name is None else name
-        assert callable(called)
+        called = self.low.name if called is None else called
+        later = later | self.late
         if isinstance(value, VectorSymbol):
             return [head + called(value.name)]
         symbols = sorted(value.free_symbols, key=lambda s: (s.name in later, s.name))
@@ -202,9 +168,16 @@ class Module:
 
     def init(self) -> list[str]:
         routine, low = self.low.init, self.low
-        given = ["x0: PyTree", *self.arguments(routine), *(["c: Coefficients"] if self.reads(routine) else [])]
+        given = [
+            "x0: PyTree",
+            *self.arguments(routine),
+            *(["c: Coefficients"] if self.reads(routine) else []),
+        ]
         lines = wrapped("def init", given, " -> State:")
-        lines += ['    """The state at the starting point x0."""', "    start = jax.tree.map(_floating, x0)"]
+        lines += [
+            '    """The state at the starting point x0."""',
+            "    start = jax.tree.map(_floating, x0)",
+        ]
         lines += self.statements(routine, at_start=True)
         items = []
         for b in low.blocks:
@@ -224,7 +197,9 @@ class Module:
             return "jax.tree.map(jnp.zeros_like, start)", []
         return self._named(value, f"{b.name}_0", self.start_name)
 
-    def _named(self, value: Vector, name: str, called: object = None) -> tuple[str, list[str]]:
+    def _named(
+        self, value: Vector, name: str, called: Callable[[str], str] | None = None
+    ) -> tuple[str, list[str]]:
         """A vector as an operand, and the lines that make it one."""
         lines = self.mapped("", value, called)
         if isinstance(value, VectorSymbol):
@@ -236,7 +211,8 @@ class Module:
         routine, low = self.low.step, self.low
         given = ["state: State", *self.arguments(routine), "c: Coefficients"]
         lines = wrapped("def step", given + (["key: Array"] if routine.draws else []), " -> State:")
-        lines += ['    """The next state; ' + calls(routine) + '"""', *self.unpacked(routine), *self.statements(routine)]
+        lines.append(f'    """The next state; {routine.calls}."""')
+        lines += [*self.unpacked(routine), *self.statements(routine)]
         items = []
         for b in low.blocks:
             text, before = self._result(routine, b.name)
@@ -256,13 +232,27 @@ class Module:
     def unpacked(self, routine: Routine) -> list[str]:
         """The blocks that a routine reads, as locals."""
         read, low = routine.symbols(), self.low
-        lines = [f"    {low.name(b.name)} = state.{low.name(b.name)}" for b in low.blocks if b.name in read]
-        return lines + (["    k = state.k.astype(float)"] if low.counter is not None and "k" in read else [])
+        lines = [
+            f"    {low.name(b.name)} = state.{low.name(b.name)}"
+            for b in low.blocks
+            if b.name in read
+        ]
+        return lines + (
+            ["    k = state.k.astype(float)"] if low.counter is not None and "k" in read else []
+        )
 
     def output(self, name: str, routine: Routine) -> list[str]:
         label = "output" if name == "x" else self.low.name(name)
-        lines = wrapped(f"def {label}", ["state: State", *self.arguments(routine), "c: Coefficients"], " -> PyTree:")
-        lines += ['    """The algorithm\'s output."""' if name == "x" else f'    """Further output: {name}."""']
+        lines = wrapped(
+            f"def {label}",
+            ["state: State", *self.arguments(routine), "c: Coefficients"],
+            " -> PyTree:",
+        )
+        lines += [
+            '    """The algorithm\'s output."""'
+            if name == "x"
+            else f'    """Further output: {name}."""'
+        ]
         value = routine.results[name]
         if not routine.statements and isinstance(value, VectorSymbol):
             return [*lines, f"    return state.{self.low.name(value.name)}"]
@@ -274,9 +264,19 @@ class Module:
     def run(self) -> list[str]:
         step, init, output = self.low.step, self.low.init, self.low.outputs["x"]
         oracles = list(dict.fromkeys([*self.arguments(step), *self.arguments(init)]))
-        given = [*oracles, "x0: PyTree", "steps: int", *[f"{p}: ArrayLike" for p in self.parameters]]
+        given = [
+            *oracles,
+            "x0: PyTree",
+            "steps: int",
+            *[f"{p}: ArrayLike" for p in self.parameters],
+        ]
         to_init = ["x0", *init.arguments(), *(["c"] if self.reads(init) else [])]
-        to_step = ["state", *step.arguments(), "c", *(["jax.random.fold_in(key, i)"] if step.draws else [])]
+        to_step = [
+            "state",
+            *step.arguments(),
+            "c",
+            *(["jax.random.fold_in(key, i)"] if step.draws else []),
+        ]
         read = f"output({', '.join(['state', *output.arguments(), 'c'])})"
         doc = "One scan; values that are not finite stay where they arise, since shapes are fixed."
         over = "i: Array" if step.draws else "_: None"
@@ -297,12 +297,6 @@ class Module:
             f"    first = {read}",
             "    return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, xs)",
         ]
-
-
-def calls(routine: Routine) -> str:
-    """How many oracle calls a routine makes, in words."""
-    n = sum(isinstance(s, Ask) for s in routine.statements)
-    return {0: "no oracle call.", 1: "one oracle call."}.get(n, f"{n} oracle calls.")
 
 
 def _call(head: str, function: str, items: list[str]) -> list[str]:

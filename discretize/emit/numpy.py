@@ -10,19 +10,25 @@ from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
-from .lower import Ask, InnerLet, Lowered, Lowering, Routine, Sample, ScalarLet
+from .lower import Lowering
 from .printing import MATH, NUMPY, Printer
+from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet
 from .text import checks, coefficient_lines, docstring, loop, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
     from ..iteration import Algorithm
+
 
 def source(algorithm: Algorithm) -> str:
     """The module's text."""
     lowered = Lowering(algorithm.tuned).lowered()
     module = _Module(lowered)
     body = module.lines()
-    imports = [f"import {name}" for name in ("math", "warnings") if any(f"{name}." in line for line in body)]
+    imports = [
+        f"import {name}"
+        for name in ("math", "warnings")
+        if any(f"{name}." in line for line in body)
+    ]
     head = [
         *docstring(algorithm, "numpy", "NumPy."),
         "",
@@ -56,23 +62,34 @@ class _Module:
         return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
 
     def state(self) -> list[str]:
-        fields = [(self.low.name(b.name), "float" if b.kind == "scalar" else "Array") for b in self.low.blocks]
+        fields = [
+            (self.low.name(b.name), "float" if b.kind == "scalar" else "Array")
+            for b in self.low.blocks
+        ]
         fields += [("k", "int")] if self.low.counter is not None else []
         return named_tuple("State", "The state between steps.", fields)
 
     def table(self) -> list[str]:
         doc = "What the step needs of the hyper-parameters."
-        return named_tuple("Coefficients", doc, [(n.name, "float") for n in self.low.coefficients.fields])
+        return named_tuple(
+            "Coefficients", doc, [(n.name, "float") for n in self.low.coefficients.fields]
+        )
 
     def coefficients(self) -> list[str]:
-        lines = wrapped("def coefficients", [f"{p}: float" for p in self.parameters], " -> Coefficients:")
-        lines.append('    """The coefficients; ValueError for hyper-parameters outside their domain."""')
+        lines = wrapped(
+            "def coefficients", [f"{p}: float" for p in self.parameters], " -> Coefficients:"
+        )
+        lines.append(
+            '    """The coefficients; ValueError for hyper-parameters outside their domain."""'
+        )
         positive, ordered = checks(self.low)
         if self.parameters:
             pairs = [f'("{p}", {p})' for p in self.parameters]
             lines += loop("name, value", pairs)
             lines += ["        if not math.isfinite(value):"]
-            lines += ['            raise ValueError(f"{name} must be a finite number, not {value!r}.")']
+            lines += [
+                '            raise ValueError(f"{name} must be a finite number, not {value!r}.")'
+            ]
         if positive:
             if set(positive) != set(self.parameters):
                 lines += loop("name, value", [f'("{p}", {p})' for p in positive])
@@ -80,7 +97,9 @@ class _Module:
             lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
         if ordered:
             lines += ["    if mu > L:"]
-            lines += ['        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")']
+            lines += [
+                '        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")'
+            ]
         return lines + coefficient_lines(self.low, Printer(MATH))
 
     # routines
@@ -90,7 +109,9 @@ class _Module:
         listed = []
         for name in routine.arguments():
             kinds = [s for s in routine.statements if isinstance(s, Ask) and s.argument == name]
-            vectors = ", ".join(["Array"] * len(kinds[0].vectors) + ["float"] * len(kinds[0].scalars))
+            vectors = ", ".join(
+                ["Array"] * len(kinds[0].vectors) + ["float"] * len(kinds[0].scalars)
+            )
             returns = "float" if isinstance(kinds[0].target, sp.Symbol) else "Array"
             listed.append(f"{name}: Callable[[{vectors}], {returns}]")
         return listed
@@ -112,7 +133,9 @@ class _Module:
             elif isinstance(s, InnerLet):
                 text = f"float(np.vdot({name(s.left.name)}, {name(s.right.name)}))"
             elif isinstance(s, Ask):
-                given = [name(v.name) for v in s.vectors] + [self.scalars.scalar(e) for e in s.scalars]
+                given = [name(v.name) for v in s.vectors] + [
+                    self.scalars.scalar(e) for e in s.scalars
+                ]
                 text = f"{s.argument}({', '.join(given)})"
                 text = f"float({text})" if isinstance(s.target, sp.Symbol) else text
             elif isinstance(s, Sample):
@@ -125,7 +148,11 @@ class _Module:
 
     def init(self) -> list[str]:
         routine, low = self.low.init, self.low
-        given = ["x0: ArrayLike", *self.arguments(routine), *(["c: Coefficients"] if self.reads(routine) else [])]
+        given = [
+            "x0: ArrayLike",
+            *self.arguments(routine),
+            *(["c: Coefficients"] if self.reads(routine) else []),
+        ]
         items = [f"{low.name(b.name)}={self._initial(b, routine)}" for b in low.blocks]
         items += ["k=0"] if low.counter is not None else []
         return [
@@ -144,7 +171,11 @@ class _Module:
         if not isinstance(value, Vector):
             return f"float({self.scalars.scalar(value)})"
         if not value:
-            return "np.zeros((start.size, start.size))" if b.kind == "matrix" else "np.zeros_like(start)"
+            return (
+                "np.zeros((start.size, start.size))"
+                if b.kind == "matrix"
+                else "np.zeros_like(start)"
+            )
         return Printer(NUMPY, self.start_name).vector(value)
 
     def step(self) -> list[str]:
@@ -152,9 +183,13 @@ class _Module:
         given = ["state: State", *self.arguments(routine), "c: Coefficients"]
         given += ["rng: np.random.Generator"] if routine.draws else []
         lines = wrapped("def step", given, " -> State:")
-        lines += ['    """The next state; ' + self._asks(routine) + '"""']
+        lines += [f'    """The next state; {routine.calls}."""']
         read = routine.symbols()
-        lines += [f"    {low.name(b.name)} = state.{low.name(b.name)}" for b in low.blocks if b.name in read]
+        lines += [
+            f"    {low.name(b.name)} = state.{low.name(b.name)}"
+            for b in low.blocks
+            if b.name in read
+        ]
         lines += ["    k = state.k"] if low.counter is not None and "k" in read else []
         body = self.statements(routine)
         items = [f"{low.name(b.name)}={self._value(routine, b.name)}" for b in low.blocks]
@@ -164,22 +199,31 @@ class _Module:
     def _value(self, routine: Routine, name: str) -> str:
         value = routine.results[name]
         if isinstance(value, Vector):
-            return self.arrays.vector(value) if value else f"np.zeros_like(state.{self.low.name(name)})"
+            return (
+                self.arrays.vector(value)
+                if value
+                else f"np.zeros_like(state.{self.low.name(name)})"
+            )
         return self.scalars.scalar(value)
-
-    def _asks(self, routine: Routine) -> str:
-        asked = [s for s in routine.statements if isinstance(s, Ask)]
-        return {0: "no oracle call.", 1: "one oracle call."}.get(len(asked), f"{len(asked)} oracle calls.")
 
     def output(self, name: str, routine: Routine) -> list[str]:
         label = "output" if name == "x" else self.low.name(name)
         given = ["state: State", *self.arguments(routine), "c: Coefficients"]
         lines = wrapped(f"def {label}", given, " -> Array:")
-        lines += ['    """The algorithm\'s output."""' if name == "x" else f'    """Further output: {name}."""']
+        lines += [
+            '    """The algorithm\'s output."""'
+            if name == "x"
+            else f'    """Further output: {name}."""'
+        ]
         read = routine.symbols()
-        if not routine.statements and isinstance(routine.results[name], VectorSymbol):
-            return [*lines, f"    return state.{self.low.name(routine.results[name].name)}"]
-        lines += [f"    {self.low.name(b.name)} = state.{self.low.name(b.name)}" for b in self.low.blocks if b.name in read]
+        value, low = routine.results[name], self.low
+        if not routine.statements and isinstance(value, VectorSymbol):
+            return [*lines, f"    return state.{low.name(value.name)}"]
+        lines += [
+            f"    {low.name(b.name)} = state.{low.name(b.name)}"
+            for b in low.blocks
+            if b.name in read
+        ]
         lines += ["    k = state.k"] if "k" in read and self.low.counter is not None else []
         return [*lines, *self.statements(routine), f"    return {self._value(routine, name)}"]
 

@@ -36,7 +36,8 @@ class Namespace:
 
 
 MATH = Namespace(
-    "math.", {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "np.sign", "arctan": "math.atan"}
+    "math.",
+    {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "np.sign", "arctan": "math.atan"},
 )
 NUMPY = Namespace("np.")
 JNP = Namespace("jnp.")
@@ -55,7 +56,9 @@ class Printer:
 
     def vector(self, v: Vector) -> str:
         """The source of a vector expression, on arrays; the empty sum is ``0``."""
-        ordered = sorted(v.terms.items(), key=lambda item: item[1] != 1)  # stable: plain terms first
+        ordered = sorted(
+            v.terms.items(), key=lambda item: item[1] != 1
+        )  # stable: plain terms first
         return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in ordered])
 
     # scalars
@@ -92,7 +95,10 @@ class Printer:
                 below.append(1 / factor)
             else:
                 above.append(factor)
-        text = " * ".join(self._at_least(f, MUL if i == 0 else NEGATIVE) for i, f in enumerate(above)) or "1"
+        text = (
+            " * ".join(self._at_least(f, MUL if i == 0 else NEGATIVE) for i, f in enumerate(above))
+            or "1"
+        )
         if not below:
             return text
         if len(below) == 1:
@@ -125,7 +131,9 @@ class Printer:
             return first, ATOM
         if kind in _FUNCTIONS:
             return f"{self.namespace(_FUNCTIONS[kind])}({self._argument(e.args[0])})", ATOM
-        raise NotCarried(f"emitted code has no function for {e}; it knows {', '.join(sorted(_FUNCTIONS.values()))}.")
+        raise NotCarried(
+            f"emitted code has no function for {e}; it knows {', '.join(sorted(_FUNCTIONS.values()))}."
+        )
 
     # vectors
 
@@ -135,7 +143,9 @@ class Printer:
             arguments = {s: sp.Symbol(self._operand(a)) for s, a in pairs}
             verbatim = {s.name for s in arguments.values()}
             printer = Printer(self.namespace, lambda n: n if n in verbatim else self.names(n))
-            return printer._at_least(scale * _without_reciprocals(atom.body.xreplace(arguments)), MUL)
+            return printer._at_least(
+                scale * _without_reciprocals(atom.body.xreplace(arguments)), MUL
+            )
         text = self._atom(atom)
         return text if scale == 1 else f"{self._at_least(scale, MUL)} * {text}"
 
@@ -182,7 +192,9 @@ def _flips(e: sp.Expr) -> bool:
 
 
 def _signed_sum(pieces: list[tuple[Any, str]]) -> str:
-    signed = [(-1 if isinstance(c, sp.Expr) and _sign(c) < 0 or c == -1 else 1, t) for c, t in pieces]
+    signed = [
+        (-1 if (isinstance(c, sp.Expr) and _sign(c) < 0) or c == -1 else 1, t) for c, t in pieces
+    ]
     signed.sort(key=lambda item: -item[0])  # stable: positive terms first
     if not signed:
         return "0"

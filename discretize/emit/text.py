@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from .coefficients import in_order, presentable
-from .lower import Lowered
 from .printing import Printer
+from .statements import Lowered
 
 if TYPE_CHECKING:
     from ..iteration import Algorithm
@@ -24,17 +24,20 @@ def title(name: str) -> str:
 
 def paragraph(text: str, indent: str = "") -> list[str]:
     """Text, wrapped."""
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
 
 
-def docstring(algorithm: Algorithm, target: str, notes: str) -> list[str]:
+def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "") -> list[str]:
     """The module's docstring: what it is, where it comes from, how it was made."""
     from odescent import __version__
 
     from ..library import algorithms
 
     name = algorithm.name
-    lines = [f'"""{title(name)}: one step of the algorithm, as plain {notes}', ""]
+    lines = [f'"""{title(name)}: one step of the algorithm, as plain {language}', ""]
+    lines += [*paragraph(notes), ""] if notes else []
     lines += ["System:"]
     for row in str(algorithm.system).splitlines():
         lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
@@ -43,7 +46,9 @@ def docstring(algorithm: Algorithm, target: str, notes: str) -> list[str]:
     facts = [f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}."]
     bindings = {**algorithm.where, **algorithm.tuning}
     if bindings:
-        shown = ", ".join(f"{s} = {presentable(v)}" for s, v in sorted(bindings.items(), key=lambda i: str(i[0])))
+        shown = ", ".join(
+            f"{s} = {presentable(v)}" for s, v in sorted(bindings.items(), key=lambda i: str(i[0]))
+        )
         facts.append(f"Tuning: {shown}.")
     if algorithm.clock is not None:
         facts.append(f"Time at step k: {algorithm.clock}.")
@@ -51,11 +56,17 @@ def docstring(algorithm: Algorithm, target: str, notes: str) -> list[str]:
         facts.append(f"Reference: {algorithm.reference}.")
     if algorithm.provenance:
         facts.append(f"Provenance: {algorithm.provenance}")
-    command = f"odescent emit {name} --target {target}" if name in algorithms() else f"Algorithm.source({target!r})"
+    command = (
+        f"odescent emit {name} --target {target}"
+        if name in algorithms()
+        else f"Algorithm.source({target!r})"
+    )
     facts.append(f"Made by odescent {__version__}: {command}")
     for fact in facts:
         lines += paragraph(_escaped(fact))
-    return [_escaped(line) if 2 < i < len(lines) - 1 else line for i, line in enumerate(lines)] + ['"""']
+    return [_escaped(line) if 2 < i < len(lines) - 1 else line for i, line in enumerate(lines)] + [
+        '"""'
+    ]
 
 
 def _escaped(text: str) -> str:
@@ -107,7 +118,9 @@ def coefficient_lines(lowered: Lowered, printer: Printer, constant: str = "{}") 
         return e
 
     for symbol, value in parts:
-        lines.append(f"    {symbol.name} = {printer.scalar(short(value, WIDTH - 8 - len(symbol.name)))}")
+        lines.append(
+            f"    {symbol.name} = {printer.scalar(short(value, WIDTH - 8 - len(symbol.name)))}"
+        )
     items = []
     for name, value in values.items():
         text = printer.scalar(short(value, WIDTH - 12 - len(name) - len(constant)))

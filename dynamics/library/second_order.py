@@ -32,7 +32,7 @@ def passive() -> System:
     """psi' = -K psi - b grad f(y), y' = psi - a grad f(y), read at x = y - a psi.
 
     The interconnection of a gradient flow (feed-through a) with a damped memory: the canonical
-    family x'' + (K + a H) x' + (a K + b) grad f = 0, in which a = 0 is heavy ball's flow.
+    family y'' + (K + a H(y)) y' + (a K + b) grad f(y) = 0, in which a = 0 is heavy ball's flow.
     """
     psi, y = blocks("psi y")
     K, a, b = parameters("K a b")
@@ -48,7 +48,10 @@ def passive() -> System:
 
 
 def nesterov_sc() -> System:
-    """The passive form at K = 2 sqrt(mu), b = 1: Nesterov's flow for strongly convex f, feed-through a."""
+    """The passive form at K = 2 sqrt(mu), b = 1: Nesterov's flow for strongly convex f, feed-through a.
+
+    At a = 0, x'' + 2 sqrt(mu) x' + grad f(x) = 0.
+    """
     K, b = parameters("K b")
     bound = passive().bind({K: 2 * sp.sqrt(mu), b: 1})
     bound.name = "nesterov_sc"
@@ -56,7 +59,10 @@ def nesterov_sc() -> System:
 
 
 def nesterov_c() -> System:
-    """x'' + (3/t) x' + grad f(x) = 0 with feed-through a: Nesterov's flow for convex f (Su, Boyd, Candes)."""
+    """psi' = -(3/t) psi - grad f(y), y' = psi - a grad f(y), read at x = y - a psi, with feed-through a.
+
+    At a = 0, x'' + (3/t) x' + grad f(x) = 0: Nesterov's flow for convex f (Su, Boyd, Candes).
+    """
     psi, y = blocks("psi y")
     a, t = parameters("a t")
     f = Objective("f")

@@ -1,0 +1,297 @@
+"""A program as what a gradient transformation needs: an additive update, and as little memory as possible.
+
+The parameters hold the gradient point y, so that y itself is not stored. For a step that is linear in
+the blocks and the gradient, s+ = A s + B g with y = C s, the coordinates (y, m = M s) are used, where M
+annihilates the direction e that the step leaves alone (A e = e: all blocks moved along together). Then
+y+ - y and m+ depend on m and g only. M is scaled so that the update is the new memory plus a multiple of g.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from odescent._errors import NotCarried
+from odescent.dynamics.calculus import Symbol, substitute, tidy
+from odescent.dynamics.exact import canonical, is_zero
+from odescent.dynamics.fields import Block, start
+from odescent.dynamics.show import text
+from odescent.dynamics.vectors import Atom, Expr, Vector, VectorSymbol, zero
+
+from ..program import Assign, Instruction, Program
+
+PARAMS = VectorSymbol("params")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A gradient transformation, before it is printed.
+
+    Attributes:
+        program: blocks are the memory; the gradient point is called ``params``.
+        gradient: the name of the gradient that comes in.
+        update: the additive update, in the program's names.
+        uses_params: whether the update reads the parameters.
+        meaning: each memory vector in terms of the algorithm's blocks, for people.
+    """
+
+    program: Program
+    gradient: VectorSymbol
+    update: Vector
+    uses_params: bool
+    meaning: Mapping[str, str]
+
+
+class _NotLinear(Exception):
+    pass
+
+
+def plan(program: Program) -> Plan:
+    """The plan of a program with one explicit gradient call.
+
+    Raises NotCarried where the first gradient point is not x0, or where the step is not linear and
+    its gradient point is not a block.
+    """
+    try:
+        return _linear(program)
+    except _NotLinear:
+        return _at_a_block(program)
+
+
+# linear steps
+
+
+@dataclass(frozen=True)
+class _Matrices:
+    A: sp.Matrix
+    B: sp.Matrix
+    C: sp.Matrix
+    O: sp.Matrix  # the output
+    S: sp.Matrix  # the start, in units of x0
+
+
+def _linear(program: Program) -> Plan:
+    flat = program.inlined()
+    (call,) = flat.calls
+    blocks = [b for b in program.blocks if isinstance(b.symbol, VectorSymbol)]
+    symbols = [b.symbol for b in blocks]
+    scalars = [b for b in program.blocks if b not in blocks]
+    output = program.outputs["x"]
+    assert isinstance(output, Vector)
+    m = _Matrices(
+        sp.Matrix([_row(flat.next[s], symbols, [call.target]) for s in symbols]),
+        sp.Matrix([_row(flat.next[s], [call.target], symbols) for s in symbols]),
+        sp.Matrix([_row(call.point, symbols, [])]),
+        sp.Matrix([_row(output, symbols, [])]),
+        sp.Matrix([_row(b.init, [start], []) for b in blocks]),
+    )
+    at_start: dict[Symbol, Expr] = {b.symbol: b.init for b in scalars}
+    moved: dict[Symbol, Expr] = {b.symbol: flat.next[b.symbol] for b in scalars}
+    if program.counter is not None:
+        at_start[program.counter], moved[program.counter] = sp.S.Zero, program.counter + 1
+    if not is_zero(substitute((m.C * m.S)[0], at_start) - 1):
+        raise NotCarried(
+            "the optax backend needs the first gradient to be taken at x0; here it is taken elsewhere."
+        )
+    ahead = m.C.applyfunc(lambda e: canonical(substitute(e, moved)))
+    e = _translation(m, ahead)
+    return _assemble(program, m, ahead, e, blocks, scalars, at_start)
+
+
+def _row(e: Expr, over: list[VectorSymbol], besides: list[VectorSymbol]) -> list[sp.Expr]:
+    assert isinstance(e, Vector)
+    if any(atom not in over and atom not in besides for atom in e.terms):
+        raise _NotLinear
+    return [canonical(e.terms.get(s, sp.S.Zero)) for s in over]
+
+
+def _translation(m: _Matrices, ahead: sp.Matrix) -> sp.Matrix | None:
+    """A direction e with A e = e and C e = 1 at all times, the start if possible; None if there is none."""
+    identity = sp.eye(m.A.rows)
+    stays = (m.A - identity).applyfunc(canonical)
+    for e in [m.S, *stays.nullspace(simplify=True, iszerofunc=is_zero)]:
+        moved = [canonical(v) for v in stays * e]
+        here, there = canonical((m.C * e)[0]), canonical((ahead * e)[0])
+        if any(moved) or here == 0 or here != there:
+            continue
+        return (e / here).applyfunc(canonical)
+    return None
+
+
+def _assemble(
+    program: Program, m: _Matrices, ahead: sp.Matrix, e: sp.Matrix | None, blocks: list[Block], scalars: list[Block],
+    at_start: Mapping[Symbol, Expr],
+) -> Plan:  # fmt: skip
+    n = m.A.rows
+    rows = _complement(m, e)
+    varying = {b.symbol for b in scalars} | {program.counter}
+
+    def moved(rows: sp.Matrix) -> tuple[sp.Matrix, sp.Matrix]:
+        """The maps (y, m, g) -> m+ and (y, m, g) -> y+ - y."""
+        back = _inverse(m.C.col_join(rows))
+        memory = (rows * m.A * back).row_join(rows * m.B).applyfunc(canonical)
+        point = (ahead * m.A * back).row_join(ahead * m.B)
+        point[0, 0] -= 1
+        return memory, point.applyfunc(canonical)
+
+    memory, point = moved(rows)
+    weights = _through_memory(memory, point, n)
+    leading = weights if weights is not None else point[0, 1:n]
+    chosen = [i for i in range(n - 1) if leading[i] != 0]
+    if chosen and not any(v.free_symbols & varying for v in leading):
+        first = leading * rows
+        others = [rows.row(i) for i in range(n - 1) if i != chosen[0]]
+        rows = sp.Matrix.vstack(first, *others).applyfunc(canonical)
+        memory, point = moved(rows)
+        weights = _through_memory(memory, point, n)
+    elif not chosen and n == 2 and e is not None:
+        rows = rows[:0, :]  # the memory has no effect on the gradient points
+        memory, point = _without_memory(m, ahead)
+        weights = None
+    return _program(program, m, rows, memory, point, weights, blocks, scalars)
+
+
+def _without_memory(m: _Matrices, ahead: sp.Matrix) -> tuple[sp.Matrix, sp.Matrix]:
+    """The maps where no memory is needed."""
+    return sp.zeros(0, 2), sp.Matrix([[0, canonical((ahead * m.B)[0])]])
+
+
+def _complement(m: _Matrices, e: sp.Matrix | None) -> sp.Matrix:
+    n = m.A.rows
+    if e is not None:
+        found = e.T.nullspace() if n > 1 else []
+        return sp.Matrix.vstack(sp.zeros(0, n), *[v.T for v in found])
+    j = next(i for i in range(n) if m.C[i] != 0)
+    return sp.Matrix.vstack(sp.zeros(0, n), *[sp.eye(n).row(i) for i in range(n) if i != j])
+
+
+def _inverse(matrix: sp.Matrix) -> sp.Matrix:
+    determinant = canonical(matrix.det(method="berkowitz"))
+    return (matrix.adjugate(method="berkowitz") / determinant).applyfunc(canonical)
+
+
+def _through_memory(memory: sp.Matrix, point: sp.Matrix, n: int) -> sp.Matrix | None:
+    """w with y+ - y = w m+ + (a multiple of g); None if there is none, or if y takes part."""
+    if n == 1 or any(memory[:, 0]) or point[0, 0] != 0:
+        return None
+    square = memory[:, 1:n]
+    if canonical(square.det(method="berkowitz")) == 0:
+        return None
+    return (point[0, 1:n] * _inverse(square)).applyfunc(canonical)
+
+
+def _program(
+    source: Program, m: _Matrices, rows: sp.Matrix, memory: sp.Matrix, point: sp.Matrix, weights: sp.Matrix | None,
+    blocks: list[Block], scalars: list[Block],
+) -> Plan:  # fmt: skip
+    count = rows.rows
+    taken = (
+        {b.name for b in source.blocks}
+        | {s.name for s in source.parameters}
+        | {source.calls[0].target.name}
+    )
+    short = ["m"] if count == 1 else [f"m{i + 1}" for i in range(count)]
+    names = [n if n not in taken else f"{n}_memory" for n in short]
+    old = [VectorSymbol(n) for n in names]
+    new = [VectorSymbol(f"{n}_1") for n in names]
+    gradient = source.calls[0].target
+    inputs: list[Atom] = [PARAMS, *old, gradient]
+    instructions: list[Instruction] = [
+        Assign(
+            s,
+            Vector.of(
+                (v, c) for u, c in zip(inputs, memory.row(i), strict=True) for v in [u] if c != 0
+            ),
+        )
+        for i, s in enumerate(new)
+    ]
+    if weights is None:
+        update = Vector.of((u, c) for u, c in zip(inputs, point, strict=True) if c != 0)
+    else:
+        rest = canonical(point[0, count + 1] - (weights * memory[:, count + 1])[0])
+        update = Vector.of([*zip(new, weights, strict=True), (gradient, rest)])
+    assigned = [i for i in source.instructions if isinstance(i, Assign)]
+    known = {i.target: i.value for i in assigned if not isinstance(i.value, Vector)}
+    for b in scalars:
+        after = source.next[b.symbol]
+        while not isinstance(after, Vector) and after.free_symbols & set(known):
+            after = substitute(after, known)
+        instructions.append(Assign(sp.Symbol(f"{b.name}_1", real=True), after))
+    if rows.rows:
+        read = (m.O * _inverse(m.C.col_join(rows))).applyfunc(canonical)
+    else:
+        read = sp.Matrix([[1]])
+    output = Vector.of((u, c) for u, c in zip([PARAMS, *old], read, strict=True))
+    initial = [canonical(v) for v in rows * m.S]
+    starts = [start * v if v != 0 else zero for v in initial]
+    declared = [Block(n, "vector", "memory", v) for n, v in zip(names, starts, strict=True)]
+    following: dict[Symbol, Expr] = dict(zip(old, new, strict=True))
+    following |= {b.symbol: sp.Symbol(f"{b.name}_1", real=True) for b in scalars}
+    program = Program(
+        (*declared, *scalars), tuple(instructions), following, {"x": output}, source.counter
+    )
+    symbols = [b.symbol for b in blocks]
+    shown = {
+        n: text(Vector.of(zip(symbols, rows.row(i), strict=True))) for i, n in enumerate(names)
+    }
+    reads = any(
+        PARAMS in e.free_symbols
+        for e in [*(i.value for i in instructions if isinstance(i, Assign)), update]
+    )
+    return Plan(program, gradient, update, reads, shown)
+
+
+# other steps, where the gradient point is a block
+
+
+def _at_a_block(program: Program) -> Plan:
+    (call,) = program.calls
+    point = program.inlined().calls[0].point
+    block = next((b for b in program.blocks if b.symbol == point), None)
+    if block is None:
+        raise NotCarried(
+            "the optax backend keeps the gradient point in the parameters, but this step is not linear and its "
+            f"gradient point {point} is not a block of its own."
+        )
+    if block.init != start:
+        raise NotCarried(
+            "the optax backend needs the first gradient to be taken at x0; here it is taken elsewhere."
+        )
+    place = block.symbol
+    assert isinstance(place, VectorSymbol)
+    rename: dict[Symbol, Expr] = {place: PARAMS}
+    known = {i.target: i.value for i in program.instructions if isinstance(i, Assign)}
+    moved = program.next[place]
+    assert isinstance(moved, Vector)
+    while opened := [a for a in moved.terms if a in known and place in known[a].free_symbols]:
+        moved = substitute(moved, {opened[0]: known[opened[0]]})
+    update = substitute(tidy(moved - place), rename)
+    kept = [b for b in program.blocks if b != block]
+    following = {b.symbol: substitute(program.next[b.symbol], rename) for b in kept}
+    instructions = [
+        replace(i, value=substitute(i.value, rename))
+        for i in program.instructions
+        if isinstance(i, Assign)
+    ]
+    alive = _alive(instructions, [update, *following.values()])
+    outputs = {"x": substitute(program.outputs["x"], rename)}
+    reads = any(
+        PARAMS in e.free_symbols for e in [update, *following.values(), *(i.value for i in alive)]
+    )
+    done = Program(tuple(kept), tuple(alive), following, outputs, program.counter)
+    return Plan(done, call.target, update, reads, {})
+
+
+def _alive(instructions: list[Assign], results: list[Expr]) -> list[Assign]:
+    needed = {s for e in results for s in e.free_symbols}
+    kept: list[Assign] = []
+    for i in reversed(instructions):
+        if i.target in needed:
+            kept.append(i)
+            needed |= i.value.free_symbols
+    return kept[::-1]
+
+
+__all__ = ["PARAMS", "Plan", "plan"]

@@ -1,0 +1,208 @@
+"""The LaTeX backend: one step as aligned equations, and the whole algorithm as an `algorithmic` listing.
+
+Blocks carry the step number: ``x_k`` before the step and ``x_{k+1}`` after it; values in between are
+primed or named as in the program.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from odescent.dynamics.calculus import Symbol, substitute
+from odescent.dynamics.fields import start
+from odescent.dynamics.show import latex as show
+from odescent.dynamics.show import symbol_latex
+from odescent.dynamics.vectors import Elementwise, Expr, Vector, VectorSymbol, zero
+
+from ..program import Assign, CallOracle, Draw, Instruction, Program
+from .backend import POWERS, Backend
+from .coefficients import in_order, presentable
+from .lower import solve_implicit
+from .writer import presentable_body
+
+if TYPE_CHECKING:
+    from ..iteration import Algorithm
+
+
+class _Step:
+    """A program's step in mathematical notation."""
+
+    def __init__(self, program: Program) -> None:
+        program = self.program = solve_implicit(program)
+        blocks = {b.name for b in program.blocks}
+        last = {e: s for s, e in program.next.items() if isinstance(e, (VectorSymbol, sp.Symbol))}
+        self.names: dict[str, str] = {b: _indexed(symbol_latex(b), "k") for b in blocks}
+        for i in program.instructions:
+            name = i.target.name
+            if i.target in last:
+                self.names[name] = _indexed(symbol_latex(last[i.target].name), "k+1")
+                continue
+            stem, primes = _version(name)
+            block, _, stage = stem.partition("_")
+            if stage and block in blocks and stem not in blocks:  # a block at a saved stage
+                half = stage == "half"
+                accent = "" if half else rf"^{{\mathrm{{{stage}}}}}"
+                self.names[name] = _indexed(symbol_latex(block) + accent, "k+1/2" if half else "k")
+            else:
+                self.names[name] = _indexed(symbol_latex(stem) + "'" * primes, "k")
+
+    def show(self, e: Expr) -> str:
+        """An expression with the step numbers on its symbols."""
+        e = _presentable(e)
+        marks: dict[str, str] = {}
+        swaps: dict[Symbol, Expr] = {}
+        for s in sorted(e.free_symbols, key=lambda s: s.name):
+            if s.name in self.names and (
+                isinstance(s, VectorSymbol) or s.name not in self.parameters
+            ):
+                mark = f"Q{_letters(len(marks))}"
+                marks[symbol_latex(mark)] = self.names[s.name]
+                swaps[s] = (
+                    VectorSymbol(mark, s.kind)
+                    if isinstance(s, VectorSymbol)
+                    else sp.Symbol(mark, real=True)
+                )
+        done = substitute(e, swaps)
+        text = show(_in_order(done) if isinstance(done, Vector) else done)
+        return re.sub(r"\\mathrm\{Q[A-Z]+\}", lambda found: marks[found.group()], text)
+
+    @property
+    def parameters(self) -> set[str]:
+        return {s.name for s in self.program.parameters}
+
+    def target(self, i: Instruction) -> str:
+        return self.names[i.target.name]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The step as pairs of left and right sides."""
+        rows: list[tuple[str, str]] = []
+        for i in self.program.instructions:
+            if isinstance(i, Draw):
+                rows.append((self.target(i), r"\sim \mathcal{N}(0, I)"))
+            elif isinstance(i, Assign):
+                rows.append((self.target(i), "= " + self.show(i.value)))
+            else:
+                rows.append((self.target(i), "= " + self.call(i)))
+        for s, e in self.program.next.items():
+            after = _indexed(symbol_latex(s.name), "k+1")
+            text = self.show(e)
+            if text != after:
+                rows.append((after, "= " + text))
+        return rows
+
+    def call(self, i: CallOracle) -> str:
+        """An oracle call."""
+        point = self.show(i.point)
+        of = symbol_latex(i.oracle.of)
+        along = "[" + ", ".join(self.show(d) for d in i.directions) + "]" if i.directions else ""
+        if i.oracle.kind == "grad":
+            head = rf"\nabla {of}" if not i.directions else rf"\nabla^{len(i.directions) + 1} {of}"
+        elif i.oracle.kind == "operator":
+            head = of if not i.directions else f"D{of}"
+        else:
+            inside = ", ".join(show(presentable(p)) for p in i.parameters)
+            head = rf"\operatorname{{{i.oracle.kind}}}_{{{inside + ' ' if inside else ''}{of}}}"
+        return f"{head}({point}){along}"
+
+
+def _presentable(e: Expr) -> Expr:
+    """Coefficients and element-wise bodies in readable forms."""
+    if not isinstance(e, Vector):
+        return presentable(e)
+    terms: list[tuple[Vector, sp.Expr]] = []
+    for a, c in e.terms.items():
+        b: Vector = (
+            Elementwise(presentable_body(a.body), a.arguments) if isinstance(a, Elementwise) else a
+        )
+        terms.append((b, presentable(c)))
+    return Vector.of(terms)  # type: ignore[arg-type]
+
+
+def _in_order(v: Vector) -> Vector:
+    """Plain terms first, then added ones, then subtracted ones."""
+    ordered = sorted(
+        v.terms.items(), key=lambda item: (item[1] != 1, item[1].could_extract_minus_sign())
+    )
+    return Vector(dict(ordered)) if len(ordered) > 1 else v
+
+
+def _letters(n: int) -> str:
+    return chr(ord("A") + n % 26) * (1 + n // 26)
+
+
+def _version(name: str) -> tuple[str, int]:
+    """What an intermediate is a version of, and which."""
+    head, _, tail = name.rpartition("_")
+    if head and tail.isdigit():
+        return head, int(tail)
+    return name, 0
+
+
+def _indexed(symbol: str, index: str) -> str:
+    """A symbol with the step number as its subscript, or beside the one it has."""
+    found = re.fullmatch(r"(.*)_\{(.*)\}", symbol)
+    return f"{found.group(1)}_{{{found.group(2)},{index}}}" if found else f"{symbol}_{{{index}}}"
+
+
+def latex(algorithm: Algorithm) -> str:
+    """One step as an aligned LaTeX environment."""
+    rows = [f"{left} &{right}" for left, right in _Step(algorithm.tuned).lines()]
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def source(algorithm: Algorithm) -> str:
+    """The algorithm as an `algorithm` environment for the packages algorithm and algpseudocode."""
+    program = algorithm.tuned
+    step = _Step(program)
+    name = (algorithm.name or "algorithm").replace("_", " ")
+    given = [f"${show(s)}$" for s in in_order(program.parameters)]
+    required = (
+        f"starting point $x_0$; number of steps $N${'; ' + ', '.join(given) if given else ''}"
+    )
+    if any(c.oracle.kind == "grad" for c in program.calls):
+        of = next(c.oracle.of for c in program.calls if c.oracle.kind == "grad")
+        required = f"gradient $\\nabla {symbol_latex(of)}$; " + required
+    initial = []
+    for b in program.blocks:
+        left, right = _indexed(symbol_latex(b.name), "0"), _initial(b.init)
+        initial += [f"${left} = {right}$"] if left.replace("{0}", "0") != right else []
+    numbered = any("k" in {s.name for s in e.free_symbols} for e in program._expressions())
+    lines = [
+        r"% \usepackage{algorithm, algpseudocode, amsmath, amssymb}",
+        r"\begin{algorithm}",
+        rf"\caption{{{name.capitalize()}}}",
+        r"\begin{algorithmic}[1]",
+        rf"\Require {required}",
+        *([rf"\State {', '.join(initial)}"] if initial else []),
+        r"\For{$k = 0, \dots, N - 1$}"
+        + (" \\Comment{coefficients depend on $k$}" if numbered else ""),
+        *[rf"    \State ${left} {_arrow(right)}$" for left, right in step.lines()],
+        r"\EndFor",
+        *[rf"\State \Return ${_at_end(step, e)}$" for n, e in program.outputs.items() if n == "x"],
+        r"\end{algorithmic}",
+        r"\end{algorithm}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _arrow(right: str) -> str:
+    return right if right.startswith(r"\sim") else r"\gets " + right.removeprefix("= ")
+
+
+def _initial(e: Expr) -> str:
+    if e == start:
+        return "x_0"
+    if e == zero or e == 0:
+        return "0"
+    return show(e)
+
+
+def _at_end(step: _Step, e: Expr) -> str:
+    shown = step.show(e)
+    return re.sub(r"(?<=[_{,])k(?=\})", "N", shown)
+
+
+BACKEND = Backend("latex", ".tex", frozenset(POWERS), source)

@@ -1,0 +1,134 @@
+"""What a program becomes before it is printed: short statements, grouped into routines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import sympy as sp
+
+from odescent.dynamics.calculus import Symbol
+from odescent.dynamics.fields import Block
+from odescent.dynamics.vectors import Expr, Vector, VectorSymbol
+
+from .coefficients import Coefficients
+
+# Names with a meaning of their own in emitted modules.
+_RESERVED = """
+    abs array c coefficients count eval_params first float given grad hvp i index init int jax jnp
+    jvp k key keys known leaf len map math max message min name new_updates np operator optax output
+    params print prox resolvent rng run start state step steps sum tree tuple update updates value
+    warnings x0 xs
+"""
+RESERVED = frozenset(_RESERVED.split())
+
+
+@dataclass(frozen=True)
+class ScalarLet:
+    """A scalar of this step: an expression in coefficients, the counter and other scalars."""
+
+    target: sp.Symbol
+    value: sp.Expr
+
+
+@dataclass(frozen=True)
+class InnerLet:
+    """The inner product of two vectors."""
+
+    target: sp.Symbol
+    left: VectorSymbol
+    right: VectorSymbol
+
+
+@dataclass(frozen=True)
+class VectorLet:
+    """A vector: a short sum with names and rational numbers for coefficients."""
+
+    target: VectorSymbol
+    value: Vector
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an oracle returns, ``argument(*vectors, *scalars)``: a vector, or a scalar for a value."""
+
+    target: Symbol
+    argument: str
+    vectors: tuple[VectorSymbol, ...]
+    scalars: tuple[sp.Expr, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A standard normal vector like another."""
+
+    target: VectorSymbol
+    like: VectorSymbol
+
+
+Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample
+
+
+@dataclass(frozen=True)
+class Routine:
+    """Statements, and the results by name: names, or expressions of one line."""
+
+    statements: tuple[Statement, ...]
+    results: Mapping[str, Expr]
+
+    def arguments(self) -> tuple[str, ...]:
+        """The oracles it asks, in order."""
+        return tuple(dict.fromkeys(s.argument for s in self.statements if isinstance(s, Ask)))
+
+    @property
+    def draws(self) -> bool:
+        return any(isinstance(s, Sample) for s in self.statements)
+
+    @property
+    def calls(self) -> str:
+        """How many oracle calls it makes, in words."""
+        n = sum(isinstance(s, Ask) for s in self.statements)
+        return {0: "no oracle call", 1: "one oracle call"}.get(n, f"{n} oracle calls")
+
+    def symbols(self) -> set[str]:
+        """Every name that it reads or defines."""
+        found: set[str] = set()
+        for s in self.statements:
+            parts: list[Expr] = [s.target]
+            if isinstance(s, (ScalarLet, VectorLet)):
+                parts.append(s.value)
+            elif isinstance(s, InnerLet):
+                parts += [s.left, s.right]
+            elif isinstance(s, Ask):
+                parts += [*s.vectors, *s.scalars]
+            else:
+                parts.append(s.like)
+            found |= {v.name for e in parts for v in e.free_symbols}
+        return found | {v.name for e in self.results.values() for v in e.free_symbols}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program, ready to be printed.
+
+    Attributes:
+        parameters: the hyper-parameters, in the order of signatures.
+        coefficients: the table of what the step needs of them.
+        blocks, counter: the state; the counter only where something depends on it.
+        init, step, outputs: the routines; results are by block, by block, and by output.
+        names: names of blocks and outputs in the emitted code, where they differ.
+    """
+
+    parameters: tuple[sp.Symbol, ...]
+    coefficients: Coefficients
+    blocks: tuple[Block, ...]
+    counter: sp.Symbol | None
+    init: Routine
+    step: Routine
+    outputs: Mapping[str, Routine]
+    names: Mapping[str, str]
+
+    def name(self, name: str) -> str:
+        """A block, output or intermediate as the emitted code calls it."""
+        return self.names.get(name, name)

@@ -1,0 +1,243 @@
+"""The statements of one routine: vectors in few terms, scalars with their constant parts taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from odescent._errors import NotCarried
+from odescent.dynamics.calculus import Symbol
+from odescent.dynamics.vectors import (
+    Call,
+    Elementwise,
+    Expr,
+    Oracle,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    slots,
+)
+
+from ..program import Assign, Draw, Instruction
+from .coefficients import Coefficients, negative, presentable, stem
+from .statements import Ask, InnerLet, Sample, ScalarLet, Statement, VectorLet
+
+TERMS = 4  # a longer sum is written in two lines
+OPERATIONS = 8  # a longer element-wise expression too
+
+
+class Writer:
+    """Writes the statements of one routine."""
+
+    def __init__(self, table: Coefficients, arguments: Mapping[Oracle, str]) -> None:
+        self.table, self.arguments = table, arguments
+        self.statements: list[Statement] = []
+        self.made: dict[object, Symbol] = {}
+
+    def instruction(self, i: Instruction) -> None:
+        if isinstance(i, Draw):
+            assert isinstance(i.like, VectorSymbol)
+            self.statements.append(Sample(i.target, i.like))
+        elif isinstance(i, Assign):
+            if isinstance(i.value, Vector):
+                assert isinstance(i.target, VectorSymbol)
+                self.statements.append(VectorLet(i.target, self.vector(i.value, stem(i.target))))
+            else:
+                self.statements.append(ScalarLet(i.target, self.hoisted(presentable(i.value), "s")))
+        else:
+            self.ask(i.oracle, i.target, i.point, i.directions, i.parameters)
+
+    def result(self, name: str, e: Expr) -> Expr:
+        if not isinstance(e, Vector):
+            return self.hoisted(presentable(e), name)
+        return self.vector(e, name)
+
+    # vectors
+
+    def ask(
+        self,
+        oracle: Oracle,
+        target: Symbol,
+        point: Vector,
+        directions: tuple[Vector, ...],
+        parameters: tuple[sp.Expr, ...],
+    ) -> None:
+        argument = self.arguments.get(oracle, oracle.kind)
+        if directions:
+            derived = {"grad": "hvp", "operator": "jvp"}.get(oracle.kind)
+            if derived is None or len(directions) > 1:
+                raise NotCarried(
+                    f"emitted code has no derivative of order {len(directions)} of {oracle.name!r}."
+                )
+            argument = argument.replace(oracle.kind, derived, 1)
+        vectors = tuple(self.named(v, f"{target.name}_at") for v in (point, *directions))
+        scalars = tuple(self.scalar(presentable(p), "w") for p in parameters)
+        self.statements.append(Ask(target, argument, vectors, scalars))
+
+    def named(self, v: Vector, name: str) -> VectorSymbol:
+        """A name for a vector, which may need a statement."""
+        if isinstance(v, VectorSymbol):
+            return v
+        if v not in self.made:
+            value = self.vector(v, name)
+            if isinstance(value, VectorSymbol):
+                return value
+            target = VectorSymbol(self.table.fresh(name, name))
+            self.statements.append(VectorLet(target, value))
+            self.made[v] = target
+        found = self.made[v]
+        assert isinstance(found, VectorSymbol)
+        return found
+
+    def vector(self, v: Vector, target: str) -> Vector:
+        """The vector with simple coefficients, in few terms."""
+        terms = [(self.atom(a, alone=len(v.terms) == 1), a, c) for a, c in v.terms.items()]
+        done = Vector.of((b, self.coefficient(c, target, stem(a))) for b, a, c in terms)
+        if len(done.terms) <= TERMS:
+            return done
+        listed = list(done.terms.items())
+        head = VectorSymbol(self.table.fresh(f"{target}_sum"))
+        self.statements.append(VectorLet(head, Vector.of(listed[:TERMS])))
+        return self.vector(Vector.of([(head, sp.S.One), *listed[TERMS:]]), target)
+
+    def atom(self, a: Atom, alone: bool = True) -> Atom:
+        if isinstance(a, Call):
+            if a not in self.made:
+                result = VectorSymbol(
+                    self.table.fresh("g" if a.oracle.kind == "grad" else a.oracle.kind)
+                )
+                self.ask(a.oracle, result, a.point, a.directions, a.parameters)
+                self.made[a] = result
+            made = self.made[a]
+            assert isinstance(made, VectorSymbol)
+            return made
+        if isinstance(a, Product):
+            return Product(a.kind, self.atom(a.left), self.atom(a.right))
+        if isinstance(a, Elementwise):
+            arguments = tuple(self.named(v, "w") for v in a.arguments)
+            done = self.elementwise(a.body, arguments)
+            if alone or sp.count_ops(done.body) <= 3:
+                return done
+            target = VectorSymbol(self.table.fresh("w"))
+            self.statements.append(VectorLet(target, done))
+            return target
+        return a
+
+    def elementwise(self, body: sp.Expr, arguments: tuple[VectorSymbol, ...]) -> Elementwise:
+        """An element-wise expression; what is too long for one line is named first."""
+        places = dict(zip(slots(len(arguments)), arguments, strict=True))
+        done = self.array(presentable_body(body), set(places))
+        by_size = sorted(
+            (n for n in sp.preorder_traversal(done) if n.free_symbols & set(places)), key=_size
+        )
+        while sp.count_ops(done) > OPERATIONS:
+            part = next(
+                (n for n in reversed(by_size) if 0 < sp.count_ops(n) <= OPERATIONS and n != done),
+                None,
+            )
+            if part is None:
+                break
+            used = [s for s in places if s in part.free_symbols]
+            renamed = dict(zip(used, slots(len(used)), strict=True))
+            target = VectorSymbol(self.table.fresh("w"))
+            inside = tuple(places[s] for s in used)
+            self.statements.append(VectorLet(target, Elementwise(part.xreplace(renamed), inside)))
+            place = sp.Symbol(f"_{len(places) + 1}", real=True)
+            places[place] = target
+            done = done.xreplace({part: place})
+            by_size = sorted(
+                (n for n in sp.preorder_traversal(done) if n.free_symbols & set(places)), key=_size
+            )
+        kept = [s for s in places if s in done.free_symbols]
+        renamed = dict(zip(kept, slots(len(kept)), strict=True))
+        return Elementwise(done.xreplace(renamed), tuple(places[s] for s in kept))
+
+    def array(self, body: sp.Expr, inside: set[sp.Symbol]) -> sp.Expr:
+        """An element-wise body with its scalar parts named."""
+        if not (body.free_symbols & inside):
+            return body if body.is_Rational else self.scalar(body, "s")
+        if body.is_Symbol:
+            return body
+        if body.is_Add or body.is_Mul:
+            scalars = [a for a in body.args if not (a.free_symbols & inside)]
+            arrays = [self.array(a, inside) for a in body.args if a.free_symbols & inside]
+            return (
+                body.func(self.array(body.func(*scalars), inside), *arrays)
+                if scalars
+                else body.func(*arrays)
+            )
+        return body.func(*[self.array(a, inside) for a in body.args])
+
+    # scalars
+
+    def coefficient(self, c: sp.Expr, target: str, atom: str) -> sp.Expr:
+        """A rational number or a name, with its sign."""
+        own = ("beta",) if target == atom else ()
+        return self.scalar(presentable(c), *own, f"c_{atom}", f"c_{atom}_{target}")
+
+    def scalar(self, e: sp.Expr, *hints: str) -> sp.Expr:
+        if e.is_Rational or (e.is_Symbol and e in self.table.fields):
+            return e
+        if negative(e):
+            return -self.scalar(presentable(-e) if self.table.static(e) else -e, *hints)
+        if self.table.static(e):
+            return self.table.field(e, *hints)
+        value = self.hoisted(e, *hints)
+        if value.is_Symbol:
+            return value
+        if value not in self.made:
+            target = sp.Symbol(self.table.fresh(*hints), real=True)
+            self.statements.append(ScalarLet(target, value))
+            self.made[value] = target
+        found = self.made[value]
+        assert isinstance(found, sp.Symbol)
+        return found
+
+    def hoisted(self, e: sp.Expr, *hints: str) -> sp.Expr:
+        """A scalar of the step with its constant parts taken from the coefficient table."""
+        if isinstance(e, ScalarNode):
+            return self.node(e)
+        if e.is_Rational:
+            return e
+        if self.table.static(e):
+            return e if e in self.table.fields else self.table.field(e, *hints)
+        if e.is_Symbol:
+            return e
+        if e.is_Add or e.is_Mul:
+            fixed = [a for a in e.args if self.table.static(a)]
+            moving = [self.hoisted(a, *hints) for a in e.args if not self.table.static(a)]
+            constant = e.func(*fixed)
+            if fixed and not constant.is_Rational:
+                constant = (
+                    -self.hoisted(-constant, *hints)
+                    if negative(constant)
+                    else self.hoisted(constant, *hints)
+                )
+            return e.func(constant, *moving) if fixed else e.func(*moving)
+        return e.func(*[self.hoisted(a, *hints) for a in e.args])
+
+    def node(self, e: ScalarNode) -> sp.Symbol:
+        if e not in self.made:
+            if e.kind == "inner":
+                left, right = (self.named(v, "a") for v in e.arguments)
+                target = sp.Symbol(self.table.fresh(f"{left.name}_dot_{right.name}"), real=True)
+                self.statements.append(InnerLet(target, left, right))
+            else:
+                assert e.oracle is not None
+                target = sp.Symbol(self.table.fresh(f"f_{e.oracle.of}"), real=True)
+                self.ask(e.oracle, target, e.arguments[0], (), ())
+            self.made[e] = target
+        found = self.made[e]
+        assert isinstance(found, sp.Symbol)
+        return found
+
+
+def _size(e: sp.Expr) -> tuple[int, str]:
+    return (sp.count_ops(e), str(e))
+
+
+def presentable_body(body: sp.Expr) -> sp.Expr:
+    """An element-wise body as it was written, exponentials of logarithms apart."""
+    return body.replace(lambda n: isinstance(n, sp.exp), presentable)

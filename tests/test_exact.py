@@ -1,0 +1,200 @@
+"""Exact scalars against 50-digit arithmetic, rearrangements by SymPy, and known identities."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odescent.dynamics.exact import as_scalar, canonical, is_zero, parameters
+from odescent.dynamics.vectors import blocks, inner
+
+x, y, z = sp.symbols("x y z", positive=True)
+half, third, quarter = sp.Rational(1, 2), sp.Rational(1, 3), sp.Rational(1, 4)
+u = sp.Symbol("u", real=True)
+
+leaves = st.sampled_from([x, y, z, sp.Integer(2), sp.Rational(-3, 5), sp.sqrt(2), sp.sqrt(6), 1 + x])
+unary = st.sampled_from([sp.sqrt, lambda a: a**third, sp.exp, sp.tanh, lambda a: a**2, lambda a: -a])
+
+
+def combine(inside):
+    pairs = st.tuples(inside, inside)
+    return st.one_of(
+        pairs.map(lambda p: p[0] + p[1]),
+        pairs.map(lambda p: p[0] * p[1]),
+        pairs.map(lambda p: p[0] / (3 + p[1] ** 2)),
+    )
+
+
+rational = st.recursive(leaves, combine, max_leaves=6)
+positive = rational.map(lambda e: 1 + e**2)  # so that roots and their products have one branch
+algebraic = st.one_of(
+    rational,
+    st.tuples(rational, positive, rational).map(lambda t: t[0] + t[2] * sp.sqrt(t[1])),
+    st.tuples(positive, st.sampled_from([x, y, 2 * x - y])).map(lambda t: t[0] / sp.exp(t[1])),
+    st.tuples(rational, st.sampled_from([x, x * y])).map(lambda t: t[0] * sp.tanh(t[1])),
+)
+point = st.tuples(*[st.fractions(Fraction(1, 9), 9, max_denominator=50)] * 3)
+
+
+def at(e, where):
+    """The value of e at 50 digits, by mpmath."""
+    with mpmath.workdps(50):
+        values = [mpmath.mpf(v.numerator) / v.denominator for v in where]
+        return mpmath.mpmathify(sp.lambdify([x, y, z], e, modules="mpmath")(*values))
+
+
+@settings(max_examples=60)
+@given(algebraic, point)
+def test_canonical_keeps_the_value(e, where):
+    before, after = at(e, where), at(canonical(e), where)
+    with mpmath.workdps(50):
+        assert abs(before - after) <= mpmath.mpf(10) ** -38 * (1 + abs(before))
+
+
+@settings(max_examples=60)
+@given(algebraic, st.sampled_from([sp.expand, sp.together, sp.factor, sp.powsimp]))
+def test_a_rearrangement_is_the_same_and_a_perturbation_is_not(e, rearranged):
+    other = rearranged(e)
+    assert is_zero(e - other)
+    assert not is_zero(e - other + sp.Rational(1, 10**40))
+    assert not is_zero(e * (1 + sp.Rational(1, 10**30)) - other) or e == 0
+
+
+@settings(max_examples=40)
+@given(rational, rational)
+def test_canonical_is_one_form_for_rational_functions(a, b):
+    assert canonical((a + b) ** 2 - a * b) == canonical(a**2 + a * b + b**2)
+
+
+def r(base, n=2):
+    return base ** sp.Rational(1, n)
+
+
+IDENTITIES = {
+    "roots of symbols": (sp.sqrt(x) ** 3 * sp.sqrt(x * y) / y, x**2 / sp.sqrt(y)),
+    "roots of several orders": ((r(x, 4) + 1) ** 2, sp.sqrt(x) + 2 * r(x, 4) + 1),
+    "square of sqrt(1+x)": ((sp.sqrt(1 + x) + 1) ** 2, 2 + x + 2 * sp.sqrt(1 + x)),
+    "tower over a sum": ((r(1 + x, 4) + 1) ** 2, sp.sqrt(1 + x) + 2 * r(1 + x, 4) + 1),
+    "second and third root": (r(1 + x, 6) ** 5, sp.sqrt(1 + x) * r(1 + x, 3)),
+    "fourth root of 2": ((r(sp.Integer(2), 4) + 1) ** 2, sp.sqrt(2) + 2 * r(sp.Integer(2), 4) + 1),
+    "integer radicals": (sp.sqrt(6), sp.sqrt(2) * sp.sqrt(3)),
+    "radicals of multiples": (sp.sqrt(6 + 6 * x), sp.sqrt(2) * sp.sqrt(3 + 3 * x)),
+    "a hidden square": (sp.sqrt(x**2 + 2 * x + 1), x + 1),
+    "a hidden product": (sp.sqrt(sp.expand((1 + x) * (2 + y))), sp.sqrt(1 + x) * sp.sqrt(2 + y)),
+    "one unknown sign": (sp.sqrt(1 - x**2), sp.sqrt(1 + x) * sp.sqrt(1 - x)),
+    "shared denominators": (
+        1 / (sp.sqrt(1 + 1 / (1 + x)) + sp.sqrt(2 + 1 / (1 + x))),
+        sp.sqrt(2 + 1 / (1 + x)) - sp.sqrt(1 + 1 / (1 + x)),
+    ),
+    "nested roots": (sp.sqrt(1 + sp.sqrt(1 + x)) ** 4, (1 + sp.sqrt(1 + x)) ** 2),
+    "conjugates": (x / (sp.sqrt(1 + x) - 1), sp.sqrt(1 + x) + 1),
+    "exponentials": (sp.exp(x / 2) ** 2 * sp.exp(y), sp.exp(x + y)),
+    "powers of e": ((sp.E + 1) ** 2, sp.exp(2) + 2 * sp.E + 1),
+    "tanh and coth": (sp.tanh(x) * sp.coth(x), 1),
+    "tanh of the double": (sp.tanh(2 * x), 2 * sp.tanh(x) / (1 + sp.tanh(x) ** 2)),
+    "tanh + 3 coth": (
+        (sp.tanh(x / 2) + 3 * sp.coth(x / 2)) / 2,
+        (sp.cosh(x) - 1) / (2 * sp.sinh(x)) + 3 * (sp.cosh(x) + 1) / (2 * sp.sinh(x)),
+    ),
+    "cosh and sinh": (sp.cosh(x) ** 2 - sp.sinh(x) ** 2, 1),
+    "sine and cosine": (sp.sin(x) ** 4 - sp.cos(x) ** 4, sp.sin(x) ** 2 - sp.cos(x) ** 2),
+    "imaginary unit": ((1 + sp.I) * (1 - sp.I), 2),
+    "Cayley": ((1 - sp.sqrt(x / y)) / (1 + sp.sqrt(x / y)), (sp.sqrt(y) - sp.sqrt(x)) / (sp.sqrt(y) + sp.sqrt(x))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_identities(name):
+    left, right = IDENTITIES[name]
+    assert is_zero(left - right)
+    assert not is_zero(left - right * (1 + sp.Rational(1, 10**20)))
+
+
+@pytest.mark.parametrize(
+    "e",
+    [
+        sp.sqrt(5 + 2 * sp.sqrt(6)) - sp.sqrt(2) - sp.sqrt(3),
+        sp.cos(2 * x) - 2 * sp.cos(x) ** 2 + 1,
+        sp.log(x * y) - sp.log(x) - sp.log(y),
+        x * x**y - x ** (y + 1),
+    ],
+)
+def test_true_identities_beyond_the_form_are_never_called_false(e):
+    with pytest.raises(ArithmeticError, match="undecided"):
+        is_zero(e)
+    assert not is_zero(e + sp.Rational(1, 10**30))
+
+
+def test_scalars_made_of_vectors_are_generators():
+    a, b = blocks("a b")
+    root, product = sp.sqrt(1 + x), inner(a, b)
+    assert is_zero((root * product) ** 2 - (1 + x) * product**2)
+    assert not is_zero(root * product - product)
+
+
+@pytest.mark.parametrize(
+    "e",
+    [
+        1 / ((x + 1) ** 2 - x**2 - 2 * x - 1),
+        x / (sp.sqrt(2) * sp.sqrt(3) - sp.sqrt(6) + (1 + y) ** 2 - 1 - 2 * y - y**2),
+        1 / ((sp.sqrt(1 + x) + 1) ** 2 - 2 - x - 2 * sp.sqrt(1 + x)),
+    ],
+)
+def test_a_denominator_that_vanishes_identically_is_an_error(e):
+    for function in (canonical, is_zero):
+        with pytest.raises(ZeroDivisionError, match="vanishes identically"):
+            function(e)
+
+
+@pytest.mark.parametrize(
+    ("given_", "exact"),
+    [
+        (3, sp.Integer(3)),
+        (0.1, sp.Rational(1, 10)),
+        (1e-300, sp.Rational(1, 10**300)),
+        (1 / 3, sp.Rational(3333333333333333, 10**16)),
+        (10**400, sp.Integer(10) ** 400),
+        (Fraction(1, 3), sp.Rational(1, 3)),
+        (Decimal("0.7"), sp.Rational(7, 10)),
+        (np.float64(0.1), sp.Rational(1, 10)),
+        (np.float32(0.1), sp.Rational(1, 10)),
+        (np.int64(2**62 + 1), sp.Integer(2) ** 62 + 1),
+        (np.array(0.5), sp.Rational(1, 2)),
+        (sp.Float(0.1), sp.Rational(1, 10)),
+        (x * 0.3, 3 * x / 10),
+        (sp.sqrt(x), sp.sqrt(x)),
+    ],
+)
+def test_numbers_are_read_exactly(given_, exact):
+    assert as_scalar(given_) == exact
+
+
+def test_jax_scalars_are_numbers():
+    assert as_scalar(jnp.float32(0.1)) == sp.Rational(1, 10)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1", b"1", "x", True, np.True_, None, [1], np.array([1.0]), 1j, float("nan"), float("inf"), np.nan,
+        sp.nan, sp.oo, sp.zoo, sp.Float("inf"), Decimal("NaN"), sp.true, sp.Matrix([1]), object(),
+    ],
+)  # fmt: skip
+def test_everything_else_is_refused(value):
+    with pytest.raises(TypeError, match="was expected, not"):
+        as_scalar(value)
+
+
+def test_parameters():
+    c, h = parameters("c, h")
+    assert c.is_positive and h == sp.Symbol("h", positive=True)
+    assert parameters("t", real=True).is_positive is None
+    for names, sentence in (("", "at least one name"), ("2c", "cannot be a name"), ("lambda", "keyword")):
+        with pytest.raises(ValueError, match=sentence):
+            parameters(names)
