@@ -8,16 +8,17 @@ loses nothing. Nothing here touches matplotlib's global state: the look is passe
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from odescent._errors import OdescentError
+from odescent._files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -83,10 +84,6 @@ _METADATA: Mapping[str, Mapping[str, str | None]] = {
 }
 
 
-class FigureSaveError(OSError):
-    """A picture could not be written; the message says which one and why."""
-
-
 @dataclass(frozen=True)
 class SeriesStyle:
     """Colour (hex), dash pattern and marker of one series."""
@@ -131,7 +128,7 @@ def figure(
     from matplotlib.figure import Figure
 
     if not (0 < width < float("inf") and 0 < height_ratio < float("inf") and ncols >= 1):
-        raise ValueError(
+        raise OdescentError(
             f"A figure needs a positive width and height ratio and at least one column; got "
             f"width={width}, height_ratio={height_ratio}, ncols={ncols}."
         )
@@ -158,7 +155,7 @@ def legend_below(ax: Axes, handles: Sequence[Artist], grow: bool = False) -> Leg
         return None
     root = ax.get_figure(root=True)
     if root is None:
-        raise ValueError("A legend needs axes that belong to a figure; these belong to none.")
+        raise OdescentError("A legend needs axes that belong to a figure; these belong to none.")
     root.draw_without_rendering()
     frame = ax.get_window_extent()
     outer = ax.get_tightbbox()
@@ -208,15 +205,15 @@ def save(
         The paths written, in the order of `formats`.
 
     Raises:
-        ValueError: for an unknown format, or a path that already ends in one.
-        FigureSaveError: if a file or its folder cannot be written.
+        OdescentError: for an unknown format, or a path that already ends in one.
+        OdescentError: if a file or its folder cannot be written.
     """
     base = Path(path_without_suffix)
     unknown = [f for f in formats if f not in _METADATA]
     if unknown:
-        raise ValueError(f"Figures are saved as pdf, svg or png; got the format {unknown[0]!r}.")
+        raise OdescentError(f"Figures are saved as pdf, svg or png; got the format {unknown[0]!r}.")
     if base.suffix.lstrip(".") in _METADATA or not base.name:
-        raise ValueError(
+        raise OdescentError(
             f"Give the path of a figure without its suffix, such as 'figures/portrait'; got "
             f"{str(base)!r}."
         )
@@ -226,23 +223,11 @@ def save(
             buffer = io.BytesIO()
             fig.savefig(buffer, format=form, metadata=dict(_METADATA[form]))
             drawn[base.with_name(f"{base.name}.{form}")] = buffer.getvalue()
-    for path, data in drawn.items():
-        _write(path, data)
-    return tuple(drawn)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write `data` through a hidden neighbour of `path` that replaces it in one step."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
+        base.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise FigureSaveError(
-            f"The figure {str(path)!r} could not be written: {reason}."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # e.g. the folder is a file: there is nothing to remove
-            temporary.unlink(missing_ok=True)
+        raise OdescentError(f"the folder {str(base.parent)!r} cannot be made: {reason}.") from None
+    for path, data in drawn.items():
+        write_whole(path, data)
+    return tuple(drawn)

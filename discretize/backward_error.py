@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, derivative, substitute, taylor, tidy
+from odescent.dynamics.calculus import Symbol, derivative, substitute, taylor, tidy, vanishes
 from odescent.dynamics.second_order import SecondOrder, second_order
 from odescent.dynamics.show import latex, text
 from odescent.dynamics.fields import System
 from odescent.dynamics.vectors import Expr, Vector, zero
+
+from .matrices import inverse
+from .program import linear_coefficient, symbols_of
 
 if TYPE_CHECKING:
     from .iteration import Algorithm
@@ -65,39 +68,89 @@ class ModifiedEquation:
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-def _series(algorithm: Algorithm, order: int) -> tuple[list[Drift], dict[Symbol, Expr]]:
-    """Taylor coefficients of the update map in the step, memories eliminated to leading order."""
-    program, h = algorithm.program, algorithm.step
-    clock = {}
+def step_series(algorithm: Algorithm, order: int) -> list[Drift]:
+    """Taylor coefficients of one step in h, by state block; memories are replaced by what they follow.
+
+    Coefficient blocks are held where they are. Raises OdescentError if the step does not tend to the identity.
+    """
+    if not algorithm.system.fields:
+        raise OdescentError(f"{algorithm.name or 'this algorithm'} was written as a map: there is no flow behind it.")
+    program, h = algorithm.held_program, algorithm.step
+    clock: dict[Symbol, Expr] = {}
     if program.counter is not None and algorithm.system.time is not None:
         solutions = sp.solve(sp.Eq(algorithm.clock, algorithm.system.time), program.counter)
         if len(solutions) != 1:
             raise OdescentError(f"the clock {algorithm.clock} cannot be solved for the step number.")
-        clock = {program.counter: solutions[0]}
+        clock[program.counter] = solutions[0]
     update = {s: substitute(e, clock) for s, e in program.update_map(order).items()}
-    memories = {b.symbol for b in program.blocks if b.role == "memory"}
-    settled: dict[Symbol, Expr] = {}
-    if memories:
-        if order > 1:
-            raise OdescentError("the modified equation of an algorithm with memory blocks is known here through O(1) only.")
-        at_zero = {s: tidy(substitute(update[s], {h: sp.S.Zero})) for s in memories}
-        for _ in memories:
-            at_zero = {s: tidy(substitute(e, at_zero)) for s, e in at_zero.items()}
-        settled = dict(at_zero)
-    kept = [s for s in update if s not in memories]
-    series = {s: taylor(tidy(substitute(update[s], settled)), h, order) for s in kept}
+    roles = {b.symbol: b.role for b in program.blocks}
+    kept = [s for s in update if roles[s] == "state"]
+    start = {s: _at_zero(update[s], h) for s in update}
     for s in kept:
-        if tidy(series[s][0] - s) not in (zero, sp.S.Zero):  # type: ignore[operator]
+        if not vanishes(start[s] - s):
             raise OdescentError(
-                f"as {h} -> 0 the step sends {s} to {series[s][0]} instead of leaving it in place, so there is no "
+                f"as {h} -> 0 the step sends {s} to {start[s]} instead of leaving it in place, so there is no "
                 "limit flow in these blocks."
             )
-    return [{s: series[s][j] for s in kept} for j in range(order + 1)], settled
+    memories = [s for s in update if roles[s] == "memory"]
+    graph = _slaved(update, start, kept, memories, h, order - 1)
+    series = {s: taylor(tidy(substitute(update[s], graph)), h, order) for s in kept}
+    return [{s: series[s][j] for s in kept} for j in range(order + 1)]
+
+
+def _at_zero(e: Expr, h: sp.Symbol) -> Expr:
+    try:
+        return taylor(e, h, 0)[0]
+    except ValueError:
+        raise OdescentError(f"the step has no limit as {h} -> 0: it is {tidy(e)}.") from None
+
+
+def _slaved(
+    update: Drift, start: Drift, kept: list[Symbol], memories: list[Symbol], h: sp.Symbol, order: int
+) -> dict[Symbol, Expr]:
+    """The invariant graph m = M(x; h) that the memories follow, through h**order: M(x+) = m+(x, M(x)).
+
+    At h = 0 the memories are m+ = A m + r(x) with the state in place, so each correction of the defect by
+    (I - A)^-1 gains one order.
+    """
+    if not memories:
+        return {}
+    a = sp.Matrix([[linear_coefficient(start[m], other) for other in memories] for m in memories])
+    rest = [tidy(start[m] - sum((o * c for o, c in zip(memories, a.row(i), strict=True) if c != 0), _nothing(m)))
+            for i, m in enumerate(memories)]  # fmt: skip
+    back = inverse(sp.eye(len(memories)) - a)
+    loose = any(symbols_of(r) & set(memories) for r in rest)
+    if loose or back is None or (not a.free_symbols and any(abs(r) >= 1 for r in a.eigenvals())):
+        names = ", ".join(str(m) for m in memories)
+        raise OdescentError(f"as {h} -> 0 the memory {names} does not settle, so the algorithm has no limit flow in its states.")
+
+    def corrected(graph: dict[Symbol, Expr], defect: list[Expr]) -> dict[Symbol, Expr]:
+        moved = {}
+        for i, m in enumerate(memories):
+            parts = [d * c for d, c in zip(defect, back.row(i), strict=True) if c != 0]
+            moved[m] = sum(parts, graph.get(m, _nothing(m)))
+        return moved
+
+    graph = {m: tidy(e) for m, e in corrected({}, rest).items()}
+    for j in range(1, order + 1):
+        ahead = {s: substitute(update[s], graph) for s in kept}
+        defect = [substitute(update[m], graph) - substitute(graph[m], ahead) for m in memories]
+        graph = {m: _truncated(e, h, j) for m, e in corrected(graph, defect).items()}
+    return graph
+
+
+def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
+    parts = [c * h**j for j, c in enumerate(taylor(e, h, order))]
+    return tidy(sum(parts[1:], parts[0]))
+
+
+def _nothing(s: Symbol) -> Expr:
+    return zero if isinstance(s, Vector) else sp.S.Zero
 
 
 def limit_drift(algorithm: Algorithm) -> Drift:
     """The drift of the limit flow, by block symbol."""
-    return _series(algorithm, 1)[0][1]
+    return step_series(algorithm, 1)[1]
 
 
 def limit_flow(algorithm: Algorithm) -> System:
@@ -123,10 +176,10 @@ def modified_equation(algorithm: Algorithm, order: int = 1) -> ModifiedEquation:
     """
     if order < 0:
         raise OdescentError(f"the order of a modified equation is 0 or more, not {order}.")
-    if order > 0 and not algorithm.bound.autonomous:
+    varying = any(b.role == "coefficient" for b in algorithm.system.blocks) or not algorithm.bound.autonomous
+    if order > 0 and varying:
         raise OdescentError("the modified equation of a time-dependent algorithm is not available beyond its limit flow.")
-    coefficients = _series(algorithm, order + 1)[0]
-    fields = lie_logarithm(coefficients[1:])
+    fields = lie_logarithm(step_series(algorithm, order + 1)[1:])
     return ModifiedEquation(tuple(fields), algorithm.step, algorithm.bound.output)
 
 

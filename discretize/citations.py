@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from odescent._errors import OdescentError
+from odescent._errors import OdescentError, unknown
 
 _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "parimi2025": ("misc", {
@@ -85,9 +85,11 @@ def keys() -> list[str]:
 def cite(thing: Any) -> str:
     """BibTeX of what a system, an algorithm or a derivation rests on; or of one citation key.
 
-    Raises OdescentError for a thing that carries no references.
+    Raises OdescentError for an unknown key (naming the nearest) or a thing that carries no references.
     """
     if isinstance(thing, str):
+        if thing not in _BIBTEX:
+            raise unknown("citation key", thing, _BIBTEX)
         wanted = [thing]
     else:
         wanted = [*getattr(thing, "references", ()), getattr(thing, "reference", "")]

@@ -11,10 +11,10 @@ import sympy as sp
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.calculus import Symbol, change, substitute, tidy
 from odescent.dynamics.fields import Block, Diffusion, System
-from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, hadamard, scalar_symbols, zero
+from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, hadamard, zero
 
 from .integrate import advance
-from .program import Assign, CallOracle, Draw, Instruction, Program
+from .program import Assign, CallOracle, Draw, Instruction, Program, symbols_of
 from .substeps import START, Flow, Let, Scheme
 
 COUNTER = sp.Symbol("k", integer=True, nonnegative=True)  # the step number
@@ -170,12 +170,14 @@ def compile_scheme(
         except OdescentError as error:
             raise type(error)(f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}") from None
     after = {b.symbol: compiler.state[b.name] for b in system.blocks}
-    return _drop_dead(Program(system.blocks, tuple(compiler.instructions), after, outputs, None if clock is None else COUNTER))
+    return _drop_dead(
+        Program(system.blocks, tuple(compiler.instructions), after, outputs, None if clock is None else COUNTER)
+    )
 
 
 def _drop_dead(program: Program) -> Program:
     """Without instructions whose result nothing uses, such as the unread blocks of a look-ahead."""
-    needed = {s for e in program.next.values() for s in _symbols(e)}
+    needed = {s for e in program.next.values() for s in symbols_of(e)}
     kept: list[Instruction] = []
     for i in reversed(program.instructions):
         if i.target in needed:
@@ -183,7 +185,7 @@ def _drop_dead(program: Program) -> Program:
             parts: list[Expr] = [i.value] if isinstance(i, Assign) else []
             if isinstance(i, CallOracle):
                 parts = [i.point, *i.directions, *i.parameters, i.implicit]
-            needed |= {s for e in parts for s in _symbols(e)}
+            needed |= {s for e in parts for s in symbols_of(e)}
     return replace(program, instructions=tuple(reversed(kept)))
 
 
@@ -204,7 +206,7 @@ def reuse_across_steps(program: Program) -> Program:
     block = Block(kept.name, "vector", "memory", substitute(first.as_call(), initial))
     trimmed = replace(program, instructions=tuple(i for i in program.instructions if i.target != first.target))
     renamed = trimmed.bind({first.target: kept})
-    return replace(renamed, blocks=(*renamed.blocks, block), next={**renamed.next, kept: later.target})
+    return _drop_dead(replace(renamed, blocks=(*renamed.blocks, block), next={**renamed.next, kept: later.target}))
 
 
 def _is_next(later: CallOracle, first: CallOracle, flat: Program) -> bool:
@@ -220,7 +222,3 @@ def _is_next(later: CallOracle, first: CallOracle, flat: Program) -> bool:
 def _candidates(stem: str) -> Iterator[str]:
     yield stem
     yield from (f"{stem}_{i}" for i in itertools.count(1))
-
-
-def _symbols(e: Expr) -> set[Symbol]:
-    return set(e.free_symbols) if isinstance(e, Vector) else set(scalar_symbols(e))

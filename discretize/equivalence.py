@@ -6,7 +6,9 @@ transfer functions from oracle results to points agree and they start at corresp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections import Counter
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -15,6 +17,7 @@ from odescent.dynamics.exact import canonical, evaluate_at_sample, is_zero, samp
 from odescent.dynamics.fields import Block
 from odescent.dynamics.vectors import Vector
 
+from .matrices import inverse
 from .program import Program
 from .state_space import NotLTI, StateSpace, state_space
 
@@ -47,36 +50,73 @@ def compare(one: Program, other: Program) -> Equivalence:
         left, right = state_space(one), state_space(other)
     except NotLTI as error:
         return _compare_literally(one, other, str(error))
-    if left.inputs != right.inputs:
+    if Counter(left.inputs) != Counter(right.inputs):
         return _different_inputs(left, right)
-    difference = (left.transfer() - right.transfer()).applyfunc(canonical)
-    if any(not is_zero(e) for e in difference):
+    matched = _matched(left, right)
+    if left.start_calls != right.start_calls:
+        return Equivalence("undecided", "the methods do not call the same oracles before their first step.")
+    if matched is None:
         return _refutation(left, right)
+    right = matched
     if left.start is None or right.start is None:
-        return Equivalence("undecided", "the transfer functions agree, but an initial state needs an oracle call.")
-    # zero-input response: the points C A^k s0 must agree for k below the sum of the orders
-    for k, (a, b) in enumerate(zip(_free(left, left.C), _free(right, right.C), strict=False)):
-        if k > left.A.rows + right.A.rows:
-            break
-        if any(not is_zero(e) for e in (a - b)):
-            return Equivalence(
-                "refuted",
-                f"the transfer functions agree, but the methods start differently: without gradients the points "
-                f"differ at step {k}.",
-                witness={"step": k, "points": (a, b)},
-            )
+        return Equivalence("undecided", "the transfer functions agree, but an initial state is not linear in x0 and oracle calls.")
+    same_output = _same_output(left, right)
+    if not left.inputs:
+        verdict = {True: "proved", False: "refuted", None: "undecided"}[same_output]
+        return Equivalence(verdict, "the methods call no oracle; their outputs decide.", same_output)
+    differs = _first_difference(_free(left, left.C, right), _free(right, right.C, left))
+    if differs is not None:
+        step, points = differs
+        return Equivalence(
+            "refuted",
+            f"the transfer functions agree, but the methods start differently: without gradients the points "
+            f"differ at step {step}.",
+            witness={"step": step, "points": points},
+        )
     return Equivalence(
         "proved",
         "the transfer functions from the oracle to its points are equal, and so are the initial states.",
-        same_output=_same_output(left, right),
-        change_of_coordinates=coordinates(left, right),
+        same_output,
+        coordinates(left, right),
     )
 
 
-def _free(system: StateSpace, reader: sp.Matrix) -> list[sp.Matrix]:
-    assert system.start is not None
-    state, rows = system.start, []
-    for _ in range(2 * system.A.rows + 6):
+def _matched(left: StateSpace, right: StateSpace) -> StateSpace | None:
+    """``right`` with its calls in the order in which the transfer functions agree; None if there is none."""
+    n = len(left.inputs)
+    mine, theirs = left.transfer(), right.transfer()
+    for order in itertools.islice(itertools.permutations(range(n)), 24):
+        if [right.inputs[i] for i in order] != list(left.inputs):
+            continue
+        if all(is_zero(e) for e in mine - theirs.extract(list(order), list(order))):
+            rows = list(range(right.A.rows))
+            return replace(
+                right,
+                B=right.B.extract(rows, list(order)),
+                C=right.C.extract(list(order), rows),
+                D=right.D.extract(list(order), list(order)),
+                inputs=left.inputs,
+            )
+    return None
+
+
+def _first_difference(
+    left: list[sp.Matrix], right: list[sp.Matrix]
+) -> tuple[int, tuple[sp.Matrix, sp.Matrix]] | None:
+    for k, (a, b) in enumerate(zip(left, right, strict=True)):
+        if not all(is_zero(e) for e in a - b):
+            return k, (a, b)
+    return None
+
+
+def _free(system: StateSpace, reader: sp.Matrix, other: StateSpace) -> list[sp.Matrix]:
+    """What ``reader`` reads without gradients, for as many steps as decide the comparison with ``other``."""
+    return _moved(system, reader, system.start, system.A.rows + other.A.rows)
+
+
+def _moved(system: StateSpace, reader: sp.Matrix, state: sp.Matrix, steps: int) -> list[sp.Matrix]:
+    rows = []
+    for _ in range(steps):
         rows.append((reader * state).applyfunc(canonical))
         state = (system.A * state).applyfunc(canonical)
     return rows
@@ -85,17 +125,10 @@ def _free(system: StateSpace, reader: sp.Matrix) -> list[sp.Matrix]:
 def _same_output(left: StateSpace, right: StateSpace) -> bool | None:
     if left.output is None or right.output is None:
         return None
-    for one, other in ((left, right),):
-        steps = one.A.rows + other.A.rows + 1
-        a, b = one.B, other.B
-        for _ in range(steps):
-            assert one.output is not None and other.output is not None
-            if any(not is_zero(e) for e in (one.output * a - other.output * b)):
-                return False
-            a, b = (one.A * a).applyfunc(canonical), (other.A * b).applyfunc(canonical)
-        pairs = zip(_free(one, one.output), _free(other, other.output), strict=False)  # type: ignore[arg-type]
-        return all(is_zero(e) for p, q in list(pairs)[: steps + 1] for e in (p - q))
-    return None
+    steps = left.A.rows + right.A.rows
+    driven = [_moved(s, s.output, s.B, steps) for s in (left, right)]
+    free = [_free(left, left.output, right), _free(right, right.output, left)]
+    return _first_difference(*driven) is None and _first_difference(*free) is None
 
 
 def coordinates(left: StateSpace, right: StateSpace) -> sp.Matrix | None:
@@ -107,8 +140,10 @@ def coordinates(left: StateSpace, right: StateSpace) -> sp.Matrix | None:
     rows = _independent_rows(theirs, n)
     if rows is None:
         return None
-    inverse = theirs.extract(rows, list(range(n))).inv().applyfunc(canonical)
-    t = (inverse * mine.extract(rows, list(range(n)))).applyfunc(canonical)
+    solved = inverse(theirs.extract(rows, list(range(n))))
+    if solved is None:
+        return None
+    t = (solved * mine.extract(rows, list(range(n)))).applyfunc(canonical)
     checks = [t * left.A - right.A * t, t * left.B - right.B, left.C - right.C * t]
     return t if all(is_zero(e) for m in checks for e in m) else None
 
@@ -150,9 +185,8 @@ def _refutation(left: StateSpace, right: StateSpace) -> Equivalence:
 
 
 def _different_inputs(left: StateSpace, right: StateSpace) -> Equivalence:
-    mine, theirs = ([o.name for o in s.inputs] for s in (left, right))
-    kinds_agree = [o.kind for o in left.inputs] == [o.kind for o in right.inputs]
-    if kinds_agree:
+    mine, theirs = (sorted(o.name for o in s.inputs) for s in (left, right))
+    if Counter(o.kind for o in left.inputs) == Counter(o.kind for o in right.inputs):
         return Equivalence("refuted", f"the oracles have different names: {mine} against {theirs}.")
     return Equivalence(
         "undecided",

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, coefficient, substitute, tidy
+from odescent.dynamics.calculus import Symbol, substitute, tidy
 from odescent.dynamics.exact import canonical
 from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, scalar_symbols, zero
 
 from .exponential import exponential
+from .matrices import inverse
+from .program import linear_coefficient
 from .substeps import Flow, Integrator, Tableau
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def _linear_part(
     rows: list[list[sp.Expr]] = []
     rests: list[Expr] = []
     for target, e in drift.items():
-        row = [_slope(e, s) if s in unknowns else sp.S.Zero for s in drift]
+        row = [linear_coefficient(e, s) if s in unknowns else sp.S.Zero for s in drift]
         if isinstance(e, Vector):
             rest: Expr = e - sum((s * c for s, c in zip(drift, row, strict=True) if c != 0), zero)
         else:
@@ -72,13 +74,6 @@ def _linear_part(
         rows.append([substitute(c, view) for c in row])
         rests.append(compiler.lower(substitute(rest, view)))
     return sp.Matrix(rows), rests
-
-
-def _slope(e: Expr, s: Symbol) -> sp.Expr:
-    """The coefficient of a block in a drift of the same kind; a block of the other kind has none."""
-    if isinstance(e, Vector):
-        return coefficient(e, s) if isinstance(s, Vector) else sp.S.Zero
-    return sp.S.Zero if isinstance(s, Vector) else sp.diff(e, s)
 
 
 def _refuse_nonlinear(
@@ -104,12 +99,12 @@ def _linear_step(
     scaled = matrix * duration
     identity = sp.eye(n)
     if kind == "implicit":
-        propagator = _inverse(identity - scaled)
+        propagator = _solvable(identity - scaled)
         source = propagator * duration
     elif kind == "cayley":
-        inverse = _inverse(identity - scaled / 2)
-        propagator = (inverse * (identity + scaled / 2)).applyfunc(canonical)
-        source = inverse * duration
+        solved = _solvable(identity - scaled / 2)
+        propagator = (solved * (identity + scaled / 2)).applyfunc(canonical)
+        source = solved * duration
     else:
         propagator, source = exponential(matrix, duration)
     values = list(current.values())
@@ -124,11 +119,11 @@ def _linear_step(
     return result
 
 
-def _inverse(matrix: sp.Matrix) -> sp.Matrix:
-    determinant = canonical(matrix.det(method="berkowitz"))
-    if determinant == 0:
+def _solvable(matrix: sp.Matrix) -> sp.Matrix:
+    found = inverse(matrix)
+    if found is None:
         raise OdescentError("the implicit substep has no solution: its matrix is singular.")
-    return (matrix.adjugate(method="berkowitz") / determinant).applyfunc(canonical)
+    return found
 
 
 def _proximal(

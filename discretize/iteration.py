@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from odescent._errors import NotConsistent, OdescentError, unknown
-from odescent.dynamics.calculus import Symbol, substitute, tidy
-from odescent.dynamics.exact import as_scalar, canonical, check_name
-from odescent.dynamics.oracles import check_class, constant
+from odescent.dynamics.calculus import Symbol, substitute, vanishes
+from odescent.dynamics.exact import as_scalar, canonical, check_name, is_zero
 from odescent.dynamics.fields import Block, System, start
-from odescent.dynamics.vectors import Expr, Vector, zero
+from odescent.dynamics.oracles import check_class
+from odescent.dynamics.vectors import Expr, Vector
 
-from .compile import compile_scheme
+from .compile import COUNTER, compile_scheme, reuse_across_steps
 from .program import Program
 from .substeps import Flow, Let, Scheme
 from .state_space import StateSpace, state_space, z
@@ -76,36 +76,66 @@ class Algorithm:
         self.tuning = {s: as_scalar(v) for s, v in (tuning or {}).items()}
         self.name = check_name(name) if name else ""
         self.reference, self.provenance = reference, provenance or system.provenance
-        self.bound = system.bind(self.where)
-        self.outputs: dict[str, Expr] = {n: substitute(e, self.where) for n, e in (outputs or {}).items()}
+        self._check_where()
+        bindings = chained(self.where)
+        self.bound = system.bind(bindings)
+        self.outputs: dict[str, Expr] = {n: substitute(e, bindings) for n, e in (outputs or {}).items()}
         self.clock = clock
         if clock is None and not self.bound.autonomous:
-            self.clock = sp.Symbol("k", integer=True, nonnegative=True) * step
-        self._check_bindings()
-        if any(isinstance(s, Flow) for s in scheme.steps):
+            self.clock = COUNTER * step
+        self._check_tuning()
+        if system.fields:
             self._check_consistent()
 
-    def _check_bindings(self) -> None:
+    def _check_where(self) -> None:
         known = {*self.system.parameters, self.step}
         for s in self.where:
-            if s not in known:
-                raise unknown("parameter", s, [p.name for p in known])
+            _check_known(s, known)
             if s == self.step:
                 raise OdescentError(f"the step {s} is bound by tuning=, not by where=.")
 
+    def _check_tuning(self) -> None:
+        values = [s for e in self.tuning.values() for s in e.free_symbols]
+        known = {*self.program.parameters, *values, self.step}
+        for s in self.tuning:
+            _check_known(s, known)
+        names = [s.name for s in (*self.program.state, *(known | set(self.program.parameters)))]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise OdescentError(f"the name {twice[0]!r} stands for two different symbols; rename one of them.")
+
+    @cached_property
+    def own_program(self) -> Program:
+        """The program of one step, with every oracle call that it makes by itself."""
+        return self._compiled(self.scheme)
+
+    @cached_property
+    def held_program(self) -> Program:
+        """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
+        held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
+        if not held:
+            return self.own_program
+        steps = [
+            replace(s, assign={b: e for b, e in s.assign.items() if b not in held}) if isinstance(s, Let) else s
+            for s in self.scheme.steps
+        ]
+        return self._compiled(replace(self.scheme, steps=tuple(steps)))
+
+    def _compiled(self, scheme: Scheme) -> Program:
+        outputs = {"x": self.bound.output, **self.outputs}
+        scalars = {s for e in (*self.where.values(), *self.tuning.values()) for s in e.free_symbols}
+        reserved = [*outputs, *(s.name for s in (*self.where, *self.tuning, *scalars))]
+        return compile_scheme(self.bound, scheme, self.step, self.clock, outputs, reserved)
+
     @cached_property
     def program(self) -> Program:
-        """The program of one step, with the step and the parameters free."""
-        outputs = {"x": self.bound.output, **self.outputs}
-        return compile_scheme(self.bound, self.scheme, self.step, self.clock, outputs)
+        """The program of one step, with the step and the parameters free; a call is made once across steps."""
+        return reuse_across_steps(self.own_program)
 
     @cached_property
     def tuned(self) -> Program:
         """The program with the tuning bound."""
-        program = self.program
-        while set(program.parameters) & set(self.tuning):  # a tuning may refer to another
-            program = program.bind(self.tuning)
-        return program
+        return self.program.bind(chained(self.tuning))
 
     @property
     def init(self) -> dict[str, Expr]:
@@ -156,14 +186,13 @@ class Algorithm:
             name = getattr(key, "name", key)
             if name not in free:
                 raise unknown("parameter", name, free)
-            symbol = free[name]
-            number = constant(name, value)
-            if symbol.is_positive and number.is_number and number <= 0:
-                raise OdescentError(f"{name} must be more than 0, not {value!r}.")
-            given[symbol] = number
-        by = {s.name: v for s, v in given.items()}
-        check_class(by.get("mu"), by.get("L"))
-        tuning = {**{s: e.subs(given) for s, e in self.tuning.items()}, **given}
+            given[free[name]] = _value_of(free[name], value)
+        tuning = _reachable({**self.tuning, **given}, self.program.parameters)
+        by = {s.name: v for s, v in chained(tuning).items()}
+        try:
+            check_class(by.get("mu"), by.get("L"))
+        except ValueError as error:
+            raise OdescentError(str(error)) from None
         return self.replace(tuning=tuning)
 
     def replace(self, **changes: Any) -> Algorithm:
@@ -185,16 +214,26 @@ class Algorithm:
         from .backward_error import limit_drift
 
         target = self.bound.limit({self.step: 0}).drift
-        found = limit_drift(self)
-        for s, e in target.items():
-            if s not in found:
-                continue
-            difference = tidy(found[s] - e)  # type: ignore[operator]
-            if difference != zero and difference != 0:
+        for s, e in limit_drift(self).items():
+            if not vanishes(e - target[s]):
                 raise NotConsistent(
                     f"the scheme does not add up to the system: as {self.step} -> 0 its substeps move {s} by "
-                    f"{found[s]}, but the drift is {tidy(e)}; every field must be committed for one whole step."
+                    f"{e}, but the drift is {target[s]}; every field must be committed for one whole step."
                 )
+        self._check_noise()
+
+    def _check_noise(self) -> None:
+        """Independent increments add their variances, so the fractions of a noisy field's substeps sum to one."""
+        flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
+        for name, f in self.system.fields.items():
+            for s in f.noise:
+                carried = [w for w in flows if (not w.fields or name in w.fields) and (not w.on or s.name in w.on)]
+                total = sp.Add(*[w.fraction for w in carried])
+                if not is_zero(total - 1):
+                    raise NotConsistent(
+                        f"the scheme carries the noise of field {name!r} on {s} for {total} of a step; every field must be "
+                        "committed for one whole step."
+                    )
 
     def modified_equation(self, order: int = 1) -> Any:
         """The modified equation through O(h^order), by backward error analysis; see `backward_error`."""
@@ -211,12 +250,14 @@ class Algorithm:
     def equivalent(self, other: Algorithm, where: Mapping[sp.Symbol, object] | None = None) -> Equivalence:
         """Whether the two call their oracles at the same points, from every start and for every function.
 
-        ``where`` substitutes parameters of this algorithm first.
+        ``where`` binds parameters of this algorithm first, the step among them; it goes before the tuning.
         """
         from .equivalence import compare
 
-        exact = {s: as_scalar(v) for s, v in (where or {}).items()}
-        return compare(self.tuned.bind(exact), other.tuned)
+        values = {**self.tuning, **{s: as_scalar(v) for s, v in (where or {}).items()}}
+        for s in where or {}:
+            _check_known(s, {*self.program.parameters, *self.parameters, *self.tuning})
+        return compare(self.program.bind(chained(values)), other.tuned)
 
     def run(
         self, objective: Objective, x0: Any, steps: int, key: Key[Array, ""] | None = None, **parameters: Any
@@ -263,6 +304,52 @@ class Algorithm:
 
     def __repr__(self) -> str:
         return f"<Algorithm {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
+
+
+def chained(values: Mapping[sp.Symbol, sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
+    """The values with each other's symbols substituted; OdescentError if they refer to each other in a circle."""
+    current = dict(values)
+    for _ in range(len(current) + 1):
+        if not any(e.free_symbols & set(current) for e in current.values()):
+            return current
+        current = {s: e.xreplace(current) for s, e in current.items()}
+    raise OdescentError("the values given to " + ", ".join(s.name for s in values) + " refer to each other in a circle.")
+
+
+def _reachable(values: Mapping[sp.Symbol, sp.Expr], needed: Iterable[sp.Symbol]) -> dict[sp.Symbol, sp.Expr]:
+    """The values that the needed symbols depend on; binding the step can leave others without use."""
+    found: dict[sp.Symbol, sp.Expr] = {}
+    waiting = list(needed)
+    while waiting:
+        s = waiting.pop()
+        if s in values and s not in found:
+            found[s] = values[s]
+            waiting += values[s].free_symbols
+    return {s: e for s, e in values.items() if s in found}
+
+
+def _check_known(s: object, known: set[sp.Symbol]) -> None:
+    if s in known:
+        return
+    namesake = next((p for p in known if p.name == str(s)), None)
+    if namesake is None:
+        raise unknown("parameter", s, [p.name for p in known])
+    raise OdescentError(
+        f"the symbol {s} is not the parameter of that name: its assumptions differ; make it with parameters({namesake.name!r})."
+    )
+
+
+def _value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
+    """A value for a parameter, in its domain."""
+    try:
+        number = as_scalar(value)
+    except TypeError:
+        raise OdescentError(f"{symbol} must be a finite number, not {value!r}.") from None
+    if number.is_number and number.is_real is not True:
+        raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
+    if symbol.is_positive and number.is_nonpositive:
+        raise OdescentError(f"{symbol} must be more than 0, not {value!r}.")
+    return number
 
 
 def method(

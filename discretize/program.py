@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sympy as sp
 
-from odescent.dynamics.calculus import Symbol, substitute, tidy
+from odescent.dynamics.calculus import Symbol, coefficient, substitute, tidy
 from odescent.dynamics.fields import Block
-from odescent.dynamics.vectors import Call, Expr, Oracle, Vector, VectorSymbol, call, zero
+from odescent.dynamics.vectors import Call, Expr, Oracle, Vector, VectorSymbol, call, scalar_symbols, zero
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,18 @@ class Assign:
 
 
 Instruction: TypeAlias = CallOracle | Draw | Assign
+
+
+def symbols_of(e: Expr) -> set[Symbol]:
+    """Every symbol in an expression of either kind."""
+    return e.free_symbols if isinstance(e, Vector) else scalar_symbols(e)
+
+
+def linear_coefficient(e: Expr, s: Symbol) -> sp.Expr:
+    """The coefficient of a block in an expression of the same kind; a block of the other kind has none."""
+    if isinstance(e, Vector):
+        return coefficient(e, s) if isinstance(s, Vector) else sp.S.Zero
+    return sp.S.Zero if isinstance(s, Vector) else sp.diff(e, s)
 
 
 @dataclass(frozen=True)
@@ -130,8 +142,8 @@ class Program:
         after = {s: tidy(substitute(e, known)) for s, e in self.next.items()}
         return replace(self, instructions=tuple(kept), next=after)
 
-    def bind(self, values: Mapping[sp.Symbol, sp.Expr]) -> Program:
-        """The program with scalar symbols replaced, coefficients canonical."""
+    def bind(self, values: Mapping[Any, Any]) -> Program:
+        """The program with symbols replaced, coefficients canonical."""
         if not values:
             return self
 

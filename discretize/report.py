@@ -59,29 +59,27 @@ def program_text(program: Program) -> str:
     return "\n".join(lines)
 
 
-def derivation_text(d: Derivation, width: int = 96, unicode: bool = True) -> str:
-    """The derivation as text for a terminal or a file."""
-    show = pretty if unicode else (lambda s: s)
-    mark = "✓" if unicode else "ok"
+def derivation_text(d: Derivation, width: int = 96) -> str:
+    """The derivation as Unicode text of that many columns."""
     lines = [f"{d.name}, by the {d.route} route", "", *textwrap.wrap(d.summary, width), ""]
     for number, step in enumerate(d.steps, 1):
         label = _LABELS[step.kind]
         heading = f"{number}. {step.title}" + (f"  ({label})" if label else "")
         lines.append(heading)
-        lines += textwrap.wrap(unlatex(step.statement, unicode), width - 3, initial_indent="   ", subsequent_indent="   ")
-        lines += _claims(step, show, width)
-        status = f"{mark} {len(step.residuals)} residual{'s' * (len(step.residuals) > 1)} zero"
+        lines += textwrap.wrap(unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   ")
+        lines += _claims(step, width)
+        status = f"✓ {len(step.residuals)} residual{'s' * (len(step.residuals) > 1)} zero"
         if not step.verified:
-            status = f"NOT VERIFIED: residual {show(text(step.residual))}"
+            status = f"NOT VERIFIED: residual {pretty(text(step.residual))}"
         notes = [status, f"assumes {step.assumes}" if step.assumes else "", step.reference]
         lines += ["   " + "; ".join(n for n in notes if n), ""]
     lines.append("Three equations, not to be confused")
     for name, equation in d.equations.items():
-        of = f" of {show(text(d.bound_position))}" if name == "bound system" and d.bound_position is not None else ""
-        rows = show(str(equation)).splitlines()
+        of = f" of {pretty(text(d.bound_position))}" if name == "bound system" and d.bound_position is not None else ""
+        rows = pretty(str(equation)).splitlines()
         lines.append(f"   {name + of} ({_EQUATIONS[name]}):")
         lines += ["      " + row for row in rows]
-    lines += ["", "Algorithm", *["   " + show(line) for line in program_text(d.algorithm.tuned).splitlines()], ""]
+    lines += ["", "Algorithm", *["   " + pretty(line) for line in program_text(d.algorithm.tuned).splitlines()], ""]
     verified = sum(s.verified for s in d.steps)
     lines.append(f"{verified} of {len(d.steps)} steps verified.")
     if d.provenance:
@@ -89,12 +87,12 @@ def derivation_text(d: Derivation, width: int = 96, unicode: bool = True) -> str
     return "\n".join(lines)
 
 
-def _claims(step: Step, show: Any, width: int) -> list[str]:
-    left = max(len(show(c.name)) for c in step.claims)
+def _claims(step: Step, width: int) -> list[str]:
+    left = max(len(pretty(c.name)) for c in step.claims)
     lines = []
     for claim in step.claims:
-        head = f"      {show(claim.name):>{left}} = "
-        body = show(text(claim.value))
+        head = f"      {pretty(claim.name):>{left}} = "
+        body = pretty(text(claim.value))
         lines += textwrap.wrap(body, max(width, 60), initial_indent=head, subsequent_indent=" " * len(head))
     return lines
 
@@ -111,7 +109,7 @@ def derivation_latex(d: Derivation) -> str:
         ]
     out.append(r"\end{enumerate}")
     rows = " \\\\\n".join(rf"  &\text{{{_tex(n)}:}} & {e.latex()}" for n, e in d.equations.items())
-    out += ["\\begin{align*}\n" + rows.replace("->", r"$\to$") + "\n\\end{align*}", d.algorithm.latex()]
+    out += ["\\begin{align*}\n" + rows.replace("->", r"$\to$") + "\n\\end{align*}", "\\[\n" + d.algorithm.latex() + "\n\\]"]
     return "\n".join(out) + "\n"
 
 

@@ -21,7 +21,8 @@ from odescent.dynamics.evaluate import evaluate
 from odescent.dynamics.oracles import Objective
 
 from .emit import load
-from .emit.statements import RESERVED
+from .emit.coefficients import in_order
+from .emit.statements import safe
 from .iteration import Algorithm
 
 LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
@@ -113,7 +114,7 @@ def run(
         raise OdescentError(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
         )
-    values = _parameters(algorithm, module, objective, parameters)
+    values = _parameters(algorithm, objective, parameters)
     oracles = _oracles(algorithm, module, objective)
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
@@ -145,7 +146,7 @@ def _starting_point(x0: Any, objective: Objective) -> Any:
                 "x0 is a list of rows of different lengths; give an array or a pytree."
             ) from None
     leaves = jax.tree.leaves(x0)
-    if not leaves:
+    if not any(np.size(leaf) for leaf in leaves):
         raise OdescentError("x0 has no numbers in it; give an array or a pytree of arrays.")
     for leaf in leaves:
         kind = (
@@ -203,9 +204,9 @@ def _floating(leaf: Any) -> Array:
 
 
 def _parameters(
-    algorithm: Algorithm, module: ModuleType, objective: Objective, given: Mapping[str, Any]
+    algorithm: Algorithm, objective: Objective, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    needed = list(inspect.signature(module.coefficients).parameters)
+    needed = [s.name for s in in_order(algorithm.tuned.parameters)]
     for name in given:
         if name not in needed:
             raise unknown(f"parameter of {_name(algorithm)}", name, needed)
@@ -231,7 +232,7 @@ def _parameters(
 
 def _coefficients(module: ModuleType, values: Mapping[str, Any]) -> Any:
     try:
-        return module.coefficients(**values)
+        return module.coefficients(**{safe(n): v for n, v in values.items()})
     except ValueError as error:
         raise OdescentError(str(error)) from None
 
@@ -291,7 +292,7 @@ def _compiled(
     def record(state: Any, c: Any) -> tuple[Any, ...]:
         x = call("output", state, c=c)
         states = dict(zip(blocks, state, strict=False))
-        states |= {n: call(_label(n), state, c=c) for n in outputs if n != "x"}
+        states |= {n: call(safe(n), state, c=c) for n in outputs if n != "x"}
         f = None if value is None else value(x)
         fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, f))]
         return x, states, f, ~jnp.all(jnp.stack(fine))
@@ -312,12 +313,6 @@ def _compiled(
         return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
 
     return jax.jit(iterate, static_argnums=3)
-
-
-def _label(output: str) -> str:
-    while output in RESERVED:
-        output += "_"
-    return output
 
 
 # times

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from odescent._errors import NotCarried
+from odescent._errors import NotCarried, OdescentError
+from odescent.dynamics.calculus import coefficient
 from odescent.dynamics.exact import canonical
-from odescent.dynamics.vectors import Expr, Oracle, Vector, VectorSymbol
+from odescent.dynamics.fields import start
+from odescent.dynamics.vectors import Call, Expr, Oracle, Vector, VectorSymbol
 
+from .matrices import determinant, inverse
 from .program import Program
 
 z = sp.Symbol("z")  # the shift operator
@@ -23,9 +26,9 @@ class NotLTI(NotCarried):
 class StateSpace:
     """x+ = A x + B u, y = C x + D u with u = oracles(y), acting on each coordinate alike.
 
-    ``output`` reads the algorithm's output off the state, ``start`` is the initial state in units of
-    x0 (None where an oracle is called to make it). Diagonal entries of D make a step implicit, entries
-    below it mean several calls per step.
+    ``output`` reads the algorithm's output off the state. ``start`` is the initial state: its columns
+    multiply x0 and then the oracle calls ``start_calls`` that are made before the first step (None for
+    another start). Diagonal entries of D make a step implicit, entries below it mean several calls per step.
     """
 
     A: sp.Matrix
@@ -36,6 +39,7 @@ class StateSpace:
     inputs: tuple[Oracle, ...]
     output: sp.Matrix | None
     start: sp.Matrix | None
+    start_calls: tuple[Vector, ...] = ()
 
     def transfer(self) -> sp.Matrix:
         """The transfer matrix C (z I - A)^-1 B + D, canonical in z and the parameters."""
@@ -43,15 +47,16 @@ class StateSpace:
         if n == 0 or self.B.cols == 0:
             return self.D
         pencil = (z * sp.eye(n) - self.A).applyfunc(canonical)
-        determinant = canonical(pencil.det(method="berkowitz"))
         inner = self.C * pencil.adjugate(method="berkowitz") * self.B
-        return (inner / determinant + self.D).applyfunc(canonical)
+        return (inner / determinant(pencil) + self.D).applyfunc(canonical)
 
     def modal_matrix(self, curvature: sp.Expr) -> sp.Matrix:
         """The state's map on one mode of a quadratic, u = curvature * y."""
         n = self.D.rows
-        closed = (sp.eye(n) - curvature * self.D).applyfunc(canonical)
-        gain = closed.adjugate() / canonical(closed.det()) * curvature * self.C if n else sp.zeros(0, self.A.rows)
+        solved = inverse(sp.eye(n) - curvature * self.D)
+        if solved is None:
+            raise OdescentError(f"the implicit step has no solution on the mode {curvature}.")
+        gain = solved * curvature * self.C
         return (self.A + self.B * gain).applyfunc(canonical)
 
     def markov(self, steps: int) -> list[sp.Matrix]:
@@ -79,6 +84,8 @@ def state_space(program: Program) -> StateSpace:
     for c in flat.calls:
         if c.directions or c.parameters:
             raise NotLTI(f"the oracle {c.oracle.name} is called with further arguments.")
+        if program.counter is not None and program.counter in c.implicit.free_symbols:
+            raise NotLTI(f"the coefficient {c.implicit} depends on the step number {program.counter}.")
     symbols = list(program.state)
 
     def row(e: Expr, over: list[VectorSymbol]) -> list[sp.Expr]:
@@ -101,16 +108,13 @@ def state_space(program: Program) -> StateSpace:
     read = sp.Matrix([row(output, symbols)]) if isinstance(output, Vector) else None  # type: ignore[arg-type]
     inputs = tuple(c.oracle for c in flat.calls)
     names = tuple(blk.name for blk in program.blocks)
-    return StateSpace(a, b, c_matrix, d, names, inputs, read, _start(program))
+    return StateSpace(a, b, c_matrix, d, names, inputs, read, *_start(program))
 
 
-def _start(program: Program) -> sp.Matrix | None:
-    from odescent.dynamics.fields import start
-
-    values = []
-    for b in program.blocks:
-        assert isinstance(b.init, Vector)
-        if any(atom != start for atom in b.init.terms):
-            return None
-        values.append(canonical(b.init.terms.get(start, sp.S.Zero)))
-    return sp.Matrix(values)
+def _start(program: Program) -> tuple[sp.Matrix | None, tuple[Vector, ...]]:
+    inits = [b.init for b in program.blocks]
+    found = {atom for e in inits if isinstance(e, Vector) for atom in e.terms if atom != start}
+    calls = tuple(sorted((a for a in found if isinstance(a, Call)), key=lambda a: a.key))
+    if len(calls) < len(found) or any(a.point.free_symbols - {start} for a in calls):
+        return None, ()
+    return sp.Matrix([[canonical(coefficient(e, a)) for a in (start, *calls)] for e in inits]), calls

@@ -11,7 +11,7 @@ import sympy as sp
 from odescent._errors import OdescentError
 from odescent.dynamics.calculus import Symbol
 from odescent.dynamics.exact import as_scalar
-from odescent.dynamics.vectors import Expr
+from odescent.dynamics.vectors import Expr, Vector
 
 START = "start"  # the stage that is always saved: the state at the beginning of the step
 
@@ -87,7 +87,8 @@ class Flow:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "fields", (self.fields,) if isinstance(self.fields, str) else tuple(self.fields))
-        object.__setattr__(self, "on", (self.on,) if isinstance(self.on, str) else tuple(self.on))
+        on = (self.on,) if isinstance(self.on, (str, sp.Symbol, Vector)) else self.on
+        object.__setattr__(self, "on", tuple(getattr(b, "name", b) for b in on))
         object.__setattr__(self, "by", Integrator.of(self.by))
         object.__setattr__(self, "fraction", as_scalar(self.fraction))
         object.__setattr__(self, "time", as_scalar(self.time))
@@ -131,6 +132,8 @@ class Scheme:
             for block, stage in step.read.items():
                 if stage not in stages:
                     raise OdescentError(f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it.")
+            if step.save == START:
+                raise OdescentError(f"substep {i} saves its state as {START!r}, which is the beginning of the step; rename it.")
             if step.save is not None:
                 stages.add(step.save)
 
@@ -151,16 +154,24 @@ def _describe(step: Step) -> str:
 
 
 def composition(
-    parts: Iterable[tuple[str, Integrator | str]], symmetric: bool = False, name: str = ""
+    parts: Iterable[tuple[str, Integrator | Tableau | str]], symmetric: bool = False, name: str = ""
 ) -> Scheme:
-    """Lie-Trotter composition of (field, integrator) pairs in their order; symmetric gives Strang's."""
+    """Lie-Trotter composition of (field, integrator) pairs in their order; symmetric gives Strang's.
+
+    Strang's substeps read the time in the middle of what they cover, so that its order is 2 for
+    time-dependent fields too.
+    """
     pairs = [(f, Integrator.of(i)) for f, i in parts]
     if not pairs:
         raise OdescentError("a composition needs at least one (field, integrator) pair.")
     if not symmetric:
         return Scheme(tuple(Flow((f,), i) for f, i in pairs), name)
-    half = sp.Rational(1, 2)
-    before = [Flow((f,), i, half) for f, i in pairs[:-1]]
-    after = [Flow((f,), i, half) for f, i in reversed(pairs[:-1])]
-    return Scheme((*before, Flow((pairs[-1][0],), pairs[-1][1]), *after), name)
 
+    def part(field: str, by: Integrator, begin: sp.Expr, length: sp.Expr) -> Flow:
+        own_times = by.tableau is not None  # a tableau's stages have their times from its beginning on
+        return Flow((field,), by, length, time=begin if own_times else begin + length / 2)
+
+    half = sp.Rational(1, 2)
+    before = [part(f, i, sp.S.Zero, half) for f, i in pairs[:-1]]
+    after = [part(f, i, half, half) for f, i in reversed(pairs[:-1])]
+    return Scheme((*before, part(*pairs[-1], sp.S.Zero, sp.S.One), *after), name)

@@ -11,7 +11,7 @@ from .state_space import StateSpace, z
 
 
 def coefficients(system: StateSpace) -> dict[str, sp.Expr]:
-    """alpha, beta, gamma, delta, from the transfer functions to the gradient point and to the output.
+    """alpha, beta, gamma, and delta where it exists, from the transfer functions to the gradient point and the output.
 
     The form's transfer function is -alpha ((1 + gamma) z - gamma) / ((z - 1) (z - beta)).
     Raises NotCarried if the algorithm has another structure.
@@ -24,7 +24,10 @@ def coefficients(system: StateSpace) -> dict[str, sp.Expr]:
         to_output = StateSpace(
             system.A, system.B, system.output, sp.zeros(1, 1), system.states, system.inputs, None, None
         ).transfer()[0, 0]
-        same_alpha, pole, delta = _read(to_output, beta)
+        try:
+            same_alpha, pole, delta = _read(to_output, beta)
+        except NotCarried:  # an output that is no combination of xi and xi_-, such as a velocity
+            return found
         if is_zero(same_alpha - alpha) and is_zero(pole - beta):
             found["delta"] = delta
     return found

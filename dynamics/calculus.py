@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, overload
 
 import sympy as sp
 
+from .._errors import OdescentError
 from .exact import as_scalar, canonical, is_zero
 from .vectors import (
     Atom,
@@ -83,7 +84,7 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
             result = result + call(atom.oracle, atom.point, others, atom.parameters)
         for p in atom.parameters:
             if derivative(p, direction) != 0:
-                raise ValueError(f"the derivative of {atom} in its parameter {p} is not known to the calculus.")
+                raise OdescentError(f"the derivative of {atom} in its parameter {p} is not known to the calculus.")
         return result
     if isinstance(atom, Product):
         left, right = atom.left, atom.right
@@ -157,14 +158,14 @@ def taylor(e: sp.Expr, symbol: sp.Symbol, order: int) -> list[sp.Expr]: ...
 def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
     """Coefficients of ``symbol**0 ... symbol**order`` of the Taylor expansion at 0.
 
-    Raises ValueError if a coefficient is singular at 0.
+    Raises OdescentError if a coefficient is singular at 0.
     """
     coefficients: list[Expr] = []
     current = tidy(e)
     for k in range(order + 1):
         at_zero = tidy(substitute(current, {symbol: sp.S.Zero}))
         if singular(at_zero):
-            raise ValueError(f"{e} has no Taylor expansion at {symbol} = 0.")
+            raise OdescentError(f"{e} has no Taylor expansion at {symbol} = 0.")
         coefficients.append(at_zero * sp.Rational(1, sp.factorial(k)))
         if k < order:
             current = tidy(derivative(current, {symbol: sp.S.One}))
@@ -172,9 +173,11 @@ def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
 
 
 def singular(e: Expr) -> bool:
-    """Whether a coefficient is infinite or undefined."""
-    scalars = e.terms.values() if isinstance(e, Vector) else [e]
-    return any(c.has(sp.nan, sp.zoo, sp.oo, -sp.oo) for c in scalars)
+    """Whether a coefficient in it is infinite or undefined, those inside oracle calls included."""
+    if isinstance(e, Vector):
+        return any(singular(c) or any(singular(part) for part in a.parts()) for a, c in e.terms.items())
+    infinite = e.has(sp.nan, sp.zoo, sp.oo, -sp.oo)
+    return bool(infinite) or any(singular(v) for node in e.atoms(ScalarNode) for v in node.arguments)
 
 
 @overload
@@ -212,7 +215,7 @@ def modal(e: Expr, curvature: sp.Expr) -> Expr:
         if not isinstance(node, Call):
             return None
         if node.oracle.kind not in {"grad", "operator"}:
-            raise ValueError(f"{node.oracle.kind} of {node.oracle.of} has no modal form.")
+            raise OdescentError(f"{node.oracle.kind} of {node.oracle.of} has no modal form.")
         if len(node.directions) > 1:
             return zero
         return (node.directions[0] if node.directions else node.point) * curvature

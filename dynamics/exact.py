@@ -18,6 +18,8 @@ from sympy.polys.fields import FracElement, FracField
 from sympy.polys.orderings import lex
 
 _SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
+from .._errors import OdescentError
+
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 
 
@@ -82,7 +84,7 @@ class _Lowering:
         if e.has(*_HYPERBOLIC):
             e = e.replace(lambda n: isinstance(n, _HYPERBOLIC), lambda n: n.rewrite(sp.exp))
         if e.has(sp.exp):
-            e = e.replace(lambda n: isinstance(n, sp.exp), sp.expand)
+            e = e.replace(lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0]))))
         return e
 
     def _generator(self, key: object, meaning: sp.Expr) -> sp.Symbol:
@@ -268,16 +270,16 @@ def parameters(names: str, **assumptions: bool | None) -> Any:
         assumptions = {"positive": True}
     found = tuple(sp.Symbol(check_name(n), **assumptions) for n in names.replace(",", " ").split())
     if not found:
-        raise ValueError("parameters() needs at least one name, as in parameters('c h').")
+        raise OdescentError("parameters() needs at least one name, as in parameters('c h').")
     return found[0] if len(found) == 1 else found
 
 
 def check_name(name: str) -> str:
-    """The name if it can stand in emitted source; raises ValueError otherwise."""
+    """The name if it can stand in emitted source; raises OdescentError otherwise."""
     import keyword
 
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
-        raise ValueError(
+        raise OdescentError(
             f"{name!r} cannot be a name: use letters, digits and underscores, not first an underscore "
             "or a digit, no Python keyword, at most 60 characters."
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import sympy as sp
 
+from .._errors import OdescentError
 from .exact import as_scalar, check_name
 from .vectors import Call, Oracle, ScalarNode, Vector, call
 
@@ -32,7 +33,7 @@ class Objective:
         oracles: further oracles by name, e.g. ``prox(x, step)``, ``operator(x)``.
 
     Raises:
-        ValueError: mu or L that are not finite, mu < 0, L <= 0 or L < mu.
+        OdescentError: mu or L that are not finite, mu < 0, L <= 0 or L < mu.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Objective:
     def _numeric(self, kind: str) -> Callable[..., Any]:
         if kind not in self.oracles:
             have = ", ".join(sorted(self.oracles)) or "none: it is abstract"
-            raise ValueError(
+            raise OdescentError(
                 f"the objective {self.name!r} has no numeric oracle {kind!r} (it has {have}); "
                 "give fun=, or the oracle by name."
             )
@@ -143,20 +144,20 @@ def _gradient(fun: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def constant(name: str, value: object, least: float = 0, strict: bool = False) -> sp.Expr:
-    """A class constant as an exact expression; ValueError with a sentence if it cannot be one."""
+    """A class constant as an exact expression; OdescentError with a sentence if it cannot be one."""
     try:
         number = as_scalar(value)
     except TypeError:
-        raise ValueError(f"{name} must be a finite number, not {value!r}.") from None
+        raise OdescentError(f"{name} must be a finite number, not {value!r}.") from None
     if number.is_number:
         if not number.is_finite or not number.is_real:
-            raise ValueError(f"{name} must be a finite real number, not {value!r}.")
+            raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
         if number < least or (strict and number == least):
-            raise ValueError(f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}.")
+            raise OdescentError(f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}.")
     return number
 
 
 def check_class(mu: sp.Expr | None, L: sp.Expr | None) -> None:
     """Refuse L < mu: no function is then in F(mu, L)."""
     if mu is not None and L is not None and (L - mu).is_number and L < mu:
-        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants.")
+        raise OdescentError(f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants.")

@@ -96,7 +96,7 @@ def differential(drift: Expr, noise: Iterable[tuple[Expr, str]], stratonovich: b
         size = latex(amplitude) if as_latex else text(amplitude)
         several = len(amplitude.terms) > 1 if isinstance(amplitude, Vector) else amplitude.is_Add
         line += f" + {size.join(brackets) if several else size}{by}{d}{name}"
-    return line.replace("+ -", "- ")
+    return re.sub(r"\+ - ?", "- ", line)
 
 
 def _scalar(e: sp.Expr, as_latex: bool) -> str:

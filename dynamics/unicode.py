@@ -34,14 +34,14 @@ def pretty(line: str) -> str:
     return line.replace("*", " ").replace(" . ", " ∘ ")
 
 
-def unlatex(prose: str, unicode: bool = True) -> str:
+def unlatex(prose: str) -> str:
     """Prose with its dollar-delimited LaTeX as plain text."""
 
     def plain(match: re.Match[str]) -> str:
         body = match[1]
         for _ in range(4):  # nested braces, innermost first
             body = re.sub(r"\\sqrt\{\\?(\w+)\}", lambda m: "√" + _GREEK.get(m[1], m[1]), body)
-            body = re.sub(r"\\frac\{(\w+|√\w)\}\{(\w+|√\w)\}", r"\1/\2", body)
+            body = re.sub(r"\\frac\{(\\?\w+|√\w)\}\{(\\?\w+|√\w)\}", r"\1/\2", body)
             body = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1)/(\2)", body)
             body = re.sub(r"\\(?:mathrm|text|operatorname)\{([^{}]*)\}", r"\1", body)
         for word in sorted(_WORDS, key=len, reverse=True):
@@ -52,5 +52,4 @@ def unlatex(prose: str, unicode: bool = True) -> str:
         body = re.sub(r"∇(²?) +", r"∇\1", body).replace("^ᵀ", "ᵀ").replace("^*", "*")
         return re.sub(r"[{}]", "", body).replace("~", " ")
 
-    text = re.sub(r"\$([^$]*)\$", plain, prose)
-    return text if unicode else text.encode("ascii", "replace").decode()
+    return re.sub(r"\$([^$]*)\$", plain, prose)

@@ -8,6 +8,7 @@ equal terms once their coefficients are canonical. A vector times a vector is re
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Number
@@ -16,6 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 
+from .._errors import OdescentError
 from .exact import as_scalar, canonical, check_name
 
 
@@ -194,8 +196,12 @@ class Atom(Vector):
             found |= argument.free_symbols
         return found
 
+    def parts(self) -> tuple[Expr, ...]:
+        """The vectors and scalars that it is made of."""
+        return self.arguments
+
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
-        """The atom with ``change`` applied to each of its arguments."""
+        """The atom with ``change`` applied to each of its parts."""
         return self
 
     def canonical_atom(self) -> Atom:
@@ -247,6 +253,9 @@ class Call(Atom):
         scalars = {s for p in self.parameters for s in scalar_symbols(p)}
         return super().symbols() | scalars
 
+    def parts(self) -> tuple[Expr, ...]:
+        return (*self.arguments, *self.parameters)
+
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         parameters = tuple(change(p) for p in self.parameters)
         return call(self.oracle, change(self.point), [change(d) for d in self.directions], parameters)
@@ -267,14 +276,19 @@ def _check_vectors(what: str, *arguments: object) -> None:
             raise TypeError(f"{what} takes vectors, not {a!r}.")
 
 
+def _factors(a: Atom) -> list[Atom]:
+    return [*_factors(a.left), *_factors(a.right)] if isinstance(a, Product) and a.kind == "hadamard" else [a]
+
+
 class Product(Atom):
-    """A bilinear product of two atoms: hadamard, outer or apply."""
+    """A bilinear product of two atoms: hadamard (its factors in one order, whatever the brackets), outer or apply."""
 
     __slots__ = ("arguments", "kind", "left", "right")
 
     def __init__(self, kind: str, left: Atom, right: Atom) -> None:
-        if kind == "hadamard" and right.key < left.key:
-            left, right = right, left
+        if kind == "hadamard":
+            left, *others = sorted([*_factors(left), *_factors(right)], key=lambda a: a.key)
+            right = functools.reduce(lambda inside, a: Product(kind, a, inside), reversed(others))
         self.kind, self.left, self.right = kind, left, right
         self.arguments = (left, right)
         super().__init__((2, kind, left.key, right.key))
@@ -315,6 +329,9 @@ class Elementwise(Atom):
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return super().symbols() | (scalar_symbols(self.body) - set(slots(len(self.arguments))))
+
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.body, *self.arguments)
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         return _elementwise(change(self.body), tuple(change(a) for a in self.arguments))
@@ -425,9 +442,9 @@ zero = Vector({})
 def blocks(names: str, kind: str = "vector") -> Any:
     """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix or pytree."""
     if kind not in {"vector", "scalar", "matrix", "pytree"}:
-        raise ValueError(f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}.")
+        raise OdescentError(f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}.")
     listed = [check_name(n) for n in names.replace(",", " ").split()]
     if not listed:
-        raise ValueError("blocks() needs at least one name, as in blocks('x v').")
+        raise OdescentError("blocks() needs at least one name, as in blocks('x v').")
     found = tuple(sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed)
     return found[0] if len(found) == 1 else found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import typer
@@ -18,11 +19,12 @@ _INTERRUPTED = 130
 class Group(TyperGroup):
     """A group of commands whose errors are sentences; what a command returns is no exit code."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:
-        """Run a command line and exit."""
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run a command line, `sys.argv` by default, and exit; an empty one shows the help."""
+        given = list(sys.argv[1:] if args is None else args) or ["--help"]
         extra["standalone_mode"] = False  # errors come here
         try:
-            code = super().main(*args, **extra)
+            code = super().main(given, *rest, **extra)
         except typer.TyperException as error:
             code = _fail(_usage(error))
         except OdescentError as error:

@@ -58,7 +58,7 @@ def _build(name: str, given: Mapping[str, str]) -> tuple[Algorithm, dict[str, st
     from .discretize.library import ALIASES, REGISTRY
 
     accepted = inspect.signature(REGISTRY.function(ALIASES.get(name, name))).parameters
-    options = {n: text for n, text in given.items() if n in accepted}
+    options = {n: text for n, text in given.items() if n in accepted}  # words, such as step=1/L
     numbers = {n: number(n, text) for n, text in given.items() if n not in accepted}
     values = {n: sp.Rational(v.numerator, v.denominator) for n, v in numbers.items()}
     algorithm = od.algorithm(name, **options)

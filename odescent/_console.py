@@ -38,7 +38,6 @@ def say_exactly(text: str) -> None:
     with _stdout() as stream:
         stream.flush()
         stream.buffer.write(text.encode("utf-8"))
-        stream.buffer.flush()
 
 
 def document(value: Mapping[str, Any], schema: str = "") -> str:
@@ -82,7 +81,8 @@ def mute() -> None:
 @contextlib.contextmanager
 def _stdout() -> Iterator[Any]:
     if sys.stdout is None:  # closed by the parent
-        yield open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            yield nowhere
         return
     try:
         yield sys.stdout

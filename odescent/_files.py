@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
 from pathlib import Path
 
 from ._errors import OdescentError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write UTF-8 text to a file: after a failure the old file stands, and nothing else.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write bytes, or text as UTF-8, to a file: after a failure the old file stands, and nothing else.
 
-    The text goes to a neighbour that then takes the file's place, so a reader never sees a part. A
+    The content goes to a neighbour that then takes the file's place, so a reader never sees a part. A
     link is followed, and a device or a pipe is written to directly.
 
     Raises OdescentError with a sentence if the file cannot be written.
     """
-    data = text.encode("utf-8")
+    data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         _write(Path(os.path.realpath(path)), path, data)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
@@ -44,15 +45,14 @@ def _write(place: Path, given: Path, data: bytes) -> None:
         return
     if old is not None and not os.access(place, os.W_OK):
         raise OdescentError(f"the file {str(given)!r} cannot be written: it is read-only.")
-    temporary = place.parent / f".odescent-{os.getpid()}.tmp"
+    temporary = place.parent / f".odescent-{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as file:  # made here, so it has the permissions of a new file
             file.write(data)
         if old is not None:
             os.chmod(temporary, stat.S_IMODE(old.st_mode))
         os.replace(temporary, place)
-    except BaseException as error:  # Ctrl-C too
-        if not isinstance(error, FileExistsError):
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    except BaseException:  # Ctrl-C too
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise

@@ -39,12 +39,13 @@ def _names(kind: str) -> Callable[[str], list[str]]:
     return complete
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         import odescent as od
 
         _console.say(f"odescent {od.__version__}")
         raise typer.Exit
+    return asked
 
 
 _KINDS = "systems, algorithms, schemes, objectives, derivations or targets; all if left out."
@@ -90,11 +91,9 @@ app = typer.Typer(
 )
 
 
-@app.callback(invoke_without_command=True)
-def _start(context: typer.Context, version: Version = False) -> None:
+@app.callback()
+def _options(version: Version = False) -> None:
     """Optimizers as dynamical systems: derive a method, discretize it, emit it, run it, draw it."""
-    if context.invoked_subcommand is None:
-        _console.say(context.get_help())
 
 
 @app.command("list", epilog=_example("odescent list", "odescent list algorithms --json"))

@@ -38,12 +38,9 @@ def number(e, values, oracles=ORACLES, functions=VALUES):
     """The value of a vector or scalar where ``values`` gives every symbol a number or array by name."""
     if not isinstance(e, Vector):
         return _scalar(e, values, oracles, functions)
-    total = jnp.zeros(DIMENSION)
-    for atom, c in e.terms.items():
-        total = total + _scalar(c, values, oracles, functions) * _atom(
-            atom, values, oracles, functions
-        )
-    return total
+    given = (values, oracles, functions)
+    terms = [_scalar(c, *given) * _atom(atom, *given) for atom, c in e.terms.items()]
+    return sum(terms) if terms else jnp.zeros(DIMENSION)
 
 
 def _scalar(e, values, oracles, functions):

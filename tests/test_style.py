@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from odescent._errors import OdescentError
 from odescent.analysis import style
 
 
@@ -67,10 +68,10 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, s
         raise OSError(28, "No space left on device")
 
     if step == "write":
-        monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+        monkeypatch.setattr("pathlib.Path.open", fail)
     else:
         monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(style.FigureSaveError, match=r"fig\.svg' could not be written: No space"):
+    with pytest.raises(OdescentError, match=r"fig\.svg' cannot be written: No space"):
         style.save(drawn(), tmp_path / "fig", formats=("svg",))
     monkeypatch.undo()
     assert path.read_bytes() == old
@@ -87,7 +88,7 @@ def test_a_failure_in_drawing_makes_no_folder(tmp_path):
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(style.FigureSaveError, match="could not be written"):
+    with pytest.raises(OdescentError, match="cannot be"):
         style.save(drawn(), tmp_path / "taken" / "fig", formats=("png",))
 
 

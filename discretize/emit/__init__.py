@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import linecache
-import os
 import sys
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from odescent._errors import OdescentError, unknown
+from odescent._files import write_whole
 
 if TYPE_CHECKING:
     import optax
@@ -65,28 +64,7 @@ def write(algorithm: Algorithm, path: str | Path, target: str = "numpy") -> Path
     Raises OdescentError where the folder does not exist or cannot be written.
     """
     place = Path(path)
-    text = source(algorithm, target)
-    if place.is_dir():
-        raise OdescentError(
-            f"{place} is a folder; give the name of a file in it, such as {place / 'step.py'}."
-        )
-    if not place.parent.is_dir():
-        raise OdescentError(
-            f"the folder {place.parent} does not exist; make it first, or write elsewhere."
-        )
-    temporary = ""
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, place)
-    except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise OdescentError(f"{place} cannot be written: {error.strerror or error}.") from None
+    write_whole(place, source(algorithm, target))
     return place
 
 

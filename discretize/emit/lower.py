@@ -6,7 +6,7 @@ every coefficient becomes a name (of the coefficient table, or of a scalar compu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import sympy as sp
@@ -17,7 +17,7 @@ from odescent.dynamics.vectors import Expr, Oracle, Vector, VectorSymbol
 
 from ..program import Assign, CallOracle, Instruction, Program
 from .coefficients import Coefficients, in_order
-from .statements import RESERVED, Lowered, Routine
+from .statements import RESERVED, Lowered, Routine, safe
 from .writer import Writer
 
 
@@ -61,15 +61,19 @@ def solve_implicit(program: Program) -> Program:
 class Lowering:
     """Builds the routines of one program over one coefficient table."""
 
-    def __init__(self, program: Program, extra_parameters: tuple[sp.Symbol, ...] = ()) -> None:
-        self.source = program
+    def __init__(self, program: Program, extra_parameters: Iterable[sp.Symbol] = ()) -> None:
+        listed = {*program.parameters, *extra_parameters}
+        renamed = {
+            s: sp.Symbol(safe(s.name), **s.assumptions0) for s in listed if safe(s.name) != s.name
+        }
+        program = program.bind(renamed)
         self.program = solve_implicit(program)
-        self.parameters = in_order({*program.parameters, *extra_parameters})
+        self.parameters = in_order(listed, renamed)
         taken = {s.name for s in self.parameters}
         inside = {i.target.name for i in self.program.instructions} | {
             b.name for b in program.blocks
         }
-        self.names = {}
+        self.names: dict[str, str] = {}
         for name in sorted(inside | set(program.outputs)):
             new = name
             while new in RESERVED or (new in taken and name in inside):

@@ -18,7 +18,7 @@ from .jax import Module
 from .jax_helpers import number_lines
 from .lower import Lowering
 from .printing import JNP, Printer
-from .statements import RESERVED, Lowered, Routine
+from .statements import Lowered, Routine, safe
 from .text import coefficient_lines, docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ NOTES = (
 
 def factory_name(algorithm: Algorithm) -> str:
     """What the factory is called."""
-    name = algorithm.name or "transformation"
-    return name + "_" if name in RESERVED or name in {"eval_params", "coefficients"} else name
+    return safe(algorithm.name or "transformation")
 
 
 def source(algorithm: Algorithm) -> str:
@@ -86,7 +85,7 @@ class _Module:
         counted = any("k" in r.symbols() for r in (self.update, output))
         counter = p.counter if counted else None
         self.low = Lowered(
-            in_order(parameters),
+            lowering.parameters,
             lowering.table,
             p.blocks,
             counter,
@@ -251,7 +250,9 @@ def transformation(
             f"{who} needs a value of {' and '.join(missing)}, as in to_optax({missing[0]}=...)."
         )
     try:
-        made: optax.GradientTransformation = getattr(module, factory_name(algorithm))(**values)
+        made: optax.GradientTransformation = getattr(module, factory_name(algorithm))(
+            **{safe(n): v for n, v in values.items()}
+        )
     except ValueError as error:
         raise OdescentError(str(error)) from None
     return made

@@ -117,7 +117,7 @@ class Printer:
         return f"{root}**{power}" if hug else f"{root} ** {power}", POWER
 
     def _argument(self, e: sp.Expr) -> str:
-        return f"{e}.0" if e.is_Integer else self._scalar(e)[0]
+        return repr(float(e)) if e.is_Integer else self._scalar(e)[0]
 
     def _function(self, e: sp.Expr) -> tuple[str, int]:
         kind = type(e)
@@ -203,9 +203,10 @@ def _signed_sum(pieces: list[tuple[Any, str]]) -> str:
 
 
 def _rational(e: sp.Rational) -> tuple[str, int]:
-    if e.q == 1:
+    large = max(abs(e.p), e.q) >= 2**31  # beyond the integers that every array library takes
+    if e.q == 1 and not large:
         return str(e.p), ATOM if e.p >= 0 else NEGATIVE
-    if e.q in (2, 4, 8) and abs(e.p) < 2**20:
+    if large or (e.q in (2, 4, 8) and abs(e.p) < 2**20):
         return repr(float(e)), ATOM if e.p >= 0 else NEGATIVE
     return f"{e.p} / {e.q}", MUL
 

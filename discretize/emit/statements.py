@@ -24,6 +24,13 @@ _RESERVED = """
 RESERVED = frozenset(_RESERVED.split())
 
 
+def safe(name: str) -> str:
+    """The name in emitted code: with an underscore more where it has a meaning of its own there."""
+    while name in RESERVED:
+        name += "_"
+    return name
+
+
 @dataclass(frozen=True)
 class ScalarLet:
     """A scalar of this step: an expression in coefficients, the counter and other scalars."""

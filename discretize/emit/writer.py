@@ -9,6 +9,7 @@ import sympy as sp
 from odescent._errors import NotCarried
 from odescent.dynamics.calculus import Symbol
 from odescent.dynamics.vectors import (
+    Atom,
     Call,
     Elementwise,
     Expr,

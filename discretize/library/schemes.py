@@ -18,10 +18,10 @@ def _whole(kind: str) -> Callable[[], Scheme]:
     return lambda: Scheme((Flow((), Integrator(kind)),), kind)
 
 
-def _runge_kutta(a: list[list[object]], b: list[object]) -> Callable[[], Scheme]:
+def _runge_kutta(name: str, a: list[list[object]], b: list[object]) -> Callable[[], Scheme]:
     rational = sp.Rational
     tableau = Tableau(tuple(tuple(rational(x) for x in row) for row in a), tuple(rational(x) for x in b))
-    return lambda: Scheme((Flow((), Integrator.of(tableau)),), "runge_kutta")
+    return lambda: Scheme((Flow((), Integrator.of(tableau)),), name)
 
 
 def semi_implicit_euler(order: Iterable[str]) -> Scheme:
@@ -81,9 +81,9 @@ _SCHEMES: dict[str, Callable[..., Scheme]] = {
     "strang": strang,
     "look_ahead": look_ahead,
     "extragradient": extragradient,
-    "midpoint": _runge_kutta([[], ["1/2"]], [0, 1]),
-    "heun": _runge_kutta([[], [1]], ["1/2", "1/2"]),
-    "rk4": _runge_kutta([[], ["1/2"], [0, "1/2"], [0, 0, 1]], ["1/6", "1/3", "1/3", "1/6"]),
+    "midpoint": _runge_kutta("midpoint", [[], ["1/2"]], [0, 1]),
+    "heun": _runge_kutta("heun", [[], [1]], ["1/2", "1/2"]),
+    "rk4": _runge_kutta("rk4", [[], ["1/2"], [0, "1/2"], [0, 0, 1]], ["1/6", "1/3", "1/3", "1/6"]),
 }
 
 

@@ -1,0 +1,5 @@
+"""``python -m odescent``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,176 @@
+"""The commands as processes: what loads, exit codes, pipes, terminals, interruption."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = (sys.executable, "-m", "odescent.cli")
+CLEAN = {
+    k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "PYTHONIOENCODING")
+}
+ENVIRONMENT = {**CLEAN, "PYTHONPATH": str(ROOT), "TERM": "xterm", "JAX_PLATFORMS": "cpu"}
+
+
+def process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        check=False,
+        capture_output=True,
+        env={**ENVIRONMENT, **environment},
+        timeout=120,
+    )
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The modules that a command has loaded when it ends."""
+    code = f"""
+import sys, atexit
+atexit.register(lambda: print(*sys.modules, file=sys.stderr))
+sys.argv[1:] = {list(arguments)!r}
+from odescent.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=ENVIRONMENT
+    )
+    return {name.split(".")[0] for name in done.stderr.split()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "absent"),
+    [
+        (["--help"], {"rich", "sympy", "numpy", "jax", "matplotlib"}),
+        (["derive", "--help"], {"rich", "sympy", "numpy", "jax", "matplotlib"}),
+        (["list"], {"jax", "sklearn", "matplotlib", "rich"}),
+        (["emit", "nesterov", "--target", "numpy"], {"jax", "matplotlib", "rich"}),
+        (["derive", "heavy_ball"], {"jax", "matplotlib", "rich"}),
+    ],
+)
+def test_a_command_loads_only_what_it_needs(arguments: list[str], absent: set[str]):
+    assert not loaded(*arguments) & absent
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["--help"], ["emit", "nesterov"], ["list", "--json"]]
+)
+def test_a_closed_pipe_is_quiet(arguments: list[str]):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        check=False,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        timeout=60,
+    )
+    os.close(writing)
+    assert done.stderr == b""
+    assert done.returncode in (1, 141)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_device_gets_a_sentence():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*COMMAND, "list"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"odescent: the standard output cannot be written: No space")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_json_is_utf8_whatever_the_terminal(tmp_path: Path):
+    done = process("derive", "heavy_ball", "--json", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert json.loads(done.stdout.decode("utf-8"))["schema"] == "odescent.derivation/1"
+    done = process("derive", "heavy_ball", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "∇" not in done.stdout.decode("ascii")
+    assert b"grad f(" in done.stdout
+
+
+def test_errors_are_one_line_and_leave_nothing(tmp_path: Path):
+    done = process("emit", "nesterov", "--out", str(tmp_path / "none" / "x.py"))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def on_a_terminal(*arguments: str, **environment: str) -> str:
+    """What a command prints on a terminal."""
+    leader, follower = pty.openpty()
+    running = subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=follower,
+        stderr=follower,
+        env={**ENVIRONMENT, "PYTHONIOENCODING": "utf-8", **environment},
+    )
+    os.close(follower)
+    text = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # Linux says so when the other end is closed
+            break
+        if not part:
+            break
+        text += part
+    os.close(leader)
+    assert running.wait(60) == 0
+    return text.decode("utf-8").replace("\r\n", "\n")
+
+
+def test_colour_only_on_terminals_that_want_it():
+    piped = process("list", "targets", PYTHONIOENCODING="utf-8").stdout.decode("utf-8")
+    coloured = on_a_terminal("list", "targets")
+    assert "\x1b[1mtargets\x1b[0m" in coloured
+    assert "\x1b" not in piped
+    for quiet in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        assert "\x1b" not in on_a_terminal("list", "targets", **quiet)
+
+
+def test_interruption_is_quiet():
+    code = """
+import sys, time, types
+import odescent
+demo = types.ModuleType("odescent._demo")
+def run(out, quick, report):
+    report("ready")
+    time.sleep(60)
+demo.run = run
+odescent._demo = sys.modules["odescent._demo"] = demo
+sys.argv[1:] = ["demo"]
+from odescent.cli import main
+main()
+"""
+    running = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"ready\n"
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, out, err) == (130, b"", b"")
+
+
+def test_completion_offers_names():
+    done = process(
+        _ODESCENT_COMPLETE="complete_bash", COMP_WORDS="odescent emit nesterov_", COMP_CWORD="2"
+    )
+    assert done.stdout.decode().split() == ["nesterov_c", "nesterov_sc"]

@@ -1,0 +1,341 @@
+"""Emitted optax transformations against optax itself, hand-written ones, and textbook loops."""
+
+import hand_loops
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import sympy as sp
+from hand_loops import MU, L, quadratic, three_parameters
+
+import odescent as od
+from odescent.discretize.emit import load, source
+
+Q = np.sqrt(MU / L)
+BETA = (1 - Q) / (1 + Q)
+
+
+def iterate(opt, grad, params, steps, evaluate=None):
+    """Gradient points (or outputs) of a transformation, the start first."""
+    state = opt.init(params)
+    update = jax.jit(opt.update)
+    rows = []
+    for _ in range(steps + 1):
+        rows.append(params if evaluate is None else evaluate(state, params))
+        updates, state = update(grad(params), state, params)
+        params = optax.apply_updates(params, updates)
+    return np.array(rows)
+
+
+def hand_written(mu, L):
+    """Nesterov's method as a person would write it for optax."""
+    q = np.sqrt(mu / L)
+    beta, c1, c2 = (1 - q) / (1 + q), (1 - q) / (1 + q) / L, 1 / L
+
+    def update(updates, state, params=None):
+        m = jax.tree.map(lambda m, g: beta * m - c1 * g, state, updates)
+        return jax.tree.map(lambda m, g: m - c2 * g, m, updates), m
+
+    return optax.GradientTransformation(lambda p: jax.tree.map(jnp.zeros_like, p), update)
+
+
+def problem():
+    grad, matrix, center, x0 = quadratic()
+    return (lambda x: jnp.asarray(matrix) @ (x - center)), grad, jnp.asarray(x0)
+
+
+@pytest.mark.parametrize(
+    "name", ["gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum"]
+)
+def test_gradient_points_and_outputs_of_the_textbook(name):
+    grad, plain, x0 = problem()
+    given = {"L": L} if name == "gradient_descent" else {"mu": MU, "L": L}
+    alg = od.algorithm(name)
+    outputs, points = three_parameters(*hand_loops.coefficients(name, MU, L))(plain, x0, 60)
+    np.testing.assert_allclose(iterate(alg.to_optax(**given), grad, x0, 60), points, atol=1e-12)
+    evaluate = load(alg, "optax").eval_params
+    np.testing.assert_allclose(
+        iterate(alg.to_optax(**given), grad, x0, 60, evaluate), outputs, atol=1e-12
+    )
+
+
+def test_time_varying_momentum():
+    grad, plain, x0 = problem()
+    alg = od.algorithm("nesterov_c")
+    outputs, points = hand_loops.nesterov_c(plain, x0, 60, L)
+    np.testing.assert_allclose(iterate(alg.to_optax(L=L), grad, x0, 60), points, atol=1e-12)
+    evaluate = load(alg, "optax").eval_params
+    np.testing.assert_allclose(
+        iterate(alg.to_optax(L=L), grad, x0, 60, evaluate), outputs, atol=1e-12
+    )
+
+
+def test_nesterov_is_optax_sgd_with_nesterov_momentum():
+    """optax's trace t+ = g + beta t with update -lr (g + beta t+) is this with m = -lr beta t."""
+    grad, _, x0 = problem()
+    ours = od.algorithm("nesterov_sc").to_optax(mu=MU, L=L)
+    peer = optax.sgd(1 / L, momentum=BETA, nesterov=True)
+    hand = hand_written(MU, L)
+    expected = iterate(peer, grad, x0, 100)
+    np.testing.assert_allclose(iterate(ours, grad, x0, 100), expected, atol=1e-13)
+    np.testing.assert_allclose(iterate(hand, grad, x0, 100), expected, atol=1e-13)
+
+
+def test_heavy_ball_is_optax_sgd_with_momentum():
+    grad, _, x0 = problem()
+    alpha, beta, _, _ = hand_loops.coefficients("heavy_ball", MU, L)
+    expected = iterate(optax.sgd(alpha, momentum=beta), grad, x0, 100)
+    ours = od.algorithm("heavy_ball").to_optax(mu=MU, L=L)
+    np.testing.assert_allclose(iterate(ours, grad, x0, 100), expected, atol=1e-12)
+
+
+@pytest.mark.promotion
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_adam_is_optax_adam(dtype):
+    settings = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+    ours = od.algorithm("adam").to_optax(h=0.01, **settings)
+    peer = optax.adam(0.01, b1=0.9, b2=0.999, eps=1e-8)
+    _, matrix, center, x0 = quadratic()
+    matrix, center = jnp.asarray(matrix, dtype), jnp.asarray(center, dtype)
+    grad = lambda x: matrix @ (x - center)
+    x0 = jnp.asarray(x0, dtype)
+    tolerance = 2e-6 if dtype == "float32" else 1e-14
+    np.testing.assert_allclose(
+        iterate(ours, grad, x0, 100), iterate(peer, grad, x0, 100), atol=tolerance
+    )
+
+
+def tree():
+    return {
+        "w": jnp.ones((3, 2)),
+        "b": (jnp.arange(4.0), jnp.asarray(2.0)),
+        "half": jnp.ones(5, jnp.bfloat16),
+    }
+
+
+def carried():
+    names = []
+    for name in od.algorithms():
+        try:
+            source(od.algorithm(name), "optax")
+        except od.NotCarried:
+            continue
+        names.append(name)
+    return names
+
+
+def made(name):
+    values = {"mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6}
+    alg = od.algorithm(name)
+    return alg.to_optax(**{s.name: values.get(s.name, 0.1) for s in alg.parameters})
+
+
+@pytest.mark.parametrize("name", carried())
+def test_trees_types_and_structure(name):
+    """Every leaf keeps its shape and type, and nothing retraces from step to step."""
+    opt, params, traces = made(name), tree(), []
+
+    @jax.jit
+    def step(params, state):
+        traces.append(1)
+        updates, state = opt.update(params, state, params)
+        return optax.apply_updates(params, updates), state
+
+    state = opt.init(params)
+    before = jax.tree.map(lambda a: (a.shape, a.dtype), state)
+    for _ in range(3):
+        params, state = step(params, state)
+    assert len(traces) == 1
+    assert jax.tree.map(lambda a: (a.shape, a.dtype), state) == before
+    same = jax.tree.map(lambda a, b: a.shape == b.shape and a.dtype == b.dtype, params, tree())
+    assert all(jax.tree.leaves(same))
+
+
+@pytest.mark.parametrize(
+    "name", ["gradient_descent", "heavy_ball", "nesterov_sc", "nesterov_c", "triple_momentum"]
+)
+def test_linear_methods_need_no_parameters_and_one_buffer_at_most(name):
+    opt = made(name)
+    state = opt.init(tree())
+    with_params, _ = opt.update(tree(), state, tree())
+    without, _ = opt.update(tree(), state)
+    assert all(
+        jax.tree.leaves(jax.tree.map(lambda a, b: bool((a == b).all()), with_params, without))
+    )
+    memory = [leaf for leaf in jax.tree.leaves(state) if leaf.ndim > 0]
+    assert len(memory) == (0 if name == "gradient_descent" else 3)
+
+
+def test_hyper_parameters_change_without_recompiling():
+    module = load(od.algorithm("nesterov_sc"), "optax")
+    opt, traces = module.nesterov_sc(MU, L), []
+    grad, _, x0 = problem()
+
+    @jax.jit
+    def step(params, state):
+        traces.append(1)
+        updates, state = opt.update(grad(params), state)
+        return optax.apply_updates(params, updates), state
+
+    params, state = step(x0, opt.init(x0))
+    changed = state._replace(c=module.coefficients(MU, 2 * L))
+    moved, _ = step(params, changed)
+    assert len(traces) == 1
+    expected, _ = module.nesterov_sc(MU, 2 * L).update(grad(params), changed)
+    np.testing.assert_allclose(moved, optax.apply_updates(params, expected), rtol=1e-15)
+    assert not np.allclose(moved, step(params, state)[0])
+
+
+def test_hyper_parameters_can_be_vmapped():
+    grad, _, x0 = problem()
+    factory = load(od.algorithm("nesterov_sc"), "optax").nesterov_sc
+
+    def last(big):
+        opt = factory(MU, big)
+        state, params = opt.init(x0), x0
+        for _ in range(10):
+            updates, state = opt.update(grad(params), state)
+            params = optax.apply_updates(params, updates)
+        return params
+
+    batch = jax.vmap(last)(jnp.array([10.0, 20.0]))
+    np.testing.assert_allclose(batch, [last(10.0), last(20.0)], rtol=1e-13)
+
+
+def test_composes_with_optax():
+    opt = optax.chain(optax.clip_by_global_norm(1.0), made("nesterov_sc"))
+    params = tree()
+    updates, _ = opt.update(params, opt.init(params), params)
+    assert jax.tree.structure(updates) == jax.tree.structure(params)
+
+    masked = optax.masked(made("nesterov_sc"), {"w": True, "b": False, "half": False})
+    state = masked.init(params)
+    updates, _ = masked.update(params, state, params)
+    assert updates["b"][0] is params["b"][0]
+    alone, _ = made("nesterov_sc").update(params["w"], made("nesterov_sc").init(params["w"]))
+    np.testing.assert_array_equal(updates["w"], alone)
+
+    labels = {"w": "fast", "b": ("slow", "slow"), "half": "slow"}
+    parts = optax.partition({"fast": made("nesterov_sc"), "slow": made("adam")}, labels)
+    updates, _ = parts.update(params, parts.init(params), params)
+    np.testing.assert_array_equal(updates["w"], alone)
+
+
+def test_none_leaves_stay_none():
+    params = {"a": jnp.ones(3), "b": None}
+    for name in carried():
+        opt = made(name)
+        state = opt.init(params)
+        updates, state = opt.update({"a": jnp.ones(3), "b": None}, state, params)
+        assert updates["b"] is None and updates["a"].shape == (3,)
+        full = {"a": jnp.ones(3), "b": jnp.ones(2)}
+        updates, _ = opt.update({"a": jnp.ones(3), "b": None}, opt.init(full), full)
+        assert updates["b"] is None
+
+
+def test_donated_states_can_be_made_again():
+    """init makes fresh arrays, so that donating a state does not break the transformation."""
+    opt = made("nesterov_sc")
+    step = jax.jit(lambda p, s: opt.update(p, s)[1], donate_argnums=1)
+    for _ in range(2):
+        step(jnp.ones(4), opt.init(jnp.ones(4)))
+
+
+def test_bad_parameters_get_a_sentence():
+    alg = od.algorithm("nesterov_sc")
+    with pytest.raises(
+        od.OdescentError, match=r"nesterov_sc needs a value of mu and L, as in to_optax\(mu="
+    ):
+        alg.to_optax()
+    with pytest.raises(od.OdescentError, match="no parameter of nesterov_sc 'l'"):
+        alg.to_optax(mu=1, L=2, l=3)
+    with pytest.raises(od.OdescentError, match="L must be at least mu"):
+        alg.to_optax(mu=2, L=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("extragradient", "calls its oracles more than once a step"),
+        ("proximal_point", "takes an implicit step"),
+        ("unadjusted_langevin", "draws noise"),
+    ],
+)
+def test_refusals_say_why(name, why):
+    with pytest.raises(od.NotCarried, match=f"the optax backend cannot carry {name}: it {why}"):
+        od.algorithm(name).to_optax()
+
+
+x, y, z, w = od.blocks("x y z w")
+s, b = od.parameters("s b")
+f = od.Objective("f")
+
+
+def test_a_first_gradient_elsewhere_is_refused():
+    alg = od.method({x: x - f.grad(2 * x) * s}, output=x)
+    with pytest.raises(od.NotCarried, match="first gradient to be taken at x0"):
+        alg.source("optax")
+
+
+def test_a_step_that_is_not_linear_needs_its_gradient_point_as_a_block():
+    alg = od.method(
+        {x: x - od.elementwise(sp.sign, f.grad(x + y)) * s, y: y * b}, output=x, init={y: x * 0}
+    )
+    with pytest.raises(od.NotCarried, match=r"gradient point .* is not a block"):
+        alg.source("optax")
+
+
+def test_three_states():
+    """Two averages of the gradient: complement coordinates of a linear step in three blocks."""
+    g = f.grad(x)
+    alg = od.method(
+        {y: y * b + g, z: z * (b / 2) + y, x: x - (y + z) * s - g * (s / 3)},
+        output=x - z * s, init={y: x * 0, z: x * 0},
+    )  # fmt: skip
+    grad, plain, x0 = problem()
+    now, one, two = np.array(x0), np.zeros(6), np.zeros(6)
+    points, outputs = [], []
+    for _ in range(31):
+        points.append(now)
+        outputs.append(now - 0.02 * two)
+        g0 = plain(now)
+        now, one, two = now - 0.02 * (one + two) - 0.02 / 3 * g0, 0.7 * one + g0, 0.35 * two + one
+    opt = alg.to_optax(s=0.02, b=0.7)
+    np.testing.assert_allclose(iterate(opt, grad, x0, 30), points, atol=1e-12)
+    evaluate = load(alg, "optax").eval_params
+    np.testing.assert_allclose(iterate(opt, grad, x0, 30, evaluate), outputs, atol=1e-12)
+    assert len(jax.tree.leaves(opt.init(x0)._replace(c=None))) == 2
+
+
+def test_a_method_that_is_not_translation_invariant_reads_the_parameters():
+    """Weight decay: y+ - y depends on y itself."""
+    alg = od.method({x: x * (1 - s * b) - f.grad(x) * s}, output=x)
+    opt = alg.to_optax(s=0.1, b=0.3)
+    updates, _ = opt.update(jnp.ones(2), opt.init(jnp.ones(2)), jnp.full(2, 2.0))
+    np.testing.assert_allclose(updates, -0.1 * (1 + 0.3 * 2.0), rtol=1e-14)
+    with pytest.raises(ValueError, match="reads the parameters"):
+        opt.update(jnp.ones(2), opt.init(jnp.ones(2)))
+
+
+def compiled(opt, n=4096):
+    """One donated step, compiled."""
+
+    def step(params, state, grads):
+        updates, state = opt.update(grads, state)
+        return optax.apply_updates(params, updates), state
+
+    params = jnp.ones(n, jnp.float32)
+    grads = jnp.ones(n, jnp.float32)
+    return jax.jit(step, donate_argnums=(0, 1)).lower(params, opt.init(params), grads).compile()
+
+
+@pytest.mark.promotion
+def test_the_compiled_step_moves_no_more_bytes_than_a_hand_written_one():
+    with jax.enable_x64(False):
+        ours = compiled(od.algorithm("nesterov_sc").to_optax(mu=MU, L=L))
+        hand = compiled(hand_written(MU, L))
+        assert ours.memory_analysis().temp_size_in_bytes == 0
+        scalars = 3 * 4  # the coefficients in the state, read
+        cost = lambda c: c.cost_analysis()["bytes accessed"]
+        assert cost(hand) <= cost(ours) <= cost(hand) + 4 * scalars

@@ -1,0 +1,108 @@
+"""Slow manifolds: the expansions of the reference, closed forms on quadratics, and fitted orders."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+from concrete import f as function
+from concrete import number
+
+from odescent import OdescentError
+from odescent.dynamics.calculus import modal, vanishes
+from odescent.dynamics.exact import is_zero, parameters
+from odescent.dynamics.fields import System, curvature
+from odescent.dynamics.library import system
+from odescent.dynamics.oracles import Objective
+from odescent.dynamics.slow_manifold import expand
+from odescent.dynamics.vectors import blocks, hadamard, zero
+
+x, p, psi, y, v = blocks("x p psi y v")
+a, b, t, eps = parameters("a b t epsilon")
+f = Objective("f")
+g = f.grad(x)
+Hg = f.hess(x, g)
+HHg, D3 = f.hess(x, Hg), f.third(x, g, g)
+
+SYSTEMS = {
+    "small mass": ({x: p, p: -(p + g) / eps}, p, [-g, -Hg, -(2 * HHg + D3)]),
+    "pure P&I": ({x: p, p: -(p + a * g) / eps - a * f.hess(x, p)}, p, [-a * g, zero, zero, zero]),
+    "interconnected": (
+        {x: psi - a * g, psi: -psi / eps - b * g},
+        psi,
+        [zero, -b * g, -a * b * Hg, -(b**2 * Hg + a**2 * b * (HHg + D3))],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_expansions_of_the_reference(name):
+    drift, fast, wanted = SYSTEMS[name]
+    terms = expand(drift, fast, eps, len(wanted) - 1)
+    assert all(vanishes(h - w) for h, w in zip(terms, wanted, strict=True))
+
+
+def test_catalan_numbers_on_a_quadratic():
+    terms = expand(SYSTEMS["small mass"][0], p, eps, 6)
+    for j, h in enumerate(terms):
+        catalan = math.comb(2 * j, j) // (j + 1)
+        assert modal(h, curvature) == -catalan * curvature ** (j + 1) * x
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4, 5])
+def test_truncations_meet_the_exact_slow_eigenvector(order):
+    """On one mode the graph is p = -c x with eps c^2 - c + lam = 0; its series is c's own."""
+    terms = [modal(h, curvature) for h in expand(SYSTEMS["small mass"][0], p, eps, order)]
+    exact = (1 - sp.sqrt(1 - 4 * eps * curvature)) / (2 * eps)
+    series = sp.series(exact, eps, 0, order + 1).removeO()
+    assert is_zero(sum(h.terms[x] * eps**j for j, h in enumerate(terms)) + sp.expand(series))
+
+
+def defect(terms, e, point):
+    """|G - eps Dh F| on the truncated graph of the small-mass system, by JAX alone."""
+    grad = jax.grad(function)
+    graph = lambda q: sum(number(h, {"x": q}) * e**j for j, h in enumerate(terms))
+    here, moving = jax.jvp(graph, (point,), (graph(point),))
+    return float(jnp.linalg.norm(-(here + grad(point)) - e * moving))
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_the_defect_has_the_order_of_the_first_term_left_out(order):
+    terms = expand(SYSTEMS["small mass"][0], p, eps, order)
+    point = jnp.array([0.3, -0.2, 0.1])
+    sizes = np.array([4e-3, 2e-3, 1e-3])
+    defects = [defect(terms, e, point) for e in sizes]
+    slope = np.polyfit(np.log(sizes), np.log(defects), 1)[0]
+    assert abs(slope - (order + 1)) < 0.1
+
+
+def test_coefficients_that_depend_on_time():
+    """x' = p, eps p' = -(p + t g): p = -t g + eps (g - t^2 H g) + O(eps^2), by hand."""
+    built = System({"flow": {x: p, p: -(p + t * g) / eps}}, output=x, time=t)
+    first, second = built.slow_manifold(p, eps)
+    assert first == -t * g and vanishes(second - (g - t**2 * Hg))
+
+
+def test_through_the_system():
+    built = System({"flow": SYSTEMS["small mass"][0]}, output=x)
+    assert built.slow_manifold(p, eps, 2) == expand(SYSTEMS["small mass"][0], p, eps, 2)
+    assert expand({x: p, p: (-p - hadamard(x, x)) / eps}, p, eps, 0) == [-hadamard(x, x)]
+
+
+REFUSED = {
+    "not a block": (lambda: system("heavy_ball").slow_manifold(p, eps), "p is not a vector block"),
+    "singular": (lambda: expand({x: p, p: -p / eps**2}, p, eps, 1), "p is not the fast block"),
+    "no restoring term": (lambda: expand({x: p, p: -g / eps}, p, eps, 1), "not normally hyperbolic"),
+    "slow": (lambda: expand({x: p, p: -p - g}, p, eps, 1), "not normally hyperbolic"),
+    "nonlinear": (lambda: expand({x: p, p: -(p + f.grad(p)) / eps}, p, eps, 1), "not normally hyperbolic"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name):
+    attempt, sentence = REFUSED[name]
+    with pytest.raises(OdescentError) as refused:
+        attempt()
+    assert sentence in str(refused.value)

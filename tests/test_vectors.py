@@ -1,0 +1,209 @@
+"""Vectors: the axioms, what is refused and in which words, and the symmetries of oracles and products."""
+
+import fractions
+
+import numpy as np
+import pytest
+import sympy as sp
+from concrete import number, random_values
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odescent.dynamics.exact import is_zero, parameters
+from odescent.dynamics.oracles import Objective
+from odescent.dynamics.vectors import (
+    Vector,
+    VectorSymbol,
+    apply,
+    blocks,
+    elementwise,
+    hadamard,
+    inner,
+    outer,
+    zero,
+)
+
+x, y, z, w = blocks("x y z w")
+matrix = blocks("A", kind="matrix")
+c, k = parameters("c k")
+f, F = Objective("f"), Objective("F")
+scalars = st.one_of(
+    st.fractions(-3, 3, max_denominator=9).map(lambda q: sp.Rational(q.numerator, q.denominator)),
+    st.sampled_from([c, k, c * k, 1 / k, sp.sqrt(c)]),
+)
+atoms = st.sampled_from([x, y, f.grad(x), f.hess(x + y, z), hadamard(x, y), F.operator(x)])
+vectors = st.lists(st.tuples(scalars, atoms), max_size=4).map(lambda ts: sum((s * a for s, a in ts), zero))
+many = settings(max_examples=40)
+VALUES = random_values("x y z w", "c k")
+
+
+def same(a, b):
+    np.testing.assert_allclose(number(a, VALUES), number(b, VALUES), rtol=1e-12, atol=1e-12)
+
+
+@many
+@given(vectors, vectors, vectors, scalars, scalars)
+def test_axioms_of_a_vector_space(a, b, d, s, t):
+    assert a + b == b + a and (a + b) + d == a + (b + d)
+    assert a + zero == a == zero + a == 0 + a and a - a == zero == a + (-a)
+    assert (s * (a + b) - s * a - s * b).canonical() == zero
+    assert ((s + t) * a - s * a - t * a).canonical() == zero
+    assert (s * (t * a)).canonical() == ((s * t) * a).canonical() == (a * t * s).canonical()
+    assert 1 * a == a and 0 * a == zero and (a / 2) * 2 == a and +a == a
+
+
+@many
+@given(vectors, vectors)
+def test_hash_and_equality_agree(a, b):
+    swapped = b + a
+    assert hash(a + b) == hash(swapped) and len({a + b, swapped}) == 1
+    assert (a == b) == ((a - b) == zero)
+    assert a != 0 and a != "a" and bool(a) == (a != zero)
+
+
+@many
+@given(vectors, vectors)
+def test_numbers_of_sums_are_sums_of_numbers(a, b):
+    np.testing.assert_allclose(
+        number(a - c * b, VALUES), number(a, VALUES) - VALUES["c"] * number(b, VALUES), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempt", "sentence"),
+    [
+        (lambda: x * y, "use inner, hadamard, outer or apply"),
+        (lambda: x + 1, "cannot add the scalar 1 to the vector x; scale"),
+        (lambda: 1 + x, "cannot add the scalar 1"),
+        (lambda: c - x, "cannot add the scalar c"),
+        (lambda: x - c, "cannot add the scalar"),
+        (lambda: x + fractions.Fraction(1, 2), "cannot add the scalar 1/2"),
+        (lambda: np.float64(1) + x, "cannot add the scalar 1.0"),
+        (lambda: 1 / x, "cannot divide by the vector x; use elementwise"),
+        (lambda: c / x, "cannot divide by the vector x"),
+        (lambda: x / y, "cannot divide by the vector y"),
+        (lambda: x**2, "no powers"),
+        (lambda: 2**x, "no exponent"),
+        (lambda: matrix @ x, "use apply for a matrix, inner for a scalar"),
+        (lambda: x * "2", "a finite number or SymPy expression was expected"),
+        (lambda: x * np.array([1.0, 2.0]), "was expected, not array"),
+        (lambda: np.array([1.0, 2.0]) * x, "was expected, not array"),
+        (lambda: x * sp.oo, "finite"),
+        (lambda: x * True, "was expected"),
+    ],
+)
+def test_what_has_no_meaning_is_refused_in_words(attempt, sentence):
+    with pytest.raises(TypeError, match=sentence):
+        attempt()
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: hadamard(x, 2), lambda: outer(c, x), lambda: apply(matrix, c), lambda: inner(x, c),
+        lambda: f.hess(x, 3), lambda: elementwise(lambda s: s + 1, c),
+    ],
+)  # fmt: skip
+def test_products_take_vectors(attempt):
+    with pytest.raises(TypeError, match="takes vectors, not"):
+        attempt()
+
+
+def test_division_by_zero():
+    with pytest.raises(ZeroDivisionError, match="vector x by zero"):
+        x / 0
+
+
+@many
+@given(vectors, vectors, vectors, scalars)
+def test_multilinearity(a, b, d, s):
+    for product in (
+        lambda p, q: f.third(z, p, q),
+        hadamard,
+        outer,
+        lambda p, q: f.hess(p, q) if p == w else f.hess(w, q),
+    ):
+        assert (product(w, s * a + b) - s * product(w, a) - product(w, b)).canonical() == zero
+        assert product(w, zero) == zero
+    assert f.third(z, a, b) == f.third(z, b, a) and hadamard(a, b) == hadamard(b, a)
+    assert outer(x, y) != outer(y, x)
+    assert is_zero(inner(s * a + b, d) - s * inner(a, d) - inner(b, d))
+    assert inner(a, b) == inner(b, a) and inner(a, zero) == 0
+
+
+def test_gradients_are_self_adjoint_and_operators_are_not():
+    jacobian = lambda point, v: Vector.of(
+        (a, 1) for a in [next(iter(_directional(point, v).terms))]
+    )
+    assert inner(f.hess(x, y), z) == inner(f.hess(x, z), y) == inner(z, f.hess(x, y))
+    assert inner(f.hess(x, f.hess(x, y)), z) == inner(f.hess(x, y), f.hess(x, z))
+    assert inner(f.hess(x, f.hess(y, z)), w) == inner(f.hess(x, w), f.hess(y, z))
+    assert inner(f.third(x, y, z), w) == inner(f.third(x, w, y), z)
+    assert inner(f.third(x, y, f.hess(x, z)), w) == inner(f.third(x, y, w), f.hess(x, z))
+    assert inner(jacobian(x, y), z) != inner(jacobian(x, z), y)
+
+
+def _directional(point, v):
+    from odescent.dynamics.calculus import derivative
+
+    return derivative(F.operator(x), {x: v}) if point == x else zero
+
+
+@pytest.mark.parametrize(
+    "e",
+    [
+        inner(f.hess(x, y), z) - 2 * inner(f.hess(x, f.hess(x, y)), w),
+        inner(f.third(x, y, z), w) * inner(x, x),
+        inner(f.hess(x, f.hess(y, z)), hadamard(x, w)),
+        inner(_directional(x, y), z) * f.value(x),
+    ],
+)
+def test_the_canonical_side_of_a_scalar_has_the_same_value(e):
+    flipped = sp.Add(*[e])
+    np.testing.assert_allclose(number(e, VALUES), number(flipped, VALUES))
+    assert np.isfinite(number(e, VALUES))
+
+
+def test_numbers_behind_the_symmetries():
+    assert np.isclose(number(inner(f.hess(x, y), z), VALUES), number(inner(z, f.hess(x, y)), VALUES))
+    left, right = _directional(x, y), _directional(x, z)
+    assert not np.isclose(number(inner(left, z), VALUES), number(inner(right, y), VALUES))
+    same(hadamard(2 * x - y, z), 2 * hadamard(z, x) - hadamard(y, z))
+
+
+def test_outer_products_apply_as_inner_products_scale():
+    values = {**VALUES, "A": np.outer(VALUES["y"], VALUES["z"])}
+    np.testing.assert_allclose(
+        number(apply(matrix, x), values), number(y * inner(z, x), values), rtol=1e-12
+    )
+
+
+def test_elementwise_and_its_parameters():
+    e = elementwise(lambda m, v: m / (sp.sqrt(v**2 + c) + k), x - y, z)
+    m, v = VALUES["x"] - VALUES["y"], VALUES["z"]
+    np.testing.assert_allclose(number(e, VALUES), m / (np.sqrt(v**2 + VALUES["c"]) + VALUES["k"]))
+    assert e.free_symbols == {x, y, z, c, k}
+    assert elementwise(lambda s: 0 * s, x) == zero
+    assert elementwise(lambda s: s + c, x) == elementwise(lambda s: s + c, x)
+
+
+def test_calls_and_symbols_inside_everything():
+    e = inner(f.grad(z), x) * f.grad(x + f.grad(y)) + hadamard(F.operator(w), x)
+    assert {str(a) for a in e.calls()} == {
+        "grad f(z)", "grad f(y)", "grad f(x + grad f(y))", "F(w)",
+    }  # fmt: skip
+    assert e.free_symbols == {x, y, z, w}
+    assert f.prox(x, c * inner(y, y)).free_symbols == {x, y, c}
+
+
+def test_blocks_have_kinds_and_names():
+    assert blocks("b", kind="scalar") == sp.Symbol("b", real=True)
+    assert isinstance(matrix, VectorSymbol) and matrix != VectorSymbol("A")
+    for attempt, sentence in (
+        (lambda: blocks("x", kind="tensor"), "kind of a block is vector, scalar, matrix or pytree"),
+        (lambda: blocks(""), "at least one name"),
+        (lambda: blocks("_x"), "cannot be a name"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            attempt()
