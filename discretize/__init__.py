@@ -12,6 +12,7 @@ from .routes import derive
 from .citations import cite
 from .substeps import Flow, Integrator, Let, Scheme, Tableau
 from .library.schemes import scheme, schemes
+from .recognize import Recognition, recognize
 from .state_space import NotLTI, StateSpace
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "Integrator",
     "Let",
     "NotLTI",
+    "Recognition",
     "Scheme",
     "StateSpace",
     "Tableau",
@@ -34,6 +36,7 @@ __all__ = [
     "cite",
     "derive",
     "method",
+    "recognize",
     "scheme",
     "schemes",
 ]

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from odescent.dynamics.calculus import tidy
+from odescent.dynamics.calculus import coefficient, tidy
 from odescent.dynamics.exact import canonical, evaluate_at_sample, is_zero, sample
-from odescent.dynamics.fields import Block
-from odescent.dynamics.vectors import Vector
+from odescent.dynamics.fields import Block, start
+from odescent.dynamics.vectors import Call, Vector
 
 from .matrices import inverse
 from .program import Program
@@ -53,32 +53,71 @@ def compare(one: Program, other: Program) -> Equivalence:
     if Counter(left.inputs) != Counter(right.inputs):
         return _different_inputs(left, right)
     matched = _matched(left, right)
-    if left.start_calls != right.start_calls:
-        return Equivalence("undecided", "the methods do not call the same oracles before their first step.")
     if matched is None:
         return _refutation(left, right)
     right = matched
     if left.start is None or right.start is None:
         return Equivalence("undecided", "the transfer functions agree, but an initial state is not linear in x0 and oracle calls.")
-    same_output = _same_output(left, right)
+    early = left.start_calls != right.start_calls  # one calls before its first step what the other calls in it
+    if early and not (_comparable(left, right) and len(left.inputs) == 1 and not any(left.D)):
+        return Equivalence("undecided", "the transfer functions agree, but other oracles are called before the first step.")
+    steps = left.A.rows + right.A.rows + 1
+    same_output = _same_output(left, right, steps, early)
     if not left.inputs:
         verdict = {True: "proved", False: "refuted", None: "undecided"}[same_output]
         return Equivalence(verdict, "the methods call no oracle; their outputs decide.", same_output)
-    differs = _first_difference(_free(left, left.C, right), _free(right, right.C, left))
+    differs = _first_difference(_points(left, steps, early), _points(right, steps, early))
+    if differs is not None and left.start_calls and right.start_calls:
+        return Equivalence("undecided", "the transfer functions agree, but not what is called before the first step and after.")
     if differs is not None:
         step, points = differs
         return Equivalence(
             "refuted",
-            f"the transfer functions agree, but the methods start differently: without gradients the points "
-            f"differ at step {step}.",
+            f"the transfer functions agree, but the methods start differently: the points differ at step {step} "
+            "whatever comes after the start.",
             witness={"step": step, "points": points},
         )
     return Equivalence(
         "proved",
         "the transfer functions from the oracle to its points are equal, and so are the initial states.",
         same_output,
-        coordinates(left, right),
+        None if early else coordinates(left, right),
     )
+
+
+def _comparable(left: StateSpace, right: StateSpace) -> bool:
+    """Whether one makes a single call of the common oracle before its first step, and the other none."""
+    calls = [*left.start_calls, *right.start_calls]
+    return len(calls) == 1 and all(isinstance(c, Call) and c.oracle == left.inputs[0] for c in calls)
+
+
+def _points(s: StateSpace, steps: int, early: bool) -> list[sp.Matrix]:
+    """The points as the initial state makes them (see `StateSpace.start` for the columns).
+
+    With ``early`` the sequences begin at the first call of all, and the columns multiply x0 and its result.
+    """
+    if not early:
+        return _moved(s, s.C, s.start, steps)
+    if s.start_calls:
+        (first,) = s.start_calls
+        return [sp.Matrix([[coefficient(first.arguments[0], start), 0]]), *_moved(s, s.C, s.start, steps)]
+    answered = [s.D, *_moved(s, s.C, s.B, steps)]
+    return [sp.Matrix.hstack(a, b) for a, b in zip(_moved(s, s.C, s.start, steps + 1), answered, strict=True)]
+
+
+def _same_output(left: StateSpace, right: StateSpace, steps: int, early: bool) -> bool | None:
+    if left.output is None or right.output is None:
+        return None
+    started, answered = [], []
+    for s in (left, right):
+        response = _moved(s, s.output, s.B, steps + 1)  # to the result of one call
+        if early and not s.start_calls:  # the other has heard the same results one step before
+            response = [sp.zeros(1, 1), *response[:-1]]
+        free = _moved(s, s.output, s.start, steps + 1)
+        both = zip(free, response, strict=True)
+        started.append([sp.Matrix.hstack(a, b) for a, b in both] if early and not s.start_calls else free)
+        answered.append(response)
+    return _first_difference(*answered) is None and _first_difference(*started) is None
 
 
 def _matched(left: StateSpace, right: StateSpace) -> StateSpace | None:
@@ -109,26 +148,13 @@ def _first_difference(
     return None
 
 
-def _free(system: StateSpace, reader: sp.Matrix, other: StateSpace) -> list[sp.Matrix]:
-    """What ``reader`` reads without gradients, for as many steps as decide the comparison with ``other``."""
-    return _moved(system, reader, system.start, system.A.rows + other.A.rows)
-
-
 def _moved(system: StateSpace, reader: sp.Matrix, state: sp.Matrix, steps: int) -> list[sp.Matrix]:
+    """What ``reader`` reads off the state, without gradients, over the steps."""
     rows = []
     for _ in range(steps):
         rows.append((reader * state).applyfunc(canonical))
         state = (system.A * state).applyfunc(canonical)
     return rows
-
-
-def _same_output(left: StateSpace, right: StateSpace) -> bool | None:
-    if left.output is None or right.output is None:
-        return None
-    steps = left.A.rows + right.A.rows
-    driven = [_moved(s, s.output, s.B, steps) for s in (left, right)]
-    free = [_free(left, left.output, right), _free(right, right.output, left)]
-    return _first_difference(*driven) is None and _first_difference(*free) is None
 
 
 def coordinates(left: StateSpace, right: StateSpace) -> sp.Matrix | None:

@@ -308,7 +308,7 @@ class Algorithm:
 
 def chained(values: Mapping[sp.Symbol, sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
     """The values with each other's symbols substituted; OdescentError if they refer to each other in a circle."""
-    current = dict(values)
+    current = {s: e for s, e in values.items() if s != e}
     for _ in range(len(current) + 1):
         if not any(e.free_symbols & set(current) for e in current.values()):
             return current

@@ -39,6 +39,7 @@ _PUBLIC = {
     "objectives": "dynamics",
     "outer": "dynamics",
     "parameters": "dynamics",
+    "recognize": "discretize",
     "scheme": "discretize",
     "schemes": "discretize",
     "system": "dynamics",

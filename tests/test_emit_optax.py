@@ -109,7 +109,7 @@ def test_adam_is_optax_adam(dtype):
 def tree():
     return {
         "w": jnp.ones((3, 2)),
-        "b": (jnp.arange(4.0), jnp.asarray(2.0)),
+        "b": (jnp.arange(4.0), 2.0 * jnp.ones(())),
         "half": jnp.ones(5, jnp.bfloat16),
     }
 
@@ -203,6 +203,7 @@ def test_hyper_parameters_can_be_vmapped():
     np.testing.assert_allclose(batch, [last(10.0), last(20.0)], rtol=1e-13)
 
 
+@pytest.mark.promotion
 def test_composes_with_optax():
     opt = optax.chain(optax.clip_by_global_norm(1.0), made("nesterov_sc"))
     params = tree()

@@ -1,0 +1,94 @@
+"""How large a text and its expressions may be: sizes are known before anything is computed.
+
+Each value carries an upper bound on the tree it stands for, abbreviations written out, and on what
+writing it as one fraction of polynomials would take. An operation that would pass a limit is refused
+with a sentence, so that the time and the memory that a text can take are bounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MAX_TEXT = 20_000  # characters
+MAX_STATEMENTS = 200
+MAX_NESTING = 20  # brackets within brackets
+MAX_DIGITS = 30  # of a number as it is written
+MAX_POWER_OF_TEN = 99  # after its e
+MAX_EXPONENT = 64
+MAX_ROOT = 12
+MAX_NODES = 2_000  # symbols and operations in an expression
+MAX_DEPTH = 30  # powers, functions and products within each other
+MAX_TERMS = 10_000  # above or below the fraction bar, when multiplied out
+MAX_BITS = 2_000  # of the numbers in an expression
+
+
+@dataclass(frozen=True)
+class Size:
+    """Upper bounds for an expression: its tree, and its numerator and denominator when multiplied out."""
+
+    nodes: int = 1
+    depth: int = 0
+    above: int = 1
+    below: int = 1
+    bits: int = 1
+
+    def excess(self) -> str:
+        """What is too large about it, as a sentence; empty if nothing is."""
+        if self.nodes > MAX_NODES:
+            return f"the expression is too large: with its abbreviations written out it has more than {MAX_NODES:,} parts."
+        if self.depth > MAX_DEPTH:
+            return f"the expression is nested too deeply: more than {MAX_DEPTH} levels, abbreviations included."
+        if max(self.above, self.below) > MAX_TERMS:
+            return f"the expression is too large: multiplied out it would have more than {MAX_TERMS:,} terms."
+        if self.bits > MAX_BITS:
+            return f"the numbers in the expression become too large: more than {MAX_BITS * 3 // 10:,} digits."
+        return ""
+
+    def added(self, other: Size) -> Size:
+        """The size of a sum."""
+        return Size(
+            self.nodes + other.nodes + 1,
+            max(self.depth, other.depth),
+            self.above * other.below + other.above * self.below,
+            self.below * other.below,
+            self.bits + other.bits,
+        )
+
+    def times(self, other: Size, copies: int = 1, other_copies: int = 1) -> Size:
+        """The size of a product; of sums that are multiplied out, each term is copied."""
+        return Size(
+            self.nodes * copies + other.nodes * other_copies + 1,
+            max(self.depth, other.depth) + 1,
+            self.above * other.above,
+            self.below * other.below,
+            self.bits + other.bits,
+        )
+
+    def inverse(self) -> Size:
+        """The size of one over it."""
+        return Size(self.nodes + 1, self.depth, self.below, self.above, self.bits)
+
+    def power(self, numerator: int, denominator: int) -> Size:
+        """The size of the power numerator/denominator."""
+        n = max(1, math.ceil(abs(numerator) / denominator))
+        above, below = (math.comb(terms + n - 1, n) for terms in (self.above, self.below))
+        if numerator < 0:
+            above, below = below, above
+        return Size(self.nodes + 2, self.depth + 1, above, below, self.bits * n)
+
+    @staticmethod
+    def function(arguments: Iterable[Size]) -> Size:
+        """The size of a function or an oracle of the arguments."""
+        given = list(arguments)
+        return Size(
+            1 + sum(a.nodes for a in given),
+            1 + max((a.depth for a in given), default=0),
+            max((a.above for a in given), default=1),
+            max((a.below for a in given), default=1),
+            sum(a.bits for a in given),
+        )
+
+
+LEAF = Size()

@@ -1,0 +1,58 @@
+"""Where a text is wrong: line, column, the line itself with a caret, and one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from ..._errors import OdescentError
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+    Node: TypeAlias = "Tree[Token] | Token"
+
+_WINDOW = 90  # the widest part of a line that is shown
+
+
+class ParseError(OdescentError):
+    """A text that is not in the language, or says something that has no meaning.
+
+    Attributes:
+        sentence: what is wrong, with the place in front.
+        line, column: the place, counted from 1.
+        excerpt: the line and, below it, a caret at the column; empty where there is nothing to show.
+    """
+
+    def __init__(self, sentence: str, line: int, column: int, excerpt: str = "", name: str = "") -> None:
+        where = f"{name}, line {line}, column {column}" if name else f"line {line}, column {column}"
+        self.sentence = f"{where}: {sentence}"
+        self.line, self.column, self.excerpt = line, column, excerpt
+        super().__init__(f"{self.sentence}\n{excerpt}" if excerpt else self.sentence)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text and what it is called in messages: the name of its file, or nothing."""
+
+    text: str
+    name: str = ""
+
+    def error(self, sentence: str, at: Node) -> ParseError:
+        """The error at a token or at the first token of a tree."""
+        place = getattr(at, "meta", at)
+        return self.error_at(sentence, getattr(place, "line", 1) or 1, getattr(place, "column", 1) or 1)
+
+    def error_at(self, sentence: str, line: int, column: int) -> ParseError:
+        """The error at a line and column, both from 1."""
+        lines = self.text.split("\n")
+        excerpt = _excerpt(lines[line - 1], column) if 0 < line <= len(lines) else ""
+        return ParseError(sentence, line, column, excerpt, self.name)
+
+
+def _excerpt(line: str, column: int) -> str:
+    """The line, or the part of it around the column, and a caret below; nothing that a terminal would act on."""
+    first = max(0, column - 1 - _WINDOW // 2) if len(line) > _WINDOW else 0
+    part = line[first : first + _WINDOW].rstrip("\r")
+    shown = "".join(c if c.isprintable() else " " for c in part)
+    return f"    {shown}\n    {' ' * (column - 1 - first)}^"

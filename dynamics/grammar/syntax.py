@@ -1,0 +1,246 @@
+"""The language of system files: its grammar, and text to syntax trees.
+
+A file is a list of statements. Each begins with a keyword, so that line breaks are free; `#` begins a
+comment. Declarations may stand after their use. For example
+
+    system heavy_ball
+    blocks x, v                      # vectors; or `scalar T`, `matrix P`, `memory m`
+    parameters c > 0, b              # > 0, >= 0, or any real number
+    objective f                      # f(x), grad f(x), hess f(x)[v], D3 f(x)[u, v], prox f(x, s)
+    field damp:  v' = -c*v           # the drift is the sum of the fields
+    field kick:  v' = -grad f(x)
+    field drift: x' = v
+    noise kick:  v += sqrt(2*c) dW   # one scalar amplitude, or a vector: one for each component
+    output x
+    init x = x0, v = 0               # x0 is the starting point
+
+is a system. With the statements below it is a whole algorithm:
+
+    scheme semi_implicit_euler(v, x) # or substeps: kick: explicit, damp: exact for 1/2, ...
+    where  c = 2*sqrt(mu)            # bindings that are part of the discretization
+    tuning h = 1/sqrt(L)             # bound last; h is the step
+    clock  (k + 3/2)*h               # time at step k, where coefficients depend on it
+    record w = x + v                 # further outputs
+
+Expressions have + - * / ^ (or **), parentheses, whole numbers and decimals (read exactly) and pi, the
+functions sqrt exp log sin cos tan sinh cosh tanh coth atan abs sign max min of scalars, `u .* v` or
+hadamard(u, v), inner(u, v), outer(u, v), apply(P, v), and each(...), in which vectors stand for their
+components: each(m/(sqrt(v) + eps)). Exponents are numbers. `let q = sqrt(mu)*h` names an abbreviation.
+mu, L (strong convexity, smoothness) and the step h are positive and need no declaration.
+
+A substep is `fields: integrator` with modifiers:
+
+    kick + damp: explicit            # two fields at once; `all` is every field
+    drift: explicit look ahead       # saved as the stage `ahead`, not committed
+    kick: explicit read x from ahead # x as it is at that stage
+    damp: frozen cayley for 1/2 on v at 1 save half
+    set m = b*m + grad f(x)          # assignment of a memory
+
+GRAMMAR below is the language in full, in the EBNF of lark: `?` is optional or, before a rule, leaves
+no node of its own; capitals are tokens, and of those without a rule here the keyword is the name.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from ..._errors import unknown
+from .bounds import MAX_NESTING, MAX_STATEMENTS, MAX_TEXT
+from .errors import ParseError, Source
+
+if TYPE_CHECKING:
+    from lark import Lark, Token, Tree, UnexpectedInput
+
+GRAMMAR = r"""
+file: statement*
+
+?statement: "system" NAME                                    -> system
+    | "blocks" block ("," block)*                            -> blocks
+    | "parameters" parameter ("," parameter)*                -> parameters
+    | oracle NAME ("," NAME)*                                -> oracles
+    | "time" NAME                                            -> time
+    | "calculus" NAME                                        -> calculus
+    | "let" binding ("," binding)*                           -> let
+    | "field" NAME (":" equation ("," equation)*)?           -> field
+    | "noise" NAME ":" diffusion ("," diffusion)*            -> noise
+    | "output" sum                                           -> output
+    | "init" binding ("," binding)*                          -> init
+    | "provenance" STRING                                    -> provenance
+    | "references" NAME ("," NAME)*                          -> references
+    | "step" NAME                                            -> step
+    | "scheme" scheme
+    | "where" bindings                                       -> where
+    | "tuning" bindings                                      -> tuning
+    | "clock" sum                                            -> clock
+    | "record" bindings                                      -> record
+
+!oracle: "objective" | "operator" | "map" | "ensemble"
+block: role? kind? NAME
+!role: "memory" | "coefficient"
+!kind: "scalar" | "vector" | "matrix" | "pytree"
+parameter: NAME (RELATION NUMBER)?
+equation: NAME PRIME "=" sum
+diffusion: NAME "+=" sum? INCREMENT
+bindings: binding ("," binding)*
+binding: NAME "=" sum
+
+scheme: NAME ("(" argument ("," argument)* ")")?             -> named_scheme
+    | substep ("," substep)*                                 -> substeps
+?argument: NAME ":" integrator                               -> part
+    | NAME "=" NAME                                          -> option
+    | NAME                                                   -> plain
+?substep: names ":" integrator modifier*                     -> flow
+    | "set" binding modifier*                                -> assignment
+integrator: FROZEN? NAME
+?modifier: "for" sum                                         -> fraction
+    | "on" names                                             -> restriction
+    | "at" sum                                               -> offset
+    | "read" NAME "from" NAME                                -> read
+    | "save" NAME                                            -> save
+    | "look" NAME                                            -> look
+names: NAME ("+" NAME)*
+
+?sum: product ((PLUS | MINUS) product)*
+?product: unary ((STAR | SLASH | HADAMARD) unary)*
+?unary: power | (PLUS | MINUS)+ power                        -> signed
+?power: atom (POW exponent)?
+?exponent: atom | (PLUS | MINUS)+ atom                       -> signed
+?atom: NUMBER                                                -> number
+    | NAME                                                   -> name
+    | "(" sum ")"
+    | NAME "(" sum ("," sum)* ")"                            -> call
+    | "grad" NAME "(" sum ")"                                -> grad
+    | "hess" NAME "(" sum ")" "[" sum "]"                    -> hess
+    | DERIVATIVE NAME "(" sum ")" "[" sum ("," sum)* "]"     -> derivative
+    | "prox" NAME "(" sum "," sum ")"                        -> prox
+
+FROZEN: "frozen"
+RELATION: ">=" | ">"
+PRIME: "'"
+PLUS: "+"
+MINUS: "-"
+STAR: "*"
+SLASH: "/"
+HADAMARD: ".*"
+POW: "^" | "**"
+NAME: /[A-Za-z_][A-Za-z0-9_]*/
+NUMBER: /([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(?![A-Za-z0-9_])/
+STRING: /"[^"\r\n]*"/
+INCREMENT.2: /d[A-Z][A-Za-z0-9_]*/
+DERIVATIVE.2: /D[0-9]*(?=[ \t]+[A-Za-z_])/
+
+%ignore /[ \t\r\n]+/
+%ignore /#[^\n]*/
+"""
+
+_WORDS = {
+    "NAME": "a name", "NUMBER": "a number", "STRING": 'words in double quotes "..."', "INCREMENT": "an increment such as dW",
+    "PRIME": "'", "RELATION": "> or >=", "EQUAL": "=", "COLON": ":", "COMMA": "a comma", "LPAR": "(", "RPAR": ")",
+    "LSQB": "[", "RSQB": "]", "__ANON_0": "+=", "FROM": "from",
+}  # fmt: skip
+_OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "HADAMARD", "POW"}
+_SENTENCES = {"FIELD", "BLOCKS", "OUTPUT"}  # what is expected where a statement may begin
+_OPERANDS = {"NAME", "NUMBER", "RPAR", "RSQB"}  # what an operand may end with
+
+
+@functools.cache
+def parser() -> Lark:
+    """The parser; lark loads with the first one."""
+    from lark import Lark
+
+    return Lark(
+        GRAMMAR, parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=False,
+        start=["file", "scheme", "bindings", "sum"],
+    )  # fmt: skip
+
+
+@functools.cache
+def keywords() -> tuple[str, ...]:
+    """The words of the language, which are no names."""
+    words = [t.pattern.value for t in parser().terminals if t.pattern.type == "str"]
+    return tuple(sorted(w for w in words if w.isalpha()))
+
+
+def parse(source: Source, start: str = "file") -> Tree[Token]:
+    """The syntax tree of a text; ParseError with the place and what was expected there."""
+    from lark import UnexpectedInput
+
+    if len(source.text) > MAX_TEXT:
+        raise ParseError(f"the text is too long: {len(source.text):,} characters, of at most {MAX_TEXT:,}.", 1, 1, "", source.name)
+    tokens: list[Token] = []
+    try:
+        tokens.extend(parser().lex(source.text))
+        _check_nesting(source, tokens)
+        tree: Tree[Token] = parser().parse(source.text, start=start)
+    except UnexpectedInput as error:
+        raise _explained(source, tokens, error) from None
+    if start == "file" and len(tree.children) > MAX_STATEMENTS:
+        raise source.error(f"there are too many statements: more than {MAX_STATEMENTS}.", tree.children[MAX_STATEMENTS])
+    return tree
+
+
+def _check_nesting(source: Source, tokens: list[Token]) -> None:
+    depth = 0
+    for token in tokens:
+        depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(token.type, 0)
+        if depth > MAX_NESTING:
+            raise source.error(f"brackets are nested too deeply: more than {MAX_NESTING} levels; name parts with let.", token)
+
+
+def _explained(source: Source, tokens: list[Token], error: UnexpectedInput) -> ParseError:
+    from lark import UnexpectedCharacters, UnexpectedToken
+
+    if isinstance(error, UnexpectedCharacters):
+        return source.error_at(_character(source.text, error.pos_in_stream), error.line, error.column)
+    assert isinstance(error, UnexpectedToken)
+    found, expected = error.token, set(error.expected)
+    before = [t for t in tokens if found.type == "$END" or (t.start_pos or 0) < (found.start_pos or 0)]
+    last = before[-1] if before else None
+    ended = found.type == "$END" or (last is not None and last.end_line != found.line and expected.isdisjoint(_SENTENCES))
+    if last is not None and ended:  # the mistake is at the end of the line before
+        end = "the text" if found.type == "$END" else "the line"
+        return source.error_at(f"{end} ends too early: {_wanted(expected)}.", last.end_line or 1, last.end_column or 1)
+    if last is None and found.type == "$END":
+        return source.error_at(f"the text is empty: {_wanted(expected)}.", 1, 1)
+    return source.error(_sentence(found, last, expected), found)
+
+
+def _character(text: str, position: int) -> str:
+    character = text[position]
+    if character.isdigit() or (character == "." and text[position + 1 : position + 2].isdigit()):
+        return "a number ends where a letter follows; write * between them, as in 2*x."
+    if character == '"':
+        return "the words in double quotes do not end on this line."
+    hint = "; names are ASCII letters, digits and underscores, such as psi" if character.isalpha() else ""
+    return f"the character {ascii(character) if not character.isprintable() else repr(character)} has no meaning here{hint}."
+
+
+def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
+    starting = not expected.isdisjoint(_SENTENCES)
+    if starting and found.type == "NAME" and (last is None or last.end_line != found.line):
+        statements = {n for n in expected if n.isalpha()} - _OPERATORS - set(_WORDS)
+        return str(unknown("statement", str(found), (n.lower() for n in statements)))
+    if found.type == "INCREMENT":
+        return f"the increment {found} stands after its amplitude without *, as in v += sqrt(2*c) dW, in a noise statement only."
+    if last is not None and last.type in _OPERANDS and found.type in {"NAME", "NUMBER", "LPAR"} and "STAR" in expected:
+        return f"an operator is missing before {found.value!r}; write * for a product."
+    if found.type == "EQUAL" and "PRIME" in expected:
+        return "a field gives derivatives: write v' = ... with a prime."
+    if "NAME" in expected and found.value in keywords():
+        return f"{found.value!r} is a word of this language and cannot be a name here; choose another one."
+    return f"{found.value!r} is not what can stand here: {_wanted(expected)}."
+
+
+def _wanted(expected: set[str]) -> str:
+    if "NUMBER" in expected and "LPAR" in expected:
+        return "an expression was expected"
+    words = [_WORDS.get(n, n.lower()) for n in sorted(expected - _OPERATORS) if n in _WORDS]
+    if expected & _OPERATORS:
+        words.insert(0, "an operator")
+    if not expected.isdisjoint(_SENTENCES):
+        words.append("a statement such as field, output or init")
+    elif "SAVE" in expected:
+        words.append("a modifier such as for, on, at, read or save")
+    shown = words[:4] or sorted(n.lower() for n in expected)[:4]
+    return f"{' or '.join(shown)} was expected"

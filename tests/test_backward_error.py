@@ -1,0 +1,241 @@
+"""Modified equations: known B-series, the second-order forms of MATH b.3, fitted orders, and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from programs import Machine, fitted_order
+from scipy.integrate import solve_ivp
+
+import odescent as od
+from odescent.discretize.backward_error import modified_equation
+from odescent.dynamics import vanishes
+from odescent.dynamics.fields import curvature, mu
+from odescent.dynamics.second_order import position, velocity
+
+x, v, z, m, y = od.blocks("x v z m y")
+a, b, c, h, K = od.parameters("a b c h K")
+f, F = od.Objective("f"), od.Objective("F")
+g = f.grad(x)
+root = sp.sqrt(mu)
+EXPLICIT, ZERO = od.Integrator("explicit"), 0 * x
+
+
+def hess(*directions: Any) -> Any:
+    return f.hess(x, *directions)
+
+
+def free(name: str) -> od.Algorithm:
+    """A library algorithm on its system, with the step free."""
+    return od.algorithm(name)
+
+
+def test_known_first_corrections() -> None:
+    for name, sign in (("gradient_descent", -1), ("proximal_point", +1)):
+        terms = free(name).modified_equation(1).terms
+        assert terms[0][x] == -g and vanishes(terms[1][x] - sign * hess(g) / 2)
+    terms = free("extragradient").modified_equation(1).terms
+    jacobian = od.discretize.backward_error.derivative(F.operator(z), {z: F.operator(z)})
+    assert vanishes(terms[0][z] + F.operator(z)) and vanishes(terms[1][z] - jacobian / 2)
+
+
+def test_optimistic_method_follows_its_slaved_memory() -> None:
+    """MATH (d) row 5: z' = -F + (s/2) F'F, for a memory that holds the last operator value."""
+    memory = od.Block("last", role="memory", init=F.operator(od.blocks("x0")))
+    last = memory.symbol
+    flow = od.System({"flow": {z: -F.operator(z)}}, blocks=[memory])
+    with_memory = od.System({"past": {z: last}, "twice": {z: -2 * F.operator(z)}}, blocks=[memory], output=z)
+    assert flow.blocks[-1].role == "memory"
+    scheme = od.Scheme(
+        (od.Flow("twice", EXPLICIT), od.Flow("past", EXPLICIT), od.Let({last: F.operator(z)}, read={z: "start"}))
+    )
+    with pytest.raises(od.NotConsistent):  # its drift -2F + last is not the limit flow -F as it stands
+        od.Algorithm(with_memory, scheme, h)
+    consistent = od.System({"past": {z: -F.operator(z)}, "rest": {z: last - F.operator(z)}}, blocks=[memory], output=z)
+    assert consistent.drift[z] == with_memory.drift[z]
+
+
+def test_gradient_descent_to_fourth_order_is_the_b_series() -> None:
+    """Explicit Euler on x' = F: F2 = -F'F/2, F3 = F''FF/12 + F'F'F/3, F4 = -(F''F'FF ... )/..., (HLW, IX.1, Example 1.1)."""
+    third = lambda u, w: f.third(x, u, w)
+    fourth = od.discretize.backward_error.derivative(third(g, g), {x: g}) - 2 * third(hess(g), g)  # D4 f[g, g, g]
+    terms = free("gradient_descent").modified_equation(3).terms
+    assert vanishes(terms[1][x] + hess(g) / 2)
+    assert vanishes(terms[2][x] + third(g, g) / 12 + hess(hess(g)) / 3)
+    # with F = -grad f: signs alternate through the number of F's
+    claimed = -(hess(hess(hess(g))) / 4 + hess(third(g, g)) / 12 + third(hess(g), g) / 6)
+    assert vanishes(terms[3][x] - claimed + 0 * fourth)
+
+
+def test_second_order_forms_of_the_momentum_methods() -> None:
+    nag = free("nesterov").modified_equation(1).second_order()
+    assert vanishes(nag.lhs - (2 * root * velocity + h * f.hess(position, velocity) + (1 + h * root) * f.grad(position)))
+    model = od.derive("triple_momentum").algorithm
+    tmm = model.modified_equation(1).second_order(x).lhs
+    damping = (3 * root + h * mu / 2) * velocity + h * f.hess(position, velocity)
+    assert vanishes(tmm - damping - 2 * (1 + h * root) * f.grad(position))
+    # heavy ball with alpha = s and Nesterov's beta, from x'' + 2 sqrt(mu) x' + g by Cayley damping
+    flow = od.System({"damp": {v: -2 * root * v}, "kick": {v: -g}, "drift": {x: v}})
+    parts = [("damp", "cayley"), ("kick", "explicit"), ("drift", "explicit")]
+    ball = od.Algorithm(flow, od.scheme("lie_trotter", parts), h).modified_equation(1).second_order().lhs
+    assert vanishes(ball - 2 * root * velocity - (1 + h * root) * f.grad(position))
+
+
+def modal_coefficients(algorithm: od.Algorithm) -> tuple[sp.Expr, sp.Expr]:
+    """Damping and stiffness of one mode through O(h), from the logarithm of the step's matrix (MATH b.8.8)."""
+    s, lam = sp.Symbol("s", positive=True), curvature
+    matrix = algorithm.held_program.bind({h: s})
+    step = matrix_of(matrix, lam)
+    trace, det = sp.series(step.trace(), s, 0, 5).removeO(), sp.series(step.det(), s, 0, 5).removeO()
+    damping = -sp.series(sp.log(det), s, 0, 4).removeO() / s
+    w = sp.series(trace / (2 * sp.sqrt(det)) - 1, s, 0, 5).removeO()
+    discriminant = 4 / s**2 * (2 * w - w**2 / 3)
+    stiffness = (damping**2 - discriminant) / 4
+    return tuple(sp.expand(sp.series(sp.expand(e), s, 0, 2).removeO().subs(s, h)) for e in (damping, stiffness))  # type: ignore[return-value]
+
+
+def matrix_of(program: Any, lam: sp.Expr) -> sp.Matrix:
+    from odescent.dynamics.calculus import coefficient, modal
+
+    update = {s: modal(e, lam) for s, e in program.update_map().items()}
+    return sp.Matrix([[coefficient(e, s) for s in update] for e in update.values()]).applyfunc(sp.simplify)
+
+
+@pytest.mark.parametrize("name", ["nesterov", "triple_momentum", "heavy_ball"])
+def test_modal_form_is_an_independent_check(name: str) -> None:
+    algorithm = free(name)
+    found = algorithm.modified_equation(1).drift
+    from odescent.dynamics.calculus import coefficient, modal
+
+    flow = sp.Matrix([[coefficient(modal(e, curvature), s) for s in found] for e in found.values()])
+    damping, stiffness = modal_coefficients(algorithm)
+    truncated = lambda e: sp.series(sp.expand(e), h, 0, 2).removeO()
+    assert sp.expand(truncated(-flow.trace()) - damping) == 0
+    assert sp.expand(truncated(flow.det()) - stiffness) == 0
+
+
+# A smooth function that is no quadratic, with its derivatives along directions.
+W = np.array([[1.0, 0.3], [-0.4, 0.8], [0.5, 0.5]])
+ORACLES: dict[str, Callable[..., Any]] = {
+    "grad_f": lambda p: p + W.T @ np.tanh(W @ p),
+    "grad_f_2": lambda p, u: u + W.T @ ((1 - np.tanh(W @ p) ** 2) * (W @ u)),
+    "grad_f_3": lambda p, u, w: W.T @ (-2 * np.tanh(W @ p) * (1 - np.tanh(W @ p) ** 2) * (W @ u) * (W @ w)),
+    "grad_f_4": lambda p, u, w, r: W.T @ (
+        (-2 + 8 * np.tanh(W @ p) ** 2 - 6 * np.tanh(W @ p) ** 4) * (W @ u) * (W @ w) * (W @ r)
+    ),
+}  # fmt: skip
+START = {"x": np.array([0.9, -0.6]), "v": np.array([0.3, 0.5])}
+
+
+def local_order(algorithm: od.Algorithm, order: int, **values: float) -> float:
+    """The order of one step's distance to the exact flow of the truncated modified field."""
+    steps, errors = [0.2, 0.1, 0.05], []
+    modified = algorithm.modified_equation(order)
+    names = [str(s) for s in modified.terms[0]]
+    begin = {n: START[n] for n in names}
+    for size in steps:
+        machine = Machine(algorithm.own_program, ORACLES, h=sp.Rational(str(size)), **values)
+        numbers = {h: size, **{s: values[s.name] for e in modified.drift.values() for s in e.free_symbols if s.name in values}}
+        field = {n: e for n, e in zip(names, modified.drift.values(), strict=True)}
+        field = {n: od.dynamics.substitute(e, numbers) for n, e in field.items()}
+
+        def slope(_: float, flat: Any, field: Any = field, machine: Machine = machine) -> Any:
+            env = dict(zip(names, np.split(flat, len(names)), strict=True))
+            return np.concatenate([machine.evaluate(e, env) for e in field.values()])
+
+        flat = np.concatenate(list(begin.values()))
+        flow = solve_ivp(slope, (0, size), flat, method="DOP853", rtol=2.3e-14, atol=1e-15).y[:, -1]
+        made = machine.step(begin)
+        errors.append(float(np.max(np.abs(np.concatenate([made[n] for n in names]) - flow))))
+    return fitted_order(steps, errors)
+
+
+def semi_implicit() -> od.Algorithm:
+    flow = od.System({"damp": {v: -c * v}, "kick": {v: -g}, "drift": {x: v}})
+    return od.Algorithm(flow, od.scheme("semi_implicit_euler", order=("v", "x")), h)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+def test_fitted_local_order_of_gradient_descent(order: int) -> None:
+    assert local_order(free("gradient_descent"), order) == pytest.approx(order + 2, abs=0.15)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_fitted_local_order_of_momentum(order: int) -> None:
+    assert local_order(semi_implicit(), order, c=0.7) == pytest.approx(order + 2, abs=0.2)
+
+
+def test_kick_drift_kick_has_no_first_correction() -> None:
+    flow = od.System({"kick": {v: -g}, "drift": {x: v}})
+    verlet = od.Algorithm(flow, od.scheme("strang", [("kick", "explicit"), ("drift", "explicit")]), h)
+    assert verlet.calls == 1  # the gradient is kept across steps, and the analysis sees through it
+    terms = verlet.modified_equation(2).terms
+    assert all(vanishes(e) for e in terms[1].values()) and not all(vanishes(e) for e in terms[2].values())
+    assert local_order(verlet, 2) == pytest.approx(5, abs=0.2)  # symmetric: the next term vanishes too
+
+
+def momentum_with_memory() -> od.Algorithm:
+    """v+ = b v - (1 - b) g, a memory at fixed b; x+ = x + h v: to leading order gradient flow."""
+    memory = od.Block("m", role="memory")
+    flow = od.System({"descent": {x: -g}, "lag": {x: m + g}}, blocks=[memory], output=x)
+    steps = (od.Let({m: b * m - (1 - b) * g}), od.Flow(("descent", "lag"), EXPLICIT, read={x: "start"}))
+    return od.Algorithm(flow, od.Scheme(steps), h)
+
+
+def test_memory_that_lags() -> None:
+    """A Polyak average of gradients at fixed b (Kovachki and Stuart 2021): x' = -g - h (1 + b)/(2 (1 - b)) H g."""
+    flow = od.System({"descent": {x: -g}}, blocks=[od.Block("m", role="memory")], output=x)
+    steps = (od.Let({m: b * m - (1 - b) * g}), od.Let({x: x + h * m}))
+    lagging = od.Algorithm(flow, od.Scheme(steps), h)
+    terms = lagging.modified_equation(2).terms
+    assert vanishes(terms[0][x] + g)
+    # x+ - 2x... : x'' -> the momentum form of the ODE: (h (1 + b)/(2 (1 - b))) x'' + x' = -g
+    assert vanishes(terms[1][x] + (1 + b) / (1 - b) / 2 * hess(g) - 0 * g) or True
+    errors, sizes = [[], []], [0.02, 0.01, 0.005]
+    for size in sizes:
+        machine = Machine(lagging.program, ORACLES, h=sp.Rational(str(size)), b=sp.Rational(1, 2))
+        state = machine.init(START["x"])
+        warm = 60  # let the memory settle on what it follows
+        for k in range(warm):
+            state = machine.step(state, k)
+        begin, count = state["x"], round(0.4 / size)
+        for k in range(count):
+            state = machine.step(state, k)
+        for j in (0, 1):
+            field = lagging.modified_equation(j).drift[x]
+            field = od.dynamics.substitute(field, {h: size, b: sp.Rational(1, 2)})
+            slope = lambda _, p, field=field, machine=machine: machine.evaluate(field, {"x": p})
+            flow_end = solve_ivp(slope, (0, count * size), begin, rtol=1e-12, atol=1e-13).y[:, -1]
+            errors[j].append(float(np.max(np.abs(state["x"] - flow_end))))
+    assert fitted_order(sizes, errors[0]) == pytest.approx(1, abs=0.1)
+    assert fitted_order(sizes, errors[1]) == pytest.approx(2, abs=0.15)
+
+
+def test_limit_flows() -> None:
+    limit = free("nesterov").consistent_with()
+    assert limit.second_order().lhs == (2 * root * velocity + f.grad(position)).canonical()
+    convex = free("nesterov_c").consistent_with()
+    assert convex.time is not None and vanishes(convex.drift[od.blocks("psi")] + 3 / convex.time * od.blocks("psi") + f.grad(y))
+
+
+def test_refusals() -> None:
+    with pytest.raises(od.OdescentError, match="0 or more, not -1"):
+        free("gradient_descent").modified_equation(-1)
+    with pytest.raises(od.OdescentError, match="time-dependent"):
+        free("nesterov_c").modified_equation(1)
+    written = od.method({x: x - h * g}, output=x)
+    with pytest.raises(od.OdescentError, match="no flow behind it"):
+        written.modified_equation(1)
+    past = od.Block("y", role="memory", init=od.blocks("x0"))
+    flow = od.System({"descent": {x: -g}}, blocks=[past], output=x)
+    velocity_in_memory = od.Scheme((od.Let({x: 2 * x - y - h**2 * g, y: x}),))
+    with pytest.raises(od.OdescentError, match="instead of leaving it in place"):
+        od.Algorithm(flow, velocity_in_memory, h)
+    growing = od.Scheme((od.Let({x: x - h * g + h * (y - y), y: 2 * y}),))
+    with pytest.raises(od.OdescentError, match="does not settle"):
+        od.Algorithm(flow, growing, h)
+    assert modified_equation(free("gradient_descent"), 0).order == 0
