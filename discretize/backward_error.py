@@ -18,10 +18,10 @@ from odescent.dynamics.calculus import Symbol, derivative, substitute, taylor, t
 from odescent.dynamics.second_order import SecondOrder, second_order
 from odescent.dynamics.show import latex, text
 from odescent.dynamics.fields import System
-from odescent.dynamics.vectors import Expr, Vector, zero
+from odescent.dynamics.vectors import Expr, Vector, call, zero
 
 from .matrices import inverse
-from .program import linear_coefficient, symbols_of
+from .program import Assign, Draw, Program, linear_coefficient, symbols_of
 
 if TYPE_CHECKING:
     from .iteration import Algorithm
@@ -73,6 +73,11 @@ def step_series(algorithm: Algorithm, order: int) -> list[Drift]:
 
     Coefficient blocks are held where they are. Raises OdescentError if the step does not tend to the identity.
     """
+    return _series(algorithm, order)[0]
+
+
+def _series(algorithm: Algorithm, order: int) -> tuple[list[Drift], Drift]:
+    """The coefficients, and what the memories follow."""
     if not algorithm.system.fields:
         raise OdescentError(f"{algorithm.name or 'this algorithm'} was written as a map: there is no flow behind it.")
     program, h = algorithm.held_program, algorithm.step
@@ -82,10 +87,10 @@ def step_series(algorithm: Algorithm, order: int) -> list[Drift]:
         if len(solutions) != 1:
             raise OdescentError(f"the clock {algorithm.clock} cannot be solved for the step number.")
         clock[program.counter] = solutions[0]
-    update = {s: substitute(e, clock) for s, e in program.update_map(order).items()}
+    update = _through_order(program, clock, h, order)
     roles = {b.symbol: b.role for b in program.blocks}
     kept = [s for s in update if roles[s] == "state"]
-    start = {s: _at_zero(update[s], h) for s in update}
+    start = {s: tidy(substitute(e, {h: sp.S.Zero})) for s, e in update.items()}
     for s in kept:
         if not vanishes(start[s] - s):
             raise OdescentError(
@@ -95,14 +100,30 @@ def step_series(algorithm: Algorithm, order: int) -> list[Drift]:
     memories = [s for s in update if roles[s] == "memory"]
     graph = _slaved(update, start, kept, memories, h, order - 1)
     series = {s: taylor(tidy(substitute(update[s], graph)), h, order) for s in kept}
-    return [{s: series[s][j] for s in kept} for j in range(order + 1)]
+    return [{s: series[s][j] for s in kept} for j in range(order + 1)], graph
 
 
-def _at_zero(e: Expr, h: sp.Symbol) -> Expr:
-    try:
-        return taylor(e, h, 0)[0]
-    except ValueError:
-        raise OdescentError(f"the step has no limit as {h} -> 0: it is {tidy(e)}.") from None
+def _through_order(program: Program, clock: Mapping[Symbol, Expr], h: sp.Symbol, order: int) -> Drift:
+    """The next state as polynomials in h, expanded instruction by instruction."""
+    known: dict[Symbol, Expr] = dict(clock)
+
+    def expanded(e: Expr) -> Expr:
+        value = tidy(substitute(e, known))
+        try:
+            return _truncated(value, h, order)
+        except ValueError:
+            raise OdescentError(f"the step has no expansion at {h} = 0: it computes {value}.") from None
+
+    for i in program.instructions:
+        if isinstance(i, Assign):
+            known[i.target] = expanded(i.value)
+        elif isinstance(i, Draw):
+            known[i.target] = _nothing(i.target)
+        else:
+            known[i.target] = zero
+            for _ in range(order + 1 if i.implicit != 0 else 1):  # each pass gains an order of the implicit weight
+                known[i.target] = expanded(call(i.oracle, i.point + i.target * i.implicit, i.directions, i.parameters))
+    return {s: expanded(e) for s, e in program.next.items()}
 
 
 def _slaved(
@@ -151,6 +172,17 @@ def _nothing(s: Symbol) -> Expr:
 def limit_drift(algorithm: Algorithm) -> Drift:
     """The drift of the limit flow, by block symbol."""
     return step_series(algorithm, 1)[1]
+
+
+def inconsistency(algorithm: Algorithm) -> tuple[Symbol, Expr, Expr] | None:
+    """A block whose limit drift is not the system's, with both; memories are where they settle."""
+    (_, found), settled = _series(algorithm, 1)
+    target = algorithm.bound.limit({algorithm.step: 0}).drift
+    for s, e in found.items():
+        wanted = substitute(target[s], settled)
+        if not vanishes(e - wanted):
+            return s, e, tidy(wanted)
+    return None
 
 
 def limit_flow(algorithm: Algorithm) -> System:

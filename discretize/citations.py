@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from odescent._errors import OdescentError, unknown
@@ -74,6 +75,25 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "title": "M{\\'e}thode g{\\'e}n{\\'e}rale pour la r{\\'e}solution des syst{\\`e}mes d'{\\'e}quations simultan{\\'e}es",
         "journal": "Comptes rendus hebdomadaires des s{\\'e}ances de l'Acad{\\'e}mie des sciences", "volume": "25",
         "pages": "536--538", "year": "1847"}),
+    "beck2009": ("article", {
+        "author": "Beck, Amir and Teboulle, Marc",
+        "title": "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems",
+        "journal": "SIAM Journal on Imaging Sciences", "volume": "2", "number": "1", "pages": "183--202", "year": "2009",
+        "doi": "10.1137/080716542"}),
+    "kim2016": ("article", {
+        "author": "Kim, Donghwan and Fessler, Jeffrey A.",
+        "title": "Optimized First-Order Methods for Smooth Convex Minimization", "journal": "Mathematical Programming",
+        "volume": "159", "pages": "81--107", "year": "2016", "doi": "10.1007/s10107-015-0949-3"}),
+    "taylor2023": ("article", {
+        "author": "Taylor, Adrien and Drori, Yoel",
+        "title": "An Optimal Gradient Method for Smooth Strongly Convex Minimization",
+        "journal": "Mathematical Programming", "volume": "199", "pages": "557--594", "year": "2023",
+        "doi": "10.1007/s10107-022-01839-y"}),
+    "kim2023": ("misc", {
+        "author": "Kim, Jungbin and Yang, Insoon",
+        "title": "Unifying {Nesterov's} Accelerated Gradient Methods for Convex and Strongly Convex Objective Functions: "
+        "From Continuous-Time Dynamics to Discrete-Time Algorithms",
+        "year": "2023", "eprint": "2301.03576", "archivePrefix": "arXiv"}),
 }  # fmt: skip
 
 
@@ -105,3 +125,15 @@ def _entry(key: str) -> str:
     kind, fields = _BIBTEX[key]
     body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
     return f"@{kind}{{{key},\n{body}\n}}"
+
+
+def reference_line(key: str) -> str:
+    """One reference as a line: authors, title, year, DOI or arXiv number."""
+    if key not in _BIBTEX:
+        raise unknown("reference", key, _BIBTEX)
+    entry = _BIBTEX[key][1]
+    names = [a.split(",")[0].strip("{}") for a in entry["author"].split(" and ")]
+    who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
+    place = f"doi:{entry['doi']}" if "doi" in entry else f"arXiv:{entry['eprint']}" if "eprint" in entry else ""
+    title = re.sub(r"[{}$]|\\.", "", entry["title"])
+    return f"{who}, {title} ({entry['year']}){', ' + place if place else ''}."

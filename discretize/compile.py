@@ -95,6 +95,11 @@ class _Compiler:
             raise OdescentError(f"noise on {noise[0][0]} needs the explicit integrator (Euler-Maruyama), not {step.by.kind!r}.")
         draws: dict[tuple[str, str], Symbol] = {}
         for s, d in noise:
+            if self.system.calculus == "stratonovich" and symbols_of(d.amplitude) & set(view):
+                raise OdescentError(
+                    f"Euler-Maruyama solves the Ito equation, but the noise on {s} depends on the state and is meant in "
+                    "Stratonovich's sense; write the system in Ito's form."
+                )
             amplitude = self.lower(substitute(self.at_time(d.amplitude, step.time), view))
             draw = draws.get((d.process, self.kinds[s.name])) or self.draw(s, d.process)
             draws[d.process, self.kinds[s.name]] = draw  # blocks of one kind share the process's increment

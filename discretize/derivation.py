@@ -186,6 +186,12 @@ class Derivation:
 
         return derivation_latex(self)
 
+    def html(self) -> str:
+        """The derivation as one HTML page that needs no network."""
+        from .page import page
+
+        return page(self)
+
     def to_dict(self) -> dict[str, Any]:
         """The derivation as plain data with stable keys."""
         from .report import derivation_dict

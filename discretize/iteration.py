@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from odescent._errors import NotConsistent, OdescentError, unknown
-from odescent.dynamics.calculus import Symbol, substitute, vanishes
+from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.exact import as_scalar, canonical, check_name, is_zero
 from odescent.dynamics.fields import Block, System, start
 from odescent.dynamics.oracles import check_class
@@ -207,19 +207,22 @@ class Algorithm:
     def consistent_with(self) -> System:
         """The limit flow: the system that the algorithm tends to as the step tends to zero."""
         from .backward_error import limit_flow
+        from .recurrence import with_coefficients
 
-        return limit_flow(self)
+        return with_coefficients(limit_flow(self), self)
 
     def _check_consistent(self) -> None:
-        from .backward_error import limit_drift
+        from .backward_error import inconsistency
+        from .recurrence import coefficient_drift
 
-        target = self.bound.limit({self.step: 0}).drift
-        for s, e in limit_drift(self).items():
-            if not vanishes(e - target[s]):
-                raise NotConsistent(
-                    f"the scheme does not add up to the system: as {self.step} -> 0 its substeps move {s} by "
-                    f"{e}, but the drift is {target[s]}; every field must be committed for one whole step."
-                )
+        found = inconsistency(self)
+        if found is not None:
+            block, moved, drift = found
+            raise NotConsistent(
+                f"the scheme does not add up to the system: as {self.step} -> 0 its substeps move {block} by "
+                f"{moved}, but the drift is {drift}; every field must be committed for one whole step."
+            )
+        coefficient_drift(self)
         self._check_noise()
 
     def _check_noise(self) -> None:
@@ -356,7 +359,7 @@ def method(
     updates: Mapping[Symbol, Expr],
     *,
     output: Expr,
-    init: Mapping[Symbol, Expr] | None = None,
+    init: Mapping[Any, Any] | None = None,
     before: Mapping[Symbol, Expr] | None = None,
     tuning: Mapping[sp.Symbol, object] | None = None,
     name: str = "",

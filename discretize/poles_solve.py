@@ -1,44 +1,26 @@
-"""The algebra of pole placement: linear conditions on (beta, s, t), then back to (beta, a, b).
+"""The way from wanted poles to parameters: linear conditions on (beta, s, t), then back to (beta, a, b).
 
 In units h = 1/sqrt(L) the trace and the determinant of a mode of the passive form are affine in
-beta, s = a + b and t = a beta (`modal_form` reads that off the discretized system), so a wanted pole
+beta, s = a + b and t = a beta (`poles_modal` reads that off the discretized system), so a wanted pole
 is one linear equation in them. Only the way back, a = t / beta, is not linear: beta = 0 is a branch
 of its own, and so is what a prescribed b, beta (s - b) = t, makes of the rest.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.exact import canonical, is_zero, parameters
-from odescent.dynamics.fields import L
-from odescent.dynamics.library import system
+from odescent.dynamics.exact import canonical, is_zero
 
-from .iteration import STEP, Algorithm
-from .library.schemes import scheme
+from .poles_input import Mode, Reader
+from .poles_linear import BETA, Condition, Contradiction, Elimination, S, T, contradiction
+from .poles_modal import modal_form
 
-Row: TypeAlias = tuple[sp.Expr, sp.Expr, sp.Expr]
-BETA, S, T = ((sp.S.One, *[sp.S.Zero] * 2), (sp.S.Zero, sp.S.One, sp.S.Zero), (*[sp.S.Zero] * 2, sp.S.One))
-_ELL = sp.Symbol("_ell", positive=True)
-
-
-class Contradiction(OdescentError):
-    """Conditions that no parameters of the passive form meet together."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """``row`` times (beta, s, t) equals ``value``; ``text`` names it in sentences."""
-
-    text: str
-    row: Row
-    value: sp.Expr
+Fresh: TypeAlias = Callable[[str], sp.Symbol]
 
 
 @dataclass(frozen=True)
@@ -52,121 +34,46 @@ class Branch:
     nonzero: tuple[sp.Expr, ...] = ()
 
 
-def passive_algorithm(
-    beta: sp.Expr, a: sp.Expr, b: sp.Expr, smoothness: sp.Expr = L, lead: sp.Expr | None = None
-) -> Algorithm:
-    """The passive system by semi-implicit Euler at h = 1/sqrt(L), K = (1 - beta)/h; read at y + lead h psi."""
-    from odescent.dynamics.vectors import blocks
-
-    psi, y = blocks("psi y")
-    gain, feed, back, ahead = parameters("K a b lead")
-    passive = system("passive")
-    where = {feed: a * STEP}
-    if lead is not None:
-        passive = passive.map(lambda e: e, output=y + ahead * psi)
-        where[ahead] = lead * STEP
-    root = sp.sqrt(smoothness)
-    tuning = {gain: (1 - beta) * root, back: b, STEP: 1 / root}
-    return Algorithm(
-        passive, scheme("semi_implicit_euler", order=("psi", "y")), where=where, tuning=tuning, name="placed"
-    )
+def wanted(mode: Mode) -> list[Condition]:
+    """One pole is one linear condition, r^2 - T r + D = 0; two poles fix T and D."""
+    (t0, t), (d0, d) = modal_form(mode.ell)
+    if len(mode.poles) == 1:
+        (r,) = mode.poles
+        x, y, z = (canonical(e - r * f) for e, f in zip(d, t, strict=True))
+        return [
+            Condition(f"the pole {r} at {mode.label}", (x, y, z), canonical(r * t0 - d0 - r**2))
+        ]
+    shown = f"the poles {mode.poles[0]} and {mode.poles[1]} at {mode.label}"
+    total, product = mode.sum_and_product()
+    return [
+        Condition(f"{shown} (their sum)", t, canonical(total - t0)),
+        Condition(f"{shown} (their product)", d, canonical(product - d0)),
+    ]
 
 
-@functools.cache
-def _affine() -> tuple[tuple[sp.Expr, Row], tuple[sp.Expr, Row]]:
-    """Trace and determinant as (constant, row) in (beta, s, t), read off the discretized passive system."""
-    beta, a, s = sp.symbols("beta_0 a_0 s_0", real=True)
-    matrix = passive_algorithm(beta, a, s - a).state_space().modal_matrix(_ELL * L)
-    forms = []
-    for e in (matrix.trace(), matrix.det()):
-        poly = sp.Poly(canonical(e), beta, s, a)
-        found = {powers: poly.coeff_monomial(powers) for powers in poly.monoms()}
-        if not found.keys() <= {(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 0, 1)}:
-            raise AssertionError("trace and determinant are affine in beta, a + b and a beta")
-        take = lambda powers, found=found: found.get(powers, sp.S.Zero)
-        forms.append((take((0, 0, 0)), (take((1, 0, 0)), take((0, 1, 0)), take((1, 0, 1)))))
-    return forms[0], forms[1]
-
-
-def modal_form(ell: sp.Expr) -> tuple[tuple[sp.Expr, Row], tuple[sp.Expr, Row]]:
-    """Trace and determinant of the mode ell = lambda / L, each as (constant, row) in (beta, s, t)."""
-    (c, p), (d, r) = (
-        (constant.subs(_ELL, ell), tuple(e.subs(_ELL, ell) for e in row)) for constant, row in _affine()
-    )
-    return (c, (p[0], p[1], p[2])), (d, (r[0], r[1], r[2]))
-
-
-@dataclass
-class Elimination:
-    """Conditions in reduced row echelon form, each with the given conditions that it combines."""
-
-    rows: list[tuple[list[sp.Expr], sp.Expr, int, frozenset[str]]] = field(default_factory=list)
-    pivots: tuple[sp.Expr, ...] = ()
-
-    @staticmethod
-    def of(conditions: Sequence[Condition]) -> Elimination:
-        made = Elimination()
-        for c in conditions:
-            made.add(c)
-        return made
-
-    def copy(self) -> Elimination:
-        return Elimination(list(self.rows), self.pivots)
-
-    def reduced(self, c: Condition) -> tuple[list[sp.Expr], sp.Expr, frozenset[str]]:
-        """What the condition still says once the others hold."""
-        row, value, used = list(c.row), c.value, frozenset([c.text])
-        for other, known, pivot, names in self.rows:
-            if (factor := row[pivot]) != 0:
-                row = [canonical(x - factor * y) for x, y in zip(row, other, strict=True)]
-                value, used = value - factor * known, used | names
-        value = canonical(value)
-        return [sp.S.Zero if is_zero(x) else x for x in row], sp.S.Zero if is_zero(value) else value, used
-
-    def add(self, c: Condition) -> None:
-        """Take a condition in; raises Contradiction if the ones before leave no room for it."""
-        row, value, used = self.reduced(c)
-        columns = [i for i, x in enumerate(row) if x != 0]
-        if not columns:
-            if value != 0:
-                raise _contradiction(used, value)
-            return
-        pivot = min(columns, key=lambda i: (not row[i].is_number, sp.count_ops(row[i])))
-        lead = row[pivot]
-        row = [canonical(x / lead) for x in row]
-        value = canonical(value / lead)
-        cleared = []
-        for other, known, column, names in self.rows:
-            if (factor := other[pivot]) != 0:
-                other = [canonical(x - factor * y) for x, y in zip(other, row, strict=True)]
-                known, names = canonical(known - factor * value), names | used
-            cleared.append((other, known, column, names))
-        self.rows = [*cleared, (row, value, pivot, used)]
-        self.pivots = (*self.pivots, lead)
-
-    def value(self, row: Row) -> sp.Expr | None:
-        """The value of a combination of beta, s, t, or None where the conditions leave it open."""
-        rest, value, _ = self.reduced(Condition("", row, sp.S.Zero))
-        return None if any(x != 0 for x in rest) else canonical(-value)
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset().union(*(names for *_, names in self.rows))
-
-
-def _contradiction(used: frozenset[str], residual: sp.Expr) -> Contradiction:
-    names = sorted(n for n in used if n)
-    listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    left = sp.factor(sp.fraction(sp.together(residual))[0] if residual.free_symbols else residual)
-    note = ", with q = sqrt(mu/L)" if "q" in {s.name for s in left.free_symbols} else ""
-    return Contradiction(
-        f"no parameters of the passive form meet these conditions together: {listed}; "
-        f"that would need {left} = 0{note}. Drop or change one of them."
-    )
+def prescribed(given: Mapping[str, sp.Expr], reader: Reader) -> list[Condition]:
+    """Prescribed parameters as linear conditions on (beta, s, t); b alone is not linear and left to `solve`."""
+    one, none = sp.S.One, sp.S.Zero
+    rows = {
+        "K": lambda v: ((one, none, none), 1 - v),
+        "beta": lambda v: ((one, none, none), v),
+        "a": lambda v: ((v, none, -one), none),
+        # alpha L = a (1 - beta) + b = s - t and gamma alpha L = a beta = t
+        "alpha": lambda v: ((none, one, -one), v * reader.smoothness),
+        "gamma": lambda v: ((none, v, -one - v), none),
+    }
+    found = [Condition(f"{n} = {v}", *rows[n](v)) for n, v in given.items() if n in rows]
+    if "a" in given and "b" in given:
+        a, b = given["a"], given["b"]
+        found.append(Condition(f"a = {a} and b = {b}", (none, one, none), canonical(a + b)))
+    return found
 
 
 def solve(
-    conditions: Sequence[Condition], a: sp.Expr | None, b: sp.Expr | None, fresh: Callable[[str], sp.Symbol]
+    conditions: Sequence[Condition],
+    a: sp.Expr | None,
+    b: sp.Expr | None,
+    fresh: Fresh,
 ) -> list[Branch]:
     """Every branch of parameters that meets the conditions, with a and b as prescribed (or None).
 
@@ -188,7 +95,11 @@ def solve(
 
 
 def _regular(
-    base: Elimination, beta: sp.Expr | None, a: sp.Expr | None, b: sp.Expr | None, fresh: Callable[[str], sp.Symbol]
+    base: Elimination,
+    beta: sp.Expr | None,
+    a: sp.Expr | None,
+    b: sp.Expr | None,
+    fresh: Fresh,
 ) -> list[Branch]:
     """The branches with beta != 0."""
     if beta is not None and is_zero(beta):
@@ -248,16 +159,18 @@ def _quadratic(base: Elimination, b: sp.Expr) -> list[sp.Expr | None]:
         elif is_zero(none):
             return [None]
         else:
-            raise _contradiction(base.names | {f"b = {b}"}, none)
+            raise contradiction((*base.names, f"b = {b}"), none)
     else:
         inside = canonical(one**2 - 4 * two * none)
         if inside.is_number and not is_zero(inside) and sp.N(inside, 30) < 0:
             raise Contradiction(
-                f"no real parameters of the passive form meet {', '.join(sorted(base.names))} and b = {b} together: "
+                f"no real parameters of the passive form meet {', '.join(base.names)} and b = {b} together: "
                 f"beta would solve a quadratic equation with the discriminant {inside}. Drop or change one of them."
             )
         root = sp.S.Zero if is_zero(inside) else _square_root(inside)
-        roots = [canonical((sign * root - one) / (2 * two)) for sign in ((1, -1) if root != 0 else (1,))]
+        roots = [
+            canonical((sign * root - one) / (2 * two)) for sign in ((1, -1) if root != 0 else (1,))
+        ]
     kept: list[sp.Expr | None] = [r for r in roots if not is_zero(r)]
     return kept
 
@@ -279,7 +192,7 @@ def _completed(
     beta: sp.Expr | None,
     a: sp.Expr | None,
     b: sp.Expr | None,
-    fresh: Callable[[str], sp.Symbol],
+    fresh: Fresh,
 ) -> Branch:
     """Name what the conditions leave open (beta, then a, then b) and go back from (beta, s, t) to (beta, a, b)."""
     free: list[sp.Symbol] = []
@@ -303,7 +216,11 @@ def _completed(
 
 
 def _memoryless(
-    base: Elimination, beta: sp.Expr | None, a: sp.Expr | None, b: sp.Expr | None, fresh: Callable[[str], sp.Symbol]
+    base: Elimination,
+    beta: sp.Expr | None,
+    a: sp.Expr | None,
+    b: sp.Expr | None,
+    fresh: Fresh,
 ) -> list[Branch]:
     """The branch beta = 0, in which t = 0 and the step s = a + b is all that matters."""
     if beta is not None and not is_zero(beta):
@@ -319,13 +236,14 @@ def _memoryless(
         base.add(Condition("beta = 0 (which follows, and makes every determinant 0)", T, sp.S.Zero))
     s = base.value(S)
     free: list[sp.Symbol] = []
-    if a is None and (b is None or s is None):
+    if a is None and b is not None and s is not None:
+        a = canonical(s - b)
+    elif a is None:
         a = fresh("a_0")
         free.append(a)
-    elif a is None:
-        a = canonical(s - b)
-    if s is None and b is None:
+    if b is None and s is not None:
+        b = canonical(s - a)
+    elif b is None:
         b = fresh("b_0")
         free.append(b)
-    back = canonical(s - a) if b is None else b
-    return [Branch(sp.S.Zero, a, back, tuple(free), base.pivots)]
+    return [Branch(sp.S.Zero, a, b, tuple(free), base.pivots)]

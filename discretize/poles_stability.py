@@ -12,12 +12,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import mpmath
 import sympy as sp
 
 from odescent.dynamics.exact import canonical, is_zero
 
 _RATIOS = [sp.Rational(v) for v in ("1/30", "1/10", "1/3", "3/5", "9/10")]
-_VALUES = [sp.Rational(v) for v in ("1/10", "1/4", "1/2", "2/3", "3/4", "9/10", "99/100", "5/4", "-1/2")]
+_VALUES = [
+    sp.Rational(v) for v in ("1/10", "1/4", "1/2", "2/3", "3/4", "9/10", "99/100", "5/4", "-1/2")
+]
 _SAMPLES = 60
 
 
@@ -39,8 +42,10 @@ def stability(ends: Sequence[tuple[sp.Expr, sp.Expr]], q: sp.Symbol) -> Stabilit
     conditions = [canonical(e) for t, d in ends for e in (1 - d, 1 + d, 1 - t + d, 1 + t + d)]
     conditions = list(dict.fromkeys(conditions))
     free = sorted({s for e in conditions for s in e.free_symbols}, key=str)
-    if any(is_zero(e) for e in conditions if e.is_number or e == 0):
-        return Stability(False, "unstable", "exact: a pole of modulus 1 or more at an end of [mu, L].")
+    if any(e.is_number and (is_zero(e) or sp.N(e, 40) < 0) for e in conditions):
+        return Stability(
+            False, "unstable", "exact: a pole of modulus 1 or more at an end of [mu, L]."
+        )
     if not free:
         stable = all(bool(sp.N(e, 40) > 0) for e in conditions)
         how = "exact: Jury's conditions, affine in the curvature, at both ends of [mu, L]."
@@ -64,14 +69,21 @@ def _over_ratios(conditions: Sequence[sp.Expr], q: sp.Symbol) -> Stability | Non
                 return None
             roots |= {r for r in sp.real_roots(poly) if 0 < r < 1} if poly.degree() > 0 else set()
     points = [sp.S.Zero, *sorted(roots, key=lambda r: sp.N(r, 30)), sp.S.One]
-    stable, unstable = [], []
+    stable: list[tuple[sp.Expr, sp.Expr]] = []
+    unstable: list[tuple[sp.Expr, sp.Expr]] = []
     for low, high in itertools.pairwise(points):
         middle = sp.Rational(str(sp.N((low + high) / 2, 25)))
         (stable if all(e.subs(q, middle) > 0 for e in conditions) else unstable).append((low, high))
     if not stable:
-        return Stability(False, "unstable", "exact, for every 0 < mu < L: Jury's conditions fail at an end of [mu, L].")
+        return Stability(
+            False,
+            "unstable",
+            "exact, for every 0 < mu < L: Jury's conditions fail at an end of [mu, L].",
+        )
     if not unstable and len(points) == 2:
-        return Stability(True, "", "exact, for every 0 < mu < L: Jury's conditions hold at both ends of [mu, L].")
+        return Stability(
+            True, "", "exact, for every 0 < mu < L: Jury's conditions hold at both ends of [mu, L]."
+        )
     spans = " and ".join(f"({sp.N(low, 6)}, {sp.N(high, 6)})" for low, high in stable)
     how = f"exact: Jury's conditions hold at both ends of [mu, L] for q = sqrt(mu/L) in {spans} and nowhere else."
     return Stability(None, "stability depends on q", how)
@@ -89,25 +101,33 @@ def _sampled(conditions: Sequence[sp.Expr], free: Sequence[sp.Symbol], q: sp.Sym
     verdicts: dict[bool, list[tuple[sp.Expr, ...]]] = {True: [], False: []}
     for point in points:
         try:
-            values = evaluate(*[sp.mpmath.mpf(int(v.p)) / int(v.q) for v in point])
+            values = evaluate(*[mpmath.mpf(int(v.p)) / int(v.q) for v in point])
         except ZeroDivisionError:
             continue
-        if all(abs(sp.mpmath.im(v)) < 1e-12 for v in values):
-            verdicts[all(sp.mpmath.re(v) > 1e-12 for v in values)].append(point)
+        if all(abs(mpmath.im(v)) < 1e-12 for v in values):
+            verdicts[all(mpmath.re(v) > 1e-12 for v in values)].append(point)
     total = sum(map(len, verdicts.values()))
     names = ", ".join(map(str, free))
     if not total:
-        return Stability(None, f"stability depends on {names}", "undecided: no sample gave real coefficients.")
+        return Stability(
+            None, f"stability depends on {names}", "undecided: no sample gave real coefficients."
+        )
 
     def shown(point: tuple[sp.Expr, ...]) -> str:
         return ", ".join(f"{s} = {v}" for s, v in zip(free, point, strict=True))
 
-    how = f"sampled: stable at {len(verdicts[True])} of {total} values of {names} (q = sqrt(mu/L) in (0, 1)"
-    how += ", the others in (-1, 5/4])"
+    how = f"sampled, not proved: stable at {len(verdicts[True])} of {total} values of {names}"
+    how += f" (q = sqrt(mu/L) in [{_RATIOS[0]}, {_RATIOS[-1]}], the others in [{min(_VALUES)}, {max(_VALUES)}])"
     for verdict, word in ((True, "stable"), (False, "unstable")):
         if verdicts[verdict]:
             how += f", {word} at {shown(verdicts[verdict][0])}"
-    label = "" if not verdicts[False] else "unstable" if not verdicts[True] else f"stability depends on {names}"
+    label = (
+        ""
+        if not verdicts[False]
+        else "unstable"
+        if not verdicts[True]
+        else f"stability depends on {names}"
+    )
     return Stability(None, label, how + ".")
 
 

@@ -16,8 +16,8 @@ from .derivation import Derivation, Step
 from .iteration import Algorithm
 from .program import Assign, CallOracle, Draw, Instruction, Program
 
-_LABELS = {"identity": "", "choice": "choice", "defect": "defect, not an identity", "finding": "finding"}
-_EQUATIONS = {
+KIND_LABELS = {"identity": "", "choice": "choice", "defect": "defect, not an identity", "finding": "finding"}
+EQUATIONS = {
     "bound system": "exact, at the given h",
     "limit h -> 0": "what the method tends to",
     "modified equation": "what it follows through O(h)",
@@ -63,7 +63,7 @@ def derivation_text(d: Derivation, width: int = 96) -> str:
     """The derivation as Unicode text of that many columns."""
     lines = [f"{d.name}, by the {d.route} route", "", *textwrap.wrap(d.summary, width), ""]
     for number, step in enumerate(d.steps, 1):
-        label = _LABELS[step.kind]
+        label = KIND_LABELS[step.kind]
         heading = f"{number}. {step.title}" + (f"  ({label})" if label else "")
         lines.append(heading)
         lines += textwrap.wrap(unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   ")
@@ -77,7 +77,7 @@ def derivation_text(d: Derivation, width: int = 96) -> str:
     for name, equation in d.equations.items():
         of = f" of {pretty(text(d.bound_position))}" if name == "bound system" and d.bound_position is not None else ""
         rows = pretty(str(equation)).splitlines()
-        lines.append(f"   {name + of} ({_EQUATIONS[name]}):")
+        lines.append(f"   {name + of} ({EQUATIONS[name]}):")
         lines += ["      " + row for row in rows]
     lines += ["", "Algorithm", *["   " + pretty(line) for line in program_text(d.algorithm.tuned).splitlines()], ""]
     verified = sum(s.verified for s in d.steps)
@@ -101,7 +101,7 @@ def derivation_latex(d: Derivation) -> str:
     """The derivation as a LaTeX fragment; needs amsmath."""
     out = [rf"\section*{{{_tex(d.name)}: the {d.route} route}}", _tex(d.summary), r"\begin{enumerate}"]
     for step in d.steps:
-        label = f" ({_LABELS[step.kind]})" if _LABELS[step.kind] else ""
+        label = f" ({KIND_LABELS[step.kind]})" if KIND_LABELS[step.kind] else ""
         rows = " \\\\\n".join("  " + c.latex().replace(" = ", " &= ", 1) for c in step.claims)
         out += [
             rf"\item \textbf{{{step.title}{label}.}} {step.statement}",

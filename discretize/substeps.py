@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import sympy as sp
 
 from odescent._errors import OdescentError
 from odescent.dynamics.calculus import Symbol
 from odescent.dynamics.exact import as_scalar
-from odescent.dynamics.vectors import Expr, Vector
+from odescent.dynamics.vectors import Expr, Vector, zero
 
 START = "start"  # the stage that is always saved: the state at the beginning of the step
 
@@ -61,7 +61,7 @@ class Integrator:
         return Integrator(value.removeprefix("frozen "), frozen_oracles=frozen)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Flow:
     """Advance some fields by a fraction of the step.
 
@@ -74,30 +74,48 @@ class Flow:
         time: when time-dependent coefficients are read, in steps after the beginning of the step.
         save: save the state after this substep as a stage of that name.
         commit: False leaves the state as it was: a look-ahead, which only its saved stage records.
+
+    Blocks may be given by name or by symbol, and one field or block without a tuple around it.
     """
 
     fields: tuple[str, ...]
     by: Integrator
-    fraction: sp.Expr = sp.S.One
-    on: tuple[str, ...] = ()
-    read: Mapping[str, str] = field(default_factory=dict)
-    time: sp.Expr = sp.S.Zero
-    save: str | None = None
-    commit: bool = True
+    fraction: sp.Expr
+    on: tuple[str, ...]
+    read: Mapping[str, str]
+    time: sp.Expr
+    save: str | None
+    commit: bool
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fields", (self.fields,) if isinstance(self.fields, str) else tuple(self.fields))
-        on = (self.on,) if isinstance(self.on, (str, sp.Symbol, Vector)) else self.on
-        object.__setattr__(self, "on", tuple(getattr(b, "name", b) for b in on))
-        object.__setattr__(self, "by", Integrator.of(self.by))
-        object.__setattr__(self, "fraction", as_scalar(self.fraction))
-        object.__setattr__(self, "time", as_scalar(self.time))
-        object.__setattr__(self, "read", {getattr(b, "name", b): stage for b, stage in self.read.items()})
-        if not self.commit and self.save is None:
+    def __init__(
+        self,
+        fields: str | Iterable[str],
+        by: Integrator | Tableau | str,
+        fraction: object = 1,
+        on: str | Symbol | Iterable[str | Symbol] = (),
+        read: Mapping[Any, str] | None = None,
+        time: object = 0,
+        save: str | None = None,
+        commit: bool = True,
+    ) -> None:
+        if not commit and save is None:
             raise OdescentError("a substep that is not committed must be saved, or it does nothing; give save=.")
+        one_block = isinstance(on, (str, sp.Symbol, Vector))
+        values = {
+            "fields": (fields,) if isinstance(fields, str) else tuple(fields),
+            "by": Integrator.of(by),
+            "fraction": as_scalar(fraction),
+            "on": tuple(_name(b) for b in ([on] if one_block else on)),  # type: ignore[union-attr]
+            "read": _by_name(read),
+            "time": as_scalar(time),
+            "save": save,
+            "commit": commit,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Let:
     """Assign blocks simultaneously: memories, recurrences of coefficients, projections.
 
@@ -105,11 +123,31 @@ class Let:
     """
 
     assign: Mapping[Symbol, Expr]
-    read: Mapping[str, str] = field(default_factory=dict)
-    save: str | None = None
+    read: Mapping[str, str]
+    save: str | None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "read", {getattr(b, "name", b): stage for b, stage in self.read.items()})
+    def __init__(
+        self, assign: Mapping[Any, Any], read: Mapping[Any, str] | None = None, save: str | None = None
+    ) -> None:
+        exact = {s: _assigned(s, e) for s, e in assign.items()}
+        for name, value in {"assign": exact, "read": _by_name(read), "save": save}.items():
+            object.__setattr__(self, name, value)
+
+
+def _assigned(s: Symbol, value: object) -> Expr:
+    if isinstance(s, Vector) == isinstance(value, Vector):
+        return value if isinstance(value, Vector) else as_scalar(value)
+    if isinstance(s, Vector) and value == 0:
+        return zero
+    raise OdescentError(f"a Let assigns {value} to the block {s}: one is a vector, the other a scalar.")
+
+
+def _name(block: Any) -> str:
+    return str(getattr(block, "name", block))
+
+
+def _by_name(read: Mapping[Any, str] | None) -> dict[str, str]:
+    return {_name(b): stage for b, stage in (read or {}).items()}
 
 
 Step: TypeAlias = Flow | Let

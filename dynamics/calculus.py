@@ -58,8 +58,14 @@ def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
     nodes = {node: sp.Dummy() for node in e.atoms(ScalarNode)}
     opened = e.xreplace(nodes) if nodes else e
     moving = opened.free_symbols
-    parts = [sp.diff(opened, s) * d for s, d in direction.items() if isinstance(s, sp.Symbol) and s in moving]
-    parts += [sp.diff(opened, dummy) * _node_derivative(node, direction) for node, dummy in nodes.items()]
+    parts = [
+        sp.diff(opened, s) * d
+        for s, d in direction.items()
+        if isinstance(s, sp.Symbol) and s in moving
+    ]
+    parts += [
+        sp.diff(opened, dummy) * _node_derivative(node, direction) for node, dummy in nodes.items()
+    ]
     back = {dummy: node for node, dummy in nodes.items()}
     return sp.Add(*parts).xreplace(back)
 
@@ -78,13 +84,20 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
         moved = direction.get(atom, zero)
         return moved if isinstance(moved, Vector) else zero
     if isinstance(atom, Call):
-        result = call(atom.oracle, atom.point, [*atom.directions, derivative(atom.point, direction)], atom.parameters)
+        result = call(
+            atom.oracle,
+            atom.point,
+            [*atom.directions, derivative(atom.point, direction)],
+            atom.parameters,
+        )
         for i, d in enumerate(atom.directions):
             others = [*atom.directions[:i], derivative(d, direction), *atom.directions[i + 1 :]]
             result = result + call(atom.oracle, atom.point, others, atom.parameters)
         for p in atom.parameters:
             if derivative(p, direction) != 0:
-                raise OdescentError(f"the derivative of {atom} in its parameter {p} is not known to the calculus.")
+                raise OdescentError(
+                    f"the derivative of {atom} in its parameter {p} is not known to the calculus."
+                )
         return result
     if isinstance(atom, Product):
         left, right = atom.left, atom.right
@@ -96,7 +109,9 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
         for slot, argument in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
             inside = derivative(argument, direction)
             if inside:
-                result = result + hadamard(_elementwise(sp.diff(atom.body, slot), atom.arguments), inside)
+                result = result + hadamard(
+                    _elementwise(sp.diff(atom.body, slot), atom.arguments), inside
+                )
         return result
     raise TypeError(f"the calculus does not know how to differentiate {atom!r}.")
 
@@ -146,7 +161,9 @@ def substitute(e: Expr, values: Mapping[Any, Any]) -> Expr:
             value = as_scalar(value)
             value = zero if isinstance(symbol, Vector) and value == 0 else value
         if isinstance(symbol, Vector) != isinstance(value, Vector):
-            raise TypeError(f"{symbol} cannot be replaced by {value}: one is a vector, the other a scalar.")
+            raise TypeError(
+                f"{symbol} cannot be replaced by {value}: one is a vector, the other a scalar."
+            )
         exact[symbol] = value
     return change(e, exact.get) if exact else e
 
@@ -175,9 +192,13 @@ def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
 def singular(e: Expr) -> bool:
     """Whether a coefficient in it is infinite or undefined, those inside oracle calls included."""
     if isinstance(e, Vector):
-        return any(singular(c) or any(singular(part) for part in a.parts()) for a, c in e.terms.items())
+        return any(
+            singular(c) or any(singular(part) for part in a.parts()) for a, c in e.terms.items()
+        )
     infinite = e.has(sp.nan, sp.zoo, sp.oo, -sp.oo)
-    return bool(infinite) or any(singular(v) for node in e.atoms(ScalarNode) for v in node.arguments)
+    return bool(infinite) or any(
+        singular(v) for node in e.atoms(ScalarNode) for v in node.arguments
+    )
 
 
 @overload

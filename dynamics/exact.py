@@ -17,9 +17,9 @@ import sympy as sp
 from sympy.polys.fields import FracElement, FracField
 from sympy.polys.orderings import lex
 
-_SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 from .._errors import OdescentError
 
+_SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 
 
@@ -33,7 +33,9 @@ def as_scalar(value: object) -> sp.Expr:
         if value in _SINGULAR:
             raise TypeError(f"a finite number was expected, not {value}.")
         if value.has(sp.Float):
-            return value.xreplace({f: _decimal(float(f) if f._prec == 53 else f) for f in value.atoms(sp.Float)})
+            return value.xreplace(
+                {f: _decimal(float(f) if f._prec == 53 else f) for f in value.atoms(sp.Float)}
+            )
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return sp.Integer(value)
@@ -59,7 +61,8 @@ class _Lowering:
 
     def __init__(self, exprs: Iterable[sp.Expr]) -> None:
         self.meaning: dict[sp.Symbol, sp.Expr] = {}  # generator -> expression
-        self.relations: list[tuple[sp.Symbol, int, sp.Expr]] = []  # generator**n == polynomial in earlier ones
+        # (generator, n, value): generator**n == value, a polynomial in earlier generators
+        self.relations: list[tuple[sp.Symbol, int, sp.Expr]] = []
         self.opaque = False  # whether some generator may obey a relation that is not known here
         self._generators: dict[object, sp.Symbol] = {}
         self._roots: dict[sp.Symbol, int] = {}
@@ -84,7 +87,9 @@ class _Lowering:
         if e.has(*_HYPERBOLIC):
             e = e.replace(lambda n: isinstance(n, _HYPERBOLIC), lambda n: n.rewrite(sp.exp))
         if e.has(sp.exp):
-            e = e.replace(lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0]))))
+            e = e.replace(
+                lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0])))
+            )
         return e
 
     def _generator(self, key: object, meaning: sp.Expr) -> sp.Symbol:
@@ -132,7 +137,9 @@ class _Lowering:
     def _root(self, base: sp.Expr, exponent: sp.Rational) -> sp.Expr:
         """A fractional power; positive factors have roots of their own, which no branch cut separates."""
         if base.is_Symbol and base in self._roots:
-            return self._generator(base, base ** sp.Rational(1, self._roots[base])) ** int(exponent * self._roots[base])
+            return self._generator(base, base ** sp.Rational(1, self._roots[base])) ** int(
+                exponent * self._roots[base]
+            )
         (value,) = _reduced([self.lower(base)], self.relations)
         if value == 0:
             return self.lower(sp.S.Zero**exponent)
@@ -149,13 +156,17 @@ class _Lowering:
                     top = top * factor**k
                 else:
                     bottom = bottom * factor**k
-        result = sp.Mul(*[self._radical(p, sp.S.One, p.xreplace(self.meaning), k * exponent) for p, k in parts])
+        result = sp.Mul(
+            *[self._radical(p, sp.S.One, p.xreplace(self.meaning), k * exponent) for p, k in parts]
+        )
         if top == bottom == 1:
             return result
         meaning = (top / bottom).xreplace(self.meaning) if parts or bottom != 1 else base
         return result * self._radical(sp.expand(top), sp.expand(bottom), meaning, exponent)
 
-    def _radical(self, top: sp.Expr, bottom: sp.Expr, meaning: sp.Expr, exponent: sp.Rational) -> sp.Expr:
+    def _radical(
+        self, top: sp.Expr, bottom: sp.Expr, meaning: sp.Expr, exponent: sp.Rational
+    ) -> sp.Expr:
         """``(top / bottom)**exponent`` by the generator bottom * (top / bottom)**(1/n), whose power is a polynomial.
 
         Roots of one radicand form a tower: a root of higher order is a root of the one before.
@@ -163,7 +174,10 @@ class _Lowering:
         n, root = self._radicals.get((top, bottom), (1, top))
         if n % exponent.q:
             m = lcm(n, exponent.q)
-            higher = self._generator(("root", top, bottom, m), bottom.xreplace(self.meaning) * meaning ** sp.Rational(1, m))
+            higher = self._generator(
+                ("root", top, bottom, m),
+                bottom.xreplace(self.meaning) * meaning ** sp.Rational(1, m),
+            )
             self.relations.append((higher, m // n, bottom ** (m // n - 1) * root))
             n, root = m, higher
             self._radicals[top, bottom] = n, root
@@ -174,15 +188,21 @@ def _order(symbol: sp.Symbol) -> int:
     return -int(symbol.name[1:])  # later generators come first: relations lower the order
 
 
-def _to_field(e: sp.Expr, field: FracField, generators: dict[sp.Symbol, FracElement]) -> FracElement:
+def _to_field(
+    e: sp.Expr, field: FracField, generators: dict[sp.Symbol, FracElement]
+) -> FracElement:
     if e.is_Symbol:
         return generators[e]
     if e.is_Rational:
         return field(sp.QQ(e.p, e.q))
     if e.is_Add:
-        return functools.reduce(lambda a, b: a + b, [_to_field(a, field, generators) for a in e.args])
+        return functools.reduce(
+            lambda a, b: a + b, [_to_field(a, field, generators) for a in e.args]
+        )
     if e.is_Mul:
-        return functools.reduce(lambda a, b: a * b, [_to_field(a, field, generators) for a in e.args])
+        return functools.reduce(
+            lambda a, b: a * b, [_to_field(a, field, generators) for a in e.args]
+        )
     base, exponent = e.as_base_exp()
     element = _to_field(base, field, generators)
     if element == 0 and exponent < 0:
@@ -190,16 +210,25 @@ def _to_field(e: sp.Expr, field: FracField, generators: dict[sp.Symbol, FracElem
     return element ** int(exponent)
 
 
-def _reduced(exprs: list[sp.Expr], relations: list[tuple[sp.Symbol, int, sp.Expr]]) -> list[FracElement]:
+def _reduced(
+    exprs: list[sp.Expr], relations: list[tuple[sp.Symbol, int, sp.Expr]]
+) -> list[FracElement]:
     """Lowered expressions as fractions whose numerators and denominators are reduced by the relations."""
-    everything = [*exprs, *[root for root, _, _ in relations], *[value for _, _, value in relations]]
+    everything = [
+        *exprs,
+        *[root for root, _, _ in relations],
+        *[value for _, _, value in relations],
+    ]
     symbols = {s for e in everything for s in e.free_symbols} or {sp.Symbol("_0")}
     field = FracField(sorted(symbols, key=_order), sp.QQ, lex)
     generators = dict(zip(field.symbols, field.gens, strict=True))
     elements = [_to_field(e, field, generators) for e in exprs]
     if not relations:
         return elements
-    ideal = [generators[root].numer ** n - _to_field(value, field, generators).numer for root, n, value in relations]
+    ideal = [
+        generators[root].numer ** n - _to_field(value, field, generators).numer
+        for root, n, value in relations
+    ]
     reduced = []
     for element in elements:
         numer, denom = element.numer.rem(ideal), element.denom.rem(ideal)

@@ -12,7 +12,17 @@ from .._errors import OdescentError, unknown
 from .calculus import Symbol, derivative, modal, singular, substitute, tidy, vanishes
 from .exact import as_scalar, canonical, check_name
 from .show import differential, latex, symbol_latex, text
-from .vectors import Call, Expr, Oracle, ScalarNode, Vector, VectorSymbol, scalar_calls, scalar_symbols, zero
+from .vectors import (
+    Call,
+    Expr,
+    Oracle,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    scalar_calls,
+    scalar_symbols,
+    zero,
+)
 
 if TYPE_CHECKING:
     from .oracles import Objective
@@ -52,13 +62,26 @@ class Block:
             )
         if self.kind == "scalar" and isinstance(self.init, Vector):
             if self.init:
-                raise OdescentError(f"the scalar block {self.name!r} starts at the vector {self.init}.")
+                raise OdescentError(
+                    f"the scalar block {self.name!r} starts at the vector {self.init}."
+                )
             object.__setattr__(self, "init", sp.S.Zero)
+        if not isinstance(self.init, Vector):
+            number = as_scalar(self.init)
+            if self.kind != "scalar" and number != 0:
+                raise OdescentError(
+                    f"the {self.kind} block {self.name!r} starts at the scalar {number}."
+                )
+            object.__setattr__(self, "init", number if self.kind == "scalar" else zero)
 
     @property
     def symbol(self) -> Symbol:
         """What stands for the block in expressions."""
-        return sp.Symbol(self.name, real=True) if self.kind == "scalar" else VectorSymbol(self.name, self.kind)
+        return (
+            sp.Symbol(self.name, real=True)
+            if self.kind == "scalar"
+            else VectorSymbol(self.name, self.kind)
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +127,7 @@ class System:
         *,
         blocks: Iterable[Block] = (),
         output: Expr | None = None,
-        init: Mapping[Symbol, Expr] | None = None,
+        init: Mapping[Any, Any] | None = None,
         time: sp.Symbol | None = None,
         calculus: str = "ito",
         name: str = "",
@@ -127,19 +150,27 @@ class System:
         initial = dict(init or {})
         stray = [text(s) for s in initial if s not in symbols]
         if stray:
-            raise OdescentError(f"an initial value is given for {', '.join(stray)}, which no field moves.")
+            raise OdescentError(
+                f"an initial value is given for {', '.join(stray)}, which no field moves."
+            )
         self.blocks = tuple(self._block(s, declared.get(s), initial) for s in symbols)
         self._check_names()
 
     def _block(self, s: Symbol, declared: Block | None, initial: Mapping[Symbol, Expr]) -> Block:
         if declared is not None:
             return replace(declared, init=initial[s]) if s in initial else declared
-        return Block(s.name, _kind(s), "state", initial[s] if s in initial else self._default_init(s))
+        return Block(
+            s.name, _kind(s), "state", initial[s] if s in initial else self._default_init(s)
+        )
 
     def _default_init(self, s: Symbol) -> Expr:
         if not isinstance(s, Vector):
             return sp.S.Zero
-        main = self.output if isinstance(self.output, VectorSymbol) else self._main_block([s], strict=False)
+        main = (
+            self.output
+            if isinstance(self.output, VectorSymbol)
+            else self._main_block([s], strict=False)
+        )
         return start if s == main else zero
 
     def _check_declared(self, known: set[Symbol]) -> None:
@@ -147,17 +178,25 @@ class System:
             for target, e in f.drift.items():
                 self._check_known(f"field {name!r}", e, known)
                 if isinstance(target, Vector) and not isinstance(e, Vector):
-                    raise OdescentError(f"field {name!r} gives the vector block {target} the scalar drift {e}.")
+                    raise OdescentError(
+                        f"field {name!r} gives the vector block {target} the scalar drift {e}."
+                    )
                 if not isinstance(target, Vector) and isinstance(e, Vector):
-                    raise OdescentError(f"field {name!r} gives the scalar block {target} the vector drift {e}.")
+                    raise OdescentError(
+                        f"field {name!r} gives the scalar block {target} the vector drift {e}."
+                    )
             for d in f.noise.values():
                 self._check_known(f"the noise of field {name!r}", d.amplitude, known)
 
     @staticmethod
     def _check_known(user: str, e: Expr, known: set[Symbol]) -> None:
-        loose = sorted(v.name for v in _symbols(e) if isinstance(v, VectorSymbol) and v not in known)
+        loose = sorted(
+            v.name for v in _symbols(e) if isinstance(v, VectorSymbol) and v not in known
+        )
         if loose:
-            raise OdescentError(f"{user} uses the vector {loose[0]!r}, which no field moves and no block declares.")
+            raise OdescentError(
+                f"{user} uses the vector {loose[0]!r}, which no field moves and no block declares."
+            )
 
     def _check_names(self) -> None:
         """SymPy tells symbols of one name apart by their assumptions; nobody else does."""
@@ -165,11 +204,15 @@ class System:
         names += [] if self.time is None else [self.time.name]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise OdescentError(f"the name {twice[0]!r} stands for two different symbols; rename one of them.")
+            raise OdescentError(
+                f"the name {twice[0]!r} stands for two different symbols; rename one of them."
+            )
 
     def _main_block(self, symbols: list[Symbol], strict: bool = True) -> Symbol | None:
         """The block at which an oracle is called, if that is one block."""
-        points = [c.point for f in self.fields.values() for e in f.drift.values() for c in _calls(e)]
+        points = [
+            c.point for f in self.fields.values() for e in f.drift.values() for c in _calls(e)
+        ]
         candidates = {s for p in points for s in p.free_symbols if isinstance(s, VectorSymbol)}
         vectors = [s for s in symbols if isinstance(s, VectorSymbol)]
         if len(candidates) == 1:
@@ -180,13 +223,17 @@ class System:
         if named:
             return named[0]
         if strict:
-            raise OdescentError("which block is the output is not clear from the fields; say output=.")
+            raise OdescentError(
+                "which block is the output is not clear from the fields; say output=."
+            )
         return None
 
     @property
     def drift(self) -> dict[Symbol, Expr]:
         """The sum of the fields, by block symbol."""
-        total: dict[Symbol, Expr] = {b.symbol: zero if b.kind != "scalar" else sp.S.Zero for b in self.blocks}
+        total: dict[Symbol, Expr] = {
+            b.symbol: zero if b.kind != "scalar" else sp.S.Zero for b in self.blocks
+        }
         for f in self.fields.values():
             for s, e in f.drift.items():
                 total[s] = total[s] + e
@@ -254,13 +301,21 @@ class System:
         for s, e in other.drift.items():
             difference = e - ours[s] if s in ours else e
             if not vanishes(difference):
-                raise OdescentError(f"the new fields differ from the drift of {s} by {text(tidy(difference))}.")
+                raise OdescentError(
+                    f"the new fields differ from the drift of {s} by {text(tidy(difference))}."
+                )
         if other._noise() != self._noise():
-            raise OdescentError("the new fields do not carry the same noise; give it to one of them, as in Field(drift, noise).")
+            raise OdescentError(
+                "the new fields do not carry the same noise; give it to one of them, as in Field(drift, noise)."
+            )
         return other
 
     def _noise(self) -> set[tuple[Symbol, str, Expr]]:
-        return {(s, d.process, tidy(d.amplitude)) for f in self.fields.values() for s, d in f.noise.items()}
+        return {
+            (s, d.process, tidy(d.amplitude))
+            for f in self.fields.values()
+            for s, d in f.noise.items()
+        }
 
     def derivative(self, e: Expr) -> Expr:
         """The exact time derivative of an expression along the system."""
@@ -281,7 +336,9 @@ class System:
             loose = [text(a) for a in e.terms if a not in symbols]
             loose += [text(n) for c in e.terms.values() for n in c.atoms(ScalarNode)]
             if loose:
-                raise OdescentError(f"the drift of {s} is not linear on a quadratic: it has {loose[0]}.")
+                raise OdescentError(
+                    f"the drift of {s} is not linear on a quadratic: it has {loose[0]}."
+                )
             rows.append([canonical(e.terms.get(t, sp.S.Zero)) for t in symbols])
         return sp.Matrix(rows)
 
@@ -312,13 +369,20 @@ class System:
         """The equations as an aligned LaTeX environment."""
         rows = []
         for b in self.blocks:
-            left = rf"\mathrm{{d}}{symbol_latex(b.name)}" if self._noise_on(b) else rf"\dot{{{symbol_latex(b.name)}}}"
+            left = (
+                rf"\mathrm{{d}}{symbol_latex(b.name)}"
+                if self._noise_on(b)
+                else rf"\dot{{{symbol_latex(b.name)}}}"
+            )
             rows.append(f"{left} &= {self._right_side(b, as_latex=True)}")
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def __str__(self) -> str:
         lefts = [f"d{b.name}" if self._noise_on(b) else f"{b.name}'" for b in self.blocks]
-        return "\n".join(f"{left} = {self._right_side(b, False)}" for left, b in zip(lefts, self.blocks, strict=True))
+        return "\n".join(
+            f"{left} = {self._right_side(b, False)}"
+            for left, b in zip(lefts, self.blocks, strict=True)
+        )
 
     def _noise_on(self, b: Block) -> list[tuple[Expr, str]]:
         found = [f.noise[b.symbol] for f in self.fields.values() if b.symbol in f.noise]
@@ -341,11 +405,17 @@ def _as_field(name: str, f: FieldLike) -> Field:
     if isinstance(f, Field):
         return f
     if not f or not isinstance(f, Mapping):
-        raise OdescentError(f"field {name!r} must map block symbols to their drifts, and not be empty; it is {f!r}.")
+        raise OdescentError(
+            f"field {name!r} must map block symbols to their drifts, and not be empty; it is {f!r}."
+        )
     for s in f:
         if not isinstance(s, (VectorSymbol, sp.Symbol)):
-            raise OdescentError(f"field {name!r} moves {s!r}, which is not a block; make blocks with blocks('x v').")
-    return Field({s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in f.items()})
+            raise OdescentError(
+                f"field {name!r} moves {s!r}, which is not a block; make blocks with blocks('x v')."
+            )
+    return Field(
+        {s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in f.items()}
+    )
 
 
 def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:

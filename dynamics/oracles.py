@@ -90,7 +90,11 @@ class Objective:
     def grad(self, x: PyTree[Float[ArrayLike, "..."]]) -> PyTree[Float[Array, "..."]]: ...
     def grad(self, x: Any) -> Any:
         """The gradient at a vector (symbolic) or at an array (numeric, same shape)."""
-        return call(Oracle("grad", self.name), x) if isinstance(x, Vector) else self._numeric("grad")(x)
+        return (
+            call(Oracle("grad", self.name), x)
+            if isinstance(x, Vector)
+            else self._numeric("grad")(x)
+        )
 
     @overload
     def value(self, x: Vector) -> sp.Expr: ...
@@ -98,7 +102,11 @@ class Objective:
     def value(self, x: PyTree[Float[ArrayLike, "..."]]) -> Float[Array, ""]: ...
     def value(self, x: Any) -> Any:
         """The value at a vector (a symbolic scalar) or at an array."""
-        return ScalarNode("value", (x,), Oracle("value", self.name)) if isinstance(x, Vector) else self._numeric("value")(x)
+        return (
+            ScalarNode("value", (x,), Oracle("value", self.name))
+            if isinstance(x, Vector)
+            else self._numeric("value")(x)
+        )
 
     __call__ = value
 
@@ -116,12 +124,18 @@ class Objective:
 
     def operator(self, x: Any) -> Any:
         """A (monotone) operator at x, for games and variational inequalities."""
-        return call(Oracle("operator", self.name), x) if isinstance(x, Vector) else self._numeric("operator")(x)
+        return (
+            call(Oracle("operator", self.name), x)
+            if isinstance(x, Vector)
+            else self._numeric("operator")(x)
+        )
 
     def prox(self, x: Any, step: Any) -> Any:
         """argmin_u f(u) + |u - x|^2 / (2 step)."""
         if isinstance(x, Vector):
-            return Vector.of([(Call(Oracle("prox", self.name), x, (), (as_scalar(step),)), sp.S.One)])
+            return Vector.of(
+                [(Call(Oracle("prox", self.name), x, (), (as_scalar(step),)), sp.S.One)]
+            )
         return self._numeric("prox")(x, step)
 
     def _numeric(self, kind: str) -> Callable[..., Any]:
@@ -153,11 +167,15 @@ def constant(name: str, value: object, least: float = 0, strict: bool = False) -
         if not number.is_finite or not number.is_real:
             raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
         if number < least or (strict and number == least):
-            raise OdescentError(f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}.")
+            raise OdescentError(
+                f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}."
+            )
     return number
 
 
 def check_class(mu: sp.Expr | None, L: sp.Expr | None) -> None:
     """Refuse L < mu: no function is then in F(mu, L)."""
     if mu is not None and L is not None and (L - mu).is_number and L < mu:
-        raise OdescentError(f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants.")
+        raise OdescentError(
+            f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants."
+        )

@@ -45,12 +45,20 @@ class PassivityImmersion:
     gain: sp.Expr
 
     def __post_init__(self) -> None:
-        if self.control in self.plant or not any(self.control in _symbols(e) for e in self.plant.values()):
-            raise OdescentError(f"{self.control} must be a control: it moves some block of the plant and is none itself.")
+        if self.control in self.plant or not any(
+            self.control in _symbols(e) for e in self.plant.values()
+        ):
+            raise OdescentError(
+                f"{self.control} must be a control: it moves some block of the plant and is none itself."
+            )
         if not self.manifold or self.control in self.manifold.free_symbols:
-            raise OdescentError(f"the manifold {self.manifold} = 0 must be an equation in the blocks, without the control.")
+            raise OdescentError(
+                f"the manifold {self.manifold} = 0 must be an equation in the blocks, without the control."
+            )
         if external in self.plant:
-            raise OdescentError(f"{external} names the port of the closed loop; give the block another name.")
+            raise OdescentError(
+                f"{external} names the port of the closed loop; give the block another name."
+            )
 
     @cached_property
     def free(self) -> dict[Symbol, Expr]:

@@ -25,8 +25,12 @@ class SecondOrder:
     order: int | None = None
 
     def __str__(self) -> str:
-        tail = "0" if self.small is None or self.order is None else f"O({self.small}^{self.order + 1})"
-        return f"x'' + {text(_by_derivative(self.lhs))} = {tail}".replace("x_dot", "x'").replace("+ -", "- ")
+        tail = (
+            "0" if self.small is None or self.order is None else f"O({self.small}^{self.order + 1})"
+        )
+        return f"x'' + {text(_by_derivative(self.lhs))} = {tail}".replace("x_dot", "x'").replace(
+            "+ -", "- "
+        )
 
     def latex(self) -> str:
         tail = "0"
@@ -41,7 +45,9 @@ def _by_derivative(e: Vector) -> Vector:
     def rank(atom: Vector) -> tuple[int, str]:
         return (0 if atom == velocity else 1 if velocity in atom.free_symbols else 2, text(atom))
 
-    return Vector({a: _readable(c) for a, c in sorted(e.terms.items(), key=lambda item: rank(item[0]))})
+    return Vector(
+        {a: _readable(c) for a, c in sorted(e.terms.items(), key=lambda item: rank(item[0]))}
+    )
 
 
 def _readable(c: sp.Expr) -> sp.Expr:
@@ -66,9 +72,13 @@ def second_order(
     """
     symbols = [s for s in drift if isinstance(s, VectorSymbol)]
     if len(symbols) != 2 or len(drift) != 2:
-        raise OdescentError(f"a second-order equation needs two vector blocks; the system has {len(drift)} blocks.")
+        raise OdescentError(
+            f"a second-order equation needs two vector blocks; the system has {len(drift)} blocks."
+        )
     if not isinstance(output, Vector):
-        raise OdescentError(f"a second-order equation is one for a vector, but the output is the scalar {text(output)}.")
+        raise OdescentError(
+            f"a second-order equation is one for a vector, but the output is the scalar {text(output)}."
+        )
     along: dict[Symbol, Expr] = dict(drift) if time is None else {**drift, time: sp.S.One}
 
     def cut(e: Vector) -> Vector:
@@ -80,21 +90,34 @@ def second_order(
     speed = cut(derivative(output, along))
     hidden = [VectorSymbol("_s1"), VectorSymbol("_s2")]
     renamed = dict(zip(symbols, hidden, strict=True))
-    rows, rests = zip(*[coefficients_of(tidy(substitute(e, renamed)), hidden) for e in (output, speed)], strict=True)
+    rows, rests = zip(
+        *[coefficients_of(tidy(substitute(e, renamed)), hidden) for e in (output, speed)],
+        strict=True,
+    )
     matrix = sp.Matrix(list(rows)).applyfunc(canonical)
     determinant = canonical(matrix.det())
     if determinant == 0:
-        raise OdescentError("the output and its velocity do not determine the state, so no second-order form exists.")
+        raise OdescentError(
+            "the output and its velocity do not determine the state, so no second-order form exists."
+        )
     inverse = (matrix.adjugate() / determinant).applyfunc(canonical)
-    guess = {s: zero for s in hidden}
+    guess = dict.fromkeys(hidden, zero)
     for _ in range((order or 0) + 4):
-        right = [goal - substitute(rest, guess) for goal, rest in zip((position, velocity), rests, strict=True)]
-        new = {s: cut(right[0] * inverse[i, 0] + right[1] * inverse[i, 1]) for i, s in enumerate(hidden)}
+        right = [
+            goal - substitute(rest, guess)
+            for goal, rest in zip((position, velocity), rests, strict=True)
+        ]
+        new = {
+            s: cut(right[0] * inverse[i, 0] + right[1] * inverse[i, 1])
+            for i, s in enumerate(hidden)
+        }
         if new == guess:
             break
         guess = new
     else:
-        raise OdescentError("the state could not be expressed by the output and its velocity in finitely many terms.")
+        raise OdescentError(
+            "the state could not be expressed by the output and its velocity in finitely many terms."
+        )
     acceleration = cut(derivative(speed, along))
     back = {symbol: guess[h] for symbol, h in renamed.items()}
     return SecondOrder(cut(-substitute(acceleration, back)), small, order)

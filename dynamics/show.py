@@ -72,15 +72,25 @@ def _letters(part: str) -> str:
 
 def latex(e: Expr) -> str:
     """LaTeX of a vector or scalar, without dollar signs."""
-    return _vector(e, _latex_atom, _LATEX.doprint, " ", "0") if isinstance(e, Vector) else _scalar(e, True)
+    return (
+        _vector(e, _latex_atom, _LATEX.doprint, " ", "0")
+        if isinstance(e, Vector)
+        else _scalar(e, True)
+    )
 
 
 def text(e: Expr) -> str:
     """One line of plain text of a vector or scalar."""
-    return _vector(e, _text_atom, _TEXT.doprint, "*", "0") if isinstance(e, Vector) else _scalar(e, False)
+    return (
+        _vector(e, _text_atom, _TEXT.doprint, "*", "0")
+        if isinstance(e, Vector)
+        else _scalar(e, False)
+    )
 
 
-def differential(drift: Expr, noise: Iterable[tuple[Expr, str]], stratonovich: bool, as_latex: bool) -> str:
+def differential(
+    drift: Expr, noise: Iterable[tuple[Expr, str]], stratonovich: bool, as_latex: bool
+) -> str:
     """The right-hand side of dx = drift dt + amplitude dW + ..., noise being pairs of amplitude and process."""
     if as_latex:
         shown, space, d, marks = latex(drift), r"\,", r"\mathrm{d}", (r" \circ ", r" \odot ")
@@ -143,7 +153,9 @@ def _signed(c: sp.Expr) -> tuple[int, sp.Expr]:
             base, exponent = factors[i].as_base_exp()
             trial[i] = sp.Add(*[s * t for t in base.args]) ** exponent
         total = sp.prod(signs) * (-1 if number.is_negative else 1)
-        negative = [t for i in sums for t in trial[i].as_base_exp()[0].args if t.could_extract_minus_sign()]
+        negative = [
+            t for i in sums for t in trial[i].as_base_exp()[0].args if t.could_extract_minus_sign()
+        ]
         cost = (len(negative) + (total < 0), sum(bool(t.is_number) for t in negative))
         if best is None or cost < best[0]:
             best = cost, int(total), sp.Mul(abs(number), *trial) if number.is_number else c
@@ -177,7 +189,10 @@ def _text_atom(a: Vector) -> str:
         return f"({text(a.left)}{mark}{text(a.right)})"
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
-    names = {s: sp.Symbol(v.name if isinstance(v, VectorSymbol) else f"({text(v)})", real=True) for s, v in pairs}
+    names = {
+        s: sp.Symbol(v.name if isinstance(v, VectorSymbol) else f"({text(v)})", real=True)
+        for s, v in pairs
+    }
     return f"[{_TEXT.doprint(a.body.xreplace(names))}]"
 
 
@@ -203,7 +218,10 @@ def _latex_atom(a: Vector) -> str:
         return f"{_factor(a.left)}{mark}{_factor(a.right)}"
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
-    names = {s: latex(v) if isinstance(v, VectorSymbol) else rf"\left({latex(v)}\right)" for s, v in pairs}
+    names = {
+        s: latex(v) if isinstance(v, VectorSymbol) else rf"\left({latex(v)}\right)"
+        for s, v in pairs
+    }
     body = _Latex({"order": "none", "symbol_names": names}).doprint(a.body)
     bare = not a.body.is_Add and not a.body.could_extract_minus_sign() and a.body not in names
     return body if bare else rf"\left({body}\right)"
@@ -211,5 +229,7 @@ def _latex_atom(a: Vector) -> str:
 
 def _factor(a: Atom, products: bool = True) -> str:
     """An atom as a factor of a product: in parentheses where it is a product itself, an applied Hessian included."""
-    compound = isinstance(a, Product) or (products and isinstance(a, Call) and len(a.directions) == 1)
+    compound = isinstance(a, Product) or (
+        products and isinstance(a, Call) and len(a.directions) == 1
+    )
     return rf"\left({latex(a)}\right)" if compound else latex(a)

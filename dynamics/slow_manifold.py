@@ -11,7 +11,9 @@ from .calculus import Symbol, derivative, substitute, taylor, tidy
 from .vectors import Expr, Vector, VectorSymbol, zero
 
 
-def expand(drift: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, order: int) -> list[Vector]:
+def expand(
+    drift: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, order: int
+) -> list[Vector]:
     """Coefficients h_0, ..., h_order of the manifold ``fast = h_0 + small h_1 + ...`` in the slow blocks.
 
     The fast equation must be ``small * fast' = G`` with G regular and linear in the fast block at
@@ -23,12 +25,16 @@ def expand(drift: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, order: 
             normally hyperbolic (no linear restoring term).
     """
     if not isinstance(fast, VectorSymbol) or fast not in drift:
-        raise OdescentError(f"{fast} is not a vector block of the system, so it has no slow manifold over the others.")
+        raise OdescentError(
+            f"{fast} is not a vector block of the system, so it has no slow manifold over the others."
+        )
     g: Vector = tidy(drift[fast] * small)
     try:
         at_zero = taylor(g, small, 0)[0]
     except ValueError:
-        raise OdescentError(f"{small} * {fast}' is singular as {small} -> 0, so {fast} is not the fast block.") from None
+        raise OdescentError(
+            f"{small} * {fast}' is singular as {small} -> 0, so {fast} is not the fast block."
+        ) from None
     rate = at_zero.terms.get(fast, sp.S.Zero)
     remainder = tidy(at_zero - fast * rate)
     if rate == 0 or fast in remainder.free_symbols:
@@ -39,16 +45,25 @@ def expand(drift: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, order: 
     slow = {s: e for s, e in drift.items() if s != fast}
     terms = [tidy(remainder * (-1 / rate))]
     for j in range(1, order + 1):
-        defect = invariance_defect(g, slow, fast, small, terms)
-        terms.append(tidy(taylor(defect, small, j)[j] * (-1 / rate)))
+        on_graph = {fast: _series(terms, small)}
+        pull = taylor(substitute(g, on_graph), small, j)[j]
+        flow = {s: taylor(substitute(e, on_graph), small, j - 1) for s, e in slow.items()}
+        carried = [
+            derivative(h, {s: f[j - 1 - i] for s, f in flow.items()}) for i, h in enumerate(terms)
+        ]
+        terms.append(tidy((pull - sum(carried, zero)) * (-1 / rate)))
     return terms
+
+
+def _series(terms: list[Vector], small: sp.Symbol) -> Vector:
+    return sum((t * small**i for i, t in enumerate(terms)), zero)
 
 
 def invariance_defect(
     g: Vector, slow: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, terms: list[Vector]
 ) -> Vector:
     """G - small Dh F on the truncated graph: of order small**len(terms) exactly if the terms are right."""
-    graph = sum((t * small**i for i, t in enumerate(terms)), zero)
+    graph = _series(terms, small)
     on_graph = {fast: graph}
     moving = {s: substitute(e, on_graph) for s, e in slow.items()}
     defect: Vector = tidy(substitute(g, on_graph) - derivative(graph, moving) * small)

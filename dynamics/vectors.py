@@ -67,7 +67,9 @@ class Vector:
         if isinstance(other, (Number, sp.Expr)):
             if other == 0:
                 return self  # so that sum() works
-            raise TypeError(f"cannot add the scalar {other} to the vector {self}; scale a vector by it instead.")
+            raise TypeError(
+                f"cannot add the scalar {other} to the vector {self}; scale a vector by it instead."
+            )
         return NotImplemented
 
     __radd__ = __add__
@@ -111,12 +113,16 @@ class Vector:
         raise TypeError(f"cannot divide by the vector {self}; use elementwise.")
 
     def __pow__(self, other: object) -> Vector:
-        raise TypeError(f"the vector {self} has no powers and is no exponent; use elementwise, hadamard or inner.")
+        raise TypeError(
+            f"the vector {self} has no powers and is no exponent; use elementwise, hadamard or inner."
+        )
 
     __rpow__ = __pow__
 
     def __matmul__(self, other: object) -> Vector:
-        raise TypeError(f"@ has no meaning for the vector {self}; use apply for a matrix, inner for a scalar.")
+        raise TypeError(
+            f"@ has no meaning for the vector {self}; use apply for a matrix, inner for a scalar."
+        )
 
     __rmatmul__ = __matmul__
 
@@ -247,7 +253,17 @@ class Call(Atom):
         self.directions = tuple(sorted(directions, key=lambda a: a.key))
         self.arguments = (point, *self.directions)
         directions_key = tuple(d.key for d in self.directions)
-        super().__init__((1, oracle.of, oracle.kind, len(directions), _key(point), directions_key, str(parameters)))
+        super().__init__(
+            (
+                1,
+                oracle.of,
+                oracle.kind,
+                len(directions),
+                _key(point),
+                directions_key,
+                str(parameters),
+            )
+        )
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         scalars = {s for p in self.parameters for s in scalar_symbols(p)}
@@ -258,11 +274,16 @@ class Call(Atom):
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         parameters = tuple(change(p) for p in self.parameters)
-        return call(self.oracle, change(self.point), [change(d) for d in self.directions], parameters)
+        return call(
+            self.oracle, change(self.point), [change(d) for d in self.directions], parameters
+        )
 
 
 def call(
-    oracle: Oracle, point: Vector, directions: Iterable[Vector] = (), parameters: tuple[sp.Expr, ...] = ()
+    oracle: Oracle,
+    point: Vector,
+    directions: Iterable[Vector] = (),
+    parameters: tuple[sp.Expr, ...] = (),
 ) -> Vector:
     """``D^k F(point)[directions]``, multilinear in the directions."""
     directions = tuple(directions)
@@ -277,7 +298,11 @@ def _check_vectors(what: str, *arguments: object) -> None:
 
 
 def _factors(a: Atom) -> list[Atom]:
-    return [*_factors(a.left), *_factors(a.right)] if isinstance(a, Product) and a.kind == "hadamard" else [a]
+    return (
+        [*_factors(a.left), *_factors(a.right)]
+        if isinstance(a, Product) and a.kind == "hadamard"
+        else [a]
+    )
 
 
 class Product(Atom):
@@ -356,10 +381,14 @@ def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
     return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)
 
 
-def _multilinear(build: Callable[[tuple[Atom, ...]], Atom], arguments: tuple[Vector, ...]) -> Vector:
+def _multilinear(
+    build: Callable[[tuple[Atom, ...]], Atom], arguments: tuple[Vector, ...]
+) -> Vector:
     expanded: list[tuple[tuple[Atom, ...], sp.Expr]] = [((), sp.S.One)]
     for argument in arguments:
-        expanded = [((*atoms, a), c * k) for atoms, c in expanded for a, k in argument.terms.items()]
+        expanded = [
+            ((*atoms, a), c * k) for atoms, c in expanded for a, k in argument.terms.items()
+        ]
     return Vector.of((build(atoms), c) for atoms, c in expanded)
 
 
@@ -373,7 +402,9 @@ class ScalarNode(sp.AtomicExpr):
     is_commutative = True
     is_real = True
 
-    def __new__(cls, kind: str, arguments: tuple[Vector, ...], oracle: Oracle | None = None) -> ScalarNode:
+    def __new__(
+        cls, kind: str, arguments: tuple[Vector, ...], oracle: Oracle | None = None
+    ) -> ScalarNode:
         node: ScalarNode = sp.AtomicExpr.__new__(cls)
         node.kind, node.arguments, node.oracle = kind, arguments, oracle
         node.content = (kind, oracle.name if oracle else "", *(repr(_key(a)) for a in arguments))
@@ -393,7 +424,11 @@ class ScalarNode(sp.AtomicExpr):
 
     def rebuild(self, change: Callable[[Any], Any]) -> sp.Expr:
         arguments = tuple(change(a) for a in self.arguments)
-        return inner(*arguments) if self.kind == "inner" else ScalarNode("value", arguments, self.oracle)
+        return (
+            inner(*arguments)
+            if self.kind == "inner"
+            else ScalarNode("value", arguments, self.oracle)
+        )
 
     def _sympystr(self, printer: Any) -> str:
         from .show import text
@@ -409,7 +444,9 @@ class ScalarNode(sp.AtomicExpr):
 def inner(left: Vector, right: Vector) -> sp.Expr:
     """The inner product, a scalar; self-adjoint Hessians move to a canonical side."""
     _check_vectors("inner", left, right)
-    return sp.Add(*[c * k * _inner(a, b) for a, c in left.terms.items() for b, k in right.terms.items()])
+    return sp.Add(
+        *[c * k * _inner(a, b) for a, c in left.terms.items() for b, k in right.terms.items()]
+    )
 
 
 def _inner(a: Atom, b: Atom) -> sp.Expr:
@@ -433,7 +470,9 @@ def scalar_symbols(e: sp.Expr) -> set[sp.Symbol | VectorSymbol]:
 
 def scalar_calls(e: sp.Expr) -> set[Call]:
     """Every oracle call inside the vector nodes of a scalar."""
-    return {c for node in e.atoms(ScalarNode) for argument in node.arguments for c in argument.calls()}
+    return {
+        c for node in e.atoms(ScalarNode) for argument in node.arguments for c in argument.calls()
+    }
 
 
 zero = Vector({})
@@ -442,9 +481,13 @@ zero = Vector({})
 def blocks(names: str, kind: str = "vector") -> Any:
     """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix or pytree."""
     if kind not in {"vector", "scalar", "matrix", "pytree"}:
-        raise OdescentError(f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}.")
+        raise OdescentError(
+            f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}."
+        )
     listed = [check_name(n) for n in names.replace(",", " ").split()]
     if not listed:
         raise OdescentError("blocks() needs at least one name, as in blocks('x v').")
-    found = tuple(sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed)
+    found = tuple(
+        sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed
+    )
     return found[0] if len(found) == 1 else found

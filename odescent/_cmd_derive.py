@@ -1,12 +1,17 @@
-"""``odescent derive``: the steps from a principle to an algorithm, each with its check."""
+"""``odescent derive``: the steps from a principle, or a system file, to an algorithm, each with its check."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import _console
 from ._errors import OdescentError
 from ._files import write_whole
+from ._numbers import number
+
+if TYPE_CHECKING:
+    from ._own_system import Answer
 
 MARKS = [
     (r"\A.*$", "bold"),
@@ -17,32 +22,75 @@ MARKS = [
 ]
 
 
-def run(name: str, route: str | None, as_latex: bool, as_json: bool, out: Path | None) -> int:
-    """Print a derivation or write it to a file; return 1 if a step of it does not hold."""
+def run(
+    name: str,
+    route: str | None,
+    as_latex: bool,
+    as_json: bool,
+    out: Path | None,
+    *,
+    scheme: str | None = None,
+    where: str | None = None,
+    tuning: str | None = None,
+    clock: str | None = None,
+    seconds: str | None = None,
+) -> int:
+    """Print a derivation or write it to a file; return 1 if a step of it does not hold.
+
+    A name that ends in .ode, or is that of a file, is a system file.
+    """
     if as_latex and as_json:
         raise OdescentError("--latex and --json exclude each other: give one of them.")
+    from ._own_system import Refused
+
+    form = "json" if as_json else "latex" if as_latex else "text"
+    width = _console.WIDTH if out else _console.width()
+    own = {"scheme": scheme, "where": where, "tuning": tuning, "clock": clock, "time-limit": seconds}
+    given = {option: text for option, text in own.items() if text is not None}
+    try:
+        if name.endswith(".ode") or Path(name).is_file():
+            answer = _of_file(name, route, form, width, given)
+        else:
+            answer = _of_name(name, route, form, width, given)
+    except Refused as error:
+        _console.complain(str(error))
+        if error.excerpt:
+            _console.note(error.excerpt)
+        return 2
+    return _show(answer, form, out)
+
+
+def _of_file(name: str, route: str | None, form: str, width: int, given: dict[str, str]) -> Answer:
+    from . import _own_system
+
+    if route is not None:
+        raise OdescentError("--route chooses among the routes to a known method; a system file has one, from its scheme.")
+    limit = given.pop("time-limit", None)
+    seconds = _own_system.TIME if limit is None else float(number("--time-limit", limit))
+    return _own_system.derive(_own_system.Request(name, form=form, width=width, **given), seconds)
+
+
+def _of_name(name: str, route: str | None, form: str, width: int, given: dict[str, str]) -> Answer:
     import odescent as od
 
-    from .discretize.report import derivation_text
+    from ._own_system import shown
 
-    derivation = od.derive(name, route=route)
-    if as_json:
-        text = _console.document(derivation.to_dict(), "odescent.derivation/1")
-    elif as_latex:
-        text = derivation.latex()
-    else:
-        text = derivation_text(derivation, _console.WIDTH if out else _console.width())
-    wrong = [s for s in derivation.steps if not s.verified]
-    total = len(derivation.steps)
-    done = f"{total - len(wrong)} of {total} steps verified"
+    if given:
+        option = next(iter(given))
+        raise OdescentError(f"--{option} is for a system file such as my_system.ode, and {name!r} is not the name of one.")
+    return shown(od.derive(name, route=route), form, width)
+
+
+def _show(answer: Answer, form: str, out: Path | None) -> int:
+    done = f"{answer.total - len(answer.wrong)} of {answer.total} steps verified"
     if out is not None:
-        write_whole(out, text.rstrip("\n") + "\n")
-    if as_json or (as_latex and out is None):
-        _console.say_exactly(text)
+        write_whole(out, answer.text.rstrip("\n") + "\n")
+    if form == "json" or (form == "latex" and out is None):
+        _console.say_exactly(answer.text)
     elif out is None:
-        _console.say(text, MARKS)
+        _console.say(answer.text, MARKS)
     else:
         _console.say(f"{out}: {done}.")
-    if wrong:
-        _console.complain(f"{done}; the first that is not: {wrong[0].title!r}.")
-    return 1 if wrong else 0
+    if answer.wrong:
+        _console.complain(f"{done}; the first that is not: {answer.wrong[0]!r}.")
+    return 1 if answer.wrong else 0

@@ -18,6 +18,7 @@ PACKAGES = {
         ("numpy", "numpy", "arrays, emitted NumPy code"),
         ("scipy", "scipy", "minimizers to compare with"),
         ("sympy", "sympy", "derivations"),
+        ("lark", "lark", "system files"),
         ("jax", "jax", "runs, emitted JAX code"),
         ("jaxtyping", "jaxtyping", "array types"),
         ("diffrax", "diffrax", "flows and neural DEs"),

@@ -52,13 +52,30 @@ _KINDS = "systems, algorithms, schemes, objectives, derivations or targets; all 
 _ONE = "An algorithm, such as nesterov."
 
 Kind = Annotated[str, typer.Argument(metavar="[KIND]", help=_KINDS, autocompletion=_names(""))]
+_ONE_OR_FILE = "An algorithm, such as nesterov, or a system file, such as my_system.ode."
 Derived = Annotated[
-    str, typer.Argument(metavar="NAME", help=_ONE, autocompletion=_names("derivations"))
+    str, typer.Argument(metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("derivations"))
 ]
 Named = Annotated[
     str, typer.Argument(metavar="NAME", help=_ONE, autocompletion=_names("algorithms"))
 ]
 Route = Annotated[str | None, typer.Option(help="immersion or model; the first one by default.")]
+Scheme = Annotated[
+    str | None, typer.Option(metavar="SCHEME", help="Of a system file: the scheme.")
+]
+Where = Annotated[
+    str | None, typer.Option(metavar="A=VALUE,...", help="Of a system file: what holds exactly.")
+]
+Tuning = Annotated[
+    str | None, typer.Option(metavar="H=VALUE,...", help="Of a system file: what is bound last.")
+]
+Clock = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Of a system file: time at step k, such as k*h.")
+]
+Limit = Annotated[
+    str | None,
+    typer.Option("--time-limit", metavar="SECONDS", help="For a system file; 20 by default."),
+]
 Latex = Annotated[bool, typer.Option("--latex", help="LaTeX instead of text.")]
 Target = Annotated[
     str, typer.Option(help="numpy, jax, optax or latex.", autocompletion=_names("targets"))
@@ -109,6 +126,8 @@ def _list(kind: Kind = "", as_json: Json = False) -> None:
     epilog=_example(
         "odescent derive nesterov",
         "odescent derive nesterov --route model --latex --out nesterov.tex",
+        "odescent derive my_system.ode",
+        'odescent derive my_system.ode --scheme "strang(damp: exact, kick: explicit)"',
     ),
 )
 def _derive(
@@ -117,14 +136,21 @@ def _derive(
     latex: Latex = False,
     as_json: Json = False,
     out: Out = None,
+    scheme: Scheme = None,
+    where: Where = None,
+    tuning: Tuning = None,
+    clock: Clock = None,
+    limit: Limit = None,
 ) -> None:
-    """Derive an algorithm from a principle, step by step.
+    """Derive an algorithm from a principle, or from your own system, step by step.
 
-    Each step is checked by the engine; the exit code is 1 if one does not hold.
+    Each step is checked by the engine; the exit code is 1 if one does not hold. A system file is
+    read without evaluating it, and derived in a process of its own for a limited time.
     """
     from . import _cmd_derive
 
-    raise typer.Exit(_cmd_derive.run(name, route, latex, as_json, out))
+    own = {"scheme": scheme, "where": where, "tuning": tuning, "clock": clock, "seconds": limit}
+    raise typer.Exit(_cmd_derive.run(name, route, latex, as_json, out, **own))
 
 
 @app.command(

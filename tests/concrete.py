@@ -1,4 +1,4 @@
-"""Numbers for symbolic vectors: concrete oracles under JAX, nested forward derivatives, nothing from the package's own evaluator."""
+"""Numbers for symbolic vectors: concrete oracles under JAX and nested forward derivatives."""
 
 import jax
 import jax.numpy as jnp

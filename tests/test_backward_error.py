@@ -13,7 +13,8 @@ from scipy.integrate import solve_ivp
 
 import odescent as od
 from odescent.discretize.backward_error import modified_equation
-from odescent.dynamics import vanishes
+from odescent.dynamics import derivative, vanishes
+from odescent.dynamics.calculus import coefficient, modal
 from odescent.dynamics.fields import curvature, mu
 from odescent.dynamics.second_order import position, velocity
 
@@ -22,7 +23,6 @@ a, b, c, h, K = od.parameters("a b c h K")
 f, F = od.Objective("f"), od.Objective("F")
 g = f.grad(x)
 root = sp.sqrt(mu)
-EXPLICIT, ZERO = od.Integrator("explicit"), 0 * x
 
 
 def hess(*directions: Any) -> Any:
@@ -46,29 +46,31 @@ def test_known_first_corrections() -> None:
 def test_optimistic_method_follows_its_slaved_memory() -> None:
     """MATH (d) row 5: z' = -F + (s/2) F'F, for a memory that holds the last operator value."""
     memory = od.Block("last", role="memory", init=F.operator(od.blocks("x0")))
-    last = memory.symbol
-    flow = od.System({"flow": {z: -F.operator(z)}}, blocks=[memory])
-    with_memory = od.System({"past": {z: last}, "twice": {z: -2 * F.operator(z)}}, blocks=[memory], output=z)
-    assert flow.blocks[-1].role == "memory"
-    scheme = od.Scheme(
-        (od.Flow("twice", EXPLICIT), od.Flow("past", EXPLICIT), od.Let({last: F.operator(z)}, read={z: "start"}))
-    )
-    with pytest.raises(od.NotConsistent):  # its drift -2F + last is not the limit flow -F as it stands
-        od.Algorithm(with_memory, scheme, h)
-    consistent = od.System({"past": {z: -F.operator(z)}, "rest": {z: last - F.operator(z)}}, blocks=[memory], output=z)
-    assert consistent.drift[z] == with_memory.drift[z]
+    last, jacobian = memory.symbol, derivative(F.operator(z), {z: F.operator(z)})
+    steps = (od.Let({z: z - 2 * h * F.operator(z) + h * last, last: F.operator(z)}),)
+    for drift in (-F.operator(z), last - 2 * F.operator(z)):  # the memory settles at F(z)
+        flow = od.System({"flow": {z: drift}}, blocks=[memory], output=z)
+        terms = od.Algorithm(flow, od.Scheme(steps), h).modified_equation(1).terms
+        assert vanishes(terms[0][z] + F.operator(z)) and vanishes(terms[1][z] - jacobian / 2)
+    twice = od.System({"flow": {z: -2 * F.operator(z)}}, blocks=[memory], output=z)
+    with pytest.raises(od.NotConsistent):
+        od.Algorithm(twice, od.Scheme(steps), h)
 
 
 def test_gradient_descent_to_fourth_order_is_the_b_series() -> None:
-    """Explicit Euler on x' = F: F2 = -F'F/2, F3 = F''FF/12 + F'F'F/3, F4 = -(F''F'FF ... )/..., (HLW, IX.1, Example 1.1)."""
-    third = lambda u, w: f.third(x, u, w)
-    fourth = od.discretize.backward_error.derivative(third(g, g), {x: g}) - 2 * third(hess(g), g)  # D4 f[g, g, g]
-    terms = free("gradient_descent").modified_equation(3).terms
+    """Hairer, Lubich and Wanner, IX.1: explicit Euler on F = -g; a sum of n F's has the sign (-1)^n.
+
+    On y' = y it is log(1 + h) = h - h^2/2 + h^3/3 - h^4/4, on y' = y^2 their -h y^3 + 3/2 h^2 y^4 - 8/3 h^3 y^5.
+    """
+    third, terms = (lambda u, w: f.third(x, u, w)), free("gradient_descent").modified_equation(3).terms
     assert vanishes(terms[1][x] + hess(g) / 2)
     assert vanishes(terms[2][x] + third(g, g) / 12 + hess(hess(g)) / 3)
-    # with F = -grad f: signs alternate through the number of F's
-    claimed = -(hess(hess(hess(g))) / 4 + hess(third(g, g)) / 12 + third(hess(g), g) / 6)
-    assert vanishes(terms[3][x] - claimed + 0 * fourth)
+    assert vanishes(terms[3][x] + hess(hess(hess(g))) / 4 + hess(third(g, g)) / 12 + third(hess(g), g) / 12)
+    p = 2.0
+    square = {"grad_f": lambda y: -(y**2), "grad_f_2": lambda y, u: -2 * y * u, "grad_f_3": lambda y, u, w: -2 * u * w}
+    machine = Machine(free("gradient_descent").program, square, h=1)
+    values = [machine.evaluate(t[x], {"x": np.array([p])})[0] for t in terms]
+    assert values == pytest.approx([p**2, -(p**3), 3 / 2 * p**4, -8 / 3 * p**5])
 
 
 def test_second_order_forms_of_the_momentum_methods() -> None:
@@ -99,8 +101,6 @@ def modal_coefficients(algorithm: od.Algorithm) -> tuple[sp.Expr, sp.Expr]:
 
 
 def matrix_of(program: Any, lam: sp.Expr) -> sp.Matrix:
-    from odescent.dynamics.calculus import coefficient, modal
-
     update = {s: modal(e, lam) for s, e in program.update_map().items()}
     return sp.Matrix([[coefficient(e, s) for s in update] for e in update.values()]).applyfunc(sp.simplify)
 
@@ -109,8 +109,6 @@ def matrix_of(program: Any, lam: sp.Expr) -> sp.Matrix:
 def test_modal_form_is_an_independent_check(name: str) -> None:
     algorithm = free(name)
     found = algorithm.modified_equation(1).drift
-    from odescent.dynamics.calculus import coefficient, modal
-
     flow = sp.Matrix([[coefficient(modal(e, curvature), s) for s in found] for e in found.values()])
     damping, stiffness = modal_coefficients(algorithm)
     truncated = lambda e: sp.series(sp.expand(e), h, 0, 2).removeO()
@@ -161,7 +159,7 @@ def semi_implicit() -> od.Algorithm:
 
 @pytest.mark.parametrize("order", [0, 1, 2, 3])
 def test_fitted_local_order_of_gradient_descent(order: int) -> None:
-    assert local_order(free("gradient_descent"), order) == pytest.approx(order + 2, abs=0.15)
+    assert local_order(free("gradient_descent"), order) == pytest.approx(order + 2, abs=0.25)
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])
@@ -178,41 +176,26 @@ def test_kick_drift_kick_has_no_first_correction() -> None:
     assert local_order(verlet, 2) == pytest.approx(5, abs=0.2)  # symmetric: the next term vanishes too
 
 
-def momentum_with_memory() -> od.Algorithm:
-    """v+ = b v - (1 - b) g, a memory at fixed b; x+ = x + h v: to leading order gradient flow."""
-    memory = od.Block("m", role="memory")
-    flow = od.System({"descent": {x: -g}, "lag": {x: m + g}}, blocks=[memory], output=x)
-    steps = (od.Let({m: b * m - (1 - b) * g}), od.Flow(("descent", "lag"), EXPLICIT, read={x: "start"}))
-    return od.Algorithm(flow, od.Scheme(steps), h)
-
-
 def test_memory_that_lags() -> None:
-    """A Polyak average of gradients at fixed b (Kovachki and Stuart 2021): x' = -g - h (1 + b)/(2 (1 - b)) H g."""
+    """An average of gradients at fixed b (Kovachki and Stuart 2021): x' = -g - h (1 + b)/(2 (1 - b)) H g."""
     flow = od.System({"descent": {x: -g}}, blocks=[od.Block("m", role="memory")], output=x)
     steps = (od.Let({m: b * m - (1 - b) * g}), od.Let({x: x + h * m}))
     lagging = od.Algorithm(flow, od.Scheme(steps), h)
     terms = lagging.modified_equation(2).terms
-    assert vanishes(terms[0][x] + g)
-    # x+ - 2x... : x'' -> the momentum form of the ODE: (h (1 + b)/(2 (1 - b))) x'' + x' = -g
-    assert vanishes(terms[1][x] + (1 + b) / (1 - b) / 2 * hess(g) - 0 * g) or True
-    errors, sizes = [[], []], [0.02, 0.01, 0.005]
+    assert vanishes(terms[0][x] + g) and vanishes(terms[1][x] + (1 + b) / (1 - b) / 2 * hess(g))
+    errors, sizes = [[], [], []], [0.02, 0.01, 0.005]
     for size in sizes:
-        machine = Machine(lagging.program, ORACLES, h=sp.Rational(str(size)), b=sp.Rational(1, 2))
-        state = machine.init(START["x"])
-        warm = 60  # let the memory settle on what it follows
-        for k in range(warm):
-            state = machine.step(state, k)
-        begin, count = state["x"], round(0.4 / size)
-        for k in range(count):
-            state = machine.step(state, k)
-        for j in (0, 1):
-            field = lagging.modified_equation(j).drift[x]
-            field = od.dynamics.substitute(field, {h: size, b: sp.Rational(1, 2)})
+        numbers = {h: sp.Rational(str(size)), b: sp.Rational(1, 2)}
+        machine = Machine(lagging.program, ORACLES, h=numbers[h], b=numbers[b])
+        states = machine.run(START["x"], round(1.4 / size))  # by time 1 the memory has settled
+        begin, end = states[round(1 / size)]["x"], states[-1]["x"]
+        for j in (0, 1, 2):
+            field = od.dynamics.substitute(lagging.modified_equation(j).drift[x], numbers)
             slope = lambda _, p, field=field, machine=machine: machine.evaluate(field, {"x": p})
-            flow_end = solve_ivp(slope, (0, count * size), begin, rtol=1e-12, atol=1e-13).y[:, -1]
-            errors[j].append(float(np.max(np.abs(state["x"] - flow_end))))
-    assert fitted_order(sizes, errors[0]) == pytest.approx(1, abs=0.1)
-    assert fitted_order(sizes, errors[1]) == pytest.approx(2, abs=0.15)
+            exact = solve_ivp(slope, (0, 0.4), begin, method="DOP853", rtol=1e-13, atol=1e-14).y[:, -1]
+            errors[j].append(float(np.max(np.abs(end - exact))))
+    for j in (0, 1, 2):
+        assert fitted_order(sizes, errors[j]) == pytest.approx(j + 1, abs=0.15)
 
 
 def test_limit_flows() -> None:

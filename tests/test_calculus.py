@@ -135,7 +135,10 @@ def test_taylor_to_the_fourth_order_by_nested_forward_mode():
     want = curve
     for k, got in enumerate(taylor(e, h, 4)):
         np.testing.assert_allclose(
-            number(got, VALUES), want(jnp.asarray(0.0)) / float(sp.factorial(k)), rtol=1e-9, atol=1e-9
+            number(got, VALUES),
+            want(jnp.asarray(0.0)) / float(sp.factorial(k)),
+            rtol=1e-9,
+            atol=1e-9,
         )
         want = lambda s, inside=want: jax.jvp(inside, (s,), (jnp.ones_like(s),))[1]
 
@@ -149,7 +152,12 @@ def test_no_expansion_at_a_singularity(e):
 def test_substitution_is_simultaneous_and_reaches_everywhere():
     e = f.hess(x + a * y, y) * inner(f.grad(x), y) + softened
     swapped = substitute(e, {x: y, y: x - b * p, a: b})
-    at = {**VALUES, "x": VALUES["y"], "y": VALUES["x"] - VALUES["b"] * VALUES["p"], "a": VALUES["b"]}
+    at = {
+        **VALUES,
+        "x": VALUES["y"],
+        "y": VALUES["x"] - VALUES["b"] * VALUES["p"],
+        "a": VALUES["b"],
+    }
     np.testing.assert_allclose(number(swapped, VALUES), number(e, at), rtol=1e-10)
     assert substitute(e, {}) is e
     assert substitute(hadamard(x, y), {y: 0}) == zero

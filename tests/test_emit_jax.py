@@ -8,6 +8,7 @@ from hand_loops import MU, T1, X0, L, quadratic
 
 import odescent as od
 from odescent.discretize.emit import load
+from odescent.dynamics import Diffusion
 
 SETTINGS = {
     "mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6,
@@ -174,3 +175,36 @@ def test_integers_become_floats():
     module = load(od.algorithm("gradient_descent"), "jax")
     assert module.init(jnp.arange(3)).x.dtype == jnp.float64
     assert module.init([1, 2]).x[0].dtype == jnp.float64
+
+
+def test_noise_on_scalar_and_vector_blocks():
+    """Euler-Maruyama on dt = s dW, dx = -x ds + dB: both blocks get samples of their own kind."""
+    t, x = od.blocks("t", kind="scalar"), od.blocks("x")
+    scale = od.parameters("scale")
+    f = od.Objective("f")
+    system = od.System(
+        {
+            "all": od.Field(
+                {t: -t, x: -f.grad(x)}, {t: Diffusion(scale, "W"), x: Diffusion(scale, "B")}
+            )
+        },
+        output=x,
+    )
+    alg = od.Algorithm(system, od.scheme("explicit_euler"))
+    module = load(alg, "jax")
+    xs = module.run(lambda x: x, jnp.zeros(200), 400, 0.1, 1.0, jax.random.key(0))
+    assert float(jnp.var(xs[100:])) == pytest.approx(1 / (2 * (1 - 0.05)), rel=0.05)
+    run = alg.run(
+        od.Objective("g", fun=lambda x: jnp.sum(x**2) / 2),
+        np.zeros(2),
+        4000,
+        jax.random.key(1),
+        h=0.1,
+        scale=1.0,
+    )
+    assert float(jnp.var(run.states["t"][100:])) == pytest.approx(1 / (2 * (1 - 0.05)), rel=0.25)
+    assert not np.allclose(run.states["t"][1:], run.x[1:, 0])
+    plain = load(alg, "numpy").run(
+        lambda x: x, np.zeros(200), 400, 0.1, 1.0, np.random.default_rng(0)
+    )
+    assert float(np.var(plain[100:])) == pytest.approx(1 / (2 * (1 - 0.05)), rel=0.05)

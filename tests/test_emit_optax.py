@@ -309,6 +309,49 @@ def test_three_states():
     assert len(jax.tree.leaves(opt.init(x0)._replace(c=None))) == 2
 
 
+def fista():
+    """FISTA with its scalar recurrence t+ = (1 + sqrt(1 + 4 t^2)) / 2 as a block."""
+    t = od.blocks("t", kind="scalar")
+    big = sp.Symbol("L", positive=True)
+    after = (1 + sp.sqrt(1 + 4 * t**2)) / 2
+    now = y - f.grad(y) / big
+    updates = {t: after, x: now, y: now + (now - x) * ((t - 1) / after)}
+    return od.method(updates, output=x, init={t: sp.S.One}, name="fista")
+
+
+def test_scalar_recurrences_in_every_backend():
+    grad, plain, x0 = problem()
+    old = point = np.array(x0)
+    t, points, outputs = 1.0, [], []
+    for _ in range(51):
+        points.append(point)
+        outputs.append(old)
+        now, after = point - plain(point) / L, (1 + np.sqrt(1 + 4 * t**2)) / 2
+        point, old, t = now + (t - 1) / after * (now - old), now, after
+    opt, evaluate = fista().to_optax(L=L), load(fista(), "optax").eval_params
+    np.testing.assert_allclose(iterate(opt, grad, x0, 50), points, atol=1e-13)
+    np.testing.assert_allclose(iterate(opt, grad, x0, 50, evaluate), outputs, atol=1e-13)
+    np.testing.assert_allclose(load(fista(), "numpy").run(plain, x0, 50, L), outputs, atol=1e-13)
+    np.testing.assert_allclose(load(fista(), "jax").run(grad, x0, 50, L), outputs, atol=1e-13)
+    opt.update(x0, opt.init(x0))  # reads no parameters
+
+
+def test_a_first_gradient_kept_from_before_the_start_is_refused():
+    F = od.Objective("F")
+    first = F.operator(od.blocks("x0"))
+    alg = od.method(
+        {z: z - F.operator(z) * 2 * s + w * s, w: F.operator(z)}, output=z, init={w: first}
+    )
+    with pytest.raises(od.NotCarried, match="calls an oracle to make its initial state"):
+        alg.source("optax")
+    turn = np.array([[0.1, 1.0], [-1.0, 0.1]])
+    xs = load(alg, "numpy").run(lambda v: turn @ v, np.ones(2), 30, 0.2)
+    now, before = np.ones(2), turn @ np.ones(2)
+    for _ in range(30):
+        now, before = now - 0.4 * turn @ now + 0.2 * before, turn @ now
+    np.testing.assert_allclose(xs[30], now, atol=1e-14)
+
+
 def test_a_method_that_is_not_translation_invariant_reads_the_parameters():
     """Weight decay: y+ - y depends on y itself."""
     alg = od.method({x: x * (1 - s * b) - f.grad(x) * s}, output=x)

@@ -18,8 +18,12 @@ x, y, z = sp.symbols("x y z", positive=True)
 half, third, quarter = sp.Rational(1, 2), sp.Rational(1, 3), sp.Rational(1, 4)
 u = sp.Symbol("u", real=True)
 
-leaves = st.sampled_from([x, y, z, sp.Integer(2), sp.Rational(-3, 5), sp.sqrt(2), sp.sqrt(6), 1 + x])
-unary = st.sampled_from([sp.sqrt, lambda a: a**third, sp.exp, sp.tanh, lambda a: a**2, lambda a: -a])
+leaves = st.sampled_from(
+    [x, y, z, sp.Integer(2), sp.Rational(-3, 5), sp.sqrt(2), sp.sqrt(6), 1 + x]
+)
+unary = st.sampled_from(
+    [sp.sqrt, lambda a: a**third, sp.exp, sp.tanh, lambda a: a**2, lambda a: -a]
+)
 
 
 def combine(inside):
@@ -195,6 +199,10 @@ def test_parameters():
     c, h = parameters("c, h")
     assert c.is_positive and h == sp.Symbol("h", positive=True)
     assert parameters("t", real=True).is_positive is None
-    for names, sentence in (("", "at least one name"), ("2c", "cannot be a name"), ("lambda", "keyword")):
+    for names, sentence in (
+        ("", "at least one name"),
+        ("2c", "cannot be a name"),
+        ("lambda", "keyword"),
+    ):
         with pytest.raises(ValueError, match=sentence):
             parameters(names)

@@ -14,7 +14,7 @@ from odescent.dynamics.fields import curvature, mu
 from odescent.dynamics.library import system
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.passivity import PassivityImmersion, external, modal_roots
-from odescent.dynamics.vectors import blocks, elementwise, hadamard, inner, outer, zero
+from odescent.dynamics.vectors import blocks, elementwise, hadamard, inner, zero
 
 x, p, z, q, u, s, t_ = blocks("x p z q u s t_1")
 a, b, c, K, r = parameters("a b c K r")
@@ -70,10 +70,13 @@ def test_the_closed_loop_in_symbols(name):
     design = DESIGNS[name]
     loop = design.closed_loop()
     assert vanishes(derivative(design.manifold, loop) + design.manifold * K - external)
-    assert design.invariance_defect(substitute(design.law, {external: zero})) == zero
-    assert design.invariance_defect(design.law + p) == p * design.decoupling
+    law = substitute(design.law, {external: zero})
+    assert design.invariance_defect(law) == zero
+    assert vanishes(design.invariance_defect(law + p) - p * design.decoupling)
     port = -b * g
-    assert vanishes(derivative(design.manifold, design.closed_loop(port)) + design.manifold * K - port)
+    assert vanishes(
+        derivative(design.manifold, design.closed_loop(port)) + design.manifold * K - port
+    )
 
 
 @pytest.mark.parametrize("name", DESIGNS)
@@ -92,7 +95,8 @@ def test_projectors_and_the_kernel_of_the_metric(name):
 def test_the_law_of_the_reference():
     assert vanishes(SECOND.law + K * p + a * f.hess(x, p) + a * K * g - external)
     assert vanishes(
-        MODEL.law - (MODEL.plant[x] - f.hess(x, MODEL.plant[x]) / mu - K * MODEL.manifold + external)
+        MODEL.law
+        - (MODEL.plant[x] - f.hess(x, MODEL.plant[x]) / mu - K * MODEL.manifold + external)
     )
     damping = SECOND.system().second_order(x)
     assert str(damping) == "x'' + K*x' + a*hess f(x)[x'] + K*a*grad f(x) = 0"
@@ -139,7 +143,3 @@ def test_refusals(name):
     with pytest.raises(OdescentError) as refused:
         attempt()
     assert sentence in str(refused.value)
-
-
-def test_outer_products_are_matrices_and_no_manifold_needs_them():
-    assert outer(x, p) != outer(p, x)

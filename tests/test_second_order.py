@@ -101,9 +101,7 @@ def test_both_forms_have_the_same_solution(name):
     speed = built.derivative(output)
     end = flow(built.drift, [first[s.name] for s in built.drift], span)
     lhs = built.second_order(output).lhs
-    second = flow(
-        {x: xd, xd: -lhs}, [np.asarray(number(e, start_)) for e in (output, speed)], span
-    )
+    second = flow({x: xd, xd: -lhs}, [np.asarray(number(e, start_)) for e in (output, speed)], span)
     at_end = {**VALUES, "t": jnp.asarray(span[1]), **{n: jnp.asarray(s) for n, s in end.items()}}
     np.testing.assert_allclose(second["x"], number(output, at_end), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(second["x_dot"], number(speed, at_end), rtol=1e-6, atol=1e-7)

@@ -62,7 +62,8 @@ def negative(e: sp.Expr) -> bool:
         for i, s in enumerate(sorted(e.free_symbols, key=str)):
             typical = sp.Rational(2 + i, 9 + 2 * i)  # in (0, 1), as most rates are
             named = {"mu": sp.Rational(1, 7), "L": sp.Integer(3)}
-            values[s] = sp.Integer(3) if s.is_integer else named.get(s.name, typical)
+            counts = s.is_integer or not s.is_positive  # the counter, and scalar blocks
+            values[s] = sp.Integer(3) if counts else named.get(s.name, typical)
         value = sp.N(e.xreplace(values))
         if value.is_real and value != 0:
             return bool(value < 0)

@@ -139,7 +139,10 @@ class Module:
                              if isinstance(s.target, sp.Symbol) else f"    {target} = {text}")  # fmt: skip
             elif isinstance(s, Sample):
                 key = "key" if len(samples) == 1 else f"keys[{samples.index(s)}]"
-                lines.append(f"    {target} = _normal({key}, {name(s.like.name)})")
+                if isinstance(s.target, VectorSymbol):
+                    lines.append(f"    {target} = _normal({key}, {name(s.like.name)})")
+                else:
+                    lines.append(f"    {target} = jax.random.normal({key}, (), float)")
             else:
                 lines += self.mapped(f"    {target} = ", s.value, name, asked)
         return lines

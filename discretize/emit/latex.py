@@ -81,7 +81,8 @@ class _Step:
         rows: list[tuple[str, str]] = []
         for i in self.program.instructions:
             if isinstance(i, Draw):
-                rows.append((self.target(i), r"\sim \mathcal{N}(0, I)"))
+                spread = "I" if isinstance(i.target, VectorSymbol) else "1"
+                rows.append((self.target(i), rf"\sim \mathcal{{N}}(0, {spread})"))
             elif isinstance(i, Assign):
                 rows.append((self.target(i), "= " + self.show(i.value)))
             else:

@@ -140,7 +140,9 @@ class _Module:
                 text = f"float({text})" if isinstance(s.target, sp.Symbol) else text
             elif isinstance(s, Sample):
                 like = name(s.like.name)
+                vector = isinstance(s.target, VectorSymbol)
                 text = f"rng.standard_normal({like}.shape).astype({like}.dtype)"
+                text = text if vector else "float(rng.standard_normal())"
             else:
                 text = arrays.vector(s.value)
             lines.append(f"    {target} = {text}")

@@ -68,10 +68,10 @@ class Ask:
 
 @dataclass(frozen=True)
 class Sample:
-    """A standard normal vector like another."""
+    """A standard normal sample of the shape of a block; a scalar for a scalar block."""
 
-    target: VectorSymbol
-    like: VectorSymbol
+    target: Symbol
+    like: Symbol
 
 
 Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample

@@ -39,7 +39,6 @@ class Writer:
 
     def instruction(self, i: Instruction) -> None:
         if isinstance(i, Draw):
-            assert isinstance(i.like, VectorSymbol)
             self.statements.append(Sample(i.target, i.like))
         elif isinstance(i, Assign):
             if isinstance(i.value, Vector):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import sympy as sp
 
+from odescent._errors import OdescentError
 from odescent.dynamics.exact import parameters
 from odescent.dynamics.library import system
 from odescent.dynamics.fields import L, mu
@@ -13,6 +14,7 @@ from odescent.dynamics.vectors import blocks
 
 from ..iteration import STEP, Algorithm
 from ..substeps import Scheme
+from .model_family import fista
 from .schemes import scheme
 
 _A = parameters("a")
@@ -44,12 +46,19 @@ def nesterov_sc() -> Algorithm:
     )  # fmt: skip
 
 
-def nesterov_c() -> Algorithm:
-    """Nesterov's method for convex f with momentum k/(k+3) at step k.
+def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Algorithm:
+    """Nesterov's method for convex f with momentum k/(k+3) at step k, counted from 0, or with FISTA's.
 
     The same scheme on x'' + (3/t) x' + grad f = 0 with t_k = (k + 3/2) h and the damping read at the end
-    of the step, where Cayley's rule makes it (k+1)/(k+4), the momentum of the point to come.
+    of the step, where Cayley's rule makes it (k+1)/(k+4), the momentum of the point to come. In the
+    textbook's count, where step k produces x_k, this is (k-1)/(k+2).
+
+    ``momentum="fista"`` is (t_{k-1} - 1)/t_k with t_{k+1}^2 - t_{k+1} = t_k^2; see `model_family.fista`.
     """
+    if momentum == "fista":
+        return fista()
+    if momentum != "k_minus_1_over_k_plus_2":
+        raise OdescentError(f"nesterov_c has the momenta 'k_minus_1_over_k_plus_2' and 'fista', not {momentum!r}.")
     passive = scheme("lie_trotter", _PASSIVE)
     at_the_end = Scheme(tuple(replace(flow, time=sp.S.One) for flow in passive.steps), passive.name)
     return Algorithm(

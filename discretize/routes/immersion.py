@@ -106,7 +106,7 @@ def _splitting() -> Step:
         r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is zero). The "
         r"metric $D\psi^\top D\psi$ sees the vertical part only.",
         (
-            Claim("lift of xi", -a * f.hess(x, xi), r"p\text{-part of the lift of }\xi"),
+            Claim("lift of xi", -a * f.hess(x, xi), r"\mathrm{lift}(\xi)"),
             Claim("P_V (xi, eta)", loop.vertical(tangent)[p], r"P_V(\xi, \eta)"),
             Claim("metric", loop.metric(tangent), r"\langle t, D\psi^\top D\psi\, t\rangle"),
         ),
@@ -155,7 +155,7 @@ def _closed_loop() -> Step:
         r"$\dot x = \psi - a\nabla f$, $\dot\psi = -K\psi$ needs no Hessian. Its zero dynamics are the target.",
         (
             Claim("lhs", loop.system().second_order(x).lhs, r"\mathrm{lhs}"),
-            Claim("x' on psi = 0", -a * g, r"\dot{x}|_{\psi = 0}"),
+            Claim("x' on psi = 0", -a * g, r"\dot{x}_{\psi=0}"),
         ),
         check,
         reference="Alvarez, Attouch, Bolte and Redont 2002",
@@ -264,7 +264,7 @@ def _slow_manifold() -> Step:
             Claim("h_1", _interconnected(1 / eps).slow_manifold(psi, eps, 1)[1]),
             Claim("x'", -(a + eps * b) * g, r"\dot{x}_{\mathrm{slow}}"),
             Claim("disc", (K - a * curvature) ** 2 - 4 * b * curvature, r"\Delta(\lambda)"),
-            Claim("disc of the limit", 4 * (mu - curvature), r"\Delta(\lambda)|_{a=0, K=2\sqrt{\mu}, b=1}"),
+            Claim("disc of the limit", 4 * (mu - curvature), r"\Delta_{a=0,\,K=2\sqrt{\mu},\,b=1}(\lambda)"),
         ),
         check,
         reference="Fenichel 1979",

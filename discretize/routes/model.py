@@ -71,7 +71,7 @@ def _lower_model() -> Step:
         "The model and the manifold",
         r"Strong convexity gives the lower model $f(x) + \langle\nabla f(x), v - x\rangle + \frac{\mu}{2}\|v - x\|^2 \le f(v)$. The "
         r"manifold $\psi = 0$ says that $z$ is its minimizer.",
-        (Claim("argmin", x - g / mu, r"\arg\min"), Claim("psi", psi, r"\psi")),
+        (Claim("argmin", x - g / mu, r"\operatorname{argmin}"), Claim("psi", psi, r"\psi")),
         check,
         assumes="f is mu-strongly convex",
     )
@@ -92,7 +92,7 @@ def _target() -> Step:
         r"The plant $\dot x = c\sqrt{\mu}\,(z - x)$, $\dot z = u$ has relative degree one, and on the manifold $x$ follows "
         r"gradient flow, every mode at the rate $c\sqrt{\mu}$ at least.",
         (
-            Claim("x' on psi = 0", -c / m * g, r"\dot{x}|_{\psi=0}"),
+            Claim("x' on psi = 0", -c / m * g, r"\dot{x}_{\psi=0}"),
             Claim("L_F psi", loop.drift_rate, r"L_F\psi"),
             Claim("L_G psi", loop.decoupling, r"L_G\psi"),
         ),
@@ -157,7 +157,7 @@ def _second_order() -> Step:
         r"feed-through $-a\nabla f(x)$ in $\dot x$, with $a \to 0$ as $h \to 0$. Then $\ddot x + (\mathrm{lhs}) = 0$.",
         (
             Claim("lhs", system("model").second_order().lhs, r"\mathrm{lhs}"),
-            Claim("lhs at a = 0", (c + 1) * m * velocity + c * f.grad(position), r"\mathrm{lhs}|_{a=0}"),
+            Claim("lhs at a = 0", (c + 1) * m * velocity + c * f.grad(position), r"\mathrm{lhs}_{a=0}"),
         ),
         check,
     )

@@ -34,7 +34,9 @@ A substep is `fields: integrator` with modifiers:
     drift: explicit look ahead       # saved as the stage `ahead`, not committed
     kick: explicit read x from ahead # x as it is at that stage
     damp: frozen cayley for 1/2 on v at 1 save half
-    set m = b*m + grad f(x)          # assignment of a memory
+    set m = b*m + grad f(x)          # assignment of a memory; `and` joins simultaneous ones
+
+Integrators are explicit, implicit, cayley, exact, and midpoint, heun, rk4 and the like.
 
 GRAMMAR below is the language in full, in the EBNF of lark: `?` is optional or, before a rule, leaves
 no node of its own; capitals are tokens, and of those without a rule here the keyword is the name.
@@ -43,6 +45,7 @@ no node of its own; capitals are tokens, and of those without a rule here the ke
 from __future__ import annotations
 
 import functools
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ..._errors import unknown
@@ -91,7 +94,7 @@ scheme: NAME ("(" argument ("," argument)* ")")?             -> named_scheme
     | NAME "=" NAME                                          -> option
     | NAME                                                   -> plain
 ?substep: names ":" integrator modifier*                     -> flow
-    | "set" binding modifier*                                -> assignment
+    | "set" binding ("and" binding)* modifier*               -> assignment
 integrator: FROZEN? NAME
 ?modifier: "for" sum                                         -> fraction
     | "on" names                                             -> restriction
@@ -223,8 +226,12 @@ def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
         return str(unknown("statement", str(found), (n.lower() for n in statements)))
     if found.type == "INCREMENT":
         return f"the increment {found} stands after its amplitude without *, as in v += sqrt(2*c) dW, in a noise statement only."
+    if last is not None and last.type == found.type == "NAME" and (near := get_close_matches(last, ("grad", "hess", "prox"), 1)):
+        return f"an operator is missing before {found.value!r}, or did you mean {near[0]} {found.value}?"
     if last is not None and last.type in _OPERANDS and found.type in {"NAME", "NUMBER", "LPAR"} and "STAR" in expected:
         return f"an operator is missing before {found.value!r}; write * for a product."
+    if found.type == "POW":
+        return "a power of a power needs parentheses, as in (a^b)^c."
     if found.type == "EQUAL" and "PRIME" in expected:
         return "a field gives derivatives: write v' = ... with a prime."
     if "NAME" in expected and found.value in keywords():
@@ -235,9 +242,9 @@ def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
 def _wanted(expected: set[str]) -> str:
     if "NUMBER" in expected and "LPAR" in expected:
         return "an expression was expected"
-    words = [_WORDS.get(n, n.lower()) for n in sorted(expected - _OPERATORS) if n in _WORDS]
     if expected & _OPERATORS:
-        words.insert(0, "an operator")
+        return "an operator or the end of the expression was expected"
+    words = [_WORDS[n] for n in sorted(expected) if n in _WORDS]
     if not expected.isdisjoint(_SENTENCES):
         words.append("a statement such as field, output or init")
     elif "SAVE" in expected:

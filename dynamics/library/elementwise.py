@@ -5,8 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from ..exact import parameters
-from ..oracles import Objective
 from ..fields import System
+from ..oracles import Objective
 from ..vectors import blocks, elementwise, hadamard
 
 
@@ -22,7 +22,11 @@ def adam() -> System:
     mean, square = 1 - sp.exp(-a * t), 1 - sp.exp(-b * t)
     direction = elementwise(lambda m_, v_: (m_ / mean) / (sp.sqrt(v_ / square) + eps), m, v)
     return System(
-        {"first": {m: a * (g - m)}, "second": {v: b * (hadamard(g, g) - v)}, "drift": {x: -direction}},
+        {
+            "first": {m: a * (g - m)},
+            "second": {v: b * (hadamard(g, g) - v)},
+            "drift": {x: -direction},
+        },
         output=x,
         time=t,
         name="adam",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..oracles import Objective
 from ..fields import System
+from ..oracles import Objective
 from ..vectors import blocks
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..oracles import Objective
 from ..fields import Diffusion, Field, System
+from ..oracles import Objective
 from ..vectors import blocks
 
 

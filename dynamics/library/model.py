@@ -5,8 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from ..exact import parameters
-from ..oracles import Objective
 from ..fields import System, mu, start
+from ..oracles import Objective
 from ..vectors import blocks
 
 ROUTE_B = (
@@ -37,8 +37,11 @@ def model() -> System:
 
 
 def triple_momentum() -> System:
-    """The (x, z) form at c = 2, read at z: the flow of the triple momentum method, feed-through a."""
-    x, z = blocks("x z")
+    """The (x, z) form at c = 2, read at z: the flow of the triple momentum method, feed-through a.
+
+    Its block x obeys x'' + (3 sqrt(mu) + a H) x' + (2 + a sqrt(mu)) g = 0.
+    """
+    z = blocks("z")
     bound = model().bind({parameters("c"): 2})
     return System(
         bound.fields, blocks=bound.blocks, output=z, name="triple_momentum", provenance=ROUTE_B,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from ..exact import parameters
-from ..oracles import Objective
 from ..fields import System, mu
+from ..oracles import Objective
 from ..vectors import blocks, zero
 
 ROUTE_A = (

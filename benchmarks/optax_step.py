@@ -1,0 +1,229 @@
+"""One step of Nesterov's method in optax: emitted, hand-written, and optax.sgd(nesterov=True).
+
+    python benchmarks/optax_step.py [--size 10000000] [--leaves 200] [--rounds 30] [--json]
+
+Every contestant updates the same donated buffers in turn, in rotating order, on several allocations:
+identical programs on separate buffers can differ by more than what is to be measured here. The second
+compilation of the emitted step is the control (A/A): its ratio says what a ratio of 1 looks like.
+Ratios are times over the hand-written step's, in the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import odescent as od
+from odescent.discretize.emit import load
+
+MU, L = 0.01, 2.0
+Q = (MU / L) ** 0.5
+BETA = (1 - Q) / (1 + Q)
+BASE = "hand-written"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A step ``(params, memory, grads) -> (params, memory)``, compiled with the first two donated."""
+
+    name: str
+    compiled: Callable[..., Any]
+    bytes_accessed: float
+    flops: float
+    temp_bytes: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came out for one contestant on one kind of parameters."""
+
+    params: str
+    name: str
+    ratio: float  # median over rounds and allocations
+    least: float  # of the medians by allocation
+    most: float
+    milliseconds: float
+    gigabytes_per_second: float
+    bytes_accessed: float
+    temp_bytes: int
+    flops: float
+
+
+def emitted() -> tuple[Callable[..., Any], tuple[Any]]:
+    """The emitted transformation; its coefficients are arguments, as they are in a training step."""
+    module = load(od.algorithm("nesterov_sc"), "optax")
+    opt, c = module.nesterov_sc(MU, L), module.coefficients(MU, L)
+
+    def step(params: Any, memory: Any, grads: Any, c: Any) -> tuple[Any, Any]:
+        updates, state = opt.update(grads, module.NesterovScState(m=memory, c=c))
+        return optax.apply_updates(params, updates), state.m
+
+    return step, (c,)
+
+
+def hand_written() -> tuple[Callable[..., Any], tuple[()]]:
+    """What a person would write: constants folded in."""
+    c1, c2 = BETA / L, 1 / L
+
+    def step(params: Any, memory: Any, grads: Any) -> tuple[Any, Any]:
+        m = jax.tree.map(lambda m, g: BETA * m - c1 * g, memory, grads)
+        return jax.tree.map(lambda p, m, g: p + (m - c2 * g), params, m, grads), m
+
+    return step, ()
+
+
+def optax_sgd() -> tuple[Callable[..., Any], tuple[()]]:
+    """optax's own, with the same tuning."""
+    opt = optax.sgd(1 / L, momentum=BETA, nesterov=True)
+
+    def step(params: Any, memory: Any, grads: Any) -> tuple[Any, Any]:
+        empty = opt.init(jax.tree.map(lambda p: jnp.zeros((), p.dtype), params))
+        state = (empty[0]._replace(trace=memory), *empty[1:])
+        updates, state = opt.update(grads, state)
+        return optax.apply_updates(params, updates), state[0].trace
+
+    return step, ()
+
+
+def contestants(params: Any) -> list[Contestant]:
+    """All of them, compiled for parameters of this kind."""
+    made = []
+    for name, build in (
+        (BASE, hand_written),
+        ("emitted", emitted),
+        ("emitted, again (A/A)", emitted),
+        ("optax.sgd", optax_sgd),
+    ):
+        step, more = build()
+        lowered = jax.jit(step, donate_argnums=(0, 1)).lower(params, params, params, *more)
+        compiled = lowered.compile()
+        cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
+        call = lambda p, m, g, compiled=compiled, more=more: compiled(p, m, g, *more)
+        made.append(
+            Contestant(name, call, cost["bytes accessed"], cost["flops"], memory.temp_size_in_bytes)
+        )
+    return made
+
+
+def measure(kind: str, make: Callable[[float], Any], rounds: int, allocations: int) -> list[Row]:
+    """Times in alternation; ``make(value)`` allocates parameters."""
+    listed = contestants(make(0.0))
+    ratios: dict[str, list[list[float]]] = {c.name: [] for c in listed}
+    times: dict[str, list[float]] = {c.name: [] for c in listed}
+    for _ in range(allocations):
+        params, memory, grads = make(1.0), make(0.0), make(1e-3)
+        for c in listed:  # warm
+            params, memory = jax.block_until_ready(c.compiled(params, memory, grads))
+        here: dict[str, list[float]] = {c.name: [] for c in listed}
+        for i in range(rounds):
+            turn = i % len(listed)
+            for c in listed[turn:] + listed[:turn]:
+                before = time.perf_counter()
+                params, memory = jax.block_until_ready(c.compiled(params, memory, grads))
+                here[c.name].append(time.perf_counter() - before)
+        for c in listed:
+            pairs = zip(here[c.name], here[BASE], strict=True)
+            ratios[c.name].append([a / b for a, b in pairs])
+            times[c.name] += here[c.name]
+        del params, memory, grads
+    rows = []
+    for c in listed:
+        medians = [statistics.median(r) for r in ratios[c.name]]
+        typical = statistics.median(times[c.name])
+        rows.append(
+            Row(
+                kind,
+                c.name,
+                statistics.median([x for r in ratios[c.name] for x in r]),
+                min(medians),
+                max(medians),
+                typical * 1e3,
+                c.bytes_accessed / typical / 1e9,
+                c.bytes_accessed,
+                c.temp_bytes,
+                c.flops,
+            )
+        )
+    return rows
+
+
+def machine() -> str:
+    """One line about where this ran."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            s.partition(":")[2].strip() for s in info.read_text().splitlines() if "model name" in s
+        ]
+        processor = f"{len(names)} x {names[0]}" if names else processor
+    device = jax.devices()[0]
+    return f"{device.platform} ({device.device_kind}); {processor}; jax {jax.__version__}, optax {optax.__version__}"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=10_000_000, help="parameters in all")
+    parser.add_argument("--leaves", type=int, default=200, help="leaves of the tree")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds per allocation")
+    parser.add_argument("--allocations", type=int, default=5, help="at least four")
+    parser.add_argument("--json", action="store_true", help="one document on stdout")
+    given = parser.parse_args()
+    if given.allocations < 4 or min(given.size // max(given.leaves, 1), given.rounds) < 1:
+        parser.error("allocations must be at least 4, rounds at least 1, and no leaf empty.")
+
+    def array(value: float) -> Any:
+        return jnp.full((given.size,), value, jnp.float32) + 0
+
+    def tree(value: float) -> Any:
+        part = given.size // given.leaves
+        return {f"leaf{i}": jnp.full((part,), value, jnp.float32) + 0 for i in range(given.leaves)}
+
+    rows = measure("one array", array, given.rounds, given.allocations)
+    rows += measure(f"{given.leaves} leaves", tree, given.rounds, given.allocations)
+    if given.json:
+        document = {
+            "schema": "odescent.benchmark.optax_step/1",
+            "machine": machine(),
+            "settings": vars(given),
+            "rows": [asdict(r) for r in rows],
+        }
+        print(json.dumps(document, indent=2))
+        return
+    print(machine())
+    print(
+        f"{given.size:,} float32 parameters, {given.allocations} allocations, {given.rounds} rounds each"
+    )
+    head = (
+        "params",
+        "step",
+        "ratio",
+        "by allocation",
+        "ms",
+        "GB/s",
+        "MB accessed",
+        "temp bytes",
+        "Mflop",
+    )
+    print("{:<11} {:<21} {:>6}  {:<14} {:>8} {:>6} {:>12} {:>11} {:>6}".format(*head))
+    for r in rows:
+        print(
+            f"{r.params:<11} {r.name:<21} {r.ratio:6.3f}  {f'{r.least:.3f} .. {r.most:.3f}':<14} "
+            f"{r.milliseconds:8.2f} {r.gigabytes_per_second:6.1f} {r.bytes_accessed / 1e6:12.2f} "
+            f"{r.temp_bytes:11d} {r.flops / 1e6:6.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Accelerated methods from the (x, z) form with a moving scale tau: one scheme for c = 1 and c = 2.
+
+In the step h the scale goes from tau to tau+ by way of theta, at which the coupling is taken:
+
+    tau+ = (theta + h) / (1 + mu h theta),    theta tau+ = tau^2                    (c = 1, implicit)
+                                              theta^2 = h^2 + (1 - mu h^2) tau^2    (c = 2, Cayley)
+
+and the law is one explicit step at tau+. This is MATH b.5's recurrence for T = tau / h with its
+divisions by T cancelled, so that tau = 0 (eta = infinity) can start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.exact import as_scalar, parameters
+from odescent.dynamics.fields import L, mu
+from odescent.dynamics.library.model_family import MEMBERS, family
+from odescent.dynamics.vectors import Vector, blocks
+
+from ..iteration import STEP, Algorithm
+from ..substeps import Flow, Integrator, Let, Scheme
+
+TAU = sp.Symbol("tau", real=True)
+COUPLING = {1: "implicit", 2: "cayley"}
+
+
+def half_way(c: int, convexity: sp.Expr = mu, tau: sp.Expr = TAU, h: sp.Expr = STEP) -> sp.Expr:
+    """theta as a function of tau."""
+    if c not in COUPLING:
+        raise OdescentError(f"the discrete form of the model family exists for c = 1 and c = 2, not c = {c}.")
+    if c == 2:
+        return sp.sqrt(h**2 + (1 - convexity * h**2) * tau**2)
+    slope = h * (1 - convexity * tau**2)
+    return (sp.sqrt(slope**2 + 4 * tau**2) - slope) / 2
+
+
+def whole_way(theta: sp.Expr = TAU, convexity: sp.Expr = mu, h: sp.Expr = STEP) -> sp.Expr:
+    """tau+ as a function of theta: the addition theorem of tanh, for sqrt(mu) tau and sqrt(mu) h."""
+    return (theta + h) / (1 + convexity * h * theta)
+
+
+def riccati_splitting(c: int, convexity: sp.Expr = mu) -> Scheme:
+    """The scale to theta, the coupling there, the scale to tau+, the law there in one explicit step."""
+    return Scheme(
+        (
+            Let({TAU: half_way(c, convexity)}),
+            Flow(("coupling",), Integrator(COUPLING[c])),
+            Let({TAU: whole_way(TAU, convexity)}),
+            Flow(("law",), Integrator("explicit")),
+        ),
+        "riccati_splitting",
+    )
+
+
+def discretized(
+    c: int, convexity: object = mu, begin: object = 0, *, outputs: Mapping[str, Vector] | None = None,
+    name: str = "", reference: str = "",
+) -> Algorithm:
+    """The member with that c, mu (or 0) and tau(0), on its system, with feed-through a = h and h = 1 / sqrt(L).
+
+    tau(0) = 1 / sqrt(mu) is the fixed point, where c = 1 is Nesterov's method and c = 2 triple momentum.
+    """  # fmt: skip
+    mu_ = as_scalar(convexity)
+    return Algorithm(
+        family(c, mu_, begin),
+        riccati_splitting(c, mu_),
+        STEP,
+        where={parameters("a"): STEP},
+        tuning={STEP: 1 / sp.sqrt(L)},
+        outputs=outputs,
+        name=name,
+        reference=reference,
+    )  # fmt: skip
+
+
+def gradient_point(c: int, convexity: sp.Expr = mu) -> Vector:
+    """Where the next gradient is taken, in the blocks: what the coupling makes of x, for c = 1 and 2."""
+    x, z = blocks("x z")
+    theta = half_way(c, convexity)
+    return (x * (theta - (c - 1) * STEP) + z * (c * STEP)) / (theta + STEP)
+
+
+def _member(member: str, name: str, reference: str) -> Algorithm:
+    m = MEMBERS[member]
+    point = {"y": gradient_point(m.c, m.convexity)}
+    return discretized(m.c, m.convexity, m.start, outputs=point, name=name, reference=reference)
+
+
+def fista() -> Algorithm:
+    """Nesterov's method for convex f with t_{k+1}^2 - t_{k+1} = t_k^2: c = 1, mu = 0, tau = h t from 0.
+
+    y = (1 - 1/t) x + z/t, x+ = y - s g, z+ = z - t s g with s = 1/L and t_0 = 1: momentum
+    (t_{k-1} - 1) / t_k. The output is x; the next gradient point y is recorded.
+    """
+    return _member("nesterov_c", "nesterov_c", "beck2009")
+
+
+def ogm() -> Algorithm:
+    """The optimized gradient method: c = 2, mu = 0, tau = 2 h theta_k in the notation of Kim and Fessler.
+
+    The output is x_k = y_{k-1} - g(y_{k-1}) / L (their y); the next gradient point y is recorded. The
+    smaller last factor of their worst-case bound belongs to a last step that is not made here.
+    """
+    return _member("ogm", "ogm", "kim2016")
+
+
+def item() -> Algorithm:
+    """The information-theoretic exact method: c = 2, tau from 0 to the steady 1 / sqrt(mu).
+
+    The output is x_k = y_{k-1} - g(y_{k-1}) / L; z, which carries the guarantee, is a state, and the next
+    gradient point y is recorded.
+    """
+    return _member("item", "item", "taylor2023")
+
+
+def unified_nesterov() -> Algorithm:
+    """Nesterov's method for any mu >= 0: c = 1, tau from 0 to the steady 1 / sqrt(mu).
+
+    At the beginning it is the method for convex f, in the end the one for strongly convex f
+    (constant step scheme I). The output is x; the next gradient point y is recorded.
+    """
+    return _member("unified_nesterov", "unified_nesterov", "nesterov2004")

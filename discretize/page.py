@@ -1,0 +1,115 @@
+"""A derivation as one HTML page that stands alone: formulas are MathML, which browsers draw themselves."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from latex2mathml.converter import convert
+
+from odescent.dynamics.fields import System
+from odescent.dynamics.second_order import SecondOrder
+from odescent.dynamics.show import latex, symbol_latex, text
+
+from .backward_error import ModifiedEquation
+from .derivation import Derivation, Step
+from .emit.latex import latex as program_latex
+from .report import EQUATIONS, KIND_LABELS
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { font: 17px/1.55 Georgia, 'Times New Roman', serif; max-width: 46rem; margin: 3rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
+h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
+.claims { overflow-x: auto; margin: .6rem 0 .6rem 1.5rem; } .claims table { border-collapse: collapse; }
+.claims td { padding: .22rem .35rem; vertical-align: middle; } .claims td:first-child { text-align: right; }
+.note { font: 13px/1.4 system-ui, sans-serif; opacity: .8; } .ok { color: #00734d; } .bad { color: #b3261e; font-weight: 600; }
+.kind { font: 12px system-ui, sans-serif; border: 1px solid currentColor; border-radius: 1em; padding: .05em .6em; opacity: .75; }
+.three { border-left: 3px solid #0072b2; padding-left: 1rem; } footer { margin-top: 3rem; }
+@media (prefers-color-scheme: dark) { .ok { color: #54d6a5; } .bad { color: #ff8a80; } }
+@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
+"""
+
+
+def page(d: Derivation) -> str:
+    """The page; it needs no network, no script and no font file."""
+    title = d.name.replace("_", " ")
+    done = sum(s.verified for s in d.steps)
+    body = [
+        f"<h1>{_escape(title)}<small>derived along the {_escape(d.route)} route; "
+        f"{done} of {len(d.steps)} steps verified</small></h1>",
+        f"<p>{_prose(d.summary)}</p>",
+        *(_step(number, step) for number, step in enumerate(d.steps, 1)),
+        _equations(d),
+        _algorithm(d),
+        f"<footer class=note>{_escape(d.provenance)} {_references(d)}</footer>",
+    ]
+    return (
+        "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
+        '<meta name=viewport content="width=device-width, initial-scale=1">\n'
+        f"<title>{_escape(title)}: a derivation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(body)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _escape(words: str) -> str:
+    return html.escape(words, quote=False)
+
+
+def _math(source: str, display: bool = False) -> str:
+    return str(convert(source, display="block" if display else "inline"))
+
+
+def _prose(statement: str) -> str:
+    parts = re.split(r"\$([^$]*)\$", statement)
+    return "".join(_math(p) if i % 2 else _escape(p) for i, p in enumerate(parts))
+
+
+def _rows(pairs: list[tuple[str, str]]) -> str:
+    rows = "".join(f"<tr><td>{_math(left)}<td>=<td>{_math(right)}" for left, right in pairs)
+    rows = rows.replace("<math ", '<math displaystyle="true" ')
+    return f"<div class=claims><table>{rows}</table></div>"
+
+
+def _step(number: int, step: Step) -> str:
+    label = KIND_LABELS[step.kind]
+    badge = f" <span class=kind>{_escape(label)}</span>" if label else ""
+    count = len(step.residuals)
+    if step.verified:
+        status = f"<span class=ok>✓ {count} residual{'s' * (count > 1)} identically zero</span>"
+    else:
+        status = f"<span class=bad>not verified: residual {_escape(text(step.residual))}</span>"
+    notes = [status, f"assumes {_escape(step.assumes)}" if step.assumes else "", _escape(step.reference)]
+    return (
+        f"<h2>{number}. {_escape(step.title)}{badge}</h2>\n<p>{_prose(step.statement)}</p>\n"
+        + _rows([(c.tex or symbol_latex(c.name), latex(c.value)) for c in step.claims])
+        + f"\n<p class=note title=\"{html.escape('; '.join(step.residuals))}\">"
+        + "; ".join(n for n in notes if n)
+        + "</p>"
+    )
+
+
+def _equations(d: Derivation) -> str:
+    items = []
+    for name, equation in d.equations.items():
+        items.append(f"<p class=note>{_escape(name)}: {EQUATIONS[name]}</p>{_flow(equation)}")
+    return "<h2>Three equations, not to be confused</h2>\n<div class=three>" + "".join(items) + "</div>"
+
+
+def _flow(equation: SecondOrder | System | ModifiedEquation) -> str:
+    if isinstance(equation, SecondOrder):
+        return _math(equation.latex(), display=True)
+    drift = equation.drift
+    return _rows([(rf"\dot{{{symbol_latex(str(s))}}}", latex(e)) for s, e in drift.items()])
+
+
+def _algorithm(d: Derivation) -> str:
+    rows = re.findall(r"^(.*?) &= (.*?)(?: \\\\)?$", program_latex(d.algorithm), re.MULTILINE)
+    return "<h2>Algorithm</h2>\n<p>For <i>k</i> = 0, 1, 2, …</p>\n" + _rows(rows)
+
+
+def _references(d: Derivation) -> str:
+    from .citations import reference_line
+
+    return " ".join(_escape(reference_line(k)) for k in d.references)

@@ -1,0 +1,74 @@
+"""The passive form as an algorithm, and its modes: what pole placement asks of the engine."""
+
+from __future__ import annotations
+
+import functools
+from typing import TypeAlias
+
+import sympy as sp
+
+from odescent.dynamics.exact import canonical, is_zero, parameters
+from odescent.dynamics.fields import L
+from odescent.dynamics.library import system
+from odescent.dynamics.vectors import Vector, blocks
+
+from .iteration import STEP, Algorithm
+from .library.schemes import scheme
+
+Row: TypeAlias = tuple[sp.Expr, sp.Expr, sp.Expr]
+Affine: TypeAlias = tuple[sp.Expr, Row]
+_ELL = sp.Symbol("_ell", positive=True)
+
+
+def passive_algorithm(
+    beta: sp.Expr, a: sp.Expr, b: sp.Expr, smoothness: sp.Expr = L, lead: sp.Expr | None = None
+) -> Algorithm:
+    """The passive system by semi-implicit Euler at h = 1/sqrt(L), K = (1 - beta)/h; read at y + lead h psi.
+
+    With ``lead`` given, the iterate xi of the three-parameter form is recorded too.
+    """
+    psi, y = blocks("psi y")
+    gain, feed, back, ahead = parameters("K a b lead")
+    passive = system("passive")
+    where = {feed: a * STEP}
+    outputs: dict[str, Vector] = {}
+    if lead is not None:
+        outputs["xi"] = y + iterate_lead(beta, a, b) * STEP * psi
+        passive = passive.map(lambda e: e, output=y + ahead * psi)
+        where[ahead] = lead * STEP
+    root = sp.sqrt(smoothness)
+    tuning = {gain: (1 - beta) * root, back: b, STEP: 1 / root}
+    euler = scheme("semi_implicit_euler", order=("psi", "y"))
+    return Algorithm(passive, euler, where=where, tuning=tuning, outputs=outputs, name="placed")
+
+
+def iterate_lead(beta: sp.Expr, a: sp.Expr, b: sp.Expr) -> sp.Expr:
+    """w in xi = y + w h psi: by y = xi + gamma h v and psi = c v; 0 where psi is decoupled (b = 0)."""
+    return sp.S.Zero if is_zero(b) else canonical(-a * beta / b)
+
+
+@functools.cache
+def _affine() -> tuple[Affine, Affine]:
+    """Trace and determinant as (constant, row) in (beta, s, t), read off the discretized passive system."""
+    beta, a, s = sp.symbols("beta_0 a_0 s_0", real=True)
+    matrix = passive_algorithm(beta, a, s - a).state_space().modal_matrix(_ELL * L)
+    forms = []
+    for e in (matrix.trace(), matrix.det()):
+        poly = sp.Poly(canonical(e), beta, s, a)
+        found = {powers: poly.coeff_monomial(powers) for powers in poly.monoms()}
+        if not found.keys() <= {(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 0, 1)}:
+            raise AssertionError("trace and determinant are affine in beta, a + b and a beta")
+        none, one, two, three = (
+            found.get(powers, sp.S.Zero) for powers in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 0, 1))
+        )
+        forms.append((none, (one, two, three)))
+    return forms[0], forms[1]
+
+
+def modal_form(ell: sp.Expr) -> tuple[Affine, Affine]:
+    """Trace and determinant of the mode ell = lambda / L, each as (constant, row) in (beta, s, t)."""
+    trace, determinant = (
+        (constant.subs(_ELL, ell), (x.subs(_ELL, ell), y.subs(_ELL, ell), z.subs(_ELL, ell)))
+        for constant, (x, y, z) in _affine()
+    )
+    return trace, determinant

@@ -1,0 +1,134 @@
+"""Schemes and whole algorithms as text, in the language of `odescent.dynamics.grammar`.
+
+    parse_scheme("lie_trotter(damp: exact, kick: explicit, drift: explicit)")
+    read_algorithm("my_system.ode", scheme="strang(damp: exact, drift: explicit)", tuning="h = 1/sqrt(L)")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.grammar import Document, Source, read_text
+from odescent.dynamics.grammar.expressions import Value
+from odescent.dynamics.grammar.names import Names
+from odescent.dynamics.grammar.syntax import parse
+from odescent.dynamics.vectors import Expr
+
+from .compile import COUNTER
+from .iteration import Algorithm
+from .scheme_text import scheme_of
+from .substeps import Scheme
+
+if TYPE_CHECKING:
+    from odescent.dynamics.grammar.errors import Node
+
+T = TypeVar("T")
+_NO_SCHEME = (
+    "the file says no scheme: add a line such as scheme lie_trotter(damp: exact, kick: explicit), or give it with --scheme."
+)
+
+
+def parse_scheme(text: str) -> Scheme:
+    """The scheme that a text describes: a scheme of the library by name, or a list of substeps.
+
+    Raises ParseError, with line, column and a caret.
+    """
+    source = Source(text)
+    return scheme_of(parse(source, "scheme"), Names(source, ()))
+
+
+def parse_algorithm(text: str, *, scheme: str = "", where: str = "", tuning: str = "", clock: str = "") -> Algorithm:
+    """The algorithm that a text describes: a system with a scheme, bindings and a tuning.
+
+    The arguments stand in for the statements of the same names; bindings and tunings are added to them.
+
+    Raises ParseError, with line, column and a caret, for what is not in the language, and OdescentError
+    for a scheme that does not fit the system.
+    """
+    return _algorithm(Document(Source(text)), scheme, where, tuning, clock)
+
+
+def read_algorithm(path: str | Path, *, scheme: str = "", where: str = "", tuning: str = "", clock: str = "") -> Algorithm:
+    """The algorithm in a file; see `parse_algorithm`."""
+    return _algorithm(Document(read_text(path)), scheme, where, tuning, clock)
+
+
+def _algorithm(document: Document, scheme: str, where: str, tuning: str, clock: str) -> Algorithm:
+    names = document.names
+    for taken in (*names.blocks, *([names.time.name] if names.time is not None else [])):
+        if taken == names.step.name:
+            raise OdescentError(f"{taken} is the step of the scheme and cannot be a block or the time; add a line such as: step s.")
+
+    def bound(keyword: str, option: str) -> dict[sp.Symbol, sp.Expr]:
+        found: dict[sp.Symbol, sp.Expr] = {}
+        for statement in document.all(keyword):
+            _bindings(statement.children[0], names, found)
+        if option:
+            source = Source(option, f"--{keyword}")
+            added: dict[sp.Symbol, sp.Expr] = {}
+            _bindings(parse(source, "bindings"), names.reading(source), added)
+            found |= added
+        return found
+
+    chosen = _read("scheme", scheme, document, lambda tree, names: scheme_of(tree, names, document.system))
+    if chosen is None:
+        raise OdescentError(_NO_SCHEME)
+    settings: dict[str, Any] = {
+        "where": bound("where", where),
+        "tuning": bound("tuning", tuning),
+        "clock": _read("clock", clock, document, _clock),
+        "outputs": _records(document),
+        "name": document.system.name,
+    }
+    try:
+        return Algorithm(document.system, chosen, names.step, **settings)
+    except OdescentError:
+        raise
+    except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
+        raise OdescentError(f"no algorithm can be made of this: {error}") from None
+
+
+def _read(keyword: str, option: str, document: Document, read: Callable[[Any, Names], T]) -> T | None:
+    """What an option says, else what the statement of that name says, if there is one."""
+    if option:
+        source = Source(option, f"--{keyword}")
+        tree = parse(source, "scheme" if keyword == "scheme" else "sum")
+        return read(tree, document.names.reading(source))
+    statement = document.one(keyword)
+    if statement is None:
+        return None
+    return read(statement if keyword == "scheme" else statement.children[0], document.names)
+
+
+def _bindings(tree: Any, names: Names, found: dict[sp.Symbol, sp.Expr]) -> None:
+    for binding in tree.children:
+        token, right = binding.children
+        symbol = names.symbol(token)
+        if symbol in found:
+            raise names.source.error(f"{token} is bound twice.", token)
+        found[symbol] = names.evaluator().scalar(right, f"the value of {token}")
+
+
+def _clock(tree: Node, names: Names) -> sp.Expr:
+    for taken in (*names.blocks, *names.parameters):
+        if taken == COUNTER.name:
+            raise names.source.error("in a clock k counts the steps, but here k is declared; rename it.", tree)
+    return names.evaluator({COUNTER.name: Value(COUNTER)}).scalar(tree, "the time")
+
+
+def _records(document: Document) -> Mapping[str, Expr]:
+    found: dict[str, Expr] = {}
+    for statement in document.all("record"):
+        for binding in statement.children[0].children:  # type: ignore[union-attr]
+            token, right = binding.children  # type: ignore[union-attr]
+            name = document.names.check(token)
+            if name == "x" or name in found:
+                said = "x is the name of the output" if name == "x" else f"{name} is recorded twice"
+                raise document.source.error(f"{said}; choose another name.", token)  # type: ignore[arg-type]
+            found[name] = document.names.evaluator()(right).expr
+    return found

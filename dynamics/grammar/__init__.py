@@ -1,0 +1,27 @@
+"""Systems as text: a small safe language, read without evaluating anything; see `syntax` for the language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..fields import System
+from .document import Document
+from .errors import ParseError, Source
+from .files import read_text
+from .write import to_text
+
+
+def parse_system(text: str) -> System:
+    """The system that a text describes; what it says of a scheme is read but not used.
+
+    Raises ParseError, with line, column and a caret, for a text that is not in the language.
+    """
+    return Document(Source(text)).system
+
+
+def read_system(path: str | Path) -> System:
+    """The system in a file; OdescentError if it cannot be read, ParseError if it is not in the language."""
+    return Document(read_text(path)).system
+
+
+__all__ = ["Document", "ParseError", "Source", "parse_system", "read_system", "read_text", "to_text"]

@@ -1,0 +1,184 @@
+"""What an expression can name or call: symbols, functions, products of vectors, oracles, each(...)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from ..._errors import OdescentError, unknown
+from ..oracles import Objective
+from ..vectors import Oracle, ScalarNode, Vector, apply, call, elementwise, hadamard, inner, outer
+from .bounds import LEAF, MAX_EXPONENT, Size
+from .errors import ParseError
+from .expressions import Evaluator, Value
+
+if TYPE_CHECKING:
+    from lark import Token
+
+FUNCTIONS: dict[str, Any] = {
+    "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "sinh": sp.sinh,
+    "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "atan": sp.atan, "abs": sp.Abs, "sign": sp.sign,
+    "max": sp.Max, "min": sp.Min,
+}  # fmt: skip
+_OF_TWO = ("max", "min")
+# By name: the product, what it takes, and the kind of the result ("" for that of its factors).
+PRODUCTS: dict[str, tuple[Any, str, str]] = {
+    "hadamard": (hadamard, "two vectors of one kind", ""),
+    "inner": (inner, "two vectors of one kind", "scalar"),
+    "outer": (outer, "two vectors", "matrix"),
+    "apply": (apply, "a matrix and a vector", "vector"),
+}
+CONSTANTS = {"pi": sp.pi}
+RESERVED = frozenset({*FUNCTIONS, *PRODUCTS, *CONSTANTS, "each"})
+_HIGHEST = 9  # order of a derivative
+
+
+def name(self: Evaluator, token: Token) -> Value:
+    """The value of a name that stands alone."""
+    if token in CONSTANTS:
+        return Value(CONSTANTS[str(token)])
+    what = self.oracles.get(str(token), "function" if token in RESERVED else "")
+    if what:
+        article = "an" if what[0] in "aeiou" else "a"
+        raise self.source.error(f"{token} is {article} {what}: it needs an argument, as in {token}(x).", token)
+    return self.lookup(token)
+
+
+def call_or_oracle(self: Evaluator, node: Any) -> Value:
+    """The value of NAME(...), grad, hess, D, prox."""
+    if node.data == "prox":
+        return _prox(self, node)
+    if node.data != "call":
+        return _gradient(self, node)
+    token = node.children[0]
+    if token == "each":
+        return _each(self, node)
+    if token in self.oracles:
+        return _at_a_point(self, node, str(token), self.oracles[str(token)])
+    if token in PRODUCTS:
+        left, right = _vectors(self, node, str(token), node.children[1:], 2)
+        return self.bilinear(node, str(token), left, right)
+    return _function(self, node, token)
+
+
+def _function(self: Evaluator, node: Any, token: Token) -> Value:
+    if token not in FUNCTIONS:
+        raise _no_function(self, token)
+    given = node.children[1:]
+    count = 2 if token in _OF_TWO else 1
+    if len(given) != count:
+        raise self.source.error(f"{token} takes {_arguments(count)}, not {len(given)}.", token)
+    values = [self(child) for child in given]
+    for child, value in zip(given, values, strict=True):
+        if isinstance(value.expr, Vector):
+            raise self.source.error(f"{token} takes scalars; each({token}(...)) acts on the components of a vector.", child)
+        numbers = value.expr.atoms(sp.Rational) if token == "exp" and value.expr.has(sp.log) else ()
+        if any(abs(n) > MAX_EXPONENT for n in numbers):  # exp(n log(a)) is a^n
+            raise self.source.error(f"the exponent is too large: at most {MAX_EXPONENT} times a logarithm.", child)
+    size = Size.function(v.size for v in values)
+    return self.checked(node, lambda: FUNCTIONS[str(token)](*[v.expr for v in values]), "scalar", size, risky=True)
+
+
+def _no_function(self: Evaluator, token: Token) -> ParseError:
+    try:
+        self.lookup(token)
+    except OdescentError:
+        known = (*FUNCTIONS, *PRODUCTS, "each", *self.oracles)
+        return self.source.error(str(unknown("function", str(token), known)), token)
+    return self.source.error(f"{token} is not a function; write * for a product.", token)
+
+
+def _arguments(count: int) -> str:
+    return "1 argument" if count == 1 else f"{count} arguments"
+
+
+def _vectors(self: Evaluator, node: Any, what: str, given: list[Any], count: int) -> list[Value]:
+    """The arguments as vectors; inside each(...) they are whole vectors too."""
+    if len(given) != count:
+        raise self.source.error(f"{what} takes {_arguments(count)}, not {len(given)}.", node)
+    with self.each(None):
+        values = [self(child) for child in given]
+    for child, value in zip(given, values, strict=True):
+        if not isinstance(value.expr, Vector):
+            raise self.source.error(f"{what} takes vectors, not the scalar {value.shown}.", child)
+    return values
+
+
+def _at_a_point(self: Evaluator, node: Any, name: str, kind: str) -> Value:
+    """The value of an objective, or what an operator or a map makes of a point."""
+    (point,) = _vectors(self, node, name, node.children[1:], 1)
+    size = Size.function([point.size])
+    if kind == "objective":
+        return self.checked(node, lambda: ScalarNode("value", (point.expr,), Oracle("value", name)), "scalar", size)
+    return self.checked(node, lambda: call(Oracle(kind, name), point.expr), point.kind, size)
+
+
+def _gradient(self: Evaluator, node: Any) -> Value:
+    """grad, hess and D, D2, ...: derivatives of an objective or an operator along directions."""
+    head, rest = str(node.data), node.children
+    if head == "derivative":
+        head, rest = str(rest[0]), rest[1:]
+    token, given = rest[0], rest[1:]
+    kind = _declared(self, token)
+    along = len(given) - 1
+    if node.data == "derivative":
+        order = int(head[1:3] or 1)
+        wanted = order - 1 if kind == "objective" else order
+        if len(head) > 2 or not 1 <= wanted < _HIGHEST or along != wanted:
+            rule = "D2 to D9, with a direction fewer than the order" if kind == "objective" else "D to D8, with a direction per order"
+            raise self.source.error(f"{head} {token} has {_directions(along)}; for this {kind} write {rule}.", token)
+    elif kind != "objective":
+        raise self.source.error(f"{head} needs an objective, but {token} is of the kind {kind}; write {token}(x).", token)
+    point, *directions = _vectors(self, node, f"{head} {token}", given, along + 1)
+    size = Size.function([point.size])
+    for child, v in zip(given[1:], directions, strict=True):
+        if v.kind != point.kind:
+            raise self.source.error(f"this direction is a {v.kind}, but the point of {token} is a {point.kind}.", child)
+        size = size.times(v.size, v.terms)
+    oracle = Oracle("grad" if kind == "objective" else kind, str(token))
+    return self.checked(node, lambda: call(oracle, point.expr, [v.expr for v in directions]), point.kind, size)
+
+
+def _directions(count: int) -> str:
+    return "1 direction" if count == 1 else f"{count} directions"
+
+
+def _declared(self: Evaluator, token: Token) -> str:
+    kind = self.oracles.get(str(token))
+    if kind is None:
+        raise self.source.error(str(unknown("objective or operator", str(token), self.oracles)), token)
+    return kind
+
+
+def _prox(self: Evaluator, node: Any) -> Value:
+    token, at, step_at = node.children
+    if (kind := _declared(self, token)) != "objective":
+        raise self.source.error(f"prox needs an objective, but {token} is of the kind {kind}.", token)
+    (point,) = _vectors(self, node, f"prox {token}", [at], 1)
+    with self.each(None):
+        step = self(step_at)
+    if isinstance(step.expr, Vector):
+        raise self.source.error(f"the second argument of prox {token} is a scalar, the step, not a {step.kind}.", step_at)
+    size = Size.function([point.size, step.size])
+    return self.checked(node, lambda: Objective(str(token)).prox(point.expr, step.expr), point.kind, size)
+
+
+def _each(self: Evaluator, node: Any) -> Value:
+    """A scalar function of components, with its arguments in the engine's order, whatever the text's."""
+    if len(node.children) != 2:
+        raise self.source.error("each takes one expression.", node)
+    components: dict[Vector, tuple[sp.Symbol, str]] = {}
+    with self.each(components):
+        body = self(node.children[1])
+    kinds = sorted({kind for _, kind in components.values()})
+    if len(kinds) != 1:
+        found = " and a ".join(kinds)
+        raise self.source.error(f"each mixes a {found}." if kinds else "each needs a vector in it.", node)
+    vectors = sorted(components, key=lambda v: [(a.key, str(c)) for a, c in v.terms.items()])
+
+    def function(*slots: sp.Symbol) -> Any:
+        swap = {components[v][0]: slot for v, slot in zip(vectors, slots, strict=True)}
+        return body.expr.xreplace(swap)  # type: ignore[union-attr]
+
+    return self.checked(node, lambda: elementwise(function, *vectors), kinds[0], Size.function([body.size, LEAF]))

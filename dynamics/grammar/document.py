@@ -1,0 +1,183 @@
+"""A file of statements: the system that it describes, and what it says of a scheme."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from ..._errors import OdescentError, unknown
+from ..calculus import Symbol
+from ..fields import Block, Diffusion, Field, System, start
+from ..vectors import Expr, zero
+from .errors import ParseError, Source
+from .expressions import Evaluator, Value
+from .names import START, Names
+from .syntax import parse
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+_ONCE = ("system", "time", "calculus", "output", "provenance", "step", "scheme", "clock")
+_SCHEMES = ("named_scheme", "substeps")
+
+
+class Document:
+    """A parsed file.
+
+    Attributes:
+        source: the text.
+        names: its declarations.
+        system: the system.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.statements: list[Tree[Token]] = parse(source).children  # type: ignore[assignment]
+        self._check_once()
+        self.names = Names(source, self.statements)
+        self.system = self._system()
+
+    def all(self, keyword: str) -> list[Tree[Token]]:
+        """The statements with a keyword."""
+        return [s for s in self.statements if _keyword(s) == keyword]
+
+    def one(self, keyword: str) -> Tree[Token] | None:
+        """The statement with a keyword that stands at most once."""
+        found = self.all(keyword)
+        return found[0] if found else None
+
+    def _check_once(self) -> None:
+        for keyword in _ONCE:
+            found = self.all(keyword)
+            if len(found) > 1:
+                line = found[0].meta.line
+                raise self.source.error(f"there is a second {keyword} statement; the first is in line {line}.", found[1])
+
+    def _word(self, keyword: str, otherwise: str) -> str:
+        statement = self.one(keyword)
+        return otherwise if statement is None else str(statement.children[0])
+
+    def _system(self) -> System:
+        evaluate = self.names.evaluator()
+        if (system := self.one("system")) is not None:
+            self.names.check(system.children[0])
+        calculus = self.one("calculus")
+        if calculus is not None and calculus.children[0] not in ("ito", "stratonovich"):
+            raise self.source.error(
+                str(unknown("calculus", calculus.children[0], ("ito", "stratonovich"))), calculus.children[0]
+            )
+        fields = self._fields(evaluate)
+        output = self.one("output")
+        answer = None if output is None else evaluate(output.children[0])
+        references = [str(t) for s in self.all("references") for t in s.children]
+        try:
+            return System(
+                fields,
+                blocks=self._declared(answer),
+                output=None if answer is None else answer.expr,
+                init=self._init(answer),
+                time=self.names.time,
+                calculus=self._word("calculus", "ito"),
+                name=self._word("system", ""),
+                provenance=self._word("provenance", "").strip('"'),
+                references=tuple(references),
+            )
+        except ParseError:
+            raise
+        except OdescentError as error:
+            unclear = "which block is the output is not clear; add a line such as: output x"
+            sentence = unclear if output is None and "output=" in str(error) else str(error)
+            at = self.statements[0] if output is None and self.statements else output
+            raise self.source.error_at(sentence, *_place(at)) from None
+
+    def _declared(self, output: Value | None) -> list[Block]:
+        """The blocks that a system has to be told of: those of a role, and those that no field moves."""
+        moved = {str(e.children[0]) for s in (*self.all("field"), *self.all("noise")) for e in s.children[1:]}  # type: ignore[union-attr]
+        told = [b for b in self.names.blocks.values() if b.role != "state" or b.name not in moved]
+        return [replace(b, init=start) if output is not None and output.expr == b.symbol else b for b in told]
+
+    def _fields(self, evaluate: Evaluator) -> dict[str, Field]:
+        fields: dict[str, Field] = {}
+        for statement in self.all("field"):
+            token, *equations = statement.children
+            self.names.check(token)
+            if token in fields:
+                raise self.source.error(f"there is a second field {token}; give all its equations at once.", token)
+            drift: dict[Symbol, Expr] = {}
+            for equation in equations:
+                target, value = self._equation(equation, evaluate)
+                if target in drift:
+                    raise self.source.error(f"the field {token} has a second equation for {target}.", equation)
+                drift[target] = value
+            fields[str(token)] = Field(drift, {})
+        for statement in self.all("noise"):
+            self._noise(statement, fields, evaluate)
+        for statement in self.all("field"):
+            if not fields[str(statement.children[0])].drift and not fields[str(statement.children[0])].noise:
+                raise self.source.error(f"the field {statement.children[0]} moves nothing: give it equations or noise.", statement)
+        return fields
+
+    def _equation(self, node: Any, evaluate: Evaluator) -> tuple[Symbol, Expr]:
+        block = self._target(node.children[0])
+        right = node.children[-1]
+        return block.symbol, self._of_kind(block, evaluate(right), right, "derivative")
+
+    def _target(self, token: Any) -> Block:
+        if token in self.names.blocks:
+            return self.names.blocks[str(token)]
+        raise self.source.error(str(unknown("block", str(token), self.names.blocks)), token)
+
+    def _of_kind(self, block: Block, value: Value, at: Any, what: str) -> Expr:
+        """The value, if it has the kind of the block; zero has every kind."""
+        if value.kind == block.kind:
+            return value.expr
+        if value.expr == 0 and block.kind != "scalar":
+            return zero
+        raise self.source.error(f"{block.name} is a {block.kind}, but its {what} is a {value.kind}.", at)
+
+    def _noise(self, statement: Any, fields: dict[str, Field], evaluate: Evaluator) -> None:
+        token, *diffusions = statement.children
+        if token not in fields:
+            raise self.source.error(str(unknown("field", str(token), fields)), token)
+        field = fields[str(token)]
+        noise = dict(field.noise)
+        for diffusion in diffusions:
+            target, *amplitude, increment = diffusion.children
+            block = self._target(target)
+            if block.symbol in noise:
+                raise self.source.error(f"the field {token} has a second noise on {target}.", target)
+            value = evaluate(amplitude[0]) if amplitude else Value(sp.S.One)
+            if value.kind not in ("scalar", block.kind):
+                raise self.source.error(
+                    f"{target} is a {block.kind}, but its amplitude is a {value.kind}.", amplitude[0]
+                )
+            noise[block.symbol] = Diffusion(value.expr, str(increment)[1:])
+        fields[str(token)] = Field(field.drift, noise)
+
+    def _init(self, output: Value | None) -> dict[Symbol, Expr]:
+        kind = output.kind if output is not None and output.kind != "scalar" else self._only_kind()
+        evaluate = self.names.evaluator({START: Value(start, kind)})
+        initial: dict[Symbol, Expr] = {}
+        for statement in self.all("init"):
+            for binding in statement.children:
+                token, right = binding.children  # type: ignore[union-attr]
+                block = self._target(token)
+                if block.symbol in initial:
+                    raise self.source.error(f"{token} has a second initial value.", token)
+                initial[block.symbol] = self._of_kind(block, evaluate(right), right, "initial value")
+        return initial
+
+    def _only_kind(self) -> str:
+        kinds = {b.kind for b in self.names.blocks.values()} - {"scalar"}
+        return kinds.pop() if len(kinds) == 1 else "vector"
+
+
+def _keyword(statement: Tree[Token]) -> str:
+    return "scheme" if statement.data in _SCHEMES else str(statement.data)
+
+
+def _place(node: Any) -> tuple[int, int]:
+    meta = getattr(node, "meta", None)
+    return (getattr(meta, "line", 1), getattr(meta, "column", 1))

@@ -1,0 +1,200 @@
+"""Syntax trees of expressions to the engine's scalars and vectors, each with its kind and its size.
+
+Arithmetic is here, functions and oracles in `calls`. The engine does the mathematics and refuses what has
+no meaning; here its refusals get a place, and sizes are checked before anything is computed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from ..vectors import Expr, Vector
+from .bounds import LEAF, MAX_DIGITS, MAX_EXPONENT, MAX_POWER_OF_TEN, MAX_ROOT, Size
+from .errors import ParseError, Source
+
+if TYPE_CHECKING:
+    from lark import Token
+
+    from .errors import Node
+
+_INFINITE = (sp.nan, sp.zoo, sp.oo, -sp.oo)
+
+
+@dataclass(frozen=True)
+class Value:
+    """An expression with its kind (scalar, vector, matrix or pytree) and its size."""
+
+    expr: Expr
+    kind: str = "scalar"
+    size: Size = LEAF
+
+    @property
+    def terms(self) -> int:
+        """How many terms multiplying it out copies."""
+        return max(1, len(self.expr.terms)) if isinstance(self.expr, Vector) else 1
+
+    @property
+    def shown(self) -> str:
+        """The expression for a message."""
+        text = str(self.expr) if self.size.nodes < 20 else "..."
+        return text if len(text) <= 40 else text[:37] + "..."
+
+
+class Evaluator:
+    """Evaluates the expressions of one source.
+
+    Args:
+        source: what errors point into.
+        lookup: the value of a name; it raises for a name that is not declared.
+        oracles: the kinds of the objectives, operators and maps by name.
+    """
+
+    def __init__(self, source: Source, lookup: Callable[[Token], Value], oracles: Mapping[str, str]) -> None:
+        self.source, self.lookup, self.oracles = source, lookup, oracles
+        self.components: dict[Vector, tuple[sp.Symbol, str]] | None = None  # inside each(...): stand-ins and kinds
+
+    def __call__(self, node: Node) -> Value:
+        """The value of a syntax tree; ParseError with the place of what is wrong in it."""
+        value = self._evaluate(node)
+        if self.components is None or not isinstance(value.expr, Vector):
+            return value
+        stand_in, _ = self.components.setdefault(value.expr, (sp.Dummy(real=True), value.kind))
+        return Value(stand_in, "scalar", value.size)
+
+    @contextlib.contextmanager
+    def each(self, components: dict[Vector, tuple[sp.Symbol, str]] | None) -> Iterator[None]:
+        """Evaluate with vectors standing for their components, or (None) for themselves."""
+        outside, self.components = self.components, components
+        try:
+            yield
+        finally:
+            self.components = outside
+
+    def scalar(self, node: Node, what: str) -> sp.Expr:
+        """The value of a tree that has to be a scalar."""
+        value = self(node)
+        if isinstance(value.expr, Vector):
+            raise self.source.error(f"{what} is a scalar, not a {value.kind}.", node)
+        return value.expr
+
+    def checked(self, node: Node, build: Callable[[], Any], kind: str, size: Size, risky: bool = False) -> Value:
+        """What ``build`` makes, if its size is within the bounds; if ``risky``, if it is finite and real too."""
+        if excess := size.excess():
+            raise self.source.error(excess, node)
+        try:
+            made: Expr = build()
+            if risky and not isinstance(made, Vector):
+                self._check_real(node, made)
+        except ParseError:
+            raise
+        except RecursionError:
+            raise self.source.error("the expression is nested too deeply; split it.", node) from None
+        except (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError) as error:
+            raise self.source.error(str(error) or "the engine cannot work this out.", node) from None
+        return Value(made, kind, size)
+
+    def _check_real(self, node: Node, e: sp.Expr) -> None:
+        if e.has(*_INFINITE):
+            raise self.source.error("this is infinite or undefined: it divides by zero or is out of its domain.", node)
+        if e.has(sp.I) or e.is_extended_real is False:
+            raise self.source.error("this is not a real number: a root or a logarithm of something negative.", node)
+
+    def _evaluate(self, node: Any) -> Value:
+        from . import calls
+
+        match node.data:
+            case "number":
+                return self._number(node.children[0])
+            case "name":
+                return calls.name(self, node.children[0])
+            case "sum":
+                return self._sum(node)
+            case "product":
+                return self._product(node)
+            case "signed":
+                value = self(node.children[-1])
+                odd = sum(sign.type == "MINUS" for sign in node.children[:-1]) % 2
+                return self.checked(node, lambda: -value.expr, value.kind, value.size) if odd else value
+            case "power":
+                return self._power(node)
+        return calls.call_or_oracle(self, node)
+
+    def _number(self, token: Token) -> Value:
+        mantissa, _, power = str(token).lower().partition("e")
+        digits = sum(c.isdigit() for c in mantissa)
+        if digits > MAX_DIGITS or len(power) > 4 or abs(int(power or 0)) > MAX_POWER_OF_TEN:
+            limits = f"at most {MAX_DIGITS} digits and exponents up to {MAX_POWER_OF_TEN}"
+            raise self.source.error(f"the number is too long: {limits}.", token)
+        exact = Fraction(str(token))
+        bits = max(exact.numerator.bit_length(), exact.denominator.bit_length())
+        return Value(sp.Rational(exact.numerator, exact.denominator), size=Size(bits=bits))
+
+    def _sum(self, node: Any) -> Value:
+        total = self(node.children[0])
+        kind, size, terms = total.kind, total.size, [total.expr]
+        for sign, child in zip(node.children[1::2], node.children[2::2], strict=True):
+            value = self(child)
+            if kind == "scalar" and all(t == 0 for t in terms):
+                kind = value.kind  # zero is of every kind
+            if value.kind != kind and value.expr != 0:
+                raise self.source.error(f"this adds the {value.kind} {value.shown} to a {kind}.", child)
+            size = size.added(value.size)
+            if excess := size.excess():
+                raise self.source.error(excess, child)
+            terms.append(value.expr if sign.type == "PLUS" else -value.expr)
+        if kind == "scalar":
+            return self.checked(node, lambda: sp.Add(*terms), kind, size)
+        items = [item for t in terms if isinstance(t, Vector) for item in t.terms.items()]
+        return self.checked(node, lambda: Vector.of(items), kind, size)
+
+    def _product(self, node: Any) -> Value:
+        total = self(node.children[0])
+        for operator, child in zip(node.children[1::2], node.children[2::2], strict=True):
+            value = self(child)
+            if operator.type == "HADAMARD":
+                total = self.bilinear(child, "hadamard", total, value)
+            elif operator.type == "SLASH":
+                if value.expr == 0:
+                    raise self.source.error("this divides by zero.", child)
+                total = self._scaled(child, total, value, lambda a, b: a / b, value.size.inverse())
+            else:
+                total = self._scaled(child, total, value, lambda a, b: a * b, value.size)
+        return total
+
+    def _scaled(self, node: Node, left: Value, right: Value, build: Callable[[Any, Any], Any], size: Size) -> Value:
+        kind = left.kind if right.kind == "scalar" else right.kind
+        size = left.size.times(size, right.terms, left.terms)
+        return self.checked(node, lambda: build(left.expr, right.expr), kind, size)
+
+    def bilinear(self, node: Node, name: str, left: Value, right: Value) -> Value:
+        """A product of vectors by name, multiplied out."""
+        from .calls import PRODUCTS
+
+        product, rule, kind = PRODUCTS[name]
+        for value in (left, right):
+            if not isinstance(value.expr, Vector):
+                hint = "; inside each, * goes element by element" if self.components is not None else ""
+                raise self.source.error(f"{name} takes vectors, not the scalar {value.shown}{hint}.", node)
+        wanted = {"apply": ("matrix", "vector"), "outer": ("vector", "vector")}.get(name, (left.kind, left.kind))
+        if (left.kind, right.kind) != wanted:
+            raise self.source.error(f"{name} takes {rule}, not a {left.kind} and a {right.kind}.", node)
+        size = left.size.times(right.size, right.terms, left.terms)
+        return self.checked(node, lambda: product(left.expr, right.expr), kind or left.kind, size)
+
+    def _power(self, node: Any) -> Value:
+        base, at = self(node.children[0]), node.children[2]
+        n = self(at).expr
+        if not isinstance(n, sp.Rational):
+            raise self.source.error("an exponent is a number such as 2 or (1/2); write exp(b*log(a)) for a^b.", at)
+        if abs(n) > MAX_EXPONENT or n.q > MAX_ROOT:
+            raise self.source.error(
+                f"the exponent is too large: at most {MAX_EXPONENT}, and roots up to the {MAX_ROOT}th.", at
+            )
+        size = base.size.power(int(n.p), int(n.q))
+        return self.checked(node, lambda: base.expr**n, base.kind, size, risky=True)

@@ -1,0 +1,171 @@
+"""What the names of a file stand for: blocks, parameters, time, oracles and abbreviations, each declared once."""
+
+from __future__ import annotations
+
+import copy
+import keyword
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from ..._errors import unknown
+from ..fields import Block, L, mu
+from .calls import RESERVED
+from .errors import Source
+from .expressions import Evaluator, Value
+
+if TYPE_CHECKING:
+    from lark import Token, Tree
+
+STANDARD = {"mu": mu, "L": L}  # known without a declaration
+START = "x0"  # the starting point, in initial values
+STEP = "h"
+
+
+class Names:
+    """The declarations of a file, and the values of its names.
+
+    Args:
+        source: what errors point into.
+        statements: the statements of the file.
+
+    Attributes:
+        blocks, parameters: what is declared, by name.
+        time: the symbol of time, if there is one.
+        step: the symbol of the step.
+        oracles: the kinds of objectives, operators and maps, by name.
+    """
+
+    def __init__(self, source: Source, statements: Iterable[Tree[Token]]) -> None:
+        self.source = source
+        self.blocks: dict[str, Block] = {}
+        self.parameters: dict[str, sp.Symbol] = {}
+        self.time: sp.Symbol | None = None
+        self.step = sp.Symbol(STEP, positive=True)
+        self.oracles: dict[str, str] = {}
+        self._values: dict[str, Value] = {}
+        self._first: dict[str, Token] = {}
+        abbreviations: dict[str, Tree[Token]] = {}
+        for statement in statements:
+            self._declare(statement, abbreviations)
+        self._check_step()
+        self._values = {
+            **{n: Value(s) for n, s in {**STANDARD, self.step.name: self.step, **self.parameters}.items()},
+            **{n: Value(b.symbol, b.kind) for n, b in self.blocks.items()},
+        }
+        if self.time is not None:
+            self._values[self.time.name] = Value(self.time)
+        self._abbreviate(abbreviations)
+
+    def _declare(self, statement: Any, abbreviations: dict[str, Any]) -> None:
+        rest = statement.children
+        match statement.data:
+            case "blocks":
+                for child in rest:
+                    self._block(child)
+            case "parameters":
+                for child in rest:
+                    self._parameter(child)
+            case "oracles":
+                for token in rest[1:]:
+                    self.oracles[self._new(token)] = str(rest[0].children[0])
+            case "time":
+                self.time = sp.Symbol(self._new(rest[0]), positive=True)
+            case "step":
+                self.step = sp.Symbol(self._new(rest[0], parameter=True), positive=True)
+            case "let":
+                for child in rest:
+                    abbreviations[self._new(child.children[0])] = child
+
+    def _new(self, token: Any, parameter: bool = False) -> str:
+        """A name that is declared now, and was not before."""
+        name = str(token)
+        if name in RESERVED or name == START:
+            meaning = "the starting point" if name == START else "a function or a constant"
+            raise self.source.error(f"{name} is {meaning} of this language; choose another name.", token)
+        if name in STANDARD and not parameter:
+            raise self.source.error("mu and L are the strong convexity and the smoothness; choose another name.", token)
+        self.check(token)
+        if name in self._first:
+            line = self._first[name].line
+            raise self.source.error(f"the name {name} is declared twice, first in line {line}.", token)
+        self._first[name] = token
+        return name
+
+    def check(self, token: Any) -> str:
+        """The name, if it can stand in emitted source."""
+        name = str(token)
+        if keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
+            shown = name if len(name) <= 60 else name[:20] + "..."
+            rule = "no Python keyword, not first an underscore, at most 60 characters"
+            raise self.source.error(f"{shown!r} cannot be a name: {rule}.", token)
+        return name
+
+    def _block(self, node: Any) -> None:
+        *words, token = node.children
+        said = {str(w.data): str(w.children[0]) for w in words}
+        name = self._new(token)
+        self.blocks[name] = Block(name, said.get("kind", "vector"), said.get("role", "state"))
+
+    def _parameter(self, node: Any) -> None:
+        token, *relation = node.children
+        name = self._new(token, parameter=True)
+        if relation and float(relation[1]) != 0:
+            raise self.source.error("a parameter is compared with 0: > 0, >= 0, or nothing for any real number.", relation[1])
+        sign = {">": "positive", ">=": "nonnegative"}[str(relation[0])] if relation else "real"
+        symbol = sp.Symbol(name, **{sign: True})
+        if name in STANDARD and symbol != STANDARD[name]:
+            raise self.source.error(f"{name} is positive always: declare it as {name} > 0, or not at all.", token)
+        self.parameters[name] = symbol
+
+    def _check_step(self) -> None:
+        name = self.step.name
+        if name in self.parameters and self.parameters[name] != self.step:
+            raise self.source.error(f"{name} is the step, which is positive: declare it as {name} > 0.", self._first[name])
+
+    def _abbreviate(self, definitions: Mapping[str, Any]) -> None:
+        """Evaluate the abbreviations, each after those that it uses."""
+        uses = {
+            n: {str(t) for t in node.children[1].scan_values(lambda t: t.type == "NAME")} & set(definitions)
+            for n, node in definitions.items()
+        }
+        try:
+            order = list(TopologicalSorter(uses).static_order())
+        except CycleError as error:
+            circle = list(reversed(error.args[1]))
+            shown = " -> ".join(circle if len(circle) < 8 else [*circle[:6], "...", circle[-1]])
+            raise self.source.error(f"the abbreviations are defined by each other in a circle: {shown}.", definitions[circle[0]]) from None
+        for name in order:
+            self._values[name] = self.evaluator()(definitions[name].children[1])
+
+    def reading(self, source: Source) -> Names:
+        """The same names for another text, such as an option."""
+        other = copy.copy(self)
+        other.source = source
+        return other
+
+    def evaluator(self, extra: Mapping[str, Value] | None = None) -> Evaluator:
+        """Evaluates expressions in these names and the extra ones."""
+        known = {**self._values, **(extra or {})}
+
+        def lookup(token: Token) -> Value:
+            if token in known:
+                return known[str(token)]
+            raise self.source.error(self._not_known(str(token), known), token)
+
+        return Evaluator(self.source, lookup, self.oracles)
+
+    def _not_known(self, name: str, known: Iterable[str]) -> str:
+        if name == START:
+            return "x0, the starting point, has a meaning in initial values only."
+        _, _, hint = str(unknown("name", name, known)).partition(": ")
+        return f"the name {name!r} is not declared: {hint}"
+
+    def symbol(self, token: Any) -> sp.Symbol:
+        """The parameter or step that a name stands for."""
+        known = {**STANDARD, self.step.name: self.step, **self.parameters}
+        if token in known:
+            return known[str(token)]
+        raise self.source.error(str(unknown("parameter", str(token), known)), token)

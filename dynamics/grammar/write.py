@@ -1,0 +1,186 @@
+"""Systems to text: what `parse_system` reads back as the same system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+from sympy.printing.str import StrPrinter
+
+from ..._errors import OdescentError
+from ..fields import Block, System, start
+from ..vectors import Call, Elementwise, Expr, Oracle, Product, ScalarNode, Vector, VectorSymbol, slots
+from .calls import RESERVED
+from .names import STANDARD, STEP
+from .syntax import keywords
+
+_KINDS = {"grad": "objective", "value": "objective", "prox": "objective"}  # others are kinds of their own
+
+
+def to_text(system: System) -> str:
+    """The system in the language of `syntax`, one statement per line.
+
+    Raises OdescentError for what the language has no words for: names that are no identifiers, one
+    name for two kinds of oracle, symbols with other assumptions than positive, nonnegative or real.
+    """
+    writer = _Writer(system)
+    body = [*_fields(system, writer), f"output {writer.expr(system.output)}", *_initial(system, writer)]
+    lines = [f"system {system.name}"] if system.name else []
+    lines.append("blocks " + ", ".join(_block(b) for b in system.blocks))
+    parameters = [_parameter(s) for s in writer.parameters()]
+    named = [system.name or "x", *(b.name for b in system.blocks), *(s.name for s in writer.parameters()), *system.fields]
+    for name in [*named, *([] if system.time is None else [system.time.name])]:
+        _check_word(name)
+    lines += [f"parameters {', '.join(parameters)}"] if parameters else []
+    lines += [f"{kind} {name}" for name, kind in sorted(writer.oracles.items())]
+    lines += [f"time {system.time}"] if system.time is not None else []
+    lines += [f"calculus {system.calculus}"] if system.calculus != "ito" else []
+    lines += [f"let {name} = {value}" for value, name in writer.abbreviations.items()]
+    lines += body
+    lines += [f'provenance "{_quotable(system.provenance)}"'] if system.provenance else []
+    lines += [f"references {', '.join(system.references)}"] if system.references else []
+    return "\n".join(lines) + "\n"
+
+
+def _fields(system: System, writer: _Writer) -> list[str]:
+    lines = []
+    for name, field in system.fields.items():
+        equations = ", ".join(f"{s}' = {writer.expr(e)}" for s, e in field.drift.items())
+        lines.append(f"field {name}: {equations}" if equations else f"field {name}")
+    for name, field in system.fields.items():
+        noise = ", ".join(f"{s} += {writer.expr(d.amplitude)} d{d.process}" for s, d in field.noise.items())
+        lines += [f"noise {name}: {noise}"] if noise else []
+        for d in field.noise.values():
+            if not d.process[:1].isupper():
+                raise OdescentError(f"the process {d.process!r} has no name as text: it begins with a capital letter there.")
+    return lines
+
+
+def _initial(system: System, writer: _Writer) -> list[str]:
+    return ["init " + ", ".join(f"{b.name} = {writer.expr(b.init)}" for b in system.blocks)]
+
+
+def _check_word(name: str) -> None:
+    if name in keywords() or name in RESERVED or not re.fullmatch(r"(?!d[A-Z])[A-Za-z][A-Za-z0-9_]*", name):
+        raise OdescentError(f"the name {name!r} has another meaning in the text form, or none; rename it.")
+
+
+def _block(b: Block) -> str:
+    role = "" if b.role == "state" else b.role + " "
+    return f"{role}{'' if b.kind == 'vector' else b.kind + ' '}{b.name}"
+
+
+def _parameter(s: sp.Symbol) -> str:
+    for condition, said in (("positive", " > 0"), ("nonnegative", " >= 0"), ("real", "")):
+        if s == sp.Symbol(s.name, **{condition: True}):
+            return s.name + said
+    raise OdescentError(f"the parameter {s} has assumptions that the text form has no words for.")
+
+
+def _quotable(words: str) -> str:
+    return " ".join(words.replace('"', "'").split())
+
+
+class _Printer(StrPrinter):
+    """SymPy's text with our names of functions."""
+
+    def _print_Abs(self, e: sp.Expr) -> str:
+        return f"abs({self._print(e.args[0])})"
+
+    def _print_Exp1(self, e: sp.Expr) -> str:
+        return "exp(1)"
+
+    def _print_Max(self, e: sp.Expr) -> str:
+        return self._nested("max", e.args)
+
+    def _print_Min(self, e: sp.Expr) -> str:
+        return self._nested("min", e.args)
+
+    def _nested(self, name: str, args: tuple[sp.Expr, ...]) -> str:
+        if len(args) == 1:
+            return str(self._print(args[0]))
+        return f"{name}({self._print(args[0])}, {self._nested(name, args[1:])})"
+
+
+class _Writer:
+    """Writes the expressions of one system, collecting its oracles and the abbreviations it needs."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.oracles: dict[str, str] = {}
+        self.abbreviations: dict[str, str] = {}  # value -> name
+        self._scalars: set[sp.Symbol] = set()
+
+    def parameters(self) -> list[sp.Symbol]:
+        """The parameters that need a declaration."""
+        own = {b.symbol for b in self.system.blocks} | {self.system.time}
+        known = {*STANDARD.values(), sp.Symbol(STEP, positive=True)}
+        return sorted(self._scalars - own - known, key=str)
+
+    def expr(self, e: Expr) -> str:
+        """An expression."""
+        if not isinstance(e, Vector):
+            return self._scalar(e, {})
+        pieces = []
+        for atom, c in e.terms.items():
+            sign, size = ("-", -c) if c.could_extract_minus_sign() else ("+", c)
+            factor = "" if size == 1 else f"({self._scalar(size, {})})*" if size.is_Add else f"{self._scalar(size, {})}*"
+            pieces.append(f"{sign} {factor}{self._atom(atom)}")
+        line = " ".join(pieces)
+        return line.removeprefix("+ ").replace("- ", "-", 1) if line.startswith("- ") else line.removeprefix("+ ") or "0"
+
+    def _scalar(self, e: sp.Expr, names: Mapping[sp.Expr, str]) -> str:
+        self._scalars |= {s for s in e.free_symbols if s not in names}
+        said = {**names, **{node: self._node(node) for node in e.atoms(ScalarNode)}}
+        shown = e.xreplace({s: sp.Symbol(text, real=True) for s, text in said.items()})
+        return str(_Printer({"order": "none"}).doprint(shown)).replace("**", "^")
+
+    def _node(self, node: ScalarNode) -> str:
+        arguments = ", ".join(self.expr(a) for a in node.arguments)
+        if node.oracle is None:
+            return f"inner({arguments})"
+        return f"{self._oracle(node.oracle)}({arguments})"
+
+    def _oracle(self, oracle: Oracle) -> str:
+        kind = _KINDS.get(oracle.kind, oracle.kind)
+        if self.oracles.setdefault(oracle.of, kind) != kind:
+            raise OdescentError(f"{oracle.of} is an objective and an operator at once, for which the text form has one name.")
+        if not oracle.of.isidentifier():
+            raise OdescentError(f"the objective {oracle.of!r} has no name as text: letters, digits and underscores only.")
+        return oracle.of
+
+    def _atom(self, a: Any) -> str:
+        if isinstance(a, VectorSymbol):
+            return "x0" if a == start else a.name
+        if isinstance(a, Call):
+            return self._call(a)
+        if isinstance(a, Product):
+            return f"{a.kind}({self._atom(a.left)}, {self._atom(a.right)})"
+        if isinstance(a, Elementwise):
+            pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
+            return f"each({self._scalar(a.body, {slot: self._component(v) for slot, v in pairs})})"
+        raise OdescentError(f"{a} has no text form.")
+
+    def _component(self, v: Vector) -> str:
+        """A vector in each(...), by a name of its own where its terms would stand alone."""
+        if isinstance(v, (VectorSymbol, Call, Product)):
+            return self._atom(v)
+        taken = {b.name for b in self.system.blocks} | {s.name for s in self.system.parameters}
+        text = self.expr(v)
+        free = (n for i in range(1, 10_000) if (n := f"u{i}") not in taken and n not in self.abbreviations.values())
+        return self.abbreviations.setdefault(text, next(free))
+
+    def _call(self, a: Call) -> str:
+        name, point, k = self._oracle(a.oracle), self.expr(a.point), len(a.directions)
+        along = f"[{', '.join(self.expr(d) for d in a.directions)}]" if k else ""
+        if a.oracle.kind == "prox" and not k:
+            return f"prox {name}({point}, {self._scalar(a.parameters[0], {})})"
+        if a.oracle.kind == "prox" or a.parameters:
+            raise OdescentError(f"{a} has no text form.")
+        if a.oracle.kind == "grad":
+            head = {0: "grad ", 1: "hess "}.get(k, f"D{k + 1} ")
+        else:
+            head = {0: "", 1: "D "}.get(k, f"D{k} ")
+        return f"{head}{name}({point}){along}"

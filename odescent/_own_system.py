@@ -1,0 +1,158 @@
+"""Deriving from a file that anyone may have written: in a process of its own, for a limited time.
+
+The parent sends a request as JSON to the standard input of `python -m odescent._own_system` and reads
+the answer, JSON too, from its standard output; nothing is pickled, and nothing but text comes back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._errors import OdescentError
+
+if TYPE_CHECKING:
+    from .discretize import Derivation
+
+TIME = 20.0  # seconds, by default
+_LONGEST = 3600.0
+_MEMORY = 4 << 30  # bytes
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to derive, and how to show it: as text of a width, latex or json."""
+
+    path: str
+    scheme: str = ""
+    where: str = ""
+    tuning: str = ""
+    clock: str = ""
+    form: str = "text"
+    width: int = 96
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The derivation as it is shown, how many steps it has, and the titles of those that do not hold."""
+
+    text: str
+    total: int
+    wrong: tuple[str, ...]
+
+
+class Refused(OdescentError):
+    """The file is wrong; ``excerpt`` shows where, if it is a matter of one place."""
+
+    def __init__(self, sentence: str, excerpt: str = "") -> None:
+        super().__init__(sentence)
+        self.excerpt = excerpt
+
+
+def derive(request: Request, seconds: float = TIME) -> Answer:
+    """The derivation that a request asks for.
+
+    Raises Refused for what cannot be read or derived, and for what takes longer than the limit.
+    """
+    if not 0 < seconds <= _LONGEST:
+        raise OdescentError(f"the time limit is a number of seconds, more than 0 and at most {_LONGEST:g}, not {seconds:g}.")
+    place = str(Path(__file__).resolve().parent.parent)  # the same package, wherever it was imported from
+    paths = os.pathsep.join([place, *filter(None, [os.environ.get("PYTHONPATH")])])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "odescent._own_system"],
+            input=json.dumps({**asdict(request), "seconds": seconds}),
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": paths},
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused(
+            f"deriving {request.path!r} took longer than {seconds:g} s and was stopped; use a simpler system or scheme, "
+            "or a longer --time-limit."
+        ) from None
+    return _answer(request, done)
+
+
+def _answer(request: Request, done: subprocess.CompletedProcess[str]) -> Answer:
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise Refused(f"deriving {request.path!r} ended without a result ({last}).") from None
+    if "error" in found:
+        raise Refused(found["error"], found["excerpt"])
+    return Answer(found["text"], found["total"], tuple(found["wrong"]))
+
+
+def main() -> None:
+    """The child: a request on the standard input, an answer on the standard output."""
+    asked = json.load(sys.stdin)
+    _limit(asked.pop("seconds"))
+    with contextlib.redirect_stdout(sys.stderr):
+        answer = _carried_out(Request(**asked))
+    json.dump(answer, sys.stdout)
+
+
+def _limit(seconds: float) -> None:
+    """End with the time limit even if the parent has gone, and before all memory is taken."""
+    with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):  # not everywhere
+        import resource
+        import signal
+
+        signal.setitimer(signal.ITIMER_REAL, seconds + 1)
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        tighter = [n for n in (soft, hard, _MEMORY) if n != resource.RLIM_INFINITY]
+        resource.setrlimit(resource.RLIMIT_AS, (min(tighter), hard))
+
+
+def _carried_out(request: Request) -> dict[str, Any]:
+    from .dynamics.grammar import ParseError
+
+    try:
+        return _derived(request)
+    except ParseError as error:
+        return {"error": error.sentence, "excerpt": error.excerpt}
+    except OdescentError as error:
+        return {"error": str(error), "excerpt": ""}
+    except MemoryError:
+        reason = f"it needs more than {_MEMORY >> 30} GiB of memory"
+    except RecursionError:
+        reason = "its expressions become nested too deeply"
+    except Exception as error:  # the engine, on what nobody thought of: a sentence, no traceback
+        reason = f"{type(error).__name__}: {error}"
+    return {"error": f"{request.path!r} cannot be derived: {reason}.", "excerpt": ""}
+
+
+def shown(derivation: Derivation, form: str, width: int) -> Answer:
+    """A derivation as text of a width, as latex or as json."""
+    from ._console import document
+    from .discretize.report import derivation_text
+
+    if form == "json":
+        text = document(derivation.to_dict(), "odescent.derivation/1")
+    else:
+        text = derivation.latex() if form == "latex" else derivation_text(derivation, width)
+    wrong = tuple(s.title for s in derivation.steps if not s.verified)
+    return Answer(text, len(derivation.steps), wrong)
+
+
+def _derived(request: Request) -> dict[str, Any]:
+    from .discretize.textual import read_algorithm
+
+    algorithm = read_algorithm(
+        request.path, scheme=request.scheme, where=request.where, tuning=request.tuning, clock=request.clock
+    )
+    return asdict(shown(algorithm.derivation(), request.form, request.width))
+
+
+if __name__ == "__main__":
+    main()

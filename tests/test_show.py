@@ -1,0 +1,98 @@
+"""Text and LaTeX, pinned; and every LaTeX line goes through matplotlib's parser."""
+
+import matplotlib.mathtext
+import pytest
+import sympy as sp
+
+from odescent.dynamics.exact import canonical, parameters
+from odescent.dynamics.fields import L, mu
+from odescent.dynamics.library import system, systems
+from odescent.dynamics.oracles import Objective
+from odescent.dynamics.show import latex, symbol_latex, text
+from odescent.dynamics.vectors import apply, blocks, elementwise, hadamard, inner, outer, zero
+
+x, y, psi = blocks("x y psi")
+A = blocks("A", kind="matrix")
+a, b, K, beta, eps, t = parameters("a b K beta_1 eps t")
+f, F = Objective("f"), Objective("F")
+q = sp.sqrt(mu)
+logistic = elementwise(lambda s: 1 - s, x)
+ratio = elementwise(lambda m, v: m / (sp.sqrt(v) + eps), x, y - x)
+
+PINNED = {
+    "zero": (zero, "0", "0"),
+    "sum of sums": (-(b + K * a) * x, "-(b + K*a)*x", r"-\left(b + K a\right) x"),
+    "one minus": (canonical(1 - beta) * x, "(1 - beta_1)*x", r"\left(1 - \beta_{1}\right) x"),
+    "minus one plus": ((beta - 1) * x, "(beta_1 - 1)*x", r"\left(\beta_{1} - 1\right) x"),
+    "minus a difference": (-(L - mu) * x, "(mu - L)*x", r"\left(\mu - L\right) x"),
+    "fraction": (canonical((L - mu) / (L + mu)) * x, "(L - mu)/(L + mu)*x", r"\frac{L - \mu}{L + \mu} x"),
+    "Cayley": (canonical((1 - a) / (1 + a)) * x, "(1 - a)/(1 + a)*x", r"\frac{1 - a}{1 + a} x"),
+    "one over": (-x / (1 - a), "1/(a - 1)*x", r"\frac{1}{a - 1} x"),
+    "exponential": ((1 - sp.exp(-a * t)) * x, "(1 - exp(-a*t))*x", r"\left(1 - e^{- a t}\right) x"),
+    "numbers": (-2 * a * x / 3 + y / 2, "-2*a/3*x + 1/2*y", r"-\frac{2 a}{3} x + \frac{1}{2} y"),
+    "root": (2 * q * psi, "2*sqrt(mu)*psi", r"2 \sqrt{\mu} \psi"),
+    "gradient": (y - a * f.grad(x + a * y), "y - a*grad f(x + a*y)", r"y - a \nabla f(x + a y)"),
+    "hessian": (f.hess(x, f.grad(y)), "hess f(x)[grad f(y)]", r"\nabla^2 f(x)\,\nabla f(y)"),
+    "hessian of a product": (
+        f.hess(x, hadamard(x, y)), "hess f(x)[(x . y)]", r"\nabla^2 f(x)\,\left(x \odot y\right)",
+    ),
+    "third": (f.third(x, y, y), "D3 f(x)[y, y]", "D^3 f(x)[y, y]"),
+    "operator": (-F.operator(x), "-F(x)", "-F(x)"),
+    "prox": (f.prox(x - y, a), "prox_f(x - y; a)", r"\operatorname{prox}_{a f}(x - y)"),
+    "product of a hessian": (
+        hadamard(f.hess(x, y), x), "(x . hess f(x)[y])", r"x \odot \left(\nabla^2 f(x)\,y\right)",
+    ),
+    "matrix": (apply(A, hadamard(x, y)), "(A @ (x . y))", r"A\,\left(x \odot y\right)"),
+    "outer": (outer(x, y), "(x (x) y)", r"x \otimes y"),
+    "elementwise sum": (-2 * logistic, "-2*[1 - x]", r"-2 \left(1 - x\right)"),
+    "elementwise": (ratio, "[x/(eps + sqrt((-x + y)))]", r"\frac{x}{\varepsilon + \sqrt{\left(-x + y\right)}}"),
+    "norm squared, squared": (inner(x, x) ** 2 * x, "(|x|^2)**2*x", r"\left(\|x\|^2\right)^{2} x"),
+    "scalar difference": (
+        (inner(x, y) - inner(x, x)) * x, "(<x, y> - |x|^2)*x", r"\left(\langle x, y \rangle - \|x\|^2\right) x",
+    ),
+    "value": (f.value(x) * y, "f(x)*y", "f(x) y"),
+    "long objective": (
+        Objective("logistic/breast_cancer").grad(x), "grad logistic/breast_cancer(x)",
+        r"\nabla \mathrm{logistic/breast\_cancer}(x)",
+    ),
+    "scalar": (1 - beta + inner(x, x) / 2, "1 + |x|^2/2 - beta_1", r"1 + \frac{\|x\|^2}{2} - \beta_{1}"),
+}  # fmt: skip
+
+
+def parses(line: str) -> bool:
+    """Whether matplotlib's parser takes the line; it raises where it does not."""
+    matplotlib.mathtext.MathTextParser("path").parse(f"${line}$")
+    return True
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_pinned(name):
+    e, plain, tex = PINNED[name]
+    assert text(e) == plain and latex(e) == tex
+    assert "+ -" not in plain and "+ -" not in tex
+    assert parses(tex)
+
+
+@pytest.mark.parametrize(
+    ("name", "tex"),
+    [
+        ("x", "x"), ("psi", r"\psi"), ("Gamma", r"\Gamma"), ("x0", "x_{0}"), ("beta1", r"\beta_{1}"),
+        ("x_dot", r"\dot{x}"), ("psi_ddot", r"\ddot{\psi}"), ("x_psi", r"x_{\psi}"), ("mhat", r"\mathrm{mhat}"),
+        ("x1_star", r"x_{1,\mathrm{star}}"), ("g_k", "g_{k}"), ("eps", r"\varepsilon"), ("a/b_c", r"\mathrm{a/b\_c}"),
+    ],
+)  # fmt: skip
+def test_names(name, tex):
+    assert symbol_latex(name) == tex and parses(tex)
+
+
+def test_scalars_are_named_like_vectors():
+    for name in ("beta1", "eps", "kstep", "mu", "x_max"):
+        assert latex(sp.Symbol(name)) == symbol_latex(name)
+
+
+@pytest.mark.parametrize("name", systems())
+def test_every_equation_of_the_library_parses(name):
+    built = system(name)
+    for line in built.equations().values():
+        assert parses(line) and "+ -" not in line
+    assert built.latex().startswith("\\begin{aligned}\n") and built._repr_latex_().startswith("$$")
