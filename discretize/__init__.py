@@ -9,6 +9,7 @@ from .derivation import Derivation
 from .equivalence import Equivalence
 from .library import algorithm, algorithms
 from .routes import derive
+from .routes.plant import immerse
 from .citations import cite
 from .substeps import Flow, Integrator, Let, Scheme, Tableau
 from .library.schemes import scheme, schemes
@@ -35,6 +36,7 @@ __all__ = [
     "algorithms",
     "cite",
     "derive",
+    "immerse",
     "method",
     "recognize",
     "scheme",

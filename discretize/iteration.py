@@ -14,7 +14,7 @@ from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.exact import as_scalar, canonical, check_name, is_zero
 from odescent.dynamics.fields import Block, System, start
 from odescent.dynamics.oracles import check_class
-from odescent.dynamics.vectors import Expr, Vector
+from odescent.dynamics.vectors import Expr, VectorSymbol
 
 from .compile import COUNTER, compile_scheme, reuse_across_steps
 from .program import Program
@@ -356,11 +356,11 @@ def _value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
 
 
 def method(
-    updates: Mapping[Symbol, Expr],
+    updates: Mapping[Any, Any],
     *,
     output: Expr,
     init: Mapping[Any, Any] | None = None,
-    before: Mapping[Symbol, Expr] | None = None,
+    before: Mapping[Any, Any] | None = None,
     tuning: Mapping[sp.Symbol, object] | None = None,
     name: str = "",
     reference: str = "",
@@ -371,13 +371,14 @@ def method(
     otherwise. It has no flow behind it; use it to say what an algorithm is compared with.
     """
     symbols = list(dict.fromkeys([*(before or {}), *updates]))
-    initial = {s: start if isinstance(s, Vector) else sp.S.Zero for s in symbols} | dict(init or {})
     declared = [
-        Block(str(s.name), s.kind if isinstance(s, Vector) else "scalar", "memory", initial[s])  # type: ignore[attr-defined]
+        Block(s.name, s.kind, "memory", start)
+        if isinstance(s, VectorSymbol)
+        else Block(s.name, "scalar", "memory", sp.S.Zero)
         for s in symbols
     ]
     lets = (*((Let(before),) if before else ()), Let(updates))
-    system = System({}, blocks=declared, output=output, name=name)
+    system = System({}, blocks=declared, output=output, init=init, name=name)
     return Algorithm(system, Scheme(lets, name or "map"), tuning=tuning, name=name, reference=reference)
 
 

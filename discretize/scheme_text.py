@@ -13,7 +13,7 @@ from odescent.dynamics.fields import System
 from odescent.dynamics.vectors import Expr, Vector, zero
 
 from .library.schemes import scheme, schemes
-from .substeps import Flow, Integrator, Let, Scheme, Step
+from .substeps import Flow, Integrator, Let, Scheme
 
 if TYPE_CHECKING:
     from odescent.dynamics.grammar.names import Names
@@ -25,7 +25,11 @@ _KINDS = tuple(k for k in Integrator.KINDS if k != "tableau")
 def scheme_of(tree: Any, names: Names, system: System | None = None) -> Scheme:
     """The scheme of a syntax tree; with a system, its fields and blocks are checked by name."""
     try:
-        return _named(tree, names, system) if tree.data == "named_scheme" else _listed(tree, names, system)
+        return (
+            _named(tree, names, system)
+            if tree.data == "named_scheme"
+            else _listed(tree, names, system)
+        )
     except OdescentError as error:
         if hasattr(error, "line"):
             raise
@@ -42,24 +46,28 @@ def _named(tree: Any, names: Names, system: System | None) -> Scheme:
     for argument in arguments:
         first = argument.children[0]
         if argument.data == "part":
-            _check(names, "field", [first], system and system.fields)
+            _check(names, "field", [first], _fields(system))
             parts.append((str(first), _integrator(argument.children[1], names)))
         elif argument.data == "plain":
-            _check(names, "block", [first], system and [b.name for b in system.blocks])
+            _check(names, "block", [first], _blocks(system))
             order.append(str(first))
         elif first in options:
             raise names.source.error(f"the option {first} is given twice.", first)
         else:
             options[str(first)] = str(argument.children[1])
     if parts and order:
-        raise names.source.error(f"{token} is given fields with integrators and blocks; give one or the other.", token)
+        raise names.source.error(
+            f"{token} is given fields with integrators and blocks; give one or the other.", token
+        )
     if order:
         options["order"] = tuple(order)
     return scheme(str(token), *([parts] if parts else []), **options)
 
 
 def _listed(tree: Any, names: Names, system: System | None) -> Scheme:
-    steps = tuple(_flow(s, names, system) if s.data == "flow" else _let(s, names) for s in tree.children)
+    steps = tuple(
+        _flow(s, names, system) if s.data == "flow" else _let(s, names) for s in tree.children
+    )
     return Scheme(steps)
 
 
@@ -70,9 +78,13 @@ def _integrator(node: Any, names: Names) -> Integrator:
         return Integrator(str(token), frozen_oracles=frozen)
     tableaus = {n: by for n in schemes() if (by := _tableau(n)) is not None}
     if token not in tableaus:
-        raise names.source.error(str(unknown("integrator", str(token), (*_KINDS, *tableaus))), token)
+        raise names.source.error(
+            str(unknown("integrator", str(token), (*_KINDS, *tableaus))), token
+        )
     if frozen:
-        raise names.source.error(f"{token} calls the oracles at its stages, so that they cannot be frozen.", token)
+        raise names.source.error(
+            f"{token} calls the oracles at its stages, so that they cannot be frozen.", token
+        )
     return tableaus[str(token)]
 
 
@@ -89,7 +101,7 @@ def _flow(node: Any, names: Names, system: System | None) -> Flow:
     fields, by, *modifiers = node.children
     settings = _modifiers(modifiers, names, system)
     chosen = [] if [str(t) for t in fields.children] == [_EVERY] else fields.children
-    _check(names, "field", chosen, system and system.fields)
+    _check(names, "field", chosen, _fields(system))
     return Flow(tuple(map(str, chosen)), _integrator(by, names), **settings)
 
 
@@ -104,8 +116,12 @@ def _let(node: Any, names: Names) -> Let:
         if block.symbol in assign:
             raise names.source.error(f"{token} is set twice.", token)
         if value.kind != block.kind and not (value.expr == 0 and isinstance(block.symbol, Vector)):
-            raise names.source.error(f"{token} is a {block.kind}, but its value is a {value.kind}.", right)
-        assign[block.symbol] = zero if value.expr == 0 and isinstance(block.symbol, Vector) else value.expr
+            raise names.source.error(
+                f"{token} is a {block.kind}, but its value is a {value.kind}.", right
+            )
+        assign[block.symbol] = (
+            zero if value.expr == 0 and isinstance(block.symbol, Vector) else value.expr
+        )
     for m in modifiers:
         if m.data not in ("read", "save"):
             raise names.source.error("an assignment has the modifiers read and save only.", m)
@@ -114,7 +130,7 @@ def _let(node: Any, names: Names) -> Let:
 
 def _modifiers(nodes: Iterable[Any], names: Names, system: System | None) -> dict[str, Any]:
     """The settings of a substep that its modifiers say, each once."""
-    blocks = system and [b.name for b in system.blocks]
+    blocks = _blocks(system)
     settings: dict[str, Any] = {}
 
     def put(key: str, value: object, node: Any) -> None:
@@ -149,6 +165,14 @@ def _modifiers(nodes: Iterable[Any], names: Names, system: System | None) -> dic
 
 def _number(node: Any, names: Names, what: str) -> sp.Expr:
     return names.evaluator().scalar(node.children[0], what)
+
+
+def _fields(system: System | None) -> list[str] | None:
+    return None if system is None else list(system.fields)
+
+
+def _blocks(system: System | None) -> list[str] | None:
+    return None if system is None else [b.name for b in system.blocks]
 
 
 def _check(names: Names, kind: str, tokens: Iterable[Any], known: Iterable[str] | None) -> None:

@@ -10,7 +10,7 @@ from odescent._errors import NotCarried, OdescentError
 from odescent.dynamics.calculus import coefficient
 from odescent.dynamics.exact import canonical
 from odescent.dynamics.fields import start
-from odescent.dynamics.vectors import Call, Expr, Oracle, Vector, VectorSymbol
+from odescent.dynamics.vectors import Call, Expr, Oracle, ScalarNode, Vector, VectorSymbol
 
 from .matrices import determinant, inverse
 from .program import Program
@@ -93,6 +93,8 @@ def state_space(program: Program) -> StateSpace:
         for atom, value in e.terms.items():
             if atom not in symbols and atom not in targets:
                 raise NotLTI(f"{atom} is not linear in the blocks and the oracle results.")
+            if value.has(ScalarNode):
+                raise NotLTI(f"the coefficient {value} of {atom} depends on the state.")
             if program.counter is not None and program.counter in value.free_symbols:
                 raise NotLTI(f"the coefficient {value} depends on the step number {program.counter}.")
         return [canonical(e.terms.get(s, sp.S.Zero)) for s in over]

@@ -153,30 +153,36 @@ def _by_name(read: Mapping[Any, str] | None) -> dict[str, str]:
 Step: TypeAlias = Flow | Let
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Scheme:
     """An ordered list of substeps, with a name and where it comes from."""
 
     steps: tuple[Step, ...]
-    name: str = ""
-    reference: str = ""
+    name: str
+    reference: str
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", tuple(self.steps))
-        stages = {START}
-        for i, step in enumerate(self.steps, 1):
-            if not isinstance(step, (Flow, Let)):
-                raise OdescentError(f"substep {i} of the scheme is {step!r}; substeps are Flow and Let.")
-            for block, stage in step.read.items():
-                if stage not in stages:
-                    raise OdescentError(f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it.")
-            if step.save == START:
-                raise OdescentError(f"substep {i} saves its state as {START!r}, which is the beginning of the step; rename it.")
-            if step.save is not None:
-                stages.add(step.save)
+    def __init__(self, steps: Iterable[Step], name: str = "", reference: str = "") -> None:
+        listed = tuple(steps)
+        _check_stages(listed)
+        for attribute, value in {"steps": listed, "name": name, "reference": reference}.items():
+            object.__setattr__(self, attribute, value)
 
     def __str__(self) -> str:
         return " ; ".join(_describe(s) for s in self.steps)
+
+
+def _check_stages(steps: tuple[Step, ...]) -> None:
+    stages = {START}
+    for i, step in enumerate(steps, 1):
+        if not isinstance(step, (Flow, Let)):
+            raise OdescentError(f"substep {i} of the scheme is {step!r}; substeps are Flow and Let.")
+        for block, stage in step.read.items():
+            if stage not in stages:
+                raise OdescentError(f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it.")
+        if step.save == START:
+            raise OdescentError(f"substep {i} saves its state as {START!r}, which is the beginning of the step; rename it.")
+        if step.save is not None:
+            stages.add(step.save)
 
 
 def _describe(step: Step) -> str:

@@ -1,7 +1,7 @@
 """Schemes and whole algorithms as text, in the language of `odescent.dynamics.grammar`.
 
-    parse_scheme("lie_trotter(damp: exact, kick: explicit, drift: explicit)")
-    read_algorithm("my_system.ode", scheme="strang(damp: exact, drift: explicit)", tuning="h = 1/sqrt(L)")
+parse_scheme("lie_trotter(damp: exact, kick: explicit, drift: explicit)")
+read_algorithm("my_system.ode", scheme="strang(damp: exact, drift: explicit)", tuning="h = 1/sqrt(L)")
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _NO_SCHEME = (
-    "the file says no scheme: add a line such as scheme lie_trotter(damp: exact, kick: explicit), or give it with --scheme."
+    "there is no scheme: add a line such as scheme lie_trotter(damp: exact, kick: explicit), "
+    "or give one with --scheme."
 )
 
 
@@ -42,7 +43,9 @@ def parse_scheme(text: str) -> Scheme:
     return scheme_of(parse(source, "scheme"), Names(source, ()))
 
 
-def parse_algorithm(text: str, *, scheme: str = "", where: str = "", tuning: str = "", clock: str = "") -> Algorithm:
+def parse_algorithm(
+    text: str, *, scheme: str = "", where: str = "", tuning: str = "", clock: str = ""
+) -> Algorithm:
     """The algorithm that a text describes: a system with a scheme, bindings and a tuning.
 
     The arguments stand in for the statements of the same names; bindings and tunings are added to them.
@@ -53,7 +56,9 @@ def parse_algorithm(text: str, *, scheme: str = "", where: str = "", tuning: str
     return _algorithm(Document(Source(text)), scheme, where, tuning, clock)
 
 
-def read_algorithm(path: str | Path, *, scheme: str = "", where: str = "", tuning: str = "", clock: str = "") -> Algorithm:
+def read_algorithm(
+    path: str | Path, *, scheme: str = "", where: str = "", tuning: str = "", clock: str = ""
+) -> Algorithm:
     """The algorithm in a file; see `parse_algorithm`."""
     return _algorithm(Document(read_text(path)), scheme, where, tuning, clock)
 
@@ -62,7 +67,9 @@ def _algorithm(document: Document, scheme: str, where: str, tuning: str, clock: 
     names = document.names
     for taken in (*names.blocks, *([names.time.name] if names.time is not None else [])):
         if taken == names.step.name:
-            raise OdescentError(f"{taken} is the step of the scheme and cannot be a block or the time; add a line such as: step s.")
+            raise OdescentError(
+                f"{taken} is the step, not a block or the time; rename it, or the step: step s."
+            )
 
     def bound(keyword: str, option: str) -> dict[sp.Symbol, sp.Expr]:
         found: dict[sp.Symbol, sp.Expr] = {}
@@ -75,7 +82,9 @@ def _algorithm(document: Document, scheme: str, where: str, tuning: str, clock: 
             found |= added
         return found
 
-    chosen = _read("scheme", scheme, document, lambda tree, names: scheme_of(tree, names, document.system))
+    chosen = _read(
+        "scheme", scheme, document, lambda tree, names: scheme_of(tree, names, document.system)
+    )
     if chosen is None:
         raise OdescentError(_NO_SCHEME)
     settings: dict[str, Any] = {
@@ -93,7 +102,9 @@ def _algorithm(document: Document, scheme: str, where: str, tuning: str, clock: 
         raise OdescentError(f"no algorithm can be made of this: {error}") from None
 
 
-def _read(keyword: str, option: str, document: Document, read: Callable[[Any, Names], T]) -> T | None:
+def _read(
+    keyword: str, option: str, document: Document, read: Callable[[Any, Names], T]
+) -> T | None:
     """What an option says, else what the statement of that name says, if there is one."""
     if option:
         source = Source(option, f"--{keyword}")
@@ -117,18 +128,20 @@ def _bindings(tree: Any, names: Names, found: dict[sp.Symbol, sp.Expr]) -> None:
 def _clock(tree: Node, names: Names) -> sp.Expr:
     for taken in (*names.blocks, *names.parameters):
         if taken == COUNTER.name:
-            raise names.source.error("in a clock k counts the steps, but here k is declared; rename it.", tree)
+            raise names.source.error(
+                "in a clock k counts the steps, but here k is declared; rename it.", tree
+            )
     return names.evaluator({COUNTER.name: Value(COUNTER)}).scalar(tree, "the time")
 
 
 def _records(document: Document) -> Mapping[str, Expr]:
     found: dict[str, Expr] = {}
     for statement in document.all("record"):
-        for binding in statement.children[0].children:  # type: ignore[union-attr]
-            token, right = binding.children  # type: ignore[union-attr]
+        for binding in statement.children[0].children:
+            token, right = binding.children
             name = document.names.check(token)
             if name == "x" or name in found:
                 said = "x is the name of the output" if name == "x" else f"{name} is recorded twice"
-                raise document.source.error(f"{said}; choose another name.", token)  # type: ignore[arg-type]
+                raise document.source.error(f"{said}; choose another name.", token)
             found[name] = document.names.evaluator()(right).expr
     return found

@@ -52,6 +52,4 @@ def _read(transfer: sp.Expr, pole: sp.Expr | None = None) -> tuple[sp.Expr, sp.E
     if top.degree() > 1:
         raise NotCarried("the three-parameter form is strictly causal; this algorithm is not.")
     alpha = canonical(-(high + low))
-    if is_zero(alpha):
-        raise NotCarried("the gradient has no lasting effect, so the three-parameter form does not exist.")
     return alpha, beta, canonical(low / alpha)

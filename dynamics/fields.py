@@ -66,13 +66,6 @@ class Block:
                     f"the scalar block {self.name!r} starts at the vector {self.init}."
                 )
             object.__setattr__(self, "init", sp.S.Zero)
-        if not isinstance(self.init, Vector):
-            number = as_scalar(self.init)
-            if self.kind != "scalar" and number != 0:
-                raise OdescentError(
-                    f"the {self.kind} block {self.name!r} starts at the scalar {number}."
-                )
-            object.__setattr__(self, "init", number if self.kind == "scalar" else zero)
 
     @property
     def symbol(self) -> Symbol:
@@ -147,7 +140,7 @@ class System:
         self._check_declared(set(symbols))
         self.output: Expr = self._main_block(symbols) if output is None else output
         self._check_known(f"the output {text(self.output)}", self.output, set(symbols))
-        initial = dict(init or {})
+        initial = {s: _initial(s, e) for s, e in (init or {}).items()}
         stray = [text(s) for s in initial if s not in symbols]
         if stray:
             raise OdescentError(
@@ -416,6 +409,15 @@ def _as_field(name: str, f: FieldLike) -> Field:
     return Field(
         {s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in f.items()}
     )
+
+
+def _initial(s: Symbol, value: object) -> Expr:
+    if isinstance(value, Vector):
+        return value
+    number = as_scalar(value)
+    if isinstance(s, Vector) and number != 0:
+        raise OdescentError(f"the vector block {s} starts at the scalar {number}.")
+    return zero if isinstance(s, Vector) else number
 
 
 def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:

@@ -33,6 +33,7 @@ _PUBLIC = {
     "derive": "discretize",
     "elementwise": "dynamics",
     "hadamard": "dynamics",
+    "immerse": "discretize",
     "inner": "dynamics",
     "method": "discretize",
     "objective": "dynamics",

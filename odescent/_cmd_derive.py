@@ -45,7 +45,13 @@ def run(
 
     form = "json" if as_json else "latex" if as_latex else "text"
     width = _console.WIDTH if out else _console.width()
-    own = {"scheme": scheme, "where": where, "tuning": tuning, "clock": clock, "time-limit": seconds}
+    own = {
+        "scheme": scheme,
+        "where": where,
+        "tuning": tuning,
+        "clock": clock,
+        "time-limit": seconds,
+    }
     given = {option: text for option, text in own.items() if text is not None}
     try:
         if name.endswith(".ode") or Path(name).is_file():
@@ -64,7 +70,9 @@ def _of_file(name: str, route: str | None, form: str, width: int, given: dict[st
     from . import _own_system
 
     if route is not None:
-        raise OdescentError("--route chooses among the routes to a known method; a system file has one, from its scheme.")
+        raise OdescentError(
+            "--route is for the known methods; a system file has one route, its scheme."
+        )
     limit = given.pop("time-limit", None)
     seconds = _own_system.TIME if limit is None else float(number("--time-limit", limit))
     return _own_system.derive(_own_system.Request(name, form=form, width=width, **given), seconds)
@@ -77,7 +85,9 @@ def _of_name(name: str, route: str | None, form: str, width: int, given: dict[st
 
     if given:
         option = next(iter(given))
-        raise OdescentError(f"--{option} is for a system file such as my_system.ode, and {name!r} is not the name of one.")
+        raise OdescentError(
+            f"--{option} is for a system file such as my_system.ode, which {name!r} is not."
+        )
     return shown(od.derive(name, route=route), form, width)
 
 

@@ -61,8 +61,12 @@ def derive(request: Request, seconds: float = TIME) -> Answer:
     Raises Refused for what cannot be read or derived, and for what takes longer than the limit.
     """
     if not 0 < seconds <= _LONGEST:
-        raise OdescentError(f"the time limit is a number of seconds, more than 0 and at most {_LONGEST:g}, not {seconds:g}.")
-    place = str(Path(__file__).resolve().parent.parent)  # the same package, wherever it was imported from
+        raise OdescentError(
+            f"--time-limit is more than 0 and at most {_LONGEST:g} seconds, not {seconds:g}."
+        )
+    place = str(
+        Path(__file__).resolve().parent.parent
+    )  # the same package, wherever it was imported from
     paths = os.pathsep.join([place, *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(
@@ -76,8 +80,8 @@ def derive(request: Request, seconds: float = TIME) -> Answer:
         )
     except subprocess.TimeoutExpired:
         raise Refused(
-            f"deriving {request.path!r} took longer than {seconds:g} s and was stopped; use a simpler system or scheme, "
-            "or a longer --time-limit."
+            f"deriving {request.path!r} took longer than {seconds:g} s and was stopped; "
+            "use a simpler system or scheme, or a longer --time-limit."
         ) from None
     return _answer(request, done)
 
@@ -149,7 +153,11 @@ def _derived(request: Request) -> dict[str, Any]:
     from .discretize.textual import read_algorithm
 
     algorithm = read_algorithm(
-        request.path, scheme=request.scheme, where=request.where, tuning=request.tuning, clock=request.clock
+        request.path,
+        scheme=request.scheme,
+        where=request.where,
+        tuning=request.tuning,
+        clock=request.clock,
     )
     return asdict(shown(algorithm.derivation(), request.form, request.width))
 

@@ -60,9 +60,7 @@ Named = Annotated[
     str, typer.Argument(metavar="NAME", help=_ONE, autocompletion=_names("algorithms"))
 ]
 Route = Annotated[str | None, typer.Option(help="immersion or model; the first one by default.")]
-Scheme = Annotated[
-    str | None, typer.Option(metavar="SCHEME", help="Of a system file: the scheme.")
-]
+Scheme = Annotated[str | None, typer.Option(metavar="SCHEME", help="Of a system file: the scheme.")]
 Where = Annotated[
     str | None, typer.Option(metavar="A=VALUE,...", help="Of a system file: what holds exactly.")
 ]

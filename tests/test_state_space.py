@@ -132,7 +132,7 @@ def from_(fields: Any, scheme: str = "explicit_euler", **options: Any) -> Any:
         (from_({"a": {x: -f.hess(x, x)}}), "further arguments"),
         (from_({"a": {x: -f.grad(x) / (1 + t)}}, time=t), "depends on the step number k"),
         (from_({"a": {x: -f.grad(x) / (1 + t)}}, "implicit_euler", time=t), "depends on the step number k"),
-        (from_({"a": {x: -od.inner(x, x) * x}}), "not linear"),
+        (from_({"a": {x: -od.inner(x, x) * x}}), "depends on the state"),
     ],
 )
 def test_reasons_for_no_linear_view(build: Any, reason: str) -> None:

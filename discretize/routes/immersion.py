@@ -26,6 +26,7 @@ from ..derivation import Claim, Derivation, Step
 from ..iteration import STEP, Algorithm
 from ..library import algorithm
 from ..library.schemes import scheme
+from .plant import control_law, relative_degree, splitting
 from .shared import after, coefficient_residuals, equation_residual, method_step
 
 x, p, u, xi, eta, psi, y = blocks("x p u xi eta psi y")
@@ -36,6 +37,11 @@ g = f.grad(x)
 q = h * sp.sqrt(mu)
 PLANT = {x: p, p: u}
 Values = Mapping[str, Any]
+_SPLIT = (
+    r"$D\psi = [a \nabla^2 f, I]$ splits the tangent space into its kernel, the horizontal lifts of $\xi$, and the "
+    r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is zero). The "
+    r"metric $D\psi^\top D\psi$ sees the vertical part only."
+)
 
 
 def _loop(manifold: Vector) -> PassivityImmersion:
@@ -62,79 +68,6 @@ def _target() -> Step:
         check,
         assumes="a > 0, f twice differentiable",
         reference="Astolfi and Ortega 2003",
-    )
-
-
-def _relative_degree() -> Step:
-    def check(c: Values) -> dict[str, Any]:
-        rate = derivative(p + a * g, PLANT)
-        return {"psi' = L_F psi + (L_G psi) u": rate - c["L_F psi"] - u * c["L_G psi"]}
-
-    return Step(
-        "Relative degree one",
-        r"The control acts on $\psi$ at once and without singularity, so the manifold can be rendered attractive.",
-        (
-            Claim("L_F psi", _loop(p + a * g).drift_rate, r"L_F\psi"),
-            Claim("L_G psi", _loop(p + a * g).decoupling, r"L_G\psi"),
-        ),
-        check,
-    )
-
-
-def _splitting() -> Step:
-    loop = _loop(p + a * g)
-    tangent = {x: xi, p: eta}
-
-    def check(c: Values) -> dict[str, Any]:
-        def project(t: Mapping[Any, Vector]) -> Vector:
-            return substitute(c["P_V (xi, eta)"], {xi: t[x], eta: t[p]})
-
-        once = project(tangent)
-        lift = {x: xi, p: c["lift of xi"]}
-        return {
-            "Dpsi annihilates the lift": loop.differential(lift),
-            "P_V annihilates the lift": project(lift),
-            "P_V is idempotent": project({x: zero, p: once}) - once,
-            "P_V z' = (0, psi')": substitute(once, {xi: p, eta: u}) - derivative(p + a * g, PLANT),
-            "the metric is <t, Dpsi^T Dpsi t>": c["metric"] - inner(once, once),
-            "its kernel is horizontal": substitute(c["metric"], {eta: c["lift of xi"]}),
-        }
-
-    return Step(
-        "Horizontal and vertical",
-        r"$D\psi = [a \nabla^2 f, I]$ splits the tangent space into its kernel, the horizontal lifts of $\xi$, and the "
-        r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is zero). The "
-        r"metric $D\psi^\top D\psi$ sees the vertical part only.",
-        (
-            Claim("lift of xi", -a * f.hess(x, xi), r"\mathrm{lift}(\xi)"),
-            Claim("P_V (xi, eta)", loop.vertical(tangent)[p], r"P_V(\xi, \eta)"),
-            Claim("metric", loop.metric(tangent), r"\langle t, D\psi^\top D\psi\, t\rangle"),
-        ),
-        check,
-    )
-
-
-def _law() -> Step:
-    def check(c: Values) -> dict[str, Any]:
-        driven = {x: p, p: c["u"]}
-        manifold = p + a * g
-        return {
-            "psi' + K psi - w": derivative(manifold, driven) + K * manifold - external,
-            "S' + 2 K S - <psi, w>": c["S' + 2 K S"] - (derivative(c["S"], driven) + 2 * K * c["S"]),
-            "S is half |psi|^2": c["S"] - inner(manifold, manifold) / 2,
-            "passive from w to psi": c["S' + 2 K S"] - inner(manifold, external),
-        }
-
-    return Step(
-        "Control law and passivity",
-        r"The law that makes $\dot\psi = -K\psi + w$; the storage $S$ then certifies passivity from the port $w$ to $\psi$.",
-        (
-            Claim("u", _loop(p + a * g).law),
-            Claim("S", _loop(p + a * g).storage),
-            Claim("S' + 2 K S", inner(p + a * g, external), r"\dot{S} + 2KS"),
-        ),
-        check,
-        assumes="K > 0",
     )
 
 
@@ -324,11 +257,12 @@ def nesterov_sc() -> Derivation:
     beta = (sp.sqrt(L) - sp.sqrt(mu)) / (sp.sqrt(L) + sp.sqrt(mu))
     ratio = (1 - q) / (1 + q)
     at_y = f.grad(y)
+    loop = _loop(p + a * g)
     steps = (
         _target(),
-        _relative_degree(),
-        _splitting(),
-        _law(),
+        relative_degree(loop),
+        splitting(loop, {x: xi, p: eta}, _SPLIT),
+        control_law(loop),
         _closed_loop(),
         _no_acceleration(),
         _interconnection(),

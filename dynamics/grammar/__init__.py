@@ -24,4 +24,12 @@ def read_system(path: str | Path) -> System:
     return Document(read_text(path)).system
 
 
-__all__ = ["Document", "ParseError", "Source", "parse_system", "read_system", "read_text", "to_text"]
+__all__ = [
+    "Document",
+    "ParseError",
+    "Source",
+    "parse_system",
+    "read_system",
+    "read_text",
+    "to_text",
+]

@@ -37,7 +37,7 @@ class Size:
     def excess(self) -> str:
         """What is too large about it, as a sentence; empty if nothing is."""
         if self.nodes > MAX_NODES:
-            return f"the expression is too large: with its abbreviations written out it has more than {MAX_NODES:,} parts."
+            return f"the expression is too large: more than {MAX_NODES:,} parts, abbreviations included."
         if self.depth > MAX_DEPTH:
             return f"the expression is nested too deeply: more than {MAX_DEPTH} levels, abbreviations included."
         if max(self.above, self.below) > MAX_TERMS:

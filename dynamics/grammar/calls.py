@@ -16,9 +16,15 @@ from .expressions import Evaluator, Value
 if TYPE_CHECKING:
     from lark import Token
 
+
+def _absolute(e: sp.Expr) -> sp.Expr:
+    """|e|; SymPy would multiply out what it does not know to be real."""
+    return sp.Abs(e) if e.is_extended_real else sp.Abs(e, evaluate=False)
+
+
 FUNCTIONS: dict[str, Any] = {
     "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "sinh": sp.sinh,
-    "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "atan": sp.atan, "abs": sp.Abs, "sign": sp.sign,
+    "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "atan": sp.atan, "abs": _absolute, "sign": sp.sign,
     "max": sp.Max, "min": sp.Min,
 }  # fmt: skip
 _OF_TWO = ("max", "min")
@@ -41,7 +47,9 @@ def name(self: Evaluator, token: Token) -> Value:
     what = self.oracles.get(str(token), "function" if token in RESERVED else "")
     if what:
         article = "an" if what[0] in "aeiou" else "a"
-        raise self.source.error(f"{token} is {article} {what}: it needs an argument, as in {token}(x).", token)
+        raise self.source.error(
+            f"{token} is {article} {what}: it needs an argument, as in {token}(x).", token
+        )
     return self.lookup(token)
 
 
@@ -72,12 +80,18 @@ def _function(self: Evaluator, node: Any, token: Token) -> Value:
     values = [self(child) for child in given]
     for child, value in zip(given, values, strict=True):
         if isinstance(value.expr, Vector):
-            raise self.source.error(f"{token} takes scalars; each({token}(...)) acts on the components of a vector.", child)
+            raise self.source.error(
+                f"{token} takes scalars; write each({token}(...)) for a vector's components.", child
+            )
         numbers = value.expr.atoms(sp.Rational) if token == "exp" and value.expr.has(sp.log) else ()
         if any(abs(n) > MAX_EXPONENT for n in numbers):  # exp(n log(a)) is a^n
-            raise self.source.error(f"the exponent is too large: at most {MAX_EXPONENT} times a logarithm.", child)
+            raise self.source.error(
+                f"the exponent is too large: at most {MAX_EXPONENT} times a logarithm.", child
+            )
     size = Size.function(v.size for v in values)
-    return self.checked(node, lambda: FUNCTIONS[str(token)](*[v.expr for v in values]), "scalar", size, risky=True)
+    return self.checked(
+        node, lambda: FUNCTIONS[str(token)](*[v.expr for v in values]), "scalar", size, risky=True
+    )
 
 
 def _no_function(self: Evaluator, token: Token) -> ParseError:
@@ -110,7 +124,9 @@ def _at_a_point(self: Evaluator, node: Any, name: str, kind: str) -> Value:
     (point,) = _vectors(self, node, name, node.children[1:], 1)
     size = Size.function([point.size])
     if kind == "objective":
-        return self.checked(node, lambda: ScalarNode("value", (point.expr,), Oracle("value", name)), "scalar", size)
+        return self.checked(
+            node, lambda: ScalarNode("value", (point.expr,), Oracle("value", name)), "scalar", size
+        )
     return self.checked(node, lambda: call(Oracle(kind, name), point.expr), point.kind, size)
 
 
@@ -126,18 +142,27 @@ def _gradient(self: Evaluator, node: Any) -> Value:
         order = int(head[1:3] or 1)
         wanted = order - 1 if kind == "objective" else order
         if len(head) > 2 or not 1 <= wanted < _HIGHEST or along != wanted:
-            rule = "D2 to D9, with a direction fewer than the order" if kind == "objective" else "D to D8, with a direction per order"
-            raise self.source.error(f"{head} {token} has {_directions(along)}; for this {kind} write {rule}.", token)
+            rule = {"objective": "D2 to D9, with a direction fewer than the order"}.get(
+                kind, "D to D8, with a direction per order"
+            )
+            said = f"{head} {token} has {_directions(along)}"
+            raise self.source.error(f"{said}; for this {kind} write {rule}.", token)
     elif kind != "objective":
-        raise self.source.error(f"{head} needs an objective, but {token} is of the kind {kind}; write {token}(x).", token)
+        raise self.source.error(
+            f"{head} needs an objective, not the {kind} {token}; write {token}(x).", token
+        )
     point, *directions = _vectors(self, node, f"{head} {token}", given, along + 1)
     size = Size.function([point.size])
     for child, v in zip(given[1:], directions, strict=True):
         if v.kind != point.kind:
-            raise self.source.error(f"this direction is a {v.kind}, but the point of {token} is a {point.kind}.", child)
+            raise self.source.error(
+                f"this direction is a {v.kind}, but the point of {token} is a {point.kind}.", child
+            )
         size = size.times(v.size, v.terms)
     oracle = Oracle("grad" if kind == "objective" else kind, str(token))
-    return self.checked(node, lambda: call(oracle, point.expr, [v.expr for v in directions]), point.kind, size)
+    return self.checked(
+        node, lambda: call(oracle, point.expr, [v.expr for v in directions]), point.kind, size
+    )
 
 
 def _directions(count: int) -> str:
@@ -147,21 +172,27 @@ def _directions(count: int) -> str:
 def _declared(self: Evaluator, token: Token) -> str:
     kind = self.oracles.get(str(token))
     if kind is None:
-        raise self.source.error(str(unknown("objective or operator", str(token), self.oracles)), token)
+        raise self.source.error(
+            str(unknown("objective or operator", str(token), self.oracles)), token
+        )
     return kind
 
 
 def _prox(self: Evaluator, node: Any) -> Value:
     token, at, step_at = node.children
     if (kind := _declared(self, token)) != "objective":
-        raise self.source.error(f"prox needs an objective, but {token} is of the kind {kind}.", token)
+        raise self.source.error(f"prox needs an objective, not the {kind} {token}.", token)
     (point,) = _vectors(self, node, f"prox {token}", [at], 1)
     with self.each(None):
         step = self(step_at)
     if isinstance(step.expr, Vector):
-        raise self.source.error(f"the second argument of prox {token} is a scalar, the step, not a {step.kind}.", step_at)
+        raise self.source.error(
+            f"the second argument of prox is a scalar, not a {step.kind}.", step_at
+        )
     size = Size.function([point.size, step.size])
-    return self.checked(node, lambda: Objective(str(token)).prox(point.expr, step.expr), point.kind, size)
+    return self.checked(
+        node, lambda: Objective(str(token)).prox(point.expr, step.expr), point.kind, size
+    )
 
 
 def _each(self: Evaluator, node: Any) -> Value:
@@ -174,11 +205,15 @@ def _each(self: Evaluator, node: Any) -> Value:
     kinds = sorted({kind for _, kind in components.values()})
     if len(kinds) != 1:
         found = " and a ".join(kinds)
-        raise self.source.error(f"each mixes a {found}." if kinds else "each needs a vector in it.", node)
+        raise self.source.error(
+            f"each mixes a {found}." if kinds else "each needs a vector in it.", node
+        )
     vectors = sorted(components, key=lambda v: [(a.key, str(c)) for a, c in v.terms.items()])
 
     def function(*slots: sp.Symbol) -> Any:
         swap = {components[v][0]: slot for v, slot in zip(vectors, slots, strict=True)}
         return body.expr.xreplace(swap)  # type: ignore[union-attr]
 
-    return self.checked(node, lambda: elementwise(function, *vectors), kinds[0], Size.function([body.size, LEAF]))
+    return self.checked(
+        node, lambda: elementwise(function, *vectors), kinds[0], Size.function([body.size, LEAF])
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sympy as sp
 
@@ -15,9 +15,6 @@ from .errors import ParseError, Source
 from .expressions import Evaluator, Value
 from .names import START, Names
 from .syntax import parse
-
-if TYPE_CHECKING:
-    from lark import Token, Tree
 
 _ONCE = ("system", "time", "calculus", "output", "provenance", "step", "scheme", "clock")
 _SCHEMES = ("named_scheme", "substeps")
@@ -34,16 +31,16 @@ class Document:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.statements: list[Tree[Token]] = parse(source).children  # type: ignore[assignment]
+        self.statements: list[Any] = parse(source).children
         self._check_once()
         self.names = Names(source, self.statements)
         self.system = self._system()
 
-    def all(self, keyword: str) -> list[Tree[Token]]:
+    def all(self, keyword: str) -> list[Any]:
         """The statements with a keyword."""
         return [s for s in self.statements if _keyword(s) == keyword]
 
-    def one(self, keyword: str) -> Tree[Token] | None:
+    def one(self, keyword: str) -> Any:
         """The statement with a keyword that stands at most once."""
         found = self.all(keyword)
         return found[0] if found else None
@@ -53,7 +50,9 @@ class Document:
             found = self.all(keyword)
             if len(found) > 1:
                 line = found[0].meta.line
-                raise self.source.error(f"there is a second {keyword} statement; the first is in line {line}.", found[1])
+                raise self.source.error(
+                    f"there is a second {keyword}; the first is in line {line}.", found[1]
+                )
 
     def _word(self, keyword: str, otherwise: str) -> str:
         statement = self.one(keyword)
@@ -66,7 +65,8 @@ class Document:
         calculus = self.one("calculus")
         if calculus is not None and calculus.children[0] not in ("ito", "stratonovich"):
             raise self.source.error(
-                str(unknown("calculus", calculus.children[0], ("ito", "stratonovich"))), calculus.children[0]
+                str(unknown("calculus", calculus.children[0], ("ito", "stratonovich"))),
+                calculus.children[0],
             )
         fields = self._fields(evaluate)
         output = self.one("output")
@@ -94,9 +94,16 @@ class Document:
 
     def _declared(self, output: Value | None) -> list[Block]:
         """The blocks that a system has to be told of: those of a role, and those that no field moves."""
-        moved = {str(e.children[0]) for s in (*self.all("field"), *self.all("noise")) for e in s.children[1:]}  # type: ignore[union-attr]
+        moved = {
+            str(e.children[0])
+            for s in (*self.all("field"), *self.all("noise"))
+            for e in s.children[1:]
+        }
         told = [b for b in self.names.blocks.values() if b.role != "state" or b.name not in moved]
-        return [replace(b, init=start) if output is not None and output.expr == b.symbol else b for b in told]
+        return [
+            replace(b, init=start) if output is not None and output.expr == b.symbol else b
+            for b in told
+        ]
 
     def _fields(self, evaluate: Evaluator) -> dict[str, Field]:
         fields: dict[str, Field] = {}
@@ -104,19 +111,26 @@ class Document:
             token, *equations = statement.children
             self.names.check(token)
             if token in fields:
-                raise self.source.error(f"there is a second field {token}; give all its equations at once.", token)
+                raise self.source.error(
+                    f"there is a second field {token}; give all its equations at once.", token
+                )
             drift: dict[Symbol, Expr] = {}
             for equation in equations:
                 target, value = self._equation(equation, evaluate)
                 if target in drift:
-                    raise self.source.error(f"the field {token} has a second equation for {target}.", equation)
+                    raise self.source.error(
+                        f"the field {token} has a second equation for {target}.", equation
+                    )
                 drift[target] = value
             fields[str(token)] = Field(drift, {})
         for statement in self.all("noise"):
             self._noise(statement, fields, evaluate)
         for statement in self.all("field"):
-            if not fields[str(statement.children[0])].drift and not fields[str(statement.children[0])].noise:
-                raise self.source.error(f"the field {statement.children[0]} moves nothing: give it equations or noise.", statement)
+            token = statement.children[0]
+            if not fields[str(token)].drift and not fields[str(token)].noise:
+                raise self.source.error(
+                    f"the field {token} moves nothing: give it equations or noise.", token
+                )
         return fields
 
     def _equation(self, node: Any, evaluate: Evaluator) -> tuple[Symbol, Expr]:
@@ -135,7 +149,9 @@ class Document:
             return value.expr
         if value.expr == 0 and block.kind != "scalar":
             return zero
-        raise self.source.error(f"{block.name} is a {block.kind}, but its {what} is a {value.kind}.", at)
+        raise self.source.error(
+            f"{block.name} is a {block.kind}, but its {what} is a {value.kind}.", at
+        )
 
     def _noise(self, statement: Any, fields: dict[str, Field], evaluate: Evaluator) -> None:
         token, *diffusions = statement.children
@@ -147,11 +163,14 @@ class Document:
             target, *amplitude, increment = diffusion.children
             block = self._target(target)
             if block.symbol in noise:
-                raise self.source.error(f"the field {token} has a second noise on {target}.", target)
+                raise self.source.error(
+                    f"the field {token} has a second noise on {target}.", target
+                )
             value = evaluate(amplitude[0]) if amplitude else Value(sp.S.One)
             if value.kind not in ("scalar", block.kind):
                 raise self.source.error(
-                    f"{target} is a {block.kind}, but its amplitude is a {value.kind}.", amplitude[0]
+                    f"{target} is a {block.kind}, but its amplitude is a {value.kind}.",
+                    amplitude[0],
                 )
             noise[block.symbol] = Diffusion(value.expr, str(increment)[1:])
         fields[str(token)] = Field(field.drift, noise)
@@ -162,11 +181,13 @@ class Document:
         initial: dict[Symbol, Expr] = {}
         for statement in self.all("init"):
             for binding in statement.children:
-                token, right = binding.children  # type: ignore[union-attr]
+                token, right = binding.children
                 block = self._target(token)
                 if block.symbol in initial:
                     raise self.source.error(f"{token} has a second initial value.", token)
-                initial[block.symbol] = self._of_kind(block, evaluate(right), right, "initial value")
+                initial[block.symbol] = self._of_kind(
+                    block, evaluate(right), right, "initial value"
+                )
         return initial
 
     def _only_kind(self) -> str:
@@ -174,7 +195,7 @@ class Document:
         return kinds.pop() if len(kinds) == 1 else "vector"
 
 
-def _keyword(statement: Tree[Token]) -> str:
+def _keyword(statement: Any) -> str:
     return "scheme" if statement.data in _SCHEMES else str(statement.data)
 
 

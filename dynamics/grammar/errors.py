@@ -24,7 +24,9 @@ class ParseError(OdescentError):
         excerpt: the line and, below it, a caret at the column; empty where there is nothing to show.
     """
 
-    def __init__(self, sentence: str, line: int, column: int, excerpt: str = "", name: str = "") -> None:
+    def __init__(
+        self, sentence: str, line: int, column: int, excerpt: str = "", name: str = ""
+    ) -> None:
         where = f"{name}, line {line}, column {column}" if name else f"line {line}, column {column}"
         self.sentence = f"{where}: {sentence}"
         self.line, self.column, self.excerpt = line, column, excerpt
@@ -41,7 +43,9 @@ class Source:
     def error(self, sentence: str, at: Node) -> ParseError:
         """The error at a token or at the first token of a tree."""
         place = getattr(at, "meta", at)
-        return self.error_at(sentence, getattr(place, "line", 1) or 1, getattr(place, "column", 1) or 1)
+        return self.error_at(
+            sentence, getattr(place, "line", 1) or 1, getattr(place, "column", 1) or 1
+        )
 
     def error_at(self, sentence: str, line: int, column: int) -> ParseError:
         """The error at a line and column, both from 1."""

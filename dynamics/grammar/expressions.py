@@ -55,9 +55,13 @@ class Evaluator:
         oracles: the kinds of the objectives, operators and maps by name.
     """
 
-    def __init__(self, source: Source, lookup: Callable[[Token], Value], oracles: Mapping[str, str]) -> None:
+    def __init__(
+        self, source: Source, lookup: Callable[[Token], Value], oracles: Mapping[str, str]
+    ) -> None:
         self.source, self.lookup, self.oracles = source, lookup, oracles
-        self.components: dict[Vector, tuple[sp.Symbol, str]] | None = None  # inside each(...): stand-ins and kinds
+        self.components: dict[Vector, tuple[sp.Symbol, str]] | None = (
+            None  # inside each(...): stand-ins and kinds
+        )
 
     def __call__(self, node: Node) -> Value:
         """The value of a syntax tree; ParseError with the place of what is wrong in it."""
@@ -83,7 +87,9 @@ class Evaluator:
             raise self.source.error(f"{what} is a scalar, not a {value.kind}.", node)
         return value.expr
 
-    def checked(self, node: Node, build: Callable[[], Any], kind: str, size: Size, risky: bool = False) -> Value:
+    def checked(
+        self, node: Node, build: Callable[[], Any], kind: str, size: Size, risky: bool = False
+    ) -> Value:
         """What ``build`` makes, if its size is within the bounds; if ``risky``, if it is finite and real too."""
         if excess := size.excess():
             raise self.source.error(excess, node)
@@ -94,16 +100,30 @@ class Evaluator:
         except ParseError:
             raise
         except RecursionError:
-            raise self.source.error("the expression is nested too deeply; split it.", node) from None
-        except (TypeError, ValueError, ArithmeticError, NotImplementedError, AttributeError) as error:
-            raise self.source.error(str(error) or "the engine cannot work this out.", node) from None
+            raise self.source.error(
+                "the expression is nested too deeply; split it.", node
+            ) from None
+        except (
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            NotImplementedError,
+            AttributeError,
+        ) as error:
+            raise self.source.error(
+                str(error) or "the engine cannot work this out.", node
+            ) from None
         return Value(made, kind, size)
 
     def _check_real(self, node: Node, e: sp.Expr) -> None:
         if e.has(*_INFINITE):
-            raise self.source.error("this is infinite or undefined: it divides by zero or is out of its domain.", node)
+            raise self.source.error(
+                "this is infinite or undefined: it divides by zero or is out of its domain.", node
+            )
         if e.has(sp.I) or e.is_extended_real is False:
-            raise self.source.error("this is not a real number: a root or a logarithm of something negative.", node)
+            raise self.source.error(
+                "this is not a real number: a root or a logarithm of something negative.", node
+            )
 
     def _evaluate(self, node: Any) -> Value:
         from . import calls
@@ -120,7 +140,11 @@ class Evaluator:
             case "signed":
                 value = self(node.children[-1])
                 odd = sum(sign.type == "MINUS" for sign in node.children[:-1]) % 2
-                return self.checked(node, lambda: -value.expr, value.kind, value.size) if odd else value
+                return (
+                    self.checked(node, lambda: -value.expr, value.kind, value.size)
+                    if odd
+                    else value
+                )
             case "power":
                 return self._power(node)
         return calls.call_or_oracle(self, node)
@@ -143,7 +167,9 @@ class Evaluator:
             if kind == "scalar" and all(t == 0 for t in terms):
                 kind = value.kind  # zero is of every kind
             if value.kind != kind and value.expr != 0:
-                raise self.source.error(f"this adds the {value.kind} {value.shown} to a {kind}.", child)
+                raise self.source.error(
+                    f"this adds the {value.kind} {value.shown} to a {kind}.", child
+                )
             size = size.added(value.size)
             if excess := size.excess():
                 raise self.source.error(excess, child)
@@ -167,7 +193,9 @@ class Evaluator:
                 total = self._scaled(child, total, value, lambda a, b: a * b, value.size)
         return total
 
-    def _scaled(self, node: Node, left: Value, right: Value, build: Callable[[Any, Any], Any], size: Size) -> Value:
+    def _scaled(
+        self, node: Node, left: Value, right: Value, build: Callable[[Any, Any], Any], size: Size
+    ) -> Value:
         kind = left.kind if right.kind == "scalar" else right.kind
         size = left.size.times(size, right.terms, left.terms)
         return self.checked(node, lambda: build(left.expr, right.expr), kind, size)
@@ -179,11 +207,21 @@ class Evaluator:
         product, rule, kind = PRODUCTS[name]
         for value in (left, right):
             if not isinstance(value.expr, Vector):
-                hint = "; inside each, * goes element by element" if self.components is not None else ""
-                raise self.source.error(f"{name} takes vectors, not the scalar {value.shown}{hint}.", node)
-        wanted = {"apply": ("matrix", "vector"), "outer": ("vector", "vector")}.get(name, (left.kind, left.kind))
+                hint = (
+                    "; inside each, * goes element by element"
+                    if self.components is not None
+                    else ""
+                )
+                raise self.source.error(
+                    f"{name} takes vectors, not the scalar {value.shown}{hint}.", node
+                )
+        wanted = {"apply": ("matrix", "vector"), "outer": ("vector", "vector")}.get(
+            name, (left.kind, left.kind)
+        )
         if (left.kind, right.kind) != wanted:
-            raise self.source.error(f"{name} takes {rule}, not a {left.kind} and a {right.kind}.", node)
+            raise self.source.error(
+                f"{name} takes {rule}, not a {left.kind} and a {right.kind}.", node
+            )
         size = left.size.times(right.size, right.terms, left.terms)
         return self.checked(node, lambda: product(left.expr, right.expr), kind or left.kind, size)
 
@@ -191,10 +229,13 @@ class Evaluator:
         base, at = self(node.children[0]), node.children[2]
         n = self(at).expr
         if not isinstance(n, sp.Rational):
-            raise self.source.error("an exponent is a number such as 2 or (1/2); write exp(b*log(a)) for a^b.", at)
+            raise self.source.error(
+                "an exponent is a number such as 2 or (1/2); write exp(b*log(a)) for a^b.", at
+            )
         if abs(n) > MAX_EXPONENT or n.q > MAX_ROOT:
             raise self.source.error(
-                f"the exponent is too large: at most {MAX_EXPONENT}, and roots up to the {MAX_ROOT}th.", at
+                f"the exponent is too large: at most {MAX_EXPONENT}, and roots up to the {MAX_ROOT}th.",
+                at,
             )
         size = base.size.power(int(n.p), int(n.q))
         return self.checked(node, lambda: base.expr**n, base.kind, size, risky=True)

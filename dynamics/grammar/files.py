@@ -32,6 +32,8 @@ def read_text(path: str | Path) -> Source:
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         if len(data) <= 4 * MAX_TEXT:
-            raise ParseError("the file is not UTF-8 text.", line, column, "", Path(path).name) from None
+            raise ParseError(
+                "the file is not UTF-8 text.", line, column, "", Path(path).name
+            ) from None
         text = data.decode("utf-8-sig", "replace")  # cut in two; it is too long anyway
     return Source(text, Path(path).name)

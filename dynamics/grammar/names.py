@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import keyword
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,10 @@ class Names:
         oracles: the kinds of objectives, operators and maps, by name.
     """
 
-    def __init__(self, source: Source, statements: Iterable[Tree[Token]]) -> None:
+    def __init__(self, source: Source, statements: Sequence[Any]) -> None:
         self.source = source
         self.blocks: dict[str, Block] = {}
         self.parameters: dict[str, sp.Symbol] = {}
-        self.time: sp.Symbol | None = None
         self.step = sp.Symbol(STEP, positive=True)
         self.oracles: dict[str, str] = {}
         self._values: dict[str, Value] = {}
@@ -50,13 +49,21 @@ class Names:
         abbreviations: dict[str, Tree[Token]] = {}
         for statement in statements:
             self._declare(statement, abbreviations)
+        times = [
+            sp.Symbol(self._new(s.children[0]), positive=True)
+            for s in statements
+            if s.data == "time"
+        ]
+        self.time: sp.Symbol | None = times[0] if times else None
         self._check_step()
         self._values = {
-            **{n: Value(s) for n, s in {**STANDARD, self.step.name: self.step, **self.parameters}.items()},
+            **{
+                n: Value(s)
+                for n, s in {**STANDARD, self.step.name: self.step, **self.parameters}.items()
+            },
             **{n: Value(b.symbol, b.kind) for n, b in self.blocks.items()},
+            **{t.name: Value(t) for t in times},
         }
-        if self.time is not None:
-            self._values[self.time.name] = Value(self.time)
         self._abbreviate(abbreviations)
 
     def _declare(self, statement: Any, abbreviations: dict[str, Any]) -> None:
@@ -71,8 +78,6 @@ class Names:
             case "oracles":
                 for token in rest[1:]:
                     self.oracles[self._new(token)] = str(rest[0].children[0])
-            case "time":
-                self.time = sp.Symbol(self._new(rest[0]), positive=True)
             case "step":
                 self.step = sp.Symbol(self._new(rest[0], parameter=True), positive=True)
             case "let":
@@ -84,13 +89,19 @@ class Names:
         name = str(token)
         if name in RESERVED or name == START:
             meaning = "the starting point" if name == START else "a function or a constant"
-            raise self.source.error(f"{name} is {meaning} of this language; choose another name.", token)
+            raise self.source.error(
+                f"{name} is {meaning} of this language; choose another name.", token
+            )
         if name in STANDARD and not parameter:
-            raise self.source.error("mu and L are the strong convexity and the smoothness; choose another name.", token)
+            raise self.source.error(
+                "mu and L are the strong convexity and the smoothness; choose another name.", token
+            )
         self.check(token)
         if name in self._first:
             line = self._first[name].line
-            raise self.source.error(f"the name {name} is declared twice, first in line {line}.", token)
+            raise self.source.error(
+                f"the name {name} is declared twice, first in line {line}.", token
+            )
         self._first[name] = token
         return name
 
@@ -113,22 +124,29 @@ class Names:
         token, *relation = node.children
         name = self._new(token, parameter=True)
         if relation and float(relation[1]) != 0:
-            raise self.source.error("a parameter is compared with 0: > 0, >= 0, or nothing for any real number.", relation[1])
+            raise self.source.error(
+                "a parameter is compared with 0 only: c > 0 or c >= 0.", relation[1]
+            )
         sign = {">": "positive", ">=": "nonnegative"}[str(relation[0])] if relation else "real"
         symbol = sp.Symbol(name, **{sign: True})
         if name in STANDARD and symbol != STANDARD[name]:
-            raise self.source.error(f"{name} is positive always: declare it as {name} > 0, or not at all.", token)
+            raise self.source.error(
+                f"{name} is positive always: declare it as {name} > 0, or not at all.", token
+            )
         self.parameters[name] = symbol
 
     def _check_step(self) -> None:
         name = self.step.name
         if name in self.parameters and self.parameters[name] != self.step:
-            raise self.source.error(f"{name} is the step, which is positive: declare it as {name} > 0.", self._first[name])
+            raise self.source.error(
+                f"the step is positive: declare it as {name} > 0.", self._first[name]
+            )
 
     def _abbreviate(self, definitions: Mapping[str, Any]) -> None:
         """Evaluate the abbreviations, each after those that it uses."""
         uses = {
-            n: {str(t) for t in node.children[1].scan_values(lambda t: t.type == "NAME")} & set(definitions)
+            n: {str(t) for t in node.children[1].scan_values(lambda t: t.type == "NAME")}
+            & set(definitions)
             for n, node in definitions.items()
         }
         try:
@@ -136,7 +154,9 @@ class Names:
         except CycleError as error:
             circle = list(reversed(error.args[1]))
             shown = " -> ".join(circle if len(circle) < 8 else [*circle[:6], "...", circle[-1]])
-            raise self.source.error(f"the abbreviations are defined by each other in a circle: {shown}.", definitions[circle[0]]) from None
+            raise self.source.error(
+                f"this is defined by itself: {shown}.", definitions[circle[0]]
+            ) from None
         for name in order:
             self._values[name] = self.evaluator()(definitions[name].children[1])
 

@@ -138,7 +138,7 @@ DERIVATIVE.2: /D[0-9]*(?=[ \t]+[A-Za-z_])/
 """
 
 _WORDS = {
-    "NAME": "a name", "NUMBER": "a number", "STRING": 'words in double quotes "..."', "INCREMENT": "an increment such as dW",
+    "NAME": "a name", "NUMBER": "a number", "STRING": "words in double quotes", "INCREMENT": "an increment such as dW",
     "PRIME": "'", "RELATION": "> or >=", "EQUAL": "=", "COLON": ":", "COMMA": "a comma", "LPAR": "(", "RPAR": ")",
     "LSQB": "[", "RSQB": "]", "__ANON_0": "+=", "FROM": "from",
 }  # fmt: skip
@@ -170,7 +170,13 @@ def parse(source: Source, start: str = "file") -> Tree[Token]:
     from lark import UnexpectedInput
 
     if len(source.text) > MAX_TEXT:
-        raise ParseError(f"the text is too long: {len(source.text):,} characters, of at most {MAX_TEXT:,}.", 1, 1, "", source.name)
+        raise ParseError(
+            f"the text is too long: {len(source.text):,} characters of at most {MAX_TEXT:,}.",
+            1,
+            1,
+            "",
+            source.name,
+        )
     tokens: list[Token] = []
     try:
         tokens.extend(parser().lex(source.text))
@@ -179,7 +185,10 @@ def parse(source: Source, start: str = "file") -> Tree[Token]:
     except UnexpectedInput as error:
         raise _explained(source, tokens, error) from None
     if start == "file" and len(tree.children) > MAX_STATEMENTS:
-        raise source.error(f"there are too many statements: more than {MAX_STATEMENTS}.", tree.children[MAX_STATEMENTS])
+        raise source.error(
+            f"there are too many statements: more than {MAX_STATEMENTS}.",
+            tree.children[MAX_STATEMENTS],
+        )
     return tree
 
 
@@ -188,35 +197,45 @@ def _check_nesting(source: Source, tokens: list[Token]) -> None:
     for token in tokens:
         depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(token.type, 0)
         if depth > MAX_NESTING:
-            raise source.error(f"brackets are nested too deeply: more than {MAX_NESTING} levels; name parts with let.", token)
+            raise source.error(
+                f"brackets are nested too deeply: more than {MAX_NESTING} levels.", token
+            )
 
 
 def _explained(source: Source, tokens: list[Token], error: UnexpectedInput) -> ParseError:
     from lark import UnexpectedCharacters, UnexpectedToken
 
     if isinstance(error, UnexpectedCharacters):
-        return source.error_at(_character(source.text, error.pos_in_stream), error.line, error.column)
+        rest = source.text.split("\n")[error.line - 1][error.column - 1 :]
+        return source.error_at(_character(rest), error.line, error.column)
     assert isinstance(error, UnexpectedToken)
     found, expected = error.token, set(error.expected)
-    before = [t for t in tokens if found.type == "$END" or (t.start_pos or 0) < (found.start_pos or 0)]
+    before = [
+        t for t in tokens if found.type == "$END" or (t.start_pos or 0) < (found.start_pos or 0)
+    ]
     last = before[-1] if before else None
-    ended = found.type == "$END" or (last is not None and last.end_line != found.line and expected.isdisjoint(_SENTENCES))
+    ended = found.type == "$END"
+    if last is not None and last.end_line != found.line:
+        ended = ended or expected.isdisjoint(_SENTENCES)
     if last is not None and ended:  # the mistake is at the end of the line before
         end = "the text" if found.type == "$END" else "the line"
-        return source.error_at(f"{end} ends too early: {_wanted(expected)}.", last.end_line or 1, last.end_column or 1)
+        return source.error_at(
+            f"{end} ends too early: {_wanted(expected)}.", last.end_line or 1, last.end_column or 1
+        )
     if last is None and found.type == "$END":
         return source.error_at(f"the text is empty: {_wanted(expected)}.", 1, 1)
     return source.error(_sentence(found, last, expected), found)
 
 
-def _character(text: str, position: int) -> str:
-    character = text[position]
-    if character.isdigit() or (character == "." and text[position + 1 : position + 2].isdigit()):
+def _character(rest: str) -> str:
+    character = rest[:1]
+    if character.isdigit() or (character == "." and rest[1:2].isdigit()):
         return "a number ends where a letter follows; write * between them, as in 2*x."
     if character == '"':
         return "the words in double quotes do not end on this line."
-    hint = "; names are ASCII letters, digits and underscores, such as psi" if character.isalpha() else ""
-    return f"the character {ascii(character) if not character.isprintable() else repr(character)} has no meaning here{hint}."
+    shown = repr(character) if character.isprintable() else ascii(character)
+    hint = "; names are ASCII letters, digits and underscores" if character.isalpha() else ""
+    return f"the character {shown} has no meaning here{hint}."
 
 
 def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
@@ -225,11 +244,16 @@ def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
         statements = {n for n in expected if n.isalpha()} - _OPERATORS - set(_WORDS)
         return str(unknown("statement", str(found), (n.lower() for n in statements)))
     if found.type == "INCREMENT":
-        return f"the increment {found} stands after its amplitude without *, as in v += sqrt(2*c) dW, in a noise statement only."
-    if last is not None and last.type == found.type == "NAME" and (near := get_close_matches(last, ("grad", "hess", "prox"), 1)):
-        return f"an operator is missing before {found.value!r}, or did you mean {near[0]} {found.value}?"
-    if last is not None and last.type in _OPERANDS and found.type in {"NAME", "NUMBER", "LPAR"} and "STAR" in expected:
-        return f"an operator is missing before {found.value!r}; write * for a product."
+        return f"an increment follows its amplitude without *, as in noise kick: v += c {found}."
+    if (
+        last is not None
+        and last.type in _OPERANDS
+        and "STAR" in expected
+        and found.type in {"NAME", "NUMBER", "LPAR"}
+    ):
+        near = get_close_matches(last, ("grad", "hess", "prox"), 1) if found.type == "NAME" else []
+        meant = f"did you mean {near[0]} {found}?" if near else "write * for a product."
+        return f"an operator is missing before {found.value!r}: {meant}"
     if found.type == "POW":
         return "a power of a power needs parentheses, as in (a^b)^c."
     if found.type == "EQUAL" and "PRIME" in expected:

@@ -11,12 +11,26 @@ from sympy.printing.str import StrPrinter
 
 from ..._errors import OdescentError
 from ..fields import Block, System, start
-from ..vectors import Call, Elementwise, Expr, Oracle, Product, ScalarNode, Vector, VectorSymbol, slots
+from ..vectors import (
+    Call,
+    Elementwise,
+    Expr,
+    Oracle,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    slots,
+)
 from .calls import RESERVED
 from .names import STANDARD, STEP
 from .syntax import keywords
 
-_KINDS = {"grad": "objective", "value": "objective", "prox": "objective"}  # others are kinds of their own
+_KINDS = {
+    "grad": "objective",
+    "value": "objective",
+    "prox": "objective",
+}  # others are kinds of their own
 
 
 def to_text(system: System) -> str:
@@ -26,12 +40,16 @@ def to_text(system: System) -> str:
     name for two kinds of oracle, symbols with other assumptions than positive, nonnegative or real.
     """
     writer = _Writer(system)
-    body = [*_fields(system, writer), f"output {writer.expr(system.output)}", *_initial(system, writer)]
+    body = [
+        *_fields(system, writer),
+        f"output {writer.expr(system.output)}",
+        *_initial(system, writer),
+    ]
     lines = [f"system {system.name}"] if system.name else []
     lines.append("blocks " + ", ".join(_block(b) for b in system.blocks))
     parameters = [_parameter(s) for s in writer.parameters()]
-    named = [system.name or "x", *(b.name for b in system.blocks), *(s.name for s in writer.parameters()), *system.fields]
-    for name in [*named, *([] if system.time is None else [system.time.name])]:
+    symbols = [*(b.symbol for b in system.blocks), *writer.parameters(), system.time]
+    for name in [system.name, *system.fields, *(s.name for s in symbols if s is not None)]:
         _check_word(name)
     lines += [f"parameters {', '.join(parameters)}"] if parameters else []
     lines += [f"{kind} {name}" for name, kind in sorted(writer.oracles.items())]
@@ -50,11 +68,15 @@ def _fields(system: System, writer: _Writer) -> list[str]:
         equations = ", ".join(f"{s}' = {writer.expr(e)}" for s, e in field.drift.items())
         lines.append(f"field {name}: {equations}" if equations else f"field {name}")
     for name, field in system.fields.items():
-        noise = ", ".join(f"{s} += {writer.expr(d.amplitude)} d{d.process}" for s, d in field.noise.items())
+        noise = ", ".join(
+            f"{s} += {writer.expr(d.amplitude)} d{d.process}" for s, d in field.noise.items()
+        )
         lines += [f"noise {name}: {noise}"] if noise else []
         for d in field.noise.values():
             if not d.process[:1].isupper():
-                raise OdescentError(f"the process {d.process!r} has no name as text: it begins with a capital letter there.")
+                raise OdescentError(
+                    f"the process {d.process!r} has no name as text: give it a capital letter."
+                )
     return lines
 
 
@@ -63,8 +85,14 @@ def _initial(system: System, writer: _Writer) -> list[str]:
 
 
 def _check_word(name: str) -> None:
-    if name in keywords() or name in RESERVED or not re.fullmatch(r"(?!d[A-Z])[A-Za-z][A-Za-z0-9_]*", name):
-        raise OdescentError(f"the name {name!r} has another meaning in the text form, or none; rename it.")
+    if (
+        name in keywords()
+        or name in RESERVED
+        or not re.fullmatch(r"((?!d[A-Z])[A-Za-z]\w*)?", name, re.ASCII)
+    ):
+        raise OdescentError(
+            f"the name {name!r} has another meaning in the text form, or none; rename it."
+        )
 
 
 def _block(b: Block) -> str:
@@ -75,7 +103,7 @@ def _block(b: Block) -> str:
 def _parameter(s: sp.Symbol) -> str:
     for condition, said in (("positive", " > 0"), ("nonnegative", " >= 0"), ("real", "")):
         if s == sp.Symbol(s.name, **{condition: True}):
-            return s.name + said
+            return f"{s.name}{said}"
     raise OdescentError(f"the parameter {s} has assumptions that the text form has no words for.")
 
 
@@ -126,10 +154,11 @@ class _Writer:
         pieces = []
         for atom, c in e.terms.items():
             sign, size = ("-", -c) if c.could_extract_minus_sign() else ("+", c)
-            factor = "" if size == 1 else f"({self._scalar(size, {})})*" if size.is_Add else f"{self._scalar(size, {})}*"
+            scale = self._scalar(size, {})
+            factor = "" if size == 1 else f"({scale})*" if size.is_Add else f"{scale}*"
             pieces.append(f"{sign} {factor}{self._atom(atom)}")
-        line = " ".join(pieces)
-        return line.removeprefix("+ ").replace("- ", "-", 1) if line.startswith("- ") else line.removeprefix("+ ") or "0"
+        line = " ".join(pieces) or "0"
+        return "-" + line[2:] if line.startswith("- ") else line.removeprefix("+ ")
 
     def _scalar(self, e: sp.Expr, names: Mapping[sp.Expr, str]) -> str:
         self._scalars |= {s for s in e.free_symbols if s not in names}
@@ -146,9 +175,13 @@ class _Writer:
     def _oracle(self, oracle: Oracle) -> str:
         kind = _KINDS.get(oracle.kind, oracle.kind)
         if self.oracles.setdefault(oracle.of, kind) != kind:
-            raise OdescentError(f"{oracle.of} is an objective and an operator at once, for which the text form has one name.")
+            raise OdescentError(
+                f"{oracle.of} is of two kinds, {kind} and another; in the text form it has one."
+            )
         if not oracle.of.isidentifier():
-            raise OdescentError(f"the objective {oracle.of!r} has no name as text: letters, digits and underscores only.")
+            raise OdescentError(
+                f"the name {oracle.of!r} is none in the text form: it has to be one word."
+            )
         return oracle.of
 
     def _atom(self, a: Any) -> str:
@@ -169,7 +202,11 @@ class _Writer:
             return self._atom(v)
         taken = {b.name for b in self.system.blocks} | {s.name for s in self.system.parameters}
         text = self.expr(v)
-        free = (n for i in range(1, 10_000) if (n := f"u{i}") not in taken and n not in self.abbreviations.values())
+        free = (
+            n
+            for i in range(1, 10_000)
+            if (n := f"u{i}") not in taken and n not in self.abbreviations.values()
+        )
         return self.abbreviations.setdefault(text, next(free))
 
     def _call(self, a: Call) -> str:

@@ -1,0 +1,54 @@
+"""BibTeX: every key in the registries resolves, every entry is well formed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import odescent as od
+from odescent.discretize.citations import keys
+from odescent.discretize.routes import REGISTRY
+
+
+@pytest.mark.parametrize("key", keys())
+def test_entries_are_well_formed(key: str) -> None:
+    entry = od.cite(key)
+    head = re.match(r"@([a-z]+)\{([a-z0-9]+),\n", entry)
+    assert head and head[2] == key and head[1] in {"article", "book", "misc", "inproceedings", "techreport", "phdthesis"}
+    depth = 0
+    for letter in entry:
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        assert depth >= 0
+    assert depth == 0 and entry.endswith("\n}")
+    fields = dict(re.findall(r"^  (\w+) = \{(.*)\},?$", entry, re.MULTILINE))
+    required = {
+        "article": {"author", "title", "journal", "year"}, "book": {"author", "title", "publisher", "year"},
+        "misc": {"author", "title", "year"}, "inproceedings": {"author", "title", "booktitle", "year"},
+    }.get(head[1], set())  # fmt: skip
+    assert required <= set(fields) and all(value.strip() for value in fields.values())
+    assert re.fullmatch(r"(1[89]|20)\d\d", fields["year"]) and fields["year"] in key
+    assert "--" in fields.get("pages", "--")
+    assert re.fullmatch(r"10\.\d{4,}/\S+", fields.get("doi", "10.1000/x"))
+
+
+def test_every_key_in_the_registries_resolves() -> None:
+    algorithms = [od.algorithm(n) for n in od.algorithms()]
+    used = {a.reference for a in algorithms} | {k for n in od.systems() for k in od.system(n).references}
+    used |= {k for name in REGISTRY.names() for k in REGISTRY.build(name).references}
+    assert used - {""} <= set(keys())
+
+
+def test_citing_collects_without_repeating() -> None:
+    derivation = od.derive("nesterov")
+    cited = od.cite(derivation)
+    found = re.findall(r"^@\w+\{(\w+),", cited, re.MULTILINE)
+    assert set(derivation.references) <= set(found) and len(found) == len(set(found))
+    assert od.cite(od.algorithm("nesterov")).count("@") == len({"nesterov2004", *od.system("nesterov_sc").references})
+
+
+def test_unknown_things() -> None:
+    with pytest.raises(od.OdescentError, match="did you mean 'polyak1964'"):
+        od.cite("polyak1946")
+    with pytest.raises(od.OdescentError, match="carries no reference"):
+        od.cite(od.blocks("x"))

@@ -1,0 +1,121 @@
+"""A battery over the registry of algorithms: whatever is registered goes through every check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from programs import Machine
+
+import odescent as od
+from odescent.dynamics import vanishes
+
+NAMES = od.algorithms()
+GRAD: Any = lambda p: p + 0.5 * np.sin(p)
+ORACLES: dict[str, Any] = {"grad_f": GRAD, "operator_F": lambda p: np.array([p[1], -p[0]]) + p}
+VALUES = {"mu": sp.Rational(1, 2), "L": sp.Rational(3, 2), "h": sp.Rational(1, 10), "beta1": 0.9, "beta2": 0.99, "eps": 1e-3}
+BEGIN = np.array([0.8, -1.1])
+
+
+@pytest.fixture(params=NAMES)
+def algorithm(request: pytest.FixtureRequest) -> od.Algorithm:
+    return od.algorithm(request.param)
+
+
+def values_of(algorithm: od.Algorithm) -> dict[str, Any]:
+    unknown = [s.name for s in algorithm.parameters if s.name not in VALUES]
+    assert not unknown, f"give a value to {unknown} in this test"
+    return {s.name: VALUES[s.name] for s in algorithm.parameters}
+
+
+def test_it_is_named_cited_and_described(algorithm: od.Algorithm) -> None:
+    assert algorithm.name in NAMES and od.cite(algorithm).startswith("@")
+    assert algorithm.name in repr(algorithm) and "output:" in str(algorithm)
+    assert od.algorithm(algorithm.name).program.instructions == algorithm.program.instructions
+
+
+def test_it_is_consistent_with_its_system(algorithm: od.Algorithm) -> None:
+    limit, wanted = algorithm.consistent_with().drift, algorithm.bound.limit({algorithm.step: 0}).drift
+    assert limit and all(vanishes(e - wanted[s]) for s, e in limit.items())
+
+
+def test_parameters_are_listed_and_bind(algorithm: od.Algorithm) -> None:
+    names = [s.name for s in algorithm.parameters]
+    assert names == sorted(names) and all(s.is_positive for s in algorithm.parameters)
+    bound = algorithm.bind(**values_of(algorithm))
+    assert bound.parameters == () and bound.name == algorithm.name
+
+
+def test_bad_values_are_refused(algorithm: od.Algorithm) -> None:
+    for name in (s.name for s in algorithm.parameters):
+        for bad in (0, -1, float("nan"), float("inf"), "1"):
+            with pytest.raises(od.OdescentError, match=f"^{name} must be"):
+                algorithm.bind({name: bad})
+        with pytest.raises(od.OdescentError, match=f"did you mean.*'{name}'") if len(name) > 1 else pytest.raises(od.OdescentError):
+            algorithm.bind({name + "_": 1})
+    if {"mu", "L"} <= {s.name for s in algorithm.parameters}:
+        with pytest.raises(od.OdescentError, match="at least mu"):
+            algorithm.bind(mu=2, L=1)
+
+
+def test_it_runs_and_descends(algorithm: od.Algorithm) -> None:
+    """From BEGIN towards the zero of the oracle at 0, noise switched off."""
+    machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
+    draws = {d.target.name: np.zeros(2) for d in algorithm.program.draws}
+    state = machine.init(BEGIN)
+    for k in range(200):
+        state = machine.step(state, k, draws)
+    last = machine.output(state, k=200)
+    assert np.all(np.isfinite(last)) and np.linalg.norm(last) < 0.1 * np.linalg.norm(BEGIN)
+
+
+def test_outputs_start_at_x0(algorithm: od.Algorithm) -> None:
+    machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
+    for name in algorithm.program.outputs:
+        np.testing.assert_allclose(machine.output(machine.init(BEGIN), name), BEGIN, rtol=1e-13)
+
+
+def test_programs_are_finite_and_exact(algorithm: od.Algorithm) -> None:
+    for e in algorithm.tuned._expressions():
+        scalars = e.terms.values() if isinstance(e, od.dynamics.Vector) else [e]
+        assert not any(s.has(sp.Float, sp.nan, sp.zoo, sp.oo) for s in scalars)
+
+
+def test_unknown_names_and_options() -> None:
+    with pytest.raises(od.OdescentError, match="did you mean 'heavy_ball'"):
+        od.algorithm("heavyball")
+    with pytest.raises(od.OdescentError, match="its options are: step"):
+        od.algorithm("gradient_descent", size=1)
+    with pytest.raises(od.OdescentError, match="not '3/L'"):
+        od.algorithm("gradient_descent", step="3/L")
+    assert od.algorithm("nesterov").name == "nesterov_sc" and NAMES == sorted(NAMES)
+
+
+def test_gradient_descent_with_the_longest_safe_step() -> None:
+    best = od.algorithm("gradient_descent", step="2/(L+mu)").bind(mu=1, L=10)
+    assert best.coefficients["alpha"] == sp.Rational(2, 11)
+
+
+def test_adam_is_the_textbook_loop() -> None:
+    """Kingma and Ba's algorithm 1, with bias correction."""
+    eps, rate, b1, b2 = 1e-3, 0.1, 0.9, 0.99
+    machine = Machine(od.algorithm("adam").tuned, ORACLES, h=rate, beta1=b1, beta2=b2, eps=eps)
+    p, m, s = BEGIN.copy(), 0 * BEGIN, 0 * BEGIN
+    for k, state in enumerate(machine.run(BEGIN, 30)):
+        np.testing.assert_allclose(state["x"], p, rtol=1e-10)
+        g = GRAD(p)
+        m, s = b1 * m + (1 - b1) * g, b2 * s + (1 - b2) * g * g
+        p = p - rate * (m / (1 - b1 ** (k + 1))) / (np.sqrt(s / (1 - b2 ** (k + 1))) + eps)
+
+
+def test_langevin_has_the_known_variance() -> None:
+    """On a quadratic of curvature lam: x+ = (1 - h lam) x + sqrt(2 h) xi, variance 1/(lam (1 - h lam/2)) (MATH c)."""
+    langevin, lam, h = od.algorithm("unadjusted_langevin"), 3.0, 0.1
+    machine = Machine(langevin.program, {"grad_f": lambda p: lam * p}, h=sp.Rational(1, 10))
+    (draw,) = langevin.program.draws
+    ones = {draw.target.name: np.ones(1)}
+    shrink = machine.step({"x": np.ones(1)}, 0, {draw.target.name: np.zeros(1)})["x"][0]
+    kick = machine.step({"x": np.zeros(1)}, 0, ones)["x"][0]
+    assert kick**2 / (1 - shrink**2) == pytest.approx(1 / (lam * (1 - h * lam / 2)))
