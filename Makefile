@@ -33,7 +33,7 @@ types: .venv/.ready-dev  ## mypy, strict, over the package
 	@$(BIN)/mypy
 
 bench: .venv/.ready-run  ## measure against peers and hardware limits
-	@$(BIN)/odescent bench $(ARGS)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
 
 wheel: .venv/.ready-dev  ## sdist and wheel into dist/
 	@$(BIN)/python -m build

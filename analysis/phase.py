@@ -52,7 +52,9 @@ def phase_portrait(
             value, a bad window or start.
     """
     if (target is None) == (curvature is None):
-        raise OdescentError("a phase portrait needs either an objective of one variable or a curvature.")
+        raise OdescentError(
+            "a phase portrait needs either an objective of one variable or a curvature."
+        )
     if curvature is not None:
         target = objective("quadratic", eigenvalues=(curvature,))
     assert target is not None
@@ -68,7 +70,9 @@ def phase_portrait(
         bound = system
     bound = bound.bind({p: given[p.name] for p in bound.parameters if p.name in given})
     if not bound.autonomous:
-        raise OdescentError("a phase portrait is drawn of an autonomous system; this one depends on time.")
+        raise OdescentError(
+            "a phase portrait is drawn of an autonomous system; this one depends on time."
+        )
     names = _axes(bound, axes)
     iterates = {label: _iterate(a, target, names, x0, steps, given) for label, a in runs.items()}
     span = _span(runs, given, steps) if t1 is None else t1
@@ -83,13 +87,17 @@ def phase_portrait(
 
 
 def _names(algorithm: Algorithm) -> set[str]:
-    return {s.name for s in (*algorithm.program.parameters, *algorithm.parameters, *algorithm.tuning)}
+    return {
+        s.name for s in (*algorithm.program.parameters, *algorithm.parameters, *algorithm.tuning)
+    }
 
 
 def _axes(system: System, axes: tuple[str, str] | None) -> tuple[str, str]:
     blocks = [b.name for b in system.blocks if b.kind != "scalar"]
     if len(blocks) != 2 or len(system.blocks) != 2:
-        raise OdescentError(f"a phase portrait is drawn of two vector blocks; the system has {', '.join(blocks)}.")
+        raise OdescentError(
+            f"a phase portrait is drawn of two vector blocks; the system has {', '.join(blocks)}."
+        )
     if axes is not None:
         if sorted(axes) != sorted(blocks):
             raise OdescentError(f"the axes {axes} are not the system's blocks {tuple(blocks)}.")
@@ -123,7 +131,12 @@ def _planar(system: System, target: Objective, names: tuple[str, str]) -> Any:
 
 
 def _iterate(
-    algorithm: Algorithm, target: Objective, names: tuple[str, str], x0: float, steps: int, given: Mapping[str, Any]
+    algorithm: Algorithm,
+    target: Objective,
+    names: tuple[str, str],
+    x0: float,
+    steps: int,
+    given: Mapping[str, Any],
 ) -> Float[np.ndarray, "k 2"]:
     missing = [n for n in names if n not in algorithm.init]
     if missing:
@@ -132,7 +145,9 @@ def _iterate(
             "its iterates cannot be laid over this flow."
         )
     free = {s.name for s in algorithm.parameters}
-    run = algorithm.run(target, np.array([x0]), steps, **{n: v for n, v in given.items() if n in free})
+    run = algorithm.run(
+        target, np.array([x0]), steps, **{n: v for n, v in given.items() if n in free}
+    )
     return np.column_stack([np.asarray(run.states[n])[:, 0] for n in names])
 
 

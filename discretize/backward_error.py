@@ -15,9 +15,9 @@ import sympy as sp
 
 from odescent._errors import OdescentError
 from odescent.dynamics.calculus import Symbol, derivative, substitute, taylor, tidy, vanishes
+from odescent.dynamics.fields import System
 from odescent.dynamics.second_order import SecondOrder, second_order
 from odescent.dynamics.show import latex, text
-from odescent.dynamics.fields import System
 from odescent.dynamics.vectors import Expr, Vector, call, zero
 
 from .matrices import inverse
@@ -48,13 +48,15 @@ class ModifiedEquation:
         for s in self.terms[0]:
             value: Expr = self.terms[0][s]
             for j, term in enumerate(self.terms[1:], 1):
-                value = value + term[s] * self.step**j  # type: ignore[operator]
+                value = value + term[s] * self.step**j
             total[s] = tidy(value)
         return total
 
     def second_order(self, output: Expr | None = None) -> SecondOrder:
         """The same as x'' = F(x, x') of the output, through the same order."""
-        return second_order(self.drift, self.output if output is None else output, self.step, self.order)
+        return second_order(
+            self.drift, self.output if output is None else output, self.step, self.order
+        )
 
     def __str__(self) -> str:
         tail = f" + O({self.step}^{self.order + 1})"
@@ -64,7 +66,9 @@ class ModifiedEquation:
         from odescent.dynamics.show import symbol_latex
 
         tail = f" + O({self.step}^{self.order + 1})"
-        rows = [rf"\dot{{{symbol_latex(str(s))}}} &= {latex(e)}{tail}" for s, e in self.drift.items()]
+        rows = [
+            rf"\dot{{{symbol_latex(str(s))}}} &= {latex(e)}{tail}" for s, e in self.drift.items()
+        ]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
@@ -79,13 +83,17 @@ def step_series(algorithm: Algorithm, order: int) -> list[Drift]:
 def _series(algorithm: Algorithm, order: int) -> tuple[list[Drift], Drift]:
     """The coefficients, and what the memories follow."""
     if not algorithm.system.fields:
-        raise OdescentError(f"{algorithm.name or 'this algorithm'} was written as a map: there is no flow behind it.")
+        raise OdescentError(
+            f"{algorithm.name or 'this algorithm'} was written as a map: there is no flow behind it."
+        )
     program, h = algorithm.held_program, algorithm.step
     clock: dict[Symbol, Expr] = {}
     if program.counter is not None and algorithm.system.time is not None:
         solutions = sp.solve(sp.Eq(algorithm.clock, algorithm.system.time), program.counter)
         if len(solutions) != 1:
-            raise OdescentError(f"the clock {algorithm.clock} cannot be solved for the step number.")
+            raise OdescentError(
+                f"the clock {algorithm.clock} cannot be solved for the step number."
+            )
         clock[program.counter] = solutions[0]
     update = _through_order(program, clock, h, order)
     roles = {b.symbol: b.role for b in program.blocks}
@@ -103,7 +111,9 @@ def _series(algorithm: Algorithm, order: int) -> tuple[list[Drift], Drift]:
     return [{s: series[s][j] for s in kept} for j in range(order + 1)], graph
 
 
-def _through_order(program: Program, clock: Mapping[Symbol, Expr], h: sp.Symbol, order: int) -> Drift:
+def _through_order(
+    program: Program, clock: Mapping[Symbol, Expr], h: sp.Symbol, order: int
+) -> Drift:
     """The next state as polynomials in h, expanded instruction by instruction."""
     known: dict[Symbol, Expr] = dict(clock)
 
@@ -112,7 +122,9 @@ def _through_order(program: Program, clock: Mapping[Symbol, Expr], h: sp.Symbol,
         try:
             return _truncated(value, h, order)
         except ValueError:
-            raise OdescentError(f"the step has no expansion at {h} = 0: it computes {value}.") from None
+            raise OdescentError(
+                f"the step has no expansion at {h} = 0: it computes {value}."
+            ) from None
 
     for i in program.instructions:
         if isinstance(i, Assign):
@@ -121,13 +133,22 @@ def _through_order(program: Program, clock: Mapping[Symbol, Expr], h: sp.Symbol,
             known[i.target] = _nothing(i.target)
         else:
             known[i.target] = zero
-            for _ in range(order + 1 if i.implicit != 0 else 1):  # each pass gains an order of the implicit weight
-                known[i.target] = expanded(call(i.oracle, i.point + i.target * i.implicit, i.directions, i.parameters))
+            for _ in range(
+                order + 1 if i.implicit != 0 else 1
+            ):  # each pass gains an order of the implicit weight
+                known[i.target] = expanded(
+                    call(i.oracle, i.point + i.target * i.implicit, i.directions, i.parameters)
+                )
     return {s: expanded(e) for s, e in program.next.items()}
 
 
 def _slaved(
-    update: Drift, start: Drift, kept: list[Symbol], memories: list[Symbol], h: sp.Symbol, order: int
+    update: Drift,
+    start: Drift,
+    kept: list[Symbol],
+    memories: list[Symbol],
+    h: sp.Symbol,
+    order: int,
 ) -> dict[Symbol, Expr]:
     """The invariant graph m = M(x; h) that the memories follow, through h**order: M(x+) = m+(x, M(x)).
 
@@ -143,7 +164,9 @@ def _slaved(
     loose = any(symbols_of(r) & set(memories) for r in rest)
     if loose or back is None or (not a.free_symbols and any(abs(r) >= 1 for r in a.eigenvals())):
         names = ", ".join(str(m) for m in memories)
-        raise OdescentError(f"as {h} -> 0 the memory {names} does not settle, so the algorithm has no limit flow in its states.")
+        raise OdescentError(
+            f"as {h} -> 0 the memory {names} does not settle, so there is no limit flow in the states."
+        )
 
     def corrected(graph: dict[Symbol, Expr], defect: list[Expr]) -> dict[Symbol, Expr]:
         moved = {}
@@ -208,9 +231,14 @@ def modified_equation(algorithm: Algorithm, order: int = 1) -> ModifiedEquation:
     """
     if order < 0:
         raise OdescentError(f"the order of a modified equation is 0 or more, not {order}.")
-    varying = any(b.role == "coefficient" for b in algorithm.system.blocks) or not algorithm.bound.autonomous
+    varying = (
+        any(b.role == "coefficient" for b in algorithm.system.blocks)
+        or algorithm.own_program.counted
+    )
     if order > 0 and varying:
-        raise OdescentError("the modified equation of a time-dependent algorithm is not available beyond its limit flow.")
+        raise OdescentError(
+            "a time-dependent algorithm has no modified equation here beyond its limit flow."
+        )
     fields = lie_logarithm(step_series(algorithm, order + 1)[1:])
     return ModifiedEquation(tuple(fields), algorithm.step, algorithm.bound.output)
 
@@ -221,7 +249,10 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
     for n in range(1, len(steps) + 1):
         # coefficient of h^n in the Lie series of the known fields, products of two or more of them
         total: Drift = {s: steps[n - 1][s] for s in steps[0]}
-        level: list[Drift | None] = [None, *fields]  # level[j]: coefficient of h^j of (hF)^m / m!, m = 1
+        level: list[Drift | None] = [
+            None,
+            *fields,
+        ]  # level[j]: coefficient of h^j of (hF)^m / m!, m = 1
         for m in range(2, n + 1):
             following: list[Drift | None] = [None] * (n + 1)
             for j in range(m, n + 1):
@@ -234,7 +265,10 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
                     following[j] = {
                         s: tidy(
                             sum(
-                                (derivative(inner[s], outer) * sp.Rational(1, m) for inner, outer in parts),  # type: ignore[call-overload]
+                                (
+                                    derivative(inner[s], outer) * sp.Rational(1, m)
+                                    for inner, outer in parts
+                                ),
                                 zero if isinstance(s, Vector) else sp.S.Zero,
                             )
                         )
@@ -243,6 +277,6 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
             level = following
             contribution = level[n]
             if contribution is not None:
-                total = {s: total[s] - contribution[s] for s in total}  # type: ignore[operator]
+                total = {s: total[s] - contribution[s] for s in total}
         fields.append({s: tidy(e) for s, e in total.items()})
     return fields

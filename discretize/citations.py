@@ -18,7 +18,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "journal": "IEEE Transactions on Automatic Control", "volume": "48", "number": "4", "pages": "590--606",
         "year": "2003", "doi": "10.1109/TAC.2003.809820"}),
     "fenichel1979": ("article", {
-        "author": "Fenichel, Neil", "title": "Geometric Singular Perturbation Theory for Ordinary Differential Equations",
+        "author": "Fenichel, Neil",
+        "title": "Geometric Singular Perturbation Theory for Ordinary Differential Equations",
         "journal": "Journal of Differential Equations", "volume": "31", "number": "1", "pages": "53--98",
         "year": "1979", "doi": "10.1016/0022-0396(79)90152-9"}),
     "nesterov1983": ("article", {
@@ -45,7 +46,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "su2016": ("article", {
         "author": "Su, Weijie and Boyd, Stephen and Cand{\\`e}s, Emmanuel J.",
         "title": "A Differential Equation for Modeling {Nesterov's} Accelerated Gradient Method: Theory and Insights",
-        "journal": "Journal of Machine Learning Research", "volume": "17", "number": "153", "pages": "1--43", "year": "2016"}),
+        "journal": "Journal of Machine Learning Research", "volume": "17", "number": "153", "pages": "1--43",
+        "year": "2016"}),
     "barakat2021": ("article", {
         "author": "Barakat, Anas and Bianchi, Pascal",
         "title": "Convergence and Dynamical Behavior of the {ADAM} Algorithm for Nonconvex Stochastic Optimization",
@@ -54,13 +56,15 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "dasilva2020": ("article", {
         "author": "Belotto da Silva, Andr{\\'e} and Gazeau, Maxime",
         "title": "A General System of Differential Equations to Model First-Order Adaptive Algorithms",
-        "journal": "Journal of Machine Learning Research", "volume": "21", "number": "129", "pages": "1--42", "year": "2020"}),
+        "journal": "Journal of Machine Learning Research", "volume": "21", "number": "129", "pages": "1--42",
+        "year": "2020"}),
     "kingma2015": ("inproceedings", {
         "author": "Kingma, Diederik P. and Ba, Jimmy", "title": "Adam: A Method for Stochastic Optimization",
         "booktitle": "International Conference on Learning Representations", "year": "2015",
         "eprint": "1412.6980", "archivePrefix": "arXiv"}),
     "korpelevich1976": ("article", {
-        "author": "Korpelevich, G. M.", "title": "The Extragradient Method for Finding Saddle Points and Other Problems",
+        "author": "Korpelevich, G. M.",
+        "title": "The Extragradient Method for Finding Saddle Points and Other Problems",
         "journal": "Matecon", "volume": "12", "pages": "747--756", "year": "1976"}),
     "rockafellar1976": ("article", {
         "author": "Rockafellar, R. Tyrrell", "title": "Monotone Operators and the Proximal Point Algorithm",
@@ -69,20 +73,24 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "roberts1996": ("article", {
         "author": "Roberts, Gareth O. and Tweedie, Richard L.",
         "title": "Exponential Convergence of {Langevin} Distributions and Their Discrete Approximations",
-        "journal": "Bernoulli", "volume": "2", "number": "4", "pages": "341--363", "year": "1996", "doi": "10.2307/3318418"}),
+        "journal": "Bernoulli", "volume": "2", "number": "4", "pages": "341--363", "year": "1996",
+        "doi": "10.2307/3318418"}),
     "cauchy1847": ("article", {
         "author": "Cauchy, Augustin-Louis",
-        "title": "M{\\'e}thode g{\\'e}n{\\'e}rale pour la r{\\'e}solution des syst{\\`e}mes d'{\\'e}quations simultan{\\'e}es",
+        "title": "M{\\'e}thode g{\\'e}n{\\'e}rale pour la r{\\'e}solution des syst{\\`e}mes d'{\\'e}quations "
+        "simultan{\\'e}es",
         "journal": "Comptes rendus hebdomadaires des s{\\'e}ances de l'Acad{\\'e}mie des sciences", "volume": "25",
         "pages": "536--538", "year": "1847"}),
     "beck2009": ("article", {
         "author": "Beck, Amir and Teboulle, Marc",
         "title": "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems",
-        "journal": "SIAM Journal on Imaging Sciences", "volume": "2", "number": "1", "pages": "183--202", "year": "2009",
+        "journal": "SIAM Journal on Imaging Sciences", "volume": "2", "number": "1", "pages": "183--202",
+        "year": "2009",
         "doi": "10.1137/080716542"}),
     "kim2016": ("article", {
         "author": "Kim, Donghwan and Fessler, Jeffrey A.",
-        "title": "Optimized First-Order Methods for Smooth Convex Minimization", "journal": "Mathematical Programming",
+        "title": "Optimized First-Order Methods for Smooth Convex Minimization",
+        "journal": "Mathematical Programming",
         "volume": "159", "pages": "81--107", "year": "2016", "doi": "10.1007/s10107-015-0949-3"}),
     "taylor2023": ("article", {
         "author": "Taylor, Adrien and Drori, Yoel",
@@ -91,7 +99,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "doi": "10.1007/s10107-022-01839-y"}),
     "kim2023": ("misc", {
         "author": "Kim, Jungbin and Yang, Insoon",
-        "title": "Unifying {Nesterov's} Accelerated Gradient Methods for Convex and Strongly Convex Objective Functions: "
+        "title": "Unifying {Nesterov's} Accelerated Gradient Methods for Convex and Strongly Convex Objective "
+        "Functions: "
         "From Continuous-Time Dynamics to Discrete-Time Algorithms",
         "year": "2023", "eprint": "2301.03576", "archivePrefix": "arXiv"}),
 }  # fmt: skip
@@ -133,7 +142,19 @@ def reference_line(key: str) -> str:
         raise unknown("reference", key, _BIBTEX)
     entry = _BIBTEX[key][1]
     names = [a.split(",")[0].strip("{}") for a in entry["author"].split(" and ")]
-    who = names[0] if len(names) == 1 else f"{names[0]} and {names[1]}" if len(names) == 2 else f"{names[0]} et al."
-    place = f"doi:{entry['doi']}" if "doi" in entry else f"arXiv:{entry['eprint']}" if "eprint" in entry else ""
+    who = (
+        names[0]
+        if len(names) == 1
+        else f"{names[0]} and {names[1]}"
+        if len(names) == 2
+        else f"{names[0]} et al."
+    )
+    place = (
+        f"doi:{entry['doi']}"
+        if "doi" in entry
+        else f"arXiv:{entry['eprint']}"
+        if "eprint" in entry
+        else ""
+    )
     title = re.sub(r"[{}$]|\\.", "", entry["title"])
     return f"{who}, {title} ({entry['year']}){', ' + place if place else ''}."

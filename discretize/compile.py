@@ -24,12 +24,20 @@ Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
 class _Compiler:
     """Runs a scheme's substeps on names instead of numbers, making each distinct oracle call once."""
 
-    def __init__(self, system: System, step: sp.Symbol, clock: sp.Expr | None, reserved: Iterable[str]) -> None:
+    def __init__(
+        self, system: System, step: sp.Symbol, clock: sp.Expr | None, reserved: Iterable[str]
+    ) -> None:
         self.system, self.step, self.clock = system, step, clock
         self.instructions: list[Instruction] = []
-        self.values: dict[Symbol, Expr] = {}  # each assigned name, in terms of the state and of calls
+        self.values: dict[
+            Symbol, Expr
+        ] = {}  # each assigned name, in terms of the state and of calls
         self.made: dict[tuple[object, ...], VectorSymbol] = {}
-        names = {b.name for b in system.blocks} | {s.name for s in system.parameters} | {step.name, "k", "t"}
+        names = (
+            {b.name for b in system.blocks}
+            | {s.name for s in system.parameters}
+            | {step.name, "k", "t"}
+        )
         self.used = names | set(reserved)
         self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
         self.kinds = {b.name: b.kind for b in system.blocks}
@@ -68,7 +76,14 @@ class _Compiler:
             stem = {"grad": "g", "operator": "F"}.get(node.oracle.kind, node.oracle.kind)
             target = VectorSymbol(self.fresh(stem, first=True))
             self.instructions.append(
-                CallOracle(target, node.oracle, node.point, tuple(node.directions), node.parameters, implicit)
+                CallOracle(
+                    target,
+                    node.oracle,
+                    node.point,
+                    tuple(node.directions),
+                    node.parameters,
+                    implicit,
+                )
             )
             self.made[key] = target
         return self.made[key]
@@ -82,9 +97,8 @@ class _Compiler:
         return seen
 
     def at_time(self, e: Expr, offset: sp.Expr) -> Expr:
-        if self.system.time is None:
+        if self.system.time is None or self.clock is None:
             return e
-        assert self.clock is not None
         return substitute(e, {self.system.time: self.clock + offset * self.step})
 
     def flow(self, step: Flow) -> None:
@@ -92,24 +106,31 @@ class _Compiler:
         view = self.view(step.read)
         after = advance(self, drift, view, step)
         if noise and step.by.kind != "explicit":
-            raise OdescentError(f"noise on {noise[0][0]} needs the explicit integrator (Euler-Maruyama), not {step.by.kind!r}.")
+            where = noise[0][0]
+            raise OdescentError(
+                f"noise on {where} needs the explicit integrator (Euler-Maruyama), not {step.by.kind!r}."
+            )
         draws: dict[tuple[str, str], Symbol] = {}
         for s, d in noise:
             if self.system.calculus == "stratonovich" and symbols_of(d.amplitude) & set(view):
                 raise OdescentError(
-                    f"Euler-Maruyama solves the Ito equation, but the noise on {s} depends on the state and is meant in "
-                    "Stratonovich's sense; write the system in Ito's form."
+                    f"Euler-Maruyama solves the Ito equation, but the noise on {s} depends on the state and is "
+                    "meant in Stratonovich's sense; write the system in Ito's form."
                 )
             amplitude = self.lower(substitute(self.at_time(d.amplitude, step.time), view))
             draw = draws.get((d.process, self.kinds[s.name])) or self.draw(s, d.process)
-            draws[d.process, self.kinds[s.name]] = draw  # blocks of one kind share the process's increment
+            draws[d.process, self.kinds[s.name]] = (
+                draw  # blocks of one kind share the process's increment
+            )
             kick = hadamard(amplitude, draw) if isinstance(amplitude, Vector) else draw * amplitude
             after[s] = after[s] + kick * sp.sqrt(step.fraction * self.step)
         self._finish(after, step.save, step.commit)
 
     def draw(self, like: Symbol, process: str) -> Symbol:
         name = self.fresh("xi", first=True)
-        target = sp.Symbol(name, real=True) if self.kinds[like.name] == "scalar" else VectorSymbol(name)
+        target = (
+            sp.Symbol(name, real=True) if self.kinds[like.name] == "scalar" else VectorSymbol(name)
+        )
         self.instructions.append(Draw(target, like, process))
         return target
 
@@ -119,7 +140,9 @@ class _Compiler:
         for s, e in step.assign.items():
             name = getattr(s, "name", str(s))
             if name not in self.state:
-                raise OdescentError(f"a Let assigns {name!r}, which is not a block of the system; declare it.")
+                raise OdescentError(
+                    f"a Let assigns {name!r}, which is not a block of the system; declare it."
+                )
             after[s] = self.lower(substitute(self.at_time(e, sp.S.Zero), view))
         self._finish(after, step.save, True)
 
@@ -173,10 +196,18 @@ def compile_scheme(
         try:
             compiler.flow(part) if isinstance(part, Flow) else compiler.let(part)
         except OdescentError as error:
-            raise type(error)(f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}") from None
+            raise type(error)(
+                f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}"
+            ) from None
     after = {b.symbol: compiler.state[b.name] for b in system.blocks}
     return _drop_dead(
-        Program(system.blocks, tuple(compiler.instructions), after, outputs, None if clock is None else COUNTER)
+        Program(
+            system.blocks,
+            tuple(compiler.instructions),
+            after,
+            outputs,
+            None if clock is None else COUNTER,
+        )
     )
 
 
@@ -203,20 +234,28 @@ def reuse_across_steps(program: Program) -> Program:
     later = next((c for c in flat.calls[1:] if _is_next(c, first, flat)), None)
     if later is None:
         return program
-    taken = {s.name for s in (*program.state, *program.parameters)} | {i.target.name for i in program.instructions}
+    taken = {s.name for s in (*program.state, *program.parameters)} | {
+        i.target.name for i in program.instructions
+    }
     kept = VectorSymbol(next(n for n in _candidates(f"{first.target.name}_kept") if n not in taken))
     initial: dict[Symbol, Expr] = {b.symbol: b.init for b in program.blocks}
     if program.counter is not None:
         initial[program.counter] = sp.S.Zero
     block = Block(kept.name, "vector", "memory", substitute(first.as_call(), initial))
-    trimmed = replace(program, instructions=tuple(i for i in program.instructions if i.target != first.target))
+    trimmed = replace(
+        program, instructions=tuple(i for i in program.instructions if i.target != first.target)
+    )
     renamed = trimmed.bind({first.target: kept})
-    return _drop_dead(replace(renamed, blocks=(*renamed.blocks, block), next={**renamed.next, kept: later.target}))
+    return _drop_dead(
+        replace(renamed, blocks=(*renamed.blocks, block), next={**renamed.next, kept: later.target})
+    )
 
 
 def _is_next(later: CallOracle, first: CallOracle, flat: Program) -> bool:
     """Whether the call is the one that the next step will make first."""
-    if (later.oracle, later.directions, later.parameters) != (first.oracle, (), ()) or later.implicit != 0 or first.implicit != 0:
+    if (later.oracle, later.directions, later.parameters) != (first.oracle, (), ()):
+        return False
+    if later.implicit != 0 or first.implicit != 0:
         return False
     ahead: dict[Symbol, Expr] = dict(flat.next)
     if flat.counter is not None:

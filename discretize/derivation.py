@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Residuals = Mapping[str, Expr]
 KINDS = ("identity", "choice", "defect", "finding")
+PERTURBATION = sp.Rational(8, 7)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Step:
         """Whether every residual is identically zero."""
         return bool(self.residuals) and all(vanishes(e) for e in self.residuals.values())
 
-    def perturbed(self, scale: sp.Rational = sp.Rational(8, 7)) -> Iterator[Step]:
+    def perturbed(self, scale: sp.Rational = PERTURBATION) -> Iterator[Step]:
         """The step with one coefficient of one claim scaled, for each term of each claim: none may verify."""
         for i, claim in enumerate(self.claims):
             for value in _perturb(claim.value, scale):
@@ -92,7 +94,9 @@ class Step:
             "statement": self.statement,
             "assumes": self.assumes,
             "reference": self.reference,
-            "claims": [{"name": c.name, "text": text(c.value), "latex": c.latex()} for c in self.claims],
+            "claims": [
+                {"name": c.name, "text": text(c.value), "latex": c.latex()} for c in self.claims
+            ],
             "residuals": {n: text(e) for n, e in self.residuals.items()},
             "verified": self.verified,
         }
@@ -102,7 +106,7 @@ def _perturb(value: Expr, scale: sp.Rational) -> Iterator[Expr]:
     if isinstance(value, Vector):
         for atom, coefficient in value.terms.items():
             for c in _perturb(coefficient, scale):
-                yield value + atom * (c - coefficient)  # type: ignore[operator]
+                yield value + atom * (c - coefficient)
         return
     if value.is_Add:
         for term in value.args:
@@ -152,8 +156,7 @@ class Derivation:
 
     @cached_property
     def modified(self) -> ModifiedEquation:
-        result: ModifiedEquation = self.algorithm.modified_equation(1)
-        return result
+        return self.algorithm.modified_equation(1)
 
     @cached_property
     def equations(self) -> dict[str, SecondOrder | System | ModifiedEquation]:
@@ -163,15 +166,17 @@ class Derivation:
         left out where backward error analysis does not reach.
         """
         limit = self.algorithm.consistent_with()
-        at_rest = None if self.flow_position is None else substitute(self.flow_position, {self.algorithm.step: sp.S.Zero})
+        at_rest = (
+            None
+            if self.flow_position is None
+            else substitute(self.flow_position, {self.algorithm.step: sp.S.Zero})
+        )
         shown: dict[str, SecondOrder | System | ModifiedEquation] = {
             "bound system": _second_order_or_itself(self.system, self.bound_position),
             "limit h -> 0": _second_order_or_itself(limit, at_rest),
         }
-        try:
+        with suppress(OdescentError):
             shown["modified equation"] = _second_order_or_itself(self.modified, self.flow_position)
-        except OdescentError:
-            pass
         return shown
 
     def text(self) -> str:

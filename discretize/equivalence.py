@@ -15,11 +15,13 @@ import sympy as sp
 from odescent.dynamics.calculus import coefficient, tidy
 from odescent.dynamics.exact import canonical, evaluate_at_sample, is_zero, sample
 from odescent.dynamics.fields import Block, start
-from odescent.dynamics.vectors import Call, Vector
+from odescent.dynamics.vectors import Vector
 
 from .matrices import inverse
 from .program import Program
 from .state_space import NotLTI, StateSpace, state_space
+
+AGREE = "the transfer functions agree"
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,11 @@ def compare(one: Program, other: Program) -> Equivalence:
     try:
         left, right = state_space(one), state_space(other)
     except NotLTI as error:
-        return _compare_literally(one, other, str(error))
+        from .time_varying import compare_time_varying
+
+        literally = _compare_literally(one, other, str(error))
+        varying = None if literally else compare_time_varying(one, other)
+        return literally if varying is None else varying
     if Counter(left.inputs) != Counter(right.inputs):
         return _different_inputs(left, right)
     matched = _matched(left, right)
@@ -57,24 +63,33 @@ def compare(one: Program, other: Program) -> Equivalence:
         return _refutation(left, right)
     right = matched
     if left.start is None or right.start is None:
-        return Equivalence("undecided", "the transfer functions agree, but an initial state is not linear in x0 and oracle calls.")
-    early = left.start_calls != right.start_calls  # one calls before its first step what the other calls in it
+        return Equivalence(
+            "undecided", f"{AGREE}, but an initial state is not linear in x0 and oracle calls."
+        )
+    early = (
+        left.start_calls != right.start_calls
+    )  # one calls before its first step what the other calls in it
     if early and not (_comparable(left, right) and len(left.inputs) == 1 and not any(left.D)):
-        return Equivalence("undecided", "the transfer functions agree, but other oracles are called before the first step.")
+        return Equivalence(
+            "undecided", f"{AGREE}, but other oracles are called before the first step."
+        )
     steps = left.A.rows + right.A.rows + 1
     same_output = _same_output(left, right, steps, early)
     if not left.inputs:
         verdict = {True: "proved", False: "refuted", None: "undecided"}[same_output]
-        return Equivalence(verdict, "the methods call no oracle; their outputs decide.", same_output)
+        return Equivalence(
+            verdict, "the methods call no oracle; their outputs decide.", same_output
+        )
     differs = _first_difference(_points(left, steps, early), _points(right, steps, early))
     if differs is not None and left.start_calls and right.start_calls:
-        return Equivalence("undecided", "the transfer functions agree, but not what is called before the first step and after.")
+        return Equivalence(
+            "undecided", f"{AGREE}, but not what is called before the first step and after."
+        )
     if differs is not None:
         step, points = differs
         return Equivalence(
             "refuted",
-            f"the transfer functions agree, but the methods start differently: the points differ at step {step} "
-            "whatever comes after the start.",
+            f"{AGREE}, but the methods start differently: the points differ at step {step} whatever comes after.",
             witness={"step": step, "points": points},
         )
     return Equivalence(
@@ -88,7 +103,7 @@ def compare(one: Program, other: Program) -> Equivalence:
 def _comparable(left: StateSpace, right: StateSpace) -> bool:
     """Whether one makes a single call of the common oracle before its first step, and the other none."""
     calls = [*left.start_calls, *right.start_calls]
-    return len(calls) == 1 and all(isinstance(c, Call) and c.oracle == left.inputs[0] for c in calls)
+    return len(calls) == 1 and all(c.oracle == left.inputs[0] for c in calls)
 
 
 def _points(s: StateSpace, steps: int, early: bool) -> list[sp.Matrix]:
@@ -100,9 +115,12 @@ def _points(s: StateSpace, steps: int, early: bool) -> list[sp.Matrix]:
         return _moved(s, s.C, s.start, steps)
     if s.start_calls:
         (first,) = s.start_calls
-        return [sp.Matrix([[coefficient(first.arguments[0], start), 0]]), *_moved(s, s.C, s.start, steps)]
+        return [sp.Matrix([[coefficient(first.point, start), 0]]), *_moved(s, s.C, s.start, steps)]
     answered = [s.D, *_moved(s, s.C, s.B, steps)]
-    return [sp.Matrix.hstack(a, b) for a, b in zip(_moved(s, s.C, s.start, steps + 1), answered, strict=True)]
+    return [
+        sp.Matrix.hstack(a, b)
+        for a, b in zip(_moved(s, s.C, s.start, steps + 1), answered, strict=True)
+    ]
 
 
 def _same_output(left: StateSpace, right: StateSpace, steps: int, early: bool) -> bool | None:
@@ -115,7 +133,9 @@ def _same_output(left: StateSpace, right: StateSpace, steps: int, early: bool) -
             response = [sp.zeros(1, 1), *response[:-1]]
         free = _moved(s, s.output, s.start, steps + 1)
         both = zip(free, response, strict=True)
-        started.append([sp.Matrix.hstack(a, b) for a, b in both] if early and not s.start_calls else free)
+        started.append(
+            [sp.Matrix.hstack(a, b) for a, b in both] if early and not s.start_calls else free
+        )
         answered.append(response)
     return _first_difference(*answered) is None and _first_difference(*started) is None
 
@@ -207,7 +227,9 @@ def _refutation(left: StateSpace, right: StateSpace) -> Equivalence:
                     f"{numbers[0]} against {numbers[1]} at the witness.",
                     witness={"parameters": values, "step": k, "weights": (a[i], b[i])},
                 )
-    raise AssertionError("transfer functions differ but impulse responses agree")  # pragma: no cover
+    raise AssertionError(
+        "transfer functions differ but impulse responses agree"
+    )  # pragma: no cover
 
 
 def _different_inputs(left: StateSpace, right: StateSpace) -> Equivalence:
@@ -235,4 +257,6 @@ def _compare_literally(one: Program, other: Program, why: str) -> Equivalence:
                 "the update maps are the same expressions in the same blocks.",
                 same_output=tidy(one.outputs["x"]) == tidy(other.outputs["x"]),
             )
-    return Equivalence("undecided", f"{why} The update maps are not the same expressions in the same blocks.")
+    return Equivalence(
+        "undecided", f"{why} The update maps are not the same expressions in the same blocks."
+    )

@@ -15,7 +15,11 @@ def exponential(matrix: sp.Matrix, duration: sp.Expr) -> tuple[sp.Matrix, sp.Mat
     """
     matrix = matrix.applyfunc(canonical)
     groups = _coupled(matrix)
-    if matrix.rows == 2 and len(groups) == 1 and (turning := _turning(matrix, duration)) is not None:
+    if (
+        matrix.rows == 2
+        and len(groups) == 1
+        and (turning := _turning(matrix, duration)) is not None
+    ):
         return turning
     nodes = [value for group in groups for value in _eigenvalues(matrix.extract(group, group))]
     return _newton(matrix, nodes, duration), _newton(matrix, nodes, duration, integral=True)
@@ -27,7 +31,9 @@ def _coupled(matrix: sp.Matrix) -> list[list[int]]:
     reached = [[i == j or matrix[i, j] != 0 for j in range(n)] for i in range(n)]
     for m in range(n):
         for i in range(n):
-            reached[i] = [there or (reached[i][m] and reached[m][j]) for j, there in enumerate(reached[i])]
+            reached[i] = [
+                there or (reached[i][m] and reached[m][j]) for j, there in enumerate(reached[i])
+            ]
     groups = {i: [j for j in range(n) if reached[i][j] and reached[j][i]] for i in range(n)}
     return [group for i, group in groups.items() if group[0] == i]
 
@@ -63,16 +69,22 @@ def _turning(matrix: sp.Matrix, t: sp.Expr) -> tuple[sp.Matrix, sp.Matrix] | Non
         return None
     middle, rate = canonical(matrix.trace() / 2), sp.sqrt(-discriminant)
     shifted = matrix - middle * sp.eye(2)
-    propagator = (sp.cos(rate * t) * sp.eye(2) + sp.sin(rate * t) / rate * shifted) * sp.exp(middle * t)
+    propagator = (sp.cos(rate * t) * sp.eye(2) + sp.sin(rate * t) / rate * shifted) * sp.exp(
+        middle * t
+    )
     return propagator, matrix.adjugate() / canonical(matrix.det()) * (propagator - sp.eye(2))
 
 
-def _newton(matrix: sp.Matrix, nodes: list[sp.Expr], t: sp.Expr, integral: bool = False) -> sp.Matrix:
+def _newton(
+    matrix: sp.Matrix, nodes: list[sp.Expr], t: sp.Expr, integral: bool = False
+) -> sp.Matrix:
     """Sum of divided differences of exp(. t) times the Newton polynomials of M; its integral has one node more, 0."""
     n = matrix.rows
     total, polynomial = sp.zeros(n, n), sp.eye(n)
     for k, node in enumerate(nodes):
-        total += polynomial * _divided_difference([*nodes[: k + 1], *([sp.S.Zero] if integral else [])], t)
+        total += polynomial * _divided_difference(
+            [*nodes[: k + 1], *([sp.S.Zero] if integral else [])], t
+        )
         polynomial = (polynomial * (matrix - node * sp.eye(n))).applyfunc(canonical)
         if not any(polynomial):
             break

@@ -40,8 +40,7 @@ def advance(
     drift = {s: compiler.at_time(e, step.time) for s, e in drift.items()}
     if by.kind == "explicit":
         return {
-            s: current[s] + compiler.lower(substitute(e, view)) * duration  # type: ignore[operator]
-            for s, e in drift.items()
+            s: current[s] + compiler.lower(substitute(e, view)) * duration for s, e in drift.items()
         }
     seen_elsewhere = set(read) if "*" not in read else {s.name for s in drift}
     unknowns = [s for s in drift if s.name not in seen_elsewhere]
@@ -49,7 +48,11 @@ def advance(
         (target,) = drift
         nonlinear = [c for c in _calls(drift[target]) if target in c.symbols()]
         if nonlinear and target in unknowns:
-            return {target: _proximal(compiler, target, drift[target], nonlinear, view, duration, current[target])}
+            return {
+                target: _proximal(
+                    compiler, target, drift[target], nonlinear, view, duration, current[target]
+                )
+            }
     matrix, rest = _linear_part(compiler, by, drift, unknowns, view)
     return _linear_step(by.kind, matrix, rest, current, duration)
 
@@ -59,7 +62,11 @@ def _calls(e: Expr) -> list[Call]:
 
 
 def _linear_part(
-    compiler: _Compiler, by: Integrator, drift: Mapping[Symbol, Expr], unknowns: list[Symbol], view: Mapping[Symbol, Expr]
+    compiler: _Compiler,
+    by: Integrator,
+    drift: Mapping[Symbol, Expr],
+    unknowns: list[Symbol],
+    view: Mapping[Symbol, Expr],
 ) -> tuple[sp.Matrix, list[Expr]]:
     """M and c of the drift ``M z + c``; the entries of M are read where ``view`` says."""
     rows: list[list[sp.Expr]] = []
@@ -80,12 +87,18 @@ def _refuse_nonlinear(
     by: Integrator, target: Symbol, e: Expr, row: list[sp.Expr], rest: Expr, unknowns: list[Symbol]
 ) -> None:
     scalars = [*row, *(rest.terms.values() if isinstance(rest, Vector) else [rest])]
-    atoms = [a for a in rest.terms if a.symbols() & set(unknowns)] if isinstance(rest, Vector) else []
+    atoms = (
+        [a for a in rest.terms if a.symbols() & set(unknowns)] if isinstance(rest, Vector) else []
+    )
     loose = [a for a in atoms if not (isinstance(a, Call) and by.frozen_oracles)]
     if not loose and not any(scalar_symbols(c) & set(unknowns) for c in scalars):
         return
     found = f"has {loose[0]}" if loose else f"is {e}"
-    hint = f" (or freeze the oracles: 'frozen {by.kind}')" if loose and isinstance(loose[0], Call) else ""
+    hint = (
+        f" (or freeze the oracles: 'frozen {by.kind}')"
+        if loose and isinstance(loose[0], Call)
+        else ""
+    )
     raise OdescentError(
         f"the {by.kind} integrator needs a field that is linear in the blocks it moves, but the drift of "
         f"{target} {found}; use 'explicit' for it{hint}."
@@ -93,7 +106,11 @@ def _refuse_nonlinear(
 
 
 def _linear_step(
-    kind: str, matrix: sp.Matrix, rest: list[Expr], current: Mapping[Symbol, Expr], duration: sp.Expr
+    kind: str,
+    matrix: sp.Matrix,
+    rest: list[Expr],
+    current: Mapping[Symbol, Expr],
+    duration: sp.Expr,
 ) -> dict[Symbol, Expr]:
     n = matrix.rows
     scaled = matrix * duration
@@ -143,13 +160,13 @@ def _proximal(
             f"the implicit integrator can solve for one oracle at {target} itself, but the drift has {e}; "
             "split the field, or freeze the oracles with 'frozen implicit'."
         )
-    own, slope = e.terms.get(target, sp.S.Zero), e.terms[node]  # type: ignore[call-overload]
-    rest = compiler.lower(substitute(e - target * own - node * slope, view))  # type: ignore[operator]
+    own, slope = e.terms.get(target, sp.S.Zero), e.terms[node]
+    rest = compiler.lower(substitute(e - target * own - node * slope, view))
     scale = canonical(1 / (1 - own * duration))
-    base = tidy((current + rest * duration) * scale)  # type: ignore[operator]
+    base = tidy((current + rest * duration) * scale)
     weight = canonical(slope * duration * scale)
     result = compiler.result(Call(node.oracle, base), weight)
-    return base + result * weight  # type: ignore[operator]
+    return base + result * weight
 
 
 def _runge_kutta(
@@ -171,11 +188,16 @@ def _runge_kutta(
                 at_stage[s] = compiler.assign(f"{s.name}_stage", compiler.kinds[s.name], stage)
         slopes.append(
             {
-                s: compiler.lower(substitute(compiler.at_time(e, step.time + node * step.fraction), at_stage))
+                s: compiler.lower(
+                    substitute(compiler.at_time(e, step.time + node * step.fraction), at_stage)
+                )
                 for s, e in drift.items()
             }
         )
     return {
-        s: sum((k[s] * (w * duration) for k, w in zip(slopes, tableau.b, strict=True) if w != 0), current[s])
+        s: sum(
+            (k[s] * (w * duration) for k, w in zip(slopes, tableau.b, strict=True) if w != 0),
+            current[s],
+        )
         for s in drift
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from odescent._errors import NotConsistent, OdescentError, unknown
-from odescent.dynamics.calculus import Symbol, substitute
-from odescent.dynamics.exact import as_scalar, canonical, check_name, is_zero
+from odescent.dynamics.calculus import substitute
+from odescent.dynamics.exact import as_scalar, check_name, is_zero
 from odescent.dynamics.fields import Block, System, start
-from odescent.dynamics.oracles import check_class
 from odescent.dynamics.vectors import Expr, VectorSymbol
 
+from .bindings import chained, check_constants, check_known, reachable, symbols_in, value_of
 from .compile import COUNTER, compile_scheme, reuse_across_steps
-from .program import Program
+from .program import Program, symbols_of
+from .state_space import StateSpace, state_space
 from .substeps import Flow, Let, Scheme
-from .state_space import StateSpace, state_space, z
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from odescent.dynamics.oracles import Objective
 
+    from .backward_error import ModifiedEquation
     from .derivation import Derivation
     from .equivalence import Equivalence
     from .run import Trajectory
@@ -70,39 +71,52 @@ class Algorithm:
         provenance: str = "",
     ) -> None:
         if not isinstance(step, sp.Symbol):
-            raise OdescentError(f"the step is a symbol, bound to a value by tuning=; it was given as {step!r}.")
+            raise OdescentError(
+                f"the step is a symbol, bound to a value by tuning=; it was given as {step!r}."
+            )
         self.system, self.scheme, self.step = system, scheme, step
         self.where = {s: as_scalar(v) for s, v in (where or {}).items()}
         self.tuning = {s: as_scalar(v) for s, v in (tuning or {}).items()}
         self.name = check_name(name) if name else ""
         self.reference, self.provenance = reference, provenance or system.provenance
+        self._modified: dict[int, ModifiedEquation] = {}
         self._check_where()
         bindings = chained(self.where)
         self.bound = system.bind(bindings)
-        self.outputs: dict[str, Expr] = {n: substitute(e, bindings) for n, e in (outputs or {}).items()}
+        self.outputs: dict[str, Expr] = {
+            n: substitute(e, bindings) for n, e in (outputs or {}).items()
+        }
         self.clock = clock
-        if clock is None and not self.bound.autonomous:
+        if clock is None and self._reads_time():
             self.clock = COUNTER * step
         self._check_tuning()
         if system.fields:
             self._check_consistent()
 
+    def _reads_time(self) -> bool:
+        """Whether a field or a Let has the time in it, even where the time cancels in the sum."""
+        fields = self.bound.fields.values()
+        read: list[Expr] = [e for f in fields for e in f.drift.values()]
+        read += [d.amplitude for f in fields for d in f.noise.values()]
+        read += [e for s in self.scheme.steps if isinstance(s, Let) for e in s.assign.values()]
+        return any(self.bound.time in symbols_of(e) for e in read)
+
     def _check_where(self) -> None:
-        known = {*self.system.parameters, self.step}
-        for s in self.where:
-            _check_known(s, known)
-            if s == self.step:
-                raise OdescentError(f"the step {s} is bound by tuning=, not by where=.")
+        known = {*self.system.parameters, self.step, *symbols_in(self.where)}
+        check_known(self.where, known)
+        if self.step in self.where:
+            raise OdescentError(f"the step {self.step} is bound by tuning=, not by where=.")
 
     def _check_tuning(self) -> None:
-        values = [s for e in self.tuning.values() for s in e.free_symbols]
-        known = {*self.program.parameters, *values, self.step}
-        for s in self.tuning:
-            _check_known(s, known)
+        chained(self.tuning)
+        known = {*self.program.parameters, *symbols_in(self.tuning), self.step}
+        check_known(self.tuning, known)
         names = [s.name for s in (*self.program.state, *(known | set(self.program.parameters)))]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise OdescentError(f"the name {twice[0]!r} stands for two different symbols; rename one of them.")
+            raise OdescentError(
+                f"the name {twice[0]!r} stands for two different symbols; rename one of them."
+            )
 
     @cached_property
     def own_program(self) -> Program:
@@ -116,15 +130,17 @@ class Algorithm:
         if not held:
             return self.own_program
         steps = [
-            replace(s, assign={b: e for b, e in s.assign.items() if b not in held}) if isinstance(s, Let) else s
+            replace(s, assign={b: e for b, e in s.assign.items() if b not in held})
+            if isinstance(s, Let)
+            else s
             for s in self.scheme.steps
         ]
         return self._compiled(replace(self.scheme, steps=tuple(steps)))
 
     def _compiled(self, scheme: Scheme) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
-        scalars = {s for e in (*self.where.values(), *self.tuning.values()) for s in e.free_symbols}
-        reserved = [*outputs, *(s.name for s in (*self.where, *self.tuning, *scalars))]
+        scalars = {*self.where, *self.tuning, *symbols_in(self.where), *symbols_in(self.tuning)}
+        reserved = [*outputs, *(s.name for s in scalars)]
         return compile_scheme(self.bound, scheme, self.step, self.clock, outputs, reserved)
 
     @cached_property
@@ -156,9 +172,13 @@ class Algorithm:
         """The symbols that still need a value."""
         return self.tuned.parameters
 
+    @cached_property
+    def _state_space(self) -> StateSpace:
+        return state_space(self.tuned)
+
     def state_space(self) -> StateSpace:
         """The state-space view after tuning; raises NotLTI where there is none."""
-        return state_space(self.tuned)
+        return self._state_space
 
     def transfer_function(self) -> sp.Expr | sp.Matrix:
         """The transfer function from the gradient to the gradient point; a matrix for several calls."""
@@ -186,13 +206,9 @@ class Algorithm:
             name = getattr(key, "name", key)
             if name not in free:
                 raise unknown("parameter", name, free)
-            given[free[name]] = _value_of(free[name], value)
-        tuning = _reachable({**self.tuning, **given}, self.program.parameters)
-        by = {s.name: v for s, v in chained(tuning).items()}
-        try:
-            check_class(by.get("mu"), by.get("L"))
-        except ValueError as error:
-            raise OdescentError(str(error)) from None
+            given[free[name]] = value_of(free[name], value)
+        tuning = reachable({**self.tuning, **given}, self.program.parameters)
+        check_constants(tuning)
         return self.replace(tuning=tuning)
 
     def replace(self, **changes: Any) -> Algorithm:
@@ -230,19 +246,25 @@ class Algorithm:
         flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
         for name, f in self.system.fields.items():
             for s in f.noise:
-                carried = [w for w in flows if (not w.fields or name in w.fields) and (not w.on or s.name in w.on)]
+                carried = [
+                    w
+                    for w in flows
+                    if (not w.fields or name in w.fields) and (not w.on or s.name in w.on)
+                ]
                 total = sp.Add(*[w.fraction for w in carried])
                 if not is_zero(total - 1):
                     raise NotConsistent(
-                        f"the scheme carries the noise of field {name!r} on {s} for {total} of a step; every field must be "
-                        "committed for one whole step."
+                        f"the scheme carries the noise of field {name!r} on {s} for {total} of a step; "
+                        "every field must be committed for one whole step."
                     )
 
-    def modified_equation(self, order: int = 1) -> Any:
+    def modified_equation(self, order: int = 1) -> ModifiedEquation:
         """The modified equation through O(h^order), by backward error analysis; see `backward_error`."""
         from .backward_error import modified_equation
 
-        return modified_equation(self, order)
+        if order not in self._modified:
+            self._modified[order] = modified_equation(self, order)
+        return self._modified[order]
 
     def derivation(self) -> Derivation:
         """The checked path from the system to this algorithm: drift, map, limit, modified equation, form."""
@@ -250,7 +272,9 @@ class Algorithm:
 
         return direct(self)
 
-    def equivalent(self, other: Algorithm, where: Mapping[sp.Symbol, object] | None = None) -> Equivalence:
+    def equivalent(
+        self, other: Algorithm, where: Mapping[sp.Symbol, object] | None = None
+    ) -> Equivalence:
         """Whether the two call their oracles at the same points, from every start and for every function.
 
         ``where`` binds parameters of this algorithm first, the step among them; it goes before the tuning.
@@ -258,12 +282,16 @@ class Algorithm:
         from .equivalence import compare
 
         values = {**self.tuning, **{s: as_scalar(v) for s, v in (where or {}).items()}}
-        for s in where or {}:
-            _check_known(s, {*self.program.parameters, *self.parameters, *self.tuning})
+        check_known(where or {}, {*self.program.parameters, *self.parameters, *self.tuning})
         return compare(self.program.bind(chained(values)), other.tuned)
 
     def run(
-        self, objective: Objective, x0: Any, steps: int, key: Key[Array, ""] | None = None, **parameters: Any
+        self,
+        objective: Objective,
+        x0: Any,
+        steps: int,
+        key: Key[Array, ""] | None = None,
+        **parameters: Any,
     ) -> Trajectory:
         """Iterate on a concrete objective from x0; see `run.run`."""
         from .run import run
@@ -306,53 +334,9 @@ class Algorithm:
         return program_text(self.tuned)
 
     def __repr__(self) -> str:
-        return f"<Algorithm {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
-
-
-def chained(values: Mapping[sp.Symbol, sp.Expr]) -> dict[sp.Symbol, sp.Expr]:
-    """The values with each other's symbols substituted; OdescentError if they refer to each other in a circle."""
-    current = {s: e for s, e in values.items() if s != e}
-    for _ in range(len(current) + 1):
-        if not any(e.free_symbols & set(current) for e in current.values()):
-            return current
-        current = {s: e.xreplace(current) for s, e in current.items()}
-    raise OdescentError("the values given to " + ", ".join(s.name for s in values) + " refer to each other in a circle.")
-
-
-def _reachable(values: Mapping[sp.Symbol, sp.Expr], needed: Iterable[sp.Symbol]) -> dict[sp.Symbol, sp.Expr]:
-    """The values that the needed symbols depend on; binding the step can leave others without use."""
-    found: dict[sp.Symbol, sp.Expr] = {}
-    waiting = list(needed)
-    while waiting:
-        s = waiting.pop()
-        if s in values and s not in found:
-            found[s] = values[s]
-            waiting += values[s].free_symbols
-    return {s: e for s, e in values.items() if s in found}
-
-
-def _check_known(s: object, known: set[sp.Symbol]) -> None:
-    if s in known:
-        return
-    namesake = next((p for p in known if p.name == str(s)), None)
-    if namesake is None:
-        raise unknown("parameter", s, [p.name for p in known])
-    raise OdescentError(
-        f"the symbol {s} is not the parameter of that name: its assumptions differ; make it with parameters({namesake.name!r})."
-    )
-
-
-def _value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
-    """A value for a parameter, in its domain."""
-    try:
-        number = as_scalar(value)
-    except TypeError:
-        raise OdescentError(f"{symbol} must be a finite number, not {value!r}.") from None
-    if number.is_number and number.is_real is not True:
-        raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
-    if symbol.is_positive and number.is_nonpositive:
-        raise OdescentError(f"{symbol} must be more than 0, not {value!r}.")
-    return number
+        return (
+            f"<Algorithm {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
+        )
 
 
 def method(
@@ -379,7 +363,9 @@ def method(
     ]
     lets = (*((Let(before),) if before else ()), Let(updates))
     system = System({}, blocks=declared, output=output, init=init, name=name)
-    return Algorithm(system, Scheme(lets, name or "map"), tuning=tuning, name=name, reference=reference)
+    return Algorithm(
+        system, Scheme(lets, name or "map"), tuning=tuning, name=name, reference=reference
+    )
 
 
-__all__ = ["STEP", "Algorithm", "canonical", "method", "replace", "z"]
+__all__ = ["STEP", "Algorithm", "method"]

@@ -23,8 +23,10 @@ h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.15rem; margin: 2.2
 h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
 .claims { overflow-x: auto; margin: .6rem 0 .6rem 1.5rem; } .claims table { border-collapse: collapse; }
 .claims td { padding: .22rem .35rem; vertical-align: middle; } .claims td:first-child { text-align: right; }
-.note { font: 13px/1.4 system-ui, sans-serif; opacity: .8; } .ok { color: #00734d; } .bad { color: #b3261e; font-weight: 600; }
-.kind { font: 12px system-ui, sans-serif; border: 1px solid currentColor; border-radius: 1em; padding: .05em .6em; opacity: .75; }
+.note { font: 13px/1.4 system-ui, sans-serif; opacity: .8; }
+.ok { color: #00734d; } .bad { color: #b3261e; font-weight: 600; }
+.kind { font: 12px system-ui, sans-serif; border: 1px solid currentColor; border-radius: 1em;
+  padding: .05em .6em; opacity: .75; }
 .three { border-left: 3px solid #0072b2; padding-left: 1rem; } footer { margin-top: 3rem; }
 @media (prefers-color-scheme: dark) { .ok { color: #54d6a5; } .bad { color: #ff8a80; } }
 @media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
@@ -80,11 +82,15 @@ def _step(number: int, step: Step) -> str:
         status = f"<span class=ok>✓ {count} residual{'s' * (count > 1)} identically zero</span>"
     else:
         status = f"<span class=bad>not verified: residual {_escape(text(step.residual))}</span>"
-    notes = [status, f"assumes {_escape(step.assumes)}" if step.assumes else "", _escape(step.reference)]
+    notes = [
+        status,
+        f"assumes {_escape(step.assumes)}" if step.assumes else "",
+        _escape(step.reference),
+    ]
     return (
         f"<h2>{number}. {_escape(step.title)}{badge}</h2>\n<p>{_prose(step.statement)}</p>\n"
         + _rows([(c.tex or symbol_latex(c.name), latex(c.value)) for c in step.claims])
-        + f"\n<p class=note title=\"{html.escape('; '.join(step.residuals))}\">"
+        + f'\n<p class=note title="{html.escape("; ".join(step.residuals))}">'
         + "; ".join(n for n in notes if n)
         + "</p>"
     )
@@ -94,7 +100,11 @@ def _equations(d: Derivation) -> str:
     items = []
     for name, equation in d.equations.items():
         items.append(f"<p class=note>{_escape(name)}: {EQUATIONS[name]}</p>{_flow(equation)}")
-    return "<h2>Three equations, not to be confused</h2>\n<div class=three>" + "".join(items) + "</div>"
+    return (
+        "<h2>Three equations, not to be confused</h2>\n<div class=three>"
+        + "".join(items)
+        + "</div>"
+    )
 
 
 def _flow(equation: SecondOrder | System | ModifiedEquation) -> str:

@@ -25,7 +25,7 @@ from odescent.dynamics.vectors import Expr
 from .equivalence import Equivalence
 from .iteration import Algorithm
 from .poles_input import Mode, Reader, is_real, read, scalar
-from .poles_modal import iterate_lead, modal_form, passive_algorithm
+from .poles_modal import iterate_lead, modal_form, passive_algorithm, trace_and_determinant
 from .poles_solve import Branch, prescribed, solve, wanted
 from .poles_stability import stability
 
@@ -81,7 +81,8 @@ class PoleSolution:
     def characteristic(self, curvature: Any, r: sp.Symbol) -> sp.Expr:
         """The characteristic polynomial in r of the mode of that curvature, from the algorithm's modal matrix."""
         matrix = self.algorithm.state_space().modal_matrix(scalar(curvature, "a curvature"))
-        return canonical((r * sp.eye(matrix.rows) - matrix).det())
+        trace, determinant = trace_and_determinant(matrix)
+        return r**2 - trace * r + determinant
 
     def __str__(self) -> str:
         q = sp.Symbol("q", positive=True)
@@ -257,7 +258,7 @@ def _residuals(algorithm: Algorithm, modes: list[Mode], reader: Reader) -> dict[
     space = algorithm.state_space()
     for m in modes:
         matrix = space.modal_matrix(reader.public(m.ell) * reader.smoothness)
-        t, d = matrix.trace(), matrix.det()
+        t, d = trace_and_determinant(matrix)
         if len(m.poles) == 1:
             r = reader.public(m.poles[0])
             found[m.label] = canonical(r**2 - t * r + d)

@@ -47,14 +47,20 @@ def iterate_lead(beta: sp.Expr, a: sp.Expr, b: sp.Expr) -> sp.Expr:
     return sp.S.Zero if is_zero(b) else canonical(-a * beta / b)
 
 
+def trace_and_determinant(matrix: sp.Matrix) -> tuple[sp.Expr, sp.Expr]:
+    """Those of a two by two matrix, canonical; SymPy's own determinant simplifies on its way, which is slow."""
+    one, two, three, four = matrix
+    return canonical(one + four), canonical(one * four - two * three)
+
+
 @functools.cache
 def _affine() -> tuple[Affine, Affine]:
     """Trace and determinant as (constant, row) in (beta, s, t), read off the discretized passive system."""
     beta, a, s = sp.symbols("beta_0 a_0 s_0", real=True)
     matrix = passive_algorithm(beta, a, s - a).state_space().modal_matrix(_ELL * L)
     forms = []
-    for e in (matrix.trace(), matrix.det()):
-        poly = sp.Poly(canonical(e), beta, s, a)
+    for e in trace_and_determinant(matrix):
+        poly = sp.Poly(e, beta, s, a)
         found = {powers: poly.coeff_monomial(powers) for powers in poly.monoms()}
         if not found.keys() <= {(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 0, 1)}:
             raise AssertionError("trace and determinant are affine in beta, a + b and a beta")

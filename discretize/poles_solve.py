@@ -176,7 +176,9 @@ def _quadratic(base: Elimination, b: sp.Expr) -> list[sp.Expr | None]:
 
 
 def _square_root(e: sp.Expr) -> sp.Expr:
-    """A square root up to its sign: even powers come out."""
+    """A square root up to its sign: even powers come out, and a root of roots of numbers where it can be written so."""
+    if e.is_number:
+        return sp.sqrtdenest(sp.sqrt(sp.radsimp(e, max_terms=8)))
     outside, inside = sp.S.One, sp.S.One
     for sign, part in zip((1, -1), sp.fraction(sp.together(e)), strict=True):
         constant, factors = sp.factor_list(part)

@@ -37,7 +37,7 @@ class Stability:
     how: str
 
 
-def stability(ends: Sequence[tuple[sp.Expr, sp.Expr]], q: sp.Symbol) -> Stability:
+def stability(ends: Sequence[tuple[sp.Expr, sp.Expr]], q: sp.Expr) -> Stability:
     """Jury's conditions for (trace, determinant) at mu and at L, in which q = sqrt(mu/L) may be a symbol."""
     conditions = [canonical(e) for t, d in ends for e in (1 - d, 1 + d, 1 - t + d, 1 + t + d)]
     conditions = list(dict.fromkeys(conditions))
@@ -50,7 +50,7 @@ def stability(ends: Sequence[tuple[sp.Expr, sp.Expr]], q: sp.Symbol) -> Stabilit
         stable = all(bool(sp.N(e, 40) > 0) for e in conditions)
         how = "exact: Jury's conditions, affine in the curvature, at both ends of [mu, L]."
         return Stability(stable, "" if stable else "unstable", how)
-    if free == [q]:
+    if isinstance(q, sp.Symbol) and free == [q]:
         decided = _over_ratios(conditions, q)
         if decided is not None:
             return decided
@@ -89,7 +89,7 @@ def _over_ratios(conditions: Sequence[sp.Expr], q: sp.Symbol) -> Stability | Non
     return Stability(None, "stability depends on q", how)
 
 
-def _sampled(conditions: Sequence[sp.Expr], free: Sequence[sp.Symbol], q: sp.Symbol) -> Stability:
+def _sampled(conditions: Sequence[sp.Expr], free: Sequence[sp.Symbol], q: sp.Expr) -> Stability:
     """Jury's conditions at sampled values of the symbols: an indication, and it says so."""
     choices = [
         _RATIOS if s == q else [v for v in _VALUES if v > 0 or not s.is_nonnegative] for s in free

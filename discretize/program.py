@@ -14,7 +14,16 @@ import sympy as sp
 
 from odescent.dynamics.calculus import Symbol, coefficient, substitute, tidy
 from odescent.dynamics.fields import Block
-from odescent.dynamics.vectors import Call, Expr, Oracle, Vector, VectorSymbol, call, scalar_symbols, zero
+from odescent.dynamics.vectors import (
+    Call,
+    Expr,
+    Oracle,
+    Vector,
+    VectorSymbol,
+    call,
+    scalar_symbols,
+    zero,
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,13 @@ class Program:
         return tuple(b.symbol for b in self.blocks)
 
     @property
+    def counted(self) -> bool:
+        """Whether a coefficient depends on the step number."""
+        return self.counter is not None and any(
+            self.counter in symbols_of(e) for e in self._expressions()
+        )
+
+    @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
         """Scalar symbols that must be given a value, by name."""
         defined = {i.target for i in self.instructions} | set(self.state) | {self.counter}
@@ -112,7 +128,11 @@ class Program:
         return tuple(sorted(found - defined, key=str))
 
     def _expressions(self) -> list[Expr]:
-        listed: list[Expr] = [*self.next.values(), *self.outputs.values(), *(b.init for b in self.blocks)]
+        listed: list[Expr] = [
+            *self.next.values(),
+            *self.outputs.values(),
+            *(b.init for b in self.blocks),
+        ]
         for i in self.instructions:
             if isinstance(i, Assign):
                 listed.append(i.value)
@@ -180,7 +200,9 @@ class Program:
         Implicit calls are unrolled ``depth`` times (exact through that order of their weight).
         """
         flat = self.inlined()
-        known: dict[Symbol, Expr] = {d.target: zero if isinstance(d.target, Vector) else sp.S.Zero for d in flat.draws}
+        known: dict[Symbol, Expr] = {
+            d.target: zero if isinstance(d.target, Vector) else sp.S.Zero for d in flat.draws
+        }
         for c in flat.calls:
             opened = replace(
                 c,

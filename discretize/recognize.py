@@ -68,7 +68,9 @@ def recognize(algorithm: Algorithm) -> Recognition:
                     shown = {s.name: canonical(e.xreplace(solution)) for s, e in rename.items()}
                     listed = ", ".join(f"{n} = {v}" for n, v in shown.items())
                     return Recognition(name, f"this is {name} with {listed}.", shown, verdict)
-    return Recognition(None, "this matches no registered method, whatever the values of their parameters.")
+    return Recognition(
+        None, "this matches no registered method, whatever the values of their parameters."
+    )
 
 
 def _names() -> list[str]:

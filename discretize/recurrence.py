@@ -28,11 +28,13 @@ def coefficient_drift(algorithm: Algorithm) -> dict[Symbol, Expr]:
     if not moved:
         return {}
     update = algorithm.own_program.update_map()
-    positive = {s: sp.Symbol(s.name, positive=True) for s in coefficients if isinstance(s, sp.Symbol)}
+    positive = {
+        s: sp.Symbol(s.name, positive=True) for s in coefficients if isinstance(s, sp.Symbol)
+    }
     for s, drift in moved.items():
         series = taylor(substitute(update[s], positive), h, 1)
         for found, wanted, what in zip(series, (s, drift), ("start from", "move by"), strict=True):
-            if not vanishes(found - substitute(wanted, positive)):  # type: ignore[operator]
+            if not vanishes(found - substitute(wanted, positive)):
                 raise NotConsistent(
                     f"the recurrence of the coefficient {s} does not follow the system: as {h} -> 0 it should "
                     f"{what} {wanted}, not {found}."

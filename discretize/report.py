@@ -16,7 +16,12 @@ from .derivation import Derivation, Step
 from .iteration import Algorithm
 from .program import Assign, CallOracle, Draw, Instruction, Program
 
-KIND_LABELS = {"identity": "", "choice": "choice", "defect": "defect, not an identity", "finding": "finding"}
+KIND_LABELS = {
+    "identity": "",
+    "choice": "choice",
+    "defect": "defect, not an identity",
+    "finding": "finding",
+}
 EQUATIONS = {
     "bound system": "exact, at the given h",
     "limit h -> 0": "what the method tends to",
@@ -32,8 +37,11 @@ def instruction_text(i: Instruction) -> str:
         return f"{i.target} = {text(i.value)}"
     where = text(i.point)
     if i.implicit != 0:
-        where += f" {'-' if i.implicit.could_extract_minus_sign() else '+'} {text(abs_sign(i.implicit))}*{i.target.name}"
-        return f"{i.target.name} = {text(_oracle_at(i, 'POINT'))}  (implicit)".replace("POINT", where)
+        sign = "-" if i.implicit.could_extract_minus_sign() else "+"
+        where += f" {sign} {text(abs_sign(i.implicit))}*{i.target.name}"
+        return f"{i.target.name} = {text(_oracle_at(i, 'POINT'))}  (implicit)".replace(
+            "POINT", where
+        )
     return f"{i.target.name} = {text(i.as_call())}"
 
 
@@ -66,7 +74,9 @@ def derivation_text(d: Derivation, width: int = 96) -> str:
         label = KIND_LABELS[step.kind]
         heading = f"{number}. {step.title}" + (f"  ({label})" if label else "")
         lines.append(heading)
-        lines += textwrap.wrap(unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   ")
+        lines += textwrap.wrap(
+            unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   "
+        )
         lines += _claims(step, width)
         status = f"✓ {len(step.residuals)} residual{'s' * (len(step.residuals) > 1)} zero"
         if not step.verified:
@@ -75,11 +85,20 @@ def derivation_text(d: Derivation, width: int = 96) -> str:
         lines += ["   " + "; ".join(n for n in notes if n), ""]
     lines.append("Three equations, not to be confused")
     for name, equation in d.equations.items():
-        of = f" of {pretty(text(d.bound_position))}" if name == "bound system" and d.bound_position is not None else ""
+        of = (
+            f" of {pretty(text(d.bound_position))}"
+            if name == "bound system" and d.bound_position is not None
+            else ""
+        )
         rows = pretty(str(equation)).splitlines()
         lines.append(f"   {name + of} ({EQUATIONS[name]}):")
         lines += ["      " + row for row in rows]
-    lines += ["", "Algorithm", *["   " + pretty(line) for line in program_text(d.algorithm.tuned).splitlines()], ""]
+    lines += [
+        "",
+        "Algorithm",
+        *["   " + pretty(line) for line in program_text(d.algorithm.tuned).splitlines()],
+        "",
+    ]
     verified = sum(s.verified for s in d.steps)
     lines.append(f"{verified} of {len(d.steps)} steps verified.")
     if d.provenance:
@@ -93,13 +112,19 @@ def _claims(step: Step, width: int) -> list[str]:
     for claim in step.claims:
         head = f"      {pretty(claim.name):>{left}} = "
         body = pretty(text(claim.value))
-        lines += textwrap.wrap(body, max(width, 60), initial_indent=head, subsequent_indent=" " * len(head))
+        lines += textwrap.wrap(
+            body, max(width, 60), initial_indent=head, subsequent_indent=" " * len(head)
+        )
     return lines
 
 
 def derivation_latex(d: Derivation) -> str:
     """The derivation as a LaTeX fragment; needs amsmath."""
-    out = [rf"\section*{{{_tex(d.name)}: the {d.route} route}}", _tex(d.summary), r"\begin{enumerate}"]
+    out = [
+        rf"\section*{{{_tex(d.name)}: the {d.route} route}}",
+        _tex(d.summary),
+        r"\begin{enumerate}",
+    ]
     for step in d.steps:
         label = f" ({KIND_LABELS[step.kind]})" if KIND_LABELS[step.kind] else ""
         rows = " \\\\\n".join("  " + c.latex().replace(" = ", " &= ", 1) for c in step.claims)
@@ -109,7 +134,10 @@ def derivation_latex(d: Derivation) -> str:
         ]
     out.append(r"\end{enumerate}")
     rows = " \\\\\n".join(rf"  &\text{{{_tex(n)}:}} & {e.latex()}" for n, e in d.equations.items())
-    out += ["\\begin{align*}\n" + rows.replace("->", r"$\to$") + "\n\\end{align*}", "\\[\n" + d.algorithm.latex() + "\n\\]"]
+    out += [
+        "\\begin{align*}\n" + rows.replace("->", r"$\to$") + "\n\\end{align*}",
+        "\\[\n" + d.algorithm.latex() + "\n\\]",
+    ]
     return "\n".join(out) + "\n"
 
 
@@ -139,7 +167,9 @@ def algorithm_dict(a: Algorithm) -> dict[str, Any]:
     return {
         "name": a.name,
         "system": {b.name: text(a.bound.drift[b.symbol]) for b in a.bound.blocks},
-        "fields": {n: {str(s): text(e) for s, e in f.drift.items()} for n, f in a.bound.fields.items()},
+        "fields": {
+            n: {str(s): text(e) for s, e in f.drift.items()} for n, f in a.bound.fields.items()
+        },
         "scheme": {"name": a.scheme.name, "steps": str(a.scheme)},
         "where": {str(s): text(v) for s, v in a.where.items()},
         "tuning": {str(s): text(v) for s, v in a.tuning.items()},
@@ -148,6 +178,10 @@ def algorithm_dict(a: Algorithm) -> dict[str, Any]:
         "program": [instruction_text(i) for i in tuned.instructions],
         "next": {str(s): text(e) for s, e in tuned.next.items()},
         "outputs": {n: text(e) for n, e in tuned.outputs.items()},
-        "latex": [f"{symbol_latex(str(i.target))} = {latex(i.value)}" for i in tuned.instructions if isinstance(i, Assign)],
+        "latex": [
+            f"{symbol_latex(str(i.target))} = {latex(i.value)}"
+            for i in tuned.instructions
+            if isinstance(i, Assign)
+        ],
         "calls": a.calls,
     }

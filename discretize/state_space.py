@@ -15,7 +15,7 @@ from odescent.dynamics.vectors import Call, Expr, Oracle, ScalarNode, Vector, Ve
 from .matrices import determinant, inverse
 from .program import Program
 
-z = sp.Symbol("z")  # the shift operator
+z = sp.Symbol("z", complex=True)  # the shift operator, unlike any parameter of that name
 
 
 class NotLTI(NotCarried):
@@ -39,7 +39,7 @@ class StateSpace:
     inputs: tuple[Oracle, ...]
     output: sp.Matrix | None
     start: sp.Matrix | None
-    start_calls: tuple[Vector, ...] = ()
+    start_calls: tuple[Call, ...] = ()
 
     def transfer(self) -> sp.Matrix:
         """The transfer matrix C (z I - A)^-1 B + D, canonical in z and the parameters."""
@@ -85,7 +85,9 @@ def state_space(program: Program) -> StateSpace:
         if c.directions or c.parameters:
             raise NotLTI(f"the oracle {c.oracle.name} is called with further arguments.")
         if program.counter is not None and program.counter in c.implicit.free_symbols:
-            raise NotLTI(f"the coefficient {c.implicit} depends on the step number {program.counter}.")
+            raise NotLTI(
+                f"the coefficient {c.implicit} depends on the step number {program.counter}."
+            )
     symbols = list(program.state)
 
     def row(e: Expr, over: list[VectorSymbol]) -> list[sp.Expr]:
@@ -96,27 +98,31 @@ def state_space(program: Program) -> StateSpace:
             if value.has(ScalarNode):
                 raise NotLTI(f"the coefficient {value} of {atom} depends on the state.")
             if program.counter is not None and program.counter in value.free_symbols:
-                raise NotLTI(f"the coefficient {value} depends on the step number {program.counter}.")
+                raise NotLTI(
+                    f"the coefficient {value} depends on the step number {program.counter}."
+                )
         return [canonical(e.terms.get(s, sp.S.Zero)) for s in over]
 
     after = [flat.next[s] for s in symbols]
-    a = sp.Matrix(len(symbols), len(symbols), [v for e in after for v in row(e, symbols)])  # type: ignore[arg-type]
+    a = sp.Matrix(len(symbols), len(symbols), [v for e in after for v in row(e, symbols)])
     b = sp.Matrix(len(symbols), len(targets), [v for e in after for v in row(e, targets)])
     points = [c.point for c in flat.calls]
-    c_matrix = sp.Matrix(len(targets), len(symbols), [v for e in points for v in row(e, symbols)])  # type: ignore[arg-type]
+    c_matrix = sp.Matrix(len(targets), len(symbols), [v for e in points for v in row(e, symbols)])
     d = sp.Matrix(len(targets), len(targets), [v for e in points for v in row(e, targets)])
     d = d + sp.diag(*[c.implicit for c in flat.calls]) if targets else d
     output = program.outputs.get("x")
-    read = sp.Matrix([row(output, symbols)]) if isinstance(output, Vector) else None  # type: ignore[arg-type]
+    read = sp.Matrix([row(output, symbols)]) if isinstance(output, Vector) else None
     inputs = tuple(c.oracle for c in flat.calls)
     names = tuple(blk.name for blk in program.blocks)
     return StateSpace(a, b, c_matrix, d, names, inputs, read, *_start(program))
 
 
-def _start(program: Program) -> tuple[sp.Matrix | None, tuple[Vector, ...]]:
+def _start(program: Program) -> tuple[sp.Matrix | None, tuple[Call, ...]]:
     inits = [b.init for b in program.blocks]
     found = {atom for e in inits if isinstance(e, Vector) for atom in e.terms if atom != start}
     calls = tuple(sorted((a for a in found if isinstance(a, Call)), key=lambda a: a.key))
     if len(calls) < len(found) or any(a.point.free_symbols - {start} for a in calls):
         return None, ()
-    return sp.Matrix([[canonical(coefficient(e, a)) for a in (start, *calls)] for e in inits]), calls
+    return sp.Matrix(
+        [[canonical(coefficient(e, a)) for a in (start, *calls)] for e in inits]
+    ), calls

@@ -46,7 +46,9 @@ class Integrator:
 
     def __post_init__(self) -> None:
         if self.kind not in self.KINDS:
-            raise OdescentError(f"an integrator is one of {', '.join(self.KINDS)}, not {self.kind!r}.")
+            raise OdescentError(
+                f"an integrator is one of {', '.join(self.KINDS)}, not {self.kind!r}."
+            )
         if (self.kind == "tableau") != (self.tableau is not None):
             raise OdescentError("a tableau integrator takes a Tableau, and no other does.")
 
@@ -99,7 +101,9 @@ class Flow:
         commit: bool = True,
     ) -> None:
         if not commit and save is None:
-            raise OdescentError("a substep that is not committed must be saved, or it does nothing; give save=.")
+            raise OdescentError(
+                "a substep that is not committed must be saved, or it does nothing; give save=."
+            )
         one_block = isinstance(on, (str, sp.Symbol, Vector))
         values = {
             "fields": (fields,) if isinstance(fields, str) else tuple(fields),
@@ -127,7 +131,10 @@ class Let:
     save: str | None
 
     def __init__(
-        self, assign: Mapping[Any, Any], read: Mapping[Any, str] | None = None, save: str | None = None
+        self,
+        assign: Mapping[Any, Any],
+        read: Mapping[Any, str] | None = None,
+        save: str | None = None,
     ) -> None:
         exact = {s: _assigned(s, e) for s, e in assign.items()}
         for name, value in {"assign": exact, "read": _by_name(read), "save": save}.items():
@@ -139,7 +146,9 @@ def _assigned(s: Symbol, value: object) -> Expr:
         return value if isinstance(value, Vector) else as_scalar(value)
     if isinstance(s, Vector) and value == 0:
         return zero
-    raise OdescentError(f"a Let assigns {value} to the block {s}: one is a vector, the other a scalar.")
+    raise OdescentError(
+        f"a Let assigns {value} to the block {s}: one is a vector, the other a scalar."
+    )
 
 
 def _name(block: Any) -> str:
@@ -175,12 +184,18 @@ def _check_stages(steps: tuple[Step, ...]) -> None:
     stages = {START}
     for i, step in enumerate(steps, 1):
         if not isinstance(step, (Flow, Let)):
-            raise OdescentError(f"substep {i} of the scheme is {step!r}; substeps are Flow and Let.")
+            raise OdescentError(
+                f"substep {i} of the scheme is {step!r}; substeps are Flow and Let."
+            )
         for block, stage in step.read.items():
             if stage not in stages:
-                raise OdescentError(f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it.")
+                raise OdescentError(
+                    f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it."
+                )
         if step.save == START:
-            raise OdescentError(f"substep {i} saves its state as {START!r}, which is the beginning of the step; rename it.")
+            raise OdescentError(
+                f"substep {i} saves its state as {START!r}, which is the beginning of the step; rename it."
+            )
         if step.save is not None:
             stages.add(step.save)
 
@@ -212,7 +227,9 @@ def composition(
         return Scheme(tuple(Flow((f,), i) for f, i in pairs), name)
 
     def part(field: str, by: Integrator, begin: sp.Expr, length: sp.Expr) -> Flow:
-        own_times = by.tableau is not None  # a tableau's stages have their times from its beginning on
+        own_times = (
+            by.tableau is not None
+        )  # a tableau's stages have their times from its beginning on
         return Flow((field,), by, length, time=begin if own_times else begin + length / 2)
 
     half = sp.Rational(1, 2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import sympy as sp
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from odescent.dynamics.grammar.errors import Node
 
 T = TypeVar("T")
+Bindings: TypeAlias = "dict[sp.Symbol, sp.Expr]"
 _NO_SCHEME = (
     "there is no scheme: add a line such as scheme lie_trotter(damp: exact, kick: explicit), "
     "or give one with --scheme."
@@ -48,7 +49,7 @@ def parse_algorithm(
 ) -> Algorithm:
     """The algorithm that a text describes: a system with a scheme, bindings and a tuning.
 
-    The arguments stand in for the statements of the same names; bindings and tunings are added to them.
+    The arguments stand in for the statements of the same names; for bindings, symbol by symbol.
 
     Raises ParseError, with line, column and a caret, for what is not in the language, and OdescentError
     for a scheme that does not fit the system.
@@ -71,25 +72,13 @@ def _algorithm(document: Document, scheme: str, where: str, tuning: str, clock: 
                 f"{taken} is the step, not a block or the time; rename it, or the step: step s."
             )
 
-    def bound(keyword: str, option: str) -> dict[sp.Symbol, sp.Expr]:
-        found: dict[sp.Symbol, sp.Expr] = {}
-        for statement in document.all(keyword):
-            _bindings(statement.children[0], names, found)
-        if option:
-            source = Source(option, f"--{keyword}")
-            added: dict[sp.Symbol, sp.Expr] = {}
-            _bindings(parse(source, "bindings"), names.reading(source), added)
-            found |= added
-        return found
-
     chosen = _read(
         "scheme", scheme, document, lambda tree, names: scheme_of(tree, names, document.system)
     )
     if chosen is None:
         raise OdescentError(_NO_SCHEME)
     settings: dict[str, Any] = {
-        "where": bound("where", where),
-        "tuning": bound("tuning", tuning),
+        **_bound(document, {"where": where, "tuning": tuning}),
         "clock": _read("clock", clock, document, _clock),
         "outputs": _records(document),
         "name": document.system.name,
@@ -116,7 +105,24 @@ def _read(
     return read(statement if keyword == "scheme" else statement.children[0], document.names)
 
 
-def _bindings(tree: Any, names: Names, found: dict[sp.Symbol, sp.Expr]) -> None:
+def _bound(document: Document, options: Mapping[str, str]) -> dict[str, Bindings]:
+    """The bindings and the tuning; what an option binds, it binds instead of the file."""
+    said: dict[str, Bindings] = {}
+    for keyword, option in options.items():
+        said[keyword] = {}
+        if option:
+            source = Source(option, f"--{keyword}")
+            _bindings(parse(source, "bindings"), document.names.reading(source), said[keyword])
+    by_options = {symbol for bindings in said.values() for symbol in bindings}
+    for keyword in options:
+        filed: Bindings = {}
+        for statement in document.all(keyword):
+            _bindings(statement.children[0], document.names, filed)
+        said[keyword] |= {s: e for s, e in filed.items() if s not in by_options}
+    return said
+
+
+def _bindings(tree: Any, names: Names, found: Bindings) -> None:
     for binding in tree.children:
         token, right = binding.children
         symbol = names.symbol(token)

@@ -17,12 +17,21 @@ def coefficients(system: StateSpace) -> dict[str, sp.Expr]:
     Raises NotCarried if the algorithm has another structure.
     """
     if len(system.inputs) != 1 or any(system.D):
-        raise NotCarried("the three-parameter form has one explicit gradient call per step; this algorithm has not.")
+        raise NotCarried(
+            "the three-parameter form has one explicit gradient call per step; this algorithm has not."
+        )
     alpha, beta, gamma = _read(system.transfer()[0, 0])
     found = {"alpha": alpha, "beta": beta, "gamma": gamma}
     if system.output is not None:
         to_output = StateSpace(
-            system.A, system.B, system.output, sp.zeros(1, 1), system.states, system.inputs, None, None
+            system.A,
+            system.B,
+            system.output,
+            sp.zeros(1, 1),
+            system.states,
+            system.inputs,
+            None,
+            None,
         ).transfer()[0, 0]
         try:
             same_alpha, pole, delta = _read(to_output, beta)
@@ -38,9 +47,13 @@ def _read(transfer: sp.Expr, pole: sp.Expr | None = None) -> tuple[sp.Expr, sp.E
     numerator, denominator = sp.fraction(sp.together(transfer))
     top, bottom = sp.Poly(numerator, z), sp.Poly(denominator, z)
     if not is_zero(bottom.eval(1)):
-        raise NotCarried("the three-parameter form has an integrator (a pole at z = 1); this algorithm has none.")
+        raise NotCarried(
+            "the three-parameter form has an integrator (a pole at z = 1); this algorithm has none."
+        )
     other = bottom.quo(sp.Poly(z - 1, z))
-    if other.degree() == 0:  # a pole cancelled: any beta cancels against gamma; 0 is the plain choice
+    if (
+        other.degree() == 0
+    ):  # a pole cancelled: any beta cancels against gamma; 0 is the plain choice
         beta = sp.S.Zero if pole is None else pole
         top, other = top * sp.Poly(z - beta, z), other * sp.Poly(z - beta, z)
     elif other.degree() == 1:

@@ -41,7 +41,9 @@ def evaluate(e: Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -
     parts = []
     for atom, coefficient in e.terms.items():
         value = _atom(atom, values, oracles, xp)
-        parts.append(value if coefficient == 1 else _scalar(coefficient, values, oracles, xp) * value)
+        parts.append(
+            value if coefficient == 1 else _scalar(coefficient, values, oracles, xp) * value
+        )
     return functools.reduce(operator.add, parts)
 
 
@@ -49,15 +51,27 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     if isinstance(atom, VectorSymbol):
         return _lookup(atom, values)
     if isinstance(atom, Call):
-        kind = "hess" if atom.oracle.kind == "grad" and len(atom.directions) == 1 else atom.oracle.kind
+        kind = (
+            "hess" if atom.oracle.kind == "grad" and len(atom.directions) == 1 else atom.oracle.kind
+        )
         if kind not in oracles or len(atom.directions) > 1:
-            raise OdescentError(f"no function was given for {atom}; oracles are known for {', '.join(oracles)}.")
+            raise OdescentError(
+                f"no function was given for {atom}; oracles are known for {', '.join(oracles)}."
+            )
         arguments = [evaluate(a, values, oracles, xp) for a in (atom.point, *atom.directions)]
-        return oracles[kind](*arguments, *[_scalar(p, values, oracles, xp) for p in atom.parameters])
+        return oracles[kind](
+            *arguments, *[_scalar(p, values, oracles, xp) for p in atom.parameters]
+        )
     arguments = [evaluate(a, values, oracles, xp) for a in atom.arguments]  # type: ignore[attr-defined]
     if isinstance(atom, Product):
         left, right = arguments
-        return left * right if atom.kind == "hadamard" else xp.outer(left, right) if atom.kind == "outer" else left @ right
+        return (
+            left * right
+            if atom.kind == "hadamard"
+            else xp.outer(left, right)
+            if atom.kind == "outer"
+            else left @ right
+        )
     assert isinstance(atom, Elementwise)
     inside = dict(values) | dict(zip(slots(len(arguments)), arguments, strict=True))
     return _scalar(atom.body, inside, oracles, xp)
@@ -85,7 +99,9 @@ def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
         value = _scalar(base, values, oracles, xp)
         if exponent == sp.Rational(1, 2):
             return xp.sqrt(value)
-        return value ** (int(exponent) if exponent.is_Integer else _scalar(exponent, values, oracles, xp))
+        return value ** (
+            int(exponent) if exponent.is_Integer else _scalar(exponent, values, oracles, xp)
+        )
     parts = [_scalar(a, values, oracles, xp) for a in e.args]
     if e.is_Add:
         return functools.reduce(operator.add, parts)
@@ -112,7 +128,9 @@ def vector_field(
     """The drift as a function ``(t, state) -> rates`` of a tuple of arrays in block order."""
     missing = [str(p) for p in system.parameters if p not in parameters]
     if missing:
-        raise OdescentError(f"the system's parameters {', '.join(missing)} have no value; bind them or pass them.")
+        raise OdescentError(
+            f"the system's parameters {', '.join(missing)} have no value; bind them or pass them."
+        )
     drift, symbols = system.drift, [b.symbol for b in system.blocks]
 
     def field(t: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:

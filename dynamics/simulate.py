@@ -78,7 +78,9 @@ def simulate(
             with the time that it reached.
     """
     if any(f.noise for f in system.fields.values()):
-        raise OdescentError("the system has noise; simulate() integrates deterministic systems only.")
+        raise OdescentError(
+            "the system has noise; simulate() integrates deterministic systems only."
+        )
     if solver not in _SOLVERS:
         raise unknown("solver", solver, _SOLVERS)
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
@@ -104,7 +106,10 @@ def simulate(
             max_steps=max_steps,
             throw=False,
         )
-        reached = jnp.all(jnp.stack([jnp.all(jnp.isfinite(s).reshape(points, -1), axis=1) for s in solved.ys]), axis=0)
+        reached = jnp.all(
+            jnp.stack([jnp.all(jnp.isfinite(s).reshape(points, -1), axis=1) for s in solved.ys]),
+            axis=0,
+        )
         if not bool(jnp.all(reached)):
             last = float(times[int(jnp.argmin(reached)) - 1]) if bool(reached[0]) else t0
             raise OdescentError(
@@ -130,7 +135,9 @@ def simulate(
         return Solution(np.asarray(times), x, states, interpolant if dense else None, counts)
 
 
-def _numbers(system: System, objective: Objective, given: Mapping[str, object]) -> dict[sp.Symbol, float]:
+def _numbers(
+    system: System, objective: Objective, given: Mapping[str, object]
+) -> dict[sp.Symbol, float]:
     values: dict[str, object] = {"mu": objective.mu, "L": objective.L, **given}
     names = {p.name for p in system.parameters}
     for name in given:

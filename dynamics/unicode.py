@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 
-_GREEK = dict(
-    zip(
-        "alpha beta gamma delta epsilon eps zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi psi omega".split(),
-        "αβγδεεζηθκλμνξπρστφψω",
-        strict=True,
-    )
-)
+_GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
+    "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
+    "tau": "τ", "phi": "φ", "psi": "ψ", "omega": "ω",
+}  # fmt: skip
 _DIGITS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _WORDS = {
     r"\nabla": "∇", r"\ddot x": "x''", r"\dot x": "x'", r"\dot z": "z'", r"\dot y": "y'", r"\dot p": "p'",
@@ -45,7 +43,11 @@ def unlatex(prose: str) -> str:
             body = re.sub(r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1)/(\2)", body)
             body = re.sub(r"\\(?:mathrm|text|operatorname)\{([^{}]*)\}", r"\1", body)
         for word in sorted(_WORDS, key=len, reverse=True):
-            body = re.sub(re.escape(word) + r"(?![A-Za-z])" if word[-1].isalpha() else re.escape(word), _WORDS[word], body)
+            body = re.sub(
+                re.escape(word) + r"(?![A-Za-z])" if word[-1].isalpha() else re.escape(word),
+                _WORDS[word],
+                body,
+            )
         body = re.sub(r"\\sqrt\{([^{}]*)\}", r"√(\1)", body)
         body = re.sub(r"\\([A-Za-z]+)", lambda m: _GREEK.get(m[1], m[1]), body)
         body = re.sub(r"\^\{?(-?\d+)\}?", lambda m: m[1].translate(_DIGITS), body)

@@ -65,7 +65,9 @@ def main(out: Path = Path("out/first_system")) -> tuple[float, float]:
     print(f"contraction per step: measured {measured:.4f}, theory {theory:.4f}")
 
     # 6. The flow on one mode, with the method's iterates over it.
-    portrait = od.analysis.phase_portrait(method, curvature=10, parameters={"mu": 1, "L": 50}, steps=25)
+    portrait = od.analysis.phase_portrait(
+        method, curvature=10, parameters={"mu": 1, "L": 50}, steps=25
+    )
     figure = portrait.plot().figure
     print("wrote", *od.analysis.save(figure, out / "portrait"))
     return measured, theory

@@ -27,7 +27,9 @@ class Registry(Generic[T]):
         if name not in self.entries:
             raise unknown(self.kind, name, self.entries)
         module, _, attribute = self.entries[name].partition(":")
-        found: Callable[..., T] = getattr(import_module(f".{module}", self.package), attribute or name)
+        found: Callable[..., T] = getattr(
+            import_module(f".{module}", self.package), attribute or name
+        )
         return found
 
     def build(self, name: str, **options: object) -> T:

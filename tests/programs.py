@@ -15,19 +15,35 @@ from scipy import optimize
 
 from odescent.discretize.program import Assign, CallOracle, Program
 from odescent.dynamics.fields import start
-from odescent.dynamics.vectors import Call, Elementwise, Product, ScalarNode, Vector, VectorSymbol, slots
+from odescent.dynamics.vectors import (
+    Call,
+    Elementwise,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    slots,
+)
 
-Oracles = Mapping[str, Callable[..., Any]]  # by "kind_of", as in "grad_f"; along directions "grad_f_2" for D^2
+Oracles = Mapping[
+    str, Callable[..., Any]
+]  # by "kind_of", as in "grad_f"; along directions "grad_f_2" for D^2
 
 
 class Machine:
     """One step of a program on numbers; the program's parameters are bound to ``values`` (by name)."""
 
     def __init__(
-        self, program: Program, oracles: Oracles, number: Callable[[Any], Any] = float, **values: object
+        self,
+        program: Program,
+        oracles: Oracles,
+        number: Callable[[Any], Any] = float,
+        **values: object,
     ) -> None:
         named = {s.name: s for s in program.parameters}
-        self.program = program.bind({named[n]: sp.sympify(v) for n, v in values.items() if n in named})
+        self.program = program.bind(
+            {named[n]: sp.sympify(v) for n, v in values.items() if n in named}
+        )
         self.oracles, self.number = oracles, number
         self._functions: dict[sp.Expr, Any] = {}
 
@@ -35,13 +51,17 @@ class Machine:
         if e not in self._functions:
             nodes = sorted(e.atoms(ScalarNode), key=str)
             opened = e.xreplace({node: sp.Symbol(f"_n{i}") for i, node in enumerate(nodes)})
-            names = sorted((s.name for s in opened.free_symbols if not s.name.startswith("_n")))
+            names = sorted(s.name for s in opened.free_symbols if not s.name.startswith("_n"))
             if not names and not nodes:
                 self._functions[e] = self.number(e)
             else:
                 plain = opened.xreplace({s: sp.Symbol(s.name) for s in opened.free_symbols})
                 arguments = [*names, *(f"_n{i}" for i in range(len(nodes)))]
-                self._functions[e] = (nodes, names, sp.lambdify([sp.Symbol(a) for a in arguments], plain, "numpy"))
+                self._functions[e] = (
+                    nodes,
+                    names,
+                    sp.lambdify([sp.Symbol(a) for a in arguments], plain, "numpy"),
+                )
         found = self._functions[e]
         if not isinstance(found, tuple):
             return found
@@ -62,7 +82,9 @@ class Machine:
         for atom, coefficient in e.terms.items():
             term = self._atom(atom, env) * self.scalar(coefficient, env)
             total = term if total is None else total + term
-        return np.zeros_like(next(v for v in env.values() if np.ndim(v))) if total is None else total
+        return (
+            np.zeros_like(next(v for v in env.values() if np.ndim(v))) if total is None else total
+        )
 
     def _atom(self, atom: Vector, env: Mapping[str, Any]) -> Any:
         if isinstance(atom, VectorSymbol):
@@ -78,14 +100,18 @@ class Machine:
             return self.scalar(atom.body.xreplace(named), {**env, **arguments})
         assert isinstance(atom, Product)
         left, right = (self.evaluate(a, env) for a in atom.arguments)
-        return {"hadamard": np.multiply, "outer": np.outer, "apply": np.matmul}[atom.kind](left, right)
+        return {"hadamard": np.multiply, "outer": np.outer, "apply": np.matmul}[atom.kind](
+            left, right
+        )
 
     def init(self, x0: Any, **others: Any) -> dict[str, Any]:
         """The initial state from x0; blocks named in ``others`` start there instead."""
         made = {b.name: self.evaluate(b.init, {start.name: x0}) for b in self.program.blocks}
         return {**made, **others}
 
-    def step(self, state: Mapping[str, Any], k: int = 0, draws: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def step(
+        self, state: Mapping[str, Any], k: int = 0, draws: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         env: dict[str, Any] = {**state, **(draws or {}), "k": k}
         for i in self.program.instructions:
             if isinstance(i, Assign):

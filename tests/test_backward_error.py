@@ -62,12 +62,21 @@ def test_gradient_descent_to_fourth_order_is_the_b_series() -> None:
 
     On y' = y it is log(1 + h) = h - h^2/2 + h^3/3 - h^4/4, on y' = y^2 their -h y^3 + 3/2 h^2 y^4 - 8/3 h^3 y^5.
     """
-    third, terms = (lambda u, w: f.third(x, u, w)), free("gradient_descent").modified_equation(3).terms
+    third, terms = (
+        (lambda u, w: f.third(x, u, w)),
+        free("gradient_descent").modified_equation(3).terms,
+    )
     assert vanishes(terms[1][x] + hess(g) / 2)
     assert vanishes(terms[2][x] + third(g, g) / 12 + hess(hess(g)) / 3)
-    assert vanishes(terms[3][x] + hess(hess(hess(g))) / 4 + hess(third(g, g)) / 12 + third(hess(g), g) / 12)
+    assert vanishes(
+        terms[3][x] + hess(hess(hess(g))) / 4 + hess(third(g, g)) / 12 + third(hess(g), g) / 12
+    )
     p = 2.0
-    square = {"grad_f": lambda y: -(y**2), "grad_f_2": lambda y, u: -2 * y * u, "grad_f_3": lambda y, u, w: -2 * u * w}
+    square = {
+        "grad_f": lambda y: -(y**2),
+        "grad_f_2": lambda y, u: -2 * y * u,
+        "grad_f_3": lambda y, u, w: -2 * u * w,
+    }
     machine = Machine(free("gradient_descent").program, square, h=1)
     values = [machine.evaluate(t[x], {"x": np.array([p])})[0] for t in terms]
     assert values == pytest.approx([p**2, -(p**3), 3 / 2 * p**4, -8 / 3 * p**5])
@@ -75,7 +84,10 @@ def test_gradient_descent_to_fourth_order_is_the_b_series() -> None:
 
 def test_second_order_forms_of_the_momentum_methods() -> None:
     nag = free("nesterov").modified_equation(1).second_order()
-    assert vanishes(nag.lhs - (2 * root * velocity + h * f.hess(position, velocity) + (1 + h * root) * f.grad(position)))
+    assert vanishes(
+        nag.lhs
+        - (2 * root * velocity + h * f.hess(position, velocity) + (1 + h * root) * f.grad(position))
+    )
     model = od.derive("triple_momentum").algorithm
     tmm = model.modified_equation(1).second_order(x).lhs
     damping = (3 * root + h * mu / 2) * velocity + h * f.hess(position, velocity)
@@ -83,7 +95,12 @@ def test_second_order_forms_of_the_momentum_methods() -> None:
     # heavy ball with alpha = s and Nesterov's beta, from x'' + 2 sqrt(mu) x' + g by Cayley damping
     flow = od.System({"damp": {v: -2 * root * v}, "kick": {v: -g}, "drift": {x: v}})
     parts = [("damp", "cayley"), ("kick", "explicit"), ("drift", "explicit")]
-    ball = od.Algorithm(flow, od.scheme("lie_trotter", parts), h).modified_equation(1).second_order().lhs
+    ball = (
+        od.Algorithm(flow, od.scheme("lie_trotter", parts), h)
+        .modified_equation(1)
+        .second_order()
+        .lhs
+    )
     assert vanishes(ball - 2 * root * velocity - (1 + h * root) * f.grad(position))
 
 
@@ -92,17 +109,25 @@ def modal_coefficients(algorithm: od.Algorithm) -> tuple[sp.Expr, sp.Expr]:
     s, lam = sp.Symbol("s", positive=True), curvature
     matrix = algorithm.held_program.bind({h: s})
     step = matrix_of(matrix, lam)
-    trace, det = sp.series(step.trace(), s, 0, 5).removeO(), sp.series(step.det(), s, 0, 5).removeO()
+    trace, det = (
+        sp.series(step.trace(), s, 0, 5).removeO(),
+        sp.series(step.det(), s, 0, 5).removeO(),
+    )
     damping = -sp.series(sp.log(det), s, 0, 4).removeO() / s
     w = sp.series(trace / (2 * sp.sqrt(det)) - 1, s, 0, 5).removeO()
     discriminant = 4 / s**2 * (2 * w - w**2 / 3)
     stiffness = (damping**2 - discriminant) / 4
-    return tuple(sp.expand(sp.series(sp.expand(e), s, 0, 2).removeO().subs(s, h)) for e in (damping, stiffness))  # type: ignore[return-value]
+    return tuple(
+        sp.expand(sp.series(sp.expand(e), s, 0, 2).removeO().subs(s, h))
+        for e in (damping, stiffness)
+    )  # type: ignore[return-value]
 
 
 def matrix_of(program: Any, lam: sp.Expr) -> sp.Matrix:
     update = {s: modal(e, lam) for s, e in program.update_map().items()}
-    return sp.Matrix([[coefficient(e, s) for s in update] for e in update.values()]).applyfunc(sp.simplify)
+    return sp.Matrix([[coefficient(e, s) for s in update] for e in update.values()]).applyfunc(
+        sp.simplify
+    )
 
 
 @pytest.mark.parametrize("name", ["nesterov", "triple_momentum", "heavy_ball"])
@@ -137,8 +162,16 @@ def local_order(algorithm: od.Algorithm, order: int, **values: float) -> float:
     begin = {n: START[n] for n in names}
     for size in steps:
         machine = Machine(algorithm.own_program, ORACLES, h=sp.Rational(str(size)), **values)
-        numbers = {h: size, **{s: values[s.name] for e in modified.drift.values() for s in e.free_symbols if s.name in values}}
-        field = {n: e for n, e in zip(names, modified.drift.values(), strict=True)}
+        numbers = {
+            h: size,
+            **{
+                s: values[s.name]
+                for e in modified.drift.values()
+                for s in e.free_symbols
+                if s.name in values
+            },
+        }
+        field = dict(zip(names, modified.drift.values(), strict=True))
         field = {n: od.dynamics.substitute(e, numbers) for n, e in field.items()}
 
         def slope(_: float, flat: Any, field: Any = field, machine: Machine = machine) -> Any:
@@ -169,11 +202,17 @@ def test_fitted_local_order_of_momentum(order: int) -> None:
 
 def test_kick_drift_kick_has_no_first_correction() -> None:
     flow = od.System({"kick": {v: -g}, "drift": {x: v}})
-    verlet = od.Algorithm(flow, od.scheme("strang", [("kick", "explicit"), ("drift", "explicit")]), h)
+    verlet = od.Algorithm(
+        flow, od.scheme("strang", [("kick", "explicit"), ("drift", "explicit")]), h
+    )
     assert verlet.calls == 1  # the gradient is kept across steps, and the analysis sees through it
     terms = verlet.modified_equation(2).terms
-    assert all(vanishes(e) for e in terms[1].values()) and not all(vanishes(e) for e in terms[2].values())
-    assert local_order(verlet, 2) == pytest.approx(5, abs=0.2)  # symmetric: the next term vanishes too
+    assert all(vanishes(e) for e in terms[1].values()) and not all(
+        vanishes(e) for e in terms[2].values()
+    )
+    assert local_order(verlet, 2) == pytest.approx(
+        5, abs=0.2
+    )  # symmetric: the next term vanishes too
 
 
 def test_memory_that_lags() -> None:
@@ -192,7 +231,9 @@ def test_memory_that_lags() -> None:
         for j in (0, 1, 2):
             field = od.dynamics.substitute(lagging.modified_equation(j).drift[x], numbers)
             slope = lambda _, p, field=field, machine=machine: machine.evaluate(field, {"x": p})
-            exact = solve_ivp(slope, (0, 0.4), begin, method="DOP853", rtol=1e-13, atol=1e-14).y[:, -1]
+            exact = solve_ivp(slope, (0, 0.4), begin, method="DOP853", rtol=1e-13, atol=1e-14).y[
+                :, -1
+            ]
             errors[j].append(float(np.max(np.abs(end - exact))))
     for j in (0, 1, 2):
         assert fitted_order(sizes, errors[j]) == pytest.approx(j + 1, abs=0.15)
@@ -202,7 +243,9 @@ def test_limit_flows() -> None:
     limit = free("nesterov").consistent_with()
     assert limit.second_order().lhs == (2 * root * velocity + f.grad(position)).canonical()
     convex = free("nesterov_c").consistent_with()
-    assert convex.time is not None and vanishes(convex.drift[od.blocks("psi")] + 3 / convex.time * od.blocks("psi") + f.grad(y))
+    assert convex.time is not None and vanishes(
+        convex.drift[od.blocks("psi")] + 3 / convex.time * od.blocks("psi") + f.grad(y)
+    )
 
 
 def test_refusals() -> None:

@@ -15,7 +15,11 @@ from odescent.discretize.routes import REGISTRY
 def test_entries_are_well_formed(key: str) -> None:
     entry = od.cite(key)
     head = re.match(r"@([a-z]+)\{([a-z0-9]+),\n", entry)
-    assert head and head[2] == key and head[1] in {"article", "book", "misc", "inproceedings", "techreport", "phdthesis"}
+    assert (
+        head
+        and head[2] == key
+        and head[1] in {"article", "book", "misc", "inproceedings", "techreport", "phdthesis"}
+    )
     depth = 0
     for letter in entry:
         depth += {"{": 1, "}": -1}.get(letter, 0)
@@ -34,7 +38,9 @@ def test_entries_are_well_formed(key: str) -> None:
 
 def test_every_key_in_the_registries_resolves() -> None:
     algorithms = [od.algorithm(n) for n in od.algorithms()]
-    used = {a.reference for a in algorithms} | {k for n in od.systems() for k in od.system(n).references}
+    used = {a.reference for a in algorithms} | {
+        k for n in od.systems() for k in od.system(n).references
+    }
     used |= {k for name in REGISTRY.names() for k in REGISTRY.build(name).references}
     assert used - {""} <= set(keys())
 
@@ -44,7 +50,9 @@ def test_citing_collects_without_repeating() -> None:
     cited = od.cite(derivation)
     found = re.findall(r"^@\w+\{(\w+),", cited, re.MULTILINE)
     assert set(derivation.references) <= set(found) and len(found) == len(set(found))
-    assert od.cite(od.algorithm("nesterov")).count("@") == len({"nesterov2004", *od.system("nesterov_sc").references})
+    assert od.cite(od.algorithm("nesterov")).count("@") == len(
+        {"nesterov2004", *od.system("nesterov_sc").references}
+    )
 
 
 def test_unknown_things() -> None:

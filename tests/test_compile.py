@@ -33,10 +33,18 @@ def compiled(fields: Any, *steps: Any, **options: Any) -> od.Algorithm:
 
 def test_a_point_is_asked_once_in_a_step() -> None:
     """The same point under two names, and one that is the same only after cancelling."""
-    same = compiled({"a": {x: -f.grad(x)}, "b": {v: f.grad(x)}}, flow("a", save="s", commit=False), flow("b"), flow("a"))
+    same = compiled(
+        {"a": {x: -f.grad(x)}, "b": {v: f.grad(x)}},
+        flow("a", save="s", commit=False),
+        flow("b"),
+        flow("a"),
+    )
     assert same.calls == 1
     there_and_back = compiled(
-        {"a": {x: v}, "b": {x: -v, v: -f.grad(x)}}, flow("a"), flow("b", on=("x",)), flow("b", on=("v",), read={"x": "start"})
+        {"a": {x: v}, "b": {x: -v, v: -f.grad(x)}},
+        flow("a"),
+        flow("b", on=("x",)),
+        flow("b", on=("v",), read={"x": "start"}),
     )
     assert there_and_back.calls == 1 and there_and_back.program.update_map()[x] == x
     two = compiled({"a": {x: -f.grad(x) - e.grad(x)}}, flow())
@@ -48,12 +56,16 @@ def test_a_call_is_kept_for_the_next_step_only_if_it_is_the_next_one() -> None:
     verlet = od.Algorithm(od.System({"kick": {v: -f.grad(x)}, "drift": {x: v}}), kick_drift_kick, h)
     assert (verlet.calls, len(verlet.own_program.calls)) == (1, 2)
     assert [b.name for b in verlet.program.blocks] == ["v", "x", "g_kept"]
-    kept, twice = (Machine(p, ORACLES, h=sp.Rational(1, 5)) for p in (verlet.program, verlet.own_program))
+    kept, twice = (
+        Machine(p, ORACLES, h=sp.Rational(1, 5)) for p in (verlet.program, verlet.own_program)
+    )
     for a, b in zip(kept.run(BEGIN, 40), twice.run(BEGIN, 40), strict=True):
         np.testing.assert_allclose(a["x"], b["x"], rtol=1e-13)
         np.testing.assert_allclose(a["g_kept"], ORACLES["grad_f"](a["x"]), rtol=1e-13)
     drift_kick_drift = od.scheme("strang", [("drift", "explicit"), ("kick", "explicit")])
-    assert "g_kept" not in od.Algorithm(verlet.system, drift_kick_drift, h).init  # one call in the middle: nothing to keep
+    assert (
+        "g_kept" not in od.Algorithm(verlet.system, drift_kick_drift, h).init
+    )  # one call in the middle: nothing to keep
 
 
 def test_a_kept_call_knows_the_step_number() -> None:
@@ -63,18 +75,35 @@ def test_a_kept_call_knows_the_step_number() -> None:
     steps = (flow("kick", fraction=half), flow("drift"), flow("slide"), flow("kick", fraction=half))
     kept = compiled(fields, *steps, time=t, init={w: od.blocks("x0")})
     assert kept.calls == 1
-    look_at = (flow("drift", save="ahead", commit=False), flow("kick", read={"w": "ahead"}, fraction=half), flow("drift"))
-    ahead = (flow("slide"), flow("drift", time=sp.S.One, save="on", commit=False), flow("kick", read={"w": "on"}, fraction=half))
+    look_at = (
+        flow("drift", save="ahead", commit=False),
+        flow("kick", read={"w": "ahead"}, fraction=half),
+        flow("drift"),
+    )
+    ahead = (
+        flow("slide"),
+        flow("drift", time=sp.S.One, save="on", commit=False),
+        flow("kick", read={"w": "on"}, fraction=half),
+    )
     shifted = compiled(fields, *look_at, *ahead, time=t, init={w: od.blocks("x0")})
     assert shifted.calls == 1  # w (1 - h/(1 + t)) now is what the next step begins with
-    machines = [Machine(p, ORACLES, h=sp.Rational(1, 7)) for p in (shifted.program, shifted.own_program)]
+    machines = [
+        Machine(p, ORACLES, h=sp.Rational(1, 7)) for p in (shifted.program, shifted.own_program)
+    ]
     last, other = (m.run(BEGIN, 12)[-1] for m in machines)
     np.testing.assert_allclose(last["v"], other["v"], rtol=1e-13)
 
 
 def test_times_are_those_of_the_stages() -> None:
-    algorithm = compiled({"a": {x: sp.cos(t) * x, v: -v}}, flow(by=od.scheme("rk4").steps[0].by), time=t)
-    found = {a for i in algorithm.program.instructions for s in i.value.terms.values() for a in s.atoms(sp.cos)}
+    algorithm = compiled(
+        {"a": {x: sp.cos(t) * x, v: -v}}, flow(by=od.scheme("rk4").steps[0].by), time=t
+    )
+    found = {
+        a
+        for i in algorithm.program.instructions
+        for s in i.value.terms.values()
+        for a in s.atoms(sp.cos)
+    }
     step = sp.Symbol("k", integer=True, nonnegative=True) * h
     at = {sp.expand(a.args[0] - step) for a in found | {sp.cos(step)}}
     assert at <= {0, h / 2, h} and h / 2 in at and h in at
@@ -99,7 +128,11 @@ def test_memories_and_recurrences() -> None:
     """A memory set by a Let, and t+ = (1 + sqrt(1 + 4 t^2))/2 with the momentum (t - 1)/t+ (FISTA)."""
     tk, new = od.blocks("tk new", kind="scalar")
     grow = (1 + sp.sqrt(1 + 4 * tk**2)) / 2
-    updates = {x: y - h * f.grad(y), y: (1 + (tk - 1) / new) * (y - h * f.grad(y)) - (tk - 1) / new * x, tk: new}
+    updates = {
+        x: y - h * f.grad(y),
+        y: (1 + (tk - 1) / new) * (y - h * f.grad(y)) - (tk - 1) / new * x,
+        tk: new,
+    }
     made = od.method(updates, before={new: grow}, output=x, init={tk: sp.Integer(1)})
     from textbook import fista_loop
 
@@ -114,7 +147,9 @@ def test_memories_and_recurrences() -> None:
 def test_coefficient_blocks_are_held_for_the_limit() -> None:
     rate = od.Block("tk", kind="scalar", role="coefficient", init=sp.Integer(1))
     tk = rate.symbol
-    system = od.System({"damp": {v: -3 / tk * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}}, blocks=[rate])
+    system = od.System(
+        {"damp": {v: -3 / tk * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}}, blocks=[rate]
+    )
     steps = (od.Let({tk: tk + h}), flow("damp"), flow("kick"), flow("drift"))
     made = od.Algorithm(system, od.Scheme(steps), h)
     assert made.program.update_map()[tk] == tk + h
@@ -131,16 +166,26 @@ def test_noise() -> None:
     (draw,) = made.program.draws
     assert (draw.like, draw.process) == (v, "W")
     assert made.program.update_map()[v] == ((1 - h) * v).canonical()
-    noisy = next(i.value for i in made.program.instructions if isinstance(i, Assign) and draw.target in i.value.terms)
+    noisy = next(
+        i.value
+        for i in made.program.instructions
+        if isinstance(i, Assign) and draw.target in i.value.terms
+    )
     assert sp.simplify(noisy.terms[draw.target] - c * sp.sqrt(2 * h)) == 0
     for fractions in ((sp.Rational(1, 2),), (1, 1)):
         with pytest.raises(od.NotConsistent):
-            od.Algorithm(thermal, od.Scheme((*(flow("bath", fraction=s) for s in fractions), flow("drift"))), h)
+            od.Algorithm(
+                thermal,
+                od.Scheme((*(flow("bath", fraction=s) for s in fractions), flow("drift"))),
+                h,
+            )
     pure = od.System({"noise": od.Field({}, {x: Diffusion(c)}), "drift": {x: -f.grad(x)}})
     with pytest.raises(od.NotConsistent, match="noise of field 'noise' on x for 0 of a step"):
         od.Algorithm(pure, od.Scheme((flow("drift"),)), h)
     with pytest.raises(od.OdescentError, match="Euler-Maruyama"):
-        od.Algorithm(thermal, od.Scheme((flow("bath", by=od.Integrator("implicit")), flow("drift"))), h)
+        od.Algorithm(
+            thermal, od.Scheme((flow("bath", by=od.Integrator("implicit")), flow("drift"))), h
+        )
     strat = od.System({"a": od.Field({x: -x}, {x: Diffusion(x)})}, calculus="stratonovich")
     with pytest.raises(od.OdescentError, match="Ito"):
         od.Algorithm(strat, od.Scheme((flow(),)), h)
@@ -151,8 +196,14 @@ def test_one_process_has_one_increment() -> None:
     shared = od.Algorithm(od.System({"a": both}, output=x), od.Scheme((flow(),)), h)
     assert len(shared.program.draws) == 1
     apart = od.Field({}, {x: Diffusion(sp.S.One, "W1"), v: Diffusion(c, "W2")})
-    assert len(od.Algorithm(od.System({"a": apart}, output=x), od.Scheme((flow(),)), h).program.draws) == 2
-    two = {"a": od.Field({x: -x}, {x: Diffusion(sp.S.One, "W1")}), "b": od.Field({}, {x: Diffusion(c, "W2")})}
+    assert (
+        len(od.Algorithm(od.System({"a": apart}, output=x), od.Scheme((flow(),)), h).program.draws)
+        == 2
+    )
+    two = {
+        "a": od.Field({x: -x}, {x: Diffusion(sp.S.One, "W1")}),
+        "b": od.Field({}, {x: Diffusion(c, "W2")}),
+    }
     made = od.Algorithm(od.System(two, output=x), od.Scheme((flow(),)), h)
     assert len(made.program.draws) == 2  # neither field's noise replaces the other's
     scalar = od.System({"a": od.Field({gam: -gam}, {gam: Diffusion(c)}), "b": {x: -x}}, output=x)

@@ -48,7 +48,13 @@ def test_rates_and_iterations(demo):
     assert triple["theory"] == pytest.approx(1 - kappa**-0.5)
     for row in (nesterov, triple):
         assert row["contraction"] <= row["theory"] and row["iterations_to_1e-10"] is not None
-    assert abs(rows["optax.sgd(nesterov=True)"]["iterations_to_1e-10"] - nesterov["iterations_to_1e-10"]) <= 5
+    assert (
+        abs(
+            rows["optax.sgd(nesterov=True)"]["iterations_to_1e-10"]
+            - nesterov["iterations_to_1e-10"]
+        )
+        <= 5
+    )
     assert rows["heavy ball, Polyak"]["theory"] is None
     assert rows["gradient descent, 1/L"]["iterations_to_1e-10"] is None
     assert "none over F(mu, L)" in demo[2]
@@ -69,7 +75,9 @@ def test_the_emitted_file_runs_where_odescent_is_not(demo):
         "print(m.run(lambda x: np.array([1.0, 10.0]) * x, np.ones(2), 20, mu=1, L=10)[-1, 0])\n"
     )
     path = demo[1] / "nesterov_sc_numpy.py"
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], capture_output=True, text=True, check=True
+    )
     assert float(done.stdout) == pytest.approx(0.003656036231161, abs=1e-13)  # MATH (c), T1, k = 20
 
 

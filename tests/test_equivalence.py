@@ -20,8 +20,15 @@ K, a, b, c, h = od.parameters("K a b c h")
 f = od.Objective("f")
 m, s = sp.sqrt(mu), 1 / sp.sqrt(L)
 qh = h * m
-PASSIVE = {"damp": {psi: -K * psi}, "kick": {psi: -b * f.grad(y)}, "drift": {y: psi - a * f.grad(y)}}
-MODEL = {"coupling": {x: c * m * (z - x)}, "law": {x: -a * f.grad(x), z: m * (x - z) - f.grad(x) / m}}
+PASSIVE = {
+    "damp": {psi: -K * psi},
+    "kick": {psi: -b * f.grad(y)},
+    "drift": {y: psi - a * f.grad(y)},
+}
+MODEL = {
+    "coupling": {x: c * m * (z - x)},
+    "law": {x: -a * f.grad(x), z: m * (x - z) - f.grad(x) / m},
+}
 PARTS = {"kick": "explicit", "damp": "cayley", "drift": "explicit"}
 
 
@@ -30,7 +37,9 @@ def passive(scheme: od.Scheme, K_: Any, b_: Any, a_: Any = h) -> od.Algorithm:
     return od.Algorithm(flow, scheme, h, where={a: a_, K: K_, b: b_}, tuning={h: s})
 
 
-def model(coupling: str, c_: Any, a_: Any = h, law: str = "explicit", output: Any = x) -> od.Algorithm:
+def model(
+    coupling: str, c_: Any, a_: Any = h, law: str = "explicit", output: Any = x
+) -> od.Algorithm:
     x0 = od.blocks("x0")
     flow = od.System(MODEL, output=output, init={x: x0, z: x0})
     scheme = od.scheme("lie_trotter", [("coupling", coupling), ("law", law)])
@@ -46,7 +55,9 @@ def tmm_passive() -> od.Algorithm:
         {"push": {psi: -m * psi - 2 * f.grad(y)}, "damp": {psi: -2 * m * psi}, "drift": {y: psi - a * f.grad(y)}},
         output=y - a * psi, init={y: od.blocks("x0")},
     )  # fmt: skip
-    scheme = od.scheme("lie_trotter", [("push", "explicit"), ("damp", "cayley"), ("drift", "explicit")])
+    scheme = od.scheme(
+        "lie_trotter", [("push", "explicit"), ("damp", "cayley"), ("drift", "explicit")]
+    )
     return od.Algorithm(flow, scheme, h, where={a: h}, tuning={h: s})
 
 
@@ -56,13 +67,19 @@ def second_order(scheme: od.Scheme) -> od.Algorithm:
 
 
 EULER = od.scheme("semi_implicit_euler", order=("psi", "y"))
-WITHOUT_STAGE = od.scheme("lie_trotter", [("damp", "cayley"), ("kick", "explicit"), ("drift", "explicit")])
+WITHOUT_STAGE = od.scheme(
+    "lie_trotter", [("damp", "cayley"), ("kick", "explicit"), ("drift", "explicit")]
+)
 
 EQUAL = {
-    "NAG: semi-implicit Euler on (psi, y)": (lambda: passive(EULER, 2 * m / (1 + qh), (1 - qh) / (1 + qh)), tb.nesterov),
+    "NAG: semi-implicit Euler on (psi, y)": (
+        lambda: passive(EULER, 2 * m / (1 + qh), (1 - qh) / (1 + qh)), tb.nesterov
+    ),
     "NAG: Cayley on (psi, y)": (lambda: passive(trotter("kick", "damp", "drift"), 2 * m, 1), tb.nesterov),
     "NAG: implicit coupling on (x, z)": (lambda: model("implicit", 1), tb.nesterov),
-    "heavy ball with NAG's beta": (lambda: second_order(WITHOUT_STAGE), lambda: tb.three_parameters(1 / L, tb.beta_nag)),
+    "heavy ball with NAG's beta": (
+        lambda: second_order(WITHOUT_STAGE), lambda: tb.three_parameters(1 / L, tb.beta_nag)
+    ),
     "TMM: Cayley coupling on (x, z)": (lambda: model("cayley", 2, output=z), tb.triple_momentum),
     "library NAG": (lambda: od.algorithm("nesterov"), tb.nesterov),
     "library TMM": (lambda: od.algorithm("triple_momentum"), tb.triple_momentum),
@@ -85,7 +102,11 @@ def test_heavy_ball_from_the_model_form() -> None:
     found = made.equivalent(text)
     assert found and found.same_output is False
     point = ((1 + qh) ** -1 * x + qh / (1 + qh) * z).canonical()
-    assert is_zero((model("implicit", 1, 0, output=point).state_space().output - made.state_space().C)[0].subs(h, s))
+    assert is_zero(
+        (model("implicit", 1, 0, output=point).state_space().output - made.state_space().C)[0].subs(
+            h, s
+        )
+    )
     assert model("implicit", 1, 0, output=point).equivalent(text).same_output
 
 
@@ -108,7 +129,9 @@ def test_only_one_order_gives_nesterov(order: tuple[str, ...]) -> None:
     assert made.equivalent(tb.nesterov()).verdict == expected
 
 
-@pytest.mark.parametrize(("coupling", "c_", "target"), [("cayley", 1, tb.nesterov), ("implicit", 2, tb.triple_momentum)])
+@pytest.mark.parametrize(
+    ("coupling", "c_", "target"), [("cayley", 1, tb.nesterov), ("implicit", 2, tb.triple_momentum)]
+)
 def test_swapped_integrators_fail(coupling: str, c_: int, target: Any) -> None:
     assert model(coupling, c_, output=z if c_ == 2 else x).equivalent(target()).verdict == "refuted"
 
@@ -120,7 +143,10 @@ def test_perturbed_coefficients_are_refuted_by_a_right_witness(name: str) -> Non
     found = made.equivalent(perturbed)
     assert found.verdict == "refuted" and found.witness is not None
     values = {k.name: val for k, val in found.witness["parameters"].items()}
-    steps, weights = found.witness["step"], [float(w.subs(found.witness["parameters"])) for w in found.witness["weights"]]
+    steps, weights = (
+        found.witness["step"],
+        [float(w.subs(found.witness["parameters"])) for w in found.witness["weights"]],
+    )
     # numerically: one unit gradient at step 0, then none; how far has the gradient point moved?
     for algorithm, weight in zip((made, perturbed), weights, strict=True):
         points: list[float] = []
@@ -149,7 +175,9 @@ def test_other_start_is_refuted() -> None:
     assert found.verdict == "refuted" and "start" in found.reason
     assert found.witness is not None and found.witness["step"] == 1
     first, second = (e[0, 0] for e in found.witness["points"])
-    assert sp.expand(first - second - be) == 0  # x_1 = x0 against x0 + be (x0 - 2 x0), without gradients
+    assert (
+        sp.expand(first - second - be) == 0
+    )  # x_1 = x0 against x0 + be (x0 - 2 x0), without gradients
 
 
 def test_scaled_coordinates_come_with_the_change() -> None:
@@ -157,15 +185,19 @@ def test_scaled_coordinates_come_with_the_change() -> None:
     al, be = od.parameters("alpha beta")
     one = od.method({x: x + v, v: be * v - al * f.grad(x + v)}, output=x, init={v: 0 * v})
     # x = 3 p + w, v = w / 5
-    two = od.method(
-        {p: p + w / 15 - (be * w - 5 * al * f.grad(3 * p + w + w / 5) - w) / 3, w: be * w - 5 * al * f.grad(3 * p + w + w / 5)},
-        output=3 * p + w, init={p: od.blocks("x0") / 3, w: 0 * w},
-    )  # fmt: skip
+    turned = be * w - 5 * al * f.grad(3 * p + w + w / 5)
+    update = {p: p + w / 15 - (turned - w) / 3, w: turned}
+    two = od.method(update, output=3 * p + w, init={p: od.blocks("x0") / 3, w: 0})
     found = one.equivalent(two)
     assert found and found.same_output
     t, left, right = found.change_of_coordinates, one.state_space(), two.state_space()
     assert t is not None and t == sp.Matrix([[sp.Rational(1, 3), -sp.Rational(5, 3)], [0, 5]])
-    for residual in (t * left.A - right.A * t, t * left.B - right.B, left.C - right.C * t, t * left.start - right.start):
+    for residual in (
+        t * left.A - right.A * t,
+        t * left.B - right.B,
+        left.C - right.C * t,
+        t * left.start - right.start,
+    ):
         assert all(is_zero(e) for e in residual)
 
 
@@ -181,12 +213,19 @@ def test_realizations_of_other_order() -> None:
 def test_where_binds_before_the_tuning() -> None:
     """DESIGN's public surface: a user's damping by the exact exponential is heavy ball at c = -log(beta)/h."""
     sys = od.System({"damp": {v: -c * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}})
-    scheme = od.scheme("lie_trotter", [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")])
+    scheme = od.scheme(
+        "lie_trotter", [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")]
+    )
     alpha, beta = tb.POLYAK["alpha"], tb.POLYAK["beta"]
     for tuning in ({}, {h: sp.Rational(1, 10), c: 1}, {h: 1 / sp.sqrt(L)}):
         alg = od.Algorithm(sys, scheme, step=h, tuning=tuning)
-        assert alg.equivalent(od.algorithm("heavy_ball"), where={c: -sp.log(beta) / h, h: sp.sqrt(alpha)})
-        assert alg.equivalent(od.algorithm("heavy_ball"), where={c: 1, h: sp.sqrt(alpha)}).verdict == "refuted"
+        assert alg.equivalent(
+            od.algorithm("heavy_ball"), where={c: -sp.log(beta) / h, h: sp.sqrt(alpha)}
+        )
+        assert (
+            alg.equivalent(od.algorithm("heavy_ball"), where={c: 1, h: sp.sqrt(alpha)}).verdict
+            == "refuted"
+        )
     with pytest.raises(od.OdescentError, match="no parameter 'K'"):
         alg.equivalent(od.algorithm("heavy_ball"), where={K: 1})
 
@@ -222,7 +261,9 @@ def test_calls_before_the_first_step() -> None:
     flow = od.System({"kick": {v: -f.grad(x)}, "drift": {x: v}})
     kdk = od.Algorithm(flow, od.scheme("strang", [("kick", "explicit"), ("drift", "explicit")]), h)
     half = v - h / 2 * f.grad(x)
-    text = od.method({x: x + h * half, v: half - h / 2 * f.grad(x + h * half)}, output=x, init={v: 0 * v})
+    text = od.method(
+        {x: x + h * half, v: half - h / 2 * f.grad(x + h * half)}, output=x, init={v: 0 * v}
+    )
     assert kdk.calls == text.calls == 1
     assert kdk.equivalent(text).same_output
     update, g0 = {v: v - h * f.grad(x), x: x + h * (v - h * f.grad(x))}, f.grad(od.blocks("x0"))
@@ -246,6 +287,8 @@ def test_points_are_compared_from_the_first_call_on() -> None:
     found = od.Algorithm(late.system, late.scheme, h, where={a: h}).equivalent(text)
     assert found.verdict == "refuted"  # from rest the first kick comes one step later
     given = od.method(
-        {p: p + h * w - al * f.grad(p), w: be * (w - b * h * f.grad(p + h * w - al * f.grad(p)))}, output=p, init={w: 0 * w}
+        {p: p + h * w - al * f.grad(p), w: be * (w - b * h * f.grad(p + h * w - al * f.grad(p)))},
+        output=p,
+        init={w: 0 * w},
     )
     assert od.Algorithm(late.system, late.scheme, h, where={a: h}).equivalent(given)

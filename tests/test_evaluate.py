@@ -28,7 +28,10 @@ AT = {x: jnp.asarray(X), v: jnp.asarray(V), c: 0.7, t: 1.5}
         (f.grad(x + c * v), np.tanh(X + 0.7 * V)),
         (f.hess(x, 2 * v - x), (2 * V - X) / np.cosh(X) ** 2),
         (od.hadamard(x, v), X * V),
-        (od.elementwise(lambda a, b: sp.sqrt(a**2 + c) / sp.exp(b), x, v), np.sqrt(X**2 + 0.7) / np.exp(V)),
+        (
+            od.elementwise(lambda a, b: sp.sqrt(a**2 + c) / sp.exp(b), x, v),
+            np.sqrt(X**2 + 0.7) / np.exp(V),
+        ),
         (v * (sp.coth(t) + sp.Max(c, 1) ** sp.Rational(3, 2)), V * (1 / np.tanh(1.5) + 1)),
         (od.inner(x, v) * od.inner(v, v), (X @ V) * (V @ V)),
         (f.value(x) + c, np.log(np.cosh(X)).sum() + 0.7),
@@ -54,7 +57,9 @@ def test_it_is_traced_by_jax():
     def total(p):
         return evaluate(od.inner(f.grad(x), x), {x: p}, ORACLES, jnp)
 
-    np.testing.assert_allclose(jax.grad(total)(jnp.asarray(X)), np.tanh(X) + X / np.cosh(X) ** 2, rtol=1e-12)
+    np.testing.assert_allclose(
+        jax.grad(total)(jnp.asarray(X)), np.tanh(X) + X / np.cosh(X) ** 2, rtol=1e-12
+    )
 
 
 def test_what_is_missing_is_named():

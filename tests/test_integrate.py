@@ -24,7 +24,9 @@ GRAD: Any = lambda p: p + np.sin(p)
 BEGIN = np.array([0.8, -1.1])
 
 
-def step_of(fields: Any, by: Any, state: dict[str, Any], output: Any = x, **values: Any) -> dict[str, Any]:
+def step_of(
+    fields: Any, by: Any, state: dict[str, Any], output: Any = x, **values: Any
+) -> dict[str, Any]:
     """The state after one substep of all fields by the integrator; not checked for consistency elsewhere."""
     algorithm = od.Algorithm(od.System(fields, output=output), od.Scheme((od.Flow((), by),)), h)
     return Machine(algorithm.program, {"grad_f": GRAD}, **values).step(state)
@@ -33,9 +35,10 @@ def step_of(fields: Any, by: Any, state: dict[str, Any], output: Any = x, **valu
 small = st.integers(-4, 4)
 
 
-
 @settings(max_examples=40)
-@given(st.lists(small, min_size=9, max_size=9), st.sampled_from([sp.Rational(1, 3), sp.Rational(1)]))
+@given(
+    st.lists(small, min_size=9, max_size=9), st.sampled_from([sp.Rational(1, 3), sp.Rational(1)])
+)
 def test_exponential_and_its_integral(entries: list[int], duration: sp.Rational) -> None:
     """Against expm of the augmented matrix, for whatever has a closed form: triangular up to order, or 2 x 2 inside."""
     n = 2 if entries[8] % 2 else 3
@@ -49,8 +52,12 @@ def test_exponential_and_its_integral(entries: list[int], duration: sp.Rational)
     augmented[:n, :n], augmented[:n, n:] = np.array(matrix, float), np.eye(n)
     expected = expm(augmented * float(duration))
     scale = np.abs(expected).max()
-    np.testing.assert_allclose(np.array(found.evalf(30), float), expected[:n, :n], atol=1e-11 * scale)
-    np.testing.assert_allclose(np.array(integral.evalf(30), float), expected[:n, n:], atol=1e-11 * scale)
+    np.testing.assert_allclose(
+        np.array(found.evalf(30), float), expected[:n, :n], atol=1e-11 * scale
+    )
+    np.testing.assert_allclose(
+        np.array(integral.evalf(30), float), expected[:n, n:], atol=1e-11 * scale
+    )
 
 
 def test_exponential_with_parameters() -> None:
@@ -63,7 +70,11 @@ def test_exponential_with_parameters() -> None:
     np.testing.assert_allclose([made["x"], made["v"]], expected, rtol=1e-13)
     chain = {"all": {v: -c * v, x: c * (v - x)}}
     made = step_of(chain, "exact", begin, h=sp.Rational(3, 10), c=2)
-    np.testing.assert_allclose([made["x"], made["v"]], expm(0.3 * np.array([[-2, 2], [0, -2]])) @ expected_rows(begin), rtol=1e-13)
+    np.testing.assert_allclose(
+        [made["x"], made["v"]],
+        expm(0.3 * np.array([[-2, 2], [0, -2]])) @ expected_rows(begin),
+        rtol=1e-13,
+    )
 
 
 def expected_rows(begin: dict[str, Any]) -> Any:
@@ -74,13 +85,21 @@ def test_oscillator_needs_a_known_sign() -> None:
     turn = {"all": {x: v, v: -(K**2) * x}}
     begin = {"x": BEGIN, "v": np.array([0.5, 2.0])}
     made = step_of(turn, "exact", begin, h=sp.Rational(3, 10), K=2)
-    np.testing.assert_allclose([made["x"], made["v"]], expm(0.3 * np.array([[0, 1], [-4, 0]])) @ expected_rows(begin), rtol=1e-13)
+    np.testing.assert_allclose(
+        [made["x"], made["v"]],
+        expm(0.3 * np.array([[0, 1], [-4, 0]])) @ expected_rows(begin),
+        rtol=1e-13,
+    )
     either = od.System({"all": {x: v, v: -K * x - c * v}}, output=x)
     with pytest.raises(od.OdescentError, match="may have either sign"):
         od.Algorithm(either, od.scheme("exact"), h)
     under = od.Algorithm(either, od.scheme("exact"), h, where={K: 4, c: 1})
     made = Machine(under.program, {}, h=sp.Rational(3, 10)).step(begin)
-    np.testing.assert_allclose([made["x"], made["v"]], expm(0.3 * np.array([[0, 1], [-4, -1]])) @ expected_rows(begin), rtol=1e-12)
+    np.testing.assert_allclose(
+        [made["x"], made["v"]],
+        expm(0.3 * np.array([[0, 1], [-4, -1]])) @ expected_rows(begin),
+        rtol=1e-12,
+    )
     three = od.System({"all": {x: v, v: w, w: -K * x}}, output=x)
     with pytest.raises(od.OdescentError, match="3 blocks that act on each other"):
         od.Algorithm(three, od.scheme("exact"), h)
@@ -92,12 +111,21 @@ def test_linear_solves(kind: str, n: int) -> None:
     rng = np.random.default_rng(n)
     matrix = rng.integers(-3, 4, (n, n))
     blocks = [x, v, w][:n]
-    drift = {s: sum((int(k) * b for k, b in zip(row, blocks, strict=True)), 0 * s) for s, row in zip(blocks, matrix, strict=True)}
+    drift = {
+        s: sum((int(k) * b for k, b in zip(row, blocks, strict=True)), 0 * s)
+        for s, row in zip(blocks, matrix, strict=True)
+    }
     begin = dict(zip("xvw", rng.normal(size=(n, 2)), strict=False))
     made = step_of({"all": drift}, kind, begin, h=sp.Rational(1, 7))
     half, m = np.eye(n), matrix / 7
-    expected = np.linalg.solve(half - m, np.eye(n)) if kind == "implicit" else np.linalg.solve(half - m / 2, half + m / 2)
-    np.testing.assert_allclose(np.array(list(made.values())), expected @ np.array(list(begin.values())), rtol=1e-12)
+    expected = (
+        np.linalg.solve(half - m, np.eye(n))
+        if kind == "implicit"
+        else np.linalg.solve(half - m / 2, half + m / 2)
+    )
+    np.testing.assert_allclose(
+        np.array(list(made.values())), expected @ np.array(list(begin.values())), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", ["implicit", "cayley", "exact"])
@@ -112,7 +140,9 @@ def test_frozen_oracles_are_constant_sources(kind: str) -> None:
     e = expm(size * augmented)
     after = {
         "implicit": np.linalg.solve(np.eye(2) - size * m, state + size * source),
-        "cayley": np.linalg.solve(np.eye(2) - size / 2 * m, (np.eye(2) + size / 2 * m) @ state + size * source),
+        "cayley": np.linalg.solve(
+            np.eye(2) - size / 2 * m, (np.eye(2) + size / 2 * m) @ state + size * source
+        ),
         "exact": e[:2, :2] @ state + e[:2, 2:] @ source,
     }[kind]
     np.testing.assert_allclose([made["x"], made["v"]], after, rtol=1e-12)
@@ -122,7 +152,9 @@ def test_proximal_weights() -> None:
     """x' = -K g(x) - c x - y read elsewhere: the prox has weight K h / (1 + c h)."""
     fields = {"all": {x: -K * f.grad(x) - c * x - y}, "other": {y: -y}}
     algorithm = od.Algorithm(
-        od.System(fields, output=x), od.Scheme((od.Flow("all", "implicit"), od.Flow("other", "explicit"))), h
+        od.System(fields, output=x),
+        od.Scheme((od.Flow("all", "implicit"), od.Flow("other", "explicit"))),
+        h,
     )
     (call,) = algorithm.program.calls
     assert sp.simplify(call.implicit + K * h / (1 + c * h)) == 0
@@ -137,13 +169,27 @@ def test_scalar_blocks() -> None:
     fields = {"rate": {gam: -rate * gam, rate: 1 - rate}, "damp": {v: -gam * v}, "drift": {x: v}}
     system = od.System(fields, output=x, init={gam: 2, rate: 1})
     begin = {"gam": 2.0, "rate": 0.5, "v": BEGIN, "x": 0 * BEGIN}
-    for by, factor in {"exact": np.exp(-0.2 * 1.8), "cayley": (2 - 0.36) / 2.36, "implicit": 1 / 1.36}.items():
-        scheme = od.scheme("lie_trotter", [("rate", "explicit"), ("damp", by), ("drift", "explicit")])
+    for by, factor in {
+        "exact": np.exp(-0.2 * 1.8),
+        "cayley": (2 - 0.36) / 2.36,
+        "implicit": 1 / 1.36,
+    }.items():
+        scheme = od.scheme(
+            "lie_trotter", [("rate", "explicit"), ("damp", by), ("drift", "explicit")]
+        )
         made = Machine(od.Algorithm(system, scheme, h).program, {}, h=sp.Rational(1, 5)).step(begin)
-        assert made["gam"] == pytest.approx(2 - 0.2 * 0.5 * 2) and made["rate"] == pytest.approx(0.6)
+        assert made["gam"] == pytest.approx(2 - 0.2 * 0.5 * 2) and made["rate"] == pytest.approx(
+            0.6
+        )
         np.testing.assert_allclose(made["v"], factor * BEGIN, rtol=1e-13)
     with pytest.raises(od.OdescentError, match=r"drift of gam is -gam\*rate"):
-        od.Algorithm(system, od.scheme("lie_trotter", [("rate", "cayley"), ("damp", "exact"), ("drift", "explicit")]), h)
+        od.Algorithm(
+            system,
+            od.scheme(
+                "lie_trotter", [("rate", "cayley"), ("damp", "exact"), ("drift", "explicit")]
+            ),
+            h,
+        )
 
 
 def test_vectors_and_scalars_in_one_solve() -> None:
@@ -159,7 +205,11 @@ def test_vectors_and_scalars_in_one_solve() -> None:
 @pytest.mark.parametrize(
     ("fields", "kind", "message"),
     [
-        ({"a": {v: -f.grad(x), x: v}}, "cayley", r"has grad f\(x\); use 'explicit' for it \(or freeze the oracles: 'frozen cayley'\)"),
+        (
+            {"a": {v: -f.grad(x), x: v}},
+            "cayley",
+            r"has grad f\(x\); use 'explicit' for it \(or freeze the oracles: 'frozen cayley'\)",
+        ),
         ({"a": {x: -od.hadamard(x, x)}}, "exact", r"has \(x \. x\); use 'explicit' for it\."),
         ({"a": {x: -f.grad(2 * x)}}, "implicit", "can solve for one oracle at x itself"),
         ({"a": {x: -f.grad(x) - od.Objective("e").grad(x)}}, "implicit", "split the field"),

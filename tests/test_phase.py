@@ -11,7 +11,9 @@ from odescent.analysis import phase_portrait
 def oscillator():
     x, v = od.blocks("x v")
     c = od.parameters("c")
-    return od.System({"damp": {v: -c * v}, "kick": {v: -od.Objective("f").grad(x)}, "drift": {x: v}})
+    return od.System(
+        {"damp": {v: -c * v}, "kick": {v: -od.Objective("f").grad(x)}, "drift": {x: v}}
+    )
 
 
 def test_field_and_classification_are_those_of_the_damped_oscillator(oscillator):
@@ -23,7 +25,9 @@ def test_field_and_classification_are_those_of_the_damped_oscillator(oscillator)
     (point,) = portrait.fixed_points
     assert "focus" in point.kind and "stable" in point.kind
     np.testing.assert_allclose(np.sort(point.eigenvalues.real), [-0.5, -0.5], atol=1e-6)
-    np.testing.assert_allclose(np.sort(point.eigenvalues.imag), [-(3.75**0.5), 3.75**0.5], atol=1e-6)
+    np.testing.assert_allclose(
+        np.sort(point.eigenvalues.imag), [-(3.75**0.5), 3.75**0.5], atol=1e-6
+    )
 
 
 def test_iterates_are_the_textbook_methods_and_the_flow_is_the_bound_systems():

@@ -13,7 +13,12 @@ f = od.Objective("f")
 
 
 def plain(**options):
-    settings = {"gain": K, "immersion": {p: -a * f.grad(x)}, "target": {x: -a * f.grad(x)}, **options}
+    settings = {
+        "gain": K,
+        "immersion": {p: -a * f.grad(x)},
+        "target": {x: -a * f.grad(x)},
+        **options,
+    }
     return od.immerse({x: p, p: u}, u, **settings)
 
 
@@ -24,7 +29,9 @@ def caught(derivation):
 def test_the_plant_of_the_notes_gives_the_canonical_family():
     d = plain(port=-b * f.grad(x))
     assert d.verified and caught(d)
-    assert str(d.equations["bound system"]) == "x'' + K*x' + a*hess f(x)[x'] + (b + K*a)*grad f(x) = 0"
+    assert (
+        str(d.equations["bound system"]) == "x'' + K*x' + a*hess f(x)[x'] + (b + K*a)*grad f(x) = 0"
+    )
 
 
 def test_it_goes_down_to_nesterovs_method():
@@ -38,7 +45,10 @@ def test_it_goes_down_to_nesterovs_method():
     found = d.algorithm.coefficients
     beta = od.algorithm("nesterov_sc").coefficients["beta"]
     assert found["beta"] == found["gamma"] == beta
-    assert od.recognize(d.algorithm).name in {"nesterov_sc", None}  # psi starts at a grad f(x0), not at zero
+    assert od.recognize(d.algorithm).name in {
+        "nesterov_sc",
+        None,
+    }  # psi starts at a grad f(x0), not at zero
 
 
 @pytest.mark.parametrize(
@@ -60,7 +70,9 @@ def test_the_loop_does_what_it_promises_in_numbers():
     from odescent.dynamics.evaluate import evaluate
     from odescent.dynamics.passivity import PassivityImmersion, external
 
-    loop = PassivityImmersion({x: y - x, y: -f.grad(x) + 2 * u}, u, 3 * y - x + f.grad(x), sp.Integer(2))
+    loop = PassivityImmersion(
+        {x: y - x, y: -f.grad(x) + 2 * u}, u, 3 * y - x + f.grad(x), sp.Integer(2)
+    )
     oracles = {"grad": np.tanh, "hess": lambda at, d: d / np.cosh(at) ** 2}
     law = od.dynamics.substitute(loop.law, {external: od.dynamics.zero})
 
@@ -82,7 +94,11 @@ def test_the_loop_does_what_it_promises_in_numbers():
         ({x: p, p: u}, {"manifold": f.grad(p)}, "must be a scalar times the identity"),
         ({x: p, p: u}, {}, "either as manifold=psi or as immersion"),
         ({x: p, p: u}, {"immersion": {p: -p}}, "must not contain p itself"),
-        ({x: p, p: u}, {"immersion": {p: -f.grad(x)}, "target": {x: -2 * f.grad(x)}}, "not by the target's"),
+        (
+            {x: p, p: u},
+            {"immersion": {p: -f.grad(x)}, "target": {x: -2 * f.grad(x)}},
+            "not by the target's",
+        ),
         ({x: u, p: u}, {"manifold": p + x}, "exactly one vector block"),
     ],
 )

@@ -143,7 +143,11 @@ assert "sklearn" not in sys.modules
             {"dimensions": 3},
             r"option of the objective 'rosenbrock' called 'dimensions'.*'dimension'",
         ),
-        ("himmelblau", {"dimension": 3}, r"option of the objective 'himmelblau' called 'dimension'"),
+        (
+            "himmelblau",
+            {"dimension": 3},
+            r"option of the objective 'himmelblau' called 'dimension'",
+        ),
     ],
 )
 def test_unknown_names_and_options_get_a_sentence(name, options, sentence):

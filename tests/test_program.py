@@ -20,7 +20,9 @@ f = od.Objective("f")
 
 # MATH (c), T1: f = (x1^2 + 10 x2^2)/2, x0 = x_{-1} = (1, 1), mu = 1, L = 10; 13 digits
 T1 = {
-    "gradient_descent": {1: (".9", "0"), 2: (".81", "0"), 3: (".729", "0"), 10: (".3486784401", "0"), 20: (".1215766545906", "0")},
+    "gradient_descent": {
+        1: (".9", "0"), 2: (".81", "0"), 3: (".729", "0"), 10: (".3486784401", "0"), 20: (".1215766545906", "0"),
+    },
     "heavy_ball": {
         1: (".7691138429796", "-1.308861570204"), 2: (".5292259642132", "1.09001721746"),
         3: (".3422955464641", "-.7792869600301"), 10: (".008310190044402", ".02318373676668"),
@@ -48,7 +50,9 @@ DIGITS = 30
 
 def iterated(algorithm: od.Algorithm, output: str, lam: int, steps: int) -> list[mpmath.mpf]:
     """The output on one mode of the quadratic, from x0 = 1, by the update map in 30-digit arithmetic."""
-    program = algorithm.bind({s.name: n for s, n in ((mu, 1), (L, 10)) if s in algorithm.parameters}).tuned
+    program = algorithm.bind(
+        {s.name: n for s, n in ((mu, 1), (L, 10)) if s in algorithm.parameters}
+    ).tuned
     update = {s: modal(e, sp.Integer(lam)) for s, e in program.update_map().items()}
     k = program.counter or sp.Symbol("k")
     row = lambda e: [sp.lambdify(k, coefficient(e, s), "mpmath") for s in update]
@@ -59,7 +63,9 @@ def iterated(algorithm: od.Algorithm, output: str, lam: int, steps: int) -> list
         for step in range(steps + 1):
             k_ = mpmath.mpf(step)
             found.append(mpmath.fsum(r(k_) * s for r, s in zip(read, state, strict=True)))
-            state = [mpmath.fsum(m(k_) * s for m, s in zip(row, state, strict=True)) for row in matrix]
+            state = [
+                mpmath.fsum(m(k_) * s for m, s in zip(row, state, strict=True)) for row in matrix
+            ]
         return found
 
 
@@ -70,7 +76,9 @@ def test_table_of_iterates(name: str) -> None:
     for k, wanted in T1[name].items():
         for mode, digits in zip(modes, wanted, strict=True):
             shown = len(digits.split("e")[0].strip("-.").replace(".", "").lstrip("0"))
-            assert abs(mode[k] - mpmath.mpf(digits)) <= mpmath.mpf(10) ** (1 - max(shown, 10)) * max(abs(mode[k]), 1e-12)
+            assert abs(mode[k] - mpmath.mpf(digits)) <= mpmath.mpf(10) ** (
+                1 - max(shown, 10)
+            ) * max(abs(mode[k]), 1e-12)
 
 
 def test_convex_iterates() -> None:
@@ -96,7 +104,9 @@ def test_names_are_assigned_once() -> None:
     assert len(set(targets)) == len(targets) and not set(targets) & set(program.state)
     known = set(program.state) | set(program.parameters)
     for i in program.instructions:
-        parts = [i.value] if isinstance(i, Assign) else [i.point] if isinstance(i, CallOracle) else []
+        parts = (
+            [i.value] if isinstance(i, Assign) else [i.point] if isinstance(i, CallOracle) else []
+        )
         assert all(e.free_symbols <= known for e in parts)
         known.add(i.target)
 
@@ -112,7 +122,9 @@ def test_parameters_and_binding() -> None:
     program = damped().program
     assert [s.name for s in program.parameters] == ["c", "h"]
     bound = program.bind({c: sp.Rational(1, 2), h: 2 * c})
-    assert [s.name for s in bound.parameters] == ["c"]  # at the same time: h becomes 2 c, and that c stays
+    assert [s.name for s in bound.parameters] == [
+        "c"
+    ]  # at the same time: h becomes 2 c, and that c stays
     assert bound.update_map()[v] == ((1 - c) * v - 2 * c * f.grad(x)).canonical()
     assert program.bind({}) is program
     renamed = program.bind({v: od.blocks("speed")})

@@ -44,7 +44,9 @@ def test_readme_code_runs_and_shows_what_it_says():
     f = od.Objective("f")
     c, h = od.parameters("c h")
     ball = od.System({"damp": {v: -c * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}})
-    scheme = od.scheme("lie_trotter", [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")])
+    scheme = od.scheme(
+        "lie_trotter", [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")]
+    )
     method = od.Algorithm(ball, scheme, step=h)
     assert str(method.coefficients) == "{'alpha': h**2, 'beta': exp(-c*h), 'gamma': 0, 'delta': 0}"
     assert method.derivation().verified

@@ -23,8 +23,12 @@ def test_textbook_forms_are_recognized_with_the_same_parameters():
     beta = (1 - q) / (1 + q)
     for name, method in {
         "nesterov_sc": three(1 / L, beta, beta),
-        "triple_momentum": three((1 + rho) / L, rho**2 / (2 - rho), rho**2 / ((1 + rho) * (2 - rho))),
-        "heavy_ball": three(4 / (sp.sqrt(L) + sp.sqrt(mu)) ** 2, ((1 - q) / (1 + q)) ** 2, sp.S.Zero),
+        "triple_momentum": three(
+            (1 + rho) / L, rho**2 / (2 - rho), rho**2 / ((1 + rho) * (2 - rho))
+        ),
+        "heavy_ball": three(
+            4 / (sp.sqrt(L) + sp.sqrt(mu)) ** 2, ((1 - q) / (1 + q)) ** 2, sp.S.Zero
+        ),
     }.items():
         found = od.recognize(method)
         assert found and found.name == name and not found.substitution
@@ -35,7 +39,11 @@ def test_textbook_forms_are_recognized_with_the_same_parameters():
     ("method", "name", "substitution"),
     [
         (three(s, b, b), "nesterov_sc", {"L": 1 / s, "mu": (1 - b) ** 2 / ((1 + b) ** 2 * s)}),
-        (three(s, b, sp.S.Zero), "heavy_ball", {"L": (1 + sp.sqrt(b)) ** 2 / s, "mu": (1 - sp.sqrt(b)) ** 2 / s}),
+        (
+            three(s, b, sp.S.Zero),
+            "heavy_ball",
+            {"L": (1 + sp.sqrt(b)) ** 2 / s, "mu": (1 - sp.sqrt(b)) ** 2 / s},
+        ),
         (od.method({x: x - s * f.grad(x)}, output=x), "gradient_descent", {"L": 1 / s}),
         (three(s, b, b / (1 - b)), "gradient_descent", {"L": (1 - b) / s}),  # the degenerate member
     ],
@@ -76,7 +84,9 @@ def test_a_map_that_matches_nothing_says_so():
 
 def test_heavy_ball_is_of_nesterovs_form_only_without_momentum():
     other, t = od.parameters("beta t")
-    difference = three(s, b, sp.S.Zero).transfer_function() - three(t, other, other).transfer_function()
+    difference = (
+        three(s, b, sp.S.Zero).transfer_function() - three(t, other, other).transfer_function()
+    )
     z = sp.Symbol("z")
     numerator = sp.Poly(sp.fraction(sp.together(difference))[0], z)
     positive = sp.solve(numerator.coeffs(), [t, other], dict=True)

@@ -9,7 +9,9 @@ import odescent as od
 from odescent.discretize.report import program_text
 
 
-@pytest.fixture(scope="module", params=["nesterov/immersion", "nesterov/model", "triple_momentum/model"])
+@pytest.fixture(
+    scope="module", params=["nesterov/immersion", "nesterov/model", "triple_momentum/model"]
+)
 def derivation(request):
     return od.derive(*request.param.split("/"))
 
@@ -25,7 +27,9 @@ def test_text_names_every_step_and_fits(derivation):
 
 def test_three_equations_stand_side_by_side(derivation):
     text = derivation.text()
-    positions = [text.index(name) for name in ("bound system", "limit h -> 0", "modified equation (")]
+    positions = [
+        text.index(name) for name in ("bound system", "limit h -> 0", "modified equation (")
+    ]
     assert positions == sorted(positions)
     assert "O(h²)" in text
 
@@ -40,7 +44,9 @@ def test_latex_is_balanced(derivation):
 def test_data_is_json_with_stable_keys(derivation):
     data = json.loads(json.dumps(derivation.to_dict(), allow_nan=False))
     assert data["schema"] == "odescent.derivation/1" and data["verified"] is True
-    assert {"number", "title", "kind", "statement", "claims", "residuals", "verified"} <= set(data["steps"][0])
+    assert {"number", "title", "kind", "statement", "claims", "residuals", "verified"} <= set(
+        data["steps"][0]
+    )
     assert set(data["equations"]) == {"bound system", "limit h -> 0", "modified equation"}
     assert all(set(step["residuals"].values()) == {"0"} for step in data["steps"])
 
@@ -49,7 +55,12 @@ def test_an_unverified_step_shows_its_residual():
     derivation = od.derive("nesterov")
     broken = next(derivation.steps[0].perturbed())
     text = type(derivation)(
-        "nesterov_sc", "immersion", "", (broken,), derivation.algorithm, bound_position=derivation.bound_position
+        "nesterov_sc",
+        "immersion",
+        "",
+        (broken,),
+        derivation.algorithm,
+        bound_position=derivation.bound_position,
     ).text()
     assert "NOT VERIFIED: residual" in text and "0 of 1 steps verified" in text
 

@@ -37,13 +37,17 @@ def friction() -> od.System:
 
 def double_momentum() -> od.System:
     return od.System(
-        {"push": {v: w - c * v}, "filter": {w: -K * (w + f.grad(x))}, "drift": {x: v}}, output=x, init={x: x0, w: 0 * w}
+        {"push": {v: w - c * v}, "filter": {w: -K * (w + f.grad(x))}, "drift": {x: v}},
+        output=x,
+        init={x: x0, w: 0 * w},
     )
 
 
 def primal_dual() -> od.System:
     return od.System(
-        {"primal": {x: -f.grad(x)}, "dual": {y: -e.grad(y)}, "turn": {x: -K * y, y: K * x}}, output=x, init={x: x0, y: x0 / 2}
+        {"primal": {x: -f.grad(x)}, "dual": {y: -e.grad(y)}, "turn": {x: -K * y, y: K * x}},
+        output=x,
+        init={x: x0, y: x0 / 2},
     )
 
 
@@ -53,13 +57,17 @@ def saddle() -> od.System:
 
 def fading() -> od.System:
     """Damping c/(1 + t): what a tableau reads at its stages' times."""
-    return od.System({"damp": {v: -c * v / (1 + t)}, "kick": {v: -f.grad(x)}, "drift": {x: v}}, time=t)
+    return od.System(
+        {"damp": {v: -c * v / (1 + t)}, "kick": {v: -f.grad(x)}, "drift": {x: v}}, time=t
+    )
 
 
 def adaptive() -> od.System:
     """A damping that is itself a (scalar) block."""
     return od.System(
-        {"rate": {gam: mu - gam}, "damp": {v: -gam * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}}, output=x, init={gam: sp.Integer(2)}
+        {"rate": {gam: mu - gam}, "damp": {v: -gam * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}},
+        output=x,
+        init={gam: sp.Integer(2)},
     )
 
 
@@ -69,7 +77,11 @@ def decay() -> od.System:
 
 def chain() -> od.System:
     """Three linear blocks that all act on each other."""
-    return od.System({"all": {x: v - 2 * x, v: w - c * v, w: -K * x - w}}, output=x, init={x: x0, v: x0, w: 0 * w})
+    return od.System(
+        {"all": {x: v - 2 * x, v: w - c * v, w: -K * x - w}},
+        output=x,
+        init={x: x0, v: x0, w: 0 * w},
+    )
 
 
 SLOPES: dict[str, Callable[..., dict[str, Any]]] = {
@@ -136,7 +148,10 @@ def reference(name: str, state: dict[str, Any], end: float) -> dict[str, Any]:
     cuts = np.cumsum([np.size(state[n]) for n in names])[:-1]
 
     def slope(t: float, flat: Any) -> Any:
-        parts = {n: p if np.ndim(state[n]) else p[0] for n, p in zip(names, np.split(flat, cuts), strict=True)}
+        parts = {
+            n: p if np.ndim(state[n]) else p[0]
+            for n, p in zip(names, np.split(flat, cuts), strict=True)
+        }
         rates = SLOPES[name](t, **parts)
         return np.concatenate([np.atleast_1d(rates[n]) for n in names])
 
@@ -145,13 +160,21 @@ def reference(name: str, state: dict[str, Any], end: float) -> dict[str, Any]:
     return dict(zip(names, np.split(last, cuts), strict=True))
 
 
-@pytest.mark.parametrize(("system", "name", "arguments", "order"), CASES, ids=lambda value: getattr(value, "__name__", None))
-def test_order_of_convergence(system: Callable[[], od.System], name: str, arguments: Any, order: int) -> None:
+@pytest.mark.parametrize(
+    ("system", "name", "arguments", "order"),
+    CASES,
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_order_of_convergence(
+    system: Callable[[], od.System], name: str, arguments: Any, order: int
+) -> None:
     algorithm = build(system(), name, arguments)
     exact = reference(system.__name__, begin(algorithm), 1.0)
     machine = lambda size: Machine(algorithm.program, ORACLES, h=sp.nsimplify(size), **NUMBERS)
     counts = (8, 16, 32) if order == 4 else (20, 40, 80)
-    assert global_order(machine, lambda end: exact, START, 1.0, counts) == pytest.approx(order, abs=0.2)
+    assert global_order(machine, lambda end: exact, START, 1.0, counts) == pytest.approx(
+        order, abs=0.2
+    )
 
 
 def test_conformal_symplectic_euler_is_heavy_ball() -> None:
@@ -178,7 +201,10 @@ def test_weight_decay_shrinks_before_or_after() -> None:
     ("steps", "message"),
     [
         ([("damp", "exact"), ("kick", "explicit")], "does not add up.*move x by 0"),
-        ([("damp", "exact"), ("kick", "explicit"), ("drift", "explicit"), ("kick", "explicit")], "does not add up.*v by"),
+        (
+            [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit"), ("kick", "explicit")],
+            "does not add up.*v by",
+        ),
         ([*PAIRS, ("dump", "explicit")], "substep 4 .*no field 'dump': did you mean 'damp'"),
         ([("damp", "exat"), *PAIRS[1:]], "an integrator is one of .*not 'exat'"),
         ([("kick", "cayley")], "linear in the blocks it moves"),

@@ -10,13 +10,17 @@ import odescent as od
 def ball():
     x, v = od.blocks("x v")
     c = od.parameters("c")
-    return od.System({"damp": {v: -c * v}, "kick": {v: -od.Objective("f").grad(x)}, "drift": {x: v}})
+    return od.System(
+        {"damp": {v: -c * v}, "kick": {v: -od.Objective("f").grad(x)}, "drift": {x: v}}
+    )
 
 
 @pytest.mark.parametrize("solver", ["tsit5", "dopri8", "kvaerno5"])
 def test_critical_damping_has_its_closed_form(ball, solver):
     f = od.objective("quadratic", eigenvalues=(1.0,))
-    solution = ball.simulate(f, np.array([1.0]), 5.0, parameters={"c": 2}, solver=solver, dense=True)
+    solution = ball.simulate(
+        f, np.array([1.0]), 5.0, parameters={"c": 2}, solver=solver, dense=True
+    )
     t = solution.t
     np.testing.assert_allclose(solution.x[:, 0], (1 + t) * np.exp(-t), atol=2e-7)
     np.testing.assert_allclose(solution.states["v"][:, 0], -t * np.exp(-t), atol=2e-7)
@@ -30,7 +34,9 @@ def test_time_dependent_coefficients():
     system = od.System({"decay": {x: -2 * t * x}}, time=t)
     f = od.objective("quadratic", eigenvalues=(1.0, 1.0))
     solution = system.simulate(f, np.array([1.0, -2.0]), 2.0)
-    np.testing.assert_allclose(solution.x, np.exp(-solution.t[:, None] ** 2) * [1.0, -2.0], atol=1e-7)
+    np.testing.assert_allclose(
+        solution.x, np.exp(-(solution.t[:, None] ** 2)) * [1.0, -2.0], atol=1e-7
+    )
 
 
 def test_mu_and_L_come_from_the_objective():

@@ -22,7 +22,9 @@ VALUES = {"mu": 1.3, "L": 7.0, "c": 0.8, "h": 0.31, "K": 1.7}
 
 def filtered() -> od.Algorithm:
     """A momentum with its own filter: three states, one call."""
-    system = od.System({"push": {v: w - c * v}, "filter": {w: -K * (w + f.grad(x))}, "drift": {x: v}}, output=x)
+    system = od.System(
+        {"push": {v: w - c * v}, "filter": {w: -K * (w + f.grad(x))}, "drift": {x: v}}, output=x
+    )
     parts = [("filter", "exact"), ("push", "cayley"), ("drift", "explicit")]
     return od.Algorithm(system, od.scheme("lie_trotter", parts), h)
 
@@ -56,7 +58,7 @@ def impulse_responses(algorithm: od.Algorithm, steps: int) -> Any:
             points.append(float(p[0]))
             return np.ones(1) if len(points) == j + 1 else np.zeros(1)
 
-        oracles = {name: answer for name in ("grad_f", "grad_e", "operator_F")}
+        oracles = dict.fromkeys(("grad_f", "grad_e", "operator_F"), answer)
         machine = Machine(program, oracles, **VALUES)
         machine.oracles = {n: (lambda p: np.zeros(1)) for n in oracles}
         state = machine.init(np.zeros(1))
@@ -71,11 +73,17 @@ def impulse_responses(algorithm: od.Algorithm, steps: int) -> Any:
 def test_transfer_function_is_the_z_transform(name: str) -> None:
     algorithm = METHODS[name]()
     system = algorithm.state_space()
-    numbers = {s: sp.Float(VALUES[s.name], 30) for m in (system.A, system.B, system.C, system.D) for s in m.free_symbols}
+    numbers = {
+        s: sp.Float(VALUES[s.name], 30)
+        for m in (system.A, system.B, system.C, system.D)
+        for s in m.free_symbols
+    }
     response = impulse_responses(algorithm, 160)
     for at in (1.6 + 0.9j, -1.9 + 0.4j):  # outside every pole's circle, so that the sum converges
         summed = np.tensordot(at ** -np.arange(160.0), response, axes=1)
-        transfer = np.array(system.transfer().xreplace({**numbers, z: sp.sympify(at)}).evalf(), complex)
+        transfer = np.array(
+            system.transfer().xreplace({**numbers, z: sp.sympify(at)}).evalf(), complex
+        )
         np.testing.assert_allclose(transfer, summed, rtol=1e-9, atol=1e-12)
     markov = np.array([np.array(m.xreplace(numbers).evalf(), float) for m in system.markov(5)])
     np.testing.assert_allclose(markov, response[:6], rtol=1e-10, atol=1e-13)
@@ -92,7 +100,9 @@ def test_modal_matrix_is_the_step_on_a_mode(name: str) -> None:
     machine = Machine(algorithm.tuned, scaled, **VALUES)
     state = {n: np.array([float(i + 1)]) for i, n in enumerate(system.states)}
     stepped = machine.step(state)
-    np.testing.assert_allclose(numeric @ [s[0] for s in state.values()], [stepped[n][0] for n in system.states], rtol=1e-12)
+    np.testing.assert_allclose(
+        numeric @ [s[0] for s in state.values()], [stepped[n][0] for n in system.states], rtol=1e-12
+    )
 
 
 def test_structure_of_d() -> None:
@@ -100,23 +110,35 @@ def test_structure_of_d() -> None:
     assert proximal.D == sp.Matrix([[-h]]) and proximal.transfer()[0, 0].equals(-h * z / (z - 1))
     assert proximal.modal_matrix(K)[0, 0].equals(1 / (1 + h * K))
     look_ahead = od.algorithm("extragradient").state_space()
-    assert look_ahead.D.is_lower and look_ahead.D[1, 0] != 0 and not any(look_ahead.D[i, i] for i in range(2))
+    assert (
+        look_ahead.D.is_lower
+        and look_ahead.D[1, 0] != 0
+        and not any(look_ahead.D[i, i] for i in range(2))
+    )
     assert not any(od.algorithm("nesterov").state_space().D)
     rk = od.Algorithm(od.System({"a": {x: -f.grad(x)}}), od.scheme("rk4"), h).state_space()
-    assert rk.D.shape == (4, 4) and rk.D == sp.Matrix(4, 4, lambda i, j: {1: -h / 2, 2: -h / 2, 3: -h}[i] if i == j + 1 else 0)
+    assert rk.D.shape == (4, 4) and rk.D == sp.Matrix(
+        4, 4, lambda i, j: {1: -h / 2, 2: -h / 2, 3: -h}[i] if i == j + 1 else 0
+    )
 
 
 def test_output_and_start() -> None:
     system = od.algorithm("nesterov").state_space()
     assert system.states == ("psi", "y") and system.start == sp.Matrix([0, 1])
-    assert (system.output - sp.Matrix([[-1 / sp.sqrt(od.dynamics.L), 1]])).applyfunc(sp.simplify).is_zero_matrix
+    assert (
+        (system.output - sp.Matrix([[-1 / sp.sqrt(od.dynamics.L), 1]]))
+        .applyfunc(sp.simplify)
+        .is_zero_matrix
+    )
     called = tb.optimistic(h).state_space()
     assert called.start == sp.Matrix([[1, 0], [0, 1]]) and len(called.start_calls) == 1
 
 
 def scalar_block() -> od.Algorithm:
     gam = od.blocks("gam", kind="scalar")
-    return od.Algorithm(od.System({"a": {gam: -gam, x: -gam * f.grad(x)}}, output=x), od.scheme("explicit_euler"), h)
+    return od.Algorithm(
+        od.System({"a": {gam: -gam, x: -gam * f.grad(x)}}, output=x), od.scheme("explicit_euler"), h
+    )
 
 
 def from_(fields: Any, scheme: str = "explicit_euler", **options: Any) -> Any:
@@ -131,7 +153,10 @@ def from_(fields: Any, scheme: str = "explicit_euler", **options: Any) -> Any:
         (from_({"a": {x: -od.hadamard(x, x)}}), r"\(x \. x\) is not linear"),
         (from_({"a": {x: -f.hess(x, x)}}), "further arguments"),
         (from_({"a": {x: -f.grad(x) / (1 + t)}}, time=t), "depends on the step number k"),
-        (from_({"a": {x: -f.grad(x) / (1 + t)}}, "implicit_euler", time=t), "depends on the step number k"),
+        (
+            from_({"a": {x: -f.grad(x) / (1 + t)}}, "implicit_euler", time=t),
+            "depends on the step number k",
+        ),
         (from_({"a": {x: -od.inner(x, x) * x}}), "depends on the state"),
     ],
 )
@@ -142,4 +167,6 @@ def test_reasons_for_no_linear_view(build: Any, reason: str) -> None:
 
 def test_without_oracles() -> None:
     system = od.method({x: x / 2}, output=x).state_space()
-    assert system.transfer().shape == (0, 0) and system.modal_matrix(K) == sp.Matrix([[sp.Rational(1, 2)]])
+    assert system.transfer().shape == (0, 0) and system.modal_matrix(K) == sp.Matrix(
+        [[sp.Rational(1, 2)]]
+    )

@@ -59,14 +59,23 @@ def test_compositions() -> None:
         ("a", sp.Rational(1, 2)), ("b", sp.Rational(1, 2)), ("c", 1), ("b", sp.Rational(1, 2)), ("a", sp.Rational(1, 2))
     ]  # fmt: skip
     covered = [s.time for s in strang.steps]  # the middles of what they cover
-    assert covered == [sp.Rational(1, 4), sp.Rational(1, 4), sp.Rational(1, 2), sp.Rational(3, 4), sp.Rational(3, 4)]
+    assert covered == [
+        sp.Rational(1, 4),
+        sp.Rational(1, 4),
+        sp.Rational(1, 2),
+        sp.Rational(3, 4),
+        sp.Rational(3, 4),
+    ]
     with pytest.raises(od.OdescentError, match="at least one"):
         composition([])
 
 
 def test_schemes_describe_themselves() -> None:
     look = od.scheme("look_ahead")
-    assert str(look) == "damp cayley ; drift explicit (look ahead) ; kick explicit, x at ahead ; drift explicit"
+    assert (
+        str(look)
+        == "damp cayley ; drift explicit (look ahead) ; kick explicit, x at ahead ; drift explicit"
+    )
     memory = od.Scheme((od.Let({x: v}), od.Flow((), E, sp.Rational(1, 2), on=("x",))))
     assert str(memory) == "let x ; all on x explicit for 1/2 h"
     assert "frozen oracles" in str(od.Scheme((od.Flow((), od.Integrator.of("frozen exact")),)))

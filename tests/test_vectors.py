@@ -63,7 +63,7 @@ def test_hash_and_equality_agree(a, b):
     assert a != 0 and a != "a" and bool(a) == (a != zero)
 
 
-@many
+@settings(max_examples=12)
 @given(vectors, vectors)
 def test_numbers_of_sums_are_sums_of_numbers(a, b):
     np.testing.assert_allclose(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.library import system
 from odescent.dynamics.fields import L, mu
+from odescent.dynamics.library import system
 
 from ..iteration import STEP, Algorithm
 from .schemes import scheme

@@ -1,12 +1,13 @@
 """Accelerated methods from the (x, z) form with a moving scale tau: one scheme for c = 1 and c = 2.
 
-In the step h the scale goes from tau to tau+ by way of theta, at which the coupling is taken:
+In a step the scale goes from theta, at which the coupling is taken, to tau+, at which the law is taken in
+one explicit step, and on to the theta of the next step:
 
-    tau+ = (theta + h) / (1 + mu h theta),    theta tau+ = tau^2                    (c = 1, implicit)
-                                              theta^2 = h^2 + (1 - mu h^2) tau^2    (c = 2, Cayley)
+    tau+ = (theta + h) / (1 + mu h theta),    theta tau+ = tau^2                    (c = 1, implicit coupling)
+                                              theta^2 = h^2 + (1 - mu h^2) tau^2    (c = 2, Cayley coupling)
 
-and the law is one explicit step at tau+. This is MATH b.5's recurrence for T = tau / h with its
-divisions by T cancelled, so that tau = 0 (eta = infinity) can start.
+This is MATH b.5's recurrence for T = tau / h with its divisions by T cancelled, so that tau = 0 (eta =
+infinity) can start. Carrying theta between the steps keeps the gradient point rational in the state.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.exact import as_scalar, parameters
+from odescent.dynamics.exact import as_scalar, canonical, parameters
 from odescent.dynamics.fields import L, mu
 from odescent.dynamics.library.model_family import MEMBERS, family
 from odescent.dynamics.vectors import Vector, blocks
@@ -31,7 +32,9 @@ COUPLING = {1: "implicit", 2: "cayley"}
 def half_way(c: int, convexity: sp.Expr = mu, tau: sp.Expr = TAU, h: sp.Expr = STEP) -> sp.Expr:
     """theta as a function of tau."""
     if c not in COUPLING:
-        raise OdescentError(f"the discrete form of the model family exists for c = 1 and c = 2, not c = {c}.")
+        raise OdescentError(
+            f"the discrete form of the model family exists for c = 1 and c = 2, not c = {c}."
+        )
     if c == 2:
         return sp.sqrt(h**2 + (1 - convexity * h**2) * tau**2)
     slope = h * (1 - convexity * tau**2)
@@ -44,21 +47,26 @@ def whole_way(theta: sp.Expr = TAU, convexity: sp.Expr = mu, h: sp.Expr = STEP) 
 
 
 def riccati_splitting(c: int, convexity: sp.Expr = mu) -> Scheme:
-    """The scale to theta, the coupling there, the scale to tau+, the law there in one explicit step."""
+    """The coupling at theta, the scale to tau+, the law there in one explicit step, the scale to the next theta."""
     return Scheme(
         (
-            Let({TAU: half_way(c, convexity)}),
             Flow(("coupling",), Integrator(COUPLING[c])),
             Let({TAU: whole_way(TAU, convexity)}),
             Flow(("law",), Integrator("explicit")),
+            Let({TAU: half_way(c, convexity)}),
         ),
         "riccati_splitting",
     )
 
 
 def discretized(
-    c: int, convexity: object = mu, begin: object = 0, *, outputs: Mapping[str, Vector] | None = None,
-    name: str = "", reference: str = "",
+    c: int,
+    convexity: object = mu,
+    begin: object = 0,
+    *,
+    outputs: Mapping[str, Vector] | None = None,
+    name: str = "",
+    reference: str = "",
 ) -> Algorithm:
     """The member with that c, mu (or 0) and tau(0), on its system, with feed-through a = h and h = 1 / sqrt(L).
 
@@ -66,7 +74,7 @@ def discretized(
     """  # fmt: skip
     mu_ = as_scalar(convexity)
     return Algorithm(
-        family(c, mu_, begin),
+        family(c, mu_, canonical(half_way(c, mu_, as_scalar(begin)))),
         riccati_splitting(c, mu_),
         STEP,
         where={parameters("a"): STEP},
@@ -77,16 +85,16 @@ def discretized(
     )  # fmt: skip
 
 
-def gradient_point(c: int, convexity: sp.Expr = mu) -> Vector:
+def gradient_point(c: int) -> Vector:
     """Where the next gradient is taken, in the blocks: what the coupling makes of x, for c = 1 and 2."""
     x, z = blocks("x z")
-    theta = half_way(c, convexity)
-    return (x * (theta - (c - 1) * STEP) + z * (c * STEP)) / (theta + STEP)
+    point: Vector = (x * (TAU - (c - 1) * STEP) + z * (c * STEP)) / (TAU + STEP)
+    return point
 
 
 def _member(member: str, name: str, reference: str) -> Algorithm:
     m = MEMBERS[member]
-    point = {"y": gradient_point(m.c, m.convexity)}
+    point = {"y": gradient_point(m.c)}
     return discretized(m.c, m.convexity, m.start, outputs=point, name=name, reference=reference)
 
 
@@ -102,7 +110,7 @@ def fista() -> Algorithm:
 def ogm() -> Algorithm:
     """The optimized gradient method: c = 2, mu = 0, tau = 2 h theta_k in the notation of Kim and Fessler.
 
-    The output is x_k = y_{k-1} - g(y_{k-1}) / L (their y); the next gradient point y is recorded. The
+    The output is x_k = y_{k-1} - g(y_{k-1}) / L (their y_k); the next gradient point y is recorded. The
     smaller last factor of their worst-case bound belongs to a last step that is not made here.
     """
     return _member("ogm", "ogm", "kim2016")

@@ -8,8 +8,8 @@ import sympy as sp
 
 from odescent._errors import OdescentError
 from odescent.dynamics.exact import parameters
-from odescent.dynamics.library import system
 from odescent.dynamics.fields import L, mu
+from odescent.dynamics.library import system
 from odescent.dynamics.vectors import blocks
 
 from ..iteration import STEP, Algorithm

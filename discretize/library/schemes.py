@@ -40,7 +40,9 @@ def strang(parts: Parts) -> Scheme:
     return composition(parts, symmetric=True, name="strang")
 
 
-def look_ahead(damp: str = "damp", kick: str = "kick", drift: str = "drift", by: str = "cayley", block: str = "x") -> Scheme:
+def look_ahead(
+    damp: str = "damp", kick: str = "kick", drift: str = "drift", by: str = "cayley", block: str = "x"
+) -> Scheme:
     """Damp, look ahead along the drift without committing it, kick by the gradient there, then drift."""
     explicit = Integrator("explicit")
     return Scheme(

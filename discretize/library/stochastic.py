@@ -11,5 +11,6 @@ from .schemes import scheme
 def unadjusted_langevin() -> Algorithm:
     """X+ = X - h grad f(X) + sqrt(2 h) xi: Euler-Maruyama on the overdamped Langevin equation."""
     return Algorithm(
-        system("overdamped_langevin"), scheme("explicit_euler"), STEP, name="unadjusted_langevin", reference="roberts1996"
-    )
+        system("overdamped_langevin"), scheme("explicit_euler"), STEP, name="unadjusted_langevin",
+        reference="roberts1996",
+    )  # fmt: skip

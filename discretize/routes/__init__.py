@@ -16,6 +16,10 @@ REGISTRY: Registry[Derivation] = Registry(
         "nesterov_sc/model": "model:nesterov_sc",
         "triple_momentum/model": "model:triple_momentum",
         "heavy_ball/model": "model:heavy_ball",
+        "nesterov_c/model": "model_family:nesterov_c",
+        "ogm/model": "model_family:ogm",
+        "item/model": "model_family:item",
+        "unified_nesterov/model": "model_family:unified_nesterov",
     },
 )
 
@@ -26,14 +30,17 @@ def routes(name: str) -> list[str]:
     return [key.split("/")[1] for key in REGISTRY.entries if key.split("/")[0] == full]
 
 
-def derive(name: str, route: str | None = None) -> Derivation:
+def derive(name: str, route: str | None = None, **options: object) -> Derivation:
     """Derive an algorithm by name along a route; the first one registered by default.
 
-    Raises OdescentError for an unknown algorithm or route, naming the nearest.
+    ``options`` are those of the algorithm, where the route takes them. Raises OdescentError for an unknown
+    algorithm, route or option, naming the nearest.
     """
     known = routes(name)
     if not known:
-        raise unknown("derivation of", name, [*{k.split("/")[0] for k in REGISTRY.entries}, *ALIASES])
+        raise unknown(
+            "derivation of", name, [*{k.split("/")[0] for k in REGISTRY.entries}, *ALIASES]
+        )
     if route is not None and route not in known:
         raise unknown(f"route to {name!r} called", route, known)
-    return REGISTRY.build(f"{ALIASES.get(name, name)}/{route or known[0]}")
+    return REGISTRY.build(f"{ALIASES.get(name, name)}/{route or known[0]}", **options)

@@ -27,7 +27,13 @@ def direct(algorithm: Algorithm) -> Derivation:
     Claims are what the engine found; each residual is the definition that the claim must meet.
     Steps that an algorithm does not admit (no second-order form, no linear form) are left out.
     """
-    steps = [_system(algorithm), _second_order(algorithm), _step_map(algorithm), _modified(algorithm), _linear(algorithm)]
+    steps = [
+        _system(algorithm),
+        _second_order(algorithm),
+        _step_map(algorithm),
+        _modified(algorithm),
+        _linear(algorithm),
+    ]
     return Derivation(
         algorithm.name or "algorithm",
         "direct",
@@ -47,10 +53,13 @@ def _system(algorithm: Algorithm) -> Step:
         for b in bound.blocks:
             parts = [f.drift[b.symbol] for f in bound.fields.values() if b.symbol in f.drift]
             nothing: Expr = sp.S.Zero if b.kind == "scalar" else zero
-            residuals[f"{b.name}' is the sum of the fields"] = c[f"{b.name}'"] - sum(parts, nothing)  # type: ignore[arg-type, call-overload]
+            residuals[f"{b.name}' is the sum of the fields"] = c[f"{b.name}'"] - sum(parts, nothing)
         return residuals
 
-    claims = [Claim(f"{b.name}'", bound.drift[b.symbol], rf"\dot{{{symbol_latex(b.name)}}}") for b in bound.blocks]
+    claims = [
+        Claim(f"{b.name}'", bound.drift[b.symbol], rf"\dot{{{symbol_latex(b.name)}}}")
+        for b in bound.blocks
+    ]
     names = ", ".join(bound.fields)
     return Step("System", f"The drift is the sum of the fields {names}.", tuple(claims), check)
 
@@ -61,11 +70,14 @@ def _second_order(algorithm: Algorithm) -> Step | None:
         lhs = bound.second_order().lhs
     except OdescentError:
         return None
-    drift, output = bound.drift, bound.output
-    speed = derivative(output, drift)
+    output = bound.output
+    speed = bound.derivative(output)
 
     def check(c: Values) -> dict[str, Any]:
-        return {"x'' + lhs": derivative(speed, drift) + substitute(c["lhs"], {position: output, velocity: speed})}
+        return {
+            "x'' + lhs": bound.derivative(speed)
+            + substitute(c["lhs"], {position: output, velocity: speed})
+        }
 
     return Step(
         "Second-order form",
@@ -95,7 +107,8 @@ def _step_map(algorithm: Algorithm) -> Step:
     claims = tuple(Claim(f"{s}+", update[s], symbol_latex(f"{s}+")) for s in moved)
     return Step(
         "Discretization",
-        f"The scheme ({algorithm.scheme}) makes this map of one step; at ${h} = 0$ it is the identity, and to first order it "
+        f"The scheme ({algorithm.scheme}) makes this map of one step; at ${h} = 0$ it is the "
+        "identity, and to first order it "
         "moves along the drift: the substeps add up.",
         claims,
         check,
@@ -107,7 +120,7 @@ def _limit_only(algorithm: Algorithm) -> Step:
     limit = algorithm.consistent_with().drift
 
     def check(c: Values) -> dict[str, Any]:
-        return {f"{s}' of the system": c[f"{s}'"] - target[s] for s in limit}  # type: ignore[operator]
+        return {f"{s}' of the system": c[f"{s}'"] - target[s] for s in limit}
 
     claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in limit.items())
     return Step(
@@ -127,20 +140,24 @@ def _modified(algorithm: Algorithm) -> Step | None:
     series = step_series(algorithm, 2)  # with memories replaced by what they follow
 
     def check(c: Values) -> dict[str, Any]:
-        field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in leading}  # type: ignore[operator]
+        field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in leading}
         residuals: dict[str, Any] = {}
         for s in leading:
-            flow = s + h * field[s] + derivative(field[s], field) * (h**2 / 2)  # type: ignore[operator]
+            flow = s + h * field[s] + derivative(field[s], field) * (h**2 / 2)
             for j in (1, 2):
-                residuals[f"the time-{h} flow agrees with {s}+ at {h}^{j}"] = taylor(flow, h, 2)[j] - series[j][s]  # type: ignore[operator]
+                residuals[f"the time-{h} flow agrees with {s}+ at {h}^{j}"] = (
+                    taylor(flow, h, 2)[j] - series[j][s]
+                )
         return residuals
 
     claims = tuple(
-        Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}") for s, e in modified.terms[1].items()
+        Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}")
+        for s, e in modified.terms[1].items()
     )
     return Step(
         "Modified equation",
-        rf"The method follows the drift plus ${h} F_1$ to one order more: the time-${h}$ flow of that field agrees with the map "
+        rf"The method follows the drift plus ${h} F_1$ to one order more: the time-${h}$ flow of "
+        r"that field agrees with the map "
         rf"through ${h}^2$.",
         claims,
         check,
@@ -168,4 +185,3 @@ def _linear(algorithm: Algorithm) -> Step | None:
         check,
         reference="Lessard, Recht and Packard 2016",
     )
-

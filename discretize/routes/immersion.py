@@ -17,7 +17,7 @@ from odescent.dynamics.fields import L, System, curvature, mu
 from odescent.dynamics.library import system
 from odescent.dynamics.library.second_order import ROUTE_A
 from odescent.dynamics.oracles import Objective
-from odescent.dynamics.passivity import PassivityImmersion, external, modal_roots
+from odescent.dynamics.passivity import PassivityImmersion, modal_roots
 from odescent.dynamics.second_order import position, velocity
 from odescent.dynamics.slow_manifold import invariance_defect
 from odescent.dynamics.vectors import Vector, blocks, inner, zero
@@ -113,8 +113,10 @@ def _no_acceleration() -> Step:
 
     return Step(
         "Without interconnection nothing accelerates",
-        r"Pure passivity and immersion ($w = 0$) has real modes $-K$ and $-a\lambda$ on a quadratic, and semi-implicit Euler "
-        r"steps them by real factors; balancing $\lambda = \mu$ against $\lambda = L$ gives at best gradient descent's rate "
+        r"Pure passivity and immersion ($w = 0$) has real modes $-K$ and $-a\lambda$ on a "
+        r"quadratic, and semi-implicit Euler "
+        r"steps them by real factors; balancing $\lambda = \mu$ against $\lambda = L$ gives at "
+        r"best gradient descent's rate "
         r"$(\kappa - 1)/(\kappa + 1)$.",
         (
             Claim("r_1", -K),
@@ -135,12 +137,15 @@ def _interconnection() -> Step:
         return {
             "f' along x' = psi - a grad f": derivative(f.value(x), flow) - c["f'"],
             "E' along the loop": derivative(c["E"], flow) - c["E'"],
-            "the cross terms cancel": derivative(f.value(x), flow) * b + inner(psi, c["w"]) + a * b * inner(g, g),
+            "the cross terms cancel": derivative(f.value(x), flow) * b
+            + inner(psi, c["w"])
+            + a * b * inner(g, g),
         }
 
     return Step(
         "Passive interconnection",
-        r"Gradient flow is passive from $\psi$ to $\nabla f$ with storage $f$. Feeding its output back through the port, "
+        r"Gradient flow is passive from $\psi$ to $\nabla f$ with storage $f$. Feeding its output "
+        r"back through the port, "
         r"$w = -b\nabla f$, joins two passive systems, and the energy $E$ is dissipated.",
         (
             Claim("f'", inner(g, psi) - a * inner(g, g), r"\dot{f}"),
@@ -158,7 +163,10 @@ def _family() -> Step:
 
     def check(c: Values) -> dict[str, Any]:
         speed = loop[x]
-        return {"x'' + lhs": derivative(speed, loop) + substitute(c["lhs"], {position: x, velocity: speed})}
+        return {
+            "x'' + lhs": derivative(speed, loop)
+            + substitute(c["lhs"], {position: x, velocity: speed})
+        }
 
     return Step(
         "The canonical family",
@@ -176,7 +184,7 @@ def _slow_manifold() -> Step:
     def check(c: Values) -> dict[str, Any]:
         loop = _interconnected(1 / eps)
         slow = {x: loop.drift[x]}
-        fast = tidy(eps * loop.drift[psi])  # type: ignore[operator]
+        fast = tidy(eps * loop.drift[psi])
         defect = taylor(invariance_defect(fast, slow, psi, eps, [zero, c["h_1"]]), eps, 1)
         polynomial = sp.Poly(modal_roots(system("passive"), curvature, r), r)
         return {
@@ -184,20 +192,27 @@ def _slow_manifold() -> Step:
             "invariance at order 1": defect[1],
             "slow flow": substitute(slow[x], {psi: eps * c["h_1"]}) - c["x'"],
             "discriminant": polynomial.discriminant() - c["disc"],
-            "at a = 0, K = 2 sqrt(mu), b = 1": c["disc"].subs({a: 0, K: 2 * sp.sqrt(mu), b: 1}) - c["disc of the limit"],
+            "at a = 0, K = 2 sqrt(mu), b = 1": c["disc"].subs({a: 0, K: 2 * sp.sqrt(mu), b: 1})
+            - c["disc of the limit"],
         }
 
     return Step(
         "Fast and slow",
-        r"With $\varepsilon = 1/K$ the memory is fast, $\varepsilon\dot\psi = -\psi - \varepsilon b \nabla f$, and it follows "
-        r"the slow manifold $\psi = \varepsilon h_1(x) + O(\varepsilon^2)$. A mode $\lambda$ has a real slow graph only if its "
+        r"With $\varepsilon = 1/K$ the memory is fast, $\varepsilon\dot\psi = -\psi - \varepsilon "
+        r"b \nabla f$, and it follows "
+        r"the slow manifold $\psi = \varepsilon h_1(x) + O(\varepsilon^2)$. A mode $\lambda$ has a "
+        r"real slow graph only if its "
         r"discriminant is positive: at the accelerated tuning that fails for every $\lambda > \mu$, so the manifold "
         r"picture is literal at $\lambda = \mu$ only.",
         (
             Claim("h_1", _interconnected(1 / eps).slow_manifold(psi, eps, 1)[1]),
             Claim("x'", -(a + eps * b) * g, r"\dot{x}_{\mathrm{slow}}"),
             Claim("disc", (K - a * curvature) ** 2 - 4 * b * curvature, r"\Delta(\lambda)"),
-            Claim("disc of the limit", 4 * (mu - curvature), r"\Delta_{a=0,\,K=2\sqrt{\mu},\,b=1}(\lambda)"),
+            Claim(
+                "disc of the limit",
+                4 * (mu - curvature),
+                r"\Delta_{a=0,\,K=2\sqrt{\mu},\,b=1}(\lambda)",
+            ),
         ),
         check,
         reference="Fenichel 1979",
@@ -216,8 +231,10 @@ def _selection() -> Step:
 
     return Step(
         "What selects K and b",
-        r"In the limit $a \to 0$ ask for unit stiffness (the time scale of $\ddot x = -\nabla f$) and for critical damping of "
-        r"the slowest mode $\lambda = \mu$. Neither depends on the step; $a$ is the discretization's own and is bound to $h$.",
+        r"In the limit $a \to 0$ ask for unit stiffness (the time scale of $\ddot x = -\nabla f$) "
+        r"and for critical damping of "
+        r"the slowest mode $\lambda = \mu$. Neither depends on the step; $a$ is the "
+        r"discretization's own and is bound to $h$.",
         (Claim("K", 2 * sp.sqrt(mu)), Claim("b", sp.S.One)),
         check,
         kind="choice",
@@ -243,7 +260,8 @@ def _equivalent_system(target: Algorithm) -> Step:
 
     return Step(
         "The same method from another system",
-        r"Systems to algorithms is many-to-one: semi-implicit Euler, with parameters that depend on the step, gives the "
+        r"Systems to algorithms is many-to-one: semi-implicit Euler, with parameters that depend "
+        r"on the step, gives the "
         r"same transfer function. What selects them is the same condition asked of the step: both poles at $1 - q$ for "
         r"$\lambda = \mu$, where $q = h\sqrt{\mu}$.",
         (Claim("K", 2 * sp.sqrt(mu) / (1 + q)), Claim("b", (1 - q) / (1 + q))),
@@ -272,8 +290,10 @@ def nesterov_sc() -> Derivation:
         method_step(
             method,
             "Discretization",
-            r"Lie-Trotter with $a = h$: the kick $\dot\psi = -\nabla f(y)$ explicitly, the damping $\dot\psi = -K\psi$ by "
-            r"Cayley's rule, then the drift $\dot y = \psi - h\nabla f(y)$ explicitly, with the gradient already taken at $y$. "
+            r"Lie-Trotter with $a = h$: the kick $\dot\psi = -\nabla f(y)$ explicitly, the damping "
+            r"$\dot\psi = -K\psi$ by "
+            r"Cayley's rule, then the drift $\dot y = \psi - h\nabla f(y)$ explicitly, with the "
+            r"gradient already taken at $y$. "
             r"Cayley turns the damping $2\sqrt{\mu}$ into Nesterov's momentum, whatever the step.",
             {psi: (psi - h * at_y) * ratio, y: y + h * after(psi) - h**2 * at_y},
         ),
@@ -284,7 +304,9 @@ def nesterov_sc() -> Derivation:
             + h * f.hess(position, velocity)
             + (1 + h * sp.sqrt(mu)) * f.grad(position),
         ),
-        coefficient_residuals(method, {"alpha": 1 / L, "beta": beta, "gamma": beta, "delta": sp.S.Zero}),
+        coefficient_residuals(
+            method, {"alpha": 1 / L, "beta": beta, "gamma": beta, "delta": sp.S.Zero}
+        ),
         _equivalent_system(method),
     )
     return Derivation(

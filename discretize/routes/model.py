@@ -26,6 +26,7 @@ from odescent.dynamics.vectors import Vector, blocks, inner
 from ..derivation import Claim, Derivation, Step
 from ..iteration import STEP, Algorithm
 from ..library.schemes import scheme
+from .certificates import below_quadratic, certificate_step, first_order_parts, interpolation_parts
 from .shared import coefficient_residuals, equation_residual, method_step
 
 x, y, z, u, v = blocks("x y z u v")
@@ -63,13 +64,15 @@ def _lower_model() -> Step:
         slope = inner(g + mu * (claims["argmin"] - x), u)
         return {
             "stationary in every direction u": slope,
-            "it is the model's slope": substitute(derivative(model, {v: u}), {v: claims["argmin"]}) - slope,
+            "it is the model's slope": substitute(derivative(model, {v: u}), {v: claims["argmin"]})
+            - slope,
             "psi vanishes at the minimizer": substitute(claims["psi"], {z: claims["argmin"]}),
         }
 
     return Step(
         "The model and the manifold",
-        r"Strong convexity gives the lower model $f(x) + \langle\nabla f(x), v - x\rangle + \frac{\mu}{2}\|v - x\|^2 \le f(v)$. The "
+        r"Strong convexity gives the lower model $f(x) + \langle\nabla f(x), v - x\rangle + "
+        r"\frac{\mu}{2}\|v - x\|^2 \le f(v)$. The "
         r"manifold $\psi = 0$ says that $z$ is its minimizer.",
         (Claim("argmin", x - g / mu, r"\operatorname{argmin}"), Claim("psi", psi, r"\psi")),
         check,
@@ -84,12 +87,15 @@ def _target() -> Step:
         on_manifold = {z: x - g / mu}
         return {
             "target on psi = 0": substitute(plant[x], on_manifold) - claims["x' on psi = 0"],
-            "psi' = L_F psi + (L_G psi) u": derivative(psi, plant) - claims["L_F psi"] - u * claims["L_G psi"],
+            "psi' = L_F psi + (L_G psi) u": derivative(psi, plant)
+            - claims["L_F psi"]
+            - u * claims["L_G psi"],
         }
 
     return Step(
         "Plant and target",
-        r"The plant $\dot x = c\sqrt{\mu}\,(z - x)$, $\dot z = u$ has relative degree one, and on the manifold $x$ follows "
+        r"The plant $\dot x = c\sqrt{\mu}\,(z - x)$, $\dot z = u$ has relative degree one, and on "
+        r"the manifold $x$ follows "
         r"gradient flow, every mode at the rate $c\sqrt{\mu}$ at least.",
         (
             Claim("x' on psi = 0", -c / m * g, r"\dot{x}_{\psi=0}"),
@@ -113,7 +119,8 @@ def _exact_law() -> Step:
 
     return Step(
         "Exact law",
-        r"Passivity and immersion: feed-forward $(I - \nabla^2 f/\mu)\,\dot x$ and feedback $-K\psi$ make the manifold invariant and attractive.",
+        r"Passivity and immersion: feed-forward $(I - \nabla^2 f/\mu)\,\dot x$ and feedback "
+        r"$-K\psi$ make the manifold invariant and attractive.",
         (Claim("u", substitute(loop.law, {blocks("w"): Vector({})})),),
         check,
     )
@@ -130,7 +137,8 @@ def _dropped() -> Step:
 
     return Step(
         "What is dropped",
-        r"Keep the feedback with $K = \sqrt{\mu}$ and drop the feed-forward, which needs the Hessian. The manifold is then only "
+        r"Keep the feedback with $K = \sqrt{\mu}$ and drop the feed-forward, which needs the "
+        r"Hessian. The manifold is then only "
         r"nearly invariant: the defect below is not zero, and it is stated, not hidden.",
         (
             Claim("u", m * (x - z) - g / m),
@@ -146,18 +154,21 @@ def _second_order() -> Step:
         family = system("model")
         speed = family.drift[x]
         return {
-            "x'' + lhs": derivative(speed, family.drift)  # type: ignore[operator, call-overload]
+            "x'' + lhs": derivative(speed, family.drift)
             + substitute(claims["lhs"], {position: x, velocity: speed}),
             "at a = 0": substitute(claims["lhs"], {a: sp.S.Zero}) - claims["lhs at a = 0"],
         }
 
     return Step(
         "System with feed-through",
-        r"A gradient step in $x$ has no counterpart in $\dot x = c\sqrt{\mu}(z - x)$ alone: the honest system carries a "
+        r"A gradient step in $x$ has no counterpart in $\dot x = c\sqrt{\mu}(z - x)$ alone: the "
+        r"honest system carries a "
         r"feed-through $-a\nabla f(x)$ in $\dot x$, with $a \to 0$ as $h \to 0$. Then $\ddot x + (\mathrm{lhs}) = 0$.",
         (
             Claim("lhs", system("model").second_order().lhs, r"\mathrm{lhs}"),
-            Claim("lhs at a = 0", (c + 1) * m * velocity + c * f.grad(position), r"\mathrm{lhs}_{a=0}"),
+            Claim(
+                "lhs at a = 0", (c + 1) * m * velocity + c * f.grad(position), r"\mathrm{lhs}_{a=0}"
+            ),
         ),
         check,
     )
@@ -180,10 +191,31 @@ def _lyapunov(c_value: int) -> Step:
 
     return Step(
         "Lyapunov function",
-        rf"With $x^* = 0$, $f^* = 0$, $a = 0$ and $c = {c_value}$, the energy decays at the rate ${sp.latex(rate)}$, because "
+        rf"With $x^* = 0$, $f^* = 0$, $a = 0$ and $c = {c_value}$, the energy decays at the rate "
+        rf"${sp.latex(rate)}$, because "
         r"$f(x) - \langle\nabla f(x), x\rangle + \frac{\mu}{2}\|x\|^2 \le 0$ by strong convexity.",
         (Claim("E", energy), Claim(name, claimed, rf"\dot E + {sp.latex(rate)} E")),
         check,
+    )
+
+
+def _certificate(method: Algorithm, c_value: int) -> Step:
+    point_before = ""
+    if c_value == 1:
+        weights = (1 - q, q, sp.S.One, m / (2 * h) * (1 - q**2))
+        energy, parts = f.value(x) + mu / 2 * inner(z, z), first_order_parts(weights, mu)
+    else:
+        energy = below_quadratic(mu) + mu / (1 - q**2) * inner(z, z)
+        parts = interpolation_parts(((1 - q) ** 2, 1 - (1 - q) ** 2), mu)
+        point_before = r" Here $x = y_{\mathrm{old}} - h^2\nabla f(y_{\mathrm{old}})$, from the gradient point before."
+    return certificate_step(
+        method,
+        rf"With $h = 1/\sqrt L$ and $q = h\sqrt{{\mu}}$ the energy falls by the factor $(1 - "
+        rf"q){'^2' * (c_value == 2)}$ in "
+        rf"each step: what is left are inequalities of the class with nonnegative weights.{point_before}",
+        energy,
+        (1 - q) ** c_value,
+        parts,
     )
 
 
@@ -199,9 +231,14 @@ def _build(member: Member) -> Derivation:
     )
     at_y = f.grad(y)
     step_map = {x: y - h * member.feed_through * at_y, z: (1 - q) * z + q * (y - at_y / mu)}
-    lowered = substitute(system("model").limit({a: 0}).second_order().lhs, {c: sp.Integer(member.c)})
+    lowered = substitute(
+        system("model").limit({a: 0}).second_order().lhs, {c: sp.Integer(member.c)}
+    )
     gradient = (
-        r"the feed-through is one gradient step" if member.feed_through != 0 else r"without feed-through $x$ takes no gradient step"
+        r"the feed-through is one gradient step"
+        if member.feed_through != 0
+        else r"without "
+        r"feed-through $x$ takes no gradient step"
     )
     steps = (
         _lower_model(),
@@ -213,17 +250,26 @@ def _build(member: Member) -> Derivation:
         method_step(
             method,
             "Discretization",
-            rf"Lie-Trotter with $a = {sp.latex(member.feed_through)}$ and $c = {member.c}$: the coupling with $z$ frozen "
+            rf"Lie-Trotter with $a = {sp.latex(member.feed_through)}$ and $c = {member.c}$: the "
+            r"coupling with $z$ frozen "
             rf"({member.coupling}), then the whole law in one explicit step, with one gradient; {gradient}.",
             step_map,
             {y: member.coupled},
         ),
+        *([_certificate(method, member.c)] if member.feed_through != 0 else []),
         equation_residual(method, limit=lowered, modified=member.modified, of=x),
         coefficient_residuals(method, member.coefficients),
     )
     return Derivation(
-        member.name, "model", member.summary, steps, method, provenance=ROUTE_B, references=member.references,
-        bound_position=x, flow_position=x,
+        member.name,
+        "model",
+        member.summary,
+        steps,
+        method,
+        provenance=ROUTE_B,
+        references=member.references,
+        bound_position=x,
+        flow_position=x,
     )
 
 
@@ -269,4 +315,3 @@ def heavy_ball() -> Derivation:
             ("parimi2025", "polyak1964"),
         )
     )  # fmt: skip
-

@@ -20,7 +20,7 @@ from odescent.dynamics.show import symbol_latex
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, inner, zero
 
 from ..derivation import Claim, Derivation, Step
-from ..iteration import STEP, Algorithm
+from ..iteration import Algorithm
 from ..library.schemes import scheme as named_scheme
 from ..substeps import Scheme
 from .direct import direct
@@ -34,7 +34,9 @@ def actuated(loop: PassivityImmersion) -> VectorSymbol:
     moved = [s for s, e in loop.plant.items() if tidy(e - loop.free[s]) != zero]
     if len(moved) != 1 or not isinstance(moved[0], VectorSymbol):
         names = ", ".join(str(s) for s in moved)
-        raise OdescentError(f"the control must move exactly one vector block, but it moves {names}.")
+        raise OdescentError(
+            f"the control must move exactly one vector block, but it moves {names}."
+        )
     return moved[0]
 
 
@@ -48,7 +50,10 @@ def relative_degree(loop: PassivityImmersion) -> Step:
     return Step(
         "Relative degree one",
         r"The control acts on $\psi$ at once and without singularity, so the manifold can be rendered attractive.",
-        (Claim("L_F psi", loop.drift_rate, r"L_F\psi"), Claim("L_G psi", loop.decoupling, r"L_G\psi")),
+        (
+            Claim("L_F psi", loop.drift_rate, r"L_F\psi"),
+            Claim("L_G psi", loop.decoupling, r"L_G\psi"),
+        ),
         check,
     )
 
@@ -77,7 +82,7 @@ def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Ste
             "P_V annihilates the lift": project(horizontal),
             "P_V is idempotent": project(vertical) - once,
             "Dpsi P_V = Dpsi": loop.differential(vertical) - image,
-            "P_V z' moves psi as z' does": loop.differential({**vertical, fibre: project(along)})  # type: ignore[arg-type]
+            "P_V z' moves psi as z' does": loop.differential({**vertical, fibre: project(along)})
             - derivative(loop.manifold, loop.plant),
             "the metric is |Dpsi t|^2": c["metric"] - inner(image, image),
             "its kernel is horizontal": substitute(c["metric"], {tangent[fibre]: c[lift]}),
@@ -88,7 +93,11 @@ def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Ste
         "Horizontal and vertical",
         statement,
         (
-            Claim(lift, lifted, rf"\mathrm{{lift}}({', '.join(symbol_latex(n) for n in base.split(', '))})"),
+            Claim(
+                lift,
+                lifted,
+                rf"\mathrm{{lift}}({', '.join(symbol_latex(n) for n in base.split(', '))})",
+            ),
             Claim(projector, loop.vertical(tangent)[fibre], rf"P_V({tex})"),
             Claim("metric", loop.metric(tangent), r"\langle t, D\psi^\top D\psi\, t\rangle"),
         ),
@@ -111,7 +120,8 @@ def control_law(loop: PassivityImmersion) -> Step:
 
     return Step(
         "Control law and passivity",
-        r"The law that makes $\dot\psi = -K\psi + w$; the storage $S$ then certifies passivity from the port $w$ to $\psi$.",
+        r"The law that makes $\dot\psi = -K\psi + w$; the storage $S$ then certifies passivity "
+        r"from the port $w$ to $\psi$.",
         (
             Claim("u", loop.law),
             Claim("S", loop.storage),
@@ -176,7 +186,8 @@ def immerse(
         relative_degree(loop),
         splitting(
             loop, tangent,
-            r"The kernel of $D\psi$ holds the horizontal lifts, the actuated fibre is vertical; $P_V = G\,(L_G\psi)^{-1} D\psi$ "
+            r"The kernel of $D\psi$ holds the horizontal lifts, the actuated fibre is vertical; "
+            r"$P_V = G\,(L_G\psi)^{-1} D\psi$ "
             rf"(its ${symbol_latex(fibre.name)}$ component is shown, the others vanish).",
         ),
         control_law(loop),
@@ -184,17 +195,21 @@ def immerse(
         *rest.steps,
     )  # fmt: skip
     return Derivation(
-        name, "immersion", f"{name} by passivity and immersion of a plant, then {rest.summary[0].lower()}{rest.summary[1:]}",
+        name, "immersion", f"{name}: a plant of one's own, by passivity and immersion, then {algorithm.scheme.name}.",
         steps, algorithm, provenance=algorithm.provenance,
     )  # fmt: skip
 
 
 def _implicit(immersion: Mapping[VectorSymbol, Vector] | None) -> Vector:
     if not immersion or len(immersion) != 1:
-        raise OdescentError("an immersion gives one block as a function of the others, as in immersion={p: -a * f.grad(x)}.")
+        raise OdescentError(
+            "an immersion gives one block as a function of the others, as in immersion={p: -a * f.grad(x)}."
+        )
     ((block, value),) = immersion.items()
     if block in value.free_symbols:
-        raise OdescentError(f"the immersion of {block} must not contain {block} itself; it is {value}.")
+        raise OdescentError(
+            f"the immersion of {block} must not contain {block} itself; it is {value}."
+        )
     return block - value
 
 
@@ -204,10 +219,12 @@ def _graph(loop: PassivityImmersion, fibre: VectorSymbol) -> Vector:
     rest = tidy(loop.manifold - fibre * slope)
     if slope == 0 or fibre in rest.free_symbols:
         raise OdescentError(
-            f"psi = {loop.manifold} cannot be solved for {fibre} (it is not {fibre} times a scalar plus the other blocks), "
+            f"psi = {loop.manifold} cannot be solved for {fibre} (it is not {fibre} times a scalar "
+            "plus the other blocks), "
             "so the manifold is not a graph over the other blocks."
         )
-    return tidy((VectorSymbol("psi") - rest) / slope)
+    graph: Vector = tidy((VectorSymbol("psi") - rest) / slope)
+    return graph
 
 
 def _cascade(
@@ -221,35 +238,54 @@ def _cascade(
         fields["port"] = {memory: substitute(port, {VectorSymbol("psi"): memory})}
     main = output if output is not None else next(iter(others))
     # at rest on the fibre's origin: psi starts where the actuated block is zero
-    begin = substitute(loop.manifold, {fibre: zero, **{s: start for s in others}})
+    begin = substitute(loop.manifold, {fibre: zero, **dict.fromkeys(others, start)})
     return System(
-        fields, output=main, init={**{s: start for s in others if isinstance(s, Vector)}, memory: begin}, name=name
+        fields,
+        output=main,
+        init={**{s: start for s in others if isinstance(s, Vector)}, memory: begin},
+        name=name,
     )
 
 
 def _plant_step(
-    loop: PassivityImmersion, fibre: VectorSymbol, on_graph: Mapping[Symbol, Expr], target: Mapping[Symbol, Expr] | None
+    loop: PassivityImmersion,
+    fibre: VectorSymbol,
+    on_graph: Mapping[Symbol, Expr],
+    target: Mapping[Symbol, Expr] | None,
 ) -> Step:
     flow = {s: tidy(substitute(e, on_graph)) for s, e in loop.free.items() if s != fibre}
     if target is not None:
         for s, wanted in target.items():
             found = flow.get(s)
             if found is None or tidy(found - wanted) != zero:
-                raise OdescentError(f"on the manifold the plant moves {s} by {found}, not by the target's {wanted}.")
+                raise OdescentError(
+                    f"on the manifold the plant moves {s} by {found}, not by the target's {wanted}."
+                )
 
     def check(c: Values) -> dict[str, Any]:
-        residuals = {"psi vanishes on the graph": substitute(c["psi"], {fibre: c[f"pi of {fibre}"]})}
+        residuals = {
+            "psi vanishes on the graph": substitute(c["psi"], {fibre: c[f"pi of {fibre}"]})
+        }
         for s in flow:
             on_claimed = substitute(loop.free[s], {fibre: c[f"pi of {fibre}"]})
-            residuals[f"the plant moves {s} so on the manifold"] = on_claimed - c[f"{s}' on psi = 0"]
+            residuals[f"the plant moves {s} so on the manifold"] = (
+                on_claimed - c[f"{s}' on psi = 0"]
+            )
         residuals["psi is the manifold given"] = c["psi"] - loop.manifold
         return residuals
 
-    claims = [Claim("psi", loop.manifold, r"\psi"), Claim(f"pi of {fibre}", on_graph[fibre], rf"\pi_{{{symbol_latex(fibre.name)}}}")]
-    claims += [Claim(f"{s}' on psi = 0", e, rf"\dot{{{symbol_latex(str(s))}}}_{{\psi=0}}") for s, e in flow.items()]
+    claims = [
+        Claim("psi", loop.manifold, r"\psi"),
+        Claim(f"pi of {fibre}", on_graph[fibre], rf"\pi_{{{symbol_latex(fibre.name)}}}"),
+    ]
+    claims += [
+        Claim(f"{s}' on psi = 0", e, rf"\dot{{{symbol_latex(str(s))}}}_{{\psi=0}}")
+        for s, e in flow.items()
+    ]
     return Step(
         "Plant and manifold",
-        r"The manifold $\psi = 0$ is a graph over the blocks that the control does not move, and on it the plant follows the target.",
+        r"The manifold $\psi = 0$ is a graph over the blocks that the control does not move, and "
+        r"on it the plant follows the target.",
         tuple(claims),
         check,
         reference="Astolfi and Ortega 2003",
@@ -257,21 +293,32 @@ def _plant_step(
 
 
 def _cascade_step(
-    loop: PassivityImmersion, cascade: System, fibre: VectorSymbol, memory: VectorSymbol, port: Vector
+    loop: PassivityImmersion,
+    cascade: System,
+    fibre: VectorSymbol,
+    memory: VectorSymbol,
+    port: Vector,
 ) -> Step:
     closed = loop.closed_loop(substitute(port, {VectorSymbol("psi"): loop.manifold}))
     drift = cascade.drift
 
     def check(c: Values) -> dict[str, Any]:
         back = {memory: loop.manifold}
-        residuals = {f"{s}' of the loop": substitute(c[f"{s}'"], back) - closed[s] for s in drift if s != memory}
-        residuals["psi' of the loop"] = substitute(c[f"{memory}'"], back) - derivative(loop.manifold, closed)
+        residuals = {
+            f"{s}' of the loop": substitute(c[f"{s}'"], back) - closed[s]
+            for s in drift
+            if s != memory
+        }
+        residuals["psi' of the loop"] = substitute(c[f"{memory}'"], back) - derivative(
+            loop.manifold, closed
+        )
         return residuals
 
     claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in drift.items())
     return Step(
         "Closed loop as a cascade",
-        rf"In the blocks with $\psi$ in place of ${symbol_latex(fibre.name)}$ the loop is a cascade, with $w$ connected as given, and "
+        rf"In the blocks with $\psi$ in place of ${symbol_latex(fibre.name)}$ the loop is a "
+        r"cascade, with $w$ connected as given, and "
         "integrating it needs none of the derivatives that the law has.",
         claims,
         check,

@@ -41,7 +41,7 @@ def method_step(
         for s in claimed:
             value = substitute(c[f"{s}+"], known)
             known[after(s)] = value
-            residuals[f"{s}+ of the program"] = made[s] - value  # type: ignore[operator]
+            residuals[f"{s}+ of the program"] = made[s] - value
         return residuals
 
     claims = [Claim(s.name, e, symbol_latex(s.name)) for s, e in named.items()]
@@ -49,7 +49,9 @@ def method_step(
     return Step(title, statement, tuple(claims), check)
 
 
-def equation_residual(method: Algorithm, limit: Vector, modified: Vector, of: Expr | None = None) -> Step:
+def equation_residual(
+    method: Algorithm, limit: Vector, modified: Vector, of: Expr | None = None
+) -> Step:
     """The limit flow and the modified equation through O(h), as left-hand sides of x'' + ... = 0.
 
     They are equations of the output, or of another expression ``of``.
@@ -64,8 +66,12 @@ def equation_residual(method: Algorithm, limit: Vector, modified: Vector, of: Ex
     return Step(
         "Limit and modified equation",
         r"As $h \to 0$ the sequence follows $\ddot x + (\mathrm{limit}) = 0$, and to the next order, by backward error "
-        r"analysis, $\ddot x + (\mathrm{modified}) = O(h^2)$. Both differ from the bound system, which is exact at the given $h$.",
-        (Claim("limit", limit, r"\mathrm{limit}"), Claim("modified", modified, r"\mathrm{modified}")),
+        r"analysis, $\ddot x + (\mathrm{modified}) = O(h^2)$. Both differ from the bound system, "
+        r"which is exact at the given $h$.",
+        (
+            Claim("limit", limit, r"\mathrm{limit}"),
+            Claim("modified", modified, r"\mathrm{modified}"),
+        ),
         check,
         reference="Hairer, Lubich and Wanner 2006, IX.1",
     )
@@ -78,14 +84,15 @@ def coefficient_residuals(method: Algorithm, claimed: Mapping[str, sp.Expr]) -> 
         found = method.coefficients
         residuals: dict[str, Any] = {name: found[name] - c[name] for name in claimed}
         initial = {b.symbol: b.init for b in method.tuned.blocks}
-        residuals["the output starts at x0"] = substitute(method.output, initial) - start  # type: ignore[type-var, operator]
+        residuals["the output starts at x0"] = substitute(method.output, initial) - start
         return residuals
 
     named = ", ".join(rf"{s} = {sp.latex(v)}" for s, v in method.tuning.items())
     return Step(
         "Identification",
         rf"With ${named}$ the transfer function from the gradient to the point where it is taken is that of "
-        r"$\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$, read at $(1+\delta)\xi - \delta\xi_-$, "
+        r"$\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$, read "
+        r"at $(1+\delta)\xi - \delta\xi_-$, "
         r"started from $\xi_{-1} = \xi_0$.",
         tuple(Claim(n, v, "\\" + n) for n, v in claimed.items()),
         check,

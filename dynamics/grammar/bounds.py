@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_TEXT = 20_000  # characters
 MAX_STATEMENTS = 200
@@ -19,9 +19,11 @@ MAX_POWER_OF_TEN = 99  # after its e
 MAX_EXPONENT = 64
 MAX_ROOT = 12
 MAX_NODES = 2_000  # symbols and operations in an expression
+MAX_CONSTANT_DEPTH = 4  # the same, of numbers without a symbol
 MAX_DEPTH = 30  # powers, functions and products within each other
 MAX_TERMS = 10_000  # above or below the fraction bar, when multiplied out
-MAX_BITS = 2_000  # of the numbers in an expression
+MAX_DEGREE = 500  # of a product of powers
+MAX_BITS = 6_000  # of the numbers in an expression
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Size:
     depth: int = 0
     above: int = 1
     below: int = 1
-    bits: int = 1
+    degree: int = 1
+    bits: int = 0
 
     def excess(self) -> str:
         """What is too large about it, as a sentence; empty if nothing is."""
@@ -42,6 +45,8 @@ class Size:
             return f"the expression is nested too deeply: more than {MAX_DEPTH} levels, abbreviations included."
         if max(self.above, self.below) > MAX_TERMS:
             return f"the expression is too large: multiplied out it would have more than {MAX_TERMS:,} terms."
+        if self.degree > MAX_DEGREE:
+            return f"the powers in the expression become too large: more than {MAX_DEGREE}."
         if self.bits > MAX_BITS:
             return f"the numbers in the expression become too large: more than {MAX_BITS * 3 // 10:,} digits."
         return ""
@@ -53,6 +58,7 @@ class Size:
             max(self.depth, other.depth),
             self.above * other.below + other.above * self.below,
             self.below * other.below,
+            max(self.degree, other.degree),
             self.bits + other.bits,
         )
 
@@ -60,15 +66,20 @@ class Size:
         """The size of a product; of sums that are multiplied out, each term is copied."""
         return Size(
             self.nodes * copies + other.nodes * other_copies + 1,
-            max(self.depth, other.depth) + 1,
+            max(self.depth, other.depth),
             self.above * other.above,
             self.below * other.below,
+            self.degree + other.degree,
             self.bits + other.bits,
         )
 
+    def deeper(self) -> Size:
+        """The size of the same, one level further in."""
+        return replace(self, depth=self.depth + 1)
+
     def inverse(self) -> Size:
         """The size of one over it."""
-        return Size(self.nodes + 1, self.depth, self.below, self.above, self.bits)
+        return replace(self, nodes=self.nodes + 1, above=self.below, below=self.above)
 
     def power(self, numerator: int, denominator: int) -> Size:
         """The size of the power numerator/denominator."""
@@ -76,7 +87,7 @@ class Size:
         above, below = (math.comb(terms + n - 1, n) for terms in (self.above, self.below))
         if numerator < 0:
             above, below = below, above
-        return Size(self.nodes + 2, self.depth + 1, above, below, self.bits * n)
+        return Size(self.nodes + 2, self.depth + 1, above, below, self.degree * n, self.bits * n)
 
     @staticmethod
     def function(arguments: Iterable[Size]) -> Size:
@@ -87,6 +98,7 @@ class Size:
             1 + max((a.depth for a in given), default=0),
             max((a.above for a in given), default=1),
             max((a.below for a in given), default=1),
+            max((a.degree for a in given), default=1),
             sum(a.bits for a in given),
         )
 

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..vectors import Expr, Vector
-from .bounds import LEAF, MAX_DIGITS, MAX_EXPONENT, MAX_POWER_OF_TEN, MAX_ROOT, Size
+from .bounds import (
+    LEAF,
+    MAX_CONSTANT_DEPTH,
+    MAX_DIGITS,
+    MAX_EXPONENT,
+    MAX_POWER_OF_TEN,
+    MAX_ROOT,
+    Size,
+)
 from .errors import ParseError, Source
 
 if TYPE_CHECKING:
@@ -96,7 +104,7 @@ class Evaluator:
         try:
             made: Expr = build()
             if risky and not isinstance(made, Vector):
-                self._check_real(node, made)
+                self._check_real(node, made, size.depth)
         except ParseError:
             raise
         except RecursionError:
@@ -115,7 +123,13 @@ class Evaluator:
             ) from None
         return Value(made, kind, size)
 
-    def _check_real(self, node: Node, e: sp.Expr) -> None:
+    def _check_real(self, node: Node, e: sp.Expr, depth: int) -> None:
+        if (
+            depth > MAX_CONSTANT_DEPTH and e.is_number
+        ):  # SymPy finds the sign of nested roots in exponential time
+            raise self.source.error(
+                "this number is nested too deeply: powers and functions in each other.", node
+            )
         if e.has(*_INFINITE):
             raise self.source.error(
                 "this is infinite or undefined: it divides by zero or is out of its domain.", node
@@ -157,7 +171,9 @@ class Evaluator:
             raise self.source.error(f"the number is too long: {limits}.", token)
         exact = Fraction(str(token))
         bits = max(exact.numerator.bit_length(), exact.denominator.bit_length())
-        return Value(sp.Rational(exact.numerator, exact.denominator), size=Size(bits=bits))
+        return Value(
+            sp.Rational(exact.numerator, exact.denominator), size=Size(degree=0, bits=bits)
+        )
 
     def _sum(self, node: Any) -> Value:
         total = self(node.children[0])
@@ -191,7 +207,7 @@ class Evaluator:
                 total = self._scaled(child, total, value, lambda a, b: a / b, value.size.inverse())
             else:
                 total = self._scaled(child, total, value, lambda a, b: a * b, value.size)
-        return total
+        return Value(total.expr, total.kind, total.size.deeper())
 
     def _scaled(
         self, node: Node, left: Value, right: Value, build: Callable[[Any, Any], Any], size: Size

@@ -64,10 +64,13 @@ def riccati(c: object, convexity: object = mu, begin: object = 0, t: sp.Symbol =
     Raises OdescentError for a value outside its domain.
     """
     c_, mu_, tau_ = as_scalar(c), as_scalar(convexity), as_scalar(begin)
-    for name, value, wrong in (("c", c_, c_.is_nonpositive), ("mu", mu_, mu_.is_negative), ("tau(0)", tau_, tau_.is_negative)):
-        if wrong or t in value.free_symbols:
+    wrong = {"c": c_.is_nonpositive, "mu": mu_.is_negative, "tau(0)": tau_.is_negative}
+    for name, value in zip(wrong, (c_, mu_, tau_), strict=True):
+        if wrong[name] or t in value.free_symbols:
             least = "more than 0" if name == "c" else "at least 0"
-            raise OdescentError(f"{name} of the Riccati equation must be {least} and free of {t}, not {value}.")
+            raise OdescentError(
+                f"{name} of the Riccati equation must be {least} and free of {t}, not {value}."
+            )
     if mu_ == 0:
         tau = tau_ + c_ * t / 2
     else:
@@ -75,8 +78,13 @@ def riccati(c: object, convexity: object = mu, begin: object = 0, t: sp.Symbol =
         moved = sp.tanh(c_ * root * t / 2)
         held = canonical(root * tau_)
         tau = (1 if held == 1 else (held + moved) / (1 + held * moved)) / root
-    if not (is_zero(sp.diff(tau, t) - c_ / 2 * (1 - mu_ * tau**2)) and is_zero(tau.xreplace({t: sp.S.Zero}) - tau_)):
-        raise OdescentError(f"tau = {tau} does not solve the Riccati equation; this is a defect of the package.")
+    if not (
+        is_zero(sp.diff(tau, t) - c_ / 2 * (1 - mu_ * tau**2))
+        and is_zero(tau.xreplace({t: sp.S.Zero}) - tau_)
+    ):
+        raise OdescentError(
+            f"tau = {tau} does not solve the Riccati equation; this is a defect of the package."
+        )
     return tau
 
 
@@ -116,13 +124,20 @@ def model_family(member: str | None = None) -> System:
     which fix c, mu (or 0) and tau(0); the feed-through a stays free.
     """
     if member is None:
-        return _system(parameters("c"), mu, riccati(parameters("c")), time=time, name="model_family")
+        return _system(
+            parameters("c"), mu, riccati(parameters("c")), time=time, name="model_family"
+        )
     if member not in MEMBERS:
         raise unknown("member of the model family called", member, MEMBERS)
     m = MEMBERS[member]
     tau = riccati(m.c, m.convexity, m.start)
     return _system(
-        m.c, m.convexity, tau, time=None if m.steady else time, name=member, references=(*m.references, "parimi2025")
+        m.c,
+        m.convexity,
+        tau,
+        time=None if m.steady else time,
+        name=member,
+        references=(*m.references, "parimi2025"),
     )
 
 

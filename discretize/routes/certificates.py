@@ -1,0 +1,142 @@
+"""Discrete Lyapunov functions as identities: a decrease written out as weighted inequalities of the class.
+
+f* = 0 and x* = 0 throughout. Each slack is nonnegative for f in F(mu, L), and the weights are nonnegative:
+the identity itself, expanded with the method's own program, is what is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import sympy as sp
+
+from odescent.dynamics.calculus import Symbol, substitute
+from odescent.dynamics.oracles import Objective
+from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, blocks, inner, zero
+
+from ..derivation import Claim, Step
+from ..iteration import STEP, Algorithm
+from ..program import symbols_of
+from .shared import after
+
+x, y, z = blocks("x y z")
+old = VectorSymbol("y_old")  # the gradient point of the step before
+f, h = Objective("f"), STEP
+
+
+class Part(NamedTuple):
+    """A nonnegative slack with its weight."""
+
+    name: str
+    weight: sp.Expr
+    slack: sp.Expr
+    tex: str
+
+
+def square(v: Vector) -> sp.Expr:
+    """|v|^2."""
+    return inner(v, v)
+
+
+def strong_convexity(u: Vector, v: Vector, mu: sp.Expr) -> sp.Expr:
+    """f(u) - f(v) - <g(v), u - v> - mu |u - v|^2 / 2, where u = 0 is the minimizer."""
+    value = f.value(u) if u else sp.S.Zero
+    return value - f.value(v) - inner(f.grad(v), u - v) - mu / 2 * square(u - v)
+
+
+def descent(u: Vector, v: Vector) -> sp.Expr:
+    """f(u) - h^2 |g(u)|^2 / 2 - f(v), nonnegative at v = u - h^2 g(u) where h^2 <= 1 / L."""
+    return f.value(u) - h**2 / 2 * square(f.grad(u)) - f.value(v)
+
+
+def interpolation(u: Vector, v: Vector, mu: sp.Expr) -> sp.Expr:
+    """The slack of F(mu, L) between two points, with L = 1 / h^2; u = 0 is the minimizer.
+
+    f(u) - f(v) - <g(v), u - v> - |g(u) - g(v)|^2 / (2 L) - mu |u - v - (g(u) - g(v)) / L|^2 / (2 (1 - mu / L)).
+    """
+    value, slope = (f.value(u), f.grad(u)) if u else (sp.S.Zero, zero)
+    change = slope - f.grad(v)
+    moved = u - v - h**2 * change
+    return (
+        value - f.value(v) - inner(f.grad(v), u - v) - h**2 / 2 * square(change)
+        - mu / (2 * (1 - mu * h**2)) * square(moved)
+    )  # fmt: skip
+
+
+def first_order_parts(
+    weights: tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr], mu: sp.Expr
+) -> tuple[Part, ...]:
+    """Convexity from x and from the minimizer to y, descent from y to x+, and what is left of |x - y|^2."""
+    parts = (
+        Part("convexity at x", weights[0], strong_convexity(x, y, mu), r"\sigma_x"),
+        Part("convexity at x*", weights[1], strong_convexity(zero, y, mu), r"\sigma_*"),
+        Part("descent", weights[2], descent(y, after(x)), r"\sigma_d"),
+        Part("distance", weights[3], square(x - y), r"\sigma_q"),
+    )
+    return parts if weights[3] != 0 else parts[:3]
+
+
+def interpolation_parts(weights: tuple[sp.Expr, sp.Expr], mu: sp.Expr) -> tuple[Part, ...]:
+    """Interpolation from the gradient point before, and from the minimizer, to y."""
+    return (
+        Part("I(y_old, y)", weights[0], interpolation(old, y, mu), r"I(y_-, y)"),
+        Part("I(x*, y)", weights[1], interpolation(zero, y, mu), r"I(x^*, y)"),
+    )
+
+
+def below_quadratic(mu: sp.Expr) -> sp.Expr:
+    """f(y_old) - mu |y_old|^2 / 2 - |g(y_old) - mu y_old|^2 / (2 (L - mu)), with L = 1 / h^2."""
+    slope = f.grad(old) - mu * old
+    return f.value(old) - mu / 2 * square(old) - h**2 / (2 * (1 - mu * h**2)) * square(slope)
+
+
+def certificate_step(
+    method: Algorithm,
+    statement: str,
+    energy: sp.Expr,
+    factor: sp.Expr,
+    parts: tuple[Part, ...],
+    scalars: Mapping[sp.Symbol, sp.Expr] | None = None,
+    ahead: Mapping[sp.Symbol, sp.Expr] | None = None,
+    reference: str = "",
+    title: str = "Discrete Lyapunov function",
+) -> Step:
+    """factor * E - E+ = the weighted slacks, for one step of the method's own program.
+
+    Args:
+        energy: E in x, z, or in ``old``, from which x = old - h^2 g(old), and z; f(x) is a value.
+        scalars: what the scalar symbols in the claims are in the program's.
+        ahead: what they become in E+.
+        reference, statement, title: for the reader.
+    """
+    flat = method.program.inlined()
+    (called,) = flat.calls
+    known: dict[Symbol, Expr] = {y: called.point, **{after(s): e for s, e in method.program.update_map().items()
+                                                    if isinstance(s, VectorSymbol)}}  # fmt: skip
+    from_old: dict[Symbol, Expr] = {x: old - h**2 * f.grad(old)}
+
+    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+        later: dict[Symbol, Expr] = {x: after(x), z: after(z), old: y, **(ahead or {})}
+        total = c["factor"] * c["E"] - substitute(c["E"], later)
+        total -= sum(c[f"weight of {p.name}"] * c[p.name] for p in parts)
+        total = substitute(substitute(total, known), scalars or {})
+        uses_old = any(old in symbols_of(p.slack) for p in parts)
+        return {
+            "factor E - E+ - weighted slacks": substitute(total, from_old) if uses_old else total
+        }
+
+    claims = [Claim("E", energy), Claim("factor", factor, r"\lambda")]
+    for p in parts:
+        claims += [
+            Claim(p.name, p.slack, p.tex),
+            Claim(f"weight of {p.name}", p.weight, rf"w({p.tex})"),
+        ]
+    return Step(
+        title,
+        statement,
+        tuple(claims),
+        check,
+        assumes="f is in F(mu, L), x* = 0, f* = 0",
+        reference=reference,
+    )
