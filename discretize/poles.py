@@ -42,8 +42,8 @@ class PoleSolution:
             does not exist then.
         free: the symbols that the specification leaves open: ``beta``, then ``a_0`` (for a), ``b_0`` (for b).
         poles: both poles at each mode of the specification, those that came along included.
-        labels: among "family", "degenerate (beta = 0)" (gradient descent), "degenerate (b = 0)" (gamma =
-            beta/(1 - beta): gradient descent beside a memory that it does not see), "degenerate (alpha = 0)"
+        labels: among "family", "degenerate (beta = 0)" (gradient descent), "degenerate (b = 0, gamma =
+            beta/(1 - beta))" (gradient descent beside a memory that it does not see), "degenerate (alpha = 0)"
             (the gradient has no lasting effect), "unstable", "stability depends on ...", and "no output"
             where the left eigenvector that was asked for does not see the iterate.
         stable: whether every mode in [mu, L] is stable, for all values of the symbols; None if that depends
@@ -154,9 +154,9 @@ def place_poles(
     Raises:
         OdescentError: bad input, or conditions that contradict one another (the message says which).
     """
-    reader, modes, given = read(poles, fixed, mu, L)
-    conditions = [c for m in modes for c in wanted(m)] + prescribed(given, reader)
     try:
+        reader, modes, given = read(poles, fixed, mu, L)
+        conditions = [c for m in modes for c in wanted(m)] + prescribed(given, reader)
         branches = solve(conditions, given.get("a"), given.get("b"), reader.fresh)
         asked = None if output is None else reader.expression(output, "the pole for output=")
         if asked is not None:
@@ -226,7 +226,7 @@ def _solution(
     if is_zero(beta):
         labels.append("degenerate (beta = 0)")
     elif is_zero(b):
-        labels.append("degenerate (b = 0)")
+        labels.append("degenerate (b = 0, gamma = beta/(1 - beta))")
     verdict = stability([_traces(branch, ell) for ell in (reader.q**2, sp.S.One)], reader.q)
     labels += [verdict.label] if verdict.label else []
     shown = [reader.public(e) for e in (beta, a, b)]

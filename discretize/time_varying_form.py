@@ -93,6 +93,8 @@ def time_varying(program: Program) -> TimeVarying:
     for b in program.blocks:
         if b.kind == "scalar":
             after = flat.next[b.symbol]
+            if isinstance(after, Vector) or isinstance(b.init, Vector):  # pragma: no cover
+                raise AssertionError("a scalar block holds a vector")
             if after.has(ScalarNode) or b.init.has(ScalarNode):
                 raise NotLTI(f"the scalar block {b.name!r} depends on vectors.")
             ahead[b.symbol], begin[b.symbol] = after, b.init

@@ -22,6 +22,7 @@ _PUBLIC = {
     "Objective": "dynamics",
     "OdescentError": "_errors",
     "Oracle": "dynamics",
+    "ParseError": "dynamics.grammar",
     "Scheme": "discretize",
     "System": "dynamics",
     "Trajectory": "discretize",
@@ -40,6 +41,11 @@ _PUBLIC = {
     "objectives": "dynamics",
     "outer": "dynamics",
     "parameters": "dynamics",
+    "parse_algorithm": "discretize.textual",
+    "parse_scheme": "discretize.textual",
+    "parse_system": "dynamics.grammar",
+    "read_algorithm": "discretize.textual",
+    "read_system": "dynamics.grammar",
     "recognize": "discretize",
     "scheme": "discretize",
     "schemes": "discretize",
@@ -59,7 +65,13 @@ if TYPE_CHECKING:
     from ._errors import NotConsistent as NotConsistent
     from ._errors import OdescentError as OdescentError
     from .discretize import *  # noqa: F403
+    from .discretize.textual import parse_algorithm as parse_algorithm
+    from .discretize.textual import parse_scheme as parse_scheme
+    from .discretize.textual import read_algorithm as read_algorithm
     from .dynamics import *  # noqa: F403
+    from .dynamics.grammar import ParseError as ParseError
+    from .dynamics.grammar import parse_system as parse_system
+    from .dynamics.grammar import read_system as read_system
 
     __version__: str
 

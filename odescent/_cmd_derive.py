@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,7 @@ MARKS = [
 def run(
     name: str,
     route: str | None,
-    as_latex: bool,
-    as_json: bool,
+    forms: Mapping[str, bool],
     out: Path | None,
     *,
     scheme: str | None = None,
@@ -37,13 +37,16 @@ def run(
 ) -> int:
     """Print a derivation or write it to a file; return 1 if a step of it does not hold.
 
-    A name that ends in .ode, or is that of a file, is a system file.
+    ``forms`` says which of latex, html and json was asked for. A name that ends in .ode, or is that of
+    a file, is a system file.
     """
-    if as_latex and as_json:
-        raise OdescentError("--latex and --json exclude each other: give one of them.")
+    asked = [f for f, wanted in forms.items() if wanted]
+    if len(asked) > 1:
+        named = " and ".join(f"--{f}" for f in asked)
+        raise OdescentError(f"{named} exclude each other: give one of them.")
     from ._own_system import Refused
 
-    form = "json" if as_json else "latex" if as_latex else "text"
+    form = asked[0] if asked else "text"
     width = _console.WIDTH if out else _console.width()
     own = {
         "scheme": scheme,
@@ -95,7 +98,7 @@ def _show(answer: Answer, form: str, out: Path | None) -> int:
     done = f"{answer.total - len(answer.wrong)} of {answer.total} steps verified"
     if out is not None:
         write_whole(out, answer.text.rstrip("\n") + "\n")
-    if form == "json" or (form == "latex" and out is None):
+    if form == "json" or (form in ("latex", "html") and out is None):
         _console.say_exactly(answer.text)
     elif out is None:
         _console.say(answer.text, MARKS)

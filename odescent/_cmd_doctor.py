@@ -19,6 +19,7 @@ PACKAGES = {
         ("scipy", "scipy", "minimizers to compare with"),
         ("sympy", "sympy", "derivations"),
         ("lark", "lark", "system files"),
+        ("latex2mathml", "latex2mathml", "derivations as web pages"),
         ("jax", "jax", "runs, emitted JAX code"),
         ("jaxtyping", "jaxtyping", "array types"),
         ("diffrax", "diffrax", "flows and neural DEs"),

@@ -27,7 +27,7 @@ _MEMORY = 4 << 30  # bytes
 
 @dataclass(frozen=True)
 class Request:
-    """What to derive, and how to show it: as text of a width, latex or json."""
+    """What to derive, and how to show it: as text of a width, latex, html or json."""
 
     path: str
     scheme: str = ""
@@ -137,14 +137,15 @@ def _carried_out(request: Request) -> dict[str, Any]:
 
 
 def shown(derivation: Derivation, form: str, width: int) -> Answer:
-    """A derivation as text of a width, as latex or as json."""
+    """A derivation as text of a width, as latex, html or json."""
     from ._console import document
     from .discretize.report import derivation_text
 
     if form == "json":
         text = document(derivation.to_dict(), "odescent.derivation/1")
     else:
-        text = derivation.latex() if form == "latex" else derivation_text(derivation, width)
+        known = {"latex": derivation.latex, "html": derivation.html}
+        text = known[form]() if form in known else derivation_text(derivation, width)
     wrong = tuple(s.title for s in derivation.steps if not s.verified)
     return Answer(text, len(derivation.steps), wrong)
 

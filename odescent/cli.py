@@ -75,6 +75,7 @@ Limit = Annotated[
     typer.Option("--time-limit", metavar="SECONDS", help="For a system file; 20 by default."),
 ]
 Latex = Annotated[bool, typer.Option("--latex", help="LaTeX instead of text.")]
+Html = Annotated[bool, typer.Option("--html", help="One HTML page instead of text.")]
 Target = Annotated[
     str, typer.Option(help="numpy, jax, optax or latex.", autocompletion=_names("targets"))
 ]
@@ -124,6 +125,7 @@ def _list(kind: Kind = "", as_json: Json = False) -> None:
     epilog=_example(
         "odescent derive nesterov",
         "odescent derive nesterov --route model --latex --out nesterov.tex",
+        "odescent derive triple_momentum --html --out triple_momentum.html",
         "odescent derive my_system.ode",
         'odescent derive my_system.ode --scheme "strang(damp: exact, kick: explicit)"',
     ),
@@ -132,6 +134,7 @@ def _derive(
     name: Derived,
     route: Route = None,
     latex: Latex = False,
+    html: Html = False,
     as_json: Json = False,
     out: Out = None,
     scheme: Scheme = None,
@@ -147,8 +150,9 @@ def _derive(
     """
     from . import _cmd_derive
 
+    forms = {"latex": latex, "html": html, "json": as_json}
     own = {"scheme": scheme, "where": where, "tuning": tuning, "clock": clock, "seconds": limit}
-    raise typer.Exit(_cmd_derive.run(name, route, latex, as_json, out, **own))
+    raise typer.Exit(_cmd_derive.run(name, route, forms, out, **own))
 
 
 @app.command(

@@ -316,3 +316,10 @@ def test_mathematics_in_ascii(unicode: str, ascii: str):
 def test_documents_are_strict_json():
     text = _console.document({"ψ": float("inf"), "schema": "own/1"}, "other/1")
     assert text == '{\n  "schema": "own/1",\n  "ψ": null\n}\n'
+
+
+def test_derive_as_a_web_page(tmp_path):
+    page = tmp_path / "nesterov.html"
+    assert "14 of 14 steps verified" in run("derive", "nesterov", "--html", "--out", str(page)).stdout
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "--html and --json exclude each other" in refused("derive", "nesterov", "--html", "--json")

@@ -15,6 +15,8 @@ from odescent.dynamics.exact import canonical, is_zero
 q = sp.sqrt(mu / L)
 rho, p = sp.symbols("rho p")
 half = sp.Rational(1, 2)
+TMM_OUTPUT_10 = (0.0223416175791, 0.0706503981624)  # MATH (c): T1, from (1, 1)
+TMM_XI_10 = (0.03727689188366, 0.0223416175791)
 
 
 def test_the_modal_form_is_that_of_the_notes():
@@ -161,6 +163,15 @@ def test_the_method_runs_at_the_wanted_rate():
             assert min(abs(eigenvalues - pole)) < 1e-10
 
 
+def test_a_placed_method_runs_and_is_emitted_like_any_other():
+    (found,) = place_poles({"mu": (1 - q, (1 - q) ** 2), "L": (0,)}, output=1 - q)
+    objective = od.Objective("f", fun=lambda x: (x[0] ** 2 + 10 * x[1] ** 2) / 2, mu=1, L=10)
+    run = found.algorithm.run(objective, np.array([1.0, 1.0]), 10, mu=1.0, L=10.0)
+    np.testing.assert_allclose(run.x[10], TMM_OUTPUT_10, rtol=1e-9)
+    np.testing.assert_allclose(run.states["xi"][10], TMM_XI_10, rtol=1e-9)
+    assert "def " in found.algorithm.source("numpy")
+
+
 def test_solutions_are_a_sequence_of_algorithms():
     found = place_poles({"mu": (rho,)})
     assert (
@@ -188,6 +199,10 @@ def test_every_residual_is_zero_and_a_perturbed_method_has_another_polynomial():
     assert set(found.residuals) == {"mu (sum)", "mu (product)", "L"}
     assert all(e == 0 for e in found.residuals.values())
     assert is_zero(canonical(found.characteristic(mu, r) - (r - rho) * (r - p)))
+    assert all(
+        is_zero(canonical(found.coefficients[n] - found.parameters[n])) for n in found.coefficients
+    )
+    assert found.parameters["delta"] == 0  # the iterate, unless an output is asked for
     (other,) = place_poles({"mu": (rho, p), "L": (sp.Rational(1, 1000),)})
     assert not is_zero(canonical(found.characteristic(L, r) - other.characteristic(L, r)))
     with pytest.raises(od.OdescentError, match="a curvature"):

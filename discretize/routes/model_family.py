@@ -6,59 +6,43 @@ steps with other data. Reconstructed after the programme of arXiv:2509.18346.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import sympy as sp
 
 from odescent._errors import OdescentError
 from odescent.dynamics.calculus import substitute
-from odescent.dynamics.exact import parameters
 from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library.model_family import (
-    PROVENANCE,
-    model_family,
-    time,
-)
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.vectors import blocks
+from odescent.dynamics.library.model_family import PROVENANCE, model_family, time
 
 from ..compile import COUNTER
 from ..derivation import Derivation
-from ..iteration import STEP, Algorithm
-from ..library.model_family import TAU, fista, whole_way
+from ..iteration import Algorithm
+from ..library.model_family import fista, whole_way
 from ..library.model_family import item as item_method
 from ..library.model_family import ogm as ogm_method
 from ..library.model_family import unified_nesterov as unified_method
 from ..substeps import Flow, Integrator, Scheme
-from .certificates import (
-    certificate_step,
-)
-from .model_family_steps import (
+from .model_family_flow import (
     Data,
+    a,
     ahead,
     before,
-    certificate_step,
     family_step,
+    h,
     in_time_step,
-    limit_step,
     lyapunov_step,
+    recurrence_step,
+    tau,
+    theta,
+    theta_new,
+)
+from .model_family_map import (
+    decrease_step,
+    limit_step,
     map_step,
     momentum_step,
     product_step,
     published_step,
-    recurrence_step,
-    theta,
-    theta_new,
 )
-
-x, y, z = blocks("x y z")
-f, h, tau = Objective("f"), STEP, TAU
-theta, theta_new, before, ahead = sp.symbols(
-    "theta theta_new tau_old tau_new", positive=True
-)  # scales in a step, as the claims name them
-a, T, T_new = parameters("a T T_new")
-Values = Mapping[str, Any]
 
 
 def _derived(d: Data) -> Derivation:
@@ -73,9 +57,11 @@ def _derived(d: Data) -> Derivation:
     )
     with_old = {**scalars, before: sp.sqrt(squared)}
     how = (
-        r"read at $\theta = (k+1)h/2$ and the law, in one explicit step with one gradient, at $\tau_{\mathrm{new}} = (k+3)h/2$: samples of "
-        r"the exact scale $\tau = t/2$ with $\tau_{\mathrm{new}} = \theta + h$"
-        if steps_of else r"at $\theta$, then the whole law in one explicit step at $\tau_{\mathrm{new}}$, with one gradient"
+        r"read at $\theta = (k+1)h/2$ and the law, in one explicit step with one gradient, at "
+        r"$\tau_{\mathrm{new}} = (k+3)h/2$: samples of the exact scale $\tau = t/2$ with "
+        r"$\tau_{\mathrm{new}} = \theta + h$"
+        if steps_of
+        else r"at $\theta$, then the whole law in one explicit step at $\tau_{\mathrm{new}}$, with one gradient"
     )  # fmt: skip
     kind = "implicit" if d.c == 1 else "cayley"
     steps = [
@@ -83,7 +69,7 @@ def _derived(d: Data) -> Derivation:
         map_step(d, scalars, rf"Lie-Trotter with $a = h$: the coupling ({kind}) {how}."),
         limit_step(d),
         momentum_step(d, scalars, (k + 1) * h / 2 if steps_of else theta_new),
-        certificate_step(d, with_old, h**2 / 4 if steps_of else sp.S.Zero),
+        decrease_step(d, with_old, h**2 / 4 if steps_of else sp.S.Zero),
     ]  # fmt: skip
     steps += [product_step(d)] if d.mu != 0 else []
     steps += [published_step(d)] if d.member == "item" else []
@@ -108,7 +94,8 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Derivation:
     return _derived(
         Data(
             "nesterov_c", "nesterov_c", _sampled() if sampled else fista(),
-            f"Nesterov's accelerated gradient for convex f: the model form with an infinite scale at the start, {how}.",
+            f"Nesterov's accelerated gradient for convex f: the model form with an infinite scale "
+            f"at the start, {how}.",
             3 / time, ("su2016", "nesterov1983" if sampled else "beck2009"),
         )
     )  # fmt: skip
@@ -133,7 +120,8 @@ def ogm() -> Derivation:
     """The optimized gradient method: c = 2, mu = 0; T = 2 theta_k of Kim and Fessler."""
     return _derived(
         Data(
-            "ogm", "ogm", ogm_method(), "The optimized gradient method: the model form with twice the coupling, for convex f.",
+            "ogm", "ogm", ogm_method(),
+            "The optimized gradient method: the model form with twice the coupling, for convex f.",
             3 / time, ("kim2016",),
         )
     )  # fmt: skip
@@ -144,8 +132,10 @@ def item() -> Derivation:
     root = sp.sqrt(mu)
     return _derived(
         Data(
-            "item", "item", item_method(), "ITEM: the model form with twice the coupling, from an infinite scale to that of the triple "
-            "momentum method.", 3 * root * sp.coth(root * time), ("taylor2023",),
+            "item", "item", item_method(),
+            "ITEM: the model form with twice the coupling, from an infinite scale to that of the "
+            "triple momentum method.",
+            3 * root * sp.coth(root * time), ("taylor2023",),
         )
     )  # fmt: skip
 
@@ -155,8 +145,9 @@ def unified_nesterov() -> Derivation:
     root, s = sp.sqrt(mu), sp.sqrt(mu) * time / 2
     return _derived(
         Data(
-            "unified_nesterov", "unified_nesterov", unified_method(), "Nesterov's accelerated gradient for any mu >= 0: the model form "
-            "from an infinite scale to that of the strongly convex method.",
+            "unified_nesterov", "unified_nesterov", unified_method(),
+            "Nesterov's accelerated gradient for any mu >= 0: the model form from an infinite scale to that of the "
+            "strongly convex method.",
             root / 2 * (sp.tanh(s) + 3 * sp.coth(s)), ("kim2023", "nesterov2004"),
         )
     )  # fmt: skip

@@ -1,0 +1,215 @@
+"""Steps of the derivations in `model_family` about the map: momentum form, certificate, published form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+
+from odescent.dynamics.calculus import derivative, substitute
+from odescent.dynamics.exact import parameters
+from odescent.dynamics.fields import mu
+from odescent.dynamics.library.model_family import MEMBERS, riccati, time
+from odescent.dynamics.vectors import Vector
+
+from ..compile import COUNTER
+from ..derivation import Claim, Step
+from ..library.model_family import whole_way
+from .certificates import (
+    Part,
+    below_quadratic,
+    certificate_step,
+    first_order_parts,
+    interpolation_parts,
+    square,
+)
+from .model_family_flow import (
+    Data,
+    T,
+    T_new,
+    Values,
+    ahead,
+    before,
+    f,
+    h,
+    recurrence_step,
+    tau,
+    theta,
+    x,
+    y,
+    z,
+)
+
+
+def map_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], statement: str) -> Step:
+    point = (x * (theta - (d.c - 1) * h) + z * (d.c * h)) / (theta + h)
+    law = z + (y - z) * (d.mu * h * ahead) - f.grad(y) * (h * ahead)
+
+    def check(c: Values) -> dict[str, Any]:
+        made = d.method.program.update_map()
+
+        def inside(e: Vector) -> Vector:
+            return substitute(substitute(e, {y: c["y"]}), scalars)
+
+        return {f"{s}+ of the program": made[s] - inside(c[f"{s}+"]) for s in (x, z)}
+
+    return Step(
+        "Discretization",
+        statement,
+        (Claim("y", point), Claim("x+", y - h**2 * f.grad(y), "x^+"), Claim("z+", law, "z^+")),
+        check,
+    )
+
+
+def limit_step(d: Data) -> Step:
+    target = d.flow()
+
+    def check(c: Values) -> dict[str, Any]:
+        limit = d.method.consistent_with().drift
+        if tau in limit:
+            return {f"{s}'": limit[s] - c[f"{s}'"] for s in target}
+        solution = riccati(d.c, d.mu, MEMBERS[d.member].start)
+        residuals = {f"{s}'": limit[s] - substitute(c[f"{s}'"], {tau: solution}) for s in (x, z)}
+        return {**residuals, "tau'": derivative(solution, {time: sp.S.One}) - c["tau'"]}
+
+    return Step(
+        "Limit flow",
+        r"As $h \to 0$ the method follows the system at $a = 0$, the scale included.",
+        tuple(
+            Claim(f"{s}'", e, rf"\dot {n}")
+            for s, e, n in zip(target, target.values(), ("x", "z", r"\tau"), strict=True)
+        ),
+        check,
+    )
+
+
+def momentum_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], following: sp.Expr) -> Step:
+    m = d.mu * h**2
+    beta = (1 - m * T_new) * ((1 - m) * T - d.c * (1 - m * T)) / ((1 - m) * T_new)
+    gamma = (d.c - 1) * (1 - m * T_new) * T / T_new
+    claims = [
+        Claim("beta", beta, r"\beta"),
+        *([Claim("gamma", gamma, r"\gamma")] if d.c > 1 else []),
+    ]
+
+    def check(c: Values) -> dict[str, Any]:
+        made = d.method.program.update_map()
+        (called,) = d.method.program.inlined().calls
+        counted = (
+            {COUNTER: COUNTER + 1} if COUNTER in called.point.free_symbols else {tau: following}
+        )
+        following_point = substitute(called.point, {x: made[x], z: made[z], **counted})
+        step = made[x] - x
+        values = {
+            T: whole_way(theta, d.mu) / h,
+            T_new: whole_way(substitute(following, counted), d.mu) / h,
+        }
+        claimed = made[x] + step * substitute(substitute(c["beta"], values), scalars)
+        if d.c > 1:
+            claimed += (made[x] - called.point) * substitute(
+                substitute(c["gamma"], values), scalars
+            )
+        return {"the next gradient point": following_point - claimed}
+
+    more = r" + \gamma\,(x^+ - y)" if d.c > 1 else ""
+    return Step(
+        "Momentum form",
+        rf"Without $z$ the next gradient point is $y^+ = x^+ + \beta\,(x^+ - x){more}$, where $T = "
+        rf"\tau_{{\mathrm{{new}}}}/h$ in this step "
+        r"and $T_{\mathrm{new}}$ in the next.",
+        tuple(claims),
+        check,
+    )
+
+
+def decrease_step(
+    d: Data, scalars: Mapping[sp.Symbol, sp.Expr], extra: sp.Expr = sp.S.Zero
+) -> Step:
+    m = d.mu * h**2
+    factor = (1 - d.mu * h * ahead) ** d.c
+    if d.c == 1:
+        energy = before**2 * f.value(x) + square(z) / 2
+        left_over = d.mu / (2 * h) * theta * ahead**2 * (1 - m)
+        parts = first_order_parts((ahead * (ahead - h), h * ahead, ahead**2, left_over), d.mu)
+        parts += (Part("f(x)", extra, f.value(x), "f(x)"),) if extra != 0 else ()
+        says = (
+            r"$\tau^2 f(x) + \frac12\|z\|^2$ decreases by the factor $1 - \mu h\tau_{\mathrm{new}}$"
+        )
+    else:
+        energy = (1 - m) * before**2 * below_quadratic(d.mu) + square(z)
+        weights = (
+            ahead * (1 - m) * ((1 + m) * ahead - 2 * h),
+            ahead * (1 - m) * (2 * h - m * ahead),
+        )
+        parts = interpolation_parts(weights, d.mu)
+        says = (
+            r"with $y_{\mathrm{old}}$ the gradient point before, so that $x = y_{\mathrm{old}} - "
+            r"h^2\nabla f(y_{\mathrm{old}})$, the "
+            r"energy decreases by the factor $(1 - \mu h\tau_{\mathrm{new}})^2$"
+        )
+    product = r" The factors multiply to $1 - \mu\tau^2$." if d.mu != 0 else ""
+    return certificate_step(
+        d.method,
+        rf"With $h = 1/\sqrt L$, {says}: what is left are inequalities of the class with "
+        rf"nonnegative weights.{product}",
+        energy, factor, parts, scalars, {before: ahead},
+    )  # fmt: skip
+
+
+def product_step(d: Data) -> Step:
+    squared = recurrence_step(d).claims[1].value
+
+    def check(c: Values) -> dict[str, Any]:
+        new = whole_way(theta, d.mu)
+        ratio = (1 - d.mu * new**2) / (1 - d.mu * squared)
+        return {"one factor": substitute(c["factor"], {ahead: new}) - ratio}
+
+    return Step(
+        "Closed form of the rate",
+        r"One factor is the ratio of $1 - \mu\tau^2$ after and before the step, so that $E_N \le "
+        r"(1 - \mu\tau_N^2)\,E_0$ "
+        r"from $\tau_0 = 0$.",
+        (Claim("factor", (1 - d.mu * h * ahead) ** d.c, r"\lambda"),),
+        check,
+        kind="finding",
+    )
+
+
+def published_step(d: Data) -> Step:
+    """Taylor and Drori's recurrences; q is mu / L here, R = theta / h."""
+    q, R = parameters("q R")
+    A = (R**2 - 1) / (1 - q * R**2)
+
+    def check(c: Values) -> dict[str, Any]:
+        new = (1 + R) / (1 + q * R)  # tau_new / h
+        grown = new**2 / (1 - q * new**2)
+        scaled = {mu: q / h**2, tau: h * R}
+        made = {s: substitute(e, scaled) for s, e in d.method.program.inlined().next.items()}
+        point = substitute(d.method.program.inlined().calls[0].point, scaled)
+        (target,) = [call.target for call in d.method.program.calls]
+        law = z * (1 - q * c["delta"]) + point * (q * c["delta"]) - target * (c["delta"] * h**2)
+        return {
+            "S^2": c["S"] ** 2 - (1 + c["A"]) * (1 + q * c["A"]),
+            "A_new": c["A_new"] - ((1 + q) * c["A"] + 2 * (1 + c["S"])) / (1 - q) ** 2,
+            "A_new is A after the step": c["A_new"] - grown,
+            "A in T": c["A"] - (R**2 - 1) / (1 - q) / (1 - q * (R**2 - 1) / (1 - q)),
+            "beta": c["beta"] - c["A"] / ((1 - q) * c["A_new"]),
+            "delta": c["delta"]
+            - ((1 - q) ** 2 * c["A_new"] - (1 + q) * c["A"]) / (2 * (1 + q + q * c["A"])),
+            "y": point - z * (1 - c["beta"]) - x * c["beta"],
+            "z+": made[z] - law,
+        }
+
+    return Step(
+        "Identification",
+        r"With $q = \mu/L$ and $R = \theta/h$ this is Taylor and Drori's method: $y = (1-\beta)z + "
+        r"\beta x$, $x^+ = y - \nabla f(y)/L$, "
+        r"$z^+ = (1 - q\delta)z + q\delta y - (\delta/L)\nabla f(y)$, with $A = T^2/(1 - qT^2)$ "
+        r"and $S = \sqrt{(1+A)(1+qA)}$.",
+        (Claim("A", A), Claim("S", R * (1 - q) / (1 - q * R**2)),
+         Claim("A_new", (1 + R) ** 2 / ((1 - q) * (1 - q * R**2)), r"A_{\mathrm{new}}"),
+         Claim("beta", (R - 1) / (R + 1), r"\beta"), Claim("delta", (1 + R) / (1 + q * R), r"\delta")),
+        check,
+        reference="Taylor and Drori 2023",
+    )  # fmt: skip
