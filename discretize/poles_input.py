@@ -153,6 +153,11 @@ def scalar(value: Any, what: str) -> sp.Expr:
         ) from None
     if e.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
         raise OdescentError(f"{what} must be finite, not {value!r}.")
+    if e.atoms(sp.Symbol) != e.free_symbols:
+        raise OdescentError(
+            f"{what} has a symbol of its own (a root of a polynomial, a sum, an integral), which is not decided "
+            f"exactly here: {value}; give it by radicals or as a decimal."
+        )
     return e
 
 

@@ -44,6 +44,7 @@ _PUBLIC = {
     "parse_algorithm": "discretize.textual",
     "parse_scheme": "discretize.textual",
     "parse_system": "dynamics.grammar",
+    "place_poles": "discretize.poles",
     "read_algorithm": "discretize.textual",
     "read_system": "dynamics.grammar",
     "recognize": "discretize",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from ._errors import NotConsistent as NotConsistent
     from ._errors import OdescentError as OdescentError
     from .discretize import *  # noqa: F403
+    from .discretize.poles import place_poles as place_poles
     from .discretize.textual import parse_algorithm as parse_algorithm
     from .discretize.textual import parse_scheme as parse_scheme
     from .discretize.textual import read_algorithm as read_algorithm

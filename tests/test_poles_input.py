@@ -42,6 +42,7 @@ def test_the_modal_form_is_that_of_the_notes():
     ({"mu": (sp.oo,)}, "a finite number"),
     ({"mu": (sp.nan * rho,)}, "finite"),
     ({"mu": (sp.oo * rho,)}, "finite"),
+    ({"mu": (sp.CRootOf(rho**5 - rho - 1, 0),)}, "by radicals"),
     ({"mu": (True,)}, "not True"),
     ({"mu": (None,)}, "not None"),
     ({"mu": (np.zeros(2),)}, "a finite number"),

@@ -4,6 +4,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
+from odescent.discretize.state_space import z
 from odescent.dynamics import L, mu
 
 s, b, w = od.parameters("s b w")
@@ -87,7 +88,6 @@ def test_heavy_ball_is_of_nesterovs_form_only_without_momentum():
     difference = (
         three(s, b, sp.S.Zero).transfer_function() - three(t, other, other).transfer_function()
     )
-    z = sp.Symbol("z")
     numerator = sp.Poly(sp.fraction(sp.together(difference))[0], z)
     positive = sp.solve(numerator.coeffs(), [t, other], dict=True)
     assert positive == [] or all(sol.get(other) in (0, None) for sol in positive)

@@ -170,3 +170,10 @@ def test_without_oracles() -> None:
     assert system.transfer().shape == (0, 0) and system.modal_matrix(K) == sp.Matrix(
         [[sp.Rational(1, 2)]]
     )
+
+
+def test_a_parameter_named_z_is_not_the_shift() -> None:
+    rate = sp.Symbol("z")  # without assumptions, as people write it
+    system = od.System({"damp": {v: -rate * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}})
+    made = od.Algorithm(system, od.scheme("semi_implicit_euler", order=("v", "x")), h)
+    assert sp.expand(made.coefficients["beta"] - (1 - h * rate)) == 0
