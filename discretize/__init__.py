@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .iteration import Algorithm, method
+from .citations import cite
 from .derivation import Derivation
 from .equivalence import Equivalence
+from .iteration import Algorithm, method
 from .library import algorithm, algorithms
-from .routes import derive
-from .routes.plant import immerse
-from .citations import cite
-from .substeps import Flow, Integrator, Let, Scheme, Tableau
 from .library.schemes import scheme, schemes
 from .recognize import Recognition, recognize
+from .routes import derive
+from .routes.plant import immerse
 from .state_space import NotLTI, StateSpace
+from .substeps import Flow, Integrator, Let, Scheme, Tableau
 
 if TYPE_CHECKING:
     from .run import Trajectory as Trajectory

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, derivative, substitute, taylor, tidy, vanishes
+from odescent.dynamics.calculus import Symbol, derivative, substitute, tidy, vanishes
 from odescent.dynamics.fields import System
 from odescent.dynamics.second_order import SecondOrder, second_order
+from odescent.dynamics.series import taylor
 from odescent.dynamics.show import latex, text
 from odescent.dynamics.vectors import Expr, Vector, call, zero
 

@@ -103,6 +103,112 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "Functions: "
         "From Continuous-Time Dynamics to Discrete-Time Algorithms",
         "year": "2023", "eprint": "2301.03576", "archivePrefix": "arXiv"}),
+    "popov1980": ("article", {
+        "author": "Popov, Leonid D.",
+        "title": "A Modification of the {Arrow--Hurwicz} Method for Search of Saddle Points",
+        "journal": "Mathematical Notes of the Academy of Sciences of the USSR", "volume": "28", "pages": "845--848",
+        "year": "1980"}),
+    "lions1979": ("article", {
+        "author": "Lions, Pierre-Louis and Mercier, Bertrand",
+        "title": "Splitting Algorithms for the Sum of Two Nonlinear Operators",
+        "journal": "SIAM Journal on Numerical Analysis", "volume": "16", "number": "6", "pages": "964--979",
+        "year": "1979", "doi": "10.1137/0716071"}),
+    "halpern1967": ("article", {
+        "author": "Halpern, Benjamin", "title": "Fixed Points of Nonexpanding Maps",
+        "journal": "Bulletin of the American Mathematical Society", "volume": "73", "number": "6",
+        "pages": "957--961", "year": "1967"}),
+    "suh2023": ("inproceedings", {
+        "author": "Suh, Jaewook J. and Park, Jisun and Ryu, Ernest K.",
+        "title": "Continuous-time Analysis of Anchor Acceleration",
+        "booktitle": "Advances in Neural Information Processing Systems", "year": "2023", "eprint": "2304.00771",
+        "archivePrefix": "arXiv"}),
+    "muehlebach2019": ("inproceedings", {
+        "author": "Muehlebach, Michael and Jordan, Michael I.",
+        "title": "A Dynamical Systems Perspective on {Nesterov} Acceleration",
+        "booktitle": "International Conference on Machine Learning", "year": "2019", "eprint": "1905.07436",
+        "archivePrefix": "arXiv"}),
+    "franca2020": ("article", {
+        "author": "Fran{\\c c}a, Guilherme and Sulam, Jeremias and Robinson, Daniel P. and Vidal, Ren{\\'e}",
+        "title": "Conformal Symplectic and Relativistic Optimization",
+        "journal": "Journal of Statistical Mechanics: Theory and Experiment", "year": "2020", "eprint": "1903.04100",
+        "archivePrefix": "arXiv"}),
+    "franca2021": ("article", {
+        "author": "Fran{\\c c}a, Guilherme and Jordan, Michael I. and Vidal, Ren{\\'e}",
+        "title": "On Dissipative Symplectic Integration with Applications to Gradient-Based Optimization",
+        "journal": "Journal of Statistical Mechanics: Theory and Experiment", "year": "2021", "eprint": "2004.06840",
+        "archivePrefix": "arXiv"}),
+    "alvarez2002": ("article", {
+        "author": "Alvarez, Felipe and Attouch, Hedy and Bolte, J{\\'e}r{\\^o}me and Redont, Patrick",
+        "title": "A Second-Order Gradient-Like Dissipative Dynamical System with {Hessian}-Driven Damping. "
+        "Application to Optimization and Mechanics",
+        "journal": "Journal de Math{\\'e}matiques Pures et Appliqu{\\'e}es", "volume": "81", "number": "8",
+        "pages": "747--779", "year": "2002"}),
+    "castera2021": ("article", {
+        "author": "Castera, Camille and Bolte, J{\\'e}r{\\^o}me and F{\\'e}votte, C{\\'e}dric and Pauwels, Edouard",
+        "title": "An Inertial {Newton} Algorithm for Deep Learning",
+        "journal": "Journal of Machine Learning Research", "volume": "22", "number": "134", "pages": "1--31",
+        "year": "2021"}),
+    "luo2022": ("article", {
+        "author": "Luo, Hao and Chen, Long",
+        "title": "From Differential Equation Solvers to Accelerated First-Order Methods for Convex Optimization",
+        "journal": "Mathematical Programming", "volume": "195", "pages": "735--781", "year": "2022",
+        "eprint": "1909.03145", "archivePrefix": "arXiv"}),
+    "smale1976": ("article", {
+        "author": "Smale, Steve", "title": "A Convergent Process of Price Adjustment and Global {Newton} Methods",
+        "journal": "Journal of Mathematical Economics", "volume": "3", "number": "2", "pages": "107--120",
+        "year": "1976"}),
+    "nemirovsky1983": ("book", {
+        "author": "Nemirovsky, Arkadi S. and Yudin, David B.",
+        "title": "Problem Complexity and Method Efficiency in Optimization", "publisher": "Wiley", "year": "1983"}),
+    "kivinen1997": ("article", {
+        "author": "Kivinen, Jyrki and Warmuth, Manfred K.",
+        "title": "Exponentiated Gradient versus Gradient Descent for Linear Predictors",
+        "journal": "Information and Computation", "volume": "132", "number": "1", "pages": "1--63", "year": "1997"}),
+    "krichene2015": ("inproceedings", {
+        "author": "Krichene, Walid and Bayen, Alexandre M. and Bartlett, Peter L.",
+        "title": "Accelerated Mirror Descent in Continuous and Discrete Time",
+        "booktitle": "Advances in Neural Information Processing Systems", "year": "2015"}),
+    "allenzhu2017": ("inproceedings", {
+        "author": "Allen-Zhu, Zeyuan and Orecchia, Lorenzo",
+        "title": "Linear Coupling: An Ultimate Unification of Gradient and Mirror Descent",
+        "booktitle": "Innovations in Theoretical Computer Science", "year": "2017", "eprint": "1407.1537",
+        "archivePrefix": "arXiv"}),
+    "tieleman2012": ("misc", {
+        "author": "Tieleman, Tijmen and Hinton, Geoffrey",
+        "title": "Lecture 6.5 -- {RMSProp}: Divide the Gradient by a Running Average of Its Recent Magnitude",
+        "howpublished": "COURSERA: Neural Networks for Machine Learning", "year": "2012"}),
+    "duchi2011": ("article", {
+        "author": "Duchi, John and Hazan, Elad and Singer, Yoram",
+        "title": "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization",
+        "journal": "Journal of Machine Learning Research", "volume": "12", "pages": "2121--2159", "year": "2011"}),
+    "bernstein2018": ("inproceedings", {
+        "author": "Bernstein, Jeremy and Wang, Yu-Xiang and Azizzadenesheli, Kamyar and Anandkumar, Animashree",
+        "title": "{signSGD}: Compressed Optimisation for Non-Convex Problems",
+        "booktitle": "International Conference on Machine Learning", "year": "2018", "eprint": "1802.04434",
+        "archivePrefix": "arXiv"}),
+    "ma2022": ("inproceedings", {
+        "author": "Ma, Chao and Wu, Lei and E, Weinan",
+        "title": "A Qualitative Study of the Dynamic Behavior for Adaptive Gradient Algorithms",
+        "booktitle": "Mathematical and Scientific Machine Learning", "year": "2022", "eprint": "2009.06125",
+        "archivePrefix": "arXiv"}),
+    "cortes2006": ("article", {
+        "author": "Cort{\\'e}s, Jorge",
+        "title": "Finite-Time Convergent Gradient Flows with Applications to Network Consensus",
+        "journal": "Automatica", "volume": "42", "number": "11", "pages": "1993--2000", "year": "2006"}),
+    "cheng2018": ("inproceedings", {
+        "author": "Cheng, Xiang and Chatterji, Niladri S. and Bartlett, Peter L. and Jordan, Michael I.",
+        "title": "Underdamped {Langevin} {MCMC}: A Non-Asymptotic Analysis",
+        "booktitle": "Conference on Learning Theory", "year": "2018", "eprint": "1707.03663",
+        "archivePrefix": "arXiv"}),
+    "li2017": ("inproceedings", {
+        "author": "Li, Qianxiao and Tai, Cheng and E, Weinan",
+        "title": "Stochastic Modified Equations and Adaptive Stochastic Gradient Algorithms",
+        "booktitle": "International Conference on Machine Learning", "year": "2017", "eprint": "1511.06251",
+        "archivePrefix": "arXiv"}),
+    "robbins1951": ("article", {
+        "author": "Robbins, Herbert and Monro, Sutton", "title": "A Stochastic Approximation Method",
+        "journal": "The Annals of Mathematical Statistics", "volume": "22", "number": "3", "pages": "400--407",
+        "year": "1951"}),
 }  # fmt: skip
 
 

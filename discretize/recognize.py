@@ -142,6 +142,6 @@ def _positive(root: sp.Expr) -> bool:
     for scale in (1, sp.Rational(1, 3), sp.Rational(1, 11)):
         at = {s: v * scale for s, v in sample(root.free_symbols).items()}
         value = sp.N(root.xreplace(at), 30)
-        if value.is_real and value > 0:
+        if value.is_comparable and value > 0:
             return True
     return False

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._errors import NotConsistent
-from odescent.dynamics.calculus import Symbol, substitute, taylor, vanishes
+from odescent.dynamics.calculus import Symbol, substitute, vanishes
 from odescent.dynamics.fields import System
+from odescent.dynamics.series import taylor
 from odescent.dynamics.vectors import Expr
 
 if TYPE_CHECKING:

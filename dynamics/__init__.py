@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .calculus import derivative, modal, substitute, taylor, tidy, vanishes
+from .calculus import derivative, modal, substitute, tidy, vanishes
 from .exact import canonical, is_zero, parameters
 from .fields import Block, Diffusion, Field, L, System, curvature, mu, start
 from .library import system, systems
 from .oracles import Objective
 from .problems import objective, objectives
+from .series import taylor
 from .vectors import Oracle, Vector, apply, blocks, elementwise, hadamard, inner, outer, zero
 
 __all__ = [

@@ -168,27 +168,6 @@ def substitute(e: Expr, values: Mapping[Any, Any]) -> Expr:
     return change(e, exact.get) if exact else e
 
 
-@overload
-def taylor(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]: ...
-@overload
-def taylor(e: sp.Expr, symbol: sp.Symbol, order: int) -> list[sp.Expr]: ...
-def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
-    """Coefficients of ``symbol**0 ... symbol**order`` of the Taylor expansion at 0.
-
-    Raises OdescentError if a coefficient is singular at 0.
-    """
-    coefficients: list[Expr] = []
-    current = tidy(e)
-    for k in range(order + 1):
-        at_zero = tidy(substitute(current, {symbol: sp.S.Zero}))
-        if singular(at_zero):
-            raise OdescentError(f"{e} has no Taylor expansion at {symbol} = 0.")
-        coefficients.append(at_zero * sp.Rational(1, sp.factorial(k)))
-        if k < order:
-            current = tidy(derivative(current, {symbol: sp.S.One}))
-    return coefficients
-
-
 def singular(e: Expr) -> bool:
     """Whether a coefficient in it is infinite or undefined, those inside oracle calls included."""
     if isinstance(e, Vector):
@@ -266,7 +245,6 @@ __all__ = [
     "modal",
     "singular",
     "substitute",
-    "taylor",
     "tidy",
     "vanishes",
 ]

@@ -130,6 +130,13 @@ class Objective:
             else self._numeric("operator")(x)
         )
 
+    def map(self, x: Any, *parameters: Any) -> Any:
+        """A map of vectors with scalar parameters, such as a mirror map or a Newton direction."""
+        if isinstance(x, Vector):
+            exact = tuple(as_scalar(p) for p in parameters)
+            return call(Oracle("map", self.name), x, (), exact)
+        return self._numeric("map")(x, *parameters)
+
     def prox(self, x: Any, step: Any) -> Any:
         """argmin_u f(u) + |u - x|^2 / (2 step)."""
         if isinstance(x, Vector):

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import sympy as sp
 
 from .._errors import OdescentError
-from .calculus import Symbol, coefficients_of, derivative, substitute, taylor, tidy
+from .calculus import Symbol, coefficients_of, derivative, substitute, tidy
 from .exact import canonical
+from .series import taylor
 from .show import latex, symbol_latex, text
-from .vectors import Expr, Vector, VectorSymbol, zero
+from .vectors import Expr, Vector, VectorSymbol, scalar_symbols, zero
 
 position, velocity = VectorSymbol("x"), VectorSymbol("x_dot")
 
@@ -94,6 +95,11 @@ def second_order(
         *[coefficients_of(tidy(substitute(e, renamed)), hidden) for e in (output, speed)],
         strict=True,
     )
+    if any(scalar_symbols(c) & set(hidden) for row in rows for c in row):
+        raise OdescentError(
+            "the velocity is not linear in the blocks: a coefficient depends on the state, so no second-order "
+            "form is found."
+        )
     matrix = sp.Matrix(list(rows)).applyfunc(canonical)
     determinant = canonical(matrix.det())
     if determinant == 0:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import sympy as sp
 
 from .._errors import OdescentError
-from .calculus import Symbol, derivative, substitute, taylor, tidy
+from .calculus import Symbol, derivative, substitute, tidy
+from .series import taylor
 from .vectors import Expr, Vector, VectorSymbol, zero
 
 

@@ -28,7 +28,16 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 # stand for a float (PEP 484). An annotation that cannot be resolved at run time (a name imported
 # under TYPE_CHECKING) is not checked. The hook has to be there before the package is imported.
 jaxtyping.install_import_hook(
-    "odescent", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+    [
+        "odescent.analysis",
+        "odescent.dynamics.problems",
+        "odescent.dynamics.simulate",
+        "odescent.dynamics.evaluate",
+        "odescent.dynamics.oracles",
+        "odescent.discretize.run",
+        "odescent.discretize.emit",
+    ],
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )
 
 

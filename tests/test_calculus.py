@@ -13,12 +13,12 @@ from odescent.dynamics.calculus import (
     derivative,
     modal,
     substitute,
-    taylor,
     tidy,
     vanishes,
 )
 from odescent.dynamics.exact import parameters
 from odescent.dynamics.oracles import Objective
+from odescent.dynamics.series import taylor
 from odescent.dynamics.vectors import (
     ScalarNode,
     apply,

@@ -172,6 +172,21 @@ def test_noise() -> None:
         if isinstance(i, Assign) and draw.target in i.value.terms
     )
     assert sp.simplify(noisy.terms[draw.target] - c * sp.sqrt(2 * h)) == 0
+    halves = od.Algorithm(
+        thermal,
+        od.Scheme((flow("bath", fraction=0.5), flow("drift"), flow("bath", fraction=0.5))),
+        h,
+    )
+    assigned = {i.target: i.value for i in halves.program.instructions if isinstance(i, Assign)}
+    weights = [
+        e.terms[d.target]
+        for d in halves.program.draws
+        for e in assigned.values()
+        if d.target in e.terms
+    ]
+    assert len(weights) == 2 and all(
+        sp.simplify(weight - c * sp.sqrt(h)) == 0 for weight in weights
+    )
     for fractions in ((sp.Rational(1, 2),), (1, 1)):
         with pytest.raises(od.NotConsistent):
             od.Algorithm(

@@ -292,3 +292,28 @@ def test_points_are_compared_from_the_first_call_on() -> None:
         init={w: 0 * w},
     )
     assert od.Algorithm(late.system, late.scheme, h, where={a: h}).equivalent(given)
+
+
+def test_a_gradient_taken_ahead_of_its_step() -> None:
+    """Gradient descent that asks for the next gradient at the end of the step, and first of all at x0."""
+    last, g0 = od.blocks("last"), f.grad(od.blocks("x0"))
+    ahead = od.method({x: x - h * last, last: f.grad(x - h * last)}, output=x, init={last: g0})
+    plain = tb.gradient_descent(h)
+    for one, other in ((ahead, plain), (plain, ahead)):
+        found = one.equivalent(other)
+        assert found and found.same_output and found.change_of_coordinates is None
+    doubled = od.method(
+        {x: x - h * last, last: f.grad(x - h * last)}, output=x, init={last: 2 * g0}
+    )
+    assert doubled.equivalent(plain).verdict == "refuted"
+    behind = od.method(
+        {x: x - h * last, last: f.grad(x - h * last)}, output=x + h * last, init={last: g0}
+    )
+    assert behind.equivalent(plain).same_output is False
+
+
+def test_another_oracle_before_the_first_step_is_left_open() -> None:
+    update = {x: x - h * f.grad(x) + v, v: v / 2}
+    started = od.method(update, output=x, init={v: od.Objective("e").grad(od.blocks("x0"))})
+    found = started.equivalent(od.method(update, output=x, init={v: 0}))
+    assert found.verdict == "undecided" and "before the first step" in found.reason

@@ -117,6 +117,7 @@ CASES = [
     (saddle, "implicit_euler", (), 1),
     (fading, "lie_trotter", (PAIRS,), 1),
     (fading, "strang", (PAIRS,), 2),
+    (fading, "strang", ([("damp", "heun"), *PAIRS[1:]],), 2),
     (fading, "heun", (), 2),
     (fading, "rk4", (), 4),
     (adaptive, "lie_trotter", ([("rate", "exact"), *PAIRS],), 1),

@@ -60,6 +60,12 @@ def test_textbook_form_reads_back() -> None:
     ] == [True] * 4
 
 
+def test_an_output_that_does_not_see_the_momentum() -> None:
+    """At delta = beta / (1 - beta) the pole beta cancels: the output is a gradient descent of its own."""
+    found = tb.three_parameters(al, be, ga, be / (1 - be)).coefficients
+    assert is_zero(found["delta"] - be / (1 - be)) and is_zero(found["beta"] - be)
+
+
 def test_passive_identity_for_every_member() -> None:
     """c = 1 + ga - ga/be, K = (1 - be)/h, a = ga al/(be h), b = c al/h^2 give back al, be, ga; a K + b = al/h^2."""
     K_, a_, b_ = (1 - be) / h, ga * al / (be * h), (1 + ga - ga / be) * al / h**2

@@ -9,6 +9,7 @@ from odescent.dynamics.library import system
 
 from ..iteration import STEP, Algorithm
 from ..substeps import Flow, Integrator, Scheme
+from .schemes import scheme
 
 
 def adam() -> Algorithm:
@@ -29,3 +30,64 @@ def adam() -> Algorithm:
         name="adam",
         reference="kingma2015",
     )
+
+
+def rmsprop() -> Algorithm:
+    """v+ = beta2 v + (1 - beta2) g*g, x+ = x - h g / sqrt(v+ + eps): RMSprop with eps under the root.
+
+    The average by the exact exponential with the gradient frozen, beta2 = exp(-b h), then the drift.
+    """
+    b, beta2 = parameters("b beta2")
+    return Algorithm(
+        system("rmsprop"),
+        scheme("lie_trotter", [("second", "exact"), ("drift", "explicit")]),
+        STEP,
+        tuning={b: -sp.log(beta2) / STEP},
+        name="rmsprop",
+        reference="tieleman2012",
+    )
+
+
+def adagrad() -> Algorithm:
+    """G+ = G + g*g, x+ = x - rate g / sqrt(G+ + delta): semi-implicit Euler with the step h = rate^2.
+
+    The block is v = h G, and eps = h delta; an accumulator that starts at a value has it in delta.
+    """
+    eps, rate, delta = parameters("eps rate delta")
+    return Algorithm(
+        system("adagrad"),
+        scheme("lie_trotter", [("second", "explicit"), ("drift", "explicit")]),
+        STEP,
+        tuning={STEP: rate**2, eps: rate**2 * delta},
+        name="adagrad",
+        reference="duchi2011",
+    )
+
+
+def adaptive() -> Algorithm:
+    """m+ = (1 - h r) m + h a g, v+ = (1 - h q) v + h p g*g, x+ = x - h m+ / sqrt(v+ + eps).
+
+    Explicit Euler for both averages, then the drift. h, a, r, p, q and eps are free: a = r and p = q
+    are averages, q = 0 a sum.
+    """
+    parts = [("first", "explicit"), ("second", "explicit"), ("drift", "explicit")]
+    return Algorithm(
+        system("adaptive"), scheme("lie_trotter", parts), STEP, name="adaptive",
+        reference="dasilva2020",
+    )  # fmt: skip
+
+
+def sign_descent() -> Algorithm:
+    """x+ = x - h sign(grad f(x)), element by element: explicit Euler; the step h is free."""
+    return Algorithm(
+        system("sign_flow"), scheme("explicit_euler"), STEP, name="sign_descent",
+        reference="bernstein2018",
+    )  # fmt: skip
+
+
+def normalized_gradient_descent() -> Algorithm:
+    """x+ = x - h grad f(x) / |grad f(x)|: explicit Euler on the flow at unit speed; h is free."""
+    return Algorithm(
+        system("rescaled_flow"), scheme("explicit_euler"), STEP,
+        name="normalized_gradient_descent", reference="cortes2006",
+    )  # fmt: skip

@@ -70,7 +70,7 @@ def first_order_parts(
     """Convexity from x and from the minimizer to y, descent from y to x+, and what is left of |x - y|^2."""
     parts = (
         Part("convexity at x", weights[0], strong_convexity(x, y, mu), r"\sigma_x"),
-        Part("convexity at x*", weights[1], strong_convexity(zero, y, mu), r"\sigma_*"),
+        Part("convexity at the minimizer", weights[1], strong_convexity(zero, y, mu), r"\sigma_*"),
         Part("descent", weights[2], descent(y, after(x)), r"\sigma_d"),
         Part("distance", weights[3], square(x - y), r"\sigma_q"),
     )
@@ -81,7 +81,7 @@ def interpolation_parts(weights: tuple[sp.Expr, sp.Expr], mu: sp.Expr) -> tuple[
     """Interpolation from the gradient point before, and from the minimizer, to y."""
     return (
         Part("I(y_old, y)", weights[0], interpolation(old, y, mu), r"I(y_-, y)"),
-        Part("I(x*, y)", weights[1], interpolation(zero, y, mu), r"I(x^*, y)"),
+        Part("I(min, y)", weights[1], interpolation(zero, y, mu), r"I(x^*, y)"),
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import derivative, substitute, taylor
+from odescent.dynamics.calculus import derivative, substitute
 from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.series import taylor
 from odescent.dynamics.show import symbol_latex
 from odescent.dynamics.vectors import Expr, zero
 

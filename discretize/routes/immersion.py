@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.calculus import derivative, substitute, taylor, tidy
+from odescent.dynamics.calculus import derivative, substitute, tidy
 from odescent.dynamics.exact import canonical, parameters
 from odescent.dynamics.fields import L, System, curvature, mu
 from odescent.dynamics.library import system
@@ -19,6 +19,7 @@ from odescent.dynamics.library.second_order import ROUTE_A
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.passivity import PassivityImmersion, modal_roots
 from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.series import taylor
 from odescent.dynamics.slow_manifold import invariance_defect
 from odescent.dynamics.vectors import Vector, blocks, inner, zero
 

@@ -210,7 +210,7 @@ def _certificate(method: Algorithm, c_value: int) -> Step:
         point_before = r" Here $x = y_{\mathrm{old}} - h^2\nabla f(y_{\mathrm{old}})$, from the gradient point before."
     return certificate_step(
         method,
-        rf"With $h = 1/\sqrt L$ and $q = h\sqrt{{\mu}}$ the energy falls by the factor $(1 - "
+        rf"With $h = 1/\sqrt{{L}}$ and $q = h\sqrt{{\mu}}$ the energy falls by the factor $(1 - "
         rf"q){'^2' * (c_value == 2)}$ in "
         rf"each step: what is left are inequalities of the class with nonnegative weights.{point_before}",
         energy,

@@ -8,11 +8,12 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.calculus import derivative, substitute, taylor
+from odescent.dynamics.calculus import derivative, substitute
 from odescent.dynamics.exact import parameters
 from odescent.dynamics.library.model_family import MEMBERS, family, model_family, riccati, time
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.series import taylor
 from odescent.dynamics.vectors import blocks, inner
 
 from ..derivation import Claim, Step
@@ -125,7 +126,7 @@ def lyapunov_step(d: Data) -> Step:
         "Lyapunov function and Riccati equation",
         r"With $x^* = 0$, $f^* = 0$, $a = 0$ the energy decays at the rate $c\eta$, since $f(x) - "
         r"\langle\nabla f(x), x\rangle + "
-        r"\frac{\mu}{2}\|x\|^2 \le 0$. For any other $\dot\tau$ an excess in $\|z\|^2$ remains: it "
+        r"\frac{\mu}{2}\|x\|^2 \le 0$. For any other $\dot{\tau}$ an excess in $\|z\|^2$ remains: it "
         r"vanishes exactly if $\tau$ obeys "
         r"the Riccati equation, which is what selects it.",
         (

@@ -11,6 +11,7 @@ from odescent.dynamics.calculus import derivative, substitute
 from odescent.dynamics.exact import parameters
 from odescent.dynamics.fields import mu
 from odescent.dynamics.library.model_family import MEMBERS, riccati, time
+from odescent.dynamics.show import latex
 from odescent.dynamics.vectors import Vector
 
 from ..compile import COUNTER
@@ -133,9 +134,7 @@ def decrease_step(
         left_over = d.mu / (2 * h) * theta * ahead**2 * (1 - m)
         parts = first_order_parts((ahead * (ahead - h), h * ahead, ahead**2, left_over), d.mu)
         parts += (Part("f(x)", extra, f.value(x), "f(x)"),) if extra != 0 else ()
-        says = (
-            r"$\tau^2 f(x) + \frac12\|z\|^2$ decreases by the factor $1 - \mu h\tau_{\mathrm{new}}$"
-        )
+        says = r", the energy $\tau^2 f(x) + \frac{1}{2}\|z\|^2$"
     else:
         energy = (1 - m) * before**2 * below_quadratic(d.mu) + square(z)
         weights = (
@@ -144,15 +143,14 @@ def decrease_step(
         )
         parts = interpolation_parts(weights, d.mu)
         says = (
-            r"with $y_{\mathrm{old}}$ the gradient point before, so that $x = y_{\mathrm{old}} - "
-            r"h^2\nabla f(y_{\mathrm{old}})$, the "
-            r"energy decreases by the factor $(1 - \mu h\tau_{\mathrm{new}})^2$"
+            r" and $y_{\mathrm{old}}$ the gradient point before, so that $x = y_{\mathrm{old}} - "
+            r"h^2\nabla f(y_{\mathrm{old}})$, the energy"
         )
-    product = r" The factors multiply to $1 - \mu\tau^2$." if d.mu != 0 else ""
+    decrease = "never grows" if d.mu == 0 else rf"falls by the factor $\lambda = {latex(factor)}$"
     return certificate_step(
         d.method,
-        rf"With $h = 1/\sqrt L$, {says}: what is left are inequalities of the class with "
-        rf"nonnegative weights.{product}",
+        rf"With $h = 1/\sqrt{{L}}${says} {decrease} in each step: what is left are inequalities of the class "
+        r"with nonnegative weights.",
         energy, factor, parts, scalars, {before: ahead},
     )  # fmt: skip
 

@@ -32,3 +32,66 @@ def adam() -> System:
         name="adam",
         references=("barakat2021", "dasilva2020"),
     )
+
+
+def rmsprop() -> System:
+    """x' = -g / sqrt(v + eps), v' = b (g*g - v) with g = grad f(x): an average of g*g at the rate b."""
+    x, v = blocks("x v")
+    b, eps = parameters("b eps")
+    g = Objective("f").grad(x)
+    direction = elementwise(lambda g_, v_: g_ / sp.sqrt(v_ + eps), g, v)
+    return System(
+        {"second": {v: b * (hadamard(g, g) - v)}, "drift": {x: -direction}},
+        output=x,
+        name="rmsprop",
+        references=("dasilva2020",),
+    )
+
+
+def adagrad() -> System:
+    """x' = -g / sqrt(v + eps), v' = g*g with g = grad f(x): the sum of g*g instead of an average."""
+    x, v = blocks("x v")
+    eps = parameters("eps")
+    g = Objective("f").grad(x)
+    direction = elementwise(lambda g_, v_: g_ / sp.sqrt(v_ + eps), g, v)
+    return System(
+        {"second": {v: hadamard(g, g)}, "drift": {x: -direction}},
+        output=x,
+        name="adagrad",
+        references=("dasilva2020",),
+    )
+
+
+def adaptive(bias_corrected: bool = False) -> System:
+    """m' = a g - r m, v' = p g*g - q v, x' = -m / sqrt(v + eps) with g = grad f(x).
+
+    The general adaptive flow with constant coefficients. ``bias_corrected`` makes them a = r =
+    a / (1 - exp(-a t)) and p = q = b / (1 - exp(-b t)) with rates a and b: the flow of Adam's
+    corrected averages (da Silva and Gazeau).
+    """
+    x, m, v = blocks("x m v")
+    a, r, p, q, eps, b, t = parameters("a r p q eps b t")
+    g = Objective("f").grad(x)
+    if bias_corrected:
+        gain = leak = a / (1 - sp.exp(-a * t))
+        gain2 = leak2 = b / (1 - sp.exp(-b * t))
+    else:
+        gain, leak, gain2, leak2 = a, r, p, q
+    return System(
+        {
+            "first": {m: gain * g - leak * m},
+            "second": {v: gain2 * hadamard(g, g) - leak2 * v},
+            "drift": {x: -elementwise(lambda m_, v_: m_ / sp.sqrt(v_ + eps), m, v)},
+        },
+        output=x,
+        time=t if bias_corrected else None,
+        name="adaptive",
+        references=("dasilva2020",),
+    )
+
+
+def sign_flow() -> System:
+    """x' = -sign(grad f(x)), element by element."""
+    x = blocks("x")
+    direction = elementwise(sp.sign, Objective("f").grad(x))
+    return System({"descent": {x: -direction}}, output=x, name="sign_flow", references=("ma2022",))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sympy as sp
+
+from ..._errors import OdescentError
+from ..exact import as_scalar, parameters
 from ..fields import System
 from ..oracles import Objective
-from ..vectors import blocks
+from ..vectors import blocks, inner
 
 
 def gradient_flow(objective: str = "f") -> System:
@@ -18,3 +22,38 @@ def saddle_flow(operator: str = "F") -> System:
     """z' = -F(z) for a monotone operator: descent-ascent for a game, or a gradient."""
     state = blocks("z")
     return System({"flow": {state: -Objective(operator).operator(state)}}, name="saddle_flow")
+
+
+def newton_flow(regularized: bool = False) -> System:
+    """x' = -n(x), where n is the Newton direction H(x)^-1 grad f(x), an oracle: grad f decays as e^-t.
+
+    ``regularized`` makes it (H(x) + lam I)^-1 grad f(x) with a parameter lam, which the oracle is given.
+    """
+    x = blocks("x")
+    given = (parameters("lam"),) if regularized else ()
+    direction = Objective("newton").map(x, *given)
+    return System(
+        {"descent": {x: -direction}}, output=x, name="newton_flow", references=("smale1976",)
+    )
+
+
+def rescaled_flow(p: object = None) -> System:
+    """x' = -grad f(x) / |grad f(x)|: at unit speed, along the gradient flow's paths.
+
+    A number ``p`` > 1 gives x' = -grad f(x) / |grad f(x)|^((p - 2)/(p - 1)) instead: p = 2 is the
+    gradient flow, and p -> infinity the flow at unit speed.
+    """
+    x = blocks("x")
+    g = Objective("f").grad(x)
+    power = sp.S.One
+    if p is not None:
+        number = as_scalar(p)
+        if not (number.is_number and number > 1):
+            raise OdescentError(f"p of the rescaled flow must be a number more than 1, not {p!r}.")
+        power = (number - 2) / (number - 1)
+    return System(
+        {"descent": {x: -g / inner(g, g) ** (power / 2)}},
+        output=x,
+        name="rescaled_flow",
+        references=("cortes2006",),
+    )

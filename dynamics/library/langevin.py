@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ..._errors import unknown
+from ..exact import parameters
 from ..fields import Diffusion, Field, System
 from ..oracles import Objective
 from ..vectors import blocks
@@ -17,3 +19,39 @@ def overdamped_langevin() -> System:
         {"flow": Field({x: -f.grad(x)}, {x: Diffusion(sp.sqrt(2))})}, name="overdamped_langevin",
         references=("roberts1996",),
     )  # fmt: skip
+
+
+def underdamped_langevin() -> System:
+    """dX = V dt, dV = -gam V dt - u grad f(X) dt + sqrt(2 gam u) dW; V has variance u in equilibrium."""
+    x, v = blocks("x v")
+    gam, u = parameters("gam u")
+    f = Objective("f")
+    return System(
+        {
+            "drift": {x: v},
+            "kick": {v: -u * f.grad(x)},
+            "bath": Field({v: -gam * v}, {v: Diffusion(sp.sqrt(2 * gam * u))}),
+        },
+        output=x,
+        name="underdamped_langevin",
+        references=("cheng2018",),
+    )
+
+
+def stochastic_gradient_flow(noise: str = "isotropic") -> System:
+    """dX = -grad f(X) dt + sqrt(s) sigma dW: the stochastic modified equation of SGD at learning rate s.
+
+    The gradient's noise has the standard deviation sigma in each coordinate; ``noise`` "diagonal" makes
+    it an oracle, the vector sigma(X), element by element (Li, Tai and E).
+    """
+    if noise not in {"isotropic", "diagonal"}:
+        raise unknown("noise called", noise, ("isotropic", "diagonal"))
+    x = blocks("x")
+    s, sigma = parameters("s sigma")
+    size = sigma if noise == "isotropic" else Objective("sigma").map(x)
+    return System(
+        {"flow": Field({x: -Objective("f").grad(x)}, {x: Diffusion(size * sp.sqrt(s))})},
+        output=x,
+        name="stochastic_gradient_flow",
+        references=("li2017",),
+    )

@@ -1,0 +1,118 @@
+"""Methods for sums of operators and for operators with memory of the past."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.fields import Block, L, System, start
+from odescent.dynamics.library import system
+from odescent.dynamics.oracles import Objective
+from odescent.dynamics.vectors import blocks
+
+from ..compile import COUNTER
+from ..iteration import STEP, Algorithm
+from ..substeps import START, Flow, Let, Scheme
+from .schemes import scheme
+
+
+def _with(flow: System, *memory: Block) -> System:
+    """The system with further blocks, which no field moves."""
+    return System(
+        flow.fields, blocks=[*flow.blocks, *memory], output=flow.output, time=flow.time,
+        name=flow.name, provenance=flow.provenance, references=flow.references,
+    )  # fmt: skip
+
+
+def ogda() -> Algorithm:
+    """z+ = z - 2 h F(z) + h F(z_-), optimistic descent-ascent: the past value in a memory m = F(z_-).
+
+    A correction -h (F(z) - m), which vanishes with h, then explicit Euler with F read at the start;
+    m starts at F(z_0), which is z_{-1} = z_0.
+    """
+    z, m = blocks("z m")
+    F = Objective("F")
+    value = F.operator(z)
+    flow = _with(system("saddle_flow"), Block("m", role="memory", init=F.operator(start)))
+    steps = (
+        Let({z: z - (value - m) * STEP, m: value}),
+        Flow("flow", "explicit", read={z: START}),
+    )
+    return Algorithm(
+        flow, Scheme(steps, "optimistic"), STEP, tuning={STEP: 1 / (2 * L)}, name="ogda",
+        reference="popov1980",
+    )  # fmt: skip
+
+
+def proximal_gradient() -> Algorithm:
+    """x+ = prox_{h r}(x - h grad f(x)): forward Euler on f, then backward Euler on r; h = 1/L."""
+    return Algorithm(
+        system("composite_flow"),
+        scheme("lie_trotter", [("forward", "explicit"), ("backward", "implicit")]),
+        STEP,
+        tuning={STEP: 1 / L},
+        name="proximal_gradient",
+        reference="lions1979",
+    )
+
+
+def douglas_rachford() -> Algorithm:
+    """x = prox_{h f}(z), y = prox_{h r}(2 x - z), z+ = z + y - x: (I + R_r R_f)/2 with R = 2 prox - I.
+
+    Backward Euler on f, a reflection, backward Euler on r, and the mean with the start. The answer is
+    the shadow x of the step before, not z, whose fixed points depend on h. The step h is free.
+    """
+    x, y, z = blocks("x y z")
+    flow = System(
+        {n: {z: -Objective(of).grad(z)} for n, of in (("first", "f"), ("second", "r"))},
+        blocks=[Block("x", role="memory", init=start), Block("y", role="memory", init=start)],
+        output=z,
+        init={z: start},
+        name="composite_flow",
+        references=("lions1979",),
+    )
+    steps = (
+        Flow("first", "implicit"),
+        Let({x: z}),
+        Let({z: 2 * x - z}, read={z: START}),
+        Flow("second", "implicit"),
+        Let({y: z}),
+        Let({z: z + y - x}, read={z: START}),
+    )
+    return Algorithm(
+        flow, Scheme(steps, "douglas_rachford"), STEP, outputs={"x": x, "governing": z},
+        name="douglas_rachford", reference="lions1979",
+    )  # fmt: skip
+
+
+def halpern(step: str = "explicit") -> Algorithm:
+    """z+ = z_0 / (k+2) + (k+1)/(k+2) T(z) with T = I - h F: Halpern's iteration, h = 1/L.
+
+    Explicit Euler on z' = -F(z), then backward Euler on the pull (z_0 - z) / t, at the end of the
+    step, t = (k+1) h. ``step`` "implicit" makes T = (I + h F)^-1 the resolvent, with h free.
+    """
+    if step not in {"explicit", "implicit"}:
+        raise OdescentError(f"halpern has the steps 'explicit' and 'implicit', not {step!r}.")
+    z = blocks("z")
+    steps = (Flow("flow", step, on=z), Flow("anchoring", "implicit", time=1))
+    return Algorithm(
+        system("anchored_flow"),
+        Scheme(steps, "lie_trotter"),
+        STEP,
+        tuning={STEP: 1 / L} if step == "explicit" else {},
+        clock=COUNTER * STEP,
+        name="halpern",
+        reference="halpern1967",
+    )
+
+
+def newton(regularized: bool = False) -> Algorithm:
+    """x+ = x - h n(x), n the Newton direction: explicit Euler on Newton's flow, h = 1 (less: damped).
+
+    The oracle "map" gives n(x) = H(x)^-1 grad f(x); ``regularized``: (H(x) + lam I)^-1 grad f(x),
+    called with x and lam.
+    """
+    return Algorithm(
+        system("newton_flow", regularized=regularized), scheme("explicit_euler"), STEP,
+        tuning={STEP: sp.S.One}, name="newton", reference="smale1976",
+    )  # fmt: skip

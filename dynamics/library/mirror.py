@@ -1,0 +1,71 @@
+"""Flows in a dual variable Z, read through a mirror map x = grad phi*(Z).
+
+The mirror map and its inverse are oracles of kind map ("mirror" and "dual"), or the two that the
+calculus can write: the identity, and the maps of the entropies on the positive orthant and the simplex.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..._errors import unknown
+from ..exact import parameters
+from ..fields import System, start
+from ..oracles import Objective
+from ..vectors import Vector, blocks, elementwise, inner
+
+
+def mirror_map(name: str, Z: Vector) -> tuple[Vector, Vector]:
+    """grad phi*(Z), and grad phi(x0), for a mirror map by name.
+
+    "map" is any (through the oracles "mirror" and its inverse "dual"), "identity" is phi = |x|^2 / 2,
+    "orthant" is phi = sum x_i log x_i - x_i for positive x, "simplex" the same on sum x_i = 1, where
+    grad phi*(Z) = exp(Z) / sum_i exp(Z_i).
+    """
+    if name == "map":
+        return Objective("mirror").map(Z), Objective("dual").map(start)
+    if name == "identity":
+        return Z, start
+    if name not in {"orthant", "simplex"}:
+        raise unknown("mirror map called", name, ("map", "identity", "orthant", "simplex"))
+    positive = elementwise(sp.exp, Z)
+    if name == "simplex":
+        root = elementwise(lambda z: sp.exp(z / 2), Z)
+        positive = positive / inner(root, root)
+    return positive, elementwise(sp.log, start)
+
+
+def mirror_flow(mirror: str = "map") -> System:
+    """Z' = -grad f(x), x = grad phi*(Z): mirror descent in continuous time.
+
+    ``mirror`` is "map", "identity", "orthant" or "simplex"; see `mirror_map`.
+    """
+    Z = blocks("Z")
+    x, begin = mirror_map(mirror, Z)
+    return System(
+        {"descent": {Z: -Objective("f").grad(x)}},
+        output=x,
+        init={Z: begin},
+        name="mirror_flow",
+        references=("nemirovsky1983",),
+    )
+
+
+def accelerated_mirror(mirror: str = "map") -> System:
+    """x' = (r/t) (z - x) - a grad f(x), Z' = -(t/r) grad f(x), z = grad phi*(Z), with feed-through a.
+
+    At a = 0 the flow of Krichene, Bayen and Bartlett; for the identity map it is then
+    x'' + ((r + 1)/t) x' + grad f(x) = 0. ``mirror`` is as for mirror_flow.
+    """
+    x, Z = blocks("x Z")
+    r, a, t = parameters("r a t")
+    z, begin = mirror_map(mirror, Z)
+    g = Objective("f").grad(x)
+    return System(
+        {"coupling": {x: (z - x) * (r / t)}, "law": {x: -a * g, Z: -t / r * g}},
+        output=x,
+        init={x: start, Z: begin},
+        time=t,
+        name="accelerated_mirror",
+        references=("krichene2015",),
+    )
