@@ -37,6 +37,7 @@ class ModifiedEquation:
     terms: tuple[Drift, ...]
     step: sp.Symbol
     output: Expr
+    time: sp.Symbol | None = None
 
     @property
     def order(self) -> int:
@@ -55,9 +56,8 @@ class ModifiedEquation:
 
     def second_order(self, output: Expr | None = None) -> SecondOrder:
         """The same as x'' = F(x, x') of the output, through the same order."""
-        return second_order(
-            self.drift, self.output if output is None else output, self.step, self.order
-        )
+        shown = self.output if output is None else output
+        return second_order(self.drift, shown, self.step, self.order, self.time)
 
     def __str__(self) -> str:
         tail = f" + O({self.step}^{self.order + 1})"
@@ -232,16 +232,21 @@ def modified_equation(algorithm: Algorithm, order: int = 1) -> ModifiedEquation:
     """
     if order < 0:
         raise OdescentError(f"the order of a modified equation is 0 or more, not {order}.")
-    varying = (
-        any(b.role == "coefficient" for b in algorithm.system.blocks)
-        or algorithm.own_program.counted
-    )
-    if order > 0 and varying:
+    h, time = algorithm.step, algorithm.system.time
+    roles = {b.role for b in algorithm.program.blocks}
+    varying = algorithm.own_program.counted
+    if order > 0 and ("coefficient" in roles or (varying and "memory" in roles)):
         raise OdescentError(
-            "a time-dependent algorithm has no modified equation here beyond its limit flow."
+            "an algorithm whose coefficients obey a recurrence, or that has memories and depends on time, has "
+            "no modified equation here beyond its limit flow."
         )
-    fields = lie_logarithm(step_series(algorithm, order + 1)[1:])
-    return ModifiedEquation(tuple(fields), algorithm.step, algorithm.bound.output)
+    series = step_series(algorithm, order + 1)
+    if varying and time is not None:  # time is one more state, which every step moves by h
+        for term, moved in zip(series, (time, sp.S.One, *[sp.S.Zero] * order), strict=True):
+            term[time] = moved
+    fields = lie_logarithm(series[1:])
+    blocks = [{s: e for s, e in f.items() if s != time} for f in fields]
+    return ModifiedEquation(tuple(blocks), h, algorithm.bound.output, time if varying else None)
 
 
 def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drift]:

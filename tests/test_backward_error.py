@@ -251,8 +251,8 @@ def test_limit_flows() -> None:
 def test_refusals() -> None:
     with pytest.raises(od.OdescentError, match="0 or more, not -1"):
         free("gradient_descent").modified_equation(-1)
-    with pytest.raises(od.OdescentError, match="time-dependent"):
-        free("nesterov_c").modified_equation(1)
+    with pytest.raises(od.OdescentError, match="recurrence"):
+        free("ogm").modified_equation(1)
     written = od.method({x: x - h * g}, output=x)
     with pytest.raises(od.OdescentError, match="no flow behind it"):
         written.modified_equation(1)
@@ -265,3 +265,14 @@ def test_refusals() -> None:
     with pytest.raises(od.OdescentError, match="does not settle"):
         od.Algorithm(flow, growing, h)
     assert modified_equation(free("gradient_descent"), 0).order == 0
+
+
+def test_time_dependent_momentum_has_its_high_resolution_equation():
+    """MATH b.3: x'' + (3/t + h H) x' + (1 + 3h/(2t)) grad f = 0 for momentum k/(k+3) at t = (k + 3/2) h."""
+    t = sp.Symbol("t", positive=True)
+    algorithm = od.algorithm("nesterov_c")
+    h = algorithm.step
+    found = algorithm.modified_equation(1).second_order().lhs
+    x, v, f = position, velocity, od.Objective("f")
+    expected = 3 / t * v + h * f.hess(x, v) + (1 + sp.Rational(3, 2) * h / t) * f.grad(x)
+    assert vanishes(found - expected)

@@ -32,6 +32,9 @@ def oracles(Q, center, xp):
         "resolvent": lambda x, step: xp.linalg.solve(eye + step * Q, x + step * (Q @ center)),
         "hvp": lambda x, v: Q @ v,
         "value": lambda x: (x - center) @ (Q @ (x - center)) / 2,
+        "map": lambda x: x - center,
+        "map_mirror": xp.sinh,
+        "map_dual": xp.arcsinh,
     }
 
 

@@ -5,7 +5,7 @@ What depends on the hyper-parameters alone is computed once, outside the step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import lcm
 
 import sympy as sp
@@ -16,12 +16,9 @@ from odescent.dynamics.vectors import ScalarNode, Vector, VectorSymbol
 _FIRST = {"mu": 0, "L": 1, "h": 2}
 
 
-def in_order(
-    parameters: Iterable[sp.Symbol], renamed: Mapping[sp.Symbol, sp.Symbol] | None = None
-) -> tuple[sp.Symbol, ...]:
-    """Hyper-parameters as signatures list them: mu, L, h, then by name; under their new names."""
-    ordered = sorted(parameters, key=lambda s: (_FIRST.get(s.name, 3), s.name))
-    return tuple((renamed or {}).get(s, s) for s in ordered)
+def in_order(parameters: Iterable[sp.Symbol]) -> tuple[sp.Symbol, ...]:
+    """Hyper-parameters as signatures list them: mu, L, h, then by name."""
+    return tuple(sorted(parameters, key=lambda s: (_FIRST.get(s.name, 3), s.name)))
 
 
 def presentable(e: sp.Expr) -> sp.Expr:

@@ -4,6 +4,9 @@ The parameters hold the gradient point y, so that y itself is not stored. For a 
 the blocks and the gradient, s+ = A s + B g with y = C s, the coordinates (y, m = M s) are used, where M
 annihilates the direction e that the step leaves alone (A e = e: all blocks moved along together). Then
 y+ - y and m+ depend on m and g only. M is scaled so that the update is the new memory plus a multiple of g.
+
+Scalars that the step computes (from scalar blocks or the counter) are symbols to this algebra, and stay
+named scalars of the update.
 """
 
 from __future__ import annotations
@@ -73,7 +76,8 @@ class _Matrices:
 
 
 def _linear(program: Program) -> Plan:
-    flat = program.inlined()
+    scale = _Scalars(program)
+    flat = scale.rest.inlined()
     (call,) = flat.calls
     blocks = [b for b in program.blocks if isinstance(b.symbol, VectorSymbol)]
     symbols = [b.symbol for b in blocks]
@@ -88,16 +92,96 @@ def _linear(program: Program) -> Plan:
         sp.Matrix([_row(b.init, [start], []) for b in blocks]),
     )
     at_start: dict[Symbol, Expr] = {b.symbol: b.init for b in scalars}
-    moved: dict[Symbol, Expr] = {b.symbol: flat.next[b.symbol] for b in scalars}
     if program.counter is not None:
-        at_start[program.counter], moved[program.counter] = sp.S.Zero, program.counter + 1
-    if not is_zero(substitute((m.C * m.S)[0], at_start) - 1):
+        at_start[program.counter] = sp.S.Zero
+    if not is_zero(substitute(scale.opened((m.C * m.S)[0]), at_start) - 1):
         raise NotCarried(
             "the optax backend needs the first gradient to be taken at x0; here it is taken elsewhere."
         )
-    ahead = m.C.applyfunc(lambda e: canonical(substitute(e, moved)))
-    e = _translation(m, ahead)
-    return _assemble(program, m, ahead, e, blocks, scalars, at_start)
+    ahead = scale.ahead(m.C)
+    e = _translation(m, ahead, scale.varying)
+    return _assemble(program, scale, m, ahead, e, blocks)
+
+
+class _Scalars:
+    """The scalars of a step: what is computed of scalar blocks and the counter, by name and in order.
+
+    Attributes:
+        rest: the program without them.
+        known: their values, in terms of blocks, the counter and each other.
+        next: scalar blocks and the counter after the step.
+        varying: every symbol that may change from step to step.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.varying: set[Symbol] = {b.symbol for b in program.blocks if b.kind == "scalar"}
+        self.varying |= {program.counter} if program.counter is not None else set()
+        self.known: dict[sp.Symbol, sp.Expr] = {}
+        kept: list[Instruction] = []
+        for i in program.instructions:
+            if isinstance(i, Assign) and self._moves(i):
+                self.known[i.target] = i.value
+                self.varying.add(i.target)
+            else:
+                kept.append(i)
+        self.rest = replace(program, instructions=tuple(kept))
+        self.names = {b.name for b in program.blocks} | {s.name for s in program.parameters}
+        self.names |= {i.target.name for i in program.instructions}
+        self.next: dict[Symbol, sp.Expr] = {}
+        fixed = {
+            i.target: i.value
+            for i in kept
+            if isinstance(i, Assign) and not isinstance(i.value, Vector)
+        }
+        for b in program.blocks:
+            if b.kind == "scalar":
+                after = substitute(program.next[b.symbol], fixed)
+                assert not isinstance(after, Vector)
+                simple = after.is_Symbol or not (after.free_symbols & self.varying)
+                self.next[b.symbol] = after if simple else self.named(f"{b.name}_1", after)
+        if program.counter is not None:
+            self.next[program.counter] = program.counter + 1
+
+    def _moves(self, i: Assign) -> bool:
+        if isinstance(i.value, Vector):
+            return False
+        return bool(i.value.free_symbols & self.varying)
+
+    def named(self, name: str, value: sp.Expr) -> sp.Symbol:
+        """A further scalar, computed after the others."""
+        while name in self.names:
+            name += "_"
+        self.names.add(name)
+        symbol = sp.Symbol(name, real=True)
+        self.known[symbol] = value
+        self.varying.add(symbol)
+        return symbol
+
+    def opened(self, e: sp.Expr) -> sp.Expr:
+        """The same in terms of the state alone."""
+        for s, value in reversed(self.known.items()):
+            e = e.xreplace({s: value})
+        return e
+
+    def ahead(self, row: sp.Matrix) -> sp.Matrix:
+        """The row as it is in the next step: scalars that it reads are computed for that step, too."""
+        read = set(row.free_symbols)
+        for s, value in reversed(self.known.items()):
+            read |= value.free_symbols if s in read else set()
+        moved = dict(self.next)
+        for s, value in list(self.known.items()):
+            if s in read:
+                moved[s] = self.named(f"{s.name}_ahead", substitute(value, moved))
+        return row.applyfunc(lambda e: canonical(substitute(e, moved)))
+
+    def assigned(self, read: set[Symbol]) -> list[Instruction]:
+        """The assignments that are needed for the symbols."""
+        kept: list[Instruction] = []
+        for s, value in reversed(self.known.items()):
+            if s in read:
+                kept.append(Assign(s, value))
+                read = read | value.free_symbols
+        return kept[::-1]
 
 
 def _row(e: Expr, over: list[VectorSymbol], besides: list[VectorSymbol]) -> list[sp.Expr]:
@@ -107,7 +191,7 @@ def _row(e: Expr, over: list[VectorSymbol], besides: list[VectorSymbol]) -> list
     return [canonical(e.terms.get(s, sp.S.Zero)) for s in over]
 
 
-def _translation(m: _Matrices, ahead: sp.Matrix) -> sp.Matrix | None:
+def _translation(m: _Matrices, ahead: sp.Matrix, varying: set[Symbol]) -> sp.Matrix | None:
     """A direction e with A e = e and C e = 1 at all times, the start if possible; None if there is none."""
     identity = sp.eye(m.A.rows)
     stays = (m.A - identity).applyfunc(canonical)
@@ -116,17 +200,17 @@ def _translation(m: _Matrices, ahead: sp.Matrix) -> sp.Matrix | None:
         here, there = canonical((m.C * e)[0]), canonical((ahead * e)[0])
         if any(moved) or here == 0 or here != there:
             continue
-        return (e / here).applyfunc(canonical)
+        constant = (e / here).applyfunc(canonical)
+        if not (constant.free_symbols & varying):
+            return constant
     return None
 
 
 def _assemble(
-    program: Program, m: _Matrices, ahead: sp.Matrix, e: sp.Matrix | None, blocks: list[Block], scalars: list[Block],
-    at_start: Mapping[Symbol, Expr],
+    program: Program, scale: _Scalars, m: _Matrices, ahead: sp.Matrix, e: sp.Matrix | None, blocks: list[Block],
 ) -> Plan:  # fmt: skip
     n = m.A.rows
     rows = _complement(m, e)
-    varying = {b.symbol for b in scalars} | {program.counter}
 
     def moved(rows: sp.Matrix) -> tuple[sp.Matrix, sp.Matrix]:
         """The maps (y, m, g) -> m+ and (y, m, g) -> y+ - y."""
@@ -140,7 +224,7 @@ def _assemble(
     weights = _through_memory(memory, point, n)
     leading = weights if weights is not None else point[0, 1:n]
     chosen = [i for i in range(n - 1) if leading[i] != 0]
-    if chosen and not any(v.free_symbols & varying for v in leading):
+    if chosen and not any(v.free_symbols & scale.varying for v in leading):
         first = leading * rows
         others = [rows.row(i) for i in range(n - 1) if i != chosen[0]]
         rows = sp.Matrix.vstack(first, *others).applyfunc(canonical)
@@ -150,7 +234,7 @@ def _assemble(
         rows = rows[:0, :]  # the memory has no effect on the gradient points
         memory, point = _without_memory(m, ahead)
         weights = None
-    return _program(program, m, rows, memory, point, weights, blocks, scalars)
+    return _program(program, scale, m, rows, memory, point, weights, blocks)
 
 
 def _without_memory(m: _Matrices, ahead: sp.Matrix) -> tuple[sp.Matrix, sp.Matrix]:
@@ -183,22 +267,19 @@ def _through_memory(memory: sp.Matrix, point: sp.Matrix, n: int) -> sp.Matrix | 
 
 
 def _program(
-    source: Program, m: _Matrices, rows: sp.Matrix, memory: sp.Matrix, point: sp.Matrix, weights: sp.Matrix | None,
-    blocks: list[Block], scalars: list[Block],
+    source: Program, scale: _Scalars, m: _Matrices, rows: sp.Matrix, memory: sp.Matrix, point: sp.Matrix,
+    weights: sp.Matrix | None, blocks: list[Block],
 ) -> Plan:  # fmt: skip
     count = rows.rows
-    taken = (
-        {b.name for b in source.blocks}
-        | {s.name for s in source.parameters}
-        | {source.calls[0].target.name}
-    )
+    scalars = [b for b in source.blocks if b not in blocks]
+    taken = scale.names
     short = ["m"] if count == 1 else [f"m{i + 1}" for i in range(count)]
     names = [n if n not in taken else f"{n}_memory" for n in short]
     old = [VectorSymbol(n) for n in names]
     new = [VectorSymbol(f"{n}_1") for n in names]
     gradient = source.calls[0].target
     inputs: list[Atom] = [PARAMS, *old, gradient]
-    instructions: list[Instruction] = [
+    moves = [
         Assign(
             s,
             Vector.of(
@@ -212,23 +293,18 @@ def _program(
     else:
         rest = canonical(point[0, count + 1] - (weights * memory[:, count + 1])[0])
         update = Vector.of([*zip(new, weights, strict=True), (gradient, rest)])
-    assigned = [i for i in source.instructions if isinstance(i, Assign)]
-    known = {i.target: i.value for i in assigned if not isinstance(i.value, Vector)}
-    for b in scalars:
-        after = source.next[b.symbol]
-        while not isinstance(after, Vector) and after.free_symbols & set(known):
-            after = substitute(after, known)
-        instructions.append(Assign(sp.Symbol(f"{b.name}_1", real=True), after))
+    following: dict[Symbol, Expr] = dict(zip(old, new, strict=True))
+    following |= {b.symbol: scale.next[b.symbol] for b in scalars}
+    results = [update, *(i.value for i in moves), *following.values()]
+    instructions = [*scale.assigned({s for e in results for s in e.free_symbols}), *moves]
     if rows.rows:
-        read = (m.O * _inverse(m.C.col_join(rows))).applyfunc(canonical)
+        read = (m.O * _inverse(m.C.col_join(rows))).applyfunc(canonical).applyfunc(scale.opened)
     else:
         read = sp.Matrix([[1]])
     output = Vector.of((u, c) for u, c in zip([PARAMS, *old], read, strict=True))
     initial = [canonical(v) for v in rows * m.S]
     starts = [start * v if v != 0 else zero for v in initial]
     declared = [Block(n, "vector", "memory", v) for n, v in zip(names, starts, strict=True)]
-    following: dict[Symbol, Expr] = dict(zip(old, new, strict=True))
-    following |= {b.symbol: sp.Symbol(f"{b.name}_1", real=True) for b in scalars}
     program = Program(
         (*declared, *scalars), tuple(instructions), following, {"x": output}, source.counter
     )
@@ -238,7 +314,7 @@ def _program(
     }
     reads = any(
         PARAMS in e.free_symbols
-        for e in [*(i.value for i in instructions if isinstance(i, Assign)), update]
+        for e in [*(i.value for i in moves), update]
     )
     return Plan(program, gradient, update, reads, shown)
 

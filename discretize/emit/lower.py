@@ -22,9 +22,16 @@ from .writer import Writer
 
 
 def oracle_arguments(oracles: set[Oracle]) -> dict[Oracle, str]:
-    """The argument for each oracle: its kind, with the objective's name where two share a kind."""
+    """The argument for each oracle: its kind, with the name of what it is of for maps and where two share a kind."""
     kinds = [o.kind for o in oracles]
-    return {o: o.kind if kinds.count(o.kind) == 1 else o.name for o in oracles}
+    plain = {o for o in oracles if kinds.count(o.kind) == 1 and o.kind != "map"}
+    return {o: o.kind if o in plain else o.name for o in oracles}
+
+
+def with_safe_names(program: Program) -> Program:
+    """The program with parameters renamed whose names have a meaning in emitted code."""
+    unsafe = (s for s in program.parameters if safe(s.name) != s.name)
+    return program.bind({s: sp.Symbol(safe(s.name), **s.assumptions0) for s in unsafe})
 
 
 def solve_implicit(program: Program) -> Program:
@@ -62,13 +69,9 @@ class Lowering:
     """Builds the routines of one program over one coefficient table."""
 
     def __init__(self, program: Program, extra_parameters: Iterable[sp.Symbol] = ()) -> None:
-        listed = {*program.parameters, *extra_parameters}
-        renamed = {
-            s: sp.Symbol(safe(s.name), **s.assumptions0) for s in listed if safe(s.name) != s.name
-        }
-        program = program.bind(renamed)
+        program = with_safe_names(program)
         self.program = solve_implicit(program)
-        self.parameters = in_order(listed, renamed)
+        self.parameters = in_order({*program.parameters, *extra_parameters})
         taken = {s.name for s in self.parameters}
         inside = {i.target.name for i in self.program.instructions} | {
             b.name for b in program.blocks

@@ -16,7 +16,7 @@ from .coefficients import in_order
 from .coordinates import Plan, plan
 from .jax import Module
 from .jax_helpers import number_lines
-from .lower import Lowering
+from .lower import Lowering, with_safe_names
 from .printing import JNP, Printer
 from .statements import Lowered, Routine, safe
 from .text import coefficient_lines, docstring, named_tuple, paragraph, wrapped
@@ -51,7 +51,7 @@ def factory_name(algorithm: Algorithm) -> str:
 
 def source(algorithm: Algorithm) -> str:
     """The module's text."""
-    body = _Module(algorithm, plan(algorithm.tuned)).lines()
+    body = _Module(algorithm, plan(with_safe_names(algorithm.tuned))).lines()
     text = "\n".join(body)
     doc = docstring(algorithm, "optax", "optax.", NOTES)
     head = [
@@ -75,7 +75,7 @@ class _Module:
     def __init__(self, algorithm: Algorithm, made: Plan) -> None:
         self.plan, self.factory = made, factory_name(algorithm)
         self.class_name = "".join(part.capitalize() for part in self.factory.split("_")) + "State"
-        parameters = algorithm.tuned.parameters
+        parameters = with_safe_names(algorithm.tuned).parameters
         lowering = Lowering(made.program, extra_parameters=parameters)
         p = made.program
         results = {b.name: p.next[b.symbol] for b in p.blocks}

@@ -29,7 +29,7 @@ def underdamped_langevin() -> Algorithm:
 
 
 def sgd(noise: str = "isotropic") -> Algorithm:
-    """X+ = X - h (grad f(X) + sigma xi): Euler-Maruyama on dX = -grad f dt + sqrt(s) sigma dW with s = h.
+    """X+ = X - h (grad f(X) - sigma xi): Euler-Maruyama on dX = -grad f dt + sqrt(s) sigma dW with s = h.
 
     A gradient with Gaussian errors of standard deviation sigma; ``noise`` "diagonal" takes the vector
     sigma(X) from an oracle "map". h and sigma are free.

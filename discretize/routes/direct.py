@@ -142,9 +142,10 @@ def _modified(algorithm: Algorithm) -> Step | None:
 
     def check(c: Values) -> dict[str, Any]:
         field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in leading}
+        along = field if modified.time is None else {**field, modified.time: sp.S.One}
         residuals: dict[str, Any] = {}
         for s in leading:
-            flow = s + h * field[s] + derivative(field[s], field) * (h**2 / 2)
+            flow = s + h * field[s] + derivative(field[s], along) * (h**2 / 2)
             for j in (1, 2):
                 residuals[f"the time-{h} flow agrees with {s}+ at {h}^{j}"] = (
                     taylor(flow, h, 2)[j] - series[j][s]

@@ -39,7 +39,7 @@ def rmsprop() -> System:
     x, v = blocks("x v")
     b, eps = parameters("b eps")
     g = Objective("f").grad(x)
-    direction = elementwise(lambda g_, v_: g_ / sp.sqrt(v_ + eps), g, v)
+    direction = elementwise(lambda v_, g_: g_ / sp.sqrt(v_ + eps), v, g)
     return System(
         {"second": {v: b * (hadamard(g, g) - v)}, "drift": {x: -direction}},
         output=x,
@@ -53,7 +53,7 @@ def adagrad() -> System:
     x, v = blocks("x v")
     eps = parameters("eps")
     g = Objective("f").grad(x)
-    direction = elementwise(lambda g_, v_: g_ / sp.sqrt(v_ + eps), g, v)
+    direction = elementwise(lambda v_, g_: g_ / sp.sqrt(v_ + eps), v, g)
     return System(
         {"second": {v: hadamard(g, g)}, "drift": {x: -direction}},
         output=x,
