@@ -93,8 +93,8 @@ def _solve(target: Algorithm, known: Algorithm) -> Iterator[tuple[_Values, _Valu
     except NotCarried:
         return
     parameters = [p for p in known.parameters if any(p in have[n].free_symbols for n in _COMPARED)]
-    if not parameters or len(parameters) > 3:
-        return
+    if not parameters or len(parameters) > 2:
+        return  # three free parameters reach every alpha, beta, gamma: a match would say nothing
     # unknowns that are roots keep the equations polynomial
     rename: _Values = {p: sp.Dummy(p.name, positive=True) for p in parameters}
     if L in rename:

@@ -14,7 +14,19 @@ import sympy as sp
 
 from .._errors import OdescentError
 from .calculus import derivative, singular, substitute, tidy
-from .vectors import Atom, Call, Expr, Product, ScalarNode, Vector, _product, call, zero
+from .vectors import (
+    Atom,
+    Call,
+    Expr,
+    Product,
+    ScalarNode,
+    Vector,
+    _product,
+    call,
+    inner,
+    scalar_symbols,
+    zero,
+)
 
 
 @overload
@@ -55,7 +67,34 @@ def _vector(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]:
 def _scalar(c: sp.Expr, symbol: sp.Symbol, order: int) -> list[sp.Expr]:
     if symbol not in c.free_symbols and not c.has(ScalarNode):
         return [c] + [sp.S.Zero] * order
+    nodes = [n for n in c.atoms(ScalarNode) if symbol in scalar_symbols(n)]
+    if nodes and all(n.kind == "inner" for n in nodes):
+        found = _through_inner_products(c, nodes, symbol, order)
+        if found is not None:
+            return found
     return _by_derivatives(c, symbol, order)
+
+
+def _through_inner_products(
+    c: sp.Expr, nodes: list[ScalarNode], symbol: sp.Symbol, order: int
+) -> list[sp.Expr] | None:
+    """Each inner product becomes a polynomial with letters for coefficients; None where that is singular."""
+    opened: dict[sp.Expr, sp.Expr] = {}
+    meaning: dict[sp.Expr, sp.Expr] = {}
+    for node in nodes:
+        left, right = (_vector(side, symbol, order) for side in node.arguments)
+        letters = sp.symbols(f"_c:{order + 1}", cls=sp.Dummy, real=True)
+        opened[node] = sum(a * symbol**n for n, a in enumerate(letters))
+        for n, a in enumerate(letters):
+            meaning[a] = sp.Add(*[inner(left[i], right[n - i]) for i in range(n + 1)])
+    coefficients, current = [], c.xreplace(opened)
+    for k in range(order + 1):
+        at_zero = current.xreplace({symbol: sp.S.Zero})
+        if singular(at_zero) or singular(at_zero := at_zero.xreplace(meaning)):
+            return None
+        coefficients.append(tidy(at_zero) * sp.Rational(1, factorial(k)))
+        current = sp.diff(current, symbol)
+    return coefficients
 
 
 def _by_derivatives(e: Any, symbol: sp.Symbol, order: int) -> list[Any]:

@@ -38,7 +38,8 @@ def test_modified_equation_is_the_logarithm_of_the_b_series(name):
     for n in range(1, order + 1):
         expected = sum(
             (
-                differential(tree) * (sp.Rational(weights(tree)).limit_denominator(10**6) / tree.sigma())
+                differential(tree)
+                * (sp.Rational(weights(tree)).limit_denominator(10**6) / tree.sigma())
                 for tree in kauri.trees_of_order(n)
             ),
             zero,

@@ -320,6 +320,10 @@ def test_documents_are_strict_json():
 
 def test_derive_as_a_web_page(tmp_path):
     page = tmp_path / "nesterov.html"
-    assert "14 of 14 steps verified" in run("derive", "nesterov", "--html", "--out", str(page)).stdout
+    assert (
+        "14 of 14 steps verified" in run("derive", "nesterov", "--html", "--out", str(page)).stdout
+    )
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert "--html and --json exclude each other" in refused("derive", "nesterov", "--html", "--json")
+    assert "--html and --json exclude each other" in refused(
+        "derive", "nesterov", "--html", "--json"
+    )

@@ -336,6 +336,66 @@ def test_scalar_recurrences_in_every_backend():
     opt.update(x0, opt.init(x0))  # reads no parameters
 
 
+def optimized_loop(grad, x0, steps, mu, L):
+    """OGM (mu = 0) and ITEM as Taylor and Drori write them, in A_k: outputs and gradient points."""
+    q, A, x, z = mu / L, 0.0, x0, x0
+    outputs, points = [x0], []
+    for _ in range(steps):
+        after = ((1 + q) * A + 2 * (1 + np.sqrt((1 + A) * (1 + q * A)))) / (1 - q) ** 2
+        beta = A / ((1 - q) * after)
+        delta = ((1 - q) ** 2 * after - (1 + q) * A) / (1 + q + q * A) / 2
+        y = (1 - beta) * z + beta * x
+        x, z, A = y - grad(y) / L, (1 - q * delta) * z + q * delta * y - delta / L * grad(y), after
+        outputs.append(x)
+        points.append(y)
+    return outputs, points
+
+
+def constant_step_scheme(grad, x0, steps, mu, L):
+    """Nesterov's scheme I, L a^2 = (1 - a) gamma + a mu, after a first step with gamma = infinity."""
+    y, x = x0, x0 - grad(x0) / L
+    v, gamma = x, L
+    outputs, points = [x0, x], [x0]
+    for _ in range(steps - 1):
+        a = (mu - gamma + np.sqrt((gamma - mu) ** 2 + 4 * L * gamma)) / (2 * L)
+        after = (1 - a) * gamma + a * mu
+        y = (a * gamma * v + after * x) / (gamma + a * mu)
+        x, v = y - grad(y) / L, ((1 - a) * gamma * v + a * mu * y - a * grad(y)) / after
+        gamma = after
+        outputs.append(x)
+        points.append(y)
+    return outputs, points
+
+
+@pytest.mark.parametrize(
+    ("name", "loop", "mu"),
+    [
+        ("item", optimized_loop, MU),
+        ("ogm", optimized_loop, 0.0),
+        ("unified_nesterov", constant_step_scheme, MU),
+    ],
+)
+def test_methods_with_a_moving_scale_in_every_backend(name, loop, mu):
+    grad, plain, x0 = problem()
+    outputs, points = loop(plain, np.asarray(x0), 50, mu, L)
+    alg = od.algorithm(name)
+    values = {"mu": MU, "L": L} if mu else {"L": L}
+    opt, evaluate = alg.to_optax(**values), load(alg, "optax").eval_params
+    np.testing.assert_allclose(iterate(opt, grad, x0, 49), points, atol=1e-12)
+    np.testing.assert_allclose(iterate(opt, grad, x0, 50, evaluate), outputs, atol=1e-12)
+    for target, g in (("numpy", plain), ("jax", grad)):
+        np.testing.assert_allclose(
+            load(alg, target).run(g, x0, 50, *values.values()), outputs, atol=1e-12
+        )
+
+
+def test_scalars_of_the_step_keep_their_names():
+    """The linear algebra takes them as they are: few coefficients, short lines."""
+    text = source(od.algorithm("unified_nesterov"), "optax")
+    assert "        tau_1 = (tau * c.root_L + 1) / (tau * c.mu + c.root_L)\n" in text
+    assert text.count(": Array\n") < 8 and max(map(len, text.splitlines())) <= 88
+
+
 def test_a_first_gradient_kept_from_before_the_start_is_refused():
     F = od.Objective("F")
     first = F.operator(od.blocks("x0"))

@@ -25,31 +25,38 @@ def _first(folder: Path, *changes: tuple[str, str]):
     return _load(source, folder)
 
 
-def test_first_system(tmp_path, capsys):
-    value, theory = _first(tmp_path).main(tmp_path / "out")
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The example as it stands: its folder, and its value and theory."""
+    folder = tmp_path_factory.mktemp("plain")
+    return folder / "out", _first(folder).main(folder / "out")
+
+
+def test_first_system(plain):
+    out, (value, theory) = plain
     assert value == pytest.approx(theory, rel=5e-3)
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+    assert sorted(p.name for p in out.iterdir()) == [
         "first_method.py", "portrait.pdf", "portrait.png", "portrait.svg",
     ]  # fmt: skip
-    assert "5 of 5 steps verified" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("old", "new", "shown"),
     [
         ("-2 * sp.sqrt(mu) * v", "-3 * sp.sqrt(mu) * v", "x'' + 3 √μ x' + ∇f(x) = 0"),
-        ('"kick": {v: -f.grad(x)}', '"kick": {v: -sp.Rational(1, 2) * f.grad(x)}', "x'' + 2 √μ x' + 1/2 ∇f(x) = 0"),
+        (
+            '"kick": {v: -f.grad(x)}',
+            '"kick": {v: -sp.Rational(1, 2) * f.grad(x)}',
+            "x'' + 2 √μ x' + 1/2 ∇f(x) = 0",
+        ),
         ('"drift": {x: v}', '"drift": {x: v - h / 2 * f.grad(x)}', "h/2 ∇²f(x)[x']"),
     ],
-)  # fmt: skip
-def test_everything_follows_a_changed_coefficient(tmp_path, capsys, old, new, shown):
-    plain = _first(tmp_path)
-    plain.main(tmp_path / "plain")
-    capsys.readouterr()
+)
+def test_everything_follows_a_changed_coefficient(plain, tmp_path, capsys, old, new, shown):
     changed = _first(tmp_path, (old, new))
     value, theory = changed.main(tmp_path / "changed")
     assert value == pytest.approx(theory, rel=5e-3)
-    assert shown in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert shown in text and "5 of 5 steps verified" in text
     for name in ("first_method.py", "portrait.svg"):
-        before, after = ((tmp_path / f / name).read_bytes() for f in ("plain", "changed"))
-        assert before != after
+        assert (plain[0] / name).read_bytes() != (tmp_path / "changed" / name).read_bytes()

@@ -159,7 +159,11 @@ def test_orders_against_scipy() -> None:
 
         return flow
 
-    flows = {"adaptive": (general, 9), "rmsprop": (second(1.5, 1.5), 6), "adagrad": (second(0, 1), 6)}
+    flows = {
+        "adaptive": (general, 9),
+        "rmsprop": (second(1.5, 1.5), 6),
+        "adagrad": (second(0, 1), 6),
+    }
     for name, (flow, size) in flows.items():
         begin = np.concatenate([BEGIN, np.zeros(size - 3)])
         exact = solve_ivp(flow, (0, 1), begin, rtol=1e-12, atol=1e-13).y[:3, -1]

@@ -13,6 +13,7 @@ from scipy import linalg
 
 import odescent as od
 from odescent.discretize.emit import load
+from odescent.discretize.library.inertial import relativistic as build
 from odescent.dynamics import vanishes
 from odescent.dynamics.fields import L
 from odescent.dynamics.second_order import position as p
@@ -105,7 +106,7 @@ def test_accelerated_mirror_descent_is_linear_coupling(mirror: str) -> None:
 
 
 def relativistic(splitting: str, speed: sp.Expr | int = delta) -> Any:
-    return od.algorithm("relativistic", splitting=splitting).replace(where={delta: speed})
+    return build(splitting).replace(where={delta: speed})
 
 
 def test_relativistic_descent_at_infinite_speed() -> None:
@@ -116,7 +117,7 @@ def test_relativistic_descent_at_infinite_speed() -> None:
     assert relativistic("look_ahead", 0).equivalent(tb.nesterov(h**2, m))
     assert relativistic("strang", 0).equivalent(tb.three_parameters((1 + m) * h**2 / 2, m))
     with pytest.raises(od.OdescentError, match="not 'verlet'"):
-        od.algorithm("relativistic", splitting="verlet")
+        build("verlet")
 
 
 @pytest.mark.parametrize("splitting", ["strang", "look_ahead"])
@@ -132,9 +133,7 @@ def test_relativistic_descent_is_the_published_loop(splitting: str) -> None:
     unit = size / 2 if al else size
     m, eps, d = np.exp(-friction * size), unit * size, d_ / unit**2
     values = {"h": 0.3, "gam": 0.9, "delta": 0.5}
-    machine = Machine(
-        od.algorithm("relativistic", splitting=splitting).program, {"grad_f": GRAD}, **values
-    )
+    machine = Machine(build(splitting).program, {"grad_f": GRAD}, **values)
     q, speed = BEGIN, 0 * BEGIN
     for state in machine.run(BEGIN, 40):
         np.testing.assert_allclose(state["x"], q, rtol=1e-11)
@@ -156,7 +155,7 @@ def test_relativistic_orders(splitting: str, order: int) -> None:
     )
     begin = np.concatenate([BEGIN, np.zeros(3)])
     exact = solve_ivp(flow, (0, 1), begin, rtol=1e-12, atol=1e-13).y[:3, -1]
-    program, errors = od.algorithm("relativistic", splitting=splitting).program, []
+    program, errors = build(splitting).program, []
     for n in (20, 40, 80, 160):
         machine = Machine(program, {"grad_f": curved}, h=sp.Rational(1, n), gam=0.9, delta=2)
         errors.append(np.abs(machine.run(BEGIN, n)[-1]["x"] - exact).max())

@@ -75,7 +75,8 @@ def test_every_linear_registered_algorithm_is_recognized_as_itself():
     for name in od.algorithms():
         algorithm = od.algorithm(name)
         if algorithm.equivalent(algorithm):
-            assert od.recognize(algorithm).name == name
+            found = od.recognize(algorithm).name  # itself, or the same method from another flow
+            assert found == name or od.algorithm(str(found)).equivalent(algorithm)
 
 
 def test_a_map_that_matches_nothing_says_so():

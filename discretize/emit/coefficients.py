@@ -13,6 +13,7 @@ import sympy as sp
 from odescent.dynamics.exact import canonical
 from odescent.dynamics.vectors import ScalarNode, Vector, VectorSymbol
 
+_HALF = sp.Rational(1, 2)
 _FIRST = {"mu": 0, "L": 1, "h": 2}
 
 
@@ -48,6 +49,15 @@ def _exponential(e: sp.Expr) -> sp.Expr:
     if len(logs) == 1:
         return logs[0].args[0] ** (exponent / logs[0])
     return sp.exp(exponent)
+
+
+def minus(e: sp.Expr) -> sp.Expr:
+    """-e, with the sign taken into a sum where there is one."""
+    factors = list(sp.Mul.make_args(e))
+    for i, factor in enumerate(factors):
+        if factor.is_Add:
+            return sp.Mul(*factors[:i], -factor, *factors[i + 1 :])
+    return -e
 
 
 def negative(e: sp.Expr) -> bool:
@@ -102,6 +112,26 @@ class Coefficients:
             self._known[e] = symbol
             self.fields[symbol] = e
         return self._known[e]
+
+    def plain(self, e: sp.Expr) -> sp.Expr | None:
+        """A static value as people write it inside a longer scalar, or None: products of at most two
+        powers of parameters, such as 2 mu / sqrt(L)."""
+        factors = [f for f in sp.Mul.make_args(e) if not f.is_Rational]
+        powers = [f.as_base_exp() for f in factors]
+        if len(powers) > 2 or any(
+            not b.is_Symbol or n not in (1, 2, -1, -2, _HALF, -_HALF) for b, n in powers
+        ):
+            return None
+        rational = sp.Mul(*[f for f in sp.Mul.make_args(e) if f.is_Rational])
+        return sp.Mul(
+            rational,
+            *[
+                self.field(sp.sqrt(b), f"root_{b.name}") ** int(2 * n)
+                if abs(n) == _HALF
+                else self.field(b, b.name) ** n
+                for b, n in powers
+            ],
+        )
 
     def shared(self) -> tuple[list[tuple[sp.Symbol, sp.Expr]], dict[str, sp.Expr]]:
         """Common sub-expressions, and the fields in terms of them, by name."""

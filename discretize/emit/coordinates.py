@@ -312,10 +312,7 @@ def _program(
     shown = {
         n: text(Vector.of(zip(symbols, rows.row(i), strict=True))) for i, n in enumerate(names)
     }
-    reads = any(
-        PARAMS in e.free_symbols
-        for e in [*(i.value for i in moves), update]
-    )
+    reads = any(PARAMS in e.free_symbols for e in [*(i.value for i in moves), update])
     return Plan(program, gradient, update, reads, shown)
 
 

@@ -55,8 +55,10 @@ def source(algorithm: Algorithm) -> str:
 class Module:
     """Prints one lowered program as a JAX module, section by section."""
 
-    def __init__(self, lowered: Lowered, late: frozenset[str] = frozenset()) -> None:
-        self.low = lowered
+    def __init__(
+        self, lowered: Lowered, late: frozenset[str] = frozenset(), width: int = WIDTH
+    ) -> None:
+        self.low, self.width = lowered, width
         self.late = late  # names whose leaves do not set the type, as blocks do
         self.fields = {s.name for s in lowered.coefficients.fields}
         self.scalars = Printer(JNP, self.name)
@@ -165,9 +167,9 @@ class Module:
         body = Printer(JNP, called).vector(value)
         fun = f"lambda {', '.join([*(called(s) for s in scalars), *trees])}: {body}"
         if not scalars:
-            return _call(head, "jax.tree.map", [fun, *trees])
+            return _call(head, "jax.tree.map", [fun, *trees], self.width)
         given = ", ".join(self.name(s) for s in scalars) + ("," if len(scalars) == 1 else "")
-        return _call(head, "_map", [fun, f"({given})", *trees])
+        return _call(head, "_map", [fun, f"({given})", *trees], self.width)
 
     def init(self) -> list[str]:
         routine, low = self.low.init, self.low
@@ -302,9 +304,9 @@ class Module:
         ]
 
 
-def _call(head: str, function: str, items: list[str]) -> list[str]:
+def _call(head: str, function: str, items: list[str], width: int) -> list[str]:
     line = f"{head}{function}({', '.join(items)})"
-    if len(line) <= WIDTH:
+    if len(line) <= width:
         return [line]
     indent = head[: len(head) - len(head.lstrip())]
     return [f"{head}{function}(", *[f"{indent}    {i}," for i in items], f"{indent})"]

@@ -67,7 +67,13 @@ class _Step:
                 )
         done = substitute(e, swaps)
         text = show(_in_order(done) if isinstance(done, Vector) else done)
-        return re.sub(r"\\mathrm\{Q[A-Z]+\}", lambda found: marks[found.group()], text)
+
+        def named(found: re.Match[str]) -> str:
+            name, power = marks[found[1]], found[2]
+            taken = power and ("'" in name or "^" in name)  # TeX allows one superscript
+            return (f"{{{name}}}" if taken else name) + power
+
+        return re.sub(r"(\\mathrm\{Q[A-Z]+\})(\^?)", named, text)
 
     @property
     def parameters(self) -> set[str]:

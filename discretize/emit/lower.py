@@ -106,7 +106,7 @@ class Lowering:
         self, instructions: tuple[Instruction, ...], results: Mapping[str, Expr]
     ) -> Routine:
         """Statements for the instructions and the results."""
-        writer = Writer(self.table, self.arguments)
+        writer = Writer(self.table, self.arguments, {b.name for b in self.program.blocks})
         for i in instructions:
             writer.instruction(i)
         done = {n: writer.result(n, e) for n, e in results.items()}

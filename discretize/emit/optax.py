@@ -19,7 +19,7 @@ from .jax_helpers import number_lines
 from .lower import Lowering, with_safe_names
 from .printing import JNP, Printer
 from .statements import Lowered, Routine, safe
-from .text import coefficient_lines, docstring, named_tuple, paragraph, wrapped
+from .text import WIDTH, coefficient_lines, docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
     import optax
@@ -95,7 +95,7 @@ class _Module:
             lowering.names,
         )
         self.gradient = lowering.names.get(made.gradient.name, made.gradient.name)
-        self.printer = Module(self.low, late=frozenset({made.gradient.name}))
+        self.printer = Module(self.low, late=frozenset({made.gradient.name}), width=WIDTH - 4)
         self.names = [s.name for s in self.low.parameters]
 
     def called(self, name: str) -> str:

@@ -22,18 +22,22 @@ from odescent.dynamics.vectors import (
 )
 
 from ..program import Assign, Draw, Instruction
-from .coefficients import Coefficients, negative, presentable, stem
+from .coefficients import Coefficients, minus, negative, presentable, stem
+from .printing import JNP, Printer
 from .statements import Ask, InnerLet, Sample, ScalarLet, Statement, VectorLet
 
 TERMS = 4  # a longer sum is written in two lines
+LINE = 88 - 8 - 2 - len(" = ")  # for a scalar and its name, in the deepest indentation
 OPERATIONS = 8  # a longer element-wise expression too
 
 
 class Writer:
     """Writes the statements of one routine."""
 
-    def __init__(self, table: Coefficients, arguments: Mapping[Oracle, str]) -> None:
-        self.table, self.arguments = table, arguments
+    def __init__(
+        self, table: Coefficients, arguments: Mapping[Oracle, str], blocks: set[str]
+    ) -> None:
+        self.table, self.arguments, self.blocks = table, arguments, blocks
         self.statements: list[Statement] = []
         self.made: dict[object, Symbol] = {}
 
@@ -45,13 +49,14 @@ class Writer:
                 assert isinstance(i.target, VectorSymbol)
                 self.statements.append(VectorLet(i.target, self.vector(i.value, stem(i.target))))
             else:
-                self.statements.append(ScalarLet(i.target, self.hoisted(presentable(i.value), "s")))
+                value = self.hoisted(presentable(i.value), "s")
+                self.statements.append(ScalarLet(i.target, self.short(value, i.target.name)))
         else:
             self.ask(i.oracle, i.target, i.point, i.directions, i.parameters)
 
     def result(self, name: str, e: Expr) -> Expr:
         if not isinstance(e, Vector):
-            return self.hoisted(presentable(e), name)
+            return self.short(self.hoisted(presentable(e), f"{name}_next"), name)
         return self.vector(e, name)
 
     # vectors
@@ -94,7 +99,8 @@ class Writer:
     def vector(self, v: Vector, target: str) -> Vector:
         """The vector with simple coefficients, in few terms."""
         terms = [(self.atom(a, alone=len(v.terms) == 1), a, c) for a, c in v.terms.items()]
-        done = Vector.of((b, self.coefficient(c, target, stem(a))) for b, a, c in terms)
+        momentum = sum(stem(a) in self.blocks for a in v.terms) == 1  # not a mean of blocks
+        done = Vector.of((b, self.coefficient(c, target, stem(a), momentum)) for b, a, c in terms)
         if len(done.terms) <= TERMS:
             return done
         listed = list(done.terms.items())
@@ -106,7 +112,9 @@ class Writer:
         if isinstance(a, Call):
             if a not in self.made:
                 result = VectorSymbol(
-                    self.table.fresh("g" if a.oracle.kind == "grad" else a.oracle.kind)
+                    self.table.fresh(
+                        {"grad": "g", "map": a.oracle.of}.get(a.oracle.kind, a.oracle.kind)
+                    )
                 )
                 self.ask(a.oracle, result, a.point, a.directions, a.parameters)
                 self.made[a] = result
@@ -172,24 +180,24 @@ class Writer:
 
     # scalars
 
-    def coefficient(self, c: sp.Expr, target: str, atom: str) -> sp.Expr:
+    def coefficient(self, c: sp.Expr, target: str, atom: str, momentum: bool) -> sp.Expr:
         """A rational number or a name, with its sign."""
-        own = ("beta",) if target == atom else ()
+        own = ("beta",) if target == atom and momentum else ()
         return self.scalar(presentable(c), *own, f"c_{atom}", f"c_{atom}_{target}")
 
     def scalar(self, e: sp.Expr, *hints: str) -> sp.Expr:
         if e.is_Rational or (e.is_Symbol and e in self.table.fields):
             return e
         if negative(e):
-            return -self.scalar(presentable(-e) if self.table.static(e) else -e, *hints)
+            return -self.scalar(presentable(-e) if self.table.static(e) else minus(e), *hints)
         if self.table.static(e):
             return self.table.field(e, *hints)
-        value = self.hoisted(e, *hints)
+        value = self.hoisted(e, *(f"{h}_part" for h in hints[-1:]))
         if value.is_Symbol:
             return value
         if value not in self.made:
             target = sp.Symbol(self.table.fresh(*hints), real=True)
-            self.statements.append(ScalarLet(target, value))
+            self.statements.append(ScalarLet(target, self.short(value, target.name)))
             self.made[value] = target
         found = self.made[value]
         assert isinstance(found, sp.Symbol)
@@ -201,8 +209,11 @@ class Writer:
             return self.node(e)
         if e.is_Rational:
             return e
+        if e.is_Symbol and e in self.table.fields:
+            return e
         if self.table.static(e):
-            return e if e in self.table.fields else self.table.field(e, *hints)
+            plain = self.table.plain(e)
+            return self.table.field(e, *hints) if plain is None else plain
         if e.is_Symbol:
             return e
         if e.is_Add or e.is_Mul:
@@ -218,6 +229,25 @@ class Writer:
             return e.func(constant, *moving) if fixed else e.func(*moving)
         return e.func(*[self.hoisted(a, *hints) for a in e.args])
 
+    def short(self, e: sp.Expr, target: str) -> sp.Expr:
+        """A scalar of the step that fits its line in every backend; what does not fit is named before it."""
+        for _ in range(1000):
+            if len(target) + self.length(e) <= LINE:
+                break
+            part = _part(e)
+            if part is None:
+                break
+            hint = _hint(e, part, target)
+            symbol = sp.Symbol(self.table.fresh(hint), real=True)
+            self.statements.append(ScalarLet(symbol, self.short(part, symbol.name)))
+            e = _without(e, part, symbol)
+        return e
+
+    def length(self, e: sp.Expr) -> int:
+        """How long the scalar is in the widest notation."""
+        inside = {s.name for s in self.table.fields}
+        return len(Printer(JNP, lambda n: f"c.{n}" if n in inside else n).scalar(e))
+
     def node(self, e: ScalarNode) -> sp.Symbol:
         if e not in self.made:
             if e.kind == "inner":
@@ -232,6 +262,35 @@ class Writer:
         found = self.made[e]
         assert isinstance(found, sp.Symbol)
         return found
+
+
+def _hint(e: sp.Expr, part: sp.Expr, target: str) -> str:
+    """What the part is called."""
+    if part.is_Pow and part.exp == sp.Rational(1, 2):
+        return "root"
+    if e.is_Pow and e.exp == sp.Rational(1, 2):
+        return "radicand"
+    return "denominator" if e.is_Mul and part == sp.fraction(e)[1] else f"{target}_part"
+
+
+def _part(e: sp.Expr) -> sp.Expr | None:
+    """What to name first in a scalar that is too long: a square root, the largest argument, or half a sum."""
+    roots = [p for p in e.atoms(sp.Pow) if p.exp == sp.Rational(1, 2) and p != e]
+    if not roots and e.is_Mul and sp.count_ops(sp.fraction(e)[1]) > 1:
+        return sp.fraction(e)[1]
+    larger = [a for a in e.args if not a.is_Rational and sp.count_ops(a) > 1]
+    if roots or not (e.is_Add and len(e.args) > 2):
+        return max(roots or larger, key=_size, default=None)
+    return e.func(*e.as_ordered_terms()[: len(e.args) // 2])
+
+
+def _without(e: sp.Expr, part: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """The expression with a part named, which may be some of the terms of a sum."""
+    if e.is_Add and part.is_Add and part not in e.args and set(part.args) < set(e.args):
+        return e.func(symbol, *(a for a in e.args if a not in part.args))
+    if e.is_Mul and part not in e.args and part == sp.fraction(e)[1]:
+        return sp.fraction(e)[0] / symbol
+    return e.xreplace({part: symbol})
 
 
 def _size(e: sp.Expr) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from odescent._errors import unknown
 from odescent._registry import Registry
 
 from ..iteration import Algorithm
@@ -31,7 +32,6 @@ REGISTRY: Registry[Algorithm] = Registry(
         "conformal_heavy_ball": "inertial:conformal_heavy_ball",
         "dissipative_leapfrog": "inertial:dissipative_leapfrog",
         "inertial_newton": "inertial:inertial_newton",
-        "relativistic": "inertial:relativistic",
         "nag_flow": "inertial:nag_flow",
         "mirror_descent": "mirror:mirror_descent",
         "accelerated_mirror_descent": "mirror:accelerated_mirror_descent",
@@ -57,4 +57,7 @@ def algorithm(name: str, **options: object) -> Algorithm:
 
     Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
     """
-    return REGISTRY.build(ALIASES.get(name, name), **options)
+    full = ALIASES.get(name, name)
+    if full not in REGISTRY.entries:
+        raise unknown("algorithm", name, [*REGISTRY.entries, *ALIASES])
+    return REGISTRY.build(full, **options)

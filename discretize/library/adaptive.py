@@ -20,7 +20,8 @@ def adam() -> Algorithm:
     a, b, beta1, beta2 = parameters("a b beta1 beta2")
     steps = (("first", 0), ("second", 0), ("drift", 1))
     flows = tuple(
-        Flow((name,), Integrator("exact" if at == 0 else "explicit"), time=sp.Integer(at)) for name, at in steps
+        Flow((name,), Integrator("exact" if at == 0 else "explicit"), time=sp.Integer(at))
+        for name, at in steps
     )
     return Algorithm(
         system("adam"),

@@ -17,7 +17,9 @@ _STEPS = {"1/L": 1 / L, "2/(L+mu)": 2 / (L + mu)}
 def gradient_descent(step: str = "1/L") -> Algorithm:
     """x+ = x - h grad f(x): explicit Euler on the gradient flow; step "1/L" or "2/(L+mu)"."""
     if step not in _STEPS:
-        raise OdescentError(f"gradient descent has the steps {' and '.join(map(repr, _STEPS))}, not {step!r}.")
+        raise OdescentError(
+            f"gradient descent has the steps {' and '.join(map(repr, _STEPS))}, not {step!r}."
+        )
     return Algorithm(
         system("gradient_flow"), scheme("explicit_euler"), STEP, tuning={STEP: _STEPS[step]}, name="gradient_descent",
         reference="cauchy1847",
@@ -27,7 +29,11 @@ def gradient_descent(step: str = "1/L") -> Algorithm:
 def proximal_point() -> Algorithm:
     """x+ = prox_{h f}(x): implicit Euler on the gradient flow; the step h is free."""
     return Algorithm(
-        system("gradient_flow"), scheme("implicit_euler"), STEP, name="proximal_point", reference="rockafellar1976"
+        system("gradient_flow"),
+        scheme("implicit_euler"),
+        STEP,
+        name="proximal_point",
+        reference="rockafellar1976",
     )
 
 

@@ -32,7 +32,10 @@ def heavy_ball() -> Algorithm:
         system("heavy_ball"),
         scheme("semi_implicit_euler", order=("v", "x")),
         STEP,
-        tuning={STEP: 2 / (sp.sqrt(L) + sp.sqrt(mu)), parameters("c"): 2 * sp.sqrt(mu) / (1 + sp.sqrt(mu / L))},
+        tuning={
+            STEP: 2 / (sp.sqrt(L) + sp.sqrt(mu)),
+            parameters("c"): 2 * sp.sqrt(mu) / (1 + sp.sqrt(mu / L)),
+        },
         name="heavy_ball",
         reference="polyak1964",
     )
@@ -58,7 +61,9 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Algorithm:
     if momentum == "fista":
         return fista()
     if momentum != "k_minus_1_over_k_plus_2":
-        raise OdescentError(f"nesterov_c has the momenta 'k_minus_1_over_k_plus_2' and 'fista', not {momentum!r}.")
+        raise OdescentError(
+            f"nesterov_c has the momenta 'k_minus_1_over_k_plus_2' and 'fista', not {momentum!r}."
+        )
     passive = scheme("lie_trotter", _PASSIVE)
     at_the_end = Scheme(tuple(replace(flow, time=sp.S.One) for flow in passive.steps), passive.name)
     return Algorithm(

@@ -20,14 +20,18 @@ def _whole(kind: str) -> Callable[[], Scheme]:
 
 def _runge_kutta(name: str, a: list[list[object]], b: list[object]) -> Callable[[], Scheme]:
     rational = sp.Rational
-    tableau = Tableau(tuple(tuple(rational(x) for x in row) for row in a), tuple(rational(x) for x in b))
+    tableau = Tableau(
+        tuple(tuple(rational(x) for x in row) for row in a), tuple(rational(x) for x in b)
+    )
     return lambda: Scheme((Flow((), Integrator.of(tableau)),), name)
 
 
 def semi_implicit_euler(order: Iterable[str]) -> Scheme:
     """One block after the other, each by an explicit step that sees the blocks already moved."""
     named = _names(order, "order=('v', 'x')")
-    return Scheme(tuple(Flow((), Integrator("explicit"), on=(b,)) for b in named), "semi_implicit_euler")
+    return Scheme(
+        tuple(Flow((), Integrator("explicit"), on=(b,)) for b in named), "semi_implicit_euler"
+    )
 
 
 def lie_trotter(parts: Parts) -> Scheme:
@@ -41,7 +45,11 @@ def strang(parts: Parts) -> Scheme:
 
 
 def look_ahead(
-    damp: str = "damp", kick: str = "kick", drift: str = "drift", by: str = "cayley", block: str = "x"
+    damp: str = "damp",
+    kick: str = "kick",
+    drift: str = "drift",
+    by: str = "cayley",
+    block: str = "x",
 ) -> Scheme:
     """Damp, look ahead along the drift without committing it, kick by the gradient there, then drift."""
     explicit = Integrator("explicit")
@@ -69,7 +77,9 @@ def extragradient() -> Scheme:
 def _names(order: Iterable[str], example: str) -> tuple[str, ...]:
     named = tuple(order)
     if isinstance(order, str) or len(named) < 1 or not all(isinstance(n, str) for n in named):
-        raise OdescentError(f"the order of blocks is a tuple of their names, as in {example}; it is {order!r}.")
+        raise OdescentError(
+            f"the order of blocks is a tuple of their names, as in {example}; it is {order!r}."
+        )
     return named
 
 
@@ -104,7 +114,9 @@ def scheme(name: str, *args: Any, **options: Any) -> Scheme:
     try:
         return _SCHEMES[name](*args, **options)
     except TypeError as error:
-        raise OdescentError(f"scheme {name!r} was given options that do not fit: {error}.") from None
+        raise OdescentError(
+            f"scheme {name!r} was given options that do not fit: {error}."
+        ) from None
 
 
 __all__ = ["START", "scheme", "schemes"]
