@@ -18,7 +18,6 @@ from odescent.dynamics.calculus import (
 )
 from odescent.dynamics.exact import parameters
 from odescent.dynamics.oracles import Objective
-from odescent.dynamics.series import taylor
 from odescent.dynamics.vectors import (
     ScalarNode,
     apply,
@@ -92,61 +91,6 @@ def test_an_oracle_with_a_moving_parameter_is_refused():
     with pytest.raises(ValueError, match="in its parameter a\\*b is not known"):
         derivative(e, {a: sp.S.One})
     assert derivative(e, {y: p}) == zero != derivative(e, {x: p})
-
-
-TAYLOR = {
-    "step": f.grad(x - h * f.grad(x)),
-    "two steps": f.grad(x + h * y - h**2 * f.grad(x + h * y)) / (1 + h * a),
-    "operator": F.operator(x - h * F.operator(x)) * sp.exp(-a * h),
-    "momentum": sp.sqrt(1 + h * a) * x + (1 - sp.sqrt(b) * h) / (1 + sp.sqrt(b) * h) * y,
-    "scalar": f.value(x - h * f.grad(x)) * inner(x + h * y, f.grad(x + h * y)),
-    "elementwise": elementwise(lambda s, v: s / (sp.sqrt(v**2 + b) + a + h), x + h * y, y),
-    "tanh": sp.tanh(h * a + b) * f.grad(x + h * hadamard(x, y)),
-}
-
-
-def numerical_taylor(function, order):
-    """Coefficients by Cauchy's formula through a polynomial on Chebyshev points: no derivatives of ours."""
-    n, radius = 24, 0.12
-    nodes = radius * np.cos(np.pi * (np.arange(n) + 0.5) / n)
-    samples = np.stack([np.atleast_1d(function(jnp.asarray(s))) for s in nodes])
-    basis = np.polynomial.chebyshev.chebvander(nodes / radius, 11)
-    fitted = np.linalg.lstsq(basis, samples, rcond=None)[0]
-    plain = np.stack([np.polynomial.chebyshev.cheb2poly(col) for col in fitted.T], axis=1)
-    return [plain[k] / radius**k for k in range(order + 1)]
-
-
-@pytest.mark.parametrize("name", TAYLOR)
-def test_taylor_coefficients(name):
-    e, order = TAYLOR[name], 3
-    value = jax.jit(lambda s: number(e, {**VALUES, "x": VALUES["x"] / 2, "h": s}))
-    expected = numerical_taylor(value, order)
-    at = {**VALUES, "x": VALUES["x"] / 2}
-    for k, (got, want) in enumerate(zip(taylor(e, h, order), expected, strict=True)):
-        scale = 1 + np.max(np.abs(want))
-        np.testing.assert_allclose(
-            np.atleast_1d(number(got, at)) / scale, want / scale, atol=10.0 ** (k - 8)
-        )
-
-
-def test_taylor_to_the_fourth_order_by_nested_forward_mode():
-    e = f.grad(x + h * y - h**2 * p)
-    curve = lambda s: number(e, {**VALUES, "h": s})
-    want = curve
-    for k, got in enumerate(taylor(e, h, 4)):
-        np.testing.assert_allclose(
-            number(got, VALUES),
-            want(jnp.asarray(0.0)) / float(sp.factorial(k)),
-            rtol=1e-9,
-            atol=1e-9,
-        )
-        want = lambda s, inside=want: jax.jvp(inside, (s,), (jnp.ones_like(s),))[1]
-
-
-@pytest.mark.parametrize("e", [x / h, sp.sqrt(h) * x, f.grad(x + y / h), sp.log(h) * x])
-def test_no_expansion_at_a_singularity(e):
-    with pytest.raises(ValueError, match="has no Taylor expansion at h = 0"):
-        taylor(e, h, 1)
 
 
 def test_substitution_is_simultaneous_and_reaches_everywhere():
