@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from .iteration import Algorithm
 
 
+def positive_coefficients(algorithm: Algorithm) -> dict[Symbol, Expr]:
+    """The scalar coefficient blocks as positive symbols: there the roots of their squares are known."""
+    symbols = [b.symbol for b in algorithm.bound.blocks if b.role == "coefficient"]
+    return {s: sp.Symbol(s.name, positive=True) for s in symbols if isinstance(s, sp.Symbol)}
+
+
 def coefficient_drift(algorithm: Algorithm) -> dict[Symbol, Expr]:
     """The drift of the coefficient blocks that the system moves, checked against their recurrences.
 
@@ -29,9 +35,7 @@ def coefficient_drift(algorithm: Algorithm) -> dict[Symbol, Expr]:
     if not moved:
         return {}
     update = algorithm.own_program.update_map()
-    positive = {
-        s: sp.Symbol(s.name, positive=True) for s in coefficients if isinstance(s, sp.Symbol)
-    }
+    positive = positive_coefficients(algorithm)
     for s, drift in moved.items():
         series = taylor(substitute(update[s], positive), h, 1)
         for found, wanted, what in zip(series, (s, drift), ("start from", "move by"), strict=True):

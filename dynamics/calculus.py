@@ -109,9 +109,10 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
         for slot, argument in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
             inside = derivative(argument, direction)
             if inside:
-                result = result + hadamard(
-                    _elementwise(sp.diff(atom.body, slot), atom.arguments), inside
-                )
+                slope = sp.diff(atom.body, slot)
+                if slope.has(sp.DiracDelta, sp.Derivative):
+                    raise OdescentError(f"{atom} jumps, so it has no derivative.")
+                result = result + hadamard(_elementwise(slope, atom.arguments), inside)
         return result
     raise TypeError(f"the calculus does not know how to differentiate {atom!r}.")
 

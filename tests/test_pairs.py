@@ -171,7 +171,7 @@ def test_halpern_is_the_textbook_iteration() -> None:
         od.algorithm("halpern", step="cayley")
 
 
-def test_halpern_meets_liedlers_bound() -> None:
+def test_halpern_meets_lieders_bound() -> None:
     """For T nonexpansive, |z_k - T z_k| <= 2 |z_0 - z*| / (k + 1) (Lieder 2021); here T is a rotation."""
     turn = np.array([[0.0, 1.0], [-1.0, 0.0]])  # F = I - T, h = 1
     operator = lambda q: q - turn @ q

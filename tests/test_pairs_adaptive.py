@@ -175,9 +175,11 @@ def test_orders_against_scipy() -> None:
         assert order == pytest.approx(1, abs=0.12), (name, order)
 
 
-def test_sign_has_no_modified_equation_that_sees_its_jump() -> None:
+def test_sign_descent_follows_the_flow_between_its_jumps() -> None:
     """Where no coordinate of g vanishes the sign is constant, so explicit Euler is the flow itself."""
     machine = Machine(od.algorithm("sign_descent").tuned, {"grad_f": GRAD}, h=sp.Rational(1, 100))
+    with pytest.raises(od.OdescentError, match="jumps, so it has no derivative"):
+        od.algorithm("sign_descent").modified_equation(1)
     last = machine.run(BEGIN, 25)[-1]["x"]
     np.testing.assert_allclose(last, BEGIN - 0.25 * np.sign(BEGIN), rtol=1e-12)
 

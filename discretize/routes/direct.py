@@ -17,6 +17,7 @@ from odescent.dynamics.vectors import Expr, zero
 from ..backward_error import step_series
 from ..derivation import Claim, Derivation, Step
 from ..iteration import Algorithm
+from ..recurrence import positive_coefficients
 from ..state_space import z
 
 Values = Mapping[str, Any]
@@ -96,12 +97,14 @@ def _step_map(algorithm: Algorithm) -> Step:
     if not algorithm.bound.autonomous or memories:
         return _limit_only(algorithm)
 
+    positive = positive_coefficients(algorithm)
+
     def check(c: Values) -> dict[str, Any]:
         residuals: dict[str, Any] = {}
         for s in moved:
-            series = taylor(c[f"{s}+"], h, 1)
-            residuals[f"{s}+ = {s} at {h} = 0"] = series[0] - s
-            residuals[f"{s}+ moves along the drift"] = series[1] - drift[s]
+            series = taylor(substitute(c[f"{s}+"], positive), h, 1)
+            residuals[f"{s}+ = {s} at {h} = 0"] = series[0] - substitute(s, positive)
+            residuals[f"{s}+ moves along the drift"] = series[1] - substitute(drift[s], positive)
             residuals[f"{s}+ of the program"] = c[f"{s}+"] - update[s]
         return residuals
 
