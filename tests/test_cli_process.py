@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import odescent as od
+
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "odescent.cli")
 CLEAN = {
@@ -173,4 +175,5 @@ def test_completion_offers_names():
     done = process(
         _ODESCENT_COMPLETE="complete_bash", COMP_WORDS="odescent emit nesterov_", COMP_CWORD="2"
     )
-    assert done.stdout.decode().split() == ["nesterov_c", "nesterov_sc"]
+    known = [name for name in od.algorithms() if name.startswith("nesterov_")]
+    assert done.stdout.decode().split() == known and len(known) >= 2
