@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from .._errors import OdescentError
 from .calculus import Symbol, derivative, substitute, tidy
+from .exact import canonical
 from .series import taylor
 from .vectors import Expr, Vector, VectorSymbol, zero
+
+if TYPE_CHECKING:
+    from .fields import System
 
 
 def expand(
@@ -69,3 +74,18 @@ def invariance_defect(
     moving = {s: substitute(e, on_graph) for s, e in slow.items()}
     defect: Vector = tidy(substitute(g, on_graph) - derivative(graph, moving) * small)
     return defect
+
+
+def graph_discriminant(system: System, lam: sp.Expr) -> sp.Expr:
+    """The discriminant of one mode's polynomial, curvature ``lam``, of a two-block system on a quadratic.
+
+    The mode has a real slow manifold, a graph over the slow block that attracts at another rate than it
+    moves, exactly where this is positive; where it is negative the mode oscillates and no such graph exists.
+    Raises OdescentError for other than two vector blocks.
+    """
+    matrix = system.linearize(lam)
+    if matrix.shape != (2, 2):
+        raise OdescentError(
+            f"the discriminant is of a mode in two blocks; the system has {matrix.rows}."
+        )
+    return canonical((matrix[0, 0] - matrix[1, 1]) ** 2 + 4 * matrix[0, 1] * matrix[1, 0])

@@ -36,10 +36,7 @@ PACKAGES = {
         ("torchsde", "torchsde", "SDE solvers to compare"),
     ),
     "cuda": (("jax_cuda13_plugin", "jax-cuda13-plugin", "JAX on NVIDIA GPUs"),),
-    "oracles": (
-        ("kauri", "kauri", "B-series, for tests"),
-        ("PEPit", "PEPit", "worst cases, for tests"),
-    ),
+    "oracles": (("PEPit", "PEPit", "worst cases, for tests"),),
 }
 MARKS = [
     (r"^[a-z]+$", "bold"),

@@ -16,7 +16,7 @@ from odescent.dynamics.exact import is_zero, parameters
 from odescent.dynamics.fields import System, curvature
 from odescent.dynamics.library import system
 from odescent.dynamics.oracles import Objective
-from odescent.dynamics.slow_manifold import expand
+from odescent.dynamics.slow_manifold import expand, graph_discriminant
 from odescent.dynamics.vectors import blocks, hadamard, zero
 
 x, p, psi, y, v = blocks("x p psi y v")
@@ -106,3 +106,15 @@ def test_refusals(name):
     with pytest.raises(OdescentError) as refused:
         attempt()
     assert sentence in str(refused.value)
+
+
+def test_a_real_graph_exists_where_the_discriminant_is_positive():
+    """(K - a lam)^2 - 4 b lam for the passive family (MATH b.2), against the eigenvalues in numbers."""
+    passive, lam = system("passive"), curvature
+    K, a, b = parameters("K a b")
+    found = graph_discriminant(passive, lam)
+    assert is_zero(found - ((K - a * lam) ** 2 - 4 * b * lam))
+    for values in ({K: 5, a: 0.1, b: 1, lam: 2}, {K: 1, a: 0.1, b: 1, lam: 2}):
+        matrix = np.array(passive.linearize(lam).subs(values).evalf(), dtype=float)
+        real = bool(np.all(np.isreal(np.linalg.eigvals(matrix))))
+        assert real == bool(found.subs(values) > 0)

@@ -20,7 +20,7 @@ from odescent.dynamics.oracles import Objective
 from odescent.dynamics.passivity import PassivityImmersion, modal_roots
 from odescent.dynamics.second_order import position, velocity
 from odescent.dynamics.series import taylor
-from odescent.dynamics.slow_manifold import invariance_defect
+from odescent.dynamics.slow_manifold import graph_discriminant, invariance_defect
 from odescent.dynamics.vectors import Vector, blocks, inner, zero
 
 from ..derivation import Claim, Derivation, Step
@@ -187,12 +187,11 @@ def _slow_manifold() -> Step:
         slow = {x: loop.drift[x]}
         fast = tidy(eps * loop.drift[psi])
         defect = taylor(invariance_defect(fast, slow, psi, eps, [zero, c["h_1"]]), eps, 1)
-        polynomial = sp.Poly(modal_roots(system("passive"), curvature, r), r)
         return {
             "invariance at order 0": defect[0],
             "invariance at order 1": defect[1],
             "slow flow": substitute(slow[x], {psi: eps * c["h_1"]}) - c["x'"],
-            "discriminant": polynomial.discriminant() - c["disc"],
+            "discriminant": graph_discriminant(system("passive"), curvature) - c["disc"],
             "at a = 0, K = 2 sqrt(mu), b = 1": c["disc"].subs({a: 0, K: 2 * sp.sqrt(mu), b: 1})
             - c["disc of the limit"],
         }
