@@ -157,7 +157,7 @@ def _theory(ax: Axes, data: Convergence, drawn: dict[str, Part]) -> list[Artist]
             edge = low if slope < 0 else high
             right_here = min(right, k0 + (edge - np.log10(gap0)) / slope)
         k = np.array([k0, right_here])
-        label = rf"{name}: ${rate:.4g}^k$"
+        label = rf"{name}, theory: ${rate:.4g}^k$"
         dash = style.DASHES[1:][(2 * i + 1) % 6]
         color = style.series_style(names.index(name)).color if name in names else "0.45"
         log = np.log10(gap0) + slope * (k - k0)
