@@ -127,7 +127,7 @@ def test_drawing_everything(width):
     ]
     named = [t.get_text() for t in ax.get_legend().get_texts()]
     assert "zeros (no positive gap)" in named
-    assert "falls: $0.98^k$" in named
+    assert "falls, theory: $0.98^k$" in named
     legend = ax.get_legend().get_window_extent()
     assert 0 <= legend.y0 < legend.y1 <= ax.xaxis.get_tightbbox().y0
     ticks = [t for t in ax.get_yticks() if low <= t <= high]
