@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, derivative, substitute, tidy, vanishes
+from odescent.dynamics.calculus import (
+    Symbol,
+    derivative,
+    nothing,
+    substitute,
+    symbols_of,
+    tidy,
+    vanishes,
+)
 from odescent.dynamics.fields import System
 from odescent.dynamics.second_order import SecondOrder, second_order
 from odescent.dynamics.series import taylor
 from odescent.dynamics.show import latex, text
-from odescent.dynamics.vectors import Expr, Vector, call, zero
+from odescent.dynamics.vectors import Expr, call, zero
 
 from .matrices import inverse
-from .program import Assign, Draw, Program, linear_coefficient, symbols_of
+from .program import Assign, Draw, Program, linear_coefficient
 
 if TYPE_CHECKING:
     from .iteration import Algorithm
@@ -131,7 +139,7 @@ def _through_order(
         if isinstance(i, Assign):
             known[i.target] = expanded(i.value)
         elif isinstance(i, Draw):
-            known[i.target] = _nothing(i.target)
+            known[i.target] = nothing(i.target)
         else:
             known[i.target] = zero
             for _ in range(
@@ -159,7 +167,7 @@ def _slaved(
     if not memories:
         return {}
     a = sp.Matrix([[linear_coefficient(start[m], other) for other in memories] for m in memories])
-    rest = [tidy(start[m] - sum((o * c for o, c in zip(memories, a.row(i), strict=True) if c != 0), _nothing(m)))
+    rest = [tidy(start[m] - sum((o * c for o, c in zip(memories, a.row(i), strict=True) if c != 0), nothing(m)))
             for i, m in enumerate(memories)]  # fmt: skip
     back = inverse(sp.eye(len(memories)) - a)
     loose = any(symbols_of(r) & set(memories) for r in rest)
@@ -173,7 +181,7 @@ def _slaved(
         moved = {}
         for i, m in enumerate(memories):
             parts = [d * c for d, c in zip(defect, back.row(i), strict=True) if c != 0]
-            moved[m] = sum(parts, graph.get(m, _nothing(m)))
+            moved[m] = sum(parts, graph.get(m, nothing(m)))
         return moved
 
     graph = {m: tidy(e) for m, e in corrected({}, rest).items()}
@@ -187,10 +195,6 @@ def _slaved(
 def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
     parts = [c * h**j for j, c in enumerate(taylor(e, h, order))]
     return tidy(sum(parts[1:], parts[0]))
-
-
-def _nothing(s: Symbol) -> Expr:
-    return zero if isinstance(s, Vector) else sp.S.Zero
 
 
 def limit_drift(algorithm: Algorithm) -> Drift:
@@ -275,7 +279,7 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
                                     derivative(inner[s], outer) * sp.Rational(1, m)
                                     for inner, outer in parts
                                 ),
-                                zero if isinstance(s, Vector) else sp.S.Zero,
+                                nothing(s),
                             )
                         )
                         for s in steps[0]

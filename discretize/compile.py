@@ -9,12 +9,12 @@ from dataclasses import replace
 import sympy as sp
 
 from odescent._errors import OdescentError, unknown
-from odescent.dynamics.calculus import Symbol, change, substitute, tidy
+from odescent.dynamics.calculus import Symbol, change, nothing, substitute, symbols_of, tidy
 from odescent.dynamics.fields import Block, Diffusion, System
 from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, hadamard, zero
 
 from .integrate import advance
-from .program import Assign, CallOracle, Draw, Instruction, Program, symbols_of
+from .program import Assign, CallOracle, Draw, Instruction, Program
 from .substeps import START, Flow, Let, Scheme
 
 COUNTER = sp.Symbol("k", integer=True, nonnegative=True)  # the step number
@@ -167,16 +167,12 @@ class _Compiler:
             if name not in self.system.fields:
                 raise unknown("field", name, self.system.fields)
             chosen = self.system.fields[name]
-            moved = {s: chosen.drift.get(s, _nothing(s)) for s in (*chosen.drift, *chosen.noise)}
+            moved = {s: chosen.drift.get(s, nothing(s)) for s in (*chosen.drift, *chosen.noise)}
             for s, e in moved.items():
                 if not step.on or s.name in step.on:
                     drift[s] = drift[s] + e if s in drift else e
             noise += [(s, d) for s, d in chosen.noise.items() if not step.on or s.name in step.on]
         return {s: tidy(e) for s, e in drift.items()}, noise
-
-
-def _nothing(s: Symbol) -> Expr:
-    return zero if isinstance(s, VectorSymbol) else sp.S.Zero
 
 
 def compile_scheme(

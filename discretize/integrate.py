@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, substitute, tidy
+from odescent.dynamics.calculus import Symbol, nothing, substitute, tidy
 from odescent.dynamics.exact import canonical
-from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, scalar_symbols, zero
+from odescent.dynamics.vectors import Call, Expr, Vector, scalar_symbols, zero
 
 from .exponential import exponential
 from .matrices import inverse
@@ -127,7 +127,7 @@ def _linear_step(
     values = list(current.values())
     result: dict[Symbol, Expr] = {}
     for i, s in enumerate(current):
-        total: Expr = zero if isinstance(s, VectorSymbol) else sp.S.Zero
+        total = nothing(s)
         for factors, terms in ((propagator, values), (source, rest)):
             for factor, term in zip(factors.row(i), terms, strict=True):
                 if factor != 0:  # a vector and a scalar are never coupled

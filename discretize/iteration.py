@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from odescent._errors import NotConsistent, OdescentError, unknown
-from odescent.dynamics.calculus import substitute
+from odescent.dynamics.calculus import substitute, symbols_of
 from odescent.dynamics.exact import as_scalar, check_name, is_zero
 from odescent.dynamics.fields import Block, System, start
 from odescent.dynamics.vectors import Expr, VectorSymbol
 
 from .bindings import chained, check_constants, check_known, reachable, symbols_in, value_of
 from .compile import COUNTER, compile_scheme, reuse_across_steps
-from .program import Program, symbols_of
+from .program import Program
 from .state_space import StateSpace, state_space
 from .substeps import Flow, Let, Scheme
 

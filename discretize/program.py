@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from odescent.dynamics.calculus import Symbol, coefficient, substitute, tidy
+from odescent.dynamics.calculus import Symbol, coefficient, nothing, substitute, symbols_of, tidy
 from odescent.dynamics.fields import Block
 from odescent.dynamics.vectors import (
     Call,
@@ -21,8 +21,6 @@ from odescent.dynamics.vectors import (
     Vector,
     VectorSymbol,
     call,
-    scalar_symbols,
-    zero,
 )
 
 
@@ -67,11 +65,6 @@ class Assign:
 
 
 Instruction: TypeAlias = CallOracle | Draw | Assign
-
-
-def symbols_of(e: Expr) -> set[Symbol]:
-    """Every symbol in an expression of either kind."""
-    return e.free_symbols if isinstance(e, Vector) else scalar_symbols(e)
 
 
 def linear_coefficient(e: Expr, s: Symbol) -> sp.Expr:
@@ -200,9 +193,7 @@ class Program:
         Implicit calls are unrolled ``depth`` times (exact through that order of their weight).
         """
         flat = self.inlined()
-        known: dict[Symbol, Expr] = {
-            d.target: zero if isinstance(d.target, Vector) else sp.S.Zero for d in flat.draws
-        }
+        known: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
         for c in flat.calls:
             opened = replace(
                 c,

@@ -29,6 +29,7 @@ from .vectors import (
     call,
     hadamard,
     inner,
+    scalar_symbols,
     slots,
     zero,
 )
@@ -224,6 +225,16 @@ def modal(e: Expr, curvature: sp.Expr) -> Expr:
     return change(e, rule)
 
 
+def symbols_of(e: Expr) -> set[Symbol]:
+    """Every symbol in an expression of either kind."""
+    return e.free_symbols if isinstance(e, Vector) else scalar_symbols(e)
+
+
+def nothing(s: Symbol) -> Expr:
+    """The zero of the kind of a block."""
+    return zero if isinstance(s, VectorSymbol) else sp.S.Zero
+
+
 def coefficient(e: Vector, symbol: Vector) -> sp.Expr:
     """The coefficient of an atom in a vector."""
     return e.terms[symbol] if isinstance(symbol, Atom) and symbol in e.terms else sp.S.Zero
@@ -244,8 +255,10 @@ __all__ = [
     "derivative",
     "hadamard",
     "modal",
+    "nothing",
     "singular",
     "substitute",
+    "symbols_of",
     "tidy",
     "vanishes",
 ]

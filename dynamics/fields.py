@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sympy as sp
 
 from .._errors import OdescentError, unknown
-from .calculus import Symbol, derivative, modal, singular, substitute, tidy, vanishes
+from .calculus import Symbol, derivative, modal, singular, substitute, symbols_of, tidy, vanishes
 from .exact import as_scalar, canonical, check_name
 from .show import differential, latex, symbol_latex, text
 from .vectors import (
@@ -20,7 +20,6 @@ from .vectors import (
     Vector,
     VectorSymbol,
     scalar_calls,
-    scalar_symbols,
     zero,
 )
 
@@ -184,7 +183,7 @@ class System:
     @staticmethod
     def _check_known(user: str, e: Expr, known: set[Symbol]) -> None:
         loose = sorted(
-            v.name for v in _symbols(e) if isinstance(v, VectorSymbol) and v not in known
+            v.name for v in symbols_of(e) if isinstance(v, VectorSymbol) and v not in known
         )
         if loose:
             raise OdescentError(
@@ -246,12 +245,12 @@ class System:
         own = {b.symbol for b in self.blocks} | {self.time}
         amplitudes = [d.amplitude for f in self.fields.values() for d in f.noise.values()]
         drifts = [e for f in self.fields.values() for e in f.drift.values()]
-        found = {s for e in [*drifts, *amplitudes, self.output] for s in _symbols(e)}
+        found = {s for e in [*drifts, *amplitudes, self.output] for s in symbols_of(e)}
         return tuple(sorted((s for s in found - own if isinstance(s, sp.Symbol)), key=str))
 
     @property
     def autonomous(self) -> bool:
-        return self.time is None or all(self.time not in _symbols(e) for e in self.drift.values())
+        return self.time is None or all(self.time not in symbols_of(e) for e in self.drift.values())
 
     def block(self, name: str) -> Block:
         """The block of that name."""
@@ -442,7 +441,3 @@ def _regular(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:
         given = ", ".join(f"{s} = {v}" for s, v in values.items())
         raise OdescentError(f"the system is singular or undefined at {given}: it gives {text(e)}.")
     return e
-
-
-def _symbols(e: Expr) -> set[Any]:
-    return set(e.free_symbols) if isinstance(e, Vector) else scalar_symbols(e)

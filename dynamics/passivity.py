@@ -16,9 +16,9 @@ from functools import cached_property
 import sympy as sp
 
 from .._errors import OdescentError
-from .calculus import Symbol, coefficient, derivative, modal, substitute, tidy
+from .calculus import Symbol, coefficient, derivative, substitute, symbols_of, tidy
 from .exact import canonical
-from .fields import System, _symbols
+from .fields import System
 from .vectors import Expr, Vector, VectorSymbol, inner, zero
 
 external = VectorSymbol("w")  # the port left for interconnection
@@ -46,7 +46,7 @@ class PassivityImmersion:
 
     def __post_init__(self) -> None:
         if self.control in self.plant or not any(
-            self.control in _symbols(e) for e in self.plant.values()
+            self.control in symbols_of(e) for e in self.plant.values()
         ):
             raise OdescentError(
                 f"{self.control} must be a control: it moves some block of the plant and is none itself."
@@ -140,4 +140,4 @@ def modal_roots(system: System, lam: sp.Expr, r: sp.Symbol) -> sp.Expr:
     return canonical((r * sp.eye(matrix.rows) - matrix).det())
 
 
-__all__ = ["PassivityImmersion", "external", "modal", "modal_roots"]
+__all__ = ["PassivityImmersion", "external", "modal_roots"]

@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from odescent.dynamics.calculus import Symbol, substitute
+from odescent.dynamics.calculus import Symbol, substitute, symbols_of
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, blocks, inner, zero
 
 from ..derivation import Claim, Step
 from ..iteration import STEP, Algorithm
-from ..program import symbols_of
 from .shared import after
 
 x, y, z = blocks("x y z")
