@@ -1,0 +1,237 @@
+"""Certificates: what was proved, for whom, and how to check it again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+
+from . import checker, modes, quadratics
+from .document import SCHEMA, above, agrees, from_document, number_text, text, to_sympy
+from .field import expression
+from .modes import Mode
+from .plant import Plant
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A proved rate rho: |x_k - x*| = O(rho^k) for the output x and every f in F(mu, L), or every quadratic in it.
+
+    Attributes:
+        document: everything that the proof needs as plain data, numbers as text; `checker.check` reads it.
+        mode: the quadratic that is no faster, which makes ``lower``; None where none was sought.
+        plant: the method as it was read, for `verify` to compare with; None after `from_dict`.
+    """
+
+    document: Mapping[str, Any]
+    mode: Mode | None = None
+    plant: Plant | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def kind(self) -> str:
+        """ "strict" (the whole state decays), "identity" (the output does, at an exact rate) or "quadratics"."""
+        return str(self.document["kind"])
+
+    @property
+    def over(self) -> str:
+        """The class of functions."""
+        return "quadratics" if self.kind == "quadratics" else "smooth_strongly_convex"
+
+    @property
+    def proved(self) -> sp.Expr:
+        """The rate as it was proved, an exact number."""
+        return to_sympy(self.document["rate"], self.d)
+
+    @property
+    def exact(self) -> sp.Expr | None:
+        """The least rate as an algebraic number, where upper and lower bound meet; else None."""
+        if self.mode is None or self.mode.exact is None:
+            return None
+        return self.mode.exact if sp.expand(self.mode.exact - self.proved) == 0 else None
+
+    @property
+    def rate(self) -> float:
+        """The proved rate, rounded up."""
+        return above(self.document["rate"], self.d)
+
+    @property
+    def lower(self) -> float | None:
+        """A rate that a function of the class attains (`mode`), rounded down; no method does better there."""
+        if self.mode is None:
+            return None
+        down = float(self.mode.low)
+        return down if Fraction(down) <= self.mode.low else math.nextafter(down, -math.inf)
+
+    @property
+    def gap(self) -> float | None:
+        """What lies between the bounds."""
+        return None if self.lower is None else self.rate - self.lower
+
+    @property
+    def mu(self) -> sp.Expr:
+        """Strong convexity, exact."""
+        if self.plant is not None:
+            return self.plant.mu
+        return to_sympy(self.document["mu"], self.d)
+
+    @property
+    def L(self) -> sp.Expr:
+        """Smoothness, exact."""
+        if self.plant is not None:
+            return self.plant.L
+        return to_sympy(self.document["L"], self.d)
+
+    @property
+    def d(self) -> int:
+        """The numbers lie in Q(sqrt d)."""
+        return int(self.document["d"])
+
+    @property
+    def enclosed(self) -> bool:
+        """Whether the method's numbers are enclosed in intervals instead of exact."""
+        return any(
+            isinstance(x, Mapping) for name in "ABCD" for row in self.document[name] for x in row
+        )
+
+    @property
+    def multipliers(self) -> dict[str, dict[tuple[int, int], sp.Expr]]:
+        """The weights of the interpolation inequalities by pair of points (-1 is the minimizer): "lambda" and "nu".
+
+        "lambda" is without those from the minimizer, which follow.
+        """
+        return {
+            name: {
+                (int(i), int(j)): to_sympy(x, self.d)
+                for key, x in self.document.get(name, {}).items()
+                for i, j in [key.split(",")]
+            }
+            for name in ("lambda", "nu")
+        }
+
+    @property
+    def P(self) -> sp.Matrix:
+        """The quadratic part of the Lyapunov function over (x_k, u_k / L, ..., u_{k+s-1} / L), times 1 / L."""
+        rows = self.document.get("P", [])
+        return sp.Matrix([[to_sympy(x, self.d) for x in row] for row in rows])
+
+    def verify(self) -> bool:
+        """Check the whole chain anew in exact arithmetic, without a solver.
+
+        The inequality is rebuilt from the method's matrices and proved by an exact LDL'; the matrices are compared
+        with the algorithm's where it is at hand; the lower bound is recomputed.
+        """
+        try:
+            if self.kind == "quadratics":
+                quadratics.check(self.document)
+            else:
+                checker.check(self.document)
+            if self.plant is not None and not agrees(self.document, self.plant):
+                return False
+            return self.mode is None or self._lower_holds()
+        except (checker.Refused, ArithmeticError, LookupError, TypeError, ValueError):
+            return False
+
+    def _lower_holds(self) -> bool:
+        assert self.mode is not None
+        plant = self.plant or from_document(self.document)
+        slow = modes.radius(plant, self.mode.curvature)
+        if not 0 <= (self.mode.curvature - plant.mu) or not 0 <= (plant.L - self.mode.curvature):
+            return False
+        if self.mode.exact is not None and (
+            slow.exact is None or sp.expand(slow.exact - self.mode.exact) != 0
+        ):
+            return False
+        return slow.low >= self.mode.low
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that `from_dict` and the stand-alone checker read."""
+        found = {"schema": SCHEMA, **self.document}
+        if self.mode is not None:
+            low = self.mode.low
+            found["lower"] = {
+                "rate": str(low),
+                "curvature": number_text(self.mode.curvature, self.d),
+                "exact": None if self.mode.number is None else text(self.mode.number),
+            }
+        return found
+
+    def to_json(self) -> str:
+        """The same as JSON."""
+        return json.dumps(self.to_dict(), indent=1) + "\n"
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Certificate:
+        """A certificate from plain data; it is not checked before `verify`.
+
+        Raises OdescentError if the data is no certificate.
+        """
+        if data.get("schema") != SCHEMA:
+            raise OdescentError(
+                f"a certificate has the schema {SCHEMA!r}, not {data.get('schema')!r}."
+            )
+        document = {k: v for k, v in data.items() if k not in ("schema", "lower")}
+        mode = None
+        try:
+            if data.get("lower") is not None:
+                low = data["lower"]
+                d = int(document["d"])
+                number = None if low["exact"] is None else checker.read(low["exact"], d)
+                exact = None if number is None else expression(number)
+                curvature = to_sympy(low["curvature"], d)
+                mode = Mode(curvature, Fraction(low["rate"]), number, exact)
+            found = cls(document, mode)
+            found.rate, found.mu, found.L, found.kind, found.multipliers, found.P  # noqa: B018
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise OdescentError(f"the data is no certificate: {error!r}.") from None
+        return found
+
+    def latex(self) -> str:
+        """The inequality that is proved, in LaTeX."""
+        rate = sp.latex(self.proved)
+        if self.kind == "quadratics":
+            return rf"\max_{{\mu \le \lambda \le L}} \rho\bigl(M(\lambda)\bigr) \le {rate}"
+        decrease = r"\rho^2 V_k - V_{k+1} - \sum_{i,j} \lambda_{ij} Q_{ij} \ge 0"
+        below = r"V_k \ge w\, \|x_{k+1} - x_*\|^2" if self.kind == "identity" else "V_k > 0"
+        return rf"{decrease}, \qquad {below}, \qquad \rho = {rate}"
+
+    def __str__(self) -> str:
+        where = "quadratics in F(mu, L)" if self.over == "quadratics" else "F(mu, L)"
+        name = self.document.get("method") or "method"
+        shown = ", ".join(f"{n} = {_shown(e)}" for n, e in (("mu", self.mu), ("L", self.L)))
+        lines = [f"{name}: rate {self.rate:.9f} over {where}, {shown}"]
+        if self.exact is not None:
+            lines.append(f"  exactly {self.exact}, attained: no better rate exists")
+        if self.mode is not None:
+            slow = f"the quadratic of curvature {_shown(self.mode.curvature)}"
+            lines.append(f"  at least {self.lower:.9f} on {slow}; gap {self.gap:.1e}")
+        lines.append(f"  proof: {self._how()}, in {self._numbers()}")
+        return "\n".join(lines)
+
+    def _how(self) -> str:
+        if self.kind == "quadratics":
+            return "Schur and Cohn's inequalities in the curvature, by Bernstein coefficients"
+        steps = int(self.document["steps"])
+        memory = f"with {steps} step{'s' if steps > 1 else ''} of memory, exact LDL'"
+        decay = " of the output" if self.kind == "identity" else ""
+        return f"Lyapunov function{decay} {memory}"
+
+    def _numbers(self) -> str:
+        if self.enclosed:
+            return "enclosed numbers"
+        return "rational numbers" if self.d == 1 else f"numbers a + b sqrt({self.d})"
+
+    def __repr__(self) -> str:
+        constants = f"mu={_shown(self.mu)}, L={_shown(self.L)}"
+        return f"<Certificate {self.kind}: rate {self.rate:.9f}, {constants}>"
+
+
+def _shown(e: sp.Expr) -> str:
+    """A number, rounded if it is long."""
+    return str(e) if len(str(e)) <= 24 else f"{float(e):.12g}"

@@ -1,0 +1,290 @@
+"""Bounds after finitely many steps over F(mu, L), mu = 0 included: the dual of the performance estimation problem.
+
+In floats, the least bound c with multipliers lambda >= 0 and D >= 0 (`checker_horizon` has the inequality) is a small
+semidefinite program; its solution is rounded and proved in exact arithmetic (Drori, Teboulle, arXiv:1206.3209;
+Taylor, Hendrickx, Glineur, arXiv:1502.05666).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+
+from odescent._errors import OdescentError
+
+from . import checker_horizon, worst_line
+from .checker import Number, Refused
+from .document import above, text, to_sympy
+from .lmi import STAR, _slack, pairs
+from .margin import smat, svec
+from .plant import Method, NoCertificate, to_float
+from .record import Record, shown
+from .unroll import Unrolled, unrolled
+from .worst_line import Kink
+
+MEASURES = {"value": "f(x_N) - f*", "gradient": "|grad f(x_N)|^2", "distance": "|x_N - x*|^2"}
+STARTS = {"distance": "|x_0 - x*|^2", "value": "f(x_0) - f*"}
+_MOST = 40  # steps
+_BITS = 48  # unknowns are rounded to multiples of 2^-48
+_DIGITS = 10  # of the bound, relative to L
+
+
+@dataclass(frozen=True)
+class HorizonCertificate(Record):
+    """A proved bound: the measure after N steps is at most ``bound`` times the start, for every f in F(mu, L).
+
+    Attributes:
+        document: everything that the proof needs as plain data; `checker_horizon.check` reads it.
+        worst: an explicit function that makes ``lower``; None after `from_dict`.
+        steps: the method as it was unrolled; None after `from_dict`.
+    """
+
+    worst: Kink | None = None
+    steps: Unrolled | None = field(default=None, repr=False, compare=False)
+    source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def horizon(self) -> int:
+        """The number of steps."""
+        return int(self.document["horizon"])
+
+    @property
+    def proved(self) -> sp.Expr:
+        """The bound as it was proved, an exact number."""
+        return to_sympy(self.document["bound"], self.d)
+
+    @property
+    def bound(self) -> float:
+        """The proved bound, rounded up."""
+        return above(self.document["bound"], self.d)
+
+    @property
+    def lower(self) -> float | None:
+        """What an explicit function attains, rounded down: no bound is smaller."""
+        if self.worst is None:
+            return None
+        down = float(self.worst.low)
+        return down if Fraction(down) <= self.worst.low else math.nextafter(down, -math.inf)
+
+    @property
+    def gap(self) -> float | None:
+        """What lies between."""
+        return None if self.lower is None else self.bound - self.lower
+
+    @property
+    def exact(self) -> sp.Expr | None:
+        """The least bound, where the two meet; else None."""
+        at = None if self.worst is None else self.worst.exact
+        return at if at is not None and sp.expand(at - self.proved) == 0 else None
+
+    def verify(self) -> bool:
+        """Check the proof anew in exact arithmetic, without a solver, and run the method on the worst function."""
+        try:
+            checker_horizon.check(self.document)
+            if self.steps is not None and self.source is not None:
+                anew = unrolled(*self.source)
+                said = describe(anew, "", "", self.horizon)
+                if any(self.document[key] != said[key] for key in ("d", "mu", "L", "points")):
+                    return False
+                if self.worst is not None:
+                    width = Number(self.worst.width)
+                    value = worst_line.run(
+                        anew, width, self.document["measure"], self.document["start"]
+                    )
+                    return not (value.a - value.e < self.worst.low and not value.b)
+            return True
+        except (Refused, ArithmeticError, LookupError, TypeError, ValueError):
+            return False
+
+    def latex(self) -> str:
+        """The bound in LaTeX."""
+        measure = {
+            "value": r"f(x_{%d}) - f_*", "gradient": r"\|\nabla f(x_{%d})\|^2", "distance": r"\|x_{%d} - x_*\|^2",
+        }[self.document["measure"]] % self.horizon  # fmt: skip
+        start = {"distance": r"\|x_0 - x_*\|^2", "value": r"(f(x_0) - f_*)"}[self.document["start"]]
+        return rf"{measure} \le {sp.latex(self.proved)}\, {start}"
+
+    def __str__(self) -> str:
+        name = self.document.get("method") or "method"
+        mu, L = (shown(to_sympy(self.document[n], self.d)) for n in ("mu", "L"))
+        measure = MEASURES[self.document["measure"]].replace("N", str(self.horizon))
+        lines = [
+            f"{name}: {measure} <= {self.bound:.10g} {STARTS[self.document['start']]} "
+            f"over F(mu, L), mu = {mu}, L = {L}"
+        ]
+        if self.exact is not None:
+            lines.append(f"  exactly {self.exact}, attained: no better bound exists")
+        if self.worst is not None:
+            lines.append(f"  at least {self.lower:.10g} on {self.worst}; gap {self.gap:.1e}")
+        lines.append(
+            f"  proof: {len(self.document['lambda'])} interpolation inequalities and those from the minimizer, exact LDL'"
+        )
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<HorizonCertificate: {self.document['measure']} <= {self.bound:.10g} after {self.horizon} steps>"
+
+
+def certify_horizon(
+    algorithm: Method,
+    mu: object,
+    L: object,
+    horizon: int,
+    *,
+    measure: str = "value",
+    start: str = "distance",
+    output: str | None = None,
+    bound: object = None,
+) -> HorizonCertificate:
+    """A proved bound on a method after so many steps, within 1e-6 (relative to L) of the least.
+
+    Args:
+        algorithm, mu, L, horizon, output: see `unroll.unrolled`; mu may be 0, and coefficients may change with the step.
+        measure: "value" f(x_N) - f*, "gradient" |grad f(x_N)|^2 or "distance" |x_N - x*|^2.
+        start: what it is compared with, "distance" |x_0 - x*|^2 or "value" f(x_0) - f*.
+        bound: a bound to prove, instead of the least that can be found.
+
+    Raises:
+        NoCertificate: none was found.
+        OdescentError: input outside its domain.
+    """
+    if measure not in MEASURES:
+        raise OdescentError(f"measure must be one of {', '.join(MEASURES)}, not {measure!r}.")
+    if start not in STARTS:
+        raise OdescentError(f"start must be one of {', '.join(STARTS)}, not {start!r}.")
+    if type(horizon) is int and horizon > _MOST:
+        raise OdescentError(f"horizon must be at most {_MOST}, not {horizon}.")
+    source = (algorithm, mu, L, horizon, output)
+    steps = unrolled(*source)
+    base = describe(steps, measure, start, horizon)
+    if start == "value" and all(any(row) for row in steps.points):
+        raise OdescentError(
+            "a bound by f(x_0) - f* needs a gradient at x_0, which this method does not take."
+        )
+    program = Dual(base)
+    wanted = None if bound is None else steps.number(bound)
+    if wanted is not None and wanted.sign() <= 0:
+        raise OdescentError(f"bound must be a positive number, not {bound!r}.")
+    worst = worst_line.worst(steps, measure, start)
+    for room in (1e-10, 1e-9, 1e-8, 1e-7, 1e-6):
+        found = program.solve(room, None if wanted is None else to_float(wanted))
+        document = None if found is None else _rounded(base, steps, *found, wanted)
+        if document is not None:
+            return HorizonCertificate(document, worst, steps, source)
+    if wanted is not None and worst is not None and worst.low > Fraction(to_float(wanted)):
+        raise NoCertificate(
+            f"the bound {bound} is out of reach: with {worst}, the method attains {float(worst.low):.10g}."
+        )
+    raise NoCertificate(
+        f"no proof of {'a bound' if wanted is None else f'the bound {bound}'} after {horizon} steps was found."
+    )
+
+
+def describe(steps: Unrolled, measure: str, start: str, horizon: int) -> dict[str, Any]:
+    """The method, the class and what is bounded, as the document has them."""
+    return {
+        "kind": "horizon", "method": steps.name, "horizon": horizon, "d": steps.d,
+        "mu": text(steps.number(steps.mu)), "L": text(steps.number(steps.L)),
+        "points": [[text(x) for x in row] for row in steps.points], "measure": measure, "start": start,
+    }  # fmt: skip
+
+
+def _rounded(
+    base: Mapping[str, Any],
+    steps: Unrolled,
+    least: float,
+    weights: Mapping[tuple[int, int], float],
+    wanted: Number | None,
+) -> dict[str, Any] | None:
+    """The candidate with dyadic multipliers, if it is a proof."""
+    scale = Fraction(10**_DIGITS) / Fraction(max(float(steps.L), 1e-300)).limit_denominator(10**6)
+    number = wanted or Number(Fraction(math.ceil(Fraction(least) * scale)) / scale)
+    kept = {
+        f"{i},{j}": str(Fraction(round(w * 2**_BITS), 2**_BITS))
+        for (i, j), w in weights.items()
+        if round(w * 2**_BITS) > 0
+    }
+    document = {**base, "bound": text(number), "lambda": kept}
+    try:
+        checker_horizon.check(document)
+    except Refused:
+        return None
+    return document
+
+
+class Dual:
+    """min c with D(c, lambda) >= t I, lambda >= t and lambda from the minimizer >= t, in floats and units L = 1."""
+
+    def __init__(self, base: Mapping[str, Any]) -> None:
+        it = checker_horizon.Steps({**base, "bound": "1"})
+        self.L = L = to_float(it.L)
+        k = to_float(it.mu) / L
+        y, g = (np.array([[to_float(x) for x in row] for row in rows[:-1]]) for rows in (it.y, it.g))
+        last, size = it.last, y.shape[1]
+        self.pairs = [ij for ij in pairs(last + 1) if ij[0] != STAR]
+        # D = 2 (1 - k) (c S - M) - sum lambda Q in these units; c of "value" over "distance" is in units of L
+        twice = 2 * (1 - k)
+        power = {"value": 1, "gradient": 2, "distance": 0}[it.measure] - (it.start == "value")
+        self.scale = L**power
+        star = np.zeros((last + 1, len(self.pairs) + 1))  # multipliers from the minimizer, last column by c
+        for a, (i, j) in enumerate(self.pairs):
+            star[i, a] += 1
+            if j != STAR:
+                star[j, a] -= 1
+        self.offset = np.zeros(last + 1)
+        self.offset[last] = it.measure == "value"
+        if it.start == "value":
+            star[it.first, -1] = -1
+        self.star = star
+        slack = np.stack([_slack(y, g, ij, k) for ij in self.pairs])
+        rest = np.stack([_slack(y, g, (STAR, i), k) for i in range(last + 1)])
+        D = np.zeros((len(self.pairs) + 1, size, size))
+        D[:-1] = -slack
+        D -= np.einsum("ia,ijk->ajk", star, rest)
+        D0 = -np.einsum("i,ijk->jk", self.offset, rest)
+        if it.start == "distance":
+            D[-1, 0, 0] += twice
+        end = y[last] if it.measure == "distance" else g[last]
+        if it.measure != "value":
+            D0 -= twice * np.outer(end, end)
+        self.D, self.D0 = D, D0
+
+    def solve(
+        self, room: float, bound: float | None = None
+    ) -> tuple[float, dict[tuple[int, int], float]] | None:
+        """The least bound and the multipliers, with so much room left in each inequality; of a given bound, the latter."""
+        import clarabel
+        from scipy import sparse
+
+        count, size = len(self.D), self.D.shape[1]
+        signs = np.vstack([np.eye(count)[:-1], self.star])
+        rows = [-signs, -svec(self.D).T]
+        right = [np.append(np.zeros(count - 1), self.offset) - room, svec((self.D0 - room * np.eye(size))[None])[0]]
+        cones = [clarabel.NonnegativeConeT(len(signs)), clarabel.PSDTriangleConeT(size)]
+        if bound is not None:
+            rows, right = [np.eye(count)[-1:], *rows], [np.array([bound / self.scale]), *right]
+            cones = [clarabel.ZeroConeT(1), *cones]
+        settings = clarabel.DefaultSettings()
+        settings.verbose = False
+        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-11
+        settings.max_iter, settings.max_threads = 100, 1
+        objective = np.eye(count)[-1] if bound is None else signs.sum(0)
+        matrix = sparse.csc_matrix(np.vstack(rows))
+        solver = clarabel.DefaultSolver(
+            sparse.csc_matrix((count, count)), objective, matrix, np.concatenate(right), cones, settings
+        )  # fmt: skip
+        x: Float[np.ndarray, " unknowns"] = np.asarray(solver.solve().x)
+        if not np.isfinite(x).all() or not x[-1] > 0:
+            return None
+        D = self.D0 + np.tensordot(x, self.D, axes=1)
+        short = max(0.0, -float(np.linalg.eigvalsh(D)[0]))
+        if short > 1e-4:
+            return None
+        return float(x[-1]) * self.scale, dict(zip(self.pairs, x[:-1].tolist(), strict=True))

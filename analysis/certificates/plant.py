@@ -1,0 +1,290 @@
+"""A method as exact matrices: read off an algorithm, reduced to what its points and output see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+
+from odescent._errors import OdescentError
+from odescent.discretize.matrices import inverse
+from odescent.dynamics.exact import as_scalar, canonical, is_zero
+from odescent.dynamics.fields import L as smoothness
+from odescent.dynamics.fields import mu as convexity
+from odescent.dynamics.oracles import check_class, constant
+
+from .checker import ONE, Number
+from .field import Field, NotInField, enclosure, reciprocal
+
+if TYPE_CHECKING:
+    from odescent.discretize import Algorithm, StateSpace
+
+Matrix: TypeAlias = list[list[Any]]
+Method: TypeAlias = "Algorithm | StateSpace | Mapping[str, object] | Sequence[Any]"
+_ratio = sp.Symbol("q", positive=True)  # sqrt(mu / L)
+THREE = ("alpha", "beta", "gamma", "delta")
+
+
+class NoCertificate(OdescentError):
+    """There is no certificate of the kind that was asked for; the message says why.
+
+    ``counterexample`` is the function that shows it, where one is known.
+    """
+
+    def __init__(self, message: str, counterexample: Any = None) -> None:
+        super().__init__(message)
+        self.counterexample = counterexample
+
+
+@dataclass(frozen=True)
+class Plant:
+    """x+ = A x + B u, y = C x + D u with u = gradients at y, and what the certificate needs besides.
+
+    Entries are numbers of the checker: in Q(sqrt d), or enclosures (``exact`` False). ``output`` is the row
+    that reads the output off the state, ``fixed`` the state that rests at a minimizer 1. ``source`` is what
+    it was read from, if that is at hand.
+    """
+
+    A: Matrix
+    B: Matrix
+    C: Matrix
+    D: Matrix
+    output: list[Number]
+    fixed: list[Number]
+    mu: sp.Expr
+    L: sp.Expr
+    d: int
+    exact: bool
+    name: str = ""
+    source: Method | None = None
+
+    def number(self, e: object) -> Number:
+        """Another number in the field of the method, or its enclosure."""
+        value = as_scalar(e)
+        return Field(self.d).number(value, {}) if self.exact else enclosure(value)
+
+    def again(self) -> Plant:
+        """The same, read anew from its source."""
+        return self if self.source is None else read(self.source, self.mu, self.L)
+
+    def floats(self) -> tuple[Float[np.ndarray, "n n"], Any, Any, Any]:
+        """A, B, C, D rounded."""
+        return tuple(np.array([[to_float(x) for x in row] for row in m]) for m in (self.A, self.B, self.C, self.D))  # type: ignore[return-value]  # fmt: skip
+
+
+def to_float(x: Number) -> float:
+    """The number rounded (within a few units of the last place)."""
+    return float(x.a) + float(x.b) * math.sqrt(x.d)
+
+
+def read(method: Method, mu: object, L: object) -> Plant:
+    """The exact matrices of a method on the class F(mu, L).
+
+    Raises OdescentError for constants outside their domain, a method with unbound parameters or of another
+    structure, and NoCertificate if the method does not rest at minimizers.
+    """
+    low, high = constant("mu", mu), constant("L", L, strict=True)
+    if not (low.is_number and high.is_number):
+        raise OdescentError(f"mu and L must be numbers for a certificate, not {mu} and {L}.")
+    check_class(low, high)
+    matrices, name = _matrices(method)
+    known = {convexity: low, smoothness: high}
+    free = {s for m in matrices for row in m for e in row for s in e.free_symbols} - known.keys()
+    if free:
+        first = min(free, key=str)
+        raise OdescentError(
+            f"the parameter {first} of the method has no value: give it one, as in bind({first}=1/2), or --set "
+            f"{first}=1/2 on the command line."
+        )
+    found = _in_field(matrices, low, high)
+    if found is None:
+        matrices = _own_coordinates(tuple(tuple(map(tuple, m)) for m in matrices))
+        found = _in_field(matrices, low, high)
+    if found is not None:
+        d, numbers, fixed = found
+    else:
+        values = {_ratio: sp.sqrt(low / high), **known}
+        bound = [[[canonical(e.xreplace(values)) for e in row] for row in m] for m in matrices]
+        bound, at = _reduced(bound, is_zero, lambda e: canonical(1 / e), sp.S.One)
+        d, numbers = 1, [_enclosures(m) for m in bound]
+        (fixed,) = _enclosures([at])
+    A, B, C, D, (output,) = numbers
+    return Plant(A, B, C, D, output, fixed, low, high, d, found is not None, name, method)
+
+
+def _in_field(
+    matrices: list[Matrix], low: sp.Expr, high: sp.Expr
+) -> tuple[int, list[Matrix], list[Number]] | None:
+    """d, the matrices and the state at rest in Q(sqrt d); None if there is no such field."""
+    values = {convexity: low, smoothness: high, _ratio: sp.sqrt(low / high)}
+    field = Field()
+    try:
+        for _ in range(2):  # the second time with the final d
+            field.number(low, {}), field.number(high, {})
+            numbers = [[[field.number(e, values) for e in row] for row in m] for m in matrices]
+    except NotInField:
+        return None
+    return field.d, *_reduced(numbers, lambda x: not x, reciprocal, ONE)
+
+
+@lru_cache(maxsize=256)
+def _own_coordinates(matrices: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> list[Matrix]:
+    """The method with the rows of C, output, C A, ... as its coordinates, in L and q = sqrt(mu / L).
+
+    A method may be written with sqrt(mu) and sqrt(L) where its behaviour only depends on q and L.
+    """
+    A, B, C, D, output = (sp.Matrix([list(row) for row in m]) for m in matrices)
+    rows: list[sp.Matrix] = []
+    pivots: tuple[int, ...] = ()
+    waiting = [m[i, :] for m in (C, output) for i in range(m.rows)]
+    while waiting:
+        row = waiting.pop(0).applyfunc(canonical)
+        stacked = sp.Matrix.vstack(*rows, row)
+        _, found = stacked.rref(iszerofunc=is_zero, simplify=canonical)
+        if len(found) > len(rows):
+            rows, pivots = [*rows, row], found
+            waiting.append(row * A)
+    basis = sp.Matrix.vstack(*rows)
+    back = inverse(basis[:, list(pivots)])
+    into = [m[:, list(pivots)] * back for m in (basis * A, C, output)]
+    found = [into[0], basis * B, into[1], D, into[2]]
+    scaled = {convexity: _ratio**2 * smoothness}
+    return [m.applyfunc(lambda e: canonical(e.xreplace(scaled))).tolist() for m in found]
+
+
+def _matrices(method: Method) -> tuple[list[Matrix], str]:
+    """A, B, C, D and the output row as expressions, and a name."""
+    from odescent.discretize import Algorithm, StateSpace
+
+    name = ""
+    if isinstance(method, Mapping):
+        unknown = sorted(set(method) - set(THREE))
+        if unknown or "alpha" not in method:
+            raise OdescentError(
+                "a method in three-parameter form has alpha and beta, gamma, delta (0 if left out), "
+                f"not {', '.join(map(str, method))}."
+            )
+        alpha, beta, gamma, delta = (_scalar(n, method.get(n, 0)) for n in THREE)
+        one, none = sp.S.One, sp.S.Zero
+        return [
+            [[1 + beta, -beta], [one, none]], [[-alpha], [none]], [[1 + gamma, -gamma]], [[none]],
+            [[1 + delta, -delta]],
+        ], "three-parameter method"  # fmt: skip
+    if isinstance(method, Algorithm):
+        name, method = method.name, method.state_space()
+    if isinstance(method, StateSpace):
+        of = {o.of for o in method.inputs}
+        if len(of) != 1 or any(o.kind not in ("grad", "operator") for o in method.inputs):
+            called = ", ".join(dict.fromkeys(o.name for o in method.inputs)) or "nothing"
+            raise OdescentError(
+                f"a rate over F(mu, L) is about gradients of one function; this method calls {called}."
+            )
+        if method.output is None:
+            raise OdescentError("the method's output is not linear in its blocks; give output=.")
+        parts = (method.A, method.B, method.C, method.D, method.output)
+        return [m.tolist() for m in parts], name
+    parted = not isinstance(method, str) and isinstance(method, Sequence)
+    if not parted or len(method) not in (3, 4):
+        raise OdescentError(
+            "a method is an algorithm, its state space, matrices (A, B, C) or (A, B, C, D), or a mapping of "
+            f"alpha, beta, gamma, delta, not {method!r}."
+        )
+    given = [[[_scalar("an entry", e) for e in row] for row in _rows(m)] for m in method]
+    calls = len(given[2])
+    if len(given) == 3:
+        given.append([[sp.S.Zero] * calls for _ in range(calls)])
+    n = len(given[0])
+    for m, h, w in zip(given, (n, n, calls, calls), (n, calls, n, calls), strict=True):
+        if len(m) != h or any(len(row) != w for row in m):
+            raise OdescentError(
+                "the sizes of A (n x n), B (n x p), C (p x n) and D (p x p) do not fit together."
+            )
+    return [*given, [given[2][-1]]], name
+
+
+def _rows(m: Any) -> Any:
+    return m.tolist() if hasattr(m, "tolist") else m
+
+
+def _scalar(name: str, value: object) -> sp.Expr:
+    try:
+        return as_scalar(value)
+    except TypeError:
+        raise OdescentError(f"{name} must be a finite real number, not {value!r}.") from None
+
+
+def _enclosures(m: Matrix) -> Matrix:
+    try:
+        return [[enclosure(e) for e in row] for row in m]
+    except (NotImplementedError, TypeError) as error:
+        raise OdescentError(
+            f"the number {error} has no enclosure here; use roots, exp, log, sin or cos."
+        ) from None
+
+
+def _reduced(
+    matrices: list[Matrix], vanishes: Callable[[Any], bool], invert: Callable[[Any], Any], one: Any
+) -> tuple[list[Matrix], list[Any]]:
+    """The observable part of A, B, C, D, output, and its state at rest at a minimizer 1."""
+    A, B, C, D, output = matrices
+    basis: Matrix = []
+    pivots: list[int] = []
+    waiting = [*C, *output]
+    while waiting:  # the rows C, output, C A, ..., reduced
+        row = list(waiting.pop(0))
+        seen = row
+        for r, p in zip(basis, pivots, strict=True):
+            row = _minus(row, row[p], r)
+        lead = next((j for j, e in enumerate(row) if not vanishes(e)), None)
+        if lead is None:
+            continue
+        row = [e * invert(row[lead]) for e in row]
+        basis = [_minus(r, r[lead], row) for r in basis] + [row]
+        pivots.append(lead)
+        waiting.append(_times(seen, A))
+    if len(basis) < len(A):
+        into = ([_times(row, A) for row in basis], C, output)
+        A, C, output = ([[row[p] for p in pivots] for row in m] for m in into)
+        B = [_times(row, B) for row in basis]
+    rest = [[e - one if i == j else e for j, e in enumerate(row)] for i, row in enumerate(A)]
+    system = [[*row, one - one] for row in rest] + [[*row, one] for row in (*C, *output)]
+    return [A, B, C, D, output], _solved(system, vanishes, invert)
+
+
+def _solved(
+    system: Matrix, vanishes: Callable[[Any], bool], invert: Callable[[Any], Any]
+) -> list[Any]:
+    """A solution of the augmented system; NoCertificate if there is none."""
+    width = len(system[0]) - 1
+    done: Matrix = []
+    for column in range(width):
+        found = next((r for r in system if not vanishes(r[column])), None)
+        if found is None:  # cannot be: the state is observable
+            raise NoCertificate("the method has no single state at rest for a minimizer.")
+        system.remove(found)
+        found = [e * invert(found[column]) for e in found]
+        done = [_minus(r, r[column], found) for r in done] + [found]
+        system = [_minus(r, r[column], found) for r in system]
+    if any(not vanishes(r[-1]) for r in system):
+        raise NoCertificate(
+            "the method does not rest at every minimizer: no state with A v = v has its gradient points and its "
+            "output there, so it converges to no minimizer in general."
+        )
+    return [r[-1] for r in done]
+
+
+def _minus(row: list[Any], factor: Any, other: list[Any]) -> list[Any]:
+    return [a - factor * b for a, b in zip(row, other, strict=True)]
+
+
+def _times(row: list[Any], m: Matrix) -> list[Any]:
+    total = [row[0] * e for e in m[0]]
+    for a, r in zip(row[1:], m[1:], strict=True):
+        total = [t + a * e for t, e in zip(total, r, strict=True)]
+    return total

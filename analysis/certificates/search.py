@@ -1,0 +1,210 @@
+"""The search for a certificate: a candidate in floats, rounded, and proved; or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+
+from odescent._errors import OdescentError
+from odescent.dynamics.exact import as_scalar
+
+from . import checker, face, identity, modes, quadratics
+from .certificate import Certificate
+from .checker import Number, Refused
+from .cycle import found_by
+from .document import describe
+from .field import NotInField
+from .lmi import LyapunovLMI, Pieces
+from .modes import Mode
+from .plant import Method, NoCertificate, Plant, read, to_float
+
+CLASSES = ("smooth_strongly_convex", "quadratics")
+_DIGITS = 9  # a rate from the search is a decimal with so many digits
+_BITS = 48  # unknowns are rounded to multiples of 2^-48 in units where traces and multipliers add to one
+_NEAR = 1e-6  # a rate that is attained is worth a try where the search would end so near
+_MOST = 4  # steps of memory; beyond, the candidates are too ill-conditioned to round
+
+
+def certify(
+    algorithm: Method,
+    mu: object,
+    L: object,
+    over: str = "smooth_strongly_convex",
+    steps: int = 2,
+    rate: object = None,
+) -> Certificate:
+    """A proved upper bound of a method's worst-case linear rate over a class of functions.
+
+    A Lyapunov function is sought by semidefinite programming, rounded to rationals, and proved in exact
+    arithmetic; the solver's word is not used. For the least rate that this finds, `Certificate.rate` is within
+    1e-6 of it. `Certificate.lower` is attained on a quadratic.
+
+    Args:
+        algorithm: an algorithm with a state-space view (also implicit or with several gradients a step, all of
+            one function; an operator is taken to be a gradient), matrices (A, B, C[, D]), or a mapping of alpha,
+            beta, gamma, delta. Exact numbers stay exact; a float is the decimal that it prints as.
+        mu, L: the class, 0 < mu <= L.
+        over: "smooth_strongly_convex", all of F(mu, L), or "quadratics", those in it.
+        steps: gradients of memory in the Lyapunov function, 1 to 4.
+        rate: a rate to prove, instead of the least that can be found.
+
+    Raises:
+        NoCertificate: none exists (a pole outside the unit circle, a cycle) or none of this form was found.
+        OdescentError: input outside its domain.
+
+    Method: Lessard, Recht, Packard (arXiv:1408.3595); Taylor, Van Scoy, Lessard (arXiv:1803.06073).
+    """
+    if over not in CLASSES:
+        raise OdescentError(f"the classes are {' and '.join(map(repr, CLASSES))}, not {over!r}.")
+    if type(steps) is not int or not 1 <= steps <= _MOST:
+        raise OdescentError(f"steps must be a whole number from 1 to {_MOST}, not {steps!r}.")
+    plant = read(algorithm, mu, L)
+    if not plant.mu > 0:
+        raise NoCertificate(
+            "there is no linear rate over convex functions, mu = 0: some are as flat as one likes at the minimizer."
+        )
+    wanted = None if rate is None else _wanted(rate)
+    mode = modes.slowest(plant)
+    if mode.low >= 1 or (mode.exact is not None and mode.exact >= 1):
+        raise NoCertificate(
+            f"no rate exists: on {mode} the method has a pole of modulus {float(mode.low):.6g}, not less than 1."
+        )
+    if wanted is not None and wanted < (
+        mode.exact if mode.exact is not None else _rational(mode.low)
+    ):
+        raise NoCertificate(
+            f"the rate {rate} is out of reach: on {mode} the method has a pole of modulus {float(mode.low):.9g}."
+        )
+    goal = None if wanted is None else _in_field(plant, wanted)
+    if over == "quadratics":
+        return Certificate(quadratics.prove(plant, mode, goal), mode, plant)
+    found = _prove(plant, mode, steps, goal)
+    if found is not None:
+        return Certificate(found, mode, plant)
+    raise _reason(plant, steps, wanted)
+
+
+def _wanted(rate: object) -> sp.Expr:
+    try:
+        wanted = as_scalar(rate)
+    except TypeError:
+        wanted = sp.nan
+    if not (wanted.is_number and wanted.is_real and 0 <= wanted < 1):
+        raise OdescentError(f"rate must be a number from 0 to less than 1, not {rate!r}.")
+    return wanted
+
+
+def _rational(x: Fraction) -> sp.Rational:
+    return sp.Rational(x.numerator, x.denominator)
+
+
+def _in_field(plant: Plant, rate: sp.Expr) -> Number:
+    try:
+        return plant.number(rate)
+    except NotInField:
+        raise OdescentError(
+            f"the rate {rate} must lie in the field of the method's numbers, a + b sqrt({plant.d}); round it up to "
+            "a fraction."
+        ) from None
+
+
+def _prove(plant: Plant, mode: Mode, steps: int, wanted: Number | None) -> Mapping[str, Any] | None:
+    """A document whose proof was checked; None if none was found."""
+    if wanted is None or (mode.number is not None and not wanted - mode.number):
+        document = _attained(plant, mode, steps)
+        if document is not None:
+            return document
+    lmi = _inequality(plant, steps)
+    if wanted is not None:
+        return _rounded(plant, lmi, steps, wanted)
+    first = lmi.search(float(mode.low))
+    if first is None:
+        return None
+    size = Fraction(math.ceil(first * 10**_DIGITS), 10**_DIGITS)
+    step = Fraction(1, 10**7)
+    while size < 1:
+        document = _rounded(plant, lmi, steps, Number(size))
+        if document is not None:
+            return document
+        size, step = size + step, 2 * step
+    return None
+
+
+def _attained(plant: Plant, mode: Mode, steps: int) -> Mapping[str, Any] | None:
+    """A proof of exactly the rate that the mode attains, if there seems to be one."""
+    if mode.number is None:
+        return None
+    for candidate in identity.documents(plant, mode.number):
+        if _holds(candidate):
+            return candidate
+    near = (float(mode.low) + _NEAR) ** 2
+    if not (near < 1 and _inequality(plant, steps).solve(near).margin > 0):
+        return None
+    document = face.document(plant, mode.number, steps)
+    return document if document is not None and _holds(document) else None
+
+
+def _inequality(plant: Plant, steps: int) -> LyapunovLMI:
+    return LyapunovLMI(*plant.floats(), float(plant.mu), float(plant.L), steps)
+
+
+def _rounded(plant: Plant, lmi: LyapunovLMI, steps: int, rate: Number) -> Mapping[str, Any] | None:
+    """The candidate at a rate, rounded to dyadic numbers, if it is a proof."""
+    found = lmi.solve(to_float(rate) ** 2)
+    if not all(map(math.isfinite, (*found.P.flat, *found.nu.values(), *found.free.values()))):
+        return None
+    described = {**describe(plant, rate), "kind": "strict", "steps": steps}
+    document = {**described, **_dyadic(found, lmi.R, lmi.unit)}
+    return document if _holds(document) else None
+
+
+def _whole(x: float) -> Fraction:
+    return Fraction(round(x * 2**_BITS), 2**_BITS)
+
+
+def _kept(weights: Mapping[tuple[int, int], float]) -> dict[str, str]:
+    return {f"{i},{j}": str(_whole(x)) for (i, j), x in weights.items() if _whole(x) > 0}
+
+
+def _dyadic(found: Pieces, R: Float[np.ndarray, "n n"], unit: float) -> dict[str, Any]:
+    """P, nu and lambda as dyadic numbers, P in the method's own state; multipliers that round to 0 are left out."""
+    n, m = len(R), len(found.P)
+    to_R = [[1 / Fraction(unit) if i == j else Fraction(0) for j in range(m)] for i in range(m)]
+    for i, row in enumerate(R.tolist()):
+        to_R[i][:n] = [Fraction(e) for e in row]
+    half = [[sum(_whole(a) * b for a, b in zip(row, column, strict=True)) for column in zip(*to_R, strict=True)]
+            for row in found.P.tolist()]  # fmt: skip
+    P = [[sum(a * b for a, b in zip(row, column, strict=True)) for column in zip(*half, strict=True)]
+         for row in zip(*to_R, strict=True)]  # fmt: skip
+    return {
+        "P": [[str(e) for e in row] for row in P], "nu": _kept(found.nu), "lambda": _kept(found.free),
+    }  # fmt: skip
+
+
+def _holds(document: Mapping[str, Any]) -> bool:
+    try:
+        checker.check(document)
+    except Refused:
+        return False
+    return True
+
+
+def _reason(plant: Plant, steps: int, wanted: sp.Expr | None) -> NoCertificate:
+    """Why there is no certificate, as far as that is known."""
+    cycle = next(found_by(plant), None)
+    if cycle is not None:
+        return NoCertificate(
+            f"no certificate exists: the method does not converge on all of F({plant.mu}, {plant.L}); {cycle}.",
+            cycle,
+        )
+    goal = "of any rate below 1" if wanted is None else f"of the rate {wanted}"
+    return NoCertificate(
+        f"no Lyapunov function {goal} with {steps} steps of memory was found, and no cycle on roots of unity "
+        "either: whether the method converges on the whole class is open here; try more steps."
+    )

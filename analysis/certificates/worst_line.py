@@ -1,0 +1,142 @@
+"""Explicit functions of one variable that bound finitely many steps from below, run in exact arithmetic.
+
+f'(x) = L x for |x| <= w and mu x + (L - mu) w beyond, with its mirror image for x < 0: Huber's function for mu = 0,
+the quadratics at w = 0 and w = infinity. The method starts at 1; of all widths the worst is sought in floats and
+the run repeated exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from .checker import ONE, ZERO, Number
+from .field import below, expression, reciprocal
+from .modes import total
+from .plant import to_float
+from .unroll import Unrolled
+
+_SIMPLE = 10**5  # the largest denominator of a width that is tried for a fraction
+
+
+@dataclass(frozen=True)
+class Kink:
+    """The function of width w, and what the method makes of it from the start 1 with the minimizer 0.
+
+    ``value`` is the ratio of measure and start there, ``low`` a fraction that is no larger.
+    """
+
+    width: Fraction
+    value: Number
+    low: Fraction
+
+    @property
+    def exact(self) -> sp.Expr | None:
+        """The ratio, where the method's numbers are exact."""
+        return None if self.value.e else expression(self.value)
+
+    def __str__(self) -> str:
+        return f"f' = L x up to |x| = {self.width}, slope mu beyond, from x0 = 1"
+
+
+def slope(x: Number, width: Number, mu: Number, L: Number) -> Number:
+    """f'(x)."""
+    if (x - width).sign() > 0:
+        return mu * x + (L - mu) * width
+    if (x + width).sign() < 0:
+        return mu * x - (L - mu) * width
+    return L * x
+
+
+def height(x: Number, width: Number, mu: Number, L: Number) -> Number:
+    """f(x)."""
+    half = Number(Fraction(1, 2))
+    size = x if x.sign() >= 0 else -x
+    if (size - width).sign() <= 0:
+        return half * L * x * x
+    return half * mu * x * x + (L - mu) * width * (size - half * width)
+
+
+def run(steps: Unrolled, width: Number, measure: str, start: str) -> Number:
+    """The measure at the end over that at the start, by running the method on the function.
+
+    Raises Refused if enclosures are too wide to tell on which piece a point lies.
+    """
+    mu, L = steps.number(steps.mu), steps.number(steps.L)
+    slopes: list[Number] = []
+    at = ONE
+    for i, row in enumerate(steps.points):
+        at = ONE + total(h * u for h, u in zip(row, slopes, strict=False) if h)
+        slopes.append(_implicit(at, row[i], width, mu, L) if row[i] else slope(at, width, mu, L))
+        at = at + row[i] * slopes[-1]
+    last = {
+        "value": lambda: height(at, width, mu, L),
+        "gradient": lambda: slopes[-1] * slopes[-1],
+        "distance": lambda: at * at,
+    }[measure]()
+    return last if start == "distance" else last * reciprocal(height(ONE, width, mu, L))
+
+
+def _implicit(known: Number, weight: Number, width: Number, mu: Number, L: Number) -> Number:
+    """The slope u = f'(known + weight u), piece by piece; for a weight below 1 / L there is one."""
+    away = (L - mu) * width
+    for curvature, offset in ((L, ZERO), (mu, away), (mu, -away)):
+        u = (curvature * known + offset) * reciprocal(ONE - curvature * weight)
+        if not slope(known + weight * u, width, mu, L) - u:
+            return u
+    raise ZeroDivisionError
+
+
+def worst(steps: Unrolled, measure: str, start: str) -> Kink | None:
+    """The worst of these functions; None where a run is not decided."""
+    table = np.array([[to_float(h) for h in row] for row in steps.points])
+    mu, L = float(steps.mu), float(steps.L)
+    widths = np.concatenate([np.geomspace(1e-4, 3, 2001), [1 / 3, 1 / 5, 1 / 7, 1.0]])
+    for _ in range(3):  # finer around the worst
+        ratios = _ratios(table, widths, mu, L, measure, start)
+        at = widths[int(np.nanargmax(ratios))]
+        widths = np.append(at * np.linspace(1 - 20 / len(widths), 1 + 20 / len(widths), 2000), at)
+    found: list[Kink] = []
+    for width in (Fraction(float(at)), *_simple(float(at)), Fraction(10**6)):
+        try:
+            value = run(steps, Number(width), measure, start)
+            found.append(Kink(width, value, below(value)))
+        except (ArithmeticError, ValueError):
+            continue
+    return max(found, key=lambda k: k.low, default=None)
+
+
+def _simple(x: float) -> Sequence[Fraction]:
+    """Fractions near a number, the simplest last."""
+    return [Fraction(x).limit_denominator(size) for size in (_SIMPLE, 10**3, 10**2)]
+
+
+def _ratios(
+    table: Any, widths: Any, mu: float, L: float, measure: str, start: str
+) -> Any:
+    """The ratios at many widths in floats; nan for implicit steps, whose piece is not known beforehand."""
+    def slopes(x: Any) -> Any:
+        return np.where(np.abs(x) <= widths, L * x, mu * x + (L - mu) * np.sign(x) * widths)
+
+    def heights(x: Any) -> Any:
+        bent = mu * x**2 / 2 + (L - mu) * widths * (np.abs(x) - widths / 2)
+        return np.where(np.abs(x) <= widths, L * x**2 / 2, bent)
+
+    gradients = np.zeros((len(table), len(widths)))
+    x = np.ones(len(widths))
+    for i, row in enumerate(table):
+        known = 1 + row[:i] @ gradients[:i]
+        x = known
+        if row[i]:  # one of the three pieces solves it
+            away = (L - mu) * widths
+            for curvature, offset in ((L, 0 * away), (mu, away), (mu, -away)):
+                u = (curvature * known + offset) / (1 - curvature * row[i])
+                x = np.where(np.isclose(slopes(known + row[i] * u), u), known + row[i] * u, x)
+        gradients[i] = slopes(x)
+    last = {"value": heights(x), "gradient": gradients[-1] ** 2, "distance": x**2}[measure]
+    return last if start == "distance" else last / heights(np.ones(len(widths)))

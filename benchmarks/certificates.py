@@ -1,0 +1,172 @@
+"""How long a certified rate takes, exact proof included, beside a cvxpy bisection that proves nothing.
+
+    python benchmarks/certificates.py [--runs 5] [--json]
+
+Milliseconds, medians over the runs: `certify` (search, rounding and exact proof), `Certificate.verify` alone,
+one solve of the inequality, and `worst_case_rate` as maps use it. The peer states the same two-step inequality
+in cvxpy and bisects on the solver's status to the same tolerance, 1e-7: plainly, a new problem at each rate, and
+with the problem compiled once and the rate as a parameter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+METHODS = ("gradient_descent", "triple_momentum", "nesterov_sc", "heavy_ball")
+
+
+def milliseconds(call: Callable[[], Any], runs: int) -> float:
+    """The median time of a call, after one that is not counted."""
+    call()
+    taken = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(taken)
+
+
+def feasible(A: Any, B: Any, C: Any, ratio: float, tau: Any) -> Any:
+    """The inequality in cvxpy: feasibility in P, function-value weights and multipliers."""
+    import cvxpy as cp
+
+    n, steps = len(A), 2
+    size, m = n + steps + 1, n + steps
+    inputs = np.eye(size)[n:]
+    state, points, after = np.eye(n, size), [(np.zeros((1, size)),) * 2], None
+    for u in inputs:
+        points.append((C @ state, u[None]))
+        state = A @ state + B @ u[None]
+        after = state if after is None else after
+    count = len(points)
+
+    def square(a: Any, b: Any) -> Any:
+        return (a.T @ b + b.T @ a) / 2
+
+    def slack(i: int, j: int) -> Any:
+        (yi, gi), (yj, gj) = points[i], points[j]
+        dy, dg = yi - yj, gi - gj
+        bent = square(dg, dg) + ratio * square(dy, dy) - 2 * ratio * square(dg, dy)
+        return -2 * (1 - ratio) * square(gj, dy) - bent
+
+    P, p = cp.Variable((m, m), symmetric=True), cp.Variable(steps)
+    lam = {(i, j): cp.Variable(nonneg=True) for i in range(count) for j in range(count) if i != j}
+    nu = {ij: cp.Variable(nonneg=True) for ij in lam if max(ij) <= steps}
+    early, late = np.eye(m, size), np.vstack([after, np.eye(size)[n + 1 :]])
+    decrease = tau * (early.T @ P @ early) - late.T @ P @ late
+    decrease -= sum(w * slack(*ij) for ij, w in lam.items())
+    energy = P - sum(w * slack(*ij)[:m, :m] for ij, w in nu.items())
+    unit = np.eye(count)[1:]
+    first, last = np.eye(steps + 1, steps), np.eye(steps + 1, steps, -1)
+    net = lambda w: sum(x * (unit[:, i] - unit[:, j]) for (i, j), x in w.items())
+    return cp.Problem(
+        cp.Minimize(0),
+        [
+            decrease >> 0, energy >> 0, cp.trace(P) == 1,
+            first @ p == net(nu), tau * (first @ p) - last @ p == net(lam),
+        ],
+    )  # fmt: skip
+
+
+def bisect(works: Callable[[float], Any], tolerance: float = 1e-7) -> float:
+    """The least rate that the solver calls feasible: what one would write first."""
+    import cvxpy as cp
+
+    low, high = 0.0, 1.0
+    while high - low > tolerance:
+        middle = (low + high) / 2
+        try:
+            problem = works(middle)
+            problem.solve(solver="CLARABEL")
+            good = "optimal" in problem.status
+        except cp.error.SolverError:
+            good = False
+        low, high = (low, middle) if good else (middle, high)
+    return high
+
+
+def peers(A: Any, B: Any, C: Any, ratio: float) -> tuple[Callable[[], float], Callable[[], float]]:
+    """A new problem at each rate, and one problem compiled once."""
+    import cvxpy as cp
+
+    tau = cp.Parameter(nonneg=True)
+    compiled = feasible(A, B, C, ratio, tau)
+
+    def at(rate: float) -> Any:
+        tau.value = rate**2
+        return compiled
+
+    plain = lambda: bisect(lambda rate: feasible(A, B, C, ratio, rate**2))
+    return plain, lambda: bisect(at)
+
+
+def measure(runs: int, kappa: int = 10) -> dict[str, dict[str, float]]:
+    """Milliseconds and rates by method."""
+    import odescent as od
+    from odescent.analysis import certify, worst_case_rate
+    from odescent.analysis.certificates.lmi import LyapunovLMI
+    from odescent.analysis.certificates.plant import read
+
+    found = {}
+    for name in METHODS:
+        algorithm = od.algorithm(name)
+        certificate = certify(algorithm, 1, kappa)
+        A, B, C, D = read(algorithm, 1, kappa).floats()
+        lmi = LyapunovLMI(A, B, C, D, 1.0, float(kappa))
+        fresh = milliseconds(lambda a=algorithm: certify(a, 1, kappa), runs)
+        found[name] = {
+            "rate": certificate.rate,
+            "gap": certificate.gap or 0.0,
+            "certify": fresh,
+            "verify": milliseconds(certificate.verify, runs),
+            "one solve": milliseconds(lambda lmi=lmi: lmi.solve(0.9), 5 * runs),
+            "worst_case_rate": milliseconds(
+                lambda m=(A, B, C, D): worst_case_rate(m, 1.0, float(kappa)), runs
+            ),
+        }
+        try:
+            plain, compiled = peers(A, B * kappa, C, 1 / kappa)
+            found[name]["cvxpy's rate"] = plain()
+            found[name]["cvxpy, plain"] = milliseconds(plain, max(1, runs // 3))
+            found[name]["cvxpy, compiled"] = milliseconds(compiled, max(1, runs // 3))
+            found[name]["plain / certify"] = found[name]["cvxpy, plain"] / fresh
+        except ImportError:
+            pass
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    import warnings
+
+    warnings.simplefilter("ignore")  # the peer's own, on inaccurate solutions
+    found = measure(options.runs)
+    machine = f"{platform.machine()}, Python {platform.python_version()}"
+    if options.json:
+        print(json.dumps({"machine": machine, "milliseconds": found}, indent=1))
+        return
+    print(f"# {machine}, kappa = 10; milliseconds, medians of {options.runs} runs")
+    for name, figures in found.items():
+        print(f"{name}: rate {figures.pop('rate'):.9f}, gap {figures.pop('gap'):.1e}")
+        for what, value in figures.items():
+            digits = 9 if "rate" in what and "cvxpy" in what else 1
+            print(f"    {what:<18} {value:.{digits}f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""``odescent certify``: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from odescent.analysis import Certificate
+from odescent.cli import app
+
+RUNNER = CliRunner()
+
+
+def run(*arguments: str, code: int = 0) -> Any:
+    result = RUNNER.invoke(app, ["certify", *arguments])
+    assert result.exit_code == code, (result.stdout[-500:], result.stderr, result.exception)
+    return result
+
+
+def test_text() -> None:
+    text = run("heavy_ball", "--mu", "1", "--L", "10").stdout
+    assert text.startswith("heavy_ball: rate 0.8602209") and "verified exactly" in text
+    assert "at least 0.519493853" in text and "gap" in text
+    exact = run("triple_momentum", "--mu", "0.1", "--L", "1").stdout
+    assert "exactly 1 - sqrt(10)/10, attained" in exact
+    given = run("nesterov", "--mu", "1", "--L", "10", "--rate", "0.76", "--steps", "1").stdout
+    assert "rate 0.760000000" in given and "1 step of memory" in given
+    over = run("proximal_point", "--set", "h=1/3", "--mu", "1", "--L", "9", "--over", "quadratics")
+    assert "exactly 3/4" in over.stdout
+
+
+def test_the_certificate_and_the_checker(tmp_path: Path) -> None:
+    file, checker = tmp_path / "certificate.json", tmp_path / "check.py"
+    out = run("nesterov", "--mu", "1", "--L", "10", "--out", str(file), "--checker", str(checker))
+    assert str(file) in out.stdout
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(checker), str(file)], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    assert done.stdout.startswith("proved: the state converges")
+    printed = json.loads(run("nesterov", "--mu", "1", "--L", "10", "--json").stdout)
+    assert Certificate.from_dict(printed).verify()
+    assert Certificate.from_dict(json.loads(file.read_text())).verify()
+    assert "Python alone" in run("--checker", str(checker)).stdout
+
+
+def test_no_certificate() -> None:
+    text = run("heavy_ball", "--mu", "1", "--L", "100", code=1).stdout
+    assert text.startswith("no certificate exists") and "period 3" in text
+    printed = json.loads(run("heavy_ball", "--mu", "1", "--L", "100", "--json", code=1).stdout)
+    assert printed["certified"] is False and printed["cycle"]["period"] == 3
+    assert len(printed["cycle"]["points"]) == len(printed["cycle"]["vertices"]) == 3
+
+
+def test_bad_input_gets_a_sentence() -> None:
+    for arguments, sentence in (
+        (["nestrov", "--mu", "1", "--L", "10"], "did you mean"),
+        (["nesterov", "--mu", "1"], "give --L"),
+        (["nesterov", "--mu", "ten", "--L", "10"], "--mu must be a number"),
+        (["nesterov", "--mu", "3", "--L", "1"], "at least mu"),
+        (["nesterov", "--mu", "1", "--L", "10", "--steps", "9"], "from 1 to 4"),
+        (["nesterov", "--mu", "1", "--L", "10", "--over", "all"], "the classes are"),
+        (["proximal_point", "--mu", "1", "--L", "10"], "--set h=1/2"),
+        (["adam", "--mu", "1", "--L", "10"], "not linear"),
+        ([], "name of an algorithm"),
+    ):
+        result = run(*arguments, code=2)
+        assert sentence in result.stderr and result.stdout == ""
