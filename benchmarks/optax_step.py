@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Contestant:
     bytes_accessed: float
     flops: float
     temp_bytes: int
+    lower: Callable[[], Any]  # a fresh trace, for the time of compilation
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,53 @@ def contestants(params: Any) -> list[Contestant]:
         ("optax.sgd", optax_sgd),
     ):
         step, more = build()
-        lowered = jax.jit(step, donate_argnums=(0, 1)).lower(params, params, params, *more)
-        compiled = lowered.compile()
+        compiled = _lowered(step, params, more).compile()
         cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
         call = lambda p, m, g, compiled=compiled, more=more: compiled(p, m, g, *more)
+        again = partial(_lowered, step, params, more)
         made.append(
-            Contestant(name, call, cost["bytes accessed"], cost["flops"], memory.temp_size_in_bytes)
+            Contestant(
+                name,
+                call,
+                cost["bytes accessed"],
+                cost["flops"],
+                memory.temp_size_in_bytes,
+                again,
+            )
         )
     return made
+
+
+def _lowered(step: Callable[..., Any], params: Any, more: tuple[Any, ...]) -> Any:
+    """The step, traced anew."""
+    return jax.jit(step, donate_argnums=(0, 1)).lower(params, params, params, *more)
+
+
+def compile_ratios(listed: list[Contestant], rounds: int = 9) -> dict[str, float]:
+    """Time to trace and compile over the hand-written step's: medians of alternating rounds."""
+    ratios: dict[str, list[float]] = {c.name: [] for c in listed}
+    for _ in range(rounds):
+        times = {}
+        for c in listed:
+            jax.clear_caches()
+            before = time.perf_counter()
+            c.lower().compile()
+            times[c.name] = time.perf_counter() - before
+        for c in listed:
+            ratios[c.name].append(times[c.name] / times[BASE])
+    return {n: statistics.median(r[1:]) for n, r in ratios.items()}
+
+
+def triad(size: int, rounds: int) -> float:
+    """Gigabytes per second of a = b + 3 c on float32 arrays, the best of the rounds."""
+    step = jax.jit(lambda a, b, c: b + 3 * c + 0 * a, donate_argnums=0)
+    a, b, c = (jnp.full((size,), v, jnp.float32) + 0 for v in (0.0, 1.0, 2.0))
+    best = float("inf")
+    for _ in range(max(rounds, 5)):
+        before = time.perf_counter()
+        a = jax.block_until_ready(step(a, b, c))
+        best = min(best, time.perf_counter() - before)
+    return 4 * 4 * size / best / 1e9
 
 
 def measure(kind: str, make: Callable[[float], Any], rounds: int, allocations: int) -> list[Row]:
@@ -190,6 +231,9 @@ def main() -> None:
         part = given.size // given.leaves
         return {f"leaf{i}": jnp.full((part,), value, jnp.float32) + 0 for i in range(given.leaves)}
 
+    bandwidth = triad(given.size, given.rounds)
+    kinds = {"one array": array, f"{given.leaves} leaves": tree}
+    compiling = {k: compile_ratios(contestants(make(0.0))) for k, make in kinds.items()}
     rows = measure("one array", array, given.rounds, given.allocations)
     rows += measure(f"{given.leaves} leaves", tree, given.rounds, given.allocations)
     if given.json:
@@ -197,6 +241,8 @@ def main() -> None:
             "schema": "odescent.benchmark.optax_step/1",
             "machine": machine(),
             "settings": vars(given),
+            "triad_gigabytes_per_second": bandwidth,
+            "compile_ratios": compiling,
             "rows": [asdict(r) for r in rows],
         }
         print(json.dumps(document, indent=2))
@@ -205,6 +251,10 @@ def main() -> None:
     print(
         f"{given.size:,} float32 parameters, {given.allocations} allocations, {given.rounds} rounds each"
     )
+    print(f"triad a = b + 3 c (three reads, one write): {bandwidth:.1f} GB/s")
+    for kind, ratios in compiling.items():
+        shown = ", ".join(f"{n} {r:.2f}" for n, r in ratios.items())
+        print(f"trace and compile, {kind}, over hand-written: {shown}")
     head = (
         "params",
         "step",

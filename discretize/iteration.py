@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import optax
     from jaxtyping import Array, Key
+    from torch.optim import Optimizer
 
     from odescent.dynamics.oracles import Objective
 
@@ -164,7 +165,7 @@ class Algorithm:
 
     @property
     def calls(self) -> int:
-        """Oracle calls per step."""
+        """Oracle calls per step, without the components that sweeps ask for."""
         return len(self.program.calls)
 
     @property
@@ -242,16 +243,20 @@ class Algorithm:
         self._check_noise()
 
     def _check_noise(self) -> None:
-        """Independent increments add their variances, so the fractions of a noisy field's substeps sum to one."""
+        """Independent increments add their variances, so the fractions of a noisy field's substeps sum to one.
+
+        Substeps that share an increment add their fractions of it, and the square of the sum is their part.
+        """
         flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
         for name, f in self.system.fields.items():
             for s in f.noise:
-                carried = [
-                    w
-                    for w in flows
-                    if (not w.fields or name in w.fields) and (not w.on or s.name in w.on)
-                ]
-                total = sp.Add(*[w.fraction for w in carried])
+                carried: dict[str | None, list[sp.Expr]] = {}
+                for w in flows:
+                    if (not w.fields or name in w.fields) and (not w.on or s.name in w.on):
+                        carried.setdefault(w.increment, []).append(w.fraction)
+                total = sp.Add(
+                    *[sp.Add(*p) if own is None else sp.Add(*p) ** 2 for own, p in carried.items()]
+                )
                 if not is_zero(total - 1):
                     raise NotConsistent(
                         f"the scheme carries the noise of field {name!r} on {s} for {total} of a step; "
@@ -291,12 +296,12 @@ class Algorithm:
         x0: Any,
         steps: int,
         key: Key[Array, ""] | None = None,
-        **parameters: Any,
+        **options: Any,
     ) -> Trajectory:
-        """Iterate on a concrete objective from x0; see `run.run`."""
+        """Iterate on a concrete objective from x0; options and parameters as of `run.run`."""
         from .run import run
 
-        return run(self, objective, x0, steps, key, **parameters)
+        return run(self, objective, x0, steps, key, **options)
 
     def source(self, target: str = "numpy") -> str:
         """Stand-alone source for a backend: see `emit.targets`."""
@@ -315,6 +320,12 @@ class Algorithm:
         from .emit import to_optax
 
         return to_optax(self, **parameters)
+
+    def to_torch(self, params: Any, **options: Any) -> Optimizer:
+        """The algorithm as a torch optimizer of ``params``: the emitted source, loaded."""
+        from .emit import to_torch
+
+        return to_torch(self, params, **options)
 
     def latex(self) -> str:
         """One step as an aligned LaTeX environment."""

@@ -18,6 +18,10 @@ class NotCarried(OdescentError):
     """A backend or a view cannot carry what the algorithm does."""
 
 
+class OdescentWarning(UserWarning):
+    """Something that can be done but will hardly be what is wanted; the message is one sentence."""
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
     """The error for a name that is not in a registry, with the nearest names that are.
 

@@ -4,60 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from emitted_runs import parameters
 from hand_loops import MU, T1, X0, L, quadratic
 
 import odescent as od
 from odescent.discretize.emit import load
 from odescent.dynamics import Diffusion
-
-SETTINGS = {
-    "mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6,
-}  # fmt: skip
-
-
-def parameters(module):
-    """Values for the parameters of a module; one that is not in the table gets a plain 0.1."""
-    import inspect
-
-    return {n: SETTINGS.get(n, 0.1) for n in inspect.signature(module.coefficients).parameters}
-
-
-def oracles(Q, center, xp):
-    """Every oracle of the quadratic (x - center)' Q (x - center) / 2."""
-    eye = xp.eye(len(center))
-    return {
-        "grad": lambda x: Q @ (x - center),
-        "operator": lambda x: Q @ (x - center),
-        "prox": lambda x, step: xp.linalg.solve(eye + step * Q, x + step * (Q @ center)),
-        "resolvent": lambda x, step: xp.linalg.solve(eye + step * Q, x + step * (Q @ center)),
-        "hvp": lambda x, v: Q @ v,
-        "value": lambda x: (x - center) @ (Q @ (x - center)) / 2,
-        "map": lambda x: x - center,
-        "map_mirror": xp.sinh,
-        "map_dual": xp.arcsinh,
-    }
-
-
-def deterministic():
-    return [n for n in od.algorithms() if not od.algorithm(n).tuned.draws]
-
-
-@pytest.mark.parametrize("name", deterministic())
-def test_numpy_and_jax_agree(name):
-    """The battery: 50 steps of float64 on a quadratic."""
-    _, Q, center, x0 = quadratic()
-    runs = []
-    for target, xp in (("numpy", np), ("jax", jnp)):
-        module = load(od.algorithm(name), target)
-        import inspect
-
-        takes = inspect.signature(module.run).parameters
-        known = oracles(xp.asarray(Q), xp.asarray(center), xp)
-        kinds = {n: n if n in known else n.partition("_")[0] for n in takes}  # grad for grad_f
-        given = {n: known[kind] for n, kind in kinds.items() if kind in known}
-        runs.append(np.asarray(module.run(**given, x0=x0, steps=50, **parameters(module))))
-    assert runs[0].shape == runs[1].shape == (51, 6)
-    np.testing.assert_allclose(runs[0], runs[1], rtol=1e-12, atol=1e-12)
 
 
 def run_states(module, x0, grad, steps, c):

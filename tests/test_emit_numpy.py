@@ -345,3 +345,14 @@ def test_no_warning_in_a_healthy_run():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load(od.algorithm("adam"), "numpy").run(plane, X0, 5, 0.1, 0.9, 0.99, 1e-8)
+
+
+def test_the_docstring_names_the_command_that_makes_the_very_source():
+    made = od.algorithm("nesterov_sc").bind(mu=1, L=sp.Rational(201, 2)).source("numpy")
+    assert "odescent emit nesterov_sc --target numpy --mu 1 --L 201/2" in made
+    one = od.algorithm("proximal_point").bind(h=sp.Rational(1, 3)).source("numpy")
+    assert "odescent emit proximal_point --target numpy --set h=1/3" in one
+    # another algorithm of that name has no command
+    assert "Algorithm.source('numpy')" in od.algorithm("nesterov_c", momentum="fista").source(
+        "numpy"
+    )

@@ -1,5 +1,7 @@
 """Emitted optax transformations against optax itself, hand-written ones, and textbook loops."""
 
+import inspect
+
 import hand_loops
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import sympy as sp
+from emitted_runs import kinds, made, update
 from hand_loops import MU, L, quadratic, three_parameters
 
 import odescent as od
@@ -114,24 +117,7 @@ def tree():
     }
 
 
-def carried():
-    names = []
-    for name in od.algorithms():
-        try:
-            source(od.algorithm(name), "optax")
-        except od.NotCarried:
-            continue
-        names.append(name)
-    return names
-
-
-def made(name):
-    values = {"mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6}
-    alg = od.algorithm(name)
-    return alg.to_optax(**{s.name: values.get(s.name, 0.1) for s in alg.parameters})
-
-
-@pytest.mark.parametrize("name", carried())
+@pytest.mark.parametrize("name", kinds())
 def test_trees_types_and_structure(name):
     """Every leaf keeps its shape and type, and nothing retraces from step to step."""
     opt, params, traces = made(name), tree(), []
@@ -139,7 +125,7 @@ def test_trees_types_and_structure(name):
     @jax.jit
     def step(params, state):
         traces.append(1)
-        updates, state = opt.update(params, state, params)
+        updates, state = update(opt, params, state, params)
         return optax.apply_updates(params, updates), state
 
     state = opt.init(params)
@@ -225,11 +211,13 @@ def test_composes_with_optax():
 
 def test_none_leaves_stay_none():
     params = {"a": jnp.ones(3), "b": None}
-    for name in carried():
+    for name in kinds():
         opt = made(name)
         state = opt.init(params)
-        updates, state = opt.update({"a": jnp.ones(3), "b": None}, state, params)
+        updates, state = update(opt, {"a": jnp.ones(3), "b": None}, state, params)
         assert updates["b"] is None and updates["a"].shape == (3,)
+        if isinstance(opt, optax.GradientTransformationExtraArgs):
+            continue  # their oracles are asked at all parameters
         full = {"a": jnp.ones(3), "b": jnp.ones(2)}
         updates, _ = opt.update({"a": jnp.ones(3), "b": None}, opt.init(full), full)
         assert updates["b"] is None
@@ -255,36 +243,62 @@ def test_bad_parameters_get_a_sentence():
         alg.to_optax(mu=2, L=1)
 
 
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("extragradient", "calls its oracles more than once a step"),
-        ("proximal_point", "takes an implicit step"),
-        ("unadjusted_langevin", "draws noise"),
-    ],
-)
-def test_refusals_say_why(name, why):
-    with pytest.raises(od.NotCarried, match=f"the optax backend cannot carry {name}: it {why}"):
-        od.algorithm(name).to_optax()
-
-
 x, y, z, w = od.blocks("x y z w")
 s, b = od.parameters("s b")
 f = od.Objective("f")
 
 
-def test_a_first_gradient_elsewhere_is_refused():
-    alg = od.method({x: x - f.grad(2 * x) * s}, output=x)
-    with pytest.raises(od.NotCarried, match="first gradient to be taken at x0"):
-        alg.source("optax")
+def test_a_first_gradient_elsewhere_is_asked_for():
+    """The parameters then hold the output, and the gradient that comes in is not read."""
+    grad, plain, x0 = problem()
+    opt = od.method({x: x - f.grad(2 * x) * s}, output=x).to_optax(s=0.02)
+    assert "grad_fn" in inspect.signature(opt.update).parameters
+    params, state, now = x0, opt.init(x0), np.array(x0)
+    for _ in range(20):
+        updates, state = opt.update(None, state, params, grad_fn=grad)
+        params, now = params + updates, now - 0.02 * plain(2 * now)
+    np.testing.assert_allclose(params, now, atol=1e-13)
 
 
-def test_a_step_that_is_not_linear_needs_its_gradient_point_as_a_block():
+def test_a_step_that_is_not_linear_keeps_the_rest_of_its_gradient_point():
+    """params = x + y, so x is params - y."""
+    grad, plain, x0 = problem()
     alg = od.method(
-        {x: x - od.elementwise(sp.sign, f.grad(x + y)) * s, y: y * b}, output=x, init={y: x * 0}
+        {x: x - od.elementwise(sp.sign, f.grad(x + y)) * s, y: y * b + f.grad(x + y) * s},
+        output=x, init={y: x * 0},
+    )  # fmt: skip
+    opt, evaluate = alg.to_optax(s=0.02, b=0.7), load(alg, "optax").eval_params
+    one, two, outputs = np.array(x0), np.zeros(6), []
+    for _ in range(21):
+        outputs.append(one)
+        g = plain(one + two)
+        one, two = one - 0.02 * np.sign(g), 0.7 * two + 0.02 * g
+    np.testing.assert_allclose(iterate(opt, grad, x0, 20, evaluate), outputs, atol=1e-13)
+
+
+def test_an_output_in_other_coordinates():
+    """x = exp(z) stays positive: the parameters hold x, the memory z."""
+    grad, plain, _ = problem()
+    positive = jnp.arange(1.0, 7.0) / 4
+    inside = od.elementwise(sp.exp, z)
+    begin = od.elementwise(sp.log, od.blocks("x0"))
+    alg = od.method({z: z - f.grad(inside) * s}, output=inside, init={z: begin})
+    expected = [np.log(np.asarray(positive))]
+    for _ in range(20):
+        expected.append(expected[-1] - 0.02 * plain(np.exp(expected[-1])))
+    np.testing.assert_allclose(
+        iterate(alg.to_optax(s=0.02), grad, positive, 20), np.exp(expected), rtol=1e-13
     )
-    with pytest.raises(od.NotCarried, match=r"gradient point .* is not a block"):
+
+
+def test_refusals_say_why():
+    matrix = od.blocks("H", kind="matrix")
+    alg = od.method({x: x - od.apply(matrix, f.grad(x)), matrix: matrix * b}, output=x)
+    with pytest.raises(od.NotCarried, match=r"cannot carry .*: it multiplies matrices"):
         alg.source("optax")
+    elsewhere = od.method({x: x - f.grad(x) * s}, output=x, init={x: 2 * od.blocks("x0")})
+    with pytest.raises(od.NotCarried, match=r"parameters that start at x0, but x starts at 2\*x0"):
+        elsewhere.source("optax")
 
 
 def test_three_states():
@@ -396,20 +410,21 @@ def test_scalars_of_the_step_keep_their_names():
     assert text.count(": Array\n") < 8 and max(map(len, text.splitlines())) <= 88
 
 
-def test_a_first_gradient_kept_from_before_the_start_is_refused():
+def test_a_first_gradient_kept_from_before_the_start():
+    """The first gradient that comes in is the one that the initial memory needs."""
     F = od.Objective("F")
     first = F.operator(od.blocks("x0"))
     alg = od.method(
         {z: z - F.operator(z) * 2 * s + w * s, w: F.operator(z)}, output=z, init={w: first}
     )
-    with pytest.raises(od.NotCarried, match="calls an oracle to make its initial state"):
-        alg.source("optax")
     turn = np.array([[0.1, 1.0], [-1.0, 0.1]])
     xs = load(alg, "numpy").run(lambda v: turn @ v, np.ones(2), 30, 0.2)
     now, before = np.ones(2), turn @ np.ones(2)
     for _ in range(30):
         now, before = now - 0.4 * turn @ now + 0.2 * before, turn @ now
     np.testing.assert_allclose(xs[30], now, atol=1e-14)
+    points = iterate(alg.to_optax(s=0.2), lambda v: jnp.asarray(turn) @ v, jnp.ones(2), 30)
+    np.testing.assert_allclose(points, xs, atol=1e-14)
 
 
 def test_a_method_that_is_not_translation_invariant_reads_the_parameters():
@@ -420,26 +435,3 @@ def test_a_method_that_is_not_translation_invariant_reads_the_parameters():
     np.testing.assert_allclose(updates, -0.1 * (1 + 0.3 * 2.0), rtol=1e-14)
     with pytest.raises(ValueError, match="reads the parameters"):
         opt.update(jnp.ones(2), opt.init(jnp.ones(2)))
-
-
-def compiled(opt, n=4096):
-    """One donated step, compiled."""
-
-    def step(params, state, grads):
-        updates, state = opt.update(grads, state)
-        return optax.apply_updates(params, updates), state
-
-    params = jnp.ones(n, jnp.float32)
-    grads = jnp.ones(n, jnp.float32)
-    return jax.jit(step, donate_argnums=(0, 1)).lower(params, opt.init(params), grads).compile()
-
-
-@pytest.mark.promotion
-def test_the_compiled_step_moves_no_more_bytes_than_a_hand_written_one():
-    with jax.enable_x64(False):
-        ours = compiled(od.algorithm("nesterov_sc").to_optax(mu=MU, L=L))
-        hand = compiled(hand_written(MU, L))
-        assert ours.memory_analysis().temp_size_in_bytes == 0
-        scalars = 3 * 4  # the coefficients in the state, read
-        cost = lambda c: c.cost_analysis()["bytes accessed"]
-        assert cost(hand) <= cost(ours) <= cost(hand) + 4 * scalars

@@ -16,6 +16,7 @@ from odescent._files import write_whole
 
 if TYPE_CHECKING:
     import optax
+    from torch.optim import Optimizer
 
     from ..iteration import Algorithm
     from .backend import Backend
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 BACKENDS = {
     "jax": "jax:BACKEND",
     "latex": "latex:BACKEND",
+    "markdown": "markdown:BACKEND",
     "numpy": "numpy:BACKEND",
     "optax": "optax:BACKEND",
+    "torch": "torch:BACKEND",
 }
 _SOURCES: WeakKeyDictionary[Algorithm, dict[str, str]] = WeakKeyDictionary()
 _MODULES: dict[str, ModuleType] = {}
@@ -95,8 +98,31 @@ def load(algorithm: Algorithm, target: str = "jax") -> ModuleType:
 def to_optax(algorithm: Algorithm, **parameters: Any) -> optax.GradientTransformation:
     """The algorithm as an optax transformation; see the emitted source for its contract.
 
+    Parameters are numbers, arrays, or schedules (callables of the step: the factory is then wrapped with
+    optax.inject_hyperparams); ``key`` where noise is drawn. mu and L may be given to any algorithm: numbers
+    that make a linear method unstable on quadratics between them warn (OdescentWarning).
     Raises NotCarried where optax cannot carry it, OdescentError for missing or unknown parameters.
     """
     from .optax import transformation
 
     return transformation(algorithm, load(algorithm, "optax"), parameters)
+
+
+def to_torch(algorithm: Algorithm, params: Any, **options: Any) -> Optimizer:
+    """The algorithm as a torch optimizer of ``params``; see the emitted source for its contract.
+
+    Options are the parameters by name, the oracles that it asks, and torch's own (foreach, maximize, ...).
+    Raises NotCarried where torch cannot carry it, OdescentError for missing or unknown options or where
+    torch is not installed.
+    """
+    from .torch import optimizer
+
+    try:
+        module = load(algorithm, "torch")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise OdescentError(
+            "to_torch needs PyTorch, which is not installed: pip install 'odescent[torch]'."
+        ) from None
+    return optimizer(algorithm, module, params, options)

@@ -26,6 +26,7 @@ POWERS = {
     "matrices": "multiplies matrices",
     "scalars": "computes inner products or values inside the step",
     "coefficient blocks": "carries scalar blocks",
+    "sweeps": "moves coordinates one after the other",
     "initial call": "calls an oracle to make its initial state",
 }
 
@@ -67,7 +68,8 @@ def needs(program: Program) -> set[str]:
         if c.oracle.kind != "grad":
             found.add("operator" if c.oracle.kind == "operator" else "other oracles")
     found |= {"several calls"} if len(program.calls) > 1 else set()
-    found |= {"no call"} if not program.calls else set()
+    found |= {"no call"} if not program.calls and not program.sweeps else set()
+    found |= {"sweeps"} if program.sweeps else set()
     found |= {"draws"} if program.draws else set()
     found |= {"coefficient blocks"} if any(b.kind == "scalar" for b in program.blocks) else set()
     if any(isinstance(b.init, Vector) and b.init.calls() for b in program.blocks):

@@ -13,6 +13,8 @@ import sympy as sp
 from odescent.dynamics.exact import canonical
 from odescent.dynamics.vectors import ScalarNode, Vector, VectorSymbol
 
+from .steady import steady
+
 _HALF = sp.Rational(1, 2)
 _FIRST = {"mu": 0, "L": 1, "h": 2}
 
@@ -137,7 +139,8 @@ class Coefficients:
         """Common sub-expressions, and the fields in terms of them, by name."""
         taken = {s.name for s in self.parameters}
         names = (sp.Symbol(f"_{i}") for i in range(10_000))
-        parts, values = sp.cse(list(self.fields.values()), symbols=names, order="canonical")
+        fields = [steady(e) for e in self.fields.values()]
+        parts, values = sp.cse(fields, symbols=names, order="canonical")
         rename: dict[sp.Symbol, sp.Symbol] = {}
         for temporary, value in parts:
             stem = f"root_{value.base}" if value.is_Pow and value.base.is_Symbol else ""
@@ -147,7 +150,8 @@ class Coefficients:
                 name = f"t{n}" if f"t{n}" not in taken else ""
                 n += 1
             taken.add(name)
-            rename[temporary] = sp.Symbol(name, positive=True)
+            known = {"positive": True} if value.xreplace(rename).is_positive else {"real": True}
+            rename[temporary] = sp.Symbol(name, **known)
         listed = [(rename[t], v.xreplace(rename)) for t, v in parts]
         by_name = {s.name: v.xreplace(rename) for s, v in zip(self.fields, values, strict=True)}
         return listed, by_name

@@ -11,40 +11,21 @@ named scalars of the update.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from odescent._errors import NotCarried
-from odescent.dynamics.calculus import Symbol, substitute, tidy
+from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.exact import canonical, is_zero
 from odescent.dynamics.fields import Block, start
 from odescent.dynamics.show import text
 from odescent.dynamics.vectors import Atom, Expr, Vector, VectorSymbol, zero
 
 from ..program import Assign, Instruction, Program
-
-PARAMS = VectorSymbol("params")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A gradient transformation, before it is printed.
-
-    Attributes:
-        program: blocks are the memory; the gradient point is called ``params``.
-        gradient: the name of the gradient that comes in.
-        update: the additive update, in the program's names.
-        uses_params: whether the update reads the parameters.
-        meaning: each memory vector in terms of the algorithm's blocks, for people.
-    """
-
-    program: Program
-    gradient: VectorSymbol
-    update: Vector
-    uses_params: bool
-    meaning: Mapping[str, str]
+from .backend import needs
+from .home import plan_at_home
+from .transformation import PARAMS, Plan
 
 
 class _NotLinear(Exception):
@@ -55,12 +36,15 @@ def plan(program: Program) -> Plan:
     """The plan of a program with one explicit gradient call.
 
     Raises NotCarried where the first gradient point is not x0, or where the step is not linear and
-    its gradient point is not a block.
+    the parameters cannot hold its gradient point.
     """
     try:
         return _linear(program)
     except _NotLinear:
-        return _at_a_block(program)
+        made = plan_at_home(program)
+    if made.gradient is None or made.program.calls or made.first:
+        raise NotCarried("the one gradient of the step is not taken where the parameters can be.")
+    return made
 
 
 # linear steps
@@ -316,55 +300,17 @@ def _program(
     return Plan(program, gradient, update, reads, shown)
 
 
-# other steps, where the gradient point is a block
+def plan_with_oracles(program: Program) -> Plan:
+    """The plan of any program: with one gradient that comes in if that is all it asks, else with extra arguments.
+
+    Raises NotCarried where there is none.
+    """
+    if needs(program) <= {"operator", "coefficient blocks"}:
+        try:
+            return plan(program)
+        except NotCarried:
+            pass
+    return plan_at_home(program)
 
 
-def _at_a_block(program: Program) -> Plan:
-    (call,) = program.calls
-    point = program.inlined().calls[0].point
-    block = next((b for b in program.blocks if b.symbol == point), None)
-    if block is None:
-        raise NotCarried(
-            "the optax backend keeps the gradient point in the parameters, but this step is not linear and its "
-            f"gradient point {point} is not a block of its own."
-        )
-    if block.init != start:
-        raise NotCarried(
-            "the optax backend needs the first gradient to be taken at x0; here it is taken elsewhere."
-        )
-    place = block.symbol
-    assert isinstance(place, VectorSymbol)
-    rename: dict[Symbol, Expr] = {place: PARAMS}
-    known = {i.target: i.value for i in program.instructions if isinstance(i, Assign)}
-    moved = program.next[place]
-    assert isinstance(moved, Vector)
-    while opened := [a for a in moved.terms if a in known and place in known[a].free_symbols]:
-        moved = substitute(moved, {opened[0]: known[opened[0]]})
-    update = substitute(tidy(moved - place), rename)
-    kept = [b for b in program.blocks if b != block]
-    following = {b.symbol: substitute(program.next[b.symbol], rename) for b in kept}
-    instructions = [
-        replace(i, value=substitute(i.value, rename))
-        for i in program.instructions
-        if isinstance(i, Assign)
-    ]
-    alive = _alive(instructions, [update, *following.values()])
-    outputs = {"x": substitute(program.outputs["x"], rename)}
-    reads = any(
-        PARAMS in e.free_symbols for e in [update, *following.values(), *(i.value for i in alive)]
-    )
-    done = Program(tuple(kept), tuple(alive), following, outputs, program.counter)
-    return Plan(done, call.target, update, reads, {})
-
-
-def _alive(instructions: list[Assign], results: list[Expr]) -> list[Assign]:
-    needed = {s for e in results for s in e.free_symbols}
-    kept: list[Assign] = []
-    for i in reversed(instructions):
-        if i.target in needed:
-            kept.append(i)
-            needed |= i.value.free_symbols
-    return kept[::-1]
-
-
-__all__ = ["PARAMS", "Plan", "plan"]
+__all__ = ["PARAMS", "Plan", "plan", "plan_with_oracles"]

@@ -15,10 +15,10 @@ from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
-from .jax_helpers import HELPERS, number_lines
+from .jax_helpers import number_lines, used
 from .lower import Lowering
 from .printing import JNP, Printer
-from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet
+from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
 from .text import WIDTH, coefficient_lines, docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
@@ -44,16 +44,19 @@ def source(algorithm: Algorithm) -> str:
         "import jax.numpy as jnp",
         *(["import numpy as np"] if "np." in text.replace("jnp.", "") else []),
         "from jax import Array",
+        *(["from jax.flatten_util import ravel_pytree"] if "ravel_pytree(" in text else []),
         "from jax.typing import ArrayLike",
         "",
         "PyTree: TypeAlias = Any",
     ]
-    helpers = [h.strip("\n") for mark, h in HELPERS.items() if mark in text]
+    helpers = used(text)
     return "\n\n\n".join(["\n".join(head), *helpers, text]) + "\n"
 
 
 class Module:
     """Prints one lowered program as a JAX module, section by section."""
+
+    casts = False  # whether every map goes through `_map`, which settles the types of its leaves
 
     def __init__(
         self, lowered: Lowered, late: frozenset[str] = frozenset(), width: int = WIDTH
@@ -110,7 +113,12 @@ class Module:
         """The oracles that a routine asks."""
         listed = []
         for name in routine.arguments():
-            first = next(s for s in routine.statements if isinstance(s, Ask) and s.argument == name)
+            asks = [s for s in routine.statements if isinstance(s, Ask) and s.argument == name]
+            if not asks:  # asked in a sweep
+                of = "PyTree" if name.startswith("value") else "PyTree, Array"
+                listed.append(f"{name}: Callable[[{of}], Array]")
+                continue
+            first = asks[0]
             given = ", ".join(["PyTree"] * len(first.vectors) + ["Array"] * len(first.scalars))
             returns = "Array" if isinstance(first.target, sp.Symbol) else "PyTree"
             listed.append(f"{name}: Callable[[{given}], {returns}]")
@@ -131,6 +139,8 @@ class Module:
             target = self.low.name(s.target.name)
             if isinstance(s, ScalarLet):
                 lines.append(f"    {target} = {self.scalars.scalar(s.value)}")
+            elif isinstance(s, SweepLet):
+                lines += self.sweep(s, target, name)
             elif isinstance(s, InnerLet):
                 lines.append(f"    {target} = _inner({name(s.left.name)}, {name(s.right.name)})")
             elif isinstance(s, Ask):
@@ -149,6 +159,40 @@ class Module:
                 lines += self.mapped(f"    {target} = ", s.value, name, asked)
         return lines
 
+    def sweep(self, s: SweepLet, target: str, name: Callable[[str], str]) -> list[str]:
+        """The rate of a coordinate as a function of flat arrays, and the sweep by it."""
+        slope, z, i, begin = s.local
+        shaped, start = f"{target}_shaped", f"{target}_flat"
+        lines = [f"    {start}, {shaped} = ravel_pytree({name(s.start.name)})"]
+        flat = {v.name: f"{slope}_{v.name}" for v in s.parts.values()}
+        lines += [f"    {to} = ravel_pytree({name(of)})[0]" for of, to in flat.items()]
+        read = {
+            s.own.name: f"{z}[{i}]",
+            **{p.name: f"{flat[v.name]}[{i}]" for p, v in s.parts.items()},
+        }
+        read |= {p.name: p.name for p in s.asked}
+        body = Printer(JNP, lambda n: read.get(n) or f"_like({self.name(n)}, {z})").scalar(s.slope)
+        lines += ["", f"    def {slope}({z}: Array, {i}: Array, {begin}: Array) -> Array:"]
+        inside: list[str] = []
+        if s.value is not None:
+            inside += [
+                "        def value_at(y: Array) -> Array:",
+                f"            return {s.value}({shaped}(y))",
+                "",
+            ]
+        for p, argument in s.asked.items():
+            asked = f"{argument}({shaped}({z}), {i})"
+            if s.value is not None:
+                inside += ["        def partial_at(y: Array, j: Array) -> Array:"]
+                inside += [f"            return {argument}({shaped}(y), j)", ""]
+                asked = f"_quotient(value_at, partial_at, {z}, {i}, {begin})"
+            inside.append(f"        {p.name} = {asked}")
+        lines += ["", *inside] if s.value is not None else inside
+        given = [slope, start, self.scalars.scalar(s.duration), repr(float(s.implicit))]
+        given += ["backward=True"] if s.backward else []
+        moved = ", ".join(given)
+        return [*lines, f"        return {body}", "", f"    {target} = {shaped}(_sweep({moved}))"]
+
     def mapped(
         self,
         head: str,
@@ -166,7 +210,7 @@ class Module:
         scalars = [s.name for s in symbols if not isinstance(s, VectorSymbol)]
         body = Printer(JNP, called).vector(value)
         fun = f"lambda {', '.join([*(called(s) for s in scalars), *trees])}: {body}"
-        if not scalars:
+        if not scalars and not self.casts:
             return _call(head, "jax.tree.map", [fun, *trees], self.width)
         given = ", ".join(self.name(s) for s in scalars) + ("," if len(scalars) == 1 else "")
         return _call(head, "_map", [fun, f"({given})", *trees], self.width)

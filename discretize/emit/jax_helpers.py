@@ -40,13 +40,134 @@ def _floating(leaf: ArrayLike) -> Array:
     x = jnp.asarray(leaf)
     return x.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else float)
 '''
+SWEEP = '''
+def _sweep(
+    slope: Callable[[Array, Array, Array], Array],
+    start: Array,
+    duration: Array,
+    implicit: float,
+    backward: bool = False,
+) -> Array:
+    """The flat array, its coordinates moved in turn: slope(z, i, begin) is z[i]'s rate.
+
+    Coordinate i becomes u = begin + duration * rate, with the rate at begin where
+    implicit is 0, at u where it is 1, and in proportion between.
+    """
+    h = jnp.asarray(duration, start.dtype)
+
+    def move(k: Array, z: Array) -> Array:
+        i = start.size - 1 - k if backward else k
+        begin = z[i]
+        first = h * slope(z, i, begin)
+
+        def residual(u: Array) -> Array:
+            at_u = h * slope(z.at[i].set(u), i, begin)
+            return u - begin - first - implicit * (at_u - first)
+
+        def solve(f: Callable[[Array], Array], a: Array) -> Array:
+            return _zero(f, a, a + first)
+
+        def linear(f: Callable[[Array], Array], y: Array) -> Array:
+            return y / f(jnp.ones_like(y))
+
+        if implicit == 0:
+            return z.at[i].set(begin + first)
+        moved: Array = jax.lax.custom_root(residual, begin, solve, linear)
+        return z.at[i].set(moved)
+
+    swept: Array = jax.lax.fori_loop(0, start.size, move, start)
+    return swept
+'''
+ZERO = '''
+_Bracket: TypeAlias = tuple[Array, Array, Array, Array, Array]
+
+
+def _zero(residual: Callable[[Array], Array], a: Array, b: Array) -> Array:
+    """A zero of the function, by the chord through a and b or in a bracket beyond b.
+
+    Regula falsi with Illinois weights; NaN where there is no change of sign.
+    """
+    info: Any = jnp.finfo
+    small: float = 4 * info(a.dtype).eps
+    first = jnp.abs(b - a)
+
+    def apart(s: _Bracket) -> Array:
+        return (s[2] * s[3] > 0) & jnp.isfinite(s[3]) & (s[4] < 100)
+
+    def reach(s: _Bracket) -> _Bracket:
+        a, b, at_a, _, n = s
+        b = a + 2 * (b - a)
+        return a, b, at_a, residual(b), n + 1
+
+    def wide(s: _Bracket) -> Array:
+        a, b, _, at_b, n = s
+        size = jnp.maximum(jnp.abs(a), jnp.abs(b))
+        loose = jnp.abs(at_b) > small * jnp.maximum(size, first)
+        return loose & (jnp.abs(b - a) > small * size) & (n < 200)
+
+    def close(s: _Bracket) -> _Bracket:
+        a, b, at_a, at_b, n = s
+        c = b - at_b * (b - a) / (at_b - at_a)
+        within = (jnp.minimum(a, b) < c) & (c < jnp.maximum(a, b))
+        c = jnp.where(within, c, (a + b) / 2)
+        at_c = residual(c)
+        turned = at_c * at_b < 0
+        a, at_a = jnp.where(turned, b, a), jnp.where(turned, at_b, at_a / 2)
+        return a, c, at_a, at_c, n + 1
+
+    at_a, at_b = residual(a), residual(b)
+    gap = at_b - at_a
+    chord = jnp.where(gap == 0, 0, (b - a) / jnp.where(gap == 0, 1, gap))
+    c = b - at_b * chord
+    at_c = residual(c)
+    straight = jnp.abs(at_c) <= small ** (2 / 3) * jnp.abs(at_a)  # but for rounding
+    straight = straight & (gap != 0)
+    still = (at_a == 0) | (first <= small * jnp.abs(a))
+    b = jnp.where(straight, c - at_c * chord, b)
+    at_b = jnp.where(straight | still, jnp.zeros_like(b), at_b)
+    none = jnp.zeros((), jnp.int32)
+    a, b, at_a, at_b, _ = jax.lax.while_loop(apart, reach, (a, b, at_a, at_b, none))
+    found = at_a * at_b <= 0
+    at_b = jnp.where(found, at_b, jnp.zeros_like(b))
+    _, b, _, _, _ = jax.lax.while_loop(wide, close, (a, b, at_a, at_b, none))
+    return jnp.where(found, b, jnp.nan)
+'''
+QUOTIENT = '''
+def _quotient(
+    value: Callable[[Array], Array],
+    partial: Callable[[Array, Array], Array],
+    z: Array,
+    i: Array,
+    begin: Array,
+) -> Array:
+    """The difference quotient of value from begin to z[i].
+
+    Over a short gap differences have few digits: there, partial in the middle.
+    """
+    info: Any = jnp.finfo
+    gap = z[i] - begin
+    least = info(z.dtype).eps ** (1 / 3) * jnp.maximum(1, jnp.abs(begin))
+    short = jnp.abs(gap) <= least
+    rise = value(z) - value(z.at[i].set(begin))
+    middle = partial(z.at[i].set(begin + gap / 2), i)
+    return jnp.where(short, middle, rise / jnp.where(short, 1, gap))
+'''
 HELPERS = {
+    "_zero(": ZERO,
+    "_sweep(": SWEEP,
+    "_quotient(": QUOTIENT,
     "_map(": MAP,
     "_like(": LIKE,
     "_inner(": INNER,
     "_normal(": NORMAL,
     "_floating": FLOATING,
 }
+
+
+def used(text: str) -> list[str]:
+    """The helpers that a module's text needs."""
+    needed = {"_zero("} if "_sweep(" in text else set()
+    return [h.strip("\n") for mark, h in HELPERS.items() if mark in text or mark in needed]
 
 
 def number_lines(lowered: Lowered) -> list[str]:

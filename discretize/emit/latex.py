@@ -7,6 +7,7 @@ primed or named as in the program.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -15,12 +16,21 @@ from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.fields import start
 from odescent.dynamics.show import latex as show
 from odescent.dynamics.show import symbol_latex
-from odescent.dynamics.vectors import Elementwise, Expr, Vector, VectorSymbol, zero
+from odescent.dynamics.vectors import (
+    Elementwise,
+    Expr,
+    Oracle,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    zero,
+)
 
-from ..program import Assign, CallOracle, Draw, Instruction, Program
+from ..program import Assign, CallOracle, Draw, Instruction, Program, SweepCoordinates
 from .backend import POWERS, Backend
 from .coefficients import in_order, presentable
 from .lower import solve_implicit
+from .text import docstring, title
 from .writer import presentable_body
 
 if TYPE_CHECKING:
@@ -91,6 +101,8 @@ class _Step:
                 rows.append((self.target(i), rf"\sim \mathcal{{N}}(0, {spread})"))
             elif isinstance(i, Assign):
                 rows.append((self.target(i), "= " + self.show(i.value)))
+            elif isinstance(i, SweepCoordinates):
+                rows += self.sweep(i)
             else:
                 rows.append((self.target(i), "= " + self.call(i)))
         for s, e in self.program.next.items():
@@ -98,6 +110,36 @@ class _Step:
             text = self.show(e)
             if text != after:
                 rows.append((after, "= " + text))
+        return rows
+
+    def sweep(self, i: SweepCoordinates) -> list[tuple[str, str]]:
+        """The rate, element by element, and how one coordinate moves by it."""
+        self.names[i.moving.name] = "z"
+        after, before = self.target(i), self.show(i.start)
+        before = before if isinstance(i.start, VectorSymbol) else f"({before})"
+        after, before = (f"{{{n}}}" if "'" in n or "^" in n else n for n in (after, before))
+        less, more = (">", r"\le") if i.backward else ("<", r"\ge")
+        seen = rf"{after}^{{({less} i)}}, {before}^{{({more} i)}}"
+        less, more = (r"\ge", "<") if i.backward else (r"\le", ">")
+        moved = rf"{after}^{{({less} i)}}, {before}^{{({more} i)}}"
+        rate = {0: rf"s_i({seen})", 1: rf"s_i({moved})"}.get(
+            i.implicit, rf"\tfrac12 \left(s_i({seen}) + s_i({moved})\right)"
+        )
+        order = r"n, \dots, 1" if i.backward else r"1, \dots, n"
+        rows = [("s(z)", "= " + self.show(i.slope))]
+        step = presentable(i.duration)
+        loose = step.is_Add or step.could_extract_minus_sign()
+        time = rf"\left({show(step)}\right)" if loose else show(step)
+        rows.append((f"{after}^{{(i)}}", rf"= {before}^{{(i)}} + {time} {rate}, \quad i = {order}"))
+        if i.quotient:
+            of = symbol_latex(next(iter(i.oracles)).of)
+            gap = rf"{after}^{{(i)}} - {before}^{{(i)}}"
+            rows.append(
+                (
+                    rf"\partial_i {of}",
+                    rf"= \frac{{{of}({moved}) - {of}({seen})}}{{{gap}}} \text{{ in }} s_i",
+                )
+            )
         return rows
 
     def call(self, i: CallOracle) -> str:
@@ -160,35 +202,92 @@ def latex(algorithm: Algorithm) -> str:
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-def source(algorithm: Algorithm) -> str:
-    """The algorithm as an `algorithm` environment for the packages algorithm and algpseudocode."""
+@dataclass(frozen=True)
+class Listing:
+    """An algorithm as pseudocode, before it is laid out; mathematics in dollar signs.
+
+    Attributes:
+        title: its name in words.
+        inputs: oracles, starting point, number of steps, parameters.
+        initial: assignments before the loop.
+        steps: assignments of one step.
+        output: what is returned.
+        numbered: whether a coefficient depends on the step number.
+        facts: where it comes from, line by line, in plain text.
+    """
+
+    title: str
+    inputs: tuple[str, ...]
+    initial: tuple[str, ...]
+    steps: tuple[str, ...]
+    output: str
+    numbered: bool
+    facts: tuple[str, ...]
+
+
+def listing(algorithm: Algorithm, target: str) -> Listing:
+    """The algorithm as pseudocode for a target."""
     program = algorithm.tuned
     step = _Step(program)
-    name = (algorithm.name or "algorithm").replace("_", " ")
-    given = [f"${show(s)}$" for s in in_order(program.parameters)]
-    required = (
-        f"starting point $x_0$; number of steps $N${'; ' + ', '.join(given) if given else ''}"
-    )
-    if any(c.oracle.kind == "grad" for c in program.calls):
-        of = next(c.oracle.of for c in program.calls if c.oracle.kind == "grad")
-        required = f"gradient $\\nabla {symbol_latex(of)}$; " + required
+    inputs = [*_oracles(step.program), "starting point $x_0$", "number of steps $N$"]
+    given = ", ".join(f"${show(s)}$" for s in in_order(program.parameters))
     initial = []
     for b in program.blocks:
         left, right = _indexed(symbol_latex(b.name), "0"), _initial(b.init)
-        initial += [f"${left} = {right}$"] if left.replace("{0}", "0") != right else []
-    numbered = any("k" in {s.name for s in e.free_symbols} for e in program._expressions())
+        initial += [rf"${left} \gets {right}$"] if left.replace("{0}", "0") != right else []
+    return Listing(
+        title(algorithm.name or "algorithm"),
+        (*inputs, given) if given else tuple(inputs),
+        tuple(initial),
+        tuple(f"${left} {_arrow(right)}$" for left, right in step.lines()),
+        f"${_at_end(step, program.outputs['x'])}$",
+        any("k" in {s.name for s in e.free_symbols} for e in program._expressions()),
+        tuple(docstring(algorithm, target, "mathematics.")[2:-1]),
+    )
+
+
+def _oracles(program: Program) -> list[str]:
+    """The oracles that an algorithm asks, in words."""
+    asked: list[Oracle] = []
+    for i in program.instructions:
+        asked += [i.oracle] if isinstance(i, CallOracle) else []
+        asked += sorted(i.oracles, key=lambda o: o.name) if isinstance(i, SweepCoordinates) else []
+    for e in program._expressions():
+        scalars = e.terms.values() if isinstance(e, Vector) else [e]
+        asked += [n.oracle for s in scalars for n in s.atoms(ScalarNode) if n.oracle is not None]
+        asked += (
+            sorted((c.oracle for c in e.calls()), key=lambda o: o.name)
+            if isinstance(e, Vector)
+            else []
+        )
+    words = {
+        "grad": r"gradient $\nabla {}$", "operator": "operator ${}$", "prox": "proximal map of ${}$",
+        "resolvent": "resolvent of ${}$", "value": "function ${}$",
+    }  # fmt: skip
+    found = []
+    for o in dict.fromkeys(asked):
+        of = symbol_latex(o.of)
+        plain = rf"map $\operatorname{{{o.kind}}}_{{{of}}}$"
+        found.append(words[o.kind].format(of) if o.kind in words else plain)
+    return found
+
+
+def source(algorithm: Algorithm) -> str:
+    """The algorithm as an `algorithm` environment for the packages algorithm and algpseudocode."""
+    made = listing(algorithm, "latex")
     lines = [
         r"% \usepackage{algorithm, algpseudocode, amsmath, amssymb}",
+        *[f"% {fact}".rstrip() for fact in made.facts],
         r"\begin{algorithm}",
-        rf"\caption{{{name.capitalize()}}}",
+        rf"\caption{{{made.title}}}",
         r"\begin{algorithmic}[1]",
-        rf"\Require {required}",
-        *([rf"\State {', '.join(initial)}"] if initial else []),
+        rf"\Require {'; '.join(made.inputs)}",
+        *([rf"\State {', '.join(made.initial)}"] if made.initial else []),
         r"\For{$k = 0, \dots, N - 1$}"
-        + (" \\Comment{coefficients depend on $k$}" if numbered else ""),
-        *[rf"    \State ${left} {_arrow(right)}$" for left, right in step.lines()],
+        + (" \\Comment{coefficients depend on $k$}" if made.numbered else ""),
+        *[rf"    \State {line}" for line in made.steps],
         r"\EndFor",
-        *[rf"\State \Return ${_at_end(step, e)}$" for n, e in program.outputs.items() if n == "x"],
+        rf"\State \Return {made.output}",
         r"\end{algorithmic}",
         r"\end{algorithm}",
     ]

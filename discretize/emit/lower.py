@@ -15,7 +15,7 @@ from odescent._errors import NotCarried
 from odescent.dynamics.calculus import Symbol, substitute, tidy
 from odescent.dynamics.vectors import Expr, Oracle, Vector, VectorSymbol
 
-from ..program import Assign, CallOracle, Instruction, Program
+from ..program import Assign, CallOracle, Instruction, Program, SweepCoordinates
 from .coefficients import Coefficients, in_order
 from .statements import RESERVED, Lowered, Routine, safe
 from .writer import Writer
@@ -26,6 +26,14 @@ def oracle_arguments(oracles: set[Oracle]) -> dict[Oracle, str]:
     kinds = [o.kind for o in oracles]
     plain = {o for o in oracles if kinds.count(o.kind) == 1 and o.kind != "map"}
     return {o: o.kind if o in plain else o.name for o in oracles}
+
+
+def component_oracles(i: SweepCoordinates) -> list[Oracle]:
+    """What a sweep asks for: components of a gradient or an operator, and values for difference quotients."""
+    kinds = {"grad": "partial", "operator": "component"}
+    listed = sorted(i.oracles, key=lambda o: o.name)
+    asked = [Oracle(kinds[o.kind], o.of) for o in listed]
+    return asked + ([Oracle("value", o.of) for o in listed] if i.quotient else [])
 
 
 def with_safe_names(program: Program) -> Program:
@@ -57,6 +65,8 @@ def solve_implicit(program: Program) -> Program:
         elif isinstance(i, CallOracle):
             directions = tuple(substitute(d, known) for d in i.directions)
             instructions.append(replace(i, point=substitute(i.point, known), directions=directions))
+        elif isinstance(i, SweepCoordinates):
+            instructions.append(i.changed(lambda e: tidy(substitute(e, known))))
         elif isinstance(i, Assign):
             known[i.target] = tidy(substitute(i.value, known))
         else:
@@ -86,6 +96,8 @@ class Lowering:
         used = set(RESERVED) | taken | inside | set(self.names.values()) | set(program.outputs)
         self.table = Coefficients(self.parameters, used)
         oracles = {c.oracle for c in self.program.calls}
+        for i in self.program.sweeps:
+            oracles |= set(component_oracles(i))
         for b in program.blocks:
             oracles |= {c.oracle for c in b.init.calls()} if isinstance(b.init, Vector) else set()
         self.arguments = oracle_arguments(oracles)

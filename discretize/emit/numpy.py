@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -11,8 +12,9 @@ from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
 from .lower import Lowering
+from .numpy_helpers import used
 from .printing import MATH, NUMPY, Printer
-from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet
+from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
 from .text import checks, coefficient_lines, docstring, loop, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
@@ -22,12 +24,12 @@ if TYPE_CHECKING:
 def source(algorithm: Algorithm) -> str:
     """The module's text."""
     lowered = Lowering(algorithm.tuned).lowered()
-    module = _Module(lowered)
+    module = Module(lowered)
     body = module.lines()
     imports = [
         f"import {name}"
         for name in ("math", "warnings")
-        if any(f"{name}." in line for line in body)
+        if any(f"{name}." in line for line in [*body, *used("\n".join(body))])
     ]
     head = [
         *docstring(algorithm, "numpy", "NumPy."),
@@ -41,10 +43,13 @@ def source(algorithm: Algorithm) -> str:
         "",
         "Array: TypeAlias = NDArray[np.floating[Any]]",
     ]
-    return "\n".join([*head, "", "", *body]) + "\n"
+    helpers = used("\n".join(body))
+    return "\n\n\n".join(["\n".join(head), *helpers, "\n".join(body)]) + "\n"
 
 
-class _Module:
+class Module:
+    """Prints one lowered program as a NumPy module, section by section."""
+
     def __init__(self, lowered: Lowered) -> None:
         self.low = lowered
         self.fields = {s.name for s in lowered.coefficients.fields}
@@ -109,6 +114,10 @@ class _Module:
         listed = []
         for name in routine.arguments():
             kinds = [s for s in routine.statements if isinstance(s, Ask) and s.argument == name]
+            if not kinds:  # asked in a sweep
+                given = "Array" if name.startswith("value") else "Array, int"
+                listed.append(f"{name}: Callable[[{given}], float]")
+                continue
             vectors = ", ".join(
                 ["Array"] * len(kinds[0].vectors) + ["float"] * len(kinds[0].scalars)
             )
@@ -128,6 +137,9 @@ class _Module:
         lines = []
         for s in routine.statements:
             target = self.low.name(s.target.name)
+            if isinstance(s, SweepLet):
+                lines += self.sweep(s, target, name)
+                continue
             if isinstance(s, ScalarLet):
                 text = self.scalars.scalar(s.value)
             elif isinstance(s, InnerLet):
@@ -147,6 +159,29 @@ class _Module:
                 text = arrays.vector(s.value)
             lines.append(f"    {target} = {text}")
         return lines
+
+    def sweep(self, s: SweepLet, target: str, name: Callable[[str], str]) -> list[str]:
+        """The rate of a coordinate as a function, and the sweep by it."""
+        slope, z, i, begin = s.local
+        read = {
+            s.own.name: f"{z}.flat[{i}]",
+            **{p.name: f"{name(v.name)}.flat[{i}]" for p, v in s.parts.items()},
+        }
+        body = Printer(MATH, lambda n: read.get(n) or name(n)).scalar(s.slope)
+        of = f"{z}, {i}" if s.value is None else f"{z}, {i}, {begin}"
+        lines = [f"    def {slope}({z}: Array, {i}: int, {begin}: float) -> float:"]
+        for p, argument in s.asked.items():
+            ask = argument if s.value is None else f"_quotient({s.value}, {argument}, "
+            lines.append(f"        {p.name} = {ask}{'(' if s.value is None else ''}{of})")
+        given = [
+            slope,
+            name(s.start.name),
+            self.scalars.scalar(s.duration),
+            repr(float(s.implicit)),
+        ]
+        given += ["backward=True"] if s.backward else []
+        swept = wrapped(f"{target} = _sweep", given, "", "    ")
+        return ["", *lines, f"        return float({body})", "", *swept]
 
     def init(self) -> list[str]:
         routine, low = self.low.init, self.low

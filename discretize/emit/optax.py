@@ -1,47 +1,42 @@
-"""The optax backend: a stand-alone module with a GradientTransformation factory and `eval_params`."""
+"""The optax backend: a stand-alone module with a transformation's factory and `eval_params`.
+
+What a gradient transformation is not given becomes an extra argument of its update.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import sympy as sp
 
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.fields import start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
+from ..compile import COUNTER
 from ..program import Program
-from .backend import Backend
+from .backend import POWERS, Backend
 from .coefficients import in_order
-from .coordinates import Plan, plan
+from .coordinates import PARAMS, Plan, plan_with_oracles
+from .extra_arguments import as_named, extra_arguments
 from .jax import Module
 from .jax_helpers import number_lines
 from .lower import Lowering, with_safe_names
+from .optax_helpers import helpers
+from .optax_notes import notes
 from .printing import JNP, Printer
-from .statements import Lowered, Routine, safe
+from .stability import BOUNDS, warn_if_unstable
+from .statements import Ask, Lowered, Routine, VectorLet, safe
 from .text import WIDTH, coefficient_lines, docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
     import optax
 
     from ..iteration import Algorithm
-
-MAP = '''
-def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: Any) -> Any:
-    """fun(*scalars, *leaves) leaf by leaf, in the leaf's type; None stays None."""
-
-    def leaf(*leaves: Any) -> Any:
-        if any(x is None for x in leaves):
-            return None
-        return fun(*(jnp.asarray(s, leaves[0].dtype) for s in scalars), *leaves)
-
-    return jax.tree.map(leaf, *trees, is_leaf=lambda x: x is None)
-'''
-NOTES = (
-    "The parameters hold the point where gradients are taken. The state holds the memory and the coefficients; "
-    "replace them, with state._replace(c=coefficients(...)), to change hyper-parameters without recompiling. "
-    "The algorithm's output is eval_params(state, params)."
-)
 
 
 def factory_name(algorithm: Algorithm) -> str:
@@ -51,24 +46,63 @@ def factory_name(algorithm: Algorithm) -> str:
 
 def source(algorithm: Algorithm) -> str:
     """The module's text."""
-    body = _Module(algorithm, plan(with_safe_names(algorithm.tuned))).lines()
-    text = "\n".join(body)
-    doc = docstring(algorithm, "optax", "optax.", NOTES)
+    module = _Module(algorithm, plan_with_oracles(with_safe_names(algorithm.tuned)))
+    text = "\n".join(module.lines())
+    functions = helpers(text)
+    whole = "\n".join([*functions, text])
+    names = ["Any"] if re.search(r"\bAny\b", whole) else []
     head = [
-        *doc,
+        *docstring(algorithm, "optax", "optax.", module.notes()),
         "",
-        *(["from collections.abc import Callable"] if "_map(" in text else []),
-        f"from typing import {'Any, ' if '_map(' in text else ''}NamedTuple",
+        *(["from collections.abc import Callable"] if "Callable[" in whole else []),
+        f"from typing import {', '.join([*names, 'NamedTuple'])}",
         "",
         "import jax",
         "import jax.numpy as jnp",
-        *(["import numpy as np"] if "np." in text.replace("jnp.", "") else []),
+        *(["import numpy as np"] if "np." in whole.replace("jnp.", "") else []),
         "import optax",
         "from jax import Array",
-        *(["from jax.typing import ArrayLike"] if "ArrayLike" in text else []),
+        *(["from jax.typing import ArrayLike"] if "ArrayLike" in whole else []),
     ]
-    helpers = [MAP.strip("\n")] if "_map(" in text else []
-    return "\n\n\n".join(["\n".join(head), *helpers, text]) + "\n"
+    return "\n\n\n".join(["\n".join(head), *functions, text]) + "\n"
+
+
+class _Tree(Module):
+    """Prints statements on trees whose leaves may differ in type."""
+
+    casts = True
+
+    def mapped(
+        self,
+        head: str,
+        value: Vector,
+        called: Callable[[str], str] | None = None,
+        later: frozenset[str] = frozenset(),
+    ) -> list[str]:
+        """The lines; a sum that does not fit its line is made in two."""
+        lines = super().mapped(head, value, called, later)
+        listed = list(value.terms.items())
+        if max(map(len, lines)) <= self.width or len(listed) < 3:
+            return lines
+        half = max(2, len(listed) // 2)
+        part = VectorSymbol(self._free("part"))
+        before = self.mapped(f"    {part.name} = ", Vector.of(listed[:half]), called, later)
+        rest = Vector.of([(part, sp.S.One), *listed[half:]])
+        return [*before, *self.mapped(head, rest, called, later)]
+
+    @cached_property
+    def taken(self) -> set[str]:
+        """Names with a meaning in the step."""
+        blocks = {b.name for b in self.low.blocks}
+        return self.low.step.symbols() | self.fields | set(self.low.names.values()) | blocks
+
+    def _free(self, stem: str) -> str:
+        """A name that is not taken, which then is."""
+        name, n = stem, 1
+        while name in self.taken:
+            name, n = f"{stem}_{n}", n + 1
+        self.taken.add(name)
+        return name
 
 
 class _Module:
@@ -77,40 +111,61 @@ class _Module:
         self.class_name = "".join(part.capitalize() for part in self.factory.split("_")) + "State"
         parameters = with_safe_names(algorithm.tuned).parameters
         lowering = Lowering(made.program, extra_parameters=parameters)
+        lowering.arguments = extra_arguments(made)
         p = made.program
         results = {b.name: p.next[b.symbol] for b in p.blocks}
-        self.update: Routine = lowering.routine(p.instructions, {**results, "update": made.update})
-        output = lowering.routine((), {"x": p.outputs["x"]})
+        lowered = lowering.routine(p.instructions, {**results, "update": made.update})
+        self.update = as_named(lowered)
+        output = as_named(lowering.routine((), {"x": p.outputs["x"]}))
+        self.first = {
+            b: as_named(lowering.routine((), {b.name: made.first[b.symbol]}))
+            for b in p.blocks
+            if b.symbol in made.first
+        }
         init = lowering.routine((), {b.name: b.init for b in p.blocks})
         counted = any("k" in r.symbols() for r in (self.update, output))
-        counter = p.counter if counted else None
+        counted |= bool(self.first) or self.update.draws
         self.low = Lowered(
             lowering.parameters,
             lowering.table,
             p.blocks,
-            counter,
+            (p.counter or COUNTER) if counted else None,
             init,
             self.update,
             {"x": output},
             lowering.names,
         )
-        self.gradient = lowering.names.get(made.gradient.name, made.gradient.name)
-        self.printer = Module(self.low, late=frozenset({made.gradient.name}), width=WIDTH - 4)
+        late = set()
+        if made.gradient is not None:
+            self.gradient = lowering.names.get(made.gradient.name, made.gradient.name)
+            late.add(made.gradient.name)
+        self.printer = _Tree(self.low, late=frozenset(late), width=WIDTH - 4)
         self.names = [s.name for s in self.low.parameters]
+        listed = [a for r in (self.update, *self.first.values()) for a in self.arguments(r)]
+        self.asks = list(dict.fromkeys(listed))
+        self.asked = [a.partition(":")[0] for a in self.asks]
+
+    def arguments(self, routine: Routine) -> list[str]:
+        """The extra arguments of a routine."""
+        listed = [a.replace("PyTree", "optax.Params") for a in self.printer.arguments(routine)]
+        return listed + (["value: ArrayLike"] if "value" in routine.symbols() else [])
+
+    def notes(self) -> str:
+        """The contract, in sentences."""
+        return notes(self.plan, bool(self.names), self.asked, self.update.draws)
 
     def called(self, name: str) -> str:
-        return name if name == "params" else self.low.name(name)
+        return name if name == PARAMS.name else self.low.name(name)
 
     def lines(self) -> list[str]:
         sections = [
-            self.state(),
             self.printer.table(),
+            self.state(),
             self.coefficients(),
             self.transformation(),
             self.eval_params(),
         ]
-        order = [sections[1], sections[0], *sections[2:]]
-        return "\n\n\n".join("\n".join(s) for s in order).splitlines()
+        return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
 
     def state(self) -> list[str]:
         low = self.low
@@ -119,6 +174,7 @@ class _Module:
             for b in low.blocks
         ]
         fields += [("k", "Array")] if low.counter is not None else []
+        fields += [("key", "Array")] if self.update.draws else []
         doc = "The memory between steps, and the coefficients."
         return named_tuple(self.class_name, doc, [*fields, ("c", "Coefficients")])
 
@@ -128,15 +184,23 @@ class _Module:
         lines.append(
             '    """The coefficients; ValueError for known hyper-parameters outside their domain."""'
         )
-        lines += [line.replace("jnp.asarray(", "jnp.array(") for line in number_lines(self.low)]
+        for line in number_lines(self.low):
+            if line == "        if isinstance(value, jax.core.Tracer):":
+                lines += ["        if callable(value):"]
+                lines += [
+                    '            raise ValueError(f"{name}: wrap with optax.inject_hyperparams first.")'
+                ]
+            lines.append(line.replace("jnp.asarray(", "jnp.array("))
         return lines + coefficient_lines(
             self.low, Printer(JNP), constant="jnp.array({}, dtype=float)"
         )
 
     def transformation(self) -> list[str]:
         given = [f"{p}: ArrayLike" for p in self.names]
+        given += ["key: Array"] if self.update.draws else []
         made = f"coefficients({', '.join(self.names)})"
-        lines = wrapped(f"def {self.factory}", given, " -> optax.GradientTransformation:")
+        kind = "GradientTransformation" + ("ExtraArgs" if self.asks else "")
+        lines = wrapped(f"def {self.factory}", given, f" -> optax.{kind}:")
         meaning = "; ".join(f"{n} = {t}" for n, t in self.plan.meaning.items())
         lines += ['    """The algorithm as a gradient transformation.', ""] if meaning else []
         lines += (
@@ -145,122 +209,199 @@ class _Module:
             else []
         )
         lines += [] if meaning else ['    """The algorithm as a gradient transformation."""']
-        lines += (
-            [f"    {made}  # refuses bad hyper-parameters here, not in init"] if self.names else []
-        )
+        if self.names:
+            lines += [
+                f"    {made}  # refuses bad hyper-parameters here, not in init",
+                *wrapped("moving = any", [self._arrays()], "", "    "),
+            ]
         return [
-            *lines, "", *self.init(made), "", *self.update_lines(), "",
-            "    return optax.GradientTransformation(init, update)",
+            *lines, "", *self.init(made), "", *self.update_lines(made), "",
+            f"    return optax.{kind}(init, update)",
         ]  # fmt: skip
+
+    def _arrays(self) -> str:
+        listed = ", ".join(self.names) + ("," if len(self.names) == 1 else "")
+        return f"isinstance(p, Array) for p in ({listed})"
 
     def init(self, made: str) -> list[str]:
         low, reads = self.low, self.printer.reads(self.low.init)
         lines = [f"    def init(params: optax.Params) -> {self.class_name}:"]
         lines += [f"        c = {made}"] if reads else []
-        items = []
+        items, body = [], []
         for b in low.blocks:
             value = low.init.results[b.name]
             if not isinstance(value, Vector):
                 text = f"jnp.array({self.printer.scalars.scalar(value)}, dtype=float)"
             elif not value:
-                text = "jax.tree.map(jnp.zeros_like, params)"
+                text = "jax.tree.map(jnp.zeros_like, start)"
             elif value == start:
-                text = "jax.tree.map(jnp.array, params)"
+                text = "jax.tree.map(jnp.array, start)"
             else:
-                body = self.printer.mapped(f"    {b.name}_0 = ", value, self.from_params)
-                lines += ["    " + line for line in body]
                 text = f"{b.name}_0"
+                made_of = self.printer.mapped(f"    {text} = ", value, self.printer.start_name)
+                body += ["    " + line for line in made_of]
             items.append(f"{low.name(b.name)}={text}")
+        bound = "start = " if any("start" in t for t in [*items, *body]) else ""
+        lines += [f"        {bound}_memory(params)", *body]
         items += ["k=jnp.zeros((), jnp.int32)"] if low.counter is not None else []
+        items += ["key=jnp.array(key)"] if self.update.draws else []
         items.append("c=c" if reads else f"c={made}")
         return [*lines, *wrapped(f"return {self.class_name}", items, "", "        ")]
 
-    def from_params(self, name: str) -> str:
-        return "params" if name == start.name else self.called(name)
-
-    def update_lines(self) -> list[str]:
-        low, state = self.low, self.class_name
-        given = ["updates: optax.Updates", f"state: {state}", "params: optax.Params | None = None"]
-        lines = wrapped("def update", given, f" -> tuple[optax.Updates, {state}]:", "    ")
-        if self.plan.uses_params:
-            lines += ["        if params is None:"]
-            lines += [
-                '            raise ValueError("this step reads the parameters: update(updates, state, params).")'
-            ]
-        else:
-            lines += ["        del params"]
-        read = self.update.symbols()
-        lines += ["        c = state.c"] if read & self.printer.fields else []
-        lines += ["    " + line for line in self.printer.unpacked(self.update)]
-        lines += [f"        {self.gradient} = updates"]
-        body = self.printer.statements(self.update)
-        value = self.update.results["update"]
+    def update_lines(self, made: str) -> list[str]:
+        low, state, value = self.low, self.class_name, self.update.results["update"]
         assert isinstance(value, Vector)
-        body += self.printer.mapped("    new_updates = ", value, self.called)
-        lines += ["    " + line for line in body]
+        callables = [a for a in self.asked if a != "value"]
+        body = [*self.printer.unpacked(self.update), *self._given(callables), *self._started()]
+        body += ["    key = jax.random.fold_in(state.key, state.k)"] if self.update.draws else []
+        body += self.printer.statements(self.update)
+        like = "params" if self.plan.gradient is None else "updates"
+        moved = self.called(value.name) if isinstance(value, VectorSymbol) else "new_updates"
+        if moved == "new_updates":
+            body += self.printer.mapped("    new_updates = ", value, self.called)
         items = []
         for b in low.blocks:
             after = self.update.results[b.name]
             if isinstance(after, VectorSymbol):
-                items.append(f"{low.name(b.name)}={self.called(after.name)}")
+                name = self.called(after.name)
+                name = f"_memory({name})" if self._comes_in(after) else name
+                items.append(f"{low.name(b.name)}={name}")
             elif isinstance(after, Vector):
-                lines += [
-                    "    " + line
-                    for line in self.printer.mapped(f"    {b.name}_next = ", after, self.called)
-                ]
+                body += self.printer.mapped(f"    {b.name}_next = ", after, self.called)
                 items.append(f"{low.name(b.name)}={b.name}_next")
             else:
                 items.append(
                     f"{low.name(b.name)}=jnp.asarray({self.printer.scalars.scalar(after)}, dtype=float)"
                 )
         items += ["k=state.k + 1"] if low.counter is not None else []
-        items.append("c=state.c")
-        return [*lines, *wrapped(f"return new_updates, {state}", items, "", "        ")]
+        items += ["key=state.key"] if self.update.draws else []
+        items.append("c=c" if self.names else "c=state.c")
+        needs = self.plan.uses_params or bool(callables) or like == "params"
+        head = self._signature(needs)
+        head += [f"        c = {made} if moving else state.c"] if self.names else []
+        new = f"new_updates = _cast({moved}, {like})"
+        return [
+            *head, *("    " + line if line else "" for line in body), f"        {new}",
+            *wrapped(f"return new_updates, {state}", items, "", "        "),
+        ]  # fmt: skip
+
+    def _comes_in(self, v: Vector) -> bool:
+        """Whether the vector is, under some name, what an oracle returned, or the parameters."""
+        known = {s.target: s.value for s in self.update.statements if isinstance(s, VectorLet)}
+        while v in known:
+            v = known[v]  # type: ignore[index]
+        asked = {s.target for s in self.update.statements if isinstance(s, Ask)}
+        return v in asked or v == PARAMS or v == self.plan.gradient
+
+    def _signature(self, needs_params: bool) -> list[str]:
+        state = self.class_name
+        given = ["updates: optax.Updates", f"state: {state}", "params: optax.Params | None = None"]
+        given += ["*", *self.asks, "**extra: Any"] if self.asks else []
+        lines = wrapped("def update", given, f" -> tuple[optax.Updates, {state}]:", "    ")
+        unused = ["extra"] if self.asks else []
+        unused += [] if needs_params else ["params"]
+        unused += ["updates"] if self.plan.gradient is None else []
+        if needs_params:
+            lines += ["        if params is None:"]
+            lines += [
+                '            raise ValueError("this step reads the parameters: give them to update.")'
+            ]
+        return lines + ([f"        del {', '.join(unused)}"] if unused else [])
+
+    def _given(self, callables: list[str]) -> list[str]:
+        """What comes in, under the names of the step."""
+        lines = [] if self.plan.gradient is None else [f"    {self.gradient} = updates"]
+        lines += [f"    {a} = _typed({a}, params)" for a in callables]
+        return lines + (
+            ["    value = jnp.asarray(value, dtype=float)"] if "value" in self.asked else []
+        )
+
+    def _started(self) -> list[str]:
+        """The memory that oracles make, at the first update."""
+        lines = ["    first = state.k == 0"] if self.first else []
+        for b, routine in self.first.items():
+            name, value = self.low.name(b.name), routine.results[b.name]
+            assert isinstance(value, Vector)
+            asks = any(isinstance(s, Ask) for s in routine.statements)
+            inner = self.printer.statements(routine)
+            if isinstance(value, VectorSymbol):
+                made = self.called(value.name)
+            else:
+                made = f"{name}_0"
+                inner += self.printer.mapped(f"    {made} = ", value, self.called)
+            if asks:
+                lines += ["", f"    def {name}_start() -> Any:", *("    " + line for line in inner)]
+                lines += [f"        return _memory({made})", ""]
+                lines += [f"    {name} = jax.lax.cond(first, {name}_start, lambda: state.{name})"]
+            else:
+                fun = "lambda a, b: jnp.where(first, a, b)"
+                lines += [*inner, f"    {name} = _map({fun}, (), {made}, state.{name})"]
+        return lines
 
     def eval_params(self) -> list[str]:
         routine = self.low.outputs["x"]
-        lines = wrapped(
-            "def eval_params",
-            [f"state: {self.class_name}", "params: optax.Params"],
-            " -> optax.Params:",
-        )
+        given = [f"state: {self.class_name}", "params: optax.Params"]
+        asks = self.arguments(routine)
+        given += ["*", *asks] if asks else []
+        lines = wrapped("def eval_params", given, " -> optax.Params:")
         lines += ['    """The algorithm\'s output, for parameters at a gradient point."""']
+        if self.plan.gradient is None:
+            lines[-1] = (
+                '    """The algorithm\'s output, for parameters that updates were applied to."""'
+            )
         value = routine.results["x"]
         assert isinstance(value, Vector)
-        if isinstance(value, VectorSymbol):
-            lines += ["    del state"] if value.name == "params" else []
-            return [*lines, f"    return {self.called(value.name)}"]
+        if value == PARAMS:
+            return [*lines, "    del state", "    return params"]
         lines += ["    c = state.c"] if self.printer.reads(routine) else []
+        lines += [
+            f"    {a.partition(':')[0]} = _typed({a.partition(':')[0]}, params)" for a in asks
+        ]
         lines += [*self.printer.unpacked(routine), *self.printer.statements(routine)]
-        return [*lines, *self.printer.mapped("    return ", value, self.called)]
+        lines += self.printer.mapped("    x = ", value, self.called)
+        return [*lines, "    return _cast(x, params)"]
 
 
 def transformation(
     algorithm: Algorithm, module: ModuleType, values: Mapping[str, Any]
 ) -> optax.GradientTransformation:
-    """The factory of a loaded module, called with the parameters by name."""
+    """The factory of a loaded module, called with the parameters by name.
+
+    A callable value is a schedule: the factory is then wrapped with optax.inject_hyperparams.
+    """
+    made, who = getattr(module, factory_name(algorithm)), algorithm.name or "the algorithm"
     needed = [s.name for s in in_order(algorithm.tuned.parameters)]
-    who = algorithm.name or "the algorithm"
+    needed += ["key"] if algorithm.tuned.draws else []
     for name in values:
-        if name not in needed:
+        if name not in needed and name not in BOUNDS:
             raise unknown(f"parameter of {who}", name, needed)
     missing = [n for n in needed if n not in values]
     if missing:
         raise OdescentError(
             f"{who} needs a value of {' and '.join(missing)}, as in to_optax({missing[0]}=...)."
         )
+    warn_if_unstable(algorithm, values)
     try:
-        made: optax.GradientTransformation = getattr(module, factory_name(algorithm))(
-            **{safe(n): v for n, v in values.items()}
-        )
+        return _made(made, {safe(n): values[n] for n in needed if n != "key"}, values.get("key"))
     except ValueError as error:
         raise OdescentError(str(error)) from None
+
+
+def _made(factory: Any, numbers: dict[str, Any], key: Any) -> optax.GradientTransformation:
+    import jax.numpy as jnp
+    import optax
+
+    given = numbers if key is None else {**numbers, "key": key}
+    if any(callable(v) for v in numbers.values()):
+        static = () if key is None else ("key",)
+        factory = optax.inject_hyperparams(factory, static, jnp.result_type(float))
+    made: optax.GradientTransformation = factory(**given)
     return made
 
 
 def check(program: Program) -> None:
     """Refuse what has no plan."""
-    plan(program)
+    plan_with_oracles(program)
 
 
-BACKEND = Backend("optax", ".py", frozenset({"operator", "coefficient blocks"}), source, check)
+BACKEND = Backend("optax", ".py", frozenset(POWERS) - {"matrices", "sweeps"}, source, check)

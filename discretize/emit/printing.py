@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sympy as sp
+from sympy.codegen.cfunctions import expm1
 
 from odescent._errors import NotCarried
 from odescent.dynamics.vectors import Elementwise, Product, Vector, VectorSymbol, slots
@@ -19,7 +20,7 @@ ADD, MUL, NEGATIVE, POWER, ATOM = range(5)  # how tightly a piece of text holds 
 
 _FUNCTIONS: dict[Any, str] = {
     sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh",
-    sp.cosh: "cosh", sp.tanh: "tanh", sp.atan: "arctan", sp.Abs: "abs", sp.sign: "sign",
+    sp.cosh: "cosh", sp.tanh: "tanh", sp.atan: "arctan", sp.Abs: "abs", sp.sign: "sign", expm1: "expm1",
 }  # fmt: skip
 _RECIPROCALS: dict[Any, Any] = {sp.coth: sp.tanh, sp.sech: sp.cosh, sp.csch: sp.sinh}
 
@@ -73,7 +74,7 @@ class Printer:
             pieces = [(_sign(t), self._at_least(_sign(t) * t, MUL)) for t in terms]
             return _signed_sum(pieces), ADD
         if _sign(e) < 0:
-            return "-" + self._at_least(-e, MUL), NEGATIVE
+            return self._negative(-e), NEGATIVE
         if e.is_Mul or (e.is_Pow and _sign(e.exp) < 0 and not isinstance(e, sp.exp)):
             return self._product(e), MUL
         if e.is_Pow and not isinstance(e, sp.exp):
@@ -83,6 +84,17 @@ class Printer:
     def _at_least(self, e: sp.Expr, level: int) -> str:
         text, has = self._scalar(e)
         return text if has >= level else f"({text})"
+
+    def _negative(self, e: sp.Expr) -> str:
+        """-e; a power next to the sign is in parentheses, as ruff writes it."""
+        text = self._at_least(e, MUL)
+        factors = [f for f in sp.Mul.make_args(e) if not f.is_Rational]
+        powers = [f for f in factors if f.is_Pow and not isinstance(f, sp.exp)]
+        leading = [f for f in factors if f not in powers or _sign(f.exp) > 0]
+        first = self._scalar(leading[0]) if leading else ("", ATOM)
+        if first[1] == POWER and text.startswith(first[0]):
+            return f"-({first[0]}){text[len(first[0]) :]}"
+        return "-" + text
 
     def _product(self, e: sp.Expr) -> str:
         above: list[sp.Expr] = []

@@ -18,8 +18,8 @@ from .coefficients import Coefficients
 _RESERVED = """
     abs array c coefficients count eval_params first float given grad hvp i index init int jax jnp
     jvp k key keys known leaf len map math max message min name new_updates np operator optax output
-    params print prox resolvent rng run start state step steps sum tree tuple update updates value
-    warnings x0 xs
+    params partial component print prox ravel_pytree resolvent rng run start state step steps sum tree
+    tuple update updates value warnings x0 xs
 """
 RESERVED = frozenset(_RESERVED.split())
 
@@ -74,7 +74,47 @@ class Sample:
     like: Symbol
 
 
-Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample
+@dataclass(frozen=True)
+class SweepLet:
+    """A vector whose coordinates move one after the other by the rate ``slope``; see `SweepCoordinates`.
+
+    Attributes:
+        target, start: the vector after and before.
+        slope: the rate of one coordinate, a scalar in table names, scalars of the step and the symbols of
+            ``parts``; ``own`` stands for the coordinate where it is.
+        asked: symbols in the slope for components of oracles, with the argument that gives them.
+        parts: symbols in the slope for the components of other vectors.
+        duration, implicit: a name or a number each.
+        value: the argument that gives values, for difference quotients, or None.
+        backward: from the last coordinate to the first.
+        local: names for the function, the moving vector, the index and the coordinate where it began.
+    """
+
+    target: VectorSymbol
+    start: VectorSymbol
+    slope: sp.Expr
+    own: sp.Symbol
+    asked: Mapping[sp.Symbol, str]
+    parts: Mapping[sp.Symbol, VectorSymbol]
+    duration: sp.Expr
+    implicit: sp.Expr
+    value: str | None
+    backward: bool
+    local: tuple[str, str, str, str]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The oracles that it asks."""
+        return (*self.asked.values(), *([] if self.value is None else [self.value]))
+
+    @property
+    def outer(self) -> set[sp.Symbol]:
+        """The scalars of its slope that the step knows."""
+        outer: set[sp.Symbol] = self.slope.free_symbols - {self.own, *self.asked, *self.parts}
+        return outer
+
+
+Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample | SweepLet
 
 
 @dataclass(frozen=True)
@@ -86,7 +126,11 @@ class Routine:
 
     def arguments(self) -> tuple[str, ...]:
         """The oracles it asks, in order."""
-        return tuple(dict.fromkeys(s.argument for s in self.statements if isinstance(s, Ask)))
+        listed: list[str] = []
+        for s in self.statements:
+            listed += [s.argument] if isinstance(s, Ask) else []
+            listed += s.arguments if isinstance(s, SweepLet) else []
+        return tuple(dict.fromkeys(listed))
 
     @property
     def draws(self) -> bool:
@@ -96,7 +140,10 @@ class Routine:
     def calls(self) -> str:
         """How many oracle calls it makes, in words."""
         n = sum(isinstance(s, Ask) for s in self.statements)
-        return {0: "no oracle call", 1: "one oracle call"}.get(n, f"{n} oracle calls")
+        m = sum(isinstance(s, SweepLet) for s in self.statements)
+        calls = {0: "no oracle call", 1: "one oracle call"}.get(n, f"{n} oracle calls")
+        sweeps = "one sweep over the coordinates" if m == 1 else f"{m} sweeps over the coordinates"
+        return calls if not m else f"{calls}, {sweeps}" if n else sweeps
 
     def symbols(self) -> set[str]:
         """Every name that it reads or defines."""
@@ -109,6 +156,8 @@ class Routine:
                 parts += [s.left, s.right]
             elif isinstance(s, Ask):
                 parts += [*s.vectors, *s.scalars]
+            elif isinstance(s, SweepLet):
+                parts += [s.start, *s.parts.values(), *s.outer, s.duration]
             else:
                 parts.append(s.like)
             found |= {v.name for e in parts for v in e.free_symbols}

@@ -33,8 +33,6 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     """The module's docstring: what it is, where it comes from, how it was made."""
     from odescent import __version__
 
-    from ..library import algorithms
-
     name = algorithm.name
     lines = [f'"""{title(name)}: one step of the algorithm, as plain {language}', ""]
     lines += [*paragraph(notes), ""] if notes else []
@@ -56,17 +54,31 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
         facts.append(f"Reference: {algorithm.reference}.")
     if algorithm.provenance:
         facts.append(f"Provenance: {algorithm.provenance}")
-    command = (
-        f"odescent emit {name} --target {target}"
-        if name in algorithms()
-        else f"Algorithm.source({target!r})"
-    )
-    facts.append(f"Made by odescent {__version__}: {command}")
+    facts.append(f"Made by odescent {__version__}: {_command(algorithm, target)}")
     for fact in facts:
         lines += paragraph(_escaped(fact))
     return [_escaped(line) if 2 < i < len(lines) - 1 else line for i, line in enumerate(lines)] + [
         '"""'
     ]
+
+
+def _command(algorithm: Algorithm, target: str) -> str:
+    """The command that makes this source, where the algorithm is an entry of the library with numbers bound."""
+    from ..library import REGISTRY
+
+    if algorithm.name in REGISTRY.entries:
+        entry = REGISTRY.build(algorithm.name)
+        numbers = {
+            s: v
+            for s, v in algorithm.tuning.items()
+            if v.is_Rational and s not in entry.tuning and s in entry.parameters
+        }
+        if str(entry.bind(numbers)) == str(algorithm):
+            own = {s.name: v for s, v in numbers.items()}
+            given = [f"--{n} {own.pop(n)}" for n in ("mu", "L") if n in own]
+            given += [f"--set {n}={v}" for n, v in sorted(own.items())]
+            return " ".join([f"odescent emit {algorithm.name} --target {target}", *given])
+    return f"Algorithm.source({target!r})"
 
 
 def _escaped(text: str) -> str:

@@ -21,10 +21,10 @@ from odescent.dynamics.vectors import (
     slots,
 )
 
-from ..program import Assign, Draw, Instruction
+from ..program import Assign, Draw, Instruction, SweepCoordinates
 from .coefficients import Coefficients, minus, negative, presentable, stem
 from .printing import JNP, Printer
-from .statements import Ask, InnerLet, Sample, ScalarLet, Statement, VectorLet
+from .statements import Ask, InnerLet, Sample, ScalarLet, Statement, SweepLet, VectorLet
 
 TERMS = 4  # a longer sum is written in two lines
 LINE = 88 - 8 - 2 - len(" = ")  # for a scalar and its name, in the deepest indentation
@@ -51,8 +51,52 @@ class Writer:
             else:
                 value = self.hoisted(presentable(i.value), "s")
                 self.statements.append(ScalarLet(i.target, self.short(value, i.target.name)))
+        elif isinstance(i, SweepCoordinates):
+            self.sweep(i)
         else:
             self.ask(i.oracle, i.target, i.point, i.directions, i.parameters)
+
+    def sweep(self, i: SweepCoordinates) -> None:
+        """A sweep, its slope written for one coordinate."""
+        symbols: dict[Vector, sp.Symbol] = {}
+
+        def named(a: Atom, hint: str) -> sp.Symbol:
+            if a not in symbols:
+                symbols[a] = sp.Symbol(self.table.fresh(hint), real=True)
+            return symbols[a]
+
+        own = named(i.moving, "u")
+
+        def component(v: Vector) -> sp.Expr:
+            """The vector's component, in the components of what it is made of."""
+            return sp.Add(*[c * inside(a) for a, c in v.terms.items()])
+
+        def inside(a: Atom) -> sp.Expr:
+            if isinstance(a, Product) and a.kind == "hadamard":
+                return inside(a.left) * inside(a.right)
+            if isinstance(a, Elementwise):
+                values = [component(v) for v in a.arguments]
+                return a.body.xreplace(dict(zip(slots(len(values)), values, strict=True)))
+            if isinstance(a, (Call, VectorSymbol)):
+                return named(a, "p" if isinstance(a, Call) else f"{stem(a)}_i")
+            raise NotCarried(f"a sweep has no components of {a}.")
+
+        slope = self.hoisted(presentable(component(i.slope)), "s")
+        kinds = {"grad": "partial", "operator": "component"}
+        calls = {s: c.oracle for c, s in symbols.items() if isinstance(c, Call)}
+        asked = {s: self.arguments[Oracle(kinds[o.kind], o.of)] for s, o in calls.items()}
+        value = None
+        if i.quotient:
+            (of,) = {o.of for o in calls.values()}
+            value = self.arguments[Oracle("value", of)]
+        parts = {s: v for v, s in symbols.items() if isinstance(v, VectorSymbol) and s != own}
+        fresh = self.table.fresh
+        local = (fresh(f"{i.target.name}_slope"), fresh("z"), fresh("i"), fresh("begin"))
+        start = self.named(i.start, f"{i.target.name}_from")
+        duration = self.scalar(presentable(i.duration), "duration")
+        self.statements.append(
+            SweepLet(i.target, start, slope, own, asked, parts, duration, i.implicit, value, i.backward, local)
+        )  # fmt: skip
 
     def result(self, name: str, e: Expr) -> Expr:
         if not isinstance(e, Vector):

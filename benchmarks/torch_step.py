@@ -1,0 +1,158 @@
+"""One step of Nesterov's method in PyTorch: emitted, and torch.optim.SGD(nesterov=True), foreach and not.
+
+    python benchmarks/torch_step.py [--size 10000000] [--tensors 200] [--rounds 30] [--json]
+
+Every contestant takes its steps in turn, in rotating order, on the same parameters and gradients, with
+its own memory, on several allocations. A second instance of the base is the control (A/A): its ratio says
+what a ratio of 1 looks like. Ratios are times over those of torch.optim.SGD(nesterov=True, foreach=True)
+in the same round. The emitted step also checks that gradients are finite; a row without that check is
+there, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+try:
+    import torch
+    from torch.optim import SGD, Optimizer
+except ModuleNotFoundError:
+    print("left out: PyTorch is not installed (pip install 'odescent[torch]').")
+    raise SystemExit(0) from None
+
+import odescent as od
+
+MU, L = 0.01, 2.0
+Q = (MU / L) ** 0.5
+BETA = (1 - Q) / (1 + Q)
+BASE = "torch SGD, foreach"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came out for one contestant on one kind of parameters."""
+
+    params: str
+    name: str
+    ratio: float  # median over rounds and allocations
+    least: float  # of the medians by allocation
+    most: float
+    milliseconds: float
+
+
+def contestants() -> dict[str, Callable[[list[torch.Tensor]], Optimizer]]:
+    """What is compared, by name."""
+    nag = od.algorithm("nesterov_sc")
+
+    def peer(foreach: bool) -> Callable[[list[torch.Tensor]], Optimizer]:
+        return lambda p: SGD(p, lr=1 / L, momentum=BETA, nesterov=True, foreach=foreach)
+
+    def ours(foreach: bool, check: bool = True) -> Callable[[list[torch.Tensor]], Optimizer]:
+        return lambda p: nag.to_torch(p, mu=MU, L=L, foreach=foreach, error_if_nonfinite=check)
+
+    return {
+        BASE: peer(True),
+        f"{BASE}, again (A/A)": peer(True),
+        "emitted, foreach": ours(True),
+        "emitted, foreach, unchecked": ours(True, check=False),
+        "torch SGD, loop": peer(False),
+        "emitted, loop": ours(False),
+    }
+
+
+def measure(kind: str, size: int, tensors: int, rounds: int, allocations: int, device: str) -> list[Row]:  # fmt: skip
+    """Times in alternation."""
+    made = contestants()
+    names = list(made)
+    ratios: dict[str, list[list[float]]] = {n: [] for n in names}
+    times: dict[str, list[float]] = {n: [] for n in names}
+    wait = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
+    for _ in range(allocations):
+        params = [torch.ones(size // tensors, device=device) for _ in range(tensors)]
+        for p in params:
+            p.grad = torch.full_like(p, 1e-3)
+        optimizers = {n: build(params) for n, build in made.items()}
+        for o in optimizers.values():  # warm: the memory is made here
+            o.step()
+            o.step()
+        here: dict[str, list[float]] = {n: [] for n in names}
+        for i in range(rounds):
+            turn = i % len(names)
+            for p in params:  # foreach SGD adds to the gradients in place
+                assert p.grad is not None
+                p.grad.fill_(1e-3)
+            for n in names[turn:] + names[:turn]:
+                wait()
+                before = time.perf_counter()
+                optimizers[n].step()
+                wait()
+                here[n].append(time.perf_counter() - before)
+        for n in names:
+            ratios[n].append([a / b for a, b in zip(here[n], here[BASE], strict=True)])
+            times[n] += here[n]
+    return [
+        Row(
+            kind,
+            n,
+            statistics.median([x for r in ratios[n] for x in r]),
+            min(statistics.median(r) for r in ratios[n]),
+            max(statistics.median(r) for r in ratios[n]),
+            statistics.median(times[n]) * 1e3,
+        )
+        for n in names
+    ]
+
+
+def machine(device: str) -> str:
+    """One line about where this ran."""
+    processor = ""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        found = [line for line in info.read_text().splitlines() if "model name" in line]
+        processor = f"{len(found)} x {found[0].partition(':')[2].strip()}; " if found else ""
+    if device.startswith("cuda"):
+        processor = f"{torch.cuda.get_device_name()}; "
+    return f"{processor}torch {torch.__version__}, {torch.get_num_threads()} threads"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=10_000_000, help="parameters in all")
+    parser.add_argument("--tensors", type=int, default=200, help="tensors in the second part")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds per allocation")
+    parser.add_argument("--allocations", type=int, default=4, help="at least two")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--json", action="store_true", help="one document on stdout")
+    given = parser.parse_args()
+    if given.allocations < 2 or min(given.size // max(given.tensors, 1), given.rounds) < 1:
+        parser.error("allocations must be at least 2, rounds at least 1, and no tensor empty.")
+    rows = []
+    for kind, count in (("one tensor", 1), (f"{given.tensors} tensors", given.tensors)):
+        rows += measure(kind, given.size, count, given.rounds, given.allocations, given.device)
+    if given.json:
+        document = {
+            "schema": "odescent.benchmark.torch_step/1",
+            "machine": machine(given.device),
+            "settings": vars(given),
+            "rows": [asdict(r) for r in rows],
+        }
+        print(json.dumps(document, indent=2))
+        return
+    print(machine(given.device))
+    amount = f"{given.size:,} float32 parameters"
+    print(f"{amount}, {given.allocations} allocations, {given.rounds} rounds each")
+    print(f"{'params':<12} {'step':<33} {'ratio':>6}  {'by allocation':<14} {'ms':>8}")
+    for r in rows:
+        spread = f"{r.least:.3f} .. {r.most:.3f}"
+        print(f"{r.params:<12} {r.name:<33} {r.ratio:6.3f}  {spread:<14} {r.milliseconds:8.2f}")
+
+
+if __name__ == "__main__":
+    main()

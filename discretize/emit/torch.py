@@ -1,0 +1,270 @@
+"""The PyTorch backend: a stand-alone module with one `torch.optim.Optimizer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import signature
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from odescent._errors import OdescentError, unknown
+
+from ..program import Program
+from .backend import POWERS, Backend
+from .lower import with_safe_names
+from .numpy import Module
+from .statements import safe
+from .text import docstring, paragraph, wrapped
+from .torch_helpers import IMPORTS, STEP, dictionary, helpers
+from .torch_layout import layout
+from .torch_step import WORDS, Body
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from ..iteration import Algorithm
+
+_KEYS = {"params", "param_names", "initial_lr", "foreach", "maximize", "error_if_nonfinite"}
+_KEYS |= {"generator", "self"}
+
+
+def class_name(algorithm: Algorithm) -> str:
+    """What the optimizer is called."""
+    name = "".join(part.capitalize() for part in (algorithm.name or "method").split("_"))
+    return f"{name}Optimizer" if name in WORDS else name
+
+
+def keys(algorithm: Algorithm) -> dict[str, str]:
+    """The keys of a parameter group by the names of the algorithm's parameters; a free step is ``lr``."""
+    parameters = algorithm.tuned.parameters
+    taken = {s.name for s in parameters}
+    named: dict[str, str] = {}
+    for s in parameters:
+        name = safe(s.name)
+        while name in _KEYS or (name != s.name and name in taken):
+            name = safe(f"{name}_")
+        named[s.name] = "lr" if s == algorithm.step and "lr" not in taken else name
+    return named
+
+
+def renamed(algorithm: Algorithm) -> Program:
+    """The tuned program with its parameters called as the keys of a group."""
+    program = algorithm.tuned
+    to = keys(algorithm)
+    return with_safe_names(
+        program.bind({s: sp.Symbol(to[s.name], **s.assumptions0) for s in program.parameters if to[s.name] != s.name})
+    )  # fmt: skip
+
+
+def source(algorithm: Algorithm) -> str:
+    """The module's text."""
+    body = _Module(algorithm).lines()
+    imports = IMPORTS.strip("\n").splitlines()
+    if not any("Iterable[" in line for line in body):
+        imports[0] = imports[0].replace("Iterable, ", "")
+    imports = ["import math", *imports] if any("math." in line for line in body) else imports
+    head = [*docstring(algorithm, "torch", "PyTorch."), "", *imports]
+    return "\n".join([*head, "", "", *body]) + "\n"
+
+
+class _Module:
+    """Prints the module: a coefficient table, helpers, and the class around its `Body`."""
+
+    def __init__(self, algorithm: Algorithm) -> None:
+        program = renamed(algorithm)
+        self.name, self.layout = class_name(algorithm), layout(program)
+        self.body = Body(self.layout, program)
+        self.names = self.body.names
+
+    def lines(self) -> list[str]:
+        """All of the module after its imports."""
+        body = self.optimizer()
+        numbers = Module(self.body.low)
+        sections = [numbers.table(), numbers.coefficients(), *helpers("\n".join(body)), body]
+        return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
+
+    def optimizer(self) -> list[str]:
+        """The class."""
+        body = self.body
+        parts = [self.constructor(), self.group()]
+        parts += [self.getstate()] if self.attributes() else []
+        parts += [self.step(), body.batches(), body.advance(), body.eval_params()]
+        lines = [f"class {self.name}(Optimizer):", *self.documentation(), ""]
+        for part in parts:
+            lines += [*part, ""]
+        return lines[:-1]
+
+    def attributes(self) -> list[str]:
+        """What the optimizer keeps beside groups and state: the oracles, a generator."""
+        return [*self.body.oracles, *(["generator"] if self.body.samples else [])]
+
+    def documentation(self) -> list[str]:
+        """The docstring of the class."""
+        made = self.layout
+        first = (
+            f"Between steps the parameters hold {made.holds}; inside `with optimizer.eval_params():` they hold "
+            "the algorithm's output."
+        )
+        if made.meaning:
+            shown = "; ".join(f"{n} = {t}" for n, t in made.meaning.items())
+            first += f" Memory, in the blocks of the system: {shown}."
+        parts = [first]
+        if self.names:
+            lr = " There is no lr: the step follows from these."
+            if "lr" in self.names:
+                lr = " lr is the step, as schedulers want it; nothing moves where it is 0."
+            parts.append(
+                f"Hyper-parameters are keys of the parameter groups ({', '.join(self.names)}), read in every "
+                f"step; memory stays as it is when they change.{lr}"
+            )
+        policy = "Memory has the type and the device of its parameter."
+        if made.gradient:
+            policy += (
+                " Parameters without a gradient are left alone. A gradient that is not finite is refused before "
+                "anything is changed, unless error_if_nonfinite is False; sparse ones are refused."
+            )
+        parts.append(policy)
+        if made.closure:
+            parts.append(
+                "A step takes gradients at several points: it needs a closure that clears the gradients, computes "
+                "the loss, calls backward and returns the loss. If it raises, the parameters are put back."
+            )
+        for name, ask in self.body.oracles.items():
+            more = " and a number" if ask.scalars else ""
+            parts.append(
+                f"{name} is a function of a list of tensors{more}, which returns as many; it is called "
+                "under torch.no_grad."
+            )
+        if self.body.inner:
+            parts.append("Inner products run over all the parameters of a group.")
+        if self.body.samples:
+            parts.append(
+                "Noise comes from generator, or torch's own; state_dict does not contain its state."
+            )
+        lines = [f'    """{self.name} as a torch optimizer.']
+        for p in parts:
+            lines += ["", *paragraph(p, "    ")]
+        return [*lines, '    """']
+
+    def constructor(self) -> list[str]:
+        given = ["self", "params: ParamsT", *[f"{p}: float" for p in self.names], "*"]
+        for name, ask in self.body.oracles.items():
+            listed = ["list[Tensor]"] * len(ask.vectors) + ["float"] * len(ask.scalars)
+            given.append(f"{name}: Callable[[{', '.join(listed)}], Iterable[Tensor]]")
+        given += ["generator: torch.Generator | None = None"] if self.body.samples else []
+        given += ["foreach: bool | None = None"]
+        items = [*self.names, "foreach"]
+        if self.layout.gradient:
+            given += ["maximize: bool = False", "error_if_nonfinite: bool = True"]
+            items += ["maximize", "error_if_nonfinite"]
+        return [
+            *wrapped("def __init__", given, " -> None:", "    "),
+            *[f"        self.{a} = {a}" for a in self.attributes()],
+            *dictionary("defaults = ", [f'"{i}": {i}' for i in items], "", "        "),
+            "        super().__init__(params, defaults)",
+        ]
+
+    def group(self) -> list[str]:
+        lines = [
+            "    def add_param_group(self, param_group: dict[str, Any]) -> None:",
+            '        """Add parameters, with hyper-parameters of their own if they have any."""',
+        ]
+        if self.names:
+            lines += ["        group = {**self.defaults, **param_group}"]
+            lines += self.body.coefficients("", "        ")
+        return [
+            *lines,
+            "        super().add_param_group(param_group)",
+            '        for param in self.param_groups[-1]["params"]:',
+            "            if not param.is_floating_point():",
+            "                self.param_groups.pop()",
+            '                message = f"parameters must be real floating-point, not {param.dtype}."',
+            "                raise ValueError(message)",
+        ]
+
+    def getstate(self) -> list[str]:
+        items = ["**super().__getstate__()", *(f'"{a}": self.{a}' for a in self.attributes())]
+        return [
+            "    def __getstate__(self) -> dict[str, Any]:",
+            *dictionary("return ", items, "", "        "),
+        ]
+
+    def step(self) -> list[str]:
+        made = self.layout
+        check = ["        _check(self.param_groups)"] if made.gradient else []
+        lines = STEP.strip("\n").splitlines()
+        if not made.closure:
+            return [
+                *lines,
+                '        """One step; a closure is evaluated first."""',
+                "        loss = None",
+                "        if closure is not None:",
+                "            with torch.enable_grad():",
+                "                loss = closure()",
+                *check,
+                "        for group, params in self._batches():",
+                "            self._advance(group, params)",
+                "        return loss",
+            ]
+        calls = {1: "one evaluation"}.get(self.body.asks, f"{self.body.asks} evaluations")
+        more = ", one more in the first step" if made.first_gradient else ""
+        first = ["        loss: float | None = None"]
+        if made.at_params:
+            first = ["        with torch.enable_grad():", "            loss: float | None = closure()"]  # fmt: skip
+            first += check
+        return [
+            *lines,
+            f'        """One step; {calls} of the closure{more}."""',
+            "        if closure is None:",
+            '            raise ValueError("the step takes gradients elsewhere: step(closure).")',
+            *first,
+            "        batches = self._batches()",
+            "        saved = [[param.clone() for param in params] for _, params in batches]",
+            "        work = [self._advance(*b, s) for b, s in zip(batches, saved, strict=True)]",
+            "        try:",
+            "            while [True for w in work if next(w, False)]:",
+            "                with torch.enable_grad():",
+            "                    value = closure()",
+            "                loss = value if loss is None else loss",
+            "                _check(self.param_groups)",
+            "        except BaseException:",
+            "            for (_, params), start_list in zip(batches, saved, strict=True):",
+            "                torch._foreach_copy_(params, start_list)",
+            "            raise",
+            "        return loss",
+        ]
+
+
+def optimizer(
+    algorithm: Algorithm, module: ModuleType, params: Any, values: Mapping[str, Any]
+) -> Optimizer:
+    """The class of a loaded module, called with the parameters by name; ``h`` may be called ``lr``."""
+    named = keys(algorithm)
+    who = algorithm.name or "the algorithm"
+    made = getattr(module, class_name(algorithm))
+    asked = {n: p for n, p in signature(made).parameters.items() if p.kind == p.KEYWORD_ONLY}
+    oracles = [n for n, p in asked.items() if p.default is p.empty]
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in named.values() or name in asked:
+            given[name] = value
+        elif name in named:
+            given[named[name]] = value
+        else:
+            raise unknown(f"parameter of {who}", name, [*named, *asked])
+    missing = [n if n not in asked else key for n, key in named.items() if key not in given]
+    missing += [n for n in oracles if n not in given]
+    if missing:
+        raise OdescentError(
+            f"{who} needs a value of {' and '.join(missing)}, as in to_torch(params, {missing[0]}=...)."
+        )
+    try:
+        done: Optimizer = made(params, **given)
+    except (TypeError, ValueError) as error:
+        raise OdescentError(str(error)) from None
+    return done
+
+
+BACKEND = Backend("torch", ".py", frozenset(POWERS) - {"directions", "matrices", "sweeps"}, source)

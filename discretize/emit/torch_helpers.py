@@ -1,0 +1,102 @@
+"""What emitted PyTorch modules contain besides their own operations, and small pieces of their text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from .text import WIDTH
+
+IMPORTS = """
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, overload
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+"""
+CHECK = '''
+def _check(groups: list[dict[str, Any]]) -> None:
+    """Refuse sparse gradients and, if a group says so, those that are not finite."""
+    for index, group in enumerate(groups):
+        grads = [param.grad for param in group["params"] if param.grad is not None]
+        if any(g.layout != torch.strided for g in grads):
+            raise RuntimeError("sparse gradients are not supported: make them dense.")
+        if not grads or not group["error_if_nonfinite"]:
+            continue
+        norms = torch._foreach_norm(grads)
+        total = torch.stack([n.to(norms[0].device, torch.float32) for n in norms])
+        if bool(torch.isfinite(total).all()):
+            continue
+        if not all(bool(torch.isfinite(g).all()) for g in grads):  # no mere overflow
+            message = f"a gradient in group {index} is not finite; nothing changed."
+            raise ValueError(message)
+'''
+GRADIENTS = '''
+def _gradients(params: list[Tensor], group: dict[str, Any]) -> list[Tensor]:
+    """The gradients of what is to be minimized; zero where there is none."""
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in params]
+    return list(torch._foreach_neg(grads)) if group["maximize"] else grads
+'''
+ALIKE = '''
+def _alike(given: Iterable[Tensor], values: Iterable[Tensor]) -> list[Tensor]:
+    """The values as tensors of their own, one for each that was given."""
+    pairs = list(zip(given, values, strict=True))
+    if any(x.shape != y.shape for x, y in pairs):
+        raise ValueError("a function must return tensors of the shapes it is given.")
+    places = {x.untyped_storage().data_ptr() for x, _ in pairs}
+    shared = [y.untyped_storage().data_ptr() in places for _, y in pairs]
+    return [y.clone() if s else y for s, (_, y) in zip(shared, pairs, strict=True)]
+'''
+INNER = '''
+def _inner(left: Iterable[Tensor], right: Iterable[Tensor]) -> float:
+    """The inner product over all tensors of the lists."""
+    pairs = zip(left, right, strict=True)
+    return sum(float(torch.dot(x.reshape(-1), y.reshape(-1))) for x, y in pairs)
+'''
+HELPERS = {"_check(": CHECK, "_gradients(": GRADIENTS, "_alike(": ALIKE, "_inner(": INNER}
+STEP = """
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+"""
+
+
+def helpers(text: str) -> list[list[str]]:
+    """The functions that the text calls, as lines."""
+    return [h.strip("\n").splitlines() for mark, h in HELPERS.items() if mark in text]
+
+
+def dictionary(head: str, items: list[str], tail: str, indent: str) -> list[str]:
+    """``head{items}tail``, on one line if it fits."""
+    line = f"{indent}{head}{{{', '.join(items)}}}{tail}"
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{indent}{head}{{", *[f"{indent}    {i}," for i in items], f"{indent}}}{tail}"]
+
+
+def zipped(lists: Mapping[str, str], indent: str) -> list[str]:
+    """The head of a loop over lists in step: names of their elements, and the lists."""
+    names, given = ", ".join(lists), list(lists.values())
+    if len(given) == 1:
+        return [f"{indent}for {names} in {given[0]}:"]
+    line = f"{indent}for {names} in zip({', '.join(given)}, strict=True):"
+    if len(line) <= WIDTH:
+        return [line]
+    return [
+        f"{indent}for {names} in zip(",
+        *[f"{indent}    {g}," for g in [*given, "strict=True"]],
+        f"{indent}):",
+    ]
+
+
+def identifiers(line: str) -> set[str]:
+    """The names in a line of source."""
+    return set(re.findall(r"[A-Za-z_]\w*", line))

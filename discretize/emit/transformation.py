@@ -1,0 +1,41 @@
+"""What a gradient transformation is, before it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from odescent.dynamics.calculus import Symbol
+from odescent.dynamics.vectors import Expr, Oracle, Vector, VectorSymbol
+
+from ..program import Program
+
+PARAMS = VectorSymbol("params")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A gradient transformation, before it is printed.
+
+    Attributes:
+        program: blocks are the memory; what the parameters hold is called ``params``.
+        gradient: the name of the gradient that comes in; None if the step makes no use of one.
+        update: the additive update, in the program's names.
+        uses_params: whether the update reads the parameters.
+        meaning: each memory vector in terms of the algorithm's blocks, for people.
+        first: blocks whose initial values oracles make, with that value at the first update.
+        assumes: what the parameters hold at the start, where that is a matter of the oracles.
+        oracle: whose gradient comes in.
+    """
+
+    program: Program
+    gradient: VectorSymbol | None
+    update: Vector
+    uses_params: bool
+    meaning: Mapping[str, str]
+    first: Mapping[Symbol, Expr] = field(default_factory=dict)
+    assumes: str = ""
+    oracle: Oracle | None = None
+
+
+__all__ = ["PARAMS", "Plan"]

@@ -1,0 +1,243 @@
+"""Runs of emitted modules on one convex problem, whatever oracles they ask for, in every backend."""
+
+import functools
+import importlib.util
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hand_loops import quadratic
+
+import odescent as od
+from odescent.discretize.emit import load, source, targets
+from odescent.discretize.emit.backend import needs
+
+SETTINGS = {"mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6}
+KEY = 7
+
+
+def oracles(xp):
+    """Every oracle of the quadratic (x - center)' Q (x - center) / 2, and the start."""
+    _, Q, center, x0 = quadratic()
+    Q, center = xp.asarray(Q), xp.asarray(center)
+    eye = xp.eye(len(x0))
+    proximal = lambda x, step: xp.linalg.solve(eye + step * Q, x + step * (Q @ center))
+    known = {
+        "grad": lambda x: Q @ (x - center),
+        "operator": lambda x: Q @ (x - center),
+        "prox": proximal,
+        "resolvent": proximal,
+        "hvp": lambda x, v: Q @ v,
+        "jvp": lambda x, v: Q @ v,
+        "value": lambda x: (x - center) @ (Q @ (x - center)) / 2,
+        "map": lambda x: x - center,
+        "map_mirror": xp.sinh,
+        "map_dual": xp.arcsinh,
+        "map_hessian_diagonal": lambda x: xp.diag(Q),
+        "partial": lambda x, i: Q[i] @ (x - center),
+    }
+    return known, xp.asarray(x0)
+
+
+def problem_of(xp, problem):
+    """The oracles and the start: of the quadratic, or of ``(slope, curvatures, start)``."""
+    if problem is None:
+        return oracles(xp)
+    slope, curvatures, x0 = problem
+    curvatures = xp.asarray(curvatures)
+    return {"grad": lambda x: slope(xp.exp, x, curvatures)}, xp.asarray(x0)
+
+
+def chosen(known, name):
+    """The oracle for an argument: by its name, or by its kind."""
+    name = name.removesuffix("_fn")
+    return known.get(name, known.get(name.partition("_")[0]))
+
+
+def parameters(module):
+    """Values for the parameters of a module; one that is not in the table gets a plain 0.1."""
+    return {n: SETTINGS.get(n, 0.1) for n in inspect.signature(module.coefficients).parameters}
+
+
+@functools.cache
+def normals(draws, steps, shape):
+    """What emitted JAX code draws from the key: for scalars, and for one leaf of the shape."""
+    keys = jax.vmap(lambda k: jax.random.fold_in(jax.random.key(KEY), k))(jnp.arange(steps))
+    if draws > 1:
+        keys = jax.vmap(lambda k: jax.random.split(k, draws))(keys).reshape(-1)
+    first = jax.vmap(lambda k: jax.random.split(k, 1)[0])(keys)
+    scalar = jax.vmap(lambda k: jax.random.normal(k, (), float))(keys)
+    return np.asarray(scalar), np.asarray(
+        jax.vmap(lambda k: jax.random.normal(k, shape, float))(first)
+    )
+
+
+class Replay:
+    """A NumPy generator of what emitted JAX code draws, step by step."""
+
+    def __init__(self, draws, steps, shape):
+        self.scalar, self.vector = normals(draws, steps, shape)
+        self.made = 0
+
+    def standard_normal(self, shape=()):
+        drawn = (self.vector if shape else self.scalar)[self.made]
+        self.made += 1
+        return drawn
+
+
+def run_numpy(alg, steps, problem=None):
+    module, (known, x0) = load(alg, "numpy"), problem_of(np, problem)
+    takes = inspect.signature(module.run).parameters
+    given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
+    if "rng" in takes:
+        given["rng"] = Replay(len(alg.tuned.draws), steps, x0.shape)
+    return module.run(**given, x0=x0, steps=steps, **parameters(module))
+
+
+def run_jax(alg, steps, problem=None):
+    module, (known, x0) = load(alg, "jax"), problem_of(jnp, problem)
+    takes = inspect.signature(module.run).parameters
+    given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
+    if "key" in takes:
+        given["key"] = jax.random.key(KEY)
+    return np.asarray(module.run(**given, x0=x0, steps=steps, **parameters(module)))
+
+
+def extra_arguments(opt, known, params):
+    """What the update of a transformation asks for."""
+    takes = inspect.signature(opt.update).parameters.values()
+    names = [p.name for p in takes if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    found = {n: chosen(known, n) for n in names}
+    return {n: f(params) if n == "value" else f for n, f in found.items()}
+
+
+def run_optax(alg, steps, problem=None):
+    module, (known, params) = load(alg, "optax"), problem_of(jnp, problem)
+    noise = {"key": jax.random.key(KEY)} if alg.tuned.draws else {}
+    opt = alg.to_optax(**numbers(alg), **noise)
+    asked = inspect.signature(module.eval_params).parameters
+    more = {n: chosen(known, n) for n in asked if n not in ("state", "params")}
+
+    @jax.jit
+    def step(params, state):
+        given = extra_arguments(opt, known, params)
+        updates, state = opt.update(known["grad"](params), state, params, **given)
+        return params + updates, state
+
+    state, rows = opt.init(params), []
+    for _ in range(steps + 1):
+        rows.append(module.eval_params(state, params, **more))
+        params, state = step(params, state)
+    return np.array(rows)
+
+
+def run_torch(alg, steps, problem=None):
+    import torch
+
+    from odescent.discretize.emit.torch import class_name
+
+    torch.set_num_threads(1)
+    known, x0 = problem_of(np, problem)
+    asked = inspect.signature(getattr(load(alg, "torch"), class_name(alg)).__init__).parameters
+    found = {n: chosen(known, n) for n in asked if n != "params"}
+    given = {n: _on_lists(f) for n, f in found.items() if f is not None and n not in numbers(alg)}
+    params = [torch.tensor(np.asarray(x0), requires_grad=True)]
+    opt, rows = alg.to_torch(params, **numbers(alg), **given), []
+
+    def closure():
+        point = params[0].detach().numpy()
+        params[0].grad = torch.tensor(known["grad"](point))
+        return float(known["value"](point)) if "value" in known else 0.0
+
+    for _ in range(steps + 1):
+        with opt.eval_params():
+            rows.append(params[0].detach().numpy().copy())
+        opt.step(closure)
+    return np.array(rows)
+
+
+def _on_lists(function):
+    """A function of arrays and numbers, on lists of one tensor."""
+    import torch
+
+    def listed(*given):
+        plain = [v[0].detach().numpy() if isinstance(v, (list, tuple)) else v for v in given]
+        made = function(*plain)
+        return [torch.tensor(made)] if np.ndim(made) else float(made)
+
+    return listed
+
+
+RUNNERS = {"numpy": run_numpy, "jax": run_jax, "optax": run_optax, "torch": run_torch}
+if importlib.util.find_spec("torch") is None:
+    RUNNERS.pop("torch")
+
+
+def carriers(alg):
+    """The backends that run here and carry the algorithm; torch draws noise of its own."""
+    found = []
+    for target in RUNNERS.keys() & set(targets()):
+        try:
+            source(alg, target)
+        except od.NotCarried:
+            continue
+        if target != "torch" or not alg.tuned.draws:
+            found.append(target)
+    return found
+
+
+def carried(target="optax"):
+    """The registered algorithms that a backend carries."""
+    names = []
+    for name in od.algorithms():
+        try:
+            source(od.algorithm(name), target)
+        except od.NotCarried:
+            continue
+        names.append(name)
+    return names
+
+
+def kinds():
+    """One carried algorithm for each set of powers that a program asks for, with and without a counter."""
+    found = {}
+    for name in carried():
+        program = od.algorithm(name).tuned
+        found.setdefault((frozenset(needs(program)), program.counted), name)
+    return list(found.values())
+
+
+def numbers(alg, **chosen):
+    """Values of an algorithm's parameters."""
+    return {s.name: {**SETTINGS, **chosen}.get(s.name, 0.1) for s in alg.parameters}
+
+
+def made(name, **chosen):
+    """The algorithm's transformation, with plain numbers and a fixed key."""
+    alg = od.algorithm(name)
+    noise = {"key": jax.random.key(KEY)} if alg.tuned.draws else {}
+    return alg.to_optax(**numbers(alg, **chosen), **noise)
+
+
+def like(scalar, x):
+    return jnp.asarray(scalar).astype(x.dtype)
+
+
+TREES = {
+    "grad": lambda t: t,
+    "operator": lambda t: t,
+    "prox": lambda t, s: jax.tree.map(lambda x: x / (1 + like(s, x)), t),
+    "resolvent": lambda t, s: jax.tree.map(lambda x: x / (1 + like(s, x)), t),
+    "hvp": lambda t, v: v,
+    "jvp": lambda t, v: v,
+    "value": lambda t: sum((jnp.sum(x.astype(float) ** 2) / 2 for x in jax.tree.leaves(t)), 0.0),
+    "map": lambda t: t,
+    "map_mirror": lambda t: jax.tree.map(jnp.sinh, t),
+    "map_dual": lambda t: jax.tree.map(jnp.arcsinh, t),
+}  # oracles of |x|^2 / 2 on any tree
+
+
+def update(opt, updates, state, params):
+    """One update with whatever it asks for, on |x|^2 / 2."""
+    return opt.update(updates, state, params, **extra_arguments(opt, TREES, params))

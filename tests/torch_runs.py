@@ -1,0 +1,96 @@
+"""What the tests of emitted PyTorch optimizers share: a quadratic, oracles for it, and runs."""
+
+import functools
+import inspect
+
+import numpy as np
+import torch
+from hand_loops import MU, L, quadratic
+
+import odescent as od
+from odescent.discretize.emit import load, source
+from odescent.discretize.emit.torch import class_name
+
+torch.set_num_threads(1)
+ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+VALUES = {"mu": MU, "L": L, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6, "rate": 0.05}
+PLAIN, MATRIX, CENTER, X0 = quadratic()
+
+
+@functools.cache
+def algorithm(name):
+    """Emitted once."""
+    return od.algorithm(name)
+
+
+def values(alg):
+    return {s.name: VALUES.get(s.name, 0.1) for s in alg.parameters}
+
+
+def tensor(x, dtype=torch.float64):
+    return torch.tensor(np.asarray(x), dtype=dtype, requires_grad=True)
+
+
+def pieces(v):
+    return [v[:2], v[2:]]
+
+
+def closure_of(opt, params):
+    matrix, center = torch.tensor(MATRIX), torch.tensor(CENTER)
+
+    def closure():
+        opt.zero_grad()
+        x = torch.cat(params)
+        loss = (x - center) @ matrix @ (x - center) / 2
+        loss.backward()
+        return loss.item()
+
+    return closure
+
+
+def iterate(opt, params, steps, evaluate=False):
+    """What the parameters hold (or the outputs), the start first."""
+    rows, closure = [], closure_of(opt, params)
+    for _ in range(steps + 1):
+        if evaluate:
+            with opt.eval_params():
+                rows.append(torch.cat(params).detach().numpy().copy())
+        else:
+            rows.append(torch.cat(params).detach().numpy().copy())
+        opt.step(closure)
+    return np.array(rows)
+
+
+ORACLES = {
+    "grad": PLAIN, "operator": PLAIN, "prox": lambda x, w: x / (1 + w), "resolvent": lambda x, w: x / (1 + w),
+    "prox_f": lambda x, w: (x + w * 1.3) / (1 + w), "prox_r": lambda x, w: x / (1 + 2 * w),
+    "map_mirror": np.tanh, "map_dual": np.arctanh, "map_newton": lambda x: x - CENTER,
+}  # fmt: skip
+
+
+def on_tensors(function):
+    def listed(tensors, *scalars):
+        whole = function(np.concatenate([t.detach().numpy() for t in tensors]), *scalars)
+        return [torch.tensor(v) for v in (pieces(whole) if len(tensors) == 2 else [whole])]
+
+    return listed
+
+
+@functools.cache
+def carried():
+    names = []
+    for name in od.algorithms():
+        try:
+            source(algorithm(name), "torch")
+        except od.NotCarried:
+            continue
+        names.append(name)
+    return names
+
+
+def made(name, params, **options):
+    alg = algorithm(name)
+    cls = getattr(load(alg, "torch"), class_name(alg))
+    asked = inspect.signature(cls.__init__).parameters
+    oracles = {n: on_tensors(f) for n, f in ORACLES.items() if n in asked}
+    return alg.to_torch(params, **values(alg), **oracles, **options)
