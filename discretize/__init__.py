@@ -14,7 +14,7 @@ from .recognize import Recognition, recognize
 from .routes import derive
 from .routes.plant import immerse
 from .state_space import NotLTI, StateSpace
-from .substeps import Flow, Integrator, Let, Scheme, Tableau
+from .substeps import Flow, Integrator, Let, Scheme, Sweep, Tableau
 
 if TYPE_CHECKING:
     from .run import Trajectory as Trajectory
@@ -30,6 +30,7 @@ __all__ = [
     "Recognition",
     "Scheme",
     "StateSpace",
+    "Sweep",
     "Tableau",
     "Trajectory",
     "algorithm",

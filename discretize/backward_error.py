@@ -8,7 +8,7 @@ Numerical Integration, IX.1). Derivatives of the oracle of any order are carried
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -27,25 +27,31 @@ from odescent.dynamics.fields import System
 from odescent.dynamics.second_order import SecondOrder, second_order
 from odescent.dynamics.series import taylor
 from odescent.dynamics.show import latex, text
-from odescent.dynamics.vectors import Expr, call, zero
+from odescent.dynamics.vectors import Expr, Vector, call, zero
 
 from .matrices import inverse
-from .program import Assign, Draw, Program, linear_coefficient
+from .program import Assign, Draw, Program, SweepCoordinates, linear_coefficient
+from .recurrence import positive_coefficients
 
 if TYPE_CHECKING:
     from .iteration import Algorithm
 
 Drift = dict[Symbol, Expr]
+LARGEST = 20_000  # operations in one expression on the way; beyond, a minute becomes many
 
 
 @dataclass(frozen=True)
 class ModifiedEquation:
-    """The modified field as a series in the step: ``terms[j]`` multiplies h**j, by block symbol."""
+    """The modified field as a series in the step: ``terms[j]`` multiplies h**j, by block symbol.
+
+    Coefficients with a recurrence are among the blocks; ``begin`` says where they start.
+    """
 
     terms: tuple[Drift, ...]
     step: sp.Symbol
     output: Expr
     time: sp.Symbol | None = None
+    begin: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
 
     @property
     def order(self) -> int:
@@ -67,6 +73,17 @@ class ModifiedEquation:
         shown = self.output if output is None else output
         return second_order(self.drift, shown, self.step, self.order, self.time)
 
+    def in_time(self, begin: Mapping[sp.Symbol, object] | None = None) -> ModifiedEquation:
+        """The same with the coefficients written as functions of the time t = k h, through the same order.
+
+        ``begin`` gives their values at t = 0 (positive, as expressions that may contain the step), where
+        they are not the algorithm's own. Raises OdescentError where their equations have no closed
+        solution, or are singular at the start: there the expansion in time has terms in h log(1/h).
+        """
+        from .recurrence import written_in_time
+
+        return written_in_time(self, {**self.begin, **(begin or {})})
+
     def __str__(self) -> str:
         tail = f" + O({self.step}^{self.order + 1})"
         return "\n".join(f"{s}' = {text(e)}{tail}" for s, e in self.drift.items())
@@ -82,31 +99,37 @@ class ModifiedEquation:
 
 
 def step_series(algorithm: Algorithm, order: int) -> list[Drift]:
-    """Taylor coefficients of one step in h, by state block; memories are replaced by what they follow.
+    """Taylor coefficients of one step in h, by block; memories are replaced by what they follow.
 
-    Coefficient blocks are held where they are. Raises OdescentError if the step does not tend to the identity.
+    Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Raises
+    OdescentError if the step does not tend to the identity.
     """
-    return _series(algorithm, order)[0]
+    return _series(algorithm, order, algorithm.own_program)[0]
 
 
-def _series(algorithm: Algorithm, order: int) -> tuple[list[Drift], Drift]:
+def _series(algorithm: Algorithm, order: int, program: Program) -> tuple[list[Drift], Drift]:
     """The coefficients, and what the memories follow."""
     if not algorithm.system.fields:
         raise OdescentError(
             f"{algorithm.name or 'this algorithm'} was written as a map: there is no flow behind it."
         )
-    program, h = algorithm.held_program, algorithm.step
-    clock: dict[Symbol, Expr] = {}
+    h, time = algorithm.step, algorithm.system.time
+    positive = positive_coefficients(algorithm)
+    known: dict[Symbol, Expr] = dict(positive)
     if program.counter is not None and algorithm.system.time is not None:
         solutions = sp.solve(sp.Eq(algorithm.clock, algorithm.system.time), program.counter)
         if len(solutions) != 1:
             raise OdescentError(
                 f"the clock {algorithm.clock} cannot be solved for the step number."
             )
-        clock[program.counter] = solutions[0]
-    update = _through_order(program, clock, h, order)
-    roles = {b.symbol: b.role for b in program.blocks}
-    kept = [s for s in update if roles[s] == "state"]
+        known[program.counter] = solutions[0]
+    update = _through_order(program, known, h, order)
+    if time is not None and program.counted:
+        update[time] = time + h
+    # from here on the coefficients are called by their positive names
+    update = {positive.get(s, s): e for s, e in update.items()}
+    memories = [b.symbol for b in program.blocks if b.role == "memory"]
+    kept = [s for s in update if s not in memories]
     start = {s: tidy(substitute(e, {h: sp.S.Zero})) for s, e in update.items()}
     for s in kept:
         if not vanishes(start[s] - s):
@@ -114,20 +137,21 @@ def _series(algorithm: Algorithm, order: int) -> tuple[list[Drift], Drift]:
                 f"as {h} -> 0 the step sends {s} to {start[s]} instead of leaving it in place, so there is no "
                 "limit flow in these blocks."
             )
-    memories = [s for s in update if roles[s] == "memory"]
     graph = _slaved(update, start, kept, memories, h, order - 1)
-    series = {s: taylor(tidy(substitute(update[s], graph)), h, order) for s in kept}
-    return [{s: series[s][j] for s in kept} for j in range(order + 1)], graph
+    own = {new: s for s, new in positive.items()}
+    series = {s: taylor(substitute(update[s], graph), h, order) for s in kept}
+    terms = [{own.get(s, s): substitute(series[s][j], own) for s in kept} for j in range(order + 1)]
+    return terms, {s: substitute(e, own) for s, e in graph.items()}
 
 
 def _through_order(
-    program: Program, clock: Mapping[Symbol, Expr], h: sp.Symbol, order: int
+    program: Program, given: Mapping[Symbol, Expr], h: sp.Symbol, order: int
 ) -> Drift:
     """The next state as polynomials in h, expanded instruction by instruction."""
-    known: dict[Symbol, Expr] = dict(clock)
+    known: dict[Symbol, Expr] = dict(given)
 
     def expanded(e: Expr) -> Expr:
-        value = tidy(substitute(e, known))
+        value = _bounded(substitute(e, known))
         try:
             return _truncated(value, h, order)
         except ValueError:
@@ -140,6 +164,13 @@ def _through_order(
             known[i.target] = expanded(i.value)
         elif isinstance(i, Draw):
             known[i.target] = nothing(i.target)
+        elif isinstance(i, SweepCoordinates):
+            if order > 1:
+                raise OdescentError(
+                    f"the sweep over the coordinates of {i.start} has no modified equation in whole vectors "
+                    "beyond its limit flow."
+                )
+            known[i.target] = expanded(i.to_first_order())
         else:
             known[i.target] = zero
             for _ in range(
@@ -192,19 +223,38 @@ def _slaved(
     return graph
 
 
+def _bounded(e: Expr) -> Expr:
+    """The expression, if it is not too large to be worked on; the bound is a size, so that it is reproducible."""
+    scalars = [1 + c for c in e.terms.values()] if isinstance(e, Vector) else [e]
+    size = sum(int(sp.count_ops(c)) for c in scalars)
+    if size > LARGEST:
+        raise OdescentError(
+            f"the modified equation through this order has an expression of {size} operations, more than the "
+            f"{LARGEST} that are worked on; ask for a lower order, or bind parameters to numbers first."
+        )
+    return e
+
+
 def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
     parts = [c * h**j for j, c in enumerate(taylor(e, h, order))]
-    return tidy(sum(parts[1:], parts[0]))
+    return sum(parts[1:], parts[0])
 
 
 def limit_drift(algorithm: Algorithm) -> Drift:
     """The drift of the limit flow, by block symbol."""
-    return step_series(algorithm, 1)[1]
+    return _held(algorithm)[0]
+
+
+def _held(algorithm: Algorithm) -> tuple[Drift, Drift]:
+    """The drift of the state blocks with the coefficients held where they are, and what the memories follow."""
+    (_, drift), settled = _series(algorithm, 1, algorithm.held_program)
+    states = {b.symbol for b in algorithm.held_program.blocks if b.role == "state"}
+    return {s: e for s, e in drift.items() if s in states}, settled
 
 
 def inconsistency(algorithm: Algorithm) -> tuple[Symbol, Expr, Expr] | None:
     """A block whose limit drift is not the system's, with both; memories are where they settle."""
-    (_, found), settled = _series(algorithm, 1)
+    found, settled = _held(algorithm)
     target = algorithm.bound.limit({algorithm.step: 0}).drift
     for s, e in found.items():
         wanted = substitute(target[s], settled)
@@ -232,25 +282,22 @@ def limit_flow(algorithm: Algorithm) -> System:
 def modified_equation(algorithm: Algorithm, order: int = 1) -> ModifiedEquation:
     """The modified equation through O(h^order); order 0 is the limit flow.
 
+    Coefficient blocks with a recurrence are scalar states with equations of their own.
     Raises OdescentError for a negative order or an algorithm without a limit flow.
     """
     if order < 0:
         raise OdescentError(f"the order of a modified equation is 0 or more, not {order}.")
-    h, time = algorithm.step, algorithm.system.time
-    roles = {b.role for b in algorithm.program.blocks}
-    varying = algorithm.own_program.counted
-    if order > 0 and ("coefficient" in roles or (varying and "memory" in roles)):
-        raise OdescentError(
-            "an algorithm whose coefficients obey a recurrence, or that has memories and depends on time, has "
-            "no modified equation here beyond its limit flow."
-        )
-    series = step_series(algorithm, order + 1)
-    if varying and time is not None:  # time is one more state, which every step moves by h
-        for term, moved in zip(series, (time, sp.S.One, *[sp.S.Zero] * order), strict=True):
-            term[time] = moved
-    fields = lie_logarithm(series[1:])
-    blocks = [{s: e for s, e in f.items() if s != time} for f in fields]
-    return ModifiedEquation(tuple(blocks), h, algorithm.bound.output, time if varying else None)
+    time = algorithm.system.time
+    fields = lie_logarithm(step_series(algorithm, order + 1)[1:])
+    varying = time is not None and time in fields[0]
+    terms = tuple({s: e for s, e in f.items() if s != time} for f in fields)
+    output = algorithm.bound.output
+    begin = {
+        b.symbol: b.init
+        for b in algorithm.bound.blocks
+        if b.role == "coefficient" and isinstance(b.symbol, sp.Symbol)
+    }
+    return ModifiedEquation(terms, algorithm.step, output, time if varying else None, begin)
 
 
 def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drift]:
@@ -274,12 +321,14 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
                 if parts:
                     following[j] = {
                         s: tidy(
-                            sum(
-                                (
-                                    derivative(inner[s], outer) * sp.Rational(1, m)
-                                    for inner, outer in parts
-                                ),
-                                nothing(s),
+                            _bounded(
+                                sum(
+                                    (
+                                        derivative(inner[s], outer) * sp.Rational(1, m)
+                                        for inner, outer in parts
+                                    ),
+                                    nothing(s),
+                                )
                             )
                         )
                         for s in steps[0]

@@ -9,7 +9,7 @@ from odescent._errors import OdescentError, unknown
 
 _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "parimi2025": ("misc", {
-        "author": "Parimi, Venkata Ramana and Mehra, Ashutosh and Wagh, Prasad and Yerudkar, Amol and Singh, N. M.",
+        "author": "Parimi, M. and Mehra, Rachit and Wagh, S. R. and Yerudkar, Amol and Singh, Navdeep",
         "title": "On the Dynamics of Acceleration in First order Gradient Methods", "year": "2025",
         "eprint": "2509.18346", "archivePrefix": "arXiv"}),
     "astolfi2003": ("article", {
@@ -24,8 +24,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "year": "1979", "doi": "10.1016/0022-0396(79)90152-9"}),
     "nesterov1983": ("article", {
         "author": "Nesterov, Yurii",
-        "title": "A Method for Solving the Convex Programming Problem with Convergence Rate {$O(1/k^2)$}",
-        "journal": "Doklady Akademii Nauk SSSR", "volume": "269", "pages": "543--547", "year": "1983"}),
+        "title": "A Method of Solving a Convex Programming Problem with Convergence Rate {$O(1/k^2)$}",
+        "journal": "Doklady Akademii Nauk SSSR", "volume": "269", "number": "3", "pages": "543--547", "year": "1983"}),
     "nesterov2004": ("book", {
         "author": "Nesterov, Yurii", "title": "Introductory Lectures on Convex Optimization: A Basic Course",
         "publisher": "Kluwer", "year": "2004", "doi": "10.1007/978-1-4419-8853-9"}),
@@ -106,7 +106,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "popov1980": ("article", {
         "author": "Popov, Leonid D.",
         "title": "A Modification of the {Arrow--Hurwicz} Method for Search of Saddle Points",
-        "journal": "Mathematical Notes of the Academy of Sciences of the USSR", "volume": "28", "pages": "845--848",
+        "journal": "Mathematical Notes of the Academy of Sciences of the USSR", "volume": "28", "number": "5",
+        "pages": "845--848",
         "year": "1980"}),
     "lions1979": ("article", {
         "author": "Lions, Pierre-Louis and Mercier, Bertrand",
@@ -116,7 +117,7 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "halpern1967": ("article", {
         "author": "Halpern, Benjamin", "title": "Fixed Points of Nonexpanding Maps",
         "journal": "Bulletin of the American Mathematical Society", "volume": "73", "number": "6",
-        "pages": "957--961", "year": "1967"}),
+        "pages": "957--961", "year": "1967", "doi": "10.1090/S0002-9904-1967-11864-0"}),
     "suh2023": ("inproceedings", {
         "author": "Suh, Jaewook J. and Park, Jisun and Ryu, Ernest K.",
         "title": "Continuous-time Analysis of Anchor Acceleration",
@@ -125,24 +126,27 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "muehlebach2019": ("inproceedings", {
         "author": "Muehlebach, Michael and Jordan, Michael I.",
         "title": "A Dynamical Systems Perspective on {Nesterov} Acceleration",
-        "booktitle": "International Conference on Machine Learning", "year": "2019", "eprint": "1905.07436",
+        "booktitle": "International Conference on Machine Learning", "pages": "4656--4662", "year": "2019",
+        "eprint": "1905.07436",
         "archivePrefix": "arXiv"}),
     "franca2020": ("article", {
         "author": "Fran{\\c c}a, Guilherme and Sulam, Jeremias and Robinson, Daniel P. and Vidal, Ren{\\'e}",
         "title": "Conformal Symplectic and Relativistic Optimization",
-        "journal": "Journal of Statistical Mechanics: Theory and Experiment", "year": "2020", "eprint": "1903.04100",
+        "journal": "Journal of Statistical Mechanics: Theory and Experiment", "volume": "2020", "pages": "124008",
+        "year": "2020", "doi": "10.1088/1742-5468/abcaee", "eprint": "1903.04100",
         "archivePrefix": "arXiv"}),
     "franca2021": ("article", {
         "author": "Fran{\\c c}a, Guilherme and Jordan, Michael I. and Vidal, Ren{\\'e}",
         "title": "On Dissipative Symplectic Integration with Applications to Gradient-Based Optimization",
-        "journal": "Journal of Statistical Mechanics: Theory and Experiment", "year": "2021", "eprint": "2004.06840",
+        "journal": "Journal of Statistical Mechanics: Theory and Experiment", "volume": "2021", "pages": "043402",
+        "year": "2021", "doi": "10.1088/1742-5468/abf5d4", "eprint": "2004.06840",
         "archivePrefix": "arXiv"}),
     "alvarez2002": ("article", {
         "author": "Alvarez, Felipe and Attouch, Hedy and Bolte, J{\\'e}r{\\^o}me and Redont, Patrick",
         "title": "A Second-Order Gradient-Like Dissipative Dynamical System with {Hessian}-Driven Damping. "
         "Application to Optimization and Mechanics",
         "journal": "Journal de Math{\\'e}matiques Pures et Appliqu{\\'e}es", "volume": "81", "number": "8",
-        "pages": "747--779", "year": "2002"}),
+        "pages": "747--779", "year": "2002", "doi": "10.1016/S0021-7824(01)01253-3"}),
     "castera2021": ("article", {
         "author": "Castera, Camille and Bolte, J{\\'e}r{\\^o}me and F{\\'e}votte, C{\\'e}dric and Pauwels, Edouard",
         "title": "An Inertial {Newton} Algorithm for Deep Learning",
@@ -151,7 +155,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "luo2022": ("article", {
         "author": "Luo, Hao and Chen, Long",
         "title": "From Differential Equation Solvers to Accelerated First-Order Methods for Convex Optimization",
-        "journal": "Mathematical Programming", "volume": "195", "pages": "735--781", "year": "2022",
+        "journal": "Mathematical Programming", "volume": "195", "number": "1", "pages": "735--781", "year": "2022",
+        "doi": "10.1007/s10107-021-01713-3",
         "eprint": "1909.03145", "archivePrefix": "arXiv"}),
     "smale1976": ("article", {
         "author": "Smale, Steve", "title": "A Convergent Process of Price Adjustment and Global {Newton} Methods",
@@ -163,7 +168,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "kivinen1997": ("article", {
         "author": "Kivinen, Jyrki and Warmuth, Manfred K.",
         "title": "Exponentiated Gradient versus Gradient Descent for Linear Predictors",
-        "journal": "Information and Computation", "volume": "132", "number": "1", "pages": "1--63", "year": "1997"}),
+        "journal": "Information and Computation", "volume": "132", "number": "1", "pages": "1--63", "year": "1997",
+        "doi": "10.1006/inco.1996.2612"}),
     "krichene2015": ("inproceedings", {
         "author": "Krichene, Walid and Bayen, Alexandre M. and Bartlett, Peter L.",
         "title": "Accelerated Mirror Descent in Continuous and Discrete Time",
@@ -171,7 +177,8 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "allenzhu2017": ("inproceedings", {
         "author": "Allen-Zhu, Zeyuan and Orecchia, Lorenzo",
         "title": "Linear Coupling: An Ultimate Unification of Gradient and Mirror Descent",
-        "booktitle": "Innovations in Theoretical Computer Science", "year": "2017", "eprint": "1407.1537",
+        "booktitle": "Innovations in Theoretical Computer Science", "pages": "3:1--3:22", "year": "2017",
+        "doi": "10.4230/LIPIcs.ITCS.2017.3", "eprint": "1407.1537",
         "archivePrefix": "arXiv"}),
     "tieleman2012": ("misc", {
         "author": "Tieleman, Tijmen and Hinton, Geoffrey",
@@ -184,12 +191,14 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "bernstein2018": ("inproceedings", {
         "author": "Bernstein, Jeremy and Wang, Yu-Xiang and Azizzadenesheli, Kamyar and Anandkumar, Animashree",
         "title": "{signSGD}: Compressed Optimisation for Non-Convex Problems",
-        "booktitle": "International Conference on Machine Learning", "year": "2018", "eprint": "1802.04434",
+        "booktitle": "International Conference on Machine Learning", "pages": "560--569", "year": "2018",
+        "eprint": "1802.04434",
         "archivePrefix": "arXiv"}),
     "ma2022": ("inproceedings", {
         "author": "Ma, Chao and Wu, Lei and E, Weinan",
         "title": "A Qualitative Study of the Dynamic Behavior for Adaptive Gradient Algorithms",
-        "booktitle": "Mathematical and Scientific Machine Learning", "year": "2022", "eprint": "2009.06125",
+        "booktitle": "Mathematical and Scientific Machine Learning", "pages": "671--692", "year": "2022",
+        "eprint": "2009.06125",
         "archivePrefix": "arXiv"}),
     "cortes2006": ("article", {
         "author": "Cort{\\'e}s, Jorge",
@@ -198,17 +207,51 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
     "cheng2018": ("inproceedings", {
         "author": "Cheng, Xiang and Chatterji, Niladri S. and Bartlett, Peter L. and Jordan, Michael I.",
         "title": "Underdamped {Langevin} {MCMC}: A Non-Asymptotic Analysis",
-        "booktitle": "Conference on Learning Theory", "year": "2018", "eprint": "1707.03663",
+        "booktitle": "Conference on Learning Theory", "pages": "300--323", "year": "2018",
+        "eprint": "1707.03663",
         "archivePrefix": "arXiv"}),
     "li2017": ("inproceedings", {
         "author": "Li, Qianxiao and Tai, Cheng and E, Weinan",
         "title": "Stochastic Modified Equations and Adaptive Stochastic Gradient Algorithms",
-        "booktitle": "International Conference on Machine Learning", "year": "2017", "eprint": "1511.06251",
+        "booktitle": "International Conference on Machine Learning", "pages": "2101--2110", "year": "2017",
+        "eprint": "1511.06251",
         "archivePrefix": "arXiv"}),
     "robbins1951": ("article", {
         "author": "Robbins, Herbert and Monro, Sutton", "title": "A Stochastic Approximation Method",
         "journal": "The Annals of Mathematical Statistics", "volume": "22", "number": "3", "pages": "400--407",
-        "year": "1951"}),
+        "year": "1951", "doi": "10.1214/aoms/1177729586"}),
+    "welling2011": ("inproceedings", {
+        "author": "Welling, Max and Teh, Yee Whye",
+        "title": "Bayesian Learning via Stochastic Gradient {Langevin} Dynamics",
+        "booktitle": "International Conference on Machine Learning", "pages": "681--688", "year": "2011"}),
+    "leimkuhler2013": ("article", {
+        "author": "Leimkuhler, Benedict and Matthews, Charles",
+        "title": "Rational Construction of Stochastic Numerical Methods for Molecular Sampling",
+        "journal": "Applied Mathematics Research eXpress", "volume": "2013", "number": "1", "pages": "34--56",
+        "year": "2013", "doi": "10.1093/amrx/abs010", "eprint": "1203.5428", "archivePrefix": "arXiv"}),
+    "bussi2007": ("article", {
+        "author": "Bussi, Giovanni and Parrinello, Michele",
+        "title": "Accurate Sampling Using {Langevin} Dynamics", "journal": "Physical Review E", "volume": "75",
+        "pages": "056707", "year": "2007", "doi": "10.1103/PhysRevE.75.056707"}),
+    "kloeden1992": ("book", {
+        "author": "Kloeden, Peter E. and Platen, Eckhard",
+        "title": "Numerical Solution of Stochastic Differential Equations", "publisher": "Springer",
+        "year": "1992", "doi": "10.1007/978-3-662-12616-5"}),
+    "miyatake2018": ("article", {
+        "author": "Miyatake, Yuto and Sogabe, Tomohiro and Zhang, Shao-Liang",
+        "title": "On the Equivalence between {SOR}-Type Methods for Linear Systems and the Discrete Gradient "
+        "Methods for Gradient Systems", "journal": "Journal of Computational and Applied Mathematics",
+        "volume": "342", "pages": "58--69", "year": "2018", "doi": "10.1016/j.cam.2018.04.013",
+        "eprint": "1711.02277", "archivePrefix": "arXiv"}),
+    "wright2015": ("article", {
+        "author": "Wright, Stephen J.", "title": "Coordinate Descent Algorithms",
+        "journal": "Mathematical Programming", "volume": "151", "number": "1", "pages": "3--34", "year": "2015",
+        "doi": "10.1007/s10107-015-0892-3", "eprint": "1502.04759", "archivePrefix": "arXiv"}),
+    "itoh1988": ("article", {
+        "author": "Itoh, Toshiaki and Abe, Kanji",
+        "title": "{Hamiltonian}-Conserving Discrete Canonical Equations Based on Variational Difference Quotients",
+        "journal": "Journal of Computational Physics", "volume": "76", "number": "1", "pages": "85--102",
+        "year": "1988", "doi": "10.1016/0021-9991(88)90132-5"}),
 }  # fmt: skip
 
 

@@ -11,11 +11,13 @@ import sympy as sp
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.calculus import Symbol, change, nothing, substitute, symbols_of, tidy
 from odescent.dynamics.fields import Block, Diffusion, System
-from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, hadamard, zero
+from odescent.dynamics.vectors import Call, Expr, VectorSymbol, zero
 
+from . import noise as noise_of
+from .coordinatewise import sweep
 from .integrate import advance
-from .program import Assign, CallOracle, Draw, Instruction, Program
-from .substeps import START, Flow, Let, Scheme
+from .program import Assign, CallOracle, Draw, Instruction, Program, SweepCoordinates
+from .substeps import START, Flow, Let, Scheme, Sweep
 
 COUNTER = sp.Symbol("k", integer=True, nonnegative=True)  # the step number
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
@@ -42,6 +44,12 @@ class _Compiler:
         self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
         self.kinds = {b.name: b.kind for b in system.blocks}
         self.stages: dict[str, Stage] = {START: dict(self.state)}
+        self.draws: dict[tuple[str, str], Symbol] = {}  # of increments that substeps share
+
+    @property
+    def state_symbols(self) -> tuple[Symbol, ...]:
+        """The symbols of the blocks, as the fields have them."""
+        return tuple(b.symbol for b in self.system.blocks)
 
     def fresh(self, stem: str, first: bool = False) -> str:
         n = 0 if first else 1
@@ -102,29 +110,19 @@ class _Compiler:
         return substitute(e, {self.system.time: self.clock + offset * self.step})
 
     def flow(self, step: Flow) -> None:
-        drift, noise = self._select(step)
+        drift, noise = self.select(step)
         view = self.view(step.read)
-        after = advance(self, drift, view, step)
-        if noise and step.by.kind != "explicit":
-            where = noise[0][0]
-            raise OdescentError(
-                f"noise on {where} needs the explicit integrator (Euler-Maruyama), not {step.by.kind!r}."
-            )
-        draws: dict[tuple[str, str], Symbol] = {}
-        for s, d in noise:
-            if self.system.calculus == "stratonovich" and symbols_of(d.amplitude) & set(view):
-                raise OdescentError(
-                    f"Euler-Maruyama solves the Ito equation, but the noise on {s} depends on the state and is "
-                    "meant in Stratonovich's sense; write the system in Ito's form."
-                )
-            amplitude = self.lower(substitute(self.at_time(d.amplitude, step.time), view))
-            draw = draws.get((d.process, self.kinds[s.name])) or self.draw(s, d.process)
-            draws[d.process, self.kinds[s.name]] = (
-                draw  # blocks of one kind share the process's increment
-            )
-            kick = hadamard(amplitude, draw) if isinstance(amplitude, Vector) else draw * amplitude
-            after[s] = after[s] + kick * sp.sqrt(step.fraction * self.step)
+        noise_of.check(self, noise, step)
+        after = advance(self, drift, noise, view, step)
         self._finish(after, step.save, step.commit)
+
+    def sweep(self, step: Sweep) -> None:
+        block, made = sweep(self, step)
+        result = {**self.state, block.name: made}
+        if step.save is not None:
+            self.stages[step.save] = result
+        if step.commit:
+            self.state = result
 
     def draw(self, like: Symbol, process: str) -> Symbol:
         name = self.fresh("xi", first=True)
@@ -157,7 +155,8 @@ class _Compiler:
         if commit:
             self.state = result
 
-    def _select(self, step: Flow) -> tuple[dict[Symbol, Expr], list[tuple[Symbol, Diffusion]]]:
+    def select(self, step: Flow) -> tuple[dict[Symbol, Expr], list[tuple[Symbol, Diffusion]]]:
+        """The drift and the noise of the blocks that a substep moves."""
         for b in (*step.on, *step.read):
             if b != "*" and b not in self.kinds:
                 raise unknown("block", b, self.kinds)
@@ -190,7 +189,12 @@ def compile_scheme(
     compiler = _Compiler(system, step, clock, reserved)
     for i, part in enumerate(scheme.steps, 1):
         try:
-            compiler.flow(part) if isinstance(part, Flow) else compiler.let(part)
+            if isinstance(part, Sweep):
+                compiler.sweep(part)
+            elif isinstance(part, Flow):
+                compiler.flow(part)
+            else:
+                compiler.let(part)
         except OdescentError as error:
             raise type(error)(
                 f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}"
@@ -217,6 +221,8 @@ def _drop_dead(program: Program) -> Program:
             parts: list[Expr] = [i.value] if isinstance(i, Assign) else []
             if isinstance(i, CallOracle):
                 parts = [i.point, *i.directions, *i.parameters, i.implicit]
+            if isinstance(i, SweepCoordinates):
+                parts = list(i.expressions)
             needed |= {s for e in parts for s in symbols_of(e)}
     return replace(program, instructions=tuple(reversed(kept)))
 

@@ -13,8 +13,10 @@ import sympy as sp
 from odescent._errors import OdescentError
 from odescent.dynamics.calculus import substitute, tidy, vanishes
 from odescent.dynamics.fields import System
+from odescent.dynamics.named import named, opened
 from odescent.dynamics.second_order import SecondOrder
 from odescent.dynamics.show import latex, text
+from odescent.dynamics.trees import tree
 from odescent.dynamics.vectors import Expr, Vector
 
 from .iteration import Algorithm
@@ -23,7 +25,6 @@ from .substeps import Scheme
 if TYPE_CHECKING:
     from .backward_error import ModifiedEquation
 
-Residuals = Mapping[str, Expr]
 KINDS = ("identity", "choice", "defect", "finding")
 PERTURBATION = sp.Rational(8, 7)
 
@@ -44,6 +45,20 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Equation:
+    """``left = right``, both vectors or both scalars; zero stands for the zero vector too."""
+
+    left: Expr
+    right: Expr = sp.S.Zero
+
+    @property
+    def difference(self) -> Expr:
+        if isinstance(self.left, Vector):
+            return self.left if self.right == 0 else self.left - self.right
+        return self.left - self.right
+
+
+@dataclass(frozen=True)
 class Step:
     """A checked step.
 
@@ -51,7 +66,10 @@ class Step:
         title: what is done.
         statement: prose, mathematics between dollar signs.
         claims: what is asserted.
-        check: from claimed values by name to residuals by name; the step holds if all vanish identically.
+        check: from the claims by name to equations by name; the step holds if all hold identically. It is
+            called with `named` functions in place of the claimed values, so that the equations can be
+            written down, and replayed elsewhere, as equations about what is claimed; it may combine,
+            substitute in and differentiate these, but not look inside.
         kind: identity, choice (a free decision and the conditions that it meets), defect (what does not
             hold, with its exact size) or finding (a consequence worth knowing).
         assumes: hypotheses; reference: where the idea comes from.
@@ -60,15 +78,21 @@ class Step:
     title: str
     statement: str
     claims: tuple[Claim, ...]
-    check: Callable[[Mapping[str, Any]], Residuals]
+    check: Callable[[Mapping[str, Any]], Mapping[str, Equation]]
     kind: str = "identity"
     assumes: str = ""
     reference: str = ""
 
     @cached_property
+    def equations(self) -> dict[str, Equation]:
+        """What is checked, the claims by their names."""
+        return dict(self.check({c.name: named(c.name, c.value) for c in self.claims}))
+
+    @cached_property
     def residuals(self) -> dict[str, Expr]:
-        """What must vanish, computed by the engine from the claims."""
-        return {n: tidy(e) for n, e in self.check({c.name: c.value for c in self.claims}).items()}
+        """What must vanish: the differences of the equations, with the claimed values put in."""
+        values = {c.name: c.value for c in self.claims}
+        return {n: tidy(opened(e.difference, values)) for n, e in self.equations.items()}
 
     @property
     def residual(self) -> Expr:
@@ -95,9 +119,19 @@ class Step:
             "assumes": self.assumes,
             "reference": self.reference,
             "claims": [
-                {"name": c.name, "text": text(c.value), "latex": c.latex()} for c in self.claims
+                {"name": c.name, "text": text(c.value), "latex": c.latex(), "value": tree(c.value)}
+                for c in self.claims
             ],
-            "residuals": {n: text(e) for n, e in self.residuals.items()},
+            "checks": [
+                {
+                    "name": n,
+                    "text": f"{text(e.left)} = {text(e.right)}",
+                    "left": tree(e.left),
+                    "right": tree(e.right),
+                    "residual": text(self.residuals[n]),
+                }
+                for n, e in self.equations.items()
+            ],
             "verified": self.verified,
         }
 
@@ -129,6 +163,7 @@ class Derivation:
         provenance: what is reconstructed.
         bound_position, flow_position: the expression whose second-order equation is shown for the bound
             system, and for the limit and the modified equation; the output by default.
+        notation: what the symbols mean, as pairs of LaTeX and a few words, in the order of their use.
     """
 
     name: str
@@ -140,6 +175,7 @@ class Derivation:
     references: tuple[str, ...] = ()
     bound_position: Expr | None = None
     flow_position: Expr | None = None
+    notation: tuple[tuple[str, str], ...] = ()
 
     @property
     def system(self) -> System:

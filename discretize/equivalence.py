@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import sympy as sp
 
@@ -17,11 +19,15 @@ from odescent.dynamics.exact import canonical, evaluate_at_sample, is_zero, samp
 from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import Vector
 
-from .matrices import inverse
-from .program import Program
+from .matrices import System, inverse, same_transfer
+from .program import Program, SweepCoordinates
 from .state_space import NotLTI, StateSpace, state_space
 
 AGREE = "the transfer functions agree"
+EQUAL = (
+    "the transfer functions from the oracle to its points are equal, and so are the initial states."
+)
+_DIGITS = 60
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ def _compare(one: Program, other: Program) -> Equivalence:
     matched = _matched(left, right)
     if matched is None:
         return _refutation(left, right)
-    right = matched
+    right, t = matched
     if left.start is None or right.start is None:
         return Equivalence(
             "undecided", f"{AGREE}, but an initial state is not linear in x0 and oracle calls."
@@ -80,9 +86,12 @@ def _compare(one: Program, other: Program) -> Equivalence:
         return Equivalence(
             "undecided", f"{AGREE}, but other oracles are called before the first step."
         )
+    if not early and left.inputs and _same_everywhere(left, right, t):
+        outputs = left.output is not None and right.output is not None
+        return Equivalence("proved", EQUAL, True if outputs else None, t)
     steps = left.A.rows + right.A.rows + 1
-    same_output = _same_output(left, right, steps, early)
     if not left.inputs:
+        same_output = _same_output(left, right, steps, early)
         verdict = {True: "proved", False: "refuted", None: "undecided"}[same_output]
         return Equivalence(
             verdict, "the methods call no oracle; their outputs decide.", same_output
@@ -99,12 +108,33 @@ def _compare(one: Program, other: Program) -> Equivalence:
             f"{AGREE}, but the methods start differently: the points differ at step {step} whatever comes after.",
             witness={"step": step, "points": points},
         )
-    return Equivalence(
-        "proved",
-        "the transfer functions from the oracle to its points are equal, and so are the initial states.",
-        same_output,
-        None if early else coordinates(left, right),
-    )
+    same_output = _same_output(left, right, steps, early)
+    return Equivalence("proved", EQUAL, same_output, None if early else t)
+
+
+def _zero(m: sp.Matrix) -> bool:
+    return all(is_zero(e) for e in m)
+
+
+def _same_everywhere(left: StateSpace, right: StateSpace, t: sp.Matrix | None) -> bool:
+    """Whether points and outputs agree, as answers to the oracles and to the start: by coordinates or z-transforms."""
+    if (left.output is None) != (right.output is None):
+        return False
+    if t is not None:
+        if not _zero(t * left.start - right.start):
+            return False  # both are observable
+        if left.output is None or _zero(left.output - right.output * t):
+            return True
+
+    def wide(s: StateSpace) -> System:
+        assert s.start is not None
+        n, cols = len(s.inputs), s.start.cols
+        reads = s.C if s.output is None else sp.Matrix.vstack(s.C, s.output)
+        direct = sp.zeros(reads.rows, n + cols)
+        direct[:n, :n] = s.D
+        return s.A, sp.Matrix.hstack(s.B, s.start), reads, direct
+
+    return all(e is True for row in same_transfer(wide(left), wide(right)) for e in row)
 
 
 def _comparable(left: StateSpace, right: StateSpace) -> bool:
@@ -113,7 +143,7 @@ def _comparable(left: StateSpace, right: StateSpace) -> bool:
     return len(calls) == 1 and all(c.oracle == left.inputs[0] for c in calls)
 
 
-def _points(s: StateSpace, steps: int, early: bool) -> list[sp.Matrix]:
+def _points(s: StateSpace, steps: int, early: bool) -> Iterator[sp.Matrix]:
     """The points as the initial state makes them (see `StateSpace.start` for the columns).
 
     With ``early`` the sequences begin at the first call of all, and the columns multiply x0 and its result.
@@ -122,91 +152,144 @@ def _points(s: StateSpace, steps: int, early: bool) -> list[sp.Matrix]:
         return _moved(s, s.C, s.start, steps)
     if s.start_calls:
         (first,) = s.start_calls
-        return [sp.Matrix([[coefficient(first.point, start), 0]]), *_moved(s, s.C, s.start, steps)]
-    answered = [s.D, *_moved(s, s.C, s.B, steps)]
-    return [
-        sp.Matrix.hstack(a, b)
-        for a, b in zip(_moved(s, s.C, s.start, steps + 1), answered, strict=True)
-    ]
+        before = sp.Matrix([[coefficient(first.point, start), 0]])
+        return itertools.chain([before], _moved(s, s.C, s.start, steps))
+    answered = itertools.chain([s.D], _moved(s, s.C, s.B, steps))
+    both = zip(_moved(s, s.C, s.start, steps + 1), answered, strict=True)
+    return (sp.Matrix.hstack(a, b) for a, b in both)
 
 
 def _same_output(left: StateSpace, right: StateSpace, steps: int, early: bool) -> bool | None:
     if left.output is None or right.output is None:
         return None
-    started, answered = [], []
-    for s in (left, right):
-        response = _moved(s, s.output, s.B, steps + 1)  # to the result of one call
-        if early and not s.start_calls:  # the other has heard the same results one step before
-            response = [sp.zeros(1, 1), *response[:-1]]
-        free = _moved(s, s.output, s.start, steps + 1)
-        both = zip(free, response, strict=True)
-        started.append(
-            [sp.Matrix.hstack(a, b) for a, b in both] if early and not s.start_calls else free
-        )
-        answered.append(response)
-    return _first_difference(*answered) is None and _first_difference(*started) is None
+
+    def response(s: StateSpace) -> Iterator[sp.Matrix]:
+        """What the output makes of the result of one call; the other method may have heard it a step before."""
+        answered = _moved(s, s.output, s.B, steps + 1)
+        late = early and not s.start_calls
+        shifted = itertools.chain([sp.zeros(1, 1)], answered) if late else answered
+        return itertools.islice(shifted, steps + 1)
+
+    def free(s: StateSpace) -> Iterator[sp.Matrix]:
+        moved = _moved(s, s.output, s.start, steps + 1)
+        if not early or s.start_calls:
+            return moved
+        return (sp.Matrix.hstack(a, b) for a, b in zip(moved, response(s), strict=True))
+
+    return (
+        _first_difference(response(left), response(right)) is None
+        and _first_difference(free(left), free(right)) is None
+    )
 
 
-def _matched(left: StateSpace, right: StateSpace) -> StateSpace | None:
-    """``right`` with its calls in the order in which the transfer functions agree; None if there is none."""
-    n = len(left.inputs)
-    mine, theirs = left.transfer(), right.transfer()
-    for order in itertools.islice(itertools.permutations(range(n)), 24):
+def _matched(left: StateSpace, right: StateSpace) -> tuple[StateSpace, sp.Matrix | None] | None:
+    """``right`` with its calls in the order in which the transfer functions agree, and the coordinates if any.
+
+    None if there is no such order.
+    """
+    steps = left.A.rows + right.A.rows
+    mine, theirs = _sampled(left, steps), _sampled(right, steps)
+    for order in itertools.islice(itertools.permutations(range(len(left.inputs))), 5040):
         if [right.inputs[i] for i in order] != list(left.inputs):
             continue
-        if all(is_zero(e) for e in mine - theirs.extract(list(order), list(order))):
-            rows = list(range(right.A.rows))
-            return replace(
-                right,
-                B=right.B.extract(rows, list(order)),
-                C=right.C.extract(list(order), rows),
-                D=right.D.extract(list(order), list(order)),
-                inputs=left.inputs,
-            )
+        if mine is not None and theirs is not None and _apart(mine, theirs, order):
+            continue
+        ordered = _ordered(right, list(order))
+        t = coordinates(left, ordered)
+        if t is not None or _same_transfer(left, ordered):
+            return ordered, t
     return None
 
 
+def _ordered(s: StateSpace, order: list[int]) -> StateSpace:
+    return replace(
+        s,
+        B=s.B.extract(list(range(s.A.rows)), order),
+        C=s.C.extract(order, list(range(s.A.rows))),
+        D=s.D.extract(order, order),
+        inputs=tuple(s.inputs[i] for i in order),
+    )
+
+
+def _same_transfer(left: StateSpace, right: StateSpace) -> bool:
+    one, other = ((s.A, s.B, s.C, s.D) for s in (left, right))
+    if not left.inputs:
+        return True
+    verdicts = [e for row in same_transfer(one, other) for e in row]
+    if None in verdicts:  # the field alone does not tell: numbers decide, or nothing does
+        return _zero(left.transfer() - right.transfer())
+    return all(verdicts)
+
+
+def _sampled(s: StateSpace, steps: int) -> list[Any] | None:
+    """The impulse response at generic parameters, in many digits; None where that is no number."""
+    import mpmath
+
+    free = {e for m in (s.A, s.B, s.C, s.D) for e in m.free_symbols}
+    values = sample(free)
+    with mpmath.workdps(_DIGITS):
+        try:
+            a, b, c, d = (
+                mpmath.matrix(m.rows, m.cols)
+                if 0 in m.shape
+                else mpmath.matrix(m.xreplace(values).evalf(_DIGITS).tolist())
+                for m in (s.A, s.B, s.C, s.D)
+            )
+            response = [d]
+            for _ in range(steps):
+                response.append(c * b)
+                b = a * b
+        except (TypeError, ValueError):
+            return None
+    return response
+
+
+def _apart(mine: list[Any], theirs: list[Any], order: tuple[int, ...]) -> bool:
+    """Whether the responses differ in numbers, the second with its calls in that order."""
+    for one, other in zip(mine, theirs, strict=True):
+        for i, p in enumerate(order):
+            for j, q in enumerate(order):
+                if abs(one[i, j] - other[p, q]) > 1e-30 * (1 + abs(one[i, j])):
+                    return True
+    return False
+
+
 def _first_difference(
-    left: list[sp.Matrix], right: list[sp.Matrix]
+    left: Iterator[sp.Matrix], right: Iterator[sp.Matrix]
 ) -> tuple[int, tuple[sp.Matrix, sp.Matrix]] | None:
     for k, (a, b) in enumerate(zip(left, right, strict=True)):
-        if not all(is_zero(e) for e in a - b):
+        if not _zero(a - b):
             return k, (a, b)
     return None
 
 
-def _moved(system: StateSpace, reader: sp.Matrix, state: sp.Matrix, steps: int) -> list[sp.Matrix]:
-    """What ``reader`` reads off the state, without gradients, over the steps."""
-    rows = []
-    for _ in range(steps):
-        rows.append((reader * state).applyfunc(canonical))
-        state = (system.A * state).applyfunc(canonical)
-    return rows
+def _moved(
+    system: StateSpace, reader: sp.Matrix, state: sp.Matrix, steps: int
+) -> Iterator[sp.Matrix]:
+    """What ``reader`` reads off the state, without gradients, step by step."""
+    for k in range(steps):
+        state = state if k == 0 else (system.A * state).applyfunc(canonical)
+        yield (reader * state).applyfunc(canonical)
 
 
 def coordinates(left: StateSpace, right: StateSpace) -> sp.Matrix | None:
-    """T with T A = A' T, T B = B', C = C' T, if both are observable and of the same order; else None."""
+    """T with T A = A' T, T B = B', C = C' T, D = D', if both are observable and of the same order; else None."""
     n = left.A.rows
-    if right.A.rows != n:
+    if right.A.rows != n or not _zero(left.D - right.D):
         return None
-    mine, theirs = _observability(left), _observability(right)
-    rows = _independent_rows(theirs, n)
-    if rows is None:
-        return None
+    mine, theirs = left.C, right.C  # rows C, C A, ..., only as far as they are needed
+    block, other = left.C, right.C
+    while (rows := _independent_rows(theirs, n)) is None:
+        if len(left.inputs) == 0 or theirs.rows >= n * len(left.inputs):
+            return None
+        block, other = ((m * s.A).applyfunc(canonical) for m, s in ((block, left), (other, right)))
+        mine, theirs = sp.Matrix.vstack(mine, block), sp.Matrix.vstack(theirs, other)
     solved = inverse(theirs.extract(rows, list(range(n))))
     if solved is None:
         return None
     t = (solved * mine.extract(rows, list(range(n)))).applyfunc(canonical)
-    checks = [t * left.A - right.A * t, t * left.B - right.B, left.C - right.C * t]
-    return t if all(is_zero(e) for m in checks for e in m) else None
-
-
-def _observability(s: StateSpace) -> sp.Matrix:
-    rows, block = [], s.C
-    for _ in range(s.A.rows):
-        rows.append(block)
-        block = (block * s.A).applyfunc(canonical)
-    return sp.Matrix.vstack(*rows)
+    checks = [left.C - right.C * t, t * left.B - right.B, t * left.A - right.A * t]
+    return t if all(_zero(m) for m in checks) else None
 
 
 def _independent_rows(m: sp.Matrix, n: int) -> list[int] | None:
@@ -223,7 +306,11 @@ def _independent_rows(m: sp.Matrix, n: int) -> list[int] | None:
 
 def _refutation(left: StateSpace, right: StateSpace) -> Equivalence:
     steps = left.A.rows + right.A.rows + 1
-    for k, (a, b) in enumerate(zip(left.markov(steps), right.markov(steps), strict=True)):
+    responses = (
+        itertools.chain([s.D.applyfunc(canonical)], _moved(s, s.C, s.B, steps))
+        for s in (left, right)
+    )
+    for k, (a, b) in enumerate(zip(*responses, strict=True)):
         for i, e in enumerate(a - b):
             if not is_zero(e):
                 values = sample(set(a.free_symbols) | set(b.free_symbols))
@@ -256,6 +343,15 @@ def _compare_literally(one: Program, other: Program, why: str) -> Equivalence:
         return (b.name, tidy(b.init) if isinstance(b.init, Vector) else b.init)
 
     same_state = [signature(b) for b in one.blocks] == [signature(b) for b in other.blocks]
+    same_steps = one.instructions == other.instructions and dict(one.next) == dict(other.next)
+    if same_state and same_steps and not one.draws:
+        return Equivalence(
+            "proved",
+            "the update maps are the same expressions in the same blocks.",
+            same_output=one.outputs["x"] == other.outputs["x"],
+        )
+    if any(isinstance(i, SweepCoordinates) for p in (one, other) for i in p.instructions):
+        return Equivalence("undecided", why)
     if same_state and not one.draws and not other.draws:
         mine, theirs = one.update_map(), other.update_map()
         if all(tidy(mine[s]) == tidy(theirs[s]) for s in mine):

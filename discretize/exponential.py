@@ -7,6 +7,8 @@ import sympy as sp
 from odescent._errors import OdescentError
 from odescent.dynamics.exact import canonical, is_zero
 
+from .matrices import inverse
+
 
 def exponential(matrix: sp.Matrix, duration: sp.Expr) -> tuple[sp.Matrix, sp.Matrix]:
     """exp(M t) and its integral over [0, t], by Newton's interpolation of exp at the eigenvalues of M.
@@ -23,6 +25,35 @@ def exponential(matrix: sp.Matrix, duration: sp.Expr) -> tuple[sp.Matrix, sp.Mat
         return turning
     nodes = [value for group in groups for value in _eigenvalues(matrix.extract(group, group))]
     return _newton(matrix, nodes, duration), _newton(matrix, nodes, duration, integral=True)
+
+
+def gramian(matrix: sp.Matrix, column: sp.Matrix, duration: sp.Expr) -> sp.Matrix:
+    """The integral of exp(M s) b b^T exp(M^T s) over [0, t]: what noise along b grows to under z' = M z.
+
+    It solves C' = M C + C M^T + b b^T, C(0) = 0, which is linear with eigenvalues that are sums of two of
+    M's. Raises OdescentError where M's have no closed form that is real whatever the parameters.
+    """
+    matrix, column = matrix.applyfunc(canonical), column.applyfunc(canonical)
+    n = matrix.rows
+    pairs = [(i, j) for i in range(n) for j in range(i, n)]
+    place = {p: k for k, (i, j) in enumerate(pairs) for p in ((i, j), (j, i))}
+    operator = sp.zeros(len(pairs), len(pairs))
+    for k, (i, j) in enumerate(pairs):
+        for m in range(n):
+            operator[k, place[m, j]] += matrix[i, m]
+            operator[k, place[i, m]] += matrix[j, m]
+    groups, begin = _coupled(matrix), column * column.T
+    turning = _turning(matrix, duration) if n == 2 and len(groups) == 1 else None
+    if turning is not None and (back := inverse(operator)) is not None:
+        grown = turning[0] * begin * turning[0].T - begin
+        solved = back * sp.Matrix([grown[p] for p in pairs])
+    else:
+        values = [v for group in groups for v in _eigenvalues(matrix.extract(group, group))]
+        nodes = [canonical(v + w) for k, v in enumerate(values) for w in values[k:]]
+        solved = _newton(operator, nodes, duration, integral=True) * sp.Matrix(
+            [begin[p] for p in pairs]
+        )
+    return sp.Matrix(n, n, lambda i, j: canonical(solved[place[i, j]]))
 
 
 def _coupled(matrix: sp.Matrix) -> list[list[int]]:

@@ -18,6 +18,7 @@ from odescent.dynamics.vectors import Call, Expr, Vector, scalar_symbols, zero
 
 from .exponential import exponential
 from .matrices import inverse
+from .noise import Noise, exact, increments
 from .program import linear_coefficient
 from .substeps import Flow, Integrator, Tableau
 
@@ -28,33 +29,43 @@ if TYPE_CHECKING:
 def advance(
     compiler: _Compiler,
     drift: Mapping[Symbol, Expr],
+    noise: Noise,
     view: Mapping[Symbol, Expr],
     step: Flow,
 ) -> dict[Symbol, Expr]:
-    """The new values of the blocks in ``drift`` after the substep, in the program's names."""
+    """The new values of the blocks in ``drift`` after the substep with its noise, in the program's names."""
     duration = step.fraction * compiler.step
     by, read = step.by, step.read
     current = {s: compiler.state[s.name] for s in drift}
+    if by.kind == "discrete_gradient":
+        raise OdescentError(
+            "a discrete gradient moves one coordinate after the other; use it in a Sweep, not in a Flow."
+        )
     if by.tableau is not None:
         return _runge_kutta(compiler, by.tableau, drift, view, step, current)
     drift = {s: compiler.at_time(e, step.time) for s, e in drift.items()}
+    pushed: dict[Symbol, Expr] = {}
     if by.kind == "explicit":
-        return {
-            s: current[s] + compiler.lower(substitute(e, view)) * duration for s, e in drift.items()
-        }
+        lowered = {s: compiler.lower(substitute(e, view)) * duration for s, e in drift.items()}
+        pushed = increments(compiler, noise, view, step)
+        return {s: current[s] + e + pushed.get(s, nothing(s)) for s, e in lowered.items()}
+    if by.kind != "exact":
+        pushed = increments(compiler, noise, view, step)
     seen_elsewhere = set(read) if "*" not in read else {s.name for s in drift}
     unknowns = [s for s in drift if s.name not in seen_elsewhere]
     if not by.frozen_oracles and by.kind == "implicit" and len(drift) == 1:
         (target,) = drift
         nonlinear = [c for c in _calls(drift[target]) if target in c.symbols()]
         if nonlinear and target in unknowns:
-            return {
-                target: _proximal(
-                    compiler, target, drift[target], nonlinear, view, duration, current[target]
-                )
-            }
+            begin = current[target] + pushed.get(target, nothing(target))
+            solved = _proximal(compiler, target, drift[target], nonlinear, view, duration, begin)
+            return {target: solved}
     matrix, rest = _linear_part(compiler, by, drift, unknowns, view)
-    return _linear_step(by.kind, matrix, rest, current, duration)
+    after = _linear_step(by.kind, matrix, rest, current, duration, pushed)
+    if by.kind == "exact" and noise:
+        sampled = exact(compiler, noise, matrix, list(drift), view, step)
+        after = {s: e + sampled.get(s, nothing(s)) for s, e in after.items()}
+    return after
 
 
 def _calls(e: Expr) -> list[Call]:
@@ -111,26 +122,29 @@ def _linear_step(
     rest: list[Expr],
     current: Mapping[Symbol, Expr],
     duration: sp.Expr,
+    pushed: Mapping[Symbol, Expr],
 ) -> dict[Symbol, Expr]:
     n = matrix.rows
     scaled = matrix * duration
     identity = sp.eye(n)
+    answer = identity  # to what is pushed
     if kind == "implicit":
-        propagator = _solvable(identity - scaled)
+        propagator = answer = _solvable(identity - scaled)
         source = propagator * duration
     elif kind == "cayley":
-        solved = _solvable(identity - scaled / 2)
-        propagator = (solved * (identity + scaled / 2)).applyfunc(canonical)
-        source = solved * duration
+        answer = _solvable(identity - scaled / 2)
+        propagator = (answer * (identity + scaled / 2)).applyfunc(canonical)
+        source = answer * duration
     else:
         propagator, source = exponential(matrix, duration)
     values = list(current.values())
+    pushes = [pushed.get(s, nothing(s)) for s in current]
     result: dict[Symbol, Expr] = {}
     for i, s in enumerate(current):
         total = nothing(s)
-        for factors, terms in ((propagator, values), (source, rest)):
+        for factors, terms in ((propagator, values), (source, rest), (answer, pushes)):
             for factor, term in zip(factors.row(i), terms, strict=True):
-                if factor != 0:  # a vector and a scalar are never coupled
+                if factor != 0 and term != nothing(s):  # a vector and a scalar are never coupled
                     total = total + term * factor
         result[s] = tidy(total)
     return result

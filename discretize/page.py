@@ -8,6 +8,7 @@ import re
 from latex2mathml.converter import convert
 
 from odescent.dynamics.fields import System
+from odescent.dynamics.lines import broken, terms, width
 from odescent.dynamics.second_order import SecondOrder
 from odescent.dynamics.show import latex, symbol_latex, text
 
@@ -23,6 +24,7 @@ h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.15rem; margin: 2.2
 h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
 .claims { overflow-x: auto; margin: .6rem 0 .6rem 1.5rem; } .claims table { border-collapse: collapse; }
 .claims td { padding: .22rem .35rem; vertical-align: middle; } .claims td:first-child { text-align: right; }
+.claims td.more { padding-left: 2rem; } .claims { line-height: 2; } p { overflow-wrap: break-word; }
 .note { font: 13px/1.4 system-ui, sans-serif; opacity: .8; }
 .ok { color: #00734d; } .bad { color: #b3261e; font-weight: 600; }
 .kind { font: 12px system-ui, sans-serif; border: 1px solid currentColor; border-radius: 1em;
@@ -41,6 +43,7 @@ def page(d: Derivation) -> str:
         f"<h1>{_escape(title)}<small>derived along the {_escape(d.route)} route; "
         f"{done} of {len(d.steps)} steps verified</small></h1>",
         f"<p>{_prose(d.summary)}</p>",
+        _notation(d),
         *(_step(number, step) for number, step in enumerate(d.steps, 1)),
         _equations(d),
         _algorithm(d),
@@ -65,13 +68,30 @@ def _math(source: str, display: bool = False) -> str:
 
 def _prose(statement: str) -> str:
     parts = re.split(r"\$([^$]*)\$", statement)
-    return "".join(_math(p) if i % 2 else _escape(p) for i, p in enumerate(parts))
+    return "".join(_inline(p) if i % 2 else _escape(p) for i, p in enumerate(parts))
+
+
+def _inline(source: str) -> str:
+    """A formula in running text; a long one in pieces, between which the browser may break the line."""
+    pieces = terms(source) if width(source) > 12 else [source]
+    return " ".join([_math(pieces[0]), *(_math("{} " + p) for p in pieces[1:])])
 
 
 def _rows(pairs: list[tuple[str, str]]) -> str:
-    rows = "".join(f"<tr><td>{_math(left)}<td>=<td>{_math(right)}" for left, right in pairs)
+    rows = ""
+    for left, right in pairs:
+        first, *rest = broken(right, 58, 56)
+        rows += f"<tr><td>{_math(left)}<td>=<td>{_math(first)}"
+        rows += "".join(f"<tr><td><td><td class=more>{_math('{} ' + line)}" for line in rest)
     rows = rows.replace("<math ", '<math displaystyle="true" ')
     return f"<div class=claims><table>{rows}</table></div>"
+
+
+def _notation(d: Derivation) -> str:
+    if not d.notation:
+        return ""
+    said = "; ".join(f"{_math(tex)} {_prose(meaning)}" for tex, meaning in d.notation)
+    return f"<p class=note>Notation: {said}.</p>"
 
 
 def _step(number: int, step: Step) -> str:
@@ -84,7 +104,7 @@ def _step(number: int, step: Step) -> str:
         status = f"<span class=bad>not verified: residual {_escape(text(step.residual))}</span>"
     notes = [
         status,
-        f"assumes {_escape(step.assumes)}" if step.assumes else "",
+        f"assumes {_prose(step.assumes)}" if step.assumes else "",
         _escape(step.reference),
     ]
     return (
@@ -109,7 +129,8 @@ def _equations(d: Derivation) -> str:
 
 def _flow(equation: SecondOrder | System | ModifiedEquation) -> str:
     if isinstance(equation, SecondOrder):
-        return _math(equation.latex(), display=True)
+        lines = "<br>".join(_math("{} " + line) for line in broken(equation.latex(), 62, 60))
+        return f"<div class=claims>{lines}</div>".replace("<math ", '<math displaystyle="true" ')
     drift = equation.drift
     return _rows([(rf"\dot{{{symbol_latex(str(s))}}}", latex(e)) for s, e in drift.items()])
 

@@ -6,12 +6,13 @@ modified equation. Names are assigned once; the next state is read off at the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import sympy as sp
 
+from odescent._errors import OdescentError
 from odescent.dynamics.calculus import Symbol, coefficient, nothing, substitute, symbols_of, tidy
 from odescent.dynamics.fields import Block
 from odescent.dynamics.vectors import (
@@ -64,7 +65,50 @@ class Assign:
     value: Expr
 
 
-Instruction: TypeAlias = CallOracle | Draw | Assign
+@dataclass(frozen=True)
+class SweepCoordinates:
+    """``target`` is ``start`` with its coordinates moved one after the other, each seeing those before it.
+
+    Coordinate i of the moving vector z becomes the u with
+    u = z_i + duration ((1 - implicit) slope_i(z) + implicit slope_i(z with u for z_i)).
+    ``slope`` is an expression in ``moving`` (z), its gradient or operator there, and other vectors,
+    element by element. With ``quotient``, the partial derivative of f in it is replaced by
+    (f(z with u for z_i) - f(z)) / (u - z_i), Itoh and Abe's discrete gradient, in the second slope.
+    """
+
+    target: VectorSymbol
+    start: Vector
+    moving: VectorSymbol
+    slope: Vector
+    duration: sp.Expr
+    implicit: sp.Expr
+    quotient: bool = False
+    backward: bool = False
+
+    @property
+    def expressions(self) -> tuple[Expr, ...]:
+        """Everything that it computes with."""
+        return (self.start, self.slope, self.duration)
+
+    @property
+    def oracles(self) -> set[Oracle]:
+        """The oracles whose components it asks for."""
+        return {c.oracle for c in self.slope.calls()}
+
+    def changed(self, rule: Callable[[Any], Any]) -> SweepCoordinates:
+        """With its expressions rewritten."""
+        return replace(
+            self, start=rule(self.start), slope=rule(self.slope), duration=rule(self.duration)
+        )
+
+    def to_first_order(self) -> Vector:
+        """The target but for what is of second order in the duration, whatever the rule and the order."""
+        rate = substitute(self.slope, {self.moving: self.start})
+        moved: Vector = self.start + rate * self.duration
+        return moved
+
+
+Instruction: TypeAlias = CallOracle | Draw | Assign | SweepCoordinates
 
 
 def linear_coefficient(e: Expr, s: Symbol) -> sp.Expr:
@@ -95,6 +139,10 @@ class Program:
     @property
     def calls(self) -> tuple[CallOracle, ...]:
         return tuple(i for i in self.instructions if isinstance(i, CallOracle))
+
+    @property
+    def sweeps(self) -> tuple[SweepCoordinates, ...]:
+        return tuple(i for i in self.instructions if isinstance(i, SweepCoordinates))
 
     @property
     def draws(self) -> tuple[Draw, ...]:
@@ -131,6 +179,8 @@ class Program:
                 listed.append(i.value)
             elif isinstance(i, CallOracle):
                 listed += [i.point, *i.directions, *i.parameters, i.implicit]
+            elif isinstance(i, SweepCoordinates):
+                listed += i.expressions
         return listed
 
     def inlined(self) -> Program:
@@ -150,6 +200,8 @@ class Program:
                         implicit=substitute(i.implicit, known),
                     )
                 )
+            elif isinstance(i, SweepCoordinates):
+                kept.append(i.changed(lambda e: tidy(substitute(e, known))))
             else:
                 kept.append(i)
         after = {s: tidy(substitute(e, known)) for s, e in self.next.items()}
@@ -177,6 +229,8 @@ class Program:
                         implicit=bound(i.implicit),
                     )
                 )
+            elif isinstance(i, SweepCoordinates):
+                instructions.append(i.changed(bound))
             else:
                 instructions.append(i)
         return replace(
@@ -190,9 +244,15 @@ class Program:
     def update_map(self, depth: int = 0) -> dict[Symbol, Expr]:
         """The next state as expressions in the state alone, oracle calls written out and draws set to zero.
 
-        Implicit calls are unrolled ``depth`` times (exact through that order of their weight).
+        Implicit calls are unrolled ``depth`` times (exact through that order of their weight). Raises
+        OdescentError for a sweep, whose map is no expression in whole vectors.
         """
         flat = self.inlined()
+        if flat.sweeps:
+            raise OdescentError(
+                f"the sweep over the coordinates of {flat.sweeps[0].start} has no map in whole vectors; run it, or "
+                "write its coordinates as scalar blocks."
+            )
         known: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
         for c in flat.calls:
             opened = replace(
@@ -204,4 +264,4 @@ class Program:
         return {s: tidy(substitute(e, known)) for s, e in flat.next.items()}
 
 
-__all__ = ["Assign", "Call", "CallOracle", "Draw", "Instruction", "Program"]
+__all__ = ["Assign", "Call", "CallOracle", "Draw", "Instruction", "Program", "SweepCoordinates"]

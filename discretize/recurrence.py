@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from odescent._errors import NotConsistent
-from odescent.dynamics.calculus import Symbol, substitute, vanishes
+from odescent._errors import NotConsistent, OdescentError
+from odescent.dynamics.calculus import Symbol, nothing, substitute, symbols_of, tidy, vanishes
+from odescent.dynamics.exact import as_scalar
 from odescent.dynamics.fields import System
 from odescent.dynamics.series import taylor
-from odescent.dynamics.vectors import Expr
+from odescent.dynamics.vectors import Expr, Vector
+
+from .scalar_flow import solve_in_time
 
 if TYPE_CHECKING:
+    from .backward_error import ModifiedEquation
     from .iteration import Algorithm
 
 
@@ -61,3 +66,43 @@ def with_coefficients(flow: System, algorithm: Algorithm) -> System:
         time=limit.time,
         name=flow.name,
     )
+
+
+def written_in_time(
+    modified: ModifiedEquation, begin: Mapping[sp.Symbol, object]
+) -> ModifiedEquation:
+    """The modified equation with its scalar coefficients replaced by their expansions in h at fixed time.
+
+    Raises OdescentError if there is none among its blocks or one does not obey an equation of its own.
+    """
+    from .backward_error import ModifiedEquation
+
+    scalars = [s for s in modified.terms[0] if isinstance(s, sp.Symbol) and s in begin]
+    if not scalars or modified.time is not None:
+        raise OdescentError(
+            "only an equation with coefficients that obey a recurrence, and without a time of its own, is written "
+            "in time."
+        )
+    h, order = modified.step, modified.order
+    used = {s.name for term in modified.terms for e in term.values() for s in symbols_of(e)}
+    t = sp.Symbol("t" if "t" not in used else "t_", positive=True)
+    values: dict[Symbol, Expr] = {}
+    back: dict[Symbol, Expr] = {}
+    for s in scalars:
+        fields = [term[s] for term in modified.terms]
+        others = {o for f in fields for o in symbols_of(f)} & set(modified.terms[0]) - {s}
+        if others or any(isinstance(f, Vector) for f in fields):
+            raise OdescentError(
+                f"the coefficient {s} depends on other blocks, so it is no function of time alone."
+            )
+        solved = solve_in_time(fields, s, as_scalar(begin[s]), t, h)
+        values[s] = sp.Add(*[c * h**j for j, c in enumerate(solved.terms)])
+        back[solved.leading] = solved.solution
+    terms: list[dict[Symbol, Expr]] = [{} for _ in range(order + 1)]
+    for block, rate in modified.terms[0].items():
+        if block not in scalars:
+            rates = [rate, *(term[block] for term in modified.terms[1:])]
+            total = sum((r * h**j for j, r in enumerate(rates)), nothing(block))
+            for term, c in zip(terms, taylor(substitute(total, values), h, order), strict=True):
+                term[block] = substitute(tidy(c), back)
+    return ModifiedEquation(tuple(terms), h, modified.output, t)

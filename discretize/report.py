@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
 
+from odescent.dynamics.fields import start
+from odescent.dynamics.lines import broken as line_broken
+from odescent.dynamics.lines import text_lines
+from odescent.dynamics.lines import width as width_of
 from odescent.dynamics.show import latex, symbol_latex, text
 from odescent.dynamics.unicode import pretty, unlatex
 from odescent.dynamics.vectors import Vector
 
 from .derivation import Derivation, Step
+from .exact_data import exact_algorithm
 from .iteration import Algorithm
-from .program import Assign, CallOracle, Draw, Instruction, Program
+from .program import Assign, CallOracle, Draw, Instruction, Program, SweepCoordinates
 
+SCHEMA = "odescent.derivation/2"  # what the number means: docs/json.md
 KIND_LABELS = {
     "identity": "",
     "choice": "choice",
     "defect": "defect, not an identity",
     "finding": "finding",
 }
+EQUATIONS_LATEX = {
+    "bound system": "with its feed-through at the given $h$",
+    "limit h -> 0": "what the method tends to",
+    "modified equation": "what it follows through $O(h)$",
+}
 EQUATIONS = {
-    "bound system": "exact, at the given h",
+    "bound system": "with its feed-through at the given h",
     "limit h -> 0": "what the method tends to",
     "modified equation": "what it follows through O(h)",
 }
@@ -35,6 +47,8 @@ def instruction_text(i: Instruction) -> str:
         return f"{i.target.name} ~ N(0, I) like {i.like}"
     if isinstance(i, Assign):
         return f"{i.target} = {text(i.value)}"
+    if isinstance(i, SweepCoordinates):
+        return _sweep_text(i)
     where = text(i.point)
     if i.implicit != 0:
         sign = "-" if i.implicit.could_extract_minus_sign() else "+"
@@ -43,6 +57,18 @@ def instruction_text(i: Instruction) -> str:
             "POINT", where
         )
     return f"{i.target.name} = {text(i.as_call())}"
+
+
+def _sweep_text(i: SweepCoordinates) -> str:
+    """A sweep as one line: the coordinates' order, their rate, and where it is read."""
+    order = "n, ..., 1" if i.backward else "1, ..., n"
+    rate = text(i.slope).replace(i.moving.name, i.target.name)
+    where = {0: "before it moves", 1: "after it moved"}.get(i.implicit, "at both ends, halved")
+    where = "by difference quotients" if i.quotient else where
+    return (
+        f"{i.target.name} = {text(i.start)} swept over coordinates {order}: each by {text(i.duration)} times that "
+        f"of {rate}, {where}"
+    )
 
 
 def abs_sign(e: sp.Expr) -> sp.Expr:
@@ -70,6 +96,9 @@ def program_text(program: Program) -> str:
 def derivation_text(d: Derivation, width: int = 96) -> str:
     """The derivation as Unicode text of that many columns."""
     lines = [f"{d.name}, by the {d.route} route", "", *textwrap.wrap(d.summary, width), ""]
+    if d.notation:
+        said = "; ".join(f"{unlatex(f'${tex}$')} {meaning}" for tex, meaning in d.notation)
+        lines += [*textwrap.wrap(f"Notation: {unlatex(said)}.", width), ""]
     for number, step in enumerate(d.steps, 1):
         label = KIND_LABELS[step.kind]
         heading = f"{number}. {step.title}" + (f"  ({label})" if label else "")
@@ -81,8 +110,10 @@ def derivation_text(d: Derivation, width: int = 96) -> str:
         status = f"✓ {len(step.residuals)} residual{'s' * (len(step.residuals) > 1)} zero"
         if not step.verified:
             status = f"NOT VERIFIED: residual {pretty(text(step.residual))}"
-        notes = [status, f"assumes {step.assumes}" if step.assumes else "", step.reference]
-        lines += ["   " + "; ".join(n for n in notes if n), ""]
+        assumed = f"assumes {unlatex(step.assumes)}" if step.assumes else ""
+        notes = "; ".join(n for n in (status, assumed, step.reference) if n)
+        lines += textwrap.wrap(notes, width, initial_indent="   ", subsequent_indent="     ")
+        lines.append("")
     lines.append("Three equations, not to be confused")
     for name, equation in d.equations.items():
         of = (
@@ -90,15 +121,9 @@ def derivation_text(d: Derivation, width: int = 96) -> str:
             if name == "bound system" and d.bound_position is not None
             else ""
         )
-        rows = pretty(str(equation)).splitlines()
         lines.append(f"   {name + of} ({EQUATIONS[name]}):")
-        lines += ["      " + row for row in rows]
-    lines += [
-        "",
-        "Algorithm",
-        *["   " + pretty(line) for line in program_text(d.algorithm.tuned).splitlines()],
-        "",
-    ]
+        lines += _broken(pretty(str(equation)), width, 6)
+    lines += ["", "Algorithm", *_broken(pretty(program_text(d.algorithm.tuned)), width, 3), ""]
     verified = sum(s.verified for s in d.steps)
     lines.append(f"{verified} of {len(d.steps)} steps verified.")
     if d.provenance:
@@ -106,39 +131,93 @@ def derivation_text(d: Derivation, width: int = 96) -> str:
     return "\n".join(lines)
 
 
+def _broken(rows: str, width: int, indent: int) -> list[str]:
+    """Rows of formulas, indented; one that is too long goes on in the next line, before a sign of a sum."""
+    lines = []
+    for row in rows.splitlines():
+        depth = indent + len(row) - len(row.lstrip())
+        first, *rest = text_lines(row.lstrip(), width - depth - 4)
+        lines += [" " * depth + first, *(" " * (depth + 4) + more for more in rest)]
+    return lines
+
+
 def _claims(step: Step, width: int) -> list[str]:
     left = max(len(pretty(c.name)) for c in step.claims)
     lines = []
     for claim in step.claims:
         head = f"      {pretty(claim.name):>{left}} = "
-        body = pretty(text(claim.value))
-        lines += textwrap.wrap(
-            body, max(width, 60), initial_indent=head, subsequent_indent=" " * len(head)
-        )
+        first, *rest = text_lines(pretty(text(claim.value)), max(width, 60) - len(head))
+        lines += [head + first, *(" " * len(head) + more for more in rest)]
     return lines
 
 
+_FIRST, _LINE = (
+    52.0,
+    56.0,
+)  # of a displayed line, in letters: a column of an article in an enumeration
+
+
 def derivation_latex(d: Derivation) -> str:
-    """The derivation as a LaTeX fragment; needs amsmath."""
-    out = [
-        rf"\section*{{{_tex(d.name)}: the {d.route} route}}",
-        _tex(d.summary),
-        r"\begin{enumerate}",
-    ]
+    """The derivation as a LaTeX fragment; needs amsmath. Long formulas are broken to fit a column of 345 pt."""
+    out = [rf"\section*{{{_tex(d.name.replace('_', ' '))}: the {d.route} route}}", _tex(d.summary)]
+    if d.notation:
+        said = "; ".join(f"${tex}$ {meaning}" for tex, meaning in d.notation)
+        out.append(rf"\paragraph{{Notation.}} {said}.")
+    out.append(r"\begin{enumerate}")
     for step in d.steps:
         label = f" ({KIND_LABELS[step.kind]})" if KIND_LABELS[step.kind] else ""
-        rows = " \\\\\n".join("  " + c.latex().replace(" = ", " &= ", 1) for c in step.claims)
+        status = "verified" if step.verified else r"\emph{not verified}"
+        notes = [status, f"assumes {step.assumes}" if step.assumes else "", _tex(step.reference)]
         out += [
             rf"\item \textbf{{{step.title}{label}.}} {step.statement}",
-            "\\begin{align*}\n" + rows + "\n\\end{align*}",
+            _aligned([((c.tex or symbol_latex(c.name)), latex(c.value)) for c in step.claims]),
+            rf"{{\small[{'; '.join(n for n in notes if n)}]}}",
         ]
-    out.append(r"\end{enumerate}")
-    rows = " \\\\\n".join(rf"  &\text{{{_tex(n)}:}} & {e.latex()}" for n, e in d.equations.items())
+    out += [r"\end{enumerate}", r"\paragraph{Three equations, not to be confused.}"]
+    for name, equation in d.equations.items():
+        shown = name.replace("->", r"$\to$").replace("h ", "$h$ ")
+        out += [
+            rf"{shown[0].upper() + shown[1:]} ({EQUATIONS_LATEX[name]}):",
+            _rows(equation.latex()),
+        ]
     out += [
-        "\\begin{align*}\n" + rows.replace("->", r"$\to$") + "\n\\end{align*}",
-        "\\[\n" + d.algorithm.latex() + "\n\\]",
+        r"\paragraph{Algorithm.} " + _starts(d) + " For $k = 0, 1, 2, \\dots$",
+        _rows(d.algorithm.latex()),
+        _tex(d.provenance),
     ]
     return "\n".join(out) + "\n"
+
+
+def _starts(d: Derivation) -> str:
+    """Where the blocks begin, as a sentence."""
+    blocks = d.algorithm.tuned.blocks
+    at_start = " = ".join(f"{symbol_latex(b.name)}_0" for b in blocks if b.init == start)
+    begins = [f"${at_start}$ at the starting point"] if at_start else []
+    begins += [f"${symbol_latex(b.name)}_0 = {latex(b.init)}$" for b in blocks if b.init != start]
+    return f"Start with {', '.join(begins)}."
+
+
+def _rows(source: str) -> str:
+    """One equation, or the rows of an aligned environment, as a display of lines that fit."""
+    rows = re.findall(r"^(.*?) &= (.*?)(?: \\\\)?$", source, re.MULTILINE)
+    return _aligned(rows or [tuple(source.rsplit(" = ", 1))])
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> str:
+    """Left and right sides, aligned at the equals sign where the left sides are short."""
+    widest = max(width_of(left) for left, _ in rows)
+    shown = []
+    for left, right in rows:
+        if widest > _LINE / 2:  # a long left side: the equation is one display of its own
+            lines = line_broken(f"{left} = {right}", _LINE, _LINE - 2)
+            shown.append("&" + " \\\\\n  &\\quad {} ".join(lines))
+        else:
+            room = _FIRST - widest
+            first, *rest = line_broken(right, room, room - 2)
+            shown.append(
+                " \\\\\n".join([f"{left} &= {first}", *(rf"  &\quad {{}} {r}" for r in rest)])
+            )
+    return "\\begin{align*}\n  " + " \\\\\n  ".join(shown) + "\n\\end{align*}"
 
 
 def _tex(words: str) -> str:
@@ -148,12 +227,13 @@ def _tex(words: str) -> str:
 def derivation_dict(d: Derivation) -> dict[str, Any]:
     """The derivation as plain data; keys are stable."""
     return {
-        "schema": "odescent.derivation/1",
+        "schema": SCHEMA,
         "name": d.name,
         "route": d.route,
         "summary": d.summary,
         "provenance": d.provenance,
         "references": list(d.references),
+        "notation": [{"symbol": tex, "meaning": meaning} for tex, meaning in d.notation],
         "verified": d.verified,
         "steps": [{"number": n, **s.to_dict()} for n, s in enumerate(d.steps, 1)],
         "equations": {n: {"text": str(e), "latex": e.latex()} for n, e in d.equations.items()},
@@ -162,7 +242,7 @@ def derivation_dict(d: Derivation) -> dict[str, Any]:
 
 
 def algorithm_dict(a: Algorithm) -> dict[str, Any]:
-    """An algorithm as plain data; keys are stable."""
+    """An algorithm as plain data; keys are stable. What is under "exact" is made of trees."""
     tuned = a.tuned
     return {
         "name": a.name,
@@ -184,4 +264,5 @@ def algorithm_dict(a: Algorithm) -> dict[str, Any]:
             if isinstance(i, Assign)
         ],
         "calls": a.calls,
+        "exact": exact_algorithm(a),
     }

@@ -13,7 +13,7 @@ from odescent.dynamics.fields import System
 from odescent.dynamics.vectors import Expr, Vector, zero
 
 from .library.schemes import scheme, schemes
-from .substeps import Flow, Integrator, Let, Scheme
+from .substeps import Flow, Integrator, Let, Scheme, Sweep
 
 if TYPE_CHECKING:
     from odescent.dynamics.grammar.names import Names
@@ -102,7 +102,13 @@ def _flow(node: Any, names: Names, system: System | None) -> Flow:
     settings = _modifiers(modifiers, names, system)
     chosen = [] if [str(t) for t in fields.children] == [_EVERY] else fields.children
     _check(names, "field", chosen, _fields(system))
-    return Flow(tuple(map(str, chosen)), _integrator(by, names), **settings)
+    sweep = settings.pop("sweep", None)
+    integrator = _integrator(by, names)
+    if sweep is None:
+        return Flow(tuple(map(str, chosen)), integrator, **settings)
+    if "increment" in settings:
+        raise names.source.error("a sweep has no noise, so that it shares no increment.", node)
+    return Sweep(tuple(map(str, chosen)), integrator, backward=sweep == "backward", **settings)
 
 
 def _let(node: Any, names: Names) -> Let:
@@ -150,6 +156,14 @@ def _modifiers(nodes: Iterable[Any], names: Names, system: System | None) -> dic
                 put("on", tuple(str(t) for t in node.children[0].children), node)
             case "save":
                 put("save", str(node.children[0]), node)
+            case "sharing":
+                put("increment", str(node.children[0]), node)
+            case "sweep":
+                order = str(node.children[0]) if node.children else "forward"
+                if order not in ("forward", "backward"):
+                    said = str(unknown("order of a sweep called", order, ("forward", "backward")))
+                    raise names.source.error(said, node.children[0])
+                put("sweep", order, node)
             case "look":
                 put("save", str(node.children[0]), node)
                 settings["commit"] = False

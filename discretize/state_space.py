@@ -12,7 +12,7 @@ from odescent.dynamics.exact import canonical
 from odescent.dynamics.fields import start
 from odescent.dynamics.vectors import Call, Expr, Oracle, ScalarNode, Vector, VectorSymbol
 
-from .matrices import determinant, inverse
+from .matrices import inverse, transfer
 from .program import Program
 
 z = sp.Symbol("z", complex=True)  # the shift operator, unlike any parameter of that name
@@ -42,13 +42,8 @@ class StateSpace:
     start_calls: tuple[Call, ...] = ()
 
     def transfer(self) -> sp.Matrix:
-        """The transfer matrix C (z I - A)^-1 B + D, canonical in z and the parameters."""
-        n = self.A.rows
-        if n == 0 or self.B.cols == 0:
-            return self.D
-        pencil = (z * sp.eye(n) - self.A).applyfunc(canonical)
-        inner = self.C * pencil.adjugate(method="berkowitz") * self.B
-        return (inner / determinant(pencil) + self.D).applyfunc(canonical)
+        """The transfer matrix C (z I - A)^-1 B + D: cancelled fractions in z and the parameters."""
+        return transfer((self.A, self.B, self.C, self.D), z)
 
     def modal_matrix(self, curvature: sp.Expr) -> sp.Matrix:
         """The state's map on one mode of a quadratic, u = curvature * y."""
@@ -77,6 +72,10 @@ def state_space(program: Program) -> StateSpace:
     flat = program.inlined()
     if program.draws:
         raise NotLTI("the algorithm draws noise, so it has no deterministic state-space form.")
+    if program.sweeps:
+        raise NotLTI(
+            "the algorithm moves coordinates one after the other, so its map is not alike on each of them."
+        )
     for b in program.blocks:
         if b.kind == "scalar":
             raise NotLTI(f"the scalar block {b.name!r} changes the coefficients from step to step.")

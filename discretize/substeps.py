@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import sympy as sp
 
@@ -35,14 +35,15 @@ class Integrator:
 
     ``cayley`` (the trapezoidal rule) and ``exact`` (the exponential) need fields that are linear in
     the blocks they move; ``implicit`` (backward Euler) also takes one oracle that has a prox.
-    With ``frozen_oracles`` the oracles are called once, where the substep starts.
+    With ``frozen_oracles`` the oracles are called once, where the substep starts. ``discrete_gradient``
+    (Itoh and Abe's: difference quotients for derivatives) is for sweeps over coordinates.
     """
 
     kind: str
     frozen_oracles: bool = False
     tableau: Tableau | None = None
 
-    KINDS = ("explicit", "implicit", "cayley", "exact", "tableau")
+    KINDS = ("explicit", "implicit", "cayley", "exact", "discrete_gradient", "tableau")
 
     def __post_init__(self) -> None:
         if self.kind not in self.KINDS:
@@ -76,6 +77,8 @@ class Flow:
         time: when time-dependent coefficients are read, in steps after the beginning of the step.
         save: save the state after this substep as a stage of that name.
         commit: False leaves the state as it was: a look-ahead, which only its saved stage records.
+        increment: a name; substeps with the same one share their draws, the processes' increments over
+            the whole step, of which each takes its fraction. By default every substep draws its own.
 
     Blocks may be given by name or by symbol, and one field or block without a tuple around it.
     """
@@ -88,6 +91,7 @@ class Flow:
     time: sp.Expr
     save: str | None
     commit: bool
+    increment: str | None
 
     def __init__(
         self,
@@ -99,6 +103,7 @@ class Flow:
         time: object = 0,
         save: str | None = None,
         commit: bool = True,
+        increment: str | None = None,
     ) -> None:
         if not commit and save is None:
             raise OdescentError(
@@ -114,9 +119,49 @@ class Flow:
             "time": as_scalar(time),
             "save": save,
             "commit": commit,
+            "increment": increment,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, init=False)
+class Sweep(Flow):
+    """Advance one vector block coordinate by coordinate, each seeing those that have moved already.
+
+    The integrator solves a scalar equation in each coordinate: ``explicit``, ``implicit``, ``cayley`` (the
+    trapezoidal rule, here for any field) or ``discrete_gradient``, in which the derivative along the
+    coordinate is a difference quotient, so that x' = -s grad f(x) with s > 0 decreases f for every step.
+
+    Attributes:
+        backward: from the last coordinate to the first.
+
+    The others as for `Flow`; ``on`` names the block where the fields move several.
+    """
+
+    backward: bool
+
+    KINDS: ClassVar[tuple[str, ...]] = ("explicit", "implicit", "cayley", "discrete_gradient")
+
+    def __init__(
+        self,
+        fields: str | Iterable[str],
+        by: Integrator | str,
+        fraction: object = 1,
+        on: str | Symbol | Iterable[str | Symbol] = (),
+        read: Mapping[Any, str] | None = None,
+        time: object = 0,
+        save: str | None = None,
+        commit: bool = True,
+        backward: bool = False,
+    ) -> None:
+        super().__init__(fields, by, fraction, on, read, time, save, commit)
+        object.__setattr__(self, "backward", bool(backward))
+        if self.by.kind not in self.KINDS or self.by.frozen_oracles:
+            how = "frozen " if self.by.frozen_oracles else ""
+            raise OdescentError(
+                f"a sweep's integrator is one of {', '.join(self.KINDS)}, not {how + self.by.kind!r}."
+            )
 
 
 @dataclass(frozen=True, init=False)
@@ -185,7 +230,7 @@ def _check_stages(steps: tuple[Step, ...]) -> None:
     for i, step in enumerate(steps, 1):
         if not isinstance(step, (Flow, Let)):
             raise OdescentError(
-                f"substep {i} of the scheme is {step!r}; substeps are Flow and Let."
+                f"substep {i} of the scheme is {step!r}; substeps are Flow, Sweep and Let."
             )
         for block, stage in step.read.items():
             if stage not in stages:
@@ -208,8 +253,11 @@ def _describe(step: Step) -> str:
     how = step.by.kind + (" (frozen oracles)" if step.by.frozen_oracles else "")
     part = "" if step.fraction == 1 else f" for {step.fraction} h"
     where = "".join(f", {b} at {s}" for b, s in step.read.items())
+    shared = "" if step.increment is None else f" sharing {step.increment}"
     keep = "" if step.commit else " (look ahead)"
-    return f"{what} {how}{part}{where}{keep}"
+    if isinstance(step, Sweep):
+        how += " sweep backward" if step.backward else " sweep"
+    return f"{what} {how}{part}{shared}{where}{keep}"
 
 
 def composition(
@@ -225,14 +273,20 @@ def composition(
         raise OdescentError("a composition needs at least one (field, integrator) pair.")
     if not symmetric:
         return Scheme(tuple(Flow((f,), i) for f, i in pairs), name)
+    halves = [(f, i, sp.Rational(1, 2)) for f, i in pairs[:-1]]
+    return Scheme(in_shares([*halves, (*pairs[-1], sp.S.One), *reversed(halves)]), name)
 
-    def part(field: str, by: Integrator, begin: sp.Expr, length: sp.Expr) -> Flow:
+
+def in_shares(parts: Iterable[tuple[str, Integrator, sp.Expr]]) -> tuple[Flow, ...]:
+    """Substeps of one field each, (field, integrator, fraction), at the times that they cover of their field."""
+    covered: dict[str, sp.Expr] = {}
+    steps: list[Flow] = []
+    for field, by, share in parts:
+        begin = covered.get(field, sp.S.Zero)
+        covered[field] = begin + share
         own_times = (
             by.tableau is not None
         )  # a tableau's stages have their times from its beginning on
-        return Flow((field,), by, length, time=begin if own_times else begin + length / 2)
-
-    half = sp.Rational(1, 2)
-    before = [part(f, i, sp.S.Zero, half) for f, i in pairs[:-1]]
-    after = [part(f, i, half, half) for f, i in reversed(pairs[:-1])]
-    return Scheme((*before, part(*pairs[-1], sp.S.Zero, sp.S.One), *after), name)
+        time = begin if own_times else begin + share / 2
+        steps.append(Flow((field,), by, share, time=time))
+    return tuple(steps)

@@ -72,6 +72,9 @@ def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
 
 
 def _node_derivative(node: ScalarNode, direction: Directions) -> sp.Expr:
+    if (own := getattr(node, "own_derivative", None)) is not None:  # a named function
+        rate: sp.Expr = own(direction)
+        return rate
     if node.kind == "inner":
         left, right = node.arguments
         return inner(derivative(left, direction), right) + inner(left, derivative(right, direction))
@@ -115,6 +118,9 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
                     raise OdescentError(f"{atom} jumps, so it has no derivative.")
                 result = result + hadamard(_elementwise(slope, atom.arguments), inside)
         return result
+    if (own := getattr(atom, "own_derivative", None)) is not None:  # a named function
+        named: Vector = own(direction)
+        return named
     raise TypeError(f"the calculus does not know how to differentiate {atom!r}.")
 
 

@@ -51,14 +51,14 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     if isinstance(atom, VectorSymbol):
         return _lookup(atom, values)
     if isinstance(atom, Call):
-        kind = (
-            "hess" if atom.oracle.kind == "grad" and len(atom.directions) == 1 else atom.oracle.kind
-        )
-        if kind not in oracles or len(atom.directions) > 1:
+        kind = "hess" if atom.oracle.kind == "grad" and atom.directions else atom.oracle.kind
+        if kind not in oracles or (atom.directions and kind != "hess"):
             raise OdescentError(
                 f"no function was given for {atom}; oracles are known for {', '.join(oracles)}."
             )
         arguments = [evaluate(a, values, oracles, xp) for a in (atom.point, *atom.directions)]
+        if len(atom.directions) > 1:
+            return _higher(oracles["hess"], *arguments)
         return oracles[kind](
             *arguments, *[_scalar(p, values, oracles, xp) for p in atom.parameters]
         )
@@ -75,6 +75,16 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     assert isinstance(atom, Elementwise)
     inside = dict(values) | dict(zip(slots(len(arguments)), arguments, strict=True))
     return _scalar(atom.body, inside, oracles, xp)
+
+
+def _higher(hess: Callable[..., Any], x: Any, first: Any, *others: Any) -> Any:
+    """A higher derivative of a gradient along several directions, from its first."""
+    import jax
+
+    def along(at: Any) -> Any:
+        return _higher(hess, at, first, *others[:-1]) if len(others) > 1 else hess(at, first)
+
+    return jax.jvp(along, (x,), (others[-1],))[1]
 
 
 def _lookup(s: Symbol, values: Mapping[Symbol, Any]) -> Any:

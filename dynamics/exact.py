@@ -16,6 +16,7 @@ from typing import Any
 import sympy as sp
 from sympy.polys.fields import FracElement, FracField
 from sympy.polys.orderings import lex
+from sympy.polys.rings import PolyElement
 
 from .._errors import OdescentError
 
@@ -121,6 +122,8 @@ class _Lowering:
                 return self._root(base, exponent)
         if e is sp.I:
             return self._related(e, 2, sp.S.NegativeOne)
+        if isinstance(e, sp.CRootOf):
+            return self._algebraic(e)
         if e in _SINGULAR:
             raise ZeroDivisionError("a denominator vanishes identically.")
         self.opaque = self.opaque or not e.is_Atom
@@ -134,13 +137,26 @@ class _Lowering:
             self.relations.append((self._generator(e, e), n, value))
         return self._generators[e]
 
+    def _algebraic(self, e: sp.CRootOf) -> sp.Symbol:
+        """A root of a polynomial, whose highest power is a combination of the others."""
+        if e not in self._generators:
+            root = self._generator(e, e)
+            top, *others = e.poly.all_coeffs()
+            n = len(others)
+            if top.is_Rational and all(c.is_Rational for c in others):
+                value = sp.Add(*[-c / top * root ** (n - 1 - i) for i, c in enumerate(others)])
+                self.relations.append((root, n, value))
+            else:
+                self.opaque = True
+        return self._generators[e]
+
     def _root(self, base: sp.Expr, exponent: sp.Rational) -> sp.Expr:
         """A fractional power; positive factors have roots of their own, which no branch cut separates."""
         if base.is_Symbol and base in self._roots:
             return self._generator(base, base ** sp.Rational(1, self._roots[base])) ** int(
                 exponent * self._roots[base]
             )
-        (value,) = _reduced([self.lower(base)], self.relations)
+        (value,), _ = _reduced([self.lower(base)], self.relations)
         if value == 0:
             return self.lower(sp.S.Zero**exponent)
         (over, above), (under, below) = value.numer.factor_list(), value.denom.factor_list()
@@ -210,9 +226,38 @@ def _to_field(
     return element ** int(exponent)
 
 
+class Fractions:
+    """Several expressions as elements of one field of fractions, where they can be computed with.
+
+    ``elements`` are the expressions, their numerators and denominators reduced by the relations of the
+    generators; ``reduced`` does the same to a polynomial that was computed from them.
+    """
+
+    def __init__(self, exprs: Iterable[sp.Expr]) -> None:
+        lowering = _Lowering(exprs)
+        self.meaning, self.relations, self.opaque = (
+            lowering.meaning,
+            lowering.relations,
+            lowering.opaque,
+        )
+        self.elements, self._ideal = _reduced(lowering.exprs, lowering.relations)
+
+    @property
+    def decides(self) -> bool:
+        """Whether an element that is not zero here is not zero: no generator may obey an unknown relation."""
+        return not (self.relations or self.opaque)
+
+    def reduced(self, polynomial: PolyElement) -> PolyElement:
+        return polynomial.rem(self._ideal) if self._ideal else polynomial
+
+    def expression(self, element: FracElement) -> sp.Expr:
+        """An element of the field as an expression."""
+        return element.as_expr().xreplace(self.meaning)
+
+
 def _reduced(
     exprs: list[sp.Expr], relations: list[tuple[sp.Symbol, int, sp.Expr]]
-) -> list[FracElement]:
+) -> tuple[list[FracElement], list[PolyElement]]:
     """Lowered expressions as fractions whose numerators and denominators are reduced by the relations."""
     everything = [
         *exprs,
@@ -223,24 +268,20 @@ def _reduced(
     field = FracField(sorted(symbols, key=_order), sp.QQ, lex)
     generators = dict(zip(field.symbols, field.gens, strict=True))
     elements = [_to_field(e, field, generators) for e in exprs]
-    if not relations:
-        return elements
+    values = [_to_field(value, field, generators) for _, _, value in relations]
     ideal = [
-        generators[root].numer ** n - _to_field(value, field, generators).numer
-        for root, n, value in relations
+        generators[root].numer ** n * value.denom - value.numer
+        for (root, n, _), value in zip(relations, values, strict=True)
     ]
+    if not ideal:
+        return elements, ideal
     reduced = []
     for element in elements:
         numer, denom = element.numer.rem(ideal), element.denom.rem(ideal)
         if denom == 0:
             raise ZeroDivisionError("a denominator vanishes identically.")
         reduced.append(field(numer) / field(denom))
-    return reduced
-
-
-def _elements(exprs: list[sp.Expr]) -> tuple[list[FracElement], _Lowering]:
-    lowering = _Lowering(exprs)
-    return _reduced(lowering.exprs, lowering.relations), lowering
+    return reduced, ideal
 
 
 def canonical(expr: object) -> sp.Expr:
@@ -251,8 +292,8 @@ def canonical(expr: object) -> sp.Expr:
 
 @functools.lru_cache(maxsize=4096)
 def _canonical(e: sp.Expr) -> sp.Expr:
-    (element,), lowering = _elements([e])
-    return element.as_expr().xreplace(lowering.meaning)
+    field = Fractions([e])
+    return field.expression(field.elements[0])
 
 
 def is_zero(expr: object) -> bool:
@@ -265,10 +306,10 @@ def is_zero(expr: object) -> bool:
     e = as_scalar(expr)
     if e.is_Rational:
         return bool(e == 0)
-    elements, lowering = _elements([e])
-    if elements[0] == 0:
+    field = Fractions([e])
+    if field.elements[0] == 0:
         return True
-    if lowering.relations or lowering.opaque:
+    if not field.decides:
         sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
         if not next((size > 1e-50 for size in sizes if size.is_comparable), False):
             raise ArithmeticError(f"it is undecided whether {e} is zero.")
@@ -290,9 +331,15 @@ def sample(symbols: Iterable[sp.Expr], seed: int = 0) -> dict[sp.Expr, sp.Ration
 
 
 def evaluate_at_sample(e: sp.Expr, digits: int = 60, seed: int = 0) -> sp.Expr:
-    """The expression's value at generic rational values of its symbols and other opaque atoms."""
-    opaque = {a for a in e.atoms(sp.Expr) if a.is_Atom and not a.is_number}
-    return sp.N(e.xreplace(sample(opaque, seed)), digits)
+    """The expression's value at generic rational values of its symbols and other opaque atoms.
+
+    The symbols that roots of polynomials bind are no symbols of the expression.
+    """
+    closed = e.xreplace({root: sp.N(root, digits + 10) for root in e.atoms(sp.CRootOf)})
+    atoms = {a for a in closed.atoms(sp.Expr) if a.is_Atom and not a.is_number}
+    free = closed.free_symbols
+    opaque = {a for a in atoms if not a.is_Symbol or a in free}
+    return sp.N(closed.xreplace(sample(opaque, seed)), digits)
 
 
 def parameters(names: str, **assumptions: bool | None) -> Any:

@@ -80,7 +80,10 @@ class Block:
 class Diffusion:
     """Noise on one block: ``amplitude`` times the increment of the Wiener process ``process``.
 
-    A scalar amplitude is isotropic noise, a vector amplitude acts element by element (diagonal).
+    A scalar amplitude is isotropic noise, a vector amplitude acts element by element (diagonal). Every
+    process has one component for each coordinate. Blocks of one kind that name the same process move by
+    the same increment, their coordinates one by one, and so do fields; a vector and a scalar block never
+    share one. Different names are independent: two processes on one block, give two fields each its own.
     """
 
     amplitude: Expr

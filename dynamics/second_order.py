@@ -63,7 +63,7 @@ def second_order(
     order: int | None = None,
     time: sp.Symbol | None = None,
 ) -> SecondOrder:
-    """Eliminate the two vector blocks in favour of the output x and its velocity.
+    """Eliminate the two vector blocks in favour of the output x and its velocity; scalar blocks stay.
 
     The change of coordinates (x, x') is inverted by substitution: exactly where it is triangular,
     else as a series in ``small`` through ``order``. ``time`` is the symbol on which coefficients depend.
@@ -72,9 +72,9 @@ def second_order(
         OdescentError: other than two vector blocks, or a change of coordinates that cannot be inverted.
     """
     symbols = [s for s in drift if isinstance(s, VectorSymbol)]
-    if len(symbols) != 2 or len(drift) != 2:
+    if len(symbols) != 2:
         raise OdescentError(
-            f"a second-order equation needs two vector blocks; the system has {len(drift)} blocks."
+            f"a second-order equation needs two vector blocks; the system has {len(symbols)}."
         )
     if not isinstance(output, Vector):
         raise OdescentError(

@@ -14,19 +14,9 @@ import sympy as sp
 
 from .._errors import OdescentError
 from .calculus import derivative, singular, substitute, tidy
-from .vectors import (
-    Atom,
-    Call,
-    Expr,
-    Product,
-    ScalarNode,
-    Vector,
-    _product,
-    call,
-    inner,
-    scalar_symbols,
-    zero,
-)
+from .exact import is_zero
+from .scalar_series import SingularError, Stream, stream
+from .vectors import Atom, Call, Expr, Product, Vector, _product, call, zero
 
 
 @overload
@@ -39,71 +29,50 @@ def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
     Raises OdescentError if a coefficient is singular at 0.
     """
     try:
-        return (
-            _vector(tidy(e), symbol, order)
-            if isinstance(e, Vector)
-            else _by_derivatives(e, symbol, order)
-        )
-    except _SingularError:
+        if isinstance(e, Vector):
+            return _vector(e, symbol, order)
+        found = _stream(e, symbol)
+        if any(not is_zero(found[k]) for k in range(found.start, 0)):
+            raise SingularError
+        return [found[k] for k in range(order + 1)]
+    except (SingularError, ZeroDivisionError):
         raise OdescentError(f"{e} has no Taylor expansion at {symbol} = 0.") from None
 
 
-class _SingularError(Exception):
-    """A coefficient is infinite at 0."""
+def _stream(e: sp.Expr, symbol: sp.Symbol) -> Stream:
+    known: dict[Vector, list[Vector]] = {}
+
+    def vectors(v: Vector, order: int) -> list[Vector]:
+        if len(known.get(v, ())) <= order:
+            known[v] = _vector(v, symbol, order)
+        return known[v]
+
+    return stream(e, symbol, vectors)
 
 
 def _vector(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]:
-    total = [zero] * (order + 1)
-    for atom, coefficient in e.terms.items():
-        scalars = _scalar(coefficient, symbol, order)
-        vectors = _atom(atom, symbol, order)
-        for i, c in enumerate(scalars):
-            if c != 0:
+    scalars = {atom: _stream(coefficient, symbol) for atom, coefficient in e.terms.items()}
+    low = min((s.start for s in scalars.values()), default=0)
+    total = dict.fromkeys(range(min(low, 0), order + 1), zero)
+    for atom, factor in scalars.items():
+        vectors = _atom(atom, symbol, order - factor.start)
+        for i in range(factor.start, order + 1):
+            if factor[i] != 0:
                 for j in range(order + 1 - i):
-                    total[i + j] = total[i + j] + vectors[j] * c
-    return [tidy(v) for v in total]
+                    total[i + j] = total[i + j] + vectors[j] * factor[i]
+    found = {k: tidy(v) for k, v in total.items()}
+    if any(found[k] for k in found if k < 0) or any(singular(v) for v in found.values()):
+        raise SingularError
+    return [found[k] for k in range(order + 1)]
 
 
-def _scalar(c: sp.Expr, symbol: sp.Symbol, order: int) -> list[sp.Expr]:
-    if symbol not in c.free_symbols and not c.has(ScalarNode):
-        return [c] + [sp.S.Zero] * order
-    nodes = [n for n in c.atoms(ScalarNode) if symbol in scalar_symbols(n)]
-    if nodes and all(n.kind == "inner" for n in nodes):
-        found = _through_inner_products(c, nodes, symbol, order)
-        if found is not None:
-            return found
-    return _by_derivatives(c, symbol, order)
-
-
-def _through_inner_products(
-    c: sp.Expr, nodes: list[ScalarNode], symbol: sp.Symbol, order: int
-) -> list[sp.Expr] | None:
-    """Each inner product becomes a polynomial with letters for coefficients; None where that is singular."""
-    opened: dict[sp.Expr, sp.Expr] = {}
-    meaning: dict[sp.Expr, sp.Expr] = {}
-    for node in nodes:
-        left, right = (_vector(side, symbol, order) for side in node.arguments)
-        letters = sp.symbols(f"_c:{order + 1}", cls=sp.Dummy, real=True)
-        opened[node] = sum(a * symbol**n for n, a in enumerate(letters))
-        for n, a in enumerate(letters):
-            meaning[a] = sp.Add(*[inner(left[i], right[n - i]) for i in range(n + 1)])
-    coefficients, current = [], c.xreplace(opened)
-    for k in range(order + 1):
-        at_zero = current.xreplace({symbol: sp.S.Zero})
-        if singular(at_zero) or singular(at_zero := at_zero.xreplace(meaning)):
-            return None
-        coefficients.append(tidy(at_zero) * sp.Rational(1, factorial(k)))
-        current = sp.diff(current, symbol)
-    return coefficients
-
-
-def _by_derivatives(e: Any, symbol: sp.Symbol, order: int) -> list[Any]:
-    """The definition: repeated derivatives at 0, for scalars and element-wise functions."""
+def _by_derivatives(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]:
+    """The definition: repeated derivatives at 0, for element-wise functions."""
     coefficients, current = [], tidy(e)
     for k in range(order + 1):
         at_zero = tidy(substitute(current, {symbol: sp.S.Zero}))
         if singular(at_zero):
-            raise _SingularError
+            raise SingularError
         coefficients.append(at_zero * sp.Rational(1, factorial(k)))
         if k < order:
             current = tidy(derivative(current, {symbol: sp.S.One}))

@@ -15,6 +15,8 @@ import sympy as sp
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
+from .gather import gathered
+from .named import NamedVector
 from .vectors import Atom, Call, Elementwise, Expr, Product, ScalarNode, Vector, VectorSymbol, slots
 
 _GREEK = {
@@ -73,7 +75,7 @@ def _letters(part: str) -> str:
 def latex(e: Expr) -> str:
     """LaTeX of a vector or scalar, without dollar signs."""
     return (
-        _vector(e, _latex_atom, _LATEX.doprint, " ", "0")
+        _vector(e, _latex_atom, lambda c: _doprint(c, True), " ", "0")
         if isinstance(e, Vector)
         else _scalar(e, True)
     )
@@ -82,7 +84,7 @@ def latex(e: Expr) -> str:
 def text(e: Expr) -> str:
     """One line of plain text of a vector or scalar."""
     return (
-        _vector(e, _text_atom, _TEXT.doprint, "*", "0")
+        _vector(e, _text_atom, lambda c: _doprint(c, False), "*", "0")
         if isinstance(e, Vector)
         else _scalar(e, False)
     )
@@ -111,6 +113,8 @@ def differential(
 
 def _scalar(e: sp.Expr, as_latex: bool) -> str:
     if isinstance(e, ScalarNode):
+        if e.kind == "named":
+            return _named(e, as_latex)
         show = latex if as_latex else text
         inside = [show(a) for a in e.arguments]
         if e.kind == "inner":
@@ -120,7 +124,11 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
             return rf"\langle {body} \rangle" if as_latex else f"<{body}>"
         assert e.oracle is not None
         return f"{e.oracle.of}({inside[0]})"
-    return str((_LATEX if as_latex else _TEXT).doprint(e))
+    return _doprint(e, as_latex)
+
+
+def _doprint(e: sp.Expr, as_latex: bool) -> str:
+    return str((_LATEX if as_latex else _TEXT).doprint(gathered(e)))
 
 
 def _vector(e: Vector, atom: Any, scalar: Any, times: str, nothing: str) -> str:
@@ -168,9 +176,23 @@ def _is_odd_power_of_sum(factor: sp.Expr) -> bool:
     return bool(base.is_Add and exponent.is_Integer and exponent % 2)
 
 
+def _named(node: Any, as_latex: bool) -> str:
+    """A function of `named`, as E(x = ..., z = ...)[x: direction]; arguments that are themselves are left out."""
+    show = latex if as_latex else text
+    at = ", ".join(f"{show(s)} = {show(e)}" for s, e in node.at if s != e)
+    along = "".join(f"[{', '.join(f'{show(s)}: {show(e)}' for s, e in d)}]" for d in node.along)
+    k = len(node.along)
+    head = (
+        (rf"\mathrm{{{node.name}}}" if as_latex else node.name) if k == 0 else f"D{k} {node.name}"
+    )
+    return head + (f"({at})" if at else "") + along
+
+
 def _text_atom(a: Vector) -> str:
     if isinstance(a, VectorSymbol):
         return a.name
+    if isinstance(a, NamedVector):
+        return _named(a, False)
     if isinstance(a, Call):
         point = text(a.point)
         if a.oracle.kind != "grad":
@@ -199,6 +221,8 @@ def _text_atom(a: Vector) -> str:
 def _latex_atom(a: Vector) -> str:
     if isinstance(a, VectorSymbol):
         return symbol_latex(a.name)
+    if isinstance(a, NamedVector):
+        return _named(a, True)
     if isinstance(a, Call):
         of, point = symbol_latex(a.oracle.of), latex(a.point)
         k = len(a.directions)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from . import _console
 from ._errors import OdescentError
 from ._files import write_whole
-from ._numbers import number
 
 if TYPE_CHECKING:
     from ._own_system import Answer
@@ -44,7 +43,7 @@ def run(
     if len(asked) > 1:
         named = " and ".join(f"--{f}" for f in asked)
         raise OdescentError(f"{named} exclude each other: give one of them.")
-    from ._own_system import Refused
+    from . import _own_system
 
     form = asked[0] if asked else "text"
     width = _console.WIDTH if out else _console.width()
@@ -57,15 +56,12 @@ def run(
     }
     given = {option: text for option, text in own.items() if text is not None}
     try:
-        if name.endswith(".ode") or Path(name).is_file():
+        if _own_system.is_file(name):
             answer = _of_file(name, route, form, width, given)
         else:
             answer = _of_name(name, route, form, width, given)
-    except Refused as error:
-        _console.complain(str(error))
-        if error.excerpt:
-            _console.note(error.excerpt)
-        return 2
+    except _own_system.Refused as error:
+        return _own_system.refuse(error)
     return _show(answer, form, out)
 
 
@@ -76,21 +72,16 @@ def _of_file(name: str, route: str | None, form: str, width: int, given: dict[st
         raise OdescentError(
             "--route is for the known methods; a system file has one route, its scheme."
         )
-    limit = given.pop("time-limit", None)
-    seconds = _own_system.TIME if limit is None else float(number("--time-limit", limit))
-    return _own_system.derive(_own_system.Request(name, form=form, width=width, **given), seconds)
+    request = _own_system.requested(name, given, form=form, width=width)
+    return _own_system.derive(request, _own_system.time_limit(given))
 
 
 def _of_name(name: str, route: str | None, form: str, width: int, given: dict[str, str]) -> Answer:
     import odescent as od
 
-    from ._own_system import shown
+    from ._own_system import no_options, shown
 
-    if given:
-        option = next(iter(given))
-        raise OdescentError(
-            f"--{option} is for a system file such as my_system.ode, which {name!r} is not."
-        )
+    no_options(name, given)
     return shown(od.derive(name, route=route), form, width)
 
 

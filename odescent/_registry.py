@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Generic, TypeVar
 
-from ._errors import unknown
+from ._errors import OdescentError, unknown
 
 T = TypeVar("T")
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class Registry(Generic[T]):
@@ -33,10 +34,18 @@ class Registry(Generic[T]):
         return found
 
     def build(self, name: str, **options: object) -> T:
-        """The entry of that name, with its options; OdescentError for an option it does not take."""
+        """The entry of that name, with its options; OdescentError for one that it does not take, or lacks."""
         function = self.function(name)
-        takes = inspect.signature(function).parameters
+        declared = inspect.signature(function).parameters
+        takes = {n: p for n, p in declared.items() if p.kind in _NAMED}
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in declared.values())
         for option in options:
-            if option not in takes:
+            if option not in takes and not takes_any:
                 raise unknown(f"option of the {self.kind} {name!r} called", option, takes)
+        missing = [n for n, p in takes.items() if p.default is p.empty and n not in options]
+        if missing:
+            raise OdescentError(
+                f"the {self.kind} {name!r} needs the option{'s' * (len(missing) > 1)} "
+                f"{' and '.join(missing)}, which must be given, as in {missing[0]}=..."
+            )
         return function(**options)

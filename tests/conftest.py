@@ -36,6 +36,7 @@ jaxtyping.install_import_hook(
         "odescent.dynamics.oracles",
         "odescent.discretize.run",
         "odescent.discretize.emit",
+        "odescent.neural_de",
     ],
     "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))",
 )

@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from odescent.discretize.program import Assign, CallOracle, Program
+from odescent.discretize.program import Assign, CallOracle, Program, SweepCoordinates
 from odescent.dynamics.fields import start
 from odescent.dynamics.vectors import (
     Call,
@@ -118,6 +118,8 @@ class Machine:
                 env[i.target.name] = self.evaluate(i.value, env)
             elif isinstance(i, CallOracle):
                 env[i.target.name] = self._call(i, env)
+            elif isinstance(i, SweepCoordinates):
+                env[i.target.name] = self._sweep(i, env)
         return {s.name: self.evaluate(e, env) for s, e in self.program.next.items()}
 
     def _call(self, i: CallOracle, env: Mapping[str, Any]) -> Any:
@@ -131,6 +133,39 @@ class Machine:
         weight = self.scalar(i.implicit, env)  # p = point + weight F(p), solved for p
         solved = optimize.root(lambda p: p - point - weight * oracle(p), point, tol=1e-14).x
         return oracle(solved)
+
+    def _sweep(self, i: SweepCoordinates, env: Mapping[str, Any]) -> Any:
+        """One coordinate after the other, each by its scalar equation, with whole gradients and scipy's roots."""
+        z = np.array(self.evaluate(i.start, env), dtype=float)
+        h, own = self.scalar(i.duration, env), float(i.implicit)
+
+        def rate(j: int, u: float) -> float:
+            p = np.array(z)
+            p[j] = u
+            machine = self
+            if i.quotient and u != z[j]:
+                (of,) = i.oracles
+                f = self.oracles[f"value_{of.of}"]
+                quotient = np.full_like(z, (f(p) - f(z)) / (u - z[j]))
+                machine = Machine(self.program, {of.name: lambda _: quotient}, self.number)
+            return float(machine.evaluate(i.slope, {**env, i.moving.name: p})[j])
+
+        for j in reversed(range(z.size)) if i.backward else range(z.size):
+            first = h * rate(j, z[j])
+            residual = lambda u, j=j, first=first: (
+                u - z[j] - (1 - own) * first - own * h * rate(j, u)
+            )
+            end = z[j] + first
+            if own != 0 and first != 0:
+                while residual(end) * first < 0:
+                    end = z[j] + 2 * (end - z[j])
+                end = (
+                    end
+                    if residual(end) == 0
+                    else optimize.brentq(residual, z[j], end, xtol=1e-15, rtol=1e-14)
+                )
+            z[j] = end
+        return z
 
     def run(self, x0: Any, steps: int, **others: Any) -> list[dict[str, Any]]:
         """The states, the initial one first."""

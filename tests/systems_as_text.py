@@ -42,8 +42,10 @@ TEXTS = {
         output x""",
     "overdamped_langevin": """
         blocks x   objective f
-        field flow: x' = -grad f(x)
-        noise flow: x += sqrt(2) dW""",
+        field descent: x' = -grad f(x)
+        field heat
+        noise heat: x += sqrt(2) dW
+        output x""",
 }  # fmt: skip
 PASSIVE = (
     TEXTS["nesterov_sc"]

@@ -20,6 +20,7 @@ import odescent as od
 from odescent import _cmd_doctor, _cmd_list, _console
 from odescent._ascii import plain
 from odescent.cli import app
+from odescent.discretize.emit import optax
 
 COMMANDS = ("list", "derive", "emit", "demo", "doctor")
 RUNNER = CliRunner()
@@ -136,7 +137,7 @@ def test_derive_prints_the_derivation():
     latex = run("derive", "heavy_ball", "--latex").stdout
     assert latex.rstrip() == od.derive("heavy_ball").latex().rstrip()
     data = document("derive", "heavy_ball", "--json")
-    assert data["schema"] == "odescent.derivation/1"
+    assert data["schema"] == "odescent.derivation/2"
     assert data["verified"] is True
     assert all(s["verified"] for s in data["steps"])
 
@@ -188,7 +189,10 @@ def test_emit_knows_every_target(target: str):
     assert target in [e["name"] for e in document("list", "targets", "--json")["targets"]]
 
 
-def test_what_a_target_cannot_carry_is_refused_and_nothing_written(tmp_path: Path):
+def test_what_a_target_cannot_carry_is_refused_and_nothing_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(optax, "BACKEND", replace(optax.BACKEND, carries=frozenset()))
     out = tmp_path / "x.py"
     refused("emit", "extragradient", "--target", "optax", "--out", str(out))
     assert not list(tmp_path.iterdir())

@@ -2,19 +2,23 @@
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import sympy as sp
 from typer.testing import CliRunner
 
 from odescent import _own_system
 from odescent._own_system import Refused, Request, derive
 from odescent.cli import app
 from odescent.discretize.textual import read_algorithm
+from odescent.replay import replay
 
 ROOT = Path(__file__).resolve().parent.parent
 BALL = str(ROOT / "examples" / "heavy_ball.ode")
@@ -86,7 +90,7 @@ def test_options_complete_a_system_and_json_says_all(own: str):
     )
     data = json.loads(result.stdout_bytes.decode("utf-8"))
     assert (data["schema"], data["route"], data["verified"]) == (
-        "odescent.derivation/1",
+        "odescent.derivation/2",
         "direct",
         True,
     )
@@ -236,3 +240,74 @@ def test_nothing_loads_lark_before_a_text_is_read():
     subprocess.run(
         [sys.executable, "-P", "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
+
+
+def emitted(*arguments: str, code: int = 0):
+    result = CliRunner().invoke(app, ["emit", *arguments])
+    assert result.exit_code == code, (result.stdout[-500:], result.stderr, result.exception)
+    return result
+
+
+def test_a_system_file_is_emitted_as_its_algorithm_is(tmp_path: Path):
+    """What the child emits is what od.read_algorithm emits, numbers bound exactly."""
+    for target in ("numpy", "jax"):
+        text = emitted(BALL, "--target", target).stdout
+        assert text.rstrip() == read_algorithm(BALL).source(target).rstrip()
+    out = tmp_path / "ball.py"
+    said = emitted(BALL, "--mu", "0.1", "--L", "3", "--out", str(out)).stdout
+    assert said.startswith(f"{out}: heavy_ball for numpy.")
+    bound = read_algorithm(BALL).bind({"mu": sp.Rational(1, 10), "L": 3})
+    assert out.read_text(encoding="utf-8") == bound.source("numpy")
+
+
+def test_emitted_source_of_ones_own_system_runs(own: str, tmp_path: Path):
+    """With the scheme and the bindings on the command line; against a hand-written loop."""
+    out = tmp_path / "method.py"
+    result = emitted(
+        own, "--scheme", SCHEME, "--where", "c = 3/2", "--set", "h=1/4", "--out", str(out), "--json"
+    )
+    data = json.loads(result.stdout)
+    assert data["settings"] == {"h": "1/4"} and data["free"] == []
+    namespace = runpy.run_path(str(out))
+    state = namespace["init"](np.array([1.0, -2.0]))
+    x, v = np.array([1.0, -2.0]), np.zeros(2)
+    for _ in range(5):
+        state = namespace["step"](state, lambda p: 3 * p, namespace["coefficients"]())
+        v = np.exp(-1.5 / 4) * v - 3 * x / 4
+        x = x + v / 4
+    assert np.allclose(namespace["output"](state, None), x, rtol=1e-13)
+
+
+def test_emitting_refuses_with_sentences(own: str):
+    def refusal(*arguments: str) -> str:
+        result = emitted(*arguments, code=2)
+        assert result.stdout == "" and result.stderr.startswith("odescent: ")
+        return result.stderr
+
+    assert "there is no scheme: add a line" in refusal(own)
+    assert "there is no parameter 'foo'" in refusal(BALL, "--set", "foo=1")
+    assert "mu must be a number" in refusal(BALL, "--mu", "one")
+    assert "there is no target 'fortran'" in refusal(BALL, "--target", "fortran")
+    assert "does not exist" in refusal("none.ode")
+    assert "emitting" in refusal(BALL, "--time-limit", "0.01")
+    assert "L must be at least mu" in refusal(BALL, "--mu", "3", "--L", "1")
+    Path(own).write_text(OWN.replace("-c*v", "-d*v") + f"scheme {SCHEME}")
+    assert "the name 'd' is not declared" in refusal(own) and "^" in refusal(own)
+
+
+def test_options_of_a_file_are_for_files():
+    for option in ("scheme", "where", "tuning", "clock", "time-limit"):
+        result = CliRunner().invoke(app, ["emit", "nesterov", f"--{option}", "1"])
+        assert isinstance(result.exception, SystemExit) and result.exit_code == 2
+        assert f"--{option} is for a system file" in result.stderr
+
+
+def test_json_of_ones_own_system_replays(own: str):
+    data = json.loads(run(own, "--scheme", SCHEME, "--json").stdout_bytes.decode("utf-8"))
+    assert replay(data, say=lambda line: None) == []
+    exact = data["algorithm"]["exact"]
+    assert set(exact["system"]["fields"]) == {"damp", "kick", "drift"}
+    assert [s["flow"] for s in exact["scheme"]["steps"]] == [["damp"], ["kick"], ["drift"]]
+    claim = data["steps"][0]["claims"][0]
+    claim["value"] = ["sum", ["2", claim["value"]]]
+    assert replay(data, say=lambda line: None)

@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.discretize.derivation import Claim, Step
+from odescent.discretize.derivation import Claim, Equation, Step
 from odescent.dynamics import vanishes
 from odescent.dynamics.fields import mu
 from odescent.dynamics.second_order import position, velocity
@@ -25,7 +25,7 @@ def square(value: sp.Expr, kind: str = "identity") -> Step:
         "Square",
         "$(c + h)^2$",
         (Claim("s", value, "s"),),
-        lambda claims: {"difference": claims["s"] - (c + h) ** 2},
+        lambda claims: {"difference": Equation((c + h) ** 2, claims["s"])},
         kind,
     )
 
@@ -33,7 +33,7 @@ def square(value: sp.Expr, kind: str = "identity") -> Step:
 def test_a_step_holds_or_shows_its_residual() -> None:
     good, bad = square(c**2 + 2 * c * h + h**2), square(c**2 + h**2)
     assert good.verified and good.residual == 0
-    assert not bad.verified and sp.expand(bad.residual + 2 * c * h) == 0
+    assert not bad.verified and sp.expand(bad.residual - 2 * c * h) == 0
     empty = Step("Nothing", "", (), lambda claims: {})
     assert not empty.verified  # no residual, no proof
 
@@ -46,7 +46,7 @@ def test_perturbations_reach_every_term() -> None:
         "v",
         "",
         (Claim("w", 2 * x - (c + h) * v), Claim("z", sp.S.Zero)),
-        lambda q: {"w": q["w"], "z": q["z"]},
+        lambda q: {"w": Equation(q["w"]), "z": Equation(q["z"])},
     )
     values = [[claim.value for claim in p.claims] for p in vector.perturbed(sp.Rational(2))]
     assert {w for w, _ in values[:3]} == {
@@ -69,10 +69,23 @@ def test_claims_and_steps_as_data() -> None:
         "assumes",
         "reference",
         "claims",
-        "residuals",
+        "checks",
         "verified",
     }
-    assert data["residuals"] == {"difference": "0"} and data["verified"] is True
+    assert data["verified"] is True
+    (check,) = data["checks"]
+    assert check == {
+        "name": "difference",
+        "text": "(c + h)**2 = s",
+        "left": ["pow", ["add", ["symbol", "c", "positive"], ["symbol", "h", "positive"]], "2"],
+        "right": [
+            "claim",
+            "s",
+            [[["symbol", n, "positive"]] * 2 for n in ("c", "h")],
+            [],
+        ],
+        "residual": "0",
+    }
 
 
 @pytest.mark.parametrize(

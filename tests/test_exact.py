@@ -11,7 +11,14 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odescent.dynamics.exact import as_scalar, canonical, is_zero, parameters
+from odescent.dynamics.exact import (
+    as_scalar,
+    canonical,
+    evaluate_at_sample,
+    is_zero,
+    parameters,
+    sample,
+)
 from odescent.dynamics.vectors import blocks, inner
 
 x, y, z = sp.symbols("x y z", positive=True)
@@ -206,3 +213,24 @@ def test_parameters():
     ):
         with pytest.raises(ValueError, match=sentence):
             parameters(names)
+
+
+def test_roots_of_polynomials() -> None:
+    """CRootOf binds a symbol of its own, which may carry the name of one outside."""
+    y, p = sp.Symbol("y"), sp.Symbol("p", positive=True)
+    quintic = sp.CRootOf(p**5 - p + 1, 0)
+    cubic = sp.CRootOf(2 * y**3 - 3 * y - 5, 0)
+    assert not is_zero(quintic) and not is_zero(quintic + p) and not is_zero(quintic - cubic)
+    assert is_zero(quintic**5 * p - quintic * p + p)
+    assert is_zero(2 * cubic**4 - 3 * cubic**2 - 5 * cubic) and is_zero(
+        1 / cubic - (2 * cubic**2 - 3) / 5
+    )
+    value = mpmath.mpmathify(evaluate_at_sample(cubic * y, digits=40))
+    at = mpmath.mpmathify(sp.N(sample({y})[y], 50))
+    with mpmath.workdps(45):
+        exact = mpmath.findroot(lambda r: 2 * r**3 - 3 * r - 5, 1.7)
+        assert abs(value - exact * at) < mpmath.mpf(10) ** -36
+    with pytest.raises(
+        ArithmeticError, match="undecided"
+    ):  # a relation between conjugates is not known
+        is_zero(sum(sp.CRootOf(y**3 - 3 * y + 1, i) for i in range(3)))

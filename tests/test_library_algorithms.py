@@ -15,6 +15,7 @@ from odescent.dynamics import vanishes
 NAMES = od.algorithms()
 GRAD: Any = lambda p: p + 0.5 * np.sin(p)
 HESS: Any = lambda p, u: (1 + 0.5 * np.cos(p)) * u
+DIAGONAL: Any = lambda p: 1 + 0.5 * np.cos(p)
 TURN = np.array([[1.0, 1.0], [-1.0, 1.0]])
 
 
@@ -28,8 +29,9 @@ class Oracles(dict[str, Any]):
             "operator": (lambda p, u: TURN @ u) if rest.endswith("_2") else (lambda p: TURN @ p),
             "map": lambda p: p,
             "prox": lambda p, step: p / (1 + step),
+            "value": lambda p: np.sum(p**2 / 2 - 0.5 * np.cos(p)),
         }
-        return functions[kind]
+        return DIAGONAL if name == "map_hessian_diagonal" else functions[kind]
 
 
 ORACLES = Oracles()

@@ -1,6 +1,9 @@
 """The HTML page of a derivation: whole, standing alone, every formula drawn."""
 
+import html
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -42,3 +45,38 @@ def test_it_says_what_is_not_verified():
 def test_any_algorithm_has_a_page():
     for name in ("adam", "proximal_point", "nesterov_c"):
         assert "<math" in od.algorithm(name).derivation().html()
+
+
+BROWSER = next(
+    (b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), ""
+)
+
+
+@pytest.mark.skipif(not BROWSER, reason="no browser is here")
+@pytest.mark.parametrize("columns", [1000, 400])
+def test_no_page_is_wider_than_its_window(tmp_path, columns):
+    """On a screen and on a phone the body does not scroll sideways; a wide formula scrolls in its own box."""
+    frames = "".join(
+        f'<iframe width={columns} height=600 srcdoc="{html.escape(od.derive(*key.split("/")).html())}"></iframe>'
+        for key in (
+            "triple_momentum/model",
+            "item/model",
+            "unified_nesterov/model",
+            "nesterov_sc/immersion",
+        )
+    )
+    report = (
+        "<script>onload = () => document.title = [...document.querySelectorAll('iframe')].map(f =>"
+        " f.contentDocument.documentElement.scrollWidth + '/' + f.contentWindow.innerWidth).join(' ')</script>"
+    )
+    (tmp_path / "frames.html").write_text(
+        f"<!doctype html><title></title>{report}{frames}", encoding="utf-8"
+    )
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
+               f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", str(tmp_path / "frames.html")]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    found = re.search(r"<title>(.*?)</title>", done.stdout)
+    if found is None:
+        pytest.skip("the browser does not start here")
+    sizes = [tuple(map(int, pair.split("/"))) for pair in found[1].split()]
+    assert len(sizes) == 4 and all(wide <= window == columns for wide, window in sizes), sizes

@@ -32,6 +32,22 @@ def test_an_option_that_the_entry_does_not_take_is_named():
         FRACTIONS.build("text", _text="", charset="ascii")
 
 
+def test_an_option_that_is_missing_is_named():
+    with pytest.raises(
+        OdescentError, match=r"^the number 'text' needs the option _text, which must be given"
+    ):
+        FRACTIONS.build("text")
+    needy = Registry("tool", "shutil", {"move": ":move"})
+    with pytest.raises(
+        OdescentError, match="needs the options src and dst, which must be given, as in src="
+    ):
+        needy.build("move")
+
+
+def test_an_entry_that_takes_any_option_takes_any():
+    assert Registry("double", "unittest", {"mock": "mock:Mock"}).build("mock", colour=3).colour == 3
+
+
 def test_unknown_names():
     with pytest.raises(OdescentError, match="there is no number 'tex': did you mean 'text'"):
         FRACTIONS.build("tex")

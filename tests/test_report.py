@@ -1,12 +1,18 @@
 """Reports: what a reader sees, and what a machine reads."""
 
+import functools
 import json
 import re
+import shutil
+import subprocess
 
 import pytest
 
 import odescent as od
-from odescent.discretize.report import program_text
+from odescent.discretize.report import derivation_text, program_text
+from odescent.discretize.routes import REGISTRY
+from odescent.dynamics.calculus import symbols_of
+from odescent.dynamics.show import symbol_latex
 
 
 @pytest.fixture(
@@ -43,12 +49,15 @@ def test_latex_is_balanced(derivation):
 
 def test_data_is_json_with_stable_keys(derivation):
     data = json.loads(json.dumps(derivation.to_dict(), allow_nan=False))
-    assert data["schema"] == "odescent.derivation/1" and data["verified"] is True
-    assert {"number", "title", "kind", "statement", "claims", "residuals", "verified"} <= set(
+    assert data["schema"] == "odescent.derivation/2" and data["verified"] is True
+    assert {"number", "title", "kind", "statement", "claims", "checks", "verified"} <= set(
         data["steps"][0]
     )
     assert set(data["equations"]) == {"bound system", "limit h -> 0", "modified equation"}
-    assert all(set(step["residuals"].values()) == {"0"} for step in data["steps"])
+    checks = [check for step in data["steps"] for check in step["checks"]]
+    assert {check["residual"] for check in checks} == {"0"}
+    # what is checked has content: the two sides are not the same tree
+    assert all(check["left"] != check["right"] for check in checks)
 
 
 def test_an_unverified_step_shows_its_residual():
@@ -69,3 +78,52 @@ def test_program_text_of_each_instruction():
     text = program_text(od.algorithm("unadjusted_langevin").tuned)
     assert "N(0, I)" in text and "output: x" in text
     assert "implicit" in program_text(od.algorithm("proximal_point").tuned)
+
+
+ALL = [tuple(k.split("/")) for k in REGISTRY.names()]
+derived = functools.cache(od.derive)
+PREAMBLE = "\\documentclass[11pt]{article}\n\\usepackage{amsmath,amssymb}\n\\begin{document}\n"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not here")
+def test_latex_compiles_and_no_line_runs_over(tmp_path):
+    """Every registered derivation, and one of an algorithm, in the column of an article."""
+    parts = [derived(*key).latex() for key in ALL] + [od.algorithm("adam").derivation().latex()]
+    (tmp_path / "all.tex").write_text(PREAMBLE + "\n".join(parts) + "\\end{document}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    log = (tmp_path / "all.log").read_text(errors="replace")
+    assert done.returncode == 0, [line for line in log.splitlines() if line.startswith("!")]
+    over = [float(pt) for pt in re.findall(r"Overfull \\hbox \(([\d.]+)pt", log)]
+    assert max(over, default=0.0) < 3.0, over
+
+
+@pytest.mark.parametrize("key", ALL, ids="/".join)
+@pytest.mark.parametrize("columns", [60, 80, 96])
+def test_text_fits_the_terminal(key, columns):
+    lines = derivation_text(derived(*key), columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert not any("\\" in line or "$" in line for line in lines), "LaTeX is left in the prose"
+
+
+@pytest.mark.parametrize("key", ALL, ids="/".join)
+def test_every_symbol_is_introduced_before_it_is_used(key):
+    """In the notation, in the formulas of its step's prose or an earlier one's, or as a claim's name."""
+    derivation = derived(*key)
+    said = [tex for tex, _ in derivation.notation]
+    for step in derivation.steps:
+        said += re.findall(r"\$([^$]*)\$", step.statement + step.assumes)
+        said += [c.tex or symbol_latex(c.name) for c in step.claims]
+        formulas = " ; ".join(said).replace("{", "").replace("}", "")
+        used = {s.name for claim in step.claims for s in symbols_of(claim.value)}
+        for name in used:
+            tex = symbol_latex(name.removesuffix("+").removesuffix("_dot"))
+            tex = re.escape(tex.replace("{", "").replace("}", ""))
+            assert re.search(rf"(?<![A-Za-z\\]){tex}(?![A-Za-z])", formulas), (step.title, name)
+
+
+def test_the_notation_is_shown_everywhere():
+    derivation = od.derive("triple_momentum")
+    assert "Notation: f is the objective" in derivation.text()
+    assert r"\paragraph{Notation.}" in derivation.latex() and "Notation: <math" in derivation.html()
+    assert derivation.to_dict()["notation"][0] == {"symbol": "f", "meaning": "is the objective"}

@@ -56,7 +56,7 @@ def test_every_claim_matters(derived: dict[str, od.Derivation]) -> None:
 def test_certificates_of_the_steady_members(derived: dict[str, od.Derivation], name: str) -> None:
     (step,) = [s for s in derived[name].steps if s.title == TITLE]
     assert step.verified
-    factor = {c.name: c.value for c in step.claims}["factor"]
+    factor = {c.name: c.value for c in step.claims}["lambda"]
     assert is_zero(factor.subs(h, 1 / sp.sqrt(L)) - tb.rho ** (1 if name == "nesterov_sc" else 2))
 
 
@@ -72,7 +72,7 @@ def test_weights_and_factors_have_the_right_sign(
 ) -> None:
     """Along actual scales (tau+ >= h for c = 1, 2 h / (1 + m) for c = 2, below 1 / sqrt(mu)), with mu h^2 <= 1."""
     stated = claims(derived[name], TITLE)
-    weights = {n: e for n, e in stated.items() if n.startswith("weight of")}
+    weights = {n: e for n, e in stated.items() if n.startswith("w(")}
     assert len(weights) in {2, 3, 4} and all(not e.has(ScalarNode) for e in weights.values())
     c = 2 if name in {"ogm", "item", "triple_momentum"} else 1
     convex = name in {"nesterov_c", "nesterov_c (FISTA)", "ogm"}
@@ -88,7 +88,7 @@ def test_weights_and_factors_have_the_right_sign(
                 sp.Symbol("theta", positive=True): theta,
             }
             assert all(float(e.subs(at)) >= -1e-12 for e in weights.values()), (q, new)
-            assert -1e-12 <= float(stated["factor"].subs(at)) <= 1
+            assert -1e-12 <= float(stated["lambda"].subs(at)) <= 1
 
 
 def test_the_weights_of_the_notes(derived: dict[str, od.Derivation]) -> None:
@@ -101,7 +101,7 @@ def test_the_weights_of_the_notes(derived: dict[str, od.Derivation]) -> None:
         return [
             e.subs({h: 1, **({new: at["new"]} if at else {})})
             for n, e in stated.items()
-            if n.startswith("weight")
+            if n.startswith("w(")
         ]
 
     def agree(mine: list[sp.Expr], noted: list[sp.Expr]) -> bool:
@@ -118,7 +118,7 @@ def test_the_weights_of_the_notes(derived: dict[str, od.Derivation]) -> None:
 
 def test_the_sampled_scale_pays_a_quarter(derived: dict[str, od.Derivation]) -> None:
     stated = claims(derived["nesterov_c"], TITLE)
-    assert stated["weight of f(x)"] == h**2 / 4
+    assert stated["w(f(x))"] == h**2 / 4
 
 
 def test_momentum_forms_are_the_textbooks(derived: dict[str, od.Derivation]) -> None:

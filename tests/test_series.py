@@ -25,6 +25,16 @@ TAYLOR = {
     "momentum": sp.sqrt(1 + h * a) * x + (1 - sp.sqrt(b) * h) / (1 + sp.sqrt(b) * h) * y,
     "scalar": f.value(x - h * f.grad(x)) * inner(x + h * y, f.grad(x + h * y)),
     "elementwise": elementwise(lambda s, v: s / (sp.sqrt(v**2 + b) + a + h), x + h * y, y),
+    "nested roots": y
+    * sp.sqrt(1 + a * inner(x + h * y / sp.sqrt(1 + b * inner(x, y + h * x) ** 2), x)),
+    "phi": (1 - sp.exp(-a * h)) / h * f.grad(x) + y * h / (sp.exp(b * h) - 1),
+    "difference quotient": f.grad(x + h * y) / h - f.grad(x) / h,
+    "logarithm": sp.log(1 + h * a * f.value(x + h * y) ** 2) / h * y,
+    "powers": ((1 + a * h) ** (b / 3) + (2 + h) ** (a * h) + (h + h**2) ** -2 * h**2) * x,
+    "two functions": sp.atan(h * a + inner(x, y + h * y))
+    * sp.cos(h)
+    / sp.sqrt(b + sp.sin(h * b))
+    * x,
     "tanh": sp.tanh(h * a + b) * f.grad(x + h * hadamard(x, y)),
 }
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import sympy as sp
 import textbook as tb
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from programs import Machine
 
 import odescent as od
+from odescent.discretize.matrices import inverse, transfer
 from odescent.discretize.state_space import NotLTI, z
 from odescent.dynamics.fields import Diffusion, curvature
 
@@ -177,3 +180,101 @@ def test_a_parameter_named_z_is_not_the_shift() -> None:
     system = od.System({"damp": {v: -rate * v}, "kick": {v: -f.grad(x)}, "drift": {x: v}})
     made = od.Algorithm(system, od.scheme("semi_implicit_euler", order=("v", "x")), h)
     assert sp.expand(made.coefficients["beta"] - (1 - h * rate)) == 0
+
+
+def four_blocks(names: str, coupling: object = 1) -> od.Algorithm:
+    """Runge and Kutta's method on four blocks with four parameters: sixteen entries of some thousand terms."""
+    p, q, r, s = od.blocks(names)
+    a, b, d = od.parameters("a b d")
+    fields = {
+        p: r - a * p - f.grad(p),
+        q: s - b * q + p,
+        r: q - c * r - b * p,
+        s: r * coupling - d * s - a * q,
+    }
+    return od.Algorithm(od.System({"all": fields}, output=p), od.scheme("rk4"), h)
+
+
+def test_transfer_matrix_of_a_symbolic_runge_kutta_method() -> None:
+    """Against rational arithmetic at a point that no code has seen: (z I - A)^-1 there is a matrix of numbers."""
+    p, q, r = od.blocks("p q r")
+    a, b = od.parameters("a b")
+    fields = {p: r - a * p - f.grad(p), q: r - b * q + p, r: q - c * r - b * p}
+    system = od.Algorithm(od.System({"all": fields}, output=p), od.scheme("rk4"), h).state_space()
+    found, at = system.transfer(), sp.Rational(7, 3)
+    values = {e: sp.Rational(13 + 4 * i, 29 + i) for i, e in enumerate((a, b, c, h))}
+    state, entered, reads, direct = (
+        m.xreplace(values) for m in (system.A, system.B, system.C, system.D)
+    )
+    exact = reads * (at * sp.eye(3) - state).LUsolve(entered) + direct
+    assert found.xreplace({**values, z: at}) == exact
+    bottom = sp.fraction(sp.cancel(found[0, 0].xreplace(values)))[1]
+    assert sp.degree(bottom, z) == sp.degree(sp.fraction(found[0, 0])[1], z) == 3
+
+
+def test_equality_of_large_methods_in_other_coordinates() -> None:
+    one, other = four_blocks("p q r s"), od.blocks("P Q R S")
+    P, Q, R, S = other
+    a, b, d = od.parameters("a b d")
+    back = {"p": P - Q, "q": Q, "r": R / 2, "s": S - R / 2}  # P = p + q, Q = q, R = 2 r, S = s + r
+    p, q, r, s = (back[n] for n in "pqrs")
+    rates = {
+        "p": r - a * p - f.grad(p),
+        "q": s - b * q + p,
+        "r": q - c * r - b * p,
+        "s": r - d * s - a * q,
+    }
+    fields = {
+        P: rates["p"] + rates["q"],
+        Q: rates["q"],
+        R: rates["r"] * 2,
+        S: rates["s"] + rates["r"],
+    }
+    begun = {blk.name: blk.init for blk in one.system.blocks}
+    init = {
+        P: begun["p"] + begun["q"],
+        Q: begun["q"],
+        R: begun["r"] * 2,
+        S: begun["s"] + begun["r"],
+    }
+    moved = od.Algorithm(od.System({"all": fields}, output=p, init=init), od.scheme("rk4"), h)
+    verdict = one.equivalent(moved)
+    assert verdict and verdict.same_output
+    assert verdict.change_of_coordinates == sp.Matrix(
+        [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 2, 0], [0, 0, 1, 1]]
+    )
+    refuted = one.equivalent(four_blocks("p q r s", sp.Rational(11, 10)))
+    assert refuted.verdict == "refuted" and refuted.witness is not None
+
+
+def test_common_factors_are_cancelled() -> None:
+    """A block that nothing reads is a hidden mode: it leaves the transfer function."""
+    hidden = od.System({"a": {x: -f.grad(x), v: -c * v - K * f.grad(x)}}, output=x)
+    system = od.Algorithm(hidden, od.scheme("explicit_euler"), h).state_space()
+    assert sp.simplify(system.transfer()[0, 0] + h / (z - 1)) == 0
+    assert sp.degree(sp.fraction(system.transfer()[0, 0])[1], z) == 1
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(-3, 3), min_size=16, max_size=16), st.integers(1, 3))
+def test_resolvent_of_matrices_with_roots_and_fractions(entries: list[int], n: int) -> None:
+    """Transfer and inverse against SymPy's rational arithmetic at a point."""
+    letters = [sp.Integer(1), h, 1 / (1 + c), sp.sqrt(K), sp.sqrt(1 + h)]
+    m = sp.Matrix(n, n, [e * letters[i % 5] for i, e in enumerate(entries[: n * n])])
+    b = sp.Matrix(n, 1, [letters[(i + 1) % 5] * e for i, e in enumerate(entries[-n:])])
+    d = sp.Matrix([[sp.Integer(entries[0]) / (1 + h)]])
+    values = {
+        h: sp.Integer(3),
+        c: sp.Rational(2, 5),
+        K: sp.Rational(9, 4),
+    }  # every root is rational there
+    number = m.xreplace(values)
+    at = sp.Rational(17, 7) + 20
+    found = transfer((m, b, b.T, d), z)[0, 0]
+    exact = (b.T * (at * sp.eye(n) - number).LUsolve(sp.eye(n)) * b + d).xreplace(values)[0, 0]
+    assert found.xreplace({**values, z: at}) == exact
+    inverted = inverse(m)
+    if inverted is not None and number.det() != 0:
+        assert (inverted.xreplace(values) - number.inv()).applyfunc(sp.nsimplify).is_zero_matrix
+    elif inverted is None:
+        assert number.det() == 0

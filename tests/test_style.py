@@ -24,9 +24,9 @@ def test_computing_loads_no_matplotlib_and_drawing_leaves_no_global_state():
     code = (
         "import sys\n"
         "import numpy as np\n"
-        "from odescent.analysis import style, portrait, convergence\n"
+        "from odescent.analysis import style, portrait, gaps as collected\n"
         "drawn = portrait.compute_portrait(lambda z: -z, ((-1, 1), (-1, 1)), spacing=0.3)\n"
-        "gaps = convergence.compute_convergence({'a': 0.5 ** np.arange(9)})\n"
+        "gaps = collected.compute_convergence({'a': 0.5 ** np.arange(9)})\n"
         "gaps.contraction()\n"
         "assert 'matplotlib' not in sys.modules\n"
         "import matplotlib\n"

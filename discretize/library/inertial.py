@@ -83,8 +83,6 @@ def relativistic(splitting: str = "strang") -> Algorithm:
     Robinson and Vidal); "look_ahead" only looks ahead along the drift (alpha = 0), order 1. At
     delta = 0 the first is heavy ball at the middle points, the second Nesterov's form, both with
     momentum e^(-gam h). h, gam and delta are free.
-
-    Not in the registry: its modified equation nests roots that the canonical form does not finish with.
     """
     if splitting == "strang":
         parts = [("damp", "exact"), ("drift", "explicit"), ("kick", "explicit")]

@@ -9,7 +9,7 @@ import sympy as sp
 
 from odescent._errors import OdescentError, unknown
 
-from ..substeps import START, Flow, Integrator, Scheme, Tableau, composition
+from ..substeps import START, Flow, Integrator, Scheme, Tableau, composition, in_shares
 
 Parts = Iterable[tuple[str, "Integrator | str"]]
 
@@ -42,6 +42,28 @@ def lie_trotter(parts: Parts) -> Scheme:
 def strang(parts: Parts) -> Scheme:
     """The fields for half steps and in mirrored order, the last one in the middle for a whole step."""
     return composition(parts, symmetric=True, name="strang")
+
+
+def splitting(word: str, **letters: tuple[str, Integrator | str]) -> Scheme:
+    """The letters of a word in order, each a (field, integrator): ``splitting("BAB", A=("drift", "exact"), ...)``.
+
+    A letter that occurs n times advances its field by 1/n of the step each time; a palindrome is symmetric.
+    """
+    if not word or set(word) != set(letters):
+        said = ", ".join(sorted(letters)) or "none"
+        raise OdescentError(
+            f"a splitting takes a word and a (field, integrator) pair for each of its letters; the word is {word!r} "
+            f"and the letters given are {said}."
+        )
+    for letter, pair in letters.items():
+        if len(pair) != 2:
+            raise OdescentError(
+                f"the letter {letter} of a splitting is a (field, integrator) pair, not {pair!r}."
+            )
+    parts = [
+        (letters[c][0], Integrator.of(letters[c][1]), sp.Rational(1, word.count(c))) for c in word
+    ]
+    return Scheme(in_shares(parts), "splitting")
 
 
 def look_ahead(
@@ -91,6 +113,7 @@ _SCHEMES: dict[str, Callable[..., Scheme]] = {
     "semi_implicit_euler": semi_implicit_euler,
     "lie_trotter": lie_trotter,
     "strang": strang,
+    "splitting": splitting,
     "look_ahead": look_ahead,
     "extragradient": extragradient,
     "midpoint": _runge_kutta("midpoint", [[], ["1/2"]], [0, 1]),

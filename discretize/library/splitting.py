@@ -16,7 +16,7 @@ from ..substeps import START, Flow, Let, Scheme
 from .schemes import scheme
 
 
-def _with(flow: System, *memory: Block) -> System:
+def with_memory(flow: System, *memory: Block) -> System:
     """The system with further blocks, which no field moves."""
     return System(
         flow.fields, blocks=[*flow.blocks, *memory], output=flow.output, time=flow.time,
@@ -33,7 +33,7 @@ def ogda() -> Algorithm:
     z, m = blocks("z m")
     F = Objective("F")
     value = F.operator(z)
-    flow = _with(system("saddle_flow"), Block("m", role="memory", init=F.operator(start)))
+    flow = with_memory(system("saddle_flow"), Block("m", role="memory", init=F.operator(start)))
     steps = (
         Let({z: z - (value - m) * STEP, m: value}),
         Flow("flow", "explicit", read={z: START}),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from odescent.dynamics.exact import parameters
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.exact import as_scalar, parameters
+from odescent.dynamics.fields import Block, start
 from odescent.dynamics.library import system
+from odescent.dynamics.vectors import blocks
 
 from ..iteration import STEP, Algorithm
+from ..substeps import Flow, Let, Scheme
 from .schemes import scheme
+from .splitting import with_memory
 
 
 def unadjusted_langevin() -> Algorithm:
@@ -38,3 +45,104 @@ def sgd(noise: str = "isotropic") -> Algorithm:
         system("stochastic_gradient_flow", noise=noise), scheme("explicit_euler"), STEP,
         where={parameters("s"): STEP}, name="sgd", reference="robbins1951",
     )  # fmt: skip
+
+
+def sgld() -> Algorithm:
+    """X+ = X - h (grad f(X) - sigma zeta) + sqrt(2 h) xi: Langevin dynamics with noisy gradients (SGLD).
+
+    The gradient's errors are Gaussian here, of standard deviation sigma and independent of xi; h and sigma
+    are free, and h does not decrease as in the original.
+    """
+    return Algorithm(
+        system("stochastic_gradient_langevin"), scheme("explicit_euler"), STEP,
+        where={parameters("s"): STEP}, name="sgld", reference="welling2011",
+    )  # fmt: skip
+
+
+_LETTERS = {"A": ("drift", "explicit"), "B": ("kick", "explicit"), "O": ("bath", "exact")}
+
+
+def langevin_splitting(word: str = "BAOAB") -> Algorithm:
+    """The underdamped Langevin equation by a word in A (drift), B (kick) and O (the bath, exactly).
+
+    O is v+ = e^(-gam h) v + sqrt(u (1 - e^(-2 gam h))) xi. h, gam (friction) and u (the velocity's
+    variance in equilibrium) are free.
+    """
+    if set(word) != set(_LETTERS):
+        raise OdescentError(
+            f"a splitting of Langevin dynamics is a word with A, B and O in it, such as 'BAOAB', not {word!r}."
+        )
+    flow = system("underdamped_langevin")
+    by_word = scheme("splitting", word, **_LETTERS)
+    return Algorithm(flow, by_word, STEP, name="langevin_splitting", reference="leimkuhler2013")
+
+
+def baoab() -> Algorithm:
+    """Kick, drift, heat, drift, kick: exact in position on a quadratic; h, gam and u are free."""
+    return langevin_splitting("BAOAB").replace(name="baoab")
+
+
+def aboba() -> Algorithm:
+    """Drift, kick, heat, kick, drift, with one gradient in the middle; h, gam and u are free."""
+    return langevin_splitting("ABOBA").replace(name="aboba")
+
+
+def obabo() -> Algorithm:
+    """Heat, leapfrog, heat: exact in velocity on a quadratic (Bussi and Parrinello); h, gam and u are free."""
+    return langevin_splitting("OBABO").replace(name="obabo", reference="bussi2007")
+
+
+def underdamped_exact() -> Algorithm:
+    """The underdamped Langevin equation solved exactly for the gradient where the step starts (Cheng et al.).
+
+    Position and velocity move by two correlated Gaussians a coordinate; h, gam and u are free. Cheng et
+    al. have gam = 2 and u = 1/L.
+    """
+    return Algorithm(
+        system("underdamped_langevin"), Scheme((Flow((), "frozen exact"),), "exact"), STEP,
+        name="underdamped_exact", reference="cheng2018",
+    )  # fmt: skip
+
+
+def leimkuhler_matthews() -> Algorithm:
+    """x+ = x - h grad f(x) + sqrt(h/2) (xi + xi+): the mean of two successive draws, each used twice.
+
+    Half of an increment, the descent, the other half of the same increment; the answer is what stands
+    in the middle, which a memory q keeps. It starts at x0, and h is free.
+    """
+    x, q = blocks("x q")
+    half = sp.Rational(1, 2)
+    heat = Flow("heat", "explicit", half, increment="one")
+    steps = (heat, Let({q: x}), Flow("descent", "explicit"), heat)
+    return Algorithm(
+        with_memory(system("overdamped_langevin"), Block("q", role="memory", init=start)),
+        Scheme(steps, "leimkuhler_matthews"), STEP, outputs={"x": q, "chain": x},
+        name="leimkuhler_matthews", reference="leimkuhler2013",
+    )  # fmt: skip
+
+
+def stochastic_theta(theta: object = "1/2") -> Algorithm:
+    """x+ = x - h ((1 - theta) grad f(x) + theta grad f(x+)) + sqrt(2 h) xi: implicit in the drift alone.
+
+    ``theta`` is a number in (0, 1]: 1/2 (also "1/2") is the trapezoidal rule, 1 implicit Euler, a
+    proximal step after the noise. h is free.
+    """
+    share = sp.Rational(1, 2) if theta == "1/2" else _share(theta)
+    explicit = [Flow("descent", "explicit", 1 - share)] if share != 1 else []
+    steps = (*explicit, Flow("heat", "explicit"), Flow("descent", "implicit", share))
+    return Algorithm(
+        system("overdamped_langevin"), Scheme(steps, "theta"), STEP, name="stochastic_theta",
+        reference="kloeden1992",
+    )  # fmt: skip
+
+
+def _share(theta: object) -> sp.Expr:
+    try:
+        share = as_scalar(theta)
+    except TypeError:
+        share = sp.S.NaN
+    if not (share.is_number and share.is_real and 0 < share <= 1):
+        raise OdescentError(
+            f"theta is a number in (0, 1], not {theta!r}; for theta = 0 use 'unadjusted_langevin'."
+        )
+    return share

@@ -15,7 +15,7 @@ from odescent.dynamics.calculus import Symbol, substitute, symbols_of
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, blocks, inner, zero
 
-from ..derivation import Claim, Step
+from ..derivation import Claim, Equation, Step
 from ..iteration import STEP, Algorithm
 from .shared import after
 
@@ -31,6 +31,7 @@ class Part(NamedTuple):
     weight: sp.Expr
     slack: sp.Expr
     tex: str
+    says: str
 
 
 def square(v: Vector) -> sp.Expr:
@@ -68,10 +69,24 @@ def first_order_parts(
 ) -> tuple[Part, ...]:
     """Convexity from x and from the minimizer to y, descent from y to x+, and what is left of |x - y|^2."""
     parts = (
-        Part("convexity at x", weights[0], strong_convexity(x, y, mu), r"\sigma_x"),
-        Part("convexity at the minimizer", weights[1], strong_convexity(zero, y, mu), r"\sigma_*"),
-        Part("descent", weights[2], descent(y, after(x)), r"\sigma_d"),
-        Part("distance", weights[3], square(x - y), r"\sigma_q"),
+        Part(
+            "sigma_x",
+            weights[0],
+            strong_convexity(x, y, mu),
+            r"\sigma_x",
+            "convexity from $y$ to $x$",
+        ),
+        Part(
+            "sigma_*",
+            weights[1],
+            strong_convexity(zero, y, mu),
+            r"\sigma_*",
+            "convexity from $y$ to $x^*$",
+        ),
+        Part(
+            "sigma_d", weights[2], descent(y, after(x)), r"\sigma_d", "a gradient step lowers $f$"
+        ),
+        Part("sigma_q", weights[3], square(x - y), r"\sigma_q", "a square"),
     )
     return parts if weights[3] != 0 else parts[:3]
 
@@ -79,8 +94,20 @@ def first_order_parts(
 def interpolation_parts(weights: tuple[sp.Expr, sp.Expr], mu: sp.Expr) -> tuple[Part, ...]:
     """Interpolation from the gradient point before, and from the minimizer, to y."""
     return (
-        Part("I(y_old, y)", weights[0], interpolation(old, y, mu), r"I(y_-, y)"),
-        Part("I(min, y)", weights[1], interpolation(zero, y, mu), r"I(x^*, y)"),
+        Part(
+            "I(y_old, y)",
+            weights[0],
+            interpolation(old, y, mu),
+            r"I(y_{\mathrm{old}}, y)",
+            "interpolation between the last two gradient points",
+        ),
+        Part(
+            "I(x*, y)",
+            weights[1],
+            interpolation(zero, y, mu),
+            r"I(x^*, y)",
+            "interpolation between $x^*$ and $y$",
+        ),
     )
 
 
@@ -115,27 +142,37 @@ def certificate_step(
                                                     if isinstance(s, VectorSymbol)}}  # fmt: skip
     from_old: dict[Symbol, Expr] = {x: old - h**2 * f.grad(old)}
 
-    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+    def check(c: Mapping[str, Any]) -> dict[str, Equation]:
         later: dict[Symbol, Expr] = {x: after(x), z: after(z), old: y, **(ahead or {})}
-        total = c["factor"] * c["E"] - substitute(c["E"], later)
-        total -= sum(c[f"weight of {p.name}"] * c[p.name] for p in parts)
-        total = substitute(substitute(total, known), scalars or {})
         uses_old = any(old in symbols_of(p.slack) for p in parts)
+
+        def in_the_state(e: sp.Expr) -> sp.Expr:
+            e = substitute(substitute(e, known), scalars or {})
+            return substitute(e, from_old) if uses_old else e
+
+        decrease = c["lambda"] * c["E"] - substitute(c["E"], later)
+        slacks = sp.Add(*[c[f"w({p.name})"] * c[p.name] for p in parts])
         return {
-            "factor E - E+ - weighted slacks": substitute(total, from_old) if uses_old else total
+            "lambda E - E+ = weighted slacks": Equation(
+                in_the_state(decrease), in_the_state(slacks)
+            )
         }
 
-    claims = [Claim("E", energy), Claim("factor", factor, r"\lambda")]
+    legend = "; ".join(f"${p.tex}$: {p.says}" for p in parts)
+    summed = " + ".join(rf"w({p.tex})\,{p.tex}" for p in parts)
+    claims = [Claim("E", energy), Claim("lambda", factor, r"\lambda")]
     for p in parts:
         claims += [
             Claim(p.name, p.slack, p.tex),
-            Claim(f"weight of {p.name}", p.weight, rf"w({p.tex})"),
+            Claim(f"w({p.name})", p.weight, rf"w({p.tex})"),
         ]
     return Step(
         title,
-        statement,
+        rf"{statement} With $E^+$ the energy after the step, $\lambda E - E^+ = {summed}$, where the weights $w$ "
+        rf"are not "
+        rf"negative, nor are their factors for $f \in F(\mu, L)$ ({legend}).",
         tuple(claims),
         check,
-        assumes="f is in F(mu, L), x* = 0, f* = 0",
+        assumes=r"$f \in F(\mu, L)$, $x^* = 0$, $f^* = 0$, $L = 1/h^2$",
         reference=reference,
     )

@@ -9,13 +9,13 @@ import sympy as sp
 
 from odescent._errors import OdescentError
 from odescent.dynamics.calculus import derivative, substitute
+from odescent.dynamics.named import taylor_terms
 from odescent.dynamics.second_order import position, velocity
-from odescent.dynamics.series import taylor
 from odescent.dynamics.show import symbol_latex
 from odescent.dynamics.vectors import Expr, zero
 
 from ..backward_error import step_series
-from ..derivation import Claim, Derivation, Step
+from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import Algorithm
 from ..recurrence import positive_coefficients
 from ..state_space import z
@@ -39,7 +39,8 @@ def direct(algorithm: Algorithm) -> Derivation:
     return Derivation(
         algorithm.name or "algorithm",
         "direct",
-        f"{algorithm.name or 'The algorithm'} as the scheme {algorithm.scheme.name or algorithm.scheme} on its system.",
+        f"{algorithm.name or 'The algorithm'} as the scheme {algorithm.scheme.name or algorithm.scheme} on its "
+        f"system.",
         tuple(s for s in steps if s is not None),
         algorithm,
         provenance=algorithm.provenance,
@@ -50,13 +51,14 @@ def direct(algorithm: Algorithm) -> Derivation:
 def _system(algorithm: Algorithm) -> Step:
     bound = algorithm.bound
 
-    def check(c: Values) -> dict[str, Any]:
-        residuals: dict[str, Any] = {}
+    def check(c: Values) -> dict[str, Equation]:
+        equations = {}
         for b in bound.blocks:
             parts = [f.drift[b.symbol] for f in bound.fields.values() if b.symbol in f.drift]
             nothing: Expr = sp.S.Zero if b.kind == "scalar" else zero
-            residuals[f"{b.name}' is the sum of the fields"] = c[f"{b.name}'"] - sum(parts, nothing)
-        return residuals
+            total = sum(parts, nothing)
+            equations[f"{b.name}' is the sum of the fields"] = Equation(total, c[f"{b.name}'"])
+        return equations
 
     claims = [
         Claim(f"{b.name}'", bound.drift[b.symbol], rf"\dot{{{symbol_latex(b.name)}}}")
@@ -75,38 +77,39 @@ def _second_order(algorithm: Algorithm) -> Step | None:
     output = bound.output
     speed = bound.derivative(output)
 
-    def check(c: Values) -> dict[str, Any]:
-        return {
-            "x'' + lhs": bound.derivative(speed)
-            + substitute(c["lhs"], {position: output, velocity: speed})
-        }
+    def check(c: Values) -> dict[str, Equation]:
+        along_it = substitute(c["-x''"], {position: output, velocity: speed})
+        return {"x'' along the system": Equation(bound.derivative(speed), -along_it)}
 
     return Step(
         "Second-order form",
-        r"Eliminating the other block, the output obeys $\ddot x + (\mathrm{lhs}) = 0$.",
-        (Claim("lhs", lhs, r"\mathrm{lhs}"),),
+        r"The output $x$ obeys an equation of second order, found by eliminating the other block: $\dot x$ and "
+        r"$\ddot x$ are "
+        r"its derivatives along the system.",
+        (Claim("-x''", lhs, r"-\ddot{x}"),),
         check,
     )
 
 
 def _step_map(algorithm: Algorithm) -> Step:
     h, drift = algorithm.step, algorithm.bound.limit({algorithm.step: 0}).drift
-    update = algorithm.program.update_map(1)
     memories = {b.symbol for b in algorithm.program.blocks if b.role == "memory"}
-    moved = [s for s in update if s not in memories]
-    if not algorithm.bound.autonomous or memories:
+    if not algorithm.bound.autonomous or memories or algorithm.program.sweeps:
         return _limit_only(algorithm)
+    update = algorithm.program.update_map(1)
+    moved = list(update)
 
     positive = positive_coefficients(algorithm)
 
-    def check(c: Values) -> dict[str, Any]:
-        residuals: dict[str, Any] = {}
+    def check(c: Values) -> dict[str, Equation]:
+        equations = {}
         for s in moved:
-            series = taylor(substitute(c[f"{s}+"], positive), h, 1)
-            residuals[f"{s}+ = {s} at {h} = 0"] = series[0] - substitute(s, positive)
-            residuals[f"{s}+ moves along the drift"] = series[1] - substitute(drift[s], positive)
-            residuals[f"{s}+ of the program"] = c[f"{s}+"] - update[s]
-        return residuals
+            there, moving = taylor_terms(substitute(c[f"{s}+"], positive), h, 1)
+            along = substitute(drift[s], positive)
+            equations[f"{s}+ = {s} at {h} = 0"] = Equation(there, substitute(s, positive))
+            equations[f"{s}+ moves along the drift"] = Equation(moving, along)
+            equations[f"{s}+ of the program"] = Equation(update[s], c[f"{s}+"])
+        return equations
 
     claims = tuple(Claim(f"{s}+", update[s], symbol_latex(f"{s}+")) for s in moved)
     return Step(
@@ -123,8 +126,8 @@ def _limit_only(algorithm: Algorithm) -> Step:
     target = algorithm.bound.limit({algorithm.step: 0}).drift
     limit = algorithm.consistent_with().drift
 
-    def check(c: Values) -> dict[str, Any]:
-        return {f"{s}' of the system": c[f"{s}'"] - target[s] for s in limit}
+    def check(c: Values) -> dict[str, Equation]:
+        return {f"{s}' of the system": Equation(target[s], c[f"{s}'"]) for s in limit}
 
     claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in limit.items())
     return Step(
@@ -143,17 +146,18 @@ def _modified(algorithm: Algorithm) -> Step | None:
     h, leading = algorithm.step, modified.terms[0]
     series = step_series(algorithm, 2)  # with memories replaced by what they follow
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in leading}
         along = field if modified.time is None else {**field, modified.time: sp.S.One}
-        residuals: dict[str, Any] = {}
+        equations = {}
         for s in leading:
             flow = s + h * field[s] + derivative(field[s], along) * (h**2 / 2)
+            terms = taylor_terms(flow, h, 2)
             for j in (1, 2):
-                residuals[f"the time-{h} flow agrees with {s}+ at {h}^{j}"] = (
-                    taylor(flow, h, 2)[j] - series[j][s]
+                equations[f"the time-{h} flow agrees with {s}+ at {h}^{j}"] = Equation(
+                    terms[j], series[j][s]
                 )
-        return residuals
+        return equations
 
     claims = tuple(
         Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}")
@@ -177,9 +181,9 @@ def _linear(algorithm: Algorithm) -> Step | None:
         return None
     transfer = algorithm.transfer_function()
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         form = -c["alpha"] * ((1 + c["gamma"]) * z - c["gamma"]) / ((z - 1) * (z - c["beta"]))
-        return {"transfer function": transfer - form}
+        return {"transfer function": Equation(transfer, form)}
 
     kept = {n: v for n, v in found.items() if n != "delta"}
     return Step(

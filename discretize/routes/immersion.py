@@ -1,7 +1,7 @@
 """Nesterov's method by passivity and immersion, then a passive interconnection.
 
-Reconstructed after the programme of arXiv:2509.18346 (only its abstract was available): the formulas
-are this package's own, and every step's residual is computed by the engine.
+Reconstructed after the programme of arXiv:2509.18346: the formulas are this package's own derivation, not
+that paper's text, and every step's residual is computed by the engine.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from typing import Any
 import sympy as sp
 
 from odescent.dynamics.calculus import derivative, substitute, tidy
-from odescent.dynamics.exact import canonical, parameters
+from odescent.dynamics.exact import parameters
 from odescent.dynamics.fields import L, System, curvature, mu
 from odescent.dynamics.library import system
 from odescent.dynamics.library.second_order import ROUTE_A
+from odescent.dynamics.named import taylor_terms
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.passivity import PassivityImmersion, modal_roots
 from odescent.dynamics.second_order import position, velocity
-from odescent.dynamics.series import taylor
 from odescent.dynamics.slow_manifold import graph_discriminant, invariance_defect
 from odescent.dynamics.vectors import Vector, blocks, inner, zero
 
-from ..derivation import Claim, Derivation, Step
+from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import STEP, Algorithm
 from ..library import algorithm
 from ..library.schemes import scheme
+from .notation import IMMERSION
 from .plant import control_law, relative_degree, splitting
 from .shared import after, coefficient_residuals, equation_residual, method_step
 
@@ -40,7 +41,8 @@ PLANT = {x: p, p: u}
 Values = Mapping[str, Any]
 _SPLIT = (
     r"$D\psi = [a \nabla^2 f, I]$ splits the tangent space into its kernel, the horizontal lifts of $\xi$, and the "
-    r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is zero). The "
+    r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is "
+    r"zero). The "
     r"metric $D\psi^\top D\psi$ sees the vertical part only."
 )
 
@@ -50,16 +52,19 @@ def _loop(manifold: Vector) -> PassivityImmersion:
 
 
 def _target() -> Step:
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         on_target = {p: c["pi(x)"]}
         return {
-            "psi vanishes on the immersion": substitute(c["psi"], on_target),
-            "the plant on the manifold is the target": substitute(PLANT[x], on_target) - c["x'"],
+            "psi vanishes on the immersion": Equation(substitute(c["psi"], on_target)),
+            "the plant on the manifold is the target": Equation(
+                substitute(PLANT[x], on_target), c["x'"]
+            ),
         }
 
     return Step(
         "Plant, target and implicit manifold",
-        r"Lift gradient flow to the plant $\dot x = p$, $\dot p = u$. The target $\dot x = -a \nabla f(x)$ is immersed "
+        r"Lift gradient flow to the plant $\dot x = p$, $\dot p = u$. The target $\dot x = -a \nabla f(x)$ is "
+        r"immersed "
         r"by $p = \pi(x)$, and its image is the manifold $\psi(x, p) = 0$.",
         (
             Claim("x'", -a * g, r"\dot{x}"),
@@ -67,7 +72,7 @@ def _target() -> Step:
             Claim("psi", p + a * g, r"\psi"),
         ),
         check,
-        assumes="a > 0, f twice differentiable",
+        assumes="$a > 0$, $f$ is twice differentiable",
         reference="Astolfi and Ortega 2003",
     )
 
@@ -75,20 +80,22 @@ def _target() -> Step:
 def _closed_loop() -> Step:
     loop = _loop(p + a * g)
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         closed = loop.closed_loop(zero)
         on_manifold = {p: -a * g}
         return {
-            "x'' + lhs": derivative(p, closed) + substitute(c["lhs"], {position: x, velocity: p}),
-            "zero dynamics": substitute(closed[x], on_manifold) - c["x' on psi = 0"],
+            "x'' along the system": Equation(
+                derivative(p, closed), -substitute(c["-x''"], {position: x, velocity: p})
+            ),
+            "zero dynamics": Equation(substitute(closed[x], on_manifold), c["x' on psi = 0"]),
         }
 
     return Step(
         "Closed loop",
-        r"With $w = 0$ the loop is $\ddot x + (\mathrm{lhs}) = 0$: Hessian-driven damping, although the cascade "
+        r"With $w = 0$ the loop as one equation of second order has Hessian-driven damping, although the cascade "
         r"$\dot x = \psi - a\nabla f$, $\dot\psi = -K\psi$ needs no Hessian. Its zero dynamics are the target.",
         (
-            Claim("lhs", loop.system().second_order(x).lhs, r"\mathrm{lhs}"),
+            Claim("-x''", loop.system().second_order(x).lhs, r"-\ddot{x}"),
             Claim("x' on psi = 0", -a * g, r"\dot{x}_{\psi=0}"),
         ),
         check,
@@ -99,17 +106,17 @@ def _closed_loop() -> Step:
 def _no_acceleration() -> Step:
     cascade = System({"psi": {psi: -K * psi}, "x": {x: psi - a * g}}, output=x)
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         roots = modal_roots(cascade, curvature, r)
         euler = Algorithm(cascade, scheme("semi_implicit_euler", order=("psi", "x")))
         matrix = euler.state_space().modal_matrix(curvature)
         discrete = (r * sp.eye(2) - matrix).det()
         slow, fast = (1 - c["h a"] * lam for lam in (mu, L))
         return {
-            "roots of the flow": roots - (r - c["r_1"]) * (r - c["r_2"]),
-            "factors of the step": discrete - (r - c["factor_1"]) * (r - c["factor_2"]),
-            "slowest mode": slow - c["best rate"],
-            "equals the stiffest": fast + c["best rate"],
+            "roots of the flow": Equation(roots, (r - c["r_1"]) * (r - c["r_2"])),
+            "factors of the step": Equation(discrete, (r - c["factor_1"]) * (r - c["factor_2"])),
+            "slowest mode": Equation(slow, c["best rate"]),
+            "equals the stiffest": Equation(fast, -c["best rate"]),
         }
 
     return Step(
@@ -133,14 +140,13 @@ def _no_acceleration() -> Step:
 
 
 def _interconnection() -> Step:
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         flow = {x: psi - a * g, psi: -K * psi + c["w"]}
+        supplied = b * derivative(f.value(x), flow) + inner(psi, c["w"])
         return {
-            "f' along x' = psi - a grad f": derivative(f.value(x), flow) - c["f'"],
-            "E' along the loop": derivative(c["E"], flow) - c["E'"],
-            "the cross terms cancel": derivative(f.value(x), flow) * b
-            + inner(psi, c["w"])
-            + a * b * inner(g, g),
+            "f' along x' = psi - a grad f": Equation(derivative(f.value(x), flow), c["f'"]),
+            "E' along the loop": Equation(derivative(c["E"], flow), c["E'"]),
+            "the cross terms cancel": Equation(supplied, -a * b * inner(g, g)),
         }
 
     return Step(
@@ -155,24 +161,24 @@ def _interconnection() -> Step:
             Claim("E'", -a * b * inner(g, g) - K * inner(psi, psi), r"\dot{E}"),
         ),
         check,
-        assumes="b > 0",
+        assumes="$b > 0$",
     )
 
 
 def _family() -> Step:
     loop = _interconnected(K).drift
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         speed = loop[x]
-        return {
-            "x'' + lhs": derivative(speed, loop)
-            + substitute(c["lhs"], {position: x, velocity: speed})
-        }
+        along_it = substitute(c["-x''"], {position: x, velocity: speed})
+        return {"x'' along the system": Equation(derivative(speed, loop), -along_it)}
 
     return Step(
         "The canonical family",
-        r"$\ddot x + (\mathrm{lhs}) = 0$ with three parameters: damping $K$, feed-through $a$ and interconnection $b$.",
-        (Claim("lhs", system("passive").second_order(y).lhs, r"\mathrm{lhs}"),),
+        r"The whole loop as one equation of second order in $x$, with three parameters: the damping $K$, the "
+        r"feed-through "
+        r"$a$ and the interconnection $b$.",
+        (Claim("-x''", system("passive").second_order(y).lhs, r"-\ddot{x}"),),
         check,
     )
 
@@ -182,34 +188,41 @@ def _interconnected(gain: sp.Expr) -> System:
 
 
 def _slow_manifold() -> Step:
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         loop = _interconnected(1 / eps)
         slow = {x: loop.drift[x]}
         fast = tidy(eps * loop.drift[psi])
-        defect = taylor(invariance_defect(fast, slow, psi, eps, [zero, c["h_1"]]), eps, 1)
+        defect = taylor_terms(invariance_defect(fast, slow, psi, eps, [c["h_0"], c["h_1"]]), eps, 1)
         return {
-            "invariance at order 0": defect[0],
-            "invariance at order 1": defect[1],
-            "slow flow": substitute(slow[x], {psi: eps * c["h_1"]}) - c["x'"],
-            "discriminant": graph_discriminant(system("passive"), curvature) - c["disc"],
-            "at a = 0, K = 2 sqrt(mu), b = 1": c["disc"].subs({a: 0, K: 2 * sp.sqrt(mu), b: 1})
-            - c["disc of the limit"],
+            "invariance at order 0": Equation(defect[0]),
+            "invariance at order 1": Equation(defect[1]),
+            "slow flow": Equation(substitute(slow[x], {psi: eps * c["h_1"]}), c["x'"]),
+            "discriminant": Equation(
+                graph_discriminant(system("passive"), curvature), c["Delta(lambda)"]
+            ),
+            "at a = 0, K = 2 sqrt(mu), b = 1": Equation(
+                substitute(c["Delta(lambda)"], {a: 0, K: 2 * sp.sqrt(mu), b: 1}),
+                c["Delta(lambda) of the limit"],
+            ),
         }
 
     return Step(
         "Fast and slow",
-        r"With $\varepsilon = 1/K$ the memory is fast, $\varepsilon\dot\psi = -\psi - \varepsilon "
+        r"With $\epsilon = 1/K$ the memory is fast, $\epsilon\dot\psi = -\psi - \epsilon "
         r"b \nabla f$, and it follows "
-        r"the slow manifold $\psi = \varepsilon h_1(x) + O(\varepsilon^2)$. A mode $\lambda$ has a "
+        r"the slow manifold $\psi = \epsilon h_1(x) + O(\epsilon^2)$. A mode $\lambda$ has a "
         r"real slow graph only if its "
         r"discriminant is positive: at the accelerated tuning that fails for every $\lambda > \mu$, so the manifold "
         r"picture is literal at $\lambda = \mu$ only.",
         (
+            Claim("h_0", zero),
             Claim("h_1", _interconnected(1 / eps).slow_manifold(psi, eps, 1)[1]),
             Claim("x'", -(a + eps * b) * g, r"\dot{x}_{\mathrm{slow}}"),
-            Claim("disc", (K - a * curvature) ** 2 - 4 * b * curvature, r"\Delta(\lambda)"),
             Claim(
-                "disc of the limit",
+                "Delta(lambda)", (K - a * curvature) ** 2 - 4 * b * curvature, r"\Delta(\lambda)"
+            ),
+            Claim(
+                "Delta(lambda) of the limit",
                 4 * (mu - curvature),
                 r"\Delta_{a=0,\,K=2\sqrt{\mu},\,b=1}(\lambda)",
             ),
@@ -220,13 +233,13 @@ def _slow_manifold() -> Step:
 
 
 def _selection() -> Step:
-    def check(c: Values) -> dict[str, Any]:
-        limit = system("passive").limit({a: 0}).bind({K: c["K"], b: c["b"]})
-        polynomial = sp.Poly(modal_roots(limit, curvature, r), r)
-        stiffness = polynomial.nth(0) / curvature
+    def check(c: Values) -> dict[str, Equation]:
+        polynomial = sp.Poly(modal_roots(system("passive").limit({a: 0}), curvature, r), r)
+        chosen = {K: c["K"], b: c["b"]}
+        slowest = polynomial.discriminant().subs(curvature, mu)
         return {
-            "unit stiffness": stiffness - 1,
-            "critical damping at lambda = mu": polynomial.discriminant().subs(curvature, mu),
+            "unit stiffness": Equation(substitute(polynomial.nth(0), chosen), curvature),
+            "critical damping at lambda = mu": Equation(substitute(slowest, chosen)),
         }
 
     return Step(
@@ -242,27 +255,30 @@ def _selection() -> Step:
 
 
 def _equivalent_system(target: Algorithm) -> Step:
-    def check(c: Values) -> dict[str, Any]:
-        other = Algorithm(
-            system("passive"),
-            scheme("semi_implicit_euler", order=("psi", "y")),
-            where={a: h},
-            tuning={K: c["K"], b: c["b"], h: 1 / sp.sqrt(L)},
+    def check(c: Values) -> dict[str, Equation]:
+        free = Algorithm(
+            system("passive"), scheme("semi_implicit_euler", order=("psi", "y")), where={a: h}
         )
-        matrix = other.state_space().modal_matrix(mu)
+        matrix = free.state_space().modal_matrix(mu)
         rho = 1 - sp.sqrt(mu / L)
-        difference = other.transfer_function() - target.transfer_function()
+
+        def tuned(e: sp.Expr) -> sp.Expr:
+            return substitute(substitute(e, {K: c["K"], b: c["b"]}), {h: 1 / sp.sqrt(L)})
+
         return {
-            "transfer functions agree": canonical(difference),
-            "double pole 1 - q at lambda = mu: trace": matrix.trace() - 2 * rho,
-            "double pole 1 - q at lambda = mu: determinant": matrix.det() - rho**2,
+            "transfer functions agree": Equation(
+                target.transfer_function(), tuned(free.transfer_function())
+            ),
+            "double pole 1 - q at lambda = mu: trace": Equation(tuned(matrix.trace()), 2 * rho),
+            "double pole 1 - q at lambda = mu: determinant": Equation(tuned(matrix.det()), rho**2),
         }
 
     return Step(
         "The same method from another system",
         r"Systems to algorithms is many-to-one: semi-implicit Euler, with parameters that depend "
         r"on the step, gives the "
-        r"same transfer function. What selects them is the same condition asked of the step: both poles at $1 - q$ for "
+        r"same transfer function. What selects them is the same condition asked of the step: both poles at $1 - "
+        r"q$ for "
         r"$\lambda = \mu$, where $q = h\sqrt{\mu}$.",
         (Claim("K", 2 * sp.sqrt(mu) / (1 + q)), Claim("b", (1 - q) / (1 + q))),
         check,
@@ -319,4 +335,5 @@ def nesterov_sc() -> Derivation:
         provenance=ROUTE_A,
         references=("parimi2025", "astolfi2003", "fenichel1979", "nesterov2004"),
         bound_position=y,
+        notation=IMMERSION,
     )

@@ -23,13 +23,14 @@ from odescent.dynamics.passivity import PassivityImmersion
 from odescent.dynamics.second_order import position, velocity
 from odescent.dynamics.vectors import Vector, blocks, inner
 
-from ..derivation import Claim, Derivation, Step
+from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import STEP, Algorithm
 from ..library.schemes import scheme
 from .certificates import below_quadratic, certificate_step, first_order_parts, interpolation_parts
-from .shared import coefficient_residuals, equation_residual, method_step
+from .notation import MODEL
+from .shared import RULES, coefficient_residuals, equation_residual, method_step
 
-x, y, z, u, v = blocks("x y z u v")
+x, y, z, u, v, d = blocks("x y z u v d")
 c, a = parameters("c a")
 h = STEP
 f = Objective("f")
@@ -59,14 +60,14 @@ class Member:
 
 
 def _lower_model() -> Step:
-    def check(claims: Values) -> dict[str, Any]:
+    def check(claims: Values) -> dict[str, Equation]:
         model = f.value(x) + inner(g, v - x) + mu / 2 * inner(v - x, v - x)
-        slope = inner(g + mu * (claims["argmin"] - x), u)
+        slope = substitute(derivative(model, {v: d}), {v: claims["argmin"]})
         return {
-            "stationary in every direction u": slope,
-            "it is the model's slope": substitute(derivative(model, {v: u}), {v: claims["argmin"]})
-            - slope,
-            "psi vanishes at the minimizer": substitute(claims["psi"], {z: claims["argmin"]}),
+            "stationary in every direction d": Equation(slope),
+            "psi vanishes at the minimizer": Equation(
+                substitute(claims["psi"], {z: claims["argmin"]})
+            ),
         }
 
     return Step(
@@ -76,27 +77,30 @@ def _lower_model() -> Step:
         r"manifold $\psi = 0$ says that $z$ is its minimizer.",
         (Claim("argmin", x - g / mu, r"\operatorname{argmin}"), Claim("psi", psi, r"\psi")),
         check,
-        assumes="f is mu-strongly convex",
+        assumes=r"$f$ is $\mu$-strongly convex",
     )
 
 
 def _target() -> Step:
     loop = PassivityImmersion(plant, u, psi, m)
 
-    def check(claims: Values) -> dict[str, Any]:
+    def check(claims: Values) -> dict[str, Equation]:
         on_manifold = {z: x - g / mu}
         return {
-            "target on psi = 0": substitute(plant[x], on_manifold) - claims["x' on psi = 0"],
-            "psi' = L_F psi + (L_G psi) u": derivative(psi, plant)
-            - claims["L_F psi"]
-            - u * claims["L_G psi"],
+            "target on psi = 0": Equation(
+                substitute(plant[x], on_manifold), claims["x' on psi = 0"]
+            ),
+            "psi' = L_F psi + (L_G psi) u": Equation(
+                derivative(psi, plant), claims["L_F psi"] + u * claims["L_G psi"]
+            ),
         }
 
     return Step(
         "Plant and target",
-        r"The plant $\dot x = c\sqrt{\mu}\,(z - x)$, $\dot z = u$ has relative degree one, and on "
-        r"the manifold $x$ follows "
-        r"gradient flow, every mode at the rate $c\sqrt{\mu}$ at least.",
+        r"The plant $\dot x = c\sqrt{\mu}\,(z - x)$, $\dot z = u$ has relative degree one: the "
+        r"control appears in $\dot\psi = L_F\psi + (L_G\psi)\,u$ with a factor that never vanishes. On the "
+        r"manifold $x$ "
+        r"follows gradient flow, every mode at the rate $c\sqrt{\mu}$ at least.",
         (
             Claim("x' on psi = 0", -c / m * g, r"\dot{x}_{\psi=0}"),
             Claim("L_F psi", loop.drift_rate, r"L_F\psi"),
@@ -110,11 +114,11 @@ def _exact_law() -> Step:
     rate = parameters("K")
     loop = PassivityImmersion(plant, u, psi, rate)
 
-    def check(claims: Values) -> dict[str, Any]:
+    def check(claims: Values) -> dict[str, Equation]:
         driven = {x: plant[x], z: claims["u"]}
         return {
-            "psi' + K psi": derivative(psi, driven) + rate * psi,
-            "feed-forward and feedback": claims["u"] - feedforward + rate * psi,
+            "psi' = -K psi": Equation(derivative(psi, driven), -rate * psi),
+            "feed-forward and feedback": Equation(feedforward - rate * psi, claims["u"]),
         }
 
     return Step(
@@ -127,12 +131,14 @@ def _exact_law() -> Step:
 
 
 def _dropped() -> Step:
-    def check(claims: Values) -> dict[str, Any]:
+    def check(claims: Values) -> dict[str, Equation]:
         law = claims["u"]
         driven = {x: plant[x], z: law}
         return {
-            "u = -sqrt(mu) psi": law + m * psi,
-            "size of the defect": derivative(psi, driven) + m * psi - claims["psi' + sqrt(mu) psi"],
+            "u = -sqrt(mu) psi": Equation(-m * psi, law),
+            "size of the defect": Equation(
+                derivative(psi, driven) + m * psi, claims["psi' + sqrt(mu) psi"]
+            ),
         }
 
     return Step(
@@ -150,24 +156,27 @@ def _dropped() -> Step:
 
 
 def _second_order() -> Step:
-    def check(claims: Values) -> dict[str, Any]:
+    def check(claims: Values) -> dict[str, Equation]:
         family = system("model")
         speed = family.drift[x]
+        along_it = substitute(claims["-x''"], {position: x, velocity: speed})
         return {
-            "x'' + lhs": derivative(speed, family.drift)
-            + substitute(claims["lhs"], {position: x, velocity: speed}),
-            "at a = 0": substitute(claims["lhs"], {a: sp.S.Zero}) - claims["lhs at a = 0"],
+            "x'' along the system": Equation(derivative(speed, family.drift), -along_it),
+            "at a = 0": Equation(
+                substitute(claims["-x''"], {a: sp.S.Zero}), claims["-x'' at a = 0"]
+            ),
         }
 
     return Step(
         "System with feed-through",
         r"A gradient step in $x$ has no counterpart in $\dot x = c\sqrt{\mu}(z - x)$ alone: the "
         r"honest system carries a "
-        r"feed-through $-a\nabla f(x)$ in $\dot x$, with $a \to 0$ as $h \to 0$. Then $\ddot x + (\mathrm{lhs}) = 0$.",
+        r"feed-through $-a\nabla f(x)$ in $\dot x$, with $a \to 0$ as $h \to 0$. Eliminating $z$ leaves one "
+        r"equation of second order.",
         (
-            Claim("lhs", system("model").second_order().lhs, r"\mathrm{lhs}"),
+            Claim("-x''", system("model").second_order().lhs, r"-\ddot{x}"),
             Claim(
-                "lhs at a = 0", (c + 1) * m * velocity + c * f.grad(position), r"\mathrm{lhs}_{a=0}"
+                "-x'' at a = 0", (c + 1) * m * velocity + c * f.grad(position), r"-\ddot{x}|_{a=0}"
             ),
         ),
         check,
@@ -186,16 +195,18 @@ def _lyapunov(c_value: int) -> Step:
         energy = f.value(x) - mu / 2 * inner(x, x) + mu * inner(z, z)
         claimed = rate * slack
 
-    def check(claims: Values) -> dict[str, Any]:
-        return {name: derivative(claims["E"], flow) + rate * claims["E"] - claims[name]}
+    def check(claims: Values) -> dict[str, Equation]:
+        return {name: Equation(derivative(claims["E"], flow) + rate * claims["E"], claims[name])}
 
     return Step(
         "Lyapunov function",
-        rf"With $x^* = 0$, $f^* = 0$, $a = 0$ and $c = {c_value}$, the energy decays at the rate "
-        rf"${sp.latex(rate)}$, because "
-        r"$f(x) - \langle\nabla f(x), x\rangle + \frac{\mu}{2}\|x\|^2 \le 0$ by strong convexity.",
+        rf"In the limit $a = 0$, with $c = {c_value}$, the energy decays at the rate ${sp.latex(rate)}$: what is "
+        rf"left "
+        r"on the right is not positive, because strong convexity between $x$ and $x^* = 0$ is "
+        r"$f(x) - \langle\nabla f(x), x\rangle + \frac{\mu}{2}\|x\|^2 \le 0$.",
         (Claim("E", energy), Claim(name, claimed, rf"\dot E + {sp.latex(rate)} E")),
         check,
+        assumes=r"$f$ is $\mu$-strongly convex, $x^* = 0$, $f^* = 0$",
     )
 
 
@@ -210,9 +221,8 @@ def _certificate(method: Algorithm, c_value: int) -> Step:
         point_before = r" Here $x = y_{\mathrm{old}} - h^2\nabla f(y_{\mathrm{old}})$, from the gradient point before."
     return certificate_step(
         method,
-        rf"With $h = 1/\sqrt{{L}}$ and $q = h\sqrt{{\mu}}$ the energy falls by the factor $(1 - "
-        rf"q){'^2' * (c_value == 2)}$ in "
-        rf"each step: what is left are inequalities of the class with nonnegative weights.{point_before}",
+        rf"With $h = 1/\sqrt{{L}}$ the energy falls by the factor $(1 - q){'^2' * (c_value == 2)}$ in each step."
+        rf"{point_before}",
         energy,
         (1 - q) ** c_value,
         parts,
@@ -250,9 +260,11 @@ def _build(member: Member) -> Derivation:
         method_step(
             method,
             "Discretization",
-            rf"Lie-Trotter with $a = {sp.latex(member.feed_through)}$ and $c = {member.c}$: the "
-            r"coupling with $z$ frozen "
-            rf"({member.coupling}), then the whole law in one explicit step, with one gradient; {gradient}.",
+            rf"Lie-Trotter with $a = {sp.latex(member.feed_through)}$ and $c = {member.c}$: first the "
+            rf"coupling $\dot x = c\sqrt{{\mu}}\,(z - x)$ with $z$ held, by {RULES[member.coupling]}, which "
+            rf"gives the "
+            r"point $y$; then the law in $z$ and the feed-through in one explicit step, with the one gradient "
+            rf"$\nabla f(y)$; {gradient}.",
             step_map,
             {y: member.coupled},
         ),
@@ -270,6 +282,7 @@ def _build(member: Member) -> Derivation:
         references=member.references,
         bound_position=x,
         flow_position=x,
+        notation=MODEL,
     )
 
 
@@ -284,7 +297,8 @@ def nesterov_sc() -> Derivation:
             "nesterov_sc", 1, "implicit", h, (x + q * z) / (1 + q),
             2 * m * velocity + h * f.hess(position, velocity) + (1 + h * m) * f.grad(position),
             {"alpha": 1 / L, "beta": _BETA, "gamma": _BETA, "delta": sp.S.Zero},
-            "Nesterov's accelerated gradient for strongly convex f: z follows the minimizer of the model, x follows z.",
+            "Nesterov's accelerated gradient for strongly convex f: z follows the minimizer of the model, x "
+            "follows z.",
             ("parimi2025", "nesterov2004"),
         )
     )  # fmt: skip

@@ -43,6 +43,8 @@ from .model_family_map import (
     product_step,
     published_step,
 )
+from .notation import MODEL_FAMILY
+from .shared import RULES
 
 
 def _derived(d: Data) -> Derivation:
@@ -63,10 +65,14 @@ def _derived(d: Data) -> Derivation:
         if steps_of
         else r"at $\theta$, then the whole law in one explicit step at $\tau_{\mathrm{new}}$, with one gradient"
     )  # fmt: skip
-    kind = "implicit" if d.c == 1 else "cayley"
+    kind = RULES["implicit" if d.c == 1 else "cayley"]
+    lie_trotter = (
+        rf"Lie-Trotter with $a = h$: the coupling of $x$ to $z$ by {kind}, {how}; "
+        "$y$ is the point between the two."
+    )
     steps = [
         family_step(d), lyapunov_step(d), in_time_step(d), *([] if steps_of else [recurrence_step(d)]),
-        map_step(d, scalars, rf"Lie-Trotter with $a = h$: the coupling ({kind}) {how}."),
+        map_step(d, scalars, lie_trotter),
         limit_step(d),
         momentum_step(d, scalars, (k + 1) * h / 2 if steps_of else theta_new),
         decrease_step(d, with_old, h**2 / 4 if steps_of else sp.S.Zero),
@@ -75,7 +81,7 @@ def _derived(d: Data) -> Derivation:
     steps += [published_step(d)] if d.member == "item" else []
     return Derivation(
         d.name, "model", d.summary, tuple(steps), d.method, provenance=PROVENANCE,
-        references=("parimi2025", *d.references),
+        references=("parimi2025", *d.references), notation=MODEL_FAMILY,
     )  # fmt: skip
 
 

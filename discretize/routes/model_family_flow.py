@@ -11,12 +11,12 @@ import sympy as sp
 from odescent.dynamics.calculus import derivative, substitute
 from odescent.dynamics.exact import parameters
 from odescent.dynamics.library.model_family import MEMBERS, family, model_family, riccati, time
+from odescent.dynamics.named import taylor_terms
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.second_order import position, velocity
-from odescent.dynamics.series import taylor
 from odescent.dynamics.vectors import blocks, inner
 
-from ..derivation import Claim, Step
+from ..derivation import Claim, Equation, Step
 from ..iteration import STEP, Algorithm
 from ..library.model_family import TAU, half_way, whole_way
 from .certificates import square
@@ -69,14 +69,15 @@ def family_step(d: Data) -> Step:
     stiff = d.c + a * sp.expand(d.mu * tau + moving)
     flow = d.flow(a)
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         drift, speed = family(d.c, d.mu).drift, flow[x]
-        residuals = {f"{s}' of the system": drift[s] - c[f"{s}'"] for s in (x, z, tau)}
-        residuals["x'' + lhs"] = derivative(speed, flow) + substitute(
-            c["lhs"], {position: x, velocity: speed}
-        )
-        residuals["at a = 0"] = substitute(c["lhs"], {a: sp.S.Zero}) - c["lhs at a = 0"]
-        return residuals
+        along_it = substitute(c["-x''"], {position: x, velocity: speed})
+        at_rest = substitute(c["-x''"], {a: sp.S.Zero})
+        return {
+            **{f"{s}' of the system": Equation(drift[s], c[f"{s}'"]) for s in (x, z, tau)},
+            "x'' along the system": Equation(derivative(speed, flow), -along_it),
+            "at a = 0": Equation(at_rest, c["-x'' at a = 0"]),
+        }
 
     return Step(
         "System",
@@ -84,19 +85,19 @@ def family_step(d: Data) -> Step:
         rf"the rate $c\eta$, the gradient "
         r"moves $z$ at the rate $1/\eta$, and a gradient step in $x$ is the feed-through $a \to "
         r"0$. Eliminating $z$ along the "
-        r"system, $\tau'$ included, $\ddot x + (\mathrm{lhs}) = 0$.",
+        r"system, $\dot\tau$ included, leaves one equation of second order.",
         (
             *(
                 Claim(f"{s}'", e, rf"\dot {n}")
                 for s, e, n in zip((x, z, tau), flow.values(), ("x", "z", r"\tau"), strict=True)
             ),
             Claim(
-                "lhs",
+                "-x''",
                 damping * velocity + a * f.hess(position, velocity) + stiff * f.grad(position),
-                r"\mathrm{lhs}",
+                r"-\ddot{x}",
             ),
             Claim(
-                "lhs at a = 0", damping * velocity + d.c * f.grad(position), r"\mathrm{lhs}|_{a=0}"
+                "-x'' at a = 0", damping * velocity + d.c * f.grad(position), r"-\ddot{x}|_{a=0}"
             ),
         ),
         check,
@@ -114,12 +115,12 @@ def lyapunov_step(d: Data) -> Step:
         claimed = 2 / tau * slack
     name = "E' + c eta E"
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         flow = d.flow()
         any_rate = derivative(c["E"], {**flow, tau: tau_dot}) + d.c / tau * c["E"]
         return {
-            name: substitute(any_rate, {tau_dot: d.rate}) - c[name],
-            "for any tau'": any_rate - c[name] - c["excess"],
+            name: Equation(substitute(any_rate, {tau_dot: d.rate}), c[name]),
+            "for any tau'": Equation(any_rate, c[name] + c["excess"]),
         }
 
     return Step(
@@ -133,31 +134,32 @@ def lyapunov_step(d: Data) -> Step:
             Claim("E", energy), Claim(name, claimed, r"\dot E + c\eta E"),
             Claim("excess", d.c * (d.rate - tau_dot) / tau**3 * square(z), r"\mathrm{excess}"),
         ),
-        check, assumes="f is mu-strongly convex" if d.mu != 0 else "f is convex",
+        check, assumes=(r"$f$ is $\mu$-strongly convex" if d.mu != 0 else "$f$ is convex") + ", $x^* = 0$, $f^* = 0$",
     )  # fmt: skip
 
 
 def in_time_step(d: Data) -> Step:
     solution = riccati(d.c, d.mu, MEMBERS[d.member].start)
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         closed = model_family(d.member).limit({a: 0}).second_order().lhs
+        in_tau = family_step(d).claims[-1].value
         return {
-            "Riccati equation": derivative(c["tau(t)"], {time: sp.S.One})
-            - substitute(d.rate, {tau: c["tau(t)"]}),
-            "it starts at 0": substitute(c["tau(t)"], {time: sp.S.Zero}),
-            "equation in time": closed - c["lhs"],
-            "the scale written in": substitute(family_step(d).claims[-1].value, {tau: c["tau(t)"]})
-            - c["lhs"],
+            "Riccati equation": Equation(
+                derivative(c["tau(t)"], {time: sp.S.One}), substitute(d.rate, {tau: c["tau(t)"]})
+            ),
+            "it starts at 0": Equation(substitute(c["tau(t)"], {time: sp.S.Zero})),
+            "equation in time": Equation(closed, c["-x''"]),
+            "the scale written in": Equation(substitute(in_tau, {tau: c["tau(t)"]}), c["-x''"]),
         }
 
     return Step(
         "Solution of the Riccati equation",
         r"From $\tau(0) = 0$, that is $\eta(0) = \infty$, the scale is a function of time, and the "
         r"limit flow becomes "
-        r"$\ddot x + (\mathrm{lhs}) = 0$ with a damping that is infinite at $t = 0$.",
+        r"one equation in $x$ and $t$, with a damping that is infinite at $t = 0$.",
         (Claim("tau(t)", solution, r"\tau(t)"),
-         Claim("lhs", d.damping * velocity + d.c * f.grad(position), r"\mathrm{lhs}")),
+         Claim("-x''", d.damping * velocity + d.c * f.grad(position), r"-\ddot{x}")),
         check,
     )  # fmt: skip
 
@@ -177,19 +179,24 @@ def recurrence_step(d: Data) -> Step:
     )
     positive = sp.Symbol("tau", positive=True)
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         program = d.method.program.inlined()
-        made = program.next[tau]
-        following = substitute(made, {tau: theta})
-        series = taylor(substitute(made, {tau: positive}), h, 1)
+        following = substitute(c["theta_new"], {ahead: c["tau_new"]})
+        there, moving = taylor_terms(substitute(following, {theta: positive}), h, 1)
         return {
-            "tau_new^2 from the next theta": substitute(c["tau_old^2"], {theta: following})
-            - c["tau_new"] ** 2,
-            "T_new in T": substitute(c["tau_new"], {theta: half_way(d.c, d.mu, h * T)}) / h
-            - c["T_new"],
-            "at h = 0 it stays": series[0] - positive,
-            "for small h it follows the Riccati equation": series[1]
-            - substitute(c["tau'"], {tau: positive}),
+            "theta_new of the program": Equation(
+                substitute(program.next[tau], {tau: theta}), following
+            ),
+            "tau_new^2 from the next theta": Equation(
+                substitute(c["tau_old^2"], {theta: following}), c["tau_new"] ** 2
+            ),
+            "T_new in T": Equation(
+                substitute(c["tau_new"], {theta: half_way(d.c, d.mu, h * T)}) / h, c["T_new"]
+            ),
+            "at h = 0 it stays": Equation(there, positive),
+            "for small h it follows the Riccati equation": Equation(
+                moving, substitute(c["tau'"], {tau: positive})
+            ),
         }
 
     return Step(
@@ -202,6 +209,7 @@ def recurrence_step(d: Data) -> Step:
         r"program carries $\theta$.",
         (Claim("tau_new", whole_way(theta, d.mu), r"\tau_{\mathrm{new}}"),
          Claim("tau_old^2", squared, r"\tau_{\mathrm{old}}^2"),
+         Claim("theta_new", half_way(d.c, d.mu, ahead), r"\theta_{\mathrm{new}}"),
          Claim("T_new", direct, r"T_{\mathrm{new}}"), Claim("tau'", d.rate, r"\dot\tau")),
         check,
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import sympy as sp
 
@@ -15,7 +14,7 @@ from odescent.dynamics.show import latex
 from odescent.dynamics.vectors import Vector
 
 from ..compile import COUNTER
-from ..derivation import Claim, Step
+from ..derivation import Claim, Equation, Step
 from ..library.model_family import whole_way
 from .certificates import (
     Part,
@@ -47,13 +46,13 @@ def map_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], statement: str) -> S
     point = (x * (theta - (d.c - 1) * h) + z * (d.c * h)) / (theta + h)
     law = z + (y - z) * (d.mu * h * ahead) - f.grad(y) * (h * ahead)
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         made = d.method.program.update_map()
 
         def inside(e: Vector) -> Vector:
             return substitute(substitute(e, {y: c["y"]}), scalars)
 
-        return {f"{s}+ of the program": made[s] - inside(c[f"{s}+"]) for s in (x, z)}
+        return {f"{s}+ of the program": Equation(made[s], inside(c[f"{s}+"])) for s in (x, z)}
 
     return Step(
         "Discretization",
@@ -66,13 +65,15 @@ def map_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], statement: str) -> S
 def limit_step(d: Data) -> Step:
     target = d.flow()
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         limit = d.method.consistent_with().drift
         if tau in limit:
-            return {f"{s}'": limit[s] - c[f"{s}'"] for s in target}
+            return {f"{s}'": Equation(limit[s], c[f"{s}'"]) for s in target}
         solution = riccati(d.c, d.mu, MEMBERS[d.member].start)
-        residuals = {f"{s}'": limit[s] - substitute(c[f"{s}'"], {tau: solution}) for s in (x, z)}
-        return {**residuals, "tau'": derivative(solution, {time: sp.S.One}) - c["tau'"]}
+        in_time = {f"{s}'": substitute(c[f"{s}'"], {tau: solution}) for s in (x, z, tau)}
+        equations = {f"{s}'": Equation(limit[s], in_time[f"{s}'"]) for s in (x, z)}
+        moving = derivative(solution, {time: sp.S.One})
+        return {**equations, "tau'": Equation(moving, in_time["tau'"])}
 
     return Step(
         "Limit flow",
@@ -94,7 +95,7 @@ def momentum_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], following: sp.E
         *([Claim("gamma", gamma, r"\gamma")] if d.c > 1 else []),
     ]
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         made = d.method.program.update_map()
         (called,) = d.method.program.inlined().calls
         counted = (
@@ -111,7 +112,7 @@ def momentum_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], following: sp.E
             claimed += (made[x] - called.point) * substitute(
                 substitute(c["gamma"], values), scalars
             )
-        return {"the next gradient point": following_point - claimed}
+        return {"the next gradient point": Equation(following_point, claimed)}
 
     more = r" + \gamma\,(x^+ - y)" if d.c > 1 else ""
     return Step(
@@ -133,7 +134,9 @@ def decrease_step(
         energy = before**2 * f.value(x) + square(z) / 2
         left_over = d.mu / (2 * h) * theta * ahead**2 * (1 - m)
         parts = first_order_parts((ahead * (ahead - h), h * ahead, ahead**2, left_over), d.mu)
-        parts += (Part("f(x)", extra, f.value(x), "f(x)"),) if extra != 0 else ()
+        parts += (
+            (Part("f(x)", extra, f.value(x), "f(x)", r"not below $f^* = 0$"),) if extra != 0 else ()
+        )
         says = r", the energy $\tau^2 f(x) + \frac{1}{2}\|z\|^2$"
     else:
         energy = (1 - m) * before**2 * below_quadratic(d.mu) + square(z)
@@ -149,8 +152,7 @@ def decrease_step(
     decrease = "never grows" if d.mu == 0 else rf"falls by the factor $\lambda = {latex(factor)}$"
     return certificate_step(
         d.method,
-        rf"With $h = 1/\sqrt{{L}}${says} {decrease} in each step: what is left are inequalities of the class "
-        r"with nonnegative weights.",
+        rf"With $h = 1/\sqrt{{L}}${says} {decrease} in each step.",
         energy, factor, parts, scalars, {before: ahead},
     )  # fmt: skip
 
@@ -158,17 +160,17 @@ def decrease_step(
 def product_step(d: Data) -> Step:
     squared = recurrence_step(d).claims[1].value
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         new = whole_way(theta, d.mu)
         ratio = (1 - d.mu * new**2) / (1 - d.mu * squared)
-        return {"one factor": substitute(c["factor"], {ahead: new}) - ratio}
+        return {"one factor": Equation(ratio, substitute(c["lambda"], {ahead: new}))}
 
     return Step(
         "Closed form of the rate",
         r"One factor is the ratio of $1 - \mu\tau^2$ after and before the step, so that $E_N \le "
         r"(1 - \mu\tau_N^2)\,E_0$ "
         r"from $\tau_0 = 0$.",
-        (Claim("factor", (1 - d.mu * h * ahead) ** d.c, r"\lambda"),),
+        (Claim("lambda", (1 - d.mu * h * ahead) ** d.c, r"\lambda"),),
         check,
         kind="finding",
     )
@@ -179,24 +181,27 @@ def published_step(d: Data) -> Step:
     q, R = parameters("q R")
     A = (R**2 - 1) / (1 - q * R**2)
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         new = (1 + R) / (1 + q * R)  # tau_new / h
         grown = new**2 / (1 - q * new**2)
+        squared = (R**2 - 1) / (1 - q)  # T^2 = (tau_old / h)^2
         scaled = {mu: q / h**2, tau: h * R}
         made = {s: substitute(e, scaled) for s, e in d.method.program.inlined().next.items()}
         point = substitute(d.method.program.inlined().calls[0].point, scaled)
         (target,) = [call.target for call in d.method.program.calls]
         law = z * (1 - q * c["delta"]) + point * (q * c["delta"]) - target * (c["delta"] * h**2)
         return {
-            "S^2": c["S"] ** 2 - (1 + c["A"]) * (1 + q * c["A"]),
-            "A_new": c["A_new"] - ((1 + q) * c["A"] + 2 * (1 + c["S"])) / (1 - q) ** 2,
-            "A_new is A after the step": c["A_new"] - grown,
-            "A in T": c["A"] - (R**2 - 1) / (1 - q) / (1 - q * (R**2 - 1) / (1 - q)),
-            "beta": c["beta"] - c["A"] / ((1 - q) * c["A_new"]),
-            "delta": c["delta"]
-            - ((1 - q) ** 2 * c["A_new"] - (1 + q) * c["A"]) / (2 * (1 + q + q * c["A"])),
-            "y": point - z * (1 - c["beta"]) - x * c["beta"],
-            "z+": made[z] - law,
+            "S^2": Equation((1 + c["A"]) * (1 + q * c["A"]), c["S"] ** 2),
+            "A_new": Equation(((1 + q) * c["A"] + 2 * (1 + c["S"])) / (1 - q) ** 2, c["A_new"]),
+            "A_new is A after the step": Equation(grown, c["A_new"]),
+            "A in T": Equation(squared / (1 - q * squared), c["A"]),
+            "beta": Equation(c["A"] / ((1 - q) * c["A_new"]), c["beta"]),
+            "delta": Equation(
+                ((1 - q) ** 2 * c["A_new"] - (1 + q) * c["A"]) / (2 * (1 + q + q * c["A"])),
+                c["delta"],
+            ),
+            "y": Equation(point, z * (1 - c["beta"]) + x * c["beta"]),
+            "z+": Equation(made[z], law),
         }
 
     return Step(

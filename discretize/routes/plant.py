@@ -19,7 +19,7 @@ from odescent.dynamics.passivity import PassivityImmersion, external
 from odescent.dynamics.show import symbol_latex
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, inner, zero
 
-from ..derivation import Claim, Derivation, Step
+from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import Algorithm
 from ..library.schemes import scheme as named_scheme
 from ..substeps import Scheme
@@ -43,13 +43,16 @@ def actuated(loop: PassivityImmersion) -> VectorSymbol:
 def relative_degree(loop: PassivityImmersion) -> Step:
     """L_F psi and L_G psi, and that they are what psi' is made of."""
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         rate = derivative(loop.manifold, loop.plant)
-        return {"psi' = L_F psi + (L_G psi) u": rate - c["L_F psi"] - loop.control * c["L_G psi"]}
+        claimed = c["L_F psi"] + loop.control * c["L_G psi"]
+        return {"psi' = L_F psi + (L_G psi) u": Equation(rate, claimed)}
 
     return Step(
         "Relative degree one",
-        r"The control acts on $\psi$ at once and without singularity, so the manifold can be rendered attractive.",
+        r"The control appears in $\dot\psi = L_F\psi + (L_G\psi)\,u$, with a factor that never vanishes, so the "
+        r"manifold "
+        r"$\psi = 0$ can be rendered attractive.",
         (
             Claim("L_F psi", loop.drift_rate, r"L_F\psi"),
             Claim("L_G psi", loop.decoupling, r"L_G\psi"),
@@ -69,7 +72,7 @@ def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Ste
     base = ", ".join(t.name for s, t in tangent.items() if s != fibre)
     lift = f"lift of {base}"
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         def project(t: Mapping[Any, Vector]) -> Vector:
             return substitute(c[projector], {tangent[s]: t[s] for s in tangent})
 
@@ -78,14 +81,18 @@ def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Ste
         vertical = {s: once if s == fibre else zero for s in tangent}
         along = {**loop.free, fibre: loop.plant[fibre]}
         return {
-            "Dpsi annihilates the lift": loop.differential(horizontal),
-            "P_V annihilates the lift": project(horizontal),
-            "P_V is idempotent": project(vertical) - once,
-            "Dpsi P_V = Dpsi": loop.differential(vertical) - image,
-            "P_V z' moves psi as z' does": loop.differential({**vertical, fibre: project(along)})
-            - derivative(loop.manifold, loop.plant),
-            "the metric is |Dpsi t|^2": c["metric"] - inner(image, image),
-            "its kernel is horizontal": substitute(c["metric"], {tangent[fibre]: c[lift]}),
+            "Dpsi annihilates the lift": Equation(loop.differential(horizontal)),
+            "P_V annihilates the lift": Equation(project(horizontal)),
+            "P_V is idempotent": Equation(project(vertical), once),
+            "Dpsi P_V = Dpsi": Equation(loop.differential(vertical), image),
+            "P_V z' moves psi as z' does": Equation(
+                derivative(loop.manifold, loop.plant),
+                loop.differential({**vertical, fibre: project(along)}),
+            ),
+            "the metric is |Dpsi t|^2": Equation(inner(image, image), c["metric"]),
+            "its kernel is horizontal": Equation(
+                substitute(c["metric"], {tangent[fibre]: c[lift]})
+            ),
         }
 
     tex = ", ".join(symbol_latex(t.name) for t in tangent.values())
@@ -109,13 +116,14 @@ def control_law(loop: PassivityImmersion) -> Step:
     """u, the storage, and passivity from the port w to psi."""
     gain = loop.gain
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         driven = {s: substitute(e, {loop.control: c["u"]}) for s, e in loop.plant.items()}
+        rate, supply = derivative(loop.manifold, driven), inner(loop.manifold, external)
         return {
-            "psi' + K psi - w": derivative(loop.manifold, driven) + gain * loop.manifold - external,
-            "S' + 2 K S": c["S' + 2 K S"] - (derivative(c["S"], driven) + 2 * gain * c["S"]),
-            "S is half |psi|^2": c["S"] - inner(loop.manifold, loop.manifold) / 2,
-            "passive from w to psi": c["S' + 2 K S"] - inner(loop.manifold, external),
+            "psi' = -K psi + w": Equation(rate, external - gain * loop.manifold),
+            "S' + 2 K S": Equation(derivative(c["S"], driven) + 2 * gain * c["S"], c["S' + 2 K S"]),
+            "S is half |psi|^2": Equation(inner(loop.manifold, loop.manifold) / 2, c["S"]),
+            "passive from w to psi": Equation(supply, c["S' + 2 K S"]),
         }
 
     return Step(
@@ -128,7 +136,7 @@ def control_law(loop: PassivityImmersion) -> Step:
             Claim("S' + 2 K S", inner(loop.manifold, external), r"\dot{S} + 2KS"),
         ),
         check,
-        assumes="K > 0",
+        assumes="$K > 0$",
     )
 
 
@@ -262,17 +270,15 @@ def _plant_step(
                     f"on the manifold the plant moves {s} by {found}, not by the target's {wanted}."
                 )
 
-    def check(c: Values) -> dict[str, Any]:
-        residuals = {
-            "psi vanishes on the graph": substitute(c["psi"], {fibre: c[f"pi of {fibre}"]})
-        }
+    def check(c: Values) -> dict[str, Equation]:
+        on_graph = substitute(c["psi"], {fibre: c[f"pi of {fibre}"]})
+        equations = {"psi vanishes on the graph": Equation(on_graph)}
         for s in flow:
             on_claimed = substitute(loop.free[s], {fibre: c[f"pi of {fibre}"]})
-            residuals[f"the plant moves {s} so on the manifold"] = (
-                on_claimed - c[f"{s}' on psi = 0"]
+            equations[f"the plant moves {s} so on the manifold"] = Equation(
+                on_claimed, c[f"{s}' on psi = 0"]
             )
-        residuals["psi is the manifold given"] = c["psi"] - loop.manifold
-        return residuals
+        return {**equations, "psi is the manifold given": Equation(loop.manifold, c["psi"])}
 
     claims = [
         Claim("psi", loop.manifold, r"\psi"),
@@ -302,17 +308,14 @@ def _cascade_step(
     closed = loop.closed_loop(substitute(port, {VectorSymbol("psi"): loop.manifold}))
     drift = cascade.drift
 
-    def check(c: Values) -> dict[str, Any]:
+    def check(c: Values) -> dict[str, Equation]:
         back = {memory: loop.manifold}
-        residuals = {
-            f"{s}' of the loop": substitute(c[f"{s}'"], back) - closed[s]
-            for s in drift
-            if s != memory
+        moved = {s: closed[s] for s in drift if s != memory}
+        moved[memory] = derivative(loop.manifold, closed)
+        return {
+            f"{s}' of the loop": Equation(rate, substitute(c[f"{s}'"], back))
+            for s, rate in moved.items()
         }
-        residuals["psi' of the loop"] = substitute(c[f"{memory}'"], back) - derivative(
-            loop.manifold, closed
-        )
-        return residuals
 
     claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in drift.items())
     return Step(

@@ -12,8 +12,11 @@ from odescent.dynamics.fields import start
 from odescent.dynamics.show import symbol_latex
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol
 
-from ..derivation import Claim, Step
+from ..derivation import Claim, Equation, Step
 from ..iteration import Algorithm
+
+RULES = {"implicit": "backward Euler", "cayley": "the trapezoidal rule (Cayley)"}
+LIMIT, MODIFIED = "-x'' in the limit", "-x'' modified"
 
 
 def after(s: VectorSymbol) -> VectorSymbol:
@@ -34,15 +37,15 @@ def method_step(
     """
     named = points or {}
 
-    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+    def check(c: Mapping[str, Any]) -> dict[str, Equation]:
         made = method.program.update_map()
         known: dict[Symbol, Expr] = {s: c[s.name] for s in named}
-        residuals = {}
+        equations = {}
         for s in claimed:
             value = substitute(c[f"{s}+"], known)
             known[after(s)] = value
-            residuals[f"{s}+ of the program"] = made[s] - value
-        return residuals
+            equations[f"{s}+ of the program"] = Equation(made[s], value)
+        return equations
 
     claims = [Claim(s.name, e, symbol_latex(s.name)) for s, e in named.items()]
     claims += [Claim(f"{s}+", e, symbol_latex(f"{s}+")) for s, e in claimed.items()]
@@ -57,20 +60,22 @@ def equation_residual(
     They are equations of the output, or of another expression ``of``.
     """
 
-    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+    def check(c: Mapping[str, Any]) -> dict[str, Equation]:
+        modified = method.modified_equation(1).second_order(of).lhs
         return {
-            "limit flow": method.consistent_with().second_order(of).lhs - c["limit"],
-            "modified equation": method.modified_equation(1).second_order(of).lhs - c["modified"],
+            "limit flow": Equation(method.consistent_with().second_order(of).lhs, c[LIMIT]),
+            "modified equation": Equation(modified, c[MODIFIED]),
         }
 
     return Step(
         "Limit and modified equation",
-        r"As $h \to 0$ the sequence follows $\ddot x + (\mathrm{limit}) = 0$, and to the next order, by backward error "
-        r"analysis, $\ddot x + (\mathrm{modified}) = O(h^2)$. Both differ from the bound system, "
-        r"which is exact at the given $h$.",
+        r"As $h \to 0$ the sequence follows the limit. To the next order it follows, by backward error analysis, the "
+        r"modified equation: $-\ddot x$ as given up to $O(h^2)$. Both differ from the bound system, whose "
+        r"feed-through "
+        r"is kept at the given $h$.",
         (
-            Claim("limit", limit, r"\mathrm{limit}"),
-            Claim("modified", modified, r"\mathrm{modified}"),
+            Claim(LIMIT, limit, r"-\ddot{x}|_{\mathrm{limit}}"),
+            Claim(MODIFIED, modified, r"-\ddot{x}|_{\mathrm{modified}}"),
         ),
         check,
         reference="Hairer, Lubich and Wanner 2006, IX.1",
@@ -80,21 +85,29 @@ def equation_residual(
 def coefficient_residuals(method: Algorithm, claimed: Mapping[str, sp.Expr]) -> Step:
     """The tuned method in the three-parameter form, and its start."""
 
-    def check(c: Mapping[str, Any]) -> dict[str, Any]:
+    blocks = method.tuned.blocks
+
+    def check(c: Mapping[str, Any]) -> dict[str, Equation]:
         found = method.coefficients
-        residuals: dict[str, Any] = {name: found[name] - c[name] for name in claimed}
-        initial = {b.symbol: b.init for b in method.tuned.blocks}
-        residuals["the output starts at x0"] = substitute(method.output, initial) - start
-        return residuals
+        equations = {name: Equation(found[name], c[name]) for name in claimed}
+        begins = {b.symbol: c[f"{b.name}[0]"] for b in blocks}
+        equations |= {f"{b.name} starts there": Equation(b.init, begins[b.symbol]) for b in blocks}
+        at_start = substitute(method.output, begins)
+        return {**equations, "the output starts at x0": Equation(at_start, start)}
 
     named = ", ".join(rf"{s} = {sp.latex(v)}" for s, v in method.tuning.items())
     return Step(
         "Identification",
-        rf"With ${named}$ the transfer function from the gradient to the point where it is taken is that of "
-        r"$\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$, read "
-        r"at $(1+\delta)\xi - \delta\xi_-$, "
-        r"started from $\xi_{-1} = \xi_0$.",
-        tuple(Claim(n, v, "\\" + n) for n, v in claimed.items()),
+        rf"With ${named}$ the transfer function from the gradient to the point where it is taken is that of the "
+        r"sequence $\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$, where "
+        r"$\xi_-$ is "
+        r"the element before $\xi$ and the output is $(1+\delta)\xi - \delta\xi_-$, started from $\xi_{-1} = "
+        r"\xi_0 = x_0$."
+        r" The blocks begin at $k = 0$ as given, $x_0$ being the starting point.",
+        (
+            *(Claim(n, v, "\\" + n) for n, v in claimed.items()),
+            *(Claim(f"{b.name}[0]", b.init, rf"{symbol_latex(b.name)}|_{{k=0}}") for b in blocks),
+        ),
         check,
         reference="Lessard, Recht and Packard 2016",
     )

@@ -34,9 +34,12 @@ A substep is `fields: integrator` with modifiers:
     drift: explicit look ahead       # saved as the stage `ahead`, not committed
     kick: explicit read x from ahead # x as it is at that stage
     damp: frozen cayley for 1/2 on v at 1 save half
+    descent: cayley on x sweep       # coordinate by coordinate; `sweep backward` from the last one
+    heat: explicit for 1/2 sharing W1   # substeps that name one increment share its draw
     set m = b*m + grad f(x)          # assignment of a memory; `and` joins simultaneous ones
 
-Integrators are explicit, implicit, cayley, exact, and midpoint, heun, rk4 and the like.
+Integrators are explicit, implicit, cayley, exact, discrete_gradient (in sweeps), and midpoint, heun, rk4
+and the like. Noise goes with explicit, implicit, cayley and exact.
 
 GRAMMAR below is the language in full, in the EBNF of lark: `?` is optional or, before a rule, leaves
 no node of its own; capitals are tokens, and of those without a rule here the keyword is the name.
@@ -102,6 +105,8 @@ integrator: FROZEN? NAME
     | "read" NAME "from" NAME                                -> read
     | "save" NAME                                            -> save
     | "look" NAME                                            -> look
+    | "sharing" NAME                                         -> sharing
+    | "sweep" NAME?                                          -> sweep
 names: NAME ("+" NAME)*
 
 ?sum: product ((PLUS | MINUS) product)*

@@ -28,6 +28,7 @@ REGISTRY: Registry[System] = Registry(
         "nag_flow": "inertial:nag_flow",
         "composite_flow": "games:composite_flow",
         "anchored_flow": "games:anchored_flow",
+        "diagonally_preconditioned_gradient": "preconditioned:diagonally_preconditioned_gradient",
         "newton_flow": "gradient:newton_flow",
         "rescaled_flow": "gradient:rescaled_flow",
         "mirror_flow": "mirror:mirror_flow",
@@ -37,6 +38,7 @@ REGISTRY: Registry[System] = Registry(
         "adaptive": "elementwise:adaptive",
         "sign_flow": "elementwise:sign_flow",
         "underdamped_langevin": "langevin:underdamped_langevin",
+        "stochastic_gradient_langevin": "langevin:stochastic_gradient_langevin",
         "stochastic_gradient_flow": "langevin:stochastic_gradient_flow",
     },
 )

@@ -16,9 +16,31 @@ def overdamped_langevin() -> System:
     x = blocks("x")
     f = Objective("f")
     return System(
-        {"flow": Field({x: -f.grad(x)}, {x: Diffusion(sp.sqrt(2))})}, name="overdamped_langevin",
+        {"descent": {x: -f.grad(x)}, "heat": Field({}, {x: Diffusion(sp.sqrt(2))})},
+        output=x,
+        name="overdamped_langevin",
         references=("roberts1996",),
-    )  # fmt: skip
+    )
+
+
+def stochastic_gradient_langevin() -> System:
+    """dX = -grad f(X) dt + sqrt(2) dW + sqrt(s) sigma dB: Langevin dynamics with noisy gradients.
+
+    Two independent processes: W heats, and B stands for the gradient's errors, of the standard deviation
+    sigma in each coordinate, at learning rate s.
+    """
+    x = blocks("x")
+    s, sigma = parameters("s sigma")
+    return System(
+        {
+            "descent": {x: -Objective("f").grad(x)},
+            "heat": Field({}, {x: Diffusion(sp.sqrt(2))}),
+            "sampling": Field({}, {x: Diffusion(sigma * sp.sqrt(s), "B")}),
+        },
+        output=x,
+        name="stochastic_gradient_langevin",
+        references=("welling2011", "li2017"),
+    )
 
 
 def underdamped_langevin() -> System:

@@ -22,10 +22,12 @@ REGISTRY: Registry[Objective] = Registry(
         "logistic/breast_cancer": "logistic_data:breast_cancer",
         "logistic/synthetic": "logistic_data:synthetic",
         "logsumexp": "standard:logsumexp",
+        "piecewise_quadratic": "piecewise_quadratic:piecewise_quadratic",
         "quadratic": "quadratic:quadratic",
         "quartic": "standard:quartic",
         "rastrigin": "standard:rastrigin",
         "rosenbrock": "standard:rosenbrock",
+        "smoothed_support": "smoothed_support:smoothed_support",
     },
 )
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, ArrayLike, Float
-
 from ..oracles import Objective
-from ._checks import whole
+from .piecewise_quadratic import PiecewiseLinear, build
 
 _NAME = "lessard_recht_packard"
+#: phi', in rational numbers.
+GRADIENT = PiecewiseLinear(knots=(1, 2), slopes=(25, 1, 25))
 
 
 def lessard_recht_packard(dimension: int = 1) -> Objective:
@@ -28,21 +26,4 @@ def lessard_recht_packard(dimension: int = 1) -> Objective:
     Reference: Lessard, Recht, Packard, Analysis and Design of Optimization Algorithms via Integral Quadratic
     Constraints, SIAM J. Optim. 26 (2016), doi:10.1137/15M1009597, arXiv:1408.3595.
     """
-    d = whole(dimension, "dimension", _NAME)
-
-    def fun(x: Float[ArrayLike, "*shape"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
-        middle = 0.5 * x**2 + 24 * x - 12
-        right = 12.5 * x**2 - 24 * x + 36
-        return jnp.sum(jnp.where(x < 1, 12.5 * x**2, jnp.where(x < 2, middle, right)))
-
-    return Objective(
-        _NAME,
-        fun,
-        mu=1,
-        L=25,
-        minimizer=np.zeros(d),
-        dimension=d,
-        x0=np.full(d, 3.3),
-        reference="doi:10.1137/15M1009597",
-    )
+    return build(_NAME, GRADIENT, dimension, 3.3, "doi:10.1137/15M1009597")

@@ -1,0 +1,57 @@
+"""Methods that move one coordinate after the other."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from odescent._errors import unknown
+from odescent.dynamics.exact import parameters
+from odescent.dynamics.library import system
+
+from ..iteration import STEP, Algorithm
+from ..substeps import Scheme, Sweep
+
+_ORDERS = {"forward": (False,), "backward": (True,), "symmetric": (False, True)}
+
+
+def _swept(by: str, order: str) -> Scheme:
+    if order not in _ORDERS:
+        raise unknown("order of a sweep called", order, _ORDERS)
+    passes = _ORDERS[order]
+    share = sp.Rational(1, len(passes))
+    return Scheme(tuple(Sweep("descent", by, share, on="x", backward=b) for b in passes), "sweep")
+
+
+def sor(order: str = "forward") -> Algorithm:
+    """x_i+ = x_i - omega (grad f)_i / a_ii, coordinate by coordinate: successive over-relaxation for A x = b.
+
+    A sweep of Cayley steps on x' = -D^-1 grad f(x), with omega = 2 h / (2 + h), so h = 2 omega / (2 - omega);
+    on a quadratic f it is Itoh and Abe's discrete gradient too, whence f decreases for every h > 0, 0 <
+    omega < 2. omega = 1 is Gauss and Seidel's method. ``order`` is "forward", "backward", or "symmetric":
+    SSOR, a sweep each way, with h/2 each; then omega is 2 h / (4 + h) in both, and h = 4 omega / (2 - omega).
+    """
+    omega, passes = parameters("omega"), len(_ORDERS.get(order, ()))
+    return Algorithm(
+        system("diagonally_preconditioned_gradient"), _swept("cayley", order), STEP,
+        tuning={STEP: 2 * passes * omega / (2 - omega)}, name="sor", reference="miyatake2018",
+    )  # fmt: skip
+
+
+def itoh_abe(order: str = "forward") -> Algorithm:
+    """x_i+ = x_i - (h / d_i) (f(x with x_i+) - f(x)) / (x_i+ - x_i), coordinate by coordinate: f decreases for every h.
+
+    The discrete gradient method on x' = -D^-1 grad f(x), for f that is smooth and bounded below. d, the
+    diagonal of the Hessian at x0, has to be positive; h is free. ``order`` as in "sor".
+    """
+    return Algorithm(
+        system("diagonally_preconditioned_gradient"), _swept("discrete_gradient", order), STEP,
+        name="itoh_abe", reference="itoh1988",
+    )  # fmt: skip
+
+
+def coordinate_descent(order: str = "forward") -> Algorithm:
+    """x_i+ = x_i - (h / d_i) (grad f)_i, each coordinate seeing those before it: explicit coordinate descent."""
+    return Algorithm(
+        system("diagonally_preconditioned_gradient"), _swept("explicit", order), STEP,
+        name="coordinate_descent", reference="wright2015",
+    )  # fmt: skip

@@ -1,0 +1,60 @@
+"""What the symbols of the derivations mean, as pairs of LaTeX and a few words."""
+
+from __future__ import annotations
+
+Notation = tuple[tuple[str, str], ...]
+_OBJECTIVE: Notation = (
+    (r"f", r"is the objective"),
+    (r"\mu, L", r"are its constants of strong convexity and smoothness ($f \in F(\mu, L)$), $\kappa = L/\mu$"),
+    (r"x^*, f^*", r"are its minimizer and its least value"),
+    (r"h", r"is the step"),
+    (r"x^+", r"is $x$ after one step"),
+)  # fmt: skip
+
+IMMERSION: Notation = (
+    *_OBJECTIVE,
+    (r"x, p, u", r"are the position, the velocity and the control of the plant"),
+    (r"\psi", r"is the vector that vanishes on the manifold"),
+    (r"K", r"is the gain, the rate at which the manifold attracts"),
+    (r"a, b", r"are the feed-through of the gradient and the strength of the interconnection"),
+    (r"w", r"is the port through which another system can be connected"),
+    (r"\xi, \eta", r"are the components of a tangent vector along $x$ and $p$"),
+    (r"L_F\psi, L_G\psi", r"are the derivatives of $\psi$ along $F$, the plant without control, and "
+     r"$G$, the direction of the control"),
+    (r"\lambda", r"is the curvature of one mode of a quadratic $f$, between $\mu$ and $L$"),
+    (r"r", r"stands for a root of the characteristic polynomial of that mode"),
+    (r"y", r"is the position once $p$ is replaced by $\psi$, and where the gradient is taken"),
+    (r"q", r"is $h\sqrt{\mu}$"),
+)  # fmt: skip
+
+MODEL: Notation = (
+    *_OBJECTIVE,
+    (r"x", r"is the iterate"),
+    (r"z", r"is a second state, which follows the minimizer of a lower model of $f$"),
+    (r"v", r"is any point"),
+    (r"u", r"is the control, the velocity of $z$"),
+    (r"\psi", r"is the vector that vanishes on the manifold"),
+    (r"c", r"is the strength with which $z$ pulls $x$"),
+    (r"K", r"is the gain, the rate at which the manifold attracts"),
+    (r"L_F\psi, L_G\psi", r"are the derivatives of $\psi$ along $F$, the plant without control, and "
+     r"$G$, the direction of the control"),
+    (r"a", r"is the feed-through of the gradient"),
+    (r"E", r"is an energy"),
+    (r"y", r"is the point where the gradient is taken"),
+    (r"q", r"is $h\sqrt{\mu}$"),
+)  # fmt: skip
+
+MODEL_FAMILY: Notation = (
+    *_OBJECTIVE,
+    (r"x", r"is the iterate"),
+    (r"z", r"is a second state, which pulls $x$ and is moved by the gradient"),
+    (r"\tau = 1/\eta", r"is the moving scale"),
+    (r"t, k", r"are time and the number of the step"),
+    (r"a", r"is the feed-through of the gradient"),
+    (r"E", r"is an energy"),
+    (r"\tau_{\mathrm{old}}, \theta, \tau_{\mathrm{new}}",
+     r"are the scale before the step, where the coupling is integrated, and where the law is"),
+    (r"\theta_{\mathrm{new}}", r"is $\theta$ of the next step"),
+    (r"T, T_{\mathrm{new}}", r"are the scale over $h$ in this step and in the next"),
+    (r"y", r"is the point where the gradient is taken"),
+)  # fmt: skip

@@ -1,0 +1,20 @@
+"""Flows of preconditioned gradients."""
+
+from __future__ import annotations
+
+from ..fields import Field, System, start
+from ..oracles import Objective
+from ..vectors import blocks, elementwise, zero
+
+
+def diagonally_preconditioned_gradient() -> System:
+    """x' = -D^-1 grad f(x), d' = 0: D is the diagonal d of f's Hessian at x0, an oracle "map"; for A x = b, of A."""
+    x, d = blocks("x d")
+    slope = elementwise(lambda scale, g: g / scale, d, Objective("f").grad(x))
+    return System(
+        {"descent": Field({x: -slope, d: zero})},
+        output=x,
+        init={x: start, d: Objective("hessian_diagonal").map(start)},
+        name="diagonally_preconditioned_gradient",
+        references=("miyatake2018",),
+    )

@@ -1,0 +1,175 @@
+"""Functions of one variable with a piecewise linear gradient, exactly and as objectives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+from jaxtyping import Array, ArrayLike, Float
+
+from ..._errors import OdescentError
+from ..exact import as_scalar
+from ..oracles import Objective
+from ._checks import whole
+
+_NAME = "piecewise_quadratic"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The gradient slope * x + intercept on [low, high], in exact numbers; None stands for no end."""
+
+    low: Fraction | None
+    high: Fraction | None
+    slope: Fraction
+    intercept: Fraction
+
+    def holds(self, x: Fraction) -> bool:
+        """Whether x lies in the piece, ends included."""
+        return (self.low is None or self.low <= x) and (self.high is None or x <= self.high)
+
+    def gradient(self, x: Fraction) -> Fraction:
+        return self.slope * x + self.intercept
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear:
+    """A continuous gradient g with g(0) = 0: ``slopes`` on the pieces between increasing ``knots``.
+
+    Rational numbers; floats are the decimals that they print as. In F(mu, L) with the least and the largest slope.
+
+    Raises:
+        OdescentError: knots that do not increase, another number of slopes than of pieces, a slope < 0, or none > 0.
+    """
+
+    knots: tuple[Any, ...]
+    slopes: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        knots, slopes = _rationals("knots", self.knots), _rationals("slopes", self.slopes)
+        object.__setattr__(self, "knots", knots)
+        object.__setattr__(self, "slopes", slopes)
+        if len(slopes) != len(knots) + 1 or list(knots) != sorted(set(knots)):
+            raise OdescentError(
+                f"{_NAME}: n increasing knots need n + 1 slopes, got {len(knots)} knots "
+                f"({', '.join(map(str, knots))}) and {len(slopes)} slopes"
+            )
+        if min(slopes) < 0 or max(slopes) == 0:
+            raise OdescentError(
+                f"{_NAME}: slopes of a convex function are >= 0, one of them > 0, got {', '.join(map(str, slopes))}"
+            )
+
+    @property
+    def mu(self) -> Fraction:
+        """The least slope."""
+        return Fraction(min(self.slopes))
+
+    @property
+    def L(self) -> Fraction:
+        """The largest slope."""
+        return Fraction(max(self.slopes))
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The pieces from left to right."""
+        home = sum(k < 0 for k in self.knots)  # the piece with 0, where the intercept is 0
+        intercepts = [Fraction(0)] * len(self.slopes)
+        for i in range(home, len(self.knots)):
+            intercepts[i + 1] = intercepts[i] + (self.slopes[i] - self.slopes[i + 1]) * self.knots[i]
+        for i in range(home, 0, -1):
+            intercepts[i - 1] = intercepts[i] + (self.slopes[i] - self.slopes[i - 1]) * self.knots[i - 1]  # fmt: skip
+        ends = [None, *self.knots, None]
+        return tuple(
+            Piece(ends[i], ends[i + 1], s, c)
+            for i, (s, c) in enumerate(zip(self.slopes, intercepts, strict=True))
+        )
+
+    @property
+    def constants(self) -> tuple[Fraction, ...]:
+        """d in f(x) = slope x^2 / 2 + intercept x + d on each piece, with f(0) = 0."""
+        pieces = self.pieces
+        home = sum(k < 0 for k in self.knots)
+        found = [Fraction(0)] * len(pieces)
+        jump = lambda i: (pieces[i].slope - pieces[i + 1].slope) * self.knots[i] ** 2 / 2 + (
+            pieces[i].intercept - pieces[i + 1].intercept
+        ) * self.knots[i]
+        for i in range(home, len(self.knots)):
+            found[i + 1] = found[i] + jump(i)
+        for i in range(home, 0, -1):
+            found[i - 1] = found[i] - jump(i - 1)
+        return tuple(found)
+
+    def at(self, x: Fraction) -> int:
+        """The number of the piece with x; at a knot the left one."""
+        return sum(k < x for k in self.knots)
+
+    def value(self, x: Fraction) -> Fraction:
+        """f(x), exactly, for a rational x."""
+        piece, d = self.pieces[self.at(x)], self.constants[self.at(x)]
+        return piece.slope * x * x / 2 + piece.intercept * x + d
+
+
+def _rationals(what: str, given: Sequence[Any]) -> tuple[Fraction, ...]:
+    try:
+        found = [as_scalar(v) for v in given]
+    except TypeError:
+        found = [sp.nan]
+    if not all(v.is_Rational for v in found):
+        raise OdescentError(f"{_NAME}: {what} must be rational numbers, got {given!r}")
+    return tuple(Fraction(int(v.p), int(v.q)) for v in found)
+
+
+def piecewise_quadratic(
+    knots: Sequence[Any] = (-1, 1),
+    slopes: Sequence[Any] = (1, 10, 1),
+    dimension: int = 1,
+) -> Objective:
+    """f(x) = sum_i phi(x_i), phi' piecewise linear with these slopes between these knots, phi'(0) = phi(0) = 0.
+
+    In F(mu, L) with the least and the largest slope; minimizer 0, f* = 0 (for mu = 0 perhaps not the only one).
+    x0 = (3, ..., 3), shape (dimension,).
+
+    Reference: an example of such a function is in Lessard, Recht, Packard, arXiv:1408.3595, doi:10.1137/15M1009597.
+
+    Raises:
+        OdescentError: as for `PiecewiseLinear`, or a dimension that is not a positive whole number.
+    """
+    gradient = PiecewiseLinear(tuple(knots), tuple(slopes))
+    return build(_NAME, gradient, dimension, 3.0, "doi:10.1137/15M1009597")
+
+
+def build(
+    name: str, gradient: PiecewiseLinear, dimension: int, start: float, reference: str
+) -> Objective:
+    """The separable objective with that gradient in each coordinate."""
+    d = whole(dimension, "dimension", name)
+    parts = [
+        (None if p.high is None else float(p.high), float(p.slope / 2), float(p.intercept), float(c))
+        for p, c in zip(gradient.pieces, gradient.constants, strict=True)
+    ]
+
+    def fun(x: Float[ArrayLike, "*shape"]) -> Float[Array, ""]:
+        x = jnp.asarray(x)
+        total: Any = None
+        for high, half, slant, constant in reversed(parts):
+            value = half * x**2
+            value = value + slant * x if slant else value
+            value = value + constant if constant else value
+            total = value if high is None else jnp.where(x < high, value, total)
+        return jnp.sum(total)
+
+    return Objective(
+        name,
+        fun,
+        mu=sp.Rational(gradient.mu.numerator, gradient.mu.denominator),
+        L=sp.Rational(gradient.L.numerator, gradient.L.denominator),
+        minimizer=np.zeros(d),
+        dimension=d,
+        x0=np.full(d, start),
+        reference=reference,
+    )
