@@ -13,7 +13,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types bench wheel clean distclean FORCE
+.PHONY: help demo test lint types extras bench wheel clean distclean FORCE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,8 @@ lint: .venv/.ready-dev  ## ruff: rules and format
 types: .venv/.ready-dev  ## mypy, strict, over the package
 	@$(BIN)/mypy
 
+extras: .venv/.ready-extras  ## install what is optional too: torch, PEPit and others that tests compare with
+
 bench: .venv/.ready-run  ## measure against peers and hardware limits
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
 
@@ -49,7 +51,7 @@ distclean: clean  ## also remove .venv
 
 # A moved checkout or a vanished interpreter makes every stamp stale.
 ifneq "$(shell test -x $(BIN)/python && cat .venv/.place 2>/dev/null)" "$(CURDIR)"
-.venv/.ready-run .venv/.ready-test .venv/.ready-dev: FORCE
+.venv/.ready-run .venv/.ready-test .venv/.ready-dev .venv/.ready-extras: FORCE
 endif
 
 .venv/.ready-run: pyproject.toml constraints.txt
@@ -60,6 +62,9 @@ endif
 
 .venv/.ready-dev: pyproject.toml constraints.txt
 	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev]' run test dev
+
+.venv/.ready-extras: pyproject.toml constraints.txt
+	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,oracles,torch]' run test dev extras
 
 # setup TARGET STAMP...: an environment with TARGET installed, editable and pinned; then the stamps.
 define SETUP

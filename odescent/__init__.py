@@ -12,6 +12,7 @@ _PUBLIC = {
     "Algorithm": "discretize",
     "Block": "dynamics",
     "Derivation": "discretize",
+    "Diffusion": "dynamics",
     "Equivalence": "discretize",
     "Field": "dynamics",
     "Flow": "discretize",
@@ -24,7 +25,9 @@ _PUBLIC = {
     "Oracle": "dynamics",
     "ParseError": "dynamics.grammar",
     "Scheme": "discretize",
+    "Sweep": "discretize",
     "System": "dynamics",
+    "Tableau": "discretize",
     "Trajectory": "discretize",
     "algorithm": "discretize",
     "algorithms": "discretize",
@@ -50,6 +53,7 @@ _PUBLIC = {
     "recognize": "discretize",
     "scheme": "discretize",
     "schemes": "discretize",
+    "synthesize": "analysis.synthesis",
     "system": "dynamics",
     "systems": "dynamics",
 }
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from ._errors import NotCarried as NotCarried
     from ._errors import NotConsistent as NotConsistent
     from ._errors import OdescentError as OdescentError
+    from .analysis.synthesis import synthesize as synthesize
     from .discretize import *  # noqa: F403
     from .discretize.poles import place_poles as place_poles
     from .discretize.textual import parse_algorithm as parse_algorithm

@@ -25,6 +25,8 @@ PACKAGES = {
         ("diffrax", "diffrax", "flows and neural DEs"),
         ("equinox", "equinox", "models and checkpoints"),
         ("optax", "optax", "training, emitted optax code"),
+        ("optimistix", "optimistix", "events of flows"),
+        ("clarabel", "clarabel", "the search for certificates"),
         ("sklearn", "scikit-learn", "the demo's data"),
         ("matplotlib", "matplotlib", "pictures"),
         ("typer", "typer", "this command line"),

@@ -1,0 +1,126 @@
+"""``odescent portrait``: the phase portrait of a system or an algorithm, as a picture, a film, or data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import _console
+from ._cmd_simulate import settings, start, whole
+from ._errors import OdescentError, unknown
+from ._numbers import number
+from ._progress import bar
+
+_PICTURES = (".pdf", ".svg", ".png", "")
+_FILMS = (".gif", ".mp4")
+
+
+def run(
+    name: str,
+    objective: str | None,
+    curvature: str | None,
+    x0: str | None,
+    steps: str,
+    window: str | None,
+    others: Sequence[str],
+    slow: str | None,
+    given: Sequence[str],
+    direct: Mapping[str, str | None],
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Compute a portrait, say what is in it, and write it where asked."""
+    if out is not None and out.suffix not in (*_PICTURES, *_FILMS):
+        raise OdescentError(
+            f"--out takes a picture (.pdf, .svg, .png, or all three without a suffix) or a film (.gif, .mp4), not {str(out)!r}."
+        )
+    if (objective is None) == (curvature is None):
+        raise OdescentError("give either --curvature, for one mode of a quadratic, or --objective.")
+    sides = None if window is None else _window(window)
+
+    import odescent as od
+
+    if name in od.algorithms():
+        system: Any = od.algorithm(name)
+    elif name in od.systems():
+        system = od.system(name)
+    else:
+        raise unknown("algorithm or system", name, [*od.algorithms(), *od.systems()])
+    known: dict[str, Any] = {
+        "curvature": None if curvature is None else float(number("--curvature", curvature))
+    }
+    target = None if objective is None else od.objective(objective)
+    if target is not None:
+        known = {"target": target}
+    begin: Any = (
+        1.0 if x0 is None else float(number("--x0", x0)) if target is None else start(x0, target)
+    )
+    if target is not None and x0 is None and target.x0 is not None:
+        begin = target.x0
+    portrait = od.analysis.phase_portrait(
+        system, window=sides, x0=begin, steps=whole("--steps", steps, 1), parameters=settings(given, direct),
+        algorithms={n: od.algorithm(n) for n in others}, slow=None if slow is None else _slow(slow), **known,
+    )  # fmt: skip
+    written: tuple[Path, ...] = ()
+    if out is not None and out.suffix in _FILMS:
+        written = od.analysis.animate(portrait, out, progress=bar("frames"))
+    elif out is not None:
+        written = portrait.save(out)
+    if as_json:
+        _console.say_exactly(
+            _console.document(_data(name, portrait, written), "odescent.portrait/1")
+        )
+        return 0
+    lines = [f"{name}: {len(portrait.fixed_points)} fixed point{'' if len(portrait.fixed_points) == 1 else 's'}, by {portrait.search.method}"
+             + (", proved to be all." if portrait.search.complete else ".")]  # fmt: skip
+    for p in portrait.fixed_points:
+        lines.append(f"  ({p.point[0]:.6g}, {p.point[1]:.6g})  {p.kind}")
+    for cycle in portrait.limit_cycles:
+        lines.append(
+            f"  {'stable' if cycle.stable else 'unstable'} limit cycle, period {cycle.period:.8g}, multiplier {cycle.multiplier:.4g}"
+        )
+    if portrait.out_of_plane > 0:
+        lines.append(
+            f"  a projection: up to {portrait.out_of_plane:.0%} of the velocity points out of the plane"
+        )
+    lines += [str(p) for p in written[:3]] + (
+        [f"and {len(written) - 3} more"] if len(written) > 3 else []
+    )
+    _console.say("\n".join(lines))
+    return 0
+
+
+def _data(name: str, portrait: Any, written: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "window": portrait.window,
+        "labels": portrait.labels,
+        "search": {"method": portrait.search.method, "complete": portrait.search.complete, "reason": portrait.search.reason},
+        "fixed_points": [
+            {"point": p.point, "kind": p.kind, "eigenvalues": [[v.real, v.imag] for v in p.eigenvalues.tolist()]}
+            for p in portrait.fixed_points
+        ],
+        "limit_cycles": [
+            {"period": c.period, "multiplier": c.multiplier, "stable": c.stable, "amplitude": c.amplitude}
+            for c in portrait.limit_cycles
+        ],
+        "separatrices": [{"saddle": s.saddle, "stable": s.stable, "ended": s.ended, "error": s.error} for s in portrait.separatrices],
+        "out_of_plane": portrait.out_of_plane,
+        "iterates": {n: z for n, z in portrait.iterates.items()},
+        "out": [str(p) for p in written],
+    }  # fmt: skip
+
+
+def _window(text: str) -> list[list[float]]:
+    parts = [float(number("--window", part)) for part in text.split(",")]
+    if len(parts) != 4:
+        raise OdescentError(f"--window takes X0,X1,Y0,Y1, such as -2,2,-1,1, not {text!r}.")
+    return [parts[:2], parts[2:]]
+
+
+def _slow(text: str) -> tuple[str, str, int]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3:
+        raise OdescentError(f"--slow takes FAST,SMALL,ORDER, such as psi,1/K,2, not {text!r}.")
+    return parts[0], parts[1], whole("--slow", parts[2], 0)

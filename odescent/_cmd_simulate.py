@@ -1,0 +1,154 @@
+"""``odescent simulate``: an algorithm on an objective, or a flow, with progress; interrupted runs can be resumed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import _console
+from ._errors import OdescentError, unknown
+from ._files import write_whole
+from ._numbers import assignments, number
+from ._progress import bar
+
+
+def start(text: str | None, target: Any) -> Any:
+    """The starting point that --x0 says: one number for all coordinates or one for each; the objective's by default.
+
+    Raises OdescentError where there is none or it has another length.
+    """
+    import numpy as np
+
+    n = target.dimension
+    if text is None:
+        if target.x0 is None:
+            raise OdescentError(
+                "this objective has no starting point of its own: give one, as in --x0 1,2."
+            )
+        return np.asarray(target.x0)
+    values = np.array([float(number("--x0", part)) for part in text.split(",")])
+    if n is None or len(values) == n:
+        return values
+    if len(values) != 1:
+        raise OdescentError(f"--x0 has {len(values)} numbers, but the objective has {n} variables.")
+    return np.full(n, values[0])
+
+
+def settings(texts: Sequence[str], direct: Mapping[str, str | None]) -> dict[str, float]:
+    """Parameters by name as numbers, from --set, --mu and --L."""
+    both = [f"{k}={v}" for k, v in direct.items() if v is not None]
+    return {k: float(number(k, v)) for k, v in assignments([*both, *texts]).items()}
+
+
+def whole(name: str, text: str, least: int) -> int:
+    """A whole number that an option says, such as 1000 or 1e6; OdescentError for another."""
+    value = number(name, text)
+    if value.denominator != 1 or value < least:
+        raise OdescentError(f"{name} must be a whole number, at least {least}, not {text!r}.")
+    return int(value)
+
+
+def run(
+    name: str,
+    objective: str,
+    x0: str | None,
+    steps: str,
+    time: str | None,
+    every: str,
+    statistics: str,
+    seed: int,
+    given: Sequence[str],
+    direct: Mapping[str, str | None],
+    resume: Path | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Run an algorithm, or simulate a system for the time given, and show or write where it comes to."""
+    import jax
+    import numpy as np
+
+    import odescent as od
+
+    if out is not None and out.suffix not in (".npz", ".csv"):
+        raise OdescentError(f"--out takes a file that ends in .npz or .csv, not {str(out)!r}.")
+    target = od.objective(objective)
+    begin = start(x0, target)
+    values = settings(given, direct)
+    wanted = tuple(s.strip() for s in statistics.split(",") if s.strip())
+    if time is not None:
+        if name not in od.systems():
+            raise unknown("system", name, od.systems())
+        if resume is not None or wanted:
+            raise OdescentError(
+                "--resume and --statistics are for algorithms, not for a flow over --time."
+            )
+        system = od.system(name)
+        noisy = any(f.noise for f in system.fields.values())
+        until = float(number("--time", time))
+        more: dict[str, Any] = {"key": jax.random.key(seed), "dt": until / 1000} if noisy else {}
+        solution = system.simulate(target, begin, until, parameters=values, **more)
+        x, t, extra = solution.x, solution.t, {"stopped": solution.stopped}
+        with jax.enable_x64(True):
+            f = np.asarray(jax.vmap(target.value)(jax.numpy.asarray(x)))
+        kind, diverged, k = "flow", None, np.arange(len(t))
+    else:
+        if name not in od.algorithms() and name in od.systems():
+            raise OdescentError(
+                f"{name!r} is a system: say for how long to follow it, as in --time 10."
+            )
+        method = od.algorithm(name)
+        done = method.run(
+            target, begin, whole("--steps", steps, 0), jax.random.key(seed), every=whole("--every", every, 1),
+            statistics=wanted, progress=bar("steps"), resume=resume, **values,
+        ).to_numpy()  # fmt: skip
+        x, t, f, k, diverged = done.x, done.t, done.f, done.k, done.diverged_at
+        kind, extra = "run", {"statistics": done.statistics}
+    if out is not None:
+        write_whole(out, _file(out.suffix, k, t, x, f))
+    first, last = (None, None) if f is None else (float(f[0]), float(f[-1]))
+    if as_json:
+        value = {
+            "name": name, "kind": kind, "objective": objective, "steps": int(k[-1]), "records": len(k), "time": float(t[-1]),
+            "f_first": first, "f_last": last, "x_last": x[-1], "diverged_at": diverged,
+            "out": None if out is None else str(out), **extra,
+        }  # fmt: skip
+        _console.say_exactly(_console.document(value, "odescent.simulate/1"))
+        return 0
+    what = (
+        f"{name} on {objective}: {int(k[-1]):,} steps"
+        if kind == "run"
+        else f"{name} on {objective}: t = {t[-1]:g}"
+    )
+    lines = [what + ("" if last is None else f", f from {first:.6g} to {last:.6g}") + "."]
+    if diverged is not None:
+        lines.append(f"It diverges at step {diverged}; what came before is kept.")
+    lines += [
+        f"{n} of f: {float(v['f']):.6g}" for n, v in extra.get("statistics", {}).items() if "f" in v
+    ]
+    lines += [] if out is None else [f"{out}: {len(k)} records."]
+    _console.say("\n".join(lines))
+    return 0
+
+
+def _file(suffix: str, k: Any, t: Any, x: Any, f: Any) -> bytes:
+    """The records as .npz (k, t, x, f) or as .csv with one row each."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    if suffix == ".npz":
+        np.savez(buffer, allow_pickle=False, k=k, t=t, x=x, **({} if f is None else {"f": f}))
+        return buffer.getvalue()
+    flat = np.asarray(x).reshape(len(x), -1)
+    columns = [k, t, *([] if f is None else [f]), *flat.T]
+    names = ["k", "t", *([] if f is None else ["f"]), *(f"x{i + 1}" for i in range(flat.shape[1]))]
+    np.savetxt(
+        buffer,
+        np.column_stack(columns),
+        delimiter=",",
+        header=",".join(names),
+        comments="",
+        fmt="%.17g",
+    )
+    return buffer.getvalue()
