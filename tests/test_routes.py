@@ -82,7 +82,7 @@ def test_three_equations(key: str) -> None:
 
 
 def test_what_has_no_equations_here_is_time_varying(key: str, derivation: od.Derivation) -> None:
-    """Only there the modified equation is not known; the flow and its limit are always shown."""
+    """Only there the order of the equations is not typed in this file; the flow and its limit are always shown."""
     roles = {b.role for b in derivation.system.blocks}
     assert key in EQUATIONS or "coefficient" in roles or derivation.algorithm.program.counted
     assert list(derivation.equations)[:2] == ["bound system", "limit h -> 0"]
