@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
+from odescent._errors import OdescentWarning
 from odescent.discretize.emit import load, source
 
 torch = pytest.importorskip("torch")
@@ -464,3 +465,13 @@ def test_emitted_files_pass_mypy_strict(tmp_path):
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_unstable_numbers_warn_with_the_stable_range():
+    """Gradient descent needs h < 2/L; the step goes by either of its names."""
+    one = [torch.nn.Parameter(torch.zeros(2))]
+    descent = od.algorithm("gradient_descent").replace(tuning={})
+    for name in ("h", "lr"):
+        with pytest.warns(OdescentWarning, match=r"unstable .* 0 < h < 0\.2\."):
+            descent.to_torch(one, mu=1.0, L=10.0, **{name: 0.3})
+        assert descent.to_torch(one, mu=1.0, L=10.0, **{name: 0.1}).param_groups[0]["lr"] == 0.1

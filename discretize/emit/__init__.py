@@ -111,7 +111,8 @@ def to_optax(algorithm: Algorithm, **parameters: Any) -> optax.GradientTransform
 def to_torch(algorithm: Algorithm, params: Any, **options: Any) -> Optimizer:
     """The algorithm as a torch optimizer of ``params``; see the emitted source for its contract.
 
-    Options are the parameters by name, the oracles that it asks, and torch's own (foreach, maximize, ...).
+    Options are the parameters by name, the oracles that it asks, and torch's own (foreach, maximize, ...). mu and
+    L may be given to any algorithm: numbers that make a linear method unstable between them warn (OdescentWarning).
     Raises NotCarried where torch cannot carry it, OdescentError for missing or unknown options or where
     torch is not installed.
     """

@@ -15,6 +15,7 @@ from ..program import Program
 from .backend import POWERS, Backend
 from .lower import with_safe_names
 from .numpy import Module
+from .stability import BOUNDS, warn_if_unstable
 from .statements import safe
 from .text import docstring, paragraph, wrapped
 from .torch_helpers import IMPORTS, STEP, dictionary, helpers
@@ -252,7 +253,7 @@ def optimizer(
             given[name] = value
         elif name in named:
             given[named[name]] = value
-        else:
+        elif name not in BOUNDS:
             raise unknown(f"parameter of {who}", name, [*named, *asked])
     missing = [n if n not in asked else key for n, key in named.items() if key not in given]
     missing += [n for n in oracles if n not in given]
@@ -260,6 +261,8 @@ def optimizer(
         raise OdescentError(
             f"{who} needs a value of {' and '.join(missing)}, as in to_torch(params, {missing[0]}=...)."
         )
+    known = {n: given[key] for n, key in named.items() if key in given}
+    warn_if_unstable(algorithm, {**{n: values[n] for n in BOUNDS if n in values}, **known})
     try:
         done: Optimizer = made(params, **given)
     except (TypeError, ValueError) as error:
