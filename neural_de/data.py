@@ -1,0 +1,246 @@
+"""Data sets for training: digits (scikit-learn), MNIST and PhysioNet 2012 (files), spirals (made here).
+
+Files are looked for in the folder that the environment variable ODESCENT_DATA names. They are read
+without pickle, and checked before they are used.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from .._errors import OdescentError, unknown
+
+FOLDER = "ODESCENT_DATA"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs and labels, one row each.
+
+    Attributes:
+        x: float32, shape (n, ...).
+        y: labels from 0, shape (n,).
+        mask: True where x was observed, of x's shape; None if everywhere.
+    """
+
+    x: Float[np.ndarray, "n ..."]
+    y: Int[np.ndarray, "n"]
+    mask: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, rows: np.ndarray) -> Split:
+        """Some of the rows."""
+        return Split(self.x[rows], self.y[rows], None if self.mask is None else self.mask[rows])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Three disjoint splits; coefficients are chosen on `validation`, `test` is looked at once.
+
+    Attributes:
+        times: of the second axis of x, within [0, 1], for time series; None otherwise.
+        source: where the data come from, and their licence.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+    times: Float[np.ndarray, "times"] | None = None
+    source: str = ""
+
+
+def load(name: str, *, seed: int = 0, validation: float = 0.1) -> Dataset:
+    """A data set: "digits", "mnist", "physionet" or "spirals".
+
+    Args:
+        seed: of the splits (and of the spirals), the same for the same seed.
+        validation: the fraction of the training rows that is set aside.
+
+    Raises:
+        OdescentError: unknown name, a file that is missing, damaged, or not what it should be.
+    """
+    makers: dict[str, Callable[[np.random.Generator], tuple[Split, Split, str]]] = {
+        "digits": _digits, "mnist": _mnist, "physionet": _physionet, "spirals": _spirals,
+    }  # fmt: skip
+    if name not in makers:
+        raise unknown("data set", name, makers)
+    if not 0 < validation < 1:
+        raise OdescentError(f"validation= is a fraction between 0 and 1, not {validation!r}.")
+    rng = np.random.default_rng(seed)
+    train, test, source = makers[name](rng)
+    order = rng.permutation(len(train))
+    held = max(1, round(validation * len(train)))
+    classes = int(max(train.y.max(), test.y.max())) + 1
+    times = np.arange(49, dtype=np.float32) / 48 if name == "physionet" else None
+    return Dataset(
+        name, train.take(order[held:]), train.take(order[:held]), test, classes, times, source
+    )
+
+
+def batches(split: Split, size: int, *, epochs: int, seed: int = 0) -> Iterator[Split]:
+    """Shuffled batches of one size; rows that are left over in an epoch are dropped.
+
+    Raises:
+        OdescentError: a size that is not between 1 and the number of rows.
+    """
+    if not 1 <= size <= len(split):
+        raise OdescentError(f"the batch size must be between 1 and {len(split)}, not {size!r}.")
+    rng = np.random.default_rng(seed)
+    for _ in range(epochs):
+        order = rng.permutation(len(split))
+        for i in range(0, len(split) - size + 1, size):
+            yield split.take(order[i : i + size])
+
+
+def _read(name: str, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        raise OdescentError(
+            f"{name} is read from a folder: set the environment variable {FOLDER} to the one that holds it."
+        )
+    path = Path(folder) / name
+    if not path.is_file():
+        raise OdescentError(f"there is no file {name} in {folder}, where {FOLDER} points.")
+    try:
+        with path.open("rb") as file:  # opened here, to be closed whatever is in it
+            found = np.load(file, allow_pickle=False)
+            if not isinstance(found, np.lib.npyio.NpzFile):
+                raise ValueError("one array, not an archive")
+            absent = [f for f in fields if f not in found.files]
+            if absent:
+                raise OdescentError(
+                    f"{path} lacks {', '.join(absent)}: it is not the file that is meant."
+                )
+            return {f: found[f] for f in fields}
+    except OdescentError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise OdescentError(
+            f"{path} cannot be read as an npz file ({type(error).__name__}): it is damaged; get it again."
+        ) from error
+
+
+def _expect(right: Any, name: str, what: str) -> None:
+    if not right:
+        raise OdescentError(f"{name} is damaged or another file: {what}.")
+
+
+def _digits(rng: np.random.Generator) -> tuple[Split, Split, str]:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    x, y = (found.data / 16).astype(np.float32), found.target.astype(np.int32)
+    order = rng.permutation(len(y))
+    whole = Split(x, y)
+    return (
+        whole.take(order[360:]),
+        whole.take(order[:360]),
+        "scikit-learn's digits (UCI, CC BY 4.0)",
+    )
+
+
+def _mnist(rng: np.random.Generator) -> tuple[Split, Split, str]:
+    d = _read("mnist.npz", ("x_train", "y_train", "x_test", "y_test"))
+
+    def split(part: str) -> Split:
+        x, y = d[f"x_{part}"], d[f"y_{part}"]
+        fine = (
+            x.ndim == 3
+            and x.shape[1:] == (28, 28)
+            and x.dtype == np.uint8
+            and y.shape == x.shape[:1]
+        )
+        _expect(
+            fine and len(y) > 1 and y.max() <= 9,
+            "mnist.npz",
+            "images must be (n, 28, 28) bytes, labels 0..9",
+        )
+        return Split(
+            (x.reshape(len(x), 784) / np.float32(255)).astype(np.float32), y.astype(np.int32)
+        )
+
+    return split("train"), split("test"), "MNIST (LeCun, Cortes, Burges; CC BY-SA 3.0)"
+
+
+def _physionet(rng: np.random.Generator) -> tuple[Split, Split, str]:
+    """Hourly means of 37 variables, clipped to the 0.1..99.9 percentiles of the training rows, scaled to [0, 1]."""
+    d = _read("physionet2012.npz", ("offsets", "minute", "var", "value", "outcome"))
+    offsets, n = d["offsets"].astype(np.int64), len(d["offsets"]) - 1
+    events = len(d["value"])
+    sorted_ = n > 1 and offsets[0] == 0 and offsets[-1] == events and np.all(np.diff(offsets) >= 0)
+    _expect(
+        bool(sorted_) and len(d["minute"]) == len(d["var"]) == events,
+        "physionet2012.npz",
+        "offsets and events differ",
+    )
+    _expect(d["outcome"].shape == (n, 5) and int(d["var"].max()) < 37 and int(d["minute"].max()) <= 2880,
+            "physionet2012.npz", "outcomes must be (n, 5), variables 0..36, minutes 0..2880")  # fmt: skip
+    record = np.repeat(np.arange(n), np.diff(offsets))
+    hour = np.rint(d["minute"] / 60).astype(np.int64)
+    flat = (record * 49 + hour) * 37 + d["var"].astype(np.int64)
+    count = np.bincount(flat, minlength=n * 49 * 37)
+    total = np.bincount(flat, weights=d["value"], minlength=n * 49 * 37)
+    mask = (count > 0).reshape(n, 49, 37)
+    x = (total / np.maximum(count, 1)).reshape(n, 49, 37)
+    order = rng.permutation(n)
+    test, train = order[: n // 5], order[n // 5 :]
+    for k in range(37):
+        seen = x[train][..., k][mask[train][..., k]]
+        low, high = np.percentile(seen, [0.1, 99.9]) if len(seen) else (0.0, 1.0)
+        if not high > low:  # a variable that is always the same number: measured, or not
+            low, high = 0.0, high if high > 0 else 1.0
+        x[..., k] = (np.clip(x[..., k], low, high) - low) / (high - low)
+    x = np.where(mask, x, 0).astype(np.float32)
+    whole = Split(x, (d["outcome"][:, 4] == 1).astype(np.int32), mask)
+    return (
+        whole.take(train),
+        whole.take(test),
+        "PhysioNet/CinC Challenge 2012 (Silva et al.; ODC-By 1.0)",
+    )
+
+
+def _spirals(
+    rng: np.random.Generator, rows: int = 1500, noise: float = 0.02
+) -> tuple[Split, Split, str]:
+    """Two interleaved spirals in the plane, r = angle / 3 pi over one and a half turns."""
+    angle = 3 * np.pi * np.sqrt(rng.uniform(0.02, 1.0, rows))
+    y = rng.integers(0, 2, rows).astype(np.int32)
+    turn = angle + np.pi * y
+    x = (angle / (3 * np.pi))[:, None] * np.stack([np.cos(turn), np.sin(turn)], 1)
+    x = (x + noise * rng.normal(size=x.shape)).astype(np.float32)
+    whole, order = Split(x, y), rng.permutation(rows)
+    return whole.take(order[rows // 5 :]), whole.take(order[: rows // 5]), "made here"
+
+
+def spiral_sde_moments(
+    *, paths: int = 20_000, times: int = 30, substeps: int = 40, seed: int = 0
+) -> tuple[Float[np.ndarray, "times"], Float[np.ndarray, "times 2"], Float[np.ndarray, "times 2"]]:
+    """Times, means and variances of du = A u^3 dt + 0.2 u dW (Ito), u(0) = (2, 0), on [0, 1].
+
+    The data of the spiral experiment of arXiv 2105.03918, A = [[-0.1, 2], [-2, -0.1]], by Euler and Maruyama.
+    """
+    rng = np.random.default_rng(seed)
+    a = np.array([[-0.1, 2.0], [-2.0, -0.1]])
+    u = np.tile([2.0, 0.0], (paths, 1))
+    ts = np.linspace(0, 1, times)
+    h = 1 / ((times - 1) * substeps)
+    means, variances = [u.mean(0)], [u.var(0)]
+    for _ in range(times - 1):
+        for _ in range(substeps):
+            u = u + h * (u**3) @ a.T + 0.2 * u * np.sqrt(h) * rng.normal(size=u.shape)
+        means.append(u.mean(0))
+        variances.append(u.var(0))
+    f = np.float32
+    return ts.astype(f), np.array(means, f), np.array(variances, f)

@@ -1,0 +1,272 @@
+"""One call: solve an ODE or SDE, report what it cost, and penalize it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array, Float, PyTree
+
+from .._errors import OdescentError
+from .checks import check_adjoint, check_field, check_tolerance, without_gradient
+from .evaluations import has_noise
+from .first_step import WarmStart, initial_step
+from .heuristics import Statistics
+from .noise import check_noise, stochastic_terms
+from .norms import real_dtype, rms
+from .penalties.base import Needs, Outcome, Problem, Regularizer
+from .tracking import attribute_of, seen_of, statistics_of, tracked
+
+
+class Solved(eqx.Module):
+    """A solution, what it cost, and its penalty (0 without a regularizer); batched as the solve was."""
+
+    solution: dfx.Solution
+    statistics: Statistics
+    penalty: Float[Array, "*batch"]
+
+    @property
+    def ys(self) -> PyTree:
+        """The saved states, times first."""
+        return self.solution.ys
+
+    @property
+    def ts(self) -> Any:
+        """The saved times."""
+        return self.solution.ts
+
+
+def solve(
+    terms: Any,
+    y0: PyTree,
+    t0: Any,
+    t1: Any,
+    args: Any = None,
+    *,
+    diffusion: Any = None,
+    solver: dfx.AbstractSolver[Any] | None = None,
+    rtol: Any = None,
+    atol: Any = None,
+    controller: dfx.AbstractStepSizeController[Any, Any] | None = None,
+    dt0: Any = "hairer",
+    saveat: dfx.SaveAt | None = None,
+    adjoint: dfx.AbstractAdjoint | None = None,
+    max_steps: int | None = 4096,
+    key: Any = None,
+    noise: str | None = None,
+    regularizer: Regularizer | None = None,
+    stiffness: tuple[str, ...] | str = (),
+    record: int = 0,
+    per_sample: bool = False,
+    paper: int | None = None,
+    throw: bool = True,
+) -> Solved:
+    """Solve y' = f(t, y, args), or dy = f dt + g dW, and report on the solve.
+
+    Works under jit, vmap and grad. The gradient takes the steps' lengths as constants, as diffrax does.
+
+    Args:
+        terms: f, or any diffrax terms.
+        y0: initial state, any pytree of floats; a batch as one state unless `per_sample`.
+        t0, t1: the interval, in either order; Python numbers take the type of y0.
+        args: handed to f and g.
+        diffusion: g(t, y, args): shaped as y0 (diagonal noise) or with one axis more (a matrix). The default solver
+            SPaRK reads it in the sense of Stratonovich; an Ito solver in diffrax.HalfSolver reads it as Ito.
+        solver: any diffrax solver with an error estimate; Tsit5, or SPaRK with noise.
+        rtol, atol: 1e-6 both unless given, 1e-2 with noise.
+        controller: instead of rtol and atol. By default PIDController, with noise one that revisits rejected times.
+        dt0: "hairer" (two evaluations; a hundredth of the interval with noise), a length, a `WarmStart`, or None
+            for diffrax's own choice.
+        saveat: t1 by default.
+        adjoint: RecursiveCheckpointAdjoint by default. Under BacksolveAdjoint, statistics have no gradient.
+        max_steps: before giving up.
+        key: JAX key of the noise and of regularizers that draw at random.
+        noise: "general", "commutative" or "additive"; adaptive steps must revisit rejected times if it is general.
+            Whether it is additive is seen from g; that it commutes has to be said.
+        regularizer: its value is returned as `penalty`.
+        stiffness: estimates to report: "shampine", "jvp".
+        record: report the first so many steps one by one.
+        per_sample: solve each entry of the leading axis of y0 on its own; statistics and penalty get that axis.
+        paper: 2021 or 2023 allows tolerances below the resolution of the type, as the papers have them.
+        throw: whether a solve that fails raises; if not, look at ``solution.result``.
+
+    Raises:
+        OdescentError: bad tolerances, shapes, adjoints, noise, or a solver without what is asked for.
+    """
+    if per_sample:
+        lengths = {np.shape(x)[0] if np.ndim(x) else -1 for x in jax.tree.leaves(y0)}
+        if len(lengths) != 1 or -1 in lengths:
+            raise OdescentError(
+                "per_sample=True needs one leading axis, equally long in every leaf of y0."
+            )
+
+        def one(y: PyTree, k: Any) -> Solved:
+            return solve(
+                terms, y, t0, t1, args, key=k, diffusion=diffusion, solver=solver, rtol=rtol, atol=atol,
+                controller=controller, dt0=dt0, saveat=saveat, adjoint=adjoint, max_steps=max_steps, noise=noise,
+                regularizer=regularizer, stiffness=stiffness, record=record, paper=paper, throw=throw,
+            )  # fmt: skip
+
+        keys = None if key is None else jr.split(key, lengths.pop())
+        each: Solved = eqx.filter_vmap(one, in_axes=(0, None if key is None else 0))(y0, keys)
+        return each
+
+    noise_key, penalty_key = (None, None) if key is None else jr.split(key)
+    y0, t0, t1 = _typed(y0, t0, t1)
+    adjoint = dfx.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
+    check_adjoint(adjoint)
+    terms = _terms(terms, diffusion, t0, t1, y0, args, noise_key)
+    noisy = has_noise(terms)
+    controller = _controller(controller, rtol, atol, noisy, t1 - t0, diffusion is not None)
+    if noisy:
+        check_noise(noise, controller, terms, t0, y0, args)
+    rtol = attribute_of(controller, "rtol") if rtol is None else rtol
+    atol = attribute_of(controller, "atol") if atol is None else atol
+    check_tolerance(rtol, atol, jnp.result_type(*jax.tree.leaves(y0)), paper)
+    if solver is None:
+        solver = dfx.SPaRK() if noisy else dfx.Tsit5()
+    problem = Problem(
+        terms, y0, t0, t1, args, dfx.SaveAt(t1=True) if saveat is None else saveat, solver, controller, adjoint,
+        attribute_of(controller, "norm") or rms, jnp.where(t0 < t1, 1, -1),
+    )  # fmt: skip
+
+    needs = Needs()
+    if regularizer is not None:
+        regularizer.check_adjoint(adjoint)
+        problem = regularizer.prepare(problem, penalty_key)
+        needs = regularizer.needs(problem, penalty_key)
+    asked = (stiffness,) if isinstance(stiffness, str) else tuple(stiffness)
+    kinds = tuple(dict.fromkeys((*asked, *needs.stiffness)))
+    kwargs = tracked(
+        solver, problem.controller, problem.saveat,
+        rtol=rtol, atol=atol, norm=problem.norm, stiffness=kinds, record=record, captures=needs.captures,
+    )  # fmt: skip
+    watch = kwargs["solver"].watch
+    step, selection = _first_step(dt0, problem, watch, noisy)
+    if isinstance(adjoint, dfx.BacksolveAdjoint):  # nothing is noted on the way back
+        plain = {"solver": solver, "stepsize_controller": problem.controller}
+        backsolve: Any = dfx.BacksolveAdjoint
+        adjoint = backsolve(**(plain | adjoint.kwargs))
+    solution = dfx.diffeqsolve(
+        problem.terms, t0=problem.t0, t1=problem.t1, dt0=step, y0=problem.y0, args=args, adjoint=adjoint,
+        max_steps=max_steps, throw=throw, **kwargs,
+    )  # fmt: skip
+    statistics = statistics_of(solution, selection)
+    captured = seen_of(solution).captured
+    if isinstance(adjoint, dfx.BacksolveAdjoint):
+        statistics = without_gradient(statistics)
+    extra = None
+    if problem.augmented:
+        states, integral = solution.ys
+        extra = integral[-1]
+        solution = eqx.tree_at(lambda s: s.ys, solution, states)
+    penalty = jnp.zeros_like(statistics.error.sum)
+    if regularizer is not None:
+        penalty = regularizer.value(Outcome(statistics, captured, problem, watch, extra))
+    return Solved(solution, statistics, penalty)
+
+
+def _typed(y0: PyTree, t0: Any, t1: Any) -> tuple[PyTree, Any, Any]:
+    """States as floating arrays; Python times in their type, so that float32 stays float32."""
+    y0 = jax.tree.map(jnp.asarray, y0)
+    y0 = jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float), y0)
+    if not jax.tree.leaves(y0):
+        raise OdescentError("y0 has no leaves: there is nothing to solve.")
+    real = real_dtype(y0)
+
+    def time(t: Any) -> Array:
+        number = jnp.asarray(t, real) if isinstance(t, int | float) else jnp.asarray(t)
+        return number if jnp.issubdtype(number.dtype, jnp.floating) else number.astype(real)
+
+    t0, t1 = time(t0), time(t1)
+    if t0.shape or t1.shape:
+        raise OdescentError(
+            f"t0 and t1 are one number each, not arrays of shapes {t0.shape} and {t1.shape}."
+        )
+    return y0, t0, t1
+
+
+def _terms(terms: Any, diffusion: Any, t0: Any, t1: Any, y0: PyTree, args: Any, key: Any) -> Any:
+    if diffusion is not None:
+        if isinstance(terms, dfx.AbstractTerm):
+            raise OdescentError(
+                "diffusion= goes with a drift function; terms of your own contain their noise."
+            )
+        if key is None:
+            raise OdescentError("a diffusion needs noise: give key=jax.random.key(0).")
+        check_field(terms, t0, y0, args, "drift")
+        resolution = jnp.abs(t1 - t0) * 2.0**-12
+        return stochastic_terms(terms, diffusion, t0, t1, y0, args, key, resolution)
+    if isinstance(terms, dfx.AbstractTerm):
+        return terms
+    if not callable(terms):
+        raise OdescentError(
+            f"terms are a function f(t, y, args) or diffrax terms, not {type(terms).__name__}."
+        )
+    check_field(terms, t0, y0, args, "vector field")
+    return dfx.ODETerm(terms)
+
+
+def _controller(
+    controller: Any, rtol: Any, atol: Any, noisy: bool, span: Any, own_path: bool
+) -> Any:
+    if controller is not None:
+        if attribute_of(controller, "rtol") is not None and not (rtol is None and atol is None):
+            raise OdescentError("give rtol= and atol=, or a controller that has them, not both.")
+        return controller
+    usual = 1e-2 if noisy else 1e-6
+    rtol, atol = usual if rtol is None else rtol, usual if atol is None else atol
+    if not noisy:
+        return dfx.PIDController(rtol=rtol, atol=atol)
+    shortest = (
+        jnp.abs(span) * 2.0**-11 if own_path else None
+    )  # above the Brownian tree's resolution
+    pid = dfx.PIDController(rtol=rtol, atol=atol, pcoeff=0.1, icoeff=0.3, dtmin=shortest)
+    return dfx.ClipStepSizeController(pid, store_rejected_steps=100)
+
+
+def _first_step(dt0: Any, p: Problem, watch: Any, noisy: bool) -> tuple[Any, int]:
+    """The signed first step, or None, and the evaluations that it took."""
+    if dt0 is None or isinstance(p.controller, dfx.StepTo):
+        return None, 0
+    span, selection = jnp.abs(p.t1 - p.t0), 0
+    if isinstance(dt0, WarmStart):
+        length = jnp.abs(dt0.dt0).astype(span.dtype)
+    elif isinstance(dt0, str):
+        if dt0 != "hairer":
+            raise OdescentError(
+                f"dt0={dt0!r} is not known: give 'hairer', a length, a WarmStart, or None."
+            )
+        if not isinstance(p.controller, dfx.AbstractAdaptiveStepSizeController):
+            raise OdescentError(
+                f"{type(p.controller).__name__} keeps the step that it is given: give dt0= a length."
+            )
+        if noisy:
+            length = span / 100
+        else:
+            order = watch.order or p.solver.error_order(p.terms)
+            sign = p.direction
+            own = lambda t, y, args: jax.tree.map(
+                lambda f: f * sign.astype(f.dtype), p.terms.vf(t * sign, y, args)
+            )
+            length, _ = initial_step(
+                own,
+                p.t0 * sign,
+                p.y0,
+                p.args,
+                order=order,
+                rtol=watch.rtol,
+                atol=watch.atol,
+                norm=watch.norm,
+            )
+            selection = 2
+    else:
+        length = jnp.abs(jnp.asarray(dt0, span.dtype))
+    return jax.lax.stop_gradient(jnp.minimum(length, span)) * p.direction.astype(
+        span.dtype
+    ), selection

@@ -1,0 +1,167 @@
+"""Models whose forward pass is a solve: a classifier by an ODE, one by an SDE; equinox modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float
+
+from .._errors import OdescentError
+from .instrumented import Solved, solve
+
+
+class Dense(eqx.Module):
+    """x W + b, W drawn by Glorot's rule."""
+
+    weight: Float[Array, "inputs outputs"]
+    bias: Float[Array, "outputs"]
+
+    def __init__(self, inputs: int, outputs: int, key: Any, dtype: Any = jnp.float32) -> None:
+        limit = (6 / (inputs + outputs)) ** 0.5
+        self.weight = jr.uniform(key, (inputs, outputs), dtype, -limit, limit)
+        self.bias = jnp.zeros((outputs,), dtype)
+
+    def __call__(self, x: Float[Array, "*batch inputs"]) -> Float[Array, "*batch outputs"]:
+        y = x @ self.weight
+        return y + jnp.broadcast_to(self.bias, y.shape)
+
+
+class TimeMLP(eqx.Module):
+    """A vector field: layers with the time joined to the input of each one (arXiv 2105.03918, MNIST).
+
+    Attributes:
+        layers: the first takes dimension + 1 inputs, and so on.
+        activation: after every layer, after the last one only if `final` is set.
+        power: of the state before the first layer (3 in the spiral experiments).
+    """
+
+    layers: tuple[Dense, ...]
+    activation: Callable[[Any], Any] = eqx.field(static=True)
+    final: bool = eqx.field(static=True)
+    time: bool = eqx.field(static=True)
+    power: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        dimension: int,
+        hidden: Sequence[int],
+        key: Any,
+        *,
+        activation: Callable[[Any], Any] = jnp.tanh,
+        final: bool = True,
+        time: bool = True,
+        power: int = 1,
+        dtype: Any = jnp.float32,
+    ) -> None:
+        widths = [dimension, *hidden, dimension]
+        if min(widths) < 1:
+            raise OdescentError(f"widths of layers must be positive, not {widths}.")
+        keys = jr.split(key, len(widths) - 1)
+        self.layers = tuple(
+            Dense(a + time, b, k, dtype) for a, b, k in zip(widths, widths[1:], keys, strict=False)
+        )
+        self.activation, self.final, self.time, self.power = activation, final, time, power
+
+    def __call__(self, t: Any, y: Float[Array, "*batch d"]) -> Float[Array, "*batch d"]:
+        x = y**self.power if self.power != 1 else y
+        for i, layer in enumerate(self.layers):
+            if self.time:
+                clock = jnp.broadcast_to(jnp.asarray(t, x.dtype), (*x.shape[:-1], 1))
+                x = jnp.concatenate([x, clock], axis=-1)
+            x = layer(x)
+            if self.final or i + 1 < len(self.layers):
+                x = self.activation(x)
+        return x
+
+
+def apply(t: Any, y: Any, field: Any) -> Any:
+    """The field as an argument of the solve, so that every adjoint sees its weights."""
+    return field(t, y)
+
+
+class NeuralODEClassifier(eqx.Module):
+    """Logits from the state at t1 of the solve that starts at the input.
+
+    Attributes:
+        field: (t, y) -> dy/dt, for y of shape (batch, dimension).
+        head: from the final state to logits.
+        t1: the end of the interval [0, t1].
+    """
+
+    field: Any
+    head: Dense
+    t1: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        dimension: int,
+        hidden: Sequence[int],
+        classes: int,
+        key: Any,
+        *,
+        t1: float = 1.0,
+        **options: Any,
+    ) -> None:
+        """`options` go to `TimeMLP`."""
+        a, b = jr.split(key)
+        self.field = TimeMLP(dimension, hidden, a, **options)
+        self.head = Dense(dimension, classes, b, options.get("dtype", jnp.float32))
+        self.t1 = t1
+
+    def __call__(
+        self, x: Float[Array, "batch d"], **options: Any
+    ) -> tuple[Float[Array, "batch classes"], Solved]:
+        """Logits, and the solve with its statistics and penalty; `options` go to `solve`.
+
+        Raises:
+            OdescentError: inputs of another dimension.
+        """
+        d = self.head.weight.shape[0]
+        if x.ndim != 2 or x.shape[1] != d:
+            raise OdescentError(f"the model takes inputs of shape (batch, {d}), not {x.shape}.")
+        solved = solve(apply, x, 0.0, self.t1, self.field, **options)
+        last = solved.ys[:, -1] if options.get("per_sample") else solved.ys[-1]
+        return self.head(last), solved
+
+
+class NeuralSDE(eqx.Module):
+    """A drift network and a linear diagonal diffusion, in the sense of Stratonovich.
+
+    Attributes:
+        drift: (t, y) -> dy/dt.
+        diffusion: from y to the standard deviations, entry by entry.
+    """
+
+    drift: Any
+    diffusion: Dense
+
+    def __init__(self, dimension: int, hidden: Sequence[int], key: Any, **options: Any) -> None:
+        """`options` go to `TimeMLP`; by default neither the time nor a last activation enters."""
+        a, b = jr.split(key)
+        self.drift = TimeMLP(dimension, hidden, a, **({"time": False, "final": False} | options))
+        self.diffusion = Dense(dimension, dimension, b, options.get("dtype", jnp.float32))
+
+    def __call__(
+        self, y0: Float[Array, "batch d"], key: Any, t1: float = 1.0, **options: Any
+    ) -> Solved:
+        """The batch of paths as one state; `options` go to `solve`."""
+        return solve(
+            lambda t, y, m: m.drift(t, y), y0, 0.0, t1, self,
+            diffusion=lambda t, y, m: m.diffusion(y), key=key, **options,
+        )  # fmt: skip
+
+
+def cross_entropy(logits: Float[Array, "batch classes"], labels: Array) -> Float[Array, ""]:
+    """The mean negative log likelihood of the labels."""
+    logs = jax.nn.log_softmax(logits)
+    return -jnp.mean(jnp.take_along_axis(logs, labels[:, None], axis=1))
+
+
+def accuracy(logits: Float[Array, "batch classes"], labels: Array) -> Float[Array, ""]:
+    """The fraction of rows whose largest logit is the label's."""
+    return jnp.mean((jnp.argmax(logits, axis=1) == labels).astype(logits.dtype))

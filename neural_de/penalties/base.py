@@ -1,0 +1,178 @@
+"""Regularizers as data: what they need from a solve, what they change, what they are worth."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import diffrax as dfx
+import equinox as eqx
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array, Float, PyTree
+
+from ..._errors import OdescentError
+from ..heuristics import Captured, Statistics
+from ..norms import Norm
+from ..tracked_solver import Capture, Watch
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An initial value problem with the solver and controller that are to solve it.
+
+    Attributes:
+        terms, y0, t0, t1, args, saveat, solver, controller, adjoint: as in ``diffrax.diffeqsolve``.
+        norm: what the error is measured by.
+        direction: 1 or -1; the solver's own time is direction * t.
+        augmented: whether the state was extended by one scalar, as (y, scalar).
+    """
+
+    terms: Any
+    y0: PyTree
+    t0: Any
+    t1: Any
+    args: Any
+    saveat: dfx.SaveAt
+    solver: Any
+    controller: Any
+    adjoint: Any
+    norm: Norm
+    direction: Any
+    augmented: bool = False
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the tracked solver has to note: kinds of stiffness, and states to capture."""
+
+    stiffness: tuple[str, ...] = ()
+    captures: dict[str, Capture] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a regularizer sees of a solve.
+
+    Attributes:
+        statistics: of the solve.
+        captured: the states asked for.
+        problem: what was solved.
+        watch: tolerances and norm.
+        extra: the final value of the scalar that was added to the state, if one was.
+    """
+
+    statistics: Statistics
+    captured: dict[str, Captured]
+    problem: Problem
+    watch: Watch
+    extra: Any = None
+
+
+class Regularizer(eqx.Module):
+    """A penalty on how hard a solve is; add them and multiply them by coefficients.
+
+    Class attributes:
+        reference: where it comes from, arXiv identifiers.
+        any_adjoint: False if its gradient passes through the solver's state, which BacksolveAdjoint cuts.
+    """
+
+    reference: ClassVar[tuple[str, ...]] = ()
+    any_adjoint: ClassVar[bool] = False
+
+    def needs(self, problem: Problem, key: Any) -> Needs:
+        """What has to be noted; `key` is None unless the solve was given one."""
+        return Needs()
+
+    def prepare(self, problem: Problem, key: Any) -> Problem:
+        """The problem that is solved instead."""
+        return problem
+
+    @abc.abstractmethod
+    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
+        """The penalty, a scalar (per solve)."""
+
+    def at(self, step: Any) -> Regularizer:
+        """With coefficients that are schedules evaluated at this step."""
+        return self
+
+    def check_adjoint(self, adjoint: Any) -> None:
+        """OdescentError if this adjoint gives the penalty no gradient."""
+        differentiable = (dfx.RecursiveCheckpointAdjoint, dfx.DirectAdjoint, dfx.ForwardMode)
+        if not self.any_adjoint and not isinstance(adjoint, differentiable):
+            raise OdescentError(
+                f"{type(adjoint).__name__} cuts the gradient of {type(self).__name__.lower()}(), which passes "
+                "through the solver's state: use RecursiveCheckpointAdjoint or DirectAdjoint, or local(), "
+                "which any adjoint can differentiate."
+            )
+
+    def __add__(self, other: Regularizer) -> Sum:
+        return Sum((*_parts(self), *_parts(other)))
+
+    def __mul__(self, coefficient: Any) -> Sum:
+        return Sum(tuple((_product(c, coefficient), r) for c, r in _parts(self)))
+
+    __rmul__ = __mul__
+
+
+def _product(a: Any, b: Any) -> Any:
+    if callable(a) or callable(b):
+        return lambda step: _value(a, step) * _value(b, step)
+    return a * b
+
+
+def _value(coefficient: Any, step: Any) -> Any:
+    return coefficient(step) if callable(coefficient) else coefficient
+
+
+def _parts(regularizer: Regularizer) -> tuple[tuple[Any, Regularizer], ...]:
+    return regularizer.parts if isinstance(regularizer, Sum) else ((1.0, regularizer),)
+
+
+class Sum(Regularizer):
+    """A weighted sum of regularizers; a coefficient is a number, an array or a schedule of the step."""
+
+    parts: tuple[tuple[Any | Callable[[Any], Any], Regularizer], ...]
+
+    def needs(self, problem: Problem, key: Any) -> Needs:
+        all_needs = [
+            r.needs(problem, k) for k, (_, r) in zip(self._keys(key), self.parts, strict=True)
+        ]
+        captures: dict[str, Capture] = {}
+        for n in all_needs:
+            captures |= n.captures
+        return Needs(tuple(dict.fromkeys(k for n in all_needs for k in n.stiffness)), captures)
+
+    def prepare(self, problem: Problem, key: Any) -> Problem:
+        for k, (_, r) in zip(self._keys(key), self.parts, strict=True):
+            problem = r.prepare(problem, k)
+        return problem
+
+    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
+        total = jnp.zeros((), outcome.statistics.error.sum.dtype)
+        for c, r in self.parts:
+            if callable(c):
+                raise OdescentError(
+                    "a coefficient is a schedule: give the step, as in solve(..., regularizer=r.at(step))."
+                )
+            total = total + jnp.asarray(c, total.dtype) * r.value(outcome).astype(total.dtype)
+        return total
+
+    def at(self, step: Any) -> Sum:
+        return Sum(tuple((_value(c, step), r) for c, r in self.parts))
+
+    def check_adjoint(self, adjoint: Any) -> None:
+        for _, r in self.parts:
+            r.check_adjoint(adjoint)
+
+    def _keys(self, key: Any) -> list[Any]:
+        return [None if key is None else jr.fold_in(key, i) for i in range(len(self.parts))]
+
+
+def needed_key(key: Any, name: str) -> Any:
+    """The key, or a sentence that one is needed."""
+    if key is None:
+        raise OdescentError(f"{name} draws at random: give solve(..., key=jax.random.key(0)).")
+    return key

@@ -1,0 +1,189 @@
+"""A wrapper around any diffrax solver that notes what its accepted steps look like.
+
+The solver's state is kept on accepted steps only, so that an accumulator in it sees those alone, and
+it is differentiable.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array
+
+from .._errors import OdescentError
+from .evaluations import cost_of, has_noise
+from .heuristics import Captured, Seen, nothing_seen
+from .norms import Norm, rms, scaled_error
+from .stages import along, check_stages, innermost, shampine
+
+STIFFNESS = ("shampine", "jvp")
+
+
+class Capture(eqx.Module):
+    """Which state of the solve to keep.
+
+    Attributes:
+        time: in the solver's own time, the step (or the state) at it; None draws an accepted step, all
+            equally likely, by reservoir sampling.
+        key: for that draw.
+        at_time: whether the state is that at `time` itself (by the solver's interpolation) instead of
+            that at the start of its step.
+    """
+
+    time: Array | None = None
+    key: Array | None = None
+    at_time: bool = eqx.field(static=True, default=False)
+
+
+class Watch(eqx.Module):
+    """What to note: the controller's tolerances and norm, stiffness by kind, captures, records."""
+
+    rtol: Any
+    atol: Any
+    norm: Norm = rms
+    order: float | None = eqx.field(static=True, default=None)
+    stiffness: tuple[str, ...] = eqx.field(static=True, default=())
+    captures: dict[str, Capture] = eqx.field(default_factory=dict)
+    record: int = eqx.field(static=True, default=0)
+
+
+class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
+    """A solver that carries `Seen` beside its own state; everything else is the inner solver's."""
+
+    inner: dfx.AbstractSolver[Any]
+    watch: Watch
+
+    @property
+    def solver(self) -> Any:  # type: ignore[override]
+        """The innermost solver: diffrax asks it whether it is implicit, Ito, Stratonovich, ..."""
+        return innermost(self.inner)
+
+    @property
+    def scan_kind(self) -> Any:
+        """Of the innermost solver: diffrax sets it for forward-mode differentiation."""
+        return self.solver.scan_kind
+
+    @property
+    def root_finder(self) -> Any:
+        """Of the innermost solver: diffrax gives it the controller's tolerances."""
+        return self.solver.root_finder
+
+    @property
+    def root_find_max_steps(self) -> int:
+        """Of the innermost solver."""
+        return int(self.solver.root_find_max_steps)
+
+    @property
+    def term_structure(self) -> Any:
+        return self.inner.term_structure
+
+    @property
+    def interpolation_cls(self) -> Any:  # type: ignore[override]
+        return self.inner.interpolation_cls
+
+    @property
+    def term_compatible_contr_kwargs(self) -> Any:
+        return self.inner.term_compatible_contr_kwargs
+
+    def order(self, terms: Any) -> Any:
+        return self.inner.order(terms)
+
+    def strong_order(self, terms: Any) -> Any:
+        return self.inner.strong_order(terms)
+
+    def error_order(self, terms: Any) -> Any:
+        return self.inner.error_order(terms)
+
+    def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
+        return self.inner.func(terms, t0, y0, args)
+
+    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> tuple[Any, Seen]:
+        noisy, watch = has_noise(terms), self.watch
+        for kind in watch.stiffness:
+            check_stages(self.inner, kind, noisy)
+        order = watch.order or self.inner.error_order(terms)
+        if order is None:
+            raise OdescentError(
+                f"the order of the error estimate of {type(self.inner).__name__} is not known: give the "
+                "controller one, as in PIDController(..., error_order=2)."
+            )
+        expensive = any(
+            x.is_vf_expensive(t0, t1, y0, args)
+            for x in jax.tree.leaves(terms, is_leaf=lambda x: isinstance(x, dfx.AbstractTerm))
+        )
+        cost = cost_of(self.inner, noisy, expensive)
+        names = tuple(watch.captures)
+        seen = nothing_seen(t0, y0, float(order), cost, watch.stiffness, names, watch.record)
+        return self.inner.init(terms, t0, t1, y0, args), seen
+
+    def step(
+        self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
+    ) -> tuple[Any, Any, Any, tuple[Any, Seen], Any]:
+        inner_state, seen = solver_state
+        y1, error, dense, inner_state, result = self.inner.step(
+            terms, t0, t1, y0, args, inner_state, made_jump
+        )
+        if error is None:
+            raise OdescentError(
+                f"{type(self.inner).__name__} has no embedded error estimate: use one that has (Tsit5, Dopri5, "
+                "Dopri8, Bosh3, Heun, Kvaerno5; SPaRK for noise, ShARK or SRA1 for additive noise), or wrap "
+                "it in diffrax.HalfSolver."
+            )
+        w, h = self.watch, t1 - t0
+        e = scaled_error(error, y0, y1, w.rtol, w.atol, w.norm)
+        s = {
+            kind: self._stiffness(kind, terms, t0, t1, y0, y1, dense, args) for kind in w.stiffness
+        }
+        after = seen.add(t0, h, e, s)
+        kept = {
+            name: _keep(
+                c,
+                seen.captured[name],
+                seen.error.count,
+                t0,
+                h,
+                y0,
+                lambda t, d=dense: self._at(t0, t1, d, t),
+            )
+            for name, c in w.captures.items()
+        }
+        after = eqx.tree_at(lambda a: a.captured, after, kept)
+        return y1, error, dense, (inner_state, after), result
+
+    def _stiffness(
+        self, kind: str, terms: Any, t0: Any, t1: Any, y0: Any, y1: Any, dense: Any, args: Any
+    ) -> Any:
+        stages, norm = dense.get("k"), self.watch.norm
+        if kind == "shampine":
+            return shampine(type(self.inner), stages, y0, t1 - t0, norm)
+        if has_noise(terms):
+            stages = None
+        return along(type(self.inner), stages, terms, t0, t1, y0, y1, args, norm)
+
+    def _at(self, t0: Any, t1: Any, dense: Any, t: Any) -> Any:
+        return self.interpolation_cls(t0=t0, t1=t1, **dense).evaluate(t)
+
+
+def _keep(
+    capture: Capture, old: Captured, n: Any, t0: Any, h: Any, y0: Any, state_at: Any
+) -> Captured:
+    """The captured state after accepted step number n (from 0)."""
+    t, y = t0, y0
+    if capture.time is not None:
+        hit = (t0 <= capture.time) & (capture.time < t0 + h)
+        if capture.at_time:
+            t = jnp.clip(capture.time.astype(t0.dtype), t0, t0 + h)
+            y = state_at(t)
+    else:
+        key: Any = capture.key
+        uniform = jr.uniform(jr.fold_in(key, n), dtype=t0.dtype)
+        hit = uniform * (n + 1).astype(t0.dtype) < 1
+    hit = hit | (n == 0)  # a valid state whatever happens
+    new = jax.lax.stop_gradient(Captured(t, h, y))
+    kept: Captured = jax.tree.map(lambda a, b: jnp.where(hit, a, b), new, old)
+    return kept

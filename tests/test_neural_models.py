@@ -1,0 +1,214 @@
+"""Data and models: splits and files, shapes and limits, and a budget met while training."""
+
+import io
+import os
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import optax
+import pytest
+
+import odescent as od
+from odescent import OdescentError
+from odescent.neural_de import data, models
+
+nde = od.neural_de
+
+
+def test_splits_are_disjoint_and_reproducible():
+    a, b, c = (data.load("digits", seed=s) for s in (0, 0, 1))
+    assert np.array_equal(a.train.x, b.train.x) and not np.array_equal(a.test.x, c.test.x)
+    parts = [a.train, a.validation, a.test]
+    assert sum(map(len, parts)) == 1797 and len(a.test) == 360 and a.classes == 10
+    from sklearn.datasets import load_digits
+
+    # all rows are there once, each with its label
+    rows = lambda x, y: sorted(map(bytes, np.column_stack([x, y]).astype(np.float32)))
+    whole = load_digits()
+    mine = rows(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
+    assert mine == rows(whole.data / 16, whole.target)
+
+
+def test_batches():
+    split = data.load("spirals").train
+    seen = list(data.batches(split, 500, epochs=2))
+    assert len(seen) == 2 * (len(split) // 500) and all(len(b) == 500 for b in seen)
+    assert len(np.unique(np.concatenate([b.x for b in seen[: len(seen) // 2]]), axis=0)) == 500 * (
+        len(seen) // 2
+    )
+    for bad in (0, len(split) + 1):
+        with pytest.raises(OdescentError, match="batch size"):
+            next(data.batches(split, bad, epochs=1))
+
+
+def test_spirals_do_not_mix():
+    """A point's own radius tells its angle: on the clean curve, r = angle / 3 pi, plus half a turn for class 1."""
+    split = data.load("spirals").train
+    r, angle = np.hypot(*split.x.T), np.arctan2(split.x[:, 1], split.x[:, 0])
+    off = (angle - 3 * np.pi * r - np.pi * split.y + np.pi) % (2 * np.pi) - np.pi
+    assert np.mean(abs(off) < np.pi / 2) > 0.99
+
+
+def test_files_are_checked(tmp_path, monkeypatch):
+    monkeypatch.delenv("ODESCENT_DATA", raising=False)
+    with pytest.raises(OdescentError, match="set the environment variable ODESCENT_DATA"):
+        data.load("mnist")
+    monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
+    with pytest.raises(OdescentError, match=r"no file mnist\.npz"):
+        data.load("mnist")
+    target = tmp_path / "mnist.npz"
+    small = {
+        "x_train": np.full((20, 28, 28), 255, np.uint8), "y_train": np.arange(20) % 10,
+        "x_test": np.zeros((5, 28, 28), np.uint8), "y_test": np.arange(5),
+    }  # fmt: skip
+    np.savez(target, **small)
+    found = data.load("mnist")
+    assert len(found.train) == 18 and found.train.x.max() == 1 and found.train.x.dtype == np.float32
+    whole = target.read_bytes()
+    pickled = io.BytesIO()
+    np.savez(pickled, **(small | {"y_test": np.array([{}] * 5, object)}))
+    single = io.BytesIO()
+    np.save(single, np.ones(3))
+    damaged = {
+        "damaged": whole[: len(whole) // 2], "cannot be read": b"not a zip", "empty": b"",
+        "without pickle": pickled.getvalue(), "one array": single.getvalue(),
+    }  # fmt: skip
+    for content in damaged.values():
+        target.write_bytes(content)
+        with pytest.raises(OdescentError, match="damaged"):
+            data.load("mnist")
+    np.savez(target, **{k: v for k, v in small.items() if k != "y_test"})
+    with pytest.raises(OdescentError, match="lacks y_test"):
+        data.load("mnist")
+    np.savez(target, **(small | {"x_test": np.zeros((5, 28, 27), np.uint8)}))
+    with pytest.raises(OdescentError, match="another file"):
+        data.load("mnist")
+    for bad in ({"name": "minst"}, {"name": "digits", "validation": 1.0}):
+        with pytest.raises(OdescentError):
+            data.load(**bad)
+
+
+def test_physionet_grid_by_hand(tmp_path, monkeypatch):
+    """Two values within an hour are averaged; the scaling is that of the training rows."""
+    n = 10
+    np.savez(
+        tmp_path / "physionet2012.npz",
+        offsets=np.arange(0, 2 * n + 1, 2), minute=np.tile([55, 80], n).astype(np.uint16),
+        var=np.zeros(2 * n, np.uint8), value=np.repeat(np.arange(n), 2).astype(np.float32) + np.tile([0, 2.0], n),
+        outcome=np.tile([0, 0, 0, 0, 1], (n, 1)),
+    )  # fmt: skip
+    monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
+    found = data.load("physionet", seed=3)
+    both = np.concatenate([found.train.x, found.validation.x])
+    mask = np.concatenate([found.train.mask, found.validation.mask])
+    assert mask.sum() == len(both) and mask[:, 1, 0].all() and found.times[1] * 48 == 1
+    assert both.min() == 0 and np.isclose(both.max(), 1) and np.all(found.train.y == 1)
+
+
+@pytest.mark.skipif("ODESCENT_DATA" not in os.environ, reason="the real files are not here")
+def test_the_real_files():
+    """Counts that the publishers state."""
+    if (Path(os.environ["ODESCENT_DATA"]) / "mnist.npz").is_file():
+        m = data.load("mnist")
+        assert np.bincount(m.test.y).tolist() == [
+            980,
+            1135,
+            1032,
+            1010,
+            982,
+            892,
+            958,
+            1028,
+            974,
+            1009,
+        ]
+    if (Path(os.environ["ODESCENT_DATA"]) / "physionet2012.npz").is_file():
+        p = data.load("physionet")
+        assert sum(s.y.sum() for s in (p.train, p.validation, p.test)) == 554 + 585
+
+
+def test_spiral_moments_begin_at_the_start_and_turn():
+    t, mean, variance = data.spiral_sde_moments(paths=2000, times=11, substeps=20)
+    assert np.allclose(mean[0], [2, 0]) and not variance[0].any() and t[-1] == 1
+    # for a short time the mean follows the drift: A (2, 0)^3 = (-0.8, -16)
+    assert -16 * t[1] * 1.1 < mean[1, 1] < -0.5 * 16 * t[1]
+
+
+def test_models_have_the_papers_shapes():
+    m = models.NeuralODEClassifier(784, [100], 10, jr.key(0))
+    assert [layer.weight.shape for layer in m.field.layers] == [(785, 100), (101, 784)]
+    with pytest.raises(OdescentError, match=r"\(batch, 784\), not \(2, 64\)"):
+        m(jnp.zeros((2, 64), jnp.float32))
+    with pytest.raises(OdescentError, match="positive"):
+        models.TimeMLP(2, [0], jr.key(0))
+    spiral = models.NeuralSDE(2, [50], jr.key(0), power=3)
+    y = jnp.asarray([[2.0, -1.0]], jnp.float32)
+    by_hand = (
+        np.tanh(np.asarray(y) ** 3 @ spiral.drift.layers[0].weight) @ spiral.drift.layers[1].weight
+    )
+    assert np.allclose(spiral.drift(0.0, y), by_hand, rtol=1e-5)
+
+
+def test_losses_against_optax():
+    logits, labels = jr.normal(jr.key(0), (7, 4)), jnp.asarray([0, 1, 2, 3, 0, 1, 2])
+    ours, theirs = (
+        models.cross_entropy(logits, labels),
+        optax.softmax_cross_entropy_with_integer_labels(logits, labels),
+    )
+    assert np.isclose(ours, jnp.mean(theirs))
+    assert np.isclose(models.accuracy(logits, labels), np.mean(np.argmax(logits, 1) == labels))
+
+
+@pytest.mark.slow
+@pytest.mark.promotion
+def test_training_meets_a_budget_from_a_coefficient_a_hundred_times_off():
+    """Digits, 200 steps: within one step (6 evaluations) of the budget from either side."""
+    split = data.load("digits").train
+    x, y = jnp.asarray(split.x), jnp.asarray(split.y)
+    optimizer = optax.adam(3e-3)
+    target = 37  # six steps of Tsit5 and the first stage, of 49 and more without regularization
+
+    @jax.jit
+    def train(weights, state, budget, rows, dt0):
+        model, xs, ys = weights, x[rows], y[rows]
+
+        def loss(model):
+            logits, out = model(
+                xs,
+                rtol=1e-6,
+                atol=1e-6,
+                dt0=dt0,
+                regularizer=nde.steps(),
+                max_steps=128,
+                throw=False,
+            )
+            return models.cross_entropy(
+                logits, ys
+            ) + budget.coefficient * out.penalty, out.statistics
+
+        (_, stats), g = jax.value_and_grad(loss, has_aux=True)(model)
+        updates, state = optimizer.update(g, state)
+        return (
+            optax.apply_updates(model, updates),
+            state,
+            budget.updated(stats.drift_evaluations),
+            stats,
+        )
+
+    for start in (1e-4, 1.0):
+        model = models.NeuralODEClassifier(64, [64], 10, jr.key(0))
+        state = optimizer.init(model)
+        budget = nde.Budget(target_nfe=target, start=start)
+        rng, last = np.random.default_rng(0), []
+        for _ in range(200):
+            rows = jnp.asarray(rng.choice(len(split), 64, replace=False))
+            model, state, budget, stats = train(model, state, budget, rows, 0.05)
+            last.append(int(stats.drift_evaluations))
+        assert abs(np.median(last[-30:]) - target) <= 6, (
+            start,
+            last[-30:],
+            float(budget.coefficient),
+        )

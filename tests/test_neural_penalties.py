@@ -1,0 +1,197 @@
+"""Regularizers as data: the registry, sampling laws, closed forms; schedules, budgets, the papers' settings."""
+
+import math
+
+import diffrax as dfx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import odescent as od
+from odescent import OdescentError
+
+nde = od.neural_de
+
+
+def oscillator(t, y, w):
+    return jnp.stack([w * y[1], -w * y[0]])
+
+
+Y0 = jnp.asarray([1.0, 0.5])
+
+
+def test_every_registered_regularizer_goes_through_a_solve():
+    """One solve carries them all; each alone is finite, says where it comes from, and unknown options are named."""
+    total = None
+    for name in nde.regularizers():
+        r = nde.regularizer(name)
+        assert isinstance(r, nde.Regularizer)
+        assert all(len(ref) == 10 and ref[4] == "." for ref in r.reference), name
+        assert r.reference or name == "steps"  # ours
+        total = 0.1 * r if total is None else total + 0.1 * r
+        with pytest.raises(OdescentError, match="no option"):
+            nde.regularizer(name, colour="red")
+    run = jax.jit(
+        lambda w: nde.solve(oscillator, Y0, 0.0, 2.0, w, regularizer=total, key=jr.key(0)).penalty
+    )
+    value, slope = jax.jit(jax.value_and_grad(run))(3.0)
+    assert np.isfinite(value) and value > 0 and np.isfinite(slope) and slope != 0
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("error", {"kind": "scalde"}), ("error", {"reduction": "median"}), ("stiffness", {"kind": "jpv"}),
+        ("local", {"time": "unbiazed"}), ("local", {"step": "accept"}), ("local", {"quantity": "eror"}),
+        ("steps", {"reduction": "men"}), ("taylor", {"order": 0}), ("taylor", {"order": 2.0}),
+        ("steer", {"width": -1.0}), ("steer", {"width": float("nan")}),
+    ],
+)  # fmt: skip
+def test_bad_options_get_a_sentence(options):
+    name, bad = options
+    with pytest.raises(OdescentError):
+        nde.regularizer(name, **bad)
+
+
+def test_sampling_laws_of_the_local_penalty():
+    """Over the key: unbiased has mean sum h_j E_j / T, biased has mean of E_j (each within 4 standard errors)."""
+    n = 4000
+    field = lambda t, y, a: jnp.cos(4 * y + t**2)
+    y0 = jnp.asarray([0.3])
+
+    @jax.jit
+    def run(keys):
+        def one(key, time):
+            r = nde.local(time=time)
+            return nde.solve(
+                field, y0, 0.5, 2.5, rtol=1e-5, atol=1e-5, dt0=1e-2, regularizer=r, key=key
+            ).penalty
+
+        return jax.vmap(lambda k: one(k, "unbiased"))(keys), jax.vmap(lambda k: one(k, "biased"))(
+            keys
+        )
+
+    stats = nde.solve(field, y0, 0.5, 2.5, rtol=1e-5, atol=1e-5, dt0=1e-2).statistics
+    unbiased, biased = run(jr.split(jr.key(0), n))
+    for values, mean in ((unbiased, stats.weighted.sum / 2.0), (biased, stats.error.mean)):
+        assert len(np.unique(np.round(values, 12))) >= int(stats.accepted) - 1
+        assert abs(np.mean(values) - mean) < 4 * np.std(values) / math.sqrt(n)
+    assert (
+        abs(float(stats.weighted.sum / 2.0 - stats.error.mean)) > 0.01
+    )  # the two laws differ here
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_taylor_is_the_integral_in_closed_form_and_does_not_steer_the_steps(order):
+    """For y = (cos wt, ..): |y^(K)|^2 / 2 = w^2K |y0|^2 / 2, constant; and the steps are those without it."""
+    w, t1 = 3.0, 1.2
+    run = jax.jit(
+        lambda r=None: nde.solve(oscillator, Y0, 0.0, t1, w, regularizer=r), static_argnums=0
+    )
+    out, plain = run(nde.taylor(order)), run(None)
+    assert np.isclose(out.penalty, t1 * w ** (2 * order) * float(Y0 @ Y0) / 2, rtol=1e-5)
+    assert np.allclose(out.ys, plain.ys, rtol=1e-12) and out.ys.shape == (1, 2)
+    assert int(out.statistics.accepted) == int(plain.statistics.accepted)
+    assert np.isclose(out.statistics.error.sum, plain.statistics.error.sum, rtol=1e-9)
+
+
+def test_steer_moves_the_end_or_the_save_times():
+    r = nde.steer(0.5)
+    run = jax.jit(
+        jax.vmap(
+            lambda k: nde.solve(oscillator, Y0, 0.0, 1.0, 2.0, rtol=1e-3, regularizer=r, key=k).ts[
+                -1
+            ]
+        )
+    )
+    ends = np.asarray(run(jr.split(jr.key(0), 600)))
+    assert ends.min() > 0.5 and ends.max() < 1.5
+    assert (
+        abs(ends.mean() - 1) < 4 / math.sqrt(12 * 600)
+        and abs(ends.std() - 1 / math.sqrt(12)) < 0.03
+    )
+    ts = jnp.asarray([0.0, 0.25, 0.5, 1.0])
+    out = nde.solve(
+        oscillator, Y0, 0.0, 1.0, 2.0, saveat=dfx.SaveAt(ts=ts), regularizer=r, key=jr.key(3)
+    )
+    moved = np.asarray(out.ts)
+    assert (
+        np.all(np.diff(moved) >= 0)
+        and np.all(abs(moved - ts) <= 0.25)
+        and not np.allclose(moved, ts)
+    )
+
+
+def test_steps_predict_the_number_of_steps():
+    """At steps that a perfect controller would take (E = 1) the sum is the number of steps, whatever the tolerance."""
+    for tol in (1e-4, 1e-7):
+        s = nde.solve(oscillator, Y0, 0.0, 20.0, 1.0, rtol=tol, atol=tol).statistics
+        # PI-free controller with safety 0.9: each step is 0.9 of the one that would just pass
+        assert abs(float(s.in_steps.sum) / (0.9 * int(s.accepted)) - 1) < 0.1
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6), st.integers(1, 10**6))
+def test_exponential_schedule_has_the_papers_form(a, b, n):
+    f = nde.exponential(a, b, n)
+    k = math.log(a / b) / n
+    assert math.isclose(f(0), a, rel_tol=1e-9) and math.isclose(f(n), b, rel_tol=1e-9)
+    assert math.isclose(f(0.3 * n), a * math.exp(-k * 0.3 * n), rel_tol=1e-6)
+    assert nde.constant(a)(n) == a
+
+
+def test_weights_multiply_and_schedules_wait_for_their_step():
+    a, s = nde.error("scaled"), nde.exponential(2.0, 0.5, 10)
+    r = (3 * (s * a + nde.steps())).at(10)
+    out = nde.solve(oscillator, Y0, 0.0, 2.0, 1.0, regularizer=r)
+    t = out.statistics
+    assert np.isclose(out.penalty, 3 * (0.5 * t.error.sum + t.in_steps.sum))
+    for bad in ((0, 1, 5), (1, -1, 5), (1, 1, 0)):
+        with pytest.raises(OdescentError, match="positive numbers"):
+            nde.exponential(*bad)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from([100.0, 0.01]), st.floats(0.2, 5.0), st.floats(0.3, 0.9))
+def test_a_budget_finds_the_coefficient_from_a_hundredfold_error(wrong, right, power):
+    """A solve that costs 30 (lambda/right)^-power evaluations meets a budget of 30, from far off on either side."""
+    cost = lambda c: 30 * (c / right) ** -power
+    budget = nde.Budget(target_nfe=30, start=right * wrong)
+    step = jax.jit(lambda b: b.updated(cost(b.coefficient)))
+    for _ in range(200):
+        budget = step(budget)
+    assert abs(cost(float(budget.coefficient)) - 30) < 1
+
+
+def test_a_budget_of_accuracy_turns_the_sign_round():
+    b = nde.Budget(max_accuracy_loss=0.01, start=1.0)
+    assert b.updated(0.02).coefficient < 1 < b.updated(0.0).coefficient
+    assert b.updated(float("nan")).coefficient < 1  # a failed solve is the worst
+    n = nde.Budget(target_nfe=30, start=1.0, bounds=(0.5, 2.0))
+    for _ in range(50):
+        n = n.updated(jnp.asarray([100, 200]))
+    assert np.isclose(n.coefficient, 2.0)
+    for bad in ({}, {"target_nfe": 3, "max_accuracy_loss": 0.1}, {"target_nfe": 0}, {"target_nfe": 3, "start": -1.0},
+                {"target_nfe": 3, "bounds": (2.0, 1.0)}):  # fmt: skip
+        with pytest.raises(OdescentError, match="Budget"):
+            nde.Budget(**bad)
+
+
+def test_the_papers_settings_are_regularizers_and_schedules():
+    listed = {2021: ("mnist", "physionet", "spiral_sde", "mnist_sde"), 2023: ("mnist", "mnist_sde")}
+    for year, experiments in listed.items():
+        for name in experiments:
+            found = nde.paper_settings(year, name)
+            assert found.reference in ("2105.03918", "2303.02262") and hasattr(dfx, found.solver)
+            for r, schedule in found.regularizers.values():
+                assert isinstance((r * schedule).at(0), nde.Regularizer)
+    er, schedule = nde.paper_settings(2021).regularizers["ERNODE"]
+    assert (er.kind, er.reduction) == ("weighted", "mean")
+    assert math.isclose(schedule(0), 100) and math.isclose(schedule(75), 10, rel_tol=1e-9)
+    for bad in ((2022, "mnist"), (2021, "minst")):
+        with pytest.raises(OdescentError, match="there is no"):
+            nde.paper_settings(*bad)

@@ -1,0 +1,220 @@
+"""The call: what it takes, what it refuses, batches, types, first steps, noise."""
+
+import subprocess
+import sys
+
+import diffrax as dfx
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+import pytest
+
+import odescent as od
+from odescent import OdescentError
+from odescent._errors import OdescentWarning
+
+nde = od.neural_de
+
+
+def decay(t, y, rate):
+    return jax.tree.map(lambda x: -rate * x, y)
+
+
+def test_importing_loads_nothing():
+    code = (
+        "import sys, odescent.neural_de as n; assert 'solve' in n.__all__ and 'local' in n.regularizers();"
+        "print(sorted({'jax', 'diffrax', 'numpy', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert all(getattr(nde, name) is not None for name in nde.__all__)
+
+
+def test_closed_form_forwards_and_backwards_and_as_many_solves_at_once():
+    y0 = jnp.asarray([[1.0], [2.0], [0.0]])
+    field = lambda t, y, rate: -rate * y**3  # y = y0 / sqrt(1 + 2 rate t y0^2)
+    exact = lambda y, t: y / np.sqrt(1 + 2 * 1.5 * t * y**2)
+    for t1 in (2.0, -0.05):
+        run = jax.jit(lambda y, t1=t1: nde.solve(field, y, 0, t1, 1.5, rtol=1e-9, atol=1e-9))
+        out = run(y0)
+        assert np.allclose(out.ys[-1], exact(np.asarray(y0), t1), rtol=1e-7)
+    each = jax.jit(
+        lambda y: nde.solve(field, y, 0, 2.0, 1.5, rtol=1e-9, atol=1e-9, per_sample=True)
+    )(y0)
+    run = jax.jit(lambda y: nde.solve(field, y, 0, 2.0, 1.5, rtol=1e-9, atol=1e-9))
+    for i in range(3):
+        alone = run(y0[i])
+        assert np.allclose(each.ys[i], alone.ys, rtol=1e-12)
+        for a, b in zip(
+            jax.tree.leaves(eqx.filter(each.statistics, eqx.is_array)),
+            jax.tree.leaves(eqx.filter(alone.statistics, eqx.is_array)),
+            strict=True,
+        ):
+            assert a.shape == (3,) and np.allclose(a[i], b, rtol=1e-6, atol=1e-12)
+    assert len(set(np.asarray(each.statistics.accepted).tolist())) > 1
+
+
+def test_float32_stays_float32_and_its_resolution_is_guarded():
+    y0 = jnp.ones(3, jnp.float32)
+    rate = jnp.float32(2.0)
+    out = nde.solve(decay, y0, 0.0, 1.0, rate, regularizer=nde.error() + nde.steps())
+    assert out.ys.dtype == jnp.float32 and out.penalty.dtype == jnp.float32
+    with pytest.raises(OdescentError, match="below the resolution of float32"):
+        nde.solve(decay, y0, 0.0, 1.0, rate, rtol=1.4e-8, atol=1.4e-8)
+    with pytest.warns(OdescentWarning, match="within ten times the resolution of float32"):
+        eqx.filter_eval_shape(
+            lambda y: nde.solve(decay, y, 0.0, 1.0, rate, rtol=2e-7, atol=2e-7), y0
+        )
+    out = nde.solve(decay, y0, 0.0, 1.0, rate, rtol=1.4e-8, atol=1.4e-8, paper=2021)
+    assert np.allclose(out.ys, np.exp(-2), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "rtol, atol", [(-1e-3, 1e-3), (0.0, 0.0), (float("nan"), 1e-3), (float("inf"), 1e-3)]
+)
+def test_tolerances_that_are_none(rtol, atol):
+    with pytest.raises(OdescentError, match="tolerances must be positive numbers"):
+        nde.solve(decay, jnp.ones(2), 0.0, 1.0, 1.0, rtol=rtol, atol=atol)
+
+
+def test_mismatched_shapes_and_other_bad_input():
+    y, pid = jnp.ones(3), dfx.PIDController(rtol=1e-3, atol=1e-3)
+    bad = [
+        (lambda: nde.solve(lambda t, y, a: y[:2], y, 0.0, 1.0), r"shape \(2,\).*shape \(3,\)"),
+        (lambda: nde.solve(lambda t, y, a: {"y": y}, y, 0.0, 1.0), "one derivative for each leaf"),
+        (lambda: nde.solve(lambda t, y, a: y.astype(jnp.float32), y, 0.0, 1.0), "float32"),
+        (lambda: nde.solve(3, y, 0.0, 1.0), "not int"),
+        (lambda: nde.solve(decay, {}, 0.0, 1.0, 1.0), "no leaves"),
+        (lambda: nde.solve(decay, y, 0.0, jnp.ones(2), 1.0), "one number each"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, dt0="harier"), "'harier' is not known"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, controller=pid, rtol=1e-3), "not both"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, controller=dfx.ConstantStepSize(), rtol=1, atol=1), "give dt0="),
+        (lambda: nde.solve(decay, jnp.ones(()), 0.0, 1.0, 1.0, per_sample=True), "leading axis"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=nde.local()), "draws at random"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, diffusion=decay), "give key="),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, diffusion=lambda t, y, a: y[:2], key=jr.key(0)), "diagonal"),
+        (lambda: nde.solve(dfx.ODETerm(decay), y, 0.0, 1.0, 1.0, diffusion=decay, key=jr.key(0)), "of your own"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=nde.stiffness(), solver=dfx.Kvaerno3()), "hold back"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=nde.local(), solver=dfx.Kvaerno3(), key=jr.key(0)),
+         "root finder"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=2 * nde.taylor() + nde.taylor(3)), "one taylor"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=nde.steer(1.0), key=jr.key(0)), "narrower"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=nde.constant(1.0) * nde.error()), "schedule"),
+    ]  # fmt: skip
+    for call, sentence in bad:
+        with pytest.raises(OdescentError, match=sentence) as caught:
+            call()
+        assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_hairers_first_step_scales_with_time_as_the_book_has_it():
+    """By hand for y' = -r y in one dimension: d0 = 1/s, d1 = r/s, h0 = .01/r, d2 = r^2/s, h1 = (.01/max)^(1/5)."""
+    rtol, atol = 1e-6, 1e-8
+    for rate in (1e-3, 1.0, 1e3):
+        h, slope = nde.initial_step(
+            lambda t, y, a, r=rate: -r * y,
+            0.0,
+            jnp.asarray([2.0]),
+            None,
+            order=5,
+            rtol=rtol,
+            atol=atol,
+        )
+        s = atol + 2 * rtol
+        assert np.isclose(
+            h, min(1.0 / rate, (0.01 * s / max(2 * rate, 2 * rate**2)) ** 0.2), rtol=1e-9
+        )
+        assert np.isclose(slope[0], -2 * rate)
+    h, _ = nde.initial_step(
+        lambda t, y, a: 0 * y, 0.0, jnp.zeros(2), None, order=5, rtol=rtol, atol=atol
+    )
+    assert np.isclose(h, 1e-6)
+
+
+def test_a_warm_start_climbs_no_ramp():
+    """Solves of the same problem one after the other: the first step becomes the one that just passes."""
+    field = lambda t, y, a: jnp.stack([y[1], -y[0]])
+    y0 = jnp.asarray([0.0, 1.0])
+
+    @jax.jit
+    def again(warm):
+        out = nde.solve(field, y0, 0.0, 3.0, dt0=warm, rtol=1e-6, atol=1e-6)
+        return warm.updated(out.statistics), out.statistics
+
+    warm, seen = nde.WarmStart(1e-3), []
+    for _ in range(6):
+        warm, stats = again(warm)
+        seen.append(stats)
+    assert int(seen[-1].drift_evaluations) < int(seen[0].drift_evaluations)
+    assert int(seen[-1].rejected) == 0 and 0.1 < float(seen[-1].first_error) < 1
+    # E grows as h^5, so that the step which just passes is the first one times E^(-1/5), less the safety 0.9
+    predicted = 0.9 * seen[-1].first_step * seen[-1].first_error ** (-0.2)
+    assert np.isclose(warm.dt0, predicted, rtol=1e-12)
+    assert np.isclose(warm.dt0, seen[-1].first_step, rtol=0.05)
+
+
+SDE = {"rtol": 1e-2, "atol": 1e-2, "dt0": 0.02}
+
+
+def test_noise_that_may_not_commute_needs_a_controller_that_revisits():
+    pid = dfx.PIDController(rtol=1e-2, atol=1e-2)
+
+    def call(diffusion, **kw):
+        trace = lambda key: nde.solve(
+            decay, jnp.ones(2), 0.0, 0.2, 1.0, diffusion=diffusion, key=key, **kw
+        )
+        return eqx.filter_eval_shape(trace, jr.key(0))
+
+    mixing = lambda t, y, a: 0.1 * jnp.outer(y, jnp.ones(2))
+    with pytest.raises(OdescentError, match="does not commute"):
+        call(mixing, controller=pid)
+    with pytest.raises(
+        OdescentError, match="no kind of noise 'comutative': did you mean 'commutative'"
+    ):
+        call(mixing, noise="comutative")
+    assert call(mixing, controller=pid, noise="commutative")
+    assert call(mixing, controller=dfx.ClipStepSizeController(pid, store_rejected_steps=9))
+    assert call(lambda t, y, a: 0.1 * jnp.eye(2), controller=pid)  # additive, as one sees
+
+
+def test_stratonovich_black_scholes_and_the_regularizers_on_it():
+    """dy = -y dt + s y o dW has y(1) = y0 exp(-1 + s W_1): pathwise, and the mean by the log-normal law."""
+    s, n = 0.4, 400
+    r = nde.error() + nde.steps() + nde.stiffness("jvp") + nde.local() + nde.local("jvp", "biased")
+
+    @jax.jit
+    def run(key):
+        out = nde.solve(
+            decay,
+            jnp.ones((n,)),
+            0.0,
+            1.0,
+            1.0,
+            diffusion=lambda t, y, a: s * y,
+            key=key,
+            regularizer=r,
+            **SDE,
+        )
+        return out.ys[-1], out.statistics, out.penalty
+
+    y, stats, penalty = run(jr.key(1))
+    logs = np.log(np.asarray(y)) + 1
+    assert abs(logs.mean()) < 4 * s / np.sqrt(n) and abs(logs.std() / s - 1) < 4 / np.sqrt(2 * n)
+    assert np.isfinite(penalty) and float(stats.stiffness["jvp"].mean) > 0
+    # the drift is -y: its Jacobian is -1 along every direction
+    assert np.isclose(stats.stiffness["jvp"].maximum, 1, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_stochastic_local_step_is_the_solves_own():
+    """Made again on the same Brownian path, the captured step has a recorded error to rounding."""
+    out = jax.jit(
+        lambda key: nde.solve(
+            decay, jnp.ones(5), 0.0, 1.0, 1.0, diffusion=lambda t, y, a: 0.5 * y, key=key,
+            regularizer=nde.local(), record=64, **SDE,
+        )
+    )(jr.key(4))  # fmt: skip
+    errors = np.asarray(out.statistics.record.error)
+    assert np.min(abs(errors - out.penalty)) < 1e-9 * out.penalty
