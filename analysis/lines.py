@@ -48,12 +48,15 @@ class Separatrix:
     """One branch of a saddle's stable or unstable manifold; points start at the saddle.
 
     A stable branch is traced backwards in time, so its flow runs from the last point to the first.
+    `error` estimates how far its end is off the manifold, in the plane's units: where two branches traced
+    from different distances leave the window, else the curvature's share at the start.
     """
 
     points: Curve
     saddle: Point
     stable: bool
     ended: Ending
+    error: float = 0.0
 
 
 @np.errstate(all="ignore")
@@ -149,7 +152,8 @@ def separatrices(
     """The branches of each saddle in `fixed`: two unstable ones forwards, two stable backwards.
 
     They start a ten-thousandth of the window from the saddle along its eigenvectors, so their
-    distance to the true manifold is of the order of that offset squared.
+    distance to the true manifold is of the order of that offset squared; a second branch from twice as far
+    tells how large it is.
 
     Raises:
         ValueError: for a bad window, or a field that returns the wrong shape.
@@ -167,10 +171,27 @@ def separatrices(
                 start = home + side * direction / np.linalg.norm(direction)
                 if not (np.abs(start - 0.5) <= 0.5).all():
                     continue
-                path, ended = _half(c, start, -1.0 if stable else 1.0, goals, max_length)
+                sign = -1.0 if stable else 1.0
+                path, ended = _half(c, start, sign, goals, max_length)
                 points = c.out(np.concatenate([home[None], path]))
-                found.append(Separatrix(points, point.point, stable, ended))
+                twice, end = _half(c, home + 2 * (start - home), sign, goals, max_length)
+                if (
+                    ended == end == "window"
+                ):  # errors go as the offset squared: a third of the difference
+                    error = float(np.linalg.norm((path[-1] - twice[-1]) * c.size)) / 3
+                else:
+                    error = _bent(c, start, home, direction)
+                found.append(Separatrix(points, point.point, stable, ended, error))
     return tuple(found)
+
+
+def _bent(c: Chart, start: Point, home: Point, direction: Point) -> float:
+    """How far a start is off the manifold by its curvature: the velocity's turn over the distance to the saddle."""
+    velocity = c(start[None])[0]
+    along = direction / np.linalg.norm(direction)
+    across = velocity - (velocity @ along) * along
+    turn = float(np.linalg.norm(across) / max(float(np.linalg.norm(velocity)), 1e-300))
+    return turn * float(np.linalg.norm((start - home) * c.size))
 
 
 def _goals(c: Chart, fixed: Sequence[FixedPoint]) -> Curve:

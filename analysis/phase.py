@@ -1,4 +1,4 @@
-"""Phase portraits of two-block systems, with the iterates of algorithms laid over the flow."""
+"""Phase portraits of systems, with the iterates of algorithms laid over the flow."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import sympy as sp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from odescent._errors import OdescentError
 from odescent.discretize import Algorithm
 from odescent.dynamics import Objective, System, objective
-from odescent.dynamics.evaluate import oracles_of, vector_field
 from odescent.dynamics.show import symbol_latex
+from odescent.dynamics.vectors import Expr
 
+from .plane import Plane, Section, slow_curves
 from .portrait import Portrait, compute_portrait
 
 
@@ -26,30 +27,42 @@ def phase_portrait(
     window: Sequence[Sequence[float]] | None = None,
     axes: tuple[str, str] | None = None,
     algorithms: Mapping[str, Algorithm] | None = None,
-    x0: float = 1.0,
+    x0: Any = 1.0,
     steps: int = 30,
     t1: float | None = None,
     parameters: Mapping[str, Any] | None = None,
+    section: Section | None = None,
+    energy: Expr | None = None,
+    levels: int | Sequence[float] = 6,
+    slow: tuple[str, str, int] | None = None,
     **options: Any,
 ) -> Portrait:
-    """The phase portrait of a two-block system on a function of one variable.
+    """The phase portrait of a system whose state is two-dimensional, or of a plane through it.
+
+    Fixed points are found by interval arithmetic where the objective's operations have interval bounds, and
+    then `portrait.search` says that none is missed, or by a dense multi-start Newton method.
 
     Args:
-        system: a system with two vector blocks, or an algorithm, whose bound system is drawn and whose
-            iterates are laid over it.
-        target: an objective of one variable; or give ``curvature``.
+        system: two vector blocks on a function of one variable or one on a function of two; or an
+            algorithm, whose bound system is drawn and whose iterates are laid over it.
+        target: the objective; or give ``curvature``.
         curvature: draw one mode lambda of a quadratic, f(x) = lambda x^2 / 2.
         window: ((x0, x1), (y0, y1)); by default around the iterates and the flow.
         axes: names of the blocks on the two axes; by default the output's block first.
-        algorithms: more algorithms on the same two blocks, by the name in the legend.
-        x0, steps: where the iterates and the flow start, and how many steps.
+        algorithms: more algorithms on the same blocks, by the name in the legend.
+        x0, steps: where the iterates and the flow start (a number, or an array), and how many steps.
         t1: length of the reference flow from x0 in time; 0 for none; by default that of the iterates.
         parameters: values by name for what is still free, mu and L among them.
-        options: further arguments of `compute_portrait`.
+        section: the plane to draw where the state has more than two dimensions.
+        energy: a scalar expression in the blocks, such as ``f.value(x) + inner(v, v) / 2``, to draw level sets of.
+        levels: their values or number.
+        slow: (fast block, small parameter, order) to draw the slow manifold's expansions up to that order:
+            ("p", "eps", 2), or ("psi", "1/K", 2) where the rate K is large.
+        options: further arguments of `compute_portrait`, such as cycles=False.
 
     Raises:
-        OdescentError: other than two vector blocks, an algorithm on other blocks, a parameter without
-            value, a bad window or start.
+        OdescentError: a state of other dimension, an algorithm on other blocks, a parameter without value, a
+            bad window, start or section.
     """
     if (target is None) == (curvature is None):
         raise OdescentError(
@@ -58,32 +71,45 @@ def phase_portrait(
     if curvature is not None:
         target = objective("quadratic", eigenvalues=(curvature,))
     assert target is not None
-    if not np.isfinite(x0):
+    start = np.atleast_1d(np.asarray(x0, np.float64))
+    if not np.isfinite(start).all() or start.ndim != 1:
         raise OdescentError(f"the starting point of a portrait must be finite, not {x0}.")
+    if target.dimension is not None and start.size == 1 and np.ndim(x0) == 0:
+        start = np.full(target.dimension, float(start[0]))
     given = dict(parameters or {})
     runs = dict(algorithms or {})
     if isinstance(system, Algorithm):
         runs = {system.name or "iterates": system, **runs}
         flow = system.bind({n: v for n, v in given.items() if n in _names(system)})
-        bound = flow.bound.bind(flow.tuning)
+        free = flow.bound.bind(flow.tuning)
     else:
-        bound = system
-    bound = bound.bind({p: given[p.name] for p in bound.parameters if p.name in given})
-    if not bound.autonomous:
-        raise OdescentError(
-            "a phase portrait is drawn of an autonomous system; this one depends on time."
-        )
-    names = _axes(bound, axes)
-    iterates = {label: _iterate(a, target, names, x0, steps, given) for label, a in runs.items()}
+        free = system
+    known = {p: given[p.name] for p in free.parameters if p.name in given}
+    known |= {
+        p: constant
+        for p in free.parameters
+        if p not in known and (constant := {"mu": target.mu, "L": target.L}.get(p.name)) is not None
+    }
+    bound = free.bind(known)
+    plane = Plane(bound, target, start.size, section, axes)
+    iterates = {label: _iterate(a, target, plane, start, steps, given) for label, a in runs.items()}
     span = _span(runs, given, steps) if t1 is None else t1
     flows = {}
     if span > 0:
-        solution = bound.simulate(target, np.array([x0]), span, points=400)
-        flows = {"flow": np.column_stack([solution.states[n][:, 0] for n in names])}
-    labels = (f"${symbol_latex(names[0])}$", f"${symbol_latex(names[1])}$")
-    return compute_portrait(
-        _planar(bound, target, names), window, labels, iterates=iterates, flows=flows, **options
-    )
+        solution = bound.simulate(target, start, span, points=400)
+        flows = {"flow": plane.flat(solution.states)}
+    x, y = _labels(plane)
+    options = {"one": plane.one, "jacobian": plane.jacobian, **options}
+    if energy is not None:
+        options["energy"], options["levels"] = plane.scalar(energy), levels
+    curves = dict(options.pop("curves", {}))
+    if slow is not None:
+        curves |= _slow(plane, free, slow, known, window, [*iterates.values(), *flows.values()])
+    portrait = compute_portrait(
+        plane.field, window, (x, y), iterates=iterates, flows=flows, curves=curves,
+        out_of_plane=plane.defect, **options,
+    )  # fmt: skip
+    return portrait
 
 
 def _names(algorithm: Algorithm) -> set[str]:
@@ -92,63 +118,53 @@ def _names(algorithm: Algorithm) -> set[str]:
     }
 
 
-def _axes(system: System, axes: tuple[str, str] | None) -> tuple[str, str]:
-    blocks = [b.name for b in system.blocks if b.kind != "scalar"]
-    if len(blocks) != 2 or len(system.blocks) != 2:
-        raise OdescentError(
-            f"a phase portrait is drawn of two vector blocks; the system has {', '.join(blocks)}."
-        )
-    if axes is not None:
-        if sorted(axes) != sorted(blocks):
-            raise OdescentError(f"the axes {axes} are not the system's blocks {tuple(blocks)}.")
-        return axes
-    started = [b.name for b in system.blocks if b.init]
-    first = started[0] if len(started) == 1 else blocks[0]
-    return first, next(b for b in blocks if b != first)
+def _labels(plane: Plane) -> tuple[str, str]:
+    if not plane.invariant:
+        return r"$\xi_1$", r"$\xi_2$"
+    entries = [
+        symbol_latex(n) if k == 1 else f"{symbol_latex(n)}_{{{i + 1}}}"
+        for n, k in plane.sizes.items()
+        for i in range(k)
+    ]
+    first, second = np.abs(plane.section.basis).argmax(0).tolist()
+    if first == second or np.count_nonzero(plane.section.basis) != 2:
+        return r"$\xi_1$", r"$\xi_2$"
+    return f"${entries[first]}$", f"${entries[second]}$"
 
 
-def _planar(system: System, target: Objective, names: tuple[str, str]) -> Any:
-    """The drift as a vectorized function of points (n, 2), compiled."""
-    import jax
-    import jax.numpy as jnp
-
-    oracles = {**oracles_of(system, target), "hess": target.hess}
-    field = vector_field(system, oracles, {}, jnp)
-    order = [b.name for b in system.blocks]
-
-    def one(point: Float[Array, "2"]) -> Float[Array, "2"]:
-        at = {n: point[i][None] for i, n in enumerate(names)}
-        rates = dict(zip(order, field(0.0, tuple(at[n] for n in order)), strict=True))
-        return jnp.concatenate([rates[n] for n in names])
-
-    compiled = jax.jit(jax.vmap(one))
-
-    def planar(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        with jax.enable_x64(True):
-            return np.asarray(compiled(points))
-
-    return planar
+def _slow(
+    plane: Plane, free: System, slow: tuple[str, str, int], known: Mapping[sp.Symbol, Any],
+    window: Sequence[Sequence[float]] | None, shown: Sequence[Float[np.ndarray, "_ 2"]],
+) -> dict[str, Float[np.ndarray, "_ 2"]]:  # fmt: skip
+    fast, small, order = slow
+    name = small.removeprefix("1/").strip()
+    value = next((float(v) for p, v in known.items() if p.name == name), None)
+    if value is None:
+        raise OdescentError(f"the slow manifold needs a value of {name}, in parameters=.")
+    if window is None:
+        both = np.concatenate([*shown, np.zeros((1, 2))])
+        window = list(zip(both.min(0).tolist(), both.max(0).tolist(), strict=True))
+    eps = 1 / value if small.startswith("1/") else value
+    return slow_curves(plane, free, fast, small, eps, order, window, known)
 
 
 def _iterate(
     algorithm: Algorithm,
     target: Objective,
-    names: tuple[str, str],
-    x0: float,
+    plane: Plane,
+    x0: Float[np.ndarray, " d"],
     steps: int,
     given: Mapping[str, Any],
 ) -> Float[np.ndarray, "k 2"]:
-    missing = [n for n in names if n not in algorithm.init]
+    free = {s.name for s in algorithm.parameters}
+    missing = [n for n in plane.sizes if n not in algorithm.init and n not in algorithm.outputs]
     if missing:
         raise OdescentError(
-            f"the algorithm {algorithm.name!r} has the blocks {', '.join(algorithm.init)}, not {' and '.join(names)}; "
-            "its iterates cannot be laid over this flow."
+            f"the algorithm {algorithm.name!r} has the blocks {', '.join(algorithm.init)}, "
+            f"not {' and '.join(plane.sizes)}; its iterates cannot be laid over this flow."
         )
-    free = {s.name for s in algorithm.parameters}
-    run = algorithm.run(
-        target, np.array([x0]), steps, **{n: v for n, v in given.items() if n in free}
-    )
-    return np.column_stack([np.asarray(run.states[n])[:, 0] for n in names])
+    run = algorithm.run(target, x0, steps, **{n: v for n, v in given.items() if n in free})
+    return plane.flat(run.states)
 
 
 def _span(runs: Mapping[str, Algorithm], given: Mapping[str, Any], steps: int) -> float:

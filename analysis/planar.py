@@ -181,6 +181,7 @@ def fixed_points(
     jacobian: Jacobian | None = None,
     starts: int = 21,
     tolerance: float = 1e-10,
+    known: Points | None = None,
 ) -> tuple[FixedPoint, ...]:
     """All zeros of the field that a damped Newton method finds from a grid of starts.
 
@@ -190,6 +191,7 @@ def fixed_points(
         jacobian: points (n, 2) to matrices (n, 2, 2); central differences where not given.
         starts: starts per side of the window.
         tolerance: largest residual, relative to the field's lowest decile on the grid.
+        known: further starts, such as the zeros of an `Enclosure`, shape (n, 2).
 
     Returns:
         The fixed points, ordered by their coordinates. On a curve of zeros: a sample of it.
@@ -202,6 +204,8 @@ def fixed_points(
     norms = np.linalg.norm(c(u), axis=1)
     sizes = norms[np.isfinite(norms) & (norms > 0)]
     scale = float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
+    if known is not None and len(known):
+        u = np.concatenate([(known - c.low) / c.size, u])
     u = _newton(c, u, jacobian)
     norms = np.linalg.norm(c(u), axis=1)
     good = (norms <= tolerance * scale) & (np.abs(u - 0.5) <= 0.5 + 1e-9).all(1)

@@ -6,15 +6,18 @@ iterates are laid over the field as numbered markers, reference flows and other 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float
 
 from .._errors import OdescentError
+from .levels import Function, LevelSets, level_sets
+from .limit_cycles import LimitCycle, limit_cycles
 from .lines import Line, Separatrix, even_lines, flow_lines, separatrices
 from .nullclines import Nullclines, nullclines
 from .planar import (
@@ -35,6 +38,23 @@ _NO_CURVES: Mapping[str, Curve] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
+class Search:
+    """How the fixed points were found.
+
+    Attributes:
+        method: "interval Krawczyk" or "multi-start Newton".
+        complete: whether it is proved that the window holds no other fixed point.
+        unresolved: boxes (low, high) where neither absence nor uniqueness was proved, shape (m, 2, 2).
+        reason: why it is not complete; empty where it is.
+    """
+
+    method: str
+    complete: bool
+    unresolved: Float[np.ndarray, "m 2 2"]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Portrait:
     """Everything a phase portrait shows.
 
@@ -51,6 +71,11 @@ class Portrait:
         iterates: name to sequence of discrete states, shape (k, 2).
         flows: name to samples of a reference flow, shape (k, 2).
         curves: name to samples of any further curve, e.g. a slow manifold, shape (k, 2).
+        search: how the fixed points were found, and whether none is missed.
+        limit_cycles: isolated closed orbits, with period and multiplier.
+        level_sets: of an energy or Lyapunov function, where one was given.
+        out_of_plane: largest share of the velocity that a projection hides; 0 where the plane is all there
+            is or is invariant.
     """
 
     window: Window
@@ -66,6 +91,10 @@ class Portrait:
     iterates: Mapping[str, Curve] = field(default_factory=dict)
     flows: Mapping[str, Curve] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    search: Search = Search("multi-start Newton", False, np.empty((0, 2, 2)), "")
+    limit_cycles: tuple[LimitCycle, ...] = ()
+    level_sets: LevelSets | None = None
+    out_of_plane: float = 0.0
 
     @property
     def not_finite(self) -> int:
@@ -93,6 +122,20 @@ class Portrait:
 
         return draw(self, ax, legend, numbered)
 
+    def save(self, path: str | Path, **options: Any) -> tuple[Path, ...]:
+        """Draw it at one column's width and write it, atomically.
+
+        Args:
+            path: with suffix .pdf, .svg or .png, or without one for all three.
+            options: of `plot`.
+
+        Raises:
+            OdescentError: another suffix, or a file that cannot be written.
+        """
+        from .style import save_as
+
+        return save_as(self.plot(**options), path)
+
 
 def compute_portrait(
     field: Field,
@@ -107,6 +150,11 @@ def compute_portrait(
     seeds: Curve | Sequence[Sequence[float]] | None = None,
     spacing: float = 0.07,
     samples: int = 41,
+    one: Callable[[Any], Any] | None = None,
+    cycles: bool = True,
+    energy: Function | None = None,
+    levels: int | Sequence[float] = 6,
+    out_of_plane: Callable[[Curve], float] | None = None,
 ) -> Portrait:
     """Compute a phase portrait of a planar vector field.
 
@@ -122,6 +170,12 @@ def compute_portrait(
         seeds: starts of the background lines; evenly spread lines where not given.
         spacing: distance between evenly spread lines, in window sides.
         samples: points per side of the sampled field.
+        one: the field as a JAX function of one point, shape (2,): with it fixed points are enclosed by
+            intervals, which proves that none is missed.
+        cycles: whether to look for limit cycles.
+        energy: a function of points (n, 2) whose level sets are drawn.
+        levels: their values, or how many.
+        out_of_plane: for a projection, the largest share of the velocity that it hides, at points (n, 2).
 
     Raises:
         ValueError: for a bad window, a field or Jacobian of the wrong shape, a sequence that is
@@ -138,7 +192,9 @@ def compute_portrait(
         raise OdescentError(f"a sampled field needs at least 2 points per side; got {samples}.")
     x, y = (np.linspace(low, high, samples) for low, high in frame)
     points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
-    fixed = fixed_points(field, frame, jacobian)
+    if not np.isfinite(evaluate(field, points)).all(1).any():
+        raise OdescentError(f"the vector field is not finite anywhere in the window {frame}.")
+    fixed, search = _search(field, frame, jacobian, one)
     branches = separatrices(field, frame, fixed)
     lines = (
         even_lines(field, frame, fixed, spacing, [s.points for s in branches])
@@ -159,7 +215,33 @@ def compute_portrait(
         iterates=iterates,
         flows=flows,
         curves=curves,
+        search=search,
+        limit_cycles=limit_cycles(field, frame, fixed, jacobian) if cycles else (),
+        level_sets=None if energy is None else level_sets(energy, field, frame, levels),
+        out_of_plane=0.0 if out_of_plane is None else out_of_plane(points),
     )
+
+
+def _search(
+    field: Field, frame: Window, jacobian: Jacobian | None, one: Callable[[Any], Any] | None
+) -> tuple[tuple[FixedPoint, ...], Search]:
+    """The fixed points, enclosed by intervals where the field allows it."""
+    none = np.empty((0, 2, 2))
+    if one is None:
+        why = "intervals need the field as a JAX function of one point (one=)"
+        return fixed_points(field, frame, jacobian), Search("multi-start Newton", False, none, why)
+    from .enclosure import enclose_zeros
+    from .intervals import NoIntervals
+
+    try:
+        enclosed = enclose_zeros(one, frame)
+    except NoIntervals as error:
+        found = fixed_points(field, frame, jacobian)
+        return found, Search("multi-start Newton", False, none, str(error))
+    fixed = fixed_points(field, frame, jacobian, known=enclosed.zeros)
+    left = len(enclosed.unresolved)
+    why = f"{left} boxes are undecided, as where a fixed point is not simple" if left else ""
+    return fixed, Search("interval Krawczyk", enclosed.complete, enclosed.unresolved, why)
 
 
 def _sequences(group: Mapping[str, Curve]) -> dict[str, Curve]:

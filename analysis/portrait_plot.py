@@ -25,7 +25,8 @@ _NULLCLINES: tuple[tuple[str, style.Dash], ...] = (
     ("#CC79A7", (0, (5, 1.2, 1, 1.2))),
 )
 _SEPARATRIX: dict[bool, style.Dash] = {True: "-", False: (0, (1, 1))}
-_CURVES: tuple[style.Dash, ...] = ((0, (3, 0.8)), (0, (1, 0.8)), (0, (6, 1, 1, 1)))
+_CURVES: tuple[style.Dash, ...] = ((0, (1, 0.8)), (0, (3, 0.8)), (0, (6, 1, 1, 1)), "-")
+_SHADES = ("#F6C667", "#E69F00", "#B36A00", "#6E4000")
 _SHAPES = {
     "node": "o",
     "degenerate node": "p",
@@ -36,6 +37,8 @@ _SHAPES = {
     "non-hyperbolic": "D",
 }
 _MANIFOLD = "#5D3A9B"
+_CYCLE = "#56B4E9"
+_LEVELS = "0.45"
 
 
 def draw(portrait: Portrait, ax: Axes | None, legend: bool, numbered: int) -> Axes:
@@ -49,8 +52,9 @@ def draw(portrait: Portrait, ax: Axes | None, legend: bool, numbered: int) -> Ax
         ax.set_xlabel(portrait.labels[0])
         ax.set_ylabel(portrait.labels[1])
         _background(portrait, ax)
+        levels = _levels(portrait, ax)
         skeleton = _skeleton(portrait, ax)
-        handles = _overlays(portrait, ax) + skeleton
+        handles = _overlays(portrait, ax) + _cycles(portrait, ax) + skeleton + levels
         handles += _fixed_points(portrait.fixed_points, ax)
         if legend:
             style.legend_below(ax, handles, grow=own)
@@ -113,6 +117,38 @@ def _skeleton(portrait: Portrait, ax: Axes) -> list[Artist]:
     return handles
 
 
+def _levels(portrait: Portrait, ax: Axes) -> list[Artist]:
+    """Level sets of a function as thin lines, lighter for higher values."""
+    sets = portrait.level_sets
+    if sets is None:
+        return []
+    drawn: list[Artist] = []
+    for pieces in sets.curves:
+        for z in pieces:
+            drawn += ax.plot(
+                *z.T,
+                color=_LEVELS,
+                lw=0.7,
+                ls=(0, (2, 1)),
+                zorder=1.5,
+                label=f"{sets.name} constant",
+            )
+    return drawn[:1]
+
+
+def _cycles(portrait: Portrait, ax: Axes) -> list[Artist]:
+    """Limit cycles: thick, full where stable and dashed where not."""
+    handles: dict[str, Artist] = {}
+    for cycle in portrait.limit_cycles:
+        label = f"{'stable' if cycle.stable else 'unstable'} limit cycle"
+        (line,) = ax.plot(
+            *cycle.points.T, color=_CYCLE, ls="-" if cycle.stable else (0, (4, 1.5)), lw=1.8, zorder=3.2, label=label
+        )  # fmt: skip
+        _arrow(ax, portrait, cycle.points, _CYCLE, 8.0, 3.2)
+        handles.setdefault(label, line)
+    return list(handles.values())
+
+
 def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
     """Curves, reference flows, iterates; a colour of their own for each name."""
     handles: list[Artist] = []
@@ -129,7 +165,8 @@ def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
         handles += ax.plot(*z.T, color=looks[name].color, lw=1.5, zorder=4, label=name)
     for i, (name, z) in enumerate(portrait.curves.items()):
         dash = _CURVES[i % len(_CURVES)]
-        handles += ax.plot(*z.T, color="#E69F00", ls=dash, lw=1.4, zorder=3.5, label=name)
+        shade = _SHADES[min(i, 3)] if len(portrait.curves) > 1 else _SHADES[1]
+        handles += ax.plot(*z.T, color=shade, ls=dash, lw=1.4, zorder=3.5, label=name)
     return handles
 
 

@@ -231,3 +231,21 @@ def save(
     for path, data in drawn.items():
         write_whole(path, data)
     return tuple(drawn)
+
+
+def save_as(ax: Axes, path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Write the figure of some axes to a path ending in .pdf, .svg or .png, or without suffix in all three.
+
+    Raises:
+        OdescentError: another suffix, or a file that cannot be written.
+    """
+    root = ax.get_figure(root=True)
+    if root is None:
+        raise OdescentError("these axes belong to no figure, so there is nothing to save.")
+    place = Path(path)
+    form = place.suffix.lstrip(".").lower()
+    if not form:
+        return save(root, place)
+    if form not in _METADATA:
+        raise OdescentError(f"Figures are saved as pdf, svg or png; got {str(place)!r}.")
+    return save(root, place.with_suffix(""), (form,))

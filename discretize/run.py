@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,13 +16,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Key
 
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.evaluate import evaluate
 from odescent.dynamics.oracles import Objective
 
-from .emit import load
+from . import chunks, run_file
+from .emit import load, source
 from .emit.coefficients import in_order
 from .emit.statements import safe
 from .iteration import Algorithm
@@ -41,6 +45,8 @@ class Trajectory:
         diverged_at: None, or the first step at which a state or value is not finite or beyond 1e30 in
             absolute value. The arrays then end before that step. Inside vmap, jit or grad shapes
             cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
+        k: step numbers of the records; 0, 1, ..., steps unless `every` says otherwise.
+        statistics: running statistics by name, each a dict of "x" and "f", over every step.
     """
 
     x: Any
@@ -48,6 +54,8 @@ class Trajectory:
     t: Any
     f: Any
     diverged_at: Any = None
+    k: Any = None
+    statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def prefix(self) -> Trajectory:
         """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""
@@ -72,8 +80,10 @@ def _cut(trajectory: Trajectory) -> Trajectory:
         raise OdescentError(
             "the run cannot start: the objective or the state is not finite at x0, or beyond 1e30."
         )
-    kept: Trajectory = jax.tree.map(lambda a: a[:step], replace(trajectory, diverged_at=None))
-    return replace(kept, diverged_at=step)
+    rows = int(np.searchsorted(np.asarray(trajectory.k), step))
+    whole = replace(trajectory, diverged_at=None, statistics={})
+    kept: Trajectory = jax.tree.map(lambda a: a[:rows], whole)
+    return replace(kept, diverged_at=step, statistics=trajectory.statistics)
 
 
 def run(
@@ -82,9 +92,19 @@ def run(
     x0: Any,
     steps: int,
     key: Key[Array, ""] | None = None,
+    *,
+    every: int = 1,
+    statistics: Sequence[str] = (),
+    chunk: int | None = None,
+    progress: bool | chunks.Progress = False,
+    resume: str | Path | None = None,
     **parameters: Any,
 ) -> Trajectory:
     """Iterate an algorithm on an objective from x0.
+
+    A run for which any of `every`, `statistics`, `chunk`, `progress` and `resume` is given is a long run: it
+    goes in chunks, stores only every so many steps and the last, and can be interrupted (Ctrl-C raises
+    `RunInterrupted` with the trajectory so far) and resumed to the same bits.
 
     Args:
         algorithm: what to run; it must be one that the JAX backend carries.
@@ -92,6 +112,12 @@ def run(
         x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays.
         steps: the number of steps, at least 0.
         key: a JAX key, for algorithms that draw noise.
+        every: keep every so many steps; memory grows with steps / every only.
+        statistics: of "mean", "variance", "minimum", "maximum": of x, entry by entry, and of f over all steps.
+        chunk: steps per call of the compiled loop; by default about a quarter of a second's worth.
+        progress: True for a bar on the standard error, or a function of (steps done, steps).
+        resume: a run file (.npz), written as the run goes and at its end, at Ctrl-C too. If it is there, the
+            run goes on from it; with more steps than before, a finished run is continued.
         parameters: values of the algorithm's free parameters by name; mu and L default to the
             objective's constants. Scalars; inside `jax.vmap` they may be batched, as x0 may.
 
@@ -102,7 +128,8 @@ def run(
     Compiled once per algorithm, objective, number of steps and shape.
 
     Raises:
-        OdescentError: bad x0, steps, or parameters, or an objective without an oracle that is called.
+        OdescentError: bad x0, steps, or parameters, an objective without an oracle that is called, or a
+            run file that is damaged or belongs to another run.
     """
     module = load(algorithm, "jax")
     start = _starting_point(x0, objective)
@@ -120,12 +147,79 @@ def run(
         start = jax.tree.map(_floating, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
         coefficients = _coefficients(module, values)
-        iterate = _compiled(module, objective, tuple(oracles), tuple(b.name for b in algorithm.tuned.blocks),
-                            tuple(algorithm.tuned.outputs))  # fmt: skip
-        x, states, f, diverged_at = iterate(coefficients, start, key if draws else None, int(steps))
-        t = _times(algorithm, int(steps), numbers)
-    done = Trajectory(x, states, t, f, diverged_at)
+        parts = _compiled(module, objective, tuple(oracles), tuple(b.name for b in algorithm.tuned.blocks),
+                          tuple(algorithm.tuned.outputs))  # fmt: skip
+        own = key if draws else None
+        if every != 1 or statistics or chunk is not None or progress or resume is not None:
+            file = None if resume is None else Path(resume)
+            asked = chunks.Request(
+                int(steps), every, tuple(statistics), chunk, _bar(progress), file
+            )
+            chunks.check(asked)
+            who = {
+                "algorithm": hashlib.sha256(source(algorithm, "jax").encode()).hexdigest()[:16],
+                "objective": objective.name,
+                "key": "" if own is None else run_file.fingerprint(jax.random.key_data(own)),
+            }  # fmt: skip
+            return _long(algorithm, parts, coefficients, start, own, asked, numbers, who)
+        x, states, f, diverged_at = _whole(parts)(coefficients, start, own, int(steps))
+        k = jnp.arange(int(steps) + 1)
+        t = _times(algorithm, k, numbers)
+    done = Trajectory(x, states, t, f, diverged_at, k)
     return done if isinstance(diverged_at, jax.core.Tracer) else _cut(done)
+
+
+def _long(
+    algorithm: Algorithm,
+    parts: chunks.Step,
+    c: Any,
+    x0: Any,
+    key: Key[Array, ""] | None,
+    asked: chunks.Request,
+    numbers: Mapping[str, Array],
+    who: Mapping[str, str],
+) -> Trajectory:
+    """A run in chunks; in one piece inside vmap or jit."""
+
+    def show(carry: Any, records: Any) -> Trajectory:
+        k, x, states, f = records
+        t = _times(algorithm, jnp.asarray(k), numbers)
+        return Trajectory(x, states, t, f, carry["bad"], k, chunks.summary(carry, asked.statistics))
+
+    def shown(kept: chunks.Kept) -> Trajectory:
+        return _cut(show(kept.carry, chunks.collect(parts, c, kept, asked)))
+
+    if _traced((x0, c, key)):
+        if asked.progress is not None or asked.file is not None or asked.chunk is not None:
+            raise OdescentError(
+                "chunk, progress and resume are for one run at a time, outside of jax.vmap and jax.jit."
+            )
+        return show(*chunks.at_once(parts, c, x0, key, asked))
+    identity = {
+        **who, "parameters": run_file.fingerprint((c, dict(numbers))), "starting point": run_file.fingerprint(x0),
+        "every": asked.every, "statistics": list(asked.statistics),
+    }  # fmt: skip
+
+    def load_file(carry: Any, first: Any) -> chunks.Kept | None:
+        file = asked.file
+        return None if file is None else run_file.load(file, identity, carry, first, asked.steps)
+
+    def save_file(kept: chunks.Kept) -> None:
+        if asked.file is not None:
+            run_file.save(asked.file, kept, identity)
+
+    return shown(chunks.in_chunks(parts, c, x0, key, asked, load_file, save_file, shown))
+
+
+def _bar(progress: bool | chunks.Progress) -> chunks.Progress | None:
+    """A bar of rich on the standard error, or the function given."""
+    if not isinstance(progress, bool):
+        return progress
+    if not progress:
+        return None
+    from odescent._progress import bar
+
+    return bar("steps")
 
 
 def _name(algorithm: Algorithm) -> str:
@@ -187,15 +281,19 @@ def _starting_point(x0: Any, objective: Objective) -> Any:
 
 def _precision(start: Any, values: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """float64 for double-precision input outside every transformation, else JAX's own setting."""
-    leaves = jax.tree.leaves((start, dict(values)))
-    probe = jax.lax.add(np.float32(0), np.float32(0))  # a tracer inside jit
-    if any(isinstance(v, jax.core.Tracer) for v in [*leaves, probe]):
+    if _traced((start, dict(values))):
         return nullcontext()
     double = any(
         np.asarray(v).dtype.itemsize == 8 or np.asarray(v).dtype.kind in "iu"
         for v in jax.tree.leaves(start)
     )
     return jax.enable_x64(True) if double else nullcontext()
+
+
+def _traced(tree: Any) -> bool:
+    """Whether there is an outer transformation that sees these values."""
+    probe = jax.lax.add(np.float32(0), np.float32(0))  # a tracer inside jit
+    return any(isinstance(v, jax.core.Tracer) for v in [*jax.tree.leaves(tree), probe])
 
 
 def _floating(leaf: Any) -> Array:
@@ -255,6 +353,8 @@ def _oracle(who: str, objective: Objective, name: str) -> Callable[..., Any]:
     for candidate in (name, kind):
         if candidate in objective.oracles:
             return objective.oracles[candidate]
+    if (derived := _component(objective, kind, name)) is not None:
+        return derived
     if kind == "hvp" and "hess" in objective.oracles:
         return objective.oracles["hess"]
     base = {"hvp": "grad", "jvp": "operator"}.get(kind)
@@ -268,6 +368,39 @@ def _oracle(who: str, objective: Objective, name: str) -> Callable[..., Any]:
     )
 
 
+def _component(objective: Objective, kind: str, name: str) -> Callable[..., Any] | None:
+    """Components of whole oracles: partial derivatives, operators' components, the Hessian's diagonal.
+
+    A partial derivative costs as much as a value here; an oracle "partial" of the objective can cost less.
+    """
+    oracles = objective.oracles
+    if kind == "partial" and "value" in oracles:
+        value = oracles["value"]
+
+        def partial(x: Any, i: Any) -> Array:
+            flat, shaped = ravel_pytree(x)
+            along = jnp.zeros_like(flat).at[i].set(1)
+            derivative: Array = jax.jvp(lambda z: value(shaped(z)), (flat,), (along,))[1]
+            return derivative
+
+        return partial
+    whole = {"partial": "grad", "component": "operator"}.get(kind)
+    if whole in oracles:
+        field = oracles[whole]
+        return lambda x, i: ravel_pytree(field(x))[0][i]
+    if name == "map_hessian_diagonal" and "grad" in oracles:
+        grad = oracles["grad"]
+
+        def diagonal(x: Any) -> Any:
+            flat, shaped = ravel_pytree(x)
+            slope = lambda z: ravel_pytree(grad(shaped(z)))[0]
+            entry = lambda e: jax.jvp(slope, (flat,), (e,))[1] @ e
+            return shaped(jax.lax.map(entry, jnp.eye(flat.size, dtype=flat.dtype)))
+
+        return diagonal
+    return None
+
+
 # the scan
 
 
@@ -278,7 +411,8 @@ def _compiled(
     oracles: tuple[str, ...],
     blocks: tuple[str, ...],
     outputs: tuple[str, ...],
-) -> Callable[..., Any]:
+) -> chunks.Step:
+    """The emitted functions with the objective's oracles filled in."""
     functions = {n: _oracle("the algorithm", objective, n) for n in oracles}
     value = objective.oracles.get("value")
 
@@ -297,17 +431,26 @@ def _compiled(
         fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, f))]
         return x, states, f, ~jnp.all(jnp.stack(fine))
 
+    return chunks.Step(
+        init=lambda x0, c: call("init", x0, c=c),
+        step=lambda state, c, key: call("step", state, c=c, key=key),
+        record=record,
+    )
+
+
+@lru_cache(maxsize=128)
+def _whole(parts: chunks.Step) -> Callable[..., Any]:
+    """Every step recorded, in one scan."""
+
     def iterate(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
         def body(state: Any, i: Any) -> tuple[Any, Any]:
-            state = call(
-                "step", state, c=c, key=None if key is None else jax.random.fold_in(key, i)
-            )
-            return state, record(state, c)
+            state = parts.step(state, c, None if key is None else jax.random.fold_in(key, i))
+            return state, parts.record(state, c)
 
-        state = call("init", x0, c=c)
+        state = parts.init(x0, c)
         _, later = jax.lax.scan(body, state, jnp.arange(steps))
         all_of = jax.tree.map(
-            lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), record(state, c), later
+            lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), parts.record(state, c), later
         )
         x, states, f, bad = all_of
         return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
@@ -318,17 +461,17 @@ def _compiled(
 # times
 
 
-def _times(algorithm: Algorithm, steps: int, values: Mapping[str, Array]) -> Array:
+def _times(algorithm: Algorithm, steps: Array, values: Mapping[str, Array]) -> Array:
     k = sp.Symbol("k", integer=True, nonnegative=True)
     clock = k * algorithm.step if algorithm.clock is None else algorithm.clock
     bindings = {**algorithm.where, **algorithm.tuning}
     for _ in bindings:
         clock = clock.xreplace(bindings)
-    counted = jnp.arange(steps + 1, dtype=float)
+    counted = steps.astype(float)
     known = {s: values.get(s.name, counted if s == k else None) for s in clock.free_symbols}
     if any(v is None for v in known.values()):
         return counted
-    return jnp.broadcast_to(evaluate(clock, known, {}, jnp), (steps + 1,))
+    return jnp.broadcast_to(evaluate(clock, known, {}, jnp), steps.shape)
 
 
 __all__ = ["LIMIT", "Trajectory", "run"]

@@ -356,6 +356,12 @@ class System:
 
         return simulate(self, objective, x0, t1, **options)
 
+    def simulate_many(self, objective: Objective, starts: Any, t1: float, **options: Any) -> Solution:
+        """The flows from many starts by fixed steps, shape (n, ...); see `ensemble.simulate_many`."""
+        from .ensemble import simulate_many
+
+        return simulate_many(self, objective, starts, t1, **options)
+
     def equations(self) -> dict[str, str]:
         """The right-hand side of each block's equation, as LaTeX: of x', or of dx where there is noise."""
         return {b.name: self._right_side(b, as_latex=True) for b in self.blocks}

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _console
 from ._cmd_simulate import settings, start, whole
-from ._errors import OdescentError, unknown
+from ._errors import OdescentError
 from ._numbers import number
 from ._progress import bar
 
@@ -33,7 +33,8 @@ def run(
     """Compute a portrait, say what is in it, and write it where asked."""
     if out is not None and out.suffix not in (*_PICTURES, *_FILMS):
         raise OdescentError(
-            f"--out takes a picture (.pdf, .svg, .png, or all three without a suffix) or a film (.gif, .mp4), not {str(out)!r}."
+            "--out takes a picture (.pdf, .svg, .png, or all three without a suffix) or a film (.gif, .mp4), "
+            f"not {str(out)!r}."
         )
     if (objective is None) == (curvature is None):
         raise OdescentError("give either --curvature, for one mode of a quadratic, or --objective.")
@@ -41,12 +42,8 @@ def run(
 
     import odescent as od
 
-    if name in od.algorithms():
-        system: Any = od.algorithm(name)
-    elif name in od.systems():
-        system = od.system(name)
-    else:
-        raise unknown("algorithm or system", name, [*od.algorithms(), *od.systems()])
+    is_system = name in od.systems() and name not in od.algorithms()
+    system: Any = od.system(name) if is_system else od.algorithm(name)
     known: dict[str, Any] = {
         "curvature": None if curvature is None else float(number("--curvature", curvature))
     }
@@ -72,13 +69,16 @@ def run(
             _console.document(_data(name, portrait, written), "odescent.portrait/1")
         )
         return 0
-    lines = [f"{name}: {len(portrait.fixed_points)} fixed point{'' if len(portrait.fixed_points) == 1 else 's'}, by {portrait.search.method}"
-             + (", proved to be all." if portrait.search.complete else ".")]  # fmt: skip
+    found = len(portrait.fixed_points)
+    proof = ", proved to be all." if portrait.search.complete else "."
+    counted = f"{found} fixed point{'' if found == 1 else 's'}"
+    lines = [f"{name}: {counted}, by {portrait.search.method}{proof}"]
     for p in portrait.fixed_points:
         lines.append(f"  ({p.point[0]:.6g}, {p.point[1]:.6g})  {p.kind}")
     for cycle in portrait.limit_cycles:
         lines.append(
-            f"  {'stable' if cycle.stable else 'unstable'} limit cycle, period {cycle.period:.8g}, multiplier {cycle.multiplier:.4g}"
+            f"  {'stable' if cycle.stable else 'unstable'} limit cycle, period {cycle.period:.8g}, "
+            f"multiplier {cycle.multiplier:.4g}"
         )
     if portrait.out_of_plane > 0:
         lines.append(
@@ -91,12 +91,35 @@ def run(
     return 0
 
 
+def story(name: str, out: Path | None, as_json: bool) -> int:
+    """Write the argument why a method need not converge, and say where it stands."""
+    import odescent as od
+
+    if name != "heavy_ball":
+        raise OdescentError(f"--story is told of heavy_ball, not of {name!r}.")
+    folder = Path("out/story") if out is None else out
+    if folder.suffix in (*_PICTURES[:-1], *_FILMS):
+        raise OdescentError(
+            f"--story writes several files: give --out a folder, such as {str(folder.with_suffix(''))!r}, not "
+            f"{str(folder)!r}."
+        )
+    written = od.analysis.heavy_ball_story(folder)
+    if as_json:
+        value = {"name": name, "story": True, "out": [str(p) for p in written]}
+        _console.say_exactly(_console.document(value, "odescent.story/1"))
+    else:
+        _console.say("\n".join([f"{name}: why it need not converge.", *map(str, written)]))
+    return 0
+
+
 def _data(name: str, portrait: Any, written: Sequence[Path]) -> dict[str, Any]:
     return {
         "name": name,
         "window": portrait.window,
         "labels": portrait.labels,
-        "search": {"method": portrait.search.method, "complete": portrait.search.complete, "reason": portrait.search.reason},
+        "search": {
+            "method": portrait.search.method, "complete": portrait.search.complete, "reason": portrait.search.reason,
+        },
         "fixed_points": [
             {"point": p.point, "kind": p.kind, "eigenvalues": [[v.real, v.imag] for v in p.eigenvalues.tolist()]}
             for p in portrait.fixed_points
@@ -105,9 +128,11 @@ def _data(name: str, portrait: Any, written: Sequence[Path]) -> dict[str, Any]:
             {"period": c.period, "multiplier": c.multiplier, "stable": c.stable, "amplitude": c.amplitude}
             for c in portrait.limit_cycles
         ],
-        "separatrices": [{"saddle": s.saddle, "stable": s.stable, "ended": s.ended, "error": s.error} for s in portrait.separatrices],
+        "separatrices": [
+            {"saddle": s.saddle, "stable": s.stable, "ended": s.ended, "error": s.error} for s in portrait.separatrices
+        ],
         "out_of_plane": portrait.out_of_plane,
-        "iterates": {n: z for n, z in portrait.iterates.items()},
+        "iterates": dict(portrait.iterates),
         "out": [str(p) for p in written],
     }  # fmt: skip
 

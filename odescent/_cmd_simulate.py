@@ -89,10 +89,13 @@ def run(
         until = float(number("--time", time))
         more: dict[str, Any] = {"key": jax.random.key(seed), "dt": until / 1000} if noisy else {}
         solution = system.simulate(target, begin, until, parameters=values, **more)
-        x, t, extra = solution.x, solution.t, {"stopped": solution.stopped}
+        x, t = solution.x, solution.t
+        f: Any
+        diverged: int | None = None
+        extra: dict[str, Any] = {"stopped": solution.stopped}
         with jax.enable_x64(True):
             f = np.asarray(jax.vmap(target.value)(jax.numpy.asarray(x)))
-        kind, diverged, k = "flow", None, np.arange(len(t))
+        kind, k = "flow", np.arange(len(t))
     else:
         if name not in od.algorithms() and name in od.systems():
             raise OdescentError(
@@ -110,7 +113,8 @@ def run(
     first, last = (None, None) if f is None else (float(f[0]), float(f[-1]))
     if as_json:
         value = {
-            "name": name, "kind": kind, "objective": objective, "steps": int(k[-1]), "records": len(k), "time": float(t[-1]),
+            "name": name, "kind": kind, "objective": objective, "steps": int(k[-1]), "records": len(k),
+            "time": float(t[-1]),
             "f_first": first, "f_last": last, "x_last": x[-1], "diverged_at": diverged,
             "out": None if out is None else str(out), **extra,
         }  # fmt: skip

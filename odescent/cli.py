@@ -92,6 +92,16 @@ Steps = Annotated[int, typer.Option(help="Memory of the Lyapunov function, 1 to 
 Rate = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="A rate to prove; the least by default.")
 ]
+AsFlow = Annotated[
+    bool, typer.Option("--flow", help="NAME is a system: its exponential rate; --L may be left out.")
+]
+Horizon = Annotated[
+    int | None, typer.Option(metavar="N", help="A bound after N steps instead; --mu may be 0.")
+]
+Measure = Annotated[
+    str | None, typer.Option(help="After N steps: value, gradient or distance (of x_N).")
+]
+Compared = Annotated[str | None, typer.Option(help="At the start: distance or value (of x_0).")]
 CheckerFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the stand-alone checker to FILE.")
 ]
@@ -138,6 +148,8 @@ Others = Annotated[
 Slow = Annotated[
     str | None, typer.Option(metavar="FAST,SMALL,ORDER", help="Draw the slow manifold's expansion.")
 ]
+_STORY = "Of heavy_ball: why it need not converge, as figures and checked steps in the folder --out."
+Story = Annotated[bool, typer.Option("--story", help=_STORY)]
 Picture = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Picture (pdf, svg, png) or film (gif, mp4).")
 ]
@@ -250,6 +262,8 @@ def _emit(
         "odescent certify heavy_ball --mu 1 --L 10",
         "odescent certify triple_momentum --mu 1 --L 10 --out certificate.json",
         "odescent certify proximal_point --set h=1/3 --mu 1 --L 10 --over quadratics",
+        "odescent certify nesterov_c --mu 0 --L 1 --horizon 5",
+        "odescent certify gradient_flow --mu 1",
         "odescent certify --checker check_certificate.py",
     ),
 )
@@ -260,12 +274,18 @@ def _certify(
     over: Over = "smooth_strongly_convex",
     steps: Steps = 2,
     rate: Rate = None,
+    flow: AsFlow = False,
+    horizon: Horizon = None,
+    measure: Measure = None,
+    start: Compared = None,
     settings: Settings = None,
     checker: CheckerFile = None,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Prove a convergence rate over all functions in F(mu, L), or show a function without one.
+
+    With --horizon, a bound after so many steps; of a system, the exponential rate of its flow.
 
     The proof is checked in exact arithmetic; anyone can check it again with the stand-alone checker.
     The exit code is 1 if there is no certificate.
@@ -274,7 +294,8 @@ def _certify(
 
     found = _cmd_certify.run(
         name, {"mu": mu, "L": L}, settings or [], over=over, steps=steps, rate=rate,
-        checker=checker, out=out, as_json=as_json,
+        flow=flow, bounded={"horizon": horizon, "measure": measure, "start": start}, checker=checker,
+        out=out, as_json=as_json,
     )  # fmt: skip
     raise typer.Exit(found)
 
@@ -324,6 +345,7 @@ def _simulate(
         "odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf",
         "odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif",
         "odescent portrait passive --curvature 1 --set K=8 --set a=0 --set b=2 --slow psi,1/K,3",
+        "odescent portrait heavy_ball --story --out story",
     ),
 )
 def _portrait(
@@ -338,6 +360,7 @@ def _portrait(
     mu: Mu = None,
     L: Smoothness = None,
     settings: Settings = None,
+    story: Story = False,
     out: Picture = None,
     as_json: Json = False,
 ) -> None:
@@ -347,6 +370,8 @@ def _portrait(
     """
     from . import _cmd_portrait
 
+    if story:
+        raise typer.Exit(_cmd_portrait.story(name, out, as_json))
     direct = {"mu": mu, "L": L}
     raise typer.Exit(
         _cmd_portrait.run(

@@ -1,10 +1,11 @@
 """Phase portraits of systems: the field, the iterates and the refusals."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import odescent as od
-from odescent.analysis import phase_portrait
+from odescent.analysis import Section, animate, phase_portrait
 
 
 @pytest.fixture
@@ -83,3 +84,171 @@ def test_other_blocks_and_dimensions_are_refused(oscillator):
         phase_portrait(od.system("gradient_flow"), curvature=1.0)
     with pytest.raises(od.OdescentError, match="depends on time"):
         phase_portrait(od.system("nesterov_c").bind({od.parameters("a"): 0}), curvature=1.0, t1=0)
+
+
+x, v = od.blocks("x v")
+F = od.Objective("f")
+
+
+def test_fixed_points_are_proved_to_be_all_and_their_manifolds_have_an_error():
+    """The pendulum without damping: saddles at odd pi, separatrices v = 2 cos(x / 2)."""
+    flow = od.System({"all": {x: v, v: -F.grad(x)}}, output=x)
+    pendulum = od.Objective("pendulum", fun=lambda x: (1 - jnp.cos(x)).sum())
+    portrait = phase_portrait(
+        flow, pendulum, window=((-7, 7), (-3, 3)), t1=0, energy=F.value(x) + od.inner(v, v) / 2
+    )
+    assert portrait.search.complete and portrait.search.method == "interval Krawczyk"
+    np.testing.assert_allclose(
+        [p.point[0] for p in portrait.fixed_points], np.pi * np.arange(-2, 3), atol=1e-9
+    )
+    assert [p.kind for p in portrait.fixed_points] == ["centre (linear)", "saddle"] * 2 + [
+        "centre (linear)"
+    ]
+    assert len(portrait.separatrices) == 8
+    for s in portrait.separatrices:
+        off = np.abs(np.abs(s.points[:, 1]) - 2 * np.abs(np.cos(s.points[:, 0] / 2))).max()
+        assert off < 1e-4 and s.error < 1e-4
+    assert portrait.limit_cycles == () and portrait.level_sets.increasing == 0
+    for level, curves in zip(portrait.level_sets.levels, portrait.level_sets.curves, strict=True):
+        for z in curves:
+            np.testing.assert_allclose(1 - np.cos(z[:, 0]) + z[:, 1] ** 2 / 2, level, atol=0.02)
+
+
+def test_the_error_of_a_curved_separatrix_is_about_right():
+    """x' = x, y' = -y + x^2: the unstable manifold is y = x^2 / 3."""
+    flow = od.System({"all": {x: x, v: -v + od.hadamard(x, x)}}, output=x)
+    portrait = phase_portrait(flow, curvature=1.0, window=((-1, 1), (-1, 1)), t1=0)
+    unstable = [s for s in portrait.separatrices if not s.stable]
+    assert len(unstable) == 2
+    for s in unstable:
+        off = abs(s.points[-1, 1] - s.points[-1, 0] ** 2 / 3)
+        assert off < 1e-8 and s.error < 1e-8
+
+
+def test_a_limit_cycle_of_a_system():
+    field = {x: v, v: v - od.hadamard(od.hadamard(x, x), v) - x}
+    portrait = phase_portrait(
+        od.System({"all": field}, output=x), curvature=1.0, window=((-3, 3), (-4, 4)), t1=0
+    )
+    (cycle,) = portrait.limit_cycles
+    assert cycle.stable and cycle.period == pytest.approx(6.66328685932313, abs=1e-10)
+    labels = {line.get_label() for line in portrait.plot().get_lines()}
+    assert "stable limit cycle" in labels
+
+
+def test_the_slow_manifold_of_a_quadratic_converges_to_its_own():
+    """p' = -K p - lam x, x' = p: the graph p = -c x with c^2 - K c + lam = 0."""
+    K, lam = 10.0, 1.0
+    portrait = phase_portrait(
+        od.system("passive"), curvature=lam, window=((-1, 1), (-1, 1)), t1=0, cycles=False,
+        parameters={"K": K, "a": 0, "b": 1}, slow=("psi", "1/K", 5),
+    )  # fmt: skip
+    exact = (K - np.sqrt(K * K - 4 * lam)) / 2
+    errors = []
+    for name, z in portrait.curves.items():
+        assert name.startswith("slow manifold, order")
+        errors.append(abs(z[-1, 1] / z[-1, 0] + exact))
+    assert errors[0] == pytest.approx(exact) and errors[1] == pytest.approx(exact - lam / K)
+    assert errors[3] == pytest.approx(abs(exact - lam / K - lam**2 / K**3), rel=1e-6)
+    assert errors[5] < 1e-6
+
+
+def test_two_variables_and_sections_of_more():
+    plane = od.objective("quadratic", eigenvalues=(1.0, 4.0))
+    portrait = phase_portrait(
+        od.system("gradient_flow"), plane, x0=np.array([1.0, 1.0]), t1=1.0, steps=5,
+        algorithms={"gd": od.algorithm("gradient_descent")}, cycles=False,
+    )  # fmt: skip
+    assert portrait.labels == ("$x_{1}$", "$x_{2}$") and portrait.out_of_plane == 0
+    np.testing.assert_allclose(portrait.flows["flow"][-1], np.exp([-1, -4]), atol=1e-7)
+    np.testing.assert_allclose(portrait.iterates["gd"][-1], [0.75**5, 0], atol=1e-12)
+    space = od.objective("quadratic", eigenvalues=(1.0, 4.0, 9.0))
+    flat = Section(np.zeros(3), [1, 0, 0], [0, 0, 2])
+    portrait = phase_portrait(
+        od.system("gradient_flow"), space, x0=np.ones(3), t1=1.0, section=flat, cycles=False
+    )
+    assert portrait.out_of_plane < 1e-12
+    np.testing.assert_allclose(portrait.flows["flow"][-1], [np.exp(-1), np.exp(-9) / 2], atol=1e-7)
+    slanted = Section(np.zeros(3), [1, 1, 0], [0, 0, 1])
+    portrait = phase_portrait(
+        od.system("gradient_flow"), space, x0=np.ones(3), t1=0, section=slanted, window=((-1, 1), (-1, 1)), cycles=False
+    )  # fmt: skip
+    # at (1, 1, 0) the velocity (-1, -4) has (3 / 2, -3 / 2) across the plane
+    assert portrait.out_of_plane == pytest.approx(np.sqrt(4.5 / 17), rel=1e-6)
+    with pytest.raises(od.OdescentError, match=r"has 3 \(x: 3\): give section="):
+        phase_portrait(od.system("gradient_flow"), space, x0=np.ones(3))
+    with pytest.raises(od.OdescentError, match="vectors of 3 entries"):
+        phase_portrait(
+            od.system("gradient_flow"), space, x0=np.ones(3), section=Section(*np.eye(4)[:3])
+        )
+    with pytest.raises(od.OdescentError, match="parallel"):
+        Section(np.zeros(3), np.ones(3), 2 * np.ones(3))
+
+
+def test_a_field_that_is_nowhere_finite_and_a_slow_manifold_without_small_parameter(oscillator):
+    nan = od.Objective("nan", fun=lambda x: (x * jnp.nan).sum())
+    with pytest.raises(od.OdescentError, match="not finite anywhere in the window"):
+        phase_portrait(oscillator, nan, window=((-1, 1), (-1, 1)), parameters={"c": 1}, t1=0)
+    for slow, sentence in [
+        (("v", "1/K", 1), "needs a value of K"),
+        (("w", "1/c", 1), "is none of"),
+    ]:
+        with pytest.raises(od.OdescentError, match=sentence):
+            phase_portrait(
+                oscillator, curvature=1.0, window=((-1, 1), (-1, 1)), parameters={"c": 9}, t1=0, slow=slow
+            )  # fmt: skip
+
+
+def test_saving_and_filming(oscillator, tmp_path):
+    from PIL import Image
+
+    portrait = phase_portrait(
+        oscillator, curvature=1.0, parameters={"c": 1}, t1=6.0, window=((-1.2, 1.2), (-1, 1)), cycles=False
+    )  # fmt: skip
+    assert [p.suffix for p in portrait.save(tmp_path / "p")] == [".pdf", ".svg", ".png"]
+    assert portrait.save(tmp_path / "q.svg") == (tmp_path / "q.svg",)
+    with pytest.raises(od.OdescentError, match="pdf, svg or png"):
+        portrait.save(tmp_path / "p.jpg")
+    seen = []
+    (film,) = animate(portrait, tmp_path / "p.gif", frames=6, progress=lambda k, n: seen.append(k))
+    assert seen == [1, 2, 3, 4, 5, 6]
+    with Image.open(film) as image:
+        assert image.n_frames == 6
+        first = np.asarray(image.convert("RGB")).astype(int)
+        image.seek(5)
+        last = np.asarray(image.convert("RGB")).astype(int)
+    blue = lambda p: int(((p[:, :, 2] > 150) & (p[:, :, 0] < 60)).sum())  # of the flow's line
+    assert blue(last) > 1.5 * blue(first)
+    frames = animate(portrait, tmp_path / "f.png", frames=3)
+    assert [p.name for p in frames] == ["f_0000.png", "f_0001.png", "f_0002.png"]
+    still = phase_portrait(
+        oscillator,
+        curvature=1.0,
+        parameters={"c": 1},
+        t1=0,
+        window=((-1, 1), (-1, 1)),
+        cycles=False,
+    )
+    for given, change, sentence in [
+        (still, {}, "nothing in it moves"),
+        (portrait, {"frames": 1}, "2 to 600 frames"),
+        (portrait, {"path": tmp_path / "p.avi"}, "gif, .mp4, or|written as .gif"),
+    ]:
+        with pytest.raises(od.OdescentError, match=sentence):
+            animate(given, change.pop("path", tmp_path / "x.gif"), **change)
+
+
+def test_film_without_ffmpeg_falls_back_to_frames(oscillator, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    portrait = phase_portrait(
+        oscillator,
+        curvature=1.0,
+        parameters={"c": 1},
+        t1=6.0,
+        window=((-1, 1), (-1, 1)),
+        cycles=False,
+    )
+    paths = animate(portrait, tmp_path / "f.mp4", frames=2)
+    assert [p.name for p in paths] == ["f_0000.png", "f_0001.png"] and all(
+        p.exists() for p in paths
+    )

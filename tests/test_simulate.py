@@ -1,9 +1,15 @@
 """Flows through diffrax against closed forms."""
 
+import diffrax as dfx
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import sympy as sp
 
 import odescent as od
+from odescent.dynamics import Diffusion
+from odescent.dynamics.simulate import SolverStopped
 
 
 @pytest.fixture
@@ -73,7 +79,216 @@ def test_blow_up_is_reported_with_the_time():
         system.simulate(f, np.array([1.0]), 2.0, max_steps=2000)
 
 
-def test_noise_is_refused():
-    f = od.objective("quadratic", eigenvalues=(1.0,))
-    with pytest.raises(od.OdescentError, match="deterministic"):
-        od.system("overdamped_langevin").simulate(f, np.array([1.0]), 1.0)
+def decay(rate=None):
+    x = od.blocks("x")
+    return od.System({"decay": {x: -x if rate is None else rate * x}}, output=x)
+
+
+ONE = od.objective("quadratic", eigenvalues=(1.0,))
+
+
+def test_blow_up_keeps_the_good_prefix():
+    x = od.blocks("x")
+    system = od.System({"up": {x: od.hadamard(x, x)}})  # x' = x^2 blows up at t = 1
+    with pytest.raises(SolverStopped, match="blows up") as caught:
+        system.simulate(ONE, np.array([1.0]), 2.0, max_steps=2000, points=21)
+    part = caught.value.solution
+    assert 10 <= len(part.t) <= 11
+    np.testing.assert_allclose(part.x[:10, 0], 1 / (1 - part.t[:10]), rtol=1e-5)
+
+
+def test_a_stiff_flow_is_told_from_a_blow_up_and_solved_implicitly():
+    f = od.objective("quadratic", eigenvalues=(1.0, 1e6))
+    flow = od.system("gradient_flow")
+    with pytest.raises(SolverStopped, match=r"stiff \(try solver='kvaerno5'\)"):
+        flow.simulate(f, np.ones(2), 5.0, max_steps=500)
+    done = flow.simulate(f, np.ones(2), 5.0, max_steps=500, solver="kvaerno5")
+    np.testing.assert_allclose(done.x[:, 0], np.exp(-done.t), atol=1e-6)
+    np.testing.assert_allclose(done.x[1:, 1], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("solver", "order"), [("euler", 1), ("midpoint", 2), ("heun", 2), ("rk4", 4)]
+)
+def test_fixed_steps_have_their_order(ball, solver, order):
+    errors = []
+    for n in (40, 80):
+        s = ball.simulate(ONE, np.array([1.0]), 4.0, parameters={"c": 2}, solver=solver, dt=4 / n)
+        assert len(s.t) == n + 1 and s.steps == (n, 0)
+        errors.append(np.abs(s.x[:, 0] - (1 + s.t) * np.exp(-s.t)).max())
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.15)
+
+
+def test_fixed_steps_of_diffrax_and_thinned_output(ball):
+    s = ball.simulate(
+        ONE, np.array([1.0]), 4.0, parameters={"c": 2}, solver="dopri8", dt=0.1, points=9
+    )
+    np.testing.assert_allclose(s.x[:, 0], (1 + s.t) * np.exp(-s.t), atol=1e-8)
+    s = ball.simulate(ONE, np.array([1.0]), 1.0, parameters={"c": 2}, dt=0.01, points=8)
+    np.testing.assert_allclose(s.t, [0, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0], atol=1e-12)
+    np.testing.assert_allclose(s.x[:, 0], (1 + s.t) * np.exp(-s.t), atol=1e-8)
+
+
+def test_times_of_ones_own():
+    when = np.array([0.1, 0.7, 0.71, 2.0])
+    s = decay().simulate(ONE, np.array([2.0]), 3.0, times=when)
+    np.testing.assert_allclose(s.x[:, 0], 2 * np.exp(-when), atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("until", "name", "time"),
+    [
+        ({"gradient": 1e-3}, "gradient", np.log(2e3)),
+        ({"distance": 0.5}, "distance", np.log(4)),
+        ({"value": 0.5}, "value", np.log(2)),
+        ({"box": (0.25, 3.0)}, "box", np.log(8)),
+        ({"box": (0.1, 3.0), "distance": 1.0}, "distance", np.log(2)),
+        (lambda t, x, states: 1.5 - t, "condition", 1.5),
+        ({"sum": lambda t, x, states: states["x"].sum() - 1.2}, "sum", np.log(2 / 1.2)),
+    ],
+)
+def test_events_are_found_at_their_time(until, name, time):
+    s = decay().simulate(ONE, np.array([2.0]), 20.0, until=until, points=101)
+    assert s.stopped == name
+    assert s.t[-1] == pytest.approx(time, abs=1e-6) and (np.diff(s.t) > 0).all()
+    np.testing.assert_allclose(s.x[:, 0], 2 * np.exp(-s.t), atol=1e-6)
+    fixed = decay().simulate(ONE, np.array([2.0]), 20.0, until=until, dt=0.01)
+    assert fixed.stopped == name and time - 1e-9 <= fixed.t[-1] <= time + 0.0101
+    np.testing.assert_allclose(fixed.x[:, 0], 2 * np.exp(-fixed.t), atol=1e-8)
+
+
+def test_an_event_that_never_happens_and_one_that_holds_at_once():
+    s = decay().simulate(ONE, np.array([2.0]), 1.0, until={"gradient": 1e-3})
+    assert s.stopped is None and s.t[-1] == 1.0
+    s = decay().simulate(ONE, np.array([2.0]), 1.0, until={"gradient": 10.0})
+    assert s.stopped == "gradient" and s.t.tolist() == [0.0]
+
+
+def noisy(amplitude, calculus="ito"):
+    x = od.blocks("x")
+    field = od.Field({x: -x / 2}, {x: Diffusion(amplitude(x))})
+    return od.System({"all": field}, output=x, calculus=calculus)
+
+
+def test_one_brownian_path_whatever_the_step():
+    """Strong error against the same path: order 1 for additive noise; and the same bits again."""
+    system = noisy(lambda x: sp.Integer(1))
+    x0, key = np.zeros(100), jax.random.key(5)
+    ends = {
+        n: system.simulate(ONE, x0, 1.0, dt=2.0**-n, key=key, points=2).x[-1] for n in (2, 3, 4, 7)
+    }
+    errors = [np.sqrt(np.mean((ends[n] - ends[7]) ** 2)) for n in (2, 3, 4)]
+    assert np.log2(errors[0] / errors[2]) / 2 == pytest.approx(1, abs=0.35)
+    again = system.simulate(ONE, x0, 1.0, dt=2.0**-3, key=key, points=2).x[-1]
+    np.testing.assert_array_equal(again, ends[3])
+    other = system.simulate(ONE, x0, 1.0, dt=2.0**-3, key=jax.random.key(6), points=2).x[-1]
+    assert not np.allclose(other, ends[3])
+
+
+@pytest.mark.parametrize(
+    ("calculus", "drift"), [("ito", -0.5 - 0.3**2 / 2), ("stratonovich", -0.5)]
+)
+def test_geometric_brownian_motion_pathwise(calculus, drift):
+    """dX = -X/2 dt + s X dW is X0 exp((-1/2 - s^2/2) t + s W) in Ito's sense, without s^2/2 in the other."""
+    s = sp.Rational(3, 10)
+    system = noisy(lambda x: s * x, calculus)
+    tree = dfx.VirtualBrownianTree(
+        0.0,
+        1.0,
+        2.0**-16,
+        jax.ShapeDtypeStruct((40,), jnp.float64),
+        jax.random.split(jax.random.key(2), 1)[0],
+    )
+    w = np.asarray(tree.evaluate(0.0, 1.0))
+    exact = np.exp(drift + 0.3 * w)
+    errors = [
+        np.abs(
+            system.simulate(ONE, np.ones(40), 1.0, dt=2.0**-n, key=jax.random.key(2)).x[-1] - exact
+        ).mean()
+        for n in (3, 7)
+    ]
+    assert errors[1] < 0.03 and errors[1] < errors[0] / 2.5
+
+
+def test_independent_increments_have_the_variance_of_the_process():
+    x = simulate_noisy = (
+        noisy(lambda x: sp.Integer(1))
+        .simulate(
+            ONE, np.zeros(20_000), 2.0, dt=0.02, key=jax.random.key(1), path="increments", points=2
+        )
+        .x[-1]
+    )
+    # dX = -X/2 dt + dW from 0: variance 1 - exp(-t); Euler's own error is 0.5 % of it
+    assert np.var(simulate_noisy) == pytest.approx(1 - np.exp(-2), rel=0.04)
+    assert abs(x.mean()) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "give a key"),
+        ({"key": 1}, "takes fixed steps"),
+        ({"key": 1, "dt": 0.1, "solver": "tsit5"}, "the system has noise, so the solver is one of"),
+        ({"key": 1, "dt": 0.1, "path": "bridge"}, "kind of path"),
+        ({"key": 1, "dt": 1e-6}, "known down to steps"),
+    ],
+)
+def test_what_noise_needs(options, sentence):
+    given = {**options, **({"key": jax.random.key(1)} if "key" in options else {})}
+    with pytest.raises(od.OdescentError, match=sentence):
+        noisy(lambda x: sp.Integer(1)).simulate(ONE, np.ones(1), 1.0, **given)
+    with pytest.raises(od.OdescentError, match="sense of Ito: use solver='euler_maruyama'"):
+        noisy(lambda x: x).simulate(
+            ONE, np.ones(1), 1.0, dt=0.1, key=jax.random.key(1), solver="stochastic_heun"
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"dt": 0.3}, r"no whole number of steps of dt = 0\.3; dt = 0\.333333 fits"),
+        ({"dt": -1.0}, "must be positive"),
+        ({"dt": 1e-20}, "below the resolution"),
+        ({"solver": "rk4"}, "takes fixed steps"),
+        ({"dt": 0.1, "dense": True}, "no dense output"),
+        ({"dt": 0.1, "solver": "euler_maruyama"}, "no noise"),
+        ({"times": [0.5, 0.2]}, "times must increase"),
+        ({"points": 1}, "at least 2 points"),
+        ({"until": {"gradent": 1.0}}, "did you mean 'gradient'"),
+        ({"until": {"gradient": -1.0}}, "positive number"),
+        ({"until": {"box": (1, 0)}}, "low < high"),
+        ({"until": {"box": 3}}, "two numbers or arrays"),
+        ({"until": lambda t, x, states: x * jnp.nan}, "one finite number at the start"),
+        ({"x0": np.zeros(1), "f": "log"}, "not finite at the start"),
+    ],
+)
+def test_more_refusals(options, sentence):
+    options = dict(options)
+    x = od.blocks("x")
+    bare = od.Objective("f", fun=lambda x: jnp.sum(jnp.log(x)))
+    system = (
+        od.System({"flow": {x: -od.Objective("f").grad(x)}}) if options.pop("f", 0) else decay()
+    )
+    with pytest.raises(od.OdescentError, match=sentence):
+        system.simulate(
+            bare if "x0" in options else ONE, options.pop("x0", np.ones(1)), 1.0, **options
+        )
+
+
+def test_a_parameter_outside_its_domain(ball):
+    x = od.blocks("x")
+    mu = sp.Symbol("mu", positive=True)
+    with pytest.raises(od.OdescentError, match="mu must be more than 0, not -1"):
+        decay(-mu).simulate(od.Objective("f"), np.ones(1), 1.0, parameters={"mu": -1})
+    with pytest.raises(od.OdescentError, match="c must be a finite number"):
+        ball.simulate(ONE, np.ones(1), 1.0, parameters={"c": np.inf})
+    with pytest.raises(od.OdescentError, match="no dense output"):
+        od.System({"a": {x: -x}}).simulate(ONE, np.ones(1), 1.0)(0.5)
+
+
+def test_unstable_fixed_steps_keep_the_prefix():
+    with pytest.raises(SolverStopped, match="not stable here, or the flow blows up") as caught:
+        decay(-100).simulate(ONE, np.ones(1), 1000.0, dt=1.0, solver="euler", points=1001)
+    x = caught.value.solution.x[:, 0]
+    np.testing.assert_allclose(x[:5], (-99.0) ** np.arange(5))
+    assert np.isfinite(x).all() and len(x) < 200

@@ -1,4 +1,4 @@
-"""How a `Convergence` is drawn; the data and their meaning stand in `convergence`."""
+"""How a `Convergence` is drawn; the data and their meaning stand in `gaps`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from .convergence import Convergence, Series
+    from .gaps import Convergence, Series
 
 
 def draw(data: Convergence, ax: Axes | None, legend: bool) -> Axes:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odescent.analysis import style
-from odescent.analysis.convergence import compute_convergence
+from odescent.analysis.gaps import compute_convergence
 
 K = np.arange(200.0)
 

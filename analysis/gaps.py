@@ -131,7 +131,7 @@ class Convergence:
             ax: where to draw; a new figure of one column's width where not given.
             legend: whether to put a legend under the axes.
         """
-        from .convergence_plot import draw
+        from .gaps_plot import draw
 
         return draw(self, ax, legend)
 

@@ -1,0 +1,288 @@
+"""Long runs: chunks of one compiled loop that stores only what is asked for and can be resumed.
+
+The loop's bounds are arguments, so that one executable serves every chunk, however long: a run that was
+interrupted and resumed has the same bits as one that was not.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from odescent._errors import OdescentError, unknown
+
+STATISTICS = ("mean", "variance", "minimum", "maximum")
+_RECORD_BYTES = 8 << 20  # of the buffer that one chunk fills
+_MOST_RECORDS = 512
+_CHUNK_SECONDS = 0.25  # how long a chunk is aimed to take: so soon Ctrl-C is answered
+_SAVE_SECONDS = 5.0  # a run file is written at most this often
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The traced parts of one algorithm on one objective.
+
+    Attributes:
+        init: (x0, c) to the state at x0.
+        step: (state, c, key or None) to the next state.
+        record: (state, c) to (x, states, f, bad): what is recorded, and whether it counts as divergence.
+    """
+
+    init: Callable[..., Any]
+    step: Callable[..., Any]
+    record: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a long run is asked for.
+
+    Attributes:
+        steps: the number of steps.
+        every: a record is kept at every such step, and at the last.
+        statistics: running statistics of x and f over all steps, the start included, from `STATISTICS`.
+        chunk: steps per call of the compiled loop; found from its speed where None.
+        progress: called with (steps done, steps) after each chunk.
+        file: where the run is kept to be resumed; see `run_file`.
+    """
+
+    steps: int
+    every: int = 1
+    statistics: tuple[str, ...] = ()
+    chunk: int | None = None
+    progress: Progress | None = None
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is carried from chunk to chunk: the loop's carry, and the records at multiples of `every`."""
+
+    carry: Any
+    records: tuple[Any, ...]  # of (k, x, states, f), each with a leading axis
+
+    @property
+    def done(self) -> int:
+        return int(self.carry["k"])
+
+    @property
+    def bad(self) -> int:
+        return int(self.carry["bad"])
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C in a long run; ``trajectory`` is what it had come to."""
+
+    def __init__(self, sentence: str, trajectory: Any) -> None:
+        super().__init__(sentence)
+        self.trajectory = trajectory
+
+
+def check(request: Request) -> None:
+    """Refuse what makes no sense, with a sentence."""
+    for name, value in (("every", request.every), ("chunk", request.chunk)):
+        whole: object = value
+        if whole is None and name == "chunk":
+            continue
+        if isinstance(whole, bool) or not isinstance(whole, (int, np.integer)) or int(whole) < 1:
+            raise OdescentError(
+                f"{name} must be a whole number of steps, at least 1, not {value!r}."
+            )
+    for name in request.statistics:
+        if name not in STATISTICS:
+            raise unknown("running statistic", name, STATISTICS)
+
+
+@functools.lru_cache(maxsize=128)
+def loops(parts: Step, statistics: tuple[str, ...], capacity: int) -> tuple[Any, Any]:
+    """The compiled start ``(c, x0) -> (carry, record)`` and ``(c, key, carry, every, end) -> (carry, records, n)``."""
+
+    def recorded(carry: Any, c: Any) -> tuple[Any, ...]:
+        x, states, f, _ = parts.record(carry["state"], c)
+        return carry["k"], x, states, f
+
+    def begin(c: Any, x0: Any) -> tuple[Any, Any]:
+        state = parts.init(x0, c)
+        x, _, f, bad = parts.record(state, c)
+        zero = jnp.zeros((), jnp.asarray(0).dtype)
+        carry = {"state": state, "k": zero, "bad": jnp.where(bad, zero, zero - 1),
+                 "statistics": _first((x, f), statistics)}  # fmt: skip
+        return carry, recorded(carry, c)
+
+    def one(carry: Any, c: Any, key: Any) -> Any:
+        own = None if key is None else jax.random.fold_in(key, carry["k"].astype(jnp.uint32))
+        state, k = parts.step(carry["state"], c, own), carry["k"] + 1
+        x, _, f, bad = parts.record(state, c)
+        seen = _next(carry["statistics"], (x, f), k, bad)
+        return {"state": state, "k": k, "bad": jnp.where(bad, k, carry["bad"]), "statistics": seen}
+
+    def advance(c: Any, key: Any, carry: Any, every: Any, end: Any) -> tuple[Any, ...]:
+        shapes = jax.eval_shape(recorded, carry, c)
+        buffers = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
+
+        def body(loop: Any) -> Any:
+            carry, buffers, n = loop
+            target = jnp.minimum((carry["k"] // every + 1) * every, end)
+            carry = jax.lax.while_loop(
+                lambda now: (now["k"] < target) & (now["bad"] < 0),
+                lambda now: one(now, c, key),
+                carry,
+            )
+            buffers = jax.tree.map(lambda b, v: b.at[n].set(v), buffers, recorded(carry, c))
+            whole = (carry["k"] % every == 0) & (carry["bad"] < 0)
+            return carry, buffers, n + whole.astype(n.dtype)
+
+        start = (carry, buffers, jnp.zeros((), jnp.int32))
+        going = lambda loop: (loop[0]["k"] < end) & (loop[0]["bad"] < 0)
+        return jax.lax.while_loop(going, body, start)
+
+    return jax.jit(begin), jax.jit(advance)
+
+
+def _first(seen: Any, statistics: tuple[str, ...]) -> Any:
+    kept = {}
+    if {"mean", "variance"} & set(statistics):
+        kept["mean"] = seen
+    if "variance" in statistics:
+        kept["squares"] = jax.tree.map(jnp.zeros_like, seen)
+    return kept | {n: seen for n in ("minimum", "maximum") if n in statistics}
+
+
+def _next(kept: Any, seen: Any, k: Array, bad: Array) -> Any:
+    """Welford's recurrences (10.1080/00401706.1962.10490022); a step that diverged does not count."""
+    new = {}
+    if "mean" in kept:
+        count: Callable[..., Any] = lambda v: (k + 1).astype(v.dtype)
+        new["mean"] = jax.tree.map(lambda m, v: m + (v - m) / count(v), kept["mean"], seen)
+    if "squares" in kept:
+        new["squares"] = jax.tree.map(
+            lambda s, old, mean, v: s + (v - old) * (v - mean),
+            kept["squares"], kept["mean"], new["mean"], seen,
+        )  # fmt: skip
+    if "minimum" in kept:
+        new["minimum"] = jax.tree.map(jnp.minimum, kept["minimum"], seen)
+    if "maximum" in kept:
+        new["maximum"] = jax.tree.map(jnp.maximum, kept["maximum"], seen)
+    return jax.tree.map(lambda old, v: jnp.where(bad, old, v), kept, new)
+
+
+def summary(carry: Any, statistics: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The statistics by name, each of x and (where there are values) of f."""
+    kept, count = carry["statistics"], carry["k"] + (carry["bad"] < 0).astype(carry["k"].dtype)
+    found = {}
+    for name in statistics:
+        if name == "variance":
+            divisor = jnp.maximum(count - 1, 1)
+            x, f = jax.tree.map(functools.partial(_divide, by=divisor), kept["squares"])
+        else:
+            x, f = kept[name]
+        found[name] = {"x": x} if f is None else {"x": x, "f": f}
+    return found
+
+
+def _divide(v: Array, by: Array) -> Array:
+    return v / by.astype(v.dtype)
+
+
+def capacity_for(record: Any) -> int:
+    """How many records one chunk's buffer holds; the last slot is for a step that is no multiple of `every`."""
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(record))
+    return int(max(min(_RECORD_BYTES // max(size, 1), _MOST_RECORDS), 1)) + 1
+
+
+def at_once(parts: Step, c: Any, x0: Any, key: Key[Array, ""] | None, request: Request) -> Any:
+    """All steps in one call, for use under an outer transformation: (carry, records)."""
+    capacity = request.steps // request.every + 1
+    begin, advance = loops(parts, request.statistics, capacity)
+    carry, first = begin(c, x0)
+    carry, records, _ = advance(c, key, carry, request.every, request.steps)
+    records = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, records)
+    if request.steps % request.every == 0:
+        records = jax.tree.map(lambda a: a[:-1], records)  # the spare slot
+    k = jnp.minimum(jnp.arange(records[0].size) * request.every, request.steps)
+    return carry, (
+        k,
+        *records[1:],
+    )  # rows that a run did not reach hold zeros, but know their number
+
+
+def in_chunks(
+    parts: Step,
+    c: Any,
+    x0: Any,
+    key: Key[Array, ""] | None,
+    request: Request,
+    load: Callable[[Any, Any], Kept | None],
+    save: Callable[[Kept], None],
+    show: Callable[[Kept], Any],
+) -> Kept:
+    """Run to the end, from the start or from what `load` finds.
+
+    Args:
+        load: (first carry, first record) to what a run file holds, or None.
+        save: writes a run file.
+        show: what was kept, as a trajectory.
+
+    Raises:
+        RunInterrupted: on Ctrl-C, with what there is by then; the run file, if any, is written first.
+    """
+    begin, _ = loops(parts, request.statistics, 1)
+    carry, first = jax.block_until_ready(begin(c, x0))  # type: ignore[no-untyped-call]
+    _, advance = loops(parts, request.statistics, capacity_for(first))
+    space = (capacity_for(first) - 1) * request.every
+    one = jax.tree.map(lambda a: np.asarray(a)[None], first)
+    kept = load(carry, one) or Kept(carry, (one,))
+    pace, saved = request.chunk or 1, time.monotonic()
+    try:
+        while kept.done < request.steps and kept.bad < 0:
+            # up to a multiple of `every`, so that the records of a chunk fit into its buffer
+            room = (kept.done // request.every) * request.every + space
+            end = min(kept.done + pace, room, request.steps)
+            began = time.monotonic()
+            made = advance(c, key, kept.carry, request.every, end)
+            carry, records, n = jax.block_until_ready(made)  # type: ignore[no-untyped-call]
+            took = time.monotonic() - began
+            new = jax.tree.map(lambda a: np.asarray(a[: int(n)]), records)  # noqa: B023
+            kept = Kept(carry, (*kept.records, new) if int(n) else kept.records)
+            if request.chunk is None:
+                pace = int(pace * np.clip(_CHUNK_SECONDS / max(took, 1e-9), 0.5, 10.0)) or 1
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                save(kept)
+                saved = time.monotonic()
+            if request.progress is not None:
+                request.progress(kept.done, request.steps)
+    except KeyboardInterrupt:
+        save(kept)
+        how = (
+            f"run again with the same arguments and resume={str(request.file)!r} to go on"
+            if request.file
+            else "to be able to go on, give the run a file, as in resume='run.npz'"
+        )
+        sentence = f"interrupted after step {kept.done} of {request.steps}; {how}."
+        raise RunInterrupted(sentence, show(kept)) from None
+    save(kept)
+    return kept
+
+
+def collect(parts: Step, c: Any, kept: Kept, request: Request) -> Any:
+    """The records as one (k, x, states, f), the last step's included."""
+    records = list(kept.records)
+    if kept.bad < 0 and int(records[-1][0][-1]) != kept.done:
+        x, states, f, _ = jax.jit(parts.record)(kept.carry["state"], c)
+        last = jax.tree.map(lambda a: np.asarray(a)[None], (kept.carry["k"], x, states, f))
+        records.append(last)
+    return jax.tree.map(lambda *a: np.concatenate(a), *records)
+
+
+__all__ = ["STATISTICS", "Kept", "Request", "RunInterrupted", "Step"]
