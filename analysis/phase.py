@@ -98,6 +98,9 @@ def phase_portrait(
     if span > 0:
         solution = bound.simulate(target, start, span, points=400)
         flows = {"flow": plane.flat(solution.states)}
+    if window is None and not iterates and not flows:  # a system alone: the start is within sight
+        reach = 1.25 * max(1.0, float(np.abs(start).max()))
+        window = ((-reach, reach), (-reach, reach))
     x, y = _labels(plane)
     options = {"one": plane.one, "jacobian": plane.jacobian, **options}
     if energy is not None:
@@ -142,7 +145,7 @@ def _slow(
     if value is None:
         raise OdescentError(f"the slow manifold needs a value of {name}, in parameters=.")
     if window is None:
-        both = np.concatenate([*shown, np.zeros((1, 2))])
+        both = np.concatenate(shown)
         window = list(zip(both.min(0).tolist(), both.max(0).tolist(), strict=True))
     eps = 1 / value if small.startswith("1/") else value
     return slow_curves(plane, free, fast, small, eps, order, window, known)

@@ -93,7 +93,8 @@ Rate = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="A rate to prove; the least by default.")
 ]
 AsFlow = Annotated[
-    bool, typer.Option("--flow", help="NAME is a system: its exponential rate; --L may be left out.")
+    bool,
+    typer.Option("--flow", help="NAME is a system: its exponential rate; --L may be left out."),
 ]
 Horizon = Annotated[
     int | None, typer.Option(metavar="N", help="A bound after N steps instead; --mu may be 0.")
@@ -148,7 +149,9 @@ Others = Annotated[
 Slow = Annotated[
     str | None, typer.Option(metavar="FAST,SMALL,ORDER", help="Draw the slow manifold's expansion.")
 ]
-_STORY = "Of heavy_ball: why it need not converge, as figures and checked steps in the folder --out."
+_STORY = (
+    "Of heavy_ball: why it need not converge, as figures and checked steps in the folder --out."
+)
 Story = Annotated[bool, typer.Option("--story", help=_STORY)]
 Picture = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Picture (pdf, svg, png) or film (gif, mp4).")
@@ -344,7 +347,7 @@ def _simulate(
     epilog=_example(
         "odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf",
         "odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif",
-        "odescent portrait passive --curvature 1 --set K=8 --set a=0 --set b=2 --slow psi,1/K,3",
+        "odescent portrait passive --curvature 1 --set K=3 --set a=0 --set b=2 --slow psi,1/K,3",
         "odescent portrait heavy_ball --story --out story",
     ),
 )

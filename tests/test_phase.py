@@ -252,3 +252,15 @@ def test_film_without_ffmpeg_falls_back_to_frames(oscillator, tmp_path, monkeypa
     assert [p.name for p in paths] == ["f_0000.png", "f_0001.png"] and all(
         p.exists() for p in paths
     )
+
+
+def test_a_system_alone_shows_its_start_and_its_slow_manifold():
+    """y'' + 3 y' + 2 y = 0: the expansion of the slow slope -1 is -2/3 (1 + 2/9 + ...) across the window."""
+    portrait = od.analysis.phase_portrait(
+        od.system("passive"), curvature=1, parameters={"K": 3, "a": 0, "b": 2}, x0=2.0,
+        slow=("psi", "1/K", 3), cycles=False,
+    )  # fmt: skip
+    assert portrait.window == ((-2.5, 2.5), (-2.5, 2.5))
+    for order, slope in ((1, -2 / 3), (3, -2 / 3 * (1 + 2 / 9))):
+        curve = portrait.curves[f"slow manifold, order {order}"]
+        np.testing.assert_allclose(curve[[0, -1]], [[-2.5, -2.5 * slope], [2.5, 2.5 * slope]])
