@@ -51,7 +51,7 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     if algorithm.clock is not None:
         facts.append(f"Time at step k: {algorithm.clock}.")
     if algorithm.reference:
-        facts.append(f"Reference: {algorithm.reference}.")
+        facts.append(f"Reference: {_reference(algorithm.reference)}")
     if algorithm.provenance:
         facts.append(f"Provenance: {algorithm.provenance}")
     facts.append(f"Made by odescent {__version__}: {_command(algorithm, target)}")
@@ -60,6 +60,13 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     return [_escaped(line) if 2 < i < len(lines) - 1 else line for i, line in enumerate(lines)] + [
         '"""'
     ]
+
+
+def _reference(key: str) -> str:
+    """A known citation key in full, so that the source stands alone; anything else as it is."""
+    from ..citations import keys, reference_line
+
+    return reference_line(key) if key in keys() else f"{key}."
 
 
 def _command(algorithm: Algorithm, target: str) -> str:
