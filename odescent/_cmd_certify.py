@@ -14,8 +14,8 @@ from ._files import write_whole
 from ._numbers import assignments, number
 
 if TYPE_CHECKING:
-    from .analysis.certificates import Certificate, Cycle
-    from .discretize import Algorithm
+    from .analysis.certificates import Cycle
+    from .analysis.certificates.record import Record
 
 MARKS = [(r"\A.*$", "bold"), (r"^  (verified exactly.*)$", "green"), (r"^no .*$", "bold red")]
 
@@ -28,57 +28,85 @@ def run(
     over: str,
     steps: int,
     rate: str | None,
+    flow: bool = False,
+    bounded: Mapping[str, Any] | None = None,
     checker: Path | None,
     out: Path | None,
     as_json: bool,
 ) -> int:
     """Print a certificate or write it to a file; return 1 if there is none.
 
-    ``checker`` is where the stand-alone checker goes, also without a name.
+    ``bounded`` has "horizon" and what else a bound after finitely many steps takes, None where it was not given.
+    ``checker`` is where the stand-alone checker of this kind goes; without a name, that of linear rates.
     """
-    if checker is not None:
-        write_whole(checker, checker_source())
-        if not name:
-            _console.say(f"{checker}: checks a certificate with Python alone.")
-            return 0
+    from .analysis.certificates.standalone import checker_source
+
     if not name:
-        raise OdescentError("certify needs the name of an algorithm, such as nesterov.")
-    missing = [f"--{key}" for key, text in constants.items() if text is None]
+        if checker is None:
+            raise OdescentError("certify needs the name of an algorithm, such as nesterov.")
+        write_whole(checker, checker_source())
+        _console.say(f"{checker}: checks a certificate of a linear rate with Python alone.")
+        return 0
+    method, flow = _method(name, settings, flow)
+    needed = ("mu",) if flow else ("mu", "L")
+    missing = [f"--{key}" for key in needed if constants[key] is None]
     if missing:
         raise OdescentError(
             f"a rate depends on the class of functions: give {' and '.join(missing)}, as in --mu 1 --L 10."
         )
-    given = {key: number(f"--{key}", text) for key, text in constants.items() if text is not None}
-    wanted = None if rate is None else number("--rate", rate)
-    algorithm = _algorithm(name, settings)
+    given: dict[str, Any] = {
+        key: number(f"--{key}", text) for key, text in constants.items() if text is not None
+    }
+    if rate is not None:
+        given["rate"] = number("--rate", rate)
+    options = {key: value for key, value in (bounded or {}).items() if value is not None}
+    if flow and (steps, over) != (2, "smooth_strongly_convex"):
+        raise OdescentError("--steps and --over are about algorithms, not about flows.")
+    if not flow and "horizon" not in options:
+        given["steps"] = steps
+    if not flow:
+        given["over"] = over
     from .analysis import NoCertificate, certify
 
     began = time.perf_counter()
     try:
-        found = certify(algorithm, **given, over=over, steps=steps, rate=wanted)
+        found = certify(method, **given, **options)
     except NoCertificate as reason:
         return _none(str(reason), reason.counterexample, as_json)
+    if checker is not None:
+        write_whole(checker, checker_source(found.kind))
     return _show(found, time.perf_counter() - began, out, as_json)
 
 
-def checker_source() -> str:
-    """The stand-alone checker, as it stands in the package."""
-    from .analysis.certificates import checker
+def _method(name: str, settings: Sequence[str], flow: bool) -> tuple[Any, bool]:
+    """The algorithm, or the system where it is asked for or no algorithm has the name; and which it is."""
+    from .discretize.library import ALIASES, REGISTRY
+    from .dynamics.library import REGISTRY as SYSTEMS
 
-    return inspect.getsource(checker)
+    known = name in REGISTRY.entries or name in ALIASES
+    if flow or (not known and name in SYSTEMS.entries):
+        return _with_settings(name, SYSTEMS, settings), True
+    return _with_settings(ALIASES.get(name, name), REGISTRY, settings, name), False
 
 
-def _algorithm(name: str, settings: Sequence[str]) -> Algorithm:
+def _with_settings(name: str, registry: Any, settings: Sequence[str], shown: str = "") -> Any:
     import odescent as od
 
-    from .discretize.library import ALIASES, REGISTRY
-
     given = assignments(settings)
-    accepted = inspect.signature(REGISTRY.function(ALIASES.get(name, name))).parameters
+    accepted = inspect.signature(registry.function(name)).parameters
     options = {n: text for n, text in given.items() if n in accepted}  # words, such as step=1/L
     numbers = {n: number(n, text) for n, text in given.items() if n not in accepted}
-    algorithm = od.algorithm(name, **options)
-    return algorithm.bind(numbers) if numbers else algorithm
+    if shown:
+        algorithm = od.algorithm(shown, **options)
+        return algorithm.bind(numbers) if numbers else algorithm
+    system = od.system(name, **options)
+    symbols = {s.name: s for s in system.parameters}
+    for n in numbers:
+        if n not in symbols:
+            raise OdescentError(
+                f"the system {name} has the parameters {', '.join(symbols) or '(none)'}, not {n}."
+            )
+    return system.bind({symbols[n]: value for n, value in numbers.items()}) if numbers else system
 
 
 def _none(reason: str, cycle: Cycle | None, as_json: bool) -> int:
@@ -95,7 +123,7 @@ def _none(reason: str, cycle: Cycle | None, as_json: bool) -> int:
     return 1
 
 
-def _show(found: Certificate, seconds: float, out: Path | None, as_json: bool) -> int:
+def _show(found: Record, seconds: float, out: Path | None, as_json: bool) -> int:
     began = time.perf_counter()
     verified = found.verify()
     checked = time.perf_counter() - began

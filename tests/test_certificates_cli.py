@@ -11,6 +11,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from odescent.analysis import Certificate
+from odescent.analysis.certificates import load
 from odescent.cli import app
 
 RUNNER = CliRunner()
@@ -25,7 +26,7 @@ def run(*arguments: str, code: int = 0) -> Any:
 def test_text() -> None:
     text = run("heavy_ball", "--mu", "1", "--L", "10").stdout
     assert text.startswith("heavy_ball: rate 0.8602209") and "verified exactly" in text
-    assert "at least 0.519493853" in text and "gap" in text
+    assert "at least 0.84577974" in text and "spirals" in text and "gap 1.4e-02" in text
     exact = run("triple_momentum", "--mu", "0.1", "--L", "1").stdout
     assert "exactly 1 - sqrt(10)/10, attained" in exact
     given = run("nesterov", "--mu", "1", "--L", "10", "--rate", "0.76", "--steps", "1").stdout
@@ -48,6 +49,35 @@ def test_the_certificate_and_the_checker(tmp_path: Path) -> None:
     assert "Python alone" in run("--checker", str(checker)).stdout
 
 
+def test_finitely_many_steps_and_flows(tmp_path: Path) -> None:
+    bound = run("nesterov_c", "--mu", "0", "--L", "1", "--horizon", "2").stdout
+    assert "f(x_2) - f* <= 0.09090909" in bound and "exactly 1/11" in bound
+    flow = run("heavy_ball", "--flow", "--set", "c=2", "--mu", "1").stdout
+    assert "exp(-0.666666667 t)" in flow and "the rate is 2/3" in flow and "verified" in flow
+    assert "exactly 1/2" in run("gradient_flow", "--mu", "1/2", "--L", "3").stdout
+    arguments = (
+        "--mu",
+        "0",
+        "--L",
+        "2",
+        "--horizon",
+        "2",
+        "--measure",
+        "gradient",
+        "--start",
+        "value",
+    )
+    file, checker = tmp_path / "certificate.json", tmp_path / "check.py"
+    printed = json.loads(
+        run("ogm", *arguments, "--json", "--out", str(file), "--checker", str(checker)).stdout
+    )
+    assert printed["measure"] == "gradient" and load(printed).verify()
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(checker), str(file)], capture_output=True, text=True, check=True
+    )  # fmt: skip
+    assert done.stdout.startswith("proved: gradient at the end <=")
+
+
 def test_no_certificate() -> None:
     text = run("heavy_ball", "--mu", "1", "--L", "100", code=1).stdout
     assert text.startswith("no certificate exists") and "period 3" in text
@@ -66,6 +96,13 @@ def test_bad_input_gets_a_sentence() -> None:
         (["nesterov", "--mu", "1", "--L", "10", "--over", "all"], "the classes are"),
         (["proximal_point", "--mu", "1", "--L", "10"], "--set h=1/2"),
         (["adam", "--mu", "1", "--L", "10"], "not linear"),
+        (
+            ["ogm", "--mu", "0", "--L", "1", "--horizon", "2", "--measure", "speed"],
+            "measure must be",
+        ),
+        (["gradient_flow"], "give --mu"),
+        (["gradient_flow", "--mu", "1", "--steps", "3"], "not about flows"),
+        (["heavy_ball", "--flow", "--mu", "1", "--set", "b=1"], "has the parameters c, not b"),
         ([], "name of an algorithm"),
     ):
         result = run(*arguments, code=2)

@@ -2,7 +2,9 @@
 
 `search.certify` reads a method (`plant`), bounds its rate from below on quadratics (`modes`), looks for a
 Lyapunov function by semidefinite programming (`lmi`), and keeps what `checker`, a script without dependencies,
-proves of it. Exact rates come from `identity`, counterexamples from `cycle`.
+proves of it. Exact rates come from `identity`, counterexamples from `cycle`, functions on which a method is slow from
+`spiral`. Bounds after finitely many steps are made in `horizon`, rates of flows in `flow`, and compared with those of
+their discretizations in `transfer`. `standalone` has the checkers of all kinds.
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ _PUBLIC = {
     "Certificate": "certificate",
     "Cycle": "cycle",
     "NoCertificate": "plant",
+    "FlowCertificate": "flow",
+    "HorizonCertificate": "horizon",
+    "Transfer": "transfer",
     "certify": "search",
+    "certify_flow": "flow",
+    "certify_horizon": "horizon",
+    "load": "standalone",
+    "rate_transfer": "transfer",
     "counterexample": "cycle",
     "roots_of_unity": "cycle",
     "worst_case_rate": "lmi",
@@ -27,9 +36,16 @@ if TYPE_CHECKING:
     from .cycle import Cycle as Cycle
     from .cycle import counterexample as counterexample
     from .cycle import roots_of_unity as roots_of_unity
+    from .flow import FlowCertificate as FlowCertificate
+    from .flow import certify_flow as certify_flow
+    from .horizon import HorizonCertificate as HorizonCertificate
+    from .horizon import certify_horizon as certify_horizon
     from .lmi import worst_case_rate as worst_case_rate
     from .plant import NoCertificate as NoCertificate
     from .search import certify as certify
+    from .standalone import load as load
+    from .transfer import Transfer as Transfer
+    from .transfer import rate_transfer as rate_transfer
 
 
 def __getattr__(name: str) -> Any:

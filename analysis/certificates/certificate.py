@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-
-from . import checker, modes, quadratics
-from .document import SCHEMA, above, agrees, from_document, number_text, text, to_sympy
+from . import checker, checker_quadratics, modes, spiral
+from .document import above, agrees, from_document, number_text, text, to_sympy
 from .field import expression
 from .modes import Mode
 from .plant import Plant
+from .record import Record, shown
+from .spiral import Spiral
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(Record):
     """A proved rate rho: |x_k - x*| = O(rho^k) for the output x and every f in F(mu, L), or every quadratic in it.
 
     Attributes:
         document: everything that the proof needs as plain data, numbers as text; `checker.check` reads it.
-        mode: the quadratic that is no faster, which makes ``lower``; None where none was sought.
+        mode: the quadratic that is no faster; None where none was sought.
         plant: the method as it was read, for `verify` to compare with; None after `from_dict`.
+        known: the function of `slowest`, where it was found before.
     """
 
-    document: Mapping[str, Any]
     mode: Mode | None = None
     plant: Plant | None = field(default=None, repr=False, compare=False)
+    known: Spiral | None = field(default=None, repr=False, compare=False)
 
     @property
     def kind(self) -> str:
@@ -61,13 +62,26 @@ class Certificate:
         """The proved rate, rounded up."""
         return above(self.document["rate"], self.d)
 
+    @cached_property
+    def slowest(self) -> Spiral | None:
+        """A function, no quadratic, on which the method is slower than on any, with a proof; None if none is found.
+
+        It is looked for when it is first asked for.
+        """
+        if self.known is not None or self.plant is None or self.mode is None:
+            return self.known
+        if self.exact is not None or self.over == "quadratics":
+            return None
+        return spiral.slowest_spiral(self.plant, float(self.mode.low), self.rate)
+
     @property
     def lower(self) -> float | None:
-        """A rate that a function of the class attains (`mode`), rounded down; no method does better there."""
+        """A rate that a function of the class attains (`mode`, `slowest`), rounded down: no rate is less."""
         if self.mode is None:
             return None
-        down = float(self.mode.low)
-        return down if Fraction(down) <= self.mode.low else math.nextafter(down, -math.inf)
+        low = self.mode.low if self.slowest is None else max(self.mode.low, self.slowest.low)
+        down = float(low)
+        return down if Fraction(down) <= low else math.nextafter(down, -math.inf)
 
     @property
     def gap(self) -> float | None:
@@ -89,31 +103,11 @@ class Certificate:
         return to_sympy(self.document["L"], self.d)
 
     @property
-    def d(self) -> int:
-        """The numbers lie in Q(sqrt d)."""
-        return int(self.document["d"])
-
-    @property
     def enclosed(self) -> bool:
         """Whether the method's numbers are enclosed in intervals instead of exact."""
         return any(
             isinstance(x, Mapping) for name in "ABCD" for row in self.document[name] for x in row
         )
-
-    @property
-    def multipliers(self) -> dict[str, dict[tuple[int, int], sp.Expr]]:
-        """The weights of the interpolation inequalities by pair of points (-1 is the minimizer): "lambda" and "nu".
-
-        "lambda" is without those from the minimizer, which follow.
-        """
-        return {
-            name: {
-                (int(i), int(j)): to_sympy(x, self.d)
-                for key, x in self.document.get(name, {}).items()
-                for i, j in [key.split(",")]
-            }
-            for name in ("lambda", "nu")
-        }
 
     @property
     def P(self) -> sp.Matrix:
@@ -128,13 +122,10 @@ class Certificate:
         with the algorithm's where it is at hand; the lower bound is recomputed.
         """
         try:
-            if self.kind == "quadratics":
-                quadratics.check(self.document)
-            else:
-                checker.check(self.document)
+            (checker_quadratics if self.kind == "quadratics" else checker).check(self.document)
             if self.plant is not None and not agrees(self.document, self.plant):
                 return False
-            return self.mode is None or self._lower_holds()
+            return (self.mode is None or self._lower_holds()) and self._spiral_holds()
         except (checker.Refused, ArithmeticError, LookupError, TypeError, ValueError):
             return False
 
@@ -150,9 +141,13 @@ class Certificate:
             return False
         return slow.low >= self.mode.low
 
+    def _spiral_holds(self) -> bool:
+        found = self.__dict__.get("slowest") or self.known
+        return found is None or spiral.holds(self.plant or from_document(self.document), found)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` and the stand-alone checker read."""
-        found = {"schema": SCHEMA, **self.document}
+        found = super().to_dict()
         if self.mode is not None:
             low = self.mode.low
             found["lower"] = {
@@ -160,36 +155,23 @@ class Certificate:
                 "curvature": number_text(self.mode.curvature, self.d),
                 "exact": None if self.mode.number is None else text(self.mode.number),
             }
+        if self.slowest is not None:
+            found["spiral"] = self.slowest.to_dict()
         return found
 
-    def to_json(self) -> str:
-        """The same as JSON."""
-        return json.dumps(self.to_dict(), indent=1) + "\n"
-
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Certificate:
-        """A certificate from plain data; it is not checked before `verify`.
-
-        Raises OdescentError if the data is no certificate.
-        """
-        if data.get("schema") != SCHEMA:
-            raise OdescentError(
-                f"a certificate has the schema {SCHEMA!r}, not {data.get('schema')!r}."
-            )
-        document = {k: v for k, v in data.items() if k not in ("schema", "lower")}
+    def _read(cls, data: Mapping[str, Any]) -> Certificate:
+        document = {k: v for k, v in data.items() if k not in ("schema", "lower", "spiral")}
+        known = None if data.get("spiral") is None else Spiral.from_dict(data["spiral"])
         mode = None
-        try:
-            if data.get("lower") is not None:
-                low = data["lower"]
-                d = int(document["d"])
-                number = None if low["exact"] is None else checker.read(low["exact"], d)
-                exact = None if number is None else expression(number)
-                curvature = to_sympy(low["curvature"], d)
-                mode = Mode(curvature, Fraction(low["rate"]), number, exact)
-            found = cls(document, mode)
-            found.rate, found.mu, found.L, found.kind, found.multipliers, found.P  # noqa: B018
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise OdescentError(f"the data is no certificate: {error!r}.") from None
+        if data.get("lower") is not None:
+            low = data["lower"]
+            d = int(document["d"])
+            number = None if low["exact"] is None else checker.read(low["exact"], d)
+            exact = None if number is None else expression(number)
+            mode = Mode(to_sympy(low["curvature"], d), Fraction(low["rate"]), number, exact)
+        found = cls(document, mode, None, known)
+        found.rate, found.mu, found.L, found.kind, found.multipliers, found.P  # noqa: B018
         return found
 
     def latex(self) -> str:
@@ -204,12 +186,13 @@ class Certificate:
     def __str__(self) -> str:
         where = "quadratics in F(mu, L)" if self.over == "quadratics" else "F(mu, L)"
         name = self.document.get("method") or "method"
-        shown = ", ".join(f"{n} = {_shown(e)}" for n, e in (("mu", self.mu), ("L", self.L)))
-        lines = [f"{name}: rate {self.rate:.9f} over {where}, {shown}"]
+        constants = ", ".join(f"{n} = {shown(e)}" for n, e in (("mu", self.mu), ("L", self.L)))
+        lines = [f"{name}: rate {self.rate:.9f} over {where}, {constants}"]
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better rate exists")
         if self.mode is not None:
-            slow = f"the quadratic of curvature {_shown(self.mode.curvature)}"
+            curved = f"the quadratic of curvature {shown(self.mode.curvature)}"
+            slow = curved if self.slowest is None else self.slowest
             lines.append(f"  at least {self.lower:.9f} on {slow}; gap {self.gap:.1e}")
         lines.append(f"  proof: {self._how()}, in {self._numbers()}")
         return "\n".join(lines)
@@ -228,10 +211,5 @@ class Certificate:
         return "rational numbers" if self.d == 1 else f"numbers a + b sqrt({self.d})"
 
     def __repr__(self) -> str:
-        constants = f"mu={_shown(self.mu)}, L={_shown(self.L)}"
+        constants = f"mu={shown(self.mu)}, L={shown(self.L)}"
         return f"<Certificate {self.kind}: rate {self.rate:.9f}, {constants}>"
-
-
-def _shown(e: sp.Expr) -> str:
-    """A number, rounded if it is long."""
-    return str(e) if len(str(e)) <= 24 else f"{float(e):.12g}"

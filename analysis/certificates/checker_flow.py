@@ -9,7 +9,7 @@ between points of one time, 0 <= Q_ij = 2(1-mu s)(f_i - f_j - <g_j, y_i - y_j>) 
     - V' - 2 rate V - sum lambda_ij Q_ij = D >= 0,     V - sum nu_ij Q_ij >= weight |output|^2,     weight > 0,
 so that |output - x*| = O(e^(-rate t)). p_i and lambda_{-1,i} are those for which the f_i cancel; V' is along the flow,
 with f_i' = <u_i, y_i'>. All is rebuilt from A, B, C in exact numbers a + b sqrt(d), or in enclosures of them."""
-from .checker import ONE, ZERO, Number, Refused, add_square, definite, dot, read, subtract
+from .checker import ONE, ZERO, Refused, add_square, definite, dot, read, subtract
 
 class Flow:
     """Points and gradients as rows over (X, u), and what is to be shown of them."""
@@ -23,7 +23,8 @@ class Flow:
         if (s and s.sign() < 0) or min(mu.sign(), self.twice.sign(), rate.sign() + 1) < 1:
             raise Refused("mu > 0, 0 <= s < 1 / mu and a rate that is not negative are needed")
         images = dot(fixed, list(zip(*A, *C, self.output, strict=True)))  # A v, C v and the output of v
-        if any(abs((x - v).a) > (x - v).e or (x - v).b for x, v in zip(images, [ZERO] * n + [ONE] * (p + 1), strict=True)):
+        wanted = [ZERO] * n + [ONE] * (p + 1)
+        if any(abs((x - v).a) > (x - v).e or (x - v).b for x, v in zip(images, wanted, strict=True)):
             raise Refused("the fixed point does not stay, or is not read as the minimizer")
         unit = [[ONE if i == j else ZERO for j in range(n + p)] for i in range(n + p)]
         self.moves = [a + b for a, b in zip(A, B, strict=True)]  # X'

@@ -10,7 +10,7 @@ units of L; index -1 is the minimizer, at 0), the file has lambda >= 0 with
 "measure" M: "value" f(x_N) - f*, "gradient" |grad f(x_N)|^2 or "distance" |x_N - x*|^2; "start" S: "distance"
 |x_0 - x*|^2 or "value" f(x_0) - f*, and then some y_i is x_0. lambda_{-1,i} are those for which the f_i cancel. All is
 rebuilt in exact numbers a + b sqrt(d), or in enclosures of them (the proof is then about all methods in these)."""
-from .checker import ONE, ZERO, Number, Refused, add_square, definite, read, subtract
+from .checker import ONE, ZERO, Refused, add_square, definite, read, subtract
 
 class Steps:
     """Points and gradients as rows over (x_0 - x*, u_0/L, ..., u_N/L)."""
@@ -61,6 +61,7 @@ def check(c):
     weights = {**lam, **it.follows(lam)}
     if any(x and x.sign() < 0 for x in weights.values()):
         raise Refused("a multiplier is negative")
-    if not definite(it.remainder(weights), it.d, False):
+    D = it.remainder(weights)
+    if not definite(D if any(D[0]) else [row[1:] for row in D[1:]], it.d, False):  # x_0 may be in nothing
         raise Refused("D is not definite")
     return f"{it.measure} at the end <= {c['bound']} times {it.start} at the start (d = {it.d})"

@@ -41,7 +41,10 @@ def sequences(top: Sequence[Any], bottom: Sequence[Any], mu: Any, L: Any) -> tup
     ``top`` and ``bottom`` are polynomials in z of the same length, leading one first, with coefficients of any
     ring: numbers, expressions, arrays. The condition is sum even_l cos(l theta) >= |sum odd_l sin(l theta)| cot.
     """
-    lag = lambda p, r, l: reduce(add, [a * b for a, b in zip(p, r[l:], strict=False)])
+
+    def lag(p: Sequence[Any], r: Sequence[Any], l: int) -> Any:
+        return reduce(add, [a * b for a, b in zip(p, r[l:], strict=False)])
+
     even, odd = [], []
     both, span = mu * L, L - mu
     for l in range(len(bottom)):
@@ -61,7 +64,9 @@ def minimal_polynomial(K: int) -> Rational:
     if K == 2:
         return (Fraction(2), Fraction(1))
     around = [Fraction(int(c)) for c in sp.Poly(sp.cyclotomic_poly(K, sp.Symbol("z"))).all_coeffs()]
-    half = len(around) // 2  # the cyclotomic polynomial is z^half times a sum of z^j + z^-j = V_j(x)
+    half = (
+        len(around) // 2
+    )  # the cyclotomic polynomial is z^half times a sum of z^j + z^-j = V_j(x)
     first, second = [Fraction(2)], [Fraction(0), Fraction(1)]
     total = [around[half]] + [Fraction(0)] * half
     for j in range(1, half + 1):
@@ -124,7 +129,9 @@ def signs(
     Raises:
         Refused: enclosures are too wide to tell a sign.
     """
-    first, second = (_sign(even, [-o if minus else o for o in odd], K, m, exact) for minus in (True, False))  # fmt: skip
+    first, second = (
+        _sign(even, [-o if minus else o for o in odd], K, m, exact) for minus in (True, False)
+    )
     return first, second
 
 
@@ -139,7 +146,8 @@ def _sign(even: Sequence[Number], odd: Sequence[Number], K: int, m: int, exact: 
         if vanishes is None:
             vanishes = _norm_vanishes(even, odd, K, m)
         if vanishes:  # a + b sqrt d = 0 or a - b sqrt d = 0, and not both unless both a and b are
-            other = _value(*([Number(c.a, -c.b, c.d) for c in part] for part in (even, odd)), K, m, bits)  # fmt: skip
+            mirrored = [[Number(c.a, -c.b, c.d) for c in part] for part in (even, odd)]
+            other = _value(mirrored[0], mirrored[1], K, m, bits)
             if abs(other.a) > other.e or not _terms(even, odd, K, m, "a"):
                 return 0
     raise Refused("an enclosure is too wide to tell a sign")
@@ -182,8 +190,9 @@ def _value(even: Sequence[Number], odd: Sequence[Number], K: int, m: int, bits: 
 def _at(K: int, r: int, bits: int) -> tuple[Number, Number]:
     """Enclosures of cos(2 pi r / K) and cot(pi / K) sin(2 pi r / K)."""
     angle, half = 2 * sp.pi * sp.Rational(r, K), sp.pi / K
-    sin, cos = (lambda e: sp.sin(e, evaluate=False)), (lambda e: sp.cos(e, evaluate=False))
-    return enclosure(cos(angle), bits), enclosure(sin(angle) * cos(half) / sin(half), bits)
+    level, slope = (f(angle, evaluate=False) for f in (sp.cos, sp.sin))
+    cot = sp.cos(half, evaluate=False) / sp.sin(half, evaluate=False)
+    return enclosure(level, bits), enclosure(slope * cot, bits)
 
 
 def _enclosed(x: Number, bits: int) -> Number:

@@ -183,9 +183,7 @@ def found_by(plant: Plant, periods: int = _MOST) -> Iterator[Cycle]:
             )
 
 
-def _cycle(
-    plant: Plant, around: complex, gradient: complex, K: int, m: int, strict: bool
-) -> Cycle:
+def _cycle(plant: Plant, around: complex, gradient: complex, K: int, m: int, strict: bool) -> Cycle:
     A, B, _, _ = plant.floats()
     state = np.linalg.solve(around * np.eye(len(A)) - A, B[:, 0] * gradient)
     turn = around ** np.arange(K)

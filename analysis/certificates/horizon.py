@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import sympy as sp
-from jaxtyping import Float
 
 from odescent._errors import OdescentError
 
 from . import checker_horizon, worst_line
 from .checker import Number, Refused
 from .document import above, text, to_sympy
-from .lmi import STAR, _slack, pairs
-from .margin import smat, svec
+from .field import below
+from .horizon_dual import Dual
+from .horizon_face import on_face
+from .lmi import STAR
 from .plant import Method, NoCertificate, to_float
 from .record import Record, shown
 from .unroll import Unrolled, unrolled
@@ -94,11 +94,9 @@ class HorizonCertificate(Record):
                 if any(self.document[key] != said[key] for key in ("d", "mu", "L", "points")):
                     return False
                 if self.worst is not None:
-                    width = Number(self.worst.width)
-                    value = worst_line.run(
-                        anew, width, self.document["measure"], self.document["start"]
-                    )
-                    return not (value.a - value.e < self.worst.low and not value.b)
+                    form = (self.document["measure"], self.document["start"])
+                    value = worst_line.run(anew, Number(self.worst.width), *form)
+                    return below(value) >= self.worst.low
             return True
         except (Refused, ArithmeticError, LookupError, TypeError, ValueError):
             return False
@@ -124,7 +122,8 @@ class HorizonCertificate(Record):
         if self.worst is not None:
             lines.append(f"  at least {self.lower:.10g} on {self.worst}; gap {self.gap:.1e}")
         lines.append(
-            f"  proof: {len(self.document['lambda'])} interpolation inequalities and those from the minimizer, exact LDL'"
+            f"  proof: {len(self.document['lambda'])} interpolation inequalities and those from the minimizer, "
+            "exact LDL'"
         )
         return "\n".join(lines)
 
@@ -146,7 +145,7 @@ def certify_horizon(
     """A proved bound on a method after so many steps, within 1e-6 (relative to L) of the least.
 
     Args:
-        algorithm, mu, L, horizon, output: see `unroll.unrolled`; mu may be 0, and coefficients may change with the step.
+        algorithm, mu, L, horizon, output: see `unroll.unrolled`; mu may be 0, coefficients may change with the step.
         measure: "value" f(x_N) - f*, "gradient" |grad f(x_N)|^2 or "distance" |x_N - x*|^2.
         start: what it is compared with, "distance" |x_0 - x*|^2 or "value" f(x_0) - f*.
         bound: a bound to prove, instead of the least that can be found.
@@ -173,9 +172,12 @@ def certify_horizon(
     if wanted is not None and wanted.sign() <= 0:
         raise OdescentError(f"bound must be a positive number, not {bound!r}.")
     worst = worst_line.worst(steps, measure, start)
+    exact = None if worst is None or program.tied else _attained(base, steps, worst, wanted)
+    if exact is not None:
+        return HorizonCertificate(exact, worst, steps, source)
     for room in (1e-10, 1e-9, 1e-8, 1e-7, 1e-6):
         found = program.solve(room, None if wanted is None else to_float(wanted))
-        document = None if found is None else _rounded(base, steps, *found, wanted)
+        document = None if found is None else _rounded(base, steps, *found, wanted, program.tied)
         if document is not None:
             return HorizonCertificate(document, worst, steps, source)
     if wanted is not None and worst is not None and worst.low > Fraction(to_float(wanted)):
@@ -185,6 +187,21 @@ def certify_horizon(
     raise NoCertificate(
         f"no proof of {'a bound' if wanted is None else f'the bound {bound}'} after {horizon} steps was found."
     )
+
+
+def _attained(
+    base: Mapping[str, Any], steps: Unrolled, worst: Kink, wanted: Number | None
+) -> dict[str, Any] | None:
+    """A proof of exactly what the function attains, if there is one."""
+    if worst.exact is None or not steps.exact or (wanted is not None and wanted - worst.value):
+        return None
+    try:
+        document = on_face(base, steps, worst)
+        if document is not None:
+            checker_horizon.check(document)
+    except (Refused, ArithmeticError):
+        return None
+    return document
 
 
 def describe(steps: Unrolled, measure: str, start: str, horizon: int) -> dict[str, Any]:
@@ -202,89 +219,24 @@ def _rounded(
     least: float,
     weights: Mapping[tuple[int, int], float],
     wanted: Number | None,
+    tied: bool,
 ) -> dict[str, Any] | None:
     """The candidate with dyadic multipliers, if it is a proof."""
     scale = Fraction(10**_DIGITS) / Fraction(max(float(steps.L), 1e-300)).limit_denominator(10**6)
     number = wanted or Number(Fraction(math.ceil(Fraction(least) * scale)) / scale)
     kept = {
-        f"{i},{j}": str(Fraction(round(w * 2**_BITS), 2**_BITS))
-        for (i, j), w in weights.items()
+        ij: Number(Fraction(round(w * 2**_BITS), 2**_BITS))
+        for ij, w in weights.items()
         if round(w * 2**_BITS) > 0
     }
-    document = {**base, "bound": text(number), "lambda": kept}
+    document = {**base, "bound": text(number)}
+    if tied:
+        kept = {ij: w for ij, w in kept.items() if ij[1] != STAR}
+        follow = checker_horizon.Steps(document).follows(kept)
+        kept |= {(i, STAR): -w for (_, i), w in follow.items() if w}
+    document["lambda"] = {f"{i},{j}": text(w) for (i, j), w in kept.items()}
     try:
         checker_horizon.check(document)
     except Refused:
         return None
     return document
-
-
-class Dual:
-    """min c with D(c, lambda) >= t I, lambda >= t and lambda from the minimizer >= t, in floats and units L = 1."""
-
-    def __init__(self, base: Mapping[str, Any]) -> None:
-        it = checker_horizon.Steps({**base, "bound": "1"})
-        self.L = L = to_float(it.L)
-        k = to_float(it.mu) / L
-        y, g = (np.array([[to_float(x) for x in row] for row in rows[:-1]]) for rows in (it.y, it.g))
-        last, size = it.last, y.shape[1]
-        self.pairs = [ij for ij in pairs(last + 1) if ij[0] != STAR]
-        # D = 2 (1 - k) (c S - M) - sum lambda Q in these units; c of "value" over "distance" is in units of L
-        twice = 2 * (1 - k)
-        power = {"value": 1, "gradient": 2, "distance": 0}[it.measure] - (it.start == "value")
-        self.scale = L**power
-        star = np.zeros((last + 1, len(self.pairs) + 1))  # multipliers from the minimizer, last column by c
-        for a, (i, j) in enumerate(self.pairs):
-            star[i, a] += 1
-            if j != STAR:
-                star[j, a] -= 1
-        self.offset = np.zeros(last + 1)
-        self.offset[last] = it.measure == "value"
-        if it.start == "value":
-            star[it.first, -1] = -1
-        self.star = star
-        slack = np.stack([_slack(y, g, ij, k) for ij in self.pairs])
-        rest = np.stack([_slack(y, g, (STAR, i), k) for i in range(last + 1)])
-        D = np.zeros((len(self.pairs) + 1, size, size))
-        D[:-1] = -slack
-        D -= np.einsum("ia,ijk->ajk", star, rest)
-        D0 = -np.einsum("i,ijk->jk", self.offset, rest)
-        if it.start == "distance":
-            D[-1, 0, 0] += twice
-        end = y[last] if it.measure == "distance" else g[last]
-        if it.measure != "value":
-            D0 -= twice * np.outer(end, end)
-        self.D, self.D0 = D, D0
-
-    def solve(
-        self, room: float, bound: float | None = None
-    ) -> tuple[float, dict[tuple[int, int], float]] | None:
-        """The least bound and the multipliers, with so much room left in each inequality; of a given bound, the latter."""
-        import clarabel
-        from scipy import sparse
-
-        count, size = len(self.D), self.D.shape[1]
-        signs = np.vstack([np.eye(count)[:-1], self.star])
-        rows = [-signs, -svec(self.D).T]
-        right = [np.append(np.zeros(count - 1), self.offset) - room, svec((self.D0 - room * np.eye(size))[None])[0]]
-        cones = [clarabel.NonnegativeConeT(len(signs)), clarabel.PSDTriangleConeT(size)]
-        if bound is not None:
-            rows, right = [np.eye(count)[-1:], *rows], [np.array([bound / self.scale]), *right]
-            cones = [clarabel.ZeroConeT(1), *cones]
-        settings = clarabel.DefaultSettings()
-        settings.verbose = False
-        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-11
-        settings.max_iter, settings.max_threads = 100, 1
-        objective = np.eye(count)[-1] if bound is None else signs.sum(0)
-        matrix = sparse.csc_matrix(np.vstack(rows))
-        solver = clarabel.DefaultSolver(
-            sparse.csc_matrix((count, count)), objective, matrix, np.concatenate(right), cones, settings
-        )  # fmt: skip
-        x: Float[np.ndarray, " unknowns"] = np.asarray(solver.solve().x)
-        if not np.isfinite(x).all() or not x[-1] > 0:
-            return None
-        D = self.D0 + np.tensordot(x, self.D, axes=1)
-        short = max(0.0, -float(np.linalg.eigvalsh(D)[0]))
-        if short > 1e-4:
-            return None
-        return float(x[-1]) * self.scale, dict(zip(self.pairs, x[:-1].tolist(), strict=True))

@@ -180,6 +180,7 @@ def worst_case_rate(
     """
     if not 0 <= mu <= L < math.inf:
         raise OdescentError(f"a class has 0 <= mu <= L, not mu = {mu} and L = {L}.")
+    mu, L = float(mu), float(L)  # of SymPy's numbers
     A, B, C, D = matrices(algorithm, mu, L)
     if mu == 0 or not all(np.isfinite(m).all() for m in (A, B, C, D)):
         return math.inf

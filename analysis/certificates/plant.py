@@ -94,6 +94,17 @@ def read(method: Method, mu: object, L: object) -> Plant:
         raise OdescentError(f"mu and L must be numbers for a certificate, not {mu} and {L}.")
     check_class(low, high)
     matrices, name = _matrices(method)
+    d, exact, (A, B, C, D, (output,)), fixed = settled(matrices, low, high)
+    return Plant(A, B, C, D, output, fixed, low, high, d, exact, name, method)
+
+
+def settled(
+    matrices: list[Matrix], low: sp.Expr, high: sp.Expr
+) -> tuple[int, bool, list[Matrix], list[Number]]:
+    """d, whether the numbers are exact, the observable part of A, B, C, D, output, and the state v with A v = v.
+
+    Raises OdescentError for free parameters, NoCertificate if there is no such state that reads as 1.
+    """
     known = {convexity: low, smoothness: high}
     free = {s for m in matrices for row in m for e in row for s in e.free_symbols} - known.keys()
     if free:
@@ -108,14 +119,12 @@ def read(method: Method, mu: object, L: object) -> Plant:
         found = _in_field(matrices, low, high)
     if found is not None:
         d, numbers, fixed = found
-    else:
-        values = {_ratio: sp.sqrt(low / high), **known}
-        bound = [[[canonical(e.xreplace(values)) for e in row] for row in m] for m in matrices]
-        bound, at = _reduced(bound, is_zero, lambda e: canonical(1 / e), sp.S.One)
-        d, numbers = 1, [_enclosures(m) for m in bound]
-        (fixed,) = _enclosures([at])
-    A, B, C, D, (output,) = numbers
-    return Plant(A, B, C, D, output, fixed, low, high, d, found is not None, name, method)
+        return d, True, numbers, fixed
+    values = {_ratio: sp.sqrt(low / high), **known}
+    bound = [[[canonical(e.xreplace(values)) for e in row] for row in m] for m in matrices]
+    bound, at = _reduced(bound, is_zero, lambda e: canonical(1 / e), sp.S.One)
+    (fixed,) = _enclosures([at])
+    return 1, False, [_enclosures(m) for m in bound], fixed
 
 
 def _in_field(

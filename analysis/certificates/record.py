@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import sympy as sp
 
 from odescent._errors import OdescentError
 
 from .document import SCHEMA, to_sympy
+
+Kind = TypeVar("Kind", bound="Record")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Record:
             for name in ("lambda", "nu")
         }
 
+    def verify(self) -> bool:
+        """Check the whole proof anew in exact arithmetic, without a solver."""
+        raise NotImplementedError
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data that `from_dict` and the stand-alone checker read."""
         return {"schema": SCHEMA, **self.document}
@@ -54,7 +60,7 @@ class Record:
         return json.dumps(self.to_dict(), indent=1) + "\n"
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls: type[Kind], data: Mapping[str, Any]) -> Kind:
         """A certificate from plain data; it is not checked before `verify`.
 
         Raises OdescentError if the data is no certificate of this kind.
@@ -64,19 +70,18 @@ class Record:
                 f"a certificate has the schema {SCHEMA!r}, not {data.get('schema')!r}."
             )
         try:
-            found = cls({k: v for k, v in data.items() if k != "schema"})
-            found._readable()
+            return cls._read(data)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise OdescentError(f"the data is no certificate: {error!r}.") from None
-        return found
 
-    def _readable(self) -> None:
-        """Raise one of the ordinary errors if a part is missing."""
-        str(self), self.multipliers  # noqa: B018
+    @classmethod
+    def _read(cls: type[Kind], data: Mapping[str, Any]) -> Kind:
+        """The same; an ordinary error if a part is missing or odd."""
+        found = cls({k: v for k, v in data.items() if k != "schema"})
+        str(found), found.multipliers
+        return found
 
 
 def shown(e: sp.Expr) -> str:
     """A number, rounded if it is long."""
     return str(e) if len(str(e)) <= 24 else f"{float(e):.12g}"
-
-

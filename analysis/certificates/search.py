@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
 from odescent._errors import OdescentError
+from odescent.dynamics import System
 from odescent.dynamics.exact import as_scalar
 
 from . import checker, face, identity, modes, quadratics
@@ -20,6 +21,8 @@ from .checker import Number, Refused
 from .cycle import found_by
 from .document import describe
 from .field import NotInField
+from .flow import FlowCertificate, certify_flow
+from .horizon import HorizonCertificate, certify_horizon
 from .lmi import LyapunovLMI, Pieces
 from .modes import Mode
 from .plant import Method, NoCertificate, Plant, read, to_float
@@ -31,19 +34,53 @@ _NEAR = 1e-6  # a rate that is attained is worth a try where the search would en
 _MOST = 4  # steps of memory; beyond, the candidates are too ill-conditioned to round
 
 
+@overload
+def certify(
+    algorithm: System, mu: object, L: object = ..., *, rate: object = ...
+) -> FlowCertificate: ...
+@overload
 def certify(
     algorithm: Method,
     mu: object,
     L: object,
+    *,
+    horizon: int,
+    measure: str = ...,
+    start: str = ...,
+    output: str | None = ...,
+    bound: object = ...,
+) -> HorizonCertificate: ...
+@overload
+def certify(
+    algorithm: Method,
+    mu: object,
+    L: object,
+    over: str = ...,
+    steps: int = ...,
+    rate: object = ...,
+) -> Certificate: ...
+
+
+def certify(
+    algorithm: Any,
+    mu: object,
+    L: object = None,
     over: str = "smooth_strongly_convex",
     steps: int = 2,
     rate: object = None,
-) -> Certificate:
-    """A proved upper bound of a method's worst-case linear rate over a class of functions.
+    *,
+    horizon: int | None = None,
+    **bounded: Any,
+) -> Any:
+    """A proved worst case of a method over a class of functions.
+
+    Of an algorithm, by default, an upper bound of its linear rate; with ``horizon=N`` a bound after N steps, also for
+    mu = 0 and for coefficients that change (`certify_horizon`, which takes measure, start, output and bound besides);
+    of a `System`, a lower bound of its exponential rate (`certify_flow`; L may be infinite).
 
     A Lyapunov function is sought by semidefinite programming, rounded to rationals, and proved in exact
     arithmetic; the solver's word is not used. For the least rate that this finds, `Certificate.rate` is within
-    1e-6 of it. `Certificate.lower` is attained on a quadratic.
+    1e-6 of it. `Certificate.lower` is attained on a function of the class.
 
     Args:
         algorithm: an algorithm with a state-space view (also implicit or with several gradients a step, all of
@@ -60,6 +97,27 @@ def certify(
 
     Method: Lessard, Recht, Packard (arXiv:1408.3595); Taylor, Van Scoy, Lessard (arXiv:1803.06073).
     """
+    if isinstance(algorithm, System):
+        if horizon is not None or bounded or over != CLASSES[0]:
+            raise OdescentError(
+                "a flow has an exponential rate over F(mu, L): horizon, measure, start, output, bound and over are "
+                "for algorithms."
+            )
+        return certify_flow(algorithm, mu, sp.oo if L is None else L, rate)
+    if L is None:
+        raise OdescentError(
+            "the rate of an algorithm depends on L: give certify(algorithm, mu, L)."
+        )
+    if horizon is not None:
+        if rate is not None or over != CLASSES[0]:
+            raise OdescentError(
+                "after finitely many steps there is a bound= to prove, not a rate, over all of F(mu, L)."
+            )
+        return certify_horizon(algorithm, mu, L, horizon, **bounded)
+    if bounded:
+        raise OdescentError(
+            f"{', '.join(bounded)} belong to a bound after finitely many steps: give horizon= as well."
+        )
     if over not in CLASSES:
         raise OdescentError(f"the classes are {' and '.join(map(repr, CLASSES))}, not {over!r}.")
     if type(steps) is not int or not 1 <= steps <= _MOST:
@@ -67,7 +125,8 @@ def certify(
     plant = read(algorithm, mu, L)
     if not plant.mu > 0:
         raise NoCertificate(
-            "there is no linear rate over convex functions, mu = 0: some are as flat as one likes at the minimizer."
+            "there is no linear rate over convex functions, mu = 0: some are as flat as one likes at the minimizer; "
+            "give horizon= for a bound after so many steps."
         )
     wanted = None if rate is None else _wanted(rate)
     mode = modes.slowest(plant)

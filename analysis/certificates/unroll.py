@@ -106,15 +106,17 @@ def _form(
     if not isinstance(method, Algorithm):
         plant = read(method, low, high)
         if not plant.exact:
-            raise OdescentError("the entries of matrices must be rational or in one field Q(sqrt d).")
-        A, B, C, D, (row,), fixed = (
+            raise OdescentError(
+                "the entries of matrices must be rational or in one field Q(sqrt d)."
+            )
+        A, B, C, D, row, fixed = (
             sp.Matrix([[expression(x) for x in r] for r in m])
             for m in (plant.A, plant.B, plant.C, plant.D, [plant.output], [[x] for x in plant.fixed])
         )  # fmt: skip
-        read_at = sp.Matrix([[row]]) if not isinstance(row, sp.MatrixBase) else row
-        return TimeVarying(
-            A, B, C, D, {K: K + 1}, {K: sp.S.Zero}, (), fixed, read_at
-        ), plant.name or "method"
+        if output not in (None, POINT):
+            raise OdescentError(f"matrices have the output and {POINT!r}, not {output!r}.")
+        made = TimeVarying(A, B, C, D, {K: K + 1}, {K: sp.S.Zero}, (), fixed, row)
+        return _read_at_point(made) if output == POINT else made, plant.name or "method"
     program = method.tuned
     if output not in (None, POINT):
         if output not in program.outputs:
@@ -126,7 +128,9 @@ def _form(
     try:
         form = time_varying(program)
     except NotLTI as reason:
-        raise OdescentError(f"this method has no certificate over finitely many steps: {reason}") from None
+        raise OdescentError(
+            f"this method has no certificate over finitely many steps: {reason}"
+        ) from None
     of = {o.of for o in form.inputs}
     if len(of) != 1 or any(o.kind not in ("grad", "operator") for o in form.inputs):
         called = ", ".join(dict.fromkeys(o.name for o in form.inputs)) or "nothing"
@@ -134,9 +138,7 @@ def _form(
             f"a bound over F(mu, L) is about gradients of one function; this method calls {called}."
         )
     if output == POINT:
-        if any(form.D[0, :]):
-            raise OdescentError("the next gradient point of an implicit step is not known before it.")
-        form = replace(form, output=form.C[0, :])
+        form = _read_at_point(form)
     if form.output is None or form.start is None:
         raise OdescentError(
             "a bound over finitely many steps needs an output linear in the blocks, and blocks that start at "
@@ -145,8 +147,14 @@ def _form(
     return form, method.name
 
 
+def _read_at_point(form: TimeVarying) -> TimeVarying:
+    if any(form.D[0, :]):
+        raise OdescentError("the next gradient point of an implicit step is not known before it.")
+    return replace(form, output=form.C[0, :])
+
+
 def _free(form: TimeVarying) -> set[sp.Symbol]:
-    matrices = (form.A, form.B, form.C, form.D, form.output)
+    matrices = [m for m in (form.A, form.B, form.C, form.D, form.output) if m is not None]
     return {s for m in matrices for s in m.free_symbols} | {
         s for e in (*form.ahead.values(), *form.begin.values()) for s in e.free_symbols
     }
@@ -155,8 +163,9 @@ def _free(form: TimeVarying) -> set[sp.Symbol]:
 def _check_rests(form: TimeVarying, name: str) -> None:
     """A start at a minimizer stays there, and points and output read the start as x0: proved for generic scalars."""
     start = form.start
-    unit = lambda m: [e - 1 for e in m * start]
-    left = [*(form.A * start - start), *unit(form.C), *unit(form.output)]
+    assert form.output is not None
+    readers = form.C.col_join(form.output)
+    left = [*(form.A * start - start), *(e - 1 for e in readers * start)]
     if not all(is_zero(canonical(e)) for e in left):
         raise NoCertificate(
             f"{name or 'the method'} does not rest at a minimizer it starts from, or does not take its first "
@@ -166,19 +175,23 @@ def _check_rests(form: TimeVarying, name: str) -> None:
 
 def _run(form: TimeVarying, horizon: int, value: Any) -> Matrix:
     """The rows over all gradients, the output's own last; ``value`` makes numbers of entries at the scalars."""
+    assert form.output is not None
     calls = form.D.rows
     size = horizon * calls + 1
     now = {s: value(e, {}) for s, e in form.begin.items()}
     state: Matrix = [[ZERO] * size for _ in range(form.A.rows)]
     points: Matrix = []
     for k in range(horizon):
-        at = lambda m: [[value(e, now) for e in row] for row in m.tolist()]
         inputs = [[ONE if j == k * calls + i else ZERO for j in range(size)] for i in range(calls)]
         known = [*state, *inputs]
-        points += [_combined(row, known) for row in at(form.C.row_join(form.D))]
-        state = [_combined(row, known) for row in at(form.A.row_join(form.B))]
+        points += [_combined(row, known) for row in _values(form.C.row_join(form.D), value, now)]
+        state = [_combined(row, known) for row in _values(form.A.row_join(form.B), value, now)]
         now = {s: value(e, now) for s, e in form.ahead.items()}
     return [*points, _combined([value(e, now) for e in form.output], state)]
+
+
+def _values(m: sp.Matrix, value: Any, now: Mapping[sp.Symbol, Number]) -> Matrix:
+    return [[value(e, now) for e in row] for row in m.tolist()]
 
 
 def _combined(weights: Sequence[Number], rows: Matrix) -> list[Number]:

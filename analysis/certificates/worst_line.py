@@ -62,22 +62,29 @@ def height(x: Number, width: Number, mu: Number, L: Number) -> Number:
     return half * mu * x * x + (L - mu) * width * (size - half * width)
 
 
-def run(steps: Unrolled, width: Number, measure: str, start: str) -> Number:
-    """The measure at the end over that at the start, by running the method on the function.
+def trajectory(steps: Unrolled, width: Number) -> tuple[list[Number], list[Number]]:
+    """The points and the slopes there, by running the method on the function.
 
     Raises Refused if enclosures are too wide to tell on which piece a point lies.
     """
     mu, L = steps.number(steps.mu), steps.number(steps.L)
+    points: list[Number] = []
     slopes: list[Number] = []
-    at = ONE
     for i, row in enumerate(steps.points):
         at = ONE + total(h * u for h, u in zip(row, slopes, strict=False) if h)
         slopes.append(_implicit(at, row[i], width, mu, L) if row[i] else slope(at, width, mu, L))
-        at = at + row[i] * slopes[-1]
+        points.append(at + row[i] * slopes[-1])
+    return points, slopes
+
+
+def run(steps: Unrolled, width: Number, measure: str, start: str) -> Number:
+    """The measure at the end over that at the start; Refused as there."""
+    mu, L = steps.number(steps.mu), steps.number(steps.L)
+    points, slopes = trajectory(steps, width)
     last = {
-        "value": lambda: height(at, width, mu, L),
+        "value": lambda: height(points[-1], width, mu, L),
         "gradient": lambda: slopes[-1] * slopes[-1],
-        "distance": lambda: at * at,
+        "distance": lambda: points[-1] * points[-1],
     }[measure]()
     return last if start == "distance" else last * reciprocal(height(ONE, width, mu, L))
 
@@ -116,10 +123,9 @@ def _simple(x: float) -> Sequence[Fraction]:
     return [Fraction(x).limit_denominator(size) for size in (_SIMPLE, 10**3, 10**2)]
 
 
-def _ratios(
-    table: Any, widths: Any, mu: float, L: float, measure: str, start: str
-) -> Any:
+def _ratios(table: Any, widths: Any, mu: float, L: float, measure: str, start: str) -> Any:
     """The ratios at many widths in floats; nan for implicit steps, whose piece is not known beforehand."""
+
     def slopes(x: Any) -> Any:
         return np.where(np.abs(x) <= widths, L * x, mu * x + (L - mu) * np.sign(x) * widths)
 

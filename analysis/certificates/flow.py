@@ -1,0 +1,186 @@
+"""Exponential rates of flows over F(mu, L), by Lyapunov functions, proved in exact arithmetic.
+
+V = X'P X + p (f(y) - f*) with V' + 2 r V <= 0 by the interpolation inequalities between y(t) and x* at each time:
+nothing is used of how the gradient changes along the flow but that f(y)' = <grad f(y), y'>, so that f is only asked
+to be continuously differentiable, and L may be infinite (Moucer, Taylor, Bach, arXiv:2205.12772). The inequality
+stands in `checker_flow`; `flow_search` reads its matrices off there and looks for a solution.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.exact import as_scalar
+
+from . import checker, checker_flow
+from .checker import Number, Refused
+from .document import to_sympy
+from .field import Field, NotInField, below
+from .flow_modes import Decay, decays
+from .flow_plant import Flow, read_flow
+from .flow_search import describe, proofs, search, simple_rates
+from .plant import NoCertificate, Plant
+from .record import Record, shown
+
+_DIGITS = 9  # of a rate from the search, relative to that of a quadratic
+
+
+@dataclass(frozen=True)
+class FlowCertificate(Record):
+    """A proved rate r: |x(t) - x*| = O(exp(-r t)) for the output x and every C^1 function in F(mu, L).
+
+    Attributes:
+        document: everything that the proof needs as plain data; `checker_flow.check` reads it.
+        slowest: the quadratic that is no faster, which makes ``upper``; None after `from_dict`.
+    """
+
+    slowest: Decay | None = None
+    source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def proved(self) -> sp.Expr:
+        """The rate as it was proved, an exact number."""
+        return to_sympy(self.document["rate"], self.d)
+
+    @property
+    def rate(self) -> float:
+        """The proved rate, rounded down."""
+        low = below(checker.read(self.document["rate"], self.d))
+        down = float(low)
+        return down if Fraction(down) <= low else math.nextafter(down, -math.inf)
+
+    @property
+    def upper(self) -> float | None:
+        """A rate that no proof can exceed: that of a quadratic."""
+        return None if self.slowest is None else float(self.slowest.high)
+
+    @property
+    def gap(self) -> float | None:
+        """What lies between."""
+        return None if self.upper is None else max(0.0, self.upper - self.rate)
+
+    @property
+    def exact(self) -> sp.Expr | None:
+        """The best rate as an algebraic number, where a quadratic is no faster than the proved one; else None."""
+        at = None if self.slowest is None else self.slowest.exact
+        return at if at is not None and sp.expand(at - self.proved) == 0 else None
+
+    @property
+    def P(self) -> sp.Matrix:
+        """The quadratic part of V over the blocks."""
+        return sp.Matrix([[to_sympy(x, self.d) for x in row] for row in self.document["P"]])
+
+    @property
+    def value_weights(self) -> list[sp.Expr]:
+        """The weights p_i of f(y_i) - f* in V."""
+        nu = self.multipliers["nu"]
+        mu, s = (to_sympy(self.document[n], self.d) for n in ("mu", "s"))
+        count = len(self.document["C"])
+        net = [sum(((a == i) - (b == i)) * w for (a, b), w in nu.items()) for i in range(count)]
+        return [sp.expand(2 * (1 - mu * s) * e) for e in net]
+
+    def verify(self) -> bool:
+        """Check the proof anew in exact arithmetic, without a solver, also against the system where it is at hand."""
+        try:
+            checker_flow.check(self.document)
+            if self.source is not None:
+                rate = checker.read(self.document["rate"], self.d)
+                said = describe(read_flow(*self.source), rate)
+                if any(self.document[key] != value for key, value in said.items() if key != "d"):
+                    return False
+            return True
+        except (Refused, ArithmeticError, LookupError, TypeError, ValueError):
+            return False
+
+    def latex(self) -> str:
+        """The decay in LaTeX."""
+        return rf"\|x(t) - x_*\| = O\bigl(e^{{-{sp.latex(self.proved)}\, t}}\bigr)"
+
+    def __str__(self) -> str:
+        name = self.document.get("method") or "flow"
+        s = to_sympy(self.document["s"], self.d)
+        L = "infinity" if s == 0 else shown(1 / s)
+        mu = shown(to_sympy(self.document["mu"], self.d))
+        lines = [
+            f"{name}: |x(t) - x*| = O(exp(-{self.rate:.9f} t)) over F(mu, L), mu = {mu}, L = {L}"
+        ]
+        if self.exact is not None:
+            lines.append(f"  exactly {self.exact}, attained: no better rate exists")
+        elif len(str(self.proved)) <= 24:
+            lines.append(f"  the rate is {self.proved}")
+        if self.slowest is not None:
+            lines.append(f"  at most {self.upper:.9f} on {self.slowest}; gap {self.gap:.1e}")
+        lines.append("  proof: quadratic Lyapunov function with function values, exact LDL'")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<FlowCertificate: rate {self.rate:.9f}>"
+
+
+def certify_flow(flow: Flow, mu: object, L: object = sp.oo, rate: object = None) -> FlowCertificate:
+    """A proved exponential rate of a flow's output over F(mu, L).
+
+    Args:
+        flow: a `System` of vector blocks whose drift is linear in them and in gradients of one function, or matrices
+            (A, B, C) with X' = A X + B u, u the gradients at C X; of these, the output is the last row of C X.
+        mu, L: the class, 0 < mu < L; L may be infinite.
+        rate: a rate to prove, instead of the largest that can be found.
+
+    Raises:
+        NoCertificate: none was found.
+        OdescentError: input outside its domain.
+
+    Method: Moucer, Taylor, Bach (arXiv:2205.12772), Fazlyab, Ribeiro, Morari, Preciado (arXiv:1705.03615).
+    """
+    source = (flow, mu, L)
+    plant = read_flow(*source)
+    slowest = decays(plant)
+    if not plant.exact and plant.L is sp.oo:
+        raise OdescentError(
+            "the flow's numbers lie in no field Q(sqrt d), so that L must be finite; or round them to fractions."
+        )
+    if not slowest.high > 0:
+        raise NoCertificate(
+            f"no rate exists: on {slowest} the flow has a pole with the real part {-float(slowest.high):.6g}, not "
+            "less than 0."
+        )
+    if rate is not None:
+        wanted = as_scalar(rate)
+        if not (wanted.is_number and wanted.is_positive):
+            raise OdescentError(f"rate must be a positive number, not {rate!r}.")
+        document = next(iter(proofs(plant, _field_number(plant, wanted))), None)
+        if document is None:
+            raise NoCertificate(
+                f"the rate {rate} was not proved; on {slowest} the flow decays at {float(slowest.high):.9g}."
+            )
+        return FlowCertificate(document, slowest, source)
+    best = search(plant, float(slowest.high))
+    for candidate in simple_rates(plant, slowest, best):
+        for document in proofs(plant, candidate):
+            return FlowCertificate(document, slowest, source)
+    unit = Fraction(10) ** (math.floor(math.log10(slowest.high)) - _DIGITS)
+    size, step = math.floor(Fraction(best) / unit) * unit, 10 * unit
+    while size > 0:
+        for document in proofs(plant, Number(size)):
+            return FlowCertificate(document, slowest, source)
+        size, step = size - step, 4 * step
+    raise NoCertificate(
+        f"no Lyapunov function of this form with a positive rate was found; on {slowest} the flow decays at "
+        f"{float(slowest.high):.6g}, and whether it converges on the whole class is open here."
+    )
+
+
+def _field_number(plant: Plant, rate: sp.Expr) -> Number:
+    try:
+        return Field(plant.d).number(rate, {})
+    except NotInField:
+        raise OdescentError(
+            f"the rate {rate} must lie in the field of the flow's numbers, a + b sqrt({plant.d}); round it down to a "
+            "fraction."
+        ) from None

@@ -1,0 +1,234 @@
+"""Bounds after finitely many steps: closed forms, published numbers, PEPit, and functions that attain them."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import odescent as od
+from odescent._errors import OdescentError
+from odescent.analysis import NoCertificate, certify
+from odescent.analysis.certificates import HorizonCertificate, checker_horizon, load
+from odescent.analysis.certificates.checker import Refused
+
+
+def theta(N: int, last: bool) -> list[float]:
+    found = [1.0]
+    for i in range(N):
+        weight = 8 if last and i == N - 1 else 4
+        found.append((1 + (1 + weight * found[-1] ** 2) ** 0.5) / 2)
+    return found
+
+
+def ogm_table(N: int) -> list[list[sp.Expr]]:
+    """Kim and Fessler's steps (arXiv:1406.5468): exact, so nested roots from N = 3 on."""
+    t = [sp.Integer(1)]
+    for i in range(N):
+        t.append((1 + sp.sqrt(1 + (8 if i == N - 1 else 4) * t[-1] ** 2)) / 2)
+    rows: list[list[sp.Expr]] = []
+    for i in range(N):
+        row = [
+            (2 * t[k] - sum(rows[j - 1][k] for j in range(k + 1, i + 1))) / t[i + 1]
+            for k in range(i)
+        ]
+        rows.append([*row, 1 + (2 * t[i] - 1) / t[i + 1]])
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("options", "N", "least"),
+    [
+        ({}, 1, 1 / 6), ({}, 2, 1 / 11), ({}, 5, 1 / 32), pytest.param({}, 10, 0.0114942528, marks=pytest.mark.slow),
+        ({"momentum": "fista"}, 2, 0.1), ({"momentum": "fista"}, 5, 0.0348937685),
+    ],
+)  # fmt: skip
+def test_nesterov(options: dict[str, Any], N: int, least: float) -> None:
+    found = certify(od.algorithm("nesterov_c", **options), 0, 1, horizon=N)
+    assert found.verify() and -1e-10 < found.bound - least < 1e-6
+    assert found.lower is not None and abs(found.lower - least) < 1e-9 and found.gap < 1e-6
+
+
+@pytest.mark.parametrize(("N", "least"), [(1, 6), (2, 11), (5, 32)])
+def test_exactly(N: int, least: int) -> None:
+    """MATH's 1/6, 1/11, 1/32, and 1/(4 N + 2) of gradient descent: attained by Huber's function, proved exactly."""
+    found = certify(od.algorithm("nesterov_c"), 0, 1, horizon=N)
+    assert found.exact == sp.Rational(1, least) and "no better bound" in str(found)
+    assert found.worst is not None and (N != 2 or found.worst.width == Fraction(2, 11))
+    document = copy.deepcopy(found.to_dict())
+    document["bound"] = str(Fraction(1, least) - Fraction(1, 10**30))
+    with pytest.raises(Refused):
+        checker_horizon.check(document)
+    slow = certify(od.algorithm("gradient_descent"), 0, 5, horizon=N)
+    assert slow.exact == sp.Rational(5, 4 * N + 2) and slow.verify()
+
+
+@pytest.mark.parametrize("N", [1, 2, 5])
+def test_optimized_gradient_method(N: int) -> None:
+    """L / (2 theta_N^2), the least of all methods."""
+    least = 1 / (2 * theta(N, True)[-1] ** 2)
+    found = certify({"h": ogm_table(N)}, 0, 3, horizon=N)
+    assert found.verify() and -1e-10 < found.bound - 3 * least < 1e-6
+    assert not isinstance(certify({"h": [[1]]}, 0, 1, horizon=1).document["points"][1][0], dict)
+
+
+@pytest.mark.parametrize(
+    ("measure", "start", "least"),
+    [
+        ("value", "distance", lambda L, N: L / (4 * N + 2)),  # Drori and Teboulle
+        ("gradient", "distance", lambda L, N: L**2 / (N + 1) ** 2),
+        ("gradient", "value", lambda L, N: 2 * L / (2 * N + 1)),
+        ("distance", "distance", lambda L, N: 1.0),
+    ],
+)
+def test_gradient_descent(measure: str, start: str, least: Any) -> None:
+    for L, N in ((1, 3), (Fraction(5, 2), 2)):
+        found = certify(
+            od.algorithm("gradient_descent"), 0, L, horizon=N, measure=measure, start=start
+        )
+        assert found.verify() and -1e-9 < found.bound - least(float(L), N) < 1e-6
+        assert found.lower == pytest.approx(least(float(L), N), abs=1e-9)
+
+
+def test_methods_as_matrices() -> None:
+    """Gradient descent as numbers, as matrices and as a table; heavy ball's first step is gradient descent's."""
+    for method in (
+        {"alpha": Fraction(1, 2)},
+        ([[1]], [[Fraction(-1, 2)]], [[1]]),
+        {"h": [[1], [0, 1]]},
+    ):
+        assert certify(method, 0, 2, horizon=2).exact == sp.Rational(2, 10)
+    momentum = {"alpha": 1, "beta": Fraction(1, 3), "gamma": Fraction(1, 3)}
+    table = {
+        "h": [[1], [Fraction(1, 3), 1]]
+    }  # x2 = y1 - g1, y1 = x1 + (x1 - x0)/3, over the gradient points
+    first = certify(momentum, 0, 1, horizon=1)
+    assert first.exact == sp.Rational(1, 6)
+    points = certify({**momentum}, 0, 1, horizon=2, output="point").document["points"]
+    assert points[0] == ["0", "0", "0"] and points[1] == ["-4/3", "0", "0"]
+    assert points[2] == [str(Fraction(-4, 3) - Fraction(1, 9)), "-4/3", "0"]
+    assert certify(table, 0, 1, horizon=2).verify()
+
+
+def test_strongly_convex() -> None:
+    """|x_N - x*| <= (1 - mu / L)^N |x_0 - x*| of gradient descent; x_N = x_0 / (1 + h mu)^N of proximal steps."""
+    found = certify(
+        od.algorithm("gradient_descent"), Fraction(1, 10), 1, horizon=3, measure="distance"
+    )
+    assert found.verify() and -1e-10 < found.bound - 0.9**6 < 1e-6 and found.gap < 1e-6
+    implicit = od.algorithm("proximal_point").bind(h=2)
+    found = certify(implicit, Fraction(1, 10), 1, horizon=2, measure="distance")
+    assert found.verify() and -1e-10 < found.bound - 1.2**-4 < 1e-6 and found.gap < 1e-6
+
+
+def pepit(table: list[list[float]], measure: str) -> float:
+    """PEPit's worst case of steps of 1 / L, L = 1, over convex functions."""
+    PEPit = pytest.importorskip("PEPit")
+    from PEPit.functions import SmoothConvexFunction
+
+    problem = PEPit.PEP()
+    f = problem.declare_function(SmoothConvexFunction, L=1)
+    minimizer = f.stationary_point()
+    x = problem.set_initial_point()
+    problem.set_initial_condition((x - minimizer) ** 2 <= 1)
+    gradients: list[Any] = []
+    for row in table:
+        gradients.append(f.gradient(x))
+        x = x - sum((h * g for h, g in zip(row, gradients, strict=True)), 0 * x)
+    value = {"value": f(x) - f(minimizer), "gradient": f.gradient(x) ** 2}[measure]
+    problem.set_performance_metric(value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(problem.solve(verbose=0))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("measure", ["value", "gradient"])
+def test_against_pepit(measure: str) -> None:
+    table = [[1.25], [0.25, 1.5], [-0.125, 0.5, 0.75]]
+    found = certify({"h": table}, 0, 1, horizon=3, measure=measure)
+    assert found.verify() and abs(found.bound - pepit(table, measure)) < 1e-5
+
+
+step = st.fractions(-1, 2, max_denominator=8)
+
+
+@settings(max_examples=6)
+@given(st.lists(step, min_size=6, max_size=6), st.floats(0.01, 3.0), st.floats(0.05, 1.0))
+def test_no_function_is_worse(steps: list[Fraction], width: float, lean: float) -> None:
+    """Huber-like functions and their sums in the plane, run in floats."""
+    table = [steps[:1], steps[1:3], steps[3:]]
+    found = certify({"h": table}, 0, 1, horizon=3)
+    assert found.verify() and found.lower is not None and found.lower <= found.bound
+
+    def f(x: Any) -> tuple[float, Any]:  # of two lines, each 1-smooth
+        inner = np.clip(x, -width * np.array([1, lean]), width * np.array([1, lean]))
+        return float((inner * (x - inner / 2)).sum()), inner
+
+    start = np.array([0.6, 0.8])
+    x, gradients = start, []
+    for row in table:
+        gradients.append(f(x)[1])
+        x = x - sum(float(h) * g for h, g in zip(row, gradients, strict=True))
+    assert f(x)[0] <= found.bound * float(start @ start) + 1e-12
+
+
+def test_every_number_changed_is_refused() -> None:
+    document = certify(od.algorithm("nesterov_c"), 0, 1, horizon=2).to_dict()
+    assert "value at the end" in checker_horizon.check(document)
+    least = Fraction(1, 11)
+    for key, value in (
+        ("bound", str(least - Fraction(1, 10**9))), ("bound", "-1"), ("L", "0"), ("mu", "-1"), ("mu", "1"),
+        ("measure", "speed"), ("start", "value"), ("kind", "flow"), ("lambda", {"0,9": "1"}),
+        ("lambda", {"0,1": "-1"}), ("lambda", {}),
+        ("points", [["0", "0", "0"], ["-1", "0", "0"], ["-5/4", "-3/4", "0"]]),
+    ):  # fmt: skip
+        with pytest.raises(Refused):
+            checker_horizon.check({**document, key: value})
+    for i, j in ((1, 0), (2, 0), (2, 1)):  # other steps, worse ones: the bound is no longer true
+        worse = copy.deepcopy(document)
+        worse["points"][i][j] = str(Fraction(worse["points"][i][j]) / 2)
+        with pytest.raises(Refused):
+            checker_horizon.check(worse)
+
+
+def test_it_travels() -> None:
+    found = certify(od.algorithm("ogm"), 0, 1, horizon=3, output="y")
+    again = load(found.to_dict())
+    assert isinstance(again, HorizonCertificate) and again.verify()
+    assert again.bound == found.bound and again.lower is None and again.horizon == 3
+    assert "f(x_{3})" in again.latex() and "f(x_3) - f*" in str(again)
+
+
+def test_a_bound_of_ones_own() -> None:
+    gd = od.algorithm("gradient_descent")
+    assert certify(gd, 0, 1, horizon=2, bound=Fraction(11, 100)).proved == sp.Rational(11, 100)
+    with pytest.raises(NoCertificate, match="out of reach"):
+        certify(gd, 0, 1, horizon=2, bound=Fraction(99, 1000))
+
+
+def test_bad_input_gets_a_sentence() -> None:
+    gd = od.algorithm("gradient_descent")
+    for call, sentence in (
+        (lambda: certify(gd, 0, 1), "give horizon="),
+        (lambda: certify(gd, 0, 1, horizon=0), "at least 1"),
+        (lambda: certify(gd, 0, 1, horizon=99), "at most 40"),
+        (lambda: certify(gd, 1, 1, horizon=2), "mu < L"),
+        (lambda: certify(gd, 0, 1, horizon=2, measure="speed"), "measure must be one of"),
+        (lambda: certify(gd, 0, 1, horizon=2, start="here"), "start must be one of"),
+        (lambda: certify(gd, 0, 1, horizon=2, output="w"), "not 'w'"),
+        (lambda: certify(gd, 1, 2, measure="value"), "give horizon="),
+        (lambda: certify(gd, 0, 1, horizon=2, rate=1), "bound="),
+        (lambda: certify({"h": [[1], [1]]}, 0, 1, horizon=2), "rows of"),
+        (lambda: certify(od.algorithm("adam"), 0, 1, horizon=2), "not linear"),
+        (lambda: certify(od.algorithm("proximal_point"), 0, 1, horizon=2), "has no value"),
+    ):  # fmt: skip
+        with pytest.raises(OdescentError, match=sentence):
+            call()
