@@ -41,7 +41,8 @@ class Piece:
 class PiecewiseLinear:
     """A continuous gradient g with g(0) = 0: ``slopes`` on the pieces between increasing ``knots``.
 
-    Rational numbers; floats are the decimals that they print as. In F(mu, L) with the least and the largest slope.
+    Rational numbers; floats are the decimals that they print as. Knots between equal slopes are dropped.
+    In F(mu, L) with the least and the largest slope.
 
     Raises:
         OdescentError: knots that do not increase, another number of slopes than of pieces, a slope < 0, or none > 0.
@@ -52,8 +53,6 @@ class PiecewiseLinear:
 
     def __post_init__(self) -> None:
         knots, slopes = _rationals("knots", self.knots), _rationals("slopes", self.slopes)
-        object.__setattr__(self, "knots", knots)
-        object.__setattr__(self, "slopes", slopes)
         if len(slopes) != len(knots) + 1 or list(knots) != sorted(set(knots)):
             raise OdescentError(
                 f"{_NAME}: n increasing knots need n + 1 slopes, got {len(knots)} knots "
@@ -63,6 +62,9 @@ class PiecewiseLinear:
             raise OdescentError(
                 f"{_NAME}: slopes of a convex function are >= 0, one of them > 0, got {', '.join(map(str, slopes))}"
             )
+        bends = [i for i in range(len(knots)) if slopes[i] != slopes[i + 1]]
+        object.__setattr__(self, "knots", tuple(knots[i] for i in bends))
+        object.__setattr__(self, "slopes", (slopes[0], *(slopes[i + 1] for i in bends)))
 
     @property
     def mu(self) -> Fraction:
@@ -80,7 +82,9 @@ class PiecewiseLinear:
         home = sum(k < 0 for k in self.knots)  # the piece with 0, where the intercept is 0
         intercepts = [Fraction(0)] * len(self.slopes)
         for i in range(home, len(self.knots)):
-            intercepts[i + 1] = intercepts[i] + (self.slopes[i] - self.slopes[i + 1]) * self.knots[i]
+            intercepts[i + 1] = (
+                intercepts[i] + (self.slopes[i] - self.slopes[i + 1]) * self.knots[i]
+            )
         for i in range(home, 0, -1):
             intercepts[i - 1] = intercepts[i] + (self.slopes[i] - self.slopes[i - 1]) * self.knots[i - 1]  # fmt: skip
         ends = [None, *self.knots, None]
@@ -95,13 +99,14 @@ class PiecewiseLinear:
         pieces = self.pieces
         home = sum(k < 0 for k in self.knots)
         found = [Fraction(0)] * len(pieces)
-        jump = lambda i: (pieces[i].slope - pieces[i + 1].slope) * self.knots[i] ** 2 / 2 + (
-            pieces[i].intercept - pieces[i + 1].intercept
-        ) * self.knots[i]
+        jumps = [
+            (here.slope - there.slope) * k**2 / 2 + (here.intercept - there.intercept) * k
+            for k, here, there in zip(self.knots, pieces, pieces[1:], strict=False)
+        ]
         for i in range(home, len(self.knots)):
-            found[i + 1] = found[i] + jump(i)
+            found[i + 1] = found[i] + jumps[i]
         for i in range(home, 0, -1):
-            found[i - 1] = found[i] - jump(i - 1)
+            found[i - 1] = found[i] - jumps[i - 1]
         return tuple(found)
 
     def at(self, x: Fraction) -> int:
@@ -149,7 +154,12 @@ def build(
     """The separable objective with that gradient in each coordinate."""
     d = whole(dimension, "dimension", name)
     parts = [
-        (None if p.high is None else float(p.high), float(p.slope / 2), float(p.intercept), float(c))
+        (
+            None if p.high is None else float(p.high),
+            float(p.slope / 2),
+            float(p.intercept),
+            float(c),
+        )
         for p, c in zip(gradient.pieces, gradient.constants, strict=True)
     ]
 

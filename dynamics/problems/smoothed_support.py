@@ -10,7 +10,6 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..._errors import OdescentError
 from ..oracles import Objective, check_class, constant
-from ._checks import expect_shape
 
 _NAME = "smoothed_support"
 _TRIANGLE = ((1.0, 0.0), (-0.5, 0.75**0.5), (-0.5, -(0.75**0.5)))
@@ -98,8 +97,13 @@ def _turn(a: list[float], b: list[float], c: list[float]) -> float:
 
 def _inside(corners: Float[np.ndarray, "n 2"]) -> bool:
     """Whether 0 lies in the hull, up to rounding."""
-    nearest = np.asarray(project(corners, jnp.zeros(2)))
-    return float(np.abs(nearest).max()) <= 1e-12 * float(np.abs(corners).max())
+    a, edge = corners, np.roll(corners, -1, axis=0) - corners
+    if len(corners) > 2 and (edge[:, 1] * a[:, 0] - edge[:, 0] * a[:, 1] >= 0).all():
+        return True
+    length = (edge**2).sum(axis=1)
+    t = np.clip(-(edge * a).sum(axis=1) / np.where(length == 0, 1.0, length), 0, 1)
+    near = np.linalg.norm(a + t[:, None] * edge, axis=1).min()
+    return bool(near <= 1e-12 * np.abs(corners).max())
 
 
 def project(corners: Float[np.ndarray, "n 2"], x: Float[Array, "2"]) -> Float[Array, "2"]:

@@ -1,0 +1,52 @@
+"""Where momentum methods run around for ever: cycles over F(mu, L), thresholds, regions, and one dimension exactly.
+
+`methods` looks for cycles on roots of unity (the condition itself stands in `analysis.certificates`), `thresholds`
+finds the condition numbers that have one as algebraic numbers, `region` maps them over step and momentum.
+`itineraries` and `windows` are about functions of one variable with a piecewise linear gradient: their cycles in
+rational numbers, and from where they are reached; `separatrix` has the edges of these basins exactly. `balance` is
+the reason: the energy of one step, checked.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "BasinWindows": "windows",
+    "CycleRegion": "region",
+    "PiecewiseCycle": "itineraries",
+    "basin_windows": "windows",
+    "cycle_range": "thresholds",
+    "cycle_region": "region",
+    "cycle_table": "methods",
+    "cycle_threshold": "thresholds",
+    "cycles": "methods",
+    "energy_balance": "balance",
+    "energy_ledger": "balance",
+    "exact_edges": "separatrix",
+    "piecewise_cycles": "itineraries",
+}
+
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from .balance import energy_balance as energy_balance
+    from .balance import energy_ledger as energy_ledger
+    from .itineraries import PiecewiseCycle as PiecewiseCycle
+    from .itineraries import piecewise_cycles as piecewise_cycles
+    from .methods import cycle_table as cycle_table
+    from .methods import cycles as cycles
+    from .region import CycleRegion as CycleRegion
+    from .region import cycle_region as cycle_region
+    from .separatrix import exact_edges as exact_edges
+    from .thresholds import cycle_range as cycle_range
+    from .thresholds import cycle_threshold as cycle_threshold
+    from .windows import BasinWindows as BasinWindows
+    from .windows import basin_windows as basin_windows
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)

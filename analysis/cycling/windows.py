@@ -1,0 +1,279 @@
+"""From where a method reaches which cycle, on a function of one variable with a piecewise linear gradient: proved.
+
+All starting points of an interval are followed at once. A piece of the interval is carried along as a segment of
+states, exactly, and cut where its gradient points cross a knot. It is settled when the segment lies in an
+ellipsoid around an attracting cycle that the method maps into itself; a piece that has become shorter than the
+resolution before that is an edge between basins, or holds windows too narrow to be looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from odescent._errors import OdescentError
+from odescent.analysis.certificates.plant import Method
+from odescent.dynamics.exact import as_scalar
+from odescent.dynamics.problems.piecewise_quadratic import PiecewiseLinear
+
+from .itineraries import (
+    Branches,
+    PiecewiseCycle,
+    Row,
+    Rows,
+    branches,
+    dot,
+    multiply,
+    piecewise_cycles,
+    solve,
+    step,
+)
+
+_MOST = 2_000_000  # words of 64 bits in the numbers of all steps, some 20 seconds
+
+
+@dataclass(frozen=True)
+class Window:
+    """Starting points that reach one attractor: all of [low, high], rational numbers.
+
+    Attributes:
+        low, high: ends; the true window is not longer than the resolution at either end.
+        attractor: which one, by its place in `BasinWindows.attractors`.
+    """
+
+    low: Fraction
+    high: Fraction
+    attractor: int
+
+    @property
+    def width(self) -> float:
+        return float(self.high - self.low)
+
+
+@dataclass(frozen=True)
+class BasinWindows:
+    """The basins along the starts from rest, x_{-1} = x_0, in an interval.
+
+    Attributes:
+        attractors: the attracting cycles, the minimizer among them as one of period 1.
+        windows: from left to right, each proved.
+        unsettled: what is between them: intervals (low, high), each shorter than the resolution.
+            Between windows of different attractors it holds an edge; between windows of one attractor, what was
+            not looked for.
+    """
+
+    attractors: tuple[PiecewiseCycle, ...]
+    windows: tuple[Window, ...]
+    unsettled: tuple[tuple[Fraction, Fraction], ...]
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """The places where one window ends and one of another attractor begins."""
+        left_of = {w.low: w for w in self.windows}
+        ends = {w.high: w for w in self.windows}
+        between = [*self.unsettled, *((w.high, w.high) for w in self.windows)]
+        found = {
+            float((a + b) / 2)
+            for a, b in between
+            if a in ends and b in left_of and ends[a].attractor != left_of[b].attractor
+        }
+        return tuple(sorted(found))
+
+    def reaching(self, attractor: int, wider: float = 0.0) -> tuple[Window, ...]:
+        """The windows of one attractor that are wider than so much."""
+        return tuple(w for w in self.windows if w.attractor == attractor and w.width > wider)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trap:
+    """Ellipsoids (s - center)' shape (s - center) <= 1, by turns, each mapped into the next with room to spare."""
+
+    attractor: int
+    center: Row
+    shape: Rows
+    rough: list[list[float]]
+    at: list[float]
+
+    def may_hold(self, state: list[float]) -> bool:
+        """Whether the state, in floats, is not clearly outside."""
+        away = [s - c for s, c in zip(state, self.at, strict=True)]
+        moved = [sum(r * b for r, b in zip(row, away, strict=True)) for row in self.rough]
+        return sum(a * m for a, m in zip(away, moved, strict=True)) <= 1.01
+
+    def holds(self, state: Row) -> bool:
+        """Whether the state is inside, exactly."""
+        away = [s - c for s, c in zip(state, self.center, strict=True)]
+        return dot(away, [dot(row, away) for row in self.shape]) <= 1
+
+
+def basin_windows(
+    algorithm: Method | str,
+    gradient: PiecewiseLinear,
+    interval: Sequence[object] = (-6, 6),
+    resolution: object = Fraction(1, 10**12),
+    periods: int = 3,
+) -> BasinWindows:
+    """All basin windows wider than a resolution, for starts from rest in an interval.
+
+    Args:
+        algorithm: as for `piecewise_cycles`.
+        gradient: of the function.
+        interval: (low, high), rational numbers; their number may grow with it.
+        resolution: windows at least so wide are found, and edges to that accuracy.
+        periods: attracting cycles up to this period are known; a start that tends to none of them is refused.
+
+    Raises:
+        OdescentError: input outside its domain, or starts that do not come near a known attractor. (A minimizer or
+            cycle on a knot is not known to attract: the method has no one linear map there.)
+    """
+    try:
+        low, high, fine = (as_scalar(v) for v in (*interval, resolution))
+        ends = [Fraction(int(v.p), int(v.q)) for v in (low, high, fine)]
+    except (AttributeError, TypeError, ValueError):
+        ends = [Fraction(0)] * 3
+    if not (ends[0] < ends[1] and ends[2] > 0):
+        raise OdescentError(
+            f"a window needs an interval (low, high) and a resolution > 0 in rational numbers, not {interval!r} and "
+            f"{resolution!r}."
+        )
+    parts = branches(algorithm, gradient)
+    attractors = tuple(c for c in piecewise_cycles(algorithm, gradient, periods) if c.stable)
+    if not attractors:
+        raise OdescentError(
+            f"the method has no attracting cycle of period at most {periods} on this function, and does not converge "
+            "to the minimizer there, so there are no basins to look for."
+        )
+    traps = [t for i, c in enumerate(attractors) for t in _traps(parts, c, i)]
+    settled: list[tuple[Fraction, Fraction, int]] = []
+    unsettled: list[tuple[Fraction, Fraction]] = []
+    waiting, fine = [(ends[0], ends[1])], ends[2]
+    while waiting:  # neighbours that are left over may together be longer than the resolution
+        left: list[tuple[Fraction, Fraction]] = []
+        for start in waiting:
+            done, rest = _followed(parts, traps, start, fine)
+            settled += done
+            left += rest
+        clusters = _joined(left)
+        unsettled += [c for c in clusters if c[1] - c[0] < ends[2]]
+        waiting, fine = [c for c in clusters if c[1] - c[0] >= ends[2]], fine / 8
+    windows: list[Window] = []
+    for a, b, attractor in sorted(settled):
+        if windows and windows[-1].high == a and windows[-1].attractor == attractor:
+            windows[-1] = Window(windows[-1].low, b, attractor)
+        else:
+            windows.append(Window(a, b, attractor))
+    unsettled = _joined(unsettled)
+    return BasinWindows(attractors, tuple(windows), tuple(unsettled))
+
+
+def _joined(intervals: list[tuple[Fraction, Fraction]]) -> list[tuple[Fraction, Fraction]]:
+    """Intervals from left to right, those that touch made one."""
+    found: list[tuple[Fraction, Fraction]] = []
+    for a, b in sorted(intervals):
+        if found and found[-1][1] == a:
+            found[-1] = (found[-1][0], b)
+        else:
+            found.append((a, b))
+    return found
+
+
+def _followed(
+    parts: Branches, traps: list[_Trap], interval: tuple[Fraction, Fraction], fine: Fraction
+) -> tuple[list[tuple[Fraction, Fraction, int]], list[tuple[Fraction, Fraction]]]:
+    """Settled pieces with their attractors, and what is shorter than the resolution."""
+    settled: list[tuple[Fraction, Fraction, int]] = []
+    left: list[tuple[Fraction, Fraction]] = []
+    a, b = interval
+    waiting = [(a, b, [a * r for r in parts.rest], [b * r for r in parts.rest], 0)]
+    knots = parts.gradient.knots
+    work = 0
+    while waiting:
+        a, b, first, last, k = waiting.pop()
+        while True:
+            rough = [list(map(float, s)) for s in (first, last)]
+            near = [t for t in traps if all(map(t.may_hold, rough))]
+            trap = next((t for t in near if t.holds(first) and t.holds(last)), None)
+            if trap is not None:
+                settled.append((a, b, trap.attractor))
+                break
+            if b - a < fine:
+                left.append((a, b))
+                break
+            work += sum(1 + e.denominator.bit_length() // 64 for e in (*first, *last))
+            if work > _MOST:
+                raise OdescentError(
+                    f"starts between {float(a):.9g} and {float(b):.9g} are not settled after {k} steps, and the work "
+                    "is too much: raise periods= if they tend to another cycle, or take a shorter interval or a "
+                    "coarser resolution."
+                )
+            y, w = dot(parts.point, first), dot(parts.point, last)
+            cut = next((c for c in knots if min(y, w) < c < max(y, w)), None)
+            if cut is not None:
+                share = (cut - y) / (w - y)
+                at = a + share * (b - a)
+                state = [s + share * (t - s) for s, t in zip(first, last, strict=True)]
+                waiting.append((at, b, state, last, k))
+                b, last = at, state
+                continue
+            piece = parts.gradient.at((y + w) / 2)
+            first, last, k = step(parts, piece, first), step(parts, piece, last), k + 1
+    return settled, left
+
+
+def _traps(parts: Branches, cycle: PiecewiseCycle, attractor: int) -> list[_Trap]:
+    """The largest ellipsoids of a periodic Lyapunov function in which the method stays on the cycle's pieces."""
+    maps = [parts.maps[j] for j in cycle.itinerary]
+    n = len(parts.point)
+    start = _lyapunov(maps, n)
+    shapes = [start]
+    for m in reversed(maps[1:]):
+        shapes.insert(1, _pulled(m, shapes[1] if len(shapes) > 1 else start))
+    size: Fraction | None = None
+    for state, shape, j in zip(cycle.states, shapes, cycle.itinerary, strict=True):
+        piece, y = parts.gradient.pieces[j], dot(parts.point, list(state))
+        solved = solve(shape, parts.point)
+        assert solved is not None  # a Lyapunov function is definite
+        reach = dot(parts.point, solved)  # largest (C s)^2 with s' shape s = 1
+        for end in (piece.low, piece.high):
+            if end is not None:
+                most = (end - y) ** 2 / reach
+                size = most if size is None else min(size, most)
+    scale = (
+        Fraction(1, 10**12) if size is None else 1 / size
+    )  # a single piece: everything converges
+    found = []
+    for state, shape in zip(cycle.states, shapes, strict=True):
+        scaled = [[e * scale for e in row] for row in shape]
+        rough = [[float(e) for e in row] for row in scaled]
+        found.append(_Trap(attractor, list(state), scaled, rough, [float(s) for s in state]))
+    return found
+
+
+def _pulled(m: Rows, shape: Rows) -> Rows:
+    """I + m' shape m."""
+    back = multiply([list(c) for c in zip(*m, strict=True)], multiply(shape, m))
+    return [[e + (i == j) for j, e in enumerate(row)] for i, row in enumerate(back)]
+
+
+def _lyapunov(maps: list[Rows], n: int) -> Rows:
+    """The symmetric solution of P = I + m_0' (I + m_1' ( ... P ... ) m_1) m_0, from a linear system."""
+
+    def around(shape: Rows) -> Rows:
+        for m in reversed(maps):
+            shape = _pulled(m, shape)
+        return shape
+
+    places = [(i, j) for i in range(n) for j in range(i, n)]
+    constant = around([[Fraction(0)] * n for _ in range(n)])
+    columns = []
+    for i, j in places:
+        unit = [[Fraction((k, l) in ((i, j), (j, i))) for l in range(n)] for k in range(n)]
+        moved = around(unit)
+        columns.append([unit[k][l] - (moved[k][l] - constant[k][l]) for k, l in places])
+    found = solve(
+        [list(r) for r in zip(*columns, strict=True)], [constant[k][l] for k, l in places]
+    )
+    assert found is not None  # the cycle attracts
+    values = dict(zip(places, found, strict=True))
+    return [[values[min(i, j), max(i, j)] for j in range(n)] for i in range(n)]
