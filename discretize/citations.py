@@ -216,6 +216,16 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "booktitle": "International Conference on Machine Learning", "pages": "2101--2110", "year": "2017",
         "eprint": "1511.06251",
         "archivePrefix": "arXiv"}),
+    "pinnau2017": ("article", {
+        "author": "Pinnau, Ren{\\'e} and Totzeck, Claudia and Tse, Oliver and Martin, Stephan",
+        "title": "A Consensus-Based Model for Global Optimization and its Mean-Field Limit",
+        "journal": "Mathematical Models and Methods in Applied Sciences", "volume": "27", "number": "1",
+        "pages": "183--204", "year": "2017", "doi": "10.1142/S0218202517400061"}),
+    "carrillo2021": ("article", {
+        "author": "Carrillo, Jos{\\'e} A. and Jin, Shi and Li, Lei and Zhu, Yuhua",
+        "title": "A Consensus-Based Global Optimization Method for High Dimensional Machine Learning Problems",
+        "journal": "ESAIM: Control, Optimisation and Calculus of Variations", "volume": "27", "pages": "S5",
+        "year": "2021", "doi": "10.1051/cocv/2020046"}),
     "robbins1951": ("article", {
         "author": "Robbins, Herbert and Monro, Sutton", "title": "A Stochastic Approximation Method",
         "journal": "The Annals of Mathematical Statistics", "volume": "22", "number": "3", "pages": "400--407",

@@ -11,6 +11,7 @@ from programs import Machine
 
 import odescent as od
 from odescent.dynamics import vanishes
+from odescent.dynamics.fields import L, mu
 
 NAMES = od.algorithms()
 GRAD: Any = lambda p: p + 0.5 * np.sin(p)
@@ -37,7 +38,7 @@ class Oracles(dict[str, Any]):
 ORACLES = Oracles()
 VALUES: dict[str, Any] = {
     "mu": sp.Rational(1, 2), "L": sp.Rational(3, 2), "h": sp.Rational(1, 10),
-    "beta1": 0.9, "beta2": 0.99, "eps": 1e-3,
+    "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "rho": 0.9,
 }  # fmt: skip
 BEGIN = np.array([0.8, -1.1])
 
@@ -148,3 +149,20 @@ def test_langevin_has_the_known_variance() -> None:
     shrink = machine.step({"x": np.ones(1)}, 0, {draw.target.name: np.zeros(1)})["x"][0]
     kick = machine.step({"x": np.zeros(1)}, 0, ones)["x"][0]
     assert kick**2 / (1 - shrink**2) == pytest.approx(1 / (lam * (1 - h * lam / 2)))
+
+
+def test_robust_momentum_is_the_published_one():
+    """Cyrus, Hu, Van Scoy and Lessard, arXiv:1710.04753, equation (3); at rho = 1 - q the triple momentum method."""
+    rho = od.parameters("rho")
+    kappa = L / mu
+    wanted = {
+        "alpha": kappa * (1 - rho) ** 2 * (1 + rho) / L,
+        "beta": kappa * rho**3 / (kappa - 1),
+        "gamma": rho**3 / ((kappa - 1) * (1 - rho) ** 2 * (1 + rho)),
+        "delta": 0,
+    }
+    found = od.algorithm("robust_momentum").coefficients
+    assert all(sp.simplify(found[n] - v) == 0 for n, v in wanted.items())
+    fastest = od.algorithm("robust_momentum").bind(rho=1 - sp.sqrt(mu / L)).coefficients
+    triple = od.algorithm("triple_momentum").coefficients
+    assert all(sp.simplify(fastest[n] - triple[n]) == 0 for n in ("alpha", "beta", "gamma"))

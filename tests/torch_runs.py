@@ -13,7 +13,16 @@ from odescent.discretize.emit.torch import class_name
 
 torch.set_num_threads(1)
 ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-VALUES = {"mu": MU, "L": L, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6, "rate": 0.05}
+VALUES = {
+    "mu": MU,
+    "L": L,
+    "h": 0.05,
+    "beta1": 0.9,
+    "beta2": 0.99,
+    "eps": 1e-6,
+    "rate": 0.05,
+    "rho": 0.8,
+}
 PLAIN, MATRIX, CENTER, X0 = quadratic()
 
 

@@ -18,6 +18,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "nesterov_sc": "momentum:nesterov_sc",
         "nesterov_c": "momentum:nesterov_c",
         "triple_momentum": "momentum:triple_momentum",
+        "robust_momentum": "momentum:robust_momentum",
         "ogm": "model_family:ogm",
         "item": "model_family:item",
         "unified_nesterov": "model_family:unified_nesterov",

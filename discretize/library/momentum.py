@@ -13,6 +13,7 @@ from odescent.dynamics.library import system
 from odescent.dynamics.vectors import blocks
 
 from ..iteration import STEP, Algorithm
+from ..poles_modal import iterate_lead, passive_algorithm
 from ..substeps import Scheme
 from .model_family import fista
 from .schemes import scheme
@@ -93,3 +94,18 @@ def triple_momentum() -> Algorithm:
         name="triple_momentum",
         reference="vanscoy2018",
     )
+
+
+def robust_momentum() -> Algorithm:
+    """The robust momentum method: the passive form with the poles rho and rho^2 at mu, tuned by the rate rho.
+
+    rho runs from 1 - sqrt(mu/L), the triple momentum method's and fastest, to 1 - mu/L, gradient descent's and most
+    robust to noise in the gradient. The output is the iterate xi. K, a and b are what ``od.place_poles``
+    finds for poles rho, rho^2 at mu and a = h.
+    """
+    rho = parameters("rho")
+    ratio = mu / L
+    beta = rho**3 / (1 - ratio)
+    back = (1 - rho) ** 2 * (1 + rho) / ratio - (1 - beta)
+    placed = passive_algorithm(beta, sp.S.One, back, lead=iterate_lead(beta, sp.S.One, back))
+    return placed.replace(name="robust_momentum", reference="cyrus2018")
