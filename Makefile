@@ -64,7 +64,7 @@ endif
 	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev]' run test dev
 
 .venv/.ready-extras: pyproject.toml constraints.txt
-	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,oracles,torch]' run test dev extras
+	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,oracles,sweeps,torch]' run test dev extras
 
 # setup TARGET STAMP...: an environment with TARGET installed, editable and pinned; then the stamps.
 define SETUP

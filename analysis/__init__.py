@@ -20,6 +20,8 @@ _PUBLIC = {
     "compute_convergence": "gaps",
     "compute_portrait": "portrait",
     "Convergence": "gaps",
+    "FlowCertificate": "certificates",
+    "HorizonCertificate": "certificates",
     "convergence": "comparison",
     "counterexample": "certificates",
     "cycle_range": "cycling",
@@ -29,9 +31,11 @@ _PUBLIC = {
     "cycles": "cycling",
     "energy_balance": "cycling",
     "energy_ledger": "cycling",
+    "exact_edges": "cycling",
     "heavy_ball_story": "story",
     "NoCertificate": "certificates",
     "phase_portrait": "phase",
+    "rate_transfer": "certificates",
     "piecewise_cycles": "cycling",
     "Portrait": "portrait",
     "save": "style",
@@ -55,9 +59,12 @@ if TYPE_CHECKING:
     from .bifurcation_diagram import Bifurcation as Bifurcation
     from .bifurcation_diagram import bifurcation as bifurcation
     from .certificates import Certificate as Certificate
+    from .certificates import FlowCertificate as FlowCertificate
+    from .certificates import HorizonCertificate as HorizonCertificate
     from .certificates import NoCertificate as NoCertificate
     from .certificates import certify as certify
     from .certificates import counterexample as counterexample
+    from .certificates import rate_transfer as rate_transfer
     from .certificates import worst_case_rate as worst_case_rate
     from .comparison import Comparison as Comparison
     from .comparison import convergence as convergence
@@ -69,6 +76,7 @@ if TYPE_CHECKING:
     from .cycling import cycles as cycles
     from .cycling import energy_balance as energy_balance
     from .cycling import energy_ledger as energy_ledger
+    from .cycling import exact_edges as exact_edges
     from .cycling import piecewise_cycles as piecewise_cycles
     from .gaps import Convergence as Convergence
     from .gaps import compute_convergence as compute_convergence
