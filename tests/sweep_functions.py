@@ -1,0 +1,45 @@
+"""Functions for sweeps, in a module of their own: workers find them by name."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+
+CALLS: list[dict[str, Any]] = []  # of this process only
+
+
+def power(a: int, b: int) -> dict[str, Any]:
+    CALLS.append({"a": a, "b": b})
+    return {"value": a**b, "root": a ** (1 / b)}
+
+
+def picky(a: float) -> float:
+    if a < 0:
+        raise ValueError("a is negative, which hurts")
+    return float(np.sqrt(a))
+
+
+def spectrum_of(n: int) -> dict[str, Any]:
+    """Eigenvalues of the second difference: 2 - 2 cos(k pi / (n + 1))."""
+    matrix = 2 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
+    return {"values": np.linalg.eigvalsh(matrix), "where": float("inf"), "pid": os.getpid()}
+
+
+def deadly(a: int) -> int:
+    if a == 2:
+        time.sleep(0.2)
+        os._exit(9)
+    return a * a
+
+
+def unfit(a: int) -> object:
+    return object()
+
+
+def slow(a: int) -> int:
+    time.sleep(0.05)
+    CALLS.append({"a": a})
+    return a + 1
