@@ -216,6 +216,11 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "booktitle": "International Conference on Machine Learning", "pages": "2101--2110", "year": "2017",
         "eprint": "1511.06251",
         "archivePrefix": "arXiv"}),
+    "cyrus2018": ("inproceedings", {
+        "author": "Cyrus, Saman and Hu, Bin and Van Scoy, Bryan and Lessard, Laurent",
+        "title": "A Robust Accelerated Optimization Algorithm for Strongly Convex Functions",
+        "booktitle": "2018 Annual American Control Conference (ACC)", "year": "2018",
+        "eprint": "1710.04753", "archivePrefix": "arXiv"}),
     "pinnau2017": ("article", {
         "author": "Pinnau, Ren{\\'e} and Totzeck, Claudia and Tse, Oliver and Martin, Stephan",
         "title": "A Consensus-Based Model for Global Optimization and its Mean-Field Limit",

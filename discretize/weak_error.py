@@ -90,11 +90,17 @@ def step_operators(
             f"{algorithm.name or 'this algorithm'} was written as a map: there is no equation behind it."
         )
     program = algorithm.own_program.inlined()
-    memory = [b.name for b in program.blocks if b.role != "state"]
-    if memory or program.counted or program.sweeps:
-        why = f"the {'memory ' + memory[0] if memory else 'coefficients that change or the sweeps over coordinates'}"
+    kept = [b.name for b in program.blocks if b.role != "state"]
+    if kept or program.counted or program.sweeps:
+        why = (
+            f"this one keeps {kept[0]}"
+            if kept
+            else "this one counts its steps"
+            if program.counted
+            else "this one sweeps over coordinates"
+        )
         raise OdescentError(
-            f"the weak expansion is of one step that forgets the others; {why} stands against it."
+            f"the weak expansion is of one step that forgets the others, but {why}."
         )
     root = sp.Dummy("s", positive=True)
     form = Coordinates(dimension, functions)

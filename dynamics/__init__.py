@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import stochastic
 from .calculus import derivative, modal, substitute, tidy, vanishes
 from .exact import canonical, is_zero, parameters
 from .fields import Block, Diffusion, Field, L, System, curvature, mu, start
@@ -36,6 +37,7 @@ __all__ = [
     "outer",
     "parameters",
     "start",
+    "stochastic",
     "substitute",
     "system",
     "systems",

@@ -137,6 +137,12 @@ class Objective:
             return call(Oracle("map", self.name), x, (), exact)
         return self._numeric("map")(x, *parameters)
 
+    def ensemble(self, x: Any, alpha: Any) -> Any:
+        """The consensus point of the law of x, E[x e^(-alpha f)] / E[e^(-alpha f)], a vector."""
+        if isinstance(x, Vector):
+            return call(Oracle("ensemble", self.name), x, (), (as_scalar(alpha),))
+        return self._numeric("ensemble")(x, alpha)
+
     def prox(self, x: Any, step: Any) -> Any:
         """argmin_u f(u) + |u - x|^2 / (2 step)."""
         if isinstance(x, Vector):

@@ -1,17 +1,15 @@
 """The command line. What a command does stands in ``_cmd_NAME.py`` and loads when it runs.
 
-A new command is a function here, which says its arguments, and a module with ``run``.
+A new command is a function here, which says its arguments (in ``_cli_options.py``), and a module with ``run``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from . import _console
+from . import _cli_options as o
 from ._cli_group import Group
 
 _START = """\b
@@ -26,146 +24,6 @@ def _example(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def _names(kind: str) -> Callable[[str], list[str]]:
-    """Shell completion of the names of one kind, or of the kinds."""
-
-    def complete(incomplete: str) -> list[str]:
-        from . import _cmd_list
-
-        entries = _cmd_list.KINDS[kind]() if kind else [{"name": k} for k in _cmd_list.KINDS]
-        names = [name for e in entries for name in (e["name"], *e.get("aliases", ()))]
-        return [name for name in names if name.startswith(incomplete)]
-
-    return complete
-
-
-def _version(asked: bool) -> bool:
-    if asked:
-        import odescent as od
-
-        _console.say(f"odescent {od.__version__}")
-        raise typer.Exit
-    return asked
-
-
-_KINDS = "systems, algorithms, schemes, objectives, derivations or targets; all if left out."
-
-Kind = Annotated[str, typer.Argument(metavar="[KIND]", help=_KINDS, autocompletion=_names(""))]
-_ONE_OR_FILE = "An algorithm, such as nesterov, or a system file, such as my_system.ode."
-Derived = Annotated[
-    str, typer.Argument(metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("derivations"))
-]
-Emitted = Annotated[
-    str, typer.Argument(metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("algorithms"))
-]
-Route = Annotated[str | None, typer.Option(help="immersion or model; the first one by default.")]
-Scheme = Annotated[str | None, typer.Option(metavar="SCHEME", help="Of a system file: the scheme.")]
-Where = Annotated[
-    str | None, typer.Option(metavar="A=VALUE,...", help="Of a system file: what holds exactly.")
-]
-Tuning = Annotated[
-    str | None, typer.Option(metavar="H=VALUE,...", help="Of a system file: what is bound last.")
-]
-Clock = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Of a system file: time at step k, such as k*h.")
-]
-Limit = Annotated[
-    str | None,
-    typer.Option("--time-limit", metavar="SECONDS", help="For a system file; 20 by default."),
-]
-Latex = Annotated[bool, typer.Option("--latex", help="LaTeX instead of text.")]
-Html = Annotated[bool, typer.Option("--html", help="One HTML page instead of text.")]
-Target = Annotated[
-    str,
-    typer.Option(
-        help="numpy, jax, optax, torch, latex or markdown.", autocompletion=_names("targets")
-    ),
-]
-Mu = Annotated[str | None, typer.Option("--mu", metavar="NUMBER", help="Strong convexity.")]
-Smoothness = Annotated[str | None, typer.Option("--L", metavar="NUMBER", help="Smoothness.")]
-_CERTIFIED = "An algorithm, such as nesterov."
-Certified = Annotated[
-    str, typer.Argument(metavar="[NAME]", help=_CERTIFIED, autocompletion=_names("algorithms"))
-]
-Over = Annotated[str, typer.Option(help="smooth_strongly_convex or quadratics.")]
-Steps = Annotated[int, typer.Option(help="Memory of the Lyapunov function, 1 to 4.")]
-Rate = Annotated[
-    str | None, typer.Option(metavar="NUMBER", help="A rate to prove; the least by default.")
-]
-AsFlow = Annotated[
-    bool,
-    typer.Option("--flow", help="NAME is a system: its exponential rate; --L may be left out."),
-]
-Horizon = Annotated[
-    int | None, typer.Option(metavar="N", help="A bound after N steps instead; --mu may be 0.")
-]
-Measure = Annotated[
-    str | None, typer.Option(help="After N steps: value, gradient or distance (of x_N).")
-]
-Compared = Annotated[str | None, typer.Option(help="At the start: distance or value (of x_0).")]
-CheckerFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the stand-alone checker to FILE.")
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="A parameter or option by name; may be repeated."
-    ),
-]
-_ONE_OR_SYSTEM = "An algorithm or a system, such as nesterov_sc or gradient_flow."
-Simulated = Annotated[
-    str, typer.Argument(metavar="NAME", help=_ONE_OR_SYSTEM, autocompletion=_names("algorithms"))
-]
-ObjectiveName = Annotated[
-    str, typer.Option(metavar="NAME", help="What to run on.", autocompletion=_names("objectives"))
-]
-PlainObjective = Annotated[
-    str | None,
-    typer.Option(
-        "--objective", metavar="NAME", help="What to draw on.", autocompletion=_names("objectives")
-    ),
-]
-Start = Annotated[
-    str | None, typer.Option("--x0", metavar="X,...", help="Where to start; the objective's own.")
-]
-StepCount = Annotated[str, typer.Option(metavar="N", help="Number of steps, such as 1000 or 1e6.")]
-Time = Annotated[str | None, typer.Option(metavar="T", help="Of a system: for how long.")]
-Every = Annotated[str, typer.Option(metavar="K", help="Keep every K-th step and the last.")]
-Statistics = Annotated[
-    str, typer.Option(metavar="NAMES", help="mean, variance, minimum, maximum, with commas.")
-]
-Seed = Annotated[int, typer.Option(help="Of the noise.")]
-Resume = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="A run file to go on from and to write.")
-]
-Curvature = Annotated[
-    str | None, typer.Option(metavar="NUMBER", help="Draw one mode of a quadratic.")
-]
-Window = Annotated[str | None, typer.Option(metavar="X0,X1,Y0,Y1", help="What to show.")]
-Others = Annotated[
-    list[str] | None,
-    typer.Option("--with", metavar="NAME", help="One more algorithm's iterates; may be repeated."),
-]
-Slow = Annotated[
-    str | None, typer.Option(metavar="FAST,SMALL,ORDER", help="Draw the slow manifold's expansion.")
-]
-_STORY = (
-    "Of heavy_ball: why it need not converge, as figures and checked steps in the folder --out."
-)
-Story = Annotated[bool, typer.Option("--story", help=_STORY)]
-Picture = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Picture (pdf, svg, png) or film (gif, mp4).")
-]
-Out = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write to FILE, all of it or nothing.")
-]
-Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where pictures and code go.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps and smaller pictures.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
-Version = Annotated[
-    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-]
-
 app = typer.Typer(
     name="odescent",
     cls=Group,
@@ -177,12 +35,12 @@ app = typer.Typer(
 
 
 @app.callback()
-def _options(version: Version = False) -> None:
+def _options(version: o.Version = False) -> None:
     """Optimizers as dynamical systems: derive a method, discretize it, emit it, run it, draw it."""
 
 
 @app.command("list", epilog=_example("odescent list", "odescent list algorithms --json"))
-def _list(kind: Kind = "", as_json: Json = False) -> None:
+def _list(kind: o.Kind = "", as_json: o.Json = False) -> None:
     """Show what there is by name."""
     from . import _cmd_list
 
@@ -200,17 +58,17 @@ def _list(kind: Kind = "", as_json: Json = False) -> None:
     ),
 )
 def _derive(
-    name: Derived,
-    route: Route = None,
-    latex: Latex = False,
-    html: Html = False,
-    as_json: Json = False,
-    out: Out = None,
-    scheme: Scheme = None,
-    where: Where = None,
-    tuning: Tuning = None,
-    clock: Clock = None,
-    limit: Limit = None,
+    name: o.Derived,
+    route: o.Route = None,
+    latex: o.Latex = False,
+    html: o.Html = False,
+    as_json: o.Json = False,
+    out: o.Out = None,
+    scheme: o.Scheme = None,
+    where: o.Where = None,
+    tuning: o.Tuning = None,
+    clock: o.Clock = None,
+    limit: o.Limit = None,
 ) -> None:
     """Derive an algorithm from a principle, or from your own system, step by step.
 
@@ -234,18 +92,18 @@ def _derive(
     ),
 )
 def _emit(
-    name: Emitted,
-    target: Target = "numpy",
-    mu: Mu = None,
-    L: Smoothness = None,
-    settings: Settings = None,
-    out: Out = None,
-    as_json: Json = False,
-    scheme: Scheme = None,
-    where: Where = None,
-    tuning: Tuning = None,
-    clock: Clock = None,
-    limit: Limit = None,
+    name: o.Emitted,
+    target: o.Target = "numpy",
+    mu: o.Mu = None,
+    L: o.Smoothness = None,
+    settings: o.Settings = None,
+    out: o.Out = None,
+    as_json: o.Json = False,
+    scheme: o.Scheme = None,
+    where: o.Where = None,
+    tuning: o.Tuning = None,
+    clock: o.Clock = None,
+    limit: o.Limit = None,
 ) -> None:
     """Emit an algorithm, or your own system with a scheme, as source that stands alone.
 
@@ -271,20 +129,20 @@ def _emit(
     ),
 )
 def _certify(
-    name: Certified = "",
-    mu: Mu = None,
-    L: Smoothness = None,
-    over: Over = "smooth_strongly_convex",
-    steps: Steps = 2,
-    rate: Rate = None,
-    flow: AsFlow = False,
-    horizon: Horizon = None,
-    measure: Measure = None,
-    start: Compared = None,
-    settings: Settings = None,
-    checker: CheckerFile = None,
-    out: Out = None,
-    as_json: Json = False,
+    name: o.Certified = "",
+    mu: o.Mu = None,
+    L: o.Smoothness = None,
+    over: o.Over = "smooth_strongly_convex",
+    steps: o.Steps = 2,
+    rate: o.Rate = None,
+    flow: o.AsFlow = False,
+    horizon: o.Horizon = None,
+    measure: o.Measure = None,
+    start: o.Compared = None,
+    settings: o.Settings = None,
+    checker: o.CheckerFile = None,
+    out: o.Out = None,
+    as_json: o.Json = False,
 ) -> None:
     """Prove a convergence rate over all functions in F(mu, L), or show a function without one.
 
@@ -313,20 +171,20 @@ def _certify(
     ),
 )
 def _simulate(
-    name: Simulated,
-    objective: ObjectiveName = "quadratic",
-    x0: Start = None,
-    steps: StepCount = "100",
-    time: Time = None,
-    every: Every = "1",
-    statistics: Statistics = "",
-    seed: Seed = 0,
-    mu: Mu = None,
-    L: Smoothness = None,
-    settings: Settings = None,
-    resume: Resume = None,
-    out: Out = None,
-    as_json: Json = False,
+    name: o.Simulated,
+    objective: o.ObjectiveName = "quadratic",
+    x0: o.Start = None,
+    steps: o.StepCount = "100",
+    time: o.Time = None,
+    every: o.Every = "1",
+    statistics: o.Statistics = "",
+    seed: o.Seed = 0,
+    mu: o.Mu = None,
+    L: o.Smoothness = None,
+    settings: o.Settings = None,
+    resume: o.Resume = None,
+    out: o.Out = None,
+    as_json: o.Json = False,
 ) -> None:
     """Run an algorithm on an objective, or follow a system's flow for a time.
 
@@ -352,20 +210,20 @@ def _simulate(
     ),
 )
 def _portrait(
-    name: Simulated,
-    objective: PlainObjective = None,
-    curvature: Curvature = None,
-    x0: Start = None,
-    steps: StepCount = "30",
-    window: Window = None,
-    others: Others = None,
-    slow: Slow = None,
-    mu: Mu = None,
-    L: Smoothness = None,
-    settings: Settings = None,
-    story: Story = False,
-    out: Picture = None,
-    as_json: Json = False,
+    name: o.Simulated,
+    objective: o.PlainObjective = None,
+    curvature: o.Curvature = None,
+    x0: o.Start = None,
+    steps: o.StepCount = "30",
+    window: o.Window = None,
+    others: o.Others = None,
+    slow: o.Slow = None,
+    mu: o.Mu = None,
+    L: o.Smoothness = None,
+    settings: o.Settings = None,
+    story: o.Story = False,
+    out: o.Picture = None,
+    as_json: o.Json = False,
 ) -> None:
     """Draw the phase portrait of a system, or of an algorithm with its iterates over its flow.
 
@@ -383,8 +241,64 @@ def _portrait(
     )  # fmt: skip
 
 
+@app.command(
+    "train",
+    epilog=_example(
+        "odescent train digits-ode --regularizer error --coefficient 0.1 --dt0 calibrated",
+        "odescent train digits-ode --regularizer none --regularizer error --seed 0,1,2",
+        "odescent train digits-ode --regularizer steps --target-nfe 37 --out run --resume",
+        "odescent train spirals-ode --optimizer triple_momentum --set mu=1 --set L=20",
+        "odescent train mnist-ode --paper 2021 --regularizer ERNODE",
+    ),
+)
+def _train(
+    task: o.Trained,
+    regularizer: o.Regularizers = None,
+    coefficient: o.Coefficient = None,
+    target_nfe: o.TargetNfe = None,
+    optimizer: o.OptimizerName = None,
+    learning_rate: o.LearningRate = None,
+    seed: o.Seeds = "0",
+    steps: o.TrainingSteps = None,
+    batch: o.BatchSize = None,
+    tolerance: o.Tolerance = None,
+    dt0: o.FirstStep = None,
+    paper: o.Paper = None,
+    devices: o.Devices = None,
+    settings: o.TrainingSettings = None,
+    out: o.RunFolder = None,
+    resume: o.GoOn = False,
+    as_json: o.Json = False,
+) -> None:
+    """Train a neural ODE or SDE to be accurate and cheap to solve.
+
+    A killed run goes on with --resume, to the same bits. MNIST and PhysioNet are read from the folder that the
+    environment variable ODESCENT_DATA names. The exit code is 1 if a run fails.
+    """
+    from . import _cmd_train
+
+    given = {
+        "coefficient": coefficient, "target_nfe": target_nfe, "optimizer": optimizer, "learning_rate": learning_rate,
+        "steps": steps, "batch": batch, "rtol": tolerance, "atol": tolerance, "dt0": dt0, "paper": paper,
+        "devices": devices,
+    }  # fmt: skip
+    found = _cmd_train.run(
+        task,
+        given,
+        regularizer or [],
+        seed,
+        settings or [],
+        out=out,
+        resume=resume,
+        as_json=as_json,
+    )
+    raise typer.Exit(found)
+
+
 @app.command("demo", epilog=_example("odescent demo", "odescent demo --quick --out /tmp/demo"))
-def _demo(out: Folder = Path("out/demo"), quick: Quick = False, as_json: Json = False) -> None:
+def _demo(
+    out: o.Folder = Path("out/demo"), quick: o.Quick = False, as_json: o.Json = False
+) -> None:
     """Derive a method, emit it, run it on real data, draw it.
 
     Nesterov's method beside gradient descent, heavy ball, triple momentum and optax.
@@ -395,7 +309,7 @@ def _demo(out: Folder = Path("out/demo"), quick: Quick = False, as_json: Json = 
 
 
 @app.command("doctor", epilog=_example("odescent doctor", "odescent doctor --json"))
-def _doctor(as_json: Json = False) -> None:
+def _doctor(as_json: o.Json = False) -> None:
     """Show versions, devices and optional parts.
 
     The exit code is 1 if something that is needed does not work.

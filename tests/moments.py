@@ -10,46 +10,25 @@ import sympy as sp
 from scipy import linalg
 
 from odescent.discretize.program import Program
-from odescent.dynamics.calculus import substitute, tidy
+from odescent.discretize.step_moments import stationary_covariance, step_map
+from odescent.dynamics.exact import canonical
 
 lam = sp.Symbol("lam", positive=True)
 
 
 def linear_map(program: Program) -> tuple[sp.Matrix, sp.Matrix]:
     """A and B in the order of the blocks and of the draws."""
-    flat, known = program.inlined(), {}
-    for c in flat.calls:
-        point = substitute(c.point, known)
-        known[c.target] = tidy(point * (lam / (1 - lam * c.implicit)))
-    state, draws = flat.state, [d.target for d in flat.draws]
-    after = [tidy(substitute(flat.next[s], known)) for s in state]
-    for e in after:
-        assert set(e.terms) <= {*state, *draws}
-    row = lambda over: sp.Matrix([[e.terms.get(s, sp.S.Zero) for s in over] for e in after])
-    return row(state), row(draws)
+    step = step_map(program, hessian=lam)
+    after = sp.Matrix(step.after)
+    a, b = after.jacobian(step.state), after.jacobian(step.normals)
+    unknown = {*step.state, *step.normals}
+    assert not unknown & (a.free_symbols | b.free_symbols)
+    return a.applyfunc(canonical), b.applyfunc(canonical)
 
 
 def stationary(program: Program) -> sp.Matrix:
     """The solution S of S = A S A' + B B': the covariance that the chain keeps, symbolically."""
-    a, b = linear_map(program)
-    n, rates = a.rows, {}
-
-    def power(y: sp.Expr) -> sp.Expr:  # exponentials of gam h as powers of one symbol
-        number, rate = y.as_coeff_Mul()
-        return rates.setdefault(rate, sp.Symbol("T", positive=True)) ** (4 * number)
-
-    def rational(e: sp.Expr) -> sp.Expr:
-        return sp.cancel(e.replace(sp.exp, power))
-
-    a, q = a.applyfunc(rational), (b * b.T).applyfunc(sp.expand).applyfunc(rational)
-    assert len(rates) <= 1
-    s = sp.Matrix(n, n, lambda i, j: sp.Symbol(f"s{min(i, j)}{max(i, j)}"))
-    residual = s - a * s * a.T - q
-    unknowns = sorted(s.free_symbols, key=str)
-    (solved,) = sp.linsolve([residual[i, j] for i in range(n) for j in range(i, n)], unknowns)
-    back = {sp.Symbol("T", positive=True): sp.exp(next(iter(rates), sp.S.Zero) / 4)}
-    done = s.xreplace(dict(zip(unknowns, solved, strict=True)))
-    return done.applyfunc(sp.cancel).xreplace(back)
+    return stationary_covariance(program, lam).covariance
 
 
 def after_time(

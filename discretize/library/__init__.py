@@ -57,7 +57,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "stochastic_theta": "stochastic:stochastic_theta",
     },
 )
-ALIASES = {"nesterov": "nesterov_sc"}
+ALIASES = {"nesterov": "nesterov_sc", "minimizing_movement": "proximal_point"}
 
 
 def algorithms() -> list[str]:
@@ -67,6 +67,8 @@ def algorithms() -> list[str]:
 
 def algorithm(name: str, **options: object) -> Algorithm:
     """An algorithm of the library by name; "nesterov" is short for "nesterov_sc".
+
+    "minimizing_movement" is the proximal point method with the step tau = h.
 
     Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
     """

@@ -120,14 +120,28 @@ def _vectors(self: Evaluator, node: Any, what: str, given: list[Any], count: int
 
 
 def _at_a_point(self: Evaluator, node: Any, name: str, kind: str) -> Value:
-    """The value of an objective, or what an operator or a map makes of a point."""
-    (point,) = _vectors(self, node, name, node.children[1:], 1)
-    size = Size.function([point.size])
+    """The value of an objective, or what an operator, a map or an ensemble makes of a point.
+
+    The last two may have scalar arguments after it.
+    """
+    last = 2 if kind in {"map", "ensemble"} else None
+    (point,) = _vectors(self, node, name, node.children[1:last], 1)
+    with self.each(None):
+        further = [self(child) for child in node.children[2:]]
+    for child, value in zip(node.children[2:], further, strict=True):
+        if isinstance(value.expr, Vector):
+            raise self.source.error(
+                f"the arguments of {name} after the first are scalars, not a {value.kind}.", child
+            )
+    size = Size.function([point.size, *(v.size for v in further)])
     if kind == "objective":
         return self.checked(
             node, lambda: ScalarNode("value", (point.expr,), Oracle("value", name)), "scalar", size
         )
-    return self.checked(node, lambda: call(Oracle(kind, name), point.expr), point.kind, size)
+    scalars = tuple(v.expr for v in further)
+    return self.checked(
+        node, lambda: call(Oracle(kind, name), point.expr, (), scalars), point.kind, size
+    )
 
 
 def _gradient(self: Evaluator, node: Any) -> Value:

@@ -214,6 +214,9 @@ class _Writer:
         along = f"[{', '.join(self.expr(d) for d in a.directions)}]" if k else ""
         if a.oracle.kind == "prox" and not k:
             return f"prox {name}({point}, {self._scalar(a.parameters[0], {})})"
+        if a.oracle.kind in {"map", "ensemble"} and a.parameters and not k:
+            further = (self._scalar(p, {}) for p in a.parameters)
+            return f"{name}({', '.join([point, *further])})"
         if a.oracle.kind == "prox" or a.parameters:
             raise OdescentError(f"{a} has no text form.")
         if a.oracle.kind == "grad":

@@ -40,6 +40,7 @@ REGISTRY: Registry[System] = Registry(
         "underdamped_langevin": "langevin:underdamped_langevin",
         "stochastic_gradient_langevin": "langevin:stochastic_gradient_langevin",
         "stochastic_gradient_flow": "langevin:stochastic_gradient_flow",
+        "cbo": "consensus:cbo",
     },
 )
 

@@ -84,7 +84,9 @@ def step_map(
         elif isinstance(i, CallOracle):
             if matrix is not None and i.oracle.kind in {"grad", "operator"}:
                 known.update(
-                    zip(form.symbols(i.target), _linear(i, form, matrix, known), strict=True)
+                    zip(
+                        form.symbols(i.target), _linear(i, form, matrix, known, opened), strict=True
+                    )
                 )
                 continue
             if i.implicit != 0:
@@ -116,12 +118,16 @@ def _square(hessian: object) -> sp.Matrix | None:
 
 
 def _linear(
-    i: CallOracle, form: Coordinates, matrix: sp.Matrix, known: dict[sp.Symbol, sp.Expr]
+    i: CallOracle,
+    form: Coordinates,
+    matrix: sp.Matrix,
+    known: dict[sp.Symbol, sp.Expr],
+    opened: dict[Symbol, Expr],
 ) -> list[sp.Expr]:
     """The result of a gradient, or of its derivatives, on the quadratic: A (I - w A)^-1 point."""
     if len(i.directions) > 1:
         return [sp.S.Zero] * matrix.rows
-    at = i.directions[0] if i.directions else i.point
+    at = substitute(i.directions[0] if i.directions else i.point, opened)
     column = sp.Matrix([c.xreplace(known) for c in form.vector(at)])
     if i.implicit != 0:
         solved = inverse(sp.eye(matrix.rows) - i.implicit * matrix)

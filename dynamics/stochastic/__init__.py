@@ -1,0 +1,67 @@
+"""Stochastic calculus: generators and their adjoints, Ito's formula, moments, the consensus functional."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {
+    "Consensus": "consensus",
+    "Coordinates": "coordinates",
+    "Jump": "processes",
+    "MomentEquations": "moments",
+    "Operator": "operators",
+    "SDE": "processes",
+    "finite_consensus": "consensus",
+    "fokker_planck": "processes",
+    "gaussian_moment": "moments",
+    "generator": "processes",
+    "in_coordinates": "processes",
+    "ito_formula": "processes",
+    "laplace_mean": "consensus",
+    "moment_equations": "moments",
+    "normal_expectation": "moments",
+    "particle_system": "consensus",
+    "prox_expansion": "consensus",
+    "sde": "processes",
+    "tilted_gaussian": "moments",
+    "to_ito": "conversion",
+    "to_stratonovich": "conversion",
+}
+
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from .consensus import Consensus as Consensus
+    from .consensus import finite_consensus as finite_consensus
+    from .consensus import laplace_mean as laplace_mean
+    from .consensus import particle_system as particle_system
+    from .consensus import prox_expansion as prox_expansion
+    from .conversion import to_ito as to_ito
+    from .conversion import to_stratonovich as to_stratonovich
+    from .coordinates import Coordinates as Coordinates
+    from .moments import MomentEquations as MomentEquations
+    from .moments import gaussian_moment as gaussian_moment
+    from .moments import moment_equations as moment_equations
+    from .moments import normal_expectation as normal_expectation
+    from .moments import tilted_gaussian as tilted_gaussian
+    from .operators import Operator as Operator
+    from .processes import SDE as SDE
+    from .processes import Jump as Jump
+    from .processes import fokker_planck as fokker_planck
+    from .processes import generator as generator
+    from .processes import in_coordinates as in_coordinates
+    from .processes import ito_formula as ito_formula
+    from .processes import sde as sde
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

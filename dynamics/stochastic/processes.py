@@ -1,0 +1,261 @@
+"""Stochastic differential equations in coordinates, and what Ito's calculus says of them.
+
+dX = b(X, t) dt + S(X, t) dW + jumps. Sources: Oksendal, Stochastic Differential Equations
+(doi:10.1007/978-3-642-14394-6), chapters 4, 7 and 8; Kloeden and Platen (doi:10.1007/978-3-662-12616-5),
+4.9; for jumps Applebaum, Levy Processes and Stochastic Calculus (doi:10.1017/CBO9780511809781), 6.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import sympy as sp
+
+from ..._errors import OdescentError
+from ..exact import as_scalar
+from ..fields import System
+from ..vectors import Vector, VectorSymbol
+from .coordinates import Coordinates, Functions, observable
+from .operators import Operator
+
+
+@dataclass(frozen=True)
+class Jump:
+    """Jumps x -> x + size at the rate ``rate``: a compound Poisson process whose size may depend on x.
+
+    ``sizes`` are the possible displacements (one expression for each coordinate) with their probabilities.
+    """
+
+    rate: sp.Expr
+    sizes: tuple[tuple[tuple[sp.Expr, ...], sp.Expr], ...]
+
+
+@dataclass(frozen=True)
+class SDE:
+    """dX = drift dt + noise dW + jumps, in coordinates.
+
+    Attributes:
+        state: the n coordinates.
+        drift: n expressions in them, in the time and in parameters.
+        noise: the n x m matrix S of the amplitudes of m independent Wiener processes.
+        calculus: "ito" or "stratonovich", the meaning of S dW.
+        time: the symbol of time, where it occurs.
+        jumps: compound Poisson processes, independent of each other and of W.
+
+    Raises OdescentError for shapes that do not fit.
+    """
+
+    state: tuple[sp.Symbol, ...]
+    drift: tuple[sp.Expr, ...]
+    noise: sp.ImmutableMatrix
+    calculus: str = "ito"
+    time: sp.Symbol | None = None
+    jumps: tuple[Jump, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.state)
+        if self.calculus not in {"ito", "stratonovich"}:
+            raise OdescentError(f"calculus is 'ito' or 'stratonovich', not {self.calculus!r}.")
+        if len(self.drift) != n or self.noise.rows != n:
+            raise OdescentError(
+                f"{n} coordinates need {n} drifts and {n} rows of noise; {len(self.drift)} and {self.noise.rows} came."
+            )
+        for jump in self.jumps:
+            if (
+                any(len(size) != n for size, _ in jump.sizes)
+                or sp.simplify(sum(p for _, p in jump.sizes) - 1) != 0
+            ):
+                raise OdescentError(
+                    f"the sizes of a jump have {n} coordinates each and probabilities that add to 1; {jump.sizes} came."
+                )
+
+    @property
+    def covariance(self) -> sp.Matrix:
+        """S S^T, the covariance of the noise in a unit of time."""
+        return sp.Matrix(self.noise * self.noise.T)
+
+    def correction(self) -> list[sp.Expr]:
+        """What is added to a Stratonovich drift to make it Ito's: (1/2) sum over k, j of S_jk d_j S_ik."""
+        half = sp.Rational(1, 2)
+        return [
+            half
+            * sp.Add(
+                *[
+                    self.noise[j, k] * sp.diff(self.noise[i, k], s)
+                    for k in range(self.noise.cols)
+                    for j, s in enumerate(self.state)
+                ]
+            )
+            for i in range(len(self.state))
+        ]
+
+    def to_ito(self) -> SDE:
+        """The same process in Ito's sense."""
+        return self._converted("ito", 1)
+
+    def to_stratonovich(self) -> SDE:
+        """The same process in Stratonovich's sense."""
+        return self._converted("stratonovich", -1)
+
+    def _converted(self, calculus: str, sign: int) -> SDE:
+        if self.calculus == calculus:
+            return self
+        drift = [
+            sp.expand(b + sign * c) for b, c in zip(self.drift, self.correction(), strict=True)
+        ]
+        return replace(self, drift=tuple(drift), calculus=calculus)
+
+    def generator(self) -> Operator:
+        """L = b . d + (1/2) S S^T : d d of the process without its jumps, as an operator; see `generator`."""
+        ito, n = self.to_ito(), len(self.state)
+        terms: dict[tuple[int, ...], sp.Expr] = {}
+        for i, b in enumerate(ito.drift):
+            terms[_unit(n, i)] = b
+        spread = ito.covariance
+        for i in range(n):
+            for j in range(i, n):
+                half = sp.Rational(1, 2) if i == j else sp.S.One
+                terms[_unit(n, i, j)] = sp.expand(half * spread[i, j])
+        return Operator(self.state, terms)
+
+
+def _unit(n: int, *places: int) -> tuple[int, ...]:
+    return tuple(places.count(i) for i in range(n))
+
+
+def in_coordinates(
+    system: System | SDE, dimension: int = 1, functions: Functions | None = None
+) -> SDE:
+    """A system as an SDE in coordinates, block after block.
+
+    Args:
+        system: any system whose blocks are vectors and scalars; an `SDE` is returned as it is.
+        dimension: the length d of every vector block.
+        functions: SymPy expressions for oracles, by name, e.g. ``{"f": lambda x, y: x**2 + y**4}``; those
+            that are not given stay opaque functions.
+
+    Each process drives d components (one for scalar blocks), independent of each other.
+    """
+    return _written(system, Coordinates(dimension, functions))
+
+
+def _written(system: System | SDE, form: Coordinates) -> SDE:
+    if isinstance(system, SDE):
+        return system
+    symbols = [b.symbol for b in system.blocks]
+    state = [c for s in symbols for c in form.symbols(s)]
+    place = {c: i for i, c in enumerate(state)}
+    drift = [c for s in symbols for c in form.components(system.drift[s])]
+    columns: dict[tuple[str, bool, int], dict[int, sp.Expr]] = {}
+    for field in system.fields.values():
+        for s, d in field.noise.items():
+            vector, own = isinstance(s, VectorSymbol), form.symbols(s)
+            amplitude = (
+                form.vector(d.amplitude)
+                if isinstance(d.amplitude, Vector)
+                else [form.scalar(d.amplitude)] * len(own)
+            )
+            for i, (c, a) in enumerate(zip(own, amplitude, strict=True)):
+                column = columns.setdefault((d.process, vector, i), {})
+                column[place[c]] = column.get(place[c], sp.S.Zero) + a
+    noise = sp.zeros(len(state), len(columns))
+    for k, column in enumerate(columns.values()):
+        for i, a in column.items():
+            noise[i, k] = a
+    return SDE(tuple(state), tuple(drift), sp.ImmutableMatrix(noise), system.calculus, system.time)
+
+
+def _with_observable(
+    system: System | SDE, e: object, dimension: int, functions: Functions | None
+) -> tuple[SDE, sp.Expr]:
+    form = Coordinates(dimension, functions)
+    sde = _written(system, form)
+    return sde, observable(e, sde.state, None if isinstance(system, SDE) else form)
+
+
+def generator(
+    system: System | SDE, phi: object, dimension: int = 1, functions: Functions | None = None
+) -> sp.Expr:
+    """L phi: the rate of change of E phi(X_t), of an expression in the coordinates or the vectors of the system.
+
+    L phi = b . grad phi + (1/2) S S^T : Hess phi + sum over jumps of rate E[phi(x + size) - phi(x)], with the
+    Ito drift b; where phi has the time in it, this is without d phi/dt. An ensemble's oracle is frozen.
+    """
+    sde, value = _with_observable(system, phi, dimension, functions)
+    total = sde.generator()(value)
+    for jump in sde.jumps:
+        for size, probability in jump.sizes:
+            moved = {s: s + d for s, d in zip(sde.state, size, strict=True)}
+            total += jump.rate * probability * (value.subs(moved, simultaneous=True) - value)
+    return total
+
+
+def fokker_planck(
+    system: System | SDE, density: object, dimension: int = 1, functions: Functions | None = None
+) -> sp.Expr:
+    """L* rho: the rate of change of the density, of an expression in the coordinates (the Fokker-Planck equation).
+
+    Raises OdescentError for jumps whose size or probability depends on the state.
+    """
+    sde, rho = _with_observable(system, density, dimension, functions)
+    total = sde.generator().adjoint()(rho)
+    for jump in sde.jumps:
+        for size, probability in jump.sizes:
+            if set().union(probability.free_symbols, *(d.free_symbols for d in size)) & set(
+                sde.state
+            ):
+                raise OdescentError(
+                    f"the adjoint needs jumps whose size does not depend on the state, but one is {size}."
+                )
+            back = {s: s - d for s, d in zip(sde.state, size, strict=True)}
+            leaving = jump.rate * probability * rho
+            total += leaving.subs(back, simultaneous=True) - leaving
+    return total
+
+
+def ito_formula(
+    system: System | SDE, phi: object, dimension: int = 1, functions: Functions | None = None
+) -> tuple[sp.Expr, list[sp.Expr]]:
+    """d phi(X_t, t) = drift dt + sum of noise_k dW_k: the drift, and the list of the noise (Ito's formula).
+
+    Raises OdescentError for a process with jumps, where it has further terms.
+    """
+    sde, value = _with_observable(system, phi, dimension, functions)
+    if sde.jumps:
+        raise OdescentError(
+            "Ito's formula for this process has jump terms; use generator for its mean."
+        )
+    rate = generator(sde, value) + (sp.diff(value, sde.time) if sde.time is not None else 0)
+    slope = sp.Matrix([[sp.diff(value, s) for s in sde.state]])
+    return rate, list(slope * sde.noise)
+
+
+def sde(
+    drift: Mapping[sp.Symbol, object],
+    noise: Sequence[Mapping[sp.Symbol, object]] = (),
+    *,
+    calculus: str = "ito",
+    time: sp.Symbol | None = None,
+    jumps: Iterable[Jump] = (),
+) -> SDE:
+    """An SDE from its drift by coordinate and, for each Wiener process, its amplitudes by coordinate.
+
+    ``sde({x: -x, y: 0}, [{x: 1}, {x: y, y: x}])`` has two processes, the second of which drives both.
+    Raises OdescentError for noise on a coordinate that has no drift (write 0).
+    """
+    state = tuple(drift)
+    stray = [str(s) for w in noise for s in w if s not in drift]
+    if stray:
+        raise OdescentError(
+            f"there is noise on {stray[0]}, which has no drift; give it the drift 0."
+        )
+    matrix = sp.ImmutableMatrix(
+        len(state), len(noise), [as_scalar(w.get(s, 0)) for s in state for w in noise]
+    )
+    return SDE(
+        state, tuple(as_scalar(e) for e in drift.values()), matrix, calculus, time, tuple(jumps)
+    )
+
+
+__all__ = ["SDE", "Jump", "fokker_planck", "generator", "in_coordinates", "ito_formula", "sde"]

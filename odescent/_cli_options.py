@@ -1,0 +1,193 @@
+"""What the commands of the command line take: arguments and options, one name for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import _console
+
+
+def _names(kind: str) -> Callable[[str], list[str]]:
+    """Shell completion of the names of one kind, or of the kinds."""
+
+    def complete(incomplete: str) -> list[str]:
+        from . import _cmd_list
+
+        entries = _cmd_list.KINDS[kind]() if kind else [{"name": k} for k in _cmd_list.KINDS]
+        names = [name for e in entries for name in (e["name"], *e.get("aliases", ()))]
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+def _version(asked: bool) -> bool:
+    if asked:
+        import odescent as od
+
+        _console.say(f"odescent {od.__version__}")
+        raise typer.Exit
+    return asked
+
+
+_KINDS = "systems, algorithms, schemes, objectives, derivations, targets, tasks or regularizers; all if left out."
+
+Kind = Annotated[str, typer.Argument(metavar="[KIND]", help=_KINDS, autocompletion=_names(""))]
+_ONE_OR_FILE = "An algorithm, such as nesterov, or a system file, such as my_system.ode."
+Derived = Annotated[
+    str, typer.Argument(metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("derivations"))
+]
+Emitted = Annotated[
+    str, typer.Argument(metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("algorithms"))
+]
+Route = Annotated[str | None, typer.Option(help="immersion or model; the first one by default.")]
+Scheme = Annotated[str | None, typer.Option(metavar="SCHEME", help="Of a system file: the scheme.")]
+Where = Annotated[
+    str | None, typer.Option(metavar="A=VALUE,...", help="Of a system file: what holds exactly.")
+]
+Tuning = Annotated[
+    str | None, typer.Option(metavar="H=VALUE,...", help="Of a system file: what is bound last.")
+]
+Clock = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Of a system file: time at step k, such as k*h.")
+]
+Limit = Annotated[
+    str | None,
+    typer.Option("--time-limit", metavar="SECONDS", help="For a system file; 20 by default."),
+]
+Latex = Annotated[bool, typer.Option("--latex", help="LaTeX instead of text.")]
+Html = Annotated[bool, typer.Option("--html", help="One HTML page instead of text.")]
+Target = Annotated[
+    str,
+    typer.Option(
+        help="numpy, jax, optax, torch, latex or markdown.", autocompletion=_names("targets")
+    ),
+]
+Mu = Annotated[str | None, typer.Option("--mu", metavar="NUMBER", help="Strong convexity.")]
+Smoothness = Annotated[str | None, typer.Option("--L", metavar="NUMBER", help="Smoothness.")]
+_CERTIFIED = "An algorithm, such as nesterov."
+Certified = Annotated[
+    str, typer.Argument(metavar="[NAME]", help=_CERTIFIED, autocompletion=_names("algorithms"))
+]
+Over = Annotated[str, typer.Option(help="smooth_strongly_convex or quadratics.")]
+Steps = Annotated[int, typer.Option(help="Memory of the Lyapunov function, 1 to 4.")]
+Rate = Annotated[
+    str | None, typer.Option(metavar="NUMBER", help="A rate to prove; the least by default.")
+]
+AsFlow = Annotated[
+    bool,
+    typer.Option("--flow", help="NAME is a system: its exponential rate; --L may be left out."),
+]
+Horizon = Annotated[
+    int | None, typer.Option(metavar="N", help="A bound after N steps instead; --mu may be 0.")
+]
+Measure = Annotated[
+    str | None, typer.Option(help="After N steps: value, gradient or distance (of x_N).")
+]
+Compared = Annotated[str | None, typer.Option(help="At the start: distance or value (of x_0).")]
+CheckerFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write the stand-alone checker to FILE.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A parameter or option by name; may be repeated."
+    ),
+]
+_ONE_OR_SYSTEM = "An algorithm or a system, such as nesterov_sc or gradient_flow."
+Simulated = Annotated[
+    str, typer.Argument(metavar="NAME", help=_ONE_OR_SYSTEM, autocompletion=_names("algorithms"))
+]
+ObjectiveName = Annotated[
+    str, typer.Option(metavar="NAME", help="What to run on.", autocompletion=_names("objectives"))
+]
+PlainObjective = Annotated[
+    str | None,
+    typer.Option(
+        "--objective", metavar="NAME", help="What to draw on.", autocompletion=_names("objectives")
+    ),
+]
+Start = Annotated[
+    str | None, typer.Option("--x0", metavar="X,...", help="Where to start; the objective's own.")
+]
+StepCount = Annotated[str, typer.Option(metavar="N", help="Number of steps, such as 1000 or 1e6.")]
+Time = Annotated[str | None, typer.Option(metavar="T", help="Of a system: for how long.")]
+Every = Annotated[str, typer.Option(metavar="K", help="Keep every K-th step and the last.")]
+Statistics = Annotated[
+    str, typer.Option(metavar="NAMES", help="mean, variance, minimum, maximum, with commas.")
+]
+Seed = Annotated[int, typer.Option(help="Of the noise.")]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A run file to go on from and to write.")
+]
+Curvature = Annotated[
+    str | None, typer.Option(metavar="NUMBER", help="Draw one mode of a quadratic.")
+]
+Window = Annotated[str | None, typer.Option(metavar="X0,X1,Y0,Y1", help="What to show.")]
+Others = Annotated[
+    list[str] | None,
+    typer.Option("--with", metavar="NAME", help="One more algorithm's iterates; may be repeated."),
+]
+Slow = Annotated[
+    str | None, typer.Option(metavar="FAST,SMALL,ORDER", help="Draw the slow manifold's expansion.")
+]
+_STORY = (
+    "Of heavy_ball: why it need not converge, as figures and checked steps in the folder --out."
+)
+Story = Annotated[bool, typer.Option("--story", help=_STORY)]
+Trained = Annotated[
+    str, typer.Argument(metavar="TASK", help="Such as digits-ode.", autocompletion=_names("tasks"))
+]
+_TRAINED_WITH = "Of the solves, such as error, or none; several are compared."
+Regularizers = Annotated[
+    list[str] | None, typer.Option("--regularizer", metavar="NAME", help=_TRAINED_WITH)
+]
+Coefficient = Annotated[str | None, typer.Option(metavar="NUMBER", help="Of the regularizer.")]
+TargetNfe = Annotated[
+    str | None,
+    typer.Option("--target-nfe", metavar="N", help="Find the coefficient: N evaluations."),
+]
+OptimizerName = Annotated[
+    str | None, typer.Option("--optimizer", metavar="NAME", help="Of optax, or an algorithm.")
+]
+LearningRate = Annotated[str | None, typer.Option("--learning-rate", metavar="NUMBER")]
+Seeds = Annotated[str, typer.Option("--seed", metavar="N,...", help="Several are compared.")]
+TrainingSteps = Annotated[
+    str | None, typer.Option("--steps", metavar="N", help="Of the optimizer.")
+]
+BatchSize = Annotated[str | None, typer.Option("--batch", metavar="N", help="Rows per step.")]
+Tolerance = Annotated[
+    str | None, typer.Option(metavar="NUMBER", help="rtol and atol of the solves.")
+]
+FirstStep = Annotated[
+    str | None, typer.Option("--dt0", metavar="STEP", help="hairer, warm, calibrated or a length.")
+]
+Paper = Annotated[str | None, typer.Option(metavar="YEAR", help="Settings of 2021 or 2023.")]
+TrainingSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Of the optimizer, or regularizer.NAME or model.NAME; may be repeated.",
+    ),
+]
+RunFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="For checkpoint, metrics and result.")
+]
+GoOn = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
+Devices = Annotated[str | None, typer.Option(metavar="N", help="Split batches over N devices.")]
+Picture = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Picture (pdf, svg, png) or film (gif, mp4).")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write to FILE, all of it or nothing.")
+]
+Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where pictures and code go.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps and smaller pictures.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+]
