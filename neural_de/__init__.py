@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "Budget": "budget",
     "Capture": "tracked_solver",
+    "Comparison": "comparison",
+    "Config": "config",
+    "ConvField": "convolution",
+    "GRUEncoder": "latent",
+    "LatentODE": "latent",
     "NeuralODEClassifier": "models",
     "NeuralSDE": "models",
+    "NeuralSDEClassifier": "models",
+    "Outcome": "tasks.base",
     "Regularizer": "penalties.base",
+    "Rows": "tasks.base",
     "Solved": "instrumented",
     "Statistics": "heuristics",
+    "Task": "tasks.base",
+    "Trained": "training",
+    "TrainingFailed": "failures",
     "WarmStart": "first_step",
+    "compare": "comparison",
     "constant": "schedules",
     "error": "penalties.accepted",
     "exponential": "schedules",
@@ -28,21 +40,31 @@ _PUBLIC = {
     "steer": "penalties.random_end",
     "steps": "penalties.accepted",
     "stiffness": "penalties.accepted",
+    "task_names": "tasks",
     "taylor": "penalties.derivatives",
     "tracked": "tracking",
+    "train": "training",
 }
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from .budget import Budget as Budget
+    from .comparison import Comparison as Comparison
+    from .comparison import compare as compare
+    from .config import Config as Config
+    from .convolution import ConvField as ConvField
+    from .failures import TrainingFailed as TrainingFailed
     from .first_step import WarmStart as WarmStart
     from .first_step import initial_step as initial_step
     from .heuristics import Statistics as Statistics
     from .instrumented import Solved as Solved
     from .instrumented import solve as solve
+    from .latent import GRUEncoder as GRUEncoder
+    from .latent import LatentODE as LatentODE
     from .models import NeuralODEClassifier as NeuralODEClassifier
     from .models import NeuralSDE as NeuralSDE
+    from .models import NeuralSDEClassifier as NeuralSDEClassifier
     from .paper import paper_settings as paper_settings
     from .penalties import regularizer as regularizer
     from .penalties import regularizers as regularizers
@@ -56,9 +78,15 @@ if TYPE_CHECKING:
     from .schedules import constant as constant
     from .schedules import exponential as exponential
     from .stages import stability_size as stability_size
+    from .tasks import task_names as task_names
+    from .tasks.base import Outcome as Outcome
+    from .tasks.base import Rows as Rows
+    from .tasks.base import Task as Task
     from .tracked_solver import Capture as Capture
     from .tracking import statistics_of as statistics_of
     from .tracking import tracked as tracked
+    from .training import Trained as Trained
+    from .training import train as train
 
 
 def __getattr__(name: str) -> Any:

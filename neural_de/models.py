@@ -91,11 +91,13 @@ class NeuralODEClassifier(eqx.Module):
         field: (t, y) -> dy/dt, for y of shape (batch, dimension).
         head: from the final state to logits.
         t1: the end of the interval [0, t1].
+        augment: zeros that are appended to the input (arXiv 1904.01681).
     """
 
     field: Any
     head: Dense
     t1: float = eqx.field(static=True)
+    augment: int = eqx.field(static=True)
 
     def __init__(
         self,
@@ -105,13 +107,18 @@ class NeuralODEClassifier(eqx.Module):
         key: Any,
         *,
         t1: float = 1.0,
+        augment: int = 0,
+        field: Any = None,
         **options: Any,
     ) -> None:
-        """`options` go to `TimeMLP`."""
+        """A `field` of your own, of dimension + augment variables, or a `TimeMLP`, to which `options` go."""
+        if augment < 0:
+            raise OdescentError(f"augment is a number of zeros, at least 0, not {augment}.")
         a, b = jr.split(key)
-        self.field = TimeMLP(dimension, hidden, a, **options)
-        self.head = Dense(dimension, classes, b, options.get("dtype", jnp.float32))
-        self.t1 = t1
+        d = dimension + augment
+        self.field = TimeMLP(d, hidden, a, **options) if field is None else field
+        self.head = Dense(d, classes, b, options.get("dtype", jnp.float32))
+        self.t1, self.augment = t1, augment
 
     def __call__(
         self, x: Float[Array, "batch d"], **options: Any
@@ -121,9 +128,10 @@ class NeuralODEClassifier(eqx.Module):
         Raises:
             OdescentError: inputs of another dimension.
         """
-        d = self.head.weight.shape[0]
+        d = self.head.weight.shape[0] - self.augment
         if x.ndim != 2 or x.shape[1] != d:
             raise OdescentError(f"the model takes inputs of shape (batch, {d}), not {x.shape}.")
+        x = jnp.concatenate([x, jnp.zeros((len(x), self.augment), x.dtype)], axis=1)
         solved = solve(apply, x, 0.0, self.t1, self.field, **options)
         last = solved.ys[:, -1] if options.get("per_sample") else solved.ys[-1]
         return self.head(last), solved
@@ -156,6 +164,47 @@ class NeuralSDE(eqx.Module):
         )  # fmt: skip
 
 
+class NeuralSDEClassifier(eqx.Module):
+    """Logits from the state at t1 of an SDE that starts at a linear image of the input (arXiv 2105.03918).
+
+    Attributes:
+        embed: from input to state.
+        sde: drift and diffusion.
+        head: from the final state to logits.
+    """
+
+    embed: Dense
+    sde: NeuralSDE
+    head: Dense
+
+    def __init__(
+        self,
+        inputs: int,
+        dimension: int,
+        hidden: Sequence[int],
+        classes: int,
+        key: Any,
+        **options: Any,
+    ) -> None:
+        """`options` go to `NeuralSDE`."""
+        a, b, c = jr.split(key, 3)
+        dtype = options.get("dtype", jnp.float32)
+        self.embed, self.head = (
+            Dense(inputs, dimension, a, dtype),
+            Dense(dimension, classes, c, dtype),
+        )
+        self.sde = NeuralSDE(dimension, hidden, b, **options)
+
+    def __call__(
+        self, x: Float[Array, "batch d"], key: Any, *, paths: int = 1, **options: Any
+    ) -> tuple[Float[Array, "batch classes"], Solved]:
+        """Logits, the mean over so many paths per row, and the solve of all of them as one state."""
+        start = jnp.tile(self.embed(x), (paths, 1))
+        solved = self.sde(start, key, **options)
+        logits = self.head(solved.ys[-1])
+        return logits.reshape(paths, len(x), -1).mean(0), solved
+
+
 def cross_entropy(logits: Float[Array, "batch classes"], labels: Array) -> Float[Array, ""]:
     """The mean negative log likelihood of the labels."""
     logs = jax.nn.log_softmax(logits)
@@ -164,4 +213,4 @@ def cross_entropy(logits: Float[Array, "batch classes"], labels: Array) -> Float
 
 def accuracy(logits: Float[Array, "batch classes"], labels: Array) -> Float[Array, ""]:
     """The fraction of rows whose largest logit is the label's."""
-    return jnp.mean((jnp.argmax(logits, axis=1) == labels).astype(logits.dtype))
+    return jnp.mean((jnp.argmax(logits, axis=1) == labels.astype(int)).astype(logits.dtype))

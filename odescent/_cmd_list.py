@@ -101,6 +101,18 @@ def _targets() -> list[Entry]:
     return found
 
 
+def _tasks() -> list[Entry]:
+    from .neural_de.tasks import TASKS
+
+    return _registered(TASKS)
+
+
+def _regularizers() -> list[Entry]:
+    from .neural_de.penalties import REGULARIZERS
+
+    return _registered(REGULARIZERS)
+
+
 def _registered(registry: Registry[Any]) -> list[Entry]:
     found = []
     for name in registry.names():
@@ -139,4 +151,6 @@ KINDS: dict[str, Callable[[], list[Entry]]] = {
     "objectives": _objectives,
     "derivations": _derivations,
     "targets": _targets,
+    "tasks": _tasks,
+    "regularizers": _regularizers,
 }

@@ -1,0 +1,28 @@
+"""The registry of training tasks: one small file each, one line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..._registry import Registry
+
+if TYPE_CHECKING:
+    from .base import Task
+
+TASKS: Registry[Task] = Registry(
+    "task",
+    __name__,
+    {
+        "digits-ode": "images:digits_ode",
+        "mnist-ode": "images:mnist_ode",
+        "mnist-sde": "image_noise:mnist_sde",
+        "physionet-latent-ode": "series:physionet_latent_ode",
+        "spiral-sde": "moments:spiral_sde",
+        "spirals-ode": "images:spirals_ode",
+    },
+)
+
+
+def task_names() -> list[str]:
+    """The names of the tasks."""
+    return TASKS.names()

@@ -1,0 +1,65 @@
+"""Classification by the final state of an SDE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Array
+
+from ..._errors import unknown
+from ..config import Config
+from ..data import load
+from ..models import NeuralSDEClassifier, accuracy, cross_entropy
+from .base import Outcome, Rows, Task
+
+
+@dataclass(frozen=True)
+class NoisyClassification(Task):
+    """MNIST by a `NeuralSDEClassifier`: one path per row in training, the mean logits of ten elsewhere.
+
+    Model options: `dimension` of the state, `hidden` widths of the drift's layers.
+    """
+
+    name = "mnist-sde"
+    experiment = "mnist_sde"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "steps": 3000, "batch": 256, "optimizer": "adam", "learning_rate": 1e-2, "schedule": "inverse",
+        "rtol": 1e-1, "atol": 1e-1, "max_steps": 256,
+    }  # fmt: skip
+
+    def rows(self, config: Config) -> Rows:
+        return Rows.of(load("mnist", seed=config.seed, validation=config.validation))
+
+    def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> NeuralSDEClassifier:
+        options = {"dimension": 32, "hidden": [64], **config.model_options}
+        for name in options:
+            if name not in ("dimension", "hidden"):
+                raise unknown("model option", name, ("dimension", "hidden"))
+        d = rows.train["x"].shape[1]
+        return NeuralSDEClassifier(
+            d, options["dimension"], options["hidden"], rows.classes, key, dtype=dtype
+        )
+
+    def loss(
+        self,
+        model: Any,
+        batch: Mapping[str, Array],
+        *,
+        key: Any,
+        step: Any,
+        training: bool,
+        **options: Any,
+    ) -> Outcome:
+        logits, solved = model(batch["x"], key, paths=1 if training else 10, **options)
+        found = {"accuracy": accuracy(logits, batch["y"])}
+        return Outcome(cross_entropy(logits, batch["y"]), found, solved)
+
+    def paper(self, year: int) -> Mapping[str, Any]:
+        return {"optimizer": "adam", "learning_rate": 1e-2, "schedule": "inverse"}
+
+
+def mnist_sde() -> Task:
+    """MNIST by a neural SDE (arXiv 2105.03918, 2303.02262)."""
+    return NoisyClassification()

@@ -1,0 +1,76 @@
+"""Irregular series by a latent ODE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import jax.random as jr
+from jaxtyping import Array
+
+from ..._errors import unknown
+from ..config import Config
+from ..data import load
+from ..latent import LatentODE, masked_nll
+from .base import Outcome, Rows, Task
+
+_SIZES = ("latent", "hidden", "width", "layers", "units")
+_DEVIATION = 0.01
+
+
+@dataclass(frozen=True)
+class LatentSeries(Task):
+    """Series again from a latent state: Gaussian likelihood and an annealed divergence.
+
+    The divergence enters with the weight 1 - 0.99^max(0, step - 100). The score is the mean squared error over
+    what was observed. Model options: `latent`, `hidden`, `width`, `layers`, `units` of `LatentODE`.
+    """
+
+    name = "physionet-latent-ode"
+    experiment = "physionet"
+    score, sign = "mse", -1
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "steps": 3000, "batch": 256, "optimizer": "adamax", "learning_rate": 1e-2, "schedule": "inverse",
+        "rtol": 1e-5, "atol": 1e-5, "max_steps": 512,
+    }  # fmt: skip
+
+    def rows(self, config: Config) -> Rows:
+        return Rows.of(load("physionet", seed=config.seed, validation=config.validation))
+
+    def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> LatentODE:
+        for name in config.model_options:
+            if name not in _SIZES:
+                raise unknown("model option", name, _SIZES)
+        return LatentODE(rows.train["x"].shape[2], key, dtype=dtype, **config.model_options)
+
+    def loss(
+        self,
+        model: Any,
+        batch: Mapping[str, Array],
+        *,
+        key: Any,
+        step: Any,
+        training: bool,
+        **options: Any,
+    ) -> Outcome:
+        x, mask, times = batch["x"], batch["mask"], batch["times"]
+        draw, rest = jr.split(key)
+        latent = model.encoder.head.second.bias.shape[0] // 2
+        noise = jr.normal(draw, (len(x), latent), x.dtype) if training else None
+        again, divergence, solved = model(times, x, mask, noise, key=rest, **options)
+        seen = mask.astype(x.dtype)
+        mse = (seen * (x - again) ** 2).sum() / jnp.maximum(seen.sum(), 1)
+        late = jnp.maximum(jnp.asarray(step, x.dtype) - 100, 0)
+        weight = 1 - jnp.asarray(0.99, x.dtype) ** late
+        loss = (masked_nll(again, x, mask, _DEVIATION) + weight * divergence).mean()
+        return Outcome(loss, {"mse": mse, "divergence": divergence.mean()}, solved)
+
+    def paper(self, year: int) -> Mapping[str, Any]:
+        return {"optimizer": "adamax", "learning_rate": 1e-2, "schedule": "inverse"}
+
+
+def physionet_latent_ode() -> Task:
+    """PhysioNet 2012 intensive-care series by a latent ODE (arXiv 2105.03918, 2303.02262)."""
+    return LatentSeries()

@@ -1,0 +1,77 @@
+"""The command train: what it prints, writes and refuses."""
+
+import json
+
+import pytest
+
+from odescent.cli import app
+
+
+@pytest.fixture
+def call(capsys):
+    def run(*args):
+        with pytest.raises(SystemExit) as done:
+            app([str(a) for a in args])
+        said = capsys.readouterr()
+        return done.value.code, said.out, said.err
+
+    return run
+
+
+@pytest.mark.promotion
+def test_it_trains_writes_and_resumes(call, tmp_path):
+    folder = tmp_path / "run"
+    args = [
+        "train", "spirals-ode", "--regularizer", "error", "--coefficient", "1/10", "--steps", "8", "--batch", "16",
+        "--tolerance", "1e-2", "--optimizer", "gradient_descent", "--set", "L=20", "--set", "model.hidden=6,6",
+        "--set", "regularizer.kind=scaled", "--out", folder,
+    ]  # fmt: skip
+    code, said, _ = call(*args, "--json")
+    value = json.loads(said)
+    assert code == 0 and value["schema"] == "odescent.train/1"
+    settings = value["settings"]
+    assert settings["coefficient"] == 0.1 and settings["rtol"] == settings["atol"] == 0.01
+    assert settings["model_options"] == {"hidden": [6, 6]} and settings["optimizer_options"] == {
+        "L": 20
+    }
+    assert settings["regularizer_options"] == {"kind": "scaled"}
+    steps = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [s["step"] for s in steps if "nfe" in s] == list(range(1, 9))
+    # Tsit5: six evaluations per step, one more at the start, two to choose the first step
+    assert all(s["nfe"] == 6 * (s["accepted"] + s["rejected"]) + 3 for s in steps if "nfe" in s)
+    code, _, error = call(*args)
+    assert code == 2 and "holds a run already" in error
+    code, said, _ = call(*args, "--resume")
+    assert code == 0 and said.startswith("spirals-ode: 8 steps") and str(folder) in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["digit-ode"], "did you mean 'digits-ode'"),
+        (["digits-ode", "--coefficient", "1"], "coefficient belongs to a regularizer"),
+        (["digits-ode", "--regularizer", "eror"], "no regularizer 'eror'"),
+        (["digits-ode", "--steps", "1.5"], "--steps takes whole numbers"),
+        (["digits-ode", "--steps", "0"], "steps is a whole number, at least 1, not 0"),
+        (["digits-ode", "--dt0", "quick"], "no first step 'quick'"),
+        (["digits-ode", "--tolerance", "-1"], "rtol is a positive number"),
+        (["digits-ode", "--set", "data.x=1"], "--set takes NAME, regularizer.NAME or model.NAME"),
+        (["digits-ode", "--seed", "0,0"], "given twice"),
+        (["digits-ode", "--resume"], "nothing to resume from"),
+        (["digits-ode", "--paper", "2022"], "no experiment|the papers do not have"),
+        (["digits-ode", "--devices", "99"], "devices, not 99"),
+        (["digits-ode", "--regularizer", "error", "--target-nfe", "9", "--paper", "2021"], "leave target_nfe out"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_a_sentence(call, arguments, part):
+    import re
+
+    code, said, error = call("train", *arguments)
+    assert code == 2 and not said and re.search(part, error) and error.count("\n") == 1, error
+
+
+def test_the_lists_name_tasks_and_regularizers(call):
+    _, said, _ = call("list", "--json")
+    value = json.loads(said)
+    assert {e["name"] for e in value["tasks"]} >= {"digits-ode", "mnist-ode", "spiral-sde"}
+    assert all(e["summary"] for kind in ("tasks", "regularizers") for e in value[kind])

@@ -1,0 +1,165 @@
+"""Checkpoints: the same bits after a kill, and no damaged, foreign or older file taken for one's own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import equinox as eqx
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small_tasks import Small
+
+from odescent import OdescentError
+from odescent._errors import OdescentWarning
+from odescent.neural_de import Config, checkpoints, train
+
+# a random end of the interval, Adam, a carried first step: key, optimizer and order of the rows all matter
+DIGITS = Config(
+    "digits-ode", steps=36, batch=32, rtol=1e-3, validate_every=12, checkpoint_every=4, dt0="warm",
+    model_options={"hidden": [8]}, regularizer="steer", regularizer_options={"width": 0.3}, max_steps=32,
+)  # fmt: skip
+
+
+def bits(run):
+    """The weights, and the history and test metrics without what the clock says."""
+    clock = ("seconds", "step_seconds", "prediction_seconds")
+    plain = lambda record: {k: v for k, v in record.items() if k not in clock}
+    arrays = [np.asarray(x).tobytes() for x in jax.tree.leaves(eqx.filter(run.model, eqx.is_array))]
+    return arrays, [plain(r) for r in run.history], plain(run.test), run.best
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return bits(train(DIGITS))
+
+
+def test_an_interrupted_run_ends_in_the_same_bits(whole, tmp_path):
+    def stop(done, total, record):
+        if done == 18:  # neither a checkpoint nor a validation
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(DIGITS, out=tmp_path, progress=stop)
+    run = train(DIGITS, out=tmp_path, resume=True)
+    assert bits(run) == whole
+    lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == run.history
+    # a finished run is returned as it is: the test rows are not looked at again
+    result = tmp_path / "result.json"
+    said = json.loads(result.read_text())
+    said["test"]["loss"] = 123.0
+    result.write_text(json.dumps(said))
+    assert train(DIGITS, out=tmp_path, resume=True).test["loss"] == 123.0
+    with pytest.raises(OdescentError, match="holds a run already"):
+        train(DIGITS, out=tmp_path)
+    with pytest.raises(OdescentError, match=r"its coefficient is 1\.0, not 0\.2"):
+        train(DIGITS.replace(coefficient=0.2), out=tmp_path, resume=True)
+    with pytest.raises(OdescentError, match="its seed is 0, not 1"):
+        train(DIGITS.replace(seed=1), out=tmp_path, resume=True)
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on_to_the_same_bits(whole, tmp_path):
+    code = (
+        "import sys, time, jax; jax.config.update('jax_enable_x64', True)\n"
+        "from odescent.neural_de import Config, train\n"
+        "slow = lambda done, total, record: time.sleep(0.2 if done > 6 else 0)\n"
+        "train(Config.from_json(sys.argv[1]), out=sys.argv[2], progress=slow)\n"
+    )
+    folder = tmp_path / "run"
+    arguments = [sys.executable, "-c", code, DIGITS.to_json(), str(folder)]
+    root = str(Path(__file__).parent.parent)
+    process = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": root})
+    metrics, deadline = folder / "metrics.jsonl", time.monotonic() + 240
+    while not (metrics.exists() and '"step": 10,' in metrics.read_text()):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    with metrics.open("a") as file:
+        file.write('{"step": 11, "loss": 0.')  # as a kill in the middle of a line leaves it
+    assert not (folder / "result.json").exists()
+    assert bits(train(DIGITS, out=folder, resume=True)) == whole
+
+
+def tree(a=0.0):
+    return {"a": jnp.arange(5.0) + a, "b": (jnp.asarray(3, jnp.int32), None, abs)}
+
+
+def test_a_checkpoint_comes_back(tmp_path):
+    file = tmp_path / "c.eqx"
+    checkpoints.save(file, tree(1.0), {"settings": {"x": 1}}, {"step": 7})
+    found, notes = checkpoints.load(file, tree(), {"settings": {"x": 1}})
+    assert np.array_equal(found["a"], np.arange(5) + 1.0) and notes == {"step": 7}
+    assert [p.name for p in tmp_path.iterdir()] == ["c.eqx"]  # no temporary file
+
+
+@hypothesis.settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+@hypothesis.given(data=st.data())
+def test_no_damage_goes_unnoticed(tmp_path, data):
+    """Whatever is cut off, added or flipped: a sentence, never other numbers."""
+    file = tmp_path / "c.eqx"
+    checkpoints.save(file, tree(1.0), {"settings": 1}, {"step": 7})
+    content = bytearray(file.read_bytes())
+    kind = data.draw(st.sampled_from(["cut", "flip", "add"]))
+    place = data.draw(st.integers(0, len(content) - 1))
+    if kind == "cut":
+        content = content[:place]
+    elif kind == "flip":
+        content[place] ^= data.draw(st.integers(1, 255))
+    else:
+        content += data.draw(st.binary(min_size=1, max_size=20))
+    file.write_bytes(content)
+    with pytest.raises(OdescentError):
+        checkpoints.load(file, tree(), {"settings": 1})
+
+
+def test_foreign_files_are_refused_and_another_machine_is_said(tmp_path, monkeypatch):
+    file = tmp_path / "c.eqx"
+    checkpoints.save(file, tree(), {"data": "x"}, {})
+    for like, identity, part in (
+        (tree(), {"data": "y"}, "belongs to another run: its data is another"),
+        ({"a": jnp.zeros(6), "b": tree()["b"]}, {"data": "x"}, r"another model: .*\[5\].* \[6\]"),
+        ({"a": jnp.zeros(5, jnp.float32), "b": tree()["b"]}, {"data": "x"}, "another model: .*float64"),
+        ({"a": jnp.zeros(5)}, {"data": "x"}, "2 arrays, not 1"),
+    ):  # fmt: skip
+        with pytest.raises(OdescentError, match=part):
+            checkpoints.load(file, like, identity)
+    later = file.read_bytes().replace(b"odescent.checkpoint/1", b"odescent.checkpoint/9")
+    for content, part in (
+        (later, "has the format odescent.checkpoint/9"), (b"", "no checkpoint"), (b"PK\x03\x04", "no checkpoint"),
+        (b"{}\n", "no checkpoint"), (b"\x80\x04.\n", "no checkpoint"),
+    ):  # fmt: skip
+        (tmp_path / "other.eqx").write_bytes(content)
+        with pytest.raises(OdescentError, match=part):
+            checkpoints.load(tmp_path / "other.eqx", tree(), {})
+    with pytest.raises(OdescentError, match="cannot be read"):
+        checkpoints.load(tmp_path / "none.eqx", tree(), {})
+    monkeypatch.setenv("XLA_FLAGS", "--xla_something")
+    with pytest.warns(OdescentWarning, match="XLA_FLAGS '.*' then, '--xla_something' now"):
+        checkpoints.load(file, tree(), {"data": "x"})
+
+
+def test_other_data_are_noticed(tmp_path):
+    """The same settings on rows that have changed since: refused."""
+    config = Config("small", steps=1)
+    train(config, task=Small(), out=tmp_path)
+    with pytest.raises(OdescentError, match="its data is another"):
+        train(config, task=Small(kind="end"), out=tmp_path, resume=True)
+    (tmp_path / "result.json").write_text("{")
+    with pytest.raises(OdescentError, match="is damaged or of another run"):
+        train(config, task=Small(), out=tmp_path, resume=True)
+    with pytest.raises(OdescentError, match="nothing to resume"):
+        train(config, task=Small(), resume=True)
