@@ -356,7 +356,9 @@ class System:
 
         return simulate(self, objective, x0, t1, **options)
 
-    def simulate_many(self, objective: Objective, starts: Any, t1: float, **options: Any) -> Solution:
+    def simulate_many(
+        self, objective: Objective, starts: Any, t1: float, **options: Any
+    ) -> Solution:
         """The flows from many starts by fixed steps, shape (n, ...); see `ensemble.simulate_many`."""
         from .ensemble import simulate_many
 
