@@ -106,8 +106,8 @@ def _of_algorithm(algorithm: Algorithm, target: Objective) -> Stepper:
     module = load(algorithm, "jax")
     program = algorithm.tuned
     blocks = tuple(b.name for b in program.blocks)
-    oracles = tuple(runs._oracles(algorithm, module, target))
-    parts = runs._compiled(module, target, oracles, blocks, tuple(program.outputs))
+    oracles = tuple(runs.oracles_for(algorithm, module, target))
+    parts = runs.compiled_parts(module, target, oracles, blocks, tuple(program.outputs))
     clocked = program.counter is not None or any(b.kind == "scalar" for b in program.blocks)
     name = algorithm.name or "the algorithm"
     return _of_parts(name, module, parts, blocks, program.parameters, target, clocked)

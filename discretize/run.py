@@ -142,12 +142,12 @@ def run(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
         )
     values = _parameters(algorithm, objective, parameters)
-    oracles = _oracles(algorithm, module, objective)
+    oracles = oracles_for(algorithm, module, objective)
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
         coefficients = _coefficients(module, values)
-        parts = _compiled(module, objective, tuple(oracles), tuple(b.name for b in algorithm.tuned.blocks),
+        parts = compiled_parts(module, objective, tuple(oracles), tuple(b.name for b in algorithm.tuned.blocks),
                           tuple(algorithm.tuned.outputs))  # fmt: skip
         own = key if draws else None
         if every != 1 or statistics or chunk is not None or progress or resume is not None:
@@ -335,7 +335,7 @@ def _coefficients(module: ModuleType, values: Mapping[str, Any]) -> Any:
         raise OdescentError(str(error)) from None
 
 
-def _oracles(
+def oracles_for(
     algorithm: Algorithm, module: ModuleType, objective: Objective
 ) -> dict[str, Callable[..., Any]]:
     """The functions behind the oracle arguments of the module."""
@@ -405,7 +405,7 @@ def _component(objective: Objective, kind: str, name: str) -> Callable[..., Any]
 
 
 @lru_cache(maxsize=128)
-def _compiled(
+def compiled_parts(
     module: ModuleType,
     objective: Objective,
     oracles: tuple[str, ...],

@@ -3,10 +3,12 @@
 import functools
 import importlib.util
 import inspect
+import subprocess
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hand_loops import quadratic
 
 import odescent as od
@@ -241,3 +243,16 @@ TREES = {
 def update(opt, updates, state, params):
     """One update with whatever it asks for, on |x|^2 / 2."""
     return opt.update(updates, state, params, **extra_arguments(opt, TREES, params))
+
+
+def assert_clean(paths):
+    """The files are as ruff formats them, at both usual widths, and pass its rules."""
+    program = pytest.importorskip("ruff").find_ruff_bin()
+    tool = lambda *more: subprocess.run(
+        [program, *more, *map(str, paths)], capture_output=True, text=True, check=False
+    )
+    for width in ("88", "100"):
+        done = tool("format", "--isolated", "--check", "--diff", "--line-length", width)
+        assert done.returncode == 0, done.stdout
+    done = tool("check", "--isolated", "--select", "E,F,W,I,B,SIM,UP,C4", "--line-length", "88")
+    assert done.returncode == 0, done.stdout

@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from emitted_runs import assert_clean
 from hand_loops import MU, T1, TMM_XI, X0, L, quadratic, three_parameters
 
 import odescent as od
@@ -235,22 +236,13 @@ def test_every_algorithm_emits_to_every_target_or_is_refused_with_a_sentence():
 
 
 def test_emitted_files_are_formatted_linted_and_typed(tmp_path):
-    ruff = pytest.importorskip("ruff")
     paths = []
     for name in od.algorithms():
         for target in ("numpy", "jax", "optax"):
             if text := emitted(name, target):
                 paths.append(tmp_path / f"{name}_{target}.py")
                 paths[-1].write_text(text)
-    program = ruff.find_ruff_bin()
-    tool = lambda *more: subprocess.run(
-        [program, *more, *map(str, paths)], capture_output=True, text=True, check=False
-    )
-    for width in ("88", "100"):
-        done = tool("format", "--isolated", "--check", "--diff", "--line-length", width)
-        assert done.returncode == 0, done.stdout
-    done = tool("check", "--isolated", "--select", "E,F,W,I,B,SIM,UP,C4", "--line-length", "88")
-    assert done.returncode == 0, done.stdout
+    assert_clean(paths)
 
 
 @pytest.mark.slow

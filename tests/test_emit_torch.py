@@ -9,6 +9,7 @@ import hand_loops
 import numpy as np
 import pytest
 import sympy as sp
+from emitted_runs import assert_clean
 from hand_loops import MU, L, three_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -445,16 +446,7 @@ def files(tmp_path):
 
 
 def test_emitted_files_are_formatted_and_linted(tmp_path):
-    program = pytest.importorskip("ruff").find_ruff_bin()
-    paths = files(tmp_path)
-    tool = lambda *more: subprocess.run(
-        [program, *more, *map(str, paths)], capture_output=True, text=True, check=False
-    )
-    for width in ("88", "100"):
-        done = tool("format", "--isolated", "--check", "--diff", "--line-length", width)
-        assert done.returncode == 0, done.stdout
-    done = tool("check", "--isolated", "--select", "E,F,W,I,B,SIM,UP,C4", "--line-length", "88")
-    assert done.returncode == 0, done.stdout
+    assert_clean(files(tmp_path))
 
 
 @pytest.mark.slow
