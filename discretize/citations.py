@@ -194,6 +194,14 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "booktitle": "International Conference on Machine Learning", "pages": "560--569", "year": "2018",
         "eprint": "1802.04434",
         "archivePrefix": "arXiv"}),
+    "bernstein2024": ("misc", {
+        "author": "Bernstein, Jeremy and Newhouse, Laker", "title": "Old Optimizer, New Norm: An Anthology",
+        "year": "2024", "eprint": "2409.20325", "archivePrefix": "arXiv"}),
+    "jordan2024": ("misc", {
+        "author": "Jordan, Keller and Jin, Yuchen and Boza, Vlado and You, Jiacheng and Cesista, Franz and "
+        "Newhouse, Laker and Bernstein, Jeremy",
+        "title": "Muon: An Optimizer for Hidden Layers in Neural Networks", "year": "2024",
+        "url": "https://kellerjordan.github.io/posts/muon/"}),
     "ma2022": ("inproceedings", {
         "author": "Ma, Chao and Wu, Lei and E, Weinan",
         "title": "A Qualitative Study of the Dynamic Behavior for Adaptive Gradient Algorithms",

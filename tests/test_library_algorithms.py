@@ -38,7 +38,7 @@ class Oracles(dict[str, Any]):
 ORACLES = Oracles()
 VALUES: dict[str, Any] = {
     "mu": sp.Rational(1, 2), "L": sp.Rational(3, 2), "h": sp.Rational(1, 10),
-    "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "rho": 0.9,
+    "beta": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "rho": 0.9,
 }  # fmt: skip
 BEGIN = np.array([0.8, -1.1])
 

@@ -42,6 +42,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "adaptive": "adaptive:adaptive",
         "sign_descent": "adaptive:sign_descent",
         "normalized_gradient_descent": "adaptive:normalized_gradient_descent",
+        "muon": "steepest:muon",
         "underdamped_langevin": "stochastic:underdamped_langevin",
         "sgd": "stochastic:sgd",
         "sor": "coordinate:sor",

@@ -37,6 +37,8 @@ REGISTRY: Registry[System] = Registry(
         "adagrad": "elementwise:adagrad",
         "adaptive": "elementwise:adaptive",
         "sign_flow": "elementwise:sign_flow",
+        "steepest_flow": "steepest:steepest_flow",
+        "averaged_steepest_flow": "steepest:averaged_steepest_flow",
         "underdamped_langevin": "langevin:underdamped_langevin",
         "stochastic_gradient_langevin": "langevin:stochastic_gradient_langevin",
         "stochastic_gradient_flow": "langevin:stochastic_gradient_flow",
