@@ -13,7 +13,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint types extras bench wheel clean distclean FORCE
+.PHONY: help demo test lint types extras docs bench wheel clean distclean FORCE
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +34,9 @@ types: .venv/.ready-dev  ## mypy, strict, over the package
 
 extras: .venv/.ready-extras  ## install what is optional too: torch, PEPit and others that tests compare with
 
+docs: .venv/.ready-docs  ## the documentation site, into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build $(ARGS)
+
 bench: .venv/.ready-run  ## measure against peers and hardware limits
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
 
@@ -51,7 +54,7 @@ distclean: clean  ## also remove .venv
 
 # A moved checkout or a vanished interpreter makes every stamp stale.
 ifneq "$(shell test -x $(BIN)/python && cat .venv/.place 2>/dev/null)" "$(CURDIR)"
-.venv/.ready-run .venv/.ready-test .venv/.ready-dev .venv/.ready-extras: FORCE
+.venv/.ready-run .venv/.ready-test .venv/.ready-dev .venv/.ready-extras .venv/.ready-docs: FORCE
 endif
 
 .venv/.ready-run: pyproject.toml constraints.txt
@@ -65,6 +68,9 @@ endif
 
 .venv/.ready-extras: pyproject.toml constraints.txt
 	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,oracles,sweeps,torch]' run test dev extras
+
+.venv/.ready-docs: pyproject.toml constraints.txt
+	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,docs]' run test dev docs
 
 # setup TARGET STAMP...: an environment with TARGET installed, editable and pinned; then the stamps.
 define SETUP

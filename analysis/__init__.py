@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any
 
 _PUBLIC = {
@@ -15,6 +16,8 @@ _PUBLIC = {
     "Bifurcation": "bifurcation_diagram",
     "bifurcation": "bifurcation_diagram",
     "Certificate": "certificates",
+    "certified_rate": "certificates",
+    "certified_rates": "certificates",
     "certify": "certificates",
     "Comparison": "comparison",
     "compute_convergence": "gaps",
@@ -34,6 +37,7 @@ _PUBLIC = {
     "exact_edges": "cycling",
     "heavy_ball_story": "story",
     "NoCertificate": "certificates",
+    "PotentialCertificate": "certificates",
     "phase_portrait": "phase",
     "rate_transfer": "certificates",
     "piecewise_cycles": "cycling",
@@ -62,6 +66,9 @@ if TYPE_CHECKING:
     from .certificates import FlowCertificate as FlowCertificate
     from .certificates import HorizonCertificate as HorizonCertificate
     from .certificates import NoCertificate as NoCertificate
+    from .certificates import PotentialCertificate as PotentialCertificate
+    from .certificates import certified_rate as certified_rate
+    from .certificates import certified_rates as certified_rates
     from .certificates import certify as certify
     from .certificates import counterexample as counterexample
     from .certificates import rate_transfer as rate_transfer
@@ -96,4 +103,11 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    found = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    if isfunction(found):
+        from odescent._arguments import checked
+
+        found = checked(found)
+        found.__module__ = __name__  # where it is found by its name, as other processes do
+    globals()[name] = found
+    return found

@@ -15,7 +15,9 @@ from jaxtyping import Float, Int
 
 from odescent.dynamics.fixed_step import runge_kutta
 
-from .settling import SIZES, kernels, pad, read, take
+from .chunked import SIZES, pad, pick, spread, take
+from .recurrence import kernels
+from .settling import read
 from .stepping import Stepper
 
 _NEWTON = 8
@@ -27,7 +29,7 @@ _REFUSED = 4  # closed orbits looked at in vain in one go
 _APART = 1e-5  # of the scale: settled points this near to an attractor have gone to it
 _APART_CLOCKED = 1e-3  # the same where states cannot be polished
 _EXACT = 1e-12  # of the scale: points that start on an unstable cycle and stay
-_NEUTRAL = 1e-7  # of multipliers around 1
+NEUTRAL = 1e-7  # of multipliers around 1
 
 
 @dataclass(frozen=True)
@@ -145,58 +147,73 @@ def refine(
         parts = [q.reshape(*shape, -1) for q, shape in zip(np.split(z, cuts), shapes, strict=True)]
         return jax.tree.unflatten(tree, parts)
 
-    def after(z: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        made = []
-        for i in range(0, n, SIZES[0]):
-            cut = slice(i, min(i + SIZES[0], n))
-            part = jax.tree.map(jnp.asarray, pad(shaped(z[:, cut]), SIZES[0]))
-            some = jax.tree.map(
-                lambda a, cut=cut: (
-                    a if np.ndim(a) == 0 else jnp.asarray(pad(np.asarray(a)[cut], SIZES[0]))
-                ),
-                c,
+    def after(z: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of states z at the points ``which``: F^p(z), its derivative and the first return."""
+        order = np.argsort(p[which], kind="stable")  # a chunk takes as long as its longest period
+
+        def work(part: slice, padded: int) -> list[np.ndarray]:
+            own = order[part]
+            at = which[own]
+            found = _return(s)(
+                pad(shaped(z[:, own]), padded),
+                pad(p[at], padded),
+                pick(c, at, padded),
+                1e-7 * scale,
             )
-            found = _return(s)(part, jnp.asarray(pad(p[cut], SIZES[0])), some, 1e-7 * scale)
-            made.append([np.asarray(a)[..., : cut.stop - cut.start] for a in found])
-        end, slope, first = (np.concatenate(a, -1) for a in zip(*made, strict=True))
+            return [np.asarray(a)[..., : len(own)] for a in found]
+
+        parts = zip(*spread(work, len(which), SIZES[0], 1), strict=True)
+        back = np.argsort(order, kind="stable")
+        end, slope, first = (np.concatenate(a, -1)[..., back] for a in parts)
         return end, np.moveaxis(slope, -1, 0), first
 
-    z = z0
-    end, slope, first = after(z, p)
+    z = z0.copy()
+    open_ = np.arange(n)
+    end, slope, first = after(z, open_)
     off = np.abs(end - z).max(0, initial=0.0)
     for _ in range(_NEWTON):
-        matrix = np.eye(len(z)) - slope
+        matrix = np.eye(len(z)) - slope[open_]
         fine = np.isfinite(matrix).all((1, 2))
         inverse = np.linalg.pinv(np.where(fine[:, None, None], matrix, 0.0), rcond=1e-9)
-        new = z + np.where(fine, np.einsum("nij,jn->in", inverse, end - z), 0.0)
-        new_end, new_slope, new_first = after(new, p)
+        move = np.einsum("nij,jn->in", inverse, (end - z)[:, open_])
+        new = z[:, open_] + np.where(fine, move, 0.0)
+        new_end, new_slope, new_first = after(new, open_)
         new_off = np.abs(new_end - new).max(0, initial=0.0)
-        better = (new_off < off) & (np.abs(new - z0).max(0, initial=0.0) <= reach * scale)
-        if not better.any():
+        near = np.abs(new - z0[:, open_]).max(0, initial=0.0) <= reach * scale
+        better = (new_off < off[open_]) & near
+        open_ = open_[better]  # where a step does not help, the next would be the same
+        if not len(open_):
             break
-        z, end, off = (
-            np.where(better, new, z),
-            np.where(better, new_end, end),
-            np.where(better, new_off, off),
+        z[:, open_], end[:, open_] = new[:, better], new_end[:, better]
+        slope[open_], first[open_], off[open_] = (
+            new_slope[better],
+            new_first[better],
+            new_off[better],
         )
-        slope = np.where(better[:, None, None], new_slope, slope)
-        first = np.where(better, new_first, first)
     least = np.where(first == 0, p, first)
-    if (least != p).any():
-        slope = after(z, least)[1]
+    changed = np.flatnonzero(least != p)
+    if len(changed):
+        p = least
+        slope[changed] = after(z[:, changed], changed)[1]
     return _Refined(shaped(z), least, slope, off)
+
+
+def moduli(jacobian: Float[np.ndarray, "n d d"]) -> Float[np.ndarray, " n"]:
+    """The spectral radius of each; NaN for a matrix that is not finite."""
+    fine = np.isfinite(jacobian).all((1, 2))
+    values = np.linalg.eigvals(np.where(fine[:, None, None], jacobian, 0.0))
+    return np.where(fine, np.abs(values).max(1, initial=0.0), np.nan)
 
 
 def modulus(jacobian: Float[np.ndarray, "d d"]) -> float | None:
     """The spectral radius; None for a matrix that is not finite."""
-    if not np.isfinite(jacobian).all():
-        return None
-    return float(np.abs(np.linalg.eigvals(jacobian)).max(initial=0.0))
+    found = float(moduli(jacobian[None])[0])
+    return None if np.isnan(found) else found
 
 
 def is_stable(multiplier: float | None) -> bool | None:
     """Below 1, above it, or neither up to rounding."""
-    if multiplier is None or abs(multiplier - 1) <= _NEUTRAL:
+    if multiplier is None or abs(multiplier - 1) <= NEUTRAL:
         return None
     return multiplier < 1
 

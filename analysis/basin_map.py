@@ -16,9 +16,11 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from odescent._errors import NotCarried, OdescentError, unknown
 from odescent.dynamics import Objective, System
 
-from .attractors import Attractor, Catalogue, is_stable, modulus, refine
+from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
+from .chunked import pick, take
 from .product import Product, product
-from .settling import DIVERGES, SETTLED, UNDEFINED, begin, over, read, settle, take
+from .recurrence import over
+from .settling import DIVERGES, SETTLED, UNDEFINED, begin, read, settle
 from .stepping import RESOLVED, Iterated, stepper
 from .whole_numbers import check_whole
 
@@ -288,21 +290,16 @@ class _Search:
         cycles = np.flatnonzero(period > 1)
         if s.clocked or s.rates is not None or not len(cycles):
             return fine
-        c = jax.tree.map(
-            lambda a: np.asarray(a) if np.ndim(a) == 0 else np.asarray(a)[cycles],
-            self.p.coefficients(at),
-        )
         some = take(state, cycles)
+        c = pick(self.p.coefficients(at), cycles)
         done = refine(s, some, period[cycles], c, self.p.scale)
         self.period[at[cycles]] = done.period
-        for i, j in enumerate(cycles.tolist()):
-            gap = max(
-                float(np.abs(a[..., i] - b[..., i]).max(initial=0.0))
-                for a, b in zip(jax.tree.leaves(some), jax.tree.leaves(done.state), strict=True)
-            )
-            fine[j] = (
-                is_stable(modulus(done.jacobian[i])) is not False or gap <= 1e-12 * self.p.scale
-            )
+        gaps = [
+            np.abs(a - b).reshape(-1, len(cycles)).max(0, initial=0.0)
+            for a, b in zip(jax.tree.leaves(some), jax.tree.leaves(done.state), strict=True)
+        ]
+        on_it = np.max(gaps, axis=0) <= 1e-12 * self.p.scale
+        fine[cycles] = ~(moduli(done.jacobian) > 1 + NEUTRAL) | on_it
         return fine
 
     def labels(

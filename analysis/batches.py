@@ -17,8 +17,9 @@ from odescent._progress import bar
 from odescent.discretize.run import LIMIT
 from odescent.dynamics import Objective
 
+from .chunked import chunks, pad
 from .product import product
-from .settling import begin, chunks, pad
+from .settling import begin
 from .stepping import Iterated, Stepper, size, stepper
 from .whole_numbers import check_whole
 

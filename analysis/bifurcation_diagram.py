@@ -18,8 +18,10 @@ from odescent.dynamics import Objective
 
 from .attractors import refine
 from .basin_map import _check, _product, default_steps
+from .chunked import take
 from .product import Product
-from .settling import DIVERGES, SETTLED, UNDEFINED, over, settle, take
+from .recurrence import over
+from .settling import DIVERGES, SETTLED, UNDEFINED, settle
 from .stepping import Iterated, Stepper
 from .whole_numbers import check_whole
 
@@ -169,6 +171,8 @@ def _changes(p: Product, state: Any, period: np.ndarray) -> tuple[Change, ...]:
     lo, hi = [], []
     for j in range(per.shape[1]):
         seen = np.flatnonzero(usable[:, j])
+        if not len(seen):
+            continue
         for a, b in zip(seen, [*seen[1:], len(grid)], strict=True):
             ahead = min(b, len(grid) - 1)
             if ahead > a:

@@ -59,7 +59,9 @@ class Bounds:
 
         def test(low: Array, high: Array) -> tuple[Array, ...]:
             c, r = (low + high) / 2, (high - low) / 2
-            bounds, matrix = field(low, high), slope(low, high)
+            both = jax.vmap(field)(jnp.stack([low, c]), jnp.stack([high, c]))  # traced once
+            bounds, at = (jax.tree.map(lambda v, i=i: v[i], both) for i in range(2))
+            matrix = slope(low, high)
             possible = jnp.all((bounds.low <= 0) & (bounds.high >= 0))
             middle, spread = (matrix.low + matrix.high) / 2, (matrix.high - matrix.low) / 2
             det = middle[0, 0] * middle[1, 1] - middle[0, 1] * middle[1, 0]
@@ -67,7 +69,6 @@ class Bounds:
                 [jnp.stack([middle[1, 1], -middle[0, 1]]), jnp.stack([-middle[1, 0], middle[0, 0]])]
             )
             y = adjugate / det
-            at = field(c, c)
             fm, fr = (at.low + at.high) / 2, (at.high - at.low) / 2
             rest = jnp.abs(jnp.eye(2) - y @ middle) + jnp.abs(y) @ spread
             rest = rest * (1 + 1e-12) + 1e-14
@@ -80,7 +81,9 @@ class Bounds:
             upper = jnp.where(usable, jnp.minimum(high, centre + reach), high)
             return possible & ~apart, inside, centre, lower, upper
 
-        self._test = jax.jit(jax.vmap(test))
+        # a few hundred boxes: compiling costs more than running
+        options = {"xla_backend_optimization_level": 0}
+        self._test = jax.jit(jax.vmap(test), compiler_options=options)
 
     def test(self, low: Boxes, high: Boxes) -> tuple[np.ndarray, ...]:
         """Per box: whether a zero is possible, whether exactly one is proved, where about, and the box that is left."""

@@ -9,7 +9,7 @@ Systems, 3.4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,28 +78,44 @@ def limit_cycles(
     c = chart(field, window)
     backwards = chart(lambda z: -np.asarray(field(z)), window)  # in which unstable cycles attract
     found: list[LimitCycle] = []
-    for point in fixed:
-        if point.kind == "saddle":
-            continue
-        home = (point.point - c.low) / c.size
-        ray = np.array([1.0 if home[0] <= 0.5 else -1.0, 0.0])  # the longer way to the edge
-        length = max(1.0 - home[0], home[0])
-        for sense, way in ((1.0, c), (-1.0, backwards)):
-            for a, b in _brackets(way, home, ray, length):
-                if any(_crosses(c, cycle, home, ray, a, b) for cycle in found):
-                    continue
-                cycle = _solve(way, home, ray, (a, b), sense, jacobian)
-                if cycle is not None and not any(_same(c, cycle, other) for other in found):
-                    found.append(cycle)
+    homes = [(p.point - c.low) / c.size for p in fixed if p.kind != "saddle"]
+    rays = [(home, sense) for home in homes for sense in (1.0, -1.0)]
+    for (home, sense), pairs in zip(rays, _brackets(c, rays), strict=True):
+        way, ray = c if sense > 0 else backwards, _outwards(home)
+        for a, b in pairs:
+            if any(_crosses(c, cycle, home, ray, a, b) for cycle in found):
+                continue
+            cycle = _solve(way, home, ray, (a, b), sense, jacobian)
+            if cycle is not None and not any(_same(c, cycle, other) for other in found):
+                found.append(cycle)
     return tuple(sorted(found, key=lambda cycle: (cycle.period, float(cycle.points[0, 0]))))
 
 
+def _outwards(home: np.ndarray) -> np.ndarray:
+    """The direction of the ray from a fixed point: the longer way to the edge."""
+    return np.array([1.0 if home[0] <= 0.5 else -1.0, 0.0])
+
+
 def _brackets(
-    c: Chart, home: np.ndarray, ray: np.ndarray, length: float
-) -> list[tuple[float, float]]:
-    """Neighbouring starts on the ray between which the first return minus the start changes sign."""
-    s = length * (np.arange(_RAY) + 0.5) / _RAY
-    back = _returns(c, home, ray, s)
+    c: Chart, rays: Sequence[tuple[np.ndarray, float]]
+) -> list[list[tuple[float, float]]]:
+    """For each ray, neighbouring starts between which the first return minus the start changes sign.
+
+    A ray is a fixed point in window coordinates and the sense of time, 1 or -1.
+    """
+    if not rays:
+        return []
+    homes, senses = np.array([home for home, _ in rays]), np.array([sense for _, sense in rays])
+    s = np.maximum(1.0 - homes[:, 0], homes[:, 0])[:, None] * (np.arange(_RAY) + 0.5) / _RAY
+    back = _returns(
+        c, np.repeat(homes, _RAY, axis=0), np.array([_outwards(h) for h in homes]).repeat(_RAY, axis=0), s.ravel(),
+        np.repeat(senses, _RAY),
+    )  # fmt: skip
+    return [_drawn_in(start, end) for start, end in zip(s, back.reshape(s.shape), strict=True)]
+
+
+def _drawn_in(s: np.ndarray, back: np.ndarray) -> list[tuple[float, float]]:
+    """Neighbours on one ray that both come nearer to what lies between."""
     gap = back - s
     flat = np.abs(gap) < 1e-4 * s  # of a family of closed orbits, as far as the march is accurate
     clear = np.isfinite(gap) & ~flat
@@ -115,32 +131,40 @@ def _brackets(
     return pairs
 
 
-def _returns(c: Chart, home: np.ndarray, ray: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """Where orbits from home + s ray cross it again in the direction they left it; NaN where they do not."""
+def _returns(
+    c: Chart, home: Points, ray: Points, s: np.ndarray, sense: np.ndarray
+) -> Float[np.ndarray, " n"]:
+    """Where orbits from home + s ray cross it again in the direction they left it; NaN where they do not.
+
+    All starts at once; of those under way only, so that few are carried to the end. ``sense`` is that of time.
+    """
+    back = np.full(len(s), np.nan)
     start = home + s[:, None] * ray
-    normal = np.array([-ray[1], ray[0]])
-    speed: Callable[..., Any] = lambda u: _unit(c, u)
-    sense = np.sign(c(start) @ normal)
-    u, back = start.copy(), np.full(len(s), np.nan)
-    going, k1 = sense != 0, speed(start)
+    normal = np.stack([-ray[:, 1], ray[:, 0]], 1)
+    k1 = _unit(c, start, sense)
+    side = np.sign((k1 * normal).sum(1))
+    alive = np.flatnonzero(side != 0)
+    u, k1 = start[alive], k1[alive]
     for k in range(int(_LONGEST / _STEP)):
-        k2 = speed(u + _STEP / 2 * k1)
-        k3 = speed(u + _STEP / 2 * k2)
-        k4 = speed(u + _STEP * k3)
+        if not len(alive):
+            break
+        at_home, along, across, way = (
+            home[alive], ray[alive], normal[alive] * side[alive, None], sense[alive],
+        )  # fmt: skip
+        k2 = _unit(c, u + _STEP / 2 * k1, way)
+        k3 = _unit(c, u + _STEP / 2 * k2, way)
+        k4 = _unit(c, u + _STEP * k3, way)
         new = u + _STEP / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-        next1 = speed(new)
-        before, after = (u - home) @ normal * sense, (new - home) @ normal * sense
-        crossed = going & (before < 0) & (after >= 0) & (k > 1)
+        next1 = _unit(c, new, way)
+        before, after = ((u - at_home) * across).sum(1), ((new - at_home) * across).sum(1)
+        crossed = (before < 0) & (after >= 0) & (k > 1)
         # cubic in between, from both ends' directions
         w = np.where(crossed, before / np.where(crossed, before - after, 1.0), 0.0)[:, None]
-        at = _hermite(u, new, _STEP * k1, _STEP * next1, w)
-        along = (at - home) @ ray
-        back = np.where(crossed & (along > 0), along, back)
-        going &= ~(crossed & (along > 0)) & np.isfinite(new).all(1)
-        going &= (np.abs(new - 0.5) < 0.5 + _FAR).all(1)
-        if not going.any():
-            break
-        u, k1 = np.where(going[:, None], new, u), np.where(going[:, None], next1, k1)
+        at = ((_hermite(u, new, _STEP * k1, _STEP * next1, w) - at_home) * along).sum(1)
+        returned = crossed & (at > 0)
+        back[alive[returned]] = at[returned]
+        going = ~returned & np.isfinite(new).all(1) & (np.abs(new - 0.5) < 0.5 + _FAR).all(1)
+        alive, u, k1 = alive[going], new[going], next1[going]
     return back
 
 
@@ -154,10 +178,11 @@ def _hermite(a: Points, b: Points, da: Points, db: Points, w: np.ndarray) -> Poi
     return value
 
 
-def _unit(c: Chart, u: Points) -> Points:
+def _unit(c: Chart, u: Points, sense: np.ndarray) -> Points:
+    """The directions in which points move, where time has a sense."""
     velocity = c(u)
-    size = np.linalg.norm(velocity, axis=1, keepdims=True)
-    turned: Points = np.where(size > 0, velocity / np.where(size > 0, size, 1.0), 0.0)
+    size = np.hypot(velocity[:, 0], velocity[:, 1])
+    turned: Points = velocity * (sense / np.where(size > 0, size, 1.0))[:, None]
     return turned
 
 

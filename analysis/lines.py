@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.integrate import RK45
 
-from .._errors import OdescentError
+from .._errors import OdescentError, expected
 from .planar import Chart, Curve, Field, FixedPoint, chart, grid
 
 Ending = Literal[
@@ -80,7 +80,10 @@ def flow_lines(
         ValueError: for a bad window, a seed outside of it, or a field of the wrong shape.
     """
     c = chart(field, window)
-    starts = np.asarray(seeds, dtype=np.float64)
+    try:
+        starts = np.asarray(seeds, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise expected("seeds", "points of shape (n, 2)", seeds) from None
     if starts.size == 0:
         return ()
     if starts.ndim != 2 or starts.shape[1] != 2:

@@ -9,10 +9,11 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from odescent._errors import OdescentError
+from odescent._errors import OdescentError, expected
 from odescent.discretize import Algorithm
 from odescent.dynamics import Objective, System, objective
 from odescent.dynamics.show import symbol_latex
+from odescent.dynamics.solution import objective_for
 from odescent.dynamics.vectors import Expr
 
 from .plane import Plane, Section, slow_curves
@@ -44,8 +45,8 @@ def phase_portrait(
 
     Args:
         system: two vector blocks on a function of one variable or one on a function of two; or an
-            algorithm, whose bound system is drawn and whose iterates are laid over it.
-        target: the objective; or give ``curvature``.
+            algorithm, whose bound system is drawn and whose iterates are laid over it; or the name of either.
+        target: the objective or its name; or give ``curvature``; neither for a system that calls no oracle.
         curvature: draw one mode lambda of a quadratic, f(x) = lambda x^2 / 2.
         window: ((x0, x1), (y0, y1)); by default around the iterates and the flow.
         axes: names of the blocks on the two axes; by default the output's block first.
@@ -64,16 +65,15 @@ def phase_portrait(
         OdescentError: a state of other dimension, an algorithm on other blocks, a parameter without value, a
             bad window, start or section.
     """
-    if (target is None) == (curvature is None):
+    own = system.system if isinstance(system, Algorithm) else system
+    if (target is None) == (curvature is None) and (target is not None or own.oracles):
         raise OdescentError(
             "a phase portrait needs either an objective of one variable or a curvature."
         )
     if curvature is not None:
         target = objective("quadratic", eigenvalues=(curvature,))
-    assert target is not None
-    start = np.atleast_1d(np.asarray(x0, np.float64))
-    if not np.isfinite(start).all() or start.ndim != 1:
-        raise OdescentError(f"the starting point of a portrait must be finite, not {x0}.")
+    target = objective_for(own, target)
+    start = _start(x0)
     if target.dimension is not None and start.size == 1 and np.ndim(x0) == 0:
         start = np.full(target.dimension, float(start[0]))
     given = dict(parameters or {})
@@ -96,8 +96,7 @@ def phase_portrait(
     span = _span(runs, given, steps) if t1 is None else t1
     flows = {}
     if span > 0:
-        solution = bound.simulate(target, start, span, points=400)
-        flows = {"flow": plane.flat(solution.states)}
+        flows = {"flow": plane.flow(start, span)}
     if window is None and not iterates and not flows:  # a system alone: the start is within sight
         reach = 1.25 * max(1.0, float(np.abs(start).max()))
         window = ((-reach, reach), (-reach, reach))
@@ -113,6 +112,16 @@ def phase_portrait(
         out_of_plane=plane.defect, **options,
     )  # fmt: skip
     return portrait
+
+
+def _start(x0: Any) -> Float[np.ndarray, " d"]:
+    try:
+        start = np.atleast_1d(np.asarray(x0, np.float64))
+    except (TypeError, ValueError):
+        raise expected("x0 of phase_portrait", "a number or an array of numbers", x0) from None
+    if not np.isfinite(start).all() or start.ndim != 1:
+        raise OdescentError(f"the starting point of a portrait must be finite, not {x0}.")
+    return start
 
 
 def _names(algorithm: Algorithm) -> set[str]:

@@ -189,7 +189,7 @@ def fixed_points(
         field: the vector field, smooth near its zeros.
         window: only zeros inside are returned.
         jacobian: points (n, 2) to matrices (n, 2, 2); central differences where not given.
-        starts: starts per side of the window.
+        starts: starts per side of the window; 0 where ``known`` are all.
         tolerance: largest residual, relative to the field's lowest decile on the grid.
         known: further starts, such as the zeros of an `Enclosure`, shape (n, 2).
 
@@ -200,10 +200,10 @@ def fixed_points(
         ValueError: for a bad window, or a field or Jacobian of the wrong shape.
     """
     c = chart(field, window)
-    u = grid(starts)
-    norms = np.linalg.norm(c(u), axis=1)
+    norms = np.linalg.norm(c(grid(max(starts, 21))), axis=1)
     sizes = norms[np.isfinite(norms) & (norms > 0)]
     scale = float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
+    u = grid(starts)
     if known is not None and len(known):
         u = np.concatenate([(known - c.low) / c.size, u])
     u = _newton(c, u, jacobian)

@@ -12,12 +12,19 @@ from jaxtyping import Array, Float
 
 from odescent._errors import OdescentError
 from odescent.dynamics import Objective, System
-from odescent.dynamics.evaluate import Oracles, evaluate, oracles_of, vector_field
+from odescent.dynamics.evaluate import (
+    Oracles,
+    evaluate,
+    initial_state,
+    oracles_of,
+    vector_field,
+)
 from odescent.dynamics.vectors import Expr
 
 from .planar import Points
 
 Vector = Float[np.ndarray, " _"] | Sequence[float]
+_MOST_CALLS = 50_000  # of the field, along one flow
 
 
 @dataclass(frozen=True)
@@ -96,10 +103,12 @@ class Plane:
         origin, basis = jnp.asarray(section.origin), jnp.asarray(section.basis)
         simple = total == 2 and np.array_equal(np.abs(section.basis).sum(0), [1, 1])
 
-        def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
-            state = self.blocks(origin + basis @ point if not simple else self._placed(point))
-            out = field(0.0, tuple(state.values()))
+        def whole(state: Float[Array, " n"]) -> Float[Array, " n"]:
+            out = field(0.0, tuple(self.blocks(state).values()))
             return jnp.concatenate([jnp.reshape(r, (-1,)) for r in out])
+
+        def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
+            return whole(origin + basis @ point if not simple else self._placed(point))
 
         def one(point: Float[Array, "2"]) -> Float[Array, "2"]:
             if simple:  # no sums with zeros: tighter for intervals, faster too
@@ -111,6 +120,7 @@ class Plane:
         self._field = jax.jit(jax.vmap(one))
         self._jacobian = jax.jit(jax.vmap(jax.jacfwd(one)))
         self._rates = jax.jit(jax.vmap(rates))
+        self._state_rates = jax.jit(jax.vmap(whole))
 
     def _placed(self, point: Any) -> Any:
         import jax.numpy as jnp
@@ -165,6 +175,44 @@ class Plane:
         found: Float[np.ndarray, "n 2 2"] = self._of(self._jacobian, points)
         return found
 
+    def flow(
+        self, x0: Float[np.ndarray, " d"], t1: float, points: int = 400
+    ) -> Float[np.ndarray, "k 2"]:
+        """The flow from the blocks' initial values for x0 over a time t1, projected, at equally spaced times.
+
+        By SciPy on the compiled field, as all lines of a portrait: to compile an adaptive solver takes longer.
+
+        Raises:
+            OdescentError: a flow that cannot be followed so far: it blows up, or is too stiff.
+        """
+        import jax
+        import jax.numpy as jnp
+        from scipy.integrate import solve_ivp
+
+        left = _MOST_CALLS
+
+        def rates(_: float, z: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise OdescentError(
+                    f"the flow from the start takes too many steps to reach t = {t1:g}; give a smaller t1=, or t1=0."
+                )
+            return np.asarray(self._of(self._state_rates, z[None])[0])
+
+        with jax.enable_x64(True):
+            begin = initial_state(self.system, jnp.asarray(x0), self.oracles, {}, jnp)
+        start = np.concatenate([np.asarray(s, np.float64).reshape(-1) for s in begin])
+        at = np.linspace(0.0, t1, points)
+        with np.errstate(all="ignore"):
+            done = solve_ivp(rates, (0.0, t1), start, "DOP853", at, rtol=1e-8, atol=1e-10)
+        if not done.success or not np.isfinite(done.y).all():
+            far = float(done.t[-1]) if len(done.t) else 0.0
+            raise OdescentError(
+                f"the flow from the start blows up at about t = {far:.4g} of {t1:g}; give a smaller t1=, or t1=0."
+            )
+        return self.section.project(done.y.T)
+
     def defect(self, points: Points) -> float:
         """The largest share of the velocity that points out of the plane; 0 where the plane is invariant."""
         if self.invariant:
@@ -200,7 +248,7 @@ class Plane:
         with jax.enable_x64(True):
             if n == 1:
                 return np.asarray(compiled(points))
-            size = 1 << max(5, (n - 1).bit_length())
+            size = 64 ** -(-(n - 1).bit_length() // 6)  # 64, 4096, ...
             return np.asarray(compiled(np.resize(points, (size, 2))))[:n]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from .._errors import OdescentError
+from .._errors import OdescentError, expected
 from .levels import Function, LevelSets, level_sets
 from .limit_cycles import LimitCycle, limit_cycles
 from .lines import Line, Separatrix, even_lines, flow_lines, separatrices
@@ -181,6 +181,11 @@ def compute_portrait(
         ValueError: for a bad window, a field or Jacobian of the wrong shape, a sequence that is
             not of shape (k, 2), or seeds outside of the window.
     """
+    named: Sequence[object] = labels
+    if len(named) != 2 or not all(isinstance(label, str) for label in named):
+        raise OdescentError(
+            f"labels are the names of the two axes, as in ('$x$', '$v$'), not {labels!r}."
+        )
     iterates, flows, curves = (_sequences(group) for group in (iterates, flows, curves))
     sides = (
         _around([*iterates.values(), *flows.values(), *curves.values()])
@@ -238,7 +243,8 @@ def _search(
     except NoIntervals as error:
         found = fixed_points(field, frame, jacobian)
         return found, Search("multi-start Newton", False, none, str(error))
-    fixed = fixed_points(field, frame, jacobian, known=enclosed.zeros)
+    grid = {"starts": 0} if enclosed.complete else {}  # where all are known, they are only polished
+    fixed = fixed_points(field, frame, jacobian, known=enclosed.zeros, **grid)
     left = len(enclosed.unresolved)
     why = f"{left} boxes are undecided, as where a fixed point is not simple" if left else ""
     return fixed, Search("interval Krawczyk", enclosed.complete, enclosed.unresolved, why)
@@ -248,7 +254,10 @@ def _sequences(group: Mapping[str, Curve]) -> dict[str, Curve]:
     """Copies of the named sequences as float64, each checked to be of shape (k, 2)."""
     checked: dict[str, Curve] = {}
     for name, given in group.items():
-        points = np.array(given, dtype=np.float64)
+        try:
+            points = np.array(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise expected(f"the sequence {name!r}", "points of shape (k, 2)", given) from None
         if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
             raise OdescentError(
                 f"a sequence in a planar portrait has shape (k, 2) with k > 0; {name!r} has shape "
@@ -272,8 +281,9 @@ def _around(groups: list[Curve]) -> Window:
 
 
 def _rest(label: str) -> str:
-    """`$y$` to the equation of its nullcline, y with a dot = 0."""
+    """`$y_{1}$` to the equation of its nullcline, y_1 with a dot on the y = 0."""
     inside = label.strip()
     if inside.startswith("$") and inside.endswith("$") and len(inside) > 2:
-        return rf"$\dot{{{inside[1:-1]}}} = 0$"
+        letter, below, index = inside[1:-1].partition("_")
+        return rf"$\dot{{{letter}}}{below}{index} = 0$"
     return f"d({inside})/dt = 0"

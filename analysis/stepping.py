@@ -28,6 +28,7 @@ from odescent.discretize.emit.statements import safe
 from odescent.dynamics import Objective, System
 from odescent.dynamics.evaluate import evaluate, initial_state, oracles_of, vector_field
 from odescent.dynamics.fixed_step import runge_kutta
+from odescent.dynamics.solution import objective_for
 
 RESOLVED = 0.25  # of a step times the local rate: RK4 is then accurate and stable
 _MOST_PARTS = 1024  # of a step, where the field is far steeper than elsewhere
@@ -86,14 +87,10 @@ def stepper(iterated: Iterated, target: Objective | None, dt: float | None = Non
     Raises:
         OdescentError: no objective where one is needed, a time-dependent or noisy system, a bad dt.
     """
-    if isinstance(iterated, (Algorithm, System)):
-        if target is None:
-            raise OdescentError(
-                f"{iterated.name or 'this'} needs a concrete objective, as in objective('quadratic')."
-            )
-        if isinstance(iterated, Algorithm):
-            return _of_algorithm(iterated, target)
-        return _of_system(iterated, target, dt)
+    if isinstance(iterated, System):
+        return _of_system(iterated, objective_for(iterated, target), dt)
+    if isinstance(iterated, Algorithm):
+        return _of_algorithm(iterated, objective_for(iterated.system, target))
     if not callable(iterated):
         raise OdescentError(
             f"an algorithm, a system or a JAX function of the state is iterated, not {type(iterated).__name__}."

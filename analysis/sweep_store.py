@@ -54,8 +54,15 @@ def job_name(function: str, version: str, inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """Strict JSON data of a result; arrays are put aside under a name. OdescentError for what has no such form."""
+def encode(value: Any, arrays: dict[str, np.ndarray], path: str | None = None) -> Any:
+    """Strict JSON data of a result; arrays are put aside under a name. OdescentError for what has no such form.
+
+    Names count up, or with a `path` ("" at the root) tell where the array stands, as in ``runs.nesterov.x``.
+    """
+
+    def inside(key: object) -> str | None:
+        return None if path is None else f"{path}.{key}" if path else str(key)
+
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, str, int)):
@@ -63,13 +70,13 @@ def encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else {"__float__": repr(value)}
     if isinstance(value, (list, tuple)):
-        return [encode(v, arrays) for v in value]
+        return [encode(v, arrays, inside(i)) for i, v in enumerate(value)]
     if isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
-        return {"__dict__": [[k, encode(v, arrays)] for k, v in value.items()]}
+        return {"__dict__": [[k, encode(v, arrays, inside(k))] for k, v in value.items()]}
     if hasattr(value, "__array__"):
         array = np.asarray(value)
         if array.dtype.kind in "biufc":
-            name = f"array_{len(arrays)}"
+            name = path if path and path not in arrays else f"array_{len(arrays)}"
             arrays[name] = array
             return {"__array__": name}
     raise OdescentError(

@@ -12,18 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+from alternating import alternate, processor, ratios
 
 import odescent as od
 from odescent.discretize.emit import load
@@ -160,56 +159,34 @@ def triad(size: int, rounds: int) -> float:
 def measure(kind: str, make: Callable[[float], Any], rounds: int, allocations: int) -> list[Row]:
     """Times in alternation; ``make(value)`` allocates parameters."""
     listed = contestants(make(0.0))
-    ratios: dict[str, list[list[float]]] = {c.name: [] for c in listed}
-    times: dict[str, list[float]] = {c.name: [] for c in listed}
+    allocated = []
     for _ in range(allocations):
-        params, memory, grads = make(1.0), make(0.0), make(1e-3)
+        buffers = [make(1.0), make(0.0)]
+        grads = make(1e-3)
+
+        def step(c: Contestant, buffers: list[Any] = buffers, grads: Any = grads) -> None:
+            buffers[:] = jax.block_until_ready(c.compiled(*buffers, grads))
+
         for c in listed:  # warm
-            params, memory = jax.block_until_ready(c.compiled(params, memory, grads))
-        here: dict[str, list[float]] = {c.name: [] for c in listed}
-        for i in range(rounds):
-            turn = i % len(listed)
-            for c in listed[turn:] + listed[:turn]:
-                before = time.perf_counter()
-                params, memory = jax.block_until_ready(c.compiled(params, memory, grads))
-                here[c.name].append(time.perf_counter() - before)
-        for c in listed:
-            pairs = zip(here[c.name], here[BASE], strict=True)
-            ratios[c.name].append([a / b for a, b in pairs])
-            times[c.name] += here[c.name]
-        del params, memory, grads
+            step(c)
+        allocated.append(alternate({c.name: partial(step, c) for c in listed}, rounds))
+        buffers.clear()
     rows = []
-    for c in listed:
-        medians = [statistics.median(r) for r in ratios[c.name]]
-        typical = statistics.median(times[c.name])
+    for c, r in zip(listed, ratios(allocated, BASE).values(), strict=True):
+        speed = c.bytes_accessed / r.seconds / 1e9
         rows.append(
             Row(
-                kind,
-                c.name,
-                statistics.median([x for r in ratios[c.name] for x in r]),
-                min(medians),
-                max(medians),
-                typical * 1e3,
-                c.bytes_accessed / typical / 1e9,
-                c.bytes_accessed,
-                c.temp_bytes,
+                kind, c.name, r.median, r.least, r.most, r.seconds * 1e3, speed, c.bytes_accessed, c.temp_bytes,
                 c.flops,
             )
-        )
+        )  # fmt: skip
     return rows
 
 
 def machine() -> str:
     """One line about where this ran."""
-    processor = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            s.partition(":")[2].strip() for s in info.read_text().splitlines() if "model name" in s
-        ]
-        processor = f"{len(names)} x {names[0]}" if names else processor
     device = jax.devices()[0]
-    return f"{device.platform} ({device.device_kind}); {processor}; jax {jax.__version__}, optax {optax.__version__}"
+    return f"{device.platform} ({device.device_kind}); {processor()}; jax {jax.__version__}, optax {optax.__version__}"
 
 
 def main() -> None:
@@ -252,8 +229,8 @@ def main() -> None:
         f"{given.size:,} float32 parameters, {given.allocations} allocations, {given.rounds} rounds each"
     )
     print(f"triad a = b + 3 c (three reads, one write): {bandwidth:.1f} GB/s")
-    for kind, ratios in compiling.items():
-        shown = ", ".join(f"{n} {r:.2f}" for n, r in ratios.items())
+    for kind, taken in compiling.items():
+        shown = ", ".join(f"{n} {r:.2f}" for n, r in taken.items())
         print(f"trace and compile, {kind}, over hand-written: {shown}")
     head = (
         "params",

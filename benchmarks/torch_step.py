@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 try:
     import torch
@@ -25,6 +22,8 @@ try:
 except ModuleNotFoundError:
     print("left out: PyTorch is not installed (pip install 'odescent[torch]').")
     raise SystemExit(0) from None
+
+from alternating import alternate, processor, ratios
 
 import odescent as od
 
@@ -69,10 +68,8 @@ def contestants() -> dict[str, Callable[[list[torch.Tensor]], Optimizer]]:
 def measure(kind: str, size: int, tensors: int, rounds: int, allocations: int, device: str) -> list[Row]:  # fmt: skip
     """Times in alternation."""
     made = contestants()
-    names = list(made)
-    ratios: dict[str, list[list[float]]] = {n: [] for n in names}
-    times: dict[str, list[float]] = {n: [] for n in names}
     wait = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
+    allocated = []
     for _ in range(allocations):
         params = [torch.ones(size // tensors, device=device) for _ in range(tensors)]
         for p in params:
@@ -81,44 +78,29 @@ def measure(kind: str, size: int, tensors: int, rounds: int, allocations: int, d
         for o in optimizers.values():  # warm: the memory is made here
             o.step()
             o.step()
-        here: dict[str, list[float]] = {n: [] for n in names}
-        for i in range(rounds):
-            turn = i % len(names)
+
+        def refill(params: list[torch.Tensor] = params) -> None:
             for p in params:  # foreach SGD adds to the gradients in place
                 assert p.grad is not None
                 p.grad.fill_(1e-3)
-            for n in names[turn:] + names[:turn]:
-                wait()
-                before = time.perf_counter()
-                optimizers[n].step()
-                wait()
-                here[n].append(time.perf_counter() - before)
-        for n in names:
-            ratios[n].append([a / b for a, b in zip(here[n], here[BASE], strict=True)])
-            times[n] += here[n]
-    return [
-        Row(
-            kind,
-            n,
-            statistics.median([x for r in ratios[n] for x in r]),
-            min(statistics.median(r) for r in ratios[n]),
-            max(statistics.median(r) for r in ratios[n]),
-            statistics.median(times[n]) * 1e3,
+            wait()
+
+        def step(o: Optimizer) -> Callable[[], None]:
+            return lambda: (o.step(), wait())[1]
+
+        allocated.append(
+            alternate({n: step(o) for n, o in optimizers.items()}, rounds, before=refill)
         )
-        for n in names
+    return [
+        Row(kind, n, r.median, r.least, r.most, r.seconds * 1e3)
+        for n, r in ratios(allocated, BASE).items()
     ]
 
 
 def machine(device: str) -> str:
     """One line about where this ran."""
-    processor = ""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        found = [line for line in info.read_text().splitlines() if "model name" in line]
-        processor = f"{len(found)} x {found[0].partition(':')[2].strip()}; " if found else ""
-    if device.startswith("cuda"):
-        processor = f"{torch.cuda.get_device_name()}; "
-    return f"{processor}torch {torch.__version__}, {torch.get_num_threads()} threads"
+    where = torch.cuda.get_device_name() if device.startswith("cuda") else processor()
+    return f"{where}; torch {torch.__version__}, {torch.get_num_threads()} threads"
 
 
 def main() -> None:

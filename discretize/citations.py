@@ -239,6 +239,31 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "title": "A Consensus-Based Global Optimization Method for High Dimensional Machine Learning Problems",
         "journal": "ESAIM: Control, Optimisation and Calculus of Variations", "volume": "27", "pages": "S5",
         "year": "2021", "doi": "10.1051/cocv/2020046"}),
+    "riedl2023": ("misc", {
+        "author": "Riedl, Konstantin and Klock, Timo and Geldhauser, Carina and Fornasier, Massimo",
+        "title": "Gradient is All You Need? How Consensus-Based Optimization can be Interpreted as a Stochastic "
+        "Relaxation of Gradient Descent", "year": "2023", "eprint": "2306.09778", "archivePrefix": "arXiv"}),
+    "riedl2022": ("misc", {
+        "author": "Riedl, Konstantin",
+        "title": "Leveraging Memory Effects and Gradient Information in Consensus-Based Optimization: On Global "
+        "Convergence in Mean-Field Law", "year": "2022", "eprint": "2211.12184", "archivePrefix": "arXiv"}),
+    "grassi2020": ("misc", {
+        "author": "Grassi, Sara and Pareschi, Lorenzo",
+        "title": "From Particle Swarm Optimization to Consensus Based Optimization: Stochastic Modeling and "
+        "Mean-Field Limit", "year": "2020", "eprint": "2012.05613", "archivePrefix": "arXiv"}),
+    "fornasier2023": ("misc", {
+        "author": "Fornasier, Massimo and Richt{\\'a}rik, Peter and Riedl, Konstantin and Sun, Lukang",
+        "title": "Consensus-Based Optimization with Truncated Noise", "year": "2023", "eprint": "2310.16610",
+        "archivePrefix": "arXiv"}),
+    "fornasier2026": ("misc", {
+        "author": "Fornasier, Massimo and Huang, Hui and Klemenc, Jona and Malaspina, Greta",
+        "title": "From Consensus-Based Optimization to Evolution Strategies: Proof of Global Convergence",
+        "year": "2026", "eprint": "2602.11677", "archivePrefix": "arXiv"}),
+    "chiang1987": ("article", {
+        "author": "Chiang, Tzuu-Shuh and Hwang, Chii-Ruey and Sheu, Shuenn Jyi",
+        "title": "Diffusion for Global Optimization in {$\\mathbb{R}^n$}",
+        "journal": "SIAM Journal on Control and Optimization", "volume": "25", "number": "3", "pages": "737--753",
+        "year": "1987", "doi": "10.1137/0325042"}),
     "robbins1951": ("article", {
         "author": "Robbins, Herbert and Monro, Sutton", "title": "A Stochastic Approximation Method",
         "journal": "The Annals of Mathematical Statistics", "volume": "22", "number": "3", "pages": "400--407",

@@ -11,7 +11,8 @@ import sympy as sp
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.calculus import Symbol, change, nothing, substitute, symbols_of, tidy
 from odescent.dynamics.fields import Block, Diffusion, System
-from odescent.dynamics.vectors import Call, Expr, VectorSymbol, zero
+from odescent.dynamics.squares import with_lengths
+from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, zero
 
 from . import noise as noise_of
 from .coordinatewise import sweep
@@ -45,6 +46,7 @@ class _Compiler:
         self.kinds = {b.name: b.kind for b in system.blocks}
         self.stages: dict[str, Stage] = {START: dict(self.state)}
         self.draws: dict[tuple[str, str], Symbol] = {}  # of increments that substeps share
+        self.gaps: dict[Vector, Vector] = {}  # differences that were named
 
     @property
     def state_symbols(self) -> tuple[Symbol, ...]:
@@ -74,14 +76,38 @@ class _Compiler:
         def rule(node: Expr) -> Expr | None:
             return self.result(node) if isinstance(node, Call) else None
 
-        return change(e, rule)
+        return self.named_lengths(change(e, rule))
+
+    def named_lengths(self, e: Expr) -> Expr:
+        """``e`` with vectors named whose squared length is in it, so that no inner products cancel."""
+
+        if not isinstance(e, Vector):
+            return with_lengths(e, self.gap)
+        return Vector.of((a, with_lengths(c, self.gap)) for a, c in e.terms.items())
+
+    def gap(self, v: Vector) -> Vector:
+        """A vector by a name, but for a factor that its terms share; one term stands for itself."""
+        if len(v.terms) < 2:
+            return v
+        own = set(self.state.values())
+        first = min(v.terms, key=lambda a: (a not in own, a.key))
+        factor = v.terms[first]
+        plain = tidy(v * (1 / factor))
+        if plain not in self.gaps:
+            target = VectorSymbol(self.fresh("gap", first=True))
+            self.instructions.append(Assign(target, plain))
+            self.gaps[plain], self.values[target] = target, tidy(substitute(plain, self.values))
+        named: Vector = self.gaps[plain] * factor
+        return named
 
     def result(self, node: Call, implicit: sp.Expr = sp.S.Zero) -> VectorSymbol:
         point = tidy(substitute(node.point, self.values))
         directions = tuple(tidy(substitute(d, self.values)) for d in node.directions)
         key = (node.oracle, point, directions, node.parameters, implicit)
         if key not in self.made:
-            stem = {"grad": "g", "operator": "F"}.get(node.oracle.kind, node.oracle.kind)
+            stem = {"grad": "g", "operator": "F", "ensemble": "m"}.get(
+                node.oracle.kind, node.oracle.kind
+            )
             target = VectorSymbol(self.fresh(stem, first=True))
             self.instructions.append(
                 CallOracle(

@@ -199,7 +199,7 @@ class Derivation:
         """The bound system, its limit for h -> 0 and the modified equation.
 
         As x'' + ... = 0 where that form exists, else as first-order systems; the modified equation is
-        left out where backward error analysis does not reach.
+        left out where backward error analysis does not reach, and where noise is drawn: see `weak_modified_equation`.
         """
         limit = self.algorithm.consistent_with()
         at_rest = (
@@ -211,6 +211,8 @@ class Derivation:
             "bound system": _second_order_or_itself(self.system, self.bound_position),
             "limit h -> 0": _second_order_or_itself(limit, at_rest),
         }
+        if self.algorithm.program.draws:
+            return shown
         with suppress(OdescentError):
             shown["modified equation"] = _second_order_or_itself(self.modified, self.flow_position)
         return shown

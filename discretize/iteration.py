@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -140,9 +141,12 @@ class Algorithm:
 
     def _compiled(self, scheme: Scheme) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
+        return compile_scheme(self.bound, scheme, self.step, self.clock, outputs, self._reserved())
+
+    def _reserved(self) -> set[str]:
+        """The names that no instruction of the program may take, beside those of the bound system."""
         scalars = {*self.where, *self.tuning, *symbols_in(self.where), *symbols_in(self.tuning)}
-        reserved = [*outputs, *(s.name for s in scalars)]
-        return compile_scheme(self.bound, scheme, self.step, self.clock, outputs, reserved)
+        return {"x", *self.outputs, *(s.name for s in scalars)}
 
     @cached_property
     def program(self) -> Program:
@@ -214,6 +218,24 @@ class Algorithm:
 
     def replace(self, **changes: Any) -> Algorithm:
         """The algorithm with some constructor arguments changed."""
+        if changes.keys() == {"tuning"}:
+            return self._retuned(changes["tuning"])
+        return self._rebuilt(changes)
+
+    def _retuned(self, tuning: Mapping[sp.Symbol, object] | None) -> Algorithm:
+        """With another tuning: the program is free of it, so the compiled one and its limit stay as they are."""
+        made = copy(self)
+        made.tuning = {s: as_scalar(v) for s, v in (tuning or {}).items()}
+        system = {self.step.name, *(s.name for s in self.bound.parameters)}
+        if made._reserved() - system != self._reserved() - system:  # other names might be fresh
+            return self._rebuilt({"tuning": made.tuning})
+        made._modified = {}
+        for view in ("tuned", "_state_space"):
+            made.__dict__.pop(view, None)
+        made._check_tuning()
+        return made
+
+    def _rebuilt(self, changes: Mapping[str, Any]) -> Algorithm:
         settings: dict[str, Any] = {
             "system": self.system, "scheme": self.scheme, "step": self.step, "where": self.where,
             "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "name": self.name,

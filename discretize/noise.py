@@ -62,7 +62,10 @@ def increments(
         key = (d.process, kind) if own else (f"{step.increment} {d.process}", kind)
         if key not in draws:
             draws[key] = compiler.draw(s, d.process)
-        kick = _times(_amplitude(compiler, d, view, step), draws[key]) * size
+        amplitude = _amplitude(compiler, d, view, step)
+        if isinstance(amplitude, Vector):
+            amplitude = compiler.gap(amplitude)
+        kick = _times(amplitude, draws[key]) * size
         total[s] = total[s] + kick if s in total else kick
     return total
 

@@ -38,23 +38,33 @@ h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
 def page(d: Derivation) -> str:
     """The page; it needs no network, no script and no font file."""
     title = d.name.replace("_", " ")
-    done = sum(s.verified for s in d.steps)
-    body = [
-        f"<h1>{_escape(title)}<small>derived along the {_escape(d.route)} route; "
-        f"{done} of {len(d.steps)} steps verified</small></h1>",
-        f"<p>{_prose(d.summary)}</p>",
-        _notation(d),
-        *(_step(number, step) for number, step in enumerate(d.steps, 1)),
-        _equations(d),
-        _algorithm(d),
-        f"<footer class=note>{_escape(d.provenance)} {_references(d)}</footer>",
-    ]
     return (
         "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
         '<meta name=viewport content="width=device-width, initial-scale=1">\n'
         f"<title>{_escape(title)}: a derivation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(body)
+        f"<h1>{_escape(title)}<small>{_escape(subtitle(d))}</small></h1>\n"
+        + article(d)
         + "\n</body>\n</html>\n"
+    )
+
+
+def subtitle(d: Derivation) -> str:
+    """How it was derived, and how much of it is verified."""
+    done = sum(s.verified for s in d.steps)
+    return f"derived along the {d.route} route; {done} of {len(d.steps)} steps verified"
+
+
+def article(d: Derivation) -> str:
+    """What stands under the title, to be put into a page of one's own."""
+    return "\n".join(
+        [
+            f"<p>{_prose(d.summary)}</p>",
+            _notation(d),
+            *(_step(number, step) for number, step in enumerate(d.steps, 1)),
+            _equations(d),
+            _algorithm(d),
+            f"<footer class=note>{_escape(d.provenance)} {_references(d)}</footer>",
+        ]
     )
 
 

@@ -19,9 +19,10 @@ import sympy as sp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Key
 
+from odescent._arguments import checked
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.evaluate import evaluate
-from odescent.dynamics.oracles import Objective
+from odescent.dynamics.oracles import Objective, consensus_point
 
 from . import chunks, run_file
 from .emit import load, source
@@ -86,6 +87,7 @@ def _cut(trajectory: Trajectory) -> Trajectory:
     return replace(kept, diverged_at=step, statistics=trajectory.statistics)
 
 
+@checked
 def run(
     algorithm: Algorithm,
     objective: Objective,
@@ -108,8 +110,9 @@ def run(
 
     Args:
         algorithm: what to run; it must be one that the JAX backend carries.
-        objective: a concrete objective with the oracles that the algorithm calls.
-        x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays.
+        objective: a concrete objective with the oracles that the algorithm calls, or the name of a registered one.
+        x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays. For a method of an
+            ensemble, the N particles, with an axis of them first; records of x and f then have it too.
         steps: the number of steps, at least 0.
         key: a JAX key, for algorithms that draw noise.
         every: keep every so many steps; memory grows with steps / every only.
@@ -132,7 +135,8 @@ def run(
             run file that is damaged or belongs to another run.
     """
     module = load(algorithm, "jax")
-    start = _starting_point(x0, objective)
+    oracles = oracles_for(algorithm, module, objective)
+    start = _starting_point(x0, objective, _population(tuple(oracles)))
     whole: object = steps
     if isinstance(whole, bool) or not isinstance(whole, (int, np.integer)) or steps < 0:
         raise OdescentError(f"steps must be a whole number, at least 0, not {steps!r}.")
@@ -142,7 +146,6 @@ def run(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
         )
     values = _parameters(algorithm, objective, parameters)
-    oracles = oracles_for(algorithm, module, objective)
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
@@ -229,7 +232,12 @@ def _name(algorithm: Algorithm) -> str:
 # input
 
 
-def _starting_point(x0: Any, objective: Objective) -> Any:
+def _population(oracles: tuple[str, ...]) -> bool:
+    """Whether the state is an ensemble of particles, which some oracle is asked of as a whole."""
+    return any(name.partition("_")[0] == "ensemble" for name in oracles)
+
+
+def _starting_point(x0: Any, objective: Objective, population: bool = False) -> Any:
     if isinstance(x0, (list, tuple)) and all(
         isinstance(v, (int, float)) for v in jax.tree.leaves(x0)
     ):
@@ -267,15 +275,22 @@ def _starting_point(x0: Any, objective: Objective) -> Any:
             raise OdescentError("x0 must be finite, but it has a value that is not.")
     if objective.dimension is not None:
         shapes = [np.shape(leaf) for leaf in leaves]
-        if len(shapes) != 1 or shapes[0] != (objective.dimension,):
+        fits = len(shapes) == 1 and shapes[0][-1:] == (objective.dimension,)
+        if not fits or len(shapes[0]) != 1 + population:
             shown = (
                 f"an array of shape {shapes[0]}"
                 if len(shapes) == 1
                 else f"a pytree of {len(shapes)} arrays"
             )
+            d = objective.dimension
+            wanted = f"(N, {d}), N particles," if population else f"({d},)"
             raise OdescentError(
-                f"x0 must have shape ({objective.dimension},) for the objective {objective.name!r}, but it is {shown}."
+                f"x0 must have shape {wanted} for the objective {objective.name!r}, but it is {shown}."
             )
+    if population and any(np.ndim(leaf) == 0 for leaf in leaves):
+        raise OdescentError(
+            "x0 of an ensemble has an axis of particles first, but it is one number."
+        )
     return x0
 
 
@@ -355,6 +370,8 @@ def _oracle(who: str, objective: Objective, name: str) -> Callable[..., Any]:
             return objective.oracles[candidate]
     if (derived := _component(objective, kind, name)) is not None:
         return derived
+    if kind == "ensemble" and "value" in objective.oracles:
+        return consensus_point(objective.oracles["value"])
     if kind == "hvp" and "hess" in objective.oracles:
         return objective.oracles["hess"]
     base = {"hvp": "grad", "jvp": "operator"}.get(kind)
@@ -415,6 +432,9 @@ def compiled_parts(
     """The emitted functions with the objective's oracles filled in."""
     functions = {n: _oracle("the algorithm", objective, n) for n in oracles}
     value = objective.oracles.get("value")
+    if _population(oracles):  # other oracles are of one particle
+        functions = {n: f if _population((n,)) else jax.vmap(f) for n, f in functions.items()}
+        value = None if value is None else jax.vmap(value)
 
     def call(name: str, *arguments: Any, **more: Any) -> Any:
         function = getattr(module, name)
@@ -428,7 +448,10 @@ def compiled_parts(
         states = dict(zip(blocks, state, strict=False))
         states |= {n: call(safe(n), state, c=c) for n in outputs if n != "x"}
         f = None if value is None else value(x)
-        fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, f))]
+        seen = f  # of an ensemble the least: a particle without a finite value has no weight
+        if f is not None and _population(oracles):
+            seen = jnp.min(jnp.where(jnp.isfinite(f), f, jnp.inf))
+        fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, seen))]
         return x, states, f, ~jnp.all(jnp.stack(fine))
 
     return chunks.Step(

@@ -12,21 +12,23 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
+from .._arguments import checked
 from .._errors import OdescentError, unknown
 from . import fixed_step
 from .evaluate import evaluate, initial_state, oracles_of, vector_field
 from .fields import System
 from .oracles import Objective
-from .simulate import Solution
+from .solution import Solution, objective_for
 
 # Trajectories that go through all steps together: their state stays in the cache, and XLA does not split so
 # small an operation over threads, which would have to meet after every step.
 _BLOCK = 512
 
 
+@checked
 def simulate_many(
     system: System,
-    objective: Objective,
+    objective: Objective | None,
     starts: Float[np.ndarray, "n ..."] | Float[Array, "n ..."],
     t1: float,
     *,
@@ -43,7 +45,8 @@ def simulate_many(
 
     Args:
         system: a deterministic system.
-        objective: with the oracles that the system calls; they see one point at a time.
+        objective: with the oracles that the system calls, or its name; they see one point at a time. None for a
+            system that calls none.
         starts: starting points, shape (n, ...).
         t1, t0, dt: the time interval and the step, of which it is a whole number.
         points: at most so many of the steps are kept, the first and the last among them.
@@ -57,6 +60,7 @@ def simulate_many(
     Raises:
         OdescentError: noise, bad starts, a bad step, an unknown solver or parameter, or a missing one.
     """
+    objective = objective_for(system, objective)
     if any(f.noise for f in system.fields.values()):
         raise OdescentError("the system has noise; simulate it with simulate(..., key=...).")
     if solver not in fixed_step.TABLEAUX:

@@ -138,7 +138,11 @@ class Objective:
         return self._numeric("map")(x, *parameters)
 
     def ensemble(self, x: Any, alpha: Any) -> Any:
-        """The consensus point of the law of x, E[x e^(-alpha f)] / E[e^(-alpha f)], a vector."""
+        """The consensus point of the law of x, E[x e^(-alpha f)] / E[e^(-alpha f)], a vector.
+
+        Of an array of N particles, shape (N, ...) (or a pytree of such), the point of shape (...); particles
+        where f is not a finite number have weight zero. Without an oracle "ensemble" it is made of the values.
+        """
         if isinstance(x, Vector):
             return call(Oracle("ensemble", self.name), x, (), (as_scalar(alpha),))
         return self._numeric("ensemble")(x, alpha)
@@ -152,6 +156,8 @@ class Objective:
         return self._numeric("prox")(x, step)
 
     def _numeric(self, kind: str) -> Callable[..., Any]:
+        if kind == "ensemble" and kind not in self.oracles and "value" in self.oracles:
+            return consensus_point(self.oracles["value"])
         if kind not in self.oracles:
             have = ", ".join(sorted(self.oracles)) or "none: it is abstract"
             raise OdescentError(
@@ -159,6 +165,34 @@ class Objective:
                 "give fun=, or the oracle by name."
             )
         return self.oracles[kind]
+
+
+def consensus_point(value: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """The consensus point of particles x, leaves of shape (N, ...), for a JAX function of one of them.
+
+    The exponents are those of the differences from the least value, so that neither alpha = 1e15 nor large values
+    overflow; all weights on one particle is the limit.
+    """
+
+    def point(x: Any, alpha: Any) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        values = jnp.asarray(jax.vmap(value)(x))
+        finite = jnp.isfinite(values)
+        least = jnp.min(jnp.where(finite, values, jnp.inf))
+        gap = jnp.where(finite, values - least, 0)
+        weight = jnp.where(finite, jnp.exp(-jnp.asarray(alpha, values.dtype) * gap), 0)
+        weight = weight / jnp.sum(weight)
+
+        def mean(leaf: Any) -> Any:
+            shape = weight.shape + (1,) * (leaf.ndim - 1)
+            seen = jnp.where(finite.reshape(shape), leaf, 0)
+            return jnp.sum(weight.astype(leaf.dtype).reshape(shape) * seen, axis=0)
+
+        return jax.tree.map(mean, x)
+
+    return point
 
 
 def _gradient(fun: Callable[[Any], Any]) -> Callable[[Any], Any]:

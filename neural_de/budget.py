@@ -10,6 +10,8 @@ from jaxtyping import Array, Float
 
 from .._errors import OdescentError
 
+_FORGET = 0.1  # share of an update in the mean of the violations
+
 
 class Budget(eqx.Module):
     """The coefficient of a regularizer as a multiplier that rises while a constraint is violated.
@@ -17,23 +19,29 @@ class Budget(eqx.Module):
     With NFE the number of function evaluations of a solve, ``Budget(target_nfe=n)`` is dual ascent for
     "least loss subject to NFE <= n": log lambda grows while the solves cost more, and falls while they cost
     less. ``Budget(max_accuracy_loss=d)`` is the same loop with the sign turned round: as few evaluations as an
-    accuracy within d of the reference allows. A pytree; `updated` is pure and works inside jit::
+    accuracy within d of the reference allows. The weights follow lambda only after some tens of steps, so that
+    the integral alone would swing; a term proportional to the violation (of the last ten or so updates) damps
+    it, as in a PI controller. A pytree; `updated` is pure and works inside jit::
 
         loss = task + budget.coefficient * solved.penalty
         budget = budget.updated(solved.statistics.drift_evaluations)
 
     Attributes:
-        log_coefficient: log lambda.
+        log_coefficient: log lambda but for the proportional term.
+        violation: mean of the last ones, the most recent ones weighing most; between -1 and 1.
         target: of NFE, or of the loss in accuracy.
         gain: the largest change of log lambda per update.
+        damping: the proportional term is gain * damping * violation: the lag of the weights, in updates.
         sensitivity: relative violation at which the change is the largest is 1/sensitivity.
         sign: 1 for NFE, -1 for accuracy.
         low, high: bounds of log lambda, against wind-up while a target cannot be met.
     """
 
     log_coefficient: Float[Array, ""]
+    violation: Float[Array, ""]
     target: Any
     gain: Any
+    damping: Any
     sensitivity: Any
     low: Any
     high: Any
@@ -46,10 +54,14 @@ class Budget(eqx.Module):
         max_accuracy_loss: Any = None,
         start: float = 0.01,
         gain: float = 0.1,
-        sensitivity: float = 4.0,
+        damping: float = 30.0,
+        sensitivity: float | None = None,
         bounds: tuple[float, float] = (1e-8, 1e4),
     ) -> None:
         """One of target_nfe (evaluations per solve) and max_accuracy_loss (0..1), both positive.
+
+        The sensitivity is 4 for evaluations, and 1/4 for an accuracy, which a batch shows with an error that is
+        several times a target such as 0.01: what is cut off there would not average out.
 
         Raises:
             OdescentError: none or both targets, or numbers that are not positive.
@@ -57,22 +69,28 @@ class Budget(eqx.Module):
         if (target_nfe is None) == (max_accuracy_loss is None):
             raise OdescentError("a Budget has one target: target_nfe= or max_accuracy_loss=.")
         target = target_nfe if max_accuracy_loss is None else max_accuracy_loss
+        if sensitivity is None:
+            sensitivity = 4.0 if max_accuracy_loss is None else 0.25
         for name, number in (
-            ("target", target), ("start", start), ("gain", gain), ("sensitivity", sensitivity), ("bounds", bounds[0]),
+            ("target", target), ("start", start), ("gain", gain), ("damping", damping),
+            ("sensitivity", sensitivity), ("bounds", bounds[0]),
         ):  # fmt: skip
             if isinstance(number, int | float) and not number > 0:
                 raise OdescentError(f"a Budget's {name} must be positive, not {number!r}.")
         if not bounds[0] < bounds[1]:
             raise OdescentError(f"a Budget's bounds go from low to high, not {bounds}.")
         self.log_coefficient = jnp.log(jnp.asarray(start, float))
-        self.target, self.gain, self.sensitivity = target, gain, sensitivity
+        self.violation = jnp.zeros_like(self.log_coefficient)
+        self.target, self.gain = _array(target), _array(gain)
+        self.damping, self.sensitivity = _array(damping), _array(sensitivity)
         self.low, self.high = jnp.log(jnp.asarray(bounds[0])), jnp.log(jnp.asarray(bounds[1]))
         self.sign = 1 if max_accuracy_loss is None else -1
 
     @property
     def coefficient(self) -> Float[Array, ""]:
         """lambda."""
-        return jnp.exp(self.log_coefficient)
+        swing = self.sign * self.gain * self.damping * self.violation
+        return jnp.exp(jnp.clip(self.log_coefficient + swing, self.low, self.high))
 
     def updated(self, measured: Any) -> Budget:
         """After a solve of so many evaluations (the mean of a batch), or a loss of so much accuracy.
@@ -86,7 +104,16 @@ class Budget(eqx.Module):
         new = jnp.clip(
             self.log_coefficient + self.sign * self.gain * violation, self.low, self.high
         )
+        lately = self.violation + _FORGET * (violation - self.violation)
+        dtype = self.log_coefficient.dtype
         after: Budget = eqx.tree_at(
-            lambda b: b.log_coefficient, self, new.astype(self.log_coefficient.dtype)
+            lambda b: (b.log_coefficient, b.violation),
+            self,
+            (new.astype(dtype), lately.astype(dtype)),
         )
         return after
+
+
+def _array(x: Any) -> Any:
+    """Numbers as arrays, so that a checkpoint has them whether it was placed on devices or not."""
+    return jnp.asarray(x, float) if isinstance(x, int | float) else x

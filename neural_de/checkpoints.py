@@ -102,7 +102,7 @@ def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[
     header, payload = _read(path)
     for name, wanted in identity.items():
         found = header["identity"].get(name)
-        if found != wanted:
+        if not same(found, wanted):
             raise OdescentError(
                 f"the checkpoint {str(path)!r} belongs to another run: {_difference(name, found, wanted)}; resume "
                 "with its settings, or give another folder."
@@ -127,6 +127,25 @@ def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[
             stacklevel=2,
         )
     return eqx.tree_deserialise_leaves(io.BytesIO(payload), like), header["notes"]
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Whether two identities are alike; a setting that is None says as much as one that is left out."""
+
+    def said(value: Any) -> Any:
+        plain = isinstance(value, Mapping)
+        return {k: said(v) for k, v in value.items() if v is not None} if plain else value
+
+    return bool(said(found) == said(wanted))
+
+
+def settings_of(path: Path) -> dict[str, Any]:
+    """The settings of the run that a checkpoint belongs to; OdescentError if it is none, or damaged."""
+    header, _ = _read(path)
+    settings = header["identity"].get("settings")
+    if not isinstance(settings, dict):
+        raise OdescentError(f"the checkpoint {str(path)!r} says no settings of a run.")
+    return settings
 
 
 def _difference(name: str, found: Any, wanted: Any) -> str:

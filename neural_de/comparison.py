@@ -59,15 +59,20 @@ class Comparison:
             costs = _numbers(runs, "nfe")
             ratio = statistics.fmean(costs) / statistics.fmean(first) if costs and first else None
             table.append([*cells, "" if ratio is None else f"{ratio:.2f}"])
-        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        lines = [
-            "  ".join(
-                cell.ljust(w) if i == 0 else cell.rjust(w)
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
-        ]
-        return "\n".join(lines)
+        return aligned(table)
+
+
+def aligned(table: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as text: the first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]
+    return "\n".join(lines)
 
 
 def _numbers(runs: Sequence[Trained], name: str) -> list[float]:
@@ -117,7 +122,7 @@ def compare(
         raise OdescentError("the same settings are given twice.")
     from .failures import TrainingFailed
 
-    labels = _labels(configs)
+    labels = labels_of(configs)
     groups: dict[str, list[Trained]] = {label: [] for label in labels}
     failed: dict[tuple[str, int], str] = {}
     for label, config in zip(labels, configs, strict=True):
@@ -132,7 +137,7 @@ def compare(
     return Comparison(score, groups, failed)
 
 
-def _labels(configs: Sequence[Config]) -> list[str]:
+def labels_of(configs: Sequence[Config]) -> list[str]:
     """What tells the settings apart, the seed left out."""
     names = [f.name for f in fields(Config) if f.name != "seed"]
     differ = [n for n in names if any(getattr(c, n) != getattr(configs[0], n) for c in configs)]

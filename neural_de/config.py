@@ -10,12 +10,20 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from .._errors import OdescentError, unknown
+from .penalties.sums import canonical
 
 PRECISIONS = ("float32", "float64")
 SCHEDULES = ("constant", "cosine", "inverse")
 FIRST_STEPS = ("hairer", "warm", "calibrated")
 _COUNTS = ("steps", "batch", "target_nfe", "max_steps", "validate_every", "checkpoint_every", "devices")  # fmt: skip
-_POSITIVE = ("learning_rate", "rtol", "atol", "clip")
+_POSITIVE = ("learning_rate", "rtol", "atol", "clip", "max_accuracy_loss")
+BUDGETS = ("target_nfe", "max_accuracy_loss")
+PENALTY = (
+    "coefficient",
+    "final_coefficient",
+    *BUDGETS,
+    "regularizer_options",
+)  # belong to a regularizer
 _DECAY = 1e-5  # the papers' inverse decay of the learning rate
 
 
@@ -27,10 +35,13 @@ class Config:
         task: a registered task, or the name of the task that `train` is given.
         seed: of the splits, the weights, the order of the rows and the noise.
         steps, batch: optimizer steps; rows per step.
-        regularizer, coefficient: a registered regularizer and its coefficient, positive.
+        regularizer, coefficient: a registered regularizer, or a sum of some (``"error+0.5*stiffness"``), and its
+            coefficient, positive; with a budget, where the coefficient starts (0.01).
         final_coefficient: where an exponential schedule from `coefficient` ends at the last step.
-        regularizer_options: by name, such as ``{"kind": "scaled"}``.
-        target_nfe: evaluations per solve; the coefficient is then found while training (`Budget`).
+        regularizer_options: by name, such as ``{"kind": "scaled"}``; of a sum, ``{"error": {"kind": "scaled"}}``.
+        target_nfe: a budget of evaluations per solve; the coefficient is then found while training (`Budget`).
+        max_accuracy_loss: a budget of score (0.01 is a percentage point of accuracy) against the same run without
+            regularizer, which is trained first; the coefficient rises as far as that allows.
         optimizer: of optax (``adam``), or an algorithm of odescent (``nesterov_sc``); ``optax:adam`` and
             ``odescent:adam`` say which.
         learning_rate: of optax, or the step of an odescent algorithm where that is free.
@@ -60,6 +71,7 @@ class Config:
     final_coefficient: float | None = None
     regularizer_options: Mapping[str, Any] = field(default_factory=dict)
     target_nfe: int | None = None
+    max_accuracy_loss: float | None = None
     optimizer: str | None = None
     learning_rate: float | None = None
     schedule: str | None = None
@@ -108,22 +120,28 @@ class Config:
             object.__setattr__(self, name, _data(name, getattr(self, name)))
 
     def _check_penalty(self) -> None:
-        alone = ("coefficient", "final_coefficient", "target_nfe", "regularizer_options")
-        given = [n for n in alone if getattr(self, n)]
+        given = [n for n in PENALTY if getattr(self, n)]
         if self.regularizer is None and given:
             raise OdescentError(
                 f"{given[0]} belongs to a regularizer: name one, as in regularizer='error'."
             )
         if self.final_coefficient is not None and self.coefficient is None:
             raise OdescentError("final_coefficient ends a schedule that starts at coefficient.")
-        if self.target_nfe is not None and self.final_coefficient is not None:
+        budgets = [n for n in BUDGETS if n in given]
+        if len(budgets) > 1:
+            raise OdescentError("a run has one budget: target_nfe or max_accuracy_loss, not both.")
+        if budgets and self.final_coefficient is not None:
             raise OdescentError(
-                "target_nfe finds the coefficient itself: leave final_coefficient out."
+                f"{budgets[0]} finds the coefficient itself: leave final_coefficient out."
             )
         if self.paper is not None and len(given) > 0:
             raise OdescentError(
                 f"paper={self.paper} sets the regularizer's coefficient: leave {given[0]} out."
             )
+        if (
+            self.regularizer is not None and self.paper is None
+        ):  # the papers have names of their own
+            object.__setattr__(self, "regularizer", canonical(self.regularizer))
 
     def __hash__(self) -> int:
         return hash(self.to_json())
@@ -157,6 +175,17 @@ class Config:
             raise OdescentError("the settings of a run are a JSON object with at least its task.")
         _check_names(said)
         return Config(**said)
+
+    @property
+    def budgeted(self) -> bool:
+        """Whether the coefficient is found while training."""
+        return any(getattr(self, n) is not None for n in BUDGETS)
+
+    def without_penalty(self) -> Config:
+        """The same run without regularizer."""
+        return self.replace(
+            regularizer=None, **{n: {} if n in _MAPPINGS else None for n in PENALTY}
+        )
 
     @property
     def digest(self) -> str:

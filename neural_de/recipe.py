@@ -25,6 +25,7 @@ from .penalties.base import Regularizer
 from .tasks.base import Outcome, Rows, Task, count
 
 CANDIDATES = tuple(2 ** (-i / 2) for i in range(14))  # first steps, as fractions of the interval
+BUDGET_START = 0.01  # where the search for a coefficient begins
 _BEGIN = 0.01  # first step before anything is known, as a fraction
 
 
@@ -60,7 +61,7 @@ def resolved(config: Config, task: Task, rows: Rows) -> Config:
     """The settings with the paper's and the task's in place of what was left open."""
     if config.paper is not None:
         config = _as_in_the_paper(config, config.paper, task, rows)
-    elif config.regularizer is not None and config.target_nfe is None:
+    elif config.regularizer is not None and not config.budgeted:
         config = config.filled({"coefficient": 1.0})
     if config.rtol is not None or config.atol is not None:
         config = config.filled({"rtol": config.atol, "atol": config.rtol})
@@ -122,12 +123,19 @@ class Recipe:
         from .schedules import exponential
 
         found = regularizer(c.regularizer, **c.regularizer_options)
-        if c.target_nfe is not None:
+        if c.budgeted:
             return found, 1
         first = 1.0 if c.coefficient is None else c.coefficient
         if c.final_coefficient is None:
             return found * first, 1
         return found * exponential(first, c.final_coefficient, c.steps or 1), 1
+
+    def _budget(self) -> Budget | None:
+        c = self.config
+        if not c.budgeted:
+            return None
+        start = BUDGET_START if c.coefficient is None else c.coefficient
+        return Budget(target_nfe=c.target_nfe, max_accuracy_loss=c.max_accuracy_loss, start=start)
 
     def begin(self, rows: Rows, seed: int) -> TrainState:
         """The state before the first step."""
@@ -137,8 +145,7 @@ class Recipe:
             state = self.optimizer.transformation.init(eqx.filter(model, eqx.is_inexact_array))
         state = jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, state)
         zero, none = jnp.asarray(0, jnp.int32), jnp.asarray(-1, jnp.int32)
-        target = self.config.target_nfe
-        budget = None if target is None else Budget(target_nfe=target)
+        budget = self._budget()
         length = self.config.dt0 if isinstance(self.config.dt0, float) else _BEGIN * self.task.span
         worst = jnp.asarray(-self.task.sign * jnp.inf, self.dtype)
         return TrainState(
@@ -157,7 +164,11 @@ class Recipe:
     def penalized(
         self, model: Any, state: TrainState, batch: Mapping[str, Array], **more: Any
     ) -> tuple[Float[Array, ""], Outcome]:
-        """The loss with its penalty, and the outcome."""
+        """The loss with its penalty, and the outcome.
+
+        With a budget the sum is over 1 + lambda, a mean of both: while lambda is far too large, its gradients
+        would fill the second moments of Adam, which then stands still for a thousand steps.
+        """
         r = self.regularizer
         if r is not None:
             r = r.at(state.step // self.per_clock)
@@ -168,12 +179,18 @@ class Recipe:
             model, batch, key=key, step=state.step, training=True, regularizer=r,
             **self.options(state.dt0), **more,
         )  # fmt: skip
-        return out.loss + out.solved.penalty.astype(out.loss.dtype), out
+        total = out.loss + out.solved.penalty.astype(out.loss.dtype)
+        if state.budget is not None:
+            total = total / (1 + state.budget.coefficient).astype(total.dtype)
+        return total, out
 
     def _update(
-        self, state: TrainState, batch: Mapping[str, Array]
+        self, state: TrainState, batch: Mapping[str, Array], reference: Any = None
     ) -> tuple[TrainState, dict[str, Array]]:
-        """After one batch; where its solve, loss or gradient failed, as before but for the counters."""
+        """After one batch; where its solve, loss or gradient failed, as before but for the counters.
+
+        With a budget of accuracy, `reference` is the batch's score in the run without regularizer.
+        """
         value = eqx.filter_value_and_grad(lambda m: self.penalized(m, state, batch), has_aux=True)
         (total, out), gradient = value(state.model)
         weights = eqx.filter(state.model, eqx.is_inexact_array)
@@ -187,7 +204,11 @@ class Recipe:
         budget, dt0 = state.budget, state.dt0
         cost = _cost(statistics)
         if budget is not None:
-            budget = budget.updated(jnp.where(solved, cost.astype(self.dtype), jnp.inf))
+            measured = cost.astype(self.dtype)
+            if reference is not None:
+                score = out.metrics.get(self.task.score, out.loss)
+                measured = self.task.sign * (reference - score)
+            budget = budget.updated(jnp.where(solved, measured, jnp.inf))
         if self.config.dt0 == "warm":
             dt0 = WarmStart(dt0).updated(statistics).dt0
         new = (model, after, budget, dt0)

@@ -40,6 +40,7 @@ _PUBLIC = {
     "immerse": "discretize",
     "inner": "dynamics",
     "method": "discretize",
+    "minimize": "particles.minimization",
     "objective": "dynamics",
     "objectives": "dynamics",
     "outer": "dynamics",
@@ -57,7 +58,7 @@ _PUBLIC = {
     "system": "dynamics",
     "systems": "dynamics",
 }
-_SUBPACKAGES = ("analysis", "discretize", "dynamics", "neural_de")
+_SUBPACKAGES = ("analysis", "discretize", "dynamics", "neural_de", "particles")
 
 __all__ = [*sorted(_PUBLIC), *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
 
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from . import discretize as discretize
     from . import dynamics as dynamics
     from . import neural_de as neural_de
+    from . import particles as particles
     from ._errors import NotCarried as NotCarried
     from ._errors import NotConsistent as NotConsistent
     from ._errors import OdescentError as OdescentError
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from .dynamics.grammar import ParseError as ParseError
     from .dynamics.grammar import parse_system as parse_system
     from .dynamics.grammar import read_system as read_system
+    from .particles.minimization import minimize as minimize
 
     __version__: str
 

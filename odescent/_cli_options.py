@@ -33,7 +33,10 @@ def _version(asked: bool) -> bool:
     return asked
 
 
-_KINDS = "systems, algorithms, schemes, objectives, derivations, targets, tasks or regularizers; all if left out."
+_KINDS = (
+    "systems, algorithms, schemes, objectives, derivations, targets, tasks, regularizers, papers or figures; "
+    "all if left out."
+)
 
 Kind = Annotated[str, typer.Argument(metavar="[KIND]", help=_KINDS, autocompletion=_names(""))]
 _ONE_OR_FILE = "An algorithm, such as nesterov, or a system file, such as my_system.ode."
@@ -72,8 +75,25 @@ _CERTIFIED = "An algorithm, such as nesterov."
 Certified = Annotated[
     str, typer.Argument(metavar="[NAME]", help=_CERTIFIED, autocompletion=_names("algorithms"))
 ]
+SynthesizedFamily = Annotated[
+    str,
+    typer.Argument(
+        metavar="FAMILY",
+        help="A system with free gains, or an algorithm.",
+        autocompletion=_names("systems"),
+    ),
+]
+BestRate = Annotated[str, typer.Option("--rate", help="certified or spectral.")]
+SearchSeed = Annotated[int, typer.Option("--seed", help="Of the random starts.")]
+Schemes = Annotated[
+    list[str] | None,
+    typer.Option("--scheme", metavar="NAME", help="A scheme to try; may be repeated."),
+]
 Over = Annotated[str, typer.Option(help="smooth_strongly_convex or quadratics.")]
 Steps = Annotated[int, typer.Option(help="Memory of the Lyapunov function, 1 to 4.")]
+Multipliers = Annotated[
+    str, typer.Option(help="interpolation, or an IQC: sector, off_by_one, zames_falb.")
+]
 Rate = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="A rate to prove; the least by default.")
 ]
@@ -82,7 +102,8 @@ AsFlow = Annotated[
     typer.Option("--flow", help="NAME is a system: its exponential rate; --L may be left out."),
 ]
 Horizon = Annotated[
-    int | None, typer.Option(metavar="N", help="A bound after N steps instead; --mu may be 0.")
+    str | None,
+    typer.Option(metavar="N", help="A bound after N steps instead, or after all; --mu may be 0."),
 ]
 Measure = Annotated[
     str | None, typer.Option(help="After N steps: value, gradient or distance (of x_N).")
@@ -97,12 +118,18 @@ Settings = Annotated[
         "--set", metavar="NAME=VALUE", help="A parameter or option by name; may be repeated."
     ),
 ]
-_ONE_OR_SYSTEM = "An algorithm or a system, such as nesterov_sc or gradient_flow."
+_ONE_OR_SYSTEM = "An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file."
 Simulated = Annotated[
     str, typer.Argument(metavar="NAME", help=_ONE_OR_SYSTEM, autocompletion=_names("algorithms"))
 ]
 ObjectiveName = Annotated[
-    str, typer.Option(metavar="NAME", help="What to run on.", autocompletion=_names("objectives"))
+    str | None,
+    typer.Option(
+        "--objective",
+        metavar="NAME",
+        help="What to run on; quadratic by default.",
+        autocompletion=_names("objectives"),
+    ),
 ]
 PlainObjective = Annotated[
     str | None,
@@ -141,7 +168,7 @@ Story = Annotated[bool, typer.Option("--story", help=_STORY)]
 Trained = Annotated[
     str, typer.Argument(metavar="TASK", help="Such as digits-ode.", autocompletion=_names("tasks"))
 ]
-_TRAINED_WITH = "Of the solves, such as error, or none; several are compared."
+_TRAINED_WITH = "Such as error, error+0.5*stiffness, or none; several are compared."
 Regularizers = Annotated[
     list[str] | None, typer.Option("--regularizer", metavar="NAME", help=_TRAINED_WITH)
 ]
@@ -149,6 +176,14 @@ Coefficient = Annotated[str | None, typer.Option(metavar="NUMBER", help="Of the 
 TargetNfe = Annotated[
     str | None,
     typer.Option("--target-nfe", metavar="N", help="Find the coefficient: N evaluations."),
+]
+MaxAccuracyLoss = Annotated[
+    str | None,
+    typer.Option(
+        "--max-accuracy-loss",
+        metavar="D",
+        help="Find the coefficient: accuracy within D (0.01 is a point) of a run without, trained first.",
+    ),
 ]
 OptimizerName = Annotated[
     str | None, typer.Option("--optimizer", metavar="NAME", help="Of optax, or an algorithm.")
@@ -171,11 +206,41 @@ TrainingSettings = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Of the optimizer, or regularizer.NAME or model.NAME; may be repeated.",
+        help="Of the optimizer, or regularizer.NAME (of a sum: regularizer.TERM.NAME) or model.NAME; may be repeated.",
     ),
 ]
+Papers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--paper",
+        metavar="NAME",
+        help="acceleration, consensus, heuristics or local; may be repeated.",
+        autocompletion=_names("papers"),
+    ),
+]
+OnlyFigures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="NAME",
+        help="One figure; may be repeated.",
+        autocompletion=_names("figures"),
+    ),
+]
+QuickFigures = Annotated[
+    bool, typer.Option("--quick", help="Smaller sizes, said on the figure; the default.")
+]
+FullFigures = Annotated[bool, typer.Option("--full", help="The papers' own scale.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Compute anew what is there already.")]
 RunFolder = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="For checkpoint, metrics and result.")
+]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
+RowsPart = Annotated[
+    str, typer.Option("--rows", metavar="PART", help="Which rows: train, validation or test.")
+]
+Pictures = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="For pictures, and inspect.json.")
 ]
 GoOn = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 Devices = Annotated[str | None, typer.Option(metavar="N", help="Split batches over N devices.")]

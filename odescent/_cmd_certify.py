@@ -27,6 +27,7 @@ def run(
     *,
     over: str,
     steps: int,
+    multipliers: str = "interpolation",
     rate: str | None,
     flow: bool = False,
     bounded: Mapping[str, Any] | None = None,
@@ -60,12 +61,19 @@ def run(
     if rate is not None:
         given["rate"] = number("--rate", rate)
     options = {key: value for key, value in (bounded or {}).items() if value is not None}
-    if flow and (steps, over) != (2, "smooth_strongly_convex"):
-        raise OdescentError("--steps and --over are about algorithms, not about flows.")
+    if options.get("horizon", "all") != "all":
+        steps_of = number("--horizon", options["horizon"])
+        if steps_of.denominator != 1:
+            raise OdescentError(f"--horizon must be a whole number or all, not {steps_of}.")
+        options["horizon"] = int(steps_of)
+    if flow and (steps, over, multipliers) != (2, "smooth_strongly_convex", "interpolation"):
+        raise OdescentError(
+            "--steps, --over and --multipliers are about algorithms, not about flows."
+        )
     if not flow and "horizon" not in options:
         given["steps"] = steps
     if not flow:
-        given["over"] = over
+        given |= {"over": over, "multipliers": multipliers}
     from .analysis import NoCertificate, certify
 
     began = time.perf_counter()

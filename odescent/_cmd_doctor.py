@@ -38,7 +38,10 @@ PACKAGES = {
         ("torchsde", "torchsde", "SDE solvers to compare"),
     ),
     "cuda": (("jax_cuda13_plugin", "jax-cuda13-plugin", "JAX on NVIDIA GPUs"),),
-    "oracles": (("PEPit", "PEPit", "worst cases, for tests"),),
+    "oracles": (
+        ("PEPit", "PEPit", "worst cases, for tests"),
+        ("cbx", "cbx", "consensus-based optimization, for tests"),
+    ),
 }
 MARKS = [
     (r"^[a-z]+$", "bold"),

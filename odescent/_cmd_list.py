@@ -113,6 +113,18 @@ def _regularizers() -> list[Entry]:
     return _registered(REGULARIZERS)
 
 
+def _papers() -> list[Entry]:
+    from .paper_figs import PAPERS
+
+    return [{"name": n, "summary": f"{p.title} ({p.source})"} for n, p in PAPERS.items()]
+
+
+def _figures() -> list[Entry]:
+    from .paper_figs import find
+
+    return [{"name": f"{p}/{f.name}", "summary": f.title.rstrip(".")} for p, f in find()]
+
+
 def _registered(registry: Registry[Any]) -> list[Entry]:
     found = []
     for name in registry.names():
@@ -153,4 +165,6 @@ KINDS: dict[str, Callable[[], list[Entry]]] = {
     "targets": _targets,
     "tasks": _tasks,
     "regularizers": _regularizers,
+    "papers": _papers,
+    "figures": _figures,
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from . import _console
+from . import _console, _own_system
 from ._cmd_simulate import settings, start, whole
 from ._errors import OdescentError
 from ._numbers import number
@@ -14,6 +15,8 @@ from ._progress import bar
 
 _PICTURES = (".pdf", ".svg", ".png", "")
 _FILMS = (".gif", ".mp4")
+_EITHER = "give either --curvature, for one mode of a quadratic, or --objective."
+_NONE: Mapping[str, str | None] = MappingProxyType({})
 
 
 def run(
@@ -29,35 +32,44 @@ def run(
     direct: Mapping[str, str | None],
     out: Path | None,
     as_json: bool,
+    own: Mapping[str, str | None] = _NONE,
 ) -> int:
-    """Compute a portrait, say what is in it, and write it where asked."""
+    """Compute a portrait, say what is in it, and write it where asked.
+
+    ``own`` has the options of a system file, which a name that ends in .ode, or is that of a file, means.
+    Returns the exit code: 2 if the file is refused.
+    """
     if out is not None and out.suffix not in (*_PICTURES, *_FILMS):
         raise OdescentError(
             "--out takes a picture (.pdf, .svg, .png, or all three without a suffix) or a film (.gif, .mp4), "
             f"not {str(out)!r}."
         )
-    if (objective is None) == (curvature is None):
-        raise OdescentError("give either --curvature, for one mode of a quadratic, or --objective.")
+    if objective is not None and curvature is not None:
+        raise OdescentError(_EITHER)
     sides = None if window is None else _window(window)
+    try:
+        system: Any = _own_system.named(name, _own_system.given(own))
+        laid: dict[str, Any] = {n: _own_system.named(n, {}) for n in others}
+    except _own_system.Refused as error:
+        return _own_system.refuse(error)
 
     import odescent as od
 
-    is_system = name in od.systems() and name not in od.algorithms()
-    system: Any = od.system(name) if is_system else od.algorithm(name)
+    calls = getattr(system, "system", system).oracles  # of an algorithm's system, or its own
+    if calls and objective is None and curvature is None:
+        raise OdescentError(_EITHER)
+    flows = [n for n, a in laid.items() if not isinstance(a, od.Algorithm)]
+    if flows:
+        raise OdescentError(f"--with takes algorithms, but {flows[0]!r} has no scheme.")
     known: dict[str, Any] = {
         "curvature": None if curvature is None else float(number("--curvature", curvature))
     }
     target = None if objective is None else od.objective(objective)
     if target is not None:
         known = {"target": target}
-    begin: Any = (
-        1.0 if x0 is None else float(number("--x0", x0)) if target is None else start(x0, target)
-    )
-    if target is not None and x0 is None and target.x0 is not None:
-        begin = target.x0
     portrait = od.analysis.phase_portrait(
-        system, window=sides, x0=begin, steps=whole("--steps", steps, 1), parameters=settings(given, direct),
-        algorithms={n: od.algorithm(n) for n in others}, slow=None if slow is None else _slow(slow), **known,
+        system, window=sides, x0=_begin(x0, target), steps=whole("--steps", steps, 1),
+        parameters=settings(given, direct), algorithms=laid, slow=None if slow is None else _slow(slow), **known,
     )  # fmt: skip
     written: tuple[Path, ...] = ()
     if out is not None and out.suffix in _FILMS:
@@ -135,6 +147,14 @@ def _data(name: str, portrait: Any, written: Sequence[Path]) -> dict[str, Any]:
         "iterates": dict(portrait.iterates),
         "out": [str(p) for p in written],
     }  # fmt: skip
+
+
+def _begin(x0: str | None, target: Any) -> Any:
+    """Where iterates and the flow start: 1 by default, or at the objective's own starting point."""
+    if target is None:
+        values = [float(number("--x0", part)) for part in (x0 or "1").split(",")]
+        return values[0] if len(values) == 1 else values
+    return 1.0 if x0 is None and target.x0 is None else start(x0, target)
 
 
 def _window(text: str) -> list[list[float]]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from . import _console
-from ._errors import OdescentError, unknown
+from . import _console, _own_system
+from ._errors import OdescentError
 from ._files import write_whole
 from ._numbers import assignments, number
 from ._progress import bar
+
+_NONE: Mapping[str, str | None] = MappingProxyType({})
 
 
 def start(text: str | None, target: Any) -> Any:
@@ -24,9 +27,7 @@ def start(text: str | None, target: Any) -> Any:
     n = target.dimension
     if text is None:
         if target.x0 is None:
-            raise OdescentError(
-                "this objective has no starting point of its own: give one, as in --x0 1,2."
-            )
+            raise OdescentError("there is no starting point here: give one, as in --x0 1,2.")
         return np.asarray(target.x0)
     values = np.array([float(number("--x0", part)) for part in text.split(",")])
     if n is None or len(values) == n:
@@ -52,7 +53,7 @@ def whole(name: str, text: str, least: int) -> int:
 
 def run(
     name: str,
-    objective: str,
+    objective: str | None,
     x0: str | None,
     steps: str,
     time: str | None,
@@ -64,44 +65,57 @@ def run(
     resume: Path | None,
     out: Path | None,
     as_json: bool,
+    own: Mapping[str, str | None] = _NONE,
 ) -> int:
-    """Run an algorithm, or simulate a system for the time given, and show or write where it comes to."""
+    """Run an algorithm, or simulate a system for the time given, and show or write where it comes to.
+
+    ``own`` has the options of a system file, which a name that ends in .ode, or is that of a file, means.
+    Returns the exit code: 2 if the file is refused.
+    """
+    if out is not None and out.suffix not in (".npz", ".csv"):
+        raise OdescentError(f"--out takes a file that ends in .npz or .csv, not {str(out)!r}.")
+    values = settings(given, direct)
+    wanted = tuple(s.strip() for s in statistics.split(",") if s.strip())
+    if time is not None and (resume is not None or wanted):
+        raise OdescentError(
+            "--resume and --statistics are for algorithms, not for a flow over --time."
+        )
+    try:
+        found = _own_system.named(name, _own_system.given(own), flow=time is not None)
+    except _own_system.Refused as error:
+        return _own_system.refuse(error)
+
     import jax
     import numpy as np
 
-    import odescent as od
+    from .discretize import Algorithm
 
-    if out is not None and out.suffix not in (".npz", ".csv"):
-        raise OdescentError(f"--out takes a file that ends in .npz or .csv, not {str(out)!r}.")
-    target = od.objective(objective)
+    method = found if isinstance(found, Algorithm) else None
+    if method is None and time is None:
+        which = (
+            "has no scheme: give one with --scheme, or"
+            if _own_system.is_file(name)
+            else "is a system:"
+        )
+        raise OdescentError(f"{name!r} {which} say for how long to follow it, as in --time 10.")
+    system = found.system if isinstance(found, Algorithm) else found
+    target = _target(system, objective)
     begin = start(x0, target)
-    values = settings(given, direct)
-    wanted = tuple(s.strip() for s in statistics.split(",") if s.strip())
     if time is not None:
-        if name not in od.systems():
-            raise unknown("system", name, od.systems())
-        if resume is not None or wanted:
-            raise OdescentError(
-                "--resume and --statistics are for algorithms, not for a flow over --time."
-            )
-        system = od.system(name)
         noisy = any(f.noise for f in system.fields.values())
         until = float(number("--time", time))
         more: dict[str, Any] = {"key": jax.random.key(seed), "dt": until / 1000} if noisy else {}
         solution = system.simulate(target, begin, until, parameters=values, **more)
         x, t = solution.x, solution.t
-        f: Any
+        f: Any = None
         diverged: int | None = None
         extra: dict[str, Any] = {"stopped": solution.stopped}
-        with jax.enable_x64(True):
-            f = np.asarray(jax.vmap(target.value)(jax.numpy.asarray(x)))
+        if "value" in target.oracles:
+            with jax.enable_x64(True):
+                f = np.asarray(jax.vmap(target.value)(jax.numpy.asarray(x)))
         kind, k = "flow", np.arange(len(t))
     else:
-        if name not in od.algorithms() and name in od.systems():
-            raise OdescentError(
-                f"{name!r} is a system: say for how long to follow it, as in --time 10."
-            )
-        method = od.algorithm(name)
+        assert method is not None
         done = method.run(
             target, begin, whole("--steps", steps, 0), jax.random.key(seed), every=whole("--every", every, 1),
             statistics=wanted, progress=bar("steps"), resume=resume, **values,
@@ -113,19 +127,18 @@ def run(
     first, last = (None, None) if f is None else (float(f[0]), float(f[-1]))
     if as_json:
         value = {
-            "name": name, "kind": kind, "objective": objective, "steps": int(k[-1]), "records": len(k),
-            "time": float(t[-1]),
+            "name": name, "kind": kind, "objective": target.name if system.oracles else None,
+            "steps": int(k[-1]), "records": len(k), "time": float(t[-1]),
             "f_first": first, "f_last": last, "x_last": x[-1], "diverged_at": diverged,
             "out": None if out is None else str(out), **extra,
         }  # fmt: skip
         _console.say_exactly(_console.document(value, "odescent.simulate/1"))
         return 0
-    what = (
-        f"{name} on {objective}: {int(k[-1]):,} steps"
-        if kind == "run"
-        else f"{name} on {objective}: t = {t[-1]:g}"
-    )
+    what = f"{name} on {target.name}: " if system.oracles else f"{name}: "
+    what += f"{int(k[-1]):,} steps" if kind == "run" else f"t = {t[-1]:g}"
     lines = [what + ("" if last is None else f", f from {first:.6g} to {last:.6g}") + "."]
+    if last is None:
+        lines.append(f"x is {', '.join(f'{v:.6g}' for v in np.ravel(x[-1])[:8])}.")
     if diverged is not None:
         lines.append(f"It diverges at step {diverged}; what came before is kept.")
     lines += [
@@ -134,6 +147,17 @@ def run(
     lines += [] if out is None else [f"{out}: {len(k)} records."]
     _console.say("\n".join(lines))
     return 0
+
+
+def _target(system: Any, objective: str | None) -> Any:
+    """The objective of that name, by default the quadratic one; none for a system that calls no oracle."""
+    import odescent as od
+
+    from .dynamics.solution import objective_for
+
+    if objective is None and not system.oracles:
+        return objective_for(system, None)
+    return od.objective(objective or "quadratic")
 
 
 def _file(suffix: str, k: Any, t: Any, x: Any, f: Any) -> bytes:

@@ -34,7 +34,7 @@ def run(
         seeds: with commas.
         settings: options of the optimizer, of the regularizer (``regularizer.NAME``) or the model (``model.NAME``).
     """
-    from .neural_de.config import Config
+    from .neural_de.config import PENALTY, Config
     from .neural_de.failures import TrainingFailed
     from .neural_de.tasks import TASKS
 
@@ -45,8 +45,9 @@ def run(
     configs = []
     for name in regularizers or ["none"]:
         plain = name == "none"
-        drop = ("coefficient", "final_coefficient", "target_nfe", "regularizer_options")
-        own = {k: v for k, v in base.items() if not (plain and len(regularizers) > 1 and k in drop)}
+        own = {
+            k: v for k, v in base.items() if not (plain and len(regularizers) > 1 and k in PENALTY)
+        }
         for seed in numbers:
             configs.append(Config(task, seed, regularizer=None if plain else name, **own))
     with _shown(len(configs)) as progress:
@@ -90,15 +91,24 @@ def _whole(name: str, text: str) -> int:
 
 
 def _options(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Options by what they belong to: ``mu=1``, ``regularizer.kind=scaled``, ``model.hidden=64,64``."""
+    """Options by what they belong to: ``mu=1``, ``regularizer.kind=scaled``, ``model.hidden=64,64``.
+
+    Of a sum of regularizers, ``regularizer.error.kind=scaled``.
+    """
     found: dict[str, dict[str, Any]] = {}
     for text in settings:
         left, _, value = text.partition("=")
         owner, _, name = left.strip().rpartition(".")
-        if owner not in ("", "regularizer", "model"):
-            raise OdescentError(f"--set takes NAME, regularizer.NAME or model.NAME, not {left!r}.")
+        owner, _, term = owner.partition(".")  # of a sum of regularizers
+        if owner not in ("", "regularizer", "model") or (term and owner != "regularizer"):
+            raise OdescentError(
+                "--set takes NAME, regularizer.NAME or model.NAME (regularizer.TERM.NAME of a sum), not "
+                f"{left!r}."
+            )
         for key, said in assignments([f"{name}={value}"]).items():
-            found.setdefault(f"{owner or 'optimizer'}_options", {})[key] = _value(key, said)
+            options = found.setdefault(f"{owner or 'optimizer'}_options", {})
+            options = options.setdefault(term, {}) if term else options
+            options[key] = _value(key, said)
     return found
 
 

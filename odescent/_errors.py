@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_SHOWN = 8  # names in a sentence
+_LONGEST = 40  # characters of a value in a sentence
+
 
 class OdescentError(ValueError):
     """Bad input or a request that cannot be carried out; the message is one sentence for the user."""
@@ -23,7 +26,7 @@ class OdescentWarning(UserWarning):
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
-    """The error for a name that is not in a registry, with the nearest names that are.
+    """The error for a name that is not in a registry, with the names that are, the nearest first.
 
     Returns the exception; the caller raises it.
     """
@@ -31,7 +34,20 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
     near = difflib.get_close_matches(str(name), names, n=2, cutoff=0.5)
     if near:
         hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    elif not names:
+        hint = "there is none."
+    elif len(names) <= _SHOWN + 1:
+        hint = f"known: {', '.join(names)}."
     else:
-        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        hint = f"known: {shown}." if names else "there is none."
+        alike = lambda n: -difflib.SequenceMatcher(None, str(name), n).ratio()
+        shown = sorted(names, key=alike)[:_SHOWN]
+        hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more."
     return OdescentError(f"there is no {kind} {str(name)!r}: {hint}")
+
+
+def expected(where: str, what: str, given: object) -> OdescentError:
+    """The error for an argument of another type; the caller raises it."""
+    shown = repr(given) if given is None or isinstance(given, (bool, int, float, str)) else ""
+    if not shown or len(shown) > _LONGEST:
+        shown = f"an object of type {type(given).__name__}"
+    return OdescentError(f"{where} must be {what}, not {shown}.")

@@ -1,4 +1,4 @@
-"""Deriving and emitting from a file that anyone may have written: in a process of its own, for a limited time.
+"""Reading, deriving and emitting a file that anyone may have written: in a process of its own, for a limited time.
 
 The parent sends a request as JSON to the standard input of `python -m odescent._own_system` and reads
 the answer, JSON too, from its standard output; nothing is pickled, and nothing but text comes back.
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from .discretize import Algorithm, Derivation
+    from .dynamics import System
 
 TIME = 20.0  # seconds, by default
 _LONGEST = 3600.0
@@ -32,8 +33,9 @@ _MEMORY = 4 << 30  # bytes
 
 @dataclass(frozen=True)
 class Request:
-    """What to derive, and how to show it: as text of a width, latex, html or json; or what to emit.
+    """What to derive, and how to show it: as text of a width, latex, html or json; or what to read or emit.
 
+    With the form "read" nothing is shown: it is seen whether the file can be read, and its algorithm be run.
     With a ``target`` the algorithm is emitted for it, its parameters set to the exact numbers in ``settings``.
     """
 
@@ -79,11 +81,16 @@ def is_file(name: str) -> bool:
     return name.endswith(".ode") or Path(name).is_file()
 
 
-def no_options(name: str, given: Mapping[str, str]) -> None:
+def given(own: Mapping[str, str | None]) -> dict[str, str]:
+    """Of the options of a system file those that were given."""
+    return {option: text for option, text in own.items() if text is not None}
+
+
+def no_options(name: str, options: Mapping[str, str]) -> None:
     """Refuse the options of a system file for what is none."""
-    if given:
+    if options:
         raise OdescentError(
-            f"--{next(iter(given))} is for a system file such as my_system.ode, which {name!r} is not."
+            f"--{next(iter(options))} is for a system file such as my_system.ode, which {name!r} is not."
         )
 
 
@@ -119,6 +126,37 @@ def emit(request: Request, seconds: float = TIME) -> Emitted:
     """The source that a request with a target asks for; raises as `derive` does."""
     found = _asked(request, seconds, "emitting")
     return Emitted(found["text"], found["name"], tuple(found["free"]))
+
+
+def opened(path: str, options: Mapping[str, str], flow: bool = False) -> System | Algorithm:
+    """The algorithm in a file, or its system where it has no scheme, or where only the ``flow`` is wanted.
+
+    A process of its own reads it first, within the limits; so this one can do it too.
+
+    Raises Refused as `derive` does.
+    """
+    request = requested(path, options, form="read")
+    found = _asked(request, time_limit(options), "reading")
+    if found["scheme"] and not flow:
+        return _read(request)
+    from .dynamics.grammar import read_system
+
+    return read_system(path)
+
+
+def named(name: str, options: Mapping[str, str], flow: bool = False) -> System | Algorithm:
+    """What a name on the command line means: what is in a file, or what is registered.
+
+    Of an algorithm and a system of one name it is the algorithm; with ``flow``, the system.
+    """
+    if is_file(name):
+        return opened(name, options, flow)
+    no_options(name, options)
+    import odescent as od
+
+    if flow or (name in od.systems() and name not in od.algorithms()):
+        return od.system(name)
+    return od.algorithm(name)
 
 
 def _asked(request: Request, seconds: float, doing: str) -> dict[str, Any]:
@@ -181,6 +219,8 @@ def _carried_out(request: Request) -> dict[str, Any]:
     from .dynamics.grammar import ParseError
 
     try:
+        if request.form == "read":
+            return _looked_at(request)
         return _emitted(request) if request.target else _derived(request)
     except ParseError as error:
         return {"error": error.sentence, "excerpt": error.excerpt}
@@ -192,7 +232,7 @@ def _carried_out(request: Request) -> dict[str, Any]:
         reason = "its expressions become nested too deeply"
     except Exception as error:  # the engine, on what nobody thought of: a sentence, no traceback
         reason = f"{type(error).__name__}: {error}"
-    done = "emitted" if request.target else "derived"
+    done = "emitted" if request.target else "read" if request.form == "read" else "derived"
     return {"error": f"{request.path!r} cannot be {done}: {reason}.", "excerpt": ""}
 
 
@@ -219,6 +259,25 @@ def _read(request: Request) -> Algorithm:
         tuning=request.tuning,
         clock=request.clock,
     )
+
+
+def _looked_at(request: Request) -> dict[str, Any]:
+    """Whether the file says how to discretize its system; all that a run or a picture needs is made once."""
+    from .dynamics.grammar import Document, read_text
+
+    document = Document(read_text(request.path))
+    scheme = bool(request.scheme) or document.one("scheme") is not None
+    if scheme:
+        _read(request).source("jax")
+    elif request.where or request.tuning or request.clock:
+        raise OdescentError(
+            "--where, --tuning and --clock go with a scheme, which there is none of."
+        )
+    else:
+        document.system.parameters  # noqa: B018
+    # what the parent does at its leisure, done here under the clock first: a drift in normal form
+    document.system.drift  # noqa: B018
+    return {"scheme": scheme}
 
 
 def _derived(request: Request) -> dict[str, Any]:

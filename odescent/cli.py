@@ -124,6 +124,7 @@ def _emit(
         "odescent certify triple_momentum --mu 1 --L 10 --out certificate.json",
         "odescent certify proximal_point --set h=1/3 --mu 1 --L 10 --over quadratics",
         "odescent certify nesterov_c --mu 0 --L 1 --horizon 5",
+        "odescent certify gradient_descent --mu 0 --L 1 --horizon all",
         "odescent certify gradient_flow --mu 1",
         "odescent certify --checker check_certificate.py",
     ),
@@ -134,6 +135,7 @@ def _certify(
     L: o.Smoothness = None,
     over: o.Over = "smooth_strongly_convex",
     steps: o.Steps = 2,
+    multipliers: o.Multipliers = "interpolation",
     rate: o.Rate = None,
     flow: o.AsFlow = False,
     horizon: o.Horizon = None,
@@ -146,7 +148,7 @@ def _certify(
 ) -> None:
     """Prove a convergence rate over all functions in F(mu, L), or show a function without one.
 
-    With --horizon, a bound after so many steps; of a system, the exponential rate of its flow.
+    With --horizon, a bound after so many steps, or after all; of a system, the exponential rate of its flow.
 
     The proof is checked in exact arithmetic; anyone can check it again with the stand-alone checker.
     The exit code is 1 if there is no certificate.
@@ -154,9 +156,41 @@ def _certify(
     from . import _cmd_certify
 
     found = _cmd_certify.run(
-        name, {"mu": mu, "L": L}, settings or [], over=over, steps=steps, rate=rate,
+        name, {"mu": mu, "L": L}, settings or [], over=over, steps=steps, multipliers=multipliers, rate=rate,
         flow=flow, bounded={"horizon": horizon, "measure": measure, "start": start}, checker=checker,
         out=out, as_json=as_json,
+    )  # fmt: skip
+    raise typer.Exit(found)
+
+
+@app.command(
+    "synthesize",
+    epilog=_example(
+        "odescent synthesize passive --mu 1 --L 10 --rate spectral",
+        "odescent synthesize passive --mu 1 --L 10 --set a=0 --scheme explicit_euler --rate spectral",
+        "odescent synthesize gradient_flow --mu 1 --L 10 --json",
+    ),
+)
+def _synthesize(
+    family: o.SynthesizedFamily,
+    mu: o.Mu = None,
+    L: o.Smoothness = None,
+    rate: o.BestRate = "certified",
+    schemes: o.Schemes = None,
+    settings: o.Settings = None,
+    seed: o.SearchSeed = 0,
+    out: o.Out = None,
+    as_json: o.Json = False,
+) -> None:
+    """Search a family's gains and schemes for the best worst-case rate over F(mu, L).
+
+    Where the optimum shows a pattern of poles, it is solved exactly and recognized.
+    """
+    from . import _cmd_synthesize
+
+    found = _cmd_synthesize.run(
+        family, mu, L, rate=rate, schemes=schemes or [], settings=settings or [], seed=seed, out=out,
+        as_json=as_json,
     )  # fmt: skip
     raise typer.Exit(found)
 
@@ -168,11 +202,12 @@ def _certify(
         "odescent simulate heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60 --out run.csv",
         "odescent simulate gradient_descent --objective quadratic --steps 1e6 --every 1e4 --resume run.npz",
         "odescent simulate gradient_flow --objective quadratic --time 5",
+        "odescent simulate my_system.ode --objective quadratic --time 5 --set c=1/2",
     ),
 )
 def _simulate(
     name: o.Simulated,
-    objective: o.ObjectiveName = "quadratic",
+    objective: o.ObjectiveName = None,
     x0: o.Start = None,
     steps: o.StepCount = "100",
     time: o.Time = None,
@@ -184,18 +219,26 @@ def _simulate(
     settings: o.Settings = None,
     resume: o.Resume = None,
     out: o.Out = None,
+    scheme: o.Scheme = None,
+    where: o.Where = None,
+    tuning: o.Tuning = None,
+    clock: o.Clock = None,
+    limit: o.Limit = None,
     as_json: o.Json = False,
 ) -> None:
     """Run an algorithm on an objective, or follow a system's flow for a time.
 
+    NAME may be a system file: with a scheme its algorithm is run, with --time its flow is followed.
     Long runs show a bar, store only what is asked for, and go on from --resume FILE after Ctrl-C.
     """
     from . import _cmd_simulate
 
     direct = {"mu": mu, "L": L}
+    own = {"scheme": scheme, "where": where, "tuning": tuning, "clock": clock, "time-limit": limit}
     raise typer.Exit(
         _cmd_simulate.run(
-            name, objective, x0, steps, time, every, statistics, seed, settings or [], direct, resume, out, as_json
+            name, objective, x0, steps, time, every, statistics, seed, settings or [], direct, resume, out, as_json,
+            own,
         )
     )  # fmt: skip
 
@@ -206,6 +249,7 @@ def _simulate(
         "odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf",
         "odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif",
         "odescent portrait passive --curvature 1 --set K=3 --set a=0 --set b=2 --slow psi,1/K,3",
+        "odescent portrait my_system.ode --curvature 1 --set c=1/2 --out portrait.pdf",
         "odescent portrait heavy_ball --story --out story",
     ),
 )
@@ -223,10 +267,16 @@ def _portrait(
     settings: o.Settings = None,
     story: o.Story = False,
     out: o.Picture = None,
+    scheme: o.Scheme = None,
+    where: o.Where = None,
+    tuning: o.Tuning = None,
+    clock: o.Clock = None,
+    limit: o.Limit = None,
     as_json: o.Json = False,
 ) -> None:
     """Draw the phase portrait of a system, or of an algorithm with its iterates over its flow.
 
+    NAME may be a system file; with a scheme, its algorithm's iterates are laid over the flow.
     Fixed points, separatrices, limit cycles and, where asked, the slow manifold.
     """
     from . import _cmd_portrait
@@ -234,9 +284,11 @@ def _portrait(
     if story:
         raise typer.Exit(_cmd_portrait.story(name, out, as_json))
     direct = {"mu": mu, "L": L}
+    own = {"scheme": scheme, "where": where, "tuning": tuning, "clock": clock, "time-limit": limit}
     raise typer.Exit(
         _cmd_portrait.run(
-            name, objective, curvature, x0, steps, window, others or [], slow, settings or [], direct, out, as_json
+            name, objective, curvature, x0, steps, window, others or [], slow, settings or [], direct, out, as_json,
+            own,
         )
     )  # fmt: skip
 
@@ -246,6 +298,7 @@ def _portrait(
     epilog=_example(
         "odescent train digits-ode --regularizer error --coefficient 0.1 --dt0 calibrated",
         "odescent train digits-ode --regularizer none --regularizer error --seed 0,1,2",
+        "odescent train digits-ode --regularizer error+0.5*stiffness --coefficient 0.1",
         "odescent train digits-ode --regularizer steps --target-nfe 37 --out run --resume",
         "odescent train spirals-ode --optimizer triple_momentum --set mu=1 --set L=20",
         "odescent train mnist-ode --paper 2021 --regularizer ERNODE",
@@ -256,6 +309,7 @@ def _train(
     regularizer: o.Regularizers = None,
     coefficient: o.Coefficient = None,
     target_nfe: o.TargetNfe = None,
+    max_accuracy_loss: o.MaxAccuracyLoss = None,
     optimizer: o.OptimizerName = None,
     learning_rate: o.LearningRate = None,
     seed: o.Seeds = "0",
@@ -278,7 +332,8 @@ def _train(
     from . import _cmd_train
 
     given = {
-        "coefficient": coefficient, "target_nfe": target_nfe, "optimizer": optimizer, "learning_rate": learning_rate,
+        "coefficient": coefficient, "target_nfe": target_nfe, "max_accuracy_loss": max_accuracy_loss,
+        "optimizer": optimizer, "learning_rate": learning_rate,
         "steps": steps, "batch": batch, "rtol": tolerance, "atol": tolerance, "dt0": dt0, "paper": paper,
         "devices": devices,
     }  # fmt: skip
@@ -295,6 +350,29 @@ def _train(
     raise typer.Exit(found)
 
 
+@app.command(
+    "inspect",
+    epilog=_example(
+        "odescent inspect run --out pictures",
+        "odescent inspect vanilla error steps --out pictures",
+        "odescent inspect run --rows train --json",
+    ),
+)
+def _inspect(
+    runs: o.Runs,
+    rows: o.RowsPart = "validation",
+    out: o.Pictures = None,
+    as_json: o.Json = False,
+) -> None:
+    """Look at trained models: steps, errors and stiffness, evaluations per row, other solvers, the vector field.
+
+    A run is a folder that train --out made; of several, accuracy against evaluations as well.
+    """
+    from . import _cmd_inspect
+
+    raise typer.Exit(_cmd_inspect.run(runs, rows, out, as_json))
+
+
 @app.command("demo", epilog=_example("odescent demo", "odescent demo --quick --out /tmp/demo"))
 def _demo(
     out: o.Folder = Path("out/demo"), quick: o.Quick = False, as_json: o.Json = False
@@ -306,6 +384,36 @@ def _demo(
     from . import _cmd_demo
 
     _cmd_demo.run(out, quick, as_json)
+
+
+@app.command(
+    "figures",
+    epilog=_example(
+        "odescent figures",
+        "odescent figures --paper acceleration --out figures",
+        "odescent figures --only acceleration/manifold --full",
+    ),
+)
+def _figures(
+    paper: o.Papers = None,
+    only: o.OnlyFigures = None,
+    quick: o.QuickFigures = False,
+    full: o.FullFigures = False,
+    fresh: o.Fresh = False,
+    out: o.Folder = Path("out/figures"),
+    as_json: o.Json = False,
+) -> None:
+    """Make the papers' figures and tables, and check their claims.
+
+    Numbers, parameters and seeds stand beside each figure. What is unchanged is not computed again. The exit code
+    is 1 if a figure fails or a claim does not hold.
+    """
+    from . import _cmd_figures
+
+    found = _cmd_figures.run(
+        paper or [], only or [], quick=quick, full=full, fresh=fresh, out=out, as_json=as_json
+    )
+    raise typer.Exit(found)
 
 
 @app.command("doctor", epilog=_example("odescent doctor", "odescent doctor --json"))

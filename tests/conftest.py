@@ -3,9 +3,12 @@
 Heavy libraries are loaded here, so a test about lazy imports runs its code in a process of its own.
 """
 
+import gc
 import os
 import sys
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 import jax
@@ -13,6 +16,11 @@ import jaxtyping
 import matplotlib
 import pytest
 
+# Half of these tests' time is XLA's compiler on programs that run for milliseconds. Its older emitters of
+# loops compile twice as fast, through the same optimizations; `XLA_FLAGS= make test` compiles as users do.
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -24,9 +32,25 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, prin
 hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-# Every annotated function of the package is checked when it is called, shapes included; an int may
-# stand for a float (PEP 484). An annotation that cannot be resolved at run time (a name imported
-# under TYPE_CHECKING) is not checked. The hook has to be there before the package is imported.
+
+def _jaxtyped(
+    typed: Callable[..., Any] = jaxtyping.jaxtyped, **options: Any
+) -> Callable[[Any], Any]:
+    """jaxtyping's decorator, but for functions without annotations, and those made anew at every call of another."""
+    check = typed(**options)
+
+    def decorated(thing: Any) -> Any:
+        bare = isinstance(thing, types.FunctionType) and not thing.__annotations__
+        return thing if bare or "<locals>" in getattr(thing, "__qualname__", "") else check(thing)
+
+    return decorated
+
+
+# Every annotated function of the package that has a name in its module is checked when it is called,
+# shapes included; an int may stand for a float (PEP 484). An annotation that cannot be resolved at run
+# time (a name imported under TYPE_CHECKING) is not checked. The hook has to be there before the
+# package is imported; its modules look the decorator up in jaxtyping.
+jaxtyping.jaxtyped = _jaxtyped
 jaxtyping.install_import_hook(
     [
         "odescent.analysis",
@@ -42,11 +66,25 @@ jaxtyping.install_import_hook(
 )
 
 
+# What is imported and collected stays to the end: the garbage collector need not look at it, nor so often.
+gc.set_threshold(100_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules and the collected tests out of all further garbage collections."""
+    gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs an accelerator where JAX sees none."""
+    """Skip what needs an accelerator where JAX sees none; honour `unoptimized` before any fixture compiles."""
     if item.get_closest_marker("gpu") and jax.default_backend() == "cpu":
         pytest.skip("JAX sees no accelerator")
+    marker = item.get_closest_marker("unoptimized")
+    plain = marker is not None and False not in marker.args
+    if plain != jax.config.read("jax_disable_most_optimizations"):
+        jax.config.update("jax_disable_most_optimizations", plain)
+        jax.clear_caches()  # no test runs what another one had compiled otherwise
 
 
 @pytest.fixture(autouse=True)

@@ -42,10 +42,33 @@ def oracles(xp):
     return known, xp.asarray(x0)
 
 
-def problem_of(xp, problem):
+def ensembles(xp):
+    """Oracles of many particles on the same quadratic, each by itself but for the consensus point, and a start."""
+    _, Q, center, x0 = quadratic()
+    Q, center, crowd = (
+        xp.asarray(Q),
+        xp.asarray(center),
+        np.random.default_rng(1).normal(size=(5, 6)),
+    )
+    values = lambda x: xp.sum((x - center[None]) * ((x - center[None]) @ Q), axis=1) / 2
+
+    def consensus(x, alpha):
+        weight = xp.exp(-alpha * (values(x) - xp.min(values(x))))
+        return weight @ x / xp.sum(weight)
+
+    known = {"ensemble": consensus, "value": values, "grad": lambda x: (x - center[None]) @ Q}
+    return known, xp.asarray(x0)[None] + xp.asarray(crowd)
+
+
+def oracles_of(alg, xp):
+    """What the algorithm is run on, and where it starts."""
+    return ensembles(xp) if "populations" in needs(alg.tuned) else oracles(xp)
+
+
+def problem_of(xp, problem, alg=None):
     """The oracles and the start: of the quadratic, or of ``(slope, curvatures, start)``."""
     if problem is None:
-        return oracles(xp)
+        return oracles(xp) if alg is None else oracles_of(alg, xp)
     slope, curvatures, x0 = problem
     curvatures = xp.asarray(curvatures)
     return {"grad": lambda x: slope(xp.exp, x, curvatures)}, xp.asarray(x0)
@@ -89,7 +112,7 @@ class Replay:
 
 
 def run_numpy(alg, steps, problem=None):
-    module, (known, x0) = load(alg, "numpy"), problem_of(np, problem)
+    module, (known, x0) = load(alg, "numpy"), problem_of(np, problem, alg)
     takes = inspect.signature(module.run).parameters
     given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
     if "rng" in takes:
@@ -98,7 +121,7 @@ def run_numpy(alg, steps, problem=None):
 
 
 def run_jax(alg, steps, problem=None):
-    module, (known, x0) = load(alg, "jax"), problem_of(jnp, problem)
+    module, (known, x0) = load(alg, "jax"), problem_of(jnp, problem, alg)
     takes = inspect.signature(module.run).parameters
     given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
     if "key" in takes:
@@ -189,24 +212,24 @@ def carriers(alg):
     return found
 
 
-def carried(target="optax"):
-    """The registered algorithms that a backend carries."""
-    names = []
-    for name in od.algorithms():
-        try:
-            source(od.algorithm(name), target)
-        except od.NotCarried:
-            continue
-        names.append(name)
-    return names
+def carries(name, target):
+    """Whether a backend carries a registered algorithm."""
+    try:
+        source(od.algorithm(name), target)
+    except od.NotCarried:
+        return False
+    return True
 
 
+@functools.cache
 def kinds():
-    """One carried algorithm for each set of powers that a program asks for, with and without a counter."""
+    """One algorithm that optax carries for each set of powers that a program asks for, with and without a counter."""
     found = {}
-    for name in carried():
+    for name in od.algorithms():
         program = od.algorithm(name).tuned
-        found.setdefault((frozenset(needs(program)), program.counted), name)
+        kind = frozenset(needs(program)), program.counted
+        if kind not in found and carries(name, "optax"):
+            found[kind] = name
     return list(found.values())
 
 

@@ -45,6 +45,7 @@ class Machine:
             {named[n]: sp.sympify(v) for n, v in values.items() if n in named}
         )
         self.oracles, self.number = oracles, number
+        self.population = any(c.oracle.kind == "ensemble" for c in program.calls)
         self._functions: dict[sp.Expr, Any] = {}
 
     def scalar(self, e: sp.Expr, env: Mapping[str, Any]) -> Any:
@@ -70,10 +71,15 @@ class Machine:
 
     def _node(self, node: ScalarNode, env: Mapping[str, Any]) -> Any:
         arguments = [self.evaluate(a, env) for a in node.arguments]
+        if node.kind == "inner" and self.population:  # one for each particle
+            return np.sum(arguments[0] * arguments[1], axis=-1, keepdims=True)
         if node.kind == "inner":
             return np.sum(arguments[0] * arguments[1])
         assert node.oracle is not None
-        return self.oracles[node.oracle.name](*arguments)
+        oracle = self.oracles[node.oracle.name]
+        if self.population:
+            return np.array([[oracle(p)] for p in arguments[0]])
+        return oracle(*arguments)
 
     def evaluate(self, e: Any, env: Mapping[str, Any]) -> Any:
         if not isinstance(e, Vector):

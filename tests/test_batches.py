@@ -8,7 +8,7 @@ import pytest
 
 import odescent as od
 from odescent.analysis.batches import batch
-from odescent.analysis.settling import chunks
+from odescent.analysis.chunked import chunks
 
 
 def descent() -> od.Algorithm:

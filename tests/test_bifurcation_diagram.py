@@ -11,6 +11,8 @@ import sympy as sp
 import odescent as od
 from odescent.analysis import bifurcation
 
+pytestmark = pytest.mark.unoptimized
+
 
 def logistic(x: jax.Array, *, r: jax.Array) -> jax.Array:
     return r * x * (1 - x)
@@ -108,3 +110,9 @@ def test_two_starts_see_two_attractors() -> None:
 def test_bad_input(options: dict, said: str) -> None:
     with pytest.raises(od.OdescentError, match=said):
         bifurcation(logistic, start=0.3, **options)
+
+
+def test_where_nothing_settles_there_is_nothing_to_change() -> None:
+    """x -> a x with a > 1 from 1: every orbit diverges."""
+    found = bifurcation(lambda x, *, a: a * x, parameter="a", values=[2.0, 3.0], start=[1.0])
+    assert np.isnan(found.periods).all() and found.changes == ()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.analysis import Certificate, NoCertificate, certify, worst_case_rate
-from odescent.analysis.certificates import search
+from odescent.analysis.certificates import certified_rate, certified_rates, search
 from odescent.analysis.certificates.checker import Number, check
 from odescent.analysis.certificates.margin import MarginProgram
 
@@ -311,9 +311,9 @@ def test_a_solver_that_lies_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_solution_just_below_the_optimum_is_refused() -> None:
     plant = certify_plant(od.algorithm("nesterov"))
-    lmi = search._inequality(plant, 2)
+    candidates = search._Interpolation(plant, 2)
     for rate, proves in ((Fraction(7518202, 10**7), False), (Fraction(7518222, 10**7), True)):
-        found = search._rounded(plant, lmi, 2, Number(rate))
+        found = search._proof(candidates.document(Number(rate)))
         assert (found is not None) is proves
 
 
@@ -357,6 +357,17 @@ def test_bad_input_gets_a_sentence(arguments: tuple[Any, ...], sentence: str) ->
 def test_bad_options_get_a_sentence(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(od.OdescentError, match=sentence):
         certify(three(1), sp.Rational(1, 10), 1, **options)
+
+
+def test_rates_for_maps() -> None:
+    """The proved rate alone, from plain data: gradient descent's, heavy ball's, and none beyond 2 / L."""
+    methods = [{"alpha": "1"}, {"alpha": "3/2", "beta": "1/4"}, {"alpha": "5/2"}]
+    rates = certified_rates("1/10", "1", methods)
+    known = certify(three(Fraction(3, 2), Fraction(1, 4)), Fraction(1, 10), 1)
+    assert rates == [0.9, known.rate, math.inf]
+    assert certified_rate(od.algorithm("heavy_ball"), 1, 100) == math.inf
+    with pytest.raises(od.OdescentError, match="at least mu"):
+        certified_rates(2, 1, methods)
 
 
 def test_the_quick_rate_of_odd_input() -> None:

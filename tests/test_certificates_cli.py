@@ -33,6 +33,8 @@ def test_text() -> None:
     assert "rate 0.760000000" in given and "1 step of memory" in given
     over = run("proximal_point", "--set", "h=1/3", "--mu", "1", "--L", "9", "--over", "quadratics")
     assert "exactly 3/4" in over.stdout
+    iqc = run("heavy_ball", "--mu", "1", "--L", "10", "--multipliers", "off_by_one")
+    assert "rate 0.8604086" in iqc.stdout and "weighted off-by-one" in iqc.stdout
 
 
 def test_the_certificate_and_the_checker(tmp_path: Path) -> None:
@@ -52,6 +54,8 @@ def test_the_certificate_and_the_checker(tmp_path: Path) -> None:
 def test_finitely_many_steps_and_flows(tmp_path: Path) -> None:
     bound = run("nesterov_c", "--mu", "0", "--L", "1", "--horizon", "2").stdout
     assert "f(x_2) - f* <= 0.09090909" in bound and "exactly 1/11" in bound
+    for_all = run("gradient_descent", "--mu", "0", "--L", "3", "--horizon", "all").stdout
+    assert "3/(2*(2*N + 1))" in for_all and "for every N" in for_all and "verified" in for_all
     flow = run("heavy_ball", "--flow", "--set", "c=2", "--mu", "1").stdout
     assert "exp(-0.666666667 t)" in flow and "the rate is 2/3" in flow and "verified" in flow
     assert "exactly 1/2" in run("gradient_flow", "--mu", "1/2", "--L", "3").stdout
@@ -102,7 +106,10 @@ def test_bad_input_gets_a_sentence() -> None:
         ),
         (["gradient_flow"], "give --mu"),
         (["gradient_flow", "--mu", "1", "--steps", "3"], "not about flows"),
+        (["heavy_ball", "--mu", "1", "--L", "10", "--multipliers", "all"], "kind of multipliers"),
         (["heavy_ball", "--flow", "--mu", "1", "--set", "b=1"], "has the parameters c, not b"),
+        (["ogm", "--mu", "0", "--L", "1", "--horizon", "some"], "--horizon must be"),
+        (["ogm", "--mu", "1", "--L", "2", "--horizon", "all"], "mu = 0"),
         ([], "name of an algorithm"),
     ):
         result = run(*arguments, code=2)

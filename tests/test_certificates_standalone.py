@@ -28,11 +28,13 @@ from odescent.analysis.certificates.standalone import KINDS, check_of, checker_s
 MADE = {
     "strict": lambda: certify(od.algorithm("nesterov"), 1, 4),
     "identity": lambda: certify(od.algorithm("triple_momentum"), 1, 10),
+    "iqc": lambda: certify(od.algorithm("heavy_ball"), 1, 10, multipliers="off_by_one"),
     "quadratics": lambda: certify(od.algorithm("ogda"), 1, 10, over="quadratics"),
     "horizon": lambda: certify(od.algorithm("ogm"), 0, 1, horizon=3),
+    "potential": lambda: certify({"alpha": Fraction(1, 2)}, 0, 1, horizon="all"),
     "flow": lambda: certify(od.system("gradient_flow"), Fraction(1, 3), 2),
 }
-CLAIM = {"horizon": "bound"}
+CLAIM = {"horizon": "bound", "potential": "growth"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,7 +53,7 @@ def test_it_proves_alone(kind: str, tmp_path: Path) -> None:
     for honest in (True, False):
         claimed = copy.deepcopy(document)
         if not honest:  # one part in a thousand better
-            factor = Fraction(1001, 1000) if kind == "flow" else Fraction(999, 1000)
+            factor = Fraction(1001, 1000) if kind in ("flow", "potential") else Fraction(999, 1000)
             text = claimed[key]
             parts = [text] if isinstance(text, str) else text
             better = [str(Fraction(x) * factor) for x in parts]

@@ -67,6 +67,19 @@ def refused(*arguments: str) -> list[str]:
 
 
 @pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child's work in this process: for tests of what is answered, not of the process."""
+
+    def served(command: list[str], *, input: str, **_: object) -> subprocess.CompletedProcess[str]:
+        asked = json.loads(input)
+        del asked["seconds"]
+        answer = json.dumps(_own_system._carried_out(Request(**asked)))
+        return subprocess.CompletedProcess(command, 0, answer, "")
+
+    monkeypatch.setattr("odescent._own_system.subprocess.run", served)
+
+
+@pytest.fixture
 def own(tmp_path: Path) -> str:
     (tmp_path / "own.ode").write_text(OWN)
     return str(tmp_path / "own.ode")
@@ -102,12 +115,14 @@ def test_options_complete_a_system_and_json_says_all(own: str):
     assert "exp(-2*sqrt(mu)/sqrt(L))" in json.dumps(data["algorithm"]["program"])
 
 
+@pytest.mark.usefixtures("here")
 def test_a_name_that_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "mine").write_text(OWN + "scheme explicit_euler")
     monkeypatch.chdir(tmp_path)
     assert "steps verified" in run("mine").stdout
 
 
+@pytest.mark.usefixtures("here")
 def test_a_time_dependent_system_with_a_clock(tmp_path: Path):
     file = tmp_path / "decay.ode"
     file.write_text("blocks x time t objective f field a: x' = -grad f(x)/t scheme explicit_euler")
@@ -126,6 +141,7 @@ def test_a_mistake_is_shown_with_its_place(own: str):
     assert refused(own, "--json") == [sentence, line, caret]
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
@@ -148,6 +164,7 @@ def test_bad_input_is_exit_code_2_and_a_sentence(
     assert [p.name for p in tmp_path.iterdir()] == ["own.ode"]
 
 
+@pytest.mark.usefixtures("here")
 def test_files_that_cannot_be_read(tmp_path: Path):
     assert "does not exist" in refused(str(tmp_path / "none.ode"))[0]
     (tmp_path / "folder.ode").mkdir()
@@ -278,6 +295,7 @@ def test_emitted_source_of_ones_own_system_runs(own: str, tmp_path: Path):
     assert np.allclose(namespace["output"](state, None), x, rtol=1e-13)
 
 
+@pytest.mark.usefixtures("here")
 def test_emitting_refuses_with_sentences(own: str):
     def refusal(*arguments: str) -> str:
         result = emitted(*arguments, code=2)
@@ -289,10 +307,14 @@ def test_emitting_refuses_with_sentences(own: str):
     assert "mu must be a number" in refusal(BALL, "--mu", "one")
     assert "there is no target 'fortran'" in refusal(BALL, "--target", "fortran")
     assert "does not exist" in refusal("none.ode")
-    assert "emitting" in refusal(BALL, "--time-limit", "0.01")
     assert "L must be at least mu" in refusal(BALL, "--mu", "3", "--L", "1")
     Path(own).write_text(OWN.replace("-c*v", "-d*v") + f"scheme {SCHEME}")
     assert "the name 'd' is not declared" in refusal(own) and "^" in refusal(own)
+
+
+def test_emitting_takes_no_longer_than_it_may():
+    result = emitted(BALL, "--time-limit", "0.01", code=2)
+    assert result.stdout == "" and "emitting" in result.stderr
 
 
 def test_options_of_a_file_are_for_files():
@@ -302,6 +324,7 @@ def test_options_of_a_file_are_for_files():
         assert f"--{option} is for a system file" in result.stderr
 
 
+@pytest.mark.usefixtures("here")
 def test_json_of_ones_own_system_replays(own: str):
     data = json.loads(run(own, "--scheme", SCHEME, "--json").stdout_bytes.decode("utf-8"))
     assert replay(data, say=lambda line: None) == []

@@ -91,6 +91,168 @@ def test_bad_input(call, args, sentence):
     assert code == 2 and sentence in error and error.count("\n") == 1
 
 
+# A system of nobody's: a ball on a spring in a wind, whose flow is e^(A t).
+SPRING = """
+system spring
+blocks q, p
+parameters g > 0, w > 0
+objective f
+field rub: p' = -g*p
+field pull: p' = -w*grad f(q)
+field move: q' = p
+output q
+init q = x0, p = 0
+"""
+VAN_DER_POL = """
+blocks x, v
+parameters m > 0
+field all: x' = v, v' = m*(v - hadamard(hadamard(x, x), v)) - x
+output x
+init x = x0, v = 0
+"""
+PATIENT = ("--time-limit", 600)  # on a machine that is busy
+LIE = "lie_trotter(rub: exact, pull: explicit, move: explicit)"
+
+
+@pytest.fixture
+def spring(tmp_path):
+    (tmp_path / "spring.ode").write_text(SPRING)
+    return tmp_path / "spring.ode"
+
+
+def test_the_flow_of_a_system_file(call, spring):
+    from scipy.linalg import expm
+
+    code, said, _ = call(
+        "simulate",
+        spring,
+        *PATIENT,
+        "--time",
+        "2",
+        "--x0",
+        "1",
+        "--set",
+        "g=1/2",
+        "--set",
+        "w=3",
+        "--json",
+    )
+    value = json.loads(said)
+    assert code == 0 and value["objective"] == "quadratic"
+    for entry, lam in zip(value["x_last"], (1, 10), strict=True):
+        exact = expm(np.array([[0, 1], [-3 * lam, -0.5]]) * 2.0)[0, 0]
+        assert entry == pytest.approx(exact, abs=1e-7)
+
+
+def test_the_algorithm_of_a_system_file(call, spring):
+    code, said, _ = call(
+        "simulate", spring, *PATIENT, "--scheme", LIE, "--tuning", "h = 1/10, w = 3", "--set", "g=0.5", "--steps", "7",
+        "--x0", "1", "--json",
+    )  # fmt: skip
+    q, p = np.ones(2), np.zeros(2)
+    for _ in range(7):
+        p = np.exp(-0.5 / 10) * p
+        p = p - 3 / 10 * np.array([1, 10]) * q
+        q = q + p / 10
+    assert code == 0
+    np.testing.assert_allclose(json.loads(said)["x_last"], q, rtol=1e-12)
+
+
+def test_a_system_file_without_oracles_needs_no_objective(call, tmp_path):
+    own = tmp_path / "relaxation.ode"
+    own.write_text(VAN_DER_POL)
+    period = 6.6632868593231301897  # arXiv:2111.12198
+    at = [
+        json.loads(
+            call("simulate", own, *PATIENT, "--time", t, "--x0", "2", "--set", "m=1", "--json")[1]
+        )
+        for t in (40, 40 + period)
+    ]
+    assert at[0]["objective"] is None and at[0]["f_last"] is None
+    np.testing.assert_allclose(at[0]["x_last"], at[1]["x_last"], atol=1e-5)
+    code, said, _ = call(
+        "portrait",
+        own,
+        "--set",
+        "m=1",
+        "--window",
+        "-3,3,-4,4",
+        "--out",
+        tmp_path / "p.png",
+        "--json",
+    )
+    value = json.loads(said)
+    assert code == 0 and value["fixed_points"][0]["kind"] == "unstable focus"
+    assert value["limit_cycles"][0]["period"] == pytest.approx(period, abs=1e-9)
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_portrait_of_a_system_file_with_its_iterates(call, spring):
+    settings = [
+        "--curvature",
+        "2",
+        "--set",
+        "g=1/2",
+        "--steps",
+        "4",
+        "--window",
+        "-2,2,-4,4",
+        "--json",
+    ]
+    code, said, _ = call(
+        "portrait", spring, *PATIENT, "--scheme", LIE, "--tuning", "h = 1/10, w = 3", *settings
+    )
+    value = json.loads(said)
+    (points,) = value["iterates"].values()
+    assert code == 0 and len(points) == 5
+    np.testing.assert_allclose(points[1], [1 - 3 * 2 / 100, -3 * 2 / 10], rtol=1e-12)
+    (point,) = value["fixed_points"]
+    np.testing.assert_allclose(
+        np.sort_complex([complex(*e) for e in point["eigenvalues"]]),
+        np.sort_complex(np.roots([1, 0.5, 6])),
+        atol=1e-9,
+    )
+    value = json.loads(
+        call("portrait", spring, *PATIENT, "--set", "w=3", *settings)[1]
+    )  # the system alone
+    assert value["iterates"] == {}
+
+
+@pytest.mark.parametrize(
+    ("lines", "args", "sentence", "excerpt"),
+    [
+        ("objective f\nfield a: q' = p - grad f(r)\noutput q", ["--time", "1"],
+         "line 3, column 26: the name 'r' is not declared", "field a: q' = p - grad f(r)"),
+        ("field a: q' = p, p' = -q\noutput q", ["--time", "1", "--x0", "1", "--set", "k=2"],
+         "there is no parameter 'k'", ""),
+        ("field a: q' = p, p' = -q\noutput q", ["--steps", "5"], "has no scheme: give one with --scheme", ""),
+        ("field a: q' = p, p' = -q\noutput q", ["--time", "1"], "no starting point here", ""),
+        ("field a: q' = p, p' = -q\noutput q\nscheme lie_trotter(b: exact)", [],
+         "there is no field 'b': known: a.", "scheme"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_is_said_with_its_place(
+    call, tmp_path, lines, args, sentence, excerpt
+):
+    (tmp_path / "wrong.ode").write_text(f"blocks q, p\n{lines}\n")
+    code, said, error = call("simulate", tmp_path / "wrong.ode", *PATIENT, *args)
+    first, *rest = error.rstrip("\n").split("\n")
+    assert code == 2 and said == "" and sentence in first
+    if excerpt:
+        assert excerpt in rest[0] and rest[1].strip() == "^" * len(rest[1].strip())
+
+
+def test_a_hostile_file_is_stopped_and_options_of_files_are_for_files(call, tmp_path):
+    primes = (70000000000000000000000000067, 300000000000000000000000000007)
+    (tmp_path / "slow.ode").write_text(
+        f"blocks x\nobjective f\nfield a: x' = -sqrt({primes[0]}*{primes[1]})*grad f(x)\n"
+    )
+    code, _, error = call("simulate", tmp_path / "slow.ode", "--time", "1", "--time-limit", "6")
+    assert code == 2 and "took longer than 6 s" in error
+    code, _, error = call("portrait", "heavy_ball", "--curvature", "1", "--scheme", LIE)
+    assert code == 2 and "--scheme is for a system file" in error
+
+
 @pytest.mark.parametrize("command", ["simulate", "portrait"])
 def test_help_has_an_example(call, command):
     code, said, _ = call(command, "--help")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import odescent as od
-from odescent.analysis import cycles, energy_balance, energy_ledger, heavy_ball_story
+from odescent.analysis import cycle_region, cycles, energy_balance, energy_ledger, heavy_ball_story
 from odescent.analysis.cycling.balance import known_cycle, run_ledger
 from odescent.analysis.cycling.pictures import draw_cycle, draw_iterates, draw_ledger
 from odescent.cli import main
@@ -114,6 +114,9 @@ def test_pictures_return_their_axes() -> None:
 def test_the_story_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All files; the map of the plane is as coarse as in the quick story, for it is one parameter of the same map."""
+    coarse = lambda *plane, **_: cycle_region(*plane, resolution=120, certified=16)
+    monkeypatch.setattr("odescent.analysis.story.cycle_region", coarse)
     monkeypatch.setattr(
         "sys.argv",
         ["odescent", "portrait", "heavy_ball", "--story", "--json", "--out", str(tmp_path / "a")],

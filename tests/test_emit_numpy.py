@@ -1,5 +1,6 @@
 """Emitted NumPy against textbook loops, published iterates, and high-precision arithmetic."""
 
+import importlib.util
 import subprocess
 import sys
 import warnings
@@ -247,10 +248,11 @@ def test_emitted_files_are_formatted_linted_and_typed(tmp_path):
 
 @pytest.mark.slow
 def test_emitted_files_pass_mypy_strict(tmp_path):
+    """In one run: most of it is what they import."""
     pytest.importorskip("mypy")
     paths = []
     for name in od.algorithms():
-        for target in ("numpy", "jax"):
+        for target in ("numpy", "jax", *(["torch"] if importlib.util.find_spec("torch") else [])):
             if text := emitted(name, target):
                 paths.append(tmp_path / f"{name}_{target}.py")
                 paths[-1].write_text(text)
@@ -348,3 +350,20 @@ def test_the_docstring_names_the_command_that_makes_the_very_source():
     assert "Algorithm.source('numpy')" in od.algorithm("nesterov_c", momentum="fista").source(
         "numpy"
     )
+
+
+@pytest.mark.parametrize("target", ["numpy", "jax"])
+def test_a_block_that_becomes_zero_keeps_its_shape(target: str) -> None:
+    """The passive form at K h = 1, b = 0 forgets psi: gradient descent with the step h^2 is left."""
+    K, a, b, h = od.parameters("K a b h")
+    order = od.scheme("semi_implicit_euler", order=("psi", "y"))
+    method = od.Algorithm(
+        od.system("passive"), order, step=h, where={a: h}, tuning={K: 1 / h, b: 0}
+    )
+    module = load(method, target)
+    x0 = np.array([[1.0, -2.0], [0.5, 3.0]])
+    xs = np.asarray(module.run(lambda x: 3 * x, x0, 4, h=0.2))
+    np.testing.assert_allclose(xs, [x0 * (1 - 3 * 0.2 * 0.2) ** k for k in range(5)], rtol=1e-12)
+    state = module.init(x0)
+    c = module.coefficients(h=0.2)
+    assert np.shape(module.step(state, lambda x: 3 * x, c).psi) == x0.shape

@@ -27,12 +27,12 @@ from torch_runs import (  # noqa: E402
     ORACLES,
     PLAIN,
     X0,
-    algorithm,
     carried,
     closure_of,
     iterate,
     made,
     pieces,
+    skip_what_is_refused,
     tensor,
     values,
 )
@@ -48,7 +48,7 @@ BETA = (1 - Q) / (1 + Q)
     "name", ["gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum"]
 )
 def test_gradient_points_and_outputs_of_the_textbook(name):
-    alg = algorithm(name)
+    alg = od.algorithm(name)
     outputs, points = three_parameters(*hand_loops.coefficients(name, MU, L))(PLAIN, X0, 60)
     for evaluate, expected in ((False, points), (True, outputs)):
         params = [tensor(v) for v in pieces(X0)]
@@ -60,7 +60,7 @@ def test_time_varying_momentum():
     outputs, points = hand_loops.nesterov_c(PLAIN, X0, 60, L)
     for evaluate, expected in ((False, points), (True, outputs)):
         params = [tensor(X0)]
-        opt = algorithm("nesterov_c").to_torch(params, L=L)
+        opt = od.algorithm("nesterov_c").to_torch(params, L=L)
         np.testing.assert_allclose(iterate(opt, params, 60, evaluate), expected, atol=1e-12)
 
 
@@ -114,21 +114,21 @@ PEERS = {
 def test_they_are_the_optimizers_of_torch(name, foreach):
     """100 steps of a small network in float64; SGD's momentum buffer is an unscaled average of ours."""
     given, peer = PEERS[name]
-    ours = train(lambda p: algorithm(name).to_torch(p, **given, foreach=foreach))
+    ours = train(lambda p: od.algorithm(name).to_torch(p, **given, foreach=foreach))
     np.testing.assert_allclose(ours, train(peer), rtol=1e-11, atol=1e-12)
 
 
 def test_learning_rate_schedules():
     """lr is the free step of the algorithm; torch's schedulers find it."""
     plan = lambda opt: torch.optim.lr_scheduler.StepLR(opt, 10, gamma=0.5)
-    ours = train(lambda p: algorithm("adam").to_torch(p, lr=0.02, **ADAM), 50, plan)
+    ours = train(lambda p: od.algorithm("adam").to_torch(p, lr=0.02, **ADAM), 50, plan)
     peer = train(lambda p: torch.optim.Adam(p, lr=0.02), 50, plan)
     np.testing.assert_allclose(ours, peer, rtol=1e-12, atol=1e-13)
 
 
 def test_hyper_parameters_of_groups_are_read_in_every_step():
     p = tensor([1.0])
-    opt = algorithm("gradient_descent").to_torch([p], L=2.0)
+    opt = od.algorithm("gradient_descent").to_torch([p], L=2.0)
     p.grad = torch.ones_like(p)
     opt.step()
     opt.param_groups[0]["L"] = 4.0
@@ -150,9 +150,10 @@ class Replay:
 
 
 @pytest.mark.parametrize("foreach", [True, False])
-@pytest.mark.parametrize("name", carried())
+@pytest.mark.parametrize("name", od.algorithms())
 def test_agrees_with_numpy_over_the_registry(name, foreach):
-    alg = algorithm(name)
+    skip_what_is_refused(name)
+    alg = od.algorithm(name)
     run = load(alg, "numpy").run
     x0 = np.tanh(X0) if "mirror" in name else X0
     fixed = {"x0": x0, "steps": 50, "rng": Replay(5)}
@@ -248,7 +249,7 @@ def test_extragradient_on_a_game_with_a_group_for_each_player():
     expected = hand_loops.extragradient(lambda z: turn @ z, [1.0, 2.0], 40, 1.2)
     x, y = tensor(1.0), tensor(2.0)
     groups = [{"params": [x]}, {"params": [y], "maximize": True}]
-    opt = algorithm("extragradient").to_torch(groups, L=1.2)
+    opt = od.algorithm("extragradient").to_torch(groups, L=1.2)
 
     def closure():
         opt.zero_grad()
@@ -407,7 +408,7 @@ def test_oracles_may_return_what_they_were_given():
     p, q = tensor(X0), tensor(X0)
     same = lambda tensors, weight: tensors
     fresh = lambda tensors, weight: [t.clone() for t in tensors]
-    alg = algorithm("douglas_rachford")
+    alg = od.algorithm("douglas_rachford")
     a = alg.to_torch([p], h=0.1, prox_f=same, prox_r=lambda v, w: [t / (1 + w) for t in v])
     c = alg.to_torch([q], h=0.1, prox_f=fresh, prox_r=lambda v, w: [t / (1 + w) for t in v])
     for _ in range(5):
@@ -441,22 +442,12 @@ def files(tmp_path):
     paths = []
     for name in carried():
         paths.append(tmp_path / f"{name}_torch.py")
-        paths[-1].write_text(source(algorithm(name), "torch"))
+        paths[-1].write_text(source(od.algorithm(name), "torch"))
     return paths
 
 
 def test_emitted_files_are_formatted_and_linted(tmp_path):
     assert_clean(files(tmp_path))
-
-
-@pytest.mark.slow
-def test_emitted_files_pass_mypy_strict(tmp_path):
-    pytest.importorskip("mypy")
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", *map(str, files(tmp_path))],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
 
 
 def test_unstable_numbers_warn_with_the_stable_range():

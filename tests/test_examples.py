@@ -1,8 +1,13 @@
 """The examples run top to bottom, their claims hold, and they follow what a reader changes."""
 
+import importlib
 import importlib.util
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -60,3 +65,97 @@ def test_everything_follows_a_changed_coefficient(plain, tmp_path, capsys, old, 
     assert shown in text and "5 of 5 steps verified" in text
     for name in ("first_method.py", "portrait.svg"):
         assert (plain[0] / name).read_bytes() != (tmp_path / "changed" / name).read_bytes()
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Import an example by its name, as a worker process of it would."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+
+    def load(name: str):
+        return importlib.import_module(name)
+
+    yield load
+    for path in EXAMPLES.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+def test_every_example_is_listed_and_says_what_it_claims():
+    listed = (EXAMPLES / "README.md").read_text()
+    for path in sorted(EXAMPLES.iterdir()):
+        if path.suffix in (".py", ".ode"):
+            assert f"`{path.name}`" in listed
+        if path.suffix == ".py":
+            text = path.read_text()
+            assert f"python examples/{path.name}" in text
+            assert re.search(r"def main\(.*\) -> tuple\[float, float\]:", text), path.name
+    named = re.findall(r"`(\w+\.(?:py|ode))`", listed)
+    assert {n for n in named if not (EXAMPLES / n).exists()} == set()
+
+
+def test_nesterov_three_ways(example, capsys):
+    module = example("nesterov_three_ways")
+    value, theory = module.main()
+    assert value == pytest.approx(theory, abs=1e-13)
+    text = capsys.readouterr().out
+    assert "14 steps, all proved" in text and "proved" in text.splitlines()[2]
+
+
+def test_heavy_ball_cycle(example):
+    value, theory = example("heavy_ball_cycle").main(steps=500)
+    assert value == pytest.approx(theory, abs=1e-12)
+
+
+def test_consensus_hard_function(example, capsys):
+    value, theory = example("consensus_hard_function").main()
+    assert value == pytest.approx(theory, abs=1e-3)
+    assert "gradient descent ends at [2.336 2.466]" in capsys.readouterr().out
+
+
+@pytest.mark.promotion
+def test_design_your_own(example):
+    pytest.importorskip("torch")
+    value, theory = example("design_your_own").main()
+    assert value == pytest.approx(theory, abs=1e-9)
+
+
+def test_the_emitted_optimizer_is_the_flow_that_was_written(example):
+    """By hand: v <- exp(-c h) (v - h g), x <- x + h v - h^2 g."""
+    import jax
+
+    module = example("design_your_own")
+    h, c = module.STEP, module.FRICTION
+    scale = np.array([1.0, 0.2, 3.0])
+    x, v = np.array([1.0, -2.0, 0.5]), np.zeros(3)
+    with jax.enable_x64(True):
+        transform = module.mine.to_optax()
+        params = jax.numpy.asarray(x)
+        state = transform.init(params)
+        for _ in range(30):
+            g = scale * x
+            v = np.exp(-c * h) * (v - h * g)
+            x = x + h * v - h * h * g
+            updates, state = transform.update(scale * params, state, params)
+            params = params + updates
+    np.testing.assert_allclose(np.asarray(params), x, rtol=0, atol=1e-13)
+
+
+def test_sweep_processes(example, tmp_path):
+    value, theory = example("sweep_processes").main(tmp_path / "sweep")
+    assert value == pytest.approx(theory, abs=2e-3)
+
+
+@pytest.mark.slow
+def test_sweep_processes_as_a_script(tmp_path):
+    command = [sys.executable, EXAMPLES / "sweep_processes.py", tmp_path / "sweep"]
+    environment = {"PYTHONPATH": str(EXAMPLES.parent), "PATH": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert "largest distance from the theory" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.promotion
+@pytest.mark.parametrize("name", ["cheaper_neural_ode", "cheaper_neural_sde"])
+def test_cheaper_neural_equations(example, name):
+    value, theory = example(name).main()
+    assert 0 < value <= theory

@@ -31,6 +31,7 @@ class Oracles(dict[str, Any]):
             "map": lambda p: p,
             "prox": lambda p, step: p / (1 + step),
             "value": lambda p: np.sum(p**2 / 2 - 0.5 * np.cos(p)),
+            "ensemble": lambda p, alpha: p[np.argmin(np.sum(p**2 / 2 - 0.5 * np.cos(p), axis=1))],
         }
         return DIAGONAL if name == "map_hessian_diagonal" else functions[kind]
 
@@ -41,11 +42,18 @@ VALUES: dict[str, Any] = {
     "beta": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "rho": 0.9,
 }  # fmt: skip
 BEGIN = np.array([0.8, -1.1])
+CROWD = np.outer([1.0, 0.1, -0.6], BEGIN)  # three particles; the second is the best
 
 
 @pytest.fixture(params=NAMES)
 def algorithm(request: pytest.FixtureRequest) -> od.Algorithm:
     return od.algorithm(request.param)
+
+
+def begin(algorithm: od.Algorithm) -> np.ndarray[Any, Any]:
+    """Where it starts: a point, or as many points as it needs."""
+    crowd = any(c.oracle.kind == "ensemble" for c in algorithm.program.calls)
+    return CROWD if crowd else BEGIN
 
 
 def values_of(algorithm: od.Algorithm) -> dict[str, Any]:
@@ -93,18 +101,20 @@ def test_bad_values_are_refused(algorithm: od.Algorithm) -> None:
 def test_it_runs_and_descends(algorithm: od.Algorithm) -> None:
     """From BEGIN towards the zero of the oracle at 0, noise switched off."""
     machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
-    draws = {d.target.name: np.zeros(2) for d in algorithm.program.draws}
-    state = machine.init(BEGIN)
+    at = begin(algorithm)
+    draws = {d.target.name: np.zeros_like(at) for d in algorithm.program.draws}
+    state = machine.init(at)
     for k in range(200):
         state = machine.step(state, k, draws)
     last = machine.output(state, k=200)
-    assert np.all(np.isfinite(last)) and np.linalg.norm(last) < 0.5 * np.linalg.norm(BEGIN)
+    assert np.all(np.isfinite(last)) and np.linalg.norm(last) < 0.5 * np.linalg.norm(at)
 
 
 def test_outputs_start_at_x0(algorithm: od.Algorithm) -> None:
     machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
     for name in algorithm.program.outputs:
-        np.testing.assert_allclose(machine.output(machine.init(BEGIN), name), BEGIN, rtol=1e-13)
+        at = begin(algorithm)
+        np.testing.assert_allclose(machine.output(machine.init(at), name), at, rtol=1e-13)
 
 
 def test_programs_are_finite_and_exact(algorithm: od.Algorithm) -> None:

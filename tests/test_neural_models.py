@@ -15,6 +15,8 @@ import odescent as od
 from odescent import OdescentError
 from odescent.neural_de import data, models
 
+pytestmark = pytest.mark.unoptimized
+
 nde = od.neural_de
 
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent import OdescentError
 
+pytestmark = pytest.mark.unoptimized
+
 nde = od.neural_de
 
 

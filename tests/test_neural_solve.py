@@ -15,6 +15,8 @@ import odescent as od
 from odescent import OdescentError
 from odescent._errors import OdescentWarning
 
+pytestmark = pytest.mark.unoptimized
+
 nde = od.neural_de
 
 

@@ -1,5 +1,7 @@
 """The registered tasks that read files or draw noise, on data small enough to be made here."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from odescent import OdescentError
 from odescent.neural_de import Config, Rows, train
 from odescent.neural_de.data import spiral_sde_moments
 from odescent.neural_de.tasks import TASKS
+
+pytestmark = pytest.mark.unoptimized
 
 
 def losses(run):
@@ -58,13 +62,15 @@ def test_a_neural_sde_classifies_what_is_plain(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_neural_sde_approaches_the_moments():
+def test_a_neural_sde_approaches_the_moments(monkeypatch):
     """The loss is what the moments of the data say: the distance from them falls while training."""
+    moments = functools.cache(spiral_sde_moments)  # 20,000 paths: made once for both of us
+    monkeypatch.setattr("odescent.neural_de.tasks.moments.spiral_sde_moments", moments)
     config = Config(
         "spiral-sde", steps=30, batch=20, rtol=0.1, validate_every=15, model_options={"hidden": [8]}
     )
     run = train(config)
-    times, means, _ = spiral_sde_moments()
+    times, means, _ = moments()
     still = np.mean((np.asarray([2.0, 0.0]) - means) ** 2)  # of paths that stay where they are
     assert np.mean(losses(run)[-5:]) < losses(run)[0] and run.test["loss"] < 3 * still
     assert run.test["noise"] > 0 and len(times) == 30

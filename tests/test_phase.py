@@ -1,5 +1,8 @@
 """Phase portraits of systems: the field, the iterates and the refusals."""
 
+import shutil
+import subprocess
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -238,6 +241,26 @@ def test_saving_and_filming(oscillator, tmp_path):
             animate(given, change.pop("path", tmp_path / "x.gif"), **change)
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
+def test_a_film_through_ffmpeg_holds_the_frames_as_drawn(oscillator, tmp_path):
+    portrait = phase_portrait(
+        oscillator, curvature=1.0, parameters={"c": 1}, t1=6.0, window=((-1.2, 1.2), (-1, 1)), cycles=False
+    )  # fmt: skip
+    (film,) = animate(portrait, tmp_path / "f.mp4", frames=5, fps=5)
+    assert film.suffix == ".mp4" and film.read_bytes()[4:8] == b"ftyp"
+    decoded = tmp_path / "d_%d.png"
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", str(film), str(decoded)], check=True)
+    frames = animate(portrait, tmp_path / "f.png", frames=5)
+    from PIL import Image
+
+    assert not (tmp_path / "d_6.png").exists()
+    for k, frame in enumerate(frames):
+        with Image.open(tmp_path / f"d_{k + 1}.png") as a, Image.open(frame) as b:
+            here = np.asarray(a.convert("L")).astype(float)
+            there = np.asarray(b.convert("L")).astype(float)[: here.shape[0], : here.shape[1]]
+        assert np.abs(here - there).mean() < 4  # of 255: what the encoder loses
+
+
 def test_film_without_ffmpeg_falls_back_to_frames(oscillator, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     portrait = phase_portrait(
@@ -252,6 +275,26 @@ def test_film_without_ffmpeg_falls_back_to_frames(oscillator, tmp_path, monkeypa
     assert [p.name for p in paths] == ["f_0000.png", "f_0001.png"] and all(
         p.exists() for p in paths
     )
+
+
+def test_a_planar_system_without_oracles_needs_no_objective_and_a_flow_that_blows_up_says_so():
+    turn = od.System({"all": {x: v, v: -2 * v - 5 * x}}, output=x)
+    portrait = phase_portrait(turn, x0=1.0, t1=2.0, cycles=False)
+    from scipy.linalg import expm
+
+    end = expm(np.array([[0, 1], [-5, -2]]) * 2.0) @ [1, 0]
+    np.testing.assert_allclose(portrait.flows["flow"][-1], end, atol=1e-7)
+    assert [p.kind for p in portrait.fixed_points] == ["stable focus"]
+    burst = od.System({"all": {x: od.hadamard(x, x), v: -v}}, output=x)  # x = 1 / (1 - t)
+    with pytest.raises(od.OdescentError, match=r"blows up at about t = \S+ of 2|too many steps"):
+        phase_portrait(burst, x0=1.0, t1=2.0, cycles=False)
+
+
+def test_the_dot_of_a_nullcline_stands_on_the_letter():
+    portrait = phase_portrait(
+        "gradient_flow", od.objective("quadratic", eigenvalues=(1.0, 4.0)), t1=0, cycles=False
+    )
+    assert portrait.nullcline_labels == (r"$\dot{x}_{1} = 0$", r"$\dot{x}_{2} = 0$")
 
 
 def test_a_system_alone_shows_its_start_and_its_slow_manifold():

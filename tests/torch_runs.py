@@ -4,11 +4,13 @@ import functools
 import inspect
 
 import numpy as np
+import pytest
 import torch
+from emitted_runs import carries
 from hand_loops import MU, L, quadratic
 
 import odescent as od
-from odescent.discretize.emit import load, source
+from odescent.discretize.emit import load
 from odescent.discretize.emit.torch import class_name
 
 torch.set_num_threads(1)
@@ -24,12 +26,6 @@ VALUES = {
     "rho": 0.8,
 }
 PLAIN, MATRIX, CENTER, X0 = quadratic()
-
-
-@functools.cache
-def algorithm(name):
-    """Emitted once."""
-    return od.algorithm(name)
 
 
 def values(alg):
@@ -87,18 +83,18 @@ def on_tensors(function):
 
 @functools.cache
 def carried():
-    names = []
-    for name in od.algorithms():
-        try:
-            source(algorithm(name), "torch")
-        except od.NotCarried:
-            continue
-        names.append(name)
-    return names
+    """Names of the registered algorithms that the backend carries."""
+    return [n for n in od.algorithms() if carries(n, "torch")]
+
+
+def skip_what_is_refused(name):
+    """What is carried is asked when a test runs, not when tests are collected: emitting takes its time."""
+    if not carries(name, "torch"):
+        pytest.skip("the torch backend refuses it")
 
 
 def made(name, params, **options):
-    alg = algorithm(name)
+    alg = od.algorithm(name)
     cls = getattr(load(alg, "torch"), class_name(alg))
     asked = inspect.signature(cls.__init__).parameters
     oracles = {n: on_tensors(f) for n, f in ORACLES.items() if n in asked}

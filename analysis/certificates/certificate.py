@@ -11,13 +11,14 @@ from typing import Any
 
 import sympy as sp
 
-from . import checker, checker_quadratics, modes, spiral
+from . import checker, modes, spiral
 from .document import above, agrees, from_document, number_text, text, to_sympy
 from .field import expression
 from .modes import Mode
 from .plant import Plant
 from .record import Record, shown
 from .spiral import Spiral
+from .standalone import check_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Certificate(Record):
 
     @property
     def kind(self) -> str:
-        """ "strict" (the whole state decays), "identity" (the output does, at an exact rate) or "quadratics"."""
+        """ "strict" (the whole state decays), "identity" (the output does, at an exact rate), "iqc" or "quadratics"."""
         return str(self.document["kind"])
 
     @property
@@ -111,7 +112,10 @@ class Certificate(Record):
 
     @property
     def P(self) -> sp.Matrix:
-        """The quadratic part of the Lyapunov function over (x_k, u_k / L, ..., u_{k+s-1} / L), times 1 / L."""
+        """The quadratic part of the Lyapunov function over (x_k, u_k / L, ..., u_{k+s-1} / L), times 1 / L.
+
+        Of kind "iqc", all of it, over x_k and the past z = y - u / L that is not read off it.
+        """
         rows = self.document.get("P", [])
         return sp.Matrix([[to_sympy(x, self.d) for x in row] for row in rows])
 
@@ -122,7 +126,7 @@ class Certificate(Record):
         with the algorithm's where it is at hand; the lower bound is recomputed.
         """
         try:
-            (checker_quadratics if self.kind == "quadratics" else checker).check(self.document)
+            check_of(self.kind)(self.document)
             if self.plant is not None and not agrees(self.document, self.plant):
                 return False
             return (self.mode is None or self._lower_holds()) and self._spiral_holds()
@@ -179,6 +183,13 @@ class Certificate(Record):
         rate = sp.latex(self.proved)
         if self.kind == "quadratics":
             return rf"\max_{{\mu \le \lambda \le L}} \rho\bigl(M(\lambda)\bigr) \le {rate}"
+        if self.kind == "iqc":
+            past = r"\lambda_0 z_k - \textstyle\sum_i \lambda_i z_{k-i}"
+            decrease = rf"\rho^2 V_k - V_{{k+1}} - \langle w_k, {past} \rangle \ge 0"
+            held = r"\lambda_0 \ge \textstyle\sum_i \lambda_i \rho^{-2i}, \quad V_k > 0"
+            if "weight" in self.document:
+                held = held.replace("V_k > 0", r"V_k \ge w\, \|x_k - x_*\|^2")
+            return rf"{decrease}, \qquad {held}, \qquad \rho = {rate}"
         decrease = r"\rho^2 V_k - V_{k+1} - \sum_{i,j} \lambda_{ij} Q_{ij} \ge 0"
         below = r"V_k \ge w\, \|x_{k+1} - x_*\|^2" if self.kind == "identity" else "V_k > 0"
         return rf"{decrease}, \qquad {below}, \qquad \rho = {rate}"
@@ -200,6 +211,13 @@ class Certificate(Record):
     def _how(self) -> str:
         if self.kind == "quadratics":
             return "Schur and Cohn's inequalities in the curvature, by Bernstein coefficients"
+        if self.kind == "iqc":
+            steps = len(self.document["past"])
+            how = {0: "the sector", 1: "weighted off-by-one"}.get(
+                steps, f"Zames-Falb, {steps} steps"
+            )
+            decay = " of the output" if "weight" in self.document else ""
+            return f"integral quadratic constraint ({how}), Lyapunov function{decay}, exact LDL'"
         steps = int(self.document["steps"])
         memory = f"with {steps} step{'s' if steps > 1 else ''} of memory, exact LDL'"
         decay = " of the output" if self.kind == "identity" else ""

@@ -1,7 +1,7 @@
 """Linear matrix inequalities with the largest margin, in floats, as a function of one parameter.
 
 Find x with F_b(x) >= t I for some matrices F_b and s(x) >= t / 10 for some numbers s, all linear in x, so that t
-is as large as can be where the traces of the F_b and the numbers s add up to one. F and s are affine in a
+is as large as can be where the traces of the F_b and the numbers s add up to one. F and s are polynomials in a
 parameter tau. The margin t is continuous in tau: positive, the inequalities have a strict solution, which stands
 rounding; negative, they have none. (A bound on the sum instead of the equality would hide the sign: x = 0 has t = 0.)
 """
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-Affine: TypeAlias = tuple[Any, Any]  # the constant part and the part times tau
+Polynomial: TypeAlias = tuple[Any, ...]  # the parts times 1, tau, tau^2, ..., as many in each
 NOISE = 1e-11  # margins below this are the solver's rounding
 _SLACK = 0.1  # of the numbers s, in units of the margin
 
@@ -29,11 +29,11 @@ class MarginProgram:
         signs: the coefficients of s, (numbers, unknowns).
     """
 
-    def __init__(self, blocks: Sequence[Affine], signs: Affine) -> None:
+    def __init__(self, blocks: Sequence[Polynomial], signs: Polynomial) -> None:
         self.sizes = [block[0].shape[1] for block in blocks]
         self.signs, self.unknowns = signs[0].shape
         self._rows = []
-        for part in range(2):
+        for part in range(len(signs)):
             total = signs[part].sum(0)
             for block in blocks:
                 total = total + np.trace(block[part], axis1=1, axis2=2)
@@ -43,9 +43,16 @@ class MarginProgram:
                 unit = -svec(np.eye(size)[None]).T if part == 0 else np.zeros((size * (size + 1) // 2, 1))  # fmt: skip
                 rows.append(np.hstack([svec(block[part]).T, unit]))
             self._rows.append(np.vstack(rows))
-        pattern = (self._rows[0] != 0) | (self._rows[1] != 0)
+        pattern = np.any([part != 0 for part in self._rows], axis=0)
         self._places = np.nonzero(pattern.T)  # column by column
         self._values = [-part.T[self._places] for part in self._rows]
+
+    @staticmethod
+    def _at(tau: float, parts: Sequence[Any]) -> Any:
+        found = parts[0]
+        for degree, part in enumerate(parts[1:], 1):
+            found = found + tau**degree * part
+        return found
 
     @cached_property
     def _solver(self) -> Any:
@@ -61,7 +68,7 @@ class MarginProgram:
         columns, rows = self._places
         shape = self._rows[0].shape
         starts = np.searchsorted(columns, np.arange(shape[1] + 1))
-        matrix = sparse.csc_matrix((self._values[0] + self._values[1], rows, starts), shape=shape)
+        matrix = sparse.csc_matrix((self._at(1.0, self._values), rows, starts), shape=shape)
         right, objective = np.zeros(shape[0]), np.zeros(shape[1])
         right[0] = objective[-1] = -1
         cones = [clarabel.ZeroConeT(1), clarabel.NonnegativeConeT(self.signs)]
@@ -71,7 +78,7 @@ class MarginProgram:
 
     def solve(self, tau: float = 0.0) -> tuple[Float[np.ndarray, " unknowns"], float]:
         """The unknowns and the margin. What the solver says of itself is not used; see `holds`."""
-        self._solver.update(A=self._values[0] + tau * self._values[1])
+        self._solver.update(A=self._at(tau, self._values))
         found = np.asarray(self._solver.solve().x)
         return found[:-1], float(found[-1]) if np.isfinite(found).all() else -math.inf
 
@@ -79,7 +86,7 @@ class MarginProgram:
         """Whether the inequalities hold strictly, the numbers weakly, computed anew in floats."""
         if not np.isfinite(x).all():
             return False
-        values = (self._rows[0] + tau * self._rows[1]) @ np.append(x, 0)
+        values = self._at(tau, self._rows) @ np.append(x, 0)
         at = 1 + self.signs
         if values[1:at].min(initial=0.0) < 0:
             return False

@@ -33,16 +33,15 @@ class Record:
         return int(self.document["d"])
 
     @property
-    def multipliers(self) -> dict[str, dict[tuple[int, int], sp.Expr]]:
+    def multipliers(self) -> dict[str, dict[tuple[int, ...], sp.Expr]]:
         """The weights of the interpolation inequalities by pair of points (-1 is the minimizer): "lambda" and "nu".
 
-        "lambda" is without those from the minimizer, which follow.
+        "lambda" is without those from the minimizer, which follow. Of kind "iqc", by how many steps they reach back.
         """
         return {
             name: {
-                (int(i), int(j)): to_sympy(x, self.d)
+                tuple(map(int, key.split(","))): to_sympy(x, self.d)
                 for key, x in self.document.get(name, {}).items()
-                for i, j in [key.split(",")]
             }
             for name in ("lambda", "nu")
         }

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from typing import Any, overload
+from typing import Any, Literal, Protocol, overload, runtime_checkable
 
 import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from odescent._errors import OdescentError
+from odescent._errors import OdescentError, unknown
 from odescent.dynamics import System
 from odescent.dynamics.exact import as_scalar
+from odescent.dynamics.oracles import constant
 
-from . import checker, face, identity, modes, quadratics
+from . import face, identity, modes, quadratics
 from .certificate import Certificate
 from .checker import Number, Refused
 from .cycle import found_by
@@ -23,11 +24,15 @@ from .document import describe
 from .field import NotInField
 from .flow import FlowCertificate, certify_flow
 from .horizon import HorizonCertificate, certify_horizon
+from .iqc import Constraints
 from .lmi import LyapunovLMI, Pieces
 from .modes import Mode
 from .plant import Method, NoCertificate, Plant, read, to_float
+from .potential import PotentialCertificate, certify_potential
+from .standalone import check_of
 
 CLASSES = ("smooth_strongly_convex", "quadratics")
+MULTIPLIERS = ("interpolation", "sector", "off_by_one", "zames_falb")
 _DIGITS = 9  # a rate from the search is a decimal with so many digits
 _BITS = 48  # unknowns are rounded to multiples of 2^-48 in units where traces and multipliers add to one
 _NEAR = 1e-6  # a rate that is attained is worth a try where the search would end so near
@@ -55,9 +60,20 @@ def certify(
     algorithm: Method,
     mu: object,
     L: object,
+    *,
+    horizon: Literal["all"],
+    output: str | None = ...,
+) -> PotentialCertificate: ...
+@overload
+def certify(
+    algorithm: Method,
+    mu: object,
+    L: object,
     over: str = ...,
     steps: int = ...,
     rate: object = ...,
+    *,
+    multipliers: str = ...,
 ) -> Certificate: ...
 
 
@@ -69,13 +85,15 @@ def certify(
     steps: int = 2,
     rate: object = None,
     *,
-    horizon: int | None = None,
+    multipliers: str = "interpolation",
+    horizon: int | Literal["all"] | None = None,
     **bounded: Any,
 ) -> Any:
     """A proved worst case of a method over a class of functions.
 
     Of an algorithm, by default, an upper bound of its linear rate; with ``horizon=N`` a bound after N steps, also for
     mu = 0 and for coefficients that change (`certify_horizon`, which takes measure, start, output and bound besides);
+    with ``horizon="all"`` and mu = 0 one after every number of steps (`certify_potential`, which takes output besides);
     of a `System`, a lower bound of its exponential rate (`certify_flow`; L may be infinite).
 
     A Lyapunov function is sought by semidefinite programming, rounded to rationals, and proved in exact
@@ -90,6 +108,9 @@ def certify(
         over: "smooth_strongly_convex", all of F(mu, L), or "quadratics", those in it.
         steps: gradients of memory in the Lyapunov function, 1 to 4.
         rate: a rate to prove, instead of the least that can be found.
+        multipliers: what is used of the class. "interpolation", all inequalities between the points in memory, gives
+            the least rates; else, for one gradient a step, an integral quadratic constraint: "sector", the weighted
+            "off_by_one" constraint, or "zames_falb", causal with so many past ``steps`` (`iqc`).
 
     Raises:
         NoCertificate: none exists (a pole outside the unit circle, a cycle) or none of this form was found.
@@ -98,21 +119,29 @@ def certify(
     Method: Lessard, Recht, Packard (arXiv:1408.3595); Taylor, Van Scoy, Lessard (arXiv:1803.06073).
     """
     if isinstance(algorithm, System):
-        if horizon is not None or bounded or over != CLASSES[0]:
+        if horizon is not None or bounded or (over, multipliers) != (CLASSES[0], MULTIPLIERS[0]):
             raise OdescentError(
-                "a flow has an exponential rate over F(mu, L): horizon, measure, start, output, bound and over are "
-                "for algorithms."
+                "a flow has an exponential rate over F(mu, L): horizon, measure, start, output, bound, over and "
+                "multipliers are for algorithms."
             )
         return certify_flow(algorithm, mu, sp.oo if L is None else L, rate)
     if L is None:
         raise OdescentError(
             "the rate of an algorithm depends on L: give certify(algorithm, mu, L)."
         )
+    if multipliers not in MULTIPLIERS:
+        raise unknown("kind of multipliers", multipliers, MULTIPLIERS)
+    if multipliers != MULTIPLIERS[0] and (horizon is not None or over != CLASSES[0]):
+        raise OdescentError(
+            f"the multipliers {multipliers!r} are for linear rates over all of F(mu, L), without horizon= and over=."
+        )
     if horizon is not None:
         if rate is not None or over != CLASSES[0]:
             raise OdescentError(
                 "after finitely many steps there is a bound= to prove, not a rate, over all of F(mu, L)."
             )
+        if horizon == "all":
+            return _for_all_steps(algorithm, mu, L, **bounded)
         return certify_horizon(algorithm, mu, L, horizon, **bounded)
     if bounded:
         raise OdescentError(
@@ -126,7 +155,7 @@ def certify(
     if not plant.mu > 0:
         raise NoCertificate(
             "there is no linear rate over convex functions, mu = 0: some are as flat as one likes at the minimizer; "
-            "give horizon= for a bound after so many steps."
+            "give horizon=N for a bound after so many steps, or horizon='all'."
         )
     wanted = None if rate is None else _wanted(rate)
     mode = modes.slowest(plant)
@@ -143,10 +172,63 @@ def certify(
     goal = None if wanted is None else _in_field(plant, wanted)
     if over == "quadratics":
         return Certificate(quadratics.prove(plant, mode, goal), mode, plant)
-    found = _prove(plant, mode, steps, goal)
+    candidates: Candidates = (
+        _Interpolation(plant, steps)
+        if multipliers == MULTIPLIERS[0]
+        else Constraints(plant, {"sector": 0, "off_by_one": 1}.get(multipliers, steps))
+    )
+    found = _prove(mode, candidates, goal)
     if found is not None:
         return Certificate(found, mode, plant)
-    raise _reason(plant, steps, wanted)
+    raise _reason(plant, multipliers, steps, wanted)
+
+
+def certified_rate(algorithm: Method, mu: object, L: object, steps: int = 2) -> float:
+    """The rate of `certify`, proved in exact arithmetic and rounded up; inf where none is found.
+
+    For maps and tables: why there is no rate is not looked for, nor is the certificate kept. `worst_case_rate` is the
+    same in floats, without a proof.
+
+    Raises OdescentError as `certify` does, other than for the lack of a rate.
+    """
+    plant = read(algorithm, mu, L)
+    mode = modes.slowest(plant)
+    if not plant.mu > 0 or mode.low >= 1 or (mode.exact is not None and mode.exact >= 1):
+        return math.inf
+    found = _prove(mode, _Interpolation(plant, steps), None)
+    return math.inf if found is None else Certificate(found).rate
+
+
+def certified_rates(
+    mu: object, L: object, methods: Iterable[Mapping[str, object]], steps: int = 2
+) -> list[float]:
+    """`certified_rate` of many methods in three-parameter form: one job of a sweep, say a row of a map.
+
+    All arguments may be plain data, numbers as text such as "1/3".
+    """
+
+    def plain(x: object) -> object:
+        return Fraction(x) if isinstance(x, str) else x
+
+    return [
+        certified_rate({n: plain(x) for n, x in m.items()}, plain(mu), plain(L), steps)
+        for m in methods
+    ]
+
+
+def _for_all_steps(
+    algorithm: Method, mu: object, L: object, output: str | None = None, **bounded: Any
+) -> PotentialCertificate:
+    if bounded:
+        raise OdescentError(
+            f"{', '.join(bounded)} belong to a bound after one number of steps, horizon=N; for all steps it is about "
+            "f(x_N) - f* over |x_0 - x*|^2."
+        )
+    if constant("mu", mu) != 0:
+        raise OdescentError(
+            f"a bound for all steps is about convex functions, mu = 0, not mu = {mu}; there are linear rates then."
+        )
+    return certify_potential(algorithm, L, output=output)
 
 
 def _wanted(rate: object) -> sp.Expr:
@@ -173,54 +255,73 @@ def _in_field(plant: Plant, rate: sp.Expr) -> Number:
         ) from None
 
 
-def _prove(plant: Plant, mode: Mode, steps: int, wanted: Number | None) -> Mapping[str, Any] | None:
+@runtime_checkable
+class Candidates(Protocol):
+    """Where documents come from, which are proofs where their checker says so."""
+
+    def attained(self, rate: Number) -> Iterable[Mapping[str, Any]]:
+        """Candidates at a rate that a quadratic attains."""
+
+    def search(self, lowest: float) -> float | None:
+        """About the least rate from a lower bound on, in floats; None if there is none."""
+
+    def document(self, rate: Number) -> Mapping[str, Any] | None:
+        """The best candidate at a rate, rounded; None if there are no numbers."""
+
+
+def _prove(mode: Mode, candidates: Candidates, wanted: Number | None) -> Mapping[str, Any] | None:
     """A document whose proof was checked; None if none was found."""
-    if wanted is None or (mode.number is not None and not wanted - mode.number):
-        document = _attained(plant, mode, steps)
-        if document is not None:
-            return document
-    lmi = _inequality(plant, steps)
+    if mode.number is not None and (wanted is None or not wanted - mode.number):
+        attained = next(filter(_holds, candidates.attained(mode.number)), None)
+        if attained is not None:
+            return attained
     if wanted is not None:
-        return _rounded(plant, lmi, steps, wanted)
-    first = lmi.search(float(mode.low))
+        return _proof(candidates.document(wanted))
+    first = candidates.search(float(mode.low))
     if first is None:
         return None
     size = Fraction(math.ceil(first * 10**_DIGITS), 10**_DIGITS)
     step = Fraction(1, 10**7)
     while size < 1:
-        document = _rounded(plant, lmi, steps, Number(size))
+        document = _proof(candidates.document(Number(size)))
         if document is not None:
             return document
         size, step = size + step, 2 * step
     return None
 
 
-def _attained(plant: Plant, mode: Mode, steps: int) -> Mapping[str, Any] | None:
-    """A proof of exactly the rate that the mode attains, if there seems to be one."""
-    if mode.number is None:
-        return None
-    for candidate in identity.documents(plant, mode.number):
-        if _holds(candidate):
-            return candidate
-    near = (float(mode.low) + _NEAR) ** 2
-    if not (near < 1 and _inequality(plant, steps).solve(near).margin > 0):
-        return None
-    document = face.document(plant, mode.number, steps)
+class _Interpolation:
+    """Candidates with all interpolation inequalities between the points in memory."""
+
+    def __init__(self, plant: Plant, steps: int) -> None:
+        self.plant, self.steps = plant, steps
+        self.lmi = LyapunovLMI(*plant.floats(), float(plant.mu), float(plant.L), steps)
+
+    def attained(self, rate: Number) -> Iterator[Mapping[str, Any]]:
+        """If there seem to be any: identities known in form, and what the face has."""
+        near = (to_float(rate) + _NEAR) ** 2
+        if self.lmi.solve(min(near, 1.0)).margin <= 0:
+            return
+        yield from identity.documents(self.plant, rate)
+        document = face.document(self.plant, rate, self.steps) if near < 1 else None
+        if document is not None:
+            yield document
+
+    def search(self, lowest: float) -> float | None:
+        """By the margin."""
+        return self.lmi.search(lowest)
+
+    def document(self, rate: Number) -> Mapping[str, Any] | None:
+        """The candidate at a rate, rounded to dyadic numbers."""
+        found = self.lmi.solve(to_float(rate) ** 2)
+        if not all(map(math.isfinite, (*found.P.flat, *found.nu.values(), *found.free.values()))):
+            return None
+        described = {**describe(self.plant, rate), "kind": "strict", "steps": self.steps}
+        return {**described, **_dyadic(found, self.lmi.R, self.lmi.unit)}
+
+
+def _proof(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return document if document is not None and _holds(document) else None
-
-
-def _inequality(plant: Plant, steps: int) -> LyapunovLMI:
-    return LyapunovLMI(*plant.floats(), float(plant.mu), float(plant.L), steps)
-
-
-def _rounded(plant: Plant, lmi: LyapunovLMI, steps: int, rate: Number) -> Mapping[str, Any] | None:
-    """The candidate at a rate, rounded to dyadic numbers, if it is a proof."""
-    found = lmi.solve(to_float(rate) ** 2)
-    if not all(map(math.isfinite, (*found.P.flat, *found.nu.values(), *found.free.values()))):
-        return None
-    described = {**describe(plant, rate), "kind": "strict", "steps": steps}
-    document = {**described, **_dyadic(found, lmi.R, lmi.unit)}
-    return document if _holds(document) else None
 
 
 def _whole(x: float) -> Fraction:
@@ -248,13 +349,13 @@ def _dyadic(found: Pieces, R: Float[np.ndarray, "n n"], unit: float) -> dict[str
 
 def _holds(document: Mapping[str, Any]) -> bool:
     try:
-        checker.check(document)
+        check_of(document["kind"])(document)
     except Refused:
         return False
     return True
 
 
-def _reason(plant: Plant, steps: int, wanted: sp.Expr | None) -> NoCertificate:
+def _reason(plant: Plant, multipliers: str, steps: int, wanted: sp.Expr | None) -> NoCertificate:
     """Why there is no certificate, as far as that is known."""
     cycle = next(found_by(plant), None)
     if cycle is not None:
@@ -263,6 +364,12 @@ def _reason(plant: Plant, steps: int, wanted: sp.Expr | None) -> NoCertificate:
             cycle,
         )
     goal = "of any rate below 1" if wanted is None else f"of the rate {wanted}"
+    if multipliers != MULTIPLIERS[0]:
+        return NoCertificate(
+            f"the multipliers {multipliers!r} leave no quadratic Lyapunov function {goal}, and no cycle on roots of "
+            "unity was found either: whether the method converges on the whole class is open here; try "
+            "multipliers='interpolation'."
+        )
     return NoCertificate(
         f"no Lyapunov function {goal} with {steps} steps of memory was found, and no cycle on roots of unity "
         "either: whether the method converges on the whole class is open here; try more steps."

@@ -20,8 +20,10 @@ from .record import Record
 KINDS = {
     "strict": ("checker", "certificate:Certificate"),
     "identity": ("checker", "certificate:Certificate"),
+    "iqc": ("checker_iqc", "certificate:Certificate"),
     "quadratics": ("checker_quadratics", "certificate:Certificate"),
     "horizon": ("checker_horizon", "horizon:HorizonCertificate"),
+    "potential": ("checker_potential", "potential:PotentialCertificate"),
     "flow": ("checker_flow", "flow:FlowCertificate"),
 }
 
@@ -54,7 +56,7 @@ def checker_source(kind: str = "strict") -> str:
     own = inspect.getsource(import_module(f".{home}", __package__))
     head, body = own.split("from .checker import ", 1)
     used, body = body.split("\n", 1)
-    head, imports = head.rsplit('"""', 1)
+    head, imports = head[head.index('"""') :].rsplit('"""', 1)
     # the lines of `checker` between its imports and its own inequality, without what the kind does not use
     parts = whole[whole.index("import json") : whole.index("class Inequality")]
     for name in ("dot", "add_square", "subtract", "definite"):

@@ -21,7 +21,7 @@ from odescent.dynamics.fields import mu as mu_symbol
 from odescent.dynamics.oracles import check_class
 from odescent.dynamics.show import text
 
-from .exact import ClosedForm, closed_form
+from .exact import ClosedForm, closed_form, gains_of
 from .family import families
 from .search import FINE, RATES, SPREADS, Found, coarse, fine
 
@@ -165,8 +165,8 @@ def _solved(near: Found, rate: str) -> tuple[Found, ClosedForm | None]:
         found = fine(near, rate_of) if refine else near
         exact = closed_form(found, rate_of)
         if exact is not None:
-            at = {mu_symbol: near.family.mu, L_symbol: near.family.L}
-            gains = np.array([float(sp.N(exact.gains[s].xreplace(at))) for s in near.family.gains])
+            gains = gains_of(exact, near.family)
+            assert gains is not None  # or it were no optimum
             reached = rate_of(near.family, FINE)(gains)
             there = Found(near.family, gains, reached, found.evaluations)
             again = fine(there, rate_of, 1e-5, SPREADS[-2:])

@@ -14,6 +14,7 @@ from itertools import combinations
 
 import numpy as np
 import sympy as sp
+from jaxtyping import Float
 
 from odescent.dynamics.exact import canonical
 from odescent.dynamics.fields import L, mu
@@ -75,14 +76,21 @@ def closed_form(found: Found, rate_of: RateOf) -> ClosedForm | None:
 
 def rates_of(solved: ClosedForm, family: Family, rate_of: RateOf) -> tuple[float, float] | None:
     """The rate that a closed form has and the one that it claims, in numbers; None outside its domain."""
+    gains = gains_of(solved, family)
+    claimed = complex(sp.N(solved.rate.xreplace({mu: family.mu, L: family.L})))
+    if gains is None or abs(claimed.imag) > 1e-12:
+        return None
+    return rate_of(family, FINE)(gains), claimed.real
+
+
+def gains_of(solved: ClosedForm, family: Family) -> Float[np.ndarray, " gains"] | None:
+    """The gains of a closed form in numbers; None outside the family's domain."""
     values = {mu: family.mu, L: family.L}
     gains = [complex(sp.N(solved.gains[s].xreplace(values))) for s in family.gains]
-    claimed = complex(sp.N(solved.rate.xreplace(values)))
-    if any(abs(v.imag) > 1e-12 for v in (*gains, claimed)):
+    outside = (s.is_positive and v.real < 0 for s, v in zip(family.gains, gains, strict=True))
+    if any(abs(v.imag) > 1e-12 for v in gains) or any(outside):
         return None
-    if any(s.is_positive and v.real < 0 for s, v in zip(family.gains, gains, strict=True)):
-        return None
-    return rate_of(family, FINE)(np.array([v.real for v in gains])), claimed.real
+    return np.array([v.real for v in gains])
 
 
 def _conditions(found: Found, fixed: dict[sp.Symbol, sp.Expr]) -> Iterator[_Condition]:

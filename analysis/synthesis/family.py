@@ -15,6 +15,7 @@ from jaxtyping import Complex, Float
 from odescent._errors import NotCarried, OdescentError, unknown
 from odescent.discretize.iteration import Algorithm
 from odescent.discretize.library.schemes import scheme
+from odescent.discretize.modal import modal_poles
 from odescent.discretize.state_space import StateSpace
 from odescent.discretize.substeps import Scheme
 from odescent.dynamics.fields import L, System, mu
@@ -75,14 +76,7 @@ class Family:
         self, values: Float[np.ndarray, "*batch gains"], curvatures: Float[np.ndarray, " modes"]
     ) -> Complex[np.ndarray, "*batch modes n"]:
         """The poles of the method on quadratic modes of these curvatures."""
-        a, b, c, d = (m[..., None, :, :] for m in self.matrices(values))
-        lam = np.asarray(curvatures, float)[:, None, None]
-        with np.errstate(all="ignore"):
-            gain = np.linalg.solve(np.eye(d.shape[-1]) - lam * d, lam * c)
-            closed = a + b @ gain
-        usable = np.isfinite(closed).all((-1, -2), keepdims=True)
-        poles = np.linalg.eigvals(np.where(usable, closed, 0.0)).astype(complex)
-        return np.where(usable[..., 0], poles, np.inf)
+        return modal_poles(*self.matrices(values), curvatures)
 
     def bound(self, values: Mapping[sp.Symbol, sp.Expr]) -> Algorithm:
         """The method with gains that may be zero, which a positive parameter cannot be given by name."""

@@ -26,6 +26,7 @@ POWERS = {
     "matrices": "multiplies matrices",
     "scalars": "computes inner products or values inside the step",
     "coefficient blocks": "carries scalar blocks",
+    "populations": "moves many particles that meet in a consensus point",
     "sweeps": "moves coordinates one after the other",
     "initial call": "calls an oracle to make its initial state",
 }
@@ -67,6 +68,7 @@ def needs(program: Program) -> set[str]:
         found |= {"directions"} if c.directions else set()
         if c.oracle.kind != "grad":
             found.add("operator" if c.oracle.kind == "operator" else "other oracles")
+        found |= {"populations"} if c.oracle.kind == "ensemble" else set()
     found |= {"several calls"} if len(program.calls) > 1 else set()
     found |= {"no call"} if not program.calls and not program.sweeps else set()
     found |= {"sweeps"} if program.sweeps else set()

@@ -49,8 +49,11 @@ def source(algorithm: Algorithm) -> str:
         "",
         "PyTree: TypeAlias = Any",
     ]
-    helpers = used(text)
+    helpers = used(text, lowered.population)
     return "\n\n\n".join(["\n".join(head), *helpers, text]) + "\n"
+
+
+LONGEST = 100  # the wider of the two usual line lengths
 
 
 class Module:
@@ -147,6 +150,7 @@ class Module:
                 point = name(s.vectors[0].name)
                 scalars = [f"_like({self.scalars.scalar(e)}, {point})" for e in s.scalars]
                 text = f"{s.argument}({', '.join([*(name(v.name) for v in s.vectors), *scalars])})"
+                text = f"_row({text})" if s.of_all else text
                 lines.append(f"    {target} = {f'jnp.asarray({text}, dtype=float)' if s.target.is_real else text}"
                              if isinstance(s.target, sp.Symbol) else f"    {target} = {text}")  # fmt: skip
             elif isinstance(s, Sample):
@@ -353,7 +357,17 @@ def _call(head: str, function: str, items: list[str], width: int) -> list[str]:
     if len(line) <= width:
         return [line]
     indent = head[: len(head) - len(head.lstrip())]
-    return [f"{head}{function}(", *[f"{indent}    {i}," for i in items], f"{indent})"]
+    lines = [part for i in items for part in _item(f"{indent}    ", i)]
+    return [f"{head}{function}(", *lines, f"{indent})"]
+
+
+def _item(indent: str, item: str) -> list[str]:
+    """An argument on a line of its own; a long function as ruff writes it."""
+    line = f"{indent}{item},"
+    head, colon, body = item.partition(": ")
+    if len(line) <= LONGEST or not (colon and item.startswith("lambda ")):
+        return [line]
+    return [f"{indent}{head}: (", f"{indent}    {body}", f"{indent}),"]
 
 
 BACKEND = Backend("jax", ".py", frozenset(POWERS), source)

@@ -152,6 +152,36 @@ def _quotient(
     middle = partial(z.at[i].set(begin + gap / 2), i)
     return jnp.where(short, middle, rise / jnp.where(short, 1, gap))
 '''
+MAP_EACH = '''
+def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: PyTree) -> PyTree:
+    """fun(*scalars, *leaves) leaf by leaf, the scalars in the leaf's type.
+
+    A scalar is one number, or one for each particle: an array along the first axis.
+    """
+
+    def leaf(*leaves: Array) -> Any:
+        first = leaves[0]
+        given = (jnp.asarray(s, first.dtype) for s in scalars)
+        ones = (1,) * (first.ndim - 1)
+        return fun(*(s.reshape(s.shape + ones * s.ndim) for s in given), *leaves)
+
+    return jax.tree.map(leaf, *trees)
+'''
+INNER_EACH = '''
+def _inner(left: PyTree, right: PyTree) -> Array:
+    """The inner product of each particle over all leaves, of the default float type."""
+
+    def each(a: Array, b: Array) -> Array:
+        return jnp.sum((a * b).reshape(a.shape[0], -1), axis=1).astype(float)
+
+    return jax.tree.reduce(jnp.add, jax.tree.map(each, left, right))
+'''
+ROW = '''
+def _row(point: PyTree) -> PyTree:
+    """One point as a population of one, which goes with every particle."""
+    return jax.tree.map(lambda leaf: leaf[None], point)
+'''
+EACH = {"_map(": MAP_EACH, "_inner(": INNER_EACH}  # where vectors are many particles
 HELPERS = {
     "_zero(": ZERO,
     "_sweep(": SWEEP,
@@ -160,14 +190,16 @@ HELPERS = {
     "_like(": LIKE,
     "_inner(": INNER,
     "_normal(": NORMAL,
+    "_row(": ROW,
     "_floating": FLOATING,
 }
 
 
-def used(text: str) -> list[str]:
+def used(text: str, population: bool = False) -> list[str]:
     """The helpers that a module's text needs."""
     needed = {"_zero("} if "_sweep(" in text else set()
-    return [h.strip("\n") for mark, h in HELPERS.items() if mark in text or mark in needed]
+    known = {**HELPERS, **EACH} if population else HELPERS
+    return [h.strip("\n") for mark, h in known.items() if mark in text or mark in needed]
 
 
 def number_lines(lowered: Lowered) -> list[str]:

@@ -6,8 +6,9 @@ every coefficient becomes a name (of the coefficient table, or of a scalar compu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import sympy as sp
 
@@ -75,12 +76,42 @@ def solve_implicit(program: Program) -> Program:
     return replace(program, instructions=tuple(instructions), next=after)
 
 
+def without_zeros(program: Program) -> Program:
+    """The program without the assignments of the zero vector, which has no shape of its own to print."""
+    nothing = {
+        i.target: i.value for i in program.instructions if isinstance(i, Assign) and not i.value
+    }
+    nothing = {s: v for s, v in nothing.items() if isinstance(v, Vector)}
+    if not nothing:
+        return program
+    kept = tuple(
+        _changed(i, lambda e: tidy(substitute(e, nothing)))
+        for i in program.instructions
+        if i.target not in nothing
+    )
+    after = {s: tidy(substitute(e, nothing)) for s, e in program.next.items()}
+    shrunk = replace(program, instructions=kept, next=after)
+    return without_zeros(shrunk)  # what was a multiple of zero is zero now
+
+
+def _changed(i: Instruction, change: Callable[[Any], Any]) -> Instruction:
+    """The instruction with every expression in it changed."""
+    if isinstance(i, CallOracle):
+        return replace(
+            i, point=change(i.point), directions=tuple(change(d) for d in i.directions),
+            parameters=tuple(change(p) for p in i.parameters),
+        )  # fmt: skip
+    if isinstance(i, SweepCoordinates):
+        return i.changed(change)
+    return replace(i, value=change(i.value)) if isinstance(i, Assign) else i
+
+
 class Lowering:
     """Builds the routines of one program over one coefficient table."""
 
     def __init__(self, program: Program, extra_parameters: Iterable[sp.Symbol] = ()) -> None:
         program = with_safe_names(program)
-        self.program = solve_implicit(program)
+        self.program = without_zeros(solve_implicit(program))
         self.parameters = in_order({*program.parameters, *extra_parameters})
         taken = {s.name for s in self.parameters}
         inside = {i.target.name for i in self.program.instructions} | {
@@ -101,6 +132,7 @@ class Lowering:
         for b in program.blocks:
             oracles |= {c.oracle for c in b.init.calls()} if isinstance(b.init, Vector) else set()
         self.arguments = oracle_arguments(oracles)
+        self.population = any(o.kind == "ensemble" for o in oracles)
 
     def lowered(self) -> Lowered:
         """All routines; the step comes first, so that it gives the coefficients their names."""
@@ -111,8 +143,9 @@ class Lowering:
         counted = any("k" in r.symbols() for r in (step, *outputs.values()))
         counter = p.counter if counted else None
         return Lowered(
-            self.parameters, self.table, p.blocks, counter, init, step, outputs, self.names
-        )
+            self.parameters, self.table, p.blocks, counter, init, step, outputs, self.names,
+            self.population,
+        )  # fmt: skip
 
     def routine(
         self, instructions: tuple[Instruction, ...], results: Mapping[str, Expr]

@@ -53,7 +53,7 @@ class Module:
     def __init__(self, lowered: Lowered) -> None:
         self.low = lowered
         self.fields = {s.name for s in lowered.coefficients.fields}
-        self.scalars = Printer(MATH, self.name)
+        self.scalars = Printer(NUMPY if lowered.population else MATH, self.name)
         self.arrays = Printer(NUMPY, self.name)
         self.parameters = [s.name for s in lowered.parameters]
 
@@ -121,7 +121,8 @@ class Module:
             vectors = ", ".join(
                 ["Array"] * len(kinds[0].vectors) + ["float"] * len(kinds[0].scalars)
             )
-            returns = "float" if isinstance(kinds[0].target, sp.Symbol) else "Array"
+            one = isinstance(kinds[0].target, sp.Symbol) and not self.low.population
+            returns = "float" if one else "Array"
             listed.append(f"{name}: Callable[[{vectors}], {returns}]")
         return listed
 
@@ -142,6 +143,9 @@ class Module:
                 continue
             if isinstance(s, ScalarLet):
                 text = self.scalars.scalar(s.value)
+            elif isinstance(s, InnerLet) and self.low.population:
+                left, right = name(s.left.name), name(s.right.name)
+                text = f"np.sum({left} * {right}, axis=-1, keepdims=True)"
             elif isinstance(s, InnerLet):
                 text = f"float(np.vdot({name(s.left.name)}, {name(s.right.name)}))"
             elif isinstance(s, Ask):
@@ -149,7 +153,8 @@ class Module:
                     self.scalars.scalar(e) for e in s.scalars
                 ]
                 text = f"{s.argument}({', '.join(given)})"
-                text = f"float({text})" if isinstance(s.target, sp.Symbol) else text
+                if isinstance(s.target, sp.Symbol):
+                    text = f"{text}[:, None]" if self.low.population else f"float({text})"
             elif isinstance(s, Sample):
                 like = name(s.like.name)
                 vector = isinstance(s.target, VectorSymbol)
@@ -194,7 +199,7 @@ class Module:
         items += ["k=0"] if low.counter is not None else []
         return [
             *wrapped("def init", given, " -> State:"),
-            '    """The state at the starting point x0, an array of any shape."""',
+            f'    """The state at the starting {self.low.start_text}."""',
             "    given = np.array(x0)",
             '    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():',
             '        raise ValueError("x0 must be an array of finite real numbers.")',

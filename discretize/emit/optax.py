@@ -279,6 +279,8 @@ class _Module:
         needs = self.plan.uses_params or bool(callables) or like == "params"
         head = self._signature(needs)
         head += [f"        c = {made} if moving else state.c"] if self.names else []
+        if not self.names and self.printer.reads(self.update):  # numbers such as exp(-1/2) only
+            head += ["        c = state.c"]
         new = f"new_updates = _cast({moved}, {like})"
         return [
             *head, *("    " + line if line else "" for line in body), f"        {new}",
@@ -404,4 +406,6 @@ def check(program: Program) -> None:
     plan_with_oracles(program)
 
 
-BACKEND = Backend("optax", ".py", frozenset(POWERS) - {"matrices", "sweeps"}, source, check)
+BACKEND = Backend(
+    "optax", ".py", frozenset(POWERS) - {"matrices", "populations", "sweeps"}, source, check
+)

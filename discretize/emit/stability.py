@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from odescent._errors import NotCarried, OdescentError, OdescentWarning
 
+from ..modal import modal_poles
 from .coefficients import in_order
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ class _Loop:
         a, b, c = excited.T @ a @ excited, excited.T @ b, c @ excited
         seen = _span(a.T, c.T)
         a, b, c = seen.T @ a @ seen, seen.T @ b, c @ seen
-        w = modes[:, None, None]
-        closed = a + b @ np.linalg.solve(np.eye(len(d)) - w * d, w * c)
-        return float(np.max(np.abs(np.linalg.eigvals(closed)), initial=0.0))
+        return float(np.max(np.abs(modal_poles(a, b, c, d, modes)), initial=0.0))
 
 
 def _span(a: Matrix, columns: Matrix) -> Matrix:

@@ -16,7 +16,7 @@ from .coefficients import Coefficients
 
 # Names with a meaning of their own in emitted modules.
 _RESERVED = """
-    abs array c coefficients count eval_params first float given grad hvp i index init int jax jnp
+    abs array c coefficients count ensemble eval_params first float given grad hvp i index init int jax jnp
     jvp k key keys known leaf len map math max message min name new_updates np operator optax output
     params partial component print prox ravel_pytree resolvent rng run start state step steps sum tree
     tuple update updates value warnings x0 xs
@@ -64,6 +64,11 @@ class Ask:
     argument: str
     vectors: tuple[VectorSymbol, ...]
     scalars: tuple[sp.Expr, ...] = ()
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is asked of all particles at once, and gives one point."""
+        return self.argument.partition("_")[0] == "ensemble"
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,8 @@ class Lowered:
         blocks, counter: the state; the counter only where something depends on it.
         init, step, outputs: the routines; results are by block, by block, and by output.
         names: names of blocks and outputs in the emitted code, where they differ.
+        population: whether vectors are N particles, arrays of shape (N, ...), and inner products and values
+            one number for each.
     """
 
     parameters: tuple[sp.Symbol, ...]
@@ -184,6 +191,14 @@ class Lowered:
     step: Routine
     outputs: Mapping[str, Routine]
     names: Mapping[str, str]
+    population: bool = False
+
+    @property
+    def start_text(self) -> str:
+        """What x0 is."""
+        if self.population:
+            return "points x0 of N particles, an array of shape (N, d)"
+        return "point x0, an array of any shape"
 
     def name(self, name: str) -> str:
         """A block, output or intermediate as the emitted code calls it."""

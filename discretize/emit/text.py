@@ -40,7 +40,9 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     for row in str(algorithm.system).splitlines():
         lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
     for field in algorithm.system.fields.values():
-        lines += [f"    noise on {b}: {d.amplitude} d{d.process}" for b, d in field.noise.items()]
+        for b, d in field.noise.items():
+            row = f"noise on {b}: {d.amplitude} d{d.process}"
+            lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
     facts = [f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}."]
     bindings = {**algorithm.where, **algorithm.tuning}
     if bindings:

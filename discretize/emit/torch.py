@@ -270,4 +270,6 @@ def optimizer(
     return done
 
 
-BACKEND = Backend("torch", ".py", frozenset(POWERS) - {"directions", "matrices", "sweeps"}, source)
+BACKEND = Backend(
+    "torch", ".py", frozenset(POWERS) - {"directions", "matrices", "populations", "sweeps"}, source
+)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from odescent._errors import unknown
 from odescent._registry import Registry
 
@@ -56,6 +58,10 @@ REGISTRY: Registry[Algorithm] = Registry(
         "underdamped_exact": "stochastic:underdamped_exact",
         "leimkuhler_matthews": "stochastic:leimkuhler_matthews",
         "stochastic_theta": "stochastic:stochastic_theta",
+        "annealed_langevin": "stochastic:annealed_langevin",
+        "cbo": "consensus:cbo",
+        "consensus_freezing": "consensus:consensus_freezing",
+        "consensus_hopping": "consensus:consensus_hopping",
     },
 )
 ALIASES = {"nesterov": "nesterov_sc", "minimizing_movement": "proximal_point"}
@@ -69,11 +75,20 @@ def algorithms() -> list[str]:
 def algorithm(name: str, **options: object) -> Algorithm:
     """An algorithm of the library by name; "nesterov" is short for "nesterov_sc".
 
-    "minimizing_movement" is the proximal point method with the step tau = h.
+    "minimizing_movement" is the proximal point method with the step tau = h. An algorithm never changes, so
+    it is made once: the same name and options give the same object.
 
     Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
     """
     full = ALIASES.get(name, name)
     if full not in REGISTRY.entries:
         raise unknown("algorithm", name, [*REGISTRY.entries, *ALIASES])
-    return REGISTRY.build(full, **options)
+    try:
+        return _made(full, **options)
+    except TypeError:  # an option that cannot be hashed
+        return REGISTRY.build(full, **options)
+
+
+@lru_cache(256, typed=True)
+def _made(name: str, **options: object) -> Algorithm:
+    return REGISTRY.build(name, **options)

@@ -21,14 +21,13 @@ def muon(nesterov: bool = True, norm: str = "map") -> Algorithm:
     """
     a, beta = parameters("a beta")
     average = Flow("average", "exact")
+    steps: tuple[Flow, ...] = (average, Flow("descent", "explicit"))
     if nesterov:
         steps = (
             average,
             Flow("average", "exact", save="look", commit=False),
             Flow("descent", "explicit", read={"m": "look"}),
         )
-    else:
-        steps = (average, Flow("descent", "explicit"))
     return Algorithm(
         system("averaged_steepest_flow", norm=norm),
         Scheme(steps, "lie_trotter"),

@@ -35,6 +35,17 @@ def underdamped_langevin() -> Algorithm:
     )  # fmt: skip
 
 
+def annealed_langevin() -> Algorithm:
+    """X+ = X - h grad f(X) + (sigma / log(2 + t_k / tau)) sqrt(h) xi with t_k = k h: Euler-Maruyama.
+
+    At tau = h the noise of step k = 0, 1, ... is sigma / log(k + 2). h, sigma and tau are free.
+    """
+    return Algorithm(
+        system("annealed_langevin"), scheme("explicit_euler"), STEP, name="annealed_langevin",
+        reference="chiang1987",
+    )  # fmt: skip
+
+
 def sgd(noise: str = "isotropic") -> Algorithm:
     """X+ = X - h (grad f(X) - sigma xi): Euler-Maruyama on dX = -grad f dt + sqrt(s) sigma dW with s = h.
 

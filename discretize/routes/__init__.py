@@ -20,6 +20,8 @@ REGISTRY: Registry[Derivation] = Registry(
         "ogm/model": "model_family:ogm",
         "item/model": "model_family:item",
         "unified_nesterov/model": "model_family:unified_nesterov",
+        "cbo/relaxation": "relaxation:cbo",
+        "consensus_hopping/relaxation": "relaxation:consensus_hopping",
     },
 )
 

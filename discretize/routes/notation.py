@@ -58,3 +58,17 @@ MODEL_FAMILY: Notation = (
     (r"T, T_{\mathrm{new}}", r"are the scale over $h$ in this step and in the next"),
     (r"y", r"is the point where the gradient is taken"),
 )  # fmt: skip
+
+RELAXATION: Notation = (
+    (r"f", r"is the objective, $\nabla f$ its gradient, $f_n$ its derivatives in one dimension"),
+    (r"x, x^+", r"are a particle (or the point of gradient descent) before and after a step"),
+    (r"m", r"is the consensus point"),
+    (r"h", r"is the step"),
+    (r"\alpha", r"is the exponent of the weights $w = e^{-\alpha f}$"),
+    (r"\mathrm{lam}, \sigma", r"are the drift to the consensus point and the noise of CBO"),
+    (r"s", r"is the width of hopping"),
+    (r"\lambda", r"is the curvature of one mode of a quadratic"),
+    (r"\tau", r"is the step along the gradient, $\alpha s^2$"),
+    (r"N, d", r"are the number of particles and the dimension"),
+    (r"\xi", r"is a standard normal draw"),
+)  # fmt: skip

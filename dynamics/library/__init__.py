@@ -43,6 +43,7 @@ REGISTRY: Registry[System] = Registry(
         "stochastic_gradient_langevin": "langevin:stochastic_gradient_langevin",
         "stochastic_gradient_flow": "langevin:stochastic_gradient_flow",
         "cbo": "consensus:cbo",
+        "annealed_langevin": "langevin:annealed_langevin",
     },
 )
 

@@ -18,9 +18,11 @@ def steepest_direction(norm: str, g: Vector) -> Vector:
     it is the polar factor U V^T), "euclidean" is g / |g|, "max" is sign(g), element by element.
     """
     if norm == "map":
-        return Objective("steepest").map(g)
+        direction: Vector = Objective("steepest").map(g)
+        return direction
     if norm == "euclidean":
-        return g / sp.sqrt(inner(g, g))
+        unit: Vector = g / sp.sqrt(inner(g, g))
+        return unit
     if norm == "max":
         return elementwise(sp.sign, g)
     raise unknown("norm called", norm, ("map", "euclidean", "max"))

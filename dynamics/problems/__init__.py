@@ -16,6 +16,7 @@ REGISTRY: Registry[Objective] = Registry(
     __name__,
     {
         "ackley": "standard:ackley",
+        "grand_canyon": "canyon:grand_canyon",
         "himmelblau": "standard:himmelblau",
         "huber": "standard:huber",
         "lessard_recht_packard": "lessard_recht_packard:lessard_recht_packard",

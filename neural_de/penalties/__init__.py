@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..._errors import unknown
 from ..._registry import Registry
 
 if TYPE_CHECKING:
@@ -29,5 +30,25 @@ def regularizers() -> list[str]:
 
 
 def regularizer(name: str, **options: Any) -> Regularizer:
-    """A regularizer by name; OdescentError for an unknown name or option."""
-    return REGULARIZERS.build(name, **options)
+    """A regularizer by name, or a weighted sum of some, such as ``"error+0.5*stiffness"``.
+
+    Args:
+        options: of the regularizer; in a sum by name, as in ``error={"kind": "scaled"}``.
+
+    Raises:
+        OdescentError: an unknown name or option, or text that is no such sum.
+    """
+    from .sums import options_of, terms
+
+    parts = terms(name)
+    for owner in options:
+        if len(parts) > 1 and owner not in [n for _, n in parts]:
+            raise unknown(f"term of {name!r} with options", owner, [n for _, n in parts])
+    built = [
+        (c, REGULARIZERS.build(n, **options_of(n, len(parts) == 1, options))) for c, n in parts
+    ]
+    found = [r if c == 1 else r * c for c, r in built]
+    total = found[0]
+    for r in found[1:]:
+        total = total + r
+    return total

@@ -16,6 +16,7 @@ TASKS: Registry[Task] = Registry(
         "digits-ode": "images:digits_ode",
         "mnist-ode": "images:mnist_ode",
         "mnist-sde": "image_noise:mnist_sde",
+        "moons-cnf": "density:moons_cnf",
         "physionet-latent-ode": "series:physionet_latent_ode",
         "spiral-sde": "moments:spiral_sde",
         "spirals-ode": "images:spirals_ode",

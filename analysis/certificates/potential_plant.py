@@ -1,0 +1,253 @@
+"""A method whose coefficients change, as polynomials in one number v: what the certificate for all steps is about.
+
+Where coefficients are rational in the step number k, v = k. Where they are rational in a scalar t with a recurrence
+t+ = r(t, sqrt(q(t))), q of degree two with a square leading coefficient, Euler's substitution sqrt(q) = a t + m makes
+t and t+ rational in v = 1 / (m - m_oo), and t from its first value to infinity is v from some number on. So the
+recurrence of FISTA and of the optimized gradient method, t+^2 - t+ = t^2, needs no numbers besides rational ones.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.exact import as_scalar, canonical, is_zero
+from odescent.dynamics.fields import L as smoothness
+from odescent.dynamics.fields import mu as convexity
+from odescent.dynamics.oracles import constant
+
+from .document import text
+from .field import Field, NotInField
+from .plant import Method
+from .unroll import _check_rests, _form, _free
+
+if TYPE_CHECKING:
+    from odescent.discretize.time_varying_form import TimeVarying
+
+V = sp.Symbol("v", positive=True)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The scalar that the coefficients depend on: its value and its next one as functions of v, from ``begin`` on."""
+
+    symbol: sp.Symbol
+    now: sp.Expr
+    next: sp.Expr
+    begin: sp.Expr
+    first: sp.Expr
+
+    @property
+    def whole(self) -> bool:
+        """Whether v counts the steps."""
+        return bool(self.now == V)
+
+
+def describe(method: Method, L: object, output: str | None = None) -> dict[str, Any]:
+    """The method as `checker_potential` has it; see `certify_potential` for the arguments and the errors."""
+    high = constant("L", L, strict=True)
+    if not high.is_Rational:
+        raise OdescentError(
+            f"a bound for all steps needs a rational L, not {L}; by scaling, L = 1 is no restriction."
+        )
+    general, name = _form(method, sp.S.Zero, high, output)
+    _check_rests(general, name)
+    form = _on_class(general, high)
+    if form.D.rows != 1:
+        raise OdescentError(
+            f"a bound for all steps is for one gradient a step; this method takes {form.D.rows}."
+        )
+    free = sorted(_free(form) - set(form.ahead), key=str)
+    if free:
+        raise OdescentError(
+            f"the parameter {free[0]} of the method has no value: give it one, as in bind({free[0]}=1/2)."
+        )
+    form, scale = _rational_form(form, _on_class(general, sp.S.One), high)
+    clock = clock_of(form)
+    return {
+        "kind": "potential",
+        "method": name,
+        "L": str(high),
+        "clock": str(clock.symbol),
+        **_rows(form, clock, scale),
+    }
+
+
+def clock_of(form: TimeVarying) -> Clock:
+    """The clock of a method; raises OdescentError where there is none of this kind."""
+    from odescent.discretize.time_varying_form import K
+
+    assert form.output is not None
+    used = {s for m in (form.A, form.B, form.C, form.D, form.output) for s in m.free_symbols}
+    while True:  # with what the next values of these depend on
+        more = {s for u in used for s in form.ahead[u].free_symbols} - used
+        if not more:
+            break
+        used |= more
+    if not used <= {K} and len(used) != 1:
+        raise OdescentError(
+            "a bound for all steps needs coefficients in one scalar with a recurrence, not in "
+            f"{', '.join(sorted(map(str, used)))}."
+        )
+    symbol = next(iter(used), K)
+    after, first = sp.expand(form.ahead[symbol]), form.begin[symbol]
+    roots = {p.base for p in after.atoms(sp.Pow) if p.exp == sp.Rational(1, 2) and p.has(symbol)}
+    if not roots:
+        if after != symbol + 1:
+            raise _unknown_clock(symbol, after)
+        return Clock(symbol, V, V + 1, first, first)
+    square = sp.Poly(sp.expand(roots.pop()), symbol)
+    if roots or square.degree() != 2 or not sp.sqrt(square.LC()).is_Rational:
+        raise _unknown_clock(symbol, after)
+    _, b, c = square.all_coeffs()
+    a = sp.sqrt(square.LC())
+    m = b / (2 * a) + 1 / V
+    now = sp.cancel((m**2 - c) / (b - 2 * a * m))
+    root = sp.sqrt(square.as_expr())
+    then = sp.cancel(after.xreplace({root: a * symbol + m}).xreplace({symbol: now}))
+    begin = sp.radsimp(1 / (sp.sqrt(square.eval(first)) - a * first - b / (2 * a)))
+    numeric = then.free_symbols <= {V} and begin.is_real and begin > 0
+    if not numeric or not then.is_rational_function(V) or not first.is_Rational:
+        raise _unknown_clock(symbol, after)
+    # v grows with t where q has no real root; and it stays beyond its first value where t does not fall
+    if not b**2 < 4 * square.LC() * c or not _rises(then - now, begin):
+        raise _unknown_clock(symbol, after)
+    return Clock(symbol, now, then, begin, first)
+
+
+def _rises(step: sp.Expr, begin: sp.Expr) -> bool:
+    """Whether a rational function is not negative from a number on, by coefficients about it."""
+    both = sp.fraction(sp.cancel(step))
+    about = (sp.Poly(sp.expand(e.xreplace({V: V + begin})), V).all_coeffs() for e in both)
+    return all(bool(sp.radsimp(c) >= 0) for coefficients in about for c in coefficients)
+
+
+def _on_class(form: TimeVarying, high: sp.Expr) -> TimeVarying:
+    """The method for mu = 0 and this L."""
+    values = {convexity: sp.S.Zero, smoothness: high}
+    begin = {s: canonical(e.xreplace(values)) for s, e in form.begin.items()}
+    return replace(form.rewritten(values), begin=begin)
+
+
+def _rational_form(
+    form: TimeVarying, one: TimeVarying, high: sp.Expr
+) -> tuple[TimeVarying, sp.Expr]:
+    """The method in other units of its states and scalars, sqrt(L) or 1 / sqrt(L), and L times the unit of gradients.
+
+    A method that knows L does on f what it does with L = 1 on f / L, where that can be shown; else in units that leave
+    no root of L.
+    """
+    from odescent.discretize.time_varying_form import K
+
+    root, names, rational = sp.sqrt(high), [s for s in form.ahead if s != K], form
+    choices = (sp.S.One, 1 / root, root) if root != 1 else (sp.S.One,)
+    for units in itertools.product(choices, repeat=form.A.rows + len(names)):
+        found = _in_units(
+            form, units[: form.A.rows], dict(zip(names, units[form.A.rows :], strict=True))
+        )
+        if _same(found, one, high):
+            return one, sp.S.One
+        if _has_roots(rational) and not _has_roots(found):
+            rational = found
+    return rational, high
+
+
+def _same(form: TimeVarying, one: TimeVarying, high: sp.Expr) -> bool:
+    """Whether they are equal, with gradients in units of L in the first."""
+    left = [
+        *form.A,
+        *(high * form.B),
+        *form.C,
+        *(high * form.D),
+        *(form.output or ()),
+        *(form.start or ()),
+    ]
+    right = [*one.A, *one.B, *one.C, *one.D, *(one.output or ()), *(one.start or ())]
+    for s in form.ahead:
+        left += [form.ahead[s], form.begin[s]]
+        right += [one.ahead[s], one.begin[s]]
+    return all(is_zero(canonical(sp.expand(a - b))) for a, b in zip(left, right, strict=True))
+
+
+def _has_roots(form: TimeVarying) -> bool:
+    matrices = [
+        m for m in (form.A, form.B, form.C, form.D, form.output, form.start) if m is not None
+    ]
+    entries = [*itertools.chain(*matrices), *form.begin.values(), *form.ahead.values()]
+    powers = {p for e in entries for p in e.atoms(sp.Pow) if p.exp.is_Rational}
+    return any(p.exp.q == 2 and p.base.is_Rational for p in powers)
+
+
+def _in_units(
+    form: TimeVarying, states: Sequence[sp.Expr], scalars: Mapping[sp.Symbol, sp.Expr]
+) -> TimeVarying:
+    values = {s: unit * s for s, unit in scalars.items()}
+
+    def change(e: sp.Expr) -> sp.Expr:
+        return canonical(sp.expand(e.xreplace(values)))
+
+    assert form.output is not None and form.start is not None
+    into, back = sp.diag(*(1 / u for u in states)), sp.diag(*states)
+    A, B, C, D, output, start = (
+        m.applyfunc(change)
+        for m in (into * form.A * back, into * form.B, form.C * back, form.D, form.output * back, into * form.start)
+    )  # fmt: skip
+    ahead = {s: sp.expand(change(e) / scalars.get(s, 1)) for s, e in form.ahead.items()}
+    begin = {s: canonical(e / scalars.get(s, 1)) for s, e in form.begin.items()}
+    return replace(form, A=A, B=B, C=C, D=D, output=output, start=start, ahead=ahead, begin=begin)
+
+
+def _unknown_clock(symbol: sp.Symbol, after: sp.Expr) -> OdescentError:
+    return OdescentError(
+        f"the scalar {symbol}, which is {after} at the next step, is no step number and has no square root of one "
+        "quadratic with a square leading coefficient, so that there is no bound for all steps of this form."
+    )
+
+
+def _rows(form: TimeVarying, clock: Clock, high: sp.Expr) -> dict[str, Any]:
+    def at(m: sp.Matrix, value: sp.Expr) -> sp.Matrix:
+        return m.xreplace({clock.symbol: value})
+
+    assert form.output is not None and form.start is not None
+    n = form.A.rows
+    state, u, ahead = (sp.eye(n + 2)[i, :] for i in (slice(n), n, n + 1))
+    y = at(form.C, clock.now) * state + high * at(form.D, clock.now) * u
+    after = at(form.A, clock.now) * state + high * at(form.B, clock.now) * u
+    later = at(form.C, clock.next) * after + high * at(form.D, clock.next) * ahead
+    output = at(form.output, clock.next) * after
+    rows = [[sp.cancel(e) for e in row] for m in (y, after, later, output) for row in m.tolist()]
+    if any(not e.is_rational_function(V) for row in rows for e in row):
+        raise OdescentError(f"a bound for all steps needs coefficients rational in {clock.symbol}.")
+    unit = sp.lcm_list([sp.fraction(e)[1] for row in rows for e in row] + [sp.S.One])
+    over = sp.lcm(*(sp.fraction(e)[1] for e in (clock.now, clock.next)))
+    at_y = form.output == form.C and not any(form.D)
+    try:
+        field = Field()
+        begin = text(field.number(clock.begin, {}))
+        return {
+            "d": field.d, "now": _polynomial(clock.now * over), "next": _polynomial(clock.next * over),
+            "over": _polynomial(over), "unit": _polynomial(unit), "from": begin, "whole": clock.whole,
+            "first": str(clock.first), "begin": [_rational(e) for e in form.start],
+            "rows": [[_polynomial(e * unit) for e in row] for row in rows], "end": "y" if at_y else "output",
+        }  # fmt: skip
+    except (NotInField, TypeError):
+        raise OdescentError(
+            "a bound for all steps needs rational coefficients; this method has others."
+        ) from None
+
+
+def _polynomial(e: sp.Expr) -> list[str]:
+    found = sp.Poly(sp.expand(sp.cancel(e)), V)
+    return [_rational(c) for c in reversed(found.all_coeffs())]
+
+
+def _rational(e: object) -> str:
+    value = as_scalar(e)
+    if not value.is_Rational:
+        raise NotInField
+    return str(value)

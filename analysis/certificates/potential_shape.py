@@ -1,0 +1,156 @@
+"""The inequalities of a potential function for all steps, linear in its coefficients; see `checker_potential`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from .checker import read
+from .lmi import STAR
+
+Name: TypeAlias = tuple[
+    Any, ...
+]  # what it belongs to, the pair of points or entries, and the powers of the clock
+_DEGREE = 2
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What each unknown does at one v, along the first axis: fractions where v is one, else floats.
+
+    Attributes:
+        clock: its value.
+        D, E: the forms over (x, u, next u).
+        left: the function values that have to cancel, two of D and two of E.
+        signs: of each multiplier, its value.
+    """
+
+    clock: Any
+    D: Any
+    E: Any
+    left: Any
+    signs: Any
+
+
+class Shape:
+    """The unknowns by name, for a method as `potential_plant.describe` has it."""
+
+    def __init__(self, base: Mapping[str, Any]) -> None:
+        self._parts = {k: _fractions(base[k]) for k in ("now", "next", "over", "unit")}
+        self._rows = [[_fractions(e) for e in row] for row in base["rows"]]
+        self.begin, self.first = _fractions(base["begin"]), Fraction(base["first"])
+        self.n, self.whole = len(self.begin), bool(base["whole"])
+        self.ends = (0, STAR) if base["end"] == "y" else (0, 1, STAR)
+        begin = read(base["from"], int(base["d"]))
+        self.least = float(begin.a) + float(begin.b) * math.sqrt(begin.d)
+        down = range(_DEGREE, -1, -1)
+        # in the step number k and k + 1 all is a polynomial in k; the square of another clock is left out, for the
+        # relation between it and the next one
+        joint = [(d, 0) for d in down] if self.whole else [(1, 1), (0, 2), (1, 0), (0, 1), (0, 0)]
+        entries = itertools.combinations_with_replacement(range(self.n + 1), 2)
+        pairs = [p for p in itertools.permutations((STAR, 0, 1), 2) if p[1] != STAR]
+        self.names: list[Name] = [
+            *(("growth", d) for d in down), *(("a", d) for d in down),
+            *sorted((("Q", *ij, d) for ij in entries for d in down), key=lambda name: -name[-1]),
+            *(("lambda", *ij, *powers) for ij in pairs for powers in joint),
+            *(("nu", *ij, d) for ij in itertools.permutations(self.ends, 2) for d in down),
+            ("first_weights", STAR, 0),
+        ]  # fmt: skip
+        self.index = {name: i for i, name in enumerate(self.names)}
+
+    def of(self, *what: str) -> list[int]:
+        """The places of the unknowns of some kinds."""
+        return [k for k, name in enumerate(self.names) if name[0] in what]
+
+    def at(self, v: Any) -> Moment:
+        """All at one v; exactly, if it is a fraction."""
+        number: Any = float if isinstance(v, float) else Fraction
+
+        def poly(p: list[Fraction]) -> Any:
+            return sum(number(c) * v**i for i, c in enumerate(p))
+
+        now, later, over, unit = (poly(self._parts[k]) for k in ("now", "next", "over", "unit"))
+        t, s = now / over, later / over
+        kind: Any = float if number is float else object
+        rows = np.array([[poly(e) / unit for e in row] for row in self._rows], dtype=kind)
+        n, size = self.n, self.n + 2
+        one = np.array([[number(i == j) for j in range(size)] for i in range(size)], dtype=kind)
+        zero = one[0] * 0
+        before, after = one[: n + 1], np.vstack([rows[1 : n + 1], one[n + 1 :]])
+        y, g = {0: rows[0], 1: rows[n + 1], STAR: zero}, {0: one[n], 1: one[n + 1], STAR: zero}
+        ahead = {**y, 1: rows[n + 2]}
+        D, E = (np.zeros((len(self.names), size, size), dtype=kind) for _ in range(2))
+        left = np.zeros((len(self.names), 4), dtype=kind)
+        signs: dict[Name, Any] = {}
+        for k, (what, *rest) in enumerate(self.names):
+            if what == "growth":
+                left[k, 2 + max(self.ends)] -= t ** rest[0]
+            elif what == "a":
+                left[k] = [t ** rest[0], -(s ** rest[0]), t ** rest[0], number(0)]
+            elif what == "Q":
+                i, j, d = rest
+                E[k] = t**d * _symmetric(before[i], before[j])
+                D[k] = E[k] - s**d * _symmetric(after[i], after[j])
+            elif what in ("lambda", "nu"):
+                i, j, *powers = rest
+                weight = t ** powers[0] * (s ** powers[1] if what == "lambda" else 1)
+                into, points, first = (D, y, 0) if what == "lambda" else (E, ahead, 2)
+                dy, dg = points[i] - points[j], g[i] - g[j]
+                into[k] = weight * (2 * _symmetric(g[j], dy) + _symmetric(dg, dg))
+                for point, sign in ((i, -2), (j, 2)):
+                    if point != STAR:
+                        left[k, first + point] += sign * weight
+                signs.setdefault((what, i, j), np.zeros(len(self.names), dtype=kind))[k] = weight
+        return Moment(t, D, E, left, np.array(list(signs.values())))
+
+    def start(self) -> tuple[Any, Any, Any]:
+        """S over (x_0, u_0): its constant and its linear part; and the function value that is left, linear."""
+        count = len(self.names)
+        S, left = np.zeros((count, 2, 2)), [Fraction(0)] * count
+        far = np.array([[float(x), 0.0] for x in self.begin] + [[0.0, 1.0]])
+        v = self.least if not self.whole else float(self.first)
+        at_zero = self._rows[0]
+        reads = sum(float(c) * v**i for i, c in enumerate(at_zero[self.n])) / sum(
+            float(c) * v**i for i, c in enumerate(self._parts["unit"])
+        )
+        y, u = np.array([1.0, reads]), far[-1]
+        for k, (what, *rest) in enumerate(self.names):
+            if what == "a":
+                left[k] = -(self.first ** rest[0])
+            elif what == "Q":
+                i, j, d = rest
+                S[k] = -(float(self.first) ** d) * _symmetric(far[i], far[j])
+            elif what == "first_weights":
+                S[k] = _symmetric(u, u) - 2 * _symmetric(u, y)
+                left[k] = Fraction(2)
+        return np.diag([1.0, 0.0]), S, left
+
+    def document(self, values: list[Fraction]) -> dict[str, Any]:
+        """The unknowns as `checker_potential` reads them."""
+        found: dict[str, Any] = {"lambda": {}, "nu": {}, "Q": {}, "first_weights": {}}
+        found |= {what: ["0"] * (_DEGREE + 1) for what in ("a", "growth")}
+        for (what, *rest), x in zip(self.names, values, strict=True):
+            key = f"{rest[0]},{rest[1]}" if len(rest) > 1 else ""
+            if what in ("a", "growth"):
+                found[what][rest[0]] = str(x)
+            elif what == "first_weights" and x:
+                found[what][key] = [str(x)]
+            elif what == "lambda" and x:
+                found[what].setdefault(key, {})[f"{rest[2]},{rest[3]}"] = str(x)
+            elif what in ("Q", "nu") and x:
+                found[what].setdefault(key, ["0"] * (_DEGREE + 1))[rest[2]] = str(x)
+        return found
+
+
+def _fractions(texts: list[str]) -> list[Fraction]:
+    return [Fraction(x) for x in texts]
+
+
+def _symmetric(u: Any, v: Any) -> Any:
+    return (np.outer(u, v) + np.outer(v, u)) / 2

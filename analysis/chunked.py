@@ -1,0 +1,83 @@
+"""Many points in chunks: padded to few shapes, so that little is compiled, and spread over the processors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+
+T = TypeVar("T")
+SIZES = (512, 4_096)  # points per call: one compilation each, small enough for the cache
+
+
+def chunks(count: int, memory: int, bytes_each: int) -> Iterator[tuple[slice, int]]:
+    """Slices of 0, ..., count - 1 with the padded size of each, within a budget of bytes."""
+    room = min(max(memory // max(bytes_each, 1), 1), SIZES[1])
+    large = 1 << (room.bit_length() - 1)
+    done = 0
+    while done < count:
+        left = count - done
+        n = large if left > large // 4 else min(SIZES[0], large)
+        yield slice(done, done + min(n, left)), n
+        done += min(n, left)
+
+
+def take(tree: Any, points: Any) -> Any:
+    """NumPy leaves (..., n) at some of the points: indices, a mask or a slice."""
+    return jax.tree.map(lambda a: np.asarray(a)[..., points], tree)
+
+
+def pad(tree: Any, n: int) -> Any:
+    """Leaves with n points, the last one repeated."""
+
+    def leaf(a: Any) -> Any:
+        a = np.asarray(a)
+        missing = n - a.shape[-1]
+        return np.concatenate([a, np.repeat(a[..., -1:], missing, axis=-1)], -1) if missing else a
+
+    return jax.tree.map(leaf, tree)
+
+
+def pick(c: Any, points: Any, n: int | None = None) -> Any:
+    """Coefficients at some of the points, padded to n: leaves of shape () as they are, (m,) as (n,)."""
+
+    def leaf(a: Any) -> Any:
+        if not np.ndim(a):
+            return a
+        return take(a, points) if n is None else pad(take(a, points), n)
+
+    return jax.tree.map(leaf, c)
+
+
+def processors() -> int:
+    """How many this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def spread(work: Callable[[slice, int], T], count: int, memory: int, bytes_each: int) -> list[T]:
+    """``work(slice, padded size)`` for each chunk, in order; in float64, in one thread for each processor.
+
+    The first chunk goes ahead alone, so that nothing is compiled twice. What a chunk gives does not depend on
+    how many threads there are.
+    """
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+
+    def one(cut: tuple[slice, int]) -> T:
+        with jax.enable_x64(True), jax.default_device(device):  # threads have their own
+            return work(*cut)
+
+    cuts = list(chunks(count, memory, bytes_each))
+    made = [one(cut) for cut in cuts[:1]]
+    threads = min(processors(), len(cuts) - 1)
+    if threads < 2:
+        return made + [one(cut) for cut in cuts[1:]]
+    with ThreadPoolExecutor(threads) as pool:
+        return made + list(pool.map(one, cuts[1:]))
+
+
+__all__ = ["SIZES", "chunks", "pad", "pick", "processors", "spread", "take"]

@@ -1,0 +1,88 @@
+"""Methods of ensembles: consensus-based optimization, consensus freezing and consensus hopping.
+
+The state is an ensemble of particles, an array of shape (N, d) where they run, and the consensus point is
+an oracle of it. The convention throughout: the noise of a step is sigma sqrt(h), and tau = alpha s^2.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from odescent._errors import OdescentError
+from odescent.dynamics.exact import parameters
+from odescent.dynamics.library import system
+
+from ..iteration import STEP, Algorithm
+from ..substeps import Flow, Scheme
+from .schemes import scheme
+
+lam, sigma, kappa, M, s = parameters("lam sigma kappa M s")
+
+
+def cbo(
+    noise: str = "isotropic",
+    memory: str | None = None,
+    truncated: bool = False,
+    gradient: bool = False,
+    noise_after_drift: bool = False,
+) -> Algorithm:
+    """X+ = X - lam h (X - m) + sigma sqrt(h) D(X - m) xi: Euler-Maruyama on consensus-based optimization.
+
+    m is the consensus point of the particles before the step; h, alpha, lam and sigma are free.
+
+    Args:
+        noise, memory, truncated, gradient: as of the system `cbo`. A best place Y moves after X; "hard" memory
+            takes the better place whole (kappa h = 1).
+        noise_after_drift: the amplitude D is taken at the particle that the drift has moved, with m from before
+            it, as in the MATLAB code of Riedl and others: X - m is shorter by 1 - lam h. Euler-Maruyama, and
+            most codes, take it where the step starts.
+
+    Raises OdescentError for noise after the drift that is constant, or with a memory or a gradient.
+    """
+    flow = system("cbo", noise=noise, memory=memory, truncated=truncated, gradient=gradient)
+    where: dict[sp.Symbol, object] = {}
+    tuning: dict[sp.Symbol, object] = {}
+    steps: tuple[Flow, ...] = (Flow((), "explicit"),)
+    if memory is not None:
+        moving = [n for n in flow.fields if n != "memory"]
+        steps = (Flow(moving, "explicit"), Flow("memory", "explicit"))
+        tuning = {kappa: 1 / STEP} if memory == "hard" else {}
+    if noise_after_drift:
+        if memory is not None or gradient or noise == "constant":
+            raise OdescentError(
+                "noise after the drift is for noise that grows with the distance from m and a drift to m alone; "
+                "leave noise_after_drift= out."
+            )
+        amplitude, most = parameters("amplitude largest")
+        shorter = 1 - lam * STEP  # D is homogeneous, and min(c r, M) = c min(r, M / c)
+        flow = flow.bind({sigma: amplitude, **({M: most} if truncated else {})})
+        where = {amplitude: sigma * shorter, **({most: M / shorter} if truncated else {})}
+    return Algorithm(
+        flow, Scheme(steps, "euler_maruyama"), STEP, where, tuning, name="cbo",
+        reference=flow.references[0],
+    )  # fmt: skip
+
+
+def consensus_freezing() -> Algorithm:
+    """X+ = m + e^(-lam h) (X - m) + sigma sqrt((1 - e^(-2 lam h)) / (2 lam)) xi: the exact step for a frozen m.
+
+    Of CBO with constant noise; stable for every h (Fornasier, Huang, Klemenc and Malaspina). h, alpha, lam and
+    sigma are free; for lam h -> infinity it is consensus hopping with s = sigma / sqrt(2 lam).
+    """
+    return Algorithm(
+        system("cbo", noise="constant"), Scheme((Flow((), "frozen exact"),), "exact"), STEP,
+        name="consensus_freezing", reference="fornasier2026",
+    )  # fmt: skip
+
+
+def consensus_hopping() -> Algorithm:
+    """X+ = m + s xi: every particle is drawn anew around the consensus point m of the last draw.
+
+    Euler-Maruyama on CBO with constant noise at lam h = 1 and sigma sqrt(h) = s, which leaves no h. The hopping
+    point x_k is the consensus point of the k-th ensemble: x_k+1 = m_alpha of N(x_k, s^2 I), by N samples. With
+    all particles at x0 it starts at x_0 = x0. The width s and alpha are free.
+    """
+    return Algorithm(
+        system("cbo", noise="constant"), scheme("explicit_euler"), STEP,
+        tuning={lam: 1 / STEP, sigma: s / sp.sqrt(STEP)}, name="consensus_hopping", reference="riedl2023",
+    )  # fmt: skip

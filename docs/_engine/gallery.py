@@ -1,0 +1,78 @@
+"""The pictures of the site. Each function draws one, and its code stands beside the picture."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import odescent as od
+
+
+def iterates_over_the_flow() -> plt.Figure:
+    """Nesterov's method on one mode of a quadratic: its flow, the slow manifold, and the iterates on top."""
+    nag = od.algorithm("nesterov_sc").bind(mu=0.05, L=1)
+    return od.analysis.phase_portrait(nag, curvature=0.4).plot().figure
+
+
+def four_wells() -> plt.Figure:
+    """Gradient flow on Himmelblau's function: nine fixed points, none missed, and the separatrices."""
+    f = od.objective("himmelblau")
+    window = [(-5.5, 5.5), (-5.5, 5.5)]
+    drawn = od.analysis.phase_portrait(od.system("gradient_flow"), f, window=window, x0=[0, 0])
+    return drawn.plot().figure
+
+
+def cycles_in_the_plane() -> plt.Figure:
+    """Where heavy ball cycles on a smooth, strongly convex function: step against momentum at kappa = 25."""
+    return od.analysis.cycle_region(1 / 25, 1.0, resolution=160, certified=24).plot().figure
+
+
+def a_function_on_which_heavy_ball_cycles() -> plt.Figure:
+    """The function of two variables, built from the cycle, and heavy ball's iterates on it."""
+    from odescent.analysis.cycling.pictures import draw_cycle
+
+    return draw_cycle(od.analysis.cycles("heavy_ball", 1, 25, 3)[0]).figure
+
+
+def basins_of_the_counterexample() -> plt.Figure:
+    """Where heavy ball ends up on the one-dimensional counterexample, from each starting point and speed."""
+    f = od.objective("lessard_recht_packard")
+    ball = od.algorithm("heavy_ball")
+    axes = {"x0": (-6.0, 6.0, 240), "v": (-4.0, 4.0, 240)}
+    return od.analysis.basins(ball, f, axes=axes).plot().figure
+
+
+def modal_radius() -> plt.Figure:
+    """The spectral radius over the curvatures: heavy ball is flat, triple momentum pays at both ends."""
+    from odescent.analysis.style import COLORS, DASHES, figure, legend_below
+
+    drawn, (ax,) = figure(height_ratio=0.7)
+    names = ("heavy_ball", "nesterov_sc", "triple_momentum")
+    for name, color, dash in zip(names, COLORS, DASHES, strict=False):
+        found = od.analysis.spectrum(od.algorithm(name), 1, 30)
+        label = f"{name.replace('_', ' ')}, {found.rate:.3f}"
+        ax.plot(found.curvatures, found.radius, color=color, linestyle=dash, label=label)
+    ax.set(xlabel=r"curvature $\lambda$", ylabel="modal radius", ylim=(0, 1))
+    legend_below(ax, ax.get_lines())
+    return drawn
+
+
+def gap_to_the_flow() -> plt.Figure:
+    """Iterates of Nesterov's method over its limit flow, and the order at which the gap closes."""
+    f = od.objective("quadratic", eigenvalues=[0.05, 0.3, 1.0])
+    nag = od.algorithm("nesterov_sc")
+    return od.analysis.convergence(nag, f, np.ones(3), 40).plot().figure
+
+
+PICTURES = {
+    function.__name__: function
+    for function in (
+        iterates_over_the_flow,
+        four_wells,
+        cycles_in_the_plane,
+        a_function_on_which_heavy_ball_cycles,
+        basins_of_the_counterexample,
+        modal_radius,
+        gap_to_the_flow,
+    )
+}

@@ -1,0 +1,56 @@
+"""What the build of the site adds to the pages: everything that the engine can say itself, and MathML.
+
+A line `<!-- engine: VERB ARGUMENTS -->` in a page becomes what the verb returns (see `engine.VERBS`); a
+formula between dollars becomes MathML, which browsers draw without scripts; the reference pages are
+made from the public names. A verb or a formula that fails stops the build.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
+
+import engine  # noqa: E402
+import reference  # noqa: E402
+from mathml import with_mathml  # noqa: E402
+
+_DIRECTIVE = re.compile(r"^<!-- engine: (.*?) -->$", re.MULTILINE)
+_PIECE = re.compile(r'<div data-engine="(\d+)"></div>')
+_pieces: list[str] = []
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the reference pages."""
+    from mkdocs.structure.files import File
+
+    for uri, content in reference.pages().items():
+        files.append(File.generated(config, uri, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
+    """Put a place where a directive stands; the Markdown in what it returns is converted with the page's."""
+
+    def place(found: re.Match[str]) -> str:
+        verb, *arguments = shlex.split(found[1])
+        if verb not in engine.VERBS:
+            raise SystemExit(f"{page.file.src_uri}: no verb {verb!r}: {', '.join(engine.VERBS)}.")
+        made = engine.VERBS[verb](engine.Site(Path(config.site_dir), page), *arguments)
+        if isinstance(made, engine.Markdown):
+            return made
+        _pieces.append(made)
+        return f'<div data-engine="{len(_pieces) - 1}"></div>'
+
+    return _DIRECTIVE.sub(place, markdown)
+
+
+def on_page_content(html: str, page: Any, **_: Any) -> str:
+    """Fill the places, and write the formulas."""
+    html = with_mathml(html, page.file.src_uri)
+    return _PIECE.sub(lambda found: _pieces[int(found[1])], html)

@@ -1,0 +1,25 @@
+"""Formulas of a page as MathML."""
+
+from __future__ import annotations
+
+import html as entities
+import re
+
+from latex2mathml.converter import convert
+
+_FORMULA = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
+
+
+def with_mathml(html: str, where: str) -> str:
+    """The page with the formulas that arithmatex marked as MathML."""
+
+    def formula(found: re.Match[str]) -> str:
+        source = entities.unescape(found[3]).strip()
+        block = found[2] == "["
+        try:
+            made = str(convert(source, display="block" if block else "inline"))
+        except Exception as error:
+            raise SystemExit(f"{where}: the formula {source!r} cannot be set: {error}.") from error
+        return f"<div class=formula>{made}</div>" if block else made
+
+    return _FORMULA.sub(formula, html)

@@ -1,0 +1,252 @@
+"""What is looked at after training: a run, its folder, your own model, or a vector field alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import diffrax as dfx
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+
+from ..._errors import OdescentError
+from ..instrumented import Solved, solve
+from ..tasks.base import Outcome, count
+from ..training import Trained, load_trained
+
+PARTS = ("train", "validation", "test")
+_KEY = 2**31 - 4  # apart from those of training and evaluation
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Rows, and what solves them.
+
+    Attributes:
+        name: for titles.
+        outcome: (model, batch, key=..., **options of `solve`) -> the loss, metrics and solve of a batch.
+        model: a pytree; what `outcome` reads the weights from.
+        rows: arrays by name, of one length.
+        fixed: what goes whole into every batch.
+        score, sign: the metric that counts, and 1 if more of it is better; None if there is none.
+        options: of `solve`, as in training.
+        vector_field: (t, y) -> dy/dt for y of shape (batch, d); None if the model does not show one.
+        key: data of the noise.
+    """
+
+    name: str
+    outcome: Callable[..., Outcome]
+    model: Any
+    rows: Mapping[str, Any]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    score: str | None = None
+    sign: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    vector_field: Callable[[Any, Any], Any] | None = None
+    key: int = 0
+
+    def first(self, n: int | None) -> dict[str, Any]:
+        """The first n rows, all of them for None."""
+        return {name: a[:n] for name, a in self.rows.items()}
+
+    def solved(self, rows: int | None = None, **options: Any) -> Outcome:
+        """The first rows as one state; options in place of those of training."""
+        batch = {**_arrays(self.first(rows)), **_arrays(self.fixed)}
+        chosen = {**self.options, **options}
+        key = jr.fold_in(jr.key(self.key), _KEY)
+        arrays, rest = _split((self.model, batch))
+
+        @jax.jit
+        def run(arrays: Any) -> Outcome:
+            model, batch = _joined(arrays, rest)
+            return self.outcome(model, batch, key=key, **chosen)
+
+        found: Outcome = run(arrays)
+        return found
+
+    def each(self, rows: int | None = None, **options: Any) -> Outcome:
+        """The first rows one by one, each with its own steps; everything gets their axis."""
+        chosen = self.first(rows)
+        solver_options = {**self.options, **options}
+        keys = jr.split(jr.fold_in(jr.key(self.key), _KEY), count(chosen))
+        arrays, rest = _split((self.model, _arrays(self.fixed)))
+
+        @jax.jit
+        def run(arrays: Any, rows: Any) -> Outcome:
+            def one(row: Any, key: Any) -> Outcome:
+                model, fixed = _joined(arrays, rest)
+                batch = {n: a[None] for n, a in row.items()}
+                return self.outcome(model, {**batch, **fixed}, key=key, **solver_options)
+
+            return jax.vmap(one)(rows, keys)
+
+        found: Outcome = run(arrays, _arrays(chosen))
+        return found
+
+
+def subject(
+    what: Any,
+    y0: Any = None,
+    t0: float = 0.0,
+    t1: float = 1.0,
+    args: Any = None,
+    *,
+    rows: str = "validation",
+    loss: Callable[..., Any] | None = None,
+    vector_field: Callable[[Any, Any], Any] | None = None,
+    labels: Any = None,
+    name: str | None = None,
+    **options: Any,
+) -> Subject:
+    """What the functions here look at.
+
+    ::
+
+        subject(run)                                      # what `train` returned, or its folder
+        subject(field, y0, 0.0, 1.0, args, rtol=1e-6)     # y' = field(t, y, args) from each row of y0
+        subject(model, y0, loss=lambda model, batch, **options: model(batch["x"], **options))
+
+    Args:
+        what: a run, a folder, a vector field, or with `loss` any model.
+        y0: initial states or inputs, one per row; not for runs.
+        t0, t1, args: of a vector field.
+        rows: which rows of a run: "train", "validation" or "test".
+        loss: (model, batch, key=..., **options) -> `Outcome`, or (anything, Solved), or Solved.
+        vector_field: (t, y) -> dy/dt, for pictures of it; found by itself where the model has a `field` or `drift`.
+        labels: a whole number per row, for colours.
+        options: of `solve`.
+
+    Raises:
+        OdescentError: something that is none of these.
+    """
+    if isinstance(what, str | Path):
+        what = load_trained(what)
+    if isinstance(what, Trained):
+        if y0 is not None or loss is not None:
+            raise OdescentError("a run has rows and a loss of its own: leave y0= and loss= out.")
+        return _of_run(what, rows, vector_field, name, options)
+    if y0 is None:
+        raise OdescentError(
+            "give a run of train, its folder, or a vector field or model with the rows y0= that it starts from."
+        )
+    states = np.asarray(y0)
+    if states.ndim < 2:
+        raise OdescentError(
+            f"y0 has one row per initial state; it cannot have the shape {states.shape}."
+        )
+    options = {"throw": False, **options}
+    found = {"x": states} | ({} if labels is None else {"y": np.asarray(labels)})
+    if loss is not None:
+        given = loss
+
+        def outcome(model: Any, batch: Any, **more: Any) -> Outcome:
+            return _outcome(given(model, batch, **more))
+
+        field_ = vector_field or field_of(what)
+        return Subject(
+            name or type(what).__name__, outcome, what, found, {}, None, 1, options, field_
+        )
+    if not callable(what):
+        raise OdescentError(
+            f"a run, a folder, or a vector field f(t, y, args) is looked at, not {type(what).__name__}; of a model of "
+            "your own give loss=."
+        )
+    f = what
+
+    def flow(model: Any, batch: Any, key: Any = None, **more: Any) -> Outcome:
+        noise = {"key": key} if "diffusion" in more or more.get("regularizer") is not None else {}
+        return _outcome(solve(f, batch["x"], t0, t1, model, **noise, **more))
+
+    shown = vector_field or (lambda t, y: f(t, y, args))
+    label = name or getattr(f, "__name__", "vector field").replace("<lambda>", "vector field")
+    return Subject(label, flow, args, found, {}, None, 1, options, shown)
+
+
+def field_of(model: Any) -> Callable[[Any, Any], Any] | None:
+    """The vector field (t, y) of a model: its `field`, `drift`, or that of its `sde`."""
+    for owner in (model, getattr(model, "sde", None)):
+        for name in ("field", "drift"):
+            found: Any = getattr(owner, name, None)
+            if callable(found):
+                return found  # type: ignore[no-any-return]
+    return None
+
+
+def _of_run(
+    run: Trained, rows: str, vector_field: Any, name: str | None, options: Mapping[str, Any]
+) -> Subject:
+    if rows not in PARTS:
+        raise OdescentError(f"rows= is one of {', '.join(PARTS)}, not {rows!r}.")
+    c, task = run.config, run.task
+    data = task.rows(c).in_precision(np.dtype(c.precision))
+    dt0: Any = c.dt0
+    if dt0 in ("warm", "calibrated"):
+        dt0 = run.test.get("dt0") or next(
+            (r["validation"]["dt0"] for r in reversed(run.history) if "validation" in r), "hairer"
+        )
+    usual = {
+        "throw": False,
+        "rtol": c.rtol,
+        "atol": c.atol,
+        "max_steps": c.max_steps,
+        "dt0": dt0,
+        "paper": c.paper,
+    }
+
+    def outcome(model: Any, batch: Any, key: Any = None, **more: Any) -> Outcome:
+        step = jnp.asarray(c.steps or 0, jnp.int32)
+        found: Outcome = task.loss(model, batch, key=key, step=step, training=False, **more)
+        return found
+
+    label = name or (c.task if c.regularizer is None else f"{c.task}, {c.regularizer}")
+    field_ = vector_field or field_of(run.model)
+    return Subject(
+        label, outcome, run.model, getattr(data, rows), data.fixed, task.score, task.sign,
+        {**usual, **options}, field_, c.seed,
+    )  # fmt: skip
+
+
+def _outcome(found: Any) -> Outcome:
+    if isinstance(found, Outcome):
+        return found
+    solved = found[-1] if isinstance(found, tuple) else found
+    if not isinstance(solved, Solved):
+        raise OdescentError(
+            "loss= returns an Outcome, (anything, Solved) or Solved, where Solved is what solve(...) returned; not "
+            f"{type(found).__name__}."
+        )
+    return Outcome(jnp.zeros_like(solved.penalty), {}, solved)
+
+
+def trajectories(subject: Subject, rows: int, times: int) -> tuple[np.ndarray, np.ndarray]:
+    """Times, and the states of the first rows there, shape (times, rows, d)."""
+    plain = subject.solved(rows)
+    t0, t1 = (float(np.asarray(t)) for t in (plain.solved.solution.t0, plain.solved.solution.t1))
+    grid = np.linspace(t0, t1, times)
+    try:
+        found = subject.solved(rows, saveat=dfx.SaveAt(ts=jnp.asarray(grid, plain.loss.dtype)))
+    except TypeError:  # the model saves at times of its own
+        found = plain
+        grid = np.asarray(found.solved.ts, float)
+    states = np.asarray(jax.tree.leaves(found.solved.ys)[0], float)
+    return grid, states.reshape(len(grid), states.shape[1], -1)
+
+
+def _arrays(rows: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: jnp.asarray(a) for n, a in rows.items()}
+
+
+def _split(tree: Any) -> tuple[Any, Any]:
+    import equinox as eqx
+
+    return eqx.partition(tree, eqx.is_array)
+
+
+def _joined(arrays: Any, rest: Any) -> Any:
+    import equinox as eqx
+
+    return eqx.combine(arrays, rest)

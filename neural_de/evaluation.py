@@ -1,0 +1,89 @@
+"""Metrics of a model on rows, and the first step with which its solves cost least."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+import numpy as np
+from jaxtyping import Array
+
+from .config import Config
+from .recipe import CANDIDATES, Recipe
+from .tasks.base import Rows, Task, count
+
+CHUNK = 2048  # rows per solve
+_DRAWS = 2**31 - 2  # keys of evaluations stand before it, those of steps from 0 on
+
+
+class Evaluation:
+    """A run's model on its validation and test rows."""
+
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        rows: Rows,
+        recipe: Recipe,
+        placed: Callable[[Any, bool], Any],
+    ) -> None:
+        self.config, self.task, self.rows, self.recipe = config, task, rows, recipe
+        self.placed, self.fixed = placed, placed(rows.fixed, False)
+
+    def metrics(self, model: Any, rows: Mapping[str, Any], dt0: Any, draw: int) -> dict[str, Any]:
+        """Means over the rows, chunk by chunk; `solved` only if every solve went well."""
+        n, ends = count(rows), self._ends(rows)
+        totals: dict[str, float] = {}
+        solved = True
+        for i, (a, b) in enumerate(itertools.pairwise(ends)):
+            found = self._evaluated(model, {k: v[a:b] for k, v in rows.items()}, dt0, draw, i)
+            solved = solved and bool(found.pop("solved"))
+            for name, value in found.items():
+                totals[name] = totals.get(name, 0.0) + float(value) * float(b - a) / n
+        return {**totals, "solved": solved}
+
+    def calibrated(self, model: Any, dtype: Any) -> Array:
+        """The first step with which the first validation rows cost least; the shortest of several."""
+        costs = []
+        part = self.first_chunk()
+        for fraction in CANDIDATES:
+            dt0 = jnp.asarray(fraction * self.task.span, dtype)
+            found = self._evaluated(model, part, dt0, 0, 0)
+            costs.append(found["nfe"] if found["solved"] else np.inf)
+        best = max(i for i, c in enumerate(costs) if c == min(costs))
+        return jnp.asarray(CANDIDATES[best] * self.task.span, dtype)
+
+    def first_chunk(self) -> dict[str, Any]:
+        """Validation rows that are solved as one state, in a shape that is compiled already."""
+        end = self._ends(self.rows.validation)[1]
+        return {n: a[:end] for n, a in self.rows.validation.items()}
+
+    def prediction_seconds(self, model: Any, dt0: Any) -> float:
+        """The median of five predictions of the first chunk."""
+        part, walls = self.first_chunk(), []
+        for _ in range(6):
+            began = time.perf_counter()
+            self._evaluated(model, part, dt0, 0, 0)
+            walls.append(time.perf_counter() - began)
+        return float(np.median(walls[1:]))
+
+    def _ends(self, rows: Mapping[str, Any]) -> list[int]:
+        """Where chunks of about the same length begin and end."""
+        n = count(rows)
+        chunks = 1 if self.task.whole else -(-n // CHUNK)
+        return [n * i // chunks for i in range(chunks + 1)]
+
+    def _evaluated(
+        self, model: Any, rows: Mapping[str, Any], dt0: Any, draw: int, chunk: int
+    ) -> dict[str, Any]:
+        key = jr.fold_in(jr.key(self.config.seed), _DRAWS - draw)
+        key = jr.key_data(jr.fold_in(key, chunk))
+        batch = {**self.placed(rows, False), **self.fixed}
+        late = jnp.asarray(self.config.steps or 0, jnp.int32)
+        found: dict[str, Any] = jax.device_get(self.recipe.evaluate(model, batch, key, late, dt0))
+        return found

@@ -1,0 +1,209 @@
+"""One training run on its way: steps, validations, checkpoints, and what is tested at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .config import Config
+from .evaluation import Evaluation
+from .failures import TrainingFailed, diagnose
+from .recipe import Recipe, TrainState
+from .run_folder import CHECKPOINT, RunFolder
+from .tasks.base import Rows, Task, count
+
+Progress = Callable[[int, int, Mapping[str, Any]], None]
+
+
+class Run:
+    """A run with all its settings filled in.
+
+    Args:
+        reference: with a budget of accuracy, the scores of the run without regularizer, step by step.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        task: Task,
+        rows: Rows,
+        recipe: Recipe,
+        folder: RunFolder,
+        progress: Progress | None = None,
+        reference: Sequence[float] | None = None,
+        reached: float | None = None,
+    ) -> None:
+        self.config, self.task, self.rows, self.recipe = config, task, rows, recipe
+        self.folder, self.progress = folder, progress
+        self.reference, self.reached = reference, reached
+        self.total, self.batch = config.steps or 0, config.batch or 1
+        self.history: list[dict[str, Any]] = []
+        self.placed = placement(config.devices)
+        self.evaluation = Evaluation(config, task, rows, recipe, self.placed)
+
+    def go(self, resume: bool) -> TrainState:
+        """From the beginning or the checkpoint to the last step."""
+        state = self.recipe.begin(self.rows, self.config.seed)
+        kept = self.folder.resumed(state) if resume else None
+        if kept is not None:
+            state = kept
+            self.history = self.folder.metrics(int(state.step), int(state.validated))
+            self.folder.keep(self.history)
+        return self._loop(self.placed(state, False))
+
+    def _loop(self, state: TrainState) -> TrainState:
+        saved = int(state.step) if self.history else -1
+        try:
+            while True:
+                k = int(state.step)
+                if state.validated != k and (
+                    k % self.config.validate_every == 0 or k == self.total
+                ):
+                    state = self._validate(state)
+                if saved != k and (k % self.config.checkpoint_every == 0 or k == self.total):
+                    self._save(state)
+                    saved = k
+                if k == self.total:
+                    return state
+                state = self._step(state, k)
+        except KeyboardInterrupt:
+            self._save(state)
+            raise
+
+    def _step(self, state: TrainState, k: int) -> TrainState:
+        batch = self._batch(k)
+        reference = (
+            None if self.reference is None else jnp.asarray(self.reference[k], self.recipe.dtype)
+        )
+        began = time.perf_counter()
+        after, metrics = self.recipe.update(state, batch, reference)
+        found = jax.device_get(metrics)
+        seconds = time.perf_counter() - began
+        fine = bool(found.pop("fine"))
+        solved, finite = bool(found.pop("solved")), bool(found.pop("finite"))
+        record = {"step": k + 1, **{n: v.item() for n, v in found.items()}, "seconds": seconds}
+        if not fine:
+            if int(after.failures) > self.config.skips:
+                failure = diagnose(self.recipe, state, batch)
+                self._save(state)
+                self._note({"step": k + 1, "failure": failure.to_dict()})
+                kept = "the weights before it are in .model of this error"
+                if self.folder.path is not None:
+                    kept = f"the state before it is kept in {str(self.folder.path / CHECKPOINT)!r}"
+                raise TrainingFailed(failure, state.model, kept)
+            record["skipped"] = "gradient" if solved and finite else "loss" if solved else "solve"
+        self._note(record)
+        if self.progress is not None:
+            self.progress(k + 1, self.total, record)
+        return after
+
+    def _batch(self, k: int) -> dict[str, Array]:
+        """The rows of step k: each epoch is a permutation that follows from the seed, its rest dropped."""
+        n = count(self.rows.train)
+        epoch, position = divmod(k, n // self.batch)
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(n)
+        rows = order[position * self.batch : (position + 1) * self.batch]
+        chosen = {name: a[rows] for name, a in self.rows.train.items()}
+        return {**self.placed(chosen, True), **self.evaluation.fixed}
+
+    def _validate(self, state: TrainState) -> TrainState:
+        k = int(state.step)
+        model = self.recipe.output(state)
+        dt0 = state.dt0
+        if self.config.dt0 == "calibrated":
+            dt0 = self.evaluation.calibrated(model, dt0.dtype)
+        found = self.evaluation.metrics(model, self.rows.validation, dt0, 0)
+        score = found.get(self.task.score, found["loss"])
+        better = bool(found["solved"]) and self._better(found, score, state)
+        self._note({"step": k, "validation": {**found, "dt0": float(dt0)}})
+        after: TrainState = eqx.tree_at(
+            lambda s: (s.dt0, s.validated, s.best, s.best_score, s.best_step),
+            state,
+            (
+                dt0,
+                jnp.asarray(k, jnp.int32),
+                model if better else state.best,
+                jnp.asarray(score, state.best_score.dtype) if better else state.best_score,
+                jnp.asarray(k, jnp.int32) if better else state.best_step,
+            ),
+        )
+        return after
+
+    def _better(self, found: Mapping[str, Any], score: float, state: TrainState) -> bool:
+        """Whether these weights are to be kept: the best score, or with a budget the best that meet it.
+
+        A budget of evaluations takes the best score among weights within it, a budget of score the fewest
+        evaluations; as long as none are within it, the ones that come nearest.
+        """
+        higher = self.task.sign * (score - float(state.best_score)) > 0
+        if not self.config.budgeted or int(state.best_step) < 0:
+            return higher
+        step = int(state.best_step)
+        old = next(
+            (r["validation"] for r in self.history if "validation" in r and r["step"] == step), None
+        )
+        if old is None:  # its line was lost
+            return higher
+        excess = [self._excess(r) for r in (old, found)]
+        if max(excess) > 0:
+            return excess[1] < excess[0] or (excess[1] == excess[0] and higher)
+        if self.config.target_nfe is not None:
+            return higher
+        return bool(found["nfe"] < old["nfe"]) or (found["nfe"] == old["nfe"] and higher)
+
+    def _excess(self, found: Mapping[str, Any]) -> float:
+        """By how much a validation is over the budget; 0 within it."""
+        if self.config.target_nfe is not None:
+            return max(0.0, float(found["nfe"]) - self.config.target_nfe)
+        lost = self.task.sign * (
+            (self.reached or 0.0) - float(found.get(self.task.score, found["loss"]))
+        )
+        return max(0.0, lost - (self.config.max_accuracy_loss or 0.0))
+
+    def test(self, state: TrainState) -> dict[str, Any]:
+        """On the test rows, once; the first step is that of the end of training."""
+        dt0 = state.dt0
+        if self.config.dt0 == "calibrated":
+            dt0 = self.evaluation.calibrated(state.best, dt0.dtype)
+        found = self.evaluation.metrics(state.best, self.rows.test, dt0, 1)
+        steps = [r["seconds"] for r in self.history if "seconds" in r]
+        shown = float(dt0) if self.config.dt0 in ("warm", "calibrated") else self.config.dt0
+        return {
+            **found, "dt0": shown, "prediction_seconds": self.evaluation.prediction_seconds(state.best, dt0),
+            "prediction_rows": count(self.evaluation.first_chunk()),
+            "step_seconds": float(np.median(steps[1:] or steps or [np.nan])),
+        }  # fmt: skip
+
+    def _save(self, state: TrainState) -> None:
+        epoch, position = divmod(int(state.step), count(self.rows.train) // self.batch)
+        order = {"seed": self.config.seed, "epoch": epoch, "position": position}
+        self.folder.save(state, {"step": int(state.step), "data_order": order})
+
+    def _note(self, record: dict[str, Any]) -> None:
+        self.history.append(record)
+        self.folder.note(record)
+
+
+def placement(devices: int) -> Callable[[Any, bool], Any]:
+    """Puts a pytree's arrays on the devices: split along the first axis, or whole on each."""
+    if devices == 1:
+        return lambda tree, split: jax.tree.map(
+            lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, tree
+        )
+    split_by: Any = jax.sharding.PartitionSpec  # carries no types
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("batch",))
+    whole = jax.sharding.NamedSharding(mesh, split_by())
+    parts = jax.sharding.NamedSharding(mesh, split_by("batch"))
+
+    def placed(tree: Any, split: bool) -> Any:
+        where = parts if split else whole
+        return jax.tree.map(lambda x: jax.device_put(x, where) if eqx.is_array_like(x) else x, tree)
+
+    return placed

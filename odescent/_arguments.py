@@ -1,0 +1,171 @@
+"""What callers of public functions hand in: names of registered objects are looked up, wrong types get a sentence.
+
+A public function's own annotations say what it takes. `checked` reads them when it is first called; what they
+leave open (``Any``, arrays) is the function's own business, and so are shapes and ranges.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from ._errors import OdescentError, expected, unknown
+
+P = ParamSpec("P")
+T = TypeVar("T")
+# Registered objects by the name of their class: the functions (in `odescent`) that list and make them. An
+# algorithm's name goes before a system's.
+_REGISTERED = {
+    "Algorithm": ("algorithms", "algorithm"),
+    "System": ("systems", "system"),
+    "Objective": ("objectives", "objective"),
+}
+_WORDS: dict[Any, str] = {
+    float: "a number", int: "a whole number", str: "a text", bool: "True or False",
+    Mapping: "a mapping of names to values", dict: "a mapping of names to values", type(None): "None",
+}  # fmt: skip
+
+
+def checked(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, which refuses arguments of another type than it declares, and takes names of what is registered.
+
+    Raises OdescentError of one sentence: which argument of which function, what it takes and what came.
+    """
+
+    signature = inspect.signature(function)
+    fixed = {
+        n
+        for n, p in signature.parameters.items()
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    }
+
+    @functools.wraps(function)
+    def call(*args: P.args, **more: P.kwargs) -> T:
+        try:
+            bound = signature.bind(*args, **more)
+        except TypeError:
+            return function(*args, **more)  # Python's own sentence says what is missing
+        known = _hints(function)
+        for name, value in bound.arguments.items():
+            hint = known.get(name, Any)
+            if name not in fixed or _fits(hint, value):
+                continue
+            classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
+            if isinstance(value, str) and classes:
+                bound.arguments[name] = _registered(value, tuple(h.__name__ for h in classes))
+                continue
+            what = " or ".join(dict.fromkeys(_word(h) for h in _choices(hint)))
+            raise expected(f"{name} of {function.__name__}", what, value)
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+@functools.cache
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations, each by itself; what cannot be understood at run time counts as anything."""
+    plain = inspect.unwrap(function)
+    known = dict(getattr(plain, "__globals__", {}))
+    return {n: _understood(n, a, known) for n, a in inspect.get_annotations(plain).items()}
+
+
+def _understood(name: str, annotation: Any, known: dict[str, Any]) -> Any:
+    holder = types.SimpleNamespace(__annotations__={name: annotation})
+    for _ in range(8):
+        try:
+            return typing.get_type_hints(holder, known)[name]
+        except NameError as error:  # a class that only type checkers load here: known by its name
+            missing = error.name or ""
+            known[missing] = type(missing, (_Unloaded,), {})
+        except TypeError:
+            break
+    return Any
+
+
+class _Unloaded:
+    """A class of which only the name is known here."""
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The members of a union, or the one hint."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return [c for h in typing.get_args(hint) for c in _choices(h)]
+    return [hint]
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a value may be meant; only what is plainly wrong is not."""
+    if len(_choices(hint)) > 1:
+        return any(_fits(h, value) for h in _choices(hint))
+    origin = typing.get_origin(hint) or hint
+    if origin in (float, int, bool):
+        return _is_number(value)
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if hint is Any or not isinstance(origin, type) or origin.__module__.startswith("jaxtyping"):
+        return True
+    if issubclass(origin, _Unloaded):
+        return origin.__name__ in (c.__name__ for c in type(value).__mro__)
+    if issubclass(origin, tuple):
+        return isinstance(value, (tuple, list)) or hasattr(value, "__array__")
+    if (
+        issubclass(origin, Iterable)
+        and origin not in (str, dict)
+        and not issubclass(origin, Mapping)
+    ):
+        return hasattr(value, "__iter__")
+    return isinstance(value, origin)
+
+
+def _is_number(value: Any) -> bool:
+    """A number of any library, complex ones too; the function itself says which numbers will do."""
+    if isinstance(value, (str, bytes, bool)) or value is None:
+        return isinstance(value, bool)
+    if getattr(value, "shape", None) == ():  # also inside JAX's transformations
+        return True
+    try:
+        complex(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _word(hint: Any) -> str:
+    origin = typing.get_origin(hint) or hint
+    name = getattr(origin, "__name__", str(origin))
+    if name in _REGISTERED:
+        return f"{'a' if name == 'System' else 'an'} {name} or the name of a registered one"
+    if origin is typing.Literal:
+        return " or ".join(repr(a) for a in typing.get_args(hint))
+    if origin in _WORDS:
+        return _WORDS[origin]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _WORDS[Mapping]
+    if isinstance(origin, type) and origin.__module__ == "collections.abc":
+        return "a function" if name == "Callable" else "a list"
+    return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
+
+
+@functools.lru_cache(maxsize=128)
+def _registered(name: str, classes: tuple[str, ...]) -> Any:
+    """One object for each name, so that what is compiled for it is found again."""
+    import odescent as od
+
+    known: list[str] = []
+    for kind in sorted(classes, key=list(_REGISTERED).index):
+        listing, make = _REGISTERED[kind]
+        try:
+            return getattr(od, make)(name)
+        except OdescentError:
+            names = getattr(od, listing)()
+            if name in names:  # it is there, but wants options
+                raise
+            known += names
+    raise unknown(" or ".join(kind.lower() for kind in classes), name, known)
+
+
+__all__ = ["checked"]

@@ -1,0 +1,113 @@
+"""What several figures draw in the same way: panels with letters, and typeset tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from odescent._errors import OdescentError
+from odescent.analysis import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_LINE, _GAP = 0.155, 0.075  # inches: a line of small text, the room between rows
+
+
+def panels(
+    rows: int = 1,
+    columns: int = 1,
+    width: float = style.FULL_WIDTH,
+    height: float = 2.6,
+    **options: Any,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a grid of axes in the house's style, row by row; `height` in inches, of all of it.
+
+    Options go to `matplotlib.figure.Figure.subplots`.
+    """
+    from matplotlib.figure import Figure
+
+    with style.context():
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
+        for ax in axes:
+            ax.tick_params(labelsize=style.SMALL, direction="out", length=2.5, width=0.6)
+    return figure, axes
+
+
+def letter(axes: Sequence[Axes], titles: Sequence[str]) -> None:
+    """Put (a), (b), ... and a title over each."""
+    with style.context():
+        for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+            ax.set_title(
+                f"({chr(97 + i)}) {title}".rstrip(), loc="left", fontsize=style.FONT_SIZE, pad=4
+            )
+
+
+def legend_under(figure: Figure, axes: Sequence[Axes], ncols: int = 4, **options: Any) -> None:
+    """One legend for all panels under the figure, each name once."""
+    handles = {
+        str(h.get_label()): h
+        for ax in axes
+        for h in ax.get_legend_handles_labels()[0]
+        if not str(h.get_label()).startswith("_")
+    }
+    with style.context():
+        figure.legend(
+            handles=list(handles.values()), loc="outside lower center",
+            ncols=min(ncols, max(len(handles), 1)), fontsize=style.SMALL, frameon=False, **options,
+        )  # fmt: skip
+
+
+def draw_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    shares: Sequence[float],
+    width: float = style.FULL_WIDTH,
+    numeric: Sequence[int] = (),
+) -> Figure:
+    """A table with three rules, as in a book; cells are mathtext and may have several lines.
+
+    Args:
+        columns: headings.
+        rows: cells as text.
+        shares: widths of the columns, in any unit.
+        width: inches.
+        numeric: columns that are set flush right.
+
+    Raises:
+        OdescentError: rows of another length than the headings.
+    """
+    from matplotlib.figure import Figure
+
+    if any(len(row) != len(columns) for row in rows) or len(shares) != len(columns):
+        raise OdescentError(
+            f"a table has rows and widths of {len(columns)} entries, one for each heading."
+        )
+    lines = [max(str(c).count("\n") + 1 for c in row) for row in [columns, *rows]]
+    heights = [n * _LINE + _GAP for n in lines]
+    total = sum(heights) + 0.12
+    edges = [0.0]
+    for share in shares:
+        edges.append(edges[-1] + share / sum(shares))
+    with style.context():
+        figure = Figure(figsize=(width, total))
+        ax = figure.add_axes((0.01, 0.0, 0.98, 1.0))
+        ax.set_axis_off()
+        ax.set_xlim(0, 1)
+        ax.set_ylim(total, 0)
+        top = 0.05
+        ax.plot([0, 1], [top, top], color="black", lw=0.9, clip_on=False)
+        for i, (row, high) in enumerate(zip([columns, *rows], heights, strict=True)):
+            for j, cell in enumerate(row):
+                right = j in numeric
+                at = edges[j + 1] - 0.012 if right else edges[j] + 0.004
+                ax.text(
+                    at, top + high / 2, str(cell), ha="right" if right else "left", va="center",
+                    fontsize=style.SMALL, fontweight="bold" if i == 0 else "normal", linespacing=1.25,
+                )  # fmt: skip
+            top += high
+            if i == 0 or i == len(rows):
+                ax.plot([0, 1], [top, top], color="black", lw=0.5 if i == 0 else 0.9, clip_on=False)
+    return figure

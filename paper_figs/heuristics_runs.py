@@ -1,0 +1,280 @@
+"""Neural DEs trained several ways: what the validation rows choose, and what it costs and gives on the test rows."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from odescent._errors import OdescentError
+
+if TYPE_CHECKING:
+    from odescent.neural_de import Config, Task, Trained
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train.
+
+    Attributes:
+        label: as a reader sees it.
+        settings: of a `Config`, by name, such as ``{"regularizer": "error"}``.
+        coefficients: of the regularizer, to choose from; none where there is nothing to choose.
+        fade: the coefficient falls exponentially to `fade` times itself at the last step; None for a constant one.
+    """
+
+    label: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    coefficients: tuple[float, ...] = ()
+    fade: float | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs of a method, one per seed, with the coefficient that the validation rows chose.
+
+    Attributes:
+        label: of the method.
+        score: name of the metric that chooses.
+        coefficient: None where there was nothing to choose.
+        runs: seed by seed.
+        tried: per coefficient its means over the seeds on the validation rows: score, nfe; empty if a run failed.
+    """
+
+    label: str
+    score: str
+    coefficient: float | None
+    runs: tuple[Trained, ...]
+    tried: tuple[tuple[float | None, Mapping[str, float]], ...]
+
+    def test(self, name: str) -> list[float]:
+        """A metric on the test rows, seed by seed."""
+        return [float(r.test[name]) for r in self.runs]
+
+    @property
+    def training_nfe(self) -> list[float]:
+        """Drift evaluations of all training steps together, seed by seed."""
+        return [float(sum(h["nfe"] for h in r.history if "nfe" in h)) for r in self.runs]
+
+
+def choose(
+    base: Config,
+    methods: Sequence[Method],
+    *,
+    seeds: Sequence[int],
+    slack: float,
+    folder: Path,
+    reference: Chosen | None = None,
+    task: Task | None = None,
+) -> list[Chosen]:
+    """Train each method with each coefficient and seed; the validation rows choose the coefficient.
+
+    Chosen is the one whose solves are cheapest among those whose mean score is not worse than the reference's by
+    more than `slack`; if there is none, the one with the best score. The test rows play no part in it.
+
+    Args:
+        base: settings that all have in common.
+        methods: the first is the reference, unless one is given.
+        seeds: at least one.
+        slack: of the score: for accuracies a difference, for losses relative to the reference's.
+        folder: for the runs; those that are there are taken up where they stopped.
+        reference: to compare scores with, with the first so many of its seeds.
+        task: your own, in place of a registered one.
+
+    Raises:
+        OdescentError: if every coefficient of a method has a run that fails.
+    """
+    from odescent.neural_de.tasks import TASKS
+
+    task = TASKS.build(base.task) if task is None else task
+    found: list[Chosen] = []
+    for method in methods:
+        against = reference or (found[0] if found else None)
+        found.append(_choose(base, method, tuple(seeds), slack, folder, against, task))
+    return found
+
+
+def _choose(
+    base: Config,
+    method: Method,
+    seeds: tuple[int, ...],
+    slack: float,
+    folder: Path,
+    reference: Chosen | None,
+    task: Task,
+) -> Chosen:
+    from odescent.neural_de import TrainingFailed, train
+
+    runs: dict[float | None, tuple[Trained, ...]] = {}
+    tried: list[tuple[float | None, Mapping[str, float]]] = []
+    for c in method.coefficients or (None,):
+        own = {} if c is None else {"coefficient": float(c)}
+        if c is not None and method.fade is not None:
+            own["final_coefficient"] = float(c * method.fade)
+        one = base.replace(**method.settings, **own)
+        try:
+            done = [one.replace(seed=s) for s in seeds]
+            runs[c] = tuple(
+                train(s, task=task, out=folder / s.digest[:20], resume=True) for s in done
+            )
+        except TrainingFailed:
+            tried.append((c, {}))
+            continue
+        records = [validated(r) for r in runs[c]]
+        tried.append((c, {n: statistics.fmean(r[n] for r in records) for n in (task.score, "nfe")}))
+    if not runs:
+        raise OdescentError(f"every run of {method.label} failed.")
+    bound = None
+    if reference is not None:
+        scores = [validated(r)[task.score] for r in reference.runs[: len(seeds)]]
+        mean = statistics.fmean(scores)
+        bound = mean - slack if task.sign > 0 else mean * (1 + slack)
+    best = cheapest(tried, task.score, task.sign, bound)
+    return Chosen(method.label, task.score, best, runs[best], tuple(tried))
+
+
+def cheapest(
+    tried: Sequence[tuple[float | None, Mapping[str, float]]],
+    score: str,
+    sign: int,
+    bound: float | None,
+) -> float | None:
+    """The coefficient of least NFE among those whose score keeps the bound, or else of the best score."""
+    finished = [(c, m) for c, m in tried if m]
+    fine = [(c, m) for c, m in finished if bound is not None and sign * m[score] >= sign * bound]
+    if fine:
+        return min(fine, key=lambda x: (x[1]["nfe"], -sign * x[1][score]))[0]
+    return max(finished, key=lambda x: sign * x[1][score])[0]
+
+
+def validated(run: Trained) -> dict[str, float]:
+    """The metrics on the validation rows of the weights that a run kept."""
+    found = [
+        h["validation"] for h in run.history if h["step"] == run.best["step"] and "validation" in h
+    ]
+    if not found:
+        raise OdescentError("a run without a validation that went well has no weights to compare.")
+    return dict(found[-1])
+
+
+def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, float]]:
+    """Processor time of a training step and of a prediction with the weights at the end, medians of so many rounds.
+
+    All take turns, so that a busy machine disturbs none more than the others. A prediction is a solve of
+    validation rows without gradient, as many as training solved at once (so that nothing is compiled again).
+    """
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+    import jax.random as jr
+    import numpy as np
+
+    from odescent.neural_de.evaluation import CHUNK
+    from odescent.neural_de.recipe import recipe
+    from odescent.neural_de.tasks import TASKS
+    from odescent.neural_de.tasks.base import count
+
+    calls: dict[tuple[str, str], Any] = {}
+    for label, run in runs.items():
+        c = run.config
+        task = TASKS.build(c.task)
+        rows = task.rows(c).in_precision(np.dtype(c.precision))
+        made = recipe(c, task, rows, None)
+        first = run.test["dt0"] if isinstance(run.test["dt0"], float) else 0.01
+        state = eqx.tree_at(
+            lambda s: (s.model, s.dt0), made.begin(rows, c.seed), (run.model, jnp.asarray(first, c.precision))
+        )  # fmt: skip
+        fixed = {n: jnp.asarray(a) for n, a in rows.fixed.items()}
+        batch = {n: jnp.asarray(a[: c.batch]) for n, a in rows.train.items()} | fixed
+        held = count(rows.validation)
+        part = held // (-(-held // CHUNK))
+        later = {n: jnp.asarray(a[:part]) for n, a in rows.validation.items()} | fixed
+        key, step = jr.key_data(jr.key(0)), jnp.asarray(c.steps, jnp.int32)
+        calls[label, "step"] = lambda u=made.update, s=state, b=batch: u(s, b, None)
+        calls[label, "prediction"] = lambda e=made.evaluate, s=state, b=later, k=key, n=step: e(
+            s.model, b, k, n, s.dt0
+        )
+    wait: Any = jax.block_until_ready  # carries no types
+    times: dict[tuple[str, str], list[float]] = {name: [] for name in calls}
+    for i in range(rounds + 1):  # the first compiles
+        for name, call in calls.items():
+            began = time.process_time()
+            wait(call())
+            if i:
+                times[name].append(time.process_time() - began)
+    found: dict[str, dict[str, float]] = {label: {} for label in runs}
+    for (label, what), values in times.items():
+        found[label][what] = statistics.median(values)
+    return found
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean."""
+    return statistics.fmean(values)
+
+
+def spread(values: Sequence[float]) -> float:
+    """The standard deviation of the seeds' values; 0 for a single seed."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def ratio(values: Sequence[float], to: Sequence[float]) -> float:
+    """The ratio of the means."""
+    return mean(values) / mean(to)
+
+
+COLUMNS = (
+    "first step", "method", "coefficient", "validation accuracy", "accuracy", "accuracy, sd", "NFE", "NFE, sd",
+    "NFE ratio", "NFE in training, ratio", "training step [ms]", "training step, ratio", "prediction [ms]",
+    "prediction, ratio",
+)  # fmt: skip
+
+
+def table(
+    found: Mapping[tuple[str, str], Chosen],
+    reference: str,
+    times: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    """A row per first step and method: test rows and times, ratios to the reference with that first step and seeds.
+
+    Args:
+        found: by first step and label.
+        reference: the label that ratios refer to.
+        times: as `seconds` returns them, under "first step/label".
+    """
+    rows = []
+    for (first, label), c in found.items():
+        plain, n = found[first, reference], len(c.runs)
+        own, to = times[f"{first}/{label}"], times[f"{first}/{reference}"]
+        rows.append([
+            first, label, c.coefficient, mean([validated(r)[c.score] for r in c.runs]), mean(c.test(c.score)),
+            spread(c.test(c.score)), mean(c.test("nfe")), spread(c.test("nfe")),
+            ratio(c.test("nfe"), plain.test("nfe")[:n]), ratio(c.training_nfe, plain.training_nfe[:n]),
+            1e3 * own["step"], own["step"] / to["step"], 1e3 * own["prediction"], own["prediction"] / to["prediction"],
+        ])  # fmt: skip
+    return {"columns": list(COLUMNS), "rows": rows}
+
+
+def along(chosen: Chosen) -> dict[str, Any]:
+    """NFE on the validation rows as training goes on, a row per seed."""
+    import numpy as np
+
+    per = [
+        [(h["step"], h["validation"]["nfe"]) for h in r.history if "validation" in h]
+        for r in chosen.runs
+    ]
+    return {
+        "step": np.array([s for s, _ in per[0]]),
+        "nfe": np.array([[n for _, n in p] for p in per]),
+    }
+
+
+def tried(found: Mapping[tuple[str, str], Chosen]) -> dict[str, list[list[float | None]]]:
+    """Per "first step/label" the coefficients with their scores and NFE on the validation rows."""
+    return {
+        f"{first}/{label}": [[coef, m.get(c.score), m.get("nfe")] for coef, m in c.tried]
+        for (first, label), c in found.items()
+    }

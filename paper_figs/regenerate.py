@@ -1,0 +1,154 @@
+"""Make figures: compute what is not there yet, check, draw; one that fails is listed and stops no other."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from odescent._errors import OdescentError
+
+from . import records
+from .claims import HOLDS, WRONG, Claim
+from .entry import SCALES, PaperFigure, Result, Scale
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of one figure.
+
+    Attributes:
+        paper, name, title: which one.
+        claims: with their verdicts; empty if it failed.
+        files: that stand on the disk.
+        seconds: how long it took.
+        again: whether it was computed, not taken from an earlier run.
+        error: the last line of the traceback if it failed, else None; the whole stands in NAME.error.txt.
+    """
+
+    paper: str
+    name: str
+    title: str
+    claims: tuple[Claim, ...]
+    files: tuple[Path, ...]
+    seconds: float
+    again: bool
+    error: str | None = None
+
+    @property
+    def who(self) -> str:
+        """Paper and name."""
+        return f"{self.paper}/{self.name}"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether it failed, or a claim of it does not hold."""
+        return self.error is not None or any(c.verdict == WRONG for c in self.claims)
+
+    def line(self) -> str:
+        """One line: what it is, how its claims fared, how long it took."""
+        if self.error is not None:
+            return f"{self.who:<34} failed: {self.error}"
+        held = sum(c.verdict == HOLDS for c in self.claims)
+        how = f"({self.seconds:.1f} s)" if self.again else "(as before)"
+        return f"{self.who:<34} {held} of {len(self.claims)} claims hold  {how}"
+
+
+def regenerate(
+    figures: Iterable[tuple[str, PaperFigure]],
+    out: Path,
+    scale: Scale = "quick",
+    *,
+    fresh: bool = False,
+    report: Report = print,
+) -> list[Made]:
+    """Make figures, in order; the same call goes on where another was stopped.
+
+    A figure whose parameters, seeds and code are those of its record is not computed again.
+
+    Args:
+        figures: pairs of paper and figure, as `papers.find` returns them.
+        out: the folder; files go to ``out/SCALE/PAPER/``.
+        scale: "quick" or "full".
+        fresh: compute all of them anew.
+        report: gets one line for each.
+
+    Raises:
+        OdescentError: if the folder cannot be written.
+    """
+    chosen = list(figures)
+    _probe(out)
+    found = []
+    for number, (paper, figure) in enumerate(chosen, 1):
+        made = _make(paper, figure, out, scale, fresh)
+        report(f"[{number}/{len(chosen)}] {made.line()}")
+        found.append(made)
+    return found
+
+
+def _make(paper: str, figure: PaperFigure, out: Path, scale: Scale, fresh: bool) -> Made:
+    import jax
+
+    place = out / scale / paper / figure.name
+    trouble = place.with_name(f"{figure.name}.error.txt")
+    began = time.perf_counter()
+    try:
+        with jax.enable_x64(figure.precision == "float64"):
+            result, again = _result(place, paper, figure, scale, fresh)
+            if again or not records.is_drawn(place):
+                records.draw(place, figure, scale, result)
+    except Exception as error:
+        records.note(trouble, traceback.format_exc())
+        last = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+        seconds = time.perf_counter() - began
+        return Made(paper, figure.name, figure.title, (), (), seconds, True, last)
+    trouble.unlink(missing_ok=True)
+    files = tuple(f for f in sorted(place.parent.glob(f"{figure.name}.*")) if f.is_file())
+    seconds = time.perf_counter() - began
+    return Made(paper, figure.name, figure.title, result.claims, files, seconds, again)
+
+
+def _result(
+    place: Path, paper: str, figure: PaperFigure, scale: Scale, fresh: bool
+) -> tuple[Result, bool]:
+    """The result as it stands in the file, and whether it had to be computed."""
+    key = records.identity(paper, figure, scale)
+    known = None if fresh else records.load(place, key)
+    if known is not None:
+        return known, False
+    given = figure.parameters(scale)
+    parts = place.with_name(f"{figure.name}.parts-{key[:16]}")  # of this identity, and of no other
+    if "folder" in inspect.signature(figure.compute).parameters:
+        if fresh:
+            shutil.rmtree(parts, ignore_errors=True)
+        parts.mkdir(parents=True, exist_ok=True)
+        given["folder"] = parts
+    result = figure.compute(**given)
+    records.save(place, f"{paper}/{figure.name}", figure, scale, key, result)
+    shutil.rmtree(parts, ignore_errors=True)
+    read = records.load(place, key)
+    if read is None:
+        raise OdescentError(f"the record of {paper}/{figure.name} cannot be read back.")
+    return read, True
+
+
+def _probe(out: Path) -> None:
+    """OdescentError if the folder cannot be written, before anything runs."""
+    records.make(out)
+    probe = out / ".odescent-probe"
+    try:
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise OdescentError(
+            f"the folder {str(out)!r} cannot be written ({error.strerror}); give another with --out."
+        ) from None
+
+
+__all__ = ["SCALES", "Made", "regenerate"]

@@ -1,0 +1,44 @@
+"""`jax.jit` with the options that loops over particles want."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+# On CPUs: long vector instructions where there are any, and one loop for a chain of elementwise operations and
+# the sum at its end rather than calls of a library of kernels, each of which goes through memory.
+_WANTED: tuple[tuple[str, Any], ...] = (
+    ("xla_cpu_prefer_vector_width", 512),
+    ("xla_cpu_experimental_ynn_fusion_type", ""),
+)
+
+
+@lru_cache(maxsize=4)
+def options(backend: str) -> dict[str, Any]:
+    """Those of the options that this version of XLA knows for a backend."""
+    known: dict[str, Any] = {}
+    for name, value in _WANTED if backend == "cpu" else ():
+        try:
+            jax.jit(jnp.negative).lower(1.0).compile(compiler_options={name: value})
+        except (RuntimeError, ValueError):
+            continue
+        known[name] = value
+    return known
+
+
+def compiled(function: Callable[..., Any], **more: Any) -> Callable[..., Any]:
+    """`jax.jit(function, **more)` for functions that step particles; they run up to twice as fast on CPUs.
+
+    To be called outside of every other transformation: inside one, XLA's options are those of the outermost.
+    """
+    result: Callable[..., Any] = jax.jit(
+        function, compiler_options=options(jax.default_backend()), **more
+    )
+    return result
+
+
+__all__ = ["compiled", "options"]

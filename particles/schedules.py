@@ -1,0 +1,101 @@
+"""Parameters that follow the run: an exponent for a wanted effective sample size, and geometric laws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from odescent._errors import OdescentError
+
+LARGEST = 1e15  # of exponents: the weights are those of the best particles alone
+_ROUNDS = 32
+
+
+@dataclass(frozen=True)
+class effective_alpha:
+    """The exponent at which the weights' effective sample size is a share of the particles, found in the graph.
+
+    A function of all values, shape (N,), to give as the parameter ``alpha``; it is invariant under scaling and
+    shifting the objective. Values that are not finite count as particles and have no weight. Where even the largest
+    exponent leaves more effective samples (equal values), it is that one.
+
+    Args: share: ESS / N, more than 0 and less than 1. Raises OdescentError for another.
+    """
+
+    share: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise OdescentError(
+                f"the effective sample size is a share of the particles between 0 and 1, not {self.share!r}."
+            )
+
+    def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
+        fine = jnp.isfinite(values)
+        least = jnp.min(jnp.where(fine, values, jnp.inf))
+        above = jnp.where(fine, values - jnp.where(jnp.isfinite(least), least, 0), 0)
+        count = jnp.sum(fine).astype(values.dtype)
+        scale = jnp.sum(above) / jnp.maximum(count, 1)
+        unit = above / jnp.where(scale > 0, scale, 1)  # of mean 1
+        wanted = math.log(self.share) + jnp.log(jnp.asarray(values.size, values.dtype))
+
+        def surplus(z: Array) -> tuple[Array, Array]:
+            """log ESS less what is wanted, and its slope, at the exponent e^z of unit."""
+            a = jnp.exp(z)
+            w = jnp.where(fine, jnp.exp(-a * unit), 0)
+            s0, s1 = jnp.sum(w), jnp.sum(w * unit)
+            t0, t1 = jnp.sum(w * w), jnp.sum(w * w * unit)
+            return 2 * jnp.log(s0) - jnp.log(t0) - wanted, 2 * a * (t1 / t0 - s1 / s0)
+
+        def narrow(_: Any, carry: Any) -> Any:
+            """Newton's step where it stays between the ends and at least halves the last one, else bisection."""
+            low, high, z, last = carry
+            over, slope = surplus(z)
+            low, high = jnp.where(over > 0, z, low), jnp.where(over > 0, high, z)
+            step = -over / jnp.where(slope < 0, slope, -1)
+            inside = (slope < 0) & (z + step > low) & (z + step < high)
+            step = jnp.where(inside & (2 * jnp.abs(step) <= last), step, (low + high) / 2 - z)
+            return low, high, z + step, jnp.abs(step)
+
+        top = jnp.asarray(math.log(LARGEST), values.dtype)
+        begin = (-top, top, jnp.zeros((), values.dtype), 2 * top)
+        z = jax.lax.fori_loop(0, _ROUNDS, narrow, begin)[2]
+        alpha = jnp.exp(z) / jnp.where(scale > 0, scale, 1)
+        found = jnp.where(scale > 0, jnp.minimum(alpha, LARGEST), LARGEST)
+        return jax.lax.stop_gradient(found)
+
+
+def geometric(**laws: Sequence[float]) -> Callable[[Any, Any], Mapping[str, Any]]:
+    """A schedule: ``geometric(s=(0.7, 0.99))`` makes the parameter s at step k equal to 0.7 * 0.99^k.
+
+    Raises OdescentError for a law that is not two finite numbers with a factor more than 0.
+    """
+    for name, law in laws.items():
+        if len(law) != 2 or not all(map(math.isfinite, law)) or law[1] <= 0:
+            raise OdescentError(
+                f"the law of {name} is (first value, factor more than 0), not {law!r}."
+            )
+
+    return Geometric(tuple(sorted((n, (float(a), float(b))) for n, (a, b) in laws.items())))
+
+
+@dataclass(frozen=True)
+class Geometric:
+    """What `geometric` makes: equal laws are equal schedules, so that a run is compiled once."""
+
+    laws: tuple[tuple[str, tuple[float, float]], ...]
+
+    def __call__(self, k: Any, record: Any) -> dict[str, Any]:
+        return {
+            n: first * jnp.power(factor, jnp.asarray(k).astype(float))
+            for n, (first, factor) in self.laws
+        }
+
+
+__all__ = ["Geometric", "effective_alpha", "geometric"]

@@ -1,0 +1,79 @@
+"""Starting points of populations: drawn from counters as the noise is, so that no key is carried about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from odescent._errors import OdescentError
+
+from .normals import LANES, normals, uniforms
+
+_BEFORE = LANES - 1  # the step whose draws make the starting points
+
+
+@dataclass(frozen=True)
+class Start:
+    """Points for (seed, run): ``low + (high - low) u`` or ``mean + sd z``; made by the functions below."""
+
+    dimension: int
+    particles: int
+    draw: Callable[..., Array]
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def __call__(self, seed: Any, run: Any) -> Float[Array, "d N"]:
+        return self.part(seed, run, 0, self.particles)
+
+    def part(self, seed: Any, run: Any, first: Any, count: int) -> Float[Array, "d {count}"]:
+        """So many of the points, from the one with index ``first`` on."""
+        z = self.draw(seed, run, _BEFORE, dimension=self.dimension, particles=count, first=first)
+        offset, scale = (jnp.asarray(v, z.dtype)[:, None] for v in (self.offset, self.scale))
+        return offset + scale * z
+
+
+def gaussian_start(mean: Float[ArrayLike, " d"], sd: ArrayLike, particles: int) -> Start:
+    """N points from the normal distribution of this mean and standard deviation (one, or one a coordinate).
+
+    Raises OdescentError for a deviation that is negative, or numbers that are not finite.
+    """
+    center, width = _both(mean, sd, "mean", "standard deviation")
+    if (width < 0).any():
+        raise OdescentError(f"the standard deviation is at least 0, not {sd}.")
+    return Start(len(center), particles, normals, tuple(center.tolist()), tuple(width.tolist()))
+
+
+def uniform_start(low: ArrayLike, high: ArrayLike, particles: int) -> Start:
+    """N points from the uniform distribution on a box.
+
+    Raises OdescentError for a box with low > high, or numbers that are not finite.
+    """
+    low_, high_ = _both(low, high, "lower bound", "upper bound")
+    if (low_ > high_).any():
+        i = int(np.argmax(low_ > high_))
+        raise OdescentError(
+            f"the box has low = {low_[i]:g} > high = {high_[i]:g} in coordinate {i}."
+        )
+    return Start(
+        len(low_), particles, uniforms, tuple(low_.tolist()), tuple((high_ - low_).tolist())
+    )
+
+
+def _both(a: Any, b: Any, one: str, other: str) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.broadcast_arrays(
+        np.atleast_1d(np.asarray(a, np.float64)), np.asarray(b, np.float64)
+    )
+    for name, array in ((one, first), (other, second)):
+        if array.ndim != 1 or not np.isfinite(array).all():
+            raise OdescentError(
+                f"the {name} is a finite number for each coordinate, not {a if name == one else b}."
+            )
+    return first, second
+
+
+__all__ = ["Start", "gaussian_start", "uniform_start"]

@@ -1,0 +1,159 @@
+"""Arguments of public functions: names are looked up, wrong types get one sentence, right ones pass untouched."""
+
+import pickle
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import odescent as od
+from odescent._arguments import checked
+
+WRONG = {"a list": [1, 2], "an object": object()}
+
+
+@checked
+def takes(
+    number: float = 1.0,
+    count: int = 1,
+    text: str = "",
+    way: Literal["up", "down"] = "up",
+    table: Mapping[str, float] | None = None,
+    row: Sequence[float] = (),
+    function: Callable[..., Any] | None = None,
+    anything: Any = None,
+    unknown: "NotLoadedHere | None" = None,  # noqa: F821
+    method: od.Algorithm | None = None,
+    flow: od.System | None = None,
+    both: od.System | od.Algorithm | None = None,
+    target: od.Objective | None = None,
+    *rest: float,
+    **more: Iterable[float],
+) -> dict[str, Any]:
+    return dict(locals())
+
+
+NotLoaded = type("NotLoadedHere", (), {})  # as from a module that the function's does not load
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("number", "1", "number of takes must be a number, not '1'."),
+        ("number", None, "number of takes must be a number, not None."),
+        ("count", [1, 2], "count of takes must be a whole number, not an object of type list."),
+        ("text", 3, "text of takes must be a text, not 3."),
+        ("way", "left", "way of takes must be 'up' or 'down', not 'left'."),
+        ("table", [1], "table of takes must be a mapping of names to values or None, not an object of type list."),
+        ("row", 3.5, "row of takes must be a list, not 3.5."),
+        ("function", 7, "function of takes must be a function or None, not 7."),
+        ("unknown", 1, "unknown of takes must be a NotLoadedHere or None, not 1."),
+        ("method", 7, "method of takes must be an Algorithm or the name of a registered one or None, not 7."),
+        ("target", "x" * 99, f"there is no objective '{'x' * 99}'"),
+        ("method", "hevy_ball", "there is no algorithm 'hevy_ball': did you mean 'heavy_ball'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_type_gets_one_sentence(name, value, sentence):
+    with pytest.raises(od.OdescentError) as error:
+        takes(**{name: value})
+    assert str(error.value).startswith(sentence) and "\n" not in str(error.value)
+
+
+@given(
+    st.one_of(
+        st.integers(-9, 9),
+        st.floats(allow_nan=True),
+        st.booleans(),
+        st.sampled_from([np.float32(2), np.int64(3)]),
+    ),
+    st.dictionaries(st.text(max_size=3), st.floats()),
+    st.lists(st.floats()),
+)  # fmt: skip
+def test_what_may_be_meant_passes_untouched(number, table, row):
+    found = takes(number, table=table, row=row, unknown=NotLoaded(), anything=WRONG, function=len)
+    assert found["number"] is number and found["table"] is table and found["row"] is row
+    assert takes(row=np.array(row))["row"].tolist() == pytest.approx(row, nan_ok=True)
+
+
+def test_python_itself_says_what_is_missing_or_too_much():
+    with pytest.raises(TypeError, match=r"missing (a|1) required .*argument: 'system'"):
+        od.analysis.phase_portrait()
+    assert takes(1, 2, "t", more=[1])["more"] == {"more": [1]}
+
+
+def test_names_are_looked_up_and_stand_for_one_object():
+    found = takes(method="heavy_ball", flow="heavy_ball", both="heavy_ball", target="himmelblau")
+    assert isinstance(found["method"], od.Algorithm) and isinstance(found["flow"], od.System)
+    assert found["both"] is takes(both="heavy_ball")["both"] and isinstance(
+        found["both"], od.Algorithm
+    )
+    assert isinstance(takes(both="gradient_flow")["both"], od.System)
+    np.testing.assert_allclose(found["target"].grad(np.array([3.0, 2.0])), 0, atol=1e-12)
+    with pytest.raises(
+        od.OdescentError, match="there is no system or algorithm 'nothing_of_the_kind'"
+    ):
+        takes(both="nothing_of_the_kind")
+
+
+def test_public_functions_are_found_by_other_processes():
+    for name in ("certify", "basins", "phase_portrait"):
+        function = getattr(od.analysis, name)
+        assert pickle.loads(pickle.dumps(function)) is function  # noqa: S301
+        assert function.__wrapped__.__doc__ == function.__doc__
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda w: od.analysis.phase_portrait(w, curvature=1.0),
+        lambda w: od.analysis.phase_portrait("heavy_ball", w),
+        lambda w: od.analysis.phase_portrait("heavy_ball", curvature=1.0, algorithms=w),
+        lambda w: od.analysis.basins("gradient_descent", w, axes={"x0[0]": (-1, 1, 3)}),
+        lambda w: od.analysis.basins("gradient_descent", "quadratic", axes={"x0[0]": (-1, 1, 3)}, tolerance=w),
+        lambda w: od.analysis.bifurcation("gradient_descent", w, parameter="L", values=(1, 2, 3)),
+        lambda w: od.analysis.batch("gradient_descent", w, axes={"x0[0]": (-1, 1, 3)}, steps=2),
+        lambda w: od.analysis.spectrum(w, 1, 10),
+        lambda w: od.analysis.spectrum("heavy_ball", w, 10),
+        lambda w: od.analysis.convergence(w, "quadratic", [1.0, 1.0], 10),
+        lambda w: od.analysis.certify(w, mu=1, L=10),
+        lambda w: od.analysis.cycles(w, 1, 25),
+        lambda w: od.analysis.animate(w, "film.gif"),
+        lambda w: od.analysis.save(w, "picture"),
+        lambda w: od.algorithm("gradient_descent").run(w, [1.0, 1.0], 3),
+        lambda w: od.system("gradient_flow").simulate(w, [1.0, 1.0], 1.0),
+        lambda w: od.system("gradient_flow").simulate("quadratic", [1.0, 1.0], w),
+        lambda w: od.system("gradient_flow").simulate_many(w, np.ones((3, 2)), 1.0, dt=0.1),
+    ],
+)  # fmt: skip
+def test_every_public_function_answers_a_wrong_type_with_a_sentence(call, wrong):
+    with pytest.raises(od.OdescentError) as error:
+        call(wrong)
+    sentence = str(error.value)
+    assert "\n" not in sentence and sentence.rstrip(".") and ". " not in sentence.rstrip(".")
+
+
+def test_names_do_what_objects_do():
+    options = {"axes": {"x0[0]": (-2.0, 2.0, 5)}, "steps": 3, "parameters": {"L": 20.0}}
+    by_name = od.analysis.batch("gradient_descent", "quadratic", **options)
+    by_object = od.analysis.batch(
+        od.algorithm("gradient_descent"), od.objective("quadratic"), **options
+    )
+    np.testing.assert_array_equal(by_name.values["x"], by_object.values["x"])
+    run = od.algorithm("gradient_descent").run("quadratic", [1.0, 1.0], 2, L=20)
+    np.testing.assert_allclose(run.x[-1], [(1 - 1 / 20) ** 2, (1 - 10 / 20) ** 2])
+
+
+def test_a_system_without_oracles_needs_no_objective():
+    x, v = od.blocks("x v")
+    turn = od.System({"all": {x: v, v: -x}}, output=x)
+    end = turn.simulate(None, [1.0], 1.0).x[-1]
+    np.testing.assert_allclose(end, np.cos(1), atol=1e-7)
+    many = turn.simulate_many(None, np.array([[1.0], [2.0]]), 1.0, dt=0.01)
+    np.testing.assert_allclose(many.x[-1].ravel(), [np.cos(1), 2 * np.cos(1)], atol=1e-9)
+    with pytest.raises(od.OdescentError, match="needs a concrete objective"):
+        od.system("gradient_flow").simulate(None, [1.0], 1.0)

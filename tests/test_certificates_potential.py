@@ -1,0 +1,267 @@
+"""Bounds for all steps by one potential function: published laws, the bounds for one number of steps, and runs."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import odescent as od
+from odescent.analysis import NoCertificate, certify
+from odescent.analysis.certificates import PotentialCertificate, load
+from odescent.analysis.certificates.checker import Number, Refused
+from odescent.analysis.certificates.checker_potential import check, keeps, minors
+from odescent.analysis.certificates.potential_plant import describe
+from odescent.analysis.certificates.potential_search import Flat, simplest
+
+METHODS: dict[str, Any] = {
+    "gd": lambda: od.algorithm("gradient_descent"),
+    "fista": lambda: od.algorithm("nesterov_c", momentum="fista"),
+    "nesterov": lambda: od.algorithm("nesterov_c"),
+    "ogm": lambda: od.algorithm("ogm"),
+}
+
+
+@cache
+def proved(name: str, L: int = 1) -> PotentialCertificate:
+    return certify(METHODS[name](), 0, L, horizon="all")
+
+
+def test_gradient_descent_is_tight() -> None:
+    """L / (4 N + 2), attained for every N (Drori, Teboulle, arXiv:1206.3209)."""
+    found = proved("gd", 3)
+    N = sp.Symbol("N", integer=True, nonnegative=True)
+    assert sp.simplify(found.law - 3 / (4 * N + 2)) == 0 and found.verify()
+    for steps in (1, 2, 5):
+        assert certify(METHODS["gd"](), 0, 3, horizon=steps).exact == found.law.subs(N, steps)
+
+
+@pytest.mark.parametrize("h", [Fraction(1, 3), Fraction(1, 2)])
+def test_short_steps(h: Fraction) -> None:
+    """1 / (4 h N + 2) with step h / L <= 1 / L (the same, theorem 3.1); a simple rational growth comes near."""
+    found = certify({"alpha": h}, 0, 1, horizon="all")
+    assert found.verify()
+    for N in (1, 3, 10, 1000):
+        tight = 1 / (4 * float(h) * N + 2)
+        assert tight - 1e-15 <= found.bound(N) < 1.2 * tight
+
+
+@pytest.mark.slow
+def test_the_optimized_gradient_method() -> None:
+    """Its output y_N has L / (4 theta_{N-1}^2), tau = 2 theta - 1 (Kim, Fessler, 10.1007/s10107-015-0949-3)."""
+    found = proved("ogm")
+    assert found.verify() and sp.expand(found.growth - (found.clock + 1) ** 2) == 0
+    with mpmath.workdps(40):
+        theta = mpmath.mpf(1)
+        for N in range(1, 21):
+            exact = 1 / (4 * theta**2)
+            assert 0 <= found.bound(N) - exact < 1e-15 * exact
+            theta = (1 + mpmath.sqrt(1 + 4 * theta**2)) / 2
+
+
+@pytest.mark.slow
+def test_fista() -> None:
+    """L / (2 t^2) <= 2 L / (N + 1)^2 (Beck, Teboulle, 10.1137/080716542); above the exact worst cases of MATH (c)."""
+    found = proved("fista")
+    t = found.clock + 1
+    assert found.verify() and sp.expand(found.growth - 2 * t**2) == 0
+    for N, worst in ((1, 0.1666667), (2, 0.1), (5, 0.0348938), (10, 0.0123351)):
+        assert worst < found.bound(N) <= 2 / (N + 1) ** 2 * (1 + 1e-14)
+
+
+@pytest.mark.slow
+def test_nesterov() -> None:
+    """Between the exact 2 / (N^2 + 7 N + 4) and the classical 2 / (N + 1)^2."""
+    found = proved("nesterov", 7)
+    assert found.verify()
+    for N in (1, 2, 5, 10, 100, 10000):
+        assert 2 / (N**2 + 7 * N + 4) <= found.bound(N) / 7 < 2 / (N + 1) ** 2
+    exact = certify(METHODS["nesterov"](), 0, 7, horizon=2)
+    assert exact.bound <= found.bound(2)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_other_units_are_the_same_method(name: str) -> None:
+    """With any L what is proved is about f / L: the method for L = 1, with states and clocks in units of sqrt(L)."""
+    one, seven = (describe(METHODS[name](), L) for L in (1, 7))
+    assert {**one, "L": "7"} == seven
+
+
+@pytest.mark.slow
+def test_your_own_momentum() -> None:
+    """k / (k + 4) with a clock of one's own, in the iterates: below every bound for one N, and of second order."""
+    x, before = od.blocks("x before")
+    f = od.Objective("f")
+    clock = od.Block("j", kind="scalar", role="coefficient", init=sp.Integer(0))
+    j = clock.symbol
+    y = x + j / (j + 4) * (x - before)
+    method = od.method({x: y - f.grad(y), before: x, clock: j + 1}, output=x)
+    found = certify(method, 0, 1, horizon="all")
+    assert found.verify() and sp.degree(found.growth, found.clock) == 2
+    for N in (1, 3):
+        assert certify(method, 0, 1, horizon=N).bound <= found.bound(N) + 1e-9
+
+
+def test_a_step_in_numbers() -> None:
+    """Without a symbol L the step is what it is: alpha = 1/14 at L = 7 is half of 1 / L."""
+    known = describe({"alpha": Fraction(1, 2)}, 1)
+    assert {**known, "L": "7"} == describe({"alpha": Fraction(1, 14)}, 7)
+
+
+def test_the_potential_decreases_along_a_run() -> None:
+    found = proved("gd")
+    a, Q = found.potential
+    value = lambda x: np.logaddexp(x, -x) - np.log(2)  # 1-smooth, convex, minimizer 0
+    x, before = 4.0, math.inf
+    for k in range(40):
+        at = {found.clock: k}
+        X = np.array([x, np.tanh(x)])
+        now = float(a.subs(at)) * value(x) + X @ np.array(Q.subs(at), dtype=float) @ X
+        assert now <= before + 1e-12
+        x, before = x - np.tanh(x), now
+
+
+def test_an_implicit_step() -> None:
+    """The proximal point method on smooth functions, no worse than Gueler's 1 / (4 h N) for all convex ones."""
+    found = certify(od.algorithm("proximal_point").bind(h=sp.Rational(1, 2)), 0, 1, horizon="all")
+    assert found.verify()
+    for N in (1, 2, 10):
+        assert found.bound(N) <= 1 / (2 * N) + 1e-12
+    assert (
+        found.bound(2)
+        >= certify(od.algorithm("proximal_point").bind(h=sp.Rational(1, 2)), 0, 1, horizon=2).bound
+        - 1e-6
+    )
+
+
+def test_it_travels_and_refuses_what_is_altered() -> None:
+    found = proved("gd")
+    again = load(json.loads(found.to_json()))
+    assert isinstance(again, PotentialCertificate) and again.verify() and again.law == found.law
+    assert "for every N" in str(again) and "for all" in again.latex() and again.multipliers["nu"]
+    document = dict(found.document)
+    assert check(document)
+    changes: list[dict[str, Any]] = [
+        {"growth": ["2", "5", "0"]},
+        {"growth": ["-2", "4", "0"]},
+        {"a": ["0", "3", "0"]},
+        {"lambda": {**document["lambda"], "0,1": {"0,0": "-1"}}},
+        {"lambda": {**document["lambda"], "2,1": {"0,0": "1"}}},
+        {"nu": {"-1,0": ["1", "1/2", "0"]}},
+        {"Q": {**document["Q"], "0,0": ["2", "0", "0"]}},
+        {"Q": {**document["Q"], "1,1": ["0", "0", "2"]}},
+        {"first": "1"},
+        {"from": "-3"},
+        {"unit": ["-1"]},
+        {"a": [*document["a"], "1"]},
+        {"kind": "strict"},
+    ]
+    for change in changes:
+        with pytest.raises((Refused, LookupError)):
+            check({**copy.deepcopy(document), **change})
+    # of a method with longer steps it is no proof
+    other = copy.deepcopy(document)
+    other["rows"][1][1] = ["-2"]
+    with pytest.raises(Refused):
+        check(other)
+
+
+def test_none_is_claimed_where_there_is_none() -> None:
+    with pytest.raises(NoCertificate, match="no potential function"):
+        certify({"alpha": Fraction(5, 2)}, 0, 1, horizon="all")
+
+
+@pytest.mark.untyped
+def test_bad_input_gets_a_sentence() -> None:
+    x, f = od.blocks("x"), od.Objective("f")
+    half = x - f.grad(x) / 10
+    twice = od.method({x: half - f.grad(half) / 10}, output=x)
+    for arguments, options, sentence in (
+        ((METHODS["gd"](), 1, 10), {}, "mu = 0"),
+        ((METHODS["gd"](), 0, 1), {"measure": "gradient"}, "one number of steps"),
+        ((METHODS["gd"](), 0, sp.sqrt(2)), {}, "rational L"),
+        ((twice, 0, 1), {}, "one gradient a step"),
+        ((od.algorithm("proximal_point"), 0, 1), {}, "parameter h"),
+        ((od.algorithm("adam"), 0, 1), {}, "no certificate"),
+    ):
+        with pytest.raises(od.OdescentError, match=sentence):
+            certify(*arguments, horizon="all", **options)
+    with pytest.raises(od.OdescentError, match="whole number"):
+        proved("gd").bound(0)
+
+
+@given(st.fractions(-4, 4, max_denominator=60), st.fractions(0, 1, max_denominator=60))
+def test_the_simplest_fraction(low: Fraction, width: Fraction) -> None:
+    found = simplest(low, low + width)
+    assert low <= found <= low + width
+    for denominator in range(1, found.denominator):
+        assert math.floor((low + width) * denominator) < low * denominator
+
+
+@given(
+    st.lists(st.fractions(-3, 3, max_denominator=4), min_size=1, max_size=4),
+    st.sampled_from([Number(2), Number(0), Number(1, 1, 5), Number(Fraction(-1, 2))]),
+    st.booleans(),
+)
+def test_signs_of_polynomials(coefficients: list[Fraction], v: Number, whole: bool) -> None:
+    """What is kept is kept on a grid; a polynomial with nonnegative coefficients about v is."""
+    at = float(v.a) + float(v.b) * math.sqrt(v.d)
+    value = lambda x: sum(c * x**i for i, c in enumerate(coefficients))
+    first = int(v.a)
+    values = [
+        Number(Fraction(value(t + (first if whole else 0)))) for t in range(len(coefficients))
+    ]
+    kept = keeps(values, len(coefficients) - 1, None if whole else v, 0)
+    grid = range(first, first + 60) if whole else at + np.linspace(0, 50, 400)
+    if kept:
+        assert min(float(value(x)) for x in grid) >= -1e-9
+    about = np.polynomial.Polynomial([float(c) for c in coefficients])(
+        np.polynomial.Polynomial([first if whole else at, 1.0])
+    )
+    if (about.coef > 1e-9).all():
+        assert kept
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 3), st.lists(st.integers(-2, 2), min_size=9, max_size=9))
+def test_semidefinite_matrices(n: int, entries: list[int]) -> None:
+    A = np.array(entries[: n * n]).reshape(n, n)
+    for M in (A + A.T, A @ A.T):
+        numbers = [[Number(Fraction(int(x))) for x in row] for row in M]
+        found = all(x.sign() >= 0 for x in minors(numbers))
+        assert found == (np.linalg.eigvalsh(M.astype(float))[0] > -1e-9)
+
+
+@given(st.lists(st.lists(st.integers(-2, 2), min_size=5, max_size=5), max_size=4))
+def test_linear_equations(rows: list[list[int]]) -> None:
+    """Against SymPy: whether they contradict each other, how many unknowns are free, and that solutions solve them."""
+    flat, kept = Flat(4), True
+    for *weights, value in rows:
+        kept = kept and flat.require(
+            {k: Fraction(w) for k, w in enumerate(weights)}, Fraction(value)
+        )
+    matrix = sp.Matrix(len(rows), 5, [x for row in rows for x in row])
+    assert kept == (matrix.rank() == matrix[:, :4].rank())
+    if kept:
+        assert len(flat.free) == 4 - matrix[:, :4].rank()
+        for *weights, value in rows:
+            constant = sum(w * c for w, (c, _) in zip(weights, flat.rows, strict=True))
+            assert constant == value
+            for f in flat.free:
+                assert (
+                    sum(
+                        w * r.get(f, Fraction(0))
+                        for w, (_, r) in zip(weights, flat.rows, strict=True)
+                    )
+                    == 0
+                )

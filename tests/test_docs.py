@@ -1,0 +1,63 @@
+"""The pages of the site: every block of Python runs, every command exists, every link inside leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = sorted(p.relative_to(DOCS).as_posix() for p in DOCS.rglob("*.md"))
+
+
+def fenced(page: str, language: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.promotion
+@pytest.mark.parametrize("page", [p for p in PAGES if fenced(p, "python")])
+def test_the_python_of_a_page_runs(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From top to bottom in one namespace, as a reader would paste it; what trains for minutes is marked .long."""
+    monkeypatch.chdir(tmp_path)
+    pasted = types.ModuleType("pasted")  # a module of its own, as what processes import must be
+    monkeypatch.setitem(sys.modules, "pasted", pasted)
+    for block in fenced(page, "python"):
+        exec(compile(block, page, "exec"), pasted.__dict__)  # noqa: S102  our own pages
+    plt.close("all")
+
+
+def test_the_commands_of_the_pages_exist() -> None:
+    from typer.testing import CliRunner
+
+    from odescent.cli import app
+
+    known = {c.name for c in app.registered_commands}
+    for page in PAGES:
+        for block in fenced(page, "(?:sh|console)"):
+            for line in re.findall(r"^(?:\$ )?odescent (.*)", block, re.MULTILINE):
+                command, *words = line.partition("#")[0].split()
+                assert command in known, f"{page}: odescent {command}"
+                shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
+                for option in (w for w in words if w.startswith("--")):
+                    assert option in shown, f"{page}: odescent {command} has no {option}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_inside_the_site_lead_somewhere(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", text):
+        there = ((DOCS / page).parent / target).resolve()
+        made = there.parent == DOCS / "reference"
+        assert there.is_file() or made, f"{page} links to {target}"
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    menu = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    assert all(page in menu for page in PAGES)

@@ -1,0 +1,240 @@
+"""Sums of regularizers by name, and coefficients that are found while training."""
+
+import json
+from dataclasses import dataclass
+
+import diffrax as dfx
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from small_tasks import Small
+
+import odescent as od
+from odescent import OdescentError
+from odescent.neural_de import Budget, Config, checkpoints, load_trained, train
+from odescent.neural_de.tasks.base import Outcome
+
+pytestmark = pytest.mark.promotion
+nde = od.neural_de
+SMALL = Config("small")
+
+
+def a_solve(regularizer):
+    return nde.solve(
+        lambda t, y, a: jnp.sin(a * t) * y, jnp.ones(2), 0.0, 3.0, 2.0, solver=dfx.Dopri5(), rtol=1e-4, atol=1e-4,
+        regularizer=regularizer, stiffness=("shampine", "jvp"),
+    )  # fmt: skip
+
+
+def test_a_sum_is_the_sum_of_its_terms():
+    """Against the statistics of the solve: 0.1 sum E + 3 max S / 3.3066 + the number of steps."""
+    found = nde.regularizer(
+        "0.1*error + 3*stiffness+steps", error={"kind": "scaled"}, stiffness={"reduction": "max", "kind": "shampine"}
+    )  # fmt: skip
+    out = jax.jit(lambda: a_solve(found))()
+    s = out.statistics
+    size = 3.3066  # of Dopri5 on the negative axis (Hairer and Wanner)
+    expected = 0.1 * s.error.sum + 3 * s.stiffness["shampine"].maximum / size + s.in_steps.sum
+    np.testing.assert_allclose(out.penalty, expected, rtol=2e-5)
+    assert type(nde.regularizer("error")) is type(nde.error())  # one alone is what it was
+
+
+numbers = st.integers(1, 9999).map(lambda n: n / 100)
+terms = st.dictionaries(st.sampled_from(nde.regularizers()), numbers, min_size=1)
+
+
+@given(terms, st.booleans())
+def test_a_config_spells_a_sum_in_one_way(chosen, spaced):
+    join, star = (" + ", " * ") if spaced else ("+", "*")
+    text = join.join(f"{c:.4f}{star}{name}" for name, c in chosen.items())
+    config = Config("small", regularizer=text)
+    again = Config("small", regularizer=config.regularizer)
+    assert config == again and Config.from_json(config.to_json()) == config
+    assert [part.rpartition("*")[2] for part in config.regularizer.split("+")] == list(chosen)
+    for part, (name, c) in zip(config.regularizer.split("+"), chosen.items(), strict=True):
+        assert part == (name if c == 1 else f"{c!r}*{name}")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("", "is a name, or a sum"), ("error+", "is a name, or a sum"), ("error-steps", "is a name, or a sum"),
+        ("error*2", "is a name, or a sum"), ("__import__('os')", "is a name, or a sum"), ("+error", "is a name"),
+        ("0*error", "must be positive"), ("1/0*error", "must be a number"), ("error+2*error", "twice"),
+        ("error+" * 60 + "error", "is a name, or a sum"),
+    ],
+)  # fmt: skip
+def test_what_is_no_sum_is_refused(text, part):
+    with pytest.raises(OdescentError, match=part):
+        Config("small", regularizer=text)
+
+
+def test_options_of_a_sum_stand_under_its_terms():
+    for options, part in (
+        ({"kind": "scaled"}, "no term of 'error[+]steps' with options 'kind'"),
+        ({"error": "scaled"}, "options of error in a sum are given by name"),
+        ({"steps": {"kind": 1}}, "no option of the regularizer 'steps' called 'kind'"),
+    ):
+        with pytest.raises(OdescentError, match=part):
+            nde.regularizer("error+steps", **options)
+    with pytest.raises(OdescentError, match="no regularizer 'eror'"):
+        nde.regularizer("error+eror")
+
+
+@pytest.fixture(scope="module")
+def two_terms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sum")
+    config = SMALL.replace(steps=2, regularizer="error+0.5*steps", coefficient=0.1, dt0=0.05)
+    return config, train(config, task=Small(), out=folder), folder
+
+
+def test_a_sum_trains_and_another_sum_does_not_take_its_checkpoint(two_terms):
+    config, run, folder = two_terms
+    first = run.history[1]
+    by_hand = nde.solve(
+        lambda t, y, m: 0.5 * y, jnp.asarray(Small().rows(config).train["x"], jnp.float32), 0.0, 1.0,
+        solver=dfx.Heun(), rtol=1e-3, atol=1e-3, dt0=0.05,
+    ).statistics  # fmt: skip
+    expected = 0.1 * (by_hand.weighted.sum + 0.5 * by_hand.in_steps.sum)
+    np.testing.assert_allclose(first["penalty"], expected, rtol=1e-3)
+    for other in ("error+0.6*steps", "error", "steps+error"):
+        with pytest.raises(OdescentError, match="its regularizer is"):
+            train(config.replace(regularizer=other), task=Small(), out=folder, resume=True)
+
+
+def test_a_run_comes_back_from_its_folder(two_terms):
+    _, run, folder = two_terms
+    found = load_trained(folder, task=Small())
+    assert found.config == run.config and found.best == run.best and found.history == run.history
+    np.testing.assert_array_equal(found.model.rate, run.model.rate)
+    assert found.test == json.loads((folder / "result.json").read_text())["test"]
+    with pytest.raises(OdescentError, match="there is no task 'small'"):
+        load_trained(folder)
+    with pytest.raises(OdescentError, match="cannot be read"):
+        load_trained(folder / "nowhere")
+
+
+def test_settings_that_an_older_version_did_not_know_are_none():
+    """A checkpoint from before a setting existed is that of a run without it."""
+    old, new = {"settings": {"a": 1}}, {"settings": {"a": 1, "max_accuracy_loss": None}}
+    assert checkpoints.same(old, new) and not checkpoints.same(old, {"settings": {"a": 1, "b": 0}})
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from([100.0, 0.01]), st.floats(0.2, 0.9), st.floats(1, 50), st.floats(-2.0, 2.0)
+)  # fmt: skip
+def test_a_budget_is_met_though_the_weights_lag_behind(wrong, power, lag, scale):
+    """Evaluations relax towards 39 (lambda/right)^-power within `lag` updates; one step is 6 of them."""
+    right = 10**scale
+    budget = Budget(target_nfe=39, start=right * wrong, bounds=(1e-9, 1e9))
+
+    def update(state, _):
+        budget, cost = state
+        wanted = jnp.clip(39 * (budget.coefficient / right) ** -power, 13, 200)
+        cost = cost + (wanted - cost) / lag
+        return (budget.updated(cost), cost), cost
+
+    start = jnp.clip(39 * jnp.asarray(wrong) ** -power, 13, 200)
+    _, costs = jax.lax.scan(update, (budget, start), length=600)
+    assert jnp.abs(costs[-200:] - 39).max() < 6
+
+
+def test_the_integral_alone_would_swing():
+    """What the proportional term is for."""
+
+    def spread(damping):
+        budget, cost = Budget(target_nfe=39, start=1.0, damping=damping), jnp.asarray(39.0)
+        for _ in range(600):
+            wanted = jnp.clip(39 * (budget.coefficient / 0.01) ** -0.9, 13, 200)
+            cost = cost + (wanted - cost) / 40
+            budget = step(budget, cost)
+            seen.append(float(cost))
+        return np.ptp(seen[-200:])
+
+    step, seen = jax.jit(lambda b, c: b.updated(c)), []
+    swing = spread(1e-6)
+    assert swing > 10 * spread(30.0)
+
+
+@dataclass(frozen=True)
+class Growth(Small):
+    """y' = rate y, with the loss (rate - 3)^2: a smaller rate costs fewer steps, and its loss is known."""
+
+    def loss(self, model, batch, **options):
+        found = super().loss(model, batch, **options)
+        return Outcome((model.rate - 3) ** 2, {}, found.solved)
+
+
+GROWTH = Config(
+    "small", steps=300, learning_rate=0.05, regularizer="steps", validate_every=20, max_steps=256, dt0=0.1,
+)  # fmt: skip
+
+
+def validations(run):
+    return [(r["step"], r["validation"]) for r in run.history if "validation" in r]
+
+
+@pytest.fixture(scope="module")
+def vanilla():
+    run = train(GROWTH.without_penalty(), task=Growth())
+    assert abs(run.model.rate - 3) < 1e-3
+    return run
+
+
+@pytest.mark.parametrize("start", [1e-3, 10.0])
+def test_training_ends_within_one_step_of_its_budget(start, vanilla):
+    """Heun's pair makes two evaluations per step; the multiplier that is sought is of the order of a tenth."""
+    target = 60
+    run = train(GROWTH.replace(target_nfe=target, coefficient=start), task=Growth())
+    last = [r["nfe"] for r in run.history if "nfe" in r][-40:]
+    assert vanilla.test["nfe"] > target + 20
+    assert max(abs(n - target) for n in last) <= 2, last
+    within = [(v["loss"], k) for k, v in validations(run) if v["nfe"] <= target]
+    assert run.best["step"] == min(within)[1] and run.test["nfe"] <= target
+
+
+def test_a_budget_of_score_spends_it_on_evaluations(vanilla, tmp_path):
+    """A loss of 1 more than without regularizer is the rate 2."""
+    config = GROWTH.replace(max_accuracy_loss=1.0, coefficient=1e-2, checkpoint_every=50)
+    run = train(config, task=Growth(), out=tmp_path / "whole")
+    assert run.test["nfe"] < vanilla.test["nfe"]
+    losses = np.array([r["loss"] for r in run.history if "nfe" in r])[-50:]
+    assert np.abs(losses - 1).max() < 0.1
+    within = [
+        (v["nfe"], v["loss"], k)
+        for k, v in validations(run)
+        if v["loss"] <= vanilla.best["loss"] + 1
+    ]
+    assert run.best["step"] == min(within)[2]
+    reference = load_trained(tmp_path / "whole" / "without", task=Growth())
+    np.testing.assert_array_equal(reference.model.rate, vanilla.model.rate)
+
+    def stop(done, total, record):
+        assert total == 600
+        if done == 470:  # in the second run, between two checkpoints
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, task=Growth(), out=tmp_path / "cut", progress=stop)
+    again = train(config, task=Growth(), out=tmp_path / "cut", resume=True)
+    np.testing.assert_array_equal(again.model.rate, run.model.rate)
+    assert again.best == run.best and validations(again) == validations(run)
+
+
+def test_one_budget_at_a_time():
+    for bad, part in (
+        ({"target_nfe": 9, "max_accuracy_loss": 0.1}, "one budget"),
+        ({"max_accuracy_loss": -1.0}, "max_accuracy_loss is a positive number"),
+        (
+            {"max_accuracy_loss": 0.1, "coefficient": 1.0, "final_coefficient": 0.1},
+            "leave final_coefficient out",
+        ),
+    ):
+        with pytest.raises(OdescentError, match=part):
+            Config("small", regularizer="error", **bad)
+    with pytest.raises(OdescentError, match="max_accuracy_loss belongs to a regularizer"):
+        Config("small", max_accuracy_loss=0.1)

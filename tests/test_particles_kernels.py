@@ -1,0 +1,141 @@
+"""The kernels against mpmath, their derivatives against formulas, and functions in which they are exchanged."""
+
+import jax
+import jax.numpy as jnp
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import odescent as od
+from odescent.particles import kernels
+from odescent.particles.vectorized import with_kernels
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, width=64)
+ONE_ULP = 2.0**-52
+COMPILED = {n: jax.jit(getattr(kernels, n)) for n in ("sin", "cos")}
+
+
+def exact(name, x, digits=40):
+    with mp.workdps(digits):
+        z = mp.mpf(float(x))
+        if name.endswith("2pi"):
+            z, name = 2 * (z - mp.nint(z)), {"sin2pi": "sinpi", "cos2pi": "cospi"}[name]
+        return mp.mpf(getattr(mp, name)(z))
+
+
+def worst(name, xs, relative=False):
+    """The largest error over the points, absolute, or in units of the result's last place."""
+    got = np.asarray(jax.jit(getattr(kernels, name))(jnp.asarray(xs)))
+    errors = []
+    for x, y in zip(xs, got, strict=True):
+        want = exact(name, x)
+        unit = mp.mpf(float(np.spacing(abs(float(want))))) if relative else 1
+        errors.append(float(abs(mp.mpf(float(y)) - want) / unit))
+    return max(errors)
+
+
+SCALES = [1e-300, 1e-8, 0.1, 1.0, 3.0, 50.0, 1e4, 6e6]
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sine_and_cosine(name):
+    rng = np.random.default_rng(1)
+    xs = np.concatenate([rng.uniform(-s, s, 80) for s in SCALES])
+    near = (
+        np.arange(1, 60) * np.pi / 2
+    )  # where one of them vanishes, and the reduction has to be exact
+    assert worst(name, np.concatenate([xs, near, -near, [0.0]])) < 8e-16
+
+
+@pytest.mark.parametrize("name", ["sin2pi", "cos2pi"])
+def test_of_turns_everywhere(name):
+    rng = np.random.default_rng(2)
+    xs = np.concatenate([rng.uniform(-s, s, 80) for s in (0.01, 0.25, 1.0, 1e3, 1e15)])
+    assert worst(name, np.concatenate([xs, np.arange(-8, 9) / 8, [1e300, 2.0**53 + 2]])) < 3e-16
+
+
+def test_the_logarithm_to_one_unit():
+    rng = np.random.default_rng(3)
+    smallest, largest = np.finfo(float).tiny, np.finfo(float).max
+    xs = [np.exp(rng.uniform(-708, 709, 150)), rng.uniform(0.5, 2, 150)]
+    xs += [1 + rng.normal(size=100) * 1e-9, [smallest, largest, 1.0, np.nextafter(1, 0), 2**0.5]]
+    assert worst("log", np.concatenate(xs), relative=True) < 1
+
+
+@given(FLOATS.filter(lambda x: abs(x) > 1e7))
+def test_large_arguments_as_if_they_were_a_little_wrong(x):
+    """|sin| <= 1 and it is the sine of a number within 1e-15 of x, relatively; so is the cosine."""
+    for name, function in COMPILED.items():
+        y = float(function(x))
+        assert abs(y) <= 1 + ONE_ULP
+        if abs(x) < 1e13:
+            assert abs(y - float(exact(name, x, 400))) < 1e-15 * abs(x) + 1e-15
+
+
+def test_special_values():
+    inf, nan = np.inf, np.nan
+    got = jax.jit(kernels.log)(jnp.array([0.0, inf, -1.0, nan, -inf]))
+    np.testing.assert_array_equal(got, [-inf, inf, nan, nan, nan])
+    for name in ("sin", "cos", "sin2pi", "cos2pi"):
+        assert np.isnan(jax.jit(getattr(kernels, name))(jnp.array([inf, -inf, nan]))).all()
+    assert kernels.log(5e-324) in (-inf, float(mp.log(mp.mpf(5e-324))))  # XLA may flush it to 0
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "log", "sin2pi", "cos2pi"])
+def test_single_precision(name):
+    x = np.random.default_rng(4).uniform(0.1, 60, 400).astype(np.float32)
+    got = getattr(kernels, name)(jnp.asarray(x))
+    assert got.dtype == np.float32
+    want = np.array([float(exact(name, v)) for v in x])
+    assert np.abs(np.asarray(got, float) - want).max() < 5e-7
+
+
+def test_derivatives_of_every_order():
+    xs = np.random.default_rng(6).uniform(0.01, 40, 60)
+    both = lambda f: jax.jit(jax.vmap(lambda x: (jax.grad(f)(x), jax.grad(jax.grad(f))(x))))
+    names = ("sin", "cos", "log", "cos2pi")
+    got = {n: np.asarray(both(getattr(kernels, n))(jnp.asarray(xs))) for n in names}
+    turn = 2 * np.pi
+    for i, x in enumerate(map(mp.mpf, xs)):
+        want = {
+            "sin": (mp.cos(x), -mp.sin(x)), "cos": (-mp.sin(x), -mp.cos(x)), "log": (1 / x, -1 / x**2),
+            "cos2pi": (-turn * mp.sinpi(2 * x), -(turn**2) * mp.cospi(2 * x)),
+        }  # fmt: skip
+        for name, pair in want.items():
+            for order in (0, 1):
+                assert abs(got[name][order, i] - float(pair[order])) < 1e-13 * max(
+                    1, turn**2, 1 / float(x) ** 2
+                )
+
+
+FUNCTIONS = {
+    "plain": lambda x: jnp.sum(jnp.cos(x) * jnp.log(1 + x * x), axis=-1),
+    "clipped and chosen": lambda x: jnp.where(
+        x[..., 0] > 0, jnp.clip(jnp.sin(3 * x[..., 1]), -0.5, 0.5), x[..., 0]
+    ),
+    "loop": lambda x: jax.lax.fori_loop(0, 3, lambda i, c: c + jnp.sin(c), x)[..., 0],
+    "own derivative": lambda x: jax.nn.softplus(x)[..., 0] + jax.nn.relu(jnp.sin(x))[..., 1],
+    "tree": lambda x: {"a": jnp.cos(x), "b": (jnp.ones(3), x.shape[0])},
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_exchanged_functions_are_the_same_functions(name):
+    f = FUNCTIONS[name]
+    x = jnp.asarray(np.random.default_rng(5).normal(size=(20, 2)) * 3)
+    for a, b in zip(jax.tree.leaves(with_kernels(f)(x)), jax.tree.leaves(f(x)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+    if name != "tree":
+        whole = lambda g: lambda x: jnp.sum(g(x))
+        np.testing.assert_allclose(
+            jax.grad(whole(with_kernels(f)))(x), jax.grad(whole(f))(x), rtol=1e-12, atol=1e-13
+        )
+
+
+def test_it_does_exchange():
+    """No sine is left in what XLA sees of a registered objective."""
+    f = od.objective("ackley").fun
+    text = str(jax.make_jaxpr(with_kernels(f))(jnp.ones(2)))
+    assert " sin " in str(jax.make_jaxpr(f)(jnp.ones(2))) and " sin " not in text
