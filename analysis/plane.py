@@ -238,7 +238,7 @@ class Plane:
         compiled = jax.jit(jax.vmap(one))
         return lambda points: self._of(compiled, points)
 
-    def _of(self, compiled: Any, points: Points) -> Any:
+    def _of(self, compiled: Any, points: Float[np.ndarray, "n d"]) -> Any:
         """A compiled function of points, padded so that few shapes are compiled."""
         import jax
 

@@ -112,7 +112,7 @@ def test_ranges_agree_with_single_numbers(K: int, q: Fraction) -> None:
         (({"alpha": sp.Symbol("s")}, 3), "tuned by mu and L"),
         (({"alpha": 1}, 3), "units of 1/L"),
         (({"alpha": (mu / L) ** sp.Rational(1, 3) / L}, 3), "rational in"),
-        ((7, 3), "tuned method"),
+        ((7, 3), "must be an Algorithm or the name of a registered one"),
     ],
 )
 def test_bad_input(arguments: tuple[object, ...], words: str) -> None:

@@ -96,7 +96,7 @@ def test_every_step_holds_and_replays(noise: str) -> None:
     assert d.verified and d.route == "relaxation" and len(d.steps) == 13
     data = json.loads(json.dumps(d.to_dict()))
     assert replay.replay(data, say=lambda line: None) == []
-    assert "Reconstructed" in d.provenance and "tau = alpha s^2" in d.provenance
+    assert "Reconstructed" in d.provenance and "tau is alpha times its square" in d.provenance
 
 
 def test_the_equations_that_are_shown() -> None:

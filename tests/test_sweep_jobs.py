@@ -192,7 +192,7 @@ def test_results_survive_their_encoding(value: object) -> None:
         (lambda a: a, {"a": [1]}, "with a name"),
         (functions.picky, {"a": 3}, "list of values"),
         (functions.picky, {"a": "text"}, "list of values"),
-        (functions.picky, 7, "grid is"),
+        (functions.picky, 7, "grid of sweep must be a mapping"),
         (functions.picky, {"a": [float("nan")]}, "finite"),
         (functions.picky, {"a": [object()]}, "JSON data"),
         (functions.picky, [[1]], "dict by argument name"),

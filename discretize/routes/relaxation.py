@@ -30,9 +30,9 @@ lam, sigma, alpha, s, tau, d = parameters("lam sigma alpha s tau d")
 mean, variance, spread, met = sp.symbols("mean variance spread m", real=True)
 PROVENANCE = (
     "Reconstructed: the chain is that of the abstract and of the authors' code of arXiv:2306.09778, whose body was "
-    "not available; the error terms are this package's own. Convention: the hopping law is N(x, s^2 I) and tau = "
-    "alpha s^2. Not machine-checked, and cited only: the bound on the remainder that holds with high probability, "
-    "the mean-field limit and global convergence."
+    "not available; the error terms are this package's own. Convention: the hopping law has the standard deviation s "
+    "in every coordinate, and tau is alpha times its square. Not machine-checked, and cited only: the bound on the "
+    "remainder that holds with high probability, the mean-field limit and global convergence."
 )
 
 

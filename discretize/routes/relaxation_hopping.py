@@ -192,8 +192,9 @@ def _explicit() -> Step:
 
     return Step(
         "Hopping is gradient descent",
-        r"Both together: with infinitely many samples a hop is $x - \tau f'(x) + e_2\tau^2 + O(\tau^3)$, where $f_n = "
-        r"f^{(n)}(x)$; in $d$ dimensions $e_2 = \nabla^2 f\,\nabla f - \nabla\Delta f/(2\alpha)$.",
+        r"Both together: with infinitely many samples a hop is $x - \tau f'(x) + e_2\tau^2 + O(\tau^3)$, where "
+        r"$f_1, f_2, f_3, f_4$ are the derivatives of $f$ at $x$; in $d$ dimensions "
+        r"$e_2 = \nabla^2 f\,\nabla f - \nabla\Delta f/(2\alpha)$.",
         (Claim("e_2", f1 * f2 - f3 / (2 * alpha)),),
         check,
     )

@@ -41,7 +41,7 @@ def derivation(site: Site, name: str, route: str | None = None) -> str:
     found = od.derive(name, **({} if route is None else {"route": route}))
     if not found.verified:
         raise SystemExit(f"the derivation of {name} is not verified.")
-    body = article(found).replace("<h2>", "<h4>").replace("</h2>", "</h4>")
+    body = _nested_headings(article(found))
     return f"<article class=derivation><p><b>{html.escape(subtitle(found))}</b></p>{body}</article>"
 
 
@@ -50,8 +50,14 @@ def equations(site: Site, name: str) -> str:
     from odescent.discretize.page import _equations
 
     found = od.algorithm(name).derivation()
-    body = _equations(found).replace("<h2>", "<h4>").replace("</h2>", "</h4>")
+    body = _nested_headings(_equations(found))
     return f"<article class=derivation>{body}</article>"
+
+
+def _nested_headings(made: str) -> str:
+    """Headings below those of the page, and tables that are not the page's."""
+    made = made.replace("<h2>", "<h4>").replace("</h2>", "</h4>")
+    return made.replace("<table>", '<table class="claims-table">')
 
 
 def source(site: Site, name: str, target: str, function: str | None = None) -> Markdown:

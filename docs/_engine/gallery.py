@@ -9,7 +9,7 @@ import odescent as od
 
 
 def iterates_over_the_flow() -> plt.Figure:
-    """Nesterov's method on one mode of a quadratic: its flow, the slow manifold, and the iterates on top."""
+    """Nesterov's method on one mode of a quadratic: its flow, the nullclines, and the iterates on top."""
     nag = od.algorithm("nesterov_sc").bind(mu=0.05, L=1)
     return od.analysis.phase_portrait(nag, curvature=0.4).plot().figure
 

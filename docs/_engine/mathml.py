@@ -22,4 +22,7 @@ def with_mathml(html: str, where: str) -> str:
             raise SystemExit(f"{where}: the formula {source!r} cannot be set: {error}.") from error
         return f"<div class=formula>{made}</div>" if block else made
 
-    return _FORMULA.sub(formula, html)
+    made = _FORMULA.sub(formula, html)
+    if "$$" in re.sub(r"<(pre|code)\b.*?</\1>", "", made, flags=re.DOTALL):
+        raise SystemExit(f"{where}: a formula between $$ stands in a paragraph of its own.")
+    return made
