@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -42,10 +43,15 @@ class Minimizer:
         self._frames: list[tuple[int, np.ndarray]] = []
         self._asked: np.ndarray | None = None
         self._counted = 0
+        self._seed = seed
         with jax.enable_x64(True):
             self._numbers = {n: jnp.asarray(v, float) for n, v in self.params.items()}
-            self._search: Search = beginning(plan)(jnp.asarray(np.uint64(seed)), self._points())
-        self._keep_frame()
+
+    @cached_property
+    def _search(self) -> Search:
+        """The searches, which begin when they are first asked for."""
+        with jax.enable_x64(True):
+            return beginning(self.plan)(jnp.asarray(np.uint64(self._seed)), self._points())
 
     @property
     def done(self) -> bool:
@@ -123,6 +129,8 @@ class Minimizer:
         return None if self._given is None else jnp.asarray(self._given)
 
     def _step(self, go: Any, steps: int, values: Any) -> None:
+        if self.k == 0:
+            self._keep_frame()
         before = self.statuses == RUNNING
         begun = np.asarray(self._search.k)
         self._search, row = go(self._search, self._numbers, values)

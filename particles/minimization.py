@@ -34,7 +34,6 @@ _CHUNK = 50  # steps between two looks at the clock
 def minimizer(
     start: Any,
     *,
-    fun: Any = None,
     method: str | Algorithm = "cbo",
     options: Mapping[str, Any] | None = None,
     params: Mapping[str, Any] | None = None,
@@ -67,7 +66,6 @@ def minimizer(
     Args:
         start: where to begin: a box, as a list of (low, high) pairs or scipy.optimize.Bounds, which is a bound too;
             one point, shape (d,), with ``width``; or the particles themselves, (N, d) or (runs, N, d).
-        fun: of `minimize`; None where values are told.
         method: "cbo", "consensus_hopping", "consensus_freezing", or an algorithm of an ensemble.
         options: of the method: noise=, memory=, truncated= (see `od.algorithm`).
         params: its parameters by name: numbers, or laws of the values, such as ``effective_alpha(0.2)``.
@@ -108,7 +106,7 @@ def minimizer(
     known = settled(method, options, params, schedule, begin.scale, steps, *sizes)
     around = None if resample is None else tuple(float(resample * w) for w in begin.widths)
     plan = Plan(
-        known.algorithm, fun, vectorized, begin.dimension, begin.particles, int(runs), begin.sampler, begin.project,
+        known.algorithm, None, vectorized, begin.dimension, begin.particles, int(runs), begin.sampler, begin.project,
         known.schedule, known.laws, float(xtol * begin.scale), float(target), float(ftol), int(patience), around,
         block, normals,
     )  # fmt: skip
@@ -157,10 +155,8 @@ def minimize(
         )
     if max_time is not None and not max_time > 0:
         raise OdescentError(f"max_time is a number of seconds more than 0, not {max_time!r}.")
-    if "fun" in settings or (unheard := settings.keys() - _SETTINGS):
-        raise unknown(
-            "argument of minimize", "fun" if "fun" in settings else min(unheard), _SETTINGS
-        )
+    if unheard := settings.keys() - _SETTINGS:
+        raise unknown("argument of minimize", min(unheard), _SETTINGS)
     vectorized = bool(settings.get("vectorized", False))
     search = minimizer(start, **settings)
     if jit is None:
@@ -170,11 +166,14 @@ def minimize(
     why = BUDGET
     try:
         if jit:
-            search = minimizer(start, fun=fun, **settings)
-            why = _in_chunks(search, began, max_time, callback, show)
+            search.plan = replace(search.plan, fun=fun)  # before it begins: nothing is compiled yet
+            length = min(search.keep_particles or _CHUNK, search.steps)
+            forward = lambda: search.advance(min(length, search.steps - search.k))
+            why = _run(search, forward, began, max_time, callback, show)
         else:
             with evaluator(fun, vectorized, workers) as values:
-                why = _one_by_one(search, values, began, max_time, callback, show)
+                forward = lambda: search.tell(values(search.ask()))
+                why = _run(search, forward, began, max_time, callback, show)
     except KeyboardInterrupt:
         return search.result(INTERRUPTED)
     except ObjectiveFailed as failure:
@@ -183,38 +182,26 @@ def minimize(
     return _with_consensus(search.result(why), fun, jit, vectorized)
 
 
-def _in_chunks(
-    search: Minimizer, began: float, most: float | None, callback: Any, show: Any
+def _run(
+    search: Minimizer,
+    forward: Callable[[], None],
+    began: float,
+    most: float | None,
+    callback: Any,
+    show: Any,
 ) -> int:
-    length = min(search.keep_particles or _CHUNK, search.steps)
-    while not search.done:
-        search.advance(min(length, search.steps - search.k))
-        _show(show, search)
-        if (why := _ended(search, began, most, callback)) is not None:
-            return why
-    return BUDGET
-
-
-def _one_by_one(
-    search: Minimizer, values: Any, began: float, most: float | None, callback: Any, show: Any
-) -> int:
-    while not search.done:
-        search.tell(values(search.ask()))
-        _show(show, search)
-        if (why := _ended(search, began, most, callback)) is not None:
-            return why
-    return BUDGET
-
-
-def _show(show: Any, search: Minimizer) -> None:
-    if show:
-        show(search.steps if search.done else search.k, search.steps)
-
-
-def _ended(search: Minimizer, began: float, most: float | None, callback: Any) -> int | None:
-    if callback is not None and callback(search.result()):
-        return CALLBACK
-    return TIME if most is not None and time.monotonic() - began > most else None
+    """Go forward until every search has ended, the callback says so, or the time is used up; why."""
+    while True:
+        forward()
+        over = search.done
+        if show:
+            show(search.steps if over else search.k, search.steps)
+        if callback is not None and callback(search.result()):
+            return CALLBACK
+        if most is not None and time.monotonic() - began > most:
+            return TIME
+        if over:
+            return BUDGET
 
 
 def _with_consensus(found: Minimum, fun: Any, compiled: bool, vectorized: bool) -> Minimum:
@@ -234,6 +221,6 @@ def _with_consensus(found: Minimum, fun: Any, compiled: bool, vectorized: bool) 
     return replace(found, x=point, fun=value) if value < found.fun else found
 
 
-_SETTINGS = frozenset(inspect.signature(minimizer).parameters) - {"start", "fun"}
+_SETTINGS = frozenset(inspect.signature(minimizer).parameters) - {"start"}
 
 __all__ = ["minimize", "minimizer"]

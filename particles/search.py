@@ -20,7 +20,7 @@ from odescent.discretize.iteration import Algorithm
 
 from .compiling import compiled
 from .engine import Record, State, Stepper, stepper
-from .starts import Start
+from .starts import Start, gaussian_start
 
 RUNNING, AGREED, STAGNANT, REACHED, NOT_FINITE = range(5)
 _RECORDED = ("consensus", "best_point", "best_value", "ess", "spread", "nonfinite")
@@ -224,10 +224,10 @@ def reviving(plan: Plan) -> Callable[..., Search]:
         seed, lives = search.state.seed, search.lives + 1
         run = (search.state.run % np.uint64(_AGAIN)) + lives.astype(jnp.uint64) * np.uint64(_AGAIN)
         if plan.width is not None:
-            sphere = Start(
-                plan.dimension, plan.particles, _normals(), (0.0,) * plan.dimension, plan.width
+            around = gaussian_start(
+                np.zeros(plan.dimension), np.asarray(plan.width), plan.particles
             )
-            points = search.best_point[:, None] + sphere(seed, run)
+            points = search.best_point[:, None] + around(seed, run)
         again = search._replace(
             state=_begun(plan, one, seed, run, points),
             k=jnp.zeros_like(search.k),
@@ -243,12 +243,6 @@ def reviving(plan: Plan) -> Callable[..., Search]:
         return jax.vmap(single, (0, 0, None if points is None else 0))(search, which, points)
 
     return compiled(all_of_them)
-
-
-def _normals() -> Any:
-    from .normals import normals
-
-    return normals
 
 
 @lru_cache(maxsize=64)
