@@ -216,8 +216,9 @@ def _energy(
     import jax
     import jax.numpy as jnp
 
-    if isinstance(e, Vector):
-        raise OdescentError(f"an energy is a scalar expression in the blocks, not the vector {e}.")
+    if not isinstance(e, sp.Expr):
+        what = f"the vector {e}" if isinstance(e, Vector) else repr(e)
+        raise OdescentError(f"an energy is a scalar expression in the blocks, not {what}.")
     oracles = oracles_of(system, target)
     constants = {"mu": target.mu, "L": target.L, **own}
     symbols = {b.name: b.symbol for b in system.blocks}

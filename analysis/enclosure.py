@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from .intervals import interval_extension
 from .planar import Window, check_window
 
 Boxes = Float[np.ndarray, "_ 2"]
 _FIRST = 8  # boxes per side to begin with
-_BATCH = 256  # boxes per compiled call
 _SMALLEST = 2.0**-22  # of the window's side
 _MOST = 20_000  # boxes in all
 
@@ -56,44 +54,45 @@ class Bounds:
         with jax.enable_x64(True):
             field = interval_extension(one, 2)
             slope = interval_extension(jax.jacfwd(one), 2)
-
-        def test(low: Array, high: Array) -> tuple[Array, ...]:
-            c, r = (low + high) / 2, (high - low) / 2
-            both = jax.vmap(field)(jnp.stack([low, c]), jnp.stack([high, c]))  # traced once
-            bounds, at = (jax.tree.map(lambda v, i=i: v[i], both) for i in range(2))
-            matrix = slope(low, high)
-            possible = jnp.all((bounds.low <= 0) & (bounds.high >= 0))
-            middle, spread = (matrix.low + matrix.high) / 2, (matrix.high - matrix.low) / 2
-            det = middle[0, 0] * middle[1, 1] - middle[0, 1] * middle[1, 0]
-            adjugate = jnp.stack(
-                [jnp.stack([middle[1, 1], -middle[0, 1]]), jnp.stack([-middle[1, 0], middle[0, 0]])]
-            )
-            y = adjugate / det
-            fm, fr = (at.low + at.high) / 2, (at.high - at.low) / 2
-            rest = jnp.abs(jnp.eye(2) - y @ middle) + jnp.abs(y) @ spread
-            rest = rest * (1 + 1e-12) + 1e-14
-            centre = c - y @ fm
-            reach = (jnp.abs(y) @ fr + rest @ r) * (1 + 1e-12) + 1e-15 * (1 + jnp.abs(centre))
-            usable = jnp.all(jnp.isfinite(centre) & jnp.isfinite(reach))
-            apart = jnp.any((centre - reach > high) | (centre + reach < low)) & usable
-            inside = jnp.all((centre - reach > low) & (centre + reach < high)) & usable
-            lower = jnp.where(usable, jnp.maximum(low, centre - reach), low)
-            upper = jnp.where(usable, jnp.minimum(high, centre + reach), high)
-            return possible & ~apart, inside, centre, lower, upper
-
-        # a few hundred boxes: compiling costs more than running
-        options = {"xla_backend_optimization_level": 0}
-        self._test = jax.jit(jax.vmap(test), compiler_options=options)
+        self._field, self._slope = field, slope
 
     def test(self, low: Boxes, high: Boxes) -> tuple[np.ndarray, ...]:
         """Per box: whether a zero is possible, whether exactly one is proved, where about, and the box that is left."""
-        found = []
-        with jax.enable_x64(True):
-            for i in range(0, len(low), _BATCH):
-                part = [np.resize(a[i : i + _BATCH], (_BATCH, 2)) for a in (low, high)]
-                n = len(low[i : i + _BATCH])
-                found.append([np.asarray(a)[:n] for a in self._test(*part)])
-        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+        n = len(low)
+        bounds = self._field(low, high)
+        possible = np.broadcast_to(((bounds.low <= 0) & (bounds.high >= 0)).all(1), n).copy()
+        inside, centre = np.zeros(n, bool), (low + high) / 2
+        lower, upper = low.copy(), high.copy()
+        if possible.any():
+            with np.errstate(all="ignore"):
+                found = self._krawczyk(low[possible], high[possible])
+            apart, inside[possible], centre[possible], lower[possible], upper[possible] = found
+            possible[possible] = ~apart
+        return possible, inside, centre, lower, upper
+
+    def _krawczyk(self, low: Boxes, high: Boxes) -> tuple[np.ndarray, ...]:
+        """Per box: whether its image is apart from it, or inside of it, where its middle is, and what both share."""
+        c, r = (low + high) / 2, (high - low) / 2
+        at, matrix = self._field(c, c), self._slope(low, high)
+        middle, spread = (matrix.low + matrix.high) / 2, (matrix.high - matrix.low) / 2
+        (a, b), (d, e) = middle[:, 0].T, middle[:, 1].T
+        y = (
+            np.stack([np.stack([e, -b], -1), np.stack([-d, a], -1)], 1)
+            / (a * e - b * d)[:, None, None]
+        )
+        fm, fr = ((at.low + at.high) / 2)[..., None], ((at.high - at.low) / 2)[..., None]
+        rest = np.abs(np.eye(2) - y @ middle) + np.abs(y) @ spread
+        rest = rest * (1 + 1e-12) + 1e-14
+        centre = c - (y @ fm)[..., 0]
+        reach = (np.abs(y) @ fr + rest @ r[..., None])[..., 0] * (1 + 1e-12) + 1e-15 * (
+            1 + np.abs(centre)
+        )
+        usable = (np.isfinite(centre) & np.isfinite(reach)).all(1)
+        apart = ((centre - reach > high) | (centre + reach < low)).any(1) & usable
+        inside = ((centre - reach > low) & (centre + reach < high)).all(1) & usable
+        lower = np.where(usable[:, None], np.maximum(low, centre - reach), low)
+        upper = np.where(usable[:, None], np.minimum(high, centre + reach), high)
+        return apart, inside, centre, lower, upper
 
 
 def enclose_zeros(

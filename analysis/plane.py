@@ -243,13 +243,12 @@ class Plane:
         import jax
 
         n = len(points)
-        if not n:
-            return np.asarray(compiled(np.zeros((1, 2))))[:0]
         with jax.enable_x64(True):
-            if n == 1:
+            if n == 1:  # as solvers ask, thousands of times
                 return np.asarray(compiled(points))
-            size = 64 ** -(-(n - 1).bit_length() // 6)  # 64, 4096, ...
-            return np.asarray(compiled(np.resize(points, (size, 2))))[:n]
+            size = 64 ** max(1, -(-max(n - 1, 1).bit_length() // 6))  # 64, 4096, ...
+            some = np.resize(points, (size, points.shape[1])) if n else np.zeros((size, 2))
+            return np.asarray(compiled(some))[:n]
 
 
 def slow_curves(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from odescent._errors import OdescentError, unknown
+from odescent._errors import OdescentError, expected, unknown
 from odescent.dynamics import Objective
 
 from .stepping import Stepper, check_parameters
@@ -145,7 +145,7 @@ def product(
         raise OdescentError("nothing is varied: give axes, as in axes={'x0': (-3, 3, 201)}.")
     made = []
     for name, values in axes.items():
-        found = _INDEXED.fullmatch(name)
+        found = _INDEXED.fullmatch(name) if isinstance(name, str) else None
         known = [*s.parameters, "x0", *s.blocks]
         if found is None or found[1] not in known:
             raise unknown(f"axis of {s.name}", name, known)
@@ -182,7 +182,10 @@ def product(
 
 def _values(name: str, given: Any, whole: bool = False) -> np.ndarray:
     if isinstance(given, tuple) and len(given) == 3 and isinstance(given[2], (int, np.integer)):
-        low, high, n = float(given[0]), float(given[1]), int(given[2])
+        try:
+            low, high, n = float(given[0]), float(given[1]), int(given[2])
+        except (TypeError, ValueError):
+            raise expected(f"the axis {name}", "(low, high, how many) in numbers", given) from None
         if not (np.isfinite([low, high]).all() and low < high and n >= 2):
             raise OdescentError(
                 f"the axis {name} goes from low to high > low in at least 2 values, as in (-3, 3, 201), not {given!r}."

@@ -1,6 +1,6 @@
 """Where orbits settle: long-run behaviour of many points, decided late and compacted as it goes.
 
-At steps 32, 64, 128, ... or so (Brent's doubling, BIT 20 (1980), doi:10.1007/BF01933190) each undecided point leaves
+At steps 64, 128, 256, ... or so (Brent's doubling, BIT 20 (1980), doi:10.1007/BF01933190) each undecided point leaves
 a mark and is watched for a while. It has settled when it comes back to its mark after p steps, again after 2 p,
 with the same p as at the mark before, *and* meets that earlier mark: over a doubling of time it has not drifted
 by more than the tolerance. Decided points leave the batch. A flow comes back when it crosses the plane through
@@ -24,7 +24,7 @@ from .product import Product, place
 from .recurrence import DIVERGES, UNDEFINED, kernels, over
 from .stepping import Stepper
 
-FIRST = 32  # steps before the first mark
+FIRST = 64  # steps before the first mark
 UNRESOLVED, SETTLED = 0, 1
 _STILL = 8  # steps for which a flow at rest must stay there
 _SLOWING = 0.1  # of the speed at the last mark
@@ -141,8 +141,10 @@ def settle(
             last = jax.tree.map(lambda a: np.zeros((*a.shape[:-1], n), a.dtype), z)
         for whole, part in zip(jax.tree.leaves(last), jax.tree.leaves(z), strict=True):
             whole[..., alive[final]] = part[..., final]
-        keep = ~out
-        alive, state, marks, c = alive[keep], take(z, keep), take(new_marks, keep), pick(c, keep)
+        state, marks = z, new_marks
+        if out.any():
+            keep = ~out
+            alive, state, marks, c = alive[keep], take(z, keep), take(marks, keep), pick(c, keep)
         ahead = total
     return Settled(verdict, period, when, last)
 

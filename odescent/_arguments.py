@@ -52,14 +52,17 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         known = _hints(function)
         for name, value in bound.arguments.items():
             hint = known.get(name, Any)
-            if name not in fixed or _fits(hint, value):
+            if name not in fixed:
+                continue
+            if _fits(hint, value):
+                for words, member in _misfits(hint, value):
+                    raise expected(f"each of {name} of {function.__name__}", words, member)
                 continue
             classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
             if isinstance(value, str) and classes:
                 bound.arguments[name] = _registered(value, tuple(h.__name__ for h in classes))
                 continue
-            what = " or ".join(dict.fromkeys(_word(h) for h in _choices(hint)))
-            raise expected(f"{name} of {function.__name__}", what, value)
+            raise expected(f"{name} of {function.__name__}", _words(hint), value)
         return function(*bound.args, **bound.kwargs)
 
     return call
@@ -117,8 +120,35 @@ def _fits(hint: Any, value: Any) -> bool:
         and origin not in (str, dict)
         and not issubclass(origin, Mapping)
     ):
-        return hasattr(value, "__iter__")
+        return hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
     return isinstance(value, origin)
+
+
+def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
+    """What a list, tuple or dict holds and should not, with what it should hold; the first one of each kind."""
+    if type(value) not in (list, tuple, dict):
+        return []
+    found = []
+    for choice in _choices(hint):
+        origin, inner = typing.get_origin(choice) or choice, typing.get_args(choice)
+        if inner and inner[-1] is Ellipsis:
+            inner = inner[:1]
+        if not _fits(choice, value):
+            continue
+        if not isinstance(origin, type) or not inner:
+            return []  # it says nothing of what is inside
+        whole = issubclass(origin, Mapping)
+        if whole is not isinstance(value, dict):
+            continue
+        if len(inner) != 1 + whole:
+            return []
+        parts = [(inner[-1], v) for v in (value.values() if whole else value)]
+        parts += [(inner[0], k) for k in value] if whole else []
+        wrong = [(h, v) for h, v in parts if not _fits(h, v)]
+        if not wrong:
+            return []
+        found.append((_words(wrong[0][0]), wrong[0][1]))
+    return found[:1]
 
 
 def _is_number(value: Any) -> bool:
@@ -132,6 +162,10 @@ def _is_number(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _words(hint: Any) -> str:
+    return " or ".join(dict.fromkeys(_word(h) for h in _choices(hint)))
 
 
 def _word(hint: Any) -> str:

@@ -137,7 +137,10 @@ def rate_transfer(
     from odescent.discretize.iteration import STEP
     from odescent.discretize.library.schemes import scheme as named
 
-    sizes = [as_scalar(h) for h in steps]
+    try:
+        sizes = [as_scalar(h) for h in steps]
+    except (TypeError, ValueError):
+        sizes = []
     if not sizes or any(not (h.is_number and h.is_positive) for h in sizes):
         raise OdescentError(f"steps must be positive numbers, at least one, not {list(steps)!r}.")
     flow = certify_flow(system, mu, L)
