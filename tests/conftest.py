@@ -3,7 +3,9 @@
 Heavy libraries are loaded here, so a test about lazy imports runs its code in a process of its own.
 """
 
+import functools
 import gc
+import inspect
 import os
 import sys
 import types
@@ -33,20 +35,46 @@ hypothesis.settings.register_profile("explore", deadline=None, max_examples=1000
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+CHECKED = (
+    16  # calls of a function in one test; a solver's hundred thousand further ones are like these
+)
+_left: dict[int, int] = {}  # calls still to be checked, by function
+
+
 def _jaxtyped(
     typed: Callable[..., Any] = jaxtyping.jaxtyped, **options: Any
 ) -> Callable[[Any], Any]:
-    """jaxtyping's decorator, but for functions without annotations, and those made anew at every call of another."""
+    """jaxtyping's decorator for each test's first calls of a function.
+
+    Functions without annotations are left out, and those made anew at every call of another.
+    """
     check = typed(**options)
 
     def decorated(thing: Any) -> Any:
-        bare = isinstance(thing, types.FunctionType) and not thing.__annotations__
-        return thing if bare or "<locals>" in getattr(thing, "__qualname__", "") else check(thing)
+        function = isinstance(thing, types.FunctionType)
+        if function and not thing.__annotations__:
+            return thing
+        if "<locals>" in getattr(thing, "__qualname__", ""):
+            return thing
+        checked = check(thing)
+        if not function or inspect.isgeneratorfunction(thing):
+            return checked
+        me = id(thing)  # it lives as long as its wrapper
+
+        @functools.wraps(thing)
+        def some(*args: Any, **more: Any) -> Any:
+            left = _left.get(me, CHECKED)
+            if not left:
+                return thing(*args, **more)
+            _left[me] = left - 1
+            return checked(*args, **more)
+
+        return some
 
     return decorated
 
 
-# Every annotated function of the package that has a name in its module is checked when it is called,
+# Every annotated function of the package that has a name in its module is checked when it is first called,
 # shapes included; an int may stand for a float (PEP 484). An annotation that cannot be resolved at run
 # time (a name imported under TYPE_CHECKING) is not checked. The hook has to be there before the
 # package is imported; its modules look the decorator up in jaxtyping.
@@ -90,6 +118,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(autouse=True)
 def _markers(request: pytest.FixtureRequest) -> Iterator[None]:
     """Honour the markers `untyped` and `promotion`; close the figures that a test left open."""
+    _left.clear()
     if request.node.get_closest_marker("untyped"):
         jaxtyping.config.update("jaxtyping_disable", True)
     promotion = request.node.get_closest_marker("promotion")
