@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from odescent._errors import NotCarried, OdescentError, unknown
+from odescent._whole_numbers import check_whole
 from odescent.dynamics import Objective, System
 
 from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
@@ -22,7 +23,6 @@ from .product import Product, product
 from .recurrence import over
 from .settling import DIVERGES, SETTLED, UNDEFINED, begin, read, settle
 from .stepping import RESOLVED, Iterated, stepper
-from .whole_numbers import check_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -14,6 +14,8 @@ from jaxtyping import Array, Key
 
 from odescent._errors import OdescentError, unknown
 from odescent._progress import bar
+from odescent._whole_numbers import check_whole
+from odescent.discretize import draws
 from odescent.discretize.run import LIMIT
 from odescent.dynamics import Objective
 
@@ -21,7 +23,6 @@ from .chunked import chunks, pad
 from .product import product
 from .settling import begin
 from .stepping import Iterated, Stepper, size, stepper
-from .whole_numbers import check_whole
 
 REDUCTIONS = ("x", "f", "f_min", "hit", "diverged_at")
 _COPIES = 16  # arrays of a state's size that one point may need while it runs
@@ -59,8 +60,9 @@ def batch(
     level: float | None = None,
     start: Any = None,
     parameters: Mapping[str, Any] | None = None,
-    key: Key[Array, ""] | None = None,
+    key: Key[Array, ""] | int | None = None,
     dt: float | None = None,
+    normals: str = "counter",
     memory: int = 1 << 28,
     progress: bool = False,
 ) -> Batch:
@@ -75,9 +77,10 @@ def batch(
             finite or beyond 1e30, or -1; the state is kept as it was before); or a mapping of names to these or to
             JAX functions of the last output.
         level: for "hit".
-        key: for algorithms that draw noise; each run has a key of its own, made from its position, so that the
+        key: for algorithms that draw noise, or a seed; each run has draws of its own, by its position, so that the
             same key gives the same numbers however the work is split.
         dt: the fixed step of a flow.
+        normals: "counter" or "jax", the generator that an algorithm draws from.
         memory: bytes that one chunk of runs may use; results come on top.
         progress: a bar on the standard error.
 
@@ -90,7 +93,7 @@ def batch(
     if "hit" in wanted.values() and (level is None or not np.isfinite(level)):
         raise OdescentError(f"'hit' needs a finite level of the objective, not {level!r}.")
     with jax.enable_x64(True):
-        s = stepper(iterated, target, dt)
+        s = stepper(iterated, target, dt, normals)
         if s.draws and key is None:
             raise OdescentError(f"{s.name} draws noise: give a key, as in key=jax.random.key(0).")
         if s.value is None and {"f", "f_min", "hit"} & {
@@ -109,7 +112,7 @@ def batch(
             z, c = begin(p, index)
             keys = None
             if s.draws and key is not None:
-                keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(index))
+                keys = draws.of_run(draws.source(key, normals), jnp.asarray(index))
             found = run(z, c, keys, steps, 0.0 if level is None else level)
             for name, value in found.items():
                 rows = np.moveaxis(np.asarray(value), -1, 0)[: part.stop - part.start]
@@ -152,7 +155,7 @@ def _runner(s: Stepper, wanted: tuple[tuple[str, Reduction], ...]) -> Callable[.
 
         def body(k: Any, carry: Any) -> Any:
             z, best, hit, bad = carry
-            new = s.step(z, c, None if key is None else jax.random.fold_in(key, k))
+            new = s.step(z, c, None if key is None else draws.at_step(key, k))
             lost = (bad < 0) & ~(size(new) <= LIMIT)
             bad = jnp.where(lost, k + 1, bad)
             z = jax.tree.map(lambda a, b: jnp.where(bad >= 0, a, b), z, new)

@@ -14,6 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Complex, Float
 
 from odescent._errors import NotCarried, OdescentError
+from odescent._whole_numbers import check_whole
 from odescent.dynamics import Objective
 
 from .attractors import refine
@@ -23,7 +24,6 @@ from .product import Product
 from .recurrence import over
 from .settling import DIVERGES, SETTLED, UNDEFINED, settle
 from .stepping import Iterated, Stepper
-from .whole_numbers import check_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

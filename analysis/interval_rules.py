@@ -178,8 +178,9 @@ def _select(which: Interval, *cases: Interval, **_: Any) -> Interval:
     lows, highs = (
         np.stack(np.broadcast_arrays(*[getattr(c, end) for c in cases])) for end in ("low", "high")
     )
-    spread = lambda w: np.asarray(w).reshape(*np.shape(w), *(1,) * (lows.ndim - 1 - np.ndim(w)))
-    first, last = spread(which.low), spread(which.high)
+    first, last = (
+        w.reshape(*w.shape, *(1,) * (lows.ndim - 1 - w.ndim)) for w in map(np.asarray, which)
+    )
     low, high = lows.min(0), highs.max(0)
     for i in range(len(cases)):
         sure = (first == i) & (last == i)

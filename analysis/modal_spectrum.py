@@ -16,11 +16,11 @@ import sympy as sp
 from jaxtyping import Complex, Float
 
 from odescent._errors import NotCarried, OdescentError, unknown
+from odescent._whole_numbers import check_whole
 from odescent.discretize import Algorithm
 from odescent.dynamics.evaluate import evaluate
 
 from .stepping import check_domain
-from .whole_numbers import check_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

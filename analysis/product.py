@@ -145,7 +145,7 @@ def product(
         raise OdescentError("nothing is varied: give axes, as in axes={'x0': (-3, 3, 201)}.")
     made = []
     for name, values in axes.items():
-        found = _INDEXED.fullmatch(name) if isinstance(name, str) else None
+        found = _INDEXED.fullmatch(str(name))
         known = [*s.parameters, "x0", *s.blocks]
         if found is None or found[1] not in known:
             raise unknown(f"axis of {s.name}", name, known)

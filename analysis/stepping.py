@@ -23,7 +23,6 @@ from jaxtyping import Array
 from odescent._errors import NotCarried, OdescentError, unknown
 from odescent.discretize import Algorithm, chunks
 from odescent.discretize import run as runs
-from odescent.discretize.emit import load
 from odescent.discretize.emit.statements import safe
 from odescent.dynamics import Objective, System
 from odescent.dynamics.evaluate import evaluate, initial_state, oracles_of, vector_field
@@ -45,13 +44,13 @@ class Stepper:
         parameters: names of its parameters.
         blocks: names of the leading entries of the state (a tuple); empty for a plain function.
         init: (x0, c) to the state.
-        step: (state, c, key or None) to the next state.
+        step: (state, c, what it draws from or None) to the next state.
         output: (state, c) to the output x.
         value: x to the objective's value, or None.
         coefficients: parameters by name, numbers or arrays (n,), to the pytree c; checks their domains.
         defaults: values of parameters that need not be given.
         clocked: whether the state holds a clock or other scalars, so that only the output can recur.
-        draws: whether a step needs a key.
+        draws: whether a step draws: it then needs a source, as of `discretize.draws`.
         rates: (state, c) to the velocities, for flows.
         dt: time per step, for flows.
     """
@@ -75,7 +74,9 @@ class Stepper:
         return self.output(state, c) if self.clocked else state
 
 
-def stepper(iterated: Iterated, target: Objective | None, dt: float | None = None) -> Stepper:
+def stepper(
+    iterated: Iterated, target: Objective | None, dt: float | None = None, normals: str = "counter"
+) -> Stepper:
     """The stepper of an algorithm or a system on an objective, or of a JAX function ``state -> state``.
 
     Args:
@@ -83,6 +84,7 @@ def stepper(iterated: Iterated, target: Objective | None, dt: float | None = Non
             and of parameters given by keyword.
         target: the concrete objective, for algorithms and systems.
         dt: the time of a step of a system: RK4, in several parts where the field is steep.
+        normals: what an algorithm draws from, as of its `run`.
 
     Raises:
         OdescentError: no objective where one is needed, a time-dependent or noisy system, a bad dt.
@@ -90,7 +92,7 @@ def stepper(iterated: Iterated, target: Objective | None, dt: float | None = Non
     if isinstance(iterated, System):
         return _of_system(iterated, objective_for(iterated, target), dt)
     if isinstance(iterated, Algorithm):
-        return _of_algorithm(iterated, objective_for(iterated.system, target))
+        return _of_algorithm(iterated, objective_for(iterated.system, target), normals)
     if not callable(iterated):
         raise OdescentError(
             f"an algorithm, a system or a JAX function of the state is iterated, not {type(iterated).__name__}."
@@ -98,22 +100,23 @@ def stepper(iterated: Iterated, target: Objective | None, dt: float | None = Non
     return _of_function(iterated)
 
 
-def _of_algorithm(algorithm: Algorithm, target: Objective) -> Stepper:
+def _of_algorithm(algorithm: Algorithm, target: Objective, normals: str) -> Stepper:
     """Two algorithms with the same emitted step share one stepper, and what is compiled for it."""
-    module = load(algorithm, "jax")
+    module = runs.module_of(algorithm, normals)
     program = algorithm.tuned
     blocks = tuple(b.name for b in program.blocks)
     oracles = tuple(runs.oracles_for(algorithm, module, target))
     parts = runs.compiled_parts(module, target, oracles, blocks, tuple(program.outputs))
     clocked = program.counter is not None or any(b.kind == "scalar" for b in program.blocks)
     name = algorithm.name or "the algorithm"
-    return _of_parts(name, module, parts, blocks, program.parameters, target, clocked)
+    noisy = bool(program.draws)
+    return _of_parts(name, module, parts, blocks, program.parameters, target, clocked, noisy)
 
 
 @lru_cache(maxsize=64)
 def _of_parts(
     name: str, module: ModuleType, parts: chunks.Step, blocks: tuple[str, ...], parameters: tuple[sp.Symbol, ...],
-    target: Objective, clocked: bool,
+    target: Objective, clocked: bool, noisy: bool,
 ) -> Stepper:  # fmt: skip
     symbols = {s.name: s for s in parameters}
 
@@ -130,7 +133,7 @@ def _of_parts(
 
     return Stepper(
         name, tuple(symbols), blocks, parts.init, parts.step, output, target.oracles.get("value"), coefficients,
-        _constants(target), clocked=clocked, draws="key" in inspect.signature(module.step).parameters,
+        _constants(target), clocked=clocked, draws=noisy,
     )  # fmt: skip
 
 

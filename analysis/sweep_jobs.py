@@ -30,10 +30,10 @@ from typing import Any
 
 from odescent._errors import OdescentError
 from odescent._progress import bar
+from odescent._whole_numbers import check_whole
 
 from .sweep_store import Store, encode, job_name, plain_inputs
 from .sweep_table import columns_of, csv_text, text_table
-from .whole_numbers import check_whole
 
 _AHEAD = 4  # jobs handed out per worker: enough to keep it busy, few enough to stop soon
 

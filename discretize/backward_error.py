@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from odescent._errors import OdescentError
+from odescent._errors import NotCarried, OdescentError
 from odescent.dynamics.calculus import (
     Symbol,
     derivative,
@@ -30,13 +30,14 @@ from odescent.dynamics.show import latex, text
 from odescent.dynamics.vectors import Expr, Vector, call, zero
 
 from .matrices import inverse
-from .program import Assign, Draw, Program, SweepCoordinates, linear_coefficient
+from .program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
 from .recurrence import positive_coefficients
 
 if TYPE_CHECKING:
     from .iteration import Algorithm
 
 Drift = dict[Symbol, Expr]
+_WITHOUT = "(without the noise; weak_modified_equation has it)"
 LARGEST = 20_000  # operations in one expression on the way; beyond, a minute becomes many
 
 
@@ -44,7 +45,8 @@ LARGEST = 20_000  # operations in one expression on the way; beyond, a minute be
 class ModifiedEquation:
     """The modified field as a series in the step: ``terms[j]`` multiplies h**j, by block symbol.
 
-    Coefficients with a recurrence are among the blocks; ``begin`` says where they start.
+    Coefficients with a recurrence are among the blocks; ``begin`` says where they start. Of a method that draws noise
+    (``noisy``) it is the equation with the noise left out; `weak_modified_equation` is of its law.
     """
 
     terms: tuple[Drift, ...]
@@ -52,6 +54,7 @@ class ModifiedEquation:
     output: Expr
     time: sp.Symbol | None = None
     begin: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
+    noisy: bool = False
 
     @property
     def order(self) -> int:
@@ -86,7 +89,8 @@ class ModifiedEquation:
 
     def __str__(self) -> str:
         tail = f" + O({self.step}^{self.order + 1})"
-        return "\n".join(f"{s}' = {text(e)}{tail}" for s, e in self.drift.items())
+        rows = [f"{s}' = {text(e)}{tail}" for s, e in self.drift.items()]
+        return "\n".join([*rows, *([_WITHOUT] if self.noisy else [])])
 
     def latex(self) -> str:
         from odescent.dynamics.show import symbol_latex
@@ -162,7 +166,7 @@ def _through_order(
     for i in program.instructions:
         if isinstance(i, Assign):
             known[i.target] = expanded(i.value)
-        elif isinstance(i, Draw):
+        elif isinstance(i, (Draw, Count)):
             known[i.target] = nothing(i.target)
         elif isinstance(i, SweepCoordinates):
             if order > 1:
@@ -287,6 +291,11 @@ def modified_equation(algorithm: Algorithm, order: int = 1) -> ModifiedEquation:
     """
     if order < 0:
         raise OdescentError(f"the order of a modified equation is 0 or more, not {order}.")
+    if algorithm.program.counts:
+        raise NotCarried(
+            f"{algorithm.name or 'this algorithm'} jumps, and a modified equation with jumps is not worked out here; "
+            "moment_map has the exact moments of a step."
+        )
     time = algorithm.system.time
     fields = lie_logarithm(step_series(algorithm, order + 1)[1:])
     varying = time is not None and time in fields[0]
@@ -297,7 +306,8 @@ def modified_equation(algorithm: Algorithm, order: int = 1) -> ModifiedEquation:
         for b in algorithm.bound.blocks
         if b.role == "coefficient" and isinstance(b.symbol, sp.Symbol)
     }
-    return ModifiedEquation(terms, algorithm.step, output, time if varying else None, begin)
+    noisy = bool(algorithm.program.draws)
+    return ModifiedEquation(terms, algorithm.step, output, time if varying else None, begin, noisy)
 
 
 def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drift]:

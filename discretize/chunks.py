@@ -16,9 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array
 
-from odescent._errors import OdescentError, unknown
+from odescent._errors import unknown
+from odescent._whole_numbers import check_whole
+
+from . import draws
 
 STATISTICS = ("mean", "variance", "minimum", "maximum")
 _RECORD_BYTES = 8 << 20  # of the buffer that one chunk fills
@@ -92,13 +95,8 @@ class RunInterrupted(KeyboardInterrupt):
 def check(request: Request) -> None:
     """Refuse what makes no sense, with a sentence."""
     for name, value in (("every", request.every), ("chunk", request.chunk)):
-        whole: object = value
-        if whole is None and name == "chunk":
-            continue
-        if isinstance(whole, bool) or not isinstance(whole, (int, np.integer)) or int(whole) < 1:
-            raise OdescentError(
-                f"{name} must be a whole number of steps, at least 1, not {value!r}."
-            )
+        if value is not None or name == "every":
+            check_whole(name, value, 1)
     for name in request.statistics:
         if name not in STATISTICS:
             raise unknown("running statistic", name, STATISTICS)
@@ -121,7 +119,7 @@ def loops(parts: Step, statistics: tuple[str, ...], capacity: int) -> tuple[Any,
         return carry, recorded(carry, c)
 
     def one(carry: Any, c: Any, key: Any) -> Any:
-        own = None if key is None else jax.random.fold_in(key, carry["k"].astype(jnp.uint32))
+        own = None if key is None else draws.at_step(key, carry["k"])
         state, k = parts.step(carry["state"], c, own), carry["k"] + 1
         x, _, f, bad = parts.record(state, c)
         seen = _next(carry["statistics"], (x, f), k, bad)
@@ -201,7 +199,7 @@ def capacity_for(record: Any) -> int:
     return int(max(min(_RECORD_BYTES // max(size, 1), _MOST_RECORDS), 1)) + 1
 
 
-def at_once(parts: Step, c: Any, x0: Any, key: Key[Array, ""] | None, request: Request) -> Any:
+def at_once(parts: Step, c: Any, x0: Any, key: draws.Source | None, request: Request) -> Any:
     """All steps in one call, for use under an outer transformation: (carry, records)."""
     capacity = request.steps // request.every + 1
     begin, advance = loops(parts, request.statistics, capacity)
@@ -221,7 +219,7 @@ def in_chunks(
     parts: Step,
     c: Any,
     x0: Any,
-    key: Key[Array, ""] | None,
+    key: draws.Source | None,
     request: Request,
     load: Callable[[Any, Any], Kept | None],
     save: Callable[[Kept], None],

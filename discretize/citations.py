@@ -239,6 +239,21 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "title": "A Consensus-Based Global Optimization Method for High Dimensional Machine Learning Problems",
         "journal": "ESAIM: Control, Optimisation and Calculus of Variations", "volume": "27", "pages": "S5",
         "year": "2021", "doi": "10.1051/cocv/2020046"}),
+    "kalise2023": ("article", {
+        "author": "Kalise, Dante and Sharma, Akash and Tretyakov, Michael V.",
+        "title": "Consensus-Based Optimization via Jump-Diffusion Stochastic Differential Equations",
+        "journal": "Mathematical Models and Methods in Applied Sciences", "volume": "33", "number": "2",
+        "pages": "289--339", "year": "2023", "doi": "10.1142/S0218202523500082", "eprint": "2205.04880",
+        "archivePrefix": "arXiv"}),
+    "bungert2024": ("article", {
+        "author": "Bungert, Leon and Roith, Tim and Wacker, Philipp",
+        "title": "Polarized Consensus-Based Dynamics for Optimization and Sampling",
+        "journal": "Mathematical Programming", "year": "2024", "doi": "10.1007/s10107-024-02095-y",
+        "eprint": "2211.05238", "archivePrefix": "arXiv"}),
+    "bungert2025": ("misc", {
+        "author": "Bungert, Leon and Hoffmann, Franca and Kim, Dohyeon and Roith, Tim",
+        "title": "{MirrorCBO}: A Consensus-Based Optimization Method in the Spirit of Mirror Descent",
+        "year": "2025", "eprint": "2501.12189", "archivePrefix": "arXiv"}),
     "riedl2023": ("misc", {
         "author": "Riedl, Konstantin and Klock, Timo and Geldhauser, Carina and Fornasier, Massimo",
         "title": "Gradient is All You Need? How Consensus-Based Optimization can be Interpreted as a Stochastic "

@@ -10,14 +10,15 @@ import sympy as sp
 
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics.calculus import Symbol, change, nothing, substitute, symbols_of, tidy
-from odescent.dynamics.fields import Block, Diffusion, System
+from odescent.dynamics.fields import Block, System
+from odescent.dynamics.noise import Noise
 from odescent.dynamics.squares import with_lengths
 from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, zero
 
 from . import noise as noise_of
 from .coordinatewise import sweep
 from .integrate import advance
-from .program import Assign, CallOracle, Draw, Instruction, Program, SweepCoordinates
+from .program import Assign, CallOracle, Count, Draw, Instruction, Program, SweepCoordinates
 from .substeps import START, Flow, Let, Scheme, Sweep
 
 COUNTER = sp.Symbol("k", integer=True, nonnegative=True)  # the step number
@@ -45,7 +46,7 @@ class _Compiler:
         self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
         self.kinds = {b.name: b.kind for b in system.blocks}
         self.stages: dict[str, Stage] = {START: dict(self.state)}
-        self.draws: dict[tuple[str, str], Symbol] = {}  # of increments that substeps share
+        self.draws: dict[tuple[str, str], Expr] = {}  # of increments that substeps share
         self.gaps: dict[Vector, Vector] = {}  # differences that were named
 
     @property
@@ -158,6 +159,11 @@ class _Compiler:
         self.instructions.append(Draw(target, like, process))
         return target
 
+    def count(self, like: Symbol, mean: sp.Expr, process: str, common: bool) -> sp.Symbol:
+        target = sp.Symbol(self.fresh("jumps", first=True), integer=True, nonnegative=True)
+        self.instructions.append(Count(target, mean, like, process, common))
+        return target
+
     def let(self, step: Let) -> None:
         view = self.view(step.read)
         after: dict[Symbol, Expr] = {}
@@ -181,13 +187,13 @@ class _Compiler:
         if commit:
             self.state = result
 
-    def select(self, step: Flow) -> tuple[dict[Symbol, Expr], list[tuple[Symbol, Diffusion]]]:
+    def select(self, step: Flow) -> tuple[dict[Symbol, Expr], list[tuple[Symbol, Noise]]]:
         """The drift and the noise of the blocks that a substep moves."""
         for b in (*step.on, *step.read):
             if b != "*" and b not in self.kinds:
                 raise unknown("block", b, self.kinds)
         drift: dict[Symbol, Expr] = {}
-        noise: list[tuple[Symbol, Diffusion]] = []
+        noise: list[tuple[Symbol, Noise]] = []
         for name in step.fields or self.system.fields:
             if name not in self.system.fields:
                 raise unknown("field", name, self.system.fields)
@@ -249,6 +255,8 @@ def _drop_dead(program: Program) -> Program:
                 parts = [i.point, *i.directions, *i.parameters, i.implicit]
             if isinstance(i, SweepCoordinates):
                 parts = list(i.expressions)
+            if isinstance(i, Count):
+                parts = [i.mean]
             needed |= {s for e in parts for s in symbols_of(e)}
     return replace(program, instructions=tuple(reversed(kept)))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from odescent.dynamics.calculus import Symbol
 from odescent.dynamics.fields import Block, System
+from odescent.dynamics.noise import Jumps, Noise
 from odescent.dynamics.trees import pairs, tree
 
 from .iteration import Algorithm
-from .program import Assign, CallOracle, Instruction, Program, SweepCoordinates
+from .program import Assign, CallOracle, Count, Instruction, Program, SweepCoordinates
 from .substeps import Flow, Integrator, Let, Scheme, Sweep
 
 
@@ -26,14 +28,14 @@ def exact_algorithm(a: Algorithm) -> dict[str, Any]:
 
 
 def exact_system(s: System) -> dict[str, Any]:
-    """Blocks, fields (drift, and noise as amplitude and process), parameters, time, calculus, output."""
+    """Blocks, fields (drift, and noise), parameters, time, calculus, output."""
     return {
         "name": s.name,
         "blocks": [_block(b) for b in s.blocks],
         "fields": {
             name: {
                 "drift": pairs(f.drift),
-                "noise": [[tree(b), tree(d.amplitude), d.process] for b, d in f.noise.items()],
+                "noise": [_noise(b, d) for b, d in f.noise.items()],
             }
             for name, f in s.fields.items()
         },
@@ -42,6 +44,12 @@ def exact_system(s: System) -> dict[str, Any]:
         "calculus": s.calculus,
         "output": tree(s.output),
     }
+
+
+def _noise(s: Symbol, d: Noise) -> list[Any]:
+    """Block, amplitude and process; of jumps the rate too, and whether all particles share their clock."""
+    jumps = [tree(d.rate), d.common] if isinstance(d, Jumps) else []
+    return [tree(s), tree(d.amplitude), d.process, *jumps]
 
 
 def _block(b: Block) -> dict[str, Any]:
@@ -119,5 +127,13 @@ def _instruction(i: Instruction) -> dict[str, Any]:
             "implicit": tree(i.implicit),
             "quotient": i.quotient,
             "backward": i.backward,
+        }
+    if isinstance(i, Count):
+        return {
+            "count": tree(i.target),
+            "mean": tree(i.mean),
+            "like": tree(i.like),
+            "process": i.process,
+            "common": i.common,
         }
     return {"draw": tree(i.target), "like": tree(i.like), "process": i.process}

@@ -99,7 +99,7 @@ class Algorithm:
         """Whether a field or a Let has the time in it, even where the time cancels in the sum."""
         fields = self.bound.fields.values()
         read: list[Expr] = [e for f in fields for e in f.drift.values()]
-        read += [d.amplitude for f in fields for d in f.noise.values()]
+        read += [e for f in fields for d in f.noise.values() for e in d.expressions]
         read += [e for s in self.scheme.steps if isinstance(s, Let) for e in s.assign.values()]
         return any(self.bound.time in symbols_of(e) for e in read)
 
@@ -317,7 +317,7 @@ class Algorithm:
         objective: Objective,
         x0: Any,
         steps: int,
-        key: Key[Array, ""] | None = None,
+        key: Key[Array, ""] | int | None = None,
         **options: Any,
     ) -> Trajectory:
         """Iterate on a concrete objective from x0; options and parameters as of `run.run`."""

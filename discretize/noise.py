@@ -2,20 +2,24 @@
 
 Euler-Maruyama adds an increment to the explicit step; an implicit or a Cayley step is solved with it
 inside (Kloeden and Platen, Numerical Solution of Stochastic Differential Equations, 1992, 12.2); the
-exact step of a linear field is a Gaussian, whose covariance solves a Lyapunov equation.
+exact step of a linear field is a Gaussian, whose covariance solves a Lyapunov equation. Jumps are a Wiener process
+on the clock of a Poisson process: their increment is sqrt(n) xi with n the number of jumps in the step, which is
+the sum of n normal marks. With Euler-Maruyama that is the scheme of weak order 1 of Platen and Bruti-Liberati
+(Numerical Solution of Stochastic Differential Equations with Jumps in Finance, 2010, 6.1 and 11.2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy as sp
 
 from odescent._errors import OdescentError
 from odescent.dynamics.calculus import Symbol, nothing, substitute, symbols_of
 from odescent.dynamics.exact import canonical, is_zero
-from odescent.dynamics.fields import Diffusion
+from odescent.dynamics.noise import Jumps
+from odescent.dynamics.noise import Noise as Driven
 from odescent.dynamics.vectors import Expr, Vector, hadamard
 
 from .exponential import gramian
@@ -24,7 +28,7 @@ from .substeps import Flow
 if TYPE_CHECKING:
     from .compile import _Compiler
 
-Noise: TypeAlias = "list[tuple[Symbol, Diffusion]]"
+Noise: TypeAlias = "list[tuple[Symbol, Driven]]"
 CARRIED = ("explicit", "implicit", "cayley", "exact")
 
 
@@ -36,8 +40,13 @@ def check(compiler: _Compiler, noise: Noise, step: Flow) -> None:
             raise OdescentError(
                 f"noise on {s} needs the integrator {', '.join(CARRIED[:-1])} or {CARRIED[-1]}, not {by!r}."
             )
+        if isinstance(d, Jumps) and by == "exact":
+            raise OdescentError(
+                f"the exact step's law is no Gaussian where {s} jumps; use 'explicit' for its field."
+            )
         read = symbols_of(d.amplitude) & set(compiler.state_symbols)
-        if compiler.system.calculus == "stratonovich" and read:
+        diffuses = compiler.system.calculus == "stratonovich" and not isinstance(d, Jumps)
+        if diffuses and read:
             raise OdescentError(
                 f"the integrators solve the Ito equation, but the noise on {s} depends on the state and is "
                 "meant in Stratonovich's sense; write the system in Ito's form."
@@ -54,18 +63,22 @@ def increments(
 ) -> dict[Symbol, Expr]:
     """The increment of the noise on each block over the substep, amplitudes where it starts."""
     h, own = compiler.step, step.increment is None
-    size = sp.sqrt(step.fraction * h) if own else step.fraction * sp.sqrt(h)
-    draws: dict[tuple[str, str], Symbol] = {} if own else compiler.draws
+    clock, share = (step.fraction * h, sp.S.One) if own else (h, step.fraction)
+    draws: dict[tuple[str, str], Expr] = {} if own else compiler.draws
     total: dict[Symbol, Expr] = {}
     for s, d in noise:
         kind = compiler.kinds[s.name]
         key = (d.process, kind) if own else (f"{step.increment} {d.process}", kind)
         if key not in draws:
-            draws[key] = compiler.draw(s, d.process)
-        amplitude = _amplitude(compiler, d, view, step)
+            ticks: sp.Expr = clock
+            if isinstance(d, Jumps):
+                mean = _read(compiler, d.rate, view, step) * clock
+                ticks = compiler.count(s, mean, d.process, d.common)
+            draws[key] = compiler.draw(s, d.process) * sp.sqrt(ticks)
+        amplitude = _read(compiler, d.amplitude, view, step)
         if isinstance(amplitude, Vector):
             amplitude = compiler.gap(amplitude)
-        kick = _times(amplitude, draws[key]) * size
+        kick = _times(amplitude, draws[key]) * share
         total[s] = total[s] + kick if s in total else kick
     return total
 
@@ -88,7 +101,7 @@ def exact(
         for s, d in noise:
             if (d.process, compiler.kinds[s.name]) == (process, kind):
                 _check_constant(d, s, moved)
-                amplitude = _amplitude(compiler, d, view, step)
+                amplitude = _read(compiler, d.amplitude, view, step)
                 driven[s] = driven[s] + amplitude if s in driven else amplitude
         common: Expr = sp.S.One
         if any(isinstance(a, Vector) for a in driven.values()):
@@ -111,7 +124,7 @@ def exact(
     return total
 
 
-def _check_constant(d: Diffusion, s: Symbol, moved: list[Symbol]) -> None:
+def _check_constant(d: Driven, s: Symbol, moved: list[Symbol]) -> None:
     read = symbols_of(d.amplitude) & set(moved)
     if read:
         raise OdescentError(
@@ -120,11 +133,12 @@ def _check_constant(d: Diffusion, s: Symbol, moved: list[Symbol]) -> None:
         )
 
 
-def _amplitude(compiler: _Compiler, d: Diffusion, view: Mapping[Symbol, Expr], step: Flow) -> Expr:
-    return compiler.lower(substitute(compiler.at_time(d.amplitude, step.time), view))
+def _read(compiler: _Compiler, e: Expr, view: Mapping[Symbol, Expr], step: Flow) -> Any:
+    """What noise is made of, where the substep starts."""
+    return compiler.lower(substitute(compiler.at_time(e, step.time), view))
 
 
-def _times(amplitude: Expr, draw: Symbol) -> Expr:
+def _times(amplitude: Expr, draw: Expr) -> Expr:
     if not isinstance(amplitude, Vector):
         return draw * amplitude
     return hadamard(amplitude, draw) if isinstance(draw, Vector) else amplitude * draw

@@ -58,6 +58,21 @@ class Draw:
 
 
 @dataclass(frozen=True)
+class Count:
+    """``target`` is a Poisson number of this mean: how often ``process`` jumps in a substep.
+
+    In an ensemble each particle, as block ``like`` has them, counts jumps of its own, or they all share one count
+    where it is ``common``.
+    """
+
+    target: sp.Symbol
+    mean: sp.Expr
+    like: Symbol
+    process: str
+    common: bool = False
+
+
+@dataclass(frozen=True)
 class Assign:
     """``target = value``."""
 
@@ -108,7 +123,7 @@ class SweepCoordinates:
         return moved
 
 
-Instruction: TypeAlias = CallOracle | Draw | Assign | SweepCoordinates
+Instruction: TypeAlias = CallOracle | Draw | Count | Assign | SweepCoordinates
 
 
 def linear_coefficient(e: Expr, s: Symbol) -> sp.Expr:
@@ -149,6 +164,10 @@ class Program:
         return tuple(i for i in self.instructions if isinstance(i, Draw))
 
     @property
+    def counts(self) -> tuple[Count, ...]:
+        return tuple(i for i in self.instructions if isinstance(i, Count))
+
+    @property
     def state(self) -> tuple[Symbol, ...]:
         return tuple(b.symbol for b in self.blocks)
 
@@ -181,6 +200,8 @@ class Program:
                 listed += [i.point, *i.directions, *i.parameters, i.implicit]
             elif isinstance(i, SweepCoordinates):
                 listed += i.expressions
+            elif isinstance(i, Count):
+                listed.append(i.mean)
         return listed
 
     def inlined(self) -> Program:
@@ -202,6 +223,8 @@ class Program:
                 )
             elif isinstance(i, SweepCoordinates):
                 kept.append(i.changed(lambda e: tidy(substitute(e, known))))
+            elif isinstance(i, Count):
+                kept.append(replace(i, mean=tidy(substitute(i.mean, known))))
             else:
                 kept.append(i)
         after = {s: tidy(substitute(e, known)) for s, e in self.next.items()}
@@ -231,6 +254,8 @@ class Program:
                 )
             elif isinstance(i, SweepCoordinates):
                 instructions.append(i.changed(bound))
+            elif isinstance(i, Count):
+                instructions.append(replace(i, mean=bound(i.mean)))
             else:
                 instructions.append(i)
         return replace(
@@ -242,7 +267,7 @@ class Program:
         )
 
     def update_map(self, depth: int = 0) -> dict[Symbol, Expr]:
-        """The next state as expressions in the state alone, oracle calls written out and draws set to zero.
+        """The next state as expressions in the state alone, oracle calls written out, draws set to zero.
 
         Implicit calls are unrolled ``depth`` times (exact through that order of their weight). Raises
         OdescentError for a sweep, whose map is no expression in whole vectors.
@@ -253,7 +278,9 @@ class Program:
                 f"the sweep over the coordinates of {flat.sweeps[0].start} has no map in whole vectors; run it, or "
                 "write its coordinates as scalar blocks."
             )
-        known: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
+        drawn: list[Symbol] = [d.target for d in flat.draws]
+        drawn += [n.target for n in flat.counts]
+        known: dict[Symbol, Expr] = {s: nothing(s) for s in drawn}
         for c in flat.calls:
             opened = replace(
                 c,
@@ -264,4 +291,13 @@ class Program:
         return {s: tidy(substitute(e, known)) for s, e in flat.next.items()}
 
 
-__all__ = ["Assign", "Call", "CallOracle", "Draw", "Instruction", "Program", "SweepCoordinates"]
+__all__ = [
+    "Assign",
+    "Call",
+    "CallOracle",
+    "Count",
+    "Draw",
+    "Instruction",
+    "Program",
+    "SweepCoordinates",
+]

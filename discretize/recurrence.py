@@ -105,4 +105,4 @@ def written_in_time(
             total = sum((r * h**j for j, r in enumerate(rates)), nothing(block))
             for term, c in zip(terms, taylor(substitute(total, values), h, order), strict=True):
                 term[block] = substitute(tidy(c), back)
-    return ModifiedEquation(tuple(terms), h, modified.output, t)
+    return ModifiedEquation(tuple(terms), h, modified.output, t, noisy=modified.noisy)

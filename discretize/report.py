@@ -20,7 +20,7 @@ from odescent.dynamics.vectors import Vector
 from .derivation import Derivation, Step
 from .exact_data import exact_algorithm
 from .iteration import Algorithm
-from .program import Assign, CallOracle, Draw, Instruction, Program, SweepCoordinates
+from .program import Assign, CallOracle, Count, Draw, Instruction, Program, SweepCoordinates
 
 SCHEMA = "odescent.derivation/2"  # what the number means: docs/json.md
 KIND_LABELS = {
@@ -45,6 +45,8 @@ def instruction_text(i: Instruction) -> str:
     """One instruction as a line of text."""
     if isinstance(i, Draw):
         return f"{i.target.name} ~ N(0, I) like {i.like}"
+    if isinstance(i, Count):
+        return f"{i.target.name} ~ Poisson({text(i.mean)})" + (", one for all" if i.common else "")
     if isinstance(i, Assign):
         return f"{i.target} = {text(i.value)}"
     if isinstance(i, SweepCoordinates):

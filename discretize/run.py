@@ -16,19 +16,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import sympy as sp
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Key
 
 from odescent._arguments import checked
 from odescent._errors import OdescentError, unknown
+from odescent._whole_numbers import check_whole
 from odescent.dynamics.evaluate import evaluate
-from odescent.dynamics.oracles import Objective, consensus_point
+from odescent.dynamics.oracles import Objective
 
-from . import chunks, run_file
-from .emit import load, source
+from . import chunks, draws, run_file
+from .emit import source
 from .emit.coefficients import in_order
 from .emit.statements import safe
 from .iteration import Algorithm
+from .run_oracles import module_of, oracle_of, oracles_for
 
 LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
 
@@ -93,8 +94,9 @@ def run(
     objective: Objective,
     x0: Any,
     steps: int,
-    key: Key[Array, ""] | None = None,
+    key: Key[Array, ""] | int | None = None,
     *,
+    normals: str = "counter",
     every: int = 1,
     statistics: Sequence[str] = (),
     chunk: int | None = None,
@@ -114,7 +116,9 @@ def run(
         x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays. For a method of an
             ensemble, the N particles, with an axis of them first; records of x and f then have it too.
         steps: the number of steps, at least 0.
-        key: a JAX key, for algorithms that draw noise.
+        key: a JAX key, or a whole number, its seed, for algorithms that draw noise.
+        normals: "counter", the generator of the particle engine, or "jax", JAX's. From counters, the run with the
+            seed s draws what the engine's first run with the seed s does, to the bit.
         every: keep every so many steps; memory grows with steps / every only.
         statistics: of "mean", "variance", "minimum", "maximum": of x, entry by entry, and of f over all steps.
         chunk: steps per call of the compiled loop; by default about a quarter of a second's worth.
@@ -134,14 +138,13 @@ def run(
         OdescentError: bad x0, steps, or parameters, an objective without an oracle that is called, or a
             run file that is damaged or belongs to another run.
     """
-    module = load(algorithm, "jax")
+    draws.check_generator(normals)
+    module = module_of(algorithm, normals)
     oracles = oracles_for(algorithm, module, objective)
     start = _starting_point(x0, objective, _population(tuple(oracles)))
-    whole: object = steps
-    if isinstance(whole, bool) or not isinstance(whole, (int, np.integer)) or steps < 0:
-        raise OdescentError(f"steps must be a whole number, at least 0, not {steps!r}.")
-    draws = "key" in inspect.signature(module.step).parameters
-    if draws and key is None:
+    check_whole("steps", steps, 0)
+    noisy = bool(algorithm.tuned.draws)
+    if noisy and key is None:
         raise OdescentError(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
         )
@@ -152,7 +155,7 @@ def run(
         coefficients = _coefficients(module, values)
         parts = compiled_parts(module, objective, tuple(oracles), tuple(b.name for b in algorithm.tuned.blocks),
                           tuple(algorithm.tuned.outputs))  # fmt: skip
-        own = key if draws else None
+        own = draws.source(key, normals) if noisy and key is not None else None
         if every != 1 or statistics or chunk is not None or progress or resume is not None:
             file = None if resume is None else Path(resume)
             asked = chunks.Request(
@@ -161,8 +164,9 @@ def run(
             chunks.check(asked)
             who = {
                 "algorithm": hashlib.sha256(source(algorithm, "jax").encode()).hexdigest()[:16],
+                "normals": normals if noisy else "",
                 "objective": objective.name,
-                "key": "" if own is None else run_file.fingerprint(jax.random.key_data(own)),
+                "key": "" if own is None else run_file.fingerprint(draws.data_of(own)),
             }  # fmt: skip
             return _long(algorithm, parts, coefficients, start, own, asked, numbers, who)
         x, states, f, diverged_at = _whole(parts)(coefficients, start, own, int(steps))
@@ -177,7 +181,7 @@ def _long(
     parts: chunks.Step,
     c: Any,
     x0: Any,
-    key: Key[Array, ""] | None,
+    key: draws.Source | None,
     asked: chunks.Request,
     numbers: Mapping[str, Array],
     who: Mapping[str, str],
@@ -350,74 +354,6 @@ def _coefficients(module: ModuleType, values: Mapping[str, Any]) -> Any:
         raise OdescentError(str(error)) from None
 
 
-def oracles_for(
-    algorithm: Algorithm, module: ModuleType, objective: Objective
-) -> dict[str, Callable[..., Any]]:
-    """The functions behind the oracle arguments of the module."""
-    asked = [
-        n
-        for f in (module.step, module.init, module.output)
-        for n in inspect.signature(f).parameters
-    ]
-    names = [n for n in dict.fromkeys(asked) if n not in {"state", "c", "key", "x0"}]
-    return {n: _oracle(_name(algorithm), objective, n) for n in names}
-
-
-def _oracle(who: str, objective: Objective, name: str) -> Callable[..., Any]:
-    kind = name.partition("_")[0]
-    for candidate in (name, kind):
-        if candidate in objective.oracles:
-            return objective.oracles[candidate]
-    if (derived := _component(objective, kind, name)) is not None:
-        return derived
-    if kind == "ensemble" and "value" in objective.oracles:
-        return consensus_point(objective.oracles["value"])
-    if kind == "hvp" and "hess" in objective.oracles:
-        return objective.oracles["hess"]
-    base = {"hvp": "grad", "jvp": "operator"}.get(kind)
-    if base in objective.oracles:
-        field = objective.oracles[base]
-        return lambda x, v: jax.jvp(field, (x,), (v,))[1]
-    have = ", ".join(sorted(objective.oracles)) or "none: it is abstract"
-    raise OdescentError(
-        f"{who} calls the oracle {name!r}, which the objective {objective.name!r} does not have "
-        f"(it has {have}); give it by name, as in Objective(..., {kind}=...)."
-    )
-
-
-def _component(objective: Objective, kind: str, name: str) -> Callable[..., Any] | None:
-    """Components of whole oracles: partial derivatives, operators' components, the Hessian's diagonal.
-
-    A partial derivative costs as much as a value here; an oracle "partial" of the objective can cost less.
-    """
-    oracles = objective.oracles
-    if kind == "partial" and "value" in oracles:
-        value = oracles["value"]
-
-        def partial(x: Any, i: Any) -> Array:
-            flat, shaped = ravel_pytree(x)
-            along = jnp.zeros_like(flat).at[i].set(1)
-            derivative: Array = jax.jvp(lambda z: value(shaped(z)), (flat,), (along,))[1]
-            return derivative
-
-        return partial
-    whole = {"partial": "grad", "component": "operator"}.get(kind)
-    if whole in oracles:
-        field = oracles[whole]
-        return lambda x, i: ravel_pytree(field(x))[0][i]
-    if name == "map_hessian_diagonal" and "grad" in oracles:
-        grad = oracles["grad"]
-
-        def diagonal(x: Any) -> Any:
-            flat, shaped = ravel_pytree(x)
-            slope = lambda z: ravel_pytree(grad(shaped(z)))[0]
-            entry = lambda e: jax.jvp(slope, (flat,), (e,))[1] @ e
-            return shaped(jax.lax.map(entry, jnp.eye(flat.size, dtype=flat.dtype)))
-
-        return diagonal
-    return None
-
-
 # the scan
 
 
@@ -430,11 +366,19 @@ def compiled_parts(
     outputs: tuple[str, ...],
 ) -> chunks.Step:
     """The emitted functions with the objective's oracles filled in."""
-    functions = {n: _oracle("the algorithm", objective, n) for n in oracles}
+    functions = {n: oracle_of("the algorithm", objective, n) for n in oracles}
     value = objective.oracles.get("value")
     if _population(oracles):  # other oracles are of one particle
         functions = {n: f if _population((n,)) else jax.vmap(f) for n, f in functions.items()}
         value = None if value is None else jax.vmap(value)
+
+    step = draws.drawn_step(module)
+    noisy = bool({"draw", "key"} & set(inspect.signature(module.step).parameters))
+
+    def advance(state: Any, c: Any, key: Any) -> Any:
+        takes = inspect.signature(module.step).parameters
+        given = {n: f for n, f in functions.items() if n in takes}
+        return step(state, c=c, **given, **({"key": key} if noisy else {}))
 
     def call(name: str, *arguments: Any, **more: Any) -> Any:
         function = getattr(module, name)
@@ -456,7 +400,7 @@ def compiled_parts(
 
     return chunks.Step(
         init=lambda x0, c: call("init", x0, c=c),
-        step=lambda state, c, key: call("step", state, c=c, key=key),
+        step=advance,
         record=record,
     )
 
@@ -467,7 +411,7 @@ def _whole(parts: chunks.Step) -> Callable[..., Any]:
 
     def iterate(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
         def body(state: Any, i: Any) -> tuple[Any, Any]:
-            state = parts.step(state, c, None if key is None else jax.random.fold_in(key, i))
+            state = parts.step(state, c, None if key is None else draws.at_step(key, i))
             return state, parts.record(state, c)
 
         state = parts.init(x0, c)
@@ -497,4 +441,4 @@ def _times(algorithm: Algorithm, steps: Array, values: Mapping[str, Array]) -> A
     return jnp.broadcast_to(evaluate(clock, known, {}, jnp), steps.shape)
 
 
-__all__ = ["LIMIT", "Trajectory", "run"]
+__all__ = ["LIMIT", "Trajectory", "module_of", "oracles_for", "run"]

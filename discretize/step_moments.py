@@ -5,7 +5,7 @@ From it the exact moment maps: E phi(z_{k+1}) given z_k for every phi that makes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import sympy as sp
@@ -14,26 +14,33 @@ from odescent._errors import OdescentError
 from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.exact import as_scalar, canonical
 from odescent.dynamics.stochastic.coordinates import Coordinates, Functions, observable
-from odescent.dynamics.stochastic.moments import monomial, normal_expectation, polynomial_terms
+from odescent.dynamics.stochastic.gaussians import (
+    monomial,
+    normal_expectation,
+    poisson_expectation,
+    polynomial_terms,
+)
 from odescent.dynamics.stochastic.operators import Index, indices
 from odescent.dynamics.vectors import Expr
 
 from .iteration import Algorithm
 from .matrices import inverse
-from .program import CallOracle, Draw, Program
+from .program import CallOracle, Count, Draw, Program
 
 
 @dataclass(frozen=True)
 class StepMap:
     """z+ = ``after`` as expressions in the coordinates ``state`` and the independent standard normals ``normals``.
 
-    ``outputs`` are named expressions in the state, by coordinate.
+    ``outputs`` are named expressions in the state, by coordinate; ``counts`` are independent Poisson numbers in
+    ``after``, numbers of jumps, with their means.
     """
 
     state: tuple[sp.Symbol, ...]
     after: tuple[sp.Expr, ...]
     normals: tuple[sp.Symbol, ...]
     outputs: dict[str, tuple[sp.Expr, ...]]
+    counts: dict[sp.Symbol, sp.Expr] = field(default_factory=dict)
 
     def mean(self, phi: object) -> sp.Expr:
         """E phi(z_{k+1}) given z_k = z, for an expression in the state.
@@ -43,7 +50,7 @@ class StepMap:
         moved = observable(phi, self.state).subs(
             dict(zip(self.state, self.after, strict=True)), simultaneous=True
         )
-        return normal_expectation(moved, self.normals)
+        return poisson_expectation(normal_expectation(moved, self.normals), self.counts)
 
 
 def _program_of(algorithm: Algorithm | Program) -> Program:
@@ -76,11 +83,14 @@ def step_map(
             "a sweep over coordinates has no step map here; write its coordinates as scalar blocks."
         )
     normals: list[sp.Symbol] = []
+    counts: dict[sp.Symbol, sp.Expr] = {}
     known: dict[sp.Symbol, sp.Expr] = {}  # coordinates of calls' results
     opened: dict[Symbol, Expr] = {}  # results that stay expressions in vectors
     for i in program.instructions:
         if isinstance(i, Draw):
             normals += form.symbols(i.target)
+        elif isinstance(i, Count):
+            counts[i.target] = form.scalar(substitute(i.mean, opened)).xreplace(known)
         elif isinstance(i, CallOracle):
             if matrix is not None and i.oracle.kind in {"grad", "operator"}:
                 known.update(
@@ -101,7 +111,8 @@ def step_map(
     after = [c for s in program.state for c in form.components(substitute(program.next[s], opened))]
     outputs = {n: tuple(form.components(e)) for n, e in program.outputs.items()}
     state = tuple(c for s in program.state for c in form.symbols(s))
-    return StepMap(state, tuple(e.xreplace(known) for e in after), tuple(normals), outputs)
+    moved = tuple(e.xreplace(known) for e in after)
+    return StepMap(state, moved, tuple(normals), outputs, counts)
 
 
 def _square(hessian: object) -> sp.Matrix | None:

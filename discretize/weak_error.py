@@ -18,7 +18,7 @@ from odescent._errors import OdescentError
 from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.series import taylor
 from odescent.dynamics.stochastic.coordinates import Coordinates, Functions
-from odescent.dynamics.stochastic.moments import normal_expectation
+from odescent.dynamics.stochastic.gaussians import normal_expectation
 from odescent.dynamics.stochastic.operators import (
     Operator,
     exponential,
@@ -90,6 +90,11 @@ def step_operators(
             f"{algorithm.name or 'this algorithm'} was written as a map: there is no equation behind it."
         )
     program = algorithm.own_program.inlined()
+    if program.counts:
+        raise OdescentError(
+            f"{algorithm.name or 'this algorithm'} jumps, so its modified generator is no differential operator; "
+            "compare moments instead, by moment_map and the generator of the system."
+        )
     kept = [b.name for b in program.blocks if b.role != "state"]
     if kept or program.counted or program.sweeps:
         why = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 from . import stochastic
 from .calculus import derivative, modal, substitute, tidy, vanishes
 from .exact import canonical, is_zero, parameters
-from .fields import Block, Diffusion, Field, L, System, curvature, mu, start
+from .fields import Block, Field, L, System, curvature, mu, start
 from .library import system, systems
+from .noise import Diffusion, Jumps
 from .oracles import Objective
 from .problems import objective, objectives
 from .series import taylor
@@ -16,6 +17,7 @@ __all__ = [
     "Block",
     "Diffusion",
     "Field",
+    "Jumps",
     "L",
     "Objective",
     "Oracle",

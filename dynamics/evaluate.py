@@ -28,8 +28,8 @@ def evaluate(e: Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -
     Args:
         e: a vector or scalar.
         values: arrays (or numbers) for its symbols.
-        oracles: functions by kind: ``grad(x)``, ``operator(x)``, ``prox(x, step)``, ``value(x)``, and
-            ``hess(x, v)`` for one direction.
+        oracles: functions by kind, or by "kind_objective": ``grad(x)``, ``operator(x)``, ``prox(x, step)``,
+            ``value(x)``, and ``hess(x, v)`` for one direction.
         xp: the array namespace, ``numpy`` or ``jax.numpy``.
 
     Raises OdescentError for a symbol without a value or an oracle without a function.
@@ -52,6 +52,8 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
         return _lookup(atom, values)
     if isinstance(atom, Call):
         kind = "hess" if atom.oracle.kind == "grad" and atom.directions else atom.oracle.kind
+        if atom.oracle.name in oracles and not atom.directions:
+            kind = atom.oracle.name
         if kind not in oracles or (atom.directions and kind != "hess"):
             raise OdescentError(
                 f"no function was given for {atom}; oracles are known for {', '.join(oracles)}."

@@ -11,6 +11,7 @@ import sympy as sp
 from .._errors import OdescentError, unknown
 from .calculus import Symbol, derivative, modal, singular, substitute, symbols_of, tidy, vanishes
 from .exact import as_scalar, canonical, check_name
+from .noise import Diffusion, Jumps, Noise, common_clock
 from .show import differential, latex, symbol_latex, text
 from .vectors import (
     Call,
@@ -77,25 +78,11 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Diffusion:
-    """Noise on one block: ``amplitude`` times the increment of the Wiener process ``process``.
-
-    A scalar amplitude is isotropic noise, a vector amplitude acts element by element (diagonal). Every
-    process has one component for each coordinate. Blocks of one kind that name the same process move by
-    the same increment, their coordinates one by one, and so do fields; a vector and a scalar block never
-    share one. Different names are independent: two processes on one block, give two fields each its own.
-    """
-
-    amplitude: Expr
-    process: str = "W"
-
-
-@dataclass(frozen=True)
 class Field:
     """A whole-state vector field: the drift of each block it moves, and the noise on it."""
 
     drift: Mapping[Symbol, Expr]
-    noise: Mapping[Symbol, Diffusion] = field(default_factory=dict)
+    noise: Mapping[Symbol, Noise] = field(default_factory=dict)
 
 
 class System:
@@ -181,7 +168,17 @@ class System:
                         f"field {name!r} gives the scalar block {target} the vector drift {e}."
                     )
             for d in f.noise.values():
-                self._check_known(f"the noise of field {name!r}", d.amplitude, known)
+                for e in d.expressions:
+                    self._check_known(f"the noise of field {name!r}", e, known)
+        clocks: dict[tuple[str, bool], Noise] = {}
+        for f in self.fields.values():
+            for s, d in f.noise.items():
+                first = clocks.setdefault((d.process, isinstance(s, Vector)), d)
+                if first.driver() != d.driver() or common_clock(first) != common_clock(d):
+                    raise OdescentError(
+                        f"the process {d.process!r} is one of {first.driver()} and of {d.driver()}, which have not the "
+                        "same clock; give one of them another name."
+                    )
 
     @staticmethod
     def _check_known(user: str, e: Expr, known: set[Symbol]) -> None:
@@ -238,17 +235,17 @@ class System:
     def oracles(self) -> tuple[Oracle, ...]:
         """The oracles that the fields call."""
         drifts = [e for f in self.fields.values() for e in f.drift.values()]
-        amplitudes = [d.amplitude for f in self.fields.values() for d in f.noise.values()]
-        found = {c.oracle for e in [*drifts, *amplitudes] for c in _calls(e)}
+        noise = [e for f in self.fields.values() for d in f.noise.values() for e in d.expressions]
+        found = {c.oracle for e in [*drifts, *noise] for c in _calls(e)}
         return tuple(sorted(found, key=lambda o: o.name))
 
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
         """The scalar symbols that are neither blocks nor time, by name."""
         own = {b.symbol for b in self.blocks} | {self.time}
-        amplitudes = [d.amplitude for f in self.fields.values() for d in f.noise.values()]
+        noise = [e for f in self.fields.values() for d in f.noise.values() for e in d.expressions]
         drifts = [e for f in self.fields.values() for e in f.drift.values()]
-        found = {s for e in [*drifts, *amplitudes, self.output] for s in symbols_of(e)}
+        found = {s for e in [*drifts, *noise, self.output] for s in symbols_of(e)}
         return tuple(sorted((s for s in found - own if isinstance(s, sp.Symbol)), key=str))
 
     @property
@@ -267,7 +264,7 @@ class System:
         fields = {
             n: Field(
                 {s: rule(e) for s, e in f.drift.items()},
-                {s: Diffusion(rule(d.amplitude), d.process) for s, d in f.noise.items()},
+                {s: d.mapped(rule) for s, d in f.noise.items()},
             )
             for n, f in self.fields.items()
         }
@@ -305,12 +302,13 @@ class System:
             )
         return other
 
-    def _noise(self) -> set[tuple[Symbol, str, Expr]]:
-        return {
-            (s, d.process, tidy(d.amplitude))
-            for f in self.fields.values()
-            for s, d in f.noise.items()
-        }
+    @property
+    def jumps(self) -> bool:
+        """Whether a block jumps."""
+        return any(isinstance(d, Jumps) for f in self.fields.values() for d in f.noise.values())
+
+    def _noise(self) -> set[tuple[Symbol, Noise]]:
+        return {(s, d.mapped(tidy)) for f in self.fields.values() for s, d in f.noise.items()}
 
     def derivative(self, e: Expr) -> Expr:
         """The exact time derivative of an expression along the system."""
@@ -387,14 +385,21 @@ class System:
             for left, b in zip(lefts, self.blocks, strict=True)
         )
 
-    def _noise_on(self, b: Block) -> list[tuple[Expr, str]]:
-        found = [f.noise[b.symbol] for f in self.fields.values() if b.symbol in f.noise]
-        return [(d.amplitude, d.process) for d in found]
+    def _noise_on(self, b: Block) -> list[Noise]:
+        return [f.noise[b.symbol] for f in self.fields.values() if b.symbol in f.noise]
 
     def _right_side(self, b: Block, as_latex: bool) -> str:
         drift, noise = self.drift[b.symbol], self._noise_on(b)
         if noise:
-            return differential(drift, noise, self.calculus == "stratonovich", as_latex)
+            by = [
+                (
+                    d.amplitude,
+                    d.driver(as_latex),
+                    self.calculus == "stratonovich" and isinstance(d, Diffusion),
+                )
+                for d in noise
+            ]
+            return differential(drift, by, as_latex)
         return latex(drift) if as_latex else text(drift)
 
     def __repr__(self) -> str:

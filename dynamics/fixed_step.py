@@ -9,13 +9,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
+from jaxtyping import Array
 
 from .._errors import OdescentError
 from .calculus import symbols_of
 from .evaluate import evaluate, oracles_of
-from .fields import Diffusion, System
+from .fields import System
+from .noise import Noise as Noisy
+from .normals import jax_normals, normals
 from .oracles import Objective
+from .sources import Given, seed_of, source
 
 State = tuple[Any, ...]
 Rates = Callable[[Any, State], State]
@@ -58,7 +61,7 @@ class Noise:
 
     def __init__(self, system: System, objective: Objective, calculus: str) -> None:
         self.system, self.oracles = system, oracles_of(system, objective)
-        self.terms: list[tuple[int, Diffusion]] = []
+        self.terms: list[tuple[int, Noisy]] = []
         symbols = [b.symbol for b in system.blocks]
         for f in system.fields.values():
             for s, d in f.noise.items():
@@ -111,18 +114,32 @@ def stochastic_step(
     return add(state, tuple(dt * k for k in half(drift, drift2)), half(kick, kick2))
 
 
-def increments(path: Any, key: Key[Array, ""], shapes: Mapping[str, Any], dt: float) -> Any:
+def increments(
+    path: Any, key: Given, shapes: Mapping[str, Any], dt: float, generator: str = "counter"
+) -> Any:
     """A function (k, t, t + dt) to the increments of each process over that step.
 
     From one Brownian path per process where ``path`` makes one from (key, shape), the same at every
-    step size; independent draws, many times faster, where it is None.
+    step size; independent draws, many times faster, where it is None, of that generator of `normals`.
     """
-    keys = dict(zip(sorted(shapes), jax.random.split(key, len(shapes)), strict=True))
     if path is None:
-        return lambda k, a, b: {
-            n: jax.random.normal(jax.random.fold_in(keys[n], k), s.shape, s.dtype) * np.sqrt(dt)
-            for n, s in shapes.items()
-        }
+        seed = seed_of(key)
+        rows = {n: -(-max(int(np.prod(s.shape)), 1) // 2) for n, s in shapes.items()}
+        offsets = dict(zip(rows, np.cumsum([0, *rows.values()]).tolist(), strict=False))
+        draw = normals if generator == "counter" else jax_normals
+
+        def independent(k: Any, a: Any, b: Any) -> dict[str, Array]:
+            def made(n: str, s: Any) -> Array:
+                z = draw(seed, 0, k, dimension=max(int(np.prod(s.shape)), 1), particles=1,
+                         offset=offsets[n], pairs=sum(rows.values()))  # fmt: skip
+                increment: Array = z.reshape(s.shape).astype(s.dtype) * np.sqrt(dt)
+                return increment
+
+            return {n: made(n, s) for n, s in shapes.items()}
+
+        return independent
+    own: Any = source(key, "jax")
+    keys = dict(zip(sorted(shapes), jax.random.split(own, len(shapes)), strict=True))
     trees = {n: path(keys[n], s) for n, s in shapes.items()}
     return lambda k, a, b: {n: tree.evaluate(a, b) for n, tree in trees.items()}
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Float, PyTree
 
 
+_TOGETHER = (
+    64  # particles whose own consensus points are made at a time, so that memory grows with N alone
+)
+
+
 class Objective:
     """A function to minimize, or an operator to find a zero of, through its oracles.
 
@@ -137,15 +142,21 @@ class Objective:
             return call(Oracle("map", self.name), x, (), exact)
         return self._numeric("map")(x, *parameters)
 
-    def ensemble(self, x: Any, alpha: Any) -> Any:
+    def ensemble(self, x: Any, alpha: Any, kappa: Any = None) -> Any:
         """The consensus point of the law of x, E[x e^(-alpha f)] / E[e^(-alpha f)], a vector.
 
         Of an array of N particles, shape (N, ...) (or a pytree of such), the point of shape (...); particles
         where f is not a finite number have weight zero. Without an oracle "ensemble" it is made of the values.
+
+        With ``kappa`` each particle has a consensus point of its own, shape (N, ...): the weight of a particle at y
+        for one at x has the further factor exp(-|x - y|^2 / (2 kappa^2)) (Bungert, Roith and Wacker,
+        doi:10.1007/s10107-024-02095-y). That is the consensus point of f(y) + |x - y|^2 / (2 alpha kappa^2).
         """
+        given = (alpha,) if kappa is None else (alpha, kappa)
         if isinstance(x, Vector):
-            return call(Oracle("ensemble", self.name), x, (), (as_scalar(alpha),))
-        return self._numeric("ensemble")(x, alpha)
+            exact = tuple(as_scalar(p) for p in given)
+            return call(Oracle("ensemble", self.name), x, (), exact)
+        return self._numeric("ensemble")(x, *given)
 
     def prox(self, x: Any, step: Any) -> Any:
         """argmin_u f(u) + |u - x|^2 / (2 step)."""
@@ -167,14 +178,15 @@ class Objective:
         return self.oracles[kind]
 
 
-def consensus_point(value: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+def consensus_point(value: Callable[[Any], Any]) -> Callable[..., Any]:
     """The consensus point of particles x, leaves of shape (N, ...), for a JAX function of one of them.
 
     The exponents are those of the differences from the least value, so that neither alpha = 1e15 nor large values
-    overflow; all weights on one particle is the limit.
+    overflow; all weights on one particle is the limit. With a third argument kappa it gives one point for each
+    particle; see `Objective.ensemble`.
     """
 
-    def point(x: Any, alpha: Any) -> Any:
+    def point(x: Any, alpha: Any, kappa: Any = None) -> Any:
         import jax
         import jax.numpy as jnp
 
@@ -182,15 +194,27 @@ def consensus_point(value: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
         finite = jnp.isfinite(values)
         least = jnp.min(jnp.where(finite, values, jnp.inf))
         gap = jnp.where(finite, values - least, 0)
-        weight = jnp.where(finite, jnp.exp(-jnp.asarray(alpha, values.dtype) * gap), 0)
-        weight = weight / jnp.sum(weight)
+        exponent = jnp.where(finite, -jnp.asarray(alpha, values.dtype) * gap, -jnp.inf)
 
-        def mean(leaf: Any) -> Any:
+        def mean(weight: Any, leaf: Any) -> Any:
             shape = weight.shape + (1,) * (leaf.ndim - 1)
             seen = jnp.where(finite.reshape(shape), leaf, 0)
             return jnp.sum(weight.astype(leaf.dtype).reshape(shape) * seen, axis=0)
 
-        return jax.tree.map(mean, x)
+        def around(own: Any) -> Any:
+            away = jax.tree.map(
+                lambda a, b: jnp.sum(((a[None] - b) ** 2).reshape(b.shape[0], -1), axis=1), own, x
+            )
+            square = jax.tree.reduce(jnp.add, away).astype(values.dtype)
+            near = square / (2 * jnp.asarray(kappa, values.dtype) ** 2)
+            weight = jax.nn.softmax(jnp.where(finite, exponent - near, -jnp.inf))
+            return jax.tree.map(lambda leaf: mean(weight, leaf), x)
+
+        if kappa is not None:
+            return jax.lax.map(around, x, batch_size=_TOGETHER)
+        weight = jnp.exp(exponent)
+        weight = weight / jnp.sum(weight)
+        return jax.tree.map(lambda leaf: mean(weight, leaf), x)
 
     return point
 

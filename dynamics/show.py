@@ -90,10 +90,8 @@ def text(e: Expr) -> str:
     )
 
 
-def differential(
-    drift: Expr, noise: Iterable[tuple[Expr, str]], stratonovich: bool, as_latex: bool
-) -> str:
-    """The right-hand side of dx = drift dt + amplitude dW + ..., noise being pairs of amplitude and process."""
+def differential(drift: Expr, noise: Iterable[tuple[Expr, str, bool]], as_latex: bool) -> str:
+    """The right-hand side of dx = drift dt + amplitude dW + ..., by (amplitude, process, whether Stratonovich's)."""
     if as_latex:
         shown, space, d, marks = latex(drift), r"\,", r"\mathrm{d}", (r" \circ ", r" \odot ")
         brackets = (r"\left(", r"\right)")
@@ -102,12 +100,11 @@ def differential(
         brackets = ("(", ")")
     several = len(drift.terms) > 1 if isinstance(drift, Vector) else drift.is_Add
     line = (shown.join(brackets) if several else shown) + f"{space}{d}t"
-    for amplitude, process in noise:
+    for amplitude, process, stratonovich in noise:
         by = marks[0] if stratonovich else marks[1] if isinstance(amplitude, Vector) else space
-        name = symbol_latex(process) if as_latex else process
         size = latex(amplitude) if as_latex else text(amplitude)
         several = len(amplitude.terms) > 1 if isinstance(amplitude, Vector) else amplitude.is_Add
-        line += f" + {size.join(brackets) if several else size}{by}{d}{name}"
+        line += f" + {size.join(brackets) if several else size}{by}{d}{process}"
     return re.sub(r"\+ - ?", "- ", line)
 
 

@@ -14,7 +14,7 @@ import sympy as sp
 from jaxtyping import Array, Float, Key
 
 from .._arguments import checked
-from .._errors import OdescentError, unknown
+from .._errors import NotCarried, OdescentError, unknown
 from . import adaptive, fixed_step
 from .evaluate import initial_state
 from .fields import System
@@ -27,6 +27,7 @@ from .solution import (
     objective_for,
     problem_of,
 )
+from .sources import check_generator
 from .stopping import Condition, at_start, conditions
 
 _SOLVERS = sorted({*adaptive.SOLVERS, *fixed_step.TABLEAUX, *fixed_step.STOCHASTIC})
@@ -49,8 +50,9 @@ def simulate(
     dt: float | None = None,
     dense: bool = False,
     until: Mapping[str, Any] | Condition | None = None,
-    key: Key[Array, ""] | None = None,
+    key: Key[Array, ""] | int | None = None,
     path: str = "tree",
+    normals: str = "counter",
     max_steps: int = 100_000,
     parameters: Mapping[str, object] | None = None,
 ) -> Solution:
@@ -72,9 +74,10 @@ def simulate(
         until: where to stop: a function of (t, x, states) at whose zero, or a mapping with any of
             "gradient", "value", "distance" (tolerances), "box" ((low, high)), and functions by name. Adaptive
             steps find the time; fixed steps end with the first step at which it holds.
-        key: a JAX key, for systems with noise.
+        key: a JAX key, or a whole number, its seed, for systems with noise.
         path: "tree", one Brownian path for each key and interval, the same whatever dt (down to 2^-16 of the
             interval); or "increments", independent draws for each step, many times faster.
+        normals: what increments are made of: "counter", the generator of the particle engine, or "jax", JAX's.
         max_steps: of adaptive steps.
         parameters: values by name.
 
@@ -84,6 +87,11 @@ def simulate(
     """
     objective = objective_for(system, objective)
     noisy = any(f.noise for f in system.fields.values())
+    if system.jumps:
+        raise NotCarried(
+            "the solvers of simulate do not jump: discretize the system, as in od.Algorithm(system, "
+            "od.scheme('explicit_euler')), and run that."
+        )
     solver = solver or _default(system, noisy, dt)
     _check(solver, noisy, dt, key, path, dense, times)
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
@@ -110,7 +118,9 @@ def simulate(
             noise = None
             if noisy:
                 assert key is not None
-                noise = _noise(system, objective, solver, state, key, path, (t0, t1, n), numbers)
+                check_generator(normals)
+                draw = (path, key, normals)
+                noise = _noise(system, objective, solver, state, draw, (t0, t1, n), numbers)
             return _fixed(problem, solver, state, values, (t0, t1, n, points), stops, noise)
         when = np.linspace(t0, t1, points) if times is None else _times(times, t0, t1)
         return adaptive.solve(problem, solver, state, values, (t0, t1, dt), when, stops,
@@ -192,11 +202,11 @@ def _numbers(
 
 
 def _noise(
-    system: System, objective: Objective, solver: str, state: Any, key: Any, path: str,
+    system: System, objective: Objective, solver: str, state: Any, by: tuple[str, Any, str],
     span: tuple[float, float, int], numbers: Mapping[Any, Any],
 ) -> Callable[..., Any]:  # fmt: skip
     """(k, t, t + dt) to the diffusion as a function of (t, state)."""
-    t0, t1, n = span
+    (path, key, generator), (t0, t1, n) = by, span
     resolution = (t1 - t0) * _FINEST
     if path == "tree" and (t1 - t0) / n < 2 * resolution:
         raise OdescentError(
@@ -206,7 +216,7 @@ def _noise(
     terms = fixed_step.Noise(system, objective, fixed_step.STOCHASTIC[solver])
     make = partial(dfx.VirtualBrownianTree, t0, t1, resolution)
     tree = (lambda key, shape: make(shape, key)) if path == "tree" else None
-    draw = fixed_step.increments(tree, key, terms.processes(state), (t1 - t0) / n)
+    draw = fixed_step.increments(tree, key, terms.processes(state), (t1 - t0) / n, generator)
 
     def diffusion(k: Any, a: Any, b: Any) -> Callable[..., Any]:
         dW = draw(k, a, b)

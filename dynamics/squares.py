@@ -34,13 +34,11 @@ def _square(e: sp.Expr) -> tuple[sp.Expr, Vector] | None:
     """c and v, where a sum of inner products is c |v|^2."""
     gram: dict[tuple[Vector, Vector], sp.Expr] = {}
     for term in e.args:
-        nodes = term.atoms(ScalarNode)
-        node = next(iter(nodes)) if len(nodes) == 1 else None
-        if node is None or node.kind != "inner":
+        nodes = [f for f in sp.Mul.make_args(term) if isinstance(f, ScalarNode)]
+        if len(nodes) != 1 or nodes[0].kind != "inner":
             return None
-        factor = term / node
-        if factor.has(ScalarNode):
-            return None
+        node = nodes[0]
+        factor = term / node  # other inner products may divide it, as in the square of v/|v|^2 - m
         a, b = node.arguments
         for pair in [(a, b)] if a == b else [(a, b), (b, a)]:
             gram[pair] = gram.get(pair, sp.S.Zero) + (factor if a == b else factor / 2)

@@ -17,6 +17,7 @@ _PUBLIC = {
     "Field": "dynamics",
     "Flow": "discretize",
     "Integrator": "discretize",
+    "Jumps": "dynamics",
     "Let": "discretize",
     "NotCarried": "_errors",
     "NotConsistent": "_errors",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import _console
 from ._errors import OdescentError
 from ._files import write_whole
+from ._numbers import assignments
+from ._progress import waiting
 
 if TYPE_CHECKING:
     from ._own_system import Answer
@@ -27,6 +29,7 @@ def run(
     route: str | None,
     forms: Mapping[str, bool],
     out: Path | None,
+    settings: Sequence[str] = (),
     *,
     scheme: str | None = None,
     where: str | None = None,
@@ -36,7 +39,8 @@ def run(
 ) -> int:
     """Print a derivation or write it to a file; return 1 if a step of it does not hold.
 
-    ``forms`` says which of latex, html and json was asked for. A name that ends in .ode, or is that of
+    ``forms`` says which of latex, html and json was asked for, ``settings`` options of a known method.
+    A name that ends in .ode, or is that of
     a file, is a system file.
     """
     asked = [f for f, wanted in forms.items() if wanted]
@@ -55,11 +59,16 @@ def run(
         "time-limit": seconds,
     }
     given = {option: text for option, text in own.items() if text is not None}
+    options = assignments(settings)
     try:
         if _own_system.is_file(name):
+            if options:
+                raise OdescentError(
+                    "--set is for options of the known methods; a system file has its own values."
+                )
             answer = _of_file(name, route, form, width, given)
         else:
-            answer = _of_name(name, route, form, width, given)
+            answer = _of_name(name, route, options, form, width, given)
     except _own_system.Refused as error:
         return _own_system.refuse(error)
     return _show(answer, form, out)
@@ -76,13 +85,23 @@ def _of_file(name: str, route: str | None, form: str, width: int, given: dict[st
     return _own_system.derive(request, _own_system.time_limit(given))
 
 
-def _of_name(name: str, route: str | None, form: str, width: int, given: dict[str, str]) -> Answer:
+def _of_name(
+    name: str,
+    route: str | None,
+    options: dict[str, str],
+    form: str,
+    width: int,
+    given: dict[str, str],
+) -> Answer:
     import odescent as od
 
     from ._own_system import no_options, shown
 
     no_options(name, given)
-    return shown(od.derive(name, route=route), form, width)
+    if taken := sorted({"name", "route"} & set(options)):
+        raise OdescentError(f"--set {taken[0]}=... is no option of a method; use NAME and --route.")
+    with waiting(f"deriving {name}"):
+        return shown(od.derive(name, route=route, **options), form, width)
 
 
 def _show(answer: Answer, form: str, out: Path | None) -> int:

@@ -27,6 +27,7 @@ _PUBLIC: dict[str, str] = {  # name: module in this folder
     "first_passage": "passage",
     "gaussian_start": "starts",
     "geometric": "schedules",
+    "kernel_width": "schedules",
     "mean_passage_time": "barriers",
     "minimize": "minimization",
     "minimizer": "minimization",

@@ -118,7 +118,8 @@ class Minimizer:
             x=s.best_point[best], fun=float(s.best_value[best]), consensus=s.last.consensus[best],
             consensus_fun=float("nan"), success=why in SUCCESSES, status=why, message=message,
             nit=self.k, nfev=self._counted,
-            nonfinite=int(s.nonfinite.sum()), xs=s.best_point, funs=s.best_value, consensuses=s.last.consensus,
+            nonfinite=int(s.nonfinite.sum()), population=self._population(), xs=s.best_point,
+            funs=s.best_value, consensuses=s.last.consensus,
             statuses=statuses, history=history, parameters=self.params,
             method=self.plan.algorithm.name or "", error=error,
         )  # fmt: skip
@@ -150,11 +151,14 @@ class Minimizer:
         if ended.any():
             self._search = reviving(self.plan)(self._search, jnp.asarray(ended), self._points())
 
+    def _population(self) -> np.ndarray:
+        """Where the particles are, (runs, N, d)."""
+        with jax.enable_x64(True):
+            return np.asarray(asking(self.plan)(self._search, self._numbers))
+
     def _keep_frame(self) -> None:
         if self.keep_particles and self.k % self.keep_particles == 0:
-            with jax.enable_x64(True):
-                points = asking(self.plan)(self._search, self._numbers)
-            self._frames.append((self.k, np.asarray(points)))
+            self._frames.append((self.k, self._population()))
 
     def _history(self) -> History:
         plan, rows = self.plan, self._rows

@@ -6,7 +6,7 @@ log-sum-exp of Milakov and Gimelshein, arXiv:1805.02867), so that neither alpha 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -82,4 +82,85 @@ def effective_size(whole: Part) -> Float[Array, ""]:
     return whole.weight * whole.weight / whole.square
 
 
-__all__ = ["Part", "combine", "effective_size", "part", "point"]
+class Scatter(NamedTuple):
+    """How far a part of the population is spread, whatever point is asked about later.
+
+    Attributes:
+        size: how many particles it has.
+        mean: of them, shape (d,).
+        square: the sum of their square distances from it.
+    """
+
+    size: Float[Array, "*b"]
+    mean: Float[Array, "*b d"]
+    square: Float[Array, "*b"]
+
+
+def scatter(x: Float[Array, "d n"], live: Bool[Array, "1 n"] | None = None) -> Scatter:
+    """That of n particles; those that are not ``live`` do not count."""
+    one = jnp.ones((1, x.shape[1]), x.dtype) if live is None else live.astype(x.dtype)
+    size = jnp.sum(one)
+    x = x if live is None else jnp.where(live, x, 0)
+    mean = jnp.sum(x, axis=1) / jnp.maximum(size, 1)
+    away = x - mean[:, None]
+    return Scatter(size, mean, jnp.sum(away * away * one))
+
+
+def distance(parts: Scatter, center: Float[Array, " d"]) -> Float[Array, ""]:
+    """The sum of square distances of all particles from a point, without cancellation (Chan, Golub and LeVeque)."""
+    off = parts.mean - center[None]
+    return jnp.sum(parts.square) + jnp.sum(parts.size * jnp.sum(off * off, axis=1))
+
+
+class Crowd(NamedTuple):
+    """All particles as those see them that have a consensus point of their own.
+
+    Attributes:
+        x: their places, block by block, shape (blocks, d, n).
+        values: the objective there, shape (blocks, 1, n); infinity or NaN for no weight.
+        alpha: the exponent of the weights.
+        kappa: the width of the kernel: the further weight exp(-|x - y|^2 / (2 kappa^2)) of y for x.
+    """
+
+    x: Float[Array, "b d n"]
+    values: Float[Array, "b 1 n"]
+    alpha: Float[Array, ""]
+    kappa: Float[Array, ""]
+
+
+def polarized(x: Float[Array, "d m"], crowd: Crowd) -> Float[Array, "d m"]:
+    """The consensus point of each of m particles, block by block of the crowd, in order; NaN without weights."""
+    fine = jnp.isfinite(crowd.values)
+    least = jnp.min(jnp.where(fine, crowd.values, jnp.inf))
+    above = jnp.where(fine, crowd.values - jnp.where(least < jnp.inf, least, 0), 0)
+    heights = jnp.where(fine, -crowd.alpha * above, -jnp.inf)
+    places = jnp.where(fine, crowd.x, 0)
+
+    def meet(carry: Any, other: Any) -> tuple[Any, None]:
+        most, weight, moment = carry
+        y, height = other
+        square = jnp.sum((x[:, :, None] - y[:, None, :]) ** 2, axis=0)  # (m, n)
+        exponent = height - square / (2 * crowd.kappa**2)
+        now = jnp.maximum(most, jax.lax.stop_gradient(jnp.max(exponent, axis=1)))
+        shift = jnp.where(jnp.isfinite(now), now, 0)
+        kept, w = jnp.exp(most - shift), jnp.exp(exponent - shift[:, None])
+        return (now, weight * kept + jnp.sum(w, axis=1), moment * kept[None] + y @ w.T), None
+
+    zero = jnp.zeros_like(x[0])
+    begin = (jnp.full_like(zero, -jnp.inf), zero, jnp.zeros_like(x))
+    (_, weight, moment), _ = jax.lax.scan(meet, begin, (places, heights))
+    return moment / weight[None]
+
+
+__all__ = [
+    "Crowd",
+    "Part",
+    "Scatter",
+    "combine",
+    "distance",
+    "effective_size",
+    "part",
+    "point",
+    "polarized",
+    "scatter",
+]

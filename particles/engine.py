@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax.numpy as jnp
@@ -17,17 +17,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from odescent._errors import OdescentError, unknown
+from odescent._whole_numbers import check_whole
 from odescent.discretize.iteration import Algorithm
 from odescent.discretize.program import CallOracle
 from odescent.dynamics.calculus import Symbol
 from odescent.dynamics.fields import start
+from odescent.dynamics.normals import GENERATORS, jax_normals, normals
 from odescent.dynamics.oracles import Objective
+from odescent.dynamics.poisson import jax_poisson, poisson
 from odescent.dynamics.vectors import VectorSymbol
 
 from . import consensus
 from .layout import Layout
-from .normals import GENERATORS, jax_normals, normals
-from .population import Frame, Population, columnwise
+from .population import Frame, Population, columnwise, polar
 from .records import Record, State
 from .starts import Start
 from .vectorized import with_kernels
@@ -118,16 +120,15 @@ class Stepper(Layout):
         known = self._known(k, params)
         record, known = self._meet(state, known, k, values)
         after = self.population.program.next
-        center = record["center"]
 
         def move(first: Any, blocks: Any) -> Any:
             frame = self._frame({**known, **self._named(state, blocks)}, k, first, state)
-            moved = tuple(
+            return tuple(
                 self.shaped(frame.value(after[b.symbol]), b.kind, self.block) for b in self._own
             )
-            return moved, self._squares(frame, first, center)
 
-        moved, squares = self.over(move, self._cut_blocks(state))
+        record["squares"] = self._squares(state, known, k, record)
+        moved = self.moved(move, self._cut_blocks(state))
         frame = self._frame({**known, **self._named(state, None)}, k, 0, state)
         rest = iter(moved)
         blocks = tuple(
@@ -136,19 +137,14 @@ class Stepper(Layout):
             else next(rest)
             for b in self.population.program.blocks
         )
-        return State(blocks, state.seed, state.run), self._recorded(record, squares)
+        return State(blocks, state.seed, state.run), self._recorded(record)
 
     def observe(self, state: State, k: Any, params: Mapping[str, Any]) -> Record:
         """What step k would see of the ensemble, without moving it."""
         known = self._known(k, params)
         record, known = self._meet(state, known, k, None)
-
-        def look(first: Any, blocks: Any) -> Any:
-            frame = self._frame({**known, **self._named(state, blocks)}, k, first, state)
-            return self._squares(frame, first, record["center"])
-
-        squares = self.over(look, self._cut_blocks(state))
-        return self._recorded(record, squares)
+        record["squares"] = self._squares(state, known, k, record)
+        return self._recorded(record)
 
     def points(self, state: State, k: Any, params: Mapping[str, Any]) -> Float[Array, "d N"]:
         """Where step k evaluates the objective for its first consensus point."""
@@ -205,15 +201,20 @@ class Stepper(Layout):
         return found
 
     def _frame(self, known: Mapping[Symbol, Any], k: Any, first: Any, state: State) -> Frame:
-        draw = normals if self.generator == "counter" else jax_normals
+        counted = self.generator == "counter"
         targets = list(self.population.draws)
         rows = [-(-self.dimension // 2) if isinstance(s, VectorSymbol) else 1 for s in targets]
 
-        def drawn(i: int, vector: bool) -> Array:
-            return draw(
-                state.seed, state.run, k, dimension=self.dimension if vector else 1, particles=self.block, first=first,
-                offset=sum(rows[:i]), pairs=sum(rows), dtype=self.dtype,
-            )  # fmt: skip
+        def drawn(i: int, *what: Any) -> Array:
+            """Normals of a vector or not; or Poisson numbers of a mean, common or not."""
+            more: dict[str, Any] = {"particles": self.block, "first": first, "offset": sum(rows[:i]),
+                                    "pairs": sum(rows), "dtype": self.dtype}  # fmt: skip
+            noise = (state.seed, state.run, k)
+            if len(what) == 2:
+                mean, common = what
+                return (poisson if counted else jax_poisson)(*noise, mean, common=common, **more)
+            d = self.dimension if what[0] else 1
+            return (normals if counted else jax_normals)(*noise, dimension=d, **more)
 
         return Frame(self.population, known, self.oracles, drawn)
 
@@ -236,15 +237,22 @@ class Stepper(Layout):
             if call is not None:
                 alpha = jnp.asarray(self._frame(known, k, 0, state).value(call.parameters[0]))
             told = () if values is None or seen else (values,)
+            crowd = None
+            if call is not None and polar(call):
+                see = self._seeing(state, known, k, call)
+                places, told_all = self.over(see, (self._cut_blocks(state), told))
+                told = (told_all,)
+                kappa = jnp.asarray(self._frame(known, k, 0, state).value(call.parameters[1]))
+                places, heights = self.gathered((places, told_all))
+                crowd = consensus.Crowd(places, heights, alpha, kappa)
             one = self._part(state, known, k, call, alpha)
-            whole = consensus.combine(
-                self.gathered(self.over(one, (self._cut_blocks(state), told))), alpha
-            )
+            parts, spread = self.gathered(self.over(one, (self._cut_blocks(state), told)))
+            whole = consensus.combine(parts, alpha)
             center = consensus.point(whole)
             if call is not None:
-                known = {**known, call.target: center[:, None]}
+                known = {**known, call.target: center[:, None] if crowd is None else crowd}
             if not seen:
-                seen = {"whole": whole, "center": center}
+                seen = {"whole": whole, "center": center, "scatter": spread}
         return seen, known
 
     def _evaluation(self, state: State, known: dict[Symbol, Any], k: Any) -> Callable[..., Array]:
@@ -266,10 +274,10 @@ class Stepper(Layout):
 
     def _part(
         self, state: State, known: dict[Symbol, Any], k: Any, call: CallOracle | None, alpha: Array
-    ) -> Callable[..., consensus.Part]:
-        """A block's part in a meeting; without one, in the mean of all particles."""
+    ) -> Callable[..., tuple[consensus.Part, consensus.Scatter]]:
+        """A block's part in a meeting and how it is spread; without one, in the mean of all particles."""
 
-        def one(first: Any, blocks: Any) -> consensus.Part:
+        def one(first: Any, blocks: Any) -> tuple[consensus.Part, consensus.Scatter]:
             own, told = blocks
             frame = self._frame({**known, **self._named(state, own)}, k, first, state)
             place = self._place if call is None else call.point
@@ -280,22 +288,49 @@ class Stepper(Layout):
                 f = jnp.zeros((1, self.block), self.dtype)
             else:
                 f = self.shaped(self._value(x), "scalar", self.block)
-            return consensus.part(x, f, alpha, self.live(first))
+            live = self.live(first)
+            return consensus.part(x, f, alpha, live), consensus.scatter(x, live)
 
         return one
+
+    def _seeing(
+        self, state: State, known: dict[Symbol, Any], k: Any, call: CallOracle
+    ) -> Callable[..., tuple[Array, Array]]:
+        """Where the particles of a block are in a meeting, and the objective there; infinity for what is none."""
+
+        def see(first: Any, blocks: Any) -> tuple[Array, Array]:
+            own, told = blocks
+            frame = self._frame({**known, **self._named(state, own)}, k, first, state)
+            x = self.shaped(frame.value(call.point), "vector", self.block)
+            f = told[0] if told else self.shaped(self._value(x), "scalar", self.block)
+            live = self.live(first)
+            return x, f if live is None else jnp.where(live, f, jnp.inf)
+
+        return see
 
     @staticmethod
     def _cut_blocks(state: State) -> tuple[Array, ...]:
         """The blocks that each particle has of its own."""
         return tuple(s for s in state.blocks if s.ndim == 3)
 
-    def _squares(self, frame: Frame, first: Any, center: Any) -> Array:
-        """The sum of square distances of a block's particles from the consensus point."""
-        away = self.shaped(frame.value(self._place), "vector", self.block) - center[:, None]
-        live = self.live(first)
-        return jnp.sum(away * away if live is None else jnp.where(live, away * away, 0))
+    def _squares(
+        self, state: State, known: dict[Symbol, Any], k: Any, seen: Mapping[str, Any]
+    ) -> Any:
+        """The sum of square distances of the particles from the consensus point, or of each from its own."""
+        p = self.population
+        if not (p.meetings and polar(p.meetings[0])):
+            return consensus.distance(seen["scatter"], seen["center"])
+        met = p.meetings[0]
 
-    def _recorded(self, seen: Mapping[str, Any], squares: Any) -> Record:
+        def from_own(first: Any, blocks: Any) -> Array:
+            frame = self._frame({**known, **self._named(state, blocks)}, k, first, state)
+            place = self.shaped(frame.value(met.point), "vector", self.block)
+            away, live = place - frame.value(met.target), self.live(first)
+            return jnp.sum(away * away if live is None else jnp.where(live, away * away, 0))
+
+        return jnp.sum(self.gathered(self.over(from_own, self._cut_blocks(state))))
+
+    def _recorded(self, seen: Mapping[str, Any]) -> Record:
         whole = seen["whole"]
         calls = len(self.population.meetings)
         told = {
@@ -303,7 +338,7 @@ class Stepper(Layout):
             "best_point": whole.best,
             "best_value": whole.least if calls else jnp.full((), jnp.nan, self.dtype),
             "ess": consensus.effective_size(whole),
-            "spread": jnp.sum(self.gathered(squares)) / (self.dimension * self.particles),
+            "spread": seen["squares"] / (self.dimension * self.particles),
             "evaluations": jnp.asarray(np.int64(calls * self.particles)),
             "nonfinite": whole.lost,
         }
@@ -341,10 +376,12 @@ def stepper(
         NotCarried: an algorithm with matrices, pytrees or sweeps over coordinates.
         OdescentError: sizes that are not positive whole numbers, an unknown generator or field.
     """
-    for name, size in (("dimension", dimension), ("particles", particles), ("block", block or 1)):
-        given: object = size
-        if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or size < 1:
-            raise OdescentError(f"{name} must be a positive whole number, not {size!r}.")
+    for name, size in (
+        ("dimension", dimension),
+        ("particles", particles),
+        ("block", 1 if block is None else block),
+    ):
+        check_whole(name, size, 1)
     if normals not in GENERATORS:
         raise unknown("generator of normals", normals, GENERATORS)
     for name in record:
@@ -361,6 +398,13 @@ def stepper(
     )  # fmt: skip
 
 
+@lru_cache(maxsize=64)
+def _constants(objective: Objective) -> tuple[tuple[str, float], ...]:
+    """mu and L where they are numbers."""
+    known = {"mu": objective.mu, "L": objective.L}
+    return tuple((n, float(v)) for n, v in known.items() if v is not None and v.is_number)
+
+
 def _oracles(
     fun: Objective | Callable[[Any], Any] | None, vectorized: bool
 ) -> tuple[dict[str, Callable[..., Any]], dict[str, float]]:
@@ -368,8 +412,7 @@ def _oracles(
     if fun is None:
         return {}, {}
     if isinstance(fun, Objective):
-        known = {"mu": fun.mu, "L": fun.L}
-        constants = {n: float(v) for n, v in known.items() if v is not None and v.is_number}
+        constants = dict(_constants(fun))
         found = {**fun.oracles, **({"hess": fun.hess} if "grad" in fun.oracles else {})}
     else:
         one = (lambda x: fun(x[None])[0]) if vectorized else fun

@@ -14,15 +14,17 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from odescent._errors import OdescentError
+from odescent._whole_numbers import check_whole
 from odescent.discretize.iteration import Algorithm
 from odescent.dynamics.oracles import Objective
 
-from .compiling import compiled
+from .compiling import compiled, compiled_ahead
 from .engine import CACHE, Stepper, stepper
 from .records import Record, State
 
 Schedule = Callable[[Any, Record], Mapping[str, Any]]
 _AXIS = "particles"
+_LARGE = 2**21  # numbers of a population that count as many: 16 MiB in float64
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,7 @@ def simulate(
     """
     for name, size, least in (("steps", steps, 0), ("runs", runs, 1), ("record_every", record_every, 1),
                               ("seed", seed, 0)):  # fmt: skip
-        number: object = size
-        whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
-        if not whole or size < least:
-            raise OdescentError(f"{name} must be a whole number, at least {least}, not {size!r}.")
+        check_whole(name, size, least)
     d, n = _sizes(x0, dimension, particles, runs)
     given = dict(params or {})
     rules = {k: v for k, v in given.items() if callable(v)}
@@ -123,9 +122,16 @@ def simulate(
                      int(steps), int(record_every), int(runs), schedule, tuple(sorted(rules.items())),
                      x0 if callable(x0) else None, _devices(devices))  # fmt: skip
         starts = None if callable(x0) else jnp.asarray(x0).astype(one.dtype)
-        values = {k: jnp.asarray(v).astype(one.dtype) for k, v in numbers.items()}
+        # NumPy's where it can be: a number that JAX has to convert costs as much as a dozen small steps
+        values = {
+            k: np.asarray(v, one.dtype) if isinstance(v, (int, float)) else jnp.asarray(v).astype(one.dtype)
+            for k, v in numbers.items()
+        }
         run = _run(plan) if traced else _compiled(plan)
-        rows, blocks, best = run(jnp.asarray(np.uint64(seed)), starts, values)
+        plain = not (devices or traced) and all(v.ndim == 0 for v in values.values())
+        if plain and d * n > _LARGE:
+            run = _ahead(plan, None if starts is None else starts.shape, tuple(values))
+        rows, blocks, best = run(np.asarray(seed, np.uint64), starts, values)
         done = _ensemble(one, plan, rows, blocks, best)
     return done if traced else _checked(done)
 
@@ -154,6 +160,17 @@ class _Plan(NamedTuple):
 @lru_cache(maxsize=64)
 def _compiled(plan: _Plan) -> Callable[..., Any]:
     return compiled(_run(plan))
+
+
+@lru_cache(maxsize=16)
+def _ahead(
+    plan: _Plan, starts: tuple[int, ...] | None, names: tuple[str, ...]
+) -> Callable[..., Any]:
+    """For large populations, where memory counts and a call need not be quick."""
+    like: Callable[..., Any] = lambda shape: jax.ShapeDtypeStruct(shape, plan.dtype)  # type: ignore[no-untyped-call]
+    seed = jax.ShapeDtypeStruct((), np.uint64)  # type: ignore[no-untyped-call]
+    given = None if starts is None else like(starts)
+    return compiled_ahead(_run(plan), seed, given, {n: like(()) for n in names})
 
 
 def _run(plan: _Plan) -> Callable[..., Any]:
@@ -236,6 +253,8 @@ def _loop(one: Stepper, plan: _Plan, state: State, values: Mapping[str, Any]) ->
     def stretch(carry: Any, k: Any, length: int) -> Any:
         """A row, and so many steps from there on."""
         carry, row = advance(k, carry)
+        if length == 1:
+            return carry, row
         return jax.lax.fori_loop(1, length, lambda i, c: advance(k + i, c)[0], carry), row
 
     full, left = divmod(plan.steps, plan.every)

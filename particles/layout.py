@@ -62,6 +62,29 @@ class Layout:
         firsts = (begin + jnp.arange(here)) * self.block
         return jax.lax.map(lambda part: function(*part), (firsts, arrays))
 
+    def moved(self, function: Callable[[Any, Any], Any], arrays: Any) -> Any:
+        """function(index of the first particle, block) in the place of each block, one after the other.
+
+        A single array is written to where it was read, so that there is one copy of it. (Of several XLA would copy all
+        for each block: parts of the function read one after another has been written.)
+        """
+        if len(arrays) != 1:
+            return self.over(function, arrays)
+        inside = self.axis is not None
+        here = self.stored // self.devices if inside else self.stored
+        begin = jax.lax.axis_index(self.axis) * here if inside else 0
+        if here == 1:
+            own = function(begin * self.block, jax.tree.map(lambda a: a[0], arrays))
+            return jax.tree.map(lambda a: a[None], own)
+
+        def one(arrays: Any, i: Any) -> tuple[Any, None]:
+            own = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, 0, False), arrays)
+            new = function((begin + i) * self.block, own)
+            write = lambda a, b: jax.lax.dynamic_update_index_in_dim(a, b, i, 0)
+            return jax.tree.map(write, arrays, new), None
+
+        return jax.lax.scan(one, arrays, jnp.arange(here))[0]
+
     def gathered(self, parts: Any) -> Any:
         """What the blocks of all devices gave, in their order."""
         if self.axis is not None:

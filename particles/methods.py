@@ -12,7 +12,7 @@ from odescent.discretize.iteration import Algorithm
 from odescent.discretize.library import algorithm
 
 from .population import Population
-from .schedules import effective_alpha, geometric
+from .schedules import effective_alpha, geometric, kernel_width
 
 
 def default_share(particles: int) -> float:
@@ -53,7 +53,30 @@ def _freezing(
     }
 
 
-METHODS = {"cbo": _cbo, "consensus_hopping": _hopping, "consensus_freezing": _freezing}
+def _jumping(
+    scale: float, steps: int, particles: int
+) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
+    """Half of the noise's variance by jumps, one in twenty steps in the mean."""
+    known, laws = _cbo(scale, steps, particles)
+    return {**known, "sigma": 2.0, "jump": 2.0, "rate": 1.0}, laws
+
+
+def _polar(
+    scale: float, steps: int, particles: int
+) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
+    """A kernel of the width at the start that narrows as the weights sharpen."""
+    known, laws = _cbo(scale, steps, particles)
+    return {**known, "kappa": kernel_width(default_share(particles), scale)}, laws
+
+
+METHODS = {
+    "cbo": _cbo,
+    "consensus_hopping": _hopping,
+    "consensus_freezing": _freezing,
+    "jump_cbo": _jumping,
+    "mirror_cbo": _cbo,
+    "polar_cbo": _polar,
+}
 
 
 def settled(
@@ -82,7 +105,7 @@ def settled(
     else:
         if method not in METHODS:
             raise unknown("method of minimize called", method, METHODS)
-        if method == "cbo":
+        if method.endswith("cbo"):
             own = {"noise": "anisotropic", **own}
         chosen = algorithm(method, **own)
         defaults, annealed = METHODS[method](scale, steps, particles)

@@ -15,7 +15,7 @@ import numpy as np
 
 from odescent._errors import OdescentError, unknown
 from odescent._progress import bar
-from odescent.analysis.whole_numbers import check_whole
+from odescent._whole_numbers import check_whole
 from odescent.dynamics.oracles import Objective
 
 from .asktell import Minimizer
@@ -66,7 +66,8 @@ def minimizer(
     Args:
         start: where to begin: a box, as a list of (low, high) pairs or scipy.optimize.Bounds, which is a bound too;
             one point, shape (d,), with ``width``; or the particles themselves, (N, d) or (runs, N, d).
-        method: "cbo", "consensus_hopping", "consensus_freezing", or an algorithm of an ensemble.
+        method: "cbo", "polar_cbo" (for several minimizers, see `Minimum.modes`), "jump_cbo", "mirror_cbo",
+            "consensus_hopping", "consensus_freezing", or an algorithm of an ensemble.
         options: of the method: noise=, memory=, truncated= (see `od.algorithm`).
         params: its parameters by name: numbers, or laws of the values, such as ``effective_alpha(0.2)``.
         schedule: a function (k, record) to parameters that replace these, in JAX, such as ``geometric``.
@@ -130,8 +131,8 @@ def minimize(
     """Minimize a function of d numbers by its values alone, by consensus-based optimization and its kin.
 
     Particles are drawn to their consensus point, the mean with weights exp(-alpha f), and explore with noise that
-    shrinks as they agree (Pinnau, Totzeck, Tse and Martin, doi:10.1142/S0218202517400061). With few evaluations in
-    ten dimensions or more, well-tuned classical methods do better; see the page of limits.
+    shrinks as they agree (Pinnau, Totzeck, Tse and Martin, doi:10.1142/S0218202517400061). How often that
+    finds the minimizer, beside other methods, is in the tutorial.
 
     Args:
         fun: the objective: a JAX function of one point, shape (d,), or of points as rows, (N, d) to (N,), with

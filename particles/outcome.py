@@ -62,6 +62,7 @@ class Minimum:
         status, message: why the best search ended.
         nit, nfev: steps, and evaluations of the objective, of all searches together.
         nonfinite: how many evaluations were not finite; they had no weight.
+        population: where the particles of each search are at the end, shape (runs, N, d); see `modes`.
         xs, funs, consensuses: the best points (runs, d), their values (runs,), and the consensus points (runs, d).
         statuses: why each search ended (runs,).
         history: see `History`.
@@ -80,6 +81,7 @@ class Minimum:
     nit: int
     nfev: int
     nonfinite: int
+    population: Float[np.ndarray, "runs N d"] = field(repr=False)
     xs: Float[np.ndarray, "runs d"]
     funs: Float[np.ndarray, " runs"]
     consensuses: Float[np.ndarray, "runs d"]
@@ -88,6 +90,26 @@ class Minimum:
     parameters: dict[str, float]
     method: str
     error: BaseException | None = None
+
+    def modes(self, radius: float) -> tuple[Float[np.ndarray, "M d"], Int[np.ndarray, " M"]]:
+        """Where the particles of all searches gather, the largest crowd first, and how many are in each.
+
+        Crowd by crowd: the particle with the most others within ``radius`` (in every coordinate), and the median of
+        these. "polar_cbo" gathers in several minimizers at once, other methods in one for each search.
+        Raises OdescentError for a radius that is not more than 0.
+        """
+        if not radius > 0:
+            raise OdescentError(f"the radius of a crowd is more than 0, not {radius!r}.")
+        left = self.population.reshape(-1, self.population.shape[-1])
+        places, sizes = [], []
+        while len(left):
+            counts = [int((np.abs(left - p) < radius).all(axis=1).sum()) for p in left]
+            crowd = (np.abs(left - left[int(np.argmax(counts))]) < radius).all(axis=1)
+            places.append(np.median(left[crowd], axis=0))
+            sizes.append(int(crowd.sum()))
+            left = left[~crowd]
+        order = np.argsort(-np.array(sizes), kind="stable")
+        return np.array(places)[order], np.array(sizes)[order]
 
     def __str__(self) -> str:
         def shown(point: np.ndarray) -> str:

@@ -15,9 +15,12 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 from odescent._errors import OdescentError
 from odescent.analysis.basin_map import wilson
 from odescent.analysis.stepping import Stepper, stepper
+from odescent.discretize import draws
 from odescent.discretize.emit.backend import needs
 from odescent.discretize.iteration import Algorithm
 from odescent.dynamics.oracles import Objective
+
+from .starts import gaussian_start
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ def first_passage(
     *,
     steps: int,
     runs: int,
-    key: Key[Array, ""],
+    key: Key[Array, ""] | int,
+    normals: str = "counter",
     **parameters: Any,
 ) -> Passage:
     """How many steps independent runs from x0 take until ``reached(x)`` holds.
@@ -69,15 +73,17 @@ def first_passage(
         x0: the starting point, or the particles (N, d); the same for all runs.
         reached: a JAX function of x to a truth value.
         steps: the most steps of a run. The loop ends when all runs have arrived.
-        runs, key: how many, and a JAX key.
+        runs, key: how many, and a JAX key or a seed.
+        normals: "counter" or "jax", the generator that they draw from.
         parameters: of the method, by name.
 
     A step that jumps over the set is not seen: take it thick, or the steps short.
     """
-    made, c, where = _prepared(algorithm, objective, parameters)
+    made, c, where = _prepared(algorithm, objective, parameters, normals)
     with jax.enable_x64(True):
         start = jnp.asarray(np.asarray(x0, dtype=np.float64))
-        found = _passing(made, where, reached)(c, start, jax.random.split(key, runs), steps)
+        noise = draws.of_run(draws.source(key, normals), jnp.arange(runs))
+        found = _passing(made, where, reached)(c, start, noise, steps)
         return Passage(np.asarray(found), int(steps))
 
 
@@ -85,14 +91,14 @@ def first_passage(
 def _passing(
     made: Stepper, where: Callable[[Any, Any], Any], reached: Callable[[Any], Any]
 ) -> Callable[..., Any]:
-    def runs(c: Any, x0: Any, keys: Any, steps: Any) -> Any:
+    def runs(c: Any, x0: Any, noise: Any, steps: Any) -> Any:
+        count = jax.tree.leaves(noise)[0].shape[0]
+
         def seen(state: Any) -> Any:
             return reached(where(made.output(state, c), c))
 
         there: Callable[[Any], Any] = jax.vmap(seen)
-        state = jax.tree.map(
-            lambda a: jnp.broadcast_to(a, (keys.shape[0], *a.shape)), made.init(x0, c)
-        )
+        state = jax.tree.map(lambda a: jnp.broadcast_to(a, (count, *a.shape)), made.init(x0, c))
         first = jnp.where(there(state), 0, -1)
 
         def going(carry: Any) -> Any:
@@ -100,8 +106,7 @@ def _passing(
 
         def move(carry: Any) -> Any:
             state, first, k = carry
-            fold = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, k)
-            state = jax.vmap(lambda s, key: made.step(s, c, key))(state, fold)
+            state = jax.vmap(lambda s, own: made.step(s, c, draws.at_step(own, k)))(state, noise)
             return state, jnp.where((first < 0) & there(state), k + 1, first), k + 1
 
         return jax.lax.while_loop(going, move, (state, first, jnp.zeros((), first.dtype)))[1]
@@ -139,7 +144,8 @@ def reach_probabilities(
     radius: float,
     steps: int,
     runs: int,
-    key: Key[Array, ""],
+    key: Key[Array, ""] | int,
+    normals: str = "counter",
     particles: int | None = None,
     spread: float = 0.0,
     **parameters: Any,
@@ -150,13 +156,13 @@ def reach_probabilities(
         algorithm: any method; of an ensemble, its consensus point is what ends somewhere.
         starts, goals: points of a grid, and minimizers.
         radius: near is a greatest difference of a coordinate below this; the nearest goal counts.
-        steps, runs, key: of every run; how many from each start.
+        steps, runs, key, normals: of every run; how many from each start; as for `first_passage`.
         particles, spread: of an ensemble: N, drawn with that standard deviation around the start.
         parameters: of the method, by name.
 
     Raises OdescentError for shapes that do not fit, and an ensemble without particles.
     """
-    made, c, where = _prepared(algorithm, objective, parameters)
+    made, c, where = _prepared(algorithm, objective, parameters, normals)
     begin, ends = (np.atleast_2d(np.asarray(p, dtype=np.float64)) for p in (starts, goals))
     if begin.ndim != 2 or ends.ndim != 2 or begin.shape[1] != ends.shape[1]:
         raise OdescentError(
@@ -167,11 +173,14 @@ def reach_probabilities(
         raise OdescentError("an ensemble needs the number of its particles: give particles=.")
     with jax.enable_x64(True):
         many = jnp.repeat(jnp.asarray(begin), runs, axis=0)
-        keys = jax.random.split(key, len(many) + 1)
+        noise = draws.source(key, normals)
         if crowd:
-            cloud = jax.random.normal(keys[-1], (len(many), int(particles or 1), begin.shape[1]))
-            many = many[:, None, :] + spread * cloud
-        last = np.asarray(_ending(made, where)(c, many, keys[:-1], steps))
+            around = gaussian_start(np.zeros(begin.shape[1]), spread, int(particles or 1))
+            seed = draws.seed_of(key)
+            cloud = jax.vmap(lambda run: around(seed, run).T)(jnp.arange(len(many)))
+            many = many[:, None, :] + cloud
+        each = draws.of_run(noise, jnp.arange(len(many)))
+        last = np.asarray(_ending(made, where)(c, many, each, steps))
     last = last.reshape(len(begin), runs, -1)
     gap = np.max(np.abs(last[:, :, None, :] - ends[None, None]), axis=3)
     nearest = np.where(np.min(gap, axis=2) < radius, np.argmin(gap, axis=2), len(ends))
@@ -184,7 +193,7 @@ def reach_probabilities(
 def _ending(made: Stepper, where: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def one(c: Any, x0: Any, key: Any, steps: Any) -> Any:
         def move(k: Any, state: Any) -> Any:
-            return made.step(state, c, jax.random.fold_in(key, k) if made.draws else None)
+            return made.step(state, c, draws.at_step(key, k) if made.draws else None)
 
         return where(made.output(jax.lax.fori_loop(0, steps, move, made.init(x0, c)), c), c)
 
@@ -196,10 +205,10 @@ def _population(algorithm: Algorithm) -> bool:
 
 
 def _prepared(
-    algorithm: Algorithm, objective: Objective, parameters: dict[str, Any]
+    algorithm: Algorithm, objective: Objective, parameters: dict[str, Any], generator: str
 ) -> tuple[Stepper, Any, Callable[[Any, Any], Any]]:
     """The stepper, its coefficients, and where a run is seen: at its output, or the consensus point of that."""
-    made = stepper(algorithm, objective)
+    made = stepper(algorithm, objective, normals=generator)
     with jax.enable_x64(True):
         c = made.coefficients({**made.defaults, **parameters})
     return made, c, _met(objective) if _population(algorithm) else _output

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from odescent._errors import OdescentError
-from odescent.analysis.whole_numbers import check_whole
+from odescent._whole_numbers import check_whole
 
 from .feasible import Box, box
 from .starts import Start, gaussian_start, uniform_start

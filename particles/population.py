@@ -19,12 +19,13 @@ from jaxtyping import Array
 from odescent._errors import NotCarried, OdescentError
 from odescent.discretize.emit.lower import solve_implicit
 from odescent.discretize.iteration import Algorithm
-from odescent.discretize.program import Assign, CallOracle, Draw, Program
+from odescent.discretize.program import Assign, CallOracle, Count, Draw, Program
+from odescent.dynamics import kernels
 from odescent.dynamics.calculus import Symbol, symbols_of
 from odescent.dynamics.evaluate import evaluate
 from odescent.dynamics.vectors import Expr, VectorSymbol
 
-from . import kernels
+from .consensus import Crowd, polarized
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Population:
             )
 
     @cached_property
-    def instructions(self) -> dict[Symbol, CallOracle | Draw | Assign]:
+    def instructions(self) -> dict[Symbol, CallOracle | Draw | Count | Assign]:
         """By the name that they define."""
         return {i.target: i for i in self.program.instructions if not hasattr(i, "moving")}
 
@@ -66,7 +67,7 @@ class Population:
         """What each name is made of: blocks, draws, meetings; each is its own source."""
         found: dict[Symbol, set[Symbol]] = {b.symbol: {b.symbol} for b in self.program.blocks}
         for target, i in self.instructions.items():
-            if isinstance(i, Draw) or i in self.meetings:
+            if isinstance(i, (Draw, Count)) or i in self.meetings:
                 found[target] = {target}
             else:
                 read = set().union(*(symbols_of(e) for e in _expressions(i)))
@@ -80,7 +81,7 @@ class Population:
     @cached_property
     def shared(self) -> frozenset[Symbol]:
         """Blocks that are one point for all particles: made of meetings, and of nothing of a particle's own."""
-        met = {c.target for c in self.meetings}
+        met = {c.target for c in self.meetings if not polar(c)}
         after = {s: self.made_of(e) for s, e in self.program.next.items()}
         common = set(after)
         while (fewer := {s for s in common if after[s] <= common | met}) != common:
@@ -92,14 +93,21 @@ class Population:
 
     @cached_property
     def draws(self) -> dict[Symbol, int]:
-        """The draws of a step, each with its number."""
-        return {d.target: i for i, d in enumerate(self.program.draws)}
+        """The draws of a step, each with its number; numbers of jumps come after the normals."""
+        made: list[Symbol] = [d.target for d in self.program.draws]
+        made += [n.target for n in self.program.counts]
+        return {s: i for i, s in enumerate(made)}
 
 
 def _expressions(i: CallOracle | Assign) -> list[Expr]:
     return (
         [i.value] if isinstance(i, Assign) else [i.point, *i.directions, *i.parameters, i.implicit]
     )
+
+
+def polar(call: CallOracle) -> bool:
+    """Whether each particle has a consensus point of its own: there is the width of a kernel beside alpha."""
+    return len(call.parameters) > 1
 
 
 class Columns:
@@ -138,9 +146,11 @@ class Frame:
 
     Args:
         population: the program.
-        known: values of blocks, parameters, the counter, and of the meetings that are over.
+        known: values of blocks, parameters, the counter, and of the meetings that are over: their point, or the
+            crowd where each particle has one of its own.
         oracles: by kind, functions of columns.
-        draw: the normals of draw i of this step for these particles, of a vector or of a scalar.
+        draw: the normals of draw i of this step for these particles, of a vector or of a scalar; or for a number
+            of jumps, (i, mean, whether it is common to all) to Poisson numbers.
     """
 
     def __init__(
@@ -148,10 +158,11 @@ class Frame:
         population: Population,
         known: Mapping[Symbol, Any],
         oracles: Mapping[str, Callable[..., Any]],
-        draw: Callable[[int, bool], Array],
+        draw: Callable[..., Array],
     ) -> None:
         self.population, self.oracles, self.draw = population, oracles, draw
-        self.known: dict[Symbol, Any] = dict(known)
+        self.known = {s: v for s, v in known.items() if not isinstance(v, Crowd)}
+        self.crowds = {s: v for s, v in known.items() if isinstance(v, Crowd)}
 
     def value(self, e: Expr) -> Any:
         """The value of an expression: a number, (1, n) or (d, n)."""
@@ -166,8 +177,12 @@ class Frame:
         if isinstance(i, Draw):
             number = self.population.draws[s]
             self.known[s] = self.draw(number, isinstance(s, VectorSymbol))
+        elif isinstance(i, Count):
+            self.known[s] = self.draw(self.population.draws[s], self.value(i.mean), i.common)
         elif isinstance(i, Assign):
             self.known[s] = self.value(i.value)
+        elif isinstance(i, CallOracle) and s in self.crowds:
+            self.known[s] = polarized(self.value(i.point), self.crowds[s])
         elif isinstance(i, CallOracle):
             self.known[s] = self._call(i)
         else:
@@ -176,6 +191,7 @@ class Frame:
 
     def _call(self, i: CallOracle) -> Any:
         kind = "hess" if i.oracle.kind == "grad" and i.directions else i.oracle.kind
+        kind = i.oracle.name if i.oracle.name in self.oracles else kind
         if kind not in self.oracles or len(i.directions) > 1:
             raise OdescentError(
                 f"{self.population.name} calls the oracle {i.oracle.name!r}, which the objective does not have "
@@ -209,4 +225,4 @@ def columnwise(function: Callable[..., Any]) -> Callable[..., Any]:
     return of_columns
 
 
-__all__ = ["Columns", "Frame", "Population", "columnwise"]
+__all__ = ["Columns", "Frame", "Population", "columnwise", "polar"]

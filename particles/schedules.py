@@ -71,6 +71,34 @@ class effective_alpha:
         return jax.lax.stop_gradient(found)
 
 
+@dataclass(frozen=True)
+class kernel_width:
+    """The width kappa of a kernel whose exponent grows as that of the weights does, to give as ``kappa``.
+
+    ``width`` over the root of alpha times the standard deviation of the values, alpha that of `effective_alpha`: the
+    consensus points are then those of f(y) + d |x - y|^2 / (2 width^2), with d the standard deviation, however large
+    alpha is. Two minimizers of about the same value stay apart if they are some widths apart.
+
+    Raises OdescentError for a share as `effective_alpha` does, and for a width that is not a number more than 0.
+    """
+
+    share: float
+    width: float
+
+    def __post_init__(self) -> None:
+        effective_alpha(self.share)
+        if not (math.isfinite(self.width) and self.width > 0):
+            raise OdescentError(f"the width of the kernel is more than 0, not {self.width!r}.")
+
+    def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
+        fine = jnp.isfinite(values)
+        count = jnp.maximum(jnp.sum(fine), 1).astype(values.dtype)
+        mean = jnp.sum(jnp.where(fine, values, 0)) / count
+        deviation = jnp.sqrt(jnp.sum(jnp.where(fine, (values - mean) ** 2, 0)) / count)
+        sharp = jnp.maximum(effective_alpha(self.share)(values) * deviation, 1)
+        return jax.lax.stop_gradient(self.width / jnp.sqrt(sharp))
+
+
 def geometric(**laws: Sequence[float]) -> Callable[[Any, Any], Mapping[str, Any]]:
     """A schedule: ``geometric(s=(0.7, 0.99))`` makes the parameter s at step k equal to 0.7 * 0.99^k.
 
@@ -98,4 +126,4 @@ class Geometric:
         }
 
 
-__all__ = ["Geometric", "effective_alpha", "geometric"]
+__all__ = ["Geometric", "effective_alpha", "geometric", "kernel_width"]

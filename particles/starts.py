@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from odescent._errors import OdescentError
-
-from .normals import LANES, normals, uniforms
+from odescent.dynamics.normals import LANES, normals, uniforms
 
 _BEFORE = LANES - 1  # the step whose draws make the starting points
 

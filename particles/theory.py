@@ -13,6 +13,7 @@ from functools import lru_cache
 import sympy as sp
 
 from odescent._errors import OdescentError, unknown
+from odescent._whole_numbers import check_whole
 from odescent.discretize.library import algorithm
 from odescent.discretize.routes.relaxation_hopping import chain
 from odescent.discretize.step_moments import step_map
@@ -149,8 +150,8 @@ def parameters(
         )
     sizes: dict[str, object] = {"dimension": dimension, "particles": particles}
     for name, size in sizes.items():
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-            raise OdescentError(f"{name} is a whole number, 1 or more, not {size!r}.")
+        if size is not None:
+            check_whole(name, size, 1)
     if temperature is not None and particles is not None:
         raise OdescentError(
             "give a temperature or a number of particles, not both: one fixes the other."

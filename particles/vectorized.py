@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from . import kernels
+from odescent.dynamics import kernels
 
 _FASTER: dict[str, Callable[[Any], Any]] = {
     "sin": kernels.sin,

@@ -15,7 +15,7 @@ import odescent as od
 from odescent.discretize.emit import load, source, targets
 from odescent.discretize.emit.backend import needs
 
-SETTINGS = {"mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6, "rho": 0.8}
+SETTINGS = {"mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6, "rho": 0.8, "rate": 30.0}
 KEY = 7
 
 
@@ -52,11 +52,16 @@ def ensembles(xp):
     )
     values = lambda x: xp.sum((x - center[None]) * ((x - center[None]) @ Q), axis=1) / 2
 
-    def consensus(x, alpha):
+    def consensus(x, alpha, kappa=None):
         weight = xp.exp(-alpha * (values(x) - xp.min(values(x))))
-        return weight @ x / xp.sum(weight)
+        if kappa is None:
+            return weight @ x / xp.sum(weight)
+        square = xp.sum((x[:, None] - x[None]) ** 2, axis=2)
+        weight = weight[None] * xp.exp(-square / (2 * kappa**2))
+        return weight @ x / xp.sum(weight, axis=1)[:, None]
 
-    known = {"ensemble": consensus, "value": values, "grad": lambda x: (x - center[None]) @ Q}
+    known = {"ensemble": consensus, "value": values, "grad": lambda x: (x - center[None]) @ Q,
+             "map_mirror": xp.sinh, "map_dual": xp.arcsinh}  # fmt: skip
     return known, xp.asarray(x0)[None] + xp.asarray(crowd)
 
 
@@ -93,17 +98,20 @@ def normals(draws, steps, shape):
         keys = jax.vmap(lambda k: jax.random.split(k, draws))(keys).reshape(-1)
     first = jax.vmap(lambda k: jax.random.split(k, 1)[0])(keys)
     scalar = jax.vmap(lambda k: jax.random.normal(k, (), float))(keys)
-    return np.asarray(scalar), np.asarray(
-        jax.vmap(lambda k: jax.random.normal(k, shape, float))(first)
-    )
+    vector = jax.vmap(lambda k: jax.random.normal(k, shape, float))(first)
+    return keys, np.asarray(scalar), np.asarray(vector)
 
 
 class Replay:
     """A NumPy generator of what emitted JAX code draws, step by step."""
 
     def __init__(self, draws, steps, shape):
-        self.scalar, self.vector = normals(draws, steps, shape)
+        self.keys, self.scalar, self.vector = normals(draws, steps, shape)
         self.made = 0
+
+    def poisson(self, mean, shape):
+        key, self.made = self.keys[self.made], self.made + 1
+        return np.asarray(jax.random.poisson(key, mean, shape[:1])).reshape(shape)
 
     def standard_normal(self, shape=()):
         drawn = (self.vector if shape else self.scalar)[self.made]
@@ -116,7 +124,7 @@ def run_numpy(alg, steps, problem=None):
     takes = inspect.signature(module.run).parameters
     given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
     if "rng" in takes:
-        given["rng"] = Replay(len(alg.tuned.draws), steps, x0.shape)
+        given["rng"] = Replay(len(alg.tuned.draws) + len(alg.tuned.counts), steps, x0.shape)
     return module.run(**given, x0=x0, steps=steps, **parameters(module))
 
 

@@ -25,6 +25,13 @@ g = f.grad(x)
 root = sp.sqrt(mu)
 
 
+def test_the_equation_of_a_noisy_method_says_that_it_leaves_the_noise_out() -> None:
+    noisy = od.algorithm("unadjusted_langevin").modified_equation(1)
+    assert noisy.noisy and str(noisy).endswith("(without the noise; weak_modified_equation has it)")
+    descent = od.algorithm("gradient_descent").modified_equation(1)
+    assert vanishes(noisy.terms[1][x] - descent.terms[1][x]) and "noise" not in str(descent)
+
+
 def hess(*directions: Any) -> Any:
     return f.hess(x, *directions)
 

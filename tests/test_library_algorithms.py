@@ -31,7 +31,7 @@ class Oracles(dict[str, Any]):
             "map": lambda p: p,
             "prox": lambda p, step: p / (1 + step),
             "value": lambda p: np.sum(p**2 / 2 - 0.5 * np.cos(p)),
-            "ensemble": lambda p, alpha: p[np.argmin(np.sum(p**2 / 2 - 0.5 * np.cos(p), axis=1))],
+            "ensemble": lambda p, alpha, *kernel: p[np.argmin(np.sum(p**2 / 2 - 0.5 * np.cos(p), axis=1))],
         }
         return DIAGONAL if name == "map_hessian_diagonal" else functions[kind]
 
@@ -103,6 +103,7 @@ def test_it_runs_and_descends(algorithm: od.Algorithm) -> None:
     machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
     at = begin(algorithm)
     draws = {d.target.name: np.zeros_like(at) for d in algorithm.program.draws}
+    draws |= {c.target.name: 0.0 for c in algorithm.program.counts}
     state = machine.init(at)
     for k in range(200):
         state = machine.step(state, k, draws)

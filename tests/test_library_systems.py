@@ -20,7 +20,7 @@ f, m, y = Objective("f"), sp.sqrt(mu), blocks("y")
 g, Hv = f.grad(x), f.hess(x, xd)
 NOT_LINEAR = {  # or not around the minimizer alone: other maps than a gradient, a scale, a lasting anchor
     "accelerated_mirror", "adagrad", "adam", "adaptive", "anchored_flow", "averaged_steepest_flow", "cbo",
-    "diagonally_preconditioned_gradient", "mirror_flow", "nag_flow",
+    "diagonally_preconditioned_gradient", "jump_cbo", "mirror_cbo", "mirror_flow", "nag_flow", "polar_cbo",
     "newton_flow", "relativistic", "rescaled_flow", "rmsprop", "sign_flow", "steepest_flow",
 }  # fmt: skip
 LINEAR = sorted(set(systems()) - NOT_LINEAR)

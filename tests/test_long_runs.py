@@ -185,7 +185,7 @@ def test_inside_vmap_and_jit():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"every": 0}, "every must be a whole number of steps, at least 1, not 0"),
+        ({"every": 0}, "every must be a whole number of at least 1, not 0"),
         ({"every": 2.5}, "every must be a whole number"),
         ({"chunk": True}, "chunk must be a whole number"),
         ({"statistics": ("median",)}, "no running statistic 'median'"),

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
+from odescent.dynamics.normals import normals
 from odescent.particles import consensus
 from odescent.particles.engine import Record, stepper
-from odescent.particles.normals import normals
 
 P = {"lam": 1.0, "sigma": 0.8, "h": 0.05, "alpha": 30.0}
 D, N = 3, 50
@@ -44,6 +44,23 @@ def by_hand(x, steps, noise, seed=0, p=P):
         xi = np.asarray(normals(seed, 0, k, dimension=x.shape[1], particles=len(x))).T
         x = x - p["lam"] * p["h"] * away + p["sigma"] * np.sqrt(p["h"]) * size * xi
     return x, path
+
+
+@given(st.integers(1, 20), st.floats(-1e8, 1e8))
+@settings(max_examples=15)
+def test_scatter_of_parts_is_the_distance_of_all(n, offset):
+    """The last part may be short; there is no cancellation far from the origin."""
+    d, size = 3, 4
+    x = np.random.default_rng(n).normal(size=(d, n)) + offset
+    filled = np.pad(x, ((0, 0), (0, -n % size)), constant_values=np.nan)
+    parts = [
+        consensus.scatter(jnp.asarray(filled[:, i : i + size]), (jnp.arange(i, i + size) < n)[None])
+        for i in range(0, n, size)
+    ]
+    whole = jax.tree.map(lambda *a: jnp.stack(a), *parts)
+    center = x.mean(axis=1) + 0.5
+    found = consensus.distance(whole, jnp.asarray(center))
+    assert float(found) == pytest.approx(np.sum((x - center[:, None]) ** 2), rel=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +272,7 @@ make = partial(stepper, algorithm("isotropic"), rastrigin)
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: make(dimension=0, particles=5), "dimension must be a positive whole number, not 0"),
+        (lambda: make(dimension=0, particles=5), "dimension must be a whole number of at least 1, not 0"),
         (lambda: make(dimension=2, particles=2.5), "particles must be"),
         (lambda: make(dimension=2, particles=5, normals="mersenne"), "mersenne"),
         (lambda: make(dimension=2, particles=5, record=("consensu",)), "consensus"),

@@ -191,13 +191,31 @@ def test_a_run_that_stops_is_reported_with_its_step(cbo):
     assert done.records.nonfinite[0, done.stopped_at[0]] == 40
 
 
+@pytest.mark.unoptimized
+def test_large_populations_are_compiled_ahead_to_the_same_bits(cbo, monkeypatch):
+    """What is compiled before memory is asked for takes starts of every shape, and is what is compiled otherwise."""
+    from odescent.particles import ensembles
+
+    f = lambda x: jnp.sum(x**2, axis=1)
+    starts = (np.arange(80.0).reshape(2, 40) / 40, gaussian_start(np.ones(2), 0.5, 40))
+    go = lambda x0: simulate(cbo, f, x0, 6, params=P, block=10, record_every=2)
+    usual = [go(x0) for x0 in starts]
+    monkeypatch.setattr(ensembles, "_LARGE", 0)
+    before = ensembles._ahead.cache_info().misses
+    for x0, wanted in zip(starts, usual, strict=True):
+        found = go(x0)
+        np.testing.assert_array_equal(found.particles["x"], wanted.particles["x"])
+        np.testing.assert_array_equal(found.records.spread, wanted.records.spread)
+    assert ensembles._ahead.cache_info().misses == before + 2
+
+
 START = np.zeros((2, 5))
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": -1}, "steps must be a whole number, at least 0, not -1"),
+        ({"steps": -1}, "steps must be a whole number of at least 0, not -1"),
         ({"runs": 0}, "runs must be"),
         ({"seed": 1.5}, "seed must be"),
         ({"x0": np.zeros((2, 2, 5))}, r"not \(2, 2, 5\) with 1 runs"),

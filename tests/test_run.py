@@ -188,8 +188,8 @@ def test_zero_steps():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"steps": -1}, "steps must be a whole number, at least 0, not -1"),
-        ({"steps": 2.5}, "steps must be a whole number, at least 0, not 2.5"),
+        ({"steps": -1}, "steps must be a whole number of at least 0, not -1"),
+        ({"steps": 2.5}, "steps must be a whole number of at least 0, not 2.5"),
         ({"steps": True}, "steps must be a whole number"),
         ({"x0": [1.0, float("nan")]}, "x0 must be finite"),
         ({"x0": np.array([1.0, np.inf], np.float32)}, "x0 must be finite"),

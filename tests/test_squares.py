@@ -52,6 +52,15 @@ def test_what_is_no_square_stays() -> None:
         assert found(e) == (e, [])
 
 
+def test_a_vector_over_an_inner_product_is_one_term_of_the_square() -> None:
+    """|y/|z|^2 - x|^2 is |y - |z|^2 x|^2 / |z|^4."""
+    v = y / inner(z, z) - x
+    short, vectors = found(inner(v, v))
+    (one,) = vectors
+    (node,) = [n for n in short.atoms(ScalarNode) if n != inner(z, z)]
+    assert vanishes(short / node * inner(one, one) - inner(v, v))
+
+
 def test_the_program_takes_the_difference_first() -> None:
     """1e8 + 1e-6 minus 1e8: |x|^2 - 2 <x, m> + |m|^2 has no digit of that left, and the program has them all."""
     from programs import Machine

@@ -30,6 +30,7 @@ BACKENDS = {
     "optax": "optax:BACKEND",
     "torch": "torch:BACKEND",
 }
+_INTERNAL = {"jax_drawn": "jax_drawn:BACKEND"}  # for runs of our own
 _SOURCES: WeakKeyDictionary[Algorithm, dict[str, str]] = WeakKeyDictionary()
 _MODULES: dict[str, ModuleType] = {}
 
@@ -41,9 +42,10 @@ def targets() -> list[str]:
 
 def find(target: str) -> Backend:
     """The backend of that name; OdescentError if there is none."""
-    if target not in BACKENDS:
+    known = {**BACKENDS, **_INTERNAL}
+    if target not in known:
         raise unknown("target", target, BACKENDS)
-    module, _, attribute = BACKENDS[target].partition(":")
+    module, _, attribute = known[target].partition(":")
     found: Backend = getattr(import_module(f".{module}", __name__), attribute)
     return found
 

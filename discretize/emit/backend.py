@@ -20,6 +20,7 @@ POWERS = {
     "several calls": "calls its oracles more than once a step",
     "no call": "calls no oracle",
     "draws": "draws noise",
+    "jumps": "counts the jumps of a Poisson process",
     "operator": "calls a monotone operator, not a gradient",
     "other oracles": "calls an oracle other than a gradient or an operator",
     "directions": "multiplies by a Hessian",
@@ -73,6 +74,7 @@ def needs(program: Program) -> set[str]:
     found |= {"no call"} if not program.calls and not program.sweeps else set()
     found |= {"sweeps"} if program.sweeps else set()
     found |= {"draws"} if program.draws else set()
+    found |= {"jumps"} if program.counts else set()
     found |= {"coefficient blocks"} if any(b.kind == "scalar" for b in program.blocks) else set()
     if any(isinstance(b.init, Vector) and b.init.calls() for b in program.blocks):
         found.add("initial call")

@@ -18,7 +18,7 @@ from .backend import POWERS, Backend
 from .jax_helpers import number_lines, used
 from .lower import Lowering
 from .printing import JNP, Printer
-from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
+from .statements import Ask, CountLet, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
 from .text import WIDTH, coefficient_lines, docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 
 def source(algorithm: Algorithm) -> str:
     """The module's text."""
+    return assembled(algorithm, Module)
+
+
+def assembled(algorithm: Algorithm, kind: type[Module]) -> str:
+    """The text of a module of that kind, with what it imports and its helpers."""
     lowered = Lowering(algorithm.tuned).lowered()
-    body = Module(lowered).lines()
+    body = kind(lowered).lines()
     text = "\n".join(body)
     head = [
         *docstring(algorithm, "jax", "JAX."),
@@ -59,6 +64,7 @@ LONGEST = 100  # the wider of the two usual line lengths
 class Module:
     """Prints one lowered program as a JAX module, section by section."""
 
+    noise = "key: Array"  # the argument of a step that draws
     casts = False  # whether every map goes through `_map`, which settles the types of its leaves
 
     def __init__(
@@ -136,8 +142,8 @@ class Module:
         asked = self.late | {
             s.target.name for s in routine.statements if isinstance(s, (Ask, Sample))
         }
-        samples = [s for s in routine.statements if isinstance(s, Sample)]
-        lines = [f"    keys = jax.random.split(key, {len(samples)})"] if len(samples) > 1 else []
+        samples = [s for s in routine.statements if isinstance(s, (Sample, CountLet))]
+        lines = self.split(len(samples))
         for s in routine.statements:
             target = self.low.name(s.target.name)
             if isinstance(s, ScalarLet):
@@ -153,15 +159,30 @@ class Module:
                 text = f"_row({text})" if s.of_all else text
                 lines.append(f"    {target} = {f'jnp.asarray({text}, dtype=float)' if s.target.is_real else text}"
                              if isinstance(s.target, sp.Symbol) else f"    {target} = {text}")  # fmt: skip
-            elif isinstance(s, Sample):
-                key = "key" if len(samples) == 1 else f"keys[{samples.index(s)}]"
-                if isinstance(s.target, VectorSymbol):
-                    lines.append(f"    {target} = _normal({key}, {name(s.like.name)})")
-                else:
-                    lines.append(f"    {target} = jax.random.normal({key}, (), float)")
+            elif isinstance(s, (Sample, CountLet)):
+                lines.append(f"    {target} = {self.sampled(s, samples, name(s.like.name))}")
             else:
                 lines += self.mapped(f"    {target} = ", s.value, name, asked)
         return lines
+
+    def split(self, count: int) -> list[str]:
+        """The keys of so many draws."""
+        return [f"    keys = jax.random.split(key, {count})"] if count > 1 else []
+
+    def sampled(self, s: Sample | CountLet, samples: list[Sample | CountLet], like: str) -> str:
+        """One of the draws as an expression."""
+        key = "key" if len(samples) == 1 else f"keys[{samples.index(s)}]"
+        if isinstance(s, CountLet):
+            given = f"{key}, {self.scalars.scalar(s.mean)}"
+            own = self.low.population and not s.common
+            return (
+                f"_counts({given}, {like})"
+                if own
+                else f"jax.random.poisson({given}, ()).astype(float)"
+            )
+        if isinstance(s.target, VectorSymbol):
+            return f"_normal({key}, {like})"
+        return f"jax.random.normal({key}, (), float)"
 
     def sweep(self, s: SweepLet, target: str, name: Callable[[str], str]) -> list[str]:
         """The rate of a coordinate as a function of flat arrays, and the sweep by it."""
@@ -263,7 +284,7 @@ class Module:
     def step(self) -> list[str]:
         routine, low = self.low.step, self.low
         given = ["state: State", *self.arguments(routine), "c: Coefficients"]
-        lines = wrapped("def step", given + (["key: Array"] if routine.draws else []), " -> State:")
+        lines = wrapped("def step", given + ([self.noise] if routine.draws else []), " -> State:")
         lines.append(f'    """The next state; {routine.calls}."""')
         lines += [*self.unpacked(routine), *self.statements(routine)]
         items = []

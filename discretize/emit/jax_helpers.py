@@ -34,6 +34,12 @@ def _normal(key: Array, tree: PyTree) -> PyTree:
     samples = [jax.random.normal(k, x.shape, x.dtype) for k, x in pairs]
     return jax.tree.unflatten(treedef, samples)
 '''
+COUNTS = '''
+def _counts(key: Array, mean: Array, tree: PyTree) -> Array:
+    """A Poisson number for each particle."""
+    shape = jax.tree.leaves(tree)[0].shape[:1]
+    return jax.random.poisson(key, mean, shape).astype(float)
+'''
 FLOATING = '''
 def _floating(leaf: ArrayLike) -> Array:
     """The leaf as an array of a floating type: its own, or the default."""
@@ -190,6 +196,7 @@ HELPERS = {
     "_like(": LIKE,
     "_inner(": INNER,
     "_normal(": NORMAL,
+    "_counts(": COUNTS,
     "_row(": ROW,
     "_floating": FLOATING,
 }

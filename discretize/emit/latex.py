@@ -26,7 +26,7 @@ from odescent.dynamics.vectors import (
     zero,
 )
 
-from ..program import Assign, CallOracle, Draw, Instruction, Program, SweepCoordinates
+from ..program import Assign, CallOracle, Count, Draw, Instruction, Program, SweepCoordinates
 from .backend import POWERS, Backend
 from .coefficients import in_order, presentable
 from .lower import solve_implicit
@@ -99,6 +99,8 @@ class _Step:
             if isinstance(i, Draw):
                 spread = "I" if isinstance(i.target, VectorSymbol) else "1"
                 rows.append((self.target(i), rf"\sim \mathcal{{N}}(0, {spread})"))
+            elif isinstance(i, Count):
+                rows.append((self.target(i), rf"\sim \mathrm{{Poisson}}({self.show(i.mean)})"))
             elif isinstance(i, Assign):
                 rows.append((self.target(i), "= " + self.show(i.value)))
             elif isinstance(i, SweepCoordinates):

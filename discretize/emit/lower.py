@@ -16,7 +16,7 @@ from odescent._errors import NotCarried
 from odescent.dynamics.calculus import Symbol, substitute, tidy
 from odescent.dynamics.vectors import Expr, Oracle, Vector, VectorSymbol
 
-from ..program import Assign, CallOracle, Instruction, Program, SweepCoordinates
+from ..program import Assign, CallOracle, Count, Instruction, Program, SweepCoordinates
 from .coefficients import Coefficients, in_order
 from .statements import RESERVED, Lowered, Routine, safe
 from .writer import Writer
@@ -70,6 +70,8 @@ def solve_implicit(program: Program) -> Program:
             instructions.append(i.changed(lambda e: tidy(substitute(e, known))))
         elif isinstance(i, Assign):
             known[i.target] = tidy(substitute(i.value, known))
+        elif isinstance(i, Count):
+            instructions.append(replace(i, mean=tidy(substitute(i.mean, known))))
         else:
             instructions.append(i)
     after = {s: tidy(substitute(e, known)) for s, e in program.next.items()}
@@ -103,6 +105,8 @@ def _changed(i: Instruction, change: Callable[[Any], Any]) -> Instruction:
         )  # fmt: skip
     if isinstance(i, SweepCoordinates):
         return i.changed(change)
+    if isinstance(i, Count):
+        return replace(i, mean=change(i.mean))
     return replace(i, value=change(i.value)) if isinstance(i, Assign) else i
 
 

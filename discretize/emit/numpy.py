@@ -14,7 +14,7 @@ from .backend import POWERS, Backend
 from .lower import Lowering
 from .numpy_helpers import used
 from .printing import MATH, NUMPY, Printer
-from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
+from .statements import Ask, CountLet, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
 from .text import checks, coefficient_lines, docstring, loop, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
@@ -155,6 +155,11 @@ class Module:
                 text = f"{s.argument}({', '.join(given)})"
                 if isinstance(s.target, sp.Symbol):
                     text = f"{text}[:, None]" if self.low.population else f"float({text})"
+            elif isinstance(s, CountLet):
+                mean, like = self.scalars.scalar(s.mean), name(s.like.name)
+                own = self.low.population and not s.common
+                text = f"rng.poisson({mean}, {f'({like}.shape[0], 1)' if own else '()'})"
+                text = f"{text}.astype(float)" if own else f"float({text})"
             elif isinstance(s, Sample):
                 like = name(s.like.name)
                 vector = isinstance(s.target, VectorSymbol)

@@ -407,5 +407,9 @@ def check(program: Program) -> None:
 
 
 BACKEND = Backend(
-    "optax", ".py", frozenset(POWERS) - {"matrices", "populations", "sweeps"}, source, check
+    "optax",
+    ".py",
+    frozenset(POWERS) - {"jumps", "matrices", "populations", "sweeps"},
+    source,
+    check,
 )

@@ -16,7 +16,7 @@ from .coefficients import Coefficients
 
 # Names with a meaning of their own in emitted modules.
 _RESERVED = """
-    abs array c coefficients count ensemble eval_params first float given grad hvp i index init int jax jnp
+    abs array c coefficients count draw ensemble eval_params first float given grad hvp i index init int jax jnp
     jvp k key keys known leaf len map math max message min name new_updates np operator optax output
     params partial component print prox ravel_pytree resolvent rng run start state step steps sum tree
     tuple update updates value warnings x0 xs
@@ -68,7 +68,7 @@ class Ask:
     @property
     def of_all(self) -> bool:
         """Whether it is asked of all particles at once, and gives one point."""
-        return self.argument.partition("_")[0] == "ensemble"
+        return self.argument.partition("_")[0] == "ensemble" and len(self.scalars) == 1
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,19 @@ class Sample:
 
     target: Symbol
     like: Symbol
+
+
+@dataclass(frozen=True)
+class CountLet:
+    """A Poisson number: one, or in an ensemble one for each particle of block ``like`` if it is not ``common``.
+
+    ``mean`` is a name or a number.
+    """
+
+    target: sp.Symbol
+    mean: sp.Expr
+    like: Symbol
+    common: bool
 
 
 @dataclass(frozen=True)
@@ -119,7 +132,7 @@ class SweepLet:
         return outer
 
 
-Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample | SweepLet
+Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,7 @@ class Routine:
 
     @property
     def draws(self) -> bool:
-        return any(isinstance(s, Sample) for s in self.statements)
+        return any(isinstance(s, (Sample, CountLet)) for s in self.statements)
 
     @property
     def calls(self) -> str:
@@ -164,7 +177,7 @@ class Routine:
             elif isinstance(s, SweepLet):
                 parts += [s.start, *s.parts.values(), *s.outer, s.duration]
             else:
-                parts.append(s.like)
+                parts += [s.like, *([s.mean] if isinstance(s, CountLet) else [])]
             found |= {v.name for e in parts for v in e.free_symbols}
         return found | {v.name for e in self.results.values() for v in e.free_symbols}
 

@@ -41,7 +41,7 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
         lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
     for field in algorithm.system.fields.values():
         for b, d in field.noise.items():
-            row = f"noise on {b}: {d.amplitude} d{d.process}"
+            row = f"noise on {b}: {d.amplitude} d{d.driver()}"
             lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
     facts = [f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}."]
     bindings = {**algorithm.where, **algorithm.tuning}

@@ -271,5 +271,8 @@ def optimizer(
 
 
 BACKEND = Backend(
-    "torch", ".py", frozenset(POWERS) - {"directions", "matrices", "populations", "sweeps"}, source
+    "torch",
+    ".py",
+    frozenset(POWERS) - {"directions", "jumps", "matrices", "populations", "sweeps"},
+    source,
 )

@@ -21,10 +21,10 @@ from odescent.dynamics.vectors import (
     slots,
 )
 
-from ..program import Assign, Draw, Instruction, SweepCoordinates
+from ..program import Assign, Count, Draw, Instruction, SweepCoordinates
 from .coefficients import Coefficients, minus, negative, presentable, stem
 from .printing import JNP, Printer
-from .statements import Ask, InnerLet, Sample, ScalarLet, Statement, SweepLet, VectorLet
+from .statements import Ask, CountLet, InnerLet, Sample, ScalarLet, Statement, SweepLet, VectorLet
 
 TERMS = 4  # a longer sum is written in two lines
 LINE = 88 - 8 - 2 - len(" = ")  # for a scalar and its name, in the deepest indentation
@@ -44,6 +44,9 @@ class Writer:
     def instruction(self, i: Instruction) -> None:
         if isinstance(i, Draw):
             self.statements.append(Sample(i.target, i.like))
+        elif isinstance(i, Count):
+            mean = self.scalar(presentable(i.mean), "mean")
+            self.statements.append(CountLet(i.target, mean, i.like, i.common))
         elif isinstance(i, Assign):
             if isinstance(i.value, Vector):
                 assert isinstance(i.target, VectorSymbol)

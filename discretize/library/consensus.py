@@ -24,6 +24,7 @@ def cbo(
     memory: str | None = None,
     truncated: bool = False,
     gradient: bool = False,
+    jumps: str | None = None,
     noise_after_drift: bool = False,
 ) -> Algorithm:
     """X+ = X - lam h (X - m) + sigma sqrt(h) D(X - m) xi: Euler-Maruyama on consensus-based optimization.
@@ -31,15 +32,17 @@ def cbo(
     m is the consensus point of the particles before the step; h, alpha, lam and sigma are free.
 
     Args:
-        noise, memory, truncated, gradient: as of the system `cbo`. A best place Y moves after X; "hard" memory
+        noise, memory, truncated, gradient, jumps: as of the system `cbo`. A best place Y moves after X; "hard" memory
             takes the better place whole (kappa h = 1).
         noise_after_drift: the amplitude D is taken at the particle that the drift has moved, with m from before
             it, as in the MATLAB code of Riedl and others: X - m is shorter by 1 - lam h. Euler-Maruyama, and
             most codes, take it where the step starts.
 
-    Raises OdescentError for noise after the drift that is constant, or with a memory or a gradient.
+    Raises OdescentError for noise after the drift that is constant, or with a memory, a gradient or jumps.
     """
-    flow = system("cbo", noise=noise, memory=memory, truncated=truncated, gradient=gradient)
+    flow = system(
+        "cbo", noise=noise, memory=memory, truncated=truncated, gradient=gradient, jumps=jumps
+    )
     where: dict[sp.Symbol, object] = {}
     tuning: dict[sp.Symbol, object] = {}
     steps: tuple[Flow, ...] = (Flow((), "explicit"),)
@@ -48,7 +51,7 @@ def cbo(
         steps = (Flow(moving, "explicit"), Flow("memory", "explicit"))
         tuning = {kappa: 1 / STEP} if memory == "hard" else {}
     if noise_after_drift:
-        if memory is not None or gradient or noise == "constant":
+        if memory is not None or gradient or jumps is not None or noise == "constant":
             raise OdescentError(
                 "noise after the drift is for noise that grows with the distance from m and a drift to m alone; "
                 "leave noise_after_drift= out."
@@ -60,6 +63,39 @@ def cbo(
     return Algorithm(
         flow, Scheme(steps, "euler_maruyama"), STEP, where, tuning, name="cbo",
         reference=flow.references[0],
+    )  # fmt: skip
+
+
+def jump_cbo(noise: str = "anisotropic", jumps: str = "own") -> Algorithm:
+    """X+ = X - lam h (X - m) + D(X - m) (sigma sqrt(h) xi + jump sqrt(n) zeta), n ~ Poisson(rate h): CBO that jumps.
+
+    sqrt(n) zeta is the sum of n normal marks (Kalise, Sharma and Tretyakov); h, alpha, lam, sigma, jump and rate are
+    free, and the options are those of cbo.
+    """
+    return _explicit("jump_cbo", noise=noise, jumps=jumps)
+
+
+def mirror_cbo(mirror: str = "map", noise: str = "isotropic") -> Algorithm:
+    """Y+ = Y - lam h (X - m) + sigma sqrt(h) D(X - m) xi, X = grad phi*(Y): CBO in a dual variable (MirrorCBO).
+
+    m is the consensus point of the X; h, alpha, lam and sigma are free, and the options are those of the system.
+    """
+    return _explicit("mirror_cbo", mirror=mirror, noise=noise)
+
+
+def polar_cbo(noise: str = "isotropic") -> Algorithm:
+    """X+ = X - lam h (X - m(X)) + sigma sqrt(h) D(X - m(X)) xi, with a consensus point for each particle (PolarCBO).
+
+    m(x) has the weights exp(-alpha f(y) - |x - y|^2 / (2 kappa^2)); h, alpha, kappa, lam and sigma are free. A step
+    compares all pairs of particles.
+    """
+    return _explicit("polar_cbo", noise=noise)
+
+
+def _explicit(name: str, **options: object) -> Algorithm:
+    flow = system(name, **options)
+    return Algorithm(
+        flow, scheme("explicit_euler"), STEP, name=name, reference=flow.references[0]
     )  # fmt: skip
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import sympy as sp
 
+from odescent._errors import unknown
 from odescent.dynamics.calculus import substitute
 from odescent.dynamics.exact import parameters
-from odescent.dynamics.stochastic.moments import polynomial_terms
+from odescent.dynamics.stochastic.gaussians import polynomial_terms
 from odescent.dynamics.stochastic.processes import generator
 from odescent.dynamics.vectors import Expr, Vector, inner
 
@@ -204,8 +205,10 @@ def _to_hopping(method: Algorithm, isotropic: bool) -> Step:
 def cbo(noise: str = "isotropic") -> Derivation:
     """CBO -> consensus hopping -> minimizing movement -> gradient descent with noise.
 
-    ``noise`` is "isotropic" or "anisotropic".
+    ``noise`` is "isotropic" or "anisotropic". Raises OdescentError for another.
     """
+    if noise not in ("isotropic", "anisotropic"):
+        raise unknown("noise of the relaxation", noise, ("isotropic", "anisotropic"))
     method, isotropic = cbo_method(noise=noise), noise == "isotropic"
     steps = (
         _mean_field(method), _euler_maruyama(method), _moments(method, isotropic), _fresh(method),

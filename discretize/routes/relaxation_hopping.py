@@ -15,7 +15,7 @@ from odescent.dynamics.exact import parameters
 from odescent.dynamics.named import taylor_terms
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.stochastic.consensus import laplace_mean, prox_expansion
-from odescent.dynamics.stochastic.moments import normal_expectation
+from odescent.dynamics.stochastic.gaussians import normal_expectation
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, blocks, inner
 
 from ..derivation import Claim, Equation, Step

@@ -9,7 +9,8 @@ import sympy as sp
 
 from ..._errors import OdescentError, unknown
 from ..calculus import Symbol
-from ..fields import Block, Diffusion, Field, System, start
+from ..fields import Block, Field, System, start
+from ..noise import Diffusion, Jumps, Noise
 from ..vectors import Expr, zero
 from .errors import ParseError, Source
 from .expressions import Evaluator, Value
@@ -160,7 +161,9 @@ class Document:
         field = fields[str(token)]
         noise = dict(field.noise)
         for diffusion in diffusions:
-            target, *amplitude, increment = diffusion.children
+            target, *rest = diffusion.children
+            at = next(i for i, c in enumerate(rest) if getattr(c, "type", "") == "INCREMENT")
+            amplitude, increment, clock = rest[:at], rest[at], rest[at + 1 :]
             block = self._target(target)
             if block.symbol in noise:
                 raise self.source.error(
@@ -172,8 +175,23 @@ class Document:
                     f"{target} is a {block.kind}, but its amplitude is a {value.kind}.",
                     amplitude[0],
                 )
-            noise[block.symbol] = Diffusion(value.expr, str(increment)[1:])
+            noise[block.symbol] = self._driven(value.expr, str(increment)[1:], clock, evaluate)
         fields[str(token)] = Field(field.drift, noise)
+
+    def _driven(
+        self, amplitude: Expr, process: str, clock: list[Any], evaluate: Evaluator
+    ) -> Noise:
+        """By a Wiener process; or, where a rate is given, by one that jumps, on a clock that particles may share."""
+        if not clock:
+            return Diffusion(amplitude, process)
+        rate, *shared = clock
+        value = evaluate(rate)
+        if value.kind != "scalar":
+            raise self.source.error(f"the rate of jumps is a scalar, not a {value.kind}.", rate)
+        try:
+            return Jumps(amplitude, value.expr, process, common=bool(shared))
+        except OdescentError as error:
+            raise self.source.error(str(error), rate) from None
 
     def _init(self, output: Value | None) -> dict[Symbol, Expr]:
         kind = output.kind if output is not None and output.kind != "scalar" else self._only_kind()

@@ -11,6 +11,7 @@ comment. Declarations may stand after their use. For example
     field kick:  v' = -grad f(x)
     field drift: x' = v
     noise kick:  v += sqrt(2*c) dW   # one scalar amplitude, or a vector: one for each component
+    noise leap:  v += c dJ(r)        # jumps at the rate r; `dJ(r) sharing clock`: all particles at the same times
     output x
     init x = x0, v = 0               # x0 is the starting point
 
@@ -87,7 +88,7 @@ block: role? kind? NAME
 !kind: "scalar" | "vector" | "matrix" | "pytree"
 parameter: NAME (RELATION NUMBER)?
 equation: NAME PRIME "=" sum
-diffusion: NAME "+=" sum? INCREMENT
+diffusion: NAME "+=" sum? INCREMENT ("(" sum ")" ("sharing" CLOCK)?)?
 bindings: binding ("," binding)*
 binding: NAME "=" sum
 
@@ -123,6 +124,7 @@ names: NAME ("+" NAME)*
     | DERIVATIVE NAME "(" sum ")" "[" sum ("," sum)* "]"     -> derivative
     | "prox" NAME "(" sum "," sum ")"                        -> prox
 
+CLOCK: "clock"
 FROZEN: "frozen"
 RELATION: ">=" | ">"
 PRIME: "'"

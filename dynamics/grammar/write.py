@@ -11,6 +11,7 @@ from sympy.printing.str import StrPrinter
 
 from ..._errors import OdescentError
 from ..fields import Block, System, start
+from ..noise import Jumps, Noise
 from ..vectors import (
     Call,
     Elementwise,
@@ -69,7 +70,8 @@ def _fields(system: System, writer: _Writer) -> list[str]:
         lines.append(f"field {name}: {equations}" if equations else f"field {name}")
     for name, field in system.fields.items():
         noise = ", ".join(
-            f"{s} += {writer.expr(d.amplitude)} d{d.process}" for s, d in field.noise.items()
+            f"{s} += {writer.expr(d.amplitude)} d{d.process}{_clock(d, writer)}"
+            for s, d in field.noise.items()
         )
         lines += [f"noise {name}: {noise}"] if noise else []
         for d in field.noise.values():
@@ -78,6 +80,13 @@ def _fields(system: System, writer: _Writer) -> list[str]:
                     f"the process {d.process!r} has no name as text: give it a capital letter."
                 )
     return lines
+
+
+def _clock(d: Noise, writer: _Writer) -> str:
+    """Of jumps, their rate, and whether all particles share their times."""
+    if not isinstance(d, Jumps):
+        return ""
+    return f"({writer.expr(d.rate)})" + (" sharing clock" if d.common else "")
 
 
 def _initial(system: System, writer: _Writer) -> list[str]:

@@ -43,6 +43,9 @@ REGISTRY: Registry[System] = Registry(
         "stochastic_gradient_langevin": "langevin:stochastic_gradient_langevin",
         "stochastic_gradient_flow": "langevin:stochastic_gradient_flow",
         "cbo": "consensus:cbo",
+        "jump_cbo": "consensus:jump_cbo",
+        "mirror_cbo": "consensus:mirror_cbo",
+        "polar_cbo": "consensus:polar_cbo",
         "annealed_langevin": "langevin:annealed_langevin",
     },
 )

@@ -1,4 +1,4 @@
-"""Flows of ensembles that meet in a consensus point."""
+"""Flows of ensembles that meet in a consensus point, of all or of each particle's neighbours."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import sympy as sp
 
 from ..._errors import OdescentError, unknown
 from ..exact import parameters
-from ..fields import Diffusion, Field, System, start
+from ..fields import Field, System, start
+from ..noise import Diffusion, Jumps, Noise
 from ..oracles import Objective
 from ..vectors import Expr, Vector, blocks, elementwise, inner
+from .mirror import mirror_map
 
+CLOCKS = ("own", "common")
 NOISES = ("isotropic", "anisotropic", "constant")
 MEMORIES = ("hard", "smooth")
 
@@ -19,6 +22,7 @@ def cbo(
     memory: str | None = None,
     truncated: bool = False,
     gradient: bool = False,
+    jumps: str | None = None,
 ) -> System:
     """dX = -lam (X - m) dt + sigma D(X - m) dW, with m the consensus point of the law of X (CBO).
 
@@ -32,6 +36,8 @@ def cbo(
             f(X) < f(Y) and else 0 ("hard"), or S = (1 + tanh(beta (f(Y) - f(X)))) / 2 ("smooth").
         truncated: D(z) = min(|z|, M), element by element where it is anisotropic (Fornasier and others).
         gradient: a further drift -gamma grad f(X) (Riedl).
+        jumps: further noise jump D(X - m) dJ, where J jumps at the rate ``rate`` by normal marks, at times of each
+            particle's own ("own") or of all particles ("common") (Kalise, Sharma and Tretyakov).
 
     Raises OdescentError for other words, and for noise that is constant and truncated.
     """
@@ -39,18 +45,23 @@ def cbo(
         raise unknown("noise called", noise, NOISES)
     if memory is not None and memory not in MEMORIES:
         raise unknown("memory called", memory, MEMORIES)
+    if jumps is not None and jumps not in CLOCKS:
+        raise unknown("clock of jumps called", jumps, CLOCKS)
     if truncated and noise == "constant":
         raise OdescentError("constant noise has nothing to truncate; leave truncated= out.")
     x = blocks("x")
     f = Objective("f")
     alpha, gamma = parameters("alpha gamma")
     fields: dict[str, Field]
-    if memory is None:
-        fields = _pull(x, f.ensemble(x, alpha), noise, truncated)
-    else:
+    m = f.ensemble(x if memory is None else blocks("y"), alpha)
+    fields = _pull(x, x - m, noise, truncated)
+    if jumps is not None:
+        jump, rate = parameters("jump rate")
+        leap: Noise = Jumps(_size(x - m, noise, truncated) * jump, rate, common=jumps == "common")
+        fields["leaps"] = Field({}, {x: leap})
+    if memory is not None:
         y = blocks("y")
-        fields = _pull(x, f.ensemble(y, alpha), noise, truncated)
-        own = _pull(x, y, noise, truncated, "_own", "V")
+        own = _pull(x, x - y, noise, truncated, "_own", "V")
         fields |= {f"own_{name}": field for name, field in own.items()}
         kappa, beta = parameters("kappa beta")
         gain = f.value(y) - f.value(x)
@@ -60,34 +71,85 @@ def cbo(
         fields["descent"] = Field({x: -gamma * f.grad(x)})
     return System(
         fields, output=x, init=None if memory is None else {x: start, blocks("y"): start}, name="cbo",
-        references=_references(noise, memory, truncated, gradient),
+        references=_references(noise, memory, truncated, gradient, jumps),
     )  # fmt: skip
 
 
-def _pull(
-    x: Vector, to: Vector, noise: str, truncated: bool, suffix: str = "", process: str = "W"
-) -> dict[str, Field]:
-    """The drift to a point, and the noise that grows with the distance from it."""
-    lam, sigma, most = parameters(f"lam{suffix} sigma{suffix} M")
-    away = x - to
-    size: Expr
+def jump_cbo(noise: str = "anisotropic", jumps: str = "own") -> System:
+    """dX = -lam (X - m) dt + sigma D(X - m) dW + jump D(X - m) dJ: CBO with jumps (Kalise, Sharma and Tretyakov).
+
+    m is the consensus point for the exponent alpha, and J jumps at the rate ``rate``; the options are those of cbo.
+    """
+    made = cbo(noise, jumps=jumps)
+    return System(
+        made.fields, blocks=made.blocks, output=made.output, name="jump_cbo", references=made.references[::-1]
+    )  # fmt: skip
+
+
+def mirror_cbo(mirror: str = "map", noise: str = "isotropic") -> System:
+    """dY = -lam (X - m) dt + sigma D(X - m) dW, X = grad phi*(Y): CBO in a dual variable.
+
+    m is the consensus point of the law of X, for the exponent alpha (Bungert, Hoffmann, Kim and Roith). ``noise`` is
+    as for cbo; ``mirror`` is "map", "identity" (CBO), "orthant" or "simplex", as for mirror_flow: with "map" it is
+    any, by the oracles "map_mirror" and its inverse "map_dual", the projection on a convex set among them.
+    """
+    if noise not in NOISES:
+        raise unknown("noise called", noise, NOISES)
+    Y = blocks("Y")
+    x, begin = mirror_map(mirror, Y)
+    m = Objective("f").ensemble(x, parameters("alpha"))
+    return System(
+        _pull(Y, x - m, noise, False), output=x, init={Y: begin}, name="mirror_cbo", references=("bungert2025",)
+    )  # fmt: skip
+
+
+def polar_cbo(noise: str = "isotropic") -> System:
+    """dX = -lam (X - m(X)) dt + sigma D(X - m(X)) dW: every particle has a consensus point of its own.
+
+    m(x) is the mean of the law with weights exp(-alpha f(y) - |x - y|^2 / (2 kappa^2)), so that the particles gather
+    in several minimizers (Bungert, Roith and Wacker): it is the consensus point of f(y) + |x - y|^2 / (2 tau) with
+    tau = alpha kappa^2, in which a proximal step is taken. ``noise`` is as for cbo.
+    """
+    if noise not in NOISES:
+        raise unknown("noise called", noise, NOISES)
+    x = blocks("x")
+    alpha, kappa = parameters("alpha kappa")
+    m = Objective("f").ensemble(x, alpha, kappa)
+    return System(
+        _pull(x, x - m, noise, False), output=x, name="polar_cbo", references=("bungert2024",)
+    )
+
+
+def _size(away: Vector, noise: str, truncated: bool) -> Expr:
+    """D(z) of the distance z from a point."""
+    most = parameters("M")
     if noise == "isotropic":
         size = sp.sqrt(inner(away, away))
-        size = sp.Min(size, most) if truncated else size
-    elif noise == "anisotropic":
-        size = elementwise(lambda z: sp.Min(sp.Abs(z), most), away) if truncated else away
-    else:
-        size = sp.S.One
+        return sp.Min(size, most) if truncated else size
+    if noise == "anisotropic":
+        return elementwise(lambda z: sp.Min(sp.Abs(z), most), away) if truncated else away
+    return sp.S.One
+
+
+def _pull(
+    moved: Vector, away: Vector, noise: str, truncated: bool, suffix: str = "", process: str = "W"
+) -> dict[str, Field]:
+    """The drift back along ``away``, and the noise that grows with it."""
+    lam, sigma = parameters(f"lam{suffix} sigma{suffix}")
+    size = _size(away, noise, truncated)
     return {
-        "attraction": Field({x: -lam * away}),
-        "exploration": Field({}, {x: Diffusion(size * sigma, process)}),
+        "attraction": Field({moved: -lam * away}),
+        "exploration": Field({}, {moved: Diffusion(size * sigma, process)}),
     }
 
 
-def _references(noise: str, memory: str | None, truncated: bool, gradient: bool) -> tuple[str, ...]:
+def _references(
+    noise: str, memory: str | None, truncated: bool, gradient: bool, jumps: str | None
+) -> tuple[str, ...]:
     first = {"isotropic": "pinnau2017", "anisotropic": "carrillo2021", "constant": "fornasier2026"}
     found = [first[noise]]
     found += ["grassi2020"] if memory is not None else []
     found += ["fornasier2023"] if truncated else []
     found += ["riedl2022"] if gradient else []
+    found += ["kalise2023"] if jumps is not None else []
     return tuple(found)

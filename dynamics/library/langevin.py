@@ -6,7 +6,8 @@ import sympy as sp
 
 from ..._errors import unknown
 from ..exact import parameters
-from ..fields import Diffusion, Field, System
+from ..fields import Field, System
+from ..noise import Diffusion
 from ..oracles import Objective
 from ..vectors import blocks
 

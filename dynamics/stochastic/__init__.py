@@ -14,13 +14,13 @@ _PUBLIC = {
     "SDE": "processes",
     "finite_consensus": "consensus",
     "fokker_planck": "processes",
-    "gaussian_moment": "moments",
+    "gaussian_moment": "gaussians",
     "generator": "processes",
     "in_coordinates": "processes",
     "ito_formula": "processes",
     "laplace_mean": "consensus",
     "moment_equations": "moments",
-    "normal_expectation": "moments",
+    "normal_expectation": "gaussians",
     "particle_system": "consensus",
     "prox_expansion": "consensus",
     "sde": "processes",
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from .conversion import to_ito as to_ito
     from .conversion import to_stratonovich as to_stratonovich
     from .coordinates import Coordinates as Coordinates
+    from .gaussians import gaussian_moment as gaussian_moment
+    from .gaussians import normal_expectation as normal_expectation
     from .moments import MomentEquations as MomentEquations
-    from .moments import gaussian_moment as gaussian_moment
     from .moments import moment_equations as moment_equations
-    from .moments import normal_expectation as normal_expectation
     from .moments import tilted_gaussian as tilted_gaussian
     from .operators import Operator as Operator
     from .processes import SDE as SDE

@@ -16,12 +16,13 @@ import sympy as sp
 from ..._errors import OdescentError
 from ..exact import as_scalar
 from ..fields import System
+from ..noise import Jumps
 from ..series import taylor
 from ..vectors import Call, Expr, Vector, VectorSymbol, scalar_calls, zero
 from .coordinates import Coordinates, Functions
-from .moments import gaussian_moment, monomial, polynomial_terms
+from .gaussians import gaussian_moment, monomial, polynomial_terms
 from .operators import index_factorial, indices
-from .processes import SDE, in_coordinates
+from .processes import SDE, Jump, in_coordinates, jumping
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,9 @@ def particle_system(
     """
     one = in_coordinates(system, dimension, functions)
     form = Coordinates(dimension, functions)
-    found = {c for f in system.fields.values() for e in (*f.drift.values(), *(d.amplitude for d in f.noise.values()))
-             for c in _ensembles(e)}  # fmt: skip
+    noises = [d for f in system.fields.values() for d in f.noise.values()]
+    found = {c for f in system.fields.values() for e in f.drift.values() for c in _ensembles(e)}
+    found |= {c for d in noises for e in d.expressions for c in _ensembles(e)}
     if not found or particles < 1:
         raise OdescentError(
             "particles meet in an ensemble's oracle and are 1 or more; this has none of either."
@@ -114,7 +116,35 @@ def particle_system(
     state = tuple(names[s] for names in own for s in one.state)
     drift = tuple(of_particle(names, e) for names in own for e in one.drift)
     noise = sp.diag(*[of_particle(names, one.noise) for names in own])
-    return SDE(state, drift, sp.ImmutableMatrix(noise), one.calculus, one.time)
+    common = {d.process for d in noises if isinstance(d, Jumps) and d.common}
+    jumps: list[Jump] = []
+    for process, jump in zip(jumping(system), one.jumps, strict=True):
+        marks = [
+            {z: sp.Symbol(f"{z}_{n + 1}", real=True) for z in jump.marks} for n in range(particles)
+        ]
+        ((size, _),) = jump.sizes
+        sizes = [
+            [of_particle({**names, **z}, e) for e in size]
+            for names, z in zip(own, marks, strict=True)
+        ]
+        all_marks = [tuple(z.values()) for z in marks]
+        rates = [of_particle(names, jump.rate) for names in own]
+        if process in common:
+            if len(set(rates)) > 1:
+                raise OdescentError(
+                    f"the particles jump at the same times by {process}, but its rate {jump.rate} depends on each."
+                )
+            whole = tuple(e for s in sizes for e in s)
+            jumps.append(Jump(rates[0], ((whole, sp.S.One),), sum(all_marks, ())))
+            continue
+        for n, s in enumerate(sizes):
+            here = [[sp.S.Zero] * len(s) for _ in own]
+            here[n] = s
+            whole = tuple(e for part in here for e in part)
+            jumps.append(Jump(rates[n], ((whole, sp.S.One),), all_marks[n]))
+    return SDE(
+        state, drift, sp.ImmutableMatrix(noise), one.calculus, one.time, tuple(jumps)
+    )  # fmt: skip
 
 
 def _numbered(name: str, n: int) -> str:

@@ -13,6 +13,7 @@ import sympy as sp
 from ..._errors import OdescentError
 from ..calculus import Symbol, change, derivative, nothing, substitute, symbols_of, tidy
 from ..fields import Field, System
+from ..noise import Jumps
 from ..show import text
 from ..vectors import (
     Call,
@@ -65,6 +66,8 @@ def correction(system: System) -> dict[Symbol, Expr]:
     columns: dict[tuple[str, bool], dict[Symbol, Expr]] = {}
     for f in system.fields.values():
         for s, d in f.noise.items():
+            if isinstance(d, Jumps):  # in Ito's sense either way
+                continue
             column = columns.setdefault((d.process, isinstance(s, Vector)), {})
             column[s] = _sum(column[s], d.amplitude, s) if s in column else d.amplitude
     total: dict[Symbol, Expr] = {}
@@ -94,6 +97,11 @@ def _spread(a: Expr, like: Symbol) -> Vector:
 def _freeze(node: Expr, frozen: dict[Call, VectorSymbol]) -> Expr | None:
     if not isinstance(node, Call) or node.oracle.kind != "ensemble":
         return None
+    if len(node.parameters) > 1:
+        raise OdescentError(
+            f"{node} depends on where each particle is, so the noise has a correction that is not worked out here; "
+            "write the system in Ito's form."
+        )
     return frozen.setdefault(node, VectorSymbol(f" frozen {len(frozen)}"))
 
 

@@ -136,6 +136,10 @@ class Coordinates:
                 raise OdescentError(
                     f"the point {oracle.name} of an ensemble is frozen and has no derivative."
                 )
+            if len(atom.parameters) > 1:  # each particle's own, a function of where it is
+                names = [str(s) for s in self.frozen(oracle.of)]
+                own = self.vector(atom.point)
+                return [sp.Function(n, real=True)(*own) for n in names]
             if self._ensembles.setdefault(oracle.of, atom) != atom:
                 raise OdescentError(
                     f"{atom} and {self._ensembles[oracle.of]} are two points of one objective's ensembles, which "

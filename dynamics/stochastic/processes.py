@@ -7,7 +7,7 @@ dX = b(X, t) dt + S(X, t) dW + jumps. Sources: Oksendal, Stochastic Differential
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy as sp
@@ -15,8 +15,10 @@ import sympy as sp
 from ..._errors import OdescentError
 from ..exact import as_scalar
 from ..fields import System
+from ..noise import Jumps
 from ..vectors import Vector, VectorSymbol
 from .coordinates import Coordinates, Functions, observable
+from .gaussians import normal_expectation
 from .operators import Operator
 
 
@@ -24,11 +26,43 @@ from .operators import Operator
 class Jump:
     """Jumps x -> x + size at the rate ``rate``: a compound Poisson process whose size may depend on x.
 
-    ``sizes`` are the possible displacements (one expression for each coordinate) with their probabilities.
+    ``sizes`` are the possible displacements (one expression for each coordinate) with their probabilities; they
+    may have the symbols ``marks`` in them, which are independent standard normals, drawn anew for each jump.
     """
 
     rate: sp.Expr
     sizes: tuple[tuple[tuple[sp.Expr, ...], sp.Expr], ...]
+    marks: tuple[sp.Symbol, ...] = ()
+
+    def mean(self, moved: Callable[[tuple[sp.Expr, ...]], sp.Expr]) -> sp.Expr:
+        """The mean of a function of the displacement: of polynomials times exponentials, else as an integral."""
+        return sp.Add(*[p * _over_marks(moved(size), self.marks) for size, p in self.sizes])
+
+
+def _over_marks(e: sp.Expr, marks: tuple[sp.Symbol, ...]) -> sp.Expr:
+    """E of an expression in standard normals; E g(z) e^(a z) is e^(a^2/2) E g(z + a)."""
+    total: list[sp.Expr] = []
+    for term in sp.Add.make_args(sp.expand(e)):
+        used = tuple(z for z in marks if z in term.free_symbols)
+        rest, powers = [], sp.S.Zero
+        for factor in sp.Mul.make_args(term):
+            if isinstance(factor, sp.exp) and factor.has(*used or (sp.S.NaN,)):
+                powers += factor.args[0]
+            else:
+                rest.append(factor)
+        slopes = {z: sp.diff(powers, z) for z in used}
+        try:
+            if any(a.has(*used) for a in slopes.values()):
+                raise OdescentError("an exponent that is not linear in the marks has no such mean.")
+            moved = sp.Mul(*rest).subs({z: z + a for z, a in slopes.items()}, simultaneous=True)
+            tilt = sp.exp(
+                powers.subs(dict.fromkeys(used, 0)) + sum(a**2 for a in slopes.values()) / 2
+            )
+            total.append(tilt * normal_expectation(moved, used))
+        except OdescentError:
+            density = sp.Mul(*[sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi) for z in used])
+            total.append(sp.Integral(term * density, *[(z, -sp.oo, sp.oo) for z in used]))
+    return sp.Add(*total)
 
 
 @dataclass(frozen=True)
@@ -148,9 +182,12 @@ def _written(system: System | SDE, form: Coordinates) -> SDE:
     place = {c: i for i, c in enumerate(state)}
     drift = [c for s in symbols for c in form.components(system.drift[s])]
     columns: dict[tuple[str, bool, int], dict[int, sp.Expr]] = {}
+    clocks: dict[tuple[str, bool], sp.Expr] = {}
     for field in system.fields.values():
         for s, d in field.noise.items():
             vector, own = isinstance(s, VectorSymbol), form.symbols(s)
+            if isinstance(d, Jumps):
+                clocks[d.process, vector] = form.scalar(d.rate)
             amplitude = (
                 form.vector(d.amplitude)
                 if isinstance(d.amplitude, Vector)
@@ -159,11 +196,31 @@ def _written(system: System | SDE, form: Coordinates) -> SDE:
             for i, (c, a) in enumerate(zip(own, amplitude, strict=True)):
                 column = columns.setdefault((d.process, vector, i), {})
                 column[place[c]] = column.get(place[c], sp.S.Zero) + a
-    noise = sp.zeros(len(state), len(columns))
-    for k, column in enumerate(columns.values()):
+    kept = [column for key, column in columns.items() if key[:2] not in clocks]
+    noise = sp.zeros(len(state), len(kept))
+    for k, column in enumerate(kept):
         for i, a in column.items():
             noise[i, k] = a
-    return SDE(tuple(state), tuple(drift), sp.ImmutableMatrix(noise), system.calculus, system.time)
+    jumps = []
+    for clock, rate in clocks.items():  # in the order of `jumping`
+        marks, size = [], [sp.S.Zero] * len(state)
+        for key, column in columns.items():
+            if key[:2] == clock:
+                name = f"z_{key[0]}" + (f"_{key[2] + 1}" if key[1] and form.dimension > 1 else "")
+                marks.append(sp.Symbol(name, real=True))
+                for i, a in column.items():
+                    size[i] += a * marks[-1]
+        jumps.append(Jump(rate, ((tuple(size), sp.S.One),), tuple(marks)))
+    return SDE(
+        tuple(state), tuple(drift), sp.ImmutableMatrix(noise), system.calculus, system.time, tuple(jumps)
+    )  # fmt: skip
+
+
+def jumping(system: System) -> list[str]:
+    """The processes by which the blocks of a system jump, one for each jump of it in coordinates."""
+    found = {(d.process, isinstance(s, VectorSymbol)): d.process for f in system.fields.values()
+             for s, d in f.noise.items() if isinstance(d, Jumps)}  # fmt: skip
+    return list(found.values())
 
 
 def _with_observable(
@@ -185,10 +242,16 @@ def generator(
     sde, value = _with_observable(system, phi, dimension, functions)
     total = sde.generator()(value)
     for jump in sde.jumps:
-        for size, probability in jump.sizes:
-            moved = {s: s + d for s, d in zip(sde.state, size, strict=True)}
-            total += jump.rate * probability * (value.subs(moved, simultaneous=True) - value)
+        total += jump.rate * (jump.mean(lambda size: _shifted(value, sde.state, size, 1)) - value)
     return total
+
+
+def _shifted(
+    e: sp.Expr, state: tuple[sp.Symbol, ...], size: tuple[sp.Expr, ...], sign: int
+) -> sp.Expr:
+    return e.subs(
+        {s: s + sign * d for s, d in zip(state, size, strict=True) if d != 0}, simultaneous=True
+    )
 
 
 def fokker_planck(
@@ -208,9 +271,8 @@ def fokker_planck(
                 raise OdescentError(
                     f"the adjoint needs jumps whose size does not depend on the state, but one is {size}."
                 )
-            back = {s: s - d for s, d in zip(sde.state, size, strict=True)}
-            leaving = jump.rate * probability * rho
-            total += leaving.subs(back, simultaneous=True) - leaving
+        leaving = jump.rate * rho  # the rate may depend on the state
+        total += jump.mean(lambda size: _shifted(leaving, sde.state, size, -1)) - leaving  # noqa: B023
     return total
 
 

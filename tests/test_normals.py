@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from odescent import OdescentError
-from odescent.particles.normals import jax_normals, key_of, normals, splitmix64, uniforms
+from odescent.dynamics.normals import jax_normals, key_of, normals, splitmix64, uniforms
 from odescent.particles.starts import gaussian_start, uniform_start
 
 # The first outputs of Vigna's splitmix64.c for two seeds, as published in test suites of several libraries.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.particles import kernels
+from odescent.dynamics import kernels
 from odescent.particles.vectorized import with_kernels
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, width=64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 
-from odescent._errors import OdescentError
+from ._errors import OdescentError
 
 
 def check_whole(name: str, value: object, least: int) -> int:

@@ -15,8 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt64
 
-from odescent._errors import OdescentError, unknown
-
+from .._errors import OdescentError, unknown
 from . import kernels
 
 GENERATORS = ("counter", "jax")
@@ -105,7 +104,7 @@ def normals(
     """
     rows = -(-dimension // 2)
     pairs = rows + offset if pairs is None else pairs
-    lane = _lanes(rows, particles, first, offset, pairs, dtype)
+    lane = lanes_of(rows, particles, first, offset, pairs, dtype)
     radius, turn = counter_normals(key_of(seed, run), step, lane, dtype)
     # sin is cos a quarter earlier: one vector loop for both, the radius computed once.
     quarter = np.asarray([0.0, 0.25], dtype)[:, None, None]
@@ -117,12 +116,20 @@ def uniforms(
     seed: Any, run: Any, step: Any, *, dimension: int, particles: int, first: Any = 0, dtype: str = "float64"
 ) -> Float[Array, "{dimension} {particles}"]:  # fmt: skip
     """Numbers in (0, 1), one column for each particle, from the same counters as `normals`."""
-    lane = _lanes(dimension, particles, first, 0, dimension, dtype)
+    lane = lanes_of(dimension, particles, first, 0, dimension, dtype)
     bits = splitmix64(key_of(seed, run), (_u64(step) << np.uint64(32)) + lane)
     return _unit(bits if dtype == "float64" else (bits >> np.uint64(32)).astype(jnp.uint32), dtype)
 
 
-def _lanes(rows: int, particles: int, first: Any, offset: int, pairs: int, dtype: str) -> Array:
+def unit_of(
+    key: UInt64[Array, ""], step: Any, lane: UInt64[Array, "*shape"], dtype: str
+) -> Float[Array, "*shape"]:
+    """A number in (0, 1) of each lane: the first of the two of which `counter_normals` makes its normals."""
+    bits = splitmix64(key, (_u64(step) << np.uint64(32)) + lane * np.uint64(2))
+    return _unit(bits if dtype == "float64" else (bits >> np.uint64(32)).astype(jnp.uint32), dtype)
+
+
+def lanes_of(rows: int, particles: int, first: Any, offset: int, pairs: int, dtype: str) -> Array:
     """The lane of each number: those of a particle lie together."""
     if dtype not in _UNIT:
         raise unknown("type of random numbers", dtype, _UNIT)
@@ -142,10 +149,16 @@ def jax_normals(
     pairs: int | None = None, dtype: str = "float64",
 ) -> Float[Array, "{dimension} {particles}"]:  # fmt: skip
     """The same from JAX's own generator, folded over seed, run, step, offset and the first particle."""
-    key = jax.random.key(seed)
-    for n in (run, step, offset, first):
-        key = jax.random.fold_in(key, n)
+    key = key_of_jax(seed, run, step, offset, first)
     return jax.random.normal(key, (dimension, particles), jnp.dtype(dtype))
+
+
+def key_of_jax(seed: Any, *numbers: Any) -> Array:
+    """JAX's key of a seed, folded over whole numbers."""
+    key = jax.random.key(seed)
+    for n in numbers:
+        key = jax.random.fold_in(key, n)
+    return key
 
 
 __all__ = [
@@ -153,8 +166,11 @@ __all__ = [
     "counter_normals",
     "jax_normals",
     "key_of",
+    "key_of_jax",
+    "lanes_of",
     "mix",
     "normals",
     "splitmix64",
     "uniforms",
+    "unit_of",
 ]
