@@ -32,7 +32,7 @@ lint: .venv/.ready-dev  ## ruff: rules and format
 types: .venv/.ready-dev  ## mypy, strict, over the package
 	@$(BIN)/mypy
 
-extras: .venv/.ready-extras  ## install what is optional too: torch, PEPit and others that tests compare with
+extras: .venv/.ready-extras  ## install what is optional too: torch, the explorer, what tests compare with
 
 docs: .venv/.ready-docs  ## the documentation site, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build $(ARGS)
@@ -67,7 +67,7 @@ endif
 	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev]' run test dev
 
 .venv/.ready-extras: pyproject.toml constraints.txt
-	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,oracles,sweeps,torch]' run test dev extras
+	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,oracles,sweeps,torch,explore,browser]' run test dev extras
 
 .venv/.ready-docs: pyproject.toml constraints.txt
 	@PYTHON='$(PYTHON)' sh -c "$$SETUP" setup '.[dev,docs]' run test dev docs

@@ -14,6 +14,15 @@ from . import _console
 from ._errors import OdescentError, unknown
 
 _INTERRUPTED = 130
+_KEYWORD = re.compile(
+    r"(?<![\w.(])(?<!\.\.\., )([A-Za-z_]\w*)=(?:(\.\.\.)|(?=[\s,;]|\.?$))"
+)  # in a sentence: name= or name=...
+_NUMBERS = (  # what is said of a number out of its range, and what we say
+    (r"Input should be a valid integer.*", "a whole number"),
+    (r"Input should be a valid number.*", "a number"),
+    (r"Input should be greater than or equal to (\S+)", r"at least \1"),
+    (r"Input should be less than or equal to (\S+)", r"at most \1"),
+)
 
 
 class Group(TyperGroup):
@@ -28,13 +37,31 @@ class Group(TyperGroup):
         except typer.TyperException as error:
             code = _fail(_usage(error))
         except OdescentError as error:
-            code = _fail(str(error))
+            code = _fail(self._as_options(str(error), given))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             code = _fail(f"{where}{error.strerror or error}.")
         except typer.Abort:
             code = _INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
+
+    def _as_options(self, sentence: str, given: Sequence[str]) -> str:
+        """The sentence of a Python function as one of the command line: ``out=`` is --out, ``h=...`` --set h=...
+
+        Only what the command that was given takes is spelled so.
+        """
+        name = next((word for word in given if word in self.commands), None)
+        if name is None:
+            return sentence
+        takes = {option for p in self.commands[name].params for option in p.opts}
+
+        def spelled(found: re.Match[str]) -> str:
+            option = f"--{found[1].replace('_', '-')}"
+            if option in takes:
+                return option + (" ..." if found[2] else "")
+            return f"--set {found[0]}" if found[2] and "--set" in takes else found[0]
+
+        return _KEYWORD.sub(spelled, sentence)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that was named; OdescentError naming the nearest if there is none."""
@@ -54,6 +81,10 @@ def _usage(error: typer.TyperException) -> str:
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
     see = f"; see {context.command_path} --help." if context is not None else "."
+    value = re.fullmatch(r"Invalid value for '(\S+)': (.*)", message)
+    for pattern, ours in _NUMBERS if value else ():
+        if value and re.fullmatch(pattern, value[2]):
+            return f"{value[1]} must be {re.sub(pattern, ours, value[2])}{see}"
     option = re.fullmatch(r"No such option: (\S+)(?: \(Possible options: (.*)\))?", message)
     if option and option[2]:
         return f"there is no option {option[1]}: did you mean {option[2].replace(', ', ' or ')}?"

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from . import _console
-
-
-def _names(kind: str) -> Callable[[str], list[str]]:
-    """Shell completion of the names of one kind, or of the kinds."""
-
-    def complete(incomplete: str) -> list[str]:
-        from . import _cmd_list
-
-        entries = _cmd_list.KINDS[kind]() if kind else [{"name": k} for k in _cmd_list.KINDS]
-        names = [name for e in entries for name in (e["name"], *e.get("aliases", ()))]
-        return [name for name in names if name.startswith(incomplete)]
-
-    return complete
+from ._completion import names as _names
+from ._completion import routes as _routes
+from ._completion import words as _words
 
 
 def _version(asked: bool) -> bool:
@@ -33,20 +22,30 @@ def _version(asked: bool) -> bool:
     return asked
 
 
+_SEEDS = 2**31 - 1
 _KINDS = (
     "systems, algorithms, schemes, objectives, derivations, targets, tasks, regularizers, papers or figures; "
     "all if left out."
 )
 
-Kind = Annotated[str, typer.Argument(metavar="[KIND]", help=_KINDS, autocompletion=_names(""))]
+Kind = Annotated[str, typer.Argument(metavar="[KIND]", help=_KINDS, autocompletion=_names("kinds"))]
 _ONE_OR_FILE = "An algorithm, such as nesterov, or a system file, such as my_system.ode."
 Derived = Annotated[
-    str, typer.Argument(metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("derivations"))
+    str,
+    typer.Argument(
+        metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("derivations", files=".ode")
+    ),
 ]
 Emitted = Annotated[
-    str, typer.Argument(metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("algorithms"))
+    str,
+    typer.Argument(
+        metavar="NAME", help=_ONE_OR_FILE, autocompletion=_names("algorithms", files=".ode")
+    ),
 ]
-Route = Annotated[str | None, typer.Option(help="immersion or model; the first one by default.")]
+Route = Annotated[
+    str | None,
+    typer.Option(help="immersion or model; the first one by default.", autocompletion=_routes),
+]
 Scheme = Annotated[str | None, typer.Option(metavar="SCHEME", help="Of a system file: the scheme.")]
 Where = Annotated[
     str | None, typer.Option(metavar="A=VALUE,...", help="Of a system file: what holds exactly.")
@@ -80,19 +79,39 @@ SynthesizedFamily = Annotated[
     typer.Argument(
         metavar="FAMILY",
         help="A system with free gains, or an algorithm.",
-        autocompletion=_names("systems"),
+        autocompletion=_names("systems", "algorithms"),
     ),
 ]
-BestRate = Annotated[str, typer.Option("--rate", help="certified or spectral.")]
-SearchSeed = Annotated[int, typer.Option("--seed", help="Of the random starts.")]
+BestRate = Annotated[
+    str,
+    typer.Option(
+        "--rate", help="certified or spectral.", autocompletion=_words("certified", "spectral")
+    ),
+]
+SearchSeed = Annotated[int, typer.Option("--seed", min=0, max=_SEEDS, help="Of the random starts.")]
 Schemes = Annotated[
     list[str] | None,
-    typer.Option("--scheme", metavar="NAME", help="A scheme to try; may be repeated."),
+    typer.Option(
+        "--scheme",
+        metavar="NAME",
+        help="A scheme to try; may be repeated.",
+        autocompletion=_names("schemes"),
+    ),
 ]
-Over = Annotated[str, typer.Option(help="smooth_strongly_convex or quadratics.")]
+Over = Annotated[
+    str,
+    typer.Option(
+        help="smooth_strongly_convex or quadratics.",
+        autocompletion=_words("smooth_strongly_convex", "quadratics"),
+    ),
+]
 Steps = Annotated[int, typer.Option(help="Memory of the Lyapunov function, 1 to 4.")]
 Multipliers = Annotated[
-    str, typer.Option(help="interpolation, or an IQC: sector, off_by_one, zames_falb.")
+    str,
+    typer.Option(
+        help="interpolation, or an IQC: sector, off_by_one, zames_falb.",
+        autocompletion=_words("interpolation", "sector", "off_by_one", "zames_falb"),
+    ),
 ]
 Rate = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="A rate to prove; the least by default.")
@@ -106,9 +125,18 @@ Horizon = Annotated[
     typer.Option(metavar="N", help="A bound after N steps instead, or after all; --mu may be 0."),
 ]
 Measure = Annotated[
-    str | None, typer.Option(help="After N steps: value, gradient or distance (of x_N).")
+    str | None,
+    typer.Option(
+        help="After N steps: value, gradient or distance (of x_N).",
+        autocompletion=_words("value", "gradient", "distance"),
+    ),
 ]
-Compared = Annotated[str | None, typer.Option(help="At the start: distance or value (of x_0).")]
+Compared = Annotated[
+    str | None,
+    typer.Option(
+        help="At the start: distance or value (of x_0).", autocompletion=_words("distance", "value")
+    ),
+]
 CheckerFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Write the stand-alone checker to FILE.")
 ]
@@ -120,7 +148,12 @@ Settings = Annotated[
 ]
 _ONE_OR_SYSTEM = "An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file."
 Simulated = Annotated[
-    str, typer.Argument(metavar="NAME", help=_ONE_OR_SYSTEM, autocompletion=_names("algorithms"))
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help=_ONE_OR_SYSTEM,
+        autocompletion=_names("algorithms", "systems", files=".ode"),
+    ),
 ]
 ObjectiveName = Annotated[
     str | None,
@@ -146,7 +179,7 @@ Every = Annotated[str, typer.Option(metavar="K", help="Keep every K-th step and 
 Statistics = Annotated[
     str, typer.Option(metavar="NAMES", help="mean, variance, minimum, maximum, with commas.")
 ]
-Seed = Annotated[int, typer.Option(help="Of the noise.")]
+Seed = Annotated[int, typer.Option(min=0, max=_SEEDS, help="Of the noise.")]
 Resume = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A run file to go on from and to write.")
 ]
@@ -156,7 +189,12 @@ Curvature = Annotated[
 Window = Annotated[str | None, typer.Option(metavar="X0,X1,Y0,Y1", help="What to show.")]
 Others = Annotated[
     list[str] | None,
-    typer.Option("--with", metavar="NAME", help="One more algorithm's iterates; may be repeated."),
+    typer.Option(
+        "--with",
+        metavar="NAME",
+        help="One more algorithm's iterates; may be repeated.",
+        autocompletion=_names("algorithms", files=".ode"),
+    ),
 ]
 Slow = Annotated[
     str | None, typer.Option(metavar="FAST,SMALL,ORDER", help="Draw the slow manifold's expansion.")
@@ -170,7 +208,10 @@ Trained = Annotated[
 ]
 _TRAINED_WITH = "Such as error, error+0.5*stiffness, or none; several are compared."
 Regularizers = Annotated[
-    list[str] | None, typer.Option("--regularizer", metavar="NAME", help=_TRAINED_WITH)
+    list[str] | None,
+    typer.Option(
+        "--regularizer", metavar="NAME", help=_TRAINED_WITH, autocompletion=_names("regularizers")
+    ),
 ]
 Coefficient = Annotated[str | None, typer.Option(metavar="NUMBER", help="Of the regularizer.")]
 TargetNfe = Annotated[
@@ -186,9 +227,18 @@ MaxAccuracyLoss = Annotated[
     ),
 ]
 OptimizerName = Annotated[
-    str | None, typer.Option("--optimizer", metavar="NAME", help="Of optax, or an algorithm.")
+    str | None,
+    typer.Option(
+        "--optimizer",
+        metavar="NAME",
+        help="Of optax, or an algorithm.",
+        autocompletion=_names("algorithms"),
+    ),
 ]
-LearningRate = Annotated[str | None, typer.Option("--learning-rate", metavar="NUMBER")]
+LearningRate = Annotated[
+    str | None,
+    typer.Option("--learning-rate", metavar="NUMBER", help="Of the optimizer; the task's own."),
+]
 Seeds = Annotated[str, typer.Option("--seed", metavar="N,...", help="Several are compared.")]
 TrainingSteps = Annotated[
     str | None, typer.Option("--steps", metavar="N", help="Of the optimizer.")
@@ -198,9 +248,20 @@ Tolerance = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="rtol and atol of the solves.")
 ]
 FirstStep = Annotated[
-    str | None, typer.Option("--dt0", metavar="STEP", help="hairer, warm, calibrated or a length.")
+    str | None,
+    typer.Option(
+        "--dt0",
+        metavar="STEP",
+        help="hairer, warm, calibrated or a length.",
+        autocompletion=_words("hairer", "warm", "calibrated"),
+    ),
 ]
-Paper = Annotated[str | None, typer.Option(metavar="YEAR", help="Settings of 2021 or 2023.")]
+Paper = Annotated[
+    str | None,
+    typer.Option(
+        metavar="YEAR", help="Settings of 2021 or 2023.", autocompletion=_words("2021", "2023")
+    ),
+]
 TrainingSettings = Annotated[
     list[str] | None,
     typer.Option(
@@ -237,7 +298,13 @@ RunFolder = Annotated[
 ]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
 RowsPart = Annotated[
-    str, typer.Option("--rows", metavar="PART", help="Which rows: train, validation or test.")
+    str,
+    typer.Option(
+        "--rows",
+        metavar="PART",
+        help="Which rows: train, validation or test.",
+        autocompletion=_words("train", "validation", "test"),
+    ),
 ]
 Pictures = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="For pictures, and inspect.json.")
@@ -255,4 +322,28 @@ Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps and smaller pi
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
 Version = Annotated[
     bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+]
+Explored = Annotated[
+    str,
+    typer.Argument(
+        metavar="[NAME]",
+        help=_ONE_OR_SYSTEM,
+        autocompletion=_names("algorithms", "systems", files=".ode"),
+    ),
+]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="To listen on; this machine alone.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 takes a free one.")]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Only say where the page is.")]
+ExploredObjective = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        metavar="NAME",
+        help="Of one or two variables; one mode of a quadratic if left out.",
+        autocompletion=_names("objectives"),
+    ),
+]
+FirstPicture = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write what it shows first as a picture (svg) instead."),
 ]

@@ -12,6 +12,7 @@ from . import _console
 from ._errors import OdescentError
 from ._files import write_whole
 from ._numbers import assignments, number
+from ._progress import waiting
 
 if TYPE_CHECKING:
     from .analysis.certificates import Cycle
@@ -46,7 +47,11 @@ def run(
         if checker is None:
             raise OdescentError("certify needs the name of an algorithm, such as nesterov.")
         write_whole(checker, checker_source())
-        _console.say(f"{checker}: checks a certificate of a linear rate with Python alone.")
+        if as_json:
+            value = {"checker": str(checker)}
+            _console.say_exactly(_console.document(value, "odescent.certify/1"))
+        else:
+            _console.say(f"{checker}: checks a certificate of a linear rate with Python alone.")
         return 0
     method, flow = _method(name, settings, flow)
     needed = ("mu",) if flow else ("mu", "L")
@@ -78,7 +83,8 @@ def run(
 
     began = time.perf_counter()
     try:
-        found = certify(method, **given, **options)
+        with waiting(f"proving a rate of {name}"):
+            found = certify(method, **given, **options)
     except NoCertificate as reason:
         return _none(str(reason), reason.counterexample, as_json)
     if checker is not None:

@@ -38,10 +38,38 @@ PACKAGES = {
         ("torchsde", "torchsde", "SDE solvers to compare"),
     ),
     "cuda": (("jax_cuda13_plugin", "jax-cuda13-plugin", "JAX on NVIDIA GPUs"),),
+    "explore": (
+        ("marimo", "marimo", "the interactive explorer"),
+        ("uvicorn", "uvicorn", "its server"),
+    ),
+    "sweeps": (("distributed", "distributed", "sweeps on a cluster of machines"),),
     "oracles": (
         ("PEPit", "PEPit", "worst cases, for tests"),
         ("cbx", "cbx", "consensus-based optimization, for tests"),
     ),
+    "browser": (("playwright", "playwright", "a browser to test the explorer in"),),
+    "test": (
+        ("beartype", "beartype", "types checked at run time"),
+        ("hypothesis", "hypothesis", "properties"),
+        ("kauri", "kauri", "B-series to compare with"),
+        ("pytest", "pytest", "the test suite"),
+        ("xdist", "pytest-xdist", "the test suite on several cores"),
+    ),
+    "docs": (
+        ("material", "mkdocs-material", "the documentation site"),
+        ("mkdocstrings", "mkdocstrings", "its reference"),
+    ),
+}
+# What each extra is for.
+EXTRAS = {
+    "torch": "emitted PyTorch optimizers; neural DE solvers to compare with",
+    "cuda": "JAX on NVIDIA GPUs",
+    "explore": "odescent explore",
+    "sweeps": "sweeps on a cluster",
+    "oracles": "other packages that tests compare with",
+    "browser": "the explorer's test",
+    "test": "make test",
+    "docs": "make docs",
 }
 MARKS = [
     (r"^[a-z]+$", "bold"),
@@ -79,8 +107,15 @@ def _report() -> dict[str, Any]:
         "platform": {"name": platform.platform(), "cores": _cores()},
         "jax": jax,
         "packages": packages,
+        "extras": [_extra(name, packages) for name in EXTRAS],
         "hints": hints,
     }
+
+
+def _extra(name: str, packages: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [p for p in packages if p["extra"] == name]
+    missing = [p["name"] for p in own if p["version"] is None]
+    return {"name": name, "purpose": EXTRAS[name], "installed": not missing, "missing": missing}
 
 
 def _package(module: str, name: str, purpose: str, extra: str) -> dict[str, Any]:
@@ -134,12 +169,12 @@ def _text(report: dict[str, Any]) -> str:
         rows += [("devices", f"{jax['backend']}: {seen}")]
         rows += [("precision", f"{jax['default_float']} by default{other}")]
     lines = [f"{left:<11}{right}" for left, right in rows]
-    for title, optional in (("needed", False), ("optional", True)):
-        lines += [
-            "",
-            title,
-            *(_line(p) for p in report["packages"] if bool(p["extra"]) is optional),
-        ]
+    lines += ["", "needed", *(_line(p) for p in report["packages"] if not p["extra"])]
+    lines += ["", "optional"]
+    for extra in report["extras"]:
+        own = [p for p in report["packages"] if p["extra"] == extra["name"]]
+        lines.append(_extra_line(extra, own))
+        lines += [_line(p) for p in own if p["problem"]]
     lines += ["", *(f"Hint: {h}" for h in report["hints"])]
     return "\n".join([*lines, f"What is needed {'works' if report['ok'] else 'does not work'}."])
 
@@ -147,9 +182,17 @@ def _text(report: dict[str, Any]) -> str:
 def _line(package: dict[str, Any]) -> str:
     mark = "!" if package["problem"] else "✓" if package["version"] else " "
     state = package["version"] or "not installed"
-    if package["extra"] and package["version"] is None:
-        state = f"not installed (pip install 'odescent[{package['extra']}]')"
     return f"  {mark} {package['name']:<18} {state:<15} {package['purpose']}"
+
+
+def _extra_line(extra: dict[str, Any], own: list[dict[str, Any]]) -> str:
+    there = ", ".join(f"{p['name']} {p['version']}" for p in own if p["version"])
+    line = f"  {'✓' if extra['installed'] else ' '} {extra['name']:<10}{extra['purpose']}"
+    line += f": {there}" if there else ""
+    if extra["installed"]:
+        return line
+    lacks = f"without {', '.join(extra['missing'])}" if there else "not installed"
+    return f"{line}; {lacks} (pip install 'odescent[{extra['name']}]')"
 
 
 def _version() -> str:

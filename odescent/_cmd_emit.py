@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import _console
+from ._errors import OdescentError
 from ._files import write_whole
 from ._numbers import assignments, number
 
@@ -80,6 +81,11 @@ def _of_name(name: str, target: str, given: Mapping[str, str]) -> tuple[Emitted,
     from ._own_system import Emitted, bound
     from .discretize.library import ALIASES, REGISTRY
 
+    full = ALIASES.get(name, name)
+    if full not in REGISTRY.entries and full in od.systems():
+        raise OdescentError(
+            f"{name} is a system: emit takes an algorithm, or a system file with a scheme (see --scheme)."
+        )
     accepted = inspect.signature(REGISTRY.function(ALIASES.get(name, name))).parameters
     options = {n: text for n, text in given.items() if n in accepted}  # words, such as step=1/L
     numbers = {n: number(n, text) for n, text in given.items() if n not in accepted}

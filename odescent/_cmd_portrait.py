@@ -11,7 +11,7 @@ from . import _console, _own_system
 from ._cmd_simulate import settings, start, whole
 from ._errors import OdescentError
 from ._numbers import number
-from ._progress import bar
+from ._progress import bar, waiting
 
 _PICTURES = (".pdf", ".svg", ".png", "")
 _FILMS = (".gif", ".mp4")
@@ -61,16 +61,18 @@ def run(
     flows = [n for n, a in laid.items() if not isinstance(a, od.Algorithm)]
     if flows:
         raise OdescentError(f"--with takes algorithms, but {flows[0]!r} has no scheme.")
-    known: dict[str, Any] = {
-        "curvature": None if curvature is None else float(number("--curvature", curvature))
-    }
+    height = None if curvature is None else float(number("--curvature", curvature))
+    if height is not None and not height > 0:
+        raise OdescentError(f"--curvature must be more than 0, not {curvature}.")
+    known: dict[str, Any] = {"curvature": height}
     target = None if objective is None else od.objective(objective)
     if target is not None:
         known = {"target": target}
-    portrait = od.analysis.phase_portrait(
-        system, window=sides, x0=_begin(x0, target), steps=whole("--steps", steps, 1),
-        parameters=settings(given, direct), algorithms=laid, slow=None if slow is None else _slow(slow), **known,
-    )  # fmt: skip
+    with waiting(f"drawing {name}"):
+        portrait = od.analysis.phase_portrait(
+            system, window=sides, x0=_begin(x0, target), steps=whole("--steps", steps, 1),
+            parameters=settings(given, direct), algorithms=laid, slow=None if slow is None else _slow(slow), **known,
+        )  # fmt: skip
     written: tuple[Path, ...] = ()
     if out is not None and out.suffix in _FILMS:
         written = od.analysis.animate(portrait, out, progress=bar("frames"))
@@ -115,7 +117,8 @@ def story(name: str, out: Path | None, as_json: bool) -> int:
             f"--story writes several files: give --out a folder, such as {str(folder.with_suffix(''))!r}, not "
             f"{str(folder)!r}."
         )
-    written = od.analysis.heavy_ball_story(folder)
+    with waiting("drawing the story"):
+        written = od.analysis.heavy_ball_story(folder)
     if as_json:
         value = {"name": name, "story": True, "out": [str(p) for p in written]}
         _console.say_exactly(_console.document(value, "odescent.story/1"))

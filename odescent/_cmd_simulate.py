@@ -14,6 +14,7 @@ from ._files import write_whole
 from ._numbers import assignments, number
 from ._progress import bar
 
+_MOST = 10**15  # steps; more would not end
 _NONE: Mapping[str, str | None] = MappingProxyType({})
 
 
@@ -48,6 +49,8 @@ def whole(name: str, text: str, least: int) -> int:
     value = number(name, text)
     if value.denominator != 1 or value < least:
         raise OdescentError(f"{name} must be a whole number, at least {least}, not {text!r}.")
+    if value > _MOST:
+        raise OdescentError(f"{name} must be at most {_MOST:g}, not {text}.")
     return int(value)
 
 

@@ -43,7 +43,7 @@ def run(
     fixed = {name: number(name, text) for name, text in assignments(settings).items()}
     found = synthesize(
         _family(family), mu=number("--mu", mu), L=number("--L", L), rate=rate, schemes=schemes or None,
-        where=fixed, seed=seed, progress=_console.note,
+        where=fixed, seed=seed, progress=_console.report,
     )  # fmt: skip
     text = str(found)
     if out is not None:

@@ -54,6 +54,12 @@ def note(text: str) -> None:
             sys.stderr.flush()
 
 
+def report(text: str) -> None:
+    """Say how far something is, on the standard error where that is a terminal; elsewhere nothing."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        note(text)
+
+
 def complain(sentence: str) -> None:
     """Say what is wrong, in one line on the standard error."""
     note(f"odescent: {' '.join(sentence.split())}")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _console
-from ._errors import OdescentError
+from ._errors import OdescentError, unknown
 from ._numbers import number
 
 if TYPE_CHECKING:
@@ -154,7 +154,12 @@ def named(name: str, options: Mapping[str, str], flow: bool = False) -> System |
     no_options(name, options)
     import odescent as od
 
-    if flow or (name in od.systems() and name not in od.algorithms()):
+    from .discretize.library import ALIASES
+
+    algorithms = {*od.algorithms(), *ALIASES}
+    if name not in algorithms and name not in od.systems():
+        raise unknown("algorithm or system", name, algorithms | set(od.systems()))
+    if flow or name not in algorithms:
         return od.system(name)
     return od.algorithm(name)
 

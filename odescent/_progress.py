@@ -1,12 +1,45 @@
-"""A progress bar on the standard error, for anything that takes more than a moment."""
+"""Progress on the standard error, for anything that takes more than a moment; nothing where it is no terminal."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 _PATIENCE = 1.0  # seconds before a bar appears: what is over by then needs none
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say what is being done and for how long, where nobody knows how long it will take; the line goes in the end.
+
+    Args: what: as in "drawing the portrait".
+    """
+    stream = sys.stderr
+    if stream is None or not stream.isatty():
+        yield
+        return
+    ended = threading.Event()
+
+    def tell() -> None:
+        began = time.monotonic()
+        pause = _PATIENCE
+        while not ended.wait(pause):
+            stream.write(f"\r{what}, {time.monotonic() - began:.0f} s")
+            stream.flush()
+            pause = 0.5
+
+    teller = threading.Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
+        stream.write(f"\r{'':<{len(what) + 12}}\r")
+        stream.flush()
 
 
 def bar(unit: str) -> Callable[[int, int], None]:

@@ -53,6 +53,7 @@ def _list(kind: o.Kind = "", as_json: o.Json = False) -> None:
         "odescent derive nesterov",
         "odescent derive nesterov --route model --latex --out nesterov.tex",
         "odescent derive triple_momentum --html --out triple_momentum.html",
+        "odescent derive cbo --set noise=anisotropic",
         "odescent derive my_system.ode",
         'odescent derive my_system.ode --scheme "strang(damp: exact, kick: explicit)"',
     ),
@@ -69,6 +70,7 @@ def _derive(
     tuning: o.Tuning = None,
     clock: o.Clock = None,
     limit: o.Limit = None,
+    settings: o.Settings = None,
 ) -> None:
     """Derive an algorithm from a principle, or from your own system, step by step.
 
@@ -79,7 +81,7 @@ def _derive(
 
     forms = {"latex": latex, "html": html, "json": as_json}
     own = {"scheme": scheme, "where": where, "tuning": tuning, "clock": clock, "seconds": limit}
-    raise typer.Exit(_cmd_derive.run(name, route, forms, out, **own))
+    raise typer.Exit(_cmd_derive.run(name, route, forms, out, settings or (), **own))
 
 
 @app.command(
@@ -414,6 +416,37 @@ def _figures(
         paper or [], only or [], quick=quick, full=full, fresh=fresh, out=out, as_json=as_json
     )
     raise typer.Exit(found)
+
+
+@app.command(
+    "explore",
+    epilog=_example(
+        "odescent explore",
+        "odescent explore heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60",
+        "odescent explore my_system.ode --port 8000 --no-browser",
+        "odescent explore adam --objective rosenbrock --out adam.svg",
+    ),
+)
+def _explore(
+    name: o.Explored = "nesterov_sc",
+    objective: o.ExploredObjective = None,
+    x0: o.Start = None,
+    steps: o.StepCount = "40",
+    host: o.Host = "127.0.0.1",
+    port: o.Port = 2718,
+    no_browser: o.NoBrowser = False,
+    out: o.FirstPicture = None,
+    as_json: o.Json = False,
+) -> None:
+    """Explore methods by sliders, live in a browser: flow, iterates, spectrum, rate and code.
+
+    Everything is computed on this machine, and the page loads nothing from elsewhere. Ctrl-C ends it.
+    """
+    from . import _cmd_explore
+
+    raise typer.Exit(
+        _cmd_explore.run(name, objective, x0, steps, host, port, not no_browser, out, as_json)
+    )
 
 
 @app.command("doctor", epilog=_example("odescent doctor", "odescent doctor --json"))

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import stat
 import sys
 import threading
@@ -93,6 +94,8 @@ def test_unknown_names_suggest_the_nearest(arguments: list[str], suggestion: str
         (["derive", "nesterov", "--route"], "requires an argument"),
         (["derive", "nesterov", "twice"], "unexpected extra argument"),
         (["derive", "nesterov", "--latex", "--json"], "exclude each other"),
+        (["derive", "cbo", "--set", "noise=white"], "no noise of the relaxation 'white'"),
+        (["derive", "cbo", "--set", "route=model"], "no option of a method; use NAME and --route"),
         (["emit", "nesterov", "--mu", "0"], "mu must be more than 0"),
         (["emit", "nesterov", "--mu=-1"], "mu must be"),
         (["emit", "nesterov", "--mu", "2", "--L", "1"], "L must be at least mu"),
@@ -128,6 +131,12 @@ def test_list_names_every_entry():
     summaries = {e["name"]: e["summary"] for e in everything["algorithms"]}
     assert summaries["gradient_descent"].startswith("x+ = x - h grad f(x)")
     assert all(summaries.values())
+
+
+def test_derive_passes_the_options_of_a_method_on():
+    text = run("derive", "cbo", "--set", "noise=anisotropic").stdout
+    assert text.rstrip() == od.derive("cbo", noise="anisotropic").text().rstrip()
+    assert text != od.derive("cbo").text()
 
 
 def test_derive_prints_the_derivation():
@@ -271,6 +280,14 @@ def test_doctor_reports_what_there_is():
     text = run("doctor").stdout
     missing = [p for p in data["packages"] if p["version"] is None]
     assert all(f"pip install 'odescent[{p['extra']}]'" in text for p in missing)
+    extras = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    named = set(extras["project"]["optional-dependencies"]) - {"dev"}  # which is test and linters
+    assert {e["name"] for e in data["extras"]} == named
+    for extra in data["extras"]:
+        assert f" {extra['name']} " in text
+        assert extra["purpose"] in text
+        own = {p["name"] for p in data["packages"] if p["extra"] == extra["name"]}
+        assert set(extra["missing"]) == own & {p["name"] for p in missing}
 
 
 def test_doctor_survives_what_is_broken(monkeypatch: pytest.MonkeyPatch):
@@ -300,7 +317,7 @@ def test_doctor_knows_the_dependencies():
     }
     for extra, rows in _cmd_doctor.PACKAGES.items():
         if extra != "cuda":  # JAX names its plug-in there
-            names = [entry.partition(">=")[0] for entry in declared[extra]]
+            names = [re.match(r"[\w-]+", entry)[0] for entry in declared[extra]]
             assert sorted(names) == sorted(name for _, name, _ in rows)
 
 

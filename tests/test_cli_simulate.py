@@ -83,7 +83,7 @@ def test_a_portrait_and_its_picture(call, tmp_path):
         (["portrait", "nesterov_sc"], "either --curvature"),
         (["portrait", "nesterov_sc", "--curvature", "1", "--window", "1,2"], "X0,X1,Y0,Y1"),
         (["portrait", "nesterov_sc", "--curvature", "1", "--out", "p.bmp"], "a picture"),
-        (["portrait", "nothing", "--curvature", "1"], "no algorithm 'nothing'"),
+        (["portrait", "nothing", "--curvature", "1"], "no algorithm or system 'nothing'"),
     ],
 )
 def test_bad_input(call, args, sentence):

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import schemas
 
 from odescent.cli import app
 
@@ -27,7 +28,7 @@ def test_it_trains_writes_and_resumes(call, tmp_path):
         "--set", "regularizer.kind=scaled", "--out", folder,
     ]  # fmt: skip
     code, said, _ = call(*args, "--json")
-    value = json.loads(said)
+    value = schemas.check(json.loads(said))
     assert code == 0 and value["schema"] == "odescent.train/1"
     settings = value["settings"]
     assert settings["coefficient"] == 0.1 and settings["rtol"] == settings["atol"] == 0.01

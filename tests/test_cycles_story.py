@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import schemas
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,7 +125,7 @@ def test_the_story_on_the_command_line(
     with pytest.raises(SystemExit) as ended:
         main()
     assert not ended.value.code
-    assert len(json.loads(capsys.readouterr().out)["out"]) == 14
+    assert len(schemas.check(json.loads(capsys.readouterr().out))["out"]) == 14
 
 
 def test_the_story(tmp_path: Path) -> None:

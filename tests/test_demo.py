@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import schemas
 
 from odescent._demo import run
 from odescent._errors import OdescentError
@@ -64,7 +65,7 @@ def test_files_are_whole(demo):
     found, out, _ = demo
     assert all(np.all(path in {str(p) for p in out.iterdir()}) for path in found["files"])
     assert {p.suffix for p in out.iterdir()} == {".py", ".txt", ".tex", ".pdf", ".svg", ".png"}
-    json.dumps(found, allow_nan=False)
+    schemas.check(json.loads(json.dumps(found, allow_nan=False)))
 
 
 def test_the_emitted_file_runs_where_odescent_is_not(demo):

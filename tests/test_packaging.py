@@ -52,11 +52,12 @@ def sources(folder: Path) -> Iterator[Path]:
 def packages_in_tree() -> dict[str, str]:
     """Package name -> folder, read off the folders that hold an `__init__.py`."""
     found = {"odescent": "odescent"}
-    for folder in FOLDERS:
+    for folder in ("odescent", *FOLDERS):
         for init in sources(ROOT / folder):
-            if init.name == "__init__.py":
+            if init.name == "__init__.py" and init.parent != ROOT / "odescent":
                 path = init.parent.relative_to(ROOT)
-                found[".".join(("odescent", *path.parts))] = path.as_posix()
+                inside = path.parts if folder == "odescent" else ("odescent", *path.parts)
+                found[".".join(inside)] = path.as_posix()
     return found
 
 

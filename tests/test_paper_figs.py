@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import schemas
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -306,7 +307,7 @@ def test_the_command_shows_one_table_and_exits_with_1_if_a_claim_does_not_hold(t
     assert "  does not hold   It is more than two. Expected > 2; measured 0." in done.stdout
     assert "1 of 1 figures: 1 of 2 claims hold; 1 do not hold." in done.stdout
     done = CliRunner().invoke(app, ["figures", "--json", "--out", str(tmp_path)])
-    document = json.loads(done.stdout)
+    document = schemas.check(json.loads(done.stdout))
     assert document["schema"] == "odescent.figures/1" and document["scale"] == "quick"
     assert [f["error"] for f in document["figures"]] == [None, "ZeroDivisionError: as planned"]
     assert (

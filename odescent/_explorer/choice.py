@@ -1,0 +1,249 @@
+"""What there is to choose in the explorer: a method, its scheme, an objective, the parameters and their ranges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from types import MappingProxyType
+
+import numpy as np
+
+import odescent as od
+from odescent._errors import OdescentError, unknown
+from odescent.discretize import Algorithm, Scheme
+from odescent.discretize.bindings import chained
+from odescent.dynamics import Objective, System
+from odescent.dynamics.evaluate import evaluate
+
+OWN = "its own"  # the scheme that a registered algorithm comes with
+MODE = "one mode of a quadratic"
+PLANE = "quadratic in the plane"
+LARGEST = 2  # variables of an objective that can be drawn
+
+# Where a slider starts for a parameter that no tuning sets: the values customary in the field.
+_CUSTOMARY = {
+    "mu": 1.0, "L": 10.0, "h": 0.1, "beta": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "sigma": 0.1, "rho": 0.85,
+    "omega": 1.2, "c": 2.0, "gam": 2.0, "delta": 1.0, "u": 1.0, "tau": 1.0, "rate": 0.1, "alpha": 1.0,
+}  # fmt: skip
+_WHOLE = (
+    "explicit_euler", "midpoint", "heun", "rk4", "implicit_euler", "cayley", "exact", "extragradient",
+)  # schemes of the whole field  # fmt: skip
+_DECADES = 1.5  # a slider goes so many powers of ten up and down
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One slider: a name, where it starts, and its range; positive numbers go by their logarithm.
+
+    Attributes:
+        name: as in the algorithm, mu and L among them.
+        start, low, high: values of the parameter itself.
+        logarithmic: whether equal distances on the slider are equal factors.
+    """
+
+    name: str
+    start: float
+    low: float
+    high: float
+    logarithmic: bool = True
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is shown.
+
+    Attributes:
+        method: the name of an algorithm or of a system, or a system file's.
+        scheme: `OWN` for a registered algorithm's, or a scheme's name.
+        objective: `MODE`, `PLANE`, or a registered objective of one or two variables.
+        tuned: whether the parameters that the algorithm's tuning sets follow it.
+        values: the sliders' numbers by name; what is left out has the slider's start.
+        curvature: of the mode that is drawn, lambda.
+        x0: the starting point; the first number alone for an objective of one variable.
+        steps: how many iterates are shown, 1 to 200.
+        target: of the emitted code.
+        seed: of the noise.
+    """
+
+    method: str = "nesterov_sc"
+    scheme: str = OWN
+    objective: str = MODE
+    tuned: bool = True
+    values: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    curvature: float = 1.0
+    x0: tuple[float, float] = (1.0, 1.0)
+    steps: int = 40
+    target: str = "numpy"
+    seed: int = 0
+
+
+def options() -> list[str]:
+    """The algorithms and systems to begin with, those that move one point and not an ensemble."""
+    names = [*od.algorithms(), *(n for n in od.systems() if n not in od.algorithms())]
+    return [n for n in names if not moves_an_ensemble(n)]
+
+
+def moves_an_ensemble(method: str) -> bool:
+    """Whether a method asks an oracle of many particles at once."""
+    return any(o.kind == "ensemble" for o in _system(method).oracles)
+
+
+def begin(method: str, objective: str | None = None) -> Choice:
+    """The choice that the name of a method makes, with its own scheme or the first that fits.
+
+    Raises OdescentError for an unknown name, a method that moves an ensemble, or an objective of more variables.
+    """
+    if moves_an_ensemble(method):
+        raise OdescentError(
+            f"{method} moves an ensemble, and the explorer draws one point: see odescent simulate {method}."
+        )
+    found = schemes(method)
+    if not found:
+        raise OdescentError(f"no scheme fits {method}: give it its own in a system file.")
+    if objective is not None and (od.objective(objective).dimension or 1) > LARGEST:
+        raise OdescentError(
+            f"the explorer draws objectives of one or two variables, and {objective} has more."
+        )
+    on = PLANE if objective == "quadratic" else objective or MODE
+    return Choice(method, found[0], on, x0=start(on))
+
+
+def start(objective: str) -> tuple[float, float]:
+    """Where to start: the objective's own point, or 1."""
+    known = concrete(objective)
+    if known is None or known.x0 is None:
+        return 1.0, 1.0
+    own = [float(v) for v in np.ravel(known.x0)]
+    return own[0], own[-1]
+
+
+def objectives() -> list[str]:
+    """What can be drawn: a mode, a quadratic in the plane, and the registered objectives of one or two variables."""
+    drawn = [n for n in od.objectives() if "/" not in n and n != "quadratic"]
+    return [MODE, PLANE, *(n for n in drawn if (od.objective(n).dimension or 1) <= LARGEST)]
+
+
+def schemes(method: str) -> list[str]:
+    """The schemes that make an algorithm of a method's system; its own first, where it is an algorithm."""
+    found = [OWN] if isinstance(_named(method), Algorithm) else []
+    for name in _made(_system(method)):
+        try:
+            algorithm(method, name)
+        except OdescentError:
+            continue
+        found.append(name)
+    return found
+
+
+@lru_cache(maxsize=256)
+def algorithm(method: str, scheme: str, tuned: bool = True) -> Algorithm:
+    """The algorithm that a method's system makes with a scheme; without its tuning if not ``tuned``.
+
+    Raises OdescentError where the scheme does not fit the system.
+    """
+    if not tuned:
+        own = algorithm(method, scheme)
+        return own.replace(tuning={}) if own.tuning else own
+    named = _named(method)
+    if scheme == OWN:
+        if isinstance(named, Algorithm):
+            return named
+        raise OdescentError(f"{method} is a system: choose a scheme for it.")
+    system, known = _system(method), _made(_system(method))
+    if scheme not in known:
+        raise unknown(f"scheme for {method}", scheme, known)
+    refusal = OdescentError("")
+    for candidate in known[scheme]:
+        try:
+            if isinstance(named, Algorithm):
+                return named.replace(scheme=candidate(), clock=None)
+            return Algorithm(system, candidate(), name=method if method.isidentifier() else "")
+        except OdescentError as error:
+            refusal = error
+    raise refusal
+
+
+def parameters(choice: Choice) -> list[Parameter]:
+    """The sliders: mu and L, which span the spectrum, and the algorithm's own free parameters.
+
+    Raises OdescentError where there is no such algorithm.
+    """
+    made = algorithm(choice.method, choice.scheme)
+    free = [s.name for s in algorithm(choice.method, choice.scheme, choice.tuned).parameters]
+    return [
+        _slider(n, made, _class(choice.objective))
+        for n in dict.fromkeys(["mu", "L", *sorted(free)])
+    ]
+
+
+def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
+    """The values of all parameters, those that the tuning sets included."""
+    numbers = {n: float(v) for n, v in values.items()}
+    for symbol, expression in chained(made.tuning).items():
+        known = {s: numbers.get(s.name) for s in expression.free_symbols}
+        if symbol.name not in numbers and all(v is not None for v in known.values()):
+            numbers[symbol.name] = float(evaluate(expression, known, {}, np))
+    return numbers
+
+
+def _class(objective: str) -> dict[str, float]:
+    """mu and L where an objective has them, and else the customary ones."""
+    known = concrete(objective)
+    own = (None, None) if known is None else (known.mu, known.L)
+    return {n: float(v) if v else _CUSTOMARY[n] for n, v in zip(("mu", "L"), own, strict=True)}
+
+
+def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Parameter:
+    symbol = next((s for s in (*made.program.parameters, *made.parameters) if s.name == name), None)
+    customary = {**_CUSTOMARY, **constants}
+    free = {s.name: customary.get(s.name, 1.0) for s in made.parameters}
+    own = complete(made, {**free, **constants}).get(name, 1.0)
+    start = own if symbol in made.tuning else customary.get(name, own)
+    if name not in ("mu", "L") and not (
+        symbol is None or symbol.is_positive or symbol.is_nonnegative
+    ):
+        reach = max(4.0, 4 * abs(start))
+        return Parameter(name, start, -reach, reach, logarithmic=False)
+    if name.startswith("beta") and 0 < start < 1:  # a share of what was
+        return Parameter(name, start, 0.0, 0.999, logarithmic=False)
+    if not start > 0 or not math.isfinite(start):
+        start = 1.0
+    return Parameter(name, start, start / 10**_DECADES, start * 10**_DECADES)
+
+
+@lru_cache(maxsize=256)
+def _named(method: str) -> System | Algorithm:
+    from odescent._own_system import named
+
+    return named(method, {})
+
+
+def _system(method: str) -> System:
+    named = _named(method)
+    return named.system if isinstance(named, Algorithm) else named
+
+
+def _made(system: System) -> dict[str, list[Callable[[], Scheme]]]:
+    """For each scheme that needs no more than the system to be made, ways to make it, the best first."""
+    blocks = [b.name for b in system.blocks]
+    fields = system.fields
+    linear = {
+        n: not any(e.calls() for e in f.drift.values() if hasattr(e, "calls"))
+        for n, f in fields.items()
+    }
+    parts = [[(n, by if linear[n] else "explicit") for n in fields] for by in ("exact", "explicit")]
+    found: dict[str, list[Callable[[], Scheme]]] = {n: [partial(od.scheme, n)] for n in _WHOLE}
+    found["semi_implicit_euler"] = [partial(od.scheme, "semi_implicit_euler", order=blocks)]
+    for name in ("lie_trotter", "strang"):
+        found[name] = [partial(od.scheme, name, p) for p in parts]
+    if {"damp", "kick", "drift"} <= set(fields):
+        moved = [s.name for s in fields["drift"].drift]
+        found["look_ahead"] = [partial(od.scheme, "look_ahead", block=b) for b in moved]
+    return found
+
+
+def concrete(objective: str) -> Objective | None:
+    """The registered objective; None for those that the explorer makes from its sliders."""
+    return None if objective in (MODE, PLANE) else od.objective(objective)

@@ -1,0 +1,315 @@
+"""What a picture of one algorithm on one objective is computed with: programs compiled once, numbers passed in.
+
+A slider only changes numbers, so everything here is keyed by structure: the algorithm, the objective and whether the
+tuning is followed. Programs take the parameters, the curvature, the starting point and the length as arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from odescent._errors import OdescentError
+from odescent.discretize import Algorithm
+from odescent.discretize.emit import load
+from odescent.discretize.emit.statements import safe
+from odescent.discretize.run import compiled_parts, oracles_for
+from odescent.dynamics import Objective
+from odescent.dynamics.evaluate import evaluate, initial_state, oracles_of, vector_field
+
+from .choice import MODE, PLANE, algorithm, complete, concrete
+
+STEPS = 200  # iterates that the compiled scan makes; fewer are shown
+_FLOW = 1200  # Runge-Kutta steps along the flow, every second kept
+_ARC = 10  # points on each little arc of the field
+
+Points = Float[np.ndarray, "n 2"]
+
+
+@dataclass(frozen=True)
+class Track:
+    """Iterates and the flow from the same start, in the picture's coordinates.
+
+    Attributes:
+        iterates: shape (k + 1, 2), the finite ones.
+        flow: shape (m, 2), as far as it is finite.
+        values: of the objective at the iterates, shape (k + 1,), or None.
+        diverged_at: the step that is not finite any more, or None.
+        cut: whether the flow leaves the finite numbers.
+    """
+
+    iterates: Points
+    flow: Points
+    values: Float[np.ndarray, " k"] | None
+    diverged_at: int | None
+    cut: bool
+
+
+class Model:
+    """An algorithm on an objective, with its compiled programs.
+
+    Attributes:
+        dimension: variables of the objective, 1 or 2.
+        kind: "phase" (two blocks of one variable), "time" (one block of one variable against time), "plane"
+            (two variables, with level lines).
+        axes: names on the two axes.
+    """
+
+    def __init__(self, made: Algorithm, objective: str) -> None:
+        self.algorithm, self.objective = made, objective
+        self.known = concrete(objective)
+        self.dimension = (
+            2 if objective == PLANE else (self.known.dimension or 1) if self.known else 1
+        )
+        self.module: ModuleType = load(made, "jax")
+        self.free = [s.name for s in made.parameters]
+        self.vectors = [b for b in made.bound.blocks if b.kind != "scalar"]
+        started = [b for b in self.vectors if b.init]
+        ordered = [*started, *(b for b in self.vectors if b not in started)]
+        self.shown = [b.name for b in ordered[:2]]
+        self.kind = "plane" if self.dimension == 2 else "time" if len(self.shown) == 1 else "phase"
+        self.axes = {"plane": ("x1", "x2"), "time": ("t", self.shown[0])}.get(self.kind) or (
+            self.shown[0],
+            self.shown[1],
+        )
+        total = sum(1 if b.kind == "scalar" else self.dimension for b in made.bound.blocks)
+        autonomous = made.bound.autonomous
+        self.has_field = (total == 2 and autonomous and self.kind != "time") or total == 1
+        self.noisy = any(f.noise for f in made.bound.fields.values())
+        self._track = jax.jit(self._followed)
+        self._arcs = jax.jit(self._little_arcs)
+        self._values = jax.jit(self._heights)
+        with jax.enable_x64(True):  # what cannot be carried is said here
+            oracles_for(made, self.module, self._objective(jnp.ones(()), jnp.ones(2)))
+
+    def _objective(self, curvature: Any, spectrum: Any) -> Objective:
+        """The objective; for the explorer's own, of curvatures that may be traced."""
+        if self.known is not None:
+            return self.known
+        a = curvature if self.objective == MODE else spectrum
+        return Objective(
+            "quadratic",
+            lambda x: jnp.vdot(a * x, x) / 2,
+            lambda x: a * x,
+            dimension=self.dimension,
+            prox=lambda x, step: x / (1 + step * a),
+            operator=lambda x: a * x,
+            map_newton=lambda x: x,
+            map_hessian_diagonal=lambda x: a + 0 * x,
+            hess=lambda x, v: a * v,
+        )
+
+    def _oracles(self, curvature: Any, spectrum: Any) -> dict[str, Any]:
+        """The flow's oracles, maps by the names that runs look up; they may hold traced numbers."""
+        target = self._objective(curvature, spectrum)
+        found = oracles_of(self.algorithm.bound, target)
+        asked = oracles_for(self.algorithm, self.module, target)
+        maps = [f for n, f in asked.items() if n.partition("_")[0] == "map"]
+        if maps:  # flows know one map
+            found["map"] = maps[0]
+        return found
+
+    # compiled
+
+    def _followed(
+        self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any, key: Any
+    ) -> tuple[Any, ...]:
+        spectrum = jnp.stack([numbers["mu"], numbers["L"]])
+        target = self._objective(curvature, spectrum)
+        c = self.module.coefficients(**{safe(n): numbers[n] for n in self.free})
+        made = self.algorithm
+        asked = tuple(oracles_for(made, self.module, target))
+        # not through the cache of runs: this objective may hold traced numbers
+        parts = inspect.unwrap(compiled_parts)(
+            self.module, target, asked, tuple(b.name for b in made.tuned.blocks), ()
+        )
+
+        def body(state: Any, i: Any) -> tuple[Any, Any]:
+            state = parts.step(state, c, jax.random.fold_in(key, i) if self.noisy else None)
+            return state, parts.record(state, c)
+
+        first = parts.init(x0, c)
+        begin = parts.record(first, c)
+        later = jax.lax.scan(body, first, jnp.arange(STEPS))[1]
+        x, states, f, bad = jax.tree.map(
+            lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), begin, later
+        )
+        names = self.shown if self.dimension == 1 else []
+        points = x if self.dimension == 2 else jnp.concatenate([states[n] for n in names], axis=1)
+        return points, f, bad, self._flow(numbers, curvature, x0, time)
+
+    def _flow(self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any) -> Any:
+        system, values, rates = self._field(numbers, curvature)
+        oracles = self._oracles(curvature, jnp.stack([numbers["mu"], numbers["L"]]))
+        start = initial_state(system, x0, oracles, values, jnp)
+        dt = time / _FLOW
+        begin = 1e-6 * dt  # some systems have a singularity at time zero
+
+        def move(state: Any, i: Any) -> tuple[Any, Any]:
+            t = begin + i * dt
+            k1 = rates(t, state)
+            k2 = rates(t + dt / 2, shift(state, k1, dt / 2))
+            k3 = rates(t + dt / 2, shift(state, k2, dt / 2))
+            k4 = rates(t + dt, shift(state, k3, dt))
+            total = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
+            return shift(state, total, dt), state
+
+        def shift(state: Any, rate: Any, by: Any) -> Any:
+            return jax.tree.map(lambda u, v: u + by * v, state, rate)
+
+        states = jax.lax.scan(
+            move, tuple(jnp.asarray(s) for s in start), jnp.arange(_FLOW + 1, dtype=float)
+        )[1]
+        named = dict(zip([b.name for b in system.blocks], states, strict=True))
+        if self.dimension == 1:
+            return jnp.concatenate([named[n] for n in self.shown], axis=1)[::2]
+        symbols = [b.symbol for b in system.blocks]
+
+        def output(state: Any) -> Any:
+            known = {**values, **dict(zip(symbols, state, strict=True))}
+            return evaluate(system.output, known, oracles, jnp)
+
+        return jax.vmap(output)(states)[::2]
+
+    def _field(self, numbers: Mapping[str, Any], curvature: Any) -> tuple[Any, Any, Any]:
+        system = self.algorithm.bound
+        values = {p: numbers[p.name] for p in system.parameters}
+        spectrum = jnp.stack([numbers["mu"], numbers["L"]])
+        return system, values, vector_field(system, self._oracles(curvature, spectrum), values, jnp)
+
+    def _little_arcs(
+        self, numbers: Mapping[str, Any], curvature: Any, seeds: Any, size: Any
+    ) -> tuple[Any, Any]:
+        """Arcs of equal length on the picture along the field, and the speed at their middle."""
+        system, _, rates = self._field(numbers, curvature)
+        vector = [b.kind != "scalar" for b in system.blocks]
+        order = {b.name: i for i, b in enumerate(system.blocks)}
+        at = [order[n] for n in self.shown]
+
+        def velocity(p: Any) -> Any:
+            if self.kind == "time":
+                out = rates(p[0], (p[1:],))
+                return jnp.stack([jnp.ones(()), out[0][0]])
+            if self.kind == "plane":
+                return rates(0.0, (p,))[0]
+            state: list[Any] = [None] * len(vector)
+            for axis, i in enumerate(at):
+                state[i] = p[axis : axis + 1]
+            out = rates(0.0, tuple(state))
+            return jnp.concatenate([out[i] for i in at])
+
+        length = 0.055 / _ARC
+
+        def move(p: Any, _: None) -> tuple[Any, Any]:
+            def along(q: Any) -> Any:
+                w = velocity(q) / size
+                return size * w / (jnp.linalg.norm(w) + 1e-30)
+
+            middle = p + length / 2 * along(p)
+            return p + length * along(middle), p
+
+        def one(seed: Any) -> tuple[Any, Any]:
+            return jax.lax.scan(move, seed, None, length=_ARC + 1)[1], jnp.linalg.norm(
+                velocity(seed) / size
+            )
+
+        return jax.vmap(one)(seeds)
+
+    def _heights(self, curvature: Any, spectrum: Any, points: Any) -> Any:
+        return jax.vmap(self._objective(curvature, spectrum).oracles["value"])(points)
+
+    # numbers in, arrays out
+
+    def numbers(self, values: Mapping[str, float]) -> dict[str, float]:
+        """All parameters' values; OdescentError for one outside of its domain."""
+        found = complete(self.algorithm, values)
+        coefficients(self.algorithm, found)
+        if not 0 < found["mu"] <= found["L"]:
+            raise OdescentError(
+                f"mu is at most L, but mu = {found['mu']:.4g} and L = {found['L']:.4g}."
+            )
+        return found
+
+    def track(
+        self, numbers: Mapping[str, float], curvature: float, x0: Any, steps: int, seed: int
+    ) -> Track:
+        """Iterates and flow from x0, shape (d,)."""
+        h = numbers.get(self.algorithm.step.name, 1.0)
+        with jax.enable_x64(True):
+            found = self._track(
+                {n: float(v) for n, v in numbers.items()},
+                float(curvature),
+                jnp.asarray(x0, float),
+                h * steps,
+                jax.random.key(seed),
+            )
+            points, bad, flow = (np.asarray(found[i]) for i in (0, 2, 3))
+            f = None if found[1] is None else np.asarray(found[1])
+        bad = bad[: steps + 1] | ~np.isfinite(points[: steps + 1]).all(1)
+        end = int(np.argmax(bad)) if bad.any() else steps + 1
+        finite = np.isfinite(flow).all(1) & (np.abs(flow) < 1e12).all(1)
+        last = len(flow) if finite.all() else int(np.argmin(finite))
+        if self.kind == "time":
+            points = np.column_stack([h * np.arange(len(points)), points[:, 0]])
+            flow = np.column_stack([np.linspace(0, h * steps, len(flow)), flow[:, 0]])
+        diverged = end if end <= steps else None
+        return Track(
+            points[:end], flow[:last], None if f is None else f[:end], diverged, last < len(flow)
+        )
+
+    def arcs(
+        self, numbers: Mapping[str, float], curvature: float, window: Float[np.ndarray, "2 2"]
+    ) -> tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, " n"]]:
+        """Little arcs of the field on a grid over the window, and their speeds relative to the window."""
+        low, size = window[:, 0], window[:, 1] - window[:, 0]
+        grid = np.stack(np.meshgrid(np.linspace(0.03, 0.97, 17), np.linspace(0.03, 0.97, 15)), -1)
+        seeds = low + grid.reshape(-1, 2) * size
+        with jax.enable_x64(True):
+            lines, speed = self._arcs(dict(numbers), float(curvature), seeds, size)
+            return np.asarray(lines), np.asarray(speed)
+
+    def levels(
+        self, numbers: Mapping[str, float], curvature: float, window: Float[np.ndarray, "2 2"]
+    ) -> list[Points]:
+        """Level lines of the objective over the window; none for one variable."""
+        from contourpy import contour_generator
+
+        if self.dimension != 2:
+            return []
+        x, y = (np.linspace(a, b, 81) for a, b in window)
+        points = np.stack(np.meshgrid(x, y), -1)
+        with jax.enable_x64(True):
+            spectrum = np.array([numbers["mu"], numbers["L"]])
+            z = np.asarray(self._values(float(curvature), spectrum, points.reshape(-1, 2)))
+        z = z.reshape(points.shape[:2])
+        if not np.isfinite(z).any():
+            return []
+        low = float(np.nanmin(z))
+        at = low + (float(np.nanmax(z)) - low) * np.linspace(0.03, 0.97, 11) ** 3
+        made = contour_generator(x, y, z)
+        return [np.asarray(line) for level in at for line in made.lines(level)]
+
+
+def coefficients(made: Algorithm, numbers: Mapping[str, float]) -> dict[str, float]:
+    """The numbers in the step, by the names in the emitted code; OdescentError for a parameter out of its domain."""
+    module = load(made, "numpy")
+    try:
+        found = module.coefficients(**{safe(s.name): numbers[s.name] for s in made.parameters})
+    except ValueError as error:
+        raise OdescentError(str(error)) from None
+    return {n: float(v) for n, v in found._asdict().items()}
+
+
+@lru_cache(maxsize=64)
+def model(method: str, scheme: str, tuned: bool, objective: str) -> Model:
+    """The model of one structure; OdescentError where there is none."""
+    return Model(algorithm(method, scheme, tuned), objective)

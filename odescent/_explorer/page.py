@@ -1,0 +1,195 @@
+"""What the explorer's page is made of, as plain functions: the positions of sliders, and pieces of HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+
+import numpy as np
+
+from odescent._errors import OdescentError
+from odescent.discretize.emit import source
+from odescent.dynamics.unicode import pretty
+
+from .choice import MODE, Choice, Parameter, algorithm, parameters, start
+from .model import STEPS, model
+from .view import View
+
+_POSITIONS = 121
+_BOX = "background:#f6f8fa;padding:.8rem 1rem;border-radius:8px;font-size:14px;line-height:1.4"
+_LONGEST = 180  # characters of a sentence
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which controls a structure needs."""
+
+    tunable: bool
+    mode: bool
+    plane: bool
+    noisy: bool
+
+
+def shown(method: str, scheme: str, objective: str, tuned: bool) -> Shown:
+    """Which controls to show; all that might be where the structure is refused."""
+    try:
+        made = algorithm(method, scheme)
+        found = model(method, scheme, tuned, objective)
+    except OdescentError:
+        return Shown(True, objective == MODE, True, False)
+    return Shown(bool(made.tuning), objective == MODE, found.dimension == 2, found.noisy)
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A slider of the page: its positions, where it stands, and what is written on it."""
+
+    name: str
+    label: str
+    positions: list[float]
+    value: float
+
+
+def sliders(
+    method: str, scheme: str, objective: str, tuned: bool, kept: Mapping[str, float]
+) -> list[Slider]:
+    """The parameters' sliders, and those of the picture where ``kept`` says that they stand."""
+    asked = Choice(method, scheme, objective, tuned)
+    found = [Slider(p.name, named(p.name), steps(p), nearest(p)) for p in parameters(asked)]
+    needed = shown(method, scheme, objective, tuned)
+    starts = [round(v, 2) for v in np.linspace(-4, 4, 161).tolist()]
+    more = {
+        "λ": ("curvature λ", geometric(0.05, 100.0, 1.0), needed.mode),
+        "x₁": ("start x₁", starts, True),
+        "x₂": ("start x₂", starts, needed.plane),
+        "steps": ("steps", [float(n) for n in range(1, STEPS + 1)], True),
+        "seed": ("seed of the noise", [float(n) for n in range(51)], needed.noisy),
+    }
+    for name, (label, positions, wanted) in more.items():
+        if wanted:
+            at = min(positions, key=lambda v: abs(v - kept[name]))
+            found.append(Slider(name, label, positions, at))
+    return found
+
+
+def restart(objective: str, kept: dict[str, float]) -> None:
+    """Put the start where another objective has its own."""
+    kept["x₁"], kept["x₂"] = start(objective)
+
+
+def choice(
+    method: str, scheme: str, objective: str, tuned: bool, kept: Mapping[str, float],
+    moved: Mapping[str, float], target: str,
+) -> Choice:  # fmt: skip
+    """What the controls say."""
+    own = {n: v for n, v in moved.items() if n not in kept}
+    return Choice(
+        method, scheme, objective, tuned, own, kept["λ"], (kept["x₁"], kept["x₂"]),
+        int(kept["steps"]), target, int(kept["seed"]),
+    )  # fmt: skip
+
+
+def geometric(low: float, high: float, among: float) -> list[float]:
+    """Positions from low to high, equal factors apart, rounded to three digits, with one that must be there."""
+    made = {float(f"{v:.3g}") for v in np.geomspace(low, high, _POSITIONS)} | {among}
+    return sorted(made)
+
+
+def steps(p: Parameter) -> list[float]:
+    """The positions of a parameter's slider; its start is one of them."""
+    if p.logarithmic:
+        return geometric(p.low, p.high, nearest(p))
+    return sorted(
+        {float(f"{v:.4g}") for v in np.linspace(p.low, p.high, _POSITIONS)} | {nearest(p)}
+    )
+
+
+def nearest(p: Parameter) -> float:
+    """Where the slider starts: the start with the four digits that are shown."""
+    return float(f"{p.start:.4g}")
+
+
+def named(name: str) -> str:
+    """A parameter's name as it is shown."""
+    return pretty(name)
+
+
+def picture(seen: View, seconds: float) -> str:
+    """The picture and its notes."""
+    notes = "".join(sentence(n) for n in seen.notes)
+    return (
+        f'<div id="odescent-view" style="width:100%">{seen.picture}{notes}'
+        f'<div id="odescent-time" style="text-align:right;color:#9aa5b1;font-size:12px">{1e3 * seconds:.0f} ms</div>'
+        "</div>"
+    )
+
+
+def sentence(text: str) -> str:
+    """One sentence for people; a formula in it may be too long for a screen."""
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return (
+        f'<p class="odescent-note" style="margin:0;font-size:1.1rem">{escape(text)}</p>'
+        if text
+        else ""
+    )
+
+
+def rate(seen: View) -> str:
+    """What the spectrum says of the rate."""
+    if seen.rate is None:
+        return ""
+    if seen.rate >= 1:
+        return f"On quadratics it does not contract: ρ = {seen.rate:.4f}."
+    digit = np.log(0.1) / np.log(seen.rate) if seen.rate > 0 else 1.0
+    return f"On quadratics ‖xₖ − x*‖ = O(ρᵏ) with ρ = {seen.rate:.6f}, one more digit every {digit:.1f} steps."
+
+
+def equations(method: str, scheme: str, tuned: bool) -> list[str]:
+    """The flow and one step, each Markdown with display mathematics; none where there is no algorithm."""
+    try:
+        made = algorithm(method, scheme, tuned)
+    except OdescentError:
+        return []
+    pairs = (("flow", made.bound.latex()), ("one step", made.latex()))
+    return [f"**{name}**\n\n$$\n{latex}\n$$" for name, latex in pairs]
+
+
+@lru_cache(maxsize=64)
+def _highlighted(text: str) -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import get_lexer_by_name
+
+    name = "latex" if text.startswith("%") else "markdown" if text.startswith("#") else "python"
+    return str(
+        highlight(
+            text,
+            get_lexer_by_name(name),
+            HtmlFormatter(noclasses=True, nowrap=True, style="friendly"),
+        )
+    )
+
+
+def settings(seen: View) -> str:
+    """What the sliders make of the code's numbers, and the command that emits it with them in it."""
+    if not seen.code:
+        return ""
+    command = f"<code>{escape(seen.command)}</code>" if seen.command else ""
+    return (
+        f'<div id="odescent-settings" style="{_BOX}"><pre style="margin:0;color:#D55E00;font-weight:bold">'
+        f"{escape(seen.code[: seen.header])}</pre>{command}</div>"
+    )
+
+
+def code(method: str, scheme: str, tuned: bool, target: str) -> str:
+    """The emitted code, which a slider leaves as it is: its numbers are arguments."""
+    try:
+        text = source(algorithm(method, scheme, tuned), target)
+    except OdescentError:
+        return ""
+    return (
+        f'<pre id="odescent-code" style="{_BOX};overflow:auto;max-height:34rem">'
+        f"{_highlighted(text)}</pre>"
+    )

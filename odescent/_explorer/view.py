@@ -1,0 +1,226 @@
+"""The view of a choice: one pure function from what is chosen to arrays, texts and a picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float
+
+from odescent._errors import OdescentError
+from odescent.discretize.emit import find, source
+
+from .choice import MODE, OWN, Choice, algorithm, complete, parameters
+from .drawing import Pictured, draw
+from .model import STEPS, Model, Points, coefficients, model
+
+_MARGIN = 0.12
+_FARTHEST = 3.0  # iterates that run away are shown as far as this many times the flow's extent
+_EMPTY = np.zeros((0, 2))
+_PLAIN_WORDS = ("a", "an", "no", "the", "there", "this")
+_COMMENTS = {".tex": ("% ", ""), ".md": ("<!-- ", " -->")}  # of a target's files; elsewhere "# "
+
+
+@dataclass(frozen=True)
+class View:
+    """What the explorer shows of a choice.
+
+    Attributes:
+        choice: what was chosen, with the values of all sliders.
+        numbers: all parameters, those that the tuning sets among them.
+        iterates, flow: shape (k + 1, 2) and (m, 2) in the picture's coordinates.
+        window: shape (2, 2), the ends of the two axes.
+        curvatures, radius: the modal radius over [mu, L], shape (n,); empty where there are no modes.
+        rate: its largest value, the asymptotic rate on quadratics; None where there are no modes.
+        gap: f(x_k) - min f, shape (k + 1,), or None where the minimum is unknown.
+        code: the emitted source, its settings first, which are the first `header` characters.
+        command: the same on the command line.
+        notes: sentences: what diverged, what cannot be shown and why.
+        picture: an SVG document; empty where nothing can be drawn.
+    """
+
+    choice: Choice
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    iterates: Points = field(default_factory=lambda: _EMPTY)
+    flow: Points = field(default_factory=lambda: _EMPTY)
+    window: Float[np.ndarray, "2 2"] = field(default_factory=lambda: np.array([[-1.0, 1], [-1, 1]]))
+    curvatures: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    radius: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    rate: float | None = None
+    gap: Float[np.ndarray, " k"] | None = None
+    code: str = ""
+    header: int = 0
+    command: str = ""
+    notes: tuple[str, ...] = ()
+    picture: str = ""
+
+
+def view(choice: Choice) -> View:
+    """The view of a choice; what cannot be carried out is a sentence in its notes, never an exception."""
+    try:
+        return _view(choice)
+    except OdescentError as error:
+        return View(choice, notes=(_sentence(error),))
+
+
+def _view(choice: Choice) -> View:
+    starts = {p.name: p.start for p in parameters(choice)}
+    choice = replace(choice, values={n: choice.values.get(n, v) for n, v in starts.items()})
+    steps = min(max(int(choice.steps), 1), STEPS)
+    notes: list[str] = []
+    text, header = _code(choice, notes)
+    shown = View(choice, code=text, header=header, command=_command(choice))
+    try:
+        found = model(choice.method, choice.scheme, choice.tuned, choice.objective)
+        numbers = found.numbers(choice.values)
+    except OdescentError as error:
+        return replace(shown, notes=tuple(dict.fromkeys([*notes, _sentence(error)])))
+    curvatures, radius, rate = _modes(choice, found, notes)
+    x0 = np.asarray(choice.x0[: found.dimension], float)
+    track = found.track(numbers, choice.curvature, x0, steps, choice.seed)
+    if track.diverged_at is not None:
+        notes.append(f"It diverges at step {track.diverged_at}; what came before is shown.")
+    if track.cut:
+        notes.append("The flow leaves the finite numbers; what came before is shown.")
+    if not len(track.iterates) or not len(track.flow):
+        return replace(shown, numbers=numbers, notes=(*notes, "The start is not finite here."))
+    window = _window(track.flow, track.iterates, found)
+    arcs, speed = (
+        found.arcs(numbers, choice.curvature, window)
+        if found.has_field
+        else (np.zeros((0, 2, 2)), np.zeros(0))
+    )
+    gap = _gap(found, track.values)
+    pictured = Pictured(
+        found.kind, found.axes, window, track.iterates, track.flow, arcs, speed,
+        found.levels(numbers, choice.curvature, window), curvatures, radius, rate,
+        choice.curvature if choice.objective == MODE else None, gap,
+        rate if found.known is None or found.known.mu else None,
+    )  # fmt: skip
+    return replace(
+        shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window, curvatures=curvatures,
+        radius=radius, rate=rate, gap=gap, notes=tuple(notes), picture=draw(pictured),
+    )  # fmt: skip
+
+
+def certified(choice: Choice) -> str:
+    """A sentence: the certified rate over all functions of the class, or why there is none."""
+    import odescent as od
+
+    try:
+        starts = {p.name: p.start for p in parameters(choice)}
+        values = {n: exact(choice.values.get(n, v)) for n, v in starts.items()}
+        made = algorithm(choice.method, choice.scheme, choice.tuned)
+        bound = made.bind({s: values[s.name] for s in made.parameters if s.name not in ("mu", "L")})
+        proof = od.analysis.certify(bound, mu=values["mu"], L=values["L"])
+    except OdescentError as error:
+        return _sentence(error)
+    return (
+        f"Certified, in exact arithmetic: ‖xₖ − x*‖ = O(ρᵏ) with ρ = {proof.rate:.6f} for every f in "
+        f"F({float(values['mu']):g}, {float(values['L']):g})."
+    )
+
+
+def exact(value: float) -> Fraction:
+    """What a slider shows, as an exact number: four digits."""
+    return Fraction(f"{value:.4g}")
+
+
+def _modes(
+    choice: Choice, found: Model, notes: list[str]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], float | None]:
+    import odescent as od
+
+    made, values = found.algorithm, choice.values
+    own = {s.name: values[s.name] for s in made.parameters if s.name not in ("mu", "L")}
+    try:
+        seen = od.analysis.spectrum(made, values["mu"], values["L"], parameters=own, curvatures=65)
+    except OdescentError as error:
+        notes.append(f"No spectrum: {_sentence(error)}")
+        return np.zeros(0), np.zeros(0), None
+    return seen.curvatures, seen.radius, seen.rate
+
+
+def _gap(found: Model, values: Float[np.ndarray, " k"] | None) -> Float[np.ndarray, " k"] | None:
+    if values is None:
+        return None
+    least = 0.0 if found.known is None else _minimum(found.objective)
+    return None if least is None else values - least
+
+
+@lru_cache(maxsize=32)
+def _minimum(objective: str) -> float | None:
+    import jax
+    import jax.numpy as jnp
+
+    import odescent as od
+
+    known = od.objective(objective)
+    if known.minimizer is None:
+        return None
+    with jax.enable_x64(True):
+        at = np.asarray(known.minimizer, float)
+        first = at.reshape(-1, known.dimension or 1)[0]
+        return float(known.value(jnp.asarray(first)))
+
+
+def _window(flow: Points, iterates: Points, found: Model) -> Float[np.ndarray, "2 2"]:
+    """Ends of the axes around the flow and the iterates, rounded outwards so that they stay put as sliders move."""
+    low, high = flow.min(0), flow.max(0)
+    if found.kind != "time":  # the point of rest is at the origin or near it
+        low, high = np.minimum(low, 0), np.maximum(high, 0)
+    size = np.maximum(high - low, 1e-3 * max(1.0, float(np.abs(flow).max())))
+    size = np.where(size > 0, size, 1.0)
+    inside = np.clip(iterates, low - _FARTHEST * size, high + _FARTHEST * size)
+    low, high = np.minimum(low, inside.min(0)), np.maximum(high, inside.max(0))
+    size = np.maximum(high - low, size)
+    if found.kind == "plane":  # as long as it is wide
+        size = np.full(2, size.max())
+        middle = (low + high) / 2
+        low, high = middle - size / 2, middle + size / 2
+    grid = 10.0 ** np.floor(np.log10(size)) / 5
+    low, high = low - _MARGIN * size, high + _MARGIN * size
+    ends = np.stack([np.floor(low / grid) * grid, np.ceil(high / grid) * grid], 1)
+    if found.kind == "time":
+        ends[0] = [0.0, flow[-1, 0] if flow[-1, 0] > 0 else 1.0]
+    return ends
+
+
+def _code(choice: Choice, notes: list[str]) -> tuple[str, int]:
+    """The source, with the sliders' numbers and what they make of the step's coefficients in front."""
+    made = algorithm(choice.method, choice.scheme, choice.tuned)
+    begin, end = _COMMENTS.get(find(choice.target).suffix, ("# ", ""))
+    try:
+        text = source(made, choice.target)
+        numbers = coefficients(made, complete(made, choice.values))
+    except OdescentError as error:
+        notes.append(_sentence(error))
+        return "", 0
+    free = {s.name: choice.values[s.name] for s in made.parameters}
+    own = {n: v for n, v in numbers.items() if n not in free and re.search(rf"\b{n}\b", text)}
+    lines = [f"with {_listed(free)}"] * bool(free) + [f"in the step: {_listed(own)}"] * bool(own)
+    head = "".join(f"{begin}{line}{end}\n" for line in lines)
+    return head + text, len(head)
+
+
+def _listed(numbers: Mapping[str, float]) -> str:
+    return ", ".join(f"{n} = {v:.4g}" for n, v in numbers.items())
+
+
+def _command(choice: Choice) -> str:
+    """The command that emits the same with the numbers in it; empty where it takes more than one."""
+    if choice.scheme != OWN:
+        return ""
+    made = algorithm(choice.method, OWN, choice.tuned)
+    values = [f"--set {s.name}={choice.values[s.name]:.4g}" for s in made.parameters]
+    return " ".join([f"odescent emit {choice.method} --target {choice.target}", *values])
+
+
+def _sentence(error: OdescentError) -> str:
+    """The message in one line; it may begin with a symbol, whose case must stay."""
+    said = " ".join(str(error).split())
+    return said[:1].upper() + said[1:] if said.partition(" ")[0] in _PLAIN_WORDS else said

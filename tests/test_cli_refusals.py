@@ -1,0 +1,116 @@
+"""Bad input of every command: exit code 2, one sentence on the standard error, nothing printed, nothing written."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from odescent._numbers import number
+from odescent.cli import app
+
+REFUSED = {
+    # names: the nearest, or some of what there is
+    "nesterv": "no command 'nesterv'",
+    "list nothing": "known: algorithms",
+    "derive nope": "no derivation of 'nope'",
+    'derive ""': "no derivation of ''",
+    "derive nesterov --route none": "known: immersion, model",
+    "emit heavy_bal": "did you mean 'heavy_ball'",
+    "emit gradient_flow": "is a system: emit takes an algorithm",
+    "emit nesterov --target cobol": "known: jax, latex",
+    "emit nesterov --set zz=3": "no parameter 'zz'",
+    "certify nesterv --mu 1 --L 2": "did you mean 'nesterov",
+    "certify nesterov --mu 1 --L 10 --over cubes": "'quadratics', not 'cubes'",
+    "certify nesterov --mu 1 --L 10 --multipliers magic": "known: interpolation",
+    "certify nesterov --mu 0 --L 1 --horizon 3 --measure weight": "one of value, gradient, distance",
+    "synthesize passive --mu 1 --L 10 --rate best": "known: certified, spectral",
+    "synthesize passive --mu 1 --L 10 --scheme rk5": "no scheme 'rk5'",
+    "simulate gradient_flw --time 1": "did you mean 'gradient_flow'",
+    "simulate gradient_descent --objective rosenbrok": "did you mean 'rosenbrock'",
+    "simulate gradient_descent --statistics mode": "did you mean 'mean'",
+    "portrait nesterov_sc --curvature 1 --mu 1 --L 9 --with nope": "no algorithm or system 'nope'",
+    "train nope": "no task 'nope'",
+    "train digits-ode --regularizer nope": "no regularizer 'nope'",
+    "train digits-ode --optimizer nope": "no optimizer 'nope'",
+    "train digits-ode --dt0 hot": "known: calibrated, hairer, warm",
+    "figures --paper nope": "known: acceleration",
+    "explore nope": "no algorithm or system 'nope'",
+    # numbers: what came and what was expected
+    "emit nesterov --mu x": "such as 10, 0.01, 1e-4 or 1/3, not 'x'",
+    "emit nesterov --mu=-1": "more than 0, not -1",
+    "emit nesterov --mu 1e500": "between 1e-300 and 1e300",
+    "emit nesterov --mu 2 --L 1": "L must be at least mu",
+    "certify nesterov --mu 1 --L 10 --steps 99": "from 1 to 4, not 99",
+    "certify nesterov --mu 1 --L 10 --steps 1.5": "--steps must be a whole number",
+    "certify nesterov --mu 1 --L 10 --rate 2": "less than 1",
+    "certify nesterov --mu 0 --L 1 --horizon 1.5": "whole number or all, not 3/2",
+    "synthesize passive --mu 1 --L 10 --seed -1": "--seed must be at least 0",
+    "synthesize passive --mu 10 --L 1": "L = 1 < mu = 10",
+    "simulate gradient_descent --steps 1.5": "whole number, at least 0, not '1.5'",
+    "simulate gradient_descent --steps 1e30": "at most 1e+15",
+    "simulate gradient_descent --every 0": "at least 1, not '0'",
+    "simulate gradient_descent --x0 1,2,3": "3 numbers, but the objective has 2",
+    "simulate gradient_descent --x0 ,": "not ''",
+    "simulate gradient_descent --seed 99999999999": "--seed must be at most 2147483647",
+    "simulate gradient_flow --time nan": "not 'nan'",
+    "portrait nesterov_sc --curvature 0": "--curvature must be more than 0",
+    "portrait nesterov_sc --curvature 1 --window 1,2,3": "X0,X1,Y0,Y1",
+    "portrait nesterov_sc --curvature 1 --slow a,b": "FAST,SMALL,ORDER",
+    "train digits-ode --batch 0": "at least 1, not 0",
+    "train digits-ode --devices 99": "devices, not 99",
+    "train digits-ode --tolerance 0": "positive number",
+    "explore --port 99999": "--port must be at most 65535",
+    # what is missing, and what does not go together
+    "derive": "missing argument 'NAME'",
+    "certify": "needs the name of an algorithm",
+    "certify nesterov --mu 1": "give --L",
+    "certify nesterov --mu 1 --L 10 --measure value": "give --horizon as well",
+    "simulate gradient_flow": "as in --time 10",
+    "simulate adam": "give --set h=... to the run",
+    "simulate proximal_gradient": "which the objective 'quadratic' does not have",
+    "portrait nesterov_sc": "either --curvature",
+    "derive nesterov --latex --html": "exclude each other",
+    "derive nesterov --scheme rk4": "is for a system file",
+    "figures --quick --full": "give one of them",
+    "train digits-ode --resume": "give --out",
+    "train digits-ode --paper 1999": "leave --paper out",
+    "portrait nesterov --story": "told of heavy_ball",
+    "doctor extra": "unexpected extra argument",
+    "list --jsno": "did you mean --json",
+    # files
+    "derive missing.ode": "does not exist",
+    "derive nesterov --out nowhere/x": "there is no folder",
+    "derive nesterov --out folder": "is a folder",
+    "simulate gradient_descent --out x.txt": ".npz or .csv",
+    "simulate gradient_descent --resume junk.npz": "no run file of this version",
+    "portrait nesterov_sc --curvature 1 --mu 1 --L 10 --out x.txt": "a film (.gif, .mp4)",
+    "inspect nowhere": "cannot be read",
+    "figures --out junk.npz": "is a file",
+    "demo --out junk.npz": "is a file",
+    "explore --out x.png": "ends in .svg",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_one_sentence_and_nothing_else(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, shlex.split(line))
+    assert (done.exit_code, done.stdout) == (2, "")
+    sentence = done.stderr
+    assert sentence.startswith("odescent: ")
+    assert sentence.count("\n") == 1
+    assert sentence.rstrip()[-1] in ".?"
+    assert REFUSED[line] in sentence
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["folder", "junk.npz"]
+
+
+@pytest.mark.parametrize("text", ["1e300", "-1e-300", "0", "0e99", "1/3", "1e-9"])
+def test_numbers_that_double_precision_holds(text: str) -> None:
+    assert float(number("x", text)) == (1 / 3 if "/" in text else float(text))

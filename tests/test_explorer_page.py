@@ -1,0 +1,137 @@
+"""The explorer in a real browser without a window, driven as a person would; skipped where there is none."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from odescent import _cmd_explore
+from odescent.cli import app
+
+ROOT = Path(__file__).parents[1]
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+# Move one slider by a key, and wait for the other picture: milliseconds from the key to the picture in the page.
+MOVE = """async ([label, key]) => {
+  const roots = [...document.querySelectorAll('marimo-slider')].map(s => s.shadowRoot ?? s);
+  const slider = roots.find(r => r.textContent.includes(label)).querySelector('[role=slider]');
+  const seen = () => document.querySelector('#odescent-view svg').outerHTML;
+  const code = () => document.querySelector('#odescent-settings').textContent;
+  const [picture, text] = [seen(), code()];
+  slider.focus();
+  const began = performance.now();
+  slider.dispatchEvent(new KeyboardEvent('keydown', {key, code: key, bubbles: true}));
+  const wait = async (changed) => {
+    while (!changed() && performance.now() - began < 10000) await new Promise(r => setTimeout(r, 1));
+    return performance.now() - began;
+  };
+  const took = await wait(() => seen() !== picture);
+  await wait(() => code() !== text);
+  return [took, seen() !== picture, code() !== text];
+}"""
+
+
+@pytest.fixture
+def browser():
+    """A page of a headless Chromium that notes whom it asks for anything."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("marimo", reason="marimo is not installed")
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("there is no Chromium on the path")
+    with api.sync_playwright() as started:
+        running = started.chromium.launch(executable_path=found, args=FLAGS)
+        yield running.new_page(viewport={"width": 1500, "height": 950})
+        running.close()
+
+
+@pytest.fixture
+def explorer(tmp_path: Path):
+    """The address of an explorer on a free port of this machine."""
+    command = [sys.executable, "-m", "odescent", "explore", "--no-browser", "--port", "0", "--json"]
+    environment = {
+        **os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "XDG_CONFIG_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }  # fmt: skip
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
+    ) as process:
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("}\n"):
+            line = process.stdout.readline()
+            assert line, f"the explorer ended with {process.wait()}"
+            text += line
+        said = json.loads(text)
+        assert said["schema"] == "odescent.explore/1"
+        yield said["url"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+@pytest.mark.slow
+def test_a_slider_changes_the_picture_and_the_code(browser, explorer: str):
+    asked: list[str] = []
+    browser.on("request", lambda request: asked.append(request.url))
+    browser.goto(explorer)
+    browser.wait_for_selector("#odescent-code", timeout=60_000)
+    assert "def step(state: State" in browser.locator("#odescent-code").inner_text()
+    assert browser.locator(".katex").count() >= 2
+    assert browser.locator("#odescent-view svg circle").count() > 40
+    before = browser.locator("#odescent-settings pre").inner_text()
+    assert "L = 10, mu = 1" in before
+    _, pictured, emitted = browser.evaluate(MOVE, ["L", "ArrowRight"])
+    assert pictured
+    assert emitted
+    assert browser.locator("#odescent-settings pre").inner_text() != before
+    outside = [u for u in asked if not u.startswith((explorer, "data:", "blob:"))]
+    assert not [u for u in outside if "//" in u and "127.0.0.1" not in u], outside
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--port", "99999"], "--port must be at most 65535"),
+        (["--port", "web"], "--port must be a whole number"),
+        (["--port", "0", "--host", "300.1.1.1"], "cannot listen on 300.1.1.1"),
+        (["nestrov", "--port", "0"], "did you mean 'nesterov'"),
+        (["nothing.ode", "--port", "0"], "'nothing.ode' does not exist"),
+        (["cbo", "--port", "0"], "moves an ensemble"),
+    ],
+)
+def test_bad_input_gets_a_sentence(arguments: list[str], part: str):
+    pytest.importorskip("marimo", reason="marimo is not installed")
+    done = CliRunner().invoke(app, ["explore", "--no-browser", *arguments])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert part in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_marimo_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_cmd_explore.importlib.util, "find_spec", lambda name: None)
+    done = CliRunner().invoke(app, ["explore", "--no-browser"])
+    assert done.exit_code == 2
+    assert "pip install 'odescent[explore]'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "alone"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("192.168.1.2", False),
+        ("fe80::1%eth0", False),
+    ],
+)
+def test_only_what_others_cannot_reach_goes_without_a_token(address: str, alone: bool):
+    assert _cmd_explore._loopback(address) is alone
