@@ -16,7 +16,7 @@ PRECISIONS = ("float32", "float64")
 SCHEDULES = ("constant", "cosine", "inverse")
 FIRST_STEPS = ("hairer", "warm", "calibrated")
 _COUNTS = ("steps", "batch", "target_nfe", "max_steps", "validate_every", "checkpoint_every", "devices")  # fmt: skip
-_POSITIVE = ("learning_rate", "rtol", "atol", "clip", "max_accuracy_loss")
+_POSITIVE = ("learning_rate", "rtol", "atol", "brownian_tolerance", "clip", "max_accuracy_loss")
 BUDGETS = ("target_nfe", "max_accuracy_loss")
 PENALTY = (
     "coefficient",
@@ -48,6 +48,7 @@ class Config:
         schedule: of the learning rate: "constant", "cosine" to zero, or "inverse", 1 / (1 + 1e-5 step).
         optimizer_options: by name, such as ``{"mu": 1.0, "L": 50.0}``.
         rtol, atol: of the solves.
+        brownian_tolerance: of the Brownian paths, in units of time, as `solve` has it; only for tasks with noise.
         dt0: the first step: "hairer" (the default of most tasks), a length, "warm" (carried from solve to solve), or
             "calibrated" (at each validation, the length with which validation rows cost the fewest evaluations).
         max_steps: of a solve.
@@ -78,6 +79,7 @@ class Config:
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)
     rtol: float | None = None
     atol: float | None = None
+    brownian_tolerance: float | None = None
     dt0: str | float | None = None
     max_steps: int | None = None
     model_options: Mapping[str, Any] = field(default_factory=dict)

@@ -14,10 +14,11 @@ import numpy as np
 from jaxtyping import Array
 
 from .config import Config
-from .recipe import CANDIDATES, Recipe
+from .recipe import Recipe
 from .tasks.base import Rows, Task, count
 
 CHUNK = 2048  # rows per solve
+CANDIDATES = tuple(2 ** (-i / 2) for i in range(14))  # first steps, as fractions of the interval
 _DRAWS = 2**31 - 2  # keys of evaluations stand before it, those of steps from 0 on
 
 

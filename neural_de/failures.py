@@ -15,7 +15,8 @@ from jaxtyping import Array
 from .._errors import OdescentError
 
 if TYPE_CHECKING:
-    from .recipe import Recipe, TrainState
+    from .program import TrainState
+    from .recipe import Recipe
 
 _LONGEST_RECORD = 4096
 
@@ -68,12 +69,12 @@ class TrainingFailed(OdescentError):
 def diagnose(recipe: Recipe, state: TrainState, batch: Mapping[str, Array]) -> Failure:
     """Solve the batch again, step by step recorded, and say what went wrong."""
     limit = recipe.config.max_steps or _LONGEST_RECORD
+    coefficients = recipe.coefficients(int(state.step))
 
     @eqx.filter_jit
     def again(state: Any, batch: Any) -> Any:
-        total, out = recipe.penalized(
-            state.model, state, batch, record=min(limit, _LONGEST_RECORD), stiffness="jvp"
-        )
+        more = {"record": min(limit, _LONGEST_RECORD), "stiffness": "jvp"}
+        total, out = recipe.program.penalized(state.model, state, batch, coefficients, **more)
         solution = out.solved.solution
         full = solution.result == dfx.RESULTS.max_steps_reached
         return total, solution.result == dfx.RESULTS.successful, full, out.solved.statistics

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .._errors import OdescentError
+from .brownian import USUAL, resolution
 from .checks import check_adjoint, check_field, check_tolerance, without_gradient
 from .evaluations import has_noise
 from .first_step import WarmStart, initial_step
@@ -59,6 +60,7 @@ def solve(
     max_steps: int | None = 4096,
     key: Any = None,
     noise: str | None = None,
+    brownian_tolerance: Any = None,
     regularizer: Regularizer | None = None,
     stiffness: tuple[str, ...] | str = (),
     record: int = 0,
@@ -88,6 +90,8 @@ def solve(
         key: JAX key of the noise and of regularizers that draw at random.
         noise: "general", "commutative" or "additive"; adaptive steps must revisit rejected times if it is general.
             Whether it is additive is seen from g; that it commutes has to be said.
+        brownian_tolerance: with a diffusion, the length of time to which its Brownian path is resolved, half of the
+            shortest step that is made. By default it follows from the tolerance, see `brownian.resolution`.
         regularizer: its value is returned as `penalty`.
         stiffness: estimates to report: "shampine", "jvp".
         record: report the first so many steps one by one.
@@ -109,7 +113,8 @@ def solve(
             return solve(
                 terms, y, t0, t1, args, key=k, diffusion=diffusion, solver=solver, rtol=rtol, atol=atol,
                 controller=controller, dt0=dt0, saveat=saveat, adjoint=adjoint, max_steps=max_steps, noise=noise,
-                regularizer=regularizer, stiffness=stiffness, record=record, paper=paper, throw=throw,
+                brownian_tolerance=brownian_tolerance, regularizer=regularizer, stiffness=stiffness, record=record,
+                paper=paper, throw=throw,
             )  # fmt: skip
 
         keys = None if key is None else jr.split(key, lengths.pop())
@@ -120,9 +125,16 @@ def solve(
     y0, t0, t1 = _typed(y0, t0, t1)
     adjoint = dfx.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
     check_adjoint(adjoint)
-    terms = _terms(terms, diffusion, t0, t1, y0, args, noise_key)
+    path = None
+    if diffusion is not None:
+        path = resolution(brownian_tolerance, controller, rtol, atol, jnp.abs(t1 - t0))
+    elif brownian_tolerance is not None:
+        raise OdescentError(
+            "brownian_tolerance= goes with diffusion=, whose Brownian path is made here."
+        )
+    terms = _terms(terms, diffusion, t0, t1, y0, args, noise_key, path)
     noisy = has_noise(terms)
-    controller = _controller(controller, rtol, atol, noisy, t1 - t0, diffusion is not None)
+    controller = _controller(controller, rtol, atol, noisy, path)
     if noisy:
         check_noise(noise, controller, terms, t0, y0, args)
     rtol = attribute_of(controller, "rtol") if rtol is None else rtol
@@ -191,7 +203,9 @@ def _typed(y0: PyTree, t0: Any, t1: Any) -> tuple[PyTree, Any, Any]:
     return y0, t0, t1
 
 
-def _terms(terms: Any, diffusion: Any, t0: Any, t1: Any, y0: PyTree, args: Any, key: Any) -> Any:
+def _terms(
+    terms: Any, diffusion: Any, t0: Any, t1: Any, y0: PyTree, args: Any, key: Any, path: Any
+) -> Any:
     if diffusion is not None:
         if isinstance(terms, dfx.AbstractTerm):
             raise OdescentError(
@@ -200,8 +214,7 @@ def _terms(terms: Any, diffusion: Any, t0: Any, t1: Any, y0: PyTree, args: Any, 
         if key is None:
             raise OdescentError("a diffusion needs noise: give key=jax.random.key(0).")
         check_field(terms, t0, y0, args, "drift")
-        resolution = jnp.abs(t1 - t0) * 2.0**-12
-        return stochastic_terms(terms, diffusion, t0, t1, y0, args, key, resolution)
+        return stochastic_terms(terms, diffusion, t0, t1, y0, args, key, path)
     if isinstance(terms, dfx.AbstractTerm):
         return terms
     if not callable(terms):
@@ -212,20 +225,16 @@ def _terms(terms: Any, diffusion: Any, t0: Any, t1: Any, y0: PyTree, args: Any, 
     return dfx.ODETerm(terms)
 
 
-def _controller(
-    controller: Any, rtol: Any, atol: Any, noisy: bool, span: Any, own_path: bool
-) -> Any:
+def _controller(controller: Any, rtol: Any, atol: Any, noisy: bool, path: Any) -> Any:
     if controller is not None:
         if attribute_of(controller, "rtol") is not None and not (rtol is None and atol is None):
             raise OdescentError("give rtol= and atol=, or a controller that has them, not both.")
         return controller
-    usual = 1e-2 if noisy else 1e-6
+    usual = USUAL if noisy else 1e-6
     rtol, atol = usual if rtol is None else rtol, usual if atol is None else atol
     if not noisy:
         return dfx.PIDController(rtol=rtol, atol=atol)
-    shortest = (
-        jnp.abs(span) * 2.0**-11 if own_path else None
-    )  # above the Brownian tree's resolution
+    shortest = None if path is None else 2 * path  # a step is longer than what the path resolves
     pid = dfx.PIDController(rtol=rtol, atol=atol, pcoeff=0.1, icoeff=0.3, dtmin=shortest)
     return dfx.ClipStepSizeController(pid, store_rejected_steps=100)
 

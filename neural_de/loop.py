@@ -15,7 +15,8 @@ from jaxtyping import Array
 from .config import Config
 from .evaluation import Evaluation
 from .failures import TrainingFailed, diagnose
-from .recipe import Recipe, TrainState
+from .program import TrainState
+from .recipe import Recipe
 from .run_folder import CHECKPOINT, RunFolder
 from .tasks.base import Rows, Task, count
 

@@ -148,11 +148,27 @@ class NeuralSDE(eqx.Module):
     drift: Any
     diffusion: Dense
 
-    def __init__(self, dimension: int, hidden: Sequence[int], key: Any, **options: Any) -> None:
-        """`options` go to `TimeMLP`; by default neither the time nor a last activation enters."""
+    def __init__(
+        self,
+        dimension: int,
+        hidden: Sequence[int],
+        key: Any,
+        *,
+        diffusion_scale: float = 1.0,
+        **options: Any,
+    ) -> None:
+        """`options` go to `TimeMLP`; by default neither the time nor a last activation enters.
+
+        Args:
+            diffusion_scale: what Glorot's weights of the diffusion are multiplied by: a variable of size 1 has noise
+                of about that size at the start, which is often far more than the data's.
+        """
+        if not diffusion_scale > 0:
+            raise OdescentError(f"diffusion_scale is a positive number, not {diffusion_scale!r}.")
         a, b = jr.split(key)
         self.drift = TimeMLP(dimension, hidden, a, **({"time": False, "final": False} | options))
-        self.diffusion = Dense(dimension, dimension, b, options.get("dtype", jnp.float32))
+        made = Dense(dimension, dimension, b, options.get("dtype", jnp.float32))
+        self.diffusion = eqx.tree_at(lambda d: d.weight, made, diffusion_scale * made.weight)
 
     def __call__(
         self, y0: Float[Array, "batch d"], key: Any, t1: float = 1.0, **options: Any

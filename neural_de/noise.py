@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import PyTree
 
 from .._errors import OdescentError, unknown
+from .brownian import BrownianTree
 
 NOISES = ("general", "commutative", "additive")
 
@@ -63,7 +64,7 @@ def stochastic_terms(
         controls = [y.shape for y in jax.tree.leaves(y0)]
     struct: Any = jax.ShapeDtypeStruct
     wanted = [struct(c, y.dtype) for c, y in zip(controls, jax.tree.leaves(y0), strict=True)]
-    path = dfx.VirtualBrownianTree(
+    tree = dfx.VirtualBrownianTree(
         t0=jnp.minimum(t0, t1),
         t1=jnp.maximum(t0, t1),
         tol=tol,
@@ -71,6 +72,7 @@ def stochastic_terms(
         key=key,
         levy_area=dfx.SpaceTimeLevyArea,
     )
+    path = BrownianTree(tree)
     term = DiagonalTerm(diffusion, path) if diagonal else dfx.ControlTerm(diffusion, path)
     return dfx.MultiTerm(dfx.ODETerm(drift), term)
 

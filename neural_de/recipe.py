@@ -1,4 +1,4 @@
-"""The compiled parts of training: one update, one evaluation, one diagnosis."""
+"""What a run computes: its settings filled in, its penalty's coefficients, and its compiled functions."""
 
 from __future__ import annotations
 
@@ -6,55 +6,24 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
-import optax
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float
 
 from .._errors import OdescentError, unknown
-from .._optimizers import Optimizer, optimizer
 from .budget import Budget
 from .config import Config
-from .first_step import WarmStart
 from .paper import paper_settings
 from .penalties import regularizer
-from .penalties.base import Regularizer
-from .tasks.base import Outcome, Rows, Task, count
+from .penalties.base import Sum
+from .penalties.sums import terms
+from .program import Program, TrainState, evaluator
+from .tasks.base import Rows, Task, count
 
-CANDIDATES = tuple(2 ** (-i / 2) for i in range(14))  # first steps, as fractions of the interval
 BUDGET_START = 0.01  # where the search for a coefficient begins
 _BEGIN = 0.01  # first step before anything is known, as a fraction
-
-
-class TrainState(eqx.Module):
-    """All that training goes on from.
-
-    Attributes:
-        model: the weights.
-        optimizer: its state.
-        key: data of the JAX key; step k draws from fold_in(key, k).
-        budget: the dual controller; None without a target.
-        dt0: the first step, where it is carried.
-        step: updates made or passed over; the order of the rows follows from it and the seed.
-        failures: batches in a row that failed.
-        validated: the step of the last validation, -1 before.
-        best, best_score, best_step: the weights with the best score on the validation rows.
-    """
-
-    model: Any
-    optimizer: Any
-    key: UInt32[Array, "..."]
-    budget: Budget | None
-    dt0: Float[Array, ""]
-    step: Int[Array, ""]
-    failures: Int[Array, ""]
-    validated: Int[Array, ""]
-    best: Any
-    best_score: Float[Array, ""]
-    best_step: Int[Array, ""]
 
 
 def resolved(config: Config, task: Task, rows: Rows) -> Config:
@@ -91,44 +60,56 @@ def _per_epoch(config: Config, rows: Rows) -> int:
     return max(1, count(rows.train) // (config.batch or count(rows.train)))
 
 
+def penalty_of(config: Config, task: Task) -> Sum | None:
+    """The regularizer with its coefficients, schedules of the step (in paper=2021 of the epoch)."""
+    if config.regularizer is None:
+        return None
+    if config.paper is not None:
+        assert task.experiment is not None
+        r, schedule = paper_settings(config.paper, task.experiment).regularizers[config.regularizer]
+        return r * schedule
+    from .schedules import exponential
+
+    found = regularizer(config.regularizer, **config.regularizer_options)
+    if config.budgeted:  # the budget has the coefficient
+        return found * 1.0
+    first = 1.0 if config.coefficient is None else config.coefficient
+    if config.final_coefficient is None:
+        return found * first
+    return found * exponential(first, config.final_coefficient, config.steps or 1)
+
+
 class Recipe:
-    """One run's functions, compiled once and shared by runs that differ in their seed only."""
+    """One run's functions."""
 
     def __init__(self, config: Config, task: Task, per_epoch: int, given: Any) -> None:
-        self.config, self.task, self.per_epoch = config, task, per_epoch
+        self.config, self.task = config, task
         self.dtype = jnp.dtype(config.precision)
-        if given is None:
-            made = optimizer(config.optimizer or "", config.optimizer_options, config.rate())
-        else:
-            made = given if isinstance(given, Optimizer) else Optimizer(given)
-        if config.clip is not None:
-            clipped = optax.chain(optax.clip_by_global_norm(config.clip), made.transformation)
-            output = made.output
-            made = Optimizer(clipped, lambda state, params: output(state[1], params))
-        self.optimizer = made
-        self.regularizer, self.per_clock = self._penalty()
-        self.update = eqx.filter_jit(self._update)
-        self.evaluate = eqx.filter_jit(self._evaluate)
-        self.output = eqx.filter_jit(self._output)
+        self.penalty = penalty_of(config, task)
+        self.per_clock = per_epoch if config.paper == 2021 else 1
+        shared = _structure(config)
+        self.program = (
+            _program(shared, task) if given is None else Program(shared, task, self.penalty, given)
+        )
+        self.evaluate = evaluator(_of_solves(config), task)
+        self.output = self.program.output
 
-    def _penalty(self) -> tuple[Regularizer | None, int]:
-        """The regularizer with its coefficients, and after how many steps their clock ticks."""
-        c = self.config
-        if c.regularizer is None:
-            return None, 1
-        if c.paper is not None:
-            assert self.task.experiment is not None
-            r, schedule = paper_settings(c.paper, self.task.experiment).regularizers[c.regularizer]
-            return r * schedule, self.per_epoch if c.paper == 2021 else 1
-        from .schedules import exponential
-
-        found = regularizer(c.regularizer, **c.regularizer_options)
-        if c.budgeted:
-            return found, 1
-        first = 1.0 if c.coefficient is None else c.coefficient
-        if c.final_coefficient is None:
-            return found * first, 1
-        return found * exponential(first, c.final_coefficient, c.steps or 1), 1
+    def begin(self, rows: Rows, seed: int) -> TrainState:
+        """The state before the first step."""
+        key = jr.key(seed)
+        model = self.task.model(self.config, rows, jr.fold_in(key, 2**31 - 1), self.dtype)
+        optimizer = self.program.optimizer.transformation
+        with jax.numpy_dtype_promotion("standard"):
+            state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+        state = jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, state)
+        zero, none = jnp.asarray(0, jnp.int32), jnp.asarray(-1, jnp.int32)
+        dt0 = self.config.dt0
+        length = dt0 if isinstance(dt0, int | float) else _BEGIN * self.task.span
+        worst = jnp.asarray(-self.task.sign * jnp.inf, self.dtype)
+        return TrainState(
+            model, state, jr.key_data(key), self._budget(), jnp.asarray(length, self.dtype), zero, zero, none,
+            model, worst, none,
+        )  # fmt: skip
 
     def _budget(self) -> Budget | None:
         c = self.config
@@ -137,137 +118,50 @@ class Recipe:
         start = BUDGET_START if c.coefficient is None else c.coefficient
         return Budget(target_nfe=c.target_nfe, max_accuracy_loss=c.max_accuracy_loss, start=start)
 
-    def begin(self, rows: Rows, seed: int) -> TrainState:
-        """The state before the first step."""
-        key = jr.key(seed)
-        model = self.task.model(self.config, rows, jr.fold_in(key, 2**31 - 1), self.dtype)
-        with jax.numpy_dtype_promotion("standard"):
-            state = self.optimizer.transformation.init(eqx.filter(model, eqx.is_inexact_array))
-        state = jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, state)
-        zero, none = jnp.asarray(0, jnp.int32), jnp.asarray(-1, jnp.int32)
-        budget = self._budget()
-        length = self.config.dt0 if isinstance(self.config.dt0, float) else _BEGIN * self.task.span
-        worst = jnp.asarray(-self.task.sign * jnp.inf, self.dtype)
-        return TrainState(
-            model, state, jr.key_data(key), budget, jnp.asarray(length, self.dtype), zero, zero, none,
-            model, worst, none,
-        )  # fmt: skip
+    def coefficients(self, step: int) -> Float[Array, "terms"] | None:
+        """Of the penalty's terms at a step; None without penalty."""
+        if self.penalty is None:
+            return None
+        return jnp.asarray(self.penalty.coefficients(step // self.per_clock), self.dtype)
 
-    def options(self, dt0: Any) -> dict[str, Any]:
-        """The arguments of the solves."""
-        c = self.config
-        first: Any = dt0 if c.dt0 in ("warm", "calibrated") else c.dt0
-        return {
-            "rtol": c.rtol, "atol": c.atol, "max_steps": c.max_steps, "throw": False, "paper": c.paper, "dt0": first,
-        }  # fmt: skip
-
-    def penalized(
-        self, model: Any, state: TrainState, batch: Mapping[str, Array], **more: Any
-    ) -> tuple[Float[Array, ""], Outcome]:
-        """The loss with its penalty, and the outcome.
-
-        With a budget the sum is over 1 + lambda, a mean of both: while lambda is far too large, its gradients
-        would fill the second moments of Adam, which then stands still for a thousand steps.
-        """
-        r = self.regularizer
-        if r is not None:
-            r = r.at(state.step // self.per_clock)
-            if state.budget is not None:
-                r = r * state.budget.coefficient
-        key = jr.fold_in(jr.wrap_key_data(state.key), state.step)
-        out = self.task.loss(
-            model, batch, key=key, step=state.step, training=True, regularizer=r,
-            **self.options(state.dt0), **more,
-        )  # fmt: skip
-        total = out.loss + out.solved.penalty.astype(out.loss.dtype)
-        if state.budget is not None:
-            total = total / (1 + state.budget.coefficient).astype(total.dtype)
-        return total, out
-
-    def _update(
+    def update(
         self, state: TrainState, batch: Mapping[str, Array], reference: Any = None
     ) -> tuple[TrainState, dict[str, Array]]:
-        """After one batch; where its solve, loss or gradient failed, as before but for the counters.
-
-        With a budget of accuracy, `reference` is the batch's score in the run without regularizer.
-        """
-        value = eqx.filter_value_and_grad(lambda m: self.penalized(m, state, batch), has_aux=True)
-        (total, out), gradient = value(state.model)
-        weights = eqx.filter(state.model, eqx.is_inexact_array)
-        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            norm = optax.tree.norm(gradient)
-            change, after = self.optimizer.transformation.update(gradient, state.optimizer, weights)
-            model = eqx.apply_updates(state.model, change)
-        solved = jnp.asarray(out.solved.solution.result == dfx.RESULTS.successful)
-        fine = solved & jnp.isfinite(total) & jnp.isfinite(norm)
-        statistics = out.solved.statistics
-        budget, dt0 = state.budget, state.dt0
-        cost = _cost(statistics)
-        if budget is not None:
-            measured = cost.astype(self.dtype)
-            if reference is not None:
-                score = out.metrics.get(self.task.score, out.loss)
-                measured = self.task.sign * (reference - score)
-            budget = budget.updated(jnp.where(solved, measured, jnp.inf))
-        if self.config.dt0 == "warm":
-            dt0 = WarmStart(dt0).updated(statistics).dt0
-        new = (model, after, budget, dt0)
-        old = (state.model, state.optimizer, state.budget, state.dt0)
-        model, after, budget, dt0 = jax.tree.map(
-            lambda a, b: jnp.where(fine, a.astype(b.dtype), b) if eqx.is_array(b) else b, new, old
+        """The state after a batch, and its metrics; see `Program`."""
+        found: tuple[TrainState, dict[str, Array]] = self.program.update(
+            state, batch, self.coefficients(int(state.step)), reference
         )
-        failures = jnp.where(fine, 0, state.failures + 1).astype(jnp.int32)
-        following = TrainState(
-            model, after, state.key, budget, dt0, state.step + 1, failures, state.validated,
-            state.best, state.best_score, state.best_step,
-        )  # fmt: skip
-        metrics = {
-            "loss": out.loss, "penalty": out.solved.penalty, **out.metrics, "nfe": cost,
-            "accepted": statistics.accepted, "rejected": statistics.rejected, "error": statistics.error.mean,
-            "gradient": norm, "dt0": dt0, "solved": solved, "finite": jnp.isfinite(total), "fine": fine,
-        }  # fmt: skip
-        if budget is not None:
-            metrics["coefficient"] = budget.coefficient
-        return following, metrics
-
-    def _evaluate(
-        self, model: Any, batch: Mapping[str, Array], key: Any, step: Any, dt0: Any
-    ) -> dict[str, Array]:
-        """Loss and metrics without regularization."""
-        out = self.task.loss(
-            model, batch, key=jr.wrap_key_data(key), step=step, training=False, **self.options(dt0)
-        )
-        found = out.solved.statistics
-        return {
-            "loss": out.loss, **out.metrics, "nfe": _cost(found), "accepted": found.accepted,
-            "rejected": found.rejected, "solved": jnp.asarray(out.solved.solution.result == dfx.RESULTS.successful),
-        }  # fmt: skip
-
-    def _output(self, state: TrainState) -> Any:
-        """The weights at the point that the optimizer puts out."""
-        weights, rest = eqx.partition(state.model, eqx.is_inexact_array)
-        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-            return eqx.combine(self.optimizer.output(state.optimizer, weights), rest)
+        return found
 
 
-def _cost(statistics: Any) -> Int[Array, ""]:
-    """Drift evaluations; steps where they cannot be known."""
-    found = statistics.drift_evaluations
-    cost: Array = statistics.accepted + statistics.rejected if found is None else found
-    return cost
+def _of_solves(config: Config) -> Config:
+    """A run's settings with those alone that an evaluation depends on."""
+    first: Any = "hairer" if config.dt0 == "hairer" else "calibrated"
+    names = ("task", "rtol", "atol", "brownian_tolerance", "max_steps", "paper", "precision")
+    return Config(**{n: getattr(config, n) for n in names}, dt0=first)
 
 
-@lru_cache(maxsize=16)
-def _shared(config: Config, task: Task, per_epoch: int) -> Recipe:
-    return Recipe(config, task, per_epoch, None)
+def _structure(config: Config) -> Config:
+    """A run's settings without what its program takes as arguments."""
+    same = config.replace(
+        seed=0, validation=0.1, validate_every=1, checkpoint_every=1, skips=0, coefficient=None,
+        final_coefficient=None, target_nfe=config.target_nfe and 1,
+        max_accuracy_loss=config.max_accuracy_loss and 1.0, model_options={},
+    )  # fmt: skip
+    if config.dt0 not in ("hairer", "warm"):
+        same = same.replace(dt0="calibrated")
+    if config.regularizer is not None and config.paper is None:
+        same = same.replace(regularizer="+".join(name for _, name in terms(config.regularizer)))
+    if config.schedule != "cosine":
+        same = same.replace(steps=1)
+    return same
+
+
+@lru_cache(maxsize=32)
+def _program(config: Config, task: Task) -> Program:
+    return Program(config, task, penalty_of(config, task), None)
 
 
 def recipe(config: Config, task: Task, rows: Rows, given: Any) -> Recipe:
-    """The recipe of a run with all settings filled in; a given optimizer is not shared."""
-    per_epoch = _per_epoch(config, rows)
-    if given is not None:
-        return Recipe(config, task, per_epoch, given)
-    same = config.replace(seed=0, validate_every=1, checkpoint_every=1, skips=0)
-    if config.schedule != "cosine" and config.final_coefficient is None:
-        same = same.replace(steps=1)
-    return _shared(same, task, per_epoch)
+    """The recipe of a run with all settings filled in; what is compiled for a given optimizer is not shared."""
+    return Recipe(config, task, _per_epoch(config, rows), given)

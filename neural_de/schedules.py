@@ -29,6 +29,8 @@ def exponential(start: float, end: float, steps: int) -> Callable[[Any], Any]:
         )
 
     def coefficient(step: Any) -> Any:
+        if isinstance(step, int | float):
+            return float(start * (end / start) ** (step / steps))
         import jax.numpy as jnp
 
         x = jnp.asarray(step)

@@ -14,7 +14,8 @@ from .._errors import OdescentError
 from . import checkpoints
 from .config import Config
 from .loop import Progress, Run
-from .recipe import TrainState, recipe, resolved
+from .program import TrainState
+from .recipe import recipe, resolved
 from .run_folder import CHECKPOINT, RunFolder, folder
 from .tasks import TASKS
 from .tasks.base import Task, count

@@ -15,7 +15,16 @@ import odescent as od
 from odescent.discretize.emit import load, source, targets
 from odescent.discretize.emit.backend import needs
 
-SETTINGS = {"mu": 1.0, "L": 10.0, "h": 0.05, "beta1": 0.9, "beta2": 0.99, "eps": 1e-6, "rho": 0.8, "rate": 30.0}
+SETTINGS = {
+    "mu": 1.0,
+    "L": 10.0,
+    "h": 0.05,
+    "beta1": 0.9,
+    "beta2": 0.99,
+    "eps": 1e-6,
+    "rho": 0.8,
+    "rate": 30.0,
+}
 KEY = 7
 
 

@@ -31,7 +31,9 @@ class Oracles(dict[str, Any]):
             "map": lambda p: p,
             "prox": lambda p, step: p / (1 + step),
             "value": lambda p: np.sum(p**2 / 2 - 0.5 * np.cos(p)),
-            "ensemble": lambda p, alpha, *kernel: p[np.argmin(np.sum(p**2 / 2 - 0.5 * np.cos(p), axis=1))],
+            "ensemble": lambda p, alpha, *kernel: p[
+                np.argmin(np.sum(p**2 / 2 - 0.5 * np.cos(p), axis=1))
+            ],
         }
         return DIAGONAL if name == "map_hessian_diagonal" else functions[kind]
 

@@ -359,14 +359,26 @@ def test_whether_particles_agree(noise: str, d: int) -> None:
     )
 
 
-def test_too_much_noise_is_said() -> None:
-    with pytest.warns(
-        OdescentWarning, match=r"never agree.* below sigma = 7\.\d+ they come together"
-    ):
-        minimizer(SQUARE, params={"sigma": 9.0, "lam": 1.0, "h": 0.05})
+@pytest.mark.parametrize(("noise", "most"), [("anisotropic", r"7\.\d+"), ("isotropic", r"2\.4\d+")])
+def test_too_much_noise_is_said(noise: str, most: str) -> None:
+    own: dict[str, Any] = {"options": {"noise": noise}}
+    with pytest.warns(OdescentWarning, match=rf"never agree.* below sigma = {most} they come"):
+        minimizer(SQUARE, params={"sigma": 9.0, "lam": 1.0, "h": 0.05}, **own)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        minimizer(SQUARE, params={"sigma": 7.0, "lam": 1.0, "h": 0.05})
+        less = 7.0 if noise == "anisotropic" else 2.4
+        minimizer(SQUARE, params={"sigma": less, "lam": 1.0, "h": 0.05}, **own)
+
+
+def test_in_the_plane_noise_is_isotropic_and_crosses_the_canyon() -> None:
+    """Anisotropic noise finds it in three of five searches; see benchmarks/success.py."""
+    f = od.objective("grand_canyon")
+    found = minimize(f, [(-2, 8)] * 2, particles=70, steps=285, runs=24, seed=3)
+    assert (np.abs(found.xs).max(axis=1) < 0.25).sum() >= 23
+    spread = minimize(
+        f, [(-2, 8)] * 2, particles=70, steps=285, runs=24, seed=3, options={"noise": "anisotropic"}
+    )
+    assert (np.abs(spread.xs).max(axis=1) < 0.25).sum() < 20
 
 
 def test_asking_and_telling_out_of_order() -> None:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import schemas
 import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from odescent.neural_de import Config
 from odescent.neural_de.after.pareto_front import pareto
 from odescent.neural_de.training import Trained
 
-pytestmark = pytest.mark.promotion
+pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
 nde = od.neural_de
 A = np.array([[-0.5, 2.0, 0.0], [-2.0, -0.5, 0.0], [0.0, 0.0, -0.1]])
 Y0 = np.random.default_rng(0).normal(size=(6, 3)) * [1, 1, 1e-3]
@@ -233,7 +234,7 @@ def test_the_command_inspects_runs(tmp_path, capsys):
     shutil.copytree(run, twin)
     code, said, error = call("inspect", run, twin, "--out", out, "--json")
     assert code == 0, error
-    value = json.loads(said)
+    value = schemas.check(json.loads(said))
     assert (
         value["schema"] == "odescent.inspect/1"
         and json.loads((out / "inspect.json").read_text()) == value

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 torchdiffeq = pytest.importorskip("torchdiffeq")
 torchsde = pytest.importorskip("torchsde")
 
-pytestmark = pytest.mark.promotion
+pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
 nde = od.neural_de
 F64 = {"dtype": jnp.float64}
 FIELD = models.TimeMLP(3, [7], jr.key(0), **F64)
@@ -45,12 +45,12 @@ def test_the_same_function_and_the_same_derivatives(dtype):
     func, y = nde.to_torch(model, odd_field), Y0.astype(dtype)
     state = torch.tensor(y, requires_grad=True)
     value = func(torch.tensor(0.7, dtype=state.dtype), state)
-    ours = lambda m, y: odd_field(m, jnp.asarray(0.7, dtype), y)
+    ours = jax.jit(lambda m, y: odd_field(m, jnp.asarray(0.7, dtype), y))
     close = {"rtol": 2e-5, "atol": 2e-5} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-12}
     np.testing.assert_allclose(value.detach().numpy(), ours(model, y), **close)
     (value**2).sum().backward()
     total = lambda m, y: (ours(m, y) ** 2).sum()
-    for_m, for_y = jax.grad(total, (0, 1))(model, jnp.asarray(y))
+    for_m, for_y = jax.jit(jax.grad(total, (0, 1)))(model, jnp.asarray(y))
     scale = float(jnp.abs(for_y).max())
     np.testing.assert_allclose(state.grad.numpy() / scale, for_y / scale, **close)
     for name, g in for_m.items():
@@ -61,7 +61,8 @@ def test_the_same_function_and_the_same_derivatives(dtype):
 def test_convolutions_agree():
     field = convolution.ConvField((2, 4, 4), [3], jr.key(1), **F64)
     x = np.random.default_rng(1).normal(size=(4, 32))
-    ours, theirs = field(0.3, jnp.asarray(x)), nde.to_torch(field)(0.3, torch.tensor(x))
+    ours = eqx.filter_jit(field)(0.3, jnp.asarray(x))
+    theirs = nde.to_torch(field)(0.3, torch.tensor(x))
     np.testing.assert_allclose(theirs.detach().numpy(), ours, atol=1e-13)
 
 

@@ -201,12 +201,12 @@ def test_training_meets_a_budget_from_a_coefficient_a_hundred_times_off():
         )
 
     for start in (1e-4, 1.0):
-        model = models.NeuralODEClassifier(64, [64], 10, jr.key(0))
+        model = models.NeuralODEClassifier(64, [16], 10, jr.key(0))
         state = optimizer.init(model)
         budget = nde.Budget(target_nfe=target, start=start)
         rng, last = np.random.default_rng(0), []
         for _ in range(200):
-            rows = jnp.asarray(rng.choice(len(split), 64, replace=False))
+            rows = jnp.asarray(rng.choice(len(split), 32, replace=False))
             model, state, budget, stats = train(model, state, budget, rows, 0.05)
             last.append(int(stats.drift_evaluations))
         assert abs(np.median(last[-30:]) - target) <= 6, (

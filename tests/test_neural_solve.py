@@ -10,10 +10,13 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import odescent as od
 from odescent import OdescentError
 from odescent._errors import OdescentWarning
+from odescent.neural_de.brownian import BrownianTree, resolution
 
 pytestmark = pytest.mark.unoptimized
 
@@ -98,6 +101,9 @@ def test_mismatched_shapes_and_other_bad_input():
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, diffusion=decay), "give key="),
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, diffusion=lambda t, y, a: y[:2], key=jr.key(0)), "diagonal"),
         (lambda: nde.solve(dfx.ODETerm(decay), y, 0.0, 1.0, 1.0, diffusion=decay, key=jr.key(0)), "of your own"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, brownian_tolerance=0.01), "goes with diffusion="),
+        *((lambda r=r: nde.solve(decay, y, 0.0, 1.0, 1.0, diffusion=decay, key=jr.key(0), brownian_tolerance=r), part)
+          for r, part in ((-1.0, "positive length"), (0.5, "leaves no step"))),
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=nde.stiffness(), solver=dfx.Kvaerno3()), "hold back"),
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, regularizer=nde.local(), solver=dfx.Kvaerno3(), key=jr.key(0)),
          "root finder"),
@@ -207,6 +213,59 @@ def test_stratonovich_black_scholes_and_the_regularizers_on_it():
     assert np.isfinite(penalty) and float(stats.stiffness["jvp"].mean) > 0
     # the drift is -y: its Jacobian is -1 along every direction
     assert np.isclose(stats.stiffness["jvp"].maximum, 1, rtol=1e-9)
+
+
+def test_a_coarser_brownian_path_has_the_same_end():
+    """W_1 is drawn first, whatever the resolution, so that the ends exp(-1 + s W_1) agree; no step is shorter."""
+    s, y0 = 0.4, jnp.ones(40)
+
+    @jax.jit
+    def run(key, length):
+        out = nde.solve(
+            decay, y0, 0.0, 1.0, 1.0, diffusion=lambda t, y, a: s * y, key=key, brownian_tolerance=length, record=99,
+            rtol=3e-3, atol=3e-3, dt0=0.01,
+        )  # fmt: skip
+        return jnp.log(out.ys[-1]) + 1, out.statistics
+
+    found = {length: run(jr.key(1), length) for length in (2.0**-5, 2.0**-8, 2.0**-13)}
+    fine, _ = found[2.0**-13]
+    assert 0.7 * s < np.std(fine) < 1.3 * s
+    for length, (logs, stats) in found.items():
+        np.testing.assert_allclose(logs, fine, atol=0.03)
+        h = np.asarray(stats.record.h)[: int(stats.accepted) - 1]
+        assert h.min() > 2 * length * (1 - 1e-6) or length == 2.0**-13
+    assert int(found[2.0**-5][1].accepted) < int(found[2.0**-13][1].accepted)
+
+
+def test_both_ends_at_once_are_diffraxs_increments():
+    """W and H on [s, u] of a pytree, on an interval that is not the unit one; none on an empty step."""
+    struct = lambda *shape: jax.ShapeDtypeStruct(shape, jnp.float64)
+    tree = dfx.VirtualBrownianTree(
+        -1.0, 2.0, 2.0**-6, {"a": struct(3), "b": struct(2, 2)}, jr.key(0), dfx.SpaceTimeLevyArea
+    )
+    both = jax.jit(
+        lambda s, u: (
+            BrownianTree(tree).evaluate(s, u, use_levy=True),
+            tree.evaluate(s, u, use_levy=True),
+        )
+    )
+    for s, u in ((-1.0, 2.0), (-0.3, 1.1), (0.7, 0.72), (0.5, 0.5), (-1.0, -0.99)):
+        ours, theirs = both(s, u)
+        assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+        for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        BrownianTree(tree).evaluate(0.2, 0.4)["a"], tree.evaluate(0.2, 0.4)["a"], rtol=1e-9
+    )
+
+
+@given(st.floats(1e-8, 10.0), st.floats(1e-8, 10.0), st.floats(0.1, 100.0))
+def test_the_default_resolution_is_an_eighth_of_the_tolerance(rtol, atol, span):
+    found = float(resolution(None, None, rtol, atol, jnp.asarray(span)))
+    expected = np.clip(min(rtol, atol) / 8, 2.0**-12, 2.0**-7) * span
+    assert np.isclose(found, expected, rtol=1e-12)
+    own = dfx.PIDController(rtol=rtol, atol=atol, dtmin=span / 50)
+    assert np.isclose(resolution(None, own, None, None, jnp.asarray(span)), span / 100)
 
 
 @pytest.mark.slow

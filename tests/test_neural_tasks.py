@@ -36,7 +36,7 @@ def test_a_latent_ode_learns_a_series(tmp_path, monkeypatch):
     sizes = {"latent": 3, "hidden": 8, "width": 6, "layers": 1, "units": 8}
     config = Config(
         "physionet-latent-ode", steps=60, batch=16, rtol=1e-2, model_options=sizes, validate_every=20,
-        regularizer="error", coefficient=0.1,
+        regularizer="error", coefficient=0.1, validation=0.25,
     )  # fmt: skip
     run = train(config)
     first = next(r["validation"]["mse"] for r in run.history if "validation" in r)
@@ -55,6 +55,7 @@ def test_a_neural_sde_classifies_what_is_plain(tmp_path, monkeypatch):
         steps=20,
         batch=20,
         validate_every=10,
+        validation=1 / 3,  # as many rows as there are to test, so that one program serves both
         model_options={"dimension": 3, "hidden": [4]},
     )
     run = train(config)

@@ -2,6 +2,8 @@
 
 import functools
 import json
+from dataclasses import dataclass
+from typing import ClassVar
 
 import diffrax as dfx
 import equinox as eqx
@@ -17,7 +19,7 @@ import odescent as od
 from odescent import OdescentError
 from odescent.neural_de import Config, TrainingFailed, compare, train
 
-pytestmark = pytest.mark.promotion
+pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
 SMALL = Config("small")
 
 
@@ -157,6 +159,39 @@ def test_a_budget_moves_the_coefficient_towards_its_target():
     np.testing.assert_allclose(
         np.log(np.divide(seen, 0.01)), 0.1 * np.arange(1, 4) + 3 * mean, rtol=1e-5
     )
+
+
+@dataclass(frozen=True)
+class Counted(Small):
+    """`Small`, noting when its loss is traced: for training or not."""
+
+    traced: ClassVar[list[bool]] = []
+
+    def loss(self, model, batch, **options):
+        self.traced.append(options["training"])
+        return super().loss(model, batch, **options)
+
+
+def test_a_sweep_compiles_one_update_and_one_evaluation():
+    """Coefficients, schedules, first steps and seeds are arguments; the penalty follows each of them."""
+    base = SMALL.replace(regularizer="error+0.5*steps", learning_rate=1e-30, steps=4, dt0=0.1)
+    runs = {
+        (c, end): train(base.replace(coefficient=c, final_coefficient=end), task=Counted())
+        for c, end in ((0.1, None), (3.0, None), (3.0, 0.03))
+    }
+    train(base.replace(regularizer="2*error+0.1*steps", seed=1, dt0="calibrated"), task=Counted())
+    assert sorted(Counted.traced) == [False, True]
+    train(base.without_penalty(), task=Counted())
+    assert sorted(Counted.traced) == [
+        False,
+        True,
+        True,
+    ]  # without penalty, a program that pays for none
+    paid = {c: [r["penalty"] for r in run.history if "loss" in r] for c, run in runs.items()}
+    # the weights stand still, so that penalties are proportional to coefficients: c (end / c)^(k / steps)
+    np.testing.assert_allclose(np.divide(paid[3.0, None], paid[0.1, None]), 30, rtol=1e-5)
+    falls = np.divide(paid[3.0, 0.03], paid[3.0, None])
+    np.testing.assert_allclose(falls, 0.01 ** (np.arange(4) / 4), rtol=1e-5)
 
 
 def test_a_comparison_has_means_and_deviations():

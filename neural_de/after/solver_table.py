@@ -131,8 +131,8 @@ def solver_comparison(
     """
     s = what if isinstance(what, Subject) else subject(what)
     options = {"dt0": "hairer", **options}
-    first = s.solved(rows, **options)
-    noisy = first.solved.statistics.diffusion_evaluations is not None
+    traced = eqx.filter_eval_shape(lambda: s.solved(rows, **options))
+    noisy = traced.solved.statistics.diffusion_evaluations is not None
     chosen = dict(solvers or {n: named(n) for n in (STOCHASTIC if noisy else DETERMINISTIC)})
     if not chosen:
         raise OdescentError("there is nothing to compare: give at least one solver.")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import diffrax as dfx
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -15,7 +16,8 @@ import numpy as np
 
 from ..._errors import OdescentError
 from ..instrumented import Solved, solve
-from ..tasks.base import Outcome, count
+from ..program import solve_options
+from ..tasks.base import Outcome, Task, count
 from ..training import Trained, load_trained
 
 PARTS = ("train", "validation", "test")
@@ -56,35 +58,48 @@ class Subject:
     def solved(self, rows: int | None = None, **options: Any) -> Outcome:
         """The first rows as one state; options in place of those of training."""
         batch = {**_arrays(self.first(rows)), **_arrays(self.fixed)}
-        chosen = {**self.options, **options}
         key = jr.fold_in(jr.key(self.key), _KEY)
-        arrays, rest = _split((self.model, batch))
-
-        @jax.jit
-        def run(arrays: Any) -> Outcome:
-            model, batch = _joined(arrays, rest)
-            return self.outcome(model, batch, key=key, **chosen)
-
-        found: Outcome = run(arrays)
+        found: Outcome = _together(
+            self.outcome, self.model, batch, key, {**self.options, **options}
+        )
         return found
 
     def each(self, rows: int | None = None, **options: Any) -> Outcome:
         """The first rows one by one, each with its own steps; everything gets their axis."""
-        chosen = self.first(rows)
-        solver_options = {**self.options, **options}
-        keys = jr.split(jr.fold_in(jr.key(self.key), _KEY), count(chosen))
-        arrays, rest = _split((self.model, _arrays(self.fixed)))
+        chosen = _arrays(self.first(rows))
+        keys = jr.split(jr.fold_in(jr.key(self.key), _KEY), count(self.first(rows)))
+        fixed = _arrays(self.fixed)
+        found: Outcome = _one_by_one(
+            self.outcome, self.model, chosen, fixed, keys, {**self.options, **options}
+        )
+        return found
 
-        @jax.jit
-        def run(arrays: Any, rows: Any) -> Outcome:
-            def one(row: Any, key: Any) -> Outcome:
-                model, fixed = _joined(arrays, rest)
-                batch = {n: a[None] for n, a in row.items()}
-                return self.outcome(model, {**batch, **fixed}, key=key, **solver_options)
 
-            return jax.vmap(one)(rows, keys)
+# Compiled once for all subjects whose outcome, options and shapes are equal, such as the runs of a sweep.
+@eqx.filter_jit
+def _together(outcome: Any, model: Any, batch: Any, key: Any, options: Any) -> Any:
+    return outcome(model, batch, key=key, **options)
 
-        found: Outcome = run(arrays, _arrays(chosen))
+
+@eqx.filter_jit
+def _one_by_one(outcome: Any, model: Any, rows: Any, fixed: Any, keys: Any, options: Any) -> Any:
+    def one(row: Any, key: Any) -> Any:
+        batch = {n: a[None] for n, a in row.items()}
+        return outcome(model, {**batch, **fixed}, key=key, **options)
+
+    return eqx.filter_vmap(one)(rows, keys)
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """A task's loss and solve after so many steps of training."""
+
+    task: Task
+    steps: int
+
+    def __call__(self, model: Any, batch: Any, key: Any = None, **options: Any) -> Outcome:
+        step = jnp.asarray(self.steps, jnp.int32)
+        found: Outcome = self.task.loss(model, batch, key=key, step=step, training=False, **options)
         return found
 
 
@@ -188,25 +203,11 @@ def _of_run(
         dt0 = run.test.get("dt0") or next(
             (r["validation"]["dt0"] for r in reversed(run.history) if "validation" in r), "hairer"
         )
-    usual = {
-        "throw": False,
-        "rtol": c.rtol,
-        "atol": c.atol,
-        "max_steps": c.max_steps,
-        "dt0": dt0,
-        "paper": c.paper,
-    }
-
-    def outcome(model: Any, batch: Any, key: Any = None, **more: Any) -> Outcome:
-        step = jnp.asarray(c.steps or 0, jnp.int32)
-        found: Outcome = task.loss(model, batch, key=key, step=step, training=False, **more)
-        return found
-
     label = name or (c.task if c.regularizer is None else f"{c.task}, {c.regularizer}")
     field_ = vector_field or field_of(run.model)
     return Subject(
-        label, outcome, run.model, getattr(data, rows), data.fixed, task.score, task.sign,
-        {**usual, **options}, field_, c.seed,
+        label, TaskOutcome(task, c.steps or 0), run.model, getattr(data, rows), data.fixed, task.score, task.sign,
+        {**solve_options(c, dt0), **options}, field_, c.seed,
     )  # fmt: skip
 
 
@@ -238,15 +239,3 @@ def trajectories(subject: Subject, rows: int, times: int) -> tuple[np.ndarray, n
 
 def _arrays(rows: Mapping[str, Any]) -> dict[str, Any]:
     return {n: jnp.asarray(a) for n, a in rows.items()}
-
-
-def _split(tree: Any) -> tuple[Any, Any]:
-    import equinox as eqx
-
-    return eqx.partition(tree, eqx.is_array)
-
-
-def _joined(arrays: Any, rest: Any) -> Any:
-    import equinox as eqx
-
-    return eqx.combine(arrays, rest)

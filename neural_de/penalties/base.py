@@ -161,7 +161,15 @@ class Sum(Regularizer):
         return total
 
     def at(self, step: Any) -> Sum:
-        return Sum(tuple((_value(c, step), r) for c, r in self.parts))
+        return self.weighted(self.coefficients(step))
+
+    def coefficients(self, step: Any) -> tuple[Any, ...]:
+        """One per term, the schedules among them evaluated at this step."""
+        return tuple(_value(c, step) for c, _ in self.parts)
+
+    def weighted(self, coefficients: tuple[Any, ...]) -> Sum:
+        """The same terms with these coefficients."""
+        return Sum(tuple((c, r) for c, (_, r) in zip(coefficients, self.parts, strict=True)))
 
     def check_adjoint(self, adjoint: Any) -> None:
         for _, r in self.parts:

@@ -12,6 +12,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from ..._errors import unknown
 from ..config import Config
 from ..data import Dataset, Split
 from ..instrumented import Solved
@@ -131,6 +132,19 @@ class Task(abc.ABC):
     def paper(self, year: int) -> Mapping[str, Any]:
         """Settings of a paper besides those of `paper_settings`."""
         return {}
+
+
+def model_options(config: Config, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """The config's model options with the task's own in place of what is left open; None leaves it to the model.
+
+    Raises:
+        OdescentError: an option that the task does not have.
+    """
+    for name in config.model_options:
+        if name not in usual:
+            raise unknown("model option", name, usual)
+    chosen = {**usual, **config.model_options}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 MOMENTUM = {

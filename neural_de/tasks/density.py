@@ -9,12 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Array
 
-from ..._errors import unknown
 from ..config import Config
 from ..continuous_flow import ContinuousFlow
-from .base import Outcome, Rows, Task
-
-_OPTIONS = ("hidden", "trace", "t1")
+from .base import Outcome, Rows, Task, model_options
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,7 @@ class Density(Task):
         return Rows({"x": rest[held:]}, {"x": rest[:held]}, {"x": test}, source="made here")
 
     def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> ContinuousFlow:
-        for name in config.model_options:
-            if name not in _OPTIONS:
-                raise unknown("model option", name, _OPTIONS)
-        options = {"hidden": [32, 32], **config.model_options}
+        options = model_options(config, {"hidden": [32, 32], "trace": None, "t1": None})
         return ContinuousFlow(rows.train["x"].shape[1], key=key, dtype=dtype, **options)
 
     def loss(

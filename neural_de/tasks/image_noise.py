@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 
 from jaxtyping import Array
 
-from ..._errors import unknown
 from ..config import Config
 from ..data import load
 from ..models import NeuralSDEClassifier, accuracy, cross_entropy
-from .base import Outcome, Rows, Task
+from .base import Outcome, Rows, Task, model_options
 
 
 @dataclass(frozen=True)
 class NoisyClassification(Task):
     """MNIST by a `NeuralSDEClassifier`: one path per row in training, the mean logits of ten elsewhere.
 
-    Model options: `dimension` of the state, `hidden` widths of the drift's layers.
+    Model options: `dimension` of the state, `hidden` widths of the drift's layers, `diffusion_scale` of its first
+    weights.
     """
 
     name = "mnist-sde"
@@ -33,14 +33,10 @@ class NoisyClassification(Task):
         return Rows.of(load("mnist", seed=config.seed, validation=config.validation))
 
     def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> NeuralSDEClassifier:
-        options = {"dimension": 32, "hidden": [64], **config.model_options}
-        for name in options:
-            if name not in ("dimension", "hidden"):
-                raise unknown("model option", name, ("dimension", "hidden"))
+        options = model_options(config, {"dimension": 32, "hidden": [64], "diffusion_scale": None})
+        widths = options.pop("dimension"), options.pop("hidden")
         d = rows.train["x"].shape[1]
-        return NeuralSDEClassifier(
-            d, options["dimension"], options["hidden"], rows.classes, key, dtype=dtype
-        )
+        return NeuralSDEClassifier(d, *widths, rows.classes, key, dtype=dtype, **options)
 
     def loss(
         self,

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import jax.random as jr
 from jaxtyping import Array
 
-from ..._errors import OdescentError, unknown
+from ..._errors import OdescentError
 from ..config import Config
 from ..data import load
 from ..models import NeuralODEClassifier, accuracy, cross_entropy
-from .base import MOMENTUM, Outcome, Rows, Task
+from .base import MOMENTUM, Outcome, Rows, Task, model_options
 
 _OPTIONS = ("hidden", "augment", "channels", "final", "t1")
 
@@ -32,12 +32,9 @@ class Classification(Task):
         return Rows.of(load(data, seed=config.seed, validation=config.validation))
 
     def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> NeuralODEClassifier:
-        options = dict(config.model_options)
-        for name in options:
-            if name not in _OPTIONS:
-                raise unknown("model option", name, _OPTIONS)
+        options = model_options(config, {**dict.fromkeys(_OPTIONS), "hidden": [100]})
         d, classes = rows.train["x"].shape[1], rows.classes
-        hidden, channels = options.pop("hidden", [100]), options.pop("channels", None)
+        hidden, channels = options.pop("hidden"), options.pop("channels", None)
         if channels is None:
             return NeuralODEClassifier(d, hidden, classes, key, dtype=dtype, **options)
         from ..convolution import ConvField

@@ -11,11 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..._errors import unknown
 from ..config import Config
 from ..data import spiral_sde_moments
 from ..models import NeuralSDE
-from .base import Outcome, Rows, Task
+from .base import Outcome, Rows, Task, model_options
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,9 @@ class SpiralMoments(Task):
     """The paths' mean and variance at 30 times; every path begins at (2, 0).
 
     Rows are paths, all alike but for their noise, so that the batch size is the number of paths. Validation and
-    test draw 200 and 1000 fresh ones; the metric `noise` is the diffusion's root mean square at the end, which
-    regularization must not drive to zero. Model option: `hidden`.
+    test draw 1000 fresh ones each; the metric `noise` is the diffusion's root mean square at the end, which
+    regularization must not drive to zero. It begins with a tenth of Glorot's: the fit is then better, and cheaper.
+    Model options: `hidden`, and `diffusion_scale` of the first weights.
     """
 
     name = "spiral-sde"
@@ -32,7 +32,7 @@ class SpiralMoments(Task):
     score, sign, whole = "loss", -1, True
     defaults: ClassVar[Mapping[str, Any]] = {
         "steps": 900, "batch": 100, "optimizer": "adabelief", "learning_rate": 0.02, "schedule": "cosine",
-        "rtol": 3e-2, "atol": 3e-2, "max_steps": 512, "dt0": 0.02,
+        "rtol": 1e-2, "atol": 1e-2, "max_steps": 512, "dt0": 0.02,
     }  # fmt: skip
 
     def rows(self, config: Config) -> Rows:
@@ -43,13 +43,13 @@ class SpiralMoments(Task):
 
         fixed = {"times": times, "means": means, "variances": variances}
         n = 100 if config.batch is None else config.batch
-        return Rows(start(n), start(200), start(1000), fixed, source="made here (arXiv 2105.03918)")
+        return Rows(
+            start(n), start(1000), start(1000), fixed, source="made here (arXiv 2105.03918)"
+        )
 
     def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> NeuralSDE:
-        for name in config.model_options:
-            if name != "hidden":
-                raise unknown("model option", name, ("hidden",))
-        return NeuralSDE(2, config.model_options.get("hidden", [50]), key, power=3, dtype=dtype)
+        options = model_options(config, {"hidden": [50], "diffusion_scale": 0.1})
+        return NeuralSDE(2, options.pop("hidden"), key, power=3, dtype=dtype, **options)
 
     def loss(
         self,
@@ -70,7 +70,8 @@ class SpiralMoments(Task):
         return Outcome(loss, {"noise": noise}, solved)
 
     def paper(self, year: int) -> Mapping[str, Any]:
-        return {"optimizer": "adabelief", "learning_rate": 0.01}
+        glorot = {"diffusion_scale": 1.0}
+        return {"optimizer": "adabelief", "learning_rate": 0.01, "model_options": glorot}
 
 
 def spiral_sde() -> Task:

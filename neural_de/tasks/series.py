@@ -10,11 +10,10 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array
 
-from ..._errors import unknown
 from ..config import Config
 from ..data import load
 from ..latent import LatentODE, masked_nll
-from .base import Outcome, Rows, Task
+from .base import Outcome, Rows, Task, model_options
 
 _SIZES = ("latent", "hidden", "width", "layers", "units")
 _DEVIATION = 0.01
@@ -40,10 +39,8 @@ class LatentSeries(Task):
         return Rows.of(load("physionet", seed=config.seed, validation=config.validation))
 
     def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> LatentODE:
-        for name in config.model_options:
-            if name not in _SIZES:
-                raise unknown("model option", name, _SIZES)
-        return LatentODE(rows.train["x"].shape[2], key, dtype=dtype, **config.model_options)
+        sizes = model_options(config, dict.fromkeys(_SIZES))
+        return LatentODE(rows.train["x"].shape[2], key, dtype=dtype, **sizes)
 
     def loss(
         self,
