@@ -124,7 +124,9 @@ def simulate(
         starts = None if callable(x0) else jnp.asarray(x0).astype(one.dtype)
         # NumPy's where it can be: a number that JAX has to convert costs as much as a dozen small steps
         values = {
-            k: np.asarray(v, one.dtype) if isinstance(v, (int, float)) else jnp.asarray(v).astype(one.dtype)
+            k: np.asarray(v, one.dtype)
+            if isinstance(v, (int, float))
+            else jnp.asarray(v).astype(one.dtype)
             for k, v in numbers.items()
         }
         run = _run(plan) if traced else _compiled(plan)

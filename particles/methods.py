@@ -15,6 +15,9 @@ from .population import Population
 from .schedules import effective_alpha, geometric, kernel_width
 
 
+ISOTROPIC = 0.85  # of anisotropic noise's strength, where it is shared by the coordinates
+
+
 def default_share(particles: int) -> float:
     """Effective samples by default: a fiftieth of the particles, and one and a half at least."""
     return min(0.5, max(0.02, 1.5 / particles))
@@ -106,9 +109,12 @@ def settled(
         if method not in METHODS:
             raise unknown("method of minimize called", method, METHODS)
         if method.endswith("cbo"):
-            own = {"noise": "anisotropic", **own}
+            plane = method == "cbo" and dimension == 2
+            own = {"noise": "isotropic" if plane else "anisotropic", **own}
         chosen = algorithm(method, **own)
         defaults, annealed = METHODS[method](scale, steps, particles)
+        if own.get("noise") == "isotropic" and "sigma" in defaults:
+            defaults["sigma"] *= ISOTROPIC / math.sqrt(dimension)
     population = Population.of(chosen)
     if not population.meetings:
         raise OdescentError(
