@@ -14,7 +14,6 @@ from odescent.discretize.library import algorithm
 from .population import Population
 from .schedules import effective_alpha, geometric, kernel_width
 
-
 ISOTROPIC = 0.85  # of anisotropic noise's strength, where it is shared by the coordinates
 
 
