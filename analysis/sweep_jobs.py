@@ -119,7 +119,7 @@ class SweepInterrupted(KeyboardInterrupt):
 
 def sweep(
     function: Callable[..., Any],
-    grid: Mapping[str, Iterable[Any]] | Iterable[Mapping[str, Any]],
+    grid: Mapping[str, Any] | Iterable[Any],
     executor: Executor | None = None,
     *,
     folder: str | os.PathLike[str],
