@@ -163,9 +163,10 @@ def test_captured_equals_recorded_under_every_adjoint():
     ]
     (value, stats), gradient = found[0]
     errors = np.asarray(stats.record.error)
-    assert np.min(abs(errors - value)) < 1e-12 * value and np.count_nonzero(errors) > 5
+    # E is a difference of states over a tolerance: its rounding is that of the largest one
+    assert np.min(abs(errors - value)) < 1e-12 * errors.max() and np.count_nonzero(errors) > 5
     for (other, _), g in found[1:]:
-        assert np.isclose(other, value, rtol=1e-12)
+        assert np.isclose(other, value, rtol=1e-12, atol=1e-12 * errors.max())
         assert all(np.allclose(g[k], gradient[k], rtol=1e-10) for k in g)
     forward = jax.jit(lambda w, d: jax.jvp(lambda w: loss(w, dfx.ForwardMode())[0], (w,), (d,)))
     d = direction(1)
