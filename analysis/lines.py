@@ -108,7 +108,8 @@ def even_lines(
     """Flow lines that cover the window evenly; the same input gives the same lines.
 
     New lines start at distance `spacing` from earlier ones and end where they come nearer than
-    half of `spacing` to one; short pieces are left out. Source: Jobard and Lefer, Creating
+    half of `spacing` to one; short pieces are left out. They are followed to 1e-6 of the window, far
+    below a pixel. Source: Jobard and Lefer, Creating
     evenly-spaced streamlines of arbitrary density (1997).
 
     Args:
@@ -134,7 +135,7 @@ def even_lines(
         start = queue.pop(0)
         if len(drawn) and np.linalg.norm(drawn - start, axis=1).min() < spacing:
             continue
-        line = _both_ways(c, start, goals, 10.0, drawn, 0.5 * spacing)
+        line = _both_ways(c, start, goals, 10.0, drawn, 0.5 * spacing, 1e-6)
         budget -= len(line.points)
         u = (line.points - c.low) / c.size
         if np.linalg.norm(np.diff(u, axis=0), axis=1).sum() < min(2 * spacing, 0.2):
@@ -210,12 +211,13 @@ def _both_ways(
     max_length: float,
     drawn: Curve | None = None,
     near: float = 0.0,
+    accuracy: float = 1e-9,
 ) -> Line:
     """Forwards, then backwards; the second half keeps clear of the first."""
-    forward, end = _half(c, start, 1.0, goals, max_length, drawn, near)
+    forward, end = _half(c, start, 1.0, goals, max_length, drawn, near, accuracy=accuracy)
     if end == "closed":
         return Line(c.out(forward), ("closed", "closed"))
-    backward, begin = _half(c, start, -1.0, goals, max_length, drawn, near, forward)
+    backward, begin = _half(c, start, -1.0, goals, max_length, drawn, near, forward, accuracy)
     return Line(c.out(np.concatenate([backward[:0:-1], forward])), (begin, end))
 
 
@@ -228,13 +230,16 @@ def _half(
     drawn: Curve | None = None,
     near: float = 0.0,
     own: Curve | None = None,
+    accuracy: float = 1e-9,
 ) -> tuple[Curve, Ending]:
     """One half line in window coordinates and why it ended."""
     direction = _Direction(c, sign, start)
     path = [start]
     if direction.bad:
         return np.array(path), "not finite"
-    solver = RK45(direction, 0.0, start, max_length, _STEP, 1e-9, 1e-11, first_step=_OFFSET)
+    solver = RK45(
+        direction, 0.0, start, max_length, _STEP, accuracy, accuracy / 100, first_step=_OFFSET
+    )
     away, mark, creeps = np.linalg.norm(goals - start, axis=1), 0.0, False
     for k in range(1, _MAX_STEPS):
         direction.bad, before = False, solver.f
