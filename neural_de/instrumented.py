@@ -18,6 +18,7 @@ from .checks import check_adjoint, check_field, check_tolerance, without_gradien
 from .evaluations import has_noise
 from .first_step import WarmStart, initial_step
 from .heuristics import Statistics
+from .matmul import full_precision
 from .noise import check_noise, stochastic_terms
 from .norms import real_dtype, rms
 from .penalties.base import Needs, Outcome, Problem, Regularizer
@@ -42,6 +43,7 @@ class Solved(eqx.Module):
         return self.solution.ts
 
 
+@full_precision
 def solve(
     terms: Any,
     y0: PyTree,
@@ -70,7 +72,8 @@ def solve(
 ) -> Solved:
     """Solve y' = f(t, y, args), or dy = f dt + g dW, and report on the solve.
 
-    Works under jit, vmap and grad. The gradient takes the steps' lengths as constants, as diffrax does.
+    Works under jit, vmap and grad. The gradient takes the steps' lengths as constants, as diffrax does. Matrix products
+    have the precision of their type, on accelerators too, unless ``jax_default_matmul_precision`` is set.
 
     Args:
         terms: f, or any diffrax terms.
