@@ -1,7 +1,8 @@
 """Data sets for training: digits (scikit-learn), MNIST and PhysioNet 2012 (files), spirals (made here).
 
-Files are looked for in the folder that the environment variable ODESCENT_DATA names. They are read
-without pickle, and checked before they are used.
+Files are looked for in the folder that the environment variable ODESCENT_DATA names: ``mnist.npz`` and
+``physionet2012.npz``, or the files as they are published (`original_formats`). They are read without pickle, and
+checked before they are used.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._errors import OdescentError, unknown
+from .original_formats import original
 
 FOLDER = "ODESCENT_DATA"
+_ORIGINALS = {
+    "mnist.npz": "MNIST's own train-images-idx3-ubyte and its three companions",
+    "physionet2012.npz": "the challenge's own set-a and Outcomes-a.txt",
+}
 
 
 @dataclass(frozen=True)
@@ -112,18 +118,23 @@ def _read(name: str, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
         )
     path = Path(folder) / name
     if not path.is_file():
-        raise OdescentError(f"there is no file {name} in {folder}, where {FOLDER} points.")
+        found = original(name, folder)
+        if found is None:
+            raise OdescentError(
+                f"there is no file {name} in {folder}, where {FOLDER} points, nor {_ORIGINALS[name]}."
+            )
+        return found
     try:
         with path.open("rb") as file:  # opened here, to be closed whatever is in it
-            found = np.load(file, allow_pickle=False)
-            if not isinstance(found, np.lib.npyio.NpzFile):
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("one array, not an archive")
-            absent = [f for f in fields if f not in found.files]
+            absent = [f for f in fields if f not in archive.files]
             if absent:
                 raise OdescentError(
                     f"{path} lacks {', '.join(absent)}: it is not the file that is meant."
                 )
-            return {f: found[f] for f in fields}
+            return {f: archive[f] for f in fields}
     except OdescentError:
         raise
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:

@@ -256,6 +256,70 @@ FirstStep = Annotated[
         autocompletion=_words("hairer", "warm", "calibrated"),
     ),
 ]
+FinalCoefficient = Annotated[
+    str | None,
+    typer.Option(
+        "--final-coefficient",
+        metavar="NUMBER",
+        help="What the coefficient falls to, exponentially, at the last step.",
+    ),
+]
+BrownianTolerance = Annotated[
+    str | None,
+    typer.Option(
+        "--brownian-tolerance",
+        metavar="TIME",
+        help="To what length of time Brownian paths are resolved; follows from the tolerance.",
+    ),
+]
+MaxSteps = Annotated[
+    str | None,
+    typer.Option("--max-steps", metavar="N", help="Of a solve."),
+]
+RateSchedule = Annotated[
+    str | None,
+    typer.Option(
+        "--schedule",
+        metavar="NAME",
+        help="Of the learning rate: constant, cosine or inverse.",
+        autocompletion=_words("constant", "cosine", "inverse"),
+    ),
+]
+Clip = Annotated[
+    str | None,
+    typer.Option("--clip", metavar="NUMBER", help="Largest norm of a gradient."),
+]
+FloatType = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="TYPE",
+        help="float32 or float64.",
+        autocompletion=_words("float32", "float64"),
+    ),
+]
+ValidateEvery = Annotated[
+    str | None,
+    typer.Option("--validate-every", metavar="N", help="Steps between validations; 100."),
+]
+CheckpointEvery = Annotated[
+    str | None,
+    typer.Option("--checkpoint-every", metavar="N", help="Steps between checkpoints; 100."),
+]
+Skips = Annotated[
+    str | None,
+    typer.Option(
+        "--skips", metavar="N", help="Batches in a row that may fail and are passed over; 0."
+    ),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Where mnist and physionet2012 lie; else ODESCENT_DATA says.",
+    ),
+]
 Paper = Annotated[
     str | None,
     typer.Option(

@@ -41,6 +41,10 @@ def run(
     TASKS.function(task)  # an unknown name is refused before anything else
     base: dict[str, Any] = {n: _read(n, text) for n, text in given.items() if text is not None}
     base |= _options(settings)
+    if base.get("precision") == "float64":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
     numbers = [_whole("--seed", s) for s in seeds.split(",")]
     configs = []
     for name in regularizers or ["none"]:

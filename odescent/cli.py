@@ -5,12 +5,14 @@ A new command is a function here, which says its arguments (in ``_cli_options.py
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
 
 from . import _cli_options as o
 from ._cli_group import Group
+from ._errors import OdescentError
 
 _START = """\b
 Start here:
@@ -295,6 +297,17 @@ def _portrait(
     )  # fmt: skip
 
 
+def _use_data(folder: Path | None) -> None:
+    """Let data sets be read from a folder; OdescentError if there is none."""
+    if folder is None:
+        return
+    if not folder.is_dir():
+        raise OdescentError(
+            f"there is no folder {str(folder)!r}: --data names the one with the data."
+        )
+    os.environ["ODESCENT_DATA"] = str(folder)
+
+
 @app.command(
     "train",
     epilog=_example(
@@ -310,6 +323,7 @@ def _train(
     task: o.Trained,
     regularizer: o.Regularizers = None,
     coefficient: o.Coefficient = None,
+    final_coefficient: o.FinalCoefficient = None,
     target_nfe: o.TargetNfe = None,
     max_accuracy_loss: o.MaxAccuracyLoss = None,
     optimizer: o.OptimizerName = None,
@@ -322,23 +336,35 @@ def _train(
     paper: o.Paper = None,
     devices: o.Devices = None,
     settings: o.TrainingSettings = None,
+    data: o.DataFolder = None,
     out: o.RunFolder = None,
     resume: o.GoOn = False,
     as_json: o.Json = False,
+    schedule: o.RateSchedule = None,
+    clip: o.Clip = None,
+    precision: o.FloatType = None,
+    max_steps: o.MaxSteps = None,
+    brownian_tolerance: o.BrownianTolerance = None,
+    validate_every: o.ValidateEvery = None,
+    checkpoint_every: o.CheckpointEvery = None,
+    skips: o.Skips = None,
 ) -> None:
     """Train a neural ODE or SDE to be accurate and cheap to solve.
 
-    A killed run goes on with --resume, to the same bits. MNIST and PhysioNet are read from the folder that the
-    environment variable ODESCENT_DATA names. The exit code is 1 if a run fails.
+    A killed run goes on with --resume, to the same bits. MNIST and PhysioNet are read from the folder --data, or
+    from the one that the environment variable ODESCENT_DATA names. The exit code is 1 if a run fails.
     """
     from . import _cmd_train
 
     given = {
-        "coefficient": coefficient, "target_nfe": target_nfe, "max_accuracy_loss": max_accuracy_loss,
-        "optimizer": optimizer, "learning_rate": learning_rate,
+        "coefficient": coefficient, "final_coefficient": final_coefficient, "target_nfe": target_nfe,
+        "max_accuracy_loss": max_accuracy_loss, "optimizer": optimizer, "learning_rate": learning_rate,
         "steps": steps, "batch": batch, "rtol": tolerance, "atol": tolerance, "dt0": dt0, "paper": paper,
-        "devices": devices,
+        "devices": devices, "schedule": schedule, "clip": clip, "precision": precision, "max_steps": max_steps,
+        "brownian_tolerance": brownian_tolerance, "validate_every": validate_every,
+        "checkpoint_every": checkpoint_every, "skips": skips,
     }  # fmt: skip
+    _use_data(data)
     found = _cmd_train.run(
         task,
         given,
@@ -402,6 +428,7 @@ def _figures(
     quick: o.QuickFigures = False,
     full: o.FullFigures = False,
     fresh: o.Fresh = False,
+    data: o.DataFolder = None,
     out: o.Folder = Path("out/figures"),
     as_json: o.Json = False,
 ) -> None:
@@ -412,6 +439,7 @@ def _figures(
     """
     from . import _cmd_figures
 
+    _use_data(data)
     found = _cmd_figures.run(
         paper or [], only or [], quick=quick, full=full, fresh=fresh, out=out, as_json=as_json
     )

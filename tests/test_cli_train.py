@@ -1,6 +1,7 @@
 """The command train: what it prints, writes and refuses."""
 
 import json
+import os
 
 import pytest
 import schemas
@@ -44,6 +45,34 @@ def test_it_trains_writes_and_resumes(call, tmp_path):
     assert code == 2 and "holds a run already" in error
     code, said, _ = call(*args, "--resume")
     assert code == 0 and said.startswith("spirals-ode: 8 steps") and str(folder) in said
+
+
+def test_every_setting_has_an_option(call, tmp_path, monkeypatch):
+    """Those of one run: an annealed coefficient, the path's resolution, when to validate and what to pass over."""
+    monkeypatch.setenv("ODESCENT_DATA", "elsewhere")
+    args = [
+        "train", "spiral-sde", "--steps", "2", "--batch", "4", "--tolerance", "0.3", "--regularizer", "error",
+        "--coefficient", "1", "--final-coefficient", "1/4", "--brownian-tolerance", "1/64", "--schedule", "constant",
+        "--clip", "10", "--precision", "float64", "--max-steps", "128", "--validate-every", "2",
+        "--checkpoint-every", "2", "--skips", "1", "--data", tmp_path, "--json",
+    ]  # fmt: skip
+    code, said, _ = call(*args)
+    found = json.loads(said)["settings"]
+    assert code == 0 and os.environ["ODESCENT_DATA"] == str(tmp_path)
+    wanted = {
+        "final_coefficient": 0.25, "brownian_tolerance": 1 / 64, "schedule": "constant", "clip": 10.0,
+        "precision": "float64", "max_steps": 128, "validate_every": 2, "checkpoint_every": 2, "skips": 1,
+    }  # fmt: skip
+    assert {n: found[n] for n in wanted} == wanted
+
+
+def test_data_from_a_folder(call, tmp_path, monkeypatch):
+    monkeypatch.delenv("ODESCENT_DATA", raising=False)
+    code, _, error = call("train", "mnist-ode", "--data", tmp_path / "nowhere")
+    assert code == 2 and "there is no folder" in error and "--data" in error
+    monkeypatch.setenv("ODESCENT_DATA", "elsewhere")
+    code, _, error = call("train", "mnist-ode", "--data", tmp_path)
+    assert code == 2 and "no file mnist.npz" in error and str(tmp_path) in error
 
 
 @pytest.mark.parametrize(
