@@ -1,8 +1,8 @@
 """How often a solver evaluates drift and diffusion, read off its tableau.
 
-A first-same-as-last (FSAL) method saves its first stage except in the trials from the start and
-right after a jump. A rejected first step makes it evaluate that stage again, so that the well-known
-6 n + 1 of Dormand and Prince's pair holds only when the first trial is accepted.
+A first-same-as-last (FSAL) method saves its first stage except at the start and right after a jump. diffrax's
+own evaluates it again in each trial from the start, so that the well-known 6 n + 1 of Dormand and Prince's pair holds
+only when the first trial is accepted; with its stages written out (`unrolled`) it always holds.
 """
 
 from __future__ import annotations
@@ -53,11 +53,22 @@ def has_noise(terms: Any) -> bool:
     return any(is_path(x) for x in jax.tree.leaves(terms, is_leaf=is_path))
 
 
+def is_expensive(terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> bool:
+    """Whether a term gives products with its control only, as the adjoint equation's does."""
+    each = jax.tree.leaves(terms, is_leaf=lambda x: isinstance(x, dfx.AbstractTerm))
+    return any(x.is_vf_expensive(t0, t1, y0, args) for x in each)
+
+
+def has_values(terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> bool:
+    """Whether the terms are an ODE's, with a vector field that can be evaluated by itself."""
+    return not has_noise(terms) and not is_expensive(terms, t0, t1, y0, args)
+
+
 def cost_of(solver: Any, noisy: bool, expensive: bool = False) -> Cost:
     """The cost of a diffrax solver.
 
     Args:
-        solver: any diffrax solver.
+        solver: any diffrax solver; one of your own may have a method ``cost(noisy, expensive)``.
         noisy: whether the terms have noise; a Runge-Kutta method evaluates the diffusion with the drift.
         expensive: whether the terms ask for products instead of values, which turns FSAL off.
 
@@ -65,6 +76,15 @@ def cost_of(solver: Any, noisy: bool, expensive: bool = False) -> Cost:
         The cost; unknown for implicit methods (their root finder decides) and for solvers that are
         neither of Runge-Kutta type nor listed here.
     """
+    own = getattr(solver, "cost", None)
+    if own is not None:
+        told: Cost = own(noisy, expensive)
+        return told
+    return tableau_cost(solver, noisy, expensive)
+
+
+def tableau_cost(solver: Any, noisy: bool, expensive: bool) -> Cost:
+    """The cost of a solver as diffrax carries it out."""
     if isinstance(solver, dfx.HalfSolver):
         return _tripled(cost_of(solver.solver, noisy, expensive))
     if isinstance(solver, dfx.AbstractERK) and isinstance(solver.tableau, dfx.ButcherTableau):

@@ -23,6 +23,7 @@ from .noise import check_noise, stochastic_terms
 from .norms import real_dtype, rms
 from .penalties.base import Needs, Outcome, Problem, Regularizer
 from .tracking import attribute_of, seen_of, statistics_of, tracked
+from .unrolled import unrolled
 
 
 class Solved(eqx.Module):
@@ -145,6 +146,7 @@ def solve(
     check_tolerance(rtol, atol, jnp.result_type(*jax.tree.leaves(y0)), paper)
     if solver is None:
         solver = dfx.SPaRK() if noisy else dfx.Tsit5()
+    solver = unrolled(solver, controller)
     problem = Problem(
         terms, y0, t0, t1, args, dfx.SaveAt(t1=True) if saveat is None else saveat, solver, controller, adjoint,
         attribute_of(controller, "norm") or rms, jnp.where(t0 < t1, 1, -1),

@@ -6,6 +6,7 @@ differ in state only, so that |f(g_i) - f(g_j)| / |g_i - g_j| estimates the size
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -80,35 +81,73 @@ def check_stages(solver: Any, kind: str, noisy: bool) -> None:
         )
 
 
-def _difference(kind: Any, stages: PyTree, y0: PyTree, y1: PyTree) -> PyTree:
+def combined(weights: Any, stages: Sequence[PyTree]) -> PyTree:
+    """The sum of weight times stage, without those of weight zero: one fused pass, where a dot needs a buffer."""
+    used = [(float(w), k) for w, k in zip(weights, stages, strict=True) if w != 0]
+
+    def total(*leaves: Any) -> Any:
+        first, *rest = (w * x for (w, _), x in zip(used, leaves, strict=True))
+        return sum(rest, first)
+
+    if not used:
+        return jax.tree.map(jnp.zeros_like, stages[0])
+    return jax.tree.map(total, *(k for _, k in used))
+
+
+def _difference(kind: Any, stages: Sequence[PyTree] | None, y0: PyTree, y1: PyTree) -> PyTree:
     """g_i - g_j of two late stages, without cancellation; the step's increment if there are none."""
     found, pair = _coefficients(kind), _same_time_pair(kind)
     if stages is None or found is None or pair is None:
         return jax.tree.map(lambda a, b: b - a, y0, y1)
     row = found[0][pair[0]] - found[0][pair[1]]
-    return jax.tree.map(lambda k: jnp.tensordot(jnp.asarray(row, k.dtype), k, axes=1), stages)
+    return combined(row[: len(stages)], stages[: len(row)])
 
 
-def shampine(kind: Any, stages: PyTree, y0: PyTree, h: Any, norm: Norm) -> Float[Array, ""]:
+def shampine(
+    kind: Any, stages: Sequence[PyTree], y0: PyTree, h: Any, norm: Norm
+) -> Float[Array, ""]:
     """|f(g_i) - f(g_j)| / |g_i - g_j|, in 1/time; 0 where the stages coincide.
 
     Args:
         kind: the solver's class, with two stages at the same time.
-        stages: the stages times h, each leaf of shape (stages, ...).
+        stages: one by one, times h.
         h: the step's length.
         norm: of states.
 
     In float32 and at tight tolerances the difference of the stages is rounding; `along` is not.
     """
     i, j = _same_time_pair(kind) or (-1, -2)
-    slopes = jax.tree.map(lambda k: k[i] - k[j], stages)
+    slopes = jax.tree.map(jnp.subtract, stages[i], stages[j])
     apart = safe(norm, _difference(kind, stages, y0, y0))
     return ratio(safe(norm, slopes), apart * jnp.abs(h).astype(apart.dtype))
 
 
+def direction(
+    kind: Any, stages: Sequence[PyTree] | None, y0: PyTree, y1: PyTree, norm: Norm
+) -> tuple[PyTree, Any]:
+    """The unit vector v along which a Jacobian-vector product measures stiffness, and the size of v before.
+
+    v is the difference of the two late stages where the solver has them, and the step's increment otherwise
+    (stochastic solvers).
+
+    Args:
+        stages: one by one, times h, the last one may be missing; None if they say nothing.
+    """
+    v = _difference(kind, stages, y0, y1)
+    size = safe(norm, v)
+    return jax.tree.map(lambda x: x / jnp.where(size > 0, size, 1).astype(x.dtype), v), size
+
+
+def slope_along(image: PyTree, unit: PyTree, size: Any, h: Any, norm: Norm) -> Float[Array, ""]:
+    """|J v| / |v| in 1/time from h J v, v of that unit direction; 0 where v was."""
+    slope = safe(norm, image)
+    length = jnp.abs(h).astype(slope.dtype)
+    return jnp.where(size > 0, ratio(slope, length * safe(norm, unit)), jnp.zeros_like(slope))
+
+
 def along(
     kind: Any,
-    stages: PyTree | None,
+    stages: Sequence[PyTree] | None,
     terms: Any,
     t0: Any,
     t1: Any,
@@ -117,20 +156,15 @@ def along(
     args: Any,
     norm: Norm,
 ) -> Float[Array, ""]:
-    """|J v| / |v| in 1/time by one Jacobian-vector product of the drift at the end of the step.
+    """|J v| / |v| in 1/time by one Jacobian-vector product of the drift at the end of the step, v as in `direction`.
 
-    v is the difference of the two late stages where the solver has them, and the step's increment
-    otherwise (stochastic solvers). Nothing cancels, so that it holds in float32 too.
+    Nothing cancels, so that it holds in float32 too.
     """
     drift = terms.terms[0] if isinstance(terms, dfx.MultiTerm) else terms
     control = drift.contr(t0, t1)
-    v = _difference(kind, stages, y0, y1)
-    size = safe(norm, v)
-    unit = jax.tree.map(lambda x: x / jnp.where(size > 0, size, 1).astype(x.dtype), v)
+    unit, size = direction(kind, stages, y0, y1, norm)
     _, image = jax.jvp(lambda y: drift.vf_prod(t1, y, args, control), (y1,), (unit,))
-    slope = safe(norm, image)
-    h = jnp.abs(t1 - t0).astype(slope.dtype)
-    return jnp.where(size > 0, ratio(slope, h * safe(norm, unit)), jnp.zeros_like(slope))
+    return slope_along(image, unit, size, t1 - t0, norm)
 
 
 @cache

@@ -16,10 +16,11 @@ import jax.random as jr
 from jaxtyping import Array
 
 from .._errors import OdescentError
-from .evaluations import cost_of, has_noise
+from .evaluations import cost_of, has_noise, is_expensive
 from .heuristics import Captured, Seen, nothing_seen
 from .norms import Norm, rms, scaled_error
-from .stages import along, check_stages, innermost, shampine
+from .stages import check_stages, innermost
+from .stiff_steps import step_with_stiffness
 
 STIFFNESS = ("shampine", "jvp")
 
@@ -112,10 +113,7 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
                 f"the order of the error estimate of {type(self.inner).__name__} is not known: give the "
                 "controller one, as in PIDController(..., error_order=2)."
             )
-        expensive = any(
-            x.is_vf_expensive(t0, t1, y0, args)
-            for x in jax.tree.leaves(terms, is_leaf=lambda x: isinstance(x, dfx.AbstractTerm))
-        )
+        expensive = is_expensive(terms, t0, t1, y0, args)
         cost = cost_of(self.inner, noisy, expensive)
         names = tuple(watch.captures)
         seen = nothing_seen(t0, y0, float(order), cost, watch.stiffness, names, watch.record)
@@ -125,9 +123,11 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
         self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
     ) -> tuple[Any, Any, Any, tuple[Any, Seen], Any]:
         inner_state, seen = solver_state
-        y1, error, dense, inner_state, result = self.inner.step(
-            terms, t0, t1, y0, args, inner_state, made_jump
+        point = (terms, t0, t1, y0, args)
+        taken, s = step_with_stiffness(
+            self.inner, self.watch.stiffness, self.watch.norm, *point, inner_state, made_jump
         )
+        y1, error, dense, inner_state, result = taken
         if error is None:
             raise OdescentError(
                 f"{type(self.inner).__name__} has no embedded error estimate: use one that has (Tsit5, Dopri5, "
@@ -136,9 +136,6 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
             )
         w, h = self.watch, t1 - t0
         e = scaled_error(error, y0, y1, w.rtol, w.atol, w.norm)
-        s = {
-            kind: self._stiffness(kind, terms, t0, t1, y0, y1, dense, args) for kind in w.stiffness
-        }
         after = seen.add(t0, h, e, s)
         kept = {
             name: _keep(
@@ -154,16 +151,6 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
         }
         after = eqx.tree_at(lambda a: a.captured, after, kept)
         return y1, error, dense, (inner_state, after), result
-
-    def _stiffness(
-        self, kind: str, terms: Any, t0: Any, t1: Any, y0: Any, y1: Any, dense: Any, args: Any
-    ) -> Any:
-        stages, norm = dense.get("k"), self.watch.norm
-        if kind == "shampine":
-            return shampine(type(self.inner), stages, y0, t1 - t0, norm)
-        if has_noise(terms):
-            stages = None
-        return along(type(self.inner), stages, terms, t0, t1, y0, y1, args, norm)
 
     def _at(self, t0: Any, t1: Any, dense: Any, t: Any) -> Any:
         return self.interpolation_cls(t0=t0, t1=t1, **dense).evaluate(t)

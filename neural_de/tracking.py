@@ -13,6 +13,7 @@ from .counting import CountingController, Trials
 from .heuristics import Seen, Statistics, summarize
 from .norms import Norm, rms
 from .tracked_solver import STIFFNESS, Capture, TrackedSolver, Watch
+from .unrolled import unrolled
 
 
 def attribute_of(controller: Any, name: str) -> Any:
@@ -81,7 +82,7 @@ def tracked(
     saveat = dfx.SaveAt(t1=True) if saveat is None else saveat
     saveat = eqx.tree_at(lambda s: (s.solver_state, s.controller_state), saveat, (True, True))
     return {
-        "solver": TrackedSolver(solver, watch),
+        "solver": TrackedSolver(unrolled(solver, controller), watch),
         "stepsize_controller": CountingController(controller) if adaptive else controller,
         "saveat": saveat,
     }

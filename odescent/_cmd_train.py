@@ -44,7 +44,8 @@ def run(
     if base.get("precision") == "float64":
         import jax
 
-        jax.config.update("jax_enable_x64", True)
+        settings_of_jax: Any = jax.config  # carries no types
+        settings_of_jax.update("jax_enable_x64", True)
     numbers = [_whole("--seed", s) for s in seeds.split(",")]
     configs = []
     for name in regularizers or ["none"]:

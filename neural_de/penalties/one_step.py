@@ -15,8 +15,10 @@ from ..._errors import OdescentError, unknown
 from ..evaluations import has_noise
 from ..first_step import initial_step
 from ..norms import scaled_error
-from ..stages import along, check_stages, innermost, shampine, stability_size
+from ..stages import check_stages, innermost, stability_size
+from ..stiff_steps import step_with_stiffness
 from ..tracked_solver import Capture
+from ..unrolled import Unrolled
 from .base import Needs, Outcome, Problem, Regularizer, needed_key
 
 QUANTITIES = ("error", "shampine", "jvp")
@@ -126,18 +128,16 @@ class Local(Regularizer):
         state = solver.init(terms, t0, t1, y, p.args)
         if slope is not None and state is not None and isinstance(solver, dfx.AbstractERK):
             # the paper's integrator is made outside of differentiation, its first stage included
-            state = (jnp.asarray(False), jax.lax.stop_gradient(slope))
-        y1, err, dense, _, _ = solver.step(terms, t0, t1, y, p.args, state, False)
-        stages = None if has_noise(p.terms) else dense.get("k")
-        kind = type(solver)
+            slope = jax.lax.stop_gradient(slope)
+            state = slope if isinstance(solver, Unrolled) else (jnp.asarray(False), slope)
+        kinds = () if self.quantity == "error" else (self.quantity,)
+        (y1, err, *_), s = step_with_stiffness(
+            solver, kinds, w.norm, terms, t0, t1, y, p.args, state, False
+        )
         if self.quantity == "error":
             e = scaled_error(err, y, y1, w.rtol, w.atol, w.norm)
             return e * (t1 - t0).astype(e.dtype) if self.length == "initial" else e
-        if self.quantity == "shampine":
-            s = shampine(kind, stages, y, t1 - t0, w.norm)
-        else:
-            s = along(kind, stages, terms, t0, t1, y, y1, p.args, w.norm)
-        return s / stability_size(solver)
+        return s[self.quantity] / stability_size(solver)
 
 
 def _span(p: Problem) -> Any:
