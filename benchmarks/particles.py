@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -79,22 +79,18 @@ def plain_rastrigin(x):
     return jnp.sum(x**2 + 10 * (1 - jnp.cos(TURN * x)), axis=-1)
 
 
-_MADE: dict[object, object] = {}
-
-
+@cache
 def registered(d: int):
     import odescent as od
 
-    return _MADE.setdefault(d, od.objective("rastrigin", dimension=d))
+    return od.objective("rastrigin", dimension=d)
 
 
+@cache
 def method():
     import odescent as od
 
-    if "cbo" not in _MADE:
-        system = od.system("cbo", noise="anisotropic")
-        _MADE["cbo"] = od.Algorithm(system, od.scheme("explicit_euler"))
-    return _MADE["cbo"]
+    return od.Algorithm(od.system("cbo", noise="anisotropic"), od.scheme("explicit_euler"))
 
 
 def consensus(rounds: int) -> list[dict[str, object]]:

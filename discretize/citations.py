@@ -239,12 +239,10 @@ _BIBTEX: dict[str, tuple[str, dict[str, str]]] = {
         "title": "A Consensus-Based Global Optimization Method for High Dimensional Machine Learning Problems",
         "journal": "ESAIM: Control, Optimisation and Calculus of Variations", "volume": "27", "pages": "S5",
         "year": "2021", "doi": "10.1051/cocv/2020046"}),
-    "kalise2023": ("article", {
+    "kalise2022": ("misc", {
         "author": "Kalise, Dante and Sharma, Akash and Tretyakov, Michael V.",
-        "title": "Consensus-Based Optimization via Jump-Diffusion Stochastic Differential Equations",
-        "journal": "Mathematical Models and Methods in Applied Sciences", "volume": "33", "number": "2",
-        "pages": "289--339", "year": "2023", "doi": "10.1142/S0218202523500082", "eprint": "2205.04880",
-        "archivePrefix": "arXiv"}),
+        "title": "Consensus-Based Optimization via Jump-Diffusion Stochastic Differential Equations", "year": "2022",
+        "eprint": "2205.04880", "archivePrefix": "arXiv"}),
     "bungert2024": ("article", {
         "author": "Bungert, Leon and Roith, Tim and Wacker, Philipp",
         "title": "Polarized Consensus-Based Dynamics for Optimization and Sampling",

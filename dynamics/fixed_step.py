@@ -15,9 +15,11 @@ from .._errors import OdescentError
 from .calculus import symbols_of
 from .evaluate import evaluate, oracles_of
 from .fields import System
+from .noise import Jumps
 from .noise import Noise as Noisy
 from .normals import jax_normals, normals
 from .oracles import Objective
+from .poisson import jax_poisson, poisson
 from .sources import Given, seed_of, source
 
 State = tuple[Any, ...]
@@ -56,7 +58,8 @@ class Noise:
         calculus: "ito" or "stratonovich", what the steps converge to.
 
     Raises:
-        OdescentError: noise whose amplitude depends on the state, meant in the other sense.
+        OdescentError: noise whose amplitude depends on the state, meant in the other sense; jumps, which are Ito's,
+            in Stratonovich's.
     """
 
     def __init__(self, system: System, objective: Objective, calculus: str) -> None:
@@ -65,6 +68,11 @@ class Noise:
         symbols = [b.symbol for b in system.blocks]
         for f in system.fields.values():
             for s, d in f.noise.items():
+                if isinstance(d, Jumps) and calculus != "ito":
+                    raise OdescentError(
+                        f"the jumps of {s} are taken by solver='euler_maruyama', of a system in Ito's sense: "
+                        "make one with odescent.dynamics.stochastic.to_ito."
+                    )
                 depends = any(b in symbols_of(d.amplitude) for b in symbols)
                 if depends and system.calculus != calculus:
                     other = next(n for n, c in STOCHASTIC.items() if c == system.calculus)
@@ -81,10 +89,15 @@ class Noise:
             for i, d in self.terms
         }
 
+    @property
+    def clocks(self) -> tuple[str, ...]:
+        """The processes that jump."""
+        return tuple(dict.fromkeys(d.process for _, d in self.terms if isinstance(d, Jumps)))
+
     def moved(
         self, t: Any, state: State, dW: Mapping[str, Any], numbers: Mapping[Any, Any]
     ) -> State:
-        """The diffusion applied to increments, block by block."""
+        """The diffusion applied to increments, block by block; those of jumps are functions of the rate."""
         values = {
             **numbers,
             **{b.symbol: s for b, s in zip(self.system.blocks, state, strict=True)},
@@ -94,7 +107,10 @@ class Noise:
         total = [jnp.zeros_like(s) for s in state]
         for i, d in self.terms:
             amplitude = evaluate(d.amplitude, values, self.oracles, jnp)
-            total[i] = total[i] + amplitude * dW[d.process]
+            step = dW[d.process]
+            if isinstance(d, Jumps):
+                step = step(evaluate(d.rate, values, self.oracles, jnp))
+            total[i] = total[i] + amplitude * step
         return tuple(total)
 
 
@@ -115,25 +131,45 @@ def stochastic_step(
 
 
 def increments(
-    path: Any, key: Given, shapes: Mapping[str, Any], dt: float, generator: str = "counter"
+    path: Any,
+    key: Given,
+    shapes: Mapping[str, Any],
+    dt: float,
+    generator: str = "counter",
+    clocks: tuple[str, ...] = (),
 ) -> Any:
     """A function (k, t, t + dt) to the increments of each process over that step.
 
     From one Brownian path per process where ``path`` makes one from (key, shape), the same at every
     step size; independent draws, many times faster, where it is None, of that generator of `normals`.
+
+    Of a process among the ``clocks`` it is a function of the rate: sqrt(n) times a normal, n jumps, Poisson in law.
     """
     if path is None:
         seed = seed_of(key)
         rows = {n: -(-max(int(np.prod(s.shape)), 1) // 2) for n, s in shapes.items()}
         offsets = dict(zip(rows, np.cumsum([0, *rows.values()]).tolist(), strict=False))
-        draw = normals if generator == "counter" else jax_normals
+        counted = generator == "counter"
+        draw, count = (normals, poisson) if counted else (jax_normals, jax_poisson)
+        first, pairs = (
+            sum(rows.values()),
+            sum(rows.values()) + len(clocks),
+        )  # jumps after the normals
 
-        def independent(k: Any, a: Any, b: Any) -> dict[str, Array]:
-            def made(n: str, s: Any) -> Array:
+        def independent(k: Any, a: Any, b: Any) -> dict[str, Any]:
+            def made(n: str, s: Any) -> Any:
                 z = draw(seed, 0, k, dimension=max(int(np.prod(s.shape)), 1), particles=1,
-                         offset=offsets[n], pairs=sum(rows.values()))  # fmt: skip
-                increment: Array = z.reshape(s.shape).astype(s.dtype) * np.sqrt(dt)
-                return increment
+                         offset=offsets[n], pairs=pairs)  # fmt: skip
+                normal = z.reshape(s.shape).astype(s.dtype)
+                if n not in clocks:
+                    return normal * np.sqrt(dt)
+                lane = first + clocks.index(n)
+
+                def jumped(rate: Any) -> Array:
+                    many = count(seed, 0, k, rate * dt, particles=1, offset=lane, pairs=pairs)
+                    return normal * jnp.sqrt(many[0, 0])
+
+                return jumped
 
             return {n: made(n, s) for n, s in shapes.items()}
 

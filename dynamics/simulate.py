@@ -14,7 +14,7 @@ import sympy as sp
 from jaxtyping import Array, Float, Key
 
 from .._arguments import checked
-from .._errors import NotCarried, OdescentError, unknown
+from .._errors import OdescentError, unknown
 from . import adaptive, fixed_step
 from .evaluate import initial_state
 from .fields import System
@@ -76,7 +76,7 @@ def simulate(
             steps find the time; fixed steps end with the first step at which it holds.
         key: a JAX key, or a whole number, its seed, for systems with noise.
         path: "tree", one Brownian path for each key and interval, the same whatever dt (down to 2^-16 of the
-            interval); or "increments", independent draws for each step, many times faster.
+            interval); or "increments", independent draws for each step, many times faster, and what jumps need.
         normals: what increments are made of: "counter", the generator of the particle engine, or "jax", JAX's.
         max_steps: of adaptive steps.
         parameters: values by name.
@@ -87,11 +87,6 @@ def simulate(
     """
     objective = objective_for(system, objective)
     noisy = any(f.noise for f in system.fields.values())
-    if system.jumps:
-        raise NotCarried(
-            "the solvers of simulate do not jump: discretize the system, as in od.Algorithm(system, "
-            "od.scheme('explicit_euler')), and run that."
-        )
     solver = solver or _default(system, noisy, dt)
     _check(solver, noisy, dt, key, path, dense, times)
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
@@ -214,9 +209,15 @@ def _noise(
             "take larger ones, or path='increments'."
         )
     terms = fixed_step.Noise(system, objective, fixed_step.STOCHASTIC[solver])
+    if terms.clocks and path == "tree":
+        raise OdescentError(
+            f"a Brownian path does not jump, and {terms.clocks[0]} does: give path='increments'."
+        )
     make = partial(dfx.VirtualBrownianTree, t0, t1, resolution)
     tree = (lambda key, shape: make(shape, key)) if path == "tree" else None
-    draw = fixed_step.increments(tree, key, terms.processes(state), (t1 - t0) / n, generator)
+    draw = fixed_step.increments(
+        tree, key, terms.processes(state), (t1 - t0) / n, generator, terms.clocks
+    )
 
     def diffusion(k: Any, a: Any, b: Any) -> Callable[..., Any]:
         dW = draw(k, a, b)

@@ -6,10 +6,13 @@ log-sum-exp of Milakov and Gimelshein, arXiv:1805.02867), so that neither alpha 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -41,15 +44,47 @@ def part(
     lost = ~fine if live is None else ~fine & live
     if live is not None:
         fine = fine & live
-    held = jnp.where(fine, values, jnp.inf)
-    least = jax.lax.stop_gradient(jnp.min(held))
+    held = jax.lax.stop_gradient(jnp.where(fine, values, jnp.inf))
+    least = _least(held)[0]
     above = jnp.where(fine, values, least) - jnp.where(least < jnp.inf, least, 0)
     w = jnp.where(fine, jnp.exp(-alpha * jnp.where(fine, above, 0)), 0)
-    x = jnp.where(fine, x, 0)  # no 0 * nan
     places = jax.lax.broadcasted_iota(jnp.int32, values.shape, 1)
-    first = jnp.min(jnp.where(held == least, places, values.shape[1]))
-    best = jnp.sum(jnp.where(places == first, x, 0), axis=1)
-    return Part(least, jnp.sum(w), jnp.sum(w * w), jnp.sum(x * w, axis=1), best, jnp.sum(lost))
+    first = _least(jnp.where(held == least, places, values.shape[1]))[0]
+    best = jax.lax.dynamic_index_in_dim(x, first, axis=1, keepdims=False)
+    x = jnp.where(fine, x, 0)  # no 0 * nan
+    return Part(least, total(w)[0], total(w * w)[0], total(x * w), best, total(lost.astype(int))[0])
+
+
+_SHORT = 128  # numbers in a short row
+
+
+def _reduced(a: Array, join: Callable[[Any, Any], Any], whole: Callable[[Array], Array]) -> Array:
+    """``whole`` of each row, which joins its numbers one by one, by pieces of at most 32 if it is short.
+
+    XLA cuts longer reductions into such of 32, and what is reduced goes through memory first. That is right for
+    long rows; of short ones it takes most of the time. Here it finds nothing to cut.
+    """
+    n = a.shape[-1]
+    if not 32 < n <= _SHORT:
+        return whole(a)
+    count = -(-n // 32)
+    size = n // count
+    pieces = [a[:, i * size : (i + 1) * size] for i in range(count)]
+    rest = [a[:, i] for i in range(count * size, n)]
+    return reduce(join, rest, whole(reduce(join, pieces)))
+
+
+def total(a: Float[Array, "c n"]) -> Float[Array, " c"]:
+    """The sum of each row."""
+    return _reduced(a, jnp.add, lambda rows: jnp.sum(rows, axis=1))
+
+
+def _least(a: Array) -> Array:
+    """The least of each row, of numbers without a derivative that are not NaN."""
+    most = jnp.inf if jnp.issubdtype(a.dtype, jnp.floating) else np.iinfo(a.dtype).max
+    lower = lambda p, q: jnp.where(q < p, q, p)  # without regard to NaN it is vector code
+    first = np.asarray(most, a.dtype)
+    return _reduced(a, lower, lambda rows: jax.lax.reduce(rows, first, lower, (1,)))
 
 
 def combine(parts: Part, alpha: Float[Array, ""]) -> Part:
@@ -98,12 +133,21 @@ class Scatter(NamedTuple):
 
 def scatter(x: Float[Array, "d n"], live: Bool[Array, "1 n"] | None = None) -> Scatter:
     """That of n particles; those that are not ``live`` do not count."""
-    one = jnp.ones((1, x.shape[1]), x.dtype) if live is None else live.astype(x.dtype)
-    size = jnp.sum(one)
-    x = x if live is None else jnp.where(live, x, 0)
-    mean = jnp.sum(x, axis=1) / jnp.maximum(size, 1)
-    away = x - mean[:, None]
-    return Scatter(size, mean, jnp.sum(away * away * one))
+    if live is None:
+        size, mean = jnp.asarray(x.shape[1], x.dtype), total(x) / x.shape[1]
+    else:
+        size = jnp.sum(live.astype(x.dtype))
+        mean = total(jnp.where(live, x, 0)) / jnp.maximum(size, 1)
+    return Scatter(size, mean, squares(x, mean[:, None], live))
+
+
+def squares(
+    x: Float[Array, "d n"], center: Float[Array, "d #n"], live: Bool[Array, "1 n"] | None = None
+) -> Float[Array, ""]:
+    """The sum of the square distances of n particles from a point, or each from its own; only ``live`` ones count."""
+    away = x - center
+    square = jnp.sum(away * away, axis=0, keepdims=True)
+    return total(square if live is None else jnp.where(live, square, 0))[0]
 
 
 def distance(parts: Scatter, center: Float[Array, " d"]) -> Float[Array, ""]:
@@ -163,4 +207,6 @@ __all__ = [
     "point",
     "polarized",
     "scatter",
+    "squares",
+    "total",
 ]

@@ -274,10 +274,13 @@ class Stepper(Layout):
 
     def _part(
         self, state: State, known: dict[Symbol, Any], k: Any, call: CallOracle | None, alpha: Array
-    ) -> Callable[..., tuple[consensus.Part, consensus.Scatter]]:
-        """A block's part in a meeting and how it is spread; without one, in the mean of all particles."""
+    ) -> Callable[..., tuple[consensus.Part, consensus.Scatter | None]]:
+        """A block's part in a meeting and how it is spread; without one, in the mean of all particles.
 
-        def one(first: Any, blocks: Any) -> tuple[consensus.Part, consensus.Scatter]:
+        A single block can be seen from the consensus point at once, see `_squares`.
+        """
+
+        def one(first: Any, blocks: Any) -> tuple[consensus.Part, consensus.Scatter | None]:
             own, told = blocks
             frame = self._frame({**known, **self._named(state, own)}, k, first, state)
             place = self._place if call is None else call.point
@@ -289,7 +292,8 @@ class Stepper(Layout):
             else:
                 f = self.shaped(self._value(x), "scalar", self.block)
             live = self.live(first)
-            return consensus.part(x, f, alpha, live), consensus.scatter(x, live)
+            spread = consensus.scatter(x, live) if self.blocks > 1 else None
+            return consensus.part(x, f, alpha, live), spread
 
         return one
 
@@ -317,18 +321,18 @@ class Stepper(Layout):
         self, state: State, known: dict[Symbol, Any], k: Any, seen: Mapping[str, Any]
     ) -> Any:
         """The sum of square distances of the particles from the consensus point, or of each from its own."""
-        p = self.population
-        if not (p.meetings and polar(p.meetings[0])):
+        meetings = self.population.meetings
+        own = bool(meetings) and polar(meetings[0])
+        if self.blocks > 1 and not own:
             return consensus.distance(seen["scatter"], seen["center"])
-        met = p.meetings[0]
 
-        def from_own(first: Any, blocks: Any) -> Array:
+        def apart(first: Any, blocks: Any) -> Array:
             frame = self._frame({**known, **self._named(state, blocks)}, k, first, state)
-            place = self.shaped(frame.value(met.point), "vector", self.block)
-            away, live = place - frame.value(met.target), self.live(first)
-            return jnp.sum(away * away if live is None else jnp.where(live, away * away, 0))
+            place = self.shaped(frame.value(self._place), "vector", self.block)
+            center = frame.value(meetings[0].target) if own else seen["center"][:, None]
+            return consensus.squares(place, center, self.live(first))
 
-        return jnp.sum(self.gathered(self.over(from_own, self._cut_blocks(state))))
+        return jnp.sum(self.gathered(self.over(apart, self._cut_blocks(state))))
 
     def _recorded(self, seen: Mapping[str, Any]) -> Record:
         whole = seen["whole"]

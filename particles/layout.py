@@ -92,8 +92,8 @@ class Layout:
         return jax.tree.map(lambda a: a[: self.blocks], parts)
 
     def live(self, first: Any) -> Any:
-        """Which columns of a block are particles; None if all are."""
-        if self.stored * self.block == self.particles:
+        """Which columns of a block are particles; None if all are, but for idle blocks, which `gathered` drops."""
+        if self.blocks * self.block == self.particles:
             return None
         return jax.lax.broadcasted_iota(jnp.int64, (1, self.block), 1) + first < self.particles
 

@@ -1,16 +1,21 @@
 """Functions of users and of the registry, with the slow elementary functions exchanged for `kernels`.
 
-A function is traced to its jaxpr, as `jax.make_jaxpr` shows it, and evaluated equation by equation; only sin,
-cos and log are exchanged, and only on CPUs in float64, where XLA calls the scalar C library for them.
+A function is traced to its jaxpr, as `jax.make_jaxpr` shows it, and evaluated equation by equation; only these are
+exchanged, and only on CPUs in float64: sin, cos and log, for which XLA calls the scalar C library; sin(c x) and
+cos(c x) for a number c that is 2 pi times a short one, which are counted in turns (the product c x has a rounding
+error of its own that is as large as what this changes); and short sums over the coordinates of points, term by
+term, which XLA would make in scalar code together with what is summed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend import core
 
 from odescent.dynamics import kernels
@@ -20,6 +25,8 @@ _FASTER: dict[str, Callable[[Any], Any]] = {
     "cos": kernels.cos,
     "log": kernels.log,
 }
+_IN_TURNS = {"sin": kernels.sin2pi, "cos": kernels.cos2pi}
+_UNROLLED = range(3, 33)  # terms of sums: XLA unrolls shorter ones, and cuts longer ones by itself
 
 
 def with_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,6 +49,7 @@ def with_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
 def _evaluate(jaxpr: Any, consts: Any, arguments: Any) -> list[Any]:
     known: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
     known |= dict(zip(jaxpr.invars, arguments, strict=True))
+    made = {v: e for e in jaxpr.eqns for v in e.outvars}
 
     def read(v: Any) -> Any:
         return v.val if isinstance(v, core.Literal) else known[v]
@@ -50,17 +58,59 @@ def _evaluate(jaxpr: Any, consts: Any, arguments: Any) -> list[Any]:
         given = [read(v) for v in equation.invars]
         name = equation.primitive.name
         if name in _FASTER and equation.outvars[0].aval.dtype == jnp.float64:
-            result = [_FASTER[name](*given)]
+            turned = _turned(made.get(equation.invars[0])) if name in _IN_TURNS else None
+            if turned is None:
+                result = [_FASTER[name](*given)]
+            else:
+                x, turns = turned
+                result = [_IN_TURNS[name](read(x) * turns)]
+        elif name == "reduce_sum" and _unrolls(equation):
+            result = [_term_by_term(given[0], equation.params["axes"][0])]
         elif name in ("jit", "pjit"):
             inner = equation.params["jaxpr"]
             result = _evaluate(inner.jaxpr, inner.consts, given)
         else:
             params = equation.primitive.get_bind_params(equation.params)
             functions, params = params if isinstance(params, tuple) else ((), params)
-            made = equation.primitive.bind(*functions, *given, **params)
-            result = made if equation.primitive.multiple_results else [made]
+            bound = equation.primitive.bind(*functions, *given, **params)
+            result = bound if equation.primitive.multiple_results else [bound]
         known |= dict(zip(equation.outvars, result, strict=True))
     return [read(v) for v in jaxpr.outvars]
+
+
+def _turned(equation: Any) -> tuple[Any, float] | None:
+    """(x, q) where the equation is c x for the number c nearest to 2 pi q, q = n / 8 for a whole n."""
+    if equation is None or equation.primitive.name != "mul":
+        return None
+    for x, c in (equation.invars, equation.invars[::-1]):
+        if isinstance(c, core.Literal) and not isinstance(x, core.Literal) and np.ndim(c.val) == 0:
+            factor = float(c.val)
+            eighths = round(factor * 4 / math.pi) if math.isfinite(factor) else 0
+            if 0 < abs(eighths) <= 256 and factor in (
+                eighths / 8 * (2 * math.pi),
+                eighths / 4 * math.pi,
+            ):
+                return x, eighths / 8
+    return None
+
+
+def _unrolls(equation: Any) -> bool:
+    """Whether it sums few terms, of columns or of several numbers each."""
+    (x,), axes = equation.invars, equation.params["axes"]
+    return (
+        len(axes) == 1
+        and axes[0] < x.aval.ndim - 1
+        and x.aval.shape[axes[0]] in _UNROLLED
+        and x.aval.dtype == jnp.float64
+    )
+
+
+def _term_by_term(x: Any, axis: int) -> Any:
+    terms = [jax.lax.index_in_dim(x, i, axis, False) for i in range(x.shape[axis])]
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
 
 
 __all__ = ["with_kernels"]

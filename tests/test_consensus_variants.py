@@ -224,4 +224,4 @@ def test_words_that_mean_nothing() -> None:
             od.system(name, noise="none")
     with pytest.raises(od.OdescentError, match="leave noise_after_drift= out"):
         od.algorithm("cbo", jumps="own", noise_after_drift=True)
-    assert "kalise2023" in od.system("cbo", jumps="common", memory="hard").references
+    assert "kalise2022" in od.system("cbo", jumps="common", memory="hard").references

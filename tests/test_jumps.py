@@ -272,6 +272,60 @@ def test_shared_increments_and_implicit_steps_carry_jumps():
     assert sp.simplify(second - wanted) == 0
 
 
+# in time
+
+
+@pytest.mark.parametrize("normals", ["counter", "jax"])
+def test_simulated_jumps_have_their_law(normals: str):
+    """Steps of a process that only jumps: their number in each step, which all coordinates show, is Poisson's."""
+    wide, steps = 3000, 400
+    leaps = od.System({"jump": od.Field({}, {x: od.Jumps(c, rate)})})
+    path = leaps.simulate(
+        None, np.zeros(wide), 40.0, dt=0.1, points=steps + 1, key=5, path="increments", normals=normals,
+        parameters={"c": 2.0, "rate": 6.0},
+    )  # fmt: skip
+    moved = np.diff(path.x, axis=0) / 2.0
+    counts = np.mean(moved**2, axis=1)  # n (1 +- sqrt(2 / wide))
+    np.testing.assert_allclose(counts, np.round(counts), atol=0.4)
+    found = np.bincount(np.round(counts).astype(int), minlength=4)
+    law = np.append(stats.poisson.pmf(np.arange(3), 0.6), stats.poisson.sf(2, 0.6)) * steps
+    assert stats.chisquare([*found[:3], found[3:].sum()], law).pvalue > 1e-3
+    marks = (moved / np.sqrt(np.maximum(np.round(counts), 1))[:, None])[counts > 0.5]
+    assert stats.kstest(marks.ravel()[::40], "norm").pvalue > 1e-3
+
+
+def test_simulated_jumps_beside_diffusion():
+    """The variance in time, a rate that depends on the state, blocks that jump together, the same key again."""
+    h, p = 0.05, NUMBERS
+    go = lambda key: jump_ou().simulate(
+        None, np.zeros(20), 1000.0, dt=h, points=20_001, key=key, path="increments", parameters=p
+    )
+    path = go(3)
+    factor = 1 - h * p["theta"]
+    wanted = h * (p["s"] ** 2 + p["rate"] * p["c"] ** 2) / (1 - factor**2)
+    assert np.mean(path.x[200:] ** 2) == pytest.approx(wanted, rel=0.05)
+    np.testing.assert_array_equal(go(3).x, path.x)
+    assert np.abs(go(4).x - path.x).max() > 0.1
+    both = od.System(
+        {"jump": od.Field({}, {x: od.Jumps(c, rate), v: od.Jumps(3 * c, rate)})}, output=x
+    )
+    pair = both.simulate(
+        None,
+        np.zeros(4),
+        10.0,
+        dt=0.1,
+        key=1,
+        path="increments",
+        parameters={"c": 1.0, "rate": 2.0},
+    )
+    np.testing.assert_allclose(pair.states["v"], 3 * pair.states["x"], rtol=1e-12)
+    still = od.System({"jump": od.Field({}, {x: od.Jumps(c, od.inner(x, x))})})
+    calm = still.simulate(
+        None, np.zeros(2), 5.0, dt=0.1, key=1, path="increments", parameters={"c": 1.0}
+    )
+    np.testing.assert_array_equal(calm.x, 0)  # at 0 the rate is 0
+
+
 # numbers of jumps
 
 
@@ -308,8 +362,12 @@ def test_counts_have_their_law_and_depend_on_the_particle_alone():
 def test_what_does_not_jump_says_so():
     made = euler(jump_ou())
     key = jax.random.key(0)
-    with pytest.raises(od.NotCarried, match="do not jump: discretize"):
+    with pytest.raises(od.OdescentError, match="does not jump, and J does: give path='increments'"):
         jump_ou().simulate(None, np.ones(2), 1.0, dt=0.1, key=key, parameters=NUMBERS)
+    with pytest.raises(od.OdescentError, match=r"by solver='euler_maruyama'.*to_ito"):
+        to_stratonovich(jump_ou()).simulate(
+            None, np.ones(2), 1.0, dt=0.1, key=key, path="increments", parameters=NUMBERS
+        )
     with pytest.raises(od.OdescentError, match="has noise"):
         jump_ou().simulate_many(None, np.ones((3, 2)), 1.0, dt=0.1, parameters=NUMBERS)
     with pytest.raises(od.NotCarried, match="modified equation with jumps"):

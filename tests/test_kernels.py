@@ -1,5 +1,7 @@
 """The kernels against mpmath, their derivatives against formulas, and functions in which they are exchanged."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -139,3 +141,53 @@ def test_it_does_exchange():
     f = od.objective("ackley").fun
     text = str(jax.make_jaxpr(with_kernels(f))(jnp.ones(2)))
     assert " sin " in str(jax.make_jaxpr(f)(jnp.ones(2))) and " sin " not in text
+
+
+@pytest.mark.parametrize(
+    "c", [np.pi, -2 * np.pi, np.pi / 2, 0.75 * np.pi, 7 * np.pi, 3.0, np.pi + 1e-15]
+)
+@mp.workdps(40)
+def test_products_are_counted_in_turns(c):
+    """sin(c x) and cos(c x) as accurate as the rounding of c x, and sin(pi x)^2 in relative terms close to whole x."""
+    xs = np.concatenate(
+        [np.random.default_rng(2).normal(size=60) * 20, 1.0 + 1e-9 * np.arange(1, 5)]
+    )
+    for name, exact, slope in (("sin", mp.sin, mp.cos), ("cos", mp.cos, lambda z: -mp.sin(z))):
+        f = with_kernels(lambda x, name=name: getattr(jnp, name)(c * x))
+        counted = "2pi" in str(jax.make_jaxpr(f)(xs))
+        assert counted == (c not in (3.0, np.pi + 1e-15))
+        # what is meant by a rounded 2 pi q is 2 pi q
+        whole = mp.mpf(round(8 * c / np.pi)) / 8 * mp.pi if counted else mp.mpf(c)
+        want = [exact(whole * mp.mpf(float(x))) for x in xs]
+        rounded = abs(math.frexp(c / np.pi)[0]) != 0.5  # q x is exact for powers of two
+        error = 1e-15 + (3e-16 * np.abs(c * xs) if rounded else 0)
+        assert (np.abs(np.asarray(f(xs)) - np.asarray(want, float)) < error).all()
+        slopes = jax.vmap(jax.grad(f))(jnp.asarray(xs))
+        steep = [whole * slope(whole * mp.mpf(float(x))) for x in xs]
+        np.testing.assert_allclose(slopes, np.asarray(steep, float), atol=3e-14 * max(1, abs(c)))
+    if c == np.pi:
+        square = with_kernels(lambda x: jnp.sin(c * x) ** 2)
+        near = xs[-4:]
+        want = [mp.sin(mp.pi * (mp.mpf(float(x)) - 1)) ** 2 for x in near]
+        np.testing.assert_allclose(square(near), np.asarray(want, float), rtol=3e-15)
+
+
+@mp.workdps(40)
+def test_rastrigin_near_its_minimizer_and_its_neighbours():
+    """To the last digits where 1 - cos(2 pi x) has none left, and whatever the dimension that is summed over."""
+    for d in (1, 2, 3, 17, 32, 33):
+        f = od.objective("rastrigin", dimension=d).fun
+        x = np.random.default_rng(d).normal(size=(d, 5)) * np.asarray(
+            [1e-12, 1e-9, 1e-5, 1.0, 30.0]
+        )
+        got = (
+            jax.vmap(with_kernels(f), -1)(jnp.asarray(x)),
+            with_kernels(jax.vmap(f, -1))(jnp.asarray(x)),
+        )
+        for found in got:
+            for i, column in enumerate(x.T):
+                exact = sum(
+                    mp.mpf(float(v)) ** 2 + 20 * mp.sin(mp.pi * mp.mpf(float(v))) ** 2
+                    for v in column
+                )
+                assert abs(float(found[i]) / float(exact) - 1) < 3e-15

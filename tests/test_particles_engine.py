@@ -1,5 +1,6 @@
 """One step of the engine against NumPy written by hand, another package, and 40-digit arithmetic."""
 
+import math
 from functools import partial
 
 import jax
@@ -164,6 +165,36 @@ def test_lost_values_have_no_weight():
     both = consensus.combine(jax.tree.map(lambda *a: jnp.stack(a), none, got), jnp.asarray(2.0))
     np.testing.assert_array_equal(consensus.point(both), [2.0, 6.0])
     assert int(both.lost) == 6
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 50, 61, 97, 127, 128, 129, 500])
+def test_sums_of_rows_of_every_length(n):
+    """Against exact sums; the first of equal values is the best; the derivative is that of a sum."""
+    rng = np.random.default_rng(n)
+    x, w = rng.normal(size=(3, n)) * 1e3, rng.normal(size=(1, n))
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(
+            consensus.total(x), [math.fsum(row) for row in x], rtol=0, atol=1e-12 * np.abs(x).sum()
+        )
+        np.testing.assert_array_equal(
+            jax.grad(lambda a: consensus.total(a) @ np.arange(3.0))(x)[2], 2.0
+        )
+        center = rng.normal(size=(3, 1))
+        exact = math.fsum(((x - center) ** 2).ravel())
+        np.testing.assert_allclose(consensus.squares(x, center), exact, rtol=1e-14)
+        for first in {0, n // 3, n // 2, n - 1}:
+            values = np.abs(w) + 1
+            values[0, first:] = np.where(rng.random(n - first) < 0.3, 0.5, values[0, first:])
+            values[0, first] = 0.5
+            if first:
+                values[0, 0] = np.nan if n > 40 else np.inf
+            got = consensus.part(jnp.asarray(x), jnp.asarray(values), jnp.asarray(2.0))
+            np.testing.assert_array_equal(got.best, x[:, first])
+            fine = np.isfinite(values)
+            weights = np.where(fine, np.exp(-2 * (np.where(fine, values, 0.5) - 0.5)), 0)
+            np.testing.assert_allclose(got.weight, math.fsum(weights[0]), rtol=1e-14)
+            np.testing.assert_allclose(got.moment, (weights * x).sum(axis=1), rtol=1e-11, atol=1e-9)
+            assert got.least == 0.5 and int(got.lost) == (first > 0)
 
 
 def test_a_function_that_is_nan_on_half_of_space(start):

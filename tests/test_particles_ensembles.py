@@ -151,7 +151,11 @@ import numpy as np, odescent as od, jax
 from odescent.particles import gaussian_start, simulate
 assert len(jax.devices()) == 2
 p = {"lam": 1.0, "sigma": 0.7, "h": 0.05, "alpha": 30.0}
-for noise, name, d, n, block in (("anisotropic", "rastrigin", 2, 600, 100), ("isotropic", "ackley", 5, 333, 100)):
+for noise, name, d, n, block in (
+    ("anisotropic", "rastrigin", 2, 600, 100), ("isotropic", "ackley", 5, 333, 100),
+    ("isotropic", "rastrigin", 2, 50, None),
+    ("anisotropic", "ackley", 3, 20, None), ("anisotropic", "rastrigin", 5, 257, 50),
+):
     a = od.Algorithm(od.system("cbo", noise=noise), od.scheme("explicit_euler"))
     go = lambda devices: simulate(a, od.objective(name, dimension=d), gaussian_start(np.ones(d), 2.0, n), 15,
                                   params=p, block=block, devices=devices, seed=3)

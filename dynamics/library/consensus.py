@@ -151,5 +151,5 @@ def _references(
     found += ["grassi2020"] if memory is not None else []
     found += ["fornasier2023"] if truncated else []
     found += ["riedl2022"] if gradient else []
-    found += ["kalise2023"] if jumps is not None else []
+    found += ["kalise2022"] if jumps is not None else []
     return tuple(found)
