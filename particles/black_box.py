@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import pickle
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -54,6 +56,8 @@ def evaluator(fun: Callable[..., Any], vectorized: bool, workers: Any) -> Iterat
 
     Args: workers: how many processes, an executor of `concurrent.futures`, a function like `map`, or None.
 
+    Processes start afresh (JAX has threads, which a fork would lose), so that they have to find the function by name.
+
     Raises ObjectiveFailed (from what was raised) if the function raises or gives no real numbers of the right shape.
     """
     if workers is None or workers == 1:
@@ -64,7 +68,8 @@ def evaluator(fun: Callable[..., Any], vectorized: bool, workers: Any) -> Iterat
             "workers evaluate one point at a time: leave out vectorized=True or workers=."
         )
     if isinstance(workers, (int, np.integer)) and not isinstance(workers, bool) and workers > 1:
-        with ProcessPoolExecutor(int(workers)) as pool:
+        _nameable(fun)
+        with ProcessPoolExecutor(int(workers), multiprocessing.get_context("spawn")) as pool:
             yield lambda points: _numbers(_mapped(pool, fun, points, int(workers)), points)
         return
     if isinstance(workers, Executor):
@@ -76,6 +81,16 @@ def evaluator(fun: Callable[..., Any], vectorized: bool, workers: Any) -> Iterat
     raise OdescentError(
         f"workers is a number of processes, an executor or a function like map, not {workers!r}."
     )
+
+
+def _nameable(fun: Callable[..., Any]) -> None:
+    try:
+        pickle.dumps(fun)
+    except Exception as error:
+        raise OdescentError(
+            f"workers are processes, which cannot be sent this objective ({error}): define it at the top of a module, "
+            "or give an executor of threads."
+        ) from error
 
 
 def _all_here(fun: Callable[..., Any], points: np.ndarray, vectorized: bool) -> Any:
@@ -94,6 +109,11 @@ def _guarded(run: Callable[[], Any], points: np.ndarray) -> Any:
         return run()
     except (KeyboardInterrupt, OdescentError):
         raise
+    except BrokenExecutor as error:
+        raise ObjectiveFailed(
+            "the worker processes ended abruptly: killed, out of memory, or started by a script that does not keep "
+            'its calls under if __name__ == "__main__"; .result has the run so far.'
+        ) from error
     except Exception as error:
         where = f" at {np.array2string(points[0], threshold=6)}" if len(points) == 1 else ""
         raise ObjectiveFailed(

@@ -141,7 +141,8 @@ def minimize(
             (d,); or the particles themselves, (N, d).
         max_time: seconds, looked at every 50 steps.
         jit: True and False decide that JAX, or Python, evaluates the objective; None finds out.
-        workers: where Python does: how many processes, an executor, or a function like map.
+        workers: where Python does: how many processes (the objective is then a function of a module, and a script
+            keeps the call under ``if __name__ == "__main__"``), an executor, or a function like map.
         callback: called with the result so far every 50 steps, or every step of Python; a true answer ends it.
         progress: show a bar.
         settings: method=, params=, particles=, steps=, runs=, seed=, bounds=, constraint=, target=, restarts= and

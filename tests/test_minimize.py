@@ -280,6 +280,22 @@ def test_an_objective_that_raises_keeps_the_run_so_far() -> None:
         assert failure.value.result.nfev == 280 and np.isfinite(failure.value.result.fun)
 
 
+def test_processes_evaluate_and_what_they_raise_comes_back() -> None:
+    from sweep_functions import bowl_with_a_hole, ends_abruptly
+
+    with pytest.raises(ObjectiveFailed, match=r"raised ZeroDivisionError: no bottom") as failure:
+        minimize(bowl_with_a_hole, SQUARE, workers=2, seed=1)
+    assert isinstance(failure.value.__cause__, ZeroDivisionError)
+    so_far = failure.value.result
+    assert so_far is not None and so_far.nit > 1 and 1e-2 <= so_far.fun < 1
+    assert so_far.fun == pytest.approx(np.sum((so_far.x - 1) ** 2), rel=1e-12)
+    with pytest.raises(ObjectiveFailed, match="ended abruptly"):
+        minimize(ends_abruptly, SQUARE, workers=2)
+    here = np.zeros(2)
+    with pytest.raises(od.OdescentError, match="define it at the top of a module"):
+        minimize(lambda x: float(np.sum((np.asarray(x) - here) ** 2)), SQUARE, workers=2)
+
+
 # other methods
 
 
