@@ -57,7 +57,14 @@ def _parts(table: dict[str, tuple[str, ...]], x: Array) -> list[float]:
 
 
 def _quarter(r: Array) -> Array:
-    """sin(2 pi r) for |r| <= 1/4."""
+    """sin(2 pi r) for |r| <= 1/4.
+
+    Clipped, because a product that is subtracted from 1 without being rounded can be more than 1.
+    """
+    return jnp.clip(_unclipped(r), -1.0, 1.0)
+
+
+def _unclipped(r: Array) -> Array:
     return r * _horner(_SIN, r * r)
 
 
@@ -142,6 +149,11 @@ def log(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.where(x < math.inf, y, x)  # also for NaN
 
 
+def cos2pi_for_normals(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """cos(2 pi x) that may be more than 1 by its rounding error; no derivative."""
+    return _unclipped(0.25 - jnp.abs(x - _whole(x)))
+
+
 def log_of_normal(x: Float[Array, "..."]) -> Float[Array, "..."]:
     """log(x) for x positive, finite and not subnormal; no derivative."""
     integer, mantissa, counts = _BITS[x.dtype.name]
@@ -157,4 +169,4 @@ def log_of_normal(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return e * hi + (f - (s * (f - z * _horner(_LOG, z)) - e * lo))
 
 
-__all__ = ["cos", "cos2pi", "log", "log_of_normal", "sin", "sin2pi"]
+__all__ = ["cos", "cos2pi", "cos2pi_for_normals", "log", "log_of_normal", "sin", "sin2pi"]

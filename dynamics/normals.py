@@ -108,7 +108,7 @@ def normals(
     radius, turn = counter_normals(key_of(seed, run), step, lane, dtype)
     # sin is cos a quarter earlier: one vector loop for both, the radius computed once.
     quarter = np.asarray([0.0, 0.25], dtype)[:, None, None]
-    both = radius[None] * kernels.cos2pi(turn[None] - quarter)
+    both = radius[None] * kernels.cos2pi_for_normals(turn[None] - quarter)
     return both.reshape(2 * rows, particles)[:dimension]
 
 

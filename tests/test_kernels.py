@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.dynamics import kernels
+from odescent.particles.compiling import options
 from odescent.particles.vectorized import with_kernels
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, width=64)
@@ -191,3 +192,19 @@ def test_rastrigin_near_its_minimizer_and_its_neighbours():
                     for v in column
                 )
                 assert abs(float(found[i]) / float(exact) - 1) < 3e-15
+
+
+@pytest.mark.parametrize("name", ["sin", "cos", "sin2pi", "cos2pi"])
+def test_no_sine_is_more_than_one(name):
+    """Even where a compiler multiplies and adds in one: 1 - cos(x) is not negative where it vanishes."""
+    turn = 1.0 if name.endswith("2pi") else 2 * np.pi
+    rng = np.random.default_rng(8)
+    off = np.concatenate(
+        [10.0 ** rng.uniform(-12, -6, 500), -(10.0 ** rng.uniform(-12, -6, 500)), [0.0]]
+    )
+    top, bottom = (0.25, -0.25) if name.startswith("sin") else (0.0, 0.5)
+    f = getattr(kernels, name)
+    short = jax.jit(lambda x: (1 - f(x), 1 + f(x)), compiler_options=options("cpu"))
+    assert np.asarray(short((top + off) * turn)[0]).min() >= 0
+    assert np.asarray(short((bottom + off) * turn)[1]).min() >= 0
+    assert np.isnan(f(np.nan)) and np.isnan(f(np.inf))
