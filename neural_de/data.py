@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from .._errors import OdescentError, unknown
-from .original_formats import original
+from .original_formats import is_there, original
 
 FOLDER = "ODESCENT_DATA"
 _ORIGINALS = {
@@ -95,6 +95,28 @@ def load(name: str, *, seed: int = 0, validation: float = 0.1) -> Dataset:
     )
 
 
+def absent(name: str) -> str | None:
+    """Why a data set cannot be loaded, in a sentence; None where its files are there (they are not read).
+
+    Raises:
+        OdescentError: unknown name.
+    """
+    files = {"mnist": "mnist.npz", "physionet": "physionet2012.npz", "digits": "", "spirals": ""}
+    if name not in files:
+        raise unknown("data set", name, files)
+    return _why_not(files[name]) if files[name] else None
+
+
+def _why_not(name: str) -> str | None:
+    """What is missing of a file, or of what it is published as."""
+    folder = os.environ.get(FOLDER)
+    if not folder:
+        return f"{name} is read from a folder: set the environment variable {FOLDER} to the one that holds it."
+    if (Path(folder) / name).is_file() or is_there(name, folder):
+        return None
+    return f"there is no file {name} in {folder}, where {FOLDER} points, nor {_ORIGINALS[name]}."
+
+
 def batches(split: Split, size: int, *, epochs: int, seed: int = 0) -> Iterator[Split]:
     """Shuffled batches of one size; rows that are left over in an epoch are dropped.
 
@@ -111,19 +133,13 @@ def batches(split: Split, size: int, *, epochs: int, seed: int = 0) -> Iterator[
 
 
 def _read(name: str, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
-    folder = os.environ.get(FOLDER)
-    if not folder:
-        raise OdescentError(
-            f"{name} is read from a folder: set the environment variable {FOLDER} to the one that holds it."
-        )
+    missing = _why_not(name)
+    if missing is not None:
+        raise OdescentError(missing)
+    folder = os.environ[FOLDER]
     path = Path(folder) / name
     if not path.is_file():
-        found = original(name, folder)
-        if found is None:
-            raise OdescentError(
-                f"there is no file {name} in {folder}, where {FOLDER} points, nor {_ORIGINALS[name]}."
-            )
-        return found
+        return original(name, folder)
     try:
         with path.open("rb") as file:  # opened here, to be closed whatever is in it
             archive = np.load(file, allow_pickle=False)

@@ -32,9 +32,17 @@ _ENDINGS = ("", ".tar.gz", ".tgz", ".zip")
 _BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
 
 
+def is_there(name: str, folder: str) -> bool:
+    """Whether a folder has original files of ``mnist.npz`` or ``physionet2012.npz``, some at least."""
+    place = Path(folder)
+    if name == "mnist.npz":
+        return any(_mnist_paths(place).values())
+    return bool(_sets(place))
+
+
 @lru_cache(maxsize=2)
-def original(name: str, folder: str) -> dict[str, np.ndarray] | None:
-    """What ``mnist.npz`` or ``physionet2012.npz`` would hold, from the original files; None if there are none.
+def original(name: str, folder: str) -> dict[str, np.ndarray]:
+    """What ``mnist.npz`` or ``physionet2012.npz`` would hold, from the original files.
 
     Raises:
         OdescentError: files that are damaged, or of which some are missing.
@@ -66,30 +74,44 @@ def read_idx(path: Path) -> np.ndarray:
     return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
 
 
-def _mnist(folder: Path) -> dict[str, np.ndarray] | None:
-    stems = {
-        "x_train": ("train-images", 3), "y_train": ("train-labels", 1),
-        "x_test": ("t10k-images", 3), "y_test": ("t10k-labels", 1),
-    }  # fmt: skip
-    paths: dict[str, Path | None] = {}
-    for key, (stem, rank) in stems.items():
+_IDX = {
+    "x_train": ("train-images", 3), "y_train": ("train-labels", 1),
+    "x_test": ("t10k-images", 3), "y_test": ("t10k-labels", 1),
+}  # fmt: skip
+
+
+def _mnist_paths(folder: Path) -> dict[str, Path | None]:
+    """The four files, under the names that unpacking tools leave them with."""
+    found: dict[str, Path | None] = {}
+    for key, (stem, rank) in _IDX.items():
         names = [f"{stem}{dot}idx{rank}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
-        paths[key] = next((folder / n for n in names if (folder / n).is_file()), None)
-    if not any(paths.values()):
-        return None
-    for key, (stem, rank) in stems.items():
-        if paths[key] is None:
+        found[key] = next((folder / n for n in names if (folder / n).is_file()), None)
+    return found
+
+
+def _mnist(folder: Path) -> dict[str, np.ndarray]:
+    found = {}
+    for key, path in _mnist_paths(folder).items():
+        if path is None:
+            stem, rank = _IDX[key]
             name = f"{stem}-idx{rank}-ubyte"
             raise OdescentError(f"there is no file {name} in {str(folder)!r} beside the others.")
-    return {key: read_idx(path) for key, path in paths.items() if path is not None}
+        found[key] = read_idx(path)
+    return found
 
 
-def _physionet(folder: Path) -> dict[str, np.ndarray] | None:
+def _sets(folder: Path) -> dict[str, Path]:
+    """The sets that are there, by letter."""
+    places = {
+        letter: next((p for e in _ENDINGS if (p := folder / f"set-{letter}{e}").exists()), None)
+        for letter in "abc"
+    }
+    return {letter: place for letter, place in places.items() if place is not None}
+
+
+def _physionet(folder: Path) -> dict[str, np.ndarray]:
     minutes, kinds, values, lengths, outcomes = [], [], [], [], []
-    for letter in "abc":
-        source = next((p for e in _ENDINGS if (p := folder / f"set-{letter}{e}").exists()), None)
-        if source is None:
-            continue
+    for letter, source in _sets(folder).items():
         told = _outcomes(folder / f"Outcomes-{letter}.txt")
         for name, text in sorted(_texts(source)):
             number, minute, kind, value = _record(f"{source.name}/{name}", text)
@@ -101,7 +123,7 @@ def _physionet(folder: Path) -> dict[str, np.ndarray] | None:
             lengths.append(len(value))
             outcomes.append(told[number])
     if not lengths:
-        return None
+        raise OdescentError(f"there is no record in the sets in {str(folder)!r}.")
     return {
         "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
         "minute": np.concatenate(minutes), "var": np.concatenate(kinds), "value": np.concatenate(values),

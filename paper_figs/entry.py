@@ -23,10 +23,12 @@ class Result:
         data: numbers, text, lists, dicts by name and numeric arrays: all that is drawn, and enough to draw it
             again. An entry ``"table": {"columns": [...], "rows": [[...], ...]}`` is written as CSV too.
         claims: what the figure must show.
+        complete: False if something was not there to measure with (files, say): it is then computed again next time.
     """
 
     data: Mapping[str, Any]
     claims: tuple[Claim, ...]
+    complete: bool = True
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ PAPERS: Mapping[str, Paper] = {
     "heuristics": Paper(
         "Opening the Blackbox: Accelerating Neural Differential Equations by Regularizing Internal Solver Heuristics",
         "arXiv:2105.03918",
-        ("heuristics_classification", "heuristics_sde"),
+        ("heuristics_classification", "heuristics_sde", "heuristics_tasks"),
     ),
     "local": Paper(
         "Locally Regularized Neural Differential Equations",

@@ -130,6 +130,8 @@ def _result(
         parts.mkdir(parents=True, exist_ok=True)
         given["folder"] = parts
     result = figure.compute(**given)
+    if not result.complete:
+        return result, True
     records.save(place, f"{paper}/{figure.name}", figure, scale, key, result)
     shutil.rmtree(parts, ignore_errors=True)
     read = records.load(place, key)

@@ -13,7 +13,7 @@ import pytest
 
 from odescent import OdescentError
 from odescent.neural_de import data
-from odescent.neural_de.original_formats import VARIABLES, original, read_idx
+from odescent.neural_de.original_formats import VARIABLES, is_there, original, read_idx
 
 RNG = np.random.default_rng(0)
 IMAGES = {n: RNG.integers(0, 256, (n, 28, 28), dtype=np.uint8) for n in (20, 7)}
@@ -50,7 +50,6 @@ def test_mnist_by_itself(
             gzip.compress(content) if packed else content
         )
     found = original("mnist.npz", str(tmp_path))
-    assert found is not None
     for key, array in zip(("x_train", "y_train", "x_test", "y_test"), MNIST.values(), strict=True):
         assert found[key].dtype == np.uint8 and np.array_equal(found[key], array)
     monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
@@ -131,7 +130,6 @@ def publish(folder: Path, how: Callable[[Path, dict[str, str]], None]) -> None:
 def test_physionet_by_hand(tmp_path: Path, how: Callable[[Path, dict[str, str]], None]) -> None:
     publish(tmp_path, how)
     found = original("physionet2012.npz", str(tmp_path))
-    assert found is not None
     names = [VARIABLES[i] for i in found["var"]]
     assert found["offsets"].tolist() == [
         0,
@@ -172,7 +170,12 @@ def test_damaged_records(tmp_path: Path, line: str, said: str) -> None:
 
 def test_what_belongs_together(tmp_path: Path) -> None:
     where = str(tmp_path)
-    assert original("physionet2012.npz", where) is None and original("mnist.npz", where) is None
+    assert not is_there("physionet2012.npz", where) and not is_there("mnist.npz", where)
+    (tmp_path / "set-b").mkdir()
+    (tmp_path / "Outcomes-b.txt").write_text(HEAD)
+    with pytest.raises(OdescentError, match="no record in the sets"):
+        original("physionet2012.npz", where)
+    (tmp_path / "set-b").rmdir()
     as_folder(tmp_path / "set-a", {"7.txt": record(7), "README.txt": "not a record"})
     original.cache_clear()
     with pytest.raises(OdescentError, match=r"need Outcomes-a\.txt beside them"):

@@ -19,10 +19,12 @@ from odescent.paper_figs import (
     PAPERS,
     heuristics_classification,
     heuristics_sde,
+    heuristics_tasks,
     local_classification,
     local_forms,
 )
 from odescent.paper_figs import heuristics_runs as runs
+from odescent.paper_figs.regenerate import regenerate
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::odescent._errors.OdescentWarning"),
@@ -275,3 +277,47 @@ def test_claims_are_ratios_to_vanilla_with_the_same_first_step(module, tmp_path,
     gains = [c.measured for t, c in by_text.items() if t.startswith("Accuracy")]
     assert gains == [pytest.approx(0.4)] * len(gains) != []
     module.draw(result.data)
+
+
+@pytest.mark.parametrize("figure", heuristics_tasks.FIGURES, ids=lambda f: f.name)
+def test_other_experiments_compare_loss_and_evaluations(figure, tmp_path, monkeypatch):
+    """Made-up runs: three quarters of vanilla's evaluations at half its loss."""
+    score = "accuracy" if figure.name == "image_sde" else "mse"
+
+    def chosen(base, methods, *, seeds, slack, **_):
+        assert (
+            base.dt0 == "calibrated" and slack == figure.quick["slack"] and methods[1].fade == 0.1
+        )
+        rows = []
+        for m, (nfe, value) in zip(methods, ((40.0, 0.4), (30.0, 0.2)), strict=True):
+            history = [{"step": 1, "nfe": nfe}]
+            history += [{"step": s, "validation": {score: value, "nfe": nfe}} for s in (0, 2)]
+            test = {"nfe": nfe, score: value, "loss": value, "step_seconds": 0.01}
+            run = SimpleNamespace(test=test, history=history, best={"step": 2}, config=base)
+            best = m.coefficients[0] if m.coefficients else None
+            tried = ((best, {score: value, "nfe": nfe}), (9.0, {}))
+            rows.append(runs.Chosen(m.label, score, best, (run,) * len(seeds), tried))
+        return rows
+
+    monkeypatch.setattr(heuristics_tasks, "choose", chosen)
+    monkeypatch.setattr("odescent.neural_de.data.absent", lambda name: None)
+    result = heuristics_tasks.compute(**figure.quick, folder=tmp_path)
+    measured = {c.text.split(":")[0]: c.measured for c in result.claims}
+    assert result.complete and measured["NFE over vanilla's, test rows"] == 0.75
+    assert measured["The fit is not worse"] == 0.5
+    assert measured.get("Accuracy is not hurt", -0.2) == pytest.approx(-0.2)
+    fig = figure.draw(result.data)
+    assert [list(line.get_ydata()) for line in fig.axes[0].get_lines()] == [[40, 40], [30, 30]]
+    low, high = fig.axes[1].get_ylim()
+    assert low < 0.2 and high > 0.4
+
+
+def test_what_lacks_its_data_is_undecided_and_not_kept(tmp_path, monkeypatch):
+    monkeypatch.delenv("ODESCENT_DATA", raising=False)
+    figure = next(f for f in heuristics_tasks.FIGURES if f.name == "latent_ode")
+    for _ in range(2):  # not taken for done
+        (made,) = regenerate([("heuristics", figure)], tmp_path, report=lambda line: None)
+        assert made.again and not made.wrong and made.error is None
+        assert {c.verdict for c in made.claims} == {"undecided"}
+    kept = sorted(p.suffix for p in (tmp_path / "quick" / "heuristics").glob("latent_ode.*"))
+    assert kept and ".json" not in kept

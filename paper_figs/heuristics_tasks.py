@@ -1,0 +1,180 @@
+"""The papers' other experiments: a latent ODE of intensive-care series, images by a neural SDE (arXiv 2105.03918).
+
+Both read files (docs/how-to/data.md); where these are not, the claims are undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .claims import Claim, at_least, at_most, below
+from .entry import PaperFigure, Result
+from .heuristics_runs import Chosen, Method, along, choose, mean, ratio, spread, validated
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VANILLA, ERROR = "vanilla", "error"
+_SOURCE, _OURS = "arXiv:2105.03918", "ours"
+
+
+def compute(
+    task: str,
+    steps: int,
+    batch: int,
+    tolerance: float,
+    seeds: Sequence[int],
+    coefficients: Sequence[float],
+    fade: float,
+    slack: float,
+    folder: Path,
+) -> Result:
+    """Train without and with the penalty, choose its coefficient by validation, look at the test rows once.
+
+    Args:
+        task, steps, batch, seeds: of the runs.
+        tolerance: of the solves, relative and absolute.
+        coefficients: at the start, to choose from.
+        fade: what a coefficient falls to at the end, in units of its start.
+        slack: by how much the score may be worse on the validation rows for a coefficient to be chosen.
+        folder: of the runs.
+    """
+    from odescent.neural_de import Config
+    from odescent.neural_de.data import absent
+    from odescent.neural_de.tasks import TASKS
+
+    missing = absent("physionet" if task.startswith("physionet") else "mnist")
+    if missing is not None:
+        data: dict[str, Any] = {
+            "task": task,
+            "missing": missing,
+            "table": {"columns": [], "rows": []},
+        }
+        return Result(data, _claims(task, None, None), complete=False)
+    base = Config(
+        task, steps=steps, batch=batch, rtol=tolerance, atol=tolerance, dt0="calibrated",
+        validate_every=max(1, steps // 5), checkpoint_every=max(1, steps // 3),
+    )  # fmt: skip
+    ways = (Method(VANILLA), Method(ERROR, {"regularizer": "error"}, tuple(coefficients), fade))
+    plain, own = choose(base, ways, seeds=seeds, slack=slack, folder=folder)
+    score = TASKS.build(task).score
+    data = {
+        "task": task, "missing": None, "score": score, "seeds": list(seeds),
+        "table": _table((plain, own), score), "along": {c.label: along(c) for c in (plain, own)},
+        "tried": [[x, m.get(score), m.get("nfe")] for x, m in own.tried],
+    }  # fmt: skip
+    return Result(data, _claims(task, plain, own))
+
+
+def _table(found: Sequence[Chosen], score: str) -> dict[str, Any]:
+    plain = found[0]
+    names = dict.fromkeys((score, "loss", "nfe"))
+    columns = ["method", "coefficient", f"validation {score}"]
+    columns += [x for n in names for x in (n, f"{n}, sd")]
+    columns += ["NFE ratio", "NFE in training, ratio", "training step [ms]"]
+    rows = [
+        [
+            c.label, c.coefficient, mean([validated(r)[score] for r in c.runs]),
+            *(f(c.test(n)) for n in names for f in (mean, spread)),
+            ratio(c.test("nfe"), plain.test("nfe")), ratio(c.training_nfe, plain.training_nfe),
+            1e3 * mean(c.test("step_seconds")),
+        ]
+        for c in found
+    ]  # fmt: skip
+    return {"columns": columns, "rows": rows}
+
+
+def _claims(task: str, plain: Chosen | None, own: Chosen | None) -> tuple[Claim, ...]:
+    """Undecided without runs."""
+
+    def over(name: str) -> float | None:
+        if plain is None or own is None:
+            return None
+        return ratio(own.test(name), plain.test(name))
+
+    training = None if plain is None or own is None else ratio(own.training_nfe, plain.training_nfe)
+    made = [
+        Claim("NFE over vanilla's, test rows", at_most(0.75), over("nfe"), _OURS),
+        Claim("The fit is not worse: loss over vanilla's, test rows", at_most(1.02), over("loss"), _OURS),
+        Claim("Evaluations fall", below(1.0), over("nfe"), _SOURCE),
+        Claim("Evaluations in all of training do not grow", below(1.0), training, _SOURCE),
+    ]  # fmt: skip
+    if task == "mnist-sde":
+        gained = None
+        if plain is not None and own is not None:
+            gained = mean(own.test("accuracy")) - mean(plain.test("accuracy"))
+        made.append(
+            Claim("Accuracy is not hurt: difference to vanilla", at_least(-0.003), gained, _SOURCE)
+        )
+    return tuple(made)
+
+
+def draw(data: Mapping[str, Any]) -> Figure:
+    """NFE along training; score against NFE on the test rows, and what was tried on the validation rows."""
+    from odescent.analysis import style
+
+    fig, (course, plane) = style.figure(style.FULL_WIDTH, 0.8, ncols=2)
+    if data["missing"] is not None:
+        for ax in (course, plane):
+            ax.set_axis_off()
+        course.text(0, 0.5, f"Not measured here: {data['missing']}", wrap=True)
+        return fig
+    rows = [dict(zip(data["table"]["columns"], r, strict=True)) for r in data["table"]["rows"]]
+    score = data["score"]
+    for i, r in enumerate(rows):
+        look = style.series_style(i)
+        label = r["method"]
+        if r["coefficient"] is not None:
+            label += f", $\\lambda$ = {r['coefficient']:g}"
+        curve = data["along"][r["method"]]
+        course.plot(
+            curve["step"], curve["nfe"].mean(0), color=look.color, linestyle=look.dash, marker=look.marker,
+            label=label,
+        )  # fmt: skip
+        plane.errorbar(
+            r["nfe"], r[score], xerr=r["nfe, sd"], yerr=r[f"{score}, sd"], color=look.color, marker=look.marker,
+            linestyle="", capsize=2, label=label,
+        )  # fmt: skip
+    tried = [(n, s) for _, s, n in data["tried"] if s is not None]
+    plane.plot(*zip(*tried, strict=True), ".", color="0.6", label="tried (validation)", zorder=0)
+    course.set(xlabel="training step", ylabel="NFE (validation)", ylim=(0, None))
+    plane.set(xlabel="NFE of a test solve", ylabel=score.replace("mse", "mean squared error"))
+    seen = [r[score] for r in rows] + [s for _, s in tried]
+    room = 0.1 * max(map(abs, seen))  # a tenth of it: what is smaller is no difference to look at
+    plane.set_ylim(min(seen) - room, max(seen) + room)
+    plane.set_xlim(0, 1.15 * max(r["nfe"] + r["nfe, sd"] for r in rows))
+    for ax in (course, plane):
+        style.legend_below(ax, ax.get_legend_handles_labels()[0])
+    return fig
+
+
+FIGURES = (
+    PaperFigure(
+        "latent_ode",
+        "A latent ODE of intensive-care series: evaluations and fit with and without penalty.",
+        compute,
+        draw,
+        quick={
+            "task": "physionet-latent-ode", "steps": 300, "batch": 128, "tolerance": 1e-5, "seeds": [0],
+            "coefficients": [1.0], "fade": 0.1, "slack": 0.02,
+        },
+        full={"steps": 3000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.3, 1.0, 3.0]},
+        depends=("neural_de",),
+        precision="float32",
+    ),
+    PaperFigure(
+        "image_sde",
+        "Images classified by a neural SDE: evaluations and accuracy with and without penalty.",
+        compute,
+        draw,
+        quick={
+            "task": "mnist-sde", "steps": 200, "batch": 256, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.1],
+            "fade": 0.1, "slack": 0.003,
+        },
+        full={"steps": 4000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.03, 0.1, 0.3]},
+        depends=("neural_de",),
+        precision="float32",
+    ),
+)  # fmt: skip
