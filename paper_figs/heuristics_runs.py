@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from odescent.neural_de import Config, Task, Trained
 
 
+_ERROR = "standard error"
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to train.
@@ -73,7 +76,9 @@ def choose(
     """Train each method with each coefficient and seed; the validation rows choose the coefficient.
 
     Chosen is the one whose solves are cheapest among those whose mean score is not worse than the reference's by
-    more than `slack`; if there is none, the one with the best score. The test rows play no part in it.
+    more than `slack` and one standard error of that difference, as the seeds show it (the one-standard-error rule of
+    Breiman et al., Classification and Regression Trees, 1984: a validation row more or less does not decide); if
+    there is none, the one with the best score. The test rows play no part in it.
 
     Args:
         base: settings that all have in common.
@@ -109,6 +114,9 @@ def _choose(
     from odescent.neural_de import TrainingFailed, train
 
     runs: dict[float | None, tuple[Trained, ...]] = {}
+    before: list[float] = []  # the reference's scores, seed by seed
+    if reference is not None:
+        before = [validated(r)[task.score] for r in reference.runs[: len(seeds)]]
     tried: list[tuple[float | None, Mapping[str, float]]] = []
     for c in method.coefficients or (None,):
         own = {} if c is None else {"coefficient": float(c)}
@@ -124,14 +132,15 @@ def _choose(
             tried.append((c, {}))
             continue
         records = [validated(r) for r in runs[c]]
-        tried.append((c, {n: statistics.fmean(r[n] for r in records) for n in (task.score, "nfe")}))
+        means = {n: statistics.fmean(r[n] for r in records) for n in (task.score, "nfe")}
+        off = [r[task.score] - b for r, b in zip(records, before, strict=False)]
+        tried.append((c, {**means, _ERROR: standard_error(off)}))
     if not runs:
         raise OdescentError(f"every run of {method.label} failed.")
     bound = None
-    if reference is not None:
-        scores = [validated(r)[task.score] for r in reference.runs[: len(seeds)]]
-        mean = statistics.fmean(scores)
-        bound = mean - slack if task.sign > 0 else mean * (1 + slack)
+    if before:
+        typical = statistics.fmean(before)
+        bound = typical - slack if task.sign > 0 else typical * (1 + slack)
     best = cheapest(tried, task.score, task.sign, bound)
     return Chosen(method.label, task.score, best, runs[best], tuple(tried))
 
@@ -142,12 +151,27 @@ def cheapest(
     sign: int,
     bound: float | None,
 ) -> float | None:
-    """The coefficient of least NFE among those whose score keeps the bound, or else of the best score."""
+    """The coefficient of least NFE among those whose score keeps the bound, or else of the best score.
+
+    Args:
+        tried: per coefficient its score, nfe and, if there are several seeds, the standard error of its score's
+            difference to the reference; nothing if a run failed.
+        bound: of the score, which may be exceeded by that standard error; None without a reference.
+    """
     finished = [(c, m) for c, m in tried if m]
-    fine = [(c, m) for c, m in finished if bound is not None and sign * m[score] >= sign * bound]
+    fine = [
+        (c, m)
+        for c, m in finished
+        if bound is not None and sign * m[score] + m.get(_ERROR, 0.0) >= sign * bound
+    ]
     if fine:
         return min(fine, key=lambda x: (x[1]["nfe"], -sign * x[1][score]))[0]
     return max(finished, key=lambda x: sign * x[1][score])[0]
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean of the seeds' values; 0 for a single seed."""
+    return spread(values) / len(values) ** 0.5 if values else 0.0
 
 
 def validated(run: Trained) -> dict[str, float]:

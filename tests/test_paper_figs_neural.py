@@ -32,7 +32,13 @@ pytestmark = [
 ]
 
 
-_ENTRY = st.fixed_dictionaries({"score": st.floats(0, 1), "nfe": st.integers(1, 50).map(float)})
+_ENTRY = st.fixed_dictionaries(
+    {
+        "score": st.floats(0, 1),
+        "nfe": st.integers(1, 50).map(float),
+        "standard error": st.floats(0, 0.2),
+    }
+)
 _TRIED = st.lists(_ENTRY, min_size=1, max_size=6)
 
 
@@ -41,12 +47,22 @@ def test_chosen_is_cheapest_within_the_bound(tried, bound, sign):
     """No other coefficient that keeps the bound is cheaper; if none keeps it, none has a better score."""
     named = [(float(i + 1), m) for i, m in enumerate(tried)]
     best = dict(named)[runs.cheapest(named, "score", sign, bound)]
-    fine = [m for m in tried if sign * m["score"] >= sign * bound]
+    fine = [m for m in tried if sign * m["score"] + m["standard error"] >= sign * bound]
     if fine:
         assert best in fine
         assert best["nfe"] == min(m["nfe"] for m in fine)
     else:
         assert sign * best["score"] == max(sign * m["score"] for m in tried)
+
+
+def test_a_row_more_or_less_does_not_decide():
+    """Half the cost for a loss of accuracy that is within a standard error, or just beyond it."""
+    one = {"score": 0.98, "nfe": 20.0, "standard error": 0.0}
+    for error, best in ((0.011, 2.0), (0.009, 1.0)):
+        other = {"score": 0.97, "nfe": 10.0, "standard error": error}
+        assert runs.cheapest([(1.0, one), (2.0, other)], "score", 1, 0.981 - 0.001) == best
+    assert runs.standard_error([0.0, 0.0, 0.03]) == pytest.approx(0.01)
+    assert runs.standard_error([0.5]) == 0
 
 
 def test_a_coefficient_that_failed_is_not_chosen():
@@ -66,6 +82,8 @@ def test_choose_trains_every_coefficient_and_keeps_the_reference_first(tmp_path)
     assert (plain.label, plain.coefficient, own.label) == ("vanilla", None, "error")
     assert [r.config.seed for r in own.runs] == [0, 1]
     assert [c for c, _ in own.tried] == [1e-3, 1.0]
+    for _, m in own.tried:  # of the differences to the reference with the same seed
+        assert m["standard error"] >= 0 and m["standard error"] < 1e9
     costs = {c: m["nfe"] for c, m in own.tried}
     assert costs[own.coefficient] == min(costs.values())
     assert {r.config.final_coefficient for r in own.runs} == {0.1 * own.coefficient}
