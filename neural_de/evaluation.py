@@ -18,6 +18,7 @@ from .recipe import Recipe
 from .tasks.base import Rows, Task, count
 
 CHUNK = 2048  # rows per solve
+CALIBRATION = 512  # rows to find the first step with, where the solves are of more than twice as many
 CANDIDATES = tuple(2 ** (-i / 2) for i in range(14))  # first steps, as fractions of the interval
 _DRAWS = 2**31 - 2  # keys of evaluations stand before it, those of steps from 0 on
 
@@ -52,6 +53,8 @@ class Evaluation:
         """The first step with which the first validation rows cost least; the shortest of several."""
         costs = []
         part = self.first_chunk()
+        if count(part) > 2 * CALIBRATION and not self.task.whole:
+            part = {n: a[:CALIBRATION] for n, a in part.items()}
         for fraction in CANDIDATES:
             dt0 = jnp.asarray(fraction * self.task.span, dtype)
             found = self._evaluated(model, part, dt0, 0, 0)
