@@ -84,15 +84,21 @@ class Step:
     reference: str = ""
 
     @cached_property
+    def _named(self) -> dict[str, Expr]:
+        return {c.name: named(c.name, c.value) for c in self.claims}
+
+    @cached_property
     def equations(self) -> dict[str, Equation]:
         """What is checked, the claims by their names."""
-        return dict(self.check({c.name: named(c.name, c.value) for c in self.claims}))
+        return dict(self.check(self._named))
 
     @cached_property
     def residuals(self) -> dict[str, Expr]:
         """What must vanish: the differences of the equations, with the claimed values put in."""
-        values = {c.name: c.value for c in self.claims}
-        return {n: tidy(opened(e.difference, values)) for n, e in self.equations.items()}
+        return {n: self._residual(e) for n, e in self.equations.items()}
+
+    def _residual(self, equation: Equation) -> Expr:
+        return tidy(opened(equation.difference, {c.name: c.value for c in self.claims}))
 
     @property
     def residual(self) -> Expr:
@@ -101,15 +107,22 @@ class Step:
 
     @cached_property
     def verified(self) -> bool:
-        """Whether every residual is identically zero."""
-        return bool(self.residuals) and all(vanishes(e) for e in self.residuals.values())
+        """Whether every residual is identically zero; the first that is not ends the search."""
+        return bool(self.equations) and all(
+            vanishes(self._residual(e)) for e in self.equations.values()
+        )
 
     def perturbed(self, scale: sp.Rational = PERTURBATION) -> Iterator[Step]:
         """The step with one coefficient of one claim scaled, for each term of each claim: none may verify."""
         for i, claim in enumerate(self.claims):
             for value in _perturb(claim.value, scale):
                 claims = (*self.claims[:i], replace(claim, value=value), *self.claims[i + 1 :])
-                yield replace(self, claims=claims)
+                step = replace(self, claims=claims)
+                if (
+                    step._named == self._named
+                ):  # the check sees names only: its equations are the same
+                    vars(step)["equations"] = self.equations
+                yield step
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -212,18 +212,39 @@ def _to_field(
     if e.is_Rational:
         return field(sp.QQ(e.p, e.q))
     if e.is_Add:
-        return functools.reduce(
-            lambda a, b: a + b, [_to_field(a, field, generators) for a in e.args]
-        )
+        return _sum(field, [_to_field(a, field, generators) for a in e.args])
     if e.is_Mul:
-        return functools.reduce(
-            lambda a, b: a * b, [_to_field(a, field, generators) for a in e.args]
-        )
+        return _product(field, [_to_field(a, field, generators) for a in e.args])
     base, exponent = e.as_base_exp()
     element = _to_field(base, field, generators)
     if element == 0 and exponent < 0:
         raise ZeroDivisionError("a denominator vanishes identically.")
     return element ** int(exponent)
+
+
+# Cancelling is what costs: a sum does it once for each denominator, polynomials among themselves do not.
+
+
+def _sum(field: FracField, elements: list[FracElement]) -> FracElement:
+    over: dict[PolyElement, PolyElement] = {}
+    polynomial = field.ring.zero
+    for x in elements:
+        if x.denom.is_ground:
+            polynomial = polynomial + x.numer.quo_ground(x.denom.LC)
+        else:
+            over[x.denom] = over.get(x.denom, field.ring.zero) + x.numer
+    parts = [field.zero.new(numer, denom) for denom, numer in over.items()]
+    return functools.reduce(lambda a, b: a + b, parts, field(polynomial))
+
+
+def _product(field: FracField, elements: list[FracElement]) -> FracElement:
+    polynomial, rest = field.ring.one, []
+    for x in elements:
+        if x.denom.is_ground:
+            polynomial = polynomial * x.numer.quo_ground(x.denom.LC)
+        else:
+            rest.append(x)
+    return functools.reduce(lambda a, b: a * b, rest, field(polynomial))
 
 
 class Fractions:

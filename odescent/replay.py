@@ -73,10 +73,15 @@ class World:
 
     def __init__(self, claims: dict[str, Any], seed: int) -> None:
         self.claims, self.seed, self.used = claims, seed, set[str]()
+        self.drawn: dict[tuple[str, int, float], Vector] = {}
+        self.weights: dict[Any, list[Number]] = {}  # of oracles, by where they are taken
 
     def draw(self, what: str, count: int, least: float = -1.0) -> Vector:
-        rng = random.Random(f"{self.seed} {what}")
-        return Vector(Number(str(round(rng.uniform(least, 1), 6))) for _ in range(count))
+        if (found := self.drawn.get((what, count, least))) is None:
+            rng = random.Random(f"{self.seed} {what}")
+            found = Vector(Number(str(round(rng.uniform(least, 1), 6))) for _ in range(count))
+            self.drawn[what, count, least] = found
+        return found
 
     def symbol(self, word: str, name: str, *tags: str) -> Any:
         if word == "block":
@@ -90,10 +95,14 @@ class World:
     def oracle(self, kind: str, of: str, point: Any, along: Any = (), extra: Any = ()) -> Any:
         """D^k of a sum of w exp(a . x), of its gradient (grad, prox), or of a sum of u exp(a . x)."""
         total: Any = Number(0) if kind == "value" else Vector()
-        for i in range(SIZE):
-            slope = self.draw(f"slope {of} {i}", len(point) or SIZE)
-            by_extra = self.draw(f"extra {of} {i}", len(extra))
-            weight = (dot(slope, point) + dot(by_extra, extra)).exp()
+        slopes = [self.draw(f"slope {of} {i}", len(point) or SIZE) for i in range(SIZE)]
+        if (weights := self.weights.get(place := (of, tuple(point), tuple(extra)))) is None:
+            by_extra = (self.draw(f"extra {of} {i}", len(extra)) for i in range(SIZE))
+            weights = [
+                (dot(s, point) + dot(b, extra)).exp() for s, b in zip(slopes, by_extra, strict=True)
+            ]
+            self.weights[place] = weights
+        for i, (slope, weight) in enumerate(zip(slopes, weights, strict=True)):
             weight *= prod((dot(slope, d) for d in along), start=Number(1))
             other = slope if kind in ("grad", "prox") else self.draw(f"{kind} {of} {i}", len(slope))
             total += weight if kind == "value" else other * weight
@@ -152,9 +161,11 @@ def holds(check: Any, claims: dict[str, Any], used: set[str], points: int) -> bo
             ValueError,
         ):  # it says nothing that has a value
             return False
+        if not agree[-1]:
+            return False
         if len(agree) == points:
-            break
-    return len(agree) == points and all(agree)
+            return True
+    return False
 
 
 def replay(document: Any, points: int = 2, say: Any = print) -> list[str]:

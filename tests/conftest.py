@@ -18,16 +18,22 @@ import jaxtyping
 import matplotlib
 import pytest
 
-# Half of these tests' time is XLA's compiler on programs that run for milliseconds. Its older emitters of
-# loops compile twice as fast, through the same optimizations; `XLA_FLAGS= make test` compiles as users do.
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+# Most of these tests' time was XLA's compiler on programs that run for milliseconds. Its older emitters of
+# loops compile twice as fast, LLVM takes a program whole instead of in 32 parts, and does not optimize it
+# (see pytest_runtest_setup). `XLA_FLAGS= make test` compiles everything as users do.
+QUICK = (
+    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
+    " --xla_cpu_parallel_codegen_split_count=1"
 )
+AS_USERS = os.environ.setdefault("XLA_FLAGS", QUICK) != QUICK
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 matplotlib.use("Agg")
+
+# Canonical forms come back more often than SymPy's cache of a thousand entries remembers.
+os.environ.setdefault("SYMPY_CACHE_SIZE", "100000")
 
 # `ci` draws the same examples every time; HYPOTHESIS_PROFILE=explore looks further.
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -105,11 +111,10 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs an accelerator where JAX sees none; honour `unoptimized` before any fixture compiles."""
+    """Skip what needs an accelerator where JAX sees none; honour `optimized` before any fixture compiles."""
     if item.get_closest_marker("gpu") and jax.default_backend() == "cpu":
         pytest.skip("JAX sees no accelerator")
-    marker = item.get_closest_marker("unoptimized")
-    plain = marker is not None and False not in marker.args
+    plain = not AS_USERS and item.get_closest_marker("optimized") is None
     if plain != jax.config.read("jax_disable_most_optimizations"):
         jax.config.update("jax_disable_most_optimizations", plain)
         jax.clear_caches()  # no test runs what another one had compiled otherwise

@@ -15,8 +15,6 @@ import odescent as od
 from odescent.analysis import basins
 from odescent.analysis.basin_map import wilson
 
-pytestmark = pytest.mark.unoptimized
-
 LRP = od.objective("lessard_recht_packard")
 
 
@@ -94,7 +92,7 @@ def test_pendulum_with_friction_falls_into_wells_that_differ_by_turns() -> None:
     assert found.unresolved == 0
 
 
-@pytest.mark.unoptimized(False)  # a double eigenvalue: digits go with how sums are rounded
+@pytest.mark.optimized  # a double eigenvalue: digits go with how sums are rounded
 def test_heavy_ball_window_and_cycle_of_lessard_recht_packard() -> None:
     """Edges of the main window by bisection in 50-digit arithmetic: 3.061231450 and 3.463325600."""
     near = np.array([3.061231448, 3.061231452, 3.2, 3.463325598, 3.463325602])

@@ -11,8 +11,6 @@ import sympy as sp
 import odescent as od
 from odescent.analysis import bifurcation
 
-pytestmark = pytest.mark.unoptimized
-
 
 def logistic(x: jax.Array, *, r: jax.Array) -> jax.Array:
     return r * x * (1 - x)

@@ -29,8 +29,6 @@ from odescent.dynamics.vectors import (
     zero,
 )
 
-pytestmark = pytest.mark.unoptimized
-
 x, y, p, q = blocks("x y p q")
 A = blocks("A", kind="matrix")
 a, b, h, t = parameters("a b h t")

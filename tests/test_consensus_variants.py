@@ -18,8 +18,6 @@ from odescent.dynamics.stochastic import generator, particle_system
 from odescent.particles import simulate
 from odescent.particles.schedules import kernel_width
 
-pytestmark = pytest.mark.unoptimized
-
 F: Any = lambda x: np.sum((x**2 - 1) ** 2 + 0.3 * x, axis=-1)
 OBJECTIVE = od.Objective("f", fun=lambda x: jnp.sum((x**2 - 1) ** 2 + 0.3 * x))
 SETTINGS = {"h": 0.05, "lam": 1.3, "sigma": 0.7, "alpha": 4.0}

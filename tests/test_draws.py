@@ -17,7 +17,6 @@ from odescent.dynamics import sources
 from odescent.dynamics.normals import normals, splitmix64
 from odescent.particles import first_passage, reach_probabilities, simulate
 
-pytestmark = pytest.mark.unoptimized
 WELL = od.Objective("f", fun=lambda x: jnp.sum(x**4 / 4 - x**2 / 2))
 START = np.random.default_rng(0).normal(size=(7, 3))
 X = {"h": 0.05}

@@ -85,6 +85,7 @@ def loops():
     }
 
 
+@pytest.mark.optimized  # the digits of what users run
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize(
     "name",

@@ -29,7 +29,6 @@ from odescent._explorer.model import model
 from odescent._explorer.page import nearest, steps
 from odescent.cli import app
 
-pytestmark = pytest.mark.unoptimized
 QUICK = (Phase.explicit, Phase.generate)  # a failing example is small enough as it is
 CLASSES = st.tuples(st.floats(0.1, 5), st.floats(1.5, 30), st.floats(0, 1), st.floats(-3, 3))
 

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from odescent.cli import app
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.unoptimized
 QUICK = {
     "list": 0,
     "list schemes": 0,

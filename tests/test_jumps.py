@@ -38,7 +38,6 @@ x, v = od.blocks("x v")
 theta, c, rate, s = od.parameters("theta c rate s")
 X = sp.Symbol("x", real=True)
 QUANTILE = jax.jit(poisson_quantile)
-pytestmark = pytest.mark.unoptimized
 NUMBERS = {"theta": 1.1, "c": 0.8, "rate": 2.5, "s": 0.3}
 
 

@@ -21,7 +21,7 @@ from odescent.neural_de import Config
 from odescent.neural_de.after.pareto_front import pareto
 from odescent.neural_de.training import Trained
 
-pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
+pytestmark = pytest.mark.promotion
 nde = od.neural_de
 A = np.array([[-0.5, 2.0, 0.0], [-2.0, -0.5, 0.0], [0.0, 0.0, -0.1]])
 Y0 = np.random.default_rng(0).normal(size=(6, 3)) * [1, 1, 1e-3]

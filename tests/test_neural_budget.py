@@ -17,7 +17,7 @@ from odescent import OdescentError
 from odescent.neural_de import Budget, Config, checkpoints, load_trained, train
 from odescent.neural_de.tasks.base import Outcome
 
-pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
+pytestmark = pytest.mark.promotion
 nde = od.neural_de
 SMALL = Config("small")
 

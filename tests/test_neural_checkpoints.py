@@ -21,8 +21,6 @@ from odescent import OdescentError
 from odescent._errors import OdescentWarning
 from odescent.neural_de import Config, checkpoints, train
 
-pytestmark = pytest.mark.unoptimized
-
 # a random end of the interval, Adam, a carried first step: key, optimizer and order of the rows all matter
 DIGITS = Config(
     "digits-ode", steps=36, batch=32, rtol=1e-3, validate_every=12, checkpoint_every=4, dt0="warm",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent import OdescentError
 
-pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
+pytestmark = pytest.mark.promotion
 nde = od.neural_de
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
 X = np.random.default_rng(0).normal(size=(7, 2))

@@ -13,8 +13,6 @@ import pytest
 import odescent as od
 from odescent import OdescentError
 
-pytestmark = pytest.mark.unoptimized
-
 nde = od.neural_de
 KEYS = jr.split(jr.key(7), 4)
 WEIGHTS = {

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 torchdiffeq = pytest.importorskip("torchdiffeq")
 torchsde = pytest.importorskip("torchsde")
 
-pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
+pytestmark = pytest.mark.promotion
 nde = od.neural_de
 F64 = {"dtype": jnp.float64}
 FIELD = models.TimeMLP(3, [7], jr.key(0), **F64)

@@ -13,8 +13,6 @@ from odescent import OdescentError
 from odescent.neural_de import ConvField, LatentODE, NeuralODEClassifier
 from odescent.neural_de.latent import GRUEncoder, masked_nll
 
-pytestmark = pytest.mark.unoptimized
-
 F = jnp.float64
 CHEAP = {"rtol": 0.3, "atol": 0.3, "solver": dfx.Heun(), "dt0": 0.5}
 

@@ -15,8 +15,6 @@ import odescent as od
 from odescent import OdescentError
 from odescent.neural_de import data, models
 
-pytestmark = pytest.mark.unoptimized
-
 nde = od.neural_de
 
 

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent import OdescentError
 
-pytestmark = pytest.mark.unoptimized
-
 nde = od.neural_de
 
 

@@ -18,8 +18,6 @@ from odescent import OdescentError
 from odescent._errors import OdescentWarning
 from odescent.neural_de.brownian import BrownianTree, resolution
 
-pytestmark = pytest.mark.unoptimized
-
 nde = od.neural_de
 
 

@@ -11,8 +11,6 @@ from odescent.neural_de import Config, Rows, train
 from odescent.neural_de.data import spiral_sde_moments
 from odescent.neural_de.tasks import TASKS
 
-pytestmark = pytest.mark.unoptimized
-
 
 def losses(run):
     return [r["loss"] for r in run.history if "seconds" in r]

@@ -11,8 +11,6 @@ from scipy.integrate import RK45
 import odescent as od
 from odescent import OdescentError
 
-pytestmark = pytest.mark.unoptimized
-
 nde = od.neural_de
 
 

@@ -19,7 +19,7 @@ import odescent as od
 from odescent import OdescentError
 from odescent.neural_de import Config, TrainingFailed, compare, train
 
-pytestmark = [pytest.mark.promotion, pytest.mark.unoptimized]
+pytestmark = pytest.mark.promotion
 SMALL = Config("small")
 
 

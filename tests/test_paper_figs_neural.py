@@ -26,10 +26,7 @@ from odescent.paper_figs import (
 from odescent.paper_figs import heuristics_runs as runs
 from odescent.paper_figs.regenerate import regenerate
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::odescent._errors.OdescentWarning"),
-    pytest.mark.unoptimized,
-]
+pytestmark = pytest.mark.filterwarnings("ignore::odescent._errors.OdescentWarning")
 
 
 _ENTRY = st.fixed_dictionaries(

@@ -195,7 +195,6 @@ def test_a_run_that_stops_is_reported_with_its_step(cbo):
     assert done.records.nonfinite[0, done.stopped_at[0]] == 40
 
 
-@pytest.mark.unoptimized
 def test_large_populations_are_compiled_ahead_to_the_same_bits(cbo, monkeypatch):
     """What is compiled before memory is asked for takes starts of every shape, and is what is compiled otherwise."""
     from odescent.particles import ensembles

@@ -57,7 +57,6 @@ def agrees(value: object, text: str) -> bool:
 
 @pytest.mark.promotion
 @pytest.mark.slow
-@pytest.mark.unoptimized
 def test_the_python_runs_and_every_value_is_what_it_says(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
