@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import sympy as sp
@@ -55,6 +56,15 @@ def test_perturbations_reach_every_term() -> None:
         2 * x - (c + 2 * h) * v,
     }
     assert values[3][1] == 2  # a claim of zero becomes something else
+
+
+@pytest.mark.parametrize(
+    "scale", [sp.Rational(8, 7), sp.S.Zero]
+)  # zero takes symbols out of a claim
+def test_a_perturbed_step_has_the_equations_that_it_would_make_itself(scale: sp.Rational) -> None:
+    for step in (*od.derive("nesterov").steps, *od.algorithm("adam").derivation().steps):
+        for perturbed in step.perturbed(scale):
+            assert perturbed.equations == replace(perturbed).equations
 
 
 def test_claims_and_steps_as_data() -> None:

@@ -60,6 +60,7 @@ def test_the_stationary_variance_of_unadjusted_langevin():
     assert float(run.statistics["variance"]["x"][0]) == pytest.approx(4 / 3, abs=0.02)
 
 
+@pytest.mark.optimized  # what a user's program takes; and without fused products the iterates stop above 0
 def test_a_million_steps_take_no_more_memory_than_ten_thousand():
     run = descent().run(F, X0, 1_000_000, every=10_000, L=20.0)
     assert run.x.shape == (101, 2) and int(run.k[-1]) == 1_000_000
