@@ -42,7 +42,8 @@ def test_parameters_do_what_they_are_asked_for(
     assert p.temperature == pytest.approx(1 / (2 * 77 * p.alpha)) and p.lam * h == pytest.approx(1)
     count = d if noise == "isotropic" else 1
     assert p.contraction == pytest.approx((1 - p.lam * h) ** 2 + count * h * p.sigma**2)
-    assert p.contraction == pytest.approx(factor) and p.stable == (factor < 1)
+    assert p.contraction == pytest.approx(factor)
+    assert p.stable == (factor < 1) or abs(factor - 1) < 1e-14  # there rounding decides
     each = p.spread if noise == "isotropic" else p.spread / d
     assert p.alpha * p.sigma**2 * h * each == pytest.approx(step)  # CBO's own tau at that spread
     assert "contraction < 1" in str(p) and "-log(ess)" in str(p)
