@@ -120,7 +120,8 @@ def unrolled(solver: Any, controller: Any) -> Any:
         if getattr(controller, "jump_ts", None) is not None:
             return solver
         controller = getattr(controller, "controller", None)
-    if not explicit or isinstance(solver, Unrolled) or kind.step is not dfx.AbstractERK.step:
+    own = any(getattr(kind, n) is not getattr(dfx.AbstractERK, n) for n in ("init", "step"))
+    if not explicit or own:
         return solver
     made: Any = _class(kind)
     return made(**{name: getattr(solver, name) for name in _fields(kind)})
