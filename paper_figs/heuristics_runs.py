@@ -72,6 +72,7 @@ def choose(
     folder: Path,
     reference: Chosen | None = None,
     task: Task | None = None,
+    by: str | None = None,
 ) -> list[Chosen]:
     """Train each method with each coefficient and seed; the validation rows choose the coefficient.
 
@@ -88,6 +89,7 @@ def choose(
         folder: for the runs; those that are there are taken up where they stopped.
         reference: to compare scores with, with the first so many of its seeds.
         task: your own, in place of a registered one.
+        by: the metric that chooses: "loss", or the task's own score.
 
     Raises:
         OdescentError: if every coefficient of a method has a run that fails.
@@ -95,10 +97,11 @@ def choose(
     from odescent.neural_de.tasks import TASKS
 
     task = TASKS.build(base.task) if task is None else task
+    metric = task.score if by is None else by
     found: list[Chosen] = []
     for method in methods:
         against = reference or (found[0] if found else None)
-        found.append(_choose(base, method, tuple(seeds), slack, folder, against, task))
+        found.append(_choose(base, method, tuple(seeds), slack, folder, against, task, metric))
     return found
 
 
@@ -110,13 +113,15 @@ def _choose(
     folder: Path,
     reference: Chosen | None,
     task: Task,
+    score: str,
 ) -> Chosen:
     from odescent.neural_de import TrainingFailed, train
 
+    sign = task.sign if score == task.score else -1  # losses are to be small
     runs: dict[float | None, tuple[Trained, ...]] = {}
     before: list[float] = []  # the reference's scores, seed by seed
     if reference is not None:
-        before = [validated(r)[task.score] for r in reference.runs[: len(seeds)]]
+        before = [validated(r)[score] for r in reference.runs[: len(seeds)]]
     tried: list[tuple[float | None, Mapping[str, float]]] = []
     for c in method.coefficients or (None,):
         own = {} if c is None else {"coefficient": float(c)}
@@ -132,17 +137,17 @@ def _choose(
             tried.append((c, {}))
             continue
         records = [validated(r) for r in runs[c]]
-        means = {n: statistics.fmean(r[n] for r in records) for n in (task.score, "nfe")}
-        off = [r[task.score] - b for r, b in zip(records, before, strict=False)]
+        means = {n: statistics.fmean(r[n] for r in records) for n in (score, "nfe")}
+        off = [r[score] - b for r, b in zip(records, before, strict=False)]
         tried.append((c, {**means, _ERROR: standard_error(off)}))
     if not runs:
         raise OdescentError(f"every run of {method.label} failed.")
     bound = None
     if before:
         typical = statistics.fmean(before)
-        bound = typical - slack if task.sign > 0 else typical * (1 + slack)
-    best = cheapest(tried, task.score, task.sign, bound)
-    return Chosen(method.label, task.score, best, runs[best], tuple(tried))
+        bound = typical - slack if sign > 0 else typical * (1 + slack)
+    best = cheapest(tried, score, sign, bound)
+    return Chosen(method.label, score, best, runs[best], tuple(tried))
 
 
 def cheapest(

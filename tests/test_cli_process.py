@@ -146,7 +146,8 @@ def test_colour_only_on_terminals_that_want_it():
 
 def test_interruption_is_quiet():
     code = """
-import sys, time, types
+import signal, sys, time, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 import odescent
 demo = types.ModuleType("odescent._demo")
 def run(out, quick, report):
@@ -158,16 +159,16 @@ sys.argv[1:] = ["demo"]
 from odescent.cli import main
 main()
 """
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
-    )
-    assert running.stdout is not None
-    assert running.stdout.readline() == b"ready\n"
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=30)
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
     assert (running.returncode, out, err) == (130, b"", b"")
 
 

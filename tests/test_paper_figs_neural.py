@@ -306,11 +306,12 @@ def test_other_experiments_compare_loss_and_evaluations(figure, tmp_path, monkey
         rows = []
         for m, (nfe, value) in zip(methods, ((40.0, 0.4), (30.0, 0.2)), strict=True):
             history = [{"step": 1, "nfe": nfe}]
-            history += [{"step": s, "validation": {score: value, "nfe": nfe}} for s in (0, 2)]
+            held = {score: value, "loss": value, "nfe": nfe}
+            history += [{"step": s, "validation": held} for s in (0, 2)]
             test = {"nfe": nfe, score: value, "loss": value, "step_seconds": 0.01}
             run = SimpleNamespace(test=test, history=history, best={"step": 2}, config=base)
             best = m.coefficients[0] if m.coefficients else None
-            tried = ((best, {score: value, "nfe": nfe}), (9.0, {}))
+            tried = ((best, {"loss": value, "nfe": nfe}), (9.0, {}))
             rows.append(runs.Chosen(m.label, score, best, (run,) * len(seeds), tried))
         return rows
 
