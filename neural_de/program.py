@@ -64,6 +64,17 @@ def solve_options(config: Config, dt0: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled; where all leaves are arrays, called without equinox's sorting of them, which takes as long as a small solve."""
+    direct, sorted_ = jax.jit(function), eqx.filter_jit(function)
+
+    def call(*args: Any) -> Any:
+        fine = all(isinstance(x, jax.Array) for x in jax.tree.leaves(args))
+        return (direct if fine else sorted_)(*args)
+
+    return call
+
+
 class Program:
     """The update of runs that have all but their numbers in common.
 
@@ -85,8 +96,8 @@ class Program:
             output = made.output
             made = Optimizer(clipped, lambda state, params: output(state[1], params))
         self.optimizer = made
-        self.update = eqx.filter_jit(self._update)
-        self.output = eqx.filter_jit(self._output)
+        self.update = compiled(self._update)
+        self.output = compiled(self._output)
 
     def penalized(
         self,
@@ -193,7 +204,7 @@ def evaluator(config: Config, task: Task) -> Callable[..., dict[str, Array]]:
             "rejected": found.rejected, "solved": jnp.asarray(out.solved.solution.result == dfx.RESULTS.successful),
         }  # fmt: skip
 
-    return eqx.filter_jit(evaluate)
+    return compiled(evaluate)
 
 
 def _cost(statistics: Any) -> Int[Array, ""]:
