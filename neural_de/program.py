@@ -65,7 +65,7 @@ def solve_options(config: Config, dt0: Any) -> dict[str, Any]:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled; where all leaves are arrays, called without equinox's sorting of them, which takes as long as a small solve."""
+    """Compiled; where all leaves are arrays, called without equinox's sorting of them, as long as a small solve."""
     direct, sorted_ = jax.jit(function), eqx.filter_jit(function)
 
     def call(*args: Any) -> Any:

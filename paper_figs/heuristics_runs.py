@@ -192,7 +192,8 @@ def validated(run: Trained) -> dict[str, float]:
 def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, float]]:
     """Processor time of a training step and of a prediction with the weights at the end, medians of so many rounds.
 
-    All take turns, so that a busy machine disturbs none more than the others. A prediction is a solve of
+    All take turns, so that a busy machine disturbs none more than the others, each with a call before the one that is
+    measured, as in a loop of its own (after another's the caches are cold). A prediction is a solve of
     validation rows without gradient, as many as training solved at once (so that nothing is compiled again).
     """
     import equinox as eqx
@@ -230,6 +231,7 @@ def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, flo
     times: dict[tuple[str, str], list[float]] = {name: [] for name in calls}
     for i in range(rounds + 1):  # the first compiles
         for name, call in calls.items():
+            wait(call())
             began = time.process_time()
             wait(call())
             if i:
