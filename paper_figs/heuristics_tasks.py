@@ -29,6 +29,8 @@ def compute(
     coefficients: Sequence[float],
     fade: float,
     slack: float,
+    validation: float,
+    validations: int,
     folder: Path,
 ) -> Result:
     """Train without and with the penalty, choose its coefficient by validation, look at the test rows once.
@@ -39,6 +41,8 @@ def compute(
         coefficients: at the start, to choose from.
         fade: what a coefficient falls to at the end, in units of its start.
         slack: by how much the loss may rise, relative, on the validation rows for a coefficient to be chosen.
+        validation: the fraction of the training rows that chooses.
+        validations: how often, in the course of training.
         folder: of the runs.
     """
     from odescent.neural_de import Config
@@ -55,7 +59,8 @@ def compute(
         return Result(data, _claims(task, None, None), complete=False)
     base = Config(
         task, steps=steps, batch=batch, rtol=tolerance, atol=tolerance, dt0="calibrated",
-        validate_every=max(1, steps // 5), checkpoint_every=max(1, steps // 3),
+        validation=validation,
+        validate_every=max(1, steps // validations), checkpoint_every=max(1, steps // 3),
     )  # fmt: skip
     ways = (Method(VANILLA), Method(ERROR, {"regularizer": "error"}, tuple(coefficients), fade))
     plain, own = choose(base, ways, seeds=seeds, slack=slack, folder=folder, by="loss")
@@ -157,7 +162,7 @@ FIGURES = (
         draw,
         quick={
             "task": "physionet-latent-ode", "steps": 300, "batch": 128, "tolerance": 1e-5, "seeds": [0],
-            "coefficients": [1.0], "fade": 0.1, "slack": 0.02,
+            "coefficients": [1.0], "fade": 0.1, "slack": 0.02, "validation": 0.1, "validations": 5,
         },
         full={"steps": 3000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.3, 1.0, 3.0]},
         depends=("neural_de",),
@@ -170,9 +175,12 @@ FIGURES = (
         draw,
         quick={
             "task": "mnist-sde", "steps": 200, "batch": 256, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.1],
-            "fade": 0.1, "slack": 0.02,
+            "fade": 0.1, "slack": 0.02, "validation": 0.02, "validations": 2,
         },
-        full={"steps": 4000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.05, 0.1, 0.2]},
+        full={
+            "steps": 4000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.05, 0.1, 0.2], "validation": 0.1,
+            "validations": 5,
+        },
         depends=("neural_de",),
         precision="float32",
     ),
