@@ -170,7 +170,7 @@ FIGURES = (
     ),
     PaperFigure(
         "image_sde",
-        "Images classified by a neural SDE: evaluations and accuracy with and without penalty.",
+        "Images classified by a neural SDE: evaluations and fit with and without penalty.",
         compute,
         draw,
         quick={
