@@ -38,7 +38,7 @@ docs: .venv/.ready-docs  ## the documentation site, into site/
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build $(ARGS)
 
 bench: .venv/.ready-run  ## measure against peers and hardware limits
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+	@$(BIN)/python benchmarks/record.py $(ARGS)
 
 wheel: .venv/.ready-dev  ## sdist and wheel into dist/
 	@$(BIN)/python -m build

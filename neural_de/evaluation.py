@@ -54,7 +54,7 @@ class Evaluation:
     def calibrated(self, model: Any, dtype: Any) -> Array:
         """The first step with which the first validation rows cost least; the shortest of several."""
         costs = []
-        part = self.first_chunk()
+        part = self.first_chunk(self.rows.validation)
         if count(part) > 2 * CALIBRATION and not self.task.whole:
             part = {n: a[:CALIBRATION] for n, a in part.items()}
         for fraction in CANDIDATES:
@@ -64,14 +64,14 @@ class Evaluation:
         best = max(i for i, c in enumerate(costs) if c == min(costs))
         return jnp.asarray(CANDIDATES[best] * self.task.span, dtype)
 
-    def first_chunk(self) -> dict[str, Any]:
-        """Validation rows that are solved as one state, in a shape that is compiled already."""
-        end = self._ends(self.rows.validation)[1]
-        return {n: a[:end] for n, a in self.rows.validation.items()}
+    def first_chunk(self, rows: Mapping[str, Any]) -> dict[str, Any]:
+        """The first rows that are solved as one state, in a shape that is compiled once they were evaluated."""
+        end = self._ends(rows)[1]
+        return {n: a[:end] for n, a in rows.items()}
 
     def prediction_seconds(self, model: Any, dt0: Any) -> float:
-        """The median of five predictions of the first chunk."""
-        part, walls = self.first_chunk(), []
+        """The median of five predictions of the first test rows."""
+        part, walls = self.first_chunk(self.rows.test), []
         for _ in range(6):
             began = time.perf_counter()
             self._evaluated(model, part, dt0, 0, 0)

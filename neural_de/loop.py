@@ -46,6 +46,7 @@ class Run:
         self.reference, self.reached = reference, reached
         self.total, self.batch = config.steps or 0, config.batch or 1
         self.history: list[dict[str, Any]] = []
+        self._order = (-1, np.empty(0, np.int64))  # an epoch, and that of its rows
         self.placed = placement(config.devices)
         self.evaluation = Evaluation(config, task, rows, recipe, self.placed)
 
@@ -109,8 +110,10 @@ class Run:
         """The rows of step k: each epoch is a permutation that follows from the seed, its rest dropped."""
         n = count(self.rows.train)
         epoch, position = divmod(k, n // self.batch)
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(n)
-        rows = order[position * self.batch : (position + 1) * self.batch]
+        if self._order[0] != epoch:
+            order = np.random.default_rng([self.config.seed, epoch]).permutation(n)
+            self._order = (epoch, order)
+        rows = self._order[1][position * self.batch : (position + 1) * self.batch]
         chosen = {name: a[rows] for name, a in self.rows.train.items()}
         return {**self.placed(chosen, True), **self.evaluation.fixed}
 
@@ -178,7 +181,7 @@ class Run:
         shown = float(dt0) if self.config.dt0 in ("warm", "calibrated") else self.config.dt0
         return {
             **found, "dt0": shown, "prediction_seconds": self.evaluation.prediction_seconds(state.best, dt0),
-            "prediction_rows": count(self.evaluation.first_chunk()),
+            "prediction_rows": count(self.evaluation.first_chunk(self.rows.test)),
             "step_seconds": float(np.median(steps[1:] or steps or [np.nan])),
         }  # fmt: skip
 

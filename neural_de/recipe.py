@@ -93,6 +93,7 @@ class Recipe:
         )
         self.evaluate = evaluator(_of_solves(config), task)
         self.output = self.program.output
+        self._coefficients: tuple[tuple[float, ...], Array | None] = ((), None)
 
     def begin(self, rows: Rows, seed: int) -> TrainState:
         """The state before the first step."""
@@ -122,7 +123,10 @@ class Recipe:
         """Of the penalty's terms at a step; None without penalty."""
         if self.penalty is None:
             return None
-        return jnp.asarray(self.penalty.coefficients(step // self.per_clock), self.dtype)
+        values = tuple(float(c) for c in self.penalty.coefficients(step // self.per_clock))
+        if values != self._coefficients[0]:  # constant ones stay on the device
+            self._coefficients = (values, jnp.asarray(values, self.dtype))
+        return self._coefficients[1]
 
     def update(
         self, state: TrainState, batch: Mapping[str, Array], reference: Any = None

@@ -34,7 +34,7 @@ class Trained:
             "validation", per validation.
         best: step and score of the model.
         test: metrics on the test rows, computed once: with nfe per solve, the first step used, seconds per
-            prediction of `prediction_rows` rows and per training step (medians).
+            prediction of `prediction_rows` test rows and per training step (medians).
         path: the folder; None if nothing was written.
         task: with its data, model and loss.
     """

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _ERROR = "standard error"
+_ROW = 5  # calls of a turn
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,9 @@ def validated(run: Trained) -> dict[str, float]:
 def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, float]]:
     """Processor time of a training step and of a prediction with the weights at the end, medians of so many rounds.
 
-    All take turns, so that a busy machine disturbs none more than the others, each with a call before the one that is
-    measured, as in a loop of its own (after another's the caches are cold). A prediction is a solve of
-    validation rows without gradient, as many as training solved at once (so that nothing is compiled again).
+    All take turns, so that a busy machine disturbs none more than the others. A turn is five calls in a row after one
+    that is not measured, since training is a loop of its own, and after another's calls the caches are cold. A
+    prediction is a solve of test rows without gradient, as many as the test solved at once.
     """
     import equinox as eqx
     import jax
@@ -219,9 +220,9 @@ def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, flo
         )  # fmt: skip
         fixed = {n: jnp.asarray(a) for n, a in rows.fixed.items()}
         batch = {n: jnp.asarray(a[: c.batch]) for n, a in rows.train.items()} | fixed
-        held = count(rows.validation)
+        held = count(rows.test)
         part = held // (-(-held // CHUNK))
-        later = {n: jnp.asarray(a[:part]) for n, a in rows.validation.items()} | fixed
+        later = {n: jnp.asarray(a[:part]) for n, a in rows.test.items()} | fixed
         key, step = jr.key_data(jr.key(0)), jnp.asarray(c.steps, jnp.int32)
         calls[label, "step"] = lambda u=made.update, s=state, b=batch: u(s, b, None)
         calls[label, "prediction"] = lambda e=made.evaluate, s=state, b=later, k=key, n=step: e(
@@ -233,9 +234,10 @@ def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, flo
         for name, call in calls.items():
             wait(call())
             began = time.process_time()
-            wait(call())
+            for _ in range(_ROW):
+                wait(call())
             if i:
-                times[name].append(time.process_time() - began)
+                times[name].append((time.process_time() - began) / _ROW)
     found: dict[str, dict[str, float]] = {label: {} for label in runs}
     for (label, what), values in times.items():
         found[label][what] = statistics.median(values)

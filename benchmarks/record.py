@@ -1,0 +1,108 @@
+"""Run benchmarks one after the other, and keep what they print beside the machine, the date and the versions.
+
+    python benchmarks/record.py [optax_step portraits ...] [--out benchmarks/results]
+
+Each runs in a process of its own with its default arguments; a text per benchmark is written whole or not at all.
+Without names all of them run, which takes about an hour: let nothing else run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SHARED = ("alternating", "record")  # not benchmarks themselves
+PACKAGES = (
+    "jax", "diffrax", "equinox", "optax", "numpy", "scipy", "sympy", "clarabel", "torch", "torchdiffeq", "torchsde",
+    "cbx",
+)  # fmt: skip
+
+
+def names() -> list[str]:
+    """All benchmarks."""
+    return sorted(f.stem for f in HERE.glob("*.py") if f.stem not in SHARED)
+
+
+def circumstances() -> list[str]:
+    """Date, machine, commit and versions, a line each."""
+    versions = []
+    for package in PACKAGES:
+        try:
+            versions.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            versions.append(f"{package} missing")
+    return [
+        f"date      {datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
+        f"machine   {_processor()}, {os.cpu_count()} logical cores, {platform.system()} {platform.machine()}",
+        f"commit    {_commit()}",
+        f"versions  Python {platform.python_version()}, {', '.join(versions)}",
+    ]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "an unnamed processor"
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else platform.processor() or "an unnamed processor"
+
+
+def _commit() -> str:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "--short", "HEAD") + (" and changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def record(name: str, out: Path) -> bool:
+    """Run one; True if it ended well, when its text is in out/name.txt."""
+    print(f"== {name}", flush=True)
+    done = subprocess.run(
+        [sys.executable, str(HERE / f"{name}.py")], stdout=subprocess.PIPE, text=True, check=False
+    )
+    print(done.stdout, flush=True)
+    if done.returncode:
+        return False
+    text = [
+        f"command   python benchmarks/{name}.py",
+        *circumstances(),
+        "",
+        done.stdout.rstrip(),
+        "",
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    partial = out / f".{name}.partial"
+    partial.write_text("\n".join(text), encoding="utf-8")
+    partial.replace(out / f"{name}.txt")
+    return True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run benchmarks and keep what they print.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}; all")
+    parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the texts")
+    given = parser.parse_args()
+    unknown = [n for n in given.names if n not in names()]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}: take some of {', '.join(names())}.")
+    failed = [n for n in given.names or names() if not record(n, given.out)]
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
