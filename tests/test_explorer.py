@@ -24,7 +24,7 @@ from odescent._explorer import (
     schemes,
     view,
 )
-from odescent._explorer.choice import MODE, OWN, PLANE
+from odescent._explorer.choice import MODE, OWN, PLANE, begin
 from odescent._explorer.model import model
 from odescent._explorer.page import nearest, steps
 from odescent.cli import app
@@ -114,6 +114,14 @@ def test_the_picture_has_the_iterates_where_they_are_and_the_flow_beside_them():
     assert (np.abs(back - seen.iterates) < half).all()
     assert abs(seen.iterates[-1, 0] - seen.iterates[-4, 0]) < 1e-6  # a cycle of three
     assert abs(seen.iterates[-1, 0] - seen.iterates[-2, 0]) > 1
+
+
+@pytest.mark.parametrize("objective", objectives()[2:])
+@pytest.mark.parametrize("method", ["gradient_flow", "sgd", "underdamped_langevin"])
+def test_a_step_that_nothing_sets_starts_where_it_does_not_diverge(method: str, objective: str):
+    seen = view(begin(method, objective))
+    assert len(seen.iterates) == 41
+    assert not seen.notes
 
 
 def test_what_the_command_emits_is_what_is_shown():
@@ -212,23 +220,25 @@ def test_noise_follows_the_seed_and_only_that():
 
 
 def test_what_there_is_to_choose():
-    assert {"nesterov_sc", "adam", "gradient_flow"} <= set(options())
-    assert "cbo" not in options()  # it moves an ensemble
+    assert {"nesterov_sc", "adam", "gradient_flow", "sgd", "cbo", "overdamped_langevin"} <= set(
+        options()
+    )
     assert {MODE, PLANE, "rosenbrock", "lessard_recht_packard"} <= set(objectives())
 
 
 def test_the_pages_sliders_keep_what_stays_and_make_the_choice():
-    kept = {"λ": 3.0, "x₁": -1.5, "x₂": 0.5, "steps": 25, "seed": 4}
+    kept = {"λ": 3.0, "x₁": -1.5, "x₂": 0.5, "steps": 25, "seed": 4, "paths": 30, "width": 1.0}
     made = {s.name: s for s in page.sliders("sgd", OWN, PLANE, True, kept)}
     assert list(made)[:2] == ["mu", "L"]
-    assert {"h", "sigma", "x₁", "x₂", "steps", "seed"} <= set(made)
-    assert "λ" not in made
+    assert {"h", "sigma", "x₁", "x₂", "steps", "paths", "seed"} <= set(made)
+    assert not {"λ", "width"} & set(made)
     assert all(s.value in s.positions and s.positions == sorted(s.positions) for s in made.values())
     assert (made["x₁"].value, made["seed"].value) == (-1.5, 4.0)
     moved = {n: s.value for n, s in made.items()}
     asked = page.choice("sgd", OWN, PLANE, True, kept, moved, "jax")
     assert asked.values == {n: v for n, v in moved.items() if n not in kept}
     assert (asked.curvature, asked.x0, asked.steps, asked.seed) == (3.0, (-1.5, 0.5), 25, 4)
+    assert asked.paths == 30
     page.restart("rosenbrock", kept)
     assert (kept["x₁"], kept["x₂"]) == tuple(od.objective("rosenbrock").x0)
     page.restart(MODE, kept)

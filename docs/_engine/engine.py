@@ -102,6 +102,14 @@ def figure(site: Site, name: str) -> str:
     )
 
 
+def explored(site: Site, caption: str, name: str, *options: str) -> str:
+    """What the explorer shows first for a method and options of `odescent explore`."""
+    path, address = site.asset(f"explore_{name}.svg")
+    run(site, "odescent", "explore", name, *options, "--out", str(path))
+    said = html.escape(caption)
+    return f'<figure><img src="{address}" alt="{said}"><figcaption>{said}</figcaption></figure>'
+
+
 def pictures(site: Site) -> Markdown:
     """The whole gallery, each picture with the code that draws it."""
     parts = []
@@ -143,6 +151,7 @@ VERBS: dict[str, Callable[..., str]] = {
     "source": source,
     "run": run,
     "figure": figure,
+    "explored": explored,
     "pictures": pictures,
     "registry": registry,
 }

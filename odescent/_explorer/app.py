@@ -27,7 +27,9 @@ def _(first, mo, objectives, options):
         "x₁": start.x0[0],
         "x₂": start.x0[1],
         "steps": start.steps,
-        "seed": 0,
+        "width": start.width,
+        "paths": start.paths,
+        "seed": start.seed,
     }
     on = [start.objective]
     names = list(dict.fromkeys([start.method, *options()]))
@@ -118,7 +120,8 @@ def _(certified, choice, mo, page, prove, seen):
 
 @app.cell
 def _(method, mo, page, scheme, tuned):
-    mo.hstack([mo.md(e) for e in page.equations(method.value, scheme.value, tuned.value)], gap=3)
+    _said = page.equations(method.value, scheme.value, tuned.value)
+    mo.hstack([mo.vstack([mo.md(e)]) for e in _said], gap=3, wrap=True, justify="start")
     return
 
 

@@ -14,6 +14,7 @@ import odescent as od
 from odescent._errors import OdescentError, unknown
 from odescent.discretize import Algorithm, Scheme
 from odescent.discretize.bindings import chained
+from odescent.discretize.program import CallOracle
 from odescent.dynamics import Objective, System
 from odescent.dynamics.evaluate import evaluate
 
@@ -21,11 +22,16 @@ OWN = "its own"  # the scheme that a registered algorithm comes with
 MODE = "one mode of a quadratic"
 PLANE = "quadratic in the plane"
 LARGEST = 2  # variables of an objective that can be drawn
+PATHS = 100  # of an ensemble, at most
 
 # Where a slider starts for a parameter that no tuning sets: the values customary in the field.
 _CUSTOMARY = {
     "mu": 1.0, "L": 10.0, "h": 0.1, "beta": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "sigma": 0.1, "rho": 0.85,
     "omega": 1.2, "c": 2.0, "gam": 2.0, "delta": 1.0, "u": 1.0, "tau": 1.0, "rate": 0.1, "alpha": 1.0,
+}  # fmt: skip
+# The same for particles that meet in a consensus point.
+_OF_CONSENSUS = {
+    "alpha": 30.0, "lam": 1.0, "sigma": 0.7, "h": 0.1, "s": 0.5, "kappa": 0.5, "jump": 0.7, "rate": 1.0,
 }  # fmt: skip
 _WHOLE = (
     "explicit_euler", "midpoint", "heun", "rk4", "implicit_euler", "cayley", "exact", "extragradient",
@@ -65,6 +71,8 @@ class Choice:
         steps: how many iterates are shown, 1 to 200.
         target: of the emitted code.
         seed: of the noise.
+        paths: how many paths of a method with noise are drawn, or how many particles meet, 1 to 100.
+        width: standard deviation of the particles' start around x0; other paths start there.
     """
 
     method: str = "nesterov_sc"
@@ -77,28 +85,25 @@ class Choice:
     steps: int = 40
     target: str = "numpy"
     seed: int = 0
+    paths: int = 40
+    width: float = 1.0
 
 
 def options() -> list[str]:
-    """The algorithms and systems to begin with, those that move one point and not an ensemble."""
-    names = [*od.algorithms(), *(n for n in od.systems() if n not in od.algorithms())]
-    return [n for n in names if not moves_an_ensemble(n)]
+    """The algorithms and systems to begin with."""
+    return [*od.algorithms(), *(n for n in od.systems() if n not in od.algorithms())]
 
 
-def moves_an_ensemble(method: str) -> bool:
-    """Whether a method asks an oracle of many particles at once."""
-    return any(o.kind == "ensemble" for o in _system(method).oracles)
+def meetings(made: Algorithm) -> tuple[CallOracle, ...]:
+    """The calls of a step that all particles take part in."""
+    return tuple(c for c in made.tuned.calls if c.oracle.kind == "ensemble")
 
 
 def begin(method: str, objective: str | None = None) -> Choice:
     """The choice that the name of a method makes, with its own scheme or the first that fits.
 
-    Raises OdescentError for an unknown name, a method that moves an ensemble, or an objective of more variables.
+    Raises OdescentError for an unknown name, or an objective of more variables.
     """
-    if moves_an_ensemble(method):
-        raise OdescentError(
-            f"{method} moves an ensemble, and the explorer draws one point: see odescent simulate {method}."
-        )
     found = schemes(method)
     if not found:
         raise OdescentError(f"no scheme fits {method}: give it its own in a system file.")
@@ -168,14 +173,18 @@ def algorithm(method: str, scheme: str, tuned: bool = True) -> Algorithm:
 def parameters(choice: Choice) -> list[Parameter]:
     """The sliders: mu and L, which span the spectrum, and the algorithm's own free parameters.
 
+    What draws noise or moves an ensemble has no spectrum, and mu and L only where they make the objective.
     Raises OdescentError where there is no such algorithm.
     """
     made = algorithm(choice.method, choice.scheme)
     free = [s.name for s in algorithm(choice.method, choice.scheme, choice.tuned).parameters]
-    return [
-        _slider(n, made, _class(choice.objective))
-        for n in dict.fromkeys(["mu", "L", *sorted(free)])
-    ]
+    many = bool(made.tuned.draws or meetings(made))
+    common = [] if many and choice.objective != PLANE else ["mu", "L"]
+    constants = spectrum(choice.objective)
+    known = concrete(choice.objective)
+    if known is not None and made.step in made.parameters and not meetings(made):
+        constants |= {"h": min(_CUSTOMARY["h"], stable(choice.objective))}
+    return [_slider(n, made, constants) for n in dict.fromkeys([*common, *sorted(free)])]
 
 
 def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
@@ -188,16 +197,29 @@ def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
     return numbers
 
 
-def _class(objective: str) -> dict[str, float]:
+def spectrum(objective: str) -> dict[str, float]:
     """mu and L where an objective has them, and else the customary ones."""
     known = concrete(objective)
     own = (None, None) if known is None else (known.mu, known.L)
     return {n: float(v) if v else _CUSTOMARY[n] for n, v in zip(("mu", "L"), own, strict=True)}
 
 
+@lru_cache(maxsize=32)
+def stable(objective: str) -> float:
+    """1 / the largest curvature of a registered objective at its start: a gradient step does not overshoot there."""
+    import jax
+    import jax.numpy as jnp
+
+    known = od.objective(objective)
+    with jax.enable_x64(True):
+        at = jnp.asarray(start(objective)[: known.dimension or 1])
+        most = float(jnp.abs(jnp.linalg.eigvalsh(jax.hessian(known.value)(at))).max())
+    return float(f"{1 / most:.1g}") if most > 0 else math.inf
+
+
 def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Parameter:
     symbol = next((s for s in (*made.program.parameters, *made.parameters) if s.name == name), None)
-    customary = {**_CUSTOMARY, **constants}
+    customary = {**_CUSTOMARY, **(_OF_CONSENSUS if meetings(made) else {}), **constants}
     free = {s.name: customary.get(s.name, 1.0) for s in made.parameters}
     own = complete(made, {**free, **constants}).get(name, 1.0)
     start = own if symbol in made.tuning else customary.get(name, own)

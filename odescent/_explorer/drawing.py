@@ -6,22 +6,22 @@ it a slider would not be live. It is also sharp at any size on a projector.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from jaxtyping import Float
 
-from odescent.analysis.style import COLORS
 from odescent.dynamics.unicode import pretty
 
-Points = Float[np.ndarray, "n 2"]
+from . import ensemble_drawing
+from .ensemble import Ensemble
+from .panel import FLOW, ITERATES, SLOPE, Panel, Points, decades, italic, nothing, path
 
 WIDTH, HEIGHT = 1180, 600
-_FLOW, _ITERATES, _INK, _FAINT = COLORS[0], COLORS[1], "#222222", "#9AA5B1"
-_RHO = '<tspan font-style="italic">ρ</tspan>'
+_INK, _FAINT = "#222222", "#9AA5B1"
+_RHO = italic("ρ")
+_SECOND, _THIRD = (760.0, 42.0, 400.0, 196.0), (760.0, 318.0, 400.0, 224.0)
 _STYLE = (
     "text{font-family:'STIX Two Text',Georgia,'Times New Roman',serif;font-size:15px;fill:#333}"
     ".name{font-style:italic;font-size:18px}.title{font-size:16px;fill:#222}.tick{font-size:13px;fill:#555}"
@@ -39,6 +39,9 @@ class Pictured:
         levels: level lines of the objective.
         mode: the curvature whose mode is drawn, to mark it in the spectrum; or None.
         slope: the rate to compare the gap with; None on an objective that is in no class F(mu, L).
+        ensemble: the paths that are drawn instead of the iterates; or None.
+        gaps: the objective less its least value along each of them, shape (n, k + 1); or None where it is unknown.
+        least: that value.
     """
 
     kind: str
@@ -55,79 +58,9 @@ class Pictured:
     mode: float | None
     gap: Float[np.ndarray, " k"] | None
     slope: float | None
-
-
-class _Panel:
-    """A rectangle with axes: data coordinates to the document's."""
-
-    def __init__(
-        self, box: tuple[float, float, float, float], x: Sequence[float], y: Sequence[float], log: bool = False
-    ) -> None:  # fmt: skip
-        self.left, self.top, self.width, self.height = box
-        self.x, self.y, self.log = (float(x[0]), float(x[1])), (float(y[0]), float(y[1])), log
-        self.parts: list[str] = []
-
-    def at(self, points: Points) -> Points:
-        """Places in the document; far ones are pulled in to where they are cut off anyhow."""
-        y = np.log10(np.maximum(points[:, 1], 1e-300)) if self.log else points[:, 1]
-        across = (points[:, 0] - self.x[0]) / (self.x[1] - self.x[0])
-        up = (y - self.y[0]) / (self.y[1] - self.y[0])
-        across, up = np.clip(across, -9, 10), np.clip(up, -9, 10)
-        return np.column_stack([self.left + self.width * across, self.top + self.height * (1 - up)])
-
-    def line(self, points: Points, style: str) -> None:
-        if len(points) > 1:
-            self.parts.append(f'<path d="{_path(self.at(points))}" fill="none" {style}/>')
-
-    def lines(self, many: Sequence[Points], style: str) -> None:
-        long = [p for p in many if len(p) > 1]
-        if long:
-            ends = np.cumsum([len(p) for p in long])[:-1]
-            d = "".join(map(_path, np.split(self.at(np.concatenate(long)), ends)))
-            self.parts.append(f'<path d="{d}" fill="none" {style}/>')
-
-    def dots(self, points: Points, radius: float, style: str) -> None:
-        self.parts.append(
-            f"<g {style}>"
-            + "".join(
-                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>' for x, y in self.at(points)
-            )
-            + "</g>"
-        )
-
-    def svg(self, name: str, title: str, across: str, up: str) -> str:
-        """The panel with its frame, ticks and names."""
-        right, bottom = self.left + self.width, self.top + self.height
-        clip = f"clip-{name}"
-        out = [
-            f'<clipPath id="{clip}"><rect x="{self.left}" y="{self.top}" width="{self.width}" height="{self.height}"/>'
-            f'</clipPath><g clip-path="url(#{clip})">{"".join(self.parts)}</g>',
-            f'<rect x="{self.left}" y="{self.top}" width="{self.width}" height="{self.height}" fill="none" '
-            'stroke="#B8C0C8"/>',
-            f'<text class="title" x="{self.left}" y="{self.top - 12}">{title}</text>',
-            f'<text class="name" x="{right - 4}" y="{bottom + 38}" text-anchor="end">{escape(across)}</text>',
-            f'<text class="name" x="{self.left - 12}" y="{self.top + 8}" text-anchor="end">{escape(up)}</text>',
-        ]
-        for value in _ticks(*self.x):
-            x = self.left + self.width * (value - self.x[0]) / (self.x[1] - self.x[0])
-            out.append(
-                f'<path d="M{x:.1f} {bottom}v5" stroke="#B8C0C8"/>'
-                f'<text class="tick" x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{_number(value)}</text>'
-            )
-        for value in _ticks(*self.y, whole=self.log):
-            y = bottom - self.height * (value - self.y[0]) / (self.y[1] - self.y[0])
-            if y < self.top + 14:
-                continue  # the axis's name stands there
-            said = (
-                f'10<tspan dy="-6" font-size="10">{_number(value)}</tspan>'
-                if self.log
-                else _number(value)
-            )
-            out.append(
-                f'<path d="M{self.left} {y:.1f}h-5" stroke="#B8C0C8"/>'
-                f'<text class="tick" x="{self.left - 9}" y="{y + 4:.1f}" text-anchor="end">{said}</text>'
-            )
-        return "".join(out)
+    ensemble: Ensemble | None = None
+    gaps: Float[np.ndarray, "n k"] | None = None
+    least: float = 0.0
 
 
 def draw(p: Pictured) -> str:
@@ -145,7 +78,7 @@ def draw(p: Pictured) -> str:
 
 
 def _portrait(p: Pictured) -> str:
-    panel = _Panel((62, 42, 600, 500), p.window[0], p.window[1])
+    panel = Panel((62, 42, 600, 500), p.window[0], p.window[1])
     panel.lines(p.levels, 'stroke="#D4DAE0" stroke-width="1"')
     if len(p.arcs):
         shade = np.searchsorted(np.quantile(p.speed, [0.25, 0.5, 0.75]), p.speed)
@@ -162,18 +95,21 @@ def _portrait(p: Pictured) -> str:
             ends = np.zeros((2, 2))
             ends[:, 1 - axis] = p.window[1 - axis]
             panel.line(ends, 'stroke="#C9CED4" stroke-width="0.8"')
-    panel.line(p.flow, f'stroke="{_FLOW}" stroke-width="2.6" stroke-linecap="round"')
-    panel.line(p.iterates, f'stroke="{_ITERATES}" stroke-width="1" stroke-opacity="0.45"')
-    panel.dots(p.iterates, 4.2, f'fill="{_ITERATES}" stroke="white" stroke-width="0.8"')
-    panel.dots(p.iterates[:1], 6, f'fill="white" stroke="{_ITERATES}" stroke-width="2"')
-    title = (
-        f'<tspan fill="{_FLOW}" font-weight="bold">flow</tspan> and '
-        f'<tspan fill="{_ITERATES}" font-weight="bold">iterates</tspan> from the same start'
-    )
+    panel.line(p.flow, f'stroke="{FLOW}" stroke-width="2.6" stroke-linecap="round"')
+    flow = f'<tspan fill="{FLOW}" font-weight="bold">flow</tspan>'
+    if p.ensemble is not None:
+        title = ensemble_drawing.paths(panel, p.ensemble, p.kind == "time")
+        if len(p.flow):
+            title = f"{flow} without noise, {title}"
+    else:
+        panel.line(p.iterates, f'stroke="{ITERATES}" stroke-width="1" stroke-opacity="0.45"')
+        panel.dots(p.iterates, 4.2, f'fill="{ITERATES}" stroke="white" stroke-width="0.8"')
+        panel.dots(p.iterates[:1], 6, f'fill="white" stroke="{ITERATES}" stroke-width="2"')
+        title = f'{flow} and <tspan fill="{ITERATES}" font-weight="bold">iterates</tspan> from the same start'
     return panel.svg("portrait", title, *(_name(a) for a in p.axes))
 
 
-def _heads(panel: _Panel, arcs: Float[np.ndarray, "n j 2"]) -> str:
+def _heads(panel: Panel, arcs: Float[np.ndarray, "n j 2"]) -> str:
     """Arrow heads at the ends of arcs."""
     a, b = panel.at(arcs[:, -2]), panel.at(arcs[:, -1])
     size = np.hypot(*(b - a).T)
@@ -181,30 +117,31 @@ def _heads(panel: _Panel, arcs: Float[np.ndarray, "n j 2"]) -> str:
     b = b[size > 0]
     side = np.column_stack([-u[:, 1], u[:, 0]])
     corners = np.stack([b + 3.4 * u, b - 2.6 * u + 2.9 * side, b - 2.6 * u - 2.9 * side], 1)
-    return f'<path d="{"".join(_path(c) + "Z" for c in corners)}"/>' if len(corners) else ""
+    return f'<path d="{"".join(path(c) + "Z" for c in corners)}"/>' if len(corners) else ""
 
 
 def _spectrum(p: Pictured) -> str:
-    box = (760.0, 42.0, 400.0, 196.0)
+    if not len(p.radius) and p.ensemble is not None:
+        return ensemble_drawing.spread(_SECOND, p.ensemble)
     if not len(p.radius):
-        return _nothing(box, "modal radius over the curvatures", "this method has no modes")
+        return nothing(_SECOND, "modal radius over the curvatures", "this method has no modes")
     finite = p.radius[np.isfinite(p.radius)]
     top = min(max(1.06, 1.08 * float(finite.max(initial=0))), 3.0)
     low, high = float(p.curvatures[0]), float(p.curvatures[-1])
     reach = (low, high) if p.mode is None else (min(low, p.mode), max(high, p.mode))
     if reach[0] == reach[1]:
         reach = (reach[0] / 2, reach[1] * 2)
-    panel = _Panel(box, reach, (0.0, top))
+    panel = Panel(_SECOND, reach, (0.0, top))
     one = np.array([[reach[0], 1.0], [reach[1], 1.0]])
     panel.line(one, f'stroke="{_INK}" stroke-width="1" stroke-dasharray="2 3"')
     radius = np.column_stack([p.curvatures, np.minimum(p.radius, 1e6)])
-    panel.line(radius, f'stroke="{COLORS[3]}" stroke-width="2.6"')
+    panel.line(radius, f'stroke="{SLOPE}" stroke-width="2.6"')
     if p.mode is not None:
         ends = np.array([[p.mode, 0.0], [p.mode, top]])
-        panel.line(ends, f'stroke="{_ITERATES}" stroke-width="1.4" stroke-dasharray="5 3"')
+        panel.line(ends, f'stroke="{ITERATES}" stroke-width="1.4" stroke-dasharray="5 3"')
         if low <= p.mode <= high:
             at = float(np.interp(p.mode, p.curvatures, p.radius))
-            panel.dots(np.array([[p.mode, at]]), 5, f'fill="{_ITERATES}"')
+            panel.dots(np.array([[p.mode, at]]), 5, f'fill="{ITERATES}"')
     rate = "" if p.rate is None else f"modal radius, largest {_RHO} = {p.rate:.4f}"
     if p.rate is not None and p.rate >= 1:
         rate += " (not contracting)"
@@ -212,65 +149,29 @@ def _spectrum(p: Pictured) -> str:
 
 
 def _convergence(p: Pictured) -> str:
-    box = (760.0, 318.0, 400.0, 224.0)
-    title = (
-        'gap <tspan font-style="italic">f(x</tspan><tspan dy="3" font-size="11">k</tspan>'
-        '<tspan dy="-3">)</tspan> − min <tspan font-style="italic">f</tspan>'
-    )
-    seen = None if p.gap is None else p.gap[np.isfinite(p.gap) & (p.gap > 1e-300)]
-    if p.gap is None or seen is None or not len(seen):
-        return _nothing(
-            box, title, "the least value is not known here" if p.gap is None else "it is reached"
-        )
-    top = math.ceil(math.log10(float(seen.max())) + 1e-9)
-    low = max(math.floor(math.log10(float(seen.min()))), top - 17)
+    if p.ensemble is not None and p.gaps is not None and p.gap is not None:
+        return ensemble_drawing.convergence(_THIRD, p.ensemble, p.gaps, p.gap, p.least)
+    title = f"gap {italic('f(x', 'k')} − min {italic('f')}"
+    if p.gap is None or not (p.gap[np.isfinite(p.gap)] > 1e-300).any():
+        why = "the least value is not known here" if p.gap is None else "it is reached"
+        return nothing(_THIRD, title, why)
     k = np.arange(len(p.gap))
-    panel = _Panel(
-        box, (0.0, max(len(p.gap) - 1.0, 1.0)), (float(low), float(max(top, low + 1))), log=True
-    )
+    panel = Panel(_THIRD, (0.0, max(len(p.gap) - 1.0, 1.0)), decades(p.gap), log=True)
     if p.slope is not None and 0 < p.slope < 1:
-        slope = float(seen[0]) * p.slope ** (2.0 * k)
+        first = p.gap[np.isfinite(p.gap) & (p.gap > 1e-300)][0]
+        slope = float(first) * p.slope ** (2.0 * k)
         panel.line(
             np.column_stack([k, slope]),
-            f'stroke="{COLORS[3]}" stroke-width="1.8" stroke-dasharray="6 4"',
+            f'stroke="{SLOPE}" stroke-width="1.8" stroke-dasharray="6 4"',
         )
-        title += f', and the slope <tspan fill="{COLORS[3]}" font-style="italic">ρ²ᵏ</tspan>'
+        title += f', and the slope <tspan fill="{SLOPE}" font-style="italic">ρ²ᵏ</tspan>'
     inside = p.gap > 0
     panel.line(
         np.column_stack([k, p.gap])[inside],
-        f'stroke="{_ITERATES}" stroke-width="1.2" stroke-opacity="0.6"',
+        f'stroke="{ITERATES}" stroke-width="1.2" stroke-opacity="0.6"',
     )
-    panel.dots(np.column_stack([k, p.gap])[inside], 2.6, f'fill="{_ITERATES}"')
+    panel.dots(np.column_stack([k, p.gap])[inside], 2.6, f'fill="{ITERATES}"')
     return panel.svg("gap", title, "k", "")
-
-
-def _nothing(box: tuple[float, float, float, float], title: str, why: str) -> str:
-    left, top, width, height = box
-    return (
-        f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="#F6F8FA" stroke="#D5DBE1"/>'
-        f'<text class="title" x="{left}" y="{top - 12}">{title}</text>'
-        f'<text x="{left + width / 2}" y="{top + height / 2}" text-anchor="middle" fill="#777">{escape(why)}</text>'
-    )
-
-
-def _path(points: Points) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points.tolist())
-
-
-def _ticks(low: float, high: float, whole: bool = False) -> list[float]:
-    """About five round numbers between two."""
-    raw = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= raw)
-    step = max(step, 1.0) if whole else step
-    if whole:
-        step = math.ceil(step)
-    first = math.ceil(low / step - 1e-9)
-    return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def _number(value: float) -> str:
-    return f"{value:.6g}".replace("-", "−") if abs(value) > 1e-12 else "0"
 
 
 def _name(axis: str) -> str:

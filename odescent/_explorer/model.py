@@ -19,20 +19,22 @@ import numpy as np
 from jaxtyping import Float
 
 from odescent._errors import OdescentError
-from odescent.discretize import Algorithm
+from odescent.discretize import Algorithm, draws
 from odescent.discretize.emit import load
 from odescent.discretize.emit.statements import safe
-from odescent.discretize.run import compiled_parts, oracles_for
+from odescent.discretize.run import compiled_parts, module_of, oracles_for
 from odescent.dynamics import Objective
 from odescent.dynamics.evaluate import evaluate, initial_state, oracles_of, vector_field
+from odescent.particles import gaussian_start
+from odescent.particles.population import polar
 
-from .choice import MODE, PLANE, algorithm, complete, concrete
+from .choice import MODE, PATHS, PLANE, algorithm, complete, concrete, meetings, spectrum
+from .ensemble import Ensemble, average
+from .panel import Points
 
 STEPS = 200  # iterates that the compiled scan makes; fewer are shown
 _FLOW = 1200  # Runge-Kutta steps along the flow, every second kept
 _ARC = 10  # points on each little arc of the field
-
-Points = Float[np.ndarray, "n 2"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,12 @@ class Track:
     """Iterates and the flow from the same start, in the picture's coordinates.
 
     Attributes:
-        iterates: shape (k + 1, 2), the finite ones.
-        flow: shape (m, 2), as far as it is finite.
+        iterates: shape (k + 1, 2), the finite ones; with noise those of the first path.
+        flow: shape (m, 2), as far as it is finite; empty for particles that meet, which have no flow of one point.
         values: of the objective at the iterates, shape (k + 1,), or None.
         diverged_at: the step that is not finite any more, or None.
         cut: whether the flow leaves the finite numbers.
+        ensemble: all paths, where there is noise or particles meet.
     """
 
     iterates: Points
@@ -52,6 +55,7 @@ class Track:
     values: Float[np.ndarray, " k"] | None
     diverged_at: int | None
     cut: bool
+    ensemble: Ensemble | None = None
 
 
 class Model:
@@ -62,6 +66,8 @@ class Model:
         kind: "phase" (two blocks of one variable), "time" (one block of one variable against time), "plane"
             (two variables, with level lines).
         axes: names on the two axes.
+        noisy: whether steps draw.
+        meets: whether the state is of many particles, which have a consensus point.
     """
 
     def __init__(self, made: Algorithm, objective: str) -> None:
@@ -70,7 +76,9 @@ class Model:
         self.dimension = (
             2 if objective == PLANE else (self.known.dimension or 1) if self.known else 1
         )
-        self.module: ModuleType = load(made, "jax")
+        self.module: ModuleType = module_of(made, "counter")
+        self.meetings = meetings(made)
+        self.meets = bool(self.meetings)
         self.free = [s.name for s in made.parameters]
         self.vectors = [b for b in made.bound.blocks if b.kind != "scalar"]
         started = [b for b in self.vectors if b.init]
@@ -83,8 +91,9 @@ class Model:
         )
         total = sum(1 if b.kind == "scalar" else self.dimension for b in made.bound.blocks)
         autonomous = made.bound.autonomous
-        self.has_field = (total == 2 and autonomous and self.kind != "time") or total == 1
-        self.noisy = any(f.noise for f in made.bound.fields.values())
+        fits = (total == 2 and autonomous and self.kind != "time") or total == 1
+        self.has_field = fits and not self.meets
+        self.noisy = bool(made.tuned.draws)
         self._track = jax.jit(self._followed)
         self._arcs = jax.jit(self._little_arcs)
         self._values = jax.jit(self._heights)
@@ -121,7 +130,7 @@ class Model:
     # compiled
 
     def _followed(
-        self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any, key: Any
+        self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any, key: Any, crowd: Any
     ) -> tuple[Any, ...]:
         spectrum = jnp.stack([numbers["mu"], numbers["L"]])
         target = self._objective(curvature, spectrum)
@@ -133,19 +142,49 @@ class Model:
             self.module, target, asked, tuple(b.name for b in made.tuned.blocks), ()
         )
 
-        def body(state: Any, i: Any) -> tuple[Any, Any]:
-            state = parts.step(state, c, jax.random.fold_in(key, i) if self.noisy else None)
-            return state, parts.record(state, c)
+        def iterated(x0: Any, source: Any) -> Any:
+            def body(state: Any, i: Any) -> tuple[Any, Any]:
+                state = parts.step(state, c, draws.at_step(source, i) if self.noisy else None)
+                return state, parts.record(state, c)
 
-        first = parts.init(x0, c)
-        begin = parts.record(first, c)
-        later = jax.lax.scan(body, first, jnp.arange(STEPS))[1]
-        x, states, f, bad = jax.tree.map(
-            lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]), begin, later
-        )
+            first = parts.init(x0, c)
+            later = jax.lax.scan(body, first, jnp.arange(STEPS))[1]
+            return jax.tree.map(
+                lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]),
+                parts.record(first, c),
+                later,
+            )
+
+        source = draws.source(key)
+        if self.meets:
+            x, states, f, bad = iterated(self._starts(x0, key, *crowd), source)
+        elif self.noisy:
+            begin = jnp.where(jnp.arange(PATHS)[:, None] < crowd[0], x0[None], jnp.nan)
+            sources = draws.of_run(source, jnp.arange(PATHS))
+            out = jax.vmap(iterated)(begin, sources)
+            x, states, f, bad = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), out)
+        else:
+            x, states, f, bad = iterated(x0, source)
         names = self.shown if self.dimension == 1 else []
-        points = x if self.dimension == 2 else jnp.concatenate([states[n] for n in names], axis=1)
-        return points, f, bad, self._flow(numbers, curvature, x0, time)
+        points = x if self.dimension == 2 else jnp.concatenate([states[n] for n in names], axis=-1)
+        if self.meets:
+            return points, f, bad, None, self._centers(target, numbers, x)
+        return points, f, bad, self._flow(numbers, curvature, x0, time), None
+
+    def _starts(self, x0: Any, key: Any, count: Any, width: Any) -> Any:
+        """Normal draws around x0, those of the particle engine; NaN, without a weight, for those not wanted."""
+        z = gaussian_start(np.zeros(self.dimension), 1.0, PATHS)(draws.seed_of(key), 0).T
+        return jnp.where(jnp.arange(PATHS)[:, None] < count, x0[None] + width * z, jnp.nan)
+
+    def _centers(self, target: Objective, numbers: Mapping[str, Any], x: Any) -> Any:
+        """The consensus points of ensembles x, shape (k, N, d), and the objective there; None if each has its own."""
+        first = self.meetings[0]
+        if polar(first):
+            return None
+        symbols = first.parameters[0].free_symbols
+        alpha = evaluate(first.parameters[0], {s: numbers[s.name] for s in symbols}, {}, jnp)
+        at = jax.vmap(lambda ensemble: target.ensemble(ensemble, alpha))(x)
+        return at, jax.vmap(target.oracles["value"])(at)
 
     def _flow(self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any) -> Any:
         system, values, rates = self._field(numbers, curvature)
@@ -231,7 +270,7 @@ class Model:
 
     def numbers(self, values: Mapping[str, float]) -> dict[str, float]:
         """All parameters' values; OdescentError for one outside of its domain."""
-        found = complete(self.algorithm, values)
+        found = complete(self.algorithm, {**spectrum(self.objective), **values})
         coefficients(self.algorithm, found)
         if not 0 < found["mu"] <= found["L"]:
             raise OdescentError(
@@ -240,9 +279,10 @@ class Model:
         return found
 
     def track(
-        self, numbers: Mapping[str, float], curvature: float, x0: Any, steps: int, seed: int
-    ) -> Track:
-        """Iterates and flow from x0, shape (d,)."""
+        self, numbers: Mapping[str, float], curvature: float, x0: Any, steps: int, seed: int,
+        crowd: tuple[int, float] = (1, 0.0),
+    ) -> Track:  # fmt: skip
+        """Iterates and flow from x0, shape (d,); with noise so many paths, and particles with so wide a start."""
         h = numbers.get(self.algorithm.step.name, 1.0)
         with jax.enable_x64(True):
             found = self._track(
@@ -251,20 +291,48 @@ class Model:
                 jnp.asarray(x0, float),
                 h * steps,
                 jax.random.key(seed),
+                (int(crowd[0]), float(crowd[1])),
             )
-            points, bad, flow = (np.asarray(found[i]) for i in (0, 2, 3))
-            f = None if found[1] is None else np.asarray(found[1])
-        bad = bad[: steps + 1] | ~np.isfinite(points[: steps + 1]).all(1)
-        end = int(np.argmax(bad)) if bad.any() else steps + 1
-        finite = np.isfinite(flow).all(1) & (np.abs(flow) < 1e12).all(1)
-        last = len(flow) if finite.all() else int(np.argmin(finite))
-        if self.kind == "time":
-            points = np.column_stack([h * np.arange(len(points)), points[:, 0]])
-            flow = np.column_stack([np.linspace(0, h * steps, len(flow)), flow[:, 0]])
-        diverged = end if end <= steps else None
-        return Track(
-            points[:end], flow[:last], None if f is None else f[:end], diverged, last < len(flow)
+            points, f, bad, flow, centers = jax.tree.map(np.asarray, found)
+        points, bad = points[: steps + 1], bad[: steps + 1]
+        f = None if f is None else f[: steps + 1]
+        flow = np.zeros((0, 2)) if flow is None else self._timed(flow, h * steps)
+        wild = ~(np.abs(flow) < 1e12).all(1)
+        cut = bool(wild.any())
+        flow = flow[: int(np.argmax(wild))] if cut else flow
+        points = self._timed(points, h * steps)
+        bad = ~np.isfinite(points).all(-1) | (
+            False if self.meets else bad
+        )  # some particles are none
+        if points.ndim == 2:
+            end = int(np.argmax(bad)) if bad.any() else steps + 1
+            diverged = end if end <= steps else None
+            return Track(points[:end], flow, None if f is None else f[:end], diverged, cut)
+        many = self._ensemble(points[:, : crowd[0]], f, bad, centers, h * steps)
+        whole = np.isfinite(many.paths[0]).all(1)
+        values = None if many.values is None else many.values[0, whole]
+        return Track(many.paths[0, whole], flow, values, None, cut, many)
+
+    def _timed(self, points: Float[np.ndarray, "k ..."], end: float) -> Float[np.ndarray, "k ..."]:
+        """With the time in front, where that is an axis of the picture."""
+        if self.kind != "time":
+            return points
+        t = np.linspace(0, end, len(points)).reshape(-1, *(1,) * (points.ndim - 1))
+        return np.concatenate(
+            [np.broadcast_to(t, (*points.shape[:-1], 1)), points[..., :1]], axis=-1
         )
+
+    def _ensemble(
+        self, points: Float[np.ndarray, "k n 2"], f: Any, bad: Any, centers: Any, end: float
+    ) -> Ensemble:
+        length, n = points.shape[:2]
+        gone = np.logical_or.accumulate(bad[:, :n].T, axis=1)
+        paths = np.where(gone[..., None], np.nan, points.swapaxes(0, 1))
+        values = None if f is None else np.where(gone, np.nan, f[:, :n].T)
+        if centers is None or self.kind == "phase":
+            return Ensemble(paths, average(paths), self.meets, False, values, None)
+        at, heights = (c[:length] for c in centers)
+        return Ensemble(paths, self._timed(at, end), self.meets, True, values, heights)
 
     def arcs(
         self, numbers: Mapping[str, float], curvature: float, window: Float[np.ndarray, "2 2"]

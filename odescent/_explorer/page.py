@@ -13,7 +13,7 @@ from odescent._errors import OdescentError
 from odescent.discretize.emit import source
 from odescent.dynamics.unicode import pretty
 
-from .choice import MODE, Choice, Parameter, algorithm, parameters, start
+from .choice import MODE, PATHS, Choice, Parameter, algorithm, parameters, start
 from .model import STEPS, model
 from .view import View
 
@@ -30,6 +30,7 @@ class Shown:
     mode: bool
     plane: bool
     noisy: bool
+    meets: bool
 
 
 def shown(method: str, scheme: str, objective: str, tuned: bool) -> Shown:
@@ -38,8 +39,10 @@ def shown(method: str, scheme: str, objective: str, tuned: bool) -> Shown:
         made = algorithm(method, scheme)
         found = model(method, scheme, tuned, objective)
     except OdescentError:
-        return Shown(True, objective == MODE, True, False)
-    return Shown(bool(made.tuning), objective == MODE, found.dimension == 2, found.noisy)
+        return Shown(True, objective == MODE, True, False, False)
+    return Shown(
+        bool(made.tuning), objective == MODE, found.dimension == 2, found.noisy, found.meets
+    )
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ def sliders(
         "x₁": ("start x₁", starts, True),
         "x₂": ("start x₂", starts, needed.plane),
         "steps": ("steps", [float(n) for n in range(1, STEPS + 1)], True),
+        "width": ("width of the start", geometric(0.01, 10.0, 1.0), needed.meets),
+        "paths": (
+            "particles" if needed.meets else "paths",
+            [float(n) for n in range(1, PATHS + 1)],
+            needed.noisy or needed.meets,
+        ),
         "seed": ("seed of the noise", [float(n) for n in range(51)], needed.noisy),
     }
     for name, (label, positions, wanted) in more.items():
@@ -87,7 +96,7 @@ def choice(
     own = {n: v for n, v in moved.items() if n not in kept}
     return Choice(
         method, scheme, objective, tuned, own, kept["λ"], (kept["x₁"], kept["x₂"]),
-        int(kept["steps"]), target, int(kept["seed"]),
+        int(kept["steps"]), target, int(kept["seed"]), int(kept["paths"]), kept["width"],
     )  # fmt: skip
 
 

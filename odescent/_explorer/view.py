@@ -14,9 +14,11 @@ from jaxtyping import Float
 from odescent._errors import OdescentError
 from odescent.discretize.emit import find, source
 
-from .choice import MODE, OWN, Choice, algorithm, complete, parameters
+from .choice import MODE, OWN, PATHS, Choice, algorithm, complete, parameters, spectrum
 from .drawing import Pictured, draw
-from .model import STEPS, Model, Points, coefficients, model
+from .ensemble import Ensemble, average
+from .model import STEPS, Model, Track, coefficients, model
+from .panel import Points
 
 _MARGIN = 0.12
 _FARTHEST = 3.0  # iterates that run away are shown as far as this many times the flow's extent
@@ -32,11 +34,12 @@ class View:
     Attributes:
         choice: what was chosen, with the values of all sliders.
         numbers: all parameters, those that the tuning sets among them.
-        iterates, flow: shape (k + 1, 2) and (m, 2) in the picture's coordinates.
+        iterates, flow: shape (k + 1, 2) and (m, 2) in the picture's coordinates; of an ensemble its first path.
+        ensemble: all paths, where there is noise or particles meet; else None.
         window: shape (2, 2), the ends of the two axes.
         curvatures, radius: the modal radius over [mu, L], shape (n,); empty where there are no modes.
         rate: its largest value, the asymptotic rate on quadratics; None where there are no modes.
-        gap: f(x_k) - min f, shape (k + 1,), or None where the minimum is unknown.
+        gap: f(x_k) - min f, shape (k + 1,), or None where the minimum is unknown; of an ensemble the mean.
         code: the emitted source, its settings first, which are the first `header` characters.
         command: the same on the command line.
         notes: sentences: what diverged, what cannot be shown and why.
@@ -57,6 +60,7 @@ class View:
     command: str = ""
     notes: tuple[str, ...] = ()
     picture: str = ""
+    ensemble: Ensemble | None = None
 
 
 def view(choice: Choice) -> View:
@@ -81,30 +85,48 @@ def _view(choice: Choice) -> View:
         return replace(shown, notes=tuple(dict.fromkeys([*notes, _sentence(error)])))
     curvatures, radius, rate = _modes(choice, found, notes)
     x0 = np.asarray(choice.x0[: found.dimension], float)
-    track = found.track(numbers, choice.curvature, x0, steps, choice.seed)
-    if track.diverged_at is not None:
-        notes.append(f"It diverges at step {track.diverged_at}; what came before is shown.")
-    if track.cut:
-        notes.append("The flow leaves the finite numbers; what came before is shown.")
-    if not len(track.iterates) or not len(track.flow):
+    crowd = (min(max(int(choice.paths), 1), PATHS), choice.width)
+    track = found.track(numbers, choice.curvature, x0, steps, choice.seed, crowd)
+    notes += _leaving(track)
+    if not len(track.iterates) or not (len(track.flow) or found.meets):
         return replace(shown, numbers=numbers, notes=(*notes, "The start is not finite here."))
-    window = _window(track.flow, track.iterates, found)
+    many = track.ensemble
+    window = _window(track, found)
     arcs, speed = (
         found.arcs(numbers, choice.curvature, window)
         if found.has_field
         else (np.zeros((0, 2, 2)), np.zeros(0))
     )
-    gap = _gap(found, track.values)
+    least = 0.0 if found.known is None else _minimum(found.objective)
+    values = track.values if many is None else many.values
+    gaps = None if values is None or least is None else values - least
+    gap = gaps if gaps is None or many is None else average(gaps)
     pictured = Pictured(
         found.kind, found.axes, window, track.iterates, track.flow, arcs, speed,
         found.levels(numbers, choice.curvature, window), curvatures, radius, rate,
         choice.curvature if choice.objective == MODE else None, gap,
-        rate if found.known is None or found.known.mu else None,
+        rate if found.known is None or found.known.mu else None, many, gaps, least or 0.0,
     )  # fmt: skip
     return replace(
         shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window, curvatures=curvatures,
-        radius=radius, rate=rate, gap=gap, notes=tuple(notes), picture=draw(pictured),
+        radius=radius, rate=rate, gap=gap, notes=tuple(notes), picture=draw(pictured), ensemble=many,
     )  # fmt: skip
+
+
+def _leaving(track: Track) -> list[str]:
+    """Sentences on what leaves the finite numbers."""
+    said = []
+    if track.diverged_at is not None:
+        said.append(f"It diverges at step {track.diverged_at}; what came before is shown.")
+    if track.ensemble is not None:
+        lost, first = track.ensemble.left_at()
+        n, called = len(track.ensemble.paths), track.ensemble.names[0]
+        rest = "what came before is" if lost == n else "means and quantiles of the others are"
+        if lost:
+            said.append(f"{lost} of {n} {called} diverge, the first at step {first}; {rest} shown.")
+    if track.cut:
+        said.append("The flow leaves the finite numbers; what came before is shown.")
+    return said
 
 
 def certified(choice: Choice) -> str:
@@ -112,7 +134,7 @@ def certified(choice: Choice) -> str:
     import odescent as od
 
     try:
-        starts = {p.name: p.start for p in parameters(choice)}
+        starts = {**spectrum(choice.objective), **{p.name: p.start for p in parameters(choice)}}
         values = {n: exact(choice.values.get(n, v)) for n, v in starts.items()}
         made = algorithm(choice.method, choice.scheme, choice.tuned)
         bound = made.bind({s: values[s.name] for s in made.parameters if s.name not in ("mu", "L")})
@@ -135,6 +157,8 @@ def _modes(
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], float | None]:
     import odescent as od
 
+    if found.noisy or found.meets:
+        return np.zeros(0), np.zeros(0), None
     made, values = found.algorithm, choice.values
     own = {s.name: values[s.name] for s in made.parameters if s.name not in ("mu", "L")}
     try:
@@ -143,13 +167,6 @@ def _modes(
         notes.append(f"No spectrum: {_sentence(error)}")
         return np.zeros(0), np.zeros(0), None
     return seen.curvatures, seen.radius, seen.rate
-
-
-def _gap(found: Model, values: Float[np.ndarray, " k"] | None) -> Float[np.ndarray, " k"] | None:
-    if values is None:
-        return None
-    least = 0.0 if found.known is None else _minimum(found.objective)
-    return None if least is None else values - least
 
 
 @lru_cache(maxsize=32)
@@ -168,9 +185,16 @@ def _minimum(objective: str) -> float | None:
         return float(known.value(jnp.asarray(first)))
 
 
-def _window(flow: Points, iterates: Points, found: Model) -> Float[np.ndarray, "2 2"]:
+def _window(track: Track, found: Model) -> Float[np.ndarray, "2 2"]:
     """Ends of the axes around the flow and the iterates, rounded outwards so that they stay put as sliders move."""
+    flow, iterates = track.flow, track.iterates
+    if track.ensemble is not None:
+        iterates = track.ensemble.extent()
+        flow = flow if len(flow) else iterates
     low, high = flow.min(0), flow.max(0)
+    latest = float(
+        flow[-1, 0] if track.ensemble is None else np.nanmax(track.ensemble.paths[..., 0])
+    )
     if found.kind != "time":  # the point of rest is at the origin or near it
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     size = np.maximum(high - low, 1e-3 * max(1.0, float(np.abs(flow).max())))
@@ -186,7 +210,7 @@ def _window(flow: Points, iterates: Points, found: Model) -> Float[np.ndarray, "
     low, high = low - _MARGIN * size, high + _MARGIN * size
     ends = np.stack([np.floor(low / grid) * grid, np.ceil(high / grid) * grid], 1)
     if found.kind == "time":
-        ends[0] = [0.0, flow[-1, 0] if flow[-1, 0] > 0 else 1.0]
+        ends[0] = [0.0, latest if latest > 0 else 1.0]
     return ends
 
 

@@ -1,0 +1,141 @@
+"""The explorer's ensembles against the particle engine, runs of single paths, and laws in closed form."""
+
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import odescent as od
+from odescent._explorer import Choice, certified, page, view
+from odescent._explorer.choice import MODE, OWN, PLANE
+from odescent._explorer.model import model
+from odescent.particles import gaussian_start, simulate
+
+SVG = "{http://www.w3.org/2000/svg}"
+CONSENSUS = {"alpha": 20.0, "h": 0.05, "lam": 1.0, "sigma": 0.9}
+PARTICLES = Choice("cbo", objective="rastrigin", values=CONSENSUS, x0=(2.0, -1.0), steps=30)
+
+
+def test_particles_are_those_of_the_engine_for_any_number_and_nothing_is_compiled_again():
+    f = od.objective("rastrigin")
+    for n, width, seed in ((25, 1.0, 3), (100, 0.3, 0)):
+        seen = view(replace(PARTICLES, paths=n, width=width, seed=seed)).ensemble
+        start = gaussian_start((2.0, -1.0), width, n)
+        done = simulate(od.algorithm("cbo"), f, start, 30, params=CONSENSUS, seed=seed)
+        assert seen.paths.shape == (n, 31, 2)
+        np.testing.assert_allclose(seen.center, done.consensus[0], atol=1e-9)
+        np.testing.assert_allclose(seen.paths[:, -1], done.particles["x"][0].T, atol=1e-9)
+        np.testing.assert_allclose(seen.spread() ** 2, 2 * done.records.spread[0], atol=1e-9)
+    assert model("cbo", OWN, True, "rastrigin")._track._cache_size() == 1
+
+
+def test_a_path_with_noise_is_a_run_and_more_paths_leave_it_as_it_is():
+    choice = Choice(
+        "sgd",
+        objective=PLANE,
+        values={"mu": 1.0, "L": 4.0, "h": 0.2, "sigma": 0.6},
+        steps=12,
+        seed=5,
+    )
+    seen = view(choice)
+    plane = od.Objective("plane", lambda x: (x[0] ** 2 + 4 * x[1] ** 2) / 2, dimension=2)
+    run = od.algorithm("sgd").run(plane, np.ones(2), 12, 5, h=0.2, sigma=0.6)
+    np.testing.assert_allclose(seen.iterates, run.x, atol=1e-12)
+    np.testing.assert_allclose(seen.ensemble.values[0], run.f, atol=1e-12)
+    fewer, noisier = view(replace(choice, paths=7)), view(replace(choice, seed=6))
+    np.testing.assert_array_equal(fewer.ensemble.paths, seen.ensemble.paths[:7])
+    assert (np.abs(noisier.ensemble.paths - seen.ensemble.paths)[:, 1:] > 0).all()
+
+
+@pytest.mark.parametrize("scheme", ["explicit_euler", "implicit_euler"])
+def test_the_paths_of_a_system_with_noise_have_the_law_of_its_scheme(scheme: str):
+    h, lam, n = 0.2, 1.5, 100
+    seen = view(
+        Choice(
+            "overdamped_langevin",
+            scheme,
+            values={"h": h},
+            curvature=lam,
+            x0=(2.0, 0.0),
+            steps=20,
+            paths=n,
+        )
+    )
+    keep = 1 - h * lam if scheme == "explicit_euler" else 1 / (1 + h * lam)
+    step = 2 * h * (1 if scheme == "explicit_euler" else keep**2)
+    k = np.arange(21)
+    mean, variance = 2 * keep**k, step * (1 - keep ** (2 * k)) / (1 - keep**2)
+    x = seen.ensemble.paths[..., 1]
+    off = (x.mean(0) - mean)[1:] / np.sqrt(variance[1:] / n)
+    assert np.abs(off).max() < 5  # standard errors
+    assert np.abs(seen.ensemble.spread()[1:] ** 2 / variance[1:] - 1).max() < 5 * np.sqrt(2 / n)
+    np.testing.assert_allclose(seen.flow[:, 1], 2 * np.exp(-lam * seen.flow[:, 0]), atol=1e-9)
+    np.testing.assert_allclose(seen.gap, lam * np.square(x).mean(0) / 2)
+
+
+def test_the_picture_has_the_particles_where_they_are_and_says_what_is_what():
+    seen = view(replace(PARTICLES, paths=60))
+    root = ElementTree.fromstring(seen.picture)
+    groups = [g.findall(SVG + "circle") for g in root.iter(SVG + "g")]
+    [last] = [g for g in groups if len(g) == 60 and g[0].get("r") == "3.4"]
+    at = np.array([[float(c.get("cx")), float(c.get("cy"))] for c in last])
+    (left, right), (bottom, top) = seen.window
+    size = np.array([right - left, top - bottom])
+    back = [left, top] + (at - [62, 42]) / [600, -500] * size
+    assert (np.abs(back - seen.ensemble.paths[:, -1]) < size / 500).all()
+    titles = ["".join(t.itertext()) for t in root.iter(SVG + "text") if t.get("class") == "title"]
+    assert titles == [
+        "60 particles and their consensus point",
+        "distance from the consensus point, root mean square",
+        "gap f(xk) − min f: mean, 10–90 %, consensus",
+    ]
+    noisy = view(Choice("unadjusted_langevin", paths=9))
+    assert "their <tspan" in noisy.picture
+    assert "flow</tspan> without noise" in noisy.picture
+    assert noisy.notes == ()  # what draws noise has no modes, and need not say so
+
+
+def test_each_with_a_consensus_point_of_its_own_have_a_mean():
+    seen = view(Choice("polar_cbo", objective="himmelblau", x0=(0.0, 0.0), width=2.0)).ensemble
+    assert seen.names == ("particles", "mean")
+    np.testing.assert_allclose(seen.center, seen.paths.mean(0))
+    assert seen.center_values is None
+
+
+def test_what_diverges_is_said_and_the_others_stay():
+    own = {"h": 0.4, "sigma": 2.0}
+    seen = view(Choice("sgd", objective="quartic", values=own, x0=(1.0, 0.0), steps=40))
+    lost, first = seen.ensemble.left_at()
+    assert 0 < lost < 40
+    assert f"{lost} of 40 paths diverge, the first at step {first}; means" in seen.notes[0]
+    assert np.isfinite(seen.gap).all()
+    assert "nan" not in seen.picture
+    wild = view(Choice("sgd", objective="quartic", values={"h": 5.0, "sigma": 1.0}, x0=(3.0, 0.0)))
+    assert "40 of 40 paths diverge" in wild.notes[0]
+    assert "nan" not in wild.picture
+    assert view(replace(PARTICLES, x0=(np.nan, 0.0))).notes[-1] == "The start is not finite here."
+
+
+def test_the_sliders_of_ensembles():
+    kept = {"λ": 1.0, "x₁": 1.0, "x₂": 1.0, "steps": 40, "seed": 0, "paths": 40, "width": 1.0}
+    made = {s.name: s for s in page.sliders("cbo", OWN, "rastrigin", True, kept)}
+    assert list(made) == [
+        "alpha",
+        "h",
+        "lam",
+        "sigma",
+        "x₁",
+        "x₂",
+        "steps",
+        "width",
+        "paths",
+        "seed",
+    ]
+    assert (made["paths"].label, made["paths"].positions[-1]) == ("particles", 100.0)
+    moved = {n: s.value for n, s in made.items()} | {"width": 0.5, "paths": 12.0}
+    asked = page.choice("cbo", OWN, "rastrigin", True, {**kept, **moved}, moved, "numpy")
+    assert (asked.paths, asked.width) == (12, 0.5)
+    single = [s.name for s in page.sliders("heavy_ball", OWN, MODE, True, kept)]
+    assert not {"paths", "width", "seed"} & set(single)
+    assert "draws noise" in certified(Choice("cbo"))
