@@ -50,6 +50,15 @@ class Split:
 
 
 @dataclass(frozen=True)
+class _Maker:
+    """How a data set is made: training rows, test rows and the source; its file; the length of its time series."""
+
+    make: Callable[[np.random.Generator], tuple[Split, Split, str]]
+    file: str | None = None
+    times: int | None = None
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Three disjoint splits; coefficients are chosen on `validation`, `test` is looked at once.
 
@@ -77,19 +86,15 @@ def load(name: str, *, seed: int = 0, validation: float = 0.1) -> Dataset:
     Raises:
         OdescentError: unknown name, a file that is missing, damaged, or not what it should be.
     """
-    makers: dict[str, Callable[[np.random.Generator], tuple[Split, Split, str]]] = {
-        "digits": _digits, "mnist": _mnist, "physionet": _physionet, "spirals": _spirals,
-    }  # fmt: skip
-    if name not in makers:
-        raise unknown("data set", name, makers)
+    made = _found(name)
     if not 0 < validation < 1:
         raise OdescentError(f"validation= is a fraction between 0 and 1, not {validation!r}.")
     rng = np.random.default_rng(seed)
-    train, test, source = makers[name](rng)
+    train, test, source = made.make(rng)
     order = rng.permutation(len(train))
     held = max(1, round(validation * len(train)))
     classes = int(max(train.y.max(), test.y.max())) + 1
-    times = np.arange(49, dtype=np.float32) / 48 if name == "physionet" else None
+    times = None if made.times is None else np.linspace(0, 1, made.times, dtype=np.float32)
     return Dataset(
         name, train.take(order[held:]), train.take(order[:held]), test, classes, times, source
     )
@@ -101,10 +106,14 @@ def absent(name: str) -> str | None:
     Raises:
         OdescentError: unknown name.
     """
-    files = {"mnist": "mnist.npz", "physionet": "physionet2012.npz", "digits": "", "spirals": ""}
-    if name not in files:
-        raise unknown("data set", name, files)
-    return _why_not(files[name]) if files[name] else None
+    file = _found(name).file
+    return None if file is None else _why_not(file)
+
+
+def _found(name: str) -> _Maker:
+    if name not in _MAKERS:
+        raise unknown("data set", name, _MAKERS)
+    return _MAKERS[name]
 
 
 def _why_not(name: str) -> str | None:
@@ -249,6 +258,14 @@ def _spirals(
     x = (x + noise * rng.normal(size=x.shape)).astype(np.float32)
     whole, order = Split(x, y), rng.permutation(rows)
     return whole.take(order[rows // 5 :]), whole.take(order[: rows // 5]), "made here"
+
+
+_MAKERS = {
+    "digits": _Maker(_digits),
+    "mnist": _Maker(_mnist, "mnist.npz"),
+    "physionet": _Maker(_physionet, "physionet2012.npz", times=49),
+    "spirals": _Maker(_spirals),
+}
 
 
 def spiral_sde_moments(
