@@ -40,15 +40,30 @@ def is_there(name: str, folder: str) -> bool:
     return bool(_sets(place))
 
 
-@lru_cache(maxsize=2)
 def original(name: str, folder: str) -> dict[str, np.ndarray]:
-    """What ``mnist.npz`` or ``physionet2012.npz`` would hold, from the original files.
+    """What ``mnist.npz`` or ``physionet2012.npz`` would hold, from the original files; read again where these changed.
 
     Raises:
         OdescentError: files that are damaged, or of which some are missing.
     """
-    place = Path(folder)
+    return _kept(name, Path(folder), _stamps(name, Path(folder)))
+
+
+@lru_cache(maxsize=2)
+def _kept(name: str, place: Path, stamps: object) -> dict[str, np.ndarray]:
     return _mnist(place) if name == "mnist.npz" else _physionet(place)
+
+
+def _stamps(name: str, place: Path) -> tuple[tuple[str, int, int], ...]:
+    """Path, time and size of each file that is read."""
+    if name == "mnist.npz":
+        files = [path for path in _mnist_paths(place).values() if path is not None]
+    else:
+        files = sorted(place.glob("Outcomes-?.txt"))
+        for source in _sets(place).values():
+            files += sorted(source.glob("*.txt")) if source.is_dir() else [source]
+    seen = [(str(path), path.stat()) for path in files]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in seen)
 
 
 def read_idx(path: Path) -> np.ndarray:

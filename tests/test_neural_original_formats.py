@@ -1,6 +1,7 @@
 """The files that MNIST and PhysioNet are published as: the same arrays as in the npz files, and what is refused."""
 
 import gzip
+import os
 import shutil
 import struct
 import tarfile
@@ -22,11 +23,6 @@ MNIST = {
     "train-images-idx3-ubyte": IMAGES[20], "train-labels-idx1-ubyte": LABELS[20],
     "t10k-images-idx3-ubyte": IMAGES[7], "t10k-labels-idx1-ubyte": LABELS[7],
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    original.cache_clear()
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -57,6 +53,26 @@ def test_mnist_by_itself(
     np.savez(tmp_path / "mnist.npz", **found)
     from_npz = data.load("mnist", seed=1)
     assert np.array_equal(from_files.train.x, from_npz.train.x) and len(from_files.test) == 7
+
+
+def test_files_that_are_replaced_are_read_again_and_others_are_not(tmp_path: Path) -> None:
+    where = str(tmp_path)
+    for name, array in MNIST.items():
+        (tmp_path / name).write_bytes(idx(array))
+    first = original("mnist.npz", where)
+    assert original("mnist.npz", where) is first
+    name = next(iter(MNIST))
+    (tmp_path / name).write_bytes(idx(255 - MNIST[name]))
+    os.utime(tmp_path / name, ns=(1, 1))
+    assert np.array_equal(original("mnist.npz", where)["x_train"], 255 - first["x_train"])
+    publish(tmp_path, as_folder)
+    deaths = original("physionet2012.npz", where)["outcome"][:, 4]
+    outcomes = tmp_path / "Outcomes-a.txt"
+    outcomes.write_text(outcomes.read_text().replace(",0", ",1"))
+    os.utime(outcomes, ns=(1, 1))
+    assert (original("physionet2012.npz", where)["outcome"][:, 4] - deaths).tolist() == [1, 1, 0]
+    (tmp_path / "set-a" / "132539.txt").unlink()
+    assert len(original("physionet2012.npz", where)["outcome"]) == 2
 
 
 def test_damaged_idx_files(tmp_path: Path) -> None:
@@ -177,7 +193,6 @@ def test_what_belongs_together(tmp_path: Path) -> None:
         original("physionet2012.npz", where)
     (tmp_path / "set-b").rmdir()
     as_folder(tmp_path / "set-a", {"7.txt": record(7), "README.txt": "not a record"})
-    original.cache_clear()
     with pytest.raises(OdescentError, match=r"need Outcomes-a\.txt beside them"):
         original("physionet2012.npz", where)
     outcomes = tmp_path / "Outcomes-a.txt"
