@@ -51,10 +51,8 @@ def routes(incomplete: str) -> list[str]:
 
 def known(kind: str) -> list[str]:
     """All names of a kind; none where the source cannot be read."""
-    if kind == "figures":  # they are made of data in many files
-        from .paper_figs import find
-
-        return [f"{paper}/{figure.name}" for paper, figure in find()]
+    if kind == "figures":
+        return _figures()
     found = [key for place in _TABLES[kind] for key in _table(*place)]
     if kind == "derivations":
         found = [key.split("/")[0] for key in found]
@@ -63,26 +61,52 @@ def known(kind: str) -> list[str]:
     return sorted(set(found))
 
 
+def _figures() -> list[str]:
+    """As paper/figure: the first arguments of what the modules of each paper have in ``FIGURES``."""
+    papers = _dictionary(_bound("paper_figs/papers.py", "PAPERS"))
+    found = []
+    for paper, entry in _pairs(papers):
+        modules = [
+            _text(m) for part in getattr(entry, "args", ()) for m in getattr(part, "elts", ())
+        ]
+        for module in modules:
+            figures = getattr(_bound(f"paper_figs/{module}.py", "FIGURES"), "elts", ())
+            found += [f"{paper}/{_text(figure.args[0])}" for figure in figures]
+    return found
+
+
 def _table(file: str, name: str) -> dict[str, str]:
     """The keys of the dictionary that a name is bound to, or that is an argument of what it is bound to."""
+    return {key: _text(value) for key, value in _pairs(_dictionary(_bound(file, name)))}
+
+
+def _bound(file: str, name: str) -> ast.expr | None:
+    """What a name is bound to in a file of the package; None where that cannot be read."""
     try:
         tree = ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8"))
     except (OSError, SyntaxError):
-        return {}
+        return None
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if not any(isinstance(t, ast.Name) and t.id == name for t in targets):
-            continue
-        value = getattr(node, "value", None)
-        within = [value, *getattr(value, "args", ())]
-        for found in (w for w in within if isinstance(w, ast.Dict)):
-            pairs = zip(found.keys, found.values, strict=True)
-            return {
-                k.value: str(getattr(v, "value", ""))
-                for k, v in pairs
-                if isinstance(k, ast.Constant) and isinstance(k.value, str)
-            }
-    return {}
+        if any(isinstance(t, ast.Name) and t.id == name for t in targets):
+            return getattr(node, "value", None)
+    return None
+
+
+def _dictionary(value: ast.expr | None) -> ast.Dict | None:
+    """A dictionary, or the one among the arguments of a call."""
+    return next((v for v in [value, *getattr(value, "args", ())] if isinstance(v, ast.Dict)), None)
+
+
+def _pairs(found: ast.Dict | None) -> list[tuple[str, ast.expr]]:
+    pairs = zip(found.keys, found.values, strict=True) if found is not None else ()
+    return [(_text(k), v) for k, v in pairs if k is not None and _text(k)]
+
+
+def _text(node: ast.expr) -> str:
+    """The text that a node is; empty where it is none."""
+    value = getattr(node, "value", "")
+    return value if isinstance(value, str) else ""
 
 
 def _files(incomplete: str, suffix: str) -> list[str]:

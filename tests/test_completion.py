@@ -70,6 +70,7 @@ def completed(line: str) -> list[str]:
         ("odescent portrait heavy_ball --wi", {"--window", "--with"}),
         ("odescent list alg", {"algorithms"}),
         ("odescent synthesize pas", {"passive"}),
+        ("odescent figures --only acceleration/man", {"acceleration/manifold"}),
     ],
 )
 def test_bash_is_told(line: str, some: set[str]) -> None:
@@ -83,6 +84,7 @@ def test_completing_a_name_imports_nothing_heavy() -> None:
         "from odescent._completion import known\n"
         "from odescent.cli import app\n"
         "assert 'nesterov' in known('derivations') and 'adam' in known('algorithms')\n"
+        "assert 'acceleration/manifold' in known('figures')\n"
         "print(sorted({'jax', 'numpy', 'scipy', 'sympy', 'matplotlib', 'rich', 'lark'} & set(sys.modules)))"
     )
     done = subprocess.run(
