@@ -2,13 +2,12 @@
 
     OMP_NUM_THREADS=1 python benchmarks/neural_peers.py [--rounds 20] [--only ode|sde] [--json]
 
-ODE: the digits' network 64-100-64 with head 64-10, float32, batches of 128 rows as one state, tolerance 1e-6, the
-same weights and rows; a training step is solve, gradient and Adam; ratios are to ours by the same method, Dormand
-and Prince's. SDE: the spiral's drift 2-50-2 and diffusion
-2-2, 100 paths, 30 times saved; a training step is solve and gradient. The strong error of each SDE solver is that
-of its own end states against a solve on the same Brownian path that is 16 times finer (or 256 times tighter), so
-that costs can be read at equal accuracy. All take turns in rotating order; times are of the processor (all
-threads), medians over rounds; ratios are medians of those within a round.
+ODE: the digits' network 64-100-64 with head 64-10, float32, batches of 128 rows as one state, tolerance 1e-6, the same
+weights and rows; a training step is solve, gradient and Adam; ratios are to ours by the same method, Dormand and
+Prince's. SDE: the spiral's drift 2-50-2 and diffusion 2-2, 100 paths, 30 times saved; a training step is solve and
+gradient. The strong error of each SDE solver is that of its own end states against a solve on the same Brownian path
+that is 16 times finer (or 256 times tighter), so that costs can be read at equal accuracy. All take turns in rotating
+order; times are of the processor (all threads), medians over rounds; ratios are medians of those within a round.
 """
 
 from __future__ import annotations
