@@ -88,6 +88,21 @@ def _cut(trajectory: Trajectory) -> Trajectory:
     return replace(kept, diverged_at=step, statistics=trajectory.statistics)
 
 
+def _lasting(done: Trajectory) -> Trajectory:
+    """With NumPy's arrays for double precision, where JAX outside is set to single: it would cut it and warn."""
+
+    def leaf(a: Any) -> Any:
+        wide = (
+            isinstance(a, jax.Array)
+            and not isinstance(a, jax.core.Tracer)
+            and a.dtype.itemsize == 8
+        )
+        return np.asarray(a) if wide else a
+
+    kept: Trajectory = jax.tree.map(leaf, done)
+    return kept
+
+
 @checked
 def run(
     algorithm: Algorithm,
@@ -129,8 +144,8 @@ def run(
             objective's constants. Scalars; inside `jax.vmap` they may be batched, as x0 may.
 
     Precision: NumPy float64 arrays, integers and Python numbers are run in float64, whatever JAX's
-    setting (`jax.enable_x64` is on during the run); float32 and shorter arrays keep their type. Under
-    an outer transformation JAX's own setting holds.
+    setting (`jax.enable_x64` is on during the run), and recorded in NumPy arrays where that setting is single
+    precision; float32 and shorter arrays keep their type. Under an outer transformation JAX's own setting holds.
 
     Compiled once per algorithm, objective, number of steps and shape.
 
@@ -149,6 +164,7 @@ def run(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
         )
     values = _parameters(algorithm, objective, parameters)
+    double = bool(jax.config.jax_enable_x64)
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
@@ -168,12 +184,15 @@ def run(
                 "objective": objective.name,
                 "key": "" if own is None else run_file.fingerprint(draws.data_of(own)),
             }  # fmt: skip
-            return _long(algorithm, parts, coefficients, start, own, asked, numbers, who)
+            done = _long(algorithm, parts, coefficients, start, own, asked, numbers, who)
+            return done if double else _lasting(done)
         x, states, f, diverged_at = _whole(parts)(coefficients, start, own, int(steps))
         k = jnp.arange(int(steps) + 1)
         t = _times(algorithm, k, numbers)
     done = Trajectory(x, states, t, f, diverged_at, k)
-    return done if isinstance(diverged_at, jax.core.Tracer) else _cut(done)
+    if isinstance(diverged_at, jax.core.Tracer):
+        return done
+    return _cut(done) if double else _lasting(_cut(done))
 
 
 def _long(

@@ -1,6 +1,7 @@
 """Runs against published iterates and textbook loops; batches, divergence, bad input."""
 
 import inspect
+import warnings
 
 import hand_loops
 import jax
@@ -126,6 +127,11 @@ def test_precision():
             assert run.x.dtype == np.float64
         assert alg.run(f, np.ones(2, np.float32), 3).x.dtype == np.float32
         assert alg.run(f, jnp.ones(2), 3).x.dtype == np.float32
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # JAX's own arrays would be cut to single precision
+            for record in (alg.run(f, np.ones(2), 30), alg.run(f, np.ones(2), 30, every=3)):
+                assert (0.1 * record.x).mean().dtype == np.float64
+                assert f.value(record.x[-1]) < f.value(record.x[0])
         assert jax.jit(lambda x: alg.run(f, x, 3).x)(jnp.ones(2)).dtype == np.float32
         assert jnp.ones(2).dtype == np.float32
     assert alg.run(f, np.ones(2, np.float32), 3).x.dtype == np.float32
