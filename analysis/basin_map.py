@@ -13,6 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from odescent._brief import brief
 from odescent._errors import NotCarried, OdescentError, unknown
 from odescent._whole_numbers import check_whole
 from odescent.dynamics import Objective, System
@@ -74,6 +75,8 @@ class Basins:
     sampled: bool
     dt: float | None
     name: str
+
+    __repr__ = brief
 
     @property
     def unresolved(self) -> float:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
+from odescent._brief import brief
 from odescent._errors import OdescentError, unknown
 from odescent._progress import bar
 from odescent._whole_numbers import check_whole
@@ -43,6 +44,8 @@ class Batch:
     axes: dict[str, np.ndarray]
     values: dict[str, np.ndarray]
     steps: int
+
+    __repr__ = brief
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.values:

@@ -13,6 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Complex, Float
 
+from odescent._brief import brief
 from odescent._errors import NotCarried, OdescentError
 from odescent._whole_numbers import check_whole
 from odescent.dynamics import Objective
@@ -78,6 +79,8 @@ class Bifurcation:
     settled: np.ndarray
     changes: tuple[Change, ...]
     name: str
+
+    __repr__ = brief
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
         """Draw it: see `basins_plot.draw_bifurcation`."""

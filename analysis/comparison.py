@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
+from odescent._brief import brief
 from odescent._errors import NotCarried, OdescentError
 from odescent.discretize import Algorithm
 from odescent.dynamics import Objective
@@ -77,6 +78,31 @@ class Comparison:
     rate: Contraction | None
     theory: Mapping[str, float]
     convergence: Convergence
+
+    __repr__ = brief
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.name} beside its limit flow, {len(self.t) - 1} steps: at most {self.gap.max():.3g} apart"
+        ]
+        if self.order is not None:
+            lines.append(
+                f"the distance closes as h^{self.order.order:.2f} (standard error {self.order.error:.2g})"
+            )
+        if self.rate is not None:
+            r = self.rate
+            lines.append(
+                f"measured factor of the gap per step: {r.ratio:.4f} ({r.low:.4f} to {r.high:.4f})"
+            )
+        for name, factor in self.theory.items():
+            lines.append(
+                f"{name} factor of the distance per step: {factor:.4f}, squared {factor**2:.4f}"
+            )
+        for name, (along, flow) in self.rises.items():
+            lines.append(
+                f"the energy {name} grows in {along} steps of the iterates, {flow} of the flow"
+            )
+        return "\n".join(lines)
 
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
         """Draw the gap to the minimum along iterates and flow, with the theory's lines; see `Convergence.plot`."""

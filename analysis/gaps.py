@@ -18,6 +18,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from odescent._brief import brief
+
 from .._errors import OdescentError
 
 if TYPE_CHECKING:
@@ -87,6 +89,8 @@ class Convergence:
     theory: Mapping[str, float]
     labels: tuple[str, str]
     floor: float = 0.0
+
+    __repr__ = brief
 
     def iterations_to(self, tolerance: float) -> dict[str, float | None]:
         """The first iteration at which each gap is at most `tolerance`; None if it never is.

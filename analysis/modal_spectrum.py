@@ -15,6 +15,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Complex, Float
 
+from odescent._brief import brief
 from odescent._errors import NotCarried, OdescentError, unknown
 from odescent._whole_numbers import check_whole
 from odescent.discretize import Algorithm
@@ -83,6 +84,8 @@ class Spectrum:
     tuned_radius: Float[np.ndarray, " n"] | None = None
     tuned_rate: float | None = None
     locus: Locus | None = None
+
+    __repr__ = brief
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the modal radius over lambda: see `spectrum_plot.draw_radius`."""

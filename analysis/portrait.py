@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from odescent._brief import brief
+
 from .._errors import OdescentError, expected
 from .levels import Function, LevelSets, level_sets
 from .limit_cycles import LimitCycle, limit_cycles
@@ -95,6 +97,23 @@ class Portrait:
     limit_cycles: tuple[LimitCycle, ...] = ()
     level_sets: LevelSets | None = None
     out_of_plane: float = 0.0
+
+    __repr__ = brief
+
+    def __str__(self) -> str:
+        count = len(self.fixed_points)
+        proof = ", proved to be all." if self.search.complete else "."
+        lines = [f"{count} fixed point{'' if count == 1 else 's'}, by {self.search.method}{proof}"]
+        lines += [f"  ({p.point[0]:.6g}, {p.point[1]:.6g})  {p.kind}" for p in self.fixed_points]
+        for cycle in self.limit_cycles:
+            kind = "stable" if cycle.stable else "unstable"
+            lines.append(
+                f"  {kind} limit cycle, period {cycle.period:.8g}, multiplier {cycle.multiplier:.4g}"
+            )
+        if self.out_of_plane > 0:
+            share = f"{self.out_of_plane:.0%} of the velocity points out of the plane"
+            lines.append(f"  a projection: up to {share}")
+        return "\n".join(lines)
 
     @property
     def not_finite(self) -> int:

@@ -19,6 +19,7 @@ import sympy as sp
 from jaxtyping import Array, Key
 
 from odescent._arguments import checked
+from odescent._brief import brief
 from odescent._errors import OdescentError, unknown
 from odescent._whole_numbers import check_whole
 from odescent.dynamics.evaluate import evaluate
@@ -58,6 +59,8 @@ class Trajectory:
     diverged_at: Any = None
     k: Any = None
     statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    __repr__ = brief
 
     def prefix(self) -> Trajectory:
         """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""
@@ -164,7 +167,7 @@ def run(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
         )
     values = _parameters(algorithm, objective, parameters)
-    double = bool(jax.config.jax_enable_x64)
+    double = jnp.result_type(float).itemsize == 8
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}

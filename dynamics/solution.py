@@ -13,6 +13,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
+from .._brief import brief
 from .._errors import OdescentError
 from .evaluate import evaluate, oracles_of, vector_field
 from .fields import System
@@ -38,6 +39,8 @@ class Solution:
     dense: Callable[[float], np.ndarray] | None
     steps: tuple[int, int]
     stopped: str | None = None
+
+    __repr__ = brief
 
     def __call__(self, t: float) -> np.ndarray:
         """The output at time t, by the solver's own interpolant; OdescentError outside of what it covers."""

@@ -83,21 +83,7 @@ def run(
             _console.document(_data(name, portrait, written), "odescent.portrait/1")
         )
         return 0
-    found = len(portrait.fixed_points)
-    proof = ", proved to be all." if portrait.search.complete else "."
-    counted = f"{found} fixed point{'' if found == 1 else 's'}"
-    lines = [f"{name}: {counted}, by {portrait.search.method}{proof}"]
-    for p in portrait.fixed_points:
-        lines.append(f"  ({p.point[0]:.6g}, {p.point[1]:.6g})  {p.kind}")
-    for cycle in portrait.limit_cycles:
-        lines.append(
-            f"  {'stable' if cycle.stable else 'unstable'} limit cycle, period {cycle.period:.8g}, "
-            f"multiplier {cycle.multiplier:.4g}"
-        )
-    if portrait.out_of_plane > 0:
-        lines.append(
-            f"  a projection: up to {portrait.out_of_plane:.0%} of the velocity points out of the plane"
-        )
+    lines = [f"{name}: {portrait}"]
     lines += [str(p) for p in written[:3]] + (
         [f"and {len(written) - 3} more"] if len(written) > 3 else []
     )

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
+from odescent._brief import brief
 from odescent._errors import OdescentError
 from odescent._whole_numbers import check_whole
 from odescent.discretize.iteration import Algorithm
@@ -48,6 +49,8 @@ class Ensemble:
     stopped_at: Any
     blocks: tuple[Any, ...]
     stepper: Stepper = field(repr=False)
+
+    __repr__ = brief
 
     @property
     def particles(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from odescent._brief import brief
 from odescent._errors import OdescentError
 from odescent.analysis.certificates.circle import sequences
 from odescent.analysis.certificates.cycle import check_periods, windings
@@ -53,6 +54,8 @@ class CycleRegion:
     certified_beta: Float[np.ndarray, " _"]
     certified: Bool[np.ndarray, "_ _"]
     periods: int
+
+    __repr__ = brief
 
     @property
     def quadratics(self) -> Bool[np.ndarray, "betas alphas"]:
