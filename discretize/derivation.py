@@ -95,10 +95,10 @@ class Step:
     @cached_property
     def residuals(self) -> dict[str, Expr]:
         """What must vanish: the differences of the equations, with the claimed values put in."""
-        return {n: self._residual(e) for n, e in self.equations.items()}
+        return {n: tidy(self._residual(e)) for n, e in self.equations.items()}
 
     def _residual(self, equation: Equation) -> Expr:
-        return tidy(opened(equation.difference, {c.name: c.value for c in self.claims}))
+        return opened(equation.difference, {c.name: c.value for c in self.claims})
 
     @property
     def residual(self) -> Expr:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, overload
 import sympy as sp
 
 from .._errors import OdescentError
-from .exact import as_scalar, canonical, is_zero
+from .exact import as_scalar, canonical, is_zero, refuted
 from .vectors import (
     Atom,
     Call,
@@ -200,15 +200,23 @@ def tidy(e: Expr) -> Expr:
 
 
 def _canonical_scalar(e: sp.Expr) -> sp.Expr:
+    return canonical(_canonical_nodes(e))
+
+
+def _canonical_nodes(e: sp.Expr) -> sp.Expr:
     nodes = {node: node.rebuild(tidy) for node in e.atoms(ScalarNode)}
-    return canonical(e.xreplace(nodes)) if nodes else canonical(e)
+    return e.xreplace(nodes) if nodes else e
 
 
 def vanishes(e: Expr) -> bool:
     """Whether the vector or scalar is identically zero; True is a proof."""
     if isinstance(e, Vector):
-        return all(is_zero(c) for c in e.canonical().terms.values())
-    return is_zero(_canonical_scalar(e))
+        merged = Vector.of((a.canonical_atom(), c) for a, c in e.terms.items())
+        if any(map(refuted, merged.terms.values())):
+            return False
+        return all(is_zero(c) for c in merged.canonical().terms.values())
+    e = _canonical_nodes(e)
+    return not refuted(e) and is_zero(canonical(e))
 
 
 @overload

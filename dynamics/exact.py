@@ -83,6 +83,11 @@ class _Lowering:
                 self._exponents.setdefault(sp.S.One, 1)
         self.exprs = [self.lower(e) for e in exprs]
 
+    @property
+    def decides(self) -> bool:
+        """Whether different rational functions here are different: no generator may obey an unknown relation."""
+        return not (self.relations or self.opaque)
+
     @staticmethod
     def _rewrite(e: sp.Expr) -> sp.Expr:
         if e.has(*_HYPERBOLIC):
@@ -247,26 +252,54 @@ def _product(field: FracField, elements: list[FracElement]) -> FracElement:
     return functools.reduce(lambda a, b: a * b, rest, field(polynomial))
 
 
+_PRIME = 2**61 - 1
+
+
+def _residue(e: sp.Expr) -> int:
+    """A lowered expression modulo a prime, at a fixed point; ValueError where a denominator is zero there."""
+    if e.is_Symbol:
+        return pow(7, 1009 * (1 - _order(e)), _PRIME)
+    if e.is_Rational:
+        return int(e.p) * pow(int(e.q), -1, _PRIME) % _PRIME
+    if e.is_Add:
+        return sum(map(_residue, e.args)) % _PRIME
+    if e.is_Mul:
+        return functools.reduce(lambda a, b: a * b % _PRIME, map(_residue, e.args))
+    base, exponent = e.as_base_exp()
+    return pow(_residue(base), int(exponent), _PRIME)
+
+
+def _differs(lowering: _Lowering) -> bool:
+    """Whether a value shows that the one expression is not zero: what is not zero modulo a prime is not zero."""
+    if not lowering.decides:
+        return False
+    try:
+        return _residue(lowering.exprs[0]) != 0
+    except ValueError:
+        return False
+
+
+def refuted(expr: object) -> bool:
+    """Whether one value already shows that the expression is not zero; False says nothing."""
+    return _differs(_Lowering([as_scalar(expr)]))
+
+
 class Fractions:
     """Several expressions as elements of one field of fractions, where they can be computed with.
 
     ``elements`` are the expressions, their numerators and denominators reduced by the relations of the
-    generators; ``reduced`` does the same to a polynomial that was computed from them.
+    generators; ``reduced`` does the same to a polynomial that was computed from them. Where it ``decides``, an
+    element that is not zero here is not zero.
     """
 
     def __init__(self, exprs: Iterable[sp.Expr]) -> None:
         lowering = _Lowering(exprs)
-        self.meaning, self.relations, self.opaque = (
+        self.meaning, self.relations, self.decides = (
             lowering.meaning,
             lowering.relations,
-            lowering.opaque,
+            lowering.decides,
         )
         self.elements, self._ideal = _reduced(lowering.exprs, lowering.relations)
-
-    @property
-    def decides(self) -> bool:
-        """Whether an element that is not zero here is not zero: no generator may obey an unknown relation."""
-        return not (self.relations or self.opaque)
 
     def reduced(self, polynomial: PolyElement) -> PolyElement:
         return polynomial.rem(self._ideal) if self._ideal else polynomial
@@ -327,10 +360,13 @@ def is_zero(expr: object) -> bool:
     e = as_scalar(expr)
     if e.is_Rational:
         return bool(e == 0)
-    field = Fractions([e])
-    if field.elements[0] == 0:
+    lowering = _Lowering([e])
+    if _differs(lowering):
+        return False
+    (element,), _ = _reduced(lowering.exprs, lowering.relations)
+    if element == 0:
         return True
-    if not field.decides:
+    if not lowering.decides:
         sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
         if not next((size > 1e-50 for size in sizes if size.is_comparable), False):
             raise ArithmeticError(f"it is undecided whether {e} is zero.")
