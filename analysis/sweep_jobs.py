@@ -73,6 +73,9 @@ class Sweep:
     jobs: tuple[Job, ...]
     folder: Path
 
+    def __str__(self) -> str:
+        return self.table()
+
     @property
     def results(self) -> list[Any]:
         """What the jobs returned, in the order of the grid; None where there is nothing."""

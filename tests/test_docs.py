@@ -49,6 +49,30 @@ def test_the_commands_of_the_pages_exist() -> None:
                     assert option in shown, f"{page}: odescent {command} has no {option}"
 
 
+WRITING = [
+    line
+    for page in PAGES
+    for block in fenced(page, "(?:sh|console)")
+    for line in re.findall(r"^odescent ((?:emit|portrait|explore) .*--out .*)", block, re.MULTILINE)
+    if "--story" not in line  # test_cycles_story.py
+]
+
+
+@pytest.mark.parametrize("line", WRITING)
+def test_the_commands_that_write_a_file_do(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from odescent.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    words = line.split()
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    assert Path(words[words.index("--out") + 1]).is_file()
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_inside_the_site_lead_somewhere(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")

@@ -84,6 +84,7 @@ def test_failures_are_listed_and_retried_on_request(tmp_path: Path) -> None:
         run(progress=lambda done, total: seen.append((done, total)), retry=True)
         assert len(seen) == 6
     lines = first.table().splitlines()
+    assert str(first).splitlines() == lines
     assert lines[0].split() == ["a", "result", "error"]
     assert "which hurts" in lines[2]
     rows = list(csv.reader(io.StringIO(first.csv())))

@@ -200,9 +200,10 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
         return [m.tolist() for m in parts], name
     parted = not isinstance(method, str) and isinstance(method, Sequence)
     if not parted or len(method) not in (3, 4):
+        hint = f": give od.algorithm({method!r})" if isinstance(method, str) else ""
         raise OdescentError(
             "a method is an algorithm, its state space, matrices (A, B, C) or (A, B, C, D), or a mapping of "
-            f"alpha, beta, gamma, delta, not {method!r}."
+            f"alpha, beta, gamma, delta, not {method!r}{hint}."
         )
     given = [[[_scalar("an entry", e) for e in row] for row in _rows(m)] for m in method]
     calls = len(given[2])

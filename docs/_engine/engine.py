@@ -107,7 +107,7 @@ def explored(site: Site, caption: str, name: str, *options: str) -> str:
     path, address = site.asset(f"explore_{name}.svg")
     run(site, "odescent", "explore", name, *options, "--out", str(path))
     said = html.escape(caption)
-    return f'<figure><img src="{address}" alt="{said}"><figcaption>{said}</figcaption></figure>'
+    return f'<figure class="wide"><img src="{address}" alt="{said}"><figcaption>{said}</figcaption></figure>'
 
 
 def pictures(site: Site) -> Markdown:

@@ -44,21 +44,26 @@ def basins_of_the_counterexample() -> plt.Figure:
 
 def modal_radius() -> plt.Figure:
     """The spectral radius over the curvatures: heavy ball is flat, triple momentum pays at both ends."""
-    from odescent.analysis.style import COLORS, DASHES, figure, legend_below
+    from odescent.analysis.style import COLORS, DASHES, context, figure, legend_below
 
     drawn, (ax,) = figure(height_ratio=0.7)
-    names = ("heavy_ball", "nesterov_sc", "triple_momentum")
-    for name, color, dash in zip(names, COLORS, DASHES, strict=False):
-        found = od.analysis.spectrum(od.algorithm(name), 1, 30)
-        label = f"{name.replace('_', ' ')}, {found.rate:.3f}"
-        ax.plot(found.curvatures, found.radius, color=color, linestyle=dash, label=label)
-    ax.set(xlabel=r"curvature $\lambda$", ylabel="modal radius", ylim=(0, 1))
-    legend_below(ax, ax.get_lines())
+    names = {
+        "heavy_ball": "heavy ball",
+        "nesterov_sc": "Nesterov",
+        "triple_momentum": "triple momentum",
+    }
+    with context():
+        for (name, said), color, dash in zip(names.items(), COLORS, DASHES, strict=False):
+            found = od.analysis.spectrum(od.algorithm(name), 1, 30)
+            label = f"{said}, {found.rate:.3f}"
+            ax.plot(found.curvatures, found.radius, color=color, linestyle=dash, label=label)
+        ax.set(xlabel=r"curvature $\lambda$", ylabel="modal radius", ylim=(0, 1))
+        legend_below(ax, ax.get_lines())
     return drawn
 
 
 def gap_to_the_flow() -> plt.Figure:
-    """Iterates of Nesterov's method over its limit flow, and the order at which the gap closes."""
+    """Nesterov's method beside its limit flow: the gap to the minimum, with the slope of the modal radius."""
     f = od.objective("quadratic", eigenvalues=[0.05, 0.3, 1.0])
     nag = od.algorithm("nesterov_sc")
     return od.analysis.convergence(nag, f, np.ones(3), 40).plot().figure
