@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 
 import odescent as od
-from odescent._explorer import Choice, certified, page, view
+from odescent._explorer import Choice, certified, options, page, schemes, view
 from odescent._explorer.choice import MODE, OWN, PLANE
 from odescent._explorer.model import model
 from odescent.particles import gaussian_start, simulate
+
+
+def model_draws(method: str) -> bool:
+    named = od.algorithm(method) if method in od.algorithms() else od.system(method)
+    system = getattr(named, "system", named)
+    return any(f.noise for f in system.fields.values())
+
 
 SVG = "{http://www.w3.org/2000/svg}"
 CONSENSUS = {"alpha": 20.0, "h": 0.05, "lam": 1.0, "sigma": 0.9}
@@ -115,6 +122,29 @@ def test_what_diverges_is_said_and_the_others_stay():
     assert "40 of 40 paths diverge" in wild.notes[0]
     assert "nan" not in wild.picture
     assert view(replace(PARTICLES, x0=(np.nan, 0.0))).notes[-1] == "The start is not finite here."
+
+
+@pytest.mark.parametrize("method", [m for m in options() if model_draws(m)])
+def test_every_noise_has_a_strength_and_a_seed(method: str):
+    kept = {"λ": 1.0, "x₁": 1.0, "x₂": 1.0, "steps": 40, "seed": 0, "paths": 40, "width": 1.0}
+    names = {s.name for s in page.sliders(method, schemes(method)[0], MODE, True, kept)}
+    assert names & {"sigma", "s", "T"}
+    assert {"paths", "seed"} <= names or method == "mirror_cbo"  # which needs a map
+
+
+@pytest.mark.parametrize("method", ["baoab", "underdamped_exact", "leimkuhler_matthews"])
+def test_a_temperature_is_the_square_of_a_factor_of_the_noise(method: str):
+    cold = Choice(method, values={"h": 0.2, "T": 1.0}, x0=(0.0, 0.0), steps=15, seed=2)
+    warm = view(replace(cold, values={"h": 0.2, "T": 9.0}))
+    run = od.algorithm(method).run(
+        od.objective("quadratic", mu=1, L=1, dimension=1), np.zeros(1), 15, 2, h=0.2,
+        **{n: v for n, v in {"gam": 2.0, "u": 1.0}.items() if method != "leimkuhler_matthews"},
+    )  # fmt: skip
+    paths = view(cold).ensemble.paths
+    np.testing.assert_allclose(paths[0, :, 0], run.states["x"][:, 0], atol=1e-12)
+    np.testing.assert_allclose(warm.ensemble.paths, 3 * paths, atol=1e-11)
+    assert warm.command == ""  # the library's method has no T
+    assert "with T = 9" in warm.code
 
 
 def test_the_sliders_of_ensembles():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from types import MappingProxyType
 
 import numpy as np
+import sympy as sp
 
 import odescent as od
 from odescent._errors import OdescentError, unknown
@@ -16,13 +17,16 @@ from odescent.discretize import Algorithm, Scheme
 from odescent.discretize.bindings import chained
 from odescent.discretize.program import CallOracle
 from odescent.dynamics import Objective, System
+from odescent.dynamics.calculus import symbols_of
 from odescent.dynamics.evaluate import evaluate
+from odescent.dynamics.fields import Field
 
 OWN = "its own"  # the scheme that a registered algorithm comes with
 MODE = "one mode of a quadratic"
 PLANE = "quadratic in the plane"
 LARGEST = 2  # variables of an objective that can be drawn
 PATHS = 100  # of an ensemble, at most
+HEAT = "T"  # the temperature of noise that has no strength of its own
 
 # Where a slider starts for a parameter that no tuning sets: the values customary in the field.
 _CUSTOMARY = {
@@ -239,7 +243,33 @@ def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Param
 def _named(method: str) -> System | Algorithm:
     from odescent._own_system import named
 
-    return named(method, {})
+    found = named(method, {})
+    if isinstance(found, System):
+        return warmed(found) or found
+    system = warmed(found.system)
+    return found if system is None else found.replace(system=system)
+
+
+def warmed(system: System) -> System | None:
+    """With a temperature T, the square of a factor of its noise, where this has no strength of its own; else None.
+
+    Langevin's systems then sample exp(-f / T); T = 1 leaves all as it is.
+    """
+    fields = system.fields.values()
+    noises = [d for f in fields for d in f.noise.values()]
+    strengths = {s for d in noises for s in symbols_of(d.amplitude)} & set(system.parameters)
+    drift = {s for f in fields for e in f.drift.values() for s in symbols_of(e)}
+    if not noises or strengths - drift or HEAT in {s.name for s in system.parameters}:
+        return None
+    root = sp.sqrt(od.parameters(HEAT))
+    heated = {
+        n: Field(f.drift, {b: replace(d, amplitude=d.amplitude * root) for b, d in f.noise.items()})
+        for n, f in system.fields.items()
+    }
+    return System(
+        heated, blocks=system.blocks, output=system.output, time=system.time, calculus=system.calculus,
+        name=system.name, provenance=system.provenance, references=system.references,
+    )  # fmt: skip
 
 
 def _system(method: str) -> System:

@@ -13,13 +13,14 @@ from odescent._errors import OdescentError
 from odescent.discretize.emit import source
 from odescent.dynamics.unicode import pretty
 
-from .choice import MODE, PATHS, Choice, Parameter, algorithm, parameters, start
+from .choice import HEAT, MODE, PATHS, Choice, Parameter, algorithm, parameters, start
 from .model import STEPS, model
 from .view import View
 
 _POSITIONS = 121
 _BOX = "background:#f6f8fa;padding:.8rem 1rem;border-radius:8px;font-size:14px;line-height:1.4"
 _LONGEST = 180  # characters of a sentence
+_STRENGTHS = {HEAT: ("temperature",), "sigma": ("noise",)}
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,8 @@ def nearest(p: Parameter) -> float:
 
 
 def named(name: str) -> str:
-    """A parameter's name as it is shown."""
-    return pretty(name)
+    """A parameter's name as it is shown; what sets the noise says so."""
+    return " ".join([*_STRENGTHS.get(name, ()), pretty(name)])
 
 
 def picture(seen: View, seconds: float) -> str:

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from odescent._errors import OdescentError
 from odescent.discretize.emit import find, source
 
-from .choice import MODE, OWN, PATHS, Choice, algorithm, complete, parameters, spectrum
+from .choice import HEAT, MODE, OWN, PATHS, Choice, algorithm, complete, parameters, spectrum
 from .drawing import Pictured, draw
 from .ensemble import Ensemble, average
 from .model import STEPS, Model, Track, coefficients, model
@@ -237,9 +237,9 @@ def _listed(numbers: Mapping[str, float]) -> str:
 
 def _command(choice: Choice) -> str:
     """The command that emits the same with the numbers in it; empty where it takes more than one."""
-    if choice.scheme != OWN:
+    made = algorithm(choice.method, choice.scheme, choice.tuned)
+    if choice.scheme != OWN or HEAT in {s.name for s in made.parameters}:
         return ""
-    made = algorithm(choice.method, OWN, choice.tuned)
     values = [f"--set {s.name}={choice.values[s.name]:.4g}" for s in made.parameters]
     return " ".join([f"odescent emit {choice.method} --target {choice.target}", *values])
 
