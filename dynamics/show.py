@@ -24,7 +24,6 @@ _GREEK = {
     "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
     "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
 }  # fmt: skip
-_SHORT = {"eps": r"\varepsilon", "gam": r"\gamma", "lam": r"\lambda"}
 
 
 class _Text(StrPrinter):
@@ -66,8 +65,8 @@ def symbol_latex(name: str) -> str:
 
 
 def _letters(part: str) -> str:
-    if part in _SHORT:
-        return _SHORT[part]
+    if part == "eps":
+        return r"\varepsilon"
     if part in _GREEK:
         return "\\" + part
     return part if len(part) <= 1 or part.isdigit() else rf"\mathrm{{{part}}}"

@@ -7,7 +7,7 @@ import re
 _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
     "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
-    "tau": "τ", "Delta": "Δ", "phi": "φ", "psi": "ψ", "omega": "ω", "gam": "γ", "lam": "λ",
+    "tau": "τ", "Delta": "Δ", "phi": "φ", "psi": "ψ", "omega": "ω",
 }  # fmt: skip
 _DIGITS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _WORDS = {

@@ -79,7 +79,6 @@ def test_pinned(name):
         ("x", "x"), ("psi", r"\psi"), ("Gamma", r"\Gamma"), ("x0", "x_{0}"), ("beta1", r"\beta_{1}"),
         ("x_dot", r"\dot{x}"), ("psi_ddot", r"\ddot{\psi}"), ("x_psi", r"x_{\psi}"), ("mhat", r"\mathrm{mhat}"),
         ("x1_star", r"x_{1,\mathrm{star}}"), ("g_k", "g_{k}"), ("eps", r"\varepsilon"), ("a/b_c", r"\mathrm{a/b\_c}"),
-        ("lam_own", r"\lambda_{\mathrm{own}}"),
     ],
 )  # fmt: skip
 def test_names(name, tex):

@@ -15,7 +15,6 @@ from odescent.dynamics.unicode import pretty, unlatex
         ("D3 f(x)[v, v]", "D³f(x)[v, v]"),
         ("sqrt(1 + h*mu)", "sqrt(1 + h μ)"),
         ("eta*theta + maximum", "η θ + maximum"),
-        ("exp(-gam*h)*lam - gamut", "exp(-γ h) λ - gamut"),
     ],
 )
 def test_pretty(given, shown):
