@@ -169,3 +169,4 @@ def test_the_sliders_of_ensembles():
     single = [s.name for s in page.sliders("heavy_ball", OWN, MODE, True, kept)]
     assert not {"paths", "width", "seed"} & set(single)
     assert "draws noise" in certified(Choice("cbo"))
+    assert r"h \operatorname{lam} m_{k}" in page.equations("cbo", OWN, True)[1]

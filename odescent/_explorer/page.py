@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,10 @@ from .view import View
 _POSITIONS = 121
 _BOX = "background:#f6f8fa;padding:.8rem 1rem;border-radius:8px;font-size:14px;line-height:1.4"
 _LONGEST = 180  # characters of a sentence
+_WORD, _SPACED = (
+    re.compile(r"\\mathrm\{([A-Za-z]{2,})\}"),
+    r"\\operatorname{\1}",
+)  # with space around a name
 _STRENGTHS = {HEAT: ("temperature",), "sigma": ("noise",)}
 
 
@@ -163,7 +168,7 @@ def equations(method: str, scheme: str, tuned: bool) -> list[str]:
     except OdescentError:
         return []
     pairs = (("flow", made.bound.latex()), ("one step", made.latex()))
-    return [f"**{name}**\n\n$$\n{latex}\n$$" for name, latex in pairs]
+    return [f"**{name}**\n\n$$\n{_WORD.sub(_SPACED, latex)}\n$$" for name, latex in pairs]
 
 
 @lru_cache(maxsize=64)
