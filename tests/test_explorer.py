@@ -124,6 +124,14 @@ def test_a_step_that_nothing_sets_starts_where_it_does_not_diverge(method: str, 
     assert not seen.notes
 
 
+def test_no_arcs_where_there_is_no_field():
+    """AdaGrad's has a root of a negative number where v < 0."""
+    seen = view(Choice("adagrad"))
+    assert seen.window[1, 0] < 0
+    assert "fill-opacity" in seen.picture
+    assert "nan" not in seen.picture
+
+
 def test_what_the_command_emits_is_what_is_shown():
     seen = view(Choice("gradient_descent", values={"L": 4.0}, curvature=2.0, steps=5))
     assert seen.command == "odescent emit gradient_descent --target numpy --set L=4"

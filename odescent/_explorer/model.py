@@ -343,7 +343,9 @@ class Model:
         seeds = low + grid.reshape(-1, 2) * size
         with jax.enable_x64(True):
             lines, speed = self._arcs(dict(numbers), float(curvature), seeds, size)
-            return np.asarray(lines), np.asarray(speed)
+        lines, speed = np.asarray(lines), np.asarray(speed)
+        there = np.isfinite(lines).all((1, 2)) & np.isfinite(speed)
+        return lines[there], speed[there]
 
     def levels(
         self, numbers: Mapping[str, float], curvature: float, window: Float[np.ndarray, "2 2"]
