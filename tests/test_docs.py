@@ -74,6 +74,22 @@ def test_the_commands_that_write_a_file_do(
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_no_formula_is_taken_for_markup(page: str) -> None:
+    """An inner product <u, v> outside of code and mathematics would be a tag, and vanish."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for code in (
+        r"^```.*?^```",
+        r"^    .*?$",
+        r"`[^`\n]*`",
+        r"\$\$.*?\$\$",
+        r"\$[^$\n]*\$",
+        r"<!--.*?-->",
+    ):
+        text = re.sub(code, "", text, flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"<(?!https?:)[A-Za-z][^>\n]*>?", text) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_inside_the_site_lead_somewhere(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", text):
