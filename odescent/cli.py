@@ -71,6 +71,7 @@ def _figures(
     epilog=example(
         "odescent explore",
         "odescent explore heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60",
+        "odescent explore cbo --objective ackley --x0 2,2 --steps 60",
         "odescent explore my_system.ode --port 8000 --no-browser",
         "odescent explore adam --objective rosenbrock --out adam.svg",
     ),
@@ -86,7 +87,7 @@ def _explore(
     out: o.FirstPicture = None,
     as_json: o.Json = False,
 ) -> None:
-    """Explore methods by sliders, live in a browser: flow, iterates, spectrum, rate and code.
+    """Explore methods by sliders, live in a browser: flow, iterates, ensembles, spectrum, rate and code.
 
     Everything is computed on this machine, and the page loads nothing from elsewhere. Ctrl-C ends it.
     """
