@@ -131,7 +131,7 @@ def _no_acceleration() -> Step:
             Claim("r_2", -a * curvature),
             Claim("factor_1", 1 - K * h, r"z_1"),
             Claim("factor_2", 1 - h * a * curvature, r"z_2"),
-            Claim("h a", 2 / (L + mu)),
+            Claim("h a", 2 / (L + mu), r"h\,a"),
             Claim("best rate", (L - mu) / (L + mu), r"\rho"),
         ),
         check,
