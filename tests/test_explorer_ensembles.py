@@ -97,6 +97,7 @@ def test_the_picture_has_the_particles_where_they_are_and_says_what_is_what():
         "distance from the consensus point, root mean square",
         "gap f(xk) − min f: mean, 10–90 %, consensus",
     ]
+    assert "one path</tspan></text>" in view(Choice("sgd", paths=1)).picture
     noisy = view(Choice("unadjusted_langevin", paths=9))
     assert "their <tspan" in noisy.picture
     assert "flow</tspan> without noise" in noisy.picture

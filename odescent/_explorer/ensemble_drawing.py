@@ -32,6 +32,8 @@ def paths(panel: Panel, many: Ensemble, against_time: bool) -> str:
             panel.dots(center[:1], 5, f'fill="white" stroke="{CENTER}" stroke-width="2"')
         panel.dots(center[-1:], 5, f'fill="{CENTER}" stroke="white" stroke-width="1"')
     called, middle = many.names
+    if n == 1:
+        return f"{_bold('one ' + called.removesuffix('s'), ITERATES)}"
     return f"{_bold(f'{n} {called}', ITERATES)} and their {_bold(middle, CENTER)}"
 
 

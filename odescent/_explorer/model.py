@@ -132,6 +132,11 @@ class Model:
     def _followed(
         self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any, key: Any, crowd: Any
     ) -> tuple[Any, ...]:
+        """Points, shape (k, j), values and what is bad; the flow; consensus points with their values.
+
+        Of an ensemble there is an axis of `PATHS` after that of steps, so that a slider changes no shape; those beyond
+        the number in ``crowd`` are NaN.
+        """
         spectrum = jnp.stack([numbers["mu"], numbers["L"]])
         target = self._objective(curvature, spectrum)
         c = self.module.coefficients(**{safe(n): numbers[n] for n in self.free})
