@@ -167,7 +167,8 @@ def run(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."
         )
     values = _parameters(algorithm, objective, parameters)
-    double = jnp.result_type(float).itemsize == 8
+    single = jnp.result_type(float).itemsize < 8
+    finished = (lambda t: _lasting(_cut(t))) if single else _cut
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
@@ -187,15 +188,14 @@ def run(
                 "objective": objective.name,
                 "key": "" if own is None else run_file.fingerprint(draws.data_of(own)),
             }  # fmt: skip
-            done = _long(algorithm, parts, coefficients, start, own, asked, numbers, who)
-            return done if double else _lasting(done)
+            return _long(algorithm, parts, coefficients, start, own, asked, numbers, who, finished)
         x, states, f, diverged_at = _whole(parts)(coefficients, start, own, int(steps))
         k = jnp.arange(int(steps) + 1)
         t = _times(algorithm, k, numbers)
     done = Trajectory(x, states, t, f, diverged_at, k)
     if isinstance(diverged_at, jax.core.Tracer):
         return done
-    return _cut(done) if double else _lasting(_cut(done))
+    return finished(done)
 
 
 def _long(
@@ -207,8 +207,9 @@ def _long(
     asked: chunks.Request,
     numbers: Mapping[str, Array],
     who: Mapping[str, str],
+    finished: Callable[[Trajectory], Trajectory],
 ) -> Trajectory:
-    """A run in chunks; in one piece inside vmap or jit."""
+    """A run in chunks, ``finished`` where it ends or is interrupted; in one piece inside vmap or jit."""
 
     def show(carry: Any, records: Any) -> Trajectory:
         k, x, states, f = records
@@ -216,7 +217,7 @@ def _long(
         return Trajectory(x, states, t, f, carry["bad"], k, chunks.summary(carry, asked.statistics))
 
     def shown(kept: chunks.Kept) -> Trajectory:
-        return _cut(show(kept.carry, chunks.collect(parts, c, kept, asked)))
+        return finished(show(kept.carry, chunks.collect(parts, c, kept, asked)))
 
     if _traced((x0, c, key)):
         if asked.progress is not None or asked.file is not None or asked.chunk is not None:

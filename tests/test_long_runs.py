@@ -120,6 +120,14 @@ def test_an_interrupted_run_resumes_to_the_same_bits(tmp_path, name):
     )
 
 
+def test_what_is_left_of_an_interrupted_run_is_in_its_own_precision():
+    with jax.enable_x64(False), pytest.raises(chunks.RunInterrupted) as caught:
+        descent().run(F, X0, 200, chunk=30, progress=interrupt_at(30), L=20.0)
+    left = caught.value.trajectory
+    assert type(left.x) is np.ndarray
+    assert left.x.dtype == np.float64
+
+
 def test_without_a_file_the_interruption_says_how_to_get_one():
     with pytest.raises(
         chunks.RunInterrupted, match=r"give the run a file, as in resume='run\.npz'"
