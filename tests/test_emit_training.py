@@ -156,6 +156,7 @@ def test_triple_momentum_is_the_textbooks(network):
 @pytest.mark.parametrize("name", ["nesterov_sc", "heavy_ball", "adam"])
 def test_it_trains_as_torch_does(name):
     torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
     params, loss = task("mlp", "float64")
     images, labels = digits()
     leaves = {n: torch.tensor(np.asarray(v), requires_grad=True)
