@@ -208,8 +208,6 @@ def _claims(measured: Mapping[str, Sequence[Mapping[str, Any]]], most: float) ->
     made += [
         Claim("Less noise at the start makes fewer evaluations, over those from Glorot's diffusion", below(1.0),
               over("nfe", VANILLA, GLOROT), _OURS),
-        Claim("and a better fit: loss over that from Glorot's diffusion", below(1.0), over("loss", VANILLA, GLOROT),
-              _OURS),
     ]  # fmt: skip
     cheapest = min(over("nfe", label, VANILLA) for label in (ERROR, BUDGET))
     made.append(

@@ -23,7 +23,8 @@ class SpiralMoments(Task):
 
     Rows are paths, all alike but for their noise, so that the batch size is the number of paths. Validation and
     test draw 1000 fresh ones each; the metric `noise` is the diffusion's root mean square at the end, which
-    regularization must not drive to zero. It begins with a tenth of Glorot's: the fit is then better, and cheaper.
+    regularization must not drive to zero. It begins with a tenth of Glorot's: the fit is then cheaper. Clip the
+    gradients (`clip=1`): paths that run away at the start would spoil the rest of the run.
     Model options: `hidden`, and `diffusion_scale` of the first weights.
     """
 
