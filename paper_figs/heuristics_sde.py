@@ -260,7 +260,7 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "steps": 250, "batch": 100, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.005], "fade": 0.01,
+            "steps": 600, "batch": 100, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.005], "fade": 0.01,
             "share": 0.72, "start": 1e-6, "paths": 1000, "draws": 5, "slack": 0.02, "most": 0.75,
         },
         full={"steps": 2000, "seeds": [0, 1, 2], "coefficients": [0.002, 0.005, 0.01], "draws": 20},
