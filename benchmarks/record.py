@@ -76,13 +76,9 @@ def record(name: str, out: Path) -> bool:
     print(done.stdout, flush=True)
     if done.returncode:
         return False
-    text = [
-        f"command   python benchmarks/{name}.py",
-        *circumstances(),
-        "",
-        done.stdout.rstrip(),
-        "",
-    ]
+    given = [f"{v}={os.environ[v]}" for v in ("OMP_NUM_THREADS", "XLA_FLAGS") if v in os.environ]
+    command = " ".join([*given, f"python benchmarks/{name}.py"])
+    text = [f"command   {command}", *circumstances(), "", done.stdout.rstrip(), ""]
     out.mkdir(parents=True, exist_ok=True)
     partial = out / f".{name}.partial"
     partial.write_text("\n".join(text), encoding="utf-8")
