@@ -41,7 +41,7 @@ class Evaluation:
 
     def metrics(self, model: Any, rows: Mapping[str, Any], dt0: Any, draw: int) -> dict[str, Any]:
         """Means over the rows, chunk by chunk; `solved` only if every solve went well."""
-        n, ends = count(rows), self._ends(rows)
+        n, ends = count(rows), _ends(self.task, rows)
         totals: dict[str, float] = {}
         solved = True
         for i, (a, b) in enumerate(itertools.pairwise(ends)):
@@ -54,7 +54,7 @@ class Evaluation:
     def calibrated(self, model: Any, dtype: Any) -> Array:
         """The first step with which the first validation rows cost least; the shortest of several."""
         costs = []
-        part = self.first_chunk(self.rows.validation)
+        part = first_chunk(self.task, self.rows.validation)
         if count(part) > 2 * CALIBRATION and not self.task.whole:
             part = {n: a[:CALIBRATION] for n, a in part.items()}
         for fraction in CANDIDATES:
@@ -64,25 +64,14 @@ class Evaluation:
         best = max(i for i, c in enumerate(costs) if c == min(costs))
         return jnp.asarray(CANDIDATES[best] * self.task.span, dtype)
 
-    def first_chunk(self, rows: Mapping[str, Any]) -> dict[str, Any]:
-        """The first rows that are solved as one state, in a shape that is compiled once they were evaluated."""
-        end = self._ends(rows)[1]
-        return {n: a[:end] for n, a in rows.items()}
-
     def prediction_seconds(self, model: Any, dt0: Any) -> float:
         """The median of five predictions of the first test rows."""
-        part, walls = self.first_chunk(self.rows.test), []
+        part, walls = first_chunk(self.task, self.rows.test), []
         for _ in range(6):
             began = time.perf_counter()
             self._evaluated(model, part, dt0, 0, 0)
             walls.append(time.perf_counter() - began)
         return float(np.median(walls[1:]))
-
-    def _ends(self, rows: Mapping[str, Any]) -> list[int]:
-        """Where chunks of about the same length begin and end."""
-        n = count(rows)
-        chunks = 1 if self.task.whole else -(-n // CHUNK)
-        return [n * i // chunks for i in range(chunks + 1)]
 
     def _evaluated(
         self, model: Any, rows: Mapping[str, Any], dt0: Any, draw: int, chunk: int
@@ -93,3 +82,16 @@ class Evaluation:
         late = jnp.asarray(self.config.steps or 0, jnp.int32)
         found: dict[str, Any] = jax.device_get(self.recipe.evaluate(model, batch, key, late, dt0))
         return found
+
+
+def first_chunk(task: Task, rows: Mapping[str, Any]) -> dict[str, Any]:
+    """The first rows that are solved as one state, in a shape that is compiled once they were evaluated."""
+    end = _ends(task, rows)[1]
+    return {n: a[:end] for n, a in rows.items()}
+
+
+def _ends(task: Task, rows: Mapping[str, Any]) -> list[int]:
+    """Where chunks of about the same length begin and end."""
+    n = count(rows)
+    chunks = 1 if task.whole else -(-n // CHUNK)
+    return [n * i // chunks for i in range(chunks + 1)]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from .config import Config
-from .evaluation import Evaluation
+from .evaluation import Evaluation, first_chunk
 from .failures import TrainingFailed, diagnose
 from .program import TrainState
 from .recipe import Recipe
@@ -181,7 +181,7 @@ class Run:
         shown = float(dt0) if self.config.dt0 in ("warm", "calibrated") else self.config.dt0
         return {
             **found, "dt0": shown, "prediction_seconds": self.evaluation.prediction_seconds(state.best, dt0),
-            "prediction_rows": count(self.evaluation.first_chunk(self.rows.test)),
+            "prediction_rows": count(first_chunk(self.task, self.rows.test)),
             "step_seconds": float(np.median(steps[1:] or steps or [np.nan])),
         }  # fmt: skip
 

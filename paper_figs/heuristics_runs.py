@@ -203,10 +203,9 @@ def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, flo
     import jax.random as jr
     import numpy as np
 
-    from odescent.neural_de.evaluation import CHUNK
+    from odescent.neural_de.evaluation import first_chunk
     from odescent.neural_de.recipe import recipe
     from odescent.neural_de.tasks import TASKS
-    from odescent.neural_de.tasks.base import count
 
     calls: dict[tuple[str, str], Any] = {}
     for label, run in runs.items():
@@ -220,9 +219,7 @@ def seconds(runs: Mapping[str, Trained], rounds: int) -> dict[str, dict[str, flo
         )  # fmt: skip
         fixed = {n: jnp.asarray(a) for n, a in rows.fixed.items()}
         batch = {n: jnp.asarray(a[: c.batch]) for n, a in rows.train.items()} | fixed
-        held = count(rows.test)
-        part = held // (-(-held // CHUNK))
-        later = {n: jnp.asarray(a[:part]) for n, a in rows.test.items()} | fixed
+        later = {n: jnp.asarray(a) for n, a in first_chunk(task, rows.test).items()} | fixed
         key, step = jr.key_data(jr.key(0)), jnp.asarray(c.steps, jnp.int32)
         calls[label, "step"] = lambda u=made.update, s=state, b=batch: u(s, b, None)
         calls[label, "prediction"] = lambda e=made.evaluate, s=state, b=later, k=key, n=step: e(
