@@ -73,20 +73,32 @@ def test_the_commands_that_write_a_file_do(
     assert Path(words[words.index("--out") + 1]).is_file()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_no_formula_is_taken_for_markup(page: str) -> None:
-    """An inner product <u, v> outside of code and mathematics would be a tag, and vanish."""
+def prose(page: str) -> str:
+    """A page without code and mathematics."""
     text = (DOCS / page).read_text(encoding="utf-8")
     for code in (
         r"^```.*?^```",
         r"^    .*?$",
-        r"`[^`\n]*`",
+        r"`[^`]*`",
         r"\$\$.*?\$\$",
         r"\$[^$\n]*\$",
         r"<!--.*?-->",
     ):
         text = re.sub(code, "", text, flags=re.DOTALL | re.MULTILINE)
-    assert re.findall(r"<(?!https?:)[A-Za-z][^>\n]*>?", text) == []
+    return text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_formula_is_taken_for_markup(page: str) -> None:
+    """An inner product <u, v> outside of code and mathematics would be a tag, and vanish."""
+    assert re.findall(r"<(?!https?:)[A-Za-z][^>\n]*>?", prose(page)) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_formulas_are_typeset(page: str) -> None:
+    """Roots, primes of letters, powers and differentials are written between dollars."""
+    plain = r"\w*sqrt\(.*|\b[a-zA-Z]'+ =.*|\b[a-zA-Z]+\^[\w(-].*|\bd[WBXJ] .*"
+    assert re.findall(plain, prose(page)) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
