@@ -93,7 +93,8 @@ def _frames(
     for line in ax.get_lines():
         name = str(line.get_label())
         for key, z in moving.items():
-            same = name == key or name.startswith(f"{key} (")
+            said = style.titled(key)
+            same = name == said or name.startswith(f"{said} (")
             if same and len(line.get_xdata()) == len(z):  # type: ignore[arg-type]
                 lines[key] = line
     canvas = FigureCanvasAgg(fig)

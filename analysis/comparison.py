@@ -217,7 +217,7 @@ def _step(algorithm: Algorithm, target: Objective, given: Mapping[str, Any]) -> 
 
 def _finer(algorithm: Algorithm, h: float) -> Algorithm:
     """The same algorithm with another number for its step."""
-    return algorithm.replace(tuning={**algorithm.tuning, algorithm.step: sp.Float(h, 17)})
+    return algorithm.bind({algorithm.step: sp.Float(h, 17)})
 
 
 def _distance(a: Any, b: Any) -> Float[np.ndarray, " k"]:

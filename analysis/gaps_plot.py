@@ -82,7 +82,7 @@ def _series(
         mew=0.4,
         lw=1.0,
         zorder=3 + 0.01 * index,
-        label=name if np.isfinite(gap).any() else f"{name} (no positive gap)",
+        label=style.titled(name) + ("" if np.isfinite(gap).any() else " (no positive gap)"),
     )
     every = max(1, int(np.searchsorted(k - k[0], longest / 8))) if k.size else 1
     line.set_markevery((index * every // total % max(len(k), 1), every))
@@ -157,7 +157,7 @@ def _theory(ax: Axes, data: Convergence, drawn: dict[str, Part]) -> list[Artist]
             edge = low if slope < 0 else high
             right_here = min(right, k0 + (edge - np.log10(gap0)) / slope)
         k = np.array([k0, right_here])
-        label = rf"{name}, theory: ${rate:.4g}^k$"
+        label = rf"{style.titled(name)}, theory: ${rate:.4g}^k$"
         dash = style.DASHES[1:][(2 * i + 1) % 6]
         color = style.series_style(names.index(name)).color if name in names else "0.45"
         log = np.log10(gap0) + slope * (k - k0)

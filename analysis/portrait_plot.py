@@ -157,7 +157,7 @@ def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
     outside = portrait.outside
     for name, z in portrait.iterates.items():
         look = looks[name]
-        label = f"{name} ({outside[name]} outside)" if outside[name] else name
+        label = style.titled(name) + (f" ({outside[name]} outside)" if outside[name] else "")
         common: dict[str, Any] = {"color": look.color, "lw": 0.7, "zorder": 5, "label": label}
         mark: dict[str, Any] = {"marker": look.marker, "ms": 3.6, "mec": "white", "mew": 0.4}
         handles += ax.plot(*z.T, **common, **mark)

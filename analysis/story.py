@@ -23,11 +23,7 @@ from .cycling.region import cycle_region
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_NAMES = {
-    "heavy_ball": "heavy ball",
-    "nesterov_sc": "Nesterov's method",
-    "triple_momentum": "triple momentum",
-}
+_METHODS = ("heavy_ball", "nesterov_sc", "triple_momentum")
 
 
 def heavy_ball_story(out: str | os.PathLike[str], quick: bool = False) -> tuple[Path, ...]:
@@ -54,8 +50,8 @@ def heavy_ball_story(out: str | os.PathLike[str], quick: bool = False) -> tuple[
     points, ledger = known_cycle()
     f = objective("lessard_recht_packard")
     runs = {
-        label: np.asarray(algorithm(name).run(f, f.x0, 30).x)[:, 0]
-        for name, label in _NAMES.items()
+        style.titled(name): np.asarray(algorithm(name).run(f, f.x0, 30).x)[:, 0]
+        for name in _METHODS
     }
     region = cycle_region(1 / 25, 1.0, resolution=120 if quick else 400, certified=16 if quick else 60)  # fmt: skip
     drawn = {
@@ -80,10 +76,10 @@ def heavy_ball_story(out: str | os.PathLike[str], quick: bool = False) -> tuple[
 def _energy(ledger: Ledger) -> Axes:
     """The ledger of heavy ball's cycle beside those of the other two methods from the same start."""
     figure, axes = style.figure(style.FULL_WIDTH, 0.95, 3)
-    draw_ledger(ledger, axes[0], "heavy ball, around its cycle", legend=False)
-    for ax, name in zip(axes[1:], ("nesterov_sc", "triple_momentum"), strict=True):
+    draw_ledger(ledger, axes[0], f"{style.titled(_METHODS[0])}, around its cycle", legend=False)
+    for ax, name in zip(axes[1:], _METHODS[1:], strict=True):
         _, own = run_ledger(name, GRADIENT, Fraction(33, 10), 6)
-        draw_ledger(own, ax, f"{_NAMES[name]}, from 3.3", legend=False)
+        draw_ledger(own, ax, f"{style.titled(name)}, from 3.3", legend=False)
     handles = {str(h.get_label()): h for ax in axes[1:] for h in ax.get_legend_handles_labels()[0]}
     with style.context():
         figure.legend(

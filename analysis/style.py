@@ -233,6 +233,13 @@ def save(
     return tuple(drawn)
 
 
+def titled(name: str) -> str:
+    """The label of a series: the title of a registered method that is called so, else the name as it is."""
+    from odescent.discretize.library import REGISTRY
+
+    return REGISTRY.titles.get(name, name)
+
+
 def save_as(ax: Axes, path: str | os.PathLike[str]) -> tuple[Path, ...]:
     """Write the figure of some axes to a path ending in .pdf, .svg or .png, or without suffix in all three.
 

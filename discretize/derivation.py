@@ -191,6 +191,13 @@ class Derivation:
     notation: tuple[tuple[str, str], ...] = ()
 
     @property
+    def title(self) -> str:
+        """What is derived, as it is called in print."""
+        from .library import REGISTRY
+
+        return REGISTRY.title(self.name)
+
+    @property
     def system(self) -> System:
         """The system with its bindings."""
         return self.algorithm.bound

@@ -159,6 +159,15 @@ class Algorithm:
         return self.program.bind(chained(self.tuning))
 
     @property
+    def title(self) -> str:
+        """What it is called in print: the title of the library's entry of its name, or its name in words."""
+        from odescent.dynamics.library import REGISTRY as SYSTEMS
+
+        from .library import REGISTRY
+
+        return REGISTRY.titles.get(self.name) or SYSTEMS.title(self.name)
+
+    @property
     def init(self) -> dict[str, Expr]:
         """Initial values of the blocks, in the starting point x0."""
         return {b.name: b.init for b in self.tuned.blocks}

@@ -37,7 +37,7 @@ h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
 
 def page(d: Derivation) -> str:
     """The page; it needs no network, no script and no font file."""
-    title = d.name.replace("_", " ")
+    title = d.title
     return (
         "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
         '<meta name=viewport content="width=device-width, initial-scale=1">\n'

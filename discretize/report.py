@@ -97,7 +97,12 @@ def program_text(program: Program) -> str:
 
 def derivation_text(d: Derivation, width: int = 96) -> str:
     """The derivation as Unicode text of that many columns."""
-    lines = [f"{d.name}, by the {d.route} route", "", *textwrap.wrap(d.summary, width), ""]
+    lines = [
+        *textwrap.wrap(f"{d.title}, by the {d.route} route", width),
+        "",
+        *textwrap.wrap(d.summary, width),
+        "",
+    ]
     if d.notation:
         said = "; ".join(f"{unlatex(f'${tex}$')} {meaning}" for tex, meaning in d.notation)
         lines += [*textwrap.wrap(f"Notation: {unlatex(said)}.", width), ""]
@@ -161,7 +166,7 @@ _FIRST, _LINE = (
 
 def derivation_latex(d: Derivation) -> str:
     """The derivation as a LaTeX fragment; needs amsmath. Long formulas are broken to fit a column of 345 pt."""
-    out = [rf"\section*{{{_tex(d.name.replace('_', ' '))}: the {d.route} route}}", _tex(d.summary)]
+    out = [rf"\section*{{{_tex(d.title)}: the {d.route} route}}", _tex(d.summary)]
     if d.notation:
         said = "; ".join(f"${tex}$ {meaning}" for tex, meaning in d.notation)
         out.append(rf"\paragraph{{Notation.}} {said}.")

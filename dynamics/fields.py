@@ -249,6 +249,13 @@ class System:
         return tuple(sorted((s for s in found - own if isinstance(s, sp.Symbol)), key=str))
 
     @property
+    def title(self) -> str:
+        """What it is called in print: the title of the library's entry of its name, or its name in words."""
+        from .library import REGISTRY
+
+        return REGISTRY.title(self.name)
+
+    @property
     def autonomous(self) -> bool:
         return self.time is None or all(self.time not in symbols_of(e) for e in self.drift.values())
 

@@ -14,14 +14,25 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 
 class Registry(Generic[T]):
-    """Entries by name, each ``"module:function"`` relative to a package; calling builds the entry."""
+    """Entries by name, each ``"module:function"`` relative to a package; calling builds the entry.
 
-    def __init__(self, kind: str, package: str, entries: Mapping[str, str]) -> None:
-        self.kind, self.package, self.entries = kind, package, dict(entries)
+    An entry that is spoken of in pictures and in print is a pair of that and its title, the field's name for it.
+    """
+
+    def __init__(
+        self, kind: str, package: str, entries: Mapping[str, str | tuple[str, str]]
+    ) -> None:
+        self.kind, self.package = kind, package
+        self.entries = {n: e if isinstance(e, str) else e[0] for n, e in entries.items()}
+        self.titles = {n: e[1] for n, e in entries.items() if not isinstance(e, str)}
 
     def names(self) -> list[str]:
         """The registered names, sorted."""
         return sorted(self.entries)
+
+    def title(self, name: str) -> str:
+        """What an entry is called in print; a name that is not registered in words: my_method is my method."""
+        return self.titles.get(name) or name.replace("_", " ")
 
     def function(self, name: str) -> Callable[..., T]:
         """The function behind a name; OdescentError naming the nearest if there is none."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import odescent as od
+from odescent.analysis.style import titled
 
 from .claims import Claim, at_most, exactly, near
 from .drawing import draw_table
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 _ROUTES = (
     ("nesterov_sc", "immersion"), ("nesterov_sc", "model"), ("nesterov_c", "model"), ("triple_momentum", "model"),
 )  # fmt: skip
-_NAMES = {
-    "nesterov_sc": "Nesterov, strongly convex", "nesterov_c": "Nesterov, convex", "triple_momentum": "triple momentum",
-}  # fmt: skip
 _CLOSE = 1e-10  # after a hundred steps in double precision
 Gradient = Callable[[np.ndarray], np.ndarray]
 
@@ -71,7 +69,7 @@ def compute_construction(steps: int, dimension: int, kappa: float) -> Result:
         d = od.derive(name, route)
         done = sum(s.verified for s in d.steps)
         checks = sum(len(s.residuals) for s in d.steps)
-        label = f"{_NAMES[name]}, by {route}"
+        label = f"{titled(name)}, by {route}"
         claims.append(
             Claim(
                 f"{label}: every step from the principle is proved.",
@@ -90,7 +88,7 @@ def compute_construction(steps: int, dimension: int, kappa: float) -> Result:
         )  # fmt: skip
         rows.append(
             [
-                _NAMES[name],
+                titled(name),
                 route,
                 f"{done} of {len(d.steps)}",
                 checks,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import odescent as od
+from odescent.analysis.style import titled
 
 from .claims import Claim, Spread, above, at_most, below, between, exactly, near
 from .drawing import legend_under, letter, panels
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
 LRP = "Lessard, Recht, Packard 2016"
-METHODS = {
-    "heavy_ball": "heavy ball", "nesterov_sc": "Nesterov's method", "triple_momentum": "triple momentum",
-}  # fmt: skip
+METHODS = {n: titled(n) for n in ("heavy_ball", "nesterov_sc", "triple_momentum")}
 _GTD = "Goujaud, Taylor, Dieuleveut, arXiv:2307.11291"
 
 

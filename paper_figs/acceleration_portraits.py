@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import odescent as od
+from odescent.analysis.style import titled
 
 from .claims import Claim, at_most, exactly
 from .drawing import legend_under, letter, panels
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
 _START = 3.3
 _WINDOW = ((-4.2, 4.2), (-36.0, 36.0))
-TITLES = {
-    "gradient_descent": "gradient descent, immersed", "heavy_ball": "heavy ball",
-    "nesterov_sc": "Nesterov's method", "triple_momentum": "triple momentum",
-}  # fmt: skip
+METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
+TITLES = {n: titled(n) for n in METHODS} | {"gradient_descent": "Gradient descent, immersed"}
 
 
 def passive_member(name: str, mu: int, L: int) -> od.Algorithm:

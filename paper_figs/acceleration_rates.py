@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import odescent as od
+from odescent.analysis.style import titled
 
 from .acceleration_terms import bent
 from .claims import Claim, at_most, between, exactly, near
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
-NAMES = {
-    "gradient_descent": "gradient descent", "heavy_ball": "heavy ball",
-    "nesterov_sc": "Nesterov's method", "triple_momentum": "triple momentum",
-}  # fmt: skip
+METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
+NAMES = {n: titled(n) for n in METHODS}
 
 
 def compute_spectra(kappa: int, curvatures: int) -> Result:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import odescent as od
+from odescent.analysis.style import titled
 
 from .claims import Claim, Spread, above, at_least, exactly
 from .drawing import letter, panels
@@ -24,8 +25,8 @@ START = (8.0, 8.0)
 WINDOW = (-2.0, 8.6)
 NEAR = 0.25  # of the minimizer, in each coordinate: well inside the lowest basin
 TITLES = {
-    "cbo": "consensus-based optimization", "hopping": "consensus hopping", "descent": "gradient descent",
-    "langevin": "annealed Langevin",
+    "cbo": titled("cbo"), "hopping": titled("consensus_hopping"), "descent": titled("gradient_descent"),
+    "langevin": titled("annealed_langevin"),
 }  # fmt: skip
 
 

@@ -34,6 +34,13 @@ def test_gradient_descent_beside_its_flow():
     assert made.rate.high - made.rate.low < 0.01
 
 
+def test_constants_may_be_bound_before():
+    nag = od.algorithm("nesterov_sc")
+    free, bound = (convergence(a, TWO, np.ones(2), 10) for a in (nag, nag.bind(mu=1, L=10)))
+    np.testing.assert_allclose(bound.x, free.x, atol=1e-12)
+    assert bound.order.order == pytest.approx(free.order.order)
+
+
 @pytest.mark.parametrize(("scheme", "order"), [("lie_trotter", 1), ("strang", 2)])
 def test_orders_of_splittings(scheme, order):
     parts = [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")]

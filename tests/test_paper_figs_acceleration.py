@@ -73,7 +73,7 @@ def test_another_method_under_the_same_name_fails_its_claims(monkeypatch: pytest
     found = rates.compute_spectra(25, 17)
     wrong = [c.text for c in found.claims if c.verdict == pf.WRONG]
     assert wrong == [
-        "heavy ball: the rate on quadratics.",
+        "Heavy ball: the rate on quadratics.",
         "Heavy ball: all modes contract alike: spread of the modal radius.",
     ]
 

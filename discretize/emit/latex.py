@@ -30,7 +30,7 @@ from ..program import Assign, CallOracle, Count, Draw, Instruction, Program, Swe
 from .backend import POWERS, Backend
 from .coefficients import in_order, presentable
 from .lower import solve_implicit
-from .text import docstring, title
+from .text import docstring, heading
 from .writer import presentable_body
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def listing(algorithm: Algorithm, target: str) -> Listing:
         left, right = _indexed(symbol_latex(b.name), "0"), _initial(b.init)
         initial += [rf"${left} \gets {right}$"] if left.replace("{0}", "0") != right else []
     return Listing(
-        title(algorithm.name or "algorithm"),
+        heading(algorithm),
         (*inputs, given) if given else tuple(inputs),
         tuple(initial),
         tuple(f"${left} {_arrow(right)}$" for left, right in step.lines()),

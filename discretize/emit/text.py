@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 WIDTH = 88  # ruff's default; every line also fits the wider settings
 
 
-def title(name: str) -> str:
-    """A name as words: triple_momentum is Triple momentum."""
-    return (name or "an unnamed algorithm").replace("_", " ").capitalize()
+def heading(algorithm: Algorithm) -> str:
+    """The title of an algorithm where a line begins."""
+    title = algorithm.title or "an unnamed algorithm"
+    return title[0].upper() + title[1:]
 
 
 def paragraph(text: str, indent: str = "") -> list[str]:
@@ -33,8 +34,7 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     """The module's docstring: what it is, where it comes from, how it was made."""
     from odescent import __version__
 
-    name = algorithm.name
-    lines = [f'"""{title(name)}: one step of the algorithm, as plain {language}', ""]
+    lines = [f'"""{heading(algorithm)}: one step of the algorithm, as plain {language}', ""]
     lines += [*paragraph(notes), ""] if notes else []
     lines += ["System:"]
     for row in str(algorithm.system).splitlines():

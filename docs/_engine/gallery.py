@@ -44,18 +44,14 @@ def basins_of_the_counterexample() -> plt.Figure:
 
 def modal_radius() -> plt.Figure:
     """The spectral radius over the curvatures: heavy ball is flat, triple momentum pays at both ends."""
-    from odescent.analysis.style import COLORS, DASHES, context, figure, legend_below
+    from odescent.analysis.style import COLORS, DASHES, context, figure, legend_below, titled
 
     drawn, (ax,) = figure(height_ratio=0.7)
-    names = {
-        "heavy_ball": "heavy ball",
-        "nesterov_sc": "Nesterov",
-        "triple_momentum": "triple momentum",
-    }
+    names = ("heavy_ball", "nesterov_sc", "triple_momentum")
     with context():
-        for (name, said), color, dash in zip(names.items(), COLORS, DASHES, strict=False):
+        for name, color, dash in zip(names, COLORS, DASHES, strict=False):
             found = od.analysis.spectrum(od.algorithm(name), 1, 30)
-            label = f"{said}, {found.rate:.3f}"
+            label = f"{titled(name)}: {found.rate:.3f}"
             ax.plot(found.curvatures, found.radius, color=color, linestyle=dash, label=label)
         ax.set(xlabel=r"curvature $\lambda$", ylabel="modal radius", ylim=(0, 1))
         legend_below(ax, ax.get_lines())
