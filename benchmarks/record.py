@@ -14,8 +14,11 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from odescent._files import write_whole
 
 HERE = Path(__file__).resolve().parent
 SHARED = ("alternating", "record")  # not benchmarks themselves
@@ -80,20 +83,20 @@ def record(name: str, out: Path) -> bool:
     command = " ".join([*given, f"python benchmarks/{name}.py"])
     text = [f"command   {command}", *circumstances(), "", done.stdout.rstrip(), ""]
     out.mkdir(parents=True, exist_ok=True)
-    partial = out / f".{name}.partial"
-    partial.write_text("\n".join(text), encoding="utf-8")
-    partial.replace(out / f"{name}.txt")
+    write_whole(out / f"{name}.txt", "\n".join(text))
     return True
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run benchmarks and keep what they print.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names())}; all")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the texts")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     unknown = [n for n in given.names if n not in names()]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}: take some of {', '.join(names())}.")
+    if given.out.exists() and not given.out.is_dir():  # before an hour has gone by
+        parser.error(f"--out takes a folder, and {str(given.out)!r} is a file.")
     failed = [n for n in given.names or names() if not record(n, given.out)]
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)

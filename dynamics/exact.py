@@ -257,8 +257,8 @@ _PRIME = 2**61 - 1
 
 def _residue(e: sp.Expr) -> int:
     """A lowered expression modulo a prime, at a fixed point; ValueError where a denominator is zero there."""
-    if e.is_Symbol:
-        return pow(7, 1009 * (1 - _order(e)), _PRIME)
+    if e.is_Symbol:  # no value is a small power of another
+        return pow(7, pow(1009, 1 - _order(e), _PRIME - 1), _PRIME)
     if e.is_Rational:
         return int(e.p) * pow(int(e.q), -1, _PRIME) % _PRIME
     if e.is_Add:

@@ -11,12 +11,17 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from odescent.dynamics.calculus import vanishes
 from odescent.dynamics.exact import (
+    _PRIME,
+    _Lowering,
+    _residue,
     as_scalar,
     canonical,
     evaluate_at_sample,
     is_zero,
     parameters,
+    refuted,
     sample,
 )
 from odescent.dynamics.vectors import blocks, inner
@@ -140,6 +145,63 @@ def test_true_identities_beyond_the_form_are_never_called_false(e):
     with pytest.raises(ArithmeticError, match="undecided"):
         is_zero(e)
     assert not is_zero(e + sp.Rational(1, 10**30))
+
+
+exponents = st.builds(sp.Rational, st.integers(-7, 7), st.integers(1, 6))
+monomials = st.builds(
+    lambda c, a, b: c * x**a * y**b, st.sampled_from([1, -2, third, sp.Rational(-5, 7)]), exponents, exponents
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(algebraic, monomials, st.sampled_from([sp.expand, sp.together, sp.factor, sp.powsimp]))
+def test_an_identity_is_never_refuted(e, m, rearranged):
+    """Neither of what the form decides, nor of roots, exponentials and powers of any sign."""
+    assert not refuted(sp.Add(e, -rearranged(e), evaluate=False))
+    assert not refuted((e + m) ** 2 - rearranged(e**2 + 2 * e * m + m**2))
+    assert not refuted(sp.Mul(m, 1 / m, evaluate=False) - 1)
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_known_identities_are_not_refuted(name):
+    left, right = IDENTITIES[name]
+    assert not refuted(left - right)
+
+
+@settings(max_examples=60)
+@given(rational, monomials, st.sampled_from([sp.expand, sp.together, sp.factor]))
+def test_a_perturbed_identity_is_refuted(e, m, rearranged):
+    """With negative and rational exponents of positive symbols too; where roots stand in e, it may not know."""
+    if _Lowering([e + m]).decides:
+        assert refuted(e + m - rearranged(e))
+    assert not is_zero(e + m - rearranged(e))
+    assert refuted(m) and refuted(x * m - y * m) and refuted(1 / (1 + m) - 1 / (1 + 2 * m))
+
+
+@given(st.integers(1, 9), st.integers(1, 3), monomials)
+def test_what_the_prime_divides_is_not_known(n, k, m):
+    """A denominator that is zero modulo the prime says nothing, nor does a multiple of it; canonical forms decide."""
+    for number in (sp.Integer(n), sp.Rational(n, _PRIME + 1), sp.Rational(n, _PRIME - 1)):
+        assert refuted(m * number)
+    over, times = m * sp.Rational(n, _PRIME**k), m * n * _PRIME**k
+    for e in (over, over - m, times, m / (1 + times) - m):
+        assert not refuted(e) and not is_zero(e) and not vanishes(e)
+    assert not refuted(over * _PRIME**k - n * m) and vanishes(over * _PRIME**k - n * m)
+
+
+def test_a_denominator_that_vanishes_at_the_point_is_not_known():
+    [at_x] = _Lowering([x]).exprs
+    pole = 1 / (x - _residue(at_x))
+    for e in (pole, pole - 1, (x + 1) * pole**3, 1 / (1 / pole + sp.Rational(_PRIME, 2))):
+        assert not refuted(e) and not is_zero(e) and not vanishes(e)
+    assert not refuted(x - _residue(at_x)) and not vanishes(x - _residue(at_x))
+    assert refuted(1 / (x - _residue(at_x) - 1))
+
+
+@pytest.mark.parametrize("e", [sp.sqrt(2), sp.sqrt(1 + x), sp.sin(x), sp.log(x), sp.exp(x * y)])
+def test_generators_with_relations_are_not_known(e):
+    """Of these only some are free; a value of one where it obeys none proves nothing."""
+    assert not refuted(e) and not refuted(e + 1) and not vanishes(e + 1)
 
 
 def test_scalars_made_of_vectors_are_generators():
