@@ -127,6 +127,30 @@ def test_steer_moves_the_end_or_the_save_times():
     )
 
 
+def test_what_taylor_and_steer_do_with_other_save_times():
+    """Padding, a function of the state or several sets of times hide the integral; steer needs times to move."""
+    solve = lambda saveat, r: nde.solve(
+        oscillator, Y0, 0.0, 1.0, 2.0, rtol=1e-3, saveat=saveat, regularizer=r, key=jr.key(3), max_steps=32
+    )  # fmt: skip
+    subs = dfx.SaveAt(subs=[dfx.SubSaveAt(t1=True), dfx.SubSaveAt(ts=[0.5])])
+    first = dfx.SaveAt(t1=True, fn=lambda t, y, a: y[0])
+    for hidden in (
+        dfx.SaveAt(t1=True, steps=True), first, subs, dfx.SaveAt(t1=True, dense=True), dfx.SaveAt(dense=True),
+    ):  # fmt: skip
+        with pytest.raises(OdescentError, match="the last saved time"):
+            solve(hidden, nde.taylor())
+    ts = dfx.SaveAt(ts=[0.0, 0.4, 0.8])  # |y''|^2 / 2 is constant along the oscillator's ways
+    part, whole = (solve(s, nde.taylor()).penalty for s in (ts, dfx.SaveAt(t1=True)))
+    assert np.isclose(part, 0.8 * whole, rtol=1e-3)
+    with pytest.raises(OdescentError, match="not of several"):
+        solve(subs, nde.steer())
+    with pytest.raises(OdescentError, match="there is one"):
+        solve(dfx.SaveAt(ts=[1.0]), nde.steer())
+    moved = solve(dfx.SaveAt(t1=True), nde.steer()).ts[-1]
+    dense = solve(dfx.SaveAt(dense=True), nde.steer()).solution
+    assert moved != 1 and dense.t1 == moved and np.allclose(dense.evaluate(0.0), Y0)
+
+
 def test_steps_predict_the_number_of_steps():
     """At steps that a perfect controller would take (E = 1) the sum is the number of steps, whatever the tolerance."""
     for tol in (1e-4, 1e-7):

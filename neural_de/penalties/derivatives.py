@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ..._errors import OdescentError
-from ..evaluations import has_noise
+from ..evaluations import has_noise, is_ode
 from .base import Outcome, Problem, Regularizer
 
 
@@ -53,13 +53,12 @@ class Taylor(Regularizer):
             raise OdescentError(
                 "taylor() needs derivatives in time, which a solution with noise does not have."
             )
-        if problem.augmented or isinstance(problem.terms, dfx.MultiTerm):
+        if problem.augmented or not is_ode(problem.terms):
             raise OdescentError("taylor() takes one vector field, and only one taylor() at a time.")
-        subs = problem.saveat.subs
-        plain = isinstance(subs, dfx.SubSaveAt) and (subs.t1 or subs.ts is not None)
-        if not plain or problem.saveat.dense:
+        if not _saves_last(problem.saveat):
             raise OdescentError(
-                "taylor() reads its integral at the last saved time: use SaveAt(t1=True) or SaveAt(ts=...)."
+                "taylor() reads its integral at the last saved time, and the state beside it: use SaveAt(t1=True) or "
+                "SaveAt(ts=...), without dense=, steps= and fn=."
             )
         derivative = total_derivative(problem.terms.vf, self.order)
         real = jnp.abs(jax.tree.leaves(problem.y0)[0]).dtype
@@ -86,6 +85,14 @@ class Taylor(Regularizer):
         return jnp.asarray(outcome.extra)
 
 
+def _saves_last(saveat: dfx.SaveAt) -> bool:
+    """Whether the whole state at the last time stands last in what is saved."""
+    subs = saveat.subs
+    if not isinstance(subs, dfx.SubSaveAt) or saveat.dense or subs.steps:
+        return False
+    return subs.fn is dfx.SubSaveAt(t1=True).fn and (subs.t1 or subs.ts is not None)
+
+
 def _with_norm(controller: Any, norm: Any) -> Any:
     if isinstance(controller, dfx.ClipStepSizeController):
         return eqx.tree_at(
@@ -100,7 +107,7 @@ def _with_norm(controller: Any, norm: Any) -> Any:
 
 
 def taylor(order: int = 2) -> Taylor:
-    """The integral of |d^order y/dt^order|^2 / dim y over time, TayNODE (arXiv 2007.04504).
+    """The integral of |d^order y/dt^order|^2 / dim y up to the last saved time, TayNODE (arXiv 2007.04504).
 
     Args:
         order: K >= 1; 1 is the kinetic energy. The work grows as 2^K.

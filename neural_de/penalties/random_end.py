@@ -28,11 +28,11 @@ class Steer(Regularizer):
         key = needed_key(key, "steer()")
         t0, t1 = jnp.asarray(problem.t0), jnp.asarray(problem.t1)
         subs = problem.saveat.subs
-        if not isinstance(subs, dfx.SubSaveAt):
-            raise OdescentError(
-                "steer() moves the times of one SaveAt(t1=True) or SaveAt(ts=...), not of several."
-            )
-        if subs.ts is None:
+        one: Any = lambda x: isinstance(x, dfx.SubSaveAt)
+        timed = [s for s in jax.tree.leaves(subs, is_leaf=one) if s.ts is not None]
+        if timed and not one(subs):
+            raise OdescentError("steer() moves the times of one SaveAt(ts=...), not of several.")
+        if not timed:
             try:
                 span = abs(float(np.asarray(t1 - t0)))
             except Exception:  # a traced interval: its length is not known here
@@ -44,9 +44,11 @@ class Steer(Regularizer):
             moved = t1 + self.width * jr.uniform(key, minval=-1.0, maxval=1.0, dtype=t1.dtype)
             return replace(problem, t1=moved, terms=_reaching(problem.terms, moved))
         ts = jnp.asarray(subs.ts).astype(t0.dtype)
+        if ts.size == 1:
+            raise OdescentError(
+                "steer() moves a save time towards its neighbours, and there is one: use SaveAt(t1=True)."
+            )
         gaps = jnp.diff(ts) / 2
-        if gaps.size == 0:
-            return problem
         room = jnp.minimum(jnp.concatenate([gaps[:1], gaps]), jnp.concatenate([gaps, gaps[-1:]]))
         moved = ts + room * jr.uniform(key, ts.shape, minval=-1.0, maxval=1.0, dtype=ts.dtype)
         moved = jnp.clip(moved, jnp.minimum(t0, t1), jnp.maximum(t0, t1))
