@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import diffrax as dfx
@@ -12,7 +13,54 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from .._errors import OdescentError, OdescentWarning
+from .._errors import OdescentError, OdescentWarning, expected
+from .penalties.base import Regularizer
+
+YEARS = (2021, 2023)
+_KINDS: dict[str, tuple[type, str]] = {
+    "solver": (dfx.AbstractSolver, "a diffrax solver, as diffrax.Tsit5() is"),
+    "controller": (
+        dfx.AbstractStepSizeController,
+        "a diffrax controller, as diffrax.StepTo(ts) is",
+    ),
+    "saveat": (dfx.SaveAt, "a diffrax.SaveAt, as diffrax.SaveAt(ts=ts) is"),
+    "adjoint": (dfx.AbstractAdjoint, "a diffrax adjoint, as diffrax.DirectAdjoint() is"),
+    "regularizer": (
+        Regularizer,
+        "a regularizer, as error() and regularizer('error+0.5*steps') are",
+    ),
+}
+
+
+def check_arguments(given: Mapping[str, Any], max_steps: Any, paper: Any) -> None:
+    """Refuse a name or a class where an object is meant, and numbers that are none of steps and years.
+
+    Args:
+        given: arguments of `solve` by name; None is left to the default.
+
+    Raises:
+        OdescentError: an argument of another kind.
+    """
+    for name, value in given.items():
+        kind, what = _KINDS[name]
+        if value is not None and not isinstance(value, kind):
+            raise expected(f"{name}=", what, value)
+    whole = isinstance(max_steps, int) and not isinstance(max_steps, bool)
+    if max_steps is not None and not (whole and max_steps >= 1):
+        raise expected("max_steps=", "a whole number, at least 1, or None", max_steps)
+    if paper is not None and paper not in YEARS:
+        raise expected("paper=", "2021 or 2023", paper)
+
+
+def check_length(length: Any, name: str) -> None:
+    """Refuse a length of time that is not one positive number; of a traced one the shape alone is looked at."""
+    try:
+        number: Any = jnp.asarray(length)
+    except (TypeError, ValueError):
+        raise expected(name, "a length of time", length) from None
+    known = None if isinstance(number, jax.core.Tracer) else np.asarray(number)
+    if number.shape or (known is not None and not (np.isreal(known) and abs(known) > 0)):
+        raise expected(name, "one positive number", length)
 
 
 def check_tolerance(rtol: Any, atol: Any, dtype: Any, paper: int | None) -> None:
@@ -30,9 +78,14 @@ def check_tolerance(rtol: Any, atol: Any, dtype: Any, paper: int | None) -> None
         r, a = float(np.max(np.asarray(rtol))), float(np.max(np.asarray(atol)))
     except jax.errors.TracerArrayConversionError:
         return
+    except (TypeError, ValueError):
+        raise OdescentError(
+            f"tolerances must be positive numbers, not rtol={rtol!r} and atol={atol!r}."
+        ) from None
     if not (r >= 0 and a >= 0 and 0 < r + a < np.inf):
         raise OdescentError(f"tolerances must be positive numbers, not rtol={r:g} and atol={a:g}.")
-    eps = float(np.finfo(dtype).eps)
+    info: Any = jnp.finfo  # knows bfloat16, carries no types
+    eps = float(info(dtype).eps)
     name = jnp.dtype(dtype).name
     if paper is None and r + a < eps:
         raise OdescentError(

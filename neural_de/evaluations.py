@@ -53,6 +53,11 @@ def has_noise(terms: Any) -> bool:
     return any(is_path(x) for x in jax.tree.leaves(terms, is_leaf=is_path))
 
 
+def is_ode(terms: Any) -> bool:
+    """Whether the vector field is dy/dt: one ODE, neither noise nor another control nor a sum."""
+    return isinstance(terms, dfx.ODETerm)
+
+
 def is_expensive(terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> bool:
     """Whether a term gives products with its control only, as the adjoint equation's does."""
     each = jax.tree.leaves(terms, is_leaf=lambda x: isinstance(x, dfx.AbstractTerm))

@@ -12,10 +12,17 @@ import jax.random as jr
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from .._errors import OdescentError
+from .._errors import OdescentError, expected
 from .brownian import USUAL, resolution
-from .checks import check_adjoint, check_field, check_tolerance, without_gradient
-from .evaluations import has_noise
+from .checks import (
+    check_adjoint,
+    check_arguments,
+    check_field,
+    check_length,
+    check_tolerance,
+    without_gradient,
+)
+from .evaluations import has_noise, is_ode
 from .first_step import WarmStart, initial_step
 from .heuristics import Statistics
 from .matmul import full_precision
@@ -77,17 +84,17 @@ def solve(
     have the precision of their type, on accelerators too, unless ``jax_default_matmul_precision`` is set.
 
     Args:
-        terms: f, or any diffrax terms.
+        terms: f, or any diffrax terms (a pytree of them where the solver takes one).
         y0: initial state, any pytree of floats; a batch as one state unless `per_sample`.
-        t0, t1: the interval, in either order; Python numbers take the type of y0.
+        t0, t1: the interval, in either order; all times take the type of y0.
         args: handed to f and g.
         diffusion: g(t, y, args): shaped as y0 (diagonal noise) or with one axis more (a matrix). The default solver
             SPaRK reads it in the sense of Stratonovich; an Ito solver in diffrax.HalfSolver reads it as Ito.
         solver: any diffrax solver with an error estimate; Tsit5, or SPaRK with noise.
         rtol, atol: 1e-6 both unless given, 1e-2 with noise.
         controller: instead of rtol and atol. By default PIDController, with noise one that revisits rejected times.
-        dt0: "hairer" (two evaluations; a hundredth of the interval with noise), a length, a `WarmStart`, or None
-            for diffrax's own choice.
+        dt0: "hairer" (two evaluations; a hundredth of the interval where the terms are more than one ODE's, as with
+            noise), a length, a `WarmStart`, or None for diffrax's own choice.
         saveat: t1 by default.
         adjoint: RecursiveCheckpointAdjoint by default. Under BacksolveAdjoint, statistics have no gradient.
         max_steps: before giving up.
@@ -106,9 +113,12 @@ def solve(
     Raises:
         OdescentError: bad tolerances, shapes, adjoints, noise, or a solver without what is asked for.
     """
+    kinds_of = {"solver": solver, "controller": controller, "saveat": saveat}
+    check_arguments({**kinds_of, "adjoint": adjoint, "regularizer": regularizer}, max_steps, paper)
+    noise_key, penalty_key = (None, None) if key is None else _two_keys(key)
     if per_sample:
-        lengths = {np.shape(x)[0] if np.ndim(x) else -1 for x in jax.tree.leaves(y0)}
-        if len(lengths) != 1 or -1 in lengths:
+        lengths = {np.shape(x)[0] if np.ndim(x) else 0 for x in jax.tree.leaves(y0)}
+        if len(lengths) != 1 or 0 in lengths:
             raise OdescentError(
                 "per_sample=True needs one leading axis, equally long in every leaf of y0."
             )
@@ -125,8 +135,9 @@ def solve(
         each: Solved = eqx.filter_vmap(one, in_axes=(0, None if key is None else 0))(y0, keys)
         return each
 
-    noise_key, penalty_key = (None, None) if key is None else jr.split(key)
     y0, t0, t1 = _typed(y0, t0, t1)
+    saveat = _in_type_of(t0, dfx.SaveAt(t1=True) if saveat is None else saveat)
+    controller = _in_type_of(t0, controller)
     adjoint = dfx.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
     check_adjoint(adjoint)
     path = None
@@ -148,7 +159,7 @@ def solve(
         solver = dfx.SPaRK() if noisy else dfx.Tsit5()
     solver = unrolled(solver, controller)
     problem = Problem(
-        terms, y0, t0, t1, args, dfx.SaveAt(t1=True) if saveat is None else saveat, solver, controller, adjoint,
+        terms, y0, t0, t1, args, saveat, solver, controller, adjoint,
         attribute_of(controller, "norm") or rms, jnp.where(t0 < t1, 1, -1),
     )  # fmt: skip
 
@@ -164,7 +175,7 @@ def solve(
         rtol=rtol, atol=atol, norm=problem.norm, stiffness=kinds, record=record, captures=needs.captures,
     )  # fmt: skip
     watch = kwargs["solver"].watch
-    step, selection = _first_step(dt0, problem, watch, noisy)
+    step, selection = _first_step(dt0, problem, watch)
     if isinstance(adjoint, dfx.BacksolveAdjoint):  # nothing is noted on the way back
         plain = {"solver": solver, "stepsize_controller": problem.controller}
         backsolve: Any = dfx.BacksolveAdjoint
@@ -188,24 +199,50 @@ def solve(
     return Solved(solution, statistics, penalty)
 
 
+def _two_keys(key: Any) -> tuple[Any, Any]:
+    """For the noise and for the regularizer; OdescentError for what is not one key."""
+    try:
+        first, second = jr.split(key)
+    except (TypeError, ValueError):
+        raise expected("key=", "one JAX key, as jax.random.key(0) is", key) from None
+    return first, second
+
+
 def _typed(y0: PyTree, t0: Any, t1: Any) -> tuple[PyTree, Any, Any]:
-    """States as floating arrays; Python times in their type, so that float32 stays float32."""
-    y0 = jax.tree.map(jnp.asarray, y0)
-    y0 = jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float), y0)
-    if not jax.tree.leaves(y0):
+    """States as floating arrays, and the ends of the interval in their type, so that float32 stays float32."""
+    try:
+        y0 = jax.tree.map(jnp.asarray, y0)
+    except (TypeError, ValueError):
+        raise expected("y0", "a pytree of arrays and numbers", y0) from None
+    leaves = jax.tree.leaves(y0)
+    if not leaves:
         raise OdescentError("y0 has no leaves: there is nothing to solve.")
-    real = real_dtype(y0)
+    floating = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)]
+    real = real_dtype(floating) if floating else jnp.result_type(float)
+    y0 = jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(real), y0)
+    return y0, _time("t0", t0, real), _time("t1", t1, real)
 
-    def time(t: Any) -> Array:
-        number = jnp.asarray(t, real) if isinstance(t, int | float) else jnp.asarray(t)
-        return number if jnp.issubdtype(number.dtype, jnp.floating) else number.astype(real)
 
-    t0, t1 = time(t0), time(t1)
-    if t0.shape or t1.shape:
-        raise OdescentError(
-            f"t0 and t1 are one number each, not arrays of shapes {t0.shape} and {t1.shape}."
-        )
-    return y0, t0, t1
+def _time(name: str, t: Any, real: Any) -> Array:
+    try:
+        number = jnp.asarray(t)
+    except (TypeError, ValueError):
+        raise expected(name, "a number", t) from None
+    if number.shape:
+        raise OdescentError(f"t0 and t1 are one number each; {name} has the shape {number.shape}.")
+    if not isinstance(number, jax.core.Tracer) and not np.isfinite(number):
+        raise expected(name, "finite", float(number))
+    return number.astype(real)
+
+
+def _in_type_of(t: Array, tree: Any) -> Any:
+    """With all floating arrays in the type of the times: others would widen the state."""
+
+    def typed(x: Any) -> Any:
+        floating = isinstance(x, np.ndarray | Array) and jnp.issubdtype(x.dtype, jnp.floating)
+        return x.astype(t.dtype) if floating else x
+
+    return jax.tree.map(typed, tree)
 
 
 def _terms(
@@ -220,7 +257,9 @@ def _terms(
             raise OdescentError("a diffusion needs noise: give key=jax.random.key(0).")
         check_field(terms, t0, y0, args, "drift")
         return stochastic_terms(terms, diffusion, t0, t1, y0, args, key, path)
-    if isinstance(terms, dfx.AbstractTerm):
+    is_term: Any = lambda x: isinstance(x, dfx.AbstractTerm)
+    parts = jax.tree.leaves(terms, is_leaf=is_term)
+    if parts and all(map(is_term, parts)):  # a pair for symplectic methods
         return terms
     if not callable(terms):
         raise OdescentError(
@@ -244,14 +283,14 @@ def _controller(controller: Any, rtol: Any, atol: Any, noisy: bool, path: Any) -
     return dfx.ClipStepSizeController(pid, store_rejected_steps=100)
 
 
-def _first_step(dt0: Any, p: Problem, watch: Any, noisy: bool) -> tuple[Any, int]:
+def _first_step(dt0: Any, p: Problem, watch: Any) -> tuple[Any, int]:
     """The signed first step, or None, and the evaluations that it took."""
     if dt0 is None or isinstance(p.controller, dfx.StepTo):
         return None, 0
     span, selection = jnp.abs(p.t1 - p.t0), 0
     if isinstance(dt0, WarmStart):
-        length = jnp.abs(dt0.dt0).astype(span.dtype)
-    elif isinstance(dt0, str):
+        dt0 = dt0.dt0
+    if isinstance(dt0, str):
         if dt0 != "hairer":
             raise OdescentError(
                 f"dt0={dt0!r} is not known: give 'hairer', a length, a WarmStart, or None."
@@ -260,7 +299,7 @@ def _first_step(dt0: Any, p: Problem, watch: Any, noisy: bool) -> tuple[Any, int
             raise OdescentError(
                 f"{type(p.controller).__name__} keeps the step that it is given: give dt0= a length."
             )
-        if noisy:
+        if not is_ode(p.terms):
             length = span / 100
         else:
             order = watch.order or p.solver.error_order(p.terms)
@@ -280,7 +319,8 @@ def _first_step(dt0: Any, p: Problem, watch: Any, noisy: bool) -> tuple[Any, int
             )
             selection = 2
     else:
-        length = jnp.abs(jnp.asarray(dt0, span.dtype))
+        check_length(dt0, "dt0=")
+        length = jnp.abs(jnp.asarray(dt0).astype(span.dtype))
     return jax.lax.stop_gradient(jnp.minimum(length, span)) * p.direction.astype(
         span.dtype
     ), selection

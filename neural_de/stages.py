@@ -161,6 +161,8 @@ def along(
     Nothing cancels, so that it holds in float32 too.
     """
     drift = terms.terms[0] if isinstance(terms, dfx.MultiTerm) else terms
+    if not isinstance(drift, dfx.AbstractTerm):
+        raise OdescentError("stiffness is that of one vector field, and not of several terms.")
     control = drift.contr(t0, t1)
     unit, size = direction(kind, stages, y0, y1, norm)
     _, image = jax.jvp(lambda y: drift.vf_prod(t1, y, args, control), (y1,), (unit,))

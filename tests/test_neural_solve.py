@@ -66,12 +66,70 @@ def test_float32_stays_float32_and_its_resolution_is_guarded():
     assert out.ys.dtype == jnp.float32 and out.penalty.dtype == jnp.float32
     with pytest.raises(OdescentError, match="below the resolution of float32"):
         nde.solve(decay, y0, 0.0, 1.0, rate, rtol=1.4e-8, atol=1.4e-8)
+    with pytest.raises(OdescentError, match="below the resolution of bfloat16"):
+        nde.solve(decay, y0.astype(jnp.bfloat16), 0.0, 1.0, 2.0, rtol=1e-3, atol=1e-3)
     with pytest.warns(OdescentWarning, match="within ten times the resolution of float32"):
         eqx.filter_eval_shape(
             lambda y: nde.solve(decay, y, 0.0, 1.0, rate, rtol=2e-7, atol=2e-7), y0
         )
     out = nde.solve(decay, y0, 0.0, 1.0, rate, rtol=1.4e-8, atol=1.4e-8, paper=2021)
     assert np.allclose(out.ys, np.exp(-2), rtol=1e-5)
+
+
+def test_times_of_another_type_do_not_widen_the_state():
+    """diffrax promotes the state to the type of the times; a float32 model stays one whatever they are."""
+    y0, ts = jnp.ones(3, jnp.float32), jnp.linspace(0.0, 1.0, 4)
+    assert ts.dtype == jnp.float64
+    rate, tol = jnp.float32(2.0), {"rtol": 1e-4, "atol": 1e-4}
+    for options in (
+        {"saveat": dfx.SaveAt(ts=ts)},
+        {"saveat": dfx.SaveAt(subs={"a": dfx.SubSaveAt(ts=ts)})},
+        {"controller": dfx.StepTo(ts), **tol},
+        {"dt0": ts[1], **tol},
+    ):
+        out = eqx.filter_eval_shape(
+            lambda y, o=options: nde.solve(decay, y, ts[0], ts[-1], rate, **o), y0
+        )
+        floats = [x.dtype for x in jax.tree.leaves((out.ys, out.ts, out.statistics.error))]
+        assert {d for d in floats if jnp.issubdtype(d, jnp.floating)} == {np.dtype("float32")}
+    whole = {"a": y0, "n": jnp.arange(2)}  # whole numbers take the type of the rest
+    out = eqx.filter_eval_shape(lambda y: nde.solve(decay, y, 0, 1, rate), whole)
+    assert {x.dtype for x in jax.tree.leaves(out.ys)} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("name", ["controlled", "split", "symplectic"])
+def test_terms_that_are_not_one_odes_begin_with_a_hundredth_of_the_interval(name):
+    """A controlled equation, an implicit-explicit splitting, a symplectic pair: against their closed forms."""
+    y0 = jnp.asarray([1.0, 0.5, -2.0])
+    path = dfx.LinearInterpolation(jnp.asarray([0.0, 2.0]), jnp.asarray([[0.0, 0.0], [3.0, 1.0]]))
+    growth = lambda t, y, a: jnp.stack([-y, 0.5 * y], axis=-1)  # dy = -y dx1 + y dx2 / 2
+    forces = (
+        dfx.ODETerm(lambda t, p, a: p),
+        dfx.ODETerm(lambda t, q, a: -q),
+    )
+    terms, solver, start, exact = {
+        "controlled": (dfx.ControlTerm(growth, path), None, y0, y0 * np.exp(-3.0 + 0.5)),
+        "split": (
+            dfx.MultiTerm(dfx.ODETerm(decay), dfx.ODETerm(lambda t, y, a: -9.0 * y)),
+            dfx.KenCarp3(), y0, y0 * np.exp(-2 * 10.0),
+        ),
+        "symplectic": (
+            forces, dfx.HalfSolver(dfx.SemiImplicitEuler()), (y0, 0 * y0), (y0 * np.cos(2), -y0 * np.sin(2)),
+        ),
+    }[name]  # fmt: skip
+    tol = 1e-3 if name == "symplectic" else 1e-5
+    out = jax.jit(
+        lambda y: nde.solve(
+            terms, y, 0.0, 2.0, 1.0, solver=solver, rtol=tol, atol=tol, regularizer=nde.error(), record=1
+        )
+    )(start)  # fmt: skip
+    for a, b in zip(jax.tree.leaves(out.ys), jax.tree.leaves(exact), strict=True):
+        assert np.allclose(a[-1], b, atol=60 * tol)
+    assert np.isfinite(out.penalty) and float(out.statistics.record.h[0]) <= 0.02 + 1e-12
+    assert name != "symplectic" or out.statistics.drift_evaluations is None
+    with pytest.raises(OdescentError, match=r"one vector field|several terms"):
+        more = {"regularizer": nde.taylor()} if name != "symplectic" else {"stiffness": "jvp"}
+        nde.solve(terms, start, 0.0, 2.0, 1.0, solver=solver, dt0=0.1, **more)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +150,20 @@ def test_mismatched_shapes_and_other_bad_input():
         (lambda: nde.solve(decay, {}, 0.0, 1.0, 1.0), "no leaves"),
         (lambda: nde.solve(decay, y, 0.0, jnp.ones(2), 1.0), "one number each"),
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, dt0="harier"), "'harier' is not known"),
+        *((lambda h=h: nde.solve(decay, y, 0.0, 1.0, 1.0, dt0=h), "dt0= must be one positive number")
+          for h in (0.0, float("nan"), y, [0.1], nde.WarmStart(0.0))),
+        *((lambda t=t: nde.solve(decay, y, 0.0, t, 1.0), sentence)
+          for t, sentence in ((float("nan"), "t1 must be finite"), (None, "t1 must be a number"))),
+        (lambda: nde.solve(decay, {"y": "abc"}, 0.0, 1.0, 1.0), "y0 must be a pytree of arrays"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, rtol="1e-3"), "not rtol='1e-3'"),
+        (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, paper=2022), "2021 or 2023, not 2022"),
+        *((lambda n=n: nde.solve(decay, y, 0.0, 1.0, 1.0, max_steps=n), "whole number, at least 1")
+          for n in (0, -1, 2.5)),
+        *((lambda k=k, v=v: nde.solve(decay, y, 0.0, 1.0, 1.0, **{k: v}), f"{k}= must be a")
+          for k, v in (("solver", "tsit5"), ("solver", dfx.Tsit5), ("controller", dfx.PIDController), ("saveat", y),
+                       ("adjoint", "direct"), ("regularizer", "error"))),
+        *((lambda k=k: nde.solve(decay, y, 0.0, 1.0, 1.0, key=k), "one JAX key") for k in (0, jr.split(jr.key(0)))),
+        (lambda: nde.solve(decay, jnp.ones((0, 2)), 0.0, 1.0, 1.0, per_sample=True), "leading axis"),
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, controller=pid, rtol=1e-3), "not both"),
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, controller=dfx.ConstantStepSize(), rtol=1, atol=1), "give dt0="),
         (lambda: nde.solve(decay, jnp.ones(()), 0.0, 1.0, 1.0, per_sample=True), "leading axis"),

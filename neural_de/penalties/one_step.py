@@ -12,7 +12,7 @@ import jax.random as jr
 from jaxtyping import Array, Float
 
 from ..._errors import OdescentError, unknown
-from ..evaluations import has_noise
+from ..evaluations import has_noise, is_ode
 from ..first_step import initial_step
 from ..norms import scaled_error
 from ..stages import check_stages, innermost, stability_size
@@ -106,7 +106,7 @@ class Local(Regularizer):
         solver = _differentiable(p.solver, p.adjoint)
         slope = None
         if self.length == "initial":
-            if has_noise(p.terms):
+            if not is_ode(p.terms):
                 h = jnp.minimum(_span(p) / 100, _span(p))
             else:
                 h, slope = initial_step(
@@ -156,8 +156,8 @@ def local(quantity: str = "error", time: str = "unbiased", step: str = "accepted
             solver's own steps, all equally likely.
         step: "accepted" makes the solver's own step again: E_j of that step. "initial" is the paper's form: E h of a
             step from there (from the drawn time itself if unbiased) of the length that Hairer's selection gives
-            (a hundredth of the interval with noise), its first stage constant. At tight tolerances that step is so
-            short that its error is next to nothing.
+            (a hundredth of the interval for terms that are more than one ODE's), its first stage constant. At tight
+            tolerances that step is so short that its error is next to nothing.
     """
     for kind, name, choices in (
         ("quantity", quantity, QUANTITIES),
