@@ -2,7 +2,8 @@
 
 On a quadratic with curvatures lambda in [mu, L] a linear time-invariant algorithm acts on each mode by the matrix
 M(lambda) = A + B lambda (I - lambda D)^-1 C of its state space; the asymptotic rate is the largest spectral radius
-of these (e.g. Lessard, Recht, Packard, 2016, arXiv:1408.3595, section 2).
+of these (e.g. Lessard, Recht, Packard, 2016, arXiv:1408.3595, section 2). Of an algorithm with noise they are the
+modes of the mean, which obeys the step without its draws.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def spectrum(
     """The modal radius over lambda in [mu, L], a root locus against a parameter, and the best tuning.
 
     Args:
-        algorithm: linear and time-invariant around its gradients.
+        algorithm: linear and time-invariant around its gradients; with noise it is the mean that has the modes.
         mu, L: least and largest curvature, 0 <= mu <= L.
         parameters: values of its free parameters other than mu and L; a parameter that its tuning sets may be
             given too, and takes the tuning's place.
@@ -176,12 +177,14 @@ class _Modes:
         self.free = (
             algorithm.replace(tuning=kept) if len(kept) < len(algorithm.tuning) else algorithm
         )
-        space = self.free.state_space()
+        space = self.free.state_space(mean=True)
         if any(o.kind != "grad" for o in space.inputs):
             kinds = ", ".join(sorted({o.kind for o in space.inputs}))
             raise NotCarried(f"modes are of methods that call gradients; this one calls {kinds}.")
         self.matrix = space.modal_matrix(_lambda)
         self.symbols = {s.name: s for s in self.free.parameters}
+        if self.free.tuned.draws:  # the strength of the noise is not asked for
+            self.symbols = {n: s for n, s in self.symbols.items() if s in self.matrix.free_symbols}
         self.constants = {n: v for n, v in constants.items() if n in self.symbols}
 
     def default(self, name: str) -> float | None:

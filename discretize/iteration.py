@@ -190,9 +190,16 @@ class Algorithm:
     def _state_space(self) -> StateSpace:
         return state_space(self.tuned)
 
-    def state_space(self) -> StateSpace:
-        """The state-space view after tuning; raises NotLTI where there is none."""
-        return self._state_space
+    @cached_property
+    def _mean_state_space(self) -> StateSpace:
+        return state_space(self.tuned.mean())
+
+    def state_space(self, mean: bool = False) -> StateSpace:
+        """The state-space view after tuning, with ``mean`` that of the mean over the draws of each step.
+
+        Raises NotLTI where there is none, as for a method with noise itself; see `Program.mean`.
+        """
+        return self._mean_state_space if mean and self.tuned.draws else self._state_space
 
     def transfer_function(self) -> sp.Expr | sp.Matrix:
         """The transfer function from the gradient to the gradient point; a matrix for several calls."""
@@ -239,7 +246,7 @@ class Algorithm:
         if made._reserved() - system != self._reserved() - system:  # other names might be fresh
             return self._rebuilt({"tuning": made.tuning})
         made._modified = {}
-        for view in ("tuned", "_state_space"):
+        for view in ("tuned", "_state_space", "_mean_state_space"):
             made.__dict__.pop(view, None)
         made._check_tuning()
         return made

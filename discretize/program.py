@@ -13,7 +13,15 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, coefficient, nothing, substitute, symbols_of, tidy
+from odescent.dynamics.calculus import (
+    Symbol,
+    coefficient,
+    nothing,
+    substitute,
+    symbols_of,
+    tidy,
+    vanishes,
+)
 from odescent.dynamics.fields import Block
 from odescent.dynamics.vectors import (
     Call,
@@ -265,6 +273,24 @@ class Program:
             next={s: bound(e) for s, e in self.next.items()},
             outputs={n: bound(e) for n, e in self.outputs.items()},
         )
+
+    def mean(self) -> Program:
+        """The program with assignments substituted and normal draws at their mean, zero.
+
+        A draw is independent of the state and as likely as its negative, so this is the mean of a step, given the
+        state, where the step is a constant in the draws and what is odd in them. Raises OdescentError where it is not.
+        """
+        flat = self.inlined()
+        at_zero: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
+        mirrored = {d.target: -d.target for d in flat.draws}
+        for e in flat._expressions():
+            if not vanishes(substitute(e, mirrored) + e - substitute(e, at_zero) * 2):
+                raise OdescentError(
+                    "a draw enters other than linearly, so that the mean of a step is not the step without it."
+                )
+        quiet = flat.bind(at_zero)
+        kept = tuple(i for i in quiet.instructions if not isinstance(i, Draw))
+        return replace(quiet, instructions=kept)
 
     def update_map(self, depth: int = 0) -> dict[Symbol, Expr]:
         """The next state as expressions in the state alone, oracle calls written out, draws set to zero.

@@ -180,6 +180,9 @@ Statistics = Annotated[
     str, typer.Option(metavar="NAMES", help="mean, variance, minimum, maximum, with commas.")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=_SEEDS, help="Of the noise.")]
+Paths = Annotated[
+    int, typer.Option(min=1, max=100, help="Of a method with noise; or how many particles.")
+]
 Resume = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A run file to go on from and to write.")
 ]

@@ -7,6 +7,7 @@ import importlib.util
 import ipaddress
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,8 @@ _MOST = 200  # steps
 
 
 def run(
-    name: str, objective: str | None, x0: str | None, steps: str, host: str, port: int, browser: bool, out: Path | None,
-    as_json: bool,
+    name: str, objective: str | None, x0: str | None, steps: str, paths: int, seed: int, host: str, port: int,
+    browser: bool, out: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Serve the explorer until it is interrupted, and say where it is; or write what it would show first.
 
@@ -36,6 +37,8 @@ def run(
         objective: what it is shown on; one mode of a quadratic if left out.
         x0: its starting point, one or two numbers.
         steps: how many iterates, 1 to 200.
+        paths: how many paths of a method with noise, or particles, 1 to 100.
+        seed: of the noise and of the particles' start.
         host: the address to listen on; one that others can reach asks for a token, which the page's address has.
         port: the port; 0 takes a free one.
         browser: whether to open the page.
@@ -54,7 +57,7 @@ def run(
 
     try:
         with waiting(f"looking at {name}"):
-            choice = _first(name, objective, x0, steps)
+            choice = replace(_first(name, objective, x0, steps), paths=paths, seed=seed)
     except Refused as error:
         return refuse(error)
     if out is not None:
@@ -86,8 +89,6 @@ def run(
 
 
 def _first(name: str, objective: str | None, x0: str | None, steps: str) -> Choice:
-    from dataclasses import replace
-
     from ._explorer.choice import begin
 
     choice = begin(name, objective)

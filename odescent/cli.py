@@ -71,7 +71,7 @@ def _figures(
     epilog=example(
         "odescent explore",
         "odescent explore heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60",
-        "odescent explore cbo --objective ackley --x0 2,2 --steps 60",
+        "odescent explore cbo --objective ackley --x0 2,2 --steps 60 --paths 80 --seed 3",
         "odescent explore my_system.ode --port 8000 --no-browser",
         "odescent explore adam --objective rosenbrock --out adam.svg",
     ),
@@ -81,6 +81,8 @@ def _explore(
     objective: o.ExploredObjective = None,
     x0: o.Start = None,
     steps: o.StepCount = "40",
+    paths: o.Paths = 40,
+    seed: o.Seed = 0,
     host: o.Host = "127.0.0.1",
     port: o.Port = 2718,
     no_browser: o.NoBrowser = False,
@@ -94,7 +96,9 @@ def _explore(
     from . import _cmd_explore
 
     raise typer.Exit(
-        _cmd_explore.run(name, objective, x0, steps, host, port, not no_browser, out, as_json)
+        _cmd_explore.run(
+            name, objective, x0, steps, paths, seed, host, port, not no_browser, out, as_json
+        )
     )
 
 

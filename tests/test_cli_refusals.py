@@ -63,6 +63,9 @@ REFUSED = {
     "train digits-ode --devices 99": "devices, not 99",
     "train digits-ode --tolerance 0": "positive number",
     "explore --port 99999": "--port must be at most 65535",
+    "explore cbo --paths 101": "--paths must be at most 100",
+    "explore cbo --paths 0": "--paths must be at least 1",
+    "explore cbo --seed -1": "--seed must be at least 0",
     # what is missing, and what does not go together
     "derive": "missing argument 'NAME'",
     "certify": "needs the name of an algorithm",

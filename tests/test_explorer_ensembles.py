@@ -5,11 +5,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import odescent as od
 from odescent._explorer import Choice, certified, options, page, schemes, view
-from odescent._explorer.choice import MODE, OWN, PLANE
+from odescent._explorer.choice import MODE, OWN, PLANE, algorithm
 from odescent._explorer.model import model
+from odescent._explorer.modes import held
+from odescent.cli import app
 from odescent.particles import gaussian_start, simulate
 
 
@@ -94,6 +97,7 @@ def test_the_picture_has_the_particles_where_they_are_and_says_what_is_what():
     titles = ["".join(t.itertext()) for t in root.iter(SVG + "text") if t.get("class") == "title"]
     assert titles == [
         "60 particles and their consensus point",
+        "modal radius over the curvatures",
         "distance from the consensus point, root mean square",
         "gap f(xk) − min f: mean, 10–90 %, consensus",
     ]
@@ -101,7 +105,9 @@ def test_the_picture_has_the_particles_where_they_are_and_says_what_is_what():
     noisy = view(Choice("unadjusted_langevin", paths=9))
     assert "their <tspan" in noisy.picture
     assert "flow</tspan> without noise" in noisy.picture
-    assert noisy.notes == ()  # what draws noise has no modes, and need not say so
+    assert noisy.notes == ()
+    assert noisy.rate == pytest.approx(0.9)  # 1 - h mu, of the mean
+    assert "‖E xₖ − x*‖" in page.rate(noisy)
 
 
 def test_each_with_a_consensus_point_of_its_own_have_a_mean():
@@ -171,3 +177,79 @@ def test_the_sliders_of_ensembles():
     assert not {"paths", "width", "seed"} & set(single)
     assert "draws noise" in certified(Choice("cbo"))
     assert r"h \operatorname{lam} m_{k}" in page.equations("cbo", OWN, True)[1]
+
+
+DRAWING = [m for m in od.algorithms() if model_draws(m)]
+
+
+@pytest.mark.parametrize("method", DRAWING)
+def test_an_ensemble_has_the_modes_of_its_mean_or_the_panel_says_why_not(method: str):
+    seen = view(Choice(method, paths=5))
+    if method == "mirror_cbo":  # which needs a map
+        assert "map_mirror" in seen.notes[0]
+    elif algorithm(method, OWN).tuned.calls[0].oracle.kind == "ensemble":
+        assert seen.rate is None and seen.notes == ()
+        assert "no curvature sets the pace" in seen.picture
+        said = "not linear in where they are" if method == "polar_cbo" else "in a step"
+        assert said in seen.picture
+    else:
+        assert "modal radius of the mean, largest" in seen.picture
+        assert f"{seen.rate:.4f}" in seen.picture
+
+
+def test_of_what_is_not_linear_there_are_no_modes_and_the_panel_says_so():
+    with_memory = od.algorithm("cbo", memory="hard")
+    assert held(with_memory, {"h": 0.1, "lam": 1.0, "sigma": 0.7, "alpha": 10.0}) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "factor"),
+    [("cbo", 0.7), ("jump_cbo", 0.7), ("consensus_hopping", 0.0), ("consensus_freezing", np.exp(-0.3))],
+)  # fmt: skip
+def test_a_consensus_point_that_is_held_is_approached(method: str, factor: float):
+    """X - m is multiplied by 1 - lam h in the mean; exp(-lam h) by the exact step, and a hop forgets it."""
+    numbers = {
+        "h": 0.2,
+        "lam": 1.5,
+        "sigma": 0.7,
+        "alpha": 10.0,
+        "s": 0.5,
+        "kappa": 0.5,
+        "jump": 0.3,
+        "rate": 1.0,
+    }
+    made = algorithm(method, OWN)
+    own = {s.name: numbers[s.name] for s in made.parameters}
+    assert held(made, own) == pytest.approx(factor, rel=1e-12)
+    assert (
+        f"by {factor:.4g} in a step"
+        in view(Choice(method, objective="ackley", values=own, paths=9)).picture
+    )
+
+
+def test_what_is_asked_for_stands_on_the_sliders():
+    kept = {"λ": 1.0, "x₁": 8.0, "x₂": -7.5, "steps": 40, "seed": 12345, "paths": 7, "width": 1.0}
+    made = {s.name: s for s in page.sliders("cbo", OWN, "ackley", True, kept)}
+    for name in ("x₁", "x₂", "seed", "paths"):
+        assert made[name].value == kept[name]
+        assert kept[name] in made[name].positions
+        assert made[name].positions == sorted(made[name].positions)
+
+
+def test_paths_and_seed_of_the_command_line(tmp_path):
+    """They say what the picture begins with; a method without noise has no use for them."""
+    out = tmp_path / "cbo.svg"
+    asked = ["cbo", "--objective", "ackley", "--x0", "2,2", "--out", str(out)]
+    done = CliRunner().invoke(app, ["explore", *asked, "--paths", "7", "--seed", "11"])
+    assert done.exit_code == 0
+    choice = Choice("cbo", objective="ackley", x0=(2.0, 2.0), paths=7, seed=11)
+    assert out.read_text() == view(choice).picture + "\n"
+    assert ">7 particles<" in out.read_text()
+    CliRunner().invoke(app, ["explore", *asked])
+    assert out.read_text() == view(replace(choice, paths=40, seed=0)).picture + "\n"
+
+
+def test_the_heading_says_what_it_is():
+    assert ">Nesterov, strongly convex</p>" in page.heading("nesterov_sc", OWN)
+    assert ">Gradient flow</p>" in page.heading("gradient_flow", "implicit_euler")
+    assert page.heading("nesterov_sc", "no_such_scheme") == ""

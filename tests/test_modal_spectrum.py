@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
 from odescent.analysis import spectrum
+from odescent.discretize import moment_map
 
 
 def polyak() -> od.Algorithm:
@@ -130,3 +134,36 @@ def test_proximal_point_contracts_by_the_resolvent() -> None:
     found = spectrum(od.algorithm("proximal_point"), 2, 10, parameters={"h": 0.5})
     np.testing.assert_allclose(found.radius, 1 / (1 + 0.5 * found.curvatures), rtol=1e-14)
     assert found.rate == pytest.approx(0.5, rel=1e-14)
+
+
+LANGEVIN = ["sgd", "sgld", "unadjusted_langevin", "annealed_langevin", "leimkuhler_matthews", "stochastic_theta",
+            "underdamped_langevin", "underdamped_exact", "baoab", "aboba", "obabo"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LANGEVIN)
+def test_with_noise_the_modes_are_those_of_the_mean(name: str) -> None:
+    """Beside the exact map of the first moments on a quadratic; the strength of the noise is not asked for."""
+    method = od.algorithm(name)
+    numbers = {"h": 0.15, "gam": 1.7, "u": 0.8}
+    own = {s.name: numbers[s.name] for s in method.parameters if s.name in numbers}
+    found = spectrum(method, 0.5, 4, parameters=own, curvatures=5)
+    lam = sp.Symbol("lam", positive=True)
+    if method.clock is not None:  # noise that changes with time; its mean does not
+        expected = np.abs(1 - 0.15 * found.curvatures)
+    else:
+        moments = moment_map(method.tuned, lam)
+        n = len(moments.step.state)
+        known = {s: own.get(s.name, 1.0) for s in moments.matrix.free_symbols if s != lam}
+        mean = sp.lambdify(lam, moments.matrix[:n, :n].subs(known))
+        expected = [np.abs(np.linalg.eigvals(mean(v))).max() for v in found.curvatures]
+    np.testing.assert_allclose(found.radius, expected, rtol=1e-9)
+
+
+def test_a_draw_that_enters_by_its_square_has_no_mean_without_it() -> None:
+    program = od.algorithm("unadjusted_langevin").tuned
+    [x], [xi] = program.state, [d.target for d in program.draws]
+    squared = dataclasses.replace(program, next={x: x * od.inner(xi, xi)})
+    with pytest.raises(od.OdescentError, match="a draw enters other than linearly"):
+        squared.mean()
+    cubed = dataclasses.replace(program, next={x: x + xi * od.inner(xi, xi)})
+    assert cubed.mean().next == {x: x} and cubed.mean().draws == ()

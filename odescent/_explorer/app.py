@@ -121,7 +121,8 @@ def _(certified, choice, mo, page, prove, seen):
 @app.cell
 def _(method, mo, page, scheme, tuned):
     _said = page.equations(method.value, scheme.value, tuned.value)
-    mo.hstack([mo.vstack([mo.md(e)]) for e in _said], gap=3, wrap=True, justify="start")
+    _shown = mo.hstack([mo.vstack([mo.md(e)]) for e in _said], gap=3, wrap=True, justify="start")
+    mo.vstack([mo.Html(page.heading(method.value, scheme.value)), _shown])
     return
 
 

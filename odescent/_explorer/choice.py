@@ -177,13 +177,12 @@ def algorithm(method: str, scheme: str, tuned: bool = True) -> Algorithm:
 def parameters(choice: Choice) -> list[Parameter]:
     """The sliders: mu and L, which span the spectrum, and the algorithm's own free parameters.
 
-    What draws noise or moves an ensemble has no spectrum, and mu and L only where they make the objective.
+    What moves an ensemble has no spectrum, and mu and L only where they make the objective.
     Raises OdescentError where there is no such algorithm.
     """
     made = algorithm(choice.method, choice.scheme)
     free = [s.name for s in algorithm(choice.method, choice.scheme, choice.tuned).parameters]
-    many = bool(made.tuned.draws or meetings(made))
-    common = [] if many and choice.objective != PLANE else ["mu", "L"]
+    common = [] if meetings(made) and choice.objective != PLANE else ["mu", "L"]
     constants = spectrum(choice.objective)
     known = concrete(choice.objective)
     if known is not None and made.step in made.parameters and not meetings(made):

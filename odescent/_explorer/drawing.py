@@ -1,4 +1,4 @@
-"""The explorer's picture: three panels as one SVG document, in the colours of every other picture here.
+"""The explorer's picture: its panels as one SVG document, in the colours of every other picture here.
 
 An SVG is written in a few milliseconds, where matplotlib needs a tenth of a second and more for the same panels: with
 it a slider would not be live. It is also sharp at any size on a projector.
@@ -16,12 +16,14 @@ from odescent.dynamics.unicode import pretty
 
 from . import ensemble_drawing
 from .ensemble import Ensemble
-from .panel import FLOW, ITERATES, SLOPE, Panel, Points, decades, italic, nothing, path
+from .modes import Modes
+from .panel import FLOW, ITERATES, SLOPE, Box, Panel, Points, decades, italic, nothing, path
 
 WIDTH, HEIGHT = 1180, 600
 _INK, _FAINT = "#222222", "#9AA5B1"
 _RHO = italic("ρ")
-_SECOND, _THIRD = (760.0, 42.0, 400.0, 196.0), (760.0, 318.0, 400.0, 224.0)
+_TWO = ((760.0, 42.0, 400.0, 196.0), (760.0, 318.0, 400.0, 224.0))  # the panels on the right
+_THREE = tuple((760.0, top, 400.0, 116.0) for top in (42.0, 234.0, 426.0))  # those of an ensemble
 _STYLE = (
     "text{font-family:'STIX Two Text',Georgia,'Times New Roman',serif;font-size:15px;fill:#333}"
     ".name{font-style:italic;font-size:18px}.title{font-size:16px;fill:#222}.tick{font-size:13px;fill:#555}"
@@ -37,6 +39,7 @@ class Pictured:
         axes: names of the two coordinates.
         arcs: little arcs along the field, shape (n, j, 2), with their relative speed, shape (n,).
         levels: level lines of the objective.
+        spectrum: the modal radius over the curvatures, or why there is none.
         mode: the curvature whose mode is drawn, to mark it in the spectrum; or None.
         slope: the rate to compare the gap with; None on an objective that is in no class F(mu, L).
         ensemble: the paths that are drawn instead of the iterates; or None.
@@ -52,9 +55,7 @@ class Pictured:
     arcs: Float[np.ndarray, "n j 2"]
     speed: Float[np.ndarray, " n"]
     levels: Sequence[Points]
-    curvatures: Float[np.ndarray, " m"]
-    radius: Float[np.ndarray, " m"]
-    rate: float | None
+    spectrum: Modes
     mode: float | None
     gap: Float[np.ndarray, " k"] | None
     slope: float | None
@@ -64,14 +65,13 @@ class Pictured:
 
 
 def draw(p: Pictured) -> str:
-    """The SVG document of a view: the portrait, the modal radius over the curvatures, and the objective's gap."""
+    """The SVG document of a view: the portrait, the modal radius, an ensemble's spread, and the objective's gap."""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="100%" role="img" '
         f'aria-label="flow, iterates, spectrum and convergence"><style>{_STYLE}</style>'
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
         _portrait(p),
-        _spectrum(p),
-        _convergence(p),
+        *_beside(p),
         "</svg>",
     ]
     return "".join(parts)
@@ -120,43 +120,54 @@ def _heads(panel: Panel, arcs: Float[np.ndarray, "n j 2"]) -> str:
     return f'<path d="{"".join(path(c) + "Z" for c in corners)}"/>' if len(corners) else ""
 
 
-def _spectrum(p: Pictured) -> str:
-    if not len(p.radius) and p.ensemble is not None:
-        return ensemble_drawing.spread(_SECOND, p.ensemble)
-    if not len(p.radius):
-        return nothing(_SECOND, "modal radius over the curvatures", "this method has no modes")
-    finite = p.radius[np.isfinite(p.radius)]
+def _beside(p: Pictured) -> list[str]:
+    """The panels to the right of the portrait."""
+    if p.ensemble is None:
+        return [_spectrum(p, _TWO[0]), _convergence(p, _TWO[1])]
+    return [
+        _spectrum(p, _THREE[0]),
+        ensemble_drawing.spread(_THREE[1], p.ensemble),
+        _convergence(p, _THREE[2]),
+    ]
+
+
+def _spectrum(p: Pictured, box: Box) -> str:
+    found = p.spectrum
+    whose = " of the mean" if found.mean else ""
+    if not len(found.radius):
+        return nothing(box, "modal radius over the curvatures", *found.why)
+    finite = found.radius[np.isfinite(found.radius)]
     top = min(max(1.06, 1.08 * float(finite.max(initial=0))), 3.0)
-    low, high = float(p.curvatures[0]), float(p.curvatures[-1])
+    low, high = float(found.curvatures[0]), float(found.curvatures[-1])
     reach = (low, high) if p.mode is None else (min(low, p.mode), max(high, p.mode))
     if reach[0] == reach[1]:
         reach = (reach[0] / 2, reach[1] * 2)
-    panel = Panel(_SECOND, reach, (0.0, top))
+    panel = Panel(box, reach, (0.0, top))
     one = np.array([[reach[0], 1.0], [reach[1], 1.0]])
     panel.line(one, f'stroke="{_INK}" stroke-width="1" stroke-dasharray="2 3"')
-    radius = np.column_stack([p.curvatures, np.minimum(p.radius, 1e6)])
+    radius = np.column_stack([found.curvatures, np.minimum(found.radius, 1e6)])
     panel.line(radius, f'stroke="{SLOPE}" stroke-width="2.6"')
     if p.mode is not None:
         ends = np.array([[p.mode, 0.0], [p.mode, top]])
         panel.line(ends, f'stroke="{ITERATES}" stroke-width="1.4" stroke-dasharray="5 3"')
         if low <= p.mode <= high:
-            at = float(np.interp(p.mode, p.curvatures, p.radius))
+            at = float(np.interp(p.mode, found.curvatures, found.radius))
             panel.dots(np.array([[p.mode, at]]), 5, f'fill="{ITERATES}"')
-    rate = "" if p.rate is None else f"modal radius, largest {_RHO} = {p.rate:.4f}"
-    if p.rate is not None and p.rate >= 1:
-        rate += " (not contracting)"
-    return panel.svg("spectrum", rate, "λ", "")
+    said = "" if found.rate is None else f"modal radius{whose}, largest {_RHO} = {found.rate:.4f}"
+    if found.rate is not None and found.rate >= 1:
+        said += " (not contracting)"
+    return panel.svg("spectrum", said, "λ", "")
 
 
-def _convergence(p: Pictured) -> str:
+def _convergence(p: Pictured, box: Box) -> str:
     if p.ensemble is not None and p.gaps is not None and p.gap is not None:
-        return ensemble_drawing.convergence(_THIRD, p.ensemble, p.gaps, p.gap, p.least)
+        return ensemble_drawing.convergence(box, p.ensemble, p.gaps, p.gap, p.least)
     title = f"gap {italic('f(x', 'k')} − min {italic('f')}"
     if p.gap is None or not (p.gap[np.isfinite(p.gap)] > 1e-300).any():
         why = "the least value is not known here" if p.gap is None else "it is reached"
-        return nothing(_THIRD, title, why)
+        return nothing(box, title, why)
     k = np.arange(len(p.gap))
-    panel = Panel(_THIRD, (0.0, max(len(p.gap) - 1.0, 1.0)), decades(p.gap), log=True)
+    panel = Panel(box, (0.0, max(len(p.gap) - 1.0, 1.0)), decades(p.gap), log=True)
     if p.slope is not None and 0 < p.slope < 1:
         first = p.gap[np.isfinite(p.gap) & (p.gap > 1e-300)][0]
         slope = float(first) * p.slope ** (2.0 * k)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
@@ -83,9 +84,8 @@ def sliders(
         "seed": ("seed of the noise", [float(n) for n in range(51)], needed.noisy),
     }
     for name, (label, positions, wanted) in more.items():
-        if wanted:
-            at = min(positions, key=lambda v: abs(v - kept[name]))
-            found.append(Slider(name, label, positions, at))
+        if wanted:  # what was asked for is one of them
+            found.append(Slider(name, label, sorted({*positions, kept[name]}), kept[name]))
     return found
 
 
@@ -158,7 +158,19 @@ def rate(seen: View) -> str:
     if seen.rate >= 1:
         return f"On quadratics it does not contract: ρ = {seen.rate:.4f}."
     digit = np.log(0.1) / np.log(seen.rate) if seen.rate > 0 else 1.0
-    return f"On quadratics ‖xₖ − x*‖ = O(ρᵏ) with ρ = {seen.rate:.6f}, one more digit every {digit:.1f} steps."
+    point = "xₖ" if seen.ensemble is None else "E xₖ"
+    return f"On quadratics ‖{point} − x*‖ = O(ρᵏ) with ρ = {seen.rate:.6f}, one more digit every {digit:.1f} steps."
+
+
+def heading(method: str, scheme: str) -> str:
+    """What is shown, as it is called in print."""
+    try:
+        made = algorithm(method, scheme)
+    except OdescentError:
+        return ""
+    title = made.title or Path(method).stem.replace("_", " ")
+    said = escape(title[:1].upper() + title[1:])
+    return f'<p id="odescent-title" style="margin:0;font-size:1.25rem;font-weight:600">{said}</p>'
 
 
 def equations(method: str, scheme: str, tuned: bool) -> list[str]:

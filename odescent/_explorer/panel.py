@@ -91,12 +91,18 @@ class Panel:
         return "".join(out)
 
 
-def nothing(box: Box, title: str, why: str) -> str:
+def nothing(box: Box, title: str, *why: str) -> str:
+    """A panel that says, line by line, why there is nothing in it."""
     left, top, width, height = box
+    first = top + height / 2 - 10 * (len(why) - 1) + 5
+    said = "".join(
+        f'<text x="{left + width / 2}" y="{first + 20 * i:g}" text-anchor="middle" fill="#777">{escape(line)}</text>'
+        for i, line in enumerate(why)
+    )
     return (
         f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="#F6F8FA" stroke="#D5DBE1"/>'
         f'<text class="title" x="{left}" y="{top - 12}">{title}</text>'
-        f'<text x="{left + width / 2}" y="{top + height / 2}" text-anchor="middle" fill="#777">{escape(why)}</text>'
+        f"{said}"
     )
 
 

@@ -14,10 +14,12 @@ from jaxtyping import Float
 from odescent._errors import OdescentError
 from odescent.discretize.emit import find, source
 
-from .choice import HEAT, MODE, OWN, PATHS, Choice, algorithm, complete, parameters, spectrum
+from .choice import HEAT, MODE, OWN, PATHS, Choice, algorithm, complete, parameters
+from .choice import spectrum as constants
 from .drawing import Pictured, draw
 from .ensemble import Ensemble, average
 from .model import STEPS, Model, Track, coefficients, model
+from .modes import modes
 from .panel import Points
 
 _MARGIN = 0.12
@@ -37,7 +39,8 @@ class View:
         iterates, flow: shape (k + 1, 2) and (m, 2) in the picture's coordinates; of an ensemble its first path.
         ensemble: all paths, where there is noise or particles meet; else None.
         window: shape (2, 2), the ends of the two axes.
-        curvatures, radius: the modal radius over [mu, L], shape (n,); empty where there are no modes.
+        curvatures, radius: the modal radius over [mu, L], shape (n,), with noise of the mean; empty where there are no
+            modes.
         rate: its largest value, the asymptotic rate on quadratics; None where there are no modes.
         gap: f(x_k) - min f, shape (k + 1,), or None where the minimum is unknown; of an ensemble the mean.
         code: the emitted source, its settings first, which are the first `header` characters.
@@ -83,7 +86,7 @@ def _view(choice: Choice) -> View:
         numbers = found.numbers(choice.values)
     except OdescentError as error:
         return replace(shown, notes=tuple(dict.fromkeys([*notes, _sentence(error)])))
-    curvatures, radius, rate = _modes(choice, found, notes)
+    spectrum = modes(found, numbers, notes)
     x0 = np.asarray(choice.x0[: found.dimension], float)
     crowd = (min(max(int(choice.paths), 1), PATHS), choice.width)
     track = found.track(numbers, choice.curvature, x0, steps, choice.seed, crowd)
@@ -103,13 +106,14 @@ def _view(choice: Choice) -> View:
     gap = gaps if gaps is None or many is None else average(gaps)
     pictured = Pictured(
         found.kind, found.axes, window, track.iterates, track.flow, arcs, speed,
-        found.levels(numbers, choice.curvature, window), curvatures, radius, rate,
+        found.levels(numbers, choice.curvature, window), spectrum,
         choice.curvature if choice.objective == MODE else None, gap,
-        rate if found.known is None or found.known.mu else None, many, gaps, least or 0.0,
+        spectrum.rate if found.known is None or found.known.mu else None, many, gaps, least or 0.0,
     )  # fmt: skip
     return replace(
-        shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window, curvatures=curvatures,
-        radius=radius, rate=rate, gap=gap, notes=tuple(notes), picture=draw(pictured), ensemble=many,
+        shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window,
+        curvatures=spectrum.curvatures, radius=spectrum.radius, rate=spectrum.rate, gap=gap, notes=tuple(notes),
+        picture=draw(pictured), ensemble=many,
     )  # fmt: skip
 
 
@@ -134,7 +138,7 @@ def certified(choice: Choice) -> str:
     import odescent as od
 
     try:
-        starts = {**spectrum(choice.objective), **{p.name: p.start for p in parameters(choice)}}
+        starts = {**constants(choice.objective), **{p.name: p.start for p in parameters(choice)}}
         values = {n: exact(choice.values.get(n, v)) for n, v in starts.items()}
         made = algorithm(choice.method, choice.scheme, choice.tuned)
         bound = made.bind({s: values[s.name] for s in made.parameters if s.name not in ("mu", "L")})
@@ -150,23 +154,6 @@ def certified(choice: Choice) -> str:
 def exact(value: float) -> Fraction:
     """What a slider shows, as an exact number: four digits."""
     return Fraction(f"{value:.4g}")
-
-
-def _modes(
-    choice: Choice, found: Model, notes: list[str]
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], float | None]:
-    import odescent as od
-
-    if found.noisy or found.meets:
-        return np.zeros(0), np.zeros(0), None
-    made, values = found.algorithm, choice.values
-    own = {s.name: values[s.name] for s in made.parameters if s.name not in ("mu", "L")}
-    try:
-        seen = od.analysis.spectrum(made, values["mu"], values["L"], parameters=own, curvatures=65)
-    except OdescentError as error:
-        notes.append(f"No spectrum: {_sentence(error)}")
-        return np.zeros(0), np.zeros(0), None
-    return seen.curvatures, seen.radius, seen.rate
 
 
 @lru_cache(maxsize=32)

@@ -1,0 +1,83 @@
+"""The spectrum of a choice: the modal radius over the curvatures, with noise that of the mean, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+
+import odescent as od
+from odescent._errors import OdescentError
+from odescent.discretize import Algorithm, moment_map
+
+from .model import Model
+
+_CURVATURES = 65
+_HELD = (
+    "no curvature sets the pace: particles see values of f;",
+    "with the consensus point held, the mean distance",
+    "from it is multiplied by {:.4g} in a step",
+)
+
+
+@dataclass(frozen=True)
+class Modes:
+    """The modal radius over [mu, L].
+
+    Attributes:
+        curvatures, radius: shape (n,); empty where there are no modes.
+        rate: the largest radius; None where there are no modes.
+        mean: whether these are modes of the mean of a method with noise.
+        why: what is said in their place, line by line.
+    """
+
+    curvatures: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    radius: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    rate: float | None = None
+    mean: bool = False
+    why: tuple[str, ...] = ()
+
+
+def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modes:
+    """The modes of a model at those values of all parameters; a sentence to the notes where they are missing."""
+    made = found.algorithm
+    if found.meets:
+        kept = held(made, numbers)
+        why = (
+            _HELD
+            if kept is not None
+            else (*_HELD[:1], "and their moves are not linear in where they are")
+        )
+        return Modes(why=tuple(line.format(kept) for line in why))
+    own = {s.name: numbers[s.name] for s in made.parameters if s.name not in ("mu", "L")}
+    try:
+        seen = od.analysis.spectrum(
+            made, numbers["mu"], numbers["L"], parameters=own, curvatures=_CURVATURES
+        )
+    except OdescentError as error:
+        notes.append(f"No spectrum: {error}")
+        return Modes(why=("the mean" if found.noisy else "this method", "has no modes"))
+    return Modes(seen.curvatures, seen.radius, seen.rate, found.noisy)
+
+
+def held(made: Algorithm, numbers: Mapping[str, float]) -> float | None:
+    """What a step does to the mean distance from a consensus point that is held; None if it is not linear."""
+    matrix = _first_moments(made)
+    if matrix is None:
+        return None
+    known = {s: numbers[s.name] for s in matrix.free_symbols}
+    return float(np.abs(np.linalg.eigvals(np.array(matrix.subs(known), float))).max())
+
+
+@lru_cache(maxsize=64)
+def _first_moments(made: Algorithm) -> sp.Matrix | None:
+    try:
+        moments = moment_map(made)
+    except OdescentError:
+        return None
+    n = len(moments.step.state)
+    return moments.matrix[:n, :n]
