@@ -87,10 +87,14 @@ class ContinuousFlow(eqx.Module):
                 raise OdescentError(
                     "Hutchinson's trace draws at random: give key=jax.random.key(0)."
                 )
+            if options.get("per_sample"):
+                raise OdescentError(
+                    "Hutchinson's probes are drawn for the batch as one state: take trace='exact' with per_sample=True."
+                )
             probe = jr.rademacher(jr.fold_in(key, 1), x.shape, x.dtype)
         start = (x, jnp.zeros(len(x), x.dtype))
         solved = solve(_with_trace, start, 0.0, self.t1, (self.field, probe), key=key, **options)
-        end, change = (leaf[-1] for leaf in solved.ys)
+        end, change = solved.last
         normal = -0.5 * (end**2).sum(1) - 0.5 * self.dimension * jnp.log(2 * jnp.pi).astype(x.dtype)
         return normal + change, solved
 
@@ -102,7 +106,7 @@ class ContinuousFlow(eqx.Module):
         dtype = dtype or (weights[0].dtype if weights else float)
         z = jr.normal(key, (n, self.dimension), dtype)
         solved = solve(apply, z, self.t1, 0.0, self.field, **options)
-        return solved.ys[-1], solved
+        return solved.last, solved
 
 
 def _with_trace(t: Any, state: Any, args: Any) -> Any:
@@ -115,8 +119,8 @@ def _with_trace(t: Any, state: Any, args: Any) -> Any:
     if probe is not None:
         slope, image = along(probe)
         return slope, (image * probe).sum(1)
-    trace = jnp.zeros(len(y), y.dtype)
-    for i in range(y.shape[1]):
-        slope, image = along(jnp.zeros_like(y).at[:, i].set(1))
-        trace = trace + image[:, i]
+    trace = jnp.zeros(y.shape[:-1], y.dtype)
+    for i in range(y.shape[-1]):
+        slope, image = along(jnp.zeros_like(y).at[..., i].set(1))
+        trace = trace + image[..., i]
     return slope, trace

@@ -86,9 +86,9 @@ class WarmStart(eqx.Module):
         self.dt0 = jnp.asarray(dt0)
 
     def updated(self, statistics: Statistics, safety: float = 0.9) -> WarmStart:
-        """From an (unbatched) solve's first accepted step h and its error E: h safety E^(-1/q)."""
+        """From the first accepted step h and its error E: h safety E^(-1/q); of several solves at once the shortest."""
         e, q = statistics.first_error, statistics.order
         growth = jnp.clip(safety * jnp.maximum(e, 1e-10) ** (-1 / q), 0.2, 10.0)
         dt0 = statistics.first_step * growth.astype(statistics.first_step.dtype)
-        new = jnp.where(statistics.accepted > 0, dt0, self.dt0.astype(dt0.dtype))
+        new = jnp.min(jnp.where(statistics.accepted > 0, dt0, self.dt0.astype(dt0.dtype)))
         return WarmStart(jax.lax.stop_gradient(new).astype(self.dt0.dtype))

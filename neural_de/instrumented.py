@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from .._errors import OdescentError, expected
 from .brownian import USUAL, resolution
@@ -42,8 +42,36 @@ class Solved(eqx.Module):
 
     @property
     def ys(self) -> PyTree:
-        """The saved states, times first."""
+        """The saved states, times first; of several solves at once, times behind the axis of the solves."""
         return self.solution.ys
+
+    @property
+    def time_axis(self) -> int:
+        """Of the leaves of `ys`: 0 for one solve, 1 for several at once."""
+        return self.penalty.ndim
+
+    @property
+    def last(self) -> PyTree:
+        """The state at the last saved time."""
+        place = (slice(None),) * self.time_axis + (-1,)
+        return jax.tree.map(lambda x: x[place], self.ys)
+
+    @property
+    def successful(self) -> Bool[Array, "*batch"]:
+        """Whether the solve went well."""
+        return jnp.asarray(self.solution.result == dfx.RESULTS.successful)
+
+    @property
+    def hardest(self) -> Solved:
+        """Of several solves at once one that failed, or else the one with the most steps; a single one is itself."""
+        if self.time_axis == 0:
+            return self
+        s = self.statistics
+        trials = (s.accepted + s.rejected).ravel()
+        i = jnp.argmax(trials + jnp.where(self.successful.ravel(), 0, 1 + jnp.max(trials)))
+        one = lambda x: x.reshape(-1, *x.shape[self.time_axis :])[i] if eqx.is_array(x) else x
+        found: Solved = jax.tree.map(one, self)
+        return found
 
     @property
     def ts(self) -> Any:

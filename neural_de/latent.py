@@ -171,7 +171,7 @@ class LatentODE(eqx.Module):
         solved = solve(
             apply, z0, times[0], times[-1], self.field, saveat=dfx.SaveAt(ts=times), **options
         )
-        again = jnp.swapaxes(self.decoder(solved.ys), 0, 1)
+        again = jnp.moveaxis(self.decoder(solved.ys), solved.time_axis, 1)
         divergence = (jnp.exp(log_variance) + mean**2 - 1 - log_variance).sum(axis=1) / 2
         return again, divergence, solved
 

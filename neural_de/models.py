@@ -133,8 +133,7 @@ class NeuralODEClassifier(eqx.Module):
             raise OdescentError(f"the model takes inputs of shape (batch, {d}), not {x.shape}.")
         x = jnp.concatenate([x, jnp.zeros((len(x), self.augment), x.dtype)], axis=1)
         solved = solve(apply, x, 0.0, self.t1, self.field, **options)
-        last = solved.ys[:, -1] if options.get("per_sample") else solved.ys[-1]
-        return self.head(last), solved
+        return self.head(solved.last), solved
 
 
 class NeuralSDE(eqx.Module):
@@ -217,7 +216,7 @@ class NeuralSDEClassifier(eqx.Module):
         """Logits, the mean over so many paths per row, and the solve of all of them as one state."""
         start = jnp.tile(self.embed(x), (paths, 1))
         solved = self.sde(start, key, **options)
-        logits = self.head(solved.ys[-1])
+        logits = self.head(solved.last)
         return logits.reshape(paths, len(x), -1).mean(0), solved
 
 

@@ -45,6 +45,16 @@ def test_an_affine_flow_has_the_normal_density_of_its_closed_form(numbers):
     )
 
 
+def test_points_solved_one_by_one_have_the_same_density():
+    a, b = np.array([[0.3, 0.8], [-0.2, -0.4]]), np.array([0.1, 0.2])
+    f = flow(a, b, 0.7)
+    each, solved = f.log_density(jnp.asarray(X), per_sample=True, **TIGHT)
+    np.testing.assert_allclose(each, affine_log_density(a, b, jnp.asarray(X)), atol=1e-8)
+    assert solved.penalty.shape == (len(X),)
+    with pytest.raises(OdescentError, match="trace='exact' with per_sample=True"):
+        f.log_density(jnp.asarray(X), jr.key(0), trace="hutchinson", per_sample=True)
+
+
 def test_hutchinson_takes_its_values_and_their_mean_is_exact():
     """In the plane e'Ae is tr A + (A12 + A21) or tr A - (A12 + A21), each for half of the probes."""
     a, t = np.array([[0.3, 0.8], [-0.2, -0.4]]), 1.0

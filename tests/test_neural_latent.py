@@ -89,6 +89,17 @@ def test_a_latent_ode_with_a_known_field():
         model(t, x[:, :, :1], mask[:, :, :1])
 
 
+def test_samples_solved_one_by_one_give_the_same_series():
+    """Also where there are as many samples as times, and the two axes could be taken for one another."""
+    t, x, mask = series(batch=5, times=5)
+    model = LatentODE(2, jr.key(1), latent=3, hidden=3, width=4, layers=1, units=4, dtype=F)
+    run = eqx.filter_jit(lambda **more: model(t, x, mask, rtol=1e-7, atol=1e-7, **more))
+    (one, _, _), (each, _, solved) = run(), run(per_sample=True)
+    assert solved.time_axis == 1 and solved.penalty.shape == (5,)
+    np.testing.assert_allclose(each, one, atol=1e-5)
+    assert np.abs(one - np.swapaxes(one, 0, 1)).max() > 0.01
+
+
 def test_the_likelihood_is_scipys():
     _, x, mask = series()
     found = masked_nll(jnp.zeros_like(x), x, mask.at[0].set(False), 0.5)

@@ -4,6 +4,7 @@ import io
 import os
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
@@ -150,6 +151,17 @@ def test_models_have_the_papers_shapes():
         np.tanh(np.asarray(y) ** 3 @ spiral.drift.layers[0].weight) @ spiral.drift.layers[1].weight
     )
     assert np.allclose(spiral.drift(0.0, y), by_hand, rtol=1e-5)
+
+
+def test_a_stochastic_classifier_whose_rows_are_solved_one_by_one():
+    """Without noise both ways solve the same ODE, from three rows into three classes along two paths."""
+    model = nde.NeuralSDEClassifier(4, 3, [5], 3, jr.key(0), dtype=jnp.float64)
+    still = eqx.tree_at(lambda m: m.sde.diffusion.weight, model, jnp.zeros((3, 3)))
+    x = jr.normal(jr.key(1), (3, 4))
+    run = eqx.filter_jit(
+        lambda **more: still(x, jr.key(2), paths=2, rtol=1e-4, atol=1e-4, **more)[0]
+    )
+    np.testing.assert_allclose(run(per_sample=True), run(), atol=1e-3)
 
 
 def test_losses_against_optax():
