@@ -90,6 +90,7 @@ class Seen(eqx.Module):
     captured: dict[str, Captured]
     record: Record | None
     order: float = eqx.field(static=True)
+    stability: float = eqx.field(static=True)
     cost: Cost = eqx.field(static=True)
 
     def add(self, t: Any, h: Any, error: Any, stiffness: dict[str, Any]) -> Seen:
@@ -111,6 +112,7 @@ class Seen(eqx.Module):
             self.captured,
             record,
             self.order,
+            self.stability,
             self.cost,
         )
 
@@ -119,6 +121,7 @@ def nothing_seen(
     t: Any,
     y: PyTree,
     order: float,
+    stability: float,
     cost: Cost,
     kinds: tuple[str, ...],
     captures: tuple[str, ...],
@@ -139,6 +142,7 @@ def nothing_seen(
         captured={name: Captured(time, jnp.zeros_like(time), y) for name in captures},
         record=Record(times, times, row, dict.fromkeys(kinds, row)) if record else None,
         order=order,
+        stability=stability,
         cost=cost,
     )
 
@@ -160,6 +164,7 @@ class Statistics(eqx.Module):
         stiffness: of S_j, by kind; empty unless asked for.
         first_step, first_error: h_1 and E_1.
         order: q.
+        stability: `stability_size` of the solver; inf with noise, which says nothing about the drift.
         record: the steps one by one, if asked for.
     """
 
@@ -177,6 +182,7 @@ class Statistics(eqx.Module):
     first_error: Float[Array, "*batch"]
     record: Record | None
     order: float = eqx.field(static=True)
+    stability: float = eqx.field(static=True)
 
 
 def summarize(seen: Seen, trials: Any, first: Any, jumps: Any, selection: int = 0) -> Statistics:
@@ -207,4 +213,5 @@ def summarize(seen: Seen, trials: Any, first: Any, jumps: Any, selection: int = 
         first_error=seen.first_error,
         record=seen.record,
         order=seen.order,
+        stability=seen.stability,
     )

@@ -19,7 +19,7 @@ from .._errors import OdescentError
 from .evaluations import cost_of, has_noise, is_expensive
 from .heuristics import Captured, Seen, nothing_seen
 from .norms import Norm, rms, scaled_error
-from .stages import check_stages, innermost
+from .stages import check_stages, innermost, stability_size
 from .stiff_steps import step_with_stiffness
 
 STIFFNESS = ("shampine", "jvp")
@@ -116,7 +116,10 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
         expensive = is_expensive(terms, t0, t1, y0, args)
         cost = cost_of(self.inner, noisy, expensive)
         names = tuple(watch.captures)
-        seen = nothing_seen(t0, y0, float(order), cost, watch.stiffness, names, watch.record)
+        stability = float("inf") if noisy else stability_size(self.inner)
+        seen = nothing_seen(
+            t0, y0, float(order), stability, cost, watch.stiffness, names, watch.record
+        )
         return self.inner.init(terms, t0, t1, y0, args), seen
 
     def step(

@@ -189,6 +189,32 @@ def test_the_front_is_what_nothing_beats(groups):
     assert costs == sorted(costs)
 
 
+@pytest.mark.parametrize("per_sample", [False, True])
+def test_rows_that_a_model_solves_one_by_one_are_looked_at_as_well(per_sample):
+    """y' = -y^3 row by row: counts and ways of single solves, the profile of the hardest row, errors of the ends."""
+    field = lambda t, y, a: -(y**3)
+    y0 = np.array([[0.1, 0.2], [3.0, 1.0], [0.5, 0.4]])
+    loss = lambda model, batch, key=None, **more: (
+        None, nde.solve(field, batch["x"], 0.0, 1.0, per_sample=per_sample, **more),
+    )  # fmt: skip
+    model = nde.subject({}, y0, loss=loss, vector_field=lambda t, y: -(y**3), rtol=1e-5, atol=1e-5)
+    alone = [
+        nde.solve(field, jnp.asarray(y[None]), 0.0, 1.0, rtol=1e-5, atol=1e-5).statistics
+        for y in y0
+    ]
+    costs = [int(s.drift_evaluations) for s in alone]
+    found = nde.evaluation_counts(model)
+    assert found.each.tolist() == costs and len(found.failed) == 0
+    assert not per_sample or found.together == max(costs)
+    profile = nde.step_profile(model)
+    assert not per_sample or profile.accepted == int(alone[1].accepted)
+    assert np.isclose(profile.h.sum(), 1.0) and abs(profile.stability - 3.5068) < 1e-4
+    table = nde.solver_comparison(model, {"Bosh3": dfx.Bosh3()})
+    assert table.predictions[0].solved and 0 < table.predictions[0].error < 1e-4
+    ways = nde.field_plane(model).paths  # (times, rows, 2)
+    np.testing.assert_allclose(ways[-1], y0 / np.sqrt(1 + 2 * y0**2), rtol=1e-3)
+
+
 def test_what_cannot_be_looked_at_is_said():
     for bad, part in (
         (lambda: nde.subject(3), "give a run of train"),

@@ -21,7 +21,7 @@ class EvaluationCounts:
 
     Attributes:
         each: of every row, solved on its own.
-        together: of the solve of the same rows as one state.
+        together: of the solve of the same rows as one state; the most, if the model solves them one by one.
         failed: rows whose solve failed; their counts are left out of the quantiles.
     """
 
@@ -95,13 +95,11 @@ def evaluation_counts(
     Raises:
         OdescentError: a solver whose evaluations cannot be known.
     """
-    import diffrax as dfx
-
     s = what if isinstance(what, Subject) else subject(what)
     found = s.each(rows, **options).solved
-    whole = s.solved(rows, **options).solved.statistics.drift_evaluations
+    whole = s.solved(rows, **options).solved.hardest.statistics.drift_evaluations
     if found.statistics.drift_evaluations is None or whole is None:
         raise OdescentError("the evaluations of this solver cannot be known: take an explicit one.")
-    good = np.asarray(found.solution.result == dfx.RESULTS.successful)
-    each = np.asarray(found.statistics.drift_evaluations)
+    good = np.asarray(found.successful).ravel()
+    each = np.asarray(found.statistics.drift_evaluations).ravel()
     return EvaluationCounts(s.name, each, int(whole), np.flatnonzero(~good))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import diffrax as dfx
 import numpy as np
 from jaxtyping import Float
 
 from ..._errors import OdescentError
-from ..stages import stability_size
 from .subjects import Subject, subject
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepProfile:
-    """The accepted steps of a solve of all rows as one state.
+    """The accepted steps of a solve of all rows as one state; of rows that are solved one by one, of the hardest.
 
     Attributes:
         t, h: start and length of each step, in the solver's own time.
@@ -94,15 +92,15 @@ def step_profile(
         OdescentError: a solve without steps, or with more than are recorded.
     """
     s = what if isinstance(what, Subject) else subject(what)
-    found = s.solved(rows, record=record, stiffness="jvp", **options).solved.statistics
+    solved = s.solved(rows, record=record, stiffness="jvp", **options).solved
+    found = solved.hardest.statistics
     n, line = int(found.accepted), found.record
     if not 0 < n <= record or line is None:
         raise OdescentError(f"{s.name} was solved in {n} steps; record={record} can be shown.")
     t, h, error, stiff = (
         np.asarray(a[:n], float) for a in (line.t, line.h, line.error, line.stiffness["jvp"])
     )
-    solver = {**s.options, **options}.get("solver") or dfx.Tsit5()
-    size = float("inf") if found.diffusion_evaluations is not None else stability_size(solver)
+    size = found.stability
     drift = found.drift_evaluations
     return StepProfile(
         s.name, t, h, error, stiff, None if np.isinf(size) else size, n, int(found.rejected),

@@ -143,8 +143,8 @@ def solver_comparison(
     table = []
     for name, solver in chosen.items():
         found = s.solved(rows, solver=solver, **options)
-        stats = found.solved.statistics
-        good = bool(found.solved.solution.result == dfx.RESULTS.successful)
+        stats = found.solved.hardest.statistics
+        good = bool(jnp.all(found.solved.successful))
         drift, score = stats.drift_evaluations, found.metrics.get(s.score or "")
         if score is None and s.score is not None:
             score = found.loss
@@ -152,7 +152,7 @@ def solver_comparison(
             Prediction(
                 name, None if drift is None else int(drift), int(stats.accepted), int(stats.rejected),
                 None if score is None else float(score),
-                None if exact is None or not good else _distance(found.solved.ys, exact), good,
+                None if exact is None or not good else _distance(found.solved.last, exact), good,
             )
         )  # fmt: skip
     n = len(next(iter(s.first(rows).values())))
@@ -186,16 +186,16 @@ def _reference(s: Subject, rows: int | None, options: Mapping[str, Any]) -> Any:
             s, model=jax.tree.map(wide, s.model), rows={n: wide(a) for n, a in s.rows.items()},
             fixed={n: wide(a) for n, a in s.fixed.items()},
         )  # fmt: skip
-        return jax.device_get(found.solved(rows, **more).solved.ys)
+        return jax.device_get(found.solved(rows, **more).solved.last)
 
 
 def _floating(x: Any) -> bool:
-    return eqx.is_array_like(x) and jnp.issubdtype(jnp.asarray(x).dtype, jnp.floating)
+    return isinstance(x, np.ndarray | jax.Array) and jnp.issubdtype(x.dtype, jnp.floating)
 
 
 def _distance(states: Any, exact: Any) -> float:
     pairs = [
-        (np.asarray(a[-1], float), np.asarray(b[-1], float))
+        (np.asarray(a, float), np.asarray(b, float))
         for a, b in zip(jax.tree.leaves(states), jax.tree.leaves(exact), strict=True)
     ]
     off = sum(float(np.sum((a - b) ** 2)) for a, b in pairs)

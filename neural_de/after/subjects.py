@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,10 @@ from ..training import Trained, load_trained
 
 PARTS = ("train", "validation", "test")
 _KEY = 2**31 - 4  # apart from those of training and evaluation
+
+
+class FixedOption(OdescentError):
+    """A model or loss that sets an option of its solve itself, which was to be another one here."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +64,26 @@ class Subject:
         """The first rows as one state; options in place of those of training."""
         batch = {**_arrays(self.first(rows)), **_arrays(self.fixed)}
         key = jr.fold_in(jr.key(self.key), _KEY)
-        found: Outcome = _together(
-            self.outcome, self.model, batch, key, {**self.options, **options}
-        )
-        return found
+        return self._run(_together, batch, key, options)
 
     def each(self, rows: int | None = None, **options: Any) -> Outcome:
         """The first rows one by one, each with its own steps; everything gets their axis."""
         chosen = _arrays(self.first(rows))
         keys = jr.split(jr.fold_in(jr.key(self.key), _KEY), count(self.first(rows)))
         fixed = _arrays(self.fixed)
-        found: Outcome = _one_by_one(
-            self.outcome, self.model, chosen, fixed, keys, {**self.options, **options}
-        )
+        return self._run(_one_by_one, (chosen, fixed), keys, options)
+
+    def _run(self, how: Any, batch: Any, key: Any, options: Mapping[str, Any]) -> Outcome:
+        try:
+            found: Outcome = how(self.outcome, self.model, batch, key, {**self.options, **options})
+        except TypeError as error:
+            twice = re.search(r"multiple values for keyword argument '(\w+)'", str(error))
+            if twice is None:
+                raise
+            raise FixedOption(
+                f"{self.name} sets {twice[1]}= of solve itself: let the options that come win, as in solve(..., "
+                f"**{{'{twice[1]}': ..., **options}})."
+            ) from None
         return found
 
 
@@ -82,7 +94,9 @@ def _together(outcome: Any, model: Any, batch: Any, key: Any, options: Any) -> A
 
 
 @eqx.filter_jit
-def _one_by_one(outcome: Any, model: Any, rows: Any, fixed: Any, keys: Any, options: Any) -> Any:
+def _one_by_one(outcome: Any, model: Any, batch: Any, keys: Any, options: Any) -> Any:
+    rows, fixed = batch
+
     def one(row: Any, key: Any) -> Any:
         batch = {n: a[None] for n, a in row.items()}
         return outcome(model, {**batch, **fixed}, key=key, **options)
@@ -220,20 +234,23 @@ def _outcome(found: Any) -> Outcome:
             "loss= returns an Outcome, (anything, Solved) or Solved, where Solved is what solve(...) returned; not "
             f"{type(found).__name__}."
         )
-    return Outcome(jnp.zeros_like(solved.penalty), {}, solved)
+    return Outcome(jnp.zeros((), solved.penalty.dtype), {}, solved)
 
 
 def trajectories(subject: Subject, rows: int, times: int) -> tuple[np.ndarray, np.ndarray]:
     """Times, and the states of the first rows there, shape (times, rows, d)."""
     plain = subject.solved(rows)
-    t0, t1 = (float(np.asarray(t)) for t in (plain.solved.solution.t0, plain.solved.solution.t1))
+    ends = (plain.solved.solution.t0, plain.solved.solution.t1)
+    t0, t1 = (float(np.ravel(t)[0]) for t in ends)
     grid = np.linspace(t0, t1, times)
     try:
         found = subject.solved(rows, saveat=dfx.SaveAt(ts=jnp.asarray(grid, plain.loss.dtype)))
-    except TypeError:  # the model saves at times of its own
+    except FixedOption:  # the model saves at times of its own
         found = plain
-        grid = np.asarray(found.solved.ts, float)
+        saved = np.asarray(found.solved.ts, float)
+        grid = saved.reshape(-1, saved.shape[-1])[0]
     states = np.asarray(jax.tree.leaves(found.solved.ys)[0], float)
+    states = np.moveaxis(states, found.solved.time_axis, 0)
     return grid, states.reshape(len(grid), states.shape[1], -1)
 
 
