@@ -75,9 +75,9 @@ def diagnose(recipe: Recipe, state: TrainState, batch: Mapping[str, Array]) -> F
     def again(state: Any, batch: Any) -> Any:
         more = {"record": min(limit, _LONGEST_RECORD), "stiffness": "jvp"}
         total, out = recipe.program.penalized(state.model, state, batch, coefficients, **more)
-        solution = out.solved.solution
-        full = solution.result == dfx.RESULTS.max_steps_reached
-        return total, solution.result == dfx.RESULTS.successful, full, out.solved.statistics
+        found = out.solved.hardest
+        full = found.solution.result == dfx.RESULTS.max_steps_reached
+        return total, found.successful, full, found.statistics
 
     total, solved, full, statistics = jax.device_get(again(state, batch))
     step, n = int(state.step), int(statistics.accepted)

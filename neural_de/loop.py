@@ -199,7 +199,7 @@ def placement(devices: int) -> Callable[[Any, bool], Any]:
     """Puts a pytree's arrays on the devices: split along the first axis, or whole on each."""
     if devices == 1:
         return lambda tree, split: jax.tree.map(
-            lambda x: jnp.asarray(x) if eqx.is_array_like(x) else x, tree
+            lambda x: jnp.asarray(x) if _is_array(x) else x, tree
         )
     split_by: Any = jax.sharding.PartitionSpec  # carries no types
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:devices]), ("batch",))
@@ -208,6 +208,11 @@ def placement(devices: int) -> Callable[[Any, bool], Any]:
 
     def placed(tree: Any, split: bool) -> Any:
         where = parts if split else whole
-        return jax.tree.map(lambda x: jax.device_put(x, where) if eqx.is_array_like(x) else x, tree)
+        return jax.tree.map(lambda x: jax.device_put(x, where) if _is_array(x) else x, tree)
 
     return placed
+
+
+def _is_array(x: Any) -> bool:
+    """Plain numbers are none: a model's (the rate of a dropout) are settings, and no weights."""
+    return eqx.is_array(x) or isinstance(x, np.ndarray)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,7 +22,7 @@ from .budget import Budget
 from .config import Config
 from .first_step import WarmStart
 from .penalties.base import Sum
-from .tasks.base import Outcome, Task
+from .tasks.base import Outcome, Task, checked
 
 
 class TrainState(eqx.Module):
@@ -119,11 +118,11 @@ class Program:
                 coefficients = coefficients * jnp.broadcast_to(found, coefficients.shape)
             r = r.weighted(tuple(coefficients[i] for i in range(len(r.parts))))
         key = jr.fold_in(jr.wrap_key_data(state.key), state.step)
-        out = self.task.loss(
+        out = checked(self.task, self.task.loss(
             model, batch, key=key, step=state.step, training=True, regularizer=r,
             **solve_options(self.config, state.dt0), **more,
-        )  # fmt: skip
-        total = out.loss + out.solved.penalty.astype(out.loss.dtype)
+        ))  # fmt: skip
+        total = out.loss + _mean(out.solved.penalty).astype(out.loss.dtype)
         if state.budget is not None:
             total = total / (1 + state.budget.coefficient).astype(total.dtype)
         return total, out
@@ -148,7 +147,7 @@ class Program:
             norm = optax.tree.norm(gradient)
             change, after = self.optimizer.transformation.update(gradient, state.optimizer, weights)
             model = eqx.apply_updates(state.model, change)
-        solved = jnp.asarray(out.solved.solution.result == dfx.RESULTS.successful)
+        solved = jnp.all(out.solved.successful)
         fine = solved & jnp.isfinite(total) & jnp.isfinite(norm)
         statistics = out.solved.statistics
         budget, dt0 = state.budget, state.dt0
@@ -172,8 +171,9 @@ class Program:
             state.best, state.best_score, state.best_step,
         )  # fmt: skip
         metrics = {
-            "loss": out.loss, "penalty": out.solved.penalty, **out.metrics, "nfe": cost,
-            "accepted": statistics.accepted, "rejected": statistics.rejected, "error": statistics.error.mean,
+            "loss": out.loss, "penalty": _mean(out.solved.penalty), **out.metrics, "nfe": cost,
+            "accepted": _mean(statistics.accepted), "rejected": _mean(statistics.rejected),
+            "error": _mean(statistics.error.mean),
             "gradient": norm, "dt0": dt0, "solved": solved, "finite": jnp.isfinite(total), "fine": fine,
         }  # fmt: skip
         if budget is not None:
@@ -195,20 +195,24 @@ def evaluator(config: Config, task: Task) -> Callable[..., dict[str, Array]]:
         model: Any, batch: Mapping[str, Array], key: Any, step: Any, dt0: Any
     ) -> dict[str, Array]:
         options = solve_options(config, dt0)
-        out = task.loss(
+        out = checked(task, task.loss(
             model, batch, key=jr.wrap_key_data(key), step=step, training=False, **options
-        )
+        ))  # fmt: skip
         found = out.solved.statistics
         return {
-            "loss": out.loss, **out.metrics, "nfe": _cost(found), "accepted": found.accepted,
-            "rejected": found.rejected, "solved": jnp.asarray(out.solved.solution.result == dfx.RESULTS.successful),
+            "loss": out.loss, **out.metrics, "nfe": _cost(found), "accepted": _mean(found.accepted),
+            "rejected": _mean(found.rejected), "solved": jnp.all(out.solved.successful),
         }  # fmt: skip
 
     return compiled(evaluate)
 
 
-def _cost(statistics: Any) -> Int[Array, ""]:
-    """Drift evaluations; steps where they cannot be known."""
+def _cost(statistics: Any) -> Array:
+    """Drift evaluations per solve; steps where they cannot be known."""
     found = statistics.drift_evaluations
-    cost: Array = statistics.accepted + statistics.rejected if found is None else found
-    return cost
+    return _mean(statistics.accepted + statistics.rejected if found is None else found)
+
+
+def _mean(x: Array) -> Array:
+    """Over the rows, where they were solved one by one."""
+    return x if x.ndim == 0 else jnp.mean(x)

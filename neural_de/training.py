@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._errors import OdescentError
+from .._errors import OdescentError, expected
 from . import checkpoints
 from .config import Config
 from .loop import Progress, Run
@@ -20,6 +21,7 @@ from .run_folder import CHECKPOINT, RunFolder, folder
 from .tasks import TASKS
 from .tasks.base import Task, count
 
+NEEDED = ("steps", "batch", "optimizer", "rtol", "atol", "max_steps")  # of every run
 WITHOUT = "without"  # the folder of the run without regularizer, in that of a run with a budget of accuracy
 
 
@@ -67,7 +69,7 @@ def train(
     Args:
         config: the settings; name a registered task, or give `task`.
         task: your own, with your model, data and loss.
-        optimizer: your own optax transformation, instead of one by name.
+        optimizer: your own optax transformation, instead of one by name; to resume, give the same.
         out: a folder for checkpoint.eqx, metrics.jsonl and result.json; made if it is not there.
         resume: go on from the folder's checkpoint, if there is one; of a finished run, return it.
         progress: called with (steps done, all steps, the last record).
@@ -143,6 +145,11 @@ def _prepared(config: Config, task: Task | None, optimizer: Any, progress: Progr
             )
         config = config.replace(optimizer="given", learning_rate=None)
     config = resolved(config, task, rows)
+    open_ = [n for n in NEEDED if getattr(config, n) is None]
+    if open_:
+        raise OdescentError(
+            f"the task {task.name} leaves {', '.join(open_)} open: put them into its defaults, or into the settings."
+        )
     batch = config.batch or 1
     if batch > count(rows.train) or batch % config.devices:
         raise OdescentError(
@@ -154,13 +161,26 @@ def _prepared(config: Config, task: Task | None, optimizer: Any, progress: Progr
             "precision='float64' needs JAX's: jax.config.update('jax_enable_x64', True)."
         )
     made = recipe(config, task, rows, optimizer)
-    identity = {"settings": config.to_dict(), "data": rows.digest}
+    identity = {"settings": config.to_dict(), "data": rows.digest, **_own(task)}
     return Run(config, task, rows, made, RunFolder(None, identity), progress)
 
 
-def _task(config: Config, task: Task | None) -> Task:
+def _own(task: Any) -> dict[str, Any]:
+    """The fields of a task of your own, which its runs depend on as on their settings; of other things their types."""
+    if not dataclasses.is_dataclass(task):
+        return {}
+    values = {f.name: getattr(task, f.name) for f in dataclasses.fields(task)}
+    text = json.dumps(values, default=lambda value: type(value).__name__)
+    return {"task": json.loads(text)} if values else {}
+
+
+def _task(config: Any, task: Any) -> Task:
+    if not isinstance(config, Config):
+        raise expected("the settings of a run", "a Config, as Config('digits-ode') is", config)
     if task is None:
         return TASKS.build(config.task)
+    if not isinstance(task, Task):
+        raise expected("task=", "a Task of your own, an object and not its class", task)
     if task.name != config.task:
         raise OdescentError(f"the settings are for {config.task}, and the task is {task.name}.")
     return task

@@ -160,6 +160,8 @@ def test_other_data_are_noticed(tmp_path):
     train(config, task=Small(), out=tmp_path)
     with pytest.raises(OdescentError, match="its data is another"):
         train(config, task=Small(kind="end"), out=tmp_path, resume=True)
+    with pytest.raises(OdescentError, match=r"its rate is 0\.5, not 0\.7"):
+        train(config, task=Small(rate=0.7), out=tmp_path, resume=True)
     (tmp_path / "result.json").write_text("{")
     with pytest.raises(OdescentError, match="is damaged or of another run"):
         train(config, task=Small(), out=tmp_path, resume=True)

@@ -13,11 +13,11 @@ import numpy as np
 import optax
 import pytest
 from hand_loops import coefficients
-from small_tasks import Small
+from small_tasks import FIELDS, Small, Weights
 
 import odescent as od
 from odescent import OdescentError
-from odescent.neural_de import Config, TrainingFailed, compare, train
+from odescent.neural_de import Config, Outcome, Rows, TrainingFailed, compare, solve, train
 
 pytestmark = pytest.mark.promotion
 SMALL = Config("small")
@@ -192,6 +192,118 @@ def test_a_sweep_compiles_one_update_and_one_evaluation():
     np.testing.assert_allclose(np.divide(paid[3.0, None], paid[0.1, None]), 30, rtol=1e-5)
     falls = np.divide(paid[3.0, 0.03], paid[3.0, None])
     np.testing.assert_allclose(falls, 0.01 ** (np.arange(4) / 4), rtol=1e-5)
+
+
+@dataclass(frozen=True)
+class Each(Small):
+    """`Small` with its rows solved one by one."""
+
+    def loss(self, model, batch, *, key, step, training, **options):
+        solved = solve(
+            FIELDS[self.field], batch["x"], 0.0, 1.0, model, solver=dfx.Heun(), adjoint=dfx.DirectAdjoint(), key=key,
+            per_sample=True, **options,
+        )  # fmt: skip
+        return Outcome(jnp.mean((solved.last - batch["y"]) ** 2), {}, solved)
+
+
+def test_rows_may_be_solved_one_by_one():
+    """Evaluations and penalty of a step are the means over solves of single rows; the shortest first step is kept."""
+    task = Each(rate=2.5)
+    config = SMALL.replace(regularizer="error", coefficient=0.5, max_steps=64, precision="float64")
+    run = train(config.replace(steps=2, dt0="warm"), task=task)
+    first = run.history[1]
+    x = np.sort(task.rows(config).train["x"])
+    alone = [
+        od.neural_de.solve(
+            FIELDS["linear"], jnp.asarray([v]), 0.0, 1.0, Weights(jnp.zeros(4), 2.5), solver=dfx.Heun(), rtol=1e-3,
+            atol=1e-3, dt0=0.01, regularizer=od.neural_de.error(), max_steps=64,
+        )
+        for v in x
+    ]  # fmt: skip
+    costs = [int(s.statistics.drift_evaluations) for s in alone]
+    assert len(set(costs)) > 1 and first["nfe"] == np.mean(costs)
+    assert first["penalty"] == pytest.approx(0.5 * np.mean([s.penalty for s in alone]), rel=1e-9)
+    carried = [od.neural_de.WarmStart(0.01).updated(s.statistics).dt0 for s in alone]
+    assert first["dt0"] == pytest.approx(float(min(carried)), rel=1e-9)
+    budget = SMALL.replace(steps=2, regularizer="steps", target_nfe=20, max_steps=64)
+    assert np.isfinite(train(budget, task=task).test["nfe"])
+    with pytest.raises(TrainingFailed, match=r"used up its 9 steps at t = 0\.\d+ .*E = "):
+        train(config.replace(max_steps=9), task=task)
+
+
+@dataclass(frozen=True)
+class WithNumber(Small):
+    """The model has a plain number beside its weights, as `equinox.nn.Dropout` has its rate."""
+
+    def model(self, config, rows, key, dtype):
+        return {"weights": super().model(config, rows, key, dtype), "factor": 3.0}
+
+    def loss(self, model, batch, **options):
+        return super().loss(
+            eqx.tree_at(lambda m: m.rate, model["weights"], model["weights"].rate * model["factor"] / 3),
+            batch, **options,
+        )  # fmt: skip
+
+
+def test_plain_numbers_of_a_model_are_no_weights(tmp_path):
+    config = SMALL.replace(steps=4, optimizer="adam", learning_rate=0.1)
+    run = train(config, task=WithNumber(), out=tmp_path)
+    assert run.model["factor"] == 3.0 and isinstance(run.model["factor"], float)
+    expected = train(config, task=Small()).model.rate
+    np.testing.assert_allclose(run.model["weights"].rate, expected, rtol=1e-6)
+    found = od.neural_de.load_trained(tmp_path, task=WithNumber()).model
+    assert found["factor"] == 3.0 and found["weights"].rate == run.model["weights"].rate
+    views = od.neural_de.inspect(
+        run
+    )  # the task sets its solver itself: a profile knows it, no other can be taken
+    assert abs(views["steps"].stability - 2) < 1e-6 and views["evaluations"].together > 0
+    assert "sets solver= of solve itself" in views["left out"]["solvers"]
+
+
+@dataclass(frozen=True)
+class Wrong(Small):
+    """`Small` with one thing wrong."""
+
+    what: str = ""
+    score: ClassVar[str] = "loss"
+
+    def rows(self, config):
+        good = super().rows(config)
+        bad = {"ragged": {**good.train, "z": np.ones(3)}, "none": {}}.get(self.what, good.train)
+        return Rows(bad, good.validation, good.test)
+
+    def loss(self, model, batch, **options):
+        out = super().loss(model, batch, **options)
+        return {
+            "solved": out.solved, "loss": Outcome(batch["x"], {}, out.solved),
+            "metric": Outcome(out.loss, {"m": batch["x"]}, out.solved),
+        }.get(self.what, out)  # fmt: skip
+
+
+class Unscored(Small):
+    score = "accuracy"
+
+
+class Open(Small):
+    defaults: ClassVar = {"steps": 3, "optimizer": "sgd", "learning_rate": 0.1, "batch": 4}
+
+
+@pytest.mark.untyped
+def test_a_task_of_your_own_that_does_not_fit_is_refused():
+    for task, part in (
+        (Wrong(what="ragged"), r"arrays of train have one length.*'z': 3"),
+        (Wrong(what="none"), "theirs are none"),
+        (Wrong(what="solved"), "what the loss of small returns must be an Outcome"),
+        (Wrong(what="loss"), r"loss of small is one number per batch, and this one has the shape \(4,\)"),
+        (Wrong(what="metric"), "m of small is one number per batch"),
+        (Unscored(), "no metric of small to be its score called 'accuracy'"),
+        (Open(), "the task small leaves rtol, atol, max_steps open"),
+        (Small, "an object and not its class"),
+    ):  # fmt: skip
+        with pytest.raises(OdescentError, match=part):
+            train(SMALL, task=task)
+    with pytest.raises(OdescentError, match="must be a Config"):
+        train("small", task=Small())
 
 
 def test_a_comparison_has_means_and_deviations():

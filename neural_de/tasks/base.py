@@ -12,7 +12,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..._errors import unknown
+from ..._errors import OdescentError, expected, unknown
 from ..config import Config
 from ..data import Dataset, Split
 from ..instrumented import Solved
@@ -21,6 +21,8 @@ from ..instrumented import Solved
 @dataclass(frozen=True)
 class Rows:
     """Arrays by name; those of a split have one length, `fixed` goes whole into every batch.
+
+    Raises OdescentError for a split without rows, or of arrays that differ in length.
 
     Attributes:
         train, validation, test: the rows; `test` is looked at once, at the end.
@@ -35,6 +37,16 @@ class Rows:
     fixed: Mapping[str, np.ndarray] = field(default_factory=dict)
     classes: int = 0
     source: str = ""
+
+    def __post_init__(self) -> None:
+        for part in ("train", "validation", "test", "fixed"):
+            arrays = {n: np.asarray(a) for n, a in getattr(self, part).items()}
+            object.__setattr__(self, part, arrays)
+            lengths = {n: a.shape[0] if a.ndim else 0 for n, a in arrays.items()}
+            if part != "fixed" and (len(set(lengths.values())) != 1 or 0 in lengths.values()):
+                raise OdescentError(
+                    f"the arrays of {part} have one length, at least 1; theirs are {lengths or 'none'}."
+                )
 
     @staticmethod
     def of(data: Dataset) -> Rows:
@@ -132,6 +144,25 @@ class Task(abc.ABC):
     def paper(self, year: int) -> Mapping[str, Any]:
         """Settings of a paper besides those of `paper_settings`."""
         return {}
+
+
+def checked(task: Task, outcome: Any) -> Outcome:
+    """What a task's loss returned.
+
+    Raises:
+        OdescentError: no `Outcome`, a loss or metric that is not one number, or no metric of the task's score.
+    """
+    if not isinstance(outcome, Outcome):
+        raise expected(f"what the loss of {task.name} returns", "an Outcome", outcome)
+    for name, value in {"loss": outcome.loss, **outcome.metrics}.items():
+        shape = np.shape(value)
+        if shape:
+            raise OdescentError(
+                f"{name} of {task.name} is one number per batch, and this one has the shape {shape}: take its mean."
+            )
+    if task.score != "loss" and task.score not in outcome.metrics:
+        raise unknown(f"metric of {task.name} to be its score called", task.score, outcome.metrics)
+    return outcome
 
 
 def model_options(config: Config, usual: Mapping[str, Any]) -> dict[str, Any]:
