@@ -173,7 +173,7 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     line, end, payload = content.partition(b"\n")
     try:
         header = json.loads(line) if end and len(line) < _LONGEST_HEADER else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         header = {}
     said = header.get("format") if isinstance(header, dict) else None
     if not isinstance(said, str) or not said.startswith("odescent.checkpoint/"):

@@ -171,7 +171,7 @@ class Config:
         """The inverse of `to_json`; OdescentError for text that says no such settings."""
         try:
             said = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         if not isinstance(said, dict) or not isinstance(said.get("task"), str):
             raise OdescentError("the settings of a run are a JSON object with at least its task.")

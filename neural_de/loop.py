@@ -46,6 +46,7 @@ class Run:
         self.reference, self.reached = reference, reached
         self.total, self.batch = config.steps or 0, config.batch or 1
         self.history: list[dict[str, Any]] = []
+        self.best: Mapping[str, Any] | None = None  # the validation of the best weights
         self._order = (-1, np.empty(0, np.int64))  # an epoch, and that of its rows
         self.placed = placement(config.devices)
         self.evaluation = Evaluation(config, task, rows, recipe, self.placed)
@@ -55,9 +56,10 @@ class Run:
         state = self.recipe.begin(self.rows, self.config.seed)
         kept = self.folder.resumed(state) if resume else None
         if kept is not None:
-            state = kept
+            state, notes = kept
+            self.best = notes.get("best")
             self.history = self.folder.metrics(int(state.step), int(state.validated))
-            self.folder.keep(self.history)
+        self.folder.keep(self.history)
         return self._loop(self.placed(state, False))
 
     def _loop(self, state: TrainState) -> TrainState:
@@ -126,6 +128,7 @@ class Run:
         found = self.evaluation.metrics(model, self.rows.validation, dt0, 0)
         score = found.get(self.task.score, found["loss"])
         better = bool(found["solved"]) and self._better(found, score, state)
+        self.best = found if better else self.best
         self._note({"step": k, "validation": {**found, "dt0": float(dt0)}})
         after: TrainState = eqx.tree_at(
             lambda s: (s.dt0, s.validated, s.best, s.best_score, s.best_step),
@@ -147,13 +150,8 @@ class Run:
         evaluations; as long as none are within it, the ones that come nearest.
         """
         higher = self.task.sign * (score - float(state.best_score)) > 0
-        if not self.config.budgeted or int(state.best_step) < 0:
-            return higher
-        step = int(state.best_step)
-        old = next(
-            (r["validation"] for r in self.history if "validation" in r and r["step"] == step), None
-        )
-        if old is None:  # its line was lost
+        old = self.best
+        if not self.config.budgeted or old is None:
             return higher
         excess = [self._excess(r) for r in (old, found)]
         if max(excess) > 0:
@@ -188,7 +186,8 @@ class Run:
     def _save(self, state: TrainState) -> None:
         epoch, position = divmod(int(state.step), count(self.rows.train) // self.batch)
         order = {"seed": self.config.seed, "epoch": epoch, "position": position}
-        self.folder.save(state, {"step": int(state.step), "data_order": order})
+        notes = {"step": int(state.step), "data_order": order, "best": self.best}
+        self.folder.save(state, notes)
 
     def _note(self, record: dict[str, Any]) -> None:
         self.history.append(record)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .._errors import OdescentError
+from .._errors import OdescentError, OdescentWarning
 from .._files import write_whole
 from . import checkpoints
 
@@ -27,16 +28,16 @@ class RunFolder:
     def __init__(self, path: Path | None, identity: Mapping[str, Any]) -> None:
         self.path, self.identity = path, dict(identity)
 
-    def resumed(self, like: Any) -> Any:
-        """The state of the checkpoint, None if there is none; OdescentError if it is of another run."""
+    def resumed(self, like: Any) -> tuple[Any, dict[str, Any]] | None:
+        """State and notes of the checkpoint, None if there is none; OdescentError if it is of another run."""
         if self.path is None or not (self.path / CHECKPOINT).exists():
             return None
-        return checkpoints.load(self.path / CHECKPOINT, like, self.identity)[0]
+        return checkpoints.load(self.path / CHECKPOINT, like, self.identity)
 
     def save(self, state: Any, notes: Mapping[str, Any]) -> None:
         """Write the checkpoint, whole or not at all."""
         if self.path is not None:
-            checkpoints.save(self.path / CHECKPOINT, state, self.identity, notes)
+            checkpoints.save(self.path / CHECKPOINT, state, self.identity, _finite(notes))
 
     def note(self, record: Mapping[str, Any]) -> None:
         """One more line of metrics."""
@@ -56,8 +57,16 @@ class RunFolder:
                 last = validated if "validation" in said else step
                 if said["step"] <= last and "failure" not in said:
                     kept.append(said)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue
+        lost = set(range(1, step + 1)) - {r["step"] for r in kept if "validation" not in r}
+        if lost:
+            warnings.warn(
+                f"{str(path)!r} lacks the records of {len(lost)} of the {step} steps before its checkpoint: no weights "
+                "hang on them, and the history will lack them.",
+                OdescentWarning,
+                stacklevel=2,
+            )
         return kept
 
     def keep(self, records: list[dict[str, Any]]) -> None:
@@ -80,7 +89,7 @@ class RunFolder:
             said = json.loads((self.path / RESULT).read_text("utf-8"))
             alike = checkpoints.same(said["identity"], json.loads(json.dumps(self.identity)))
             test = said["test"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             alike, test = False, {}
         if not alike or not isinstance(test, dict):
             raise OdescentError(

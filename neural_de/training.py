@@ -116,7 +116,9 @@ def load_trained(
         config = config.replace(optimizer=None)
     run = _prepared(config, task, optimizer, None)
     run.folder.path = place
-    state = run.folder.resumed(run.recipe.begin(run.rows, config.seed))
+    kept = run.folder.resumed(run.recipe.begin(run.rows, config.seed))
+    assert kept is not None  # its settings were read from it
+    state = kept[0]
     run.history = run.folder.metrics(int(state.step), int(state.validated))
     model = state.best if best else run.recipe.output(state)
     return Trained(
@@ -202,8 +204,13 @@ def _without(
     )  # fmt: skip
     score = run.task.score
     seen = {r["step"]: r.get(score, r["loss"]) for r in found.history if "loss" in r}
-    steps = range(1, run.total + 1)
-    scores = [float("nan") if seen.get(k) is None else float(seen[k]) for k in steps]
+    lost = run.total - len(seen)
+    if lost:
+        raise OdescentError(
+            f"{str(out)!r} lacks the scores of {lost} of the {run.total} steps without regularizer, which the budget "
+            "compares with: its metrics.jsonl is damaged; start anew in another folder."
+        )
+    scores = [float("nan") if seen[k] is None else float(seen[k]) for k in range(1, run.total + 1)]
     return scores, float(found.best[score])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,7 +143,7 @@ def test_foreign_files_are_refused_and_another_machine_is_said(tmp_path, monkeyp
     later = file.read_bytes().replace(b"odescent.checkpoint/1", b"odescent.checkpoint/9")
     for content, part in (
         (later, "has the format odescent.checkpoint/9"), (b"", "no checkpoint"), (b"PK\x03\x04", "no checkpoint"),
-        (b"{}\n", "no checkpoint"), (b"\x80\x04.\n", "no checkpoint"),
+        (b"{}\n", "no checkpoint"), (b"[" * 200_000 + b"\n", "no checkpoint"), (b"\x80\x04.\n", "no checkpoint"),
     ):  # fmt: skip
         (tmp_path / "other.eqx").write_bytes(content)
         with pytest.raises(OdescentError, match=part):
@@ -152,6 +153,45 @@ def test_foreign_files_are_refused_and_another_machine_is_said(tmp_path, monkeyp
     monkeypatch.setenv("XLA_FLAGS", "--xla_something")
     with pytest.warns(OdescentWarning, match="XLA_FLAGS '.*' then, '--xla_something' now"):
         checkpoints.load(file, tree(), {"data": "x"})
+
+
+def test_what_a_run_goes_on_from_does_not_hang_on_its_metrics(tmp_path):
+    """Lines that are lost are said and change no weight; scores that a budget compares with may not be lost."""
+    often = {"validate_every": 3, "checkpoint_every": 4}
+    base = Config("small", steps=12, regularizer="steps", max_steps=64, **often)
+    budget, loss = base.replace(target_nfe=6), base.replace(max_accuracy_loss=0.01)
+    begun, late = tmp_path / "begun", tmp_path / "late"
+
+    def until(config, path, last):
+        def stop(done, total, record):
+            if done == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(config, task=Small(), out=path, progress=stop)
+
+    until(budget, begun, 6)
+    shutil.copytree(begun, tmp_path / "fresh")
+    lines = (begun / "metrics.jsonl").read_text().splitlines()
+    (begun / "metrics.jsonl").write_text("\n".join([lines[2], "[" * 200_000]) + "\n")
+    expected = bits(train(budget, task=Small()))
+    with pytest.warns(OdescentWarning, match="lacks the records of 4 of the 5 steps"):
+        found = bits(train(budget, task=Small(), out=begun, resume=True))
+    assert found[0] == expected[0] and found[2:] == expected[2:]
+    # a kill after a line of metrics and before the first checkpoint: the line is not there twice
+    (tmp_path / "fresh" / "checkpoint.eqx").unlink()
+    train(budget, task=Small(), out=tmp_path / "fresh", resume=True)
+    text = (tmp_path / "fresh" / "metrics.jsonl").read_text().splitlines()
+    assert bits(train(budget, task=Small(), out=tmp_path / "fresh", resume=True)) == expected
+    assert len(text) == len(expected[1])
+    until(loss, late, 12 + 6)  # of the run itself; the one without regularizer is done
+    text = (late / "without" / "metrics.jsonl").read_text().splitlines()
+    (late / "without" / "metrics.jsonl").write_text("\n".join(text[:5] + text[6:]) + "\n")
+    with (
+        pytest.warns(OdescentWarning),
+        pytest.raises(OdescentError, match="scores of 1 of the 12 steps"),
+    ):
+        train(loss, task=Small(), out=late, resume=True)
 
 
 def test_other_data_are_noticed(tmp_path):
