@@ -149,11 +149,16 @@ def _cycles(portrait: Portrait, ax: Axes) -> list[Artist]:
     return list(handles.values())
 
 
+def _looks(portrait: Portrait) -> dict[str, style.SeriesStyle]:
+    """A colour for each name: the flow's first, as in the explorer."""
+    names = dict.fromkeys([*portrait.flows, *portrait.iterates])
+    return {name: style.series_style(i) for i, name in enumerate(names)}
+
+
 def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
     """Curves, reference flows, iterates; a colour of their own for each name."""
     handles: list[Artist] = []
-    names = list(dict.fromkeys([*portrait.iterates, *portrait.flows]))
-    looks = {name: style.series_style(i) for i, name in enumerate(names)}
+    looks = _looks(portrait)
     outside = portrait.outside
     for name, z in portrait.iterates.items():
         look = looks[name]
@@ -218,8 +223,9 @@ def _numbers(portrait: Portrait, ax: Axes, numbered: int) -> None:
     angles = np.arange(12) * np.pi / 6
     around = np.stack([np.cos(angles), np.sin(angles)], 1)
     seen: list[tuple[float, float]] = []
-    for i, z in enumerate(portrait.iterates.values()):
-        color = style.series_style(i).color
+    looks = _looks(portrait)
+    for name, z in portrait.iterates.items():
+        color = looks[name].color
         for k, state in enumerate(z[:numbered]):
             at = ax.transData.transform(state) * points
             if not np.isfinite(at).all() or ((at < low) | (at > high)).any():

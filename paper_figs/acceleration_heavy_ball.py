@@ -98,7 +98,7 @@ def draw_counterexample(data: Mapping[str, Any]) -> Figure:
         "triple_momentum": ", from 3.3",
     }
     letter(axes, ["the counterexample", *(f"{METHODS[n]}{where[n]}" for n in data["ledgers"])])
-    legend_under(figure, axes[1:], ncols=4)
+    legend_under(figure, axes[:0:-1], ncols=4)  # the last has all parts
     return figure
 
 
@@ -158,11 +158,11 @@ def draw_threshold(data: Mapping[str, Any]) -> Figure:
     rows = {kappa: [int(p) for p in text.split()] for kappa, text in data["table"]["rows"]}
     with style.context():
         ax = axes[1]
-        for kappa, found in rows.items():
-            ax.plot([kappa] * len(found), found, "s", ms=3.0, color="#0072B2", mec="none")
+        cycles = np.array([(kappa, p) for kappa, found in rows.items() for p in found])
+        ax.plot(*cycles.T, "s", ms=3.0, color="#0072B2", mec="none", label="cycle of this period")
         periods = [int(p) for p in data["first"]]
         ax.plot(list(data["first"].values()), periods, color="#D55E00", marker="o", ms=4, lw=0.9,
-                label="first $\\kappa$ with this period")  # fmt: skip
+                label="least $\\kappa$ with one")  # fmt: skip
         edge = data["first"]["3"]
         ax.axvline(edge, color="0.3", lw=0.8, ls=(0, (4, 2)))
         ax.annotate(r"$9 + 4\sqrt{5}$", (edge, 9.2), xytext=(-4, 0), textcoords="offset points", ha="right",

@@ -243,7 +243,7 @@ def draw_slow_graph(data: Mapping[str, Any]) -> Figure:
             va="bottom",
             fontsize=style.SMALL,
         )
-        axes[1].text(5, 22, "slow manifold", ha="center", fontsize=style.SMALL)
+        axes[1].text(3, 10, "slow manifold", ha="center", fontsize=style.SMALL)
         axes[1].text(20, 3.3, "the mode oscillates", ha="center", fontsize=style.SMALL)
         axes[1].set_yticks([2, 5, 10, 20], ["2", "5", "10", "20"])
         axes[1].minorticks_off()
@@ -251,7 +251,7 @@ def draw_slow_graph(data: Mapping[str, Any]) -> Figure:
         axes[1].set_ylim(1.4, 45)
         axes[1].set_xlabel(r"mode $\lambda/\mu$")
         axes[1].set_ylabel(r"least damping $K/\sqrt{\mu}$")
-        axes[1].legend(loc="center right")
+        axes[1].legend(loc="upper left")
     letter(axes, ["the expansion is exact to its order", "modes with a slow manifold"])
     return figure
 

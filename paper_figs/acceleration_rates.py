@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from odescent.analysis.style import titled
 
 from .acceleration_terms import bent
 from .claims import Claim, at_most, between, exactly, near
-from .drawing import legend_under, letter, panels
+from .drawing import legend_over, legend_under, letter, panels
 from .entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
 METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
+_REAL = 1e-9  # imaginary parts below it are rounding
 NAMES = {n: titled(n) for n in METHODS}
 
 
@@ -73,7 +75,8 @@ def draw_spectra(data: Mapping[str, Any]) -> Figure:
             )
             values = s["eigenvalues"]
             for j in range(values.shape[1]):
-                axes[1].plot(values[:, j].real, values[:, j].imag, color=look.color, lw=1.0)
+                locus = _through_the_axis(values[:, j])
+                axes[1].plot(locus.real, locus.imag, color=look.color, lw=1.0)
                 axes[1].plot(
                     *_point(values[0, j]),
                     look.marker,
@@ -104,6 +107,17 @@ def draw_spectra(data: Mapping[str, Any]) -> Figure:
     )
     legend_under(figure, [axes[0]], ncols=4)
     return figure
+
+
+def _through_the_axis(values: np.ndarray) -> np.ndarray:
+    """A locus with the point between two samples at which a pair of poles meets on the real axis."""
+    found = [values[0]]
+    for a, b in pairwise(values):
+        off, on = sorted((a, b), key=lambda v: -abs(v.imag))
+        if abs(off.imag) > _REAL >= abs(on.imag):
+            found.append(complex(off.real))
+        found.append(b)
+    return np.array(found)
 
 
 def _point(value: complex) -> tuple[float, float]:
@@ -215,7 +229,7 @@ def draw_rates(data: Mapping[str, Any]) -> Figure:
         ax.plot([], [], "o", color="0.3", ms=3.2, label="one run")
         ax.set_xlabel(r"condition number $\kappa$")
         ax.set_ylabel(r"steps for a factor $e$")
-        ax.set_xlim(data["kappas"][0], data["kappas"][-1])
+        ax.set_xlim(0.9 * data["kappas"][0], 1.1 * data["kappas"][-1])  # whole markers
         ax.set_ylim(0.35, 2 * float(data["kappas"][-1]))
     legend_under(figure, axes, ncols=2)
     return figure
@@ -350,7 +364,7 @@ def draw_over_flow(data: Mapping[str, Any]) -> Figure:
         )
         axes[0].set_xlabel("$x_1$")
         axes[0].set_ylabel("$x_2$")
-        axes[0].legend(loc="lower right")
+        legend_over(axes[0], "lower right")
         for i, (n, both) in enumerate(data["gaps"].items()):
             look = style.series_style(i)
             for label, dash in (("limit flow", (0, (5, 1.5))), ("modified equation", "-")):

@@ -207,14 +207,15 @@ def draw_principles(data: Mapping[str, Any]) -> Figure:
                 look = style.series_style(i)
                 key = f"{kind} {n}"
                 ax.loglog(data[along], values, color=look.color, marker=look.marker, ms=3, lw=0.9,
-                          label=f"{names[key]}: order {data['orders'][key]:.2f}")  # fmt: skip
+                          label=f"{names[key]}: order ${data['orders'][key]:.2f}$")  # fmt: skip
             ax.legend(loc="best")
         for ax, values in ((axes[0], data["exponents"]), (axes[1], data["steps"])):
             ax.set_xticks(values, [f"{v:g}" for v in values])
             ax.minorticks_off()
         axes[0].set_xlabel(r"exponent $\alpha$")
         axes[1].set_xlabel(r"step $\tau = \alpha s^2$")
-        axes[0].set_ylabel("distance")
+        for ax in axes:
+            ax.set_ylabel("distance")
     letter(axes, ["Laplace principle", "minimizing movement"])
     return figure
 

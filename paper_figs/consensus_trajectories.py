@@ -14,7 +14,7 @@ import odescent as od
 from odescent.analysis.style import titled
 
 from .claims import Claim, Spread, above, at_least, exactly
-from .drawing import letter, panels
+from .drawing import legend_over, letter, panels
 from .entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             ax.set_aspect("equal")
             ax.set_xlabel("$x_1$")
             ax.set_ylabel("$x_2$")
-        axes[0].legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
+        legend_over(axes[0], "lower right")
     shares = {row[0]: row for row in data["table"]["rows"]}
     letter(axes, [f"{t}: {shares[t][1]:.0%} arrive" for t in TITLES.values()])
     return figure

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _LINE, _GAP = 0.155, 0.075  # inches: a line of small text, the room between rows
+_RAISED = 0.014  # half of what a line has below its baseline
 
 
 def panels(
@@ -40,9 +41,14 @@ def letter(axes: Sequence[Axes], titles: Sequence[str]) -> None:
     """Put (a), (b), ... and a title over each."""
     with style.context():
         for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
-            ax.set_title(
-                f"({chr(97 + i)}) {title}".rstrip(), loc="left", fontsize=style.FONT_SIZE, pad=4
-            )
+            said = f"({chr(97 + i)}) {title[:1].upper()}{title[1:]}".rstrip()
+            ax.set_title(said, loc="left", fontsize=style.FONT_SIZE, pad=4)
+
+
+def legend_over(ax: Axes, loc: str) -> None:
+    """A legend inside of a panel, where lines of the background go on behind it."""
+    with style.context():
+        ax.legend(loc=loc, frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def legend_under(figure: Figure, axes: Sequence[Axes], ncols: int = 4, **options: Any) -> None:
@@ -104,7 +110,7 @@ def draw_table(
                 right = j in numeric
                 at = edges[j + 1] - 0.012 if right else edges[j] + 0.004
                 ax.text(
-                    at, top + high / 2, str(cell), ha="right" if right else "left", va="center",
+                    at, top + high / 2 - _RAISED, str(cell), ha="right" if right else "left", va="center_baseline",
                     fontsize=style.SMALL, fontweight="bold" if i == 0 else "normal", linespacing=1.25,
                 )  # fmt: skip
             top += high

@@ -14,6 +14,7 @@ from odescent.paper_figs import acceleration_manifold as manifold
 from odescent.paper_figs import acceleration_portraits as portraits
 from odescent.paper_figs import acceleration_rates as rates
 from odescent.paper_figs import acceleration_terms as terms
+from odescent.paper_figs.drawing import letter, panels
 
 FIGURES = {f.name: f for _, f in pf.find(["acceleration"])}
 SMALL = {
@@ -134,3 +135,30 @@ def test_thresholds_are_printed_with_the_rational_part_first():
     import sympy as sp
 
     assert heavy_ball._ordered(9 + 4 * sp.sqrt(5)) == "9 + 4*sqrt(5)"
+
+
+def test_panels_are_lettered_and_their_titles_begin_large():
+    figure, axes = panels(1, 2)
+    letter(axes, ["heavy ball", r"$\kappa = 25$"])
+    assert [ax.get_title(loc="left") for ax in axes] == ["(a) Heavy ball", r"(b) $\kappa = 25$"]
+    del figure
+
+
+def test_a_locus_goes_through_the_point_where_a_pair_of_poles_becomes_real():
+    pair = np.array([0.5 + 0.2j, 0.4 + 0.1j, 0.45 + 1e-17j, 0.6])
+    assert rates._through_the_axis(pair).tolist() == [
+        0.5 + 0.2j,
+        0.4 + 0.1j,
+        0.4,
+        0.45 + 1e-17j,
+        0.6,
+    ]
+    assert rates._through_the_axis(pair[::-1]).tolist() == [
+        0.6,
+        0.45 + 1e-17j,
+        0.4,
+        0.4 + 0.1j,
+        0.5 + 0.2j,
+    ]
+    real = np.array([0.3, 0.2, 0.1])
+    assert rates._through_the_axis(real).tolist() == real.tolist()
