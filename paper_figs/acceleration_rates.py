@@ -364,7 +364,7 @@ def draw_over_flow(data: Mapping[str, Any]) -> Figure:
         )
         axes[0].set_xlabel("$x_1$")
         axes[0].set_ylabel("$x_2$")
-        legend_over(axes[0], "lower right")
+        legend_over(axes[0])
         for i, (n, both) in enumerate(data["gaps"].items()):
             look = style.series_style(i)
             for label, dash in (("limit flow", (0, (5, 1.5))), ("modified equation", "-")):

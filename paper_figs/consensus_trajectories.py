@@ -134,7 +134,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             ax.set_aspect("equal")
             ax.set_xlabel("$x_1$")
             ax.set_ylabel("$x_2$")
-        legend_over(axes[0], "lower right")
+        legend_over(axes[0])
     shares = {row[0]: row for row in data["table"]["rows"]}
     letter(axes, [f"{t}: {shares[t][1]:.0%} arrive" for t in TITLES.values()])
     return figure
