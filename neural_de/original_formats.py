@@ -8,6 +8,8 @@ of text files, as ``.tar.gz`` or as ``.zip``, each with its ``Outcomes-a.txt``; 
 from __future__ import annotations
 
 import gzip
+import io
+import math
 import tarfile
 import zipfile
 import zlib
@@ -29,7 +31,15 @@ _DESCRIPTORS = ("RecordID", "Age", "Gender", "Height", "ICUType")
 _OUTCOMES = "RecordID,SAPS-I,SOFA,Length_of_stay,Survival,In-hospital_death"
 _LAST_MINUTE = 48 * 60
 _ENDINGS = ("", ".tar.gz", ".tgz", ".zip")
-_BROKEN = (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile)
+_BROKEN = (
+    OSError,
+    EOFError,
+    zlib.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 def is_there(name: str, folder: str) -> bool:
@@ -81,7 +91,7 @@ def read_idx(path: Path) -> np.ndarray:
     if data[:3] != b"\0\0\x08" or not 1 <= rank <= 3 or len(data) < 4 + 4 * rank:
         raise _damaged(path, "it is no idx file of bytes")
     shape = tuple(int(n) for n in np.frombuffer(data, ">u4", rank, 4))
-    expected = int(np.prod(shape, dtype=np.int64))
+    expected = math.prod(shape)
     if len(data) - 4 - 4 * rank != expected:
         raise _damaged(
             path, f"its head tells of {expected} bytes, and there are {len(data) - 4 - 4 * rank}"
@@ -128,10 +138,17 @@ def _physionet(folder: Path) -> dict[str, np.ndarray]:
     minutes, kinds, values, lengths, outcomes = [], [], [], [], []
     for letter, source in _sets(folder).items():
         told = _outcomes(folder / f"Outcomes-{letter}.txt")
-        for name, text in sorted(_texts(source)):
+        texts = sorted(_texts(source))
+        if not source.is_dir() and len(texts) < len(told):  # cut where tarfile sees no harm
+            raise _damaged(
+                source, f"it holds {len(texts)} of the {len(told)} records with outcomes"
+            )
+        for name, text in texts:
             number, minute, kind, value = _record(f"{source.name}/{name}", text)
             if number not in told:
                 raise _damaged(folder / f"Outcomes-{letter}.txt", f"it lacks the record {number}")
+            if PurePosixPath(name).stem != str(number):
+                raise _damaged(f"{source.name}/{name}", f"it says that it is the record {number}")
             minutes.append(minute)
             kinds.append(kind)
             values.append(value)
@@ -162,7 +179,8 @@ def _texts(source: Path) -> Iterator[tuple[str, str]]:
                 for name in filter(is_record, archive.namelist()):
                     yield PurePosixPath(name).name, archive.read(name).decode("ascii")
         else:
-            with tarfile.open(source) as packed:
+            whole = io.BytesIO(gzip.decompress(source.read_bytes()))  # checks its sum
+            with tarfile.open(fileobj=whole) as packed:
                 for member in packed:
                     file = packed.extractfile(member) if is_record(member.name) else None
                     if file is not None:
@@ -182,6 +200,8 @@ def _record(name: str, text: str) -> tuple[int, np.ndarray, np.ndarray, np.ndarr
             time, kind, amount = said.split(",")
             hours, minute = time.split(":")
             at, value = 60 * int(hours) + int(minute), float(amount)
+            if not math.isfinite(value):
+                raise ValueError(amount)
         except ValueError:
             raise _damaged(name, f"line {line} is not HH:MM,PARAMETER,NUMBER") from None
         if kind == "RecordID":

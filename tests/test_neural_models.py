@@ -11,6 +11,8 @@ import jax.random as jr
 import numpy as np
 import optax
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import odescent as od
 from odescent import OdescentError
@@ -84,9 +86,14 @@ def test_files_are_checked(tmp_path, monkeypatch):
     np.savez(target, **{k: v for k, v in small.items() if k != "y_test"})
     with pytest.raises(OdescentError, match="lacks y_test"):
         data.load("mnist")
-    np.savez(target, **(small | {"x_test": np.zeros((5, 28, 27), np.uint8)}))
-    with pytest.raises(OdescentError, match="another file"):
-        data.load("mnist")
+    labels = small["y_train"]
+    for bad in (
+        {"x_test": np.zeros((5, 28, 27), np.uint8)}, {"y_train": labels - 5}, {"y_train": labels + 0.5},
+        {"y_train": labels.astype(str)}, {"y_train": labels.astype(bool)}, {"y_train": np.array(3)},
+    ):  # fmt: skip
+        np.savez(target, **(small | bad))
+        with pytest.raises(OdescentError, match="another file"):
+            data.load("mnist")
     for bad in ({"name": "minst"}, {"name": "digits", "validation": 1.0}):
         with pytest.raises(OdescentError):
             data.load(**bad)
@@ -107,6 +114,54 @@ def test_physionet_grid_by_hand(tmp_path, monkeypatch):
     mask = np.concatenate([found.train.mask, found.validation.mask])
     assert mask.sum() == len(both) and mask[:, 1, 0].all() and found.times[1] * 48 == 1
     assert both.min() == 0 and np.isclose(both.max(), 1) and np.all(found.train.y == 1)
+
+
+def test_a_physionet_file_of_other_arrays_is_refused(tmp_path, monkeypatch):
+    n = 10
+    good = {
+        "offsets": np.arange(0, 2 * n + 1, 2), "minute": np.tile([55, 80], n), "var": np.zeros(2 * n, int),
+        "value": np.arange(2.0 * n), "outcome": np.tile([0, 0, 0, 0, 1], (n, 1)),
+    }  # fmt: skip
+    monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
+    np.savez(tmp_path / "physionet2012.npz", **good)
+    assert len(data.load("physionet").train) == 7
+    value, minute, two = good["value"], good["minute"], np.arange(0, 21, 10)
+    for bad, part in (
+        ({"value": value * np.nan}, "finite"), ({"value": value.astype(str)}, "finite"),
+        ({"value": value[None]}, "axis"), ({"value": value[:0], "offsets": np.zeros(n + 1, int)}, "finite"),
+        ({"offsets": np.array(3)}, "whole numbers"),
+        ({"offsets": good["offsets"][:, None]}, "whole numbers"), ({"offsets": good["offsets"] * 1.0}, "whole numbers"),
+        ({"offsets": two, "outcome": good["outcome"][:2]}, "5 records at least"), ({"minute": minute - 60}, "minutes"),
+        ({"minute": minute[:-1]}, "differ"), ({"var": good["var"] - 1}, "variables"),
+        ({"var": good["var"] + 0.5}, "variables"),
+        ({"offsets": good["offsets"][::-1]}, "differ"), ({"outcome": good["outcome"].astype(str)}, "outcomes"),
+    ):  # fmt: skip
+        np.savez(tmp_path / "physionet2012.npz", **(good | bad))
+        with pytest.raises(OdescentError, match=f"another file: .*{part}"):
+            data.load("physionet")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_archive_is_refused_or_holds_what_it_held(tmp_path, monkeypatch, draws):
+    """Whatever numpy, zipfile, zlib or the tokenizer of a header make of the bytes."""
+    monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
+    whole = {
+        "x_train": np.arange(6 * 784, dtype=np.uint8).reshape(6, 28, 28), "y_train": np.arange(6),
+        "x_test": np.zeros((2, 28, 28), np.uint8), "y_test": np.arange(2),
+    }  # fmt: skip
+    target = tmp_path / "mnist.npz"
+    np.savez_compressed(target, **whole)
+    expected, content = data.load("mnist"), bytearray(target.read_bytes())
+    for place in draws.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=20)):
+        content[place] ^= draws.draw(st.integers(1, 255))
+    target.write_bytes(content[: draws.draw(st.integers(0, len(content)))])
+    try:
+        found = data.load("mnist")
+    except OdescentError:
+        return
+    for a, b in ((found.train, expected.train), (found.test, expected.test)):
+        assert np.array_equal(a.x, b.x) and np.array_equal(a.y, b.y)
 
 
 @pytest.mark.skipif("ODESCENT_DATA" not in os.environ, reason="the real files are not here")

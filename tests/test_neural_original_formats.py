@@ -80,6 +80,7 @@ def test_damaged_idx_files(tmp_path: Path) -> None:
     bad = {
         "cut": good[:-1], "long": good + b"\0", "type": b"\0\0\x0d\x03" + good[4:], "rank": b"\0\0\x08\x09" + good[4:],
         "head": good[:9], "none": b"", "text": b"<html>not found</html>",
+        "huge": good[:4] + struct.pack(">3I", *[2**31] * 3),
     }  # fmt: skip
     path = tmp_path / "train-images-idx3-ubyte"
     for content in bad.values():
@@ -174,6 +175,7 @@ def test_the_loader_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ("line", "said"),
     [
         ("0007,HR,73", "line 8 is not HH:MM"), ("00:07,HR,fast", "line 8 is not HH:MM"), ("00:07,HR", "line 8"),
+        ("00:07,HR,nan", "line 8 is not HH:MM"), ("00:07,HR,1e400", "line 8 is not HH:MM"),
         ("49:00,HR,73", "within 48 hours"), ("00:07,Mood,3", "unknown parameter 'Mood'"),
     ],
 )  # fmt: skip
@@ -181,6 +183,38 @@ def test_damaged_records(tmp_path: Path, line: str, said: str) -> None:
     as_folder(tmp_path / "set-a", {"7.txt": record(7, line)})
     (tmp_path / "Outcomes-a.txt").write_text(f"{HEAD}\n7,1,1,1,-1,0\n")
     with pytest.raises(OdescentError, match=rf"set-a/7\.txt is damaged.*{said}"):
+        original("physionet2012.npz", str(tmp_path))
+
+
+@pytest.mark.parametrize("how", [as_tar, as_zip])
+def test_an_archive_that_lost_records_is_refused(
+    tmp_path: Path, how: Callable[[Path, dict[str, str]], None]
+) -> None:
+    """Also where its checksum is right: tarfile takes the end of the bytes for that of the archive."""
+    texts = {f"{n}.txt": record(n, "00:07,HR,73") for n in range(10, 18)}
+    how(tmp_path / "set-a", texts)
+    rows = [f"{n},6,1,5,-1,0" for n in range(10, 18)]
+    (tmp_path / "Outcomes-a.txt").write_text("\n".join([HEAD, *rows, ""]))
+    assert len(original("physionet2012.npz", str(tmp_path))["offsets"]) == 9
+    if how is as_tar:
+        path = tmp_path / "set-a.tar.gz"
+        plain = bytearray(gzip.decompress(path.read_bytes()))
+        name = plain.index(b"set-a/14.txt")  # behind an extended header of two blocks
+        plain = plain[: plain.rindex(b"././@PaxHeader", 0, name)]
+        path.write_bytes(gzip.compress(bytes(plain)))
+    else:
+        how(tmp_path / "set-a", {n: t for n, t in texts.items() if n != "14.txt"})
+    with pytest.raises(OdescentError, match=r"set-a\.\S+ is damaged.* of the 8 records"):
+        original("physionet2012.npz", str(tmp_path))
+    if how is as_tar:  # the sum at the end of a gzip file, which tarfile does not come to
+        path.write_bytes(gzip.compress(bytes(plain))[:-8] + bytes(8))
+        with pytest.raises(OdescentError, match="it cannot be read"):
+            original("physionet2012.npz", str(tmp_path))
+    as_folder(tmp_path / "set-b", {"7.txt": record(8)})
+    for old in tmp_path.glob("set-a*"):
+        old.unlink()
+    (tmp_path / "Outcomes-b.txt").write_text(f"{HEAD}\n8,1,1,1,1,0\n")
+    with pytest.raises(OdescentError, match="it says that it is the record 8"):
         original("physionet2012.npz", str(tmp_path))
 
 
