@@ -171,7 +171,9 @@ class _Modes:
         }
         for name in released:
             if name not in names:
-                raise unknown(f"parameter of {algorithm.name or 'the algorithm'}", name, names)
+                raise unknown(
+                    f"parameter of {algorithm.name or 'the algorithm'} called", name, names
+                )
         self.algorithm = algorithm
         kept = {s: e for s, e in algorithm.tuning.items() if s.name not in released}
         self.free = (

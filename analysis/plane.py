@@ -136,7 +136,8 @@ class Plane:
         if total != 2:
             raise OdescentError(
                 f"a phase portrait is drawn of a two-dimensional state, two vector blocks of one entry or one of two; "
-                f"this one has {total} ({self._layout()}): give section=Section(origin, first, second)."
+                f"this one has {total} ({self._layout()}): take an objective of fewer variables or a curvature=, "
+                "or, in Python, section=Section(origin, first, second)."
             )
         turned = False
         if axes is not None and len(names) == 2:

@@ -249,7 +249,7 @@ def check_parameters(
     values: dict[str, Any] = {}
     for name in given:
         if name not in s.parameters:
-            raise unknown(f"parameter of {s.name}", name, s.parameters)
+            raise unknown(f"parameter of {s.name} called", name, s.parameters)
         if name in varied:
             raise OdescentError(
                 f"{name} is both varied and given one value; leave one of them out."

@@ -254,7 +254,10 @@ def in_chunks(
             new = jax.tree.map(lambda a: np.asarray(a[: int(n)]), records)  # noqa: B023
             kept = Kept(carry, (*kept.records, new) if int(n) else kept.records)
             if request.chunk is None:
-                pace = int(pace * np.clip(_CHUNK_SECONDS / max(took, 1e-9), 0.5, 10.0)) or 1
+                faster = np.clip(_CHUNK_SECONDS / max(took, 1e-9), 0.5, 10.0)
+                pace = min(
+                    int(pace * faster) or 1, request.steps
+                )  # a full buffer may end all chunks
             if time.monotonic() - saved > _SAVE_SECONDS:
                 save(kept)
                 saved = time.monotonic()

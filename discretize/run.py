@@ -20,7 +20,7 @@ from jaxtyping import Array, Key
 
 from odescent._arguments import checked
 from odescent._brief import brief
-from odescent._errors import OdescentError, unknown
+from odescent._errors import OdescentError, listed, unknown
 from odescent._whole_numbers import check_whole
 from odescent.dynamics.evaluate import evaluate
 from odescent.dynamics.oracles import Objective
@@ -349,15 +349,18 @@ def _parameters(
     needed = [s.name for s in in_order(algorithm.tuned.parameters)]
     for name in given:
         if name not in needed:
-            raise unknown(f"parameter of {_name(algorithm)}", name, needed)
+            raise unknown(f"parameter of {_name(algorithm)} called", name, needed)
+    own = {"mu": objective.mu, "L": objective.L}
+    found = {name: given.get(name, own.get(name)) for name in needed}
+    missing = [name for name, value in found.items() if value is None]
+    if missing:
+        where = " or on the objective" if set(missing) <= set(own) else ""
+        raise OdescentError(
+            f"{_name(algorithm)} needs a value of {listed(missing)}: "
+            f"give {' and '.join(f'{name}=...' for name in missing)} to the run{where}."
+        )
     values: dict[str, Any] = {}
-    for name in needed:
-        value = given.get(name, getattr(objective, name) if name in ("mu", "L") else None)
-        if value is None:
-            where = " or on the objective" if name in ("mu", "L") else ""
-            raise OdescentError(
-                f"{_name(algorithm)} needs a value of {name}: give {name}=... to the run{where}."
-            )
+    for name, value in found.items():
         if isinstance(value, sp.Expr):
             if not value.is_number:
                 raise OdescentError(f"{name} must be a number to run, not the expression {value}.")

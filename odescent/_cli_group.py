@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import typer
@@ -15,8 +15,8 @@ from ._errors import OdescentError, unknown
 
 _INTERRUPTED = 130
 _KEYWORD = re.compile(
-    r"(?<![\w.(])(?<!\.\.\., )([A-Za-z_]\w*)=(?:(\.\.\.)|(?=[\s,;]|\.?$))"
-)  # in a sentence: name= or name=...
+    r"(?<![\w.(])(?<!\.\.\., )([A-Za-z_]\w*)=(?:(\.\.\.)|(N|'\w+')(?!\w)|(?=[\s,;]|\.?$))"
+)  # in a sentence: name= or name=... or, with what is to be said, name=N or name='all'
 _NUMBERS = (  # what is said of a number out of its range, and what we say
     (r"Input should be a valid integer.*", "a whole number"),
     (r"Input should be a valid number.*", "a number"),
@@ -53,15 +53,7 @@ class Group(TyperGroup):
         name = next((word for word in given if word in self.commands), None)
         if name is None:
             return sentence
-        takes = {option for p in self.commands[name].params for option in p.opts}
-
-        def spelled(found: re.Match[str]) -> str:
-            option = f"--{found[1].replace('_', '-')}"
-            if option in takes:
-                return option + (" ..." if found[2] else "")
-            return f"--set {found[0]}" if found[2] and "--set" in takes else found[0]
-
-        return _KEYWORD.sub(spelled, sentence)
+        return as_options(sentence, {o for p in self.commands[name].params for o in p.opts})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that was named; OdescentError naming the nearest if there is none."""
@@ -69,6 +61,19 @@ class Group(TyperGroup):
         if not known and not ctx.resilient_parsing:
             raise unknown("command", args[0], self.commands)
         return super().resolve_command(ctx, args)
+
+
+def as_options(sentence: str, takes: Collection[str]) -> str:
+    """The sentence with what stands in ``takes`` spelled as an option: ``horizon='all'`` is --horizon all."""
+
+    def spelled(found: re.Match[str]) -> str:
+        option = f"--{found[1].replace('_', '-')}"
+        said = found[2] or (found[3] or "").strip("'")
+        if option in takes:
+            return f"{option} {said}".rstrip()
+        return f"--set {found[0]}" if found[2] and "--set" in takes else found[0]
+
+    return _KEYWORD.sub(spelled, sentence)
 
 
 def _fail(sentence: str) -> int:

@@ -18,6 +18,7 @@ def _list(kind: o.Kind = "", as_json: o.Json = False) -> None:
 
 @app.command(
     "derive",
+    short_help="Derive an algorithm from a principle, step by step.",
     epilog=example(
         "odescent derive nesterov",
         "odescent derive nesterov --route model --latex --out nesterov.tex",
@@ -55,6 +56,7 @@ def _derive(
 
 @app.command(
     "emit",
+    short_help="Emit an algorithm as source that stands alone.",
     epilog=example(
         "odescent emit nesterov --target optax --mu 0.01 --L 1 --out nesterov.py",
         "odescent emit proximal_point --set h=1/3",
@@ -90,6 +92,7 @@ def _emit(
 
 @app.command(
     "certify",
+    short_help="Prove a convergence rate, or show why there is none.",
     epilog=example(
         "odescent certify heavy_ball --mu 1 --L 10",
         "odescent certify triple_momentum --mu 1 --L 10 --out certificate.json",
@@ -136,6 +139,7 @@ def _certify(
 
 @app.command(
     "synthesize",
+    short_help="Search a family for the best worst-case rate.",
     epilog=example(
         "odescent synthesize passive --mu 1 --L 10 --rate spectral",
         "odescent synthesize passive --mu 1 --L 10 --set a=0 --scheme explicit_euler --rate spectral",
@@ -168,6 +172,7 @@ def _synthesize(
 
 @app.command(
     "simulate",
+    short_help="Run an algorithm, or follow a system's flow.",
     epilog=example(
         "odescent simulate nesterov --objective logistic/breast_cancer --steps 1000",
         "odescent simulate heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60 --out run.csv",
@@ -216,6 +221,7 @@ def _simulate(
 
 @app.command(
     "portrait",
+    short_help="Draw a phase portrait, with iterates over the flow.",
     epilog=example(
         "odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf",
         "odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif",

@@ -28,7 +28,7 @@ _KINDS = (
     "all if left out."
 )
 
-Kind = Annotated[str, typer.Argument(metavar="[KIND]", help=_KINDS, autocompletion=_names("kinds"))]
+Kind = Annotated[str, typer.Argument(metavar="KIND", help=_KINDS, autocompletion=_names("kinds"))]
 _ONE_OR_FILE = "An algorithm, such as nesterov, or a system file, such as my_system.ode."
 Derived = Annotated[
     str,
@@ -72,7 +72,7 @@ Mu = Annotated[str | None, typer.Option("--mu", metavar="NUMBER", help="Strong c
 Smoothness = Annotated[str | None, typer.Option("--L", metavar="NUMBER", help="Smoothness.")]
 _CERTIFIED = "An algorithm, such as nesterov."
 Certified = Annotated[
-    str, typer.Argument(metavar="[NAME]", help=_CERTIFIED, autocompletion=_names("algorithms"))
+    str, typer.Argument(metavar="NAME", help=_CERTIFIED, autocompletion=_names("algorithms"))
 ]
 SynthesizedFamily = Annotated[
     str,
@@ -180,6 +180,9 @@ Statistics = Annotated[
     str, typer.Option(metavar="NAMES", help="mean, variance, minimum, maximum, with commas.")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=_SEEDS, help="Of the noise.")]
+IterateCount = Annotated[
+    str, typer.Option("--steps", metavar="N", help="How many iterates, 1 to 200.")
+]
 Paths = Annotated[
     int, typer.Option(min=1, max=100, help="Of a method with noise; or how many particles.")
 ]
@@ -393,7 +396,7 @@ Version = Annotated[
 Explored = Annotated[
     str,
     typer.Argument(
-        metavar="[NAME]",
+        metavar="NAME",
         help=_ONE_OR_SYSTEM,
         autocompletion=_names("algorithms", "systems", files=".ode"),
     ),

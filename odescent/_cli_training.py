@@ -25,6 +25,7 @@ def use_data(folder: Path | None) -> None:
 
 @app.command(
     "train",
+    short_help="Train a neural ODE or SDE to be cheap to solve.",
     epilog=example(
         "odescent train digits-ode --regularizer error --coefficient 0.1 --dt0 calibrated",
         "odescent train digits-ode --regularizer none --regularizer error --seed 0,1,2",
@@ -95,6 +96,7 @@ def _train(
 
 @app.command(
     "inspect",
+    short_help="Look at trained models: steps, errors, stiffness.",
     epilog=example(
         "odescent inspect run --out pictures",
         "odescent inspect vanilla error steps --out pictures",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _console
+from ._cli_group import as_options
 from ._errors import OdescentError
 from ._files import write_whole
 from ._numbers import assignments, number
@@ -86,7 +87,7 @@ def run(
         with waiting(f"proving a rate of {name}"):
             found = certify(method, **given, **options)
     except NoCertificate as reason:
-        return _none(str(reason), reason.counterexample, as_json)
+        return _none(as_options(str(reason), ("--horizon",)), reason.counterexample, as_json)
     if checker is not None:
         write_whole(checker, checker_source(found.kind))
     return _show(found, time.perf_counter() - began, out, as_json)

@@ -104,6 +104,11 @@ def run(
     system = found.system if isinstance(found, Algorithm) else found
     target = _target(system, objective)
     begin = start(x0, target)
+    if any(o.kind == "ensemble" for o in system.oracles):
+        raise OdescentError(
+            f"{name} moves many particles, and a run has one point here: see od.minimize and od.particles.simulate, "
+            f"or odescent explore {name}."
+        )
     if time is not None:
         noisy = any(f.noise for f in system.fields.values())
         until = float(number("--time", time))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _SHOWN = 8  # names in a sentence
 _LONGEST = 40  # characters of a value in a sentence
@@ -43,6 +43,11 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
         shown = sorted(names, key=alike)[:_SHOWN]
         hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more."
     return OdescentError(f"there is no {kind} {str(name)!r}: {hint}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
 
 
 def expected(where: str, what: str, given: object) -> OdescentError:

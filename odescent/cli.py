@@ -36,6 +36,7 @@ def _demo(
 
 @app.command(
     "figures",
+    short_help="Make the papers' figures, and check their claims.",
     epilog=example(
         "odescent figures",
         "odescent figures --paper acceleration --out figures",
@@ -68,6 +69,7 @@ def _figures(
 
 @app.command(
     "explore",
+    short_help="Explore methods by sliders, live in a browser.",
     epilog=example(
         "odescent explore",
         "odescent explore heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60",
@@ -80,7 +82,7 @@ def _explore(
     name: o.Explored = "nesterov_sc",
     objective: o.ExploredObjective = None,
     x0: o.Start = None,
-    steps: o.StepCount = "40",
+    steps: o.IterateCount = "40",
     paths: o.Paths = 40,
     seed: o.Seed = 0,
     host: o.Host = "127.0.0.1",

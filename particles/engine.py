@@ -174,7 +174,7 @@ class Stepper(Layout):
         given = {**self.defaults, **params}
         for name in params:
             if name not in self.parameters:
-                raise unknown(f"parameter of {self.population.name}", name, self.parameters)
+                raise unknown(f"parameter of {self.population.name} called", name, self.parameters)
         missing = [n for n in self.parameters if n not in given]
         if missing:
             raise OdescentError(

@@ -122,7 +122,7 @@ def settled(
     names = [s.name for s in population.program.parameters]
     for name in given:
         if name not in names:
-            raise unknown(f"parameter of {population.name}", name, names)
+            raise unknown(f"parameter of {population.name} called", name, names)
     values = {n: v for n, v in {**defaults, **given}.items() if n in names}
     laws = {n: law for n, law in annealed.items() if n in names and n not in given}
     if laws:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from odescent._cli_group import as_options
 from odescent._numbers import number
 from odescent.cli import app
 
@@ -72,7 +73,12 @@ REFUSED = {
     "certify nesterov --mu 1": "give --L",
     "certify nesterov --mu 1 --L 10 --measure value": "give --horizon as well",
     "simulate gradient_flow": "as in --time 10",
-    "simulate adam": "give --set h=... to the run",
+    "simulate adam": "h, beta1, beta2 and eps: give --set h=... and --set beta1=... and",
+    "simulate nesterov --objective rosenbrock": "mu and L: give --mu ... and --L ... to the run",
+    "simulate gradient_descent --mu 1 --L 1": "no parameter of gradient_descent called 'mu'",
+    "simulate cbo --objective ackley": "or odescent explore cbo",
+    "certify adam --mu 1 --L 10": "of linear methods around their gradients, and adam is not",
+    "portrait nesterov_sc --objective ackley": "or a --curvature, or, in Python",
     "simulate proximal_gradient": "which the objective 'quadratic' does not have",
     "portrait nesterov_sc": "either --curvature",
     "derive nesterov --latex --html": "exclude each other",
@@ -117,3 +123,29 @@ def test_one_sentence_and_nothing_else(
 @pytest.mark.parametrize("text", ["1e300", "-1e-300", "0", "0e99", "1/3", "1e-9"])
 def test_numbers_that_double_precision_holds(text: str) -> None:
     assert float(number("x", text)) == (1 / 3 if "/" in text else float(text))
+
+
+def test_where_there_is_no_certificate_the_way_out_is_an_option() -> None:
+    done = CliRunner().invoke(app, shlex.split("certify nesterov --mu 0 --L 10"))
+    assert (done.exit_code, done.stderr) == (1, "")
+    assert "give --horizon N for a bound after so many steps, or --horizon all." in done.stdout
+
+
+def test_the_commands_in_the_help_are_whole_sentences() -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
+    listed = shown.partition("Commands:")[2].partition("Start here")[0].strip().splitlines()
+    assert len(listed) == len(app.registered_commands)
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "spelled"),
+    [
+        ("give horizon=N or horizon='all'.", "give --horizon N or --horizon all."),
+        ("give horizon=... to it.", "give --horizon ... to it."),
+        ("it has mu=N and horizon=Nine.", "it has mu=N and horizon=Nine."),
+        ("Objective(..., horizon=...)", "Objective(..., horizon=...)"),
+    ],
+)
+def test_keywords_are_spelled_as_the_options_that_there_are(sentence: str, spelled: str) -> None:
+    assert as_options(sentence, {"--horizon"}) == spelled

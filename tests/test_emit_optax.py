@@ -237,7 +237,7 @@ def test_bad_parameters_get_a_sentence():
         od.OdescentError, match=r"nesterov_sc needs a value of mu and L, as in to_optax\(mu="
     ):
         alg.to_optax()
-    with pytest.raises(od.OdescentError, match="no parameter of nesterov_sc 'l'"):
+    with pytest.raises(od.OdescentError, match="no parameter of nesterov_sc called 'l'"):
         alg.to_optax(mu=1, L=2, l=3)
     with pytest.raises(od.OdescentError, match="L must be at least mu"):
         alg.to_optax(mu=2, L=1)

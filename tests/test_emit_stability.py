@@ -70,5 +70,5 @@ def test_what_is_not_known_is_not_judged():
     assert not warned(descent, s=np.array([1.0, 9.0]), L=10.0)  # a batch
     for name in ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum"):
         assert not warned(od.algorithm(name), mu=1.0, L=1e6)
-    with pytest.raises(od.OdescentError, match="no parameter of descent 'mass'"):
+    with pytest.raises(od.OdescentError, match="no parameter of descent called 'mass'"):
         descent.to_optax(s=0.1, mass=1.0)

@@ -214,7 +214,7 @@ def test_what_cannot_be_optimized_gets_a_sentence():
         ({"mu": 0.0, "L": 1.0}, "mu must be more than 0"),
         ({"mu": float("nan"), "L": 1.0}, "mu must be a finite number"),
         ({"mu": 1.0}, r"needs a value of L, as in to_torch\(params, L="),
-        ({"mu": 1.0, "L": 2.0, "l": 3.0}, "no parameter of nesterov_sc 'l'"),
+        ({"mu": 1.0, "L": 2.0, "l": 3.0}, "no parameter of nesterov_sc called 'l'"),
     ]:
         with pytest.raises(od.OdescentError, match=sentence):
             alg.to_torch([p], **values)

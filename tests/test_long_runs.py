@@ -37,6 +37,15 @@ def test_every_kth_and_the_last_are_kept_whatever_the_chunks(steps, every, chunk
     assert run.diverged_at is None and len(run.states["x"]) == len(expected)
 
 
+def test_however_many_chunks_the_buffer_of_records_makes(monkeypatch):
+    """It ends them, not the time that they take: the pace that is asked for stays finite."""
+    monkeypatch.setattr(chunks, "_MOST_RECORDS", 1)
+    seen = []
+    run = descent().run(F, X0, 400, progress=lambda k, n: seen.append(k), L=20.0)
+    assert len(seen) > 310  # a pace that grew tenfold each time was no number by then
+    np.testing.assert_allclose(run.x[-1], closed([400])[0], atol=1e-12)
+
+
 def test_statistics_are_those_of_all_steps():
     names = ("mean", "variance", "minimum", "maximum")
     run = descent().run(F, X0, 100, every=100, statistics=names, chunk=7, L=20.0)

@@ -93,6 +93,10 @@ def test_an_algorithm_is_called_by_its_title(name: str) -> None:
     assert algorithm.title == algorithms.REGISTRY.titles[name] == titled(name)
     assert algorithm.replace(outputs={}).title == algorithm.title
     assert algorithm.source("markdown").startswith(f"# {algorithm.title}\n")
+    first = algorithm.source("numpy").splitlines()[0]
+    assert (
+        first.startswith(f'"""{algorithm.title}: one step') and len(first) <= 86
+    )  # and of optax 88
 
 
 @pytest.mark.parametrize("name", systems.REGISTRY.names())

@@ -211,7 +211,7 @@ def test_zero_steps():
         ({"mu": -1}, "mu must be more than 0, not -1"),
         ({"mu": 20}, "L must be at least mu"),
         ({"mu": np.ones(2)}, r"mu must be one number.*vmap"),
-        ({"lr": 1.0}, "no parameter of nesterov_sc 'lr'"),
+        ({"lr": 1.0}, "no parameter of nesterov_sc called 'lr'"),
     ],
 )
 def test_bad_input_gets_a_sentence(change, sentence):
@@ -223,7 +223,8 @@ def test_bad_input_gets_a_sentence(change, sentence):
 def test_missing_parameters_and_oracles_get_a_sentence():
     bare = od.Objective("bare", fun=lambda x: jnp.sum(x**2))
     with pytest.raises(
-        od.OdescentError, match=r"nesterov_sc needs a value of mu: give mu=\.\.\. to the run or on"
+        od.OdescentError,
+        match=r"nesterov_sc needs a value of mu and L: give mu=\.\.\. and L=\.\.\. to the run or on",
     ):
         od.algorithm("nesterov_sc").run(bare, [1.0], 3)
     with pytest.raises(

@@ -170,6 +170,7 @@ def _own_coordinates(matrices: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> l
 def _matrices(method: Method) -> tuple[list[Matrix], str]:
     """A, B, C, D and the output row as expressions, and a name."""
     from odescent.discretize import Algorithm, StateSpace
+    from odescent.discretize.state_space import NotLTI
 
     name = ""
     if isinstance(method, Mapping):
@@ -186,7 +187,14 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
             [[1 + delta, -delta]],
         ], "three-parameter method"  # fmt: skip
     if isinstance(method, Algorithm):
-        name, method = method.name, method.state_space()
+        name = method.name
+        try:
+            method = method.state_space()
+        except NotLTI as reason:
+            raise NotLTI(
+                f"a rate is certified of linear methods around their gradients, and {name or 'this one'} is not one "
+                f"of them: {reason}"
+            ) from None
     if isinstance(method, StateSpace):
         of = {o.of for o in method.inputs}
         if len(of) != 1 or any(o.kind not in ("grad", "operator") for o in method.inputs):

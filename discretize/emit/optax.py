@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError, unknown
+from odescent._errors import OdescentError, listed, unknown
 from odescent.dynamics.fields import start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
@@ -376,11 +376,11 @@ def transformation(
     needed += ["key"] if algorithm.tuned.draws else []
     for name in values:
         if name not in needed and name not in BOUNDS:
-            raise unknown(f"parameter of {who}", name, needed)
+            raise unknown(f"parameter of {who} called", name, needed)
     missing = [n for n in needed if n not in values]
     if missing:
         raise OdescentError(
-            f"{who} needs a value of {' and '.join(missing)}, as in to_optax({missing[0]}=...)."
+            f"{who} needs a value of {listed(missing)}, as in to_optax({missing[0]}=...)."
         )
     warn_if_unstable(algorithm, values)
     try:

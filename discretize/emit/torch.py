@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError, unknown
+from odescent._errors import OdescentError, listed, unknown
 
 from ..program import Program
 from .backend import POWERS, Backend
@@ -254,12 +254,12 @@ def optimizer(
         elif name in named:
             given[named[name]] = value
         elif name not in BOUNDS:
-            raise unknown(f"parameter of {who}", name, [*named, *asked])
+            raise unknown(f"parameter of {who} called", name, [*named, *asked])
     missing = [n if n not in asked else key for n, key in named.items() if key not in given]
     missing += [n for n in oracles if n not in given]
     if missing:
         raise OdescentError(
-            f"{who} needs a value of {' and '.join(missing)}, as in to_torch(params, {missing[0]}=...)."
+            f"{who} needs a value of {listed(missing)}, as in to_torch(params, {missing[0]}=...)."
         )
     known = {n: given[key] for n, key in named.items() if key in given}
     warn_if_unstable(algorithm, {**{n: values[n] for n in BOUNDS if n in values}, **known})

@@ -25,7 +25,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "item": ("model_family:item", "Information-theoretic exact method"),
         "unified_nesterov": (
             "model_family:unified_nesterov",
-            "Nesterov, convex and strongly convex in one",
+            "Nesterov, convex or strongly convex",
         ),
         "adam": ("adaptive:adam", "Adam"),
         "unadjusted_langevin": (
@@ -71,14 +71,14 @@ REGISTRY: Registry[Algorithm] = Registry(
         "sgld": ("stochastic:sgld", "Stochastic gradient Langevin dynamics"),
         "langevin_splitting": (
             "stochastic:langevin_splitting",
-            "Splitting of underdamped Langevin dynamics",
+            "Underdamped Langevin splitting",
         ),
         "baoab": ("stochastic:baoab", "BAOAB splitting"),
         "aboba": ("stochastic:aboba", "ABOBA splitting"),
         "obabo": ("stochastic:obabo", "OBABO splitting"),
         "underdamped_exact": (
             "stochastic:underdamped_exact",
-            "Underdamped Langevin, exact for a held gradient",
+            "Underdamped Langevin, gradient held",
         ),
         "leimkuhler_matthews": ("stochastic:leimkuhler_matthews", "Leimkuhler-Matthews method"),
         "stochastic_theta": ("stochastic:stochastic_theta", "Stochastic theta method"),

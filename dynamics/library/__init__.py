@@ -21,7 +21,7 @@ REGISTRY: Registry[System] = Registry(
         "item": ("model_family:item", "Flow of the information-theoretic exact method"),
         "unified_nesterov": (
             "model_family:unified_nesterov",
-            "Nesterov's flow, convex and strongly convex in one",
+            "Nesterov's flow, convex or strongly convex",
         ),
         "nesterov_c": ("second_order:nesterov_c", "Nesterov's flow, convex"),
         "adam": ("elementwise:adam", "Adam's flow"),
