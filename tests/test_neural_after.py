@@ -114,6 +114,18 @@ def test_solvers_are_compared_by_their_true_error(table):
     assert [line.get_xdata()[0] for line in ax.lines] == [p.evaluations for p in table.predictions]
 
 
+def test_a_model_with_several_paths_to_a_row_is_drawn_without_labels():
+    """The states are then more than the labels."""
+    start = lambda x: jnp.tile(x, (2, 1))
+    loss = lambda a, batch, key=None, **more: nde.solve(linear, start(batch["x"]), 0.0, 1.0, a, **more)  # fmt: skip
+    model = nde.subject(
+        jnp.asarray(A), Y0, loss=loss, labels=LABELS, vector_field=lambda t, y: y @ A.T, rtol=1e-3, atol=1e-3
+    )  # fmt: skip
+    found = nde.field_plane(model)
+    assert found.labels is None and found.paths.shape[1] == 2 * len(Y0)
+    found.plot()
+
+
 def test_with_noise_solvers_are_compared_by_cost():
     s = nde.subject(
         lambda t, y, a: -y, np.ones((4, 2)), 0.0, 1.0, diffusion=lambda t, y, a: 0.1 * y, noise="commutative",
