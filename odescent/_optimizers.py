@@ -29,7 +29,7 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
 
     Args:
         name: optax's comes first if both have it.
-        options: the parameters by name.
+        options: the parameters by name; `key`, a whole number, for one that draws noise.
         learning_rate: a number or schedule; of an algorithm of odescent, its step, where that is free.
 
     Raises:
@@ -62,8 +62,32 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
         given.setdefault(step, learning_rate)
     from .discretize.emit import load
 
+    if algorithm.tuned.draws:
+        given["key"] = _key(short, given.get("key"))
     made = algorithm.to_optax(**given)
+    asked = [n for n, p in inspect.signature(made.update).parameters.items() if _is_needed(p)]
+    if asked:
+        raise OdescentError(
+            f"{short} asks for {', '.join(asked)} at every step, and training has gradients alone: take another "
+            "optimizer, or give one of your own as an object."
+        )
     return Optimizer(made, getattr(load(algorithm, "optax"), "eval_params", Optimizer.output))
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    """Whether an update cannot do without this argument, which has a name only."""
+    return parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+
+
+def _key(name: str, seed: Any) -> Any:
+    """A JAX key as plain numbers, which a checkpoint can hold."""
+    import jax
+
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise OdescentError(
+            f"{name} draws noise: give its option key, a whole number such as 0, not {seed!r}."
+        )
+    return jax.random.PRNGKey(seed)
 
 
 def _optax_names() -> list[str]:

@@ -95,6 +95,35 @@ def test_it_trains_as_a_loop_by_hand(settings, expected):
     assert abs(float(found.model.rate) - 0.5) > 0.1  # it moved
 
 
+def test_an_optimizer_with_noise_takes_its_key_as_a_number(tmp_path):
+    """Unadjusted Langevin on a still loss: increments sqrt(2 h) N(0, 1), others for another key, and resumable."""
+    config = SMALL.replace(steps=8, optimizer="odescent:unadjusted_langevin", checkpoint_every=3)
+    task = Small("still", "rows", n=4)
+    runs = [
+        train(config.replace(optimizer_options={"h": 1e-4, "key": k}), task=task, out=tmp_path / f"{k}")
+        for k in (0, 1)
+    ]  # fmt: skip
+    a, b = (leaves(r.model)[0] for r in runs)
+    moved = np.concatenate([a, b]) / np.sqrt(
+        2e-4 * np.array([r.best["step"] for r in runs]).repeat(4)
+    )
+    assert not np.allclose(a, b) and 0.2 < np.std(moved) < 3
+    again = train(runs[0].config, task=task, out=tmp_path / "0", resume=True)
+    assert np.array_equal(leaves(again.model)[0], a)
+    for bad in ({"h": 1e-4}, {"h": 1e-4, "key": "x"}):
+        with pytest.raises(OdescentError, match="draws noise: give its option key"):
+            train(config.replace(optimizer_options=bad), task=task)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("extragradient", "operator_fn"), ("proximal_point", "prox"), ("newton", "map_newton")]
+)  # fmt: skip
+def test_an_optimizer_that_asks_for_more_than_gradients_is_refused(name, asked):
+    options = {} if name == "newton" else {"L": 3.0} if name == "extragradient" else {"h": 0.1}
+    with pytest.raises(OdescentError, match=f"{name} asks for {asked} at every step"):
+        train(SMALL.replace(optimizer=name, optimizer_options=options), task=Small())
+
+
 def test_each_epoch_takes_every_row_once():
     """The gradient of sum w[row] is 1 in the batch's rows: gradient descent counts how often each was taken."""
     config = Config("small", steps=9, learning_rate=1.0, validate_every=100)
