@@ -152,11 +152,9 @@ def field_plane(
     if all(np.array_equal(found[0], f) for f in found[1:]):
         found, shown = found[:1], shown[-1:]
     labels = s.first(rows).get("y")
-    whole = labels is not None and np.issubdtype(labels.dtype, np.integer)
-    if (
-        not whole or np.shape(labels) != ways.shape[1:2]
-    ):  # several states to a row: whose is not known
-        labels = None
+    if labels is not None:  # where there are several states to a row, whose is not known
+        fine = np.issubdtype(labels.dtype, np.integer) and labels.shape == ways.shape[1:2]
+        labels = labels if fine else None
     return FieldPlane(
         s.name, center, directions, share, tuple(map(float, shown)), a, b, np.stack(found), clock, paths, labels
     )  # fmt: skip
