@@ -24,7 +24,7 @@ from odescent._explorer import (
     schemes,
     view,
 )
-from odescent._explorer.choice import MODE, OWN, PLANE, begin
+from odescent._explorer.choice import MODE, OWN, PLANE, begin, stable
 from odescent._explorer.model import model
 from odescent._explorer.page import nearest, steps
 from odescent.cli import app
@@ -271,3 +271,15 @@ def test_the_pages_pieces_are_safe_and_complete():
         assert shown.strip() == od.algorithm("gradient_descent").source(target).strip()
     assert page.code("nothing", OWN, True, "numpy") == ""
     assert page.equations("nothing", OWN, True) == []
+
+
+def test_a_method_that_normalizes_the_gradient_takes_a_step_of_its_own_length():
+    """Adam's step is as long as h, whatever the curvature; gradient descent's must not overshoot."""
+    h = {
+        method: next(p.start for p in parameters(begin(method, "rosenbrock")) if p.name == "h")
+        for method in ("adam", "rmsprop", "sign_descent", "sgd")
+    }
+    assert h["adam"] == h["rmsprop"] == h["sign_descent"] == 0.1
+    assert h["sgd"] == stable("rosenbrock") < 0.001
+    seen = view(begin("adam", "rosenbrock"))
+    assert np.linalg.norm(seen.iterates[-1] - seen.iterates[0]) > 0.2

@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 
 import odescent as od
-from odescent._errors import OdescentError, unknown
+from odescent._errors import NotCarried, OdescentError, unknown
 from odescent.discretize import Algorithm, Scheme
 from odescent.discretize.bindings import chained
 from odescent.discretize.program import CallOracle
@@ -185,9 +185,18 @@ def parameters(choice: Choice) -> list[Parameter]:
     common = [] if meetings(made) and choice.objective != PLANE else ["mu", "L"]
     constants = spectrum(choice.objective)
     known = concrete(choice.objective)
-    if known is not None and made.step in made.parameters and not meetings(made):
+    if known is not None and made.step in made.parameters and _follows(made):
         constants |= {"h": min(_CUSTOMARY["h"], stable(choice.objective))}
     return [_slider(n, made, constants) for n in dict.fromkeys([*common, *sorted(free)])]
+
+
+@lru_cache(maxsize=256)
+def _follows(made: Algorithm) -> bool:
+    """Whether a step is linear in the gradient; what normalizes it, as Adam does, takes a step of its own length."""
+    try:
+        return made.state_space(mean=True) is not None
+    except NotCarried:
+        return False
 
 
 def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:

@@ -60,7 +60,7 @@ def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modes
         )
     except OdescentError as error:
         notes.append(f"No spectrum: {error}")
-        return Modes(why=("the mean" if found.noisy else "this method", "has no modes"))
+        return Modes(why=(f"{'the mean' if found.noisy else 'this method'} has no modes",))
     return Modes(seen.curvatures, seen.radius, seen.rate, found.noisy)
 
 
