@@ -130,6 +130,15 @@ def check_adjoint(adjoint: Any) -> None:
         )
 
 
+def check_way_back(solver: Any) -> None:
+    """Refuse a stochastic Runge-Kutta method for the equation that BacksolveAdjoint solves backwards."""
+    if isinstance(solver, dfx.AbstractSRK):
+        raise OdescentError(
+            f"{type(solver).__name__} needs drift and noise apart, and the adjoint equation has both in one: use "
+            "RecursiveCheckpointAdjoint, or another solver back, as in BacksolveAdjoint(solver=diffrax.Heun())."
+        )
+
+
 @jax.custom_vjp
 def _cut(tree: PyTree) -> PyTree:
     return tree

@@ -20,6 +20,7 @@ from .checks import (
     check_field,
     check_length,
     check_tolerance,
+    check_way_back,
     without_gradient,
 )
 from .evaluations import has_noise, is_ode
@@ -29,6 +30,7 @@ from .matmul import full_precision
 from .noise import check_noise, stochastic_terms
 from .norms import real_dtype, rms
 from .penalties.base import Needs, Outcome, Problem, Regularizer
+from .stages import innermost
 from .tracking import attribute_of, seen_of, statistics_of, tracked
 from .unrolled import unrolled
 
@@ -207,7 +209,9 @@ def solve(
     if isinstance(adjoint, dfx.BacksolveAdjoint):  # nothing is noted on the way back
         plain = {"solver": solver, "stepsize_controller": problem.controller}
         backsolve: Any = dfx.BacksolveAdjoint
-        adjoint = backsolve(**(plain | adjoint.kwargs))
+        back = plain | adjoint.kwargs
+        check_way_back(innermost(back["solver"]))
+        adjoint = backsolve(**back)
     solution = dfx.diffeqsolve(
         problem.terms, t0=problem.t0, t1=problem.t1, dt0=step, y0=problem.y0, args=args, adjoint=adjoint,
         max_steps=max_steps, throw=throw, **kwargs,

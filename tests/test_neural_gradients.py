@@ -184,6 +184,10 @@ def test_an_adjoint_that_cuts_the_gradient_is_refused():
             nde.solve(field, Y0, T0, T1, WEIGHTS, regularizer=r, key=jr.key(0), adjoint=adjoint)
     with pytest.raises(OdescentError, match="no statistics"):
         nde.solve(field, Y0, T0, T1, WEIGHTS, adjoint=dfx.ImplicitAdjoint())
+    with pytest.raises(
+        OdescentError, match=r"SPaRK needs drift and noise apart.*solver=diffrax\.Heun"
+    ):
+        nde.solve(field, Y0, T0, T1, WEIGHTS, adjoint=adjoint, diffusion=field, key=jr.key(0))
     small = {"u": Y0["u"][:1], "v": Y0["v"]}
     run = lambda w: nde.solve(field, small, T0, T1, w, adjoint=adjoint, rtol=1e-2, atol=1e-2)
     with pytest.raises(OdescentError, match="cuts the gradient of the statistics"):

@@ -127,6 +127,20 @@ def test_steer_moves_the_end_or_the_save_times():
     )
 
 
+def test_backwards_taylor_is_what_it_is_forwards():
+    """y' = w (y2, -y1) from 1.2 back to 0: |y''|^2 / 2 = w^4 |y0|^2 / 2 all the way, 1.2 long."""
+    run = lambda r: nde.solve(oscillator, Y0, 1.2, 0.0, 3.0, regularizer=r).penalty
+    assert np.isclose(run(nde.taylor(2)), 1.2 * 3.0**4 * float(Y0 @ Y0) / 2, rtol=1e-5)
+
+
+def test_sums_are_of_regularizers():
+    a, b = nde.error(), nde.steps()
+    assert sum([a, b]) == a + b and sum([a]) == a
+    for bad in (lambda: a + 1, lambda: 1 + a, lambda: a * b, lambda: a * "0.1"):
+        with pytest.raises(TypeError):
+            bad()
+
+
 def test_what_taylor_and_steer_do_with_other_save_times():
     """Padding, a function of the state or several sets of times hide the integral; steer needs times to move."""
     solve = lambda saveat, r: nde.solve(

@@ -109,9 +109,18 @@ class Regularizer(eqx.Module):
             )
 
     def __add__(self, other: Regularizer) -> Sum:
+        if not isinstance(other, Regularizer):
+            return NotImplemented
         return Sum((*_parts(self), *_parts(other)))
 
+    def __radd__(self, other: Any) -> Regularizer:
+        return (
+            self if isinstance(other, int) and other == 0 else NotImplemented
+        )  # where sum() begins
+
     def __mul__(self, coefficient: Any) -> Sum:
+        if isinstance(coefficient, str | Regularizer):
+            return NotImplemented
         return Sum(tuple((_product(c, coefficient), r) for c, r in _parts(self)))
 
     __rmul__ = __mul__

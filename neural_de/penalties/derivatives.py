@@ -66,8 +66,9 @@ class Taylor(Regularizer):
         def augmented(t: Any, y: tuple[PyTree, Any], args: Any) -> tuple[PyTree, Any]:
             top = jax.tree.leaves(derivative(t, y[0], args))
             entries = sum(x.size for x in top)
-            rate = sum(jnp.sum((x * jnp.conj(x)).real) for x in top) / entries
-            return problem.terms.vf(t, y[0], args), jnp.asarray(rate, real)
+            rate = jnp.asarray(sum(jnp.sum((x * jnp.conj(x)).real) for x in top) / entries, real)
+            # along the solve, so that backwards it does not come out negative
+            return problem.terms.vf(t, y[0], args), rate * jnp.asarray(problem.direction, real)
 
         norm, controller = _First(problem.norm), problem.controller
         if isinstance(controller, dfx.AbstractAdaptiveStepSizeController):
