@@ -39,6 +39,23 @@ class _Latex(LatexPrinter):
         names: dict[sp.Symbol, str] = self._settings["symbol_names"]
         return names[expr] if expr in names else symbol_latex(expr.name)
 
+    def _print_Mul(self, expr: sp.Mul) -> str:
+        return str(super()._print_Mul(_under_one_root(expr)))
+
+
+def _under_one_root(product: sp.Mul) -> sp.Mul:
+    """The square roots of symbols and numbers that are not negative as one: sqrt(2 h), not sqrt(2) sqrt(h)."""
+    roots = [
+        f
+        for f in product.args
+        if f.is_Pow and f.exp == sp.S.Half and f.base.is_Atom and f.base.is_nonnegative
+    ]
+    if len(roots) < 2:
+        return product
+    bases = sorted((f.base for f in roots), key=lambda b: not b.is_number)
+    root = sp.Pow(sp.Mul(*bases, evaluate=False), sp.S.Half, evaluate=False)
+    return sp.Mul(*[f for f in product.args if f not in roots], root, evaluate=False)
+
 
 def _positive_first(total: sp.Add) -> list[sp.Expr]:
     return sorted(total.args, key=lambda term: term.could_extract_minus_sign())

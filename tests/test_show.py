@@ -96,3 +96,25 @@ def test_every_equation_of_the_library_parses(name):
     for line in built.equations().values():
         assert parses(line) and "+ -" not in line
     assert built.latex().startswith("\\begin{aligned}\n") and built._repr_latex_().startswith("$$")
+
+
+h, gam, free = *parameters("h gam"), sp.Symbol("s", real=True)
+ROOTS = {
+    "several": (sp.sqrt(2) * sp.sqrt(h) * sp.sqrt(gam), r"\sqrt{2 \mathrm{gam} h}"),
+    "beside a sum": (sp.sqrt(2) * sp.sqrt(h) * (1 + b), r"\left(1 + b\right) \sqrt{2 h}"),
+    "over a number": (sp.sqrt(2) * sp.sqrt(h) / 2, r"\frac{\sqrt{2 h}}{2}"),
+    "negative": (-2 * sp.sqrt(h) * sp.sqrt(mu) * K, r"- 2 K \sqrt{h \mu}"),
+    "one alone": (sp.sqrt(2) * h, r"h \sqrt{2}"),
+    "of a sum": (sp.sqrt(h) * sp.sqrt(1 + b), r"\sqrt{h} \sqrt{1 + b}"),
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_square_roots_of_what_is_not_negative_are_one(name):
+    e, tex = ROOTS[name]
+    assert latex(e) == tex and parses(tex)
+
+
+def test_square_roots_of_what_may_be_negative_stay_apart():
+    """For s < 0 one root of a product with another such number would not be the same."""
+    assert set(latex(sp.sqrt(h) * sp.sqrt(free)).split()) == {r"\sqrt{h}", r"\sqrt{s}"}
