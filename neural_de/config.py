@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .._errors import OdescentError, unknown
+from .._errors import OdescentError, expected, unknown
 from .penalties.sums import canonical
 
 PRECISIONS = ("float32", "float64")
@@ -24,6 +24,7 @@ PENALTY = (
     *BUDGETS,
     "regularizer_options",
 )  # belong to a regularizer
+_LARGEST = 2**63  # what a seed stays below
 _DECAY = 1e-5  # the papers' inverse decay of the learning rate
 
 
@@ -98,10 +99,14 @@ class Config:
             if value is not None and not (_whole(value) and value >= 1):
                 raise OdescentError(f"{name} is a whole number, at least 1, not {value!r}.")
         for name in ("seed", "skips"):
-            if not (_whole(getattr(self, name)) and getattr(self, name) >= 0):
+            if not (_whole(getattr(self, name)) and 0 <= getattr(self, name) < _LARGEST):
                 raise OdescentError(
-                    f"{name} is a whole number, at least 0, not {getattr(self, name)!r}."
+                    f"{name} is a whole number, at least 0 and below 2^63, not {getattr(self, name)!r}."
                 )
+        for name in ("task", "regularizer", "optimizer"):
+            value = getattr(self, name)
+            if not isinstance(value, str) and (name == "task" or value is not None):
+                raise expected(name, "a name", value)
         for name in (*_POSITIVE, "coefficient", "final_coefficient"):
             value = getattr(self, name)
             if value is not None and not (_real(value) and value > 0):

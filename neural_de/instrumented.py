@@ -165,7 +165,7 @@ def solve(
         each: Solved = eqx.filter_vmap(one, in_axes=(0, None if key is None else 0))(y0, keys)
         return each
 
-    y0, t0, t1 = _typed(y0, t0, t1)
+    y0, t0, t1, length = _typed(y0, t0, t1)
     saveat = _in_type_of(t0, dfx.SaveAt(t1=True) if saveat is None else saveat)
     controller = _in_type_of(t0, controller)
     adjoint = dfx.RecursiveCheckpointAdjoint() if adjoint is None else adjoint
@@ -190,7 +190,7 @@ def solve(
     solver = unrolled(solver, controller)
     problem = Problem(
         terms, y0, t0, t1, args, saveat, solver, controller, adjoint,
-        attribute_of(controller, "norm") or rms, jnp.where(t0 < t1, 1, -1),
+        attribute_of(controller, "norm") or rms, jnp.where(t0 < t1, 1, -1), length=length,
     )  # fmt: skip
 
     needs = Needs()
@@ -240,8 +240,8 @@ def _two_keys(key: Any) -> tuple[Any, Any]:
     return first, second
 
 
-def _typed(y0: PyTree, t0: Any, t1: Any) -> tuple[PyTree, Any, Any]:
-    """States as floating arrays, and the ends of the interval in their type, so that float32 stays float32."""
+def _typed(y0: PyTree, t0: Any, t1: Any) -> tuple[PyTree, Any, Any, float | None]:
+    """States as floating arrays, the ends of the interval in their type, and its length, None where it is traced."""
     try:
         y0 = jax.tree.map(jnp.asarray, y0)
     except (TypeError, ValueError):
@@ -252,19 +252,22 @@ def _typed(y0: PyTree, t0: Any, t1: Any) -> tuple[PyTree, Any, Any]:
     floating = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.inexact)]
     real = real_dtype(floating) if floating else jnp.result_type(float)
     y0 = jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(real), y0)
-    return y0, _time("t0", t0, real), _time("t1", t1, real)
+    ends = [_time(name, t) for name, t in (("t0", t0), ("t1", t1))]
+    known = not any(isinstance(t, jax.core.Tracer) for t in ends)
+    length = abs(float(ends[1]) - float(ends[0])) if known else None
+    return y0, jnp.asarray(ends[0], real), jnp.asarray(ends[1], real), length
 
 
-def _time(name: str, t: Any, real: Any) -> Array:
-    try:
-        number = jnp.asarray(t)
-    except (TypeError, ValueError):
-        raise expected(name, "a number", t) from None
+def _time(name: str, t: Any) -> Any:
+    traced = isinstance(t, jax.core.Tracer)
+    number = jnp.asarray(t) if traced else np.asarray(t)
+    if not jnp.issubdtype(number.dtype, jnp.number):
+        raise expected(name, "a number", t)
     if number.shape:
         raise OdescentError(f"t0 and t1 are one number each; {name} has the shape {number.shape}.")
-    if not isinstance(number, jax.core.Tracer) and not np.isfinite(number):
+    if not traced and not np.isfinite(number):
         raise expected(name, "finite", float(number))
-    return number.astype(real)
+    return number
 
 
 def _in_type_of(t: Array, tree: Any) -> Any:

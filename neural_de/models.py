@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import OdescentError
@@ -58,9 +59,10 @@ class TimeMLP(eqx.Module):
         power: int = 1,
         dtype: Any = jnp.float32,
     ) -> None:
-        widths = [dimension, *hidden, dimension]
-        if min(widths) < 1:
-            raise OdescentError(f"widths of layers must be positive, not {widths}.")
+        given: Any = hidden
+        widths = [dimension, *(given if isinstance(given, Sequence) else [given]), dimension]
+        if not all(isinstance(w, int | np.integer) and w > 0 for w in widths):
+            raise OdescentError(f"widths of layers are positive whole numbers, not {widths}.")
         keys = jr.split(key, len(widths) - 1)
         self.layers = tuple(
             Dense(a + time, b, k, dtype) for a, b, k in zip(widths, widths[1:], keys, strict=False)

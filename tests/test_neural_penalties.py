@@ -133,6 +133,15 @@ def test_backwards_taylor_is_what_it_is_forwards():
     assert np.isclose(run(nde.taylor(2)), 1.2 * 3.0**4 * float(Y0 @ Y0) / 2, rtol=1e-5)
 
 
+def test_steer_is_as_wide_as_the_interval_compiled_too():
+    run = lambda t1: nde.solve(
+        oscillator, Y0, 0.0, t1, 2.0, regularizer=nde.steer(1.5), key=jr.key(0), rtol=1e-3
+    ).ts  # fmt: skip
+    with pytest.raises(OdescentError, match="narrower than the interval, which is 1 long"):
+        jax.jit(lambda: run(1.0))()
+    assert 0.5 < float(jax.jit(run)(2.0)[-1]) < 3.5  # how long it is then, is not known beforehand
+
+
 def test_sums_are_of_regularizers():
     a, b = nde.error(), nde.steps()
     assert sum([a, b]) == a + b and sum([a]) == a

@@ -85,3 +85,13 @@ def test_options_of_models_are_checked():
     rows, config = Rows(three, three, three), Config("digits-ode", model_options={"channels": [2]})
     with pytest.raises(OdescentError, match="square images"):
         TASKS.build("digits-ode").model(config, rows, jax.random.key(0), np.float32)
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize("hidden", ["abc", 3.5, [4, 0], [2.5]])
+def test_widths_of_layers_are_checked(hidden):
+    two = {"x": np.zeros((4, 2))}
+    rows = Rows(two, two, two, classes=2)
+    config = Config("spirals-ode", model_options={"hidden": hidden})
+    with pytest.raises(OdescentError, match="widths of layers are positive whole numbers"):
+        TASKS.build("spirals-ode").model(config, rows, jax.random.key(0), np.float32)

@@ -28,6 +28,7 @@ class Problem:
         norm: what the error is measured by.
         direction: 1 or -1; the solver's own time is direction * t.
         augmented: whether the state was extended by one scalar, as (y, scalar).
+        length: of the interval, where it is known before the solve; None if it is traced.
     """
 
     terms: Any
@@ -42,6 +43,7 @@ class Problem:
     norm: Norm
     direction: Any
     augmented: bool = False
+    length: float | None = None
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,10 @@ class Steer(Regularizer):
         if timed and not one(subs):
             raise OdescentError("steer() moves the times of one SaveAt(ts=...), not of several.")
         if not timed:
-            try:
-                span = abs(float(np.asarray(t1 - t0)))
-            except Exception:  # a traced interval: its length is not known here
-                span = float("inf")
-            if self.width >= span:
+            length = problem.length
+            if length is not None and self.width >= length:
                 raise OdescentError(
-                    f"steer(width={self.width:g}) must be narrower than the interval, which is {span:g} long."
+                    f"steer(width={self.width:g}) must be narrower than the interval, which is {length:g} long."
                 )
             moved = t1 + self.width * jr.uniform(key, minval=-1.0, maxval=1.0, dtype=t1.dtype)
             return replace(problem, t1=moved, terms=_reaching(problem.terms, moved))
