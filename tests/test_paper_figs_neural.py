@@ -234,13 +234,13 @@ def test_drawings_show_what_was_measured():
     both = np.stack([grid, grid], 1)
     each = {
         n: {"nfe": np.array([60.0, 70.0]), "loss": np.array([0.01, 0.02])}
-        for n in (s.VANILLA, s.ERROR, s.BUDGET, s.DATA, s.GLOROT)
+        for n in (s.VANILLA, s.ERROR, s.BUDGET, s.DATA)
     }
     fitted = {
         n: {"means": both[None], "variances": both[None]} for n in (s.VANILLA, s.ERROR, s.BUDGET)
     }
     fig = s.draw({"times": grid, "means": both, "variances": both, "fitted": fitted, "each": each})
-    assert [len(line.get_xdata()) for line in fig.axes[2].get_lines()][:5] == [2] * 5
+    assert [len(line.get_xdata()) for line in fig.axes[2].get_lines()][:4] == [2] * 4
 
 
 def _run(nfe, accuracy, c):
