@@ -42,13 +42,29 @@ class _Latex(LatexPrinter):
     def _print_Mul(self, expr: sp.Mul) -> str:
         return str(super()._print_Mul(_under_one_root(expr)))
 
+    def _print_Pow(self, expr: sp.Pow) -> str:
+        """Powers of a squared norm are powers of the norm."""
+        if not (_is_square(expr.base) and expr.exp.is_Rational):
+            return str(super()._print_Pow(expr))
+        power, norm = 2 * abs(expr.exp), rf"\|{latex(expr.base.arguments[0])}\|"
+        raised = norm if power == 1 else f"{norm}^{{{self._print(power)}}}"
+        return raised if expr.exp > 0 else rf"\frac{{1}}{{{raised}}}"
+
+
+def _is_square(e: sp.Expr) -> bool:
+    return isinstance(e, ScalarNode) and e.kind == "inner" and e.arguments[0] == e.arguments[1]
+
 
 def _under_one_root(product: sp.Mul) -> sp.Mul:
     """The square roots of symbols and numbers that are not negative as one: sqrt(2 h), not sqrt(2) sqrt(h)."""
     roots = [
         f
         for f in product.args
-        if f.is_Pow and f.exp == sp.S.Half and f.base.is_Atom and f.base.is_nonnegative
+        if f.is_Pow
+        and f.exp == sp.S.Half
+        and f.base.is_Atom
+        and f.base.is_nonnegative
+        and not _is_square(f.base)
     ]
     if len(roots) < 2:
         return product
@@ -132,7 +148,7 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
         show = latex if as_latex else text
         inside = [show(a) for a in e.arguments]
         if e.kind == "inner":
-            if e.arguments[0] == e.arguments[1]:
+            if _is_square(e):
                 return rf"\|{inside[0]}\|^2" if as_latex else f"|{inside[0]}|^2"
             body = ", ".join(inside)
             return rf"\langle {body} \rangle" if as_latex else f"<{body}>"

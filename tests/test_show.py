@@ -46,7 +46,7 @@ PINNED = {
     "outer": (outer(x, y), "(x (x) y)", r"x \otimes y"),
     "elementwise sum": (-2 * logistic, "-2*[1 - x]", r"-2 \left(1 - x\right)"),
     "elementwise": (ratio, "[x/(eps + sqrt((-x + y)))]", r"\frac{x}{\varepsilon + \sqrt{\left(-x + y\right)}}"),
-    "norm squared, squared": (inner(x, x) ** 2 * x, "(|x|^2)**2*x", r"\left(\|x\|^2\right)^{2} x"),
+    "norm squared, squared": (inner(x, x) ** 2 * x, "(|x|^2)**2*x", r"\|x\|^{4} x"),
     "scalar difference": (
         (inner(x, y) - inner(x, x)) * x, "(<x, y> - |x|^2)*x", r"\left(\langle x, y \rangle - \|x\|^2\right) x",
     ),
@@ -118,3 +118,17 @@ def test_square_roots_of_what_is_not_negative_are_one(name):
 def test_square_roots_of_what_may_be_negative_stay_apart():
     """For s < 0 one root of a product with another such number would not be the same."""
     assert set(latex(sp.sqrt(h) * sp.sqrt(free)).split()) == {r"\sqrt{h}", r"\sqrt{s}"}
+
+
+@pytest.mark.parametrize(
+    ("power", "tex"),
+    [
+        ("1/2", r"\|x\|"), ("3/2", r"\|x\|^{3}"), ("2", r"\|x\|^{4}"), ("1/3", r"\|x\|^{\frac{2}{3}}"),
+        ("-1/2", r"\frac{1}{\|x\|}"), ("-1", r"\frac{1}{\|x\|^{2}}"),
+    ],
+)  # fmt: skip
+def test_powers_of_a_squared_norm_are_powers_of_the_norm(power, tex):
+    x, y = blocks("x y")
+    assert latex(inner(x, x) ** sp.Rational(power)) == tex
+    assert latex(inner(x, y) ** sp.Rational(power)).count("langle") == 1
+    assert latex(sp.sqrt(2 * h) * sp.sqrt(inner(x, x))) == r"\|x\| \sqrt{2 h}"
