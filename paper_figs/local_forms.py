@@ -124,7 +124,7 @@ def _values(
     field = lambda t, y, m: m(t, y)
     options: dict[str, Any] = {"dt0": 0.01, "max_steps": 2048, "paper": 2023}
 
-    def penalty(model: Any, form: str, tolerance: Any, key: Any) -> Any:
+    def penalty(model: Any, start: Any, form: str, tolerance: Any, key: Any) -> Any:
         tol = {"rtol": tolerance, "atol": tolerance}
         if form != "whole":
             r = local("error", "unbiased", form)
@@ -146,10 +146,10 @@ def _values(
     sloped: Any = eqx.filter_value_and_grad(penalty)  # carries no types
 
     @eqx.filter_jit
-    def one(tolerance: Any, key: Any) -> Any:
+    def one(model: Any, start: Any, tolerance: Any, key: Any) -> Any:  # constants would be folded
         value, slope = {}, {}
         for form in FORMS:
-            value[form], gradient = sloped(model, form, tolerance, key)
+            value[form], gradient = sloped(model, start, form, tolerance, key)
             parts = [jnp.ravel(g) for g in jax.tree.leaves(gradient)]
             slope[form] = jnp.concatenate(parts).astype(jnp.float64)
         size = {form: jnp.sqrt(jnp.sum(g**2)) for form, g in slope.items()}
@@ -161,7 +161,7 @@ def _values(
     keys = jr.split(jr.key(seed + 2), draws)
     found: dict[str, list[Any]] = {form: [] for form in FORMS}
     for t in tolerances:
-        each = [jax.device_get(one(jnp.asarray(t, dtype), k)) for k in keys]
+        each = [jax.device_get(one(model, start, jnp.asarray(t, dtype), k)) for k in keys]
         for form in FORMS:
             found[form].append([float(t), *np.mean([e[form] for e in each], axis=0)])
     return {form: np.array(rows) for form, rows in found.items()}
