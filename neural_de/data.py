@@ -162,9 +162,8 @@ def _read(name: str, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
             return {f: archive[f] for f in fields}
     except OdescentError:
         raise
-    except (
-        Exception
-    ) as error:  # of numpy, zipfile, zlib and the tokenizer, which have none in common
+    # numpy, zipfile, zlib and the tokenizer have no exception in common
+    except Exception as error:
         raise OdescentError(
             f"{path} cannot be read as an npz file ({type(error).__name__}): it is damaged; get it again."
         ) from error
