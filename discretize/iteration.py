@@ -197,7 +197,7 @@ class Algorithm:
     def state_space(self, mean: bool = False) -> StateSpace:
         """The state-space view after tuning, with ``mean`` that of the mean over the draws of each step.
 
-        Raises NotLTI where there is none, as for a method with noise itself; see `Program.mean`.
+        Raises NotLTI where there is none, as for a method with noise itself, and NotCarried as `Program.mean` does.
         """
         return self._mean_state_space if mean and self.tuned.draws else self._state_space
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from odescent._errors import OdescentError
+from odescent._errors import NotCarried, OdescentError
 from odescent.dynamics.calculus import (
     Symbol,
     coefficient,
@@ -278,14 +278,14 @@ class Program:
         """The program with assignments substituted and normal draws at their mean, zero.
 
         A draw is independent of the state and as likely as its negative, so this is the mean of a step, given the
-        state, where the step is a constant in the draws and what is odd in them. Raises OdescentError where it is not.
+        state, where the step is a constant in the draws and what is odd in them. Raises NotCarried where it is not.
         """
         flat = self.inlined()
         at_zero: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
         mirrored = {d.target: -d.target for d in flat.draws}
         for e in flat._expressions():
             if not vanishes(substitute(e, mirrored) + e - substitute(e, at_zero) * 2):
-                raise OdescentError(
+                raise NotCarried(
                     "a draw enters other than linearly, so that the mean of a step is not the step without it."
                 )
         quiet = flat.bind(at_zero)

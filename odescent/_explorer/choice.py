@@ -194,9 +194,10 @@ def parameters(choice: Choice) -> list[Parameter]:
 def _follows(made: Algorithm) -> bool:
     """Whether a step is linear in the gradient; what normalizes it, as Adam does, takes a step of its own length."""
     try:
-        return made.state_space(mean=True) is not None
+        made.state_space(mean=True)
     except NotCarried:
         return False
+    return True
 
 
 def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
