@@ -346,19 +346,19 @@ def _entry(key: str) -> str:
     return f"@{kind}{{{key},\n{body}\n}}"
 
 
+def short_reference(key: str) -> str:
+    """One reference as it stands in running text: authors and year."""
+    if key not in _BIBTEX:
+        raise unknown("reference", key, _BIBTEX)
+    entry = _BIBTEX[key][1]
+    return f"{_authors(entry)} {entry['year']}"
+
+
 def reference_line(key: str) -> str:
     """One reference as a line: authors, title, year, DOI or arXiv number."""
     if key not in _BIBTEX:
         raise unknown("reference", key, _BIBTEX)
     entry = _BIBTEX[key][1]
-    names = [a.split(",")[0].strip("{}") for a in entry["author"].split(" and ")]
-    who = (
-        names[0]
-        if len(names) == 1
-        else f"{names[0]} and {names[1]}"
-        if len(names) == 2
-        else f"{names[0]} et al."
-    )
     place = (
         f"doi:{entry['doi']}"
         if "doi" in entry
@@ -367,4 +367,9 @@ def reference_line(key: str) -> str:
         else ""
     )
     title = re.sub(r"[{}$]|\\.", "", entry["title"])
-    return f"{who}, {title} ({entry['year']}){', ' + place if place else ''}."
+    return f"{_authors(entry)}, {title} ({entry['year']}){', ' + place if place else ''}."
+
+
+def _authors(entry: dict[str, str]) -> str:
+    names = [a.split(",")[0].strip("{}") for a in entry["author"].split(" and ")]
+    return " and ".join(names) if len(names) < 3 else f"{names[0]} et al."

@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import re
 
-from latex2mathml.converter import convert
-
 from odescent.dynamics.fields import System
 from odescent.dynamics.lines import broken, terms, width
 from odescent.dynamics.second_order import SecondOrder
@@ -15,7 +13,8 @@ from odescent.dynamics.show import latex, symbol_latex, text
 from .backward_error import ModifiedEquation
 from .derivation import Derivation, Step
 from .emit.latex import latex as program_latex
-from .report import EQUATIONS, KIND_LABELS
+from .mathml import FONTS, mathml
+from .report import EQUATIONS_LATEX, KIND_LABELS
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -33,6 +32,7 @@ h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
 @media (prefers-color-scheme: dark) { .ok { color: #54d6a5; } .bad { color: #ff8a80; } }
 @media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
 """
+_STYLE += f"math {{ font-family: {FONTS}; font-size-adjust: 0.48; }}\n"
 
 
 def page(d: Derivation) -> str:
@@ -72,10 +72,6 @@ def _escape(words: str) -> str:
     return html.escape(words, quote=False)
 
 
-def _math(source: str, display: bool = False) -> str:
-    return str(convert(source, display="block" if display else "inline"))
-
-
 def _prose(statement: str) -> str:
     parts = re.split(r"\$([^$]*)\$", statement)
     return "".join(_inline(p) if i % 2 else _escape(p) for i, p in enumerate(parts))
@@ -84,15 +80,15 @@ def _prose(statement: str) -> str:
 def _inline(source: str) -> str:
     """A formula in running text; a long one in pieces, between which the browser may break the line."""
     pieces = terms(source) if width(source) > 12 else [source]
-    return " ".join([_math(pieces[0]), *(_math("{} " + p) for p in pieces[1:])])
+    return " ".join([mathml(pieces[0]), *(mathml("{} " + p) for p in pieces[1:])])
 
 
 def _rows(pairs: list[tuple[str, str]]) -> str:
     rows = ""
     for left, right in pairs:
         first, *rest = broken(right, 58, 56)
-        rows += f"<tr><td>{_math(left)}<td>=<td>{_math(first)}"
-        rows += "".join(f"<tr><td><td><td class=more>{_math('{} ' + line)}" for line in rest)
+        rows += f"<tr><td>{mathml(left)}<td>=<td>{mathml(first)}"
+        rows += "".join(f"<tr><td><td><td class=more>{mathml('{} ' + line)}" for line in rest)
     rows = rows.replace("<math ", '<math displaystyle="true" ')
     return f"<div class=claims><table>{rows}</table></div>"
 
@@ -100,7 +96,7 @@ def _rows(pairs: list[tuple[str, str]]) -> str:
 def _notation(d: Derivation) -> str:
     if not d.notation:
         return ""
-    said = "; ".join(f"{_math(tex)} {_prose(meaning)}" for tex, meaning in d.notation)
+    said = "; ".join(f"{mathml(tex)} {_prose(meaning)}" for tex, meaning in d.notation)
     return f"<p class=note>Notation: {said}.</p>"
 
 
@@ -129,7 +125,8 @@ def _step(number: int, step: Step) -> str:
 def _equations(d: Derivation) -> str:
     items = []
     for name, equation in d.equations.items():
-        items.append(f"<p class=note>{_escape(name)}: {EQUATIONS[name]}</p>{_flow(equation)}")
+        named = _prose(name.replace("h -> 0", r"$h \to 0$"))
+        items.append(f"<p class=note>{named}: {_prose(EQUATIONS_LATEX[name])}</p>{_flow(equation)}")
     return (
         "<h2>Three equations, not to be confused</h2>\n<div class=three>"
         + "".join(items)
@@ -139,7 +136,7 @@ def _equations(d: Derivation) -> str:
 
 def _flow(equation: SecondOrder | System | ModifiedEquation) -> str:
     if isinstance(equation, SecondOrder):
-        lines = "<br>".join(_math("{} " + line) for line in broken(equation.latex(), 62, 60))
+        lines = "<br>".join(mathml("{} " + line) for line in broken(equation.latex(), 62, 60))
         return f"<div class=claims>{lines}</div>".replace("<math ", '<math displaystyle="true" ')
     drift = equation.drift
     return _rows([(rf"\dot{{{symbol_latex(str(s))}}}", latex(e)) for s, e in drift.items()])

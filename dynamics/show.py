@@ -24,6 +24,11 @@ _GREEK = {
     "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
     "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
 }  # fmt: skip
+_SHORT = {
+    "eps": r"\varepsilon",
+    "lam": r"\lambda",
+    "gam": r"\gamma",
+}  # names that Python leaves free
 
 
 class _Text(StrPrinter):
@@ -98,8 +103,8 @@ def symbol_latex(name: str) -> str:
 
 
 def _letters(part: str) -> str:
-    if part == "eps":
-        return r"\varepsilon"
+    if part in _SHORT:
+        return _SHORT[part]
     if part in _GREEK:
         return "\\" + part
     return part if len(part) <= 1 or part.isdigit() else rf"\mathrm{{{part}}}"
@@ -265,6 +270,8 @@ def _latex_atom(a: Vector) -> str:
             head = of if k == 0 else (rf"D{of}" if k == 1 else rf"D^{k} {of}")
         else:
             inside = ", ".join(_LATEX.doprint(p) for p in a.parameters)
+            if a.oracle.kind == "ensemble":  # the consensus point: the first parameter weighs f
+                return rf"m_{{{inside}, {of}}}({point})"
             head = rf"\operatorname{{{a.oracle.kind}}}_{{{inside + ' ' if inside else ''}{of}}}"
         return f"{head}({point}){along}"
     if isinstance(a, Product):

@@ -8,6 +8,7 @@ _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
     "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
     "tau": "τ", "Delta": "Δ", "phi": "φ", "psi": "ψ", "omega": "ω",
+    "lam": "λ", "gam": "γ",
 }  # fmt: skip
 _DIGITS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _WORDS = {
@@ -22,6 +23,8 @@ def pretty(line: str) -> str:
     """A line of the engine's plain text in Unicode."""
     line = re.sub(r"\b(\w+?)_(d{1,2})ot\b", lambda m: m[1] + "'" * len(m[2]), line)
     line = re.sub(r"(\w)\+(?=[\s,)\]]|$)", r"\1⁺", line)  # x+ is x after the step; sums have spaces
+    line = re.sub(r"\bensemble_(\w+)\(([^();]*); (\w+)", r"m_\3,\1(\2", line)
+    line = re.sub(r"\bsqrt\(\|([^|]*)\|\^2\)", r"|\1|", line)
     line = re.sub(r"\bgrad (\w+)", r"∇\1", line)
     line = re.sub(r"\bhess (\w+)", r"∇²\1", line)
     line = re.sub(r"\bD(\d) (\w+)", lambda m: f"D{m[1].translate(_DIGITS)}{m[2]}", line)

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import odescent as od
+from odescent.discretize.mathml import mathml
 
 
 @pytest.fixture(scope="module", params=["nesterov", "triple_momentum", "heavy_ball"])
@@ -80,3 +81,19 @@ def test_no_page_is_wider_than_its_window(tmp_path, columns):
         pytest.skip("the browser does not start here")
     sizes = [tuple(map(int, pair.split("/"))) for pair in found[1].split()]
     assert len(sizes) == 4 and all(wide <= window == columns for wide, window in sizes), sizes
+
+
+@pytest.mark.parametrize(
+    ("source", "there", "gone"),
+    [
+        (r"x = -K \psi", '<mo form="prefix"', "<mo>&#x02212;</mo>"),  # a sign, not a difference
+        ("a - b", "<mo>&#x02212;</mo>", "prefix"),
+        ("f'(x)", '<mo lspace="0" rspace="0">&#x02032;</mo>', "msup"),
+        (r"\tanh s", '<mi>tanh</mi><mspace width="0.167em" />', "<mo>"),
+        (r"a \nabla f", '<mo lspace="0" rspace="0">&#x02207;</mo>', "<mo>&#x02207;"),
+    ],
+)
+def test_formulas_are_spaced_as_tex_does(source, there, gone):
+    made = mathml(source)
+    assert there in made and gone not in made
+    ET.fromstring(made)

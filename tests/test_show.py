@@ -100,7 +100,7 @@ def test_every_equation_of_the_library_parses(name):
 
 h, gam, free = *parameters("h gam"), sp.Symbol("s", real=True)
 ROOTS = {
-    "several": (sp.sqrt(2) * sp.sqrt(h) * sp.sqrt(gam), r"\sqrt{2 \mathrm{gam} h}"),
+    "several": (sp.sqrt(2) * sp.sqrt(h) * sp.sqrt(gam), r"\sqrt{2 \gamma h}"),
     "beside a sum": (sp.sqrt(2) * sp.sqrt(h) * (1 + b), r"\left(1 + b\right) \sqrt{2 h}"),
     "over a number": (sp.sqrt(2) * sp.sqrt(h) / 2, r"\frac{\sqrt{2 h}}{2}"),
     "negative": (-2 * sp.sqrt(h) * sp.sqrt(mu) * K, r"- 2 K \sqrt{h \mu}"),

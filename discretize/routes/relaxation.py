@@ -18,6 +18,7 @@ from odescent.dynamics.stochastic.gaussians import polynomial_terms
 from odescent.dynamics.stochastic.processes import generator
 from odescent.dynamics.vectors import Expr, Vector, inner
 
+from ..citations import short_reference
 from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import STEP, Algorithm
 from ..library.consensus import cbo as cbo_method
@@ -54,7 +55,7 @@ def _mean_field(method: Algorithm) -> Step:
             "x' is the sum of the fields": Equation(system.drift[x], c["x'"]),
             "S is the amplitude of the noise": Equation(diffusion.amplitude, c["S"]),
         },
-        reference=" and ".join(system.references),
+        reference=" and ".join(map(short_reference, system.references)),
     )
 
 
@@ -159,8 +160,8 @@ def _fresh(method: Algorithm) -> Step:
     fresh = substitute(made, {lam: 1 / h})
     return Step(
         "Full relaxation",
-        r"At $\mathrm{lam}\,h = 1$ the drift puts every particle on $m$ and only the noise is left: $x^+ = m + "
-        r"\eta$. For any other lam what remains of the old place is exactly the gap: the term $|\mathrm{lam} - "
+        r"At $\lambda h = 1$ the drift puts every particle on $m$ and only the noise is left: $x^+ = m + "
+        r"\eta$. For any other $\lambda$ what remains of the old place is exactly the gap: the term $|\lambda - "
         r"1/h|$ of the budget.",
         (
             Claim("eta", fresh - point, r"\eta"),
@@ -168,7 +169,7 @@ def _fresh(method: Algorithm) -> Step:
         ),
         lambda c: {"x+ = m + eta + gap": Equation(made, point + c["eta"] + c["gap"])},
         "defect",
-        reference="riedl2023",
+        reference=short_reference("riedl2023"),
     )
 
 
@@ -198,7 +199,7 @@ def _to_hopping(method: Algorithm, isotropic: bool) -> Step:
             ),
         },
         "choice",
-        reference="riedl2023",
+        reference=short_reference("riedl2023"),
     )
 
 

@@ -27,7 +27,7 @@ x, xi = blocks("x xi")
 noise: VectorSymbol = xi
 h, f = STEP, Objective("f")
 alpha, s, tau, d, N = parameters("alpha s tau d N")
-curve = sp.Symbol("lambda", positive=True)  # of one mode of a quadratic
+curve = sp.Symbol("a", positive=True)  # of one mode of a quadratic
 point = f.ensemble(x, alpha)
 at, centre, y, t, slope = sp.symbols("x c y t g", real=True)
 Claims = Mapping[str, Any]
@@ -74,13 +74,13 @@ def _quadratic() -> Step:
     return Step(
         "Hopping is the minimizing movement, on quadratics",
         r"With infinitely many samples the point after a hop from $x$ is the mean of the density proportional to "
-        r"$\exp(-\alpha f(y) - (y - x)^2/(2 s^2))$. For $f = \lambda (y - c)^2/2$, one mode of a quadratic, and "
+        r"$\exp(-\alpha f(y) - (y - x)^2/(2 s^2))$. For $f = a (y - c)^2/2$, one mode of a quadratic, and "
         r"$\tau = \alpha s^2$ that is the Gaussian $N(p, v)$, whose mean is its mode: $p$ "
         r"minimizes $f(y) + (y - x)^2/(2\tau)$, the proximal step of length $\tau$, with no error at all, for "
         r"every $\alpha$.",
         (Claim("p", goal), Claim("v", width), Claim("r", left)),
         check,
-        assumes=r"$1 + \tau\lambda > 0$ (else the density has no finite mass)",
+        assumes=r"$1 + \tau a > 0$ (else the density has no finite mass)",
     )
 
 

@@ -1,8 +1,9 @@
 """What the build of the site adds to the pages: everything that the engine can say itself, and MathML.
 
 A line `<!-- engine: VERB ARGUMENTS -->` in a page becomes what the verb returns (see `engine.VERBS`); a
-formula between dollars becomes MathML, which browsers draw without scripts; the reference pages are
-made from the public names. A verb or a formula that fails stops the build.
+formula between dollars becomes MathML, which browsers draw without scripts; a block of Python is run, and
+what it prints stands below it; the reference pages are made from the public names. Whatever fails stops
+the build.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
 import engine  # noqa: E402
 import reference  # noqa: E402
-from mathml import with_mathml  # noqa: E402
+from formulas import with_mathml  # noqa: E402
+from printed import with_output  # noqa: E402
 
 _DIRECTIVE = re.compile(r"^<!-- engine: (.*?) -->$", re.MULTILINE)
 _PIECE = re.compile(r'<div data-engine="(\d+)"></div>')
@@ -35,7 +37,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """Put a place where a directive stands; the Markdown in what it returns is converted with the page's."""
+    """Add what blocks print, and put a place where a directive stands; Markdown that it returns is the page's."""
 
     def place(found: re.Match[str]) -> str:
         verb, *arguments = shlex.split(found[1])
@@ -47,7 +49,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
         _pieces.append(made)
         return f'<div data-engine="{len(_pieces) - 1}"></div>'
 
-    return _DIRECTIVE.sub(place, markdown)
+    return _DIRECTIVE.sub(place, with_output(markdown, page.file.src_uri))
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:

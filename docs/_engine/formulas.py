@@ -5,11 +5,8 @@ from __future__ import annotations
 import html as entities
 import re
 
-from latex2mathml.converter import convert
+from odescent.discretize.mathml import mathml
 
-# The bars of a norm: as operators between two things they would have space around them, and grow.
-_BAR = re.compile(r"<mo[^>]*>&#x0007C;</mo>")
-_TIGHT = '<mo stretchy="false" lspace="0" rspace="0">&#x0007C;</mo>'
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
 
 
@@ -20,8 +17,7 @@ def with_mathml(html: str, where: str) -> str:
         source = entities.unescape(found[3]).strip()
         block = found[2] == "["
         try:
-            made = str(convert(source, display="block" if block else "inline"))
-            made = _BAR.sub(_TIGHT, made)
+            made = mathml(source, display=block)
         except Exception as error:
             raise SystemExit(f"{where}: the formula {source!r} cannot be set: {error}.") from error
         return f"<div class=formula>{made}</div>" if block else made

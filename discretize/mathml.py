@@ -1,0 +1,36 @@
+"""LaTeX as MathML that browsers space as TeX does."""
+
+from __future__ import annotations
+
+import re
+
+from latex2mathml.converter import convert
+
+# Fonts with a table for mathematics, which brackets and roots need to grow; "math" alone is often none.
+FONTS = "'Latin Modern Math', 'STIX Two Math', 'Cambria Math', 'DejaVu Math TeX Gyre', math"
+
+_MINUS = "&#x02212;"
+_AFTER = "|".join(("=", "&#x0003D;", "&#x02264;", "&#x02265;", "&#x0003C;", "&#x0003E;", "&#x02248;",
+                   "&#x00028;", "&#x0005B;", "&#x0007B;", "&#x027E8;", "&#x0002C;", "&#x02192;"))  # fmt: skip
+_SIGN = re.compile(rf"(<mo[^>]*>(?:{_AFTER})</mo>)<mo>{_MINUS}</mo>")
+# The bars of a norm: as operators between two things they would have space around them, and grow.
+_BAR = re.compile(r"<mo[^>]*>&#x0007C;</mo>")
+_TIGHT = '<mo stretchy="false" lspace="0" rspace="0">&#x0007C;</mo>'
+# A prime is raised in the font already: as an exponent it would be raised twice.
+_PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>(&#x0203[234];)</mi></msup>")
+_NAMED = re.compile(r"<mo(?: movablelimits=\"true\")?>([a-z]{2,})</mo>")
+_ORDINARY = re.compile(
+    r"<mo>(&#x02207;|&#x0002F;)</mo>"
+)  # a nabla and a slash have no space around them
+_FUNCTION = re.compile(r"(<mi>(?:tanh|coth|cosh|sinh|cos|sin|log|ln)</mi>)(?=<m(?!o\b))")
+
+
+def mathml(source: str, display: bool = False) -> str:
+    """A formula, LaTeX without dollar signs, as one `<math>` element, inline or as a block."""
+    made = str(convert(source, display="block" if display else "inline"))
+    made = _BAR.sub(_TIGHT, made)
+    made = _SIGN.sub(rf'\1<mo form="prefix" lspace="0" rspace="0">{_MINUS}</mo>', made)
+    made = _PRIME.sub(r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', made)
+    made = _NAMED.sub(r"<mi>\1</mi>", made)
+    made = _ORDINARY.sub(r'<mo lspace="0" rspace="0">\1</mo>', made)
+    return _FUNCTION.sub(r'\1<mspace width="0.167em" />', made)
