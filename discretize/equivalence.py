@@ -51,6 +51,9 @@ class Equivalence:
     def __bool__(self) -> bool:
         return self.verdict == "proved"
 
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.reason}"
+
 
 def compare(one: Program, other: Program) -> Equivalence:
     """Compare two tuned programs."""
@@ -314,11 +317,12 @@ def _refutation(left: StateSpace, right: StateSpace) -> Equivalence:
         for i, e in enumerate(a - b):
             if not is_zero(e):
                 values = sample(set(a.free_symbols) | set(b.free_symbols))
-                numbers = tuple(sp.N(evaluate_at_sample(m[i]), 15) for m in (a, b))
+                numbers = tuple(float(evaluate_at_sample(m[i])) for m in (a, b))
+                where = ", ".join(f"{s} = {v}" for s, v in sorted(values.items(), key=str))
                 return Equivalence(
                     "refuted",
-                    f"the weight of a gradient in the point {k} step(s) later differs: "
-                    f"{numbers[0]} against {numbers[1]} at the witness.",
+                    f"the weight of a gradient in the point {k} step{'s' * (k != 1)} later differs: "
+                    f"{numbers[0]:.6g} against {numbers[1]:.6g}{f' at {where}' if where else ''}.",
                     witness={"parameters": values, "step": k, "weights": (a[i], b[i])},
                 )
     raise AssertionError(

@@ -119,8 +119,8 @@ def _numerically_different(one: Numbers, other: Numbers) -> Equivalence | None:
             numbers = tuple(sp.Float(v, 15) for v in (mine, theirs))
             return Equivalence(
                 "refuted",
-                f"the weight of {what} in the point of step {k} differs: {numbers[0]} against {numbers[1]} "
-                "at the witness.",
+                f"the weight of {what} in the point of step {k} differs: {float(mine):.6g} against "
+                f"{float(theirs):.6g} at the values in .witness.",
                 witness={
                     "parameters": {**one.values, **other.values},
                     "step": k,

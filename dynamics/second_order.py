@@ -17,7 +17,7 @@ from .vectors import Expr, Vector, VectorSymbol, scalar_symbols, zero
 position, velocity = VectorSymbol("x"), VectorSymbol("x_dot")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SecondOrder:
     """x'' + lhs = 0, where ``lhs`` is a vector in ``x`` and ``x_dot``, exact or a series in ``small``."""
 
@@ -32,6 +32,8 @@ class SecondOrder:
         return f"x'' + {text(_by_derivative(self.lhs))} = {tail}".replace("x_dot", "x'").replace(
             "+ -", "- "
         )
+
+    __repr__ = __str__
 
     def latex(self) -> str:
         tail = "0"

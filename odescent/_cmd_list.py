@@ -80,8 +80,7 @@ def _derivations() -> list[Entry]:
 def _schemes() -> list[Entry]:
     from .discretize.library import schemes
 
-    documented = _docstrings(schemes.__name__)
-    return [{"name": n, "summary": documented.get(n, "")} for n in schemes.schemes()]
+    return [{"name": n, "summary": schemes.summary(n)} for n in schemes.schemes()]
 
 
 def _objectives() -> list[Entry]:

@@ -14,16 +14,27 @@ from ..substeps import START, Flow, Integrator, Scheme, Tableau, composition, in
 Parts = Iterable[tuple[str, "Integrator | str"]]
 
 
-def _whole(kind: str) -> Callable[[], Scheme]:
-    return lambda: Scheme((Flow((), Integrator(kind)),), kind)
+def _whole(kind: str, said: str) -> Callable[[], Scheme]:
+    def scheme() -> Scheme:
+        return Scheme((Flow((), Integrator(kind)),), kind)
+
+    scheme.__doc__ = said
+    return scheme
 
 
-def _runge_kutta(name: str, a: list[list[object]], b: list[object]) -> Callable[[], Scheme]:
+def _runge_kutta(
+    name: str, said: str, a: list[list[object]], b: list[object]
+) -> Callable[[], Scheme]:
     rational = sp.Rational
     tableau = Tableau(
         tuple(tuple(rational(x) for x in row) for row in a), tuple(rational(x) for x in b)
     )
-    return lambda: Scheme((Flow((), Integrator.of(tableau)),), name)
+
+    def scheme() -> Scheme:
+        return Scheme((Flow((), Integrator.of(tableau)),), name)
+
+    scheme.__doc__ = said
+    return scheme
 
 
 def semi_implicit_euler(order: Iterable[str]) -> Scheme:
@@ -106,25 +117,52 @@ def _names(order: Iterable[str], example: str) -> tuple[str, ...]:
 
 
 _SCHEMES: dict[str, Callable[..., Scheme]] = {
-    "explicit_euler": _whole("explicit"),
-    "implicit_euler": _whole("implicit"),
-    "cayley": _whole("cayley"),
-    "exact": _whole("exact"),
+    "explicit_euler": _whole(
+        "explicit", "All fields at once, read where the step begins: first order."
+    ),
+    "implicit_euler": _whole(
+        "implicit", "All fields at once, read where the step ends: first order; a solve or a prox."
+    ),
+    "cayley": _whole(
+        "cayley", "Linear fields by the trapezoidal rule, an implicit second-order step."
+    ),
+    "exact": _whole("exact", "Linear fields by their exponential, without error."),
     "semi_implicit_euler": semi_implicit_euler,
     "lie_trotter": lie_trotter,
     "strang": strang,
     "splitting": splitting,
     "look_ahead": look_ahead,
     "extragradient": extragradient,
-    "midpoint": _runge_kutta("midpoint", [[], ["1/2"]], [0, 1]),
-    "heun": _runge_kutta("heun", [[], [1]], ["1/2", "1/2"]),
-    "rk4": _runge_kutta("rk4", [[], ["1/2"], [0, "1/2"], [0, 0, 1]], ["1/6", "1/3", "1/3", "1/6"]),
+    "midpoint": _runge_kutta(
+        "midpoint",
+        "Half an explicit step, then a whole one with the fields read there: second order.",
+        [[], ["1/2"]],
+        [0, 1],
+    ),
+    "heun": _runge_kutta(
+        "heun",
+        "The mean of the fields where the step begins and where an explicit step ends: second order.",
+        [[], [1]],
+        ["1/2", "1/2"],
+    ),
+    "rk4": _runge_kutta(
+        "rk4",
+        "Runge and Kutta's method of four stages: fourth order.",
+        [[], ["1/2"], [0, "1/2"], [0, 0, 1]],
+        ["1/6", "1/3", "1/3", "1/6"],
+    ),
 }
 
 
 def schemes() -> list[str]:
     """Names of the schemes."""
     return sorted(_SCHEMES)
+
+
+def summary(name: str) -> str:
+    """What a scheme of the registry is, in one sentence without its full stop."""
+    first = (_SCHEMES[name].__doc__ or "").split("\n\n")[0]
+    return " ".join(first.split()).rstrip(".")
 
 
 def scheme(name: str, *args: Any, **options: Any) -> Scheme:
