@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -51,6 +51,8 @@ class Algorithm:
             make sense because these are kept apart.
         outputs: further named expressions in the blocks, recorded beside the states.
         clock: time as an expression in the step number k and the step; k * h by default.
+        positive: names of blocks whose entries have to be positive where a run starts, or what is said of the
+            method does not hold; such a run is refused.
         name, reference, provenance: for people; provenance says what is reconstructed.
 
     Raises:
@@ -68,6 +70,7 @@ class Algorithm:
         *,
         outputs: Mapping[str, Expr] | None = None,
         clock: sp.Expr | None = None,
+        positive: Iterable[str] = (),
         name: str = "",
         reference: str = "",
         provenance: str = "",
@@ -81,6 +84,9 @@ class Algorithm:
         self.tuning = {s: as_scalar(v) for s, v in (tuning or {}).items()}
         self.name = check_name(name) if name else ""
         self.reference, self.provenance = reference, provenance or system.provenance
+        self.positive = tuple(positive)
+        for block in self.positive:
+            system.block(block)  # refuses a name that is none
         self._modified: dict[int, ModifiedEquation] = {}
         self._check_where()
         bindings = chained(self.where)
@@ -254,8 +260,8 @@ class Algorithm:
     def _rebuilt(self, changes: Mapping[str, Any]) -> Algorithm:
         settings: dict[str, Any] = {
             "system": self.system, "scheme": self.scheme, "step": self.step, "where": self.where,
-            "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "name": self.name,
-            "reference": self.reference, "provenance": self.provenance, **changes,
+            "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "positive": self.positive,
+            "name": self.name, "reference": self.reference, "provenance": self.provenance, **changes,
         }  # fmt: skip
         return Algorithm(settings.pop("system"), settings.pop("scheme"), **settings)
 

@@ -77,11 +77,19 @@ class Trajectory:
         return done
 
 
-def _cut(trajectory: Trajectory) -> Trajectory:
+def _cut(trajectory: Trajectory, algorithm: Algorithm | None = None) -> Trajectory:
     step = int(trajectory.diverged_at)
     if step < 0:
         return replace(trajectory, diverged_at=None)
     if step == 0:
+        for name in () if algorithm is None else algorithm.positive:
+            least = min(float(np.min(a)) for a in jax.tree.leaves(trajectory.states[name]))
+            if least <= 0:
+                made = algorithm.system.block(name).init
+                raise OdescentError(
+                    f"{_name(algorithm)} cannot start: {name} = {made} has to be positive, and its least entry is "
+                    f"{least:.3g}; start elsewhere, or give the objective an oracle of positive entries for it."
+                )
         raise OdescentError(
             "the run cannot start: the objective or the state is not finite at x0, or beyond 1e30."
         )
@@ -168,13 +176,17 @@ def run(
         )
     values = _parameters(algorithm, objective, parameters)
     single = jnp.result_type(float).itemsize < 8
-    finished = (lambda t: _lasting(_cut(t))) if single else _cut
+
+    def finished(t: Trajectory) -> Trajectory:
+        kept = _cut(t, algorithm)
+        return _lasting(kept) if single else kept
+
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
         coefficients = _coefficients(module, values)
         parts = compiled_parts(module, objective, tuple(oracles), tuple(b.name for b in algorithm.tuned.blocks),
-                          tuple(algorithm.tuned.outputs))  # fmt: skip
+                          tuple(algorithm.tuned.outputs), algorithm.positive)  # fmt: skip
         own = draws.source(key, normals) if noisy and key is not None else None
         if every != 1 or statistics or chunk is not None or progress or resume is not None:
             file = None if resume is None else Path(resume)
@@ -390,8 +402,11 @@ def compiled_parts(
     oracles: tuple[str, ...],
     blocks: tuple[str, ...],
     outputs: tuple[str, ...],
+    positive: tuple[str, ...] = (),
 ) -> chunks.Step:
-    """The emitted functions with the objective's oracles filled in."""
+    """The emitted functions with the objective's oracles filled in; a state counts as bad where a block that has to
+    be positive is not.
+    """
     functions = {n: oracle_of("the algorithm", objective, n) for n in oracles}
     value = objective.oracles.get("value")
     if _population(oracles):  # other oracles are of one particle
@@ -422,6 +437,7 @@ def compiled_parts(
         if f is not None and _population(oracles):
             seen = jnp.min(jnp.where(jnp.isfinite(f), f, jnp.inf))
         fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, seen))]
+        fine += [jnp.all(a > 0) for n in positive for a in jax.tree.leaves(states[n])]
         return x, states, f, ~jnp.all(jnp.stack(fine))
 
     return chunks.Step(

@@ -295,6 +295,32 @@ def test_pytrees_and_single_precision() -> None:
     assert low.x.dtype == jnp.float32 and np.abs(low.x[-1]).max() < 1e-5
 
 
+@pytest.mark.parametrize("name", ["itoh_abe", "coordinate_descent"])
+def test_a_diagonal_that_is_not_positive_is_refused(name: str) -> None:
+    """Where d_i < 0 the method climbs along i, to a maximum of cos; sor, which solves A x = b, has no such need."""
+    method = od.algorithm(name)
+    fun = lambda q: jnp.cos(q[0]) + q[1] ** 2
+    hill = od.Objective("hill", fun=fun)
+    with pytest.raises(
+        od.OdescentError, match=r"d = map_hessian_diagonal\(x0\) has to be positive.*-0.955"
+    ):
+        method.run(hill, [0.3, 1.0], 5, h=0.5)
+    with pytest.raises(od.OdescentError, match="has to be positive"):
+        method.run(hill, [0.3, 1.0], 5, h=0.5, every=2)
+    flat = od.Objective("flat", fun=lambda q: q[0] ** 4 + q[1] ** 2)
+    with pytest.raises(od.OdescentError, match=r"has to be positive.*entry is 0"):
+        method.run(flat, [0.0, 1.0], 5, h=0.5)
+    both = jax.vmap(lambda s: method.run(hill, s, 5, h=0.5).diverged_at)(
+        jnp.array([[0.3, 1.0], [3.0, 1.0]])
+    )
+    assert both.tolist() == [0, -1]
+    given = od.Objective("hill", fun=fun, map_hessian_diagonal=lambda q: 2 + 0 * q)
+    assert np.all(np.diff(method.run(given, [0.3, 1.0], 5, h=0.5).f) < 0)
+    assert "d has to be positive" in method.source("numpy")
+    with pytest.raises(od.OdescentError, match="no block 'e'"):
+        od.Algorithm(method.system, method.scheme, h, positive=["e"])
+
+
 # what is refused, and text
 
 

@@ -52,6 +52,8 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
         facts.append(f"Tuning: {shown}.")
     if algorithm.clock is not None:
         facts.append(f"Time at step k: {algorithm.clock}.")
+    if algorithm.positive:
+        facts.append(f"Where it starts, {' and '.join(algorithm.positive)} has to be positive.")
     if algorithm.reference:
         facts.append(f"Reference: {_reference(algorithm.reference)}")
     if algorithm.provenance:

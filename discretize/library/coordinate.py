@@ -40,18 +40,23 @@ def sor(order: str = "forward") -> Algorithm:
 def itoh_abe(order: str = "forward") -> Algorithm:
     """x_i+ = x_i - (h / d_i) (f(x with x_i+) - f(x)) / (x_i+ - x_i), coordinate by coordinate: f decreases for every h.
 
-    The discrete gradient method on x' = -D^-1 grad f(x), for f that is smooth and bounded below. d, the
-    diagonal of the Hessian at x0, has to be positive; h is free. ``order`` as in "sor".
+    The discrete gradient method on x' = -D^-1 grad f(x), for f that is smooth and bounded below: f(x+) - f(x) is
+    the sum of -(d_i / h) (x_i+ - x_i)^2. So d, the diagonal of the Hessian at x0, has to be positive; where it is
+    not, f would climb, and a run is refused. h is free. ``order`` as in "sor".
     """
     return Algorithm(
         system("diagonally_preconditioned_gradient"), _swept("discrete_gradient", order), STEP,
-        name="itoh_abe", reference="itoh1988",
+        name="itoh_abe", reference="itoh1988", positive=("d",),
     )  # fmt: skip
 
 
 def coordinate_descent(order: str = "forward") -> Algorithm:
-    """x_i+ = x_i - (h / d_i) (grad f)_i, each coordinate seeing those before it: explicit coordinate descent."""
+    """x_i+ = x_i - (h / d_i) (grad f)_i, each coordinate seeing those before it: explicit coordinate descent.
+
+    d and ``order`` as in "itoh_abe"; where every d_i is at least the i-th diagonal entry of every Hessian,
+    f decreases for 0 < h < 2.
+    """
     return Algorithm(
         system("diagonally_preconditioned_gradient"), _swept("explicit", order), STEP,
-        name="coordinate_descent", reference="wright2015",
+        name="coordinate_descent", reference="wright2015", positive=("d",),
     )  # fmt: skip

@@ -144,7 +144,7 @@ class Model:
         asked = tuple(oracles_for(made, self.module, target))
         # not through the cache of runs: this objective may hold traced numbers
         parts = inspect.unwrap(compiled_parts)(
-            self.module, target, asked, tuple(b.name for b in made.tuned.blocks), ()
+            self.module, target, asked, tuple(b.name for b in made.tuned.blocks), (), made.positive
         )
 
         def iterated(x0: Any, source: Any) -> Any:
