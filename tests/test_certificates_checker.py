@@ -89,6 +89,28 @@ def test_definiteness_against_40_digits(entries: list[Number], rank: int) -> Non
     assert definite(gram, 7, True) == all(sign(m) > 0 for m in leading)
 
 
+def test_numbers_are_shown_as_people_write_them() -> None:
+    """1 - sqrt(10)/10, which SymPy reads back as the same number; an enclosure with its radius."""
+    tenth, third = Fraction(1, 10), Fraction(1, 3)
+    assert str(Number(Fraction(1), -tenth, 10)) == "1 - sqrt(10)/10"
+    for a, b, d in [
+        (1, -1, 2),
+        (third, 11 * third, 5),
+        (0, third, 7),
+        (0, -third, 7),
+        (-tenth, 11, 3),
+        (2, 0, 1),
+    ]:
+        shown = str(Number(Fraction(a), Fraction(b), d))
+        wanted = sp.Rational(str(a)) + sp.Rational(str(b)) * sp.sqrt(d)
+        assert (
+            sp.sympify(shown) == wanted
+            and "1*" not in shown.replace("11*", "")
+            and "/1" not in (shown.replace("/10", ""))
+        )
+    assert str(Number(third, e=tenth)) == "1/3 +- 1/10"
+
+
 def test_it_stands_alone() -> None:
     source = PATH.read_text(encoding="utf-8")
     assert len(source.splitlines()) < 150

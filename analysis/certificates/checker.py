@@ -37,7 +37,10 @@ class Number:
             raise Refused("an enclosure is too wide to tell a sign")
         like = a + b if a * b >= 0 else (1 if a > 0 else -1) * (a * a - self.d * b * b)
         return (like > 0) - (like < 0)
-
+    def __str__(self):
+        root = f" {'-+'[self.b > 0]} {abs(self.b.numerator)}*sqrt({self.d})/{self.b.denominator} ".replace(" 1*", " ")
+        more = root.replace("/1 ", "").rstrip() if self.b else f" +- {self.e}" if self.e else ""
+        return f"{self.a}{more}".removeprefix("0 + ")
 ZERO, ONE = Number(Fraction(0)), Number(Fraction(1))
 
 def read(text, d):
@@ -53,15 +56,12 @@ def read(text, d):
 
 def dot(row, matrix):
     """A row times a matrix, skipping zeros."""
-    pairs = [(r, m) for r, m in zip(row, matrix, strict=True) if r]
-    return [sum((r * m[j] for r, m in pairs if m[j]), ZERO) for j in range(len(matrix[0]))]
+    return [sum((r * x for r, x in zip(row, c, strict=True) if r and x), ZERO) for c in zip(*matrix, strict=True)]
 
 def add_square(into, weight, u, v):
     """into += weight (u v' + v u') / 2."""
-    for i, j in ((i, j) for i in range(len(u)) for j in range(len(v)) if u[i] and v[j]):
-        half = weight * u[i] * v[j] * Number(Fraction(1, 2))
-        into[i][j] += half
-        into[j][i] += half
+    for i, j in ((i, j) for i in range(len(u)) for j in range(len(v)) if (u[i] and v[j]) or (u[j] and v[i])):
+        into[i][j] += weight * (u[i] * v[j] + u[j] * v[i]) * Number(Fraction(1, 2))
 
 def subtract(it, whole, weights):
     """whole - sum of weights Q, without the function values; it.slack weighs |dg|^2, |dy|^2, dg dy and g_j dy."""
@@ -139,7 +139,7 @@ def check(c):
     add_square(E, ZERO if kind == "strict" else -weight, row, row)
     if not definite([row[:m] for row in E[:m]], it.d, kind == "strict") or not definite(D, it.d, False):
         raise Refused("D or E is not definite")
-    return f"the {'state' if kind == 'strict' else 'output'} converges at least at the rate {c['rate']} (d = {it.d})"
+    return f"the {'state' if kind == 'strict' else 'output'} converges at least at the rate {it.rate}"
 
 if __name__ == "__main__":
     try:

@@ -59,4 +59,4 @@ def check(c):
     add_square(E, -weight, it.output, it.output)
     if not definite(E, it.d, False) or not definite(D, it.d, False):
         raise Refused("D or V - sum nu Q - weight |output|^2 is not definite")
-    return f"the output converges at least like exp(-{c['rate']} t) (d = {it.d})"
+    return f"the output converges at least like exp(-{f'({it.rate})' if it.rate.b else it.rate} t)"

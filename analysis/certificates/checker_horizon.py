@@ -64,4 +64,4 @@ def check(c):
     D = it.remainder(weights)
     if not definite(D if any(D[0]) else [row[1:] for row in D[1:]], it.d, False):  # x_0 may be in nothing
         raise Refused("D is not definite")
-    return f"{it.measure} at the end <= {c['bound']} times {it.start} at the start (d = {it.d})"
+    return f"{it.measure} at the end <= {f'({it.bound})' if it.bound.b else it.bound} times {it.start} at the start"

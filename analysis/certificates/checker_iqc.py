@@ -72,4 +72,4 @@ def check(c):
     add_square(P, -weight, row, row)
     if not definite(P, it.d, not weight):
         raise Refused("P is not definite")
-    return f"the {'output' if weight else 'state'} converges at least at the rate {c['rate']} (d = {it.d})"
+    return f"the {'output' if weight else 'state'} converges at least at the rate {it.rate}"

@@ -42,9 +42,8 @@ class Step:
         into = [*zip([read(x, 1) for x in c["begin"]] + [ZERO] * 2, [ZERO] * n + [ONE, ZERO], strict=True)]  # x_0, u_0
         S = [dot(row, into) for row in zip(*(dot(row, into) for row in S), strict=True)]
         S[0][0] += (over * unit) * (over * unit)
-        self.y = [rows[0], rows[n + 2], zero]
+        self.y, (out, at_y) = [rows[0], rows[n + 2], zero], (growth, ZERO) if c["end"] == "output" else (ZERO, growth)
         E, net = subtract(self, V, nu), lambda w, i: two * total(x if i == k[0] else -x for k, x in w.items() if i in k)
-        out, at_y = (growth, ZERO) if c["end"] == "output" else (ZERO, growth)  # where f is bounded
         self.left = [a - net(lam, 0), -there(c["a"]) - net(lam, 1), a - net(nu, 0) - at_y, -net(nu, 1) - out, *entries,
                      *(row[-1] for row in rows[: n + 1]), *(ONE for k in (*lam, *nu) if max(k) > 1)]  # what must not be
         self.signs = (over, unit, growth), (*lam.values(), *nu.values()), minors(D), minors(E)
@@ -77,10 +76,11 @@ def check(c):
         raise Refused("the kind is potential, with polynomials of degree 2")
     size = longest([c["unit"], *(e for row in c["rows"] for e in row)]) + longest([c["now"], c["next"], c["over"]]) - 2
     steps = [Step(c, Number(Fraction(t)) + (v if whole else ZERO)) for t in range(2 * size * len(c["rows"]))]
+    shown = " + ".join(f"({read(x, 1)}) t^{i}" for i, x in enumerate(c["growth"]))
     if any([*Step(c, v).start, *(x for step in steps for x in step.left)]):
         raise Refused("the clock does not begin so, V is too large there, rows do not fit or function values are left")
     tried = ((least, *kw) for least, *w in zip((1, 0, 0, 0), *(step.signs for step in steps), strict=True)
              for kw in enumerate(zip(*w, strict=True)))
     if not all(keeps(w, 2 * size * min(k + 1, len(c["rows"]) - 1), None if whole else v, low) for low, k, w in tried):
         raise Refused("a multiplier is negative, D or E is not semidefinite, or growth is not positive")
-    return f"f(end) - f* <= L |x_0 - x*|^2 / growth at every step, growth = {c['growth']} in powers of the clock"
+    return f"f(end) - f* <= L |x_0 - x*|^2 / growth at every step, growth = {shown}, t the clock"

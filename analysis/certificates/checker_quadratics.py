@@ -100,4 +100,4 @@ def check(c):
         raise Refused("0 < mu <= L and 0 <= rate < 1 are needed")
     if not within_everywhere(everywhere(*matrices, mu, L), rate):
         raise Refused("a pole may be larger than the rate")
-    return f"all modes of quadratics converge at least at the rate {c['rate']} (d = {d})"
+    return f"all modes of quadratics converge at least at the rate {rate}"
