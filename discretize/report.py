@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy as sp
 
+from odescent._brief import capital
 from odescent.dynamics.fields import start
 from odescent.dynamics.lines import broken as line_broken
 from odescent.dynamics.lines import text_lines
@@ -184,7 +185,7 @@ def derivation_latex(d: Derivation) -> str:
     for name, equation in d.equations.items():
         shown = name.replace("->", r"$\to$").replace("h ", "$h$ ")
         out += [
-            rf"{shown[0].upper() + shown[1:]} ({EQUATIONS_LATEX[name]}):",
+            rf"{capital(shown)} ({EQUATIONS_LATEX[name]}):",
             _rows(equation.latex()),
         ]
     out += [

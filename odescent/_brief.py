@@ -1,4 +1,4 @@
-"""How results show themselves where they are typed: their fields, with the shapes of arrays instead of the numbers."""
+"""How things show themselves: results by their fields, with the shapes of arrays; titles where a line begins."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ def brief(self: object) -> str:
     import equinox as eqx
 
     return eqx.tree_pformat(self)
+
+
+def capital(text: str) -> str:
+    """The text with a capital first letter; the rest stays, as symbols and names in it have a case."""
+    return text[:1].upper() + text[1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from odescent._brief import capital
 from odescent._errors import OdescentError
 from odescent.analysis import style
 
@@ -41,7 +42,7 @@ def letter(axes: Sequence[Axes], titles: Sequence[str]) -> None:
     """Put (a), (b), ... and a title over each."""
     with style.context():
         for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
-            said = f"({chr(97 + i)}) {title[:1].upper()}{title[1:]}".rstrip()
+            said = f"({chr(97 + i)}) {capital(title)}".rstrip()
             ax.set_title(said, loc="left", fontsize=style.FONT_SIZE, pad=4)
 
 

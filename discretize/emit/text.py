@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from odescent._brief import capital
+
 from .coefficients import in_order, presentable
 from .printing import Printer
 from .statements import Lowered
@@ -19,8 +21,7 @@ WIDTH = 88  # ruff's default; every line also fits the wider settings
 
 def heading(algorithm: Algorithm) -> str:
     """The title of an algorithm where a line begins."""
-    title = algorithm.title or "an unnamed algorithm"
-    return title[0].upper() + title[1:]
+    return capital(algorithm.title or "an unnamed algorithm")
 
 
 def paragraph(text: str, indent: str = "") -> list[str]:

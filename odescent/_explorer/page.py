@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from odescent._brief import capital
 from odescent._errors import OdescentError
 from odescent.discretize.emit import source
 from odescent.dynamics.unicode import pretty
@@ -169,7 +170,7 @@ def heading(method: str, scheme: str) -> str:
     except OdescentError:
         return ""
     title = made.title or Path(method).stem.replace("_", " ")
-    said = escape(title[:1].upper() + title[1:])
+    said = escape(capital(title))
     return f'<p id="odescent-title" style="margin:0;font-size:1.25rem;font-weight:600">{said}</p>'
 
 

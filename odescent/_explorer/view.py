@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
+from odescent._brief import capital
 from odescent._errors import OdescentError
 from odescent.discretize.emit import find, source
 
@@ -234,4 +235,4 @@ def _command(choice: Choice) -> str:
 def _sentence(error: OdescentError) -> str:
     """The message in one line; it may begin with a symbol, whose case must stay."""
     said = " ".join(str(error).split())
-    return said[:1].upper() + said[1:] if said.partition(" ")[0] in _PLAIN_WORDS else said
+    return capital(said) if said.partition(" ")[0] in _PLAIN_WORDS else said
