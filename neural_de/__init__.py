@@ -14,6 +14,7 @@ _PUBLIC = {
     "ConvField": "convolution",
     "EvaluationCounts": "after.counts",
     "FieldPlane": "after.plane_field",
+    "FixedMesh": "after.fixed_mesh",
     "GRUEncoder": "latent",
     "LatentODE": "latent",
     "NeuralODEClassifier": "models",
@@ -38,6 +39,7 @@ _PUBLIC = {
     "evaluation_counts": "after.counts",
     "exponential": "schedules",
     "field_plane": "after.plane_field",
+    "fixed_mesh": "after.fixed_mesh",
     "initial_step": "first_step",
     "inspect": "after.drawing",
     "load_trained": "training",
@@ -70,6 +72,8 @@ if TYPE_CHECKING:
     from .after.counts import EvaluationCounts as EvaluationCounts
     from .after.counts import evaluation_counts as evaluation_counts
     from .after.drawing import inspect as inspect
+    from .after.fixed_mesh import FixedMesh as FixedMesh
+    from .after.fixed_mesh import fixed_mesh as fixed_mesh
     from .after.pareto_front import Pareto as Pareto
     from .after.pareto_front import pareto as pareto
     from .after.plane_field import FieldPlane as FieldPlane

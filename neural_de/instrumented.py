@@ -25,6 +25,7 @@ from .checks import (
 )
 from .evaluations import has_noise, is_ode
 from .first_step import WarmStart, initial_step
+from .given_steps import looked_at
 from .heuristics import Statistics
 from .matmul import full_precision
 from .noise import check_noise, stochastic_terms
@@ -165,7 +166,9 @@ def solve(
         each: Solved = eqx.filter_vmap(one, in_axes=(0, None if key is None else 0))(y0, keys)
         return each
 
+    ends = t0, t1
     y0, t0, t1, length = _typed(y0, t0, t1)
+    controller = looked_at(controller, *ends)
     saveat = _in_type_of(t0, dfx.SaveAt(t1=True) if saveat is None else saveat)
     controller = _in_type_of(t0, controller)
     adjoint = dfx.RecursiveCheckpointAdjoint() if adjoint is None else adjoint

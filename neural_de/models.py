@@ -133,7 +133,7 @@ class NeuralODEClassifier(eqx.Module):
         d = self.head.weight.shape[0] - self.augment
         if x.ndim != 2 or x.shape[1] != d:
             raise OdescentError(f"the model takes inputs of shape (batch, {d}), not {x.shape}.")
-        x = jnp.concatenate([x, jnp.zeros((len(x), self.augment), x.dtype)], axis=1)
+        x = jnp.pad(x, ((0, 0), (0, self.augment)))
         solved = solve(apply, x, 0.0, self.t1, self.field, **options)
         return self.head(solved.last), solved
 
@@ -219,7 +219,7 @@ class NeuralSDEClassifier(eqx.Module):
         start = jnp.tile(self.embed(x), (paths, 1))
         solved = self.sde(start, key, **options)
         logits = self.head(solved.last)
-        return logits.reshape(paths, len(x), -1).mean(0), solved
+        return logits.reshape(paths, x.shape[0], -1).mean(0), solved
 
 
 def cross_entropy(logits: Float[Array, "batch classes"], labels: Array) -> Float[Array, ""]:

@@ -82,6 +82,8 @@ def _told(path: Path, trained: Any, views: dict[str, Any], reasons: dict[str, st
         lines.append(f"  evaluations: {c['together']} as one state{alone}")
     if "solvers" in views:
         lines += [f"  {line}" for line in str(views["solvers"]).splitlines()]
+    if "mesh" in views:
+        lines.append(f"  {views['mesh']}")
     lines += [f"  no {name}: {why}" for name, why in reasons.items()]
     return "\n".join(lines)
 

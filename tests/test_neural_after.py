@@ -1,5 +1,6 @@
 """After training: views of solves against closed forms and plain diffrax, and what is drawn."""
 
+import itertools
 import json
 import shutil
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import schemas
 import scipy.linalg
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tasks import Small
@@ -227,6 +229,108 @@ def test_rows_that_a_model_solves_one_by_one_are_looked_at_as_well(per_sample):
     np.testing.assert_allclose(ways[-1], y0 / np.sqrt(1 + 2 * y0**2), rtol=1e-3)
 
 
+def tsit5_errors(field, tolerance):
+    """From a state and times to E of each step between them, of plain diffrax."""
+    solver, term = dfx.Tsit5(), dfx.ODETerm(field)
+
+    @jax.jit
+    def step(y, state, a, b):
+        y1, error, _, state, _ = solver.step(term, a, b, y, None, state, made_jump=False)
+        scale = tolerance + tolerance * jnp.maximum(abs(y), abs(y1))
+        return y1, state, jnp.sqrt(jnp.mean(abs(error / scale) ** 2))
+
+    def errors(y, times):
+        y, found = jnp.asarray(y), []
+        state = solver.init(term, times[0], times[1], y, None)
+        for a, b in itertools.pairwise(map(float, times)):
+            y, state, e = step(y, state, a, b)
+            found.append(float(e))
+        return np.array(found)
+
+    return errors
+
+
+@pytest.mark.filterwarnings("ignore:Complex dtype")
+def test_a_mesh_has_as_few_steps_as_keep_all_rows_within_the_tolerance():
+    """z' = i w z has the same error in equal steps: the least number is that of the fastest row."""
+    rows = np.stack([np.ones(6), [4.0, 1.0, 2.0, 3.0, 4.2, 9.0]], axis=1).astype(complex)
+    field = lambda t, y, args: jnp.stack([1j * y[..., 1] * y[..., 0], 0 * y[..., 1]], axis=-1)
+    errors_of = tsit5_errors(field, 1e-5)
+    for t0, t1 in ((0.0, 2.0), (2.0, 0.0)):
+        s = nde.subject(field, rows, t0, t1, rtol=1e-5, atol=1e-5, name="turning")
+        found = nde.fixed_mesh(s)
+        n = next(
+            n for n in range(1, 99) if errors_of(rows[0], np.linspace(t0, t1, n + 1)).max() <= 0.5
+        )
+        assert len(found.times) - 1 == n and found.evaluations == 6 * n + 1
+        assert found.times[0] == t0 and found.times[-1] == t1
+        for errors, part in ((found.fitted, rows[:3]), (found.errors, rows[3:])):
+            own = [errors_of(y, found.times).max() for y in part]
+            np.testing.assert_allclose(errors, own, rtol=1e-6)
+        assert found.exceeding == 1 and found.errors[2] > 1 > found.errors[1]  # the speed 9
+    assert "1 of 3 rows apart" in str(found) and found.to_dict()["exceeding"] == 1
+    np.testing.assert_array_equal(found.plot().lines[1].get_xdata(), np.sort(found.errors))
+
+
+@pytest.mark.filterwarnings("ignore:Complex dtype")
+def test_a_mesh_is_dense_where_the_field_is_fast():
+    """z' = i w(t) z: the steps are short where w is large, and equal in their errors."""
+    integral = lambda t: t + t**3
+    field = lambda t, z, args: 1j * (1 + 3 * t**2) * z
+    s = nde.subject(field, np.ones((4, 1), complex), 0.0, 2.0, rtol=1e-7, atol=1e-7)
+    found = nde.fixed_mesh(s)
+    errors = tsit5_errors(field, 1e-7)(np.ones(1, complex), found.times)
+    steps = np.diff(found.times)
+    assert steps.max() > 5 * steps.min() and errors.max() <= 0.5
+    assert (errors.max() / errors.min()) ** (1 / 5) < 1.1
+    out = s.solved(**found.options).solved
+    np.testing.assert_allclose(out.ys[-1], np.full((4, 1), np.exp(1j * integral(2.0))), atol=1e-5)
+    alone = s.solved(1, **found.options).solved
+    np.testing.assert_allclose(alone.ys[-1][0], out.ys[-1][0], rtol=1e-14)
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_bound_of_a_mesh_is_that_of_clopper_and_pearson(counted):
+    k, n = counted
+    errors = np.r_[np.full(k, 2.0), np.full(n - k, 0.5)]
+    found = nde.FixedMesh("", np.linspace(0, 1, 3), 13, errors, errors, 0.9, {})
+    exact = scipy.stats.binomtest(k, n, alternative="less").proportion_ci(0.9).high
+    assert found.exceeding == k and found.bound == pytest.approx(exact, rel=1e-9)
+
+
+def test_a_model_on_a_mesh_is_exported():
+    """For any number of rows, as one program; a row's logits do not depend on the rows beside it."""
+    model = nde.NeuralODEClassifier(3, [8], 2, jax.random.key(0), dtype=jnp.float64)
+    found = nde.fixed_mesh(
+        nde.subject(
+            model, Y0, loss=lambda m, b, key=None, **o: m(b["x"], **o), rtol=1e-4, atol=1e-4
+        )
+    )
+    predict = jax.jit(lambda x: model(x, **found.options)[0])
+    rows = jax.ShapeDtypeStruct(jax.export.symbolic_shape("n, 3"), jnp.float64)
+    exported = jax.export.export(predict)(rows)
+    whole = np.asarray(predict(jnp.asarray(Y0)))
+    np.testing.assert_allclose(exported.call(jnp.asarray(Y0)), whole, rtol=1e-13)
+    for i, y in enumerate(Y0):
+        np.testing.assert_allclose(exported.call(jnp.asarray(y[None]))[0], whole[i], rtol=1e-13)
+
+
+def test_what_has_no_mesh_is_said():
+    noisy = nde.subject(
+        lambda t, y, a: -y, np.ones((4, 2)), 0.0, 1.0, diffusion=lambda t, y, a: 0.1 * y, noise="commutative",
+        rtol=1e-1, atol=1e-1, max_steps=512,
+    )  # fmt: skip
+    for bad, part in (
+        (lambda: nde.fixed_mesh(noisy), "for a solve with noise"),
+        (lambda: nde.fixed_mesh(decay(), rows=1), "two rows at least"),
+        (lambda: nde.fixed_mesh(decay(), most=3), "more than 3 steps"),
+        (lambda: nde.fixed_mesh(decay(), largest=0.0), "largest=0.0 is in"),
+        (lambda: nde.fixed_mesh(decay(), confidence=1), "confidence=1 between"),
+    ):
+        with pytest.raises(OdescentError, match=part):
+            bad()
+
+
 def test_what_cannot_be_looked_at_is_said():
     for bad, part in (
         (lambda: nde.subject(3), "give a run of train"),
@@ -278,7 +382,7 @@ def test_the_command_inspects_runs(tmp_path, capsys):
         and json.loads((out / "inspect.json").read_text()) == value
     )
     assert [p["label"] for p in value["pareto"]["points"]] == ["vanilla"]
-    names = {"steps", "evaluations", "solvers", "field"}
+    names = {"steps", "evaluations", "solvers", "field", "mesh"}
     for folder in ("run", "twin"):
         assert {p.stem for p in (out / folder).glob("*.png")} == names
     assert (out / "pareto.png").exists() and names <= set(value["runs"][0])

@@ -349,3 +349,30 @@ def test_a_stochastic_local_step_is_the_solves_own():
     )(jr.key(4))  # fmt: skip
     errors = np.asarray(out.statistics.record.error)
     assert np.min(abs(errors - out.penalty)) < 1e-9 * out.penalty
+
+
+def test_given_steps_are_looked_at_before_the_solve():
+    """Without calls to the host, so that the program can be exported; a traced mesh is left to diffrax."""
+    step_to = lambda *times: {
+        "controller": dfx.StepTo(jnp.asarray(times)),
+        "rtol": 1e-3,
+        "atol": 1e-3,
+    }
+    run = lambda y, t0, t1, options: nde.solve(decay, y, t0, t1, 2.0, throw=False, **options).ys
+    y0 = jnp.ones(2)
+    for t0, t1, times, part in (
+        (0.0, 1.0, (0.0, 0.5, 2.0), "from 0 to 2, the solve from 0 to 1"),
+        (0.0, 1.0, (0.1, 1.0), "from 0.1 to 1, the solve from 0 to 1"),
+        (0.0, 1.0, (0.0, 0.6, 0.6, 1.0), "go one way"),
+        (1.0, 0.0, (1.0, 0.2, 0.4, 0.0), "go one way"),
+    ):
+        with pytest.raises(OdescentError, match=part):
+            run(y0, t0, t1, step_to(*times))
+    for t0, t1 in ((0.0, 1.0), (1.0, 0.0)):
+        mesh = np.linspace(t0, t1, 9)
+        known, traced = step_to(*mesh), jax.jit(lambda y, t: run(y, t[0], t[-1], step_to(*t)))
+        ys = jax.jit(lambda y: run(y, t0, t1, known))  # noqa: B023
+        np.testing.assert_allclose(ys(y0)[-1], np.exp(-2 * (t1 - t0)) * np.ones(2), rtol=1e-5)
+        np.testing.assert_allclose(traced(y0, jnp.asarray(mesh)), ys(y0), rtol=1e-14)
+        assert "callback" not in str(jax.make_jaxpr(ys)(y0))
+        assert "callback" in str(jax.make_jaxpr(traced)(y0, jnp.asarray(mesh)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..._errors import OdescentError
 from .counts import evaluation_counts
+from .fixed_mesh import fixed_mesh
 from .pareto_front import pareto
 from .plane_field import field_plane
 from .profiles import step_profile
@@ -22,13 +23,14 @@ VIEWS: dict[str, Callable[[Subject], Any]] = {
     "evaluations": evaluation_counts,
     "solvers": solver_comparison,
     "field": field_plane,
+    "mesh": fixed_mesh,
 }
 
 
 def inspect(
     what: Subject | Any, out: str | Path | None = None, *, formats: Sequence[str] = ("png",)
 ) -> dict[str, Any]:
-    """The views of a model by name: its steps, evaluations per row, other solvers, its field in a plane.
+    """The views of a model by name: steps, evaluations per row, other solvers, its field in a plane, a fixed mesh.
 
     What does not apply (a field that the model does not show) is left out, and said under "left out".
 
