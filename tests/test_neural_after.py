@@ -339,6 +339,7 @@ def test_what_cannot_be_looked_at_is_said():
         (lambda: nde.field_plane(nde.subject(linear, np.ones((2, 1)), args=jnp.eye(1))), "has no plane"),
         (lambda: pareto([]), "no finished run"),
         (lambda: nde.step_profile(nde.subject(3, Y0, loss=lambda m, b, **o: 1)), "returns an Outcome"),
+        (lambda: nde.subject(3, Y0, loss=lambda m, b, key=None, rtol=1e-3: 1), "end in \\*\\*options"),
         (lambda: nde.field_plane(nde.subject(3, Y0, loss=lambda m, b, **o: 1)), "does not show its vector field"),
     ):  # fmt: skip
         with pytest.raises(OdescentError, match=part):

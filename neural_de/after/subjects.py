@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -74,11 +75,13 @@ class Subject:
         return self._run(_one_by_one, (chosen, fixed), keys, options)
 
     def _run(self, how: Any, batch: Any, key: Any, options: Mapping[str, Any]) -> Outcome:
+        given = {**self.options, **options}
         try:
-            found: Outcome = how(self.outcome, self.model, batch, key, {**self.options, **options})
+            found: Outcome = how(self.outcome, self.model, batch, key, given)
         except TypeError as error:
+            # The two values meet in a call inside the loss, which no signature shows: Python's message alone names it.
             twice = re.search(r"multiple values for keyword argument '(\w+)'", str(error))
-            if twice is None:
+            if twice is None or twice[1] not in given:
                 raise
             raise FixedOption(
                 f"{self.name} sets {twice[1]}= of solve itself: let the options that come win, as in solve(..., "
@@ -170,7 +173,7 @@ def subject(
     options = {"throw": False, **options}
     found = {"x": states} | ({} if labels is None else {"y": np.asarray(labels)})
     if loss is not None:
-        given = loss
+        given = _open(loss)
 
         def outcome(model: Any, batch: Any, **more: Any) -> Outcome:
             return _outcome(given(model, batch, **more))
@@ -223,6 +226,20 @@ def _of_run(
         label, TaskOutcome(task, c.steps or 0), run.model, getattr(data, rows), data.fixed, task.score, task.sign,
         {**solve_options(c, dt0), **options}, field_, c.seed,
     )  # fmt: skip
+
+
+def _open(loss: Callable[..., Any]) -> Callable[..., Any]:
+    """The loss; OdescentError for one that cannot be handed the options of a solve."""
+    try:
+        kinds = {p.kind for p in inspect.signature(loss).parameters.values()}
+    except (TypeError, ValueError):  # a function without a signature, or no function
+        return loss
+    if inspect.Parameter.VAR_KEYWORD not in kinds:
+        raise OdescentError(
+            "loss= is handed a key and options of solve by name, and this one does not take all names: let it end in "
+            "**options, as in lambda model, batch, **options: ..., and hand them on to solve."
+        )
+    return loss
 
 
 def _outcome(found: Any) -> Outcome:
