@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from odescent._errors import OdescentError
-from odescent._files import write_whole
+from odescent._files import make_folder, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -223,11 +223,7 @@ def save(
             buffer = io.BytesIO()
             fig.savefig(buffer, format=form, metadata=dict(_METADATA[form]))
             drawn[base.with_name(f"{base.name}.{form}")] = buffer.getvalue()
-    try:
-        base.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OdescentError(f"the folder {str(base.parent)!r} cannot be made: {reason}.") from None
+    make_folder(base.parent)
     for path, data in drawn.items():
         write_whole(path, data)
     return tuple(drawn)

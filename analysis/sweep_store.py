@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from odescent._errors import OdescentError
-from odescent._files import write_whole
+from odescent._files import make_folder, write_whole
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -102,12 +102,7 @@ class Store:
 
     def __init__(self, folder: Path, function: str) -> None:
         self.folder, self.function = folder, function
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OdescentError(
-                f"the folder {str(folder)!r} cannot be made: {error.strerror or error}."
-            ) from None
+        make_folder(folder)
         manifest = folder / _MANIFEST
         if manifest.exists():
             try:

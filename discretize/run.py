@@ -82,14 +82,8 @@ def _cut(trajectory: Trajectory, algorithm: Algorithm | None = None) -> Trajecto
     if step < 0:
         return replace(trajectory, diverged_at=None)
     if step == 0:
-        for name in () if algorithm is None else algorithm.positive:
-            least = min(float(np.min(a)) for a in jax.tree.leaves(trajectory.states[name]))
-            if least <= 0:
-                made = algorithm.system.block(name).init
-                raise OdescentError(
-                    f"{_name(algorithm)} cannot start: {name} = {made} has to be positive, and its least entry is "
-                    f"{least:.3g}; start elsewhere, or give the objective an oracle of positive entries for it."
-                )
+        if algorithm is not None:
+            _check_positive(algorithm, trajectory.states)
         raise OdescentError(
             "the run cannot start: the objective or the state is not finite at x0, or beyond 1e30."
         )
@@ -97,6 +91,17 @@ def _cut(trajectory: Trajectory, algorithm: Algorithm | None = None) -> Trajecto
     whole = replace(trajectory, diverged_at=None, statistics={})
     kept: Trajectory = jax.tree.map(lambda a: a[:rows], whole)
     return replace(kept, diverged_at=step, statistics=trajectory.statistics)
+
+
+def _check_positive(algorithm: Algorithm, states: Mapping[str, Any]) -> None:
+    for name in algorithm.positive:
+        least = min(float(np.min(a)) for a in jax.tree.leaves(states[name]))
+        if least <= 0:
+            made = algorithm.system.block(name).init
+            raise OdescentError(
+                f"{_name(algorithm)} cannot start: {name} = {made} has to be positive, and its least entry is "
+                f"{least:.3g}; start elsewhere, or give the objective an oracle of positive entries for it."
+            )
 
 
 def _lasting(done: Trajectory) -> Trajectory:

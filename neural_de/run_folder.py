@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._errors import OdescentError, OdescentWarning
-from .._files import write_whole
+from .._files import make_folder, write_whole
 from . import checkpoints
 
 CHECKPOINT, METRICS, RESULT = "checkpoint.eqx", "metrics.jsonl", "result.json"
@@ -110,12 +110,7 @@ def folder(out: str | Path | None, resume: bool) -> Path | None:
             raise OdescentError("there is nothing to resume from without a folder: give out=.")
         return None
     path = Path(out)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OdescentError(
-            f"the folder {str(path)!r} cannot be made: {error.strerror or error}."
-        ) from None
+    make_folder(path)
     used = [n for n in (CHECKPOINT, METRICS, RESULT) if (path / n).exists()]
     if used and not resume:
         raise OdescentError(

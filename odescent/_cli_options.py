@@ -22,6 +22,15 @@ def _version(asked: bool) -> bool:
     return asked
 
 
+def _file(path: Path | None) -> Path | None:
+    """A file to write, looked at before anything is computed for it."""
+    if path is not None:
+        from ._files import check_file
+
+        check_file(path)
+    return path
+
+
 _SEEDS = 2**31 - 1
 _KINDS = (
     "systems, algorithms, schemes, objectives, derivations, targets, tasks, regularizers, papers or figures; "
@@ -138,7 +147,8 @@ Compared = Annotated[
     ),
 ]
 CheckerFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write the stand-alone checker to FILE.")
+    Path | None,
+    typer.Option(metavar="FILE", callback=_file, help="Write the stand-alone checker to FILE."),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -385,7 +395,8 @@ Picture = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Picture (pdf, svg, png) or film (gif, mp4).")
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Write to FILE, all of it or nothing.")
+    Path | None,
+    typer.Option(metavar="FILE", callback=_file, help="Write to FILE, all of it or nothing."),
 ]
 Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where pictures and code go.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps and smaller pictures.")]
@@ -415,5 +426,7 @@ ExploredObjective = Annotated[
 ]
 FirstPicture = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Write what it shows first as a picture (svg) instead."),
+    typer.Option(
+        metavar="FILE", callback=_file, help="Write what it shows first as a picture (svg) instead."
+    ),
 ]

@@ -5,16 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from . import _console
-from ._errors import OdescentError
+from ._files import make_folder
 
 
 def run(out: Path, quick: bool, as_json: bool) -> None:
     """Derive, emit, run and draw; the report goes to the terminal, the files into a folder."""
-    if out.exists() and not out.is_dir():
-        raise OdescentError(
-            f"the demo writes into a folder, but {str(out)!r} is a file: give another --out."
-        )
-    from . import _demo
+    make_folder(out)
+    from . import _demo  # slow
 
     result = _demo.run(out, quick, _console.note if as_json else _console.say)
     if as_json:

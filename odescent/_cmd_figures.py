@@ -22,10 +22,6 @@ def run(
     """Make the figures and show the table of claims; 1 if a figure fails or a claim does not hold."""
     if quick and full:
         raise OdescentError("--quick and --full were both given; give one of them.")
-    if out.exists() and not out.is_dir():
-        raise OdescentError(
-            f"figures go into a folder, but {str(out)!r} is a file: give another --out."
-        )
     from .paper_figs import papers as known
     from .paper_figs import regenerate, summary
 

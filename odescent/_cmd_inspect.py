@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _console
 from ._errors import OdescentError
-from ._files import write_whole
+from ._files import make_folder, write_whole
 
 _SCHEMA = "odescent.inspect/1"
 
@@ -30,6 +30,8 @@ def run(runs: Sequence[Path], rows: str, out: Path | None, as_json: bool) -> int
         raise OdescentError("the same run is given twice.")
     found, said = [], []
     loaded = [load_trained(p) for p in runs]
+    if out is not None:
+        make_folder(out)
     for path, trained in zip(runs, loaded, strict=True):
         folder = None if out is None else out / _name(path, runs) if len(runs) > 1 else out
         views = inspect(subject(trained, rows=rows), folder)

@@ -10,6 +10,7 @@ from typing import Any
 from . import _console, _own_system
 from ._cmd_simulate import settings, start, whole
 from ._errors import OdescentError
+from ._files import check_file, make_folder
 from ._numbers import number
 from ._progress import bar, waiting
 
@@ -44,6 +45,8 @@ def run(
             "--out takes a picture (.pdf, .svg, .png, or all three without a suffix) or a film (.gif, .mp4), "
             f"not {str(out)!r}."
         )
+    if out is not None:
+        check_file(out)
     if objective is not None and curvature is not None:
         raise OdescentError(_EITHER)
     sides = None if window is None else _window(window)
@@ -103,6 +106,7 @@ def story(name: str, out: Path | None, as_json: bool) -> int:
             f"--story writes several files: give --out a folder, such as {str(folder.with_suffix(''))!r}, not "
             f"{str(folder)!r}."
         )
+    make_folder(folder)
     with waiting("drawing the story"):
         written = od.analysis.heavy_ball_story(folder)
     if as_json:

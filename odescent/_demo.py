@@ -15,6 +15,7 @@ import optax
 
 from . import analysis
 from ._errors import OdescentError
+from ._files import make_folder
 from .discretize import Algorithm, algorithm, derive
 from .discretize.emit import load
 from .dynamics import Objective, objective
@@ -32,7 +33,7 @@ def run(out: Path, quick: bool = False, report: Report = print) -> dict[str, Any
     that the demo announces does not hold.
     """
     began = time.perf_counter()
-    _prepare(out)
+    make_folder(out)
     with jax.enable_x64(True):
         derivations = _derive(out, report)
         problem = objective("logistic/breast_cancer")
@@ -52,18 +53,6 @@ def run(out: Path, quick: bool = False, report: Report = print) -> dict[str, Any
         "files": [str(p) for p in (*files, *pictures)],
         "seconds": round(seconds, 2),
     }
-
-
-def _prepare(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".odescent-probe"
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise OdescentError(
-            f"the folder {out} cannot be written ({error.strerror}); give another with --out."
-        ) from None
 
 
 def _derive(out: Path, report: Report) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Where results go: files that are there as a whole or not at all, in a folder that is there, or one that is made."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from ._errors import OdescentError
@@ -19,9 +20,38 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
     Raises OdescentError with a sentence if the file cannot be written.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    with _said(path):
+        _write(path, content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def check_file(path: Path) -> None:
+    """OdescentError where `write_whole` cannot write: asked first, so that nothing is computed in vain."""
+    with _said(path):
+        _standing(path)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are missing; OdescentError if nothing can be written in it."""
+    reason = ""
     try:
-        _write(Path(os.path.realpath(path)), path, data)
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        reason = "it is a file"
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", None) or str(error)
+    if not reason and not os.access(path, os.W_OK | os.X_OK):
+        reason = "it is read-only"
+    if reason:
+        raise OdescentError(
+            f"the folder {str(path)!r} cannot be written in: {reason}; give another."
+        )
+
+
+@contextlib.contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """What goes wrong with a file, in a sentence."""
+    try:
+        yield
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         if isinstance(error, OdescentError):
             raise
@@ -29,22 +59,38 @@ def write_whole(path: Path, content: str | bytes) -> None:
         raise OdescentError(f"the file {str(path)!r} cannot be written: {reason}.") from None
 
 
-def _write(place: Path, given: Path, data: bytes) -> None:
-    if place.is_dir():
+def _standing(path: Path) -> os.stat_result | None:
+    """What stands there, None if nothing does; OdescentError if a file cannot be written there."""
+    try:
+        old = path.stat()  # also of a pipe that has no name in a folder, as /dev/stdout may be
+    except (FileNotFoundError, NotADirectoryError):
+        old = None
+    if old is not None and stat.S_ISDIR(old.st_mode):
         raise OdescentError(
-            f"{str(given)!r} is a folder: give the name of a file, such as {str(given / 'out.txt')!r}."
+            f"{str(path)!r} is a folder: give the name of a file, such as {str(path / 'out.txt')!r}."
         )
-    if not place.parent.is_dir():
-        missing = str(given.parent)
-        raise OdescentError(
-            f"the file {str(given)!r} cannot be written: there is no folder {missing!r}."
-        )
-    old = place.stat() if place.exists() else None
+    if old is not None and not os.access(path, os.W_OK):
+        raise OdescentError(f"the file {str(path)!r} cannot be written: it is read-only.")
     if old is not None and not stat.S_ISREG(old.st_mode):
-        place.write_bytes(data)
+        return old
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise OdescentError(
+            f"the file {str(path)!r} cannot be written: there is no folder {str(path.parent)!r}."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OdescentError(
+            f"the file {str(path)!r} cannot be written: the folder {str(path.parent)!r} is read-only."
+        )
+    return old
+
+
+def _write(path: Path, data: bytes) -> None:
+    old = _standing(path)
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        path.write_bytes(data)
         return
-    if old is not None and not os.access(place, os.W_OK):
-        raise OdescentError(f"the file {str(given)!r} cannot be written: it is read-only.")
+    place = Path(os.path.realpath(path))
     temporary = place.parent / f".odescent-{secrets.token_hex(8)}.tmp"
     try:
         with temporary.open("xb") as file:  # made here, so it has the permissions of a new file

@@ -25,7 +25,7 @@ import numpy as np
 
 import odescent
 from odescent._errors import OdescentError
-from odescent._files import write_whole
+from odescent._files import make_folder, write_whole
 from odescent.analysis import style
 from odescent.analysis.sweep_store import canonical, decode, encode, plain_inputs
 from odescent.analysis.sweep_table import csv_text
@@ -117,7 +117,7 @@ def save(
         "data": plain,
     }
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    make(place.parent)
+    make_folder(place.parent)
     if arrays:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -187,17 +187,8 @@ def _annotate(drawn: Figure, said: str) -> None:
 def note(file: Path, text: str) -> None:
     """Write down why a figure failed, as far as that is possible."""
     with contextlib.suppress(OdescentError):
-        make(file.parent)
+        make_folder(file.parent)
         write_whole(file, text)
-
-
-def make(folder: Path) -> None:
-    """Make a folder where it is missing; OdescentError if that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OdescentError(f"the folder {str(folder)!r} cannot be made: {reason}.") from None
 
 
 def _versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odescent._errors import OdescentError
+from odescent._files import make_folder
 
 from . import records
 from .claims import HOLDS, WRONG, Claim
@@ -83,7 +84,7 @@ def regenerate(
         OdescentError: if the folder cannot be written.
     """
     chosen = list(figures)
-    _probe(out)
+    make_folder(out)
     found = []
     for number, (paper, figure) in enumerate(chosen, 1):
         made = _make(paper, figure, out, scale, fresh)
@@ -127,7 +128,7 @@ def _result(
     if "folder" in inspect.signature(figure.compute).parameters:
         if fresh:
             shutil.rmtree(parts, ignore_errors=True)
-        parts.mkdir(parents=True, exist_ok=True)
+        make_folder(parts)
         given["folder"] = parts
     result = figure.compute(**given)
     if not result.complete:
@@ -138,19 +139,6 @@ def _result(
     if read is None:
         raise OdescentError(f"the record of {paper}/{figure.name} cannot be read back.")
     return read, True
-
-
-def _probe(out: Path) -> None:
-    """OdescentError if the folder cannot be written, before anything runs."""
-    records.make(out)
-    probe = out / ".odescent-probe"
-    try:
-        probe.write_text("")
-        probe.unlink()
-    except OSError as error:
-        raise OdescentError(
-            f"the folder {str(out)!r} cannot be written ({error.strerror}); give another with --out."
-        ) from None
 
 
 __all__ = ["SCALES", "Made", "regenerate"]

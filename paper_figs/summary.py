@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from odescent._files import write_whole
+from odescent._files import make_folder, write_whole
 from odescent.analysis.sweep_table import csv_text
 
 from .claims import HOLDS, UNDECIDED, WRONG
@@ -96,7 +96,7 @@ def plain(found: Sequence[Made], scale: Scale, out: Path) -> dict[str, Any]:
 def write(found: Sequence[Made], scale: Scale, out: Path) -> tuple[Path, ...]:
     """Write the table as ``claims.csv`` and with the pictures as the page ``figures.md`` into ``out/SCALE``."""
     folder = out / scale
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files = folder / "claims.csv", folder / "figures.md"
     write_whole(files[0], csv_text(COLUMNS, rows(found)))
     write_whole(files[1], _page(found, scale))

@@ -178,3 +178,11 @@ def test_completion_offers_names():
     )
     known = [name for name in od.algorithms() if name.startswith("nesterov_")]
     assert done.stdout.decode().split() == known and len(known) >= 2
+
+
+def test_out_may_be_a_pipe(tmp_path: Path):
+    """Also one without a name in a folder, as /dev/stdout is where the output is piped."""
+    with (tmp_path / "seen").open("wb") as seen:
+        command = f"{sys.executable} -m odescent emit nesterov --out /dev/stdout | cat"
+        subprocess.run(["sh", "-c", command], stdout=seen, check=True)
+    assert (tmp_path / "seen").read_text().startswith('"""Nesterov, strongly convex: one step')
