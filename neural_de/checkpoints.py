@@ -19,6 +19,8 @@ from .._errors import OdescentError, OdescentWarning
 from .._files import write_whole
 
 FORMAT = "odescent.checkpoint/1"
+PROGRAM = "optimizer"  # in an identity: a traced program, which other versions of these may trace otherwise
+_TRACING = ("odescent", "jax", "optax", "equinox", "x64")
 _LONGEST_HEADER = 1 << 20
 
 
@@ -89,7 +91,8 @@ def save(path: Path, tree: Any, identity: Mapping[str, Any], notes: Mapping[str,
 def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The pytree and the notes of a file.
 
-    Another environment than the one that wrote it is a warning: the run goes on, but perhaps not to the same bits.
+    Another environment than the one that wrote it is a warning: the run goes on, but perhaps not to the same bits, and
+    of other versions a traced program is not compared.
 
     Args:
         like: a pytree of that structure.
@@ -100,9 +103,11 @@ def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[
             run or model.
     """
     header, payload = _read(path)
+    here, then = environment(), header["environment"]
+    alike = all(then.get(k) == here[k] for k in _TRACING)
     for name, wanted in identity.items():
         found = header["identity"].get(name)
-        if not same(found, wanted):
+        if not same(found, wanted) and (alike or name != PROGRAM):
             raise OdescentError(
                 f"the checkpoint {str(path)!r} belongs to another run: {_difference(name, found, wanted)}; resume "
                 "with its settings, or give another folder."
@@ -113,16 +118,16 @@ def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[
         lengths = f"{len(header['structure'])} arrays, not {len(wanted_leaves)}"
         what = next((f"{a} where this one has {b}" for a, b in pairs if a != b), lengths)
         raise OdescentError(f"the checkpoint {str(path)!r} is of another model: it has {what}.")
-    here = environment()
-    changed = [
-        f"{k} {header['environment'].get(k)!r} then, {v!r} now"
-        for k, v in here.items()
-        if header["environment"].get(k) != v
-    ]
+    changed = [f"{k} {then.get(k)!r} then, {v!r} now" for k, v in here.items() if then.get(k) != v]
     if changed:
+        blind = (
+            ""
+            if alike or PROGRAM not in identity
+            else ", and whether its optimizer is the same is not known"
+        )
         warnings.warn(
             f"the checkpoint {str(path)!r} was written elsewhere ({'; '.join(changed)}): the run goes on, but its last "
-            "bits may differ.",
+            f"bits may differ{blind}.",
             OdescentWarning,
             stacklevel=2,
         )

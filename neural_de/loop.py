@@ -51,9 +51,15 @@ class Run:
         self.placed = placement(config.devices)
         self.evaluation = Evaluation(config, task, rows, recipe, self.placed)
 
+    def begin(self) -> TrainState:
+        """The state before the first step; the folder gets to know the optimizer."""
+        state = self.recipe.begin(self.rows, self.config.seed)
+        self.folder.identity |= self.recipe.optimizer_identity(state)
+        return state
+
     def go(self, resume: bool) -> TrainState:
         """From the beginning or the checkpoint to the last step."""
-        state = self.recipe.begin(self.rows, self.config.seed)
+        state = self.begin()
         kept = self.folder.resumed(state) if resume else None
         if kept is not None:
             state, notes = kept

@@ -14,7 +14,9 @@ from jaxtyping import Array, Float
 
 from .._errors import OdescentError, unknown
 from .budget import Budget
+from .checkpoints import PROGRAM
 from .config import Config
+from .fingerprint import fingerprint
 from .paper import paper_settings
 from .penalties import regularizer
 from .penalties.base import Sum
@@ -91,6 +93,7 @@ class Recipe:
         self.program = (
             _program(shared, task) if given is None else Program(shared, task, self.penalty, given)
         )
+        self._given = given
         self.evaluate = evaluator(_of_solves(config), task)
         self.output = self.program.output
         self._coefficients: tuple[tuple[float, ...], Array | None] = ((), None)
@@ -111,6 +114,14 @@ class Recipe:
             model, state, jr.key_data(key), self._budget(), jnp.asarray(length, self.dtype), zero, zero, none,
             model, worst, none,
         )  # fmt: skip
+
+    def optimizer_identity(self, state: TrainState) -> dict[str, str]:
+        """What tells an optimizer of your own from others; one by name is in the settings."""
+        if self._given is None:
+            return {}
+        made = self.program.optimizer
+        weights = eqx.filter(state.model, eqx.is_inexact_array)
+        return {PROGRAM: fingerprint(made, state.optimizer, weights)}
 
     def _budget(self) -> Budget | None:
         c = self.config

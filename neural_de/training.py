@@ -69,7 +69,8 @@ def train(
     Args:
         config: the settings; name a registered task, or give `task`.
         task: your own, with your model, data and loss.
-        optimizer: your own optax transformation, instead of one by name; to resume, give the same.
+        optimizer: your own optax transformation, instead of one by name; to resume, give the same: what JAX traces
+            of it, schedules and numbers included, is in the checkpoint's identity.
         out: a folder for checkpoint.eqx, metrics.jsonl and result.json; made if it is not there.
         resume: go on from the folder's checkpoint, if there is one; of a finished run, return it.
         progress: called with (steps done, all steps, the last record).
@@ -116,7 +117,7 @@ def load_trained(
         config = config.replace(optimizer=None)
     run = _prepared(config, task, optimizer, None)
     run.folder.path = place
-    kept = run.folder.resumed(run.recipe.begin(run.rows, config.seed))
+    kept = run.folder.resumed(run.begin())
     assert kept is not None  # its settings were read from it
     state = kept[0]
     run.history = run.folder.metrics(int(state.step), int(state.validated))

@@ -15,12 +15,16 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from small_tasks import Small
 
+import odescent as od
 from odescent import OdescentError
 from odescent._errors import OdescentWarning
-from odescent.neural_de import Config, checkpoints, train
+from odescent._optimizers import Optimizer
+from odescent.neural_de import Config, checkpoints, load_trained, train
+from odescent.neural_de.fingerprint import fingerprint
 
 # a random end of the interval, Adam, a carried first step: key, optimizer and order of the rows all matter
 DIGITS = Config(
@@ -207,3 +211,78 @@ def test_other_data_are_noticed(tmp_path):
         train(config, task=Small(), out=tmp_path, resume=True)
     with pytest.raises(OdescentError, match="nothing to resume"):
         train(config, task=Small(), resume=True)
+
+
+TABLE = jnp.linspace(0.1, 0.0, 300)
+OWN = {
+    "adam": lambda: optax.adam(0.1),
+    "another step": lambda: optax.adam(0.11),
+    "another moment": lambda: optax.adam(0.1, b2=0.99),
+    "a schedule": lambda: optax.adam(optax.cosine_decay_schedule(0.1, 100)),
+    "that ends later": lambda: optax.adam(optax.cosine_decay_schedule(0.1, 101)),
+    "a table": lambda: optax.adam(lambda k: TABLE[k]),
+    "one entry of it": lambda: optax.adam(lambda k: TABLE.at[250].set(1.0)[k]),
+    "a step in the state": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=0.1),
+    "another in the state": lambda: optax.inject_hyperparams(optax.adam)(learning_rate=0.11),
+    "noise": lambda: optax.noisy_sgd(0.1, key=jax.random.key(0)),
+    "other noise": lambda: optax.noisy_sgd(0.1, key=jax.random.key(1)),
+    "clipped": lambda: optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.1)),
+    "clipped later": lambda: optax.chain(optax.clip_by_global_norm(2.0), optax.adam(0.1)),
+    "ours": lambda: od.algorithm("nesterov_sc").to_optax(mu=1.0, L=10.0),
+    "ours, tuned": lambda: od.algorithm("nesterov_sc").to_optax(mu=1.0, L=11.0),
+}
+WEIGHTS = {"a": jnp.ones((3, 2)), "b": jnp.ones(2)}
+
+
+def prints() -> dict[str, str]:
+    """The fingerprint of each optimizer, made anew."""
+    made = {name: Optimizer(make()) for name, make in OWN.items()}
+    return {
+        name: fingerprint(o, o.transformation.init(WEIGHTS), WEIGHTS) for name, o in made.items()
+    }
+
+
+def test_fingerprints_of_optimizers_tell_them_apart_in_every_process():
+    found = prints()
+    assert len(set(found.values())) == len(OWN) and found == prints()
+    code = "import json, test_neural_checkpoints as t; print(json.dumps(t.prints()))"
+    here = Path(__file__).resolve().parent
+    path = os.pathsep.join([str(here), str(here.parent)])
+    same = {
+        "PYTHONPATH": path,
+        "PYTHONHASHSEED": "7",
+        "JAX_ENABLE_X64": str(int(checkpoints.has_x64())),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, **same},
+    )  # fmt: skip
+    assert json.loads(done.stdout) == found
+
+
+def test_a_run_is_not_resumed_with_another_optimizer(tmp_path, monkeypatch):
+    config = Config("small", steps=6, checkpoint_every=2)
+    make = lambda rate: optax.inject_hyperparams(optax.adam)(learning_rate=rate)
+    whole = train(config, task=Small(), optimizer=make(0.1))
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total, record):
+        if done == 5:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(config, task=Small(), optimizer=make(0.1), out=tmp_path, progress=stop)
+    for other in (make(0.2), optax.adam(0.1)):
+        with pytest.raises(OdescentError, match="belongs to another run: its optimizer is another"):
+            train(config, task=Small(), optimizer=other, out=tmp_path, resume=True)
+    again = train(config, task=Small(), optimizer=make(0.1), out=tmp_path, resume=True)
+    assert again.model.rate == whole.model.rate
+    with pytest.raises(OdescentError, match="its optimizer is another"):
+        load_trained(tmp_path, task=Small(), optimizer=make(0.2))
+    there = {**checkpoints.environment(), "jax": "0.0"}  # it may trace otherwise
+    monkeypatch.setattr(checkpoints, "environment", lambda: there)
+    with pytest.warns(OdescentWarning, match="whether its optimizer is the same is not known"):
+        found = train(config, task=Small(), optimizer=make(0.2), out=tmp_path, resume=True)
+    assert found.model.rate == whole.model.rate  # it had ended
