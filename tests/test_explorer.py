@@ -202,6 +202,10 @@ def test_sliders_start_at_the_tuning_and_at_the_objectives_class():
             "diverges at step",
         ),
         (Choice("nesterov_c"), "depends on the step number"),
+        (
+            Choice("itoh_abe", objective="himmelblau", x0=(0.0, 0.0)),
+            "or d is not positive, which the",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_a_sentence(choice: Choice, part: str):
@@ -271,6 +275,8 @@ def test_the_pages_pieces_are_safe_and_complete():
         assert shown.strip() == od.algorithm("gradient_descent").source(target).strip()
     assert page.code("nothing", OWN, True, "numpy") == ""
     assert page.equations("nothing", OWN, True) == []
+    (flow,) = page.equations("newton_flow", "implicit_euler", True)  # its step has no closed form
+    assert flow.startswith("**flow**")
 
 
 def test_a_method_that_normalizes_the_gradient_takes_a_step_of_its_own_length():

@@ -89,6 +89,9 @@ def test_a_slider_changes_the_picture_and_the_code(browser, explorer: str):
     assert "def step(state: State" in browser.locator("#odescent-code").inner_text()
     assert browser.locator(".katex").count() >= 2
     assert browser.locator("#odescent-view svg circle").count() > 40
+    numbers = "s => getComputedStyle((s.shadowRoot ?? s).querySelector('.text-xs')).whiteSpace"
+    inside = browser.evaluate(f"[...document.querySelectorAll('marimo-slider')].map({numbers})")
+    assert set(inside) == {"nowrap"}  # 1.0e-5 is not broken at its hyphen
     before = browser.locator("#odescent-settings pre").inner_text()
     assert "L = 10, mu = 1" in before
     _, pictured, emitted = browser.evaluate(MOVE, ["L", "ArrowRight", True])

@@ -71,7 +71,7 @@ def _(kept, method, mo, objective, page, placed, scheme, tuned):
     mo.sidebar(
         mo.vstack(
             [
-                mo.md("**odescent explorer**"), method, scheme, objective, *_switch,
+                mo.Html(page.HEAD), method, scheme, objective, *_switch,
                 *sliders.elements.values(),
             ],
             gap=0.35,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from odescent._brief import capital
-from odescent._errors import OdescentError
+from odescent._errors import NotCarried, OdescentError
 from odescent.discretize.emit import source
 from odescent.dynamics.unicode import pretty
 
@@ -27,6 +28,8 @@ _WORD, _SPACED = (
     re.compile(r"\\mathrm\{([A-Za-z]{2,})\}"),
     r"\\operatorname{\1}",
 )  # with space around a name
+# A small number beside a slider is not broken at its hyphen; what is inherited reaches the inside of a slider.
+HEAD = "<style>marimo-slider { white-space: nowrap }</style><strong>odescent explorer</strong>"
 _STRENGTHS = {HEAT: ("temperature",), "sigma": ("noise",)}
 
 
@@ -175,12 +178,14 @@ def heading(method: str, scheme: str) -> str:
 
 
 def equations(method: str, scheme: str, tuned: bool) -> list[str]:
-    """The flow and one step, each Markdown with display mathematics; none where there is no algorithm."""
+    """The flow and, where it can be written, one step: Markdown with display mathematics; none without an algorithm."""
     try:
         made = algorithm(method, scheme, tuned)
     except OdescentError:
         return []
-    pairs = (("flow", made.bound.latex()), ("one step", made.latex()))
+    pairs = [("flow", made.bound.latex())]
+    with suppress(NotCarried):  # the view says why
+        pairs.append(("one step", made.latex()))
     return [f"**{name}**\n\n$$\n{_WORD.sub(_SPACED, latex)}\n$$" for name, latex in pairs]
 
 

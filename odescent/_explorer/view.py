@@ -91,9 +91,12 @@ def _view(choice: Choice) -> View:
     x0 = np.asarray(choice.x0[: found.dimension], float)
     crowd = (min(max(int(choice.paths), 1), PATHS), choice.width)
     track = found.track(numbers, choice.curvature, x0, steps, choice.seed, crowd)
-    notes += _leaving(track)
     if not len(track.iterates) or not (len(track.flow) or found.meets):
-        return replace(shown, numbers=numbers, notes=(*notes, "The start is not finite here."))
+        needed = " and ".join(found.algorithm.positive)
+        more = f", or {needed} is not positive, which the method needs" if needed else ""
+        notes.append(f"The start is not finite here{more}.")
+        return replace(shown, numbers=numbers, notes=tuple(notes))
+    notes += _leaving(track)
     many = track.ensemble
     window = _window(track, found)
     arcs, speed = (
