@@ -16,15 +16,24 @@ Values = Mapping[sp.Symbol, sp.Expr]
 def chained(values: Values) -> dict[sp.Symbol, sp.Expr]:
     """The values with each other's symbols substituted.
 
-    Raises OdescentError if they refer to each other in a circle.
+    Raises OdescentError if they refer to each other in a circle, or one has no finite value.
     """
     current = {s: e for s, e in values.items() if s != e}
     for _ in range(len(current) + 1):
         if not any(e.free_symbols & set(current) for e in current.values()):
+            _check_finite(values, current)
             return current
         current = {s: e.xreplace(current) for s, e in current.items()}
     names = ", ".join(s.name for s in values)
     raise OdescentError(f"the values given to {names} refer to each other in a circle.")
+
+
+def _check_finite(values: Values, resolved: Values) -> None:
+    for s, e in resolved.items():
+        if e.has(sp.zoo, sp.nan, sp.oo, sp.S.NegativeInfinity):
+            known = {k.name: resolved[k] for k in values[s].free_symbols if k in resolved}
+            where = ", ".join(f"{n} = {v}" for n, v in sorted(known.items())) or "these values"
+            raise OdescentError(f"{s} = {values[s]} has no finite value at {where}.")
 
 
 def symbols_in(values: Values) -> set[sp.Symbol]:

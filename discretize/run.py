@@ -392,9 +392,18 @@ def _parameters(
 
 def _coefficients(module: ModuleType, values: Mapping[str, Any]) -> Any:
     try:
-        return module.coefficients(**{safe(n): v for n, v in values.items()})
+        found = module.coefficients(**{safe(n): v for n, v in values.items()})
     except ValueError as error:
         raise OdescentError(str(error)) from None
+    except ZeroDivisionError:  # of plain numbers
+        found = None
+    leaves = jax.tree.leaves(found)
+    if found is None or (not _traced(leaves) and not all(np.isfinite(v).all() for v in leaves)):
+        where = ", ".join(f"{n} = {v}" for n, v in values.items())
+        raise OdescentError(
+            f"the coefficients of a step are not finite at {where or 'these values'}."
+        )
+    return found
 
 
 # the scan

@@ -203,6 +203,10 @@ def test_sliders_start_at_the_tuning_and_at_the_objectives_class():
         ),
         (Choice("nesterov_c"), "depends on the step number"),
         (
+            Choice("robust_momentum", values={"mu": 1.0, "L": 1.0}),
+            "no finite value at L = 1, mu = 1",
+        ),
+        (
             Choice("itoh_abe", objective="himmelblau", x0=(0.0, 0.0)),
             "or d is not positive, which the",
         ),

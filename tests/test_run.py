@@ -220,6 +220,17 @@ def test_bad_input_gets_a_sentence(change, sentence):
         od.algorithm("nesterov_sc").run(plane(), given.pop("x0"), given.pop("steps"), **given)
 
 
+def test_coefficients_that_are_not_finite_are_refused():
+    """Robust momentum divides by 1 - mu/L: at mu = L there is no such method."""
+    method, f = od.algorithm("robust_momentum"), plane()
+    with pytest.raises(od.OdescentError, match=r"not finite at mu = 10.0, L = 10.0, rho = 0.5"):
+        method.run(f, X0, 3, mu=10.0, L=10.0, rho=0.5)
+    with pytest.raises(od.OdescentError, match=r"K = .* has no finite value at L = 1, mu = 1"):
+        method.bind(mu=1, L=1)
+    with pytest.raises(od.OdescentError, match="no finite values at mu = 1 and L = 1"):
+        od.analysis.certify(method.bind(rho="1/2"), mu=1, L=1)
+
+
 def test_missing_parameters_and_oracles_get_a_sentence():
     bare = od.Objective("bare", fun=lambda x: jnp.sum(x**2))
     with pytest.raises(

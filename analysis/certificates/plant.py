@@ -139,6 +139,10 @@ def _in_field(
             numbers = [[[field.number(e, values) for e in row] for row in m] for m in matrices]
     except NotInField:
         return None
+    except ZeroDivisionError:
+        raise OdescentError(
+            f"the coefficients of the method have no finite values at mu = {low} and L = {high}."
+        ) from None
     return field.d, *_reduced(numbers, lambda x: not x, reciprocal, ONE)
 
 

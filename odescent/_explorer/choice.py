@@ -206,7 +206,11 @@ def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
     for symbol, expression in chained(made.tuning).items():
         known = {s: numbers.get(s.name) for s in expression.free_symbols}
         if symbol.name not in numbers and all(v is not None for v in known.values()):
-            numbers[symbol.name] = float(evaluate(expression, known, {}, np))
+            try:
+                numbers[symbol.name] = float(evaluate(expression, known, {}, np))
+            except ZeroDivisionError:
+                where = ", ".join(f"{s} = {v:.4g}" for s, v in known.items())
+                raise OdescentError(f"{symbol} has no finite value at {where}.") from None
     return numbers
 
 
