@@ -228,7 +228,7 @@ def test_coefficients_that_are_not_finite_are_refused():
     with pytest.raises(od.OdescentError, match=r"K = .* has no finite value at L = 1, mu = 1"):
         method.bind(mu=1, L=1)
     with pytest.raises(od.OdescentError, match="no finite values at mu = 1 and L = 1"):
-        od.analysis.certify(method.bind(rho="1/2"), mu=1, L=1)
+        od.analysis.certify(method.bind(rho=0.5), mu=1, L=1)
 
 
 def test_missing_parameters_and_oracles_get_a_sentence():
