@@ -209,7 +209,7 @@ def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
             try:
                 numbers[symbol.name] = float(evaluate(expression, known, {}, np))
             except ZeroDivisionError:
-                where = ", ".join(f"{s} = {v:.4g}" for s, v in known.items())
+                where = ", ".join(sorted(f"{s} = {v:.4g}" for s, v in known.items()))
                 raise OdescentError(f"{symbol} has no finite value at {where}.") from None
     return numbers
 
