@@ -80,7 +80,7 @@ def _prose(statement: str) -> str:
 def _inline(source: str) -> str:
     """A formula in running text; a long one in pieces, between which the browser may break the line."""
     pieces = terms(source) if width(source) > 12 else [source]
-    return " ".join([mathml(pieces[0]), *(mathml("{} " + p) for p in pieces[1:])])
+    return "<wbr>".join([mathml(pieces[0]), *(mathml("{} " + p) for p in pieces[1:])])
 
 
 def _rows(pairs: list[tuple[str, str]]) -> str:

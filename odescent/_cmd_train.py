@@ -152,11 +152,12 @@ def _tell(found: Trained, as_json: bool) -> int:
         return 0
     test = found.test
     score = next(n for n in found.best if n != "step")
+    scored = "" if score == "loss" else f"{score} {test.get(score, float('nan')):.4g}, "
     lines = [
         f"{found.config.task}: {found.config.steps:,} steps, best on the validation rows at step "
         f"{found.best['step']:,}.",
-        f"  test: {score} {test.get(score, float('nan')):.4g}, loss {test['loss']:.4g}, {test['nfe']:g} evaluations "
-        f"per solve ({test['accepted']:g} steps, {test['rejected']:g} rejected)",
+        f"  test: {scored}loss {test['loss']:.4g}, {test['nfe']:g} evaluations per solve "
+        f"({test['accepted']:g} steps, {test['rejected']:g} rejected)",
         f"  {1e3 * test['step_seconds']:.3g} ms per training step, {1e3 * test['prediction_seconds']:.3g} ms per "
         f"prediction of {test['prediction_rows']} rows",
     ]

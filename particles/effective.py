@@ -94,7 +94,7 @@ class EffectiveGradient:
         scalar = self.step.reshape(len(self.step), -1)
         lines = [
             f"{len(self.step)} steps of gradient descent, of length {scalar[0].mean():.3g} to {scalar[-1].mean():.3g}",
-            f"what is else: {np.nanmedian(self.share):.2g} of a step in the median; by cause (medians):",
+            f"besides: {np.nanmedian(self.share):.2g} of a step in the median; lengths by cause (medians):",
             *(
                 f"    {n}: {np.median(np.linalg.norm(v, axis=1)):.3g}"
                 for n, v in self.parts.items()

@@ -114,7 +114,8 @@ def energy_balance() -> Derivation:
     return Derivation(
         "heavy_ball",
         "energy",
-        "Why heavy ball, tuned for quadratics, need not converge on F(mu, L): it has no feed-through.",
+        "Why heavy ball, tuned for quadratics, need not converge on all smooth and strongly convex functions: it has "
+        "no feed-through.",
         (_missing(), _manifold(), _flow(), _map(free), _step(free), _cycle(), _threshold()),
         algorithm("heavy_ball"),
         provenance=ROUTE_A,

@@ -155,6 +155,8 @@ class _Step:
             head = of if not i.directions else f"D{of}"
         else:
             inside = ", ".join(show(presentable(p)) for p in i.parameters)
+            if i.oracle.kind == "ensemble":
+                return rf"m_{{{inside}, {of}}}({point})"
             head = rf"\operatorname{{{i.oracle.kind}}}_{{{inside + ' ' if inside else ''}{of}}}"
         return f"{head}({point}){along}"
 
@@ -265,6 +267,7 @@ def _oracles(program: Program) -> list[str]:
     words = {
         "grad": r"gradient $\nabla {}$", "operator": "operator ${}$", "prox": "proximal map of ${}$",
         "resolvent": "resolvent of ${}$", "value": "function ${}$",
+        "ensemble": r"consensus point $m_{{\alpha, {}}}$",
     }  # fmt: skip
     found = []
     for o in dict.fromkeys(asked):

@@ -36,11 +36,19 @@ class Site:
 
 def derivation(site: Site, name: str, route: str | None = None) -> str:
     """A derivation, whole."""
+    return _whole(od.derive(name, **({} if route is None else {"route": route})))
+
+
+def energy_balance(site: Site) -> str:
+    """Why heavy ball cycles: the energy of its steps."""
+    return _whole(od.analysis.energy_balance())
+
+
+def _whole(found: Any) -> str:
     from odescent.discretize.page import article, subtitle
 
-    found = od.derive(name, **({} if route is None else {"route": route}))
     if not found.verified:
-        raise SystemExit(f"the derivation of {name} is not verified.")
+        raise SystemExit(f"the derivation of {found.name} is not verified.")
     body = _nested_headings(article(found))
     return f"<article class=derivation><p><b>{html.escape(subtitle(found))}</b></p>{body}</article>"
 
@@ -115,7 +123,7 @@ def pictures(site: Site) -> Markdown:
     parts = []
     for name, function in gallery.PICTURES.items():
         lines = inspect.getsource(function).splitlines()
-        body = inspect.cleandoc("\n".join(lines[_first_line(lines) :]))
+        body = inspect.cleandoc("\n".join(lines[_first_line(lines) :])).replace("return ", "")
         parts.append(
             f"## {name.replace('_', ' ').capitalize()}\n\n{_nested(figure(site, name))}\n\n"
             f"```python\n{body}\n```\n"
@@ -147,6 +155,7 @@ def _cell(said: str) -> str:
 
 VERBS: dict[str, Callable[..., str]] = {
     "derivation": derivation,
+    "energy_balance": energy_balance,
     "equations": equations,
     "source": source,
     "run": run,

@@ -23,7 +23,7 @@ def four_wells() -> plt.Figure:
 
 
 def cycles_in_the_plane() -> plt.Figure:
-    """Where heavy ball cycles on a smooth, strongly convex function: step against momentum at kappa = 25."""
+    """Where heavy ball cycles on a smooth, strongly convex function: step against momentum at condition number 25."""
     return od.analysis.cycle_region(1 / 25, 1.0, resolution=160, certified=24).plot().figure
 
 
