@@ -168,6 +168,11 @@ def summary(name: str) -> str:
 def scheme(name: str, *args: Any, **options: Any) -> Scheme:
     """A scheme by name: ``scheme("lie_trotter", [("damp", "exact"), ("kick", "explicit")])``.
 
+    Args:
+        name: one of `schemes`; `odescent list schemes` says what each is.
+        args, options: the scheme's own: fields with their integrators in order ("lie_trotter", "strang"), blocks in
+            order ("semi_implicit_euler"), a word and its letters ("splitting"); none for those of all fields at once.
+
     Raises OdescentError for an unknown name (with the nearest) or options that the scheme does not take.
     """
     if name not in _SCHEMES:

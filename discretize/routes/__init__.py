@@ -33,10 +33,15 @@ def routes(name: str) -> list[str]:
 
 
 def derive(name: str, route: str | None = None, **options: object) -> Derivation:
-    """Derive an algorithm by name along a route; the first one registered by default.
+    """Derive an algorithm by name along a route: steps from a principle to the algorithm, each with zero residuals.
 
-    ``options`` are those of the algorithm, where the route takes them. Raises OdescentError for an unknown
-    algorithm, route or option, naming the nearest.
+    Args:
+        name: `odescent list derivations` has them; "nesterov" is short for "nesterov_sc".
+        route: "immersion", "model" or "relaxation"; by default the first that the algorithm has.
+        options: those of the algorithm, where the route takes them.
+
+    Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. Raises
+    OdescentError for an unknown algorithm, route or option, naming the nearest.
     """
     known = routes(name)
     if not known:
