@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import inspect
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,8 @@ def pictures(site: Site) -> Markdown:
     parts = []
     for name, function in gallery.PICTURES.items():
         lines = inspect.getsource(function).splitlines()
-        body = inspect.cleandoc("\n".join(lines[_first_line(lines) :])).replace("return ", "")
+        body = inspect.cleandoc("\n".join(lines[_first_line(lines) :]))
+        body = re.sub(r"^return (?:\w+$)?", "", body, flags=re.MULTILINE).rstrip()
         parts.append(
             f"## {name.replace('_', ' ').capitalize()}\n\n{_nested(figure(site, name))}\n\n"
             f"```python\n{body}\n```\n"

@@ -59,7 +59,7 @@ def modal_radius() -> plt.Figure:
 
 
 def gap_to_the_flow() -> plt.Figure:
-    """Nesterov's method beside its limit flow: the gap to the minimum, with the slope of the modal radius."""
+    """Nesterov's method and its limit flow, read at the times of the steps: how far f is above its minimum."""
     f = od.objective("quadratic", eigenvalues=[0.05, 0.3, 1.0])
     nag = od.algorithm("nesterov_sc")
     return od.analysis.convergence(nag, f, np.ones(3), 40).plot().figure
