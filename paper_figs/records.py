@@ -116,11 +116,13 @@ def save(
         "identity": key,
         "data": plain,
     }
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    make_folder(place.parent)
     if arrays:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        record["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    make_folder(place.parent)
+    if arrays:
         write_whole(place.with_name(f"{place.name}.npz"), buffer.getvalue())
     table = result.data.get("table")
     if table is not None:
@@ -136,14 +138,22 @@ def load(place: Path, key: str) -> Result | None:
         if record["schema"] != SCHEMA or record["identity"] != key:
             return None
         arrays: dict[str, np.ndarray] = {}
-        file = place.with_name(f"{place.name}.npz")
-        if file.exists():
-            with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as found:
+        if "arrays" in record:
+            content = place.with_name(f"{place.name}.npz").read_bytes()
+            if hashlib.sha256(content).hexdigest() != record["arrays"]:
+                return None  # of another run, which was killed between the two files
+            with np.load(io.BytesIO(content), allow_pickle=False) as found:
                 arrays = {name: found[name] for name in found.files}
         claims = tuple(Claim.from_dict(c) for c in record["claims"])
         return Result(decode(record["data"], arrays), claims)
     except _UNREADABLE:
         return None
+
+
+def made_with(place: Path) -> str:
+    """The versions behind a record where they are not those of today; empty if all are."""
+    then = json.loads(place.with_name(f"{place.name}.json").read_text("utf-8"))["versions"]
+    return ", ".join(f"{n} {v}" for n, v in then.items() if _versions().get(n) != v)
 
 
 def draw(place: Path, figure: PaperFigure, scale: Scale, result: Result) -> tuple[Path, ...]:

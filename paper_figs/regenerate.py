@@ -6,14 +6,14 @@ import inspect
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from odescent._errors import OdescentError
 from odescent._files import make_folder
 
-from . import records
+from . import papers, records
 from .claims import HOLDS, WRONG, Claim
 from .entry import SCALES, PaperFigure, Result, Scale
 
@@ -30,6 +30,7 @@ class Made:
         files: that stand on the disk.
         seconds: how long it took.
         again: whether it was computed, not taken from an earlier run.
+        other: the versions of libraries that an earlier run had, where they are not those of today.
         error: the last line of the traceback if it failed, else None; the whole stands in NAME.error.txt.
     """
 
@@ -41,6 +42,7 @@ class Made:
     seconds: float
     again: bool
     error: str | None = None
+    other: str = ""
 
     @property
     def who(self) -> str:
@@ -57,7 +59,11 @@ class Made:
         if self.error is not None:
             return f"{self.who:<34} failed: {self.error}"
         held = sum(c.verdict == HOLDS for c in self.claims)
-        how = f"({self.seconds:.1f} s)" if self.again else "(as before)"
+        how = (
+            f"({self.seconds:.1f} s)"
+            if self.again
+            else "(as before" + (f", by {self.other})" if self.other else ")")
+        )
         return f"{self.who:<34} {held} of {len(self.claims)} claims hold  {how}"
 
 
@@ -93,6 +99,26 @@ def regenerate(
     return found
 
 
+def standing(found: Sequence[Made], out: Path, scale: Scale) -> list[Made]:
+    """What was made now and what stands in the folder from earlier runs of the same code, in the papers' order."""
+    known = papers.find()
+    rank = {f"{paper}/{figure.name}": i for i, (paper, figure) in enumerate(known)}
+    now, earlier = {made.who for made in found}, []
+    for paper, figure in known:
+        place = out / scale / paper / figure.name
+        if f"{paper}/{figure.name}" in now or not place.with_name(f"{figure.name}.json").exists():
+            continue
+        result = records.load(place, records.identity(paper, figure, scale))
+        if result is not None:
+            files = _files(place)
+            earlier.append(Made(paper, figure.name, figure.title, result.claims, files, 0.0, False))
+    return sorted([*earlier, *found], key=lambda made: rank.get(made.who, len(rank)))
+
+
+def _files(place: Path) -> tuple[Path, ...]:
+    return tuple(f for f in sorted(place.parent.glob(f"{place.name}.*")) if f.is_file())
+
+
 def _make(paper: str, figure: PaperFigure, out: Path, scale: Scale, fresh: bool) -> Made:
     import jax
 
@@ -110,9 +136,11 @@ def _make(paper: str, figure: PaperFigure, out: Path, scale: Scale, fresh: bool)
         seconds = time.perf_counter() - began
         return Made(paper, figure.name, figure.title, (), (), seconds, True, last)
     trouble.unlink(missing_ok=True)
-    files = tuple(f for f in sorted(place.parent.glob(f"{figure.name}.*")) if f.is_file())
     seconds = time.perf_counter() - began
-    return Made(paper, figure.name, figure.title, result.claims, files, seconds, again)
+    other = "" if again else records.made_with(place)
+    return Made(
+        paper, figure.name, figure.title, result.claims, _files(place), seconds, again, other=other
+    )
 
 
 def _result(

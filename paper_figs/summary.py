@@ -13,7 +13,7 @@ from odescent.analysis.sweep_table import csv_text
 from .claims import HOLDS, UNDECIDED, WRONG
 from .entry import Scale
 from .papers import PAPERS
-from .regenerate import Made
+from .regenerate import Made, standing
 
 SCHEMA = "odescent.figures/1"
 COLUMNS = ("paper", "figure", "claim", "expected", "measured", "verdict")
@@ -41,9 +41,12 @@ def text(found: Sequence[Made], width: int) -> str:
     """The table for a terminal: verdict, claim, expectation and measurement under each figure's title."""
     lines = []
     for made in found:
-        lines += ["", f"{made.who}: {made.title}"]
+        heads = [f"{made.who}: {made.title}"]
         if made.error is not None:
-            lines += [f"{made.who} failed: {made.error}"]
+            heads.append(f"{made.who} failed: {made.error}")
+        lines.append("")
+        for head in heads:
+            lines += textwrap.wrap(head, width, subsequent_indent="  ", break_on_hyphens=False)
         for c in made.claims:
             said = f"{c.text} Expected {c.expected.text}; measured {c.shown}."
             lines += textwrap.wrap(
@@ -94,7 +97,10 @@ def plain(found: Sequence[Made], scale: Scale, out: Path) -> dict[str, Any]:
 
 
 def write(found: Sequence[Made], scale: Scale, out: Path) -> tuple[Path, ...]:
-    """Write the table as ``claims.csv`` and with the pictures as the page ``figures.md`` into ``out/SCALE``."""
+    """Write the table of all figures that stand in ``out/SCALE`` there: as ``claims.csv``, and with the pictures as the
+    page ``figures.md``.
+    """
+    found = standing(found, out, scale)
     folder = out / scale
     make_folder(folder)
     files = folder / "claims.csv", folder / "figures.md"

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import schemas
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import odescent as od
 from odescent import paper_figs as pf
 from odescent._errors import OdescentError
 from odescent.cli import app
@@ -187,6 +189,25 @@ def test_a_damaged_record_is_computed_again(tmp_path: Path):
     assert len(calls) == 3
 
 
+def test_a_record_killed_between_its_files_is_computed_again(tmp_path: Path):
+    """The arrays of one run beside the numbers of another are never drawn."""
+    other = pf.PaperFigure("squares", "Squares.", compute, draw, {"points": 50, "seed": 4})
+    make(tmp_path / "a", FIGURE)
+    make(tmp_path / "b", other)
+    here, there = (tmp_path / n / "quick" / "acceleration" / "squares.npz" for n in ("a", "b"))
+    here.write_bytes(there.read_bytes())
+    (made,) = make(tmp_path / "a", FIGURE)
+    assert made.again and np.load(here)["draws.x"][0] != np.load(there)["draws.x"][0]
+
+
+def test_what_other_versions_made_is_kept_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    make(tmp_path, FIGURE)
+    monkeypatch.setattr(records, "_versions", lambda: {"numpy": np.__version__, "jax": "0.0"})
+    (made,) = make(tmp_path, FIGURE)
+    assert not made.again and f"(as before, by odescent {od.__version__}, " in made.line()
+    assert f"jax {jax.__version__}" in made.line() and "numpy" not in made.line()
+
+
 def test_one_that_fails_is_listed_and_stops_no_other(tmp_path: Path):
     lines: list[str] = []
     found = regenerate(
@@ -310,6 +331,11 @@ def test_the_command_shows_one_table_and_exits_with_1_if_a_claim_does_not_hold(t
     document = schemas.check(json.loads(done.stdout))
     assert document["schema"] == "odescent.figures/1" and document["scale"] == "quick"
     assert [f["error"] for f in document["figures"]] == [None, "ZeroDivisionError: as planned"]
+    done = CliRunner().invoke(app, ["figures", "--paper", "ill", "--out", str(tmp_path)])
+    page = (tmp_path / "quick" / "figures.md").read_text()
+    assert (
+        "1 of 2 figures" in page and "0 of 1 figures" in done.stdout
+    )  # the page has all that stand
     assert (
         (tmp_path / "quick" / "claims.csv")
         .read_text()
