@@ -11,7 +11,7 @@ import odescent as od
 from odescent.analysis.style import titled
 
 from .claims import Claim, Spread, above, at_most, below, between, exactly, near
-from .drawing import legend_under, letter, panels
+from .drawing import legend_under, letter, look_of, panels
 from .entry import PaperFigure, Result
 from .keep import keep, restore
 
@@ -82,7 +82,7 @@ def draw_counterexample(data: Mapping[str, Any]) -> Figure:
         for level in data["cycle"]:
             axes[0].axhline(level, color="0.8", lw=0.6, zorder=0)
         for i, (n, values) in enumerate(data["runs"].items()):
-            look = style.series_style(i)
+            look = look_of(n)
             axes[0].plot(np.arange(len(values)), values, color=look.color, ls=look.dash, marker=look.marker, ms=3,
                          mec="white", mew=0.3, lw=0.9, label=METHODS[n], zorder=4 - i)  # fmt: skip
         axes[0].set_xlabel("iteration $k$")
@@ -284,8 +284,8 @@ def draw_cycle(data: Mapping[str, Any]) -> Figure:
     )
     draw_polygon(cycle, axes[0])
     with style.context():
-        for i, (n, values) in enumerate(data["runs"].items()):
-            look = style.series_style(i)
+        for n, values in data["runs"].items():
+            look = look_of(n)
             axes[1].semilogy(values[:121], color=look.color, ls=look.dash, label=METHODS[n])
         axes[1].set_ylim(1e-12, 10)
         axes[1].set_xlabel("iteration $k$")

@@ -15,7 +15,7 @@ import odescent as od
 from odescent.analysis.style import titled
 
 from .claims import Claim, at_most, exactly
-from .drawing import legend_under, letter, panels
+from .drawing import METHODS, legend_under, letter, panels
 from .entry import PaperFigure, Result
 from .keep import keep, restore
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
 _START = 3.3
 _WINDOW = ((-4.2, 4.2), (-36.0, 36.0))
-METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
 TITLES = {n: titled(n) for n in METHODS} | {"gradient_descent": "Gradient descent, immersed"}
 
 

@@ -13,14 +13,13 @@ from odescent.analysis.style import titled
 
 from .acceleration_terms import bent
 from .claims import Claim, at_most, between, exactly, near
-from .drawing import legend_over, legend_under, letter, panels
+from .drawing import METHODS, legend_over, legend_under, letter, look_of, panels
 from .entry import PaperFigure, Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
-METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
 _REAL = 1e-9  # imaginary parts below it are rounding
 NAMES = {n: titled(n) for n in METHODS}
 
@@ -69,7 +68,7 @@ def draw_spectra(data: Mapping[str, Any]) -> Figure:
         axes[1].axhline(0, color="0.8", lw=0.4, zorder=0)
         axes[1].axvline(0, color="0.8", lw=0.4, zorder=0)
         for i, (n, s) in enumerate(data["spectra"].items()):
-            look = style.series_style(i)
+            look = look_of(n)
             axes[0].plot(
                 s["curvatures"], s["radius"], color=look.color, ls=look.dash, label=NAMES[n]
             )
@@ -201,8 +200,8 @@ def draw_rates(data: Mapping[str, Any]) -> Figure:
     figure, axes = panels(1, 1, width=style.COLUMN_WIDTH, height=3.4)
     ax = axes[0]
     with style.context():
-        for i, (n, label) in enumerate(NAMES.items()):
-            look = style.series_style(i)
+        for n, label in NAMES.items():
+            look = look_of(n)
             grid = data["kappas"]
             ax.loglog(
                 grid, -1 / np.log(data["certified"][n]), color=look.color, lw=1.3, label=label
@@ -365,8 +364,8 @@ def draw_over_flow(data: Mapping[str, Any]) -> Figure:
         axes[0].set_xlabel("$x_1$")
         axes[0].set_ylabel("$x_2$")
         legend_over(axes[0])
-        for i, (n, both) in enumerate(data["gaps"].items()):
-            look = style.series_style(i)
+        for n, both in data["gaps"].items():
+            look = look_of(n)
             for label, dash in (("limit flow", (0, (5, 1.5))), ("modified equation", "-")):
                 axes[1].loglog(data["steps"], both[label], color=look.color, ls=dash, marker=look.marker, ms=3, lw=0.9,
                                label=NAMES[n] if dash == "-" else "_")  # fmt: skip

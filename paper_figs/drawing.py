@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
 _LINE, _GAP = 0.155, 0.075  # inches: a line of small text, the room between rows
 _RAISED = 0.014  # half of what a line has below its baseline
 
@@ -36,6 +37,11 @@ def panels(
         for ax in axes:
             ax.tick_params(labelsize=style.SMALL, direction="out", length=2.5, width=0.6)
     return figure, axes
+
+
+def look_of(method: str) -> style.SeriesStyle:
+    """A method's colour, dash and marker, the same in all figures."""
+    return style.series_style(METHODS.index(method))
 
 
 def letter(axes: Sequence[Axes], titles: Sequence[str]) -> None:
