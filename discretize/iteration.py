@@ -342,13 +342,28 @@ class Algorithm:
         key: Key[Array, ""] | int | None = None,
         **options: Any,
     ) -> Trajectory:
-        """Iterate on a concrete objective from x0; options and parameters as of `run.run`."""
+        """Iterate on a concrete objective from x0, in one compiled loop in float64.
+
+        Args:
+            objective: with the oracles that the method calls, or the name of a registered one.
+            x0: the starting point: numbers, an array or a pytree; of particles, N of them on the first axis.
+            steps: the number of steps.
+            key: a JAX key or a whole number, its seed, where noise is drawn.
+            options: values of the free parameters by name (mu and L default to the objective's constants), and every=,
+                statistics=, chunk=, progress=, resume= for long runs; all of them are explained at `run.run`.
+
+        Returns a `Trajectory`: ``.x`` of shape (steps + 1, *x0.shape), ``.f``, ``.t``, ``.states`` by block. Raises
+        OdescentError for a bad start, number of steps or parameter, and for an oracle that the objective lacks.
+        """
         from .run import run
 
         return run(self, objective, x0, steps, key, **options)
 
     def source(self, target: str = "numpy") -> str:
-        """Stand-alone source for a backend: see `emit.targets`."""
+        """Stand-alone source: "numpy", "jax", "optax", "torch", "latex" or "markdown"; the same bytes every time.
+
+        Raises NotCarried, with the reason, where the target cannot carry the algorithm.
+        """
         from .emit import source
 
         return source(self, target)
@@ -360,13 +375,21 @@ class Algorithm:
         return write(self, path, target)
 
     def to_optax(self, **parameters: Any) -> optax.GradientTransformation:
-        """The algorithm as an optax transformation: the emitted source, loaded."""
+        """The algorithm as an optax transformation: the emitted source, loaded.
+
+        ``parameters`` are numbers, arrays, or schedules of the step, by name; ``key`` where noise is drawn. Raises
+        NotCarried where optax cannot carry it, OdescentError for missing or unknown parameters.
+        """
         from .emit import to_optax
 
         return to_optax(self, **parameters)
 
     def to_torch(self, params: Any, **options: Any) -> Optimizer:
-        """The algorithm as a torch optimizer of ``params``: the emitted source, loaded."""
+        """The algorithm as a torch optimizer of ``params``: the emitted source, loaded.
+
+        ``options`` are the parameters by name and torch's own (foreach, maximize, ...). Raises NotCarried where torch
+        cannot carry it, OdescentError for missing or unknown options or where torch is not installed.
+        """
         from .emit import to_torch
 
         return to_torch(self, params, **options)

@@ -25,8 +25,14 @@ _ORDINARY = re.compile(
 _FUNCTION = re.compile(r"(<mi>(?:tanh|coth|cosh|sinh|cos|sin|log|ln)</mi>)(?=<m(?!o\b))")
 
 
+# A name of several letters beside another factor: thin spaces keep the two apart.
+_BEFORE = re.compile(r"(?<=[A-Za-z0-9}]) (?=\\mathrm\{[A-Za-z]{2})")
+_BEHIND = re.compile(r"(\\mathrm\{[A-Za-z]{2,}\}) (?=[A-Za-z\\])")
+
+
 def mathml(source: str, display: bool = False) -> str:
     """A formula, LaTeX without dollar signs, as one `<math>` element, inline or as a block."""
+    source = _BEHIND.sub(r"\1\\, ", _BEFORE.sub(r"\\, ", source))
     made = str(convert(source, display="block" if display else "inline"))
     made = _BAR.sub(_TIGHT, made)
     made = _SIGN.sub(rf'\1<mo form="prefix" lspace="0" rspace="0">{_MINUS}</mo>', made)

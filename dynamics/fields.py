@@ -356,7 +356,18 @@ class System:
         return expand(drift, fast, small, order)
 
     def simulate(self, objective: Objective, x0: Any, t1: float, **options: Any) -> Solution:
-        """The flow from x0 to time t1 through diffrax; see `simulate.simulate`."""
+        """The flow from x0 to time t1, through diffrax, in float64.
+
+        Args:
+            objective: with the oracles that the system calls, or its name; None for a system that calls none.
+            x0: the starting point, an array.
+            t1: the end; t0= the beginning, 0 unless given.
+            options: parameters= by name, points= or times=, rtol= and atol=, solver=, dt=, dense=, until= (where to
+                stop), key= for noise; all of them are explained at `simulate.simulate`.
+
+        Returns a `Solution`: ``.t`` of shape (points,), ``.x`` of shape (points, *x0.shape), ``.states`` by block.
+        Raises SolverStopped with what was reached, OdescentError for input that does not fit.
+        """
         from .simulate import simulate
 
         return simulate(self, objective, x0, t1, **options)

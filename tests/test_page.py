@@ -90,6 +90,7 @@ def test_no_page_is_wider_than_its_window(tmp_path, columns):
         ("a - b", "<mo>&#x02212;</mo>", "prefix"),
         ("f'(x)", '<mo lspace="0" rspace="0">&#x02032;</mo>', "msup"),
         (r"\tanh s", '<mi>tanh</mi><mspace width="0.167em" />', "<mo>"),
+        (r"\mathrm{spread} h", '<mspace width="0.167em" /><mi>h</mi>', "prefix"),
         (r"a \nabla f", '<mo lspace="0" rspace="0">&#x02207;</mo>', "<mo>&#x02207;"),
     ],
 )
