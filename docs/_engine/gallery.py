@@ -9,7 +9,7 @@ import odescent as od
 
 
 def iterates_over_the_flow() -> plt.Figure:
-    """Nesterov's method on one mode of a quadratic: its flow, the nullclines, and the iterates on top."""
+    """Nesterov's method on one mode of a quadratic, position against memory: its flow, nullclines, iterates on top."""
     nag = od.algorithm("nesterov_sc").bind(mu=0.05, L=1)
     return od.analysis.phase_portrait(nag, curvature=0.4).plot().figure
 
@@ -28,7 +28,7 @@ def cycles_in_the_plane() -> plt.Figure:
 
 
 def a_function_on_which_heavy_ball_cycles() -> plt.Figure:
-    """The function of two variables, built from the cycle, and heavy ball's iterates on it."""
+    """Heavy ball's cycle on a function of two variables; two runs beside it, one that is caught and one that is not."""
     from odescent.analysis.cycling.pictures import draw_cycle
 
     return draw_cycle(od.analysis.cycles("heavy_ball", 1, 25, 3)[0]).figure
