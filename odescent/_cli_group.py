@@ -43,6 +43,10 @@ class Group(TyperGroup):
             code = _fail(f"{where}{error.strerror or error}.")
         except typer.Abort:
             code = _INTERRUPTED
+        except ImportError as error:  # NumPy and JAX say so of an interruption while they load
+            if not _was_interrupted(error):
+                raise
+            code = _INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
 
     def _as_options(self, sentence: str, given: Sequence[str]) -> str:
@@ -74,6 +78,13 @@ def as_options(sentence: str, takes: Collection[str]) -> str:
         return f"--set {found[0]}" if found[2] and "--set" in takes else found[0]
 
     return _KEYWORD.sub(spelled, sentence)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _fail(sentence: str) -> int:

@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import odescent as od
+from odescent.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "odescent.cli")
@@ -186,3 +188,24 @@ def test_out_may_be_a_pipe(tmp_path: Path):
         command = f"{sys.executable} -m odescent emit nesterov --out /dev/stdout | cat"
         subprocess.run(["sh", "-c", command], stdout=seen, check=True)
     assert (tmp_path / "seen").read_text().startswith('"""Nesterov, strongly convex: one step')
+
+
+def test_an_interruption_that_a_library_turns_into_another_error_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """NumPy and JAX raise ImportError where Ctrl-C comes while they load; any other ImportError stays."""
+
+    def load(*_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("the extension cannot be initialized") from error
+
+    monkeypatch.setattr("odescent._cmd_list.run", load)
+    assert CliRunner().invoke(app, ["list"]).exit_code == 130
+
+    def lack(*_: object) -> None:
+        raise ImportError("there is no such module")
+
+    monkeypatch.setattr("odescent._cmd_list.run", lack)
+    assert isinstance(CliRunner().invoke(app, ["list"]).exception, ImportError)

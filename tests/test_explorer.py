@@ -186,6 +186,14 @@ def test_sliders_start_at_the_tuning_and_at_the_objectives_class():
     assert view(Choice(tuned=False)).rate == pytest.approx(view(Choice()).rate)
 
 
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "heavy_ball", "sor", "nag_flow"])
+def test_the_ends_of_the_sliders_are_where_the_parameters_may_be(name: str):
+    """Adam's beta1 = 0 is refused, and its slider does not go there."""
+    positive = {s.name for s in od.algorithm(name).replace(tuning={}).parameters if s.is_positive}
+    ends = {p.name: p.low for p in parameters(Choice(name, tuned=False))}
+    assert positive <= ends.keys() and all(ends[n] > 0 for n in positive)
+
+
 @pytest.mark.parametrize(
     ("choice", "part"),
     [

@@ -246,7 +246,8 @@ def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Param
         reach = max(4.0, 4 * abs(start))
         return Parameter(name, start, -reach, reach, logarithmic=False)
     if name.startswith("beta") and 0 < start < 1:  # a share of what was
-        return Parameter(name, start, 0.0, 0.999, logarithmic=False)
+        least = 0.001 if symbol is not None and symbol.is_positive else 0.0
+        return Parameter(name, start, least, 0.999, logarithmic=False)
     if not start > 0 or not math.isfinite(start):
         start = 1.0
     return Parameter(name, start, start / 10**_DECADES, start * 10**_DECADES)
