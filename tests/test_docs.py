@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 import types
@@ -113,3 +114,34 @@ def test_links_inside_the_site_lead_somewhere(page: str) -> None:
 def test_every_page_is_in_the_navigation() -> None:
     menu = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
     assert all(page in menu for page in PAGES)
+
+
+def engine(name: str) -> types.ModuleType:
+    """A module of the site's engine."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_engine" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def test_what_the_python_of_a_page_prints_stands_below_it() -> None:
+    with_output = engine("printed").with_output
+    page = "```python\nx = 1\n```\nthen\n\n```python\nprint(x + 1)\n```\nend\n"
+    made = with_output(page, "a page")
+    assert made.startswith("```python\nx = 1\n```\nthen")  # printed nothing: no box
+    assert "print(x + 1)\n```\n\n``` { .text .output }\n2\n```\n" in made
+    assert made.endswith("end\n")
+    silent = "```python\nraise ValueError\n```\n"  # not run: nothing would be shown
+    assert with_output(silent, "a page") == silent
+    with pytest.raises(SystemExit, match="a page: a block fails with ZeroDivisionError"):
+        with_output("```python\nprint(1 / 0)\n```\n", "a page")
+
+
+def test_an_entry_of_several_attributes_has_all_their_names() -> None:
+    row = (
+        '<td><code><span title="Config.rtol,">rtol,</span></code></td>\n<td>\n'
+        "<code>(<span>atol</span>, dt)</code>\n</td><td>of the solves.</td>"
+    )
+    made = engine("reference").with_several(row)
+    assert made == "<td><code>rtol, atol, dt</code></td><td></td><td>of the solves.</td>"
