@@ -176,7 +176,7 @@ def test_the_sliders_of_ensembles():
     single = [s.name for s in page.sliders("heavy_ball", OWN, MODE, True, kept)]
     assert not {"paths", "width", "seed"} & set(single)
     assert "draws noise" in certified(Choice("cbo"))
-    assert r"h \operatorname{lam} m_{k}" in page.equations("cbo", OWN, True)[1]
+    assert r"\|\operatorname{gap}_{k}\| \xi_{k}" in page.equations("cbo", OWN, True)[1]
 
 
 DRAWING = [m for m in od.algorithms() if model_draws(m)]
