@@ -147,7 +147,7 @@ def _laplace() -> Step:
         r"K\, D^3 f(y){:}K$ with $K = (\nabla^2 f(y) + I/\tau)^{-1}$. This is the Laplace term of the budget, "
         r"of order $\tau^2/\alpha$ for smooth $f$ and $\sqrt{\tau/\alpha}$ for any.",
         (
-            Claim("m_1", first), Claim("m_2", second), Claim("v_2", spread), Claim("w_2", third),
+            Claim("m_1", first), Claim("m_2", second), Claim("v_2", sp.expand(spread)), Claim("w_2", third),
             Claim("u_2", fourth),
         ),
         check,
