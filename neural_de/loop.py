@@ -54,7 +54,8 @@ class Run:
     def begin(self) -> TrainState:
         """The state before the first step; the folder gets to know the optimizer."""
         state = self.recipe.begin(self.rows, self.config.seed)
-        self.folder.identity |= self.recipe.optimizer_identity(state)
+        if self.folder.path is not None:
+            self.folder.identity |= self.recipe.optimizer_identity(state)
         return state
 
     def go(self, resume: bool) -> TrainState:
