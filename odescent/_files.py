@@ -74,13 +74,14 @@ def _standing(path: Path) -> os.stat_result | None:
     if old is not None and not stat.S_ISREG(old.st_mode):
         return old
     folder = Path(os.path.realpath(path)).parent
+    shown = str(folder if path.is_symlink() else path.parent)
     if not folder.is_dir():
         raise OdescentError(
-            f"the file {str(path)!r} cannot be written: there is no folder {str(path.parent)!r}."
+            f"the file {str(path)!r} cannot be written: there is no folder {shown!r}."
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OdescentError(
-            f"the file {str(path)!r} cannot be written: the folder {str(path.parent)!r} is read-only."
+            f"the file {str(path)!r} cannot be written: the folder {shown!r} is read-only."
         )
     return old
 

@@ -214,6 +214,10 @@ def test_out_that_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: 
     old = tmp_path / "old.py"
     old.write_text("old")
     assert "there is no folder" in refused(*emit, str(old / "x.py"))
+    link = tmp_path / "link.py"
+    link.symlink_to(tmp_path / "gone" / "x.py")
+    assert f"there is no folder {str(tmp_path / 'gone')!r}" in refused(*emit, str(link))
+    link.unlink()
     monkeypatch.setattr("os.replace", _full)
     assert "No space left" in refused(*emit, str(old))
     monkeypatch.undo()
