@@ -185,8 +185,8 @@ def test_completion_offers_names():
 def test_out_may_be_a_pipe(tmp_path: Path):
     """Also one without a name in a folder, as /dev/stdout is where the output is piped."""
     with (tmp_path / "seen").open("wb") as seen:
-        command = f"{sys.executable} -m odescent emit nesterov --out /dev/stdout | cat"
-        subprocess.run(["sh", "-c", command], stdout=seen, check=True)
+        command = '"$0" -m odescent emit nesterov --out /dev/stdout | cat'
+        subprocess.run(["sh", "-c", command, sys.executable], stdout=seen, check=True)
     assert (tmp_path / "seen").read_text().startswith('"""Nesterov, strongly convex: one step')
 
 
