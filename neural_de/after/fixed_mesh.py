@@ -120,9 +120,10 @@ def fixed_mesh(
 
     The first half of the rows chooses the mesh: its steps make the largest E of any row equal along the time
     (equidistribution: de Boor, doi 10.1007/BFb0069121), and are as many as bring it to `largest`. The other half is
-    solved on it, row by row, and counted. What is solved on a mesh does not depend on the other rows of its batch, as
-    the steps of a controller do, and takes the same time for every row. The bound on new rows supposes that they are
-    drawn as the checked ones, which had no part in training either: of a run, look at ``subject(run, rows="test")``.
+    solved on it, row by row, and counted. A mesh does not depend on the other rows of a batch, as the steps of a
+    controller do: beyond rounding a row's solution is its own, and takes the same time as any other's. The bound on
+    new rows supposes that they are drawn as the checked ones, which had no part in training either: of a run, look at
+    ``subject(run, rows="test")``.
 
     Args:
         what: a `Subject`, or what `subject` takes.
