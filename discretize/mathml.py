@@ -19,12 +19,9 @@ _TIGHT = '<mo stretchy="false" lspace="0" rspace="0">&#x0007C;</mo>'
 # A prime is raised in the font already: as an exponent it would be raised twice.
 _PRIME = re.compile(r"<msup>(<mi>[^<]*</mi>)<mi>(&#x0203[234];)</mi></msup>")
 _NAMED = re.compile(r"<mo(?: movablelimits=\"true\")?>([a-z]{2,})</mo>")
-_ORDINARY = re.compile(
-    r"<mo>(&#x02207;|&#x0002F;)</mo>"
-)  # a nabla and a slash have no space around them
+# A nabla and a slash have no space around them.
+_ORDINARY = re.compile(r"<mo>(&#x02207;|&#x0002F;)</mo>")
 _FUNCTION = re.compile(r"(<mi>(?:tanh|coth|cosh|sinh|cos|sin|log|ln)</mi>)(?=<m(?!o\b))")
-
-
 # A name of several letters beside another factor: thin spaces keep the two apart.
 _BEFORE = re.compile(r"(?<=[A-Za-z0-9}]) (?=\\mathrm\{[A-Za-z]{2})")
 _BEHIND = re.compile(r"(\\mathrm\{[A-Za-z]{2,}\}) (?=[A-Za-z\\])")

@@ -253,6 +253,13 @@ def _text_atom(a: Vector) -> str:
     return f"[{_TEXT.doprint(a.body.xreplace(names))}]"
 
 
+def oracle_latex(kind: str, of: str, inside: str) -> str:
+    """The name of an oracle that is no derivative, of the objective and the parameters, each as LaTeX."""
+    if kind == "ensemble":  # the consensus point: the first parameter weighs f
+        return rf"m_{{{inside}, {of}}}"
+    return rf"\operatorname{{{kind}}}_{{{inside + ' ' if inside else ''}{of}}}"
+
+
 def _latex_atom(a: Vector) -> str:
     if isinstance(a, VectorSymbol):
         return symbol_latex(a.name)
@@ -270,9 +277,7 @@ def _latex_atom(a: Vector) -> str:
             head = of if k == 0 else (rf"D{of}" if k == 1 else rf"D^{k} {of}")
         else:
             inside = ", ".join(_LATEX.doprint(p) for p in a.parameters)
-            if a.oracle.kind == "ensemble":  # the consensus point: the first parameter weighs f
-                return rf"m_{{{inside}, {of}}}({point})"
-            head = rf"\operatorname{{{a.oracle.kind}}}_{{{inside + ' ' if inside else ''}{of}}}"
+            head = oracle_latex(a.oracle.kind, of, inside)
         return f"{head}({point}){along}"
     if isinstance(a, Product):
         mark = {"hadamard": r" \odot ", "outer": r" \otimes ", "apply": r"\,"}[a.kind]

@@ -84,6 +84,3 @@ def _value(x: Any) -> str:
     if callable(x) and not isinstance(x, type):  # rules of differentiation, host callbacks
         return f"a {type(x).__name__}"
     return _ADDRESS.sub("", repr(x))
-
-
-__all__ = ["fingerprint"]

@@ -88,12 +88,7 @@ class RunFolder:
         try:
             said = json.loads((self.path / RESULT).read_text("utf-8"))
             own = json.loads(json.dumps(self.identity))
-            for identity in (
-                said["identity"],
-                own,
-            ):  # the checkpoint is where a program is compared
-                identity.pop(checkpoints.PROGRAM, None)
-            alike = checkpoints.same(said["identity"], own)
+            alike = checkpoints.same(_without_program(said["identity"]), _without_program(own))
             test = said["test"]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             alike, test = False, {}
@@ -103,6 +98,11 @@ class RunFolder:
                 "take it away only if that is meant."
             )
         return test
+
+
+def _without_program(identity: dict[str, Any]) -> dict[str, Any]:
+    """An identity but for a traced program, which is compared where the checkpoint is read."""
+    return {name: value for name, value in identity.items() if name != checkpoints.PROGRAM}
 
 
 def folder(out: str | Path | None, resume: bool) -> Path | None:

@@ -15,7 +15,7 @@ import sympy as sp
 from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.fields import start
 from odescent.dynamics.show import latex as show
-from odescent.dynamics.show import symbol_latex
+from odescent.dynamics.show import oracle_latex, symbol_latex
 from odescent.dynamics.vectors import (
     Elementwise,
     Expr,
@@ -155,9 +155,7 @@ class _Step:
             head = of if not i.directions else f"D{of}"
         else:
             inside = ", ".join(show(presentable(p)) for p in i.parameters)
-            if i.oracle.kind == "ensemble":
-                return rf"m_{{{inside}, {of}}}({point})"
-            head = rf"\operatorname{{{i.oracle.kind}}}_{{{inside + ' ' if inside else ''}{of}}}"
+            head = oracle_latex(i.oracle.kind, of, inside)
         return f"{head}({point}){along}"
 
 

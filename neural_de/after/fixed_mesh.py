@@ -70,10 +70,8 @@ class FixedMesh:
 
     def __str__(self) -> str:
         """One sentence."""
-        n, cost = (
-            len(self.times) - 1,
-            "" if self.evaluations is None else f", {self.evaluations} evaluations",
-        )
+        n = len(self.times) - 1
+        cost = "" if self.evaluations is None else f", {self.evaluations} evaluations"
         return (
             f"{n} step{'s' * (n > 1)} for every row{cost}: {self.exceeding} of {len(self.errors)} rows apart have a "
             f"step beyond the tolerance, at most {100 * self.bound:.2g} % of all rows ({100 * self.confidence:g} % "
@@ -87,19 +85,11 @@ class FixedMesh:
         with context():
             ax = axes_or_new(ax, 0.75)
             handles = []
-            for i, (values, label) in enumerate(
-                ((self.fitted, "rows that chose the mesh"), (self.errors, "rows apart"))
-            ):
-                style = series_style(i)
-                share = np.arange(1, len(values) + 1) / len(values)
-                handles += ax.step(
-                    np.sort(values),
-                    share,
-                    where="post",
-                    color=style.color,
-                    ls=style.dash,
-                    label=label,
-                )
+            both = ((self.fitted, "rows that chose the mesh"), (self.errors, "rows apart"))
+            for i, (values, label) in enumerate(both):
+                style, share = series_style(i), np.arange(1, len(values) + 1) / len(values)
+                look: dict[str, Any] = {"color": style.color, "ls": style.dash, "label": label}
+                handles += ax.step(np.sort(values), share, where="post", **look)
             ax.axvline(1.0, color="black", lw=0.6, ls=":")
             ax.set(xlabel="largest error $E$ of a row (accepted to 1)", ylabel="share of rows", xscale="log",
                    title=self.name)  # fmt: skip
@@ -200,7 +190,7 @@ def _fewest(
             if found.max() <= largest:
                 return True, edges, found
             if not np.isfinite(found).all():
-                return False, edges, found
+                break
             edges = _equidistributed(edges, found, order, n)
         return False, edges, found
 
@@ -219,15 +209,19 @@ def _fewest(
             if best is not None and n + 1 == len(best) - 1:
                 break
             n += 1
-        usable = np.isfinite(found).all()
-        edges = _equidistributed(tried, found, order, n) if usable else np.linspace(0.0, 1.0, n + 1)
+        edges = _equidistributed(tried, found, order, n)
     return best
 
 
 def _equidistributed(
     edges: _Edges, errors: Float[np.ndarray, "steps"], order: float, n: int
 ) -> Float[np.ndarray, "others"]:
-    """n steps that are each to have the same error, if E goes as h^order with a factor that keeps to its place."""
+    """n steps that are each to have the same error, if E goes as h^order with a factor that keeps to its place.
+
+    Equal steps where an error is not finite.
+    """
+    if not np.isfinite(errors).all():
+        return np.linspace(0.0, 1.0, n + 1)
     share = errors ** (1 / order)
     share = np.maximum(share, 1e-3 * share.max() if share.max() > 0 else 1.0)
     total = np.concatenate([[0.0], np.cumsum(share)])
