@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from inspect import isfunction
 from typing import TYPE_CHECKING, Any
+
+from odescent._lazy import attach
 
 _PUBLIC = {
     "animate": "animation",
@@ -98,16 +99,15 @@ if TYPE_CHECKING:
     from .sweep_jobs import Sweep as Sweep
     from .sweep_jobs import SweepInterrupted as SweepInterrupted
     from .sweep_jobs import sweep as sweep
+else:
 
+    def _public(found: Any) -> Any:
+        """Functions take names of what is registered, and refuse other types in a sentence."""
+        if isfunction(found):
+            from odescent._arguments import checked
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-    if isfunction(found):
-        from odescent._arguments import checked
+            found = checked(found)
+            found.__module__ = __name__  # where it is found by its name, as other processes do
+        return found
 
-        found = checked(found)
-        found.__module__ = __name__  # where it is found by its name, as other processes do
-    globals()[name] = found
-    return found
+    __getattr__, __dir__ = attach(__name__, _PUBLIC, _public)

@@ -5,8 +5,9 @@ Public names load what they need on first use, so that ``import odescent`` costs
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._lazy import attach
 
 _PUBLIC = {
     "Algorithm": "discretize",
@@ -30,18 +31,23 @@ _PUBLIC = {
     "System": "dynamics",
     "Tableau": "discretize",
     "Trajectory": "discretize",
+    "__version__": "_version",
     "algorithm": "discretize",
     "algorithms": "discretize",
+    "analysis": "analysis",
     "apply": "dynamics",
     "blocks": "dynamics",
     "cite": "discretize",
     "derive": "discretize",
+    "discretize": "discretize",
+    "dynamics": "dynamics",
     "elementwise": "dynamics",
     "hadamard": "dynamics",
     "immerse": "discretize",
     "inner": "dynamics",
     "method": "discretize",
     "minimize": "particles.minimization",
+    "neural_de": "neural_de",
     "objective": "dynamics",
     "objectives": "dynamics",
     "outer": "dynamics",
@@ -49,6 +55,7 @@ _PUBLIC = {
     "parse_algorithm": "discretize.textual",
     "parse_scheme": "discretize.textual",
     "parse_system": "dynamics.grammar",
+    "particles": "particles",
     "place_poles": "discretize.poles",
     "read_algorithm": "discretize.textual",
     "read_system": "dynamics.grammar",
@@ -59,9 +66,8 @@ _PUBLIC = {
     "system": "dynamics",
     "systems": "dynamics",
 }
-_SUBPACKAGES = ("analysis", "discretize", "dynamics", "neural_de", "particles")
 
-__all__ = [*sorted(_PUBLIC), *_SUBPACKAGES, "__version__"]  # noqa: PLE0604
+__all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from . import analysis as analysis
@@ -72,37 +78,52 @@ if TYPE_CHECKING:
     from ._errors import NotCarried as NotCarried
     from ._errors import NotConsistent as NotConsistent
     from ._errors import OdescentError as OdescentError
+    from ._version import __version__ as __version__
     from .analysis.synthesis import synthesize as synthesize
-    from .discretize import *  # noqa: F403
+    from .discretize import Algorithm as Algorithm
+    from .discretize import Derivation as Derivation
+    from .discretize import Equivalence as Equivalence
+    from .discretize import Flow as Flow
+    from .discretize import Integrator as Integrator
+    from .discretize import Let as Let
+    from .discretize import Scheme as Scheme
+    from .discretize import Sweep as Sweep
+    from .discretize import Tableau as Tableau
+    from .discretize import Trajectory as Trajectory
+    from .discretize import algorithm as algorithm
+    from .discretize import algorithms as algorithms
+    from .discretize import cite as cite
+    from .discretize import derive as derive
+    from .discretize import immerse as immerse
+    from .discretize import method as method
+    from .discretize import recognize as recognize
+    from .discretize import scheme as scheme
+    from .discretize import schemes as schemes
     from .discretize.poles import place_poles as place_poles
     from .discretize.textual import parse_algorithm as parse_algorithm
     from .discretize.textual import parse_scheme as parse_scheme
     from .discretize.textual import read_algorithm as read_algorithm
-    from .dynamics import *  # noqa: F403
+    from .dynamics import Block as Block
+    from .dynamics import Diffusion as Diffusion
+    from .dynamics import Field as Field
+    from .dynamics import Jumps as Jumps
+    from .dynamics import Objective as Objective
+    from .dynamics import Oracle as Oracle
+    from .dynamics import System as System
+    from .dynamics import apply as apply
+    from .dynamics import blocks as blocks
+    from .dynamics import elementwise as elementwise
+    from .dynamics import hadamard as hadamard
+    from .dynamics import inner as inner
+    from .dynamics import objective as objective
+    from .dynamics import objectives as objectives
+    from .dynamics import outer as outer
+    from .dynamics import parameters as parameters
+    from .dynamics import system as system
+    from .dynamics import systems as systems
     from .dynamics.grammar import ParseError as ParseError
     from .dynamics.grammar import parse_system as parse_system
     from .dynamics.grammar import read_system as read_system
     from .particles.minimization import minimize as minimize
-
-    __version__: str
-
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    if name in _SUBPACKAGES:
-        return import_module(f".{name}", __name__)
-    if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            return version("odescent")
-        except PackageNotFoundError:  # a source tree on the path, not installed
-            return "0+unknown"
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+else:
+    __getattr__, __dir__ = attach(__name__, _PUBLIC)

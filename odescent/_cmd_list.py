@@ -78,9 +78,9 @@ def _derivations() -> list[Entry]:
 
 
 def _schemes() -> list[Entry]:
-    from .discretize.library import schemes
+    from .discretize.library.schemes import REGISTRY
 
-    return [{"name": n, "summary": schemes.summary(n)} for n in schemes.schemes()]
+    return _registered(REGISTRY)
 
 
 def _objectives() -> list[Entry]:

@@ -16,7 +16,7 @@ _TABLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("discretize/library/__init__.py", "REGISTRY"),
         ("discretize/library/__init__.py", "ALIASES"),
     ),
-    "schemes": (("discretize/library/schemes.py", "_SCHEMES"),),
+    "schemes": (("discretize/library/schemes.py", "REGISTRY"),),
     "objectives": (("dynamics/problems/__init__.py", "REGISTRY"),),
     "derivations": (("discretize/routes/__init__.py", "REGISTRY"),),
     "targets": (("discretize/emit/__init__.py", "BACKENDS"),),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_PUBLIC: dict[str, str] = {  # name: module in this folder
+from odescent._lazy import attach
+
+_PUBLIC = {
     "EffectiveGradient": "effective",
     "Ensemble": "ensembles",
     "History": "outcome",
@@ -42,12 +43,38 @@ _PUBLIC: dict[str, str] = {  # name: module in this folder
 
 __all__ = sorted(_PUBLIC)  # noqa: PLE0605
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+if TYPE_CHECKING:
+    from .asktell import Minimizer as Minimizer
+    from .barriers import eyring_kramers as eyring_kramers
+    from .barriers import mean_passage_time as mean_passage_time
+    from .effective import EffectiveGradient as EffectiveGradient
+    from .effective import effective_gradient as effective_gradient
+    from .engine import Record as Record
+    from .engine import State as State
+    from .engine import Stepper as Stepper
+    from .engine import stepper as stepper
+    from .ensembles import Ensemble as Ensemble
+    from .ensembles import simulate as simulate
+    from .feasible import ball as ball
+    from .feasible import box as box
+    from .feasible import simplex as simplex
+    from .feasible import sphere as sphere
+    from .minimization import minimize as minimize
+    from .minimization import minimizer as minimizer
+    from .outcome import History as History
+    from .outcome import Minimum as Minimum
+    from .outcome import ObjectiveFailed as ObjectiveFailed
+    from .passage import Passage as Passage
+    from .passage import Reached as Reached
+    from .passage import first_passage as first_passage
+    from .passage import reach_probabilities as reach_probabilities
+    from .schedules import effective_alpha as effective_alpha
+    from .schedules import geometric as geometric
+    from .schedules import kernel_width as kernel_width
+    from .starts import gaussian_start as gaussian_start
+    from .starts import uniform_start as uniform_start
+    from .theory import Parameters as Parameters
+    from .theory import contraction as contraction
+    from .theory import parameters as parameters
+else:
+    __getattr__, __dir__ = attach(__name__, _PUBLIC)

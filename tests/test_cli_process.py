@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import odescent as od
+from odescent._cmd_list import KINDS
 from odescent.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,12 +48,18 @@ main()
     return {name.split(".")[0] for name in done.stderr.split()}
 
 
+HEAVY = {"jax", "lark", "matplotlib", "numpy", "optax", "rich", "scipy", "sklearn", "sympy"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
-        (["--help"], {"rich", "sympy", "numpy", "jax", "matplotlib"}),
-        (["derive", "--help"], {"rich", "sympy", "numpy", "jax", "matplotlib"}),
-        (["list"], {"jax", "sklearn", "matplotlib", "rich"}),
+        ([], HEAVY),
+        (["--help"], HEAVY),
+        (["--version"], HEAVY),
+        *(([command, "--help"], HEAVY) for command in ("derive", "train", "figures", "explore")),
+        (["list"], HEAVY - {"numpy"}),  # the modules of the figures stand on it
+        *((["list", kind], HEAVY) for kind in KINDS if kind != "figures"),
         (["emit", "nesterov", "--target", "numpy"], {"jax", "matplotlib", "rich"}),
         (["derive", "heavy_ball"], {"jax", "matplotlib", "rich"}),
     ],

@@ -1,15 +1,62 @@
 """The public surface: every promised name resolves, and the import costs nothing."""
 
+import ast
+import importlib
+import pkgutil
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import odescent as od
+
+LAZY = (
+    "odescent",
+    "odescent.analysis",
+    "odescent.analysis.certificates",
+    "odescent.analysis.cycling",
+    "odescent.discretize",
+    "odescent.dynamics",
+    "odescent.dynamics.stochastic",
+    "odescent.particles",
+)
 
 
 def test_every_public_name_resolves():
     for name in od.__all__:
         assert getattr(od, name) is not None, name
     assert set(od.__all__) <= set(dir(od))
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_names_that_load_later_are_those_that_type_checkers_see(package: str):
+    module = importlib.import_module(package)
+    assert module.__file__ is not None
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+    seen = {
+        alias.asname: node.module or alias.name
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == module._PUBLIC
+    assert dir(module) == sorted(module.__all__) == sorted(seen)
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_names_stay_when_every_module_is_imported(package: str):
+    """A name that a module has too would become that module as soon as something imports it."""
+    module = importlib.import_module(package)
+    modules = {m.name for m in pkgutil.iter_modules(module.__path__)}
+    for name in modules & set(module.__all__):
+        assert module._PUBLIC[name] == name
+    for name in module.__all__:
+        assert getattr(module, name) is getattr(module, name)
+    with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'nothing'"):
+        module.nothing  # noqa: B018
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -10,8 +10,9 @@ number of steps in `potential`, rates of flows in `flow`, and compared with thos
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from odescent._lazy import attach
 
 _PUBLIC = {
     "Certificate": "certificate",
@@ -56,8 +57,5 @@ if TYPE_CHECKING:
     from .transfer import Transfer as Transfer
     from .transfer import rate_transfer as rate_transfer
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+else:
+    __getattr__, __dir__ = attach(__name__, _PUBLIC)

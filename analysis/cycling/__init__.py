@@ -9,8 +9,9 @@ the reason: the energy of one step, checked.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from odescent._lazy import attach
 
 _PUBLIC = {
     "BasinWindows": "windows",
@@ -45,8 +46,5 @@ if TYPE_CHECKING:
     from .windows import BasinWindows as BasinWindows
     from .windows import basin_windows as basin_windows
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+else:
+    __getattr__, __dir__ = attach(__name__, _PUBLIC)

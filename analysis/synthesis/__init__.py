@@ -13,7 +13,7 @@ import sympy as sp
 from odescent._errors import OdescentError, unknown
 from odescent.discretize.iteration import Algorithm
 from odescent.discretize.poles_input import scalar
-from odescent.discretize.recognize import Recognition, recognize
+from odescent.discretize.recognition import Recognition, recognize
 from odescent.discretize.substeps import Scheme
 from odescent.dynamics.fields import L as L_symbol
 from odescent.dynamics.fields import System

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from odescent._errors import unknown
 from odescent._registry import Registry
 
-from ..iteration import Algorithm
+if TYPE_CHECKING:
+    from ..iteration import Algorithm
 
 REGISTRY: Registry[Algorithm] = Registry(
     "algorithm",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from odescent._errors import unknown
 from odescent._registry import Registry
 
-from ..derivation import Derivation
 from ..library import ALIASES
+
+if TYPE_CHECKING:
+    from ..derivation import Derivation
 
 REGISTRY: Registry[Derivation] = Registry(
     "derivation",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..._registry import Registry
-from ..fields import System
+
+if TYPE_CHECKING:
+    from ..fields import System
 
 REGISTRY: Registry[System] = Registry(
     "system",

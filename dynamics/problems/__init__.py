@@ -6,8 +6,12 @@ The registry holds places, not functions: importing this package loads neither J
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ..._registry import Registry
-from ..oracles import Objective
+
+if TYPE_CHECKING:
+    from ..oracles import Objective
 
 __all__ = ["REGISTRY", "objective", "objectives"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from odescent._lazy import attach
 
 _PUBLIC = {
     "Consensus": "consensus",
@@ -54,14 +55,5 @@ if TYPE_CHECKING:
     from .processes import ito_formula as ito_formula
     from .processes import sde as sde
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        value = getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+else:
+    __getattr__, __dir__ = attach(__name__, _PUBLIC)
