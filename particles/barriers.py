@@ -6,7 +6,7 @@ Gayrard and Klein, J. Eur. Math. Soc. 6 (2004), doi:10.4171/JEMS/14.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,8 +90,8 @@ def _double(u: Callable[[Any], Any], a: Any, b: Any, behind: Any, panels: int, r
 
 def eyring_kramers(
     objective: Objective,
-    minimum: Float[ArrayLike, " d"],
-    saddle: Float[ArrayLike, " d"],
+    minimum: Float[ArrayLike, " d"] | Sequence[float],
+    saddle: Float[ArrayLike, " d"] | Sequence[float],
     beta: float,
 ) -> float:
     """The mean time from a minimum over a saddle for beta -> infinity, to a relative error of order 1/beta.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,9 @@ class Start:
         return offset + scale * z
 
 
-def gaussian_start(mean: Float[ArrayLike, " d"], sd: ArrayLike, particles: int) -> Start:
+def gaussian_start(
+    mean: Float[ArrayLike, " d"] | Sequence[float], sd: ArrayLike | Sequence[float], particles: int
+) -> Start:
     """N points from the normal distribution of this mean and standard deviation (one, or one a coordinate).
 
     Raises OdescentError for a deviation that is negative, or numbers that are not finite.
@@ -47,7 +49,9 @@ def gaussian_start(mean: Float[ArrayLike, " d"], sd: ArrayLike, particles: int) 
     return Start(len(center), particles, normals, tuple(center.tolist()), tuple(width.tolist()))
 
 
-def uniform_start(low: ArrayLike, high: ArrayLike, particles: int) -> Start:
+def uniform_start(
+    low: ArrayLike | Sequence[float], high: ArrayLike | Sequence[float], particles: int
+) -> Start:
     """N points from the uniform distribution on a box.
 
     Raises OdescentError for a box with low > high, or numbers that are not finite.
