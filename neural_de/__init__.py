@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from odescent._lazy import attach
 
 _PUBLIC = {
     "Budget": "budget",
@@ -127,9 +128,5 @@ if TYPE_CHECKING:
     from .training import Trained as Trained
     from .training import load_trained as load_trained
     from .training import train as train
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+else:
+    __getattr__, __dir__ = attach(__name__, _PUBLIC)

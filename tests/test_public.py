@@ -19,6 +19,7 @@ LAZY = (
     "odescent.discretize",
     "odescent.dynamics",
     "odescent.dynamics.stochastic",
+    "odescent.neural_de",
     "odescent.particles",
 )
 
