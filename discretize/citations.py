@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from odescent._errors import OdescentError, unknown
@@ -366,10 +367,24 @@ def reference_line(key: str) -> str:
         if "eprint" in entry
         else ""
     )
-    title = re.sub(r"[{}$]|\\.", "", entry["title"])
-    return f"{_authors(entry)}, {title} ({entry['year']}){', ' + place if place else ''}."
+    return f"{_authors(entry)}, {_plain(entry['title'])} ({entry['year']}){', ' + place if place else ''}."
 
 
 def _authors(entry: dict[str, str]) -> str:
-    names = [a.split(",")[0].strip("{}") for a in entry["author"].split(" and ")]
+    names = [_plain(a.split(",")[0]) for a in entry["author"].split(" and ")]
     return " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+
+
+_ACCENTS = {
+    "'": "\N{COMBINING ACUTE ACCENT}",
+    "`": "\N{COMBINING GRAVE ACCENT}",
+    "^": "\N{COMBINING CIRCUMFLEX ACCENT}",
+    "c ": "\N{COMBINING CEDILLA}",
+}
+
+
+def _plain(field: str) -> str:
+    """A field of BibTeX as text: accents, dashes, and R^n for the Euclidean space."""
+    accented = re.sub(r"\\(c |['`^])(\w)", lambda m: m[2] + _ACCENTS[m[1]], field)
+    bare = re.sub(r"[{}$]|\\mathbb", "", accented).replace("--", "–")
+    return unicodedata.normalize("NFC", bare)

@@ -222,7 +222,7 @@ class Scheme:
             object.__setattr__(self, attribute, value)
 
     def __str__(self) -> str:
-        return " ; ".join(_describe(s) for s in self.steps)
+        return "; ".join(_describe(s) for s in self.steps)
 
 
 def _check_stages(steps: tuple[Step, ...]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy as sp
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 from .gather import gathered
@@ -35,6 +36,20 @@ class _Text(StrPrinter):
     def _as_ordered_terms(self, expr: sp.Expr, order: object = None) -> list[sp.Expr]:
         return _positive_first(expr)
 
+    def _print_Mul(self, expr: sp.Mul) -> str:
+        rest, under = _under_one_root(expr)
+        if under is None:
+            return str(super()._print_Mul(expr))
+        return str(self._print(sp.Mul(*rest, sp.Symbol(f"sqrt({self._print(under)})"))))
+
+    def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
+        """Powers of a squared norm are powers of the norm."""
+        if not (_is_square(expr.base) and expr.exp.is_Rational):
+            return str(super()._print_Pow(expr, rational))
+        power, norm = 2 * abs(expr.exp), f"|{text(expr.base.arguments[0])}|"
+        raised = norm if power == 1 else f"{norm}**{self.parenthesize(power, PRECEDENCE['Pow'])}"
+        return raised if expr.exp > 0 else f"1/{raised}"
+
 
 class _Latex(LatexPrinter):
     def _as_ordered_terms(self, expr: sp.Expr, order: object = None) -> list[sp.Expr]:
@@ -45,7 +60,11 @@ class _Latex(LatexPrinter):
         return names[expr] if expr in names else symbol_latex(expr.name)
 
     def _print_Mul(self, expr: sp.Mul) -> str:
-        return str(super()._print_Mul(_under_one_root(expr)))
+        rest, under = _under_one_root(expr)
+        if under is None:
+            return str(super()._print_Mul(expr))
+        root = sp.Pow(under, sp.S.Half, evaluate=False)
+        return str(super()._print_Mul(sp.Mul(*rest, root, evaluate=False)))
 
     def _print_Pow(self, expr: sp.Pow) -> str:
         """Powers of a squared norm are powers of the norm."""
@@ -60,8 +79,8 @@ def _is_square(e: sp.Expr) -> bool:
     return isinstance(e, ScalarNode) and e.kind == "inner" and e.arguments[0] == e.arguments[1]
 
 
-def _under_one_root(product: sp.Mul) -> sp.Mul:
-    """The square roots of symbols and numbers that are not negative as one: sqrt(2 h), not sqrt(2) sqrt(h)."""
+def _under_one_root(product: sp.Mul) -> tuple[list[sp.Expr], sp.Expr | None]:
+    """The factors but square roots of symbols and numbers, and what is under these: sqrt(2 h), not sqrt(2) sqrt(h)."""
     roots = [
         f
         for f in product.args
@@ -72,10 +91,10 @@ def _under_one_root(product: sp.Mul) -> sp.Mul:
         and not _is_square(f.base)
     ]
     if len(roots) < 2:
-        return product
+        return [], None
     bases = sorted((f.base for f in roots), key=lambda b: not b.is_number)
-    root = sp.Pow(sp.Mul(*bases, evaluate=False), sp.S.Half, evaluate=False)
-    return sp.Mul(*[f for f in product.args if f not in roots], root, evaluate=False)
+    rest = [f for f in product.args if f not in roots]
+    return rest, sp.Mul(*bases, evaluate=False)
 
 
 def _positive_first(total: sp.Add) -> list[sp.Expr]:
@@ -247,7 +266,7 @@ def _text_atom(a: Vector) -> str:
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
     names = {
-        s: sp.Symbol(v.name if isinstance(v, VectorSymbol) else f"({text(v)})", real=True)
+        s: sp.Symbol(text(v) if isinstance(v, Atom) else f"({text(v)})", real=True)
         for s, v in pairs
     }
     return f"[{_TEXT.doprint(a.body.xreplace(names))}]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀ"
 _ORDINARY = str.maketrans(_SUPERSCRIPTS, "0123456789+-T")
@@ -23,7 +24,7 @@ _SIGNS = {
 
 
 def plain(text: str) -> str:
-    """The text in ASCII: √μ is sqrt(mu), ∇f is grad f, h² is h^2; what has no spelling becomes "?"."""
+    """The text in ASCII: √μ is sqrt(mu), ∇f is grad f, h² is h^2, ç is c; what has no spelling becomes "?"."""
     # Signs and letters that touch are factors: 2√μ is 2 sqrt(mu), εψ is eps psi, a∇f is a grad f.
     text = re.sub(r"(?<=[\w)])(?=[√∇])", " ", text)
     text = re.sub(r"√(\w+)", lambda m: f"sqrt({m[1]})", text).replace("√", "sqrt")
@@ -33,4 +34,5 @@ def plain(text: str) -> str:
     text = _TOUCHING.sub(" ", text)
     for letter, name in _GREEK.items():
         text = text.replace(letter, name)
-    return text.encode("ascii", "replace").decode("ascii")
+    letters = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    return letters.encode("ascii", "replace").decode("ascii")

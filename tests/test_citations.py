@@ -7,7 +7,7 @@ import re
 import pytest
 
 import odescent as od
-from odescent.discretize.citations import keys
+from odescent.discretize.citations import keys, reference_line, short_reference
 from odescent.discretize.routes import REGISTRY
 
 
@@ -35,6 +35,21 @@ def test_entries_are_well_formed(key: str) -> None:
     # a range with an en dash, or the number of an article
     assert re.fullmatch(r"[\w:]+(--[\w:]+)?", fields.get("pages", "1"))
     assert re.fullmatch(r"10\.\d{4,}/\S+", fields.get("doi", "10.1000/x"))
+
+
+@pytest.mark.parametrize("key", keys())
+def test_lines_are_text_without_latex(key: str) -> None:
+    line = reference_line(key)
+    assert not set(line) & set("\\{}$~") and "--" not in line
+    assert line.startswith(short_reference(key)[: -len(" 2000")])
+
+
+def test_lines_have_accents_and_symbols() -> None:
+    assert reference_line("chiang1987").startswith(
+        "Chiang et al., Diffusion for Global Optimization in R^n (1987), doi:"
+    )
+    assert "Méthode générale pour la résolution" in reference_line("cauchy1847")
+    assert short_reference("franca2020") == "França et al. 2020"
 
 
 def test_every_key_in_the_registries_resolves() -> None:

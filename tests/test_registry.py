@@ -99,6 +99,20 @@ def test_an_algorithm_is_called_by_its_title(name: str) -> None:
     )  # and of optax 88
 
 
+@pytest.mark.parametrize("name", algorithms.REGISTRY.names())
+def test_a_header_says_each_equation_once(name: str) -> None:
+    """The system's rows, noise included, and what an oracle of the ensemble is."""
+    header = od.algorithm(name).source("markdown").partition("```text\n")[2]
+    rows = header.partition("System:\n")[2].split("\n    ")
+    said = " ".join(" ".join(rows).split())
+    for row in str(od.algorithm(name).system).splitlines():
+        assert said.count(" ".join(row.split())) == 1
+    drivers = [d for f in od.algorithm(name).system.fields.values() for d in f.noise.values()]
+    assert len(re.findall(r" d[WBJ]\b", said)) == len(drivers)
+    assert ("consensus point" in header) == ("ensemble_" in header)
+    assert "sqrt(|" not in header
+
+
 @pytest.mark.parametrize("name", systems.REGISTRY.names())
 def test_a_system_is_called_by_its_title(name: str) -> None:
     system = od.system(name)

@@ -45,8 +45,14 @@ PINNED = {
     "matrix": (apply(A, hadamard(x, y)), "(A @ (x . y))", r"A\,\left(x \odot y\right)"),
     "outer": (outer(x, y), "(x (x) y)", r"x \otimes y"),
     "elementwise sum": (-2 * logistic, "-2*[1 - x]", r"-2 \left(1 - x\right)"),
+    "elementwise of a gradient": (
+        -elementwise(sp.sign, f.grad(x)), "-[sign(grad f(x))]",
+        r"-\operatorname{sign}{\left(\left(\nabla f(x)\right) \right)}",
+    ),
     "elementwise": (ratio, "[x/(eps + sqrt((-x + y)))]", r"\frac{x}{\varepsilon + \sqrt{\left(-x + y\right)}}"),
-    "norm squared, squared": (inner(x, x) ** 2 * x, "(|x|^2)**2*x", r"\|x\|^{4} x"),
+    "norm squared, squared": (inner(x, x) ** 2 * x, "|x|**4*x", r"\|x\|^{4} x"),
+    "norm": (x / sp.sqrt(inner(x, x)), "1/|x|*x", r"\frac{1}{\|x\|} x"),
+    "one root": (sp.sqrt(a) * sp.sqrt(2) / 3 * x, "sqrt(2*a)/3*x", r"\frac{\sqrt{2 a}}{3} x"),
     "scalar difference": (
         (inner(x, y) - inner(x, x)) * x, "(<x, y> - |x|^2)*x", r"\left(\langle x, y \rangle - \|x\|^2\right) x",
     ),

@@ -74,8 +74,8 @@ def test_schemes_describe_themselves() -> None:
     look = od.scheme("look_ahead")
     assert (
         str(look)
-        == "damp cayley ; drift explicit (look ahead) ; kick explicit, x at ahead ; drift explicit"
+        == "damp cayley; drift explicit (look ahead); kick explicit, x at ahead; drift explicit"
     )
     memory = od.Scheme((od.Let({x: v}), od.Flow((), E, sp.Rational(1, 2), on=("x",))))
-    assert str(memory) == "let x ; all on x explicit for 1/2 h"
+    assert str(memory) == "let x; all on x explicit for 1/2 h"
     assert "frozen oracles" in str(od.Scheme((od.Flow((), od.Integrator.of("frozen exact")),)))

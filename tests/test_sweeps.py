@@ -373,7 +373,7 @@ def test_sweeps_as_text() -> None:
         od.Flow("heat", "explicit", half, increment="W1"),
     )
     assert str(found) == (
-        "descent on x cayley sweep for 1/2 h ; descent discrete_gradient sweep backward for 1/2 h ; "
+        "descent on x cayley sweep for 1/2 h; descent discrete_gradient sweep backward for 1/2 h; "
         "heat explicit for 1/2 h sharing W1"
     )
     with pytest.raises(od.OdescentError, match="shares no increment"):

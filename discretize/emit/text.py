@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from odescent._brief import capital
+from odescent.dynamics.vectors import Vector
 
 from .coefficients import in_order, presentable
 from .printing import Printer
 from .statements import Lowered
 
 if TYPE_CHECKING:
+    from odescent.dynamics import System
+
     from ..iteration import Algorithm
 
 WIDTH = 88  # ruff's default; every line also fits the wider settings
@@ -40,11 +43,8 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     lines += ["System:"]
     for row in str(algorithm.system).splitlines():
         lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
-    for field in algorithm.system.fields.values():
-        for b, d in field.noise.items():
-            row = f"noise on {b}: {d.amplitude} d{d.driver()}"
-            lines += textwrap.wrap(row, WIDTH, initial_indent="    ", subsequent_indent="        ")
-    facts = [f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}."]
+    facts = [*_consensus(algorithm.system)]
+    facts.append(f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}.")
     bindings = {**algorithm.where, **algorithm.tuning}
     if bindings:
         shown = ", ".join(
@@ -65,6 +65,21 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     return [_escaped(line) if 2 < i < len(lines) - 1 else line for i, line in enumerate(lines)] + [
         '"""'
     ]
+
+
+def _consensus(system: System) -> list[str]:
+    """What each consensus point is, for who has to write the function that computes it."""
+    read = {c for e in system.drift.values() if isinstance(e, Vector) for c in e.calls()}
+    found = []
+    for call in sorted((c for c in read if c.oracle.kind == "ensemble"), key=str):
+        alpha, *width = call.parameters
+        if width:
+            near = f"|{call.point} - y|^2/(2*{width[0]}^2)"
+            said = f"the mean of the particles y with weights exp(-{alpha}*{call.oracle.of}(y) - {near})"
+        else:
+            said = f"the mean of the particles with weights exp(-{alpha}*{call.oracle.of})"
+        found.append(f"The consensus point {call} is {said}.")
+    return found
 
 
 def _reference(key: str) -> str:
