@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import sys
 import types
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -20,18 +18,24 @@ def fenced(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+def engine(name: str) -> types.ModuleType:
+    """A module of the site's engine."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "_engine" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+PRINTED = engine("printed")
+PYTHON = {p: PRINTED.blocks((DOCS / p).read_text(encoding="utf-8")) for p in PAGES}
+
+
 @pytest.mark.promotion
-@pytest.mark.parametrize("page", [p for p in PAGES if fenced(p, "python")])
-def test_the_python_of_a_page_runs(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From top to bottom in one namespace, as a reader would paste it; what trains for minutes is marked .long."""
-    monkeypatch.chdir(tmp_path)
-    pasted = types.ModuleType("pasted")  # a module of its own, as what processes import must be
-    monkeypatch.setitem(sys.modules, "pasted", pasted)
-    for block in fenced(page, "python"):
-        exec(compile(block, page, "exec"), pasted.__dict__)  # noqa: S102  our own pages
-    plt.close("all")
+@pytest.mark.parametrize("page", [p for p in PAGES if PYTHON[p]])
+def test_the_python_of_a_page_runs(page: str) -> None:
+    """Run whole, with types checked, in double precision, and warnings as errors; the build runs it as users do."""
+    PRINTED.outputs(PYTHON[page], page)
 
 
 def test_the_commands_of_the_pages_exist() -> None:
@@ -116,17 +120,8 @@ def test_every_page_is_in_the_navigation() -> None:
     assert all(page in menu for page in PAGES)
 
 
-def engine(name: str) -> types.ModuleType:
-    """A module of the site's engine."""
-    spec = importlib.util.spec_from_file_location(name, DOCS / "_engine" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
-
-
 def test_what_the_python_of_a_page_prints_stands_below_it() -> None:
-    with_output = engine("printed").with_output
+    with_output = PRINTED.with_output
     page = "```python\nx = 1\n```\nthen\n\n```python\nprint(x + 1)\n```\nend\n"
     made = with_output(page, "a page")
     assert made.startswith("```python\nx = 1\n```\nthen")  # printed nothing: no box
@@ -136,6 +131,12 @@ def test_what_the_python_of_a_page_prints_stands_below_it() -> None:
     assert with_output(silent, "a page") == silent
     with pytest.raises(SystemExit, match="a page: a block fails with ZeroDivisionError"):
         with_output("```python\nprint(1 / 0)\n```\n", "a page")
+    assert PRINTED.outputs(["def f(): return 2", "import pasted; print(pasted.f())"], "p") == [
+        "",
+        "2",
+    ]
+    with pytest.raises(SystemExit, match="a page: a block fails with NameError"):
+        PRINTED.outputs(["y = 1", "x"], "a page")
 
 
 def test_an_entry_of_several_attributes_has_all_their_names() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
 import sys
 import tempfile
 import types
+from collections.abc import Sequence
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -16,25 +16,35 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 def with_output(markdown: str, where: str) -> str:
     """The page with a box after each block that printed; a block that fails stops the build.
 
-    Blocks run from top to bottom in one namespace, as a reader would paste them (tests/test_docs.py does the
-    same), in a folder of their own. A page that prints nothing is not run.
+    A page is run as far as it prints; tests/test_docs.py runs the pages whole.
     """
-    blocks = list(_BLOCK.finditer(markdown))
-    printing = [number for number, block in enumerate(blocks) if "print(" in block[1]]
-    if not printing:
-        return markdown
-    pasted = types.ModuleType("pasted")  # what processes import must be in a module
-    sys.modules["pasted"] = pasted
-    parts, end, here = [], 0, os.getcwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            for block in blocks[: printing[-1] + 1]:
-                parts += [markdown[end : block.end()], _box(_run(block[1], pasted, where))]
-                end = block.end()
-        finally:
-            os.chdir(here)
+    found = list(_BLOCK.finditer(markdown))
+    printing = [number for number, block in enumerate(found) if "print(" in block[1]]
+    shown = found[: printing[-1] + 1] if printing else []
+    parts, end = [], 0
+    for block, said in zip(shown, outputs([b[1] for b in shown], where), strict=True):
+        parts += [markdown[end : block.end()], _box(said)]
+        end = block.end()
     return "".join([*parts, markdown[end:]])
+
+
+def blocks(markdown: str) -> list[str]:
+    """The Python of a page, block by block; what trains for minutes is marked .long and left out."""
+    return _BLOCK.findall(markdown)
+
+
+def outputs(blocks: Sequence[str], where: str) -> list[str]:
+    """What each block prints: run from top to bottom in one namespace, as a reader would paste them.
+
+    That is a module called `pasted`, as what processes import must be in one; files go into a folder of their own.
+    Raises SystemExit naming the page, with the block that fails.
+    """
+    pasted = sys.modules["pasted"] = types.ModuleType("pasted")
+    try:
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            return [_run(block, pasted, where) for block in blocks]
+    finally:
+        del sys.modules["pasted"]
 
 
 def _run(code: str, pasted: types.ModuleType, where: str) -> str:
