@@ -216,7 +216,7 @@ def test_the_ends_of_the_sliders_are_where_the_parameters_may_be(name: str):
         ),
         (
             Choice("itoh_abe", objective="himmelblau", x0=(0.0, 0.0)),
-            "or d is not positive, which the",
+            "has to be positive, and its least entry is -42; start elsewhere",
         ),
     ],
 )
@@ -224,6 +224,14 @@ def test_what_cannot_be_shown_is_a_sentence(choice: Choice, part: str):
     notes = view(choice).notes
     assert any(part in n for n in notes), notes
     assert all("Traceback" not in n and "\n" not in n for n in notes)
+
+
+def test_a_start_that_a_run_refuses_is_refused_in_its_words():
+    with pytest.raises(od.OdescentError) as refused:
+        od.algorithm("itoh_abe").run(od.objective("himmelblau"), [0.0, 0.0], 1, h=0.01)
+    seen = view(Choice("itoh_abe", objective="himmelblau", x0=(0.0, 0.0)))
+    assert seen.notes[-1] == str(refused.value)
+    assert "leaves the finite numbers where it starts" in view(Choice(x0=(1e13, 0.0))).notes[-1]
 
 
 def test_certified_on_request():

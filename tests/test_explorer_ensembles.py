@@ -128,7 +128,9 @@ def test_what_diverges_is_said_and_the_others_stay():
     wild = view(Choice("sgd", objective="quartic", values={"h": 5.0, "sigma": 1.0}, x0=(3.0, 0.0)))
     assert "40 of 40 paths diverge" in wild.notes[0]
     assert "nan" not in wild.picture
-    assert view(replace(PARTICLES, x0=(np.nan, 0.0))).notes[-1] == "The start is not finite here."
+    assert view(replace(PARTICLES, x0=(np.nan, 0.0))).notes == (
+        "x0 must be finite, but it has a value that is not.",
+    )
 
 
 @pytest.mark.parametrize("method", [m for m in options() if model_draws(m)])

@@ -102,6 +102,69 @@ def test_a_slider_changes_the_picture_and_the_code(browser, explorer: str):
     assert not [u for u in outside if "//" in u and "127.0.0.1" not in u], outside
 
 
+def choose(browser, label: str, name: str) -> None:
+    """Choose a name in the menu with that label, as a person does: by typing, where it can be searched."""
+    menus = browser.locator("marimo-dropdown").filter(
+        has=browser.locator(f".paragraph:text-is('{label}')")
+    )
+    menu = menus.locator("select:visible, button:visible")
+    if menu.evaluate("m => m.tagName") == "SELECT":
+        menu.select_option(name)
+        return
+    menu.click()
+    browser.keyboard.type(name)
+    browser.get_by_role("option", name=name, exact=True).click()
+
+
+def seen(browser) -> tuple[str, str, set[str]]:
+    """The picture, the code with its numbers, and the names on the sliders."""
+    names = "s => (s.shadowRoot ?? s).querySelector('.paragraph').textContent"
+    return (
+        browser.locator("#odescent-view svg").inner_html(),
+        browser.locator("#odescent-code").inner_text()
+        + browser.locator("#odescent-settings").inner_text(),
+        set(browser.evaluate(f"[...document.querySelectorAll('marimo-slider')].map({names})")),
+    )
+
+
+def changed(browser, before: tuple[str, str, set[str]], also: str) -> tuple[str, str, set[str]]:
+    """What is seen once the picture and the code are others and there is a slider with that name."""
+    for _ in range(600):
+        now = seen(browser)
+        if now[0] != before[0] and now[1] != before[1] and also in now[2]:
+            return now
+        browser.wait_for_timeout(50)
+    raise AssertionError(f"nothing changed: {before[2]} and {now[2]}")
+
+
+@pytest.mark.slow
+def test_another_method_scheme_or_objective_is_another_picture_code_and_sliders(
+    browser, explorer: str
+):
+    browser.goto(explorer)
+    browser.wait_for_selector("#odescent-code", timeout=60_000)
+    nesterov = seen(browser)
+    assert "curvature λ" in nesterov[2] and not {"h", "c", "start x₂"} & nesterov[2]
+
+    choose(browser, "method", "conformal_heavy_ball")
+    conformal = changed(browser, nesterov, "c")
+    title = browser.locator("#odescent-title")
+    assert title.inner_text() == "Conformal symplectic heavy ball"
+    assert {"h", "c", "curvature λ"} <= conformal[2]
+    assert "odescent emit conformal_heavy_ball" in conformal[1]
+
+    choose(browser, "scheme", "rk4")
+    fourth = changed(browser, conformal, "c")
+    assert "rk4: all tableau" in fourth[1] and fourth[2] == conformal[2]
+
+    choose(browser, "objective", "rosenbrock")
+    valley = changed(browser, fourth, "start x₂")
+    assert "curvature λ" not in valley[2]
+    axes = browser.locator("#odescent-view svg .name").all_text_contents()
+    assert axes[:2] == ["x₁", "x₂"]
+    assert browser.locator("marimo-callout-output, .text-error").count() == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("explorer", [("cbo", "--objective", "rastrigin")], indirect=True)
 def test_sliders_of_particles_change_the_ensemble(browser, explorer: str):

@@ -283,6 +283,15 @@ class Model:
             )
         return found
 
+    def start(self, numbers: Mapping[str, float], curvature: float, x0: Any, seed: int) -> None:
+        """Refuse, as a run does, a start from x0 that is not finite or lacks what the method needs."""
+        with jax.enable_x64(True):
+            spectrum = jnp.array([numbers["mu"], numbers["L"]])
+            target = self._objective(jnp.asarray(curvature, float), spectrum)
+            begin = np.asarray(x0)[None] if self.meets else x0
+            own = {n: numbers[n] for n in self.free}
+            self.algorithm.run(target, begin, 0, key=seed, **own)
+
     def track(
         self, numbers: Mapping[str, float], curvature: float, x0: Any, steps: int, seed: int,
         crowd: tuple[int, float] = (1, 0.0),

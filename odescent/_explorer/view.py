@@ -92,9 +92,12 @@ def _view(choice: Choice) -> View:
     crowd = (min(max(int(choice.paths), 1), PATHS), choice.width)
     track = found.track(numbers, choice.curvature, x0, steps, choice.seed, crowd)
     if not len(track.iterates) or not (len(track.flow) or found.meets):
-        needed = " and ".join(found.algorithm.positive)
-        more = f", or {needed} is not positive, which the method needs" if needed else ""
-        notes.append(f"The start is not finite here{more}.")
+        try:
+            found.start(numbers, choice.curvature, x0, choice.seed)
+        except OdescentError as error:
+            notes.append(_sentence(error))
+        else:
+            notes.append("The flow leaves the finite numbers where it starts.")
         return replace(shown, numbers=numbers, notes=tuple(notes))
     notes += _leaving(track)
     many = track.ensemble
