@@ -139,10 +139,33 @@ def test_what_the_python_of_a_page_prints_stands_below_it() -> None:
         PRINTED.outputs(["y = 1", "x"], "a page")
 
 
-def test_an_entry_of_several_attributes_has_all_their_names() -> None:
-    row = (
-        '<td><code><span title="Config.rtol,">rtol,</span></code></td>\n<td>\n'
-        "<code>(<span>atol</span>, dt)</code>\n</td><td>of the solves.</td>"
+def test_an_entry_of_several_names_has_their_types_and_defaults(tmp_path: Path) -> None:
+    griffe = pytest.importorskip("griffe", reason="griffe is not installed")
+    (tmp_path / "documented.py").write_text(
+        '''"""A module."""
+class Settings:
+    """What to do.
+
+    Args:
+        t0, t1: the ends.
+        name, note: for people.
+
+    Attributes:
+        rtol, atol: of the solves.
+    """
+
+    rtol: float
+    atol: float
+
+    def __init__(self, t0: float, t1: float = 1.0, *, name: str = "", note: str = "") -> None: ...
+'''
     )
-    made = engine("reference").with_several(row)
-    assert made == "<td><code>rtol, atol, dt</code></td><td></td><td>of the solves.</td>"
+    several = griffe.Extensions(engine("several").Several())
+    module = griffe.load(
+        "documented", search_paths=[tmp_path], extensions=several, docstring_parser="google"
+    )
+    parts = {part.kind.value: part.value for part in module["Settings"].docstring.parsed}
+    rows = [(e.name, str(e.annotation), e.value) for e in parts["parameters"]]
+    assert rows == [("t0, t1", "float", "required, 1.0"), ("name, note", "str", "''")]
+    [both] = parts["attributes"]
+    assert (both.name, str(both.annotation)) == ("rtol, atol", "float")

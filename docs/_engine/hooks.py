@@ -56,8 +56,3 @@ def on_page_content(html: str, page: Any, **_: Any) -> str:
     """Fill the places, and write the formulas."""
     html = with_mathml(html, page.file.src_uri)
     return _PIECE.sub(lambda found: _pieces[int(found[1])], html)
-
-
-def on_post_page(output: str, page: Any, **_: Any) -> str:
-    """Mend the tables of the reference, whose links are made by now."""
-    return reference.with_several(output)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 from typing import Any
 
 PARTS = ("odescent", "dynamics", "discretize", "analysis", "neural_de", "particles")
@@ -14,23 +13,6 @@ def pages() -> dict[str, str]:
     """The Markdown of every reference page, by its path."""
     made = {f"reference/{part}.md": _part(part) for part in PARTS}
     return {**made, "reference/commands.md": _commands()}
-
-
-# An attribute's entry for several, "rtol, atol: of the solves", is read as the name "rtol," of type "atol".
-_SEVERAL = re.compile(
-    r'<td><code><span title="[^"]*,">([^<]*),</span></code></td>\s*<td>\s*<code>(.*?)</code>\s*</td>',
-    re.DOTALL,
-)
-
-
-def with_several(html: str) -> str:
-    """The page with entries that explain several attributes under all their names."""
-
-    def cells(found: re.Match[str]) -> str:
-        others = re.sub(r"<[^>]+>|[()]", "", found[2])
-        return f"<td><code>{found[1]}, {others}</code></td><td></td>"
-
-    return _SEVERAL.sub(cells, html)
 
 
 def _part(part: str) -> str:
