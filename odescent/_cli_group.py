@@ -17,11 +17,12 @@ _INTERRUPTED = 130
 _KEYWORD = re.compile(
     r"(?<![\w.(])(?<!\.\.\., )([A-Za-z_]\w*)=(?:(\.\.\.)|(N|'\w+')(?!\w)|(?=[\s,;]|\.?$))"
 )  # in a sentence: name= or name=... or, with what is to be said, name=N or name='all'
-_NUMBERS = (  # what is said of a number out of its range, and what we say
+_VALUES = (  # what is said of a value that does not fit, and what we say
     (r"Input should be a valid integer.*", "a whole number"),
     (r"Input should be a valid number.*", "a number"),
     (r"Input should be greater than or equal to (\S+)", r"at least \1"),
     (r"Input should be less than or equal to (\S+)", r"at most \1"),
+    (r"Value error, (.*)", r"\1"),  # of our own parsers
 )
 
 
@@ -98,7 +99,7 @@ def _usage(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     see = f"; see {context.command_path} --help." if context is not None else "."
     value = re.fullmatch(r"Invalid value for '(\S+)': (.*)", message)
-    for pattern, ours in _NUMBERS if value else ():
+    for pattern, ours in _VALUES if value else ():
         if value and re.fullmatch(pattern, value[2]):
             return f"{value[1]} must be {re.sub(pattern, ours, value[2])}{see}"
     option = re.fullmatch(r"No such option: (\S+)(?: \(Possible options: (.*)\))?", message)

@@ -22,6 +22,13 @@ def _version(asked: bool) -> bool:
     return asked
 
 
+def _path(text: str) -> Path:
+    """A file or a folder by its name, which is not empty: that would be the current folder, unsaid."""
+    if not str(text):
+        raise ValueError("the name of a file or a folder, not ''")
+    return Path(text)
+
+
 def _file(path: Path | None) -> Path | None:
     """A file to write, looked at before anything is computed for it."""
     if path is not None:
@@ -148,7 +155,9 @@ Compared = Annotated[
 ]
 CheckerFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", callback=_file, help="Write the stand-alone checker to FILE."),
+    typer.Option(
+        parser=_path, metavar="FILE", callback=_file, help="Write the stand-alone checker to FILE."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -197,7 +206,8 @@ Paths = Annotated[
     int, typer.Option(min=1, max=100, help="Of a method with noise; or how many particles.")
 ]
 Resume = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="A run file to go on from and to write.")
+    Path | None,
+    typer.Option(parser=_path, metavar="FILE", help="A run file to go on from and to write."),
 ]
 Curvature = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="Draw one mode of a quadratic.")
@@ -332,6 +342,7 @@ DataFolder = Annotated[
     Path | None,
     typer.Option(
         "--data",
+        parser=_path,
         metavar="FOLDER",
         help="Where mnist and physionet2012 lie; else ODESCENT_DATA says.",
     ),
@@ -374,9 +385,14 @@ QuickFigures = Annotated[
 FullFigures = Annotated[bool, typer.Option("--full", help="The papers' own scale.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute anew what is there already.")]
 RunFolder = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="For checkpoint, metrics and result.")
+    Path | None,
+    typer.Option(
+        "--out", parser=_path, metavar="FOLDER", help="For checkpoint, metrics and result."
+    ),
 ]
-Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")]
+Runs = Annotated[
+    list[Path], typer.Argument(parser=_path, metavar="RUN...", help="Folders of finished runs.")
+]
 RowsPart = Annotated[
     str,
     typer.Option(
@@ -387,18 +403,24 @@ RowsPart = Annotated[
     ),
 ]
 Pictures = Annotated[
-    Path | None, typer.Option("--out", metavar="FOLDER", help="For pictures, and inspect.json.")
+    Path | None,
+    typer.Option("--out", parser=_path, metavar="FOLDER", help="For pictures, and inspect.json."),
 ]
 GoOn = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")]
 Devices = Annotated[str | None, typer.Option(metavar="N", help="Split batches over N devices.")]
 Picture = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Picture (pdf, svg, png) or film (gif, mp4).")
+    Path | None,
+    typer.Option(parser=_path, metavar="FILE", help="Picture (pdf, svg, png) or film (gif, mp4)."),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", callback=_file, help="Write to FILE, all of it or nothing."),
+    typer.Option(
+        parser=_path, metavar="FILE", callback=_file, help="Write to FILE, all of it or nothing."
+    ),
 ]
-Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where pictures and code go.")]
+Folder = Annotated[
+    Path, typer.Option(parser=_path, metavar="FOLDER", help="Where pictures and code go.")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="Fewer steps and smaller pictures.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
 Version = Annotated[
@@ -427,6 +449,9 @@ ExploredObjective = Annotated[
 FirstPicture = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", callback=_file, help="Write what it shows first as a picture (svg) instead."
+        parser=_path,
+        metavar="FILE",
+        callback=_file,
+        help="Write what it shows first as a picture (svg) instead.",
     ),
 ]

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from odescent._cli_group import as_options
@@ -111,6 +112,9 @@ REFUSED = {
     "figures --out junk.npz": "is a file",
     "demo --out junk.npz": "is a file",
     "explore --out x.png": "ends in .svg",
+    'figures --out ""': "--out must be the name of a file or a folder, not ''; see odescent figures",
+    "train spirals-ode --steps 1 --out=": "--out must be the name of a file or a folder, not ''",
+    'inspect ""': "RUN... must be the name of a file or a folder, not ''",
 }
 
 
@@ -129,6 +133,32 @@ def test_one_sentence_and_nothing_else(
     assert sentence.rstrip()[-1] in ".?"
     assert REFUSED[line] in sentence
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["folder", "junk.npz"]
+
+
+PLACES = [
+    (name, option.opts[0])
+    for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
+    for option in command.params
+    if option.metavar in ("FILE", "FOLDER")
+]
+
+
+@pytest.mark.parametrize(("command", "option"), PLACES)
+def test_no_file_or_folder_has_an_empty_name(
+    command: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be the current folder."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [command, option, ""])
+    assert (done.exit_code, done.stdout) == (2, "")
+    said = f"{option} must be the name of a file or a folder, not ''; see odescent {command} --help"
+    assert done.stderr == f"odescent: {said}.\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_command_that_writes_is_among_them() -> None:
+    assert len(PLACES) >= 14
+    assert {"derive", "emit", "simulate", "portrait", "certify", "train"} <= {c for c, _ in PLACES}
 
 
 @pytest.mark.parametrize("text", ["1e300", "-1e-300", "0", "0e99", "1/3", "1e-9"])
