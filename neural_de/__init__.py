@@ -43,6 +43,7 @@ _PUBLIC = {
     "fixed_mesh": "after.fixed_mesh",
     "initial_step": "first_step",
     "inspect": "after.drawing",
+    "levenberg_marquardt": "least_squares",
     "load_trained": "training",
     "local": "penalties.one_step",
     "paper_settings": "paper",
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
     from .interop.torch_watch import watch_torchdiffeq as watch_torchdiffeq
     from .latent import GRUEncoder as GRUEncoder
     from .latent import LatentODE as LatentODE
+    from .least_squares import levenberg_marquardt as levenberg_marquardt
     from .models import NeuralODEClassifier as NeuralODEClassifier
     from .models import NeuralSDE as NeuralSDE
     from .models import NeuralSDEClassifier as NeuralSDEClassifier

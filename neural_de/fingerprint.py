@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
-from jaxtyping import PyTree
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PyTree
 
-from .._optimizers import Optimizer
+from .._optimizers import Offered, Optimizer
 
 _CONCRETE = (jax.errors.JAXTypeError, jax.errors.TracerArrayConversionError)
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -32,7 +33,12 @@ def fingerprint(optimizer: Optimizer, state: PyTree, weights: PyTree) -> str:
         weights: a pytree of arrays, whose values do not matter.
     """
     made = optimizer.transformation
-    asked = [(made.init, (weights,)), (made.update, (weights, state, weights))]
+
+    def update(gradient: PyTree, state: PyTree, params: PyTree) -> Any:
+        offered = Offered(_squares(params), gradient, _squares, _flat)
+        return optimizer.update(gradient, state, params, offered)
+
+    asked = [(made.init, (weights,)), (update, (weights, state, weights))]
     total = hashlib.sha256()
     for function, arguments in [*asked, (optimizer.output, (state, weights))]:
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
@@ -45,6 +51,15 @@ def fingerprint(optimizer: Optimizer, state: PyTree, weights: PyTree) -> str:
         for line in _lines(program.jaxpr, program.consts):
             total.update(line.encode() + b"\n")
     return total.hexdigest()
+
+
+def _flat(weights: PyTree) -> Float[Array, " p"]:
+    flat: Float[Array, " p"] = ravel_pytree(weights)[0]
+    return flat
+
+
+def _squares(weights: PyTree) -> Float[Array, ""]:
+    return jnp.sum(_flat(weights) ** 2)
 
 
 def _lines(jaxpr: Jaxpr, constants: Any = ()) -> Iterator[str]:

@@ -17,7 +17,8 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, UInt32
 
-from .._optimizers import Optimizer, optimizer
+from .._errors import OdescentError
+from .._optimizers import Offered, Optimizer, optimizer
 from .budget import Budget
 from .config import Config
 from .first_step import WarmStart
@@ -145,7 +146,8 @@ class Program:
         weights = eqx.filter(state.model, eqx.is_inexact_array)
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             norm = optax.tree.norm(gradient)
-            change, after = self.optimizer.transformation.update(gradient, state.optimizer, weights)
+            offered = self._offered(state, batch, coefficients, total, gradient)
+            change, after = self.optimizer.update(gradient, state.optimizer, weights, offered)
             model = eqx.apply_updates(state.model, change)
         solved = jnp.all(out.solved.successful)
         fine = solved & jnp.isfinite(total) & jnp.isfinite(norm)
@@ -179,6 +181,36 @@ class Program:
         if budget is not None:
             metrics["coefficient"] = budget.coefficient
         return following, metrics
+
+    def _offered(
+        self,
+        state: TrainState,
+        batch: Mapping[str, Array],
+        coefficients: Float[Array, "terms"] | None,
+        total: Float[Array, ""],
+        gradient: Any,
+    ) -> Offered:
+        """What the optimizer may ask for, of the batch with the same noise."""
+        rest = eqx.partition(state.model, eqx.is_inexact_array)[1]
+
+        def at(weights: Any) -> tuple[Float[Array, ""], Outcome]:
+            return self.penalized(eqx.combine(weights, rest), state, batch, coefficients)
+
+        def value(weights: Any) -> Float[Array, ""]:
+            found, out = at(weights)
+            return jnp.where(jnp.all(out.solved.successful), found, jnp.inf)
+
+        def residuals(weights: Any) -> Float[Array, " m"]:
+            found = at(weights)[1].residuals
+            if found is None:
+                raise OdescentError(
+                    f"the optimizer asks for residuals, whose squares add up to the loss, and {self.task.name} "
+                    "has none: take another optimizer, or return Outcome.of_residuals(...) from the task's loss."
+                )
+            scale = 1.0 if state.budget is None else jnp.sqrt(1 + state.budget.coefficient)
+            return found / jnp.asarray(scale, found.dtype)
+
+        return Offered(total, gradient, value, residuals)
 
     def _output(self, state: TrainState) -> Any:
         """The weights at the point that the optimizer puts out."""

@@ -1,13 +1,51 @@
-"""Optimizers by name: optax's own, and those that odescent derives and emits."""
+"""Optimizers by name: optax's own, those that odescent derives and emits, and least squares."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ._errors import OdescentError, unknown
+from ._registry import Registry
+
+LEAST_SQUARES: Registry[Any] = Registry(
+    "optimizer", "odescent.neural_de", {"levenberg_marquardt": "least_squares:levenberg_marquardt"}
+)
+
+
+@dataclass(frozen=True)
+class Offered:
+    """What an update may ask for besides the gradient, all of one batch: optax's and our own extra arguments.
+
+    Attributes:
+        value, grad: the loss and its gradient at the parameters.
+        value_fn: from parameters to the loss, not finite where a solve fails.
+        residuals_fn: from parameters to the residuals whose squares add up to the loss.
+    """
+
+    value: Any
+    grad: Any
+    value_fn: Callable[[Any], Any]
+    residuals_fn: Callable[[Any], Any]
+
+    def arguments(self) -> dict[str, Any]:
+        """By name; what is not asked for is not computed."""
+        import jax
+
+        def value(
+            params: Any, grad_fn: Any = None, operator_fn: Any = None, residuals_fn: Any = None
+        ) -> Any:
+            return self.value_fn(params)  # optax hands its line searches' functions all arguments
+
+        elsewhere = jax.grad(self.value_fn)
+        named = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**named, "value_fn": value, **dict.fromkeys(GRADIENTS, elsewhere)}
+
+
+GRADIENTS = ("grad_fn", "operator_fn")  # at other parameters, as emitted algorithms call it
+OFFERED = frozenset({"value", "grad", "value_fn", "residuals_fn", *GRADIENTS})
 
 
 @dataclass(frozen=True)
@@ -23,9 +61,19 @@ class Optimizer:
     transformation: Any
     output: Callable[[Any, Any], Any] = lambda state, params: params
 
+    def update(self, gradient: Any, state: Any, params: Any, offered: Offered) -> Any:
+        """The change and the state after it."""
+        import optax
+
+        asks = isinstance(self.transformation, optax.GradientTransformationExtraArgs)
+        more = offered.arguments() if asks else {}
+        return self.transformation.update(gradient, state, params, **more)
+
 
 def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) -> Optimizer:
     """An optimizer by name: ``adam``, ``nesterov_sc``, or ``optax:NAME`` or ``odescent:NAME`` to say whose.
+
+    ``levenberg_marquardt``, for losses that are sums of squares, has a damping instead of a learning rate.
 
     Args:
         name: optax's comes first if both have it.
@@ -45,10 +93,14 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
         return Optimizer(_of_optax(short, options, learning_rate))
     if whose == "optax":
         raise unknown("optimizer of optax", short, theirs)
+    if short in LEAST_SQUARES.entries:
+        if learning_rate is not None:
+            raise OdescentError(f"{short} chooses its steps: leave learning_rate out.")
+        return Optimizer(LEAST_SQUARES.build(short, **options))
     from .discretize.library import ALIASES, REGISTRY
 
     if short not in REGISTRY.entries and short not in ALIASES:
-        raise unknown("optimizer", short, [*theirs, *od.algorithms()])
+        raise unknown("optimizer", short, [*theirs, *LEAST_SQUARES.entries, *od.algorithms()])
     accepted = inspect.signature(REGISTRY.function(ALIASES.get(short, short))).parameters
     algorithm = od.algorithm(short, **{k: v for k, v in options.items() if k in accepted})
     given = {k: v for k, v in options.items() if k not in accepted}
@@ -65,10 +117,11 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
     if algorithm.tuned.draws:
         given["key"] = _key(short, given.get("key"))
     made = algorithm.to_optax(**given)
-    asked = [n for n, p in inspect.signature(made.update).parameters.items() if _is_needed(p)]
+    needed = [n for n, p in inspect.signature(made.update).parameters.items() if _is_needed(p)]
+    asked = [n for n in needed if n not in OFFERED]
     if asked:
         raise OdescentError(
-            f"{short} asks for {', '.join(asked)} at every step, and training has gradients alone: take another "
+            f"{short} asks for {', '.join(asked)} at every step, which training does not have: take another "
             "optimizer, or give one of your own as an object."
         )
     return Optimizer(made, getattr(load(algorithm, "optax"), "eval_params", Optimizer.output))
@@ -97,7 +150,7 @@ def _optax_names() -> list[str]:
     found = []
     for name in dir(optax):
         made = getattr(optax, name)
-        if name.startswith(("_", "scale_")) or not inspect.isfunction(made) or name == "lbfgs":
+        if name.startswith(("_", "scale_")) or not inspect.isfunction(made):
             continue
         if next(iter(inspect.signature(made).parameters), "") == "learning_rate":
             found.append(name)

@@ -64,8 +64,9 @@ class Small(Task):
             **options,
         )  # fmt: skip
         end = solved.ys[-1]
+        if self.kind == "fit":  # the mean of the squares
+            return Outcome.of_residuals((end - batch["y"]) / end.size**0.5, {}, solved)
         loss = {
-            "fit": lambda: jnp.mean((end - batch["y"]) ** 2),
             "end": lambda: jnp.mean(end),
             "rows": lambda: jnp.sum(model.row[batch["row"]]),
             "root": lambda: jnp.sqrt(jnp.sum(model.row**2)) + 0 * jnp.mean(end),

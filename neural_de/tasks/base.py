@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -91,11 +92,23 @@ def count(rows: Mapping[str, np.ndarray]) -> int:
 
 
 class Outcome(eqx.Module):
-    """A batch's loss without penalties, its metrics by name, and its solve."""
+    """A batch's loss without penalties, its metrics by name, and its solve.
+
+    Attributes:
+        residuals: whose squares add up to the loss, if it is such a sum; least-squares optimizers need them.
+    """
 
     loss: Float[Array, ""]
     metrics: dict[str, Float[Array, ""]]
     solved: Solved
+    residuals: Float[Array, " m"] | None = None
+
+    @staticmethod
+    def of_residuals(
+        residuals: Float[Array, " m"], metrics: dict[str, Float[Array, ""]], solved: Solved
+    ) -> Outcome:
+        """The loss is the residuals' sum of squares; divide them by the root of their number for a mean."""
+        return Outcome(jnp.sum(residuals**2), metrics, solved, residuals)
 
 
 class Task(abc.ABC):

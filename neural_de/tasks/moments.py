@@ -66,9 +66,10 @@ class SpiralMoments(Task):
         paths = solved.ys
         center = paths.mean(1)
         spread = ((paths - center[:, None]) ** 2).mean(1)
-        loss = ((center - batch["means"]) ** 2).mean() + ((spread - batch["variances"]) ** 2).mean()
+        off = jnp.stack([center - batch["means"], spread - batch["variances"]])
+        residuals = off.ravel() / center.size**0.5
         noise = jnp.sqrt(jnp.mean(model.diffusion(paths[-1]) ** 2))
-        return Outcome(loss, {"noise": noise}, solved)
+        return Outcome.of_residuals(residuals, {"noise": noise}, solved)
 
     def paper(self, year: int) -> Mapping[str, Any]:
         glorot = {"diffusion_scale": 1.0}
