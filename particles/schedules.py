@@ -25,7 +25,10 @@ class effective_alpha:
     shifting the objective. Values that are not finite count as particles and have no weight. Where even the largest
     exponent leaves more effective samples (equal values), it is that one.
 
-    Args: share: ESS / N, more than 0 and less than 1. Raises OdescentError for another.
+    Args:
+        share: ESS / N, more than 0 and less than 1.
+
+    Raises OdescentError for another share.
     """
 
     share: float
