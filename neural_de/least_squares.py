@@ -57,7 +57,8 @@ def levenberg_marquardt(
         Marquardt, doi:10.1137/0111030. Nocedal and Wright, Numerical Optimization, chapter 10,
         doi:10.1007/978-0-387-40065-5.
     """
-    if not damping > 0:
+    given: Any = damping
+    if not (isinstance(given, int | float) and given > 0):
         raise OdescentError(f"damping is a positive number, not {damping!r}.")
     trials = check_whole("trials", trials, 1)
 

@@ -101,8 +101,9 @@ def test_a_step_that_does_not_fall_is_not_taken(bad):
 
 
 def test_what_it_cannot_take():
-    with pytest.raises(OdescentError, match="damping is a positive number, not 0"):
-        levenberg_marquardt(0)
+    for bad in (0, np.nan):
+        with pytest.raises(OdescentError, match=f"damping is a positive number, not {bad!r}"):
+            levenberg_marquardt(bad)
     with pytest.raises(OdescentError, match="trials must be a whole number"):
         levenberg_marquardt(trials=0)
     with pytest.raises(OdescentError, match=r"have the shape \(1, 2\): ravel them"):
