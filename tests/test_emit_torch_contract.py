@@ -63,6 +63,31 @@ def test_a_saved_state_goes_on_as_if_it_had_not_been_saved(name):
     np.testing.assert_array_equal(iterate(again, others, 5), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "block", "said", "ratio"),
+    [
+        ("heavy_ball", "v", "-2*sqrt(L*mu)/(sqrt(L) + sqrt(mu))*v", -2 / (L**-0.5 + MU**-0.5)),
+        ("nesterov_sc", "psi", "2*sqrt(L*mu)/(sqrt(mu) - sqrt(L))*psi", 2 / (L**-0.5 - MU**-0.5)),
+    ],
+)
+def test_the_memory_is_the_multiple_of_a_block_that_its_docstring_says(name, block, said, ratio):
+    algorithm = od.algorithm(name)
+    documented = " ".join(algorithm.source("torch").split())
+    assert (
+        f"Memory, in the blocks of the system: m = {said}, an average of gradients." in documented
+    )
+    curvatures = np.array([MU, (MU + L) / 2, (MU + 3 * L) / 4])
+    parameter = tensor(np.ones(3))
+    optimizer = algorithm.to_torch([parameter], mu=MU, L=L)
+    for _ in range(5):
+        parameter.grad = torch.tensor(curvatures) * parameter.detach()
+        optimizer.step()
+    quadratic = od.objective("quadratic", eigenvalues=tuple(curvatures))
+    states = algorithm.run(quadratic, np.ones(3), 5, mu=MU, L=L).states
+    memory = optimizer.state[parameter]["m"].numpy()
+    np.testing.assert_allclose(memory, ratio * np.asarray(states[block][-1]), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["nesterov_sc", "adam", "proximal_gradient"])
 def test_copies_are_independent(name):
     params = [tensor(v) for v in pieces(X0)]

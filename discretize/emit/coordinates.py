@@ -19,7 +19,6 @@ from odescent._errors import NotCarried
 from odescent.dynamics.calculus import Symbol, substitute
 from odescent.dynamics.exact import canonical, is_zero
 from odescent.dynamics.fields import Block, start
-from odescent.dynamics.show import text
 from odescent.dynamics.vectors import Atom, Expr, Vector, VectorSymbol, zero
 
 from ..program import Assign, Instruction, Program
@@ -293,11 +292,9 @@ def _program(
         (*declared, *scalars), tuple(instructions), following, {"x": output}, source.counter
     )
     symbols = [b.symbol for b in blocks]
-    shown = {
-        n: text(Vector.of(zip(symbols, rows.row(i), strict=True))) for i, n in enumerate(names)
-    }
+    meaning = {n: Vector.of(zip(symbols, rows.row(i), strict=True)) for i, n in enumerate(names)}
     reads = any(PARAMS in e.free_symbols for e in [*(i.value for i in moves), update])
-    return Plan(program, gradient, update, reads, shown)
+    return Plan(program, gradient, update, reads, meaning)
 
 
 def plan_with_oracles(program: Program) -> Plan:

@@ -201,7 +201,7 @@ class _Module:
         made = f"coefficients({', '.join(self.names)})"
         kind = "GradientTransformation" + ("ExtraArgs" if self.asks else "")
         lines = wrapped(f"def {self.factory}", given, f" -> optax.{kind}:")
-        meaning = "; ".join(f"{n} = {t}" for n, t in self.plan.meaning.items())
+        meaning = "; ".join(f"{n} = {v}" for n, v in self.plan.meaning.items())
         lines += ['    """The algorithm as a gradient transformation.', ""] if meaning else []
         lines += (
             [*paragraph(f"Memory, in the blocks of the system: {meaning}.", "    "), '    """']

@@ -11,6 +11,7 @@ from odescent._errors import NotCarried
 from odescent.dynamics.calculus import Symbol, substitute, symbols_of, tidy, vanishes
 from odescent.dynamics.exact import canonical
 from odescent.dynamics.fields import start
+from odescent.dynamics.show import text
 from odescent.dynamics.vectors import Call, Expr, Oracle, ScalarNode, Vector, VectorSymbol
 
 from ..program import Assign, CallOracle, Instruction, Program
@@ -75,16 +76,18 @@ def layout(program: Program) -> Layout:
 def _additive(program: Program, call: CallOracle) -> Layout:
     made = plan(program)
     assert made.gradient is not None  # it comes in: that is what a plan is
-    p, meaning, update = made.program, dict(made.meaning), made.update
+    p, update = made.program, made.update
     asked = CallOracle(made.gradient, call.oracle, PARAMS)
     after = {**p.next, PARAMS: PARAMS + update}
     whole = replace(p, instructions=(asked, *p.instructions), next=after)
     if not any(b.kind == "vector" for b in p.blocks):
         whole = replace(whole, outputs={**p.outputs, "x": _at_the_point(program)})
-    if meaning:
+    meaning = {}
+    if made.meaning:
         whole, scales = _averaging(whole, made.gradient)
-        for name, scale in scales.items():
-            meaning[name] = f"({meaning[name]}) / ({scale}), an average of gradients"
+        for name, vector in made.meaning.items():
+            meaning[name] = text(tidy(vector / scales.get(name, 1)))
+            meaning[name] += ", an average of gradients" * (name in scales)
     holds = "the point where gradients are taken"
     return Layout(whole, call.oracle, True, False, False, holds, meaning)
 

@@ -22,7 +22,7 @@ class Plan:
         gradient: the name of the gradient that comes in; None if the step makes no use of one.
         update: the additive update, in the program's names.
         uses_params: whether the update reads the parameters.
-        meaning: each memory vector in terms of the algorithm's blocks, for people.
+        meaning: each memory vector in terms of the algorithm's blocks.
         first: blocks whose initial values oracles make, with that value at the first update.
         assumes: what the parameters hold at the start, where that is a matter of the oracles.
         oracle: whose gradient comes in.
@@ -32,7 +32,7 @@ class Plan:
     gradient: VectorSymbol | None
     update: Vector
     uses_params: bool
-    meaning: Mapping[str, str]
+    meaning: Mapping[str, Vector]
     first: Mapping[Symbol, Expr] = field(default_factory=dict)
     assumes: str = ""
     oracle: Oracle | None = None
