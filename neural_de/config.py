@@ -43,8 +43,8 @@ class Config:
         target_nfe: a budget of evaluations per solve; the coefficient is then found while training (`Budget`).
         max_accuracy_loss: a budget of score (0.01 is a percentage point of accuracy) against the same run without
             regularizer, which is trained first; the coefficient rises as far as that allows.
-        optimizer: of optax (``adam``), or an algorithm of odescent (``nesterov_sc``); ``optax:adam`` and
-            ``odescent:adam`` say which.
+        optimizer: of optax (``adam``), an algorithm of odescent (``nesterov_sc``), or ``levenberg_marquardt``, for
+            losses that are sums of squares; ``optax:adam`` and ``odescent:adam`` say which.
         learning_rate: of optax, or the step of an odescent algorithm where that is free.
         schedule: of the learning rate: "constant", "cosine" to zero, or "inverse", 1 / (1 + 1e-5 step).
         optimizer_options: by name, such as ``{"mu": 1.0, "L": 50.0}``.

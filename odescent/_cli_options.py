@@ -257,7 +257,7 @@ OptimizerName = Annotated[
     typer.Option(
         "--optimizer",
         metavar="NAME",
-        help="Of optax, or an algorithm.",
+        help="Of optax, an algorithm, or levenberg_marquardt.",
         autocompletion=_names("algorithms"),
     ),
 ]
