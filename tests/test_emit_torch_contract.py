@@ -88,6 +88,13 @@ def test_the_memory_is_the_multiple_of_a_block_that_its_docstring_says(name, blo
     np.testing.assert_allclose(memory, ratio * np.asarray(states[block][-1]), rtol=1e-9)
 
 
+def test_what_lr_is_called_in_the_system_above_is_said():
+    documented = " ".join(od.algorithm("adam").source("torch").split())
+    assert "Tuning: a = -log(beta1)/h" in documented and "lr is the step h above" in documented
+    renamed = od.Algorithm(od.system("gradient_flow"), od.scheme("explicit_euler"), step=s)
+    assert "lr is the step s above" in " ".join(renamed.source("torch").split())
+
+
 @pytest.mark.parametrize("name", ["nesterov_sc", "adam", "proximal_gradient"])
 def test_copies_are_independent(name):
     params = [tensor(v) for v in pieces(X0)]

@@ -76,6 +76,8 @@ class _Module:
     def __init__(self, algorithm: Algorithm) -> None:
         program = renamed(algorithm)
         self.name, self.layout = class_name(algorithm), layout(program)
+        called = keys(algorithm).get(algorithm.step.name)
+        self.step_above = f" {algorithm.step} above" if called == "lr" else ""
         self.body = Body(self.layout, program)
         self.names = self.body.names
 
@@ -115,7 +117,7 @@ class _Module:
         if self.names:
             lr = " There is no lr: the step follows from these."
             if "lr" in self.names:
-                lr = " lr is the step, as schedulers want it; nothing moves where it is 0."
+                lr = f" lr is the step{self.step_above}, as schedulers want it; nothing moves where it is 0."
             parts.append(
                 f"Hyper-parameters are keys of the parameter groups ({', '.join(self.names)}), read in every "
                 f"step; memory stays as it is when they change.{lr}"
