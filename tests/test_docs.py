@@ -169,3 +169,16 @@ class Settings:
     assert rows == [("t0, t1", "float", "required, 1.0"), ("name, note", "str", "''")]
     [both] = parts["attributes"]
     assert (both.name, str(both.annotation)) == ("rtol, atol", "float")
+
+
+def test_a_recorded_benchmark_is_shown_as_it_was_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(DOCS / "_engine")  # as the build has it
+    recorded = engine("engine").recorded
+    made = recorded(None, "success").splitlines()
+    text = (DOCS.parent / "benchmarks" / "results" / "success.txt").read_text(encoding="utf-8")
+    assert made[:-2] == [line for line in text.splitlines() if line.startswith("|")]
+    assert re.fullmatch(r"Recorded on \d{4}-\d\d-\d\d: .+\.", made[-1])
+    with pytest.raises(SystemExit, match=r"particles\.txt has no table"):
+        recorded(None, "particles")

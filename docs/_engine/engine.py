@@ -15,6 +15,8 @@ import gallery
 
 import odescent as od
 
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+
 
 class Markdown(str):
     """Text that is converted with the page around it."""
@@ -151,6 +153,16 @@ def registry(site: Site, kind: str) -> Markdown:
     return Markdown("\n".join(["| name | what it is |", "|---|---|", *rows]))
 
 
+def recorded(site: Site, name: str) -> Markdown:
+    """The tables of a recorded benchmark, with the day and the machine."""
+    text = (RESULTS / f"{name}.txt").read_text(encoding="utf-8")
+    known = dict(re.findall(r"^(\w+) {2,}(.+)$", text, re.MULTILINE))
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    if not tables:
+        raise SystemExit(f"benchmarks/results/{name}.txt has no table.")
+    return Markdown("\n".join([*tables, "", f"Recorded on {known['date']}: {known['machine']}."]))
+
+
 def _cell(said: str) -> str:
     return said.replace("|", r"\|").replace("*", r"\*").replace("_", r"\_").replace("$", r"\$")
 
@@ -165,4 +177,5 @@ VERBS: dict[str, Callable[..., str]] = {
     "explored": explored,
     "pictures": pictures,
     "registry": registry,
+    "recorded": recorded,
 }
