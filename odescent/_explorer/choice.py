@@ -33,6 +33,8 @@ _CUSTOMARY = {
     "mu": 1.0, "L": 10.0, "h": 0.1, "beta": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "sigma": 0.1, "rho": 0.85,
     "omega": 1.2, "c": 2.0, "gam": 2.0, "delta": 1.0, "u": 1.0, "tau": 1.0, "rate": 0.1, "alpha": 1.0,
 }  # fmt: skip
+_STEPS = 241  # to look for the longest stable one among
+_NEUTRAL = 1e-9  # a radius of 1 but for rounding
 # The same for particles that meet in a consensus point.
 _OF_CONSENSUS = {
     "alpha": 30.0, "lam": 1.0, "sigma": 0.7, "h": 0.1, "s": 0.5, "kappa": 0.5, "jump": 0.7, "rate": 1.0,
@@ -184,20 +186,34 @@ def parameters(choice: Choice) -> list[Parameter]:
     free = [s.name for s in algorithm(choice.method, choice.scheme, choice.tuned).parameters]
     common = [] if meetings(made) and choice.objective != PLANE else ["mu", "L"]
     constants = spectrum(choice.objective)
-    known = concrete(choice.objective)
-    if known is not None and made.step in made.parameters and _follows(made):
-        constants |= {"h": min(_CUSTOMARY["h"], stable(choice.objective))}
+    if concrete(choice.objective) is not None and made.step in made.parameters:
+        constants |= {"h": min(_CUSTOMARY["h"], stable_step(made, choice.objective))}
     return [_slider(n, made, constants) for n in dict.fromkeys([*common, *sorted(free)])]
 
 
 @lru_cache(maxsize=256)
-def _follows(made: Algorithm) -> bool:
-    """Whether a step is linear in the gradient; what normalizes it, as Adam does, takes a step of its own length."""
+def stable_step(made: Algorithm, objective: str) -> float:
+    """Half of the longest step that the method bears on the largest curvature at the objective's start.
+
+    For gradient descent that is 1 / curvature, for what moves by a velocity a multiple of its root. No bound for what
+    is not linear in the gradient: what normalizes it, as Adam does, takes a step of its own length.
+    """
+    most = steepest(objective)
+    if not most > 0:
+        return math.inf
+    tried = np.geomspace(1e-3 / max(most, 1e-300), _CUSTOMARY["h"] * 2, _STEPS)
+    others = [s.name for s in made.parameters if s != made.step and s.name not in ("mu", "L")]
+    own = {n: _CUSTOMARY.get(n, 1.0) for n in others}
     try:
-        made.state_space(mean=True)
+        locus = od.analysis.spectrum(
+            made, most, most, parameters=own, against=str(made.step), values=tried
+        ).locus
     except NotCarried:
-        return False
-    return True
+        return math.inf
+    except OdescentError:
+        return float(f"{1 / most:.1g}")
+    leaves = np.flatnonzero(~(locus.worst <= 1 + _NEUTRAL)) if locus is not None else tried[:0]
+    return float(f"{tried[leaves[0]] / 2:.1g}") if len(leaves) else math.inf
 
 
 def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
@@ -215,23 +231,25 @@ def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
 
 
 def spectrum(objective: str) -> dict[str, float]:
-    """mu and L where an objective has them, and else the customary ones."""
+    """mu and L where an objective has them; else L is the curvature at its start, and mu at most a tenth of it."""
     known = concrete(objective)
-    own = (None, None) if known is None else (known.mu, known.L)
-    return {n: float(v) if v else _CUSTOMARY[n] for n, v in zip(("mu", "L"), own, strict=True)}
+    if known is None:
+        return {n: _CUSTOMARY[n] for n in ("mu", "L")}
+    largest = float(known.L) if known.L else float(f"{steepest(objective):.2g}")
+    least = float(known.mu) if known.mu else min(_CUSTOMARY["mu"], largest / 10)
+    return {"mu": least, "L": largest} if largest > 0 else spectrum(MODE)
 
 
 @lru_cache(maxsize=32)
-def stable(objective: str) -> float:
-    """1 / the largest curvature of a registered objective at its start: a gradient step does not overshoot there."""
+def steepest(objective: str) -> float:
+    """The largest curvature of a registered objective at its start."""
     import jax
     import jax.numpy as jnp
 
     known = od.objective(objective)
     with jax.enable_x64(True):
         at = jnp.asarray(start(objective)[: known.dimension or 1])
-        most = float(jnp.abs(jnp.linalg.eigvalsh(jax.hessian(known.value)(at))).max())
-    return float(f"{1 / most:.1g}") if most > 0 else math.inf
+        return float(jnp.abs(jnp.linalg.eigvalsh(jax.hessian(known.value)(at))).max())
 
 
 def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Parameter:
