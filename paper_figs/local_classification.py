@@ -164,8 +164,8 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "task": "digits-ode", "steps": 300, "batch": 128, "first_step": 0.01, "seeds": [0, 1, 2], "slack": 0.003,
-            "all_steps": [0.3], "own_step": [1.0], "papers_step": [10.0, 1000.0], "rounds": 10,
+            "task": "digits-ode", "steps": 450, "batch": 128, "first_step": 0.01, "seeds": [0, 1, 2], "slack": 0.003,
+            "all_steps": [0.3], "own_step": [0.3, 1.0], "papers_step": [10.0, 1000.0], "rounds": 10,
         },
         full={
             "task": "mnist-ode", "steps": 7500, "batch": 512, "all_steps": [0.1, 0.3, 1.0],
