@@ -86,7 +86,14 @@ class Run:
                 state = self._step(state, k)
         except KeyboardInterrupt:
             self._save(state)
-            raise
+            how = (
+                "to be able to go on, give the run a folder, as in out='run'"
+                if self.folder.path is None
+                else "run again with the same settings and resume=True to go on"
+            )
+            raise KeyboardInterrupt(
+                f"interrupted after step {int(state.step)} of {self.total}; {how}."
+            ) from None
 
     def _step(self, state: TrainState, k: int) -> TrainState:
         batch = self._batch(k)

@@ -15,8 +15,8 @@ from ._errors import OdescentError, unknown
 
 _INTERRUPTED = 130
 _KEYWORD = re.compile(
-    r"(?<![\w.(])(?<!\.\.\., )([A-Za-z_]\w*)=(?:(\.\.\.)|(N|'\w+')(?!\w)|(?=[\s,;]|\.?$))"
-)  # in a sentence: name= or name=... or, with what is to be said, name=N or name='all'
+    r"(?<![\w.(])(?<!\.\.\., )([A-Za-z_]\w*)=(?:(\.\.\.)|True|(N|'[\w./-]+')(?!\w)|(?=[\s,;]|\.?$))"
+)  # in a sentence: name= or name=True or name=... or, with what is to be said, name=N or name='all'
 _VALUES = (  # what is said of a value that does not fit, and what we say
     (r"Input should be a valid integer.*", "a whole number"),
     (r"Input should be a valid number.*", "a number"),
@@ -49,6 +49,15 @@ class Group(TyperGroup):
                 raise
             code = _INTERRUPTED
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """The command; one that was interrupted says how to go on, where that can be."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            if str(stop):
+                _console.complain(self._as_options(str(stop), [ctx.invoked_subcommand or ""]))
+            raise
 
     def _as_options(self, sentence: str, given: Sequence[str]) -> str:
         """The sentence of a Python function as one of the command line: ``out=`` is --out, ``h=...`` --set h=...

@@ -93,7 +93,13 @@ def regenerate(
     make_folder(out)
     found = []
     for number, (paper, figure) in enumerate(chosen, 1):
-        made = _make(paper, figure, out, scale, fresh)
+        try:
+            made = _make(paper, figure, out, scale, fresh)
+        except KeyboardInterrupt:
+            how = "the same arguments" + (" but fresh=" if fresh else "")
+            raise KeyboardInterrupt(
+                f"interrupted in figure {number} of {len(chosen)}; run again with {how} to go on."
+            ) from None
         report(f"[{number}/{len(chosen)}] {made.line()}")
         found.append(made)
     return found

@@ -3,9 +3,11 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -195,6 +197,37 @@ def test_out_may_be_a_pipe(tmp_path: Path):
         command = '"$0" -m odescent emit nesterov --out /dev/stdout | cat'
         subprocess.run(["sh", "-c", command, sys.executable], stdout=seen, check=True)
     assert (tmp_path / "seen").read_text().startswith('"""Nesterov, strongly convex: one step')
+
+
+def test_an_interruption_says_how_to_go_on(tmp_path: Path):
+    """Ctrl-C in the middle of a training that keeps what is done, which then goes on."""
+    train = [
+        "train",
+        "digits-ode",
+        "--batch",
+        "32",
+        "--tolerance",
+        "1e-2",
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-m", "odescent", *train, "--steps", "100000"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+    ) as running:
+        steps = tmp_path / "r" / "metrics.jsonl"
+        while running.poll() is None and not (steps.exists() and '"seconds"' in steps.read_text()):
+            time.sleep(0.1)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (130, b"")
+    said = err.decode()
+    assert re.fullmatch(
+        r"odescent: interrupted after step \d+ of 100000; run again with the same settings and --resume to go on\.\n",
+        said,
+    )
 
 
 def test_an_interruption_that_a_library_turns_into_another_error_is_one(

@@ -184,6 +184,8 @@ def test_the_commands_in_the_help_are_whole_sentences() -> None:
     [
         ("give horizon=N or horizon='all'.", "give --horizon N or --horizon all."),
         ("give horizon=... to it.", "give --horizon ... to it."),
+        ("with horizon=True to go on.", "with --horizon to go on."),
+        ("as in horizon='out/run.npz'.", "as in --horizon out/run.npz."),
         ("it has mu=N and horizon=Nine.", "it has mu=N and horizon=Nine."),
         ("Objective(..., horizon=...)", "Objective(..., horizon=...)"),
     ],

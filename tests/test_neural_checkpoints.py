@@ -52,7 +52,7 @@ def test_an_interrupted_run_ends_in_the_same_bits(whole, tmp_path):
         if done == 18:  # neither a checkpoint nor a validation
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="after step 17 of 36; run again with the same"):
         train(DIGITS, out=tmp_path, progress=stop)
     run = train(DIGITS, out=tmp_path, resume=True)
     assert bits(run) == whole

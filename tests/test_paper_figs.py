@@ -245,6 +245,15 @@ def test_a_long_figure_finds_what_it_had_done(tmp_path: Path):
     assert not list((tmp_path / "quick" / "acceleration").glob("*parts*"))
 
 
+def test_an_interruption_says_how_to_go_on(tmp_path: Path):
+    def stopped(**_: object) -> pf.Result:
+        raise KeyboardInterrupt
+
+    figure = pf.PaperFigure("stopped", "Stopped.", stopped, draw)
+    with pytest.raises(KeyboardInterrupt, match="in figure 1 of 1; run again with the same argum"):
+        make(tmp_path, figure)
+
+
 def test_smaller_sizes_are_said_on_the_figure(tmp_path: Path):
     assert FIGURE.sizes("quick") == "quick: points 50 (full: 900)" and FIGURE.sizes("full") == ""
     small, whole = (
