@@ -301,7 +301,7 @@ def test_the_pages_pieces_are_safe_and_complete():
 
 @pytest.mark.parametrize("method", ["conformal_heavy_ball", "dissipative_leapfrog", "baoab"])
 def test_what_moves_by_a_velocity_starts_with_half_of_its_longest_stable_step(method):
-    """By the root of the curvature: twice the step is stable or nearly so, three times is not."""
+    """It goes by the root of the curvature: the step is stable, and three times as long it is not."""
     chosen = begin(method, "rosenbrock")
     h = next(p.start for p in parameters(chosen) if p.name == "h")
     assert 1 / steepest("rosenbrock") * 10 < h < 2 / np.sqrt(steepest("rosenbrock"))
