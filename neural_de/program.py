@@ -191,10 +191,9 @@ class Program:
         gradient: Any,
     ) -> Offered:
         """What the optimizer may ask for, of the batch with the same noise."""
-        rest = eqx.partition(state.model, eqx.is_inexact_array)[1]
 
         def at(weights: Any) -> tuple[Float[Array, ""], Outcome]:
-            return self.penalized(eqx.combine(weights, rest), state, batch, coefficients)
+            return self.penalized(eqx.combine(weights, state.model), state, batch, coefficients)
 
         def value(weights: Any) -> Float[Array, ""]:
             found, out = at(weights)

@@ -45,7 +45,7 @@ class Offered:
 
 
 GRADIENTS = ("grad_fn", "operator_fn")  # at other parameters, as emitted algorithms call it
-OFFERED = frozenset({"value", "grad", "value_fn", "residuals_fn", *GRADIENTS})
+OFFERED = frozenset({*(f.name for f in fields(Offered)), *GRADIENTS})
 
 
 @dataclass(frozen=True)

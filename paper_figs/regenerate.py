@@ -96,7 +96,7 @@ def regenerate(
         try:
             made = _make(paper, figure, out, scale, fresh)
         except KeyboardInterrupt:
-            how = "the same arguments" + (" but fresh=" if fresh else "")
+            how = "the same arguments" + (", without fresh=," if fresh else "")
             raise KeyboardInterrupt(
                 f"interrupted in figure {number} of {len(chosen)}; run again with {how} to go on."
             ) from None

@@ -31,9 +31,8 @@ def _complete(found: griffe.Class | griffe.Function) -> None:
                     entry.value = _one([p.default for p in own]) or _each([p.default for p in own])
         elif section.kind is griffe.DocstringSectionKind.attributes:
             for entry in section.value:
-                if entry.name.endswith(
-                    ","
-                ):  # "rtol, atol" is read as the name "rtol," of type "atol"
+                # "rtol, atol" is read as the name "rtol," of type "atol"
+                if entry.name.endswith(","):
                     entry.name += f" {str(entry.annotation).strip('()')}"
                     known = [found.members.get(n) for n in entry.name.split(", ")]
                     entry.annotation = _one([getattr(m, "annotation", None) for m in known])

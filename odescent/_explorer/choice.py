@@ -201,7 +201,7 @@ def stable_step(made: Algorithm, objective: str) -> float:
     most = steepest(objective)
     if not most > 0:
         return math.inf
-    tried = np.geomspace(1e-3 / max(most, 1e-300), _CUSTOMARY["h"] * 2, _STEPS)
+    tried = np.geomspace(1e-3 / most, _CUSTOMARY["h"] * 2, _STEPS)
     others = [s.name for s in made.parameters if s != made.step and s.name not in ("mu", "L")]
     own = {n: _CUSTOMARY.get(n, 1.0) for n in others}
     try:
@@ -212,7 +212,8 @@ def stable_step(made: Algorithm, objective: str) -> float:
         return math.inf
     except OdescentError:
         return float(f"{1 / most:.1g}")
-    leaves = np.flatnonzero(~(locus.worst <= 1 + _NEUTRAL)) if locus is not None else tried[:0]
+    assert locus is not None  # it was asked for
+    leaves = np.flatnonzero(~(locus.worst <= 1 + _NEUTRAL))
     return float(f"{tried[leaves[0]] / 2:.1g}") if len(leaves) else math.inf
 
 
