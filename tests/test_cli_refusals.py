@@ -39,7 +39,7 @@ REFUSED = {
     "train digits-ode --optimizer nope": "no optimizer 'nope'",
     "train digits-ode --dt0 hot": "known: calibrated, hairer, warm",
     "figures --paper nope": "known: acceleration",
-    "explore nope": "no algorithm or system 'nope'",
+    "explore nope --out a.svg": "no algorithm or system 'nope'",
     # numbers: what came and what was expected
     "emit nesterov --mu x": "such as 10, 0.01, 1e-4 or 1/3, not 'x'",
     "emit nesterov --mu=-1": "more than 0, not -1",
