@@ -45,7 +45,8 @@ class Config:
             regularizer, which is trained first; the coefficient rises as far as that allows.
         optimizer: of optax (``adam``), an algorithm of odescent (``nesterov_sc``), or ``levenberg_marquardt``, for
             losses that are sums of squares; ``optax:adam`` and ``odescent:adam`` say which.
-        learning_rate: of optax, or the step of an odescent algorithm where that is free.
+        learning_rate: of optax, or the step of an odescent algorithm where that is free; of ``levenberg_marquardt``
+            the share of its steps that is taken, at most and by default 1.
         schedule: of the learning rate: "constant", "cosine" to zero, or "inverse", 1 / (1 + 1e-5 step).
         optimizer_options: by name, such as ``{"mu": 1.0, "L": 50.0}``.
         rtol, atol: of the solves.
@@ -201,8 +202,13 @@ class Config:
 
     def rate(self) -> Any:
         """The learning rate, a number or an optax schedule."""
-        if self.learning_rate is None or self.schedule in (None, "constant"):
+        if self.schedule in (None, "constant"):
             return self.learning_rate
+        if self.learning_rate is None:
+            raise OdescentError(
+                f"a {self.schedule} schedule is one of the learning rate, which is missing: give learning_rate, or "
+                "leave schedule out."
+            )
         import optax
 
         if self.schedule == "cosine":

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from .._errors import OdescentError
 from .._whole_numbers import check_whole
@@ -25,14 +25,21 @@ class LevenbergMarquardtState(NamedTuple):
     Attributes:
         damping: in units of the Jacobian's largest singular value squared.
         ratio: of the last step's decrease to what the model promised.
+        steps: so far.
+        curvature: a root of the mean of J^T J; at rate 1 nothing is kept, and it has no rows.
     """
 
     damping: Float[Array, ""]
     ratio: Float[Array, ""]
+    steps: Int[Array, ""]
+    curvature: Float[Array, "k p"]
 
 
 def levenberg_marquardt(
-    damping: float = 1e-3, *, trials: int = 12
+    learning_rate: float | Callable[[Any], Any] = 1.0,
+    *,
+    damping: float = 1e-3,
+    trials: int = 12,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Steps $-(J^\top J + \lambda I)^{-1} \nabla F / 2$ for a loss $F = |r|^2 + R$ of residuals $r$ with Jacobian $J$.
 
@@ -42,29 +49,42 @@ def levenberg_marquardt(
     is taken if the loss of the same batch falls by a tenth of what the model $|r + J d|^2 + R + \nabla R \cdot d$
     promises; otherwise $\lambda$ is multiplied by 4. It is halved where the model is good.
 
+    Where each batch has noise of its own, such as other paths of an SDE, a step fits that noise as well. A
+    `learning_rate` that falls from 1 to 0 averages it away: of the step the share $\gamma$ is taken, and of the old
+    matrix $J^\top J$ the share $1 - \gamma$ is kept, which is the recursive Gauss-Newton method.
+
     `update` takes the extra arguments `value`, the loss at the parameters, `value_fn`, the loss at others, not finite
     where it has none, and `residuals_fn`, from parameters to r, a vector. `train` gives them. The Jacobian is a matrix
-    of residuals times weights, made by one backward pass per residual: for up to some thousands of either.
+    of residuals times weights, made by one backward pass per residual: for up to some thousands of either. At other
+    rates than 1 a square matrix of the weights is kept, and decomposed at every step.
 
     Args:
+        learning_rate: $\gamma$, a positive number, at most 1, or a schedule of optax.
         damping: $\lambda$ at the start, in units of J's largest singular value squared.
         trials: how often $\lambda$ is raised before a batch is passed over.
 
     Raises:
-        OdescentError: damping that is not positive, trials that are not a whole number, at least 1.
+        OdescentError: a rate that is not positive or above 1, damping that is not positive, trials that are not a
+            whole number, at least 1.
 
     References:
         Marquardt, doi:10.1137/0111030. Nocedal and Wright, Numerical Optimization, chapter 10,
-        doi:10.1007/978-0-387-40065-5.
+        doi:10.1007/978-0-387-40065-5. Ljung and Söderström, Theory and Practice of Recursive Identification, MIT
+        Press 1983, chapter 3.
     """
-    given: Any = damping
-    if not (isinstance(given, int | float) and given > 0):
+    rate: Any = learning_rate
+    if not (callable(rate) or (_is_real(rate) and 0 < rate <= 1)):
+        raise OdescentError(f"learning_rate is a number above 0 and at most 1, not {rate!r}.")
+    if not (_is_real(damping) and damping > 0):
         raise OdescentError(f"damping is a positive number, not {damping!r}.")
+    averages = callable(rate) or rate < 1
     trials = check_whole("trials", trials, 1)
 
     def init(params: PyTree) -> LevenbergMarquardtState:
-        dtype = ravel_pytree(params)[0].dtype
-        return LevenbergMarquardtState(jnp.asarray(damping, dtype), jnp.asarray(0, dtype))
+        weights = ravel_pytree(params)[0]
+        zero = jnp.zeros((), weights.dtype)
+        kept = jnp.zeros((weights.size if averages else 0, weights.size), weights.dtype)
+        return LevenbergMarquardtState(zero + damping, zero, jnp.asarray(0, jnp.int32), kept)
 
     def update(
         updates: PyTree,
@@ -78,11 +98,14 @@ def levenberg_marquardt(
     ) -> tuple[PyTree, LevenbergMarquardtState]:
         weights, unravel = ravel_pytree(params)
         slope = ravel_pytree(updates)[0] / 2
-        model = _Model.of(_jacobian(lambda w: residuals_fn(unravel(w)), weights), slope)
+        residuals, jacobian = _linearized(lambda w: residuals_fn(unravel(w)), weights)
+        jacobian = _with_penalty(jacobian, residuals, value, slope)
+        share = jnp.asarray(rate(state.steps) if callable(rate) else rate, weights.dtype)
+        model = _Model.of(_averaged(jacobian, state, share) if averages else jacobian, slope)
 
         def trial(now: _Trial) -> _Trial:
             relative = jnp.where(now.count > 0, RAISE * now.damping, now.damping)
-            step, promised = model.step(relative)
+            step, promised = model.step(relative, share)
             decrease = value - value_fn(unravel(weights + step))
             ratio = jnp.where(jnp.isfinite(decrease), decrease / promised, -jnp.inf)
             return _Trial(relative, step, ratio, now.count + 1)
@@ -98,7 +121,8 @@ def levenberg_marquardt(
         floor = np.finfo(weights.dtype).eps  # of the squares: less is lost in them
         found = jnp.maximum(jnp.where(lowered, LOWER * end.damping, end.damping), floor)
         step = jnp.where(taken, end.step, jnp.zeros_like(end.step))
-        return unravel(step), LevenbergMarquardtState(found, jnp.where(taken, end.ratio, 0))
+        ratio, kept = jnp.where(taken, end.ratio, 0), model.root() if averages else state.curvature
+        return unravel(step), LevenbergMarquardtState(found, ratio, state.steps + 1, kept)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -125,24 +149,54 @@ class _Model(NamedTuple):
         square = v.shape[0] == v.shape[1]
         return _Model(s, v, along, jnp.zeros_like(slope) if square else slope - v.T @ along)
 
-    def step(self, relative: Float[Array, ""]) -> tuple[Float[Array, " p"], Float[Array, ""]]:
-        """The step, and the decrease that it promises."""
+    def step(
+        self, relative: Float[Array, ""], share: Float[Array, ""]
+    ) -> tuple[Float[Array, " p"], Float[Array, ""]]:
+        """A share of the step, and the decrease that it promises."""
         damping = relative * jnp.maximum(self.s[0] ** 2, np.finfo(self.s.dtype).tiny)
-        seen = self.along / (self.s**2 + damping)
-        promised = 2 * self.along @ seen - jnp.sum((self.s * seen) ** 2)
-        unseen = self.rest / damping
-        return -(self.v.T @ seen) - unseen, promised + 2 * self.rest @ unseen
+        seen = share * self.along / (self.s**2 + damping)
+        unseen = share * self.rest / damping
+        promised = 2 * (self.along @ seen + self.rest @ unseen) - jnp.sum((self.s * seen) ** 2)
+        return -(self.v.T @ seen) - unseen, promised
+
+    def root(self) -> Float[Array, "k p"]:
+        """Of the curvature."""
+        return self.s[:, None] * self.v
 
 
-def _jacobian(
+def _averaged(
+    jacobian: Float[Array, "m p"], state: LevenbergMarquardtState, share: Float[Array, ""]
+) -> Float[Array, "n p"]:
+    """A root of the mean of J^T J with this one, which is all of it at the first step."""
+    kept = jnp.where(state.steps > 0, jnp.clip(1 - share, 0, 1), 0)
+    return jnp.concatenate([jnp.sqrt(kept) * state.curvature, jnp.sqrt(1 - kept) * jacobian])
+
+
+def _linearized(
     function: Callable[[Any], Float[Array, " m"]], at: Float[Array, " p"]
-) -> Float[Array, "m p"]:
+) -> tuple[Float[Array, " m"], Float[Array, "m p"]]:
     residuals, back = jax.vjp(function, at)
     if residuals.ndim != 1:
         raise OdescentError(
             f"residuals are a vector, and these have the shape {residuals.shape}: ravel them."
         )
-    rows: Float[Array, "m p"] = jax.vmap(lambda e: back(e)[0])(
-        jnp.eye(residuals.size, dtype=residuals.dtype)
-    )
-    return rows
+    rows = jax.vmap(lambda e: back(e)[0])(jnp.eye(residuals.size, dtype=residuals.dtype))
+    return residuals, rows
+
+
+def _with_penalty(
+    jacobian: Float[Array, "m p"],
+    residuals: Float[Array, " m"],
+    value: Float[Array, ""],
+    slope: Float[Array, " p"],
+) -> Float[Array, "n p"]:
+    """One row more: the gradient of the root of R, whose square is R, where R is positive."""
+    penalty = value - residuals @ residuals
+    seen = penalty > np.finfo(value.dtype).eps * residuals.size * jnp.abs(value)
+    root = jnp.sqrt(jnp.where(seen, penalty, 1))
+    row = jnp.where(seen, (slope - residuals @ jacobian) / root, jnp.zeros_like(slope))
+    return jnp.concatenate([jacobian, row[None]])
+
+
+def _is_real(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)

@@ -73,7 +73,7 @@ class Optimizer:
 def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) -> Optimizer:
     """An optimizer by name: ``adam``, ``nesterov_sc``, or ``optax:NAME`` or ``odescent:NAME`` to say whose.
 
-    ``levenberg_marquardt``, for losses that are sums of squares, has a damping instead of a learning rate.
+    ``levenberg_marquardt`` is for losses that are sums of squares; its learning rate is the share of its steps.
 
     Args:
         name: optax's comes first if both have it.
@@ -94,9 +94,8 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
     if whose == "optax":
         raise unknown("optimizer of optax", short, theirs)
     if short in LEAST_SQUARES.entries:
-        if learning_rate is not None:
-            raise OdescentError(f"{short} chooses its steps: leave learning_rate out.")
-        return Optimizer(LEAST_SQUARES.build(short, **options))
+        rate = {} if learning_rate is None else {"learning_rate": learning_rate}
+        return Optimizer(LEAST_SQUARES.build(short, **rate, **options))
     from .discretize.library import ALIASES, REGISTRY
 
     if short not in REGISTRY.entries and short not in ALIASES:

@@ -1,5 +1,7 @@
 """Levenberg and Marquardt's method: against dense linear algebra, certified fits, and its own symmetries."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,22 +36,68 @@ def minimized(residuals, x, steps, penalty=None):
     return x
 
 
+@partial(jax.jit, static_argnames="rate")
+def linear_step(a, b, g, x, state, damping, *, rate=1.0):
+    """The same for |a x - b|^2 + (g x + 1)^2, one trial; compiled once for a size."""
+    options = {"learning_rate": rate, "trials": 1}
+    state = levenberg_marquardt(**options).init(x) if state is None else state
+    return one_step(
+        lambda v: a @ v - b, x, penalty=lambda v: (g @ v + 1) ** 2, state=state._replace(damping=damping), **options
+    )  # fmt: skip
+
+
 @given(
     st.integers(1, 5), st.integers(1, 5), st.integers(0, 2**16), st.sampled_from([1e-6, 1e-3, 1.0])
 )
 def test_a_step_solves_the_damped_normal_equations(m, p, seed, damping):
-    """For linear residuals and a linear penalty the model is the loss: the decrease is the promised one."""
+    """With linear residuals, and a penalty's root that is linear, the decrease is the promised one."""
     rng = np.random.default_rng(seed)
     a, b, g, x = (rng.normal(size=n) for n in ((m, p), m, p, p))
-    change, state = one_step(
-        lambda v: jnp.asarray(a) @ v - jnp.asarray(b), jnp.asarray(x),
-        penalty=lambda v: jnp.asarray(g) @ v, damping=damping,
-    )  # fmt: skip
+    change, state = linear_step(a, b, g, jnp.asarray(x), None, damping)
+    a, b = np.vstack([a, g]), np.append(b, -1)
     size = damping * np.linalg.norm(a, 2) ** 2
-    expected = -np.linalg.solve(a.T @ a + size * np.eye(p), a.T @ (a @ x - b) + g / 2)
+    expected = -np.linalg.solve(a.T @ a + size * np.eye(p), a.T @ (a @ x - b))
     np.testing.assert_allclose(change, expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max())
     np.testing.assert_allclose(state.ratio, 1, rtol=1e-6)
     assert state.damping == damping / 2
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 3), st.integers(0, 2**16), st.sampled_from([0.1, 0.5, 0.9])
+)
+def test_at_smaller_rates_the_matrix_is_a_mean_over_the_batches(m, p, seed, rate):
+    """Past batches are forgotten by the share of the step that is taken, which is the one tried."""
+    rng = np.random.default_rng(seed)
+    b, g, x, damping = rng.normal(size=m), rng.normal(size=p), rng.normal(size=p), 1e-3
+    state, mean = None, 0.0
+    for k in range(4):
+        a = rng.normal(size=(m, p))
+        change, state = linear_step(a, b, g, jnp.asarray(x), state, damping, rate=rate)
+        a, off = np.vstack([a, g]), np.append(a @ x - b, g @ x + 1)
+        mean = a.T @ a if k == 0 else (1 - rate) * mean + rate * a.T @ a
+        np.testing.assert_allclose(state.curvature.T @ state.curvature, mean, atol=1e-12)
+        size = damping * np.linalg.norm(mean, 2)
+        step = -rate * np.linalg.solve(mean + size * np.eye(p), a.T @ off)
+        decrease = off @ off - np.sum((off + a @ step) ** 2)
+        ratio = decrease / -(2 * off @ a @ step + step @ mean @ step)
+        np.testing.assert_allclose(state.ratio, (ratio >= 0.1) * ratio, rtol=1e-6, atol=1e-9)
+        scale = 1e-9 * np.abs(step).max()
+        np.testing.assert_allclose(change, (ratio >= 0.1) * step, rtol=1e-6, atol=scale)
+
+
+def test_a_rate_that_falls_as_one_over_the_steps_averages_the_noise_away():
+    """Batches that differ by their noise: after n steps it stands at the mean of the n fits, exactly."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(5, 3))
+    observed = rng.normal(size=(40, 5))
+    x, state = jnp.asarray(10 * rng.normal(size=3)), None
+    for b in observed:
+        change, state = one_step(
+            lambda v, b=b: jnp.asarray(a) @ v - jnp.asarray(b), x, state=state, damping=1e-12,
+            learning_rate=lambda count: 1 / (1 + count),
+        )  # fmt: skip
+        x = x + change
+    np.testing.assert_allclose(x, np.linalg.lstsq(a, observed.mean(0), rcond=None)[0], rtol=1e-6)
 
 
 def test_a_fit_that_is_certified():
@@ -92,7 +140,7 @@ def test_a_step_that_does_not_fall_is_not_taken(bad):
     """The loss is there at the start only: all trials fail, and the next batch begins with more damping."""
     x = jnp.asarray([1.0, 2.0])
     value = lambda v: jnp.where(jnp.all(v == x), jnp.sum(v**2), bad)
-    method = levenberg_marquardt(1e-2, trials=3)
+    method = levenberg_marquardt(damping=1e-2, trials=3)
     change, state = method.update(
         2 * x, method.init(x), x, value=value(x), value_fn=value, residuals_fn=lambda v: v
     )
@@ -103,6 +151,9 @@ def test_a_step_that_does_not_fall_is_not_taken(bad):
 def test_what_it_cannot_take():
     for bad in (0, np.nan):
         with pytest.raises(OdescentError, match=f"damping is a positive number, not {bad!r}"):
+            levenberg_marquardt(damping=bad)
+    for bad in (0, 1.5, np.nan, True):
+        with pytest.raises(OdescentError, match=f"above 0 and at most 1, not {bad!r}"):
             levenberg_marquardt(bad)
     with pytest.raises(OdescentError, match="trials must be a whole number"):
         levenberg_marquardt(trials=0)
@@ -130,10 +181,12 @@ def test_training_takes_it_by_name_and_resumes_to_the_same_bits(tmp_path):
         if step == 4:
             raise KeyboardInterrupt
 
+    averaged = config.replace(learning_rate=1.0, schedule="cosine")
+    whole = train(averaged, task=Small())
     with pytest.raises(KeyboardInterrupt):
-        train(config, task=Small(), out=tmp_path, progress=stop)
-    again = train(config, task=Small(), out=tmp_path, resume=True)
-    assert again.model.rate == whole.model.rate
+        train(averaged, task=Small(), out=tmp_path, progress=stop)
+    again = train(averaged, task=Small(), out=tmp_path, resume=True)
+    assert again.model.rate == whole.model.rate != clipped.model.rate
 
 
 def test_with_a_budget_the_residuals_are_those_of_the_mean():
@@ -155,8 +208,10 @@ def test_training_says_what_it_needs():
     with pytest.raises(OdescentError, match="small has none: take another optimizer, or return"):
         train(LM.replace(steps=1), task=Small(kind="end"))
     with pytest.raises(
-        OdescentError, match="levenberg_marquardt chooses its steps: leave learning_rate out"
+        OdescentError, match="a cosine schedule is one of the learning rate, which is missing"
     ):
-        train(LM.replace(steps=1, learning_rate=0.1), task=Small())
+        train(LM.replace(steps=1, schedule="cosine"), task=Small())
+    with pytest.raises(OdescentError, match="above 0 and at most 1, not 2"):
+        train(LM.replace(steps=1, learning_rate=2.0), task=Small())
     with pytest.raises(OdescentError, match="'damp'"):
         train(LM.replace(steps=1, optimizer_options={"damp": 1.0}), task=Small())
