@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple
 
 import jax
@@ -36,7 +37,7 @@ class LevenbergMarquardtState(NamedTuple):
 
 
 def levenberg_marquardt(
-    learning_rate: float | Callable[[Any], Any] = 1.0,
+    learning_rate: float | Float[Array, ""] | Callable[[Any], Any] = 1.0,
     *,
     damping: float = 1e-3,
     trials: int = 12,
@@ -44,10 +45,10 @@ def levenberg_marquardt(
     r"""Steps $-(J^\top J + \lambda I)^{-1} \nabla F / 2$ for a loss $F = |r|^2 + R$ of residuals $r$ with Jacobian $J$.
 
     Along directions that the residuals hardly see the step is as long as along the others, so that a small penalty
-    $R$ slides along the valley of the losses that are as good. The step is that of the linearly implicit Euler scheme
-    with step $1/\lambda$ for the gradient flow of $F / 2$, with Gauss and Newton's matrix in place of the Hessian. It
-    is taken if the loss of the same batch falls by a tenth of what the model $|r + J d|^2 + R + \nabla R \cdot d$
-    promises; otherwise $\lambda$ is multiplied by 4. It is halved where the model is good.
+    $R$ slides along the valley of the losses that are as good; where R is positive its root is one residual more. The
+    step is that of the linearly implicit Euler scheme with step $1/\lambda$ for the gradient flow of $F / 2$, with
+    Gauss and Newton's matrix in place of the Hessian. It is taken if the loss of the same batch falls by a tenth of
+    what the model $|r + J d|^2$ promises; otherwise $\lambda$ is multiplied by 4. It is halved where the model is good.
 
     Where each batch has noise of its own, such as other paths of an SDE, a step fits that noise as well. A
     `learning_rate` that falls from 1 to 0 averages it away: of the step the share $\gamma$ is taken, and of the old
@@ -73,11 +74,12 @@ def levenberg_marquardt(
         Press 1983, chapter 3.
     """
     rate: Any = learning_rate
-    if not (callable(rate) or (_is_real(rate) and 0 < rate <= 1)):
+    varies = callable(rate) or isinstance(rate, jax.Array)  # an array: optax.inject_hyperparams
+    if not (varies or (_is_real(rate) and 0 < rate <= 1)):
         raise OdescentError(f"learning_rate is a number above 0 and at most 1, not {rate!r}.")
     if not (_is_real(damping) and damping > 0):
         raise OdescentError(f"damping is a positive number, not {damping!r}.")
-    averages = callable(rate) or rate < 1
+    averages = varies or rate < 1
     trials = check_whole("trials", trials, 1)
 
     def init(params: PyTree) -> LevenbergMarquardtState:
@@ -135,7 +137,7 @@ class _Trial(NamedTuple):
 
 
 class _Model(NamedTuple):
-    """|r + J d|^2 + R + grad R . d in J's singular vectors, which serve any damping and square nothing."""
+    """F + grad F . d + |J d|^2 in J's singular vectors, which serve any damping and square nothing."""
 
     s: Float[Array, " k"]
     v: Float[Array, "k p"]
@@ -199,4 +201,4 @@ def _with_penalty(
 
 
 def _is_real(given: Any) -> bool:
-    return isinstance(given, int | float) and not isinstance(given, bool)
+    return isinstance(given, Real) and not isinstance(given, bool)

@@ -100,6 +100,17 @@ def test_a_rate_that_falls_as_one_over_the_steps_averages_the_noise_away():
     np.testing.assert_allclose(x, np.linalg.lstsq(a, observed.mean(0), rcond=None)[0], rtol=1e-6)
 
 
+def test_a_rate_that_optax_injects_is_the_same():
+    x, residuals = jnp.asarray([2.0, 1.0]), lambda v: v - 1
+    half, _ = one_step(residuals, x, learning_rate=0.5)
+    injected = optax.inject_hyperparams(levenberg_marquardt, static_args=("damping", "trials"))(0.5)
+    value = lambda v: jnp.sum(residuals(v) ** 2)
+    given = {"value": value(x), "value_fn": value, "residuals_fn": residuals}
+    change, state = injected.update(jax.grad(value)(x), injected.init(x), x, **given)
+    np.testing.assert_allclose(change, half, rtol=1e-12)
+    assert state.hyperparams["learning_rate"] == 0.5
+
+
 def test_a_fit_that_is_certified():
     """Misra1a of NIST's reference data for nonlinear regression, from its second start."""
     x, y = np.array([
