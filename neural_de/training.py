@@ -21,6 +21,7 @@ from .run_folder import CHECKPOINT, RunFolder, folder
 from .tasks import TASKS
 from .tasks.base import Task, count
 
+OF_OPTIMIZER = ("optimizer", "learning_rate", "schedule", "optimizer_options")
 NEEDED = ("steps", "batch", "optimizer", "rtol", "atol", "max_steps")  # of every run
 WITHOUT = "without"  # the folder of the run without regularizer, in that of a run with a budget of accuracy
 
@@ -143,9 +144,11 @@ def _prepared(config: Config, task: Task | None, optimizer: Any, progress: Progr
         )
     rows = task.rows(config).in_precision(np.dtype(config.precision))
     if optimizer is not None:
-        if config.optimizer is not None or config.learning_rate is not None:
+        named = [n for n in OF_OPTIMIZER if getattr(config, n) not in (None, {}, "constant")]
+        if named:
             raise OdescentError(
-                "give an optimizer by name in the settings or as an object, not both."
+                "give an optimizer by name in the settings or as an object, not both: leave out "
+                f"{', '.join(named)}, which the object has of its own."
             )
         config = config.replace(optimizer="given", learning_rate=None)
     config = resolved(config, task, rows)

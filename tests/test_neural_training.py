@@ -397,6 +397,12 @@ def test_what_does_not_fit_is_refused():
             train(config)
     with pytest.raises(OdescentError, match="the settings are for"):
         train(Config("digits-ode"), task=Small())
-    with pytest.raises(OdescentError, match="not both"):
-        train(SMALL.replace(optimizer="adam"), task=Small(), optimizer=optax.adam(0.1))
+    for own in (
+        {"optimizer": "adam"},
+        {"learning_rate": 0.1},
+        {"schedule": "cosine"},
+        {"optimizer_options": {"b1": 0.5}},
+    ):
+        with pytest.raises(OdescentError, match=f"not both: leave out {next(iter(own))}, "):
+            train(SMALL.replace(**own), task=Small(), optimizer=optax.adam(0.1))
     assert "train" in od.neural_de.__all__
