@@ -273,22 +273,26 @@ _MAKERS = {
 
 
 def spiral_sde_moments(
-    *, paths: int = 20_000, times: int = 30, substeps: int = 40, seed: int = 0
+    *, paths: int = 20_000, times: int = 30, substeps: int = 20, seed: int = 0
 ) -> tuple[Float[np.ndarray, "times"], Float[np.ndarray, "times 2"], Float[np.ndarray, "times 2"]]:
     """Times, means and variances of du = A u^3 dt + 0.2 u dW (Ito), u(0) = (2, 0), on [0, 1].
 
-    The data of the spiral experiment of arXiv 2105.03918, A = [[-0.1, 2], [-2, -0.1]], by Euler and Maruyama.
+    The data of the spiral experiment of arXiv 2105.03918, A = [[-0.1, 2], [-2, -0.1]], by Heun's method in the sense of
+    Stratonovich: Euler and Maruyama's turns outwards, and needs eight times as many steps for the same bias.
     """
     rng = np.random.default_rng(seed)
-    a = np.array([[-0.1, 2.0], [-2.0, -0.1]])
+    a, noise = np.array([[-0.1, 2.0], [-2.0, -0.1]]), 0.2
     u = np.tile([2.0, 0.0], (paths, 1))
     ts = np.linspace(0, 1, times)
     h = 1 / ((times - 1) * substeps)
+    shift = h * noise**2 / 2  # from Ito to Stratonovich
     means, variances = [u.mean(0)], [u.var(0)]
     for _ in range(times - 1):
         for _ in range(substeps):
-            cubed = u * u * u  # a fifth of the time of u**3
-            u = u + h * cubed @ a.T + 0.2 * u * np.sqrt(h) * rng.normal(size=u.shape)
+            factor = noise * np.sqrt(h) * rng.normal(size=u.shape) - shift
+            first = h * (u * u * u) @ a.T + u * factor  # a fifth of the time of u**3
+            end = u + first
+            u = u + (first + h * (end * end * end) @ a.T + end * factor) / 2
         means.append(u.mean(0))
         variances.append(u.var(0))
     f = np.float32

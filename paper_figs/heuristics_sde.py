@@ -23,14 +23,6 @@ BUDGET = "error, to a budget"
 # The variance of paths is quadratic in their noise, and so is E^2, but E is not: its slope at no noise at all beats
 # that of the fit, so that a penalty on E may switch the diffusion off for good.
 _PENALTY = {"regularizer": "error", "regularizer_options": {"kind": "squared"}}
-# Moments are fitted by least squares; the rate that falls to zero averages the noise of the paths away. Weights are
-# those of the end: among several, a thousand validation paths would choose those that their own noise favours.
-_FIT: Mapping[str, Any] = {
-    "optimizer": "levenberg_marquardt",
-    "learning_rate": 1.0,
-    "schedule": "cosine",
-}
-_START = {"diffusion_scale": 1.0}  # Glorot's, as in the paper
 _SOURCE, _OURS = "arXiv:2105.03918", "ours"
 
 
@@ -41,6 +33,7 @@ def compute(
     seeds: Sequence[int],
     coefficients: Sequence[float],
     fade: float,
+    longer: float,
     share: float,
     start: float,
     paths: int,
@@ -57,6 +50,7 @@ def compute(
         seeds: of the runs.
         coefficients: at the start, to choose from.
         fade: what a coefficient falls to at the end, in units of its start.
+        longer: steps of the runs with penalty over those without: a step of theirs takes fewer evaluations.
         share: of vanilla's NFE on the validation paths, the budget of the run that finds its coefficient itself.
         start: of that coefficient: so small that the fit comes first, and the noise is not driven away before.
         paths, draws: paths per solve, and solves, to measure with.
@@ -70,15 +64,17 @@ def compute(
     from odescent.neural_de.data import spiral_sde_moments
 
     base = Config(
-        "spiral-sde", steps=steps, batch=batch, rtol=tolerance, atol=tolerance, dt0="calibrated", **_FIT,
-        model_options=_START, validate_every=steps, checkpoint_every=max(1, steps // 3),
+        "spiral-sde", steps=steps, batch=batch, rtol=tolerance, atol=tolerance, validate_every=steps,
+        checkpoint_every=max(1, steps // 3),
     )  # fmt: skip
     options: dict[str, Any] = {"seeds": seeds, "slack": slack, "folder": folder}
+    more = round(longer * steps)
+    penalized = {**_PENALTY, "steps": more, "validate_every": more}
     plain, faded = choose(
-        base, (Method(VANILLA), Method(ERROR, _PENALTY, tuple(coefficients), fade)), **options
+        base, (Method(VANILLA), Method(ERROR, penalized, tuple(coefficients), fade)), **options
     )  # fmt: skip
     target = round(share * mean([validated(r)["nfe"] for r in plain.runs]))
-    held = Method(BUDGET, {**_PENALTY, "target_nfe": target, "coefficient": start})
+    held = Method(BUDGET, {**penalized, "target_nfe": target, "coefficient": start})
     chosen = [plain, faded, *choose(base, (held,), reference=plain, **options)]
     times, means, variances = spiral_sde_moments()
     measured = {
@@ -98,6 +94,7 @@ def compute(
         rows.append([
             label, None if own is None else own.coefficient,
             None if own is None else mean([validated(r)["loss"] for r in own.runs]),
+            None if own is None else mean([sum(h["nfe"] for h in r.history if "seconds" in h) for r in own.runs]),
             *(f([m[n] for m in found]) for n in ("loss", "nfe", "steps", "noise") for f in (mean, spread)),
         ])  # fmt: skip
         curves[label] = {n: np.stack([m[n] for m in found]) for n in ("means", "variances")}
@@ -114,8 +111,8 @@ def compute(
 
 
 _COLUMNS = [
-    "method", "coefficient", "validation loss", "loss", "loss, sd", "NFE", "NFE, sd", "steps", "steps, sd",
-    "diffusion", "diffusion, sd",
+    "method", "coefficient", "validation loss", "evaluations in training", "loss", "loss, sd", "NFE", "NFE, sd",
+    "steps", "steps, sd", "diffusion", "diffusion, sd",
 ]  # fmt: skip
 
 
@@ -258,10 +255,13 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "steps": 100, "batch": 150, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.0002], "fade": 0.1,
-            "share": 0.72, "start": 1e-5, "paths": 1000, "draws": 10, "slack": 0.02, "most": 0.75,
+            "steps": 100, "batch": 150, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.0002], "fade": 0.02,
+            "longer": 1.25, "share": 0.72, "start": 1e-5, "paths": 1000, "draws": 10, "slack": 0.02, "most": 0.75,
         },
-        full={"steps": 400, "batch": 300, "seeds": [0, 1, 2], "coefficients": [0.0002, 0.0003, 0.0004], "draws": 40},
+        full={
+            "steps": 800, "batch": 300, "seeds": [0, 1, 2], "coefficients": [0.0001, 0.0002, 0.0005], "fade": 0.005,
+            "longer": 1.75, "draws": 40,
+        },
         depends=("neural_de",),
         precision="float32",
     ),

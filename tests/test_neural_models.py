@@ -4,6 +4,7 @@ import io
 import os
 from pathlib import Path
 
+import diffrax as dfx
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -191,6 +192,22 @@ def test_spiral_moments_begin_at_the_start_and_turn():
     assert np.allclose(mean[0], [2, 0]) and not variance[0].any() and t[-1] == 1
     # for a short time the mean follows the drift: A (2, 0)^3 = (-0.8, -16)
     assert -16 * t[1] * 1.1 < mean[1, 1] < -0.5 * 16 * t[1]
+
+
+def test_spiral_moments_are_those_of_the_process():
+    """Against diffrax's adaptive solution with other paths: what is left is the noise of 3000 of them, 2e-4."""
+    times, means, variances = data.spiral_sde_moments()
+    matrix = jnp.asarray([[-0.1, 2.0], [-2.0, -0.1]])
+    start = jnp.tile(jnp.asarray([[2.0, 0.0]]), (3000, 1))
+    solved = eqx.filter_jit(
+        lambda key: nde.solve(
+            lambda t, u, a: u**3 @ matrix.T - 0.02 * u, start, 0.0, 1.0, diffusion=lambda t, u, a: 0.2 * u,
+            key=key, rtol=1e-3, atol=1e-3, max_steps=512, saveat=dfx.SaveAt(ts=jnp.asarray(times, start.dtype)),
+        ).ys
+    )  # fmt: skip
+    paths = np.asarray(solved(jr.key(0)))
+    off = paths.mean(1) - means, paths.var(1) - variances
+    assert sum(np.mean(x**2) for x in off) < 6e-4
 
 
 def test_models_have_the_papers_shapes():
