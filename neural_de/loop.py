@@ -15,6 +15,7 @@ from jaxtyping import Array
 from .config import Config
 from .evaluation import Evaluation, first_chunk
 from .failures import TrainingFailed, diagnose
+from .interruption import between_steps
 from .program import TrainState
 from .recipe import Recipe
 from .run_folder import CHECKPOINT, RunFolder
@@ -72,18 +73,20 @@ class Run:
     def _loop(self, state: TrainState) -> TrainState:
         saved = int(state.step) if self.history else -1
         try:
-            while True:
-                k = int(state.step)
-                if state.validated != k and (
-                    k % self.config.validate_every == 0 or k == self.total
-                ):
-                    state = self._validate(state)
-                if saved != k and (k % self.config.checkpoint_every == 0 or k == self.total):
-                    self._save(state)
-                    saved = k
-                if k == self.total:
-                    return state
-                state = self._step(state, k)
+            with between_steps() as check:
+                while True:
+                    k = int(state.step)
+                    if state.validated != k and (
+                        k % self.config.validate_every == 0 or k == self.total
+                    ):
+                        state = self._validate(state)
+                    if saved != k and (k % self.config.checkpoint_every == 0 or k == self.total):
+                        self._save(state)
+                        saved = k
+                    if k == self.total:
+                        return state
+                    check()
+                    state = self._step(state, k)
         except KeyboardInterrupt:
             self._save(state)
             how = (
