@@ -83,9 +83,9 @@ class Run:
                     if saved != k and (k % self.config.checkpoint_every == 0 or k == self.total):
                         self._save(state)
                         saved = k
+                    check()
                     if k == self.total:
                         return state
-                    check()
                     state = self._step(state, k)
         except KeyboardInterrupt:
             self._save(state)
