@@ -199,6 +199,13 @@ def test_out_may_be_a_pipe(tmp_path: Path):
     assert (tmp_path / "seen").read_text().startswith('"""Nesterov, strongly convex: one step')
 
 
+HEEDING = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+runpy.run_module("odescent", run_name="__main__", alter_sys=True)
+"""
+
+
 def test_an_interruption_says_how_to_go_on(tmp_path: Path):
     """Ctrl-C in the middle of a training that keeps what is done, which then goes on."""
     train = [
@@ -212,7 +219,7 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path):
         str(tmp_path / "r"),
     ]
     with subprocess.Popen(
-        [sys.executable, "-m", "odescent", *train, "--steps", "100000"],
+        [sys.executable, "-c", HEEDING, *train, "--steps", "100000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
