@@ -150,7 +150,7 @@ def _prepared(config: Config, task: Task | None, optimizer: Any, progress: Progr
                 "give an optimizer by name in the settings or as an object, not both: leave out "
                 f"{', '.join(named)}, which the object has of its own."
             )
-        config = config.replace(optimizer="given", learning_rate=None)
+        config = config.replace(optimizer="given")
     config = resolved(config, task, rows)
     open_ = [n for n in NEEDED if getattr(config, n) is None]
     if open_:

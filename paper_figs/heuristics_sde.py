@@ -94,7 +94,7 @@ def compute(
         rows.append([
             label, None if own is None else own.coefficient,
             None if own is None else mean([validated(r)["loss"] for r in own.runs]),
-            None if own is None else mean([sum(h["nfe"] for h in r.history if "seconds" in h) for r in own.runs]),
+            None if own is None else mean(own.training_nfe),
             *(f([m[n] for m in found]) for n in ("loss", "nfe", "steps", "noise") for f in (mean, spread)),
         ])  # fmt: skip
         curves[label] = {n: np.stack([m[n] for m in found]) for n in ("means", "variances")}

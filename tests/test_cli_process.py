@@ -155,10 +155,17 @@ def test_colour_only_on_terminals_that_want_it():
         assert "\x1b" not in on_a_terminal("list", "targets", **quiet)
 
 
-def test_interruption_is_quiet():
-    code = """
-import signal, sys, time, types
+HEEDING = """
+import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+"""
+
+
+def test_interruption_is_quiet():
+    code = (
+        HEEDING
+        + """
+import sys, time, types
 import odescent
 demo = types.ModuleType("odescent._demo")
 def run(out, quick, report):
@@ -170,6 +177,7 @@ sys.argv[1:] = ["demo"]
 from odescent.cli import main
 main()
 """
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -199,15 +207,11 @@ def test_out_may_be_a_pipe(tmp_path: Path):
     assert (tmp_path / "seen").read_text().startswith('"""Nesterov, strongly convex: one step')
 
 
-HEEDING = """
-import runpy, signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-runpy.run_module("odescent", run_name="__main__", alter_sys=True)
-"""
-
-
 def test_an_interruption_says_how_to_go_on(tmp_path: Path):
     """Ctrl-C in the middle of a training that keeps what is done, which then goes on."""
+    code = (
+        HEEDING + "import runpy; runpy.run_module('odescent', run_name='__main__', alter_sys=True)"
+    )
     train = [
         "train",
         "digits-ode",
@@ -219,7 +223,7 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path):
         str(tmp_path / "r"),
     ]
     with subprocess.Popen(
-        [sys.executable, "-c", HEEDING, *train, "--steps", "100000"],
+        [sys.executable, "-c", code, *train, "--steps", "100000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=ENVIRONMENT,
