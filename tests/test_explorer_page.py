@@ -80,14 +80,21 @@ def explorer(tmp_path: Path, request: pytest.FixtureRequest):
         assert process.wait(10) == 0
 
 
+def opened(browser, address: str) -> None:
+    """All of the page at that address: its cells arrive one by one, and its formulas are set later."""
+    browser.goto(address)
+    for part in ("#odescent-code", "#odescent-settings pre", "#odescent-view svg circle"):
+        browser.locator(part).first.wait_for(timeout=60_000)
+    browser.locator(".katex").nth(1).wait_for(state="attached")
+    browser.locator("marimo-slider [role=slider]").first.wait_for(state="attached")
+
+
 @pytest.mark.slow
 def test_a_slider_changes_the_picture_and_the_code(browser, explorer: str):
     asked: list[str] = []
     browser.on("request", lambda request: asked.append(request.url))
-    browser.goto(explorer)
-    browser.wait_for_selector("#odescent-code", timeout=60_000)
+    opened(browser, explorer)
     assert "def step(state: State" in browser.locator("#odescent-code").inner_text()
-    assert browser.locator(".katex").count() >= 2
     assert browser.locator("#odescent-view svg circle").count() > 40
     numbers = "s => getComputedStyle((s.shadowRoot ?? s).querySelector('.text-xs')).whiteSpace"
     inside = browser.evaluate(f"[...document.querySelectorAll('marimo-slider')].map({numbers})")
@@ -132,7 +139,7 @@ def changed(
 ) -> tuple[str, str, set[str]]:
     """What is seen once the picture is another, there is a slider with that name and the code says that.
 
-    The page's cells arrive one by one (picture, sliders, numbers, code), so that all of it is waited for.
+    Cells change one by one (picture, sliders, numbers, code), so that all of it is waited for.
     """
     for _ in range(600):
         now = seen(browser)
@@ -146,8 +153,7 @@ def changed(
 def test_another_method_scheme_or_objective_is_another_picture_code_and_sliders(
     browser, explorer: str
 ):
-    browser.goto(explorer)
-    browser.wait_for_selector("#odescent-code", timeout=60_000)
+    opened(browser, explorer)
     nesterov = seen(browser)
     assert "curvature λ" in nesterov[2] and not {"h", "c", "start x₂"} & nesterov[2]
 
@@ -172,11 +178,9 @@ def test_another_method_scheme_or_objective_is_another_picture_code_and_sliders(
 @pytest.mark.slow
 @pytest.mark.parametrize("explorer", [("cbo", "--objective", "rastrigin")], indirect=True)
 def test_sliders_of_particles_change_the_ensemble(browser, explorer: str):
-    browser.goto(explorer)
-    browser.wait_for_selector("#odescent-code", timeout=60_000)
+    opened(browser, explorer)
     title = browser.locator("#odescent-view svg .title").first
     assert title.text_content() == "40 particles and their consensus point"
-    assert browser.locator(".katex").count() >= 2
     for label in ("particles", "σ", "width of the start", "seed of the noise"):
         _, pictured, emitted = browser.evaluate(MOVE, [label, "ArrowRight", label == "σ"])
         assert (pictured, emitted) == (True, label == "σ"), label
