@@ -369,7 +369,7 @@ class Model:
 
         if self.dimension != 2:
             return []
-        x, y = (np.linspace(a, b, 81) for a, b in window)
+        x, y = (np.linspace(a, b, 241) for a, b in window)
         points = np.stack(np.meshgrid(x, y), -1)
         with jax.enable_x64(True):
             spectrum = np.array([numbers["mu"], numbers["L"]])
