@@ -164,12 +164,15 @@ class Run:
         """Whether these weights are to be kept: the best score, or with a budget the best that meet it.
 
         A budget of evaluations takes the best score among weights within it, a budget of score the fewest
-        evaluations; as long as none are within it, the ones that come nearest.
+        evaluations; as long as none are within it, the ones that come nearest. Weights that have not been trained
+        stand only until there are others.
         """
         higher = self.task.sign * (score - float(state.best_score)) > 0
         old = self.best
         if not self.config.budgeted or old is None:
             return higher
+        if state.best_step == 0:  # a field that has learned nothing is within most budgets
+            return True
         excess = [self._excess(r) for r in (old, found)]
         if max(excess) > 0:
             return excess[1] < excess[0] or (excess[1] == excess[0] and higher)

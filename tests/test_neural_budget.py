@@ -197,6 +197,15 @@ def test_training_ends_within_one_step_of_its_budget(start, vanilla):
     assert run.best["step"] == min(within)[1] and run.test["nfe"] <= target
 
 
+def test_weights_that_have_not_been_trained_are_not_what_a_budget_keeps():
+    """A rate of 0.5 is within it, and no other: the penalty is too weak to bring the weights back to it."""
+    weak = {"target_nfe": 1, "coefficient": 1e-8, "steps": 40, "learning_rate": 0.01}
+    run = train(GROWTH.replace(**weak), task=Growth())
+    (first, *others) = validations(run)
+    assert first[0] == 0 and all(v["nfe"] > first[1]["nfe"] for _, v in others)
+    assert run.best["step"] > 0
+
+
 def test_a_budget_of_score_spends_it_on_evaluations(vanilla, tmp_path):
     """A loss of 1 more than without regularizer is the rate 2."""
     config = GROWTH.replace(max_accuracy_loss=1.0, coefficient=1e-2, checkpoint_every=50)
