@@ -11,6 +11,8 @@ from jaxtyping import Array, Float
 from .._errors import OdescentError
 
 _FORGET = 0.1  # share of an update in the mean of the violations
+_RETURN = 0.03  # share of the way back to where violations ended, per update
+_LOWER = 0.1  # share of the end of a violation in that place, where it lies further out
 
 
 class Budget(eqx.Module):
@@ -21,7 +23,9 @@ class Budget(eqx.Module):
     less. ``Budget(max_accuracy_loss=d)`` is the same loop with the sign turned round: as few evaluations as an
     accuracy within d of the reference allows. The weights follow lambda only after some tens of steps, so that
     the integral alone would swing; a term proportional to the violation (of the last ten or so updates) damps
-    it, as in a PI controller. A pytree; `updated` is pure and works inside jit::
+    it, as in a PI controller. While the constraint holds without any penalty the integral runs away, by decades in
+    a long training; once it is violated again the integral returns, in some tens of updates, to where violations
+    have ended before. A pytree; `updated` is pure and works inside jit::
 
         loss = task + budget.coefficient * solved.penalty
         budget = budget.updated(solved.statistics.drift_evaluations)
@@ -29,6 +33,7 @@ class Budget(eqx.Module):
     Attributes:
         log_coefficient: log lambda but for the proportional term.
         violation: mean of the last ones, the most recent ones weighing most; between -1 and 1.
+        met: log_coefficient where violations ended; before the first one a bound, to which there is no way back.
         target: of NFE, or of the loss in accuracy.
         gain: the largest change of log lambda per update.
         damping: the proportional term is gain * damping * violation: the lag of the weights, in updates.
@@ -39,6 +44,7 @@ class Budget(eqx.Module):
 
     log_coefficient: Float[Array, ""]
     violation: Float[Array, ""]
+    met: Float[Array, ""]
     target: Any
     gain: Any
     damping: Any
@@ -85,6 +91,7 @@ class Budget(eqx.Module):
         self.damping, self.sensitivity = _array(damping), _array(sensitivity)
         self.low, self.high = jnp.log(jnp.asarray(bounds[0])), jnp.log(jnp.asarray(bounds[1]))
         self.sign = 1 if max_accuracy_loss is None else -1
+        self.met = jnp.asarray(self.low if self.sign > 0 else self.high, float)
 
     @property
     def coefficient(self) -> Float[Array, ""]:
@@ -101,15 +108,18 @@ class Budget(eqx.Module):
         x = jnp.mean(x.astype(self.log_coefficient.dtype))
         violation = self.sensitivity * (x / self.target - 1)
         violation = jnp.where(jnp.isfinite(violation), jnp.clip(violation, -1, 1), 1.0)
-        new = jnp.clip(
-            self.log_coefficient + self.sign * self.gain * violation, self.low, self.high
-        )
         lately = self.violation + _FORGET * (violation - self.violation)
+        way = jnp.maximum(self.sign * (self.met - self.log_coefficient), 0)
+        change = self.gain * violation + _RETURN * jnp.where(lately > 0, way, 0)
+        new = jnp.clip(self.log_coefficient + self.sign * change, self.low, self.high)
+        # What a violation needed that ended by itself, with hardly a penalty, says little.
+        end = jnp.where(way > 0, self.met - self.sign * _LOWER * way, self.log_coefficient)
+        met = jnp.where((self.violation > 0) & (lately <= 0), end, self.met)
         dtype = self.log_coefficient.dtype
         after: Budget = eqx.tree_at(
-            lambda b: (b.log_coefficient, b.violation),
+            lambda b: (b.log_coefficient, b.violation, b.met),
             self,
-            (new.astype(dtype), lately.astype(dtype)),
+            (new.astype(dtype), lately.astype(dtype), met.astype(dtype)),
         )
         return after
 

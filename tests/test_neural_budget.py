@@ -160,6 +160,31 @@ def test_the_integral_alone_would_swing():
     assert swing > 10 * spread(30.0)
 
 
+@pytest.mark.parametrize("accuracy", [False, True])
+def test_a_budget_that_was_met_by_itself_for_long_is_met_again_soon(accuracy):
+    """Needed for 300 updates, not for the next 1000 (the coefficient runs away), and needed again."""
+    target, right, far = (0.1, 1.0, 1e2) if accuracy else (39.0, 1e-2, 1e-2)
+    budget = (
+        Budget(max_accuracy_loss=target, start=100.0, sensitivity=4.0)
+        if accuracy
+        else Budget(target_nfe=target, start=1e-4)
+    )
+    power = 0.5 if accuracy else -0.5
+
+    def update(state, free):
+        budget, found = state
+        held = jnp.clip(target * (budget.coefficient / right) ** power, 0, 1.2 * target)
+        found = found + (jnp.where(free, 0.8 * target, held) - found) / 10
+        return (budget.updated(found), found), (budget.coefficient / right, found / target)
+
+    free = jnp.zeros(1500, bool).at[300:1300].set(True)
+    begun = (budget, jnp.asarray(1.2 * target))
+    _, (coefficient, found) = jax.lax.scan(update, begun, free)
+    assert jnp.abs(found[250:300] - 1).max() < 0.05
+    assert (coefficient[1299] / far > 1) == accuracy and abs(jnp.log10(coefficient[1299])) >= 2
+    assert jnp.abs(found[1400:] - 1).max() < 0.1 and jnp.abs(found[1450:] - 1).max() < 0.05
+
+
 @dataclass(frozen=True)
 class Growth(Small):
     """y' = rate y, with the loss (rate - 3)^2: a smaller rate costs fewer steps, and its loss is known."""
