@@ -12,7 +12,7 @@ from .._errors import OdescentError
 
 _FORGET = 0.1  # share of an update in the mean of the violations
 _RETURN = 0.03  # share of the way back to where violations ended, per update
-_LOWER = 0.1  # share of the end of a violation in that place, where it lies further out
+_LOWER = 0.1  # weight in that place of a violation that ended further out
 
 
 class Budget(eqx.Module):
@@ -112,7 +112,7 @@ class Budget(eqx.Module):
         way = jnp.maximum(self.sign * (self.met - self.log_coefficient), 0)
         change = self.gain * violation + _RETURN * jnp.where(lately > 0, way, 0)
         new = jnp.clip(self.log_coefficient + self.sign * change, self.low, self.high)
-        # What a violation needed that ended by itself, with hardly a penalty, says little.
+        # A violation that ended with less penalty than those before may have ended by itself.
         end = jnp.where(way > 0, self.met - self.sign * _LOWER * way, self.log_coefficient)
         met = jnp.where((self.violation > 0) & (lately <= 0), end, self.met)
         dtype = self.log_coefficient.dtype
