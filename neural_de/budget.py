@@ -13,6 +13,9 @@ from .._errors import OdescentError
 _FORGET = 0.1  # share of an update in the mean of the violations
 _RETURN = 0.03  # share of the way back to where violations ended, per update
 _LOWER = 0.1  # weight in that place of a violation that ended further out
+_LONG = 200  # updates in a row over the budget after which they count as the worst
+_EXACT = 1e-3  # a violation that is rounding
+_SHUT = 1e-3  # a share of the coefficient that does nothing
 
 
 class Budget(eqx.Module):
@@ -23,9 +26,14 @@ class Budget(eqx.Module):
     less. ``Budget(max_accuracy_loss=d)`` is the same loop with the sign turned round: as few evaluations as an
     accuracy within d of the reference allows. The weights follow lambda only after some tens of steps, so that
     the integral alone would swing; a term proportional to the violation (of the last ten or so updates) damps
-    it, as in a PI controller. While the constraint holds without any penalty the integral runs away, by decades in
-    a long training; once it is violated again the integral returns, in some tens of updates, to where violations
-    have ended before. A pytree; `updated` is pure and works inside jit::
+    it, as in a PI controller. A violation that lasts counts more and more, for steps of a solver are few.
+
+    A field is cheap before it has learned anything. Nothing is penalized at the start, whatever lambda, nor while
+    solves are far within a budget of evaluations, or accuracies far below one of accuracy: weights that a penalty
+    alone has made learn slowly ever after. What is not applied is not blamed either: lambda does not fall then.
+    While the constraint holds without any need of the penalty, but not by far, the integral runs away, by decades
+    in a long training; once it is violated again the integral returns, in some tens of updates, to where
+    violations have ended before. A pytree; `updated` is pure and works inside jit::
 
         loss = task + budget.coefficient * solved.penalty
         budget = budget.updated(solved.statistics.drift_evaluations)
@@ -34,6 +42,8 @@ class Budget(eqx.Module):
         log_coefficient: log lambda but for the proportional term.
         violation: mean of the last ones, the most recent ones weighing most; between -1 and 1.
         met: log_coefficient where violations ended; before the first one a bound, to which there is no way back.
+        lasting: updates in a row over the budget.
+        near: share of the last updates that were not far from the budget; where it is 0, nothing is penalized.
         target: of NFE, or of the loss in accuracy.
         gain: the largest change of log lambda per update.
         damping: the proportional term is gain * damping * violation: the lag of the weights, in updates.
@@ -45,6 +55,8 @@ class Budget(eqx.Module):
     log_coefficient: Float[Array, ""]
     violation: Float[Array, ""]
     met: Float[Array, ""]
+    lasting: Float[Array, ""]
+    near: Float[Array, ""]
     target: Any
     gain: Any
     damping: Any
@@ -86,7 +98,7 @@ class Budget(eqx.Module):
         if not bounds[0] < bounds[1]:
             raise OdescentError(f"a Budget's bounds go from low to high, not {bounds}.")
         self.log_coefficient = jnp.log(jnp.asarray(start, float))
-        self.violation = jnp.zeros_like(self.log_coefficient)
+        self.violation = self.lasting = self.near = jnp.zeros_like(self.log_coefficient)
         self.target, self.gain = _array(target), _array(gain)
         self.damping, self.sensitivity = _array(damping), _array(sensitivity)
         self.low, self.high = jnp.log(jnp.asarray(bounds[0])), jnp.log(jnp.asarray(bounds[1]))
@@ -95,9 +107,13 @@ class Budget(eqx.Module):
 
     @property
     def coefficient(self) -> Float[Array, ""]:
-        """lambda."""
+        """What multiplies the penalty: lambda with the proportional term, and nothing far from the budget."""
         swing = self.sign * self.gain * self.damping * self.violation
-        return jnp.exp(jnp.clip(self.log_coefficient + swing, self.low, self.high))
+        return jnp.exp(jnp.clip(self.log_coefficient + swing, self.low, self.high)) * self._share
+
+    @property
+    def _share(self) -> Float[Array, ""]:
+        return jnp.exp(1 - 1 / jnp.maximum(self.near, 1e-2))
 
     def updated(self, measured: Any) -> Budget:
         """After a solve of so many evaluations (the mean of a batch), or a loss of so much accuracy.
@@ -108,18 +124,22 @@ class Budget(eqx.Module):
         x = jnp.mean(x.astype(self.log_coefficient.dtype))
         violation = self.sensitivity * (x / self.target - 1)
         violation = jnp.where(jnp.isfinite(violation), jnp.clip(violation, -1, 1), 1.0)
+        lasting = jnp.where(violation > _EXACT, self.lasting + 1, 0)
         lately = self.violation + _FORGET * (violation - self.violation)
         way = jnp.maximum(self.sign * (self.met - self.log_coefficient), 0)
-        change = self.gain * violation + _RETURN * jnp.where(lately > 0, way, 0)
+        rate = jnp.where(lasting > 0, jnp.clip(lasting / _LONG, violation, 1), violation)
+        change = self.gain * rate + _RETURN * jnp.where(lately > 0, way, 0)
+        change = jnp.where((self._share < _SHUT) & (self.sign * change < 0), 0, change)
         new = jnp.clip(self.log_coefficient + self.sign * change, self.low, self.high)
+        near = self.near + _FORGET * (jnp.where(self.sign * violation > -1, 1, 0) - self.near)
         # A violation that ended with less penalty than those before may have ended by itself.
         end = jnp.where(way > 0, self.met - self.sign * _LOWER * way, self.log_coefficient)
         met = jnp.where((self.violation > 0) & (lately <= 0), end, self.met)
         dtype = self.log_coefficient.dtype
         after: Budget = eqx.tree_at(
-            lambda b: (b.log_coefficient, b.violation, b.met),
+            lambda b: (b.log_coefficient, b.violation, b.met, b.lasting, b.near),
             self,
-            (new.astype(dtype), lately.astype(dtype), met.astype(dtype)),
+            tuple(x.astype(dtype) for x in (new, lately, met, lasting, near)),
         )
         return after
 

@@ -143,7 +143,7 @@ class Run:
         if self.config.dt0 == "calibrated":
             dt0 = self.evaluation.calibrated(model, dt0.dtype)
         found = self.evaluation.metrics(model, self.rows.validation, dt0, 0)
-        score = found.get(self.task.score, found["loss"])
+        score = self._score(found)
         better = bool(found["solved"]) and self._better(found, score, state)
         self.best = found if better else self.best
         self._note({"step": k, "validation": {**found, "dt0": float(dt0)}})
@@ -163,9 +163,10 @@ class Run:
     def _better(self, found: Mapping[str, Any], score: float, state: TrainState) -> bool:
         """Whether these weights are to be kept: the best score, or with a budget the best that meet it.
 
-        A budget of evaluations takes the best score among weights within it, a budget of score the fewest
-        evaluations; as long as none are within it, the ones that come nearest. Weights that have not been trained
-        stand only until there are others.
+        A budget of evaluations takes the best score among weights within it, and of equal scores the least loss, for
+        the first ones within it have not learned for long; a budget of score the fewest evaluations; as long as none
+        are within it, the ones that come nearest. Weights that have not been trained stand only until there are
+        others.
         """
         higher = self.task.sign * (score - float(state.best_score)) > 0
         old = self.best
@@ -173,20 +174,23 @@ class Run:
             return higher
         if state.best_step == 0:  # a field that has learned nothing is within most budgets
             return True
-        excess = [self._excess(r) for r in (old, found)]
+        if score == self._score(old):
+            higher = float(found["loss"]) < float(old["loss"])
+        excess = [self.excess(r) for r in (old, found)]
         if max(excess) > 0:
             return excess[1] < excess[0] or (excess[1] == excess[0] and higher)
         if self.config.target_nfe is not None:
             return higher
         return bool(found["nfe"] < old["nfe"]) or (found["nfe"] == old["nfe"] and higher)
 
-    def _excess(self, found: Mapping[str, Any]) -> float:
+    def _score(self, found: Mapping[str, Any]) -> float:
+        return float(found.get(self.task.score, found["loss"]))
+
+    def excess(self, found: Mapping[str, Any]) -> float:
         """By how much a validation is over the budget; 0 within it."""
         if self.config.target_nfe is not None:
             return max(0.0, float(found["nfe"]) - self.config.target_nfe)
-        lost = self.task.sign * (
-            (self.reached or 0.0) - float(found.get(self.task.score, found["loss"]))
-        )
+        lost = self.task.sign * ((self.reached or 0.0) - self._score(found))
         return max(0.0, lost - (self.config.max_accuracy_loss or 0.0))
 
     def test(self, state: TrainState) -> dict[str, Any]:

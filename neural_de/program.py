@@ -137,7 +137,8 @@ class Program:
     ) -> tuple[TrainState, dict[str, Array]]:
         """After one batch; where its solve, loss or gradient failed, as before but for the counters.
 
-        With a budget of accuracy, `reference` is the batch's score in the run without regularizer.
+        With a budget of accuracy, `reference` is the batch's score in the run without regularizer; NaN as long as
+        that one has not learned yet, when there is nothing to compare.
         """
         value = eqx.filter_value_and_grad(
             lambda m: self.penalized(m, state, batch, coefficients), has_aux=True
@@ -155,11 +156,12 @@ class Program:
         budget, dt0 = state.budget, state.dt0
         cost = _cost(statistics)
         if budget is not None:
-            measured = cost.astype(self.dtype)
+            measured, comparable = cost.astype(self.dtype), jnp.asarray(True)
             if reference is not None:
                 score = out.metrics.get(self.task.score, out.loss)
-                measured = self.task.sign * (reference - score)
-            budget = budget.updated(jnp.where(solved, measured, jnp.inf))
+                measured, comparable = self.task.sign * (reference - score), ~jnp.isnan(reference)
+            later = budget.updated(jnp.where(solved, measured, jnp.inf))
+            budget = jax.tree.map(lambda a, b: jnp.where(comparable, a, b), later, budget)
         if self.config.dt0 == "warm":
             dt0 = WarmStart(dt0).updated(statistics).dt0
         new = (model, after, budget, dt0)

@@ -35,7 +35,7 @@ class Trained:
         config: with everything filled in.
         history: a record per step (step, loss, penalty, metrics, nfe, accepted, rejected, seconds, ...) and, under
             "validation", per validation.
-        best: step and score of the model.
+        best: step and score of the model; with a budget also "excess", by how much its validation is over it.
         test: metrics on the test rows, computed once: with nfe per solve, the first step used, seconds per
             prediction of `prediction_rows` test rows and per training step (medians).
         path: the folder; None if nothing was written.
@@ -196,7 +196,10 @@ def _task(config: Any, task: Any) -> Task:
 def _without(
     config: Config, task: Task | None, optimizer: Any, where: Path | None, resume: bool, run: Run
 ) -> tuple[list[float], float]:
-    """Scores of the same run without regularizer, batch by batch, and the best one on the validation rows."""
+    """Scores of the same run without regularizer, batch by batch, and the best one on the validation rows.
+
+    Scores before it has learned are NaN: it would be no merit to be as good.
+    """
     progress = run.progress
     if progress is not None:  # one bar for both
         show = progress
@@ -216,8 +219,25 @@ def _without(
             "compares with: its metrics.jsonl is damaged; start anew in another folder."
         )
     scores = [float("nan") if seen[k] is None else float(seen[k]) for k in range(1, run.total + 1)]
-    return scores, float(found.best[score])
+    return _from_learned(scores, run.task.sign), float(found.best[score])
+
+
+def _from_learned(scores: list[float], sign: int) -> list[float]:
+    """Scores from where the mean of the last ten has gone nine tenths of its way; NaN before."""
+    import numpy as np
+
+    values = np.array(scores)
+    known = np.flatnonzero(~np.isnan(values))
+    if not len(known):
+        return scores
+    means = [values[known[max(0, i - 9) : i + 1]].mean() for i in range(len(known))]
+    way = sign * (np.array(means) - means[0])
+    first = int(known[np.argmax(way >= 0.9 * way.max())])
+    return [float("nan")] * first + scores[first:]
 
 
 def _best(run: Run, state: TrainState) -> dict[str, Any]:
-    return {"step": int(state.best_step), run.task.score: float(state.best_score)}
+    found = {"step": int(state.best_step), run.task.score: float(state.best_score)}
+    if run.config.budgeted and run.best is not None:
+        found["excess"] = run.excess(run.best)
+    return found

@@ -161,10 +161,26 @@ def _tell(found: Trained, as_json: bool) -> int:
         f"  {1e3 * test['step_seconds']:.3g} ms per training step, {1e3 * test['prediction_seconds']:.3g} ms per "
         f"prediction of {test['prediction_rows']} rows",
     ]
+    if found.best.get("excess"):
+        lines.insert(1, _over(found))
     if found.path is not None:
         lines.append(f"  kept in {found.path}")
     _console.say("\n".join(lines), [(r"\A.*$", "bold")])
     return 0
+
+
+def _over(found: Trained) -> str:
+    """Of a run whose weights are not within its budget."""
+    config, excess = found.config, found.best["excess"]
+    if config.target_nfe is not None:
+        return (
+            f"  no validation was within the budget of {config.target_nfe:g} evaluations; this one, over it by "
+            f"{excess:g}, came nearest."
+        )
+    return (
+        f"  no validation was within the budget of a score lower by {config.max_accuracy_loss:g}; this one, over it by "
+        f"{excess:.2g}, came nearest."
+    )
 
 
 class _shown:

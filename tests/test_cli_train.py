@@ -66,6 +66,22 @@ def test_every_setting_has_an_option(call, tmp_path, monkeypatch):
     assert {n: found[n] for n in wanted} == wanted
 
 
+@pytest.mark.parametrize(
+    ("budget", "said_so"),
+    [
+        (["--target-nfe", "4"], "within the budget of 4 evaluations; this one, over it by"),
+        (["--max-accuracy-loss", "1e-9", "--coefficient", "1e4"], None),
+    ],
+)
+def test_a_budget_that_no_validation_met_is_said(call, budget, said_so):
+    args = ["train", "spirals-ode", "--steps", "3", "--batch", "16", "--regularizer", "steps"]
+    code, said, _ = call(*args, *budget)
+    assert code == 0 and (said_so is None or said_so in " ".join(said.split()))
+    code, said, _ = call(*args, *budget, "--json")
+    best = schemas.check(json.loads(said))["best"]
+    assert code == 0 and (best["excess"] > 0) == (said_so is not None)
+
+
 def test_data_from_a_folder(call, tmp_path, monkeypatch):
     monkeypatch.delenv("ODESCENT_DATA", raising=False)
     code, _, error = call("train", "mnist-ode", "--data", tmp_path / "nowhere")

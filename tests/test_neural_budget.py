@@ -185,6 +185,59 @@ def test_a_budget_that_was_met_by_itself_for_long_is_met_again_soon(accuracy):
     assert jnp.abs(found[1400:] - 1).max() < 0.1 and jnp.abs(found[1450:] - 1).max() < 0.05
 
 
+@pytest.mark.parametrize("start", [1e-3, 0.1, 100.0])
+def test_learning_comes_first(start):
+    """A penalty ten times too large unlearns: what is learned grows without one, and evaluations with it.
+
+    Were the penalty applied from the start, a hundred times too large, less than half were learned after 150 updates.
+    """
+    right = 0.1
+
+    def update(state, _):
+        budget, learned = state
+        wrong = budget.coefficient / right
+        grown = learned + jnp.where(wrong < 10, (1 - learned) * learned / 20, -learned / 10)
+        cost = 13 + 6 * jnp.ceil(6 * grown * jnp.clip(wrong**-0.3, 0, 1.5))
+        return (budget.updated(cost), jnp.maximum(grown, 1e-3)), (grown, cost)
+
+    begun = (Budget(target_nfe=39, start=start), jnp.asarray(1e-2))
+    _, (learned, cost) = jax.lax.scan(update, begun, length=400)
+    assert learned[150] > 0.9
+    assert jnp.abs(cost[-200:] - 39).max() <= 6 and cost[-200:].min() <= 39
+
+
+@given(st.floats(-4.0, 2.0), st.integers(0, 300), st.sampled_from([1, -1]))
+def test_what_is_not_applied_is_not_blamed(scale, updates, sign):
+    """Far within a budget of evaluations, or far below one of accuracy, nothing is penalized and lambda waits."""
+    start, target = 10.0**scale, 39.0
+    budget = (
+        Budget(target_nfe=target, start=start, bounds=(1e-9, 1e9))
+        if sign > 0
+        else Budget(max_accuracy_loss=0.01, start=start, bounds=(1e-9, 1e9))
+    )
+    far, at = (target / 2, target) if sign > 0 else (0.5, 0.01)
+
+    def after(budget, measured, n):
+        return jax.lax.fori_loop(0, n, lambda _, b: b.updated(measured), budget)
+
+    waited = after(budget, far, updates)
+    assert waited.coefficient < 1e-30
+    np.testing.assert_allclose(waited.log_coefficient, np.log(start), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(after(waited, at, 200).coefficient, start, rtol=1e-2)
+
+
+@pytest.mark.parametrize("start", [1e-3, 10.0])
+def test_one_evaluation_too_many_is_too_many(start):
+    """Steps are few: 39 evaluations are all that is between 33 and 45. By its size alone it would last 400 updates."""
+
+    def update(budget, _):
+        cost = jnp.where(budget.coefficient < 0.1, 39.0, 33.0)
+        return budget.updated(cost), cost
+
+    _, cost = jax.lax.scan(update, Budget(target_nfe=38, start=start), length=600)
+    assert jnp.argmax(cost < 38) < 200 and jnp.any(cost[-20:] < 38)
+
+
 @dataclass(frozen=True)
 class Growth(Small):
     """y' = rate y, with the loss (rate - 3)^2: a smaller rate costs fewer steps, and its loss is known."""
@@ -229,6 +282,47 @@ def test_weights_that_have_not_been_trained_are_not_what_a_budget_keeps():
     (first, *others) = validations(run)
     assert first[0] == 0 and all(v["nfe"] > first[1]["nfe"] for _, v in others)
     assert run.best["step"] > 0
+
+
+@dataclass(frozen=True)
+class Scored(Growth):
+    """With a score that is 1 as soon as the rate is 2."""
+
+    score = "hit"
+    sign = 1
+
+    def loss(self, model, batch, **options):
+        found = super().loss(model, batch, **options)
+        return Outcome(found.loss, {"hit": jnp.where(model.rate > 2, 1.0, 0.0)}, found.solved)
+
+
+def test_of_equal_scores_within_a_budget_the_least_loss_is_kept():
+    run = train(GROWTH.replace(target_nfe=60), task=Scored())
+    within = [(v["hit"], -v["loss"], k) for k, v in validations(run) if v["nfe"] <= 60]
+    hits = [k for hit, _, k in within if hit == max(within)[0]]
+    assert len(hits) > 1 and run.best["step"] == max(within)[2] != hits[0]
+    assert run.best["excess"] == 0
+
+
+def test_a_budget_that_is_not_met_is_said():
+    """A rate of 0.5, where training starts, costs more."""
+    run = train(GROWTH.replace(target_nfe=1, steps=40), task=Growth())
+    kept = dict(validations(run))[run.best["step"]]
+    assert run.best["excess"] == kept["nfe"] - 1 > 0
+    assert "excess" not in train(GROWTH.replace(steps=2), task=Growth()).best
+
+
+def test_a_budget_of_score_waits_until_the_run_without_penalty_has_learned(vanilla):
+    """That one's loss, (rate - 3)^2, has gone nine tenths of its way where the mean of ten says so."""
+    run = train(GROWTH.replace(max_accuracy_loss=1.0, coefficient=1.0), task=Growth())
+    plain, found = ([h for h in r.history if "nfe" in h] for r in (vanilla, run))
+    losses = np.array([h["loss"] for h in plain])
+    means = np.array([losses[max(0, k - 9) : k + 1].mean() for k in range(len(losses))])
+    learned = int(np.argmax(means[0] - means >= 0.9 * (means[0] - means.min())))
+    coefficients = np.array([h["coefficient"] for h in found])
+    assert 10 < learned < 150 and coefficients[:learned].max() < 1e-30
+    assert coefficients[learned + 20] > 0.01
+    assert [h["nfe"] for h in found[:learned]] == [h["nfe"] for h in plain[:learned]]
 
 
 def test_a_budget_of_score_spends_it_on_evaluations(vanilla, tmp_path):

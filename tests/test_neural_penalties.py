@@ -216,10 +216,13 @@ def test_a_budget_finds_the_coefficient_from_a_hundredfold_error(wrong, right, p
 
 def test_a_budget_of_accuracy_turns_the_sign_round():
     b = nde.Budget(max_accuracy_loss=0.01, start=1.0)
-    assert b.updated(0.02).coefficient < 1 < b.updated(0.0).coefficient
-    assert b.updated(float("nan")).coefficient < 1  # a failed solve is the worst
+    for _ in range(60):  # at the budget
+        b = b.updated(0.01)
+    assert np.isclose(b.coefficient, 1, rtol=1e-2)
+    assert b.updated(0.02).coefficient < 0.95 < 1.05 < b.updated(0.0).coefficient
+    assert b.updated(float("nan")).coefficient < 0.7  # a failed solve is the worst
     n = nde.Budget(target_nfe=30, start=1.0, bounds=(0.5, 2.0))
-    for _ in range(50):
+    for _ in range(120):
         n = n.updated(jnp.asarray([100, 200]))
     assert np.isclose(n.coefficient, 2.0)
     for bad in ({}, {"target_nfe": 3, "max_accuracy_loss": 0.1}, {"target_nfe": 0}, {"target_nfe": 3, "start": -1.0},
