@@ -101,7 +101,7 @@ class Budget(eqx.Module):
         self.violation = self.lasting = self.near = jnp.zeros_like(self.log_coefficient)
         self.target, self.gain = _array(target), _array(gain)
         self.damping, self.sensitivity = _array(damping), _array(sensitivity)
-        self.low, self.high = jnp.log(jnp.asarray(bounds[0])), jnp.log(jnp.asarray(bounds[1]))
+        self.low, self.high = (jnp.log(jnp.asarray(b, float)) for b in bounds)  # none of weak type
         self.sign = 1 if max_accuracy_loss is None else -1
         self.met = jnp.asarray(self.low if self.sign > 0 else self.high, float)
 

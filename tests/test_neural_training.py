@@ -230,7 +230,7 @@ class Counted(Small):
 
 
 def test_a_sweep_compiles_one_update_and_one_evaluation():
-    """Coefficients, schedules, first steps and seeds are arguments; the penalty follows each of them."""
+    """Coefficients, schedules, first steps, seeds and budgets are arguments; the penalty follows each of them."""
     base = SMALL.replace(regularizer="error+0.5*steps", learning_rate=1e-30, steps=4, dt0=0.1)
     runs = {
         (c, end): train(base.replace(coefficient=c, final_coefficient=end), task=Counted())
@@ -244,6 +244,9 @@ def test_a_sweep_compiles_one_update_and_one_evaluation():
         True,
         True,
     ]  # without penalty, a program that pays for none
+    for target, start in ((9, 0.1), (7, 10.0)):
+        train(base.replace(target_nfe=target, coefficient=start), task=Counted())
+    assert Counted.traced.count(True) == 3  # one more for all budgets
     paid = {c: [r["penalty"] for r in run.history if "loss" in r] for c, run in runs.items()}
     # the weights stand still, so that penalties are proportional to coefficients: c (end / c)^(k / steps)
     np.testing.assert_allclose(np.divide(paid[3.0, None], paid[0.1, None]), 30, rtol=1e-5)
