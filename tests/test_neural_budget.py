@@ -206,6 +206,11 @@ def test_learning_comes_first(start):
     assert jnp.abs(cost[-200:] - 39).max() <= 6 and cost[-200:].min() <= 39
 
 
+@jax.jit
+def updated_often(budget, measured, n):
+    return jax.lax.fori_loop(0, n, lambda _, b: b.updated(measured), budget)
+
+
 @given(st.floats(-4.0, 2.0), st.integers(0, 300), st.sampled_from([1, -1]))
 def test_what_is_not_applied_is_not_blamed(scale, updates, sign):
     """Far within a budget of evaluations, or far below one of accuracy, nothing is penalized and lambda waits."""
@@ -217,13 +222,10 @@ def test_what_is_not_applied_is_not_blamed(scale, updates, sign):
     )
     far, at = (target / 2, target) if sign > 0 else (0.5, 0.01)
 
-    def after(budget, measured, n):
-        return jax.lax.fori_loop(0, n, lambda _, b: b.updated(measured), budget)
-
-    waited = after(budget, far, updates)
+    waited = updated_often(budget, far, updates)
     assert waited.coefficient < 1e-30
     np.testing.assert_allclose(waited.log_coefficient, np.log(start), rtol=1e-6, atol=1e-6)
-    np.testing.assert_allclose(after(waited, at, 200).coefficient, start, rtol=1e-2)
+    np.testing.assert_allclose(updated_often(waited, at, 200).coefficient, start, rtol=1e-2)
 
 
 @pytest.mark.parametrize("start", [1e-3, 10.0])
