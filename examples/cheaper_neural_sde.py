@@ -22,10 +22,10 @@ from odescent.neural_de.models import accuracy, cross_entropy
 
 
 @dataclass(frozen=True)
-class DigitsSDE(Task):
+class NoisyDigits(Task):
     """Rows, a model and a loss: that is all a task needs."""
 
-    name = "digits-sde"
+    name = "noisy-digits"
     defaults: ClassVar[Mapping[str, Any]] = {
         "steps": 100, "batch": 128, "optimizer": "adam", "learning_rate": 1e-2, "rtol": 1e-2, "atol": 1e-2,
         "max_steps": 256, "dt0": 0.02,
@@ -43,7 +43,7 @@ class DigitsSDE(Task):
         return Outcome(cross_entropy(logits, batch["y"]), found, solved)
 
 
-PLAIN = Config("digits-sde", validate_every=50)
+PLAIN = Config("noisy-digits", validate_every=50)
 CHEAP = PLAIN.replace(regularizer="error", coefficient=1.0)
 
 
@@ -51,7 +51,7 @@ def main() -> tuple[float, float]:
     """Train with and without; returns the ratio of evaluations per prediction, and the bound."""
     tests = {}
     for name, config in (("plain", PLAIN), ("regularized", CHEAP)):
-        tests[name] = test = train(config, task=DigitsSDE()).test
+        tests[name] = test = train(config, task=NoisyDigits()).test
         print(f"{name:<12} {test['nfe']:.0f} evaluations, accuracy {test['accuracy']:.1%}")
     plain, cheap = tests["plain"], tests["regularized"]
     assert cheap["accuracy"] >= plain["accuracy"] - 0.02

@@ -1,4 +1,4 @@
-"""The Brownian path of a solve: how finely it is resolved, and both ends of a step drawn at once."""
+"""The Brownian path of a solve: how finely it is resolved, and each end of a step drawn once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._errors import OdescentError
-from .tracking import attribute_of
+from .counting import attribute_of
 
 USUAL = 1e-2  # tolerance of a solve with noise
 # The default resolution of a path, as a fraction of the interval: of the tolerance, between two bounds.
@@ -46,9 +46,17 @@ class BrownianTree(dfx.AbstractBrownianPath[Any]):
     def evaluate(self, t0: Any, t1: Any = None, left: bool = True, use_levy: bool = False) -> Any:
         if t1 is None:
             return self.tree.evaluate(t0, use_levy=use_levy)
-        from_start: Any = jax.vmap(lambda t: self.tree.evaluate(t, use_levy=True))
+        from_start: Any = jax.vmap(self.from_start)
         both = from_start(jnp.stack([jnp.asarray(t0), jnp.asarray(t1)]))
         a, b = (jax.tree.map(lambda x, i=i: x[i], both) for i in (0, 1))
+        return self.between(a, b, use_levy)
+
+    def from_start(self, t: Any) -> Any:
+        """W and H on [t0, t]."""
+        return self.tree.evaluate(t, use_levy=True)
+
+    def between(self, a: Any, b: Any, use_levy: bool) -> Any:
+        """The increment, with H if asked for, from W and H from the start to both of its ends."""
         increment: Any = jax.tree.map(jnp.subtract, b.W, a.W)
         if not use_levy:
             return increment
@@ -68,7 +76,7 @@ def resolution(
 ) -> Float[Array, ""]:
     """The length of time to which a Brownian path is resolved; the shortest step is twice as long.
 
-    A path costs a level of its tree per halving, at both ends of every step, and this dominates small SDEs. It has
+    A path costs a level of its tree per halving, at the end of every step, and this dominates small SDEs. It has
     the right law at times that are further apart than that, so that what counts is the shortest step. The steps
     of SPaRK shrink about in proportion to the tolerance (its error estimate has order 1). Measured on three SDEs (the
     spiral, and neural ones as they begin), in units of the tolerance times the interval: one step in twenty is shorter

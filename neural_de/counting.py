@@ -10,6 +10,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
 
+def attribute_of(controller: Any, name: str) -> Any:
+    """An attribute of the controller or of one that it wraps; None if there is none."""
+    while controller is not None:
+        found = getattr(controller, name, None)
+        if found is not None:
+            return found
+        controller = getattr(controller, "controller", None)
+    return None
+
+
 class Trials(eqx.Module):
     """What the controller has seen: all trials, those from the initial time, those from a jump."""
 

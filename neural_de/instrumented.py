@@ -23,6 +23,7 @@ from .checks import (
     check_way_back,
     without_gradient,
 )
+from .counting import attribute_of
 from .evaluations import has_noise, is_ode
 from .first_step import WarmStart, initial_step
 from .given_steps import looked_at
@@ -32,7 +33,7 @@ from .noise import check_noise, stochastic_terms
 from .norms import real_dtype, rms
 from .penalties.base import Needs, Outcome, Problem, Regularizer
 from .stages import innermost
-from .tracking import attribute_of, seen_of, statistics_of, tracked
+from .tracking import seen_of, statistics_of, tracked
 from .unrolled import unrolled
 
 

@@ -16,6 +16,7 @@ import jax.random as jr
 from jaxtyping import Array
 
 from .._errors import OdescentError
+from .drawn_path import drawn, reading
 from .evaluations import cost_of, has_noise, is_expensive
 from .heuristics import Captured, Seen, nothing_seen
 from .norms import Norm, rms, scaled_error
@@ -54,7 +55,10 @@ class Watch(eqx.Module):
 
 
 class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
-    """A solver that carries `Seen` beside its own state; everything else is the inner solver's."""
+    """A solver that carries `Seen`, and the Brownian path at the start of the step, beside its own state.
+
+    Everything else is the inner solver's.
+    """
 
     inner: dfx.AbstractSolver[Any]
     watch: Watch
@@ -103,7 +107,7 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
     def func(self, terms: Any, t0: Any, y0: Any, args: Any) -> Any:
         return self.inner.func(terms, t0, y0, args)
 
-    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> tuple[Any, Seen]:
+    def init(self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any) -> tuple[Any, Seen, Any]:
         noisy, watch = has_noise(terms), self.watch
         for kind in watch.stiffness:
             check_stages(self.inner, kind, noisy)
@@ -120,13 +124,15 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
         seen = nothing_seen(
             t0, y0, float(order), stability, cost, watch.stiffness, names, watch.record
         )
-        return self.inner.init(terms, t0, t1, y0, args), seen
+        start = reading(self.inner, terms, t0)
+        return self.inner.init(terms, t0, t1, y0, args), seen, start
 
     def step(
         self, terms: Any, t0: Any, t1: Any, y0: Any, args: Any, solver_state: Any, made_jump: Any
-    ) -> tuple[Any, Any, Any, tuple[Any, Seen], Any]:
-        inner_state, seen = solver_state
-        point = (terms, t0, t1, y0, args)
+    ) -> tuple[Any, Any, Any, tuple[Any, Seen, Any], Any]:
+        inner_state, seen, start = solver_state
+        end = reading(self.inner, terms, t1)
+        point = (drawn(terms, start, end), t0, t1, y0, args)
         taken, s = step_with_stiffness(
             self.inner, self.watch.stiffness, self.watch.norm, *point, inner_state, made_jump
         )
@@ -153,7 +159,7 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
             for name, c in w.captures.items()
         }
         after = eqx.tree_at(lambda a: a.captured, after, kept)
-        return y1, error, dense, (inner_state, after), result
+        return y1, error, dense, (inner_state, after, end), result
 
     def _at(self, t0: Any, t1: Any, dense: Any, t: Any) -> Any:
         return self.interpolation_cls(t0=t0, t1=t1, **dense).evaluate(t)

@@ -9,21 +9,11 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from .._errors import OdescentError, unknown
-from .counting import CountingController, Trials
+from .counting import CountingController, Trials, attribute_of
 from .heuristics import Seen, Statistics, summarize
 from .norms import Norm, rms
 from .tracked_solver import STIFFNESS, Capture, TrackedSolver, Watch
 from .unrolled import unrolled
-
-
-def attribute_of(controller: Any, name: str) -> Any:
-    """An attribute of the controller or of one that it wraps; None if there is none."""
-    while controller is not None:
-        found = getattr(controller, name, None)
-        if found is not None:
-            return found
-        controller = getattr(controller, "controller", None)
-    return None
 
 
 def tracked(
@@ -91,7 +81,7 @@ def tracked(
 def seen_of(solution: dfx.Solution) -> Seen:
     """The accumulator that a tracked solve ended with; OdescentError if the solve was not tracked."""
     state = solution.solver_state
-    if not (isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], Seen)):
+    if not (isinstance(state, tuple) and len(state) == 3 and isinstance(state[1], Seen)):
         raise OdescentError(
             "this solution carries no statistics: solve with diffeqsolve(..., **tracked(solver, controller))."
         )

@@ -72,6 +72,8 @@ class PaperFigure:
 
 
 def _brief(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name.replace('_', ' ')} {_brief(v)}" for name, v in value.items())
     if isinstance(value, (list, tuple)):
         if len(value) > 4:
             return f"{_brief(value[0])}...{_brief(value[-1])} ({len(value)})"

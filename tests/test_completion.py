@@ -64,7 +64,7 @@ def completed(line: str) -> list[str]:
         ("odescent derive nest", {"nesterov", "nesterov_sc"}),
         ("odescent emit adam --target op", {"optax"}),
         ("odescent simulate nesterov --objective ros", {"rosenbrock"}),
-        ("odescent train dig", {"digits-ode"}),
+        ("odescent train dig", {"digits-ode", "digits-sde"}),
         ("odescent train digits-ode --regularizer err", {"error"}),
         ("odescent certify gradient_descent --over qua", {"quadratics"}),
         ("odescent portrait heavy_ball --wi", {"--window", "--with"}),

@@ -60,6 +60,17 @@ def test_a_neural_sde_classifies_what_is_plain(tmp_path, monkeypatch):
     assert run.test["accuracy"] == 1 and losses(run)[-1] < 0.5 * losses(run)[0]
 
 
+def test_digits_are_the_same_for_an_ode_and_an_sde():
+    """One data set, two models: ten logits from 64 pixels, and the papers' settings for neither."""
+    found = {n: TASKS.build(n).rows(Config(n)) for n in ("digits-ode", "digits-sde")}
+    assert found["digits-sde"].digest == found["digits-ode"].digest
+    config, rows = Config("digits-sde", paper=2023), found["digits-sde"]
+    model = TASKS.build("digits-sde").model(config, rows, jax.random.key(0), np.float32)
+    assert (model.embed.weight.shape, model.head.weight.shape) == ((64, 32), (32, 10))
+    with pytest.raises(OdescentError, match="the papers do not have digits-sde"):
+        train(config)
+
+
 @pytest.mark.slow
 def test_a_neural_sde_approaches_the_moments(monkeypatch):
     """The loss is what the moments of the data say: the distance from them falls while training."""

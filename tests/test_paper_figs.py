@@ -1,5 +1,6 @@
 """The frame of the papers' figures: verdicts, records, what is computed again, failures, the command."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -256,6 +257,10 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path):
 
 def test_smaller_sizes_are_said_on_the_figure(tmp_path: Path):
     assert FIGURE.sizes("quick") == "quick: points 50 (full: 900)" and FIGURE.sizes("full") == ""
+    nested = dataclasses.replace(
+        FIGURE, quick={"model": {"width": 8, "layers": [4, 4]}}, full={"model": {"width": 64}}
+    )
+    assert nested.sizes("quick") == "quick: model width 8 layers 4, 4 (full: width 64)"
     small, whole = (
         records.draw(tmp_path / s, FIGURE, s, compute(50, 3))[2] for s in ("quick", "full")
     )

@@ -250,8 +250,17 @@ def _run(nfe, accuracy, c):
     return SimpleNamespace(test=test, history=history, best={"step": 2}, config=c)
 
 
-@pytest.mark.parametrize("module", [heuristics_classification, local_classification])
-def test_claims_are_ratios_to_vanilla_with_the_same_first_step(module, tmp_path, monkeypatch):
+_CLASSIFIERS = [
+    (module, figure)
+    for module in (heuristics_classification, local_classification)
+    for figure in module.FIGURES
+]
+
+
+@pytest.mark.parametrize(("module", "figure"), _CLASSIFIERS, ids=lambda x: getattr(x, "name", ""))
+def test_claims_are_ratios_to_vanilla_with_the_same_first_step(
+    module, figure, tmp_path, monkeypatch
+):
     """Made-up runs: half of vanilla's evaluations at twice the accuracy, in a third of the time."""
 
     def chosen(base, methods, *, seeds, **_):
@@ -275,7 +284,7 @@ def test_claims_are_ratios_to_vanilla_with_the_same_first_step(module, tmp_path,
 
     monkeypatch.setattr(module, "choose", chosen)
     monkeypatch.setattr(module, "seconds", timed)
-    result = module.compute(**module.FIGURES[0].quick, folder=tmp_path)
+    result = figure.compute(**figure.quick, folder=tmp_path)
     rows = [
         dict(zip(result.data["table"]["columns"], r, strict=True))
         for r in result.data["table"]["rows"]
@@ -291,7 +300,7 @@ def test_claims_are_ratios_to_vanilla_with_the_same_first_step(module, tmp_path,
     }
     gains = [c.measured for t, c in by_text.items() if t.startswith("Accuracy")]
     assert gains == [pytest.approx(0.4)] * len(gains) != []
-    module.draw(result.data)
+    figure.draw(result.data)
 
 
 @pytest.mark.parametrize("figure", heuristics_tasks.FIGURES, ids=lambda f: f.name)

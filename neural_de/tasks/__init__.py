@@ -14,6 +14,7 @@ TASKS: Registry[Task] = Registry(
     __name__,
     {
         "digits-ode": "images:digits_ode",
+        "digits-sde": "image_noise:digits_sde",
         "mnist-ode": "images:mnist_ode",
         "mnist-sde": "image_noise:mnist_sde",
         "moons-cnf": "density:moons_cnf",

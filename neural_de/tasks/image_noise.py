@@ -16,21 +16,16 @@ from .base import Outcome, Rows, Task, model_options
 
 @dataclass(frozen=True)
 class NoisyClassification(Task):
-    """MNIST by a `NeuralSDEClassifier`: one path per row in training, the mean logits of ten elsewhere.
+    """Images by a `NeuralSDEClassifier`: one path per row in training, the mean logits of ten elsewhere.
 
     Model options: `dimension` of the state, `hidden` widths of the drift's layers, `diffusion_scale` of its first
     weights.
     """
 
-    name = "mnist-sde"
-    experiment = "mnist_sde"
-    defaults: ClassVar[Mapping[str, Any]] = {
-        "steps": 3000, "batch": 256, "optimizer": "adam", "learning_rate": 1e-2, "schedule": "inverse",
-        "rtol": 1e-1, "atol": 1e-1, "max_steps": 256,
-    }  # fmt: skip
-
     def rows(self, config: Config) -> Rows:
-        return Rows.of(load("mnist", seed=config.seed, validation=config.validation))
+        return Rows.of(
+            load(self.name.partition("-")[0], seed=config.seed, validation=config.validation)
+        )
 
     def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> NeuralSDEClassifier:
         options = model_options(config, {"dimension": 32, "hidden": [64], "diffusion_scale": None})
@@ -52,10 +47,32 @@ class NoisyClassification(Task):
         found = {"accuracy": accuracy(logits, batch["y"])}
         return Outcome(cross_entropy(logits, batch["y"]), found, solved)
 
+
+class Digits(NoisyClassification):
+    name = "digits-sde"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "steps": 1000, "batch": 128, "optimizer": "adam", "learning_rate": 1e-2, "rtol": 1e-2, "atol": 1e-2,
+        "max_steps": 256,
+    }  # fmt: skip
+
+
+class MNIST(NoisyClassification):
+    name = "mnist-sde"
+    experiment = "mnist_sde"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "steps": 3000, "batch": 256, "optimizer": "adam", "learning_rate": 1e-2, "schedule": "inverse",
+        "rtol": 1e-1, "atol": 1e-1, "max_steps": 256,
+    }  # fmt: skip
+
     def paper(self, year: int) -> Mapping[str, Any]:
         return {"optimizer": "adam", "learning_rate": 1e-2, "schedule": "inverse"}
 
 
+def digits_sde() -> Task:
+    """Scikit-learn's 8 x 8 digits by a neural SDE."""
+    return Digits()
+
+
 def mnist_sde() -> Task:
     """MNIST by a neural SDE (arXiv 2105.03918, 2303.02262)."""
-    return NoisyClassification()
+    return MNIST()
