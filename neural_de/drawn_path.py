@@ -25,6 +25,9 @@ class Increment(dfx.AbstractBrownianPath[Any]):
     path: BrownianTree
     ends: tuple[Any, Any]
 
+    def __init__(self, path: BrownianTree, ends: tuple[Any, Any]) -> None:
+        self.path, self.ends = path, ends
+
     @property
     def t0(self) -> Any:  # type: ignore[override]
         return self.path.t0
