@@ -51,8 +51,8 @@ class NoisyClassification(Task):
 class Digits(NoisyClassification):
     name = "digits-sde"
     defaults: ClassVar[Mapping[str, Any]] = {
-        "steps": 400, "batch": 128, "optimizer": "adam", "learning_rate": 1e-2, "rtol": 1e-2, "atol": 1e-2,
-        "max_steps": 256,
+        "steps": 400, "batch": 128, "optimizer": "adam", "learning_rate": 1e-2, "schedule": "cosine",
+        "rtol": 1e-2, "atol": 1e-2, "max_steps": 256,
     }  # fmt: skip
 
 
