@@ -7,35 +7,25 @@ called `sweep`, so workers need no common file system. A sweep that was killed g
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import operator
 import os
-import signal
 import sys
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from odescent._errors import OdescentError
+from odescent._processes import carry_out, processors
 from odescent._progress import bar
 from odescent._whole_numbers import check_whole
 
 from .sweep_store import Store, encode, job_name, plain_inputs
 from .sweep_table import columns_of, csv_text, text_table
-
-_AHEAD = 4  # jobs handed out per worker: enough to keep it busy, few enough to stop soon
 
 Progress = Callable[[int, int], None]
 
@@ -166,9 +156,14 @@ def sweep(
             jobs[name] = _known(store, name, own)
     todo = [j for j in jobs.values() if not j.done and (retry or j.error is None)]
     show = progress if callable(progress) else bar("jobs") if progress else None
-    run = _Run(function, who, version, store, jobs, show)
+    run = _Run(who, version, store, jobs, show, len(jobs) - len(todo))
+    tasks = {j.name: j.inputs for j in todo}
     try:
-        run.go(todo, executor, workers or _processors())
+        if show is not None and todo:
+            show(run.done, len(jobs))
+        carry_out(
+            partial(_call, function), tasks, run.keep, run.lose, executor=executor, workers=workers or processors()
+        )  # fmt: skip
     except KeyboardInterrupt:
         raise SweepInterrupted(Sweep(tuple(jobs[n] for n in names), Path(folder))) from None
     return Sweep(tuple(jobs[n] for n in names), Path(folder))
@@ -229,13 +224,6 @@ def _known(store: Store, name: str, inputs: dict[str, Any]) -> Job:
     return Job(name, inputs)
 
 
-def _processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
 def _call(function: Callable[..., Any], inputs: Mapping[str, Any]) -> tuple[bool, Any, float]:
     """In the worker: (True, the result, seconds) or (False, the traceback, seconds)."""
     began = time.perf_counter()
@@ -262,118 +250,45 @@ def _concrete(value: Any) -> Any:
     )
 
 
-def _quiet() -> None:
-    """In a worker of ours: Ctrl-C is for the caller, who ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 @dataclass
 class _Run:
     """The jobs that are under way."""
 
-    function: Callable[..., Any]
     who: str
     version: str
     store: Store
     jobs: dict[str, Job]
     show: Progress | None
+    done: int
 
-    def go(self, todo: list[Job], executor: Executor | None, workers: int) -> None:
-        self.total, self.done = len(self.jobs), len(self.jobs) - len(todo)
-        if self.show is not None and todo:
-            self.show(self.done, self.total)
-        queue = deque(todo)
-        if executor is not None:
-            known = getattr(executor, "_max_workers", None)
-            many = known if isinstance(known, int) else 64
-            broken = self._through(executor, queue, _AHEAD * many)
-            if broken:
-                raise OdescentError(
-                    f"the executor broke down with {len(broken) + len(queue)} jobs to do; the same call resumes."
-                )
-            return
-        suspects: deque[Job] = (
-            deque()
-        )  # were under way when a worker ended: one at a time finds the culprit
-        while queue or suspects:
-            alone = bool(suspects)
-            batch = deque([suspects.popleft()]) if alone else queue
-            pool = ProcessPoolExecutor(
-                1 if alone else max(min(workers, len(queue)), 1),
-                multiprocessing.get_context("spawn"),
-                _quiet,
-            )
-            try:
-                broken = self._through(pool, batch, _AHEAD * workers)
-            except BaseException:
-                _end(pool)
-                raise
-            pool.shutdown(wait=True, cancel_futures=True)
-            if alone and broken:
-                self._keep(
-                    broken[0],
-                    (False, "the worker process ended abruptly (killed, or out of memory).", None),
-                )
-            else:
-                suspects.extend(broken)
-
-    def _through(self, executor: Executor, queue: deque[Job], ahead: int) -> list[Job]:
-        """Work the queue off; the jobs that were under way when the executor broke."""
-        flying: dict[Future[Any], Job] = {}
-        lost: list[Job] = []
-        try:
-            while (queue and not lost) or flying:
-                while queue and not lost and len(flying) < ahead:
-                    job = queue.popleft()
-                    try:
-                        flying[executor.submit(_call, self.function, job.inputs)] = job
-                    except (BrokenExecutor, RuntimeError):
-                        lost.append(job)
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    job = flying.pop(future)
-                    try:
-                        outcome = future.result()
-                    except BrokenExecutor:
-                        lost.append(job)
-                        continue
-                    except (
-                        Exception
-                    ):  # what the executor itself says: a result that cannot be sent, a lost node
-                        outcome = (False, traceback.format_exc(), None)
-                    self._keep(job, outcome)
-        except BaseException:
-            for future in flying:
-                future.cancel()
-            raise
-        return lost
-
-    def _keep(self, job: Job, outcome: tuple[bool, Any, float | None]) -> None:
+    def keep(self, name: str, outcome: tuple[bool, Any, float | None]) -> None:
+        """Write down what a worker found."""
         fine, value, seconds = outcome
+        inputs = self.jobs[name].inputs
         record = {
             "function": self.who,
             "version": self.version,
-            "inputs": job.inputs,
+            "inputs": inputs,
             "seconds": seconds,
         }
         if fine:
-            self.store.save(job.name, record, value)
-            self.jobs[job.name] = _known(self.store, job.name, job.inputs)
+            self.store.save(name, record, value)
+            self.jobs[name] = _known(self.store, name, inputs)
         else:
-            self.store.note_failure(job.name, record, value)
-            self.jobs[job.name] = Job(job.name, job.inputs, None, value, seconds)
+            self.store.note_failure(name, record, value)
+            self.jobs[name] = Job(name, inputs, None, value, seconds)
         self.done += 1
         if self.show is not None:
-            self.show(self.done, self.total)
+            self.show(self.done, len(self.jobs))
+
+    def lose(self, name: str, error: Exception) -> None:
+        """Write down why a job has no result: what the executor itself says."""
+        ours = isinstance(error, OdescentError)
+        self.keep(name, (False, str(error) if ours else _text(error), None))
 
 
-def _end(pool: ProcessPoolExecutor) -> None:
-    """End our own workers at once; their jobs are done again by the next call."""
-    processes = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(5)
+def _text(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 __all__ = ["Job", "Sweep", "SweepInterrupted", "sweep"]

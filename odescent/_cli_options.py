@@ -384,6 +384,10 @@ QuickFigures = Annotated[
 ]
 FullFigures = Annotated[bool, typer.Option("--full", help="The papers' own scale.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Compute anew what is there already.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Processes; by default one per processor, four at most."),
+]
 RunFolder = Annotated[
     Path | None,
     typer.Option(

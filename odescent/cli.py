@@ -49,6 +49,7 @@ def _figures(
     quick: o.QuickFigures = False,
     full: o.FullFigures = False,
     fresh: o.Fresh = False,
+    workers: o.Workers = None,
     data: o.DataFolder = None,
     out: o.Folder = Path("out/figures"),
     as_json: o.Json = False,
@@ -62,8 +63,8 @@ def _figures(
 
     use_data(data)
     found = _cmd_figures.run(
-        paper or [], only or [], quick=quick, full=full, fresh=fresh, out=out, as_json=as_json
-    )
+        paper or [], only or [], quick=quick, full=full, fresh=fresh, workers=workers, out=out, as_json=as_json
+    )  # fmt: skip
     raise typer.Exit(found)
 
 

@@ -1,23 +1,30 @@
-"""Make figures: compute what is not there yet, check, draw; one that fails is listed and stops no other."""
+"""Make figures: compute what is not there yet, check, draw; one that fails is listed and stops no other.
+
+Each is made by itself, so that several processes can share them.
+"""
 
 from __future__ import annotations
 
 import inspect
+import pickle
 import shutil
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from odescent._errors import OdescentError
 from odescent._files import make_folder
+from odescent._processes import carry_out
 
 from . import papers, records
 from .claims import HOLDS, WRONG, Claim
 from .entry import SCALES, PaperFigure, Result, Scale
 
 Report = Callable[[str], None]
+_Task = tuple[str, PaperFigure]
 
 
 @dataclass(frozen=True)
@@ -73,9 +80,10 @@ def regenerate(
     scale: Scale = "quick",
     *,
     fresh: bool = False,
+    workers: int = 1,
     report: Report = print,
 ) -> list[Made]:
-    """Make figures, in order; the same call goes on where another was stopped.
+    """Make figures; the same call goes on where another was stopped.
 
     A figure whose parameters, seeds and code are those of its record is not computed again.
 
@@ -84,25 +92,55 @@ def regenerate(
         out: the folder; files go to ``out/SCALE/PAPER/``.
         scale: "quick" or "full".
         fresh: compute all of them anew.
-        report: gets one line for each.
+        workers: processes that make them, each on its share of the processors. Several begin with the last figure,
+            since the longest stand there; functions that another process cannot import are called in this one.
+        report: gets a line for each, as they are made.
+
+    Returns:
+        What became of them, in the order of `figures`.
 
     Raises:
         OdescentError: if the folder cannot be written.
     """
-    chosen = list(figures)
+    tasks = {f"{paper}/{figure.name}": (paper, figure) for paper, figure in figures}
     make_folder(out)
-    found = []
-    for number, (paper, figure) in enumerate(chosen, 1):
-        try:
-            made = _make(paper, figure, out, scale, fresh)
-        except KeyboardInterrupt:
-            how = "the same arguments" + (", without fresh=," if fresh else "")
-            raise KeyboardInterrupt(
-                f"interrupted in figure {number} of {len(chosen)}; run again with {how} to go on."
-            ) from None
-        report(f"[{number}/{len(chosen)}] {made.line()}")
-        found.append(made)
-    return found
+    found: dict[str, Made] = {}
+
+    def keep(who: str, made: Made) -> None:
+        found[who] = made
+        report(f"[{len(found)}/{len(tasks)}] {made.line()}")
+
+    def lose(who: str, error: Exception) -> None:
+        paper, figure = tasks[who]
+        keep(who, Made(paper, figure.name, figure.title, (), (), 0.0, True, _last_line(error)))
+
+    make = partial(_make, out=out, scale=scale, fresh=fresh)
+    sent = {who: tasks[who] for who in reversed(tasks) if _is_sendable(tasks[who])}
+    if min(workers, len(sent)) <= 1:
+        sent = {}
+    try:
+        for who, task in tasks.items():
+            if who not in sent:
+                keep(who, make(task))
+        carry_out(make, sent, keep, lose, workers=workers)
+    except KeyboardInterrupt:
+        how = "the same arguments" + (", without fresh=," if fresh else "")
+        raise KeyboardInterrupt(
+            f"interrupted after {len(found)} of {len(tasks)} figures; run again with {how} to go on."
+        ) from None
+    return [found[who] for who in tasks]
+
+
+def _is_sendable(task: _Task) -> bool:
+    try:
+        pickle.dumps(task)
+    except Exception:  # a function in a function, or one that says why its module cannot be loaded
+        return False
+    return True
+
+
+def _last_line(error: Exception) -> str:
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def standing(found: Sequence[Made], out: Path, scale: Scale) -> list[Made]:
@@ -125,9 +163,10 @@ def _files(place: Path) -> tuple[Path, ...]:
     return tuple(f for f in sorted(place.parent.glob(f"{place.name}.*")) if f.is_file())
 
 
-def _make(paper: str, figure: PaperFigure, out: Path, scale: Scale, fresh: bool) -> Made:
+def _make(task: _Task, out: Path, scale: Scale, fresh: bool) -> Made:
     import jax
 
+    paper, figure = task
     place = out / scale / paper / figure.name
     trouble = place.with_name(f"{figure.name}.error.txt")
     began = time.perf_counter()
@@ -138,9 +177,8 @@ def _make(paper: str, figure: PaperFigure, out: Path, scale: Scale, fresh: bool)
                 records.draw(place, figure, scale, result)
     except Exception as error:
         records.note(trouble, traceback.format_exc())
-        last = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
         seconds = time.perf_counter() - began
-        return Made(paper, figure.name, figure.title, (), (), seconds, True, last)
+        return Made(paper, figure.name, figure.title, (), (), seconds, True, _last_line(error))
     trouble.unlink(missing_ok=True)
     seconds = time.perf_counter() - began
     other = "" if again else records.made_with(place)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from odescent.neural_de.interruption import between_steps
 
 CALLS: list[dict[str, Any]] = []  # of this process only
 
@@ -55,3 +58,20 @@ def bowl_with_a_hole(x: np.ndarray) -> float:
 
 def ends_abruptly(x: np.ndarray) -> float:
     os._exit(3)
+
+
+def where(task: dict[str, Any]) -> tuple[int, list[int]]:
+    """The process and its processors; or what the task wants."""
+    if task.get("raises"):
+        raise ValueError("as planned")
+    if task.get("dies"):
+        os._exit(9)
+    try:
+        with between_steps() as check:  # as a training has it
+            for _ in range(round(20 * task.get("sleeps", 0.0))):
+                time.sleep(0.05)
+                check()
+    except KeyboardInterrupt:
+        Path(task["leaves"]).write_text("put away")
+        raise
+    return os.getpid(), sorted(os.sched_getaffinity(0))

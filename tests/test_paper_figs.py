@@ -251,8 +251,41 @@ def test_an_interruption_says_how_to_go_on(tmp_path: Path):
         raise KeyboardInterrupt
 
     figure = pf.PaperFigure("stopped", "Stopped.", stopped, draw)
-    with pytest.raises(KeyboardInterrupt, match="in figure 1 of 1; run again with the same argum"):
-        make(tmp_path, figure)
+    with pytest.raises(
+        KeyboardInterrupt, match="after 1 of 2 figures; run again with the same arg"
+    ):
+        make(tmp_path, FIGURE, figure)
+
+
+def test_several_processes_make_what_one_makes(tmp_path: Path):
+    def here(**_: object) -> pf.Result:  # no other process finds it
+        return compute(20, 1)
+
+    other = dataclasses.replace(FIGURE, name="again", quick={"points": 30, "seed": 4})
+    figures = [FIGURE, BROKEN, other, pf.PaperFigure("here", "Here.", here, draw)]
+    calls.clear()
+    found = make(tmp_path / "several", *figures, workers=2)
+    assert calls == [(20, 1)]
+    assert [m.name for m in found] == ["squares", "broken", "again", "here"]
+    assert found[1].error == "ZeroDivisionError: as planned"
+    assert (tmp_path / "several/quick/acceleration/broken.error.txt").exists()
+    alone = make(tmp_path / "one", *figures)
+    assert [(m.claims, m.error) for m in found] == [(m.claims, m.error) for m in alone]
+    for file in (tmp_path / "one/quick/acceleration").glob("*.json"):
+        assert (tmp_path / "several/quick/acceleration" / file.name).read_text() == file.read_text()
+    assert not any(m.again for m in make(tmp_path / "several", FIGURE, other, workers=2))
+
+
+def killed(**_: object) -> pf.Result:
+    import os
+
+    os._exit(9)
+
+
+def test_a_process_that_dies_is_a_figure_that_fails(tmp_path: Path):
+    ill = pf.PaperFigure("killed", "Killed.", killed, draw)
+    found = make(tmp_path, FIGURE, ill, workers=2)
+    assert found[0].error is None and "abruptly" in (found[1].error or "")
 
 
 def test_smaller_sizes_are_said_on_the_figure(tmp_path: Path):
@@ -261,6 +294,8 @@ def test_smaller_sizes_are_said_on_the_figure(tmp_path: Path):
         FIGURE, quick={"model": {"width": 8, "layers": [4, 4]}}, full={"model": {"width": 64}}
     )
     assert nested.sizes("quick") == "quick: model width 8 layers 4, 4 (full: width 64)"
+    without = dataclasses.replace(FIGURE, quick={"share": None}, full={"share": 0.5})
+    assert without.sizes("quick") == "quick: share none (full: 0.5)"
     small, whole = (
         records.draw(tmp_path / s, FIGURE, s, compute(50, 3))[2] for s in ("quick", "full")
     )

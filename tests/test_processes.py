@@ -1,0 +1,65 @@
+"""Calls in other processes: shares of the processors, failures, deaths, interruptions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sweep_functions as functions
+
+from odescent._errors import OdescentError
+from odescent._processes import carry_out, processors
+
+
+def carried(tasks: dict[str, Any], **options: Any) -> tuple[dict[str, Any], dict[str, Exception]]:
+    kept: dict[str, Any] = {}
+    lost: dict[str, Exception] = {}
+    carry_out(functions.where, tasks, kept.__setitem__, lost.__setitem__, **options)
+    return kept, lost
+
+
+@pytest.mark.skipif(processors() < 2, reason="one processor")
+def test_each_worker_has_its_share_of_the_processors() -> None:
+    kept, lost = carried({str(i): {"sleeps": 0.3} for i in range(6)}, workers=2)
+    shares = {pid: tuple(share) for pid, share in kept.values()}
+    assert not lost and len(kept) == 6 and len(shares) == 2 and os.getpid() not in shares
+    first, second = map(set, shares.values())
+    assert not first & second and first | second == os.sched_getaffinity(0)
+
+
+def test_one_that_raises_and_one_that_dies_take_no_other_along() -> None:
+    tasks = {"fine": {}, "raises": {"raises": True}, "dies": {"dies": True}, "later": {}}
+    kept, lost = carried(tasks, workers=2)
+    assert kept.keys() == {"fine", "later"} and lost.keys() == {"raises", "dies"}
+    assert isinstance(lost["raises"], ValueError) and "as planned" in str(lost["raises"])
+    assert "abruptly" in str(lost["dies"])
+
+
+def test_an_executor_of_ones_own_is_used_and_left_open() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        kept, _ = carried({"a": {}}, workers=1, executor=pool)
+        assert kept["a"][0] == os.getpid() and pool.submit(int).result() == 0
+    with pytest.raises(OdescentError, match="broke down with 1 jobs to do"):
+        carried({"a": {}}, workers=1, executor=pool)
+
+
+def test_an_interruption_ends_the_workers_when_they_have_put_away_their_work(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    began: list[float] = []
+
+    def interrupt(name: str, value: Any) -> None:
+        began.append(time.monotonic())
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    tasks = {"short": {"sleeps": 0.5}, "long": {"sleeps": 60.0, "leaves": str(tmp_path / "left")}}
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(functions.where, tasks, interrupt, lambda *_: None, workers=2)
+    assert time.monotonic() - began[0] < 9 and (tmp_path / "left").read_text() == "put away"
+    assert capfd.readouterr().err == ""
