@@ -7,7 +7,7 @@ from typing import Any
 import diffrax as dfx
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Int
 
 
 def attribute_of(controller: Any, name: str) -> Any:
@@ -21,14 +21,31 @@ def attribute_of(controller: Any, name: str) -> Any:
 
 
 class Trials(eqx.Module):
-    """What the controller has seen: all trials, those from the initial time, those from a jump."""
+    """What the controller has seen.
+
+    Attributes:
+        inner: the state of the controller that decides.
+        counts: of all trials, those from the initial time and those from a jump of the field; then 1 or 0, whether the
+            next one starts at the initial time, and at a jump. One array, as in `Seen`.
+    """
 
     inner: Any
-    trials: Int[Array, ""]
-    first: Int[Array, ""]
-    jumps: Int[Array, ""]
-    at_start: Bool[Array, ""]
-    at_jump: Bool[Array, ""]
+    counts: Int[Array, "*batch 5"]
+
+    @property
+    def trials(self) -> Int[Array, "*batch"]:
+        """All of them."""
+        return self.counts[..., 0]
+
+    @property
+    def first(self) -> Int[Array, "*batch"]:
+        """Those from the initial time."""
+        return self.counts[..., 1]
+
+    @property
+    def jumps(self) -> Int[Array, "*batch"]:
+        """Those from a jump of the field."""
+        return self.counts[..., 2]
 
 
 class CountingController(dfx.AbstractAdaptiveStepSizeController[Trials, Any]):
@@ -66,8 +83,7 @@ class CountingController(dfx.AbstractAdaptiveStepSizeController[Trials, Any]):
         error_order: Any,
     ) -> tuple[Any, Trials]:
         end, inner = self.inner.init(terms, t0, t1, y0, dt0, args, func, error_order)
-        none = jnp.asarray(0)
-        return end, Trials(inner, none, none, none, jnp.asarray(True), jnp.asarray(False))
+        return end, Trials(inner, jnp.asarray([0, 0, 0, 1, 0]))
 
     def adapt_step_size(
         self,
@@ -83,12 +99,9 @@ class CountingController(dfx.AbstractAdaptiveStepSizeController[Trials, Any]):
         keep, *times, jump, inner, result = self.inner.adapt_step_size(
             t0, t1, y0, y1, args, y_error, error_order, state.inner
         )
-        after = Trials(
-            inner,
-            state.trials + 1,
-            state.first + jnp.where(state.at_start, 1, 0),
-            state.jumps + jnp.where(state.at_jump, 1, 0),
-            state.at_start & ~keep,
-            jnp.where(keep, jump, state.at_jump),
-        )
+        trials, first, jumps, at_start, at_jump = state.counts
+        counts = trials + 1, first + at_start, jumps + at_jump
+        to_jump = jnp.asarray(jump, at_jump.dtype)
+        next_one = jnp.where(keep, 0, at_start), jnp.where(keep, to_jump, at_jump)
+        after = Trials(inner, jnp.stack([*counts, *next_one]))
         return keep, times[0], times[1], jump, after, result

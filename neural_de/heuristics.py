@@ -17,28 +17,32 @@ REDUCTIONS = ("sum", "mean", "max")
 
 
 class Summary(eqx.Module):
-    """One quantity over the accepted steps.
+    """One quantity over the accepted steps, or several that are noted together.
 
     Attributes:
         count: how many steps.
-        sum, maximum: over the steps; 0 if there was none.
+        sum, maximum: over the steps; 0 if there was none. Of several quantities they have one axis more, the last one.
     """
 
     count: Int[Array, "*batch"]
-    sum: Float[Array, "*batch"]
-    maximum: Float[Array, "*batch"]
+    sum: Float[Array, "..."]
+    maximum: Float[Array, "..."]
 
     @staticmethod
-    def empty(dtype: Any) -> Summary:
+    def empty(dtype: Any, shape: tuple[int, ...] = ()) -> Summary:
         """Nothing seen yet."""
-        return Summary(jnp.asarray(0), jnp.zeros((), dtype), jnp.zeros((), dtype))
+        return Summary(jnp.asarray(0), jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
 
-    def add(self, x: Float[Array, ""]) -> Summary:
-        """With one more (nonnegative) number."""
+    def __getitem__(self, i: int) -> Summary:
+        """One of several quantities."""
+        return Summary(self.count, self.sum[..., i], self.maximum[..., i])
+
+    def add(self, x: Float[Array, "..."]) -> Summary:
+        """With one more (nonnegative) number of each quantity."""
         return Summary(self.count + 1, self.sum + x, jnp.maximum(self.maximum, x))
 
     @property
-    def mean(self) -> Float[Array, "*batch"]:
+    def mean(self) -> Float[Array, "*batch"]:  # of one quantity
         """The mean over the steps; 0 if there was none."""
         return self.sum / jnp.maximum(self.count, 1).astype(self.sum.dtype)
 
@@ -78,12 +82,15 @@ class Record(eqx.Module):
 
 
 class Seen(eqx.Module):
-    """The accumulator in the solver's state: what the accepted steps so far have shown."""
+    """The accumulator in the solver's state: what the accepted steps so far have shown.
 
-    error: Summary
-    squared: Summary
-    weighted: Summary
-    in_steps: Summary
+    Attributes:
+        errors: of E, E^2, E h and E in steps (`Statistics`), as one: a solver's loop saves and restores every array
+            of its state by itself, which costs time at every step, and more when it is compiled.
+        stiffness: by kind; apart, since a penalty on the error needs no gradient of it.
+    """
+
+    errors: Summary
     stiffness: dict[str, Summary]
     first_step: Float[Array, ""]
     first_error: Float[Array, ""]
@@ -95,17 +102,15 @@ class Seen(eqx.Module):
 
     def add(self, t: Any, h: Any, error: Any, stiffness: dict[str, Any]) -> Seen:
         """With one more step from t of length h > 0, its scaled error and its stiffness by kind."""
-        n, length = self.error.count, h.astype(error.dtype)
+        n, length = self.errors.count, h.astype(error.dtype)
         floor = 10.0**-self.order  # a controller lets a step grow tenfold at most
         record = self.record
         if record is not None:
             new = Record(t, h, error, stiffness)
             record = jax.tree.map(lambda row, x: row.at[n].set(x, mode="drop"), record, new)
+        in_steps = (error + floor) ** (1 / self.order)
         return Seen(
-            self.error.add(error),
-            self.squared.add(error**2),
-            self.weighted.add(error * length),
-            self.in_steps.add((error + floor) ** (1 / self.order)),
+            self.errors.add(jnp.stack([error, error**2, error * length, in_steps])),
             {kind: self.stiffness[kind].add(s) for kind, s in stiffness.items()},
             jnp.where(n == 0, h, self.first_step),
             jnp.where(n == 0, error, self.first_error),
@@ -129,14 +134,11 @@ def nothing_seen(
 ) -> Seen:
     """The accumulator at the start; captures begin as (t, 0, y)."""
     real = real_dtype(y)
-    time, none = jnp.asarray(t), Summary.empty(real)
+    time = jnp.asarray(t)
     row, times = jnp.zeros(record, real), jnp.zeros(record, time.dtype)
     return Seen(
-        error=none,
-        squared=none,
-        weighted=none,
-        in_steps=none,
-        stiffness=dict.fromkeys(kinds, none),
+        errors=Summary.empty(real, (4,)),
+        stiffness=dict.fromkeys(kinds, Summary.empty(real)),
         first_step=jnp.zeros_like(time),
         first_error=jnp.zeros((), real),
         captured={name: Captured(time, jnp.zeros_like(time), y) for name in captures},
@@ -197,17 +199,17 @@ def summarize(seen: Seen, trials: Any, first: Any, jumps: Any, selection: int = 
     def total(e: Evaluations | None) -> Any:
         return None if e is None else jnp.asarray(e.total(trials, first, jumps))
 
-    drift = total(seen.cost.drift)
+    drift, accepted = total(seen.cost.drift), seen.errors.count
     return Statistics(
-        accepted=seen.error.count,
-        rejected=trials - seen.error.count,
+        accepted=accepted,
+        rejected=trials - accepted,
         drift_evaluations=None if drift is None else drift + selection,
         diffusion_evaluations=total(seen.cost.diffusion),
         jacobian_products=jnp.asarray(trials * int("jvp" in seen.stiffness)),
-        error=seen.error,
-        squared=seen.squared,
-        weighted=seen.weighted,
-        in_steps=seen.in_steps,
+        error=seen.errors[0],
+        squared=seen.errors[1],
+        weighted=seen.errors[2],
+        in_steps=seen.errors[3],
         stiffness=seen.stiffness,
         first_step=seen.first_step,
         first_error=seen.first_error,

@@ -150,7 +150,7 @@ class TrackedSolver(dfx.AbstractWrappedSolver[Any]):
             name: _keep(
                 c,
                 seen.captured[name],
-                seen.error.count,
+                seen.errors.count,
                 t0,
                 h,
                 y0,
