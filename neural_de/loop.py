@@ -195,8 +195,8 @@ class Run:
 
     def test(self, state: TrainState) -> dict[str, Any]:
         """On the test rows, once; the first step is that of the end of training."""
-        dt0 = state.dt0
-        if self.config.dt0 == "calibrated":
+        dt0 = state.dt0  # of the last validation
+        if self.config.dt0 == "calibrated" and int(state.best_step) != int(state.validated):
             dt0 = self.evaluation.calibrated(state.best, dt0.dtype)
         found = self.evaluation.metrics(state.best, self.rows.test, dt0, 1)
         steps = [r["seconds"] for r in self.history if "seconds" in r]

@@ -19,6 +19,7 @@ from small_tasks import FIELDS, Small, Weights
 import odescent as od
 from odescent import OdescentError
 from odescent.neural_de import Config, Outcome, Rows, TrainingFailed, compare, solve, train
+from odescent.neural_de.evaluation import Evaluation
 
 pytestmark = pytest.mark.promotion
 SMALL = Config("small")
@@ -203,6 +204,24 @@ def test_the_calibrated_first_step_is_the_cheapest():
     used = [r["dt0"] for r in warm.history if "loss" in r]
     # a step without an error grows tenfold, to the interval at most
     np.testing.assert_allclose(used[:2], [0.1, 1.0], rtol=1e-5)
+
+
+def test_weights_that_were_just_validated_are_not_calibrated_again(monkeypatch):
+    """Three validations, and the test only where other weights than the last ones are the best."""
+    done, real = [], Evaluation.calibrated
+
+    def calibrated(self, model, dtype):
+        done.append(model)
+        return real(self, model, dtype)
+
+    monkeypatch.setattr(Evaluation, "calibrated", calibrated)
+    config = SMALL.replace(steps=2, validate_every=1, dt0="calibrated", skips=9)
+    for rate, last in ((0.1, True), (1e3, False)):  # it learns, or it runs away
+        done.clear()
+        found = train(config.replace(learning_rate=rate), task=Small())
+        assert (found.best["step"] == 2) is last and len(done) == (3 if last else 4)
+        after = [h["validation"]["dt0"] for h in found.history if "validation" in h]
+        assert found.test["dt0"] == after[found.best["step"]]
 
 
 def test_a_budget_moves_the_coefficient_towards_its_target():
