@@ -77,7 +77,9 @@ def _brief(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         if len(value) > 4:
             return f"{_brief(value[0])}...{_brief(value[-1])} ({len(value)})"
-        return ", ".join(map(_brief, value))
+        return ", ".join(map(_brief, value)) or "none"
+    if value is None:
+        return "none"
     if isinstance(value, float):
         return f"{value:g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

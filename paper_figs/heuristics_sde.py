@@ -34,7 +34,7 @@ def compute(
     coefficients: Sequence[float],
     fade: float,
     longer: float,
-    share: float,
+    share: float | None,
     start: float,
     paths: int,
     draws: int,
@@ -51,7 +51,8 @@ def compute(
         coefficients: at the start, to choose from.
         fade: what a coefficient falls to at the end, in units of its start.
         longer: steps of the runs with penalty over those without: a step of theirs takes fewer evaluations.
-        share: of vanilla's NFE on the validation paths, the budget of the run that finds its coefficient itself.
+        share: of vanilla's NFE on the validation paths, the budget of a run that finds its coefficient itself; None
+            for no such run.
         start: of that coefficient: so small that the fit comes first, and the noise is not driven away before.
         paths, draws: paths per solve, and solves, to measure with.
         slack: by how much the loss may rise, relative, on the validation paths.
@@ -73,11 +74,13 @@ def compute(
     plain, faded = choose(
         base, (Method(VANILLA), Method(ERROR, penalized, tuple(coefficients), fade)), **options
     )  # fmt: skip
-    target = round(share * mean([validated(r)["nfe"] for r in plain.runs]))
-    # Evaluations swing around the target: only some of the weights on the way are within it.
-    often = {"validate_every": max(1, more // 20)}
-    held = Method(BUDGET, {**penalized, **often, "target_nfe": target, "coefficient": start})
-    chosen = [plain, faded, *choose(base, (held,), reference=plain, **options)]
+    chosen = [plain, faded]
+    if share is not None:
+        target = round(share * mean([validated(r)["nfe"] for r in plain.runs]))
+        # Evaluations swing around the target: only some of the weights on the way are within it.
+        often = {"validate_every": max(1, more // 20)}
+        held = Method(BUDGET, {**penalized, **often, "target_nfe": target, "coefficient": start})
+        chosen += choose(base, (held,), reference=plain, **options)
     times, means, variances = spiral_sde_moments()
     measured = {
         c.label: [
@@ -197,8 +200,8 @@ def _claims(measured: Mapping[str, Sequence[Mapping[str, Any]]], most: float) ->
     def over(name: str, of: str, to: str) -> float:
         return mean([m[name] for m in measured[of]]) / mean([m[name] for m in measured[to]])
 
-    made = []
-    for label in (ERROR, BUDGET):
+    made, penalized = [], [label for label in (ERROR, BUDGET) if label in measured]
+    for label in penalized:
         made += [
             Claim(f"NFE over vanilla's: {label}", at_most(most), over("nfe", label, VANILLA), _OURS),
             Claim(f"The fit is not worse: loss over vanilla's: {label}", at_most(1.02), over("loss", label, VANILLA),
@@ -206,7 +209,7 @@ def _claims(measured: Mapping[str, Sequence[Mapping[str, Any]]], most: float) ->
             Claim(f"Noise is not driven to zero: diffusion over that of the data: {label}", at_least(0.5),
                   over("noise", label, DATA), _OURS),
         ]  # fmt: skip
-    cheapest = min(over("nfe", label, VANILLA) for label in (ERROR, BUDGET))
+    cheapest = min(over("nfe", label, VANILLA) for label in penalized)
     made.append(
         Claim(
             "Evaluations fall for neural SDEs too: NFE over vanilla's",
@@ -223,24 +226,25 @@ def draw(data: Mapping[str, Any]) -> Figure:
     from odescent.analysis import style
 
     fig, (first, second, plane) = style.figure(style.FULL_WIDTH, 1.2, ncols=3)
-    times = data["times"]
+    times, each = data["times"], data["each"]
+    looks = {
+        m: style.series_style(i) for i, m in enumerate((VANILLA, ERROR, BUDGET, DATA)) if m in each
+    }
     for ax, name, label in ((first, "means", "mean"), (second, "variances", "variance")):
         for j, hollow in enumerate(("none", "0.6")):
             ax.plot(times, data[name][:, j], "o", markersize=2.5, markerfacecolor=hollow, markeredgecolor="0.4",
                     label=f"data, $u_{j + 1}$")  # fmt: skip
-        for i, method in enumerate((VANILLA, ERROR, BUDGET)):
-            look = style.series_style(i)
+        for method in (m for m in looks if m != DATA):
+            look = looks[method]
             for j in range(2):
                 ax.plot(times, data["fitted"][method][name][0][:, j], color=look.color, linestyle=look.dash,
                         label=method.split(" (")[0] if j == 0 else None)  # fmt: skip
         ax.set(xlabel="time", ylabel=label)
         style.legend_below(ax, ax.get_legend_handles_labels()[0])
-    each = data["each"]
-    for i, method in enumerate((VANILLA, ERROR, BUDGET, DATA)):
-        look = style.series_style(i)
+    for method, look in looks.items():
         plane.plot(each[method]["nfe"], each[method]["loss"], look.marker, color=look.color, linestyle="",
                    label=method.split(" (")[0])  # fmt: skip
-    for label in (ERROR, BUDGET):  # seed by seed
+    for label in (m for m in looks if m not in (VANILLA, DATA)):  # seed by seed
         plane.plot(
             [each[VANILLA]["nfe"], each[label]["nfe"]], [each[VANILLA]["loss"], each[label]["loss"]], color="0.8",
             linewidth=0.6, zorder=0,
@@ -257,12 +261,12 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "steps": 100, "batch": 150, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.0002], "fade": 0.02,
-            "longer": 1.25, "share": 0.72, "start": 1e-5, "paths": 1000, "draws": 10, "slack": 0.02, "most": 0.75,
+            "steps": 60, "batch": 150, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.001], "fade": 0.02,
+            "longer": 1.25, "share": None, "start": 1e-5, "paths": 1000, "draws": 10, "slack": 0.02, "most": 0.75,
         },
         full={
             "steps": 800, "batch": 300, "seeds": [0, 1, 2], "coefficients": [0.0001, 0.0002, 0.0005], "fade": 0.005,
-            "longer": 1.75, "draws": 40,
+            "longer": 1.75, "share": 0.72, "draws": 40,
         },
         depends=("neural_de",),
         precision="float32",

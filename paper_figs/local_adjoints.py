@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 _SOURCE = "arXiv:2303.02262, abstract"
 REFERENCE = "RecursiveCheckpointAdjoint"
+# Compiled to run once: to optimize the programs would take longer than they do.
+_ONCE: Any = {
+    "compiler_options": {
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    }
+}
 ADJOINTS = (REFERENCE, "DirectAdjoint", "ForwardMode", "BacksolveAdjoint")
 
 
@@ -116,9 +123,9 @@ def _derivatives(
         return jnp.stack([out.penalty, jnp.mean(out.ys[-1] ** 2)])
 
     if adjoint == "ForwardMode":
-        penalty, loss = jax.jit(lambda w: jax.jvp(both, (w,), (along,))[1])(weights)
+        penalty, loss = jax.jit(lambda w: jax.jvp(both, (w,), (along,))[1], **_ONCE)(weights)
         return float(penalty), float(loss)
-    jacobian = jax.jit(jax.jacrev(both))(weights)
+    jacobian = jax.jit(jax.jacrev(both), **_ONCE)(weights)
     penalty, loss = jnp.stack([jnp.tensordot(jacobian[n], along[n]) for n in weights]).sum(0)
     return float(penalty), float(loss)
 

@@ -33,7 +33,7 @@ def name(time: str, step: str) -> str:
 def methods(
     all_steps: Sequence[float], by_step: Mapping[str, Sequence[float]]
 ) -> tuple[Method, ...]:
-    """Vanilla, the penalty on all steps, and the local ones, each with coefficients to choose from."""
+    """Vanilla, the penalty on all steps if there are coefficients for it, and the local ones with theirs."""
     own = [
         Method(
             name(time, step), {"regularizer": "local", "regularizer_options": {"time": time, "step": step}},
@@ -42,11 +42,8 @@ def methods(
         for step in STEPS
         for time in TIMES
     ]  # fmt: skip
-    return (
-        Method(VANILLA),
-        Method(GLOBAL, {"regularizer": "error"}, tuple(all_steps)),
-        *own,
-    )
+    everywhere = [Method(GLOBAL, {"regularizer": "error"}, tuple(all_steps))] if all_steps else []
+    return (Method(VANILLA), *everywhere, *own)
 
 
 def compute(
@@ -71,8 +68,8 @@ def compute(
         task, steps, batch, model, seeds: of the runs; `model` are its options.
         tolerance: of the solves, relative and absolute.
         first_step: of all solves, a length; diffrax's automatic one is a hundredth of the interval.
-        all_steps, own_step, papers_step: coefficients to choose from: of the penalty on all steps, and of the local
-            one with the solver's own step and with the paper's.
+        all_steps, own_step, papers_step: coefficients to choose from: of the penalty on all steps, which is left out
+            without any, and of the local one with the solver's own step and with the paper's.
         slack: by how much accuracy may fall on the validation rows for a coefficient to be chosen.
         validations: how often, in the course of training.
         rounds: of the timing.
@@ -113,11 +110,12 @@ def _claims(
                       mean(c.test("accuracy")) - mean(plain.test("accuracy")), _SOURCE),
                 Claim(f"Predictions are faster: {label}, times", at_least(1.3), gain, _SOURCE),
             ]  # fmt: skip
-    label = name("unbiased", "accepted")
-    made.append(
-        Claim("One step in place of all: NFE over that of the penalty on all steps", at_most(1.2),
-              ratio(found[label].test("nfe"), found[GLOBAL].test("nfe")), _OURS)
-    )  # fmt: skip
+    if GLOBAL in found:
+        one, all_of_them = found[name("unbiased", "accepted")], found[GLOBAL]
+        made.append(
+            Claim("One step in place of all: NFE over that of the penalty on all steps", at_most(1.2),
+                  ratio(one.test("nfe"), all_of_them.test("nfe")), _OURS)
+        )  # fmt: skip
     return tuple(made)
 
 
@@ -171,11 +169,11 @@ FIGURES = (
         draw,
         quick={
             "task": "digits-ode", "steps": 450, "batch": 128, "model": {"hidden": [100]}, "tolerance": 1e-6,
-            "first_step": 0.01, "seeds": [0, 1, 2], "slack": 0.003, "all_steps": [0.3], "own_step": [0.3, 1.0],
-            "papers_step": [10.0, 1000.0], "validations": 6, "rounds": 10,
+            "first_step": 0.01, "seeds": [0, 1], "slack": 0.003, "all_steps": [0.3], "own_step": [1.0],
+            "papers_step": [10.0], "validations": 6, "rounds": 10,
         },
         full={
-            "task": "mnist-ode", "steps": 7500, "batch": 512, "all_steps": [0.1, 0.3, 1.0],
+            "task": "mnist-ode", "steps": 7500, "batch": 512, "seeds": [0, 1, 2], "all_steps": [0.1, 0.3, 1.0],
             "own_step": [0.3, 1.0, 3.0], "papers_step": [1.0, 1e2, 1e4], "rounds": 40,
         },
         depends=("neural_de",),
@@ -188,8 +186,8 @@ FIGURES = (
         draw,
         quick={
             "task": "digits-sde", "steps": 210, "batch": 64, "model": {"dimension": 16, "hidden": [32]},
-            "tolerance": 1e-2, "first_step": 0.01, "seeds": [0, 1], "slack": 0.003, "all_steps": [0.3],
-            "own_step": [1.0], "papers_step": [1000.0], "validations": 3, "rounds": 3,
+            "tolerance": 1e-2, "first_step": 0.01, "seeds": [0, 1], "slack": 0.003, "all_steps": [],
+            "own_step": [1.0], "papers_step": [1000.0], "validations": 3, "rounds": 2,
         },
         full={
             "task": "mnist-sde", "steps": 4000, "batch": 512, "model": {"dimension": 32, "hidden": [64]},

@@ -294,8 +294,10 @@ def test_smaller_sizes_are_said_on_the_figure(tmp_path: Path):
         FIGURE, quick={"model": {"width": 8, "layers": [4, 4]}}, full={"model": {"width": 64}}
     )
     assert nested.sizes("quick") == "quick: model width 8 layers 4, 4 (full: width 64)"
-    without = dataclasses.replace(FIGURE, quick={"share": None}, full={"share": 0.5})
-    assert without.sizes("quick") == "quick: share none (full: 0.5)"
+    without = dataclasses.replace(
+        FIGURE, quick={"share": None, "tried": []}, full={"share": 0.5, "tried": [1, 2]}
+    )
+    assert without.sizes("quick") == "quick: share none (full: 0.5), tried none (full: 1, 2)"
     small, whole = (
         records.draw(tmp_path / s, FIGURE, s, compute(50, 3))[2] for s in ("quick", "full")
     )

@@ -241,6 +241,10 @@ def test_drawings_show_what_was_measured():
     }
     fig = s.draw({"times": grid, "means": both, "variances": both, "fitted": fitted, "each": each})
     assert [len(line.get_xdata()) for line in fig.axes[2].get_lines()][:4] == [2] * 4
+    del each[s.BUDGET], fitted[s.BUDGET]  # as in the short run
+    fig = s.draw({"times": grid, "means": both, "variances": both, "fitted": fitted, "each": each})
+    shown = [line.get_label() for line in fig.axes[2].get_lines()][:3]
+    assert shown == ["vanilla", "error", s.DATA]
 
 
 def _run(nfe, accuracy, c):
