@@ -144,7 +144,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
     plane.plot(*zip(*tried, strict=True), ".", color="0.6", label="tried (validation)", zorder=0)
     course.set(xlabel="training step", ylabel="NFE (validation)", ylim=(0, None))
     plane.set(xlabel="NFE of a test solve", ylabel="loss")
-    seen = [r["loss"] for r in rows] + [loss for _, loss in tried]
+    seen = [r["loss"] + s * r["loss, sd"] for r in rows for s in (-1, 1)]
+    seen += [loss for _, loss in tried]
     room = 0.1 * max(map(abs, seen))  # a tenth of it: what is smaller is no difference to look at
     plane.set_ylim(min(seen) - room, max(seen) + room)
     plane.set_xlim(0, 1.15 * max(r["nfe"] + r["nfe, sd"] for r in rows))
