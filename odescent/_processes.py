@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from collections import deque
@@ -18,7 +19,6 @@ from concurrent.futures import (
     wait,
 )
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ._errors import OdescentError
@@ -42,7 +42,8 @@ def carry_out(
     share of the processors. Where this call is interrupted, so are those of the workers.
 
     Args:
-        function: of a task; importable by its name, as its arguments and results must be sendable.
+        function: of a task; importable by its name, as its arguments and results must be sendable. One that a worker
+            of ours cannot import is a call that fails, not a worker that dies.
         tasks: by name.
         keep: gets the name and the result, as it comes.
         lose: gets the name and why there is no result: what the function raised, or the executor said.
@@ -54,7 +55,7 @@ def carry_out(
     """
     queue = deque(tasks)
     if executor is not None:
-        run = _Run(function, tasks, keep, lose)
+        run = _Run(lambda name: (function, tasks[name]), keep, lose)
         known = getattr(executor, "_max_workers", None)
         many = known if isinstance(known, int) else 64
         broken = run.through(executor, queue, _AHEAD * many)
@@ -63,7 +64,7 @@ def carry_out(
                 f"the executor broke down with {len(broken) + len(queue)} jobs to do; the same call resumes."
             )
         return
-    run = _Run(partial(_called, function), tasks, keep, lose)
+    run = _Run(lambda name: (_called, pickle.dumps((function, tasks[name]))), keep, lose)
     suspects: deque[str] = deque()  # under way when a worker ended: one at a time finds the culprit
     while queue or suspects:
         alone = bool(suspects)
@@ -115,10 +116,18 @@ def _begin(counter: Any, workers: int) -> None:
             os.sched_setaffinity(0, share)
 
 
-def _called(function: Callable[[Any], Any], task: Any) -> Any:
+def _called(sent: bytes) -> Any:
     """In a worker of ours: a call sees its end as Ctrl-C, and may keep what it has."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        try:
+            # Our own bytes. If the pool read them, a name that is not there would end the worker.
+            function, task = pickle.loads(sent)  # noqa: S301
+        except Exception as error:
+            raise OdescentError(
+                f"a worker process could not import what it is to call ({error}); "
+                "define it in a module that can be imported."
+            ) from None
         return function(task)
     except KeyboardInterrupt:
         os._exit(1)  # the caller has gone, and the pool would wait for the next call
@@ -147,8 +156,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
 class _Run:
     """The calls that are under way."""
 
-    function: Callable[[Any], Any]
-    tasks: Mapping[str, Any]
+    call: Callable[[str], tuple[Callable[[Any], Any], Any]]  # of a name: what is called, with what
     keep: Callable[[str, Any], None]
     lose: Callable[[str, Exception], None]
 
@@ -161,7 +169,12 @@ class _Run:
                 while queue and not lost and len(flying) < ahead:
                     name = queue.popleft()
                     try:
-                        flying[executor.submit(self.function, self.tasks[name])] = name
+                        function, argument = self.call(name)
+                    except Exception as error:  # what cannot be sent
+                        self.lose(name, error)
+                        continue
+                    try:
+                        flying[executor.submit(function, argument)] = name
                     except (BrokenExecutor, RuntimeError):
                         lost.append(name)
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:

@@ -93,7 +93,7 @@ def regenerate(
         scale: "quick" or "full".
         fresh: compute all of them anew.
         workers: processes that make them, each on its share of the processors. Several begin with the last figure,
-            since the longest stand there; functions that another process cannot import are called in this one.
+            since the longest stand there; functions without an importable name are called in this one.
         report: gets a line for each, as they are made.
 
     Returns:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 import schemas
+from figure_functions import BROKEN, FIGURE, calls, compute, draw, killed
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -97,38 +98,6 @@ def test_numbers_of_numpy_become_plain():
 
 
 # --- making figures
-
-
-calls = []
-
-
-def compute(points: int, seed: int, power: float = 2.0) -> pf.Result:
-    calls.append((points, seed))
-    x = np.random.default_rng(seed).uniform(0, 1, points)
-    claims = (
-        pf.Claim("The mean of squares is a third.", pf.near(1 / 3, absolute=0.2), float((x**power).mean())),
-        pf.Claim("It is more than two.", pf.above(2), float(x.max())),
-    )  # fmt: skip
-    table = {"columns": ["seed", "mean"], "rows": [[seed, float(x.mean())]]}
-    return pf.Result({"draws": {"x": x, "seed": seed}, "table": table}, claims)
-
-
-def draw(data):
-    from odescent.analysis import style
-
-    figure, (ax,) = style.figure()
-    ax.plot(data["draws"]["x"])
-    return figure
-
-
-def broken(**_: object) -> pf.Result:
-    raise ZeroDivisionError("as planned")
-
-
-FIGURE = pf.PaperFigure(
-    "squares", "Squares.", compute, draw, {"points": 50, "seed": 3}, {"points": 900}
-)
-BROKEN = pf.PaperFigure("broken", "Never made.", broken, draw)
 
 
 def make(out: Path, *figures: pf.PaperFigure, **options):
@@ -274,12 +243,6 @@ def test_several_processes_make_what_one_makes(tmp_path: Path):
     for file in (tmp_path / "one/quick/acceleration").glob("*.json"):
         assert (tmp_path / "several/quick/acceleration" / file.name).read_text() == file.read_text()
     assert not any(m.again for m in make(tmp_path / "several", FIGURE, other, workers=2))
-
-
-def killed(**_: object) -> pf.Result:
-    import os
-
-    os._exit(9)
 
 
 def test_a_process_that_dies_is_a_figure_that_fails(tmp_path: Path):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,20 @@ def test_one_that_raises_and_one_that_dies_take_no_other_along() -> None:
     assert kept.keys() == {"fine", "later"} and lost.keys() == {"raises", "dies"}
     assert isinstance(lost["raises"], ValueError) and "as planned" in str(lost["raises"])
     assert "abruptly" in str(lost["dies"])
+
+
+def test_what_a_worker_cannot_be_sent_or_import_takes_no_other_along(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = types.ModuleType("nowhere_else")
+    here.task = type("task", (dict,), {"__module__": "nowhere_else"})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "nowhere_else", here)
+    tasks = {"strange": here.task(), "open": {"lock": threading.Lock()}, "fine": {}}
+    kept, lost = carried(tasks, workers=2)
+    assert kept.keys() == {"fine"} and lost.keys() == {"strange", "open"}
+    assert "No module named 'nowhere_else'" in str(lost["strange"])
+    assert isinstance(lost["strange"], OdescentError) and "lock" in str(lost["open"])
+    assert capfd.readouterr().err == ""
 
 
 def test_an_executor_of_ones_own_is_used_and_left_open() -> None:
