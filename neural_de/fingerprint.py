@@ -35,7 +35,10 @@ def fingerprint(optimizer: Optimizer, state: PyTree, weights: PyTree) -> str:
     made = optimizer.transformation
 
     def update(gradient: PyTree, state: PyTree, params: PyTree) -> Any:
-        offered = Offered(_squares(params), gradient, _squares, _flat)
+        flat = _flat(params)
+        offered = Offered(
+            _squares(params), gradient, _squares, lambda: (flat, jnp.diag(jnp.ones_like(flat)))
+        )
         return optimizer.update(gradient, state, params, offered)
 
     asked = [(made.init, (weights,)), (update, (weights, state, weights))]

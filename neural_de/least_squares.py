@@ -55,9 +55,10 @@ def levenberg_marquardt(
     matrix $J^\top J$ the share $1 - \gamma$ is kept, which is the recursive Gauss-Newton method.
 
     `update` takes the extra arguments `value`, the loss at the parameters, `value_fn`, the loss at others, not finite
-    where it has none, and `residuals_fn`, from parameters to r, a vector. `train` gives them. The Jacobian is a matrix
-    of residuals times weights, made by one backward pass per residual: for up to some thousands of either. At other
-    rates than 1 a square matrix of the weights is kept, and decomposed at every step.
+    where it has none, and `linearized_fn`, of nothing, which returns r, of the shape (m,), and J, of the shape (m, p)
+    with a column per entry of the raveled parameters. `train` gives them, by one backward pass for the gradient and
+    every residual: for up to some thousands of residuals or weights. At other rates than 1 a square matrix of the
+    weights is kept, and decomposed at every step.
 
     Args:
         learning_rate: $\gamma$, a positive number, at most 1, or a schedule of optax.
@@ -66,7 +67,7 @@ def levenberg_marquardt(
 
     Raises:
         OdescentError: a rate that is not positive or above 1, damping that is not positive, trials that are not a
-            whole number, at least 1.
+            whole number, at least 1; in `update`, residuals and a Jacobian of other shapes.
 
     References:
         Marquardt, doi:10.1137/0111030. Nocedal and Wright, Numerical Optimization, chapter 10,
@@ -95,12 +96,17 @@ def levenberg_marquardt(
         *,
         value: Float[Array, ""],
         value_fn: Callable[[PyTree], Float[Array, ""]],
-        residuals_fn: Callable[[PyTree], Float[Array, " m"]],
+        linearized_fn: Callable[[], tuple[Float[Array, " m"], Float[Array, "m p"]]],
         **extra: Any,
     ) -> tuple[PyTree, LevenbergMarquardtState]:
         weights, unravel = ravel_pytree(params)
         slope = ravel_pytree(updates)[0] / 2
-        residuals, jacobian = _linearized(lambda w: residuals_fn(unravel(w)), weights)
+        residuals, jacobian = linearized_fn()
+        if residuals.ndim != 1 or jacobian.shape != (residuals.size, weights.size):
+            raise OdescentError(
+                f"linearized_fn returns residuals of the shape (m,) and a Jacobian of the shape (m, {weights.size}), "
+                f"and these have the shapes {residuals.shape} and {jacobian.shape}: ravel them."
+            )
         jacobian = _with_penalty(jacobian, residuals, value, slope)
         share = jnp.asarray(rate(state.steps) if callable(rate) else rate, weights.dtype)
         model = _Model.of(_averaged(jacobian, state, share) if averages else jacobian, slope)
@@ -172,18 +178,6 @@ def _averaged(
     """A root of the mean of J^T J with this one, which is all of it at the first step."""
     kept = jnp.where(state.steps > 0, jnp.clip(1 - share, 0, 1), 0)
     return jnp.concatenate([jnp.sqrt(kept) * state.curvature, jnp.sqrt(1 - kept) * jacobian])
-
-
-def _linearized(
-    function: Callable[[Any], Float[Array, " m"]], at: Float[Array, " p"]
-) -> tuple[Float[Array, " m"], Float[Array, "m p"]]:
-    residuals, back = jax.vjp(function, at)
-    if residuals.ndim != 1:
-        raise OdescentError(
-            f"residuals are a vector, and these have the shape {residuals.shape}: ravel them."
-        )
-    rows = jax.vmap(lambda e: back(e)[0])(jnp.eye(residuals.size, dtype=residuals.dtype))
-    return residuals, rows
 
 
 def _with_penalty(

@@ -17,11 +17,11 @@ import jax.random as jr
 import optax
 from jaxtyping import Array, Float, Int, UInt32
 
-from .._errors import OdescentError
 from .._optimizers import Offered, Optimizer, optimizer
 from .budget import Budget
 from .config import Config
 from .first_step import WarmStart
+from .linearized import Linearized
 from .penalties.base import Sum
 from .tasks.base import Outcome, Task, checked
 
@@ -91,11 +91,12 @@ class Program:
             made = optimizer(config.optimizer or "", config.optimizer_options, config.rate())
         else:
             made = given if isinstance(given, Optimizer) else Optimizer(given)
+        linearizes = made.asks_for("linearized_fn")
         if config.clip is not None:
             clipped = optax.chain(optax.clip_by_global_norm(config.clip), made.transformation)
             output = made.output
             made = Optimizer(clipped, lambda state, params: output(state[1], params))
-        self.optimizer = made
+        self.optimizer, self.linearizes = made, linearizes
         self.update = compiled(self._update)
         self.output = compiled(self._output)
 
@@ -140,14 +141,23 @@ class Program:
         With a budget of accuracy, `reference` is the batch's score in the run without regularizer; NaN as long as
         that one has not learned yet, when there is nothing to compare.
         """
-        value = eqx.filter_value_and_grad(
-            lambda m: self.penalized(m, state, batch, coefficients), has_aux=True
-        )
-        (total, out), gradient = value(state.model)
         weights = eqx.filter(state.model, eqx.is_inexact_array)
+
+        def at(w: Any) -> tuple[Float[Array, ""], Outcome]:
+            return self.penalized(eqx.combine(w, state.model), state, batch, coefficients)
+
+        def linearized() -> Linearized:
+            return Linearized.of(at, weights, state.budget, self.task)
+
+        if self.linearizes:  # the gradient is one row more of what the optimizer asks for
+            linear = linearized()
+            total, out, gradient = linear.total, linear.outcome, linear.gradient
+            offered = Offered(total, gradient, _or_infinite(at), lambda: linear.residuals)
+        else:
+            (total, out), gradient = eqx.filter_value_and_grad(at, has_aux=True)(weights)
+            offered = Offered(total, gradient, _or_infinite(at), lambda: linearized().residuals)
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             norm = optax.tree.norm(gradient)
-            offered = self._offered(state, batch, coefficients, total, gradient)
             change, after = self.optimizer.update(gradient, state.optimizer, weights, offered)
             model = eqx.apply_updates(state.model, change)
         solved = jnp.all(out.solved.successful)
@@ -184,40 +194,23 @@ class Program:
             metrics["coefficient"] = budget.coefficient
         return following, metrics
 
-    def _offered(
-        self,
-        state: TrainState,
-        batch: Mapping[str, Array],
-        coefficients: Float[Array, "terms"] | None,
-        total: Float[Array, ""],
-        gradient: Any,
-    ) -> Offered:
-        """What the optimizer may ask for, of the batch with the same noise."""
-
-        def at(weights: Any) -> tuple[Float[Array, ""], Outcome]:
-            return self.penalized(eqx.combine(weights, state.model), state, batch, coefficients)
-
-        def value(weights: Any) -> Float[Array, ""]:
-            found, out = at(weights)
-            return jnp.where(jnp.all(out.solved.successful), found, jnp.inf)
-
-        def residuals(weights: Any) -> Float[Array, " m"]:
-            found = at(weights)[1].residuals
-            if found is None:
-                raise OdescentError(
-                    f"the optimizer asks for residuals, whose squares add up to the loss, and {self.task.name} "
-                    "has none: take another optimizer, or return Outcome.of_residuals(...) from the task's loss."
-                )
-            scale = 1.0 if state.budget is None else jnp.sqrt(1 + state.budget.coefficient)
-            return found / jnp.asarray(scale, found.dtype)
-
-        return Offered(total, gradient, value, residuals)
-
     def _output(self, state: TrainState) -> Any:
         """The weights at the point that the optimizer puts out."""
         weights, rest = eqx.partition(state.model, eqx.is_inexact_array)
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             return eqx.combine(self.optimizer.output(state.optimizer, weights), rest)
+
+
+def _or_infinite(
+    at: Callable[[Any], tuple[Float[Array, ""], Outcome]],
+) -> Callable[[Any], Float[Array, ""]]:
+    """The loss by weights, infinite where a solve fails."""
+
+    def value(weights: Any) -> Float[Array, ""]:
+        found, out = at(weights)
+        return jnp.where(jnp.all(out.solved.successful), found, jnp.inf)
+
+    return value
 
 
 @lru_cache(maxsize=32)

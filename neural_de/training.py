@@ -72,7 +72,7 @@ def train(
         task: your own, with your model, data and loss.
         optimizer: your own optax transformation, instead of one by name; to resume, give the same: what JAX traces
             of it, schedules and numbers included, is in the checkpoint's identity. One that takes extra arguments gets
-            value, grad, value_fn, grad_fn, operator_fn and residuals_fn of the batch.
+            value, grad, value_fn, grad_fn, operator_fn and linearized_fn of the batch.
         out: a folder for checkpoint.eqx, metrics.jsonl and result.json; made if it is not there.
         resume: go on from the folder's checkpoint, if there is one; of a finished run, return it.
         progress: called with (steps done, all steps, the last record).

@@ -22,20 +22,21 @@ class Offered:
     Attributes:
         value, grad: the loss and its gradient at the parameters.
         value_fn: from parameters to the loss, not finite where a solve fails.
-        residuals_fn: from parameters to the residuals whose squares add up to the loss.
+        linearized_fn: of nothing; the residuals at the parameters, (m,), whose squares add up to the loss, and their
+            Jacobian, (m, p), with a column per entry of the raveled parameters.
     """
 
     value: Any
     grad: Any
     value_fn: Callable[[Any], Any]
-    residuals_fn: Callable[[Any], Any]
+    linearized_fn: Callable[[], tuple[Any, Any]]
 
     def arguments(self) -> dict[str, Any]:
         """By name; what is not asked for is not computed."""
         import jax
 
         def value(
-            params: Any, grad_fn: Any = None, operator_fn: Any = None, residuals_fn: Any = None
+            params: Any, grad_fn: Any = None, operator_fn: Any = None, linearized_fn: Any = None
         ) -> Any:
             return self.value_fn(params)  # optax hands its line searches' functions all arguments
 
@@ -60,6 +61,10 @@ class Optimizer:
 
     transformation: Any
     output: Callable[[Any, Any], Any] = lambda state, params: params
+
+    def asks_for(self, name: str) -> bool:
+        """Whether its update has an argument of this name; inside of another transformation it is not seen."""
+        return name in inspect.signature(self.transformation.update).parameters
 
     def update(self, gradient: Any, state: Any, params: Any, offered: Offered) -> Any:
         """The change and the state after it."""

@@ -1,5 +1,6 @@
 """Levenberg and Marquardt's method: against dense linear algebra, certified fits, and its own symmetries."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -17,14 +18,19 @@ from odescent.neural_de import Config, levenberg_marquardt, train
 pytestmark = pytest.mark.promotion
 
 
+def linearized(residuals, x):
+    """Of a pytree, with a column per entry."""
+    flat, unravel = jax.flatten_util.ravel_pytree(x)
+    return lambda: (residuals(x), jax.jacfwd(lambda v: residuals(unravel(v)))(flat))
+
+
 def one_step(residuals, x, *, penalty=None, state=None, **options):
     """The change and the state after it, for |r|^2 + penalty."""
     value = lambda p: jnp.sum(residuals(p) ** 2) + (0.0 if penalty is None else penalty(p))
     method = levenberg_marquardt(**options)
     state = method.init(x) if state is None else state
-    return method.update(
-        jax.grad(value)(x), state, x, value=value(x), value_fn=value, residuals_fn=residuals
-    )
+    offered = {"value": value(x), "value_fn": value, "linearized_fn": linearized(residuals, x)}
+    return method.update(jax.grad(value)(x), state, x, **offered)
 
 
 def minimized(residuals, x, steps, penalty=None):
@@ -105,7 +111,7 @@ def test_a_rate_that_optax_injects_is_the_same():
     half, _ = one_step(residuals, x, learning_rate=0.5)
     injected = optax.inject_hyperparams(levenberg_marquardt, static_args=("damping", "trials"))(0.5)
     value = lambda v: jnp.sum(residuals(v) ** 2)
-    given = {"value": value(x), "value_fn": value, "residuals_fn": residuals}
+    given = {"value": value(x), "value_fn": value, "linearized_fn": linearized(residuals, x)}
     change, state = injected.update(jax.grad(value)(x), injected.init(x), x, **given)
     np.testing.assert_allclose(change, half, rtol=1e-12)
     assert state.hyperparams["learning_rate"] == 0.5
@@ -153,7 +159,12 @@ def test_a_step_that_does_not_fall_is_not_taken(bad):
     value = lambda v: jnp.where(jnp.all(v == x), jnp.sum(v**2), bad)
     method = levenberg_marquardt(damping=1e-2, trials=3)
     change, state = method.update(
-        2 * x, method.init(x), x, value=value(x), value_fn=value, residuals_fn=lambda v: v
+        2 * x,
+        method.init(x),
+        x,
+        value=value(x),
+        value_fn=value,
+        linearized_fn=linearized(lambda v: v, x),
     )
     assert (np.asarray(change) == 0).all()
     np.testing.assert_allclose(state.damping, 1e-2 * 4**2)
@@ -168,7 +179,7 @@ def test_what_it_cannot_take():
             levenberg_marquardt(bad)
     with pytest.raises(OdescentError, match="trials must be a whole number"):
         levenberg_marquardt(trials=0)
-    with pytest.raises(OdescentError, match=r"have the shape \(1, 2\): ravel them"):
+    with pytest.raises(OdescentError, match=r"shapes \(1, 2\) and \(1, 2, 2\): ravel them"):
         one_step(lambda v: v[None], jnp.ones(2))
 
 
@@ -200,11 +211,46 @@ def test_training_takes_it_by_name_and_resumes_to_the_same_bits(tmp_path):
     assert again.model.rate == whole.model.rate != clipped.model.rate
 
 
+def test_one_backward_pass_has_the_gradient_and_the_jacobian():
+    """By name or given as it is, the loss is traced there and where the trials are; inside another, once more."""
+
+    class Counted(Small):
+        traced = 0
+
+        def loss(self, *args, **options):
+            Counted.traced += options["training"]
+            return super().loss(*args, **options)
+
+    found, counts = [], []
+    config = LM.replace(steps=3, validate_every=3)
+    inside = optax.chain(levenberg_marquardt())
+    for own in (None, levenberg_marquardt(), inside):
+        Counted.traced = 0
+        by_name = config if own is None else config.replace(optimizer=None)
+        run = train(by_name, task=Counted(), optimizer=own)
+        found.append((run.model.rate, *gradients(run)))
+        counts.append(Counted.traced)
+    assert counts[0] == counts[1] < counts[2]
+    assert found[0] == found[1]
+    np.testing.assert_allclose(found[2], found[0], rtol=1e-9)
+
+
+@pytest.mark.untyped
+def test_residuals_are_a_vector():
+    class Matrix(Small):
+        def loss(self, *args, **options):
+            out = super().loss(*args, **options)
+            return dataclasses.replace(out, residuals=out.residuals[None])
+
+    with pytest.raises(OdescentError, match=r"small has some of the shape \(1, \d+\): take"):
+        train(LM.replace(steps=1), task=Matrix())
+
+
 def test_with_a_budget_the_residuals_are_those_of_the_mean():
     """Heun is exact for y' = 1, so that the penalty is 0 and the loss over 1 + lambda: their squares add up to it."""
 
-    def difference(updates, state, params, *, value, residuals_fn, **extra):
-        off = jnp.sum(residuals_fn(params) ** 2) - value
+    def difference(updates, state, params, *, value, linearized_fn, **extra):
+        off = jnp.sum(linearized_fn()[0] ** 2) - value
         return jax.tree.map(lambda w: off + jnp.zeros_like(w), params), (value,)
 
     probe = optax.GradientTransformationExtraArgs(lambda params: (jnp.zeros(()),), difference)
