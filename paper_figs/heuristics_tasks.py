@@ -24,6 +24,7 @@ def compute(
     task: str,
     steps: int,
     batch: int,
+    model: Mapping[str, Any],
     tolerance: float,
     seeds: Sequence[int],
     coefficients: Sequence[float],
@@ -36,7 +37,7 @@ def compute(
     """Train without and with the penalty, choose its coefficient by validation, look at the test rows once.
 
     Args:
-        task, steps, batch, seeds: of the runs.
+        task, steps, batch, model, seeds: of the runs; `model` are its options.
         tolerance: of the solves, relative and absolute.
         coefficients: at the start, to choose from.
         fade: what a coefficient falls to at the end, in units of its start.
@@ -59,7 +60,7 @@ def compute(
         return Result(data, _claims(score, None, None), complete=False)
     base = Config(
         task, steps=steps, batch=batch, rtol=tolerance, atol=tolerance, dt0="calibrated",
-        validation=validation,
+        model_options=dict(model), validation=validation,
         validate_every=max(1, steps // validations), checkpoint_every=max(1, steps // 3),
     )  # fmt: skip
     ways = (Method(VANILLA), Method(ERROR, {"regularizer": "error"}, tuple(coefficients), fade))
@@ -161,10 +162,12 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "task": "physionet-latent-ode", "steps": 300, "batch": 128, "tolerance": 1e-5, "seeds": [0],
-            "coefficients": [1.0], "fade": 0.1, "slack": 0.02, "validation": 0.1, "validations": 5,
+            "task": "physionet-latent-ode", "steps": 200, "batch": 128, "model": {}, "tolerance": 1e-5, "seeds": [0],
+            "coefficients": [1.0], "fade": 0.1, "slack": 0.02, "validation": 0.1, "validations": 3,
         },
-        full={"steps": 3000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.3, 1.0, 3.0]},
+        full={
+            "steps": 3000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.3, 1.0, 3.0], "validations": 5,
+        },
         depends=("neural_de",),
         precision="float32",
     ),
@@ -174,12 +177,13 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "task": "digits-sde", "steps": 300, "batch": 128, "tolerance": 1e-2, "seeds": [0, 1],
-            "coefficients": [0.05], "fade": 0.1, "slack": 0.02, "validation": 0.1, "validations": 2,
+            "task": "digits-sde", "steps": 210, "batch": 64, "model": {"dimension": 16, "hidden": [32]},
+            "tolerance": 1e-2, "seeds": [0, 1], "coefficients": [0.2], "fade": 0.1, "slack": 0.02, "validation": 0.1,
+            "validations": 1,
         },
         full={
-            "task": "mnist-sde", "steps": 4000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.05, 0.1, 0.2],
-            "validation": 0.1, "validations": 5,
+            "task": "mnist-sde", "steps": 4000, "batch": 512, "model": {}, "seeds": [0, 1, 2],
+            "coefficients": [0.05, 0.1, 0.2], "validation": 0.1, "validations": 5,
         },
         depends=("neural_de",),
         precision="float32",
