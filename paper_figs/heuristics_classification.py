@@ -195,7 +195,7 @@ FIGURES = (
         draw,
         quick={
             "task": "digits-ode", "steps": 300, "batch": 128, "seeds": [0, 1], "beside": 1, "error": [0.3],
-            "steps_penalty": [], "stiffness": [1.0], "taylor": [1.0], "width": 0.5, "slack": 0.003, "rounds": 4,
+            "steps_penalty": [], "stiffness": [1.0], "taylor": [1.0], "width": 0.5, "slack": 0.003, "rounds": 10,
         },
         full={
             "task": "mnist-ode", "steps": 7500, "batch": 512, "seeds": [0, 1, 2], "beside": 3,

@@ -163,7 +163,7 @@ FIGURES = (
         draw,
         quick={
             "task": "physionet-latent-ode", "steps": 200, "batch": 128, "model": {}, "tolerance": 1e-5, "seeds": [0],
-            "coefficients": [1.0], "fade": 0.1, "slack": 0.02, "validation": 0.1, "validations": 3,
+            "coefficients": [1.0], "fade": 0.1, "slack": 0.02, "validation": 0.1, "validations": 4,
         },
         full={
             "steps": 3000, "batch": 512, "seeds": [0, 1, 2], "coefficients": [0.3, 1.0, 3.0], "validations": 5,
@@ -179,11 +179,11 @@ FIGURES = (
         quick={
             "task": "digits-sde", "steps": 210, "batch": 64, "model": {"dimension": 16, "hidden": [32]},
             "tolerance": 1e-2, "seeds": [0, 1], "coefficients": [0.2], "fade": 0.1, "slack": 0.02, "validation": 0.1,
-            "validations": 1,
+            "validations": 3,
         },
         full={
-            "task": "mnist-sde", "steps": 4000, "batch": 512, "model": {}, "seeds": [0, 1, 2],
-            "coefficients": [0.05, 0.1, 0.2], "validation": 0.1, "validations": 5,
+            "task": "mnist-sde", "steps": 4000, "batch": 512, "model": {"dimension": 32, "hidden": [64]},
+            "seeds": [0, 1, 2], "coefficients": [0.05, 0.1, 0.2], "validation": 0.1, "validations": 5,
         },
         depends=("neural_de",),
         precision="float32",

@@ -170,11 +170,11 @@ FIGURES = (
         quick={
             "task": "digits-ode", "steps": 450, "batch": 128, "model": {"hidden": [100]}, "tolerance": 1e-6,
             "first_step": 0.01, "seeds": [0, 1], "slack": 0.003, "all_steps": [0.3], "own_step": [1.0],
-            "papers_step": [10.0], "validations": 3, "rounds": 4,
+            "papers_step": [10.0], "validations": 6, "rounds": 10,
         },
         full={
             "task": "mnist-ode", "steps": 7500, "batch": 512, "seeds": [0, 1, 2], "all_steps": [0.1, 0.3, 1.0],
-            "own_step": [0.3, 1.0, 3.0], "papers_step": [1.0, 1e2, 1e4], "validations": 6, "rounds": 40,
+            "own_step": [0.3, 1.0, 3.0], "papers_step": [1.0, 1e2, 1e4], "rounds": 40,
         },
         depends=("neural_de",),
         precision="float32",
