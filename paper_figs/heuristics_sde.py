@@ -261,8 +261,8 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "steps": 60, "batch": 150, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.001], "fade": 0.02,
-            "longer": 1.25, "share": None, "start": 1e-5, "paths": 1000, "draws": 10, "slack": 0.02, "most": 0.75,
+            "steps": 120, "batch": 50, "tolerance": 1e-2, "seeds": [0], "coefficients": [0.001], "fade": 0.02,
+            "longer": 1.5, "share": None, "start": 1e-5, "paths": 1000, "draws": 10, "slack": 0.02, "most": 0.75,
         },
         full={
             "steps": 800, "batch": 300, "seeds": [0, 1, 2], "coefficients": [0.0001, 0.0002, 0.0005], "fade": 0.005,
