@@ -177,8 +177,8 @@ FIGURES = (
         compute,
         draw,
         quick={
-            "task": "digits-sde", "steps": 210, "batch": 64, "model": {"dimension": 16, "hidden": [32]},
-            "tolerance": 1e-2, "seeds": [0, 1], "coefficients": [0.2], "fade": 0.1, "slack": 0.02, "validation": 0.1,
+            "task": "digits-sde", "steps": 450, "batch": 64, "model": {"dimension": 16, "hidden": [32]},
+            "tolerance": 1e-2, "seeds": [0, 1], "coefficients": [0.1], "fade": 0.1, "slack": 0.02, "validation": 0.1,
             "validations": 3,
         },
         full={
