@@ -35,10 +35,11 @@ def fingerprint(optimizer: Optimizer, state: PyTree, weights: PyTree) -> str:
     made = optimizer.transformation
 
     def update(gradient: PyTree, state: PyTree, params: PyTree) -> Any:
-        flat = _flat(params)
-        offered = Offered(
-            _squares(params), gradient, _squares, lambda: (flat, jnp.diag(jnp.ones_like(flat)))
-        )
+        def linearized() -> tuple[Float[Array, " p"], Float[Array, "p p"]]:
+            flat = _flat(params)
+            return flat, jnp.eye(flat.size, dtype=flat.dtype)
+
+        offered = Offered(_squares(params), gradient, _squares, linearized)
         return optimizer.update(gradient, state, params, offered)
 
     asked = [(made.init, (weights,)), (update, (weights, state, weights))]

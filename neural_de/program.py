@@ -149,13 +149,14 @@ class Program:
         def linearized() -> Linearized:
             return Linearized.of(at, weights, state.budget, self.task)
 
-        if self.linearizes:  # the gradient is one row more of what the optimizer asks for
-            linear = linearized()
-            total, out, gradient = linear.total, linear.outcome, linear.gradient
-            offered = Offered(total, gradient, _or_infinite(at), lambda: linear.residuals)
-        else:
+        linear = linearized() if self.linearizes else None
+        if linear is None:
             (total, out), gradient = eqx.filter_value_and_grad(at, has_aux=True)(weights)
-            offered = Offered(total, gradient, _or_infinite(at), lambda: linearized().residuals)
+        else:  # the gradient is one row more of what the optimizer asks for
+            total, out, gradient = linear.total, linear.outcome, linear.gradient
+        offered = Offered(
+            total, gradient, _or_infinite(at), lambda: (linear or linearized()).residuals
+        )
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             norm = optax.tree.norm(gradient)
             change, after = self.optimizer.update(gradient, state.optimizer, weights, offered)

@@ -158,14 +158,8 @@ def test_a_step_that_does_not_fall_is_not_taken(bad):
     x = jnp.asarray([1.0, 2.0])
     value = lambda v: jnp.where(jnp.all(v == x), jnp.sum(v**2), bad)
     method = levenberg_marquardt(damping=1e-2, trials=3)
-    change, state = method.update(
-        2 * x,
-        method.init(x),
-        x,
-        value=value(x),
-        value_fn=value,
-        linearized_fn=linearized(lambda v: v, x),
-    )
+    offered = {"value": value(x), "value_fn": value, "linearized_fn": linearized(lambda v: v, x)}
+    change, state = method.update(2 * x, method.init(x), x, **offered)
     assert (np.asarray(change) == 0).all()
     np.testing.assert_allclose(state.damping, 1e-2 * 4**2)
 

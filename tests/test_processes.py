@@ -75,9 +75,8 @@ def test_an_interruption_ends_the_workers_when_they_have_put_away_their_work(
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     tasks = {"short": {"sleeps": 0.5}, "long": {"sleeps": 60.0, "leaves": str(tmp_path / "left")}}
-    before = signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell's job begins without
+    # A job that a shell starts in the background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
             carry_out(functions.where, tasks, interrupt, lambda *_: None, workers=2)
