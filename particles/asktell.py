@@ -107,6 +107,7 @@ class Minimizer:
     def result(self, status: int = BUDGET, error: BaseException | None = None) -> Minimum:
         """What was found; ``status`` is why it ended where a search did not end by itself."""
         s: Search = jax.tree.map(np.asarray, self._search)
+        consensuses = self._feasible(s.last.consensus)
         best = int(np.argmin(np.where(np.isnan(s.best_value), np.inf, s.best_value)))
         statuses = np.where(s.status == RUNNING, status, s.status)
         history = self._history()
@@ -115,11 +116,11 @@ class Minimizer:
         if why == NOT_FINITE:
             message = f"at step {int(s.k[best]) - 1} {message}"
         return Minimum(
-            x=s.best_point[best], fun=float(s.best_value[best]), consensus=s.last.consensus[best],
+            x=s.best_point[best], fun=float(s.best_value[best]), consensus=consensuses[best],
             consensus_fun=float("nan"), success=why in SUCCESSES, status=why, message=message,
             nit=self.k, nfev=self._counted,
             nonfinite=int(s.nonfinite.sum()), population=self._population(), xs=s.best_point,
-            funs=s.best_value, consensuses=s.last.consensus,
+            funs=s.best_value, consensuses=consensuses,
             statuses=statuses, history=history, parameters=self.params,
             method=self.plan.algorithm.name or "", error=error,
         )  # fmt: skip
@@ -150,6 +151,13 @@ class Minimizer:
         ended = (self.statuses != RUNNING) & (self.statuses <= STAGNANT) & (lives < self.restarts)
         if ended.any():
             self._search = reviving(self.plan)(self._search, jnp.asarray(ended), self._points())
+
+    def _feasible(self, points: np.ndarray) -> np.ndarray:
+        """Points as rows, brought back into the feasible set; a mean of feasible points need not be in it."""
+        if self.plan.project is None:
+            return points
+        with jax.enable_x64(True):
+            return np.asarray(self.plan.project(jnp.asarray(points)))
 
     def _population(self) -> np.ndarray:
         """Where the particles are, (runs, N, d)."""

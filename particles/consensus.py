@@ -2,6 +2,7 @@
 
 sum x exp(-alpha f(x)) / sum exp(-alpha f(x)) is kept as the least value and sums relative to it (the online
 log-sum-exp of Milakov and Gimelshein, arXiv:1805.02867), so that neither alpha nor an offset of f overflows.
+Differences of values are taken of their halves, which are finite whatever finite values are given.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ def part(
         fine = fine & live
     held = jax.lax.stop_gradient(jnp.where(fine, values, jnp.inf))
     least = _least(held)[0]
-    above = jnp.where(fine, values, least) - jnp.where(least < jnp.inf, least, 0)
-    w = jnp.where(fine, jnp.exp(-alpha * jnp.where(fine, above, 0)), 0)
+    above = jnp.where(fine, values, least) / 2 - jnp.where(least < jnp.inf, least, 0) / 2
+    w = jnp.where(fine, jnp.exp(-2 * alpha * jnp.where(fine, above, 0)), 0)
     places = jax.lax.broadcasted_iota(jnp.int32, values.shape, 1)
     first = _least(jnp.where(held == least, places, values.shape[1]))[0]
     best = jax.lax.dynamic_index_in_dim(x, first, axis=1, keepdims=False)
@@ -93,8 +94,8 @@ def combine(parts: Part, alpha: Float[Array, ""]) -> Part:
         return Part(*(a[0] for a in parts))
     least = jnp.min(parts.least)
     some = jnp.isfinite(parts.least)
-    gap = jnp.where(some, parts.least, least) - least
-    scale = jnp.where(some, jnp.exp(-alpha * jnp.where(some, gap, 0)), 0)
+    gap = jnp.where(some, parts.least, least) / 2 - least / 2
+    scale = jnp.where(some, jnp.exp(-2 * alpha * jnp.where(some, gap, 0)), 0)
     places = jax.lax.iota(jnp.int32, parts.least.shape[0])
     first = jnp.min(jnp.where(parts.least == least, places, parts.least.shape[0] - 1))
     return Part(
@@ -176,8 +177,8 @@ def polarized(x: Float[Array, "d m"], crowd: Crowd) -> Float[Array, "d m"]:
     """The consensus point of each of m particles, block by block of the crowd, in order; NaN without weights."""
     fine = jnp.isfinite(crowd.values)
     least = jnp.min(jnp.where(fine, crowd.values, jnp.inf))
-    above = jnp.where(fine, crowd.values - jnp.where(least < jnp.inf, least, 0), 0)
-    heights = jnp.where(fine, -crowd.alpha * above, -jnp.inf)
+    above = jnp.where(fine, crowd.values / 2 - jnp.where(least < jnp.inf, least, 0) / 2, 0)
+    heights = jnp.where(fine, -2 * crowd.alpha * above, -jnp.inf)
     places = jnp.where(fine, crowd.x, 0)
 
     def meet(carry: Any, other: Any) -> tuple[Any, None]:

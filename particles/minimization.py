@@ -19,7 +19,7 @@ from odescent._whole_numbers import check_whole
 from odescent.dynamics.oracles import Objective
 
 from .asktell import Minimizer
-from .black_box import evaluator, traceable
+from .black_box import Evaluate, evaluator, traceable
 from .methods import settled
 from .outcome import BUDGET, CALLBACK, FAILED, INTERRUPTED, TIME, Minimum, ObjectiveFailed
 from .points import beginnings
@@ -165,23 +165,22 @@ def minimize(
         jit = workers is None and traceable(fun, search.plan.dimension, vectorized)
     show = bar("steps") if progress else None
     began = time.monotonic()
-    why = BUDGET
     try:
         if jit:
             search.plan = replace(search.plan, fun=fun)  # before it begins: nothing is compiled yet
             length = min(search.keep_particles or _CHUNK, search.steps)
             forward = lambda: search.advance(min(length, search.steps - search.k))
             why = _run(search, forward, began, max_time, callback, show)
-        else:
-            with evaluator(fun, vectorized, workers) as values:
-                forward = lambda: search.tell(values(search.ask()))
-                why = _run(search, forward, began, max_time, callback, show)
+            return _with_consensus(search.result(why), _one_by_jax(fun, vectorized))
+        with evaluator(fun, vectorized, workers) as values:
+            forward = lambda: search.tell(values(search.ask()))
+            why = _run(search, forward, began, max_time, callback, show)
+            return _with_consensus(search.result(why), values)
     except KeyboardInterrupt:
         return search.result(INTERRUPTED)
     except ObjectiveFailed as failure:
         failure.result = search.result(FAILED, failure.__cause__)
         raise
-    return _with_consensus(search.result(why), fun, jit, vectorized)
 
 
 def _run(
@@ -206,19 +205,37 @@ def _run(
             return BUDGET
 
 
-def _with_consensus(found: Minimum, fun: Any, compiled: bool, vectorized: bool) -> Minimum:
-    """With the value at the consensus point, which is the answer where it is lower than the best particle's."""
+def _one_by_jax(fun: Any, vectorized: bool) -> Evaluate:
+    """The value at one point (1, d) of an objective that JAX evaluates."""
+
+    def values(point: np.ndarray) -> np.ndarray:
+        with jax.enable_x64(True):
+            row = jnp.asarray(point)
+            if isinstance(fun, Objective):
+                return np.asarray(fun.value(row[0]), float)[None]
+            return np.asarray(fun(row) if vectorized else fun(row[0])[None], float)
+
+    return values
+
+
+def _with_consensus(found: Minimum, values: Evaluate) -> Minimum:
+    """With the value at the consensus point, which is the answer where it is lower than the best particle's.
+
+    The search is over: an objective that fails here takes nothing of it away.
+    """
     point = found.consensus
     if not np.isfinite(point).all():
         return found
-    with jax.enable_x64(True):
-        given: Any = jnp.asarray(point) if compiled else point
-        if isinstance(fun, Objective):
-            value = float(fun.value(given))
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                value = float(np.asarray(fun(given[None]))[0]) if vectorized else float(fun(given))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            value = float(values(point[None])[0])
+    except KeyboardInterrupt:
+        return found
+    except Exception as error:
+        cause = error.__cause__ or error
+        message = f"{found.message[:-1]}; at the consensus point the objective raised {type(cause).__name__}: {cause}."
+        return replace(found, message=message, error=cause)
     found = replace(found, consensus_fun=value, nfev=found.nfev + 1)
     return replace(found, x=point, fun=value) if value < found.fun else found
 

@@ -57,7 +57,8 @@ class Minimum:
 
     Attributes:
         x, fun: the best point that was evaluated, shape (d,), and its value.
-        consensus, consensus_fun: the consensus point at the end of the best search, and the value there.
+        consensus, consensus_fun: the consensus point at the end of the best search, brought back into the feasible
+            set, and the value there (NaN where the objective failed there).
         success: whether a search ended by a rule of its own (agreement, no improvement, target).
         status, message: why the best search ended.
         nit, nfev: steps, and evaluations of the objective, of all searches together.
@@ -68,7 +69,7 @@ class Minimum:
         history: see `History`.
         parameters: the numbers used.
         method: the name of the algorithm.
-        error: what the objective raised, if it did.
+        error: what the objective raised, if it did; if at the consensus point, after the search, ``message`` says so.
     """
 
     x: Float[np.ndarray, " d"]

@@ -9,12 +9,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from odescent._errors import OdescentError
 
-LARGEST = 1e15  # of exponents: the weights are those of the best particles alone
-_ROUNDS = 32
+LARGEST = 1e15  # the exponent of values that are all equal, where any would do
+_ROUNDS = 40
+_BOTTOM = 750.0  # exp(-750) is zero: the exponent at which a difference leaves no weight
+_HIGHEST = 1e15  # of exponents alpha (f - min f) in a deviation
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,9 @@ class effective_alpha:
     """The exponent at which the weights' effective sample size is a share of the particles, found in the graph.
 
     A function of all values, shape (N,), to give as the parameter ``alpha``; it is invariant under scaling and
-    shifting the objective. Values that are not finite count as particles and have no weight. Where even the largest
-    exponent leaves more effective samples (equal values), it is that one.
+    shifting the objective, whatever its size and however far single values lie above the others (a penalty of 1e30
+    for points that are not feasible, say). Values that are not finite count as particles and have no weight. Where
+    more particles than the share have the least value in common, these have all the weight.
 
     Args:
         share: ESS / N, more than 0 and less than 1.
@@ -40,21 +44,24 @@ class effective_alpha:
             )
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
+        # halves, since a difference of two finite values need not be finite
         fine = jnp.isfinite(values)
-        least = jnp.min(jnp.where(fine, values, jnp.inf))
-        above = jnp.where(fine, values - jnp.where(jnp.isfinite(least), least, 0), 0)
-        count = jnp.sum(fine).astype(values.dtype)
-        scale = jnp.sum(above) / jnp.maximum(count, 1)
-        unit = above / jnp.where(scale > 0, scale, 1)  # of mean 1
+        halves = jnp.where(fine, values, jnp.inf) / 2
+        least = jnp.min(halves)
+        above = jnp.where(fine, halves - jnp.where(jnp.isfinite(least), least, 0), 0)
+        first = jnp.min(jnp.where(above > 0, above, jnp.inf))
+        parted = jnp.isfinite(first)
         wanted = math.log(self.share) + jnp.log(jnp.asarray(values.size, values.dtype))
 
         def surplus(z: Array) -> tuple[Array, Array]:
-            """log ESS less what is wanted, and its slope, at the exponent e^z of unit."""
-            a = jnp.exp(z)
-            w = jnp.where(fine, jnp.exp(-a * unit), 0)
-            s0, s1 = jnp.sum(w), jnp.sum(w * unit)
-            t0, t1 = jnp.sum(w * w), jnp.sum(w * w * unit)
-            return 2 * jnp.log(s0) - jnp.log(t0) - wanted, 2 * a * (t1 / t0 - s1 / s0)
+            """log ESS less what is wanted, and its slope, at the exponent e^z of halves."""
+            heights = jnp.exp(z) * above
+            w = jnp.where(fine, jnp.exp(-heights), 0)
+            lost = jnp.where(w > 0, w * heights, 0)
+            s0, t0 = jnp.sum(w), jnp.sum(w * w)
+            return 2 * jnp.log(s0) - jnp.log(t0) - wanted, 2 * (
+                jnp.sum(w * lost) / t0 - jnp.sum(lost) / s0
+            )
 
         def narrow(_: Any, carry: Any) -> Any:
             """Newton's step where it stays between the ends and at least halves the last one, else bisection."""
@@ -66,11 +73,15 @@ class effective_alpha:
             step = jnp.where(inside & (2 * jnp.abs(step) <= last), step, (low + high) / 2 - z)
             return low, high, z + step, jnp.abs(step)
 
-        top = jnp.asarray(math.log(LARGEST), values.dtype)
-        begin = (-top, top, jnp.zeros((), values.dtype), 2 * top)
-        z = jax.lax.fori_loop(0, _ROUNDS, narrow, begin)[2]
-        alpha = jnp.exp(z) / jnp.where(scale > 0, scale, 1)
-        found = jnp.where(scale > 0, jnp.minimum(alpha, LARGEST), LARGEST)
+        # At the lower end ESS >= sum of weights >= count e^-margin, which is the share or more; at the upper end no
+        # value but the least has weight. Both ends scale with the values.
+        margin = jnp.maximum(jnp.log(jnp.sum(fine).astype(values.dtype)) - wanted, 1e-3) / 2
+        low = jnp.log(margin) - jnp.log(jnp.where(parted, jnp.max(above), 1))
+        high = math.log(_BOTTOM) - jnp.log(jnp.where(parted, first, 1))
+        z = jax.lax.fori_loop(0, _ROUNDS, narrow, (low, high, (low + high) / 2, high - low))[2]
+        found = jnp.where(
+            parted, jnp.minimum(jnp.exp(z) / 2, np.finfo(values.dtype).max / 4), LARGEST
+        )
         return jax.lax.stop_gradient(found)
 
 
@@ -94,12 +105,16 @@ class kernel_width:
             raise OdescentError(f"the width of the kernel is more than 0, not {self.width!r}.")
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
+        alpha = effective_alpha(self.share)(values)
         fine = jnp.isfinite(values)
+        halves = jnp.where(fine, values, jnp.inf) / 2
+        least = jnp.min(halves)
+        above = jnp.where(fine, halves - jnp.where(jnp.isfinite(least), least, 0), 0)
+        heights = jnp.minimum(2 * alpha * above, _HIGHEST)  # the deviation has their squares
         count = jnp.maximum(jnp.sum(fine), 1).astype(values.dtype)
-        mean = jnp.sum(jnp.where(fine, values, 0)) / count
-        deviation = jnp.sqrt(jnp.sum(jnp.where(fine, (values - mean) ** 2, 0)) / count)
-        sharp = jnp.maximum(effective_alpha(self.share)(values) * deviation, 1)
-        return jax.lax.stop_gradient(self.width / jnp.sqrt(sharp))
+        mean = jnp.sum(heights) / count
+        sharp = jnp.sqrt(jnp.sum(jnp.where(fine, (heights - mean) ** 2, 0)) / count)
+        return jax.lax.stop_gradient(self.width / jnp.sqrt(jnp.maximum(sharp, 1)))
 
 
 def geometric(**laws: Sequence[float]) -> Callable[[Any, Any], Mapping[str, Any]]:

@@ -27,7 +27,7 @@ from odescent.particles import (
     simplex,
     sphere,
 )
-from odescent.particles.methods import agreement
+from odescent.particles.methods import METHODS, agreement
 
 SQUARE = [(-3.0, 3.0)] * 2
 
@@ -127,7 +127,7 @@ _LAWS = {share: jax.jit(effective_alpha(share)) for share in (0.15, 0.4, 0.9)}
 @given(
     st.lists(st.floats(-1e3, 1e3), min_size=12, max_size=12, unique=True),
     st.sampled_from([0.15, 0.4, 0.9]),
-    st.floats(1e-6, 1e6),
+    st.sampled_from([1e-300, 1e-16, 1e-6, 1.0, 1e6, 1e30, 1e300]),
     st.floats(-1e6, 1e6),
 )
 def test_the_exponent_gives_the_share_under_any_scale(
@@ -136,12 +136,47 @@ def test_the_exponent_gives_the_share_under_any_scale(
     f = np.sort(np.array(values))
     if np.diff(f).min() < 1e-3:  # weights of nearly equal values never part
         return
-    for g in (f, scale * f + shift):
+    for g in (f, scale * f, f + shift):
         if np.diff(g).min() < 1e-9 * np.abs(g).max():
             continue
         alpha = float(_LAWS[share](jnp.asarray(g)))
-        w = np.exp(-alpha * (g - g.min()))
+        w = np.exp(-2 * alpha * (g / 2 - g.min() / 2))
         assert w.sum() ** 2 / (w**2).sum() == pytest.approx(share * len(g), rel=1e-5)
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.floats(0, 1), min_size=12, max_size=12, unique=True),
+    st.sampled_from([0.15, 0.4]),
+    st.floats(2, np.finfo(float).max),
+    st.integers(1, 6),
+)
+def test_penalties_of_any_size_leave_the_others_their_weights(
+    values: list[float], share: float, penalty: float, count: int
+) -> None:
+    f = np.sort(np.array(values))
+    if np.diff(f).min() < 1e-6:
+        return
+    f = np.append(f, [penalty] * count)
+    with np.errstate(over="ignore"):
+        w = np.exp(-2 * float(_LAWS[share](jnp.asarray(f))) * (f / 2 - f[0] / 2))
+    assert w.sum() ** 2 / (w**2).sum() == pytest.approx(share * len(f), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["cbo", "polar_cbo"])
+@pytest.mark.parametrize("size", [1e-300, 1e-16, 1e306])
+def test_the_size_of_an_objective_does_not_change_the_search(size: float, method: str) -> None:
+    """The best of it still takes the lead: with an exponent that had stayed behind all would weigh the same."""
+    found = minimize(lambda x: size * rastrigin(x), SQUARE, method=method, seed=4, steps=100)
+    np.testing.assert_allclose(found.x, [0.5, -1.0], atol=1e-3)
+
+
+@pytest.mark.parametrize("penalty", [1e15, 1e18, 1e30, np.finfo(float).max, np.inf])
+@pytest.mark.parametrize("method", ["cbo", "consensus_hopping"])
+def test_a_penalty_does_not_end_the_search(method: str, penalty: float) -> None:
+    fun = lambda x: jnp.where(x[0] < 0.2, penalty, jnp.sum((x - 1) ** 2))
+    found = minimize(fun, SQUARE, method=method, steps=200, seed=1)
+    np.testing.assert_allclose(found.x, 1, atol=2e-2)
 
 
 def test_values_that_are_not_finite_count_as_particles_without_weight() -> None:
@@ -201,6 +236,59 @@ def test_a_minimum_on_the_boundary() -> None:
     np.testing.assert_allclose(in_ball.x, np.array([2, 1]) / 5**0.5, atol=1e-2)
     on_simplex = minimize(far, [0.5, 0.5], constraint=simplex(), steps=300)
     np.testing.assert_allclose(on_simplex.x, [1, 0], atol=1e-3)
+
+
+_SETS = {
+    "sphere": sphere([0.0, 0.0]),
+    "ball": ball([1.0, 1.0], 0.5),
+    "simplex": simplex(),
+    "box": box([-0.2, 0.9], [0.1, 1.0]),
+    "reflected": box([-0.2, 0.9], [0.1, 1.0], "reflect"),
+    "integers": jnp.round,
+}
+
+
+@pytest.mark.parametrize(
+    "method", sorted(set(METHODS) - {"mirror_cbo"})
+)  # which has a map of its own
+@pytest.mark.parametrize("within", _SETS)
+def test_every_answer_is_feasible(method: str, within: str) -> None:
+    """Whatever is evaluated, and whatever is said to be the minimum; alpha = 1 leaves the consensus in the middle."""
+    seen = []
+
+    def fun(x: Any) -> Any:
+        seen.append(x)
+        return (x[0] - 0.5) ** 2 + (x[1] - 0.1) ** 2
+
+    jit = method == "cbo"  # else Python evaluates, and sees all points
+    found = minimize(
+        fun, SQUARE, method=method, steps=4, constraint=_SETS[within], jit=jit, params={"alpha": 1.0}, seed=3, runs=2,
+        particles=20,
+    )  # fmt: skip
+    answers = np.array([found.x, found.consensus, *found.xs, *found.consensuses])
+    points = answers if jit else np.concatenate([answers, np.array(seen)])
+    feasible: Any = _SETS[within]
+    np.testing.assert_allclose(feasible(jnp.asarray(points)), points, atol=1e-12)
+    x = found.x
+    assert found.fun == pytest.approx((x[0] - 0.5) ** 2 + (x[1] - 0.1) ** 2, abs=1e-12)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("boom"), KeyboardInterrupt()])
+def test_the_last_evaluation_takes_nothing_away(error: BaseException) -> None:
+    """The one at the consensus point, when the search is over."""
+    calls = []
+
+    def fun(x: np.ndarray) -> float:
+        calls.append(x)
+        if len(calls) == 351:
+            raise error
+        return by_numpy(x)
+
+    found = minimize(fun, SQUARE, steps=5, jit=False)
+    assert found.nfev == 350 and found.fun == by_numpy(found.x) == min(map(by_numpy, calls[:350]))
+    assert np.isnan(found.consensus_fun) and found.status == 0
+    if isinstance(error, RuntimeError):
+        assert found.error is error and "objective raised RuntimeError: boom" in found.message
 
 
 # how a search ends
