@@ -13,7 +13,7 @@ from odescent.dynamics.calculus import Symbol, change, nothing, substitute, symb
 from odescent.dynamics.fields import Block, System
 from odescent.dynamics.noise import Noise
 from odescent.dynamics.squares import with_lengths
-from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol, zero
+from odescent.dynamics.vectors import Call, Expr, Vector, VectorSymbol
 
 from . import noise as noise_of
 from .coordinatewise import sweep
@@ -42,6 +42,7 @@ class _Compiler:
             | {s.name for s in system.parameters}
             | {step.name, "k", "t"}
         )
+        names |= {s.name for s in (() if clock is None else clock.free_symbols)}
         self.used = names | set(reserved)
         self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
         self.kinds = {b.name: b.kind for b in system.blocks}
@@ -218,7 +219,7 @@ def compile_scheme(
 
     Raises OdescentError: unknown fields or blocks, an integrator that does not fit its fields.
     """
-    compiler = _Compiler(system, step, clock, reserved)
+    compiler = _Compiler(system, step, clock, {*reserved, *_names_in(scheme)})
     for i, part in enumerate(scheme.steps, 1):
         try:
             if isinstance(part, Sweep):
@@ -243,6 +244,14 @@ def compile_scheme(
     )
 
 
+def _names_in(scheme: Scheme) -> set[str]:
+    """The names of the symbols that a scheme brings with it: fractions, times, and what is assigned."""
+    used: list[Expr] = []
+    for part in scheme.steps:
+        used += part.assign.values() if isinstance(part, Let) else [part.fraction, part.time]
+    return {s.name for e in used for s in symbols_of(e)}
+
+
 def _drop_dead(program: Program) -> Program:
     """Without instructions whose result nothing uses, such as the unread blocks of a look-ahead."""
     needed = {s for e in program.next.values() for s in symbols_of(e)}
@@ -251,9 +260,7 @@ def _drop_dead(program: Program) -> Program:
         if i.target in needed:
             kept.append(i)
             parts: list[Expr] = [i.value] if isinstance(i, Assign) else []
-            if isinstance(i, CallOracle):
-                parts = [i.point, *i.directions, *i.parameters, i.implicit]
-            if isinstance(i, SweepCoordinates):
+            if isinstance(i, (CallOracle, SweepCoordinates)):
                 parts = list(i.expressions)
             if isinstance(i, Count):
                 parts = [i.mean]
@@ -262,21 +269,27 @@ def _drop_dead(program: Program) -> Program:
 
 
 def reuse_across_steps(program: Program) -> Program:
-    """A call whose point is where the next step calls first is made once and kept in a memory block."""
+    """A call that is the first one of the next step is made once and kept in a memory block.
+
+    It has to be the same call in everything that the oracle is asked with. The first call of a step is known a
+    step ahead only where it reads nothing but the state: not the step number or a draw, which are others in the
+    next step, and no parameter, since those may be changed between two steps by a schedule.
+    """
     flat = program.inlined()
     if len(flat.calls) < 2:
         return program
     first = flat.calls[0]
-    later = next((c for c in flat.calls[1:] if _is_next(c, first, flat)), None)
+    if not _reads_the_state_alone(first, program):
+        return program
+    ahead = first.changed(lambda e: tidy(substitute(e, flat.next)))
+    later = next((c for c in flat.calls[1:] if replace(c, target=first.target) == ahead), None)
     if later is None:
         return program
     taken = {s.name for s in (*program.state, *program.parameters)} | {
         i.target.name for i in program.instructions
     }
     kept = VectorSymbol(next(n for n in _candidates(f"{first.target.name}_kept") if n not in taken))
-    initial: dict[Symbol, Expr] = {b.symbol: b.init for b in program.blocks}
-    if program.counter is not None:
-        initial[program.counter] = sp.S.Zero
+    initial = {b.symbol: b.init for b in program.blocks}
     block = Block(kept.name, "vector", "memory", substitute(first.as_call(), initial))
     trimmed = replace(
         program, instructions=tuple(i for i in program.instructions if i.target != first.target)
@@ -287,16 +300,10 @@ def reuse_across_steps(program: Program) -> Program:
     )
 
 
-def _is_next(later: CallOracle, first: CallOracle, flat: Program) -> bool:
-    """Whether the call is the one that the next step will make first."""
-    if (later.oracle, later.directions, later.parameters) != (first.oracle, (), ()):
-        return False
-    if later.implicit != 0 or first.implicit != 0:
-        return False
-    ahead: dict[Symbol, Expr] = dict(flat.next)
-    if flat.counter is not None:
-        ahead[flat.counter] = flat.counter + 1
-    return tidy(later.point - substitute(first.point, ahead)) == zero
+def _reads_the_state_alone(c: CallOracle, program: Program) -> bool:
+    """Whether a call is a plain one (no direction, parameter or implicit weight) at a function of the state."""
+    plain = not c.directions and not c.parameters and c.implicit == 0
+    return plain and symbols_of(c.point) <= set(program.state)
 
 
 def _candidates(stem: str) -> Iterator[str]:

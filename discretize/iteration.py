@@ -119,7 +119,9 @@ class Algorithm:
         chained(self.tuning)
         known = {*self.program.parameters, *symbols_in(self.tuning), self.step}
         check_known(self.tuning, known)
-        names = [s.name for s in (*self.program.state, *(known | set(self.program.parameters)))]
+        counter = {self.program.counter} if self.program.counted else set()
+        symbols = (*self.program.state, *(known | counter | set(self.program.parameters)))
+        names = [s.name for s in symbols]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise OdescentError(

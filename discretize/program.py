@@ -55,6 +55,21 @@ class CallOracle:
             point = point + self.as_call(depth - 1) * self.implicit
         return call(self.oracle, point, self.directions, self.parameters)
 
+    @property
+    def expressions(self) -> tuple[Expr, ...]:
+        """Everything that the oracle is asked with."""
+        return (self.point, *self.directions, *self.parameters, self.implicit)
+
+    def changed(self, rule: Callable[[Any], Any]) -> CallOracle:
+        """With its expressions rewritten."""
+        return replace(
+            self,
+            point=rule(self.point),
+            directions=tuple(rule(d) for d in self.directions),
+            parameters=tuple(rule(p) for p in self.parameters),
+            implicit=rule(self.implicit),
+        )
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -204,9 +219,7 @@ class Program:
         for i in self.instructions:
             if isinstance(i, Assign):
                 listed.append(i.value)
-            elif isinstance(i, CallOracle):
-                listed += [i.point, *i.directions, *i.parameters, i.implicit]
-            elif isinstance(i, SweepCoordinates):
+            elif isinstance(i, (CallOracle, SweepCoordinates)):
                 listed += i.expressions
             elif isinstance(i, Count):
                 listed.append(i.mean)
@@ -219,17 +232,7 @@ class Program:
         for i in self.instructions:
             if isinstance(i, Assign):
                 known[i.target] = tidy(substitute(i.value, known))
-            elif isinstance(i, CallOracle):
-                kept.append(
-                    replace(
-                        i,
-                        point=tidy(substitute(i.point, known)),
-                        directions=tuple(tidy(substitute(d, known)) for d in i.directions),
-                        parameters=tuple(substitute(p, known) for p in i.parameters),
-                        implicit=substitute(i.implicit, known),
-                    )
-                )
-            elif isinstance(i, SweepCoordinates):
+            elif isinstance(i, (CallOracle, SweepCoordinates)):
                 kept.append(i.changed(lambda e: tidy(substitute(e, known))))
             elif isinstance(i, Count):
                 kept.append(replace(i, mean=tidy(substitute(i.mean, known))))
@@ -250,17 +253,7 @@ class Program:
         for i in self.instructions:
             if isinstance(i, Assign):
                 instructions.append(replace(i, value=bound(i.value)))
-            elif isinstance(i, CallOracle):
-                instructions.append(
-                    replace(
-                        i,
-                        point=bound(i.point),
-                        directions=tuple(bound(d) for d in i.directions),
-                        parameters=tuple(bound(p) for p in i.parameters),
-                        implicit=bound(i.implicit),
-                    )
-                )
-            elif isinstance(i, SweepCoordinates):
+            elif isinstance(i, (CallOracle, SweepCoordinates)):
                 instructions.append(i.changed(bound))
             elif isinstance(i, Count):
                 instructions.append(replace(i, mean=bound(i.mean)))

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import sympy as sp
 from programs import Machine
+from random_programs import compared
 
 import odescent as od
-from odescent.discretize.program import Assign, CallOracle
-from odescent.dynamics.fields import Diffusion
+from odescent.discretize.compile import COUNTER, compile_scheme, reuse_across_steps
+from odescent.discretize.program import Assign, CallOracle, Draw, Program
+from odescent.dynamics.fields import Diffusion, start
+from odescent.dynamics.vectors import Oracle, zero
 
 x, v, w, y = od.blocks("x v w y")
 gam = od.blocks("gam", kind="scalar")
@@ -86,12 +89,106 @@ def test_a_kept_call_knows_the_step_number() -> None:
         flow("kick", read={"w": "on"}, fraction=half),
     )
     shifted = compiled(fields, *look_at, *ahead, time=t, init={w: od.blocks("x0")})
-    assert shifted.calls == 1  # w (1 - h/(1 + t)) now is what the next step begins with
-    machines = [
-        Machine(p, ORACLES, h=sp.Rational(1, 7)) for p in (shifted.program, shifted.own_program)
+    assert (
+        shifted.calls == 2
+    )  # w (1 - h/(1 + t)) is where the next step begins only if h stays as it is
+
+
+def test_what_is_kept_is_the_same_call() -> None:
+    """A call that is like the first one but for one thing that it is asked with is made again."""
+    half = sp.Rational(1, 2)
+
+    def calls(first: od.Vector, last: od.Vector, **options: Any) -> tuple[int, int]:
+        fields = {"first": {v: -first}, "drift": {x: v}, "last": {v: -last}}
+        steps = (flow("first", fraction=half), flow("drift"), flow("last", fraction=half))
+        made = compile_scheme(
+            od.System(fields, output=x, **options), od.Scheme(steps), h, COUNTER * h, {}
+        )
+        return len(made.calls), len(reuse_across_steps(made).calls)
+
+    here = f.grad(x)
+    assert calls(here, here) == (2, 1) and calls(here, 3 * here) == (2, 1)
+    others = [
+        f.hess(x, v),
+        f.hess(x, x),
+        e.grad(x),
+        f.operator(x),
+        f.prox(x, c),
+        f.map(x),
+        f.third(x, v, x),
     ]
-    last, other = (m.run(BEGIN, 12)[-1] for m in machines)
-    np.testing.assert_allclose(last["v"], other["v"], rtol=1e-13)
+    for other in others:
+        assert calls(here, other) == calls(other, here) == (2, 2), other
+    for changing in (f.map(x, t), f.grad(x + t * v), f.grad(x + c * v), f.grad((1 + h) * x)):
+        assert calls(changing, changing, time=t) == (2, 2), changing
+    assert calls(f.grad(x + t * v), f.grad(x + (t + h) * v), time=t) == (2, 2)
+
+
+def test_names_of_the_scheme_are_taken() -> None:
+    """A fraction called g and a momentum called g_1 are not the gradients of those names; k is the step number."""
+    g, g_1 = od.parameters("g g_1")
+    steps = (
+        flow("kick", fraction=g),
+        flow("drift"),
+        flow("kick", fraction=1 - g),
+        od.Let({w: g_1 * w}),
+    )
+    fields = {"kick": {v: -f.grad(x)}, "drift": {x: v}}
+    made = compiled(fields, *steps, blocks=[od.Block("w", "vector", "memory")])
+    assert {p.name for p in made.parameters} == {"g", "g_1", "h"}
+    targets = [i.target.name for i in made.own_program.instructions]
+    assert len({*targets, "g", "g_1"}) == len(targets) + 2
+    k = od.parameters("k")
+    with pytest.raises(od.OdescentError, match="'k' stands for two different symbols"):
+        compiled({"flow": {x: -k * f.grad(x) / (1 + t)}}, flow(), time=t)
+    assert compiled({"flow": {x: -k * f.grad(x)}}, flow()).parameters == (h, k)
+
+
+def test_a_draw_is_not_known_a_step_ahead() -> None:
+    """x+ = x - grad f(x + xi) with a second call at x+ + xi: the next step draws another xi."""
+    xi, g, again = od.blocks("xi g again")
+    program = Program(
+        (od.Block("x", init=start),),
+        (
+            Draw(xi, x, "W"),
+            CallOracle(g, Oracle("grad", "f"), x + xi),
+            CallOracle(again, Oracle("grad", "f"), x - g + xi),
+        ),
+        {x: x - g},
+    )
+    assert reuse_across_steps(program) is program
+    quiet = program.bind({xi: zero})
+    assert len(reuse_across_steps(quiet).calls) == 1
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_random_programs_are_their_schemes(part: int) -> None:
+    """The scheme as written, its program, and the program that keeps a call agree exactly."""
+    outcomes = [compared(seed) for seed in range(40 * part, 40 * part + 40)]
+    assert not [wrong for _, wrong in outcomes if wrong]
+    assert {"kept", "several calls"} <= {what for what, _ in outcomes}
+
+
+def test_registered_programs_make_the_same_steps_with_a_call_kept() -> None:
+    """Every method that keeps a call, on numbers, with the call made again."""
+    checked = []
+    for name in od.algorithms():
+        algorithm = od.algorithm(name)
+        kept, own = algorithm.program, algorithm.own_program
+        if kept is own:
+            continue
+        checked.append(name)
+        assert len(kept.calls) == len(own.calls) - 1
+        draws = np.random.default_rng(3)
+        values = {p.name: sp.Rational(1, 3 + i) for i, p in enumerate(own.parameters)}
+        machines = [Machine(p, ORACLES, **values) for p in (kept, own)]
+        states = [m.init(BEGIN) for m in machines]
+        for k in range(20):
+            drawn = {d.target.name: draws.standard_normal(BEGIN.shape) for d in own.draws}
+            states = [m.step(one, k, drawn) for m, one in zip(machines, states, strict=True)]
+            for b in own.blocks:
+                np.testing.assert_allclose(states[0][b.name], states[1][b.name], rtol=1e-12)
+    assert {"baoab", "dissipative_leapfrog", "obabo"} <= set(checked)
 
 
 def test_times_are_those_of_the_stages() -> None:
