@@ -29,6 +29,7 @@ from odescent.dynamics.series import taylor
 from odescent.dynamics.show import latex, text
 from odescent.dynamics.vectors import Expr, Vector, call, zero
 
+from .drawn_limit import check_draws
 from .matrices import inverse
 from .program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
 from .recurrence import positive_coefficients
@@ -127,6 +128,11 @@ def _series(algorithm: Algorithm, order: int, program: Program) -> tuple[list[Dr
                 f"the clock {algorithm.clock} cannot be solved for the step number."
             )
         known[program.counter] = solutions[0]
+    if program.draws or program.counts:
+        root = sp.Dummy("r", positive=True)
+        opened = {s: substitute(e, {h: root**2}) for s, e in known.items()}
+        moved = _through_order(program.bind({h: root**2}), opened, root, 2, drawn=True)
+        check_draws({positive.get(s, s): e for s, e in moved.items()}, root, program)
     update = _through_order(program, known, h, order)
     if time is not None and program.counted:
         update[time] = time + h
@@ -149,9 +155,12 @@ def _series(algorithm: Algorithm, order: int, program: Program) -> tuple[list[Dr
 
 
 def _through_order(
-    program: Program, given: Mapping[Symbol, Expr], h: sp.Symbol, order: int
+    program: Program, given: Mapping[Symbol, Expr], h: sp.Symbol, order: int, drawn: bool = False
 ) -> Drift:
-    """The next state as polynomials in h, expanded instruction by instruction."""
+    """The next state as polynomials in h, expanded instruction by instruction; draws are zero, unless ``drawn``.
+
+    With draws, h is the root of the step.
+    """
     known: dict[Symbol, Expr] = dict(given)
 
     def expanded(e: Expr) -> Expr:
@@ -167,9 +176,10 @@ def _through_order(
         if isinstance(i, Assign):
             known[i.target] = expanded(i.value)
         elif isinstance(i, (Draw, Count)):
-            known[i.target] = nothing(i.target)
+            if not drawn:
+                known[i.target] = nothing(i.target)
         elif isinstance(i, SweepCoordinates):
-            if order > 1:
+            if order > (2 if drawn else 1):
                 raise OdescentError(
                     f"the sweep over the coordinates of {i.start} has no modified equation in whole vectors "
                     "beyond its limit flow."

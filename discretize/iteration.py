@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from odescent._errors import NotConsistent, OdescentError, unknown
+from odescent._errors import NotCarried, NotConsistent, OdescentError, unknown
 from odescent.dynamics.calculus import substitute, symbols_of
 from odescent.dynamics.exact import as_scalar, check_name, is_zero
 from odescent.dynamics.fields import Block, System, start
@@ -56,7 +56,8 @@ class Algorithm:
         name, reference, provenance: for people; provenance says what is reconstructed.
 
     Raises:
-        NotConsistent: the committed substeps do not add up to the drift as the step tends to zero.
+        NotConsistent: the committed substeps do not add up to the drift as the step tends to zero. Where that
+            limit is an average over draws, which is not worked out, it is not compared.
         OdescentError: the scheme does not fit the system.
     """
 
@@ -119,9 +120,9 @@ class Algorithm:
         chained(self.tuning)
         known = {*self.program.parameters, *symbols_in(self.tuning), self.step}
         check_known(self.tuning, known)
-        counter = {self.program.counter} if self.program.counted else set()
-        symbols = (*self.program.state, *(known | counter | set(self.program.parameters)))
-        names = [s.name for s in symbols]
+        names = [s.name for s in (*self.program.state, *(known | set(self.program.parameters)))]
+        if self.program.counter is not None and self.program.counted:
+            names.append(self.program.counter.name)
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise OdescentError(
@@ -278,7 +279,10 @@ class Algorithm:
         from .backward_error import inconsistency
         from .recurrence import coefficient_drift
 
-        found = inconsistency(self)
+        try:
+            found = inconsistency(self)
+        except NotCarried:  # the limit is an average over draws: the drift is compared with nothing
+            found = None
         if found is not None:
             block, moved, drift = found
             raise NotConsistent(
@@ -318,9 +322,15 @@ class Algorithm:
         return self._modified[order]
 
     def derivation(self) -> Derivation:
-        """The checked path from the system to this algorithm: drift, map, limit, modified equation, form."""
+        """The checked path from the system to this algorithm: drift, map, limit, modified equation, form.
+
+        Raises NotCarried where the limit is an average over draws.
+        """
+        from .backward_error import limit_drift
         from .routes.direct import direct
 
+        if self.own_program.draws:
+            limit_drift(self)
         return direct(self)
 
     def equivalent(

@@ -271,13 +271,21 @@ class Program:
         """The program with assignments substituted and normal draws at their mean, zero.
 
         A draw is independent of the state and as likely as its negative, so this is the mean of a step, given the
-        state, where the step is a constant in the draws and what is odd in them. Raises NotCarried where it is not.
+        state, where the step is a constant in the draws and what is odd in them, and the oracles that are asked at
+        drawn points are affine, as the gradients of quadratics are. Raises NotCarried where the step is not.
         """
         flat = self.inlined()
         at_zero: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
-        mirrored = {d.target: -d.target for d in flat.draws}
+        mirrored: dict[Symbol, Expr] = {d.target: -d.target for d in flat.draws}
+        at_mean = dict(
+            at_zero
+        )  # with answers at drawn points, which are mirrored at what they are at the mean
+        for c in flat.calls:
+            if any(symbols_of(e) & set(mirrored) for e in c.expressions):
+                mean = VectorSymbol(f"mean of {c.target.name}", c.target.kind)
+                at_mean[c.target], mirrored[c.target] = mean, mean * 2 - c.target
         for e in flat._expressions():
-            if not vanishes(substitute(e, mirrored) + e - substitute(e, at_zero) * 2):
+            if not vanishes(substitute(e, mirrored) + e - substitute(e, at_mean) * 2):
                 raise NotCarried(
                     "a draw enters other than linearly, so that the mean of a step is not the step without it."
                 )

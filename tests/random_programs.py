@@ -316,7 +316,9 @@ def a_field(r: random.Random, moves: list[VectorSymbol]) -> Field:
         else:
             drift[block] = an_oracle(r) + a_vector(r, 1) * a_scalar(r)
     if r.random() < 0.15:
-        drift[s] = a_scalar(r)
+        drift[s] = r.choice(
+            [sp.Integer(1), c, t, s]
+        )  # what is not a polynomial of low degree grows too fast
     noise = {}
     if r.random() < 0.2:
         size = r.choice([sp.Integer(1), c, a_vector(r, 0)])
