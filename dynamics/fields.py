@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .oracles import Objective
     from .second_order import SecondOrder
     from .simulate import Solution
+    from .slow_manifold import SlowManifold
 
 KINDS = ("vector", "scalar", "matrix", "pytree")
 ROLES = ("state", "memory", "coefficient")
@@ -348,8 +349,8 @@ class System:
 
         return second_order(self.drift, self.output if output is None else output, time=self.time)
 
-    def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> list[Vector]:
-        """Coefficients of the expansion of the slow manifold; see `slow_manifold.expand`."""
+    def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> SlowManifold:
+        """Coefficients of the expansion of the slow manifold, and what makes it attract; see `slow_manifold.expand`."""
         from .slow_manifold import expand
 
         drift = self.drift if self.time is None else {**self.drift, self.time: sp.S.One}

@@ -7,29 +7,63 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from .._errors import OdescentError
-from .calculus import Symbol, derivative, substitute, tidy
+from .._errors import OdescentError, expected
+from .._whole_numbers import check_whole
+from .calculus import Symbol, derivative, substitute, symbols_of, tidy
 from .exact import canonical
+from .hypotheses import Hypothesis, assumptions, positive
 from .series import taylor
+from .show import text
 from .vectors import Expr, Vector, VectorSymbol, zero
 
 if TYPE_CHECKING:
     from .fields import System
 
 
+class SlowManifold(list[Vector]):
+    """The coefficients h_0, h_1, ... of an attracting graph, with what makes it attract.
+
+    Attributes:
+        rate: the normal rate of attraction times the small parameter, positive where it attracts.
+        hypotheses: that this rate, and the small parameter, are positive.
+    """
+
+    def __init__(
+        self, terms: list[Vector], rate: sp.Expr, hypotheses: tuple[Hypothesis, ...]
+    ) -> None:
+        super().__init__(terms)
+        self.rate, self.hypotheses = rate, hypotheses
+
+    @property
+    def assumes(self) -> str:
+        """What is assumed of parameters and states for the graph to attract, in prose."""
+        return assumptions(self.hypotheses)
+
+    def __repr__(self) -> str:
+        unproved = [h for h in self.hypotheses if h.status != "proved"]
+        said = ", ".join(f"{text(h.expression)} {h.relation}" for h in unproved)
+        return super().__repr__() + (f", attracting only if {said}" if said else "")
+
+
 def expand(
     drift: Mapping[Symbol, Expr], fast: Symbol, small: sp.Symbol, order: int
-) -> list[Vector]:
+) -> SlowManifold:
     """Coefficients h_0, ..., h_order of the manifold ``fast = h_0 + small h_1 + ...`` in the slow blocks.
 
-    The fast equation must be ``small * fast' = G`` with G regular and linear in the fast block at
-    small = 0; its coefficient is then the normal rate of attraction times ``small``. The terms solve
+    The fast equation must be ``small * fast' = G`` with G regular, linear in the fast block at small = 0, and
+    restoring: minus its coefficient is the normal rate of attraction times ``small``. Whether that is positive is
+    proved, or stands as an assumption in the result's ``assumes``; a manifold that repels is refused. The terms solve
     G(x, h, small) - small Dh F(x, h, small) = 0 order by order (Fenichel, 10.1016/0022-0396(79)90152-9).
 
     Raises:
-        OdescentError: a scalar or unknown fast block, a singular G, or a critical manifold that is not
-            normally hyperbolic (no linear restoring term).
+        OdescentError: a scalar or unknown fast block, a singular G, a critical manifold that is not
+            normally hyperbolic (no linear restoring term), or one that repels.
     """
+    if isinstance(fast, str):
+        raise expected("the fast block", "its symbol, as in p = od.blocks('p')", fast)
+    if not isinstance(small, sp.Symbol):
+        raise expected("the small parameter", "its symbol, as in eps = od.parameters('eps')", small)
+    order = check_whole("the order", order, 0)
     if not isinstance(fast, VectorSymbol) or fast not in drift:
         raise OdescentError(
             f"{fast} is not a vector block of the system, so it has no slow manifold over the others."
@@ -43,11 +77,22 @@ def expand(
         ) from None
     rate = at_zero.terms.get(fast, sp.S.Zero)
     remainder = tidy(at_zero - fast * rate)
-    if rate == 0 or fast in remainder.free_symbols:
+    if rate == 0 or fast in remainder.free_symbols | symbols_of(rate):
         raise OdescentError(
             f"the fast equation is not linear and restoring in {fast} as {small} -> 0 (it is {at_zero}), so the "
             "critical manifold is not normally hyperbolic there or not a graph this expansion can find."
         )
+    attracts = positive(
+        f"the rate at which the slow manifold attracts, times {small},", canonical(-rate)
+    )
+    if attracts.status == "refuted":
+        raise OdescentError(
+            f"the slow manifold repels: as {small} -> 0, {small} * {fast}' grows with {fast} by the factor "
+            f"{text(rate)}, so nothing near the manifold follows it."
+        )
+    hypotheses = (attracts, positive("the small parameter", small).checked())
+
+    # order by order: what the terms so far leave of G, minus how the flow on the graph carries the graph along
     slow = {s: e for s, e in drift.items() if s != fast}
     terms = [tidy(remainder * (-1 / rate))]
     for j in range(1, order + 1):
@@ -58,7 +103,7 @@ def expand(
             derivative(h, {s: f[j - 1 - i] for s, f in flow.items()}) for i, h in enumerate(terms)
         ]
         terms.append(tidy((pull - sum(carried, zero)) * (-1 / rate)))
-    return terms
+    return SlowManifold(terms, attracts.expression, hypotheses)
 
 
 def _series(terms: list[Vector], small: sp.Symbol) -> Vector:

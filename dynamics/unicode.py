@@ -15,7 +15,7 @@ _WORDS = {
     r"\nabla": "∇", r"\in": "∈", r"\sqrt{\mu}": "√μ", r"\langle": "⟨", r"\rangle": "⟩", r"\to": "→", r"\le": "≤",
     r"\top": "ᵀ",
     r"\varepsilon": "ε", r"\|": "|", r"\,": " ", r"\infty": "∞", r"\cdot": "·", r"\left": "", r"\right": "",
-    r"\Delta": "Δ", r"\odot": "∘", r"\ge": "≥",
+    r"\Delta": "Δ", r"\odot": "∘", r"\ge": "≥", r"\ne": "≠",
 }  # fmt: skip
 
 
@@ -47,7 +47,7 @@ def unlatex(prose: str) -> str:
 
     def plain(match: re.Match[str]) -> str:
         body = match[1]
-        body = re.sub(r"\\(d{1,2})ot *(?:\{(\\?\w+)\}|(\\?[A-Za-z]+))", _dotted, body)
+        body = re.sub(r"\\(d{1,2})ot *(?:\{(\\?\w+(?:\{\w+\})?)\}|(\\?[A-Za-z]+))", _dotted, body)
         for _ in range(4):  # nested braces, innermost first
             body = re.sub(r"\\sqrt\{\\?(\w+)\}", lambda m: "√" + _GREEK.get(m[1], m[1]), body)
             body = re.sub(r"\\frac\{(\\?\w+|√\w)\}\{(\\?\w+|√\w)\}", r"\1/\2", body)

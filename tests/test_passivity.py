@@ -133,8 +133,13 @@ REFUSED = {
     "a block for control": (lambda: PassivityImmersion({x: u, u: x}, u, x, K), "u must be a control"),
     "control in psi": (lambda: PassivityImmersion({x: u}, u, x + u, K), "without the control"),
     "empty psi": (lambda: PassivityImmersion({x: u}, u, zero, K), "must be an equation"),
-    "port taken": (lambda: PassivityImmersion({external: u}, u, external, K), "w names the port"),
+    "time for a block": (lambda: PassivityImmersion({x: u}, u, x, K, x), "cannot be a block"),
 }  # fmt: skip
+
+
+def test_a_block_with_the_name_of_the_port_leaves_it_another():
+    loop = PassivityImmersion({external: u}, u, external, K)
+    assert loop.port.name == "w_1" and vanishes(loop.law + K * external - loop.port)
 
 
 @pytest.mark.parametrize("name", REFUSED)

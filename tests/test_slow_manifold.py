@@ -17,10 +17,11 @@ from odescent.dynamics.fields import System, curvature
 from odescent.dynamics.library import system
 from odescent.dynamics.oracles import Objective
 from odescent.dynamics.slow_manifold import expand, graph_discriminant
-from odescent.dynamics.vectors import blocks, hadamard, zero
+from odescent.dynamics.vectors import blocks, hadamard, inner, zero
 
 x, p, psi, y, v = blocks("x p psi y v")
 a, b, t, eps = parameters("a b t epsilon")
+minus = sp.Symbol("minus", negative=True)
 f = Objective("f")
 g = f.grad(x)
 Hg = f.hess(x, g)
@@ -91,7 +92,48 @@ def test_through_the_system():
     assert expand({x: p, p: (-p - hadamard(x, x)) / eps}, p, eps, 0) == [-hadamard(x, x)]
 
 
+ATTRACTING = {
+    "declared positive": ({x: p, p: -b * (p + g) / eps}, "b > 0"),
+    "of either sign": ({x: p, p: (1 - b) * (p + g) / eps}, "b - 1 > 0"),
+    "of the state": ({x: p, p: -(p * inner(x, x) + g) / eps}, r"\|x\|^2 > 0"),
+    "always": ({x: p, p: -(p * (1 + inner(x, x)) + g) / eps}, ""),
+}
+
+
+@pytest.mark.parametrize("name", ATTRACTING)
+def test_what_makes_it_attract_is_proved_or_said(name):
+    drift, sentence = ATTRACTING[name]
+    found = expand(drift, p, eps, 1)
+    assert sentence in found.assumes and (sentence or "epsilon" in found.assumes)
+    proved = all(h.status == "proved" for h in found.hypotheses)
+    assert ("attracting only if" in repr(found)) == (not proved)
+    assert proved == (name in {"declared positive", "always"})
+
+
+def test_a_perturbed_motion_returns_to_the_graph_at_the_rate_given():
+    """Near the graph the distance of the fast block falls as exp(-rate t / eps), by integration in numbers."""
+    from scipy.integrate import solve_ivp
+
+    small = 1e-3
+    terms = expand({x: p, p: -b * (p + g) / eps}, p, eps, 1)
+    rate = float(terms.rate.subs({b: 3}))
+    move = lambda s, z: [z[1], -3 * (z[1] + np.tanh(z[0])) / small]
+    paths = [
+        solve_ivp(move, (0, small), [0.7, -np.tanh(0.7) + d], rtol=1e-11, atol=1e-13).y[:, -1]
+        for d in (0.0, 1e-3)
+    ]
+    assert abs((paths[1] - paths[0])[1] / 1e-3 / math.exp(-rate) - 1) < 0.01
+
+
 REFUSED = {
+    "repelling": (lambda: expand({x: p, p: (p + g) / eps}, p, eps, 1), "the slow manifold repels"),
+    "repelling by a parameter": (lambda: expand({x: p, p: (b * p + g) / eps}, p, eps, 1), "by the factor b"),
+    "repelling by the state": (lambda: expand({x: p, p: (p * (1 + inner(x, x)) + g) / eps}, p, eps, 1), "repels"),
+    "a factor with the block": (lambda: expand({x: p, p: -(p * (1 + inner(p, p)) + g) / eps}, p, eps, 1), "not linear"),
+    "small and negative": (lambda: expand({x: p, p: -(p + g) / minus}, p, minus, 1), "must be positive"),
+    "a name": (lambda: system("heavy_ball").slow_manifold("v", eps), "the fast block must be its symbol"),
+    "a small name": (lambda: system("heavy_ball").slow_manifold(v, "eps"), "the small parameter must be its symbol"),
+    "half an order": (lambda: system("heavy_ball").slow_manifold(v, eps, 1.5), "a whole number of at least 0"),
     "not a block": (lambda: system("heavy_ball").slow_manifold(p, eps), "p is not a vector block"),
     "singular": (lambda: expand({x: p, p: -p / eps**2}, p, eps, 1), "p is not the fast block"),
     "no restoring term": (lambda: expand({x: p, p: -g / eps}, p, eps, 1), "not normally hyperbolic"),

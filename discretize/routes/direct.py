@@ -78,15 +78,15 @@ def _second_order(algorithm: Algorithm) -> Step | None:
     speed = bound.derivative(output)
 
     def check(c: Values) -> dict[str, Equation]:
-        along_it = substitute(c["-x''"], {position: output, velocity: speed})
-        return {"x'' along the system": Equation(bound.derivative(speed), -along_it)}
+        along_it = substitute(c["x''"], {position: output, velocity: speed})
+        return {"x'' along the system": Equation(bound.derivative(speed), along_it)}
 
     return Step(
         "Second-order form",
         r"The output $x$ obeys an equation of second order, found by eliminating the other block: $\dot x$ and "
         r"$\ddot x$ are "
         r"its derivatives along the system.",
-        (Claim("-x''", lhs, r"-\ddot{x}"),),
+        (Claim("x''", -lhs, r"\ddot{x}"),),
         check,
     )
 

@@ -85,7 +85,7 @@ def _closed_loop() -> Step:
         on_manifold = {p: -a * g}
         return {
             "x'' along the system": Equation(
-                derivative(p, closed), -substitute(c["-x''"], {position: x, velocity: p})
+                derivative(p, closed), substitute(c["x''"], {position: x, velocity: p})
             ),
             "zero dynamics": Equation(substitute(closed[x], on_manifold), c["x' on psi = 0"]),
         }
@@ -95,7 +95,7 @@ def _closed_loop() -> Step:
         r"With $w = 0$ the loop as one equation of second order has Hessian-driven damping, although the cascade "
         r"$\dot x = \psi - a\nabla f$, $\dot\psi = -K\psi$ needs no Hessian. Its zero dynamics are the target.",
         (
-            Claim("-x''", loop.system().second_order(x).lhs, r"-\ddot{x}"),
+            Claim("x''", -loop.system().second_order(x).lhs, r"\ddot{x}"),
             Claim("x' on psi = 0", -a * g, r"\dot{x}_{\psi=0}"),
         ),
         check,
@@ -170,15 +170,15 @@ def _family() -> Step:
 
     def check(c: Values) -> dict[str, Equation]:
         speed = loop[x]
-        along_it = substitute(c["-x''"], {position: x, velocity: speed})
-        return {"x'' along the system": Equation(derivative(speed, loop), -along_it)}
+        along_it = substitute(c["x''"], {position: x, velocity: speed})
+        return {"x'' along the system": Equation(derivative(speed, loop), along_it)}
 
     return Step(
         "The canonical family",
         r"The whole loop as one equation of second order in $x$, with three parameters: the damping $K$, the "
         r"feed-through "
         r"$a$ and the interconnection $b$.",
-        (Claim("-x''", system("passive").second_order(y).lhs, r"-\ddot{x}"),),
+        (Claim("x''", -system("passive").second_order(y).lhs, r"\ddot{x}"),),
         check,
     )
 

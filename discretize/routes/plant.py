@@ -6,93 +6,124 @@ checked derivation down to an algorithm. The route to Nesterov's method is built
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, coefficient, derivative, substitute, tidy
-from odescent.dynamics.exact import as_scalar
-from odescent.dynamics.fields import System, start
-from odescent.dynamics.passivity import PassivityImmersion, external
-from odescent.dynamics.show import symbol_latex
+from odescent._errors import OdescentError, listed
+from odescent.dynamics.calculus import (
+    Symbol,
+    coefficient,
+    derivative,
+    nothing,
+    singular,
+    substitute,
+    symbols_of,
+    tidy,
+    vanishes,
+)
+from odescent.dynamics.fields import System
+from odescent.dynamics.hypotheses import (
+    Hypothesis,
+    assumptions,
+    attracts,
+    nonzero,
+    positive,
+    regular,
+)
+from odescent.dynamics.passivity import PassivityImmersion, single_fibre
+from odescent.dynamics.show import latex, symbol_latex, text
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, inner, zero
 
+from ..bindings import chained
 from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import Algorithm
 from ..library.schemes import scheme as named_scheme
 from ..substeps import Scheme
 from .direct import direct
+from .plant_input import Given, given
+from .plant_start import finite, initial_values
 
 Values = Mapping[str, Any]
-Tangent = Mapping[Symbol, VectorSymbol]
-
-
-def actuated(loop: PassivityImmersion) -> VectorSymbol:
-    """The one block that the control moves."""
-    moved = [s for s, e in loop.plant.items() if tidy(e - loop.free[s]) != zero]
-    if len(moved) != 1 or not isinstance(moved[0], VectorSymbol):
-        names = ", ".join(str(s) for s in moved)
-        raise OdescentError(
-            f"the control must move exactly one vector block, but it moves {names}."
-        )
-    return moved[0]
+Tangent = Mapping[Symbol, Symbol]
 
 
 def relative_degree(loop: PassivityImmersion) -> Step:
-    """L_F psi and L_G psi, and that they are what psi' is made of."""
+    """L_F psi and L_G psi, and that they, with the explicit dependence on time, are what psi' is made of."""
+    varies = loop.explicit_rate != zero
+    u, psi = loop.control.name, loop.letter
+    partial, by_drift, by_control = f"{psi}_t", f"L_F {psi}", f"L_G {psi}"
 
     def check(c: Values) -> dict[str, Equation]:
-        rate = derivative(loop.manifold, loop.plant)
-        claimed = c["L_F psi"] + loop.control * c["L_G psi"]
-        return {"psi' = L_F psi + (L_G psi) u": Equation(rate, claimed)}
+        rate = derivative(loop.manifold, loop.rates(loop.plant))
+        claimed = c[by_drift] + loop.control * c[by_control]
+        if not varies:
+            return {f"{psi}' = {by_drift} + ({by_control}) {u}": Equation(rate, claimed)}
+        alone = derivative(loop.manifold, {loop.time: sp.S.One})
+        return {
+            f"{partial} is the derivative in time alone": Equation(alone, c[partial]),
+            f"{psi}' = {partial} + {by_drift} + ({by_control}) {u}": Equation(
+                rate, c[partial] + claimed
+            ),
+        }
 
+    free = not loop.invertible.needs and loop.invertible.status == "proved"
+    factor = "never vanishes" if free else "does not vanish under the assumption below"
+    tex = symbol_latex(psi)
+    alone = rf"\partial_t {tex} + " if varies else ""
+    explicit = (
+        rf" $\partial_t {tex}$ is its derivative in time alone, the blocks being held."
+        if varies
+        else ""
+    )
     return Step(
         "Relative degree one",
-        r"The control appears in $\dot\psi = L_F\psi + (L_G\psi)\,u$, with a factor that never vanishes, so the "
-        r"manifold "
-        r"$\psi = 0$ can be rendered attractive.",
+        rf"The control appears in $\dot{{{tex}}} = {alone}L_F{tex} + (L_G{tex})\,{symbol_latex(u)}$, with a factor "
+        rf"that {factor}, so the manifold ${tex} = 0$ can be rendered attractive.{explicit}",
         (
-            Claim("L_F psi", loop.drift_rate, r"L_F\psi"),
-            Claim("L_G psi", loop.decoupling, r"L_G\psi"),
+            *([Claim(partial, loop.explicit_rate, rf"\partial_t {tex}")] if varies else []),
+            Claim(by_drift, loop.drift_rate, rf"L_F{tex}"),
+            Claim(by_control, loop.decoupling, rf"L_G{tex}"),
         ),
         check,
+        assumes=assumptions([loop.invertible]),
     )
 
 
 def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Step:
     """The horizontal lift, the vertical projector and the metric; ``tangent`` names the components."""
-    fibre = actuated(loop)
+    fibre = single_fibre(loop)
+    moving = tangent[fibre]
+    assert isinstance(moving, VectorSymbol)
     image = loop.differential(tangent)
-    slope = coefficient(image, tangent[fibre])
-    lifted = tidy((tangent[fibre] * slope - image) / slope)
-    listed = ", ".join(t.name for t in tangent.values())
-    projector = f"P_V ({listed})"
+    slope = coefficient(image, moving)
+    lifted = tidy((moving * slope - image) / slope)
+    listing = ", ".join(t.name for t in tangent.values())
+    projector = f"P_V ({listing})"
     base = ", ".join(t.name for s, t in tangent.items() if s != fibre)
-    lift = f"lift of {base}"
+    lift, psi = f"lift of {base}", loop.letter
+    differential = rf"D{symbol_latex(psi)}"
 
     def check(c: Values) -> dict[str, Equation]:
-        def project(t: Mapping[Any, Vector]) -> Vector:
+        def project(t: Mapping[Any, Expr]) -> Vector:
             return substitute(c[projector], {tangent[s]: t[s] for s in tangent})
 
         once = project(tangent)
-        horizontal = {**tangent, fibre: c[lift]}
-        vertical = {s: once if s == fibre else zero for s in tangent}
+        horizontal: dict[Symbol, Expr] = {**tangent, fibre: c[lift]}
+        vertical = {s: once if s == fibre else nothing(s) for s in tangent}
         along = {**loop.free, fibre: loop.plant[fibre]}
         return {
-            "Dpsi annihilates the lift": Equation(loop.differential(horizontal)),
+            f"D{psi} annihilates the lift": Equation(loop.differential(horizontal)),
             "P_V annihilates the lift": Equation(project(horizontal)),
             "P_V is idempotent": Equation(project(vertical), once),
-            "Dpsi P_V = Dpsi": Equation(loop.differential(vertical), image),
-            "P_V z' moves psi as z' does": Equation(
+            f"D{psi} P_V = D{psi}": Equation(loop.differential(vertical), image),
+            f"D{psi} z' = D{psi} P_V z'": Equation(
                 derivative(loop.manifold, loop.plant),
                 loop.differential({**vertical, fibre: project(along)}),
             ),
-            "the metric is |Dpsi t|^2": Equation(inner(image, image), c["metric"]),
-            "its kernel is horizontal": Equation(
-                substitute(c["metric"], {tangent[fibre]: c[lift]})
-            ),
+            f"the metric is |D{psi} t|^2": Equation(inner(image, image), c["metric"]),
+            "its kernel is horizontal": Equation(substitute(c["metric"], {moving: c[lift]})),
         }
 
     tex = ", ".join(symbol_latex(t.name) for t in tangent.values())
@@ -106,37 +137,50 @@ def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Ste
                 rf"\mathrm{{lift}}({', '.join(symbol_latex(n) for n in base.split(', '))})",
             ),
             Claim(projector, loop.vertical(tangent)[fibre], rf"P_V({tex})"),
-            Claim("metric", loop.metric(tangent), r"\langle t, D\psi^\top D\psi\, t\rangle"),
+            Claim(
+                "metric",
+                loop.metric(tangent),
+                rf"\langle t, {differential}^\top {differential}\, t\rangle",
+            ),
         ),
         check,
+        assumes=assumptions([loop.invertible]),
     )
 
 
 def control_law(loop: PassivityImmersion) -> Step:
     """u, the storage, and passivity from the port w to psi."""
-    gain = loop.gain
+    u, w, psi, stored = loop.control.name, loop.port, loop.letter, loop.fresh("S")
+    is_named = loop.gain == sp.Symbol("K", positive=True)
+    gain = "K" if is_named else loop.fresh("K")
+    balance = f"{stored}' + 2 {gain} {stored}"
 
     def check(c: Values) -> dict[str, Equation]:
-        driven = {s: substitute(e, {loop.control: c["u"]}) for s, e in loop.plant.items()}
-        rate, supply = derivative(loop.manifold, driven), inner(loop.manifold, external)
+        driven = loop.rates({s: substitute(e, {loop.control: c[u]}) for s, e in loop.plant.items()})
+        rate, supply = derivative(loop.manifold, driven), inner(loop.manifold, w)
+        k = loop.gain if is_named else c[gain]
         return {
-            "psi' = -K psi + w": Equation(rate, external - gain * loop.manifold),
-            "S' + 2 K S": Equation(derivative(c["S"], driven) + 2 * gain * c["S"], c["S' + 2 K S"]),
-            "S is half |psi|^2": Equation(inner(loop.manifold, loop.manifold) / 2, c["S"]),
-            "passive from w to psi": Equation(supply, c["S' + 2 K S"]),
+            f"{psi}' = -{gain} {psi} + {w}": Equation(rate, w - k * loop.manifold),
+            balance: Equation(derivative(c[stored], driven) + 2 * k * c[stored], c[balance]),
+            f"{stored} is half |{psi}|^2": Equation(
+                inner(loop.manifold, loop.manifold) / 2, c[stored]
+            ),
+            f"passive from {w} to {psi}": Equation(supply, c[balance]),
         }
 
+    rate, port, tex, held = map(symbol_latex, (gain, w.name, psi, stored))
     return Step(
         "Control law and passivity",
-        r"The law that makes $\dot\psi = -K\psi + w$; the storage $S$ then certifies passivity "
-        r"from the port $w$ to $\psi$.",
+        rf"The law that makes $\dot{{{tex}}} = -{rate}{tex} + {port}$; the storage ${held}$ then certifies passivity "
+        rf"from the port ${port}$ to ${tex}$.",
         (
-            Claim("u", loop.law),
-            Claim("S", loop.storage),
-            Claim("S' + 2 K S", inner(loop.manifold, external), r"\dot{S} + 2KS"),
+            *([] if is_named else [Claim(gain, loop.gain, rate)]),
+            Claim(u, loop.law, symbol_latex(u)),
+            Claim(stored, loop.storage, held),
+            Claim(balance, inner(loop.manifold, w), rf"\dot{{{held}}} + 2{rate}{held}"),
         ),
         check,
-        assumes="$K > 0$",
+        assumes=assumptions(loop.attracting),
     )
 
 
@@ -149,57 +193,86 @@ def immerse(
     immersion: Mapping[VectorSymbol, Vector] | None = None,
     target: Mapping[Symbol, Expr] | None = None,
     port: Vector = zero,
+    memory: VectorSymbol | None = None,
+    time: sp.Symbol | None = None,
+    init: Mapping[Symbol, object] | None = None,
     scheme: Scheme | None = None,
     where: Mapping[sp.Symbol, object] | None = None,
     tuning: Mapping[sp.Symbol, object] | None = None,
+    clock: sp.Expr | None = None,
     output: Vector | None = None,
     name: str = "immersed",
 ) -> Derivation:
     """Derive a flow, and an algorithm, from a plant of your own by passivity and immersion.
 
     Args:
-        plant: right-hand sides by block, linear in ``control``, which moves one block p.
+        plant: right-hand sides by block, linear in ``control``, which moves one vector block p.
         control: the control vector.
         gain: K, the rate at which the manifold attracts; a number or an expression.
         manifold: psi, which vanishes on the manifold; or
         immersion: ``{p: pi}``, the manifold as a graph p = pi of the other blocks.
-        target: the flow wanted on the manifold, by block; checked if given.
-        port: the interconnection w, in the plant's other blocks and the name ``psi``; zero by default.
+        target: the flow wanted on the manifold, for some or all of the other blocks; checked if given.
+        port: the interconnection w, in the blocks of the plant and ``memory``; zero by default.
+        memory: the name of psi as a block, which takes the place of p; ``psi`` unless that name is taken.
+        time: the symbol of time, on which plant, gain, manifold, target and port may depend. Every other symbol
+            is constant.
+        init: initial values by block of the plant, in x0 (``od.dynamics.start``), parameters, oracles and other
+            blocks, which stand for theirs: ``{p: -a * f.grad(x)}`` starts on the manifold. By default the plant is
+            at rest at x0: blocks that are shifted with the points of the oracles start at x0, velocities and scalars
+            at zero. What psi starts at follows from these.
         scheme: for the closed loop in the blocks (others, psi), whose fields are ``plant``, ``decay`` and
             (with a port) ``port``; explicit Euler by default.
-        where, tuning, output, name: of the algorithm.
+        where, tuning, clock, name: of the algorithm (see `Algorithm`).
+        output: of the algorithm, in the blocks of the plant and ``memory``; the first other block by default.
 
-    Returns a `Derivation`; raises OdescentError for a relative degree other than one, a singular
-    decoupling, a manifold that is not a graph over the other blocks, or a target that the plant does
-    not follow on it.
+    What the proofs use of these (a gain that is positive and lasts, factors and denominators that do not vanish,
+    smoothness) is proved or becomes an assumption of its step, as printed; what cannot hold is refused.
+
+    Returns a `Derivation`; raises OdescentError for a relative degree other than one, a decoupling that is singular
+    or no scalar, a control of several blocks, a gain that is not positive or too short-lived, a manifold that is not a
+    graph over the other blocks, a target that the plant does not follow on it, or a start that is not finite.
     """
-    if (manifold is None) == (immersion is None):
-        raise OdescentError("give the manifold either as manifold=psi or as immersion={p: pi}.")
-    psi = _implicit(immersion) if manifold is None else manifold
-    loop = PassivityImmersion(plant, control, psi, as_scalar(gain))
-    fibre = actuated(loop)
-    _ = loop.decoupling  # refuses another relative degree, in its own words
-    graph = _graph(loop, fibre)
-    memory = VectorSymbol("psi" if not any(s.name == "psi" for s in plant) else "psi_")
-    tangent = {s: VectorSymbol(f"d{s.name}") for s in plant}
-    cascade = _cascade(loop, fibre, graph, memory, port, output, name)
-    algorithm = Algorithm(
-        cascade, scheme or named_scheme("explicit_euler"), where=where, tuning=tuning, name=name,
-        provenance="Passivity and immersion of a plant given by the user.",
+    arguments = given(
+        plant, control, gain, manifold=manifold, immersion=immersion, target=target, port=port, memory=memory,
+        time=time, init=init, scheme=scheme, where=where, tuning=tuning, clock=clock, output=output,
     )  # fmt: skip
+    loop, memory = arguments.loop, arguments.memory
+    fibre = single_fibre(loop)
+    _ = loop.decoupling  # refuses another relative degree, in its own words
+    graph, slope = _graph(loop, fibre, memory)
+
+    # what the proof uses, before and after the parameters are bound
+    hypotheses = [slope, *loop.hypotheses, *regular("the port", arguments.port)]
+    _check(hypotheses, arguments)
+
+    start = initial_values(loop, arguments.init, arguments.first, arguments.step)
+    cascade = _cascade(arguments, fibre, graph, start, name)
+    idle = symbols_of(loop.law) - {
+        *cascade.parameters,
+        loop.time,
+    }  # parameters that only the law has
+    where, tuning = (
+        {s: v for s, v in values.items() if s not in idle} for values in (arguments.where, arguments.tuning)
+    )  # fmt: skip
+    algorithm = Algorithm(
+        cascade, scheme or named_scheme("explicit_euler"), arguments.step, where, tuning, clock=arguments.clock,
+        name=name, provenance="Passivity and immersion of a plant given by the user.",
+    )  # fmt: skip
+    _check_first_step(algorithm)
     rest = direct(algorithm)
-    on_graph = {fibre: substitute(graph, {memory: zero})}
+    on_graph, tex = substitute(graph, {memory: zero}), symbol_latex(memory.name)
     steps = (
-        _plant_step(loop, fibre, on_graph, target),
+        _plant_step(arguments, fibre, on_graph, slope),
         relative_degree(loop),
         splitting(
-            loop, tangent,
-            r"The kernel of $D\psi$ holds the horizontal lifts, the actuated fibre is vertical; "
-            r"$P_V = G\,(L_G\psi)^{-1} D\psi$ "
-            rf"(its ${symbol_latex(fibre.name)}$ component is shown, the others vanish).",
+            loop, _tangent(loop),
+            rf"The kernel of $D{tex}$ holds the horizontal lifts, the actuated fibre is vertical; "
+            rf"$P_V = G\,(L_G{tex})^{{-1}} D{tex}$ "
+            rf"(its ${symbol_latex(fibre.name)}$ component is shown, the others vanish)."
+            + ("" if loop.time is None else " Time is held."),
         ),
         control_law(loop),
-        _cascade_step(loop, cascade, fibre, memory, port),
+        _cascade_step(arguments, cascade, fibre, start),
         *rest.steps,
     )  # fmt: skip
     return Derivation(
@@ -208,121 +281,207 @@ def immerse(
     )  # fmt: skip
 
 
-def _implicit(immersion: Mapping[VectorSymbol, Vector] | None) -> Vector:
-    if not immersion or len(immersion) != 1:
-        raise OdescentError(
-            "an immersion gives one block as a function of the others, as in immersion={p: -a * f.grad(x)}."
-        )
-    ((block, value),) = immersion.items()
-    if block in value.free_symbols:
-        raise OdescentError(
-            f"the immersion of {block} must not contain {block} itself; it is {value}."
-        )
-    return block - value
+def _check(hypotheses: Iterable[Hypothesis], arguments: Given) -> None:
+    """Refuse what cannot hold, as it is and with the parameters bound."""
+    bindings = {**arguments.tuning, **arguments.where}
+    values = chained(bindings)
+    told = ", ".join(f"{s} = {text(v)}" for s, v in bindings.items())
+    for h in hypotheses:
+        h.checked()
+        e = h.expression
+        if isinstance(e, Vector) or not symbols_of(e) & set(values) or h.relation == "is smooth":
+            continue
+        subject, bound = f"with {told}, {h.subject}", substitute(e, values)
+        decide = nonzero if h.relation == "!= 0" else positive
+        found = [decide(subject, bound)]
+        if h.relation == "diverges":
+            found = attracts(subject, bound, arguments.loop.time)
+        for again in found:
+            again.checked()
 
 
-def _graph(loop: PassivityImmersion, fibre: VectorSymbol) -> Vector:
-    """The actuated block in terms of the others and of psi, whose name is ``psi``."""
+def _tangent(loop: PassivityImmersion) -> dict[Symbol, Symbol]:
+    """A name for each component of a tangent vector: dx for x, unless something has that name."""
+    taken: list[str] = []
+    tangent: dict[Symbol, Symbol] = {}
+    for s in loop.plant:
+        name = loop.fresh(f"d{s.name}", taken)
+        taken.append(name)
+        scalar = isinstance(s, sp.Symbol)
+        tangent[s] = sp.Symbol(name, real=True) if scalar else VectorSymbol(name, s.kind)
+    return tangent
+
+
+def _graph(
+    loop: PassivityImmersion, fibre: VectorSymbol, memory: VectorSymbol
+) -> tuple[Vector, Hypothesis]:
+    """The actuated block in terms of the others and of psi, and that its factor in psi does not vanish."""
     slope = coefficient(loop.manifold, fibre)
     rest = tidy(loop.manifold - fibre * slope)
-    if slope == 0 or fibre in rest.free_symbols:
+    if slope == 0 or fibre in rest.free_symbols or fibre in symbols_of(slope):
         raise OdescentError(
             f"psi = {loop.manifold} cannot be solved for {fibre} (it is not {fibre} times a scalar "
-            "plus the other blocks), "
-            "so the manifold is not a graph over the other blocks."
+            "plus the other blocks), so the manifold is not a graph over the other blocks."
         )
-    graph: Vector = tidy((VectorSymbol("psi") - rest) / slope)
-    return graph
+    graph: Vector = tidy((memory - rest) / slope)
+    return graph, nonzero(f"the factor of {fibre} in psi", slope)
 
 
 def _cascade(
-    loop: PassivityImmersion, fibre: VectorSymbol, graph: Vector, memory: VectorSymbol, port: Vector,
-    output: Vector | None, name: str,
-) -> System:  # fmt: skip
-    renamed = substitute(graph, {VectorSymbol("psi"): memory})
-    others = {s: tidy(substitute(e, {fibre: renamed})) for s, e in loop.free.items() if s != fibre}
-    fields: dict[str, Any] = {"plant": others, "decay": {memory: -loop.gain * memory}}
-    if port:
-        fields["port"] = {memory: substitute(port, {VectorSymbol("psi"): memory})}
-    main = output if output is not None else next(iter(others))
-    # at rest on the fibre's origin: psi starts where the actuated block is zero
-    begin = substitute(loop.manifold, {fibre: zero, **dict.fromkeys(others, start)})
+    arguments: Given,
+    fibre: VectorSymbol,
+    graph: Vector,
+    start: Mapping[Symbol, Expr],
+    name: str,
+) -> System:
+    """The closed loop in the other blocks and psi."""
+    loop, memory = arguments.loop, arguments.memory
+
+    def without_fibre(e: Expr) -> Expr:
+        return tidy(substitute(e, {fibre: graph}))
+
+    others = {s: without_fibre(e) for s, e in loop.free.items() if s != fibre}
+    if not others:
+        raise OdescentError(
+            f"the plant needs a block beside {fibre}, which the control moves; on the manifold it would stand still."
+        )
+    fields: dict[str, Any] = {
+        "plant": others,
+        "decay": {memory: without_fibre(memory * -loop.gain)},
+    }
+    if arguments.port:
+        fields["port"] = {memory: without_fibre(arguments.port)}
+    main = next((s for s in others if isinstance(s, VectorSymbol)), fibre)
+    output = main if arguments.output is None else arguments.output
+    begin = substitute(loop.manifold, {**start, **arguments.at_first})
     return System(
         fields,
-        output=main,
-        init={**{s: start for s in others if isinstance(s, Vector)}, memory: begin},
+        output=without_fibre(output),
+        init={
+            **{s: start[s] for s in others},
+            memory: finite("the initial value of psi", begin, arguments.first, arguments.step),
+        },
+        time=loop.time,
         name=name,
     )
 
 
-def _plant_step(
-    loop: PassivityImmersion,
-    fibre: VectorSymbol,
-    on_graph: Mapping[Symbol, Expr],
-    target: Mapping[Symbol, Expr] | None,
-) -> Step:
-    flow = {s: tidy(substitute(e, on_graph)) for s, e in loop.free.items() if s != fibre}
-    if target is not None:
-        for s, wanted in target.items():
-            found = flow.get(s)
-            if found is None or tidy(found - wanted) != zero:
-                raise OdescentError(
-                    f"on the manifold the plant moves {s} by {found}, not by the target's {wanted}."
-                )
+def _check_first_step(algorithm: Algorithm) -> None:
+    """Refuse coefficients that are infinite in the first step: the clock starts where something is singular."""
+    program = algorithm.program
+    if program.counter is None:
+        return
+    for e in program.inlined().next.values():
+        if singular(substitute(e, {program.counter: sp.S.Zero})):
+            raise OdescentError(
+                f"a coefficient is infinite in the first step, where the clock {text(algorithm.clock)} begins; give "
+                "another clock, such as clock=(k + 1) * h."
+            )
+
+
+def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: Hypothesis) -> Step:
+    loop, target = arguments.loop, arguments.target
+    flow = {s: tidy(substitute(e, {fibre: on_graph})) for s, e in loop.free.items() if s != fibre}
+    for s, wanted in target.items():
+        if s not in flow:
+            raise OdescentError(
+                f"the target gives {text(s)}, but it is for the blocks that the control does not move: "
+                f"{listed([text(b) for b in flow])}."
+            )
+        if not vanishes(flow[s] - wanted):
+            raise OdescentError(
+                f"on the manifold the plant moves {text(s)} by {text(flow[s])}, not by the target's {text(wanted)}."
+            )
+    graph, psi = f"pi of {fibre}", loop.letter
+    tex = symbol_latex(psi)
 
     def check(c: Values) -> dict[str, Equation]:
-        on_graph = substitute(c["psi"], {fibre: c[f"pi of {fibre}"]})
-        equations = {"psi vanishes on the graph": Equation(on_graph)}
+        on_claimed = {fibre: c[graph]}
+        equations = {
+            f"the plant moves {s}": Equation(loop.plant[s], c[f"{s}' of the plant"])
+            for s in loop.plant
+        }
+        equations[f"{psi} vanishes on the graph"] = Equation(substitute(c[psi], on_claimed))
         for s in flow:
-            on_claimed = substitute(loop.free[s], {fibre: c[f"pi of {fibre}"]})
             equations[f"the plant moves {s} so on the manifold"] = Equation(
-                on_claimed, c[f"{s}' on psi = 0"]
+                substitute(c[f"{s}' of the plant"], on_claimed), c[f"{s}' on {psi} = 0"]
             )
-        return {**equations, "psi is the manifold given": Equation(loop.manifold, c["psi"])}
+        return {**equations, f"{psi} is the manifold given": Equation(loop.manifold, c[psi])}
 
-    claims = [
-        Claim("psi", loop.manifold, r"\psi"),
-        Claim(f"pi of {fibre}", on_graph[fibre], rf"\pi_{{{symbol_latex(fibre.name)}}}"),
-    ]
-    claims += [
-        Claim(f"{s}' on psi = 0", e, rf"\dot{{{symbol_latex(str(s))}}}_{{\psi=0}}")
-        for s, e in flow.items()
-    ]
+    def rate(s: Symbol) -> str:
+        return rf"\dot{{{symbol_latex(str(s))}}}"
+
+    claims = [Claim(f"{s}' of the plant", e, rate(s)) for s, e in loop.plant.items()]
+    claims.append(Claim(psi, loop.manifold, tex))
+    claims.append(Claim(graph, on_graph, rf"\pi_{{{symbol_latex(fibre.name)}}}"))
+    claims += [Claim(f"{s}' on {psi} = 0", e, rf"{rate(s)}_{{{tex}=0}}") for s, e in flow.items()]
+    reached = [f"${symbol_latex(str(s))}$" for s in target]
+    follows = f"{listed(reached)} {'follow' if len(reached) > 1 else 'follows'} the target"
+    if not reached:
+        follows = "the other blocks move as given"
+    assumed = [assumptions([slope, *loop.smoothness]), loop.differentiable]
     return Step(
         "Plant and manifold",
-        r"The manifold $\psi = 0$ is a graph over the blocks that the control does not move, and "
-        r"on it the plant follows the target.",
+        rf"The manifold ${tex} = 0$ is a graph over the blocks that the control does not move, and "
+        rf"on it {follows}. {_constants(arguments)}",
         tuple(claims),
         check,
+        assumes=", ".join(filter(None, assumed)),
         reference="Astolfi and Ortega 2003",
     )
 
 
+def _constants(arguments: Given) -> str:
+    """Which symbols are time and which are constant, as prose."""
+    loop, bound = arguments.loop, set(arguments.loop.plant)
+    used = {s for e in (loop.manifold, *loop.plant.values(), arguments.port) for s in symbols_of(e)}
+    used |= symbols_of(loop.gain)
+    fixed = [s for s in used if isinstance(s, sp.Symbol) and s not in bound and s != loop.time]
+    names = listed([f"${latex(s)}$" for s in sorted(fixed, key=str)])
+    said = [] if loop.time is None else [f"${latex(loop.time)}$ is time"]
+    if names:
+        said.append(f"{names} {'is' if len(fixed) == 1 else 'are'} constant in time")
+    if loop.time is None and {"t", "time"} & {s.name for s in fixed}:
+        said.append("no symbol was declared as time")
+    sentence = "; ".join(said)
+    return f"Here {sentence}." if sentence else ""
+
+
 def _cascade_step(
-    loop: PassivityImmersion,
-    cascade: System,
-    fibre: VectorSymbol,
-    memory: VectorSymbol,
-    port: Vector,
+    arguments: Given, cascade: System, fibre: VectorSymbol, start: Mapping[Symbol, Expr]
 ) -> Step:
-    closed = loop.closed_loop(substitute(port, {VectorSymbol("psi"): loop.manifold}))
+    loop, memory = arguments.loop, arguments.memory
+    closed = loop.closed_loop(substitute(arguments.port, {memory: loop.manifold}))
     drift = cascade.drift
 
     def check(c: Values) -> dict[str, Equation]:
         back = {memory: loop.manifold}
         moved = {s: closed[s] for s in drift if s != memory}
-        moved[memory] = derivative(loop.manifold, closed)
-        return {
+        moved[memory] = derivative(loop.manifold, loop.rates(closed))
+        equations = {
             f"{s}' of the loop": Equation(rate, substitute(c[f"{s}'"], back))
             for s, rate in moved.items()
         }
+        begins = {s: c[f"{s}[0]"] for s in loop.plant}
+        equations |= {
+            f"{b.name} starts there": Equation(b.init, begins[b.symbol])
+            for b in cascade.blocks
+            if b.symbol != memory
+        }
+        at_start = substitute(loop.manifold, {**begins, **arguments.at_first})
+        return {**equations, f"{memory} starts there": Equation(at_start, c[f"{memory}[0]"])}
 
-    claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in drift.items())
+    rates = [Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in drift.items()]
+    begin = {**start, memory: cascade.block(memory.name).init}
+    starts = [Claim(f"{s}[0]", e, rf"{symbol_latex(str(s))}|_{{k=0}}") for s, e in begin.items()]
+    first = "" if loop.time is None else rf" at ${latex(loop.time)} = {latex(arguments.first)}$"
     return Step(
         "Closed loop as a cascade",
-        rf"In the blocks with $\psi$ in place of ${symbol_latex(fibre.name)}$ the loop is a "
-        r"cascade, with $w$ connected as given, and "
-        "integrating it needs none of the derivatives that the law has.",
-        claims,
+        rf"In the blocks with ${symbol_latex(memory.name)}$ in place of ${symbol_latex(fibre.name)}$ the loop is a "
+        rf"cascade, with ${symbol_latex(loop.port.name)}$ connected as given, and "
+        rf"integrating it needs none of the derivatives that the law has. It starts as given last{first}, $x_0$ being "
+        "the starting point.",
+        (*rates, *starts),
         check,
+        assumes=assumptions(regular("the port", arguments.port)),
     )

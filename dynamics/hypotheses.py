@@ -1,0 +1,312 @@
+"""Hypotheses of a proof, decided where that is possible: signs, factors that must not vanish, smoothness.
+
+A hypothesis is *proved* (for the declared signs of its symbols, which are listed with it), *assumed* (it
+holds for some values and not, as far as is known, for all) or *refuted*: it holds for no value. Scalars that
+are made of vectors count as real numbers, squared norms as numbers that are not negative.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import sympy as sp
+
+from .._errors import OdescentError
+from .calculus import singular
+from .exact import as_scalar, canonical
+from .show import latex, text
+from .vectors import Call, Elementwise, Expr, ScalarNode, Vector, slots
+
+_SMOOTH = (sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh, sp.tanh, sp.atan, sp.asinh, sp.erf)
+_SIGNS = {
+    "positive": "> 0", "negative": "< 0", "nonnegative": r"\ge 0", "nonpositive": r"\le 0", "nonzero": r"\ne 0",
+}  # fmt: skip
+_TRIALS, _DECADES = 96, 9
+_LARGEST = 400  # operations of an expression that is factored
+_TIMES = {1: "", 2: "twice ", 3: "three times ", 4: "four times "}
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What a proof uses of an expression.
+
+    Attributes:
+        subject: what the expression is, in words.
+        expression: the expression.
+        relation: "> 0", "!= 0", "diverges" (its integral over all later times) or "is smooth".
+        status: "proved", "assumed" or "refuted".
+        needs: the declared signs of symbols that a proof uses, as LaTeX.
+    """
+
+    subject: str
+    expression: Expr
+    relation: str
+    status: str
+    needs: tuple[str, ...] = ()
+
+    def latex(self) -> str:
+        """The hypothesis, its mathematics between dollar signs."""
+        shown = latex(self.expression)
+        if self.relation == "diverges":
+            return f"the integral of ${shown}$ over all later times is infinite"
+        if self.relation == "is smooth":
+            return f"${shown}$ is smooth where it is taken"
+        return f"${shown} {self.relation.replace('!=', chr(92) + 'ne')}$"
+
+    def checked(self) -> Hypothesis:
+        """Itself; raises OdescentError, with what was found, if it is refuted."""
+        if self.status != "refuted":
+            return self
+        found = text(self.expression)
+        if self.relation == "diverges":
+            raise OdescentError(
+                f"{self.subject} {found} has a finite integral over all later times, or a negative one, so what it "
+                "damps does not tend to zero."
+            )
+        wanted, why = {
+            "> 0": ("be positive", ", which is so for no value of its symbols that was found"),
+            "!= 0": ("not vanish", ", which is zero whatever its symbols are"),
+        }[self.relation]
+        why = "" if isinstance(self.expression, Vector) or self.expression.is_number else why
+        raise OdescentError(f"{self.subject} must {wanted}, but it is {found}{why}.")
+
+
+def assumptions(hypotheses: Iterable[Hypothesis]) -> str:
+    """What is assumed, as prose: signs that the proofs use, and what was not proved."""
+    said: dict[str, None] = {}
+    for h in hypotheses:
+        found = [f"${n}$" for n in h.needs] if h.status == "proved" else [h.latex()]
+        said.update(dict.fromkeys(found))
+    return ", ".join(said)
+
+
+def positive(subject: str, e: sp.Expr) -> Hypothesis:
+    """That a scalar is positive."""
+    return _decided(subject, e, "> 0", lambda v: v.is_positive, lambda v: v.is_nonpositive)
+
+
+def nonzero(subject: str, e: sp.Expr) -> Hypothesis:
+    """That a scalar does not vanish."""
+    return _decided(subject, e, "!= 0", lambda v: v.is_zero is False, lambda v: v.is_zero)
+
+
+Test = Callable[[sp.Expr], "bool | None"]
+
+
+def _decided(subject: str, e: sp.Expr, relation: str, holds: Test, fails: Test) -> Hypothesis:
+    if singular(e):
+        return Hypothesis(subject, e, relation, "refuted")
+    if _proved(e, holds, ()):
+        return Hypothesis(subject, e, relation, "proved", _needed(e, holds))
+    refuted = _proved(e, fails, ()) or _never(e, relation)
+    return Hypothesis(subject, e, relation, "refuted" if refuted else "assumed")
+
+
+def _real(e: sp.Expr, without: Iterable[sp.Symbol]) -> sp.Expr:
+    """The expression in real symbols: scalars made of vectors by their signs, symbols ``without`` theirs."""
+    swaps: dict[sp.Expr, sp.Expr] = {}
+    for node in sorted(e.atoms(ScalarNode), key=str):
+        square = node.kind == "inner" and node.arguments[0] == node.arguments[1]
+        swaps[node] = sp.Dummy(nonnegative=True) if square else sp.Dummy(real=True)
+    for s in sorted(e.free_symbols, key=str):
+        if s in without or s.is_real is None:
+            swaps[s] = sp.Dummy(s.name, real=True)
+    opened = e.xreplace(swaps)
+    return opened.replace(sp.coth, lambda a: 1 / sp.tanh(a))
+
+
+def _proved(e: sp.Expr, test: Test, without: Iterable[sp.Symbol]) -> bool:
+    """Whether SymPy's rules of signs settle it, for the expression, its factors or its canonical form."""
+    real = _real(e, without)
+    if test(real):
+        return True
+    if real.count_ops() > _LARGEST:
+        return False
+    return any(test(form(real)) for form in (sp.factor, canonical))
+
+
+def _needed(e: sp.Expr, test: Test) -> tuple[str, ...]:
+    """The declared signs of symbols without which the proof fails."""
+    dropped: list[sp.Symbol] = []
+    needs = []
+    for s in sorted(e.free_symbols, key=str):
+        sign = next((r for tag, r in _SIGNS.items() if getattr(s, f"is_{tag}")), None)
+        if sign is None or _proved(e, test, (*dropped, s)):
+            dropped.append(s)
+        else:
+            needs.append(f"{latex(s)} {sign}")
+    return tuple(needs)
+
+
+def _never(e: sp.Expr, relation: str) -> bool:
+    """Whether it holds at none of many values of very different sizes, of which it can be computed at enough."""
+    real, rng = _real(e, ()), random.Random(0)
+    symbols = sorted(real.free_symbols, key=lambda s: (s.name, getattr(s, "dummy_index", 0)))
+    tried = 0
+    for i in range(_TRIALS):
+        scale = _DECADES * i / _TRIALS  # sizes near one first
+        values = {s: _value(s, scale, rng) for s in symbols}
+        found = sp.N(real.xreplace(values), 30)
+        if not found.is_comparable:
+            continue
+        tried += 1
+        if found > 0 or (relation == "!= 0" and found != 0):
+            return False
+    return tried > _TRIALS // 4
+
+
+def _value(s: sp.Symbol, scale: float, rng: random.Random) -> sp.Expr:
+    size = sp.Rational(round(10 ** rng.uniform(-scale, scale), 12) or 1e-12).limit_denominator(
+        10**12
+    )
+    size = sp.Integer(max(1, round(size))) if s.is_integer else size
+    if s.is_nonnegative or s.is_nonpositive:
+        return -size if s.is_nonpositive else size
+    return size * rng.choice((-1, 1))
+
+
+def regular(subject: str, e: Expr) -> Iterator[Hypothesis]:
+    """What makes an expression smooth: denominators, roots and logarithms, those inside oracle calls included.
+
+    Hypotheses that hold without any assumption are left out.
+    """
+    for h in _regular(subject, e):
+        if h.status != "proved" or h.needs:
+            yield h
+
+
+def _regular(subject: str, e: Expr) -> Iterator[Hypothesis]:
+    if isinstance(e, Vector):
+        for atom, scale in e.terms.items():
+            yield from _regular(subject, scale)
+            if isinstance(atom, Elementwise):
+                yield from _elementwise(subject, atom)
+            else:
+                for part in atom.parts():
+                    yield from _regular(subject, part)
+        return
+    for node in sp.preorder_traversal(e):
+        if isinstance(node, ScalarNode):
+            for part in node.arguments:
+                yield from _regular(subject, part)
+        elif isinstance(node, sp.Pow):
+            yield from _power(subject, *node.as_base_exp())
+        elif isinstance(node, sp.log):
+            yield positive(f"a logarithm in {subject}", node.args[0])
+        elif isinstance(node, (sp.coth, sp.csch)):
+            yield nonzero(f"a denominator in {subject}", node.args[0])
+        elif isinstance(node, sp.Function) and not isinstance(node, (*_SMOOTH, sp.sech)):
+            yield Hypothesis(f"a function in {subject}", node, "is smooth", "assumed")
+
+
+def _power(subject: str, base: sp.Expr, exponent: sp.Expr) -> Iterator[Hypothesis]:
+    if exponent.is_Integer:
+        if exponent < 0:
+            yield nonzero(f"a denominator in {subject}", base)
+    elif base != sp.E and not (
+        exponent.is_Rational and exponent >= 1 and _proved(base, lambda v: v.is_nonnegative, ())
+    ):
+        yield positive(f"what is under a root in {subject}", base)
+
+
+def _elementwise(subject: str, atom: Elementwise) -> Iterator[Hypothesis]:
+    """A function of each component: smooth for every real argument, or assumed to be where it is taken."""
+    own = set(slots(len(atom.arguments)))
+    for h in _regular(subject, atom.body):
+        inside = h.expression
+        if not isinstance(inside, Vector) and own & inside.free_symbols:
+            if h.status != "proved":
+                yield Hypothesis(f"a function in {subject}", atom, "is smooth", "assumed")
+        else:
+            yield h
+    for part in atom.arguments:
+        yield from _regular(subject, part)
+
+
+def differentiability(exprs: Iterable[Expr]) -> str:
+    """How often each objective or operator is differentiated, as an assumption in prose."""
+    orders: dict[str, int] = {}
+    for e in exprs:
+        calls = e.calls() if isinstance(e, Vector) else _calls_of(e)
+        for c in calls:
+            order = len(c.directions) + (c.oracle.kind == "grad")
+            orders[c.oracle.of] = max(order, orders.get(c.oracle.of, 0))
+    return ", ".join(
+        f"${latex(sp.Symbol(of))}$ is {_TIMES.get(n, f'{n} times ')}differentiable"
+        for of, n in sorted(orders.items())
+        if n
+    )
+
+
+def _calls_of(e: sp.Expr) -> set[Call]:
+    from .vectors import scalar_calls
+
+    return scalar_calls(e)
+
+
+def attracts(subject: str, gain: sp.Expr, time: sp.Symbol | None) -> list[Hypothesis]:
+    """That psi' = -K psi tends to zero: K is positive, and its integral over all later times is infinite.
+
+    A positive constant has that property. Of a function of time it is decided by its growth: as 1/t or
+    slower it falls (infinite) or as t^(-3/2) or faster (finite); of one that depends on the state it is assumed, unless
+    a positive constant is below it.
+    """
+    sign = positive(subject, gain)
+    moving = gain.atoms(ScalarNode) | ({time} & gain.free_symbols if time is not None else set())
+    if not moving or sign.status == "refuted":
+        return [sign]
+    status = "proved" if _bounded_below(gain, moving) else "assumed"
+    if status == "assumed" and moving == {time} and gain.count_ops() < _LARGEST:
+        status = _divergence(gain, time)
+    return [sign, Hypothesis(subject, gain, "diverges", status)]
+
+
+def _bounded_below(gain: sp.Expr, moving: set[sp.Expr]) -> bool:
+    """Whether it is a positive constant and terms that are not negative."""
+    expanded = sp.expand(gain)
+    fixed = [t for t in sp.Add.make_args(expanded) if not t.has(*moving)]
+    rest = expanded - sp.Add(*fixed)
+    return _proved(sp.Add(*fixed), lambda v: v.is_positive, ()) and _proved(
+        rest, lambda v: v.is_nonnegative, ()
+    )
+
+
+def _divergence(gain: sp.Expr, time: sp.Symbol) -> str:
+    """Whether the integral of a function of time is infinite, by its growth against 1/t and t^(-3/2)."""
+    t = sp.Dummy("t", positive=True)
+    late = gain.xreplace({time: t})
+    try:
+        slow, fast = (sp.limit(late * t**p, t, sp.oo) for p in (1, sp.Rational(3, 2)))
+    except (NotImplementedError, ValueError, TypeError, AttributeError):
+        return "assumed"
+    if slow is sp.oo or (slow.is_positive and slow.is_finite is not False):
+        return "proved"
+    if slow is -sp.oo or slow.is_negative or (fast.is_finite and fast.is_number):
+        return "refuted"
+    return "assumed"
+
+
+def scalar_argument(value: object, what: str) -> sp.Expr:
+    """A number or expression; raises OdescentError, with what was given, for anything else."""
+    try:
+        return as_scalar(value)
+    except TypeError:
+        shown = text(value) if isinstance(value, Vector) else repr(value)
+        kind = (
+            "the vector"
+            if isinstance(value, Vector)
+            else "the text"
+            if isinstance(value, str)
+            else ""
+        )
+        raise OdescentError(
+            f"{what} must be a number or a scalar expression, such as 2 or 2 * sqrt(mu), not "
+            f"{' '.join(filter(None, (kind, shown)))}."
+        ) from None
+
+
+__all__ = [
+    "Hypothesis", "assumptions", "attracts", "differentiability", "nonzero", "positive", "regular", "scalar_argument",
+]  # fmt: skip
