@@ -31,7 +31,7 @@ def row(name: str, kappa: int) -> dict[str, object]:
     except NoCertificate as reason:
         return {"method": name, "kappa": kappa, "none": str(reason).split(";")[0]}
     assert found.mode is not None
-    lower, gap = found.lower, found.gap
+    lower, gap = found.lower(), found.rate - (found.lower() or 0.0)
     return {
         "method": name, "kappa": kappa, "upper": found.rate, "quadratics": float(found.mode.low), "lower": lower,
         "gap": gap, "verified": found.verify(), "seconds": round(time.perf_counter() - began, 2),

@@ -132,7 +132,7 @@ def measure(runs: int, kappa: int = 10) -> dict[str, dict[str, float]]:
         fresh = milliseconds(lambda a=algorithm: certify(a, 1, kappa), runs)
         found[name] = {
             "rate": certificate.rate,
-            "gap": certificate.gap or 0.0,
+            "gap": certificate.gap,
             "certify": fresh,
             "verify": milliseconds(certificate.verify, runs),
             "one solve": milliseconds(lambda lmi=lmi: lmi.solve(0.9), 5 * runs),

@@ -111,6 +111,7 @@ def _certify(
     steps: o.Steps = 2,
     multipliers: o.Multipliers = "interpolation",
     rate: o.Rate = None,
+    lower: o.Lower = None,
     flow: o.AsFlow = False,
     horizon: o.Horizon = None,
     measure: o.Measure = None,
@@ -131,7 +132,7 @@ def _certify(
 
     found = _cmd_certify.run(
         name, {"mu": mu, "L": L}, settings or [], over=over, steps=steps, multipliers=multipliers, rate=rate,
-        flow=flow, bounded={"horizon": horizon, "measure": measure, "start": start}, checker=checker,
+        lower=lower, flow=flow, bounded={"horizon": horizon, "measure": measure, "start": start}, checker=checker,
         out=out, as_json=as_json,
     )  # fmt: skip
     raise typer.Exit(found)

@@ -132,6 +132,12 @@ Multipliers = Annotated[
 Rate = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="A rate to prove; the least by default.")
 ]
+Lower = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SECONDS", help="Look so long for a function on which it is slow; not by default."
+    ),
+]
 AsFlow = Annotated[
     bool,
     typer.Option("--flow", help="NAME is a system: its exponential rate; --L may be left out."),

@@ -31,6 +31,7 @@ def run(
     steps: int,
     multipliers: str = "interpolation",
     rate: str | None,
+    lower: str | None = None,
     flow: bool = False,
     bounded: Mapping[str, Any] | None = None,
     checker: Path | None,
@@ -40,7 +41,8 @@ def run(
     """Print a certificate or write it to a file; return 1 if there is none.
 
     ``bounded`` has "horizon" and what else a bound after finitely many steps takes, None where it was not given.
-    ``checker`` is where the stand-alone checker of this kind goes; without a name, that of linear rates.
+    ``checker`` is where the stand-alone checker goes, with or without a name. ``lower`` is for how many seconds a
+    function is sought on which a rate is attained; without it, none is.
     """
     from .analysis.certificates.standalone import checker_source
 
@@ -52,7 +54,7 @@ def run(
             value = {"checker": str(checker)}
             _console.say_exactly(_console.document(value, "odescent.certify/1"))
         else:
-            _console.say(f"{checker}: checks a certificate of a linear rate with Python alone.")
+            _console.say(f"{checker}: checks certificates of all kinds with Python alone.")
         return 0
     method, flow = _method(name, settings, flow)
     needed = ("mu",) if flow else ("mu", "L")
@@ -80,7 +82,9 @@ def run(
         given["steps"] = steps
     if not flow:
         given |= {"over": over, "multipliers": multipliers}
-    from .analysis import NoCertificate, certify
+    from .analysis import Certificate, NoCertificate, certify
+
+    seconds = None if lower is None else float(number("--lower", lower))
 
     began = time.perf_counter()
     try:
@@ -89,7 +93,10 @@ def run(
     except NoCertificate as reason:
         return _none(as_options(str(reason), ("--horizon",)), reason.counterexample, as_json)
     if checker is not None:
-        write_whole(checker, checker_source(found.kind))
+        write_whole(checker, checker_source())
+    if seconds is not None and isinstance(found, Certificate):
+        with waiting(f"looking for a function on which {name} is slow"):
+            found.lower(seconds)
     return _show(found, time.perf_counter() - began, out, as_json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from fractions import Fraction
@@ -18,8 +17,7 @@ from scipy.optimize import minimize_scalar
 
 import odescent as od
 from odescent.analysis import Certificate, NoCertificate, certify
-from odescent.analysis.certificates.checker import Refused
-from odescent.analysis.certificates.checker_iqc import check
+from odescent.analysis.certificates.checker import Refused, check
 
 
 def three(alpha: Any, beta: Any = 0, gamma: Any = 0) -> dict[str, object]:
@@ -48,7 +46,7 @@ def test_the_weighted_off_by_one_constraint_at_kappa_10(
         assert found.exact is not None and sp.expand(found.exact - exact) == 0
     with_all = certify(method, 1, 10)
     assert found.rate >= with_all.rate - 2e-7
-    assert with_all.lower is not None and found.rate >= with_all.lower
+    assert with_all.lower() is not None and found.rate >= with_all.lower()
 
 
 def frequency_rate(alpha: float, beta: float, gamma: float, mu: float, past: int) -> float:
@@ -145,7 +143,7 @@ def test_more_memory_is_no_worse(kappa: int) -> None:
     rates = []
     for steps in (1, 2, 3):
         found = certify(method, Fraction(1, kappa), 1, multipliers="zames_falb", steps=steps)
-        assert found.verify() and len(found.document["past"]) == steps
+        assert found.verify() and len(found.witness["past"]) == steps
         rates.append(found.rate)
     assert all(b <= a + 3e-7 for a, b in pairwise(rates))
     assert rates[-1] >= certify(method, Fraction(1, kappa), 1, steps=3).rate - 3e-7
@@ -168,22 +166,36 @@ def test_it_travels_and_refuses_what_is_altered() -> None:
     again = Certificate.from_dict(json.loads(found.to_json()))
     assert again.verify() and again.rate == found.rate and again.P == found.P
     assert "weighted off-by-one" in str(again) and "lambda_i" in again.latex()
-    document = dict(found.document)
+    document = found.to_dict()
     assert check(document)
-    number = Fraction(document["lambda"]["1"])
-    for change in (
-        {"lambda": {**document["lambda"], "1": str(10 * number)}},  # more weight on the past
-        {"lambda": {**document["lambda"], "0": "-1"}},
-        {"lambda": {**document["lambda"], "2": "1/100"}},  # beyond the memory
-        {"rate": "3/4"},
-        {"past": [["1", "0"]]},  # not where the state has it
-        {"kind": "strict"},
-        {"P": [["0"] * len(document["P"])] * len(document["P"])},
-        {"mu": "9/10"},
-        {"weight": "-1"},
+    lam = document["witness"]["lambda"]
+    for part, change in (
+        (
+            "witness",
+            {"lambda": {**lam, "1": str(10 * Fraction(lam["1"]))}},
+        ),  # more weight on the past
+        ("witness", {"lambda": {**lam, "0": "-1"}}),
+        ("witness", {"lambda": {**lam, "2": "1/100"}}),  # beyond the memory
+        ("statement", {"gap": "1/4"}),
+        ("witness", {"past": [["1", "0"]]}),  # not where the state has it
+        ("witness", {"P": [["0"] * len(row) for row in document["witness"]["P"]]}),
+        ("statement", {"mu": "9/10"}),
+        ("statement", {"bounded": "output"}),
+        ("witness", {"weight": "-1"}),
     ):
         with pytest.raises(Refused):
-            check({**copy.deepcopy(document), **change})
+            check({**document, part: {**document[part], **change}})
+    with pytest.raises(Refused):
+        check({**document, "kind": "rate"})
+
+
+def test_no_rate_of_zero() -> None:
+    """At the rate 0 the condition on the multipliers of the past says nothing: it is refused."""
+    document = certify(three(1), Fraction(1, 10), 1, multipliers="sector").to_dict()
+    document["statement"] |= {"gap": "1"}
+    document.pop("lower")
+    with pytest.raises(Refused, match="rate above 0"):
+        check(document)
 
 
 @pytest.mark.untyped

@@ -22,12 +22,12 @@ def pepit_worst_case(name: str, steps: int) -> float:
     from PEPit.functions import SmoothStronglyConvexFunction
 
     found = certify(od.algorithm(name), sp.Rational(1, 10), 1)
-    document = found.document
+    document = found.statement
     d = document["d"]
     number = lambda t: read(t, d).a + float(read(t, d).b) * d**0.5
     A, B, C = (np.array([[float(number(e)) for e in row] for row in document[k]]) for k in "ABC")
     P = np.array(found.P.evalf(17), dtype=float)
-    memory = document["steps"]
+    memory = found.witness["memory"]
     nu = {ij: float(w) for ij, w in found.multipliers["nu"].items()}
     weights = [sum(w * ((i == a) - (j == a)) for (i, j), w in nu.items()) for a in range(memory)]
 
@@ -38,7 +38,7 @@ def pepit_worst_case(name: str, steps: int) -> float:
     state = [
         problem.set_initial_point() for _ in A
     ]  # around the state at rest, in units of the minimizer
-    fixed = [float(number(e)) for e in document["fixed_point"]]
+    fixed = [float(e.a) + float(e.b) * d**0.5 for e in found.method().fixed]
     states, gradients, values = [], [], []
     for _ in range(steps + memory):
         states.append([x - v * minimizer for x, v in zip(state, fixed, strict=True)])

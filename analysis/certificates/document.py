@@ -10,19 +10,37 @@ from typing import Any
 import sympy as sp
 
 from . import checker
-from .checker import Number
+from .checker import ONE, SCHEMA, Number
 from .field import Field, NotInField, below, enclosure, expression
-from .plant import Plant
+from .plant import Matrix, Plant
 
-SCHEMA = "odescent.certificate/1"
 Text = Any  # a number as the checker reads it: "p/q", ["a", "b"] for a + b sqrt(d), {"from": lo, "to": hi}
+
+
+class Rooted(list[str]):
+    """The text of a number with a root, to be told from a row of two numbers."""
 
 
 def text(x: Number) -> Text:
     """A number as the checker reads it."""
     if x.e:
         return {"from": str(x.a - x.e), "to": str(x.a + x.e)}
-    return [str(x.a), str(x.b)] if x.b else str(x.a)
+    return Rooted([str(x.a), str(x.b)]) if x.b else str(x.a)
+
+
+def table(rows: Matrix) -> list[list[Text]]:
+    """A matrix as the checker reads it."""
+    return [[text(x) for x in row] for row in rows]
+
+
+def triangle(P: Matrix) -> list[list[Text]]:
+    """The upper triangle of a symmetric matrix, row by row."""
+    return [[text(x) for x in row[i:]] for i, row in enumerate(P)]
+
+
+def weights(given: Mapping[tuple[int, int], Number]) -> dict[str, Text]:
+    """Multipliers by pair, without those that are 0."""
+    return {f"{i},{j}": text(x) for (i, j), x in given.items() if x}
 
 
 def number_text(e: sp.Expr, d: int) -> Text:
@@ -35,46 +53,86 @@ def number_text(e: sp.Expr, d: int) -> Text:
 
 def to_sympy(x: Text, d: int) -> sp.Expr:
     """A number of the document as an exact expression; of an enclosure, the middle."""
-    found = checker.read(x, d)
-    return expression(found)
+    return expression(checker.read(x, d))
 
 
-def above(x: Text, d: int) -> float:
-    """A number of the document rounded up to a float."""
-    exact = checker.read(x, d)
-    upper = -below(Number(-exact.a, -exact.b, exact.d, exact.e))
-    up = float(upper)
-    return up if Fraction(up) >= upper else math.nextafter(up, math.inf)
+def down(x: Number) -> float:
+    """A number rounded down to a float."""
+    low = below(x)
+    found = float(low)
+    return found if Fraction(found) <= low else math.nextafter(found, -math.inf)
 
 
-def describe(plant: Plant, rate: Number) -> dict[str, Any]:
-    """The method, the class and the rate, as the document has them.
+def up(x: Number) -> float:
+    """A number rounded up to a float."""
+    return -down(-x)
 
-    The rate may lie in a larger field than a rational method.
+
+def statement(plant: Plant, rate: Number, bounded: str = "state") -> dict[str, Any]:
+    """What is claimed of a method: its matrices, the class, and 1 - rate as the gap.
+
+    The rate may lie in a larger field than a rational method. An enclosed rate is claimed at its upper end.
     """
+    gap = ONE - rate
+    if gap.e:
+        gap = Number(gap.a - gap.e)
     return {
-        "method": plant.name, "d": max(plant.d, rate.d),
+        "d": max(plant.d, gap.d),
         "mu": text(plant.number(plant.mu)), "L": text(plant.number(plant.L)),
-        **{k: [[text(x) for x in row] for row in getattr(plant, k)] for k in "ABCD"},
-        "output": [text(x) for x in plant.output], "fixed_point": [text(x) for x in plant.fixed],
-        "rate": text(rate),
+        **{k: table(getattr(plant, k)) for k in "ABCD"},
+        "output": [text(x) for x in plant.output], "bounded": bounded, "gap": text(gap),
     }  # fmt: skip
 
 
-def agrees(document: Mapping[str, Any], plant: Plant) -> bool:
-    """Whether the document is about this method: all its numbers are those of the matrices."""
-    rate = checker.read(document["rate"], int(document["d"]))
-    anew = plant.again()
-    same = all(document[key] == value for key, value in describe(anew, rate).items() if key != "d")
-    return same and anew.d in (1, int(document["d"]))
+def sealed(
+    name: str, kind: str, claim: Mapping[str, Any], witness: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The whole document; d is 1 unless some number has a root."""
+    rooted = _rooted(claim) or _rooted(witness)
+    return {
+        "schema": SCHEMA, "name": name, "kind": kind,
+        "statement": {**claim, "d": claim["d"] if rooted else 1}, "witness": dict(witness),
+    }  # fmt: skip
 
 
-def from_document(document: Mapping[str, Any]) -> Plant:
-    """The method that a document is about."""
-    d = int(document["d"])
-    A, B, C, D = ([[checker.read(x, d) for x in row] for row in document[k]] for k in "ABCD")
-    output, fixed = ([checker.read(x, d) for x in document[k]] for k in ("output", "fixed_point"))
-    mu, L = (to_sympy(document[name], d) for name in ("mu", "L"))
-    exact = not any(x.e for m in (A, B, C, D) for r in m for x in r)
-    name = str(document.get("method", ""))
-    return Plant(A, B, C, D, output, fixed, mu, L, d, exact, name)
+def _rooted(part: Any) -> bool:
+    if isinstance(part, Rooted):
+        return True
+    inner = part.values() if isinstance(part, Mapping) else part if isinstance(part, list) else ()
+    return any(_rooted(x) for x in inner)
+
+
+def rate_document(
+    plant: Plant,
+    rate: Number,
+    memory: int,
+    P: Matrix,
+    nu: Mapping[tuple[int, int], Number],
+    lam: Mapping[tuple[int, int], Number],
+    weight: Number | None = None,
+) -> dict[str, Any]:
+    """The document of a rate; with a weight it is the output that decays."""
+    witness = {"memory": memory, "P": triangle(P), "nu": weights(nu), "lambda": weights(lam)}
+    if weight is not None:
+        witness["weight"] = text(weight)
+    claim = statement(plant, rate, "state" if weight is None else "output")
+    return sealed(plant.name, "rate", claim, witness)
+
+
+def agrees(claim: Mapping[str, Any], plant: Plant) -> bool:
+    """Whether a statement is about this method on this class: all its numbers are those of the matrices."""
+    said = statement(plant, ONE)
+    return all(claim[key] == said[key] for key in said if key not in ("d", "bounded", "gap")) and (
+        plant.d in (1, claim["d"]) or claim["d"] == 1
+    )
+
+
+def from_statement(claim: Mapping[str, Any], name: str = "") -> Plant:
+    """The method that a statement is about."""
+    method = checker.Method(claim)
+    mu, L = (to_sympy(claim[key], method.d) for key in ("mu", "L"))
+    fixed, _ = method.rest
+    return Plant(
+        method.A, method.B, method.C, method.D, method.output, fixed, mu, L, method.d,
+        not method.enclosed, name,
+    )  # fmt: skip

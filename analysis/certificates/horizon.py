@@ -1,6 +1,6 @@
 """Bounds after finitely many steps over F(mu, L), mu = 0 included: the dual of the performance estimation problem.
 
-In floats, the least bound c with multipliers lambda >= 0 and D >= 0 (`checker_horizon` has the inequality) is a small
+In floats, the least bound c with multipliers lambda >= 0 and D >= 0 (`checker.Steps` has the inequality) is a small
 semidefinite program; its solution is rounded and proved in exact arithmetic (Drori, Teboulle, arXiv:1206.3209;
 Taylor, Hendrickx, Glineur, arXiv:1502.05666).
 """
@@ -11,21 +11,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
 
 from odescent._errors import OdescentError
 
-from . import checker_horizon, worst_line
-from .checker import Number, Refused
-from .document import above, text, to_sympy
-from .field import below
+from . import worst_line
+from .checker import Number, Refused, Steps, check, check_lower, read
+from .document import down, sealed, text, to_sympy, up
+from .document import weights as as_weights
 from .horizon_dual import Dual
 from .horizon_face import on_face
 from .lmi import STAR
 from .plant import Method, NoCertificate, to_float
-from .record import Record, shown
+from .record import Record, shown, significant
 from .unroll import Unrolled, unrolled
 from .worst_line import Kink
 
@@ -41,7 +42,7 @@ class HorizonCertificate(Record):
     """A proved bound: the measure after N steps is at most ``bound`` times the start, for every f in F(mu, L).
 
     Attributes:
-        document: everything that the proof needs as plain data; `checker_horizon.check` reads it.
+        document: the statement and what proves it as plain data; `checker.check` reads it.
         worst: an explicit function that makes ``lower``; None after `from_dict`.
         steps: the method as it was unrolled; None after `from_dict`.
     """
@@ -52,83 +53,121 @@ class HorizonCertificate(Record):
 
     @property
     def horizon(self) -> int:
-        """The number of steps."""
-        return int(self.document["horizon"])
+        """The number of steps; without the method at hand, of gradients before the last point."""
+        if self.source is not None:
+            return int(self.source[3])
+        return len(self.statement["points"]) - 1
 
     @property
     def proved(self) -> sp.Expr:
         """The bound as it was proved, an exact number."""
-        return to_sympy(self.document["bound"], self.d)
+        return to_sympy(self.statement["bound"], self.d)
 
     @property
     def bound(self) -> float:
         """The proved bound, rounded up."""
-        return above(self.document["bound"], self.d)
+        return up(self._bound)
 
     @property
-    def lower(self) -> float | None:
-        """What an explicit function attains, rounded down: no bound is smaller."""
-        if self.worst is None:
+    def _bound(self) -> Number:
+        return read(self.statement["bound"], self.d)
+
+    @cached_property
+    def _lower(self) -> dict[str, Any]:
+        """The lower bound as the document has it, under "part", where one was found."""
+        known = self.document.get("lower")
+        return {"part": known or (None if self.worst is None else self._of_line(self.worst))}
+
+    def lower_part(self) -> dict[str, Any] | None:
+        """The best lower bound that is known so far, proved by the checker; None if there is none."""
+        found: dict[str, Any] | None = self._lower["part"]
+        return found
+
+    def _of_line(self, worst: Kink) -> dict[str, Any] | None:
+        """The run on a function of one variable, if its numbers are exact."""
+        if self.steps is None or not self.steps.exact:
             return None
-        down = float(self.worst.low)
-        return down if Fraction(down) <= self.worst.low else math.nextafter(down, -math.inf)
+        part = worst_line.data(
+            self.steps, worst, self.statement["measure"], self.statement["start"]
+        )
+        try:
+            check_lower(self.kind, dict(self.statement), part)
+        except (Refused, ArithmeticError):
+            return None
+        return part
+
+    def lower(self) -> float | None:
+        """What an explicit function attains, rounded down: no bound is smaller. None where none is known."""
+        part = self.lower_part()
+        return None if part is None else down(read(part["bound"], self.d))
 
     @property
     def gap(self) -> float | None:
-        """What lies between."""
-        return None if self.lower is None else self.bound - self.lower
+        """What lies between bound and lower bound."""
+        low = self.lower()
+        return None if low is None else self.bound - low
 
     @property
     def exact(self) -> sp.Expr | None:
         """The least bound, where the two meet; else None."""
-        at = None if self.worst is None else self.worst.exact
-        return at if at is not None and sp.expand(at - self.proved) == 0 else None
+        part = self.lower_part()
+        attained = part is not None and part["bound"] == self.statement["bound"]
+        return self.proved if attained else None
 
-    def verify(self) -> bool:
-        """Check the proof anew in exact arithmetic, without a solver, and run the method on the worst function."""
+    def has_source(self) -> bool:
+        """Whether the method is at hand."""
+        return self.source is not None
+
+    def matches_source(self) -> bool:
+        """Whether all numbers of the statement are those of the method, unrolled anew."""
+        return self.source is not None and self._same(unrolled(*self.source))
+
+    def matches_registry(self, name: str) -> bool:
+        """Whether they are those of the library's method of this name."""
+        from odescent.discretize import algorithm
+
+        mu, L = (to_sympy(self.statement[key], self.d) for key in ("mu", "L"))
         try:
-            checker_horizon.check(self.document)
-            if self.steps is not None and self.source is not None:
-                anew = unrolled(*self.source)
-                said = describe(anew, "", "", self.horizon)
-                if any(self.document[key] != said[key] for key in ("d", "mu", "L", "points")):
-                    return False
-                if self.worst is not None:
-                    form = (self.document["measure"], self.document["start"])
-                    value = worst_line.run(anew, Number(self.worst.width), *form)
-                    return below(value) >= self.worst.low
-            return True
-        except (Refused, ArithmeticError, LookupError, TypeError, ValueError):
+            method = algorithm(name)
+            return self._same(unrolled(method, mu, L, self.horizon // max(1, method.calls)))
+        except (OdescentError, ArithmeticError, TypeError):
             return False
+
+    def _same(self, steps: Unrolled) -> bool:
+        said = describe(steps, "", "")
+        return all(self.statement[key] == said[key] for key in ("mu", "L", "points"))
 
     def latex(self) -> str:
         """The bound in LaTeX."""
         measure = {
             "value": r"f(x_{%d}) - f_*", "gradient": r"\|\nabla f(x_{%d})\|^2", "distance": r"\|x_{%d} - x_*\|^2",
-        }[self.document["measure"]] % self.horizon  # fmt: skip
-        start = {"distance": r"\|x_0 - x_*\|^2", "value": r"(f(x_0) - f_*)"}[self.document["start"]]
-        return rf"{measure} \le {sp.latex(self.proved)}\, {start}"
+        }[self.statement["measure"]] % self.horizon  # fmt: skip
+        start = {"distance": r"\|x_0 - x_*\|^2", "value": r"(f(x_0) - f_*)"}
+        return rf"{measure} \le {sp.latex(self.proved)}\, {start[self.statement['start']]}"
 
     def __str__(self) -> str:
-        name = self.document.get("method") or "method"
-        mu, L = (shown(to_sympy(self.document[n], self.d)) for n in ("mu", "L"))
-        measure = MEASURES[self.document["measure"]].replace("N", str(self.horizon))
+        mu, L = (shown(to_sympy(self.statement[n], self.d)) for n in ("mu", "L"))
+        measure = MEASURES[self.statement["measure"]].replace("N", str(self.horizon))
+        bound = significant(self._bound, 10, upward=True)
         lines = [
-            f"{name}: {measure} <= {self.bound:.10g} {STARTS[self.document['start']]} "
+            f"{self.name}: {measure} <= {bound} {STARTS[self.statement['start']]} "
             f"over F(mu, L), mu = {mu}, L = {L}"
         ]
+        part = self.lower_part()
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better bound exists")
-        if self.worst is not None:
-            lines.append(f"  at least {self.lower:.10g} on {self.worst}; gap {self.gap:.1e}")
+        if part is not None:
+            where = f"in {len(part['start'])} dimension(s)" if self.worst is None else self.worst
+            low = significant(read(part["bound"], self.d), 10)
+            lines.append(f"  at least {low} on a function: {where}; gap {self.gap:.1e}")
         lines.append(
-            f"  proof: {len(self.document['lambda'])} interpolation inequalities and those from the minimizer, "
+            f"  proof: {len(self.witness['lambda'])} interpolation inequalities and those from the minimizer, "
             "exact LDL'"
         )
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<HorizonCertificate: {self.document['measure']} <= {self.bound:.10g} after {self.horizon} steps>"
+        return f"<HorizonCertificate: {self.statement['measure']} <= {self.bound:.10g} after {self.horizon} steps>"
 
 
 def certify_horizon(
@@ -162,7 +201,7 @@ def certify_horizon(
         raise OdescentError(f"horizon must be at most {_MOST}, not {horizon}.")
     source = (algorithm, mu, L, horizon, output)
     steps = unrolled(*source)
-    base = describe(steps, measure, start, horizon)
+    base = describe(steps, measure, start)
     if start == "value" and all(any(row) for row in steps.points):
         raise OdescentError(
             "a bound by f(x_0) - f* needs a gradient at x_0, which this method does not take."
@@ -198,18 +237,21 @@ def _attained(
     try:
         document = on_face(base, steps, worst)
         if document is not None:
-            checker_horizon.check(document)
+            check(document)
     except (Refused, ArithmeticError):
         return None
     return document
 
 
-def describe(steps: Unrolled, measure: str, start: str, horizon: int) -> dict[str, Any]:
-    """The method, the class and what is bounded, as the document has them."""
+def describe(steps: Unrolled, measure: str, start: str) -> dict[str, Any]:
+    """The method, the class and what is bounded, as the statement has them, but for the bound."""
+    points = []
+    for row in steps.points:
+        length = max((j + 1 for j, x in enumerate(row) if x), default=0)
+        points.append([text(x) for x in row[:length]])
     return {
-        "kind": "horizon", "method": steps.name, "horizon": horizon, "d": steps.d,
-        "mu": text(steps.number(steps.mu)), "L": text(steps.number(steps.L)),
-        "points": [[text(x) for x in row] for row in steps.points], "measure": measure, "start": start,
+        "d": steps.d, "mu": text(steps.number(steps.mu)), "L": text(steps.number(steps.L)),
+        "points": points, "measure": measure, "start": start,
     }  # fmt: skip
 
 
@@ -229,14 +271,16 @@ def _rounded(
         for ij, w in weights.items()
         if round(w * 2**_BITS) > 0
     }
-    document = {**base, "bound": text(number)}
+    if number.e:  # an enclosed bound is proved at its upper end
+        number = Number(number.a + number.e)
     if tied:
         kept = {ij: w for ij, w in kept.items() if ij[1] != STAR}
-        follow = checker_horizon.Steps(document).follows(kept)
+        follow = Steps({**base, "bound": text(number)}).follows(kept)
         kept |= {(i, STAR): -w for (_, i), w in follow.items() if w}
-    document["lambda"] = {f"{i},{j}": text(w) for (i, j), w in kept.items()}
+    claim = {**base, "bound": text(number)}
+    document = sealed(steps.name, "horizon", claim, {"lambda": as_weights(kept)})
     try:
-        checker_horizon.check(document)
+        check(document)
     except Refused:
         return None
     return document

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from . import checker_horizon
+from .checker import Steps
 from .lmi import STAR, _slack, pairs
 from .margin import svec
 from .plant import to_float
@@ -18,7 +18,7 @@ class Dual:
     """min c with D(c, lambda) >= t I, lambda >= t and lambda from the minimizer >= t, in floats and units L = 1."""
 
     def __init__(self, base: Mapping[str, Any]) -> None:
-        it = checker_horizon.Steps({**base, "bound": "1"})
+        it = Steps({**base, "bound": "1"})
         self.L = L = to_float(it.L)
         k = to_float(it.mu) / L
         y, g = (

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from . import worst_line
-from .checker import ONE, ZERO, Number, subtract
-from .checker_horizon import Steps
-from .document import text
+from .checker import ONE, ZERO, Number, Steps, subtract
+from .document import sealed, text, weights
 from .face import _complement
 from .field import reciprocal
 from .lmi import STAR, free_pairs
@@ -30,8 +29,8 @@ from .worst_line import Kink
 
 def on_face(base: Mapping[str, Any], steps: Unrolled, worst: Kink) -> dict[str, Any] | None:
     """A candidate at the bound that the function attains; None if there is none of this form."""
-    document = {**base, "bound": text(worst.value)}
-    it = Steps(document)
+    claim = {**base, "bound": text(worst.value)}
+    it = Steps(claim)
     width = Number(worst.width)
     points, slopes = worst_line.trajectory(steps, width)
     heights = [worst_line.height(x, width, it.mu, it.L) for x in points]
@@ -79,7 +78,7 @@ def on_face(base: Mapping[str, Any], steps: Unrolled, worst: Kink) -> dict[str, 
         return None
     unit = reciprocal(x[-1])
     kept = {ij: unit * w for ij, w in zip(pairs, x, strict=False) if w}
-    return {**document, "lambda": {f"{i},{j}": text(w) for (i, j), w in kept.items()}}
+    return sealed(steps.name, "horizon", claim, {"lambda": weights(kept)})
 
 
 def _strict(

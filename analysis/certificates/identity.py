@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .checker import ONE, ZERO, Inequality, Number, add_square, dot
-from .document import describe, text
+from .checker import ONE, STAR, ZERO, Inequality, Number, add_square, dot
+from .document import rate_document, statement
 from .field import reciprocal
 from .modes import trajectories
 from .plant import Matrix, Plant
@@ -18,17 +18,16 @@ from .plant import Matrix, Plant
 def documents(plant: Plant, rate: Number) -> Iterator[Mapping[str, Any]]:
     """Candidates at the rate, still to be checked."""
     if plant.exact and len(plant.D) == 1:
-        base = {**describe(plant, rate), "kind": "identity", "steps": 1}
-        yield _with_function_value(base)
-        yield from _distance(base, trajectories(plant, rate, 1))
+        yield _with_function_value(plant, rate)
+        yield from _distance(plant, rate, trajectories(plant, rate, 1))
 
 
-def _with_function_value(base: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_function_value(plant: Plant, rate: Number) -> Mapping[str, Any]:
     """V = Q(y, x*) + 2 mu |x+|^2, x+ the next output; V decreases by rate^2 Q(y, y+) + (1 - rate^2) Q(x*, y+).
 
     Of the triple momentum method it is an identity (Van Scoy, Freeman, Lynch, 10.1109/LCSYS.2017.2722406).
     """
-    it = Inequality(base)
+    it = Inequality(statement(plant, rate, "output"), 1)
     P = _square_of_output(it)
     ratio = it.mu * reciprocal(it.L)
     y, g = (row[: len(P)] for row in (it.y[0], it.g[0]))
@@ -36,25 +35,26 @@ def _with_function_value(base: Mapping[str, Any]) -> Mapping[str, Any]:
     add_square(P, -ONE, g, g)
     add_square(P, -ratio, y, y)
     add_square(P, ratio + ratio, g, y)
-    return _document(base, P, {"0,-1": ONE}, {"0,1": it.rate * it.rate}, it.mu + it.mu)
+    lam = {(0, 1): it.rate * it.rate}
+    return rate_document(plant, rate, 1, P, {(0, STAR): ONE}, lam, it.mu + it.mu)
 
 
-def _distance(base: Mapping[str, Any], along: list[list[Number]]) -> Iterator[Mapping[str, Any]]:
+def _distance(plant: Plant, rate: Number, along: list[list[Number]]) -> Iterator[Mapping[str, Any]]:
     """V = L |x+|^2, which decreases by the same multiple of Q(y+, x*) and Q(x*, y+).
 
     The multiple is that for which the decrease vanishes along a quadratic. This proves the rates of gradient
     descent and of the proximal point method.
     """
-    it = Inequality(base)
+    it = Inequality(statement(plant, rate, "output"), 1)
     P = _square_of_output(it)
     _, D, _ = it.remainders(P, {}, {})
-    _, slope, _ = it.remainders([[ZERO] * len(P) for _ in P], {}, {(1, -1): ONE})
+    _, slope, _ = it.remainders([[ZERO] * len(P) for _ in P], {}, {(1, STAR): ONE})
     for trajectory in along:
         left, right = dot(trajectory, D), dot(trajectory, slope)
         at = next((i for i, e in enumerate(right) if e), None)
         if at is not None:
             multiple = -left[at] * reciprocal(right[at])
-            yield _document(base, P, {}, {"1,-1": multiple}, it.L)
+            yield rate_document(plant, rate, 1, P, {}, {(1, STAR): multiple}, it.L)
 
 
 def _square_of_output(it: Inequality) -> Matrix:
@@ -64,17 +64,3 @@ def _square_of_output(it: Inequality) -> Matrix:
     P = [[ZERO] * m for _ in range(m)]
     add_square(P, ONE, after, after)
     return P
-
-
-def _document(
-    base: Mapping[str, Any],
-    P: Matrix,
-    nu: Mapping[str, Number],
-    lam: Mapping[str, Number],
-    weight: Number,
-) -> Mapping[str, Any]:
-    return {
-        **base, "P": [[text(x) for x in row] for row in P],
-        "nu": {k: text(x) for k, x in nu.items()}, "lambda": {k: text(x) for k, x in lam.items()},
-        "weight": text(weight),
-    }  # fmt: skip

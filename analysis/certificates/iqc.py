@@ -1,4 +1,4 @@
-"""Rates by integral quadratic constraints: the search, and the documents that `checker_iqc` proves.
+"""Rates by integral quadratic constraints: the search, and the documents that `checker.Constraint` proves.
 
 The gradient is kept only through the multipliers of Zames and Falb, causal and finite: with w = u - mu y, z = y - u /
 L,
@@ -24,9 +24,8 @@ from jaxtyping import Float
 
 from odescent._errors import OdescentError
 
-from .checker import ONE, ZERO, Number, dot
-from .checker_iqc import Constraint
-from .document import describe, text
+from .checker import ONE, ZERO, Constraint, Number, dot
+from .document import sealed, statement, text, triangle
 from .field import reciprocal
 from .lmi import _congruences, balanced
 from .margin import MarginProgram
@@ -118,8 +117,9 @@ class Constraints:
         """
         if not self.plant.exact:
             return
-        base = self._base(rate)
-        it = Constraint(base)
+        if rate.sign() <= 0:
+            return
+        it = Constraint(statement(self.plant, rate, "output"), self._past())
         row = [*it.output, *[ZERO] * self.past.count(None)]
         P = [[a * b for b in row] for a in row]
         found = it.remainder(P, {})
@@ -134,10 +134,7 @@ class Constraints:
                 at = next((i for i, e in enumerate(right) if e), None)
                 if at is not None:
                     size = -left[at] * reciprocal(right[at])
-                    yield {
-                        **base, "P": [[text(e) for e in r] for r in P], "weight": "1",
-                        "lambda": {str(i): text(size * x) for i, x in shape.items() if x},
-                    }  # fmt: skip
+                    yield self._sealed(rate, P, {i: size * x for i, x in shape.items()}, ONE)
 
     def _filtered(self, it: Constraint, along: list[Number]) -> list[Number]:
         """(X, u_k / L) along a mode, where z_{k-i} is z_k over the pole's power."""
@@ -165,19 +162,26 @@ class Constraints:
         half = [dot([_whole(a) for a in line], into) for line in P.tolist()]
         own = [dot([row[i] for row in into], half) for i in range(m)]
         weights, power = [_whole(max(x, 0.0)) for x in nu], ONE
-        lam = {"0": text(total(weights))}
+        lam = {0: total(weights)}
         for i, x in enumerate(weights[1:], 1):
             power = power * rate * rate
-            if x:
-                lam[str(i)] = text(power * x)
-        return {**self._base(rate), "P": [[text(e) for e in row] for row in own], "lambda": lam}
+            lam[i] = power * x
+        return self._sealed(rate, own, lam)
 
-    def _base(self, rate: Number) -> dict[str, Any]:
-        return {
-            **describe(self.plant, rate),
-            "kind": "iqc",
-            "past": [row and [text(x) for x in row] for row in self.past],
-        }
+    def _past(self) -> list[Any]:
+        return [row and [text(x) for x in row] for row in self.past]
+
+    def _sealed(
+        self, rate: Number, P: Any, lam: Mapping[int, Number], weight: Number | None = None
+    ) -> dict[str, Any]:
+        witness = {
+            "past": self._past(), "P": triangle(P),
+            "lambda": {str(i): text(x) for i, x in lam.items() if x},
+        }  # fmt: skip
+        if weight is not None:
+            witness["weight"] = text(weight)
+        claim = statement(self.plant, rate, "state" if weight is None else "output")
+        return sealed(self.plant.name, "iqc", claim, witness)
 
 
 def _in_state(plant: Plant, steps: int) -> list[list[Number] | None]:

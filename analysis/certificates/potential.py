@@ -2,7 +2,7 @@
 
 f(x_N) - f* <= L |x_0 - x*|^2 / growth for every N, with one proof for all N: V = a (f(y) - f*) + a quadratic form,
 with coefficients that are polynomials in the step number or in the method's own scalar, and polynomial multipliers
-(`checker_potential` has the inequalities, `potential_search` the search; Bansal, Gupta, 10.4086/toc.2019.v015a004;
+(`checker.Potential` has the inequalities, `potential_search` the search; Bansal, Gupta, 10.4086/toc.2019.v015a004;
 Taylor, Bach, arXiv:1902.00947). Nothing is known of a method beforehand: its matrices are all that is used.
 """
 
@@ -17,10 +17,10 @@ import sympy as sp
 
 from odescent._errors import OdescentError
 
-from . import checker_potential, potential_plant, potential_search
-from .checker import Refused
-from .document import above, to_sympy
-from .field import _fraction
+from . import checker, potential_plant, potential_search
+from .checker import Number, Refused
+from .document import sealed, to_sympy, up
+from .field import Field, _fraction
 from .plant import Method, NoCertificate
 from .record import Record
 
@@ -32,16 +32,33 @@ class PotentialCertificate(Record):
     """A proof that f(x_N) - f* <= L |x_0 - x*|^2 / growth for every N and every convex L-smooth f.
 
     Attributes:
-        document: everything that the proof needs as plain data; `checker_potential.check` reads it.
+        document: the statement and what proves it as plain data; `checker.check` reads it.
         source: what the method was read from; None after `from_dict`.
     """
 
     source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
+    def whole(self) -> bool:
+        """Whether the clock counts the steps."""
+        return "first" in self.statement["clock"]
+
+    @property
     def clock(self) -> sp.Symbol:
-        """The step number k, or the scalar of the method that the coefficients depend on."""
-        return sp.Symbol(str(self.document["clock"]), nonnegative=True)
+        """The step number k, or t, the scalar of the method that the coefficients depend on."""
+        return sp.Symbol("k" if self.whole else "t", nonnegative=True)
+
+    @property
+    def first(self) -> sp.Expr:
+        """What the clock begins with."""
+        clock = self.statement["clock"]
+        if self.whole:
+            return to_sympy(clock["first"], self.d)
+        v = to_sympy(clock["from"], self.d)
+        now, over = (
+            sum(to_sympy(c, self.d) * v**i for i, c in enumerate(clock[k])) for k in ("now", "over")
+        )
+        return sp.radsimp(sp.expand(now) / sp.expand(over))
 
     @property
     def growth(self) -> sp.Expr:
@@ -49,33 +66,32 @@ class PotentialCertificate(Record):
 
         The step is that which takes its gradient at x_N, where the output is such a point; else that which makes x_N.
         """
-        return self._polynomial(self.document["growth"])
+        return self._polynomial(self.statement["growth"])
 
     @property
     def law(self) -> sp.Expr:
         """The bound L / growth on (f(x_N) - f*) / |x_0 - x*|^2: in N, or in the clock where that is another scalar."""
-        if not self.document["whole"]:
+        if not self.whole:
             return self.L / self.growth
         N = sp.Symbol("N", integer=True, nonnegative=True)
-        late = 0 if self.document["end"] == "y" else 1
-        at = N - late + to_sympy(self.document["first"], 1)
-        return sp.factor(self.L / sp.expand(self.growth.subs(self.clock, at)))
+        late = 0 if self.statement["bounded"] == "point" else 1
+        return sp.factor(self.L / sp.expand(self.growth.subs(self.clock, N - late + self.first)))
 
     @property
     def L(self) -> sp.Expr:
         """Smoothness, exact."""
-        return to_sympy(self.document["L"], 1)
+        return to_sympy(self.statement["L"], self.d)
 
     @property
     def potential(self) -> tuple[sp.Expr, sp.Matrix]:
         """a and Q of V = a (f(y_k) - f*) / L + X'Q X, X = (the state less x*, the gradient at y_k over L)."""
-        n = len(self.document["begin"]) + 1
+        n = len(self.statement["A"]) + 1
         Q = sp.zeros(n, n)
-        for key, w in self.document["Q"].items():
+        for key, w in self.witness["Q"].items():
             i, j = map(int, key.split(","))
             Q[i, j] += self._polynomial(w) / 2
             Q[j, i] += self._polynomial(w) / 2
-        return self._polynomial(self.document["a"]), Q
+        return self._polynomial(self.witness["a"]), Q
 
     @property
     def multipliers(self) -> dict[str, dict[tuple[int, ...], sp.Expr]]:
@@ -84,15 +100,18 @@ class PotentialCertificate(Record):
         return {
             "lambda": {
                 _pair(key): sum(
-                    (to_sympy(x, 1) * self.clock**i * later**j for e, x in w.items() for i, j in [_pair(e)]), sp.S.Zero
+                    (to_sympy(x, self.d) * self.clock**i * later**j for e, x in w.items() for i, j in [_pair(e)]),
+                    sp.S.Zero,
                 )
-                for key, w in self.document["lambda"].items()
+                for key, w in self.witness["lambda"].items()
             },
-            "nu": {_pair(key): self._polynomial(w) for key, w in self.document["nu"].items()},
+            "nu": {_pair(key): self._polynomial(w) for key, w in self.witness["nu"].items()},
         }  # fmt: skip
 
-    def _polynomial(self, coefficients: list[str]) -> sp.Expr:
-        return sum((to_sympy(x, 1) * self.clock**i for i, x in enumerate(coefficients)), sp.S.Zero)
+    def _polynomial(self, coefficients: list[Any]) -> sp.Expr:
+        return sum(
+            (to_sympy(x, self.d) * self.clock**i for i, x in enumerate(coefficients)), sp.S.Zero
+        )
 
     def bound(self, steps: int) -> float:
         """What (f(x_N) - f*) / |x_0 - x*|^2 is at most after so many steps, rounded up.
@@ -101,12 +120,11 @@ class PotentialCertificate(Record):
         """
         if type(steps) is not int or not 1 <= steps <= _MOST:
             raise OdescentError(f"steps must be a whole number from 1 to {_MOST}, not {steps!r}.")
-        count = steps if self.document["end"] == "y" else steps - 1
-        clock = to_sympy(self.document["first"], 1)
-        if self.document["whole"]:
-            exact = self.L / self.growth.subs(self.clock, clock + count)
-            return above(str(exact), 1)
-        return above(str(Fraction(int(self.L.p), int(self.L.q)) / self._least(count)), 1)
+        count = steps if self.statement["bounded"] == "point" else steps - 1
+        if self.whole:
+            exact = sp.nsimplify(self.L / self.growth.subs(self.clock, self.first + count))
+            return up(checker.enclosed(Field().number(exact, {})))
+        return up(Number(Fraction(int(self.L.p), int(self.L.q)) / self._least(count)))
 
     def _least(self, count: int) -> Fraction:
         """A lower bound of the growth after so many steps of the clock, by its own recurrence, in intervals."""
@@ -116,12 +134,13 @@ class PotentialCertificate(Record):
         iv.prec = 120
         try:
             now, later, over, growth = (
-                [iv.mpf(x.numerator) / x.denominator for x in map(Fraction, self.document[k])]
-                for k in ("now", "next", "over", "growth")
+                [_interval(x, self.d) for x in part]
+                for part in (
+                    *(self.statement["clock"][k] for k in ("now", "next", "over")),
+                    self.statement["growth"],
+                )
             )
-            root = self.document["from"]
-            a, b = map(Fraction, [root, "0"] if isinstance(root, str) else root)
-            v = iv.mpf(a.numerator) / a.denominator + iv.sqrt(self.d) * b.numerator / b.denominator
+            v = _interval(self.statement["clock"]["from"], self.d)
             for _ in range(
                 count
             ):  # now(v+) / over(v+) = next(v) / over(v), now and over of degree 2 and 1
@@ -134,29 +153,39 @@ class PotentialCertificate(Record):
         finally:
             iv.prec = before
 
-    def verify(self) -> bool:
-        """Check the proof anew in exact arithmetic, without a solver, and that it is about the method."""
+    def has_source(self) -> bool:
+        """Whether the method is at hand."""
+        return self.source is not None
+
+    def matches_source(self) -> bool:
+        """Whether all numbers of the statement are those of the method, read anew."""
+        return self.source is not None and self._same(self.source)
+
+    def matches_registry(self, name: str) -> bool:
+        """Whether they are those of the library's method of this name."""
+        from odescent.discretize import algorithm
+
         try:
-            checker_potential.check(self.document)
-            if self.source is not None:
-                anew = potential_plant.describe(*self.source)
-                return all(self.document[key] == value for key, value in anew.items())
-            return True
-        except (Refused, ArithmeticError, LookupError, TypeError, ValueError):
+            return self._same((algorithm(name), self.L, None))
+        except (OdescentError, ArithmeticError, TypeError):
             return False
+
+    def _same(self, source: tuple[Any, ...]) -> bool:
+        said = potential_plant.describe(*source)["statement"]
+        return all(self.statement[key] == value for key, value in said.items() if key != "d")
 
     def latex(self) -> str:
         """The bound in LaTeX."""
         return rf"f(x_N) - f_* \le {sp.latex(self.law)}\, \|x_0 - x_*\|^2 \quad \text{{for all }} N"
 
     def __str__(self) -> str:
-        name = self.document.get("method") or "method"
         a, Q = self.potential
-        where = "" if self.document["whole"] else f", {self.clock} of the step that makes x_N"
+        where = "" if self.whole else f", {self.clock} of the step that makes x_N"
         return "\n".join([
-            f"{name}: f(x_N) - f* <= {self.law} |x_0 - x*|^2 for every N over convex functions, L = {self.L}{where}",
+            f"{self.name}: f(x_N) - f* <= {self.law} |x_0 - x*|^2 for every N over convex functions, "
+            f"L = {self.L}{where}",
             f"  V = ({sp.factor(a)}) (f(y) - f*) / L + X'Q X, Q = {Q.applyfunc(sp.factor).tolist()}",
-            f"  proof: {len(self.document['lambda'])} interpolation inequalities a step with polynomial weights",
+            f"  proof: {len(self.witness['lambda'])} interpolation inequalities a step with polynomial weights",
         ])  # fmt: skip
 
     def __repr__(self) -> str:
@@ -179,9 +208,11 @@ def certify_potential(
     """
     source = (algorithm, L, output)
     base: Mapping[str, Any] = potential_plant.describe(*source)
-    for document in potential_search.candidates(base):
+    for growth, witness in potential_search.candidates(base):
+        claim = {**base["statement"], "growth": growth}
+        document = sealed(base["method"], "potential", claim, witness)
         try:
-            checker_potential.check(document)
+            checker.check(document)
         except (Refused, ArithmeticError):
             continue
         return PotentialCertificate(document, source)
@@ -193,6 +224,16 @@ def certify_potential(
 
 def _pair(key: str) -> tuple[int, ...]:
     return tuple(map(int, key.split(",")))
+
+
+def _interval(x: Any, d: int) -> Any:
+    """A number of the document in interval arithmetic."""
+    from mpmath import iv
+
+    found = checker.read(x, d)
+    a, b = Fraction(found.a), Fraction(found.b)
+    root = iv.sqrt(d) * b.numerator / b.denominator if b else 0
+    return iv.mpf(a.numerator) / a.denominator + root
 
 
 def _value(p: list[Any], v: Any) -> Any:

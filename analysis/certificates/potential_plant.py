@@ -49,7 +49,10 @@ class Clock:
 
 
 def describe(method: Method, L: object, output: str | None = None) -> dict[str, Any]:
-    """The method as `checker_potential` has it; see `certify_potential` for the arguments and the errors."""
+    """The method as `potential_shape` has it, and its "statement" as `checker.Potential` does, but for the growth.
+
+    See `certify_potential` for the arguments and the errors.
+    """
     high = constant("L", L, strict=True)
     if not high.is_Rational:
         raise OdescentError(
@@ -69,12 +72,11 @@ def describe(method: Method, L: object, output: str | None = None) -> dict[str, 
         )
     form, scale = _rational_form(form, _on_class(general, sp.S.One), high)
     clock = clock_of(form)
+    rows = _rows(form, clock, scale)
     return {
-        "kind": "potential",
         "method": name,
-        "L": str(high),
-        "clock": str(clock.symbol),
-        **_rows(form, clock, scale),
+        **rows,
+        "statement": {"L": str(high), **_statement(form, clock, scale, rows)},
     }
 
 
@@ -239,6 +241,46 @@ def _rows(form: TimeVarying, clock: Clock, high: sp.Expr) -> dict[str, Any]:
         raise OdescentError(
             "a bound for all steps needs rational coefficients; this method has others."
         ) from None
+
+
+def _statement(
+    form: TimeVarying, clock: Clock, high: sp.Expr, rows: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A and B over one polynomial in v, C, D and output over one in the clock, lowest coefficient first."""
+    assert form.output is not None
+    step = [
+        [sp.cancel(e.xreplace({clock.symbol: clock.now})) for e in m]
+        for m in (form.A, high * form.B)
+    ]
+    point = [
+        [sp.cancel(e.xreplace({clock.symbol: V})) for e in m]
+        for m in (form.C, high * form.D, form.output)
+    ]
+    if any(not e.is_rational_function(V) for part in (*step, *point) for e in part):
+        raise OdescentError(f"a bound for all steps needs coefficients rational in {clock.symbol}.")
+    (A, B, step_unit), (C, D, output, point_unit) = _over_one(step), _over_one(point)
+    n = form.A.rows
+    timing: dict[str, Any] = {"first": rows["from"]} if clock.whole else {
+        "from": rows["from"], **{k: _trimmed(rows[k]) for k in ("now", "next", "over")}
+    }  # fmt: skip
+    return {
+        "d": rows["d"], "clock": timing, "A": [A[i * n : (i + 1) * n] for i in range(n)], "B": B,
+        "step_unit": step_unit, "C": C, "D": D[0], "output": output, "point_unit": point_unit,
+        "bounded": "point" if rows["end"] == "y" else "output",
+    }  # fmt: skip
+
+
+def _over_one(parts: list[list[sp.Expr]]) -> list[Any]:
+    """Lists of numerators over a common denominator, and the denominator, as coefficients."""
+    unit = sp.lcm_list([sp.fraction(e)[1] for part in parts for e in part] + [sp.S.One])
+    found: list[Any] = [[_trimmed(_polynomial(e * unit)) for e in part] for part in parts]
+    return [*found, _trimmed(_polynomial(unit))]
+
+
+def _trimmed(coefficients: list[str]) -> list[str]:
+    """Without zeros at the end."""
+    length = max((i + 1 for i, x in enumerate(coefficients) if x != "0"), default=0)
+    return coefficients[:length]
 
 
 def _polynomial(e: sp.Expr) -> list[str]:

@@ -182,8 +182,8 @@ def simplest(low: Fraction, high: Fraction) -> Fraction:
     return whole - 1 + 1 / simplest(1 / (high - whole + 1), 1 / (low - whole + 1))
 
 
-def candidates(base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Documents that may be proofs, best growth first."""
+def candidates(base: Mapping[str, Any]) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Growths and witnesses that may be proofs, best growth first."""
     shape = Shape(base)
     whole = equations(shape)
     far, near = Program(shape, (100.0, 1e3, 1e4)), Program(shape, (100.0,))
@@ -206,7 +206,7 @@ def candidates(base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 _grow(later.only("E"), found, lower, 0.99)
                 found = _rounded(later.only("E"), found, shape.of("nu"), inside)
             if found is not None:
-                yield {**base, **shape.document([c for c, _ in found.rows])}
+                yield shape.witness([c for c, _ in found.rows])
 
 
 def _sparse(program: Program, flat: Flat) -> Flat:

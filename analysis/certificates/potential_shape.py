@@ -1,4 +1,4 @@
-"""The inequalities of a potential function for all steps, linear in its coefficients; see `checker_potential`."""
+"""The inequalities of a potential function for all steps, linear in its coefficients; see `checker.Potential`."""
 
 from __future__ import annotations
 
@@ -131,21 +131,33 @@ class Shape:
                 left[k] = Fraction(2)
         return np.diag([1.0, 0.0]), S, left
 
-    def document(self, values: list[Fraction]) -> dict[str, Any]:
-        """The unknowns as `checker_potential` reads them."""
-        found: dict[str, Any] = {"lambda": {}, "nu": {}, "Q": {}, "first_weights": {}}
-        found |= {what: ["0"] * (_DEGREE + 1) for what in ("a", "growth")}
+    def witness(self, values: list[Fraction]) -> tuple[list[str], dict[str, Any]]:
+        """The growth and the rest of the unknowns as `checker.Potential` reads them."""
+        lists: dict[str, Any] = {"lambda": {}, "nu": {}, "Q": {}, "a": {}, "growth": {}}
+        first: dict[str, str] = {}
         for (what, *rest), x in zip(self.names, values, strict=True):
+            if not x:
+                continue
             key = f"{rest[0]},{rest[1]}" if len(rest) > 1 else ""
-            if what in ("a", "growth"):
-                found[what][rest[0]] = str(x)
-            elif what == "first_weights" and x:
-                found[what][key] = [str(x)]
-            elif what == "lambda" and x:
-                found[what].setdefault(key, {})[f"{rest[2]},{rest[3]}"] = str(x)
-            elif what in ("Q", "nu") and x:
-                found[what].setdefault(key, ["0"] * (_DEGREE + 1))[rest[2]] = str(x)
-        return found
+            if what == "first_weights":
+                first[key] = str(x)
+            elif what == "lambda":
+                lists[what].setdefault(key, {})[f"{rest[2]},{rest[3]}"] = str(x)
+            else:
+                lists[what].setdefault(key, {})[rest[-1]] = x
+        whole = {
+            what: {key: _listed(p) for key, p in lists[what].items()}
+            for what in ("nu", "Q", "a", "growth")
+        }
+        return whole["growth"].get("", []), {
+            "a": whole["a"].get("", []), "Q": whole["Q"], "lambda": lists["lambda"],
+            "nu": whole["nu"], "first": first,
+        }  # fmt: skip
+
+
+def _listed(powers: Mapping[int, Fraction]) -> list[str]:
+    """Coefficients, lowest first."""
+    return [str(powers.get(k, Fraction(0))) for k in range(max(powers) + 1)]
 
 
 def _fractions(texts: list[str]) -> list[Fraction]:

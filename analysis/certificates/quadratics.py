@@ -6,9 +6,8 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from .checker import Number
-from .checker_quadratics import everywhere, within_everywhere
-from .document import describe
+from .checker import Number, everywhere, within_everywhere
+from .document import sealed, statement
 from .modes import Mode
 from .plant import NoCertificate, Plant
 
@@ -36,4 +35,6 @@ def prove(plant: Plant, mode: Mode, wanted: Number | None) -> dict[str, Any]:
 
 
 def _made(plant: Plant, rate: Number) -> dict[str, Any]:
-    return {**describe(plant, rate), "kind": "quadratics"}
+    claim = statement(plant, rate)
+    del claim["bounded"]
+    return sealed(plant.name, "quadratics", claim, {})

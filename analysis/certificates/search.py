@@ -18,9 +18,9 @@ from odescent.dynamics.oracles import constant
 
 from . import face, identity, modes, quadratics
 from .certificate import Certificate
-from .checker import Number, Refused
+from .checker import Number, Refused, check
 from .cycle import found_by
-from .document import describe
+from .document import rate_document
 from .field import NotInField
 from .flow import FlowCertificate, certify_flow
 from .horizon import HorizonCertificate, certify_horizon
@@ -29,7 +29,6 @@ from .lmi import LyapunovLMI, Pieces
 from .modes import Mode
 from .plant import Method, NoCertificate, Plant, read, to_float
 from .potential import PotentialCertificate, certify_potential
-from .standalone import check_of
 
 CLASSES = ("smooth_strongly_convex", "quadratics")
 MULTIPLIERS = ("interpolation", "sector", "off_by_one", "zames_falb")
@@ -316,8 +315,9 @@ class _Interpolation:
         found = self.lmi.solve(to_float(rate) ** 2)
         if not all(map(math.isfinite, (*found.P.flat, *found.nu.values(), *found.free.values()))):
             return None
-        described = {**describe(self.plant, rate), "kind": "strict", "steps": self.steps}
-        return {**described, **_dyadic(found, self.lmi.R, self.lmi.unit)}
+        return rate_document(
+            self.plant, rate, self.steps, *_dyadic(found, self.lmi.R, self.lmi.unit)
+        )
 
 
 def _proof(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
@@ -328,11 +328,11 @@ def _whole(x: float) -> Fraction:
     return Fraction(round(x * 2**_BITS), 2**_BITS)
 
 
-def _kept(weights: Mapping[tuple[int, int], float]) -> dict[str, str]:
-    return {f"{i},{j}": str(_whole(x)) for (i, j), x in weights.items() if _whole(x) > 0}
+def _kept(weights: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], Number]:
+    return {ij: Number(_whole(x)) for ij, x in weights.items() if _whole(x) > 0}
 
 
-def _dyadic(found: Pieces, R: Float[np.ndarray, "n n"], unit: float) -> dict[str, Any]:
+def _dyadic(found: Pieces, R: Float[np.ndarray, "n n"], unit: float) -> tuple[Any, Any, Any]:
     """P, nu and lambda as dyadic numbers, P in the method's own state; multipliers that round to 0 are left out."""
     n, m = len(R), len(found.P)
     to_R = [[1 / Fraction(unit) if i == j else Fraction(0) for j in range(m)] for i in range(m)]
@@ -340,16 +340,14 @@ def _dyadic(found: Pieces, R: Float[np.ndarray, "n n"], unit: float) -> dict[str
         to_R[i][:n] = [Fraction(e) for e in row]
     half = [[sum(_whole(a) * b for a, b in zip(row, column, strict=True)) for column in zip(*to_R, strict=True)]
             for row in found.P.tolist()]  # fmt: skip
-    P = [[sum(a * b for a, b in zip(row, column, strict=True)) for column in zip(*half, strict=True)]
+    P = [[Number(sum(a * b for a, b in zip(row, column, strict=True))) for column in zip(*half, strict=True)]
          for row in zip(*to_R, strict=True)]  # fmt: skip
-    return {
-        "P": [[str(e) for e in row] for row in P], "nu": _kept(found.nu), "lambda": _kept(found.free),
-    }  # fmt: skip
+    return P, _kept(found.nu), _kept(found.free)
 
 
 def _holds(document: Mapping[str, Any]) -> bool:
     try:
-        check_of(document["kind"])(document)
+        check(document)
     except Refused:
         return False
     return True

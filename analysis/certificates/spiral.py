@@ -17,6 +17,7 @@ data (Taylor, Hendrickx, Glineur, arXiv:1502.05666, theorem 4).
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,13 +26,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Complex, Float
 
-from .checker import ONE, ZERO, Number, Refused
-from .field import below, reciprocal
-from .modes import characteristic, total, transfer
+from .checker import ONE, Refused, check_lower
+from .document import statement
+from .modes import transfer
 from .plant import Plant, to_float
 
 _ANGLES = 240
-_BITS = 220  # powers of z are rounded to multiples of 2^-220, with the error kept
 _LONGEST = 20_000  # pairs that are checked one by one
 _ROOM = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5)  # by how much rho stays below the largest
 
@@ -43,13 +43,11 @@ class Spiral:
     Attributes:
         real, imaginary: z, exact.
         value: f(y_t) - f* = value |y_t|^2.
-        gradient: G with grad f(y_t) = G y_t, as a complex number (rounded; the exact one follows from z).
     """
 
     real: Fraction
     imaginary: Fraction
     value: Fraction
-    gradient: complex
 
     @property
     def low(self) -> Fraction:
@@ -58,17 +56,17 @@ class Spiral:
         return Fraction(math.isqrt(math.floor(square)), 10**30)
 
     def to_dict(self) -> dict[str, str]:
-        """Plain data."""
+        """The lower bound as a document has it."""
         return {
-            "real": str(self.real), "imaginary": str(self.imaginary), "value": str(self.value),
-            "gradient": str(self.gradient),
+            "kind": "spiral", "real": str(self.real), "imaginary": str(self.imaginary),
+            "value": str(self.value), "gap": str(1 - self.low),
         }  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Mapping[str, str]) -> Spiral:
         """The same from plain data, not checked."""
         real, imaginary, value = (Fraction(data[name]) for name in ("real", "imaginary", "value"))
-        return cls(real, imaginary, value, complex(data["gradient"]))
+        return cls(real, imaginary, value)
 
     def points(self, count: int) -> Float[np.ndarray, "count 2"]:
         """The first points in the plane."""
@@ -124,14 +122,17 @@ class _Pairs:
         return best, angle
 
 
-def slowest_spiral(plant: Plant, least: float, most: float) -> Spiral | None:
-    """The slowest spiral with least < rho <= most that is found and proved; None if there is none.
+def slowest_spiral(
+    plant: Plant, least: float, most: float, seconds: float = math.inf
+) -> Spiral | None:
+    """The slowest spiral with least < rho <= most that is found and proved; None if there is none, or no time.
 
     ``most`` is a rate that is certified. Methods with several gradients a step, or with enclosed numbers, have none
     here.
     """
     if len(plant.D) != 1 or not plant.exact or not plant.mu < plant.L:
         return None
+    end = time.monotonic() + seconds
     most = min(most, 1 - 1e-9)
     search = _Pairs(plant)
     fine = np.geomspace(1e-4, math.pi / 4, _ANGLES // 2)  # where slow methods turn slowly
@@ -143,7 +144,7 @@ def slowest_spiral(plant: Plant, least: float, most: float) -> Spiral | None:
     if width < 0:
         return None
     angle = at
-    while high - low > 1e-10 * high:
+    while high - low > 1e-10 * high and time.monotonic() < end:
         middle = (low + high) / 2
         near = angle + (high - low) * np.linspace(-2, 2, 33)
         width, at = search.best(middle, near)
@@ -155,109 +156,21 @@ def slowest_spiral(plant: Plant, least: float, most: float) -> Spiral | None:
             high = middle
     for room in _ROOM:
         rho = low * (1 - room)
-        if rho <= least:
+        if rho <= least or time.monotonic() >= end:
             return None
         _, at = search.best(rho, angle + room**0.5 * np.linspace(-1, 1, 65))
         z = rho * np.exp(1j * at)
         lower, upper = search.interval(np.array([z]))
         found = Spiral(
-            _short(z.real), _short(z.imag), _short(float(lower[0] + upper[0]) / 2),
-            complex(np.polyval(search.bottom, z) / np.polyval(search.top, z)),
+            _short(z.real), _short(z.imag), _short(float(lower[0] + upper[0]) / 2)
         )  # fmt: skip
-        if holds(plant, found):
-            return found
+        try:
+            check_lower("rate", statement(plant, ONE, "output"), found.to_dict())
+        except Refused:
+            continue
+        return found
     return None
 
 
 def _short(x: float) -> Fraction:
     return Fraction(round(x * 2**48), 2**48)
-
-
-def _size(x: Number) -> Fraction:
-    return Fraction(abs(x.a) + x.e)
-
-
-def _enclosed(x: Number) -> Number:
-    """An element of the field as a rational enclosure."""
-    low, high = below(x), -below(-x)
-    return Number((low + high) / 2, e=(high - low) / 2)
-
-
-def _rounded(x: Number) -> Number:
-    a = Fraction(round(x.a * 2**_BITS), 2**_BITS)
-    return Number(a, e=Fraction(math.ceil((x.e + abs(x.a - a)) * 2**_BITS), 2**_BITS))
-
-
-def _evaluated(poly: list[Number], p: Number, q: Number) -> tuple[Number, Number]:
-    """A polynomial at p + i q, by Horner's rule."""
-    re, im = ZERO, ZERO
-    for a in poly:
-        re, im = re * p - im * q + a, re * q + im * p
-    return re, im
-
-
-def holds(plant: Plant, s: Spiral) -> bool:
-    """Whether all inequalities of a spiral hold and its output moves: in enclosures, pair by pair, the tail at once.
-
-    For |w| <= e the sides differ from those at w = 0 by at most 2(L - mu)(phi e^2 + |G| (e + e^2)) + K (2 e + e^2).
-    """
-    square = s.real**2 + s.imaginary**2
-    if not (0 < square < 1 and s.value > 0):
-        return False
-    p, q = Number(s.real), Number(s.imaginary)
-    top, bottom = (_evaluated(poly, p, q) for poly in transfer(plant))
-    size = top[0] * top[0] + top[1] * top[1]
-    if not size:
-        return False
-    scale = reciprocal(size)
-    G = (
-        (bottom[0] * top[0] + bottom[1] * top[1]) * scale,
-        (bottom[1] * top[0] - bottom[0] * top[1]) * scale,
-    )
-    if not _output_moves(plant, p, q):
-        return False
-    a, b = (_rounded(_enclosed(x)) for x in G)
-    mu, L = (_enclosed(plant.number(x)) for x in (plant.mu, plant.L))
-    phi, twice = Number(s.value), L - mu + L - mu
-    K = a * a + b * b - (mu + mu) * a + mu * L
-    margins = [twice * phi - K, twice * (a - phi) - K]  # with the minimizer
-    try:
-        if any(m.sign() <= 0 for m in margins):
-            return False
-        room = min(m.a - m.e for m in margins)
-        slope = _size(a) + _size(b)
-        far, w = Fraction(1), (ONE, ZERO)
-        # |w| <= far, a bound from above of rho^j
-        rho = Fraction(math.isqrt(math.floor(square * 2**120)) + 1, 2**60)
-        for _ in range(_LONGEST):
-            far = Fraction(math.ceil(far * rho * 2**80), 2**80)
-            tail = far + far * far
-            if _size(twice) * (s.value * far * far + slope * tail) + _size(K) * (far + tail) < room:
-                return True
-            w = _rounded(w[0] * p - w[1] * q), _rounded(w[0] * q + w[1] * p)
-            x, y = ONE - w[0], -w[1]
-            gone = ONE - w[0] * w[0] - w[1] * w[1]
-            bent = K * (x * x + y * y)
-            gw = a * w[0] - b * w[1], a * w[1] + b * w[0]
-            below_, above_ = gw[0] * x + gw[1] * y, a * x + b * y  # Re(conj(.) (x + i y))
-            if (twice * (phi * gone - below_) - bent).sign() <= 0:
-                return False
-            if (twice * (above_ - phi * gone) - bent).sign() <= 0:
-                return False
-    except Refused:
-        return False
-    return False
-
-
-def _output_moves(plant: Plant, p: Number, q: Number) -> bool:
-    """Whether output (z I - A)^-1 B is not zero, so that the output decays like rho^t too."""
-    state, found = [r[0] for r in plant.B], []
-    bottom = characteristic(plant.A)
-    for _ in plant.A:
-        found.append(total(o * x for o, x in zip(plant.output, state, strict=True)))
-        state = [total(e * x for e, x in zip(r, state, strict=True)) for r in plant.A]
-    row = [
-        total(c * h for c, h in zip(bottom[: k + 1], found[k::-1], strict=True))
-        for k in range(len(found))
-    ]
-    return any(_evaluated(row, p, q))

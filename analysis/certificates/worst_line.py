@@ -16,6 +16,7 @@ import numpy as np
 import sympy as sp
 
 from .checker import ONE, ZERO, Number
+from .document import text
 from .field import below, expression, reciprocal
 from .modes import total
 from .plant import to_float
@@ -87,6 +88,18 @@ def run(steps: Unrolled, width: Number, measure: str, start: str) -> Number:
         "distance": lambda: points[-1] * points[-1],
     }[measure]()
     return last if start == "distance" else last * reciprocal(height(ONE, width, mu, L))
+
+
+def data(steps: Unrolled, worst: Kink, measure: str, start: str) -> dict[str, Any]:
+    """The run on the function from the start 1, as the lower bound of a document."""
+    mu, L = steps.number(steps.mu), steps.number(steps.L)
+    width = Number(worst.width)
+    points, slopes = trajectory(steps, width)
+    return {
+        "kind": "function", "start": ["1"], "gradients": [[text(u)] for u in slopes],
+        "values": [text(height(x, width, mu, L)) for x in points],
+        "bound": text(run(steps, width, measure, start)),
+    }  # fmt: skip
 
 
 def _implicit(known: Number, weight: Number, width: Number, mu: Number, L: Number) -> Number:
