@@ -9,7 +9,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from odescent._errors import OdescentError, expected
+from odescent._errors import OdescentError
 from odescent.discretize import Algorithm
 from odescent.dynamics import Objective, System, objective
 from odescent.dynamics.show import symbol_latex
@@ -28,7 +28,7 @@ def phase_portrait(
     window: Sequence[Sequence[float]] | None = None,
     axes: tuple[str, str] | None = None,
     algorithms: Mapping[str, Algorithm] | None = None,
-    x0: Any = 1.0,
+    x0: Any = None,
     steps: int = 30,
     t1: float | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -51,7 +51,10 @@ def phase_portrait(
         window: ((x0, x1), (y0, y1)); by default around the iterates and the flow.
         axes: names of the blocks on the two axes; by default the output's block first.
         algorithms: more algorithms on the same blocks, by the name in the legend.
-        x0, steps: where the iterates and the flow start (a number, or an array), and how many steps.
+        x0: where the flow and the iterates start: a point of the objective's argument (a number or an array; 1 if not
+            given); or, for the flow alone, the whole state as an array (of two numbers, a point in the picture), or a
+            dict of blocks to their values.
+        steps: how many steps of the algorithms.
         t1: length of the reference flow from x0 in time; 0 for none; by default that of the iterates.
         parameters: values by name for what is still free, mu and L among them.
         section: the plane to draw where the state has more than two dimensions.
@@ -73,9 +76,6 @@ def phase_portrait(
     if curvature is not None:
         target = objective("quadratic", eigenvalues=(curvature,))
     target = objective_for(own, target)
-    start = _start(x0)
-    if target.dimension is not None and start.size == 1 and np.ndim(x0) == 0:
-        start = np.full(target.dimension, float(start[0]))
     given = dict(parameters or {})
     runs = dict(algorithms or {})
     if isinstance(system, Algorithm):
@@ -91,17 +91,21 @@ def phase_portrait(
         if p not in known and (constant := {"mu": target.mu, "L": target.L}.get(p.name)) is not None
     }
     bound = free.bind(known)
-    plane = Plane(bound, target, start.size, section, axes)
-    iterates = {label: _iterate(a, target, plane, start, steps, given) for label, a in runs.items()}
+    plane = Plane(bound, target, _dimension(x0, target, bound), section, axes)
+    start = plane.start(x0)
+    iterates = {label: _iterate(a, target, plane, x0, steps, given) for label, a in runs.items()}
     span = _span(runs, given, steps) if t1 is None else t1
+    noisy = any(f.noise for f in bound.fields.values())
     flows = {}
     if span > 0:
-        flows = {"flow": plane.flow(start, span)}
+        flows = {"flow of the drift" if noisy else "flow": plane.flow(start, span)}
     if window is None and not iterates and not flows:  # a system alone: the start is within sight
         reach = 1.25 * max(1.0, float(np.abs(start).max()))
         window = ((-reach, reach), (-reach, reach))
     x, y = _labels(plane)
-    options = {"one": plane.one, "jacobian": plane.jacobian, **options}
+    options = {"one": plane.one, "jacobian": plane.jacobian, "noisy": noisy, **options}
+    if not plane.invariant:
+        options["at_rest"] = plane.at_rest
     if energy is not None:
         options["energy"], options["levels"] = plane.scalar(energy), levels
     curves = dict(options.pop("curves", {}))
@@ -114,14 +118,15 @@ def phase_portrait(
     return portrait
 
 
-def _start(x0: Any) -> Float[np.ndarray, " d"]:
-    try:
-        start = np.atleast_1d(np.asarray(x0, np.float64))
-    except (TypeError, ValueError):
-        raise expected("x0 of phase_portrait", "a number or an array of numbers", x0) from None
-    if not np.isfinite(start).all() or start.ndim != 1:
-        raise OdescentError(f"the starting point of a portrait must be finite, not {x0}.")
-    return start
+def _dimension(x0: Any, target: Objective, system: System) -> int:
+    """Of the objective's argument: its own, else that of the start."""
+    if target.dimension is not None:
+        return target.dimension
+    vectors = [b for b in system.blocks if b.kind != "scalar"]
+    if isinstance(x0, Mapping):
+        named = {str(getattr(n, "name", n)): v for n, v in x0.items()}
+        return max((np.size(named[b.name]) for b in vectors if b.name in named), default=1)
+    return 1 if x0 is None or not vectors else int(np.size(x0))
 
 
 def _names(algorithm: Algorithm) -> set[str]:
@@ -164,10 +169,16 @@ def _iterate(
     algorithm: Algorithm,
     target: Objective,
     plane: Plane,
-    x0: Float[np.ndarray, " d"],
+    x0: Any,
     steps: int,
     given: Mapping[str, Any],
 ) -> Float[np.ndarray, "k 2"]:
+    if isinstance(x0, Mapping) or np.size(x0) not in (1, plane.dimension):
+        raise OdescentError(
+            f"iterates start from a point of the objective's argument, {plane.dimension} "
+            f"entr{'y' if plane.dimension == 1 else 'ies'}, and a whole state starts a flow alone; x0 is {x0!r}."
+        )
+    point = np.broadcast_to(np.asarray(1.0 if x0 is None else x0, np.float64), (plane.dimension,))
     free = {s.name for s in algorithm.parameters}
     missing = [n for n in plane.sizes if n not in algorithm.init and n not in algorithm.outputs]
     if missing:
@@ -175,7 +186,7 @@ def _iterate(
             f"the algorithm {algorithm.name!r} has the blocks {', '.join(algorithm.init)}, "
             f"not {' and '.join(plane.sizes)}; its iterates cannot be laid over this flow."
         )
-    run = algorithm.run(target, x0, steps, **{n: v for n, v in given.items() if n in free})
+    run = algorithm.run(target, point, steps, **{n: v for n, v in given.items() if n in free})
     return plane.flat(run.states)
 
 

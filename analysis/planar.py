@@ -43,20 +43,22 @@ _NUDGE = 6e-6  # central differences: about the cube root of the rounding unit
 class FixedPoint:
     """A zero of the field, with its linearization.
 
+    n is 2, or in a plane through a larger state space the dimension of that.
+
     Attributes:
-        point: position, shape (2,).
+        point: position in the plane, shape (2,).
         kind: class by the eigenvalues; "centre (linear)" promises nothing about the nonlinear flow.
-        jacobian: shape (2, 2).
-        eigenvalues: shape (2,), complex, by increasing real part.
-        eigenvectors: shape (2, 2), complex unit columns, in the order of `eigenvalues`.
+        jacobian: shape (n, n).
+        eigenvalues: shape (n,), complex, by increasing real part.
+        eigenvectors: shape (n, n), complex unit columns, in the order of `eigenvalues`.
         residual: largest absolute component of the field at `point`.
     """
 
     point: Float[np.ndarray, "2"]
     kind: Kind
-    jacobian: Float[np.ndarray, "2 2"]
-    eigenvalues: Complex[np.ndarray, "2"]
-    eigenvectors: Complex[np.ndarray, "2 2"]
+    jacobian: Float[np.ndarray, "n n"]
+    eigenvalues: Complex[np.ndarray, " n"]
+    eigenvectors: Complex[np.ndarray, "n n"]
     residual: float
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
-from odescent._errors import OdescentError
+from odescent._errors import OdescentError, expected, unknown
 from odescent.dynamics import Objective, System
 from odescent.dynamics.evaluate import (
     Oracles,
@@ -19,9 +19,11 @@ from odescent.dynamics.evaluate import (
     oracles_of,
     vector_field,
 )
+from odescent.dynamics.fields import start as starting_point
 from odescent.dynamics.vectors import Expr
 
-from .planar import Points
+from .planar import FixedPoint, Points, Window
+from .resting import points_at_rest
 
 Vector = Float[np.ndarray, " _"] | Sequence[float]
 _MOST_CALLS = 50_000  # of the field, along one flow
@@ -121,6 +123,10 @@ class Plane:
         self._jacobian = jax.jit(jax.vmap(jax.jacfwd(one)))
         self._rates = jax.jit(jax.vmap(rates))
         self._state_rates = jax.jit(jax.vmap(whole))
+        self._along = jax.jit(jax.vmap(jax.jacfwd(rates)))
+        self._whole_slope = jax.jit(
+            jax.vmap(lambda point: jax.jacfwd(whole)(origin + basis @ point))
+        )
 
     def _placed(self, point: Any) -> Any:
         import jax.numpy as jnp
@@ -176,18 +182,89 @@ class Plane:
         found: Float[np.ndarray, "n 2 2"] = self._of(self._jacobian, points)
         return found
 
+    def at_rest(self, window: Window) -> tuple[FixedPoint, ...]:
+        """The fixed points of the whole system that lie in a window of the plane."""
+        rates, along, whole = (
+            lambda points, f=f: self._of(f, points)
+            for f in (self._rates, self._along, self._whole_slope)
+        )
+        return points_at_rest(rates, along, whole, window)
+
+    def start(self, x0: Any) -> Float[np.ndarray, " n"]:
+        """The whole state that a starting point means.
+
+        Args:
+            x0: a point of the objective's argument, from which the blocks take their initial values (a number or an
+                array; None for 1); an array of the whole state, a point in the picture where that is all of it, else
+                block by block in the system's order; or a dict of blocks, by name or symbol, to their values, the
+                others taking their initial ones.
+
+        Raises:
+            OdescentError: of another shape, not finite, an unknown block, or a number for a system of scalar blocks.
+        """
+        import jax
+        import jax.numpy as jnp
+
+        total, kinds = sum(self.sizes.values()), {b.name: b.kind for b in self.system.blocks}
+        vectors = [n for n, kind in kinds.items() if kind != "scalar"]
+        given: dict[str, np.ndarray] = {}
+        point = np.ones(self.dimension)
+        if isinstance(x0, Mapping):
+            given = {str(getattr(n, "name", n)): self._entries(v) for n, v in x0.items()}
+            if unheard := sorted(set(given) - set(self.sizes)):
+                raise unknown("block of this system called", unheard[0], list(self.sizes))
+            for name, value in given.items():
+                if value.size not in (1, self.sizes[name]):
+                    raise OdescentError(
+                        f"the block {name} has {self.sizes[name]} entries; x0 gives it {value.size}."
+                    )
+            sources = [
+                b.name for b in self.system.blocks if b.init == starting_point and b.name in given
+            ]
+            point = np.broadcast_to(given[sources[0]], point.shape) if sources else point
+        elif x0 is not None:
+            value = self._entries(x0)
+            if vectors and value.size in (1, self.dimension):
+                point = np.broadcast_to(value, point.shape)
+            elif value.size == total:
+                return self.section.basis @ value if self.invariant else value
+            else:
+                argument = f", {self.dimension} of the objective's argument" if vectors else ""
+                raise OdescentError(
+                    f"x0 has {value.size} entries: give {total} of the whole state ({self._layout()}){argument}, or a "
+                    f"dict of blocks, as in x0={{{next(iter(self.sizes))!r}: 1.0}}."
+                )
+        with jax.enable_x64(True):
+            begin = initial_state(self.system, jnp.asarray(point), self.oracles, {}, jnp)
+        parts = []
+        for (name, size), own in zip(self.sizes.items(), begin, strict=True):
+            parts.append(
+                np.broadcast_to(given.get(name, np.asarray(own, np.float64).reshape(-1)), (size,))
+            )
+        return np.concatenate(parts)
+
+    @staticmethod
+    def _entries(value: Any) -> np.ndarray:
+        try:
+            found = np.atleast_1d(np.asarray(value, np.float64))
+        except (TypeError, ValueError):
+            raise expected(
+                "x0 of phase_portrait", "a number or an array of numbers", value
+            ) from None
+        if found.ndim != 1 or not np.isfinite(found).all():
+            raise OdescentError(f"the starting point of a portrait must be finite, not {value}.")
+        return found
+
     def flow(
-        self, x0: Float[np.ndarray, " d"], t1: float, points: int = 400
+        self, start: Float[np.ndarray, " n"], t1: float, points: int = 400
     ) -> Float[np.ndarray, "k 2"]:
-        """The flow from the blocks' initial values for x0 over a time t1, projected, at equally spaced times.
+        """The flow from a state over a time t1, projected, at equally spaced times.
 
         By SciPy on the compiled field, as all lines of a portrait: to compile an adaptive solver takes longer.
 
         Raises:
             OdescentError: a flow that cannot be followed so far: it blows up, or is too stiff.
         """
-        import jax
-        import jax.numpy as jnp
         from scipy.integrate import solve_ivp
 
         left = _MOST_CALLS
@@ -201,9 +278,6 @@ class Plane:
                 )
             return np.asarray(self._of(self._state_rates, z[None])[0])
 
-        with jax.enable_x64(True):
-            begin = initial_state(self.system, jnp.asarray(x0), self.oracles, {}, jnp)
-        start = np.concatenate([np.asarray(s, np.float64).reshape(-1) for s in begin])
         at = np.linspace(0.0, t1, points)
         with np.errstate(all="ignore"):
             done = solve_ivp(rates, (0.0, t1), start, "DOP853", at, rtol=1e-8, atol=1e-10)

@@ -36,6 +36,7 @@ from .planar import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_WHOLE = "Gauss-Newton on the whole velocity"
 _NO_CURVES: Mapping[str, Curve] = MappingProxyType({})
 
 
@@ -44,7 +45,7 @@ class Search:
     """How the fixed points were found.
 
     Attributes:
-        method: "interval Krawczyk" or "multi-start Newton".
+        method: "interval Krawczyk" or "multi-start Newton"; of a projection "Gauss-Newton on the whole velocity".
         complete: whether it is proved that the window holds no other fixed point.
         unresolved: boxes (low, high) where neither absence nor uniqueness was proved, shape (m, 2, 2).
         reason: why it is not complete; empty where it is.
@@ -68,7 +69,7 @@ class Portrait:
         flow_lines: background lines.
         nullclines: the two families of curves where one velocity vanishes.
         nullcline_labels: their names, mathtext.
-        fixed_points: with their linearizations.
+        fixed_points: with their linearizations; of a projection, those of the whole system that lie in the plane.
         separatrices: branches of the saddles' manifolds.
         iterates: name to sequence of discrete states, shape (k, 2).
         flows: name to samples of a reference flow, shape (k, 2).
@@ -78,6 +79,9 @@ class Portrait:
         level_sets: of an energy or Lyapunov function, where one was given.
         out_of_plane: largest share of the velocity that a projection hides; 0 where the plane is all there
             is or is invariant.
+        projected: whether the field is the projection of a larger system's velocity onto a plane. Its limit cycles
+            and separatrices are not those of the system and are left out.
+        noisy: whether the system has noise, of which nothing is shown: the field is its drift.
     """
 
     window: Window
@@ -97,18 +101,31 @@ class Portrait:
     limit_cycles: tuple[LimitCycle, ...] = ()
     level_sets: LevelSets | None = None
     out_of_plane: float = 0.0
+    projected: bool = False
+    noisy: bool = False
 
     __repr__ = brief
 
+    @property
+    def of(self) -> str:
+        """What fixed points and cycles belong to, after a space: " of the drift" of a noisy system, or nothing."""
+        return " of the drift" if self.noisy else ""
+
     def __str__(self) -> str:
         count = len(self.fixed_points)
+        what = ("zero" if self.noisy else "fixed point") + ("" if count == 1 else "s")
+        where = " of the whole system in this plane" if self.projected else ""
         proof = ", proved to be all." if self.search.complete else "."
-        lines = [f"{count} fixed point{'' if count == 1 else 's'}, by {self.search.method}{proof}"]
+        if self.projected:
+            proof = "; there may be more."
+        lines = [f"{count} {what}{self.of}{where}, by {self.search.method}{proof}"]
         lines += [f"  ({p.point[0]:.6g}, {p.point[1]:.6g})  {p.kind}" for p in self.fixed_points]
+        if self.noisy:
+            lines.insert(0, "the drift of a system with noise; its noise is not shown.")
         for cycle in self.limit_cycles:
             kind = "stable" if cycle.stable else "unstable"
             lines.append(
-                f"  {kind} limit cycle, period {cycle.period:.8g}, multiplier {cycle.multiplier:.4g}"
+                f"  {kind} limit cycle{self.of}, period {cycle.period:.8g}, multiplier {cycle.multiplier:.4g}"
             )
         if self.out_of_plane > 0:
             share = f"{self.out_of_plane:.0%} of the velocity points out of the plane"
@@ -174,6 +191,8 @@ def compute_portrait(
     energy: Function | None = None,
     levels: int | Sequence[float] = 6,
     out_of_plane: Callable[[Curve], float] | None = None,
+    at_rest: Callable[[Window], tuple[FixedPoint, ...]] | None = None,
+    noisy: bool = False,
 ) -> Portrait:
     """Compute a phase portrait of a planar vector field.
 
@@ -195,6 +214,9 @@ def compute_portrait(
         energy: a function of points (n, 2) whose level sets are drawn.
         levels: their values, or how many.
         out_of_plane: for a projection, the largest share of the velocity that it hides, at points (n, 2).
+        at_rest: for a projection, a window to the fixed points of the whole system in it; no zero of the projected
+            field is called one, and no cycle or separatrix of it is drawn.
+        noisy: whether the field is the drift of a system with noise.
 
     Raises:
         ValueError: for a bad window, a field or Jacobian of the wrong shape, a sequence that is
@@ -218,8 +240,14 @@ def compute_portrait(
     points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
     if not np.isfinite(evaluate(field, points)).all(1).any():
         raise OdescentError(f"the vector field is not finite anywhere in the window {frame}.")
-    fixed, search = _search(field, frame, jacobian, one)
-    branches = separatrices(field, frame, fixed)
+    branches: tuple[Separatrix, ...] = ()
+    if at_rest is None:
+        fixed, search = _search(field, frame, jacobian, one)
+        branches = separatrices(field, frame, fixed)
+    else:
+        none = np.empty((0, 2, 2))
+        why = "the plane is a part of the state space; starts were a grid in it"
+        fixed, search = at_rest(frame), Search(_WHOLE, False, none, why)
     lines = (
         even_lines(field, frame, fixed, spacing, [s.points for s in branches])
         if seeds is None
@@ -240,9 +268,13 @@ def compute_portrait(
         flows=flows,
         curves=curves,
         search=search,
-        limit_cycles=limit_cycles(field, frame, fixed, jacobian) if cycles else (),
+        limit_cycles=limit_cycles(field, frame, fixed, jacobian)
+        if cycles and at_rest is None
+        else (),
         level_sets=None if energy is None else level_sets(energy, field, frame, levels),
         out_of_plane=0.0 if out_of_plane is None else out_of_plane(points),
+        projected=at_rest is not None,
+        noisy=noisy,
     )
 
 

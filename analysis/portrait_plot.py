@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from .planar import Curve, FixedPoint
+    from .planar import Curve
     from .portrait import Portrait
 
 _LINES = "0.70"  # background lines, light grey
@@ -55,7 +54,7 @@ def draw(portrait: Portrait, ax: Axes | None, legend: bool, numbered: int) -> Ax
         levels = _levels(portrait, ax)
         skeleton = _skeleton(portrait, ax)
         handles = _overlays(portrait, ax) + _cycles(portrait, ax) + skeleton + levels
-        handles += _fixed_points(portrait.fixed_points, ax)
+        handles += _fixed_points(portrait, ax)
         if legend:
             style.legend_below(ax, handles, grow=own)
         _numbers(portrait, ax, numbered)
@@ -140,7 +139,7 @@ def _cycles(portrait: Portrait, ax: Axes) -> list[Artist]:
     """Limit cycles: thick, full where stable and dashed where not."""
     handles: dict[str, Artist] = {}
     for cycle in portrait.limit_cycles:
-        label = f"{'stable' if cycle.stable else 'unstable'} limit cycle"
+        label = f"{'stable' if cycle.stable else 'unstable'} limit cycle{portrait.of}"
         (line,) = ax.plot(
             *cycle.points.T, color=_CYCLE, ls="-" if cycle.stable else (0, (4, 1.5)), lw=1.8, zorder=3.2, label=label
         )  # fmt: skip
@@ -175,10 +174,10 @@ def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
     return handles
 
 
-def _fixed_points(fixed: Sequence[FixedPoint], ax: Axes) -> list[Artist]:
+def _fixed_points(portrait: Portrait, ax: Axes) -> list[Artist]:
     """Black markers: filled is stable, hollow unstable, grey in between."""
     handles: dict[str, Line2D] = {}
-    for point in fixed:
+    for point in portrait.fixed_points:
         shape = _SHAPES[point.kind.removeprefix("un").removeprefix("stable ")]
         if point.kind.startswith("stable"):
             fill = "black"
@@ -194,7 +193,7 @@ def _fixed_points(fixed: Sequence[FixedPoint], ax: Axes) -> list[Artist]:
             mew=0.9,
             zorder=6,
             clip_on=False,
-            label=point.kind,
+            label=point.kind + portrait.of,
         )
         handles.setdefault(point.kind, handle)
     return list(handles.values())

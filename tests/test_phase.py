@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -307,3 +308,97 @@ def test_a_system_alone_shows_its_start_and_its_slow_manifold():
     for order, slope in ((1, -2 / 3), (3, -2 / 3 * (1 + 2 / 9))):
         curve = portrait.curves[f"slow manifold, order {order}"]
         np.testing.assert_allclose(curve[[0, -1]], [[-2.5, -2.5 * slope], [2.5, 2.5 * slope]])
+
+
+def test_the_start_is_the_one_that_was_given():
+    """Numbers, points, whole states and blocks; the flow begins there, or a sentence says what is wanted."""
+    x, y = od.blocks("x y", kind="scalar")
+    animals = od.System({"prey": {x: x * (1 - y)}, "hunters": {y: y * (x - 1)}}, output=x)
+    frame = {"window": ((0.0, 4.0), (0.0, 4.0)), "t1": 1.0, "cycles": False}
+    for x0 in ([2.0, 1.5], np.array([2.0, 1.5]), {"x": 2.0, "y": 1.5}, {y: 1.5, x: 2.0}):
+        flow = phase_portrait(animals, x0=x0, **frame).flows["flow"]
+        assert flow[0].tolist() == [2.0, 1.5]
+        conserved = flow.sum(1) - np.log(flow).sum(1)  # Lotka and Volterra
+        np.testing.assert_allclose(conserved, conserved[0], atol=1e-6)
+    for x0, sentence in [
+        (2.0, "x0 has 1 entries: give 2 of the whole state"), ([1.0, 2.0, 3.0], "x0 has 3 entries"),
+        ({"z": 1.0}, "no block of this system called 'z'"), ({"x": [1.0, 2.0]}, "has 1 entries; x0 gives it 2"),
+        ([np.nan, 1.0], "must be finite"), ("here", "a number or an array"),
+    ]:  # fmt: skip
+        with pytest.raises(od.OdescentError, match=sentence):
+            phase_portrait(animals, x0=x0, **frame)
+    ball, more = od.system("heavy_ball"), {"parameters": {"c": 1}, "t1": 1.0, "cycles": False}
+    for x0, begin in [
+        (None, [1, 0]), (2.0, [2, 0]), ([2.0], [2, 0]), ([2.0, 1.5], [2, 1.5]), ({"x": 2, "v": 1.5}, [2, 1.5]),
+        ({"v": 1.5}, [1, 1.5]),
+    ]:  # fmt: skip
+        assert phase_portrait(ball, curvature=2.0, x0=x0, **more).flows["flow"][0].tolist() == begin
+    with pytest.raises(od.OdescentError, match="a whole state starts a flow alone"):
+        phase_portrait(od.algorithm("heavy_ball"), curvature=2.0, x0={"x": 1.0})
+
+
+CRITICAL = [  # of Himmelblau's function: least points, saddles, and the one maximum
+    (3, 2), (-2.805118, 3.131313), (-3.779310, -3.283186), (3.584428, -1.848127), (-0.270845, -0.923039),
+    (-0.127961, -1.953715), (0.086678, 2.884255), (-3.073026, -0.081353), (3.385154, 0.073852),
+]  # fmt: skip
+
+
+def test_fixed_points_of_a_projection_are_those_of_the_whole_system():
+    """Heavy ball on a function of two variables: at rest, in motion, and across."""
+    e, ball = np.eye(4), od.system("heavy_ball")
+    frame = {"parameters": {"c": 1}, "window": ((-5, 5), (-5, 5)), "t1": 0}
+    draw = lambda *section: phase_portrait(ball, "himmelblau", section=Section(*section), **frame)
+    rest = draw(np.zeros(4), e[2], e[3])  # v = 0, where the projected velocity is zero everywhere
+    found = np.array([p.point for p in rest.fixed_points])
+    np.testing.assert_allclose(found, sorted(CRITICAL), atol=2e-6)
+    target = od.objective("himmelblau")
+    # v' = -v - grad f, x' = v: r^2 + r + (eigenvalue of the Hessian) = 0
+    for p in rest.fixed_points:
+        hessian = np.linalg.eigvalsh(np.asarray(jax.hessian(target.value)(jnp.asarray(p.point))))
+        roots = np.concatenate([np.roots([1, 1, m]) for m in hessian])
+        turned = lambda r: np.sort_complex(np.round(1j * np.asarray(r), 6))
+        np.testing.assert_allclose(turned(p.eigenvalues), turned(roots), atol=1e-5)
+        least = bool((hessian > 0).all())
+        assert p.kind == ("stable focus" if least else "saddle")
+    assert rest.projected and not rest.search.complete and not rest.separatrices
+    assert "9 fixed points of the whole system in this plane" in str(rest) and "may be more" in str(
+        rest
+    )
+    moving = draw(np.array([1.0, 1.0, 0, 0]), e[2], e[3])  # no point of it is at rest
+    assert moving.fixed_points == () and moving.limit_cycles == ()
+    across = draw(np.array([0, 0, 3.0, 2.0]), e[0], e[2])
+    assert [p.point.round(9).tolist() for p in across.fixed_points] == [[0, 0]]
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in od.systems() if any(f.noise for f in od.system(n).fields.values())]
+)
+def test_a_system_with_noise_is_drawn_as_its_drift_and_says_so(name):
+    system = od.system(name)
+    values = {p.name: 0.5 for p in system.parameters}
+    target = None if not system.oracles else "himmelblau"
+    try:
+        portrait = phase_portrait(
+            system, target, x0=[0.5, 0.5], t1=0.1, parameters=values, window=((-4, 4), (-4, 4)), cycles=False
+        )  # fmt: skip
+    except od.OdescentError:
+        return  # of an ensemble, of more dimensions, or depending on time
+    assert portrait.noisy and list(portrait.flows) == ["flow of the drift"]
+    shown = str(portrait)
+    assert "its noise is not shown" in shown and "of the drift" in shown
+    assert "fixed point" not in shown
+    labels = [t.get_text() for t in portrait.plot().get_legend().get_texts()]
+    kinds = {p.kind for p in portrait.fixed_points}
+    assert all(f"{kind} of the drift" in labels and kind not in labels for kind in kinds)
+
+
+def test_some_noisy_system_is_drawn():
+    portrait = phase_portrait(
+        "overdamped_langevin",
+        "himmelblau",
+        x0=[0.0, 0.0],
+        t1=0.1,
+        parameters={"T": 1},
+        cycles=False,
+    )
+    assert portrait.noisy and portrait.search.complete
