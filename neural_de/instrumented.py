@@ -38,11 +38,15 @@ from .unrolled import unrolled
 
 
 class Solved(eqx.Module):
-    """A solution, what it cost, and its penalty (0 without a regularizer); batched as the solve was."""
+    """A solution, what it cost, and its penalty (0 without a regularizer); batched as the solve was.
+
+    The penalty of a solve that failed, and its gradient, is NaN: the steps that were made say nothing of the others.
+    """
 
     solution: dfx.Solution
     statistics: Statistics
     penalty: Float[Array, "*batch"]
+    padded: bool = eqx.field(static=True, default=False)  # more saved times than were reached
 
     @property
     def ys(self) -> PyTree:
@@ -56,9 +60,28 @@ class Solved(eqx.Module):
 
     @property
     def last(self) -> PyTree:
-        """The state at the last saved time."""
-        place = (slice(None),) * self.time_axis + (-1,)
-        return jax.tree.map(lambda x: x[place], self.ys)
+        """The state at the last saved time; of a solve that failed, what it left there.
+
+        Raises OdescentError where no times are saved (``dense=True`` alone) or several sets of them (``subs=``).
+        """
+        axis = self.time_axis
+        if not isinstance(self.ts, Array):
+            raise OdescentError(
+                "there is no last saved state: SaveAt(dense=True) alone saves none, subs= several sets; evaluate "
+                ".solution at a time, or take the last of one set of .ys."
+            )
+        if not self.padded:
+            return jax.tree.map(lambda x: x[(slice(None),) * axis + (-1,)], self.ys)
+        # behind the steps that were made stands infinity
+        size = self.ts.shape[-1]
+        reached = jnp.sum(jnp.isfinite(self.ts), axis=-1)
+        place = jnp.where(self.successful, reached, size) - 1
+
+        def taken(x: Array) -> Array:
+            index = place.reshape(place.shape + (1,) * (x.ndim - axis))
+            return jnp.take_along_axis(x, index, axis=axis).squeeze(axis)
+
+        return jax.tree.map(taken, self.ys)
 
     @property
     def successful(self) -> Bool[Array, "*batch"]:
@@ -140,7 +163,7 @@ def solve(
         record: report the first so many steps one by one.
         per_sample: solve each entry of the leading axis of y0 on its own; statistics and penalty get that axis.
         paper: 2021 or 2023 allows tolerances below the resolution of the type, as the papers have them.
-        throw: whether a solve that fails raises; if not, look at ``solution.result``.
+        throw: whether a solve that fails raises; if not, look at ``successful``; its penalty is NaN.
 
     Raises:
         OdescentError: bad tolerances, shapes, adjoints, noise, or a solver without what is asked for.
@@ -232,7 +255,16 @@ def solve(
     penalty = jnp.zeros_like(statistics.error.sum)
     if regularizer is not None:
         penalty = regularizer.value(Outcome(statistics, captured, problem, watch, extra))
-    return Solved(solution, statistics, penalty)
+        # as a factor, so that the gradient is not a number either
+        ended = solution.result == dfx.RESULTS.successful
+        penalty = penalty * jnp.where(ended, 1, jnp.nan).astype(penalty.dtype)
+    return Solved(solution, statistics, penalty, _padded(saveat))
+
+
+def _padded(saveat: dfx.SaveAt) -> bool:
+    """Whether places are kept for every step that might be made."""
+    subs = jax.tree.leaves(saveat.subs, is_leaf=lambda x: isinstance(x, dfx.SubSaveAt))
+    return any(bool(s.steps) for s in subs)
 
 
 def _two_keys(key: Any) -> tuple[Any, Any]:

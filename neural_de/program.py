@@ -22,6 +22,7 @@ from .budget import Budget
 from .config import Config
 from .first_step import WarmStart
 from .linearized import Linearized
+from .matmul import full_precision
 from .penalties.base import Sum
 from .tasks.base import Outcome, Task, checked
 
@@ -129,6 +130,7 @@ class Program:
             total = total / (1 + state.budget.coefficient).astype(total.dtype)
         return total, out
 
+    @full_precision  # of the solve and of all around it: heads, encoders, products of the optimizer
     def _update(
         self,
         state: TrainState,
@@ -218,6 +220,7 @@ def _or_infinite(
 def evaluator(config: Config, task: Task) -> Callable[..., dict[str, Array]]:
     """Loss and metrics without regularization, compiled; of the settings the solves' alone matter."""
 
+    @full_precision
     def evaluate(
         model: Any, batch: Mapping[str, Array], key: Any, step: Any, dt0: Any
     ) -> dict[str, Array]:

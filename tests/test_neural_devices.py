@@ -48,6 +48,8 @@ for name, solver in (("digits-ode", None), ("spiral-sde", "cusolver_gesvdj_ffi")
     update = lambda arrays: eqx.filter(made.program._update(*eqx.combine(arrays, rest)), eqx.is_array)
     text = jax.jit(update).trace(arrays).lower(lowering_platforms=("cuda",)).as_text()
     assert "stablehlo.while" in text and "callback" not in text, name
+    products = text.count("stablehlo.dot_general")
+    assert text.count("precision = [HIGHEST, HIGHEST]") == products > 20, (name, products)
     assert solver is None or solver in text, name
 print("lowered")
 """

@@ -209,8 +209,42 @@ def test_what_cannot_be_carried_is_said():
         (lambda: nde.to_torch(FIELD)(0.0, (torch.tensor(Y0),)), "the state is a tensor, not tuple"),
         (lambda: nde.to_torch_sde(FIELD, calculus="itoo"), "stratonovich or ito, not as 'itoo'"),
         (lambda: nde.watch_torchdiffeq(FIELD, rtol=1.0, atol=1.0, method="rk4"), "no method of torchdiffeq"),
-        (lambda: nde.watch_torchdiffeq(FIELD, rtol=1.0, atol=1.0).penalty(), "there is no solve yet"),
+        (lambda: nde.watch_torchdiffeq(FIELD, rtol=1.0, atol=1.0).penalty(), "no step of a solve was seen yet"),
         (lambda: watched_solve(0.0, 1.0, "bosh3", 1e-2)[0].penalty("sq"), "there is no penalty 'sq'"),
     ):  # fmt: skip
         with pytest.raises(OdescentError, match=part):
             bad()
+
+
+def test_a_penalty_without_a_graph_is_refused_where_a_gradient_would_be_taken():
+    """odeint_adjoint and no_grad leave numbers alone; the number under no_grad is that of odeint."""
+    func, _ = watched_solve(0.0, 2.0, "dopri5", 1e-5)
+    wanted = func.penalty("weighted").item()
+    times = torch.tensor([0.0, 2.0], dtype=torch.float64)
+    solve = lambda run: run(func, torch.tensor(Y0), times, rtol=1e-5, atol=1e-5, method="dopri5")
+    y = solve(torchdiffeq.odeint_adjoint)
+    for _ in range(2):  # before the way back and after it
+        with pytest.raises(OdescentError, match="kept no graph"):
+            func.penalty("weighted")
+        with torch.no_grad():
+            assert func.penalty("weighted").item() == pytest.approx(wanted, rel=1e-12)
+        y.sum().backward(retain_graph=True)
+    with torch.no_grad():
+        solve(torchdiffeq.odeint)
+    with pytest.raises(OdescentError, match="kept no graph"):
+        func.penalty()
+    solve(torchdiffeq.odeint)
+    assert func.penalty("weighted").requires_grad
+
+
+@pytest.mark.filterwarnings("ignore:Solver")
+def test_another_method_than_the_watched_one_is_named():
+    for watched in ("dopri5", "bosh3", "adaptive_heun"):
+        for method in ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun", "rk4", "euler"):
+            if method == watched:
+                continue
+            func = nde.watch_torchdiffeq(lambda t, y: -y, rtol=1e-5, atol=1e-5, method=watched)
+            with pytest.raises(OdescentError, match=f"not take the steps of {watched}"):
+                torchdiffeq.odeint(
+                    func, torch.ones(2), torch.tensor([0.0, 1.0]), rtol=1e-5, atol=1e-5, method=method
+                )  # fmt: skip

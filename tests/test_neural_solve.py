@@ -376,3 +376,75 @@ def test_given_steps_are_looked_at_before_the_solve():
         np.testing.assert_allclose(traced(y0, jnp.asarray(mesh)), ys(y0), rtol=1e-14)
         assert "callback" not in str(jax.make_jaxpr(ys)(y0))
         assert "callback" in str(jax.make_jaxpr(traced)(y0, jnp.asarray(mesh)))
+
+
+@pytest.mark.parametrize(
+    "saveat",
+    [
+        dfx.SaveAt(t1=True),
+        dfx.SaveAt(ts=[0.0, 0.25]),
+        dfx.SaveAt(steps=True),
+        dfx.SaveAt(steps=True, t0=True, t1=True),
+        dfx.SaveAt(t1=True, dense=True),
+        dfx.SaveAt(steps=True, fn=lambda t, y, rate: {"t": t, "twice": 2 * y}),
+    ],
+)
+def test_the_last_state_is_that_of_the_last_saved_time(saveat):
+    """Places of steps that were not made are infinite; whatever is saved, the last is exp(-rate t) at the last time."""
+    t1 = -1.0 if saveat.subs.steps else 1.0
+    options = {"rtol": 1e-8, "atol": 1e-8, "saveat": saveat, "max_steps": 64}
+    starts = jnp.asarray([[1.0, 2.0], [-3.0, 0.5]])
+    one = nde.solve(decay, starts[0], 0.0, t1, 2.0, **options)
+    many = nde.solve(decay, starts, 0.0, t1, 2.0, per_sample=True, **options)
+    end = 0.25 if saveat.subs.ts is not None else t1
+    for out, start in ((one, starts[0]), (many, starts)):
+        last, factor = out.last, 1.0
+        if isinstance(last, dict):
+            assert np.allclose(last["t"], end)
+            last, factor = last["twice"], 2.0
+        assert np.allclose(last, factor * start * np.exp(-2 * end), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "saveat", [dfx.SaveAt(dense=True), dfx.SaveAt(subs=[dfx.SubSaveAt(t1=True), dfx.SubSaveAt(t0=True)])]
+)  # fmt: skip
+def test_there_is_no_last_state_where_none_or_several_are_saved(saveat):
+    out = nde.solve(decay, jnp.ones(2), 0.0, 1.0, 2.0, saveat=saveat)
+    with pytest.raises(OdescentError, match="there is no last saved state"):
+        _ = out.last
+
+
+FAILING = {
+    "nan": lambda t, y, a: jnp.where(t > 0.5, jnp.nan, -a * y),
+    "infinite": lambda t, y, a: jnp.where(t > 0.5, jnp.inf, -a * y),
+    "blows up": lambda t, y, a: a * y**2,
+    "too stiff": lambda t, y, a: -1e6 * a * (y - jnp.cos(t)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "penalty"),
+    [*((n, "error") for n in FAILING), *(("nan", p) for p in ("steps", "stiffness", "taylor", "local"))],
+)  # fmt: skip
+def test_a_solve_that_failed_has_no_penalty(name, penalty):
+    """Neither a number nor a gradient that could be taken for one; the other rows of a batch keep theirs."""
+    term = 0.1 * nde.regularizer(penalty)
+    field = FAILING[name]
+
+    def total(a):
+        out = nde.solve(
+            field, jnp.ones(1), 0.0, 2.0, a, regularizer=term, throw=False, max_steps=48, key=jr.key(0), rtol=1e-4,
+            atol=1e-4,
+        )  # fmt: skip
+        return out.penalty, out.successful
+
+    (value, fine), slope = jax.value_and_grad(total, has_aux=True)(1.0)
+    assert not fine and np.isnan(value) and np.isnan(slope)
+    if name == "blows up" and penalty == "error":
+        rows = jnp.asarray([[1.0], [0.1]])
+        out = nde.solve(
+            field, rows, 0.0, 2.0, 1.0, regularizer=term, throw=False, max_steps=48, per_sample=True, rtol=1e-4,
+            atol=1e-4,
+        )  # fmt: skip
+        assert out.successful.tolist() == [False, True]
+        assert np.isnan(out.penalty[0]) and np.isfinite(out.penalty[1])

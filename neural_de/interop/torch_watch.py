@@ -36,11 +36,12 @@ def watch_torchdiffeq(
         A module with, of the last solve: `evaluations` (all calls), `accepted`, `rejected`, `t`, `h` (lists of
         floats), `error` (a list of tensors, E of each accepted step in units of the tolerance) and
         ``penalty(kind, reduction)``. E_j is differentiable with h_j held constant (but torchdiffeq differentiates
-        through its own choice of the first step; ``options={"first_step": h}`` leaves that out). Under
-        odeint_adjoint there are numbers, but no gradient.
+        through its own choice of the first step; ``options={"first_step": h}`` leaves that out). odeint_adjoint
+        solves without a graph: there are the numbers, which ``penalty`` gives under ``torch.no_grad()`` only.
 
     Raises:
-        OdescentError: no torchdiffeq, or a method without embedded error.
+        OdescentError: no torchdiffeq, or a method without embedded error; in the solve, another method than the one
+            that is watched; of ``penalty``, a gradient where the solve had none.
     """
     try:
         import torch
@@ -53,6 +54,10 @@ def watch_torchdiffeq(
     if method not in adaptive:
         raise unknown("method of torchdiffeq with an embedded error", method, adaptive)
     table, order = SOLVERS[method].tableau, SOLVERS[method].order
+    other_method = OdescentError(
+        f"the solve does not take the steps of {method}, which is watched: give odeint and watch_torchdiffeq the same "
+        "method=."
+    )
 
     class Watched(torch.nn.Module):
         def __init__(self) -> None:
@@ -69,12 +74,14 @@ def watch_torchdiffeq(
             self._slope: Any = None  # f at the beginning of the step
             self._stages: list[tuple[float, Any]] = []
             self._stepping = False
+            self._graph = True  # whether the solve was noted with its graph
 
         def forward(self, t: Any, y: Any) -> Any:
             if not isinstance(y, torch.Tensor):
                 raise OdescentError("a watched state is one tensor: join the parts of a tuple.")
             value = self.func(t, y)
             self.evaluations += 1
+            self._graph = self._graph and torch.is_grad_enabled()
             (self._stages if self._stepping else self._between).append((float(t.detach()), value))
             return value
 
@@ -83,9 +90,12 @@ def watch_torchdiffeq(
             if not self._rejected_before:
                 going_on = self.t and abs(self._end - time) <= 1e-6 * self.h[-1]
                 if not going_on:  # f at the start, and perhaps a guess of the first step
-                    first = max(i for i, (t, _) in enumerate(calls) if t == time)
+                    starts = [i for i, (t, _) in enumerate(calls) if t == time]
+                    if not starts:
+                        raise other_method
                     self._begin()
-                    self.evaluations, self._slope = len(calls) - first, calls[first][1]
+                    self._graph = torch.is_grad_enabled()
+                    self.evaluations, self._slope = len(calls) - starts[-1], calls[starts[-1]][1]
                 elif calls:  # again after a jump
                     self._slope = calls[-1][1]
             self._stages, self._stepping, self._rejected_before = [], True, False
@@ -99,6 +109,8 @@ def watch_torchdiffeq(
 
         def callback_accept_step(self, t0: Any, y0: Any, dt: Any) -> None:
             k = [self._slope, *(v for _, v in self._stages)]
+            if len(k) != len(table.c_sol):
+                raise other_method
             time, h = float(t0.detach()), float(dt.detach())
             sign = -1.0 if self._stages[-1][0] < time else 1.0  # of a solve backwards
             self._end = time + sign * h
@@ -130,7 +142,12 @@ def watch_torchdiffeq(
                 raise unknown("reduction", reduction, ("sum", "mean", "max"))
             if not self.error:
                 raise OdescentError(
-                    "there is no solve yet: call torchdiffeq.odeint with this first."
+                    f"no step of a solve was seen yet: call torchdiffeq.odeint(watched, ..., method={method!r}) first."
+                )
+            if torch.is_grad_enabled() and not self._graph:
+                raise OdescentError(
+                    "the solve kept no graph (odeint_adjoint keeps none), so that its penalty has no gradient: solve "
+                    "with torchdiffeq.odeint, or ask for the number alone under torch.no_grad()."
                 )
             each = torch.stack(self.error)
             h = torch.tensor(self.h, dtype=each.dtype, device=each.device)
