@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import sympy as sp
 
@@ -17,15 +18,18 @@ from .._errors import OdescentError
 from .calculus import singular
 from .exact import as_scalar, canonical
 from .show import latex, text
-from .vectors import Call, Elementwise, Expr, ScalarNode, Vector, slots
+from .vectors import Elementwise, Expr, ScalarNode, Vector, scalar_calls, slots
 
 _SMOOTH = (sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh, sp.tanh, sp.atan, sp.asinh, sp.erf)
 _SIGNS = {
     "positive": "> 0", "negative": "< 0", "nonnegative": r"\ge 0", "nonpositive": r"\le 0", "nonzero": r"\ne 0",
 }  # fmt: skip
-_TRIALS, _DECADES = 96, 9
+_TRIALS, _DECADES = 96, 18
 _LARGEST = 400  # operations of an expression that is factored
 _TIMES = {1: "", 2: "twice ", 3: "three times ", 4: "four times "}
+
+
+E = TypeVar("E", Vector, sp.Expr)
 
 
 @dataclass(frozen=True)
@@ -146,8 +150,7 @@ def _never(e: sp.Expr, relation: str) -> bool:
     symbols = sorted(real.free_symbols, key=lambda s: (s.name, getattr(s, "dummy_index", 0)))
     tried = 0
     for i in range(_TRIALS):
-        scale = _DECADES * i / _TRIALS  # sizes near one first
-        values = {s: _value(s, scale, rng) for s in symbols}
+        values = _values(symbols, _DECADES * i // _TRIALS, rng)  # sizes near one first
         found = sp.N(real.xreplace(values), 30)
         if not found.is_comparable:
             continue
@@ -157,14 +160,23 @@ def _never(e: sp.Expr, relation: str) -> bool:
     return tried > _TRIALS // 4
 
 
-def _value(s: sp.Symbol, scale: float, rng: random.Random) -> sp.Expr:
-    size = sp.Rational(round(10 ** rng.uniform(-scale, scale), 12) or 1e-12).limit_denominator(
-        10**12
-    )
-    size = sp.Integer(max(1, round(size))) if s.is_integer else size
-    if s.is_nonnegative or s.is_nonpositive:
-        return -size if s.is_nonpositive else size
-    return size * rng.choice((-1, 1))
+def _values(
+    symbols: Iterable[sp.Symbol], decades: int, rng: random.Random
+) -> dict[sp.Symbol, sp.Expr]:
+    """Random values of sizes up to so many powers of ten, with the declared signs and mu below L."""
+    values: dict[sp.Symbol, sp.Expr] = {}
+    for s in symbols:
+        size = sp.Rational(rng.randint(100, 999), 100) * sp.Integer(10) ** rng.randint(
+            -decades, decades
+        )
+        size = sp.Integer(max(1, round(size))) if s.is_integer else size
+        if s.is_nonpositive or not (s.is_nonnegative or rng.random() < 0.5):
+            size = -size
+        values[s] = size
+    by_name = {s.name: s for s in values}
+    if {"mu", "L"} <= by_name.keys():
+        values[by_name["L"]] += values[by_name["mu"]]
+    return values
 
 
 def regular(subject: str, e: Expr) -> Iterator[Hypothesis]:
@@ -229,32 +241,31 @@ def differentiability(exprs: Iterable[Expr]) -> str:
     """How often each objective or operator is differentiated, as an assumption in prose."""
     orders: dict[str, int] = {}
     for e in exprs:
-        calls = e.calls() if isinstance(e, Vector) else _calls_of(e)
+        calls = e.calls() if isinstance(e, Vector) else scalar_calls(e)
         for c in calls:
+            name = f"${latex(sp.Symbol(c.oracle.of))}$"
+            if c.oracle.kind not in {"grad", "operator"}:
+                name = f"the {c.oracle.kind} of {name}"
             order = len(c.directions) + (c.oracle.kind == "grad")
-            orders[c.oracle.of] = max(order, orders.get(c.oracle.of, 0))
+            orders[name] = max(order, orders.get(name, 0))
     return ", ".join(
-        f"${latex(sp.Symbol(of))}$ is {_TIMES.get(n, f'{n} times ')}differentiable"
-        for of, n in sorted(orders.items())
+        f"{name} is {_TIMES.get(n, f'{n} times ')}differentiable"
+        for name, n in sorted(orders.items())
         if n
     )
 
 
-def _calls_of(e: sp.Expr) -> set[Call]:
-    from .vectors import scalar_calls
-
-    return scalar_calls(e)
-
-
-def attracts(subject: str, gain: sp.Expr, time: sp.Symbol | None) -> list[Hypothesis]:
+def attracts(
+    subject: str, gain: sp.Expr, time: sp.Symbol | None, states: Iterable[sp.Symbol] = ()
+) -> list[Hypothesis]:
     """That psi' = -K psi tends to zero: K is positive, and its integral over all later times is infinite.
 
-    A positive constant has that property. Of a function of time it is decided by its growth: as 1/t or
-    slower it falls (infinite) or as t^(-3/2) or faster (finite); of one that depends on the state it is assumed, unless
-    a positive constant is below it.
+    A positive constant has that property. Of a function of time it is decided by its growth (1/t is enough, a
+    higher power of 1/t is not); of one that depends on the state (on vectors, or on
+    the scalars ``states``) it is assumed, unless a positive constant is below it.
     """
     sign = positive(subject, gain)
-    moving = gain.atoms(ScalarNode) | ({time} & gain.free_symbols if time is not None else set())
+    moving = gain.atoms(ScalarNode) | ({time, *states} & gain.free_symbols)
     if not moving or sign.status == "refuted":
         return [sign]
     status = "proved" if _bounded_below(gain, moving) else "assumed"
@@ -274,24 +285,48 @@ def _bounded_below(gain: sp.Expr, moving: set[sp.Expr]) -> bool:
 
 
 def _divergence(gain: sp.Expr, time: sp.Symbol) -> str:
-    """Whether the integral of a function of time is infinite, by its growth against 1/t and t^(-3/2)."""
+    """Whether the integral of a function of time is infinite, by Raabe's test, then by Bertrand's.
+
+    With p the limit of t K'/K it is infinite for p > -1 and finite for p < -1; at p = -1 the limit of
+    (1 + t K'/K) log t takes the place of p.
+    """
     t = sp.Dummy("t", positive=True)
     late = gain.xreplace({time: t})
     try:
-        slow, fast = (sp.limit(late * t**p, t, sp.oo) for p in (1, sp.Rational(3, 2)))
+        if sp.limit(late * t, t, sp.oo).is_extended_negative:
+            return "refuted"
+        growth = sp.simplify(t * sp.diff(late, t) / late)
+        power = sp.limit(growth, t, sp.oo)
+        if power == -1:
+            power = sp.limit((1 + growth) * sp.log(t), t, sp.oo)
     except (NotImplementedError, ValueError, TypeError, AttributeError):
         return "assumed"
-    if slow is sp.oo or (slow.is_positive and slow.is_finite is not False):
-        return "proved"
-    if slow is -sp.oo or slow.is_negative or (fast.is_finite and fast.is_number):
-        return "refuted"
-    return "assumed"
+    if not power.is_extended_real or not (power.is_number or power.is_infinite) or power == -1:
+        return "assumed"
+    return "proved" if power > -1 else "refuted"
+
+
+def real_valued(e: E, what: str) -> E:
+    """The expression; raises OdescentError if a coefficient in it is infinite, undefined or not real."""
+    if singular(e):
+        raise OdescentError(f"{what} is not finite: {text(e)}.")
+    if _imaginary(e):
+        raise OdescentError(f"{what} is not real: {text(e)}.")
+    return e
+
+
+def _imaginary(e: Expr) -> bool:
+    if isinstance(e, Vector):
+        return any(_imaginary(c) or any(map(_imaginary, a.parts())) for a, c in e.terms.items())
+    if e.has(sp.I) or e.is_real is False:
+        return True
+    return any(_imaginary(v) for node in e.atoms(ScalarNode) for v in node.arguments)
 
 
 def scalar_argument(value: object, what: str) -> sp.Expr:
     """A number or expression; raises OdescentError, with what was given, for anything else."""
     try:
-        return as_scalar(value)
+        return real_valued(as_scalar(value), what)
     except TypeError:
         shown = text(value) if isinstance(value, Vector) else repr(value)
         kind = (
@@ -308,5 +343,6 @@ def scalar_argument(value: object, what: str) -> sp.Expr:
 
 
 __all__ = [
-    "Hypothesis", "assumptions", "attracts", "differentiability", "nonzero", "positive", "regular", "scalar_argument",
+    "Hypothesis", "assumptions", "attracts", "differentiability", "nonzero", "positive", "real_valued", "regular",
+    "scalar_argument",
 ]  # fmt: skip

@@ -162,7 +162,12 @@ class PassivityImmersion:
     @cached_property
     def attracting(self) -> tuple[Hypothesis, ...]:
         """That psi' = -K psi tends to zero."""
-        return (*attracts("the gain", self.gain, self.time), *regular("the gain", self.gain))
+        return (*self.attracts("the gain", self.gain), *regular("the gain", self.gain))
+
+    def attracts(self, subject: str, gain: sp.Expr) -> list[Hypothesis]:
+        """What it takes of a gain."""
+        scalars = [s for s in self.plant if isinstance(s, sp.Symbol)]
+        return attracts(subject, gain, self.time, scalars)
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -217,7 +222,7 @@ def single_fibre(loop: PassivityImmersion) -> VectorSymbol:
     """The one block that the control moves; OdescentError for several, or for one that is a scalar."""
     moved = loop.actuated
     if len(moved) != 1 or not isinstance(moved[0], VectorSymbol):
-        names = listed([text(s) for s in moved])
+        names = listed([text(s) for s in moved]) or "none"
         raise OdescentError(
             f"the control must move exactly one vector block, but it moves {names}."
         )

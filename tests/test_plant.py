@@ -194,12 +194,14 @@ def test_initial_values_may_refer_to_each_other():
     assert vanishes(d.algorithm.system.block("psi").init - 2 * x0)
 
 
+tau = od.blocks("tau", kind="scalar")
 ASSUMED = {
     "a squared norm before the control": ({p: od.inner(x, x) * u}, {}, r"\|x\|^2 \ne 0"),
     "a difference before the control": ({p: (b - 1) * u}, {}, r"b - 1 \ne 0"),
     "a gain less two": ({}, {"gain": K - 2}, "K - 2 > 0"),
     "a gain of time": ({}, {"gain": 2 / od.parameters("t")}, "t > 0"),
     "a gain of the state": ({}, {"gain": od.inner(x, x)}, r"the integral of $\|x\|^2$ over all later times"),
+    "a gain of a scalar block": ({tau: 1}, {"gain": 1 / (1 + tau**2)}, "over all later times is infinite"),
     "a factor of the actuated block": ({}, {"immersion": None, "manifold": (b - 1) * p + x}, r"b - 1 \ne 0"),
     "a denominator": ({x: p / (b - 1)}, {}, r"b - 1 \ne 0"),
     "a denominator in the port": ({}, {"port": x / (b - 1)}, r"b - 1 \ne 0"),
@@ -224,6 +226,7 @@ def test_what_may_fail_is_printed_as_an_assumption(name):
 
 
 t = od.parameters("t")
+NOTHING = sp.sqrt(3 + 2 * sp.sqrt(2)) - 1 - sp.sqrt(2)
 FALSE = {
     "gain -1": ({"gain": -1}, "the gain must be positive, but it is -1"),
     "gain 0": ({"gain": 0}, "must be positive"),
@@ -235,6 +238,12 @@ FALSE = {
     "a control that is bound off": ({"plant": {p: (b - 1) * u}, "tuning": {b: 1}}, "must not vanish, but it is 0"),
     "a gain that falls as 1/t^2": ({"gain": 1 / t**2, "time": t, "clock": 1 + h}, "finite integral"),
     "a gain that falls exponentially": ({"gain": sp.exp(-t), "time": t}, "finite integral"),
+    "a gain that falls as t^(-5/4)": ({"gain": t ** sp.Rational(-5, 4), "time": t}, "finite integral"),
+    "a gain that falls as 1/(t log(t)^2)": ({"gain": 1 / (t * sp.log(t) ** 2), "time": t}, "finite integral"),
+    "a gain less than zero as mu < L": ({"gain": od.dynamics.mu - od.dynamics.L}, "for no value"),
+    "a gain that is not real": ({"gain": 1 + sp.I}, "the gain is not real"),
+    "a manifold that is not real": ({"immersion": None, "manifold": p + sp.I * x}, "the manifold is not real"),
+    "a factor that is zero in disguise": ({"plant": {p: NOTHING * u}}, "not vanish"),
     "a gain that turns": ({"gain": 5 - t, "time": t}, "finite integral"),
     "a bound power of time": ({"gain": t**-b, "time": t, "clock": 1 + h, "tuning": {b: 2}}, "finite integral"),
     "a gain as text": ({"gain": "K"}, "a scalar expression, such as 2 .* not the text 'K'"),
@@ -251,6 +260,8 @@ FALSE = {
     "another time": ({"gain": 2 / t, "time": sp.Symbol("t")}, "stands for two different symbols"),
     "time that is a block": ({"gain": K, "time": od.blocks("tau", kind="scalar"),
                               "plant": {od.blocks("tau", kind="scalar"): 1}}, "cannot be a block"),
+    "a parameter bound to time": ({"immersion": {p: -a * f.grad(x)}, "time": t, "where": {a: t / 2}}, "moves with t"),
+    "psi named as the start": ({"memory": x0}, "names the starting point"),
     "a clock without time": ({"clock": h}, "which symbol is time"),
     "a clock before the beginning": ({"gain": 2 / t, "time": t, "clock": h - 1 - h}, "not negative"),
     "a clock at a singularity": ({"gain": 2 / t, "time": t}, "infinite in the first step"),

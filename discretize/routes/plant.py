@@ -27,7 +27,6 @@ from odescent.dynamics.fields import System
 from odescent.dynamics.hypotheses import (
     Hypothesis,
     assumptions,
-    attracts,
     nonzero,
     positive,
     regular,
@@ -222,7 +221,7 @@ def immerse(
             at zero. What psi starts at follows from these.
         scheme: for the closed loop in the blocks (others, psi), whose fields are ``plant``, ``decay`` and
             (with a port) ``port``; explicit Euler by default.
-        where, tuning, clock, name: of the algorithm (see `Algorithm`).
+        where, tuning, clock, name: of the algorithm (see `Algorithm`); what is bound is constant.
         output: of the algorithm, in the blocks of the plant and ``memory``; the first other block by default.
 
     What the proofs use of these (a gain that is positive and lasts, factors and denominators that do not vanish,
@@ -295,7 +294,7 @@ def _check(hypotheses: Iterable[Hypothesis], arguments: Given) -> None:
         decide = nonzero if h.relation == "!= 0" else positive
         found = [decide(subject, bound)]
         if h.relation == "diverges":
-            found = attracts(subject, bound, arguments.loop.time)
+            found = arguments.loop.attracts(subject, bound)
         for again in found:
             again.checked()
 
@@ -388,7 +387,11 @@ def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: 
                 f"the target gives {text(s)}, but it is for the blocks that the control does not move: "
                 f"{listed([text(b) for b in flow])}."
             )
-        if not vanishes(flow[s] - wanted):
+        try:
+            reached = vanishes(flow[s] - wanted)
+        except ArithmeticError:  # sixty digits do not tell
+            reached = False
+        if not reached:
             raise OdescentError(
                 f"on the manifold the plant moves {text(s)} by {text(flow[s])}, not by the target's {text(wanted)}."
             )
@@ -415,9 +418,9 @@ def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: 
     claims.append(Claim(psi, loop.manifold, tex))
     claims.append(Claim(graph, on_graph, rf"\pi_{{{symbol_latex(fibre.name)}}}"))
     claims += [Claim(f"{s}' on {psi} = 0", e, rf"{rate(s)}_{{{tex}=0}}") for s, e in flow.items()]
-    reached = [f"${symbol_latex(str(s))}$" for s in target]
-    follows = f"{listed(reached)} {'follow' if len(reached) > 1 else 'follows'} the target"
-    if not reached:
+    given_for = [f"${symbol_latex(str(s))}$" for s in target]
+    follows = f"{listed(given_for)} {'follow' if len(given_for) > 1 else 'follows'} the target"
+    if not given_for:
         follows = "the other blocks move as given"
     assumed = [assumptions([slope, *loop.smoothness]), loop.differentiable]
     return Step(

@@ -9,9 +9,9 @@ from typing import Any
 import sympy as sp
 
 from odescent._errors import OdescentError, expected, listed
-from odescent.dynamics.calculus import Symbol, singular, symbols_of
+from odescent.dynamics.calculus import Symbol, symbols_of
 from odescent.dynamics.fields import start
-from odescent.dynamics.hypotheses import scalar_argument
+from odescent.dynamics.hypotheses import real_valued, scalar_argument
 from odescent.dynamics.passivity import PassivityImmersion
 from odescent.dynamics.show import text
 from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, zero
@@ -77,6 +77,7 @@ def given(
     port = _vector("the port", port)
     output = None if output is None else _vector("the output", output)
     clock, first = _clock(loop, clock)
+    _check_constant(loop, bindings)
     _check_symbols(loop, memory, port, beside, begin, output)
     _check_names(loop, memory, [port, *beside.values(), *begin.values()], bindings.values())
     if time is not None and COUNTER.name in loop.names:
@@ -106,21 +107,19 @@ def _by_block(what: str, values: Any, within: Iterable[Symbol] | None = None) ->
                 f"{what} gives {text(s)}, which is no block of the plant; its blocks are "
                 f"{listed([text(b) for b in within])}."
             )
-        found[s] = (
-            _vector(f"{what} of {text(s)}", e)
-            if isinstance(s, VectorSymbol)
-            else scalar_argument(e, f"{what} of {text(s)}")
-        )
-        if singular(found[s]):
-            raise OdescentError(f"{what} of {text(s)} is not finite: {text(found[s])}.")
+        read = _vector if isinstance(s, VectorSymbol) else _scalar
+        found[s] = read(f"{what} of {text(s)}", e)
     return found
+
+
+def _scalar(what: str, e: Any) -> Expr:
+    return scalar_argument(e, what)
 
 
 def _vector(what: str, e: Any) -> Vector:
     if isinstance(e, Vector):
-        if singular(e):
-            raise OdescentError(f"{what} is not finite: {text(e)}.")
-        return e
+        found: Vector = real_valued(e, what)
+        return found
     if not isinstance(e, (str, bytes, bool)) and e == 0:
         return zero
     if isinstance(e, sp.Expr):
@@ -156,6 +155,20 @@ def _values(what: str, values: Any) -> dict[sp.Symbol, sp.Expr]:
                 f"{what}= maps parameters, made by od.parameters('a h'), to values, but it has {s!r}."
             )
     return {s: scalar_argument(v, f"{what}= of {s}") for s, v in (values or {}).items()}
+
+
+def _check_constant(
+    loop: PassivityImmersion, bindings: Mapping[str, Mapping[sp.Symbol, sp.Expr]]
+) -> None:
+    """Refuse parameters bound to what moves: the proofs take them as constants."""
+    for what, values in bindings.items():
+        for s, e in values.items():
+            moving = sorted(m.name for m in symbols_of(e) & {*loop.plant, loop.time})
+            if moving:
+                raise OdescentError(
+                    f"{what}= binds {s} to {text(e)}, which moves with {moving[0]}, but parameters are constant; write "
+                    "it into the plant, the gain, the manifold or the port themselves."
+                )
 
 
 def _clock(loop: PassivityImmersion, clock: Any) -> tuple[sp.Expr | None, sp.Expr]:
@@ -221,8 +234,8 @@ def _check_names(
         raise OdescentError(
             f"the name {twice[0]!r} stands for two different symbols; rename one of them, or make both alike."
         )
-    if start in loop.plant:
-        raise OdescentError(f"{start} names the starting point; give the block another name.")
+    if start in {*loop.plant, memory, loop.control}:
+        raise OdescentError(f"{start} names the starting point; give the vector another name.")
 
 
 __all__ = ["Given", "given"]
