@@ -13,7 +13,8 @@ import sympy as sp
 from odescent.dynamics.exact import canonical
 from odescent.dynamics.vectors import ScalarNode, Vector, VectorSymbol
 
-from .steady import steady
+from .accurate import accurate, at_zero
+from .power_series import PowerSeries
 
 _HALF = sp.Rational(1, 2)
 _FIRST = {"mu": 0, "L": 1, "h": 2}
@@ -82,8 +83,11 @@ def negative(e: sp.Expr) -> bool:
 class Coefficients:
     """The table of coefficients: each distinct value under one readable name."""
 
-    def __init__(self, parameters: Iterable[sp.Symbol], used: set[str]) -> None:
+    def __init__(
+        self, parameters: Iterable[sp.Symbol], used: set[str], step: sp.Symbol | None = None
+    ) -> None:
         self.parameters = set(parameters)
+        self.step = step
         self.used = used  # names already taken in the emitted code
         self.fields: dict[sp.Symbol, sp.Expr] = {}  # name -> value in the parameters
         self._known: dict[sp.Expr, sp.Symbol] = {}
@@ -118,6 +122,9 @@ class Coefficients:
     def plain(self, e: sp.Expr) -> sp.Expr | None:
         """A static value as people write it inside a longer scalar, or None: products of at most two
         powers of parameters, such as 2 mu / sqrt(L)."""
+        number, rest = e.as_coeff_Mul()
+        if isinstance(rest, sp.log) and len(rest.free_symbols) == 1:
+            return number * self.field(rest, f"log_{next(iter(rest.free_symbols)).name}")
         factors = [f for f in sp.Mul.make_args(e) if not f.is_Rational]
         powers = [f.as_base_exp() for f in factors]
         if len(powers) > 2 or any(
@@ -135,11 +142,26 @@ class Coefficients:
             ],
         )
 
+    def forms(self) -> dict[sp.Symbol, sp.Expr]:
+        """The fields as they are computed: accurate, and with their limit at a step of zero if there is one."""
+        found = {}
+        for symbol, e in self.fields.items():
+            form = accurate(e)
+            limit = None if self.step is None or not form.has(self.step) else at_zero(form, self.step)
+            found[symbol] = form if limit is None else limit
+        return found
+
+    def series(self) -> dict[type[PowerSeries], str]:
+        """The power series that the fields are made of, and what their functions are called."""
+        kinds = [type(s) for e in self.forms().values() for s in sorted(e.atoms(PowerSeries), key=str)]
+        listed = list(dict.fromkeys(kinds))
+        return {k: f"_series_{i}" if len(listed) > 1 else "_series" for i, k in enumerate(listed, 1)}
+
     def shared(self) -> tuple[list[tuple[sp.Symbol, sp.Expr]], dict[str, sp.Expr]]:
         """Common sub-expressions, and the fields in terms of them, by name."""
         taken = {s.name for s in self.parameters}
         names = (sp.Symbol(f"_{i}") for i in range(10_000))
-        fields = [steady(e) for e in self.fields.values()]
+        fields = list(self.forms().values())
         parts, values = sp.cse(fields, symbols=names, order="canonical")
         rename: dict[sp.Symbol, sp.Symbol] = {}
         for temporary, value in parts:

@@ -15,11 +15,13 @@ from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
-from .jax_helpers import number_lines, used
+from .coefficient_text import traced_coefficients
+from .domains import upper_bounds
+from .jax_helpers import used
 from .lower import Lowering
 from .printing import JNP, Printer
 from .statements import Ask, CountLet, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
-from .text import WIDTH, coefficient_lines, docstring, named_tuple, paragraph, wrapped
+from .text import WIDTH, docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
     from ..iteration import Algorithm
@@ -32,7 +34,7 @@ def source(algorithm: Algorithm) -> str:
 
 def assembled(algorithm: Algorithm, kind: type[Module]) -> str:
     """The text of a module of that kind, with what it imports and its helpers."""
-    lowered = Lowering(algorithm.tuned).lowered()
+    lowered = Lowering(algorithm.tuned, step=algorithm.step).lowered(upper_bounds(algorithm))
     body = kind(lowered).lines()
     text = "\n".join(body)
     head = [
@@ -84,7 +86,7 @@ class Module:
 
     def lines(self) -> list[str]:
         """All of the module after its imports and helpers."""
-        sections = [self.state(), self.table(), self.coefficients(), self.init(), self.step()]
+        sections = [self.state(), self.table(), *self.coefficients(), self.init(), self.step()]
         sections += [self.output(n, r) for n, r in self.low.outputs.items()] + [self.run()]
         return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
 
@@ -104,17 +106,8 @@ class Module:
             "Coefficients", doc, [(n.name, "Array") for n in self.low.coefficients.fields]
         )
 
-    def coefficients(self) -> list[str]:
-        lines = wrapped(
-            "def coefficients", [f"{p}: ArrayLike" for p in self.parameters], " -> Coefficients:"
-        )
-        lines.append(
-            '    """The coefficients; ValueError for known hyper-parameters outside their domain."""'
-        )
-        lines += number_lines(self.low)
-        return lines + coefficient_lines(
-            self.low, Printer(JNP), constant="jnp.asarray({}, dtype=float)"
-        )
+    def coefficients(self) -> list[list[str]]:
+        return traced_coefficients(self.low)
 
     # routines
 

@@ -1,9 +1,6 @@
-"""Functions that emitted JAX modules contain, each where it is used, and their checks of numbers."""
+"""Functions that emitted JAX modules contain, each where it is used."""
 
 from __future__ import annotations
-
-from .statements import Lowered
-from .text import checks, loop
 
 MAP = '''
 def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: PyTree) -> PyTree:
@@ -207,30 +204,3 @@ def used(text: str, population: bool = False) -> list[str]:
     needed = {"_zero("} if "_sweep(" in text else set()
     known = {**HELPERS, **EACH} if population else HELPERS
     return [h.strip("\n") for mark, h in known.items() if mark in text or mark in needed]
-
-
-def number_lines(lowered: Lowered) -> list[str]:
-    """Checks of the hyper-parameters that have known values, and all of them as arrays."""
-    names = [s.name for s in lowered.parameters]
-    positive, ordered = checks(lowered)
-    lines: list[str] = []
-    if names:
-        lines += loop("name, value", [f'("{p}", {p})' for p in names])
-        lines += ["        if isinstance(value, jax.core.Tracer):"]
-        lines += ["            continue"]
-        lines += ["        if not np.isfinite(value).all():"]
-        lines += ['            raise ValueError(f"{name} must be a finite number, not {value!r}.")']
-        if set(positive) == set(names):
-            lines += ["        if np.any(np.asarray(value) <= 0):"]
-            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
-        elif positive:
-            known = "{" + ", ".join(f'"{p}"' for p in positive) + "}"
-            lines += [f"        if name in {known} and np.any(np.asarray(value) <= 0):"]
-            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
-    if ordered:
-        lines += [
-            "    known = not isinstance(mu, jax.core.Tracer) and not isinstance(L, jax.core.Tracer)"
-        ]
-        lines += ["    if known and np.any(np.asarray(mu) > np.asarray(L)):"]
-        lines += ['        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")']
-    return lines + [f"    {p} = jnp.asarray({p}, dtype=float)" for p in names]

@@ -113,7 +113,12 @@ def _changed(i: Instruction, change: Callable[[Any], Any]) -> Instruction:
 class Lowering:
     """Builds the routines of one program over one coefficient table."""
 
-    def __init__(self, program: Program, extra_parameters: Iterable[sp.Symbol] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        extra_parameters: Iterable[sp.Symbol] = (),
+        step: sp.Symbol | None = None,
+    ) -> None:
         program = with_safe_names(program)
         self.program = without_zeros(solve_implicit(program))
         self.parameters = in_order({*program.parameters, *extra_parameters})
@@ -129,7 +134,7 @@ class Lowering:
             if new != name:
                 self.names[name] = new
         used = set(RESERVED) | taken | inside | set(self.names.values()) | set(program.outputs)
-        self.table = Coefficients(self.parameters, used)
+        self.table = Coefficients(self.parameters, used, step)
         oracles = {c.oracle for c in self.program.calls}
         for i in self.program.sweeps:
             oracles |= set(component_oracles(i))
@@ -138,7 +143,7 @@ class Lowering:
         self.arguments = oracle_arguments(oracles)
         self.population = any(o.kind == "ensemble" for o in oracles)
 
-    def lowered(self) -> Lowered:
+    def lowered(self, below: Mapping[str, sp.Rational]) -> Lowered:
         """All routines; the step comes first, so that it gives the coefficients their names."""
         p = self.program
         step = self.routine(p.instructions, {b.name: p.next[b.symbol] for b in p.blocks})
@@ -148,7 +153,7 @@ class Lowering:
         counter = p.counter if counted else None
         return Lowered(
             self.parameters, self.table, p.blocks, counter, init, step, outputs, self.names,
-            self.population,
+            self.population, below,
         )  # fmt: skip
 
     def routine(

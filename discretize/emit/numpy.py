@@ -11,11 +11,13 @@ from odescent.dynamics.fields import Block, start
 from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
+from .coefficient_text import plain_coefficients
+from .domains import upper_bounds
 from .lower import Lowering
 from .numpy_helpers import used
 from .printing import MATH, NUMPY, Printer
 from .statements import Ask, CountLet, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
-from .text import checks, coefficient_lines, docstring, loop, named_tuple, paragraph, wrapped
+from .text import docstring, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
     from ..iteration import Algorithm
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 def source(algorithm: Algorithm) -> str:
     """The module's text."""
-    lowered = Lowering(algorithm.tuned).lowered()
+    lowered = Lowering(algorithm.tuned, step=algorithm.step).lowered(upper_bounds(algorithm))
     module = Module(lowered)
     body = module.lines()
     imports = [
@@ -62,7 +64,7 @@ class Module:
 
     def lines(self) -> list[str]:
         """All of the module after its imports."""
-        sections = [self.state(), self.table(), self.coefficients(), self.init(), self.step()]
+        sections = [self.state(), self.table(), *self.coefficients(), self.init(), self.step()]
         sections += [self.output(n, r) for n, r in self.low.outputs.items()] + [self.run()]
         return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
 
@@ -80,32 +82,8 @@ class Module:
             "Coefficients", doc, [(n.name, "float") for n in self.low.coefficients.fields]
         )
 
-    def coefficients(self) -> list[str]:
-        lines = wrapped(
-            "def coefficients", [f"{p}: float" for p in self.parameters], " -> Coefficients:"
-        )
-        lines.append(
-            '    """The coefficients; ValueError for hyper-parameters outside their domain."""'
-        )
-        positive, ordered = checks(self.low)
-        if self.parameters:
-            pairs = [f'("{p}", {p})' for p in self.parameters]
-            lines += loop("name, value", pairs)
-            lines += ["        if not math.isfinite(value):"]
-            lines += [
-                '            raise ValueError(f"{name} must be a finite number, not {value!r}.")'
-            ]
-        if positive:
-            if set(positive) != set(self.parameters):
-                lines += loop("name, value", [f'("{p}", {p})' for p in positive])
-            lines += ["        if value <= 0:"]
-            lines += ['            raise ValueError(f"{name} must be more than 0, not {value!r}.")']
-        if ordered:
-            lines += ["    if mu > L:"]
-            lines += [
-                '        raise ValueError(f"L must be at least mu, but L = {L} < mu = {mu}.")'
-            ]
-        return lines + coefficient_lines(self.low, Printer(MATH))
+    def coefficients(self) -> list[list[str]]:
+        return plain_coefficients(self.low)
 
     # routines
 

@@ -20,18 +20,18 @@ from odescent.dynamics.vectors import Vector, VectorSymbol
 from ..compile import COUNTER
 from ..program import Program
 from .backend import POWERS, Backend
+from .coefficient_text import traced_coefficients
 from .coefficients import in_order
 from .coordinates import PARAMS, Plan, plan_with_oracles
+from .domains import upper_bounds
 from .extra_arguments import as_named, extra_arguments
 from .jax import Module
-from .jax_helpers import number_lines
 from .lower import Lowering, with_safe_names
 from .optax_helpers import helpers
 from .optax_notes import notes
-from .printing import JNP, Printer
 from .stability import BOUNDS, warn_if_unstable
 from .statements import Ask, Lowered, Routine, VectorLet, safe
-from .text import WIDTH, coefficient_lines, docstring, named_tuple, paragraph, wrapped
+from .text import WIDTH, docstring, generated, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
     import optax
@@ -110,7 +110,7 @@ class _Module:
         self.plan, self.factory = made, factory_name(algorithm)
         self.class_name = "".join(part.capitalize() for part in self.factory.split("_")) + "State"
         parameters = with_safe_names(algorithm.tuned).parameters
-        lowering = Lowering(made.program, extra_parameters=parameters)
+        lowering = Lowering(made.program, extra_parameters=parameters, step=algorithm.step)
         lowering.arguments = extra_arguments(made)
         p = made.program
         results = {b.name: p.next[b.symbol] for b in p.blocks}
@@ -134,6 +134,7 @@ class _Module:
             self.update,
             {"x": output},
             lowering.names,
+            below=upper_bounds(algorithm),
         )
         late = set()
         if made.gradient is not None:
@@ -161,7 +162,7 @@ class _Module:
         sections = [
             self.printer.table(),
             self.state(),
-            self.coefficients(),
+            *traced_coefficients(self.low, refuse_schedules=True),
             self.transformation(),
             self.eval_params(),
         ]
@@ -177,23 +178,6 @@ class _Module:
         fields += [("key", "Array")] if self.update.draws else []
         doc = "The memory between steps, and the coefficients."
         return named_tuple(self.class_name, doc, [*fields, ("c", "Coefficients")])
-
-    def coefficients(self) -> list[str]:
-        given = [f"{p}: ArrayLike" for p in self.names]
-        lines = wrapped("def coefficients", given, " -> Coefficients:")
-        lines.append(
-            '    """The coefficients; ValueError for known hyper-parameters outside their domain."""'
-        )
-        for line in number_lines(self.low):
-            if line == "        if isinstance(value, jax.core.Tracer):":
-                lines += ["        if callable(value):"]
-                lines += [
-                    '            raise ValueError(f"{name}: wrap with optax.inject_hyperparams first.")'
-                ]
-            lines.append(line.replace("jnp.asarray(", "jnp.array("))
-        return lines + coefficient_lines(
-            self.low, Printer(JNP), constant="jnp.array({}, dtype=float)"
-        )
 
     def transformation(self) -> list[str]:
         given = [f"{p}: ArrayLike" for p in self.names]
@@ -212,7 +196,7 @@ class _Module:
         if self.names:
             lines += [
                 f"    {made}  # refuses bad hyper-parameters here, not in init",
-                *wrapped("moving = any", [self._arrays()], "", "    "),
+                *generated("moving = any", self._arrays(), "    "),
             ]
         return [
             *lines, "", *self.init(made), "", *self.update_lines(made), "",

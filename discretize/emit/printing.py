@@ -16,6 +16,9 @@ from sympy.codegen.cfunctions import expm1
 from odescent._errors import NotCarried
 from odescent.dynamics.vectors import Elementwise, Product, Vector, VectorSymbol, slots
 
+from .power_series import PowerSeries
+from .rounding import OneMinus
+
 ADD, MUL, NEGATIVE, POWER, ATOM = range(5)  # how tightly a piece of text holds together
 
 _FUNCTIONS: dict[Any, str] = {
@@ -42,6 +45,7 @@ MATH = Namespace(
 )
 NUMPY = Namespace("np.")
 JNP = Namespace("jnp.")
+EITHER = Namespace("xp.")  # NumPy or jax.numpy
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Printer:
 
     namespace: Namespace
     names: Callable[[str], str] = str
+    series: Mapping[type[PowerSeries], str] = field(default_factory=dict)
 
     def scalar(self, e: sp.Expr) -> str:
         """The source of a scalar expression; NotCarried for a function outside the small set."""
@@ -69,6 +74,10 @@ class Printer:
             return self.names(e.name), ATOM
         if e.is_Rational:
             return _rational(e)
+        if e.is_Float:
+            return repr(float(e)), ATOM
+        if isinstance(e, OneMinus):
+            return f"1 - {self._at_least(e.args[0], MUL)}", ADD
         if e.is_Add:
             terms = e.as_ordered_terms()
             pieces = [(_sign(t), self._at_least(_sign(t) * t, MUL)) for t in terms]
@@ -141,6 +150,8 @@ class Printer:
             for other in rest:
                 first = f"{name}({first}, {other})"
             return first, ATOM
+        if kind in self.series:
+            return f"{self.series[kind]}({self._argument(e.args[0])})", ATOM
         if kind in _FUNCTIONS:
             return f"{self.namespace(_FUNCTIONS[kind])}({self._argument(e.args[0])})", ATOM
         raise NotCarried(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import sympy as sp
@@ -194,6 +194,7 @@ class Lowered:
         names: names of blocks and outputs in the emitted code, where they differ.
         population: whether vectors are N particles, arrays of shape (N, ...), and inner products and values
             one number for each.
+        below: numbers that parameters must stay below, by name.
     """
 
     parameters: tuple[sp.Symbol, ...]
@@ -205,6 +206,7 @@ class Lowered:
     outputs: Mapping[str, Routine]
     names: Mapping[str, str]
     population: bool = False
+    below: Mapping[str, sp.Rational] = field(default_factory=dict)
 
     @property
     def start_text(self) -> str:

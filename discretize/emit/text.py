@@ -10,7 +10,7 @@ import sympy as sp
 from odescent._brief import capital
 from odescent.dynamics.vectors import Vector
 
-from .coefficients import in_order, presentable
+from .coefficients import presentable
 from .printing import Printer
 from .statements import Lowered
 
@@ -120,6 +120,12 @@ def wrapped(head: str, items: list[str], tail: str, indent: str = "") -> list[st
     return [f"{indent}{head}(", *[f"{indent}    {i}," for i in items], f"{indent}){tail}"]
 
 
+def generated(head: str, text: str, indent: str = "") -> list[str]:
+    """``head(text)`` for a generator, on one line if it fits, else in three without a comma."""
+    line = f"{indent}{head}({text})"
+    return [line] if len(line) <= WIDTH else [f"{indent}{head}(", f"{indent}    {text}", f"{indent})"]
+
+
 def named_tuple(name: str, doc: str, fields: list[tuple[str, str]]) -> list[str]:
     """A NamedTuple class."""
     lines = [f"class {name}(NamedTuple):", f'    """{doc}"""', ""]
@@ -173,10 +179,3 @@ def loop(names: str, items: list[str]) -> list[str]:
     if len(line) <= WIDTH:
         return [line]
     return [f"    for {names} in (", *[f"        {i}," for i in items], "    ):"]
-
-
-def checks(lowered: Lowered) -> tuple[list[str], bool]:
-    """Names of the parameters that must be positive, and whether mu and L are both there."""
-    names = {s.name for s in lowered.parameters}
-    positive = [s.name for s in in_order(lowered.parameters) if s.is_positive]
-    return positive, {"mu", "L"} <= names

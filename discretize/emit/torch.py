@@ -13,6 +13,7 @@ from odescent._errors import OdescentError, listed, unknown
 
 from ..program import Program
 from .backend import POWERS, Backend
+from .domains import upper_bounds
 from .lower import with_safe_names
 from .numpy import Module
 from .stability import BOUNDS, warn_if_unstable
@@ -78,14 +79,17 @@ class _Module:
         self.name, self.layout = class_name(algorithm), layout(program)
         called = keys(algorithm).get(algorithm.step.name)
         self.step_above = f" {algorithm.step} above" if called == "lr" else ""
-        self.body = Body(self.layout, program)
+        step, to = algorithm.step, keys(algorithm)
+        key = sp.Symbol(to.get(step.name, step.name), **step.assumptions0)
+        below = {to.get(n, n): b for n, b in upper_bounds(algorithm).items()}
+        self.body = Body(self.layout, program, key, below)
         self.names = self.body.names
 
     def lines(self) -> list[str]:
         """All of the module after its imports."""
         body = self.optimizer()
         numbers = Module(self.body.low)
-        sections = [numbers.table(), numbers.coefficients(), *helpers("\n".join(body)), body]
+        sections = [numbers.table(), *numbers.coefficients(), *helpers("\n".join(body)), body]
         return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
 
     def optimizer(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import sympy as sp
@@ -39,12 +40,16 @@ class Body:
     Args:
         layout: what the parameters hold, and the memory.
         program: the program that it was made of, for its parameters.
+        step: the symbol of the step, as the group calls it.
+        below: numbers that parameters must stay below, by name.
     """
 
-    def __init__(self, layout: Layout, program: Program) -> None:
+    def __init__(
+        self, layout: Layout, program: Program, step: sp.Symbol, below: Mapping[str, sp.Rational]
+    ) -> None:
         self.layout = layout
         p = layout.program
-        lowering = Lowering(p, extra_parameters=program.parameters)
+        lowering = Lowering(p, extra_parameters=program.parameters, step=step)
         asked = [e for e in (*p.next.values(), *p.outputs.values()) if isinstance(e, Vector)]
         more = {c.oracle for e in asked for c in e.calls()}
         lowering.arguments = oracle_arguments({*lowering.arguments, *more})
@@ -64,7 +69,7 @@ class Body:
         ordered = sorted(lowering.parameters, key=lambda s: (_ORDER.get(s.name, 3), s.name))
         self.low = Lowered(
             tuple(ordered), table, p.blocks, p.counter if counted else None, init, steps,
-            {"x": output}, lowering.names,
+            {"x": output}, lowering.names, below=below,
         )  # fmt: skip
         self.names = [s.name for s in self.low.parameters]
         self.blocks = [b for b in p.blocks if b.kind != "scalar"]

@@ -22,6 +22,7 @@ from odescent.dynamics.vectors import (
 )
 
 from ..program import Assign, Count, Draw, Instruction, SweepCoordinates
+from .accurate import accurate_step
 from .coefficients import Coefficients, minus, negative, presentable, stem
 from .printing import JNP, Printer
 from .statements import Ask, CountLet, InnerLet, Sample, ScalarLet, Statement, SweepLet, VectorLet
@@ -52,7 +53,7 @@ class Writer:
                 assert isinstance(i.target, VectorSymbol)
                 self.statements.append(VectorLet(i.target, self.vector(i.value, stem(i.target))))
             else:
-                value = self.hoisted(presentable(i.value), "s")
+                value = self.hoisted(accurate_step(presentable(i.value)), "s")
                 self.statements.append(ScalarLet(i.target, self.short(value, i.target.name)))
         elif isinstance(i, SweepCoordinates):
             self.sweep(i)
@@ -103,7 +104,7 @@ class Writer:
 
     def result(self, name: str, e: Expr) -> Expr:
         if not isinstance(e, Vector):
-            return self.short(self.hoisted(presentable(e), f"{name}_next"), name)
+            return self.short(self.hoisted(accurate_step(presentable(e)), f"{name}_next"), name)
         return self.vector(e, name)
 
     # vectors
@@ -235,6 +236,8 @@ class Writer:
     def scalar(self, e: sp.Expr, *hints: str) -> sp.Expr:
         if e.is_Rational or (e.is_Symbol and e in self.table.fields):
             return e
+        if not self.table.static(e):
+            e = accurate_step(e)
         if negative(e):
             return -self.scalar(presentable(-e) if self.table.static(e) else minus(e), *hints)
         if self.table.static(e):
