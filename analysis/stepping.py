@@ -23,7 +23,7 @@ from jaxtyping import Array
 from odescent._errors import NotCarried, OdescentError, unknown
 from odescent.discretize import Algorithm, chunks
 from odescent.discretize import run as runs
-from odescent.discretize.emit.statements import safe
+from odescent.discretize.emit import called
 from odescent.dynamics import Objective, System
 from odescent.dynamics.evaluate import evaluate, initial_state, oracles_of, vector_field
 from odescent.dynamics.fixed_step import runge_kutta
@@ -127,7 +127,7 @@ def _of_parts(
         for n, value in values.items():
             check_domain(symbols[n], value)
         try:
-            return module.coefficients(**{safe(n): v for n, v in values.items()})
+            return module.coefficients(**{called(module)[n]: v for n, v in values.items()})
         except ValueError as error:
             raise OdescentError(str(error)) from None
 

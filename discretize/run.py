@@ -26,9 +26,8 @@ from odescent.dynamics.evaluate import evaluate
 from odescent.dynamics.oracles import Objective
 
 from . import chunks, draws, run_file
-from .emit import source
+from .emit import called, source
 from .emit.coefficients import in_order
-from .emit.statements import safe
 from .iteration import Algorithm
 from .run_oracles import module_of, oracle_of, oracles_for
 
@@ -392,7 +391,7 @@ def _parameters(
 
 def _coefficients(module: ModuleType, values: Mapping[str, Any]) -> Any:
     try:
-        found = module.coefficients(**{safe(n): v for n, v in values.items()})
+        found = module.coefficients(**{called(module)[n]: v for n, v in values.items()})
     except ValueError as error:
         raise OdescentError(str(error)) from None
     except ZeroDivisionError:  # of plain numbers
@@ -445,7 +444,7 @@ def compiled_parts(
     def record(state: Any, c: Any) -> tuple[Any, ...]:
         x = call("output", state, c=c)
         states = dict(zip(blocks, state, strict=False))
-        states |= {n: call(safe(n), state, c=c) for n in outputs if n != "x"}
+        states |= {n: call(called(module)[n], state, c=c) for n in outputs if n != "x"}
         f = None if value is None else value(x)
         seen = f  # of an ensemble the least: a particle without a finite value has no weight
         if f is not None and _population(oracles):

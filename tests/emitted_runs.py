@@ -174,14 +174,23 @@ def run_optax(alg, steps, problem=None):
     return np.array(rows)
 
 
+def optimizer_class(alg):
+    """The one class of the emitted torch module that is an optimizer."""
+    import torch
+
+    found = [v for v in vars(load(alg, "torch")).values() if inspect.isclass(v)]
+    (made,) = [
+        v for v in found if issubclass(v, torch.optim.Optimizer) and v is not torch.optim.Optimizer
+    ]
+    return made
+
+
 def run_torch(alg, steps, problem=None):
     import torch
 
-    from odescent.discretize.emit.torch import class_name
-
     torch.set_num_threads(1)
     known, x0 = problem_of(np, problem)
-    asked = inspect.signature(getattr(load(alg, "torch"), class_name(alg)).__init__).parameters
+    asked = inspect.signature(optimizer_class(alg).__init__).parameters
     found = {n: chosen(known, n) for n in asked if n != "params"}
     given = {n: _on_lists(f) for n, f in found.items() if f is not None and n not in numbers(alg)}
     params = [torch.tensor(np.asarray(x0), requires_grad=True)]

@@ -6,12 +6,10 @@ import inspect
 import numpy as np
 import pytest
 import torch
-from emitted_runs import carries
+from emitted_runs import carries, optimizer_class
 from hand_loops import MU, L, quadratic
 
 import odescent as od
-from odescent.discretize.emit import load
-from odescent.discretize.emit.torch import class_name
 
 torch.set_num_threads(1)
 ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
@@ -95,7 +93,7 @@ def skip_what_is_refused(name):
 
 def made(name, params, **options):
     alg = od.algorithm(name)
-    cls = getattr(load(alg, "torch"), class_name(alg))
+    cls = optimizer_class(alg)
     asked = inspect.signature(cls.__init__).parameters
     oracles = {n: on_tensors(f) for n, f in ORACLES.items() if n in asked}
     return alg.to_torch(params, **values(alg), **oracles, **options)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import linecache
 import sys
+from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from odescent._errors import OdescentError, unknown
 from odescent._files import write_whole
+
+from .names import Naming, without_collisions
 
 if TYPE_CHECKING:
     import optax
@@ -31,8 +35,12 @@ BACKENDS = {
     "torch": "torch:BACKEND",
 }
 _INTERNAL = {"jax_drawn": "jax_drawn:BACKEND"}  # for runs of our own
-_SOURCES: WeakKeyDictionary[Algorithm, dict[str, str]] = WeakKeyDictionary()
+_Printed: TypeAlias = tuple[
+    str, dict[str, str]
+]  # the text, and what its names of the program became
+_SOURCES: WeakKeyDictionary[Algorithm, dict[str, _Printed]] = WeakKeyDictionary()
 _MODULES: dict[str, ModuleType] = {}
+_NAMES: dict[str, Mapping[str, str]] = {}  # by a module's name
 
 
 def targets() -> list[str]:
@@ -55,12 +63,24 @@ def source(algorithm: Algorithm, target: str = "numpy") -> str:
 
     Raises NotCarried where the target cannot carry the algorithm, OdescentError for an unknown target.
     """
+    return _printed(algorithm, target)[0]
+
+
+def _printed(algorithm: Algorithm, target: str) -> _Printed:
     known = _SOURCES.setdefault(algorithm, {})
     if target not in known:
         chosen = find(target)
         chosen.refuse(algorithm.tuned, algorithm.name)
-        known[target] = chosen.print(algorithm)
+        if chosen.suffix == ".py":
+            known[target] = without_collisions(partial(chosen.print, algorithm), chosen.words)
+        else:
+            known[target] = chosen.print(algorithm, Naming()), {}
     return known[target]
+
+
+def called(module: ModuleType) -> Mapping[str, str]:
+    """What the names of the program (parameters, blocks, outputs) became in a loaded module."""
+    return _NAMES[module.__name__]
 
 
 def write(algorithm: Algorithm, path: str | Path, target: str = "numpy") -> Path:
@@ -79,7 +99,7 @@ def load(algorithm: Algorithm, target: str = "jax") -> ModuleType:
     The text comes from our own printer, with validated names, so that nothing of the user's is
     evaluated. It is registered with linecache: tracebacks show the emitted lines.
     """
-    text = source(algorithm, target)
+    text, names = _printed(algorithm, target)
     if find(target).suffix != ".py":
         raise OdescentError(
             f"the target {target!r} is text, not a module; use source() or write()."
@@ -93,11 +113,11 @@ def load(algorithm: Algorithm, target: str = "jax") -> ModuleType:
         linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
         sys.modules[name] = module
         exec(compile(text, file, "exec"), module.__dict__)  # noqa: S102  our own printer's text
-        _MODULES[text] = module
+        _MODULES[text], _NAMES[name] = module, names
     return _MODULES[text]
 
 
-def to_optax(algorithm: Algorithm, **parameters: Any) -> optax.GradientTransformation:
+def to_optax(algorithm: Algorithm, /, **parameters: Any) -> optax.GradientTransformation:
     """The algorithm as an optax transformation; see the emitted source for its contract.
 
     Parameters are numbers, arrays, or schedules (callables of the step: the factory is then wrapped with
@@ -110,7 +130,7 @@ def to_optax(algorithm: Algorithm, **parameters: Any) -> optax.GradientTransform
     return transformation(algorithm, load(algorithm, "optax"), parameters)
 
 
-def to_torch(algorithm: Algorithm, params: Any, **options: Any) -> Optimizer:
+def to_torch(algorithm: Algorithm, params: Any, /, **options: Any) -> Optimizer:
     """The algorithm as a torch optimizer of ``params``; see the emitted source for its contract.
 
     Options are the parameters by name, the oracles that it asks, and torch's own (foreach, maximize, ...). mu and

@@ -136,7 +136,10 @@ def _complements(e: sp.Expr) -> Iterator[sp.Expr]:
         if not e.is_polynomial(s):
             continue
         expanded = sp.expand(e.xreplace({s: 1 - d}))
-        for form in (expanded, *(sp.collect(expanded, o) for o in sorted(e.free_symbols - {s}, key=str))):
+        for form in (
+            expanded,
+            *(sp.collect(expanded, o) for o in sorted(e.free_symbols - {s}, key=str)),
+        ):
             yield form.xreplace({d: OneMinus(s)})
 
 

@@ -13,6 +13,7 @@ from odescent.dynamics.vectors import Expr, Product, ScalarNode, Vector
 if TYPE_CHECKING:
     from ..iteration import Algorithm
     from ..program import Program
+    from .names import Naming
 
 # Everything that some backend cannot carry, and how a refusal says that a program has it.
 POWERS = {
@@ -41,15 +42,17 @@ class Backend:
         name: the target.
         suffix: of a file, with the dot.
         carries: the entries of `POWERS` that it can carry.
-        print: the source of one algorithm.
+        print: the source of one algorithm, with a naming of what the program calls its own.
         check: a further refusal, which raises NotCarried.
+        words: names with a meaning that the source does not show.
     """
 
     name: str
     suffix: str
     carries: frozenset[str]
-    print: Callable[[Algorithm], str]
+    print: Callable[[Algorithm, Naming], str]
     check: Callable[[Program], None] | None = None
+    words: frozenset[str] = frozenset()
 
     def refuse(self, program: Program, name: str = "") -> None:
         """Raise NotCarried, with one sentence, if the backend cannot carry the program."""

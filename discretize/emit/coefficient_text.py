@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy as sp
 
 from .accurate import without_overflow
@@ -20,11 +22,13 @@ def plain_coefficients(lowered: Lowered) -> list[list[str]]:
     lines = wrapped("def coefficients", [f"{p}: float" for p in names], " -> Coefficients:")
     lines += [_DOC.format(""), *_plain_checks(names, domain(lowered))]
     series = lowered.coefficients.series()
-    formulas = coefficient_lines(lowered, Printer(MATH, series=series))
-    if names and _may_fail(lowered):
+    fails = bool(names) and _may_fail(lowered)
+    indent = "        " if fails else "    "
+    formulas = coefficient_lines(lowered, Printer(MATH, series=series), indent=indent)
+    if fails:
         formulas = [
             "    try:",
-            *("    " + line for line in formulas),
+            *formulas,
             "    except (ArithmeticError, ValueError):",
             *_not_finite(names, "        "),
             "        raise ValueError(message) from None",
@@ -50,37 +54,32 @@ def traced_coefficients(lowered: Lowered, refuse_schedules: bool = False) -> lis
     if len(names) == 1:
         formed += [f"    {each} = xp.asarray({each}, dtype=float)"]
     else:
-        formed += generated(f"{each} = ", f"xp.asarray(p, dtype=float) for p in ({each})", "    ")
+        formed += generated(f"{each} = ", f"xp.asarray(value, dtype=float) for value in ({each})", "    ")
     formed += coefficient_lines(lowered, Printer(EITHER, series=series))
     listed = f"({each}{',' if len(names) == 1 else ''})"
     lines = [*head, *_traced_checks(names, domain(lowered), refuse_schedules)]
-    lines += generated("known = not any", f"isinstance(p, jax.core.Tracer) for p in {listed}", "    ")
+    lines += generated(
+        "known = not any", f"isinstance(value, jax.core.Tracer) for value in {listed}", "    "
+    )
     lines += ['    with np.errstate(all="ignore"):']
     lines += wrapped("c = _formed", ["np if known else jnp", *names], "", "        ")
     lines += [
-        "    if known and not all(np.isfinite(x).all() for x in c):",
+        "    if known and not all(np.isfinite(value).all() for value in c):",
         *_not_finite(names, "        "),
         "        raise ValueError(message)",
-        "    return Coefficients(*(jnp.array(x, dtype=float) for x in c))",
+        "    return Coefficients(*(jnp.array(value, dtype=float) for value in c))",
     ]
     return [*_series_functions(series, EITHER), formed, lines]
 
 
 def _not_finite(names: list[str], indent: str) -> list[str]:
     """The lines that say at which numbers a coefficient is not finite."""
-    pieces = [f"{p} = {{{p}}}" for p in names]
-    rows, row = [], ""
-    for i, piece in enumerate(pieces):
-        piece += ", " if i < len(pieces) - 1 else ""
-        if len(indent) + len(row) + len(piece) + 16 > WIDTH:
-            rows.append(row)
-            row = ""
-        row += piece
-    rows.append(row)
-    lines = [f'{indent}where = f"{rows[0]}"']
-    if len(rows) > 1:
-        quoted = [f'{indent}    f"{r}"' for r in rows]
-        lines = [f"{indent}where = (", *quoted, f"{indent})"]
+    listed = ", ".join(f"{p} = {{{p}}}" for p in names)
+    lines = [f'{indent}where = f"{listed}"']
+    if len(lines[0]) > WIDTH:
+        pairs = [f'"{p}": {p}' for p in names]
+        lines = [f"{indent}given = {{", *[f"{indent}    {p}," for p in pairs], f"{indent}}}"]
+        lines += [f'{indent}where = ", ".join(f"{{n}} = {{v}}" for n, v in given.items())']
     return [*lines, f'{indent}message = f"the coefficients of a step are not finite at {{where}}."']
 
 
@@ -94,7 +93,9 @@ def _plain_checks(names: list[str], found: Domain) -> list[str]:
     for members, bad, words in _bounds(found):
         inside = _each(members, "{} " + bad, words)
         both = members == names and len(names) > 1
-        lines += inside[len(loop("name, value", [f'("{p}", {p})' for p in names])) :] if both else inside
+        lines += (
+            inside[len(loop("name, value", [f'("{p}", {p})' for p in names])) :] if both else inside
+        )
     return lines + _ordered(found, "if mu > L:")
 
 
@@ -168,7 +169,9 @@ def _may_fail(lowered: Lowered) -> bool:
         if isinstance(e, sp.exp):
             return not e.args[0].is_nonpositive
         if e.is_Pow:
-            simple = e.base.is_Symbol and e.base.is_positive and abs(e.exp) in (1, sp.Rational(1, 2))
+            simple = (
+                e.base.is_Symbol and e.base.is_positive and abs(e.exp) in (1, sp.Rational(1, 2))
+            )
             return not simple and e.exp != sp.Rational(1, 2)
         return False
 
@@ -179,11 +182,11 @@ def _may_fail(lowered: Lowered) -> bool:
 # power series
 
 
-def _series_functions(series: dict[type[PowerSeries], str], namespace: Namespace) -> list[list[str]]:
+def _series_functions(series: dict[Any, str], namespace: Namespace) -> list[list[str]]:
     return [_series_function(kind, name, namespace) for kind, name in series.items()]
 
 
-def _series_function(kind: type[PowerSeries], name: str, namespace: Namespace) -> list[str]:
+def _series_function(kind: Any, name: str, namespace: Namespace) -> list[str]:
     """A function of one number: the formula where it is large, the series where it is small."""
     even = all(c == 0 for c in kind.terms[1::2]) and len(kind.terms) > 1
     kept = kind.terms[::2] if even else kind.terms

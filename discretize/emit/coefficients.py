@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import lcm
+from typing import Any
 
 import sympy as sp
 
@@ -14,6 +15,7 @@ from odescent.dynamics.exact import canonical
 from odescent.dynamics.vectors import ScalarNode, Vector, VectorSymbol
 
 from .accurate import accurate, at_zero
+from .names import Naming
 from .power_series import PowerSeries
 
 _HALF = sp.Rational(1, 2)
@@ -84,10 +86,14 @@ class Coefficients:
     """The table of coefficients: each distinct value under one readable name."""
 
     def __init__(
-        self, parameters: Iterable[sp.Symbol], used: set[str], step: sp.Symbol | None = None
+        self,
+        parameters: Iterable[sp.Symbol],
+        used: set[str],
+        naming: Naming,
+        step: sp.Symbol | None = None,
     ) -> None:
         self.parameters = set(parameters)
-        self.step = step
+        self.naming, self.step = naming, step
         self.used = used  # names already taken in the emitted code
         self.fields: dict[sp.Symbol, sp.Expr] = {}  # name -> value in the parameters
         self._known: dict[sp.Expr, sp.Symbol] = {}
@@ -105,8 +111,8 @@ class Coefficients:
             n = 1
             while (name := f"{candidates[-1]}_{n}") in self.used:
                 n += 1
-        self.used.add(name)
-        return name
+        self.used |= {name, self.naming.marked(name)}
+        return self.naming.marked(name)
 
     def field(self, e: sp.Expr, *candidates: str) -> sp.Symbol:
         """The name of a static value, entered in the table if it is new."""
@@ -147,29 +153,37 @@ class Coefficients:
         found = {}
         for symbol, e in self.fields.items():
             form = accurate(e)
-            limit = None if self.step is None or not form.has(self.step) else at_zero(form, self.step)
+            limit = (
+                None if self.step is None or not form.has(self.step) else at_zero(form, self.step)
+            )
             found[symbol] = form if limit is None else limit
         return found
 
-    def series(self) -> dict[type[PowerSeries], str]:
+    def series(self) -> dict[Any, str]:
         """The power series that the fields are made of, and what their functions are called."""
-        kinds = [type(s) for e in self.forms().values() for s in sorted(e.atoms(PowerSeries), key=str)]
+        kinds = [
+            type(s) for e in self.forms().values() for s in sorted(e.atoms(PowerSeries), key=str)
+        ]
         listed = list(dict.fromkeys(kinds))
-        return {k: f"_series_{i}" if len(listed) > 1 else "_series" for i, k in enumerate(listed, 1)}
+        return {
+            k: f"_series_{i}" if len(listed) > 1 else "_series" for i, k in enumerate(listed, 1)
+        }
 
     def shared(self) -> tuple[list[tuple[sp.Symbol, sp.Expr]], dict[str, sp.Expr]]:
         """Common sub-expressions, and the fields in terms of them, by name."""
-        taken = {s.name for s in self.parameters}
+        taken = {s.name for s in self.parameters} | self.naming.avoid
         names = (sp.Symbol(f"_{i}") for i in range(10_000))
         fields = list(self.forms().values())
         parts, values = sp.cse(fields, symbols=names, order="canonical")
         rename: dict[sp.Symbol, sp.Symbol] = {}
         for temporary, value in parts:
             stem = f"root_{value.base}" if value.is_Pow and value.base.is_Symbol else ""
+            stem = self.naming.marked(stem) if stem else ""
             name = stem if stem and value.exp == sp.Rational(1, 2) and stem not in taken else ""
             n = 1
             while not name:
-                name = f"t{n}" if f"t{n}" not in taken else ""
+                new = self.naming.marked(f"t{n}")
+                name = new if not {new, f"t{n}"} & taken else ""
                 n += 1
             taken.add(name)
             known = {"positive": True} if value.xreplace(rename).is_positive else {"real": True}

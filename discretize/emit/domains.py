@@ -12,6 +12,8 @@ from odescent.dynamics.calculus import Symbol
 from odescent.dynamics.vectors import Elementwise, Product, Vector, VectorSymbol, slots
 
 from .coefficients import in_order
+from .lower import Lowering
+from .names import Naming
 from .statements import Lowered, Routine, ScalarLet, SweepLet, VectorLet
 
 if TYPE_CHECKING:
@@ -45,6 +47,14 @@ def domain(lowered: Lowered) -> Domain:
     listed = {s.name: b for s in declared for n, b in lowered.below.items() if n == s.name}
     positive = tuple(s.name for s in declared if s.name not in zero)
     return Domain(positive, tuple(zero), listed, names >= _CLASS)
+
+
+def lowered_of(algorithm: Algorithm, naming: Naming) -> Lowered:
+    """All of an algorithm's step, ready to be printed as it stands."""
+    program = naming.program(algorithm.tuned)
+    step = naming.parameter(algorithm.step)
+    below = {naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()}
+    return Lowering(program, naming, step=step).lowered(below)
 
 
 def upper_bounds(algorithm: Algorithm) -> dict[str, sp.Rational]:
@@ -87,10 +97,13 @@ def _defined_at_zero(lowered: Lowered, p: sp.Symbol) -> bool:
         if at == 0:
             values[name] = sp.S.Zero
     routines = [lowered.init, lowered.step, *lowered.outputs.values()]
-    still = {b.symbol for b in lowered.blocks if b.init == 0 or (isinstance(b.init, Vector) and not b.init)}
+    still = {
+        b.symbol
+        for b in lowered.blocks
+        if b.init == 0 or (isinstance(b.init, Vector) and not b.init)
+    }
     while True:  # with the blocks that stay zero from their start on
-        moved = [r for r in routines if not (done := _Zeros(values, still)).fine(r)]
-        if moved:
+        if not all(_Zeros(values, still).fine(r) for r in routines):
             return False
         after = _Zeros(values, still)
         after.fine(lowered.step)

@@ -10,13 +10,14 @@ from odescent.dynamics.vectors import Expr, Oracle, ScalarNode, Vector
 
 from ..program import Assign
 from .lower import oracle_arguments
+from .names import Naming
 from .statements import Ask, Routine, ScalarLet, Statement
 from .transformation import PARAMS, Plan
 
 VALUE = sp.Symbol("value", real=True)  # of the function at the parameters, a number as in optax
 
 
-def extra_arguments(made: Plan) -> dict[Oracle, str]:
+def extra_arguments(made: Plan, naming: Naming) -> dict[Oracle, str]:
     """The extra argument for each oracle: callables, and the value at the parameters as a number."""
     asked: dict[Oracle, set[Vector]] = {} if made.oracle is None else {made.oracle: set()}
     for e in _expressions(made):
@@ -28,7 +29,7 @@ def extra_arguments(made: Plan) -> dict[Oracle, str]:
             asked.setdefault(c.oracle, set()).add(c.point)
     for i in made.program.calls:
         asked.setdefault(i.oracle, set()).add(i.point)
-    named = oracle_arguments(set(asked))
+    named = oracle_arguments(set(asked), naming)
     for oracle, points in asked.items():
         plain = oracle.kind == "value" and points == {PARAMS}
         if oracle.kind in ("grad", "operator", "value") and not plain:

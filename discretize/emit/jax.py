@@ -16,9 +16,9 @@ from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
 from .coefficient_text import traced_coefficients
-from .domains import upper_bounds
+from .domains import lowered_of
 from .jax_helpers import used
-from .lower import Lowering
+from .names import Naming
 from .printing import JNP, Printer
 from .statements import Ask, CountLet, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
 from .text import WIDTH, docstring, named_tuple, paragraph, wrapped
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from ..iteration import Algorithm
 
 
-def source(algorithm: Algorithm) -> str:
+def source(algorithm: Algorithm, naming: Naming) -> str:
     """The module's text."""
-    return assembled(algorithm, Module)
+    return assembled(algorithm, Module, naming)
 
 
-def assembled(algorithm: Algorithm, kind: type[Module]) -> str:
+def assembled(algorithm: Algorithm, kind: type[Module], naming: Naming) -> str:
     """The text of a module of that kind, with what it imports and its helpers."""
-    lowered = Lowering(algorithm.tuned, step=algorithm.step).lowered(upper_bounds(algorithm))
+    lowered = lowered_of(algorithm, naming)
     body = kind(lowered).lines()
     text = "\n".join(body)
     head = [
@@ -79,10 +79,10 @@ class Module:
         self.parameters = [s.name for s in lowered.parameters]
 
     def name(self, name: str) -> str:
-        return f"c.{name}" if name in self.fields else self.low.name(name)
+        return f"c.{name}" if name in self.fields else name
 
     def start_name(self, name: str) -> str:
-        return "start" if name == start.name else self.low.name(name)
+        return "start" if name == start.name else name
 
     def lines(self) -> list[str]:
         """All of the module after its imports and helpers."""
@@ -92,9 +92,7 @@ class Module:
 
     def state(self) -> list[str]:
         low = self.low
-        fields = [
-            (low.name(b.name), "Array" if b.kind == "scalar" else "PyTree") for b in low.blocks
-        ]
+        fields = [(b.name, "Array" if b.kind == "scalar" else "PyTree") for b in low.blocks]
         fields += [("k", "Array")] if low.counter is not None else []
         return named_tuple(
             "State", "The state between steps: pytrees of the parameters' structure.", fields
@@ -131,14 +129,14 @@ class Module:
 
     def statements(self, routine: Routine, at_start: bool = False) -> list[str]:
         """The routine's statements as lines."""
-        name = self.start_name if at_start else self.low.name
+        name = self.start_name if at_start else str
         asked = self.late | {
             s.target.name for s in routine.statements if isinstance(s, (Ask, Sample))
         }
         samples = [s for s in routine.statements if isinstance(s, (Sample, CountLet))]
         lines = self.split(len(samples))
         for s in routine.statements:
-            target = self.low.name(s.target.name)
+            target = s.target.name
             if isinstance(s, ScalarLet):
                 lines.append(f"    {target} = {self.scalars.scalar(s.value)}")
             elif isinstance(s, SweepLet):
@@ -219,7 +217,7 @@ class Module:
         later: frozenset[str] = frozenset(),
     ) -> list[str]:
         """``head`` and the vector expression, mapped over the leaves."""
-        called = self.low.name if called is None else called
+        called = str if called is None else called
         later = later | self.late
         if isinstance(value, VectorSymbol):
             return [head + called(value.name)]
@@ -250,7 +248,7 @@ class Module:
         for b in low.blocks:
             text, before = self._initial(b, routine)
             lines += before
-            items.append(f"{low.name(b.name)}={text}")
+            items.append(f"{b.name}={text}")
         items += ["k=jnp.zeros((), jnp.int32)"] if low.counter is not None else []
         return [*lines, *wrapped("return State", items, "", "    ")]
 
@@ -284,7 +282,7 @@ class Module:
         for b in low.blocks:
             text, before = self._result(routine, b.name)
             lines += before
-            items.append(f"{low.name(b.name)}={text}")
+            items.append(f"{b.name}={text}")
         items += ["k=state.k + 1"] if low.counter is not None else []
         return [*lines, *wrapped("return State", items, "", "    ")]
 
@@ -293,23 +291,19 @@ class Module:
         if not isinstance(value, Vector):
             return f"jnp.asarray({self.scalars.scalar(value)}, dtype=float)", []
         if not value:
-            return f"jax.tree.map(jnp.zeros_like, state.{self.low.name(name)})", []
-        return self._named(value, f"{self.low.name(name)}_next")
+            return f"jax.tree.map(jnp.zeros_like, state.{name})", []
+        return self._named(value, f"{name}_next")
 
     def unpacked(self, routine: Routine) -> list[str]:
         """The blocks that a routine reads, as locals."""
         read, low = routine.symbols(), self.low
-        lines = [
-            f"    {low.name(b.name)} = state.{low.name(b.name)}"
-            for b in low.blocks
-            if b.name in read
-        ]
+        lines = [f"    {b.name} = state.{b.name}" for b in low.blocks if b.name in read]
         return lines + (
             ["    k = state.k.astype(float)"] if low.counter is not None and "k" in read else []
         )
 
     def output(self, name: str, routine: Routine) -> list[str]:
-        label = "output" if name == "x" else self.low.name(name)
+        label = "output" if name == "x" else name
         lines = wrapped(
             f"def {label}",
             ["state: State", *self.arguments(routine), "c: Coefficients"],
@@ -322,7 +316,7 @@ class Module:
         ]
         value = routine.results[name]
         if not routine.statements and isinstance(value, VectorSymbol):
-            return [*lines, f"    return state.{self.low.name(value.name)}"]
+            return [*lines, f"    return state.{value.name}"]
         lines += [*self.unpacked(routine), *self.statements(routine)]
         if not isinstance(value, Vector):
             return [*lines, f"    return {self.scalars.scalar(value)}"]
@@ -362,7 +356,7 @@ class Module:
             f"    state = init({', '.join(to_init)})",
             f"    _, xs = jax.lax.scan(body, state, {'jnp.arange(steps)' if step.draws else 'None'}, length=steps)",
             f"    first = {read}",
-            "    return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, xs)",
+            "    return jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), first, xs)",
         ]
 
 

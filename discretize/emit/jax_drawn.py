@@ -11,6 +11,7 @@ from odescent.dynamics.vectors import VectorSymbol
 
 from .backend import POWERS, Backend
 from .jax import Module, assembled
+from .names import Naming
 from .statements import CountLet, Sample
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class DrawnModule(Module):
     def run(self) -> list[str]:
         samples = [s for s in self.low.step.statements if isinstance(s, (Sample, CountLet))]
         kinds = [_kind(s) for s in _ordered(samples)]
-        vectors = [self.low.name(b.name) for b in self.low.blocks if b.kind != "scalar"]
+        vectors = [b.name for b in self.low.blocks if b.kind != "scalar"]
         return [
             f"DRAWS = ({', '.join(map(repr, kinds))},)",
             f"VECTOR = {vectors[0] if vectors else None!r}",
@@ -52,9 +53,9 @@ def _kind(s: Sample | CountLet) -> str:
     return "vector" if isinstance(s.target, VectorSymbol) else "scalar"
 
 
-def source(algorithm: Algorithm) -> str:
+def source(algorithm: Algorithm, naming: Naming) -> str:
     """The module's text."""
-    return assembled(algorithm, DrawnModule)
+    return assembled(algorithm, DrawnModule, naming)
 
 
 BACKEND = Backend("jax", ".py", frozenset(POWERS), source)

@@ -35,6 +35,7 @@ from .writer import presentable_body
 
 if TYPE_CHECKING:
     from ..iteration import Algorithm
+    from .names import Naming
 
 
 class _Step:
@@ -275,7 +276,7 @@ def _oracles(program: Program) -> list[str]:
     return found
 
 
-def source(algorithm: Algorithm) -> str:
+def source(algorithm: Algorithm, _: Naming) -> str:
     """The algorithm as an `algorithm` environment for the packages algorithm and algpseudocode."""
     made = listing(algorithm, "latex")
     lines = [

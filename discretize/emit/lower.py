@@ -18,15 +18,17 @@ from odescent.dynamics.vectors import Expr, Oracle, Vector, VectorSymbol
 
 from ..program import Assign, CallOracle, Count, Instruction, Program, SweepCoordinates
 from .coefficients import Coefficients, in_order
-from .statements import RESERVED, Lowered, Routine, safe
+from .names import Naming
+from .statements import Lowered, Routine
 from .writer import Writer
 
 
-def oracle_arguments(oracles: set[Oracle]) -> dict[Oracle, str]:
+def oracle_arguments(oracles: set[Oracle], naming: Naming) -> dict[Oracle, str]:
     """The argument for each oracle: its kind, with the name of what it is of for maps and where two share a kind."""
     kinds = [o.kind for o in oracles]
     plain = {o for o in oracles if kinds.count(o.kind) == 1 and o.kind != "map"}
-    return {o: o.kind if o in plain else o.name for o in oracles}
+    listed = sorted(oracles, key=lambda o: o.name)
+    return {o: o.kind if o in plain else f"{o.kind}_{naming.safe(o.of)}" for o in listed}
 
 
 def component_oracles(i: SweepCoordinates) -> list[Oracle]:
@@ -35,12 +37,6 @@ def component_oracles(i: SweepCoordinates) -> list[Oracle]:
     listed = sorted(i.oracles, key=lambda o: o.name)
     asked = [Oracle(kinds[o.kind], o.of) for o in listed]
     return asked + ([Oracle("value", o.of) for o in listed] if i.quotient else [])
-
-
-def with_safe_names(program: Program) -> Program:
-    """The program with parameters renamed whose names have a meaning in emitted code."""
-    unsafe = (s for s in program.parameters if safe(s.name) != s.name)
-    return program.bind({s: sp.Symbol(safe(s.name), **s.assumptions0) for s in unsafe})
 
 
 def solve_implicit(program: Program) -> Program:
@@ -116,31 +112,25 @@ class Lowering:
     def __init__(
         self,
         program: Program,
+        naming: Naming,
         extra_parameters: Iterable[sp.Symbol] = (),
         step: sp.Symbol | None = None,
     ) -> None:
-        program = with_safe_names(program)
         self.program = without_zeros(solve_implicit(program))
         self.parameters = in_order({*program.parameters, *extra_parameters})
         taken = {s.name for s in self.parameters}
         inside = {i.target.name for i in self.program.instructions} | {
             b.name for b in program.blocks
         }
-        self.names: dict[str, str] = {}
-        for name in sorted(inside | set(program.outputs)):
-            new = name
-            while new in RESERVED or (new in taken and name in inside):
-                new += "_"
-            if new != name:
-                self.names[name] = new
-        used = set(RESERVED) | taken | inside | set(self.names.values()) | set(program.outputs)
-        self.table = Coefficients(self.parameters, used, step)
+        used = naming.avoid | taken | inside | set(program.outputs)
+        self.naming = naming
+        self.table = Coefficients(self.parameters, set(used), naming, step)
         oracles = {c.oracle for c in self.program.calls}
         for i in self.program.sweeps:
             oracles |= set(component_oracles(i))
         for b in program.blocks:
             oracles |= {c.oracle for c in b.init.calls()} if isinstance(b.init, Vector) else set()
-        self.arguments = oracle_arguments(oracles)
+        self.arguments = oracle_arguments(oracles, naming)
         self.population = any(o.kind == "ensemble" for o in oracles)
 
     def lowered(self, below: Mapping[str, sp.Rational]) -> Lowered:
@@ -152,7 +142,7 @@ class Lowering:
         counted = any("k" in r.symbols() for r in (step, *outputs.values()))
         counter = p.counter if counted else None
         return Lowered(
-            self.parameters, self.table, p.blocks, counter, init, step, outputs, self.names,
+            self.parameters, self.table, p.blocks, counter, init, step, outputs,
             self.population, below,
         )  # fmt: skip
 

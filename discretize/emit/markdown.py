@@ -9,9 +9,10 @@ from .latex import listing
 
 if TYPE_CHECKING:
     from ..iteration import Algorithm
+    from .names import Naming
 
 
-def source(algorithm: Algorithm) -> str:
+def source(algorithm: Algorithm, _: Naming) -> str:
     """The algorithm: input, initialization, the loop as a numbered list, output, where it comes from."""
     made = listing(algorithm, "markdown")
     note = " (coefficients depend on $k$)" if made.numbered else ""

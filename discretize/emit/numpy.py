@@ -12,8 +12,8 @@ from odescent.dynamics.vectors import Vector, VectorSymbol
 
 from .backend import POWERS, Backend
 from .coefficient_text import plain_coefficients
-from .domains import upper_bounds
-from .lower import Lowering
+from .domains import lowered_of
+from .names import Naming
 from .numpy_helpers import used
 from .printing import MATH, NUMPY, Printer
 from .statements import Ask, CountLet, InnerLet, Lowered, Routine, Sample, ScalarLet, SweepLet
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from ..iteration import Algorithm
 
 
-def source(algorithm: Algorithm) -> str:
+def source(algorithm: Algorithm, naming: Naming) -> str:
     """The module's text."""
-    lowered = Lowering(algorithm.tuned, step=algorithm.step).lowered(upper_bounds(algorithm))
+    lowered = lowered_of(algorithm, naming)
     module = Module(lowered)
     body = module.lines()
     imports = [
@@ -60,7 +60,7 @@ class Module:
         self.parameters = [s.name for s in lowered.parameters]
 
     def name(self, name: str) -> str:
-        return f"c.{name}" if name in self.fields else self.low.name(name)
+        return f"c.{name}" if name in self.fields else name
 
     def lines(self) -> list[str]:
         """All of the module after its imports."""
@@ -69,10 +69,7 @@ class Module:
         return "\n\n\n".join("\n".join(s) for s in sections).splitlines()
 
     def state(self) -> list[str]:
-        fields = [
-            (self.low.name(b.name), "float" if b.kind == "scalar" else "Array")
-            for b in self.low.blocks
-        ]
+        fields = [(b.name, "float" if b.kind == "scalar" else "Array") for b in self.low.blocks]
         fields += [("k", "int")] if self.low.counter is not None else []
         return named_tuple("State", "The state between steps.", fields)
 
@@ -115,7 +112,7 @@ class Module:
         arrays = Printer(NUMPY, name)
         lines = []
         for s in routine.statements:
-            target = self.low.name(s.target.name)
+            target = s.target.name
             if isinstance(s, SweepLet):
                 lines += self.sweep(s, target, name)
                 continue
@@ -178,7 +175,7 @@ class Module:
             *self.arguments(routine),
             *(["c: Coefficients"] if self.reads(routine) else []),
         ]
-        items = [f"{low.name(b.name)}={self._initial(b, routine)}" for b in low.blocks]
+        items = [f"{b.name}={self._initial(b, routine)}" for b in low.blocks]
         items += ["k=0"] if low.counter is not None else []
         return [
             *wrapped("def init", given, " -> State:"),
@@ -210,29 +207,21 @@ class Module:
         lines = wrapped("def step", given, " -> State:")
         lines += [f'    """The next state; {routine.calls}."""']
         read = routine.symbols()
-        lines += [
-            f"    {low.name(b.name)} = state.{low.name(b.name)}"
-            for b in low.blocks
-            if b.name in read
-        ]
+        lines += [f"    {b.name} = state.{b.name}" for b in low.blocks if b.name in read]
         lines += ["    k = state.k"] if low.counter is not None and "k" in read else []
         body = self.statements(routine)
-        items = [f"{low.name(b.name)}={self._value(routine, b.name)}" for b in low.blocks]
+        items = [f"{b.name}={self._value(routine, b.name)}" for b in low.blocks]
         items += ["k=state.k + 1"] if low.counter is not None else []
         return [*lines, *body, *wrapped("return State", items, "", "    ")]
 
     def _value(self, routine: Routine, name: str) -> str:
         value = routine.results[name]
         if isinstance(value, Vector):
-            return (
-                self.arrays.vector(value)
-                if value
-                else f"np.zeros_like(state.{self.low.name(name)})"
-            )
+            return self.arrays.vector(value) if value else f"np.zeros_like(state.{name})"
         return self.scalars.scalar(value)
 
     def output(self, name: str, routine: Routine) -> list[str]:
-        label = "output" if name == "x" else self.low.name(name)
+        label = "output" if name == "x" else name
         given = ["state: State", *self.arguments(routine), "c: Coefficients"]
         lines = wrapped(f"def {label}", given, " -> Array:")
         lines += [
@@ -243,12 +232,8 @@ class Module:
         read = routine.symbols()
         value, low = routine.results[name], self.low
         if not routine.statements and isinstance(value, VectorSymbol):
-            return [*lines, f"    return state.{low.name(value.name)}"]
-        lines += [
-            f"    {low.name(b.name)} = state.{low.name(b.name)}"
-            for b in low.blocks
-            if b.name in read
-        ]
+            return [*lines, f"    return state.{value.name}"]
+        lines += [f"    {b.name} = state.{b.name}" for b in low.blocks if b.name in read]
         lines += ["    k = state.k"] if "k" in read and self.low.counter is not None else []
         return [*lines, *self.statements(routine), f"    return {self._value(routine, name)}"]
 

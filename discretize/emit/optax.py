@@ -26,11 +26,12 @@ from .coordinates import PARAMS, Plan, plan_with_oracles
 from .domains import upper_bounds
 from .extra_arguments import as_named, extra_arguments
 from .jax import Module
-from .lower import Lowering, with_safe_names
+from .lower import Lowering
+from .names import Naming
 from .optax_helpers import helpers
 from .optax_notes import notes
 from .stability import BOUNDS, warn_if_unstable
-from .statements import Ask, Lowered, Routine, VectorLet, safe
+from .statements import Ask, Lowered, Routine, VectorLet
 from .text import WIDTH, docstring, generated, named_tuple, paragraph, wrapped
 
 if TYPE_CHECKING:
@@ -39,14 +40,13 @@ if TYPE_CHECKING:
     from ..iteration import Algorithm
 
 
-def factory_name(algorithm: Algorithm) -> str:
-    """What the factory is called."""
-    return safe(algorithm.name or "transformation")
+FACTORY = "the factory"  # what it is called is kept under this name
 
 
-def source(algorithm: Algorithm) -> str:
+def source(algorithm: Algorithm, naming: Naming) -> str:
     """The module's text."""
-    module = _Module(algorithm, plan_with_oracles(with_safe_names(algorithm.tuned)))
+    program = naming.program(algorithm.tuned)
+    module = _Module(algorithm, plan_with_oracles(program), program, naming)
     text = "\n".join(module.lines())
     functions = helpers(text)
     whole = "\n".join([*functions, text])
@@ -94,7 +94,7 @@ class _Tree(Module):
     def taken(self) -> set[str]:
         """Names with a meaning in the step."""
         blocks = {b.name for b in self.low.blocks}
-        return self.low.step.symbols() | self.fields | set(self.low.names.values()) | blocks
+        return self.low.step.symbols() | self.fields | blocks
 
     def _free(self, stem: str) -> str:
         """A name that is not taken, which then is."""
@@ -106,12 +106,13 @@ class _Tree(Module):
 
 
 class _Module:
-    def __init__(self, algorithm: Algorithm, made: Plan) -> None:
-        self.plan, self.factory = made, factory_name(algorithm)
+    def __init__(self, algorithm: Algorithm, made: Plan, program: Program, naming: Naming) -> None:
+        self.plan, self.factory = made, naming.safe(algorithm.name or "transformation")
+        naming.given[FACTORY] = naming.given[algorithm.name or "transformation"]
         self.class_name = "".join(part.capitalize() for part in self.factory.split("_")) + "State"
-        parameters = with_safe_names(algorithm.tuned).parameters
-        lowering = Lowering(made.program, extra_parameters=parameters, step=algorithm.step)
-        lowering.arguments = extra_arguments(made)
+        step = naming.parameter(algorithm.step)
+        lowering = Lowering(made.program, naming, program.parameters, step)
+        lowering.arguments = extra_arguments(made, naming)
         p = made.program
         results = {b.name: p.next[b.symbol] for b in p.blocks}
         lowered = lowering.routine(p.instructions, {**results, "update": made.update})
@@ -133,12 +134,11 @@ class _Module:
             init,
             self.update,
             {"x": output},
-            lowering.names,
-            below=upper_bounds(algorithm),
+            below={naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()},
         )
         late = set()
         if made.gradient is not None:
-            self.gradient = lowering.names.get(made.gradient.name, made.gradient.name)
+            self.gradient = made.gradient.name
             late.add(made.gradient.name)
         self.printer = _Tree(self.low, late=frozenset(late), width=WIDTH - 4)
         self.names = [s.name for s in self.low.parameters]
@@ -155,9 +155,6 @@ class _Module:
         """The contract, in sentences."""
         return notes(self.plan, bool(self.names), self.asked, self.update.draws)
 
-    def called(self, name: str) -> str:
-        return name if name == PARAMS.name else self.low.name(name)
-
     def lines(self) -> list[str]:
         sections = [
             self.printer.table(),
@@ -170,10 +167,7 @@ class _Module:
 
     def state(self) -> list[str]:
         low = self.low
-        fields = [
-            (low.name(b.name), "Array" if b.kind == "scalar" else "optax.Updates")
-            for b in low.blocks
-        ]
+        fields = [(b.name, "Array" if b.kind == "scalar" else "optax.Updates") for b in low.blocks]
         fields += [("k", "Array")] if low.counter is not None else []
         fields += [("key", "Array")] if self.update.draws else []
         doc = "The memory between steps, and the coefficients."
@@ -205,7 +199,7 @@ class _Module:
 
     def _arrays(self) -> str:
         listed = ", ".join(self.names) + ("," if len(self.names) == 1 else "")
-        return f"isinstance(p, Array) for p in ({listed})"
+        return f"isinstance(value, Array) for value in ({listed})"
 
     def init(self, made: str) -> list[str]:
         low, reads = self.low, self.printer.reads(self.low.init)
@@ -224,7 +218,7 @@ class _Module:
                 text = f"{b.name}_0"
                 made_of = self.printer.mapped(f"    {text} = ", value, self.printer.start_name)
                 body += ["    " + line for line in made_of]
-            items.append(f"{low.name(b.name)}={text}")
+            items.append(f"{b.name}={text}")
         bound = "start = " if any("start" in t for t in [*items, *body]) else ""
         lines += [f"        {bound}_memory(params)", *body]
         items += ["k=jnp.zeros((), jnp.int32)"] if low.counter is not None else []
@@ -240,22 +234,22 @@ class _Module:
         body += ["    key = jax.random.fold_in(state.key, state.k)"] if self.update.draws else []
         body += self.printer.statements(self.update)
         like = "params" if self.plan.gradient is None else "updates"
-        moved = self.called(value.name) if isinstance(value, VectorSymbol) else "new_updates"
+        moved = value.name if isinstance(value, VectorSymbol) else "new_updates"
         if moved == "new_updates":
-            body += self.printer.mapped("    new_updates = ", value, self.called)
+            body += self.printer.mapped("    new_updates = ", value)
         items = []
         for b in low.blocks:
             after = self.update.results[b.name]
             if isinstance(after, VectorSymbol):
-                name = self.called(after.name)
+                name = after.name
                 name = f"_memory({name})" if self._comes_in(after) else name
-                items.append(f"{low.name(b.name)}={name}")
+                items.append(f"{b.name}={name}")
             elif isinstance(after, Vector):
-                body += self.printer.mapped(f"    {b.name}_next = ", after, self.called)
-                items.append(f"{low.name(b.name)}={b.name}_next")
+                body += self.printer.mapped(f"    {b.name}_next = ", after)
+                items.append(f"{b.name}={b.name}_next")
             else:
                 items.append(
-                    f"{low.name(b.name)}=jnp.asarray({self.printer.scalars.scalar(after)}, dtype=float)"
+                    f"{b.name}=jnp.asarray({self.printer.scalars.scalar(after)}, dtype=float)"
                 )
         items += ["k=state.k + 1"] if low.counter is not None else []
         items += ["key=state.key"] if self.update.draws else []
@@ -306,15 +300,15 @@ class _Module:
         """The memory that oracles make, at the first update."""
         lines = ["    first = state.k == 0"] if self.first else []
         for b, routine in self.first.items():
-            name, value = self.low.name(b.name), routine.results[b.name]
+            name, value = b.name, routine.results[b.name]
             assert isinstance(value, Vector)
             asks = any(isinstance(s, Ask) for s in routine.statements)
             inner = self.printer.statements(routine)
             if isinstance(value, VectorSymbol):
-                made = self.called(value.name)
+                made = value.name
             else:
                 made = f"{name}_0"
-                inner += self.printer.mapped(f"    {made} = ", value, self.called)
+                inner += self.printer.mapped(f"    {made} = ", value)
             if asks:
                 lines += ["", f"    def {name}_start() -> Any:", *("    " + line for line in inner)]
                 lines += [f"        return _memory({made})", ""]
@@ -344,7 +338,7 @@ class _Module:
             f"    {a.partition(':')[0]} = _typed({a.partition(':')[0]}, params)" for a in asks
         ]
         lines += [*self.printer.unpacked(routine), *self.printer.statements(routine)]
-        lines += self.printer.mapped("    x = ", value, self.called)
+        lines += self.printer.mapped("    x = ", value)
         return [*lines, "    return _cast(x, params)"]
 
 
@@ -355,7 +349,10 @@ def transformation(
 
     A callable value is a schedule: the factory is then wrapped with optax.inject_hyperparams.
     """
-    made, who = getattr(module, factory_name(algorithm)), algorithm.name or "the algorithm"
+    from . import called
+
+    given = called(module)
+    made, who = getattr(module, given[FACTORY]), algorithm.name or "the algorithm"
     needed = [s.name for s in in_order(algorithm.tuned.parameters)]
     needed += ["key"] if algorithm.tuned.draws else []
     for name in values:
@@ -368,7 +365,7 @@ def transformation(
         )
     warn_if_unstable(algorithm, values)
     try:
-        return _made(made, {safe(n): values[n] for n in needed if n != "key"}, values.get("key"))
+        return _made(made, {given[n]: values[n] for n in needed if n != "key"}, values.get("key"))
     except ValueError as error:
         raise OdescentError(str(error)) from None
 

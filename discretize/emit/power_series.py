@@ -133,7 +133,7 @@ def _parts(total: sp.Expr) -> dict[sp.Rational, dict[int, sp.Rational]]:
 
 
 @lru_cache(maxsize=256)
-def _function(total: sp.Expr) -> tuple[type[PowerSeries], int] | None:
+def _function(total: sp.Expr) -> tuple[Any, int] | None:
     try:
         parts = _parts(total)
     except ValueError:
@@ -166,7 +166,9 @@ def _function(total: sp.Expr) -> tuple[type[PowerSeries], int] | None:
     sign = 1 if kept[0] > 0 else -1
     name = f"PowerSeries_{sha256(str(total).encode()).hexdigest()[:8]}"
     signed = {"total": sign * total, "terms": tuple(sign * c for c in kept)}
-    return type(name, (PowerSeries,), {**signed, "order": order, "shift": shift, "switch": switch}), sign
+    return type(
+        name, (PowerSeries,), {**signed, "order": order, "shift": shift, "switch": switch}
+    ), sign
 
 
 def _taylor(

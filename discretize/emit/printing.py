@@ -16,7 +16,6 @@ from sympy.codegen.cfunctions import expm1
 from odescent._errors import NotCarried
 from odescent.dynamics.vectors import Elementwise, Product, Vector, VectorSymbol, slots
 
-from .power_series import PowerSeries
 from .rounding import OneMinus
 
 ADD, MUL, NEGATIVE, POWER, ATOM = range(5)  # how tightly a piece of text holds together
@@ -54,7 +53,7 @@ class Printer:
 
     namespace: Namespace
     names: Callable[[str], str] = str
-    series: Mapping[type[PowerSeries], str] = field(default_factory=dict)
+    series: Mapping[Any, str] = field(default_factory=dict)
 
     def scalar(self, e: sp.Expr) -> str:
         """The source of a scalar expression; NotCarried for a function outside the small set."""

@@ -14,22 +14,6 @@ from odescent.dynamics.vectors import Expr, Vector, VectorSymbol
 
 from .coefficients import Coefficients
 
-# Names with a meaning of their own in emitted modules.
-_RESERVED = """
-    abs array c coefficients count draw ensemble eval_params first float given grad hvp i index init int jax jnp
-    jvp k key keys known leaf len map math max message min name new_updates np operator optax output
-    params partial component print prox ravel_pytree resolvent rng run start state step steps sum tree
-    tuple update updates value warnings x0 xs
-"""
-RESERVED = frozenset(_RESERVED.split())
-
-
-def safe(name: str) -> str:
-    """The name in emitted code: with an underscore more where it has a meaning of its own there."""
-    while name in RESERVED:
-        name += "_"
-    return name
-
 
 @dataclass(frozen=True)
 class ScalarLet:
@@ -191,7 +175,6 @@ class Lowered:
         coefficients: the table of what the step needs of them.
         blocks, counter: the state; the counter only where something depends on it.
         init, step, outputs: the routines; results are by block, by block, and by output.
-        names: names of blocks and outputs in the emitted code, where they differ.
         population: whether vectors are N particles, arrays of shape (N, ...), and inner products and values
             one number for each.
         below: numbers that parameters must stay below, by name.
@@ -204,7 +187,6 @@ class Lowered:
     init: Routine
     step: Routine
     outputs: Mapping[str, Routine]
-    names: Mapping[str, str]
     population: bool = False
     below: Mapping[str, sp.Rational] = field(default_factory=dict)
 
@@ -214,7 +196,3 @@ class Lowered:
         if self.population:
             return "points x0 of N particles, an array of shape (N, d)"
         return "point x0, an array of any shape"
-
-    def name(self, name: str) -> str:
-        """A block, output or intermediate as the emitted code calls it."""
-        return self.names.get(name, name)

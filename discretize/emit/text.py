@@ -123,7 +123,9 @@ def wrapped(head: str, items: list[str], tail: str, indent: str = "") -> list[st
 def generated(head: str, text: str, indent: str = "") -> list[str]:
     """``head(text)`` for a generator, on one line if it fits, else in three without a comma."""
     line = f"{indent}{head}({text})"
-    return [line] if len(line) <= WIDTH else [f"{indent}{head}(", f"{indent}    {text}", f"{indent})"]
+    return (
+        [line] if len(line) <= WIDTH else [f"{indent}{head}(", f"{indent}    {text}", f"{indent})"]
+    )
 
 
 def named_tuple(name: str, doc: str, fields: list[tuple[str, str]]) -> list[str]:
@@ -132,14 +134,18 @@ def named_tuple(name: str, doc: str, fields: list[tuple[str, str]]) -> list[str]
     return lines + [f"    {n}: {t}" for n, t in fields] if fields else lines[:2]
 
 
-def coefficient_lines(lowered: Lowered, printer: Printer, constant: str = "{}") -> list[str]:
+def coefficient_lines(
+    lowered: Lowered, printer: Printer, constant: str = "{}", indent: str = "    "
+) -> list[str]:
     """The body of ``coefficients``, after its checks: shared parts, then the table.
 
     ``constant`` wraps values that depend on no parameter.
     """
     parts, values = lowered.coefficients.shared()
     lines: list[str] = []
+    naming = lowered.coefficients.naming
     taken = {s.name for s, _ in parts} | {s.name for s in lowered.parameters} | set(values)
+    taken |= naming.avoid
 
     def short(e: sp.Expr, room: int) -> sp.Expr:
         """The expression, with parts of it named on lines of their own until it fits."""
@@ -154,23 +160,24 @@ def coefficient_lines(lowered: Lowered, printer: Printer, constant: str = "{}") 
                 part = max(inside, key=lambda a: (len(printer.scalar(a)), str(a)))
                 rest = None
             n = 1
-            while (name := f"p{n}") in taken:
+            while {f"p{n}", name := naming.marked(f"p{n}")} & taken:
                 n += 1
             taken.add(name)
             symbol = sp.Symbol(name, positive=True)
-            lines.append(f"    {name} = {printer.scalar(short(part, WIDTH - 20))}")
+            room = WIDTH - 16 - len(indent)
+            lines.append(f"{indent}{name} = {printer.scalar(short(part, room))}")
             e = e.func(symbol, *rest) if rest is not None else e.xreplace({part: symbol})
         return e
 
     for symbol, value in parts:
-        lines.append(
-            f"    {symbol.name} = {printer.scalar(short(value, WIDTH - 8 - len(symbol.name)))}"
-        )
+        room = WIDTH - 4 - len(indent) - len(symbol.name)
+        lines.append(f"{indent}{symbol.name} = {printer.scalar(short(value, room))}")
     items = []
     for name, value in values.items():
-        text = printer.scalar(short(value, WIDTH - 12 - len(name) - len(constant)))
+        room = WIDTH - 8 - len(indent) - len(name) - len(constant)
+        text = printer.scalar(short(value, room))
         items.append(f"{name}={text if value.free_symbols else constant.format(text)}")
-    return lines + wrapped("return Coefficients", items, "", "    ")
+    return lines + wrapped("return Coefficients", items, "", indent)
 
 
 def loop(names: str, items: list[str]) -> list[str]:

@@ -7,62 +7,32 @@ from inspect import signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import sympy as sp
-
 from odescent._errors import OdescentError, listed, unknown
 
-from ..program import Program
 from .backend import POWERS, Backend
 from .domains import upper_bounds
-from .lower import with_safe_names
+from .names import Naming, normal
 from .numpy import Module
 from .stability import BOUNDS, warn_if_unstable
-from .statements import safe
 from .text import docstring, paragraph, wrapped
 from .torch_helpers import IMPORTS, STEP, dictionary, helpers
 from .torch_layout import layout
-from .torch_step import WORDS, Body
+from .torch_step import Body
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from ..iteration import Algorithm
 
-_KEYS = {"params", "param_names", "initial_lr", "foreach", "maximize", "error_if_nonfinite"}
-_KEYS |= {"generator", "self"}
+CLASS = "the class"  # what it is called is kept under this name
+# Keys that torch itself and its schedulers write into a group, and what is no keyword of a method.
+KEYS = frozenset({"params", "param_names", "initial_lr", "foreach", "maximize", "error_if_nonfinite", "generator",
+                  "self"})  # fmt: skip
 
 
-def class_name(algorithm: Algorithm) -> str:
-    """What the optimizer is called."""
-    name = "".join(part.capitalize() for part in (algorithm.name or "method").split("_"))
-    return f"{name}Optimizer" if name in WORDS else name
-
-
-def keys(algorithm: Algorithm) -> dict[str, str]:
-    """The keys of a parameter group by the names of the algorithm's parameters; a free step is ``lr``."""
-    parameters = algorithm.tuned.parameters
-    taken = {s.name for s in parameters}
-    named: dict[str, str] = {}
-    for s in parameters:
-        name = safe(s.name)
-        while name in _KEYS or (name != s.name and name in taken):
-            name = safe(f"{name}_")
-        named[s.name] = "lr" if s == algorithm.step and "lr" not in taken else name
-    return named
-
-
-def renamed(algorithm: Algorithm) -> Program:
-    """The tuned program with its parameters called as the keys of a group."""
-    program = algorithm.tuned
-    to = keys(algorithm)
-    return with_safe_names(
-        program.bind({s: sp.Symbol(to[s.name], **s.assumptions0) for s in program.parameters if to[s.name] != s.name})
-    )  # fmt: skip
-
-
-def source(algorithm: Algorithm) -> str:
+def source(algorithm: Algorithm, naming: Naming) -> str:
     """The module's text."""
-    body = _Module(algorithm).lines()
+    body = _Module(algorithm, naming).lines()
     imports = IMPORTS.strip("\n").splitlines()
     if not any("Iterable[" in line for line in body):
         imports[0] = imports[0].replace("Iterable, ", "")
@@ -71,18 +41,28 @@ def source(algorithm: Algorithm) -> str:
     return "\n".join([*head, "", "", *body]) + "\n"
 
 
+def _class_name(algorithm: Algorithm, naming: Naming) -> str:
+    """What the optimizer is called."""
+    name = normal(algorithm.name or "method")
+    name = "".join(part.capitalize() for part in name.split("_"))
+    while name in naming.avoid or not name.isidentifier():
+        name += "Optimizer" if name.isidentifier() else "_"
+    return naming.marked(name)
+
+
 class _Module:
     """Prints the module: a coefficient table, helpers, and the class around its `Body`."""
 
-    def __init__(self, algorithm: Algorithm) -> None:
-        program = renamed(algorithm)
-        self.name, self.layout = class_name(algorithm), layout(program)
-        called = keys(algorithm).get(algorithm.step.name)
-        self.step_above = f" {algorithm.step} above" if called == "lr" else ""
-        step, to = algorithm.step, keys(algorithm)
-        key = sp.Symbol(to.get(step.name, step.name), **step.assumptions0)
-        below = {to.get(n, n): b for n, b in upper_bounds(algorithm).items()}
-        self.body = Body(self.layout, program, key, below)
+    def __init__(self, algorithm: Algorithm, naming: Naming) -> None:
+        step, free = algorithm.step, {s.name for s in algorithm.tuned.parameters}
+        called = {step.name: "lr"} if step.name in free and "lr" not in free - {step.name} else {}
+        naming.known |= {"lr"} if called or "lr" in free else set()
+        program = naming.program(algorithm.tuned, called)
+        self.name, self.layout = _class_name(algorithm, naming), layout(program)
+        naming.given[CLASS] = self.name
+        self.step_above = f" {algorithm.step} above" if called else ""
+        below = {naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()}
+        self.body = Body(self.layout, program, naming, naming.parameter(step), below)
         self.names = self.body.names
 
     def lines(self) -> list[str]:
@@ -248,9 +228,12 @@ def optimizer(
     algorithm: Algorithm, module: ModuleType, params: Any, values: Mapping[str, Any]
 ) -> Optimizer:
     """The class of a loaded module, called with the parameters by name; ``h`` may be called ``lr``."""
-    named = keys(algorithm)
+    from . import called
+
+    given_names = called(module)
+    named = {s.name: given_names[s.name] for s in algorithm.tuned.parameters}
     who = algorithm.name or "the algorithm"
-    made = getattr(module, class_name(algorithm))
+    made = getattr(module, given_names[CLASS])
     asked = {n: p for n, p in signature(made).parameters.items() if p.kind == p.KEYWORD_ONLY}
     oracles = [n for n, p in asked.items() if p.default is p.empty]
     given: dict[str, Any] = {}
@@ -281,4 +264,5 @@ BACKEND = Backend(
     ".py",
     frozenset(POWERS) - {"directions", "jumps", "matrices", "populations", "sweeps"},
     source,
+    words=KEYS,
 )

@@ -16,6 +16,7 @@ from odescent.dynamics.vectors import Expr, Vector, VectorSymbol
 from ..program import Program
 from .inplace import Evaluator, Operation
 from .lower import Lowering, oracle_arguments
+from .names import Naming
 from .printing import MATH, Printer
 from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet, VectorLet
 from .text import WIDTH, wrapped
@@ -23,14 +24,6 @@ from .torch_helpers import identifiers, zipped
 from .torch_layout import Layout
 from .torch_schedule import PARAM, Barrier, Run, crossing, schedule, segments
 
-# Words with a meaning of their own in the emitted module, beside those of every backend.
-_WORDS = """
-    Any Callable Coefficients Iterable Iterator NamedTuple Optimizer ParamsT Tensor alike batches c closure
-    coefficients contextmanager error_if_nonfinite eval_params fresh generator grad grads group key listed
-    loss math maximize foreach message overload param param_group params saved self state start step tensors
-    torch value work x
-"""
-WORDS = frozenset(_WORDS.split())
 _ORDER = {"mu": 0, "L": 1, "lr": 2}
 
 
@@ -40,24 +33,22 @@ class Body:
     Args:
         layout: what the parameters hold, and the memory.
         program: the program that it was made of, for its parameters.
+        naming: of its names.
         step: the symbol of the step, as the group calls it.
         below: numbers that parameters must stay below, by name.
     """
 
     def __init__(
-        self, layout: Layout, program: Program, step: sp.Symbol, below: Mapping[str, sp.Rational]
-    ) -> None:
+        self, layout: Layout, program: Program, naming: Naming, step: sp.Symbol,
+        below: Mapping[str, sp.Rational],
+    ) -> None:  # fmt: skip
         self.layout = layout
         p = layout.program
-        lowering = Lowering(p, extra_parameters=program.parameters, step=step)
+        lowering = Lowering(p, naming, program.parameters, step)
         asked = [e for e in (*p.next.values(), *p.outputs.values()) if isinstance(e, Vector)]
         more = {c.oracle for e in asked for c in e.calls()}
-        lowering.arguments = oracle_arguments({*lowering.arguments, *more})
+        lowering.arguments = oracle_arguments({*lowering.arguments, *more}, naming)
         table = lowering.table
-        table.used |= WORDS
-        for name in sorted({*(i.target.name for i in p.instructions), *(b.name for b in p.blocks)}):
-            if name in WORDS:
-                lowering.names[name] = table.fresh(f"{name}_")
         after = {b.name: p.next[b.symbol] for b in p.blocks}
         steps = lowering.routine(
             p.instructions, {**after, "update": p.next[VectorSymbol("params")]}
@@ -69,7 +60,7 @@ class Body:
         ordered = sorted(lowering.parameters, key=lambda s: (_ORDER.get(s.name, 3), s.name))
         self.low = Lowered(
             tuple(ordered), table, p.blocks, p.counter if counted else None, init, steps,
-            {"x": output}, lowering.names, below=below,
+            {"x": output}, below=below,
         )  # fmt: skip
         self.names = [s.name for s in self.low.parameters]
         self.blocks = [b for b in p.blocks if b.kind != "scalar"]
@@ -105,11 +96,7 @@ class Body:
 
     def called(self, name: str) -> str:
         """A symbol in the emitted code."""
-        return (
-            f"c.{name}"
-            if name in {s.name for s in self.low.coefficients.fields}
-            else self.low.name(name)
-        )
+        return f"c.{name}" if name in {s.name for s in self.low.coefficients.fields} else name
 
     @property
     def gradients(self) -> list[Ask]:

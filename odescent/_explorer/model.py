@@ -20,8 +20,7 @@ from jaxtyping import Float
 
 from odescent._errors import OdescentError
 from odescent.discretize import Algorithm, draws
-from odescent.discretize.emit import load
-from odescent.discretize.emit.statements import safe
+from odescent.discretize.emit import called, load
 from odescent.discretize.run import compiled_parts, module_of, oracles_for
 from odescent.dynamics import Objective
 from odescent.dynamics.evaluate import evaluate, initial_state, oracles_of, vector_field
@@ -139,7 +138,7 @@ class Model:
         """
         spectrum = jnp.stack([numbers["mu"], numbers["L"]])
         target = self._objective(curvature, spectrum)
-        c = self.module.coefficients(**{safe(n): numbers[n] for n in self.free})
+        c = self.module.coefficients(**{called(self.module)[n]: numbers[n] for n in self.free})
         made = self.algorithm
         asked = tuple(oracles_for(made, self.module, target))
         # not through the cache of runs: this objective may hold traced numbers
@@ -387,7 +386,9 @@ def coefficients(made: Algorithm, numbers: Mapping[str, float]) -> dict[str, flo
     """The numbers in the step, by the names in the emitted code; OdescentError for a parameter out of its domain."""
     module = load(made, "numpy")
     try:
-        found = module.coefficients(**{safe(s.name): numbers[s.name] for s in made.parameters})
+        found = module.coefficients(
+            **{called(module)[s.name]: numbers[s.name] for s in made.parameters}
+        )
     except ValueError as error:
         raise OdescentError(str(error)) from None
     return {n: float(v) for n, v in found._asdict().items()}
