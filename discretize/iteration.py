@@ -386,7 +386,7 @@ class Algorithm:
 
         return write(self, path, target)
 
-    def to_optax(self, **parameters: Any) -> optax.GradientTransformation:
+    def to_optax(self, /, **parameters: Any) -> optax.GradientTransformation:
         """The algorithm as an optax transformation: the emitted source, loaded.
 
         ``parameters`` are numbers, arrays, or schedules of the step, by name; ``key`` where noise is drawn. Raises
@@ -396,7 +396,7 @@ class Algorithm:
 
         return to_optax(self, **parameters)
 
-    def to_torch(self, params: Any, **options: Any) -> Optimizer:
+    def to_torch(self, /, params: Any, **options: Any) -> Optimizer:
         """The algorithm as a torch optimizer of ``params``: the emitted source, loaded.
 
         ``options`` are the parameters by name and torch's own (foreach, maximize, ...). Raises NotCarried where torch

@@ -121,7 +121,9 @@ def to_optax(algorithm: Algorithm, /, **parameters: Any) -> optax.GradientTransf
     """The algorithm as an optax transformation; see the emitted source for its contract.
 
     Parameters are numbers, arrays, or schedules (callables of the step: the factory is then wrapped with
-    optax.inject_hyperparams); ``key`` where noise is drawn. mu and L may be given to any algorithm: numbers
+    optax.inject_hyperparams); ``key`` where noise is drawn. The state keeps the numbers, of whatever type, and
+    goes by its own: one that is restored brings those with which it was saved, ``state._replace`` changes them, and
+    schedules and numbers that JAX traces are read at every update. mu and L may be given to any algorithm: numbers
     that make a linear method unstable on quadratics between them warn (OdescentWarning).
     Raises NotCarried where optax cannot carry it, OdescentError for missing or unknown parameters.
     """
@@ -130,7 +132,7 @@ def to_optax(algorithm: Algorithm, /, **parameters: Any) -> optax.GradientTransf
     return transformation(algorithm, load(algorithm, "optax"), parameters)
 
 
-def to_torch(algorithm: Algorithm, params: Any, /, **options: Any) -> Optimizer:
+def to_torch(algorithm: Algorithm, /, params: Any, **options: Any) -> Optimizer:
     """The algorithm as a torch optimizer of ``params``; see the emitted source for its contract.
 
     Options are the parameters by name, the oracles that it asks, and torch's own (foreach, maximize, ...). mu and

@@ -24,7 +24,6 @@ _BETTER = 0.8  # another form has to lose that much less
 LEAST = sp.Float("1e-300")  # stands for zero in a logarithm
 
 
-@lru_cache(maxsize=4096)
 def accurate(e: sp.Expr) -> sp.Expr:
     """The same scalar in the most accurate of the forms that we know.
 
@@ -34,6 +33,13 @@ def accurate(e: sp.Expr) -> sp.Expr:
     """
     if e.has(ScalarNode) or not any(_may_cancel(a) for a in e.atoms(sp.Add)):
         return e
+    listed = [s for s in sorted(e.free_symbols, key=lambda s: s.name) if s.name not in ("mu", "L")]
+    neutral = {s: sp.Symbol(f"p{i}", **s.assumptions0) for i, s in enumerate(listed)}
+    return _accurate(e.xreplace(neutral)).xreplace({n: s for s, n in neutral.items()})
+
+
+@lru_cache(maxsize=4096)
+def _accurate(e: sp.Expr) -> sp.Expr:
     sums = [a for a in e.atoms(sp.Add) if any(_power(t)[1] != 0 for t in a.args)]
     return _rewritten(sp.factor(e) if sums else e)
 

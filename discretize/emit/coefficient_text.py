@@ -54,7 +54,9 @@ def traced_coefficients(lowered: Lowered, refuse_schedules: bool = False) -> lis
     if len(names) == 1:
         formed += [f"    {each} = xp.asarray({each}, dtype=float)"]
     else:
-        formed += generated(f"{each} = ", f"xp.asarray(value, dtype=float) for value in ({each})", "    ")
+        formed += generated(
+            f"{each} = ", f"xp.asarray(value, dtype=float) for value in ({each})", "    "
+        )
     formed += coefficient_lines(lowered, Printer(EITHER, series=series))
     listed = f"({each}{',' if len(names) == 1 else ''})"
     lines = [*head, *_traced_checks(names, domain(lowered), refuse_schedules)]

@@ -97,6 +97,7 @@ class Coefficients:
         self.used = used  # names already taken in the emitted code
         self.fields: dict[sp.Symbol, sp.Expr] = {}  # name -> value in the parameters
         self._known: dict[sp.Expr, sp.Symbol] = {}
+        self._formed: dict[sp.Symbol, sp.Expr] = {}
 
     def static(self, e: sp.Expr) -> bool:
         """Whether the scalar depends on nothing but the hyper-parameters."""
@@ -150,6 +151,8 @@ class Coefficients:
 
     def forms(self) -> dict[sp.Symbol, sp.Expr]:
         """The fields as they are computed: accurate, and with their limit at a step of zero if there is one."""
+        if self._formed.keys() == self.fields.keys():
+            return self._formed
         found = {}
         for symbol, e in self.fields.items():
             form = accurate(e)
@@ -157,6 +160,7 @@ class Coefficients:
                 None if self.step is None or not form.has(self.step) else at_zero(form, self.step)
             )
             found[symbol] = form if limit is None else limit
+        self._formed = found
         return found
 
     def series(self) -> dict[Any, str]:

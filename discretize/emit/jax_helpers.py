@@ -19,7 +19,7 @@ def _like(scalar: Array, tree: PyTree) -> Array:
 INNER = '''
 def _inner(left: PyTree, right: PyTree) -> Array:
     """The inner product over all leaves, of the default float type."""
-    products = jax.tree.map(lambda a, b: jnp.vdot(a, b).astype(float), left, right)
+    products = jax.tree.map(lambda a, b: jnp.sum(a * b).astype(float), left, right)
     return jax.tree.reduce(jnp.add, products)
 '''
 NORMAL = '''

@@ -11,6 +11,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import sympy as sp
 
 from odescent._errors import OdescentError, listed, unknown
@@ -177,8 +178,12 @@ class _Module:
         given = [f"{p}: ArrayLike" for p in self.names]
         given += ["key: Array"] if self.update.draws else []
         made = f"coefficients({', '.join(self.names)})"
-        kind = "GradientTransformation" + ("ExtraArgs" if self.asks else "")
+        kind = "GradientTransformationExtraArgs"
         lines = wrapped(f"def {self.factory}", given, f" -> optax.{kind}:")
+        returned = f"optax.{kind}(init, update)"
+        if not self.asks:  # other extra arguments, such as value, are accepted and not read
+            plain = "optax.GradientTransformation(init, update)"
+            returned = f"optax.with_extra_args_support({plain})"
         meaning = "; ".join(f"{n} = {v}" for n, v in self.plan.meaning.items())
         lines += ['    """The algorithm as a gradient transformation.', ""] if meaning else []
         lines += (
@@ -194,7 +199,7 @@ class _Module:
             ]
         return [
             *lines, "", *self.init(made), "", *self.update_lines(made), "",
-            f"    return optax.{kind}(init, update)",
+            f"    return {returned}",
         ]  # fmt: skip
 
     def _arrays(self) -> str:
@@ -351,10 +356,12 @@ def transformation(
     """
     from . import called
 
-    given = called(module)
-    made, who = getattr(module, given[FACTORY]), algorithm.name or "the algorithm"
-    needed = [s.name for s in in_order(algorithm.tuned.parameters)]
-    needed += ["key"] if algorithm.tuned.draws else []
+    names = called(module)
+    made, who = getattr(module, names[FACTORY]), algorithm.name or "the algorithm"
+    parameters = [s.name for s in in_order(algorithm.tuned.parameters)]
+    draws = bool(algorithm.tuned.draws)
+    own = {names[n] if draws and n == "key" else n: names[n] for n in parameters}
+    needed = [*own, *(["key"] if draws else [])]
     for name in values:
         if name not in needed and name not in BOUNDS:
             raise unknown(f"parameter of {who} called", name, needed)
@@ -365,9 +372,18 @@ def transformation(
         )
     warn_if_unstable(algorithm, values)
     try:
-        return _made(made, {given[n]: values[n] for n in needed if n != "key"}, values.get("key"))
+        numbers = {name: _number(values[n]) for n, name in own.items()}
+        return _made(made, numbers, values["key"] if draws else None)
     except ValueError as error:
         raise OdescentError(str(error)) from None
+
+
+def _number(value: Any) -> Any:
+    """A number as NumPy has it, whatever it was; schedules and what JAX traces as they are."""
+    import jax
+
+    known = isinstance(value, jax.Array) and not isinstance(value, jax.core.Tracer)
+    return np.asarray(value) if known else value
 
 
 def _made(factory: Any, numbers: dict[str, Any], key: Any) -> optax.GradientTransformation:

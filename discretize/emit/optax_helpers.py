@@ -45,6 +45,8 @@ def _memory(tree: Any) -> Any:
     """The tree in the memory's types: float32, or its own where that is as precise."""
 
     def leaf(x: Any) -> Array:
+        if isinstance(x, jax.ShapeDtypeStruct):  # a shape alone
+            x = jnp.zeros(x.shape, x.dtype)
         x = jnp.asarray(x)
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise ValueError(
@@ -76,7 +78,7 @@ def _like(scalar: Array, tree: Any) -> Array:
 INNER = '''
 def _inner(left: Any, right: Any) -> Array:
     """The inner product over all leaves, of the default float type."""
-    products = _map(lambda a, b: jnp.vdot(a, b).astype(float), (), left, right)
+    products = _map(lambda a, b: jnp.sum(a * b).astype(float), (), left, right)
     return jax.tree.reduce(jnp.add, products, jnp.zeros((), float))
 '''
 NORMAL = '''

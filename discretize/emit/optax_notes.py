@@ -7,6 +7,7 @@ from .transformation import Plan
 _STATE = (
     "The state holds the memory and the coefficients; replace them, with "
     "state._replace(c=coefficients(...)), to change hyper-parameters without recompiling. "
+    "So a state that is restored brings the hyper-parameters with which it was saved. "
 )
 _HYPER = (
     "Hyper-parameters given as JAX arrays are read at every update instead, which is what "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -34,7 +35,8 @@ def paragraph(text: str, indent: str = "") -> list[str]:
     )
 
 
-def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "") -> list[str]:
+@lru_cache(maxsize=64)
+def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "") -> tuple[str, ...]:
     """The module's docstring: what it is, where it comes from, how it was made."""
     from odescent import __version__
 
@@ -62,9 +64,8 @@ def docstring(algorithm: Algorithm, target: str, language: str, notes: str = "")
     facts.append(f"Made by odescent {__version__}: {_command(algorithm, target)}")
     for fact in facts:
         lines += paragraph(_escaped(fact))
-    return [_escaped(line) if 2 < i < len(lines) - 1 else line for i, line in enumerate(lines)] + [
-        '"""'
-    ]
+    last = len(lines) - 1
+    return (*(_escaped(line) if 2 < i < last else line for i, line in enumerate(lines)), '"""')
 
 
 def _consensus(system: System) -> list[str]:

@@ -15,7 +15,7 @@ from .names import Naming, normal
 from .numpy import Module
 from .stability import BOUNDS, warn_if_unstable
 from .text import docstring, paragraph, wrapped
-from .torch_helpers import IMPORTS, STEP, dictionary, helpers
+from .torch_helpers import DEFAULTS, IDLE, IMPORTS, STEP, STEP_ELSEWHERE, dictionary, helpers
 from .torch_layout import layout
 from .torch_step import Body
 
@@ -76,8 +76,10 @@ class _Module:
         """The class."""
         body = self.body
         parts = [self.constructor(), self.group()]
-        parts += [self.getstate()] if self.attributes() else []
-        parts += [self.step(), body.batches(), body.advance(), body.eval_params()]
+        parts += [self.getstate()] if self.attributes() or body.elsewhere else []
+        parts += [self.setstate(), self.step()]
+        parts += [IDLE.strip("\n").splitlines()] if body.elsewhere else []
+        parts += [body.batches(), body.advance(), body.eval_params()]
         lines = [f"class {self.name}(Optimizer):", *self.documentation(), ""]
         for part in parts:
             lines += [*part, ""]
@@ -109,9 +111,11 @@ class _Module:
         policy = "Memory has the type and the device of its parameter."
         if made.gradient:
             policy += (
-                " Parameters without a gradient are left alone. A gradient that is not finite is refused before "
+                " Parameters without a gradient are left alone: they do not move and have no memory. A gradient that is not finite is refused before "
                 "anything is changed, unless error_if_nonfinite is False; sparse ones are refused."
             )
+        else:
+            policy += " Parameters that require no gradient are left alone."
         parts.append(policy)
         if made.closure:
             parts.append(
@@ -146,9 +150,11 @@ class _Module:
         if self.layout.gradient:
             given += ["maximize: bool = False", "error_if_nonfinite: bool = True"]
             items += ["maximize", "error_if_nonfinite"]
+        idle = ["        self._idle: set[Tensor] = set()"] if self.body.elsewhere else []
         return [
             *wrapped("def __init__", given, " -> None:", "    "),
             *[f"        self.{a} = {a}" for a in self.attributes()],
+            *idle,
             *dictionary("defaults = ", [f'"{i}": {i}' for i in items], "", "        "),
             "        super().__init__(params, defaults)",
         ]
@@ -172,11 +178,21 @@ class _Module:
         ]
 
     def getstate(self) -> list[str]:
-        items = ["**super().__getstate__()", *(f'"{a}": self.{a}' for a in self.attributes())]
+        kept = [*self.attributes(), *(["_idle"] if self.body.elsewhere else [])]
+        items = ["**super().__getstate__()", *(f'"{a}": self.{a}' for a in kept)]
         return [
             "    def __getstate__(self) -> dict[str, Any]:",
             *dictionary("return ", items, "", "        "),
         ]
+
+    def setstate(self) -> list[str]:
+        """States that were saved without torch's own options get them."""
+        lines = DEFAULTS.strip("\n").splitlines()
+        options = [
+            '"foreach", None',
+            *(['"maximize", False', '"error_if_nonfinite", True'] if self.layout.gradient else []),
+        ]
+        return [*lines, *(f"            group.setdefault({o})" for o in options)]
 
     def step(self) -> list[str]:
         made = self.layout
@@ -197,24 +213,35 @@ class _Module:
             ]
         calls = {1: "one evaluation"}.get(self.body.asks, f"{self.body.asks} evaluations")
         more = ", one more in the first step" if made.first_gradient else ""
-        first = ["        loss: float | None = None"]
-        if made.at_params:
-            first = ["        with torch.enable_grad():", "            loss: float | None = closure()"]  # fmt: skip
-            first += check
+        refused = [
+            "        if closure is None:",
+            '            raise ValueError("the step takes gradients elsewhere: step(closure).")',
+        ]
+        if not made.at_params:
+            return [
+                *lines,
+                f'        """One step; {calls} of the closure{more}.',
+                "",
+                "        It starts again, with one evaluation more, where other parameters have a gradient",
+                "        than in the step before.",
+                '        """',
+                *refused,
+                *STEP_ELSEWHERE.strip("\n").splitlines(),
+            ]
         return [
             *lines,
             f'        """One step; {calls} of the closure{more}."""',
-            "        if closure is None:",
-            '            raise ValueError("the step takes gradients elsewhere: step(closure).")',
-            *first,
+            *refused,
+            "        with torch.enable_grad():",
+            "            loss: float | None = closure()",
+            *check,
             "        batches = self._batches()",
             "        saved = [[param.clone() for param in params] for _, params in batches]",
             "        work = [self._advance(*b, s) for b, s in zip(batches, saved, strict=True)]",
             "        try:",
             "            while [True for w in work if next(w, False)]:",
             "                with torch.enable_grad():",
-            "                    value = closure()",
-            "                loss = value if loss is None else loss",
+            "                    closure()",
             "                _check(self.param_groups)",
             "        except BaseException:",
             "            for (_, params), start_list in zip(batches, saved, strict=True):",

@@ -67,6 +67,52 @@ STEP = """
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
 """
+STEP_ELSEWHERE = """
+        loss: float | None = None
+        first, again = True, True
+        while again:
+            known = set(self.state)
+            batches = self._batches()
+            saved = [[param.clone() for param in params] for _, params in batches]
+            work = [self._advance(*b, s) for b, s in zip(batches, saved, strict=True)]
+            loss, again = None, False
+            try:
+                while not again and ([True for w in work if next(w, False)] or loss is None):
+                    with torch.enable_grad():
+                        value = closure()
+                    _check(self.param_groups)
+                    again = loss is None and self._others(batches, first)
+                    loss = value if loss is None else loss
+            except BaseException:
+                again = True
+                raise
+            finally:
+                first = False
+                if again:  # as it was before the step
+                    for (_, params), start_list in zip(batches, saved, strict=True):
+                        torch._foreach_copy_(params, start_list)
+                    for param in set(self.state) - known:
+                        del self.state[param]
+        return loss
+"""
+IDLE = '''
+    def _others(
+        self,
+        batches: list[tuple[dict[str, Any], list[Tensor]]],
+        first: bool,
+    ) -> bool:
+        """Whether other parameters have a gradient than those that take part."""
+        gone = {p for _, params in batches for p in params if p.grad is None}
+        back = {p for p in self._idle if first and p.grad is not None}
+        self._idle = (self._idle - back) | gone
+        return bool(gone or back)
+'''
+DEFAULTS = '''
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load a state; options of torch that it lacks get their defaults."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+'''
 
 
 def helpers(text: str) -> list[list[str]]:
@@ -95,6 +141,18 @@ def zipped(lists: Mapping[str, str], indent: str) -> list[str]:
         *[f"{indent}    {g}," for g in [*given, "strict=True"]],
         f"{indent}):",
     ]
+
+
+def generated_list(head: str, text: str) -> list[str]:
+    """``head[text]`` for a comprehension with a condition, on one line if it fits."""
+    indent = "            "
+    line = f"{indent}{head}[{text}]"
+    if len(line) <= WIDTH:
+        return [line]
+    element, rest = text.split(" for ")
+    each, condition = rest.split(" if ")
+    inside = [element, f"for {each}", f"if {condition}"]
+    return [f"{indent}{head}[", *[f"{indent}    {line}" for line in inside], f"{indent}]"]
 
 
 def identifiers(line: str) -> set[str]:

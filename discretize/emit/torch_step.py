@@ -20,7 +20,7 @@ from .names import Naming
 from .printing import MATH, Printer
 from .statements import Ask, InnerLet, Lowered, Routine, Sample, ScalarLet, VectorLet
 from .text import WIDTH, wrapped
-from .torch_helpers import identifiers, zipped
+from .torch_helpers import generated_list, identifiers, zipped
 from .torch_layout import Layout
 from .torch_schedule import PARAM, Barrier, Run, crossing, schedule, segments
 
@@ -118,6 +118,11 @@ class Body:
                     found.setdefault(s.argument, s)
         return found
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the first gradient of a step is not taken at what the parameters hold."""
+        return self.layout.closure and not self.layout.at_params
+
     def listed(self, register: str) -> str:
         """The list of a register's tensors."""
         if register == PARAM:
@@ -161,12 +166,9 @@ class Body:
                 "                continue",
             ]
         lines += self.coefficients("", "            ") if self.names else []
-        wanted = " if param.grad is not None" if made.at_params else " if param.requires_grad"
-        wanted = wanted if made.gradient else ""
-        members = (
-            f'[param for param in group["params"]{wanted}]' if wanted else 'list(group["params"])'
-        )
-        lines += [f"            params = {members}"]
+        wanted = "param.grad is not None" if made.at_params else "param.requires_grad"
+        wanted += " and param not in self._idle" if self.elsewhere else ""
+        lines += generated_list("params = ", f'param for param in group["params"] if {wanted}')
         if (low.blocks or low.counter is not None) and not made.first_gradient:
             lines += self.initial("            ")
         joint = self.oracles or self.inner
