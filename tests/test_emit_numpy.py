@@ -201,7 +201,7 @@ def test_names_of_the_user_may_be_words_of_the_module():
         {state: state - f.grad(state) * steps, c: c * rng + state, grad: f.grad(state)},
         output=state, init={c: od.blocks("x0") * 0, grad: od.blocks("x0") * 0},
     )  # fmt: skip
-    xs = load(alg, "numpy").run(lambda x: x, [1.0, 2.0], 3, rng_=0.5, steps_=0.1)
+    xs = load(alg, "numpy").run(lambda x: x, [1.0, 2.0], 3, rng=0.5, steps_=0.1)
     np.testing.assert_allclose(xs[3], np.array([1.0, 2.0]) * 0.9**3, rtol=1e-14)
 
 

@@ -121,7 +121,7 @@ def _powers(e: sp.Expr) -> Iterator[sp.Expr]:
     parts = [_power(t) for t in e.args]
     if len(parts) == 2 and sp.expand(parts[0][0] + parts[1][0]) == 0:
         (c, a), (_, b) = parts
-        yield c * sp.exp(b) * expm1(sp.expand(a - b))
+        yield c * sp.exp(b) * expm1(sp.factor(a - b))
 
 
 def _conjugated(e: sp.Expr) -> Iterator[sp.Expr]:
@@ -132,7 +132,10 @@ def _conjugated(e: sp.Expr) -> Iterator[sp.Expr]:
     content, _ = e.as_content_primitive()
     n = -sp.Add(*less) / content
     p = e / content + n
-    yield content * sp.factor(sp.expand(p**2 - n**2)) / (p + n)
+    content = sp.S(content)
+    above = sp.factor(sp.expand(p**2 - n**2))
+    exact = (content.p * content.q).bit_count() == 1  # SymPy takes a number into a sum of two
+    yield content * above / (p + n) if exact else above / ((p + n) / content)
 
 
 def _complements(e: sp.Expr) -> Iterator[sp.Expr]:

@@ -11,7 +11,7 @@ from .domains import Domain, domain
 from .power_series import PowerSeries, Z
 from .printing import EITHER, MATH, NUMPY, Namespace, Printer
 from .statements import Lowered
-from .text import WIDTH, coefficient_lines, generated, loop, wrapped
+from .text import WIDTH, coefficient_lines, loop, over, wrapped
 
 _DOC = '    """The coefficients; ValueError for {}hyper-parameters outside their domain."""'
 
@@ -54,15 +54,10 @@ def traced_coefficients(lowered: Lowered, refuse_schedules: bool = False) -> lis
     if len(names) == 1:
         formed += [f"    {each} = xp.asarray({each}, dtype=float)"]
     else:
-        formed += generated(
-            f"{each} = ", f"xp.asarray(value, dtype=float) for value in ({each})", "    "
-        )
+        formed += over(f"{each} = ", "xp.asarray(value, dtype=float)", names)
     formed += coefficient_lines(lowered, Printer(EITHER, series=series))
-    listed = f"({each}{',' if len(names) == 1 else ''})"
     lines = [*head, *_traced_checks(names, domain(lowered), refuse_schedules)]
-    lines += generated(
-        "known = not any", f"isinstance(value, jax.core.Tracer) for value in {listed}", "    "
-    )
+    lines += over("known = not any", "isinstance(value, jax.core.Tracer)", names)
     lines += ['    with np.errstate(all="ignore"):']
     lines += wrapped("c = _formed", ["np if known else jnp", *names], "", "        ")
     lines += [
@@ -80,8 +75,8 @@ def _not_finite(names: list[str], indent: str) -> list[str]:
     lines = [f'{indent}where = f"{listed}"']
     if len(lines[0]) > WIDTH:
         pairs = [f'"{p}": {p}' for p in names]
-        lines = [f"{indent}given = {{", *[f"{indent}    {p}," for p in pairs], f"{indent}}}"]
-        lines += [f'{indent}where = ", ".join(f"{{n}} = {{v}}" for n, v in given.items())']
+        lines = [f"{indent}shown = {{", *[f"{indent}    {p}," for p in pairs], f"{indent}}}"]
+        lines += [f'{indent}where = ", ".join(f"{{n}} = {{v}}" for n, v in shown.items())']
     return [*lines, f'{indent}message = f"the coefficients of a step are not finite at {{where}}."']
 
 

@@ -116,6 +116,15 @@ def _defined_at_zero(lowered: Lowered, p: sp.Symbol) -> bool:
         still = kept
 
 
+def coasts(lowered: Lowered, routine: Routine, result: str, step: sp.Symbol) -> bool:
+    """Whether a result need not vanish where the step is zero."""
+    forms = lowered.coefficients.forms().items()
+    at = {name: form.xreplace({step: sp.S.Zero}) for name, form in forms}
+    zeros = _Zeros({name: e for name, e in at.items() if e == 0}, ())
+    zeros.fine(routine)
+    return not zeros.is_zero(routine.results[result])
+
+
 def _singular(e: sp.Expr) -> bool:
     return bool(e.has(sp.zoo, sp.nan, sp.oo, -sp.oo))
 

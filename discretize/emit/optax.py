@@ -24,7 +24,7 @@ from .backend import POWERS, Backend
 from .coefficient_text import traced_coefficients
 from .coefficients import in_order
 from .coordinates import PARAMS, Plan, plan_with_oracles
-from .domains import upper_bounds
+from .domains import coasts, upper_bounds
 from .extra_arguments import as_named, extra_arguments
 from .jax import Module
 from .lower import Lowering
@@ -33,7 +33,7 @@ from .optax_helpers import helpers
 from .optax_notes import notes
 from .stability import BOUNDS, warn_if_unstable
 from .statements import Ask, Lowered, Routine, VectorLet
-from .text import WIDTH, docstring, generated, named_tuple, paragraph, wrapped
+from .text import WIDTH, docstring, named_tuple, over, paragraph, wrapped
 
 if TYPE_CHECKING:
     import optax
@@ -137,6 +137,9 @@ class _Module:
             {"x": output},
             below={naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()},
         )
+        self.still = None  # the name of a step at whose zero the update has to be stopped
+        if step in self.low.parameters and coasts(self.low, self.update, "update", step):
+            self.still = lowering.table.field(step, step.name).name
         late = set()
         if made.gradient is not None:
             self.gradient = made.gradient.name
@@ -195,16 +198,12 @@ class _Module:
         if self.names:
             lines += [
                 f"    {made}  # refuses bad hyper-parameters here, not in init",
-                *generated("moving = any", self._arrays(), "    "),
+                *over("moving = any", "isinstance(value, Array)", self.names),
             ]
         return [
             *lines, "", *self.init(made), "", *self.update_lines(made), "",
             f"    return {returned}",
         ]  # fmt: skip
-
-    def _arrays(self) -> str:
-        listed = ", ".join(self.names) + ("," if len(self.names) == 1 else "")
-        return f"isinstance(value, Array) for value in ({listed})"
 
     def init(self, made: str) -> list[str]:
         low, reads = self.low, self.printer.reads(self.low.init)
@@ -264,6 +263,11 @@ class _Module:
         head += [f"        c = {made} if moving else state.c"] if self.names else []
         if not self.names and self.printer.reads(self.update):  # numbers such as exp(-1/2) only
             head += ["        c = state.c"]
+        if self.still is not None:  # memory may hold a displacement of the step before
+            stopped = f"lambda {self.still}, u: jnp.where({self.still} == 0, 0, u)"
+            line = f"    new_updates = _map({stopped}, (c.{self.still},), {moved})"
+            body += [line]
+            moved = "new_updates"
         new = f"new_updates = _cast({moved}, {like})"
         return [
             *head, *("    " + line if line else "" for line in body), f"        {new}",

@@ -134,7 +134,9 @@ def _run(e: sp.Expr, at: Mapping[sp.Symbol, mpf]) -> tuple[mpf, mpf]:
     if type(e) in _VALUES:
         x, error = _run(e.args[0], at)
         y = _VALUES[type(e)](x)
-        return _real(y), (abs(_SLOPES[type(e)](x, y)) * error if error else mpf(0)) + 1
+        if y == 0 or not error:
+            return _real(y), mpf("inf") if error else mpf(1)
+        return _real(y), abs(_SLOPES[type(e)](x, y)) * error + 1
     raise _Unknown
 
 

@@ -121,12 +121,15 @@ def wrapped(head: str, items: list[str], tail: str, indent: str = "") -> list[st
     return [f"{indent}{head}(", *[f"{indent}    {i}," for i in items], f"{indent}){tail}"]
 
 
-def generated(head: str, text: str, indent: str = "") -> list[str]:
-    """``head(text)`` for a generator, on one line if it fits, else in three without a comma."""
-    line = f"{indent}{head}({text})"
-    return (
-        [line] if len(line) <= WIDTH else [f"{indent}{head}(", f"{indent}    {text}", f"{indent})"]
+def over(head: str, text: str, names: list[str], indent: str = "    ") -> list[str]:
+    """``head(text for value in names)``, with the names on lines of their own where it does not fit."""
+    line = (
+        f"{indent}{head}({text} for value in ({', '.join(names)}{',' if len(names) == 1 else ''}))"
     )
+    if len(line) <= WIDTH:
+        return [line]
+    listed = [f"{indent}given = (", *[f"{indent}    {n}," for n in names], f"{indent})"]
+    return [*listed, f"{indent}{head}({text} for value in given)"]
 
 
 def named_tuple(name: str, doc: str, fields: list[tuple[str, str]]) -> list[str]:

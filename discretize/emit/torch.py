@@ -111,8 +111,9 @@ class _Module:
         policy = "Memory has the type and the device of its parameter."
         if made.gradient:
             policy += (
-                " Parameters without a gradient are left alone: they do not move and have no memory. A gradient that is not finite is refused before "
-                "anything is changed, unless error_if_nonfinite is False; sparse ones are refused."
+                " Parameters without a gradient are left alone: they do not move and have no memory. "
+                "A gradient that is not finite is refused before anything is changed, unless "
+                "error_if_nonfinite is False; sparse ones are refused."
             )
         else:
             policy += " Parameters that require no gradient are left alone."

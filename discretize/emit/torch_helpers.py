@@ -77,7 +77,10 @@ STEP_ELSEWHERE = """
             work = [self._advance(*b, s) for b, s in zip(batches, saved, strict=True)]
             loss, again = None, False
             try:
-                while not again and ([True for w in work if next(w, False)] or loss is None):
+                while not again:
+                    waiting = [True for w in work if next(w, False)]
+                    if loss is not None and not waiting:
+                        break
                     with torch.enable_grad():
                         value = closure()
                     _check(self.param_groups)
