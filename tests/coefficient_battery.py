@@ -26,10 +26,8 @@ RATIOS = (1e-6, 1e-5, 1e-3, 0.1, 0.5, 1 - 1e-3, 1 - 1e-6)  # of mu to L
 
 def expressions(alg, target, module):
     """The exact expressions by field, in symbols with the names of the module's parameters."""
-    naming = Naming(frozenset(n + "_" for n in ()))
-    naming.avoid = frozenset(
-        n for n, new in called(module).items() if n != new and "the " not in n and new != "lr"
-    )
+    renamed = {n for n, new in called(module).items() if n != new and " " not in n and new != "lr"}
+    naming = Naming(frozenset(renamed))
     if target in ("numpy", "jax"):
         low = lowered_of(alg, naming)
     elif target == "optax":
@@ -101,10 +99,8 @@ def worst(name, target, kind, count=12):
         listed = [at for at in listed if at.get("mu", 0) <= at.get("L", math.inf)]
         batch = {s.name: jnp.array([at[s.name] for at in listed], jnp.float32) for s in parameters}
         made = jax.vmap(lambda at: module.coefficients(**at))(batch)
-        rows = [
-            {n: np.ravel(getattr(made, n))[i % np.size(getattr(made, n))] for n in fields}
-            for i in range(len(listed))
-        ]
+        each = {n: np.broadcast_to(getattr(made, n), len(listed)) for n in fields}
+        rows = [{n: v[i] for n, v in each.items()} for i in range(len(listed))]
     else:
         rows = []
         for at in listed:

@@ -20,84 +20,14 @@ CENTER = np.array([0.3, -0.7])
 X0 = np.array([1.0, 2.0])
 STEPS = 4
 # What no emitted module of the registry need contain, and people write.
-MORE = [
-    "self",
-    "params",
-    "state",
-    "group",
-    "closure",
-    "loss",
-    "lr",
-    "jax",
-    "jnp",
-    "np",
-    "torch",
-    "math",
-    "optax",
-    "numpy",
-    "value",
-    "update",
-    "updates",
-    "moving",
-    "Coefficients",
-    "Array",
-    "State",
-    "any",
-    "super",
-    "range",
-    "isinstance",
-    "callable",
-    "BallState",
-    "Tensor",
-    "Optimizer",
-    "zip",
-    "list",
-    "float",
-    "int",
-    "print",
-    "match",
-    "case",
-    "type",
-    "c",
-    "k",
-    "g",
-    "key",
-    "keys",
-    "h",
-    "x0",
-    "start",
-    "init",
-    "step",
-    "run",
-    "output",
-    "first",
-    "beta",
-    "t1",
-    "t2",
-    "p1",
-    "s",
-    "w",
-    "u",
-    "xp",
-    "c_g",
-    "c_v",
-    "v_next",
-    "root_a",
-    "log_a",
-    "grads",
-    "params_list",
-    "start_list",
-    "v_list",
-    "g_made",
-    "foreach",
-    "maximize",
-    "generator",
-    "batches",
-    "value_fn",
-    "x_1",
-    "v_1",
-    "none",
-]
+MORE = (
+    "self params state group closure loss lr jax jnp np torch math optax numpy value "
+    "update updates moving Coefficients Array State any super range isinstance callable "
+    "BallState Tensor Optimizer zip list float int print match case type c k g key keys h "
+    "x0 start init step run output first beta t1 t2 p1 s w u xp c_g c_v v_next root_a "
+    "log_a grads params_list start_list v_list g_made foreach maximize generator batches "
+    "value_fn x_1 v_1 none "
+)
 SOME = (
     "adam",
     "item",
@@ -190,12 +120,12 @@ def roles(name):
 @pytest.mark.parametrize("target", TARGETS)
 def test_words_of_the_module_as_names(target):
     """A sample of what occurs, in turn in each role; benchmarks/emitted_names.py tries them all in all roles."""
-    words = sorted(identifiers(target) | {n for n in MORE if not keyword.iskeyword(n)})
+    words = sorted(identifiers(target) | {n for n in MORE.split() if not keyword.iskeyword(n)})
     assert len(words) > 100
     carried = sum(
-        the_same_or_a_sentence(target, **roles(w)[i % 5]) for i, w in enumerate(words[::9])
+        the_same_or_a_sentence(target, **roles(w)[i % 5]) for i, w in enumerate(words[::30])
     )
-    assert carried > 0.9 * len(words[::9])
+    assert carried > 0.9 * len(words[::30])
 
 
 @pytest.mark.parametrize(
