@@ -51,10 +51,11 @@ def traced_coefficients(lowered: Lowered, refuse_schedules: bool = False) -> lis
         '    """The formulas in the numbers of xp: NumPy (double precision) or jax.numpy."""',
     ]
     each = ", ".join(names)
-    if len(names) == 1:
-        formed += [f"    {each} = xp.asarray({each}, dtype=float)"]
+    line = f"    {each} = (xp.asarray(value, dtype=float) for value in ({each}))"
+    if len(names) == 1 or len(line) > WIDTH:
+        formed += [f"    {p} = xp.asarray({p}, dtype=float)" for p in names]
     else:
-        formed += over(f"{each} = ", "xp.asarray(value, dtype=float)", names)
+        formed.append(line)
     formed += coefficient_lines(lowered, Printer(EITHER, series=series))
     lines = [*head, *_traced_checks(names, domain(lowered), refuse_schedules)]
     lines += over("known = not any", "isinstance(value, jax.core.Tracer)", names)
