@@ -110,3 +110,15 @@ def test_tex_sets_both_pseudocodes(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_nothing_in_the_provenance_leaves_its_fence():
+    x, h = od.blocks("x"), od.parameters("h")
+    f = od.Objective("f")
+    system = od.System({"flow": {x: -f.grad(x)}}, output=x)
+    said = "``` <script>alert(1)</script> ```` ![](http://a)"
+    alg = od.Algorithm(system, od.scheme("explicit_euler"), step=h, provenance=said)
+    text = alg.source("markdown")
+    fence = max(re.findall("^`{3,}", text, re.M), key=len)
+    inside = text.split(fence)[1]
+    assert len(fence) > 3 and "<script>" in inside and "<script>" not in text.replace(inside, "")

@@ -31,7 +31,8 @@ def start(name, seed=3):
     params = [p.requires_grad_(i < 3) for i, p in enumerate((used, late, unused, frozen))]
     asked = inspect.signature(optimizer_class(alg).__init__).parameters
     plain = {
-        **ORACLES, "map_newton": lambda x: 0.1 * x,
+        **ORACLES,
+        "map_newton": lambda x: 0.1 * x,
     }
     given = {n: listed(plain.get(n, plain.get(n.partition("_")[0]))) for n in asked if n.partition("_")[0] in
              {"prox", "resolvent", "map"}}  # fmt: skip
@@ -56,7 +57,9 @@ def closure_of(opt, params, begin, set_to_none=True):
 
 def gradients(name):
     """Whether a step of the method takes gradients at all."""
-    return any(c.oracle.kind in FUNCTIONS and c.implicit == 0 for c in od.algorithm(name).tuned.calls)
+    return any(
+        c.oracle.kind in FUNCTIONS and c.implicit == 0 for c in od.algorithm(name).tuned.calls
+    )
 
 
 @pytest.mark.parametrize("name", od.algorithms())
@@ -84,7 +87,9 @@ def test_what_has_no_gradient_does_not_move(name):
     assert all(torch.isfinite(p).all() for p in params)
 
 
-@pytest.mark.parametrize("name", ["aboba", "baoab", "nesterov_sc", "leimkuhler_matthews", "dissipative_leapfrog"])
+@pytest.mark.parametrize(
+    "name", ["aboba", "baoab", "nesterov_sc", "leimkuhler_matthews", "dissipative_leapfrog"]
+)
 def test_a_late_parameter_starts_as_if_it_were_new(name):
     """From its first gradient on it goes as one that had it from the start: without noise, the same numbers."""
     alg = od.algorithm(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from .backend import POWERS, Backend
@@ -16,6 +17,8 @@ def source(algorithm: Algorithm, _: Naming) -> str:
     """The algorithm: input, initialization, the loop as a numbered list, output, where it comes from."""
     made = listing(algorithm, "markdown")
     note = " (coefficients depend on $k$)" if made.numbered else ""
+    runs = re.findall("`+", "\n".join(made.facts))
+    fence = "`" * max(3, 1 + max(map(len, runs), default=0))  # nothing written inside can close it
     sections = [
         f"# {made.title}",
         f"**Input:** {'; '.join(made.inputs)}",
@@ -24,7 +27,7 @@ def source(algorithm: Algorithm, _: Naming) -> str:
         "\n".join(f"{i}. {_shown(line)}" for i, line in enumerate(made.steps, 1)),
         f"**Output:** {made.output}",
         "## Where it comes from",
-        "\n".join(["```text", *made.facts, "```"]),
+        "\n".join([f"{fence}text", *made.facts, fence]),
     ]
     return "\n\n".join(sections) + "\n"
 
