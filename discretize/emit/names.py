@@ -90,8 +90,10 @@ class Naming:
             new = self.safe(s.name, taken)
             taken.add(new)
             if new != s.name:
-                vector = isinstance(s, VectorSymbol)
-                values[s] = VectorSymbol(new) if vector else sp.Symbol(new, **s.assumptions0)
+                if isinstance(s, VectorSymbol):
+                    values[s] = VectorSymbol(new)
+                else:
+                    values[s] = sp.Symbol(new, **s.assumptions0)
         outputs = {n: n if n == "x" else self.safe(n) for n in program.outputs}
         return _renamed(program, values, outputs) if values or self.given else program
 
@@ -112,11 +114,11 @@ def _renamed(p: Program, values: Mapping[Symbol, Expr], outputs: Mapping[str, st
             return replace(
                 i, target=target(i.target), point=new(i.point), directions=tuple(map(new, i.directions)),
                 parameters=tuple(map(new, i.parameters)), implicit=new(i.implicit),
-            )  # type: ignore[arg-type]  # fmt: skip
+            )  # fmt: skip
         if isinstance(i, SweepCoordinates):
-            return replace(i.changed(new), target=target(i.target), moving=target(i.moving))  # type: ignore[arg-type]
+            return replace(i.changed(new), target=target(i.target), moving=target(i.moving))
         if isinstance(i, Count):
-            return replace(i, target=target(i.target), mean=new(i.mean), like=target(i.like))  # type: ignore[arg-type]
+            return replace(i, target=target(i.target), mean=new(i.mean), like=target(i.like))
         assert isinstance(i, Draw)
         return replace(i, target=target(i.target), like=target(i.like))
 
