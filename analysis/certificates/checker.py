@@ -549,6 +549,8 @@ class Inequality(Decay, Points):
             raise Refused("memory is a whole number from 1 to 9")
         m, n, p, L = self.method, self.n, self.p, self.L
         self.early, size = p * memory, n + p * (memory + 1)
+        if size > LARGEST:
+            raise Refused("the method is too large")
         unit = units(size)
         x, self.y = unit[:n], []
         self.later: Matrix = []
@@ -821,8 +823,8 @@ def check_quadratics(s: Mapping[str, Any], w: Any) -> list[str]:
     m = Method(s)
     gap = m.exact(s["gap"])
     rate = ONE - gap
-    if gap.sign() < 1 or rate.sign() < 0 or m.n > 10 or m.p > 6:
-        raise Refused("a gap from 0 to 1, at most 10 states and 6 gradients are needed")
+    if gap.sign() < 1 or rate.sign() < 0 or m.n > 8 or m.n + m.p > 12:
+        raise Refused("a gap from 0 to 1, at most 8 states, 12 with the gradients, are needed")
     if not within_everywhere(everywhere(m.A, m.B, m.C, m.D, m.mu, m.L), rate):
         raise Refused("a pole may be larger than the rate")
     m.finish()
@@ -1544,7 +1546,16 @@ def check(document: Any) -> str:
     """What a document, as read from JSON, proves, in words; Refused if it does not."""
     try:
         return "\n".join(proved(document))
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+    except Refused:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise Refused(f"the document is malformed ({type(error).__name__})") from None
 
 

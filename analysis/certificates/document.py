@@ -119,12 +119,17 @@ def rate_document(
     return sealed(plant.name, "rate", claim, witness)
 
 
+def says_the_same(claim: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+    """Whether a statement has these numbers, and the same field wherever they have roots."""
+    if not all(claim[key] == value for key, value in said.items() if key != "d"):
+        return False
+    return claim["d"] == said["d"] or 1 in (claim["d"], said["d"])
+
+
 def agrees(claim: Mapping[str, Any], plant: Plant) -> bool:
     """Whether a statement is about this method on this class: all its numbers are those of the matrices."""
     said = statement(plant, ONE)
-    return all(claim[key] == said[key] for key in said if key not in ("d", "bounded", "gap")) and (
-        plant.d in (1, claim["d"]) or claim["d"] == 1
-    )
+    return says_the_same(claim, {k: x for k, x in said.items() if k not in ("bounded", "gap")})
 
 
 def from_statement(claim: Mapping[str, Any], name: str = "") -> Plant:

@@ -21,7 +21,7 @@ from odescent._errors import OdescentError
 from odescent.dynamics.exact import as_scalar
 
 from .checker import Number, Refused, check_lower, read
-from .document import down, number_text, to_sympy
+from .document import down, number_text, says_the_same, to_sympy
 from .field import Field, NotInField
 from .flow_modes import Decay, decays
 from .flow_plant import Flow, read_flow
@@ -138,8 +138,7 @@ class FlowCertificate(Record):
             return False
 
     def _same(self, plant: Plant) -> bool:
-        said = describe(plant, self._rate)
-        return all(self.statement[key] == value for key, value in said.items() if key != "d")
+        return says_the_same(self.statement, describe(plant, self._rate))
 
     def latex(self) -> str:
         """The decay in LaTeX."""

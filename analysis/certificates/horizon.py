@@ -20,7 +20,7 @@ from odescent._errors import OdescentError
 
 from . import worst_line
 from .checker import Number, Refused, Steps, check, check_lower, read
-from .document import down, sealed, text, to_sympy, up
+from .document import down, says_the_same, sealed, text, to_sympy, up
 from .document import weights as as_weights
 from .horizon_dual import Dual
 from .horizon_face import on_face
@@ -134,8 +134,8 @@ class HorizonCertificate(Record):
             return False
 
     def _same(self, steps: Unrolled) -> bool:
-        said = describe(steps, "", "")
-        return all(self.statement[key] == said[key] for key in ("mu", "L", "points"))
+        said = describe(steps, self.statement["measure"], self.statement["start"])
+        return says_the_same(self.statement, said)
 
     def latex(self) -> str:
         """The bound in LaTeX."""

@@ -19,7 +19,7 @@ from odescent._errors import OdescentError
 
 from . import checker, potential_plant, potential_search
 from .checker import Number, Refused
-from .document import sealed, to_sympy, up
+from .document import says_the_same, sealed, to_sympy, up
 from .field import Field, _fraction
 from .plant import Method, NoCertificate
 from .record import Record
@@ -171,8 +171,7 @@ class PotentialCertificate(Record):
             return False
 
     def _same(self, source: tuple[Any, ...]) -> bool:
-        said = potential_plant.describe(*source)["statement"]
-        return all(self.statement[key] == value for key, value in said.items() if key != "d")
+        return says_the_same(self.statement, potential_plant.describe(*source)["statement"])
 
     def latex(self) -> str:
         """The bound in LaTeX."""
