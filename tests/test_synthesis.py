@@ -31,10 +31,9 @@ def test_the_best_spectral_rate_of_the_passive_form_is_heavy_ball() -> None:
     assert found.rate == pytest.approx(0.519493853296, abs=1e-8)
     # Polyak's step and momentum, typed from his formulas
     assert (
-        sp.simplify(found.algorithm.coefficients["alpha"] - 4 / (sp.sqrt(L) + sp.sqrt(mu)) ** 2)
-        == 0
+        sp.simplify(found.formula.coefficients["alpha"] - 4 / (sp.sqrt(L) + sp.sqrt(mu)) ** 2) == 0
     )
-    assert sp.simplify(found.algorithm.coefficients["beta"] - ((1 - root) / (1 + root)) ** 2) == 0
+    assert sp.simplify(found.formula.coefficients["beta"] - ((1 - root) / (1 + root)) ** 2) == 0
 
 
 @pytest.mark.slow
@@ -47,6 +46,37 @@ def test_the_best_certified_rate_of_the_passive_form_is_the_triple_momentum_meth
     assert sp.simplify(found.closed_form.rate - (1 - sp.sqrt(mu / L))) == 0
     assert found.closed_form.poles == {"mu": ("rho", "rho^2"), "L": ("-rho", "0")}
     assert 0 <= found.rate - (1 - kappa**-0.5) < 1e-6
+
+
+def test_the_algorithm_has_the_numbers_it_was_made_for() -> None:
+    """Nothing is left to give: it runs, and it is emitted, for this mu and L."""
+    closed = od.synthesize(
+        "gradient_flow", mu=0.1, L=10, rate="spectral", schemes=["explicit_euler"]
+    )
+    assert closed.formula is not None and set(closed.formula.parameters) == {mu, L}
+    open_ = od.synthesize(
+        "passive", mu=1, L=10, rate="spectral", schemes=[EULER], where={"a": 0, "b": 1}
+    )
+    for found in (closed, open_):
+        assert found.algorithm.parameters == ()
+    f = od.objective("quadratic", eigenvalues=(0.1, 10.0))
+    run = closed.algorithm.run(f, np.ones(2), 3)
+    np.testing.assert_allclose(run.x[1], 1 - 2 / 10.1 * np.array([0.1, 10.0]))
+    assert "def " in closed.algorithm.source("numpy")
+
+
+def test_a_gain_may_be_zero_at_the_optimum_of_a_method_given_by_its_update() -> None:
+    """x + be (x - x_-) - al g(x_-): the delayed gradient wants no momentum; on two modes r^2 = r - al lambda is
+    double at mu and has modulus sqrt(al L) at L, equal at al = L/(L + mu)^2."""
+    x, back = od.blocks("x back")
+    al, be = od.parameters("al be")
+    f = od.Objective("f")
+    family = od.method({x: x + be * (x - back) - al * f.grad(back), back: x}, output=x)
+    found = od.synthesize(family, mu=1, L=10, rate="spectral")
+    assert found.gains["be"] == 0 and found.closed_form is not None
+    assert sp.simplify(found.closed_form.rate - L / (L + mu)) == 0
+    assert found.rate == pytest.approx(10 / 11, abs=1e-8)
+    assert found.algorithm.parameters == ()
 
 
 def test_one_momentum_coefficient_on_quadratics_gives_the_published_tuning() -> None:

@@ -34,8 +34,8 @@ class Synthesis:
     """What a search found.
 
     Attributes:
-        algorithm: the best method; in mu and L where the optimum has a closed form, else with its gains
-            as numbers for this mu and L.
+        algorithm: the best method, with its gains for this mu and L; nothing of it is free.
+        formula: the same in mu and L, where the optimum has a closed form; else None.
         rate: its rate at this mu and L (rho with |x_k - x*| = O(rho^k)), as a float.
         objective: "certified" (over F(mu, L), an upper bound by a Lyapunov function) or "spectral" (over
             quadratics, exact up to the grid of curvatures).
@@ -46,6 +46,7 @@ class Synthesis:
     """
 
     algorithm: Algorithm
+    formula: Algorithm | None
     rate: float
     objective: str
     gains: Mapping[str, sp.Expr | float]
@@ -58,14 +59,14 @@ class Synthesis:
     @cached_property
     def recognition(self) -> Recognition:
         """Which known method this is, with a proof; false if it is none."""
-        return recognize(self.algorithm)
+        return recognize(self.algorithm if self.formula is None else self.formula)
 
     @cached_property
     def certificate(self) -> Certificate:
         """An exact certificate of the rate over F(mu, L); raises NoCertificate where there is none."""
         from ..certificates import certify
 
-        return certify(_at(self.algorithm, self.mu, self.L), self.mu, self.L)
+        return certify(self.algorithm, self.mu, self.L)
 
     def __str__(self) -> str:
         kind = "certified over F(mu, L)" if self.objective == "certified" else "on quadratics"
@@ -187,7 +188,8 @@ def _synthesis(rate: str, ranked: list[tuple[Found, ClosedForm | None]]) -> Synt
         shown = {s.name: gains[s] for s in family.gains}
     algorithm = family.bound(gains)
     return Synthesis(
-        algorithm=algorithm if exact is not None else _at(algorithm, family.mu, family.L),
+        algorithm=_at(algorithm, family.mu, family.L),
+        formula=None if exact is None else algorithm,
         rate=winner.rate,
         objective=rate,
         gains=shown,

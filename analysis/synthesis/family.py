@@ -79,9 +79,17 @@ class Family:
         return modal_poles(*self.matrices(values), curvatures)
 
     def bound(self, values: Mapping[sp.Symbol, sp.Expr]) -> Algorithm:
-        """The method with gains that may be zero, which a positive parameter cannot be given by name."""
-        step = self.algorithm.step
-        zero = {s: sp.S.Zero for s, v in values.items() if v == 0 and s != step}
+        """The method with gains that may be zero, which a positive parameter cannot be given by name.
+
+        A parameter of the system that is zero is bound in the system, so that what it multiplies is gone; one that
+        only the scheme has, as in a method given by its update, is tuned to zero.
+        """
+        step, system = self.algorithm.step, self.algorithm.system
+        zero = {
+            s: sp.S.Zero
+            for s, v in values.items()
+            if v == 0 and s != step and s in system.parameters
+        }
         rest = {s: v for s, v in values.items() if s not in zero}
         where = {s: e.xreplace(zero) for s, e in self.algorithm.where.items()} | zero
         return self.algorithm.replace(where=where, tuning={**self.algorithm.tuning, **rest})
