@@ -119,7 +119,7 @@ def roles(name):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_words_of_the_module_as_names(target):
-    """A sample of what occurs, in turn in each role; benchmarks/emitted_names.py tries them all in all roles."""
+    """A sample of what occurs in the modules of that backend, in turn in each role."""
     words = sorted(identifiers(target) | {n for n in MORE.split() if not keyword.iskeyword(n)})
     assert len(words) > 100
     carried = sum(
