@@ -24,6 +24,7 @@ from .substeps import Scheme
 
 if TYPE_CHECKING:
     from .backward_error import ModifiedEquation
+    from .principles import Principle
 
 KINDS = ("identity", "choice", "defect", "finding")
 PERTURBATION = sp.Rational(8, 7)
@@ -177,6 +178,7 @@ class Derivation:
         bound_position, flow_position: the expression whose second-order equation is shown for the bound
             system, and for the limit and the modified equation; the output by default.
         notation: what the symbols mean, as pairs of LaTeX and a few words, in the order of their use.
+        principle: the call that makes it again, for a replay; None for one that was put together by hand.
     """
 
     name: str
@@ -189,6 +191,7 @@ class Derivation:
     bound_position: Expr | None = None
     flow_position: Expr | None = None
     notation: tuple[tuple[str, str], ...] = ()
+    principle: Principle | None = None
 
     @property
     def title(self) -> str:

@@ -17,12 +17,17 @@ from .substeps import Flow, Integrator, Let, Scheme, Sweep
 def exact_algorithm(a: Algorithm) -> dict[str, Any]:
     """The system as it was given, the scheme, what is bound, and the program of one tuned step."""
     return {
+        "name": a.name,
+        "reference": a.reference,
+        "provenance": a.provenance,
         "system": exact_system(a.system),
         "scheme": exact_scheme(a.scheme),
         "step": tree(a.step),
         "where": pairs(a.where),
         "tuning": pairs(a.tuning),
         "clock": None if a.clock is None else tree(a.clock),
+        "outputs": {n: tree(e) for n, e in a.outputs.items()},
+        "positive": list(a.positive),
         "program": exact_program(a.tuned),
     }
 
@@ -31,6 +36,8 @@ def exact_system(s: System) -> dict[str, Any]:
     """Blocks, fields (drift, and noise), parameters, time, calculus, output."""
     return {
         "name": s.name,
+        "provenance": s.provenance,
+        "references": list(s.references),
         "blocks": [_block(b) for b in s.blocks],
         "fields": {
             name: {
@@ -60,6 +67,7 @@ def exact_scheme(s: Scheme) -> dict[str, Any]:
     """The substeps in order, each a flow or an assignment."""
     return {
         "name": s.name,
+        "reference": s.reference,
         "steps": [_flow(p) if isinstance(p, Flow) else _let(p) for p in s.steps],
     }
 

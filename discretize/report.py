@@ -17,13 +17,13 @@ from odescent.dynamics.lines import width as width_of
 from odescent.dynamics.show import latex, symbol_latex, text
 from odescent.dynamics.unicode import pretty, unlatex
 from odescent.dynamics.vectors import Vector
+from odescent.replay import SCHEMA, digest
 
 from .derivation import Derivation, Step
 from .exact_data import exact_algorithm
 from .iteration import Algorithm
 from .program import Assign, CallOracle, Count, Draw, Instruction, Program, SweepCoordinates
 
-SCHEMA = "odescent.derivation/2"  # what the number means: docs/json.md
 KIND_LABELS = {
     "identity": "",
     "choice": "choice",
@@ -233,20 +233,22 @@ def _tex(words: str) -> str:
 
 
 def derivation_dict(d: Derivation) -> dict[str, Any]:
-    """The derivation as plain data; keys are stable."""
-    return {
+    """The derivation as plain data; keys are stable. The digest, of all the rest, shows damage and no more."""
+    document: dict[str, Any] = {
         "schema": SCHEMA,
         "name": d.name,
         "route": d.route,
         "summary": d.summary,
         "provenance": d.provenance,
         "references": list(d.references),
+        "principle": None if d.principle is None else d.principle.to_dict(),
         "notation": [{"symbol": tex, "meaning": meaning} for tex, meaning in d.notation],
         "verified": d.verified,
         "steps": [{"number": n, **s.to_dict()} for n, s in enumerate(d.steps, 1)],
         "equations": {n: {"text": str(e), "latex": e.latex()} for n, e in d.equations.items()},
         "algorithm": algorithm_dict(d.algorithm),
     }
+    return {**document, "digest": digest(document)}
 
 
 def algorithm_dict(a: Algorithm) -> dict[str, Any]:

@@ -60,7 +60,10 @@ Emitted = Annotated[
 ]
 Route = Annotated[
     str | None,
-    typer.Option(help="immersion or model; the first one by default.", autocompletion=_routes),
+    typer.Option(
+        help="immersion, model, relaxation or direct; the first that it has by default.",
+        autocompletion=_routes,
+    ),
 ]
 Scheme = Annotated[str | None, typer.Option(metavar="SCHEME", help="Of a system file: the scheme.")]
 Where = Annotated[

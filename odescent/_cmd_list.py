@@ -65,13 +65,15 @@ def _algorithms() -> list[Entry]:
 
 def _derivations() -> list[Entry]:
     from .discretize.library import ALIASES
+    from .discretize.library import REGISTRY as ALGORITHMS
     from .discretize.routes import REGISTRY, routes
 
     summaries = {e["name"]: e["summary"] for e in _registered(REGISTRY)}
+    directly = {e["name"]: e["summary"] for e in _registered(ALGORITHMS)}
     found = []
-    for name in sorted({key.split("/")[0] for key in REGISTRY.entries}):
+    for name in ALGORITHMS.names():
         known = routes(name)
-        summary = summaries[f"{name}/{known[0]}"]
+        summary = summaries.get(f"{name}/{known[0]}", directly[name])
         aliases = _aliases(name, ALIASES)
         found.append({"name": name, "summary": summary, "routes": known, "aliases": aliases})
     return found

@@ -18,7 +18,10 @@ _TABLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "schemes": (("discretize/library/schemes.py", "REGISTRY"),),
     "objectives": (("dynamics/problems/__init__.py", "REGISTRY"),),
-    "derivations": (("discretize/routes/__init__.py", "REGISTRY"),),
+    "derivations": (
+        ("discretize/library/__init__.py", "REGISTRY"),
+        ("discretize/library/__init__.py", "ALIASES"),
+    ),
     "targets": (("discretize/emit/__init__.py", "BACKENDS"),),
     "tasks": (("neural_de/tasks/__init__.py", "TASKS"),),
     "regularizers": (("neural_de/penalties/__init__.py", "REGULARIZERS"),),
@@ -45,7 +48,8 @@ def words(*choices: str) -> Complete:
 
 def routes(incomplete: str) -> list[str]:
     """Completion of the routes of derivations."""
-    found = {key.split("/")[1] for key in _table(*_TABLES["derivations"][0])}
+    keys = _table("discretize/routes/__init__.py", "REGISTRY")
+    found = {"direct", *(key.split("/")[1] for key in keys)}
     return sorted(r for r in found if r.startswith(incomplete))
 
 
@@ -54,10 +58,6 @@ def known(kind: str) -> list[str]:
     if kind == "figures":
         return _figures()
     found = [key for place in _TABLES[kind] for key in _table(*place)]
-    if kind == "derivations":
-        found = [key.split("/")[0] for key in found]
-        aliases = _table("discretize/library/__init__.py", "ALIASES")
-        found += [short for short, full in aliases.items() if full in found]
     return sorted(set(found))
 
 

@@ -202,13 +202,13 @@ def _asked(request: Request, seconds: float, doing: str) -> dict[str, Any]:
 def main() -> None:
     """The child: a request on the standard input, an answer on the standard output."""
     asked = json.load(sys.stdin)
-    _limit(asked.pop("seconds"))
+    limit(asked.pop("seconds"))
     with contextlib.redirect_stdout(sys.stderr):
         answer = _carried_out(Request(**asked))
     json.dump(answer, sys.stdout)
 
 
-def _limit(seconds: float) -> None:
+def limit(seconds: float) -> None:
     """End with the time limit even if the parent has gone, and before all memory is taken."""
     with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):  # not everywhere
         import resource

@@ -1,24 +1,123 @@
-"""Replay the checks of a derivation elsewhere, with this file, Python's standard library and the JSON.
+"""Replay a derivation from its document: the arithmetic alone, or the whole derivation made again.
 
     odescent derive nesterov --json --out nesterov.json
-    python replay.py nesterov.json
+    python -m odescent.replay nesterov.json     # both; needs odescent
+    python replay.py nesterov.json              # the arithmetic: a copy of this file, with nothing else
 
-Each check is an equation in which the claims stand by name. Both sides are evaluated at random points with
-200 digits: blocks are vectors in R^3, oracles sums of exponentials of linear forms with exact derivatives,
-parameters numbers of the sign assumed of them. Claims are differentiated by central differences, right to
-some 90 digits. The exit code is 1 if an equation fails or a claim is in none. Format: docs/json.md.
+The arithmetic. Each check is an equation in which the claims stand by name. Both sides are evaluated at random
+points, which depend on every character of the document, to more digits than any number in it has: blocks are
+vectors in R^3, oracles sums of exponentials of linear forms with exact derivatives, parameters numbers of the
+sign assumed of them, derivatives of claims central differences. A value that is not finite fails, and so does a
+claim that can be changed without a check noticing. The program of one step is executed and compared with the
+claims that are about it. This is evidence to so many digits, and compares no words.
+
+The whole. From its principle odescent makes the derivation again, proves its steps symbolically, and compares the
+two documents character by character: claims, texts, LaTeX, equations, system, scheme and program.
+
+The exit code is 0 if what is done holds, 1 if not, 2 for what is no such document. Format: docs/json.md.
 """
 
 import decimal
+import hashlib
 import json
 import random
+import re
 import sys
+import time
 from decimal import Decimal as Number
-from math import factorial, prod
+from math import gcd, inf, prod
 from typing import Any
 
-SIZE, STEP, TOLERANCE = 3, Number("1e-50"), Number("1e-30")
+SCHEMA = "odescent.derivation/3"
+SIZE, POINTS, DIGITS = 3, 3, 100  # of vectors, per check, and beyond the longest number
+LARGEST = {"bytes": 1 << 24, "digits": 1000, "derivatives": 3}
+KEYS = {
+    "document": "schema name route summary provenance references principle notation verified steps "
+    "equations algorithm digest",
+    "step": "number title kind statement assumes reference claims checks verified",
+    "claim": "name text latex value",
+    "check": "name text left right residual",
+    "algorithm": "name system fields scheme where tuning parameters init program next outputs latex calls exact",
+    "exact": "name reference provenance system scheme step where tuning clock outputs positive program",
+    "program": "blocks counter instructions next outputs",
+}
 Env = dict[str, Any]  # values of symbols, by their trees written out
+ODD = (AttributeError, LookupError, TypeError, ValueError, RecursionError)  # data of another form
+
+
+class Malformed(ValueError):
+    """No document of a derivation was given; the message is one sentence."""
+
+
+def digest(document: dict[str, Any]) -> str:
+    """SHA-256 of everything but the digest, in its order. It shows damage; anyone can write another."""
+    rest = {key: value for key, value in document.items() if key != "digest"}
+    plain = json.dumps(rest, separators=(",", ":"), allow_nan=False)
+    return "sha256:" + hashlib.sha256(plain.encode("ascii")).hexdigest()
+
+
+def shown(words: object, most: int = 300) -> str:
+    """Words of a document as one line of printable characters, as nobody knows who wrote them."""
+    text = "".join(c if c.isprintable() else "?" for c in str(words)[: most + 1])
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise Malformed("a key stands twice in an object, and readers may see different things.")
+    return found
+
+
+def read(path: str) -> Any:
+    """The JSON in a file; raises Malformed for what is none, or too large."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST["bytes"] + 1)
+        if len(data) > LARGEST["bytes"]:
+            raise Malformed(f"it has more than {LARGEST['bytes']} bytes.")
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_once)
+    except (OSError, ValueError, RecursionError) as error:
+        why = "it is nested too deeply." if isinstance(error, RecursionError) else shown(error)
+        raise Malformed(f"{shown(path)} is no document of a derivation: {why}") from None
+
+
+def _fields(what: str, data: Any) -> Any:
+    """An object with exactly the keys that it must have, in their order."""
+    if not isinstance(data, dict) or list(data) != KEYS[what].split():
+        keys = set(data) if isinstance(data, dict) else set[str]()
+        odd = shown(min(keys ^ set(KEYS[what].split()), default="their order"), 40)
+        raise Malformed(f"the {what} has other keys than {KEYS[what]} (see {odd!r}).")
+    return data
+
+
+def _several(what: str, data: Any) -> list[dict[str, Any]]:
+    """A list of objects, of which there is at least one; names occur once."""
+    if not isinstance(data, list) or not data:
+        raise Malformed(f"there is no {what} where one belongs, so nothing is proved.")
+    names = [_fields(what, d).get("name", str(n)) for n, d in enumerate(data)]
+    if len(set(map(str, names))) < len(names) or not all(isinstance(n, str) for n in names):
+        raise Malformed(f"two {what}s of a step have one name, or one has none.")
+    return data
+
+
+def check_form(document: Any) -> Any:
+    """The document, if it has the form that docs/json.md gives; raises Malformed if not."""
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if schema != SCHEMA:
+        known = f"this reads {SCHEMA!r}, and its schema is {shown(schema, 60)!r}"
+        raise Malformed(f"it is no document of a derivation: {known}.")
+    if _fields("document", document)["digest"] != digest(document):
+        raise Malformed("it is damaged: its digest is not that of what it holds.")
+    for number, step in enumerate(_several("step", document["steps"]), 1):
+        if step["number"] != number:
+            raise Malformed(f"step {number} has another number.")
+        _several("claim", step["claims"])
+        _several("check", step["checks"])
+    if not all(d["verified"] is True for d in (document, *document["steps"])):
+        raise Malformed("it says itself that it is not verified.")
+    exact = _fields("exact", _fields("algorithm", document["algorithm"])["exact"])
+    _fields("program", exact["program"])
+    return document
 
 
 class Vector(tuple[Number, ...]):
@@ -43,16 +142,26 @@ def dot(u: Any, v: Any) -> Number:
     return sum((a * b for a, b in zip(u, v, strict=bool(u and v))), Number(0))
 
 
+def _series(first: Number, ratio: Any) -> Number:
+    """The sum of terms each of which is the one before times ratio(n), until they no longer count."""
+    total, term, n = Number(0), first, 1
+    while total + term != total:
+        total, term, n = total + term, term * ratio(n), n + 1
+    return total
+
+
 def cos(x: Number) -> Number:
+    if abs(x) > 1000:
+        raise decimal.InvalidOperation  # digits are lost: another point is tried
     if abs(x) > Number("0.01"):
         return 2 * cos(x / 2) ** 2 - 1
-    return sum(((-x * x) ** n / factorial(2 * n) for n in range(40)), Number(0))
+    return _series(Number(1), lambda n: -x * x / ((2 * n - 1) * (2 * n)))
 
 
 def atan(x: Number) -> Number:
     if abs(x) > Number("0.01"):
         return 2 * atan(x / (1 + (1 + x * x).sqrt()))
-    return sum(((-x * x) ** n * x / (2 * n + 1) for n in range(60)), Number(0))
+    return _series(x, lambda n: -x * x * (2 * n - 1) / (2 * n + 1))
 
 
 FUNCTIONS: dict[str, Any] = {
@@ -62,71 +171,109 @@ FUNCTIONS: dict[str, Any] = {
     "exp": Number.exp, "cosh": lambda x: (x.exp() + (-x).exp()) / 2, "tanh": lambda x: 1 - 2 / ((2 * x).exp() + 1),
     "coth": lambda x: 1 + 2 / ((2 * x).exp() - 1), "sign": lambda x: Number((x > 0) - (x < 0)), "abs": abs,
     "pi": lambda: 4 * atan(Number(1)), "e": lambda: Number(1).exp(), "max": max, "min": min, "inner": dot,
-    "hadamard": lambda u, v: Vector(a * b for a, b in zip(u, v, strict=True)),
+    "hadamard": lambda u, v: Vector(a * b for a, b in zip(u, v, strict=bool(u and v))),
     "outer": lambda u, v: Vector(a * b for a in u for b in v),
     "apply": lambda m, v: Vector(dot(m[i : i + SIZE], v) for i in range(0, len(m), SIZE)),
 }  # fmt: skip
 
 
+def rational(text: str) -> Number:
+    """A whole number or a fraction in lowest terms, of a thousand digits at most."""
+    if not re.fullmatch("(0|-?[1-9][0-9]*)(/[1-9][0-9]*)?", text) or len(text) > LARGEST["digits"]:
+        raise ValueError("no whole number or fraction")
+    top, _, bottom = text.partition("/")
+    if bottom and (bottom == "1" or gcd(int(top), int(bottom)) != 1):
+        raise ValueError("a fraction that is not in lowest terms")
+    return Number(top) / Number(bottom or 1)
+
+
+# The arithmetic
+
+
 class World:
-    """Values for every symbol, oracle and claim, the same for the same seed."""
+    """Values for every symbol, oracle and claim, by a seed; the claim that is ``moved`` is changed."""
 
-    def __init__(self, claims: dict[str, Any], seed: int) -> None:
-        self.claims, self.seed, self.used = claims, seed, set[str]()
-        self.drawn: dict[tuple[str, int, float], Vector] = {}
+    def __init__(self, claims: Env, seed: str, digits: int, moved: str = "", until: float = inf):
+        self.claims, self.seed, self.moved, self.used = claims, seed, moved, set[str]()
+        self.step = Number(10) ** -(digits // 2 + 10)  # of central differences
+        self.scale = Number(random.Random(f"{seed} scale").choice((1, 2)))
+        self.drawn: dict[str, Vector] = {}
         self.weights: dict[Any, list[Number]] = {}  # of oracles, by where they are taken
+        self.until, self.inside = until, False
 
-    def draw(self, what: str, count: int, least: float = -1.0) -> Vector:
-        if (found := self.drawn.get((what, count, least))) is None:
-            rng = random.Random(f"{self.seed} {what}")
-            found = Vector(Number(str(round(rng.uniform(least, 1), 6))) for _ in range(count))
-            self.drawn[what, count, least] = found
+    def draw(self, what: Any, count: int, signed: bool = False) -> Vector:
+        """Numbers between -1 and 1; those that are all of one sign are between 1/20 and a scale."""
+        if (found := self.drawn.get(key := json.dumps([what, count, signed]))) is None:
+            rng, least = random.Random(f"{self.seed} {key}"), Number("0.05")
+            units = [Number(rng.randrange(1, 10**30)) / 10**30 for _ in range(count)]
+            found = Vector(least + (self.scale - least) * u if signed else 2 * u - 1 for u in units)
+            self.drawn[key] = found
         return found
 
-    def symbol(self, word: str, name: str, *tags: str) -> Any:
-        if word == "block":
-            return self.draw(name, SIZE**2 if "matrix" in tags else SIZE)
-        negative = not {"negative", "nonpositive"}.isdisjoint(tags)
-        signed = negative or not {"positive", "nonnegative"}.isdisjoint(tags)
-        (number,) = self.draw(name, 1, 0.05 if signed else -1.0)
-        number = Number(round(9 * number) or 1) if "integer" in tags else number
+    def symbol(self, tree: Any) -> Any:
+        if tree[0] == "block":
+            return self.draw(tree, SIZE**2 if "matrix" in tree[2:] else SIZE)
+        negative = not {"negative", "nonpositive"}.isdisjoint(tree[2:])
+        signed = negative or not {"positive", "nonnegative"}.isdisjoint(tree[2:])
+        (number,) = self.draw(tree, 1, signed)
+        number = Number(round(9 * number) or 1) if "integer" in tree[2:] else number
         return -number if negative else number
 
     def oracle(self, kind: str, of: str, point: Any, along: Any = (), extra: Any = ()) -> Any:
-        """D^k of a sum of w exp(a . x), of its gradient (grad, prox), or of a sum of u exp(a . x)."""
+        """D^k of a sum of exp(a . x + b . p + c), of its gradient, or of a sum of u exp(...)."""
         total: Any = Number(0) if kind == "value" else Vector()
-        slopes = [self.draw(f"slope {of} {i}", len(point) or SIZE) for i in range(SIZE)]
-        if (weights := self.weights.get(place := (of, tuple(point), tuple(extra)))) is None:
-            by_extra = (self.draw(f"extra {of} {i}", len(extra)) for i in range(SIZE))
-            weights = [
-                (dot(s, point) + dot(b, extra)).exp() for s, b in zip(slopes, by_extra, strict=True)
-            ]
-            self.weights[place] = weights
+        family, size = ["prox" if kind == "prox" else "", of], len(point) or SIZE
+        slopes = [self.draw(["slope", i, *family], size) for i in range(SIZE)]
+        if (weights := self.weights.get(place := (*family, tuple(point), tuple(extra)))) is None:
+            more = [self.draw(["extra", i, *family], len(extra) + 1) for i in range(SIZE)]
+            powers = (
+                dot(s, point) + dot(b, [*extra, 1]) for s, b in zip(slopes, more, strict=True)
+            )
+            weights = self.weights[place] = [power.exp() for power in powers]
         for i, (slope, weight) in enumerate(zip(slopes, weights, strict=True)):
             weight *= prod((dot(slope, d) for d in along), start=Number(1))
-            other = slope if kind in ("grad", "prox") else self.draw(f"{kind} {of} {i}", len(slope))
-            total += weight if kind == "value" else other * weight
+            other = ["other", kind, i, *family]
+            factor = slope if kind in ("grad", "prox") else self.draw(other, size)
+            total += weight if kind == "value" else factor * weight
         return total
 
     def claim(self, name: str, at: Env, *rates: Env) -> Any:
         """A claim, differentiated along the rates by differences whose steps are all different."""
+        if len(rates) > LARGEST["derivatives"] or self.inside:
+            raise ValueError("too many derivatives, or a claim that refers to claims")
         if not rates:
             self.used.add(name)
-            return self(self.claims[name], at)
-        (rate, *rest), step = rates, STEP / (2 * len(rates) + 1)
+            self.inside = True
+            value = self(self.claims[name], at)
+            self.inside = False
+            if name != self.moved:
+                return value
+            share = Number(1) / 9  # by which it is made false
+            if isinstance(value, Vector):
+                return value * (1 + share) + Vector([share] * (len(value) or SIZE))
+            return value * (1 + share) + share
+        (rate, *rest), step = rates, self.step / (2 * len(rates) + 1)
         zero, ends = Number(0), (step, -step)
         shifted = ({s: v + rate.get(s, zero) * k for s, v in at.items()} for k in ends)
         up, down = (self.claim(name, end, *rest) for end in shifted)
         return (up - down) * (1 / (2 * step))
 
     def __call__(self, tree: Any, env: Env) -> Any:
-        """The value of a tree; ``env`` has the symbols that are not drawn."""
+        """The value of a tree, finite; ``env`` has the symbols that are not drawn."""
+        value = self.value(tree, env)
+        numbers = value if isinstance(value, Vector) else [value]
+        if len(numbers) > SIZE**2 or time.monotonic() > self.until:
+            raise ValueError("more than a derivation has")
+        if not all(n.is_finite() for n in numbers):
+            raise ArithmeticError("not finite")
+        return value
+
+    def value(self, tree: Any, env: Env) -> Any:
         if isinstance(tree, str):
-            top, _, bottom = tree.partition("/")
-            return Number(top) / Number(bottom or 1)
+            return rational(tree)
         word, *rest = tree
         if word in ("symbol", "block", "slot"):
-            return env[key] if (key := json.dumps(tree)) in env else self.symbol(*tree)
+            return env[key] if (key := json.dumps(tree)) in env else self.symbol(tree)
         if word == "sum":
             return sum((self(atom, env) * self(scale, env) for scale, atom in rest), Vector())
         if word in ("claim", "vector claim"):
@@ -143,48 +290,211 @@ class World:
         return FUNCTIONS[word](*(self(a, env) for a in rest))
 
 
-def holds(check: Any, claims: dict[str, Any], used: set[str], points: int) -> bool:
-    """Whether both sides agree at so many points; where they are not real, another one is tried."""
-    agree = []
-    for seed in range(40 * points):
-        world = World(claims, seed)
-        try:
-            left, right = (world(check[side], {}) for side in ("left", "right"))
-            agree.append(abs(left - right) <= TOLERANCE * (1 + abs(left) + abs(right)))
-            used |= world.used
-        except (decimal.DecimalException, ZeroDivisionError):
+class Arithmetic:
+    """Comparisons at random points, to as many digits as the numbers of a document ask for."""
+
+    def __init__(self, data: Any, points: int = POINTS, seconds: float = 60) -> None:
+        text = json.dumps(data)
+        longest = max((len(n) for n in re.findall(r'"-?([0-9/]+)"', text)), default=1)
+        if longest > LARGEST["digits"]:
+            raise Malformed(f"it has a number of more than {LARGEST['digits']} digits.")
+        self.digits, self.points, self.until = DIGITS + longest, points, time.monotonic() + seconds
+        self.salt = hashlib.sha256(text.encode()).hexdigest()
+        lost = LARGEST["derivatives"] * (self.digits // 2 + 10)  # by nested differences
+        traps = [decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow]
+        sizes = {"Emax": decimal.MAX_EMAX, "Emin": decimal.MIN_EMIN}
+        self.context = decimal.Context(self.digits + lost + 60, traps=traps, **sizes)
+
+    def agree(self, sides: Any, claims: Env, moved: str = "") -> tuple[bool, set[str]]:
+        """Whether two sides, given in a world, agree at all points, and which claims they used.
+
+        Where they are not real, another point is tried; what is infinite, or has no value, does not agree.
+        """
+        agreed, points = 0, 1 if moved else self.points
+        for seed in range(20 * points):
+            world = World(claims, f"{self.salt} {seed}", self.digits, moved, self.until)
+            try:
+                left, right = sides(world)
+                size = 1 + abs(left) + abs(right)
+                if not abs(left - right) <= size * Number(10) ** -self.digits:
+                    return False, world.used
+                agreed += 1
+            except (decimal.InvalidOperation, decimal.Overflow):
+                continue
+            except (ArithmeticError, *ODD):
+                return False, world.used
+            if agreed == points:
+                return True, world.used
+        return False, set()
+
+    def step(self, step: dict[str, Any], exact: Any = None) -> dict[str, bool]:
+        """Whether the checks hold, by name, every claim matters to one, and is so in the exact data."""
+        claims, noticed = {c["name"]: c["value"] for c in step["claims"]}, set[str]()
+        with decimal.localcontext(self.context):
+            about = _about(exact, step).items() if exact else ()
+            done = {
+                f"claim {what} is what the exact data give": self.agree(sides, claims)[0]
+                for what, sides in about
+            }
+            for check in step["checks"]:
+                trees = check["left"], check["right"]
+                sides = lambda world, trees=trees: [world(tree, {}) for tree in trees]
+                done[f"check {check['name']}"], used = self.agree(sides, claims)
+                noticed |= {n for n in used - noticed if not self.agree(sides, claims, n)[0]}
+        return done | {f"claim {n} is in no check": False for n in claims if n not in noticed}
+
+
+# The program of one step, executed
+
+PARTS = {"point": "point", "mean": "mean", "start": "start", "slope": "rate", "duration": "duration"}  # fmt: skip
+ALONE = "Titles, texts, LaTeX, assumptions, equations, system, scheme and names are compared by odescent only."
+
+
+def _bound(world: World, values: Any) -> Env:
+    """What is bound, as values of the symbols; they may refer to each other."""
+    env: Env = {}
+    for _ in values:
+        env = {json.dumps(s): world(e, env) for s, e in values}
+    return env
+
+
+def _execute(world: World, program: Any, env: Env, answer: Any) -> tuple[Env, dict[str, Any]]:
+    """All values after the instructions, and what those ask with that are no assignments: "point of g".
+
+    A call's value is the ``answer``; where that is None, and for draws, counts and sweeps, it is a symbol.
+    """
+    values, asked = dict(env), dict[str, Any]()
+    for i in program["instructions"]:
+        if "assign" in i:
+            values[json.dumps(i["assign"])] = world(i["value"], values)
             continue
-        except (
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ):  # it says nothing that has a value
-            return False
-        if not agree[-1]:
-            return False
-        if len(agree) == points:
-            return True
-    return False
+        target = next(iter(i.values()))
+        parts = {word: world(i[key], values) for key, word in PARTS.items() if key in i}
+        for key, word in (("directions", "direction"), ("parameters", "argument")):
+            parts |= {f"{word} {n}": world(e, values) for n, e in enumerate(i.get(key, []), 1)}
+        if "call" in i:
+            if (value := answer(world, i, *parts.values())) is not None:
+                values[json.dumps(target)] = value
+            parts["point"] += world(target, values) * world(i["implicit"], values)
+        elif "sweep" in i:
+            parts["weight"] = world(i["implicit"], values)
+        asked |= {f"{part} of {target[1]}": value for part, value in parts.items()}
+    return values, asked
 
 
-def replay(document: Any, points: int = 2, say: Any = print) -> list[str]:
-    """Carry out every check of a document; returns those that fail, by step and name."""
-    failed = []
-    with decimal.localcontext() as context:
-        context.prec = 200
+def _by_oracle(world: World, call: Any, point: Any, *more: Any) -> Any:
+    """An oracle's value where it is asked; an implicit call's is compared by its name only."""
+    cut = len(call["directions"])
+    value = world.oracle(*call["oracle"], point, more[:cut], more[cut:])
+    return value if call["implicit"] == "0" else None
+
+
+def _about(exact: Any, step: Any) -> dict[str, Any]:
+    """What a step claims of the exact data: functions of a world that give the claim and what it is about."""
+    program, fields = exact["program"], exact["system"]["fields"].values()
+    claims, found = {c["name"]: c["value"] for c in step["claims"]}, dict[str, Any]()
+    blocks = [(b["symbol"], b["symbol"][1], b["init"]) for b in program["blocks"]]
+    names = [json.dumps(symbol) for symbol, _, _ in blocks]
+
+    def compare(what: str, claim: Any, of: Any, bindings: str = "tuning") -> None:
+        def sides(world: World) -> list[Any]:
+            env = _bound(world, exact[bindings])
+            return [world(claim, env), of(world, env)]
+
+        found[what] = sides
+
+    def move(symbol: Any, answer: Any) -> Any:
+        (after,) = (e for s, e in program["next"] if s == symbol)
+        return lambda world, env: world(after, _execute(world, program, env, answer)[0])
+
+    def flow(symbol: Any) -> Any:
+        drifts = [["1", e] for f in fields for s, e in f["drift"] if s == symbol]
+        whole = ["sum", *drifts] if symbol[0] == "block" else ["add", *(e for _, e in drifts)]
+        return lambda world, env: world(whole, env)
+
+    for check in step["checks"]:
+        what, _, where = check["name"].rpartition(" of ")
+        for symbol, name, _ in blocks:
+            if check["name"] == f"{name}' is the sum of the fields":
+                compare(f"{name}'", check["right"], flow(symbol), "where")
+            if what == f"{name}+" and where in ("the program", "one step"):
+                answer = _by_oracle if where == "the program" else lambda *_: None
+                compare(what, check["right"], move(symbol, answer))
+        if where == "one step" and not what.endswith("+"):
+            asked = lambda w, env, what=what: _execute(w, program, env, lambda *_: None)[1][what]
+            compare(what, check["right"], asked)
+    for _, name, init in blocks:
+        if f"{name}[0]" in claims:
+            compare(f"{name}[0]", claims[f"{name}[0]"], lambda world, _, init=init: world(init, {}))
+    if {"alpha", "beta", "gamma"} <= claims.keys():
+
+        def answered(world: World) -> list[Any]:
+            env, zero = _bound(world, exact["tuning"]), Vector([Number(0)] * SIZE)
+            alpha, beta, gamma = (world(claims[name], env) for name in ("alpha", "beta", "gamma"))
+            state, xi, before, points, wanted = dict.fromkeys(names, zero), zero, zero, zero, zero
+            for k in range(2 * len(blocks) + 4):  # from rest, the same answers
+                g = world.draw(f"answer {k}", SIZE)
+                values, asked = _execute(world, program, env | state, lambda *_, g=g: g)
+                (point,) = asked.values()
+                state = {json.dumps(s): world(e, values) or zero for s, e in program["next"]}
+                points = Vector([*points, *(point or zero)])
+                wanted = Vector([*wanted, *(xi * (1 + gamma) - before * gamma)])
+                xi, before = xi * (1 + beta) - before * beta - g * alpha, xi
+            return [points, wanted]
+
+        found["alpha, beta, gamma"] = answered
+    return found
+
+
+def replay(document: Any, points: int = POINTS, say: Any = print, seconds: float = 60) -> list[str]:
+    """Replay a document, as read from JSON; returns what fails, in words, and nothing if all holds.
+
+    First the arithmetic at so many points; then, in an installed odescent, the whole derivation again, in at
+    most so many seconds where it is of a system of one's own. ``say`` gets a line for all that is done.
+    """
+    try:
+        check_form(document)
+        arithmetic, done, about = Arithmetic(document, points, seconds), dict[str, bool](), 0
         for step in document["steps"]:
-            claims, used = {c["name"]: c["value"] for c in step["claims"]}, set[str]()
-            done = {c["name"]: holds(c, claims, used, points) for c in step["checks"]}
-            done |= {f"{name} is in no check": False for name in claims if name not in used}
-            for name, fine in done.items():
-                say(f"{'ok  ' if fine else 'FAIL'} {step['title']}: {name}")
-                failed += [] if fine else [f"{step['title']}: {name}"]
-    return failed
+            found = arithmetic.step(step, document["algorithm"]["exact"])
+            done |= {f"{step['number']}. {step['title']}: {name}": found[name] for name in found}
+            about += sum(name.startswith("claim") for name in found)
+    except ODD as error:
+        odd = f"it has not the form that docs/json.md gives ({type(error).__name__})."
+        say(f"FAIL {(odd := str(error) if isinstance(error, Malformed) else odd)}")
+        return [odd]
+    for name, fine in done.items():
+        say(f"{'ok  ' if fine else 'FAIL'} {shown(name)}")
+    if failed := [shown(name) for name, fine in done.items() if not fine]:
+        return failed
+    say(
+        f"The arithmetic holds: {len(done) - about} checks agree to {arithmetic.digits} digits at {points} random "
+        f"points, each claim matters to one; {about or 'none'} are compared with the program, executed."
+    )
+    if not __package__:
+        say(ALONE)
+        return []
+    from . import _rederive
+
+    different, same = _rederive.compared(document, seconds)
+    say(f"FAIL {shown(different)}" if different else same)
+    return [shown(different)] if different else []
+
+
+def main(arguments: list[str]) -> int:
+    """Replay the file that is named; the exit code."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        if len(arguments) != 1:
+            raise Malformed("give one file, the document that odescent derive NAME --json writes.")
+        document = check_form(read(arguments[0]))
+    except ODD as error:
+        print(f"replay: {shown(error)}", file=sys.stderr)
+        return 2
+    wrong, how = replay(document), "all holds" if __package__ else "the arithmetic holds, no more"
+    print(f"not proved: {len(wrong)} failed" if wrong else how)
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
-        wrong = replay(json.load(file))
-    print(f"{len(wrong)} failed" if wrong else "all hold")
-    sys.exit(1 if wrong else 0)
+    sys.exit(main(sys.argv[1:]))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
+import decimal
 import functools
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from typing import Any
 import mpmath
 import pytest
 import sympy as sp
+from attacks_on_derivations import attacks, original, outcome, sealed, splices, structural
 
 import odescent as od
 from odescent import replay
@@ -47,7 +50,25 @@ def written(step: Step) -> dict[str, Any]:
 
 
 def fails(*steps: dict[str, Any]) -> list[str]:
-    return replay.replay({"steps": steps}, say=lambda line: None)
+    """What the arithmetic says of steps that stand in no document."""
+    arithmetic = replay.Arithmetic(list(steps), points=1)
+    done = {f"{s['title']}: {n}": fine for s in steps for n, fine in arithmetic.step(s).items()}
+    return [name for name, fine in done.items() if not fine]
+
+
+def refuted(step: dict[str, Any]) -> bool:
+    """Whether a check of the step fails, and not only by a claim that no check notices."""
+    arithmetic = replay.Arithmetic(step, points=1)
+    claims = {c["name"]: c["value"] for c in step["claims"]}
+    with decimal.localcontext(arithmetic.context):
+        return not all(
+            arithmetic.agree(lambda w, c=c: [w(c["left"], {}), w(c["right"], {})], claims)[0]
+            for c in step["checks"]
+        )
+
+
+def quiet(document: Any) -> list[str]:
+    return replay.replay(document, say=lambda line: None)
 
 
 def coefficients(data: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
@@ -75,20 +96,20 @@ def test_every_derivation_replays_and_no_perturbed_step_does(key: str) -> None:
     for step in derived(key).steps:
         assert not fails(written(step))
         for perturbed in step.perturbed():
-            assert fails(written(perturbed)), (step.title, perturbed.claims)
+            assert refuted(written(perturbed)), (step.title, perturbed.claims)
 
 
 @pytest.mark.parametrize("key", REGISTRY.names())
 def test_one_coefficient_of_a_claim_edited_by_hand_fails(key: str) -> None:
     document = json.loads(json.dumps(derived(key).to_dict(), allow_nan=False))
-    assert not replay.replay(document, say=lambda line: None)
+    assert not quiet(document)
     for step in document["steps"]:
         for claim in step["claims"]:
             value = claim["value"]
             places = list(coefficients(value))
             for path in places[:: max(1, len(places) // 4)]:
                 claim["value"] = edited(value, path)
-                assert fails(step), (step["title"], claim["name"], path)
+                assert refuted(step), (step["title"], claim["name"], path)
             claim["value"] = value
 
 
@@ -97,7 +118,7 @@ def test_one_coefficient_of_a_claim_edited_by_hand_fails(key: str) -> None:
 def test_derivations_of_any_algorithm_replay(name: str) -> None:
     for step in od.algorithm(name).derivation().steps:
         assert not fails(written(step))
-        assert all(fails(written(p)) for p in step.perturbed()), step.title
+        assert all(refuted(written(p)) for p in step.perturbed()), step.title
 
 
 def test_a_plant_of_ones_own_replays() -> None:
@@ -121,7 +142,7 @@ def test_derivatives_of_claims_are_taken_by_the_replayer_itself() -> None:
         )  # fmt: skip
 
     assert step(c).verified and not fails(written(step(c)))
-    assert not step(2 * c).verified and fails(written(step(2 * c))) == ["Energy: rate"]
+    assert not step(2 * c).verified and fails(written(step(2 * c))) == ["Energy: check rate"]
     assert '"inner"' not in json.dumps(written(step(c))["checks"])  # only D E along the flow
 
 
@@ -141,7 +162,7 @@ def test_second_derivatives_and_substitutions() -> None:
 
 def test_a_claim_in_no_check_fails() -> None:
     step = Step("Idle", "", (Claim("a", c), Claim("b", c)), lambda q: {"a": Equation(c, q["a"])})
-    assert fails(written(step)) == ["Idle: b is in no check"]
+    assert fails(written(step)) == ["Idle: claim b is in no check"]
 
 
 def test_what_is_malformed_fails_without_a_traceback() -> None:
@@ -179,7 +200,7 @@ def test_oracles_are_symmetric_derivatives_of_one_function() -> None:
 
     with decimal.localcontext() as context:
         context.prec = 200
-        world = replay.World({}, 5)
+        world = replay.World({}, "5", 100)
         a, b, p = (world.draw(n, 3) for n in "abp")
         step = Decimal("1e-50")
         slope = (
@@ -198,7 +219,9 @@ def test_it_stands_alone(tmp_path: Path) -> None:
     shutil.copy(source, tmp_path / "replay.py")
     parsed = ast.parse(source.read_text(encoding="utf-8"))
     imported = {a.name for n in ast.walk(parsed) if isinstance(n, ast.Import) for a in n.names}
-    imported |= {n.module or "" for n in ast.walk(parsed) if isinstance(n, ast.ImportFrom)}
+    imported |= {
+        n.module or "" for n in ast.walk(parsed) if isinstance(n, ast.ImportFrom) and not n.level
+    }
     assert {m.split(".")[0] for m in imported} <= sys.stdlib_module_names
     document = od.derive("heavy_ball").to_dict()
     path = tmp_path / "derivation.json"
@@ -209,9 +232,15 @@ def test_it_stands_alone(tmp_path: Path) -> None:
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     good = run()
-    assert good.returncode == 0 and good.stdout.endswith("all hold\n"), good.stderr
+    assert good.returncode == 0 and good.stdout.endswith("the arithmetic holds, no more\n"), (
+        good.stderr
+    )
+    assert "are compared by odescent only" in good.stdout
     claim = document["steps"][0]["claims"][0]
     claim["value"] = edited(claim["value"], next(coefficients(claim["value"])))
+    damaged = run()
+    assert damaged.returncode == 2 and "its digest" in damaged.stderr and not damaged.stdout
+    document["digest"] = replay.digest(document)
     bad = run()
     assert bad.returncode == 1 and "FAIL" in bad.stdout and "failed" in bad.stdout
 
@@ -237,3 +266,160 @@ def test_the_exact_data_of_an_algorithm_is_complete() -> None:
     assert sum(len(f["noise"]) for f in exact["system"]["fields"].values()) == sum(
         len(f.noise) for f in noise.values()
     )
+
+
+# Hostile documents
+
+
+def document(name: str = "gradient_descent") -> Any:
+    return json.loads(original(name))
+
+
+@pytest.mark.parametrize("name", ["gradient_descent", "nesterov_sc/model"])
+def test_no_structural_attack_passes(name: str) -> None:
+    """Steps, claims, checks, values that are not finite, words, program: with a digest that is right, none passes."""
+    good = document(name)
+    for where, attack in [*structural(good), *splices(good, document("heavy_ball/model"))]:
+        assert json.dumps(attack) == original(name) or outcome(attack)[0] != "passes", where
+
+
+def test_alterations_of_leaves_lists_and_keys_are_refused() -> None:
+    good = document("nesterov_sc/immersion")
+    for where, attack in attacks(good, 40, random.Random(7)):
+        assert outcome(attack)[0] != "passes", where
+
+
+def test_alone_it_refuses_what_is_about_numbers() -> None:
+    """Without the engine: claims, checks, program, tuning and fields; it does not compare words, and says so."""
+    good = document()
+    words = (
+        "what people read",
+        "provenance",
+        "steps/0/statement",
+        "name",
+        "principle",
+        "without step",
+    )
+    engine = (
+        "algorithm/exact/scheme",
+        "1e-34",
+    )  # the last: of a constant that differentiation takes away
+    checked = 0
+    for where, attack in structural(good):
+        if where.startswith((*words, *engine)) or json.dumps(attack) == json.dumps(good):
+            continue
+        try:
+            replay.check_form(attack)
+            arithmetic = replay.Arithmetic(attack, points=1)
+            exact = attack["algorithm"]["exact"]
+            done = [arithmetic.step(s, exact) for s in attack["steps"]]
+        except replay.ODD:
+            continue
+        assert not all(all(d.values()) for d in done), where
+        checked += 1
+    assert checked > 20
+
+
+def test_points_depend_on_the_document() -> None:
+    """A false claim that is right at all points of the true document is refuted, as its own are others."""
+    step = Step("One", "", (Claim("a", c),), lambda q: {"a": Equation(c, q["a"])})
+    good = written(step)
+    symbol = tree(c)
+    factors = []
+    for seed in range(60):
+        world = replay.World({}, f"{replay.Arithmetic([good]).salt} {seed}", 100)
+        with decimal.localcontext(decimal.Context(200)):
+            top, bottom = world(symbol, {}).as_integer_ratio()
+        factors.append(["add", symbol, str(sp.Rational(-top, bottom))])
+    good["claims"][0]["value"] = ["add", symbol, ["mul", *factors]]
+    assert fails(good)
+
+
+def test_symbols_oracles_and_constants_are_independent() -> None:
+    """No false identity holds for the sake of how values are drawn."""
+    world = replay.World({}, "7", 100)
+    with decimal.localcontext(decimal.Context(120)):
+        plain, signed = (world(["symbol", "h", *t], {}) for t in ([], ["positive"]))
+        assert plain not in (signed, 2 * signed - 1) and world(["value", "f", ["sum"]], {}) != 3
+        x = ["block", "x"]
+        kinds = ("grad", "prox", "operator", "map", "slope")
+        found = [world(["oracle", kind, "f", x, [], []], {}) for kind in kinds]
+        assert len(set(found)) == len(kinds)
+
+
+def test_a_document_put_together_by_hand_is_no_derivation() -> None:
+    step = Step("Empty", "", (Claim("a", c),), lambda q: {"a": Equation(c, q["a"])})
+    made = od.Derivation("mine", "hand", "", (step,), od.algorithm("gradient_descent"))
+    (sentence,) = quiet(json.loads(json.dumps(made.to_dict())))
+    assert "put together by hand" in sentence
+
+
+def told(given: Any) -> tuple[list[str], str]:
+    lines: list[str] = []
+    return replay.replay(given, say=lines.append), lines[-1]
+
+
+def test_systems_of_ones_own_replay_and_get_no_registered_name() -> None:
+    system = od.System({"flow": {x: -c * f.grad(x)}}, output=x, name="adam", provenance="My notes.")
+    own = od.Algorithm(system, od.scheme("explicit_euler"), name="adam", tuning={h: 1 / c})
+    wrong, said = told(json.loads(json.dumps(own.derivation().to_dict())))
+    assert not wrong and "calls itself 'adam', but is not given as the registered one" in said
+    wrong, said = told(json.loads(original("adam")))
+    assert not wrong and "the registered method 'adam'" in said
+    u, p = od.blocks("u p")
+    loop = od.immerse(
+        {x: p, p: u}, u, gain=c, manifold=p + c * f.grad(x), port=-f.grad(x), name="adam"
+    )
+    given = json.loads(json.dumps(loop.to_dict()))
+    wrong, said = told(given)
+    assert not wrong and "calls itself 'adam', but is not given as the registered one" in said
+    given["principle"]["given"]["gain"] = {"tree": "2"}
+    wrong, said = told(sealed(given))
+    assert wrong and "another document" in said
+
+
+def test_exact_data_read_back_are_the_same() -> None:
+    """System, scheme, bindings and the program made from them, for every registered algorithm."""
+    from odescent.discretize.exact_data import exact_algorithm
+    from odescent.discretize.exact_reading import algorithm_from
+
+    for name in od.algorithms():
+        exact = json.dumps(exact_algorithm(od.algorithm(name)))
+        assert json.dumps(exact_algorithm(algorithm_from(json.loads(exact)))) == exact, name
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "null", "7", "nag", "[" * 3000 + "]" * 3000, "[" * 100_000, '{"schema": 1e999999999}',
+     '{"schema": NaN}', '{"a": 1, "a": 2}', '{"schema": "odescent.derivation/2"}', '{"schema": "odescent.derivation/3"}',
+     '{"schema": "' + "x" * 10_000_000 + '"}', "9" * 5000, '"' + chr(0xD800 - 1) + '"', "\x00"],
+)  # fmt: skip
+def test_what_is_no_document_gets_one_sentence(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "odd.json"
+    file.write_text(text, encoding="utf-8")
+    assert replay.main([str(file)]) == 2
+    shown = capsys.readouterr()
+    assert not shown.out and shown.err.count("\n") == 1 and len(shown.err) < 400
+    assert replay.main([str(tmp_path / "none.json")]) == 2 and replay.main([]) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["9" * 2000, ["pow", "9", ["pow", "9", ["pow", "9", "9"]]], ["exp", ["exp", ["exp", "99"]]],
+     ["cos", ["pow", "10", "99999"]], ["pow", "0", "-1"], ["abs"], ["symbol"], ["slot", "1"], "1/0", "2/4", "٣"],
+)  # fmt: skip
+def test_expressions_that_would_take_forever_are_refused_at_once(value: Any) -> None:
+    made = document()
+    made["steps"][0]["claims"][0]["value"] = value
+    assert quiet(sealed(made))
+
+
+def test_what_a_document_says_is_printed_harmlessly() -> None:
+    made = document()
+    made["steps"][0]["title"] = "\x1b[2K\nall holds" + "y" * 10_000
+    made["steps"][0]["claims"][0]["value"] = "1"
+    lines: list[str] = []
+    assert replay.replay(sealed(made), say=lines.append)
+    assert all(line.isprintable() and len(line) < 400 for line in lines)

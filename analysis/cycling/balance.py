@@ -20,6 +20,7 @@ from odescent.analysis.certificates.cycle import windings
 from odescent.discretize import Algorithm, Derivation, algorithm, scheme
 from odescent.discretize.derivation import Claim, Equation, Step
 from odescent.discretize.passive import passive_parameters
+from odescent.discretize.principles import follows_from
 from odescent.discretize.routes.shared import after, method_step
 from odescent.dynamics import Objective, system
 from odescent.dynamics.calculus import derivative, substitute
@@ -108,6 +109,7 @@ def energy_ledger(
     )
 
 
+@follows_from("energy_balance")
 def energy_balance() -> Derivation:
     """The argument why heavy ball need not converge and the others do not cycle like it, step by step, checked."""
     free = Algorithm(system("passive"), scheme("semi_implicit_euler", order=("psi", "y")))

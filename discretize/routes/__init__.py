@@ -4,15 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odescent._errors import unknown
+from odescent._errors import expected, unknown
 from odescent._registry import Registry
 
 from ..library import ALIASES
+from ..library import REGISTRY as ALGORITHMS
 
 if TYPE_CHECKING:
     from ..derivation import Derivation
 
-REGISTRY: Registry[Derivation] = Registry(
+DIRECT = "direct"  # the route that every algorithm has: from its own system by its own scheme
+
+
+class Derivations(Registry["Derivation"]):
+    """The registered derivations, each of which knows the name and the options that it was built from."""
+
+    def build(self, name: str, **options: object) -> Derivation:
+        given = {"derivation": name, "options": dict(sorted(options.items()))}
+        return _said(super().build(name, **options), given)
+
+
+def _said(derivation: Derivation, given: dict[str, object]) -> Derivation:
+    """The derivation, which knows what it was asked for by."""
+    from dataclasses import replace
+
+    from ..principles import Principle
+
+    return replace(derivation, principle=Principle("derive", given))
+
+
+REGISTRY = Derivations(
     "derivation",
     __name__,
     {
@@ -31,27 +52,39 @@ REGISTRY: Registry[Derivation] = Registry(
 
 
 def routes(name: str) -> list[str]:
-    """The routes by which an algorithm is derived, the preferred one first."""
+    """The routes by which an algorithm is derived, the preferred one first; none for a name that is unknown."""
     full = ALIASES.get(name, name)
-    return [key.split("/")[1] for key in REGISTRY.entries if key.split("/")[0] == full]
+    own = [key.split("/")[1] for key in REGISTRY.entries if key.split("/")[0] == full]
+    return [*own, DIRECT] if full in ALGORITHMS.entries else own
 
 
 def derive(name: str, route: str | None = None, **options: object) -> Derivation:
     """Derive an algorithm by name along a route: steps from a principle to the algorithm, each with zero residuals.
 
     Args:
-        name: `odescent list derivations` has them; "nesterov" is short for "nesterov_sc".
-        route: "immersion", "model" or "relaxation"; by default the first that the algorithm has.
+        name: that of any algorithm; "nesterov" is short for "nesterov_sc".
+        route: "immersion", "model" or "relaxation" where the algorithm has it, or "direct", which all have: from
+            the system by the scheme. By default the first that it has, in this order.
         options: those of the algorithm, where the route takes them.
 
     Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. Raises
     OdescentError for an unknown algorithm, route or option, naming the nearest.
     """
+    if not isinstance(name, str):
+        raise expected(
+            "the first argument of derive",
+            "the name of an algorithm (one of your own has .derivation())",
+            name,
+        )
     known = routes(name)
     if not known:
-        raise unknown(
-            "derivation of", name, [*{k.split("/")[0] for k in REGISTRY.entries}, *ALIASES]
-        )
+        raise unknown("derivation of", name, [*ALGORITHMS.entries, *ALIASES])
     if route is not None and route not in known:
         raise unknown(f"route to {name!r} called", route, known)
-    return REGISTRY.build(f"{ALIASES.get(name, name)}/{route or known[0]}", **options)
+    full, route = ALIASES.get(name, name), route or known[0]
+    if route == DIRECT:
+        from ..library import algorithm
+
+        given = {"derivation": f"{full}/{DIRECT}", "options": dict(sorted(options.items()))}
+        return _said(algorithm(full, **options).derivation(), given)
+    return REGISTRY.build(f"{full}/{route}", **options)

@@ -17,6 +17,8 @@ from odescent.dynamics.vectors import Expr, zero
 from ..backward_error import step_series
 from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import Algorithm
+from ..principles import Principle
+from ..program import CallOracle, Count, Instruction, SweepCoordinates
 from ..recurrence import positive_coefficients
 from ..state_space import z
 
@@ -32,7 +34,7 @@ def direct(algorithm: Algorithm) -> Derivation:
     steps = [
         _system(algorithm),
         _second_order(algorithm),
-        _step_map(algorithm),
+        *_step_map(algorithm),
         _modified(algorithm),
         _linear(algorithm),
     ]
@@ -45,6 +47,7 @@ def direct(algorithm: Algorithm) -> Derivation:
         algorithm,
         provenance=algorithm.provenance,
         references=algorithm.system.references,
+        principle=Principle("scheme", {}),
     )
 
 
@@ -91,12 +94,20 @@ def _second_order(algorithm: Algorithm) -> Step | None:
     )
 
 
-def _step_map(algorithm: Algorithm) -> Step:
+def _step_map(algorithm: Algorithm) -> tuple[Step, ...]:
+    """The map of one step written out where it is one of the state alone; else in the values that it asks for."""
+    program = algorithm.program
+    memories = any(b.role == "memory" for b in program.blocks)
+    implicit = any(c.implicit != 0 for c in program.calls)
+    drawn = bool(program.draws or program.counts or program.sweeps)
+    if not algorithm.bound.autonomous or memories or implicit or drawn:
+        return _one_step(algorithm), _limit_only(algorithm)
+    return (_written_out(algorithm),)
+
+
+def _written_out(algorithm: Algorithm) -> Step:
     h, drift = algorithm.step, algorithm.bound.limit({algorithm.step: 0}).drift
-    memories = {b.symbol for b in algorithm.program.blocks if b.role == "memory"}
-    if not algorithm.bound.autonomous or memories or algorithm.program.sweeps:
-        return _limit_only(algorithm)
-    update = algorithm.program.update_map(1)
+    update = algorithm.program.update_map()
     moved = list(update)
 
     positive = positive_coefficients(algorithm)
@@ -120,6 +131,60 @@ def _step_map(algorithm: Algorithm) -> Step:
         claims,
         check,
     )
+
+
+def _one_step(algorithm: Algorithm) -> Step:
+    """The program of one step, the values that it is given (oracles, draws, counts, sweeps) by their names."""
+    flat = algorithm.program.inlined()
+    claims = [claim for i in flat.instructions for claim in _asked(i)]
+    claims += [Claim(f"{s}+", e, symbol_latex(f"{s}+")) for s, e in flat.next.items()]
+    made = {claim.name: claim.value for claim in claims}
+
+    def check(c: Values) -> dict[str, Equation]:
+        return {f"{name} of one step": Equation(value, c[name]) for name, value in made.items()}
+
+    given = "; ".join(_given(i) for i in flat.instructions)
+    return Step(
+        "One step",
+        f"The scheme ({algorithm.scheme}) makes this step"
+        + (f". In it {given}." if given else "."),
+        tuple(claims),
+        check,
+    )
+
+
+def _asked(i: Instruction) -> list[Claim]:
+    """What an instruction asks for its value with."""
+    if isinstance(i, CallOracle):
+        parts: dict[str, Expr] = {"point": i.point + i.target * i.implicit}
+        parts |= {f"direction {n}": d for n, d in enumerate(i.directions, 1)}
+        parts |= {f"argument {n}": e for n, e in enumerate(i.parameters, 1)}
+    elif isinstance(i, SweepCoordinates):
+        parts = {"start": i.start, "rate": i.slope, "duration": i.duration, "weight": i.implicit}
+    else:
+        parts = {"mean": i.mean} if isinstance(i, Count) else {}
+    name, shown = str(i.target), symbol_latex(str(i.target))
+    return [
+        Claim(f"{part} of {name}", e, rf"\mathrm{{{part.replace(' ', '~')}}}({shown})")
+        for part, e in parts.items()
+    ]
+
+
+def _given(i: Instruction) -> str:
+    """What the value of an instruction is, in words."""
+    shown = f"${symbol_latex(str(i.target))}$"
+    if isinstance(i, CallOracle):
+        return f"{shown} is the {i.oracle.kind} of ${symbol_latex(i.oracle.of)}$ at its point"
+    if isinstance(i, SweepCoordinates):
+        how = " with the weight at the coordinate's new value" + ", by quotients" * i.quotient
+        order = "last to the first" if i.backward else "first to the last"
+        return (
+            f"{shown} is its start after each coordinate of ${symbol_latex(i.moving.name)}$, from the {order}, moved at "
+            f"its rate for its duration,{how}"
+        )
+    if isinstance(i, Count):
+        return f"{shown} is a Poisson number of its mean" + ", one for all" * i.common
+    return f"{shown} is a standard normal draw"
 
 
 def _limit_only(algorithm: Algorithm) -> Step:
@@ -165,7 +230,8 @@ def _modified(algorithm: Algorithm) -> Step | None:
     )
     return Step(
         "Modified equation",
-        rf"The method follows the drift plus ${h} F_1$ to one order more: the time-${h}$ flow of "
+        rf"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus ${h} F_1$ to one "
+        rf"order more: the time-${h}$ flow of "
         r"that field agrees with the map "
         rf"through ${h}^2$.",
         claims,

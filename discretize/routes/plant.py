@@ -39,6 +39,7 @@ from ..bindings import chained
 from ..derivation import Claim, Derivation, Equation, Step
 from ..iteration import Algorithm
 from ..library.schemes import scheme as named_scheme
+from ..principles import follows_from
 from ..substeps import Scheme
 from .direct import direct
 from .plant_input import Given, given
@@ -183,6 +184,7 @@ def control_law(loop: PassivityImmersion) -> Step:
     )
 
 
+@follows_from("immerse")
 def immerse(
     plant: Mapping[Symbol, Expr],
     control: VectorSymbol,
