@@ -54,9 +54,15 @@ def at(data: Any, path: Path) -> Any:
 
 def put(data: Any, path: Path, value: Any) -> Any:
     """A document in which something else stands at a place; its digest is written anew, as anybody can."""
-    made = copy.deepcopy(data)
-    at(made, path[:-1])[path[-1]] = value
-    return sealed(made)
+    return sealed(_with(data, path, value))
+
+
+def _with(data: Any, path: Path, value: Any) -> Any:
+    if not path:
+        return value
+    made = copy.copy(data)
+    made[path[0]] = _with(data[path[0]], path[1:], value)
+    return made
 
 
 def sealed(document: Any) -> Any:

@@ -146,7 +146,7 @@ def test_derive_prints_the_derivation():
     latex = run("derive", "heavy_ball", "--latex").stdout
     assert latex.rstrip() == od.derive("heavy_ball").latex().rstrip()
     data = document("derive", "heavy_ball", "--json")
-    assert data["schema"] == "odescent.derivation/2"
+    assert data["schema"] == "odescent.derivation/3"
     assert data["verified"] is True
     assert all(s["verified"] for s in data["steps"])
 

@@ -103,7 +103,7 @@ def test_options_complete_a_system_and_json_says_all(own: str):
     )
     data = json.loads(result.stdout_bytes.decode("utf-8"))
     assert (data["schema"], data["route"], data["verified"]) == (
-        "odescent.derivation/2",
+        "odescent.derivation/3",
         "direct",
         True,
     )

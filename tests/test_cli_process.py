@@ -108,7 +108,7 @@ def test_a_full_device_gets_a_sentence():
 def test_json_is_utf8_whatever_the_terminal(tmp_path: Path):
     done = process("derive", "heavy_ball", "--json", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
-    assert json.loads(done.stdout.decode("utf-8"))["schema"] == "odescent.derivation/2"
+    assert json.loads(done.stdout.decode("utf-8"))["schema"] == "odescent.derivation/3"
     done = process("derive", "heavy_ball", PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "∇" not in done.stdout.decode("ascii")

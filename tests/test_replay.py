@@ -292,21 +292,13 @@ def test_alterations_of_leaves_lists_and_keys_are_refused() -> None:
 def test_alone_it_refuses_what_is_about_numbers() -> None:
     """Without the engine: claims, checks, program, tuning and fields; it does not compare words, and says so."""
     good = document()
-    words = (
-        "what people read",
-        "provenance",
-        "steps/0/statement",
-        "name",
-        "principle",
-        "without step",
-    )
-    engine = (
-        "algorithm/exact/scheme",
-        "1e-34",
-    )  # the last: of a constant that differentiation takes away
+    others = (  # compared by the engine; a claim may have other checks; a constant may be differentiated away
+        "what people read", "provenance", "steps/0/statement", "name", "principle", "without step",
+        "algorithm/exact/scheme", "a check of itself", "checks times 0", "1e-34",
+    )  # fmt: skip
     checked = 0
     for where, attack in structural(good):
-        if where.startswith((*words, *engine)) or json.dumps(attack) == json.dumps(good):
+        if where.startswith(others) or json.dumps(attack) == json.dumps(good):
             continue
         try:
             replay.check_form(attack)
@@ -317,7 +309,7 @@ def test_alone_it_refuses_what_is_about_numbers() -> None:
             continue
         assert not all(all(d.values()) for d in done), where
         checked += 1
-    assert checked > 20
+    assert checked > 10
 
 
 def test_points_depend_on_the_document() -> None:
@@ -365,6 +357,8 @@ def test_systems_of_ones_own_replay_and_get_no_registered_name() -> None:
     wrong, said = told(json.loads(json.dumps(own.derivation().to_dict())))
     assert not wrong and "calls itself 'adam', but is not given as the registered one" in said
     wrong, said = told(json.loads(original("adam")))
+    assert not wrong and "the registered derivation of 'adam' by the direct route" in said
+    wrong, said = told(json.loads(json.dumps(od.algorithm("adam").derivation().to_dict())))
     assert not wrong and "the registered method 'adam'" in said
     u, p = od.blocks("u p")
     loop = od.immerse(
@@ -390,8 +384,9 @@ def test_exact_data_read_back_are_the_same() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", "null", "7", "nag", "[" * 3000 + "]" * 3000, "[" * 100_000, '{"schema": 1e999999999}',
-     '{"schema": NaN}', '{"a": 1, "a": 2}', '{"schema": "odescent.derivation/2"}', '{"schema": "odescent.derivation/3"}',
+    ["", "{}", "[]", "null", "7", "nag", "[" * 3000 + "]" * 3000, "[" * 100_000,
+     '{"schema": 1e999999999}', '{"schema": NaN}', '{"a": 1, "a": 2}', '{"schema": "odescent.derivation/2"}',
+     '{"schema": "odescent.derivation/3"}',
      '{"schema": "' + "x" * 10_000_000 + '"}', "9" * 5000, '"' + chr(0xD800 - 1) + '"', "\x00"],
 )  # fmt: skip
 def test_what_is_no_document_gets_one_sentence(

@@ -49,7 +49,7 @@ def test_latex_is_balanced(derivation):
 
 def test_data_is_json_with_stable_keys(derivation):
     data = json.loads(json.dumps(derivation.to_dict(), allow_nan=False))
-    assert data["schema"] == "odescent.derivation/2" and data["verified"] is True
+    assert data["schema"] == "odescent.derivation/3" and data["verified"] is True
     assert {"number", "title", "kind", "statement", "claims", "checks", "verified"} <= set(
         data["steps"][0]
     )

@@ -179,8 +179,8 @@ def _given(i: Instruction) -> str:
         how = " with the weight at the coordinate's new value" + ", by quotients" * i.quotient
         order = "last to the first" if i.backward else "first to the last"
         return (
-            f"{shown} is its start after each coordinate of ${symbol_latex(i.moving.name)}$, from the {order}, moved at "
-            f"its rate for its duration,{how}"
+            f"{shown} is its start after each coordinate of ${symbol_latex(i.moving.name)}$, "
+            f"from the {order}, moved at its rate for its duration,{how}"
         )
     if isinstance(i, Count):
         return f"{shown} is a Poisson number of its mean" + ", one for all" * i.common
