@@ -126,7 +126,7 @@ def test_list_names_every_entry():
         assert [e["name"] for e in everything[kind]] == known()
     assert document("list", "schemes", "--json")["schemes"] == everything["schemes"]
     derived = {e["name"]: e for e in everything["derivations"]}
-    assert derived["nesterov_sc"]["routes"] == ["immersion", "model"]
+    assert derived["nesterov_sc"]["routes"] == ["immersion", "model", "direct"]
     assert derived["nesterov_sc"]["aliases"] == ["nesterov"]
     summaries = {e["name"]: e["summary"] for e in everything["algorithms"]}
     assert summaries["gradient_descent"].startswith("x+ = x - h grad f(x)")
