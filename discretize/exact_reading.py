@@ -159,12 +159,14 @@ def _let(data: Any) -> Let:
 def _flow(data: Any) -> Flow:
     fields, by, fraction = _texts(data["flow"]), _integrator(data["by"]), _scalar(data["fraction"])
     time, save, commit = _scalar(data["time"]), _saved(data["save"]), _flag(data["commit"])
-    shared: tuple[Any, ...] = (fields, by, fraction, _texts(data["on"]), _read(data["read"]), time)
+    on, read = _texts(data["on"]), _read(data["read"])
     if "sweep" in data:
         if data["sweep"] not in ("forward", "backward"):
             _refuse(data["sweep"], "forward or backward")
-        return Sweep(*shared, save, commit, data["sweep"] == "backward")
-    return Flow(*shared, save, commit, _saved(data["increment"]))
+        return Sweep(
+            fields, by, fraction, on, read, time, save, commit, data["sweep"] == "backward"
+        )
+    return Flow(fields, by, fraction, on, read, time, save, commit, _saved(data["increment"]))
 
 
 def _read(data: Any) -> dict[str, str]:

@@ -302,7 +302,7 @@ class Arithmetic:
         self.salt = hashlib.sha256(text.encode()).hexdigest()
         lost = LARGEST["derivatives"] * (self.digits // 2 + 10)  # by nested differences
         traps = [decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow]
-        sizes = {"Emax": decimal.MAX_EMAX, "Emin": decimal.MIN_EMIN}
+        sizes: Any = {"Emax": decimal.MAX_EMAX, "Emin": decimal.MIN_EMIN}
         self.context = decimal.Context(self.digits + lost + 60, traps=traps, **sizes)
 
     def agree(self, sides: Any, claims: Env, moved: str = "") -> tuple[bool, set[str]]:
@@ -384,8 +384,8 @@ def _execute(world: World, program: Any, env: Env, answer: Any) -> tuple[Env, di
 
 def _by_oracle(world: World, call: Any, point: Any, *more: Any) -> Any:
     """An oracle's value where it is asked; an implicit call's is compared by its name only."""
-    cut = len(call["directions"])
-    value = world.oracle(*call["oracle"], point, more[:cut], more[cut:])
+    (kind, of), cut = call["oracle"], len(call["directions"])
+    value = world.oracle(kind, of, point, more[:cut], more[cut:])
     return value if call["implicit"] == "0" else None
 
 

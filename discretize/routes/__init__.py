@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from odescent._errors import expected, unknown
@@ -24,7 +25,7 @@ class Derivations(Registry["Derivation"]):
         return _said(super().build(name, **options), given)
 
 
-def _said(derivation: Derivation, given: dict[str, object]) -> Derivation:
+def _said(derivation: Derivation, given: Mapping[str, object]) -> Derivation:
     """The derivation, which knows what it was asked for by."""
     from dataclasses import replace
 
