@@ -114,7 +114,8 @@ def test_immersion_says_what_matters() -> None:
 
 def test_names_and_routes() -> None:
     assert (
-        routes("nesterov") == ["immersion", "model", "direct"] and od.derive("nesterov").route == "immersion"
+        routes("nesterov") == ["immersion", "model", "direct"]
+        and od.derive("nesterov").route == "immersion"
     )
     with pytest.raises(od.OdescentError, match="did you mean 'nesterov'"):
         od.derive("nestrov")
