@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _CURVATURES = 129
 _COARSE = 33
+_DOUBLE = 2e-7  # poles that are one as far as double precision tells, relative to the matrix
 _lambda = sp.Symbol("lambda_mode", positive=True)
 
 
@@ -66,6 +67,8 @@ class Spectrum:
         radius: the modal radius max |eigenvalue|, shape (n,).
         rate: its largest value over [mu, L], refined between the curvatures.
         worst: where that is.
+        order: of the largest Jordan block of a pole of that modulus: on a quadratic with curvatures in [mu, L] the
+            distance to the minimizer is O(k^(order - 1) rate^k), see `bound`.
         parameters: the values used.
         tuned: parameters at their best for [mu, L], where asked for.
         tuned_radius: the modal radius there, shape (n,), or None.
@@ -85,8 +88,14 @@ class Spectrum:
     tuned_radius: Float[np.ndarray, " n"] | None = None
     tuned_rate: float | None = None
     locus: Locus | None = None
+    order: int = 1
 
     __repr__ = brief
+
+    @property
+    def bound(self) -> str:
+        """How the distance to the minimizer decays on quadratics, in the rate ρ: "ρᵏ", or "k ρᵏ" for a double pole."""
+        return {1: "ρᵏ", 2: "k ρᵏ"}.get(self.order, f"k^{self.order - 1} ρᵏ")
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the modal radius over lambda: see `spectrum_plot.draw_radius`."""
@@ -155,7 +164,7 @@ def spectrum(
     rate, worst = _worst(modes, lam, fixed)
     return Spectrum(
         lam, eigenvalues, np.abs(eigenvalues).max(1), rate, worst, modes.complete(fixed), algorithm.name or "algorithm",
-        tuned, tuned_radius, tuned_rate, locus,
+        tuned, tuned_radius, tuned_rate, locus, _order(modes, lam, fixed, rate, worst),
     )  # fmt: skip
 
 
@@ -213,8 +222,8 @@ class _Modes:
                 )
             check_domain(symbol, value)
 
-    def eigenvalues(self, lam: Any, given: Mapping[str, Any]) -> Complex[np.ndarray, "*n d"]:
-        """Eigenvalues over broadcast arrays of curvatures and parameters."""
+    def matrices(self, lam: Any, given: Mapping[str, Any]) -> Float[np.ndarray, "*n d d"]:
+        """The modal matrices over broadcast arrays of curvatures and parameters; not finite where there is none."""
         numbers = {**self.constants, **given}
         values = {
             self.symbols[n]: np.asarray(v, float) for n, v in numbers.items() if n in self.symbols
@@ -227,6 +236,11 @@ class _Modes:
             for i in range(d):
                 for j in range(d):
                     m[..., i, j] = evaluate(self.matrix[i, j], values, {}, np)
+        return m
+
+    def eigenvalues(self, lam: Any, given: Mapping[str, Any]) -> Complex[np.ndarray, "*n d"]:
+        """Eigenvalues over broadcast arrays of curvatures and parameters."""
+        m = self.matrices(lam, given)
         fine: np.ndarray = np.asarray(np.isfinite(m).all((-1, -2)))
         found = np.linalg.eigvals(np.where(fine[..., None, None], m, 0.0)).astype(complex)
         return np.where(fine[..., None], found, np.inf)
@@ -286,6 +300,30 @@ def _worst(modes: _Modes, lam: np.ndarray, at: Mapping[str, float]) -> tuple[flo
         if -found.fun > best[0]:
             best = float(-found.fun), float(found.x)
     return best
+
+
+def _order(
+    modes: _Modes, lam: np.ndarray, at: Mapping[str, float], rate: float, worst: float
+) -> int:
+    """The size of the largest Jordan block among the poles of the modulus of the rate.
+
+    A double pole without two eigenvectors splits into two that are about the root of the rounding unit apart.
+    """
+    if not np.isfinite(rate) or rate == 0:
+        return 1
+    found = 1
+    for m in modes.matrices(np.unique([*lam, worst]), at):
+        if not np.isfinite(m).all():
+            continue
+        poles = np.linalg.eigvals(m)
+        near = _DOUBLE * max(1.0, float(np.linalg.norm(m)))
+        for pole in poles[np.abs(np.abs(poles) - rate) <= near]:
+            cluster = poles[np.abs(poles - pole) <= near]
+            if len(cluster) > found:
+                sizes = np.linalg.svd(m - cluster.mean() * np.eye(len(m)), compute_uv=False)
+                vectors = int((sizes <= near).sum())
+                found = max(found, len(cluster) - max(vectors, 1) + 1)
+    return found
 
 
 def _continue(values: Complex[np.ndarray, "n d"]) -> Complex[np.ndarray, "n d"]:

@@ -167,3 +167,36 @@ def test_a_draw_that_enters_by_its_square_has_no_mean_without_it() -> None:
         squared.mean()
     cubed = dataclasses.replace(program, next={x: x + xi * od.inner(xi, xi)})
     assert cubed.mean().next == {x: x} and cubed.mean().draws == ()
+
+
+@pytest.mark.parametrize("kappa", [4.0, 1e2, 1e6])
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [("nesterov_sc", 2), ("heavy_ball", 2), ("triple_momentum", 1), ("gradient_descent", 1)],
+)  # fmt: skip
+def test_a_double_pole_is_said_to_be_one(name: str, order: int, kappa: float) -> None:
+    """Critical damping: Nesterov's and Polyak's tunings have a double pole at mu, with one eigenvector."""
+    found = spectrum(od.algorithm(name), 1.0, kappa)
+    assert found.order == order
+    assert found.bound == {1: "ρᵏ", 2: "k ρᵏ"}[order]
+
+
+def test_the_order_is_that_of_the_iterates() -> None:
+    """On the mode mu of Nesterov's method |x_k| = (1 + c k) rho^k, of triple momentum c rho^k."""
+    f = od.objective("quadratic", eigenvalues=(1.0, 10.0))
+    for name, order in (("nesterov_sc", 2), ("triple_momentum", 1)):
+        method = od.algorithm(name)
+        rho = spectrum(method, 1.0, 10.0).rate
+        x = np.abs(method.run(f, np.array([1.0, 0.0]), 80).x[:, 0])
+        scaled = np.log(x[[20, 40, 80]]) - np.array([20, 40, 80]) * np.log(rho)
+        growth = np.diff(scaled) / np.log(2)
+        np.testing.assert_allclose(growth, order - 1, atol=0.12)
+
+
+def test_two_modes_side_by_side_are_not_a_double_pole() -> None:
+    """Two equal eigenvalues with two eigenvectors decay like rho^k."""
+    x, y = od.blocks("x y")
+    h = od.parameters("h")
+    f = od.Objective("f")
+    twice = od.method({x: x - h * f.grad(x), y: y - h * f.grad(y)}, output=x)
+    assert spectrum(twice, 1.0, 2.0, parameters={"h": 0.5}).order == 1

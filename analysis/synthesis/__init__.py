@@ -36,7 +36,8 @@ class Synthesis:
     Attributes:
         algorithm: the best method, with its gains for this mu and L; nothing of it is free.
         formula: the same in mu and L, where the optimum has a closed form; else None.
-        rate: its rate at this mu and L (rho with |x_k - x*| = O(rho^k)), as a float.
+        rate: its rate rho at this mu and L, as a float: |x_k - x*| = O(rho^k) if certified; if spectral, the largest
+            modulus of a pole, with O(k rho^k) where it is a double one.
         objective: "certified" (over F(mu, L), an upper bound by a Lyapunov function) or "spectral" (over
             quadratics, exact up to the grid of curvatures).
         gains: the free gains by name, exact or numbers; the step is 1/sqrt(L) where it is not among them.

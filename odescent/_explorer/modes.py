@@ -31,6 +31,7 @@ class Modes:
     Attributes:
         curvatures, radius: shape (n,); empty where there are no modes.
         rate: the largest radius; None where there are no modes.
+        bound: how the distance to the minimizer decays, in the rate ρ.
         mean: whether these are modes of the mean of a method with noise.
         why: what is said in their place, line by line.
     """
@@ -39,6 +40,7 @@ class Modes:
     radius: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     rate: float | None = None
     mean: bool = False
+    bound: str = "ρᵏ"
     why: tuple[str, ...] = ()
 
 
@@ -61,7 +63,7 @@ def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modes
     except OdescentError as error:
         notes.append(f"No spectrum: {error}")
         return Modes(why=(f"{'the mean' if found.noisy else 'this method'} has no modes",))
-    return Modes(seen.curvatures, seen.radius, seen.rate, found.noisy)
+    return Modes(seen.curvatures, seen.radius, seen.rate, found.noisy, seen.bound)
 
 
 def held(made: Algorithm, numbers: Mapping[str, float]) -> float | None:

@@ -163,7 +163,8 @@ def rate(seen: View) -> str:
         return f"On quadratics it does not contract: ρ = {seen.rate:.4f}."
     digit = np.log(0.1) / np.log(seen.rate) if seen.rate > 0 else 1.0
     point = "xₖ" if seen.ensemble is None else "E xₖ"
-    return f"On quadratics ‖{point} − x*‖ = O(ρᵏ) with ρ = {seen.rate:.6f}, one more digit every {digit:.1f} steps."
+    decay = f"‖{point} − x*‖ = O({seen.bound}) with ρ = {seen.rate:.6f}"
+    return f"On quadratics {decay}, one more digit every {digit:.1f} steps."
 
 
 def heading(method: str, scheme: str) -> str:

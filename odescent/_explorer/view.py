@@ -43,6 +43,7 @@ class View:
         curvatures, radius: the modal radius over [mu, L], shape (n,), with noise of the mean; empty where there are no
             modes.
         rate: its largest value, the asymptotic rate on quadratics; None where there are no modes.
+        bound: how the distance to the minimizer decays, in the rate ρ.
         gap: f(x_k) - min f, shape (k + 1,), or None where the minimum is unknown; of an ensemble the mean.
         code: the emitted source, its settings first, which are the first `header` characters.
         command: the same on the command line.
@@ -58,6 +59,7 @@ class View:
     curvatures: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     radius: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
     rate: float | None = None
+    bound: str = "ρᵏ"
     gap: Float[np.ndarray, " k"] | None = None
     code: str = ""
     header: int = 0
@@ -119,8 +121,8 @@ def _view(choice: Choice) -> View:
     )  # fmt: skip
     return replace(
         shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window,
-        curvatures=spectrum.curvatures, radius=spectrum.radius, rate=spectrum.rate, gap=gap, notes=tuple(notes),
-        picture=draw(pictured), ensemble=many,
+        curvatures=spectrum.curvatures, radius=spectrum.radius, rate=spectrum.rate, bound=spectrum.bound, gap=gap,
+        notes=tuple(notes), picture=draw(pictured), ensemble=many,
     )  # fmt: skip
 
 
