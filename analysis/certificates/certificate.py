@@ -116,7 +116,7 @@ class Certificate(Record):
         Raises:
             OdescentError: seconds that are no number of at least 0.
         """
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        if not seconds >= 0:
             raise OdescentError(f"seconds must be a number of at least 0, not {seconds!r}.")
         if seconds and "searched" not in self._lower and self._may_be_slower():
             assert self.plant is not None
