@@ -169,6 +169,16 @@ def test_garbage_gets_a_sentence(what: str) -> None:
     assert "certify anew" in str(caught.value) or what != "an older schema"
 
 
+def test_no_key_is_overlooked() -> None:
+    good = certify({"alpha": Fraction(1, 2)}, Fraction(1, 3), 1).to_dict()
+    for key in ("", " ", "witness ", "rate", "method", "\u200b"):
+        for part in (None, "statement", "witness", "lower"):
+            bad = copy.deepcopy(good)
+            (bad if part is None else bad[part])[key] = "1"
+            with pytest.raises(OdescentError, match="no certificate"):
+                load(bad)
+
+
 def test_hostile_text_gets_a_sentence_soon() -> None:
     good = certify({"alpha": Fraction(1, 2)}, Fraction(1, 3), 1).to_dict()
     text = json.dumps(good)
@@ -266,3 +276,22 @@ def test_a_rate_of_zero_over_quadratics() -> None:
     )  # fmt: skip
     assert not checker.within_everywhere(rows, Number(Fraction(0)))
     assert checker.within_everywhere(rows, Number(Fraction(1, 2)))
+
+
+def test_several_gradients_a_step_are_steps_of_the_library_s_method() -> None:
+    method = od.algorithm("extragradient").bind(h=Fraction(1, 3))
+    found = certify(method, 0, 1, horizon=2)
+    again = load(found.to_dict())
+    assert (found.horizon, found.gradients) == (2, 4)
+    # its step is the person's own, so that the table is one of gradients
+    assert (again.horizon, again.gradients) == (4, 4) and "call themselves" in str(again)
+
+
+def test_a_clock_with_two_next_steps_has_no_single_bound() -> None:
+    found = certify(od.algorithm("ogm"), 0, 1, horizon="all")
+    document = found.to_dict()
+    assert load(document).bound(3) == found.bound(3)
+    # with v from 2 on there is a second root of now = t over above it
+    document["statement"]["clock"]["from"] = "-100"
+    with pytest.raises(OdescentError):
+        load(document)

@@ -178,7 +178,7 @@ def brief(value: object) -> str:
 
 def fields(value: Any, where: str, *needed: str, maybe: str = "") -> Mapping[str, Any]:
     """The same, an object with these keys and no others."""
-    if not isinstance(value, dict) or not set(needed) <= set(value) <= {*needed, maybe}:
+    if not isinstance(value, dict) or not set(needed) <= set(value) <= {*needed, *maybe.split()}:
         found = (
             ", ".join(sorted(map(brief, value))[:20]) if isinstance(value, dict) else brief(value)
         )
@@ -337,7 +337,7 @@ def definite(matrix: Matrix, strict: bool) -> bool:
     radius = max((sum(x.e for x in row) for row in matrix), default=0)
     parts = [n for row in matrix for x in row for n in (x.a, x.b)]
     scale = lcm(*(Fraction(n).denominator for n in (*parts, radius)))
-    if scale.bit_length() > 10**6:
+    if scale.bit_length() > 200_000:
         raise Refused("the numbers are too long")
     d = max((x.d for row in matrix for x in row), default=1)
     rows = [
@@ -463,6 +463,13 @@ class Method(Reader):
         except Refused:
             return False
 
+    def state_at_rest(self) -> str:
+        """The state that rests, for readers."""
+        v, alone = self.rest
+        return (
+            f"v = {matrix_text([v])}" if alone and not self.enclosed else "v the state that rests"
+        )
+
     def words(self) -> list[str]:
         """The method and the class, for readers."""
         names = ["A", "B", "C"] if self.flow else ["A", "B", "C", "D"]
@@ -514,7 +521,7 @@ class Decay:
         )
         what = {
             "output": "|output x_k - x*| = O(r^k)",
-            "state": "|x_k - v x*| = O(r^k), v the state that rests, so |output x_k - x*| = O(r^k)",
+            "state": f"|x_k - v x*| = O(r^k), {self.method.state_at_rest()}, so |output x_k - x*| = O(r^k)",
         }[self.bounded]
         return [
             *self.method.words(), self.method.class_words(),
@@ -831,8 +838,8 @@ def check_quadratics(s: Mapping[str, Any], w: Any) -> list[str]:
     return [
         *m.words(), m.class_words() + ", if f is a quadratic",
         "from every start (each has exactly one run)",
-        "all poles are at most r in modulus, so that |x_k - v x*| = O(s^k) for every s > r, v the state that "
-        f"rests, with r = 1 - gap = {shown(rate)}, gap = {shown(gap)}",
+        "all poles are at most r in modulus, so that |x_k - v x*| = O(s^k) for every s > r, "
+        f"{m.state_at_rest()}, with r = 1 - gap = {shown(rate)}, gap = {shown(gap)}",
     ]  # fmt: skip
 
 

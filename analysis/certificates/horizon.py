@@ -52,11 +52,16 @@ class HorizonCertificate(Record):
     source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
 
     @property
+    def gradients(self) -> int:
+        """The number of gradients before the last point."""
+        return len(self.statement["points"]) - 1
+
+    @cached_property
     def horizon(self) -> int:
-        """The number of steps; without the method at hand, of gradients before the last point."""
+        """The number of steps; of a table that is no method of the library, of gradients before the last point."""
         if self.source is not None:
             return int(self.source[3])
-        return len(self.statement["points"]) - 1
+        return self.gradients // (self._calls(str(self.document["name"])) or 1)
 
     @property
     def proved(self) -> sp.Expr:
@@ -124,14 +129,19 @@ class HorizonCertificate(Record):
 
     def matches_registry(self, name: str) -> bool:
         """Whether they are those of the library's method of this name."""
+        return self._calls(name) > 0
+
+    def _calls(self, name: str) -> int:
+        """How many gradients a step the library's method of this name takes; 0 unless the statement is about it."""
         from odescent.discretize import algorithm
 
         mu, L = (to_sympy(self.statement[key], self.d) for key in ("mu", "L"))
         try:
             method = algorithm(name)
-            return self._same(unrolled(method, mu, L, self.horizon // max(1, method.calls)))
+            steps = unrolled(method, mu, L, self.gradients // method.calls)
         except (OdescentError, ArithmeticError, TypeError):
-            return False
+            return 0
+        return int(method.calls) if self._same(steps) else 0
 
     def _same(self, steps: Unrolled) -> bool:
         said = describe(steps, self.statement["measure"], self.statement["start"])

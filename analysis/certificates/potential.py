@@ -140,14 +140,19 @@ class PotentialCertificate(Record):
                     self.statement["growth"],
                 )
             )
-            v = _interval(self.statement["clock"]["from"], self.d)
+            if len(now) != 3 or len(over) > 2:
+                raise OdescentError("bounds are computed for clocks of degree 2 over degree 1.")
+            v = begin = _interval(self.statement["clock"]["from"], self.d)
             for _ in range(
                 count
             ):  # now(v+) / over(v+) = next(v) / over(v), now and over of degree 2 and 1
                 t = _value(later, v) / _value(over, v)
                 over_all = [*over, *[iv.mpf(0)] * (3 - len(over))]
                 c0, c1, c2 = (x - t * y for x, y in zip(now, over_all, strict=True))
-                v = (-c1 + iv.sqrt(c1**2 - 4 * c2 * c0)) / (2 * c2)
+                root = iv.sqrt(c1**2 - 4 * c2 * c0)
+                other, v = (-c1 - root) / (2 * c2), (-c1 + root) / (2 * c2)
+                if not other < begin:
+                    raise OdescentError("the clock of this document is not one number a step.")
             low = _value(growth, _value(now, v) / _value(over, v)).a
             return _fraction(low)
         finally:
