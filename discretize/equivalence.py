@@ -2,32 +2,49 @@
 
 Two linear methods call the oracle at the same points, whatever the function, exactly if their
 transfer functions from oracle results to points agree and they start at corresponding states.
+Exact arithmetic proves it; numbers, at the same values of the parameters for both, refute it.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from math import factorial, prod
+from typing import TypeAlias
 
 import sympy as sp
 
-from odescent.dynamics.calculus import coefficient, tidy
-from odescent.dynamics.exact import canonical, evaluate_at_sample, is_zero, sample
-from odescent.dynamics.fields import Block, start
-from odescent.dynamics.vectors import Vector
+from odescent.dynamics.calculus import vanishes
+from odescent.dynamics.exact import canonical, is_zero
+from odescent.dynamics.fields import L, mu
+from odescent.dynamics.vectors import Atom, Vector, zero
 
+from .linear_form import Linear, linear
 from .matrices import System, inverse, same_transfer
-from .program import Program, SweepCoordinates
-from .state_space import NotLTI, StateSpace, state_space
+from .program import Program
+from .state_space import NotLTI
+from .witness import (
+    Numbers,
+    Values,
+    Witness,
+    first_difference,
+    numbers,
+    response,
+    samples,
+    settled,
+)
 
+View: TypeAlias = "Callable[[Linear], System]"
+Found: TypeAlias = "tuple[Values, int, int, int, tuple[sp.Expr, sp.Expr]]"
 AGREE = "the transfer functions agree"
 EQUAL = (
     "the transfer functions from the oracle to its points are equal, and so are the initial states."
 )
-_DIGITS = 60
+_FEW, _ORDERS = 3, 5040  # samples that are looked at before an exact test; orders of calls tried
+# steps that are made first, where one calls before its first step what the other calls in it
+_ALIGNMENTS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 2))
 
 
 @dataclass(frozen=True)
@@ -38,7 +55,10 @@ class Equivalence:
         verdict: "proved", "refuted" or "undecided", for the sequence of oracle points from every x0.
         same_output: whether the outputs are the same sequence too (None: not decided).
         change_of_coordinates: T with state_of_other = T state, on the part that matters; else None.
-        witness: for a refutation, parameter values and the first step at which the points differ.
+        witness: for a refutation, an experiment with exact numbers and its two outcomes; None where the reason
+            itself is one (other oracles, another number of calls).
+        start: where only the start differs: by block, this method's initial value and the one with which the two
+            would be equal; None otherwise, and where no start would do.
         reason: one sentence.
     """
 
@@ -46,7 +66,8 @@ class Equivalence:
     reason: str
     same_output: bool | None = None
     change_of_coordinates: sp.Matrix | None = None
-    witness: dict[str, object] | None = None
+    witness: Witness | None = None
+    start: dict[str, tuple[Vector, Vector]] | None = None
 
     def __bool__(self) -> bool:
         return self.verdict == "proved"
@@ -58,312 +79,381 @@ class Equivalence:
 def compare(one: Program, other: Program) -> Equivalence:
     """Compare two tuned programs."""
     try:
-        return _compare(one, other)
+        left, right = linear(one), linear(other)
+    except NotLTI as error:
+        return _compare_others(one, other, str(error))
+    try:
+        return compare_linear(left, right)
     except ArithmeticError as error:  # a zero test that exact arithmetic cannot settle
         return Equivalence("undecided", str(error))
 
 
-def _compare(one: Program, other: Program) -> Equivalence:
-    try:
-        left, right = state_space(one), state_space(other)
-    except NotLTI as error:
-        from .time_varying import compare_time_varying
+def _compare_others(one: Program, other: Program, why: str) -> Equivalence:
+    """Coefficients that change from step to step; else nonlinear maps, noise."""
+    from .nonlinear import compare_maps
+    from .time_varying import compare_time_varying
 
-        literally = _compare_literally(one, other, str(error))
-        varying = None if literally else compare_time_varying(one, other)
-        return literally if varying is None else varying
+    try:
+        varying = compare_time_varying(one, other)
+        return compare_maps(one, other, why) if varying is None else varying
+    except ArithmeticError as error:
+        return Equivalence("undecided", str(error))
+
+
+def compare_linear(left: Linear, right: Linear) -> Equivalence:
+    """Compare two linear methods; raises ArithmeticError where no zero test is at hand."""
+    left, right = left.merged(), right.merged()
     if Counter(left.inputs) != Counter(right.inputs):
         return _different_inputs(left, right)
-    matched = _matched(left, right)
-    if matched is None:
-        return _refutation(left, right)
-    right, t = matched
+    if prod(factorial(n) for n in Counter(left.inputs).values()) > _ORDERS:
+        return Equivalence("undecided", "a step has too many calls of one oracle to try all orders.")
+    pair = _Pair(left, right, _answers)
+    found: list[Equivalence] = []
+    for order in itertools.permutations(range(len(right.inputs))):
+        if [right.inputs[i] for i in order] != list(left.inputs):
+            continue
+        verdict = _in_order(pair, order)
+        if verdict:
+            return verdict
+        found.append(verdict)
+    # every order fails: undecided if one is open, else that in which the least differs
+    return min(found, key=lambda e: (e.verdict != "undecided", AGREE not in e.reason, e.start is None))
+
+
+class _Pair:
+    """Two methods, and what is read off them at the same values of the same symbols."""
+
+    def __init__(self, left: Linear, right: Linear, view: View) -> None:
+        self.left, self.right, self.view = left, right, view
+        self.shape = view(left)[3].shape
+        self._kept: list[tuple[Values, list[list[Numbers]]]] = []
+        self._more = self._evaluated()
+
+    def _evaluated(self) -> Iterator[tuple[Values, list[list[Numbers]]]]:
+        steps = self.left.A.rows + self.right.A.rows
+        views = [self.view(s) for s in (self.left, self.right)]
+        for values in samples({s for v in views for m in v for s in m.free_symbols}):
+            found = [numbers(v, values) for v in views]
+            if found[0] is not None and found[1] is not None:
+                yield values, [response(n, steps) for n in found if n is not None]
+
+    def difference(
+        self, number: int | None, order: Sequence[int] | None = None
+    ) -> tuple[Values, int, int, int, tuple[sp.Expr, sp.Expr]] | None:
+        """Values of the symbols, lag, row, column and the two numbers that differ there; None if none was found.
+
+        So many samples are looked at; all of them where no number is given.
+        """
+        rows, cols = (list(range(n)) if order is None else order for n in self.shape)
+        for i in itertools.count():
+            if i == len(self._kept):
+                try:
+                    self._kept.append(next(self._more))
+                except StopIteration:
+                    return None
+            if number is not None and i >= number:
+                return None
+            values, (mine, theirs) = self._kept[i]
+            found = first_difference(mine, theirs, (rows, cols))
+            if found is not None:
+                return values, *found
+        return None
+
+
+def _answers(s: Linear) -> System:
+    return s.system
+
+
+def _from_start(s: Linear) -> System:
+    """From x0 and what is known at the beginning to the points."""
+    assert s.start is not None
+    return s.A, s.start, s.C, sp.zeros(s.C.rows, s.start.cols)
+
+
+def _in_order(pair: _Pair, order: tuple[int, ...]) -> Equivalence:
+    """The verdict with the other's calls in that order."""
+    found = pair.difference(_FEW, order)
+    if found is not None:
+        return _impulse_refutes(pair, order, found)
+    left, right, assuming = _same(pair.left, pair.right.ordered(order), _answers)
+    if assuming is None:
+        found = pair.difference(None, order)
+        if found is not None:
+            return _impulse_refutes(pair, order, found)
+        return Equivalence(
+            "undecided",
+            "the transfer functions are equal as far as numbers tell, at every sample, but no proof was found.",
+        )
+    verdict = _starts(left, right)
+    return replace(verdict, reason=verdict.reason[:-1] + assuming + ".") if assuming else verdict
+
+
+def _impulse_refutes(pair: _Pair, order: Sequence[int], found: Found) -> Equivalence:
+    """The refutation by impulse responses that differ."""
+    values, k, i, j, results = found
+    mine, theirs = pair.left, pair.right.ordered(tuple(order))
+    points = tuple(
+        (s.made[i][0][0] + k * s.every, s.made[i][0][1]) for s in (mine, theirs)
+    )  # of the program's steps
+    witness = Witness(values, 0, (mine.made[j], theirs.made[j]), (points[0], points[1]), results)
+    later = f"{k} step{'s' * (k != 1)} later" if k else "of the same step"
+    return Equivalence(
+        "refuted", f"the weight of a call's answer in a point {later} differs: {witness}.", witness=witness
+    )
+
+
+def _same(left: Linear, right: Linear, view: View) -> tuple[Linear, Linear, str | None]:
+    """Whether two transfer functions are equal: "" if proved, a condition if under it, None if not proved.
+
+    Where signs decide, the methods come back as they are for mu < L.
+    """
+    if 0 in view(left)[3].shape:
+        return left, right, ""
+    if all(e is True for row in same_transfer(view(left), view(right)) for e in row):
+        return left, right, ""
+    symbols = left.symbols | right.symbols
+    below = sp.Symbol("_d", positive=True)
+    inside = {L: (sp.sqrt(mu) + below) ** 2} if {L, mu} <= symbols else {}
+    outside = {below: sp.sqrt(L) - sp.sqrt(mu)}
+    one, other = (s.changed(inside, settled) for s in (left, right))
+    equal = same_transfer(view(one), view(other))
+    if all(e is True for row in equal for e in row):
+        condition = ", for mu < L" if inside else ""
+        return one.changed(outside), other.changed(outside), condition
+    return left, right, None
+
+
+def _starts(left: Linear, right: Linear) -> Equivalence:
+    """The verdict on two methods whose transfer functions agree."""
     if left.start is None or right.start is None:
         return Equivalence(
             "undecided", f"{AGREE}, but an initial state is not linear in x0 and oracle calls."
         )
-    early = (
-        left.start_calls != right.start_calls
-    )  # one calls before its first step what the other calls in it
-    if early and not (_comparable(left, right) and len(left.inputs) == 1 and not any(left.D)):
-        return Equivalence(
-            "undecided", f"{AGREE}, but other oracles are called before the first step."
-        )
-    if not early and left.inputs and _same_everywhere(left, right, t):
-        outputs = left.output is not None and right.output is not None
-        return Equivalence("proved", EQUAL, True if outputs else None, t)
-    steps = left.A.rows + right.A.rows + 1
     if not left.inputs:
-        same_output = _same_output(left, right, steps, early)
-        verdict = {True: "proved", False: "refuted", None: "undecided"}[same_output]
+        return _without_oracle(left, right)
+    refuted = None
+    for ahead in _ALIGNMENTS:
+        one, other = _advanced(left, ahead[0]), _advanced(right, ahead[1])
+        if set(one.known) != set(other.known):
+            continue
+        verdict = _from_there(one, _aligned(other, one.known))
+        if verdict:
+            same_output = _same_output((left, right), ahead)
+            t = coordinates(left, right) if ahead == (0, 0) else None
+            return replace(verdict, same_output=same_output, change_of_coordinates=t)
+        refuted = refuted or verdict
+    verdict = refuted or _other_calls(left, right)
+    return replace(verdict, start=_needed_start(left, right))
+
+
+def _advanced(s: Linear, steps: int) -> Linear:
+    for _ in range(steps):
+        s = s.advanced()
+    return s
+
+
+def _aligned(s: Linear, known: tuple[Atom, ...]) -> Linear:
+    """With its known results in that order."""
+    assert s.start is not None
+    places = [s.known.index(a) for a in known]
+    begin = s.start.extract(list(range(s.A.rows)), [0, *(p + 1 for p in places)])
+    return replace(s, start=begin, known=known, asked=tuple(s.asked[p] for p in places))
+
+
+def _from_there(left: Linear, right: Linear) -> Equivalence:
+    """The verdict on two methods with equal transfer functions that know the results of the same calls."""
+    *_, assuming = _same(left, right, _from_start)
+    if assuming is not None:
+        return Equivalence("proved", EQUAL[:-1] + assuming + ".")
+    found = _Pair(left, right, _from_start).difference(None)
+    if found is None:
         return Equivalence(
-            verdict, "the methods call no oracle; their outputs decide.", same_output
+            "undecided", f"{AGREE}, and the initial states do as far as numbers tell, but no proof was found."
         )
-    differs = _first_difference(_points(left, steps, early), _points(right, steps, early))
-    if differs is not None and left.start_calls and right.start_calls:
-        return Equivalence(
-            "undecided", f"{AGREE}, but not what is called before the first step and after."
-        )
-    if differs is not None:
-        step, points = differs
-        return Equivalence(
-            "refuted",
-            f"{AGREE}, but the methods start differently: the points differ at step {step} whatever comes after.",
-            witness={"step": step, "points": points},
-        )
-    same_output = _same_output(left, right, steps, early)
-    return Equivalence("proved", EQUAL, same_output, None if early else t)
+    values, k, i, j, results = found
+    k -= 1  # the state at the beginning is read in the first step
+    points = tuple((s.made[i][0][0] + s.late + k * s.every, s.made[i][0][1]) for s in (left, right))
+    answers = tuple(s.asked[j - 1] if j else () for s in (left, right))
+    witness = Witness(values, int(j == 0), (answers[0], answers[1]), (points[0], points[1]), results)
+    what = left.known[j - 1] if j else "x0"
+    return Equivalence(
+        "refuted",
+        f"{AGREE}, but the methods start differently: the weight of {what} in the point of step {points[0][0]} is "
+        f"{witness}.",
+        witness=witness,
+    )
 
 
-def _zero(m: sp.Matrix) -> bool:
-    return all(is_zero(e) for e in m)
+def _other_calls(left: Linear, right: Linear) -> Equivalence:
+    """The refutation where the methods call other points at the beginning."""
+    one, other = _advanced(left, 2), _advanced(right, 2)
+    for i, (mine, theirs) in enumerate(zip(one.known, other.known, strict=False)):
+        if mine != theirs:
+            break
+    return Equivalence(
+        "refuted",
+        f"{AGREE}, but not what is called at the beginning: call {i + 1} is {mine} in one and {theirs} in the other.",
+    )
 
 
-def _same_everywhere(left: StateSpace, right: StateSpace, t: sp.Matrix | None) -> bool:
-    """Whether points and outputs agree, as answers to the oracles and to the start: by coordinates or z-transforms."""
-    if (left.output is None) != (right.output is None):
-        return False
-    if t is not None:
-        if not _zero(t * left.start - right.start):
-            return False  # both are observable
-        if left.output is None or _zero(left.output - right.output * t):
-            return True
-
-    def wide(s: StateSpace) -> System:
-        assert s.start is not None
-        n, cols = len(s.inputs), s.start.cols
-        reads = s.C if s.output is None else sp.Matrix.vstack(s.C, s.output)
-        direct = sp.zeros(reads.rows, n + cols)
-        direct[:n, :n] = s.D
-        return s.A, sp.Matrix.hstack(s.B, s.start), reads, direct
-
-    return all(e is True for row in same_transfer(wide(left), wide(right)) for e in row)
-
-
-def _comparable(left: StateSpace, right: StateSpace) -> bool:
-    """Whether one makes a single call of the common oracle before its first step, and the other none."""
-    calls = [*left.start_calls, *right.start_calls]
-    return len(calls) == 1 and all(c.oracle == left.inputs[0] for c in calls)
-
-
-def _points(s: StateSpace, steps: int, early: bool) -> Iterator[sp.Matrix]:
-    """The points as the initial state makes them (see `StateSpace.start` for the columns).
-
-    With ``early`` the sequences begin at the first call of all, and the columns multiply x0 and its result.
-    """
-    if not early:
-        return _moved(s, s.C, s.start, steps)
-    if s.start_calls:
-        (first,) = s.start_calls
-        before = sp.Matrix([[coefficient(first.point, start), 0]])
-        return itertools.chain([before], _moved(s, s.C, s.start, steps))
-    answered = itertools.chain([s.D], _moved(s, s.C, s.B, steps))
-    both = zip(_moved(s, s.C, s.start, steps + 1), answered, strict=True)
-    return (sp.Matrix.hstack(a, b) for a, b in both)
-
-
-def _same_output(left: StateSpace, right: StateSpace, steps: int, early: bool) -> bool | None:
+def _without_oracle(left: Linear, right: Linear) -> Equivalence:
+    said = "the methods call no oracle; their outputs decide."
     if left.output is None or right.output is None:
+        return Equivalence("undecided", said)
+
+    def view(s: Linear) -> System:
+        assert s.output is not None
+        return _from_start(replace(s, C=s.output))
+
+    if left.known != right.known:
+        return Equivalence("undecided", f"{said} They start with other calls.")
+    *_, assuming = _same(left, right, view)
+    if assuming is not None:
+        return Equivalence("proved", said, True)
+    found = _Pair(left, right, view).difference(None)
+    if found is None:
+        return Equivalence("undecided", said)
+    values, k, _, j, results = found
+    answers = tuple(s.asked[j - 1] if j else () for s in (left, right))
+    at = (k - 1, -1)
+    witness = Witness(values, int(j == 0), (answers[0], answers[1]), (at, at), results)
+    return Equivalence("refuted", f"{said[:-1]}: {witness} at step {k - 1}.", False, witness=witness)
+
+
+def _same_output(pair: tuple[Linear, Linear], ahead: tuple[int, int]) -> bool | None:
+    """Whether the outputs are the same sequence, step by step, where the calls agree after so many steps."""
+    least = min(ahead)
+    if any(s.output is None for s in pair) or max(ahead) > least + 1:
         return None
-
-    def response(s: StateSpace) -> Iterator[sp.Matrix]:
-        """What the output makes of the result of one call; the other method may have heard it a step before."""
-        answered = _moved(s, s.output, s.B, steps + 1)
-        late = early and not s.start_calls
-        shifted = itertools.chain([sp.zeros(1, 1)], answered) if late else answered
-        return itertools.islice(shifted, steps + 1)
-
-    def free(s: StateSpace) -> Iterator[sp.Matrix]:
-        moved = _moved(s, s.output, s.start, steps + 1)
-        if not early or s.start_calls:
-            return moved
-        return (sp.Matrix.hstack(a, b) for a, b in zip(moved, response(s), strict=True))
-
-    return (
-        _first_difference(response(left), response(right)) is None
-        and _first_difference(free(left), free(right)) is None
-    )
-
-
-def _matched(left: StateSpace, right: StateSpace) -> tuple[StateSpace, sp.Matrix | None] | None:
-    """``right`` with its calls in the order in which the transfer functions agree, and the coordinates if any.
-
-    None if there is no such order.
-    """
-    steps = left.A.rows + right.A.rows
-    mine, theirs = _sampled(left, steps), _sampled(right, steps)
-    for order in itertools.islice(itertools.permutations(range(len(left.inputs))), 5040):
-        if [right.inputs[i] for i in order] != list(left.inputs):
-            continue
-        if mine is not None and theirs is not None and _apart(mine, theirs, order):
-            continue
-        ordered = _ordered(right, list(order))
-        t = coordinates(left, ordered)
-        if t is not None or _same_transfer(left, ordered):
-            return ordered, t
-    return None
-
-
-def _ordered(s: StateSpace, order: list[int]) -> StateSpace:
-    return replace(
-        s,
-        B=s.B.extract(list(range(s.A.rows)), order),
-        C=s.C.extract(order, list(range(s.A.rows))),
-        D=s.D.extract(order, order),
-        inputs=tuple(s.inputs[i] for i in order),
-    )
-
-
-def _same_transfer(left: StateSpace, right: StateSpace) -> bool:
-    one, other = ((s.A, s.B, s.C, s.D) for s in (left, right))
-    if not left.inputs:
+    for t in range(max(ahead)):
+        one, other = (_advanced(s, t) for s in pair)
+        assert one.output is not None and other.output is not None
+        if not vanishes(one.beginning(one.output) - other.beginning(other.output)):
+            return False
+    left = _advanced(pair[0], ahead[0])
+    right = _aligned(_advanced(pair[1], ahead[1]), left.known)
+    reads = {id(s): late < max(ahead) for s, late in ((left, ahead[0]), (right, ahead[1]))}
+    early = {True: _output_ahead, False: _output_now}
+    one, other = (early[reads[id(s)]](s) for s in (left, right))
+    *_, assuming = _same(one, other, _everything)
+    if assuming is not None:
         return True
-    verdicts = [e for row in same_transfer(one, other) for e in row]
-    if None in verdicts:  # the field alone does not tell: numbers decide, or nothing does
-        return _zero(left.transfer() - right.transfer())
-    return all(verdicts)
+    return None if _Pair(one, other, _everything).difference(None) is None else False
 
 
-def _sampled(s: StateSpace, steps: int) -> list[Any] | None:
-    """The impulse response at generic parameters, in many digits; None where that is no number."""
-    import mpmath
+def _everything(s: Linear) -> System:
+    assert s.start is not None
+    direct = sp.Matrix.hstack(s.D, sp.zeros(s.D.rows, s.start.cols))
+    return s.A, sp.Matrix.hstack(s.B, s.start), s.C, direct
 
-    free = {e for m in (s.A, s.B, s.C, s.D) for e in m.free_symbols}
-    values = sample(free)
-    with mpmath.workdps(_DIGITS):
-        try:
-            a, b, c, d = (
-                mpmath.matrix(m.rows, m.cols)
-                if 0 in m.shape
-                else mpmath.matrix(m.xreplace(values).evalf(_DIGITS).tolist())
-                for m in (s.A, s.B, s.C, s.D)
-            )
-            response = [d]
-            for _ in range(steps):
-                response.append(c * b)
-                b = a * b
-        except (TypeError, ValueError):
+
+def _output_now(s: Linear) -> Linear:
+    """With the output in the place of the points."""
+    assert s.output is not None
+    return replace(s, C=s.output, D=sp.zeros(1, len(s.inputs)))
+
+
+def _output_ahead(s: Linear) -> Linear:
+    """The same one step later."""
+    assert s.output is not None
+    return replace(s, C=s.output * s.A, D=s.output * s.B)
+
+
+def _needed_start(left: Linear, right: Linear) -> dict[str, tuple[Vector, Vector]] | None:
+    """By block, the first method's start and the one with which it would be equal to the second; None if none is."""
+    n, steps = left.A.rows, left.A.rows + right.A.rows
+    mine, theirs = (_observability(s, steps) for s in (left, right))
+    values = next(samples(left.symbols | right.symbols))
+    at = mine.xreplace(values)
+    rows = _independent(at, list(range(mine.rows)))
+    cols = _independent(at.extract(rows, list(range(n))).T, list(range(n)))
+    solved = inverse(mine.extract(rows, cols))
+    if solved is None:
+        return None
+    own = [left.beginning(sp.eye(n).row(i)) for i in range(n)]
+    wanted = [right.beginning(theirs.row(i)) for i in range(theirs.rows)]
+    free = [i for i in range(n) if i not in cols]
+    rest = [wanted[r] - _sum(mine[r, i] * own[i] for i in free) for r in rows]
+    needed = dict(enumerate(own))
+    for position, i in enumerate(cols):
+        needed[i] = _sum(rest[r] * solved[position, r] for r in range(len(rows))).canonical()
+    for r in range(mine.rows):
+        if not vanishes(_sum(needed[i] * mine[r, i] for i in range(n)) - wanted[r]):
             return None
-    return response
+    return {
+        name: (own[i], needed[i])
+        for i, name in enumerate(left.states)
+        if not vanishes(own[i] - needed[i])
+    }
 
 
-def _apart(mine: list[Any], theirs: list[Any], order: tuple[int, ...]) -> bool:
-    """Whether the responses differ in numbers, the second with its calls in that order."""
-    for one, other in zip(mine, theirs, strict=True):
-        for i, p in enumerate(order):
-            for j, q in enumerate(order):
-                if abs(one[i, j] - other[p, q]) > 1e-30 * (1 + abs(one[i, j])):
-                    return True
-    return False
+def _sum(parts: Iterable[Vector]) -> Vector:
+    total: Vector = zero
+    for p in parts:
+        total = total + p
+    return total
 
 
-def _first_difference(
-    left: Iterator[sp.Matrix], right: Iterator[sp.Matrix]
-) -> tuple[int, tuple[sp.Matrix, sp.Matrix]] | None:
-    for k, (a, b) in enumerate(zip(left, right, strict=True)):
-        if not _zero(a - b):
-            return k, (a, b)
-    return None
+def _observability(s: Linear, steps: int) -> sp.Matrix:
+    rows, block = [s.C], s.C
+    for _ in range(steps - 1):
+        block = (block * s.A).applyfunc(canonical)
+        rows.append(block)
+    return sp.Matrix.vstack(*rows)
 
 
-def _moved(
-    system: StateSpace, reader: sp.Matrix, state: sp.Matrix, steps: int
-) -> Iterator[sp.Matrix]:
-    """What ``reader`` reads off the state, without gradients, step by step."""
-    for k in range(steps):
-        state = state if k == 0 else (system.A * state).applyfunc(canonical)
-        yield (reader * state).applyfunc(canonical)
+def _independent(m: sp.Matrix, among: list[int]) -> list[int]:
+    """Rows of a matrix of numbers that span them all, the first ones."""
+    chosen: list[int] = []
+    for i in among:
+        if m.extract([*chosen, i], list(range(m.cols))).rank(iszerofunc=is_zero) > len(chosen):
+            chosen.append(i)
+    return chosen
 
 
-def coordinates(left: StateSpace, right: StateSpace) -> sp.Matrix | None:
+def coordinates(left: Linear, right: Linear) -> sp.Matrix | None:
     """T with T A = A' T, T B = B', C = C' T, D = D', if both are observable and of the same order; else None."""
     n = left.A.rows
-    if right.A.rows != n or not _zero(left.D - right.D):
+    if right.A.rows != n:
         return None
-    mine, theirs = left.C, right.C  # rows C, C A, ..., only as far as they are needed
-    block, other = left.C, right.C
-    while (rows := _independent_rows(theirs, n)) is None:
-        if len(left.inputs) == 0 or theirs.rows >= n * len(left.inputs):
-            return None
-        block, other = ((m * s.A).applyfunc(canonical) for m, s in ((block, left), (other, right)))
-        mine, theirs = sp.Matrix.vstack(mine, block), sp.Matrix.vstack(theirs, other)
-    solved = inverse(theirs.extract(rows, list(range(n))))
+    mine, theirs = (_observability(s, n) for s in (left, right))
+    values = next(samples(right.symbols))
+    rows = _independent(theirs.xreplace(values), list(range(theirs.rows)))
+    solved = inverse(theirs.extract(rows, list(range(n)))) if len(rows) == n else None
     if solved is None:
         return None
     t = (solved * mine.extract(rows, list(range(n)))).applyfunc(canonical)
-    checks = [left.C - right.C * t, t * left.B - right.B, t * left.A - right.A * t]
-    return t if all(_zero(m) for m in checks) else None
+    checks = [left.C - right.C * t, t * left.B - right.B, t * left.A - right.A * t, left.D - right.D]
+    return t if all(is_zero(e) for m in checks for e in m) else None
 
 
-def _independent_rows(m: sp.Matrix, n: int) -> list[int] | None:
-    chosen: list[int] = []
-    for i in range(m.rows):
-        trial = m.extract([*chosen, i], list(range(m.cols)))
-        values = trial.applyfunc(lambda e: e.xreplace(sample(m.free_symbols)))
-        if values.rank(iszerofunc=is_zero) == len(chosen) + 1:
-            chosen.append(i)
-        if len(chosen) == n:
-            return chosen
-    return None
-
-
-def _refutation(left: StateSpace, right: StateSpace) -> Equivalence:
-    steps = left.A.rows + right.A.rows + 1
-    responses = (
-        itertools.chain([s.D.applyfunc(canonical)], _moved(s, s.C, s.B, steps))
-        for s in (left, right)
-    )
-    for k, (a, b) in enumerate(zip(*responses, strict=True)):
-        for i, e in enumerate(a - b):
-            if not is_zero(e):
-                values = sample(set(a.free_symbols) | set(b.free_symbols))
-                numbers = tuple(float(evaluate_at_sample(m[i])) for m in (a, b))
-                where = ", ".join(f"{s} = {v}" for s, v in sorted(values.items(), key=str))
-                return Equivalence(
-                    "refuted",
-                    f"the weight of a gradient in the point {k} step{'s' * (k != 1)} later differs: "
-                    f"{numbers[0]:.6g} against {numbers[1]:.6g}{f' at {where}' if where else ''}.",
-                    witness={"parameters": values, "step": k, "weights": (a[i], b[i])},
-                )
-    raise AssertionError(
-        "transfer functions differ but impulse responses agree"
-    )  # pragma: no cover
-
-
-def _different_inputs(left: StateSpace, right: StateSpace) -> Equivalence:
-    mine, theirs = (sorted(o.name for o in s.inputs) for s in (left, right))
-    if Counter(o.kind for o in left.inputs) == Counter(o.kind for o in right.inputs):
-        return Equivalence("refuted", f"the oracles have different names: {mine} against {theirs}.")
-    return Equivalence(
-        "undecided",
-        f"one makes the calls {mine} in a step and the other {theirs}; they may still agree over several steps.",
-    )
-
-
-def _compare_literally(one: Program, other: Program, why: str) -> Equivalence:
-    """Maps outside the linear theory: equal if they are the same expressions in the same blocks."""
-
-    def signature(b: Block) -> tuple[str, object]:
-        return (b.name, tidy(b.init) if isinstance(b.init, Vector) else b.init)
-
-    same_state = [signature(b) for b in one.blocks] == [signature(b) for b in other.blocks]
-    same_steps = one.instructions == other.instructions and dict(one.next) == dict(other.next)
-    if same_state and same_steps and not one.draws:
+def _different_inputs(left: Linear, right: Linear) -> Equivalence:
+    mine, theirs = ([o.name for o in s.inputs] for s in (left, right))
+    if len(mine) == len(theirs) and sorted(Counter(mine).values()) == sorted(Counter(theirs).values()):
         return Equivalence(
-            "proved",
-            "the update maps are the same expressions in the same blocks.",
-            same_output=one.outputs["x"] == other.outputs["x"],
+            "refuted", f"the oracles are not the same: {sorted(mine)} against {sorted(theirs)}."
         )
-    if any(isinstance(i, SweepCoordinates) for p in (one, other) for i in p.instructions):
-        return Equivalence("undecided", why)
-    if same_state and not one.draws and not other.draws:
-        mine, theirs = one.update_map(), other.update_map()
-        if all(tidy(mine[s]) == tidy(theirs[s]) for s in mine):
-            return Equivalence(
-                "proved",
-                "the update maps are the same expressions in the same blocks.",
-                same_output=tidy(one.outputs["x"]) == tidy(other.outputs["x"]),
-            )
+    repeats = next((s for s in (left, right) if _asks_again(s)), None)
+    if repeats is not None:
+        return Equivalence(
+            "undecided",
+            f"one makes the calls {mine} in a step and the other {theirs}, but some of them are made again in a later "
+            "step, so that they may be the same but for these.",
+        )
     return Equivalence(
-        "undecided", f"{why} The update maps are not the same expressions in the same blocks."
+        "refuted", f"one makes the calls {mine} in a step and the other {theirs}."
     )
+
+
+def _asks_again(s: Linear) -> bool:
+    """Whether a call of a step is one of an earlier step, as far as a few steps tell."""
+    if s.start is None:
+        return True
+    for _ in range(s.A.rows + 1):
+        s = s.advanced()
+    now = set(s.known)
+    later = s.advanced()
+    return len(later.known) < len(now) + len(s.inputs)
+
+
+__all__ = ["Equivalence", "compare", "compare_linear", "coordinates"]

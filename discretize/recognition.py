@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import sympy as sp
 
 from odescent._errors import NotCarried
-from odescent.dynamics.exact import canonical, is_zero, sample
-from odescent.dynamics.fields import L, mu
+from odescent.dynamics.exact import canonical
+from odescent.dynamics.show import text
+from odescent.dynamics.vectors import Oracle
 
-from .equivalence import Equivalence, compare
+from .equivalence import AGREE, Equivalence, compare_linear
 from .iteration import Algorithm
+from .linear_form import Linear, linear
+from .matching import Unknowns, admissible, cross_equations, eliminate, excluded, unknowns
+from .nonlinear import compare_maps
+from .program import Program
+from .state_space import NotLTI, StateSpace
+from .three_parameter import coefficients
+from .time_varying import compare_varying
+from .time_varying_form import TimeVarying, time_varying, weights
 
-_L_ROOT, _RATIO = sp.symbols("_l _q", positive=True)  # sqrt(L) and sqrt(mu / L) of the known method
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
-_COMPARED = ("alpha", "beta", "gamma")
-_Values: TypeAlias = dict[sp.Symbol, sp.Expr]
+_DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
+Form: TypeAlias = "Linear | TimeVarying | Program"
 
 
 @dataclass(frozen=True)
@@ -27,50 +37,62 @@ class Recognition:
     """What an algorithm was recognized as.
 
     Attributes:
-        name: of the registered method, None if it matches none.
+        verdict: "equal"; "equal but for" what ``but_for`` says; "different" from every registered method, whatever
+            the values of their parameters; or "undecided", for the methods in ``undecided``.
+        name: of the registered method, None if none was found.
         substitution: the known method's parameters in terms of the algorithm's, by name; empty if they
             are the same symbols.
-        equivalence: the proof: of the algorithm and of the known method under the substitution.
+        but_for: what differs: "start", "output", "delay", "oracle", "time" or "steps", each with a phrase that says how.
+        undecided: why it may still be a registered method, by the method's name.
+        equivalence: the proof: of the algorithm and of the known method, changed by what ``but_for`` says and
+            under the substitution. Where the start differs, it is the refutation, with its witness.
         reason: one sentence.
     """
 
+    verdict: str
     name: str | None
     reason: str
     substitution: dict[str, sp.Expr] = field(default_factory=dict)
+    but_for: dict[str, str] = field(default_factory=dict)
+    undecided: dict[str, str] = field(default_factory=dict)
     equivalence: Equivalence | None = None
 
     def __bool__(self) -> bool:
-        return self.name is not None
+        return self.verdict == "equal"
 
     def __str__(self) -> str:
         return self.reason
 
 
 def recognize(algorithm: Algorithm) -> Recognition:
-    """Name the registered method that calls its oracles at the same points from the same start.
+    """Name the registered method that calls its oracles at the same points from the same start, with the same output.
 
-    First with the same parameters, then with the known method's parameters solved for (positive values
-    only), first those of its tuning, then its free step and coefficients. A match is reported only with
-    a proof; an algorithm that matches nothing gets a `Recognition` that is false and says so.
+    First with the same parameters, then with the known method's parameters solved for (admissible values
+    only), first those of its tuning, then its free step and coefficients; then methods that are equal but for
+    the start, the output, the oracle's name, a scale of time, a delay or the number of steps put together. What
+    is reported is proved. "Different" is said only where each registered method was excluded, whatever its
+    parameters; else the ones that are open are named.
     """
-    known = [(name, _build(name)) for name in _names()]
-    for name, candidate in known:
-        verdict = algorithm.equivalent(candidate)
-        if verdict:
-            return Recognition(name, f"this is {name}, with the same parameters.", {}, verdict)
-    for free in (False, True):
-        for name, candidate in known:
-            variant = candidate.replace(tuning={}) if free else candidate
-            for rename, solution in _solve(algorithm, variant):
-                # in two steps, so that the square root of mu = (q l)^2 is q l
-                verdict = compare(algorithm.tuned, variant.tuned.bind(rename).bind(solution))
-                if verdict:
-                    shown = {s.name: canonical(e.xreplace(solution)) for s, e in rename.items()}
-                    listed = ", ".join(f"{n} = {v}" for n, v in shown.items())
-                    return Recognition(name, f"this is {name} with {listed}.", shown, verdict)
-    return Recognition(
-        None, "this matches no registered method, whatever the values of their parameters."
-    )
+    target = form(algorithm.tuned)
+    search = _Search(target)
+    for stage in (search.as_it_is, search.with_other_values, search.changed):
+        for name in _names():
+            stage(name)
+        best = search.best()
+        if best is not None and set(best.but_for) <= {"oracle", "output"}:
+            return best  # other values of the parameters do not change these
+    return search.best() or search.nothing()
+
+
+def form(program: Program) -> Form:
+    """The program as a linear method, one with changing coefficients, or a map."""
+    for read in (linear, time_varying):
+        try:
+            found: Form = read(program)
+        except NotLTI:
+            continue
+        return found.merged() if isinstance(found, Linear) else found
+    return program
 
 
 def _names() -> list[str]:
@@ -79,69 +101,319 @@ def _names() -> list[str]:
     return [*_PREFERRED, *(n for n in algorithms() if n not in _PREFERRED)]
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A registered method with its tuning, or without: its form, its parameters and its step."""
+
+    form: Form
+    parameters: tuple[sp.Symbol, ...]
+    step: sp.Symbol
+
+
 @functools.cache
-def _build(name: str) -> Algorithm:
+def _known(name: str, free: bool) -> _Known:
     from .library import algorithm
 
-    return algorithm(name)
+    built = algorithm(name)
+    variant = built.replace(tuning={}) if free else built
+    return _Known(form(variant.tuned), variant.parameters, built.step)
 
 
-def _solve(target: Algorithm, known: Algorithm) -> Iterator[tuple[_Values, _Values]]:
-    """The known method's parameters by unknowns, and the unknowns that match the target's coefficients."""
+class _Search:
+    """The registered methods beside one algorithm: what was found, and what stays open."""
+
+    def __init__(self, target: Form) -> None:
+        self.target = target
+        self.found: list[Recognition] = []
+        self.open: dict[str, str] = {}
+
+    def best(self) -> Recognition | None:
+        """The match with the fewest differences, the first of these."""
+        weight = {"output": 1, "oracle": 1, "time": 1, "start": 2, "steps": 3, "delay": 4}
+        return min(
+            self.found,
+            key=lambda r: (sum(weight[w] for w in r.but_for), bool(r.substitution)),
+            default=None,
+        )
+
+    def nothing(self) -> Recognition:
+        """That no registered method was found: excluded, or open for some."""
+        if not self.open:
+            return Recognition(
+                "different", None, "this is no registered method, whatever the values of their parameters."
+            )
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.open.items():
+            reasons.setdefault(why, []).append(name)
+        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+        others = len(_names()) - len(self.open)
+        none = f"this is none of {others} registered methods, whatever the values of their parameters; "
+        return Recognition(
+            "undecided", None, f"{none if others else ''}it is undecided whether it is one of these: {listed}.",
+            undecided=dict(self.open),
+        )  # fmt: skip
+
+    def as_it_is(self, name: str) -> None:
+        """The method with the same parameters."""
+        known = _known(name, False)
+        for names, renamed in self._renamings(known.form):
+            self._note(name, _compare(self.target, renamed), _called(names), {})
+
+    def with_other_values(self, name: str) -> None:
+        """The method with its parameters solved for; notes whether it stays open."""
+        if isinstance(self.target, Program) or isinstance(_known(name, False).form, Program):
+            self._maps(name)
+            return
+        for free in (False, True):
+            known = _known(name, free)
+            for names, renamed in self._renamings(known.form):
+                self._solved(name, known, renamed, _called(names), required=not free)
+
+    def changed(self, name: str) -> None:
+        """The method delayed, with several steps put together, or with coefficients that are ahead."""
+        known = _known(name, False)
+        if isinstance(self.target, Linear) and isinstance(known.form, Linear):
+            mine, theirs = len(self.target.inputs), len(known.form.inputs)
+            times = mine // theirs if theirs and mine % theirs == 0 else 0
+            if 1 < times <= _STEPS:
+                self._both(name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"})
+            for d in _DELAYS if theirs else ():
+                said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
+                self._both(name, known, known.form.delayed(d), {"delay": said})
+        if isinstance(self.target, TimeVarying) and isinstance(known.form, TimeVarying):
+            for d in _DELAYS:
+                said = f"its coefficients of step k are the registered ones of step k + {d}"
+                self._both(name, known, known.form.later(d), {"delay": said})
+
+    def _both(self, name: str, known: _Known, changed: Form, but_for: dict[str, str]) -> None:
+        for names, renamed in self._renamings(changed):
+            said = {**but_for, **_called(names)}
+            verdict = _compare(self.target, renamed)
+            self._note(name, verdict, said, {})
+            if not verdict:
+                self._solved(name, known, renamed, said, required=False)
+
+    def _renamings(self, known: Form) -> Iterator[tuple[dict[Oracle, Oracle], Form]]:
+        """The known method with its oracles, or with the target's in their places."""
+        mine, theirs = _oracles(self.target), _oracles(known)
+        if set(mine) == set(theirs):
+            yield {}, known
+        if sorted(mine.values()) != sorted(theirs.values()) or not mine or isinstance(known, Program):
+            return
+        for order in itertools.permutations(mine):
+            names = dict(zip(theirs, order, strict=True))
+            if any(names[o] != o for o in theirs) and all(mine[names[o]] == theirs[o] for o in theirs):
+                yield names, known.renamed(names)
+
+    def _note(
+        self, name: str, verdict: Equivalence | None, but_for: Mapping[str, str], values: dict[str, sp.Expr]
+    ) -> bool:
+        """Keep a match: a proof, or one but for the start."""
+        if verdict is None:
+            return False
+        said = dict(but_for)
+        if not verdict:
+            if verdict.verdict != "refuted" or AGREE not in verdict.reason:
+                return False
+            said["start"] = _start_phrase(verdict)
+        elif verdict.same_output is not True:
+            known = "is another sequence" if verdict.same_output is False else "may be another sequence"
+            said["output"] = f"the output {known}"
+        values = {n: v for n, v in values.items() if v != sp.Symbol(n, positive=True)} and values
+        shown = ", ".join(f"{n} = {v}" for n, v in values.items())
+        parameters = f"with {shown}" if shown else "with the same parameters"
+        if not said:
+            reason = f"this is {name}, with the same parameters." if not shown else f"this is {name} {parameters}."
+        else:
+            reason = f"this is {name} {parameters}, but for this: {'; '.join(said.values())}."
+        self.found.append(
+            Recognition("equal but for" if said else "equal", name, reason, values, said, {}, verdict)
+        )
+        return True
+
+    def _solved(
+        self, name: str, known: _Known, renamed: Form, but_for: dict[str, str], required: bool
+    ) -> None:
+        """Match with other values of the parameters; with ``required`` note what stays open."""
+        if self._relabelled(name, known, renamed, but_for):
+            return
+        parameters = [p for p in known.parameters if p in renamed.symbols]  # type: ignore[union-attr]
+        why = "their parameters could not be solved for"
+        if _nested(renamed):
+            why = "roots of their parameters nest from step to step"
+        if not required and len(parameters) > 2:
+            return  # three free parameters reach every alpha, beta, gamma: a match would say nothing
+        equations, wanted = _equations(self.target, renamed, parameters)
+        solved = False
+        for solution in _solutions(self.target, renamed, equations, wanted):
+            # in two steps, so that the square root of mu = (q l)^2 is q l
+            changed = _put(_put(renamed, wanted.rename), solution)
+            values = {p.name: canonical(e.xreplace(solution)) for p, e in wanted.rename.items()}
+            scale = {} if not required else {}
+            if not required:
+                scale = _time_scale(known, values)
+            verdict = _compare(self.target, changed)
+            solved = self._note(name, verdict, {**but_for, **scale}, values) or solved
+        if required and not solved and not excluded(equations, wanted):
+            self.open.setdefault(name, why)
+
+    def _relabelled(self, name: str, known: _Known, renamed: Form, but_for: dict[str, str]) -> bool:
+        """Match with the target's parameters in the places of the known ones."""
+        mine = sorted(self.target.symbols, key=str)  # type: ignore[union-attr]
+        theirs = sorted(renamed.symbols, key=str)  # type: ignore[union-attr]
+        if len(mine) != len(theirs) or len(mine) > _RENAMED or not mine:
+            return False
+        for order in itertools.permutations(theirs):
+            values = dict(zip(mine, order, strict=True))
+            if all(a == b for a, b in values.items()):
+                continue
+            back = {b.name: a for a, b in values.items()}
+            if self._note(name, _compare(_put(self.target, values), renamed), but_for, back):
+                return True
+        return False
+
+    def _maps(self, name: str) -> None:
+        """Maps that are not linear, or draw noise, as expressions."""
+        known = _known(name, False)
+        if not (isinstance(self.target, Program) and isinstance(known.form, Program)):
+            kind = known.form if isinstance(known.form, Program) else self.target
+            assert isinstance(kind, Program)
+            self.open[name] = "with noise: out of scope" if kind.draws or kind.counts else "not linear: out of scope"
+            if isinstance(self.target, Program):
+                self.open[name] = "linear, which this is not: out of scope"
+            return
+        verdict = None
+        mine, theirs = self.target.parameters, known.form.parameters
+        if len(mine) == len(theirs) <= _RENAMED:
+            for order in itertools.permutations(theirs):
+                renamed = self.target.bind(dict(zip(mine, order, strict=True)))
+                back = {b.name: a for a, b in zip(mine, order, strict=True)}
+                verdict = compare_maps(renamed, known.form, "")
+                if self._note(name, verdict, {}, back):
+                    return
+        self.open[name] = "not linear: compared as expressions only"
+
+
+def _compare(one: Form, other: Form) -> Equivalence | None:
+    """The verdict on two forms; None where there is none."""
     try:
-        wanted, have = target.coefficients, known.coefficients
+        if isinstance(one, Linear) and isinstance(other, Linear):
+            return compare_linear(one, other) if Counter(one.inputs) == Counter(other.inputs) else None
+        if isinstance(one, Program) or isinstance(other, Program):
+            both = isinstance(one, Program) and isinstance(other, Program)
+            return compare_maps(one, other, "") if both else None  # type: ignore[arg-type]
+        return compare_varying(_varying(one), _varying(other))
+    except ArithmeticError:
+        return None
+
+
+def _varying(system: Linear | TimeVarying) -> TimeVarying:
+    return system if isinstance(system, TimeVarying) else TimeVarying.constant(system)
+
+
+def _oracles(of: Form) -> dict[Oracle, int]:
+    """The oracles with the number of calls in a step."""
+    if isinstance(of, Program):
+        return dict(Counter(c.oracle for c in of.calls))
+    return dict(Counter(of.inputs))
+
+
+def _called(names: Mapping[Oracle, Oracle]) -> dict[str, str]:
+    changed = [f"it calls {n.name} where the registered one has {o.name}" for o, n in names.items() if o != n]
+    return {"oracle": ", ".join(changed)} if changed else {}
+
+
+def _start_phrase(verdict: Equivalence) -> str:
+    if not verdict.start:
+        return "it starts at a state that the registered one cannot have"
+    mine = ", ".join(f"{n} = {text(a) or 0}" for n, (a, _) in verdict.start.items())
+    theirs = ", ".join(f"{n} = {text(b) or 0}" for n, (_, b) in verdict.start.items())
+    return f"it starts at {mine}, the registered one at {theirs}"
+
+
+def _time_scale(known: _Known, values: Mapping[str, sp.Expr]) -> dict[str, str]:
+    """A step that is a number times the known one, everything else the same."""
+    others = {n: v for n, v in values.items() if n != known.step.name}
+    step = values.get(known.step.name)
+    same = all(v == sp.Symbol(n, positive=True) for n, v in others.items())
+    if step is None or not same or not canonical(step / known.step).is_Rational or step == known.step:
+        return {}
+    return {"time": f"its time is scaled, {known.step} -> {step}"}
+
+
+def _put(of: Form, values: Mapping[sp.Symbol, sp.Expr]) -> Form:
+    if isinstance(of, Program):
+        return of.bind(values)
+    return of.changed(values) if isinstance(of, Linear) else of.rewritten_in_place(values)
+
+
+def _equations(
+    target: Form, known: Form, parameters: list[sp.Symbol]
+) -> tuple[list[sp.Expr], Unknowns]:
+    """Equations in unknowns for the known method's parameters that hold exactly, or at least, where the two agree."""
+    assert not isinstance(target, Program) and not isinstance(known, Program)
+    if isinstance(target, Linear) and isinstance(known, Linear):
+        wanted = unknowns(parameters, [*known.A, *known.B, *known.C, *known.D])
+        if target.D.shape != known.D.shape:
+            return [sp.S.One], wanted
+        moved = known.changed(wanted.rename)
+        order = _same_order(target, known)
+        return cross_equations(target.system, moved.ordered(order).system), wanted
+    if _nested(target) or _nested(known):
+        return [], unknowns(parameters, [])
+    mine, theirs = weights(_varying(target)), weights(_varying(known))
+    wanted = unknowns(parameters, theirs)
+    if len(mine) != len(theirs):
+        return [sp.S.One], wanted
+    apart = [canonical(b.xreplace(wanted.rename) - a) for a, b in zip(mine, theirs, strict=True)]
+    return [e for e in apart if e != 0], wanted
+
+
+def _nested(system: Linear | TimeVarying) -> bool:
+    """Whether a recurrence has parameters under its roots: they nest, beyond what can be solved."""
+    if isinstance(system, Linear):
+        return False
+    roots = [r for e in system.ahead.values() for r in e.atoms(sp.Pow) if not r.exp.is_Integer]
+    return any(r.free_symbols & system.symbols for r in roots)
+
+
+def _same_order(target: Linear, known: Linear) -> tuple[int, ...]:
+    """The known method's calls in the order of the target's oracles."""
+    left = list(range(len(known.inputs)))
+    order = []
+    for o in target.inputs:
+        place = next(i for i in left if known.inputs[i] == o)
+        left.remove(place)
+        order.append(place)
+    return tuple(order)
+
+
+def _solutions(
+    target: Form, known: Form, equations: list[sp.Expr], wanted: Unknowns
+) -> Iterator[dict[sp.Symbol, sp.Expr]]:
+    """Admissible values of the unknowns, by the three coefficients where both have them, else by the equations."""
+    tried = [_coefficient_equations(target, known, wanted), equations]
+    for system in tried:
+        if system is None:
+            continue
+        found = False
+        for solution in eliminate(system, wanted.symbols):
+            if admissible(solution, wanted):
+                found = True
+                yield solution
+        if found:
+            return
+
+
+def _coefficient_equations(target: Form, known: Form, wanted: Unknowns) -> list[sp.Expr] | None:
+    if not (isinstance(target, Linear) and isinstance(known, Linear)):
+        return None
+    try:
+        have, want = (_three(s) for s in (known, target))
     except NotCarried:
-        return
-    parameters = [p for p in known.parameters if any(p in have[n].free_symbols for n in _COMPARED)]
-    if not parameters or len(parameters) > 2:
-        return  # three free parameters reach every alpha, beta, gamma: a match would say nothing
-    # unknowns that are roots keep the equations polynomial
-    rename: _Values = {p: sp.Dummy(p.name, positive=True) for p in parameters}
-    if L in rename:
-        rename[L] = _L_ROOT**2
-    if mu in rename:
-        rename[mu] = (_RATIO * _L_ROOT) ** 2 if L in rename else _RATIO**2
-    equations = [canonical(have[n].xreplace(rename) - wanted[n]) for n in _COMPARED]
-    unknowns = sorted({s for e in rename.values() for s in e.free_symbols}, key=str)
-    for solution in _eliminate(equations, unknowns):
-        yield rename, solution
+        return None
+    return [canonical(have[n].xreplace(wanted.rename) - want[n]) for n in ("alpha", "beta", "gamma")]
 
 
-def _eliminate(equations: list[sp.Expr], unknowns: list[sp.Symbol]) -> Iterator[_Values]:
-    """All positive solutions, one unknown at a time by an equation in which it is alone."""
-    left = [e for e in equations if e != 0]
-    if not unknowns:
-        if all(is_zero(e) for e in left):
-            yield {}
-        return
-    here = [(sum(u in e.free_symbols for u in unknowns), i) for i, e in enumerate(left)]
-    usable = sorted((n, i) for n, i in here if n > 0)
-    if len(usable) < len(here) or not usable or usable[0][0] > 1:
-        return  # an equation without unknowns that does not hold, or nothing to start from
-    equation = left[usable[0][1]]
-    unknown = next(u for u in unknowns if u in equation.free_symbols)
-    try:
-        polynomial = sp.Poly(sp.fraction(sp.together(equation))[0], unknown)
-    except sp.PolynomialError:  # an exponential or a root of the unknown
-        return
-    if polynomial.degree() > 4:
-        return
-    for root in sp.roots(polynomial, quartics=False):
-        if not _positive(root):
-            continue
-        inserted = [e.xreplace({unknown: root}) for e in left if e is not equation]
-        if any(e.has(sp.zoo, sp.nan, sp.oo) for e in inserted):
-            continue
-        substituted = [canonical(e) for e in inserted]
-        for rest in _eliminate(substituted, [u for u in unknowns if u != unknown]):
-            yield {unknown: root.xreplace(rest), **rest}
-
-
-def _positive(root: sp.Expr) -> bool:
-    """Whether a solution is positive for some generic values of the remaining parameters."""
-    for scale in (1, sp.Rational(1, 3), sp.Rational(1, 11)):
-        at = {s: v * scale for s, v in sample(root.free_symbols).items()}
-        value = sp.N(root.xreplace(at), 30)
-        if value.is_comparable and value > 0:
-            return True
-    return False
+def _three(s: Linear) -> dict[str, sp.Expr]:
+    return coefficients(StateSpace(s.A, s.B, s.C, s.D, s.states, s.inputs, None, None))

@@ -1,85 +1,280 @@
 """Equality of linear methods whose coefficients change from step to step.
 
-Two methods x+ = A_k x + B_k u, y = C_k x + D_k u call the oracle at the same points, whatever the function,
-if a change of coordinates x'_k = T_k x_k carries one to the other:
+Two methods x+ = A_k x + B_k u, y = C_k x + D_k u, run beside each other on the same answers u, call the oracle
+at the same points if the difference of their points is zero and stays so. It is a row r_0 = (C_k, -C'_k) of
+their joint state; one step back along the joint map it is a row r_1, and so on, until the rows span no more:
 
-    T_{k+1} A_k = A'_k T_k,   T_{k+1} B_k = B'_k,   C_k = C'_k T_k,   D_k = D'_k,   T_0 x_0 = x'_0.
+    D_k = D'_k,   r_i (B_k, B'_k) = 0 one step later,   r_p = a combination of r_0, ..., r_{p-1},
+
+and the initial state is in their common kernel, x' = T_k x where the second is observable: then
+T_{k+1} A_k = A'_k T_k, T_{k+1} B_k = B'_k, C_k = C'_k T_k and T_0 x_0 = x'_0.
 
 The coefficients are functions of the step number and of scalar blocks with a recurrence. The identities are
 proved for a generic value of these, the recurrence written in for the next step; the weights of past
-gradients in later points are continuous in them, so that they agree along the actual sequence too.
+answers in later points are rational in them, so that they agree along the actual sequence too.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.exact import canonical, is_zero, sample
+from odescent.dynamics.exact import canonical, is_zero
+from odescent.dynamics.fields import L, mu
 
 from .equivalence import Equivalence
 from .matrices import inverse
 from .program import Program
 from .state_space import NotLTI
-from .time_varying_form import DIGITS, STEPS, K, Numbers, TimeVarying, time_varying
+from .time_varying_form import DIGITS, STEPS, K, NotReal, Numbers, TimeVarying, real, time_varying
 from .time_varying_scalars import closed_form, joined, positive
+from .witness import Witness, samples, settled
+
+_LONG, _FEW, _MANY = 40, 3, 8  # steps looked at where no proof is found; samples before and after one is sought
 
 
 def compare_time_varying(one: Program, other: Program) -> Equivalence | None:
-    """Compare two tuned programs with changing coefficients; None if they are not linear or not comparable."""
-    import mpmath
-
+    """Compare two tuned programs with changing coefficients; None if one is not linear."""
     try:
         left, right = time_varying(one), time_varying(other)
     except NotLTI:
         return None
-    with mpmath.workdps(DIGITS):
-        try:
-            return _compare(left, right)
-        except ArithmeticError:
-            pass  # roots of squares whose sign is not known
-        try:
-            return _compare(positive(left), positive(right))
-        except ArithmeticError as error:
-            return _open(str(error).rstrip("."))
+    return compare_varying(left, right)
 
 
-def _compare(left: TimeVarying, right: TimeVarying) -> Equivalence | None:
-    if left.inputs != right.inputs or not left.inputs or left.start is None or right.start is None:
+def compare_varying(left: TimeVarying, right: TimeVarying) -> Equivalence | None:
+    """The same for two forms; None where a start is not a multiple of x0, or there are no calls."""
+    import mpmath
+
+    if not left.inputs or not right.inputs or left.start is None or right.start is None:
         return None
-    right = _apart(left, right)
-    numbers = Numbers(left), Numbers(right)
-    refuted = _numerically_different(*numbers)
+    if Counter(left.inputs) != Counter(right.inputs):
+        mine, theirs = (sorted(o.name for o in s.inputs) for s in (left, right))
+        return Equivalence(
+            "refuted", f"one makes the calls {mine} in a step and the other {theirs}."
+        )
+    found = []
+    with mpmath.workdps(DIGITS):
+        for order in itertools.permutations(range(len(right.inputs))):
+            if [right.inputs[i] for i in order] != list(left.inputs):
+                continue
+            verdict = _compare(left, right.ordered(order), order)
+            if verdict:
+                return verdict
+            found.append(verdict)
+    return min(found, key=lambda e: e.verdict != "undecided")
+
+
+def _compare(left: TimeVarying, right: TimeVarying, order: tuple[int, ...]) -> Equivalence:
+    refuted, same_output = _by_numbers(left, right, order, STEPS, _FEW)
     if refuted is not None:
         return refuted
-    same_output = None
-    if left.output is not None and right.output is not None and not _outputs_agree(*numbers):
-        same_output = False
+    why = ""
+    for assume in (_as_given, _where_signs_are_known):
+        one, other, condition = assume(left, right)
+        try:
+            found = _proved(one, _apart(one, other))
+        except (ArithmeticError, NotReal) as error:  # roots of squares whose sign is not known
+            found = str(error).rstrip(".")
+        if not isinstance(found, str):
+            reason = found.reason[:-1] + condition + "."
+            return replace(found, reason=reason, same_output=found.same_output and same_output)
+        why = why or found
+    refuted, _ = _by_numbers(left, right, order, _LONG, _MANY)
+    return _open(why) if refuted is None else refuted
+
+
+def _as_given(left: TimeVarying, right: TimeVarying) -> tuple[TimeVarying, TimeVarying, str]:
+    return left, right, ""
+
+
+def _where_signs_are_known(
+    left: TimeVarying, right: TimeVarying
+) -> tuple[TimeVarying, TimeVarying, str]:
+    """Scalars that are positive as such, and mu < L where both are parameters of coefficients with absolute values."""
+    left, right = positive(left), positive(right)
+    signs = any(
+        e.has(sp.Abs, sp.sign, sp.Max, sp.Min)
+        for s in (left, right) for m in (s.A, s.B, s.C, s.D) for e in m
+    )  # fmt: skip
+    if not (signs and {L, mu} <= left.symbols | right.symbols):
+        return left, right, ""
+    inside = {L: (sp.sqrt(mu) + sp.Symbol("_d", positive=True)) ** 2}
+    one, other = (s.rewritten_in_place(inside, settled) for s in (left, right))
+    return one, other, ", for mu < L"
+
+
+def _proved(left: TimeVarying, right: TimeVarying) -> Equivalence | str:
+    """The proof, or why there is none."""
     left, right = closed_form(left), closed_form(right)
     shared = joined(left, right)
     if shared is None:
-        return _open("the scalar coefficients of the two are not known to be related")
+        return "the scalar coefficients of the two are not known to be related"
     left, right = shared
-    t = _coordinates(left, right)
-    if t is None:
-        return _open("no change of coordinates was found")
-    if not _starts_agree(left, right, t):
-        return _open("the change of coordinates does not carry one start to the other")
-    if same_output is None and left.output is not None and right.output is not None:
-        same_output = _zero(left.output - right.output * t) or None
-    return Equivalence(
-        "proved",
+    kernel = _kernel(left, right)
+    if kernel is None:
+        return "the difference of the points does not stay zero for all values of the scalar coefficients"
+    if not _starts_inside(left, right, kernel):
+        return "the initial states do not correspond, as far as exact arithmetic tells"
+    same_output = None
+    if left.output is not None and right.output is not None:
+        same_output = _zero(sp.Matrix.hstack(left.output, -right.output) * kernel)
+    n = left.A.rows
+    observed = right.A.rows == n and kernel[:n, :] == sp.eye(n)
+    said = (
         "a change of coordinates T_k that varies with the step carries one method to the other: "
-        "T_{k+1} A_k = A'_k T_k, T_{k+1} B_k = B'_k, C_k = C'_k T_k and T_0 x_0 = x'_0 hold identically.",
-        same_output,
-        t,
+        "T_{k+1} A_k = A'_k T_k, T_{k+1} B_k = B'_k, C_k = C'_k T_k and T_0 x_0 = x'_0 hold identically."
+        if observed
+        else "side by side the two keep the difference of their points at zero, identically in the step."
     )
+    return Equivalence("proved", said, same_output, kernel[n:, :] if observed else None)
+
+
+def _kernel(left: TimeVarying, right: TimeVarying) -> sp.Matrix | None:
+    """The joint states in which the points agree for ever, as columns; None if answers drive the points apart.
+
+    It is the kernel of the rows r_0, r_1, ... The joint map and the answers have to stay in the kernel of the next
+    step.
+    """
+    n, wide = left.A.rows, left.A.rows + right.A.rows
+    if not _zero(left.D - right.D):
+        return None
+    a, b = sp.diag(left.A, right.A), sp.Matrix.vstack(left.B, right.B)
+    reader = sp.Matrix.hstack(left.C, -right.C)
+    kept, at = _independent_rows(left, a, reader)
+    rows, block = sp.zeros(0, wide), reader
+    for i in range(1 + max(kept, default=-1) // reader.rows):
+        block = block if i == 0 else (left.shifted(block) * a).applyfunc(canonical)
+        rows = sp.Matrix.vstack(rows, block)
+    rows = rows.extract(kept, list(range(wide)))
+    # the second's states by the first's, as far as the rows determine them
+    columns = [*range(n, wide), *range(n)]
+    chosen = [columns[i] for i in _pivots(_columns(at, columns))]
+    solved = inverse(rows.extract(list(range(rows.rows)), chosen))
+    if solved is None:
+        return None
+    free = [i for i in range(wide) if i not in chosen]
+    kernel = sp.zeros(wide, len(free))
+    solution = -solved * rows.extract(list(range(rows.rows)), free)
+    for j, i in enumerate(free):
+        kernel[i, j] = 1
+    for r, i in enumerate(chosen):
+        kernel[i, :] = solution.row(r).applyfunc(canonical)
+    later = left.shifted(kernel)
+
+    def stays(m: sp.Matrix) -> bool:
+        return _zero(m - later * m.extract(free, list(range(m.cols))))
+
+    return kernel if _zero(reader * kernel) and stays(b) and stays(a * kernel) else None
+
+
+def _independent_rows(
+    left: TimeVarying, a: sp.Matrix, reader: sp.Matrix
+) -> tuple[list[int], list[list[Any]]]:
+    """Which of the rows r_0, r_1, ... are independent, at numbers, and these; a step without new ones ends it."""
+    symbols = a.free_symbols | reader.free_symbols | set(left.ahead)
+    symbols |= {s for e in left.ahead.values() for s in e.free_symbols}
+    for values in samples(symbols):
+        now, product, rows, kept = dict(values), None, [], []
+        try:
+            for i in range(a.rows + 1):
+                c = _real_rows(reader, now)
+                block = c if product is None else _times(c, product)
+                chosen = _pivots([*rows, *block])
+                new = [p for p in chosen if p >= len(rows)]
+                if not new:
+                    return kept, rows
+                kept += [i * reader.rows + p - len(rows) for p in new]
+                rows = [[*rows, *block][p] for p in chosen]
+                step = _real_rows(a, now)
+                product = step if product is None else _times(step, product)
+                now = {**now, **{s: real(e.xreplace(now)) for s, e in left.ahead.items()}}
+            return kept, rows
+        except NotReal:
+            continue
+    raise NotReal("no values of the parameters were found at which the coefficients are real")
+
+
+def _real_rows(m: sp.Matrix, now: Mapping[sp.Symbol, sp.Expr]) -> list[list[Any]]:
+    import mpmath
+
+    numbers = [mpmath.mpmathify(real(e.xreplace(dict(now)))) for e in m]
+    return [numbers[i * m.cols : (i + 1) * m.cols] for i in range(m.rows)]
+
+
+def _times(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
+    columns = list(zip(*other, strict=True))
+    return [[sum(x * y for x, y in zip(r, c, strict=True)) for c in columns] for r in one]
+
+
+def _columns(rows: list[list[Any]], order: list[int]) -> list[list[Any]]:
+    """The columns of a matrix, in that order, as rows."""
+    return [[row[i] for row in rows] for i in order]
+
+
+def _pivots(rows: list[list[Any]]) -> list[int]:
+    """The first rows that span all of them, by elimination in many digits."""
+    import mpmath
+
+    tiny, basis, chosen = mpmath.mpf(10) ** (-DIGITS // 2), [], []
+    for number, row in enumerate(rows):
+        size = max((abs(e) for e in row), default=0)
+        rest = list(row)
+        for at, done in basis:
+            factor = rest[at] / done[at]
+            rest = [x - factor * y for x, y in zip(rest, done, strict=True)]
+        at = max(range(len(rest)), key=lambda i: abs(rest[i]), default=0)
+        if rest and abs(rest[at]) > tiny * size:
+            basis.append((at, rest))
+            chosen.append(number)
+    return chosen
+
+
+def _starts_inside(left: TimeVarying, right: TimeVarying, kernel: sp.Matrix) -> bool:
+    """Whether the joint initial state is in the kernel: at the first scalars, else after the first step.
+
+    Where the kernel is singular at the start, the first points are compared and the first step is carried out.
+    """
+    assert left.start is not None and right.start is not None
+    now = dict(left.begin)
+    state = sp.Matrix.vstack(left.start, right.start).xreplace(now)
+    free = [
+        next(i for i in range(kernel.rows) if all(kernel[i, c] == (c == j) for c in range(kernel.cols)))
+        for j in range(kernel.cols)
+    ]
+    varying = set(left.start.free_symbols | right.start.free_symbols) & set(left.ahead)
+    generic = state - kernel * state.extract(free, list(range(state.cols)))
+    if not varying and _zero(generic):
+        return True
+    for late in range(3):
+        at = _value(kernel, now)
+        if at is not None:
+            return _zero(state - at * state.extract(free, list(range(state.cols))))
+        points = _value(sp.Matrix.hstack(left.C, -right.C), now)
+        moved = _value(sp.diag(left.A, right.A), now)
+        if late == 2 or points is None or moved is None or not _zero(points * state):
+            return False
+        state = (moved * state).applyfunc(canonical)
+        now = {s: canonical(e.xreplace(now)) for s, e in left.ahead.items()}
+    return False
+
+
+def _value(m: sp.Matrix, now: Mapping[sp.Symbol, sp.Expr]) -> sp.Matrix | None:
+    """The matrix at these scalars; None where it is singular."""
+    try:
+        inserted = m.xreplace(dict(now))
+        return None if inserted.has(sp.zoo, sp.nan, sp.oo) else inserted.applyfunc(canonical)
+    except ZeroDivisionError:
+        return None
 
 
 def _open(why: str) -> Equivalence:
-    return Equivalence("undecided", f"the methods agree numerically over {STEPS} steps, but {why}.")
+    return Equivalence("undecided", f"the methods agree numerically over {_LONG} steps, but {why}.")
 
 
 def _apart(left: TimeVarying, right: TimeVarying) -> TimeVarying:
@@ -100,89 +295,49 @@ def _zero(m: sp.Matrix) -> bool:
     return all(is_zero(e) for e in m)
 
 
-def _difference(one: list[Any], other: list[Any]) -> tuple[int, int, Any, Any] | None:
+def _by_numbers(
+    left: TimeVarying, right: TimeVarying, order: tuple[int, ...], steps: int, number: int
+) -> tuple[Equivalence | None, bool | None]:
+    """A refutation by numbers at the same values of the parameters, if there is one; and whether outputs agree there."""
+    same_output = None
+    for values in samples(left.symbols | right.symbols, number):
+        try:
+            one, other = Numbers(left, values, steps), Numbers(right, values, steps)
+        except NotReal:
+            continue
+        found = _difference(one.history("C"), other.history("C"))
+        if found is not None:
+            return _refutation(found, len(left.inputs), order, values), False
+        if left.output is not None and right.output is not None and same_output is not False:
+            apart = _difference(one.history("output"), other.history("output"))
+            same_output = apart is None
+    return None, same_output
+
+
+def _difference(one: list[Any], other: list[Any]) -> tuple[int, int, int, Any, Any] | None:
+    """Step, point, column and the two numbers where two histories differ first."""
+    import mpmath
+
+    tiny = mpmath.mpf(10) ** (-DIGITS * 2 // 3)
     for k, (a, b) in enumerate(zip(one, other, strict=True)):
         for i in range(a.rows):
             for j in range(a.cols):
-                if abs(a[i, j] - b[i, j]) > 1e-25 * (1 + abs(a[i, j])):
-                    return k, j, a[i, j], b[i, j]
+                if abs(a[i, j] - b[i, j]) > tiny * (1 + abs(a[i, j])):
+                    return k, i, j, a[i, j], b[i, j]
     return None
 
 
-def _numerically_different(one: Numbers, other: Numbers) -> Equivalence | None:
-    direct = [[at["D"] for at in n.at] for n in (one, other)]
-    for a, b in ((one.history("C"), other.history("C")), tuple(direct)):
-        found = _difference(a, b)
-        if found is not None:
-            k, source, mine, theirs = found
-            what = "x0" if source == 0 else f"gradient {source}"
-            numbers = tuple(sp.Float(v, 15) for v in (mine, theirs))
-            return Equivalence(
-                "refuted",
-                f"the weight of {what} in the point of step {k} differs: {float(mine):.6g} against "
-                f"{float(theirs):.6g} at the values in .witness.",
-                witness={
-                    "parameters": {**one.values, **other.values},
-                    "step": k,
-                    "weights": numbers,
-                },
-            )
-    return None
-
-
-def _outputs_agree(one: Numbers, other: Numbers) -> bool:
-    return _difference(one.history("output"), other.history("output")) is None
-
-
-def _coordinates(left: TimeVarying, right: TimeVarying) -> sp.Matrix | None:
-    """T_k from the observability of both, if it meets every identity; else None."""
-    n = left.A.rows
-    if right.A.rows != n or not _zero(left.D - right.D):
-        return None
-    mine, theirs = _observability(left), _observability(right)
-    values = sample(theirs.free_symbols)
-    rows: list[int] = []
-    for i in range(theirs.rows):
-        trial = theirs.extract([*rows, i], list(range(n))).xreplace(values)
-        if trial.rank(iszerofunc=is_zero) == len(rows) + 1:
-            rows.append(i)
-    solved = inverse(theirs.extract(rows, list(range(n)))) if len(rows) == n else None
-    if solved is None:
-        return None
-    t = (solved * mine.extract(rows, list(range(n)))).applyfunc(canonical)
-    later = left.shifted(t)
-    identities = (later * left.A - right.A * t, later * left.B - right.B, left.C - right.C * t)
-    return t if all(_zero(m) for m in identities) else None
-
-
-def _observability(s: TimeVarying) -> sp.Matrix:
-    rows, block = [s.C], s.C
-    for _ in range(s.A.rows - 1):
-        block = (s.shifted(block) * s.A).applyfunc(canonical)
-        rows.append(block)
-    return sp.Matrix.vstack(*rows)
-
-
-def _starts_agree(left: TimeVarying, right: TimeVarying, t: sp.Matrix) -> bool:
-    """T x_0 = x'_0: for generic scalars, else at the first ones, else after the first step.
-
-    Where T is singular at the start, the first points were compared as numbers only if they are constants,
-    so both first steps are carried out symbolically.
-    """
-    assert left.start is not None and right.start is not None
-    varying = (left.start.free_symbols | right.start.free_symbols) & set(left.ahead)
-    if not varying and _zero(t * left.start - right.start):
-        return True
-    now = dict(left.begin)
-    for late in range(2):
-        try:
-            at, mine, theirs = t.xreplace(now).applyfunc(canonical), left.start, right.start
-            if not late:
-                return _zero(at * mine - theirs)
-            first = dict(left.begin)
-            if not _zero((left.C * mine - right.C * theirs).xreplace(first).applyfunc(canonical)):
-                return False
-            return _zero(at * (left.A.xreplace(first) * mine) - right.A.xreplace(first) * theirs)
-        except ZeroDivisionError:
-            now = {s: canonical(e.xreplace(left.begin)) for s, e in left.ahead.items()}
-    return False
+def _refutation(
+    found: tuple[int, int, int, Any, Any], calls: int, order: tuple[int, ...], values: Any
+) -> Equivalence:
+    k, i, j, mine, theirs = found
+    step, call = divmod(j - 1, calls)
+    answers = (((step, call),), ((step, order[call]),)) if j else ((), ())
+    results = sp.Float(mine, DIGITS // 2), sp.Float(theirs, DIGITS // 2)
+    witness = Witness(values, int(j == 0), answers, ((k, i), (k, order[i])), results)
+    what = f"gradient {step + 1}" if j else "x0"
+    return Equivalence(
+        "refuted",
+        f"the weight of {what} in the point of step {k} differs: {witness}.",
+        witness=witness,
+    )

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
 
 from odescent.dynamics.calculus import coefficient
-from odescent.dynamics.exact import canonical, sample
+from odescent.dynamics.exact import canonical
 from odescent.dynamics.fields import start
 from odescent.dynamics.vectors import Expr, Oracle, ScalarNode, Vector, VectorSymbol
 
+from .linear_form import Linear, explicit_proximal
 from .program import Assign, Program
 from .state_space import NotLTI
+from .witness import Values, samples
 
 K = sp.Symbol("k", integer=True, nonnegative=True)
-DIGITS, STEPS = 40, 8  # of the numbers below
+DIGITS, STEPS = 100, 8  # of the numbers below
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,64 @@ class TimeVarying:
     start: sp.Matrix | None
     output: sp.Matrix | None
     within: tuple[sp.Expr, ...] = ()
+
+    @property
+    def symbols(self) -> set[sp.Symbol]:
+        """The parameters, without the step number and the scalars."""
+        parts: list[Any] = [self.A, self.B, self.C, self.D, *self.ahead.values(), *self.begin.values()]
+        parts += [m for m in (self.start, self.output) if m is not None]
+        return {s for m in parts for s in m.free_symbols} - set(self.ahead)
+
+    @staticmethod
+    def constant(system: Linear) -> TimeVarying:
+        """A method whose coefficients do not change."""
+        begin = None if system.known or system.start is None else system.start
+        return TimeVarying(
+            system.A, system.B, system.C, system.D, {K: K + 1}, {K: sp.S.Zero}, system.inputs, begin, system.output
+        )
+
+    def ordered(self, order: tuple[int, ...]) -> TimeVarying:
+        """With the calls of a step in another order."""
+        every, calls = list(range(self.A.rows)), list(order)
+        return replace(
+            self, B=self.B.extract(every, calls), C=self.C.extract(calls, every),
+            D=self.D.extract(calls, calls), inputs=tuple(self.inputs[i] for i in order),
+        )  # fmt: skip
+
+    def renamed(self, names: Mapping[Oracle, Oracle]) -> TimeVarying:
+        """With other oracles."""
+        return replace(self, inputs=tuple(names.get(o, o) for o in self.inputs))
+
+    def later(self, steps: int) -> TimeVarying:
+        """With coefficients that are so many steps ahead, from the same start."""
+        begin = dict(self.begin)
+        for _ in range(steps):
+            begin = {s: canonical(e.xreplace(begin)) for s, e in self.ahead.items()}
+        moved = replace(self, begin=begin)
+        if K not in self.ahead:
+            return moved
+        ahead_of = {K: K + steps}  # the counter itself begins at zero
+        return replace(moved.rewritten_in_place(ahead_of), begin={**begin, K: sp.S.Zero})
+
+    def rewritten_in_place(
+        self, values: Mapping[sp.Symbol, sp.Expr], form: Callable[[sp.Expr], sp.Expr] = canonical
+    ) -> TimeVarying:
+        """With symbols replaced everywhere but in the list of scalars, entries brought to that form."""
+
+        def change(e: sp.Expr) -> sp.Expr:
+            return form(e.xreplace(dict(values)))
+
+        def moved(m: sp.Matrix) -> sp.Matrix:
+            return m.applyfunc(change)
+
+        return replace(
+            self, A=moved(self.A), B=moved(self.B), C=moved(self.C), D=moved(self.D),
+            ahead={s: e if s == K else change(e) for s, e in self.ahead.items()},
+            begin={s: change(e) for s, e in self.begin.items()},
+            start=None if self.start is None else moved(self.start),
+            output=None if self.output is None else moved(self.output),
+            within=tuple(change(e) for e in self.within),
+        )  # fmt: skip
 
     def shifted(self, m: sp.Matrix) -> sp.Matrix:
         """The matrix one step later."""
@@ -69,6 +129,7 @@ class TimeVarying:
 
 def time_varying(program: Program) -> TimeVarying:
     """The linear view of a program whose coefficients may change; raises NotLTI where it is not linear."""
+    program = explicit_proximal(program)
     flat = program.inlined()
     symbols = [b.symbol for b in program.blocks if b.kind != "scalar"]
     targets = [c.target for c in flat.calls]
@@ -125,43 +186,80 @@ def _within(program: Program) -> tuple[sp.Expr, ...]:
     return tuple(known.values())
 
 
-class Numbers:
-    """The method at generic parameter values: matrices along the actual sequence of its scalars."""
+def weights(system: TimeVarying, steps: int = 3) -> list[sp.Expr]:
+    """What x0 and each answer weigh in the first points, step by step."""
+    if system.start is None:
+        return []
+    now, state, found = dict(system.begin), system.start.xreplace(dict(system.begin)), []
+    for _ in range(steps):
+        a, b, c, d = (m.xreplace(now) for m in (system.A, system.B, system.C, system.D))
+        found += [canonical(e) for e in sp.Matrix.hstack(c * state, d)]
+        state = sp.Matrix.hstack(a * state, b).applyfunc(canonical)
+        now = {s: canonical(e.xreplace(now)) for s, e in system.ahead.items()}
+    return found
 
-    def __init__(self, system: TimeVarying) -> None:
+
+class Numbers:
+    """The method at these parameter values: matrices along the actual sequence of its scalars.
+
+    Raises NotReal where a value is not a finite real number.
+    """
+
+    def __init__(self, system: TimeVarying, values: Values | None = None, steps: int = STEPS) -> None:
         import mpmath
 
-        free = {s for m in (system.A, system.B, system.C, system.D) for s in m.free_symbols}
-        for e in [*system.ahead.values(), *system.begin.values()]:
-            free |= e.free_symbols
-        if system.output is not None:
-            free |= system.output.free_symbols
-        self.values = sample(free - set(system.ahead))
+        self.values = next(samples(system.symbols)) if values is None else values
         self.names = list(system.ahead)
 
         def bound(m: Any) -> Any:
             return sp.lambdify(self.names, m.xreplace(self.values), "mpmath")
 
-        current = [mpmath.mpf(sp.N(e.xreplace(self.values), DIGITS)) for e in system.begin.values()]
+        current = [mpmath.mpf(real(e.xreplace(self.values))) for e in system.begin.values()]
         step = [bound(e) for e in system.ahead.values()]
         parts = {n: bound(getattr(system, n)) for n in ("A", "B", "C", "D")}
         if system.output is not None:
             parts["output"] = bound(system.output)
         self.scalars: list[list[Any]] = []
         self.at: list[dict[str, Any]] = []
-        for _ in range(STEPS + 1):
+        for _ in range(steps + 1):
             self.scalars.append(current)
-            self.at.append({n: p(*current) for n, p in parts.items()})
-            current = [f(*current) for f in step]
-        self.first = bound(system.start)(*self.scalars[0])
+            try:
+                self.at.append({n: mpmath.matrix(p(*current)) for n, p in parts.items()})
+                current = [f(*current) for f in step]
+            except (ZeroDivisionError, TypeError, NameError) as error:
+                raise NotReal(str(error)) from None
+            numbers = [*current, *(e for m in self.at[-1].values() for e in m)]
+            if any(isinstance(e, mpmath.mpc) or not mpmath.isfinite(e) for e in numbers):
+                raise NotReal("a coefficient is not a finite real number")
+        self.first = None if system.start is None else mpmath.matrix(bound(system.start)(*self.scalars[0]))
 
     def history(self, reader: str) -> list[Any]:
-        """What ``reader`` sees of x0 and of each earlier gradient, step by step."""
+        """What ``reader`` sees of x0, of each earlier answer and, at a point, of this step's, step by step."""
         import mpmath
 
-        state, seen = mpmath.matrix(self.first), []
+        state, seen = self.first, []
         for at in self.at:
-            seen.append(at[reader] * state)
-            moved, entered = at["A"] * state, at["B"]
-            state = mpmath.matrix([[*moved[i, :], *entered[i, :]] for i in range(moved.rows)])
+            now = at[reader] * state
+            direct = at["D"] if reader == "C" else mpmath.zeros(now.rows, at["D"].cols)
+            seen.append(beside(now, direct))
+            state = beside(at["A"] * state, at["B"])
         return seen
+
+
+class NotReal(ArithmeticError):
+    """These values of the parameters are outside what the method is defined for."""
+
+
+def beside(one: Any, other: Any) -> Any:
+    """Two numeric matrices side by side."""
+    import mpmath
+
+    return mpmath.matrix([[*one[i, :], *other[i, :]] for i in range(one.rows)])
+
+
+def real(e: sp.Expr) -> sp.Expr:
+    """A finite real number in many digits."""
+    value = sp.N(e, DIGITS)
+    if not (value.is_real and value.is_finite and value.is_number):
+        raise NotReal(f"{e} is not a finite real number")
+    return value

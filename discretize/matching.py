@@ -1,0 +1,201 @@
+"""The values of a known method's parameters at which it could be a given one: found, or excluded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sympy as sp
+
+from odescent.dynamics.exact import canonical, is_zero
+from odescent.dynamics.fields import L, mu
+
+from .matrices import transfer
+from .state_space import z
+from .witness import samples
+
+_DIGITS = 80
+_BOUNDED = 1  # unknowns called so are below one
+_Values: TypeAlias = dict[sp.Symbol, sp.Expr]
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """A known method's parameters by unknowns in which its coefficients are fractions of polynomials.
+
+    ``below_one`` are the unknowns that lie between 0 and 1; all are positive.
+    """
+
+    rename: _Values
+    below_one: frozenset[sp.Symbol]
+
+    @property
+    def symbols(self) -> list[sp.Symbol]:
+        """The unknowns, in order."""
+        return sorted({s for e in self.rename.values() for s in e.free_symbols}, key=str)
+
+
+def unknowns(parameters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> Unknowns:
+    """Unknowns for these parameters of these expressions.
+
+    L and mu become l^2 and (q l)^2 with q < 1; a parameter under a root becomes a square, and a friction c in
+    exponentials of c h is written by the decay exp(-c h / 2), which lies between 0 and 1.
+    """
+    rename: _Values = {}
+    below: set[sp.Symbol] = set()
+
+    def fresh(name: str) -> sp.Symbol:
+        return sp.Dummy(name, positive=True)
+
+    rooted = {
+        s
+        for e in expressions
+        for p in e.atoms(sp.Pow)
+        if isinstance(p.exp, sp.Rational) and p.exp.q > 1
+        for s in p.free_symbols
+    }
+    for p in parameters:
+        rename[p] = fresh(p.name) ** (2 if p in rooted else 1)
+    if L in rename:
+        (root := fresh("l"))
+        rename[L] = root**2
+    if mu in rename:
+        ratio = fresh("q")
+        rename[mu] = (ratio * root) ** 2 if L in rename else ratio**2
+        if L in rename:
+            below.add(ratio)
+    arguments = {n.args[0] for e in expressions for n in e.atoms(sp.exp)}
+    for c in parameters:
+        others = {canonical(a / c) for a in arguments if c in a.free_symbols}
+        if arguments and len(others) and all(c in a.free_symbols for a in arguments):
+            h = next(iter(sorted({s for o in others for s in o.free_symbols}, key=str)), None)
+            if h is not None and all(canonical(o / h).is_Rational for o in others) and c.name != "h":
+                decay = fresh("decay")
+                below.add(decay)
+                rename[c] = -2 * sp.log(decay) / rename.get(h, h)
+                break
+    return Unknowns(rename, frozenset(below))
+
+
+def cross_equations(
+    target: tuple[sp.Matrix, ...], known: tuple[sp.Matrix, ...]
+) -> list[sp.Expr]:
+    """What vanishes exactly where two transfer matrices agree: coefficients of cross-multiplied fractions."""
+    found: list[sp.Expr] = []
+    for mine, theirs in zip(transfer(target, z), transfer(known, z), strict=True):  # type: ignore[arg-type]
+        (a, b), (c, d) = (sp.fraction(sp.together(e)) for e in (mine, theirs))
+        crossed = sp.expand(a * d - c * b)
+        found += sp.Poly(crossed, z).all_coeffs() if crossed != 0 else []
+    return [e for e in found if e != 0]
+
+
+def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
+    """Positive solutions, one unknown at a time by an equation in which it is alone."""
+    left = [e for e in equations if e != 0]
+    if not symbols:
+        if all(is_zero(e) for e in left):
+            yield {}
+        return
+    here = [(sum(u in e.free_symbols for u in symbols), i) for i, e in enumerate(left)]
+    usable = sorted((n, i) for n, i in here if n > 0)
+    if not usable or usable[0][0] > 1:
+        return  # nothing to start from
+    if len(usable) < len(here) and not all(is_zero(left[i]) for n, i in here if n == 0):
+        return  # an equation without unknowns that does not hold
+    equation = left[usable[0][1]]
+    unknown = next(u for u in symbols if u in equation.free_symbols)
+    try:
+        polynomial = sp.Poly(sp.fraction(sp.together(equation))[0], unknown)
+    except sp.PolynomialError:  # an exponential or a root of the unknown
+        return
+    if polynomial.degree() > 4:
+        return
+    for root in sp.roots(polynomial, quartics=False):
+        if not _positive(root):
+            continue
+        inserted = [e.xreplace({unknown: root}) for e in left if e is not equation]
+        if any(e.has(sp.zoo, sp.nan, sp.oo) for e in inserted):
+            continue
+        for rest in eliminate([canonical(e) for e in inserted], [u for u in symbols if u != unknown]):
+            yield {unknown: root.xreplace(rest), **rest}
+
+
+def _positive(root: sp.Expr) -> bool:
+    """Whether a solution is positive for some generic values of the remaining parameters."""
+    for values in samples(root.free_symbols, 9):
+        value = sp.N(root.xreplace(values), 30)
+        if value.is_comparable and value > 0:
+            return True
+    return False
+
+
+def admissible(solution: _Values, wanted: Unknowns) -> bool:
+    """Whether a solution is positive, and below one where it has to be, for some values of the parameters."""
+    free = {s for e in solution.values() for s in e.free_symbols}
+    for values in samples(free, 9):
+        found = {u: sp.N(e.xreplace(values), 30) for u, e in solution.items()}
+        if all(
+            v.is_comparable and v > 0 and (u not in wanted.below_one or v < 1)
+            for u, v in found.items()
+        ):
+            return True
+    return False
+
+
+def excluded(equations: list[sp.Expr], wanted: Unknowns) -> bool:
+    """Whether at some values of the other parameters no admissible unknowns solve the equations."""
+    symbols = wanted.symbols
+    others = {s for e in equations for s in e.free_symbols} - set(symbols)
+    for values in samples(others, 3):
+        there = [e.xreplace(values) for e in equations]
+        if any(e.has(sp.zoo, sp.nan, sp.I) for e in there):
+            continue
+        if _no_solution(there, symbols, wanted.below_one):
+            return True
+    return False
+
+
+def _no_solution(equations: list[sp.Expr], symbols: list[sp.Symbol], below: frozenset[sp.Symbol]) -> bool:
+    """Whether numbers show that equations without other symbols have no admissible solution; False says nothing."""
+    polynomials, others = [], []
+    for e in equations:
+        top = sp.fraction(sp.together(e))[0]
+        if top.is_polynomial(*symbols) and all(a.is_Rational for a in sp.Poly(top, *symbols).coeffs()):
+            polynomials.append(top)
+        else:
+            others.append(e)
+    if not polynomials:
+        return False
+    basis = list(sp.groebner(polynomials, *symbols, order="lex").exprs)
+    if basis == [1]:
+        return True
+    return _none_left([*reversed(basis), *others], {}, symbols, below)
+
+
+def _none_left(
+    equations: list[sp.Expr], known: dict[sp.Symbol, Any], symbols: list[sp.Symbol], below: frozenset[sp.Symbol]
+) -> bool:
+    """Whether every way to go on with numbers for the unknowns ends in an equation that does not hold."""
+    left = []
+    for e in equations:
+        inserted = e.xreplace(known)
+        if inserted.free_symbols & set(symbols):
+            left.append(inserted)
+        else:
+            value = sp.N(inserted, _DIGITS)
+            if value.is_number and abs(value) > sp.Float(10) ** (-_DIGITS // 4):
+                return True
+    for e in left:
+        unknown, *more = sorted(e.free_symbols & set(symbols), key=str)
+        top = e if more else sp.fraction(sp.together(e))[0]
+        if more or not top.is_polynomial(unknown):
+            continue
+        polynomial = sp.Poly(top, unknown)
+        roots = [] if polynomial.degree() == 0 else polynomial.nroots(n=_DIGITS, maxsteps=200)
+        real = [sp.re(r) for r in roots if abs(sp.im(r)) < sp.Float(10) ** (-_DIGITS // 4)]
+        tiny = sp.Float(10) ** (-_DIGITS // 4)
+        allowed = [r for r in real if r > tiny and (unknown not in below or r < 1 - tiny)]
+        rest = [o for o in left if o is not e]
+        return all(_none_left(rest, {unknown: r}, symbols, below) for r in allowed)
+    return False

@@ -1,0 +1,210 @@
+"""Equality of maps outside the linear theory: the same scalar expressions in matched blocks, calls and draws.
+
+A vector that is made of sums and element-wise functions is, coordinate by coordinate, a scalar expression
+in its atoms. Two calls are one if they are of the same oracle at equal points; so two programs are brought
+to scalar expressions in shared atoms, and compared there by the exact zero test.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+
+from odescent.dynamics.calculus import Symbol, substitute
+from odescent.dynamics.exact import is_zero
+from odescent.dynamics.vectors import (
+    Call,
+    Elementwise,
+    Expr,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    slots,
+)
+
+from .equivalence import Equivalence
+from .linear_form import explicit_proximal
+from .program import CallOracle, Count, Draw, Program, SweepCoordinates
+
+SAME = "the update maps are the same expressions in the blocks, matched in order of"
+_TRIES = 720  # ways to match blocks and draws
+
+
+def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
+    """Compare two tuned programs as maps; ``why`` says why they are not compared as linear methods."""
+    one, other = explicit_proximal(one), explicit_proximal(other)
+    undecided = Equivalence(
+        "undecided", f"{why} The update maps are not the same expressions, however the blocks are matched."
+    )
+    if len(one.blocks) != len(other.blocks) or len(one.draws) != len(other.draws):
+        return undecided
+    only_start = None
+    for matching in itertools.islice(_matchings(one, other), _TRIES):
+        atoms = _Atoms()
+        mine = _Steps(one, atoms, range(len(one.blocks)), range(len(one.draws)))
+        theirs = _Steps(other, atoms, *matching)
+        if not mine.same_as(theirs):
+            continue
+        names = ", ".join(f"{one.blocks[mine_].name} = {other.blocks[i].name}"
+                          for i, mine_ in enumerate(matching[0]))  # fmt: skip
+        if not mine.same_start(theirs):
+            only_start = f"{SAME} {names}, but they start differently, which may or may not matter."
+            continue
+        draws = ", for the same draws" if one.draws or one.counts else ""
+        return Equivalence("proved", f"{SAME} {names}{draws}.", mine.same_output(theirs))
+    return undecided if only_start is None else Equivalence("undecided", only_start)
+
+
+def _matchings(one: Program, other: Program) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """For each block and each draw of the other, its number in the one; blocks of equal names first."""
+    names = [b.name for b in one.blocks]
+    kinds = [(b.kind, b.role == "coefficient") for b in one.blocks]
+    n = len(kinds)
+    own = tuple(names.index(b.name) if b.name in names else -1 for b in other.blocks)
+    orders = itertools.permutations(range(n))
+    first = [own] if -1 not in own else []
+    for blocks in itertools.chain(first, (o for o in orders if [o] != first)):
+        if any(kinds[i][0] != b.kind for i, b in zip(blocks, other.blocks, strict=True)):
+            continue
+        for draws in itertools.permutations(range(len(one.draws))):
+            yield blocks, draws
+
+
+class _Atoms:
+    """Symbols for the atoms of both programs: equal ones get the same symbol."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[object, tuple[sp.Expr, ...], sp.Symbol]] = []
+
+    def symbol(self, key: object, parts: Sequence[sp.Expr], **assumptions: bool) -> sp.Symbol:
+        """The symbol of an atom of that key whose parts are these expressions."""
+        for other, theirs, symbol in self._known:
+            if other == key and len(theirs) == len(parts):
+                if all(is_zero(a - b) for a, b in zip(parts, theirs, strict=True)):
+                    return symbol
+        made = sp.Symbol(f"_a{len(self._known)}", **({"real": True} | assumptions))
+        self._known.append((key, tuple(parts), made))
+        return made
+
+    def scalar(self, e: Expr) -> sp.Expr:
+        """A vector, one coordinate of it, or a scalar, as an expression in the symbols of atoms."""
+        if isinstance(e, Vector):
+            return sp.Add(*[self._atom(a) * self.scalar(c) for a, c in e.terms.items()])
+        nodes = {node: self._node(node) for node in e.atoms(ScalarNode)}
+        return e.xreplace(nodes)
+
+    def _atom(self, a: Vector) -> sp.Expr:
+        if isinstance(a, VectorSymbol):
+            return self.symbol((a.name, a.kind), ())
+        if isinstance(a, Elementwise):
+            inside = [self.scalar(v) for v in a.arguments]
+            return self.scalar(a.body).xreplace(
+                dict(zip(slots(len(inside)), inside, strict=True))
+            )
+        if isinstance(a, Product) and a.kind == "hadamard":
+            return self._atom(a.left) * self._atom(a.right)
+        if isinstance(a, Product):
+            return self.symbol(a.kind, [self._atom(a.left), self._atom(a.right)])
+        if isinstance(a, Call):
+            directions = [self.scalar(d) for d in a.directions]
+            parts = [self.scalar(a.point), *directions, *map(self.scalar, a.parameters)]
+            return self.symbol((a.oracle, len(directions)), parts)
+        return self.symbol(a, ())
+
+    def _node(self, node: ScalarNode) -> sp.Expr:
+        parts = [self.scalar(v) for v in node.arguments]
+        if node.kind == "inner":  # the sum over the coordinates of the product
+            square = len(node.arguments) == 2 and node.arguments[0] == node.arguments[1]
+            return self.symbol("inner", [sp.Mul(*parts)], **({"nonnegative": True} if square else {}))
+        known = getattr(node, "content", None)
+        return self.symbol((node.kind, node.oracle, None if parts else known), parts)
+
+
+@dataclass
+class _Steps:
+    """A program as scalar expressions in shared atoms: the next state, the output, the start, what is drawn."""
+
+    program: Program
+    atoms: _Atoms
+    blocks: Sequence[int]
+    draws: Sequence[int]
+    drawn: list[object] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        known: dict[Symbol, Expr] = {
+            b.symbol: _named(f"_block_{i}", b.symbol)
+            for i, b in zip(self.blocks, self.program.blocks, strict=True)
+        }
+        places = dict(zip(known, self.blocks, strict=True))
+        draws, others = iter(self.draws), itertools.count()
+        self.records: list[tuple[object, list[sp.Expr]]] = []
+        for i in self.program.inlined().instructions:
+            if isinstance(i, CallOracle):
+                known[i.target] = self._answer(i, known)
+            elif isinstance(i, Draw):
+                number = next(draws)
+                known[i.target] = _named(f"_draw_{number}", i.target)
+                self.records.append((("draw", number, places[i.like]), []))
+            elif isinstance(i, Count):
+                number = next(others)
+                known[i.target] = _named(f"_count_{number}", i.target)
+                mean = self.atoms.scalar(_put(i.mean, known))
+                self.records.append((("count", number, places[i.like], i.common), [mean]))
+            elif isinstance(i, SweepCoordinates):
+                number = next(others)
+                inside = {**known, i.moving: VectorSymbol("_moving")}
+                parts = [self.atoms.scalar(_put(e, inside)) for e in i.expressions]
+                key = ("sweep", number, i.implicit, i.quotient, i.backward)
+                self.records.append((key, parts))
+                known[i.target] = _named(f"_sweep_{number}", i.target)
+        self.known = known
+        by_place = sorted(zip(self.blocks, self.program.blocks, strict=True), key=lambda p: p[0])
+        self.next = [
+            self.atoms.scalar(_put(self.program.inlined().next[b.symbol], known)) for _, b in by_place
+        ]
+        self.init = [self.atoms.scalar(b.init) for _, b in by_place]
+
+    def _answer(self, i: CallOracle, known: dict[Symbol, Expr]) -> Expr:
+        point, implicit = _put(i.point, known), _put(i.implicit, known)
+        directions = tuple(self.atoms.scalar(_put(d, known)) for d in i.directions)
+        parameters = [self.atoms.scalar(_put(p, known)) for p in i.parameters]
+        key = (i.oracle, len(directions), "implicit" if implicit != 0 else "explicit")
+        parts = [self.atoms.scalar(point), *directions, *parameters]
+        symbol = self.atoms.symbol(key, [*parts, *([implicit] if implicit != 0 else [])])
+        return _named(symbol.name, i.target)
+
+    def same_as(self, other: _Steps) -> bool:
+        """Whether the next states are equal, and what is drawn."""
+        one, two = (sorted(s.records, key=lambda r: str(r[0])) for s in (self, other))
+        if [r[0] for r in one] != [r[0] for r in two]:
+            return False
+        mine = [*self.next, *(e for r in one for e in r[1])]
+        theirs = [*other.next, *(e for r in two for e in r[1])]
+        return _equal(mine, theirs)
+
+    def same_start(self, other: _Steps) -> bool:
+        return _equal(self.init, other.init)
+
+    def same_output(self, other: _Steps) -> bool:
+        one, two = (s.atoms.scalar(_put(s.program.outputs["x"], s.known)) for s in (self, other))
+        return _equal([one], [two])
+
+
+def _equal(one: list[sp.Expr], other: list[sp.Expr]) -> bool:
+    return len(one) == len(other) and all(
+        is_zero(a - b) for a, b in zip(one, other, strict=True)
+    )
+
+
+def _named(name: str, like: Symbol) -> Any:
+    """A symbol of the kind of another."""
+    return VectorSymbol(name, like.kind) if isinstance(like, VectorSymbol) else sp.Symbol(name, real=True)
+
+
+def _put(e: Expr, known: dict[Symbol, Expr]) -> Any:
+    return substitute(e, known)
