@@ -19,7 +19,7 @@ import sympy as sp
 from odescent.dynamics.calculus import vanishes
 from odescent.dynamics.exact import canonical, is_zero
 from odescent.dynamics.fields import L, mu
-from odescent.dynamics.vectors import Atom, Vector, zero
+from odescent.dynamics.vectors import Atom, Call, Vector, zero
 
 from .linear_form import Linear, linear
 from .matrices import System, inverse, same_transfer
@@ -44,7 +44,7 @@ EQUAL = (
 )
 _FEW, _ORDERS = 3, 5040  # samples that are looked at before an exact test; orders of calls tried
 # steps that are made first, where one calls before its first step what the other calls in it
-_ALIGNMENTS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 2))
+_ALIGNMENTS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (2, 0), (0, 2))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ def compare_linear(left: Linear, right: Linear) -> Equivalence:
     if Counter(left.inputs) != Counter(right.inputs):
         return _different_inputs(left, right)
     if prod(factorial(n) for n in Counter(left.inputs).values()) > _ORDERS:
-        return Equivalence("undecided", "a step has too many calls of one oracle to try all orders.")
+        return Equivalence(
+            "undecided", "a step has too many calls of one oracle to try all orders."
+        )
     pair = _Pair(left, right, _answers)
     found: list[Equivalence] = []
     for order in itertools.permutations(range(len(right.inputs))):
@@ -117,7 +119,9 @@ def compare_linear(left: Linear, right: Linear) -> Equivalence:
             return verdict
         found.append(verdict)
     # every order fails: undecided if one is open, else that in which the least differs
-    return min(found, key=lambda e: (e.verdict != "undecided", AGREE not in e.reason, e.start is None))
+    return min(
+        found, key=lambda e: (e.verdict != "undecided", AGREE not in e.reason, e.start is None)
+    )
 
 
 class _Pair:
@@ -198,7 +202,9 @@ def _impulse_refutes(pair: _Pair, order: Sequence[int], found: Found) -> Equival
     witness = Witness(values, 0, (mine.made[j], theirs.made[j]), (points[0], points[1]), results)
     later = f"{k} step{'s' * (k != 1)} later" if k else "of the same step"
     return Equivalence(
-        "refuted", f"the weight of a call's answer in a point {later} differs: {witness}.", witness=witness
+        "refuted",
+        f"the weight of a call's answer in a point {later} differs: {witness}.",
+        witness=witness,
     )
 
 
@@ -241,8 +247,8 @@ def _starts(left: Linear, right: Linear) -> Equivalence:
             same_output = _same_output((left, right), ahead)
             t = coordinates(left, right) if ahead == (0, 0) else None
             return replace(verdict, same_output=same_output, change_of_coordinates=t)
-        refuted = refuted or verdict
-    verdict = refuted or _other_calls(left, right)
+        refuted = verdict if refuted is None else refuted
+    verdict = _other_calls(left, right) if refuted is None else refuted
     return replace(verdict, start=_needed_start(left, right))
 
 
@@ -268,13 +274,16 @@ def _from_there(left: Linear, right: Linear) -> Equivalence:
     found = _Pair(left, right, _from_start).difference(None)
     if found is None:
         return Equivalence(
-            "undecided", f"{AGREE}, and the initial states do as far as numbers tell, but no proof was found."
+            "undecided",
+            f"{AGREE}, and the initial states do as far as numbers tell, but no proof was found.",
         )
     values, k, i, j, results = found
     k -= 1  # the state at the beginning is read in the first step
     points = tuple((s.made[i][0][0] + s.late + k * s.every, s.made[i][0][1]) for s in (left, right))
     answers = tuple(s.asked[j - 1] if j else () for s in (left, right))
-    witness = Witness(values, int(j == 0), (answers[0], answers[1]), (points[0], points[1]), results)
+    witness = Witness(
+        values, int(j == 0), (answers[0], answers[1]), (points[0], points[1]), results
+    )
     what = left.known[j - 1] if j else "x0"
     return Equivalence(
         "refuted",
@@ -285,14 +294,39 @@ def _from_there(left: Linear, right: Linear) -> Equivalence:
 
 
 def _other_calls(left: Linear, right: Linear) -> Equivalence:
-    """The refutation where the methods call other points at the beginning."""
-    one, other = _advanced(left, 2), _advanced(right, 2)
-    for i, (mine, theirs) in enumerate(zip(one.known, other.known, strict=False)):
-        if mine != theirs:
-            break
+    """The refutation where one calls at the beginning what the other does not, nor soon after.
+
+    Calls are compared at numbers: expressions that look different may be equal.
+    """
+    for one, other in ((left, right), (right, left)):
+        early, late = _advanced(one, 2), _advanced(other, 4)
+        for values in samples(left.symbols | right.symbols, 6):
+            mine, theirs = (s.changed(values).known for s in (early, late))
+            if not all(map(_of_fractions, (*mine, *theirs))):
+                continue
+            missing = next((i for i, call in enumerate(mine) if call not in theirs), None)
+            if missing is not None:
+                who = "this one calls" if one is left else "the other calls"
+                where = ", ".join(f"{s} = {v}" for s, v in sorted(values.items(), key=str))
+                return Equivalence(
+                    "refuted",
+                    f"{AGREE}, but not what is called at the beginning: {who} {early.known[missing]}, which at "
+                    f"{where or 'any values'} is none of the first calls of its counterpart.",
+                )
     return Equivalence(
-        "refuted",
-        f"{AGREE}, but not what is called at the beginning: call {i + 1} is {mine} in one and {theirs} in the other.",
+        "undecided", f"{AGREE}, but the calls at the beginning could not be brought into one order."
+    )
+
+
+def _of_fractions(v: Vector) -> bool:
+    """Whether all coefficients are fractions, inside calls too."""
+    return all(
+        c.is_Rational
+        and all(
+            _of_fractions(e) if isinstance(e, Vector) else e.is_Rational
+            for e in (a.parts() if isinstance(a, Call) else ())
+        )
+        for a, c in v.terms.items()
     )
 
 
@@ -317,7 +351,9 @@ def _without_oracle(left: Linear, right: Linear) -> Equivalence:
     answers = tuple(s.asked[j - 1] if j else () for s in (left, right))
     at = (k - 1, -1)
     witness = Witness(values, int(j == 0), (answers[0], answers[1]), (at, at), results)
-    return Equivalence("refuted", f"{said[:-1]}: {witness} at step {k - 1}.", False, witness=witness)
+    return Equivalence(
+        "refuted", f"{said[:-1]}: {witness} at step {k - 1}.", False, witness=witness
+    )
 
 
 def _same_output(pair: tuple[Linear, Linear], ahead: tuple[int, int]) -> bool | None:
@@ -423,13 +459,20 @@ def coordinates(left: Linear, right: Linear) -> sp.Matrix | None:
     if solved is None:
         return None
     t = (solved * mine.extract(rows, list(range(n)))).applyfunc(canonical)
-    checks = [left.C - right.C * t, t * left.B - right.B, t * left.A - right.A * t, left.D - right.D]
+    checks = [
+        left.C - right.C * t,
+        t * left.B - right.B,
+        t * left.A - right.A * t,
+        left.D - right.D,
+    ]
     return t if all(is_zero(e) for m in checks for e in m) else None
 
 
 def _different_inputs(left: Linear, right: Linear) -> Equivalence:
     mine, theirs = ([o.name for o in s.inputs] for s in (left, right))
-    if len(mine) == len(theirs) and sorted(Counter(mine).values()) == sorted(Counter(theirs).values()):
+    if len(mine) == len(theirs) and sorted(Counter(mine).values()) == sorted(
+        Counter(theirs).values()
+    ):
         return Equivalence(
             "refuted", f"the oracles are not the same: {sorted(mine)} against {sorted(theirs)}."
         )
@@ -440,9 +483,7 @@ def _different_inputs(left: Linear, right: Linear) -> Equivalence:
             f"one makes the calls {mine} in a step and the other {theirs}, but some of them are made again in a later "
             "step, so that they may be the same but for these.",
         )
-    return Equivalence(
-        "refuted", f"one makes the calls {mine} in a step and the other {theirs}."
-    )
+    return Equivalence("refuted", f"one makes the calls {mine} in a step and the other {theirs}.")
 
 
 def _asks_again(s: Linear) -> bool:

@@ -1,4 +1,4 @@
-"""Linear methods in a form in which they can be compared: calls that coincide made once, steps put together or ahead."""
+"""Linear methods in a form to compare: coinciding calls made once, steps put together, delays."""
 
 from __future__ import annotations
 
@@ -55,6 +55,10 @@ class Linear:
     def system(self) -> System:
         """The matrices from the answers to the points."""
         return self.A, self.B, self.C, self.D
+
+    def state_space(self) -> StateSpace:
+        """The view from the answers to the points, without output and start."""
+        return StateSpace(*self.system, self.states, self.inputs, None, None)
 
     def changed(
         self, rule: Mapping[sp.Symbol, sp.Expr], form: Callable[[sp.Expr], sp.Expr] = canonical
@@ -138,9 +142,18 @@ class Linear:
             a, b = self.A * a, sp.Matrix.hstack(self.A * b, self.B)
             a, b, c, d = (e.applyfunc(canonical) for e in (a, b, c, d))
         steps = range(times)
-        later = [tuple((p + t * self.every, q) for p, q in made) for t in steps for made in self.made]
+        later = [
+            tuple((p + t * self.every, q) for p, q in made) for t in steps for made in self.made
+        ]
         return replace(
-            self, A=a, B=b, C=c, D=d, inputs=self.inputs * times, made=tuple(later), every=self.every * times
+            self,
+            A=a,
+            B=b,
+            C=c,
+            D=d,
+            inputs=self.inputs * times,
+            made=tuple(later),
+            every=self.every * times,
         )
 
     def delayed(self, steps: int) -> Linear:
@@ -161,7 +174,14 @@ class Linear:
             read = sp.Matrix.hstack(read, sp.zeros(1, m * steps))
         names = tuple(f"answer_{i}" for i in range(m * steps))
         return replace(
-            self, A=a, B=b, C=c, D=sp.zeros(m, m), output=read, start=begin, states=self.states + names
+            self,
+            A=a,
+            B=b,
+            C=c,
+            D=sp.zeros(m, m),
+            output=read,
+            start=begin,
+            states=self.states + names,
         )
 
     def beginning(self, row: sp.Matrix) -> Vector:

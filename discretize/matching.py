@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import sympy as sp
+from mpmath.libmp.libhyper import NoConvergence
 
 from odescent.dynamics.exact import canonical, is_zero
 from odescent.dynamics.fields import L, mu
 
-from .matrices import transfer
+from .matrices import System, transfer
 from .state_space import z
-from .witness import samples
+from .witness import Values, samples
 
 _DIGITS = 80
-_BOUNDED = 1  # unknowns called so are below one
 _Values: TypeAlias = dict[sp.Symbol, sp.Expr]
 
 
@@ -58,7 +59,7 @@ def unknowns(parameters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) ->
     for p in parameters:
         rename[p] = fresh(p.name) ** (2 if p in rooted else 1)
     if L in rename:
-        (root := fresh("l"))
+        root = fresh("l")
         rename[L] = root**2
     if mu in rename:
         ratio = fresh("q")
@@ -70,7 +71,11 @@ def unknowns(parameters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) ->
         others = {canonical(a / c) for a in arguments if c in a.free_symbols}
         if arguments and len(others) and all(c in a.free_symbols for a in arguments):
             h = next(iter(sorted({s for o in others for s in o.free_symbols}, key=str)), None)
-            if h is not None and all(canonical(o / h).is_Rational for o in others) and c.name != "h":
+            if (
+                h is not None
+                and all(canonical(o / h).is_Rational for o in others)
+                and c.name != "h"
+            ):
                 decay = fresh("decay")
                 below.add(decay)
                 rename[c] = -2 * sp.log(decay) / rename.get(h, h)
@@ -78,16 +83,24 @@ def unknowns(parameters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) ->
     return Unknowns(rename, frozenset(below))
 
 
-def cross_equations(
-    target: tuple[sp.Matrix, ...], known: tuple[sp.Matrix, ...]
-) -> list[sp.Expr]:
+def cross_equations(target: System, known: System) -> list[sp.Expr]:
     """What vanishes exactly where two transfer matrices agree: coefficients of cross-multiplied fractions."""
     found: list[sp.Expr] = []
-    for mine, theirs in zip(transfer(target, z), transfer(known, z), strict=True):  # type: ignore[arg-type]
+    for mine, theirs in zip(_transfer(*_frozen(target)), _transfer(*_frozen(known)), strict=True):
         (a, b), (c, d) = (sp.fraction(sp.together(e)) for e in (mine, theirs))
         crossed = sp.expand(a * d - c * b)
         found += sp.Poly(crossed, z).all_coeffs() if crossed != 0 else []
     return [e for e in found if e != 0]
+
+
+def _frozen(system: System) -> tuple[sp.ImmutableMatrix, ...]:
+    return tuple(sp.ImmutableMatrix(m) for m in system)
+
+
+@functools.lru_cache(maxsize=512)
+def _transfer(*system: sp.ImmutableMatrix) -> sp.Matrix:
+    a, b, c, d = (m.as_mutable() for m in system)
+    return transfer((a, b, c, d), z)
 
 
 def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
@@ -117,7 +130,9 @@ def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_V
         inserted = [e.xreplace({unknown: root}) for e in left if e is not equation]
         if any(e.has(sp.zoo, sp.nan, sp.oo) for e in inserted):
             continue
-        for rest in eliminate([canonical(e) for e in inserted], [u for u in symbols if u != unknown]):
+        for rest in eliminate(
+            [canonical(e) for e in inserted], [u for u in symbols if u != unknown]
+        ):
             yield {unknown: root.xreplace(rest), **rest}
 
 
@@ -143,25 +158,31 @@ def admissible(solution: _Values, wanted: Unknowns) -> bool:
     return False
 
 
-def excluded(equations: list[sp.Expr], wanted: Unknowns) -> bool:
-    """Whether at some values of the other parameters no admissible unknowns solve the equations."""
-    symbols = wanted.symbols
-    others = {s for e in equations for s in e.free_symbols} - set(symbols)
+def excluded(
+    others: set[sp.Symbol], equations: Callable[[Values], list[sp.Expr]], wanted: Unknowns
+) -> bool:
+    """Whether at some values of the other parameters no admissible unknowns solve the equations there."""
     for values in samples(others, 3):
-        there = [e.xreplace(values) for e in equations]
-        if any(e.has(sp.zoo, sp.nan, sp.I) for e in there):
-            continue
-        if _no_solution(there, symbols, wanted.below_one):
+        there = equations(values)
+        if not any(e.has(sp.zoo, sp.nan, sp.I) for e in there) and _no_solution(
+            there, wanted.symbols, wanted.below_one
+        ):
             return True
     return False
 
 
-def _no_solution(equations: list[sp.Expr], symbols: list[sp.Symbol], below: frozenset[sp.Symbol]) -> bool:
+def _no_solution(
+    equations: list[sp.Expr], symbols: list[sp.Symbol], below: frozenset[sp.Symbol]
+) -> bool:
     """Whether numbers show that equations without other symbols have no admissible solution; False says nothing."""
     polynomials, others = [], []
+    if not symbols:
+        return _none_left(equations, {}, symbols, below)
     for e in equations:
         top = sp.fraction(sp.together(e))[0]
-        if top.is_polynomial(*symbols) and all(a.is_Rational for a in sp.Poly(top, *symbols).coeffs()):
+        if top.is_polynomial(*symbols) and all(
+            a.is_Rational for a in sp.Poly(top, *symbols).coeffs()
+        ):
             polynomials.append(top)
         else:
             others.append(e)
@@ -174,7 +195,10 @@ def _no_solution(equations: list[sp.Expr], symbols: list[sp.Symbol], below: froz
 
 
 def _none_left(
-    equations: list[sp.Expr], known: dict[sp.Symbol, Any], symbols: list[sp.Symbol], below: frozenset[sp.Symbol]
+    equations: list[sp.Expr],
+    known: dict[sp.Symbol, Any],
+    symbols: list[sp.Symbol],
+    below: frozenset[sp.Symbol],
 ) -> bool:
     """Whether every way to go on with numbers for the unknowns ends in an equation that does not hold."""
     left = []
@@ -192,7 +216,12 @@ def _none_left(
         if more or not top.is_polynomial(unknown):
             continue
         polynomial = sp.Poly(top, unknown)
-        roots = [] if polynomial.degree() == 0 else polynomial.nroots(n=_DIGITS, maxsteps=200)
+        if all(c.is_Rational for c in polynomial.coeffs()):
+            polynomial = polynomial.sqf_part()
+        try:
+            roots = polynomial.nroots(n=_DIGITS, maxsteps=500) if polynomial.degree() else []
+        except NoConvergence:
+            return False
         real = [sp.re(r) for r in roots if abs(sp.im(r)) < sp.Float(10) ** (-_DIGITS // 4)]
         tiny = sp.Float(10) ** (-_DIGITS // 4)
         allowed = [r for r in real if r > tiny and (unknown not in below or r < 1 - tiny)]

@@ -39,7 +39,8 @@ def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
     """Compare two tuned programs as maps; ``why`` says why they are not compared as linear methods."""
     one, other = explicit_proximal(one), explicit_proximal(other)
     undecided = Equivalence(
-        "undecided", f"{why} The update maps are not the same expressions, however the blocks are matched."
+        "undecided",
+        f"{why} The update maps are not the same expressions, however the blocks are matched.",
     )
     if len(one.blocks) != len(other.blocks) or len(one.draws) != len(other.draws):
         return undecided
@@ -84,9 +85,8 @@ class _Atoms:
     def symbol(self, key: object, parts: Sequence[sp.Expr], **assumptions: bool) -> sp.Symbol:
         """The symbol of an atom of that key whose parts are these expressions."""
         for other, theirs, symbol in self._known:
-            if other == key and len(theirs) == len(parts):
-                if all(is_zero(a - b) for a, b in zip(parts, theirs, strict=True)):
-                    return symbol
+            if other == key and _equal(list(parts), list(theirs)):
+                return symbol
         made = sp.Symbol(f"_a{len(self._known)}", **({"real": True} | assumptions))
         self._known.append((key, tuple(parts), made))
         return made
@@ -103,9 +103,7 @@ class _Atoms:
             return self.symbol((a.name, a.kind), ())
         if isinstance(a, Elementwise):
             inside = [self.scalar(v) for v in a.arguments]
-            return self.scalar(a.body).xreplace(
-                dict(zip(slots(len(inside)), inside, strict=True))
-            )
+            return self.scalar(a.body).xreplace(dict(zip(slots(len(inside)), inside, strict=True)))
         if isinstance(a, Product) and a.kind == "hadamard":
             return self._atom(a.left) * self._atom(a.right)
         if isinstance(a, Product):
@@ -120,7 +118,9 @@ class _Atoms:
         parts = [self.scalar(v) for v in node.arguments]
         if node.kind == "inner":  # the sum over the coordinates of the product
             square = len(node.arguments) == 2 and node.arguments[0] == node.arguments[1]
-            return self.symbol("inner", [sp.Mul(*parts)], **({"nonnegative": True} if square else {}))
+            return self.symbol(
+                "inner", [sp.Mul(*parts)], **({"nonnegative": True} if square else {})
+            )
         known = getattr(node, "content", None)
         return self.symbol((node.kind, node.oracle, None if parts else known), parts)
 
@@ -165,7 +165,8 @@ class _Steps:
         self.known = known
         by_place = sorted(zip(self.blocks, self.program.blocks, strict=True), key=lambda p: p[0])
         self.next = [
-            self.atoms.scalar(_put(self.program.inlined().next[b.symbol], known)) for _, b in by_place
+            self.atoms.scalar(_put(self.program.inlined().next[b.symbol], known))
+            for _, b in by_place
         ]
         self.init = [self.atoms.scalar(b.init) for _, b in by_place]
 
@@ -196,14 +197,16 @@ class _Steps:
 
 
 def _equal(one: list[sp.Expr], other: list[sp.Expr]) -> bool:
-    return len(one) == len(other) and all(
-        is_zero(a - b) for a, b in zip(one, other, strict=True)
-    )
+    return len(one) == len(other) and all(is_zero(a - b) for a, b in zip(one, other, strict=True))
 
 
 def _named(name: str, like: Symbol) -> Any:
     """A symbol of the kind of another."""
-    return VectorSymbol(name, like.kind) if isinstance(like, VectorSymbol) else sp.Symbol(name, real=True)
+    return (
+        VectorSymbol(name, like.kind)
+        if isinstance(like, VectorSymbol)
+        else sp.Symbol(name, real=True)
+    )
 
 
 def _put(e: Expr, known: dict[Symbol, Expr]) -> Any:

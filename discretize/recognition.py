@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -22,10 +22,11 @@ from .linear_form import Linear, linear
 from .matching import Unknowns, admissible, cross_equations, eliminate, excluded, unknowns
 from .nonlinear import compare_maps
 from .program import Program
-from .state_space import NotLTI, StateSpace
+from .state_space import NotLTI
 from .three_parameter import coefficients
 from .time_varying import compare_varying
 from .time_varying_form import TimeVarying, time_varying, weights
+from .witness import Values
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
@@ -42,7 +43,7 @@ class Recognition:
         name: of the registered method, None if none was found.
         substitution: the known method's parameters in terms of the algorithm's, by name; empty if they
             are the same symbols.
-        but_for: what differs: "start", "output", "delay", "oracle", "time" or "steps", each with a phrase that says how.
+        but_for: what differs: "start", "output", "delay", "oracle", "time" or "steps", each with a phrase.
         undecided: why it may still be a registered method, by the method's name.
         equivalence: the proof: of the algorithm and of the known method, changed by what ``but_for`` says and
             under the substitution. Where the start differs, it is the refutation, with its witness.
@@ -81,17 +82,22 @@ def recognize(algorithm: Algorithm) -> Recognition:
         best = search.best()
         if best is not None and set(best.but_for) <= {"oracle", "output"}:
             return best  # other values of the parameters do not change these
-    return search.best() or search.nothing()
+    best = search.best()
+    return search.nothing() if best is None else best
 
 
 def form(program: Program) -> Form:
     """The program as a linear method, one with changing coefficients, or a map."""
-    for read in (linear, time_varying):
+    readers: tuple[Callable[[Program], Linear | TimeVarying], ...] = (linear, time_varying)
+    for read in readers:
         try:
-            found: Form = read(program)
+            found = read(program)
         except NotLTI:
             continue
-        return found.merged() if isinstance(found, Linear) else found
+        if isinstance(found, Linear):
+            return found.merged()
+        if found.start is not None and found.inputs:
+            return found
     return program
 
 
@@ -115,8 +121,8 @@ def _known(name: str, free: bool) -> _Known:
     from .library import algorithm
 
     built = algorithm(name)
-    variant = built.replace(tuning={}) if free else built
-    return _Known(form(variant.tuned), variant.parameters, built.step)
+    program = built.program if free else built.tuned
+    return _Known(form(program), program.parameters, built.step)
 
 
 class _Search:
@@ -128,11 +134,15 @@ class _Search:
         self.open: dict[str, str] = {}
 
     def best(self) -> Recognition | None:
-        """The match with the fewest differences, the first of these."""
+        """The match with the fewest differences, the first of these; three values solved for say little."""
         weight = {"output": 1, "oracle": 1, "time": 1, "start": 2, "steps": 3, "delay": 4}
         return min(
             self.found,
-            key=lambda r: (sum(weight[w] for w in r.but_for), bool(r.substitution)),
+            key=lambda r: (
+                bool(r.but_for),
+                sum(weight[w] for w in r.but_for) + 3 * (len(r.substitution) > 2),
+                bool(r.substitution),
+            ),
             default=None,
         )
 
@@ -140,7 +150,9 @@ class _Search:
         """That no registered method was found: excluded, or open for some."""
         if not self.open:
             return Recognition(
-                "different", None, "this is no registered method, whatever the values of their parameters."
+                "different",
+                None,
+                "this is no registered method, whatever the values of their parameters.",
             )
         reasons: dict[str, list[str]] = {}
         for name, why in self.open.items():
@@ -176,7 +188,12 @@ class _Search:
             mine, theirs = len(self.target.inputs), len(known.form.inputs)
             times = mine // theirs if theirs and mine % theirs == 0 else 0
             if 1 < times <= _STEPS:
-                self._both(name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"})
+                self._both(
+                    name,
+                    known,
+                    known.form.repeated(times),
+                    {"steps": f"it is {times} steps of {name}"},
+                )
             for d in _DELAYS if theirs else ():
                 said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
                 self._both(name, known, known.form.delayed(d), {"delay": said})
@@ -198,15 +215,25 @@ class _Search:
         mine, theirs = _oracles(self.target), _oracles(known)
         if set(mine) == set(theirs):
             yield {}, known
-        if sorted(mine.values()) != sorted(theirs.values()) or not mine or isinstance(known, Program):
+        if (
+            sorted(mine.values()) != sorted(theirs.values())
+            or not mine
+            or isinstance(known, Program)
+        ):
             return
         for order in itertools.permutations(mine):
             names = dict(zip(theirs, order, strict=True))
-            if any(names[o] != o for o in theirs) and all(mine[names[o]] == theirs[o] for o in theirs):
+            if any(names[o] != o for o in theirs) and all(
+                mine[names[o]] == theirs[o] for o in theirs
+            ):
                 yield names, known.renamed(names)
 
     def _note(
-        self, name: str, verdict: Equivalence | None, but_for: Mapping[str, str], values: dict[str, sp.Expr]
+        self,
+        name: str,
+        verdict: Equivalence | None,
+        but_for: Mapping[str, str],
+        values: dict[str, sp.Expr],
     ) -> bool:
         """Keep a match: a proof, or one but for the start."""
         if verdict is None:
@@ -217,17 +244,25 @@ class _Search:
                 return False
             said["start"] = _start_phrase(verdict)
         elif verdict.same_output is not True:
-            known = "is another sequence" if verdict.same_output is False else "may be another sequence"
+            known = (
+                "is another sequence" if verdict.same_output is False else "may be another sequence"
+            )
             said["output"] = f"the output {known}"
         values = {n: v for n, v in values.items() if v != sp.Symbol(n, positive=True)} and values
         shown = ", ".join(f"{n} = {v}" for n, v in values.items())
         parameters = f"with {shown}" if shown else "with the same parameters"
         if not said:
-            reason = f"this is {name}, with the same parameters." if not shown else f"this is {name} {parameters}."
+            reason = (
+                f"this is {name}, with the same parameters."
+                if not shown
+                else f"this is {name} {parameters}."
+            )
         else:
             reason = f"this is {name} {parameters}, but for this: {'; '.join(said.values())}."
         self.found.append(
-            Recognition("equal but for" if said else "equal", name, reason, values, said, {}, verdict)
+            Recognition(
+                "equal but for" if said else "equal", name, reason, values, said, {}, verdict
+            )
         )
         return True
 
@@ -243,18 +278,24 @@ class _Search:
             why = "roots of their parameters nest from step to step"
         if not required and len(parameters) > 2:
             return  # three free parameters reach every alpha, beta, gamma: a match would say nothing
-        equations, wanted = _equations(self.target, renamed, parameters)
+        system = _equations(self.target, renamed, parameters)
+        if system is None:
+            if required:
+                self.open.setdefault(name, why)
+            return
+        equations, wanted = system
+        others = self.target.symbols  # type: ignore[union-attr]
+        if excluded(others, equations, wanted):
+            return
         solved = False
         for solution in _solutions(self.target, renamed, equations, wanted):
             # in two steps, so that the square root of mu = (q l)^2 is q l
             changed = _put(_put(renamed, wanted.rename), solution)
             values = {p.name: canonical(e.xreplace(solution)) for p, e in wanted.rename.items()}
-            scale = {} if not required else {}
-            if not required:
-                scale = _time_scale(known, values)
+            scale = {} if required else _time_scale(known, values)
             verdict = _compare(self.target, changed)
             solved = self._note(name, verdict, {**but_for, **scale}, values) or solved
-        if required and not solved and not excluded(equations, wanted):
+        if required and not solved:
             self.open.setdefault(name, why)
 
     def _relabelled(self, name: str, known: _Known, renamed: Form, but_for: dict[str, str]) -> bool:
@@ -278,7 +319,11 @@ class _Search:
         if not (isinstance(self.target, Program) and isinstance(known.form, Program)):
             kind = known.form if isinstance(known.form, Program) else self.target
             assert isinstance(kind, Program)
-            self.open[name] = "with noise: out of scope" if kind.draws or kind.counts else "not linear: out of scope"
+            self.open[name] = (
+                "with noise: out of scope"
+                if kind.draws or kind.counts
+                else "not linear: out of scope"
+            )
             if isinstance(self.target, Program):
                 self.open[name] = "linear, which this is not: out of scope"
             return
@@ -298,7 +343,9 @@ def _compare(one: Form, other: Form) -> Equivalence | None:
     """The verdict on two forms; None where there is none."""
     try:
         if isinstance(one, Linear) and isinstance(other, Linear):
-            return compare_linear(one, other) if Counter(one.inputs) == Counter(other.inputs) else None
+            return (
+                compare_linear(one, other) if Counter(one.inputs) == Counter(other.inputs) else None
+            )
         if isinstance(one, Program) or isinstance(other, Program):
             both = isinstance(one, Program) and isinstance(other, Program)
             return compare_maps(one, other, "") if both else None  # type: ignore[arg-type]
@@ -319,7 +366,11 @@ def _oracles(of: Form) -> dict[Oracle, int]:
 
 
 def _called(names: Mapping[Oracle, Oracle]) -> dict[str, str]:
-    changed = [f"it calls {n.name} where the registered one has {o.name}" for o, n in names.items() if o != n]
+    changed = [
+        f"it calls {n.name} where the registered one has {o.name}"
+        for o, n in names.items()
+        if o != n
+    ]
     return {"oracle": ", ".join(changed)} if changed else {}
 
 
@@ -336,7 +387,12 @@ def _time_scale(known: _Known, values: Mapping[str, sp.Expr]) -> dict[str, str]:
     others = {n: v for n, v in values.items() if n != known.step.name}
     step = values.get(known.step.name)
     same = all(v == sp.Symbol(n, positive=True) for n, v in others.items())
-    if step is None or not same or not canonical(step / known.step).is_Rational or step == known.step:
+    if (
+        step is None
+        or not same
+        or not canonical(step / known.step).is_Rational
+        or step == known.step
+    ):
         return {}
     return {"time": f"its time is scaled, {known.step} -> {step}"}
 
@@ -349,24 +405,35 @@ def _put(of: Form, values: Mapping[sp.Symbol, sp.Expr]) -> Form:
 
 def _equations(
     target: Form, known: Form, parameters: list[sp.Symbol]
-) -> tuple[list[sp.Expr], Unknowns]:
-    """Equations in unknowns for the known method's parameters that hold exactly, or at least, where the two agree."""
+) -> tuple[Callable[[Values], list[sp.Expr]], Unknowns] | None:
+    """Equations in unknowns for the known method's parameters, at values of the target's or, without any, at all.
+
+    They hold where the two agree. None where roots nest too deeply.
+    """
     assert not isinstance(target, Program) and not isinstance(known, Program)
     if isinstance(target, Linear) and isinstance(known, Linear):
         wanted = unknowns(parameters, [*known.A, *known.B, *known.C, *known.D])
         if target.D.shape != known.D.shape:
-            return [sp.S.One], wanted
-        moved = known.changed(wanted.rename)
-        order = _same_order(target, known)
-        return cross_equations(target.system, moved.ordered(order).system), wanted
+            return (lambda values: [sp.S.One]), wanted
+        moved = known.changed(wanted.rename).ordered(_same_order(target, known))
+
+        def crossed(values: Values) -> list[sp.Expr]:
+            return cross_equations(target.changed(values).system, moved.system)
+
+        return crossed, wanted
     if _nested(target) or _nested(known):
-        return [], unknowns(parameters, [])
+        return None
     mine, theirs = weights(_varying(target)), weights(_varying(known))
     wanted = unknowns(parameters, theirs)
     if len(mine) != len(theirs):
-        return [sp.S.One], wanted
-    apart = [canonical(b.xreplace(wanted.rename) - a) for a, b in zip(mine, theirs, strict=True)]
-    return [e for e in apart if e != 0], wanted
+        return (lambda values: [sp.S.One]), wanted
+    changed = [b.xreplace(wanted.rename) for b in theirs]
+
+    def apart(values: Values) -> list[sp.Expr]:
+        found = [canonical(b - a.xreplace(values)) for a, b in zip(mine, changed, strict=True)]
+        return [e for e in found if e != 0]
+
+    return apart, wanted
 
 
 def _nested(system: Linear | TimeVarying) -> bool:
@@ -389,15 +456,12 @@ def _same_order(target: Linear, known: Linear) -> tuple[int, ...]:
 
 
 def _solutions(
-    target: Form, known: Form, equations: list[sp.Expr], wanted: Unknowns
+    target: Form, known: Form, equations: Callable[[Values], list[sp.Expr]], wanted: Unknowns
 ) -> Iterator[dict[sp.Symbol, sp.Expr]]:
     """Admissible values of the unknowns, by the three coefficients where both have them, else by the equations."""
-    tried = [_coefficient_equations(target, known, wanted), equations]
-    for system in tried:
-        if system is None:
-            continue
+    for system in (lambda: _coefficient_equations(target, known, wanted), lambda: equations({})):
         found = False
-        for solution in eliminate(system, wanted.symbols):
+        for solution in eliminate(system() or [sp.S.One], wanted.symbols):
             if admissible(solution, wanted):
                 found = True
                 yield solution
@@ -409,11 +473,9 @@ def _coefficient_equations(target: Form, known: Form, wanted: Unknowns) -> list[
     if not (isinstance(target, Linear) and isinstance(known, Linear)):
         return None
     try:
-        have, want = (_three(s) for s in (known, target))
+        have, want = (coefficients(s.state_space()) for s in (known, target))
     except NotCarried:
         return None
-    return [canonical(have[n].xreplace(wanted.rename) - want[n]) for n in ("alpha", "beta", "gamma")]
-
-
-def _three(s: Linear) -> dict[str, sp.Expr]:
-    return coefficients(StateSpace(s.A, s.B, s.C, s.D, s.states, s.inputs, None, None))
+    return [
+        canonical(have[n].xreplace(wanted.rename) - want[n]) for n in ("alpha", "beta", "gamma")
+    ]

@@ -35,7 +35,11 @@ from .time_varying_form import DIGITS, STEPS, K, NotReal, Numbers, TimeVarying, 
 from .time_varying_scalars import closed_form, joined, positive
 from .witness import Witness, samples, settled
 
-_LONG, _FEW, _MANY = 40, 3, 8  # steps looked at where no proof is found; samples before and after one is sought
+_LONG, _FEW, _MANY = (
+    40,
+    3,
+    8,
+)  # steps looked at where no proof is found; samples before and after one is sought
 
 
 def compare_time_varying(one: Program, other: Program) -> Equivalence | None:
@@ -244,7 +248,11 @@ def _starts_inside(left: TimeVarying, right: TimeVarying, kernel: sp.Matrix) -> 
     now = dict(left.begin)
     state = sp.Matrix.vstack(left.start, right.start).xreplace(now)
     free = [
-        next(i for i in range(kernel.rows) if all(kernel[i, c] == (c == j) for c in range(kernel.cols)))
+        next(
+            i
+            for i in range(kernel.rows)
+            if all(kernel[i, c] == (c == j) for c in range(kernel.cols))
+        )
         for j in range(kernel.cols)
     ]
     varying = set(left.start.free_symbols | right.start.free_symbols) & set(left.ahead)
@@ -298,7 +306,7 @@ def _zero(m: sp.Matrix) -> bool:
 def _by_numbers(
     left: TimeVarying, right: TimeVarying, order: tuple[int, ...], steps: int, number: int
 ) -> tuple[Equivalence | None, bool | None]:
-    """A refutation by numbers at the same values of the parameters, if there is one; and whether outputs agree there."""
+    """A refutation by numbers at the same values for both, if there is one; and whether outputs agree there."""
     same_output = None
     for values in samples(left.symbols | right.symbols, number):
         try:

@@ -45,7 +45,14 @@ class TimeVarying:
     @property
     def symbols(self) -> set[sp.Symbol]:
         """The parameters, without the step number and the scalars."""
-        parts: list[Any] = [self.A, self.B, self.C, self.D, *self.ahead.values(), *self.begin.values()]
+        parts: list[Any] = [
+            self.A,
+            self.B,
+            self.C,
+            self.D,
+            *self.ahead.values(),
+            *self.begin.values(),
+        ]
         parts += [m for m in (self.start, self.output) if m is not None]
         return {s for m in parts for s in m.free_symbols} - set(self.ahead)
 
@@ -54,7 +61,15 @@ class TimeVarying:
         """A method whose coefficients do not change."""
         begin = None if system.known or system.start is None else system.start
         return TimeVarying(
-            system.A, system.B, system.C, system.D, {K: K + 1}, {K: sp.S.Zero}, system.inputs, begin, system.output
+            system.A,
+            system.B,
+            system.C,
+            system.D,
+            {K: K + 1},
+            {K: sp.S.Zero},
+            system.inputs,
+            begin,
+            system.output,
         )
 
     def ordered(self, order: tuple[int, ...]) -> TimeVarying:
@@ -205,7 +220,9 @@ class Numbers:
     Raises NotReal where a value is not a finite real number.
     """
 
-    def __init__(self, system: TimeVarying, values: Values | None = None, steps: int = STEPS) -> None:
+    def __init__(
+        self, system: TimeVarying, values: Values | None = None, steps: int = STEPS
+    ) -> None:
         import mpmath
 
         self.values = next(samples(system.symbols)) if values is None else values
@@ -231,7 +248,9 @@ class Numbers:
             numbers = [*current, *(e for m in self.at[-1].values() for e in m)]
             if any(isinstance(e, mpmath.mpc) or not mpmath.isfinite(e) for e in numbers):
                 raise NotReal("a coefficient is not a finite real number")
-        self.first = None if system.start is None else mpmath.matrix(bound(system.start)(*self.scalars[0]))
+        self.first = (
+            None if system.start is None else mpmath.matrix(bound(system.start)(*self.scalars[0]))
+        )
 
     def history(self, reader: str) -> list[Any]:
         """What ``reader`` sees of x0, of each earlier answer and, at a point, of this step's, step by step."""

@@ -18,7 +18,9 @@ _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)
 _SAMPLES = 24
 
 Values: TypeAlias = dict[sp.Symbol, sp.Rational]
-When: TypeAlias = tuple[tuple[int, int], ...]  # (step, call of the step); step -1 is before the first
+When: TypeAlias = tuple[
+    tuple[int, int], ...
+]  # (step, call of the step); step -1 is before the first
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class Witness:
     """An experiment with two outcomes.
 
     Give the parameters their values, start both methods at x0 (0 or 1, one coordinate), and let every oracle
-    answer 0, but 1 at the calls in ``answers``. Then the two methods' next calls at ``point`` are made at the
-    points ``values``, without what an implicit call adds of its own answer.
+    answer 0, but 1 at the calls in ``answers`` (a proximal point: its gradient). Then the two methods' calls at
+    ``point`` are made at the points ``values``; an implicit call's own answer, scaled, is part of its point.
 
     Attributes:
         parameters: exact values of all symbols of both methods.
@@ -78,7 +80,9 @@ def samples(symbols: Iterable[sp.Symbol], number: int = _SAMPLES) -> Iterator[Va
         generator = random.Random(seed)
         values: Values = {}
         for i, s in enumerate(listed):
-            top, bottom = (_PRIMES[(j + 3 * seed) % 14] for j in (2 * i, 2 * i + 1 + 2 * (seed % 2)))
+            top, bottom = (
+                _PRIMES[(j + 3 * seed) % 14] for j in (2 * i, 2 * i + 1 + 2 * (seed % 2))
+            )
             if seed >= 12 or i >= 7:
                 top, bottom = generator.randrange(2, 10**6), generator.randrange(2, 10**6)
             side = {"mu": 1, "L": 2}.get(s.name, (1, 0, 2)[seed % 3])
@@ -130,7 +134,9 @@ def numbers(matrices: Sequence[sp.Matrix], values: Values) -> list[Numbers] | No
     found = []
     with mpmath.workdps(DIGITS):
         for m, entries in zip(matrices, inserted, strict=True):
-            rows = [[number(e) for e in entries[i * m.cols : (i + 1) * m.cols]] for i in range(m.rows)]
+            rows = [
+                [number(e) for e in entries[i * m.cols : (i + 1) * m.cols]] for i in range(m.rows)
+            ]
             found.append(Numbers(rows, [[abs(e) for e in row] for row in rows]))
     return found
 
@@ -189,7 +195,11 @@ def shown(value: Any) -> sp.Expr:
 
 
 def settled(e: sp.Expr) -> sp.Expr:
-    """With absolute values, signs, maxima and roots of squares resolved where every coefficient shows the sign."""
+    """With absolute values, signs, maxima and roots of squares resolved where every coefficient shows the sign.
+
+    Nested square roots of numbers are written without nesting where they can be.
+    """
+    e = sp.sqrtdenest(e)
     if not e.has(sp.Abs, sp.sign, sp.Max, sp.Min):
         return canonical(e)
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import numpy as np
 import pytest
 import sympy as sp
 import textbook as tb
-from programs import Machine
+from experiments import check_witness
 
 import odescent as od
 from odescent.dynamics.exact import is_zero
@@ -142,22 +141,7 @@ def test_perturbed_coefficients_are_refuted_by_a_right_witness(name: str) -> Non
     made = od.algorithm("triple_momentum")
     found = made.equivalent(perturbed)
     assert found.verdict == "refuted" and found.witness is not None
-    values = {k.name: val for k, val in found.witness["parameters"].items()}
-    steps, weights = (
-        found.witness["step"],
-        [float(w.subs(found.witness["parameters"])) for w in found.witness["weights"]],
-    )
-    # numerically: one unit gradient at step 0, then none; how far has the gradient point moved?
-    for algorithm, weight in zip((made, perturbed), weights, strict=True):
-        points: list[float] = []
-
-        def pulse(p: Any, points: list[float] = points) -> Any:
-            points.append(float(p[0]))
-            return np.ones(1) if len(points) == 1 else np.zeros(1)
-
-        Machine(algorithm.tuned, {"grad_f": pulse}, **values).run(np.zeros(1), steps + 1)
-        assert points[steps] == pytest.approx(weight, rel=1e-12)
-        assert all(p == pytest.approx(0, abs=1e-14) for p in points[:1])
+    check_witness(found.witness, made, perturbed)
 
 
 def test_output_alone_may_differ() -> None:
@@ -173,11 +157,12 @@ def test_other_start_is_refuted() -> None:
     rest, moving = od.method(update, output=xi), od.method(update, output=xi, init={old: 2 * x0})
     found = rest.equivalent(moving)
     assert found.verdict == "refuted" and "start" in found.reason
-    assert found.witness is not None and found.witness["step"] == 1
-    first, second = (e[0, 0] for e in found.witness["points"])
-    assert (
-        sp.expand(first - second - be) == 0
-    )  # x_1 = x0 against x0 + be (x0 - 2 x0), without gradients
+    assert found.witness is not None and found.witness.step == 1 and found.witness.x0 == 1
+    first, second = found.witness.values
+    # x_1 = x0 against x0 + be (x0 - 2 x0), without gradients
+    assert first - second == found.witness.parameters[be]
+    assert found.start == {"old": (x0, 2 * x0)}
+    check_witness(found.witness, rest, moving)
 
 
 def test_scaled_coordinates_come_with_the_change() -> None:
@@ -235,7 +220,8 @@ def test_undecided_and_calls() -> None:
     assert od.algorithm("adam").equivalent(od.algorithm("adam")).verdict == "proved"
     assert od.algorithm("extragradient").equivalent(tb.extragradient(1 / L))
     twice = od.method({x: x - f.grad(x) / L - f.grad(x - f.grad(x) / L) / L}, output=x)
-    assert twice.equivalent(tb.gradient_descent()).verdict == "undecided"
+    found = twice.equivalent(tb.gradient_descent())
+    assert found.verdict == "refuted" and "in a step" in found.reason
     e = od.Objective("e")
     other = od.method({x: x - e.grad(x) / L}, output=x)
     assert other.equivalent(tb.gradient_descent()).verdict == "refuted"
@@ -273,7 +259,11 @@ def test_calls_before_the_first_step() -> None:
     drift_first = od.Algorithm(flow, od.scheme("semi_implicit_euler", order=("x", "v")), h)
     text = od.method({x: x + h * v, v: v - h * f.grad(x + h * v)}, output=x, init={v: 0 * v})
     assert drift_first.equivalent(text).same_output
-    assert kdk.equivalent(leapfrog).verdict == "undecided"
+    found = kdk.equivalent(leapfrog)  # x_1 = x0 - h^2 g0 / 2 in both, and so on
+    assert found and found.same_output
+    twice = kdk.equivalent(od.method(update, output=x, init={v: h * g0}))
+    assert twice.verdict == "refuted" and twice.witness is not None
+    check_witness(twice.witness, kdk, od.method(update, output=x, init={v: h * g0}))
 
 
 def test_points_are_compared_from_the_first_call_on() -> None:
@@ -312,8 +302,8 @@ def test_a_gradient_taken_ahead_of_its_step() -> None:
     assert behind.equivalent(plain).same_output is False
 
 
-def test_another_oracle_before_the_first_step_is_left_open() -> None:
+def test_another_oracle_before_the_first_step() -> None:
     update = {x: x - h * f.grad(x) + v, v: v / 2}
     started = od.method(update, output=x, init={v: od.Objective("e").grad(od.blocks("x0"))})
     found = started.equivalent(od.method(update, output=x, init={v: 0}))
-    assert found.verdict == "undecided" and "before the first step" in found.reason
+    assert found.verdict == "refuted" and "at the beginning" in found.reason

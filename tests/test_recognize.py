@@ -14,10 +14,11 @@ q = sp.sqrt(mu / L)
 rho = 1 - q
 
 
-def three(alpha, beta, gamma):
+def three(alpha, beta, gamma, delta=0):
     """The textbook's two-step form."""
     point = (1 + gamma) * x - gamma * p
-    return od.method({x: (1 + beta) * x - beta * p - alpha * f.grad(point), p: x}, output=x)
+    output = (1 + delta) * x - delta * p
+    return od.method({x: (1 + beta) * x - beta * p - alpha * f.grad(point), p: x}, output=output)
 
 
 def test_textbook_forms_are_recognized_with_the_same_parameters():
@@ -25,7 +26,10 @@ def test_textbook_forms_are_recognized_with_the_same_parameters():
     for name, method in {
         "nesterov_sc": three(1 / L, beta, beta),
         "triple_momentum": three(
-            (1 + rho) / L, rho**2 / (2 - rho), rho**2 / ((1 + rho) * (2 - rho))
+            (1 + rho) / L,
+            rho**2 / (2 - rho),
+            rho**2 / ((1 + rho) * (2 - rho)),
+            rho**2 / (1 - rho**2),
         ),
         "heavy_ball": three(
             4 / (sp.sqrt(L) + sp.sqrt(mu)) ** 2, ((1 - q) / (1 + q)) ** 2, sp.S.Zero
@@ -46,7 +50,11 @@ def test_textbook_forms_are_recognized_with_the_same_parameters():
             {"L": (1 + sp.sqrt(b)) ** 2 / s, "mu": (1 - sp.sqrt(b)) ** 2 / s},
         ),
         (od.method({x: x - s * f.grad(x)}, output=x), "gradient_descent", {"L": 1 / s}),
-        (three(s, b, b / (1 - b)), "gradient_descent", {"L": (1 - b) / s}),  # the degenerate member
+        (
+            three(s, b, b / (1 - b), b / (1 - b)),
+            "gradient_descent",
+            {"L": (1 - b) / s},
+        ),  # the degenerate member
     ],
 )
 def test_other_parameters_are_solved_for(method, name, substitution):
@@ -67,7 +75,7 @@ def test_scaled_coordinates_do_not_hide_a_method():
 
 def test_numbers():
     exact = od.algorithm("triple_momentum").bind(mu=1, L=9).coefficients
-    found = od.recognize(three(*(exact[n] for n in ("alpha", "beta", "gamma"))))
+    found = od.recognize(three(*(exact[n] for n in ("alpha", "beta", "gamma", "delta"))))
     assert found.name == "triple_momentum" and found.substitution == {"L": 9, "mu": 1}
 
 
@@ -79,9 +87,10 @@ def test_every_linear_registered_algorithm_is_recognized_as_itself():
             assert found == name or od.algorithm(str(found)).equivalent(algorithm)
 
 
-def test_a_map_that_matches_nothing_says_so():
+def test_a_method_of_three_parameters_is_inertial_newton_and_reads_another_output():
     found = od.recognize(three(s, b, w))
-    assert not found and found.name is None and "matches no registered method" in str(found)
+    assert not found and found.verdict == "equal but for" and found.name == "inertial_newton"
+    assert set(found.but_for) == {"output"} and set(found.substitution) == {"alpha", "beta", "h"}
 
 
 def test_heavy_ball_is_of_nesterovs_form_only_without_momentum():
