@@ -161,14 +161,18 @@ def admissible(solution: _Values, wanted: Unknowns) -> bool:
 def excluded(
     others: set[sp.Symbol], equations: Callable[[Values], list[sp.Expr]], wanted: Unknowns
 ) -> bool:
-    """Whether at some values of the other parameters no admissible unknowns solve the equations there."""
-    for values in samples(others, 3):
+    """Whether no admissible unknowns solve the equations, be the other parameters below one or of any size.
+
+    Both are asked for, as a method may be another one only where its momentum is below one.
+    """
+    mixed, below, *_ = samples(others, 3)
+    for values in (below, mixed) if others else (below,):
         there = equations(values)
-        if not any(e.has(sp.zoo, sp.nan, sp.I) for e in there) and _no_solution(
+        if any(e.has(sp.zoo, sp.nan, sp.I) for e in there) or not _no_solution(
             there, wanted.symbols, wanted.below_one
         ):
-            return True
-    return False
+            return False
+    return True
 
 
 def _no_solution(

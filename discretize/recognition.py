@@ -139,7 +139,8 @@ class _Search:
         return min(
             self.found,
             key=lambda r: (
-                bool(r.but_for),
+                bool(set(r.but_for) - {"time"}),
+                "time" not in r.but_for and bool(r.substitution),
                 sum(weight[w] for w in r.but_for) + 3 * (len(r.substitution) > 2),
                 bool(r.substitution),
             ),
@@ -197,10 +198,11 @@ class _Search:
             for d in _DELAYS if theirs else ():
                 said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
                 self._both(name, known, known.form.delayed(d), {"delay": said})
-        if isinstance(self.target, TimeVarying) and isinstance(known.form, TimeVarying):
+        varying = isinstance(self.target, TimeVarying) and isinstance(known.form, TimeVarying)
+        if varying and not _nested(known.form):  # type: ignore[arg-type]
             for d in _DELAYS:
                 said = f"its coefficients of step k are the registered ones of step k + {d}"
-                self._both(name, known, known.form.later(d), {"delay": said})
+                self._both(name, known, known.form.later(d), {"delay": said})  # type: ignore[union-attr]
 
     def _both(self, name: str, known: _Known, changed: Form, but_for: dict[str, str]) -> None:
         for names, renamed in self._renamings(changed):
@@ -274,7 +276,7 @@ class _Search:
             return
         parameters = [p for p in known.parameters if p in renamed.symbols]  # type: ignore[union-attr]
         why = "their parameters could not be solved for"
-        if _nested(renamed):
+        if not isinstance(renamed, Program) and _nested(renamed):
             why = "roots of their parameters nest from step to step"
         if not required and len(parameters) > 2:
             return  # three free parameters reach every alpha, beta, gamma: a match would say nothing
@@ -292,7 +294,7 @@ class _Search:
             # in two steps, so that the square root of mu = (q l)^2 is q l
             changed = _put(_put(renamed, wanted.rename), solution)
             values = {p.name: canonical(e.xreplace(solution)) for p, e in wanted.rename.items()}
-            scale = {} if required else _time_scale(known, values)
+            scale = _time_scale(known, values)
             verdict = _compare(self.target, changed)
             solved = self._note(name, verdict, {**but_for, **scale}, values) or solved
         if required and not solved:
@@ -459,9 +461,10 @@ def _solutions(
     target: Form, known: Form, equations: Callable[[Values], list[sp.Expr]], wanted: Unknowns
 ) -> Iterator[dict[sp.Symbol, sp.Expr]]:
     """Admissible values of the unknowns, by the three coefficients where both have them, else by the equations."""
-    for system in (lambda: _coefficient_equations(target, known, wanted), lambda: equations({})):
+    for by_coefficients in (True, False):
+        system = _coefficient_equations(target, known, wanted) if by_coefficients else equations({})
         found = False
-        for solution in eliminate(system() or [sp.S.One], wanted.symbols):
+        for solution in eliminate(system or [], wanted.symbols):
             if admissible(solution, wanted):
                 found = True
                 yield solution

@@ -184,7 +184,9 @@ def _independent_rows(
     symbols = a.free_symbols | reader.free_symbols | set(left.ahead)
     symbols |= {s for e in left.ahead.values() for s in e.free_symbols}
     for values in samples(symbols):
-        now, product, rows, kept = dict(values), None, [], []
+        now, product = dict(values), None
+        rows: list[list[Any]] = []
+        kept: list[int] = []
         try:
             for i in range(a.rows + 1):
                 c = _real_rows(reader, now)
@@ -225,7 +227,9 @@ def _pivots(rows: list[list[Any]]) -> list[int]:
     """The first rows that span all of them, by elimination in many digits."""
     import mpmath
 
-    tiny, basis, chosen = mpmath.mpf(10) ** (-DIGITS // 2), [], []
+    tiny = mpmath.mpf(10) ** (-DIGITS // 2)
+    basis: list[tuple[int, list[Any]]] = []
+    chosen: list[int] = []
     for number, row in enumerate(rows):
         size = max((abs(e) for e in row), default=0)
         rest = list(row)

@@ -63,7 +63,7 @@ def to_dict(found: Synthesis) -> dict[str, Any]:
         "objective": found.objective, "mu": str(found.mu), "L": str(found.L), "rate": found.rate,
         "gains": {name: str(value) for name, value in found.gains.items()},
         "closed_form": None if exact is None else {"rate": str(exact.rate), "poles": dict(exact.poles)},
-        "recognized": known.name if known else None,
+        "recognized": known.name if set(known.but_for) <= {"output"} else None,
         "scheme": str(found.algorithm.scheme),
         "candidates": [{"scheme": scheme, "rate": rate} for scheme, rate in found.candidates],
         "evaluations": found.evaluations,

@@ -59,7 +59,7 @@ class Synthesis:
 
     @cached_property
     def recognition(self) -> Recognition:
-        """Which known method this is, with a proof; false if it is none."""
+        """Which known method this is, with a proof; false if it is none, or one but for what it says."""
         return recognize(self.algorithm if self.formula is None else self.formula)
 
     @cached_property
@@ -85,7 +85,7 @@ class Synthesis:
 
     def _known(self) -> str:
         known = self.recognition
-        if self.closed_form is not None or not known.substitution:
+        if self.closed_form is not None or not known.substitution or known.but_for:
             return known.reason
         numbers = ", ".join(f"{n} = {sp.N(v, 9)}" for n, v in known.substitution.items())
         return f"this is {known.name} with {numbers}."
