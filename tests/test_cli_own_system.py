@@ -324,7 +324,6 @@ def test_options_of_a_file_are_for_files():
         assert f"--{option} is for a system file" in result.stderr
 
 
-@pytest.mark.usefixtures("here")
 def test_json_of_ones_own_system_replays(own: str):
     data = json.loads(run(own, "--scheme", SCHEME, "--json").stdout_bytes.decode("utf-8"))
     assert replay(data, say=lambda line: None) == []
