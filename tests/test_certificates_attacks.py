@@ -11,8 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from attacks_on_certificates import attacks_on, leaf_attacks, outcome, symmetry_attacks, valid
+from attacks_on_certificates import attacks_on, leaf_attacks, outcome, symmetry_attacks
 from truth_of_certificates import verdict, worst_case
+from valid_certificates import valid
 
 import odescent as od
 from odescent.analysis.certificates import checker, load
