@@ -1,106 +1,191 @@
-"""The dual of the performance estimation problem of finitely many steps, in floats."""
+"""Finitely many steps in floats: the least bound, and a worst function, by more and more interpolation inequalities.
+
+Over multipliers and a bound c, `Dual` minimizes c with D >= 0; over Gram matrices G of (x_0 - x*, u_0/L, ..., u_N/L)
+and values f, the same program's other side maximizes the measure where the start is 1. It begins with the inequalities
+of neighbours and adds those that G and f violate; any set of them bounds from above, and at the end all hold.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+import time
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
-from .checker import Steps
-from .lmi import STAR, _slack, pairs
-from .margin import svec
+from .interior import Interior, Program
+from .lmi import STAR
 from .plant import to_float
+from .unroll import Unrolled
+
+_LEVELS = (1e-2, 1e-4, 1e-7)  # gaps, relative to the bound
+FLOOR = 1e-3  # the same below it: there the gap is 1e-3 of the level
+_ROUNDS = 60
+
+
+@dataclass(frozen=True)
+class Found:
+    """Both sides, in units L = 1 with function values over L.
+
+    ``bound`` and ``weights`` (by pair, positive) are strictly inside; ``gram`` and ``values`` satisfy all
+    inequalities up to ``lack`` of those of ``inner``, which satisfies them strictly (None if there is none).
+    """
+
+    bound: float
+    weights: dict[tuple[int, int], float]
+    gram: Float[np.ndarray, "n n"]
+    values: Float[np.ndarray, " count"]
+    inner: tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " count"]] | None
 
 
 class Dual:
-    """min c with D(c, lambda) >= t I, lambda >= t and lambda from the minimizer >= t, in floats and units L = 1."""
+    """The program of a method: which function values, points and gradients there are, and which inequalities.
 
-    def __init__(self, base: Mapping[str, Any]) -> None:
-        it = Steps({**base, "bound": "1"})
-        self.L = L = to_float(it.L)
-        k = to_float(it.mu) / L
-        y, g = (
-            np.array([[to_float(x) for x in row] for row in rows[:-1]]) for rows in (it.y, it.g)
+    Args:
+        steps: the method.
+        measure, start: see `horizon.certify_horizon`.
+    """
+
+    def __init__(self, steps: Unrolled, measure: str, start: str) -> None:
+        self.L = float(steps.L)
+        self.k = float(steps.mu / steps.L)
+        self.measure, self.start = measure, start
+        L = to_float(steps.number(steps.L))
+        points = np.array([[to_float(x) * L for x in row] for row in steps.points])
+        self.count, size = len(points), len(points) + 1
+        # rows over (x_0, u_0/L, ..., u_N/L); the minimizer last
+        self.y = np.zeros((size, size))
+        self.y[:-1] = np.hstack([np.ones((self.count, 1)), points])
+        self.g = np.vstack([np.eye(size)[1:], np.zeros(size)])
+        self.first = next((i for i, row in enumerate(steps.points) if not any(row)), None)
+        # without a square of x_0 - x* it must not occur at all: then the multipliers from x* are 0
+        self.tied = self.k == 0 and start == "value" and measure != "distance"
+        power = {"value": 1, "gradient": 2, "distance": 0}[measure]
+        self.scale, self.weight = self.L ** (power - (start == "value")), self.L ** (power - 1)
+
+    def quadratic(self, i: int, j: int) -> Float[np.ndarray, "n n"]:
+        """Q_ij, without the function values."""
+        k = self.k
+        dy, dg = self.y[i] - self.y[j], self.g[i] - self.g[j]
+        cross = np.outer(2 * k * dg - 2 * (1 - k) * self.g[j], dy)
+        found: Float[np.ndarray, "n n"] = (
+            (cross + cross.T) / 2 - np.outer(dg, dg) - k * np.outer(dy, dy)
         )
-        last, size = it.last, y.shape[1]
-        self.pairs = [ij for ij in pairs(last + 1) if ij[0] != STAR]
-        # D = 2 (1 - k) (c S - M) - sum lambda Q in these units; c of "value" over "distance" is in units of L
-        twice = 2 * (1 - k)
-        power = {"value": 1, "gradient": 2, "distance": 0}[it.measure]
-        self.scale, self.weight = L ** (power - (it.start == "value")), L ** (power - 1)
-        star = np.zeros(
-            (last + 1, len(self.pairs) + 1)
-        )  # multipliers from the minimizer, last column by c
-        for a, (i, j) in enumerate(self.pairs):
-            star[i, a] += 1
+        return found
+
+    def slacks(
+        self, gram: Float[np.ndarray, "n n"], values: Float[np.ndarray, " count"]
+    ) -> Float[np.ndarray, "size size"]:
+        """All Q_ij of a Gram matrix and values, the minimizer last; those from it infinite where they do not matter."""
+        k, f = self.k, np.append(values, 0.0)
+        gg, gy, yy = self.g @ gram @ self.g.T, self.g @ gram @ self.y.T, self.y @ gram @ self.y.T
+        of_g, both, of_y = np.diag(gg), np.diag(gy), np.diag(yy)
+        square_g = of_g[:, None] + of_g - 2 * gg
+        square_y = of_y[:, None] + of_y - 2 * yy
+        cross = both[:, None] + both - gy - gy.T
+        linear = f[:, None] - f - gy.T + both
+        found: Float[np.ndarray, "size size"] = (
+            2 * (1 - k) * linear - square_g - k * square_y + 2 * k * cross
+        )
+        np.fill_diagonal(found, np.inf)
+        if self.tied:  # x_0 is still to be chosen, as far away as these need
+            found[STAR] = np.inf
+        return found
+
+    def program(self, pairs: list[tuple[int, int]]) -> Program:
+        """The program with the multipliers of these pairs, c last; F are the multipliers that follow.
+
+        The function values cancel for one choice of the multipliers of all pairs (*, i); if those must be 0, of all
+        pairs (i, *).
+        """
+        follow = [(i, STAR) if self.tied else (STAR, i) for i in range(self.count)]
+        rows = np.zeros((self.count, len(pairs) + 1))
+        shift = np.zeros(self.count)
+        for a, (i, j) in enumerate(pairs):
+            rows[i, a] += 1
             if j != STAR:
-                star[j, a] -= 1
-        self.offset = np.zeros(last + 1)
-        self.offset[last] = it.measure == "value"
-        if it.start == "value":
-            star[it.first, -1] = -1
-        self.star = star
-        slack = np.stack([_slack(y, g, ij, k) for ij in self.pairs])
-        rest = np.stack([_slack(y, g, (STAR, i), k) for i in range(last + 1)])
-        D = np.zeros((len(self.pairs) + 1, size, size))
-        D[:-1] = -slack
-        D -= np.einsum("ia,ijk->ajk", star, rest)
-        D0 = -np.einsum("i,ijk->jk", self.offset, rest)
-        if it.start == "distance":
-            D[-1, 0, 0] += twice
-        end = y[last] if it.measure == "distance" else g[last]
-        if it.measure != "value":
-            D0 -= twice * np.outer(end, end)
-        # without a square of x_0 - x* it must not occur at all: multipliers from x* are 0, those to it follow
-        self.tied = bool(np.abs(D[:, 0, 0]).max() == 0 and D0[0, 0] == 0)
-        self.signs, self.shift = (
-            np.vstack([np.eye(len(D))[:-1], star]),
-            np.append(np.zeros(len(self.pairs)), self.offset),
-        )
-        self.full, self.full0 = np.eye(len(D)), np.zeros(len(D))
+                rows[j, a] -= 1
+        shift[-1] = self.measure == "value"
+        if self.start == "value":
+            rows[self.first, -1] = -1
         if self.tied:
-            own = np.array([ij[1] == STAR for ij in self.pairs] + [False])
-            point = [ij[0] for ij in self.pairs if ij[1] == STAR]
-            self.full[own] = -np.where(own, 0, star)[point]
-            self.full0[own] = -self.offset[point]
-            self.full = self.full[:, ~own]
-            D0, D = D0 + np.tensordot(self.full0, D, 1), np.tensordot(self.full.T, D, 1)
-            D, D0 = D[:, 1:, 1:], D0[1:, 1:]
-            self.signs, self.shift = self.full[:-1], self.full0[:-1]
-        self.D, self.D0 = D, D0
+            rows, shift = -rows, -shift
+        parts = np.stack([self.quadratic(*ij) for ij in follow])
+        size, twice = self.count + 1, 2 * (1 - self.k)
+        matrices = np.zeros((len(pairs) + 1, size, size))
+        for a, ij in enumerate(pairs):
+            matrices[a] = -self.quadratic(*ij)
+        matrices -= np.tensordot(rows.T, parts, 1)
+        constant = -np.tensordot(shift, parts, 1)
+        if self.start == "distance":
+            matrices[-1, 0, 0] += twice
+        end = {"gradient": self.g[-2], "distance": self.y[-2]}.get(self.measure)
+        if end is not None:
+            constant -= twice * np.outer(end, end)
+        if self.tied:
+            matrices, constant = matrices[:, 1:, 1:], constant[1:, 1:]
+        return Program(matrices, constant, rows, shift)
 
-    def solve(
-        self, room: float, bound: float | None = None
-    ) -> tuple[float, dict[tuple[int, int], float]] | None:
-        """The least bound, or the given one, and the multipliers, with so much room left in each inequality."""
-        import clarabel
-        from scipy import sparse
+    def solve(self, deadline: float = math.inf) -> Found | None:
+        """The least bound and a worst function, as near as doubles allow; None if there is no bound."""
+        pairs = [(i, i + 1) for i in range(self.count - 1)]
+        pairs += [(j, i) for i, j in pairs]
+        if not self.tied:
+            pairs += [(i, STAR) for i in range(self.count)]
+        units = np.ones(self.count + (not self.tied))
+        level, at, inner, best = 0, None, None, None
+        for _ in range(_ROUNDS):
+            if at is None:
+                program = self.program(pairs)
+                scaled = units[:, None] * units
+                at = Interior(
+                    Program(program.matrices * scaled, program.constant * scaled, program.rows, program.shift)
+                )  # fmt: skip
+            reached = at.run(_LEVELS[level], FLOOR, deadline)
+            gram, values = self._primal(at, units, len(pairs))
+            if at.inside and (best is None or at.x[-1] <= best.bound):
+                best = Found(float(at.x[-1]), self._weights(at, pairs), gram, values, inner)
+            if time.monotonic() > deadline:
+                break
+            slack = self.slacks(gram, values)
+            lacking = [
+                (slack[i, j], i, j if j < self.count else STAR)
+                for i, j in np.argwhere(slack < 0)
+                if i < self.count
+            ]
+            known = set(pairs)
+            new = [(i, j) for _, i, j in sorted(lacking) if (i, j) not in known]
+            if slack.min() > 0:
+                inner = gram, values
+            if new:
+                pairs += new[: 3 * self.count]
+                size = np.sqrt(np.diag(gram))
+                units = np.maximum(size / size.max(), 1e-8)
+                at = None
+            elif not reached or level == len(_LEVELS) - 1:
+                break
+            else:
+                level += 1
+        return best
 
-        count, size = len(self.D), self.D.shape[1]
-        signs = self.signs
-        rows = [-signs, -svec(self.D).T]
-        right = [self.shift - room, svec((self.D0 - room * np.eye(size))[None])[0]]
-        cones = [clarabel.NonnegativeConeT(len(signs)), clarabel.PSDTriangleConeT(size)]
-        if bound is not None:
-            rows, right = [np.eye(count)[-1:], *rows], [np.array([bound / self.scale]), *right]
-            cones = [clarabel.ZeroConeT(1), *cones]
-        settings = clarabel.DefaultSettings()
-        settings.verbose = False
-        settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = 1e-11
-        settings.max_iter, settings.max_threads = 100, 1
-        objective = np.eye(count)[-1] if bound is None else signs.sum(0)
-        matrix = sparse.csc_matrix(np.vstack(rows))
-        solver = clarabel.DefaultSolver(
-            sparse.csc_matrix((count, count)), objective, matrix, np.concatenate(right), cones, settings
-        )  # fmt: skip
-        x: Float[np.ndarray, " unknowns"] = np.asarray(solver.solve().x)
-        if not np.isfinite(x).all() or not x[-1] > 0:
-            return None
-        D = self.D0 + np.tensordot(x, self.D, axes=1)
-        short = max(0.0, -float(np.linalg.eigvalsh(D)[0]))
-        if short > 1e-4:
-            return None
-        weights = self.weight * (self.full @ x + self.full0)[:-1]
-        return float(x[-1]) * self.scale, dict(zip(self.pairs, weights.tolist(), strict=True))
+    def _primal(
+        self, at: Interior, units: Float[np.ndarray, " n"], free: int
+    ) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " count"]]:
+        """The Gram matrix and the values, where the start is 1: the slacks of the inequalities that follow tell f."""
+        gram = at.X * units[:, None] * units
+        if self.tied:
+            gram = np.pad(gram, ((1, 0), (1, 0)))
+        sign = 1 if self.tied else -1
+        parts = [self.quadratic(*((i, STAR) if self.tied else (STAR, i))) for i in range(self.count)]
+        rest = np.array([(part * gram).sum() for part in parts])
+        values = sign * (at.z[free:] - rest) / (2 * (1 - self.k))
+        one = gram[0, 0] if self.start == "distance" else values[self.first]
+        return gram / one, values / one
+
+    def _weights(self, at: Interior, pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
+        """The multipliers by pair, but for those from the minimizer."""
+        found = dict(zip(pairs, at.s.tolist(), strict=False))
+        if self.tied:
+            found |= {(i, STAR): float(w) for i, w in enumerate(at.s[len(pairs) :])}
+        return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -79,8 +80,13 @@ class Plant:
 
 
 def to_float(x: Number) -> float:
-    """The number rounded (within a few units of the last place)."""
-    return float(x.a) + float(x.b) * math.sqrt(x.d)
+    """The number rounded (within a few units of the last place), also where a and b sqrt(d) nearly cancel."""
+    a, b = Fraction(x.a), Fraction(x.b)
+    if a * b >= 0:
+        return float(a) + float(b) * math.sqrt(x.d)
+    rest = a * a - x.d * b * b  # exactly, over the sum of two numbers of one sign
+    larger = max(abs(a), abs(b))
+    return float(rest / larger) / (float(a / larger) - float(b / larger) * math.sqrt(x.d))
 
 
 def read(method: Method, mu: object, L: object) -> Plant:
