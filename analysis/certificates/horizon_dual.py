@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -18,25 +19,48 @@ from .interior import Interior, Program
 from .lmi import STAR
 from .plant import to_float
 from .unroll import Unrolled
+from .worst_line import float_runs
 
-_LEVELS = (1e-2, 1e-4, 1e-7)  # gaps, relative to the bound
+Vectors: TypeAlias = tuple[Any, Float[np.ndarray, "count n"], Float[np.ndarray, " count"]]
+Example: TypeAlias = tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " count"]]
+_LEVELS = (1e-2, 1e-4, 1e-6, 1e-7)  # gaps, relative to the bound
 FLOOR = 1e-3  # the same below it: there the gap is 1e-3 of the level
 _ROUNDS = 60
+_ENOUGH = 5e-7  # between both sides, relative to the bound or the floor
+_SMALL = 0.01  # gradients of the first guess are not smaller
+_TRIES = 4  # in other units, where rounding took over
 
 
 @dataclass(frozen=True)
 class Found:
     """Both sides, in units L = 1 with function values over L.
 
-    ``bound`` and ``weights`` (by pair, positive) are strictly inside; ``gram`` and ``values`` satisfy all
-    inequalities up to ``lack`` of those of ``inner``, which satisfies them strictly (None if there is none).
+    ``bound`` and ``weights`` (by pair, positive) are strictly inside of what they have to satisfy, and so is the
+    example that attains ``attained``: x_0 - x*, gradients over L and values, in as many dimensions as there are
+    vectors. ``example`` is None if there was none; its x_0 is None if any one far enough will do.
     """
 
     bound: float
     weights: dict[tuple[int, int], float]
-    gram: Float[np.ndarray, "n n"]
-    values: Float[np.ndarray, " count"]
-    inner: tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " count"]] | None
+    attained: float
+    example: Vectors | None
+
+
+def search(steps: Unrolled, measure: str, start: str, deadline: float = math.inf) -> Found | None:
+    """Both sides, in the coordinates that bring them together, or in those that did best; None if there is no bound."""
+    best: Found | None = None
+    order = (0.0, 0.5, 1.0) if steps.mu < 0.3 * steps.L else (0.5, 0.0, 1.0)
+    for shift in order:
+        found = Dual(steps, measure, start, shift).solve(deadline)
+        if found is not None and best is not None:
+            low, high = max(found, best, key=lambda f: f.attained), min(found, best, key=lambda f: f.bound)
+            found = replace(high, attained=low.attained, example=low.example)
+        best = found or best
+        if best is not None and best.bound - best.attained <= _ENOUGH * max(best.bound, FLOOR):
+            break
+        if time.monotonic() > deadline:
+            break
+    return best
 
 
 class Dual:
@@ -45,22 +69,30 @@ class Dual:
     Args:
         steps: the method.
         measure, start: see `horizon.certify_horizon`.
+        shift: of the coordinates, between 0 (mu) and 1 (L).
     """
 
-    def __init__(self, steps: Unrolled, measure: str, start: str) -> None:
+    def __init__(self, steps: Unrolled, measure: str, start: str, shift: float = 0.5) -> None:
         self.L = float(steps.L)
         self.k = float(steps.mu / steps.L)
         self.measure, self.start = measure, start
         L = to_float(steps.number(steps.L))
         points = np.array([[to_float(x) * L for x in row] for row in steps.points])
         self.count, size = len(points), len(points) + 1
-        # rows over (x_0, u_0/L, ..., u_N/L); the minimizer last
-        self.y = np.zeros((size, size))
-        self.y[:-1] = np.hstack([np.ones((self.count, 1)), points])
-        self.g = np.vstack([np.eye(size)[1:], np.zeros(size)])
-        self.first = next((i for i, row in enumerate(steps.points) if not any(row)), None)
         # without a square of x_0 - x* it must not occur at all: then the multipliers from x* are 0
         self.tied = self.k == 0 and start == "value" and measure != "distance"
+        # rows over (x_0, w_0, ..., w_N), u/L = w + m y, the minimizer last: w is small where the class is, and m y
+        # takes a method that converges most of its way
+        m = 0.0 if self.tied else self.k + shift * (1 - self.k)
+        self.table = points
+        known = np.hstack([np.ones((self.count, 1)), points])
+        self.y = np.vstack([np.linalg.solve(np.eye(self.count) - m * points, known), np.zeros(size)])
+        self.g = m * self.y + np.vstack([np.eye(size)[1:], np.zeros(size)])
+        self.middle = m
+        self.first = next((i for i, row in enumerate(steps.points) if not any(row)), None)
+        # the first point that is the same by construction, often the point itself
+        rows = [[(x.a, x.b, x.e) for x in row] for row in steps.points]
+        self.same = [next(i for i in range(j + 1) if rows[i] == row) for j, row in enumerate(rows)]
         power = {"value": 1, "gradient": 2, "distance": 0}[measure]
         self.scale, self.weight = self.L ** (power - (start == "value")), self.L ** (power - 1)
 
@@ -77,7 +109,7 @@ class Dual:
     def slacks(
         self, gram: Float[np.ndarray, "n n"], values: Float[np.ndarray, " count"]
     ) -> Float[np.ndarray, "size size"]:
-        """All Q_ij of a Gram matrix and values, the minimizer last; those from it infinite where they do not matter."""
+        """All Q_ij of a Gram matrix and values, the minimizer last; infinite where they do not matter."""
         k, f = self.k, np.append(values, 0.0)
         gg, gy, yy = self.g @ gram @ self.g.T, self.g @ gram @ self.y.T, self.y @ gram @ self.y.T
         of_g, both, of_y = np.diag(gg), np.diag(gy), np.diag(yy)
@@ -88,7 +120,8 @@ class Dual:
         found: Float[np.ndarray, "size size"] = (
             2 * (1 - k) * linear - square_g - k * square_y + 2 * k * cross
         )
-        np.fill_diagonal(found, np.inf)
+        names = [*self.same, STAR]
+        found[np.equal.outer(names, names)] = np.inf
         if self.tied:  # x_0 is still to be chosen, as far away as these need
             found[STAR] = np.inf
         return found
@@ -133,45 +166,99 @@ class Dual:
         pairs += [(j, i) for i, j in pairs]
         if not self.tied:
             pairs += [(i, STAR) for i in range(self.count)]
-        units = np.ones(self.count + (not self.tied))
-        level, at, inner, best = 0, None, None, None
+        units, size = self.sizes()
+        level, tries, at = 0, 0, None
+        below: list[tuple[float, dict[tuple[int, int], float]]] = []
+        inner: list[Example] = []
         for _ in range(_ROUNDS):
             if at is None:
-                program = self.program(pairs)
-                scaled = units[:, None] * units
-                at = Interior(
-                    Program(program.matrices * scaled, program.constant * scaled, program.rows, program.shift)
-                )  # fmt: skip
+                at = Interior(self.program(pairs).scaled(units), size)
             reached = at.run(_LEVELS[level], FLOOR, deadline)
-            gram, values = self._primal(at, units, len(pairs))
-            if at.inside and (best is None or at.x[-1] <= best.bound):
-                best = Found(float(at.x[-1]), self._weights(at, pairs), gram, values, inner)
+            if at.inside:
+                below.append((float(at.x[-1]), self._weights(at, pairs)))
+            example = self._example(at, units, len(pairs))
             if time.monotonic() > deadline:
                 break
-            slack = self.slacks(gram, values)
-            lacking = [
-                (slack[i, j], i, j if j < self.count else STAR)
-                for i, j in np.argwhere(slack < 0)
-                if i < self.count
-            ]
-            known = set(pairs)
-            new = [(i, j) for _, i, j in sorted(lacking) if (i, j) not in known]
-            if slack.min() > 0:
-                inner = gram, values
-            if new:
-                pairs += new[: 3 * self.count]
-                size = np.sqrt(np.diag(gram))
-                units = np.maximum(size / size.max(), 1e-8)
-                at = None
-            elif not reached or level == len(_LEVELS) - 1:
+            new: list[tuple[int, int]] = []
+            if example is not None:
+                slack = self.slacks(*example)
+                if slack.min() > 0:
+                    inner.append(example)
+                elif inner:
+                    inner.append(self._between(example, inner[-1]))
+                known = set(pairs)
+                order = [divmod(int(p), len(slack)) for p in np.argsort(slack, axis=None)]
+                lacking = [(i, j if j < self.count else STAR) for i, j in order if slack[i, j] < 0]
+                new = [ij for ij in lacking if ij not in known and ij[0] < self.count]
+            if reached and not new:
+                level, tries = level + 1, 0
+                if level == len(_LEVELS):
+                    break
+                continue
+            # anew, in units in which X is about 1 on the diagonal
+            tries += not new
+            if tries > _TRIES:
                 break
-            else:
-                level += 1
-        return best
+            pairs += new[: 3 * self.count]
+            found = np.sqrt(np.diag(at.X)) * units
+            units = np.maximum(found / found.max(), 1e-8)
+            size = max(_SMALL**2, abs(float(at.x[-1])))
+            at = None
+        if not below:
+            return None
+        bound, weights = min(below, key=lambda of: of[0])
+        example = max(inner, key=self.attained, default=None)
+        if example is None:
+            return Found(bound, weights, -math.inf, None)
+        return Found(bound, weights, self.attained(example), self._vectors(example))
 
-    def _primal(
+    def _vectors(self, example: Example) -> Vectors | None:
+        """x_0, the gradients over L, and the values; None if the matrix is not positive, by rounding."""
+        gram, values = example
+        kept = [0, *(1 + i for i in sorted(set(self.same)))][self.tied :]
+        size = np.sqrt(np.diag(gram))[kept]
+        try:
+            factor = np.linalg.cholesky(gram[np.ix_(kept, kept)] / size[:, None] / size)
+        except np.linalg.LinAlgError:
+            return None
+        rows = dict(zip(kept, factor * size[:, None], strict=True))
+        w = np.stack([rows[1 + i] for i in self.same])
+        far = rows.get(0, np.zeros(len(kept)))
+        vectors = self.g[:-1] @ np.vstack([far, w])
+        return (None if self.tied else far), vectors, values
+
+    def sizes(self) -> tuple[Float[np.ndarray, " n"], float]:
+        """How large x_0 and the gradients may become where the start is 1, and the bound, from functions of a line."""
+        widths = np.append(np.geomspace(1e-4, 1, 25), np.full(8, 10.0))
+        high = np.append(np.ones(25), self.k + (1 - self.k) * np.arange(1, 9) / 8)  # 10: a quadratic
+        low = np.full(33, self.k)
+        points, slopes, heights = float_runs(self.table, widths, low, high)
+        unit = np.sqrt(heights[self.first]) if self.start == "value" else np.ones(33)
+        runs = np.vstack([np.ones(33), slopes - self.middle * points]) / unit
+        last = {"value": heights, "gradient": slopes**2, "distance": points**2}[self.measure][-1]
+        found = np.nanmax(np.abs(runs), axis=1)[self.tied :]
+        return np.maximum(found, _SMALL), max(_SMALL**2, float(np.nanmax(last / unit**2)))
+
+    def attained(self, example: Example) -> float:
+        """The measure."""
+        gram, values = example
+        end = {"gradient": self.g[-2], "distance": self.y[-2]}.get(self.measure)
+        return float(values[-1] if end is None else end @ gram @ end)
+
+    def _between(self, example: Example, inner: Example) -> Example:
+        """As near to the first as all inequalities allow."""
+        slack, inside = self.slacks(*example), self.slacks(*inner)
+        lacking = slack <= 0
+        part = float((-slack[lacking] / (inside[lacking] - slack[lacking])).max())
+        part = min(1.0, 2 * part)
+        return (
+            (1 - part) * example[0] + part * inner[0],
+            (1 - part) * example[1] + part * inner[1],
+        )
+
+    def _example(
         self, at: Interior, units: Float[np.ndarray, " n"], free: int
-    ) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " count"]]:
+    ) -> Example | None:
         """The Gram matrix and the values, where the start is 1: the slacks of the inequalities that follow tell f."""
         gram = at.X * units[:, None] * units
         if self.tied:
@@ -180,8 +267,10 @@ class Dual:
         parts = [self.quadratic(*((i, STAR) if self.tied else (STAR, i))) for i in range(self.count)]
         rest = np.array([(part * gram).sum() for part in parts])
         values = sign * (at.z[free:] - rest) / (2 * (1 - self.k))
+        kept = [0, *(1 + i for i in self.same)]
+        gram, values = gram[np.ix_(kept, kept)], values[self.same]
         one = gram[0, 0] if self.start == "distance" else values[self.first]
-        return gram / one, values / one
+        return (gram / one, values / one) if one > 0 else None
 
     def _weights(self, at: Interior, pairs: list[tuple[int, int]]) -> dict[tuple[int, int], float]:
         """The multipliers by pair, but for those from the minimizer."""

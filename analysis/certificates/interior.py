@@ -37,6 +37,11 @@ class Program:
     rows: Float[np.ndarray, "p m"]
     shift: Float[np.ndarray, " p"]
 
+    def scaled(self, units: Float[np.ndarray, " n"]) -> Program:
+        """With the matrices' rows and columns times ``units``."""
+        both = units[:, None] * units
+        return Program(self.matrices * both, self.constant * both, self.rows, self.shift)
+
     def matrix(self, x: Array) -> Array:
         """S, without A0."""
         return np.tensordot(x, self.matrices, 1)
@@ -60,14 +65,14 @@ class Interior:
     matters: the diagonal of X should be about 1.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, start: float = 1.0) -> None:
         count, size = len(program.matrices), len(program.constant)
         signs = count - 1 + len(program.shift)
         self.program = program
         self.offset = np.append(np.zeros(count - 1), program.shift)
         self.x = np.zeros(count)
-        self.X, self.S = np.eye(size), np.eye(size)
-        self.z, self.s = np.ones(signs), np.ones(signs)
+        self.X, self.S = np.eye(size), start * np.eye(size)
+        self.z, self.s = np.full(signs, start), np.ones(signs)
         self.inside = False
 
     @property
@@ -80,17 +85,21 @@ class Interior:
 
         It is not if the problem is unbounded, rounding has taken over, or ``deadline`` (of `time.monotonic`) is past.
         """
+        before = np.inf
         for _ in range(_MOST):
             wanted = tolerance * max(abs(self.x[-1]), floor)
             short = self._short()
-            if self.gap < wanted and self.inside and np.abs(short).max() < tolerance:
-                return True
+            lacks = np.abs(short).max() * len(self.z)
+            if self.gap < wanted and self.inside:
+                if lacks < 1e-3 * wanted or lacks > before / 2:  # or rounding allows no better
+                    return True
+                before = lacks
             if time.monotonic() > deadline:
                 return False
             try:
                 if not self._step(wanted, short):
                     return False
-            except np.linalg.LinAlgError:
+            except (np.linalg.LinAlgError, ValueError):  # not positive, or not finite
                 return False
         return False
 
@@ -133,8 +142,7 @@ class Interior:
         then = ((self.X + first[0] * dX) * (self.S + first[1] * dS)).sum()
         then = (then + (self.z + first[0] * dz) @ (self.s + first[1] * ds)) / number
         center = max(min(1.0, max(then / now, 0.0) ** 3) * now, 1e-6 * now)
-        if self.inside:  # no further than needed
-            center = max(center, 0.3 * wanted / number)
+        center = max(center, 0.3 * wanted / number)  # no further than needed: equations first
         dx, dX, dS, dz, ds = towards(center, dX @ dS @ inverse, dz * ds)
         far = min(1.0, _STAY * _longest(root, dX, self.z, dz))
         near = min(1.0, _STAY * _longest(lower, dS, self.s, ds))
@@ -150,12 +158,13 @@ class Interior:
         return False
 
     def _moved(self, part: float, dx: Array, dS: Array, ds: Array) -> tuple[Array, Array, Array, bool]:
-        """x, S, s after a part of a step: those of x itself from the first full one on, without what rounding adds."""
+        """x, S, s after a part of a step: once they are positive those of x itself, without what rounding adds."""
         x = self.x + part * dx
-        if not (self.inside or part == 1.0):
-            return x, self.S + part * dS, self.s + part * ds, False
         S = self.program.constant + self.program.matrix(x)
-        return x, (S + S.T) / 2, self.offset + self.program.signs(x), True
+        S, s = (S + S.T) / 2, self.offset + self.program.signs(x)
+        if self.inside or (s.min() > 0 and _positive(S)):
+            return x, S, s, True
+        return x, self.S + part * dS, self.s + part * ds, False
 
     def _system(self, back: Array, root: Array):  # type: ignore[no-untyped-def]
         """The solver of H dx = r, H_kl = tr(A_k X A_l S^-1) + the part of the signs."""

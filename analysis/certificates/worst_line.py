@@ -137,17 +137,22 @@ def _simple(x: float) -> Sequence[Fraction]:
 
 
 def _ratios(table: Any, widths: Any, mu: float, L: float, measure: str, start: str) -> Any:
-    """The ratios at many widths in floats; nan for implicit steps, whose piece is not known beforehand."""
+    """The ratios at many widths in floats."""
+    points, gradients, heights = float_runs(table, widths, mu, L)
+    last = {"value": heights[-1], "gradient": gradients[-1] ** 2, "distance": points[-1] ** 2}[measure]
+    return last if start == "distance" else last / _heights(np.ones(len(widths)), widths, mu, L)
+
+
+def float_runs(table: Any, widths: Any, mu: Any, L: Any) -> tuple[Any, Any, Any]:
+    """All points, slopes and heights, at many widths in floats (and curvatures, by width if arrays).
+
+    Nan for implicit steps, whose piece is not known beforehand, if none solves them.
+    """
 
     def slopes(x: Any) -> Any:
         return np.where(np.abs(x) <= widths, L * x, mu * x + (L - mu) * np.sign(x) * widths)
 
-    def heights(x: Any) -> Any:
-        bent = mu * x**2 / 2 + (L - mu) * widths * (np.abs(x) - widths / 2)
-        return np.where(np.abs(x) <= widths, L * x**2 / 2, bent)
-
-    gradients = np.zeros((len(table), len(widths)))
-    x = np.ones(len(widths))
+    points, gradients, heights = (np.zeros((len(table), len(widths))) for _ in range(3))
     for i, row in enumerate(table):
         known = 1 + row[:i] @ gradients[:i]
         x = known
@@ -156,6 +161,10 @@ def _ratios(table: Any, widths: Any, mu: float, L: float, measure: str, start: s
             for curvature, offset in ((L, 0 * away), (mu, away), (mu, -away)):
                 u = (curvature * known + offset) / (1 - curvature * row[i])
                 x = np.where(np.isclose(slopes(known + row[i] * u), u), known + row[i] * u, x)
-        gradients[i] = slopes(x)
-    last = {"value": heights(x), "gradient": gradients[-1] ** 2, "distance": x**2}[measure]
-    return last if start == "distance" else last / heights(np.ones(len(widths)))
+        points[i], gradients[i], heights[i] = x, slopes(x), _heights(x, widths, mu, L)
+    return points, gradients, heights
+
+
+def _heights(x: Any, widths: Any, mu: Any, L: Any) -> Any:
+    bent = mu * x**2 / 2 + (L - mu) * widths * (np.abs(x) - widths / 2)
+    return np.where(np.abs(x) <= widths, L * x**2 / 2, bent)
