@@ -328,7 +328,25 @@ def minus(row: Row, factor: Number, other: Row) -> Row:
 
 
 def definite(matrix: Matrix, strict: bool) -> bool:
-    """Whether a symmetric matrix is positive (semi)definite: elimination without fractions.
+    """Whether a symmetric matrix is positive (semi)definite.
+
+    That is tried with shorter numbers first, which enclose its own; what is left is decided with those themselves.
+    """
+    return eliminated([[shortened(x) for x in row] for row in matrix], True) or eliminated(
+        matrix, strict
+    )
+
+
+def shortened(x: Number, bits: int = 160) -> Number:
+    """An enclosure that is a multiple of 2^-bits."""
+    wide = enclosed(x, bits)
+    scaled = wide.a * 2**bits
+    low = scaled.numerator // scaled.denominator
+    return Number(Fraction(low, 2**bits), e=wide.e + Fraction(1, 2**bits))
+
+
+def eliminated(matrix: Matrix, strict: bool) -> bool:
+    """The same by elimination without fractions.
 
     Enclosed entries change no eigenvalue by more than the largest sum of errors in a row.
     """

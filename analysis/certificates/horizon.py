@@ -1,13 +1,15 @@
 """Bounds after finitely many steps over F(mu, L), mu = 0 included: the dual of the performance estimation problem.
 
-In floats, the least bound c with multipliers lambda >= 0 and D >= 0 (`checker.Steps` has the inequality) is a small
-semidefinite program; its solution is rounded and proved in exact arithmetic (Drori, Teboulle, arXiv:1206.3209;
-Taylor, Hendrickx, Glineur, arXiv:1502.05666).
+In floats, the least bound c with multipliers lambda >= 0 and D >= 0 (`checker.Steps` has the inequality) is a
+semidefinite program; its two solutions are rounded: to a bound, and to points, gradients and values of a worst
+function. Both are proved in exact arithmetic (Drori, Teboulle, arXiv:1206.3209; Taylor, Hendrickx, Glineur,
+arXiv:1502.05666).
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -19,11 +21,12 @@ import sympy as sp
 from odescent._errors import OdescentError
 
 from . import worst_line
-from .checker import Number, Refused, Steps, check, check_lower, read
+from .checker import ZERO, Number, Refused, Steps, check, check_lower, read
 from .document import down, says_the_same, sealed, text, to_sympy, up
 from .document import weights as as_weights
-from .horizon_dual import Dual
+from .horizon_dual import FLOOR, Vectors, search, units
 from .horizon_face import on_face
+from .horizon_lower import as_data
 from .lmi import STAR
 from .plant import Method, NoCertificate, to_float
 from .record import Record, shown, significant
@@ -33,8 +36,10 @@ from .worst_line import Kink
 MEASURES = {"value": "f(x_N) - f*", "gradient": "|grad f(x_N)|^2", "distance": "|x_N - x*|^2"}
 STARTS = {"distance": "|x_0 - x*|^2", "value": "f(x_0) - f*"}
 _MOST = 40  # steps
-_BITS = 48  # unknowns are rounded to multiples of 2^-48
-_DIGITS = 10  # of the bound, relative to L
+_BITS = (56, 80)  # of multipliers after the largest one's point
+_DIGITS = 11  # of the bound
+_FACE = 12  # points, up to which a bound that a function of a line attains is proved exactly
+_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,13 @@ class HorizonCertificate(Record):
 
     Attributes:
         document: the statement and what proves it as plain data; `checker.check` reads it.
-        worst: an explicit function that makes ``lower``; None after `from_dict`.
+        worst: a function of one variable that makes ``lower``; None after `from_dict`.
+        example: what the search found to be as slow, in floats; None after `from_dict`.
         steps: the method as it was unrolled; None after `from_dict`.
     """
 
     worst: Kink | None = None
+    example: Vectors | None = field(default=None, repr=False, compare=False)
     steps: Unrolled | None = field(default=None, repr=False, compare=False)
     source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
 
@@ -101,16 +108,71 @@ class HorizonCertificate(Record):
             return None
         return part
 
-    def lower(self) -> float | None:
-        """What an explicit function attains, rounded down: no bound is smaller. None where none is known."""
+    def lower(self, seconds: float = _SECONDS) -> float | None:
+        """What a function of the class attains, rounded down: no bound is smaller. None where none is known.
+
+        Its points, gradients and values come with the search for the bound; here they are rounded, proved, and from
+        then on part of the document.
+
+        Args:
+            seconds: for the search, where the bound was not searched for here; 0 looks at what is known.
+        """
+        if seconds and self.exact is None and "tried" not in self._lower:
+            self._lower["tried"] = True
+            part = self._of_example(seconds)
+            known = self.lower_part()
+            if part is not None and (known is None or self._above(part, known)):
+                self._lower["part"] = part
         part = self.lower_part()
         return None if part is None else down(read(part["bound"], self.d))
 
+    def _above(self, part: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+        return (read(part["bound"], self.d) - read(other["bound"], self.d)).sign() > 0
+
+    def _of_example(self, seconds: float) -> dict[str, Any] | None:
+        """The example of the search as exact data, if those are a proof."""
+        steps, example = self.steps, self.example
+        measure, start = (self.statement[key] for key in ("measure", "start"))
+        if steps is None:
+            it = Steps(self.statement)
+            size = len(it.points)
+            rows = [row + [ZERO] * (size - len(row)) for row in it.points]
+            mu, L = (to_sympy(self.statement[key], self.d) for key in ("mu", "L"))
+            exact = not any(x.e for row in (*rows, [it.mu, it.L]) for x in row)
+            steps = Unrolled(rows, mu, L, self.d, exact)
+        if example is None:
+            found = search(steps, measure, start, time.monotonic() + seconds)
+            example = None if found is None else found.example
+        if example is None:
+            return None
+        for part in as_data(example, steps, measure, start):
+            try:
+                check_lower(self.kind, dict(self.statement), part)
+            except (Refused, ArithmeticError):
+                continue
+            return part
+        return None
+
     @property
     def gap(self) -> float | None:
-        """What lies between bound and lower bound."""
-        low = self.lower()
+        """What lies between bound and lower bound, as far as it is known."""
+        low = self.lower(0)
         return None if low is None else self.bound - low
+
+    @property
+    def precision(self) -> dict[str, float]:
+        """How near to the least the bound was sought: "relative", or "absolute" where it is small.
+
+        Below 1e-3 times the unit (L |x_0 - x*|^2 for values by distance) double precision ends.
+        """
+        unit, _ = units(to_float(read(self.statement["L"], self.d)), *self._form)
+        if self.bound < FLOOR * unit:
+            return {"absolute": 1e-6 * FLOOR * unit}
+        return {"relative": 1e-6}
+
+    @property
+    def _form(self) -> tuple[str, str]:
+        return self.statement["measure"], self.statement["start"]
 
     @property
     def exact(self) -> sp.Expr | None:
@@ -167,9 +229,15 @@ class HorizonCertificate(Record):
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better bound exists")
         if part is not None:
-            where = f"in {len(part['start'])} dimension(s)" if self.worst is None else self.worst
+            several = len(part["start"])
+            where = self.worst if several == 1 and self.worst else f"in {several} dimension(s)"
             low = significant(read(part["bound"], self.d), 10)
             lines.append(f"  at least {low} on a function: {where}; gap {self.gap:.1e}")
+        if self.exact is None and "absolute" in self.precision:
+            lines.append(
+                f"  the search ends at {self.precision['absolute']:.0e}, where double precision does, "
+                "not at 1e-6 of the bound"
+            )
         lines.append(
             f"  proof: {len(self.witness['lambda'])} interpolation inequalities and those from the minimizer, "
             "exact LDL'"
@@ -216,19 +284,19 @@ def certify_horizon(
         raise OdescentError(
             "a bound by f(x_0) - f* needs a gradient at x_0, which this method does not take."
         )
-    program = Dual(base)
     wanted = None if bound is None else steps.number(bound)
     if wanted is not None and wanted.sign() <= 0:
         raise OdescentError(f"bound must be a positive number, not {bound!r}.")
     worst = worst_line.worst(steps, measure, start)
-    exact = None if worst is None or program.tied else _attained(base, steps, worst, wanted)
+    exact = None if worst is None else _attained(base, steps, worst, wanted)
     if exact is not None:
-        return HorizonCertificate(exact, worst, steps, source)
-    for room in (1e-10, 1e-9, 1e-8, 1e-7, 1e-6):
-        found = program.solve(room, None if wanted is None else to_float(wanted))
-        document = None if found is None else _rounded(base, steps, *found, wanted, program.tied)
-        if document is not None:
-            return HorizonCertificate(document, worst, steps, source)
+        return HorizonCertificate(exact, worst, None, steps, source)
+    found = search(steps, measure, start)
+    for least, weights in [] if found is None else found.proofs:
+        for bits in _BITS:
+            document = _rounded(base, steps, least, weights, wanted, bits)
+            if found is not None and document is not None:
+                return HorizonCertificate(document, worst, found.example, steps, source)
     if wanted is not None and worst is not None and worst.low > Fraction(to_float(wanted)):
         raise NoCertificate(
             f"the bound {bound} is out of reach: with {worst}, the method attains {float(worst.low):.10g}."
@@ -244,6 +312,8 @@ def _attained(
     """A proof of exactly what the function attains, if there is one."""
     if worst.exact is None or not steps.exact or (wanted is not None and wanted - worst.value):
         return None
+    if _tied(base) or len(steps.points) > _FACE:
+        return None
     try:
         document = on_face(base, steps, worst)
         if document is not None:
@@ -251,6 +321,11 @@ def _attained(
     except (Refused, ArithmeticError):
         return None
     return document
+
+
+def _tied(base: Mapping[str, Any]) -> bool:
+    """Whether x_0 is in nothing that is compared."""
+    return bool(base["mu"] == "0" and base["start"] == "value" and base["measure"] != "distance")
 
 
 def describe(steps: Unrolled, measure: str, start: str) -> dict[str, Any]:
@@ -271,26 +346,37 @@ def _rounded(
     least: float,
     weights: Mapping[tuple[int, int], float],
     wanted: Number | None,
-    tied: bool,
+    bits: int,
 ) -> dict[str, Any] | None:
-    """The candidate with dyadic multipliers, if it is a proof."""
-    scale = Fraction(10**_DIGITS) / Fraction(max(float(steps.L), 1e-300)).limit_denominator(10**6)
-    number = wanted or Number(Fraction(math.ceil(Fraction(least) * scale)) / scale)
-    kept = {
-        ij: Number(Fraction(round(w * 2**_BITS), 2**_BITS))
-        for ij, w in weights.items()
-        if round(w * 2**_BITS) > 0
-    }
-    if number.e:  # an enclosed bound is proved at its upper end
-        number = Number(number.a + number.e)
-    if tied:
-        kept = {ij: w for ij, w in kept.items() if ij[1] != STAR}
-        follow = Steps({**base, "bound": text(number)}).follows(kept)
-        kept |= {(i, STAR): -w for (_, i), w in follow.items() if w}
+    """The candidate (of units L = 1) with dyadic multipliers, if it is a proof, of the bound that is wanted."""
+    L = to_float(steps.number(steps.L))
+    of_bound, of_weights = units(L, base["measure"], base["start"])
+    number = Number(_rounded_up(Fraction(least) * Fraction(of_bound)))
+    scaled = {ij: Fraction(w) * Fraction(of_weights) for ij, w in weights.items()}
+    unit = Fraction(2) ** (math.frexp(float(max(scaled.values())))[1] - bits)
+    kept = {ij: Number(round(w / unit) * unit) for ij, w in scaled.items() if w >= unit}
+    if wanted is not None:
+        # an enclosed bound is proved at its upper end; every bound above a proved one is proved by the same weights
+        wanted = Number(wanted.a + wanted.e) if wanted.e else wanted
+        more = wanted - number
+        if base["start"] == "value" and more.sign() > 0:
+            first = next(i for i, row in enumerate(steps.points) if not any(row))
+            kept[first, STAR] = kept.get((first, STAR), ZERO) + more
+        number = wanted
     claim = {**base, "bound": text(number)}
+    if _tied(base):  # no multipliers from the minimizer; those to it follow
+        kept = {ij: w for ij, w in kept.items() if ij[1] != STAR}
+        follow = Steps({**claim, "d": base["d"]}).follows(kept)
+        kept |= {(i, STAR): -w for (_, i), w in follow.items() if w}
     document = sealed(steps.name, "horizon", claim, {"lambda": as_weights(kept)})
     try:
         check(document)
     except Refused:
         return None
     return document
+
+
+def _rounded_up(x: Fraction) -> Fraction:
+    """To a few significant decimal digits."""
+    unit = Fraction(10) ** (math.floor(math.log10(x)) + 1 - _DIGITS)
+    return math.ceil(x / unit) * unit

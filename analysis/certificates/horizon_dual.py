@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,6 +27,7 @@ _LEVELS = (1e-2, 1e-4, 1e-6, 1e-7)  # gaps, relative to the bound
 FLOOR = 1e-3  # the same below it: there the gap is 1e-3 of the level
 _ROUNDS = 60
 _ENOUGH = 5e-7  # between both sides, relative to the bound or the floor
+_KEPT = 4  # proofs, some of which rounding may spoil
 _SMALL = 0.01  # gradients of the first guess are not smaller
 _TRIES = 4  # in other units, where rounding took over
 
@@ -35,15 +36,26 @@ _TRIES = 4  # in other units, where rounding took over
 class Found:
     """Both sides, in units L = 1 with function values over L.
 
-    ``bound`` and ``weights`` (by pair, positive) are strictly inside of what they have to satisfy, and so is the
-    example that attains ``attained``: x_0 - x*, gradients over L and values, in as many dimensions as there are
-    vectors. ``example`` is None if there was none; its x_0 is None if any one far enough will do.
+    ``proofs`` are bounds with weights (by pair, positive), the least first, strictly inside of what they have to
+    satisfy; so is the example that attains ``attained``: x_0 - x*, gradients over L and values, in as many
+    dimensions as there are vectors. ``example`` is None if there was none; its x_0 is None if any one far enough
+    will do.
     """
 
-    bound: float
-    weights: dict[tuple[int, int], float]
+    proofs: list[tuple[float, dict[tuple[int, int], float]]]
     attained: float
     example: Vectors | None
+
+    @property
+    def bound(self) -> float:
+        """The least."""
+        return self.proofs[0][0]
+
+
+def units(L: float, measure: str, start: str) -> tuple[float, float]:
+    """What the bound and the weights have to be multiplied with where L is not 1."""
+    power = {"value": 1, "gradient": 2, "distance": 0}[measure]
+    return L ** (power - (start == "value")), L ** (power - 1)
 
 
 def search(steps: Unrolled, measure: str, start: str, deadline: float = math.inf) -> Found | None:
@@ -53,8 +65,9 @@ def search(steps: Unrolled, measure: str, start: str, deadline: float = math.inf
     for shift in order:
         found = Dual(steps, measure, start, shift).solve(deadline)
         if found is not None and best is not None:
-            low, high = max(found, best, key=lambda f: f.attained), min(found, best, key=lambda f: f.bound)
-            found = replace(high, attained=low.attained, example=low.example)
+            low = max(found, best, key=lambda f: f.attained)
+            proofs = sorted(found.proofs + best.proofs, key=lambda of: of[0])
+            found = Found(proofs, low.attained, low.example)
         best = found or best
         if best is not None and best.bound - best.attained <= _ENOUGH * max(best.bound, FLOOR):
             break
@@ -73,7 +86,6 @@ class Dual:
     """
 
     def __init__(self, steps: Unrolled, measure: str, start: str, shift: float = 0.5) -> None:
-        self.L = float(steps.L)
         self.k = float(steps.mu / steps.L)
         self.measure, self.start = measure, start
         L = to_float(steps.number(steps.L))
@@ -86,15 +98,15 @@ class Dual:
         m = 0.0 if self.tied else self.k + shift * (1 - self.k)
         self.table = points
         known = np.hstack([np.ones((self.count, 1)), points])
-        self.y = np.vstack([np.linalg.solve(np.eye(self.count) - m * points, known), np.zeros(size)])
+        self.y = np.vstack(
+            [np.linalg.solve(np.eye(self.count) - m * points, known), np.zeros(size)]
+        )
         self.g = m * self.y + np.vstack([np.eye(size)[1:], np.zeros(size)])
         self.middle = m
         self.first = next((i for i, row in enumerate(steps.points) if not any(row)), None)
         # the first point that is the same by construction, often the point itself
         rows = [[(x.a, x.b, x.e) for x in row] for row in steps.points]
         self.same = [next(i for i in range(j + 1) if rows[i] == row) for j, row in enumerate(rows)]
-        power = {"value": 1, "gradient": 2, "distance": 0}[measure]
-        self.scale, self.weight = self.L ** (power - (start == "value")), self.L ** (power - 1)
 
     def quadratic(self, i: int, j: int) -> Float[np.ndarray, "n n"]:
         """Q_ij, without the function values."""
@@ -206,11 +218,11 @@ class Dual:
             at = None
         if not below:
             return None
-        bound, weights = min(below, key=lambda of: of[0])
+        below = sorted(below, key=lambda of: of[0])[:_KEPT]
         example = max(inner, key=self.attained, default=None)
         if example is None:
-            return Found(bound, weights, -math.inf, None)
-        return Found(bound, weights, self.attained(example), self._vectors(example))
+            return Found(below, -math.inf, None)
+        return Found(below, self.attained(example), self._vectors(example))
 
     def _vectors(self, example: Example) -> Vectors | None:
         """x_0, the gradients over L, and the values; None if the matrix is not positive, by rounding."""
@@ -230,7 +242,9 @@ class Dual:
     def sizes(self) -> tuple[Float[np.ndarray, " n"], float]:
         """How large x_0 and the gradients may become where the start is 1, and the bound, from functions of a line."""
         widths = np.append(np.geomspace(1e-4, 1, 25), np.full(8, 10.0))
-        high = np.append(np.ones(25), self.k + (1 - self.k) * np.arange(1, 9) / 8)  # 10: a quadratic
+        high = np.append(
+            np.ones(25), self.k + (1 - self.k) * np.arange(1, 9) / 8
+        )  # 10: a quadratic
         low = np.full(33, self.k)
         points, slopes, heights = float_runs(self.table, widths, low, high)
         unit = np.sqrt(heights[self.first]) if self.start == "value" else np.ones(33)
@@ -257,14 +271,16 @@ class Dual:
         )
 
     def _example(
-        self, at: Interior, units: Float[np.ndarray, " n"], free: int
+        self, at: Interior, units: Float[np.ndarray, " units"], free: int
     ) -> Example | None:
         """The Gram matrix and the values, where the start is 1: the slacks of the inequalities that follow tell f."""
         gram = at.X * units[:, None] * units
         if self.tied:
             gram = np.pad(gram, ((1, 0), (1, 0)))
         sign = 1 if self.tied else -1
-        parts = [self.quadratic(*((i, STAR) if self.tied else (STAR, i))) for i in range(self.count)]
+        parts = [
+            self.quadratic(*((i, STAR) if self.tied else (STAR, i))) for i in range(self.count)
+        ]
         rest = np.array([(part * gram).sum() for part in parts])
         values = sign * (at.z[free:] - rest) / (2 * (1 - self.k))
         kept = [0, *(1 + i for i in self.same)]

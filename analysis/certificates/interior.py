@@ -14,6 +14,7 @@ some forty rows: a step costs what forming the m x m system costs.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,7 +45,8 @@ class Program:
 
     def matrix(self, x: Array) -> Array:
         """S, without A0."""
-        return np.tensordot(x, self.matrices, 1)
+        found: Array = np.tensordot(x, self.matrices, 1)
+        return found
 
     def signs(self, x: Array) -> Array:
         """All that is to be at least 0, without f0: the unknowns but the last, and F x."""
@@ -157,7 +159,9 @@ class Interior:
             far, near = far if good[0] else 0.7 * far, near if good[1] else 0.7 * near
         return False
 
-    def _moved(self, part: float, dx: Array, dS: Array, ds: Array) -> tuple[Array, Array, Array, bool]:
+    def _moved(
+        self, part: float, dx: Array, dS: Array, ds: Array
+    ) -> tuple[Array, Array, Array, bool]:
         """x, S, s after a part of a step: once they are positive those of x itself, without what rounding adds."""
         x = self.x + part * dx
         S = self.program.constant + self.program.matrix(x)
@@ -166,7 +170,7 @@ class Interior:
             return x, S, s, True
         return x, self.S + part * dS, self.s + part * ds, False
 
-    def _system(self, back: Array, root: Array):  # type: ignore[no-untyped-def]
+    def _system(self, back: Array, root: Array) -> Callable[[Array], Array]:
         """The solver of H dx = r, H_kl = tr(A_k X A_l S^-1) + the part of the signs."""
         program, count = self.program, len(self.x)
         half = (back @ program.matrices @ root).reshape(count, -1)
@@ -179,7 +183,12 @@ class Interior:
             factor = cho_factor(H)
         except np.linalg.LinAlgError:
             factor = cho_factor(H + 1e-13 * np.eye(count))
-        return lambda r: scale * cho_solve(factor, scale * r)
+
+        def solve(right: Array) -> Array:
+            found: Array = scale * cho_solve(factor, scale * right)
+            return found
+
+        return solve
 
 
 def _longest(factor: Array, move: Array, values: Array, change: Array) -> float:

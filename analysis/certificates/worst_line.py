@@ -139,7 +139,9 @@ def _simple(x: float) -> Sequence[Fraction]:
 def _ratios(table: Any, widths: Any, mu: float, L: float, measure: str, start: str) -> Any:
     """The ratios at many widths in floats."""
     points, gradients, heights = float_runs(table, widths, mu, L)
-    last = {"value": heights[-1], "gradient": gradients[-1] ** 2, "distance": points[-1] ** 2}[measure]
+    last = {"value": heights[-1], "gradient": gradients[-1] ** 2, "distance": points[-1] ** 2}[
+        measure
+    ]
     return last if start == "distance" else last / _heights(np.ones(len(widths)), widths, mu, L)
 
 
