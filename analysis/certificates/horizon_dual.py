@@ -21,7 +21,7 @@ from .plant import to_float
 from .unroll import Unrolled
 from .worst_line import float_runs
 
-Vectors: TypeAlias = tuple[Any, Float[np.ndarray, "count n"], Float[np.ndarray, " count"]]
+Vectors: TypeAlias = tuple[Any, Float[np.ndarray, "count width"], Float[np.ndarray, " count"]]
 Example: TypeAlias = tuple[Float[np.ndarray, "n n"], Float[np.ndarray, " count"]]
 _LEVELS = (1e-2, 1e-4, 1e-6, 1e-7)  # gaps, relative to the bound
 FLOOR = 1e-3  # the same below it: there the gap is 1e-3 of the level

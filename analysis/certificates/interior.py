@@ -16,13 +16,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-Array: TypeAlias = np.ndarray
+Array: TypeAlias = Any  # of floats
 _MOST = 100  # steps
 _REFINED = 4  # times that a direction is corrected
 _SHORT = 1e-4  # a step that is no step
