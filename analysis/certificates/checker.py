@@ -287,6 +287,22 @@ def units(size: int) -> Matrix:
     return [[ONE if i == j else ZERO for j in range(size)] for i in range(size)]
 
 
+def plus(M: Matrix, N: Matrix, factor: Number = ONE) -> Matrix:
+    """M + factor N."""
+    return [[a + factor * b for a, b in zip(*rows, strict=True)] for rows in zip(M, N, strict=True)]
+
+
+def transposed(M: Matrix) -> Matrix:
+    """Columns as rows."""
+    return [list(column) for column in zip(*M, strict=True)]
+
+
+def congruent(form: Matrix, rows: Matrix) -> Matrix:
+    """rows' form rows: the form in what the rows are over."""
+    half = [dot(row, rows) for row in form]
+    return [dot(column, half) for column in zip(*rows, strict=True)]
+
+
 def add_square(into: Matrix, weight: Number, u: Sequence[Number], v: Sequence[Number]) -> None:
     """into += weight (u v' + v u') / 2, the form weight <u, v>."""
     half = weight * HALF
@@ -446,11 +462,7 @@ class Method(Reader):
             raise Refused(f"0 < mu {'<' if flow else '<='} L is needed")
         parts = (*self.A, *self.B, *self.C, *self.D, self.output, [self.mu, self.L])
         self.enclosed = any(x.e for row in parts for x in row)
-        still = (
-            self.A
-            if flow
-            else [[*map(Number.__sub__, r, u)] for r, u in zip(self.A, units(n), strict=True)]
-        )
+        still = self.A if flow else plus(self.A, units(n), -ONE)
         try:
             self.rest = solve([*still, *self.C, self.output], [ZERO] * n + [ONE] * (p + 1))
         except Refused:
@@ -466,44 +478,28 @@ class Method(Reader):
             own = [self.L * self.D[i][i] for i in range(self.p)]
             if not any(x for i, row in enumerate(self.D) for x in row[i + 1 :]):
                 return all((ONE - x).sign() > 0 for x in own)
-            twice = [
-                [x + y for x, y in zip(*r, strict=True)]
-                for r in zip(self.D, zip(*self.D, strict=True), strict=True)
-            ]
-            units_ = [[ONE + ONE if i == j else ZERO for j in range(self.p)] for i in range(self.p)]
-            return definite(
-                [
-                    [u - self.L * x for u, x in zip(*r, strict=True)]
-                    for r in zip(units_, twice, strict=True)
-                ],
-                True,
-            )
+            both = plus(self.D, transposed(self.D))  # to be less than 2/L
+            return definite(plus(plus(units(self.p), units(self.p)), both, -self.L), True)
         except Refused:
             return False
 
     def state_at_rest(self) -> str:
         """The state that rests, for readers."""
         v, alone = self.rest
-        return (
-            f"v = {matrix_text([v])}" if alone and not self.enclosed else "v the state that rests"
-        )
+        known = alone and not self.enclosed
+        return f"v = {matrix_text([v])}" if known else "v the state that rests"
 
     def words(self) -> list[str]:
         """The method and the class, for readers."""
-        names = ["A", "B", "C"] if self.flow else ["A", "B", "C", "D"]
-        law = (
-            "x' = A x + B u, y = C x" if self.flow else "x_k+1 = A x_k + B u_k, y_k = C x_k + D u_k"
-        )
-        return [
-            f"about {law}, u the gradients of f at the {self.p} row(s) of y, with",
-            *(f"  {name} = {matrix_text(getattr(self, name))}" for name in names),
-            f"  output = {matrix_text([self.output])}",
-            *(
-                ["  whatever the numbers in these enclosures, if it rests at minimizers"]
-                if self.enclosed
-                else []
-            ),
-        ]
+        law, names = "x_k+1 = A x_k + B u_k, y_k = C x_k + D u_k", "ABCD"
+        if self.flow:
+            law, names = "x' = A x + B u, y = C x", "ABC"
+        lines = [f"about {law}, u the gradients of f at the {self.p} row(s) of y, with"]
+        lines += [f"  {name} = {matrix_text(getattr(self, name))}" for name in names]
+        lines.append(f"  output = {matrix_text([self.output])}")
+        if self.enclosed:
+            lines.append("  whatever the numbers in these enclosures, if it rests at minimizers")
+        return lines
 
     def class_words(self) -> str:
         """The class of functions, for readers."""
@@ -600,12 +596,8 @@ class Inequality(Decay, Points):
         }
         whole = [[x * self.L for x in row] + [ZERO] * self.p for row in P]
         whole += [[ZERO] * size for _ in range(self.p)]
-        half = [dot(row[:m], self.later) for row in whole[:m]]
-        moved = [dot(column, half) for column in zip(*self.later, strict=True)]
-        D = [
-            [tau * a - b for a, b in zip(*rows, strict=True)]
-            for rows in zip(whole, moved, strict=True)
-        ]
+        moved = congruent([row[:m] for row in whole[:m]], self.later)
+        D = plus([[tau * x for x in row] for row in whole], moved, -ONE)
         return subtract(self, whole, nu), subtract(self, D, {**lam, **star}), star
 
 
@@ -675,8 +667,7 @@ class Constraint(Decay):
         """D."""
         tau, m = self.rate * self.rate, len(self.later)
         P = [[x * self.L for x in row] for row in P]
-        half = [dot(row, self.later) for row in P]
-        D = [[-x for x in dot(column, half)] for column in zip(*self.later, strict=True)]
+        D = [[-x for x in row] for row in congruent(P, self.later)]
         for into, row in zip(D, P, strict=False):
             into[:m] = [x + tau * y for x, y in zip(into, row, strict=False)]
         for i, weight in lam.items():
@@ -1296,7 +1287,7 @@ def check_start(it: Potential, v: Row) -> None:
         raise Refused("function values are left at the start")
     S = subtract(step, [[-x for x in row] for row in V], first)
     into = [[x, ZERO] for x in v] + [[ZERO, ONE], [ZERO, ZERO]]
-    S = [dot(row, into) for row in zip(*(dot(row, into) for row in S), strict=True)]
+    S = congruent(S, into)
     S[0][0] += square * step.scale * step.scale
     if not definite(S, False):
         raise Refused("V is too large at the start")
@@ -1344,18 +1335,12 @@ def visible_poles(m: Method, curvature: Number) -> Polynomial:
     of output, output M, ... that the ones before combine to gives the polynomial. Each of its roots
     is in the output from some start. Of enclosures, all n rows are to be independent.
     """
-    implicit = [
-        [x - curvature * e for x, e in zip(*r, strict=True)]
-        for r in zip(units(m.p), m.D, strict=True)
-    ]
+    implicit = plus(units(m.p), m.D, -curvature)
     columns = [solve(implicit, [curvature * x for x in c]) for c in zip(*m.C, strict=True)]
     if not all(alone for _, alone in columns):
         raise Refused("the step has no single solution at this curvature")
-    gain = [list(row) for row in zip(*(x for x, _ in columns), strict=True)]
-    M = [
-        [a + x for a, x in zip(row, dot(b, gain), strict=True)]
-        for row, b in zip(m.A, m.B, strict=True)
-    ]
+    gain = transposed([x for x, _ in columns])
+    M = plus(m.A, [dot(row, gain) for row in m.B])
     rows = [m.output]
     while len(rows) <= m.n:
         rows.append(dot(rows[-1], M))
