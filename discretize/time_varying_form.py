@@ -278,7 +278,9 @@ def beside(one: Any, other: Any) -> Any:
 
 def real(e: sp.Expr) -> sp.Expr:
     """A finite real number in many digits."""
-    value = sp.N(e, DIGITS)
+    import mpmath
+
+    value = sp.N(e, max(DIGITS, mpmath.mp.dps))
     if not (value.is_real and value.is_finite and value.is_number):
         raise NotReal(f"{e} is not a finite real number")
     return value
