@@ -559,9 +559,11 @@ class Inequality(Decay, Points):
     With W = (x_k, u_k/L, ..., u_{k+s-1}/L), s = memory, V = L W'P W + sum p_i f_i, the witness has
     weights nu, lambda > 0 and P with
         rate^2 V - V+ - sum lambda_ij Q_ij = D >= 0,
-        V - sum nu_ij Q_ij = E,    E > 0 (the state), or E >= weight (output of x_{k+1})^2 (the output).
-    So V_k <= rate^2k V_0, and V bounds what is bounded. p_i and the lambda of pairs (-1, i) are those
-    for which the f_i cancel. Rows are over (x_k, u_k/L, ..., u_{k+s}/L).
+        V - sum nu_ij Q_ij = E,    E > 0 (the state), or E >= weight |z|^2 (the output),
+    z = (output of x_{k+1}) - share (output of x_k), |share| < rate, share = 0 where none is given.
+    So V_k <= rate^2k V_0, and V bounds what is bounded: where z_k = O(rate^k), so is the output.
+    p_i and the lambda of pairs (-1, i) are those for which the f_i cancel. Rows are over
+    (x_k, u_k/L, ..., u_{k+s}/L).
     """
 
     def __init__(self, s: Mapping[str, Any], memory: object) -> None:
@@ -604,7 +606,8 @@ class Inequality(Decay, Points):
 def check_rate(s: Mapping[str, Any], w: Any) -> list[str]:
     """Prove the inequalities of `Inequality`."""
     weighted = ("weight",) if s.get("bounded") == "output" else ()
-    fields(w, "the witness", "memory", "P", "nu", "lambda", *weighted)
+    shared = "share" if weighted else ""
+    fields(w, "the witness", "memory", "P", "nu", "lambda", *weighted, maybe=shared)
     it = Inequality(s, w["memory"])
     m = it.n + it.early
     P = it.method.symmetric(w["P"], "P", m)
@@ -614,8 +617,13 @@ def check_rate(s: Mapping[str, Any], w: Any) -> list[str]:
     E, D, star = it.remainders(P, nu, lam)
     if weight.sign() < 1 or any(x and x.sign() < 0 for x in star.values()):
         raise Refused("a weight is negative")
-    read_next = dot(it.output, it.later[: it.n])[:m]
-    if not it.positive([row[:m] for row in E[:m]], weight, read_next) or not definite(D, False):
+    z = dot(it.output, it.later[: it.n])[:m]
+    if "share" in w:
+        share = it.method.exact(w["share"])
+        if not share or min((it.rate - share).sign(), (it.rate + share).sign()) < 1:
+            raise Refused("a share is not 0, and less than the rate in size")
+        z = minus(z, share, it.output + [ZERO] * (m - it.n))
+    if not it.positive([row[:m] for row in E[:m]], weight, z) or not definite(D, False):
         raise Refused("E or D is not positive")
     it.method.finish()
     return it.words()

@@ -10,7 +10,7 @@ from typing import Any
 import sympy as sp
 
 from . import checker
-from .checker import ONE, SCHEMA, Number
+from .checker import ONE, SCHEMA, ZERO, Number
 from .field import Field, NotInField, below, enclosure, expression
 from .plant import Matrix, Plant
 
@@ -110,11 +110,14 @@ def rate_document(
     nu: Mapping[tuple[int, int], Number],
     lam: Mapping[tuple[int, int], Number],
     weight: Number | None = None,
+    share: Number = ZERO,
 ) -> dict[str, Any]:
-    """The document of a rate; with a weight it is the output that decays."""
+    """The document of a rate; with a weight it is the output that decays, by its next less a share of this one."""
     witness = {"memory": memory, "P": triangle(P), "nu": weights(nu), "lambda": weights(lam)}
     if weight is not None:
         witness["weight"] = text(weight)
+        if share:
+            witness["share"] = text(share)
     claim = statement(plant, rate, "state" if weight is None else "output")
     return sealed(plant.name, "rate", claim, witness)
 

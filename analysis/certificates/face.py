@@ -7,7 +7,6 @@ on the complement, whose solution is rounded and proved like any other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from operator import mul
@@ -16,25 +15,23 @@ from typing import Any
 import numpy as np
 
 from .checker import ONE, ZERO, Inequality, Number, dot, subtract
-from .document import rate_document, statement
 from .lmi import STAR, LyapunovLMI, pairs
 from .margin import MarginProgram
 from .modes import kernel, total, trajectories
 from .plant import Matrix, Plant, to_float
+from .proof import Proof, inequality
 
 _BITS = 48  # of the rounded unknowns
 
 
-def document(plant: Plant, rate: Number, steps: int) -> Mapping[str, Any] | None:
+def proof(plant: Plant, rate: Number, steps: int) -> Proof | None:
     """A candidate at the rate; None if there is none on this face."""
     along = trajectories(plant, rate, steps)
     matrices = (*plant.floats(), float(plant.mu), float(plant.L))
     lmi = LyapunovLMI(
         *matrices, steps, R=np.eye(len(plant.A))
     )  # in the coordinates of the exact part
-    solutions = kernel(
-        _conditions(Inequality(statement(plant, rate), steps), lmi, along), lmi.unknowns
-    )
+    solutions = kernel(_conditions(inequality(plant, rate, steps), lmi, along), lmi.unknowns)
     if not solutions:
         return None
     basis = np.array([[to_float(x) for x in column] for column in solutions])
@@ -56,7 +53,7 @@ def document(plant: Plant, rate: Number, steps: int) -> Mapping[str, Any] | None
     at_nu, at_free = lmi.starts
     nu = dict(zip(lmi.of_e, x[at_nu:at_free], strict=True))
     lam = dict(zip(lmi.of_d, x[at_free:], strict=True))
-    return rate_document(plant, rate, steps, P, nu, lam)
+    return Proof(rate, steps, P, nu, lam)
 
 
 def _conditions(it: Inequality, lmi: LyapunovLMI, along: list[list[Number]]) -> Matrix:

@@ -29,10 +29,11 @@ from .document import sealed, statement, text, triangle
 from .field import reciprocal
 from .lmi import _congruences, balanced
 from .margin import MarginProgram
-from .modes import kernel, total, trajectories
+from .modes import Mode, kernel, total, trajectories
 from .plant import Plant, to_float
 
 _BITS = 48  # unknowns are rounded to multiples of 2^-48
+_DIGITS = 9  # a gap is a decimal with so many digits
 
 
 class ConstraintLMI:
@@ -106,9 +107,24 @@ class Constraints:
         floats = [None if row is None else [to_float(x) for x in row] for row in self.past]
         self.lmi = ConstraintLMI(*plant.floats(), float(plant.mu), float(plant.L), floats)
 
-    def search(self, lowest: float) -> float | None:
-        """About the least rate, in floats."""
-        return self.lmi.search(lowest)
+    def searched(self, mode: Mode) -> Iterator[Mapping[str, Any]]:
+        """From about the least rate on, in gaps to 1 that are decimals."""
+        first = self.lmi.search(float(mode.low))
+        if first is None:
+            return
+        gap = Fraction(math.floor((1 - first) * 10**_DIGITS), 10**_DIGITS)
+        step = Fraction(1, 10**7)
+        while gap > 0:
+            document = self.document(Number(1 - gap))
+            if document is not None:
+                yield document
+            gap, step = gap - step, 2 * step
+
+    def weaker(self, document: Mapping[str, Any], rate: Number) -> dict[str, Any]:
+        """The same proof at a larger rate: nothing else has to change."""
+        wider = statement(self.plant, rate)
+        claim = {**document["statement"], "gap": wider["gap"], "d": wider["d"]}
+        return sealed(self.plant.name, "iqc", claim, document["witness"])
 
     def attained(self, rate: Number) -> Iterator[Mapping[str, Any]]:
         """V = |output|^2 with the multiplier for which the decrease vanishes along a quadratic at the rate.

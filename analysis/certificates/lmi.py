@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from odescent.discretize import Algorithm, StateSpace
 
 Method: TypeAlias = "Algorithm | StateSpace | dict[str, object] | tuple[Any, ...]"
+_NARROW = 1e-4  # mu / L from which on a rate is sought relative to 1 - rate, which takes five times as long
 STAR = -1  # the minimizer among the points
 _DOUBLINGS = (
     50  # of a sum that has converged by then, unless a mode's rate is within 1e-13 of its bound
@@ -187,6 +188,10 @@ def worst_case_rate(
     lowest = float(modal_radii(A, B, C, D, mu, L)[1].max())
     if not lowest < 1:  # or infinite, where an implicit step has no solution
         return math.inf
+    if mu < _NARROW * L:
+        from .least import least_rate
+
+        return least_rate(algorithm, mu, L, steps)
     found = LyapunovLMI(A, B, C, D, mu, L, steps).search(lowest, tol)
     return math.inf if found is None else found
 

@@ -8,13 +8,13 @@ from fractions import Fraction
 from itertools import product, starmap
 from operator import mul
 
-import numpy as np
 import sympy as sp
 
 from .checker import ONE, ZERO, Number, Refused
 from .field import Field, NotInField, below, expression, reciprocal
 from .lmi import modal_radii
-from .plant import Matrix, Plant, to_float
+from .plant import Matrix, Plant
+from .precise import context, fraction, high
 
 
 @dataclass(frozen=True)
@@ -130,16 +130,23 @@ def radius(plant: Plant, curvature: sp.Expr) -> Mode:
     number = _modulus(polynomial) if plant.exact else None
     if number is not None:
         return Mode(curvature, below(number), number, expression(number))
-    roots = np.roots([to_float(a) for a in polynomial])
-    size, margin = Fraction(float(np.abs(roots).max())), Fraction(1, 10**15)
-    while size > margin:
+    size = _largest_root(polynomial)
+    margin = size / 2**80
+    while size > margin > 0:
         try:
             if not within(polynomial, size - margin):
                 return Mode(curvature, size - margin)
         except Refused:
             pass
-        margin *= 10
+        margin *= 16
     return Mode(curvature, Fraction(0))
+
+
+def _largest_root(polynomial: list[Number]) -> Fraction:
+    """About the largest modulus of the roots, to 90 bits or so also where roots meet."""
+    mp = context()
+    roots = mp.polyroots([high(a) for a in polynomial], maxsteps=500, extraprec=600, error=False)
+    return fraction(max(abs(z) for z in roots))
 
 
 def _size(x: Number) -> Number:
@@ -165,11 +172,12 @@ def _modulus(polynomial: list[Number]) -> Number | None:
 
 def slowest(plant: Plant) -> Mode:
     """The slowest quadratic of curvature in [mu, L]: an end where that is the slowest, else one near it."""
-    low, high = plant.mu, plant.L
-    best = max(radius(plant, low), radius(plant, high), key=lambda m: m.low)
-    curvatures, radii = modal_radii(*plant.floats(), float(low), float(high))
-    if radii.max() > float(best.low) + 1e-9:
-        inner = radius(plant, sp.Rational(str(float(curvatures[int(radii.argmax())]))))
+    low, top = plant.mu, plant.L
+    best = max(radius(plant, low), radius(plant, top), key=lambda m: m.low)
+    curvatures, radii = modal_radii(*plant.floats(), float(low), float(top))
+    at = int(radii.argmax())
+    if 0 < at < len(radii) - 1:  # in floats; which is slower is decided exactly
+        inner = radius(plant, sp.Rational(str(float(curvatures[at]))))
         best = max(best, inner, key=lambda m: m.low)
     return best
 

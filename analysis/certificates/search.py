@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any, Literal, Protocol, overload, runtime_checkable
+from itertools import chain
+from typing import Any, Literal, overload
 
-import numpy as np
 import sympy as sp
-from jaxtyping import Float
 
 from odescent._errors import OdescentError, unknown
 from odescent.dynamics import System
@@ -18,24 +17,24 @@ from odescent.dynamics.oracles import constant
 
 from . import face, identity, modes, quadratics
 from .certificate import Certificate
-from .checker import Number, Refused, check
+from .checker import ONE, ZERO, Number, Refused, check
+from .checker import read as read_number
 from .cycle import found_by
-from .document import rate_document
-from .field import NotInField
+from .field import NotInField, expression
 from .flow import FlowCertificate, certify_flow
 from .horizon import HorizonCertificate, certify_horizon
 from .iqc import Constraints
-from .lmi import LyapunovLMI, Pieces
+from .least import MOST, SAME, Candidate, by_memory
 from .modes import Mode
-from .plant import Method, NoCertificate, Plant, read, to_float
+from .plant import Method, NoCertificate, Plant, read
 from .potential import PotentialCertificate, certify_potential
+from .precise import rounded_down
+from .proof import Proof
 
 CLASSES = ("smooth_strongly_convex", "quadratics")
 MULTIPLIERS = ("interpolation", "sector", "off_by_one", "zames_falb")
-_DIGITS = 9  # a rate from the search is a decimal with so many digits
-_BITS = 48  # unknowns are rounded to multiples of 2^-48 in units where traces and multipliers add to one
-_NEAR = 1e-6  # a rate that is attained is worth a try where the search would end so near
-_MOST = 4  # steps of memory; beyond, the candidates are too ill-conditioned to round
+_BITS = (30, 40, 53)  # unknowns are rounded to so many bits, as few as the proof stands
+_NEAR = 1e-6  # a rate that is attained is worth a try where the search ends so near, relative to 1 - rate
 
 
 @overload
@@ -69,7 +68,7 @@ def certify(
     mu: object,
     L: object,
     over: str = ...,
-    steps: int = ...,
+    steps: int | None = ...,
     rate: object = ...,
     *,
     multipliers: str = ...,
@@ -81,7 +80,7 @@ def certify(
     mu: object,
     L: object = None,
     over: str = "smooth_strongly_convex",
-    steps: int = 2,
+    steps: int | None = None,
     rate: object = None,
     *,
     multipliers: str = "interpolation",
@@ -96,8 +95,8 @@ def certify(
     of a `System`, a lower bound of its exponential rate (`certify_flow`; L may be infinite).
 
     A Lyapunov function is sought by semidefinite programming, rounded to rationals, and proved in exact
-    arithmetic; the solver's word is not used. For the least rate that this finds, `Certificate.rate` is within
-    1e-6 of it. `Certificate.lower` is attained on a function of the class.
+    arithmetic; the solver's word is not used. 1 - rate is within 1e-6, relatively, of the largest for which there is
+    a Lyapunov function of this form, for L / mu up to 1e10. `Certificate.lower` is attained on a function of the class.
 
     Args:
         algorithm: an algorithm with a state-space view (also implicit or with several gradients a step, all of
@@ -105,8 +104,8 @@ def certify(
             beta, gamma, delta. Exact numbers stay exact; a float is the decimal that it prints as.
         mu, L: the class, 0 < mu <= L.
         over: "smooth_strongly_convex", all of F(mu, L), or "quadratics", those in it.
-        steps: gradients of memory in the Lyapunov function, 1 to 4.
-        rate: a rate to prove, instead of the least that can be found.
+        steps: gradients of memory in the Lyapunov function, 1 to 6; by default as many as change the rate.
+        rate: a rate to prove, instead of the least that can be found: any above that one.
         multipliers: what is used of the class. "interpolation", all inequalities between the points in memory, gives
             the least rates; else, for one gradient a step, an integral quadratic constraint: "sector", the weighted
             "off_by_one" constraint, or "zames_falb", causal with so many past ``steps`` (`iqc`).
@@ -148,8 +147,8 @@ def certify(
         )
     if over not in CLASSES:
         raise OdescentError(f"the classes are {' and '.join(map(repr, CLASSES))}, not {over!r}.")
-    if type(steps) is not int or not 1 <= steps <= _MOST:
-        raise OdescentError(f"steps must be a whole number from 1 to {_MOST}, not {steps!r}.")
+    if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST):
+        raise OdescentError(f"steps must be a whole number from 1 to {MOST}, not {steps!r}.")
     plant = read(algorithm, mu, L)
     if not plant.mu > 0:
         raise NoCertificate(
@@ -171,18 +170,18 @@ def certify(
     goal = None if wanted is None else _in_field(plant, wanted)
     if over == "quadratics":
         return Certificate(quadratics.prove(plant, mode, goal), mode, plant)
-    candidates: Candidates = (
-        _Interpolation(plant, steps)
-        if multipliers == MULTIPLIERS[0]
-        else Constraints(plant, {"sector": 0, "off_by_one": 1}.get(multipliers, steps))
-    )
-    found = _prove(mode, candidates, goal)
-    if found is not None:
-        return Certificate(found, mode, plant)
-    raise _reason(plant, multipliers, steps, wanted)
+    if multipliers != MULTIPLIERS[0]:
+        past = {"sector": 0, "off_by_one": 1}.get(multipliers, steps or 2)
+        document = _constrained(Constraints(plant, past), mode, goal)
+    else:
+        proof = _least(plant, mode, steps)
+        document = None if proof is None else _at(proof, goal).document(plant)
+    if document is None:
+        raise _reason(plant, multipliers)
+    return Certificate(document, mode, plant)
 
 
-def certified_rate(algorithm: Method, mu: object, L: object, steps: int = 2) -> float:
+def certified_rate(algorithm: Method, mu: object, L: object, steps: int | None = None) -> float:
     """The rate of `certify`, proved in exact arithmetic and rounded up; inf where none is found.
 
     For maps and tables: why there is no rate is not looked for, nor is the certificate kept. `worst_case_rate` is the
@@ -194,12 +193,12 @@ def certified_rate(algorithm: Method, mu: object, L: object, steps: int = 2) -> 
     mode = modes.slowest(plant)
     if not plant.mu > 0 or mode.low >= 1 or (mode.exact is not None and mode.exact >= 1):
         return math.inf
-    found = _prove(mode, _Interpolation(plant, steps), None)
-    return math.inf if found is None else Certificate(found).rate
+    found = _least(plant, mode, steps)
+    return math.inf if found is None else Certificate(found.document(plant)).rate
 
 
 def certified_rates(
-    mu: object, L: object, methods: Iterable[Mapping[str, object]], steps: int = 2
+    mu: object, L: object, methods: Iterable[Mapping[str, object]], steps: int | None = None
 ) -> list[float]:
     """`certified_rate` of many methods in three-parameter form: one job of a sweep, say a row of a map.
 
@@ -254,95 +253,73 @@ def _in_field(plant: Plant, rate: sp.Expr) -> Number:
         ) from None
 
 
-@runtime_checkable
-class Candidates(Protocol):
-    """Where documents come from, which are proofs where their checker says so."""
-
-    def attained(self, rate: Number) -> Iterable[Mapping[str, Any]]:
-        """Candidates at a rate that a quadratic attains."""
-
-    def search(self, lowest: float) -> float | None:
-        """About the least rate from a lower bound on, in floats; None if there is none."""
-
-    def document(self, rate: Number) -> Mapping[str, Any] | None:
-        """The best candidate at a rate, rounded; None if there are no numbers."""
+def _at(proof: Proof, wanted: Number | None) -> Proof:
+    """The proof at the rate that is wanted; NoCertificate if that is less than what it proves."""
+    room = ZERO if wanted is None else wanted - proof.rate
+    if room.sign() < 0:
+        raise _too_fast(wanted, proof.rate)
+    return proof.raised(wanted) if room else proof
 
 
-def _prove(mode: Mode, candidates: Candidates, wanted: Number | None) -> Mapping[str, Any] | None:
-    """A document whose proof was checked; None if none was found."""
-    if mode.number is not None and (wanted is None or not wanted - mode.number):
-        attained = next(filter(_holds, candidates.attained(mode.number)), None)
-        if attained is not None:
-            return attained
-    if wanted is not None:
-        return _proof(candidates.document(wanted))
-    first = candidates.search(float(mode.low))
-    if first is None:
-        return None
-    size = Fraction(math.ceil(first * 10**_DIGITS), 10**_DIGITS)
-    step = Fraction(1, 10**7)
-    while size < 1:
-        document = _proof(candidates.document(Number(size)))
-        if document is not None:
-            return document
-        size, step = size + step, 2 * step
+def _too_fast(wanted: Number, least: Number) -> NoCertificate:
+    rate, gap = expression(wanted), float(expression(ONE - least))
+    return NoCertificate(
+        f"no Lyapunov function of the rate {rate} was found: the least rate that is proved here has 1 - rate = "
+        f"{gap:.8g}."
+    )
+
+
+def _constrained(
+    candidates: Constraints, mode: Mode, wanted: Number | None
+) -> Mapping[str, Any] | None:
+    """The document of the least rate, or of the wanted one, by integral quadratic constraints."""
+    exact = () if mode.number is None else candidates.attained(mode.number)
+    found = next(filter(_holds, chain(exact, candidates.searched(mode))), None)
+    if found is None or wanted is None:
+        return found
+    claim = found["statement"]
+    least = ONE - read_number(claim["gap"], claim["d"])
+    room = wanted - least
+    if room.sign() < 0:
+        raise _too_fast(wanted, least)
+    return candidates.weaker(found, wanted) if room else found
+
+
+def _least(plant: Plant, mode: Mode, steps: int | None) -> Proof | None:
+    """The least rate that is proved with the interpolation inequalities; None if there is none."""
+    exact = () if mode.number is None else identity.proofs(plant, mode.number)
+    found = next((p for p in exact if _holds(p.document(plant))), None)
+    return found or _searched(plant, mode, steps)
+
+
+def _searched(plant: Plant, mode: Mode, steps: int | None) -> Proof | None:
+    """The least memory with about the least rate; exactly where a quadratic seems to attain it."""
+    best, reached = None, 0.0
+    most = float(1 - mode.low)  # more is not to be had
+    for found in by_memory(plant, steps):
+        if not found or found[0].gap <= reached * (1 + SAME):
+            continue
+        if mode.number is not None and found[0].gap > (1 - _NEAR) * most:
+            exact = face.proof(plant, mode.number, found[0].steps)
+            if exact is not None and _holds(exact.document(plant)):
+                return exact
+        proved = _deepest(plant, found)
+        if proved is not None and proved[0] > reached * (1 + SAME):
+            reached, best = proved
+        if reached > most * (1 - SAME):
+            break
+    return best
+
+
+def _deepest(plant: Plant, found: list[Candidate]) -> tuple[float, Proof] | None:
+    """The proof nearest to the least rate, its gap to 1 rounded down to so many digits."""
+    for candidate in found:
+        gap = rounded_down(Fraction(candidate.gap))
+        for bits in _BITS:
+            proof = candidate.rounded(gap, bits)
+            if _holds(proof.document(plant)):
+                return float(gap), proof
     return None
-
-
-class _Interpolation:
-    """Candidates with all interpolation inequalities between the points in memory."""
-
-    def __init__(self, plant: Plant, steps: int) -> None:
-        self.plant, self.steps = plant, steps
-        self.lmi = LyapunovLMI(*plant.floats(), float(plant.mu), float(plant.L), steps)
-
-    def attained(self, rate: Number) -> Iterator[Mapping[str, Any]]:
-        """If there seem to be any: identities known in form, and what the face has."""
-        near = (to_float(rate) + _NEAR) ** 2
-        if self.lmi.solve(min(near, 1.0)).margin <= 0:
-            return
-        yield from identity.documents(self.plant, rate)
-        document = face.document(self.plant, rate, self.steps) if near < 1 else None
-        if document is not None:
-            yield document
-
-    def search(self, lowest: float) -> float | None:
-        """By the margin."""
-        return self.lmi.search(lowest)
-
-    def document(self, rate: Number) -> Mapping[str, Any] | None:
-        """The candidate at a rate, rounded to dyadic numbers."""
-        found = self.lmi.solve(to_float(rate) ** 2)
-        if not all(map(math.isfinite, (*found.P.flat, *found.nu.values(), *found.free.values()))):
-            return None
-        return rate_document(
-            self.plant, rate, self.steps, *_dyadic(found, self.lmi.R, self.lmi.unit)
-        )
-
-
-def _proof(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    return document if document is not None and _holds(document) else None
-
-
-def _whole(x: float) -> Fraction:
-    return Fraction(round(x * 2**_BITS), 2**_BITS)
-
-
-def _kept(weights: Mapping[tuple[int, int], float]) -> dict[tuple[int, int], Number]:
-    return {ij: Number(_whole(x)) for ij, x in weights.items() if _whole(x) > 0}
-
-
-def _dyadic(found: Pieces, R: Float[np.ndarray, "n n"], unit: float) -> tuple[Any, Any, Any]:
-    """P, nu and lambda as dyadic numbers, P in the method's own state; multipliers that round to 0 are left out."""
-    n, m = len(R), len(found.P)
-    to_R = [[1 / Fraction(unit) if i == j else Fraction(0) for j in range(m)] for i in range(m)]
-    for i, row in enumerate(R.tolist()):
-        to_R[i][:n] = [Fraction(e) for e in row]
-    half = [[sum(_whole(a) * b for a, b in zip(row, column, strict=True)) for column in zip(*to_R, strict=True)]
-            for row in found.P.tolist()]  # fmt: skip
-    P = [[Number(sum(a * b for a, b in zip(row, column, strict=True))) for column in zip(*half, strict=True)]
-         for row in zip(*to_R, strict=True)]  # fmt: skip
-    return P, _kept(found.nu), _kept(found.free)
 
 
 def _holds(document: Mapping[str, Any]) -> bool:
@@ -353,7 +330,7 @@ def _holds(document: Mapping[str, Any]) -> bool:
     return True
 
 
-def _reason(plant: Plant, multipliers: str, steps: int, wanted: sp.Expr | None) -> NoCertificate:
+def _reason(plant: Plant, multipliers: str) -> NoCertificate:
     """Why there is no certificate, as far as that is known."""
     cycle = next(found_by(plant), None)
     if cycle is not None:
@@ -361,14 +338,11 @@ def _reason(plant: Plant, multipliers: str, steps: int, wanted: sp.Expr | None) 
             f"no certificate exists: the method does not converge on all of F({plant.mu}, {plant.L}); {cycle}.",
             cycle,
         )
-    goal = "of any rate below 1" if wanted is None else f"of the rate {wanted}"
+    without, other = "", "more steps"
     if multipliers != MULTIPLIERS[0]:
-        return NoCertificate(
-            f"the multipliers {multipliers!r} leave no quadratic Lyapunov function {goal}, and no cycle on roots of "
-            "unity was found either: whether the method converges on the whole class is open here; try "
-            "multipliers='interpolation'."
-        )
+        without, other = f" with the multipliers {multipliers!r}", f"multipliers={MULTIPLIERS[0]!r}"
     return NoCertificate(
-        f"no Lyapunov function {goal} with {steps} steps of memory was found, and no cycle on roots of unity "
-        "either: whether the method converges on the whole class is open here; try more steps."
+        f"the search, in floating-point numbers, found no Lyapunov function{without} of any rate below 1, and no cycle "
+        "on roots of unity either: neither proves anything, and whether the method converges on all of "
+        f"F({plant.mu}, {plant.L}) is open here; try {other}."
     )

@@ -1,0 +1,103 @@
+"""Matrices of floating-point numbers of 300 bits: what coordinates and bounds next to 1 are computed in."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .checker import Number
+
+BITS = 300
+
+
+@cache
+def context() -> Any:
+    """Floating-point arithmetic of 300 bits, apart from what else uses mpmath."""
+    import mpmath
+
+    found = mpmath.mp.clone()
+    found.prec = BITS
+    return found
+
+
+def high(x: Number) -> Any:
+    """A number of the checker in high precision; of an enclosure, the middle."""
+    mp = context()
+    a = Fraction(x.a)
+    value = mp.mpf(a.numerator) / a.denominator
+    if x.b:
+        b = Fraction(x.b)
+        value += mp.sqrt(x.d) * b.numerator / b.denominator
+    return value
+
+
+def unit(n: int) -> Any:
+    """The identity in high precision."""
+    mp = context()
+    return np.array([[mp.mpf(i == j) for j in range(n)] for i in range(n)], dtype=object)
+
+
+def inverse(matrix: Any) -> Any:
+    """By Gauss and Jordan; ZeroDivisionError for a singular matrix."""
+    n = len(matrix)
+    whole = np.concatenate([matrix, unit(n)], axis=1)
+    for c in range(n):
+        pivot = max(range(c, n), key=lambda r, c=c: abs(whole[r, c]))  # type: ignore[misc]
+        whole[[c, pivot]] = whole[[pivot, c]]
+        whole[c] = whole[c] / whole[c, c]
+        for r in range(n):
+            if r != c:
+                whole[r] = whole[r] - whole[c] * whole[r, c]
+    return whole[:, n:]
+
+
+def upper_root(matrix: Any) -> Any:
+    """The upper triangular R with R'R = matrix, positive definite; ValueError for another."""
+    mp, n = context(), len(matrix)
+    root = unit(n) * 0
+    for i in range(n):
+        square = matrix[i, i] - sum(root[k, i] ** 2 for k in range(i))
+        if not square > 0:
+            raise ValueError("not positive definite")
+        root[i, i] = mp.sqrt(square)
+        for j in range(i + 1, n):
+            root[i, j] = (matrix[i, j] - sum(root[k, i] * root[k, j] for k in range(i))) / root[i, i]  # fmt: skip
+    return root
+
+
+def spectral_radius(matrix: Any) -> Any:
+    """The largest modulus of the eigenvalues."""
+    mp, n = context(), len(matrix)
+    found, current = [mp.mpf(1)], matrix
+    for k in range(1, n + 1):  # the characteristic polynomial (Faddeev and LeVerrier)
+        found.append(-sum(current[i, i] for i in range(n)) / k)
+        current = matrix @ (current + unit(n) * found[-1])
+    if n == 1:
+        return abs(found[1])
+    if n == 2:
+        _, b, c = found
+        root = mp.sqrt(b * b - 4 * c)
+        return max(abs(-b + root), abs(-b - root)) / 2
+    roots = mp.polyroots(found, maxsteps=500, extraprec=2 * BITS, error=False)
+    return max(abs(z) for z in roots)
+
+
+def fraction(x: Any) -> Fraction:
+    """A number in high precision as what it is exactly."""
+    sign, mantissa, exponent, _ = x._mpf_
+    value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
+    return -value if sign else value
+
+
+def rounded_down(x: Fraction, digits: int = 10) -> Fraction:
+    """A positive number as a decimal of so many significant digits, not more than it is."""
+    grid = Fraction(1)
+    while x < grid:
+        grid /= 10
+    while x >= 10 * grid:
+        grid *= 10
+    grid /= 10 ** (digits - 1)
+    return x // grid * grid
