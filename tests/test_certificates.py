@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.analysis import Certificate, NoCertificate, certify, worst_case_rate
-from odescent.analysis.certificates import certified_rate, certified_rates, search
-from odescent.analysis.certificates.checker import Number, check
-from odescent.analysis.certificates.margin import MarginProgram
+from odescent.analysis.certificates import certified_rate, certified_rates
+from odescent.analysis.certificates.centers import Center, Centers
+from odescent.analysis.certificates.checker import Refused, check
+from odescent.analysis.certificates.least import candidates
 
 x = od.blocks("x")
 f = od.Objective("f")
@@ -43,7 +44,7 @@ def nesterov_like(kappa: int, correction: Any) -> dict[str, object]:
     [
         ("gradient_descent", {}, 0.9),
         ("gradient_descent", {"step": "2/(L+mu)"}, 9 / 11),
-        ("heavy_ball", {}, 0.860221),
+        ("heavy_ball", {}, 0.845906),
         ("nesterov_sc", {}, 0.751821),
         ("triple_momentum", {}, 0.683772233983),
     ],
@@ -259,7 +260,7 @@ def test_a_certificate_travels(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("no solver is needed")
 
-    monkeypatch.setattr(MarginProgram, "solve", refuse)
+    monkeypatch.setattr(Centers, "largest", refuse)
     again = Certificate.from_dict(json.loads(found.to_json()))
     assert again.verify() and again.rate == found.rate and again.lower() == found.lower(0)
     assert again.P == found.P and again.multipliers == found.multipliers
@@ -292,29 +293,39 @@ def test_a_lower_bound_is_checked_too() -> None:
 
 
 def test_a_solver_that_lies_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It claims success: with garbage, with numbers that are none, and with a solution of another rate."""
-    honest = MarginProgram.solve
-    garbage = lambda self, tau=0.0: (np.full(self.unknowns, 0.1), 1.0)
-    nothing = lambda self, tau=0.0: (np.full(self.unknowns, np.nan), 1.0)
-    slower = lambda self, tau=0.0: honest(self, 0.9)
-    for lie in (garbage, nothing, slower):
-        monkeypatch.setattr(MarginProgram, "solve", lie)
-        for rate in (None, sp.Rational(3, 4)):
+    """It claims success: with garbage, with numbers that are none, and with a gap that it does not have."""
+    honest = Centers.largest
+
+    def garbage(self: Centers, near: Any) -> list[Center]:
+        unknowns = self.numbers[0].shape[1]
+        return [Center(np.full(unknowns, 0.1), 0.4, 0.4)]
+
+    def nothing(self: Centers, near: Any) -> list[Center]:
+        return [Center(np.full(self.numbers[0].shape[1], np.nan), 0.4, 0.4)]
+
+    def faster(self: Centers, near: Any) -> list[Center]:
+        return [dataclasses.replace(c, delta=1.01 * c.delta) for c in honest(self, near)]
+
+    for lie in (garbage, nothing, faster):
+        monkeypatch.setattr(Centers, "largest", lie)
+        for rate in (None, sp.Rational(3, 4), sp.Rational(4, 5)):
             try:
                 found = certify(od.algorithm("nesterov"), 1, 10, rate=rate)
             except NoCertificate:
                 continue
-            monkeypatch.setattr(MarginProgram, "solve", honest)
             assert found.verify() and found.rate >= 0.751821
-            monkeypatch.setattr(MarginProgram, "solve", lie)
 
 
 def test_a_solution_just_below_the_optimum_is_refused() -> None:
     plant = certify_plant(od.algorithm("nesterov"))
-    candidates = search._Interpolation(plant, 2)
+    best = candidates(plant, 2)[0]
     for rate, proves in ((Fraction(7518202, 10**7), False), (Fraction(7518222, 10**7), True)):
-        found = search._proof(candidates.document(Number(rate)))
-        assert (found is not None) is proves
+        document = best.rounded(1 - rate, 53).document(plant)
+        if proves:
+            assert check(document)
+        else:
+            with pytest.raises(Refused):
+                check(document)
 
 
 @pytest.mark.untyped
@@ -348,8 +359,8 @@ def test_bad_input_gets_a_sentence(arguments: tuple[Any, ...], sentence: str) ->
     ("options", "sentence"),
     [
         ({"over": "convex"}, "the classes are"),
-        ({"steps": 0}, "from 1 to 4"),
-        ({"steps": 2.0}, "from 1 to 4"),
+        ({"steps": 0}, "from 1 to 6"),
+        ({"steps": 2.0}, "from 1 to 6"),
         ({"rate": 1}, "less than 1"),
         ({"rate": "fast"}, "less than 1"),
     ],

@@ -119,6 +119,8 @@ def rate_document(
         if share:
             witness["share"] = text(share)
     claim = statement(plant, rate, "state" if weight is None else "output")
+    numbers = (*(x for row in P for x in row), *nu.values(), *lam.values())
+    claim["d"] = max(claim["d"], *(x.d for x in numbers))
     return sealed(plant.name, "rate", claim, witness)
 
 

@@ -224,6 +224,6 @@ def by_memory(plant: Plant, steps: int | None) -> Iterator[list[Candidate]]:
         yield found
         least = found[0].gap if found else 0.0
         # the second may change nothing and the third something
-        if memory > 2 and least <= best * (1 + SAME):
+        if memory > (2 if calls == 1 else 1) and least <= best * (1 + SAME):
             return
         best = max(best, least)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from typing import Any, Literal, overload
@@ -174,7 +175,7 @@ def certify(
         past = {"sector": 0, "off_by_one": 1}.get(multipliers, steps or 2)
         document = _constrained(Constraints(plant, past), mode, goal)
     else:
-        proof = _least(plant, mode, steps)
+        proof = _least(plant, mode if goal is None else _compatible(mode, goal), steps)
         document = None if proof is None else _at(proof, goal).document(plant)
     if document is None:
         raise _reason(plant, multipliers)
@@ -251,6 +252,14 @@ def _in_field(plant: Plant, rate: sp.Expr) -> Number:
             f"the rate {rate} must lie in the field of the method's numbers, a + b sqrt({plant.d}); round it up to "
             "a fraction."
         ) from None
+
+
+def _compatible(mode: Mode, wanted: Number) -> Mode:
+    """Without its exact number where that has another root than the rate that is wanted: no proof has two."""
+    number = mode.number
+    if number is None or not (number.b and wanted.b) or number.d == wanted.d:
+        return mode
+    return replace(mode, number=None)
 
 
 def _at(proof: Proof, wanted: Number | None) -> Proof:
