@@ -65,7 +65,8 @@ def candidates(plant: Plant, steps: int) -> list[Candidate]:
             continue
         found = inequality.centers.largest(_near)
         if found:
-            return [Candidate(_gap(c.delta), steps, inequality, c) for c in reversed(found)]
+            numbers = [c for c in reversed(found) if np.isfinite(c.x).all()]
+            return [Candidate(_gap(c.delta), steps, inequality, c) for c in numbers]
     return []
 
 
