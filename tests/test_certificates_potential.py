@@ -271,3 +271,18 @@ def test_linear_equations(rows: list[list[int]]) -> None:
                     )
                     == 0
                 )
+
+
+def test_what_is_bounded_is_named() -> None:
+    """A bound of f at the gradient points is none of f at another output."""
+    found = proved("gd")
+    assert ": f(x_N) - f*" in str(found) and found.statement["bounded"] == "point"
+    document = found.to_dict()
+    claim = document["statement"]
+    # a second state that follows half of the way, read by the output: f there is not what was bounded
+    two = {"A": [[["1"], []], [["1/2"], ["1/2"]]], "B": [claim["B"][0], []], "C": [["1"], []]}
+    document["statement"] |= {**two, "output": [[], ["1"]]}
+    Q = document["witness"]["Q"]
+    document["witness"]["Q"] = {key.replace("1", "2"): p for key, p in Q.items()}  # the gradient's place
+    again = load(document)
+    assert ": f(y_N) - f*" in str(again) and "f(y_k) - f* <=" in again.says()

@@ -201,7 +201,11 @@ class Certificate(Record):
         return rf"{decrease}, \qquad {below}, \qquad \rho = {rate}"
 
     def __str__(self) -> str:
-        where = "quadratics in F(mu, L)" if self.over == "quadratics" else "F(mu, L)"
+        where = (
+            "quadratics (their slowest pole) in F(mu, L)"
+            if self.over == "quadratics"
+            else "F(mu, L)"
+        )
         constants = ", ".join(f"{n} = {shown(e)}" for n, e in (("mu", self.mu), ("L", self.L)))
         lines = [f"{self.name}: rate {places(ONE - self._gap)} over {where}, {constants}"]
         lines.append(f"  1 - rate = {significant(self._gap)}")

@@ -78,6 +78,14 @@ class PotentialCertificate(Record):
         return sp.factor(self.L / sp.expand(self.growth.subs(self.clock, N - late + self.first)))
 
     @property
+    def _end(self) -> str:
+        """What is bounded: the output, or the gradient point where that is another."""
+        s = self.statement
+        return (
+            "x_N" if s["bounded"] == "output" or (s["output"] == s["C"] and not s["D"]) else "y_N"
+        )
+
+    @property
     def L(self) -> sp.Expr:
         """Smoothness, exact."""
         return to_sympy(self.statement["L"], self.d)
@@ -180,20 +188,20 @@ class PotentialCertificate(Record):
 
     def latex(self) -> str:
         """The bound in LaTeX."""
-        return rf"f(x_N) - f_* \le {sp.latex(self.law)}\, \|x_0 - x_*\|^2 \quad \text{{for all }} N"
+        return rf"f({self._end}) - f_* \le {sp.latex(self.law)}\, \|x_0 - x_*\|^2 \quad \text{{for all }} N"
 
     def __str__(self) -> str:
         a, Q = self.potential
-        where = "" if self.whole else f", {self.clock} of the step that makes x_N"
+        where = "" if self.whole else f", {self.clock} of the step that makes {self._end}"
         return "\n".join([
-            f"{self.name}: f(x_N) - f* <= {self.law} |x_0 - x*|^2 for every N over convex functions, "
+            f"{self.name}: f({self._end}) - f* <= {self.law} |x_0 - x*|^2 for every N over convex functions, "
             f"L = {self.L}{where}",
             f"  V = ({sp.factor(a)}) (f(y) - f*) / L + X'Q X, Q = {Q.applyfunc(sp.factor).tolist()}",
             f"  proof: {len(self.witness['lambda'])} interpolation inequalities a step with polynomial weights",
         ])  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"<PotentialCertificate: f(x_N) - f* <= {self.law} |x_0 - x*|^2>"
+        return f"<PotentialCertificate: f({self._end}) - f* <= {self.law} |x_0 - x*|^2>"
 
 
 def certify_potential(
