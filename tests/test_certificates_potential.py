@@ -283,6 +283,8 @@ def test_what_is_bounded_is_named() -> None:
     two = {"A": [[["1"], []], [["1/2"], ["1/2"]]], "B": [claim["B"][0], []], "C": [["1"], []]}
     document["statement"] |= {**two, "output": [[], ["1"]]}
     Q = document["witness"]["Q"]
-    document["witness"]["Q"] = {key.replace("1", "2"): p for key, p in Q.items()}  # the gradient's place
+    document["witness"]["Q"] = {
+        key.replace("1", "2"): p for key, p in Q.items()
+    }  # the gradient's place
     again = load(document)
     assert ": f(y_N) - f*" in str(again) and "f(y_k) - f* <=" in again.says()
