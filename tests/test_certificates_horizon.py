@@ -235,3 +235,116 @@ def test_bad_input_gets_a_sentence() -> None:
     ):  # fmt: skip
         with pytest.raises(OdescentError, match=sentence):
             call()
+
+
+def worst_function_of(document: dict[str, Any]) -> Fraction:
+    """The measure over the start that the data of a lower bound attain, after all its inequalities were checked here.
+
+    By the definition of F(mu, L) in the form of Taylor, Hendrickx and Glineur, in fractions; rational documents only.
+    """
+    s, data = document["statement"], document["lower"]
+    mu, L = Fraction(s["mu"]), Fraction(s["L"])
+    start = [Fraction(x) for x in data["start"]]
+    g = [[Fraction(x) for x in row] for row in data["gradients"]]
+    f = [Fraction(x) for x in data["values"]] + [Fraction(0)]
+    y = [
+        [x + sum(Fraction(h) * u[a] for h, u in zip(row, g, strict=False)) for a, x in enumerate(start)]
+        for row in s["points"]
+    ]  # fmt: skip
+    y, g = [*y, [Fraction(0)] * len(start)], [*g, [Fraction(0)] * len(start)]
+
+    def dot(u: list[Fraction], v: list[Fraction]) -> Fraction:
+        return sum((a * b for a, b in zip(u, v, strict=True)), Fraction(0))
+
+    for i in range(len(y)):
+        for j in range(len(y)):
+            dy = [a - b for a, b in zip(y[i], y[j], strict=True)]
+            dg = [a - b for a, b in zip(g[i], g[j], strict=True)]
+            rest = [a - b / L for a, b in zip(dy, dg, strict=True)]
+            convex = f[i] - f[j] - dot(g[j], dy) - dot(dg, dg) / (2 * L)
+            assert convex >= mu / (2 * (1 - mu / L)) * dot(rest, rest)
+    one = dot(start, start) if s["start"] == "distance" else f[s["points"].index([])]
+    end = {"value": f[-2], "gradient": dot(g[-2], g[-2]), "distance": dot(y[-2], y[-2])}
+    return end[s["measure"]] / one
+
+
+part = st.fractions(Fraction(-1, 5), Fraction(4, 5), max_denominator=10)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.fractions(Fraction(1, 10), Fraction(19, 10), max_denominator=10), part, part, part,
+    st.sampled_from([Fraction(0), Fraction(0), Fraction(1, 100), Fraction(1, 10), Fraction(9, 10)]),
+    st.sampled_from([1, Fraction(7, 2), 100]), st.integers(1, 8),
+    st.sampled_from([("value", "distance"), ("gradient", "distance"), ("distance", "distance"), ("gradient", "value")]),
+)  # fmt: skip
+def test_both_bounds_meet(
+    alpha: Fraction, beta: Fraction, gamma: Fraction, delta: Fraction, k: Fraction, L: Any, N: int,
+    form: tuple[str, str],
+) -> None:  # fmt: skip
+    """Of any three-parameter method: a function of the class attains the bound, to what is promised."""
+    method = {"alpha": alpha / L, "beta": beta, "gamma": gamma, "delta": delta}
+    measure, start = form
+    if start == "value" and 0 < k < Fraction(1, 20):
+        return  # far starts: see the command below
+    found = certify(method, k * L, L, horizon=N, measure=measure, start=start)
+    assert found.verify() and found.lower() is not None and found.verify()
+    attained = worst_function_of(found.to_dict())
+    assert found.lower() <= attained <= found.proved
+    ((kind, size),) = found.precision.items()
+    assert found.bound - found.lower() <= (size if kind == "absolute" else size * found.bound)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "mu", "L", "least"),
+    [("nesterov_sc", 1, 100, 0.16722196), ("nesterov_c", 0, 1, 1 / 942), ("heavy_ball", 1, 15, 0.4147304)],
+)  # fmt: skip
+def test_forty_steps(name: str, mu: int, L: int, least: float) -> None:
+    """Nesterov's 1/942 is attained by Huber's function of width 1/471."""
+    found = certify(od.algorithm(name), mu, L, horizon=40)
+    assert abs(found.bound / least - 1) < 1e-7
+    lower = found.lower()
+    assert lower is not None and 0 <= found.bound - lower < 1e-6 * found.bound
+    again = load(found.to_dict())
+    assert again.lower(0) == lower and "x_40" in str(again)
+    if name == "nesterov_sc":
+        assert worst_function_of(found.to_dict()) >= Fraction(lower)
+
+
+def test_where_doubles_end() -> None:
+    found = certify(od.algorithm("gradient_descent"), Fraction(1, 2), 1, horizon=20)
+    assert found.precision == {"absolute": pytest.approx(1e-9)} and "double precision" in str(found)
+    assert found.bound - (found.lower() or 0) <= 1e-9
+    assert certify({"alpha": 1}, 0, 1, horizon=2).precision == {"relative": 1e-6}
+
+
+def test_a_weaker_bound_is_proved_by_the_stronger_one() -> None:
+    method = {"alpha": 1, "beta": Fraction(1, 3), "gamma": Fraction(1, 3)}
+    for measure, start in (("value", "distance"), ("gradient", "value")):
+        least = certify(method, Fraction(1, 10), 1, horizon=3, measure=measure, start=start)
+        for more in (1, Fraction(10**9 + 1, 10**9), 2, 10**6):
+            wanted = Fraction(str(least.proved)) * more
+            found = certify(
+                method, Fraction(1, 10), 1, horizon=3, measure=measure, start=start, bound=wanted
+            )
+            assert found.verify() and found.proved == wanted
+
+
+def test_a_point_twice() -> None:
+    """A step of nothing: two gradients at one point, which are one gradient."""
+    found = certify({"h": [[0], [0, 1]]}, 0, 1, horizon=2)
+    assert found.verify() and abs(found.bound - 1 / 6) < 1e-6
+    assert found.lower() is not None and found.gap < 1e-6
+
+
+def test_numbers_that_cancel_become_floats() -> None:
+    """(4 - sqrt 15)^60 = a - b sqrt 15 with a of 54 digits: the difference of two floats would be noise."""
+    from odescent.analysis.certificates.checker import Number
+    from odescent.analysis.certificates.plant import to_float
+
+    x = Number(Fraction(1), d=15)
+    for _ in range(60):
+        x = x * Number(Fraction(4), Fraction(-1), 15)
+    assert to_float(x) == pytest.approx(float((4 - sp.sqrt(15)).evalf(60) ** 60), rel=1e-14)
+    assert to_float(-x) == -to_float(x)

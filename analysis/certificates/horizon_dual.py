@@ -60,6 +60,14 @@ def units(L: float, measure: str, start: str) -> tuple[float, float]:
 
 def search(steps: Unrolled, measure: str, start: str, deadline: float = math.inf) -> Found | None:
     """Both sides, in the coordinates that bring them together, or in those that did best; None if there is no bound."""
+    from threadpoolctl import threadpool_limits
+
+    # the matrices have some forty rows: more than one thread waits more than it works
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _search(steps, measure, start, deadline)
+
+
+def _search(steps: Unrolled, measure: str, start: str, deadline: float) -> Found | None:
     best: Found | None = None
     order = (0.0, 0.5, 1.0) if steps.mu < 0.3 * steps.L else (0.5, 0.0, 1.0)
     for shift in order:
