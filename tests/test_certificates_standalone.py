@@ -295,3 +295,13 @@ def test_a_clock_with_two_next_steps_has_no_single_bound() -> None:
     document["statement"]["clock"]["from"] = "-100"
     with pytest.raises(OdescentError):
         load(document)
+
+
+def test_one_step_where_the_class_is_one_function() -> None:
+    """mu = L leaves |x - x*|^2 L/2 alone, which gradient descent minimizes at once."""
+    found = certify(od.algorithm("gradient_descent"), 3, 3)
+    assert found.rate == 0 and found.gap == 1 and "0 from some k on" in found.says()
+    document = found.to_dict()
+    document["statement"]["L"] = "301/100"
+    with pytest.raises(OdescentError):
+        load(document)

@@ -540,7 +540,8 @@ class Decay:
         return [
             *self.method.words(), self.method.class_words(),
             f"from every start x_0 (each start {runs})",
-            f"{what}, with r = 1 - gap = {shown(self.rate)}, gap = {shown(self.gap)}",
+            f"{what}, with r = 1 - gap = {shown(self.rate)}, gap = {shown(self.gap)}"
+            + ("" if self.rate else ": 0 from some k on"),
         ]  # fmt: skip
 
     def positive(self, form: Matrix, weight: Number, row: Row) -> bool:
