@@ -288,7 +288,7 @@ def test_both_bounds_meet(
     if start == "value" and 0 < k < Fraction(1, 20):
         return  # far starts: see the command below
     found = certify(method, k * L, L, horizon=N, measure=measure, start=start)
-    assert found.verify() and found.lower() is not None and found.verify()
+    assert found.settled and found.verify() and found.lower() is not None and found.verify()
     attained = worst_function_of(found.to_dict())
     assert found.lower() <= attained <= found.proved
     ((kind, size),) = found.precision.items()
@@ -317,6 +317,22 @@ def test_where_doubles_end() -> None:
     assert found.precision == {"absolute": pytest.approx(1e-9)} and "double precision" in str(found)
     assert found.bound - (found.lower() or 0) <= 1e-9
     assert certify({"alpha": 1}, 0, 1, horizon=2).precision == {"relative": 1e-6}
+
+
+def test_what_is_not_settled_is_said() -> None:
+    """Starts a hundred times as far as the values: the search ends early, the bound is proved all the same."""
+    found = certify(
+        {"alpha": Fraction(4, 5)},
+        Fraction(1, 10**4),
+        1,
+        horizon=8,
+        measure="distance",
+        start="value",
+    )
+    gap = found.bound - (found.lower() or 0)
+    assert found.verify() and found.bound < 2e4 * (1 + 1e-6)
+    assert found.settled or "did not settle" in str(found)
+    assert not found.settled or gap <= 1e-6 * found.bound
 
 
 def test_a_weaker_bound_is_proved_by_the_stronger_one() -> None:

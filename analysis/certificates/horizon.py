@@ -50,11 +50,13 @@ class HorizonCertificate(Record):
         document: the statement and what proves it as plain data; `checker.check` reads it.
         worst: a function of one variable that makes ``lower``; None after `from_dict`.
         example: what the search found to be as slow, in floats; None after `from_dict`.
+        settled: whether the search brought bound and example together; None after `from_dict`.
         steps: the method as it was unrolled; None after `from_dict`.
     """
 
     worst: Kink | None = None
     example: Vectors | None = field(default=None, repr=False, compare=False)
+    settled: bool | None = None
     steps: Unrolled | None = field(default=None, repr=False, compare=False)
     source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
 
@@ -163,7 +165,8 @@ class HorizonCertificate(Record):
     def precision(self) -> dict[str, float]:
         """How near to the least the bound was sought: "relative", or "absolute" where it is small.
 
-        Below 1e-3 times the unit (L |x_0 - x*|^2 for values by distance) double precision ends.
+        `settled` says whether it was found, `gap` what is proved. Below 1e-3 times the unit (L |x_0 - x*|^2 for
+        values by distance) double precision ends.
         """
         unit, _ = units(to_float(read(self.statement["L"], self.d)), *self._form)
         if self.bound < FLOOR * unit:
@@ -233,7 +236,9 @@ class HorizonCertificate(Record):
             where = self.worst if several == 1 and self.worst else f"in {several} dimension(s)"
             low = significant(read(part["bound"], self.d), 10)
             lines.append(f"  at least {low} on a function: {where}; gap {self.gap:.1e}")
-        if self.exact is None and "absolute" in self.precision:
+        if self.settled is False:
+            lines.append("  the search did not settle how near this is to the least bound")
+        elif self.exact is None and "absolute" in self.precision:
             lines.append(
                 f"  the search ends at {self.precision['absolute']:.0e}, where double precision does, "
                 "not at 1e-6 of the bound"
@@ -290,13 +295,14 @@ def certify_horizon(
     worst = worst_line.worst(steps, measure, start)
     exact = None if worst is None else _attained(base, steps, worst, wanted)
     if exact is not None:
-        return HorizonCertificate(exact, worst, None, steps, source)
+        return HorizonCertificate(exact, worst, None, True, steps, source)
     found = search(steps, measure, start)
     for least, weights in [] if found is None else found.proofs:
         for bits in _BITS:
             document = _rounded(base, steps, least, weights, wanted, bits)
             if found is not None and document is not None:
-                return HorizonCertificate(document, worst, found.example, steps, source)
+                settled = wanted is None and found.settled(least)
+                return HorizonCertificate(document, worst, found.example, settled, steps, source)
     if wanted is not None and worst is not None and worst.low > Fraction(to_float(wanted)):
         raise NoCertificate(
             f"the bound {bound} is out of reach: with {worst}, the method attains {float(worst.low):.10g}."

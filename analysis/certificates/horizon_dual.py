@@ -51,6 +51,10 @@ class Found:
         """The least."""
         return self.proofs[0][0]
 
+    def settled(self, bound: float) -> bool:
+        """Whether a bound is as near to what is attained as it was sought."""
+        return bound - self.attained <= 1e-6 * max(bound, FLOOR)
+
 
 def units(L: float, measure: str, start: str) -> tuple[float, float]:
     """What the bound and the weights have to be multiplied with where L is not 1."""
@@ -220,9 +224,12 @@ class Dual:
             if tries > _TRIES:
                 break
             pairs += new[: 3 * self.count]
-            found = np.sqrt(np.diag(at.X)) * units
-            units = np.maximum(found / found.max(), 1e-8)
-            size = max(_SMALL**2, abs(float(at.x[-1])))
+            if at.inside:
+                found = np.sqrt(np.diag(at.X)) * units
+                units = np.maximum(found / found.max(), 1e-8)
+                size = max(_SMALL**2, abs(float(at.x[-1])))
+            elif not new:
+                size *= 100
             at = None
         if not below:
             return None
