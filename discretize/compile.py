@@ -281,7 +281,11 @@ def reuse_across_steps(program: Program) -> Program:
     first = flat.calls[0]
     if not _reads_the_state_alone(first, program):
         return program
-    ahead = first.changed(lambda e: tidy(substitute(e, flat.next)))
+
+    def in_next_step(e: Expr) -> Expr:
+        return flat.next[e] if e in flat.next else tidy(substitute(e, flat.next))
+
+    ahead = first.changed(in_next_step)
     later = next((c for c in flat.calls[1:] if replace(c, target=first.target) == ahead), None)
     if later is None:
         return program

@@ -60,6 +60,19 @@ class Equation:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """A check by its equations, in which the claims stand by their names."""
+
+    equations: Mapping[str, Equation]
+
+    def __call__(self, claims: Mapping[str, Any]) -> dict[str, Equation]:
+        return {
+            n: Equation(opened(e.left, claims), opened(e.right, claims))
+            for n, e in self.equations.items()
+        }
+
+
+@dataclass(frozen=True)
 class Step:
     """A checked step.
 
@@ -83,6 +96,19 @@ class Step:
     kind: str = "identity"
     assumes: str = ""
     reference: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a check is a function inside another one, which has no name to be loaded by; its equations have all of it
+        kept = Recorded(self.equations)
+        return Step, (
+            self.title,
+            self.statement,
+            self.claims,
+            kept,
+            self.kind,
+            self.assumes,
+            self.reference,
+        )
 
     @cached_property
     def _named(self) -> dict[str, Expr]:

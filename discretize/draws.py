@@ -53,7 +53,8 @@ def drawing(
         kinds: of the draws in order: "vector", "scalar" or "count".
         at: the place of the step.
         vector: a vector block of the state, a tree, or None where there is none.
-        population: whether its leaves have particles as their first axis.
+        population: whether its leaves have particles as their first axis. Where they have not, and the block is one
+            array of several axes, its rows are paths that jump by clocks of their own, unless they share a common one.
     """
     leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(vector)]
     n = leaves[0].shape[0] if population and leaves else 1
@@ -69,12 +70,18 @@ def drawing(
         return joined(at.words), at.run, at.step
 
     def draw(i: int, like: Any, mean: Any = None, common: bool = False) -> Any:
+        shape = jnp.shape(like) if isinstance(like, (jax.Array, np.ndarray)) else ()
+        rows_are_paths = kinds[i] == "count" and not population and not common and len(shape) > 1
         with jax.enable_x64(True):  # for the counters alone; what they make has the type asked for
             if kinds[i] == "count":
                 given = jnp.asarray(mean).reshape(1, -1)
-                made = poisson(*stream(), given, common=common or not population, **place(i))[0]
+                where = {**place(i), "particles": shape[0] if rows_are_paths else n}
+                one = not (population or rows_are_paths)
+                made = poisson(*stream(), given, common=common or one, **where)[0]
             else:
                 made = normals(*stream(), dimension=d if kinds[i] == "vector" else 1, **place(i))
+        if rows_are_paths:
+            return made.reshape(shape[0], *(1 for _ in shape[1:]))
         if kinds[i] == "count":
             return made if population and not common else made[0]
         if kinds[i] == "scalar":

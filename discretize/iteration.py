@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from odescent._arguments import checked
 from odescent._errors import NotCarried, NotConsistent, OdescentError, unknown
+from odescent._whole_numbers import check_whole
 from odescent.dynamics.calculus import substitute, symbols_of
-from odescent.dynamics.exact import as_scalar, check_name, is_zero
+from odescent.dynamics.exact import check_name, is_zero
 from odescent.dynamics.fields import Block, System, start
 from odescent.dynamics.vectors import Expr, VectorSymbol
 
-from .bindings import chained, check_constants, check_known, reachable, symbols_in, value_of
+from .bindings import (
+    chained,
+    check_constants,
+    check_known,
+    exact_values,
+    reachable,
+    symbols_in,
+    value_of,
+)
 from .compile import COUNTER, compile_scheme, reuse_across_steps
 from .program import Program
 from .state_space import StateSpace, state_space
@@ -44,8 +54,8 @@ class Algorithm:
 
     Args:
         system: the continuous-time system.
-        scheme: the scheme.
-        step: the symbol of the step size.
+        scheme: the scheme. Both may be the names of registered ones that need no options, as "rk4".
+        step: the symbol of the step size; a value is bound by ``tuning``.
         where: bindings that are part of the discretization and may contain the step, e.g. ``{a: h}``.
         tuning: values bound last, the step's among them, e.g. ``{h: 1 / sqrt(L)}``; orders in the step
             make sense because these are kept apart.
@@ -61,6 +71,7 @@ class Algorithm:
         OdescentError: the scheme does not fit the system.
     """
 
+    @checked
     def __init__(
         self,
         system: System,
@@ -76,13 +87,8 @@ class Algorithm:
         reference: str = "",
         provenance: str = "",
     ) -> None:
-        if not isinstance(step, sp.Symbol):
-            raise OdescentError(
-                f"the step is a symbol, bound to a value by tuning=; it was given as {step!r}."
-            )
         self.system, self.scheme, self.step = system, scheme, step
-        self.where = {s: as_scalar(v) for s, v in (where or {}).items()}
-        self.tuning = {s: as_scalar(v) for s, v in (tuning or {}).items()}
+        self.where, self.tuning = exact_values(where), exact_values(tuning)
         self.name = check_name(name) if name else ""
         self.reference, self.provenance = reference, provenance or system.provenance
         self.positive = tuple(positive)
@@ -225,6 +231,7 @@ class Algorithm:
 
         return coefficients(self.state_space())
 
+    @checked
     def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Algorithm:
         """The algorithm with parameters given values, by symbol or by name; exact numbers stay exact.
 
@@ -250,7 +257,7 @@ class Algorithm:
     def _retuned(self, tuning: Mapping[sp.Symbol, object] | None) -> Algorithm:
         """With another tuning: the program is free of it, so the compiled one and its limit stay as they are."""
         made = copy(self)
-        made.tuning = {s: as_scalar(v) for s, v in (tuning or {}).items()}
+        made.tuning = exact_values(tuning)
         system = {self.step.name, *(s.name for s in self.bound.parameters)}
         if made._reserved() - system != self._reserved() - system:  # other names might be fresh
             return self._rebuilt({"tuning": made.tuning})
@@ -264,8 +271,12 @@ class Algorithm:
         settings: dict[str, Any] = {
             "system": self.system, "scheme": self.scheme, "step": self.step, "where": self.where,
             "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "positive": self.positive,
-            "name": self.name, "reference": self.reference, "provenance": self.provenance, **changes,
+            "name": self.name, "reference": self.reference, "provenance": self.provenance,
         }  # fmt: skip
+        for name in changes:
+            if name not in settings:
+                raise unknown("argument of Algorithm called", name, settings)
+        settings.update(changes)
         return Algorithm(settings.pop("system"), settings.pop("scheme"), **settings)
 
     def consistent_with(self) -> System:
@@ -313,10 +324,12 @@ class Algorithm:
                         "every field must be committed for one whole step."
                     )
 
+    @checked
     def modified_equation(self, order: int = 1) -> ModifiedEquation:
         """The modified equation through O(h^order), by backward error analysis; see `backward_error`."""
         from .backward_error import modified_equation
 
+        check_whole("order", order, 0)
         if order not in self._modified:
             self._modified[order] = modified_equation(self, order)
         return self._modified[order]
@@ -333,6 +346,7 @@ class Algorithm:
             limit_drift(self)
         return direct(self)
 
+    @checked
     def equivalent(
         self, other: Algorithm, where: Mapping[sp.Symbol, object] | None = None
     ) -> Equivalence:
@@ -342,7 +356,7 @@ class Algorithm:
         """
         from .equivalence import compare
 
-        values = {**self.tuning, **{s: as_scalar(v) for s, v in (where or {}).items()}}
+        values = {**self.tuning, **exact_values(where)}
         check_known(where or {}, {*self.program.parameters, *self.parameters, *self.tuning})
         return compare(self.program.bind(chained(values)), other.tuned)
 
@@ -429,6 +443,7 @@ class Algorithm:
         )
 
 
+@checked
 def method(
     updates: Mapping[Any, Any],
     *,

@@ -238,7 +238,9 @@ class Program:
                 kept.append(replace(i, mean=tidy(substitute(i.mean, known))))
             else:
                 kept.append(i)
-        after = {s: tidy(substitute(e, known)) for s, e in self.next.items()}
+        after = {
+            s: known[e] if e in known else tidy(substitute(e, known)) for s, e in self.next.items()
+        }
         return replace(self, instructions=tuple(kept), next=after)
 
     def bind(self, values: Mapping[Any, Any]) -> Program:

@@ -32,8 +32,8 @@ from .program import CallOracle, Count, Draw, Program
 class StepMap:
     """z+ = ``after`` as expressions in the coordinates ``state`` and the independent standard normals ``normals``.
 
-    ``outputs`` are named expressions in the state, by coordinate; ``counts`` are independent Poisson numbers in
-    ``after``, numbers of jumps, with their means.
+    ``outputs`` are the blocks and the named expressions in the state, by coordinate; ``counts`` are independent
+    Poisson numbers in ``after``, numbers of jumps, with their means.
     """
 
     state: tuple[sp.Symbol, ...]
@@ -109,7 +109,8 @@ def step_map(
             )
             opened[i.target] = replace(i, point=point, directions=directions).as_call()
     after = [c for s in program.state for c in form.components(substitute(program.next[s], opened))]
-    outputs = {n: tuple(form.components(e)) for n, e in program.outputs.items()}
+    named = {**{b.name: b.symbol for b in program.blocks}, **program.outputs}
+    outputs = {n: tuple(form.components(e)) for n, e in named.items()}
     state = tuple(c for s in program.state for c in form.symbols(s))
     moved = tuple(e.xreplace(known) for e in after)
     return StepMap(state, moved, tuple(normals), outputs, counts)
@@ -252,18 +253,21 @@ class StationaryLaw:
     covariance: sp.Matrix
     outputs: dict[str, tuple[sp.Expr, ...]]
 
-    def variance(self, output: str = "x") -> sp.Matrix:
-        """The covariance of a named output, or of a block by its name; both linear in the state."""
-        if output in self.outputs:
-            rows = [[sp.diff(e, s) for s in self.state] for e in self.outputs[output]]
-        else:
-            rows = [[sp.Integer(s == t) for t in self.state] for s in self.state
-                    if str(s) == output or str(s).startswith(f"{output}_")]  # fmt: skip
-        if not rows:
-            known = ", ".join([*self.outputs, *(str(s) for s in self.state)])
+    def variance(self, output: str = "x") -> sp.Expr | sp.Matrix:
+        """The variance of a named output, or of a block by its name, linear in the state: a scalar.
+
+        Of what has several coordinates, on a Hessian that is a matrix, it is their covariance, a matrix.
+        """
+        if output not in self.outputs:
+            known = ", ".join(self.outputs)
             raise OdescentError(f"there is no output {output!r}; there are {known}.")
-        reading = sp.Matrix(rows)
-        return (reading * self.covariance * reading.T).applyfunc(canonical)
+        reading = sp.Matrix([[sp.diff(e, s) for s in self.state] for e in self.outputs[output]])
+        if reading.free_symbols & set(self.state):
+            raise OdescentError(
+                f"the output {output!r} is not linear in the state: it is {self.outputs[output]}."
+            )
+        found = (reading * self.covariance * reading.T).applyfunc(canonical)
+        return found[0, 0] if found.shape == (1, 1) else found
 
 
 def stationary_covariance(algorithm: Algorithm | Program, hessian: object) -> StationaryLaw:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, TypeAlias
 
 import sympy as sp
 
-from odescent._errors import OdescentError
+from odescent._arguments import checked
+from odescent._errors import OdescentError, expected
 from odescent.dynamics.calculus import Symbol
 from odescent.dynamics.exact import as_scalar
 from odescent.dynamics.vectors import Expr, Vector, zero
@@ -93,6 +94,7 @@ class Flow:
     commit: bool
     increment: str | None
 
+    @checked
     def __init__(
         self,
         fields: str | Iterable[str],
@@ -110,13 +112,15 @@ class Flow:
                 "a substep that is not committed must be saved, or it does nothing; give save=."
             )
         one_block = isinstance(on, (str, sp.Symbol, Vector))
+        if not one_block and not isinstance(on, Iterable):
+            raise expected("on of a substep", "a block or a list of them", on)
         values = {
             "fields": (fields,) if isinstance(fields, str) else tuple(fields),
             "by": Integrator.of(by),
-            "fraction": as_scalar(fraction),
+            "fraction": _exact("fraction", fraction),
             "on": tuple(_name(b) for b in ([on] if one_block else on)),  # type: ignore[union-attr]
             "read": _by_name(read),
-            "time": as_scalar(time),
+            "time": _exact("time", time),
             "save": save,
             "commit": commit,
             "increment": increment,
@@ -143,6 +147,7 @@ class Sweep(Flow):
 
     KINDS: ClassVar[tuple[str, ...]] = ("explicit", "implicit", "cayley", "discrete_gradient")
 
+    @checked
     def __init__(
         self,
         fields: str | Iterable[str],
@@ -175,6 +180,7 @@ class Let:
     read: Mapping[str, str]
     save: str | None
 
+    @checked
     def __init__(
         self,
         assign: Mapping[Any, Any],
@@ -188,12 +194,19 @@ class Let:
 
 def _assigned(s: Symbol, value: object) -> Expr:
     if isinstance(s, Vector) == isinstance(value, Vector):
-        return value if isinstance(value, Vector) else as_scalar(value)
+        return value if isinstance(value, Vector) else _exact(f"assignment of {s}", value)
     if isinstance(s, Vector) and value == 0:
         return zero
     raise OdescentError(
         f"a Let assigns {value} to the block {s}: one is a vector, the other a scalar."
     )
+
+
+def _exact(what: str, value: object) -> sp.Expr:
+    try:
+        return as_scalar(value)
+    except TypeError as error:
+        raise OdescentError(f"the {what} of a substep: {error}") from None
 
 
 def _name(block: Any) -> str:
@@ -216,6 +229,8 @@ class Scheme:
     reference: str
 
     def __init__(self, steps: Iterable[Step], name: str = "", reference: str = "") -> None:
+        if not isinstance(steps, Iterable):
+            raise expected("the substeps of a Scheme", "a list of Flow, Sweep and Let", steps)
         listed = tuple(steps)
         _check_stages(listed)
         for attribute, value in {"steps": listed, "name": name, "reference": reference}.items():

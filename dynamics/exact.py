@@ -18,7 +18,7 @@ from sympy.polys.fields import FracElement, FracField
 from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement
 
-from .._errors import OdescentError
+from .._errors import OdescentError, expected
 
 _SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
@@ -164,7 +164,7 @@ class _Lowering:
         (value,), _ = _reduced([self.lower(base)], self.relations)
         if value == 0:
             return self.lower(sp.S.Zero**exponent)
-        (over, above), (under, below) = value.numer.factor_list(), value.denom.factor_list()
+        (over, above), (under, below) = _factors(value.numer), _factors(value.denom)
         constant = sp.Rational(int(over), int(under))
         parts = [(sp.Integer(p), k) for p, k in sp.factorrat(abs(constant)).items()]
         top, bottom = sp.sign(constant), sp.S.One  # what may be negative stays together
@@ -203,6 +203,35 @@ class _Lowering:
             n, root = m, higher
             self._radicals[top, bottom] = n, root
         return (root / bottom) ** int(exponent * n)
+
+
+def _factors(p: PolyElement) -> tuple[Any, list[tuple[PolyElement, int]]]:
+    """The constant and the irreducible factors with their multiplicities, as of `PolyElement.factor_list`.
+
+    What is linear in a generator and has no factor without it is irreducible, which is seen at once; squared lengths
+    under a root with a parameter are such.
+    """
+    if p.is_ground or not _is_irreducible(p):
+        found: tuple[Any, list[tuple[PolyElement, int]]] = p.factor_list()
+        return found
+    denominator, whole = p.clear_denoms()
+    content, primitive = whole.primitive()
+    if primitive.LC < 0:
+        content, primitive = -content, -primitive
+    return content / denominator, [(primitive, 1)]
+
+
+def _is_irreducible(p: PolyElement) -> bool:
+    """Whether the polynomial is seen to be irreducible; False says nothing."""
+    pairs = []
+    for i, degree in enumerate(p.degrees()):
+        if degree == 1:
+            parts: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
+            for powers, c in p.terms():
+                parts[powers[i]][(*powers[:i], 0, *powers[i + 1 :])] = c
+            pairs.append([p.ring.from_dict(part) for part in parts])
+    pairs.sort(key=lambda pair: min(map(len, pair)))
+    return any(b and b.gcd(a).is_ground for a, b in pairs[:1] if a)
 
 
 def _order(symbol: sp.Symbol) -> int:
@@ -401,6 +430,8 @@ def evaluate_at_sample(e: sp.Expr, digits: int = 60, seed: int = 0) -> sp.Expr:
 
 def parameters(names: str, **assumptions: bool | None) -> Any:
     """Scalar parameters by name, positive unless told otherwise: ``c, h = parameters("c h")``."""
+    if not isinstance(names, str):
+        raise expected("the names of parameters()", "one text, as 'c h'", names)
     if not assumptions:
         assumptions = {"positive": True}
     found = tuple(sp.Symbol(check_name(n), **assumptions) for n in names.replace(",", " ").split())
@@ -413,6 +444,8 @@ def check_name(name: str) -> str:
     """The name if it can stand in emitted source; raises OdescentError otherwise."""
     import keyword
 
+    if not isinstance(name, str):
+        raise expected("a name", "a text", name)
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
         raise OdescentError(
             f"{name!r} cannot be a name: use letters, digits and underscores, not first an underscore "

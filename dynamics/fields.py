@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy as sp
 
-from .._errors import OdescentError, unknown
+from .._arguments import checked
+from .._errors import OdescentError, expected, unknown
 from .calculus import Symbol, derivative, modal, singular, substitute, symbols_of, tidy, vanishes
 from .exact import as_scalar, canonical, check_name
 from .noise import Diffusion, Jumps, Noise, common_clock
@@ -104,6 +105,7 @@ class System:
             one name for two things.
     """
 
+    @checked
     def __init__(
         self,
         fields: Mapping[str, FieldLike],
@@ -128,10 +130,12 @@ class System:
         if not symbols:
             raise OdescentError("a system needs at least one field or block; none was given.")
         self._check_declared(set(symbols))
+        if not isinstance(output, (Vector, sp.Expr, type(None))):
+            raise expected("output of System", "an expression in the blocks", output)
         self.output: Expr = self._main_block(symbols) if output is None else output
         self._check_known(f"the output {text(self.output)}", self.output, set(symbols))
         initial = {s: _initial(s, e) for s, e in (init or {}).items()}
-        stray = [text(s) for s in initial if s not in symbols]
+        stray = [str(s) for s in initial if s not in symbols]
         if stray:
             raise OdescentError(
                 f"an initial value is given for {', '.join(stray)}, which no field moves."
@@ -283,15 +287,30 @@ class System:
         }  # fmt: skip
         return System(fields, blocks=blocks, **settings)
 
-    def bind(self, values: Mapping[sp.Symbol, object]) -> System:
-        """The system with parameters replaced by expressions or numbers."""
-        exact = {s: as_scalar(v) for s, v in values.items()}
+    @checked
+    def bind(self, values: Mapping[Any, object]) -> System:
+        """The system with parameters, by symbol or by name, replaced by expressions or numbers."""
+        exact = self._values(values)
         return self.map(lambda e: _regular(substitute(e, exact), exact)) if exact else self
 
-    def limit(self, values: Mapping[sp.Symbol, object]) -> System:
-        """The system as the parameters tend to the values, e.g. ``limit({a: 0})``."""
-        exact = {s: as_scalar(v) for s, v in values.items()}
+    @checked
+    def limit(self, values: Mapping[Any, object]) -> System:
+        """The system as the parameters tend to the values, e.g. ``limit({a: 0})``, by symbol or by name."""
+        exact = self._values(values)
         return self.map(lambda e: tidy(_regular(substitute(tidy(e), exact), exact)))
+
+    def _values(self, given: Mapping[Any, object]) -> dict[sp.Symbol, sp.Expr]:
+        """Values by symbol, exact; a name has to be that of a parameter."""
+        named = {s.name: s for s in self.parameters}
+        found = {}
+        for key, value in given.items():
+            if isinstance(key, str) and key not in named:
+                raise unknown("parameter", key, named)
+            try:
+                found[named[key] if isinstance(key, str) else key] = as_scalar(value)
+            except TypeError as error:
+                raise OdescentError(f"the value of {key}: {error}") from None
+        return found
 
     def resplit(self, fields: Mapping[str, FieldLike]) -> System:
         """The same drift as a sum of other fields; OdescentError if it is not the same drift."""
@@ -349,10 +368,16 @@ class System:
 
         return second_order(self.drift, self.output if output is None else output, time=self.time)
 
-    def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> SlowManifold:
-        """Coefficients of the expansion of the slow manifold, and what makes it attract; see `slow_manifold.expand`."""
+    def slow_manifold(
+        self, fast: Symbol | str, small: sp.Symbol | str, order: int = 1
+    ) -> SlowManifold:
+        """Coefficients of the slow manifold, and what makes it attract; see `slow_manifold.expand`."""
         from .slow_manifold import expand
 
+        if isinstance(fast, str):
+            fast = self.block(fast).symbol
+        if isinstance(small, str):
+            (small,) = self._values({small: 0})
         drift = self.drift if self.time is None else {**self.drift, self.time: sp.S.One}
         return expand(drift, fast, small, order)
 
@@ -448,7 +473,10 @@ def _as_field(name: str, f: FieldLike) -> Field:
 def _initial(s: Symbol, value: object) -> Expr:
     if isinstance(value, Vector):
         return value
-    number = as_scalar(value)
+    try:
+        number = as_scalar(value)
+    except TypeError as error:
+        raise OdescentError(f"the block {s} starts at {value!r}: {error}") from None
     if isinstance(s, Vector) and number != 0:
         raise OdescentError(f"the vector block {s} starts at the scalar {number}.")
     return zero if isinstance(s, Vector) else number

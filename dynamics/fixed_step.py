@@ -90,9 +90,9 @@ class Noise:
         }
 
     @property
-    def clocks(self) -> tuple[str, ...]:
-        """The processes that jump."""
-        return tuple(dict.fromkeys(d.process for _, d in self.terms if isinstance(d, Jumps)))
+    def clocks(self) -> dict[str, bool]:
+        """The processes that jump, and whether all paths share their times."""
+        return {d.process: d.common for _, d in self.terms if isinstance(d, Jumps)}
 
     def moved(
         self, t: Any, state: State, dW: Mapping[str, Any], numbers: Mapping[Any, Any]
@@ -136,15 +136,18 @@ def increments(
     shapes: Mapping[str, Any],
     dt: float,
     generator: str = "counter",
-    clocks: tuple[str, ...] = (),
+    clocks: Mapping[str, bool] | None = None,
 ) -> Any:
     """A function (k, t, t + dt) to the increments of each process over that step.
 
     From one Brownian path per process where ``path`` makes one from (key, shape), the same at every
     step size; independent draws, many times faster, where it is None, of that generator of `normals`.
 
-    Of a process among the ``clocks`` it is a function of the rate: sqrt(n) times a normal, n jumps, Poisson in law.
+    Of a process among the ``clocks`` it is a function of the rate: sqrt(n) times a normal, n jumps, Poisson in law. A
+    vector has one n for all its entries; of an array with more axes every row is a path with its own, unless the clock
+    is common (``clocks`` says it).
     """
+    clocks = clocks or {}
     if path is None:
         seed = seed_of(key)
         rows = {n: -(-max(int(np.prod(s.shape)), 1) // 2) for n, s in shapes.items()}
@@ -163,11 +166,14 @@ def increments(
                 normal = z.reshape(s.shape).astype(s.dtype)
                 if n not in clocks:
                     return normal * np.sqrt(dt)
-                lane = first + clocks.index(n)
+                lane = first + list(clocks).index(n)
+                paths = s.shape[0] if len(s.shape) > 1 and not clocks[n] else 1
+                column = (paths,) + (1,) * (len(s.shape) - 1) if len(s.shape) > 1 else ()
 
                 def jumped(rate: Any) -> Array:
-                    many = count(seed, 0, k, rate * dt, particles=1, offset=lane, pairs=pairs)
-                    return normal * jnp.sqrt(many[0, 0])
+                    mean = jnp.reshape(jnp.asarray(rate * dt), (1, -1))
+                    many = count(seed, 0, k, mean, particles=paths, offset=lane, pairs=pairs)
+                    return normal * jnp.sqrt(many[0].reshape(column))
 
                 return jumped
 

@@ -116,6 +116,9 @@ class NamedVector(Atom):
         self.name, self.at, self.along = name, at, along
         super().__init__((9, *_content(name, at, along)))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NamedVector, (self.name, self.at, self.along)
+
     def symbols(self) -> set[Symbol]:
         return {s for pairs in (self.at, *self.along) for _, e in pairs for s in symbols_of(e)}
 

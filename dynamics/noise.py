@@ -52,8 +52,8 @@ class Jumps:
     Amplitudes and processes are those of `Diffusion`; blocks that name the same process jump at the same times by
     the same marks. The rate is a scalar, and what it depends on is read where a step starts.
 
-    In an ensemble each particle has a clock of its own, or they all jump at the same times, by marks of their own,
-    where it is ``common``.
+    The coordinates of a point jump at the same times. In an ensemble each particle has a clock of its own, or they all
+    jump at the same times, by marks of their own, where it is ``common``; so have the rows of an array of several axes.
     """
 
     amplitude: Expr

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
 import sympy as sp
 
+from .._arguments import checked
 from .._errors import OdescentError
 from .exact import as_scalar, check_name
 from .vectors import Call, Oracle, ScalarNode, Vector, call
@@ -41,6 +43,7 @@ class Objective:
         OdescentError: mu or L that are not finite, mu < 0, L <= 0 or L < mu.
     """
 
+    @checked
     def __init__(
         self,
         name: str,
@@ -70,8 +73,16 @@ class Objective:
         if grad is not None:
             self.oracles["grad"] = grad
         elif fun is not None:
-            self.oracles["grad"] = _gradient(fun)
+            self.oracles["grad"] = _Gradient(fun)
         self._minimizer, self._x0 = minimizer, x0
+        self._registered: tuple[str, dict[str, Any]] | None = None  # its name and options there
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A registered objective is made anew where it is loaded; another one needs functions that have a name."""
+        if self._registered is None:
+            return _restored, (self.__dict__,)
+        plain = {n: getattr(self, n) for n in ("mu", "L", "dimension", "reference")}
+        return _registered, self._registered, plain
 
     def __repr__(self) -> str:
         constants = [f"{k}={v}" for k, v in (("mu", self.mu), ("L", self.L)) if v is not None]
@@ -219,13 +230,28 @@ def consensus_point(value: Callable[[Any], Any]) -> Callable[..., Any]:
     return point
 
 
-def _gradient(fun: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def gradient(x: Any) -> Any:
+@dataclass(frozen=True)
+class _Gradient:
+    """The gradient of a function by automatic differentiation."""
+
+    fun: Callable[[Any], Any]
+
+    def __call__(self, x: Any) -> Any:
         import jax
 
-        return jax.grad(fun)(x)
+        return jax.grad(self.fun)(x)
 
-    return gradient
+
+def _restored(state: dict[str, Any]) -> Objective:
+    made = Objective.__new__(Objective)
+    made.__dict__.update(state)
+    return made
+
+
+def _registered(name: str, options: dict[str, Any]) -> Objective:
+    from .problems import objective
+
+    return objective(name, **options)
 
 
 def constant(name: str, value: object, least: float = 0, strict: bool = False) -> sp.Expr:

@@ -153,7 +153,7 @@ def differential(drift: Expr, noise: Iterable[tuple[Expr, str, bool]], as_latex:
         shown, space, d, marks = latex(drift), r"\,", r"\mathrm{d}", (r" \circ ", r" \odot ")
         brackets = (r"\left(", r"\right)")
     else:
-        shown, space, d, marks = text(drift), " ", "d", (" o ", " . ")
+        shown, space, d, marks = text(drift), " ", "d", (" o ", " .* ")
         brackets = ("(", ")")
     several = len(drift.terms) > 1 if isinstance(drift, Vector) else drift.is_Add
     line = (shown.join(brackets) if several else shown) + f"{space}{d}t"
@@ -261,7 +261,7 @@ def _text_atom(a: Vector) -> str:
         with_ = "; " + ", ".join(_TEXT.doprint(p) for p in a.parameters) if a.parameters else ""
         return f"{name}({point}{with_}){along}"
     if isinstance(a, Product):
-        mark = {"hadamard": " . ", "outer": " (x) ", "apply": " @ "}[a.kind]
+        mark = {"hadamard": " .* ", "outer": " (x) ", "apply": " @ "}[a.kind]
         return f"({text(a.left)}{mark}{text(a.right)})"
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)

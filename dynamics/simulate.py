@@ -61,7 +61,8 @@ def simulate(
     Args:
         system: the system; parameters mu and L default to the objective's.
         objective: with the oracles that the system calls, or its name; None for a system that calls none.
-        x0: starting point, an array.
+        x0: starting point, an array. Jumps move a vector as one point; each row of an array of more axes is a path that
+            jumps by itself, unless the clock is common.
         t0, t1: the time interval.
         points: how many equally spaced times are returned; with dt at most so many of its steps.
         times: these times instead, increasing within the interval (not with dt).
@@ -211,7 +212,7 @@ def _noise(
     terms = fixed_step.Noise(system, objective, fixed_step.STOCHASTIC[solver])
     if terms.clocks and path == "tree":
         raise OdescentError(
-            f"a Brownian path does not jump, and {terms.clocks[0]} does: give path='increments'."
+            f"a Brownian path does not jump, and {next(iter(terms.clocks))} does: give path='increments'."
         )
     make = partial(dfx.VirtualBrownianTree, t0, t1, resolution)
     tree = (lambda key, shape: make(shape, key)) if path == "tree" else None

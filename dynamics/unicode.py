@@ -15,7 +15,7 @@ _WORDS = {
     r"\nabla": "∇", r"\in": "∈", r"\sqrt{\mu}": "√μ", r"\langle": "⟨", r"\rangle": "⟩", r"\to": "→", r"\le": "≤",
     r"\top": "ᵀ",
     r"\varepsilon": "ε", r"\|": "|", r"\,": " ", r"\infty": "∞", r"\cdot": "·", r"\left": "", r"\right": "",
-    r"\Delta": "Δ", r"\odot": "∘", r"\ge": "≥", r"\ne": "≠",
+    r"\Delta": "Δ", r"\odot": "⊙", r"\ge": "≥", r"\ne": "≠",
 }  # fmt: skip
 
 
@@ -34,8 +34,8 @@ def pretty(line: str) -> str:
     line = re.sub(r"\*\*\(", "^(", line)
     line = re.sub(r"\^(\d)", lambda m: m[1].translate(_DIGITS), line)
     line = re.sub(r"<([^<>\n]+, [^<>\n]+)>", r"⟨\1⟩", line)
-    line = re.sub(r"\*(?![,)\s]|$)", " ", line)  # a product; x* is the minimizer
-    return line.replace(" . ", " ∘ ")
+    line = line.replace(" .* ", " ⊙ ")
+    return re.sub(r"\*(?![,)\s]|$)", " ", line)  # a product; x* is the minimizer
 
 
 def _dotted(found: re.Match[str]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 
-from .._errors import OdescentError
+from .._errors import OdescentError, expected
 from .exact import as_scalar, canonical, check_name
 
 
@@ -49,6 +49,10 @@ class Vector:
     def __init__(self, terms: Mapping[Atom, sp.Expr]) -> None:
         self.terms = terms
         self._hash: int | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # made anew where it is loaded: hashes of names are another process's there
+        return Vector, (dict(self.terms),)
 
     @staticmethod
     def of(terms: Iterable[tuple[Atom, sp.Expr]]) -> Vector:
@@ -225,6 +229,9 @@ class VectorSymbol(Atom):
         self.kind = kind
         super().__init__((0, name, kind))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return VectorSymbol, (self.name, self.kind)
+
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return {self}
 
@@ -264,6 +271,9 @@ class Call(Atom):
                 str(parameters),
             )
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Call, (self.oracle, self.point, self.directions, self.parameters)
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         scalars = {s for p in self.parameters for s in scalar_symbols(p)}
@@ -318,6 +328,9 @@ class Product(Atom):
         self.arguments = (left, right)
         super().__init__((2, kind, left.key, right.key))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Product, (self.kind, self.left, self.right)
+
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         return _product(self.kind, change(self.left), change(self.right))
 
@@ -351,6 +364,9 @@ class Elementwise(Atom):
     def __init__(self, body: sp.Expr, arguments: tuple[Vector, ...]) -> None:
         self.body, self.arguments = body, arguments
         super().__init__((3, str(body), tuple(_key(v) for v in arguments)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Elementwise, (self.body, self.arguments)
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return super().symbols() | (scalar_symbols(self.body) - set(slots(len(self.arguments))))
@@ -480,6 +496,8 @@ zero = Vector({})
 
 def blocks(names: str, kind: str = "vector") -> Any:
     """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix or pytree."""
+    if not isinstance(names, str):
+        raise expected("the names of blocks()", "one text, as 'x v'", names)
     if kind not in {"vector", "scalar", "matrix", "pytree"}:
         raise OdescentError(
             f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}."

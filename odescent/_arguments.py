@@ -23,6 +23,7 @@ _REGISTERED = {
     "Algorithm": ("algorithms", "algorithm"),
     "System": ("systems", "system"),
     "Objective": ("objectives", "objective"),
+    "Scheme": ("schemes", "scheme"),
 }
 _WORDS: dict[Any, str] = {
     float: "a number", int: "a whole number", str: "a text", bool: "True or False",
@@ -33,10 +34,11 @@ _WORDS: dict[Any, str] = {
 def checked(function: Callable[P, T]) -> Callable[P, T]:
     """The function, which refuses arguments of another type than it declares, and takes names of what is registered.
 
-    Raises OdescentError of one sentence: which argument of which function, what it takes and what came.
+    Raises OdescentError of one sentence: which argument of which function or class, what it takes and what came.
     """
 
     signature = inspect.signature(function)
+    called = function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
     fixed = {
         n
         for n, p in signature.parameters.items()
@@ -56,13 +58,13 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
                 continue
             if _fits(hint, value):
                 for words, member in _misfits(hint, value):
-                    raise expected(f"each of {name} of {function.__name__}", words, member)
+                    raise expected(f"each of {name} of {called}", words, member)
                 continue
             classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
             if isinstance(value, str) and classes:
                 bound.arguments[name] = _registered(value, tuple(h.__name__ for h in classes))
                 continue
-            raise expected(f"{name} of {function.__name__}", _words(hint), value)
+            raise expected(f"{name} of {called}", _words(hint), value)
         return function(*bound.args, **bound.kwargs)
 
     return call
@@ -172,7 +174,7 @@ def _word(hint: Any) -> str:
     origin = typing.get_origin(hint) or hint
     name = getattr(origin, "__name__", str(origin))
     if name in _REGISTERED:
-        return f"{'a' if name == 'System' else 'an'} {name} or the name of a registered one"
+        return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name} or the name of a registered one"
     if origin is typing.Literal:
         return " or ".join(repr(a) for a in typing.get_args(hint))
     if origin in _WORDS:

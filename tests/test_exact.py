@@ -1,5 +1,6 @@
 """Exact scalars against 50-digit arithmetic, rearrangements by SymPy, and known identities."""
 
+import random
 from decimal import Decimal
 from fractions import Fraction
 
@@ -10,7 +11,10 @@ import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sympy.polys.fields import FracField
+from sympy.polys.orderings import lex
 
+from odescent.dynamics import exact
 from odescent.dynamics.calculus import vanishes
 from odescent.dynamics.exact import (
     _PRIME,
@@ -296,3 +300,23 @@ def test_roots_of_polynomials() -> None:
         ArithmeticError, match="undecided"
     ):  # a relation between conjugates is not known
         is_zero(sum(sp.CRootOf(y**3 - 3 * y + 1, i) for i in range(3)))
+
+
+def test_factors_of_polynomials_under_roots():
+    """Those that are seen at once to be irreducible come out as SymPy factors them, signs and contents included."""
+    r = random.Random(4)
+    at_once = 0
+    for _ in range(400):
+        ring = FracField(sp.symbols(f"_0:{r.choice([1, 2, 3])}"), sp.QQ, lex).ring
+        drawn = [ring.zero, ring.zero]
+        for i, terms in enumerate((r.choice([1, 2, 3]), r.choice([1, 2]))):
+            for _ in range(terms):
+                term = ring(sp.QQ(r.randint(-6, 6), r.randint(1, 4)))
+                for g in ring.gens:
+                    term = term * g ** r.choice([0, 0, 1, 1, 2])
+                drawn[i] = drawn[i] + term
+        p = drawn[0] * drawn[1] if r.random() < 0.4 else drawn[0]
+        if p != 0:
+            at_once += not p.is_ground and exact._is_irreducible(p)
+            assert exact._factors(p) == p.factor_list()
+    assert at_once > 30

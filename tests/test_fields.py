@@ -171,7 +171,7 @@ def test_noise_is_shown():
     system = System(
         {"flow": Field({x: -f.grad(x) - x}, {x: Diffusion(x, "B")}), "more": Field({}, {x: Diffusion(-c)})},
     )  # fmt: skip
-    assert str(system) == "dx = (-x - grad f(x)) dt + x . dB - c dW"
+    assert str(system) == "dx = (-x - grad f(x)) dt + x .* dB - c dW"
     assert system.equations()["x"] == (
         r"\left(-x - \nabla f(x)\right)\,\mathrm{d}t + x \odot \mathrm{d}B - c\,\mathrm{d}W"
     )

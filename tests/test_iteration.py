@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,7 @@ def test_unknown_and_misspelt_symbols() -> None:
 
 @pytest.mark.untyped
 def test_the_step_is_a_symbol() -> None:
-    with pytest.raises(
-        od.OdescentError, match=r"bound to a value by tuning=; it was given as 0\.1"
-    ):
+    with pytest.raises(od.OdescentError, match="step of Algorithm must be a Symbol"):
         od.Algorithm(od.System(FIELDS), EULER, 0.1)
 
 
@@ -233,3 +232,39 @@ def test_replacing_keeps_the_rest() -> None:
     assert (renamed.name, renamed.tuning, renamed.scheme) == ("mine", ball.tuning, ball.scheme)
     with pytest.raises(ValueError, match="cannot be a name"):
         ball.replace(name="two words")
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "a scheme with options": (lambda s, e: od.Algorithm(s, "lie_trotter"), "missing a required argument: 'parts'"),
+    "no scheme": (lambda s, e: od.Algorithm(s, None), "scheme of Algorithm must be a Scheme or the name"),
+    "no such scheme": (lambda s, e: od.Algorithm(s, "rk5"), "there is no scheme 'rk5'"),
+    "a number": (lambda s, e: od.Algorithm(3, e), "system of Algorithm must be a System or the name"),
+    "the step by name": (lambda s, e: od.Algorithm(s, e, "h"), "step of Algorithm must be"),
+    "where": (lambda s, e: od.Algorithm(s, e, where="a"), "where of Algorithm must be a mapping"),
+    "a name in tuning": (lambda s, e: od.Algorithm(s, e, tuning={"h": 1}), "each of tuning of Algorithm must be"),
+    "a text in tuning": (lambda s, e: od.Algorithm(s, e, tuning={od.parameters("h"): "1"}), "the value of h"),
+    "two names": (lambda s, e: od.scheme("semi_implicit_euler", "v", "x"), "blocks are one list"),
+    "a pair that is none": (lambda s, e: od.scheme("lie_trotter", ["damp"]), "options that do not fit"),
+    "an unknown argument": (lambda s, e: od.algorithm("sgd").replace(steps=3), "no argument of Algorithm called"),
+    "half an order": (lambda s, e: od.algorithm("heavy_ball").modified_equation(1.5), "order"),
+    "a parameter by name": (lambda s, e: s.limit({"q": 0}), "there is no parameter 'q'"),
+    "an output by name": (lambda s, e: od.System(s.fields, output="x"), "output of System must be an expression"),
+    "a text in a Flow": (lambda s, e: od.Flow("kick", "explicit", "1/2"), "the fraction of a substep"),
+    "a number for a name": (lambda s, e: od.blocks(3), "the names of blocks"),
+}  # fmt: skip
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_does_not_fit_gets_a_sentence(case: str) -> None:
+    ask, sentence = REFUSED[case]
+    with pytest.raises(od.OdescentError, match=re.escape(sentence)) as refused:
+        ask(od.system("heavy_ball"), od.scheme("explicit_euler"))
+    assert str(refused.value)[-1] in ".?"
+
+
+def test_names_stand_for_what_is_registered() -> None:
+    made = od.Algorithm("heavy_ball", "rk4")
+    assert made.program == od.Algorithm(od.system("heavy_ball"), od.scheme("rk4")).program
+    system = od.system("heavy_ball")
+    assert system.limit({"c": 0}).drift == system.limit({od.parameters("c"): 0}).drift

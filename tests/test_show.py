@@ -34,15 +34,15 @@ PINNED = {
     "gradient": (y - a * f.grad(x + a * y), "y - a*grad f(x + a*y)", r"y - a \nabla f(x + a y)"),
     "hessian": (f.hess(x, f.grad(y)), "hess f(x)[grad f(y)]", r"\nabla^2 f(x)\,\nabla f(y)"),
     "hessian of a product": (
-        f.hess(x, hadamard(x, y)), "hess f(x)[(x . y)]", r"\nabla^2 f(x)\,\left(x \odot y\right)",
+        f.hess(x, hadamard(x, y)), "hess f(x)[(x .* y)]", r"\nabla^2 f(x)\,\left(x \odot y\right)",
     ),
     "third": (f.third(x, y, y), "D3 f(x)[y, y]", "D^3 f(x)[y, y]"),
     "operator": (-F.operator(x), "-F(x)", "-F(x)"),
     "prox": (f.prox(x - y, a), "prox_f(x - y; a)", r"\operatorname{prox}_{a f}(x - y)"),
     "product of a hessian": (
-        hadamard(f.hess(x, y), x), "(x . hess f(x)[y])", r"x \odot \left(\nabla^2 f(x)\,y\right)",
+        hadamard(f.hess(x, y), x), "(x .* hess f(x)[y])", r"x \odot \left(\nabla^2 f(x)\,y\right)",
     ),
-    "matrix": (apply(A, hadamard(x, y)), "(A @ (x . y))", r"A\,\left(x \odot y\right)"),
+    "matrix": (apply(A, hadamard(x, y)), "(A @ (x .* y))", r"A\,\left(x \odot y\right)"),
     "outer": (outer(x, y), "(x (x) y)", r"x \otimes y"),
     "elementwise sum": (-2 * logistic, "-2*[1 - x]", r"-2 \left(1 - x\right)"),
     "elementwise of a gradient": (

@@ -233,9 +233,9 @@ CLOSED = {  # name: (position, velocity or None); Leimkuhler and Matthews (doi:1
 def test_stationary_variances(name: str) -> None:
     law = stationary_covariance(od.algorithm(name), m)
     position, velocity = CLOSED[name]
-    assert same(law.variance("x")[0].subs(u, 1), position) and not any(law.mean)
+    assert same(law.variance("x").subs(u, 1), position) and not any(law.mean)
     if velocity is not None:
-        assert same(law.variance("v")[0].subs(u, 1), velocity)
+        assert same(law.variance("v").subs(u, 1), velocity)
 
 
 @pytest.mark.parametrize("theta", [sp.Rational(1, 3), sp.Rational(2, 3), 1])
@@ -364,3 +364,19 @@ def test_systems_of_the_library_have_coordinates() -> None:
         "cbo",
     ):
         assert in_coordinates(od.system(name), 2).noise.shape[0] == 2
+
+
+def test_variances_are_scalars_of_one_coordinate_and_of_the_block_named():
+    """A block v is not mixed with v_old; several coordinates have a covariance; what is not linear has none."""
+    v, old = od.blocks("v v_old")
+    f = od.Objective("f")
+    fields = {"all": Field({v: -f.grad(v)}, {v: Diffusion(sp.sqrt(2))})}
+    system = od.System(fields, blocks=[od.Block("v_old", "vector", "memory")], output=v)
+    steps = (od.Let({old: v}), od.Flow("all", "explicit"))
+    made = od.Algorithm(system, od.Scheme(steps), h, outputs={"square": od.hadamard(v, v)})
+    law = stationary_covariance(made, m)
+    assert same(law.variance("v"), ULA) and same(law.variance("v_old"), ULA)
+    two = stationary_covariance(made, sp.diag(m, 2 * m)).variance("v")
+    assert two.shape == (2, 2) and same(two[0, 0], ULA) and two[0, 1] == 0
+    with pytest.raises(od.OdescentError, match="'square' is not linear"):
+        law.variance("square")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from odescent._errors import OdescentError
@@ -47,9 +48,21 @@ def scheme(name: str, *args: Any, **options: Any) -> Scheme:
     Raises OdescentError for an unknown name (with the nearest) or options that the scheme does not take.
     """
     make = REGISTRY.function(name)
+    takes = inspect.signature(make)
+    try:
+        takes.bind(*args, **options)
+    except TypeError as error:
+        given = [repr(a) for a in args] + [f"{n}={v!r}" for n, v in options.items()]
+        listed = f"({', '.join(takes.parameters)})" if takes.parameters else "nothing more"
+        raise OdescentError(
+            f"scheme {name!r} was given options that do not fit: it takes {listed}, not ({', '.join(given)}), "
+            f"{error}; several fields or blocks are one list."
+        ) from None
     try:
         return make(*args, **options)
-    except TypeError as error:
+    except (TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, OdescentError):
+            raise
         raise OdescentError(
             f"scheme {name!r} was given options that do not fit: {error}."
         ) from None

@@ -50,4 +50,6 @@ def objective(name: str, **options: object) -> Objective:
     >>> objective("quadratic", eigenvalues=(1, 10)).L
     10
     """
-    return REGISTRY.build(name, **options)
+    made = REGISTRY.build(name, **options)
+    made._registered = name, options
+    return made
