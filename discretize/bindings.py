@@ -13,17 +13,6 @@ from odescent.dynamics.oracles import check_class
 Values = Mapping[sp.Symbol, sp.Expr]
 
 
-def exact_values(given: Mapping[sp.Symbol, object] | None) -> dict[sp.Symbol, sp.Expr]:
-    """Values as exact expressions; OdescentError for what is no finite number or expression."""
-    found = {}
-    for symbol, value in (given or {}).items():
-        try:
-            found[symbol] = as_scalar(value)
-        except TypeError as error:
-            raise OdescentError(f"the value of {symbol}: {error}") from None
-    return found
-
-
 def chained(values: Values) -> dict[sp.Symbol, sp.Expr]:
     """The values with each other's symbols substituted.
 

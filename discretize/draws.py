@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from odescent._errors import OdescentError
 from odescent.dynamics.normals import normals
 from odescent.dynamics.poisson import poisson
 from odescent.dynamics.sources import (
@@ -28,6 +29,18 @@ from odescent.dynamics.sources import (
     seed_of,
     source,
 )
+
+from .program import Count
+
+
+def check(generator: str, counts: tuple[Count, ...], start: Any) -> None:
+    """Refuse an unknown generator, and rows (paths with clocks of their own) where the emitted step draws the jumps."""
+    check_generator(generator)
+    if generator == "jax" and any(not n.common for n in counts) and np.ndim(start) > 1:
+        raise OdescentError(
+            "JAX's generator is that of the emitted step, which jumps as one point, but x0 has rows, which are paths "
+            "with clocks of their own; take normals='counter'."
+        )
 
 
 def drawn_step(module: ModuleType) -> Callable[..., Any]:
@@ -104,6 +117,7 @@ __all__ = [
     "Source",
     "at_step",
     "check_generator",
+    "check",
     "data_of",
     "drawing",
     "drawn_step",

@@ -14,7 +14,7 @@ from odescent._arguments import checked
 from odescent._errors import NotCarried, NotConsistent, OdescentError, unknown
 from odescent._whole_numbers import check_whole
 from odescent.dynamics.calculus import substitute, symbols_of
-from odescent.dynamics.exact import check_name, is_zero
+from odescent.dynamics.exact import check_name, exact_values, is_zero
 from odescent.dynamics.fields import Block, System, start
 from odescent.dynamics.vectors import Expr, VectorSymbol
 
@@ -22,7 +22,6 @@ from .bindings import (
     chained,
     check_constants,
     check_known,
-    exact_values,
     reachable,
     symbols_in,
     value_of,

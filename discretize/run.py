@@ -144,8 +144,7 @@ def run(
         algorithm: what to run; it must be one that the JAX backend carries.
         objective: a concrete objective with the oracles that the algorithm calls, or the name of a registered one.
         x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays. For a method of an
-            ensemble, the N particles, with an axis of them first; records of x and f then have it too. Jumps of
-            another method move a vector or a pytree as one point, and each row of an array of more axes by itself.
+            ensemble, the N particles, with an axis of them first; records of x and f then have it too.
         steps: the number of steps, at least 0.
         key: a JAX key, or a whole number, its seed, for algorithms that draw noise.
         normals: "counter", the generator of the particle engine, or "jax", JAX's. From counters, the run with the
@@ -169,18 +168,12 @@ def run(
         OdescentError: bad x0, steps, or parameters, an objective without an oracle that is called, or a
             run file that is damaged or belongs to another run.
     """
-    draws.check_generator(normals)
     module = module_of(algorithm, normals)
     oracles = oracles_for(algorithm, module, objective)
     start = _starting_point(x0, objective, _population(tuple(oracles)))
     check_whole("steps", steps, 0)
     noisy = bool(algorithm.tuned.draws)
-    own_clocks = any(not n.common for n in algorithm.tuned.counts)
-    if normals == "jax" and own_clocks and not _population(tuple(oracles)) and np.ndim(start) > 1:
-        raise OdescentError(
-            "JAX's generator is that of the emitted step, which jumps as one point, but x0 has rows, which are paths "
-            "with clocks of their own; take normals='counter'."
-        )
+    draws.check(normals, () if _population(tuple(oracles)) else algorithm.tuned.counts, start)
     if noisy and key is None:
         raise OdescentError(
             f"{_name(algorithm)} draws noise: give a key, as in key=jax.random.key(0)."

@@ -8,7 +8,7 @@ relation, and everything else is arithmetic in a field of fractions, where equal
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import lcm
 from typing import Any
@@ -49,6 +49,17 @@ def as_scalar(value: object) -> sp.Expr:
         except (TypeError, ValueError):
             pass
     raise TypeError(f"a finite number or SymPy expression was expected, not {value!r}.")
+
+
+def exact_values(given: Mapping[Any, object] | None) -> dict[Any, sp.Expr]:
+    """Values as exact expressions; OdescentError for what is no finite number or expression."""
+    found = {}
+    for symbol, value in (given or {}).items():
+        try:
+            found[symbol] = as_scalar(value)
+        except TypeError as error:
+            raise OdescentError(f"the value of {symbol}: {error}") from None
+    return found
 
 
 def _decimal(value: object) -> sp.Rational:
@@ -430,14 +441,20 @@ def evaluate_at_sample(e: sp.Expr, digits: int = 60, seed: int = 0) -> sp.Expr:
 
 def parameters(names: str, **assumptions: bool | None) -> Any:
     """Scalar parameters by name, positive unless told otherwise: ``c, h = parameters("c h")``."""
-    if not isinstance(names, str):
-        raise expected("the names of parameters()", "one text, as 'c h'", names)
     if not assumptions:
         assumptions = {"positive": True}
-    found = tuple(sp.Symbol(check_name(n), **assumptions) for n in names.replace(",", " ").split())
-    if not found:
-        raise OdescentError("parameters() needs at least one name, as in parameters('c h').")
+    found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))
     return found[0] if len(found) == 1 else found
+
+
+def names_in(function: str, names: str, example: str) -> list[str]:
+    """The names that a text lists, for a function of that name."""
+    if not isinstance(names, str):
+        raise expected(f"the names of {function}()", f"one text, as {example!r}", names)
+    listed = [check_name(n) for n in names.replace(",", " ").split()]
+    if not listed:
+        raise OdescentError(f"{function}() needs at least one name, as in {function}({example!r}).")
+    return listed
 
 
 def check_name(name: str) -> str:

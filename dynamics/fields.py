@@ -11,7 +11,7 @@ import sympy as sp
 from .._arguments import checked
 from .._errors import OdescentError, expected, unknown
 from .calculus import Symbol, derivative, modal, singular, substitute, symbols_of, tidy, vanishes
-from .exact import as_scalar, canonical, check_name
+from .exact import as_scalar, canonical, check_name, exact_values
 from .noise import Diffusion, Jumps, Noise, common_clock
 from .show import differential, latex, symbol_latex, text
 from .vectors import (
@@ -301,16 +301,11 @@ class System:
 
     def _values(self, given: Mapping[Any, object]) -> dict[sp.Symbol, sp.Expr]:
         """Values by symbol, exact; a name has to be that of a parameter."""
-        named = {s.name: s for s in self.parameters}
-        found = {}
-        for key, value in given.items():
+        named: dict[Any, Any] = {s.name: s for s in self.parameters}
+        for key in given:
             if isinstance(key, str) and key not in named:
                 raise unknown("parameter", key, named)
-            try:
-                found[named[key] if isinstance(key, str) else key] = as_scalar(value)
-            except TypeError as error:
-                raise OdescentError(f"the value of {key}: {error}") from None
-        return found
+        return {named.get(key, key): value for key, value in exact_values(given).items()}
 
     def resplit(self, fields: Mapping[str, FieldLike]) -> System:
         """The same drift as a sum of other fields; OdescentError if it is not the same drift."""
@@ -368,6 +363,8 @@ class System:
 
         return second_order(self.drift, self.output if output is None else output, time=self.time)
 
+    def slow_manifold(
+        self, fast: Symbol | str, small: sp.Symbol | str, order: int = 1
     def slow_manifold(
         self, fast: Symbol | str, small: sp.Symbol | str, order: int = 1
     ) -> SlowManifold:

@@ -111,13 +111,11 @@ class NamedVector(Atom):
     """A named vector function at some arguments, differentiated along some directions."""
 
     __slots__ = ("along", "at", "name")
+    made_of = ("name", "at", "along")
 
     def __init__(self, name: str, at: Values, along: tuple[Values, ...] = ()) -> None:
         self.name, self.at, self.along = name, at, along
         super().__init__((9, *_content(name, at, along)))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return NamedVector, (self.name, self.at, self.along)
 
     def symbols(self) -> set[Symbol]:
         return {s for pairs in (self.at, *self.along) for _, e in pairs for s in symbols_of(e)}

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, TypeAlias
 import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 
-from .._errors import OdescentError, expected
-from .exact import as_scalar, canonical, check_name
+from .._errors import OdescentError
+from .exact import as_scalar, canonical, names_in
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class Vector:
         self._hash: int | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # made anew where it is loaded: hashes of names are another process's there
-        return Vector, (dict(self.terms),)
+        return Vector, (dict(self.terms),)  # a hash is another process's where it is loaded
 
     @staticmethod
     def of(terms: Iterable[tuple[Atom, sp.Expr]]) -> Vector:
@@ -85,9 +84,7 @@ class Vector:
         return self._scaled(sp.S.NegativeOne)
 
     def __sub__(self, other: object) -> Vector:
-        if isinstance(other, Vector):
-            return self + (-other)
-        return self + other  # refused there, unless it is zero
+        return self + (-other if isinstance(other, Vector) else other)  # a scalar is refused there
 
     def __rsub__(self, other: object) -> Vector:
         return -self + other
@@ -183,9 +180,10 @@ Expr: TypeAlias = "Vector | sp.Expr"
 
 
 class Atom(Vector):
-    """A vector that is not a combination of others; final subclasses say what it is."""
+    """A vector that is not a combination of others; final subclasses say what it is, and what they are made of."""
 
     __slots__ = ("key",)
+    made_of: ClassVar[tuple[str, ...]] = ()  # the arguments of the constructor
     key: tuple[Any, ...]  # identity and order
     arguments: tuple[Vector, ...] = ()
 
@@ -193,6 +191,9 @@ class Atom(Vector):
         self.key = key
         self._hash = hash(key)
         self.terms = {self: sp.S.One}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, n) for n in self.made_of)
 
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Atom) and self.key == other.key)
@@ -223,14 +224,12 @@ class VectorSymbol(Atom):
     """A block of the state, or a name for an intermediate vector; kind is vector, matrix or pytree."""
 
     __slots__ = ("kind", "name")
+    made_of = ("name", "kind")
 
     def __init__(self, name: str, kind: str = "vector") -> None:
         self.name = name
         self.kind = kind
         super().__init__((0, name, kind))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return VectorSymbol, (self.name, self.kind)
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return {self}
@@ -248,6 +247,7 @@ class Call(Atom):
     """
 
     __slots__ = ("arguments", "directions", "oracle", "parameters", "point")
+    made_of = ("oracle", "point", "directions", "parameters")
 
     def __init__(
         self,
@@ -271,9 +271,6 @@ class Call(Atom):
                 str(parameters),
             )
         )
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Call, (self.oracle, self.point, self.directions, self.parameters)
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         scalars = {s for p in self.parameters for s in scalar_symbols(p)}
@@ -319,6 +316,7 @@ class Product(Atom):
     """A bilinear product of two atoms: hadamard (its factors in one order, whatever the brackets), outer or apply."""
 
     __slots__ = ("arguments", "kind", "left", "right")
+    made_of = ("kind", "left", "right")
 
     def __init__(self, kind: str, left: Atom, right: Atom) -> None:
         if kind == "hadamard":
@@ -327,9 +325,6 @@ class Product(Atom):
         self.kind, self.left, self.right = kind, left, right
         self.arguments = (left, right)
         super().__init__((2, kind, left.key, right.key))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Product, (self.kind, self.left, self.right)
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         return _product(self.kind, change(self.left), change(self.right))
@@ -359,14 +354,12 @@ class Elementwise(Atom):
     """A scalar function applied to each component: ``body`` in the slots ``_1, _2, ...`` of its arguments."""
 
     __slots__ = ("arguments", "body")
+    made_of = ("body", "arguments")
     arguments: tuple[Vector, ...]
 
     def __init__(self, body: sp.Expr, arguments: tuple[Vector, ...]) -> None:
         self.body, self.arguments = body, arguments
         super().__init__((3, str(body), tuple(_key(v) for v in arguments)))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Elementwise, (self.body, self.arguments)
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return super().symbols() | (scalar_symbols(self.body) - set(slots(len(self.arguments))))
@@ -496,15 +489,11 @@ zero = Vector({})
 
 def blocks(names: str, kind: str = "vector") -> Any:
     """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix or pytree."""
-    if not isinstance(names, str):
-        raise expected("the names of blocks()", "one text, as 'x v'", names)
     if kind not in {"vector", "scalar", "matrix", "pytree"}:
         raise OdescentError(
             f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}."
         )
-    listed = [check_name(n) for n in names.replace(",", " ").split()]
-    if not listed:
-        raise OdescentError("blocks() needs at least one name, as in blocks('x v').")
+    listed = names_in("blocks", names, "x v")
     found = tuple(
         sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed
     )
