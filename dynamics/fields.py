@@ -363,18 +363,10 @@ class System:
 
         return second_order(self.drift, self.output if output is None else output, time=self.time)
 
-    def slow_manifold(
-        self, fast: Symbol | str, small: sp.Symbol | str, order: int = 1
-    def slow_manifold(
-        self, fast: Symbol | str, small: sp.Symbol | str, order: int = 1
-    ) -> SlowManifold:
-        """Coefficients of the slow manifold, and what makes it attract; see `slow_manifold.expand`."""
+    def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> SlowManifold:
+        """Coefficients of the expansion of the slow manifold, and what makes it attract; see `slow_manifold.expand`."""
         from .slow_manifold import expand
 
-        if isinstance(fast, str):
-            fast = self.block(fast).symbol
-        if isinstance(small, str):
-            (small,) = self._values({small: 0})
         drift = self.drift if self.time is None else {**self.drift, self.time: sp.S.One}
         return expand(drift, fast, small, order)
 
