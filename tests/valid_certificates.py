@@ -29,6 +29,9 @@ VALID: dict[str, Callable[[], Any]] = {
     "rate/heavy_ball": lambda: certify(od.algorithm("heavy_ball"), 1, 10),
     "rate/gradient": lambda: certify(od.algorithm("gradient_descent"), 1, 4),
     "rate/triple_momentum": lambda: certify(od.algorithm("triple_momentum"), 1, 10),
+    "rate/robust_momentum": lambda: certify(
+        od.algorithm("robust_momentum").bind(rho=Fraction(7, 10)), 1, 10
+    ),
     "rate/proximal": lambda: certify(od.algorithm("proximal_point").bind(h=2), 1, 10),
     "rate/enclosed": lambda: certify(od.algorithm("conformal_heavy_ball").bind(h=Fraction(1, 4), c=2), 1, 10),
     "iqc/heavy_ball": lambda: certify(od.algorithm("heavy_ball"), 1, 10, multipliers="off_by_one"),
