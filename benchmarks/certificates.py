@@ -2,11 +2,13 @@
 
     python benchmarks/certificates.py [--runs 5] [--kappa 10 100] [--json]
     python benchmarks/certificates.py --map 100 [--workers 2] [--picture rates.png]
+    python benchmarks/certificates.py --table
 
 Milliseconds of processor time (what else runs on the machine counts less), medians over the runs: `certify` (search,
 rounding and exact proof), `Certificate.verify` alone, one solve of the inequality, and `worst_case_rate`, the rate
 without a proof. With --map, certified rates over so many steps and momenta of heavy ball and of Nesterov's form, by
-`od.analysis.sweep`. The peer states the same two-step inequality
+`od.analysis.sweep`. With --table, 1 - rate of many methods, a person's own among them, for condition numbers from
+1.0001 to 1e10, beside what the slowest quadratic allows. The peer states the same two-step inequality
 in cvxpy and bisects on the solver's status to the same tolerance, 1e-7: plainly, a new problem at each rate, and
 with the problem compiled once and the rate as a parameter.
 """
@@ -212,6 +214,69 @@ def draw(maps: dict[str, Any], steps: list[float], momenta: list[float], picture
     figure.savefig(picture, dpi=150)
 
 
+def own_methods(kappa: Any) -> dict[str, Any]:
+    """Methods for mu = 1 and L = kappa by name: the library's, and some of a person's own."""
+    import sympy as sp
+
+    import odescent as od
+
+    q = 1 / sp.sqrt(kappa)
+    momentum = (1 - q) / (1 + q)
+    x, f = od.blocks("x"), od.Objective("f")
+    half = x - f.grad(x) / (2 * kappa)
+
+    def three(alpha: Any, beta: Any = 0, gamma: Any = 0) -> dict[str, Any]:
+        return {"alpha": alpha / kappa, "beta": beta, "gamma": gamma}
+
+    def decimal(value: Any) -> Any:
+        return sp.Rational(str(float(value)))
+
+    return {
+        "gradient descent, 1/L": od.algorithm("gradient_descent"),
+        "gradient descent, 2/(L+mu)": od.algorithm("gradient_descent", step="2/(L+mu)"),
+        "gradient descent, 0.7/L": three(sp.Rational(7, 10)),
+        "gradient descent, 1.9/L": three(sp.Rational(19, 10)),
+        "triple momentum": od.algorithm("triple_momentum"),
+        "robust momentum": od.algorithm("robust_momentum").bind(rho=1 - (q + 1 / kappa) / 2),
+        "Nesterov": od.algorithm("nesterov_sc"),
+        "Nesterov, .98 momentum": three(1, *2 * [decimal(momentum * 98 / 100)]),
+        "Nesterov, half the step": three(sp.Rational(1, 2), *2 * [decimal(1 - 1.4 * float(q) / (1 + 0.7 * float(q)))]),
+        "heavy ball, careful": three(sp.Rational(1, 4), sp.Rational(9, 10)),
+        "random, three parameters": three(sp.Rational(6, 5), decimal(0.61 * (1 - 0.8 * float(q))), sp.Rational(2, 5)),
+        "proximal point, 3/mu": od.algorithm("proximal_point").bind(h=3),
+        "extragradient": od.method({x: x - f.grad(half) / (2 * kappa)}, output=x),
+        "two steps in one": od.method({x: half - f.grad(half) / kappa}, output=x),
+    }  # fmt: skip
+
+
+def table() -> None:
+    """1 - rate by method and condition number."""
+    import sympy as sp
+
+    from odescent.analysis import NoCertificate, certify
+
+    kappas = [sp.Rational(10001, 10000), sp.Rational(3, 2), *(sp.Integer(10) ** e for e in range(1, 6)),
+              sp.Integer(3 * 10**5), *(sp.Integer(10) ** e for e in range(6, 11))]  # fmt: skip
+    print(f"{'method':27} {'kappa':>9} {'1 - rate':>16} {'of quadratics':>13} memory seconds")
+    for name in own_methods(kappas[0]):
+        for kappa in kappas:
+            began = time.process_time()
+            try:
+                found = certify(own_methods(kappa)[name], 1, kappa)
+            except NoCertificate as reason:
+                print(f"{name:27} {float(kappa):9.5g} none: {str(reason)[:80]}")
+                continue
+            seconds = time.process_time() - began
+            gap = 1 - found.proved
+            assert found.mode is not None and found.verify()
+            share = float(gap) / float(1 - found.mode.low)
+            exact = ", exact" if found.exact is not None else ""
+            print(
+                f"{name:27} {float(kappa):9.5g} {float(gap):16.9e} {share:13.9f} {found.witness['memory']:>6}"
+                f" {seconds:7.2f}{exact}"
+            )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -219,6 +284,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--kappa", type=int, nargs="+", default=[10, 100])
+    parser.add_argument("--table", action="store_true")
     parser.add_argument("--map", type=int, default=0, metavar="N")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--picture", default="")
@@ -227,6 +293,9 @@ def main() -> None:
     import warnings
 
     warnings.simplefilter("ignore")  # the peer's own, on inaccurate solutions
+    if options.table:
+        table()
+        return
     machine = f"{platform.machine()}, Python {platform.python_version()}"
     if options.map:
         figures = rate_map(options.map, options.workers, options.picture)
