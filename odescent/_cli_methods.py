@@ -108,7 +108,7 @@ def _certify(
     mu: o.Mu = None,
     L: o.Smoothness = None,
     over: o.Over = "smooth_strongly_convex",
-    steps: o.Steps = 2,
+    steps: o.Steps = None,
     multipliers: o.Multipliers = "interpolation",
     rate: o.Rate = None,
     lower: o.Lower = None,

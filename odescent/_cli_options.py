@@ -124,7 +124,10 @@ Over = Annotated[
         autocompletion=_words("smooth_strongly_convex", "quadratics"),
     ),
 ]
-Steps = Annotated[int, typer.Option(help="Memory of the Lyapunov function, 1 to 4.")]
+Steps = Annotated[
+    int | None,
+    typer.Option(help="Memory of the Lyapunov function, 1 to 6; else as much as changes the rate."),
+]
 Multipliers = Annotated[
     str,
     typer.Option(

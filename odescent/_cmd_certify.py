@@ -28,7 +28,7 @@ def run(
     settings: Sequence[str],
     *,
     over: str,
-    steps: int,
+    steps: int | None,
     multipliers: str = "interpolation",
     rate: str | None,
     lower: str | None = None,
@@ -74,7 +74,7 @@ def run(
         if steps_of.denominator != 1:
             raise OdescentError(f"--horizon must be a whole number or all, not {steps_of}.")
         options["horizon"] = int(steps_of)
-    if flow and (steps, over, multipliers) != (2, "smooth_strongly_convex", "interpolation"):
+    if flow and (steps, over, multipliers) != (None, "smooth_strongly_convex", "interpolation"):
         raise OdescentError(
             "--steps, --over and --multipliers are about algorithms, not about flows."
         )

@@ -180,7 +180,7 @@ class _Local:
         """J = Q R, of which R is kept, and Q'e and Q'image, the last columns of the factor of (J, e, image)."""
         n = self.J.shape[1]
         whole = np.column_stack([self.J * self.scale, self.e, image])
-        factor = np.linalg.qr(whole, mode="r")
+        factor: Any = np.linalg.qr(whole, mode="r")
         self.R, self.of_e, self.of_image = factor[:n, :n], factor[:n, n], factor[:n, n + 1]
 
     def _down(self, b: Vector) -> Vector:

@@ -112,7 +112,7 @@ def coordinates(plant: Plant, steps: int, curvature: Any) -> Coordinates:
 
 
 def _scaled_state(method: Matrices, curvature: Any, decay: Any) -> Any:
-    """R, with |R x|^2 the energy sum |y_t|^2 / r^(2t) of the run from x on one quadratic, per unit of it."""
+    """R, with |R x|^2 the mean of |y_t|^2 / r^(2t) along the run from x on one quadratic: of the size of the points."""
     if not decay > 0:
         raise ValueError("not stable")
     power = method.modal(curvature) / (1 - decay / 2)
@@ -123,8 +123,7 @@ def _scaled_state(method: Matrices, curvature: Any, decay: Any) -> Any:
         power = power @ power
         if max(abs(e) for e in power.flat) < 1e-30:
             break
-    largest = max(energy[i, i] for i in range(len(energy)))
-    return upper_root(energy / largest)
+    return upper_root(energy * decay)
 
 
 def _dyadic(wanted: Any) -> Any:

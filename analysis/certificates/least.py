@@ -52,8 +52,8 @@ class Candidate:
         """P over (x, u / L), nu and lambda at the rate 1 - gap, with so many bits, each relative to its size."""
         P, nu, lam = self.inequality.rounded(self.center.x, gap, bits)
         exact = [[Number(x) for x in row] for row in P]
-        weights = ({ij: Number(w) for ij, w in found.items()} for found in (nu, lam))
-        return Proof(Number(1 - gap), self.steps, exact, *weights)
+        first, second = ({ij: Number(w) for ij, w in found.items()} for found in (nu, lam))
+        return Proof(Number(1 - gap), self.steps, exact, first, second)
 
 
 def candidates(plant: Plant, steps: int) -> list[Candidate]:

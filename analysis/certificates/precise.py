@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -99,5 +100,5 @@ def rounded_down(x: Fraction, digits: int = 10) -> Fraction:
         grid /= 10
     while x >= 10 * grid:
         grid *= 10
-    grid /= 10 ** (digits - 1)
-    return x // grid * grid
+    grid /= Fraction(10) ** (digits - 1)
+    return math.floor(x / grid) * grid

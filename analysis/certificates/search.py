@@ -18,7 +18,7 @@ from odescent.dynamics.oracles import constant
 
 from . import face, identity, modes, quadratics
 from .certificate import Certificate
-from .checker import ONE, ZERO, Number, Refused, check
+from .checker import ONE, Number, Refused, check
 from .checker import read as read_number
 from .cycle import found_by
 from .field import NotInField, expression
@@ -264,7 +264,9 @@ def _compatible(mode: Mode, wanted: Number) -> Mode:
 
 def _at(proof: Proof, wanted: Number | None) -> Proof:
     """The proof at the rate that is wanted; NoCertificate if that is less than what it proves."""
-    room = ZERO if wanted is None else wanted - proof.rate
+    if wanted is None:
+        return proof
+    room = wanted - proof.rate
     if room.sign() < 0:
         raise _too_fast(wanted, proof.rate)
     return proof.raised(wanted) if room else proof
