@@ -25,7 +25,7 @@ from odescent.dynamics.calculus import (
 )
 from odescent.dynamics.fields import System
 from odescent.dynamics.second_order import SecondOrder, second_order
-from odescent.dynamics.series import taylor
+from odescent.dynamics.series import orders_lost, taylor
 from odescent.dynamics.show import latex, text
 from odescent.dynamics.vectors import Expr, Vector, call, zero
 
@@ -159,12 +159,31 @@ def _through_order(
 ) -> Drift:
     """The next state as polynomials in h, expanded instruction by instruction; draws are zero, unless ``drawn``.
 
-    With draws, h is the root of the step.
+    With draws, h is the root of the step. What is divided by h on the way is expanded so much further before.
     """
+    found, lost = _expanded_through(program, given, h, order, order, drawn)
+    if lost:
+        found, _ = _expanded_through(program, given, h, order, order + lost, drawn)
+        found = {s: _truncated(e, h, order) for s, e in found.items()}
+    return found
+
+
+def _expanded_through(
+    program: Program,
+    given: Mapping[Symbol, Expr],
+    h: sp.Symbol,
+    asked: int,
+    order: int,
+    drawn: bool,
+) -> tuple[Drift, int]:
+    """The next state with every instruction through this order, and how many orders divisions by h may have lost."""
     known: dict[Symbol, Expr] = dict(given)
+    lost = 0
 
     def expanded(e: Expr) -> Expr:
+        nonlocal lost
         value = _bounded(substitute(e, known))
+        lost += orders_lost(e, h, known)
         try:
             return _truncated(value, h, order)
         except ValueError:
@@ -179,7 +198,7 @@ def _through_order(
             if not drawn:
                 known[i.target] = nothing(i.target)
         elif isinstance(i, SweepCoordinates):
-            if order > (2 if drawn else 1):
+            if asked > (2 if drawn else 1):
                 raise OdescentError(
                     f"the sweep over the coordinates of {i.start} has no modified equation in whole vectors "
                     "beyond its limit flow."
@@ -193,7 +212,7 @@ def _through_order(
                 known[i.target] = expanded(
                     call(i.oracle, i.point + i.target * i.implicit, i.directions, i.parameters)
                 )
-    return {s: expanded(e) for s, e in program.next.items()}
+    return {s: expanded(e) for s, e in program.next.items()}, lost
 
 
 def _slaved(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -65,11 +66,9 @@ def solve(
     inside = when < end if bool(happened) else reached
     kept = int(inside.sum()) if inside.all() else int(np.argmin(inside))
 
-    def interpolant(t: float) -> np.ndarray:
-        with jax.enable_x64(True):
-            return np.asarray(problem.output(t, solved.evaluate(t), values))
-
-    more: dict[str, Any] = {"dense": interpolant if dense else None}
+    more: dict[str, Any] = {"dense": None}
+    if dense:
+        more["dense"] = _Interpolant(problem, solved.interpolation, values)
     t, cut = when[:kept], tuple(s[:kept] for s in states)
     if bool(happened):
         at = tuple(s[0] for s in last)
@@ -81,6 +80,19 @@ def solve(
     if kept < len(when) and not bool(happened):
         raise SolverStopped(_why(solver, dt, t0, t1, t, state, last, counts, max_steps), done)
     return done
+
+
+@dataclass(frozen=True)
+class _Interpolant:
+    """The output of a problem between the solver's steps."""
+
+    problem: Problem
+    between: Any
+    values: Any
+
+    def __call__(self, t: float) -> np.ndarray:
+        with jax.enable_x64(True):
+            return np.asarray(self.problem.output(t, self.between.evaluate(t), self.values))
 
 
 def _why(

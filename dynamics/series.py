@@ -6,7 +6,7 @@ partitions of the order, so that nothing is differentiated that is then thrown a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import factorial
 from typing import Any, overload
 
@@ -16,7 +16,7 @@ from .._errors import OdescentError
 from .calculus import derivative, singular, substitute, tidy
 from .exact import is_zero
 from .scalar_series import SingularError, Stream, stream
-from .vectors import Atom, Call, Expr, Product, Vector, _product, call, zero
+from .vectors import Atom, Call, Expr, Product, Vector, _product, call, scalar_symbols, zero
 
 
 @overload
@@ -37,6 +37,32 @@ def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
         return [found[k] for k in range(order + 1)]
     except (SingularError, ZeroDivisionError):
         raise OdescentError(f"{e} has no Taylor expansion at {symbol} = 0.") from None
+
+
+def orders_lost(e: Expr, symbol: sp.Symbol, known: Mapping[Any, Expr]) -> int:
+    """How many orders of what is ``known`` through some power of the symbol its quotients in ``e`` may lose.
+
+    Division by symbol**n loses n; by what is known itself, and vanishes as symbol**n, 2 n. An upper bound.
+    """
+    if isinstance(e, Vector):
+        return max(
+            (
+                orders_lost(c, symbol, known)
+                + max((orders_lost(part, symbol, known) for part in a.parts()), default=0)
+                for a, c in e.terms.items()
+            ),
+            default=0,
+        )
+    if not any(p.exp.could_extract_minus_sign() for p in e.atoms(sp.Pow)):
+        return 0
+    inexact = bool(scalar_symbols(e) & set(known))
+    try:
+        found = _stream(substitute(e, known), symbol)
+        if inexact:
+            return -2 * min(found.start, 0)
+        return max((-k for k in range(found.start, 0) if not is_zero(found[k])), default=0)
+    except (SingularError, ZeroDivisionError, OdescentError):
+        return 0  # it has no expansion, which whoever asks for it will find
 
 
 def _stream(e: sp.Expr, symbol: sp.Symbol) -> Stream:

@@ -69,6 +69,10 @@ class Problem:
     oracles: Mapping[str, Any]
     rates: Callable[[Any, Any, Any], Any]  # (t, state, values)
     output: Callable[[Any, Any, Any], Any]
+    made_of: tuple[System, Objective, tuple[sp.Symbol, ...]]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return problem_of, self.made_of
 
     def named(self, state: Any) -> dict[str, Any]:
         return {b.name: s for b, s in zip(self.system.blocks, state, strict=True)}
@@ -101,7 +105,7 @@ def problem_of(system: System, objective: Objective, symbols: tuple[sp.Symbol, .
         return result
 
     vector_field(system, oracles, dict.fromkeys(symbols, 0.0), jnp)  # refuses missing parameters
-    return Problem(system, oracles, rates, output)
+    return Problem(system, oracles, rates, output, (system, objective, symbols))
 
 
 @lru_cache(maxsize=1)

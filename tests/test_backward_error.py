@@ -212,7 +212,7 @@ def test_limit_flows() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(od.OdescentError, match="0 or more, not -1"):
+    with pytest.raises(od.OdescentError, match="at least 0, not -1"):
         free("gradient_descent").modified_equation(-1)
     written = od.method({x: x - h * g}, output=x)
     with pytest.raises(od.OdescentError, match="no flow behind it"):
@@ -237,3 +237,39 @@ def test_time_dependent_momentum_has_its_high_resolution_equation():
     x, v, f = position, velocity, od.Objective("f")
     expected = 3 / t * v + h * f.hess(x, v) + (1 + sp.Rational(3, 2) * h / t) * f.grad(x)
     assert vanishes(found - expected)
+
+
+def test_differences_that_are_divided_by_the_step_lose_no_order() -> None:
+    """u = ((x_m - w)/h + g)/h of a midpoint step x_m, and the same written without dividing: equal at every order."""
+    p, d, s, q = od.blocks(
+        "p d s q"
+    )  # the point, the step before, its slope, the slope's difference
+    step, f = od.parameters("h"), od.Objective("f")
+    slope, curved = f.grad(s), f.hess(s, f.grad(s))
+    memories = [od.Block(n, "vector", "memory") for n in ("s", "d", "q")]
+    flow = {"flow": {p: -f.grad(p)}}
+    midpoint = od.scheme("midpoint").steps[0].by
+    divided = od.Scheme(
+        (
+            od.Let({s: p}),
+            od.Flow("flow", midpoint, save="ahead", commit=False),
+            od.Let({d: (p - s) / step}, read={p: "ahead"}),
+            od.Let({q: (d + slope) / step}),
+            od.Flow("flow", "explicit"),
+            od.Let({p: s + step * d + step * (q - curved / 2)}),
+        )
+    )
+    there = -f.grad(s - step / 2 * slope)
+    plain = od.Scheme(
+        (
+            od.Let({s: p}),
+            od.Flow("flow", "explicit"),
+            od.Let({p: s + step * there + there + slope - step / 2 * curved}),
+        )
+    )
+    by_quotients = od.Algorithm(od.System(flow, output=p, blocks=memories), divided, step)
+    directly = od.Algorithm(od.System(flow, output=p, blocks=memories[:1]), plain, step)
+    assert by_quotients.consistent_with().drift == {p: -f.grad(p)}
+    for order in (1, 2):
+        found, wanted = (m.modified_equation(order).terms for m in (by_quotients, directly))
+        assert [t[p] for t in found] == [t[p] for t in wanted]

@@ -122,3 +122,16 @@ def test_loaded_in_another_process() -> None:
     subprocess.run(
         [sys.executable, "-c", code], input=data, check=True, env={"PYTHONHASHSEED": "7"}
     )
+
+
+def test_results_of_runs() -> None:
+    """Trajectories, solutions with their interpolant, ensembles and minima."""
+    objective = od.Objective("bowl", bowl)
+    flow = od.system("gradient_flow").simulate(objective, np.ones(2), 1.0, dense=True)
+    other = loaded(flow)
+    np.testing.assert_array_equal(other(0.37), flow(0.37))
+    np.testing.assert_array_equal(other.x, flow.x)
+    run = od.algorithm("gradient_descent").run(objective, np.ones(2), 3, L=2.0)
+    np.testing.assert_array_equal(loaded(run).x, run.x)
+    found = od.minimize(bowl, [(-2, 2)] * 2, steps=3)
+    assert str(loaded(found)) == str(found) and copy.deepcopy(found).fun == found.fun
