@@ -29,6 +29,7 @@ PACKAGES = {
         ("clarabel", "clarabel", "the search for certificates"),
         ("sklearn", "scikit-learn", "the demo's data"),
         ("matplotlib", "matplotlib", "pictures"),
+        ("threadpoolctl", "threadpoolctl", "threads of the search for bounds"),
         ("typer", "typer", "this command line"),
         ("rich", "rich", "colour on terminals"),
     ),
