@@ -308,7 +308,7 @@ class Arithmetic:
     def agree(self, sides: Any, claims: Env, moved: str = "") -> tuple[bool, set[str]]:
         """Whether two sides, given in a world, agree at all points, and which claims they used.
 
-        Where they are not real, another point is tried; what is infinite, or has no value, does not agree.
+        Where they are not real or too large to see a difference, another point is tried; infinite ones fail.
         """
         agreed, points = 0, 1 if moved else self.points
         for seed in range(20 * points):
@@ -318,7 +318,7 @@ class Arithmetic:
                 size = 1 + abs(left) + abs(right)
                 if not abs(left - right) <= size * Number(10) ** -self.digits:
                     return False, world.used
-                agreed += 1
+                agreed += size < Number(10) ** (self.digits - 60)
             except (decimal.InvalidOperation, decimal.Overflow):
                 continue
             except (ArithmeticError, *ODD):

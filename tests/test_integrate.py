@@ -225,7 +225,7 @@ def test_vectors_and_scalars_in_one_solve() -> None:
             "cayley",
             r"has grad f\(x\); use 'explicit' for it \(or freeze the oracles: 'frozen cayley'\)",
         ),
-        ({"a": {x: -od.hadamard(x, x)}}, "exact", r"has \(x \. x\); use 'explicit' for it\."),
+        ({"a": {x: -od.hadamard(x, x)}}, "exact", r"has \(x \.\* x\); use 'explicit' for it\."),
         ({"a": {x: -f.grad(2 * x)}}, "implicit", "can solve for one oracle at x itself"),
         ({"a": {x: -f.grad(x) - od.Objective("e").grad(x)}}, "implicit", "split the field"),
     ],

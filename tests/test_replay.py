@@ -418,3 +418,16 @@ def test_what_a_document_says_is_printed_harmlessly() -> None:
     lines: list[str] = []
     assert replay.replay(sealed(made), say=lines.append)
     assert all(line.isprintable() and len(line) < 400 for line in lines)
+
+
+@pytest.mark.parametrize("size", ["40", "400"])
+def test_a_difference_is_seen_beside_a_large_number(size: str) -> None:
+    """What both sides share may be 1e400: then no point shows a difference, and the check does not hold."""
+    large, claim = ["pow", "10", size], ["claim", "a", [], []]
+    step = {
+        "title": "t", "claims": [{"name": "a", "value": "8/7"}],
+        "checks": [{"name": "c", "left": ["add", large, claim], "right": ["add", large, "1"]}],
+    }  # fmt: skip
+    assert refuted(step)
+    step["claims"] = [{"name": "a", "value": "1"}]
+    assert refuted(step) == (size == "400")

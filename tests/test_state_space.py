@@ -153,7 +153,7 @@ def from_(fields: Any, scheme: str = "explicit_euler", **options: Any) -> Any:
     [
         (from_({"a": od.Field({x: -f.grad(x)}, {x: Diffusion(c)})}), "draws noise"),
         (scalar_block, "scalar block 'gam'"),
-        (from_({"a": {x: -od.hadamard(x, x)}}), r"\(x \. x\) is not linear"),
+        (from_({"a": {x: -od.hadamard(x, x)}}), r"\(x \.\* x\) is not linear"),
         (from_({"a": {x: -f.hess(x, x)}}), "further arguments"),
         (from_({"a": {x: -f.grad(x) / (1 + t)}}, time=t), "depends on the step number k"),
         (

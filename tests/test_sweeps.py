@@ -134,11 +134,12 @@ def iteration_matrix(A: np.ndarray, om: float) -> np.ndarray:
 def test_it_converges_exactly_between_0_and_2(
     n: int, seed: int, inside: float, outside: float
 ) -> None:
-    """Ostrowski and Reich inside; outside, det M = (1 - omega)^n (Kahan) leaves no room."""
+    """Ostrowski and Reich inside; outside, det M = (1 - omega)^n (Kahan) leaves no room, and it is refused."""
     A, _, _ = spd(n, seed)
     radius = lambda om: np.abs(np.linalg.eigvals(iteration_matrix(A, om))).max()
     assert radius(inside) < 1
-    assert radius(outside) >= 1
+    with pytest.raises(ValueError, match="omega must be less than 2"):
+        iteration_matrix(A, outside)
     assert np.linalg.det(iteration_matrix(A, inside)) == pytest.approx(
         (1 - inside) ** n, rel=1e-8, abs=1e-11
     )

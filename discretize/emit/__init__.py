@@ -16,8 +16,6 @@ from weakref import WeakKeyDictionary
 from odescent._errors import OdescentError, unknown
 from odescent._files import write_whole
 
-from .names import Naming, without_collisions
-
 if TYPE_CHECKING:
     import optax
     from torch.optim import Optimizer
@@ -71,6 +69,8 @@ def _printed(algorithm: Algorithm, target: str) -> _Printed:
     if target not in known:
         chosen = find(target)
         chosen.refuse(algorithm.tuned, algorithm.name)
+        from .names import Naming, without_collisions
+
         if chosen.suffix == ".py":
             known[target] = without_collisions(partial(chosen.print, algorithm), chosen.words)
         else:
