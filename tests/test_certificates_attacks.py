@@ -18,6 +18,8 @@ from valid_certificates import valid
 import odescent as od
 from odescent.analysis.certificates import checker, load
 
+pytest.importorskip("cvxpy")  # it decides primal worst cases
+
 QUICK = (
     "rate/nesterov10", "rate/gradient", "rate/triple_momentum", "iqc/three", "quadratics/ogda", "flow/gradient",
     "flow/infinite", "horizon/nesterov", "horizon/gradient", "potential/short",
