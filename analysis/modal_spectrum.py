@@ -311,17 +311,18 @@ def _order(
     """
     if not np.isfinite(rate) or rate == 0:
         return 1
-    found = 1
-    for m in modes.matrices(np.unique([*lam, worst]), at):
-        if not np.isfinite(m).all():
-            continue
-        poles = np.linalg.eigvals(m)
-        near = _DOUBLE * max(1.0, float(np.linalg.norm(m)))
-        for pole in poles[np.abs(np.abs(poles) - rate) <= near]:
-            cluster = poles[np.abs(poles - pole) <= near]
+    found, lam = 1, np.unique([*lam, worst])
+    m = modes.matrices(lam, at)
+    m = m[np.isfinite(m).all((1, 2))]
+    near = _DOUBLE * np.maximum(1.0, np.linalg.norm(m, axis=(1, 2)))
+    poles = np.linalg.eigvals(m)
+    slow = (np.abs(np.abs(poles) - rate) <= near[:, None]).any(1)
+    for matrix, own, size in zip(m[slow], poles[slow], near[slow], strict=True):
+        for pole in own[np.abs(np.abs(own) - rate) <= size]:
+            cluster = own[np.abs(own - pole) <= size]
             if len(cluster) > found:
-                sizes = np.linalg.svd(m - cluster.mean() * np.eye(len(m)), compute_uv=False)
-                vectors = int((sizes <= near).sum())
+                shifted = matrix - cluster.mean() * np.eye(len(matrix))
+                vectors = int((np.linalg.svd(shifted, compute_uv=False) <= size).sum())
                 found = max(found, len(cluster) - max(vectors, 1) + 1)
     return found
 

@@ -6,16 +6,12 @@ the answer, JSON too, from its standard output; nothing is pickled, and nothing 
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _console
+from ._child import MEMORY, NoAnswer, TimeUp, ask, serve
 from ._errors import OdescentError, unknown
 from ._numbers import number
 
@@ -28,7 +24,6 @@ if TYPE_CHECKING:
 
 TIME = 20.0  # seconds, by default
 _LONGEST = 3600.0
-_MEMORY = 4 << 30  # bytes
 
 
 @dataclass(frozen=True)
@@ -170,29 +165,14 @@ def _asked(request: Request, seconds: float, doing: str) -> dict[str, Any]:
         raise OdescentError(
             f"--time-limit is more than 0 and at most {_LONGEST:g} seconds, not {seconds:g}."
         )
-    place = str(
-        Path(__file__).resolve().parent.parent
-    )  # the same package, wherever it was imported from
-    paths = os.pathsep.join([place, *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "odescent._own_system"],
-            input=json.dumps({**asdict(request), "seconds": seconds}),
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": paths},
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
+        found: dict[str, Any] = ask("odescent._own_system", asdict(request), seconds)
+    except TimeUp:
         raise Refused(
             f"{doing} {request.path!r} took longer than {seconds:g} s and was stopped; "
             "use a simpler system or scheme, or a longer --time-limit."
         ) from None
-    try:
-        found: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    except NoAnswer as last:
         raise Refused(f"{doing} {request.path!r} ended without a result ({last}).") from None
     if "error" in found:
         raise Refused(found["error"], found["excerpt"])
@@ -201,23 +181,7 @@ def _asked(request: Request, seconds: float, doing: str) -> dict[str, Any]:
 
 def main() -> None:
     """The child: a request on the standard input, an answer on the standard output."""
-    asked = json.load(sys.stdin)
-    limit(asked.pop("seconds"))
-    with contextlib.redirect_stdout(sys.stderr):
-        answer = _carried_out(Request(**asked))
-    json.dump(answer, sys.stdout)
-
-
-def limit(seconds: float) -> None:
-    """End with the time limit even if the parent has gone, and before all memory is taken."""
-    with contextlib.suppress(ImportError, AttributeError, OSError, ValueError):  # not everywhere
-        import resource
-        import signal
-
-        signal.setitimer(signal.ITIMER_REAL, seconds + 1)
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        tighter = [n for n in (soft, hard, _MEMORY) if n != resource.RLIM_INFINITY]
-        resource.setrlimit(resource.RLIMIT_AS, (min(tighter), hard))
+    serve(lambda asked: _carried_out(Request(**asked)))
 
 
 def _carried_out(request: Request) -> dict[str, Any]:
@@ -232,7 +196,7 @@ def _carried_out(request: Request) -> dict[str, Any]:
     except OdescentError as error:
         return {"error": str(error), "excerpt": ""}
     except MemoryError:
-        reason = f"it needs more than {_MEMORY >> 30} GiB of memory"
+        reason = f"it needs more than {MEMORY >> 30} GiB of memory"
     except RecursionError:
         reason = "its expressions become nested too deeply"
     except Exception as error:  # the engine, on what nobody thought of: a sentence, no traceback

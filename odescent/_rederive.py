@@ -6,15 +6,11 @@ by anyone: it is read in a process of its own, for a limited time, and nothing b
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import subprocess
-import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ._child import NoAnswer, TimeUp, ask, serve
 from ._errors import OdescentError
 
 if TYPE_CHECKING:
@@ -147,39 +143,18 @@ def identity(principle: dict[str, Any], derivation: Derivation) -> str:
 
 def _elsewhere(document: dict[str, Any], seconds: float) -> tuple[str, str]:
     """What the child answers."""
-    place = str(
-        Path(__file__).resolve().parent.parent
-    )  # the same package, wherever it was imported from
-    paths = os.pathsep.join([place, *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "odescent._rederive"],
-            input=json.dumps([document, seconds]),
-            capture_output=True,
-            check=False,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONPATH": paths},
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired:
+        different, sentence = ask("odescent._rederive", {"document": document}, seconds)
+    except TimeUp:
         return f"to derive it again takes longer than {seconds:g} s, and was stopped.", ""
-    try:
-        different, sentence = json.loads(done.stdout)
-    except ValueError:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    except NoAnswer as last:
         return f"to derive it again ended without a result ({last}).", ""
     return str(different), str(sentence)
 
 
 def main() -> None:
     """The child: a document on the standard input, the answer on the standard output."""
-    from ._own_system import limit
-
-    document, seconds = json.load(sys.stdin)
-    limit(seconds)
-    with contextlib.redirect_stdout(sys.stderr):
-        answer = here(document)
-    json.dump(answer, sys.stdout)
+    serve(lambda asked: here(asked["document"]))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from odescent._errors import OdescentError
 
@@ -18,6 +18,17 @@ LARGEST = 1e15  # the exponent of values that are all equal, where any would do
 _ROUNDS = 40
 _BOTTOM = 750.0  # exp(-750) is zero: the exponent at which a difference leaves no weight
 _HIGHEST = 1e15  # of exponents alpha (f - min f) in a deviation
+
+
+def _half_above(values: Float[Array, " N"]) -> tuple[Bool[Array, " N"], Float[Array, " N"]]:
+    """Which values are finite, and half of how far each of these lies above the least; 0 for the others.
+
+    Halves, since a difference of two finite values need not be finite.
+    """
+    fine = jnp.isfinite(values)
+    halves = jnp.where(fine, values, jnp.inf) / 2
+    least = jnp.min(halves)
+    return fine, jnp.where(fine, halves - jnp.where(jnp.isfinite(least), least, 0), 0)
 
 
 @dataclass(frozen=True)
@@ -44,11 +55,7 @@ class effective_alpha:
             )
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
-        # halves, since a difference of two finite values need not be finite
-        fine = jnp.isfinite(values)
-        halves = jnp.where(fine, values, jnp.inf) / 2
-        least = jnp.min(halves)
-        above = jnp.where(fine, halves - jnp.where(jnp.isfinite(least), least, 0), 0)
+        fine, above = _half_above(values)
         first = jnp.min(jnp.where(above > 0, above, jnp.inf))
         parted = jnp.isfinite(first)
         wanted = math.log(self.share) + jnp.log(jnp.asarray(values.size, values.dtype))
@@ -106,10 +113,7 @@ class kernel_width:
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
         alpha = effective_alpha(self.share)(values)
-        fine = jnp.isfinite(values)
-        halves = jnp.where(fine, values, jnp.inf) / 2
-        least = jnp.min(halves)
-        above = jnp.where(fine, halves - jnp.where(jnp.isfinite(least), least, 0), 0)
+        fine, above = _half_above(values)
         heights = jnp.minimum(2 * alpha * above, _HIGHEST)  # the deviation has their squares
         count = jnp.maximum(jnp.sum(fine), 1).astype(values.dtype)
         mean = jnp.sum(heights) / count

@@ -76,7 +76,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
         answer = json.dumps(_own_system._carried_out(Request(**asked)))
         return subprocess.CompletedProcess(command, 0, answer, "")
 
-    monkeypatch.setattr("odescent._own_system.subprocess.run", served)
+    monkeypatch.setattr("odescent._child.subprocess.run", served)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from .checker import ZERO, Number, Refused
+from .checker import Number, Refused, all_left
 from .field import Field, NotInField, below, expression
 from .modes import characteristic, modal
 from .plant import Plant, to_float
@@ -56,7 +56,7 @@ def decay(plant: Plant, curvature: sp.Expr) -> Decay:
     margin = Fraction(1, 10**14)
     while True:
         try:
-            if not hurwitz(shifted(polynomial, slow + margin)):
+            if not all_left(polynomial, Number(-slow - margin)):
                 return Decay(curvature, slow + margin)
         except Refused:
             pass
@@ -77,26 +77,3 @@ def _real_part(polynomial: list[Number]) -> Number | None:
         return half * (b - Field(max(b.d, c.d)).root(discriminant))
     except NotInField:
         return None
-
-
-def shifted(polynomial: list[Number], by: Fraction) -> list[Number]:
-    """The coefficients of p(z - by), leading one first."""
-    found = list(polynomial)
-    for end in range(len(found), 1, -1):
-        for i in range(1, end):
-            found[i] = found[i] - Number(by) * found[i - 1]
-    return found
-
-
-def hurwitz(polynomial: list[Number]) -> bool:
-    """Whether all roots have a negative real part (Routh); Refused where enclosures are too wide to tell."""
-    if any(c.sign() <= 0 for c in polynomial):
-        return False
-    upper, lower = polynomial[::2], polynomial[1::2]
-    while lower:
-        if lower[0].sign() <= 0:
-            return False
-        padded = [*lower, ZERO]
-        row = [lower[0] * a - upper[0] * b for a, b in zip(upper[1:], padded[1:], strict=False)]
-        upper, lower = lower, row
-    return True
