@@ -42,31 +42,18 @@ def unit(n: int) -> Any:
 
 
 def inverse(matrix: Any) -> Any:
-    """By Gauss and Jordan; ZeroDivisionError for a singular matrix."""
-    n = len(matrix)
-    whole = np.concatenate([matrix, unit(n)], axis=1)
-    for c in range(n):
-        pivot = max(range(c, n), key=lambda r, c=c: abs(whole[r, c]))  # type: ignore[misc]
-        whole[[c, pivot]] = whole[[pivot, c]]
-        whole[c] = whole[c] / whole[c, c]
-        for r in range(n):
-            if r != c:
-                whole[r] = whole[r] - whole[c] * whole[r, c]
-    return whole[:, n:]
+    """By mpmath's LU; ZeroDivisionError for a singular matrix."""
+    return _array(context().matrix(matrix.tolist()) ** -1)
 
 
 def upper_root(matrix: Any) -> Any:
     """The upper triangular R with R'R = matrix, positive definite; ValueError for another."""
-    mp, n = context(), len(matrix)
-    root = unit(n) * 0
-    for i in range(n):
-        square = matrix[i, i] - sum(root[k, i] ** 2 for k in range(i))
-        if not square > 0:
-            raise ValueError("not positive definite")
-        root[i, i] = mp.sqrt(square)
-        for j in range(i + 1, n):
-            root[i, j] = (matrix[i, j] - sum(root[k, i] * root[k, j] for k in range(i))) / root[i, i]  # fmt: skip
-    return root
+    return _array(context().cholesky(context().matrix(matrix.tolist())).T)
+
+
+def _array(matrix: Any) -> Any:
+    """Of mpmath's matrix."""
+    return np.array(matrix.tolist(), dtype=object)
 
 
 def spectral_radius(matrix: Any) -> Any:
