@@ -5,12 +5,11 @@
     python benchmarks/certificates.py --table
 
 Milliseconds of processor time (what else runs on the machine counts less), medians over the runs: `certify` (search,
-rounding and exact proof), `Certificate.verify` alone, one solve of the inequality, and `worst_case_rate`, the rate
-without a proof. With --map, certified rates over so many steps and momenta of heavy ball and of Nesterov's form, by
-`od.analysis.sweep`. With --table, 1 - rate of many methods, a person's own among them, for condition numbers from
-1.0001 to 1e10, beside what the slowest quadratic allows. The peer states the same two-step inequality
-in cvxpy and bisects on the solver's status to the same tolerance, 1e-7: plainly, a new problem at each rate, and
-with the problem compiled once and the rate as a parameter.
+rounding and exact proof), `Certificate.verify` alone, and `worst_case_rate`, the rate without a proof. With --map,
+certified rates over so many steps and momenta of heavy ball and of Nesterov's form, by `od.analysis.sweep`. With
+--table, 1 - rate of many methods, a person's own among them, for condition numbers from 1.0001 to 1e10, beside what the
+slowest quadratic allows. The peer states the same two-step inequality in cvxpy and bisects on the solver's status to
+the same tolerance, 1e-7: plainly, a new problem at each rate, and with the problem compiled once.
 """
 
 from __future__ import annotations
@@ -119,8 +118,7 @@ def measure(runs: int, kappa: int = 10) -> dict[str, dict[str, float]]:
     """Milliseconds and rates by method."""
     import odescent as od
     from odescent.analysis import NoCertificate, certify, worst_case_rate
-    from odescent.analysis.certificates.lmi import LyapunovLMI
-    from odescent.analysis.certificates.plant import read
+    from odescent.analysis.certificates.methods.plant import read
 
     found = {}
     for name in METHODS:
@@ -130,14 +128,12 @@ def measure(runs: int, kappa: int = 10) -> dict[str, dict[str, float]]:
         except NoCertificate:
             continue  # heavy ball from 9 + 4 sqrt(5) on
         A, B, C, D = read(algorithm, 1, kappa).floats()
-        lmi = LyapunovLMI(A, B, C, D, 1.0, float(kappa))
         fresh = milliseconds(lambda a=algorithm: certify(a, 1, kappa), runs)
         found[name] = {
             "rate": certificate.rate,
             "gap": certificate.gap,
             "certify": fresh,
             "verify": milliseconds(certificate.verify, runs),
-            "one solve": milliseconds(lambda lmi=lmi: lmi.solve(0.9), 5 * runs),
             "worst_case_rate": milliseconds(
                 lambda m=(A, B, C, D): worst_case_rate(m, 1.0, float(kappa)), runs
             ),

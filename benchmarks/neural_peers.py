@@ -37,7 +37,9 @@ import torchdiffeq
 import torchsde
 
 import odescent as od
-from odescent.neural_de import data, models
+from odescent.neural_de.models import networks as models
+from odescent.neural_de.solving.stochastic_terms import DiagonalTerm
+from odescent.neural_de.tasks import data
 
 nde = od.neural_de
 TOLERANCE = 1e-6
@@ -83,7 +85,7 @@ def linear(dense: models.Dense) -> torch.nn.Linear:
 def ode() -> dict[str, dict[str, tuple[Callable[[], Any], str]]]:
     """Contestants of the ODE: training steps and predictions."""
     split = data.load("digits").train
-    x, labels = split.x[:128], split.y[:128].astype(np.int32)
+    x, labels = split["x"][:128], split["y"][:128].astype(np.int32)
     model = models.NeuralODEClassifier(64, [100], 10, jr.key(0))
     optimizer = optax.adam(1e-3)
     args = (jnp.asarray(x), jnp.asarray(labels))
@@ -244,7 +246,7 @@ def brownian(model: Any, y0: np.ndarray) -> dict[str, tuple[Callable[[], Any], s
     for name, path in kinds.items():
 
         def run(m: Any, key: Any, path: Any = path) -> Any:
-            noise = nde.noise.DiagonalTerm(lambda t, y, m: m.diffusion(y), path(key))
+            noise = DiagonalTerm(lambda t, y, m: m.diffusion(y), path(key))
             terms = dfx.MultiTerm(dfx.ODETerm(lambda t, y, m: m.drift(t, y)), noise)
             return dfx.diffeqsolve(
                 terms,

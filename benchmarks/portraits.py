@@ -26,7 +26,7 @@ import jax, jax.numpy as jnp, matplotlib
 matplotlib.use("Agg")
 import matplotlib.figure, matplotlib.backends.backend_agg, scipy.integrate, scipy.optimize
 import odescent as od
-import odescent.analysis.enclosure, odescent.analysis.phase, odescent.analysis.portrait_plot
+import odescent.analysis.portraits.enclosure, odescent.analysis.portraits.phase, odescent.analysis.plots.portrait
 import odescent.discretize.emit
 jnp.ones(1).block_until_ready()
 x, v = od.blocks("x v")

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from odescent._files import write_whole
+from odescent._support.files import write_whole
 
 HERE = Path(__file__).resolve().parent
 SHARED = ("alternating", "record")  # not benchmarks themselves
 PACKAGES = (
-    "jax", "diffrax", "equinox", "optax", "numpy", "scipy", "sympy", "clarabel", "torch", "torchdiffeq", "torchsde",
+    "jax", "diffrax", "equinox", "optax", "numpy", "scipy", "sympy", "torch", "torchdiffeq", "torchsde",
     "cbx",
 )  # fmt: skip
 

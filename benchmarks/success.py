@@ -133,7 +133,7 @@ def scipys(p: Problem, runs: int, which: str) -> tuple[np.ndarray, int, float]:
 
 
 def row(p: Problem, who: str, runs: int, outcome: tuple[np.ndarray, int, float]) -> dict[str, Any]:
-    from odescent.analysis.basin_map import wilson
+    from odescent.analysis.attraction.basin_map import wilson
 
     points, evaluations, seconds = outcome
     hits = int((np.abs(points) < 0.25).all(axis=1).sum())

@@ -24,8 +24,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 import odescent as od
-from odescent.dynamics.ensemble import simulate_many
-from odescent.dynamics.fixed_step import TABLEAUX
+from odescent.dynamics.flows.many import simulate_many
+from odescent.dynamics.flows.tableaux import TABLEAUX
 
 jax.config.update("jax_enable_x64", True)
 DT, LOOPED, PART = 0.01, 100, 10
@@ -39,8 +39,8 @@ class RK4(dfx.AbstractERK):
     """The classical method for diffrax."""
 
     tableau = dfx.ButcherTableau(
-        a_lower=tuple(np.array(r) for r in TABLEAUX["rk4"][0]),
-        b_sol=np.array(TABLEAUX["rk4"][1]),
+        a_lower=tuple(np.array(r, float) for r in TABLEAUX["rk4"][0]),
+        b_sol=np.array(TABLEAUX["rk4"][1], float),
         b_error=np.zeros(4),
         c=np.array([0.5, 0.5, 1.0]),
     )

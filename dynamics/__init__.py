@@ -4,79 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odescent._lazy import attach
-
-_PUBLIC = {
-    "Block": "fields",
-    "Diffusion": "noise",
-    "Field": "fields",
-    "Jumps": "noise",
-    "L": "fields",
-    "Objective": "oracles",
-    "Oracle": "vectors",
-    "System": "fields",
-    "Vector": "vectors",
-    "apply": "vectors",
-    "blocks": "vectors",
-    "canonical": "exact",
-    "curvature": "fields",
-    "derivative": "calculus",
-    "elementwise": "vectors",
-    "hadamard": "vectors",
-    "inner": "vectors",
-    "is_zero": "exact",
-    "modal": "calculus",
-    "mu": "fields",
-    "objective": "problems",
-    "objectives": "problems",
-    "outer": "vectors",
-    "parameters": "exact",
-    "start": "fields",
-    "stochastic": "stochastic",
-    "substitute": "calculus",
-    "system": "library",
-    "systems": "library",
-    "taylor": "series",
-    "tidy": "calculus",
-    "vanishes": "calculus",
-    "zero": "vectors",
-}
-
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+from .._support.lazy import attach
+from . import library  # noqa: F401  (the titles of what is registered)
 
 if TYPE_CHECKING:
     from . import stochastic as stochastic
-    from .calculus import derivative as derivative
-    from .calculus import modal as modal
-    from .calculus import substitute as substitute
-    from .calculus import tidy as tidy
-    from .calculus import vanishes as vanishes
-    from .exact import canonical as canonical
-    from .exact import is_zero as is_zero
-    from .exact import parameters as parameters
-    from .fields import Block as Block
-    from .fields import Field as Field
-    from .fields import L as L
-    from .fields import System as System
-    from .fields import curvature as curvature
-    from .fields import mu as mu
-    from .fields import start as start
+    from .algebra.calculus import derivative as derivative
+    from .algebra.calculus import modal as modal
+    from .algebra.calculus import substitute as substitute
+    from .algebra.calculus import tidy as tidy
+    from .algebra.calculus import vanishes as vanishes
+    from .algebra.exact import canonical as canonical
+    from .algebra.exact import is_zero as is_zero
+    from .algebra.exact import parameters as parameters
+    from .algebra.oracles import Oracle as Oracle
+    from .algebra.series import taylor as taylor
+    from .algebra.vectors import Vector as Vector
+    from .algebra.vectors import apply as apply
+    from .algebra.vectors import blocks as blocks
+    from .algebra.vectors import elementwise as elementwise
+    from .algebra.vectors import hadamard as hadamard
+    from .algebra.vectors import inner as inner
+    from .algebra.vectors import outer as outer
+    from .algebra.vectors import zero as zero
+    from .flows.system import System as System
     from .library import system as system
     from .library import systems as systems
-    from .noise import Diffusion as Diffusion
-    from .noise import Jumps as Jumps
-    from .oracles import Objective as Objective
     from .problems import objective as objective
     from .problems import objectives as objectives
-    from .series import taylor as taylor
-    from .vectors import Oracle as Oracle
-    from .vectors import Vector as Vector
-    from .vectors import apply as apply
-    from .vectors import blocks as blocks
-    from .vectors import elementwise as elementwise
-    from .vectors import hadamard as hadamard
-    from .vectors import inner as inner
-    from .vectors import outer as outer
-    from .vectors import zero as zero
+    from .vector_fields.objective import Objective as Objective
+    from .vector_fields.processes import Diffusion as Diffusion
+    from .vector_fields.processes import Jumps as Jumps
+    from .vector_fields.system import Block as Block
+    from .vector_fields.system import Field as Field
+    from .vector_fields.system import L as L
+    from .vector_fields.system import curvature as curvature
+    from .vector_fields.system import mu as mu
+    from .vector_fields.system import start as start
 else:
-    __getattr__, __dir__ = attach(__name__, _PUBLIC)
+    __getattr__, __dir__, __all__ = attach(__name__)

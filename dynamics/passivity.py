@@ -15,13 +15,13 @@ from functools import cached_property
 
 import sympy as sp
 
-from .._errors import OdescentError, listed
-from .calculus import Symbol, coefficient, derivative, substitute, symbols_of, tidy
-from .exact import canonical
-from .fields import System
-from .hypotheses import Hypothesis, attracts, differentiability, nonzero, regular
-from .show import text
-from .vectors import Expr, Vector, VectorSymbol, inner, zero
+from .._support.errors import OdescentError, listed
+from .algebra.calculus import Symbol, coefficient, derivative, substitute, symbols_of, tidy
+from .algebra.exact import canonical
+from .algebra.vectors import Expr, Vector, VectorSymbol, inner, zero
+from .flows.system import System
+from .notation.show import text
+from .vector_fields.hypotheses import Hypothesis, attracts, differentiability, nonzero, regular
 
 external = VectorSymbol("w")  # the port left for interconnection, unless a block has that name
 
@@ -140,7 +140,7 @@ class PassivityImmersion:
 
     @cached_property
     def smoothness(self) -> tuple[Hypothesis, ...]:
-        """What makes the plant, the manifold and the gain smooth: denominators, roots, logarithms."""
+        """Smoothness hypotheses on the plant, the manifold and the gain: denominators, roots, logarithms."""
         parts = {
             **{f"the drift of {s}": e for s, e in self.plant.items()},
             "the manifold": self.manifold,
@@ -149,7 +149,7 @@ class PassivityImmersion:
 
     @cached_property
     def differentiable(self) -> str:
-        """How often the objectives are differentiated, in prose."""
+        """The order of differentiability of the objectives, in prose."""
         return differentiability(
             [*self.plant.values(), self.manifold, self.drift_rate, self.input_rate]
         )
@@ -162,12 +162,13 @@ class PassivityImmersion:
     @cached_property
     def attracting(self) -> tuple[Hypothesis, ...]:
         """That psi' = -K psi tends to zero."""
-        return (*self.attracts("the gain", self.gain), *regular("the gain", self.gain))
+        lasting = attracts("the gain", self.gain, self.time, *self.scalars)
+        return (*lasting, *regular("the gain", self.gain))
 
-    def attracts(self, subject: str, gain: sp.Expr) -> list[Hypothesis]:
-        """What it takes of a gain."""
-        scalars = [s for s in self.plant if isinstance(s, sp.Symbol)]
-        return attracts(subject, gain, self.time, scalars)
+    @property
+    def scalars(self) -> list[sp.Symbol]:
+        """The blocks that are scalars."""
+        return [s for s in self.plant if isinstance(s, sp.Symbol)]
 
     @property
     def hypotheses(self) -> tuple[Hypothesis, ...]:
@@ -230,7 +231,16 @@ def single_fibre(loop: PassivityImmersion) -> VectorSymbol:
 
 
 def modal_roots(system: System, lam: sp.Expr, r: sp.Symbol) -> sp.Expr:
-    """The characteristic polynomial of one mode, in r."""
+    """The characteristic polynomial of one mode, in r.
+
+    Args:
+        system: linearized on a quadratic mode.
+        lam: the curvature of the mode.
+        r: the indeterminate; roots are growth rates in continuous time.
+
+    Returns:
+        det(r I - A(lam)), expanded to canonical form.
+    """
     matrix = system.linearize(lam)
     return canonical((r * sp.eye(matrix.rows) - matrix).det())
 

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import odescent as od
-from odescent.analysis.certificates import checker
+from odescent.analysis.certificates.checking import checker
 
 MU, L = 1, 10
 

@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from odescent.neural_de import Config, NeuralSDEClassifier, Outcome, Rows, Task, train
-from odescent.neural_de.data import load
-from odescent.neural_de.models import accuracy, cross_entropy
+from odescent.neural_de import Config, Losses, NeuralSDEClassifier, Rows, Task, train
+from odescent.neural_de.models.networks import accuracy, cross_entropy
+from odescent.neural_de.tasks.data import load
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class NoisyDigits(Task):
     }  # fmt: skip
 
     def rows(self, config: Config) -> Rows:
-        return Rows.of(load("digits", seed=config.seed, validation=config.validation))
+        return load("digits", seed=config.seed, validation=config.validation)
 
     def model(self, config: Config, rows: Rows, key, dtype) -> NeuralSDEClassifier:
         return NeuralSDEClassifier(64, 16, [32], rows.classes, key, dtype=dtype)
 
-    def loss(self, model, batch, *, key, step, training, **options) -> Outcome:
+    def loss(self, model, batch, *, key, step, training, **options) -> Losses:
         logits, solved = model(batch["x"], key, paths=1 if training else 4, **options)
         found = {"accuracy": accuracy(logits, batch["y"])}
-        return Outcome(cross_entropy(logits, batch["y"]), found, solved)
+        return Losses(cross_entropy(logits, batch["y"]), found, solved)
 
 
 PLAIN = Config("noisy-digits", validate_every=50)

@@ -7,67 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._lazy import attach
-
-_PUBLIC = {
-    "Algorithm": "discretize",
-    "Block": "dynamics",
-    "Derivation": "discretize",
-    "Diffusion": "dynamics",
-    "Equivalence": "discretize",
-    "Field": "dynamics",
-    "Flow": "discretize",
-    "Integrator": "discretize",
-    "Jumps": "dynamics",
-    "Let": "discretize",
-    "NotCarried": "_errors",
-    "NotConsistent": "_errors",
-    "Objective": "dynamics",
-    "OdescentError": "_errors",
-    "Oracle": "dynamics",
-    "ParseError": "dynamics.grammar",
-    "Scheme": "discretize",
-    "Sweep": "discretize",
-    "System": "dynamics",
-    "Tableau": "discretize",
-    "Trajectory": "discretize",
-    "__version__": "_version",
-    "algorithm": "discretize",
-    "algorithms": "discretize",
-    "analysis": "analysis",
-    "apply": "dynamics",
-    "blocks": "dynamics",
-    "cite": "discretize",
-    "derive": "discretize",
-    "discretize": "discretize",
-    "dynamics": "dynamics",
-    "elementwise": "dynamics",
-    "hadamard": "dynamics",
-    "immerse": "discretize",
-    "inner": "dynamics",
-    "method": "discretize",
-    "minimize": "particles.minimization",
-    "neural_de": "neural_de",
-    "objective": "dynamics",
-    "objectives": "dynamics",
-    "outer": "dynamics",
-    "parameters": "dynamics",
-    "parse_algorithm": "discretize.textual",
-    "parse_scheme": "discretize.textual",
-    "parse_system": "dynamics.grammar",
-    "particles": "particles",
-    "place_poles": "discretize.poles",
-    "read_algorithm": "discretize.textual",
-    "read_system": "dynamics.grammar",
-    "recognize": "discretize",
-    "scheme": "discretize",
-    "schemes": "discretize",
-    "synthesize": "analysis.synthesis",
-    "system": "dynamics",
-    "systems": "dynamics",
-}
-
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+from ._support.lazy import attach
 
 if TYPE_CHECKING:
     from . import analysis as analysis
@@ -75,10 +15,10 @@ if TYPE_CHECKING:
     from . import dynamics as dynamics
     from . import neural_de as neural_de
     from . import particles as particles
-    from ._errors import NotCarried as NotCarried
-    from ._errors import NotConsistent as NotConsistent
-    from ._errors import OdescentError as OdescentError
-    from ._version import __version__ as __version__
+    from ._support.errors import NotCarried as NotCarried
+    from ._support.errors import NotConsistent as NotConsistent
+    from ._support.errors import OdescentError as OdescentError
+    from ._support.version import __version__ as __version__
     from .analysis.synthesis import synthesize as synthesize
     from .discretize import Algorithm as Algorithm
     from .discretize import Derivation as Derivation
@@ -99,10 +39,10 @@ if TYPE_CHECKING:
     from .discretize import recognize as recognize
     from .discretize import scheme as scheme
     from .discretize import schemes as schemes
-    from .discretize.poles import place_poles as place_poles
-    from .discretize.textual import parse_algorithm as parse_algorithm
-    from .discretize.textual import parse_scheme as parse_scheme
-    from .discretize.textual import read_algorithm as read_algorithm
+    from .discretize.pole_placement.placement import place_poles as place_poles
+    from .discretize.reading.method_text import parse_algorithm as parse_algorithm
+    from .discretize.reading.method_text import parse_scheme as parse_scheme
+    from .discretize.reading.method_text import read_algorithm as read_algorithm
     from .dynamics import Block as Block
     from .dynamics import Diffusion as Diffusion
     from .dynamics import Field as Field
@@ -124,6 +64,6 @@ if TYPE_CHECKING:
     from .dynamics.grammar import ParseError as ParseError
     from .dynamics.grammar import parse_system as parse_system
     from .dynamics.grammar import read_system as read_system
-    from .particles.minimization import minimize as minimize
+    from .particles.searches.minimization import minimize as minimize
 else:
-    __getattr__, __dir__ = attach(__name__, _PUBLIC)
+    __getattr__, __dir__, __all__ = attach(__name__)

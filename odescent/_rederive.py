@@ -10,11 +10,11 @@ import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._child import NoAnswer, TimeUp, ask, serve
-from ._errors import OdescentError
+from ._support.child import NoAnswer, TimeUp, ask, serve
+from ._support.errors import OdescentError
 
 if TYPE_CHECKING:
-    from .discretize.derivation import Derivation
+    from .discretize.faces import Derivation
 
 _CALLS = {  # the public functions that a principle may name
     "immerse": "odescent.discretize.routes.plant",
@@ -67,7 +67,7 @@ def judged(
 
 def rederived(document: dict[str, Any]) -> Derivation:
     """The derivation that the principle in a document gives; OdescentError if there is none."""
-    from .discretize import principles
+    from .discretize.reading.exact_reading import algorithm_from, argument_from
 
     principle = document["principle"]
     if principle is None:
@@ -77,12 +77,10 @@ def rederived(document: dict[str, Any]) -> Derivation:
     by, written = principle["by"], principle["given"]
     if not isinstance(by, str) or not isinstance(written, dict):
         raise OdescentError("its principle is not what made it, `by`, with what was `given`.")
-    given = {name: principles.read(value) for name, value in written.items()}
+    given = {name: argument_from(value) for name, value in written.items()}
     if by == "derive":
         return _registered(given)
     if by == "scheme" and not given:
-        from .discretize.exact_reading import algorithm_from
-
         return algorithm_from(document["algorithm"]["exact"]).derivation()
     if by not in _CALLS:
         raise OdescentError(f"its principle is {by[:40]!r}, which makes no derivation.")
@@ -104,15 +102,15 @@ def _registered(given: dict[str, Any]) -> Derivation:
 
 def difference(document: Any, made: Any, place: str = "") -> str:
     """The first place where two documents differ, in words; empty if they are the same, orders and types included."""
-    if isinstance(document, dict) and isinstance(made, dict) and list(document) == list(made):
-        pairs = [(f"{place}.{key}", document[key], made[key]) for key in made]
-    elif isinstance(document, list) and isinstance(made, list) and len(document) == len(made):
-        pairs = [(f"{place}[{i}]", *two) for i, two in enumerate(zip(document, made, strict=True))]
-    elif type(document) is type(made) and not isinstance(made, (dict, list)) and document == made:
+    if json.dumps(document) == json.dumps(made):
         return ""
+    if isinstance(document, dict) and isinstance(made, dict) and list(document) == list(made):
+        parts = [(f"{place}.{key}", document[key], made[key]) for key in made]
+    elif isinstance(document, list) and isinstance(made, list) and len(document) == len(made):
+        parts = [(f"{place}[{i}]", *two) for i, two in enumerate(zip(document, made, strict=True))]
     else:
         return f"{place.removeprefix('.')} is {_short(document)}, where {_short(made)} follows"
-    return next(filter(None, (difference(d, m, where) for where, d, m in pairs)), "")
+    return next(filter(None, (difference(d, m, where) for where, d, m in parts)), "")
 
 
 def _short(data: Any) -> str:
@@ -122,8 +120,8 @@ def _short(data: Any) -> str:
 
 def identity(principle: dict[str, Any], derivation: Derivation) -> str:
     """What the document is about; a registered name is said of nothing that was not compared with it."""
-    from .discretize.exact_data import exact_algorithm
     from .discretize.library import REGISTRY, algorithm
+    from .discretize.proof.exact_data import exact_algorithm
 
     name = derivation.name
     if principle["by"] == "derive":

@@ -4,17 +4,14 @@
     python -m odescent.replay nesterov.json     # both; needs odescent
     python replay.py nesterov.json              # the arithmetic: a copy of this file, with nothing else
 
-The arithmetic. Each check is an equation in which the claims stand by name. Both sides are evaluated at random
-points, which depend on every character of the document, to more digits than any number in it has: blocks are
-vectors in R^3, oracles sums of exponentials of linear forms with exact derivatives, parameters numbers of the
-sign assumed of them, derivatives of claims central differences. A value that is not finite fails, and so does a
-claim that can be changed without a check noticing. The program of one step is executed and compared with the
-claims that are about it. This is evidence to so many digits, and compares no words.
-
-The whole. From its principle odescent makes the derivation again, proves its steps symbolically, and compares the
-two documents character by character: claims, texts, LaTeX, equations, system, scheme and program.
-
-The exit code is 0 if what is done holds, 1 if not, 2 for what is no such document. Format: docs/json.md.
+The arithmetic. Each check is an equation between named claims. Both sides are evaluated at random points, which
+depend on every character of the document, to more digits than any number in it has: blocks are vectors in R^3, oracles
+sums of exponentials of linear forms with exact derivatives, parameters numbers of the assumed sign, derivatives of
+claims central differences. A value that is not finite fails, and so does a claim that no check depends on. The program
+of one step is executed and compared with the claims about it. This is numerical evidence, and compares no words.
+The whole. odescent derives again from the principle, proves the steps symbolically, and compares the two documents
+character by character: claims, texts, LaTeX, equations, system, scheme and program.
+Exit codes: 0 if everything holds, 1 if not, 2 if the input is not such a document. Format: docs/json.md.
 """
 
 import decimal
@@ -306,10 +303,7 @@ class Arithmetic:
         self.context = decimal.Context(self.digits + lost + 60, traps=traps, **sizes)
 
     def agree(self, sides: Any, claims: Env, moved: str = "") -> tuple[bool, set[str]]:
-        """Whether two sides, given in a world, agree at all points, and which claims they used.
-
-        Where they are not real or too large to see a difference, another point is tried; infinite ones fail.
-        """
+        """Whether two sides agree at all points (if not real or too large, others are drawn), and the claims used."""
         agreed, points = 0, 1 if moved else self.points
         for seed in range(20 * points):
             world = World(claims, f"{self.salt} {seed}", self.digits, moved, self.until)
@@ -447,10 +441,16 @@ def _about(exact: Any, step: Any) -> dict[str, Any]:
 
 
 def replay(document: Any, points: int = POINTS, say: Any = print, seconds: float = 60) -> list[str]:
-    """Replay a document, as read from JSON; returns what fails, in words, and nothing if all holds.
+    """Replay the arithmetic of a document; then, if odescent is installed, the whole derivation.
 
-    First the arithmetic at so many points; then, in an installed odescent, the whole derivation again, in at
-    most so many seconds where it is of a system of one's own. ``say`` gets a line for all that is done.
+    Args:
+        document: as read from JSON.
+        points: random points per check.
+        say: called with a line for every result.
+        seconds: limit for deriving a user's own system again.
+
+    Returns:
+        The failures, in words; empty if everything holds.
     """
     try:
         check_form(document)

@@ -1,6 +1,7 @@
-"""The figures and tables of the papers that odescent stands on: computed, checked against their claims, drawn.
+"""The figures and tables of the papers that odescent builds on: computed, checked against their claims, drawn.
 
-One module per figure or family of figures, listed by paper in `papers.py`; `odescent figures` makes them.
+A folder for each paper, a module for each family of figures, listed in `papers.py`; `odescent figures` makes them.
+This folder is the engine and imports `_support` and the sweeps' store; a paper's folder imports from all rooms.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from odescent._errors import OdescentError
+from .._support.errors import OdescentError
 
 HOLDS, WRONG, UNDECIDED = "holds", "does not hold", "undecided"
 _NOT_MEASURED = "not measured"
@@ -84,7 +84,16 @@ class Expected:
 
 
 def near(value: float, *, relative: float = 0.0, absolute: float = 0.0) -> Expected:
-    """Within a tolerance of a number; OdescentError without a tolerance that is positive and finite."""
+    """Expect a number up to a tolerance, the larger of the two given.
+
+    Args:
+        value: the expected number.
+        relative: tolerance relative to |value|.
+        absolute: tolerance in the unit of the value.
+
+    Raises:
+        OdescentError: the tolerance is not positive and finite.
+    """
     room = max(relative * abs(value), absolute)
     if not 0 < room < math.inf:
         raise OdescentError(f"near({value}) needs a positive tolerance, not {room}.")
@@ -147,7 +156,7 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """HOLDS, WRONG or UNDECIDED, computed anew from the expectation and the measurement."""
+        """HOLDS, WRONG or UNDECIDED, computed from the expectation and the measurement."""
         return self.expected.verdict(self.measured)
 
     @property

@@ -1,19 +1,20 @@
-"""What several figures draw in the same way: panels with letters, and typeset tables."""
+"""Drawing shared by several figures: panels with letters, and typeset tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from odescent._brief import capital
-from odescent._errors import OdescentError
-from odescent.analysis import style
+from .._support import style
+from .._support.brief import capital
+from .._support.errors import OdescentError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
+TITLES = {n: style.titled(n) for n in METHODS}
 _LINE, _GAP = 0.155, 0.075  # inches: a line of small text, the room between rows
 _RAISED = 0.014  # half of what a line has below its baseline
 
@@ -25,17 +26,24 @@ def panels(
     height: float = 2.6,
     **options: Any,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a grid of axes in the house's style, row by row; `height` in inches, of all of it.
+    """A figure with a grid of axes in the house style.
 
-    Options go to `matplotlib.figure.Figure.subplots`.
+    Args:
+        rows: of the grid.
+        columns: of the grid.
+        width: of the figure, in inches.
+        height: of the whole figure, in inches.
+        **options: passed on to `matplotlib.figure.Figure.subplots`.
+
+    Returns:
+        The figure, and its axes row by row.
     """
     from matplotlib.figure import Figure
 
-    with style.context():
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
-        for ax in axes:
-            ax.tick_params(labelsize=style.SMALL, direction="out", length=2.5, width=0.6)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options).ravel().tolist()
+    for ax in axes:
+        ax.tick_params(labelsize=style.SMALL, direction="out", length=2.5, width=0.6)
     return figure, axes
 
 
@@ -46,31 +54,35 @@ def look_of(method: str) -> style.SeriesStyle:
 
 def letter(axes: Sequence[Axes], titles: Sequence[str]) -> None:
     """Put (a), (b), ... and a title over each."""
-    with style.context():
-        for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
-            said = f"({chr(97 + i)}) {capital(title)}".rstrip()
-            ax.set_title(said, loc="left", fontsize=style.FONT_SIZE, pad=4)
+    for i, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+        said = f"({chr(97 + i)}) {capital(title)}".rstrip()
+        ax.set_title(said, loc="left", fontsize=style.FONT_SIZE, pad=4)
 
 
 def legend_over(ax: Axes) -> None:
     """A legend in the lower right corner of a panel, which lines of the background stay out of."""
-    with style.context():
-        ax.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
+    ax.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
 
 
 def legend_under(figure: Figure, axes: Sequence[Axes], ncols: int = 4, **options: Any) -> None:
-    """One legend for all panels under the figure, each name once."""
+    """One legend for all panels, below the figure; each label appears once.
+
+    Args:
+        figure: receives the legend.
+        axes: the panels whose labelled artists are listed.
+        ncols: the maximal number of columns.
+        **options: passed on to `Figure.legend`.
+    """
     handles = {
         str(h.get_label()): h
         for ax in axes
         for h in ax.get_legend_handles_labels()[0]
         if not str(h.get_label()).startswith("_")
     }
-    with style.context():
-        figure.legend(
-            handles=list(handles.values()), loc="outside lower center",
-            ncols=min(ncols, max(len(handles), 1)), fontsize=style.SMALL, frameon=False, **options,
-        )  # fmt: skip
+    figure.legend(
+        handles=list(handles.values()), loc="outside lower center",
+        ncols=min(ncols, max(len(handles), 1)), fontsize=style.SMALL, frameon=False, **options,
+    )  # fmt: skip
 
 
 def draw_table(
@@ -104,23 +116,21 @@ def draw_table(
     edges = [0.0]
     for share in shares:
         edges.append(edges[-1] + share / sum(shares))
-    with style.context():
-        figure = Figure(figsize=(width, total))
-        ax = figure.add_axes((0.01, 0.0, 0.98, 1.0))
-        ax.set_axis_off()
-        ax.set_xlim(0, 1)
-        ax.set_ylim(total, 0)
-        top = 0.05
-        ax.plot([0, 1], [top, top], color="black", lw=0.9, clip_on=False)
-        for i, (row, high) in enumerate(zip([columns, *rows], heights, strict=True)):
-            for j, cell in enumerate(row):
-                right = j in numeric
-                at = edges[j + 1] - 0.012 if right else edges[j] + 0.004
-                ax.text(
-                    at, top + high / 2 - _RAISED, str(cell), ha="right" if right else "left", va="center_baseline",
-                    fontsize=style.SMALL, fontweight="bold" if i == 0 else "normal", linespacing=1.25,
-                )  # fmt: skip
-            top += high
-            if i == 0 or i == len(rows):
-                ax.plot([0, 1], [top, top], color="black", lw=0.5 if i == 0 else 0.9, clip_on=False)
+    figure = Figure(figsize=(width, total))
+    ax = figure.add_axes((0.01, 0.0, 0.98, 1.0))
+    ax.set_axis_off()
+    ax.set(xlim=(0, 1), ylim=(total, 0))
+    top = 0.05
+    ax.plot([0, 1], [top, top], color="black", lw=0.9, clip_on=False)
+    for i, (row, high) in enumerate(zip([columns, *rows], heights, strict=True)):
+        for j, cell in enumerate(row):
+            right = j in numeric
+            at = edges[j + 1] - 0.012 if right else edges[j] + 0.004
+            ax.text(
+                at, top + high / 2 - _RAISED, str(cell), ha="right" if right else "left", va="center_baseline",
+                fontsize=style.SMALL, fontweight="bold" if i == 0 else "normal", linespacing=1.25,
+            )  # fmt: skip
+        top += high
+        if i == 0 or i == len(rows):
+            ax.plot([0, 1], [top, top], color="black", lw=0.5 if i == 0 else 0.9, clip_on=False)
     return figure

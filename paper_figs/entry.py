@@ -1,4 +1,4 @@
-"""One figure or table of a paper: how its data and claims are computed, and how it is drawn."""
+"""Entries of a paper's figures and tables: the computation of data and claims, and the drawing."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class PaperFigure:
         title: one sentence: what is to be seen.
         compute: of the parameters of a scale, as keyword arguments, and where it declares an argument `folder`,
             of a folder of its own that stands until the result is written: for checkpoints and sweeps that resume.
-        draw: of `Result.data`, back from the file (lists for tuples, NumPy arrays for arrays).
+        draw: of `Result.data`, back from the file (lists for tuples, NumPy arrays for arrays); in the house's style.
         quick: parameters of ``--quick``, JSON data; seeds among them. On two cores a minute or so.
         full: parameters of ``--full``, at the paper's own scale; those left out are as in `quick`.
-        depends: the subpackages whose code the result depends on: another version of them computes it anew.
+        depends: as its paper says.
         precision: of JAX while it is computed and drawn.
     """
 

@@ -9,38 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from odescent._errors import unknown
+from .._support.errors import OdescentError
 
-# What may be restored: names that a file holds are looked up here, never imported as they stand.
-_KNOWN = {
-    "Attractor": "attractors",
-    "BasinWindows": "cycling.windows",
-    "Basins": "basin_map",
-    "Convergence": "gaps",
-    "CycleRegion": "cycling.region",
-    "FixedPoint": "planar",
-    "Ledger": "cycling.balance",
-    "LevelSets": "levels",
-    "LimitCycle": "limit_cycles",
-    "Line": "lines",
-    "Locus": "modal_spectrum",
-    "Nullclines": "nullclines",
-    "Portrait": "portrait",
-    "Search": "portrait",
-    "Separatrix": "lines",
-    "Series": "gaps",
-    "Share": "basin_map",
-    "Spectrum": "modal_spectrum",
-}
+_ROOM = "odescent.analysis."  # whose records are kept
 
 
 def keep(value: Any) -> Any:
-    """A result as dicts, lists, numbers, text and arrays; exact numbers become floats."""
+    """A result as dicts, lists, numbers, text and arrays; exact numbers become floats.
+
+    Raises OdescentError for a record that is none of the analysis'.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        name = type(value).__name__
-        _check(name)
+        place = f"{type(value).__module__}:{type(value).__name__}"
+        _class(place)
         fields = {f.name: keep(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        return {"class": name, **fields}
+        return {"class": place, **fields}
     if isinstance(value, Mapping):
         return {str(k): keep(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -50,21 +33,29 @@ def keep(value: Any) -> Any:
     return value
 
 
-def restore(data: Any) -> Any:
-    """The inverse of `keep`, from what a file gives; lists become tuples.
+def restore(data: Any, inside: bool = False) -> Any:
+    """The inverse of `keep`, from what a file gives; lists inside of records become tuples.
 
-    Raises OdescentError for a class that is not in the table.
+    Raises OdescentError for a class that is no record of the analysis.
     """
     if isinstance(data, Mapping):
-        inside = {k: restore(v) for k, v in data.items() if k != "class"}
-        if "class" not in data:
-            return inside
-        name = str(data["class"])
-        _check(name)
-        return getattr(import_module(f"odescent.analysis.{_KNOWN[name]}"), name)(**inside)
-    return tuple(restore(v) for v in data) if isinstance(data, list) else data
+        found = "class" in data
+        parts = {k: restore(v, inside or found) for k, v in data.items() if k != "class"}
+        return _class(str(data["class"]))(**parts) if found else parts
+    if isinstance(data, list):
+        return (tuple if inside else list)(restore(v, inside) for v in data)
+    return data
 
 
-def _check(name: str) -> None:
-    if name not in _KNOWN:
-        raise unknown("result that a figure keeps", name, _KNOWN)
+def _class(place: str) -> Any:
+    """The dataclass of that module and name; what a file says is not imported unless it is one of the analysis."""
+    module, _, name = place.partition(":")
+    try:
+        found = getattr(import_module(module), name) if module.startswith(_ROOM) else None
+    except (ImportError, AttributeError):
+        found = None
+    if not isinstance(found, type) or not dataclasses.is_dataclass(found):
+        raise OdescentError(
+            f"there is no result {place!r} that a figure keeps: it has to be a record of the analysis."
+        )
+    return found

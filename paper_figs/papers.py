@@ -1,28 +1,38 @@
-"""Which paper has which figures. A new module is one more name here; it holds a tuple ``FIGURES``."""
+"""The papers and their figures. A new module is one more name here; it holds a tuple ``FIGURES``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from odescent._errors import OdescentError, unknown
-
+from .._support.errors import OdescentError, unknown
 from .entry import PaperFigure
 
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper: its title, where it stands, and the modules of this folder that hold its figures."""
+    """A paper: its title, its reference, and the code of its figures.
+
+    Attributes:
+        title, source: of the paper.
+        modules: of this folder, which hold its figures.
+        depends: the subpackages whose code the results depend on: results are recomputed when that code changes.
+    """
 
     title: str
     source: str
     modules: tuple[str, ...]
+    depends: tuple[str, ...] = ("analysis", "discretize", "dynamics")
 
     def figures(self) -> tuple[PaperFigure, ...]:
         """Its figures in order; importing their modules is cheap, heavy libraries load when they compute."""
-        found = [figure for module in self.modules for figure in _of(module)]
+        found = [
+            replace(figure, depends=self.depends)
+            for module in self.modules
+            for figure in _of(module)
+        ]
         names = [f.name for f in found]
         if len(set(names)) != len(names):
             raise OdescentError(f"two figures of {self.title!r} have one name: {sorted(names)}.")
@@ -50,29 +60,32 @@ PAPERS: Mapping[str, Paper] = {
         "On the Dynamics of Acceleration in First order Gradient Methods",
         "arXiv:2509.18346",
         (
-            "acceleration_manifold",
-            "acceleration_construction",
-            "acceleration_terms",
-            "acceleration_heavy_ball",
-            "acceleration_portraits",
-            "acceleration_rates",
+            "acceleration.manifold",
+            "acceleration.construction",
+            "acceleration.terms",
+            "acceleration.heavy_ball",
+            "acceleration.flows_and_maps",
+            "acceleration.spectra_and_rates",
         ),
     ),
     "consensus": Paper(
         "Gradient is All You Need? How Consensus-Based Optimization can be Interpreted as a Stochastic "
         "Relaxation of Gradient Descent",
         "arXiv:2306.09778",
-        ("consensus_trajectories", "consensus_relaxation", "consensus_barriers"),
+        ("consensus.consensus_points", "consensus.relaxation_terms", "consensus.energy_barriers"),
+        ("discretize", "dynamics", "particles"),
     ),
     "heuristics": Paper(
         "Opening the Blackbox: Accelerating Neural Differential Equations by Regularizing Internal Solver Heuristics",
         "arXiv:2105.03918",
-        ("heuristics_classification", "heuristics_sde", "heuristics_tasks"),
+        ("heuristics.classifiers", "heuristics.spiral_sde", "heuristics.other_tasks"),
+        ("neural_de",),
     ),
     "local": Paper(
         "Locally Regularized Neural Differential Equations",
         "arXiv:2303.02262",
-        ("local_classification", "local_forms", "local_adjoints"),
+        ("local.local_classifiers", "local.penalty_forms", "local.adjoints"),
+        ("neural_de",),
     ),
 }
 

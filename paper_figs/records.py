@@ -1,4 +1,4 @@
-"""What is kept of a figure: its numbers, its claims, and what they came from; each file there as a whole or not at all.
+"""Records of a figure: its numbers, its claims, and their origin; each file is written as a whole or not at all.
 
 Beside ``NAME.pdf``, ``.svg`` and ``.png`` stand ``NAME.json`` (parameters with seeds, claims, versions, plain numbers),
 ``NAME.npz`` (the arrays, by their names) and, for a table, ``NAME.csv``. Nothing in them tells of the machine.
@@ -8,156 +8,145 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import hashlib
 import importlib.util
-import io
-import json
 import platform
 import textwrap
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
-import numpy as np
 
 import odescent
-from odescent._errors import OdescentError
-from odescent._files import make_folder, write_whole
-from odescent.analysis import style
-from odescent.analysis.sweep_store import canonical, decode, encode, plain_inputs
-from odescent.analysis.sweep_table import csv_text
 
+from .._support import store, style
+from .._support.errors import OdescentError
+from .._support.files import make_folder, write_whole
+from ..analysis.sweeps.table import csv_text
 from .claims import Claim
 from .entry import PaperFigure, Result, Scale
+from .keep import keep, restore
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCHEMA = "odescent.figure/1"
+RECORD = store.Format("odescent.figure/2", "record", of="figure")
 _LIBRARIES = ("diffrax", "equinox", "jax", "matplotlib", "numpy", "optax", "scipy", "sympy")
 _FRAME = ("claims", "entry", "papers", "records", "regenerate", "summary")  # how, not what, is made
 _PICTURES = ("pdf", "svg", "png")
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    zipfile.BadZipFile,
-)
-_NOTE_LINE, _LETTER = (
-    0.11,
-    0.042,
-)  # inches: height of a line and width of a letter of the note under a picture
+_NOTE_LINE, _LETTER = 0.11, 0.042  # inches: a line and a letter of the note under a picture
 
 
-def identity(paper: str, figure: PaperFigure, scale: Scale) -> str:
-    """SHA-256 of what the result follows from: the figure, its parameters with seeds, and the code, in that order."""
-    parameters = plain_inputs(figure.parameters(scale))
-    said = {
+def identity(paper: str, figure: PaperFigure, scale: Scale) -> dict[str, Any]:
+    """Everything that determines a result, as plain data: the figure, its parameters with seeds, and the code version.
+
+    Args:
+        paper: name of the paper.
+        figure: one of its figures.
+        scale: "quick" or "full".
+    """
+    parameters = store.plain_data(figure.parameters(scale), f"the parameters of {figure.name}")
+    return {
         "figure": f"{paper}/{figure.name}",
         "parameters": parameters,
+        "precision": figure.precision,
         "code": code_version(figure),
     }
-    return hashlib.sha256(canonical(said).encode("ascii")).hexdigest()
 
 
 def code_version(figure: PaperFigure) -> str:
     """SHA-256 of the sources behind a figure: its module, those of this folder that it imports, and `depends`."""
-    digest = hashlib.sha256(figure.precision.encode())
-    for file in [*_own_sources(figure), *(f for name in figure.depends for f in _sources(name))]:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()
+    files = [
+        *_own_sources(figure),
+        *(f for name in figure.depends for f in _sources(name)),
+    ]
+    return store.identity([[file.name, file.read_text("utf-8")] for file in files])
 
 
 def _sources(name: str) -> Iterator[Path]:
     spec = importlib.util.find_spec(f"odescent.{name}")
     if spec is None or not spec.submodule_search_locations:
-        raise OdescentError(f"a figure depends on subpackages of odescent, and {name!r} is none.")
+        raise OdescentError(f"a figure depends on subpackages of odescent; {name!r} is none.")
     yield from sorted(Path(spec.submodule_search_locations[0]).rglob("*.py"))
 
 
 def _own_sources(figure: PaperFigure) -> list[Path]:
-    """The module that computes it and its neighbours that it imports, directly or not."""
-    folder, found = Path(__file__).parent, list[Path]()
-    waiting = [figure.compute.__module__.rpartition(".")[2]]
+    """The module that computes it and those below this folder that it imports, directly or not."""
+    root, found, waiting = Path(__file__).parent, list[Path](), [figure.compute.__module__]
     while waiting:
-        file = folder / f"{waiting.pop()}.py"
-        if file.stem in _FRAME or file in found or not file.is_file():
+        module = waiting.pop()
+        _, inside, rest = module.partition(f"{__package__}.")
+        file = root.joinpath(*rest.split(".")).with_suffix(".py")
+        if not inside or rest in _FRAME or file in found or not file.is_file():
             continue
         found.append(file)
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level == 1:
-                waiting += [node.module] if node.module else [alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom) and node.level:
+                relative = "." * node.level + (node.module or "")
+                base = importlib.util.resolve_name(relative, module.rpartition(".")[0])
+                waiting += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return sorted(found)
 
 
 def save(
-    place: Path, who: str, figure: PaperFigure, scale: Scale, key: str, result: Result
+    place: Path, figure: PaperFigure, scale: Scale, key: Mapping[str, Any], result: Result
 ) -> None:
-    """Write the record of a result; `place` is the path of its files without suffix. The JSON file comes last."""
-    arrays: dict[str, np.ndarray] = {}
-    plain = encode(result.data, arrays, "")
+    """Write the record of a result; the JSON file is written last.
+
+    Args:
+        place: path of the files, without suffix.
+        figure: the figure that the result belongs to.
+        scale: at which it was computed.
+        key: the identity of the result.
+        result: data and claims.
+    """
+    make_folder(place.parent)
+    table = result.data.get("table")
+    if table is not None:
+        write_whole(_at(place, "csv"), csv_text(table["columns"], table["rows"]))
     record = {
-        "schema": SCHEMA,
-        "figure": who,
+        "identity": key,
         "title": figure.title,
         "scale": scale,
-        "parameters": plain_inputs(figure.parameters(scale)),
-        "precision": figure.precision,
         "claims": [claim.to_dict() for claim in result.claims],
         "versions": _versions(),
         "backend": jax.default_backend(),
-        "code": code_version(figure),
-        "identity": key,
-        "data": plain,
+        "data": keep(result.data),
     }
-    if arrays:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        record["arrays"] = hashlib.sha256(buffer.getvalue()).hexdigest()
-    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    make_folder(place.parent)
-    if arrays:
-        write_whole(place.with_name(f"{place.name}.npz"), buffer.getvalue())
-    table = result.data.get("table")
-    if table is not None:
-        content = csv_text(table["columns"], table["rows"])
-        write_whole(place.with_name(f"{place.name}.csv"), content)
-    write_whole(place.with_name(f"{place.name}.json"), text)
+    RECORD.save(_at(place, "json"), record)
 
 
-def load(place: Path, key: str) -> Result | None:
+def load(place: Path, key: Mapping[str, Any]) -> Result | None:
     """The result of this identity; None if there is none, or none that can be read."""
-    try:
-        record = json.loads(place.with_name(f"{place.name}.json").read_text("utf-8"))
-        if record["schema"] != SCHEMA or record["identity"] != key:
-            return None
-        arrays: dict[str, np.ndarray] = {}
-        if "arrays" in record:
-            content = place.with_name(f"{place.name}.npz").read_bytes()
-            if hashlib.sha256(content).hexdigest() != record["arrays"]:
-                return None  # of another run, which was killed between the two files
-            with np.load(io.BytesIO(content), allow_pickle=False) as found:
-                arrays = {name: found[name] for name in found.files}
-        claims = tuple(Claim.from_dict(c) for c in record["claims"])
-        return Result(decode(record["data"], arrays), claims)
-    except _UNREADABLE:
+    found = RECORD.find(_at(place, "json"), key)
+    if found is None:
         return None
+    return Result(restore(found["data"]), tuple(map(Claim.from_dict, found["claims"])))
 
 
 def made_with(place: Path) -> str:
     """The versions behind a record where they are not those of today; empty if all are."""
-    then = json.loads(place.with_name(f"{place.name}.json").read_text("utf-8"))["versions"]
+    then = RECORD.load(_at(place, "json"))["versions"]
     return ", ".join(f"{n} {v}" for n, v in then.items() if _versions().get(n) != v)
 
 
+def _at(place: Path, form: str) -> Path:
+    return place.with_name(f"{place.name}.{form}")
+
+
 def draw(place: Path, figure: PaperFigure, scale: Scale, result: Result) -> tuple[Path, ...]:
-    """Draw and write a picture; what is smaller than in the paper stands under it."""
+    """Draw a picture and write it; a note below it lists what is smaller than in the paper.
+
+    Args:
+        place: path of the files, without suffix.
+        figure: the figure to draw.
+        scale: at which the result was computed.
+        result: its data.
+
+    Returns:
+        The files written.
+    """
     with style.context():
         drawn = figure.draw(result.data)
         if figure.sizes(scale):
@@ -168,9 +157,8 @@ def draw(place: Path, figure: PaperFigure, scale: Scale, result: Result) -> tupl
 def is_drawn(place: Path) -> bool:
     """Whether the pictures are there, and no older than the numbers."""
     try:
-        made = place.with_name(f"{place.name}.json").stat().st_mtime
-        files = [place.with_name(f"{place.name}.{form}") for form in _PICTURES]
-        return all(file.stat().st_mtime >= made for file in files)
+        made = _at(place, "json").stat().st_mtime
+        return all(_at(place, form).stat().st_mtime >= made for form in _PICTURES)
     except OSError:
         return False
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from odescent._errors import OdescentError
-from odescent._files import make_folder
-from odescent._processes import carry_out
-
+from .._support import store
+from .._support.errors import OdescentError
+from .._support.files import make_folder
+from .._support.processes import carry_out
 from . import papers, records
 from .claims import HOLDS, WRONG, Claim
 from .entry import SCALES, PaperFigure, Result, Scale
@@ -34,11 +34,11 @@ class Made:
     Attributes:
         paper, name, title: which one.
         claims: with their verdicts; empty if it failed.
-        files: that stand on the disk.
+        files: on the disk.
         seconds: how long it took.
         again: whether it was computed, not taken from an earlier run.
         other: the versions of libraries that an earlier run had, where they are not those of today.
-        error: the last line of the traceback if it failed, else None; the whole stands in NAME.error.txt.
+        error: the last line of the traceback if it failed, else None; the complete traceback is in NAME.error.txt.
     """
 
     paper: str
@@ -83,7 +83,7 @@ def regenerate(
     workers: int = 1,
     report: Report = print,
 ) -> list[Made]:
-    """Make figures; the same call goes on where another was stopped.
+    """Make figures; the same call resumes an interrupted one.
 
     A figure whose parameters, seeds and code are those of its record is not computed again.
 
@@ -91,7 +91,7 @@ def regenerate(
         figures: pairs of paper and figure, as `papers.find` returns them.
         out: the folder; files go to ``out/SCALE/PAPER/``.
         scale: "quick" or "full".
-        fresh: compute all of them anew.
+        fresh: recompute all of them.
         workers: processes that make them, each on its share of the processors. Several begin with the last figure,
             since the longest stand there; functions without an importable name are called in this one.
         report: gets a line for each, as they are made.
@@ -144,7 +144,13 @@ def _last_line(error: Exception) -> str:
 
 
 def standing(found: Sequence[Made], out: Path, scale: Scale) -> list[Made]:
-    """What was made now and what stands in the folder from earlier runs of the same code, in the papers' order."""
+    """The figures made now, and those in the folder from earlier runs of the same code, in the order of the papers.
+
+    Args:
+        found: the figures made now.
+        out: the output folder.
+        scale: the subfolder.
+    """
     known = papers.find()
     rank = {f"{paper}/{figure.name}": i for i, (paper, figure) in enumerate(known)}
     now, earlier = {made.who for made in found}, []
@@ -190,13 +196,15 @@ def _make(task: _Task, out: Path, scale: Scale, fresh: bool) -> Made:
 def _result(
     place: Path, paper: str, figure: PaperFigure, scale: Scale, fresh: bool
 ) -> tuple[Result, bool]:
-    """The result as it stands in the file, and whether it had to be computed."""
+    """The result as read back from its file, and whether it had to be computed."""
     key = records.identity(paper, figure, scale)
     known = None if fresh else records.load(place, key)
     if known is not None:
         return known, False
     given = figure.parameters(scale)
-    parts = place.with_name(f"{figure.name}.parts-{key[:16]}")  # of this identity, and of no other
+    parts = place.with_name(
+        f"{figure.name}.parts-{store.identity(key)[:16]}"
+    )  # of this identity, and of no other
     if "folder" in inspect.signature(figure.compute).parameters:
         if fresh:
             shutil.rmtree(parts, ignore_errors=True)
@@ -205,7 +213,7 @@ def _result(
     result = figure.compute(**given)
     if not result.complete:
         return result, True
-    records.save(place, f"{paper}/{figure.name}", figure, scale, key, result)
+    records.save(place, figure, scale, key, result)
     shutil.rmtree(parts, ignore_errors=True)
     read = records.load(place, key)
     if read is None:

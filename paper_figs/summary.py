@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from odescent._files import make_folder, write_whole
-from odescent.analysis.sweep_table import csv_text
-
+from .._support.files import make_folder, write_whole
+from ..analysis.sweeps.table import csv_text
 from .claims import HOLDS, UNDECIDED, WRONG
 from .entry import Scale
 from .papers import PAPERS
@@ -27,7 +26,7 @@ MARKS = [
 
 
 def rows(found: Sequence[Made]) -> list[list[str]]:
-    """One row for each claim, under `COLUMNS`; a figure that failed has one row that says so."""
+    """One row for each claim, under `COLUMNS`; a figure that failed has one row with the error."""
     table = []
     for made in found:
         if made.error is not None:
@@ -74,7 +73,13 @@ def totals(found: Sequence[Made]) -> str:
 
 
 def plain(found: Sequence[Made], scale: Scale, out: Path) -> dict[str, Any]:
-    """The table as plain data, schema ``odescent.figures/1``."""
+    """The table as plain data, schema ``odescent.figures/1``.
+
+    Args:
+        found: the figures.
+        scale: at which they were computed.
+        out: the output folder.
+    """
     return {
         "schema": SCHEMA,
         "scale": scale,
@@ -97,8 +102,15 @@ def plain(found: Sequence[Made], scale: Scale, out: Path) -> dict[str, Any]:
 
 
 def write(found: Sequence[Made], scale: Scale, out: Path) -> tuple[Path, ...]:
-    """Write the table of all figures that stand in ``out/SCALE`` there: as ``claims.csv``, and with the pictures as the
-    page ``figures.md``.
+    """Write the table of all figures in ``out/SCALE``: as ``claims.csv``, and with the pictures as ``figures.md``.
+
+    Args:
+        found: the figures made now; those of earlier runs of the same code are added.
+        scale: at which they were computed.
+        out: the output folder.
+
+    Returns:
+        The two files.
     """
     found = standing(found, out, scale)
     folder = out / scale

@@ -3,10 +3,10 @@
     python tests/attacks_on_certificates.py [--sample N] [--seed S] [--random M] [KIND ...]
 
 Every attack takes valid documents and alters them: (a) each leaf, in a dozen ways; (b) each symmetry of the
-inequality, applied to every subset of the fields that it moves; (c) fields of other valid documents. The checker has to
-refuse, or its statement has to be true of the method as altered, which `truth_of_certificates` decides from the
-statement alone, without the checker. The command prints how many attacks ended how, by kind; it fails if any passed
-whose statement is false, or not decided.
+inequality, applied to every subset of the fields that it moves; (c) fields of other valid documents; (d) sizes beyond
+all bounds, and states that nothing reads. The checker has to refuse, or its statement has to be true of the method as
+altered, which `truth_of_certificates` decides from the statement alone, without the checker. The command prints how
+many attacks ended how, by kind; it fails if any passed whose statement is false, or not decided.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from truth_of_certificates import verdict
 from valid_certificates import VALID, Document, random_methods, valid
 
-from odescent.analysis.certificates import checker
+from odescent.analysis.certificates.checking import checker
 
 Path = tuple[Any, ...]
 
@@ -144,7 +144,7 @@ def scale_of_witness(document: Document) -> dict[Path, Any]:
     return {
         ("witness", k): scaled(x, Fraction(4))
         for k, x in document["witness"].items()
-        if k not in ("memory", "past")
+        if k not in ("memory", "cuts")
     }
 
 
@@ -179,6 +179,7 @@ def _state(document: Document, transformation: Callable[[int], list[list[int]]])
             return {}
         moved = {("statement", k): scaled(s[k], Fraction(2)) for k in ("B",)}
         moved |= {("statement", k): scaled(s[k], Fraction(1, 2)) for k in ("C", "output")}
+        moved["statement", "rest"] = scaled(s["rest"], Fraction(2))
         powers = {"0,0": Fraction(1, 4), "0,1": Fraction(1, 2)}
         moved["witness", "Q"] = {
             k: scaled(x, powers.get(k, Fraction(1))) for k, x in w["Q"].items()
@@ -187,6 +188,7 @@ def _state(document: Document, transformation: Callable[[int], list[list[int]]])
     moved = {
         ("statement", "A"): left([right(row) for row in s["A"]]), ("statement", "B"): left(s["B"]),
         ("statement", "C"): [right(row) for row in s["C"]], ("statement", "output"): right(s["output"]),
+        ("statement", "rest"): [_mix(t, s["rest"]) for t in T],
     }  # fmt: skip
     if "P" in w:
         full = [
@@ -199,8 +201,6 @@ def _state(document: Document, transformation: Callable[[int], list[list[int]]])
             )
         ]
         moved["witness", "P"] = [list(row)[i:] for i, row in enumerate(whole)]
-    if "past" in w:
-        moved["witness", "past"] = [row and right(row) for row in w["past"]]
     return moved
 
 
@@ -237,6 +237,8 @@ def units_of_length(document: Document) -> dict[Path, Any]:
     moved: dict[Path, Any] = {
         ("statement", k): scaled(s[k], Fraction(1, 2)) for k in ("C", "output", "growth") if k in s
     }
+    if "rest" in s:
+        moved["statement", "rest"] = scaled(s["rest"], Fraction(2))
     if "lower" in document:
         moved["lower", "start"] = scaled(document["lower"].get("start"), Fraction(2))
     return moved
@@ -255,7 +257,7 @@ def units_of_time(document: Document) -> dict[Path, Any]:
 def shift_of_clock(document: Document) -> dict[Path, Any]:
     """k -> k - 1 of a clock that counts: all polynomials of k about another start."""
     s, w = document["statement"], document["witness"]
-    if document["kind"] != "potential" or "first" not in s["clock"]:
+    if document["kind"] != "potential" or s["clock"]["now"] != ["0", "1"]:
         return {}
 
     def about(p: Any) -> Any:
@@ -266,7 +268,7 @@ def shift_of_clock(document: Document) -> dict[Path, Any]:
         return [str(c) for c in reversed(sp.Poly(e, k).all_coeffs())] if e != 0 else []
 
     moved: dict[Path, Any] = {
-        ("statement", "clock"): {"first": str(Fraction(s["clock"]["first"]) + 1)},
+        ("statement", "clock"): {**s["clock"], "from": str(Fraction(s["clock"]["from"]) + 1)},
         ("statement", "growth"): about(s["growth"]), ("witness", "a"): about(w["a"]),
         ("witness", "Q"): {k: about(x) for k, x in w["Q"].items()},
         ("witness", "nu"): {k: about(x) for k, x in w["nu"].items()},
@@ -361,6 +363,66 @@ def splice_attacks(document: Document, others: list[Document]) -> Iterator[Docum
                     yield found
 
 
+# ---- (d) Sizes, and what nothing reads -----------------------------------------------------------
+
+
+def size_attacks(document: Document) -> Iterator[Document]:
+    """Numbers, lists, tables and words longer than anything that is read, in every place; all are to be refused."""
+    digits = "7" * 9000
+    for path in leaves(document):
+        if path[0] in ("schema", "kind"):
+            continue
+        for long in (
+            digits,
+            f"1/{digits}",
+            "-" + digits,
+            [digits, digits],
+            {"from": "1", "to": digits},
+            10**90,
+        ):
+            yield put(document, path, long)
+        deep: Any = at(document, path)
+        for _ in range(600):
+            deep = [deep]
+        yield put(document, path, deep)
+    for part in ("statement", "witness", "lower"):
+        for key, old in document.get(part, {}).items():
+            if isinstance(old, list) and old:
+                yield put(document, (part, key), [old[0]] * 129)
+                yield put(document, (part, key), [[*old, *old] * 65] * 129)
+            if isinstance(old, dict):
+                yield put(document, (part, key), {f"{i},{i + 1}": "1" for i in range(2000)})
+    for key, value in (("memory", 9**9), ("memory", 10), ("d", 10**80 + 2), ("cuts", ["1"] * 200)):
+        part = "witness" if key in document["witness"] else "statement"
+        if key in document[part]:
+            yield put(document, (part, key), value)
+    yield put(document, ("name",), "a" * 101)
+
+
+def hidden_attacks(document: Document) -> Iterator[Document]:
+    """A state more that grows and that neither a point nor the output reads, with and without a place in P."""
+    s, w = document["statement"], document["witness"]
+    if document["kind"] not in ("rate", "quadratics", "flow"):
+        return
+    n = len(s["A"])
+    found = copy.deepcopy(document)
+    found["statement"] |= {
+        "A": [*([*row, "0"] for row in s["A"]), [*["0"] * n, "2"]], "B": [*s["B"], ["0"] * len(s["C"])],
+        "C": [[*row, "0"] for row in s["C"]], "output": [*s["output"], "0"], "rest": [*s["rest"], "0"],
+    }  # fmt: skip
+    if "gain" in found.get("lower", {}):
+        found["lower"]["gain"].append("0")
+    yield found
+    for corner in ("1", "0", "-1", "1/1000000"):
+        if "P" in w:
+            wider = copy.deepcopy(found)
+            rows = [[*row[: n - i], "0", *row[n - i :]] for i, row in enumerate(w["P"][:n])]
+            past = len(w["P"]) - n
+            wider["witness"]["P"] = [*rows, [corner, *["0"] * past], *w["P"][n:]]
+            yield wider
+            yield {k: x for k, x in wider.items() if k != "lower"}
+
+
 # ---- The count -----------------------------------------------------------------------------------
 
 
@@ -376,6 +438,10 @@ def attacks_on(name: str) -> Iterator[tuple[str, Document]]:
     far = [n for n in VALID if n.split("/")[0] != kind][::4]
     for attack in splice_attacks(document, [valid(n) for n in (*near, *far)]):
         yield "splice", attack
+    for attack in size_attacks(document):
+        yield "size", attack
+    for attack in hidden_attacks(document):
+        yield "hidden", attack
 
 
 def outcome(document: Document, original: Document) -> str:

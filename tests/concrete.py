@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from odescent.dynamics.vectors import Call, Elementwise, Product, ScalarNode, Vector, slots
+from odescent.dynamics.algebra.vectors import Call, Elementwise, Product, ScalarNode, Vector, slots
 
 DIMENSION = 3
 _RNG = np.random.default_rng(7)

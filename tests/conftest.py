@@ -18,6 +18,8 @@ import jaxtyping
 import matplotlib
 import pytest
 
+pytest_plugins = ("tiers",)
+
 # Most of these tests' time was XLA's compiler on programs that run for milliseconds. Its older emitters of
 # loops compile twice as fast, LLVM takes a program whole instead of in 32 parts, and does not optimize it
 # (see pytest_runtest_setup). `XLA_FLAGS= make test` compiles everything as users do.
@@ -62,10 +64,12 @@ def _jaxtyped(
             return thing
         if "<locals>" in getattr(thing, "__qualname__", ""):
             return thing
-        checked = check(thing)
         if not function or inspect.isgeneratorfunction(thing):
-            return checked
+            return check(thing)
         me = id(thing)  # it lives as long as its wrapper
+        checked: list[
+            Any
+        ] = []  # made at the first call: most functions of an import are not called
 
         @functools.wraps(thing)
         def some(*args: Any, **more: Any) -> Any:
@@ -73,7 +77,9 @@ def _jaxtyped(
             if not left:
                 return thing(*args, **more)
             _left[me] = left - 1
-            return checked(*args, **more)
+            if not checked:
+                checked.append(check(thing))
+            return checked[0](*args, **more)
 
         return some
 
@@ -89,10 +95,10 @@ jaxtyping.install_import_hook(
     [
         "odescent.analysis",
         "odescent.dynamics.problems",
-        "odescent.dynamics.simulate",
-        "odescent.dynamics.evaluate",
-        "odescent.dynamics.oracles",
-        "odescent.discretize.run",
+        "odescent.dynamics.flows.simulate",
+        "odescent.dynamics.flows.evaluate",
+        "odescent.dynamics.vector_fields.objective",
+        "odescent.discretize.runs.run",
         "odescent.discretize.emit",
         "odescent.neural_de",
     ],

@@ -6,10 +6,10 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.discretize.program import Assign, CallOracle
-from odescent.discretize.witness import Witness
-from odescent.dynamics.fields import start
-from odescent.dynamics.vectors import Call, Vector
+from odescent.discretize.linear.witness import Witness
+from odescent.discretize.programs.program import Assign, CallOracle
+from odescent.dynamics.algebra.vectors import Call, Vector
+from odescent.dynamics.vector_fields.system import start
 
 DIGITS = 60
 

@@ -24,7 +24,7 @@ def compute(points: int, seed: int, power: float = 2.0) -> pf.Result:
 
 
 def draw(data: Any) -> Any:
-    from odescent.analysis import style
+    from odescent._support import style
 
     figure, (ax,) = style.figure()
     ax.plot(data["draws"]["x"])

@@ -36,7 +36,7 @@ def flow_of(
     modified: Any, machine: Machine, values: Mapping[Any, Any], begin: Any, span: Any
 ) -> Any:
     """The states at the end of the span along the truncated modified field."""
-    numbers = {s: values[s.name] for e in modified.drift.values() for s in od.dynamics.calculus.symbols_of(e)
+    numbers = {s: values[s.name] for e in modified.drift.values() for s in od.dynamics.algebra.calculus.symbols_of(e)
                if s.name in values}  # fmt: skip
     field = {str(s): od.dynamics.substitute(e, numbers) for s, e in modified.drift.items()}
     sizes = [np.size(begin[n]) for n in field]

@@ -9,9 +9,9 @@ import numpy as np
 import sympy as sp
 from scipy import linalg
 
-from odescent.discretize.program import Program
-from odescent.discretize.step_moments import stationary_covariance, step_map
-from odescent.dynamics.exact import canonical
+from odescent.discretize.programs.program import Program
+from odescent.discretize.weak.step_moments import stationary_covariance, step_map
+from odescent.dynamics.algebra.exact import canonical
 
 lam = sp.Symbol("lam", positive=True)
 

@@ -2,7 +2,7 @@
 
 import sympy as sp
 
-from odescent.dynamics.exact import canonical, is_zero
+from odescent.dynamics.algebra.exact import canonical, is_zero
 
 r = sp.Symbol("r")
 

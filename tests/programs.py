@@ -13,9 +13,8 @@ import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from odescent.discretize.program import Assign, CallOracle, Program, SweepCoordinates
-from odescent.dynamics.fields import start
-from odescent.dynamics.vectors import (
+from odescent.discretize.programs.program import Assign, CallOracle, Program, SweepCoordinates
+from odescent.dynamics.algebra.vectors import (
     Call,
     Elementwise,
     Product,
@@ -24,6 +23,7 @@ from odescent.dynamics.vectors import (
     VectorSymbol,
     slots,
 )
+from odescent.dynamics.vector_fields.system import start
 
 Oracles = Mapping[
     str, Callable[..., Any]

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +23,11 @@ from typing import Any
 import sympy as sp
 
 import odescent as od
-from odescent._errors import OdescentError
-from odescent.discretize.compile import COUNTER, compile_scheme, reuse_across_steps
-from odescent.discretize.program import Assign, CallOracle, Draw, Program
-from odescent.dynamics.fields import Diffusion, Field, start
-from odescent.dynamics.vectors import Call, Product, ScalarNode, Vector, VectorSymbol
+from odescent._support.errors import OdescentError
+from odescent.discretize.programs.program import Assign, CallOracle, Draw, Program
+from odescent.discretize.step.compile import COUNTER, compile_scheme, reuse_across_steps
+from odescent.dynamics.algebra.vectors import Call, Product, ScalarNode, Vector, VectorSymbol
+from odescent.dynamics.vector_fields.system import Diffusion, Field, start
 
 PRIME = 2**61 - 1
 SIZE = 3  # coordinates of a vector
@@ -179,13 +179,24 @@ def by_scheme(
 ) -> list[Values]:
     """The states of a scheme as it is written: substep by substep, nothing remembered but the stages."""
     states = [begin(system.blocks, world)]
+    stages: dict[str, Values] = defaultdict(lambda: states[0])
     for k in range(steps):
-        states.append(_one_step(system, scheme, world, k, states[-1]))
+        stages = defaultdict(lambda: states[0], {f"previous {n}": v for n, v in stages.items()})
+        states.append(_one_step(system, scheme, world, k, states[-1], stages))
     return states
 
 
-def _one_step(system: od.System, scheme: od.Scheme, world: World, k: int, state: Values) -> Values:
-    stages, numbers, drawn = {"start": state}, world.env(k), 0
+def _one_step(
+    system: od.System,
+    scheme: od.Scheme,
+    world: World,
+    k: int,
+    state: Values,
+    stages: dict[str, Values],
+) -> Values:
+    """The next state; ``stages`` has those of the steps before, and gets this one's."""
+    stages["start"] = state
+    numbers, drawn = world.env(k), 0
     long = numbers["h"]
 
     def seen(step: Any) -> Values:
@@ -344,6 +355,11 @@ def a_system(r: random.Random) -> od.System:
     return od.System(fields, blocks=blocks, output=x, time=t)
 
 
+def _perhaps_before(r: random.Random, stage: str) -> str:
+    """The stage, or that of the step before, or of the one before that."""
+    return "previous " * r.choice([0, 0, 1, 1, 2]) + stage
+
+
 def a_scheme(r: random.Random, system: od.System) -> od.Scheme:
     """Mostly palindromes, whose last call is often the first one of the next step."""
     stages = ["start"]
@@ -351,8 +367,8 @@ def a_scheme(r: random.Random, system: od.System) -> od.Scheme:
 
     def substep(name: str, fraction: Any) -> Any:
         read = {}
-        if len(stages) > 1 and r.random() < 0.4:
-            read = {r.choice(["*", "x", "v", "w"]): r.choice(stages)}
+        if (len(stages) > 1 and r.random() < 0.4) or r.random() < 0.1:
+            read = {r.choice(["*", "x", "v", "w"]): _perhaps_before(r, r.choice(stages))}
         look = r.random() < 0.2
         save = f"at{len(stages)}" if look or r.random() < 0.15 else None
         noisy = bool(system.fields[name].noise)

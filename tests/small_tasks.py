@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from odescent.neural_de.instrumented import solve
-from odescent.neural_de.tasks.base import Outcome, Rows, Task
+from odescent.neural_de.solving.solve import solve
+from odescent.neural_de.tasks.rows import Rows
+from odescent.neural_de.tasks.task import Losses, Task
 
 
 class Weights(eqx.Module):
@@ -65,10 +66,10 @@ class Small(Task):
         )  # fmt: skip
         end = solved.ys[-1]
         if self.kind == "fit":  # the mean of the squares
-            return Outcome.of_residuals((end - batch["y"]) / end.size**0.5, {}, solved)
+            return Losses.of_residuals((end - batch["y"]) / end.size**0.5, {}, solved)
         loss = {
             "end": lambda: jnp.mean(end),
             "rows": lambda: jnp.sum(model.row[batch["row"]]),
             "root": lambda: jnp.sqrt(jnp.sum(model.row**2)) + 0 * jnp.mean(end),
         }[self.kind]()
-        return Outcome(loss, {}, solved)
+        return Losses(loss, {}, solved)

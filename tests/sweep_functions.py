@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from odescent.neural_de.interruption import between_steps
+from odescent.neural_de.training.interruption import (
+    between_steps,
+)
 
 CALLS: list[dict[str, Any]] = []  # of this process only
 

@@ -4,13 +4,17 @@ import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import jax
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
+from jaxtyping import Array, Float
 
 import odescent as od
-from odescent._arguments import checked
+from odescent._support.arguments import checked
+from odescent._support.errors import OdescentError
 
 WRONG = {"a list": [1, 2], "an object": object()}
 
@@ -161,3 +165,31 @@ def test_a_system_without_oracles_needs_no_objective():
     np.testing.assert_allclose(many.x[-1].ravel(), [np.cos(1), 2 * np.cos(1)], atol=1e-9)
     with pytest.raises(od.OdescentError, match="needs a concrete objective"):
         od.system("gradient_flow").simulate(None, [1.0], 1.0)
+
+
+def test_a_key_is_one_of_jax_or_its_seed() -> None:
+    method = od.algorithm("unadjusted_langevin")
+    runs = [
+        method.run(od.objective("quadratic"), [1.0, 1.0], 2, key=k, h=0.1)
+        for k in (7, jax.random.key(7))
+    ]
+    assert (runs[0].x == runs[1].x).all()
+    with pytest.raises(OdescentError, match="key"):
+        method.run(od.objective("quadratic"), [1.0, 1.0], 2, key="7", h=0.1)
+
+
+def test_a_number_or_an_array_may_be_either() -> None:
+    @checked
+    def step(dt: float | Float[Array, ""]) -> Any:
+        return dt
+
+    for dt in (0.1, 1, np.float32(0.5), jax.numpy.ones(())):
+        assert step(dt) is dt
+    assert jax.jit(step)(0.25) == 0.25  # traced
+    with pytest.raises(OdescentError, match="dt of step must be"):
+        step("0.1")
+
+
+def test_a_curvature_is_an_expression_or_a_number() -> None:
+    system = od.system("heavy_ball")
+    assert system.linearize(2.0) == system.linearize(2) == system.linearize(sp.Integer(2))

@@ -12,11 +12,11 @@ from programs import Machine, fitted_order
 from scipy.integrate import solve_ivp
 
 import odescent as od
-from odescent.discretize.backward_error import modified_equation
+from odescent.discretize.expansion.backward_error import modified_equation
 from odescent.dynamics import derivative, vanishes
-from odescent.dynamics.calculus import coefficient, modal
-from odescent.dynamics.fields import curvature, mu
-from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.algebra.calculus import coefficient, modal
+from odescent.dynamics.vector_fields.second_order import position, velocity
+from odescent.dynamics.vector_fields.system import curvature, mu
 
 x, v, z, m, y = od.blocks("x v z m y")
 a, b, c, h, K = od.parameters("a b c h K")
@@ -46,7 +46,7 @@ def test_known_first_corrections() -> None:
         terms = free(name).modified_equation(1).terms
         assert terms[0][x] == -g and vanishes(terms[1][x] - sign * hess(g) / 2)
     terms = free("extragradient").modified_equation(1).terms
-    jacobian = od.discretize.backward_error.derivative(F.operator(z), {z: F.operator(z)})
+    jacobian = derivative(F.operator(z), {z: F.operator(z)})
     assert vanishes(terms[0][z] + F.operator(z)) and vanishes(terms[1][z] - jacobian / 2)
 
 

@@ -24,7 +24,8 @@ def differential(tree) -> Vector:
     children = [differential(kauri.Tree(child)) for child in tree.list_repr[:-1]]
     if not children:
         return -f.grad(x)
-    from odescent.dynamics.vectors import Oracle, call
+    from odescent.dynamics.algebra.oracles import Oracle
+    from odescent.dynamics.algebra.vectors import call
 
     return -call(Oracle("grad", "f"), x, children)
 

@@ -12,8 +12,8 @@ from programs import Machine, fitted_order
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.calculus import coefficient, modal
-from odescent.dynamics.fields import curvature
+from odescent.dynamics.algebra.calculus import coefficient, modal
+from odescent.dynamics.vector_fields.system import curvature
 
 x, v, w, m = od.blocks("x v w m")
 c, h, K, nu, b = od.parameters("c h K nu b")
@@ -166,7 +166,7 @@ def test_fitted_global_orders_with_a_memory(
 
 
 def test_too_large_is_said_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("odescent.discretize.backward_error.LARGEST", 100)
+    monkeypatch.setattr("odescent.discretize.expansion.backward_error.LARGEST", 100)
     with pytest.raises(
         od.OdescentError, match=r"of \d+ operations, more than the 100 .* lower order"
     ):

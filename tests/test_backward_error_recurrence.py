@@ -11,10 +11,10 @@ from modified import ORACLES, START, global_order
 from programs import Machine, fitted_order
 
 import odescent as od
+from odescent.discretize.expansion.scalar_flow import solve_in_time
 from odescent.discretize.library.model_family import discretized
-from odescent.discretize.scalar_flow import solve_in_time
 from odescent.dynamics import vanishes
-from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.vector_fields.second_order import position, velocity
 
 x, z, last = od.blocks("x z last")
 h, mu = od.parameters("h mu")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.analysis import basins
-from odescent.analysis.basin_map import wilson
+from odescent.analysis.attraction.basin_map import wilson
 
 LRP = od.objective("lessard_recht_packard")
 
@@ -271,7 +271,7 @@ def test_result_as_text_and_data() -> None:
         ({"axes": {"x0": (0, 1, 5)}, "steps": 3}, "steps"),
         ({"axes": {"x0": (0, 1)}, "samples": 5}, "key"),
         ({"axes": {"mu": (-1, 1, 5)}, "start": [1.0]}, "mu must be"),
-        ({"axes": {"x0[3]": (0, 1, 5)}}, "not there"),
+        ({"axes": {"x0[3]": (0, 1, 5)}}, "does not exist"),
     ],
 )
 def test_bad_input(options: dict, said: str) -> None:

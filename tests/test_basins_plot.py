@@ -10,8 +10,8 @@ from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 
 import odescent as od
+from odescent._support.style import COLUMN_WIDTH
 from odescent.analysis import basins, bifurcation, spectrum
-from odescent.analysis.style import COLUMN_WIDTH
 
 
 def wells(z: jax.Array) -> jax.Array:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import odescent as od
-from odescent.analysis.batches import batch
-from odescent.analysis.chunked import chunks
+from odescent.analysis.attraction.batches import batch
+from odescent.analysis.attraction.batching import chunks
 
 
 def descent() -> od.Algorithm:
@@ -112,7 +112,7 @@ def test_chunks_cover_everything_within_the_budget() -> None:
         ({"steps": -1}, "steps"),
         ({"steps": 5, "reduce": ("y",)}, "no reduction"),
         ({"steps": 5, "reduce": ("hit",)}, "level"),
-        ({"steps": 5, "reduce": ()}, "nothing is asked"),
+        ({"steps": 5, "reduce": ()}, "nothing is requested"),
         ({"steps": 5, "memory": 0}, "memory"),
         ({"steps": 5, "axes": {"h": (-1, 1, 5)}}, "h must be"),
     ],

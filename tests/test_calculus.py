@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 from concrete import DIMENSION, number, random_values
 
-from odescent.dynamics.calculus import (
+from odescent.dynamics.algebra.calculus import (
     change,
     coefficients_of,
     derivative,
@@ -16,9 +16,8 @@ from odescent.dynamics.calculus import (
     tidy,
     vanishes,
 )
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.vectors import (
+from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.vectors import (
     ScalarNode,
     apply,
     blocks,
@@ -28,6 +27,7 @@ from odescent.dynamics.vectors import (
     outer,
     zero,
 )
+from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, p, q = blocks("x y p q")
 A = blocks("A", kind="matrix")

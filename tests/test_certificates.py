@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent.analysis import Certificate, NoCertificate, certify, worst_case_rate
 from odescent.analysis.certificates import certified_rate, certified_rates
-from odescent.analysis.certificates.centers import Center, Centers
-from odescent.analysis.certificates.checker import Refused, check
-from odescent.analysis.certificates.least import candidates
+from odescent.analysis.certificates.checking.checker import Refused, check
+from odescent.analysis.certificates.methods.plant import read
+from odescent.analysis.certificates.searching.centers import Center, Centers
+from odescent.analysis.certificates.searching.least import candidates
 
 x = od.blocks("x")
 f = od.Objective("f")
@@ -266,19 +267,12 @@ def test_a_certificate_travels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert again.P == found.P and again.multipliers == found.multipliers
     assert again.to_dict() == found.to_dict() and "rate" in str(again) and "V_k" in again.latex()
     # of another method it is no certificate, though it proves its own claim
-    other = certify_plant(od.algorithm("nesterov"))
     assert check(found.document)
-    assert not dataclasses.replace(found, plant=other).verify()
+    assert not dataclasses.replace(found, source=(od.algorithm("nesterov"), 1, 10)).verify()
     with pytest.raises(od.OdescentError, match="schema"):
         Certificate.from_dict({**found.to_dict(), "schema": "other/1"})
     with pytest.raises(od.OdescentError, match="no certificate"):
         Certificate.from_dict({**found.to_dict(), "witness": "none"})
-
-
-def certify_plant(method: od.Algorithm) -> Any:
-    from odescent.analysis.certificates.plant import read
-
-    return read(method, 1, 10)
 
 
 def test_a_lower_bound_is_checked_too() -> None:
@@ -317,7 +311,7 @@ def test_a_solver_that_lies_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_solution_just_below_the_optimum_is_refused() -> None:
-    plant = certify_plant(od.algorithm("nesterov"))
+    plant = read(od.algorithm("nesterov"), 1, 10)
     best = candidates(plant, 2)[0]
     for rate, proves in ((Fraction(7518202, 10**7), False), (Fraction(7518222, 10**7), True)):
         document = best.rounded(1 - rate, 53).document(plant)

@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import copy
 import random
+import time
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from attacks_on_certificates import attacks_on, leaf_attacks, outcome, symmetry_attacks
+from attacks_on_certificates import (
+    attacks_on,
+    hidden_attacks,
+    leaf_attacks,
+    outcome,
+    size_attacks,
+    symmetry_attacks,
+)
 from truth_of_certificates import verdict, worst_case
 from valid_certificates import valid
 
 import odescent as od
-from odescent.analysis.certificates import checker, load
+from odescent.analysis.certificates import load
+from odescent.analysis.certificates.checking import checker
 
 pytest.importorskip("cvxpy")  # it decides primal worst cases
 
@@ -43,6 +52,40 @@ def test_all_symmetries(name: str) -> None:
     assert len(attacks) > 20
     for attack in random.Random(3).sample(attacks, min(40, len(attacks))):
         assert outcome(attack, valid(name)) in PASSED
+
+
+@pytest.mark.parametrize(
+    "name", ["rate/nesterov10", "horizon/longer", "potential/ogm", "flow/infinite"]
+)
+def test_sizes_beyond_the_bounds_are_refused_soon(name: str) -> None:
+    attacks = list(size_attacks(valid(name)))
+    assert len(attacks) > 50
+    began = time.process_time()
+    for attack in random.Random(5).sample(attacks, 50):
+        with pytest.raises(checker.Refused):
+            checker.check(attack)
+    assert time.process_time() - began < 20
+
+
+def test_a_state_that_nothing_reads_has_to_decay() -> None:
+    """And the verdict sees it: equal responses from gradients to points do not."""
+    for name in (
+        "rate/nesterov10",
+        "rate/triple_momentum",
+        "quadratics/nesterov",
+        "flow/heavy_ball",
+    ):
+        attacks = list(hidden_attacks(valid(name)))
+        assert attacks
+        for attack in attacks:
+            assert outcome(attack, valid(name)) in PASSED
+    hidden = next(hidden_attacks(valid("rate/nesterov10")))
+    assert hidden["statement"]["bounded"] == "state"
+    assert verdict(hidden, valid("rate/nesterov10")) == "false"
+    assert (
+        verdict(next(hidden_attacks(valid("quadratics/nesterov"))), valid("quadratics/nesterov"))
+        == "false"
+    )
 
 
 def altered(name: str, **changes: Any) -> dict[str, Any]:
@@ -110,3 +153,12 @@ def test_no_attack_is_a_crash() -> None:
             load(attack)
         except od.OdescentError as reason:
             assert "\n" not in str(reason)
+
+
+def test_a_lower_bound_has_one_kind() -> None:
+    """The word was not compared where another kind of lower bound was the only one that there is."""
+    for name in ("rate/gradient", "quadratics/ogda", "flow/gradient", "horizon/nesterov"):
+        document = valid(name)
+        for kind in {"quadratic", "spiral", "function", ""} - {document["lower"]["kind"]}:
+            with pytest.raises(checker.Refused):
+                checker.check({**document, "lower": {**document["lower"], "kind": kind}})

@@ -118,6 +118,21 @@ def test_the_method_runs_around_for_ever(
         state = A @ state + B @ slope(point)[None]
 
 
+@settings(max_examples=5)
+@given(st.integers(-40, 40), st.integers(0, 9))
+def test_units_change_nothing(power: int, digit: int) -> None:
+    """f(x) -> c f(x) takes the methods with steps in 1 / L along, and with them their cycles."""
+    unit = Fraction(10 + digit, 10) * Fraction(10) ** power
+    method = {"alpha": Fraction(39, 20) / unit, "beta": Fraction(4, 5)}
+    for given_, mu, L in ((HEAVY_BALL, 1, 100), (method, Fraction(1, 50), 1)):
+        cycles = [
+            (c.period, c.winding, c.strict) for c in roots_of_unity(given_, mu * unit, L * unit)
+        ]
+        plain = given_ if given_ is HEAVY_BALL else {**method, "alpha": method["alpha"] * unit}
+        known = [(c.period, c.winding, c.strict) for c in roots_of_unity(plain, mu, L)]
+        assert cycles == known and known
+
+
 @settings(max_examples=40)
 @given(st.lists(st.floats(-3, 3), min_size=4, max_size=4), st.sampled_from([20, 100, 1000]))
 def test_the_function_is_in_the_class(at: list[float], kappa: int) -> None:

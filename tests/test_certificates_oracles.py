@@ -11,7 +11,7 @@ import sympy as sp
 
 import odescent as od
 from odescent.analysis import certify, worst_case_rate
-from odescent.analysis.certificates.checker import read
+from odescent.analysis.certificates.checking.checker import read
 
 MU, L = 0.1, 1.0
 

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.analysis import NoCertificate, certify, worst_case_rate
-from odescent.analysis.certificates import checker
-from odescent.analysis.certificates.centers import Centers
+from odescent.analysis.certificates.checking import checker
+from odescent.analysis.certificates.searching import least
+from odescent.analysis.certificates.searching.centers import Centers
 
 x = od.blocks("x")
 f = od.Objective("f")
@@ -97,10 +98,10 @@ def test_the_search_reaches_what_a_quadratic_allows(
     kappa: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without identities: rates of gradient descent, and slow heavy ball's, whose V a quadratic makes tight."""
-    from odescent.analysis.certificates import face, identity
+    from odescent.analysis.certificates.searching import attained_rates, facial_reduction
 
-    monkeypatch.setattr(identity, "proofs", lambda *_: ())
-    monkeypatch.setattr(face, "proof", lambda *_: None)
+    monkeypatch.setattr(attained_rates, "proofs", lambda *_: ())
+    monkeypatch.setattr(facial_reduction, "rate_proofs", lambda *_: ())
     k = exactly(kappa)
     for method in (three(sp.Rational(7, 10) / k), three(sp.Rational(19, 10) / k)):
         found = certify(method, 1, kappa)
@@ -178,10 +179,54 @@ def test_two_gradients_a_step_and_implicit_steps() -> None:
     assert certify(step, 1, kappa).exact == 1 / (1 + sp.Rational(1, kappa))
 
 
+@pytest.mark.parametrize("kappa", [10**6, 10**9, 10**10])
+def test_exact_rates_on_a_face(kappa: int) -> None:
+    """What the slowest quadratic has is proved exactly, by methods without an identity of their own."""
+    half = x - f.grad(x) / (2 * kappa)
+    extragradient = od.method({x: x - f.grad(half) / (2 * kappa)}, output=x)
+    q = sp.Rational(1, 2 * kappa)
+    assert sp.expand(certify(extragradient, 1, kappa).exact - (1 - q + q**2)) == 0
+    slow = certify(three(sp.Rational(1, 4) / kappa, sp.Rational(9, 10)), 1, kappa)
+    trace = sp.Rational(19, 10) - sp.Rational(1, 4) / kappa
+    root = (trace + sp.sqrt(trace**2 - sp.Rational(36, 10))) / 2
+    assert sp.expand(slow.exact - root) == 0 and slow.verify()
+    # momentum 1: of the poles at mu, which turn, |z|^2 = 1 - alpha
+    turning = certify(three(1 / sp.Integer(4 * kappa), 1, 1), 1, kappa)
+    assert sp.expand(turning.exact**2 - (1 - 1 / sp.Integer(4 * kappa))) == 0 and turning.verify()
+
+
+@pytest.mark.parametrize("kappa", [10, 10**6, 10**10])
+def test_constraints_at_large_condition_numbers(kappa: int) -> None:
+    """Of Nesterov's method the weighted off-by-one constraint has the least rate of all, in any units."""
+    least = gap(certify(od.algorithm("nesterov"), 1, kappa))
+    for unit in (1, Fraction(1, 10**30), 10**12):
+        found = certify(od.algorithm("nesterov"), unit, kappa * unit, multipliers="off_by_one")
+        assert abs(gap(found) / least - 1) < 1e-6 and found.verify()
+    more = certify(od.algorithm("nesterov"), 1, kappa, multipliers="zames_falb", steps=2)
+    assert abs(gap(more) / least - 1) < 1e-6
+
+
 def test_rates_in_floats_at_large_condition_numbers() -> None:
     for kappa, scaled in ((1e6, 0.670854), (1e10, 0.667074)):
         found = worst_case_rate(od.algorithm("nesterov"), 1.0, kappa)
         assert abs((1 - found) * math.sqrt(kappa) - scaled) < 1e-6
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10**6))
+def test_rates_in_floats_are_the_same_with_300_bits(seed: int) -> None:
+    """Where doubles carry the matrices as well, they are formed in doubles."""
+    random = np.random.default_rng(seed)
+    kappa = 10 ** random.uniform(0.01, 4)
+    momentum = random.uniform(-0.3, 1) * (math.sqrt(kappa) - 1) / (math.sqrt(kappa) + 1)
+    step, other = random.uniform(0.1, 1.5) / kappa, random.choice([0.0, momentum])
+    method = {"alpha": step, "beta": momentum, "gamma": float(other)}
+    steps, found = int(random.integers(1, 4)), []
+    for slow in (least._SLOW, 2.0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(least, "_SLOW", slow)
+            found.append(1 - worst_case_rate(method, 1.0, kappa, tol=1e-8, steps=steps))
+    assert found[0] == found[1] or abs(found[0] / found[1] - 1) < 5e-8
 
 
 @settings(max_examples=20)

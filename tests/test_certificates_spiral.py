@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent.analysis import NoCertificate, certify
 from odescent.analysis.certificates import Certificate
-from odescent.analysis.certificates.checker import Refused, check_lower
-from odescent.analysis.certificates.spiral import Spiral
+from odescent.analysis.certificates.checking.checker import Refused, check_lower
+from odescent.analysis.certificates.lower_bounds.spiral import Spiral
 
 
 def three(alpha: Any, beta: Any, gamma: Any) -> dict[str, object]:
@@ -116,12 +116,20 @@ def test_never_above_a_certified_rate(alpha: Fraction, beta: Fraction, gamma: Fr
     assert found.lower() <= found.rate and found.verify()
 
 
+@pytest.mark.parametrize("unit", [Fraction(1, 10**30), 3 * 10**12])
+def test_units_change_nothing(unit: Any) -> None:
+    plain, scaled = (certify(od.algorithm("nesterov"), u, 10 * u) for u in (1, unit))
+    assert scaled.lower() == pytest.approx(plain.lower(), abs=1e-9) and scaled.verify()
+    assert scaled.slowest is not None and scaled.gap == pytest.approx(plain.gap, rel=1e-7)
+
+
 def test_a_wrong_one_is_refused() -> None:
     found = certify(three(1, Fraction(1, 2), Fraction(1, 2)), Fraction(1, 9), 1)
     found.lower()
     s = found.slowest
     claim = dict(found.statement)
-    assert s is not None and check_lower("rate", claim, s.to_dict())
+    plant = found.method()
+    assert s is not None and check_lower("rate", claim, s.to_dict(plant))
     for change in (
         {"real": s.real * Fraction(1001, 1000), "imaginary": s.imaginary * Fraction(1001, 1000)},
         {"value": s.value * Fraction(11, 10)}, {"value": s.value * Fraction(9, 10)}, {"value": Fraction(0)},
@@ -130,7 +138,10 @@ def test_a_wrong_one_is_refused() -> None:
     ):  # fmt: skip
         wrong = dataclasses.replace(s, **change)
         with pytest.raises(Refused):
-            check_lower("rate", claim, wrong.to_dict())
+            check_lower("rate", claim, wrong.to_dict(plant))
+    for key, change in (("state", [["1"] * 2] * 2), ("gradient", ["1", "1"]), ("gap", "1/100")):
+        with pytest.raises(Refused):
+            check_lower("rate", claim, {**s.to_dict(plant), key: change})
 
 
 def test_it_travels() -> None:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odescent.analysis import chunked
-from odescent.analysis.attractors import moduli, refine
-from odescent.analysis.product import product
-from odescent.analysis.recurrence import close
-from odescent.analysis.stepping import stepper
+from odescent.analysis.attraction import batching as chunked
+from odescent.analysis.attraction.attractors import moduli, refine
+from odescent.analysis.attraction.grid import product
+from odescent.analysis.attraction.returns import close
+from odescent.analysis.attraction.stepping import stepper
 
 
 @given(st.integers(1, 30_000), st.integers(1, 1 << 20), st.integers(1, 400))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from package_files import ROOT, modules
 
 import odescent as od
-from odescent.discretize.citations import keys, reference_line, short_reference
+from odescent._support.citations import keys, reference_line, short_reference
 from odescent.discretize.routes import REGISTRY
 
 
@@ -35,6 +36,17 @@ def test_entries_are_well_formed(key: str) -> None:
     # a range with an en dash, or the number of an article
     assert re.fullmatch(r"[\w:]+(--[\w:]+)?", fields.get("pages", "1"))
     assert re.fullmatch(r"10\.\d{4,}/\S+", fields.get("doi", "10.1000/x"))
+
+
+def test_every_entry_of_the_file_is_read_and_used() -> None:
+    text = (ROOT / "odescent" / "_support" / "citations.bib").read_text(encoding="utf-8")
+    assert (
+        "\n\n".join(od.cite(k) for k in re.findall(r"^@\w+\{(\w+)", text, re.MULTILINE)) + "\n"
+        == text
+    )
+    assert text.count("@") == len(keys())
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules().values())
+    assert [k for k in keys() if not re.search(rf"\b{k}\b", code)] == []
 
 
 @pytest.mark.parametrize("key", keys())
@@ -74,5 +86,5 @@ def test_citing_collects_without_repeating() -> None:
 def test_unknown_things() -> None:
     with pytest.raises(od.OdescentError, match="did you mean 'polyak1964'"):
         od.cite("polyak1946")
-    with pytest.raises(od.OdescentError, match="carries no reference"):
+    with pytest.raises(od.OdescentError, match="has no known reference"):
         od.cite(od.blocks("x"))

@@ -8,7 +8,6 @@ import stat
 import sys
 import threading
 import tomllib
-import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +17,13 @@ import sympy as sp
 from typer.testing import CliRunner
 
 import odescent as od
-from odescent import _cmd_doctor, _cmd_list, _console
-from odescent._ascii import plain
+from odescent._cli.base import console
+from odescent._cli.base.registries import KINDS
+from odescent._cli.commands import demo as cmd_demo
+from odescent._cli.commands import doctor as cmd_doctor
+from odescent._support.ascii import plain
 from odescent.cli import app
-from odescent.discretize.emit import optax
+from odescent.discretize.emit.backends import optax
 
 COMMANDS = ("list", "derive", "emit", "demo", "doctor")
 RUNNER = CliRunner()
@@ -121,7 +123,7 @@ def test_list_names_every_entry():
     assert max(map(len, text.splitlines())) <= 96
     everything = document("list", "--json")
     assert everything.pop("schema") == "odescent.list/1"
-    assert list(everything) == list(_cmd_list.KINDS)
+    assert list(everything) == list(KINDS)
     for kind, known in [("systems", od.systems), ("algorithms", od.algorithms)]:
         assert [e["name"] for e in everything[kind]] == known()
     assert document("list", "schemes", "--json")["schemes"] == everything["schemes"]
@@ -258,8 +260,7 @@ def test_demo_reports_and_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             "n": np.arange(2),
         }
 
-    monkeypatch.setitem(sys.modules, "odescent._demo", types.SimpleNamespace(run=fake))
-    monkeypatch.setattr(od, "_demo", sys.modules["odescent._demo"], raising=False)
+    monkeypatch.setattr(cmd_demo, "demonstrate", fake)
     assert run("demo", "--quick", "--out", str(tmp_path)).stdout == "quick True\n"
     result = RUNNER.invoke(app, ["demo", "--json", "--out", str(tmp_path)])
     assert result.stderr == "quick False\n"
@@ -270,6 +271,7 @@ def test_demo_reports_and_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "files": [str(tmp_path / "p.png")],
         "n": [0, 1],
     }
+    monkeypatch.undo()
     (tmp_path / "file").write_text("")
     assert "is a file" in refused("demo", "--out", str(tmp_path / "file"))
 
@@ -297,12 +299,12 @@ def test_doctor_reports_what_there_is():
 def test_doctor_survives_what_is_broken(monkeypatch: pytest.MonkeyPatch):
     def version(name: str) -> str:
         if name == "sympy":
-            raise _cmd_doctor.metadata.PackageNotFoundError(name)
+            raise cmd_doctor.metadata.PackageNotFoundError(name)
         if name == "torch":
             raise OSError("bad metadata")
         return "1"
 
-    monkeypatch.setattr(_cmd_doctor.metadata, "version", version)
+    monkeypatch.setattr(cmd_doctor.metadata, "version", version)
     monkeypatch.setitem(sys.modules, "jax", None)  # an import of it fails
     data = json.loads(RUNNER.invoke(app, ["doctor", "--json"]).stdout)
     assert data["ok"] is False
@@ -319,7 +321,7 @@ def test_doctor_knows_the_dependencies():
         "": project["project"]["dependencies"],
         **project["project"]["optional-dependencies"],
     }
-    for extra, rows in _cmd_doctor.PACKAGES.items():
+    for extra, rows in cmd_doctor.PACKAGES.items():
         if extra != "cuda":  # JAX names its plug-in there
             names = [re.match(r"[\w-]+", entry)[0] for entry in declared[extra]]
             assert sorted(names) == sorted(name for _, name, _ in rows)
@@ -339,7 +341,7 @@ def test_mathematics_in_ascii(unicode: str, ascii: str):
 
 
 def test_documents_are_strict_json():
-    text = _console.document({"ψ": float("inf"), "schema": "own/1"}, "other/1")
+    text = console.document({"ψ": float("inf"), "schema": "own/1"}, "other/1")
     assert text == '{\n  "schema": "own/1",\n  "ψ": null\n}\n'
 
 

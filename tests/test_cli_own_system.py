@@ -14,10 +14,10 @@ import pytest
 import sympy as sp
 from typer.testing import CliRunner
 
-from odescent import _own_system
-from odescent._own_system import Refused, Request, derive
+from odescent._cli.base import own_system
+from odescent._cli.base.own_system import FileRequest, Refused, derive
 from odescent.cli import app
-from odescent.discretize.textual import read_algorithm
+from odescent.discretize.reading.method_text import read_algorithm
 from odescent.replay import replay
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,10 +73,10 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def served(command: list[str], *, input: str, **_: object) -> subprocess.CompletedProcess[str]:
         asked = json.loads(input)
         del asked["seconds"]
-        answer = json.dumps(_own_system._carried_out(Request(**asked)))
+        answer = json.dumps(own_system._carried_out(FileRequest(**asked)))
         return subprocess.CompletedProcess(command, 0, answer, "")
 
-    monkeypatch.setattr("odescent._child.subprocess.run", served)
+    monkeypatch.setattr("odescent._support.child.subprocess.run", served)
 
 
 @pytest.fixture
@@ -187,8 +187,8 @@ def test_what_takes_too_long_is_stopped(tmp_path: Path, text: str, scheme: str):
 
 
 def test_a_step_that_does_not_hold_is_exit_code_1(monkeypatch: pytest.MonkeyPatch):
-    wrong = _own_system.Answer("text", 3, ("Limit",))
-    monkeypatch.setattr(_own_system, "derive", lambda request, seconds: wrong)
+    wrong = own_system.Answer("text", 3, ("Limit",))
+    monkeypatch.setattr(own_system, "derive", lambda request, seconds: wrong)
     assert "the first that is not: 'Limit'" in run(BALL, code=1).stderr
 
 
@@ -199,17 +199,17 @@ def test_what_the_engine_did_not_expect_is_a_sentence(monkeypatch: pytest.Monkey
         (RecursionError(), "nested too deeply"),
     ]:
 
-        def fail(request: Request, error: BaseException = error) -> None:
+        def fail(request: FileRequest, error: BaseException = error) -> None:
             raise error
 
-        monkeypatch.setattr(_own_system, "_derived", fail)
-        assert part in _own_system._carried_out(Request("a.ode"))["error"]
+        monkeypatch.setattr(own_system, "_derived", fail)
+        assert part in own_system._carried_out(FileRequest("a.ode"))["error"]
 
 
 def test_a_child_that_dies_is_a_sentence(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(Refused, match="ended without a result"):
-        derive(Request(BALL))
+        derive(FileRequest(BALL))
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="needs POSIX signals")
@@ -217,7 +217,7 @@ def test_a_child_without_its_parent_ends_by_itself(tmp_path: Path):
     file = tmp_path / "hostile.ode"
     file.write_text(ROOTED + " scheme explicit_euler")
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "odescent._own_system"],
+        [sys.executable, "-P", "-m", "odescent._cli.base.own_system"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -253,7 +253,7 @@ main()
 
 
 def test_nothing_loads_lark_before_a_text_is_read():
-    code = "import sys, odescent.discretize.textual; assert 'lark' not in sys.modules"
+    code = "import sys, odescent.discretize.reading.method_text; assert 'lark' not in sys.modules"
     subprocess.run(
         [sys.executable, "-P", "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import odescent as od
-from odescent._cmd_list import KINDS
+from odescent._cli.base.registries import KINDS
 from odescent.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,14 +165,12 @@ def test_interruption_is_quiet():
     code = (
         HEEDING
         + """
-import sys, time, types
-import odescent
-demo = types.ModuleType("odescent._demo")
-def run(out, quick, report):
+import sys, time
+from odescent._cli.commands import demo
+def demonstrate(out, quick, report):
     report("ready")
     time.sleep(60)
-demo.run = run
-odescent._demo = sys.modules["odescent._demo"] = demo
+demo.demonstrate = demonstrate
 sys.argv[1:] = ["demo"]
 from odescent.cli import main
 main()
@@ -252,11 +250,11 @@ def test_an_interruption_that_a_library_turns_into_another_error_is_one(
         except KeyboardInterrupt as error:
             raise ImportError("the extension cannot be initialized") from error
 
-    monkeypatch.setattr("odescent._cmd_list.run", load)
+    monkeypatch.setattr("odescent._cli.commands.list.entries", load)
     assert CliRunner().invoke(app, ["list"]).exit_code == 130
 
     def lack(*_: object) -> None:
         raise ImportError("there is no such module")
 
-    monkeypatch.setattr("odescent._cmd_list.run", lack)
+    monkeypatch.setattr("odescent._cli.commands.list.entries", lack)
     assert isinstance(CliRunner().invoke(app, ["list"]).exception, ImportError)

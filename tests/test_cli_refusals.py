@@ -6,11 +6,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
-from odescent._cli_group import as_options
-from odescent._numbers import number
+from odescent._cli.base.spelling import as_options
+from odescent._cli.commands import COMMANDS
+from odescent._cli.group import made
+from odescent._support.numbers import number
 from odescent.cli import app
 
 REFUSED = {
@@ -75,7 +76,7 @@ REFUSED = {
     "certify nesterov --mu 1 --L 10 --measure value": "give --horizon as well",
     "simulate gradient_flow": "as in --time 10",
     "simulate adam": "h, beta1, beta2 and eps: give --set h=... and --set beta1=... and",
-    "simulate nesterov --objective rosenbrock": "mu and L: give --mu ... and --L ... to the run",
+    "simulate nesterov --objective rosenbrock": "mu and L: give --mu ... and --L ... as parameters",
     "simulate gradient_descent --mu 1 --L 1": "no parameter of gradient_descent called 'mu'",
     "simulate cbo --objective ackley": "or odescent explore cbo",
     "certify adam --mu 1 --L 10": "of linear methods around their gradients, and adam is not",
@@ -106,7 +107,7 @@ REFUSED = {
     "train digits-ode --out junk.npz": "is a file",
     "derive nesterov --out folder": "is a folder",
     "simulate gradient_descent --out x.txt": ".npz or .csv",
-    "simulate gradient_descent --resume junk.npz": "no run file of this version",
+    "simulate gradient_descent --resume junk.npz": "no run file of odescent",
     "portrait nesterov_sc --curvature 1 --mu 1 --L 10 --out x.txt": "a film (.gif, .mp4)",
     "inspect nowhere": "cannot be read",
     "figures --out junk.npz": "is a file",
@@ -137,8 +138,8 @@ def test_one_sentence_and_nothing_else(
 
 PLACES = [
     (name, option.opts[0])
-    for name, command in typer.main.get_command(app).commands.items()  # type: ignore[attr-defined]
-    for option in command.params
+    for name in COMMANDS
+    for option in made(name).params
     if option.metavar in ("FILE", "FOLDER")
 ]
 
@@ -175,7 +176,7 @@ def test_where_there_is_no_certificate_the_way_out_is_an_option() -> None:
 def test_the_commands_in_the_help_are_whole_sentences() -> None:
     shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout
     listed = shown.partition("Commands:")[2].partition("Start here")[0].strip().splitlines()
-    assert len(listed) == len(app.registered_commands)
+    assert len(listed) == len(COMMANDS)
     assert all(line.endswith(".") and not line.endswith("...") for line in listed)
 
 

@@ -224,7 +224,7 @@ def test_the_portrait_of_a_system_file_with_its_iterates(call, spring):
         ("objective f\nfield a: q' = p - grad f(r)\noutput q", ["--time", "1"],
          "line 3, column 26: the name 'r' is not declared", "field a: q' = p - grad f(r)"),
         ("field a: q' = p, p' = -q\noutput q", ["--time", "1", "--x0", "1", "--set", "k=2"],
-         "there is no parameter 'k'", ""),
+         "there is no parameter of the system called 'k'", ""),
         ("field a: q' = p, p' = -q\noutput q", ["--steps", "5"], "has no scheme: give one with --scheme", ""),
         ("field a: q' = p, p' = -q\noutput q", ["--time", "1"], "no starting point here", ""),
         ("field a: q' = p, p' = -q\noutput q\nscheme lie_trotter(b: exact)", [],

@@ -1,4 +1,4 @@
-"""Shell completion: the names that the registries have, read without importing them, and quickly loaded."""
+"""Shell completion: the names that the registries have, quickly loaded."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from odescent import _cmd_list
-from odescent._completion import known, names, routes
+from odescent._cli.base.registries import KINDS, known
+from odescent._cli.base.values import names
+from odescent._cli.commands.list import entries
 from odescent.cli import app
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("kind", _cmd_list.KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_names_are_those_of_the_registries(kind: str) -> None:
-    entries = _cmd_list.KINDS[kind]()
     assert sorted(known(kind)) == sorted(
-        n for e in entries for n in (e["name"], *e.get("aliases", ()))
+        n for e in entries(kind) for n in (e["name"], *e.get("aliases", ()))
     )
 
 
 def test_kinds_and_routes() -> None:
-    assert known("kinds") == sorted(_cmd_list.KINDS)
-    derivations = _cmd_list.KINDS["derivations"]()
-    assert routes("") == sorted({r for e in derivations for r in e["routes"]})
-    assert routes("imm") == ["immersion"]
+    assert known("kinds") == sorted(KINDS)
+    assert known("routes") == sorted({r for e in entries("derivations") for r in e["routes"]})
+    assert names("routes")("imm") == ["immersion"]
 
 
 def test_files_are_completed_beside_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,8 +79,7 @@ def test_bash_is_told(line: str, some: set[str]) -> None:
 def test_completing_a_name_imports_nothing_heavy() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from odescent import _cli_options\n"
-        "from odescent._completion import known\n"
+        "from odescent._cli.base.registries import known\n"
         "from odescent.cli import app\n"
         "assert 'nesterov' in known('derivations') and 'adam' in known('algorithms')\n"
         "assert 'acceleration/manifold' in known('figures')\n"

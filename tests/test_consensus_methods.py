@@ -15,6 +15,7 @@ from scipy.special import logsumexp, softmax
 
 import odescent as od
 from odescent.discretize.emit import load
+from odescent.discretize.library import REGISTRY
 
 F: Any = lambda x: np.sum(x**2 + 2.5 * (1 - np.cos(2 * np.pi * x)), axis=-1)
 G: Any = lambda x: 2 * x + 5 * np.pi * np.sin(2 * np.pi * x)
@@ -252,3 +253,9 @@ def test_oracles_for_many_particles_are_consistent_with_each_other() -> None:
     """The test's own consensus point against SciPy's."""
     known, x = ensembles(np)
     np.testing.assert_allclose(known["ensemble"](x, 0.7), softmax(-0.7 * known["value"](x)) @ x)
+
+
+@pytest.mark.parametrize("memory", ["hard", "smooth"])
+def test_a_method_can_be_derived_twice(memory: str) -> None:
+    first, again = (REGISTRY.build("cbo", memory=memory) for _ in range(2))
+    assert str(first.program) == str(again.program)

@@ -321,7 +321,6 @@ def test_the_passage_of_langevin_dynamics() -> None:
     assert short.mean == pytest.approx(made / short.arrived)  # the runs that are cut count too
 
 
-@pytest.mark.slow
 def test_the_passage_of_consensus_hopping() -> None:
     """beta = 2 alpha (N - 1), time tau (1 - 1/N) a step, and the well as hops of width s see it: U + s^2 U''/2."""
     N, beta, s = 5, 2.0, 0.12
@@ -365,7 +364,6 @@ def test_probabilities_of_basins_of_langevin_dynamics_by_the_committor() -> None
     assert found.low[0, 1] - 0.02 < q < found.high[0, 1] + 0.02 and found.counts[0, 2] < 10
 
 
-@pytest.mark.slow
 def test_the_canyon_is_crossed_by_cbo_and_not_by_narrow_hops() -> None:
     """The setting of figure 1(b): all but a few of 60 runs of CBO, no run of hopping with s = 0.4."""
     f, common = od.objective("grand_canyon"), {"radius": 0.25, "runs": 60, "key": jax.random.key(0)}

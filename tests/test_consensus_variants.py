@@ -12,11 +12,11 @@ from scipy.special import softmax
 
 import odescent as od
 from odescent.discretize.emit import load
-from odescent.dynamics.normals import normals
-from odescent.dynamics.poisson import poisson
+from odescent.dynamics.random.normals import normals
+from odescent.dynamics.random.poisson import poisson
 from odescent.dynamics.stochastic import generator, particle_system
 from odescent.particles import simulate
-from odescent.particles.schedules import kernel_width
+from odescent.particles.engine.schedules import kernel_width
 
 F: Any = lambda x: np.sum((x**2 - 1) ** 2 + 0.3 * x, axis=-1)
 OBJECTIVE = od.Objective("f", fun=lambda x: jnp.sum((x**2 - 1) ** 2 + 0.3 * x))
@@ -100,10 +100,10 @@ def test_polarized_particles_know_where_they_are() -> None:
     here = generator(od.system("polar_cbo"), X)
     assert here.has(sp.Function("m_f", real=True)(X))
     assert not generator(od.system("cbo"), X).has(sp.Function)
-    with pytest.raises(od.OdescentError, match="alpha as its one argument"):
+    with pytest.raises(od.OdescentError, match="alpha as its only argument"):
         particle_system(od.system("polar_cbo"), 2)
     marked = od.System(dict(od.system("polar_cbo").fields), calculus="stratonovich")
-    with pytest.raises(od.OdescentError, match="depends on where each particle is"):
+    with pytest.raises(od.OdescentError, match="depends on the position of each particle"):
         od.dynamics.stochastic.to_ito(marked)
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import odescent as od
 from odescent.analysis import cycle_region, cycles, energy_balance, energy_ledger, heavy_ball_story
 from odescent.analysis.cycling.balance import known_cycle, run_ledger
-from odescent.analysis.cycling.pictures import draw_cycle, draw_iterates, draw_ledger
+from odescent.analysis.plots.cycles import draw_cycle, draw_iterates, draw_ledger
 from odescent.cli import main
 from odescent.dynamics.problems.lessard_recht_packard import GRADIENT
 from odescent.dynamics.problems.piecewise_quadratic import PiecewiseLinear
@@ -111,13 +111,12 @@ def test_pictures_return_their_axes() -> None:
         energy_ledger([1.0, 2.0], [1.0], [0.0, 0.0], K=1, a=0, b=1, h=1)
 
 
-@pytest.mark.slow
 def test_the_story_on_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All files; the map of the plane is as coarse as in the quick story, for it is one parameter of the same map."""
     coarse = lambda *plane, **_: cycle_region(*plane, resolution=120, certified=16)
-    monkeypatch.setattr("odescent.analysis.story.cycle_region", coarse)
+    monkeypatch.setattr("odescent.analysis.plots.story.cycle_region", coarse)
     monkeypatch.setattr(
         "sys.argv",
         ["odescent", "portrait", "heavy_ball", "--story", "--json", "--out", str(tmp_path / "a")],

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.analysis import cycle_range, cycle_threshold, cycles
-from odescent.analysis.certificates.checker import Number
-from odescent.analysis.certificates.circle import cosine, minimal_polynomial, signs, sine
+from odescent.analysis.certificates.checking.checker import Number
+from odescent.analysis.certificates.lower_bounds.circle import (
+    cosine,
+    minimal_polynomial,
+    signs,
+    sine,
+)
 from odescent.dynamics import L, mu
 
 

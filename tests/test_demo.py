@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import schemas
 
-from odescent._demo import run
-from odescent._errors import OdescentError
+from odescent._cli.commands.demo import demonstrate
+from odescent._support.errors import OdescentError
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def demo(tmp_path_factory):
 
     out, lines = tmp_path_factory.mktemp("demo"), []
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        return run(out, quick=True, report=lines.append), out, "\n".join(lines)
+        return demonstrate(out, quick=True, report=lines.append), out, "\n".join(lines)
 
 
 def test_every_derivation_is_verified(demo):
@@ -84,5 +84,5 @@ def test_the_emitted_file_runs_where_odescent_is_not(demo):
 
 def test_an_unwritable_folder_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(OdescentError, match="cannot be written"):
-        run(tmp_path / "taken" / "out", report=lambda line: pytest.fail("it had begun"))
+    with pytest.raises(OdescentError, match="is not writable"):
+        demonstrate(tmp_path / "taken" / "out", report=lambda line: pytest.fail("it had begun"))

@@ -9,10 +9,10 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.discretize.derivation import Claim, Equation, Step
+from odescent.discretize.proof.steps import Claim, Equation, Step
 from odescent.dynamics import vanishes
-from odescent.dynamics.fields import mu
-from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.vector_fields.second_order import position, velocity
+from odescent.dynamics.vector_fields.system import mu
 
 x, v = od.blocks("x v")
 c, h = od.parameters("c h")

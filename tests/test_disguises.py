@@ -11,7 +11,7 @@ import textbook as tb
 from experiments import check_witness
 
 import odescent as od
-from odescent.dynamics.fields import L, mu
+from odescent.dynamics.vector_fields.system import L, mu
 
 x, y, v, p, w, z, m, e, d, x0 = od.blocks("x y v p w z m e d x0")
 t, n = od.blocks("t n", kind="scalar")

@@ -13,10 +13,10 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent._errors import NotCarried
-from odescent.discretize.step_moments import step_map
-from odescent.dynamics.fields import Diffusion, Field
-from odescent.dynamics.vectors import Vector, elementwise, hadamard, inner
+from odescent._support.errors import NotCarried
+from odescent.discretize.weak.step_moments import step_map
+from odescent.dynamics.algebra.vectors import Vector, elementwise, hadamard, inner
+from odescent.dynamics.vector_fields.system import Diffusion, Field
 
 x, u, w = od.blocks("x u w")
 h, c, sigma = od.parameters("h c sigma")

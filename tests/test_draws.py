@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.analysis.batches import batch
-from odescent.discretize import draws
+from odescent.analysis.attraction.batches import batch
 from odescent.discretize.emit import load, targets
-from odescent.dynamics import sources
-from odescent.dynamics.normals import normals, splitmix64
+from odescent.discretize.programs import draws
+from odescent.dynamics.random import sources
+from odescent.dynamics.random.normals import normals, splitmix64
 from odescent.particles import first_passage, reach_probabilities, simulate
 
 WELL = od.Objective("f", fun=lambda x: jnp.sum(x**4 / 4 - x**2 / 2))

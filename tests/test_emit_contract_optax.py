@@ -11,12 +11,12 @@ import numpy as np
 import optax
 import optax.tree_utils as otu
 import pytest
-from emitted_runs import TREES, extra_arguments, kinds, made, numbers, update
+from emitted_runs import TREES, carries, extra_arguments, kinds, made, numbers, update
 from hand_loops import MU, L, quadratic
 
 import odescent as od
 from odescent.discretize.emit import load
-from odescent.discretize.emit.coefficients import in_order
+from odescent.discretize.emit.lowering.coefficients import in_order
 
 KINDS = kinds()
 SIMPLE = ["gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum", "adam", "ogda"]
@@ -259,6 +259,45 @@ def test_checkpoints_go_on_where_they_were(name, tmp_path):
     for restored in (again, flat):
         updates, _ = step(params, restored, params)
         jax.tree.map(np.testing.assert_array_equal, updates, expected)
+
+
+@pytest.mark.parametrize("name", [n for n in od.algorithms() if carries(n, "optax")])
+def test_shapes_alone_and_the_value_are_taken_as_by_optax(name):
+    """optax's own test_init_with_abstract_input and test_optimizers_accept_extra_args, over every method."""
+    opt, params = opt_of(name), tree()
+    shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
+    state = opt.init(params)
+    abstract = opt.init(shapes)
+    assert types(abstract) == types(state)
+    assert jax.tree.structure(abstract) == jax.tree.structure(state)
+    more = {"value": TREES["value"](params), **extra_arguments(opt, TREES, params)}
+    moved, _ = jax.jit(lambda g, s, p: opt.update(g, s, p, **more))(params, state, params)
+    assert types(moved) == types(params)
+
+
+@pytest.mark.parametrize("kind", [float, np.float32, np.asarray, jnp.asarray, jnp.float32])
+def test_a_restored_state_brings_its_numbers_whatever_their_type(kind):
+    """Of the update's two sources of hyper-parameters the state wins, until `_replace`; a schedule is read anew."""
+    alg, params, g = od.algorithm("adam"), jnp.array([1.0, -2.0]), jnp.array([0.3, 0.4])
+    rest = {"beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
+    make = lambda h: alg.to_optax(h=h, **rest)
+    saved = make(kind(0.1)).init(params)
+    old, new = make(kind(0.1)), make(kind(0.001))
+    expected, _ = old.update(g, saved, params)
+    leaves, structure = jax.tree.flatten(saved)
+    restored = jax.tree.unflatten(structure, [np.asarray(x) for x in leaves])
+    for state in (saved, restored):
+        for updater in (new.update, jax.jit(new.update)):
+            got, after = updater(g, state, params)
+            np.testing.assert_allclose(got, expected, rtol=1e-6)
+            np.testing.assert_allclose(got, -0.1 * np.sign(g), rtol=1e-6)  # Adam's first step
+            assert float(after.c.h) == pytest.approx(0.1)
+    changed = restored._replace(c=load(alg, "optax").coefficients(h=0.001, **rest))
+    got, _ = new.update(g, changed, params)
+    np.testing.assert_allclose(got, -0.001 * np.sign(g), rtol=1e-6)
+    planned = make(lambda k: 0.01 + 0 * k)
+    by_schedule, _ = planned.update(g, planned.init(params), params)
+    np.testing.assert_allclose(by_schedule, -0.01 * np.sign(g), rtol=1e-6)
 
 
 @functools.partial(jax.tree_util.register_dataclass, data_fields=["w", "b"], meta_fields=["tag"])

@@ -6,7 +6,7 @@ import pytest
 
 import odescent as od
 from odescent.discretize.emit import load, source
-from odescent.discretize.emit.latex import latex
+from odescent.discretize.emit.backends.latex import latex
 
 
 def test_one_step_reads_as_in_a_textbook():

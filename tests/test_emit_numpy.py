@@ -246,7 +246,6 @@ def test_emitted_files_are_formatted_linted_and_typed(tmp_path):
     assert_clean(paths)
 
 
-@pytest.mark.slow
 def test_emitted_files_pass_mypy_strict(tmp_path):
     """In one run: most of it is what they import."""
     pytest.importorskip("mypy")

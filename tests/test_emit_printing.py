@@ -9,8 +9,9 @@ import sympy as sp
 from hypothesis import given, settings
 
 from odescent import NotCarried, blocks, elementwise, hadamard, inner, outer
-from odescent.discretize.emit.coefficients import negative, presentable
-from odescent.discretize.emit.printing import JNP, MATH, NUMPY, Printer
+from odescent.discretize.emit.lowering.coefficients import negative, presentable
+from odescent.discretize.emit.printing.language import JNP, MATH, NUMPY
+from odescent.discretize.emit.printing.printer import Printer
 
 a, b, mu, L = sp.symbols("a b mu L", positive=True)
 k = sp.Symbol("k", integer=True, nonnegative=True)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent._errors import OdescentWarning
+from odescent._support.errors import OdescentWarning
 
 x, v = od.blocks("x v")
 f = od.Objective("f")

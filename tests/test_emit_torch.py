@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent._errors import OdescentWarning
+from odescent._support.errors import OdescentWarning
 from odescent.discretize.emit import load, source
 
 torch = pytest.importorskip("torch")

@@ -9,7 +9,7 @@ import pytest
 from hand_loops import MU, L
 
 import odescent as od
-from odescent.dynamics.calculus import derivative
+from odescent.dynamics.algebra.calculus import derivative
 
 torch = pytest.importorskip("torch")
 from torch_runs import (  # noqa: E402

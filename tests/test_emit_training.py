@@ -121,8 +121,8 @@ def references():
     [
         ("mlp", "float32"),
         ("mlp", "float64"),
-        pytest.param("conv", "float32", marks=pytest.mark.slow),
-        pytest.param("conv", "float64", marks=pytest.mark.slow),
+        ("conv", "float32"),
+        ("conv", "float64"),
     ],
 )
 @pytest.mark.parametrize("name", references())
@@ -181,7 +181,6 @@ def test_it_trains_as_torch_does(name):
         np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=0, atol=1e-11)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("network", NETWORKS)
 def test_on_larger_images(network):
     given, peer = references()["nesterov_sc"]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odescent.analysis.enclosure import enclose_zeros
-from odescent.analysis.intervals import NoIntervals, interval_extension
+from odescent.analysis.portraits.enclosure import enclose_zeros
+from odescent.analysis.portraits.intervals import NoIntervals, interval_extension
 
 FUNCTIONS = {
     "polynomial": lambda z: z[0] ** 3 - 2 * z[0] * z[1] ** 2 + z[1] ** 4 - 1,

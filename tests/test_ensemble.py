@@ -7,7 +7,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import odescent as od
-from odescent.dynamics.ensemble import simulate_many
+from odescent.dynamics.flows.many import simulate_many
 
 x, v = od.blocks("x v")
 c = od.parameters("c")
@@ -66,9 +66,9 @@ def test_time_dependent_coefficients():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"parameters": {}}, "parameter c has no value"),
+        ({"parameters": {}}, "needs a value of c"),
         ({"parameters": {"c": np.ones(3)}}, r"array of shape \(2,\)"),
-        ({"parameters": {"d": 1}}, "no parameter 'd'"),
+        ({"parameters": {"d": 1}}, "no parameter of the system called 'd'"),
         ({"solver": "tsit5"}, "no fixed-step solver"),
         ({"dt": 0.3}, "no whole number of steps"),
         ({"starts": np.zeros((0, 1))}, "n > 0"),

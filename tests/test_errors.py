@@ -2,7 +2,7 @@
 
 import pytest
 
-from odescent._errors import NotCarried, NotConsistent, OdescentError, unknown
+from odescent._support.errors import NotCarried, NotConsistent, OdescentError, unknown
 
 
 def test_every_error_is_a_value_error():

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sympy.polys.fields import FracField
 from sympy.polys.orderings import lex
 
-from odescent.dynamics import exact
-from odescent.dynamics.calculus import vanishes
-from odescent.dynamics.exact import (
+from odescent.dynamics.algebra import exact
+from odescent.dynamics.algebra.calculus import vanishes
+from odescent.dynamics.algebra.exact import (
     _PRIME,
     _Lowering,
     _residue,
@@ -28,7 +28,7 @@ from odescent.dynamics.exact import (
     refuted,
     sample,
 )
-from odescent.dynamics.vectors import blocks, inner
+from odescent.dynamics.algebra.vectors import blocks, inner
 
 x, y, z = sp.symbols("x y z", positive=True)
 half, third, quarter = sp.Rational(1, 2), sp.Rational(1, 3), sp.Rational(1, 4)

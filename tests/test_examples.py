@@ -147,7 +147,6 @@ def test_sweep_processes(example, tmp_path):
     assert value == pytest.approx(theory, abs=2e-3)
 
 
-@pytest.mark.slow
 def test_sweep_processes_as_a_script(tmp_path):
     command = [sys.executable, EXAMPLES / "sweep_processes.py", tmp_path / "sweep"]
     environment = {"PYTHONPATH": str(EXAMPLES.parent), "PATH": ""}
@@ -155,7 +154,6 @@ def test_sweep_processes_as_a_script(tmp_path):
     assert "largest distance from the theory" in done.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cheaper_neural_ode", "cheaper_neural_sde"])
 def test_cheaper_neural_equations(name):
     """Compiled as users do: these run for longer than they compile."""

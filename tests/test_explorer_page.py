@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from odescent import _cmd_explore
+from odescent._cli.commands import explore as cmd_explore
 from odescent.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +89,6 @@ def opened(browser, address: str) -> None:
     browser.locator("marimo-slider [role=slider]").first.wait_for(state="attached")
 
 
-@pytest.mark.slow
 def test_a_slider_changes_the_picture_and_the_code(browser, explorer: str):
     asked: list[str] = []
     browser.on("request", lambda request: asked.append(request.url))
@@ -149,7 +148,6 @@ def changed(
     raise AssertionError(f"no {slider!r} in {now[2]}, no {says!r} in {now[1]}, or nothing changed")
 
 
-@pytest.mark.slow
 def test_another_method_scheme_or_objective_is_another_picture_code_and_sliders(
     browser, explorer: str
 ):
@@ -175,7 +173,6 @@ def test_another_method_scheme_or_objective_is_another_picture_code_and_sliders(
     assert browser.locator("marimo-callout-output, .text-error").count() == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("explorer", [("cbo", "--objective", "rastrigin")], indirect=True)
 def test_sliders_of_particles_change_the_ensemble(browser, explorer: str):
     opened(browser, explorer)
@@ -208,7 +205,7 @@ def test_bad_input_gets_a_sentence(arguments: list[str], part: str):
 
 
 def test_without_marimo_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_cmd_explore.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(cmd_explore.importlib.util, "find_spec", lambda name: None)
     done = CliRunner().invoke(app, ["explore", "--no-browser"])
     assert done.exit_code == 2
     assert "pip install 'odescent[explore]'" in done.stderr
@@ -225,4 +222,4 @@ def test_without_marimo_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_only_what_others_cannot_reach_goes_without_a_token(address: str, alone: bool):
-    assert _cmd_explore._loopback(address) is alone
+    assert cmd_explore._loopback(address) is alone

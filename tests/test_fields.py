@@ -7,10 +7,11 @@ import pytest
 import sympy as sp
 
 from odescent import OdescentError
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import Block, Diffusion, Field, System, curvature, start
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.vectors import blocks, hadamard, inner, zero
+from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.vectors import blocks, hadamard, inner, zero
+from odescent.dynamics.flows.system import System
+from odescent.dynamics.vector_fields.objective import Objective
+from odescent.dynamics.vector_fields.system import Block, Diffusion, Field, curvature, start
 
 x, v, z = blocks("x v z")
 s = blocks("s", kind="scalar")
@@ -35,7 +36,7 @@ REFUSED = {
     "empty field": (lambda: System({"flow": {}}), "field 'flow' must map block symbols"),
     "not a block": (lambda: System({"flow": {"x": -x}}), "moves 'x', which is not a block; make blocks"),
     "text for a drift": (lambda: System({"flow": {x: "-x"}}), "gives x the drift '-x'"),
-    "two points": (lambda: System({"flow": {v: -f.grad(v) - f.grad(z), z: v}}), "say output="),
+    "two points": (lambda: System({"flow": {v: -f.grad(v) - f.grad(z), z: v}}), "give output="),
     "stray start": (lambda: ball(init={z: start}), "initial value is given for z, which no field moves"),
     "calculus": (lambda: ball(calculus="riemann"), "'ito' or 'stratonovich', not 'riemann'"),
     "one name twice": (
@@ -101,7 +102,7 @@ def test_resplit():
     with pytest.raises(OdescentError, match="differ from the drift of z by -z"):
         ball().resplit({**FIELDS, "more": {z: -z}})
     noisy = System({"flow": Field({x: -f.grad(x)}, {x: Diffusion(c)})})
-    with pytest.raises(OdescentError, match="do not carry the same noise"):
+    with pytest.raises(OdescentError, match="do not have the same noise"):
         noisy.resplit({"flow": {x: -f.grad(x)}})
     again = noisy.resplit({"drift": {x: -f.grad(x)}, "noise": Field({}, {x: Diffusion(c)})})
     assert str(again) == "dx = -grad f(x) dt + c dW"

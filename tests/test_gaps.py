@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odescent.analysis import style
-from odescent.analysis.gaps import compute_convergence
+from odescent._support import style
+from odescent.analysis.rates.gaps import compute_convergence
 
 K = np.arange(200.0)
 

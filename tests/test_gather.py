@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.dynamics.calculus import vanishes
-from odescent.dynamics.gather import gathered
-from odescent.dynamics.lines import broken, terms, text_lines, width
-from odescent.dynamics.show import latex, text
-from odescent.dynamics.vectors import ScalarNode
+from odescent.dynamics.algebra.calculus import vanishes
+from odescent.dynamics.algebra.vectors import ScalarNode
+from odescent.dynamics.notation.gather import gathered
+from odescent.dynamics.notation.line_breaks import broken, terms, text_lines, width
+from odescent.dynamics.notation.show import latex, text
 
 x, y, z = od.blocks("x y z")
 f = od.Objective("f")

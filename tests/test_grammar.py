@@ -7,10 +7,10 @@ import sympy as sp
 from systems_as_text import ALGORITHMS, TEXTS
 
 import odescent as od
-from odescent._errors import OdescentError
-from odescent.discretize.textual import parse_algorithm, parse_scheme, read_algorithm
+from odescent._support.errors import OdescentError
+from odescent.discretize.reading.method_text import parse_algorithm, parse_scheme, read_algorithm
 from odescent.dynamics import L, mu
-from odescent.dynamics.calculus import vanishes
+from odescent.dynamics.algebra.calculus import vanishes
 from odescent.dynamics.grammar import ParseError, parse_system, read_system, to_text
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -170,7 +170,8 @@ def test_vectors():
 
 def f_operator(x, v):
     F = od.Objective("F")
-    from odescent.dynamics.vectors import Oracle, call
+    from odescent.dynamics.algebra.oracles import Oracle
+    from odescent.dynamics.algebra.vectors import call
 
     return F.operator(x) + call(Oracle("operator", "F"), x, [v])
 

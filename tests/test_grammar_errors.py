@@ -5,8 +5,8 @@ import re
 import pytest
 from systems_as_text import TEXTS
 
-from odescent._errors import OdescentError
-from odescent.discretize.textual import parse_algorithm
+from odescent._support.errors import OdescentError
+from odescent.discretize.reading.method_text import parse_algorithm
 from odescent.dynamics.grammar import ParseError, parse_system
 
 WRONG = [
@@ -97,7 +97,7 @@ SCHEMES = [
     ("lie_troter(damp: exact)", 1, "did you mean 'lie_trotter'"),
     ("damp: exct", 7, "there is no integrator 'exct': did you mean 'exact'"),
     ("damp: exact for x", 17, "the fraction of the step is a scalar, not a vector"),
-    ("damp: exact for 1/2 for 1/2", 21, "its fraction twice"),
+    ("damp: exact for 1/2 for 1/2", 21, "has fraction twice"),
     ("damp: exact on w", 16, "there is no block 'w'"),
     ("damp: exact read x from ahead", 1, "which is not saved before it"),
     ("semi_implicit_euler(x, w)", 24, "there is no block 'w'"),

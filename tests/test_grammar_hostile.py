@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from systems_as_text import PASSIVE, TEXTS
 
-from odescent._errors import OdescentError
-from odescent.discretize.textual import parse_scheme
+from odescent._support.errors import OdescentError
+from odescent.discretize.reading.method_text import parse_scheme
 from odescent.dynamics.grammar import ParseError, parse_system, syntax, to_text
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -5,8 +5,16 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.hypotheses import assumptions, attracts, nonzero, positive
+from odescent._support.errors import OdescentError
+from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.vector_fields.hypotheses import (
+    approaches,
+    assumptions,
+    attracts,
+    nonzero,
+    positive,
+    regular,
+)
 
 a, b, t = parameters("a b t")
 r = sp.Symbol("r", real=True)
@@ -68,3 +76,39 @@ def test_what_the_tests_do_not_decide_is_assumed(gain):
     found = attracts("the gain", gain, t)
     assert found[1].status == "assumed"
     assert "over all later times is infinite" in assumptions(found)
+
+
+SLOPES = {  # the distance psi / slope with psi' = -K psi, by its closed form
+    (1 / t, 3 / t): True, (t**2, 1 / t): True, (1 / t**2, 1 / t): False, (sp.exp(-t), sp.S.Half): False,
+    (sp.exp(-t), sp.Integer(2)): True, (1 / t, 1 / t): False, (1 + t**2, 1 / t): True, (2 + sp.sin(t), 1 / t): True,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("slope", "gain"), SLOPES, ids=str)
+def test_the_distance_from_the_manifold_falls(slope, gain):
+    found = {h.status for h in approaches("approach", gain, slope, t)}
+    assert found <= ({"proved", "assumed"} if SLOPES[slope, gain] else {"refuted"})
+    distance = sp.exp(-sp.integrate(gain, (t, 1, t))) / slope
+    late = [abs(distance.subs(t, 10**k).evalf()) for k in (2, 4, 6)]
+    assert (late[2] < late[0] / 10) == SLOPES[slope, gain]
+
+
+def test_a_rate_of_approach_with_parameters_must_be_positive():
+    found = approaches("approach", a, sp.exp(-b * t), t)
+    assert [h.latex() for h in found] == ["$a - b > 0$"] and found[0].status == "assumed"
+    assert found[0].at({a: sp.Integer(3), b: sp.Integer(2)}).status == "proved"
+    with pytest.raises(
+        OdescentError, match="with a = 2, b = 3, the rate of approach must be positive"
+    ):
+        found[0].at({a: sp.Integer(2), b: sp.Integer(3)}).checked()
+
+
+def test_every_function_that_may_have_a_kink_or_a_pole_is_assumed_smooth():
+    """All of SymPy's functions of one or two real arguments, but those that are smooth everywhere."""
+    known = (sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh, sp.tanh, sp.sech, sp.atan, sp.asinh, sp.erf)
+    for name in ("Max", "Min", "Abs", "sign", "floor", "ceiling", "Heaviside", "tan", "gamma", "LambertW", "asin",
+                 "Mod", "besselj", "atan2", "zeta", "Function('q')", *(k.__name__ for k in known)):  # fmt: skip
+        kind = sp.Function("q") if "'" in name else getattr(sp, name)
+        two = name in ("Max", "Min", "Mod", "besselj", "atan2")
+        e = 2 + (kind(r, t) if two else kind(r))
+        assert bool(list(regular("it", e))) == (kind not in known), name

@@ -14,7 +14,7 @@ from scipy.linalg import expm
 from scipy.optimize import root
 
 import odescent as od
-from odescent.discretize.exponential import exponential
+from odescent.discretize.step.exponential import exponential
 
 x, v, w, y = od.blocks("x v w y")
 gam, rate = od.blocks("gam rate", kind="scalar")

@@ -12,9 +12,9 @@ import textbook as tb
 from programs import Machine
 
 import odescent as od
-from odescent.discretize.bindings import chained
-from odescent.dynamics.exact import is_zero
-from odescent.dynamics.fields import L, mu
+from odescent.discretize.programs.bindings import chained
+from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.vector_fields.system import L, mu
 
 x, v = od.blocks("x v")
 a, c, h, K = od.parameters("a c h K")
@@ -250,7 +250,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a parameter by name": (lambda s, e: s.limit({"q": 0}), "there is no parameter 'q'"),
     "an output by name": (lambda s, e: od.System(s.fields, output="x"), "output of System must be an expression"),
     "a text in a Flow": (lambda s, e: od.Flow("kick", "explicit", "1/2"), "the fraction of a substep"),
-    "a number for a name": (lambda s, e: od.blocks(3), "the names of blocks"),
+    "a number for a name": (lambda s, e: od.blocks(3), "names of blocks"),
 }  # fmt: skip
 
 

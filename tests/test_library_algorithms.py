@@ -11,7 +11,7 @@ from programs import Machine
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.fields import L, mu
+from odescent.dynamics.vector_fields.system import L, mu
 
 NAMES = od.algorithms()
 GRAD: Any = lambda p: p + 0.5 * np.sin(p)

@@ -6,14 +6,15 @@ import pytest
 import sympy as sp
 
 from odescent import OdescentError
-from odescent.dynamics.calculus import vanishes
-from odescent.dynamics.exact import is_zero, parameters
-from odescent.dynamics.fields import System, curvature, mu, start
+from odescent.dynamics.algebra.calculus import vanishes
+from odescent.dynamics.algebra.exact import is_zero, parameters
+from odescent.dynamics.algebra.vectors import blocks, zero
+from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import REGISTRY, system, systems
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.second_order import position as x
-from odescent.dynamics.second_order import velocity as xd
-from odescent.dynamics.vectors import blocks, zero
+from odescent.dynamics.vector_fields.objective import Objective
+from odescent.dynamics.vector_fields.second_order import position as x
+from odescent.dynamics.vector_fields.second_order import velocity as xd
+from odescent.dynamics.vector_fields.system import curvature, mu, start
 
 K, a, b, c, t = parameters("K a b c t")
 f, m, y = Objective("f"), sp.sqrt(mu), blocks("y")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from odescent.analysis.limit_cycles import limit_cycles
-from odescent.analysis.planar import fixed_points
+from odescent.analysis.portraits.field import fixed_points
+from odescent.analysis.portraits.limit_cycles import limit_cycles
 
 
 def found(field, window, jacobian=None):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 import odescent as od
-from odescent._errors import OdescentWarning
+from odescent._support.errors import OdescentWarning
 from odescent.particles import (
     ObjectiveFailed,
     ball,
@@ -27,7 +27,7 @@ from odescent.particles import (
     simplex,
     sphere,
 )
-from odescent.particles.methods import METHODS, agreement
+from odescent.particles.searches.methods import METHODS, agreement
 
 SQUARE = [(-3.0, 3.0)] * 2
 
@@ -487,7 +487,7 @@ def test_in_the_plane_noise_is_isotropic_and_crosses_the_canyon() -> None:
 
 def test_asking_and_telling_out_of_order() -> None:
     search = minimizer(SQUARE, particles=5)
-    with pytest.raises(od.OdescentError, match=r"ask\(\) comes before tell\(\)"):
+    with pytest.raises(od.OdescentError, match=r"call ask\(\) before tell\(\)"):
         search.tell(np.zeros(5))
     search.ask()
     with pytest.raises(

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odescent.discretize.modal import modal_poles
+from odescent.discretize.linear.modal import modal_poles
 
 number = st.floats(-2, 2, allow_nan=False)
 

@@ -15,12 +15,12 @@ from scipy.integrate import solve_ivp
 import odescent as od
 from odescent.discretize.emit import load
 from odescent.discretize.library.model_family import TAU, discretized, half_way, whole_way
-from odescent.discretize.substeps import Flow, Integrator, Let, Scheme
-from odescent.dynamics.calculus import vanishes
-from odescent.dynamics.exact import is_zero
-from odescent.dynamics.fields import mu
+from odescent.discretize.programs.substeps import Flow, Integrator, Let, Scheme
+from odescent.dynamics.algebra.calculus import vanishes
+from odescent.dynamics.algebra.exact import is_zero
 from odescent.dynamics.library.model_family import MEMBERS, family, model_family, riccati, time
-from odescent.dynamics.second_order import position, velocity
+from odescent.dynamics.vector_fields.second_order import position, velocity
+from odescent.dynamics.vector_fields.system import mu
 
 a, c, h = od.parameters("a c h")
 f = od.Objective("f")

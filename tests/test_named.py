@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.dynamics.calculus import derivative, substitute, vanishes
-from odescent.dynamics.named import named, opened, taylor_terms
-from odescent.dynamics.show import latex, text
-from odescent.dynamics.vectors import Expr
+from odescent.dynamics.algebra.calculus import derivative, substitute, vanishes
+from odescent.dynamics.algebra.named import named, opened, taylor_terms
+from odescent.dynamics.algebra.vectors import Expr
+from odescent.dynamics.notation.show import latex, text
 
 x, v = od.blocks("x v")
 c, h = od.parameters("c h")

@@ -20,8 +20,8 @@ import odescent as od
 from odescent import OdescentError
 from odescent.cli import app
 from odescent.neural_de import Config
-from odescent.neural_de.after.pareto_front import pareto
-from odescent.neural_de.training import Trained
+from odescent.neural_de.inspection.pareto_front import pareto
+from odescent.neural_de.training.trained import Trained
 
 pytestmark = pytest.mark.promotion
 nde = od.neural_de
@@ -338,9 +338,9 @@ def test_what_cannot_be_looked_at_is_said():
         (lambda: nde.subject(linear, np.ones(3)), "one row per initial state"),
         (lambda: nde.field_plane(nde.subject(linear, np.ones((2, 1)), args=jnp.eye(1))), "has no plane"),
         (lambda: pareto([]), "no finished run"),
-        (lambda: nde.step_profile(nde.subject(3, Y0, loss=lambda m, b, **o: 1)), "returns an Outcome"),
-        (lambda: nde.subject(3, Y0, loss=lambda m, b, key=None, rtol=1e-3: 1), "end in \\*\\*options"),
-        (lambda: nde.field_plane(nde.subject(3, Y0, loss=lambda m, b, **o: 1)), "does not show its vector field"),
+        (lambda: nde.step_profile(nde.subject(3, Y0, loss=lambda m, b, **o: 1)), "returns Losses"),
+        (lambda: nde.subject(3, Y0, loss=lambda m, b, key=None, rtol=1e-3: 1), "end it with \\*\\*options"),
+        (lambda: nde.field_plane(nde.subject(3, Y0, loss=lambda m, b, **o: 1)), "does not expose its vector field"),
     ):  # fmt: skip
         with pytest.raises(OdescentError, match=part):
             bad()
@@ -356,7 +356,6 @@ def test_a_model_of_your_own():
     np.testing.assert_allclose(nde.step_profile(s).stiffness, 2.0, rtol=1e-12)
 
 
-@pytest.mark.slow
 def test_the_command_inspects_runs(tmp_path, capsys):
     def call(*args):
         with pytest.raises(SystemExit) as done:

@@ -14,8 +14,9 @@ from small_tasks import Small
 
 import odescent as od
 from odescent import OdescentError
-from odescent.neural_de import Budget, Config, checkpoints, load_trained, train
-from odescent.neural_de.tasks.base import Outcome
+from odescent._support.store import difference
+from odescent.neural_de import Budget, Config, load_trained, train
+from odescent.neural_de.tasks.task import Losses
 
 pytestmark = pytest.mark.promotion
 nde = od.neural_de
@@ -120,7 +121,7 @@ def test_a_run_comes_back_from_its_folder(two_terms):
 def test_settings_that_an_older_version_did_not_know_are_none():
     """A checkpoint from before a setting existed is that of a run without it."""
     old, new = {"settings": {"a": 1}}, {"settings": {"a": 1, "max_accuracy_loss": None}}
-    assert checkpoints.same(old, new) and not checkpoints.same(old, {"settings": {"a": 1, "b": 0}})
+    assert difference(old, new) is None and difference(old, {"settings": {"a": 1, "b": 0}})
 
 
 @settings(max_examples=30)
@@ -246,7 +247,7 @@ class Growth(Small):
 
     def loss(self, model, batch, **options):
         found = super().loss(model, batch, **options)
-        return Outcome((model.rate - 3) ** 2, {}, found.solved)
+        return Losses((model.rate - 3) ** 2, {}, found.solved)
 
 
 GROWTH = Config(
@@ -295,7 +296,7 @@ class Scored(Growth):
 
     def loss(self, model, batch, **options):
         found = super().loss(model, batch, **options)
-        return Outcome(found.loss, {"hit": jnp.where(model.rate > 2, 1.0, 0.0)}, found.solved)
+        return Losses(found.loss, {"hit": jnp.where(model.rate > 2, 1.0, 0.0)}, found.solved)
 
 
 def test_of_equal_scores_within_a_budget_the_least_loss_is_kept():
@@ -358,7 +359,7 @@ def test_a_budget_of_score_spends_it_on_evaluations(vanilla, tmp_path):
 def test_one_budget_at_a_time():
     for bad, part in (
         ({"target_nfe": 9, "max_accuracy_loss": 0.1}, "one budget"),
-        ({"max_accuracy_loss": -1.0}, "max_accuracy_loss is a positive number"),
+        ({"max_accuracy_loss": -1.0}, "max_accuracy_loss must be a positive number"),
         (
             {"max_accuracy_loss": 0.1, "coefficient": 1.0, "final_coefficient": 0.1},
             "leave final_coefficient out",

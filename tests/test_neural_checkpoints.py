@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 
 import equinox as eqx
-import hypothesis
-import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -21,10 +19,11 @@ from small_tasks import Small
 
 import odescent as od
 from odescent import OdescentError
-from odescent._errors import OdescentWarning
-from odescent._optimizers import Optimizer
-from odescent.neural_de import Config, checkpoints, load_trained, train
-from odescent.neural_de.fingerprint import fingerprint
+from odescent._support.errors import OdescentWarning
+from odescent.neural_de import Config, load_trained, train
+from odescent.neural_de.optimizers.by_name import Optimizer
+from odescent.neural_de.training import checkpoints, run_folder
+from odescent.neural_de.training.fingerprint import fingerprint
 
 # a random end of the interval, Adam, a carried first step: key, optimizer and order of the rows all matter
 DIGITS = Config(
@@ -59,10 +58,10 @@ def test_an_interrupted_run_ends_in_the_same_bits(whole, tmp_path):
     lines = [json.loads(x) for x in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == run.history
     # a finished run is returned as it is: the test rows are not looked at again
-    result = tmp_path / "result.json"
-    said = json.loads(result.read_text())
-    said["test"]["loss"] = 123.0
-    result.write_text(json.dumps(said))
+    said = run_folder._RESULT.load(tmp_path / "result.json")
+    run_folder._RESULT.save(
+        tmp_path / "result.json", {**said, "test": {**said["test"], "loss": 123.0}}
+    )
     assert train(DIGITS, out=tmp_path, resume=True).test["loss"] == 123.0
     with pytest.raises(OdescentError, match="holds a run already"):
         train(DIGITS, out=tmp_path)
@@ -72,7 +71,6 @@ def test_an_interrupted_run_ends_in_the_same_bits(whole, tmp_path):
         train(DIGITS.replace(seed=1), out=tmp_path, resume=True)
 
 
-@pytest.mark.slow
 def test_a_killed_process_goes_on_to_the_same_bits(whole, tmp_path):
     code = (
         "import sys, time, jax; jax.config.update('jax_enable_x64', True)\n"
@@ -102,58 +100,26 @@ def tree(a=0.0):
 
 
 def test_a_checkpoint_comes_back(tmp_path):
-    file = tmp_path / "c.eqx"
+    file = tmp_path / "c.npz"
     checkpoints.save(file, tree(1.0), {"settings": {"x": 1}}, {"step": 7})
     found, notes = checkpoints.load(file, tree(), {"settings": {"x": 1}})
     assert np.array_equal(found["a"], np.arange(5) + 1.0) and notes == {"step": 7}
-    assert [p.name for p in tmp_path.iterdir()] == ["c.eqx"]  # no temporary file
-
-
-@hypothesis.settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
-)
-@hypothesis.given(data=st.data())
-def test_no_damage_goes_unnoticed(tmp_path, data):
-    """Whatever is cut off, added or flipped: a sentence, never other numbers."""
-    file = tmp_path / "c.eqx"
-    checkpoints.save(file, tree(1.0), {"settings": 1}, {"step": 7})
-    content = bytearray(file.read_bytes())
-    kind = data.draw(st.sampled_from(["cut", "flip", "add"]))
-    place = data.draw(st.integers(0, len(content) - 1))
-    if kind == "cut":
-        content = content[:place]
-    elif kind == "flip":
-        content[place] ^= data.draw(st.integers(1, 255))
-    else:
-        content += data.draw(st.binary(min_size=1, max_size=20))
-    file.write_bytes(content)
-    with pytest.raises(OdescentError):
-        checkpoints.load(file, tree(), {"settings": 1})
+    assert [p.name for p in tmp_path.iterdir()] == ["c.npz"]  # no temporary file
 
 
 def test_foreign_files_are_refused_and_another_machine_is_said(tmp_path, monkeypatch):
-    file = tmp_path / "c.eqx"
+    file = tmp_path / "c.npz"
     checkpoints.save(file, tree(), {"data": "x"}, {})
     for like, identity, part in (
-        (tree(), {"data": "y"}, "belongs to another run: its data is another"),
+        (tree(), {"data": "y"}, "belongs to another run: its data is 'x', not 'y'"),
         ({"a": jnp.zeros(6), "b": tree()["b"]}, {"data": "x"}, r"another model: .*\[5\].* \[6\]"),
         ({"a": jnp.zeros(5, jnp.float32), "b": tree()["b"]}, {"data": "x"}, "another model: .*float64"),
         ({"a": jnp.zeros(5)}, {"data": "x"}, "2 arrays, not 1"),
     ):  # fmt: skip
         with pytest.raises(OdescentError, match=part):
             checkpoints.load(file, like, identity)
-    later = file.read_bytes().replace(b"odescent.checkpoint/1", b"odescent.checkpoint/9")
-    for content, part in (
-        (later, "has the format odescent.checkpoint/9"), (b"", "no checkpoint"), (b"PK\x03\x04", "no checkpoint"),
-        (b"{}\n", "no checkpoint"), (b"[" * 200_000 + b"\n", "no checkpoint"), (b"\x80\x04.\n", "no checkpoint"),
-    ):  # fmt: skip
-        (tmp_path / "other.eqx").write_bytes(content)
-        with pytest.raises(OdescentError, match=part):
-            checkpoints.load(tmp_path / "other.eqx", tree(), {})
     with pytest.raises(OdescentError, match="cannot be read"):
-        checkpoints.load(tmp_path / "none.eqx", tree(), {})
+        checkpoints.load(tmp_path / "none.npz", tree(), {})
     monkeypatch.setenv("XLA_FLAGS", "--xla_something")
     with pytest.warns(OdescentWarning, match="XLA_FLAGS '.*' then, '--xla_something' now"):
         checkpoints.load(file, tree(), {"data": "x"})
@@ -183,7 +149,7 @@ def test_what_a_run_goes_on_from_does_not_hang_on_its_metrics(tmp_path):
         found = bits(train(budget, task=Small(), out=begun, resume=True))
     assert found[0] == expected[0] and found[2:] == expected[2:]
     # a kill after a line of metrics and before the first checkpoint: the line is not there twice
-    (tmp_path / "fresh" / "checkpoint.eqx").unlink()
+    (tmp_path / "fresh" / "checkpoint.npz").unlink()
     train(budget, task=Small(), out=tmp_path / "fresh", resume=True)
     text = (tmp_path / "fresh" / "metrics.jsonl").read_text().splitlines()
     assert bits(train(budget, task=Small(), out=tmp_path / "fresh", resume=True)) == expected
@@ -202,7 +168,7 @@ def test_other_data_are_noticed(tmp_path):
     """The same settings on rows that have changed since: refused."""
     config = Config("small", steps=1)
     train(config, task=Small(), out=tmp_path)
-    with pytest.raises(OdescentError, match="its data is another"):
+    with pytest.raises(OdescentError, match="its kind is 'fit', not 'end'"):
         train(config, task=Small(kind="end"), out=tmp_path, resume=True)
     with pytest.raises(OdescentError, match=r"its rate is 0\.5, not 0\.7"):
         train(config, task=Small(rate=0.7), out=tmp_path, resume=True)
@@ -211,6 +177,9 @@ def test_other_data_are_noticed(tmp_path):
         train(config, task=Small(), out=tmp_path, resume=True)
     with pytest.raises(OdescentError, match="nothing to resume"):
         train(config, task=Small(), resume=True)
+    (tmp_path / "checkpoint.eqx").touch()
+    with pytest.raises(OdescentError, match=r"of an earlier version \(checkpoint.eqx\)"):
+        train(config, task=Small(), out=tmp_path, resume=True)
 
 
 TABLE = jnp.linspace(0.1, 0.0, 300)

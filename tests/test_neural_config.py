@@ -9,8 +9,9 @@ import pytest
 
 from odescent import OdescentError
 from odescent.neural_de import Config, Rows, task_names
-from odescent.neural_de.recipe import resolved
+from odescent.neural_de.settings.config import settings as settings_of_runs
 from odescent.neural_de.tasks import TASKS
+from odescent.neural_de.training.setup import resolved
 
 positive = st.floats(1e-12, 1e6)
 values = st.integers() | positive | st.text(max_size=3)
@@ -43,23 +44,23 @@ def test_other_settings_have_another_digest(a, b):
 @pytest.mark.parametrize(
     ("given", "part"),
     [
-        ({"steps": 0}, "steps is a whole number, at least 1, not 0"),
-        ({"steps": 1.5}, "steps is a whole number"),
-        ({"batch": True}, "batch is a whole number"),
-        ({"seed": -1}, "seed is a whole number, at least 0"),
+        ({"steps": 0}, "steps must be a whole number, at least 1, not 0"),
+        ({"steps": 1.5}, "steps must be a whole number"),
+        ({"batch": True}, "batch must be a whole number"),
+        ({"seed": -1}, "seed must be a whole number, at least 0"),
         ({"seed": 2**63}, r"below 2\^63"),
         ({"task": None}, "task must be a name, not None"),
         ({"regularizer": 3}, "regularizer must be a name, not 3"),
         ({"optimizer": 1.5}, "optimizer must be a name, not 1.5"),
-        ({"rtol": 0.0}, "rtol is a positive number, not 0.0"),
-        ({"rtol": "small"}, "rtol is a positive number, not 'small'"),
-        ({"learning_rate": float("nan")}, "learning_rate is a positive number"),
+        ({"rtol": 0.0}, "rtol must be a positive number, not 0.0"),
+        ({"rtol": "small"}, "rtol must be a positive number, not 'small'"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a positive number"),
         ({"coefficient": 1.0}, "belongs to a regularizer"),
         ({"regularizer": "error", "final_coefficient": 1.0}, "starts at coefficient"),
         ({"precision": "float16"}, "no precision 'float16'"),
         ({"dt0": "warmer"}, "did you mean 'warm'"),
-        ({"dt0": -1.0}, "dt0 is a positive length"),
-        ({"validation": 1.0}, "validation is between 0 and 1"),
+        ({"dt0": -1.0}, "dt0 must be a positive length"),
+        ({"validation": 1.0}, "validation must be between 0 and 1"),
         ({"optimizer_options": {"a": object()}}, "optimizer_options are numbers"),
         ({"stepz": 3}, "no setting 'stepz': did you mean 'steps'"),
     ],
@@ -71,6 +72,21 @@ def test_what_is_refused(given, part):
     if all(isinstance(v, (str, int, float)) and v == v for v in given.values()):
         with pytest.raises(OdescentError, match=part):
             Config.from_json(json.dumps(said))
+
+
+def test_the_command_has_an_option_for_each_setting():
+    """None but Config says which settings there are; those without help have an option of another kind, or none."""
+    from odescent._cli.group import made
+
+    command = made("train")
+    helps = {o: p.help for p in command.params for o in p.opts}
+    for name, known in settings_of_runs().items():
+        option = "--" + name.replace("_", "-")
+        if known["option"]:
+            assert helps[option] == known["option"]
+        else:
+            assert option not in helps or name in ("regularizer", "seed")
+    assert set(settings_of_runs("penalty")) >= {"coefficient", "target_nfe", "max_accuracy_loss"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"steps": 3}', '{"task": 3}', "null"])

@@ -34,18 +34,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from odescent.neural_de import Config
-from odescent.neural_de.evaluation import Evaluation
-from odescent.neural_de.recipe import recipe, resolved
-from odescent.neural_de.tasks import TASKS
+from odescent.neural_de.training.evaluation import Evaluation
+from odescent.neural_de.training.setup import setup
 for name, solver in (("digits-ode", None), ("spiral-sde", "cusolver_gesvdj_ffi")):
-    task, config = TASKS.build(name), Config(name, regularizer="error")
-    rows = task.rows(config)
-    config = resolved(config, task, rows)
-    made = recipe(config, task, rows, None)
-    batch = {n: jnp.asarray(a[: config.batch]) for n, a in rows.train.items()}
-    batch |= Evaluation(config, task, rows, made, lambda tree, split: tree).fixed
-    arrays, rest = eqx.partition((made.begin(rows, 0), batch, made.coefficients(0)), eqx.is_array)
-    update = lambda arrays: eqx.filter(made.program._update(*eqx.combine(arrays, rest)), eqx.is_array)
+    made = setup(Config(name, regularizer="error"))
+    batch = {n: jnp.asarray(a[: made.batch]) for n, a in made.rows.train.items()}
+    batch |= Evaluation(made, lambda tree, split: tree).fixed
+    arrays, rest = eqx.partition((made.begin(), batch, made.coefficients(0)), eqx.is_array)
+    update = lambda arrays: eqx.filter(made.compiled._update(*eqx.combine(arrays, rest)), eqx.is_array)
     text = jax.jit(update).trace(arrays).lower(lowering_platforms=("cuda",)).as_text()
     assert "stablehlo.while" in text and "callback" not in text, name
     products = text.count("stablehlo.dot_general")

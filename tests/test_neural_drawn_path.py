@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 
 import odescent.neural_de as nde
-from odescent.neural_de import tracked_solver
-from odescent.neural_de.brownian import BrownianTree
-from odescent.neural_de.drawn_path import drawn, reading
-from odescent.neural_de.noise import DiagonalTerm
-from odescent.neural_de.penalties.one_step import Oriented
-from odescent.neural_de.unrolled import unrolled
+from odescent.neural_de.regularization.one_step import Oriented
+from odescent.neural_de.solving.stochastic_terms import DiagonalTerm
+from odescent.neural_de.tracking import tracked_solver
+from odescent.neural_de.tracking.brownian import (
+    BrownianTree,
+    drawn,
+    reading,
+)
+from odescent.neural_de.tracking.unrolled import (
+    unrolled,
+)
 
 
 class Smooth(BrownianTree):
@@ -96,7 +101,6 @@ def with_gradient():
     return jax.jit(jax.value_and_grad(everything, has_aux=True))(jnp.asarray(1.0))
 
 
-@pytest.mark.slow
 def test_a_solve_and_its_gradient_are_those_with_both_ends_drawn(monkeypatch):
     """To rounding, with rejected steps."""
     ours = with_gradient()

@@ -82,7 +82,6 @@ def adaptive():
     return run
 
 
-@pytest.mark.slow
 def test_gradients_of_the_global_ones_equal_central_differences_on_the_frozen_mesh(adaptive):
     names = list(GLOBAL)
     (_, stats), _ = adaptive(WEIGHTS, jnp.ones(len(names)))
@@ -110,11 +109,15 @@ def test_gradients_of_the_global_ones_equal_central_differences_on_the_frozen_me
 
 
 def test_local_ones_against_central_differences_with_the_captured_state_fixed():
-    from odescent.neural_de.penalties.base import Outcome, Problem
-    from odescent.neural_de.tracking import seen_of, statistics_of, tracked
+    from odescent.neural_de.regularization.penalty import InitialValueProblem, Outcome
+    from odescent.neural_de.tracking.instrument import (
+        seen_of,
+        statistics_of,
+        tracked,
+    )
 
     key, controller = jr.key(5), dfx.PIDController(rtol=TOL, atol=TOL)
-    problem = Problem(
+    problem = InitialValueProblem(
         dfx.ODETerm(field), Y0, jnp.asarray(T0), jnp.asarray(T1), WEIGHTS, dfx.SaveAt(t1=True), dfx.Tsit5(),
         controller, dfx.RecursiveCheckpointAdjoint(), controller.norm, 1,
     )  # fmt: skip
@@ -143,7 +146,6 @@ def test_local_ones_against_central_differences_with_the_captured_state_fixed():
             assert np.isclose(a, b, rtol=1e-5), name
 
 
-@pytest.mark.slow
 def test_captured_equals_recorded_under_every_adjoint():
     """The step made again has the recorded step's error; value and gradient are the same under each adjoint."""
     r = nde.local()
@@ -185,7 +187,7 @@ def test_an_adjoint_that_cuts_the_gradient_is_refused():
     with pytest.raises(OdescentError, match="no statistics"):
         nde.solve(field, Y0, T0, T1, WEIGHTS, adjoint=dfx.ImplicitAdjoint())
     with pytest.raises(
-        OdescentError, match=r"SPaRK needs drift and noise apart.*solver=diffrax\.Heun"
+        OdescentError, match=r"SPaRK needs separate drift and noise.*solver=diffrax\.Heun"
     ):
         nde.solve(field, Y0, T0, T1, WEIGHTS, adjoint=adjoint, diffusion=field, key=jr.key(0))
     small = {"u": Y0["u"][:1], "v": Y0["v"]}
@@ -226,7 +228,6 @@ def test_a_field_that_blows_up_leaves_no_penalty():
     assert out.solution.result != dfx.RESULTS.successful and np.isnan(out.penalty)
 
 
-@pytest.mark.slow
 def test_global_ones_under_every_adjoint_that_can_and_over_no_time_at_all():
     r = nde.error() + nde.steps() + nde.stiffness("shampine") + nde.local()
 

@@ -10,7 +10,9 @@ import pytest
 
 import odescent as od
 from odescent import OdescentError
-from odescent.neural_de import convolution, models
+from odescent.neural_de.models import convolution
+from odescent.neural_de.models import networks as models
+from odescent.neural_de.solving.stochastic_terms import DiagonalTerm
 
 torch = pytest.importorskip("torch")
 torchdiffeq = pytest.importorskip("torchdiffeq")
@@ -197,7 +199,7 @@ def test_both_packages_solve_the_same_sde_on_the_same_path():
     np.testing.assert_allclose(theirs.detach().numpy(), y, atol=1e-12)
     term = dfx.MultiTerm(
         dfx.ODETerm(lambda t, y, m: m.drift(t, y)),
-        nde.noise.DiagonalTerm(lambda t, y, m: m.diffusion(y), Path(jnp.asarray(walk))),
+        DiagonalTerm(lambda t, y, m: m.diffusion(y), Path(jnp.asarray(walk))),
     )
     ours = dfx.diffeqsolve(term, dfx.Midpoint(), 0.0, 1.0, dt, jnp.asarray(y0), sde).ys[-1]
     np.testing.assert_allclose(theirs.detach().numpy(), ours, atol=1e-12)

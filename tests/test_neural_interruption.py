@@ -8,7 +8,9 @@ import pytest
 from small_tasks import Small
 
 from odescent.neural_de import Config, train
-from odescent.neural_de.interruption import between_steps
+from odescent.neural_de.training.interruption import (
+    between_steps,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from odescent import OdescentError
 from odescent.neural_de import ConvField, LatentODE, NeuralODEClassifier
-from odescent.neural_de.latent import GRUEncoder, masked_nll
+from odescent.neural_de.models.latent import GRUEncoder, masked_nll
 
 F = jnp.float64
 CHEAP = {"rtol": 0.3, "atol": 0.3, "solver": dfx.Heun(), "dt0": 0.5}

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import jax.random as jr
 import pytest
 
-from odescent.neural_de import models, regularizer, solve
+from odescent.neural_de import regularizer, solve
+from odescent.neural_de.models import networks as models
 
 HIGHEST = jax.lax.Precision.HIGHEST
 

@@ -17,42 +17,34 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent import OdescentError
-from odescent.neural_de import data, models
+from odescent.neural_de.models import networks as models
+from odescent.neural_de.tasks import data
+from odescent.neural_de.tasks.rows import count
 
 nde = od.neural_de
 
 
 def test_splits_are_disjoint_and_reproducible():
     a, b, c = (data.load("digits", seed=s) for s in (0, 0, 1))
-    assert np.array_equal(a.train.x, b.train.x) and not np.array_equal(a.test.x, c.test.x)
+    assert np.array_equal(a.train["x"], b.train["x"])
+    assert not np.array_equal(a.test["x"], c.test["x"])
     parts = [a.train, a.validation, a.test]
-    assert sum(map(len, parts)) == 1797 and len(a.test) == 360 and a.classes == 10
+    assert sum(map(count, parts)) == 1797 and count(a.test) == 360 and a.classes == 10
     from sklearn.datasets import load_digits
 
     # all rows are there once, each with its label
     rows = lambda x, y: sorted(map(bytes, np.column_stack([x, y]).astype(np.float32)))
     whole = load_digits()
-    mine = rows(np.concatenate([p.x for p in parts]), np.concatenate([p.y for p in parts]))
+    mine = rows(*(np.concatenate([p[n] for p in parts]) for n in "xy"))
     assert mine == rows(whole.data / 16, whole.target)
-
-
-def test_batches():
-    split = data.load("spirals").train
-    seen = list(data.batches(split, 500, epochs=2))
-    assert len(seen) == 2 * (len(split) // 500) and all(len(b) == 500 for b in seen)
-    assert len(np.unique(np.concatenate([b.x for b in seen[: len(seen) // 2]]), axis=0)) == 500 * (
-        len(seen) // 2
-    )
-    for bad in (0, len(split) + 1):
-        with pytest.raises(OdescentError, match="batch size"):
-            next(data.batches(split, bad, epochs=1))
 
 
 def test_spirals_do_not_mix():
     """A point's own radius tells its angle: on the clean curve, r = angle / 3 pi, plus half a turn for class 1."""
     split = data.load("spirals").train
-    r, angle = np.hypot(*split.x.T), np.arctan2(split.x[:, 1], split.x[:, 0])
-    off = (angle - 3 * np.pi * r - np.pi * split.y + np.pi) % (2 * np.pi) - np.pi
+    x, y = split["x"], split["y"]
+    r, angle = np.hypot(*x.T), np.arctan2(x[:, 1], x[:, 0])
+    off = (angle - 3 * np.pi * r - np.pi * y + np.pi) % (2 * np.pi) - np.pi
     assert np.mean(abs(off) < np.pi / 2) > 0.99
 
 
@@ -70,7 +62,8 @@ def test_files_are_checked(tmp_path, monkeypatch):
     }  # fmt: skip
     np.savez(target, **small)
     found = data.load("mnist")
-    assert len(found.train) == 18 and found.train.x.max() == 1 and found.train.x.dtype == np.float32
+    x = found.train["x"]
+    assert len(x) == 18 and x.max() == 1 and x.dtype == np.float32
     whole = target.read_bytes()
     pickled = io.BytesIO()
     np.savez(pickled, **(small | {"y_test": np.array([{}] * 5, object)}))
@@ -111,10 +104,9 @@ def test_physionet_grid_by_hand(tmp_path, monkeypatch):
     )  # fmt: skip
     monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
     found = data.load("physionet", seed=3)
-    both = np.concatenate([found.train.x, found.validation.x])
-    mask = np.concatenate([found.train.mask, found.validation.mask])
-    assert mask.sum() == len(both) and mask[:, 1, 0].all() and found.times[1] * 48 == 1
-    assert both.min() == 0 and np.isclose(both.max(), 1) and np.all(found.train.y == 1)
+    both, mask = (np.concatenate([found.train[n], found.validation[n]]) for n in ("x", "mask"))
+    assert mask.sum() == len(both) and mask[:, 1, 0].all() and found.fixed["times"][1] * 48 == 1
+    assert both.min() == 0 and np.isclose(both.max(), 1) and np.all(found.train["y"] == 1)
 
 
 def test_a_physionet_file_of_other_arrays_is_refused(tmp_path, monkeypatch):
@@ -125,7 +117,7 @@ def test_a_physionet_file_of_other_arrays_is_refused(tmp_path, monkeypatch):
     }  # fmt: skip
     monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
     np.savez(tmp_path / "physionet2012.npz", **good)
-    assert len(data.load("physionet").train) == 7
+    assert count(data.load("physionet").train) == 7
     value, minute, two = good["value"], good["minute"], np.arange(0, 21, 10)
     for bad, part in (
         ({"value": value * np.nan}, "finite"), ({"value": value.astype(str)}, "finite"),
@@ -162,7 +154,7 @@ def test_a_damaged_archive_is_refused_or_holds_what_it_held(tmp_path, monkeypatc
     except OdescentError:
         return
     for a, b in ((found.train, expected.train), (found.test, expected.test)):
-        assert np.array_equal(a.x, b.x) and np.array_equal(a.y, b.y)
+        assert all(np.array_equal(a[n], b[n]) for n in "xy")
 
 
 @pytest.mark.skipif("ODESCENT_DATA" not in os.environ, reason="the real files are not here")
@@ -170,7 +162,7 @@ def test_the_real_files():
     """Counts that the publishers state."""
     if (Path(os.environ["ODESCENT_DATA"]) / "mnist.npz").is_file():
         m = data.load("mnist")
-        assert np.bincount(m.test.y).tolist() == [
+        assert np.bincount(m.test["y"]).tolist() == [
             980,
             1135,
             1032,
@@ -184,7 +176,7 @@ def test_the_real_files():
         ]
     if (Path(os.environ["ODESCENT_DATA"]) / "physionet2012.npz").is_file():
         p = data.load("physionet")
-        assert sum(s.y.sum() for s in (p.train, p.validation, p.test)) == 554 + 585
+        assert sum(s["y"].sum() for s in (p.train, p.validation, p.test)) == 554 + 585
 
 
 def test_spiral_moments_begin_at_the_start_and_turn():
@@ -246,12 +238,11 @@ def test_losses_against_optax():
     assert np.isclose(models.accuracy(logits, labels), np.mean(np.argmax(logits, 1) == labels))
 
 
-@pytest.mark.slow
 @pytest.mark.promotion
 def test_training_meets_a_budget_from_a_coefficient_a_hundred_times_off():
     """Digits, 200 steps: within one step (6 evaluations) of the budget from either side."""
     split = data.load("digits").train
-    x, y = jnp.asarray(split.x), jnp.asarray(split.y)
+    x, y = jnp.asarray(split["x"]), jnp.asarray(split["y"])
     optimizer = optax.adam(3e-3)
     target = 37  # six steps of Tsit5 and the first stage, of 49 and more without regularization
 
@@ -288,7 +279,7 @@ def test_training_meets_a_budget_from_a_coefficient_a_hundred_times_off():
         budget = nde.Budget(target_nfe=target, start=start)
         rng, last = np.random.default_rng(0), []
         for _ in range(200):
-            rows = jnp.asarray(rng.choice(len(split), 32, replace=False))
+            rows = jnp.asarray(rng.choice(len(x), 32, replace=False))
             model, state, budget, stats = train(model, state, budget, rows, 0.05)
             last.append(int(stats.drift_evaluations))
         assert abs(np.median(last[-30:]) - target) <= 6, (

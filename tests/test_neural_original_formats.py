@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from odescent import OdescentError
-from odescent.neural_de import data
-from odescent.neural_de.original_formats import VARIABLES, is_there, original, read_idx
+from odescent.neural_de.tasks import data
+from odescent.neural_de.tasks.original_formats import VARIABLES, is_there, original, read_idx
+from odescent.neural_de.tasks.rows import count
 
 RNG = np.random.default_rng(0)
 IMAGES = {n: RNG.integers(0, 256, (n, 28, 28), dtype=np.uint8) for n in (20, 7)}
@@ -52,7 +53,8 @@ def test_mnist_by_itself(
     from_files = data.load("mnist", seed=1)
     np.savez(tmp_path / "mnist.npz", **found)
     from_npz = data.load("mnist", seed=1)
-    assert np.array_equal(from_files.train.x, from_npz.train.x) and len(from_files.test) == 7
+    assert np.array_equal(from_files.train["x"], from_npz.train["x"])
+    assert count(from_files.test) == 7
 
 
 def test_files_that_are_replaced_are_read_again_and_others_are_not(tmp_path: Path) -> None:
@@ -168,7 +170,7 @@ def test_the_loader_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("ODESCENT_DATA", str(tmp_path))
     found = data.load("physionet")
     parts = (found.train, found.validation, found.test)
-    assert sum(len(p) for p in parts) == 20 and sum(int(p.y.sum()) for p in parts) == 10
+    assert sum(map(count, parts)) == 20 and sum(int(p["y"].sum()) for p in parts) == 10
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_what_belongs_together(tmp_path: Path) -> None:
         original("physionet2012.npz", where)
     (tmp_path / "set-b").rmdir()
     as_folder(tmp_path / "set-a", {"7.txt": record(7), "README.txt": "not a record"})
-    with pytest.raises(OdescentError, match=r"need Outcomes-a\.txt beside them"):
+    with pytest.raises(OdescentError, match=r"need Outcomes-a\.txt with the outcomes"):
         original("physionet2012.npz", where)
     outcomes = tmp_path / "Outcomes-a.txt"
     for text, said in (

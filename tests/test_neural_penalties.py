@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent import OdescentError
+from odescent.neural_de.regularization.integrated import Integrated
 
 nde = od.neural_de
 
@@ -98,6 +99,70 @@ def test_taylor_is_the_integral_in_closed_form_and_does_not_steer_the_steps(orde
     assert np.allclose(out.ys, plain.ys, rtol=1e-12) and out.ys.shape == (1, 2)
     assert int(out.statistics.accepted) == int(plain.statistics.accepted)
     assert np.isclose(out.statistics.error.sum, plain.statistics.error.sum, rtol=1e-9)
+
+
+def test_integrated_penalties_sum_and_do_not_steer_the_steps():
+    """For y' = w (y2, -y1) every one is constant along the way: |J'e|^2 / 2 = w^2 for any signs e, |y'|^2 / 2, ...
+
+    RNODE (arXiv 2002.02798) is the sum of the first two; each keeps the value that it has alone.
+    """
+    w, t1, key = 3.0, 1.2, jr.key(5)
+    square = float(Y0 @ Y0) / 2
+    exact = {"jacobian": w**2, "kinetic": w**2 * square, "second": w**4 * square, "speed": w}
+    made = (nde.jacobian(), nde.taylor(1), nde.taylor(2), Speed())
+    parts = dict(zip(exact, made, strict=True))
+    whole = nde.error() + 0.1 * nde.steps()
+    for i, r in enumerate(parts.values()):
+        whole = whole + 10.0**i * r
+
+    def penalty(w, r):
+        return nde.solve(
+            oscillator, Y0, 0.0, t1, w, regularizer=r, key=key, rtol=1e-8, atol=1e-8
+        ).penalty
+
+    for name, r in parts.items():
+        assert np.isclose(penalty(w, r), t1 * exact[name], rtol=1e-7), name
+    run = lambda r: nde.solve(oscillator, Y0, 0.0, t1, w, regularizer=r, key=key)
+    out, plain = run(whole), run(nde.error() + 0.1 * nde.steps())
+    total = sum(10.0**i * t1 * x for i, x in enumerate(exact.values()))
+    assert np.isclose(out.penalty - plain.penalty, total, rtol=1e-5)
+    assert np.array_equal(out.ys, plain.ys) and out.ys.shape == (1, 2)
+    assert np.array_equal(out.statistics.error.sum, plain.statistics.error.sum)
+    slope = jax.grad(penalty)(w, nde.jacobian() + nde.taylor(1))
+    assert np.isclose(slope, 2 * w * t1 * (1 + square), rtol=1e-7)
+
+
+class Speed(Integrated):
+    """|y'| / |y|, on the oscillator w all the way."""
+
+    def rate(self, problem, key):
+        norm = lambda x: jnp.sqrt(jnp.sum(x**2))
+        return lambda t, y, args: norm(problem.terms.vf(t, y, args)) / norm(y)
+
+
+def test_the_jacobian_penalty_has_the_squared_frobenius_norm_as_its_mean():
+    """For y' = A y, over the key: mean |A'e|^2 / 3 = |A|^2 / 3, within 4 standard errors; forwards and backwards."""
+    a = jnp.asarray([[0.5, -1.0, 0.2], [2.0, 0.1, 0.3], [0.0, 0.7, -0.4]])
+    field = lambda t, y, a: a @ y
+
+    @jax.jit
+    @jax.vmap
+    def each(key):
+        ends = (0.0, 1.5), (1.5, 0.0)
+        return jnp.stack([
+            nde.solve(field, jnp.ones(3), *e, a, rtol=1e-2, atol=1e-2, regularizer=nde.jacobian(), key=key).penalty
+            for e in ends
+        ])  # fmt: skip
+
+    values = np.asarray(each(jr.split(jr.key(0), 400)))
+    assert np.allclose(values[:, 0], values[:, 1], rtol=1e-9)
+    exact, spread = 1.5 * float(jnp.sum(a**2)) / 3, values[:, 0].std()
+    assert spread > 0.1 and abs(values[:, 0].mean() - exact) < 4 * spread / math.sqrt(400)
+    with pytest.raises(OdescentError, match=r"jacobian\(\) draws at random"):
+        nde.solve(field, jnp.ones(3), 0.0, 1.0, a, regularizer=nde.jacobian())
+    with pytest.raises(OdescentError, match=r"jacobian\(\) takes one vector field"):
+        nde.solve(field, jnp.ones(3), 0.0, 1.0, a, regularizer=nde.jacobian(), key=jr.key(0),
+                  diffusion=lambda t, y, a: y)  # fmt: skip
 
 
 def test_steer_moves_the_end_or_the_save_times():

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from odescent.neural_de import solve, statistics_of, tracked
-from odescent.neural_de.unrolled import Unrolled, unrolled
+from odescent.neural_de.tracking.unrolled import (
+    StageByStage,
+    unrolled,
+)
 
 EXPLICIT = [dfx.Tsit5, dfx.Dopri5, dfx.Dopri8, dfx.Bosh3, dfx.Heun, dfx.Midpoint, dfx.Ralston]
 PID = dfx.PIDController(rtol=1e-6, atol=1e-6)
@@ -36,7 +39,7 @@ def test_a_step_is_diffraxs(kind: Any) -> None:
         middle = solver.interpolation_cls(t0=t0, t1=t1, **dense).evaluate(jnp.asarray(0.3))
         again = solver.step(terms, t1, jnp.asarray(0.5), y1, W, state, False)
         found.append([y1, error, dense, middle, again[:3]])
-    assert isinstance(unrolled(kind(), PID), Unrolled) and not isinstance(kind(), Unrolled)
+    assert isinstance(unrolled(kind(), PID), StageByStage) and not isinstance(kind(), StageByStage)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-15), *found)
 
 

@@ -20,9 +20,9 @@ from programs import Machine, fitted_order
 
 import odescent as od
 from odescent.discretize.emit import load
-from odescent.discretize.exponential import gramian
+from odescent.discretize.step.exponential import gramian
 from odescent.dynamics import vanishes
-from odescent.dynamics.fields import Diffusion
+from odescent.dynamics.vector_fields.system import Diffusion
 
 x, v, w, q = od.blocks("x v w q")
 s1 = od.blocks("s1", kind="scalar")
@@ -200,7 +200,7 @@ def test_substeps_draw_on_their_own_or_share() -> None:
         b = linear_map(program)[1]
         assert same((b * b.T)[0], h)
     uneven = (HALF, sp.Rational(1, 3))
-    with pytest.raises(od.NotConsistent, match="for 25/36 of a step"):
+    with pytest.raises(od.NotConsistent, match="by 25/36 of a step"):
         od.Algorithm(
             od.System(heat, output=x),
             od.Scheme(tuple(od.Flow("heat", "explicit", p, increment="one") for p in uneven)), h,

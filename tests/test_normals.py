@@ -8,8 +8,11 @@ import pytest
 from scipy import stats
 
 from odescent import OdescentError
-from odescent.dynamics.normals import jax_normals, key_of, normals, splitmix64, uniforms
-from odescent.particles.starts import gaussian_start, uniform_start
+from odescent.dynamics.random.normals import jax_normals, key_of, normals, splitmix64, uniforms
+from odescent.particles.engine.starts import (
+    gaussian_start,
+    uniform_start,
+)
 
 # The first outputs of Vigna's splitmix64.c for two seeds, as published in test suites of several libraries.
 KNOWN = {

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.vectors import Oracle, blocks
+from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.oracles import Oracle
+from odescent.dynamics.algebra.vectors import blocks
+from odescent.dynamics.vector_fields.objective import Objective
 
 x, v = blocks("x v")
 c = parameters("c")
@@ -32,7 +33,7 @@ def test_abstract_oracles_are_opaque_calls():
 
 
 def test_self_adjoint_kinds():
-    assert [k for k in ("grad", "prox", "operator", "map") if Oracle(k, "f").self_adjoint] == [
+    assert [k for k in ("grad", "prox", "operator", "map") if Oracle(k, "f").form.self_adjoint] == [
         "grad",
         "prox",
     ]

@@ -13,9 +13,9 @@ from scipy.integrate import solve_ivp
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.fields import L
-from odescent.dynamics.second_order import position as p
-from odescent.dynamics.second_order import velocity as w
+from odescent.dynamics.vector_fields.second_order import position as p
+from odescent.dynamics.vector_fields.second_order import velocity as w
+from odescent.dynamics.vector_fields.system import L
 
 h = sp.Symbol("h", positive=True)
 c, alpha, beta, gam, delta, mu = od.parameters("c alpha beta gam delta mu")
@@ -73,7 +73,7 @@ def test_conformal_heavy_ball() -> None:
     conformal = od.algorithm("conformal_heavy_ball")
     assert proved(conformal, tb.three_parameters(h**2, sp.exp(-c * h)))
     update, lam = conformal.program.update_map(), sp.Symbol("lam", positive=True)
-    step = {s: od.dynamics.calculus.modal(e, lam) for s, e in update.items()}
+    step = {s: od.dynamics.algebra.calculus.modal(e, lam) for s, e in update.items()}
     matrix = sp.Matrix([[step[s].terms.get(t, 0) for t in (x, v)] for s in (x, v)])
     assert sp.simplify(matrix.det() - sp.exp(-c * h)) == 0
 
@@ -201,7 +201,7 @@ def test_proximal_gradient_is_ista() -> None:
 
 def test_proximal_gradient_and_douglas_rachford_symbolically() -> None:
     """Row 3: prox(x - h g), and (I + R_r R_f)/2 with the reflected resolvents R = 2 prox - I."""
-    from odescent.discretize.emit.lower import solve_implicit
+    from odescent.discretize.emit.lowering.lower import solve_implicit
 
     r, z = od.Objective("r"), od.blocks("z")
     forward = solve_implicit(od.algorithm("proximal_gradient").tuned).update_map()

@@ -14,7 +14,7 @@ from programs import Machine, fitted_order
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.vectors import elementwise, hadamard, inner
+from odescent.dynamics.algebra.vectors import elementwise, hadamard, inner
 
 h = sp.Symbol("h", positive=True)
 x, v, m = od.blocks("x v m")

@@ -7,14 +7,12 @@ import pytest
 
 import odescent as od
 from odescent import paper_figs as pf
-from odescent.analysis.sweep_store import decode, encode
-from odescent.paper_figs import acceleration_construction as construction
-from odescent.paper_figs import acceleration_heavy_ball as heavy_ball
-from odescent.paper_figs import acceleration_manifold as manifold
-from odescent.paper_figs import acceleration_portraits as portraits
-from odescent.paper_figs import acceleration_rates as rates
-from odescent.paper_figs import acceleration_terms as terms
+from odescent._support.store import decode, encode
+from odescent.paper_figs.acceleration import construction, heavy_ball, manifold, terms
+from odescent.paper_figs.acceleration import flows_and_maps as portraits
+from odescent.paper_figs.acceleration import spectra_and_rates as rates
 from odescent.paper_figs.drawing import letter, panels
+from odescent.paper_figs.keep import keep, restore
 
 FIGURES = {f.name: f for _, f in pf.find(["acceleration"])}
 SMALL = {
@@ -46,8 +44,8 @@ def check(name: str, smaller: dict) -> dict:
     result = figure.compute(**{**figure.parameters("quick"), **smaller})
     assert result.claims and {c.text: c.shown for c in result.claims if c.verdict != pf.HOLDS} == {}
     arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(encode(result.data, arrays, ""), allow_nan=False)
-    data = decode(json.loads(text), arrays)
+    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
+    data = restore(decode(json.loads(text), arrays))
     drawn = figure.draw(data)
     drawn.draw_without_rendering()
     wide, _ = drawn.get_size_inches()
@@ -60,7 +58,6 @@ def test_claims_hold_and_the_figure_is_drawn_from_its_file(name: str):
     check(name, SMALL[name])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_claims_of_the_longer_ones_hold_too(name: str):
     check(name, SLOW[name])

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from odescent import paper_figs as pf
-from odescent.analysis.sweep_store import decode, encode
-from odescent.paper_figs import consensus_relaxation as relaxation
-from odescent.paper_figs import consensus_trajectories as trajectories
+from odescent._support.store import decode, encode
+from odescent.paper_figs.consensus import consensus_points as trajectories
+from odescent.paper_figs.consensus import relaxation_terms as relaxation
+from odescent.paper_figs.keep import keep, restore
 
 FIGURES = {f.name: f for _, f in pf.find(["consensus"])}
 
 
 def drawn_from_its_file(name: str, result: pf.Result) -> None:
     arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(encode(result.data, arrays, ""), allow_nan=False)
-    figure = FIGURES[name].draw(decode(json.loads(text), arrays))
+    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
+    figure = FIGURES[name].draw(restore(decode(json.loads(text), arrays)))
     figure.draw_without_rendering()
 
 
@@ -47,7 +48,6 @@ def test_a_share_counts_the_runs_that_arrive():
     assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-12)
 
 
-@pytest.mark.slow
 def test_a_step_is_gradient_descent_up_to_second_order():
     figure = FIGURES["budget"]
     smaller = {"particles": 20000, "repeats": 8}
@@ -57,7 +57,6 @@ def test_a_step_is_gradient_descent_up_to_second_order():
     drawn_from_its_file("budget", result)
 
 
-@pytest.mark.slow
 def test_ensembles_pass_what_stops_gradient_descent():
     figure = FIGURES["trajectories"]
     smaller = {"runs": 12, "descent_steps": 4000}
@@ -67,7 +66,6 @@ def test_ensembles_pass_what_stops_gradient_descent():
     drawn_from_its_file("trajectories", result)
 
 
-@pytest.mark.slow
 def test_noise_overcomes_barriers():
     figure = FIGURES["barriers"]
     smaller = {

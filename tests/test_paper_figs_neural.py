@@ -13,20 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_tasks import Small
 
-from odescent._errors import OdescentError
+from odescent._support.errors import OdescentError
 from odescent.neural_de import Config, initial_step, local, solve
-from odescent.paper_figs import (
-    PAPERS,
-    heuristics_classification,
-    heuristics_sde,
-    heuristics_tasks,
-    local_classification,
-    local_forms,
-)
-from odescent.paper_figs import heuristics_runs as runs
+from odescent.paper_figs import PAPERS
+from odescent.paper_figs.heuristics import classifiers, other_tasks, spiral_sde
+from odescent.paper_figs.heuristics import selection as runs
+from odescent.paper_figs.local import local_classifiers, penalty_forms
 from odescent.paper_figs.regenerate import regenerate
 
-pytestmark = pytest.mark.filterwarnings("ignore::odescent._errors.OdescentWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::odescent._support.errors.OdescentWarning")
 
 
 _ENTRY = st.fixed_dictionaries(
@@ -84,10 +79,10 @@ def test_choose_trains_every_coefficient_and_keeps_the_reference_first(tmp_path)
     costs = {c: m["nfe"] for c, m in own.tried}
     assert costs[own.coefficient] == min(costs.values())
     assert {r.config.final_coefficient for r in own.runs} == {0.1 * own.coefficient}
-    written = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("checkpoint.eqx")}
+    written = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("checkpoint.npz")}
     assert len(written) == 6
     runs.choose(base, ways, **options)
-    assert written == {f: f.stat().st_mtime_ns for f in tmp_path.rglob("checkpoint.eqx")}
+    assert written == {f: f.stat().st_mtime_ns for f in tmp_path.rglob("checkpoint.npz")}
 
 
 def test_a_method_whose_runs_all_fail_is_refused(tmp_path):
@@ -158,8 +153,8 @@ def test_a_first_stage_held_constant_leaves_a_gradient_of_first_order():
 @pytest.mark.promotion
 def test_the_forms_of_the_local_penalty():
     """A small network: the paper's value by hand, its misled gradient, and the own step's true direction."""
-    found = local_forms._values("float64", np.array([1e-5, 1e-7]), 3, 8, 4, 2.0, 2, 0)
-    own, theirs, whole = (found[form] for form in local_forms.FORMS)
+    found = penalty_forms._values("float64", np.array([1e-5, 1e-7]), 3, 8, 4, 2.0, 2, 0)
+    own, theirs, whole = (found[form] for form in penalty_forms.FORMS)
     assert theirs[:, 1] == pytest.approx(whole[:, 1], rel=1e-3)
     assert (theirs[:, 1] < 0.05 * own[:, 1]).all()
     assert (theirs[:, 2] > 10 * whole[:, 2]).all()
@@ -185,7 +180,7 @@ def test_moments_over_draws_are_those_of_all_paths_together():
         return Out(ys), 2 * np.ones(3)
 
     means, variances = np.zeros((4, 2)), np.ones((4, 2))
-    found = heuristics_sde._moments(solved, 3, 0, means, variances)
+    found = spiral_sde._moments(solved, 3, 0, means, variances)
     every = np.concatenate(list(drawn.values()), axis=1)
     assert len(drawn) == 3
     loss = np.mean(every.mean(1) ** 2) + np.mean((every.var(1) - 1) ** 2)
@@ -212,7 +207,7 @@ def _course():
 
 def test_drawings_show_what_was_measured():
     """Bars as long as the NFE, a curve per method, a point per seed."""
-    m = heuristics_classification
+    m = classifiers
     rows = [_row(f, n, c, 10.0 * i + 7) for i, (f, n, c) in enumerate([
         (m.AUTOMATIC, m.VANILLA, None), (m.AUTOMATIC, m.ERROR, 0.1), (m.CALIBRATED, m.VANILLA, None),
         (m.CALIBRATED, m.ERROR, 0.1), (m.CALIBRATED, "TayNODE", 1.0)])]  # fmt: skip
@@ -220,7 +215,7 @@ def test_drawings_show_what_was_measured():
     fig = m.draw({"table": {"columns": list(runs.COLUMNS), "rows": rows}, "along": along})
     assert sorted(p.get_height() for p in fig.axes[0].patches) == [7, 17, 27, 37]
     assert [list(line.get_ydata()) for line in fig.axes[1].get_lines()] == [[20, 27.5, 35]] * 4
-    local = local_classification
+    local = local_classifiers
     rows = [
         _row(local.FIRST, n, c, 5.0 + i)
         for i, (n, c) in enumerate([(local.VANILLA, None), ("unbiased, own step", 1.0)])
@@ -229,7 +224,7 @@ def test_drawings_show_what_was_measured():
         "table": {"columns": list(runs.COLUMNS), "rows": rows}, "along": {r[1]: _course() for r in rows},
     })  # fmt: skip
     assert sorted(p.get_width() for p in fig.axes[0].patches)[-2:] == [5, 6]
-    s = heuristics_sde
+    s = spiral_sde
     grid = np.linspace(0, 1, 4)
     both = np.stack([grid, grid], 1)
     each = {
@@ -255,9 +250,7 @@ def _run(nfe, accuracy, c):
 
 
 _CLASSIFIERS = [
-    (module, figure)
-    for module in (heuristics_classification, local_classification)
-    for figure in module.FIGURES
+    (module, figure) for module in (classifiers, local_classifiers) for figure in module.FIGURES
 ]
 
 
@@ -307,7 +300,7 @@ def test_claims_are_ratios_to_vanilla_with_the_same_first_step(
     figure.draw(result.data)
 
 
-@pytest.mark.parametrize("figure", heuristics_tasks.FIGURES, ids=lambda f: f.name)
+@pytest.mark.parametrize("figure", other_tasks.FIGURES, ids=lambda f: f.name)
 def test_other_experiments_compare_loss_and_evaluations(figure, tmp_path, monkeypatch):
     """Made-up runs: three quarters of vanilla's evaluations at half its loss."""
     score = "accuracy" if figure.name == "image_sde" else "mse"
@@ -328,9 +321,9 @@ def test_other_experiments_compare_loss_and_evaluations(figure, tmp_path, monkey
             rows.append(runs.Chosen(m.label, score, best, (run,) * len(seeds), tried))
         return rows
 
-    monkeypatch.setattr(heuristics_tasks, "choose", chosen)
-    monkeypatch.setattr("odescent.neural_de.data.absent", lambda name: None)
-    result = heuristics_tasks.compute(**figure.quick, folder=tmp_path)
+    monkeypatch.setattr(other_tasks, "choose", chosen)
+    monkeypatch.setattr("odescent.neural_de.tasks.data.absent", lambda name: None)
+    result = other_tasks.compute(**figure.quick, folder=tmp_path)
     measured = {c.text.split(":")[0]: c.measured for c in result.claims}
     assert result.complete and measured["NFE over vanilla's, test rows"] == 0.75
     assert measured["The fit is not worse"] == 0.5
@@ -343,7 +336,7 @@ def test_other_experiments_compare_loss_and_evaluations(figure, tmp_path, monkey
 
 def test_what_lacks_its_data_is_undecided_and_not_kept(tmp_path, monkeypatch):
     monkeypatch.delenv("ODESCENT_DATA", raising=False)
-    figure = next(f for f in heuristics_tasks.FIGURES if f.name == "latent_ode")
+    figure = next(f for f in other_tasks.FIGURES if f.name == "latent_ode")
     for _ in range(2):  # not taken for done
         (made,) = regenerate([("heuristics", figure)], tmp_path, report=lambda line: None)
         assert made.again and not made.wrong and made.error is None

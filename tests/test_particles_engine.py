@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.dynamics.normals import normals
-from odescent.particles import consensus
-from odescent.particles.engine import Record, stepper
+from odescent.dynamics.random.normals import normals
+from odescent.particles.engine import consensus
+from odescent.particles.engine.engine import Record, stepper
 
 P = {"lam": 1.0, "sigma": 0.8, "h": 0.05, "alpha": 30.0}
 D, N = 3, 50

@@ -197,7 +197,7 @@ def test_a_run_that_stops_is_reported_with_its_step(cbo):
 
 def test_large_populations_are_compiled_ahead_to_the_same_bits(cbo, monkeypatch):
     """What is compiled before memory is asked for takes starts of every shape, and is what is compiled otherwise."""
-    from odescent.particles import ensembles
+    from odescent.particles.engine import ensembles
 
     f = lambda x: jnp.sum(x**2, axis=1)
     starts = (np.arange(80.0).reshape(2, 40) / 40, gaussian_start(np.ones(2), 0.5, 40))

@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.discretize.passive import passive_parameters, three_parameters
+from odescent.discretize.pole_placement.passive_form import passive_parameters, three_parameters
 from odescent.dynamics import L, is_zero, mu
 
 K, a, b, h = od.parameters("K a b h")

@@ -8,13 +8,13 @@ import sympy as sp
 from concrete import number, random_values
 
 from odescent import OdescentError
-from odescent.dynamics.calculus import derivative, substitute, vanishes
-from odescent.dynamics.exact import is_zero, parameters
-from odescent.dynamics.fields import curvature, mu
+from odescent.dynamics.algebra.calculus import derivative, substitute, vanishes
+from odescent.dynamics.algebra.exact import is_zero, parameters
+from odescent.dynamics.algebra.vectors import blocks, elementwise, hadamard, inner, zero
 from odescent.dynamics.library import system
-from odescent.dynamics.oracles import Objective
 from odescent.dynamics.passivity import PassivityImmersion, external, modal_roots
-from odescent.dynamics.vectors import blocks, elementwise, hadamard, inner, zero
+from odescent.dynamics.vector_fields.objective import Objective
+from odescent.dynamics.vector_fields.system import curvature, mu
 
 x, p, z, q, u, s, t_ = blocks("x p z q u s t_1")
 a, b, c, K, r = parameters("a b c K r")

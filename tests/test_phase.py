@@ -234,7 +234,7 @@ def test_saving_and_filming(oscillator, tmp_path):
         cycles=False,
     )
     for given, change, sentence in [
-        (still, {}, "nothing in it moves"),
+        (still, {}, "nothing to animate"),
         (portrait, {"frames": 1}, "2 to 600 frames"),
         (portrait, {"path": tmp_path / "p.avi"}, "gif, .mp4, or|written as .gif"),
     ]:

@@ -14,7 +14,7 @@ import sympy as sp
 
 import odescent as od
 from odescent.discretize import moment_map, stationary_covariance, weak_modified_equation
-from odescent.dynamics.vectors import Vector
+from odescent.dynamics.algebra.vectors import Vector
 
 x, y = od.blocks("x y")
 f = od.Objective("f")

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from odescent.analysis.lines import even_lines, flow_lines, separatrices
-from odescent.analysis.nullclines import nullclines
-from odescent.analysis.planar import check_window, classify, fixed_points
+from odescent.analysis.portraits.field import check_window, classify, fixed_points
+from odescent.analysis.portraits.nullclines import nullclines
+from odescent.analysis.portraits.trajectories import even_lines, flow_lines, separatrices
 
 BOX = ((-2.0, 2.0), (-2.0, 2.0))
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sympy as sp
+from attacks_on_immersions import faults
 from plants import claim, decays, design
 from scipy.integrate import solve_ivp
 
 import odescent as od
-from odescent.dynamics.calculus import vanishes
+from odescent.dynamics.algebra.calculus import vanishes
 
 x, y, p, u, v = od.blocks("x y p u v")
 a, b, K, h = od.parameters("a b K h")
@@ -54,7 +55,7 @@ def test_other_plants(plant, manifold):
 
 def test_the_loop_does_what_it_promises_in_numbers():
     """psi decays at the rate K along the plant under the law, on a function that is not quadratic."""
-    from odescent.dynamics.evaluate import evaluate
+    from odescent.dynamics.flows.evaluate import evaluate
     from odescent.dynamics.passivity import PassivityImmersion, external
 
     loop = PassivityImmersion(
@@ -236,7 +237,7 @@ FALSE = {
     "a gain that is bound to -1": ({"gain": K, "tuning": {K: -1}}, "with K = -1, the gain must be positive"),
     "a gain that is bound below": ({"gain": K - 2, "where": {K: 1}}, "with K = 1, the gain"),
     "a control that is bound off": ({"plant": {p: (b - 1) * u}, "tuning": {b: 1}}, "must not vanish, but it is 0"),
-    "a gain that falls as 1/t^2": ({"gain": 1 / t**2, "time": t, "clock": 1 + h}, "finite integral"),
+    "a gain that falls as 1/t^2": ({"gain": 1 / t**2, "time": t}, "finite integral"),
     "a gain that falls exponentially": ({"gain": sp.exp(-t), "time": t}, "finite integral"),
     "a gain that falls as t^(-5/4)": ({"gain": t ** sp.Rational(-5, 4), "time": t}, "finite integral"),
     "a gain that falls as 1/(t log(t)^2)": ({"gain": 1 / (t * sp.log(t) ** 2), "time": t}, "finite integral"),
@@ -245,7 +246,8 @@ FALSE = {
     "a manifold that is not real": ({"immersion": None, "manifold": p + sp.I * x}, "the manifold is not real"),
     "a factor that is zero in disguise": ({"plant": {p: NOTHING * u}}, "not vanish"),
     "a gain that turns": ({"gain": 5 - t, "time": t}, "finite integral"),
-    "a bound power of time": ({"gain": t**-b, "time": t, "clock": 1 + h, "tuning": {b: 2}}, "finite integral"),
+    "a gain that ends negative": ({"gain": 9 / t**2 - 1 / (t * sp.sqrt(sp.log(t))), "time": t}, "finite integral"),
+    "a bound power of time": ({"gain": t**-b, "time": t, "tuning": {b: 2}}, "finite integral"),
     "a gain as text": ({"gain": "K"}, "a scalar expression, such as 2 .* not the text 'K'"),
     "a vector for a gain": ({"gain": p}, "not the vector p"),
     "no gain": ({"gain": None}, "not None"),
@@ -253,8 +255,8 @@ FALSE = {
     "names for blocks": ({"plant": {"x": p, "p": u}}, "the plant maps blocks, made by"),
     "a target of the fibre": ({"target": {p: f.grad(x)}}, "the target gives p, but it is for the blocks"),
     "a target of a stranger": ({"target": {y: f.grad(x)}}, "no block of the plant"),
-    "a vector that is no block": ({"port": y}, "the port uses the vector y"),
-    "a stranger in the plant": ({"plant": {p: u + y}}, "the plant of p uses the vector y"),
+    "a vector that is no block": ({"port": y}, "the port uses the vector 'y', which cannot .*; p, psi and x can"),
+    "a stranger in the plant": ({"plant": {p: u + y}}, "the plant of p uses the vector 'y'"),
     "a scheme as text": ({"scheme": "lie_trotter"}, "the scheme must be a scheme"),
     "time as text": ({"time": "t"}, "time must be a symbol"),
     "another time": ({"gain": 2 / t, "time": sp.Symbol("t")}, "stands for two different symbols"),
@@ -262,8 +264,17 @@ FALSE = {
                               "plant": {od.blocks("tau", kind="scalar"): 1}}, "cannot be a block"),
     "a parameter bound to time": ({"immersion": {p: -a * f.grad(x)}, "time": t, "where": {a: t / 2}}, "moves with t"),
     "psi named as the start": ({"memory": x0}, "names the starting point"),
-    "a clock without time": ({"clock": h}, "which symbol is time"),
+    "a clock without time": ({"clock": h}, "name the symbol of time"),
     "a clock before the beginning": ({"gain": 2 / t, "time": t, "clock": h - 1 - h}, "not negative"),
+    "a clock that stands still": ({"gain": 2 / t, "time": t, "clock": 1 + h}, "moves on by 0"),
+    "a clock that runs back": ({"gain": 2 / t, "time": t, "clock": 9 - sp.Symbol("k") * h}, "moves on by -h"),
+    "a clock that runs twice": ({"gain": 2 / t, "time": t, "clock": 1 + 2 * sp.Symbol("k") * h}, r"moves on by 2\*h"),
+    "a clock of steps": ({"gain": 2 / t, "time": t, "clock": 1 + sp.Symbol("k")}, "moves on by 1"),
+    "a clock that has no inverse": ({"gain": 2 / t, "time": t, "clock": sp.sin(sp.Symbol("k"))}, "moves on by"),
+    "a clock with time": ({"gain": 2 / t, "time": t, "clock": t + sp.Symbol("k") * h}, "moves with t"),
+    "a law at a singularity": ({"plant": {p: t * u}, "gain": 2, "time": t}, "with t = 0, the factor of the control"),
+    "a distance that grows": ({"immersion": None, "manifold": sp.exp(-t) * (p + f.grad(x)), "time": t, "gain": 0.5},
+                              "the rate of approach to the manifold must be positive, but it is -1/2"),
     "a clock at a singularity": ({"gain": 2 / t, "time": t}, "infinite in the first step"),
     "a start at a singularity": ({"gain": 2, "time": t, "immersion": {p: -f.grad(x) / t}}, "not finite at the first"),
     "a counter that is a block": ({"gain": t, "time": t, "plant": {od.blocks("k"): x}}, "k counts the steps"),
@@ -310,3 +321,34 @@ def test_what_cannot_hold_is_refused(name):
 def test_refusals(plant, options, sentence):
     with pytest.raises(od.OdescentError, match=sentence):
         od.immerse(plant, u, gain=1, **options)
+
+
+LATER = {
+    "a gain below zero": ({"gain": K - 2}, {K: 1}, "with K = 1, the gain must be positive, but it is -1"),
+    "a control that is off": ({"plant": {p: (b - 1) * u, x: p / (b - 1)}}, {b: 1}, "must not vanish, but it is 0"),
+    "a gain that falls": ({"gain": t**-b, "time": t, "clock": (1 + sp.Symbol("k")) * h}, {b: 2}, "finite integral"),
+    "a vector": ({"gain": K}, {K: od.inner(x, x)}, "moves with x"),
+    "time": ({"gain": K / t, "time": t, "clock": (1 + sp.Symbol("k")) * h}, {K: 1 / t}, "moves with t"),
+    "a root of a negative number": ({"port": -sp.sqrt(b - 1) * f.grad(x)}, {b: sp.S.Half}, "under a root in the port"),
+    "through another": ({"gain": K - 2, "where": {K: b + 1}}, {b: sp.S.Half}, "the gain must be positive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_hypotheses_are_checked_whenever_values_are_given(name):
+    options, values, sentence = LATER[name]
+    plant = {x: p, p: u, **options.get("plant", {})}
+    settings = {"gain": 1, "immersion": {p: -a * f.grad(x)}, **options}
+    settings.pop("plant", None)
+    free = od.immerse(plant, u, **settings).algorithm
+    for given in (lambda: free.bind(values), lambda: free.replace(tuning=values)):
+        with pytest.raises(od.OdescentError, match=sentence):
+            given()
+    assert free.bind({a: 3}).replace(name="mine").assumes == free.assumes
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_printed_of_a_plant_of_vectors_is_what_it_does(seed):
+    """`python tests/attacks_on_immersions.py` tries hundreds of these."""
+    assert not faults(seed)
+    assert len(faults(seed, wrong=1.01)) >= 2

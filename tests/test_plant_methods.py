@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.dynamics.calculus import vanishes
+from odescent.dynamics.algebra.calculus import vanishes
 
 x, p, u, psi = od.blocks("x p u psi")
 a, h, t = od.parameters("a h t")
@@ -96,6 +96,8 @@ def test_without_init_it_is_the_same_method_from_another_start():
     assert vanishes(at_rest.init["psi"] - f.grad(od.dynamics.start) / sp.sqrt(L))
     verdict = at_rest.equivalent(od.algorithm("nesterov_sc"))
     assert verdict.verdict == "refuted" and "start" in verdict.reason
+    found = od.recognize(at_rest)
+    assert found.name == "nesterov_sc" and set(found.but_for) == {"start"}
 
 
 def test_a_manifold_that_moves_with_time():

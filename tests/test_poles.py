@@ -5,7 +5,7 @@ import sympy as sp
 from placed import assert_placed, r, same
 
 import odescent as od
-from odescent.discretize.poles import place_poles
+from odescent.discretize.pole_placement.placement import place_poles
 from odescent.dynamics import L, mu
 
 q = sp.sqrt(mu / L)

@@ -7,10 +7,10 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.discretize.poles import place_poles
-from odescent.discretize.poles_modal import modal_form
+from odescent.discretize.library.passive_method import modal_form
+from odescent.discretize.pole_placement.placement import place_poles
 from odescent.dynamics import L, mu
-from odescent.dynamics.exact import canonical, is_zero
+from odescent.dynamics.algebra.exact import canonical, is_zero
 
 q = sp.sqrt(mu / L)
 rho, p = sp.symbols("rho p")
@@ -29,8 +29,8 @@ def test_the_modal_form_is_that_of_the_notes():
 @pytest.mark.untyped
 @pytest.mark.parametrize(("poles", "says"), [
     ({}, "as in {\"mu\": (rho, rho)"),
-    ([("mu", (0,))], "wanted by mode"),
-    ("mu", "wanted by mode"),
+    ([("mu", (0,))], "given by mode"),
+    ("mu", "given by mode"),
     ({"mu": ()}, "one or two at mu, not 0"),
     ({"mu": (1, 2, 3)}, "one or two at mu, not 3"),
     ({"mu": 0.5}, "a tuple of one or two"),
@@ -53,7 +53,7 @@ def test_the_modal_form_is_that_of_the_notes():
     ({mu - L: (0,)}, "positive curvature"),
     ({sp.I: (0,)}, "positive curvature"),
     ({None: (0,)}, "a mode must be"),
-    ({"mu": (0,), mu: (half,)}, "one mode"),
+    ({"mu": (0,), mu: (half,)}, "the same mode"),
     ({"mu": (half + sp.I / 3, half)}, "no conjugate pair"),
     ({"mu": (0.5 + 0.1j, 0.4 - 0.1j)}, "no conjugate pair"),
     ({"mu": (sp.I / 2,)}, "together with its conjugate"),

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from placed import assert_placed, same
 
-from odescent.discretize.poles import place_poles
+from odescent.discretize.pole_placement.placement import place_poles
 from odescent.dynamics import L, mu
-from odescent.dynamics.exact import canonical, is_zero
+from odescent.dynamics.algebra.exact import canonical, is_zero
 
 q = sp.sqrt(mu / L)
 rho = sp.Symbol("rho")

@@ -4,8 +4,8 @@ import matplotlib.colors
 import numpy as np
 import pytest
 
-from odescent.analysis import style
-from odescent.analysis.portrait import compute_portrait
+from odescent._support import style
+from odescent.analysis.portraits.portrait import compute_portrait
 
 
 def well(z):

@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from odescent.dynamics.problems import objective
+from odescent.dynamics.problems import REGISTRY, objective
 from odescent.dynamics.problems.logistic import logistic
 from odescent.dynamics.problems.logistic_data import breast_cancer_data
 
@@ -143,7 +143,7 @@ def test_minimizer_is_not_computed_before_it_is_asked_for(monkeypatch):
     monkeypatch.setattr(
         scipy.optimize, "minimize", lambda *a, **k: (calls.append(1), original(*a, **k))[1]
     )
-    problem = objective("logistic/synthetic")
+    problem = REGISTRY.build("logistic/synthetic")  # made anew
     problem.value(jnp.asarray(problem.x0))
     assert calls == []
     assert problem.minimizer is problem.minimizer

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import sweep_functions as functions
 
-from odescent._errors import OdescentError
-from odescent._processes import carry_out, processors
+from odescent._support.errors import OdescentError
+from odescent._support.processes import carry_out, processors
 
 
 def carried(tasks: dict[str, Any], **options: Any) -> tuple[dict[str, Any], dict[str, Exception]]:
@@ -61,7 +61,7 @@ def test_an_executor_of_ones_own_is_used_and_left_open() -> None:
     with ThreadPoolExecutor(1) as pool:
         kept, _ = carried({"a": {}}, workers=1, executor=pool)
         assert kept["a"][0] == os.getpid() and pool.submit(int).result() == 0
-    with pytest.raises(OdescentError, match="broke down with 1 jobs to do"):
+    with pytest.raises(OdescentError, match="failed with 1 jobs left"):
         carried({"a": {}}, workers=1, executor=pool)
 
 

@@ -10,9 +10,9 @@ import textbook as tb
 from programs import Machine
 
 import odescent as od
-from odescent.discretize.program import Assign, CallOracle
-from odescent.dynamics.calculus import coefficient, modal
-from odescent.dynamics.fields import L, mu, start
+from odescent.discretize.programs.program import Assign, CallOracle
+from odescent.dynamics.algebra.calculus import coefficient, modal
+from odescent.dynamics.vector_fields.system import L, mu, start
 
 x, v = od.blocks("x v")
 c, h = od.parameters("c h")

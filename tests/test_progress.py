@@ -10,7 +10,8 @@ import time
 import pytest
 from typer.testing import CliRunner
 
-from odescent import _console, _progress
+from odescent._cli.base import console
+from odescent._support import progress
 from odescent.cli import app
 
 
@@ -23,13 +24,13 @@ def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The standard error as a terminal, from inside a test: pytest puts its own there before each."""
     made = Terminal()
     monkeypatch.setattr(sys, "stderr", made)
-    monkeypatch.setattr(_progress, "_PATIENCE", 0.02)
+    monkeypatch.setattr(progress, "_PATIENCE", 0.02)
     return made
 
 
 def test_what_takes_long_is_said_and_wiped_away(monkeypatch: pytest.MonkeyPatch):
     terminal = on_a_terminal(monkeypatch)
-    with _progress.waiting("proving a rate"):
+    with progress.waiting("proving a rate"):
         deadline = time.monotonic() + 10
         while "proving" not in terminal.getvalue() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -40,14 +41,14 @@ def test_what_takes_long_is_said_and_wiped_away(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_line_goes_when_it_fails(monkeypatch: pytest.MonkeyPatch):
     terminal = on_a_terminal(monkeypatch)
-    with pytest.raises(KeyError), _progress.waiting("proving a rate"):
+    with pytest.raises(KeyError), progress.waiting("proving a rate"):
         raise KeyError
     assert terminal.getvalue().endswith("\r")
 
 
 def test_a_bar_counts_and_ends_its_line(monkeypatch: pytest.MonkeyPatch):
     terminal = on_a_terminal(monkeypatch)
-    show = _progress.bar("steps")
+    show = progress.bar("steps")
     time.sleep(0.03)
     show(500, 1000)
     show(1000, 1000)
@@ -58,13 +59,13 @@ def test_a_bar_counts_and_ends_its_line(monkeypatch: pytest.MonkeyPatch):
 def test_nothing_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch):
     plain = io.StringIO()
     monkeypatch.setattr(sys, "stderr", plain)
-    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
-    with _progress.waiting("proving a rate"):
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    with progress.waiting("proving a rate"):
         time.sleep(0.02)
-    _progress.bar("steps")(1, 2)
-    _console.report("on the way")
+    progress.bar("steps")(1, 2)
+    console.report("on the way")
     monkeypatch.setattr(sys, "stderr", None)
-    with _progress.waiting("proving a rate"):
+    with progress.waiting("proving a rate"):
         pass
     assert plain.getvalue() == ""
     done = CliRunner().invoke(app, ["certify", "gradient_descent", "--mu", "1", "--L", "10"])
@@ -84,6 +85,6 @@ def test_colour_is_for_terminals_that_want_it(
         monkeypatch.setenv(name, value)
     terminal = Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
-    _console.say("needed\n  works", [(r"^needed$", "bold")])
+    console.say("needed\n  works", [(r"^needed$", "bold")])
     assert ("\x1b[" in terminal.getvalue()) is coloured
     assert "works" in terminal.getvalue()

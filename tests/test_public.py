@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import odescent as od
+from odescent._support.lazy import public
 
 LAZY = (
     "odescent",
@@ -32,18 +33,19 @@ def test_every_public_name_resolves():
 
 @pytest.mark.parametrize("package", LAZY)
 def test_names_that_load_later_are_those_that_type_checkers_see(package: str):
+    """What is read off the text line by line is what its syntax tree says."""
     module = importlib.import_module(package)
     assert module.__file__ is not None
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     seen = {
-        alias.asname: node.module or alias.name
+        alias.asname: "." * node.level + (node.module or alias.name)
         for block in tree.body
         if isinstance(block, ast.If)
         for node in block.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert seen == module._PUBLIC
+    assert seen == public(package)
     assert dir(module) == sorted(module.__all__) == sorted(seen)
 
 
@@ -53,7 +55,7 @@ def test_names_stay_when_every_module_is_imported(package: str):
     module = importlib.import_module(package)
     modules = {m.name for m in pkgutil.iter_modules(module.__path__)}
     for name in modules & set(module.__all__):
-        assert module._PUBLIC[name] == name
+        assert public(package)[name] == f".{name}"
     for name in module.__all__:
         assert getattr(module, name) is getattr(module, name)
     with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'nothing'"):

@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.discretize.state_space import z
+from odescent.discretize.linear.state_space import z
 from odescent.dynamics import L, mu
 
 s, b, w = od.parameters("s b w")

@@ -8,8 +8,8 @@ import pytest
 
 import odescent as od
 from odescent import OdescentError
-from odescent._registry import Registry
-from odescent.analysis.style import titled
+from odescent._support.registry import Registry
+from odescent._support.style import titled
 from odescent.discretize import library as algorithms
 from odescent.dynamics import library as systems
 

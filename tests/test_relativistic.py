@@ -8,7 +8,7 @@ from modified import local_order
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.series import taylor
+from odescent.dynamics.algebra.series import taylor
 
 x, v, p = od.blocks("x v p")
 h, gam, delta, m, eps, al, be = od.parameters("h gam delta m eps al be")

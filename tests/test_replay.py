@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 import decimal
-import functools
 import json
 import random
 import shutil
@@ -23,17 +22,18 @@ from attacks_on_derivations import attacks, original, outcome, sealed, splices, 
 
 import odescent as od
 from odescent import replay
-from odescent.discretize.derivation import Claim, Equation, Step
+from odescent.discretize.proof.steps import Claim, Equation, Step
 from odescent.discretize.routes import REGISTRY
-from odescent.dynamics.calculus import derivative, substitute
-from odescent.dynamics.trees import pairs, tree
+from odescent.dynamics.algebra.calculus import derivative, substitute
+from odescent.dynamics.algebra.trees import pairs, tree
 
 x, v = od.blocks("x v")
 f = od.Objective("f")
 c, h = od.parameters("c h")
 
 
-derived = functools.cache(REGISTRY.build)
+def derived(key: str) -> od.Derivation:
+    return od.derive(*key.split("/"))
 
 
 def written(step: Step) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def refuted(step: dict[str, Any]) -> bool:
 
 
 def quiet(document: Any) -> list[str]:
-    return replay.replay(document, say=lambda line: None)
+    return replay.replay(document, points=1, say=lambda line: None)
 
 
 def coefficients(data: Any, path: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
@@ -348,7 +348,7 @@ def test_a_document_put_together_by_hand_is_no_derivation() -> None:
 
 def told(given: Any) -> tuple[list[str], str]:
     lines: list[str] = []
-    return replay.replay(given, say=lines.append), lines[-1]
+    return replay.replay(given, points=1, say=lines.append), lines[-1]
 
 
 def test_systems_of_ones_own_replay_and_get_no_registered_name() -> None:
@@ -374,8 +374,8 @@ def test_systems_of_ones_own_replay_and_get_no_registered_name() -> None:
 
 def test_exact_data_read_back_are_the_same() -> None:
     """System, scheme, bindings and the program made from them, for every registered algorithm."""
-    from odescent.discretize.exact_data import exact_algorithm
-    from odescent.discretize.exact_reading import algorithm_from
+    from odescent.discretize.proof.exact_data import exact_algorithm
+    from odescent.discretize.reading.exact_reading import algorithm_from
 
     for name in od.algorithms():
         exact = json.dumps(exact_algorithm(od.algorithm(name)))

@@ -1,6 +1,5 @@
 """Reports: what a reader sees, and what a machine reads."""
 
-import functools
 import json
 import re
 import shutil
@@ -9,10 +8,10 @@ import subprocess
 import pytest
 
 import odescent as od
-from odescent.discretize.report import derivation_text, program_text
+from odescent.discretize.proof.report import derivation_text, program_text
 from odescent.discretize.routes import REGISTRY
-from odescent.dynamics.calculus import symbols_of
-from odescent.dynamics.show import symbol_latex
+from odescent.dynamics.algebra.calculus import symbols_of
+from odescent.dynamics.notation.show import symbol_latex
 
 
 @pytest.fixture(
@@ -81,14 +80,13 @@ def test_program_text_of_each_instruction():
 
 
 ALL = [tuple(k.split("/")) for k in REGISTRY.names()]
-derived = functools.cache(od.derive)
 PREAMBLE = "\\documentclass[11pt]{article}\n\\usepackage{amsmath,amssymb}\n\\begin{document}\n"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not here")
 def test_latex_compiles_and_no_line_runs_over(tmp_path):
     """Every registered derivation, and one of an algorithm, in the column of an article."""
-    parts = [derived(*key).latex() for key in ALL] + [od.algorithm("adam").derivation().latex()]
+    parts = [od.derive(*key).latex() for key in ALL] + [od.algorithm("adam").derivation().latex()]
     (tmp_path / "all.tex").write_text(PREAMBLE + "\n".join(parts) + "\\end{document}\n")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
@@ -101,7 +99,7 @@ def test_latex_compiles_and_no_line_runs_over(tmp_path):
 @pytest.mark.parametrize("key", ALL, ids="/".join)
 @pytest.mark.parametrize("columns", [60, 80, 96])
 def test_text_fits_the_terminal(key, columns):
-    lines = derivation_text(derived(*key), columns).splitlines()
+    lines = derivation_text(od.derive(*key), columns).splitlines()
     assert max(map(len, lines)) <= columns
     assert not any("\\" in line or "$" in line for line in lines), "LaTeX is left in the prose"
 
@@ -109,7 +107,7 @@ def test_text_fits_the_terminal(key, columns):
 @pytest.mark.parametrize("key", ALL, ids="/".join)
 def test_every_symbol_is_introduced_before_it_is_used(key):
     """In the notation, in the formulas of its step's prose or an earlier one's, or as a claim's name."""
-    derivation = derived(*key)
+    derivation = od.derive(*key)
     said = [tex for tex, _ in derivation.notation]
     for step in derivation.steps:
         said += re.findall(r"\$([^$]*)\$", step.statement + step.assumes)

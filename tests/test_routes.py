@@ -12,8 +12,8 @@ import textbook as tb
 import odescent as od
 from odescent.discretize.routes import REGISTRY, routes
 from odescent.dynamics import vanishes
-from odescent.dynamics.fields import mu
-from odescent.dynamics.second_order import SecondOrder, position, velocity
+from odescent.dynamics.vector_fields.second_order import SecondOrder, position, velocity
+from odescent.dynamics.vector_fields.system import mu
 
 root, h = sp.sqrt(mu), od.parameters("h")
 f = od.Objective("f")

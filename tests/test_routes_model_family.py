@@ -12,9 +12,9 @@ import textbook as tb
 
 import odescent as od
 from odescent.discretize.routes import routes
-from odescent.dynamics.exact import is_zero
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.vectors import ScalarNode
+from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.algebra.vectors import ScalarNode
+from odescent.dynamics.vector_fields.system import L, mu
 
 h = od.parameters("h")
 MEMBERS: dict[str, dict[str, Any]] = {

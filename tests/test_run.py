@@ -208,7 +208,7 @@ def test_zero_steps():
         ({"x0": "one"}, "x0 must hold real numbers"),
         ({"x0": np.array([1j, 2])}, "x0 must hold real numbers"),
         ({"x0": []}, "x0 has no numbers"),
-        ({"mu": -1}, "mu must be more than 0, not -1"),
+        ({"mu": -1}, "mu must be a finite number more than 0, not -1"),
         ({"mu": 20}, "L must be at least mu"),
         ({"mu": np.ones(2)}, r"mu must be one number.*vmap"),
         ({"lr": 1.0}, "no parameter of nesterov_sc called 'lr'"),
@@ -235,7 +235,7 @@ def test_missing_parameters_and_oracles_get_a_sentence():
     bare = od.Objective("bare", fun=lambda x: jnp.sum(x**2))
     with pytest.raises(
         od.OdescentError,
-        match=r"nesterov_sc needs a value of mu and L: give mu=\.\.\. and L=\.\.\. to the run or on",
+        match=r"nesterov_sc needs a value of mu and L: give mu=\.\.\. and L=\.\.\. as parameters or on",
     ):
         od.algorithm("nesterov_sc").run(bare, [1.0], 3)
     with pytest.raises(

@@ -12,7 +12,7 @@ from programs import Machine, global_order
 from scipy.integrate import solve_ivp
 
 import odescent as od
-from odescent.dynamics.fields import mu
+from odescent.dynamics.vector_fields.system import mu
 
 x, v, w, y, z = od.blocks("x v w y z")
 gam = od.blocks("gam", kind="scalar")

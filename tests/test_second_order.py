@@ -9,15 +9,16 @@ from concrete import DIMENSION, number
 from scipy.integrate import solve_ivp
 
 from odescent import OdescentError
-from odescent.dynamics.calculus import vanishes
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import System, mu
+from odescent.dynamics.algebra.calculus import vanishes
+from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.vectors import blocks, hadamard, inner
+from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import system
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.second_order import position as x
-from odescent.dynamics.second_order import second_order
-from odescent.dynamics.second_order import velocity as xd
-from odescent.dynamics.vectors import blocks, hadamard, inner
+from odescent.dynamics.vector_fields.objective import Objective
+from odescent.dynamics.vector_fields.second_order import position as x
+from odescent.dynamics.vector_fields.second_order import second_order
+from odescent.dynamics.vector_fields.second_order import velocity as xd
+from odescent.dynamics.vector_fields.system import mu
 
 K, a, b, c, t, h = parameters("K a b c t h")
 f = Objective("f")

@@ -7,11 +7,11 @@ import pytest
 import sympy as sp
 from concrete import number, random_values
 
-from odescent.dynamics.calculus import vanishes
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.series import taylor
-from odescent.dynamics.vectors import blocks, elementwise, hadamard, inner
+from odescent.dynamics.algebra.calculus import vanishes
+from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.series import taylor
+from odescent.dynamics.algebra.vectors import blocks, elementwise, hadamard, inner
+from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, p = blocks("x y p")
 a, b, h = parameters("a b h")

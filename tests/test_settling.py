@@ -7,17 +7,25 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odescent.analysis.attractors import refine
-from odescent.analysis.product import product
-from odescent.analysis.settling import DIVERGES, SETTLED, UNDEFINED, UNRESOLVED, Settled, settle
-from odescent.analysis.stepping import stepper
+from odescent.analysis.attraction.attractors import refine
+from odescent.analysis.attraction.grid import product
+from odescent.analysis.attraction.settling import (
+    DIVERGES,
+    SETTLED,
+    UNDEFINED,
+    UNRESOLVED,
+    Limits,
+    Outcomes,
+    settle,
+)
+from odescent.analysis.attraction.stepping import stepper
 
 
 def settled(
     function: object, axes: dict, steps: int = 5000, longest: int = 64, start: object = None
-) -> Settled:
+) -> Outcomes:
     p = product(stepper(function, None), None, axes, start, {})  # type: ignore[arg-type]
-    return settle(p, steps, 1e-8 * p.scale, 1e10 * p.scale, longest, 1 << 24)
+    return settle(p, Limits(steps, 1e-8, 1e10, longest, 1 << 24))
 
 
 def turning(z: jnp.ndarray, *, angle: jnp.ndarray, rate: jnp.ndarray) -> jnp.ndarray:
@@ -70,7 +78,7 @@ def test_linear_contractions_settle_at_zero(rate: float, seed: int) -> None:
     s = stepper(linear, None)
     values = dict(zip("abcd", matrix.ravel().tolist(), strict=True))
     p = product(s, None, {"x0": np.array([[1.0, 0.3], [-0.4, 1.0]])}, None, values)
-    found = settle(p, 5000, 1e-8 * p.scale, 1e10 * p.scale, 16, 1 << 24)
+    found = settle(p, Limits(5000, 1e-8, 1e10, 16, 1 << 24))
     assert (found.verdict == SETTLED).all()
     done = refine(s, found.state, np.full(2, 6.0), p.coefficients(np.arange(2)), p.scale)
     assert (done.period == 1).all()  # six steps were claimed; the least period is one

@@ -4,12 +4,20 @@ import matplotlib.mathtext
 import pytest
 import sympy as sp
 
-from odescent.dynamics.exact import canonical, parameters
-from odescent.dynamics.fields import L, mu
+from odescent.dynamics.algebra.exact import canonical, parameters
+from odescent.dynamics.algebra.vectors import (
+    apply,
+    blocks,
+    elementwise,
+    hadamard,
+    inner,
+    outer,
+    zero,
+)
 from odescent.dynamics.library import system, systems
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.show import latex, symbol_latex, text
-from odescent.dynamics.vectors import apply, blocks, elementwise, hadamard, inner, outer, zero
+from odescent.dynamics.notation.show import latex, symbol_latex, text
+from odescent.dynamics.vector_fields.objective import Objective
+from odescent.dynamics.vector_fields.system import L, mu
 
 x, y, psi = blocks("x y psi")
 A = blocks("A", kind="matrix")

@@ -9,7 +9,7 @@ import sympy as sp
 
 import odescent as od
 from odescent.dynamics import Diffusion
-from odescent.dynamics.simulate import SolverStopped
+from odescent.dynamics.flows.simulate import SolverStopped
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_mu_and_L_come_from_the_objective():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "parameters c have no value"),
-        ({"parameters": {"d": 1}}, "no parameter 'd'"),
+        ({}, "needs a value of c: give c=... as parameters"),
+        ({"parameters": {"d": 1}}, "no parameter of the system called 'd'"),
         ({"parameters": {"c": 2}, "solver": "tsit"}, "did you mean 'tsit5'"),
         ({"parameters": {"c": 2}, "t1": -1.0}, "t1 > t0"),
         ({"parameters": {"c": 2}, "x0": np.array([np.nan])}, "not finite"),
@@ -230,7 +230,7 @@ def test_independent_increments_have_the_variance_of_the_process():
         ({"key": 1}, "takes fixed steps"),
         ({"key": 1, "dt": 0.1, "solver": "tsit5"}, "the system has noise, so the solver is one of"),
         ({"key": 1, "dt": 0.1, "path": "bridge"}, "kind of path"),
-        ({"key": 1, "dt": 1e-6}, "known down to steps"),
+        ({"key": 1, "dt": 1e-6}, "resolved down to steps"),
     ],
 )
 def test_what_noise_needs(options, sentence):
@@ -278,7 +278,7 @@ def test_more_refusals(options, sentence):
 def test_a_parameter_outside_its_domain(ball):
     x = od.blocks("x")
     mu = sp.Symbol("mu", positive=True)
-    with pytest.raises(od.OdescentError, match="mu must be more than 0, not -1"):
+    with pytest.raises(od.OdescentError, match="mu must be a finite number more than 0, not -1"):
         decay(-mu).simulate(od.Objective("f"), np.ones(1), 1.0, parameters={"mu": -1})
     with pytest.raises(od.OdescentError, match="c must be a finite number"):
         ball.simulate(ONE, np.ones(1), 1.0, parameters={"c": np.inf})
@@ -292,3 +292,23 @@ def test_unstable_fixed_steps_keep_the_prefix():
     x = caught.value.solution.x[:, 0]
     np.testing.assert_allclose(x[:5], (-99.0) ** np.arange(5))
     assert np.isfinite(x).all() and len(x) < 200
+
+
+@pytest.mark.parametrize("name", od.systems())
+def test_a_drift_that_divides_by_time_is_refused_at_time_zero(name):
+    """Whatever the system: it starts, or it is refused with a sentence, and never a division by zero."""
+    system = od.system(name)
+    values = {p.name: 1.5 for p in system.parameters}
+    f = od.Objective("f", lambda x: x @ x / 2, map=lambda x, *_: x, operator=lambda x: x)
+    try:
+        system.simulate(f, np.ones(2), 1e-3, parameters=values, points=2)
+    except od.OdescentError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "fun", [lambda x: jnp.ones(3) @ x, lambda x: x["a"], lambda x: x.reshape(5)]
+)
+def test_what_an_objective_raises_is_said_to_be_its_own(fun):
+    with pytest.raises(od.OdescentError, match="a function of the objective raised"):
+        od.system("gradient_flow").simulate(od.Objective("f", fun), np.ones(2), 1.0)

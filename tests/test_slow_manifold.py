@@ -11,13 +11,14 @@ from concrete import f as function
 from concrete import number
 
 from odescent import OdescentError
-from odescent.dynamics.calculus import modal, vanishes
-from odescent.dynamics.exact import is_zero, parameters
-from odescent.dynamics.fields import System, curvature
+from odescent.dynamics.algebra.calculus import modal, vanishes
+from odescent.dynamics.algebra.exact import is_zero, parameters
+from odescent.dynamics.algebra.vectors import blocks, hadamard, inner, zero
+from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import system
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.slow_manifold import expand, graph_discriminant
-from odescent.dynamics.vectors import blocks, hadamard, inner, zero
+from odescent.dynamics.vector_fields.objective import Objective
+from odescent.dynamics.vector_fields.slow_manifold import expand, graph_discriminant
+from odescent.dynamics.vector_fields.system import curvature
 
 x, p, psi, y, v = blocks("x p psi y v")
 a, b, t, eps = parameters("a b t epsilon")
@@ -154,7 +155,7 @@ def test_a_real_graph_exists_where_the_discriminant_is_positive():
     """(K - a lam)^2 - 4 b lam for the passive family (MATH b.2), against the eigenvalues in numbers."""
     passive, lam = system("passive"), curvature
     K, a, b = parameters("K a b")
-    found = graph_discriminant(passive, lam)
+    found = graph_discriminant(passive.linearize(lam))
     assert is_zero(found - ((K - a * lam) ** 2 - 4 * b * lam))
     for values in ({K: 5, a: 0.1, b: 1, lam: 2}, {K: 1, a: 0.1, b: 1, lam: 2}):
         matrix = np.array(passive.linearize(lam).subs(values).evalf(), dtype=float)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.squares import with_lengths
-from odescent.dynamics.vectors import ScalarNode, Vector, VectorSymbol, inner
+from odescent.dynamics.algebra.squares import with_lengths
+from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
 
 x, y, z = od.blocks("x y z")
 a = od.parameters("a")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from programs import Machine
 
 import odescent as od
-from odescent.discretize.matrices import inverse, transfer
-from odescent.discretize.state_space import NotLTI, z
-from odescent.dynamics.fields import Diffusion, curvature
+from odescent.discretize.linear.matrices import inverse, transfer
+from odescent.discretize.linear.state_space import NotLTI, z
+from odescent.dynamics.vector_fields.system import Diffusion, curvature
 
 x, v, w = od.blocks("x v w")
 c, h, K, t = od.parameters("c h K t")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import odescent as od
-from odescent.analysis.product import product
-from odescent.analysis.settling import begin, read
-from odescent.analysis.stepping import distance, stepper
+from odescent.analysis.attraction.grid import product
+from odescent.analysis.attraction.settling import begin, read
+from odescent.analysis.attraction.stepping import distance, stepper
 
 QUADRATIC = od.objective("quadratic", eigenvalues=(1, 4))
 
@@ -65,7 +65,7 @@ def test_distance_keeps_nan() -> None:
 @pytest.mark.parametrize(
     ("iterated", "target", "dt", "said"),
     [
-        (3, None, None, "is iterated, not int"),
+        (3, None, None, "is expected, not int"),
         (lambda: 0, None, None, "state first"),
         (od.system("gradient_flow"), QUADRATIC, -1.0, "positive fixed step"),
         (od.system("gradient_flow"), None, 0.1, "objective"),

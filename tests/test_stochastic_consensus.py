@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.discretize.step_moments import step_map
+from odescent.discretize.weak.step_moments import step_map
 from odescent.dynamics import substitute, tidy, vanishes
-from odescent.dynamics.fields import Diffusion, Field
 from odescent.dynamics.stochastic import (
     Coordinates,
     finite_consensus,
@@ -25,6 +24,7 @@ from odescent.dynamics.stochastic import (
     tilted_gaussian,
     to_ito,
 )
+from odescent.dynamics.vector_fields.system import Diffusion, Field
 
 x, y = sp.symbols("x y", real=True)
 alpha, lam, sigma, t = od.parameters("alpha lam sigma t")
@@ -80,7 +80,7 @@ def test_the_particle_system(noise: str) -> None:
 
 
 def test_particles_need_an_ensemble() -> None:
-    with pytest.raises(od.OdescentError, match="meet in an ensemble's oracle"):
+    with pytest.raises(od.OdescentError, match="needs an ensemble's oracle"):
         particle_system(od.system("overdamped_langevin"), 3)
 
 

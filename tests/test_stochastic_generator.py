@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.fields import Diffusion, Field
 from odescent.dynamics.stochastic import (
     SDE,
     Coordinates,
@@ -27,6 +26,7 @@ from odescent.dynamics.stochastic import (
     to_stratonovich,
 )
 from odescent.dynamics.stochastic.operators import exponential, logarithm
+from odescent.dynamics.vector_fields.system import Diffusion, Field
 
 x, y = sp.symbols("x y", real=True)
 X, V = od.blocks("x v")

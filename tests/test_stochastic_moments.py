@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 from scipy import linalg, stats
 
 import odescent as od
-from odescent.discretize.step_moments import MomentMap, moment_map, stationary_covariance, step_map
-from odescent.dynamics.fields import Diffusion, Field
+from odescent.discretize.weak.step_moments import (
+    MomentMap,
+    moment_map,
+    stationary_covariance,
+    step_map,
+)
 from odescent.dynamics.stochastic import (
     Coordinates,
     gaussian_moment,
@@ -25,6 +29,7 @@ from odescent.dynamics.stochastic import (
     sde,
     tilted_gaussian,
 )
+from odescent.dynamics.vector_fields.system import Diffusion, Field
 
 x, y = sp.symbols("x y", real=True)
 X = od.blocks("x")

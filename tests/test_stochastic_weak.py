@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import linalg
 
 import odescent as od
-from odescent.discretize.weak_error import step_operators, weak_defect, weak_modified_equation
-from odescent.dynamics.fields import Diffusion, Field
+from odescent.discretize.weak.weak_error import step_operators, weak_defect, weak_modified_equation
 from odescent.dynamics.stochastic import in_coordinates, moment_equations, sde
+from odescent.dynamics.vector_fields.system import Diffusion, Field
 
 x = sp.Symbol("x", real=True)
 X = od.blocks("x")

@@ -7,8 +7,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from odescent._errors import OdescentError
-from odescent.analysis import style
+from odescent._support import style
+from odescent._support.errors import OdescentError
 
 
 def drawn():
@@ -24,7 +24,9 @@ def test_computing_loads_no_matplotlib_and_drawing_leaves_no_global_state():
     code = (
         "import sys\n"
         "import numpy as np\n"
-        "from odescent.analysis import style, portrait, gaps as collected\n"
+        "from odescent._support import style\n"
+        "from odescent.analysis.portraits import portrait\n"
+        "from odescent.analysis.rates import gaps as collected\n"
         "drawn = portrait.compute_portrait(lambda z: -z, ((-1, 1), (-1, 1)), spacing=0.3)\n"
         "gaps = collected.compute_convergence({'a': 0.5 ** np.arange(9)})\n"
         "gaps.contraction()\n"
@@ -88,7 +90,7 @@ def test_a_failure_in_drawing_makes_no_folder(tmp_path):
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "taken").write_text("")
-    with pytest.raises(OdescentError, match="cannot be"):
+    with pytest.raises(OdescentError, match="is not writable"):
         style.save(drawn(), tmp_path / "taken" / "fig", formats=("png",))
 
 

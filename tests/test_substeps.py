@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.discretize.substeps import START, composition
+from odescent.discretize.programs.substeps import START, composition
 
 x, v = od.blocks("x v")
 E = od.Integrator("explicit")

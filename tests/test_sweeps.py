@@ -19,7 +19,7 @@ from scipy.integrate import solve_ivp
 
 import odescent as od
 from odescent.discretize.emit import load
-from odescent.dynamics.vectors import elementwise
+from odescent.dynamics.algebra.vectors import elementwise
 
 x, w, y = od.blocks("x w y")
 c, h, omega = od.parameters("c h omega")
@@ -116,9 +116,7 @@ def test_gauss_and_seidel_is_a_triangular_solve() -> None:
     """omega = 1, which is h = 2: x+ = -L^-1 (U x - b) with A = L + U."""
     A, b, q = spd(6, 3)
     lower, upper = np.tril(A), np.triu(A, 1)
-    assert (
-        od.algorithm("sor").bind(omega=1).tuning[od.discretize.iteration.STEP].subs(omega, 1) == 2
-    )
+    assert od.algorithm("sor").bind(omega=1).tuning[od.algorithm("sor").step].subs(omega, 1) == 2
     for point in run_sor(A, b, q, 20, 1.0):
         np.testing.assert_allclose(point, q, rtol=1e-12, atol=1e-13)
         q = linalg.solve_triangular(lower, b - upper @ q, lower=True)
@@ -349,7 +347,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
         "use it in a Sweep",
     ),
     (lambda: od.algorithm("sor", order="sideways"), "order of a sweep called 'sideways'"),
-    (lambda: od.algorithm("sor").state_space(), "coordinates one after the other"),
+    (lambda: od.algorithm("sor").state_space(), "coordinates one after another"),
     (lambda: od.algorithm("sor").modified_equation(1), "no modified equation in whole vectors"),
     (lambda: od.algorithm("sor").source("optax"), "optax backend cannot carry sor: it moves coordinates"),
 ]  # fmt: skip

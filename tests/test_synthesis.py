@@ -9,7 +9,7 @@ import sympy as sp
 import odescent as od
 from odescent.analysis.synthesis.family import families
 from odescent.analysis.synthesis.search import spectral_rate
-from odescent.dynamics.fields import L, mu
+from odescent.dynamics.vector_fields.system import L, mu
 
 EULER = od.scheme("semi_implicit_euler", order=("psi", "y"))
 
@@ -36,7 +36,6 @@ def test_the_best_spectral_rate_of_the_passive_form_is_heavy_ball() -> None:
     assert sp.simplify(found.formula.coefficients["beta"] - ((1 - root) / (1 + root)) ** 2) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kappa", [10, 37])
 def test_the_best_certified_rate_of_the_passive_form_is_the_triple_momentum_method(
     kappa: int,

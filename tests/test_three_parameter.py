@@ -9,8 +9,8 @@ import sympy as sp
 import textbook as tb
 
 import odescent as od
-from odescent.dynamics.exact import is_zero
-from odescent.dynamics.fields import L, mu
+from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.vector_fields.system import L, mu
 
 psi, y, x, v = od.blocks("psi y x v")
 K, a, b, c, h = od.parameters("K a b c h")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from odescent.dynamics.unicode import pretty, unlatex
+from odescent.dynamics.notation.unicode import pretty, unlatex
 
 
 @pytest.mark.parametrize(

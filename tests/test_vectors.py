@@ -9,10 +9,9 @@ from concrete import number, random_values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odescent.dynamics.calculus import derivative
-from odescent.dynamics.exact import is_zero, parameters
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.vectors import (
+from odescent.dynamics.algebra.calculus import derivative
+from odescent.dynamics.algebra.exact import is_zero, parameters
+from odescent.dynamics.algebra.vectors import (
     VectorSymbol,
     apply,
     blocks,
@@ -22,6 +21,7 @@ from odescent.dynamics.vectors import (
     outer,
     zero,
 )
+from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, z, w = blocks("x y z w")
 matrix = blocks("A", kind="matrix")
@@ -212,3 +212,21 @@ def test_blocks_have_kinds_and_names():
     ):
         with pytest.raises(ValueError, match=sentence):
             attempt()
+
+
+def test_dummies_of_one_name_stay_apart_inside_everything():
+    """They are printed alike; where they were equal, the second expansion of one method met the first one's root."""
+    one, other = sp.Dummy("r", positive=True), sp.Dummy("r", positive=True)
+    made = (
+        lambda r: f.grad(r * x),
+        lambda r: f(r * x + y),
+        lambda r: inner(f.grad(r * x), y),
+        lambda r: f.prox(x, r),
+        lambda r: f.grad(f(r * x) * y),
+        lambda r: elementwise(lambda a: sp.Abs(r * a), x),
+        lambda r: hadamard(f.grad(r * x), y),
+    )
+    for build in made:
+        assert build(one) == build(one)
+        assert build(one) != build(other)
+    assert f.grad(one * x - other * y) != f.grad(other * x - one * y)

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 import odescent as od
-from odescent.dynamics.fields import L, mu
+from odescent.dynamics.vector_fields.system import L, mu
 
 f, F = od.Objective("f"), od.Objective("F")
 q = sp.sqrt(mu / L)

@@ -32,7 +32,7 @@ def verdict(document: Document, original: Document) -> str:
 def statement(document: Document, original: Document) -> str:
     """The verdict on the statement."""
     s = document["statement"]
-    decide = {"rate": _rate, "iqc": _rate, "quadratics": _quadratics, "flow": _flow}
+    decide = {"rate": _rate, "quadratics": _quadratics, "flow": _flow}
     if document["kind"] in decide:
         return decide[document["kind"]](s, original)
     return _horizon(s) if document["kind"] == "horizon" else _potential(s)
@@ -61,20 +61,21 @@ def system(s: Document) -> tuple[Any, Any, Any, Any, Any, float, float]:
     return A, B, C, D, matrix([s["output"]], d)[0], number(s["mu"], d), L
 
 
-def rests(A: Any, C: Any, output: Any, flow: bool) -> bool:
-    """Whether some state stays and reads 1."""
+def rests(s: Document, flow: bool) -> bool:
+    """Whether the state that is said to rest stays and reads 1."""
+    A, _, C, _, output, _, _ = system(s)
     rows = np.vstack([A if flow else A - np.eye(len(A)), C, output[None]])
     right = np.concatenate([np.zeros(len(A)), np.ones(len(C) + 1)])
-    v, *_ = np.linalg.lstsq(rows, right, rcond=None)
+    v = matrix([s["rest"]], s["d"])[0]
     return bool(np.abs(rows @ v - right).max() < 1e-8)
 
 
-def poles(s: Document, curvature: float) -> Any:
-    """The poles at one curvature that the output shows."""
+def poles(s: Document, curvature: float, shown: bool = True) -> Any:
+    """The poles at one curvature that the output shows, or all."""
     A, B, C, D, output, _, _ = system(s)
     M = A + curvature * B @ np.linalg.solve(np.eye(len(C)) - curvature * D, C)
     values, vectors = np.linalg.eig(M)
-    return values[np.abs(output @ vectors) > 1e-9 * np.abs(output).max()]
+    return values[np.abs(output @ vectors) > 1e-9 * np.abs(output).max()] if shown else values
 
 
 def _curvatures(mu: float, L: float) -> Any:
@@ -82,11 +83,12 @@ def _curvatures(mu: float, L: float) -> Any:
 
 
 def _rate(s: Document, original: Document) -> str:
-    A, B, C, D, output, mu, L = system(s)
+    A, B, C, D, _, mu, L = system(s)
     rate = 1 - number(s["gap"], s["d"])
-    if not rests(A, C, output, False):
+    if not rests(s, False):
         return "false"
-    if max(np.abs(poles(s, c)).max(initial=0) for c in _curvatures(mu, L)) > rate + NEAR:
+    shown = s["bounded"] != "state"  # of a state, also what nothing reads has to decay
+    if max(np.abs(poles(s, c, shown)).max(initial=0) for c in _curvatures(mu, L)) > rate + NEAR:
         return "false"
     least = worst_case_rate((A, B, C, D), mu, L)
     if rate >= least - SOLVER * (1 - least):
@@ -95,35 +97,86 @@ def _rate(s: Document, original: Document) -> str:
 
 
 def _weaker(s: Document, original: Document) -> bool:
-    """Whether it is the original's method, in other units and coordinates, with a claim that is no stronger."""
+    """Whether it is the original's method, in other units and coordinates, with a claim that is no stronger.
+
+    Coordinates are a regular T with x = T (x of the original), which has to turn all matrices and the state at rest
+    into one another: equal responses from gradients to points would not see what no gradient moves.
+    """
     o = original["statement"]
-    if "gap" not in o or number(s["gap"], s["d"]) > number(o["gap"], o["d"]) * (1 + 1e-15):
+    if "gap" not in o or _exactly(s["gap"], s["d"]) > _exactly(o["gap"], o["d"]):
         return False
     if o.get("bounded") == "output" and s.get("bounded") == "state":
         return False
-    responses = []
-    for one in (s, o):
-        A, B, C, D, output, mu, L = system(one)
-        row = [mu / L]
-        for z in (1.3 + 0.4j, -0.7 + 1.1j, 0.2 - 1.6j):
-            moved = np.linalg.solve(z * np.eye(len(A)) - A, B) * L
-            row += [*(C @ moved + L * D).ravel(), *(output @ moved).ravel()]
-        responses.append(row)
-    return len(responses[0]) == len(responses[1]) and np.allclose(*responses, rtol=1e-9, atol=1e-12)
+    if _turned(_states(s), _states(o), o.get("bounded") != "state"):
+        return True
+    # states that neither a point nor the output reads do not matter for what the output does
+    return s.get("bounded") == "output" and _turned(_read(_states(s)), _read(_states(o)), True)
+
+
+def _states(s: Document) -> tuple[Any, ...]:
+    """A, L B, C, L D, output, rest, mu / L."""
+    A, B, C, D, output, mu, L = system(s)
+    return A, L * B, C, L * D, output, matrix([s["rest"]], s["d"])[0], mu / L
+
+
+def _read(states: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same on what points and output read of the state."""
+    A, B, C, D, output, rest, ratio = states
+    rows = [np.vstack([C, output])]
+    for _ in A:
+        rows.append(rows[-1] @ A)
+    _, sizes, right = np.linalg.svd(np.vstack(rows))
+    Q = right[: int((sizes > 1e-9 * sizes[0]).sum())].T
+    return Q.T @ A @ Q, Q.T @ B, C @ Q, D, output @ Q, Q.T @ rest, ratio
+
+
+def _turned(first: tuple[Any, ...], second: tuple[Any, ...], reads: bool) -> bool:
+    """Whether a regular T with x = T (x of the second) turns all matrices, and the output, into one another."""
+    (A, B, C, D, output, rest, ratio), (A_o, B_o, C_o, D_o, output_o, rest_o, ratio_o) = (
+        first,
+        second,
+    )
+    if (A.shape, B.shape) != (A_o.shape, B_o.shape) or abs(ratio - ratio_o) > 1e-12 * ratio_o:
+        return False
+    n, one = len(A), np.eye(len(A))
+    # T A_o = A T, T B_o = B, C T = C_o, T rest_o = rest, for T by its rows one after the other
+    rows = [
+        (np.kron(one, A_o.T) - np.kron(A, one), np.zeros(n * n)),
+        (np.kron(one, B_o.T), B.ravel()),
+        (np.kron(C, one), C_o.ravel()),
+        (np.kron(one, rest_o), rest),
+    ]
+    if reads:
+        rows.append((np.kron(output, one), output_o))
+    left, right = np.vstack([a for a, _ in rows]), np.concatenate([b for _, b in rows])
+    T = np.linalg.lstsq(left, right, rcond=None)[0]
+    same = np.abs(left @ T - right).max() <= 1e-9 * max(1.0, np.abs(right).max())
+    regular = np.linalg.cond(T.reshape(n, n)) < 1e9
+    return bool(same and regular and np.allclose(D, D_o, rtol=1e-12, atol=0))
+
+
+def _exactly(x: Any, d: int) -> Any:
+    """A number of the document in SymPy; of an enclosure the middle."""
+    import sympy as sp
+
+    if isinstance(x, dict):
+        return (sp.Rational(x["from"]) + sp.Rational(x["to"])) / 2
+    a, b = [x, "0"] if isinstance(x, str) else x
+    return sp.Rational(a) + sp.Rational(b) * sp.sqrt(d)
 
 
 def _quadratics(s: Document, original: Document) -> str:
-    A, _, C, _, output, mu, L = system(s)
+    mu, L = system(s)[5:]
     rate = 1 - number(s["gap"], s["d"])
-    most = max(np.abs(poles(s, c)).max(initial=0) for c in _curvatures(mu, L))
-    return "true" if rests(A, C, output, False) and most <= rate + 1e-7 else "false"
+    most = max(np.abs(poles(s, c, False)).max(initial=0) for c in _curvatures(mu, L))
+    return "true" if rests(s, False) and most <= rate + 1e-7 else "false"
 
 
 def _flow(s: Document, original: Document) -> str:
     A, B, C, _, output, mu, L = system(s)
     rate = number(s["rate"], s["d"])
     slowest = max(poles(s, c).real.max(initial=-math.inf) for c in _curvatures(mu, L))
-    if not rests(A, C, output, True) or slowest > -rate + 1e-7 * max(1, rate):
+    if not rests(s, True) or slowest > -rate + 1e-7 * max(1, rate):
         return "false"
     return "true" if len(C) == 1 and _flow_inequality(A, B, C, output, mu, L, rate) else "open"
 
@@ -204,12 +257,9 @@ def _potential(s: Document) -> str:
     d = s["d"]
     value = lambda p, v: sum(number(c, d) * v**i for i, c in enumerate(p))
     n = len(s["A"])
-    clock, v, t = s["clock"], 0.0, 0.0
-    if "first" in clock:
-        v = t = number(clock["first"], d)
-    else:
-        v = number(clock["from"], d)
-        t = value(clock["now"], v) / value(clock["over"], v)
+    clock = s["clock"]
+    v = number(clock["from"], d)
+    t = value(clock["now"], v) / value(clock["over"], v)
     reading = lambda t: (
         np.array([value(p, t) for p in s["C"]]) / value(s["point_unit"], t),
         value(s["D"], t) / value(s["point_unit"], t),
@@ -224,17 +274,14 @@ def _potential(s: Document) -> str:
         steps.append((A, B, C, D, t))
         equations += [*(A - np.eye(n)), C, output]
         right += [*np.zeros(n), 1.0, 1.0]
-        if "first" in clock:
-            v = t = t + 1
-        else:
-            t = value(clock["next"], v) / value(clock["over"], v)
-            width = max(map(len, (clock["now"], clock["over"])))
-            poly = np.zeros(width)
-            for part, sign in (("now", 1.0), ("over", -t)):
-                poly[: len(clock[part])] += [sign * number(c, d) for c in clock[part]]
-            roots = np.roots(poly[::-1])
-            v = max(r.real for r in roots if abs(r.imag) < 1e-9)
-    start, *_ = np.linalg.lstsq(np.array(equations), np.array(right), rcond=None)
+        t = value(clock["next"], v) / value(clock["over"], v)
+        width = max(map(len, (clock["now"], clock["over"])))
+        poly = np.zeros(width)
+        for part, sign in (("now", 1.0), ("over", -t)):
+            poly[: len(clock[part])] += [sign * number(c, d) for c in clock[part]]
+        roots = np.roots(poly[::-1])
+        v = max(r.real for r in roots if abs(r.imag) < 1e-9)
+    start = matrix([s["rest"]], d)[0]
     if np.abs(np.array(equations) @ start - right).max() > 1e-8:
         return "false"
     size = len(steps) + 1

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
-from odescent._errors import OdescentError
-
-from . import checker, spiral
-from .checker import ONE, Number, Refused
-from .document import agrees, down, from_statement, number_text, to_sympy, up
-from .modes import Mode
-from .plant import Plant, read
-from .record import Record, places, shown, significant
-from .spiral import Spiral
+from ..._support.arguments import checked
+from ..._support.errors import OdescentError
+from .checking import checker
+from .checking.checker import ONE, ZERO, Number
+from .checking.document import down, number_text, text, to_sympy, up
+from .checking.record import ProofDocument, places, shown, significant
+from .lower_bounds import spiral
+from .lower_bounds.spiral import Spiral
+from .methods.modes import SlowestMode, hiding
+from .methods.plant import Plant, read, to_float
+from .methods.statement import from_statement, statement
 
 _SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Certificate(Record):
+class Certificate(ProofDocument):
     """A proved rate rho: |x_k - x*| = O(rho^k) for the output x and every f in F(mu, L), or every quadratic in it.
 
     Of quadratics, all poles are at most rho in modulus.
 
     Attributes:
-        document: the statement, what proves it, and maybe a lower bound, as plain data that `checker.check` reads.
         mode: the quadratic that is no faster; None where none was sought.
-        plant: the method as it was read, for `verify` to compare with; None after `from_dict`.
+        plant: the method as it was read; None after `from_dict`.
     """
 
-    mode: Mode | None = None
+    mode: SlowestMode | None = None
     plant: Plant | None = field(default=None, repr=False, compare=False)
+    claim = "gap"
 
     @property
     def over(self) -> str:
@@ -45,65 +48,51 @@ class Certificate(Record):
     @property
     def proved(self) -> sp.Expr:
         """The rate as it was proved, an exact number."""
-        return sp.expand(1 - to_sympy(self.statement["gap"], self.d))
+        return sp.expand(1 - super().proved)
 
     @property
     def rate(self) -> float:
         """The proved rate, rounded up."""
-        return up(ONE - self._gap)
+        return up(ONE - self.claimed)
 
     @property
     def gap(self) -> float:
         """1 - rate, rounded down: near 1 a rate as a float has no digits left."""
-        return down(self._gap)
-
-    @property
-    def _gap(self) -> Number:
-        return checker.read(self.statement["gap"], self.d)
+        return down(self.claimed)
 
     @property
     def exact(self) -> sp.Expr | None:
         """The least rate as an algebraic number, where a quadratic is no faster; else None."""
-        if self.proved == 0:
-            return self.proved
-        part = self.lower_part()
-        attained = part is not None and part["gap"] == self.statement["gap"]
-        return self.proved if attained else None
+        return self.proved if self.proved == 0 else super().exact
 
-    @cached_property
-    def _lower(self) -> dict[str, Any]:
-        """The lower bound as the document has it, under "part", where one was found."""
-        return {"part": self.document.get("lower") or self._of_quadratic()}
+    def candidates(self) -> Iterable[dict[str, Any]]:
+        """The quadratic that is no faster, exactly where that lies in the same field, and nearly."""
+        mode = self.mode
+        if mode is None:
+            return
+        gaps: list[Any] = [str(1 - mode.low)]
+        if mode.number is not None and mode.number.d in (1, self.d):
+            gaps.insert(0, text(ONE - mode.number))
+        for gap in gaps:
+            yield {
+                "kind": "quadratic", "curvature": number_text(mode.curvature, self.d), "gain": self._gain(gap),
+                "gap": gap,
+            }  # fmt: skip
 
-    def lower_part(self) -> dict[str, Any] | None:
-        """The best lower bound that is known so far, proved by the checker; None if there is none."""
-        found: dict[str, Any] | None = self._lower["part"]
-        return found
-
-    def _of_quadratic(self) -> dict[str, Any] | None:
-        if self.mode is None:
-            return None
-        candidates = [str(1 - self.mode.low)]
-        if (
-            self.mode.exact is not None
-            and self.mode.number is not None
-            and self.mode.number.d in (1, self.d)
-        ):
-            candidates.insert(0, number_text(1 - self.mode.exact, self.d))
-        for gap in candidates:
-            curvature = number_text(self.mode.curvature, self.d)
-            part = {"kind": "quadratic", "curvature": curvature, "gap": gap}
-            if self._proves(part):
-                return part
-        return None
-
-    def _proves(self, part: dict[str, Any]) -> bool:
+    def _gain(self, gap: Any) -> list[Any]:
+        """What shows that the output sees the slowest pole."""
+        assert self.mode is not None
+        plant = self.method()
+        rate = to_float(ONE - checker.read(gap, self.d))
+        if not rate > 0:
+            return ["0"] * len(plant.A)
         try:
-            checker.check_lower(self.kind, dict(self.statement), part)
-        except (Refused, ArithmeticError):
-            return False
-        return True
+            found = hiding(plant, plant.number(self.mode.curvature), rate)
+        except (ZeroDivisionError, np.linalg.LinAlgError, ValueError):
+            found = [ZERO] * len(plant.A)
+        return [text(x) for x in found]
 
+    @checked
     def lower(self, seconds: float = _SECONDS) -> float | None:
         """A rate that the method has on some function of the class, rounded down: no rate is less.
 
@@ -122,14 +111,13 @@ class Certificate(Record):
             assert self.plant is not None
             low = 0.0 if self.mode is None else float(self.mode.low)
             found = spiral.slowest_spiral(self.plant, low, self.rate, seconds)
-            if found is not None and self._proves(found.to_dict()):
-                self._lower["part"] = found.to_dict()
+            part = self._first_proved(() if found is None else (found.to_dict(self.plant),))
+            self._lower["part"] = part or self._lower["part"]
             self._lower["searched"] = True
-        part = self.lower_part()
-        return None if part is None else down(ONE - checker.read(part["gap"], self.d))
+        return None if self.reached is None else down(ONE - self.reached)
 
     def _may_be_slower(self) -> bool:
-        return self.plant is not None and self.kind in ("rate", "iqc") and self.exact is None
+        return self.plant is not None and self.kind == "rate" and self.exact is None
 
     @property
     def slowest(self) -> Spiral | None:
@@ -138,47 +126,22 @@ class Certificate(Record):
         return Spiral.from_dict(part) if part is not None and part["kind"] == "spiral" else None
 
     @property
-    def mu(self) -> sp.Expr:
-        """Strong convexity, exact."""
-        return self.plant.mu if self.plant is not None else to_sympy(self.statement["mu"], self.d)
-
-    @property
-    def L(self) -> sp.Expr:
-        """Smoothness, exact."""
-        return self.plant.L if self.plant is not None else to_sympy(self.statement["L"], self.d)
-
-    @property
     def enclosed(self) -> bool:
         """Whether the method's numbers are enclosed in intervals instead of exact."""
         return any(
             isinstance(x, dict) for name in "ABCD" for row in self.statement[name] for x in row
         )
 
-    @property
-    def P(self) -> sp.Matrix:
-        """The quadratic part of the Lyapunov function over (x_k, u_k / L, ..., u_{k+s-1} / L), times 1 / L.
+    def described(self, *source: Any) -> Mapping[str, Any]:
+        """The statement about a method, but for what is claimed."""
+        said = statement(read(*source), ONE)
+        return {k: x for k, x in said.items() if k not in ("bounded", "gap")}
 
-        Of kind "iqc", all of it, over x_k and the past z = y - u / L that is not read off it.
-        """
-        rows = [[to_sympy(x, self.d) for x in row] for row in self.witness.get("P", [])]
-        return sp.Matrix(len(rows), len(rows), lambda i, j: rows[min(i, j)][abs(i - j)])
+    def registered(self, name: str) -> tuple[Any, ...]:
+        """The library's algorithm of a name."""
+        from ...discretize import algorithm
 
-    def has_source(self) -> bool:
-        """Whether the method is at hand."""
-        return self.plant is not None and self.plant.source is not None
-
-    def matches_source(self) -> bool:
-        """Whether all numbers of the statement are those of the method, read anew."""
-        return self.plant is not None and agrees(self.statement, self.plant.again())
-
-    def matches_registry(self, name: str) -> bool:
-        """Whether they are those of the library's method of this name."""
-        from odescent.discretize import algorithm
-
-        try:
-            return agrees(self.statement, read(algorithm(name), self.mu, self.L))
-        except (OdescentError, ArithmeticError, TypeError):
-            return False
+        return algorithm(name), self.mu, self.L
 
     def method(self) -> Plant:
         """The matrices of the statement as exact numbers."""
@@ -189,13 +152,6 @@ class Certificate(Record):
         rate = sp.latex(self.proved)
         if self.kind == "quadratics":
             return rf"\max_{{\mu \le \lambda \le L}} \rho\bigl(M(\lambda)\bigr) \le {rate}"
-        if self.kind == "iqc":
-            past = r"\lambda_0 z_k - \textstyle\sum_i \lambda_i z_{k-i}"
-            decrease = rf"\rho^2 V_k - V_{{k+1}} - \langle w_k, {past} \rangle \ge 0"
-            held = r"\lambda_0 \ge \textstyle\sum_i \lambda_i \rho^{-2i}, \quad V_k > 0"
-            if "weight" in self.witness:
-                held = held.replace("V_k > 0", r"V_k \ge w\, \|x_k - x_*\|^2")
-            return rf"{decrease}, \qquad {held}, \qquad \rho = {rate}"
         decrease = r"\rho^2 V_k - V_{k+1} - \sum_{i,j} \lambda_{ij} Q_{ij} \ge 0"
         below = r"V_k \ge w\, \|x_{k+1} - x_*\|^2" if "weight" in self.witness else "V_k > 0"
         return rf"{decrease}, \qquad {below}, \qquad \rho = {rate}"
@@ -207,8 +163,8 @@ class Certificate(Record):
             else "F(mu, L)"
         )
         constants = ", ".join(f"{n} = {shown(e)}" for n, e in (("mu", self.mu), ("L", self.L)))
-        lines = [f"{self.name}: rate {places(ONE - self._gap)} over {where}, {constants}"]
-        lines.append(f"  1 - rate = {significant(self._gap)}")
+        lines = [f"{self.name}: rate {places(ONE - self.claimed)} over {where}, {constants}"]
+        lines.append(f"  1 - rate = {significant(self.claimed)}")
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better rate exists")
         elif self.lower_part() is not None:
@@ -230,12 +186,6 @@ class Certificate(Record):
         if self.kind == "quadratics":
             return "Schur and Cohn's inequalities in the curvature, by Bernstein coefficients"
         decay = " of the output" if "weight" in self.witness else ""
-        if self.kind == "iqc":
-            steps = len(self.witness["past"])
-            how = {0: "the sector", 1: "weighted off-by-one"}.get(
-                steps, f"Zames-Falb, {steps} steps"
-            )
-            return f"integral quadratic constraint ({how}), Lyapunov function{decay}, exact LDL'"
         steps = int(self.witness["memory"])
         memory = f"with {steps} step{'s' if steps > 1 else ''} of memory, exact LDL'"
         return f"Lyapunov function{decay} {memory}"

@@ -9,82 +9,61 @@ stands in `checker.Flow`; `flow_search` reads its matrices off there and looks f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.exact import as_scalar
-
-from .checker import Number, Refused, check_lower, read
-from .document import down, number_text, says_the_same, to_sympy
-from .field import Field, NotInField
-from .flow_modes import Decay, decays
-from .flow_plant import Flow, read_flow
-from .flow_search import describe, proofs, search, simple_rates
-from .plant import NoCertificate, Plant
-from .record import Record, places, shown
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import as_scalar
+from .checking.checker import ZERO, Number
+from .checking.document import down, number_text, text, to_sympy, up
+from .checking.field import NotInField, NumberField
+from .checking.record import ProofDocument, places, shown
+from .methods.flow_modes import Decay, decays
+from .methods.flow_plant import Flow, read_flow
+from .methods.modes import hiding
+from .methods.plant import NoCertificate, Plant
+from .searching.flow_search import FlowLMI, describe, proofs, simple_rates
 
 _DIGITS = 9  # of a rate from the search, relative to that of a quadratic
 
 
 @dataclass(frozen=True)
-class FlowCertificate(Record):
+class FlowCertificate(ProofDocument):
     """A proved rate r: |x(t) - x*| = O(exp(-r t)) for the output x and every C^1 function in F(mu, L).
 
     Attributes:
-        document: the statement and what proves it as plain data; `checker.check` reads it.
         slowest: the quadratic that is no faster, which makes ``upper``; None after `from_dict`.
     """
 
     slowest: Decay | None = None
-    source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def proved(self) -> sp.Expr:
-        """The rate as it was proved, an exact number."""
-        return to_sympy(self.statement["rate"], self.d)
+    claim = "rate"
 
     @property
     def rate(self) -> float:
         """The proved rate, rounded down."""
-        return down(self._rate)
+        return down(self.claimed)
 
-    @property
-    def _rate(self) -> Number:
-        return read(self.statement["rate"], self.d)
-
-    @cached_property
-    def _part(self) -> Mapping[str, Any] | None:
-        known = self.document.get("lower")
-        if known is not None or self.slowest is None:
-            return known
+    def candidates(self) -> Iterable[dict[str, Any]]:
+        """The quadratic that is no faster, exactly where that is known, and nearly."""
+        if self.slowest is None or self.source is None:
+            return
+        plant, curvature, high = read_flow(*self.source), self.slowest.curvature, self.slowest.high
+        gain = hiding(plant, plant.number(curvature), -float(high), flow=True)
         exact = () if self.slowest.exact is None else (self.slowest.exact,)
-        for high in (*exact, sp.Rational(str(self.slowest.high))):
-            part = {
-                "kind": "quadratic", "curvature": number_text(self.slowest.curvature, self.d),
-                "rate": number_text(high, self.d),
+        for rate in (*exact, sp.Rational(str(high))):
+            yield {
+                "kind": "quadratic", "curvature": number_text(curvature, self.d),
+                "gain": [text(x) for x in gain], "rate": number_text(rate, self.d),
             }  # fmt: skip
-            try:
-                check_lower("flow", dict(self.statement), part)
-            except (Refused, ArithmeticError):
-                continue
-            return part
-        return None
-
-    def lower_part(self) -> Mapping[str, Any] | None:
-        """The quadratic that is no faster, proved by the checker; None if none is known."""
-        return self._part
 
     @property
     def upper(self) -> float | None:
         """A rate that no proof can exceed, that of a quadratic, rounded up."""
-        part = self._part
-        return None if part is None else -down(-read(part["rate"], self.d))
+        return None if self.reached is None else up(self.reached)
 
     @property
     def gap(self) -> float | None:
@@ -92,53 +71,24 @@ class FlowCertificate(Record):
         return None if self.upper is None else max(0.0, self.upper - self.rate)
 
     @property
-    def exact(self) -> sp.Expr | None:
-        """The best rate as an algebraic number, where a quadratic is no faster than the proved one; else None."""
-        part = self._part
-        attained = part is not None and part["rate"] == self.statement["rate"]
-        return self.proved if attained else None
-
-    @property
-    def P(self) -> sp.Matrix:
-        """The quadratic part of V over the blocks."""
-        rows = [[to_sympy(x, self.d) for x in row] for row in self.witness["P"]]
-        return sp.Matrix(len(rows), len(rows), lambda i, j: rows[min(i, j)][abs(i - j)])
-
-    @property
-    def L(self) -> sp.Expr:
-        """Smoothness, exact or infinite."""
-        said = self.statement["L"]
-        return sp.oo if said == "infinity" else to_sympy(said, self.d)
-
-    @property
     def value_weights(self) -> list[sp.Expr]:
         """The weights p_i of f(y_i) - f* in V."""
         nu = self.multipliers["nu"]
-        mu, s = to_sympy(self.statement["mu"], self.d), 1 / self.L
+        mu, s = self.mu, 1 / self.L
         count = len(self.statement["C"])
         net = [sum(((a == i) - (b == i)) * w for (a, b), w in nu.items()) for i in range(count)]
         return [sp.expand(2 * (1 - mu * s) * e) for e in net]
 
-    def has_source(self) -> bool:
-        """Whether the flow is at hand."""
-        return self.source is not None
+    def described(self, *source: Any) -> Mapping[str, Any]:
+        """The statement about a flow, but for what is claimed."""
+        said = describe(read_flow(*source), ZERO)
+        return {k: x for k, x in said.items() if k != "rate"}
 
-    def matches_source(self) -> bool:
-        """Whether all numbers of the statement are those of the flow, read anew."""
-        return self.source is not None and self._same(read_flow(*self.source))
+    def registered(self, name: str) -> tuple[Any, ...]:
+        """The library's system of a name."""
+        from ...dynamics import system
 
-    def matches_registry(self, name: str) -> bool:
-        """Whether they are those of the library's system of this name."""
-        from odescent.dynamics import system
-
-        mu = to_sympy(self.statement["mu"], self.d)
-        try:
-            return self._same(read_flow(system(name), mu, self.L))
-        except (OdescentError, ArithmeticError, TypeError):
-            return False
-
-    def _same(self, plant: Plant) -> bool:
-        return says_the_same(self.statement, describe(plant, self._rate))
+        return system(name), self.mu, self.L
 
     def latex(self) -> str:
         """The decay in LaTeX."""
@@ -146,16 +96,15 @@ class FlowCertificate(Record):
 
     def __str__(self) -> str:
         L = "infinity" if self.L is sp.oo else shown(self.L)
-        mu = shown(to_sympy(self.statement["mu"], self.d))
-        rate = places(self._rate, upward=False)
+        mu, part = shown(self.mu), self.lower_part()
+        rate = places(self.claimed, upward=False)
         lines = [f"{self.name}: |x(t) - x*| = O(exp(-{rate} t)) over F(mu, L), mu = {mu}, L = {L}"]
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better rate exists")
         elif len(str(self.proved)) <= 24:
             lines.append(f"  the rate is {self.proved}")
-        if self._part is not None:
-            most = places(read(self._part["rate"], self.d))
-            curvature = shown(to_sympy(self._part["curvature"], self.d))
+        if part is not None and self.reached is not None:
+            most, curvature = places(self.reached), shown(to_sympy(part["curvature"], self.d))
             lines.append(
                 f"  at most {most} on the quadratic of curvature {curvature}; gap {self.gap:.1e}"
             )
@@ -193,25 +142,26 @@ def certify_flow(flow: Flow, mu: object, L: object = sp.oo, rate: object = None)
             f"no rate exists: on {slowest} the flow has a pole with the real part {-float(slowest.high):.6g}, not "
             "less than 0."
         )
+    lmi = FlowLMI(plant)
     if rate is not None:
         wanted = as_scalar(rate)
         if not (wanted.is_number and wanted.is_positive):
             raise OdescentError(f"rate must be a positive number, not {rate!r}.")
-        document = next(iter(proofs(plant, _field_number(plant, wanted))), None)
+        document = next(iter(proofs(lmi, _field_number(plant, wanted))), None)
         if document is None:
             raise NoCertificate(
                 f"the rate {rate} was not proved; on {slowest} the flow decays at {float(slowest.high):.9g}."
             )
-        return FlowCertificate(document, slowest, source)
-    best = search(plant, float(slowest.high))
+        return FlowCertificate(document, slowest, source=source)
+    best = lmi.best
     for candidate in simple_rates(plant, slowest, best):
-        for document in proofs(plant, candidate):
-            return FlowCertificate(document, slowest, source)
+        for document in proofs(lmi, candidate):
+            return FlowCertificate(document, slowest, source=source)
     unit = Fraction(10) ** (math.floor(math.log10(slowest.high)) - _DIGITS)
     size, step = math.floor(Fraction(best) / unit) * unit, 10 * unit
     while size > 0:
-        for document in proofs(plant, Number(size)):
-            return FlowCertificate(document, slowest, source)
+        for document in proofs(lmi, Number(size)):
+            return FlowCertificate(document, slowest, source=source)
         size, step = size - step, 4 * step
     raise NoCertificate(
         f"no Lyapunov function of this form with a positive rate was found; on {slowest} the flow decays at "
@@ -221,7 +171,7 @@ def certify_flow(flow: Flow, mu: object, L: object = sp.oo, rate: object = None)
 
 def _field_number(plant: Plant, rate: sp.Expr) -> Number:
     try:
-        return Field(plant.d).number(rate, {})
+        return NumberField(plant.d).number(rate, {})
     except NotInField:
         raise OdescentError(
             f"the rate {rate} must lie in the field of the flow's numbers, a + b sqrt({plant.d}); round it down to a "

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -18,36 +18,33 @@ from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-
-from . import worst_line
-from .checker import ZERO, Number, Refused, Steps, check, check_lower, read
-from .document import down, says_the_same, sealed, text, to_sympy, up
-from .document import weights as as_weights
-from .horizon_dual import FLOOR, Vectors, search, units
-from .horizon_face import on_face
-from .horizon_lower import as_data
-from .lmi import STAR
-from .plant import Method, NoCertificate, to_float
-from .record import Record, shown, significant
-from .unroll import Unrolled, unrolled
-from .worst_line import Kink
+from ..._support.errors import OdescentError
+from .checking.checker import STAR, ZERO, Number, Refused, Steps, check, read
+from .checking.document import down, sealed, text, up
+from .checking.document import weights as as_weights
+from .checking.record import ProofDocument, shown, significant
+from .lower_bounds import worst_line
+from .lower_bounds.worst_line import Kink
+from .methods.plant import Method, NoCertificate, to_float
+from .methods.unroll import Unrolled, unrolled
+from .searching.facial_reduction import horizon_document
+from .searching.horizon_dual import FLOOR, HorizonBounds, Vectors, search, units
+from .searching.horizon_lower import as_data
 
 MEASURES = {"value": "f(x_N) - f*", "gradient": "|grad f(x_N)|^2", "distance": "|x_N - x*|^2"}
 STARTS = {"distance": "|x_0 - x*|^2", "value": "f(x_0) - f*"}
 _MOST = 40  # steps
 _BITS = (56, 80)  # of multipliers after the largest one's point
 _DIGITS = 11  # of the bound
-_FACE = 12  # points, up to which a bound that a function of a line attains is proved exactly
+_NEAR = 1e-5  # a bound that a function of a line attains is worth a try where the search ends so near, relatively
 _SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class HorizonCertificate(Record):
+class HorizonCertificate(ProofDocument):
     """A proved bound: the measure after N steps is at most ``bound`` times the start, for every f in F(mu, L).
 
     Attributes:
-        document: the statement and what proves it as plain data; `checker.check` reads it.
         worst: a function of one variable that makes ``lower``; None after `from_dict`.
         example: what the search found to be as slow, in floats; None after `from_dict`.
         settled: whether the search brought bound and example together; None after `from_dict`.
@@ -58,7 +55,7 @@ class HorizonCertificate(Record):
     example: Vectors | None = field(default=None, repr=False, compare=False)
     settled: bool | None = None
     steps: Unrolled | None = field(default=None, repr=False, compare=False)
-    source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
+    claim = "bound"
 
     @property
     def gradients(self) -> int:
@@ -70,45 +67,18 @@ class HorizonCertificate(Record):
         """The number of steps; of a table that is no method of the library, of gradients before the last point."""
         if self.source is not None:
             return int(self.source[3])
-        return self.gradients // (self._calls(str(self.document["name"])) or 1)
-
-    @property
-    def proved(self) -> sp.Expr:
-        """The bound as it was proved, an exact number."""
-        return to_sympy(self.statement["bound"], self.d)
+        name = str(self.document["name"])
+        return int(self.registered(name)[3]) if self.matches_registry(name) else self.gradients
 
     @property
     def bound(self) -> float:
         """The proved bound, rounded up."""
-        return up(self._bound)
+        return up(self.claimed)
 
-    @property
-    def _bound(self) -> Number:
-        return read(self.statement["bound"], self.d)
-
-    @cached_property
-    def _lower(self) -> dict[str, Any]:
-        """The lower bound as the document has it, under "part", where one was found."""
-        known = self.document.get("lower")
-        return {"part": known or (None if self.worst is None else self._of_line(self.worst))}
-
-    def lower_part(self) -> dict[str, Any] | None:
-        """The best lower bound that is known so far, proved by the checker; None if there is none."""
-        found: dict[str, Any] | None = self._lower["part"]
-        return found
-
-    def _of_line(self, worst: Kink) -> dict[str, Any] | None:
+    def candidates(self) -> Iterable[dict[str, Any]]:
         """The run on a function of one variable, if its numbers are exact."""
-        if self.steps is None or not self.steps.exact:
-            return None
-        part = worst_line.data(
-            self.steps, worst, self.statement["measure"], self.statement["start"]
-        )
-        try:
-            check_lower(self.kind, dict(self.statement), part)
-        except (Refused, ArithmeticError):
-            return None
-        return part
+        if self.worst is not None and self.steps is not None and self.steps.exact:
+            yield worst_line.data(self.steps, self.worst, *self._form)
 
     def lower(self, seconds: float = _SECONDS) -> float | None:
         """What a function of the class attains, rounded down: no bound is smaller. None where none is known.
@@ -121,39 +91,27 @@ class HorizonCertificate(Record):
         """
         if seconds and self.exact is None and "tried" not in self._lower:
             self._lower["tried"] = True
-            part = self._of_example(seconds)
-            known = self.lower_part()
-            if part is not None and (known is None or self._above(part, known)):
+            part, known = self._of_example(seconds), self.reached
+            if part and (known is None or (read(part["bound"], self.d) - known).sign() > 0):
                 self._lower["part"] = part
-        part = self.lower_part()
-        return None if part is None else down(read(part["bound"], self.d))
-
-    def _above(self, part: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-        return (read(part["bound"], self.d) - read(other["bound"], self.d)).sign() > 0
+        return None if self.reached is None else down(self.reached)
 
     def _of_example(self, seconds: float) -> dict[str, Any] | None:
         """The example of the search as exact data, if those are a proof."""
         steps, example = self.steps, self.example
-        measure, start = (self.statement[key] for key in ("measure", "start"))
+        measure, start = self._form
         if steps is None:
             it = Steps(self.statement)
             size = len(it.points)
             rows = [row + [ZERO] * (size - len(row)) for row in it.points]
-            mu, L = (to_sympy(self.statement[key], self.d) for key in ("mu", "L"))
             exact = not any(x.e for row in (*rows, [it.mu, it.L]) for x in row)
-            steps = Unrolled(rows, mu, L, self.d, exact)
+            steps = Unrolled(rows, self.mu, self.L, self.d, exact)
         if example is None:
             found = search(steps, measure, start, time.monotonic() + seconds)
             example = None if found is None else found.example
         if example is None:
             return None
-        for part in as_data(example, steps, measure, start):
-            try:
-                check_lower(self.kind, dict(self.statement), part)
-            except (Refused, ArithmeticError):
-                continue
-            return part
-        return None
+        return self._first_proved(as_data(example, steps, measure, start))
 
     @property
     def gap(self) -> float | None:
@@ -177,40 +135,16 @@ class HorizonCertificate(Record):
     def _form(self) -> tuple[str, str]:
         return self.statement["measure"], self.statement["start"]
 
-    @property
-    def exact(self) -> sp.Expr | None:
-        """The least bound, where the two meet; else None."""
-        part = self.lower_part()
-        attained = part is not None and part["bound"] == self.statement["bound"]
-        return self.proved if attained else None
+    def described(self, *source: Any) -> Mapping[str, Any]:
+        """The statement about a method, but for what is claimed."""
+        return describe(unrolled(*source), *self._form)
 
-    def has_source(self) -> bool:
-        """Whether the method is at hand."""
-        return self.source is not None
+    def registered(self, name: str) -> tuple[Any, ...]:
+        """The library's algorithm of a name, over as many steps as there are gradients."""
+        from ...discretize import algorithm
 
-    def matches_source(self) -> bool:
-        """Whether all numbers of the statement are those of the method, unrolled anew."""
-        return self.source is not None and self._same(unrolled(*self.source))
-
-    def matches_registry(self, name: str) -> bool:
-        """Whether they are those of the library's method of this name."""
-        return self._calls(name) > 0
-
-    def _calls(self, name: str) -> int:
-        """How many gradients a step the library's method of this name takes; 0 unless the statement is about it."""
-        from odescent.discretize import algorithm
-
-        mu, L = (to_sympy(self.statement[key], self.d) for key in ("mu", "L"))
-        try:
-            method = algorithm(name)
-            steps = unrolled(method, mu, L, self.gradients // method.calls)
-        except (OdescentError, ArithmeticError, TypeError):
-            return 0
-        return int(method.calls) if self._same(steps) else 0
-
-    def _same(self, steps: Unrolled) -> bool:
-        said = describe(steps, self.statement["measure"], self.statement["start"])
-        return says_the_same(self.statement, said)
+        method = algorithm(name)
+        return method, self.mu, self.L, self.gradients // method.calls, None
 
     def latex(self) -> str:
         """The bound in LaTeX."""
@@ -221,9 +155,9 @@ class HorizonCertificate(Record):
         return rf"{measure} \le {sp.latex(self.proved)}\, {start[self.statement['start']]}"
 
     def __str__(self) -> str:
-        mu, L = (shown(to_sympy(self.statement[n], self.d)) for n in ("mu", "L"))
+        mu, L = shown(self.mu), shown(self.L)
         measure = MEASURES[self.statement["measure"]].replace("N", str(self.horizon))
-        bound = significant(self._bound, 10, upward=True)
+        bound = significant(self.claimed, 10, upward=True)
         lines = [
             f"{self.name}: {measure} <= {bound} {STARTS[self.statement['start']]} "
             f"over F(mu, L), mu = {mu}, L = {L}"
@@ -263,6 +197,7 @@ def certify_horizon(
     start: str = "distance",
     output: str | None = None,
     bound: object = None,
+    seconds: float = _SECONDS,
 ) -> HorizonCertificate:
     """A proved bound on a method after so many steps, within 1e-6 (relative to L) of the least.
 
@@ -271,19 +206,28 @@ def certify_horizon(
         measure: "value" f(x_N) - f*, "gradient" |grad f(x_N)|^2 or "distance" |x_N - x*|^2.
         start: what it is compared with, "distance" |x_0 - x*|^2 or "value" f(x_0) - f*.
         bound: a bound to prove, instead of the least that can be found.
+        seconds: how long to search; what was found until then is proved, which takes some seconds more.
 
     Raises:
-        NoCertificate: none was found.
+        NoCertificate: none was found, or there is none.
         OdescentError: input outside its domain.
     """
+    from threadpoolctl import threadpool_limits
+
     if measure not in MEASURES:
         raise OdescentError(f"measure must be one of {', '.join(MEASURES)}, not {measure!r}.")
     if start not in STARTS:
         raise OdescentError(f"start must be one of {', '.join(STARTS)}, not {start!r}.")
     if type(horizon) is int and horizon > _MOST:
         raise OdescentError(f"horizon must be at most {_MOST}, not {horizon}.")
+    if not seconds > 0:
+        raise OdescentError(f"seconds must be a positive number, not {seconds!r}.")
     source = (algorithm, mu, L, horizon, output)
     steps = unrolled(*source)
+    if (measure, start, steps.mu) == ("distance", "value", 0):
+        raise NoCertificate(
+            "|x_N - x*|^2 has no bound by f(x_0) - f* over convex functions, mu = 0: some are as flat as one likes."
+        )
     base = describe(steps, measure, start)
     if start == "value" and all(any(row) for row in steps.points):
         raise OdescentError(
@@ -292,41 +236,55 @@ def certify_horizon(
     wanted = None if bound is None else steps.number(bound)
     if wanted is not None and wanted.sign() <= 0:
         raise OdescentError(f"bound must be a positive number, not {bound!r}.")
-    worst = worst_line.worst(steps, measure, start)
-    exact = None if worst is None else _attained(base, steps, worst, wanted)
-    if exact is not None:
-        return HorizonCertificate(exact, worst, None, True, steps, source)
-    found = search(steps, measure, start)
+    worst, end = worst_line.worst(steps, measure, start), time.monotonic() + seconds
+    found = search(steps, measure, start, end)
+    if found is not None and worst is not None:
+        with threadpool_limits(limits=1, user_api="blas"):  # as in the search
+            exact = _attained(base, steps, worst, wanted, found)
+        if exact is not None:
+            return HorizonCertificate(exact, worst, None, True, steps, source=source)
     for least, weights in [] if found is None else found.proofs:
         for bits in _BITS:
             document = _rounded(base, steps, least, weights, wanted, bits)
             if found is not None and document is not None:
-                settled = wanted is None and found.settled(least)
-                return HorizonCertificate(document, worst, found.example, settled, steps, source)
+                unit, _ = units(to_float(steps.number(steps.L)), measure, start)
+                known = -math.inf if worst is None else float(worst.low) / unit
+                settled = wanted is None and found.settled(least, known)
+                return HorizonCertificate(
+                    document, worst, found.example, settled, steps, source=source
+                )
     if wanted is not None and worst is not None and worst.low > Fraction(to_float(wanted)):
         raise NoCertificate(
             f"the bound {bound} is out of reach: with {worst}, the method attains {float(worst.low):.10g}."
         )
+    late = f" within {seconds:g} seconds" if time.monotonic() > end else ""
     raise NoCertificate(
-        f"no proof of {'a bound' if wanted is None else f'the bound {bound}'} after {horizon} steps was found."
+        f"no proof of {'a bound' if wanted is None else f'the bound {bound}'} after {horizon} steps was found{late}."
     )
 
 
 def _attained(
-    base: Mapping[str, Any], steps: Unrolled, worst: Kink, wanted: Number | None
+    base: Mapping[str, Any],
+    steps: Unrolled,
+    worst: Kink,
+    wanted: Number | None,
+    found: HorizonBounds,
 ) -> dict[str, Any] | None:
-    """A proof of exactly what the function attains, if there is one."""
+    """A proof of exactly what the function attains, where the search came so near that there may be one."""
     if worst.exact is None or not steps.exact or (wanted is not None and wanted - worst.value):
         return None
-    if _tied(base) or len(steps.points) > _FACE:
+    unit, _ = units(to_float(steps.number(steps.L)), *(base[key] for key in ("measure", "start")))
+    if _tied(base) or float(worst.low) < (1 - _NEAR) * found.bound * unit:
         return None
-    try:
-        document = on_face(base, steps, worst)
-        if document is not None:
-            check(document)
-    except (Refused, ArithmeticError):
-        return None
-    return document
+    for _, weights in found.proofs:
+        try:
+            document = horizon_document(base, steps, worst, weights)
+            if document is not None:
+                check(document)
+                return document
+        except (Refused, ArithmeticError):
+            continue
+    return None
 
 
 def _tied(base: Mapping[str, Any]) -> bool:

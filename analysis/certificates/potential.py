@@ -9,39 +9,36 @@ Taylor, Bach, arXiv:1902.00947). Nothing is known of a method beforehand: its ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-
-from . import checker, potential_plant, potential_search
-from .checker import Number, Refused
-from .document import says_the_same, sealed, to_sympy, up
-from .field import Field, _fraction
-from .plant import Method, NoCertificate
-from .record import Record
+from ..._support.errors import OdescentError
+from .checking import checker
+from .checking.checker import Number, Refused
+from .checking.document import sealed, to_sympy, up
+from .checking.field import NumberField, _fraction
+from .checking.record import ProofDocument
+from .methods import potential_plant
+from .methods.plant import Method, NoCertificate
+from .searching import potential_search
 
 _MOST = 10**6  # steps for which a bound is computed
 
 
 @dataclass(frozen=True)
-class PotentialCertificate(Record):
-    """A proof that f(x_N) - f* <= L |x_0 - x*|^2 / growth for every N and every convex L-smooth f.
+class PotentialCertificate(ProofDocument):
+    """A proof that f(x_N) - f* <= L |x_0 - x*|^2 / growth for every N and every convex L-smooth f."""
 
-    Attributes:
-        document: the statement and what proves it as plain data; `checker.check` reads it.
-        source: what the method was read from; None after `from_dict`.
-    """
-
-    source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False)
+    claim = "growth"
 
     @property
     def whole(self) -> bool:
         """Whether the clock counts the steps."""
-        return "first" in self.statement["clock"]
+        clock = self.statement["clock"]
+        return (clock["now"], clock["next"], clock["over"]) == (["0", "1"], ["1", "1"], ["1"])
 
     @property
     def clock(self) -> sp.Symbol:
@@ -52,8 +49,6 @@ class PotentialCertificate(Record):
     def first(self) -> sp.Expr:
         """What the clock begins with."""
         clock = self.statement["clock"]
-        if self.whole:
-            return to_sympy(clock["first"], self.d)
         v = to_sympy(clock["from"], self.d)
         now, over = (
             sum(to_sympy(c, self.d) * v**i for i, c in enumerate(clock[k])) for k in ("now", "over")
@@ -84,11 +79,6 @@ class PotentialCertificate(Record):
         return (
             "x_N" if s["bounded"] == "output" or (s["output"] == s["C"] and not s["D"]) else "y_N"
         )
-
-    @property
-    def L(self) -> sp.Expr:
-        """Smoothness, exact."""
-        return to_sympy(self.statement["L"], self.d)
 
     @property
     def potential(self) -> tuple[sp.Expr, sp.Matrix]:
@@ -131,7 +121,7 @@ class PotentialCertificate(Record):
         count = steps if self.statement["bounded"] == "point" else steps - 1
         if self.whole:
             exact = sp.nsimplify(self.L / self.growth.subs(self.clock, self.first + count))
-            return up(checker.enclosed(Field().number(exact, {})))
+            return up(NumberField().number(exact, {}))
         return up(Number(Fraction(int(self.L.p), int(self.L.q)) / self._least(count)))
 
     def _least(self, count: int) -> Fraction:
@@ -166,25 +156,16 @@ class PotentialCertificate(Record):
         finally:
             iv.prec = before
 
-    def has_source(self) -> bool:
-        """Whether the method is at hand."""
-        return self.source is not None
+    def described(self, *source: Any) -> Mapping[str, Any]:
+        """The statement about a method, but for the growth."""
+        said: Mapping[str, Any] = potential_plant.describe(*source)["statement"]
+        return said
 
-    def matches_source(self) -> bool:
-        """Whether all numbers of the statement are those of the method, read anew."""
-        return self.source is not None and self._same(self.source)
+    def registered(self, name: str) -> tuple[Any, ...]:
+        """The library's algorithm of a name."""
+        from ...discretize import algorithm
 
-    def matches_registry(self, name: str) -> bool:
-        """Whether they are those of the library's method of this name."""
-        from odescent.discretize import algorithm
-
-        try:
-            return self._same((algorithm(name), self.L, None))
-        except (OdescentError, ArithmeticError, TypeError):
-            return False
-
-    def _same(self, source: tuple[Any, ...]) -> bool:
-        return says_the_same(self.statement, potential_plant.describe(*source)["statement"])
+        return algorithm(name), self.L, None
 
     def latex(self) -> str:
         """The bound in LaTeX."""
@@ -218,16 +199,20 @@ def certify_potential(
         NoCertificate: no potential of degree two was found; a bound for one N may exist (`certify_horizon`).
         OdescentError: input outside its domain.
     """
+    from threadpoolctl import threadpool_limits
+
     source = (algorithm, L, output)
     base: Mapping[str, Any] = potential_plant.describe(*source)
-    for growth, witness in potential_search.candidates(base):
-        claim = {**base["statement"], "growth": growth}
-        document = sealed(base["method"], "potential", claim, witness)
-        try:
-            checker.check(document)
-        except (Refused, ArithmeticError):
-            continue
-        return PotentialCertificate(document, source)
+    # the matrices are small: more than one thread waits more than it works
+    with threadpool_limits(limits=1, user_api="blas"):
+        for growth, witness in potential_search.candidates(base["statement"]):
+            claim = {**base["statement"], "growth": growth}
+            document = sealed(base["method"], "potential", claim, witness)
+            try:
+                checker.check(document)
+            except (Refused, ArithmeticError):
+                continue
+            return PotentialCertificate(document, source=source)
     raise NoCertificate(
         "no potential function with coefficients of degree two was found whose growth proves a bound for all steps; "
         "horizon=N gives a bound for one number of steps."

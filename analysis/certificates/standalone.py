@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from importlib import import_module
 from typing import Any
 
-from odescent._errors import OdescentError
-
-from . import checker
-from .record import Record
+from ..._support.errors import OdescentError
+from ..._support.registry import Registry
+from .checking import checker
+from .checking.record import ProofDocument
 
 # the class that reads each kind
-KINDS = {
-    "rate": "certificate:Certificate",
-    "iqc": "certificate:Certificate",
-    "quadratics": "certificate:Certificate",
-    "horizon": "horizon:HorizonCertificate",
-    "potential": "potential:PotentialCertificate",
-    "flow": "flow:FlowCertificate",
-}
+KINDS: Registry[ProofDocument] = Registry(
+    "kind of certificate",
+    __package__,
+    {
+        "rate": "certificate:Certificate",
+        "quadratics": "certificate:Certificate",
+        "horizon": "horizon:HorizonCertificate",
+        "potential": "potential:PotentialCertificate",
+        "flow": "flow:FlowCertificate",
+    },
+)
 
 
-def load(data: Any) -> Record:
+def load(data: Any) -> ProofDocument:
     """A certificate of any kind from plain data, such as `Record.to_dict` makes, or from JSON; it is checked.
 
     Raises OdescentError if the data does not prove its statement, with the reason.
@@ -34,8 +36,7 @@ def load(data: Any) -> Record:
             checker.check(document)
     except checker.Refused as reason:
         raise OdescentError(f"the data is no certificate: {reason}.") from None
-    home, name = KINDS[str(kind)].split(":")
-    found: Record = getattr(import_module(f".{home}", __package__), name).from_dict(document)
+    found: ProofDocument = KINDS.entry(str(kind)).from_dict(document)
     return found
 
 

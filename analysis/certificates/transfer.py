@@ -1,4 +1,4 @@
-"""From a flow's certified rate to an algorithm's: how much of exp(-r h) a scheme keeps over its step h."""
+"""The transfer of a flow's certified rate to an algorithm: the part of exp(-r h) that a scheme keeps over a step h."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics import System
-from odescent.dynamics.exact import as_scalar
-from odescent.dynamics.fields import L as smoothness
-from odescent.dynamics.fields import mu as convexity
-
+from ..._support.errors import OdescentError
+from ...dynamics import System
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.vector_fields.system import L as smoothness
+from ...dynamics.vector_fields.system import mu as convexity
 from .certificate import Certificate
 from .flow import FlowCertificate, certify_flow
-from .lmi import LyapunovLMI, modal_radii
-from .margin import NOISE
-from .plant import NoCertificate
-from .search import certify
+from .methods.plant import NoCertificate
+from .searching.least import has_rate
+from .worst_cases import certify
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from odescent.discretize import Algorithm, Scheme
+    from ...discretize import Algorithm, Scheme
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Transfer:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """-ln(rho) / h over h for each scheme, and the flow's rate."""
-        from .. import style
+        from ..._support import style
 
         with style.context():
             ax = style.axes_or_new(ax, height_ratio=0.7)
@@ -133,9 +131,9 @@ def rate_transfer(
         OdescentError: input outside its domain, or a scheme that does not fit the system.
         NoCertificate: the flow has no certified rate.
     """
-    from odescent.discretize import Algorithm
-    from odescent.discretize.iteration import STEP
-    from odescent.discretize.library.schemes import scheme as named
+    from ...discretize import Algorithm
+    from ...discretize.library.schemes import scheme as named
+    from ...discretize.step.iteration import STEP
 
     try:
         sizes = [as_scalar(h) for h in steps]
@@ -187,9 +185,7 @@ def _largest(algorithm: Algorithm, mu: object, L: object, reach: float) -> float
 
     def works(h: float) -> bool:
         A, B, C, D = (np.asarray(m, dtype=float) for m in matrices(h, low_, high_))
-        if not modal_radii(A, B, C, D, low_, high_)[1].max() < 1:
-            return False
-        return LyapunovLMI(A, B, C, D, low_, high_, _memory(algorithm)).solve(1.0).margin > NOISE
+        return has_rate((A, B, C, D), low_, high_, _memory(algorithm))
 
     low, high = 0.0, reach / high_
     if works(high):

@@ -1,4 +1,4 @@
-"""Where momentum methods run around for ever: cycles over F(mu, L), thresholds, regions, and one dimension exactly.
+"""Cycles of momentum methods: over F(mu, L), their thresholds and regions, and exactly in one dimension.
 
 `methods` looks for cycles on roots of unity (the condition itself stands in `analysis.certificates`), `thresholds`
 finds the condition numbers that have one as algebraic numbers, `region` maps them over step and momentum.
@@ -11,25 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odescent._lazy import attach
-
-_PUBLIC = {
-    "BasinWindows": "windows",
-    "CycleRegion": "region",
-    "PiecewiseCycle": "itineraries",
-    "basin_windows": "windows",
-    "cycle_range": "thresholds",
-    "cycle_region": "region",
-    "cycle_table": "methods",
-    "cycle_threshold": "thresholds",
-    "cycles": "methods",
-    "energy_balance": "balance",
-    "energy_ledger": "balance",
-    "exact_edges": "separatrix",
-    "piecewise_cycles": "itineraries",
-}
-
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+from ..._support.lazy import attach
 
 if TYPE_CHECKING:
     from .balance import energy_balance as energy_balance
@@ -45,6 +27,5 @@ if TYPE_CHECKING:
     from .thresholds import cycle_threshold as cycle_threshold
     from .windows import BasinWindows as BasinWindows
     from .windows import basin_windows as basin_windows
-
 else:
-    __getattr__, __dir__ = attach(__name__, _PUBLIC)
+    __getattr__, __dir__, __all__ = attach(__name__)

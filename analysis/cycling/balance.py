@@ -1,4 +1,4 @@
-"""Why heavy ball cycles: the energy of one step, with what is dissipated and what is injected, machine-checked.
+"""The energy balance of one step of heavy ball: dissipation and injection, machine-checked.
 
 In the passive form psi' = -K psi - b grad f, y' = psi - a grad f the energy E = b f(y) + |psi|^2 / 2 falls along the
 flow. A step of semi-implicit Euler adds the error of its linearization of f, which may inject as much as is
@@ -15,22 +15,20 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.analysis.certificates.cycle import windings
-from odescent.discretize import Algorithm, Derivation, algorithm, scheme
-from odescent.discretize.derivation import Claim, Equation, Step
-from odescent.discretize.passive import passive_parameters
-from odescent.discretize.principles import follows_from
-from odescent.discretize.routes.shared import after, method_step
-from odescent.dynamics import Objective, system
-from odescent.dynamics.calculus import derivative, substitute
-from odescent.dynamics.exact import as_scalar, parameters
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library.second_order import ROUTE_A
-from odescent.dynamics.problems.lessard_recht_packard import GRADIENT
-from odescent.dynamics.problems.piecewise_quadratic import PiecewiseLinear
-from odescent.dynamics.vectors import blocks, inner
-
+from ..._support.errors import OdescentError
+from ...discretize import Algorithm, Derivation, algorithm, scheme
+from ...discretize.pole_placement.passive_form import passive_parameters
+from ...discretize.proof.steps import Claim, Equation, Step, follows_from
+from ...discretize.routes.shared import after, method_step
+from ...dynamics import Objective, system
+from ...dynamics.algebra.calculus import derivative, substitute
+from ...dynamics.algebra.exact import as_scalar, parameters
+from ...dynamics.algebra.vectors import blocks, inner
+from ...dynamics.library.second_order import ROUTE_A
+from ...dynamics.problems.lessard_recht_packard import GRADIENT
+from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
+from ...dynamics.vector_fields.system import L, mu
+from ..certificates.lower_bounds.cycle import windings
 from .itineraries import branches, follow, piecewise_cycles
 from .thresholds import cycle_range, cycle_threshold
 

@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 
+import numpy as np
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.analysis.certificates.checker import Number
-from odescent.analysis.certificates.cycle import check_periods
-from odescent.analysis.certificates.modes import characteristic, within
-from odescent.analysis.certificates.plant import Method, read
-from odescent.dynamics.exact import as_scalar
-from odescent.dynamics.problems.piecewise_quadratic import PiecewiseLinear
-
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
+from ..certificates.checking.checker import ONE, Number, within
+from ..certificates.lower_bounds.cycle import check_periods
+from ..certificates.methods.modes import characteristic
+from ..certificates.methods.plant import Method, read
 from .methods import named
 
-Row = list[Fraction]
-Rows = list[Row]
+# Arrays of fractions: NumPy's products of objects are exact.
+Row = np.ndarray
+Rows = np.ndarray
 _MOST = 20_000  # itineraries
 
 
@@ -43,7 +44,7 @@ class Branches:
 
     gradient: PiecewiseLinear
     maps: list[Rows]
-    shifts: Rows
+    shifts: list[Row]
     point: Row
     output: Row
     rest: Row
@@ -105,28 +106,18 @@ def branches(algorithm: Method | str, gradient: PiecewiseLinear) -> Branches:
     plant = read(named(algorithm), gradient.mu, gradient.L)
     if len(plant.D) != 1 or plant.D[0][0]:
         raise OdescentError("a method with one explicit gradient a step is needed here.")
-    entries = [
-        x
-        for m in (plant.A, plant.B, plant.C, [plant.output], [plant.fixed])
-        for row in m
-        for x in row
-    ]
-    if not plant.exact or any(x.b for x in entries):
+    parts = (plant.A, plant.B, plant.C, [plant.output], [plant.fixed])
+    if not plant.exact or any(x.b for m in parts for row in m for x in row):
         raise OdescentError(
             f"exact itineraries need a method with rational coefficients; at mu = {plant.mu}, L = {plant.L} this one "
             "has irrational ones: choose L / mu a square, or bind its parameters to fractions."
         )
-    A, (C,), columns, (output, rest) = (
-        [[Fraction(x.a) for x in row] for row in part]
-        for part in (plant.A, plant.C, plant.B, [plant.output, plant.fixed])
+    A, B, C, output, rest = (
+        np.array([[Fraction(x.a) for x in row] for row in part], dtype=object) for part in parts
     )
-    B = [row[0] for row in columns]
-    maps = [
-        [[a + piece.slope * b * c for a, c in zip(row, C, strict=True)] for row, b in zip(A, B, strict=True)]
-        for piece in gradient.pieces
-    ]  # fmt: skip
-    shifts = [[piece.intercept * b for b in B] for piece in gradient.pieces]
-    return Branches(gradient, maps, shifts, C, output, rest)
+    maps = [A + piece.slope * B @ C for piece in gradient.pieces]
+    shifts = [piece.intercept * B[:, 0] for piece in gradient.pieces]
+    return Branches(gradient, maps, shifts, C[0], output[0], rest[0])
 
 
 def piecewise_cycles(
@@ -167,18 +158,15 @@ def _primitive(n: int, k: int) -> Iterator[tuple[int, ...]]:
 
 def _cycle(parts: Branches, itinerary: tuple[int, ...]) -> PiecewiseCycle | None:
     size = len(parts.point)
-    matrix: Rows = [[Fraction(i == j) for j in range(size)] for i in range(size)]
-    shift: Row = [Fraction(0)] * size
+    matrix, shift = identity(size), 0 * parts.point
     for j in itinerary:
-        matrix = multiply(parts.maps[j], matrix)
-        shift = step(parts, j, shift)
-    rest = [[Fraction(i == j) - matrix[i][j] for j in range(size)] for i in range(size)]
-    start = solve(rest, shift)
+        matrix, shift = parts.maps[j] @ matrix, step(parts, j, shift)
+    start = solve(identity(size) - matrix, shift)
     if start is None:
         return None
     states, points, inside = [start], [], True
     for j in itinerary:
-        at = dot(parts.point, states[-1])
+        at = parts.point @ states[-1]
         piece = parts.gradient.pieces[j]
         if not piece.holds(at):
             return None
@@ -192,49 +180,55 @@ def _cycle(parts: Branches, itinerary: tuple[int, ...]) -> PiecewiseCycle | None
         len(itinerary),
         itinerary,
         tuple(map(as_scalar, points)),
-        tuple(as_scalar(dot(parts.output, s)) for s in states[:-1]),
+        tuple(as_scalar(parts.output @ s) for s in states[:-1]),
         tuple(tuple(s) for s in states[:-1]),
         sp.Poly([as_scalar(c.a) for c in polynomial], sp.Symbol("lambda")),
         inside,
-        within(polynomial, Fraction(1)) if inside else None,
+        within(polynomial, ONE, strict=True) if inside else None,
     )
 
 
 def step(parts: Branches, j: int, state: Row) -> Row:
-    """One step of the method on piece j."""
-    return [dot(row, state) + c for row, c in zip(parts.maps[j], parts.shifts[j], strict=True)]
+    """One step of the method on piece j, exactly.
+
+    Args:
+        parts: the method on each piece.
+        j: index of the piece that contains the gradient point.
+        state: a row of fractions.
+    """
+    after: Row = parts.maps[j] @ state + parts.shifts[j]
+    return after
 
 
-def follow(parts: Branches, x0: Fraction, steps: int) -> Row:
-    """The gradient points y_0, ..., y_steps of a run that starts at rest at x0, exactly."""
-    state, points = [x0 * r for r in parts.rest], []
+def follow(parts: Branches, x0: Fraction, steps: int) -> list[Fraction]:
+    """The gradient points y_0, ..., y_steps of a run, exactly.
+
+    Args:
+        parts: the method on each piece.
+        x0: the starting point; the run starts at rest.
+        steps: number of iterations.
+    """
+    state, points = x0 * parts.rest, []
     for _ in range(steps + 1):
-        points.append(dot(parts.point, state))
+        points.append(parts.point @ state)
         state = step(parts, parts.gradient.at(points[-1]), state)
     return points
 
 
-def dot(row: Row, column: Row) -> Fraction:
-    return sum((a * b for a, b in zip(row, column, strict=True) if a and b), Fraction(0))
-
-
-def multiply(first: Rows, second: Rows) -> Rows:
-    columns = [list(c) for c in zip(*second, strict=True)]
-    return [[dot(row, c) for c in columns] for row in first]
+def identity(n: int) -> Rows:
+    """The identity in fractions."""
+    return np.array([[Fraction(i == j) for j in range(n)] for i in range(n)], dtype=object)
 
 
 def solve(matrix: Rows, right: Row) -> Row | None:
     """The solution of a square linear system; None if there is not exactly one."""
-    rows = [[*row, r] for row, r in zip(matrix, right, strict=True)]
-    n = len(rows)
-    for column in range(n):
-        at = next((i for i in range(column, n) if rows[i][column]), None)
-        if at is None:
+    rows = np.column_stack([matrix, right])
+    for column in range(len(rows)):
+        pivots = column + np.flatnonzero(rows[column:, column])
+        if not len(pivots):
             return None
-        rows[column], rows[at] = rows[at], rows[column]
-        pivot = [e / rows[column][column] for e in rows[column]]
-        rows = [
-            pivot if i == column else [a - row[column] * b for a, b in zip(row, pivot, strict=True)]
-            for i, row in enumerate(rows)
-        ]
-    return [row[-1] for row in rows]
+        rows[[column, pivots[0]]] = rows[[pivots[0], column]]
+        rows[column] = rows[column] / rows[column, column]
+        others = np.arange(len(rows)) != column
+        rows[others] = rows[others] - np.outer(rows[others, column], rows[column])
+    return rows[:, -1]

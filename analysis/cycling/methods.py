@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from odescent._errors import OdescentError
-from odescent.analysis.certificates.cycle import Cycle, check_periods, found_by
-from odescent.analysis.certificates.plant import Method, read
-from odescent.discretize import algorithm as registered
+from ..._support.errors import OdescentError
+from ...discretize import algorithm as registered
+from ..certificates.lower_bounds.cycle import Cycle, check_periods, found_by
+from ..certificates.methods.plant import Method, read
 
 
 def named(algorithm: Method | str) -> Method:
@@ -32,7 +32,7 @@ def cycles(
         algorithm: as for `certify`, with one gradient a step, or the name of a registered algorithm.
         mu, L: the class, 0 <= mu < L; exact numbers stay exact, floats are the decimals that they print as.
         periods: the longest period that is tried, at least 2.
-        winding: only cycles that go so many times around; all by default.
+        winding: only cycles with this winding number; all by default.
 
     Raises:
         OdescentError: input outside its domain.
@@ -42,7 +42,7 @@ def cycles(
     plant = read(named(algorithm), mu, L)
     if len(plant.D) != 1:
         raise OdescentError(
-            f"cycles are looked for of methods with one gradient a step; this one has {len(plant.D)}."
+            f"cycles are computed for methods with one gradient a step; this one has {len(plant.D)}."
         )
     found = found_by(plant, check_periods(periods))
     return tuple(c for c in found if winding is None or c.winding == winding)

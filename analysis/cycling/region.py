@@ -1,4 +1,4 @@
-"""Where in the plane of step and momentum a method cycles on F(mu, L): data first, a picture second."""
+"""The region of step and momentum in which a method cycles on F(mu, L), as data that can be drawn."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from odescent._brief import brief
-from odescent._errors import OdescentError
-from odescent.analysis.certificates.circle import sequences
-from odescent.analysis.certificates.cycle import check_periods, windings
-from odescent.analysis.certificates.lmi import LyapunovLMI
+from ..._support.brief import brief
+from ..._support.drawable import drawn
+from ..._support.errors import OdescentError
+from ..certificates.lower_bounds.circle import sequences
+from ..certificates.lower_bounds.cycle import check_periods, windings
+from ..certificates.searching.least import has_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,9 +65,7 @@ class CycleRegion:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the map: cycles by period, what is certified, and Polyak's tuning."""
-        from .pictures import draw_region
-
-        return draw_region(self, ax)
+        return drawn(self, ax)
 
 
 def cycle_region(
@@ -145,6 +144,5 @@ def _certified(
         a, b = float(alpha[i, j]), float(beta[i, j])
         A = np.array([[1 + b, -b], [1.0, 0.0]])
         B, C = np.array([[-a], [0.0]]), np.array([[1 + gamma, -gamma]])
-        lmi = LyapunovLMI(A, B, C, np.zeros((1, 1)), mu, L, 2)
-        found[i, j] = lmi.solve((1 - 1e-6) ** 2).margin > 0
+        found[i, j] = has_rate((A, B, C), mu, L, 2, 1e-6)
     return found

@@ -6,17 +6,26 @@ of a saddle solves one linear equation, with coefficients in the field of the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
+import numpy as np
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.analysis.certificates.plant import Method
-from odescent.dynamics.exact import as_scalar
-from odescent.dynamics.problems.piecewise_quadratic import PiecewiseLinear
-
-from .itineraries import Branches, PiecewiseCycle, Row, branches, dot, piecewise_cycles, step
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
+from ..certificates.methods.plant import Method
+from .itineraries import (
+    Branches,
+    PiecewiseCycle,
+    Row,
+    Rows,
+    branches,
+    identity,
+    piecewise_cycles,
+    step,
+)
 from .windows import BasinWindows
 
 _STEPS = 200
@@ -59,17 +68,16 @@ def _candidates(
     parts: Branches, saddles: list[PiecewiseCycle], a: Fraction, b: Fraction
 ) -> Iterator[tuple[sp.Expr, PiecewiseCycle]]:
     """Starts in [a, b] that arrive on a stable line, as long as all of [a, b] is on the same pieces."""
-    first, last = ([end * r for r in parts.rest] for end in (a, b))
+    first, last = a * parts.rest, b * parts.rest
     for _ in range(_STEPS):
         for saddle in saddles:
             for turn, center in enumerate(saddle.states):
-                away = max(abs(float(s - c)) for s, c in zip(first, center, strict=True))
-                if away < _NEAR:
+                if np.abs((first - center).astype(float)).max() < _NEAR:
                     found = _solved(parts, saddle, turn, (a, first), (b, last))
                     if found is not None:
                         yield found, saddle
-        piece = parts.gradient.at(dot(parts.point, first))
-        if not parts.gradient.pieces[piece].holds(dot(parts.point, last)):
+        piece = parts.gradient.at(parts.point @ first)
+        if not parts.gradient.pieces[piece].holds(parts.point @ last):
             return
         first, last = step(parts, piece, first), step(parts, piece, last)
 
@@ -79,40 +87,29 @@ def _solved(
 ) -> sp.Expr | None:  # fmt: skip
     """The start between two, of which the states are given, whose state lies on the stable line near the saddle."""
     order = saddle.itinerary[turn:] + saddle.itinerary[:turn]
-    (p, q), (r, s) = _around(parts, order)
+    around = identity(2)
+    for j in order:
+        around = parts.maps[j] @ around
+    (p, q), (r, s) = _scalars(around)
     slow = saddle.multiplier
-    line = (as_scalar(r), slow - as_scalar(p)) if r else (slow - as_scalar(s), as_scalar(q))
     # the left eigenvector of the growing multiplier vanishes on the stable line
-    center = saddle.states[turn]
+    line = np.array((r, slow - p) if r else (slow - s, q))
     (a, first), (b, last) = low, high
-    at_a, at_b = (
-        sum(w * as_scalar(x - c) for w, x, c in zip(line, state, center, strict=True))
-        for state in (first, last)
-    )
+    from_a, from_b = (_scalars(state - saddle.states[turn]) for state in (first, last))
+    at_a, at_b = line @ from_a, line @ from_b
     if a == b or sp.N(at_a * at_b, _DIGITS) > 0:
         return None
     share = sp.radsimp(at_a / (at_a - at_b))
-    deviation = [
-        sp.N(as_scalar(x - c) + share * as_scalar(y - x), _DIGITS)
-        for x, y, c in zip(first, last, center, strict=True)
-    ]
+    deviation = np.array([sp.N(e, _DIGITS) for e in from_a + share * (from_b - from_a)])
+    point = _scalars(parts.point)
     for j, state in zip(order, saddle.states[turn:] + saddle.states[:turn], strict=True):
-        moved = abs(sum(as_scalar(w) * d for w, d in zip(parts.point, deviation, strict=True)))
-        y, piece = as_scalar(dot(parts.point, list(state))), parts.gradient.pieces[j]
+        moved = abs(point @ deviation)
+        y, piece = as_scalar(parts.point @ np.array(state)), parts.gradient.pieces[j]
         ends = [as_scalar(e) for e in (piece.low, piece.high) if e is not None]
         if any(abs(e - y) <= moved for e in ends):  # later turns deviate less, to either side
             return None
-        deviation = [
-            sum(as_scalar(w) * d for w, d in zip(row, deviation, strict=True))
-            for row in parts.maps[j]
-        ]
+        deviation = _scalars(parts.maps[j]) @ deviation
     return sp.expand(as_scalar(a) + share * as_scalar(b - a))
 
 
-def _around(parts: Branches, order: tuple[int, ...]) -> list[list[Fraction]]:
-    columns = []
-    for unit in ([Fraction(1), Fraction(0)], [Fraction(0), Fraction(1)]):
-        for j in order:
-            unit = [dot(row, unit) for row in parts.maps[j]]
-        columns.append(unit)
-    return [list(row) for row in zip(*columns, strict=True)]
+_scalars: Callable[[Rows], Rows] = np.vectorize(as_scalar, otypes=[object])

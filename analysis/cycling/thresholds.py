@@ -15,23 +15,22 @@ from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.analysis.certificates.checker import Number
-from odescent.analysis.certificates.circle import (
+from ..._support.errors import OdescentError
+from ...discretize import Algorithm, StateSpace
+from ...discretize.linear.state_space import z
+from ...dynamics.algebra.exact import as_scalar, canonical, is_zero
+from ...dynamics.vector_fields.system import L as smoothness
+from ...dynamics.vector_fields.system import mu as convexity
+from ..certificates.checking.checker import Number
+from ..certificates.lower_bounds.circle import (
     cosine,
     minimal_polynomial,
     sequences,
     signs,
     sine,
 )
-from odescent.analysis.certificates.cycle import check_periods, windings
-from odescent.analysis.certificates.plant import THREE
-from odescent.discretize import Algorithm, StateSpace
-from odescent.discretize.state_space import z
-from odescent.dynamics.exact import as_scalar, canonical, is_zero
-from odescent.dynamics.fields import L as smoothness
-from odescent.dynamics.fields import mu as convexity
-
+from ..certificates.lower_bounds.cycle import check_periods, windings
+from ..certificates.methods.plant import THREE
 from .methods import named
 
 _q = sp.Symbol("q", positive=True)
@@ -51,7 +50,7 @@ def cycle_threshold(algorithm: Tuned, period: int, winding: int | None = 1) -> s
 
     Returns:
         A SymPy number: with square roots where its degree is at most 2, else a `CRootOf` (float() rounds it).
-        1 if all kappa near 1 have the cycle. Which other condition numbers have it says `cycle_range`.
+        1 if all kappa near 1 have the cycle. `cycle_range` gives the other condition numbers.
 
     Raises:
         OdescentError: there is no such cycle for any kappa, or input outside its domain.
@@ -64,7 +63,7 @@ def cycle_threshold(algorithm: Tuned, period: int, winding: int | None = 1) -> s
     if not first:
         turns = "" if winding is None else f" and winding number {winding}"
         raise OdescentError(
-            f"the method has no cycle of period {period}{turns} on roots of unity, whatever kappa."
+            f"the method has no cycle of period {period}{turns} on roots of unity for any kappa."
         )
     most = max(e.low for e in first)
     first = [e for e in first if e.high >= most]

@@ -1,4 +1,4 @@
-"""From where a method reaches which cycle, on a function of one variable with a piecewise linear gradient: proved.
+"""Proved windows of starts from which a method reaches a cycle, for piecewise linear gradients in one variable.
 
 All starting points of an interval are followed at once. A piece of the interval is carried along as a segment of
 states, exactly, and cut where its gradient points cross a knot. It is settled when the segment lies in an
@@ -12,19 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from odescent._errors import OdescentError
-from odescent.analysis.certificates.plant import Method
-from odescent.dynamics.exact import as_scalar
-from odescent.dynamics.problems.piecewise_quadratic import PiecewiseLinear
+import numpy as np
 
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
+from ..certificates.methods.plant import Method
 from .itineraries import (
     Branches,
     PiecewiseCycle,
     Row,
     Rows,
     branches,
-    dot,
-    multiply,
+    identity,
     piecewise_cycles,
     solve,
     step,
@@ -92,19 +92,18 @@ class _Trap:
     attractor: int
     center: Row
     shape: Rows
-    rough: list[list[float]]
-    at: list[float]
+    rough: np.ndarray
+    at: np.ndarray
 
-    def may_hold(self, state: list[float]) -> bool:
+    def may_hold(self, state: np.ndarray) -> bool:
         """Whether the state, in floats, is not clearly outside."""
-        away = [s - c for s, c in zip(state, self.at, strict=True)]
-        moved = [sum(r * b for r, b in zip(row, away, strict=True)) for row in self.rough]
-        return sum(a * m for a, m in zip(away, moved, strict=True)) <= 1.01
+        away = state - self.at
+        return bool(away @ self.rough @ away <= 1.01)
 
     def holds(self, state: Row) -> bool:
         """Whether the state is inside, exactly."""
-        away = [s - c for s, c in zip(state, self.center, strict=True)]
-        return dot(away, [dot(row, away) for row in self.shape]) <= 1
+        away = state - self.center
+        return bool(away @ self.shape @ away <= 1)
 
 
 def basin_windows(
@@ -142,7 +141,7 @@ def basin_windows(
     if not attractors:
         raise OdescentError(
             f"the method has no attracting cycle of period at most {periods} on this function, and does not converge "
-            "to the minimizer there, so there are no basins to look for."
+            "to the minimizer there, so there are no basins to compute."
         )
     traps = [t for i, c in enumerate(attractors) for t in _traps(parts, c, i)]
     settled: list[tuple[Fraction, Fraction, int]] = []
@@ -185,13 +184,13 @@ def _followed(
     settled: list[tuple[Fraction, Fraction, int]] = []
     left: list[tuple[Fraction, Fraction]] = []
     a, b = interval
-    waiting = [(a, b, [a * r for r in parts.rest], [b * r for r in parts.rest], 0)]
+    waiting = [(a, b, a * parts.rest, b * parts.rest, 0)]
     knots = parts.gradient.knots
     work = 0
     while waiting:
         a, b, first, last, k = waiting.pop()
         while True:
-            rough = [list(map(float, s)) for s in (first, last)]
+            rough = [s.astype(float) for s in (first, last)]
             near = [t for t in traps if all(map(t.may_hold, rough))]
             trap = next((t for t in near if t.holds(first) and t.holds(last)), None)
             if trap is not None:
@@ -203,16 +202,16 @@ def _followed(
             work += sum(1 + e.denominator.bit_length() // 64 for e in (*first, *last))
             if work > _MOST:
                 raise OdescentError(
-                    f"starts between {float(a):.9g} and {float(b):.9g} are not settled after {k} steps, and the work "
-                    "is too much: raise periods= if they tend to another cycle, or take a shorter interval or a "
-                    "coarser resolution."
+                    f"starts between {float(a):.9g} and {float(b):.9g} are not settled after {k} steps, and the "
+                    "computation would take too long: raise periods= if they tend to another cycle, or take a shorter "
+                    "interval or a coarser resolution."
                 )
-            y, w = dot(parts.point, first), dot(parts.point, last)
+            y, w = parts.point @ first, parts.point @ last
             cut = next((c for c in knots if min(y, w) < c < max(y, w)), None)
             if cut is not None:
                 share = (cut - y) / (w - y)
                 at = a + share * (b - a)
-                state = [s + share * (t - s) for s, t in zip(first, last, strict=True)]
+                state = first + share * (last - first)
                 waiting.append((at, b, state, last, k))
                 b, last = at, state
                 continue
@@ -231,10 +230,10 @@ def _traps(parts: Branches, cycle: PiecewiseCycle, attractor: int) -> list[_Trap
         shapes.insert(1, _pulled(m, shapes[1] if len(shapes) > 1 else start))
     size: Fraction | None = None
     for state, shape, j in zip(cycle.states, shapes, cycle.itinerary, strict=True):
-        piece, y = parts.gradient.pieces[j], dot(parts.point, list(state))
+        piece, y = parts.gradient.pieces[j], parts.point @ np.array(state)
         solved = solve(shape, parts.point)
         assert solved is not None  # a Lyapunov function is definite
-        reach = dot(parts.point, solved)  # largest (C s)^2 with s' shape s = 1
+        reach = parts.point @ solved  # largest (C s)^2 with s' shape s = 1
         for end in (piece.low, piece.high):
             if end is not None:
                 most = (end - y) ** 2 / reach
@@ -244,16 +243,16 @@ def _traps(parts: Branches, cycle: PiecewiseCycle, attractor: int) -> list[_Trap
     )  # a single piece: everything converges
     found = []
     for state, shape in zip(cycle.states, shapes, strict=True):
-        scaled = [[e * scale for e in row] for row in shape]
-        rough = [[float(e) for e in row] for row in scaled]
-        found.append(_Trap(attractor, list(state), scaled, rough, [float(s) for s in state]))
+        center, scaled = np.array(state), shape * scale
+        rough = scaled.astype(float)
+        found.append(_Trap(attractor, center, scaled, rough, center.astype(float)))
     return found
 
 
 def _pulled(m: Rows, shape: Rows) -> Rows:
     """I + m' shape m."""
-    back = multiply([list(c) for c in zip(*m, strict=True)], multiply(shape, m))
-    return [[e + (i == j) for j, e in enumerate(row)] for i, row in enumerate(back)]
+    back: Rows = identity(len(m)) + m.T @ shape @ m
+    return back
 
 
 def _lyapunov(maps: list[Rows], n: int) -> Rows:
@@ -264,16 +263,15 @@ def _lyapunov(maps: list[Rows], n: int) -> Rows:
             shape = _pulled(m, shape)
         return shape
 
-    places = [(i, j) for i in range(n) for j in range(i, n)]
-    constant = around([[Fraction(0)] * n for _ in range(n)])
+    places = np.triu_indices(n)
+    constant = around(0 * identity(n))
     columns = []
-    for i, j in places:
-        unit = [[Fraction((k, l) in ((i, j), (j, i))) for l in range(n)] for k in range(n)]
-        moved = around(unit)
-        columns.append([unit[k][l] - (moved[k][l] - constant[k][l]) for k, l in places])
-    found = solve(
-        [list(r) for r in zip(*columns, strict=True)], [constant[k][l] for k, l in places]
-    )
+    for i, j in zip(*places, strict=True):
+        unit = 0 * identity(n)
+        unit[i, j] = unit[j, i] = Fraction(1)
+        columns.append((unit - (around(unit) - constant))[places])
+    found = solve(np.array(columns).T, constant[places])
     assert found is not None  # the cycle attracts
-    values = dict(zip(places, found, strict=True))
-    return [[values[min(i, j), max(i, j)] for j in range(n)] for i in range(n)]
+    shape = 0 * identity(n)
+    shape[places] = shape.T[places] = found
+    return shape

@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from odescent._errors import OdescentError, unknown
-from odescent.discretize.iteration import Algorithm
-from odescent.discretize.poles_input import scalar
-from odescent.discretize.recognition import Recognition, recognize
-from odescent.discretize.substeps import Scheme
-from odescent.dynamics.fields import L as L_symbol
-from odescent.dynamics.fields import System
-from odescent.dynamics.fields import mu as mu_symbol
-from odescent.dynamics.oracles import check_class
-from odescent.dynamics.show import text
-
+from ..._support.errors import OdescentError, unknown
+from ...discretize.faces import Algorithm
+from ...discretize.identification.recognition import Recognition, recognize
+from ...discretize.pole_placement.specification import scalar
+from ...discretize.programs.substeps import Scheme
+from ...dynamics.flows.system import System
+from ...dynamics.notation.show import text
+from ...dynamics.vector_fields.objective import check_class
+from ...dynamics.vector_fields.system import L as L_symbol
+from ...dynamics.vector_fields.system import mu as mu_symbol
 from .exact import ClosedForm, closed_form, gains_of
 from .family import families
-from .search import FINE, RATES, SPREADS, Found, coarse, fine
+from .search import FINE, RATES, SPREADS, BestGains, coarse, fine
 
 if TYPE_CHECKING:
     from ..certificates import Certificate
@@ -113,10 +112,13 @@ def synthesize(
         schemes: to try; by default explicit Euler and semi-implicit Euler in every order of the blocks.
         where: structural constraints, such as ``{"a": 0}`` or ``{b: K**2 / 4}``.
         starts: descents per scheme; seed: of the random starts.
-        progress: is told a line of text for each scheme.
+        progress: called with a line of text for each scheme.
 
     Two methods whose rates agree to 1e-7 are equally good: the one with a closed form is returned, then the
     one with fewer gains that are not zero, then the first.
+
+    Returns:
+        The best method found, with its rate, its gains, and closed forms where there are any.
 
     Raises OdescentError: no scheme fits, nothing is free, nothing is stable, or the constants are no class.
     """
@@ -132,7 +134,7 @@ def synthesize(
             f"synthesize needs numbers 0 < mu < L; it was given mu = {mu} and L = {L}."
         )
     searched = families(family, schemes, where or {}, (low, high))
-    found: list[tuple[Found, ClosedForm | None]] = []
+    found: list[tuple[BestGains, ClosedForm | None]] = []
     for one in searched:
         if progress is not None:
             progress(f"{rate} rate, {', '.join(s.name for s in one.gains)}: {one.algorithm.scheme}")
@@ -160,7 +162,7 @@ def synthesize(
     return _synthesis(rate, ranked)
 
 
-def _solved(near: Found, rate: str) -> tuple[Found, ClosedForm | None]:
+def _solved(near: BestGains, rate: str) -> tuple[BestGains, ClosedForm | None]:
     """The optimum in closed form where the neighbourhood shows which, and nothing nearby is better; else its digits."""
     rate_of = RATES[rate]
     for refine in (False, True):
@@ -170,7 +172,7 @@ def _solved(near: Found, rate: str) -> tuple[Found, ClosedForm | None]:
             gains = gains_of(exact, near.family)
             assert gains is not None  # or it were no optimum
             reached = rate_of(near.family, FINE)(gains)
-            there = Found(near.family, gains, reached, found.evaluations)
+            there = BestGains(near.family, gains, reached, found.evaluations)
             again = fine(there, rate_of, 1e-5, SPREADS[-2:])
             if again.rate > reached - 1e-6:
                 return replace(there, evaluations=again.evaluations), exact
@@ -178,7 +180,7 @@ def _solved(near: Found, rate: str) -> tuple[Found, ClosedForm | None]:
     return found, None
 
 
-def _synthesis(rate: str, ranked: list[tuple[Found, ClosedForm | None]]) -> Synthesis:
+def _synthesis(rate: str, ranked: list[tuple[BestGains, ClosedForm | None]]) -> Synthesis:
     winner, exact = ranked[0]
     family = winner.family
     if exact is None:

@@ -1,4 +1,4 @@
-"""From the numbers of a search to a closed form: which poles the optimum has at mu and at L, solved exactly.
+"""Closed forms of an optimum found in numbers: its poles at mu and at L, solved exactly.
 
 At the optimum poles coincide with rho, -rho, rho^2 or 0, where rho is the rate. Each coincidence is a
 polynomial equation in the gains and rho over Q(sqrt(mu/L)); as many as there are unknowns are solved by a
@@ -16,11 +16,10 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from odescent.dynamics.exact import canonical
-from odescent.dynamics.fields import L, mu
-
+from ...dynamics.algebra.exact import canonical
+from ...dynamics.vector_fields.system import L, mu
 from .family import Family
-from .search import FINE, Found, RateOf
+from .search import FINE, BestGains, RateOf
 
 Q, ELL, RHO = sp.symbols("_q _ell _rho", positive=True)  # sqrt(mu/L), sqrt(L), the rate
 _POINT = sp.Symbol("_r")
@@ -52,7 +51,7 @@ class _Condition:
     equation: sp.Expr
 
 
-def closed_form(found: Found, rate_of: RateOf) -> ClosedForm | None:
+def closed_form(found: BestGains, rate_of: RateOf) -> ClosedForm | None:
     """The closed form of a search's optimum, or None where the poles show no pattern that can be solved."""
     family = found.family
     fixed = {s: sp.S.Zero for s, v in zip(family.gains, found.gains, strict=True) if v == 0}
@@ -75,7 +74,16 @@ def closed_form(found: Found, rate_of: RateOf) -> ClosedForm | None:
 
 
 def rates_of(solved: ClosedForm, family: Family, rate_of: RateOf) -> tuple[float, float] | None:
-    """The rate that a closed form has and the one that it claims, in numbers; None outside its domain."""
+    """The computed rate of a closed form, and the rate that it claims.
+
+    Args:
+        solved: the closed form.
+        family: with numbers for mu and L.
+        rate_of: makes the rate function of a family.
+
+    Returns:
+        Both rates, or None where the closed form is not defined.
+    """
     gains = gains_of(solved, family)
     claimed = complex(sp.N(solved.rate.xreplace({mu: family.mu, L: family.L})))
     if gains is None or abs(claimed.imag) > 1e-12:
@@ -93,7 +101,7 @@ def gains_of(solved: ClosedForm, family: Family) -> Float[np.ndarray, " gains"] 
     return np.array([v.real for v in gains])
 
 
-def _conditions(found: Found, fixed: dict[sp.Symbol, sp.Expr]) -> Iterator[_Condition]:
+def _conditions(found: BestGains, fixed: dict[sp.Symbol, sp.Expr]) -> Iterator[_Condition]:
     """Coincidences of poles at the ends of [mu, L]; those of modulus rho first, since they define the rate."""
     family = found.family
     ends = {"mu": (Q * ELL) ** 2, "L": ELL**2}
@@ -133,7 +141,7 @@ def _characteristic(family: Family, curvature: sp.Expr, fixed: dict[sp.Symbol, s
 
 
 def _solutions(
-    equations: list[sp.Expr], free: list[sp.Symbol], found: Found
+    equations: list[sp.Expr], free: list[sp.Symbol], found: BestGains
 ) -> Iterator[tuple[dict[sp.Symbol, sp.Expr], sp.Expr]]:
     """Solutions in closed form near the search's optimum."""
     family = found.family

@@ -12,13 +12,14 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Complex, Float
 
-from odescent._errors import NotCarried, OdescentError, unknown
-from odescent.discretize.iteration import Algorithm
-from odescent.discretize.library.schemes import scheme
-from odescent.discretize.modal import modal_poles
-from odescent.discretize.state_space import StateSpace
-from odescent.discretize.substeps import Scheme
-from odescent.dynamics.fields import L, System, mu
+from ..._support.errors import NotCarried, OdescentError, unknown
+from ...discretize.faces import Algorithm
+from ...discretize.library.schemes import scheme
+from ...discretize.linear.modal import modal_poles
+from ...discretize.linear.state_space import StateSpace
+from ...discretize.programs.substeps import Scheme
+from ...dynamics.flows.system import System
+from ...dynamics.vector_fields.system import L, mu
 
 Matrices: TypeAlias = tuple[
     Float[np.ndarray, "*batch n n"],
@@ -101,16 +102,23 @@ def families(
     where: Mapping[Any, object],
     constants: tuple[sp.Expr, sp.Expr],
 ) -> list[Family]:
-    """The families to search: one for each scheme that fits the system.
+    """The families to search, one for each scheme that fits the system.
 
-    Raises OdescentError where nothing fits, or a method is no linear view of one gradient oracle.
+    Args:
+        given: a system, its name, or an algorithm with free parameters.
+        schemes: to consider; None for all that fit.
+        where: values of parameters that are held fixed.
+        constants: mu and L, exact.
+
+    Raises:
+        OdescentError: no scheme fits, or a method is not linear in one gradient oracle.
     """
     if isinstance(given, Algorithm):
         if schemes is not None:
             raise OdescentError("an algorithm has its scheme already; give schemes= with a system.")
         return [_family(given, where, constants)]
     if isinstance(given, str):
-        from odescent.dynamics.library import system
+        from ...dynamics.library import system
 
         given = system(given)
     if not isinstance(given, System):

@@ -13,8 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from odescent._errors import OdescentError
-
+from ..._support.errors import OdescentError
 from .family import Family
 
 SAMPLES = 4096
@@ -29,7 +28,7 @@ RateOf: TypeAlias = Callable[[Family, float], Rate]  # of a family, to a toleran
 
 
 @dataclass(frozen=True)
-class Found:
+class BestGains:
     """A family's best gains, their rate, and how many rates were evaluated."""
 
     family: Family
@@ -41,7 +40,13 @@ class Found:
 def spectral_rate(
     family: Family, values: Float[np.ndarray, "*batch gains"], modes: int = MODES
 ) -> Float[np.ndarray, "*batch"]:
-    """The largest modulus of a pole over curvatures in [mu, L]; infinite where there is none."""
+    """The largest modulus of a pole over curvatures in [mu, L]; infinite where it is not defined.
+
+    Args:
+        family: with numbers for mu and L.
+        values: gains.
+        modes: number of curvatures, at Chebyshev points.
+    """
     low, high = float(family.mu), float(family.L)
     nodes = np.cos(np.linspace(np.pi, 0.0, modes))
     curvatures = np.clip((low + high) / 2 + (high - low) / 2 * nodes, low, high)
@@ -68,10 +73,18 @@ def gains(
 def starts(
     family: Family, random: np.random.Generator, count: int
 ) -> Float[np.ndarray, "count gains"]:
-    """The ``count`` best of many random gains by their spectral rate, no two of them close.
+    """The best of many random gains by their spectral rate, no two of them close.
 
-    Each gain is log-uniform over six decades in units of a random half-integer power of L, since
-    its dimension is not known.
+    Each gain is log-uniform over five decades in units of a random half-integer power of L, since its dimension is
+    unknown.
+
+    Args:
+        family: the family to search.
+        random: source of the gains.
+        count: the maximal number of starts.
+
+    Raises:
+        OdescentError: no stable gains were found.
     """
     size = (SAMPLES, len(family.gains))
     unit = float(family.L) ** (random.integers(-2, 3, size) / 2)
@@ -100,7 +113,18 @@ def descend(
     tolerance: float,
     spreads: Sequence[float] = SPREADS,
 ) -> tuple[Vector, float, int]:
-    """Simplex descents from one start, each from the end of the one before, until nothing improves."""
+    """Simplex descents (Nelder-Mead), each restarted from the end of the previous one, until nothing improves.
+
+    Args:
+        family: the family to search.
+        rate: the objective.
+        begin: gains; those that are zero stay zero.
+        tolerance: of the gains' coordinates.
+        spreads: sizes of the simplices, relative to the coordinates.
+
+    Returns:
+        The gains, their rate, and the number of evaluations.
+    """
     from scipy.optimize import minimize
 
     whole, best, evaluations = coordinates(family, begin), np.inf, 0
@@ -132,7 +156,17 @@ def descend(
 
 
 def on_faces(family: Family, rate: Rate, values: Vector, best: float) -> tuple[Vector, float, int]:
-    """The optimum with gains set to zero that are as good there: a face is hard to reach from inside."""
+    """The optimum with gains set to zero where the rate is as good; descents from the interior rarely reach a face.
+
+    Args:
+        family: the family to search.
+        rate: the objective.
+        values: gains at an optimum.
+        best: their rate.
+
+    Returns:
+        The gains, their rate, and the number of evaluations.
+    """
     spent = 0
     for i in np.argsort(np.abs(values)):
         if values[i] == 0 or not family.gains[i].is_positive or np.count_nonzero(values) == 1:
@@ -148,27 +182,41 @@ def on_faces(family: Family, rate: Rate, values: Vector, best: float) -> tuple[V
     return values, best, spent
 
 
-def coarse(family: Family, rate_of: RateOf, random: np.random.Generator, count: int) -> Found:
-    """The neighbourhood of the best rate: short descents from the most promising of many random starts."""
+def coarse(family: Family, rate_of: RateOf, random: np.random.Generator, count: int) -> BestGains:
+    """A neighbourhood of the optimum: short descents from the most promising of many random starts.
+
+    Args:
+        family: the family to search.
+        rate_of: makes the rate function of a family, to a tolerance.
+        random: source of the starts.
+        count: number of descents.
+    """
     rate = rate_of(family, COARSE / 10)
     begun = starts(family, random, 4 * count)
     ranked = sorted(begun, key=rate)[:count]
     ends = [descend(family, rate, s, COARSE, SPREADS[:2]) for s in ranked]
     values, best, _ = min(ends, key=lambda e: e[1])
     values, best, spent = on_faces(family, rate, values, best)
-    return Found(family, values, best, len(begun) + sum(e[2] for e in ends) + spent)
+    return BestGains(family, values, best, len(begun) + sum(e[2] for e in ends) + spent)
 
 
 def fine(
-    found: Found,
+    found: BestGains,
     rate_of: RateOf,
     tolerance: float = 10 * FINE,
     spreads: Sequence[float] = SPREADS[1:],
-) -> Found:
-    """The optimum to about eight digits, or to a tolerance, from its neighbourhood."""
+) -> BestGains:
+    """The optimum to about eight digits, from its neighbourhood.
+
+    Args:
+        found: the result of `coarse`.
+        rate_of: makes the rate function of a family, to a tolerance.
+        tolerance: of the gains' coordinates.
+        spreads: sizes of the simplices, relative to the coordinates.
+    """
     rate = rate_of(found.family, FINE)
     values, best, spent = descend(found.family, rate, found.gains, tolerance, spreads)
-    return Found(found.family, values, best, found.evaluations + spent)
+    return BestGains(found.family, values, best, found.evaluations + spent)
 
 
 def spectral(family: Family, tolerance: float) -> Rate:
@@ -181,7 +229,7 @@ def certified(family: Family, tolerance: float) -> Rate:
 
     The spectral rate bounds it from below and costs nothing: an unstable method is not sent to the solver.
     """
-    from ..certificates.lmi import worst_case_rate
+    from ..certificates.searching.least import worst_case_rate
 
     low, high = float(family.mu), float(family.L)
 
@@ -197,4 +245,14 @@ def certified(family: Family, tolerance: float) -> Rate:
 
 RATES: dict[str, RateOf] = {"certified": certified, "spectral": spectral}
 
-__all__ = ["FINE", "RATES", "SPREADS", "Found", "Rate", "RateOf", "coarse", "fine", "spectral_rate"]
+__all__ = [
+    "FINE",
+    "RATES",
+    "SPREADS",
+    "BestGains",
+    "Rate",
+    "RateOf",
+    "coarse",
+    "fine",
+    "spectral_rate",
+]

@@ -7,56 +7,56 @@ import linecache
 import sys
 from collections.abc import Mapping
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from odescent._errors import OdescentError, unknown
-from odescent._files import write_whole
+from ..._support.errors import OdescentError, expected
+from ..._support.files import write_whole
+from ..._support.registry import Registry
 
 if TYPE_CHECKING:
     import optax
     from torch.optim import Optimizer
 
-    from ..iteration import Algorithm
+    from ..step.iteration import Iteration
     from .backend import Backend
 
-# A new backend is one file with a `Backend` instance, and one line here.
-BACKENDS = {
-    "jax": "jax:BACKEND",
-    "latex": "latex:BACKEND",
-    "markdown": "markdown:BACKEND",
-    "numpy": "numpy:BACKEND",
-    "optax": "optax:BACKEND",
-    "torch": "torch:BACKEND",
-}
-_INTERNAL = {"jax_drawn": "jax_drawn:BACKEND"}  # for runs of our own
+# A new backend is one file in backends/ with a `Backend` instance, and one line here.
+BACKENDS: Registry[Backend] = Registry(
+    "target",
+    __name__,
+    {
+        "jax": "backends.jax:BACKEND",
+        "latex": "backends.latex:BACKEND",
+        "markdown": "backends.markdown:BACKEND",
+        "numpy": "backends.numpy:BACKEND",
+        "optax": "backends.optax:BACKEND",
+        "torch": "backends.torch:BACKEND",
+    },
+    internal={"jax_drawn": "backends.jax_drawn:BACKEND"},  # for runs of our own
+)
 _Printed: TypeAlias = tuple[
     str, dict[str, str]
 ]  # the text, and what its names of the program became
-_SOURCES: WeakKeyDictionary[Algorithm, dict[str, _Printed]] = WeakKeyDictionary()
+_SOURCES: WeakKeyDictionary[Iteration, dict[str, _Printed]] = WeakKeyDictionary()
 _MODULES: dict[str, ModuleType] = {}
 _NAMES: dict[str, Mapping[str, str]] = {}  # by a module's name
 
 
 def targets() -> list[str]:
     """Names of the backends."""
-    return sorted(BACKENDS)
+    return BACKENDS.names()
 
 
 def find(target: str) -> Backend:
     """The backend of that name; OdescentError if there is none."""
-    known = {**BACKENDS, **_INTERNAL}
-    if target not in known:
-        raise unknown("target", target, BACKENDS)
-    module, _, attribute = known[target].partition(":")
-    found: Backend = getattr(import_module(f".{module}", __name__), attribute)
+    found: Backend = BACKENDS.entry(target)
     return found
 
 
-def source(algorithm: Algorithm, target: str = "numpy") -> str:
+def source(algorithm: Iteration, target: str = "numpy") -> str:
     """The stand-alone source of one algorithm for a target; the same bytes every time.
 
     Raises NotCarried where the target cannot carry the algorithm, OdescentError for an unknown target.
@@ -64,17 +64,19 @@ def source(algorithm: Algorithm, target: str = "numpy") -> str:
     return _printed(algorithm, target)[0]
 
 
-def _printed(algorithm: Algorithm, target: str) -> _Printed:
+def _printed(algorithm: Iteration, target: str) -> _Printed:
+    if not isinstance(target, str):
+        raise expected("the target of the source", "the name of a backend", target)
     known = _SOURCES.setdefault(algorithm, {})
     if target not in known:
         chosen = find(target)
         chosen.refuse(algorithm.tuned, algorithm.name)
-        from .names import Naming, without_collisions
+        from .lowering.names import without_collisions
 
-        if chosen.suffix == ".py":
-            known[target] = without_collisions(partial(chosen.print, algorithm), chosen.words)
-        else:
-            known[target] = chosen.print(algorithm, Naming()), {}
+        reserved = chosen.words | chosen.syntax.keywords
+        known[target] = without_collisions(
+            partial(chosen.print, algorithm), reserved, chosen.suffix == ".py"
+        )
     return known[target]
 
 
@@ -83,7 +85,7 @@ def called(module: ModuleType) -> Mapping[str, str]:
     return _NAMES[module.__name__]
 
 
-def write(algorithm: Algorithm, path: str | Path, target: str = "numpy") -> Path:
+def write(algorithm: Iteration, path: str | Path, target: str = "numpy") -> Path:
     """Write the source to a file: all of it, or nothing.
 
     Raises OdescentError where the folder does not exist or cannot be written.
@@ -93,7 +95,7 @@ def write(algorithm: Algorithm, path: str | Path, target: str = "numpy") -> Path
     return place
 
 
-def load(algorithm: Algorithm, target: str = "jax") -> ModuleType:
+def load(algorithm: Iteration, target: str = "jax") -> ModuleType:
     """The emitted source as a module, one per distinct source.
 
     The text comes from our own printer, with validated names, so that nothing of the user's is
@@ -117,7 +119,7 @@ def load(algorithm: Algorithm, target: str = "jax") -> ModuleType:
     return _MODULES[text]
 
 
-def to_optax(algorithm: Algorithm, /, **parameters: Any) -> optax.GradientTransformation:
+def to_optax(algorithm: Iteration, /, **parameters: Any) -> optax.GradientTransformation:
     """The algorithm as an optax transformation; see the emitted source for its contract.
 
     Parameters are numbers, arrays, or schedules (callables of the step: the factory is then wrapped with
@@ -127,12 +129,12 @@ def to_optax(algorithm: Algorithm, /, **parameters: Any) -> optax.GradientTransf
     that make a linear method unstable on quadratics between them warn (OdescentWarning).
     Raises NotCarried where optax cannot carry it, OdescentError for missing or unknown parameters.
     """
-    from .optax import transformation
+    from .backends.optax import transformation
 
     return transformation(algorithm, load(algorithm, "optax"), parameters)
 
 
-def to_torch(algorithm: Algorithm, /, params: Any, **options: Any) -> Optimizer:
+def to_torch(algorithm: Iteration, /, params: Any, **options: Any) -> Optimizer:
     """The algorithm as a torch optimizer of ``params``; see the emitted source for its contract.
 
     Options are the parameters by name, the oracles that it asks, and torch's own (foreach, maximize, ...). mu and
@@ -140,7 +142,7 @@ def to_torch(algorithm: Algorithm, /, params: Any, **options: Any) -> Optimizer:
     Raises NotCarried where torch cannot carry it, OdescentError for missing or unknown options or where
     torch is not installed.
     """
-    from .torch import optimizer
+    from .backends.torch import optimizer
 
     try:
         module = load(algorithm, "torch")

@@ -1,4 +1,4 @@
-"""What a backend is: a printer, and a statement of what it can carry."""
+"""Backends: a printer, and a statement of what it supports."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from odescent._errors import NotCarried
-from odescent.dynamics.calculus import change
-from odescent.dynamics.vectors import Expr, Product, ScalarNode, Vector
+from ..._support.errors import NotCarried
+from ...dynamics.algebra.calculus import change
+from ...dynamics.algebra.vectors import Expr, Product, ScalarNode, Vector
+from .printing.language import NUMPY, Syntax
 
 if TYPE_CHECKING:
-    from ..iteration import Algorithm
-    from ..program import Program
-    from .names import Naming
+    from ..programs.program import Program
+    from ..step.iteration import Iteration
+    from .lowering.names import Naming
 
 # Everything that some backend cannot carry, and how a refusal says that a program has it.
 POWERS = {
@@ -42,17 +43,18 @@ class Backend:
         name: the target.
         suffix: of a file, with the dot.
         carries: the entries of `POWERS` that it can carry.
-        print: the source of one algorithm, with a naming of what the program calls its own.
-        check: a further refusal, which raises NotCarried.
+        print: the source of one algorithm, with a naming of what the program calls its own; NotCarried where
+            what it carries does not come together in the target.
         words: names with a meaning that the source does not show.
+        syntax: of the language, with its reserved words.
     """
 
     name: str
     suffix: str
     carries: frozenset[str]
-    print: Callable[[Algorithm, Naming], str]
-    check: Callable[[Program], None] | None = None
+    print: Callable[[Iteration, Naming], str]
     words: frozenset[str] = frozenset()
+    syntax: Syntax = NUMPY
 
     def refuse(self, program: Program, name: str = "") -> None:
         """Raise NotCarried, with one sentence, if the backend cannot carry the program."""
@@ -60,8 +62,6 @@ class Backend:
             if need not in self.carries:
                 who = name or "this algorithm"
                 raise NotCarried(f"the {self.name} backend cannot carry {who}: it {POWERS[need]}.")
-        if self.check is not None:
-            self.check(program)
 
 
 def needs(program: Program) -> set[str]:
@@ -71,8 +71,8 @@ def needs(program: Program) -> set[str]:
         found |= {"implicit"} if c.implicit != 0 else set()
         found |= {"directions"} if c.directions else set()
         if c.oracle.kind != "grad":
-            found.add("operator" if c.oracle.kind == "operator" else "other oracles")
-        found |= {"populations"} if c.oracle.kind == "ensemble" else set()
+            found.add("operator" if c.oracle.form.field else "other oracles")
+        found |= {"populations"} if c.oracle.form.particles else set()
     found |= {"several calls"} if len(program.calls) > 1 else set()
     found |= {"no call"} if not program.calls and not program.sweeps else set()
     found |= {"sweeps"} if program.sweeps else set()

@@ -1,4 +1,4 @@
-"""Is a method with these numbers stable on every quadratic with curvatures in [mu, L]? For a warning.
+"""Stability of a method with given numbers on every quadratic with curvatures in [mu, L], for a warning.
 
 On one mode of curvature w a linear method is the matrix A + w B (I - w D)^-1 C; it is stable if the
 spectral radius of its excited and observed part is below 1. The radius is taken on a grid of modes
@@ -15,13 +15,12 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from odescent._errors import NotCarried, OdescentError, OdescentWarning
-
-from ..modal import modal_poles
-from .coefficients import in_order
+from ..._support.errors import NotCarried, OdescentError, OdescentWarning
+from ..linear.modal import modal_poles
+from .lowering.coefficients import in_order
 
 if TYPE_CHECKING:
-    from ..iteration import Algorithm
+    from ..step.iteration import Iteration
 
 BOUNDS = ("mu", "L")  # constants of the problem, which may be given to any algorithm
 MODES = 65
@@ -33,7 +32,7 @@ Matrix = NDArray[np.floating[Any]]
 class _Loop:
     """The closed loop of an algorithm, for numbers."""
 
-    def __init__(self, algorithm: Algorithm) -> None:
+    def __init__(self, algorithm: Iteration) -> None:
         space = algorithm.state_space()
         kinds = {(o.kind, o.of) for o in space.inputs}
         if len(kinds) != 1 or next(iter(kinds))[0] not in ("grad", "operator"):
@@ -101,7 +100,7 @@ def stable_ranges(
     return [*found, (low, float("inf"))] if low is not None else found
 
 
-def warn_if_unstable(algorithm: Algorithm, values: Mapping[str, Any], stacklevel: int = 5) -> None:
+def warn_if_unstable(algorithm: Iteration, values: Mapping[str, Any], stacklevel: int = 5) -> None:
     """Warn (OdescentWarning) where known numbers make the method unstable on a mode in [mu, L].
 
     Values that are not plain numbers, methods that are not linear and time-invariant, and a missing L

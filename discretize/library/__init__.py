@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from odescent._errors import unknown
-from odescent._registry import Registry
+from ..._support.registry import Registry
 
 if TYPE_CHECKING:
-    from ..iteration import Algorithm
+    from ..faces import Algorithm
 
 REGISTRY: Registry[Algorithm] = Registry(
     "algorithm",
@@ -92,8 +90,8 @@ REGISTRY: Registry[Algorithm] = Registry(
         "consensus_freezing": ("consensus:consensus_freezing", "Consensus freezing"),
         "consensus_hopping": ("consensus:consensus_hopping", "Consensus hopping"),
     },
+    aliases={"nesterov": "nesterov_sc", "minimizing_movement": "proximal_point"},
 )
-ALIASES = {"nesterov": "nesterov_sc", "minimizing_movement": "proximal_point"}
 
 
 def algorithms() -> list[str]:
@@ -109,15 +107,4 @@ def algorithm(name: str, **options: object) -> Algorithm:
 
     Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
     """
-    full = ALIASES.get(name, name)
-    if full not in REGISTRY.entries:
-        raise unknown("algorithm", name, [*REGISTRY.entries, *ALIASES])
-    try:
-        return _made(full, **options)
-    except TypeError:  # an option that cannot be hashed
-        return REGISTRY.build(full, **options)
-
-
-@lru_cache(256, typed=True)
-def _made(name: str, **options: object) -> Algorithm:
-    return REGISTRY.build(name, **options)
+    return REGISTRY.once(name, **options)

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-
-from ..substeps import Flow, Integrator, Scheme, composition, in_shares
+from ..._support.errors import OdescentError
+from ..programs.substeps import Flow, Integrator, Scheme, composition, in_shares
 
 Parts = Iterable[tuple[str, "Integrator | str"]]
 
@@ -60,7 +59,15 @@ def look_ahead(
     by: str = "cayley",
     block: str = "x",
 ) -> Scheme:
-    """Damp, look ahead along the drift without committing it, kick by the gradient there, then drift."""
+    """Damp, look ahead along the drift without committing it, kick by the gradient there, then drift.
+
+    Args:
+        damp: the field of the damping.
+        kick: the field of the gradient.
+        drift: the field that moves the position.
+        by: the integrator of the damping.
+        block: the position.
+    """
     explicit = Integrator("explicit")
     return Scheme(
         (

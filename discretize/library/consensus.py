@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.library import system
-
-from ..iteration import STEP, Algorithm
-from ..substeps import Flow, Scheme
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.library import system
+from ..faces import Algorithm
+from ..programs.substeps import Flow, Scheme
+from ..step.iteration import STEP
 from .schemes import scheme
 
 lam, sigma, kappa, M, s = parameters("lam sigma kappa M s")

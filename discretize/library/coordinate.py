@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent._errors import unknown
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.library import system
-
-from ..iteration import STEP, Algorithm
-from ..substeps import Scheme, Sweep
+from ..._support.errors import unknown
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.library import system
+from ..faces import Algorithm
+from ..programs.substeps import Scheme, Sweep
+from ..step.iteration import STEP
 
 _ORDERS = {"forward": (False,), "backward": (True,), "symmetric": (False, True)}
 

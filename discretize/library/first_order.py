@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library import system
-
-from ..iteration import STEP, Algorithm
+from ..._support.errors import OdescentError
+from ...dynamics.library import system
+from ...dynamics.vector_fields.system import L, mu
+from ..faces import Algorithm
+from ..step.iteration import STEP
 from .schemes import scheme
 
 _STEPS = {"1/L": 1 / L, "2/(L+mu)": 2 / (L + mu)}

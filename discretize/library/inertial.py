@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library import system
-from odescent.dynamics.vectors import blocks
-
-from ..iteration import STEP, Algorithm
-from ..substeps import Flow, Scheme
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.vectors import blocks
+from ...dynamics.library import system
+from ...dynamics.vector_fields.system import L, mu
+from ..faces import Algorithm
+from ..programs.substeps import Flow, Scheme
+from ..step.iteration import STEP
 from .schemes import scheme
 
 _HALF = sp.Rational(1, 2)

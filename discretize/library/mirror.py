@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import L
-from odescent.dynamics.library import system
-from odescent.dynamics.library.mirror import mirror_map
-from odescent.dynamics.vectors import blocks
-
-from ..compile import COUNTER
-from ..iteration import STEP, Algorithm
-from ..substeps import Flow, Scheme
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.vectors import blocks
+from ...dynamics.library import system
+from ...dynamics.library.mirror import mirror_map
+from ...dynamics.vector_fields.system import L
+from ..faces import Algorithm
+from ..programs.substeps import Flow, Scheme
+from ..step.compile import COUNTER
+from ..step.iteration import STEP
 from .schemes import scheme
 
 _REFERENCE = {"orthant": "kivinen1997", "simplex": "kivinen1997"}

@@ -16,21 +16,31 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.exact import as_scalar, canonical, parameters
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library.model_family import MEMBERS, family
-from odescent.dynamics.vectors import Vector, blocks
-
-from ..iteration import STEP, Algorithm
-from ..substeps import Flow, Integrator, Let, Scheme
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import as_scalar, canonical, parameters
+from ...dynamics.algebra.vectors import Vector, blocks
+from ...dynamics.library.model_family import MEMBERS, family
+from ...dynamics.vector_fields.system import L, mu
+from ..faces import Algorithm
+from ..programs.substeps import Flow, Integrator, Let, Scheme
+from ..step.iteration import STEP
 
 TAU = sp.Symbol("tau", real=True)
 COUPLING = {1: "implicit", 2: "cayley"}
 
 
 def half_way(c: int, convexity: sp.Expr = mu, tau: sp.Expr = TAU, h: sp.Expr = STEP) -> sp.Expr:
-    """theta as a function of tau."""
+    """theta as a function of tau.
+
+    Args:
+        c: the member, 1 or 2.
+        convexity: mu or 0.
+        tau: at the start of the step.
+        h: the step, 1 / sqrt(L).
+
+    Raises:
+        OdescentError: another c.
+    """
     if c not in COUPLING:
         raise OdescentError(
             f"the discrete form of the model family exists for c = 1 and c = 2, not c = {c}."
@@ -42,7 +52,13 @@ def half_way(c: int, convexity: sp.Expr = mu, tau: sp.Expr = TAU, h: sp.Expr = S
 
 
 def whole_way(theta: sp.Expr = TAU, convexity: sp.Expr = mu, h: sp.Expr = STEP) -> sp.Expr:
-    """tau+ as a function of theta: the addition theorem of tanh, for sqrt(mu) tau and sqrt(mu) h."""
+    """tau+ as a function of theta: the addition theorem of tanh, for sqrt(mu) tau and sqrt(mu) h.
+
+    Args:
+        theta: half way through the step.
+        convexity: mu or 0.
+        h: the step, 1 / sqrt(L).
+    """
     return (theta + h) / (1 + convexity * h * theta)
 
 
@@ -71,6 +87,14 @@ def discretized(
     """The member with that c, mu (or 0) and tau(0), on its system, with feed-through a = h and h = 1 / sqrt(L).
 
     tau(0) = 1 / sqrt(mu) is the fixed point, where c = 1 is Nesterov's method and c = 2 triple momentum.
+
+    Args:
+        c: the member, 1 or 2.
+        convexity: mu or 0.
+        begin: tau(0).
+        outputs: further recorded expressions by name.
+        name: of the algorithm.
+        reference: its source.
     """  # fmt: skip
     mu_ = as_scalar(convexity)
     return Algorithm(
@@ -86,7 +110,7 @@ def discretized(
 
 
 def gradient_point(c: int) -> Vector:
-    """Where the next gradient is taken, in the blocks: what the coupling makes of x, for c = 1 and 2."""
+    """The next gradient point in the blocks, which is x after the coupling, for c = 1 and 2."""
     x, z = blocks("x z")
     point: Vector = (x * (TAU - (c - 1) * STEP) + z * (c * STEP)) / (TAU + STEP)
     return point
@@ -119,7 +143,7 @@ def ogm() -> Algorithm:
 def item() -> Algorithm:
     """The information-theoretic exact method: c = 2, tau from 0 to the steady 1 / sqrt(mu).
 
-    The output is x_k = y_{k-1} - g(y_{k-1}) / L; z, which carries the guarantee, is a state, and the next
+    The output is x_k = y_{k-1} - g(y_{k-1}) / L; z, for which the guarantee holds, is a state, and the next
     gradient point y is recorded.
     """
     return _member("item", "item", "taylor2023")

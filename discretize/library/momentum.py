@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library import system
-from odescent.dynamics.vectors import blocks
-
-from ..iteration import STEP, Algorithm
-from ..poles_modal import iterate_lead, passive_algorithm
-from ..substeps import Scheme
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.vectors import blocks
+from ...dynamics.library import system
+from ...dynamics.vector_fields.system import L, mu
+from ..faces import Algorithm
+from ..programs.substeps import Scheme
+from ..step.iteration import STEP
 from .model_family import fista
+from .passive_method import iterate_lead, passive_algorithm
 from .schemes import scheme
 
 _A = parameters("a")
@@ -100,7 +100,8 @@ def robust_momentum() -> Algorithm:
     """The robust momentum method: the passive form with the poles rho and rho^2 at mu, tuned by the rate rho.
 
     rho runs from 1 - sqrt(mu/L), the triple momentum method's and fastest, to 1 - mu/L, gradient descent's and most
-    robust to noise in the gradient. The output is the iterate xi. K, a and b are what ``od.place_poles``
+    robust to noise in the gradient; at that end itself b = 0, and this form has no state
+    to read xi off. The output is the iterate xi. K, a and b are what ``od.place_poles``
     finds for poles rho, rho^2 at mu and a = h.
     """
     rho = parameters("rho")

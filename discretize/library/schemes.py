@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from odescent._errors import OdescentError
-from odescent._registry import Registry
+from ..._support.errors import OdescentError
+from ..._support.registry import Registry
 
 if TYPE_CHECKING:
-    from ..substeps import Scheme
+    from ..programs.substeps import Scheme
 
 REGISTRY: Registry[Scheme] = Registry(
     "scheme",
@@ -28,6 +28,7 @@ REGISTRY: Registry[Scheme] = Registry(
         "midpoint": "whole_field:midpoint",
         "heun": "whole_field:heun",
         "rk4": "whole_field:rk4",
+        "adams_bashforth": "whole_field:adams_bashforth",
     },
 )
 
@@ -41,7 +42,7 @@ def scheme(name: str, *args: Any, **options: Any) -> Scheme:
     """A scheme by name: ``scheme("lie_trotter", [("damp", "exact"), ("kick", "explicit")])``.
 
     Args:
-        name: one of `schemes`; `odescent list schemes` says what each is.
+        name: one of `schemes`; `odescent list schemes` describes each.
         args, options: the scheme's own: fields with their integrators in order ("lie_trotter", "strang"), blocks in
             order ("semi_implicit_euler"), a word and its letters ("splitting"); none for those of all fields at once.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.fields import Block, L, System, start
-from odescent.dynamics.library import system
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.vectors import blocks
-
-from ..compile import COUNTER
-from ..iteration import STEP, Algorithm
-from ..substeps import START, Flow, Let, Scheme
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.vectors import blocks
+from ...dynamics.flows.system import System
+from ...dynamics.library import system
+from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.system import Block, L, start
+from ..faces import Algorithm
+from ..programs.substeps import START, Flow, Let, Scheme, previous
+from ..step.compile import COUNTER
+from ..step.iteration import STEP
 from .schemes import scheme
 
 
@@ -25,21 +26,16 @@ def with_memory(flow: System, *memory: Block) -> System:
 
 
 def ogda() -> Algorithm:
-    """z+ = z - 2 h F(z) + h F(z_-), optimistic descent-ascent: the past value in a memory m = F(z_-).
+    """z+ = z - 2 h F(z) + h F(z_-), optimistic descent-ascent: two explicit steps, less one with F where z was.
 
-    A correction -h (F(z) - m), which vanishes with h, then explicit Euler with F read at the start;
-    m starts at F(z_0), which is z_{-1} = z_0.
+    The past value is kept, so that F is called once a step; it starts at F(z_0), which is z_{-1} = z_0.
     """
-    z, m = blocks("z m")
-    F = Objective("F")
-    value = F.operator(z)
-    flow = with_memory(system("saddle_flow"), Block("m", role="memory", init=F.operator(start)))
     steps = (
-        Let({z: z - (value - m) * STEP, m: value}),
-        Flow("flow", "explicit", read={z: START}),
+        Flow("flow", "explicit", 2),
+        Flow("flow", "explicit", -1, read={"*": previous()}),
     )
     return Algorithm(
-        flow, Scheme(steps, "optimistic"), STEP, tuning={STEP: 1 / (2 * L)}, name="ogda",
+        system("saddle_flow"), Scheme(steps, "optimistic"), STEP, tuning={STEP: 1 / (2 * L)}, name="ogda",
         reference="popov1980",
     )  # fmt: skip
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.library import system
-
-from ..iteration import STEP, Algorithm
-from ..substeps import Flow, Scheme
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.library import system
+from ..faces import Algorithm
+from ..programs.substeps import Flow, Scheme
+from ..step.iteration import STEP
 
 
 def muon(nesterov: bool = True, norm: str = "map") -> Algorithm:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.exact import as_scalar, parameters
-from odescent.dynamics.fields import Block, start
-from odescent.dynamics.library import system
-from odescent.dynamics.vectors import blocks
-
-from ..iteration import STEP, Algorithm
-from ..substeps import Flow, Let, Scheme
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import as_scalar, parameters
+from ...dynamics.algebra.vectors import blocks
+from ...dynamics.library import system
+from ...dynamics.vector_fields.system import Block, start
+from ..faces import Algorithm
+from ..programs.substeps import Flow, Let, Scheme
+from ..step.iteration import STEP
 from .schemes import scheme
 from .splitting import with_memory
 

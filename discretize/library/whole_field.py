@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
 
 import sympy as sp
 
-from ..substeps import Flow, Integrator, Scheme, Tableau
+from ..._support.errors import OdescentError
+from ...dynamics.flows.tableaux import TABLEAUX
+from ..programs.substeps import Flow, Integrator, Scheme, Tableau, previous
 
 
 def explicit_euler() -> Scheme:
@@ -41,26 +43,47 @@ def extragradient() -> Scheme:
 
 def midpoint() -> Scheme:
     """Half an explicit step, then a whole one with the fields read there: second order."""
-    return _runge_kutta("midpoint", [[], ["1/2"]], [0, 1])
+    return _runge_kutta("midpoint")
 
 
 def heun() -> Scheme:
     """The mean of the fields where the step begins and where an explicit step ends: second order."""
-    return _runge_kutta("heun", [[], [1]], ["1/2", "1/2"])
+    return _runge_kutta("heun")
 
 
 def rk4() -> Scheme:
     """Runge and Kutta's method of four stages: fourth order."""
-    return _runge_kutta("rk4", [[], ["1/2"], [0, "1/2"], [0, 0, 1]], ["1/6", "1/3", "1/3", "1/6"])
+    return _runge_kutta("rk4")
+
+
+def adams_bashforth(order: int = 2) -> Scheme:
+    """Explicit multistep scheme: the fields where the last steps began, extrapolated to the end of this one.
+
+    Before the first step the state is taken to have been at rest, so the first step is Euler's, whose error of
+    order h^2 stays: started so, orders above 2 are those of the modified equation, not of the trajectory.
+
+    Args:
+        order: the number of past values, 1 (Euler's) to 6; one oracle call a step with each.
+    """
+    if order not in range(1, 7):
+        raise OdescentError(f"Adams and Bashforth's scheme has an order from 1 to 6, not {order}.")
+    # the weights integrate polynomials through the past values exactly: sum_j b_j (-j)^m = 1 / (m + 1)
+    powers = sp.Matrix(order, order, lambda m, j: sp.Integer(-j) ** m)
+    weights = powers.LUsolve(sp.Matrix([sp.Rational(1, m + 1) for m in range(order)]))
+    stages = [None, *itertools.accumulate([previous()] * (order - 1), lambda s, _: previous(s))]
+    steps = [
+        Flow((), "explicit", w, read={"*": stage} if stage else {}, time=-j)
+        for j, (w, stage) in enumerate(zip(weights, stages, strict=True))
+    ]
+    return Scheme(steps, "adams_bashforth", "Bashforth and Adams 1883")
 
 
 def _whole(kind: str) -> Scheme:
     return Scheme((Flow((), Integrator(kind)),), kind)
 
 
-def _runge_kutta(name: str, a: Sequence[Sequence[int | str]], b: Sequence[int | str]) -> Scheme:
-    rational = sp.Rational
-    tableau = Tableau(
-        tuple(tuple(rational(x) for x in row) for row in a), tuple(rational(x) for x in b)
-    )
-    return Scheme((Flow((), Integrator.of(tableau)),), name)
+def _runge_kutta(name: str) -> Scheme:
+    rows, weights = TABLEAUX[name]
+    a = ((), *(tuple(map(sp.Rational, row)) for row in rows))
+    made = Tableau(a, tuple(map(sp.Rational, weights)))
+    return Scheme((Flow((), Integrator.of(made)),), name)

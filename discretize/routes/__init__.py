@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from odescent._errors import expected, unknown
-from odescent._registry import Registry
-
-from ..library import ALIASES
+from ..._support.errors import expected, unknown
+from ..._support.registry import Registry
 from ..library import REGISTRY as ALGORITHMS
 
 if TYPE_CHECKING:
-    from ..derivation import Derivation
+    from ..faces import Derivation
 
 DIRECT = "direct"  # the route that every algorithm has: from its own system by its own scheme
 
@@ -21,7 +19,12 @@ class Derivations(Registry["Derivation"]):
     """The registered derivations, each of which knows the name and the options that it was built from."""
 
     def build(self, name: str, **options: object) -> Derivation:
+        from ..library import algorithm
+
         given = {"derivation": name, "options": dict(sorted(options.items()))}
+        method, _, route = name.partition("/")
+        if route == DIRECT:
+            return _said(algorithm(method, **options).derivation(), given)
         return _said(super().build(name, **options), given)
 
 
@@ -29,7 +32,7 @@ def _said(derivation: Derivation, given: Mapping[str, object]) -> Derivation:
     """The derivation, which knows what it was asked for by."""
     from dataclasses import replace
 
-    from ..principles import Principle
+    from ..proof.principles import Principle
 
     return replace(derivation, principle=Principle("derive", given))
 
@@ -54,7 +57,7 @@ REGISTRY = Derivations(
 
 def routes(name: str) -> list[str]:
     """The routes by which an algorithm is derived, the preferred one first; none for a name that is unknown."""
-    full = ALIASES.get(name, name)
+    full = ALGORITHMS.full(name)
     own = [key.split("/")[1] for key in REGISTRY.entries if key.split("/")[0] == full]
     return [*own, DIRECT] if full in ALGORITHMS.entries else own
 
@@ -68,8 +71,9 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
             the system by the scheme. By default the first that it has, in this order.
         options: those of the algorithm, where the route takes them.
 
-    Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. Raises
-    OdescentError for an unknown algorithm, route or option, naming the nearest.
+    Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. It never
+    changes, so it is made once: the same name, route and options give the same object. Raises OdescentError for an
+    unknown algorithm, route or option, naming the nearest.
     """
     if not isinstance(name, str):
         raise expected(
@@ -79,13 +83,8 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
         )
     known = routes(name)
     if not known:
-        raise unknown("derivation of", name, [*ALGORITHMS.entries, *ALIASES])
+        raise unknown("derivation of", name, ALGORITHMS)
     if route is not None and route not in known:
         raise unknown(f"route to {name!r} called", route, known)
-    full, route = ALIASES.get(name, name), route or known[0]
-    if route == DIRECT:
-        from ..library import algorithm
-
-        given = {"derivation": f"{full}/{DIRECT}", "options": dict(sorted(options.items()))}
-        return _said(algorithm(full, **options).derivation(), given)
-    return REGISTRY.build(f"{full}/{route}", **options)
+    full, route = ALGORITHMS.full(name), route or known[0]
+    return REGISTRY.once(f"{full}/{route}", **options)

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import sympy as sp
 
-from odescent.dynamics.calculus import Symbol, substitute, symbols_of
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, blocks, inner, zero
-
-from ..derivation import Claim, Equation, Step
-from ..iteration import STEP, Algorithm
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, blocks, inner, zero
+from ...dynamics.vector_fields.objective import Objective
+from ..faces import Algorithm
+from ..proof.steps import Claim, Equation, Step
+from ..step.iteration import STEP
 from .shared import after
 
 x, y, z = blocks("x y z")
@@ -24,7 +24,7 @@ old = VectorSymbol("y_old")  # the gradient point of the step before
 f, h = Objective("f"), STEP
 
 
-class Part(NamedTuple):
+class WeightedSlack(NamedTuple):
     """A nonnegative slack with its weight."""
 
     name: str
@@ -40,7 +40,16 @@ def square(v: Vector) -> sp.Expr:
 
 
 def strong_convexity(u: Vector, v: Vector, mu: sp.Expr) -> sp.Expr:
-    """f(u) - f(v) - <g(v), u - v> - mu |u - v|^2 / 2, where u = 0 is the minimizer."""
+    """f(u) - f(v) - <g(v), u - v> - mu |u - v|^2 / 2, where u = 0 is the minimizer.
+
+    Args:
+        u: a point.
+        v: a point.
+        mu: the strong convexity.
+
+    Returns:
+        a scalar, non-negative over the class.
+    """
     value = f.value(u) if u else sp.S.Zero
     return value - f.value(v) - inner(f.grad(v), u - v) - mu / 2 * square(u - v)
 
@@ -54,6 +63,14 @@ def interpolation(u: Vector, v: Vector, mu: sp.Expr) -> sp.Expr:
     """The slack of F(mu, L) between two points, with L = 1 / h^2; u = 0 is the minimizer.
 
     f(u) - f(v) - <g(v), u - v> - |g(u) - g(v)|^2 / (2 L) - mu |u - v - (g(u) - g(v)) / L|^2 / (2 (1 - mu / L)).
+
+    Args:
+        u: a point.
+        v: a point.
+        mu: the strong convexity.
+
+    Returns:
+        a scalar, non-negative over the class.
     """
     value, slope = (f.value(u), f.grad(u)) if u else (sp.S.Zero, zero)
     change = slope - f.grad(v)
@@ -66,42 +83,42 @@ def interpolation(u: Vector, v: Vector, mu: sp.Expr) -> sp.Expr:
 
 def first_order_parts(
     weights: tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr], mu: sp.Expr
-) -> tuple[Part, ...]:
+) -> tuple[WeightedSlack, ...]:
     """Convexity from x and from the minimizer to y, descent from y to x+, and what is left of |x - y|^2."""
     parts = (
-        Part(
+        WeightedSlack(
             "sigma_x",
             weights[0],
             strong_convexity(x, y, mu),
             r"\sigma_x",
             "convexity from $y$ to $x$",
         ),
-        Part(
+        WeightedSlack(
             "sigma_*",
             weights[1],
             strong_convexity(zero, y, mu),
             r"\sigma_*",
             "convexity from $y$ to $x^*$",
         ),
-        Part(
+        WeightedSlack(
             "sigma_d", weights[2], descent(y, after(x)), r"\sigma_d", "a gradient step lowers $f$"
         ),
-        Part("sigma_q", weights[3], square(x - y), r"\sigma_q", "a square"),
+        WeightedSlack("sigma_q", weights[3], square(x - y), r"\sigma_q", "a square"),
     )
     return parts if weights[3] != 0 else parts[:3]
 
 
-def interpolation_parts(weights: tuple[sp.Expr, sp.Expr], mu: sp.Expr) -> tuple[Part, ...]:
+def interpolation_parts(weights: tuple[sp.Expr, sp.Expr], mu: sp.Expr) -> tuple[WeightedSlack, ...]:
     """Interpolation from the gradient point before, and from the minimizer, to y."""
     return (
-        Part(
+        WeightedSlack(
             "I(y_old, y)",
             weights[0],
             interpolation(old, y, mu),
             r"I(y_{\mathrm{old}}, y)",
             "interpolation between the last two gradient points",
         ),
-        Part(
+        WeightedSlack(
             "I(x*, y)",
             weights[1],
             interpolation(zero, y, mu),
@@ -122,7 +139,7 @@ def certificate_step(
     statement: str,
     energy: sp.Expr,
     factor: sp.Expr,
-    parts: tuple[Part, ...],
+    parts: tuple[WeightedSlack, ...],
     scalars: Mapping[sp.Symbol, sp.Expr] | None = None,
     ahead: Mapping[sp.Symbol, sp.Expr] | None = None,
     reference: str = "",

@@ -11,22 +11,23 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.calculus import derivative, substitute, tidy
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import L, System, curvature, mu
-from odescent.dynamics.library import system
-from odescent.dynamics.library.second_order import ROUTE_A
-from odescent.dynamics.named import taylor_terms
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.passivity import PassivityImmersion, modal_roots
-from odescent.dynamics.second_order import position, velocity
-from odescent.dynamics.slow_manifold import graph_discriminant, invariance_defect
-from odescent.dynamics.vectors import Vector, blocks, inner, zero
-
-from ..derivation import Claim, Derivation, Equation, Step
-from ..iteration import STEP, Algorithm
+from ...dynamics.algebra.calculus import derivative, substitute, tidy
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.named import taylor_terms
+from ...dynamics.algebra.vectors import Vector, blocks, inner, zero
+from ...dynamics.flows.system import System
+from ...dynamics.library import system
+from ...dynamics.library.second_order import ROUTE_A
+from ...dynamics.passivity import PassivityImmersion, modal_roots
+from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.second_order import position, velocity
+from ...dynamics.vector_fields.slow_manifold import graph_discriminant, invariance_defect
+from ...dynamics.vector_fields.system import L, curvature, mu
+from ..faces import Algorithm, Derivation
 from ..library import algorithm
 from ..library.schemes import scheme
+from ..proof.steps import Claim, Equation, Step
+from ..step.iteration import STEP
 from .notation import IMMERSION
 from .plant import control_law, relative_degree, splitting
 from .shared import after, coefficient_residuals, equation_residual, method_step
@@ -189,6 +190,7 @@ def _interconnected(gain: sp.Expr) -> System:
 
 def _slow_manifold() -> Step:
     def check(c: Values) -> dict[str, Equation]:
+        # invariance order by order, then the condition under which a mode has a real slow graph
         loop = _interconnected(1 / eps)
         slow = {x: loop.drift[x]}
         fast = tidy(eps * loop.drift[psi])
@@ -198,7 +200,7 @@ def _slow_manifold() -> Step:
             "invariance at order 1": Equation(defect[1]),
             "slow flow": Equation(substitute(slow[x], {psi: eps * c["h_1"]}), c["x'"]),
             "discriminant": Equation(
-                graph_discriminant(system("passive"), curvature), c["Delta(lambda)"]
+                graph_discriminant(system("passive").linearize(curvature)), c["Delta(lambda)"]
             ),
             "at a = 0, K = 2 sqrt(mu), b = 1": Equation(
                 substitute(c["Delta(lambda)"], {a: 0, K: 2 * sp.sqrt(mu), b: 1}),
@@ -292,6 +294,7 @@ def nesterov_sc() -> Derivation:
     ratio = (1 - q) / (1 + q)
     at_y = f.grad(y)
     loop = _loop(p + a * g)
+    # first the flow (target, control law, interconnection, tuning), then the method that splitting makes of it
     steps = (
         _target(),
         relative_degree(loop),

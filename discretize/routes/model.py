@@ -13,19 +13,19 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.calculus import derivative, substitute
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library import system
-from odescent.dynamics.library.model import ROUTE_B
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.passivity import PassivityImmersion
-from odescent.dynamics.second_order import position, velocity
-from odescent.dynamics.vectors import Vector, blocks, inner
-
-from ..derivation import Claim, Derivation, Equation, Step
-from ..iteration import STEP, Algorithm
+from ...dynamics.algebra.calculus import derivative, substitute
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.vectors import Vector, blocks, inner
+from ...dynamics.library import system
+from ...dynamics.library.model import ROUTE_B
+from ...dynamics.passivity import PassivityImmersion
+from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.second_order import position, velocity
+from ...dynamics.vector_fields.system import L, mu
+from ..faces import Algorithm, Derivation
 from ..library.schemes import scheme
+from ..proof.steps import Claim, Equation, Step
+from ..step.iteration import STEP
 from .certificates import below_quadratic, certificate_step, first_order_parts, interpolation_parts
 from .notation import MODEL
 from .shared import RULES, coefficient_residuals, equation_residual, method_step
@@ -44,7 +44,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Member:
+class ModelData:
     """The data of one member of the family: everything that the methods differ in."""
 
     name: str
@@ -229,7 +229,7 @@ def _certificate(method: Algorithm, c_value: int) -> Step:
     )
 
 
-def _build(member: Member) -> Derivation:
+def _build(member: ModelData) -> Derivation:
     family = system("model")
     method = Algorithm(
         family.map(lambda e: e, output=member.output),
@@ -239,6 +239,7 @@ def _build(member: Member) -> Derivation:
         name=member.name,
         reference=member.references[-1],
     )
+    # the map and the limit that are claimed, in formulas independent of the engine's program
     at_y = f.grad(y)
     step_map = {x: y - h * member.feed_through * at_y, z: (1 - q) * z + q * (y - at_y / mu)}
     lowered = substitute(
@@ -250,6 +251,7 @@ def _build(member: Member) -> Derivation:
         else r"without "
         r"feed-through $x$ takes no gradient step"
     )
+    # the certificate needs the descent of the feed-through, which the members without it lack
     steps = (
         _lower_model(),
         _target(),
@@ -293,7 +295,7 @@ _RHO = 1 - sp.sqrt(mu / L)
 def nesterov_sc() -> Derivation:
     """Nesterov's method: c = 1, implicit coupling, feed-through h."""
     return _build(
-        Member(
+        ModelData(
             "nesterov_sc", 1, "implicit", h, (x + q * z) / (1 + q),
             2 * m * velocity + h * f.hess(position, velocity) + (1 + h * m) * f.grad(position),
             {"alpha": 1 / L, "beta": _BETA, "gamma": _BETA, "delta": sp.S.Zero},
@@ -308,7 +310,7 @@ def triple_momentum() -> Derivation:
     """The triple momentum method: c = 2, Cayley coupling, feed-through h, read at z."""
     gamma = _RHO**2 / ((1 + _RHO) * (2 - _RHO))
     return _build(
-        Member(
+        ModelData(
             "triple_momentum", 2, "cayley", h, ((1 - q) * x + 2 * q * z) / (1 + q),
             (3 * m + h * mu / 2) * velocity + h * f.hess(position, velocity) + 2 * (1 + h * m) * f.grad(position),
             {"alpha": (1 + _RHO) / L, "beta": _RHO**2 / (2 - _RHO), "gamma": gamma, "delta": _RHO**2 / (1 - _RHO**2)},
@@ -321,7 +323,7 @@ def triple_momentum() -> Derivation:
 def heavy_ball() -> Derivation:
     """A heavy ball with Nesterov's momentum: c = 1, implicit coupling, no feed-through."""
     return _build(
-        Member(
+        ModelData(
             "heavy_ball", 1, "implicit", sp.S.Zero, (x + q * z) / (1 + q),
             2 * m * velocity + f.grad(position),
             {"alpha": 1 / (L * (1 + sp.sqrt(mu / L))), "beta": _BETA, "gamma": sp.S.Zero},

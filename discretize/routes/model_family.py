@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.calculus import substitute
-from odescent.dynamics.fields import L, mu
-from odescent.dynamics.library.model_family import PROVENANCE, model_family, time
-
-from ..compile import COUNTER
-from ..derivation import Derivation
-from ..iteration import Algorithm
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import substitute
+from ...dynamics.library.model_family import PROVENANCE, model_family, time
+from ...dynamics.vector_fields.system import L, mu
+from ..faces import Algorithm, Derivation
 from ..library.model_family import fista, whole_way
 from ..library.model_family import item as item_method
 from ..library.model_family import ogm as ogm_method
 from ..library.model_family import unified_nesterov as unified_method
-from ..substeps import Flow, Integrator, Scheme
+from ..programs.substeps import Flow, Integrator, Scheme
+from ..step.compile import COUNTER
 from .model_family_flow import (
     Data,
     a,

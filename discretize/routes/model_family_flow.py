@@ -8,17 +8,17 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.calculus import derivative, substitute
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.library.model_family import MEMBERS, family, model_family, riccati, time
-from odescent.dynamics.named import taylor_terms
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.second_order import position, velocity
-from odescent.dynamics.vectors import blocks, inner
-
-from ..derivation import Claim, Equation, Step
-from ..iteration import STEP, Algorithm
+from ...dynamics.algebra.calculus import derivative, substitute
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.named import taylor_terms
+from ...dynamics.algebra.vectors import blocks, inner
+from ...dynamics.library.model_family import MEMBERS, family, model_family, riccati, time
+from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.second_order import position, velocity
+from ..faces import Algorithm
 from ..library.model_family import TAU, half_way, whole_way
+from ..proof.steps import Claim, Equation, Step
+from ..step.iteration import STEP
 from .certificates import square
 
 x, y, z = blocks("x y z")
@@ -31,7 +31,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Data:
-    """What the derivations differ in."""
+    """The data in which the derivations differ."""
 
     name: str
     member: str
@@ -165,6 +165,7 @@ def in_time_step(d: Data) -> Step:
 
 
 def recurrence_step(d: Data) -> Step:
+    # tau_old^2 as a function of theta, and the composed recurrence solved for T_new
     m = d.mu * h**2
     squared = theta * whole_way(theta, d.mu) if d.c == 1 else (theta**2 - h**2) / (1 - m)
     spread = (1 - m * T**2) ** 2 + 4 * T**2
@@ -179,6 +180,7 @@ def recurrence_step(d: Data) -> Step:
     )
     positive = sp.Symbol("tau", positive=True)
 
+    # against the program, against each other, and against the Riccati equation as h -> 0
     def check(c: Values) -> dict[str, Equation]:
         program = d.method.program.inlined()
         following = substitute(c["theta_new"], {ahead: c["tau_new"]})

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from odescent.dynamics.calculus import derivative, substitute
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.fields import mu
-from odescent.dynamics.library.model_family import MEMBERS, riccati, time
-from odescent.dynamics.show import latex
-from odescent.dynamics.vectors import Vector
-
-from ..compile import COUNTER
-from ..derivation import Claim, Equation, Step
+from ...dynamics.algebra.calculus import derivative, substitute
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.vectors import Vector
+from ...dynamics.library.model_family import MEMBERS, riccati, time
+from ...dynamics.notation.show import latex
+from ...dynamics.vector_fields.system import mu
 from ..library.model_family import whole_way
+from ..proof.steps import Claim, Equation, Step
+from ..step.compile import COUNTER
 from .certificates import (
-    Part,
+    WeightedSlack,
     below_quadratic,
     certificate_step,
     first_order_parts,
@@ -43,6 +42,13 @@ from .model_family_flow import (
 
 
 def map_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], statement: str) -> Step:
+    """The derivation step that states the update map in x and z.
+
+    Args:
+        d: the member of the family.
+        scalars: values of the symbols of the step, such as ``ahead``.
+        statement: LaTeX.
+    """
     point = (x * (theta - (d.c - 1) * h) + z * (d.c * h)) / (theta + h)
     law = z + (y - z) * (d.mu * h * ahead) - f.grad(y) * (h * ahead)
 
@@ -87,6 +93,13 @@ def limit_step(d: Data) -> Step:
 
 
 def momentum_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], following: sp.Expr) -> Step:
+    """The derivation step that eliminates z in favour of a momentum.
+
+    Args:
+        d: the member of the family.
+        scalars: values of the symbols of the step.
+        following: theta in the next step.
+    """
     m = d.mu * h**2
     beta = (1 - m * T_new) * ((1 - m) * T - d.c * (1 - m * T)) / ((1 - m) * T_new)
     gamma = (d.c - 1) * (1 - m * T_new) * T / T_new
@@ -128,6 +141,13 @@ def momentum_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], following: sp.E
 def decrease_step(
     d: Data, scalars: Mapping[sp.Symbol, sp.Expr], extra: sp.Expr = sp.S.Zero
 ) -> Step:
+    """The derivation step that proves the decrease of the energy along the method.
+
+    Args:
+        d: the member of the family.
+        scalars: values of the symbols of the step.
+        extra: the weight of the further term f(x), for c = 1.
+    """
     m = d.mu * h**2
     factor = (1 - d.mu * h * ahead) ** d.c
     if d.c == 1:
@@ -135,7 +155,9 @@ def decrease_step(
         left_over = d.mu / (2 * h) * theta * ahead**2 * (1 - m)
         parts = first_order_parts((ahead * (ahead - h), h * ahead, ahead**2, left_over), d.mu)
         parts += (
-            (Part("f(x)", extra, f.value(x), "f(x)", r"not below $f^* = 0$"),) if extra != 0 else ()
+            (WeightedSlack("f(x)", extra, f.value(x), "f(x)", r"not below $f^* = 0$"),)
+            if extra != 0
+            else ()
         )
         says = r", the energy $\tau^2 f(x) + \frac{1}{2}\|z\|^2$"
     else:

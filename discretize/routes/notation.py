@@ -1,4 +1,4 @@
-"""What the symbols of the derivations mean, as pairs of LaTeX and a few words."""
+"""Notation of the derivations: pairs of LaTeX and a few words."""
 
 from __future__ import annotations
 

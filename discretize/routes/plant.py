@@ -6,13 +6,13 @@ checked derivation down to an algorithm. The route to Nesterov's method is built
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError, listed
-from odescent.dynamics.calculus import (
+from ..._support.errors import OdescentError, listed
+from ...dynamics.algebra.calculus import (
     Symbol,
     coefficient,
     derivative,
@@ -23,25 +23,22 @@ from odescent.dynamics.calculus import (
     tidy,
     vanishes,
 )
-from odescent.dynamics.fields import System
-from odescent.dynamics.hypotheses import (
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, inner, zero
+from ...dynamics.flows.system import System
+from ...dynamics.notation.show import latex, symbol_latex, text
+from ...dynamics.passivity import PassivityImmersion, single_fibre
+from ...dynamics.vector_fields.hypotheses import (
     Hypothesis,
+    approaches,
     assumptions,
     nonzero,
-    positive,
     regular,
 )
-from odescent.dynamics.passivity import PassivityImmersion, single_fibre
-from odescent.dynamics.show import latex, symbol_latex, text
-from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, inner, zero
-
-from ..bindings import chained
-from ..derivation import Claim, Derivation, Equation, Step
-from ..iteration import Algorithm
+from ..faces import Algorithm, Derivation
 from ..library.schemes import scheme as named_scheme
-from ..principles import follows_from
-from ..substeps import Scheme
-from .direct import direct
+from ..programs.bindings import chained
+from ..programs.substeps import Scheme
+from ..proof.steps import Claim, Equation, Step, follows_from
 from .plant_input import Given, given
 from .plant_start import finite, initial_values
 
@@ -92,7 +89,13 @@ def relative_degree(loop: PassivityImmersion) -> Step:
 
 
 def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Step:
-    """The horizontal lift, the vertical projector and the metric; ``tangent`` names the components."""
+    """The derivation step with the horizontal lift, the vertical projector and the metric.
+
+    Args:
+        loop: plant, control and manifold.
+        tangent: names of the components of a tangent vector.
+        statement: LaTeX.
+    """
     fibre = single_fibre(loop)
     moving = tangent[fibre]
     assert isinstance(moving, VectorSymbol)
@@ -105,6 +108,7 @@ def splitting(loop: PassivityImmersion, tangent: Tangent, statement: str) -> Ste
     lift, psi = f"lift of {base}", loop.letter
     differential = rf"D{symbol_latex(psi)}"
 
+    # a horizontal vector is tangent to the level sets of psi; the projector removes that part
     def check(c: Values) -> dict[str, Equation]:
         def project(t: Mapping[Any, Expr]) -> Vector:
             return substitute(c[projector], {tangent[s]: t[s] for s in tangent})
@@ -243,24 +247,31 @@ def immerse(
     graph, slope = _graph(loop, fibre, memory)
 
     # what the proof uses, before and after the parameters are bound
-    hypotheses = [slope, *loop.hypotheses, *regular("the port", arguments.port)]
-    _check(hypotheses, arguments)
+    approach = approaches(
+        "approach to the manifold", loop.gain, slope.expression, loop.time, *loop.scalars
+    )
+    hypotheses = [slope, *approach, *loop.hypotheses, *regular("the port", arguments.port)]
+    bindings = chained({**arguments.tuning, **arguments.where})
+    for h in hypotheses:
+        h.checked().at(bindings).checked()
 
     start = initial_values(loop, arguments.init, arguments.first, arguments.step)
     cascade = _cascade(arguments, fibre, graph, start, name)
-    idle = symbols_of(loop.law) - {
-        *cascade.parameters,
-        loop.time,
-    }  # parameters that only the law has
+    # parameters that only the law has are none of the algorithm's
+    idle = {s: v for s, v in bindings.items() if s in symbols_of(loop.law) - {*cascade.parameters}}
     where, tuning = (
         {s: v for s, v in values.items() if s not in idle} for values in (arguments.where, arguments.tuning)
     )  # fmt: skip
     algorithm = Algorithm(
         cascade, scheme or named_scheme("explicit_euler"), arguments.step, where, tuning, clock=arguments.clock,
-        name=name, provenance="Passivity and immersion of a plant given by the user.",
+        assumes=[h.at(idle) for h in hypotheses], name=name,
+        provenance="Passivity and immersion of a plant given by the user.",
     )  # fmt: skip
     _check_first_step(algorithm)
-    rest = direct(algorithm)
+    for h in hypotheses:  # the law too is finite at the first time
+        if h.relation == "!= 0":
+            h.at(arguments.at_first).checked()
+    rest = algorithm.derivation()
     on_graph, tex = substitute(graph, {memory: zero}), symbol_latex(memory.name)
     steps = (
         _plant_step(arguments, fibre, on_graph, slope),
@@ -273,32 +284,13 @@ def immerse(
             + ("" if loop.time is None else " Time is held."),
         ),
         control_law(loop),
-        _cascade_step(arguments, cascade, fibre, start),
+        _cascade_step(arguments, cascade, fibre, start, approach),
         *rest.steps,
     )  # fmt: skip
     return Derivation(
         name, "immersion", f"{name}: a plant of one's own, by passivity and immersion, then {algorithm.scheme.name}.",
         steps, algorithm, provenance=algorithm.provenance,
     )  # fmt: skip
-
-
-def _check(hypotheses: Iterable[Hypothesis], arguments: Given) -> None:
-    """Refuse what cannot hold, as it is and with the parameters bound."""
-    bindings = {**arguments.tuning, **arguments.where}
-    values = chained(bindings)
-    told = ", ".join(f"{s} = {text(v)}" for s, v in bindings.items())
-    for h in hypotheses:
-        h.checked()
-        e = h.expression
-        if isinstance(e, Vector) or not symbols_of(e) & set(values) or h.relation == "is smooth":
-            continue
-        subject, bound = f"with {told}, {h.subject}", substitute(e, values)
-        decide = nonzero if h.relation == "!= 0" else positive
-        found = [decide(subject, bound)]
-        if h.relation == "diverges":
-            found = arguments.loop.attracts(subject, bound)
-        for again in found:
-            again.checked()
 
 
 def _tangent(loop: PassivityImmersion) -> dict[Symbol, Symbol]:
@@ -382,6 +374,7 @@ def _check_first_step(algorithm: Algorithm) -> None:
 
 def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: Hypothesis) -> Step:
     loop, target = arguments.loop, arguments.target
+    # the flow on the manifold must be the target, where one is given
     flow = {s: tidy(substitute(e, {fibre: on_graph})) for s, e in loop.free.items() if s != fibre}
     for s, wanted in target.items():
         if s not in flow:
@@ -400,6 +393,7 @@ def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: 
     graph, psi = f"pi of {fibre}", loop.letter
     tex = symbol_latex(psi)
 
+    # the claims are tied to the plant and the manifold as they were given
     def check(c: Values) -> dict[str, Equation]:
         on_claimed = {fibre: c[graph]}
         equations = {
@@ -437,7 +431,7 @@ def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: 
 
 
 def _constants(arguments: Given) -> str:
-    """Which symbols are time and which are constant, as prose."""
+    """The symbols of time and the constant symbols, as prose."""
     loop, bound = arguments.loop, set(arguments.loop.plant)
     used = {s for e in (loop.manifold, *loop.plant.values(), arguments.port) for s in symbols_of(e)}
     used |= symbols_of(loop.gain)
@@ -453,8 +447,9 @@ def _constants(arguments: Given) -> str:
 
 
 def _cascade_step(
-    arguments: Given, cascade: System, fibre: VectorSymbol, start: Mapping[Symbol, Expr]
-) -> Step:
+    arguments: Given, cascade: System, fibre: VectorSymbol, start: Mapping[Symbol, Expr],
+    approach: list[Hypothesis],
+) -> Step:  # fmt: skip
     loop, memory = arguments.loop, arguments.memory
     closed = loop.closed_loop(substitute(arguments.port, {memory: loop.manifold}))
     drift = cascade.drift
@@ -488,5 +483,5 @@ def _cascade_step(
         "the starting point.",
         (*rates, *starts),
         check,
-        assumes=assumptions(regular("the port", arguments.port)),
+        assumes=assumptions([*approach, *regular("the port", arguments.port)]),
     )

@@ -1,4 +1,4 @@
-"""What a person gives to `immerse`, checked: blocks, control, manifold, time, values."""
+"""Checked arguments of `immerse`: blocks, control, manifold, time, values."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 import sympy as sp
 
-from odescent._errors import OdescentError, expected, listed
-from odescent.dynamics.calculus import Symbol, symbols_of
-from odescent.dynamics.fields import start
-from odescent.dynamics.hypotheses import real_valued, scalar_argument
-from odescent.dynamics.passivity import PassivityImmersion
-from odescent.dynamics.show import text
-from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, zero
-
-from ..compile import COUNTER
-from ..iteration import STEP
-from ..substeps import Scheme
+from ..._support.errors import OdescentError, expected, listed
+from ...dynamics.algebra.calculus import Symbol, symbols_of
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
+from ...dynamics.notation.show import text
+from ...dynamics.passivity import PassivityImmersion
+from ...dynamics.vector_fields.hypotheses import real_valued, scalar_argument
+from ...dynamics.vector_fields.system import check_vectors, start
+from ..programs.bindings import check_constant
+from ..programs.substeps import Scheme
+from ..step.compile import COUNTER
+from ..step.iteration import STEP
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,17 @@ def given(
     plant: Any, control: Any, gain: Any, *, manifold: Any, immersion: Any, target: Any, port: Any, memory: Any,
     time: Any, init: Any, scheme: Any, where: Any, tuning: Any, clock: Any, output: Any,
 ) -> Given:  # fmt: skip
-    """The arguments of `immerse`, checked; raises OdescentError with the first that does not fit."""
+    """Check the arguments of `immerse`.
+
+    Args:
+        plant: this and all other arguments are those of `immerse`, with None for what the caller left out.
+
+    Returns:
+        the design, with exact expressions and a symbol for psi.
+
+    Raises:
+        OdescentError: the first argument that does not fit.
+    """
     if (manifold is None) == (immersion is None):
         raise OdescentError("give the manifold either as manifold=psi or as immersion={p: pi}.")
     if not isinstance(control, VectorSymbol):
@@ -77,7 +87,8 @@ def given(
     port = _vector("the port", port)
     output = None if output is None else _vector("the output", output)
     clock, first = _clock(loop, clock)
-    _check_constant(loop, bindings)
+    for values in bindings.values():
+        check_constant(values, {*loop.plant, loop.time})
     _check_symbols(loop, memory, port, beside, begin, output)
     _check_names(loop, memory, [port, *beside.values(), *begin.values()], bindings.values())
     if time is not None and COUNTER.name in loop.names:
@@ -157,31 +168,16 @@ def _values(what: str, values: Any) -> dict[sp.Symbol, sp.Expr]:
     return {s: scalar_argument(v, f"{what}= of {s}") for s, v in (values or {}).items()}
 
 
-def _check_constant(
-    loop: PassivityImmersion, bindings: Mapping[str, Mapping[sp.Symbol, sp.Expr]]
-) -> None:
-    """Refuse parameters bound to what moves: the proofs take them as constants."""
-    for what, values in bindings.items():
-        for s, e in values.items():
-            moving = sorted(m.name for m in symbols_of(e) & {*loop.plant, loop.time})
-            if moving:
-                raise OdescentError(
-                    f"{what}= binds {s} to {text(e)}, which moves with {moving[0]}, but parameters are constant; write "
-                    "it into the plant, the gain, the manifold or the port themselves."
-                )
-
-
 def _clock(loop: PassivityImmersion, clock: Any) -> tuple[sp.Expr | None, sp.Expr]:
-    """The clock in the step number, whatever symbol k stands for it, and the first time."""
+    """The clock in the step number, and the first time."""
     if clock is None:
         return None, sp.S.Zero
     if loop.time is None:
         raise OdescentError(
-            "a clock says what the time of each step is; say which symbol is time by time=."
+            "a clock gives the time of each step; name the symbol of time by time=."
         )
     e = scalar_argument(clock, "the clock")
-    e = e.xreplace({s: COUNTER for s in e.free_symbols if s.name == COUNTER.name})
-    first = e.xreplace({COUNTER: sp.S.Zero})
+    first = e.xreplace({s: sp.S.Zero for s in e.free_symbols if s.name == COUNTER.name})
     if loop.time.is_nonnegative and first.is_negative:
         raise OdescentError(
             f"the clock begins at {text(first)}, but {loop.time} is declared as a time that is not negative."
@@ -194,16 +190,11 @@ def _check_symbols(
     init: Mapping[Symbol, Expr], output: Vector | None,
 ) -> None:  # fmt: skip
     """Refuse vectors that are no blocks."""
-    blocks = set(loop.plant)
+    blocks: set[Symbol] = set(loop.plant)
 
-    def check(what: str, e: Expr, known: set[Any]) -> None:
-        loose = sorted(
-            s.name for s in symbols_of(e) if isinstance(s, VectorSymbol) and s not in known
-        )
-        if loose:
-            raise OdescentError(
-                f"{what} uses the vector {loose[0]}, but only {listed(sorted(str(s) for s in known))} can stand there."
-            )
+    def check(what: str, e: Expr, known: set[Symbol]) -> None:
+        names = listed(sorted(s.name for s in known))
+        check_vectors(what, e, known, f"cannot stand there; {names} can")
 
     for s, e in loop.plant.items():
         check(f"the plant of {text(s)}", e, blocks | {loop.control})

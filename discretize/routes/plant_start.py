@@ -6,13 +6,10 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from odescent._errors import OdescentError
-from odescent.dynamics.calculus import Symbol, coefficient, singular, substitute, symbols_of, tidy
-from odescent.dynamics.exact import canonical
-from odescent.dynamics.fields import start
-from odescent.dynamics.passivity import PassivityImmersion
-from odescent.dynamics.show import text
-from odescent.dynamics.vectors import (
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import Symbol, coefficient, singular, substitute, symbols_of, tidy
+from ...dynamics.algebra.exact import canonical
+from ...dynamics.algebra.vectors import (
     Call,
     Expr,
     ScalarNode,
@@ -21,12 +18,15 @@ from odescent.dynamics.vectors import (
     scalar_calls,
     zero,
 )
+from ...dynamics.notation.show import text
+from ...dynamics.passivity import PassivityImmersion
+from ...dynamics.vector_fields.system import start
 
 Row = dict[VectorSymbol, sp.Expr]  # coefficients of the blocks in a linear equation
 
 
 def at_rest(loop: PassivityImmersion) -> dict[Symbol, Expr]:
-    """Where the blocks start unless told otherwise: positions at x0, velocities and scalars at zero.
+    """Default initial values of the blocks: positions at x0, velocities and scalars at zero.
 
     A position is what has to be shifted by c for the plant and the manifold to look the same around every
     origin, if the point of an oracle is shifted by c; a velocity is what must not be. Of several points, and of
@@ -130,7 +130,17 @@ def initial_values(
 
 
 def finite(what: str, e: Expr, first: sp.Expr, step: sp.Symbol) -> Expr:
-    """The expression, tidied; OdescentError if it is singular, for a step or as the step tends to zero."""
+    """Simplify an initial value, provided that it is finite.
+
+    Args:
+        what: the value, for the message.
+        e: the expression.
+        first: the first time, for the message.
+        step: the symbol of the step.
+
+    Raises:
+        OdescentError: the value is singular, for a step or as the step tends to zero.
+    """
     if singular(e) or singular(substitute(e, {step: sp.S.Zero})):
         raise OdescentError(
             f"{what} is not finite at the first time, {text(first)}, or as the step tends to zero; give a clock that "

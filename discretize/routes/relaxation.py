@@ -11,19 +11,19 @@ from typing import Any
 
 import sympy as sp
 
-from odescent._errors import unknown
-from odescent.dynamics.calculus import substitute
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.stochastic.gaussians import polynomial_terms
-from odescent.dynamics.stochastic.processes import generator
-from odescent.dynamics.vectors import Expr, Vector, inner
-
-from ..citations import short_reference
-from ..derivation import Claim, Derivation, Equation, Step
-from ..iteration import STEP, Algorithm
+from ..._support.citations import short_reference
+from ..._support.errors import unknown
+from ...dynamics.algebra.calculus import substitute
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.vectors import Expr, Vector, inner
+from ...dynamics.stochastic.gaussians import polynomial_terms
+from ...dynamics.stochastic.processes import generator
+from ..faces import Algorithm, Derivation
 from ..library.consensus import cbo as cbo_method
 from ..library.consensus import consensus_hopping as hopping_method
-from ..step_moments import step_map
+from ..proof.steps import Claim, Equation, Step
+from ..step.iteration import STEP
+from ..weak.step_moments import step_map
 from .notation import RELAXATION
 from .relaxation_hopping import chain, noise, point, step_with_noise, x
 
@@ -107,6 +107,7 @@ def _moments(method: Algorithm, isotropic: bool) -> Step:
     """The exact moments of one step, and when it contracts in mean square."""
     count = d if isotropic else sp.S.One
 
+    # formulas in the dimension are compared with the exact moments in dimensions 1 to 3
     def check(c: Mapping[str, Any]) -> dict[str, Equation]:
         equations = {}
         for n in (1, 2) if isotropic else (1,):

@@ -1,4 +1,4 @@
-"""From consensus hopping to gradient descent with noise: completed squares, Laplace's expansion, a Gaussian sum.
+"""Relaxation of consensus hopping to noisy gradient descent: completed squares, Laplace's expansion, a Gaussian sum.
 
 One mode of a quadratic, or one dimension with the derivatives f_1, f_2, ... of any f, where it says so.
 """
@@ -10,18 +10,18 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.calculus import Symbol, substitute
-from odescent.dynamics.exact import parameters
-from odescent.dynamics.named import taylor_terms
-from odescent.dynamics.oracles import Objective
-from odescent.dynamics.stochastic.consensus import laplace_mean, prox_expansion
-from odescent.dynamics.stochastic.gaussians import normal_expectation
-from odescent.dynamics.vectors import Expr, Vector, VectorSymbol, blocks, inner
-
-from ..derivation import Claim, Equation, Step
-from ..iteration import STEP, Algorithm
+from ...dynamics.algebra.calculus import Symbol, substitute
+from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.named import taylor_terms
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, blocks, inner
+from ...dynamics.stochastic.consensus import laplace_mean, prox_expansion
+from ...dynamics.stochastic.gaussians import normal_expectation
+from ...dynamics.vector_fields.objective import Objective
+from ..faces import Algorithm
 from ..library import algorithm
-from ..step_moments import step_map
+from ..proof.steps import Claim, Equation, Step
+from ..step.iteration import STEP
+from ..weak.step_moments import step_map
 
 x, xi = blocks("x xi")
 noise: VectorSymbol = xi
@@ -201,7 +201,7 @@ def _explicit() -> Step:
 
 
 def _monte_carlo() -> Step:
-    """What N samples add, by sums of Gaussians: exact for linear f to the order 1/N."""
+    """The sampling error of N samples, by sums of Gaussians: exact for linear f to the order 1/N."""
     share = sp.exp(-alpha * tau * slope**2)
     size = sp.exp(alpha * tau * slope**2) * (d * tau / alpha + tau**2 * slope**2)
 
@@ -235,7 +235,7 @@ def _monte_carlo() -> Step:
 
 
 def _temperature() -> Step:
-    """Where the weights are even the noise is that of Langevin dynamics, and of SGD."""
+    """The noise for even weights, which is that of Langevin dynamics, and of SGD."""
 
     def check(c: Claims) -> dict[str, Equation]:
         step = x - f.grad(x) * tau + noise * c["sd"]
@@ -272,6 +272,7 @@ def _temperature() -> Step:
 def _few_samples() -> Step:
     """Mean and variance of a hop with any number of samples, for small widths."""
 
+    # expand the hop in its width, then take expectations over the draws; a formula in N is compared at N = 2, 3
     def check(c: Claims) -> dict[str, Equation]:
         equations = {}
         for n in (2, 3):

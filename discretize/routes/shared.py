@@ -7,13 +7,12 @@ from typing import Any
 
 import sympy as sp
 
-from odescent.dynamics.calculus import Symbol, substitute
-from odescent.dynamics.fields import start
-from odescent.dynamics.show import symbol_latex
-from odescent.dynamics.vectors import Expr, Vector, VectorSymbol
-
-from ..derivation import Claim, Equation, Step
-from ..iteration import Algorithm
+from ...dynamics.algebra.calculus import Symbol, substitute
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ...dynamics.notation.show import symbol_latex
+from ...dynamics.vector_fields.system import start
+from ..faces import Algorithm
+from ..proof.steps import Claim, Equation, Step
 
 RULES = {"implicit": "backward Euler", "cayley": "the trapezoidal rule (Cayley)"}
 LIMIT, MODIFIED = "-x'' in the limit", "-x'' modified"
@@ -31,9 +30,14 @@ def method_step(
     claimed: Mapping[VectorSymbol, Vector],
     points: Mapping[VectorSymbol, Vector] | None = None,
 ) -> Step:
-    """The claimed map of one step, the step h free, against the program that the scheme makes.
+    """The derivation step that claims the map of one step, h free, and checks it against the program of the scheme.
 
-    ``points`` names intermediate points; a claim may use them and the ``after`` of claims before it.
+    Args:
+        method: the algorithm.
+        title: of the derivation step.
+        statement: LaTeX.
+        claimed: the new value of each block; may use ``points`` and the ``after`` of preceding claims.
+        points: intermediate points by symbol.
     """
     named = points or {}
 
@@ -55,9 +59,13 @@ def method_step(
 def equation_residual(
     method: Algorithm, limit: Vector, modified: Vector, of: Expr | None = None
 ) -> Step:
-    """The limit flow and the modified equation through O(h), as left-hand sides of x'' + ... = 0.
+    """The derivation step with the limit flow and the modified equation through O(h), both as x'' + ... = 0.
 
-    They are equations of the output, or of another expression ``of``.
+    Args:
+        method: the algorithm.
+        limit: the claimed -x'' of the limit flow.
+        modified: the claimed -x'' of the modified equation, through O(h).
+        of: the expression that satisfies the equations; the output by default.
     """
 
     def check(c: Mapping[str, Any]) -> dict[str, Equation]:

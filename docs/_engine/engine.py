@@ -48,7 +48,7 @@ def energy_balance(site: Site) -> str:
 
 
 def _whole(found: Any) -> str:
-    from odescent.discretize.page import article, subtitle
+    from odescent.discretize.proof.page import article, subtitle
 
     if not found.verified:
         raise SystemExit(f"the derivation of {found.name} is not verified.")
@@ -58,7 +58,7 @@ def _whole(found: Any) -> str:
 
 def equations(site: Site, name: str) -> str:
     """The three equations of an algorithm."""
-    from odescent.discretize.page import _equations
+    from odescent.discretize.proof.page import _equations
 
     found = od.algorithm(name).derivation()
     body = _nested_headings(_equations(found))
@@ -147,9 +147,9 @@ def _nested(made: str) -> str:
 
 def registry(site: Site, kind: str) -> Markdown:
     """The names of a registry with the first sentence of what they are."""
-    from odescent._cmd_list import KINDS
+    from odescent._cli.commands.list import entries
 
-    rows = [f"| `{e['name']}` | {_cell(e['summary'])} |" for e in KINDS[kind]()]
+    rows = [f"| `{e['name']}` | {_cell(e['summary'])} |" for e in entries(kind)]
     return Markdown("\n".join(["| name | what it is |", "|---|---|", *rows]))
 
 

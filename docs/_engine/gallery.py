@@ -29,7 +29,7 @@ def cycles_in_the_plane() -> plt.Figure:
 
 def a_function_on_which_heavy_ball_cycles() -> plt.Figure:
     """Heavy ball's cycle on a function of two variables; two runs beside it, one that is caught and one that is not."""
-    from odescent.analysis.cycling.pictures import draw_cycle
+    from odescent.analysis.plots.cycles import draw_cycle
 
     return draw_cycle(od.analysis.cycles("heavy_ball", 1, 25, 3)[0]).figure
 
@@ -44,7 +44,7 @@ def basins_of_the_counterexample() -> plt.Figure:
 
 def modal_radius() -> plt.Figure:
     """The spectral radius over the curvatures: heavy ball is flat, triple momentum pays at both ends."""
-    from odescent.analysis.style import COLORS, DASHES, context, figure, legend_below, titled
+    from odescent._support.style import COLORS, DASHES, context, figure, legend_below, titled
 
     drawn, (ax,) = figure(height_ratio=0.7)
     names = ("heavy_ball", "nesterov_sc", "triple_momentum")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..fields import System
+from ..._support.arguments import checked
+from ..flows.system import System
 from .document import Document
 from .errors import ParseError, Source
 from .files import read_text
 from .write import to_text
 
 
+@checked
 def parse_system(text: str) -> System:
-    """The system that a text describes; what it says of a scheme is read but not used.
+    """The system that a text describes; statements on a scheme are parsed but not used.
 
     Raises ParseError, with line, column and a caret, for a text that is not in the language.
     """
     return Document(Source(text)).system
 
 
+@checked
 def read_system(path: str | Path) -> System:
     """The system in a file; OdescentError if it cannot be read, ParseError if it is not in the language."""
     return Document(read_text(path)).system

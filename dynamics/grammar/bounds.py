@@ -1,6 +1,6 @@
-"""How large a text and its expressions may be: sizes are known before anything is computed.
+"""Limits on the size of a text and its expressions, checked before anything is computed.
 
-Each value carries an upper bound on the tree it stands for, abbreviations written out, and on what
+Each value has an upper bound on the tree it stands for, abbreviations written out, and on what
 writing it as one fraction of polynomials would take. An operation that would pass a limit is refused
 with a sentence, so that the time and the memory that a text can take are bounded.
 """
@@ -38,7 +38,7 @@ class Size:
     bits: int = 0
 
     def excess(self) -> str:
-        """What is too large about it, as a sentence; empty if nothing is."""
+        """The bound that it exceeds, as a sentence; empty if none."""
         if self.nodes > MAX_NODES:
             return f"the expression is too large: more than {MAX_NODES:,} parts, abbreviations included."
         if self.depth > MAX_DEPTH:
@@ -63,7 +63,13 @@ class Size:
         )
 
     def times(self, other: Size, copies: int = 1, other_copies: int = 1) -> Size:
-        """The size of a product; of sums that are multiplied out, each term is copied."""
+        """The size of a product; of sums that are multiplied out, each term is copied.
+
+        Args:
+            other: the size of the second factor.
+            copies: terms of the second factor, by each of which this one is multiplied.
+            other_copies: terms of this factor, by each of which the second is multiplied.
+        """
         return Size(
             self.nodes * copies + other.nodes * other_copies + 1,
             max(self.depth, other.depth),

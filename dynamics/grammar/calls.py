@@ -1,4 +1,4 @@
-"""What an expression can name or call: symbols, functions, products of vectors, oracles, each(...)."""
+"""Names and calls of the language: symbols, functions, products of vectors, oracles, each(...)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ..._errors import OdescentError, unknown
-from ..oracles import Objective
-from ..vectors import Oracle, ScalarNode, Vector, apply, call, elementwise, hadamard, inner, outer
+from ..._support.errors import OdescentError, unknown
+from ..algebra.oracles import Oracle
+from ..algebra.vectors import ScalarNode, Vector, call, elementwise
+from ..vector_fields.objective import Objective
 from .bounds import LEAF, MAX_EXPONENT, Size
 from .errors import ParseError
-from .expressions import Evaluator, Value
+from .expressions import PRODUCTS, Arithmetic, Value
 
 if TYPE_CHECKING:
     from lark import Token
@@ -28,13 +29,6 @@ FUNCTIONS: dict[str, Any] = {
     "max": sp.Max, "min": sp.Min,
 }  # fmt: skip
 _OF_TWO = ("max", "min")
-# By name: the product, what it takes, and the kind of the result ("" for that of its factors).
-PRODUCTS: dict[str, tuple[Any, str, str]] = {
-    "hadamard": (hadamard, "two vectors of one kind", ""),
-    "inner": (inner, "two vectors of one kind", "scalar"),
-    "outer": (outer, "two vectors", "matrix"),
-    "apply": (apply, "a matrix and a vector", "vector"),
-}
 CONSTANTS = {"pi": sp.pi}
 RESERVED = frozenset({*FUNCTIONS, *PRODUCTS, *CONSTANTS, "each"})
 _HIGHEST = 9  # order of a derivative
@@ -231,3 +225,9 @@ def _each(self: Evaluator, node: Any) -> Value:
     return self.checked(
         node, lambda: elementwise(function, *vectors), kinds[0], Size.function([body.size, LEAF])
     )
+
+
+class Evaluator(Arithmetic):
+    """Expressions of one source, evaluated: arithmetic, and all that can be named or called."""
+
+    _named, _called = name, call_or_oracle

@@ -1,4 +1,4 @@
-"""A file of statements: the system that it describes, and what it says of a scheme."""
+"""A file of statements: the system that it describes, and the statements on a scheme."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import Any
 
 import sympy as sp
 
-from ..._errors import OdescentError, unknown
-from ..calculus import Symbol
-from ..fields import Block, Field, System, start
-from ..noise import Diffusion, Jumps, Noise
-from ..vectors import Expr, zero
+from ..._support.errors import OdescentError, unknown
+from ..algebra.calculus import Symbol
+from ..algebra.vectors import Expr, zero
+from ..flows.system import System
+from ..vector_fields.processes import Diffusion, Jumps, Noise
+from ..vector_fields.system import Block, Field, start
+from .calls import Evaluator
 from .errors import ParseError, Source
-from .expressions import Evaluator, Value
+from .expressions import Value
 from .names import START, Names
 from .syntax import parse
 

@@ -1,11 +1,11 @@
-"""Where a text is wrong: line, column, the line itself with a caret, and one sentence."""
+"""Errors in a text: line, column, the line itself with a caret, and one sentence."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..._errors import OdescentError
+from ..._support.errors import OdescentError
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -16,7 +16,7 @@ _WINDOW = 90  # the widest part of a line that is shown
 
 
 class ParseError(OdescentError):
-    """A text that is not in the language, or says something that has no meaning.
+    """A syntax error, or an expression without meaning.
 
     Attributes:
         sentence: what is wrong, with the place in front.
@@ -48,7 +48,16 @@ class Source:
         )
 
     def error_at(self, sentence: str, line: int, column: int) -> ParseError:
-        """The error at a line and column, both from 1."""
+        """The error at a position of the text.
+
+        Args:
+            sentence: the message.
+            line: from 1.
+            column: from 1.
+
+        Returns:
+            the error, with an excerpt and a caret.
+        """
         lines = self.text.split("\n")
         excerpt = _excerpt(lines[line - 1], column) if 0 < line <= len(lines) else ""
         return ParseError(sentence, line, column, excerpt, self.name)

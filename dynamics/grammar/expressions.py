@@ -7,6 +7,7 @@ no meaning; here its refusals get a place, and sizes are checked before anything
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ..vectors import Expr, Vector
+from ..algebra.vectors import Expr, Vector, apply, hadamard, inner, outer
 from .bounds import (
     LEAF,
     MAX_CONSTANT_DEPTH,
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
 _INFINITE = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 
 
+# By name: the product, what it takes, and the kind of the result ("" for that of its factors).
+PRODUCTS: dict[str, tuple[Any, str, str]] = {
+    "hadamard": (hadamard, "two vectors of one kind", ""),
+    "inner": (inner, "two vectors of one kind", "scalar"),
+    "outer": (outer, "two vectors", "matrix"),
+    "apply": (apply, "a matrix and a vector", "vector"),
+}
+
+
 @dataclass(frozen=True)
 class Value:
     """An expression with its kind (scalar, vector, matrix or pytree) and its size."""
@@ -44,7 +54,7 @@ class Value:
 
     @property
     def terms(self) -> int:
-        """How many terms multiplying it out copies."""
+        """The number of terms when it is expanded."""
         return max(1, len(self.expr.terms)) if isinstance(self.expr, Vector) else 1
 
     @property
@@ -54,8 +64,8 @@ class Value:
         return text if len(text) <= 40 else text[:37] + "..."
 
 
-class Evaluator:
-    """Evaluates the expressions of one source.
+class Arithmetic(ABC):
+    """Sums, products and powers in the expressions of one source; what is named and called is in `calls`.
 
     Args:
         source: what errors point into.
@@ -98,7 +108,18 @@ class Evaluator:
     def checked(
         self, node: Node, build: Callable[[], Any], kind: str, size: Size, risky: bool = False
     ) -> Value:
-        """What ``build`` makes, if its size is within the bounds; if ``risky``, if it is finite and real too."""
+        """Build an expression if its size is within the bounds.
+
+        Args:
+            node: the syntax node, for the position of errors.
+            build: makes the expression.
+            kind: the kind of the value, such as "scalar" or "vector".
+            size: an upper bound on the size of the result.
+            risky: whether a scalar must also be checked to be finite and real.
+
+        Raises:
+            ParseError: the size exceeds the bounds, or the expression cannot be built.
+        """
         if excess := size.excess():
             raise self.source.error(excess, node)
         try:
@@ -140,13 +161,11 @@ class Evaluator:
             )
 
     def _evaluate(self, node: Any) -> Value:
-        from . import calls
-
         match node.data:
             case "number":
                 return self._number(node.children[0])
             case "name":
-                return calls.name(self, node.children[0])
+                return self._named(node.children[0])
             case "sum":
                 return self._sum(node)
             case "product":
@@ -161,7 +180,15 @@ class Evaluator:
                 )
             case "power":
                 return self._power(node)
-        return calls.call_or_oracle(self, node)
+        return self._called(node)
+
+    @abstractmethod
+    def _named(self, token: Token) -> Value:
+        """The value of a name that stands alone."""
+
+    @abstractmethod
+    def _called(self, node: Any) -> Value:
+        """The value of NAME(...), grad, hess, D, prox."""
 
     def _number(self, token: Token) -> Value:
         mantissa, _, power = str(token).lower().partition("e")
@@ -217,9 +244,17 @@ class Evaluator:
         return self.checked(node, lambda: build(left.expr, right.expr), kind, size)
 
     def bilinear(self, node: Node, name: str, left: Value, right: Value) -> Value:
-        """A product of vectors by name, multiplied out."""
-        from .calls import PRODUCTS
+        """A product of vectors, expanded.
 
+        Args:
+            node: the syntax node, for the position of errors.
+            name: a key of `PRODUCTS`.
+            left: the first factor.
+            right: the second factor.
+
+        Raises:
+            ParseError: a factor is a scalar, or the kinds do not match.
+        """
         product, rule, kind = PRODUCTS[name]
         for value in (left, right):
             if not isinstance(value.expr, Vector):

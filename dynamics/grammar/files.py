@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..._errors import OdescentError
+from ..._support.errors import OdescentError
 from .bounds import MAX_TEXT
 from .errors import ParseError, Source
 

@@ -1,4 +1,4 @@
-"""What the names of a file stand for: blocks, parameters, time, oracles and abbreviations, each declared once."""
+"""Declarations of a file: blocks, parameters, time, oracles and abbreviations, each declared once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ..._errors import unknown
-from ..fields import Block, L, mu
-from .calls import RESERVED
+from ..._support.errors import unknown
+from ..vector_fields.system import Block, L, mu
+from .calls import RESERVED, Evaluator
 from .errors import Source
-from .expressions import Evaluator, Value
+from .expressions import Value
 
 if TYPE_CHECKING:
     from lark import Token, Tree

@@ -34,6 +34,7 @@ A substep is `fields: integrator` with modifiers:
     kick + damp: explicit            # two fields at once; `all` is every field
     drift: explicit look ahead       # saved as the stage `ahead`, not committed
     kick: explicit read x from ahead # x as it is at that stage
+    flow: explicit for -1/2 read all from previous start  # a stage of the step before
     damp: frozen cayley for 1/2 on v at 1 save half
     descent: cayley on x sweep       # coordinate by coordinate; `sweep backward` from the last one
     heat: explicit for 1/2 sharing W1   # substeps that name one increment share its draw
@@ -52,7 +53,7 @@ import functools
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ..._errors import unknown
+from ..._support.errors import unknown
 from .bounds import MAX_NESTING, MAX_STATEMENTS, MAX_TEXT
 from .errors import ParseError, Source
 
@@ -103,7 +104,7 @@ integrator: FROZEN? NAME
 ?modifier: "for" sum                                         -> fraction
     | "on" names                                             -> restriction
     | "at" sum                                               -> offset
-    | "read" NAME "from" NAME                                -> read
+    | "read" NAME "from" NAME+                               -> read
     | "save" NAME                                            -> save
     | "look" NAME                                            -> look
     | "sharing" NAME                                         -> sharing

@@ -9,29 +9,24 @@ from typing import Any
 import sympy as sp
 from sympy.printing.str import StrPrinter
 
-from ..._errors import OdescentError
-from ..fields import Block, System, start
-from ..noise import Jumps, Noise
-from ..vectors import (
+from ..._support.errors import OdescentError
+from ..algebra.oracles import Oracle
+from ..algebra.vectors import (
     Call,
     Elementwise,
     Expr,
-    Oracle,
     Product,
     ScalarNode,
     Vector,
     VectorSymbol,
     slots,
 )
+from ..flows.system import System
+from ..vector_fields.processes import Jumps, Noise
+from ..vector_fields.system import Block, start
 from .calls import RESERVED
 from .names import STANDARD, STEP
 from .syntax import keywords
-
-_KINDS = {
-    "grad": "objective",
-    "value": "objective",
-    "prox": "objective",
-}  # others are kinds of their own
 
 
 def to_text(system: System) -> str:
@@ -100,7 +95,7 @@ def _check_word(name: str) -> None:
         or not re.fullmatch(r"((?!d[A-Z])[A-Za-z]\w*)?", name, re.ASCII)
     ):
         raise OdescentError(
-            f"the name {name!r} has another meaning in the text form, or none; rename it."
+            f"the name {name!r} is reserved or invalid in the text form; rename it."
         )
 
 
@@ -113,7 +108,7 @@ def _parameter(s: sp.Symbol) -> str:
     for condition, said in (("positive", " > 0"), ("nonnegative", " >= 0"), ("real", "")):
         if s == sp.Symbol(s.name, **{condition: True}):
             return f"{s.name}{said}"
-    raise OdescentError(f"the parameter {s} has assumptions that the text form has no words for.")
+    raise OdescentError(f"the parameter {s} has assumptions that the text form cannot express.")
 
 
 def _quotable(words: str) -> str:
@@ -182,7 +177,7 @@ class _Writer:
         return f"{self._oracle(node.oracle)}({arguments})"
 
     def _oracle(self, oracle: Oracle) -> str:
-        kind = _KINDS.get(oracle.kind, oracle.kind)
+        kind = oracle.form.declared or oracle.kind
         if self.oracles.setdefault(oracle.of, kind) != kind:
             raise OdescentError(
                 f"{oracle.of} is of two kinds, {kind} and another; in the text form it has one."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._registry import Registry
+from ..._support.registry import Registry
 
 if TYPE_CHECKING:
-    from ..fields import System
+    from ..flows.system import System
 
 REGISTRY: Registry[System] = Registry(
     "system",
@@ -76,8 +76,8 @@ def systems() -> list[str]:
 
 
 def system(name: str, **options: object) -> System:
-    """A system of the library by name.
+    """A system of the library by name; it never changes, so that the same options give the same object.
 
     Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
     """
-    return REGISTRY.build(name, **options)
+    return REGISTRY.once(name, **options)

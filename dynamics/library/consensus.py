@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._errors import OdescentError, unknown
-from ..exact import parameters
-from ..fields import Field, System, start
-from ..noise import Diffusion, Jumps, Noise
-from ..oracles import Objective
-from ..vectors import Expr, Vector, blocks, elementwise, inner
+from ..._support.errors import OdescentError, unknown
+from ..algebra.exact import parameters
+from ..algebra.vectors import Expr, Vector, blocks, elementwise, inner
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.processes import Diffusion, Jumps, Noise
+from ..vector_fields.system import Field, start
 from .mirror import mirror_map
 
 CLOCKS = ("own", "common")

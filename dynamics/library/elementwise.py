@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..exact import parameters
-from ..fields import System
-from ..oracles import Objective
-from ..vectors import blocks, elementwise, hadamard
+from ..algebra.exact import parameters
+from ..algebra.vectors import blocks, elementwise, hadamard
+from ..flows.system import System
+from ..vector_fields.objective import Objective
 
 
 def adam() -> System:

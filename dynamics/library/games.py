@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..exact import parameters
-from ..fields import Block, System, start
-from ..oracles import Objective
-from ..vectors import blocks, zero
+from ..algebra.exact import parameters
+from ..algebra.vectors import blocks, zero
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import Block, start
 
 
 def composite_flow() -> System:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._errors import OdescentError
-from ..exact import as_scalar, parameters
-from ..fields import System
-from ..oracles import Objective
-from ..vectors import blocks, inner
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar, parameters
+from ..algebra.vectors import blocks, inner
+from ..flows.system import System
+from ..vector_fields.objective import Objective
 
 
 def gradient_flow(objective: str = "f") -> System:

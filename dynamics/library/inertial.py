@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..exact import parameters
-from ..fields import Block, System, mu, start
-from ..oracles import Objective
-from ..vectors import blocks, inner, zero
+from ..algebra.exact import parameters
+from ..algebra.vectors import blocks, inner, zero
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import Block, mu, start
 from .second_order import ROUTE_A, passive
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._errors import unknown
-from ..exact import parameters
-from ..fields import Field, System
-from ..noise import Diffusion
-from ..oracles import Objective
-from ..vectors import blocks
+from ..._support.errors import unknown
+from ..algebra.exact import parameters
+from ..algebra.vectors import blocks
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.processes import Diffusion
+from ..vector_fields.system import Field
 
 
 def overdamped_langevin() -> System:

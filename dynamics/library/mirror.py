@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._errors import unknown
-from ..exact import parameters
-from ..fields import System, start
-from ..oracles import Objective
-from ..vectors import Vector, blocks, elementwise, inner
+from ..._support.errors import unknown
+from ..algebra.exact import parameters
+from ..algebra.vectors import Vector, blocks, elementwise, inner
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import start
 
 
 def mirror_map(name: str, Z: Vector) -> tuple[Vector, Vector]:

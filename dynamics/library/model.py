@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..exact import parameters
-from ..fields import System, mu, start
-from ..oracles import Objective
-from ..vectors import blocks
+from ..algebra.exact import parameters
+from ..algebra.vectors import blocks
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import mu, start
 
 ROUTE_B = (
     "Reconstructed: the manifold z = minimizer of the strong-convexity model at x, after the programme of "

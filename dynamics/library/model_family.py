@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ..._errors import OdescentError, unknown
-from ..exact import as_scalar, canonical, is_zero, parameters
-from ..fields import Block, System, mu, start
-from ..oracles import Objective
-from ..vectors import blocks, zero
+from ..._support.errors import OdescentError, unknown
+from ..algebra.exact import as_scalar, canonical, is_zero, parameters
+from ..algebra.vectors import blocks, zero
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import Block, mu, start
 
 PROVENANCE = (
     "Reconstructed: the (x, z) form of the programme of arXiv:2509.18346 with a scale that obeys a Riccati "
@@ -28,7 +29,7 @@ time = parameters("t")
 
 @dataclass(frozen=True)
 class Member:
-    """What the members of the family differ in: c, the convexity (mu or 0) and tau(0)."""
+    """The parameters of a member: c, the convexity (mu or 0) and tau(0)."""
 
     c: int
     convexity: sp.Expr
@@ -102,9 +103,12 @@ def _system(c: object, convexity: sp.Expr, tau: sp.Expr, **settings: object) -> 
 
 
 def family(c: object = None, convexity: object = mu, begin: object = 0) -> System:
-    """The family with tau as a coefficient block that flows by the Riccati equation; c is free by default.
+    """The model family with tau as a coefficient block governed by a Riccati equation.
 
-    ``begin`` is tau(0), ``convexity`` is mu or 0.
+    Args:
+        c: the member; a free parameter by default.
+        convexity: mu or 0.
+        begin: tau(0).
     """
     tau = sp.Symbol("tau", real=True)
     c_ = as_scalar(parameters("c") if c is None else c)

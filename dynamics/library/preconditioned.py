@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..fields import Field, System, start
-from ..oracles import Objective
-from ..vectors import blocks, elementwise, zero
+from ..algebra.vectors import blocks, elementwise, zero
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import Field, start
 
 
 def diagonally_preconditioned_gradient() -> System:

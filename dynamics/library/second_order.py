@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..exact import parameters
-from ..fields import System, mu
-from ..oracles import Objective
-from ..vectors import blocks, zero
+from ..algebra.exact import parameters
+from ..algebra.vectors import blocks, zero
+from ..flows.system import System
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import mu
 
 ROUTE_A = (
     "Reconstructed: passivity and immersion with a passive interconnection, after the programme of "

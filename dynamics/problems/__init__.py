@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._registry import Registry
+from ..._support.registry import Registry
 
 if TYPE_CHECKING:
-    from ..oracles import Objective
+    from ..vector_fields.objective import Objective
 
 __all__ = ["REGISTRY", "objective", "objectives"]
 
@@ -45,11 +45,12 @@ def objectives() -> list[str]:
 def objective(name: str, **options: object) -> Objective:
     """The registered objective `name`, built with its own options (see the docstring of its function).
 
-    Raises OdescentError for a name or an option that does not exist, or an option out of its range.
+    It never changes, so that it is made once: the same name and options give the same object, and what was
+    compiled for it serves again. Raises OdescentError for a name or an option that does not exist or is out of range.
 
     >>> objective("quadratic", eigenvalues=(1, 10)).L
     10
     """
-    made = REGISTRY.build(name, **options)
+    made = REGISTRY.once(name, **options)
     made._registered = name, options
     return made

@@ -6,22 +6,39 @@ import math
 import operator
 from typing import Any
 
-from ..._errors import OdescentError
+from ..._support.errors import OdescentError
+from ..._support.numbers import real
 
 
 def positive(value: Any, option: str, problem: str) -> float:
-    """`value` as a positive finite float; accepts anything with a `float` (SymPy numbers, fractions)."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
+    """Convert to a positive finite float.
+
+    Args:
+        value: anything that converts to a float, such as SymPy numbers and fractions.
+        option: the name of the argument, for the message.
+        problem: the name of the objective, for the message.
+
+    Raises:
+        OdescentError: the value is no such number.
+    """
+    number = real(value)
     if not (0 < number < math.inf):
         raise OdescentError(f"{problem}: {option} must be a positive finite number, got {value!r}")
     return number
 
 
 def whole(value: Any, option: str, problem: str, least: int = 1) -> int:
-    """`value` as an int of at least `least`; 2.0 and True are refused, NumPy integers are not."""
+    """Convert to an int of at least ``least``; 2.0 and True are refused, NumPy integers are accepted.
+
+    Args:
+        value: the value to convert.
+        option: the name of the argument, for the message.
+        problem: the name of the objective, for the message.
+        least: the smallest value accepted.
+
+    Raises:
+        OdescentError: the value is no such integer.
+    """
     try:
         number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -34,6 +51,15 @@ def whole(value: Any, option: str, problem: str, least: int = 1) -> int:
 
 
 def expect_shape(shape: tuple[int, ...], expected: tuple[int, ...], problem: str) -> None:
-    """Refuse an argument of another shape, which JAX might broadcast silently."""
+    """Refuse an argument of the wrong shape, which JAX might broadcast silently.
+
+    Args:
+        shape: the shape of the argument.
+        expected: the only shape accepted.
+        problem: the name of the objective, for the message.
+
+    Raises:
+        OdescentError: the shapes differ.
+    """
     if shape != expected:
         raise OdescentError(f"{problem} takes an array of shape {expected}, got shape {shape}")

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from ..._errors import OdescentError
-from ..oracles import Objective
+from ..._support.errors import OdescentError
+from ..vector_fields.objective import Objective
 from ._checks import expect_shape
 
 
 class _Canyon(NamedTuple):
-    """Where its floor is (v = 0), how it rises beside that, how it falls along it, and the height of its ripples."""
+    """The floor of the canyon (v = 0), its walls, its slope along the floor, and the height of its ripples."""
 
     floor: Callable[[Any, Any], Any]
     steep: Callable[[Any], Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..oracles import Objective
+from ..vector_fields.objective import Objective
 from .piecewise_quadratic import PiecewiseLinear, build
 
 _NAME = "lessard_recht_packard"

@@ -12,8 +12,8 @@ import scipy.optimize
 import scipy.special
 from jaxtyping import Array, ArrayLike, Float
 
-from ..._errors import OdescentError
-from ..oracles import Objective
+from ..._support.errors import OdescentError
+from ..vector_fields.objective import Objective
 from ._checks import expect_shape, positive
 
 
@@ -27,18 +27,27 @@ def logistic(
 ) -> Objective:
     """F(w) = 1/n sum_i log(1 + exp(-y_i <x_i, w>)) + lam/2 |w|^2 on R^d, with lam = `regularization` > 0.
 
-    `X` has shape (n, d) and is taken as it is: nothing is scaled, no intercept is added, and every coordinate
-    of w is regularized, the weight of a constant column too, so that F is lam-strongly convex. `y` has shape (n,)
-    and two distinct values; the smaller one becomes -1, the larger one +1.
+    The data are used as they are: nothing is scaled, no intercept is added, and every coordinate of w is
+    regularized, including the weight of a constant column, so that F is lam-strongly convex.
 
     L = lambda_max(X^T X)/(4 n) + lam, rounded upwards past every rounding error; mu = lam, because the
     logistic part alone has no positive lower bound on its curvature over all of R^d.
 
-    The minimizer is found on first use, by SciPy and NumPy in float64 and not by JAX: a trust-region Newton
-    method, then plain Newton steps until the gradient norm stops falling.
+    The minimizer is computed on first use in float64, by a trust-region Newton method of SciPy and then plain
+    Newton steps until the gradient norm stops falling.
 
-    Raises a `ValueError` for data that are not as said; reading the minimizer raises one if its gradient norm
-    stays above `tolerance`.
+    Args:
+        X: the design matrix, shape (n, d).
+        y: labels, shape (n,), of two distinct values; the smaller becomes -1, the larger +1.
+        regularization: lam, positive.
+        name: the name of the objective.
+        tolerance: the largest gradient norm accepted at the minimizer.
+
+    Returns:
+        the objective, with x0 = 0 of shape (d,).
+
+    Raises:
+        OdescentError: invalid data or options; on reading the minimizer, a gradient norm above ``tolerance``.
 
     Reference: Hastie, Tibshirani, Friedman, The Elements of Statistical Learning, 2nd ed., section 4.4,
     doi:10.1007/978-0-387-84858-7; the constants: Bohning, Ann. Inst. Statist. Math. 44 (1992), doi:10.1007/BF00048682.

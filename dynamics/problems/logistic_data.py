@@ -6,8 +6,8 @@ import numpy as np
 import scipy.special
 from jaxtyping import Float, Int
 
-from ..._errors import OdescentError
-from ..oracles import Objective
+from ..._support.errors import OdescentError
+from ..vector_fields.objective import Objective
 from ._checks import positive, whole
 from .logistic import logistic
 
@@ -50,9 +50,20 @@ def synthetic(
     the logarithm, so that the covariance has the condition number `conditioning`. The true weights are w = D^-1 u
     with u uniform on the sphere of radius 3, and y_i = 1 with probability 1/(1 + exp(-<x_i, w>)).
 
-    The draws come from NumPy's PCG64 generator with `seed` (whole, >= 0): the same seed gives the same data,
-    whatever JAX's precision. Shapes: X (n, d), y (n,). Raises a `ValueError` for options out of range, and
-    when all n labels agree (small n only).
+    The draws come from NumPy's PCG64 generator, so that the data depend on the seed alone and not on JAX's precision.
+
+    Args:
+        n: the number of samples, at least 2.
+        d: the dimension.
+        conditioning: the condition number of the covariance, at least 1.
+        regularization: lam of `logistic`.
+        seed: of the draws, a non-negative integer.
+
+    Returns:
+        the objective of `logistic` for X of shape (n, d) and y of shape (n,).
+
+    Raises:
+        OdescentError: an option is out of range, or all n labels agree (small n only).
     """
     name = "logistic/synthetic"
     n, d = whole(n, "n", name, least=2), whole(d, "d", name)

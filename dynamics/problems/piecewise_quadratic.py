@@ -12,9 +12,9 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, ArrayLike, Float
 
-from ..._errors import OdescentError
-from ..exact import as_scalar
-from ..oracles import Objective
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar
+from ..vector_fields.objective import Objective
 from ._checks import whole
 
 _NAME = "piecewise_quadratic"
@@ -134,15 +134,22 @@ def piecewise_quadratic(
     slopes: Sequence[Any] = (1, 10, 1),
     dimension: int = 1,
 ) -> Objective:
-    """f(x) = sum_i phi(x_i), phi' piecewise linear with these slopes between these knots, phi'(0) = phi(0) = 0.
+    """f(x) = sum_i phi(x_i) with phi' piecewise linear and phi'(0) = phi(0) = 0.
 
-    In F(mu, L) with the least and the largest slope; minimizer 0, f* = 0 (for mu = 0 perhaps not the only one).
-    x0 = (3, ..., 3), shape (dimension,).
+    It belongs to F(mu, L) for the least and the largest slope; 0 is a minimizer with f* = 0, unique if mu > 0.
 
-    Reference: an example of such a function is in Lessard, Recht, Packard, arXiv:1408.3595, doi:10.1137/15M1009597.
+    Args:
+        knots: increasing numbers between which phi' is linear.
+        slopes: of phi', one more than there are knots.
+        dimension: d.
+
+    Returns:
+        the objective, with x0 = (3, ..., 3) of shape (d,).
 
     Raises:
         OdescentError: as for `PiecewiseLinear`, or a dimension that is not a positive whole number.
+
+    Reference: an example of such a function is in Lessard, Recht, Packard, arXiv:1408.3595, doi:10.1137/15M1009597.
     """
     gradient = PiecewiseLinear(tuple(knots), tuple(slopes))
     return build(_NAME, gradient, dimension, 3.0, "doi:10.1137/15M1009597")
@@ -151,7 +158,18 @@ def piecewise_quadratic(
 def build(
     name: str, gradient: PiecewiseLinear, dimension: int, start: float, reference: str
 ) -> Objective:
-    """The separable objective with that gradient in each coordinate."""
+    """The separable objective with that derivative in each coordinate.
+
+    Args:
+        name: the name of the objective.
+        gradient: phi' of one coordinate.
+        dimension: d.
+        start: each coordinate of x0.
+        reference: the source of the function.
+
+    Raises:
+        OdescentError: the dimension is not a positive whole number.
+    """
     d = whole(dimension, "dimension", name)
     parts = [
         (

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from ..._errors import OdescentError
-from ..oracles import Objective
+from ..._support.errors import OdescentError
+from ..vector_fields.objective import Objective
 from ._checks import expect_shape, positive, whole
 
 _NAME = "quadratic"
@@ -27,15 +27,22 @@ def quadratic(
 ) -> Objective:
     """f(x) = 1/2 sum_i lam_i (Q^T x)_i^2 on R^d, with f* = 0 at 0 (and elsewhere if some lam_i = 0).
 
-    The spectrum is given either by `eigenvalues` (d numbers >= 0, at least one > 0) or by `mu`, `L` and
-    `dimension`: d numbers from mu to L, evenly spaced in their logarithm. Without either it is (1, 10), the
-    problem on which the package checks its methods to 13 digits. The constants are the least and the largest
-    eigenvalue, exactly as given: integers and SymPy numbers stay exact.
+    The spectrum is given either by `eigenvalues` or by `mu`, `L` and `dimension`: d numbers from mu to L, evenly spaced
+    in their logarithm. Without either it is (1, 10). The constants are the least and the largest eigenvalue, exactly
+    as given: integers and SymPy numbers stay exact.
 
-    Q is the identity, or, for a `seed`, an orthogonal matrix drawn from the Haar measure (Mezzadri 2007,
-    arXiv:math-ph/0609050; orthogonal to rounding, and so are mu and L then). `x0` has shape (d,); default: ones.
+    Args:
+        eigenvalues: d numbers >= 0, at least one of them positive.
+        mu: the least eigenvalue.
+        L: the largest eigenvalue.
+        dimension: d, with mu and L.
+        seed: Q is an orthogonal matrix drawn from the Haar measure (orthogonal to rounding); without it the identity.
+        x0: the starting point, shape (d,); default: ones.
 
-    Raises a `ValueError` for both or half a spectrum, a negative eigenvalue, mu > L, and wrong shapes.
+    Raises:
+        OdescentError: both or half a spectrum, a negative eigenvalue, mu > L, or wrong shapes.
+
+    Reference: the random Q: Mezzadri 2007, arXiv:math-ph/0609050.
     """
     mu, L, spectrum = _spectrum(eigenvalues, mu, L, dimension)
     d = len(spectrum)

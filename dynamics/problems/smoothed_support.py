@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from ..._errors import OdescentError
-from ..oracles import Objective, check_class, constant
+from ..._support.errors import OdescentError
+from ..._support.numbers import reals
+from ..vector_fields.objective import Objective, check_class, constant
 
 _NAME = "smoothed_support"
 _TRIANGLE = ((1.0, 0.0), (-0.5, 0.75**0.5), (-0.5, -(0.75**0.5)))
@@ -66,10 +67,7 @@ def hull(points: Any) -> Float[np.ndarray, "n 2"]:
 
     Raises OdescentError unless the points are finite and of shape (n, 2), n >= 1.
     """
-    try:
-        given = np.asarray(points, dtype=float)
-    except (TypeError, ValueError):
-        given = np.empty(0)
+    given = reals(points)
     if given.ndim != 2 or given.shape[1] != 2 or not len(given) or not np.isfinite(given).all():
         raise OdescentError(
             f"{_NAME}: vertices must be finite points of shape (n, 2), n >= 1, got {points!r}"

@@ -15,8 +15,8 @@ import sympy as sp
 from jax.scipy.special import logsumexp as _logsumexp
 from jaxtyping import Array, ArrayLike, Float
 
-from ..exact import as_scalar
-from ..oracles import Objective
+from ..algebra.exact import as_scalar
+from ..vector_fields.objective import Objective
 from ._checks import expect_shape, positive, whole
 
 #: All four minimizers of `himmelblau`, f* = 0 at each, shape (4, 2), rounded to float64.

@@ -4,33 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odescent._lazy import attach
-
-_PUBLIC = {
-    "Consensus": "consensus",
-    "Coordinates": "coordinates",
-    "Jump": "processes",
-    "MomentEquations": "moments",
-    "Operator": "operators",
-    "SDE": "processes",
-    "finite_consensus": "consensus",
-    "fokker_planck": "processes",
-    "gaussian_moment": "gaussians",
-    "generator": "processes",
-    "in_coordinates": "processes",
-    "ito_formula": "processes",
-    "laplace_mean": "consensus",
-    "moment_equations": "moments",
-    "normal_expectation": "gaussians",
-    "particle_system": "consensus",
-    "prox_expansion": "consensus",
-    "sde": "processes",
-    "tilted_gaussian": "moments",
-    "to_ito": "conversion",
-    "to_stratonovich": "conversion",
-}
-
-__all__ = sorted(_PUBLIC)  # noqa: PLE0605
+from ..._support.lazy import attach
 
 if TYPE_CHECKING:
     from .consensus import Consensus as Consensus
@@ -54,6 +28,5 @@ if TYPE_CHECKING:
     from .processes import in_coordinates as in_coordinates
     from .processes import ito_formula as ito_formula
     from .processes import sde as sde
-
 else:
-    __getattr__, __dir__ = attach(__name__, _PUBLIC)
+    __getattr__, __dir__, __all__ = attach(__name__)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ..._errors import OdescentError
-from ..exact import as_scalar
-from ..fields import System
-from ..noise import Jumps
-from ..series import taylor
-from ..vectors import Call, Expr, Vector, VectorSymbol, scalar_calls, zero
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar
+from ..algebra.series import taylor
+from ..algebra.vectors import Call, Expr, Vector, VectorSymbol, scalar_calls, zero
+from ..flows.system import System
+from ..vector_fields.processes import Jumps
 from .coordinates import Coordinates, Functions
 from .gaussians import gaussian_moment, monomial, polynomial_terms
 from .operators import index_factorial, indices
@@ -71,7 +71,17 @@ def finite_consensus(
     alpha: object,
     functions: Functions | None = None,
 ) -> Consensus:
-    """The consensus point of these particles for the objective of that name (opaque unless in ``functions``)."""
+    """The consensus point of finitely many particles.
+
+    Args:
+        objective: its name.
+        particles: the coordinates of each, all of one dimension.
+        alpha: the inverse temperature of the weights e^(-alpha f).
+        functions: formulas of objectives by name; without one the objective is an opaque function.
+
+    Raises:
+        OdescentError: there are no particles, or their dimensions differ.
+    """
     if not particles or len({len(x) for x in particles}) != 1:
         raise OdescentError("a consensus point needs particles, all of one dimension.")
     form = Coordinates(len(particles[0]), functions)
@@ -82,11 +92,20 @@ def finite_consensus(
 def particle_system(
     system: System, particles: int, dimension: int = 1, functions: Functions | None = None
 ) -> SDE:
-    """The system of N particles that meet in the oracle of their ensemble, as an SDE on R^(N d).
+    """The SDE on R^(N d) of N particles that interact through the oracle of their ensemble.
 
-    Particle n has the coordinates x_n (d = 1) or x_n_i, and noise of its own; the frozen consensus point is
-    replaced by that of the particles. Raises OdescentError for a system without an ensemble, or with one of
-    something else than a block.
+    Particle n has the coordinates x_n (d = 1) or x_n_i, and independent noise; the frozen consensus point is
+    replaced by that of the particles.
+
+    Args:
+        system: the dynamics of one particle.
+        particles: N, at least 1.
+        dimension: d.
+        functions: formulas of objectives by name; without one the objective is an opaque function.
+
+    Raises:
+        OdescentError: the system calls no ensemble oracle, calls one of something other than a block, or has common
+            jumps whose rate depends on the particle.
     """
     one = in_coordinates(system, dimension, functions)
     form = Coordinates(dimension, functions)
@@ -95,15 +114,16 @@ def particle_system(
     found |= {c for d in noises for e in d.expressions for c in _ensembles(e)}
     if not found or particles < 1:
         raise OdescentError(
-            "particles meet in an ensemble's oracle and are 1 or more; this has none of either."
+            "a particle system needs an ensemble's oracle and at least 1 particle; one of them is missing."
         )
+    # coordinates of each particle, and the consensus point of all in place of the frozen one
     own = [{s: sp.Symbol(f"{s}_{n + 1}" if dimension == 1 else _numbered(str(s), n), real=True) for s in one.state}
            for n in range(particles)]  # fmt: skip
     meeting: dict[sp.Symbol, sp.Expr] = {}
     for c in found:
         if not isinstance(c.point, VectorSymbol) or len(c.parameters) != 1:
             raise OdescentError(
-                f"the ensemble's oracle {c} is of a block, with alpha as its one argument."
+                f"the ensemble's oracle {c} must be evaluated at a block, with alpha as its only argument."
             )
         at = form.symbols(c.point)
         points = [tuple(names[s] for s in at) for names in own]
@@ -113,9 +133,11 @@ def particle_system(
     def of_particle(names: dict[sp.Symbol, sp.Symbol], e: sp.Basic) -> sp.Expr:
         return e.xreplace(names).xreplace(meeting)
 
+    # Wiener processes are independent, so that the noise matrix is block diagonal
     state = tuple(names[s] for names in own for s in one.state)
     drift = tuple(of_particle(names, e) for names in own for e in one.drift)
     noise = sp.diag(*[of_particle(names, one.noise) for names in own])
+    # a common clock moves all particles in one jump; otherwise each has a jump process of its own
     common = {d.process for d in noises if isinstance(d, Jumps) and d.common}
     jumps: list[Jump] = []
     for process, jump in zip(jumping(system), one.jumps, strict=True):
@@ -132,7 +154,7 @@ def particle_system(
         if process in common:
             if len(set(rates)) > 1:
                 raise OdescentError(
-                    f"the particles jump at the same times by {process}, but its rate {jump.rate} depends on each."
+                    f"the particles share the jump times of {process}, but its rate {jump.rate} differs between them."
                 )
             whole = tuple(e for s in sizes for e in s)
             jumps.append(Jump(rates[0], ((whole, sp.S.One),), sum(all_marks, ())))
@@ -155,7 +177,7 @@ def _numbered(name: str, n: int) -> str:
 
 def _ensembles(e: Expr) -> set[Call]:
     found = e.calls() if isinstance(e, Vector) else scalar_calls(e)
-    return {c for c in found if c.oracle.kind == "ensemble"}
+    return {c for c in found if c.oracle.form.particles}
 
 
 def laplace_mean(potential: object, at: Sequence[sp.Symbol], order: int = 1) -> list[sp.Matrix]:
@@ -163,7 +185,7 @@ def laplace_mean(potential: object, at: Sequence[sp.Symbol], order: int = 1) -> 
 
     Args:
         potential: Phi as an expression in the coordinates ``at``, concrete or with opaque functions.
-        at: the coordinates, which stand for the minimizer y in the answer: grad Phi(y) = 0 is used.
+        at: the coordinates, which denote the minimizer y in the result: grad Phi(y) = 0 is used.
         order: how many coefficients.
 
     With x = y + z/sqrt(alpha) and K the inverse of the Hessian, the mean of z weighted by the exponential of
@@ -236,8 +258,16 @@ def _quotient(above: sp.Expr, below: sp.Expr, small: sp.Symbol, power: int) -> s
 def prox_expansion(gradient: Callable[[Vector], Vector], x: Vector, order: int) -> list[Vector]:
     """Coefficients of t^0, ..., t^order of the proximal step y = x - t gradient(y), in any dimension.
 
-    ``prox_expansion(Objective("f").grad, x, 3)`` is x, -g, H g, -(H H g + D^3 f[g, g]/2). By iteration,
-    each pass of which gains an order; ``gradient`` may be any vector expression of a point.
+    ``prox_expansion(Objective("f").grad, x, 3)`` is x, -g, H g, -(H H g + D^3 f[g, g]/2), by fixed-point
+    iteration, each pass of which gains an order.
+
+    Args:
+        gradient: any vector expression of a point.
+        x: the point.
+        order: the highest power of t, at least 0.
+
+    Raises:
+        OdescentError: a negative order.
     """
     if order < 0:
         raise OdescentError(f"the order of the expansion is 0 or more, not {order}.")

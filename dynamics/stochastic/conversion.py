@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._errors import OdescentError
-from ..calculus import Symbol, change, derivative, nothing, substitute, symbols_of, tidy
-from ..fields import Field, System
-from ..noise import Jumps
-from ..show import text
-from ..vectors import (
+from ..._support.errors import OdescentError
+from ..algebra.calculus import Symbol, change, derivative, nothing, substitute, symbols_of, tidy
+from ..algebra.vectors import (
     Call,
     Elementwise,
     Expr,
@@ -27,6 +24,10 @@ from ..vectors import (
     hadamard,
     scalar_symbols,
 )
+from ..flows.system import System
+from ..notation.show import text
+from ..vector_fields.processes import Jumps
+from ..vector_fields.system import Field
 
 
 def to_ito(system: System) -> System:
@@ -95,11 +96,11 @@ def _spread(a: Expr, like: Symbol) -> Vector:
 
 
 def _freeze(node: Expr, frozen: dict[Call, VectorSymbol]) -> Expr | None:
-    if not isinstance(node, Call) or node.oracle.kind != "ensemble":
+    if not isinstance(node, Call) or not node.oracle.form.particles:
         return None
     if len(node.parameters) > 1:
         raise OdescentError(
-            f"{node} depends on where each particle is, so the noise has a correction that is not worked out here; "
+            f"{node} depends on the position of each particle, so the noise has a correction that is not supported; "
             "write the system in Ito's form."
         )
     return frozen.setdefault(node, VectorSymbol(f" frozen {len(frozen)}"))

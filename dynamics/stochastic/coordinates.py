@@ -13,10 +13,19 @@ from dataclasses import dataclass, field
 
 import sympy as sp
 
-from ..._errors import OdescentError
-from ..calculus import Symbol
-from ..exact import as_scalar
-from ..vectors import Call, Elementwise, Expr, Product, ScalarNode, Vector, VectorSymbol, slots
+from ..._support.errors import OdescentError
+from ..algebra.calculus import Symbol
+from ..algebra.exact import as_scalar
+from ..algebra.vectors import (
+    Call,
+    Elementwise,
+    Expr,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    slots,
+)
 
 Functions = Mapping[str, Callable[..., object]]
 LARGEST = 12  # coordinates of one vector: what is done with them grows fast
@@ -24,7 +33,7 @@ LARGEST = 12  # coordinates of one vector: what is done with them grows fast
 
 @dataclass(frozen=True)
 class Coordinates:
-    """How vectors are written out.
+    """The expansion of vectors in coordinates.
 
     Attributes:
         dimension: the length d of every vector.
@@ -131,7 +140,7 @@ class Coordinates:
 
     def _call(self, atom: Call) -> list[sp.Expr]:
         oracle = atom.oracle
-        if oracle.kind == "ensemble":
+        if oracle.form.particles:
             if atom.directions:
                 raise OdescentError(
                     f"the point {oracle.name} of an ensemble is frozen and has no derivative."
@@ -190,16 +199,22 @@ class Coordinates:
         return found
 
     def substitution(self, values: Mapping[Symbol, Expr]) -> dict[sp.Symbol, sp.Expr]:
-        """What each coordinate is replaced by, for symbols replaced by expressions."""
+        """The substitution of coordinates, for symbols replaced by expressions."""
         pairs = [zip(self.symbols(s), self.components(e), strict=True) for s, e in values.items()]
         return dict(itertools.chain.from_iterable(pairs))
 
 
 def observable(e: object, state: tuple[sp.Symbol, ...], form: Coordinates | None = None) -> sp.Expr:
-    """A scalar function of the state in coordinates, from one in coordinates or in vectors.
+    """A scalar function of the state, written in coordinates.
 
-    Raises OdescentError for vectors where no ``form`` says what they are, and for a symbol that has the name
-    of a coordinate but other assumptions, which SymPy would take for a constant.
+    Args:
+        e: in coordinates or, with ``form``, in vectors.
+        state: the coordinates.
+        form: expands vectors in coordinates.
+
+    Raises:
+        OdescentError: a vector result, vectors without a ``form``, or a symbol with the name of a coordinate but
+            other assumptions, which SymPy would take for a constant.
     """
     if isinstance(e, Vector):
         raise OdescentError(f"a scalar function of the state was expected, not the vector {e}.")

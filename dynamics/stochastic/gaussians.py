@@ -9,8 +9,8 @@ import sympy as sp
 from sympy.functions.combinatorial.factorials import factorial2
 from sympy.functions.combinatorial.numbers import stirling
 
-from ..._errors import OdescentError
-from ..exact import as_scalar
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar
 from .operators import Index
 
 

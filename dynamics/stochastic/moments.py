@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ..._errors import OdescentError
-from ..exact import as_scalar
-from ..fields import System
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar
+from ..flows.system import System
 from .coordinates import Functions
 from .gaussians import monomial, polynomial_terms
 from .operators import indices
@@ -62,7 +62,14 @@ def moment_equations(
 ) -> MomentEquations:
     """The equations of all moments of the state through a degree, for polynomial drift and noise.
 
-    Raises OdescentError for a degree below 1 and where L of a monomial is no polynomial.
+    Args:
+        system: in vectors or in coordinates.
+        degree: the highest degree, at least 1.
+        dimension: d of the vector blocks.
+        functions: formulas of objectives by name.
+
+    Raises:
+        OdescentError: a degree below 1, or L of a monomial is not a polynomial.
     """
     if degree < 1:
         raise OdescentError(f"the degree of the moments is 1 or more, not {degree}.")
@@ -91,7 +98,19 @@ def tilted_gaussian(
 
     Completing the square: the mean is mean - (I + alpha C A)^-1 alpha C A (mean - x*), which for C = s^2 I is
     prox_(tau f)(mean) with tau = alpha s^2, whatever alpha: consensus hopping is the minimizing movement.
-    Raises OdescentError where numbers show that the weighted law has no finite mass.
+
+    Args:
+        mean: shape (d, 1).
+        covariance: C, shape (d, d).
+        alpha: the inverse temperature.
+        hessian: A, shape (d, d).
+        minimizer: x*, shape (d, 1).
+
+    Returns:
+        mean of shape (d, 1) and covariance of shape (d, d).
+
+    Raises:
+        OdescentError: wrong shapes, or numbers for which the weighted law has no finite mass.
     """
     strength = as_scalar(alpha)
     n = mean.rows

@@ -13,8 +13,8 @@ from math import comb, factorial
 
 import sympy as sp
 
-from ..._errors import OdescentError
-from ..exact import as_scalar
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar
 
 Index = tuple[int, ...]  # how often each coordinate is differentiated
 

@@ -1,4 +1,4 @@
-"""Stochastic differential equations in coordinates, and what Ito's calculus says of them.
+"""Stochastic differential equations in coordinates, and their Ito calculus.
 
 dX = b(X, t) dt + S(X, t) dW + jumps. Sources: Oksendal, Stochastic Differential Equations
 (doi:10.1007/978-3-642-14394-6), chapters 4, 7 and 8; Kloeden and Platen (doi:10.1007/978-3-662-12616-5),
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from ..._errors import OdescentError
-from ..exact import as_scalar
-from ..fields import System
-from ..noise import Jumps
-from ..vectors import Vector, VectorSymbol
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar
+from ..algebra.vectors import Vector, VectorSymbol
+from ..flows.system import System
+from ..vector_fields.processes import Jumps
 from .coordinates import Coordinates, Functions, observable
 from .gaussians import normal_expectation
 from .operators import Operator
@@ -93,7 +93,7 @@ class SDE:
             raise OdescentError(f"calculus is 'ito' or 'stratonovich', not {self.calculus!r}.")
         if len(self.drift) != n or self.noise.rows != n:
             raise OdescentError(
-                f"{n} coordinates need {n} drifts and {n} rows of noise; {len(self.drift)} and {self.noise.rows} came."
+                f"{n} coordinates need {n} drifts and {n} rows of noise, not {len(self.drift)} and {self.noise.rows}."
             )
         for jump in self.jumps:
             if (
@@ -101,7 +101,7 @@ class SDE:
                 or sp.simplify(sum(p for _, p in jump.sizes) - 1) != 0
             ):
                 raise OdescentError(
-                    f"the sizes of a jump have {n} coordinates each and probabilities that add to 1; {jump.sizes} came."
+                    f"the sizes of a jump have {n} coordinates each and probabilities that add to 1, not {jump.sizes}."
                 )
 
     @property
@@ -110,7 +110,7 @@ class SDE:
         return sp.Matrix(self.noise * self.noise.T)
 
     def correction(self) -> list[sp.Expr]:
-        """What is added to a Stratonovich drift to make it Ito's: (1/2) sum over k, j of S_jk d_j S_ik."""
+        """The Ito-Stratonovich drift correction: (1/2) sum over k, j of S_jk d_j S_ik."""
         half = sp.Rational(1, 2)
         return [
             half
@@ -234,10 +234,16 @@ def _with_observable(
 def generator(
     system: System | SDE, phi: object, dimension: int = 1, functions: Functions | None = None
 ) -> sp.Expr:
-    """L phi: the rate of change of E phi(X_t), of an expression in the coordinates or the vectors of the system.
+    """L phi, the infinitesimal generator applied to an observable: the rate of change of E phi(X_t).
 
     L phi = b . grad phi + (1/2) S S^T : Hess phi + sum over jumps of rate E[phi(x + size) - phi(x)], with the
-    Ito drift b; where phi has the time in it, this is without d phi/dt. An ensemble's oracle is frozen.
+    Ito drift b. The partial derivative of phi in time is not included. An ensemble's oracle is held fixed.
+
+    Args:
+        system: in vectors or in coordinates.
+        phi: a scalar expression in the coordinates or the vectors of the system.
+        dimension: d of the vector blocks.
+        functions: formulas of objectives by name.
     """
     sde, value = _with_observable(system, phi, dimension, functions)
     total = sde.generator()(value)
@@ -257,9 +263,16 @@ def _shifted(
 def fokker_planck(
     system: System | SDE, density: object, dimension: int = 1, functions: Functions | None = None
 ) -> sp.Expr:
-    """L* rho: the rate of change of the density, of an expression in the coordinates (the Fokker-Planck equation).
+    """L* rho, the adjoint of the generator applied to a density (the right-hand side of the Fokker-Planck equation).
 
-    Raises OdescentError for jumps whose size or probability depends on the state.
+    Args:
+        system: in vectors or in coordinates.
+        density: a scalar expression in the coordinates.
+        dimension: d of the vector blocks.
+        functions: formulas of objectives by name.
+
+    Raises:
+        OdescentError: jumps whose size or probability depends on the state.
     """
     sde, rho = _with_observable(system, density, dimension, functions)
     total = sde.generator().adjoint()(rho)
@@ -279,9 +292,19 @@ def fokker_planck(
 def ito_formula(
     system: System | SDE, phi: object, dimension: int = 1, functions: Functions | None = None
 ) -> tuple[sp.Expr, list[sp.Expr]]:
-    """d phi(X_t, t) = drift dt + sum of noise_k dW_k: the drift, and the list of the noise (Ito's formula).
+    """Ito's formula, d phi(X_t, t) = drift dt + sum_k noise_k dW_k.
 
-    Raises OdescentError for a process with jumps, where it has further terms.
+    Args:
+        system: in vectors or in coordinates.
+        phi: a scalar expression in the state and the time.
+        dimension: d of the vector blocks.
+        functions: formulas of objectives by name.
+
+    Returns:
+        the drift, and the list of noise_k.
+
+    Raises:
+        OdescentError: the process has jumps, which add further terms.
     """
     sde, value = _with_observable(system, phi, dimension, functions)
     if sde.jumps:
@@ -301,10 +324,19 @@ def sde(
     time: sp.Symbol | None = None,
     jumps: Iterable[Jump] = (),
 ) -> SDE:
-    """An SDE from its drift by coordinate and, for each Wiener process, its amplitudes by coordinate.
+    """An SDE from its drift and amplitudes by coordinate.
 
-    ``sde({x: -x, y: 0}, [{x: 1}, {x: y, y: x}])`` has two processes, the second of which drives both.
-    Raises OdescentError for noise on a coordinate that has no drift (write 0).
+    ``sde({x: -x, y: 0}, [{x: 1}, {x: y, y: x}])`` has two Wiener processes, the second of which drives both.
+
+    Args:
+        drift: by coordinate.
+        noise: for each Wiener process, its amplitudes by coordinate; 0 where absent.
+        calculus: "ito" or "stratonovich".
+        time: the symbol of time, if coefficients depend on it.
+        jumps: jump processes.
+
+    Raises:
+        OdescentError: noise on a coordinate that has no drift (write 0).
     """
     state = tuple(drift)
     stray = [str(s) for w in noise for s in w if s not in drift]

@@ -7,57 +7,49 @@ import string
 from collections.abc import Callable
 from typing import Any
 
-from ..._errors import OdescentError
+import numpy as np
+import torch
+
+from ..._support.errors import OdescentError
+from ...dynamics.flows.jaxprs import walk
 
 
 def evaluate(jaxpr: Any, consts: Any, inputs: Any) -> list[Any]:
-    """The outputs of a jaxpr on tensors; differentiable by PyTorch.
+    """Carry out a jaxpr on tensors; differentiable by PyTorch.
+
+    Args:
+        jaxpr: of elementary operations that `OPERATIONS` has.
+        consts, inputs: values of its constants and of its inputs, in order.
+
+    Returns:
+        Its outputs.
 
     Raises:
         OdescentError: an operation that has no counterpart here.
     """
-    known: dict[Any, Any] = {}
-    read: Any = lambda v: v.val if hasattr(v, "val") else known[v]
-    known.update(zip(jaxpr.constvars, consts, strict=True))
-    known.update(zip(jaxpr.invars, inputs, strict=True))
-    for eqn in jaxpr.eqns:
-        values = [_tensor(read(v), eqn.invars, known) for v in eqn.invars]
+
+    def tensor(value: Any, among: Any) -> Any:
+        """A literal or constant as a tensor, on the device of the rest."""
+        if isinstance(value, torch.Tensor):
+            return value
+        device = next((v.device for v in among if isinstance(v, torch.Tensor)), None)
+        return torch.as_tensor(np.array(value), device=device)
+
+    def rule(eqn: Any, values: list[Any]) -> list[Any]:
         name = eqn.primitive.name
-        inner = next(
-            (eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params), None
-        )
-        if inner is not None and name not in ("scan", "while", "cond"):
-            closed = hasattr(inner, "consts")
-            found = evaluate(
-                inner.jaxpr if closed else inner,
-                [_tensor(c, eqn.invars, known) for c in (inner.consts if closed else ())], values,
-            )  # fmt: skip
-        else:
-            if name not in OPERATIONS:
-                raise OdescentError(
-                    f"JAX's operation {name!r} has no counterpart in PyTorch here: write this field in PyTorch by hand."
-                )
-            found = OPERATIONS[name](*values, **{"_out": eqn.outvars[0].aval, **eqn.params})
-            found = found if isinstance(found, list) else [found]
-        known.update(zip(eqn.outvars, found, strict=True))
-    return [_tensor(read(v), jaxpr.invars, known) for v in jaxpr.outvars]
+        if name not in OPERATIONS:
+            raise OdescentError(
+                f"JAX's operation {name!r} has no counterpart in PyTorch here: write this field in PyTorch by hand."
+            )
+        given = [tensor(v, values) for v in values]
+        found = OPERATIONS[name](*given, **{"_out": eqn.outvars[0].aval, **eqn.params})
+        return found if isinstance(found, list) else [found]
 
-
-def _tensor(value: Any, others: Any, known: Any) -> Any:
-    """A literal or constant as a tensor, on the device of the rest."""
-    import numpy as np
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return value
-    device = next((known[v].device for v in others if not hasattr(v, "val") and v in known), None)
-    return torch.as_tensor(np.array(value), device=device)
+    return [tensor(v, inputs) for v in walk(jaxpr, consts, inputs, rule)]
 
 
 def dtype_of(jax_dtype: Any) -> Any:
     """PyTorch's type of that name."""
-    import torch
-
     name = {"bool": "bool"}.get(str(jax_dtype), str(jax_dtype))
     found = getattr(torch, name, None)
     if not isinstance(found, torch.dtype):
@@ -67,16 +59,12 @@ def dtype_of(jax_dtype: Any) -> Any:
 
 def _plain(name: str) -> Callable[..., Any]:
     def operation(*values: Any, **_: Any) -> Any:
-        import torch
-
         return getattr(torch, name)(*values)
 
     return operation
 
 
 def _dot(x: Any, y: Any, *, dimension_numbers: Any, **_: Any) -> Any:
-    import torch
-
     (left, right), (left_batch, right_batch) = dimension_numbers
     names = iter(string.ascii_letters)
     a = [next(names) for _ in x.shape]
@@ -102,8 +90,6 @@ def _slice(x: Any, *, start_indices: Any, limit_indices: Any, strides: Any, **_:
 
 
 def _pad(x: Any, value: Any, *, padding_config: Any, **_: Any) -> Any:
-    import torch
-
     if any(low < 0 or high < 0 or inner for low, high, inner in padding_config):
         raise OdescentError("padding inside or below zero has no counterpart in PyTorch here.")
     flat = [n for low, high, _ in reversed(padding_config) for n in (low, high)]
@@ -114,8 +100,6 @@ def _convolution(
     x: Any, w: Any, *, window_strides: Any, padding: Any, lhs_dilation: Any, rhs_dilation: Any,
     dimension_numbers: Any, feature_group_count: int, batch_group_count: int, **_: Any,
 ) -> Any:  # fmt: skip
-    import torch
-
     if any(d != 1 for d in lhs_dilation) or batch_group_count != 1:
         raise OdescentError("transposed convolutions have no counterpart in PyTorch here.")
     n = len(window_strides)
@@ -134,28 +118,20 @@ def _convolution(
 
 
 def _select(which: Any, *cases: Any, **_: Any) -> Any:
-    import torch
-
     if len(cases) == 2:
         return torch.where(which.bool(), cases[1], cases[0])
     return torch.stack(cases).gather(0, which.long().expand_as(cases[0])[None])[0]
 
 
 def _concatenate(*parts: Any, dimension: int, **_: Any) -> Any:
-    import torch
-
     return torch.cat(parts, dimension)
 
 
 def _stack(*parts: Any, axis: int, **_: Any) -> Any:
-    import torch
-
     return torch.stack(parts, axis)
 
 
 def _iota(*_dynamic: Any, shape: Any, dimension: int, dtype: Any, **_: Any) -> Any:
-    import torch
-
     line = torch.arange(shape[dimension], dtype=dtype_of(dtype))
     return line.reshape([-1 if i == dimension else 1 for i in range(len(shape))]).expand(
         tuple(shape)

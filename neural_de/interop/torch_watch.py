@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..._errors import OdescentError, unknown
+from ..._support.errors import OdescentError, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +59,7 @@ def watch_torchdiffeq(
         "method=."
     )
 
+    # torchdiffeq hides its stages: they are recorded as the field is evaluated, between the callbacks of a step
     class Watched(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -88,6 +89,7 @@ def watch_torchdiffeq(
         def callback_step(self, t0: Any, y0: Any, dt: Any) -> None:
             time, calls = float(t0.detach()), list(self._between)
             if not self._rejected_before:
+                # a step that does not continue the last one begins a new solve
                 going_on = self.t and abs(self._end - time) <= 1e-6 * self.h[-1]
                 if not going_on:  # f at the start, and perhaps a guess of the first step
                     starts = [i for i, (t, _) in enumerate(calls) if t == time]
@@ -108,6 +110,7 @@ def watch_torchdiffeq(
             self._stepping, self._rejected_before = False, True
 
         def callback_accept_step(self, t0: Any, y0: Any, dt: Any) -> None:
+            # the error estimate from the tableau, so that it has a gradient
             k = [self._slope, *(v for _, v in self._stages)]
             if len(k) != len(table.c_sol):
                 raise other_method
@@ -144,6 +147,7 @@ def watch_torchdiffeq(
                 raise OdescentError(
                     f"no step of a solve was seen yet: call torchdiffeq.odeint(watched, ..., method={method!r}) first."
                 )
+            # a penalty without gradient would train nothing, silently
             if torch.is_grad_enabled() and not self._graph:
                 raise OdescentError(
                     "the solve kept no graph (odeint_adjoint keeps none), so that its penalty has no gradient: solve "

@@ -1,26 +1,26 @@
-"""The registry of training tasks: one small file each, one line here."""
+"""Training tasks and their registry: one small file each, one line here; on `models`, `settings` and `solving`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..._registry import Registry
+from ..._support.registry import Registry
 
 if TYPE_CHECKING:
-    from .base import Task
+    from .task import Task
 
 TASKS: Registry[Task] = Registry(
     "task",
     __name__,
     {
-        "digits-ode": "images:digits_ode",
-        "digits-sde": "image_noise:digits_sde",
-        "mnist-ode": "images:mnist_ode",
-        "mnist-sde": "image_noise:mnist_sde",
-        "moons-cnf": "density:moons_cnf",
-        "physionet-latent-ode": "series:physionet_latent_ode",
-        "spiral-sde": "moments:spiral_sde",
-        "spirals-ode": "images:spirals_ode",
+        "digits-ode": "classification:DigitsByODE",
+        "digits-sde": "classification:DigitsBySDE",
+        "mnist-ode": "classification:ImagesByODE",
+        "mnist-sde": "classification:ImagesBySDE",
+        "moons-cnf": "density:Density",
+        "physionet-latent-ode": "latent_series:LatentSeries",
+        "spiral-sde": "spiral_moments:SpiralMoments",
+        "spirals-ode": "classification:SpiralsByODE",
     },
 )
 

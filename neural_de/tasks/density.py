@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Array
 
-from ..config import Config
-from ..continuous_flow import ContinuousFlow
-from .base import Outcome, Rows, Task, model_options
+from ..models.continuous_flow import ContinuousFlow
+from ..settings.config import Config
+from .rows import Rows
+from .task import Batch, Losses, Task, model_options
 
 
 @dataclass(frozen=True)
 class Density(Task):
-    """Two interleaved half circles with noise, by `ContinuousFlow`; the loss is the mean of -log density, in nats.
+    """The density of two half moons by a continuous normalizing flow; no data are needed.
 
-    Model options: `hidden` widths, `t1`, and `trace`: "exact" or "hutchinson", in training only.
+    Two interleaved half circles with noise, by `ContinuousFlow`; the loss is the mean of -log density, in nats. Model
+    options: `hidden` widths, `t1`, and `trace`: "exact" or "hutchinson", in training only.
     """
 
     name = "moons-cnf"
@@ -35,22 +36,33 @@ class Density(Task):
         return Rows({"x": rest[held:]}, {"x": rest[:held]}, {"x": test}, source="made here")
 
     def model(self, config: Config, rows: Rows, key: Any, dtype: Any) -> ContinuousFlow:
+        """A continuous normalizing flow.
+
+        Args:
+            config: with the model options of the class.
+            rows: "x" of shape (n, 2).
+            key: of the weights.
+            dtype: of the weights.
+        """
         options = model_options(config, {"hidden": [32, 32], "trace": None, "t1": None})
         return ContinuousFlow(rows.train["x"].shape[1], key=key, dtype=dtype, **options)
 
     def loss(
-        self,
-        model: Any,
-        batch: Mapping[str, Array],
-        *,
-        key: Any,
-        step: Any,
-        training: bool,
-        **options: Any,
-    ) -> Outcome:
+        self, model: Any, batch: Batch, *, key: Any, step: Any, training: bool, **options: Any
+    ) -> Losses:
+        """The mean of -log density, in nats.
+
+        Args:
+            model: as `model` returns it.
+            batch: "x" of shape (n, 2).
+            key: of the trace estimator.
+            step: unused.
+            training: otherwise the trace is exact.
+            **options: of `solve`.
+        """
         trace = None if training else "exact"
         found, solved = model.log_density(batch["x"], key, trace=trace, **options)
-        return Outcome(-found.mean(), {}, solved)
+        return Losses(-found.mean(), {}, solved)
 
 
 def moons(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -61,8 +73,3 @@ def moons(n: int, rng: np.random.Generator) -> np.ndarray:
     y = np.where(lower, 0.5 - np.sin(angle), np.sin(angle))
     points = np.stack([x, y], axis=1) + 0.1 * rng.normal(size=(n, 2))
     return np.asarray(points, np.float32)
-
-
-def moons_cnf() -> Task:
-    """The density of two half moons by a continuous normalizing flow; no data are needed."""
-    return Density()

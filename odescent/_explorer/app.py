@@ -12,9 +12,9 @@ def _():
 
     import marimo as mo
 
-    from odescent._explorer import certified, objectives, options, page, schemes, view
-    from odescent._explorer.serve import first
-    from odescent.discretize.emit import targets
+    from ..discretize.emit import targets
+    from . import certified, objectives, options, page, schemes, view
+    from .serve import first
 
     return certified, first, mo, objectives, options, page, schemes, targets, time, view
 

@@ -1,4 +1,4 @@
-"""What there is to choose in the explorer: a method, its scheme, an objective, the parameters and their ranges."""
+"""Choices of the explorer: a method, its scheme, an objective, the parameters and their ranges."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import numpy as np
 import sympy as sp
 
 import odescent as od
-from odescent._errors import NotCarried, OdescentError, unknown
-from odescent.discretize import Algorithm, Scheme
-from odescent.discretize.bindings import chained
-from odescent.discretize.program import CallOracle
-from odescent.dynamics import Objective, System
-from odescent.dynamics.calculus import symbols_of
-from odescent.dynamics.evaluate import evaluate
-from odescent.dynamics.fields import Field
+
+from .._support.errors import NotCarried, OdescentError, unknown
+from ..discretize import Algorithm, Scheme
+from ..discretize.programs.bindings import chained
+from ..discretize.programs.program import CallOracle
+from ..dynamics import Objective, System
+from ..dynamics.algebra.calculus import symbols_of
+from ..dynamics.flows.evaluate import evaluate
+from ..dynamics.vector_fields.system import Field
 
 OWN = "its own"  # the scheme that a registered algorithm comes with
 MODE = "one mode of a quadratic"
@@ -102,7 +103,7 @@ def options() -> list[str]:
 
 def meetings(made: Algorithm) -> tuple[CallOracle, ...]:
     """The calls of a step that all particles take part in."""
-    return tuple(c for c in made.tuned.calls if c.oracle.kind == "ensemble")
+    return tuple(c for c in made.tuned.calls if c.oracle.form.particles)
 
 
 def begin(method: str, objective: str | None = None) -> Choice:
@@ -150,9 +151,15 @@ def schemes(method: str) -> list[str]:
 
 @lru_cache(maxsize=256)
 def algorithm(method: str, scheme: str, tuned: bool = True) -> Algorithm:
-    """The algorithm that a method's system makes with a scheme; without its tuning if not ``tuned``.
+    """The algorithm that a scheme makes of a method's system.
 
-    Raises OdescentError where the scheme does not fit the system.
+    Args:
+        method: name of an algorithm or a system.
+        scheme: name of a scheme, or `OWN` for the algorithm's own.
+        tuned: keep the method's tuning; otherwise its parameters are free.
+
+    Raises:
+        OdescentError: the scheme does not fit the system.
     """
     if not tuned:
         own = algorithm(method, scheme)
@@ -274,9 +281,9 @@ def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Param
 
 @lru_cache(maxsize=256)
 def _named(method: str) -> System | Algorithm:
-    from odescent._own_system import named
+    from .._cli.base.own_system import FileOptions, named
 
-    found = named(method, {})
+    found = named(method, FileOptions())
     if isinstance(found, System):
         return warmed(found) or found
     system = warmed(found.system)

@@ -12,12 +12,25 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from odescent.dynamics.unicode import pretty
-
+from ..dynamics.notation.unicode import pretty
 from . import ensemble_drawing
-from .ensemble import Ensemble
-from .modes import Modes
-from .panel import FLOW, ITERATES, SLOPE, Box, Panel, Points, decades, italic, nothing, path
+from .ensemble import PathEnsemble
+from .modes import ModalRadius
+from .panel import (
+    FLOW,
+    GAP,
+    ITERATES,
+    SLOPE,
+    Box,
+    Panel,
+    Points,
+    StepPanel,
+    any_positive,
+    bold,
+    italic,
+    nothing,
+    path,
+)  # fmt: skip
 
 WIDTH, HEIGHT = 1180, 600
 _INK, _FAINT = "#222222", "#9AA5B1"
@@ -55,11 +68,11 @@ class Pictured:
     arcs: Float[np.ndarray, "n j 2"]
     speed: Float[np.ndarray, " n"]
     levels: Sequence[Points]
-    spectrum: Modes
+    spectrum: ModalRadius
     mode: float | None
     gap: Float[np.ndarray, " k"] | None
     slope: float | None
-    ensemble: Ensemble | None = None
+    ensemble: PathEnsemble | None = None
     gaps: Float[np.ndarray, "n k"] | None = None
     least: float = 0.0
 
@@ -96,7 +109,7 @@ def _portrait(p: Pictured) -> str:
             ends[:, 1 - axis] = p.window[1 - axis]
             panel.line(ends, 'stroke="#C9CED4" stroke-width="0.8"')
     panel.line(p.flow, f'stroke="{FLOW}" stroke-width="2.6" stroke-linecap="round"')
-    flow = f'<tspan fill="{FLOW}" font-weight="bold">flow</tspan>'
+    flow = bold("flow", FLOW)
     if p.ensemble is not None:
         title = ensemble_drawing.paths(panel, p.ensemble, p.kind == "time")
         if len(p.flow):
@@ -105,7 +118,7 @@ def _portrait(p: Pictured) -> str:
         panel.line(p.iterates, f'stroke="{ITERATES}" stroke-width="1" stroke-opacity="0.45"')
         panel.dots(p.iterates, 4.2, f'fill="{ITERATES}" stroke="white" stroke-width="0.8"')
         panel.dots(p.iterates[:1], 6, f'fill="white" stroke="{ITERATES}" stroke-width="2"')
-        title = f'{flow} and <tspan fill="{ITERATES}" font-weight="bold">iterates</tspan> from the same start'
+        title = f"{flow} and {bold('iterates', ITERATES)} from the same start"
     return panel.svg("portrait", title, *(_name(a) for a in p.axes))
 
 
@@ -162,26 +175,18 @@ def _spectrum(p: Pictured, box: Box) -> str:
 def _convergence(p: Pictured, box: Box) -> str:
     if p.ensemble is not None and p.gaps is not None and p.gap is not None:
         return ensemble_drawing.convergence(box, p.ensemble, p.gaps, p.gap, p.least)
-    title = f"gap {italic('f(x', 'k')} − min {italic('f')}"
-    if p.gap is None or not (p.gap[np.isfinite(p.gap)] > 1e-300).any():
+    if p.gap is None or not any_positive(p.gap):
         why = "the least value is not known here" if p.gap is None else "it is reached"
-        return nothing(box, title, why)
-    k = np.arange(len(p.gap))
-    panel = Panel(box, (0.0, max(len(p.gap) - 1.0, 1.0)), decades(p.gap), log=True)
+        return nothing(box, GAP, why)
+    panel, title = StepPanel(box, p.gap), GAP
     if p.slope is not None and 0 < p.slope < 1:
         first = p.gap[np.isfinite(p.gap) & (p.gap > 1e-300)][0]
-        slope = float(first) * p.slope ** (2.0 * k)
-        panel.line(
-            np.column_stack([k, slope]),
-            f'stroke="{SLOPE}" stroke-width="1.8" stroke-dasharray="6 4"',
-        )
+        slope = float(first) * p.slope ** (2.0 * panel.k)
+        style = f'stroke="{SLOPE}" stroke-width="1.8" stroke-dasharray="6 4"'
+        panel.line(np.column_stack([panel.k, slope]), style)
         title += f', and the slope <tspan fill="{SLOPE}" font-style="italic">ρ²ᵏ</tspan>'
-    inside = p.gap > 0
-    panel.line(
-        np.column_stack([k, p.gap])[inside],
-        f'stroke="{ITERATES}" stroke-width="1.2" stroke-opacity="0.6"',
-    )
-    panel.dots(np.column_stack([k, p.gap])[inside], 2.6, f'fill="{ITERATES}"')
+    style = f'stroke="{ITERATES}" stroke-width="1.2" stroke-opacity="0.6"'
+    panel.curve(p.gap, style, 2.6, f'fill="{ITERATES}"')
     return panel.svg("gap", title, "k", "")
 
 

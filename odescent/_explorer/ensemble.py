@@ -1,4 +1,4 @@
-"""Many paths at once: those of a method with noise, or particles that meet; and what they are like together."""
+"""Ensembles of paths, of a method with noise or of interacting particles, with their statistics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUANTILES = (0.1, 0.9)  # ends of the band: four paths of five are in it
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class PathEnsemble:
     """Paths of the same numbers of steps; NaN from the step on at which one is not finite any more.
 
     Attributes:

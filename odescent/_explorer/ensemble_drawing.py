@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from .ensemble import QUANTILES, Ensemble, band
-from .panel import CENTER, ITERATES, Box, Panel, Points, decades, italic, nothing
+from .ensemble import QUANTILES, PathEnsemble, band
+from .panel import CENTER, GAP, ITERATES, Box, Panel, Points, StepPanel, any_positive, bold, nothing
 
 _POINTS = 12_000  # of all paths in the picture: a browser draws so many at once
 _SHADE = f'fill="{ITERATES}" fill-opacity="0.2" stroke="none"'
@@ -14,15 +14,24 @@ _MIDDLE = f'stroke="{CENTER}" stroke-width="2"'
 _BAND = "–".join(f"{100 * q:.0f}" for q in QUANTILES) + " %"
 
 
-def paths(panel: Panel, many: Ensemble, against_time: bool) -> str:
-    """Draw the paths and their center; what they are, for the title."""
+def paths(panel: Panel, many: PathEnsemble, against_time: bool) -> str:
+    """Draw the paths and their center.
+
+    Args:
+        panel: receives the drawing.
+        many: the ensemble, with paths of shape (n, k, 2).
+        against_time: whether the horizontal axis is time; then a band shows the quantiles.
+
+    Returns:
+        A description for the panel's title, as SVG text.
+    """
     n, length = many.paths.shape[:2]
     every = max(1, -(-n * length // _POINTS))
     kept = np.unique(np.append(np.arange(0, length, every), length - 1))
     opacity = max(0.12, min(0.6, 4 / n))
     whole = [p[np.isfinite(p).all(1)] for p in many.paths[:, kept]]
     if against_time:
-        _shaded(panel, many.center[:, 0], band(many.paths[..., 1]))
+        panel.band(many.center[:, 0], band(many.paths[..., 1]), _SHADE)
     panel.lines(whole, f'stroke="{ITERATES}" stroke-width="1" stroke-opacity="{opacity:.2f}"')
     center = many.center[np.isfinite(many.center).all(1)]
     panel.line(center, _MIDDLE)
@@ -33,8 +42,8 @@ def paths(panel: Panel, many: Ensemble, against_time: bool) -> str:
         panel.dots(center[-1:], 5, f'fill="{CENTER}" stroke="white" stroke-width="1"')
     called, middle = many.names
     if n == 1:
-        return f"{_bold('one ' + called.removesuffix('s'), ITERATES)}"
-    return f"{_bold(f'{n} {called}', ITERATES)} and their {_bold(middle, CENTER)}"
+        return f"{bold('one ' + called.removesuffix('s'), ITERATES)}"
+    return f"{bold(f'{n} {called}', ITERATES)} and their {bold(middle, CENTER)}"
 
 
 def _ends(panel: Panel, first: Points, last: Points) -> None:
@@ -44,62 +53,46 @@ def _ends(panel: Panel, first: Points, last: Points) -> None:
     panel.dots(last, 3.4, f'fill="{ITERATES}" stroke="white" stroke-width="0.6"')
 
 
-def spread(box: Box, many: Ensemble) -> str:
+def spread(box: Box, many: PathEnsemble) -> str:
     """The distance of the paths from their center, against the step."""
     title = f"distance from the {many.names[1]}, root mean square"
     found = many.spread()
     if len(many.paths) < 2 or not (found > 0).any():
         return nothing(box, title, f"there is no distance between the {many.names[0]}")
-    k = np.arange(len(found))
-    panel = Panel(box, _steps(found), decades(found), log=True)
-    _line(panel, k, found, f'stroke="{ITERATES}" stroke-width="2.4"')
+    panel = StepPanel(box, found)
+    panel.curve(found, f'stroke="{ITERATES}" stroke-width="2.4"')
     return panel.svg("spread", title, "k", "")
 
 
 def convergence(
     box: Box,
-    many: Ensemble,
+    many: PathEnsemble,
     gaps: Float[np.ndarray, "n k"],
     mean: Float[np.ndarray, " k"],
     least: float,
 ) -> str:
-    """The mean of the gaps, the quantiles of four paths of five, and the gap at the consensus point."""
-    title = f"gap {italic('f(x', 'k')} − min {italic('f')}: "
+    """The panel of the gaps f(x_k) - min f: their mean, a band that holds four paths of five, and the consensus point.
+
+    Args:
+        box: the panel's rectangle.
+        many: the ensemble.
+        gaps: of each path.
+        mean: over the paths.
+        least: min f.
+
+    Returns:
+        The panel as SVG.
+    """
     low, high = band(gaps)
     center = None if many.center_values is None else many.center_values - least
     seen = [mean, low, *([] if center is None else [center])]
-    if not any((line > 1e-300).any() for line in seen):
-        return nothing(box, title.rstrip(": "), "it is reached")
-    k = np.arange(gaps.shape[1])
-    panel = Panel(box, _steps(mean), decades(np.concatenate([*seen, high])), log=True)
-    _shaded(panel, k, np.stack([low, high]))
-    _line(panel, k, mean, f'stroke="{ITERATES}" stroke-width="2.2"')
-    title += f"{_bold('mean', ITERATES)}, {_bold(_BAND, ITERATES, 0.65)}"
+    if not any_positive(*seen):
+        return nothing(box, GAP, "it is reached")
+    panel = StepPanel(box, *seen, high)
+    panel.band(panel.k, np.stack([low, high]), _SHADE)
+    panel.curve(mean, f'stroke="{ITERATES}" stroke-width="2.2"')
+    title = f"{GAP}: {bold('mean', ITERATES)}, {bold(_BAND, ITERATES, 0.65)}"
     if center is not None:
-        _line(panel, k, center, _MIDDLE)
-        title += f", {_bold('consensus', CENTER)}"
+        panel.curve(center, _MIDDLE)
+        title += f", {bold('consensus', CENTER)}"
     return panel.svg("gap", title, "k", "")
-
-
-def _shaded(panel: Panel, k: Float[np.ndarray, " n"], ends: Float[np.ndarray, "2 n"]) -> None:
-    """The band between two lines, as far as both are known."""
-    known = np.isfinite(ends).all(0)
-    low, high = (np.column_stack([k, e])[known] for e in ends)
-    panel.line(np.concatenate([low, high[::-1]]), _SHADE, filled=True)
-
-
-def _line(
-    panel: Panel, k: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"], style: str
-) -> None:
-    """A line through the positive values."""
-    with np.errstate(invalid="ignore"):
-        panel.line(np.column_stack([k, values])[values > 0], style)
-
-
-def _steps(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
-    return 0.0, max(len(values) - 1.0, 1.0)
-
-
-def _bold(text: str, color: str, opacity: float = 1.0) -> str:
-    faint = f' fill-opacity="{opacity:g}"' if opacity < 1 else ""
-    return f'<tspan fill="{color}"{faint} font-weight="bold">{text}</tspan>'

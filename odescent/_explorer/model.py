@@ -1,4 +1,4 @@
-"""What a picture of one algorithm on one objective is computed with: programs compiled once, numbers passed in.
+"""The compiled programs behind a picture of one algorithm on one objective; numbers are passed in.
 
 A slider only changes numbers, so everything here is keyed by structure: the algorithm, the objective and whether the
 tuning is followed. Programs take the parameters, the curvature, the starting point and the length as arguments.
@@ -6,8 +6,7 @@ tuning is followed. Programs take the parameters, the curvature, the starting po
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -18,17 +17,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from odescent._errors import OdescentError
-from odescent.discretize import Algorithm, draws
-from odescent.discretize.emit import called, load
-from odescent.discretize.run import compiled_parts, module_of, oracles_for
-from odescent.dynamics import Objective
-from odescent.dynamics.evaluate import evaluate, initial_state, oracles_of, vector_field
-from odescent.particles import gaussian_start
-from odescent.particles.population import polar
-
+from .._support.errors import OdescentError
+from ..discretize import Algorithm
+from ..discretize.emit import called, load
+from ..discretize.programs import draws
+from ..discretize.runs.emitted_stepper import algorithm_stepper, module_of, oracles_for
+from ..dynamics import Objective
+from ..dynamics.flows.evaluate import evaluate, oracles_of
+from ..dynamics.flows.solution import Problem, problem
+from ..dynamics.flows.stepper import orbit
+from ..dynamics.flows.tableaux import runge_kutta
+from ..particles import gaussian_start
+from ..particles.engine.population import polar
 from .choice import MODE, PATHS, PLANE, algorithm, complete, concrete, meetings, spectrum
-from .ensemble import Ensemble, average
+from .ensemble import PathEnsemble, average
 from .panel import Points
 
 STEPS = 200  # iterates that the compiled scan makes; fewer are shown
@@ -54,7 +56,7 @@ class Track:
     values: Float[np.ndarray, " k"] | None
     diverged_at: int | None
     cut: bool
-    ensemble: Ensemble | None = None
+    ensemble: PathEnsemble | None = None
 
 
 class Model:
@@ -97,7 +99,7 @@ class Model:
         self._arcs = jax.jit(self._little_arcs)
         self._values = jax.jit(self._heights)
         with jax.enable_x64(True):  # what cannot be carried is said here
-            oracles_for(made, self.module, self._objective(jnp.ones(()), jnp.ones(2)))
+            oracles_for(made.name, self.module, self._objective(jnp.ones(()), jnp.ones(2)))
 
     def _objective(self, curvature: Any, spectrum: Any) -> Objective:
         """The objective; for the explorer's own, of curvatures that may be traced."""
@@ -120,7 +122,7 @@ class Model:
         """The flow's oracles, maps by the names that runs look up; they may hold traced numbers."""
         target = self._objective(curvature, spectrum)
         found = oracles_of(self.algorithm.bound, target)
-        asked = oracles_for(self.algorithm, self.module, target)
+        asked = oracles_for(self.algorithm.name, self.module, target)
         maps = [f for n, f in asked.items() if n.partition("_")[0] == "map"]
         if maps:  # flows know one map
             found["map"] = maps[0]
@@ -138,26 +140,15 @@ class Model:
         """
         spectrum = jnp.stack([numbers["mu"], numbers["L"]])
         target = self._objective(curvature, spectrum)
-        c = self.module.coefficients(**{called(self.module)[n]: numbers[n] for n in self.free})
-        made = self.algorithm
-        asked = tuple(oracles_for(made, self.module, target))
-        # not through the cache of runs: this objective may hold traced numbers
-        parts = inspect.unwrap(compiled_parts)(
-            self.module, target, asked, tuple(b.name for b in made.tuned.blocks), (), made.positive
-        )
+        # not one that is kept: this objective may hold traced numbers
+        made = algorithm_stepper(self.algorithm, target, kept=False)
+        c = made.coefficients({n: numbers[n] for n in self.free})
 
         def iterated(x0: Any, source: Any) -> Any:
-            def body(state: Any, i: Any) -> tuple[Any, Any]:
-                state = parts.step(state, c, draws.at_step(source, i) if self.noisy else None)
-                return state, parts.record(state, c)
+            def step(k: Any, state: Any) -> Any:
+                return made.step(state, c, draws.at_step(source, k) if self.noisy else None)
 
-            first = parts.init(x0, c)
-            later = jax.lax.scan(body, first, jnp.arange(STEPS))[1]
-            return jax.tree.map(
-                lambda a, b: jnp.concatenate([jnp.asarray(a)[None], b]),
-                parts.record(first, c),
-                later,
-            )
+            return orbit(step, lambda state: made.record(state, c), made.init(x0, c), STEPS)[1]
 
         source = draws.source(key)
         if self.meets:
@@ -191,52 +182,34 @@ class Model:
         return at, jax.vmap(target.oracles["value"])(at)
 
     def _flow(self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any) -> Any:
-        system, values, rates = self._field(numbers, curvature)
-        oracles = self._oracles(curvature, jnp.stack([numbers["mu"], numbers["L"]]))
-        start = initial_state(system, x0, oracles, values, jnp)
+        flow, values = self._field(numbers, curvature)
         dt = time / _FLOW
         begin = 1e-6 * dt  # some systems have a singularity at time zero
 
-        def move(state: Any, i: Any) -> tuple[Any, Any]:
-            t = begin + i * dt
-            k1 = rates(t, state)
-            k2 = rates(t + dt / 2, shift(state, k1, dt / 2))
-            k3 = rates(t + dt / 2, shift(state, k2, dt / 2))
-            k4 = rates(t + dt, shift(state, k3, dt))
-            total = jax.tree.map(lambda a, b, c, d: (a + 2 * b + 2 * c + d) / 6, k1, k2, k3, k4)
-            return shift(state, total, dt), state
+        def move(k: Any, state: Any) -> Any:
+            t = begin + k.astype(float) * dt
+            return runge_kutta("rk4", lambda t, y: flow.rates(t, y, values), t, state, dt)
 
-        def shift(state: Any, rate: Any, by: Any) -> Any:
-            return jax.tree.map(lambda u, v: u + by * v, state, rate)
-
-        states = jax.lax.scan(
-            move, tuple(jnp.asarray(s) for s in start), jnp.arange(_FLOW + 1, dtype=float)
-        )[1]
-        named = dict(zip([b.name for b in system.blocks], states, strict=True))
+        states = orbit(move, lambda state: state, flow.init(x0, values), _FLOW, 2)[1]
         if self.dimension == 1:
-            return jnp.concatenate([named[n] for n in self.shown], axis=1)[::2]
-        symbols = [b.symbol for b in system.blocks]
+            named = flow.named(states)
+            return jnp.concatenate([named[n] for n in self.shown], axis=1)
+        return jax.vmap(lambda state: flow.output(begin, state, values))(states)
 
-        def output(state: Any) -> Any:
-            known = {**values, **dict(zip(symbols, state, strict=True))}
-            return evaluate(system.output, known, oracles, jnp)
-
-        return jax.vmap(output)(states)[::2]
-
-    def _field(self, numbers: Mapping[str, Any], curvature: Any) -> tuple[Any, Any, Any]:
+    def _field(self, numbers: Mapping[str, Any], curvature: Any) -> tuple[Problem, Any]:
         system = self.algorithm.bound
-        values = {p: numbers[p.name] for p in system.parameters}
-        spectrum = jnp.stack([numbers["mu"], numbers["L"]])
-        return system, values, vector_field(system, self._oracles(curvature, spectrum), values, jnp)
+        oracles = self._oracles(curvature, jnp.stack([numbers["mu"], numbers["L"]]))
+        values = tuple(numbers[p.name] for p in system.parameters)
+        return problem(system, oracles, system.parameters), values
 
     def _little_arcs(
         self, numbers: Mapping[str, Any], curvature: Any, seeds: Any, size: Any
     ) -> tuple[Any, Any]:
         """Arcs of equal length on the picture along the field, and the speed at their middle."""
-        system, _, rates = self._field(numbers, curvature)
-        vector = [b.kind != "scalar" for b in system.blocks]
-        order = {b.name: i for i, b in enumerate(system.blocks)}
-        at = [order[n] for n in self.shown]
+        flow, values = self._field(numbers, curvature)
+        rates: Callable[..., Any] = lambda t, state: flow.rates(t, state, values)
+        order = [b.name for b in flow.system.blocks]
+        at = [order.index(n) for n in self.shown]
 
         def velocity(p: Any) -> Any:
             if self.kind == "time":
@@ -244,7 +217,7 @@ class Model:
                 return jnp.stack([jnp.ones(()), out[0][0]])
             if self.kind == "plane":
                 return rates(0.0, (p,))[0]
-            state: list[Any] = [None] * len(vector)
+            state: list[Any] = [None] * len(order)
             for axis, i in enumerate(at):
                 state[i] = p[axis : axis + 1]
             out = rates(0.0, tuple(state))
@@ -252,18 +225,14 @@ class Model:
 
         length = 0.055 / _ARC
 
-        def move(p: Any, _: None) -> tuple[Any, Any]:
-            def along(q: Any) -> Any:
-                w = velocity(q) / size
-                return size * w / (jnp.linalg.norm(w) + 1e-30)
-
-            middle = p + length / 2 * along(p)
-            return p + length * along(middle), p
+        def along(_: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
+            w = velocity(state[0]) / size
+            return (size * w / (jnp.linalg.norm(w) + 1e-30),)
 
         def one(seed: Any) -> tuple[Any, Any]:
-            return jax.lax.scan(move, seed, None, length=_ARC + 1)[1], jnp.linalg.norm(
-                velocity(seed) / size
-            )
+            move = lambda _, state: runge_kutta("midpoint", along, 0.0, state, length)
+            (points,) = orbit(move, lambda state: state, (seed,), _ARC)[1]
+            return points, jnp.linalg.norm(velocity(seed) / size)
 
         return jax.vmap(one)(seeds)
 
@@ -283,7 +252,17 @@ class Model:
         return found
 
     def start(self, numbers: Mapping[str, float], curvature: float, x0: Any, seed: int) -> None:
-        """Refuse, as a run does, a start from x0 that is not finite or lacks what the method needs."""
+        """Validate a start by a run of zero steps.
+
+        Args:
+            numbers: values of all parameters.
+            curvature: of the quadratic mode.
+            x0: the starting point, shape (d,).
+            seed: of the noise.
+
+        Raises:
+            OdescentError: a start that is not finite, or a parameter that the method needs and lacks.
+        """
         with jax.enable_x64(True):
             spectrum = jnp.array([numbers["mu"], numbers["L"]])
             target = self._objective(jnp.asarray(curvature, float), spectrum)
@@ -295,7 +274,19 @@ class Model:
         self, numbers: Mapping[str, float], curvature: float, x0: Any, steps: int, seed: int,
         crowd: tuple[int, float] = (1, 0.0),
     ) -> Track:  # fmt: skip
-        """Iterates and flow from x0, shape (d,); with noise so many paths, and particles with so wide a start."""
+        """Iterates and flow from one start.
+
+        Args:
+            numbers: values of all parameters.
+            curvature: of the quadratic mode.
+            x0: the starting point, shape (d,).
+            steps: number of iterations; the flow runs for the same time.
+            seed: of the noise.
+            crowd: number of paths or particles, and the standard deviation of the particles' start.
+
+        Returns:
+            The track; with noise it includes the ensemble.
+        """
         h = numbers.get(self.algorithm.step.name, 1.0)
         with jax.enable_x64(True):
             found = self._track(
@@ -337,20 +328,29 @@ class Model:
 
     def _ensemble(
         self, points: Float[np.ndarray, "k n 2"], f: Any, bad: Any, centers: Any, end: float
-    ) -> Ensemble:
+    ) -> PathEnsemble:
         length, n = points.shape[:2]
         gone = np.logical_or.accumulate(bad[:, :n].T, axis=1)
         paths = np.where(gone[..., None], np.nan, points.swapaxes(0, 1))
         values = None if f is None else np.where(gone, np.nan, f[:, :n].T)
         if centers is None or self.kind == "phase":
-            return Ensemble(paths, average(paths), self.meets, False, values, None)
+            return PathEnsemble(paths, average(paths), self.meets, False, values, None)
         at, heights = (c[:length] for c in centers)
-        return Ensemble(paths, self._timed(at, end), self.meets, True, values, heights)
+        return PathEnsemble(paths, self._timed(at, end), self.meets, True, values, heights)
 
     def arcs(
         self, numbers: Mapping[str, float], curvature: float, window: Float[np.ndarray, "2 2"]
     ) -> tuple[Float[np.ndarray, "n j 2"], Float[np.ndarray, " n"]]:
-        """Little arcs of the field on a grid over the window, and their speeds relative to the window."""
+        """Short arcs of the vector field on a grid over the window.
+
+        Args:
+            numbers: values of all parameters.
+            curvature: of the quadratic mode.
+            window: (low, high) of each coordinate.
+
+        Returns:
+            The arcs, and their speeds in units of the window per unit of time; arcs that are not finite are left out.
+        """
         low, size = window[:, 0], window[:, 1] - window[:, 0]
         grid = np.stack(np.meshgrid(np.linspace(0.03, 0.97, 17), np.linspace(0.03, 0.97, 15)), -1)
         seeds = low + grid.reshape(-1, 2) * size
@@ -363,7 +363,16 @@ class Model:
     def levels(
         self, numbers: Mapping[str, float], curvature: float, window: Float[np.ndarray, "2 2"]
     ) -> list[Points]:
-        """Level lines of the objective over the window; none for one variable."""
+        """Level lines of the objective over the window.
+
+        Args:
+            numbers: values of all parameters.
+            curvature: of the quadratic mode.
+            window: (low, high) of each coordinate.
+
+        Returns:
+            Polylines, each of shape (k, 2); empty unless the objective has two variables.
+        """
         from contourpy import contour_generator
 
         if self.dimension != 2:
@@ -396,5 +405,15 @@ def coefficients(made: Algorithm, numbers: Mapping[str, float]) -> dict[str, flo
 
 @lru_cache(maxsize=64)
 def model(method: str, scheme: str, tuned: bool, objective: str) -> Model:
-    """The model of one structure; OdescentError where there is none."""
+    """The compiled model of a choice; arguments as for `choice.algorithm`, and the name of an objective.
+
+    Args:
+        method: name of an algorithm or a system.
+        scheme: name of a scheme.
+        tuned: keep the method's tuning.
+        objective: name of an objective.
+
+    Raises:
+        OdescentError: the scheme or the objective does not fit the method.
+    """
     return Model(algorithm(method, scheme, tuned), objective)

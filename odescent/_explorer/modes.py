@@ -11,9 +11,9 @@ import sympy as sp
 from jaxtyping import Float
 
 import odescent as od
-from odescent._errors import OdescentError
-from odescent.discretize import Algorithm, moment_map
 
+from .._support.errors import OdescentError
+from ..discretize import Algorithm, moment_map
 from .model import Model
 
 _CURVATURES = 65
@@ -25,7 +25,7 @@ _HELD = (
 
 
 @dataclass(frozen=True)
-class Modes:
+class ModalRadius:
     """The modal radius over [mu, L].
 
     Attributes:
@@ -44,8 +44,17 @@ class Modes:
     why: tuple[str, ...] = ()
 
 
-def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modes:
-    """The modes of a model at those values of all parameters; a sentence to the notes where they are missing."""
+def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> ModalRadius:
+    """The modal radius of a model as a function of the curvature.
+
+    Args:
+        found: the model.
+        numbers: values of all parameters.
+        notes: receives a sentence if there is no spectrum.
+
+    Returns:
+        The modes, or the reason why there are none.
+    """
     made = found.algorithm
     if found.meets:
         kept = held(made, numbers)
@@ -54,7 +63,7 @@ def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modes
             if kept is not None
             else (*_HELD[:1], "and their moves are not linear in where they are")
         )
-        return Modes(why=tuple(line.format(kept) for line in why))
+        return ModalRadius(why=tuple(line.format(kept) for line in why))
     own = {s.name: numbers[s.name] for s in made.parameters if s.name not in ("mu", "L")}
     try:
         seen = od.analysis.spectrum(
@@ -62,8 +71,8 @@ def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modes
         )
     except OdescentError as error:
         notes.append(f"No spectrum: {error}")
-        return Modes(why=(f"{'the mean' if found.noisy else 'this method'} has no modes",))
-    return Modes(seen.curvatures, seen.radius, seen.rate, found.noisy, seen.bound)
+        return ModalRadius(why=(f"{'the mean' if found.noisy else 'this method'} has no modes",))
+    return ModalRadius(seen.curvatures, seen.radius, seen.rate, found.noisy, seen.bound)
 
 
 def held(made: Algorithm, numbers: Mapping[str, float]) -> float | None:

@@ -1,4 +1,4 @@
-"""What the explorer's page is made of, as plain functions: the positions of sliders, and pieces of HTML."""
+"""Parts of the explorer's page as plain functions: the positions of sliders, and pieces of HTML."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from odescent._brief import capital
-from odescent._errors import NotCarried, OdescentError
-from odescent.discretize.emit import source
-from odescent.dynamics.unicode import pretty
-
+from .._support.brief import capital
+from .._support.errors import NotCarried, OdescentError
+from ..discretize.emit import source
+from ..dynamics.notation.unicode import pretty
 from .choice import HEAT, MODE, PATHS, Choice, Parameter, algorithm, parameters, start
 from .model import STEPS, model
 from .view import View
@@ -45,7 +44,17 @@ class Shown:
 
 
 def shown(method: str, scheme: str, objective: str, tuned: bool) -> Shown:
-    """Which controls to show; all that might be where the structure is refused."""
+    """Which controls to show.
+
+    Args:
+        method: name of an algorithm or a system.
+        scheme: name of a scheme.
+        objective: name of an objective.
+        tuned: keep the method's tuning.
+
+    Returns:
+        The visible controls; all optional ones if the choice is invalid.
+    """
     try:
         made = algorithm(method, scheme)
         found = model(method, scheme, tuned, objective)
@@ -58,7 +67,7 @@ def shown(method: str, scheme: str, objective: str, tuned: bool) -> Shown:
 
 @dataclass(frozen=True)
 class Slider:
-    """A slider of the page: its positions, where it stands, and what is written on it."""
+    """A slider of the page: its positions, its current position, and its label."""
 
     name: str
     label: str
@@ -69,7 +78,15 @@ class Slider:
 def sliders(
     method: str, scheme: str, objective: str, tuned: bool, kept: Mapping[str, float]
 ) -> list[Slider]:
-    """The parameters' sliders, and those of the picture where ``kept`` says that they stand."""
+    """The sliders of the parameters, and those of the picture.
+
+    Args:
+        method: name of an algorithm or a system.
+        scheme: name of a scheme.
+        objective: name of an objective.
+        tuned: keep the method's tuning.
+        kept: current positions of the picture's sliders.
+    """
     asked = Choice(method, scheme, objective, tuned)
     found = [Slider(p.name, named(p.name), steps(p), nearest(p)) for p in parameters(asked)]
     needed = shown(method, scheme, objective, tuned)
@@ -102,7 +119,17 @@ def choice(
     method: str, scheme: str, objective: str, tuned: bool, kept: Mapping[str, float],
     moved: Mapping[str, float], target: str,
 ) -> Choice:  # fmt: skip
-    """What the controls say."""
+    """The choice that the controls represent.
+
+    Args:
+        method: name of an algorithm or a system.
+        scheme: name of a scheme.
+        objective: name of an objective.
+        tuned: keep the method's tuning.
+        kept: positions of the picture's sliders.
+        moved: values of the sliders that the user has moved.
+        target: language of the emitted code.
+    """
     own = {n: v for n, v in moved.items() if n not in kept}
     return Choice(
         method, scheme, objective, tuned, own, kept["λ"], (kept["x₁"], kept["x₂"]),
@@ -111,7 +138,13 @@ def choice(
 
 
 def geometric(low: float, high: float, among: float) -> list[float]:
-    """Positions from low to high, equal factors apart, rounded to three digits, with one that must be there."""
+    """Slider positions in geometric progression, rounded to three digits.
+
+    Args:
+        low: the first position.
+        high: the last position.
+        among: a value that must be one of them.
+    """
     made = {float(f"{v:.3g}") for v in np.geomspace(low, high, _POSITIONS)} | {among}
     return sorted(made)
 
@@ -131,7 +164,7 @@ def nearest(p: Parameter) -> float:
 
 
 def named(name: str) -> str:
-    """A parameter's name as it is shown; what sets the noise says so."""
+    """A parameter's displayed name; parameters of the noise are marked."""
     return " ".join([*_STRENGTHS.get(name, ()), pretty(name)])
 
 
@@ -156,7 +189,7 @@ def sentence(text: str) -> str:
 
 
 def rate(seen: View) -> str:
-    """What the spectrum says of the rate."""
+    """A sentence on the rate, from the spectrum."""
     if seen.rate is None:
         return ""
     if seen.rate >= 1:
@@ -168,7 +201,7 @@ def rate(seen: View) -> str:
 
 
 def heading(method: str, scheme: str) -> str:
-    """What is shown, as it is called in print."""
+    """The displayed label of a name."""
     try:
         made = algorithm(method, scheme)
     except OdescentError:
@@ -179,7 +212,16 @@ def heading(method: str, scheme: str) -> str:
 
 
 def equations(method: str, scheme: str, tuned: bool) -> list[str]:
-    """The flow and, where it can be written, one step: Markdown with display mathematics; none without an algorithm."""
+    """The flow and, where it has a closed form, one step.
+
+    Args:
+        method: name of an algorithm or a system.
+        scheme: name of a scheme.
+        tuned: keep the method's tuning.
+
+    Returns:
+        Markdown with display mathematics; empty for an invalid choice.
+    """
     try:
         made = algorithm(method, scheme, tuned)
     except OdescentError:
@@ -218,7 +260,17 @@ def settings(seen: View) -> str:
 
 
 def code(method: str, scheme: str, tuned: bool, target: str) -> str:
-    """The emitted code, which a slider leaves as it is: its numbers are arguments."""
+    """The emitted code; sliders do not change it, because its numbers are arguments.
+
+    Args:
+        method: name of an algorithm or a system.
+        scheme: name of a scheme.
+        tuned: keep the method's tuning.
+        target: language or framework.
+
+    Returns:
+        HTML; empty for an invalid choice.
+    """
     try:
         text = source(algorithm(method, scheme, tuned), target)
     except OdescentError:

@@ -9,7 +9,7 @@ from html import escape
 import numpy as np
 from jaxtyping import Float
 
-from odescent.analysis.style import COLORS
+from .._support.style import COLORS
 
 Points = Float[np.ndarray, "n 2"]
 Box = tuple[float, float, float, float]  # left, top, width, height
@@ -36,6 +36,13 @@ class Panel:
         return np.column_stack([self.left + self.width * across, self.top + self.height * (1 - up)])
 
     def line(self, points: Points, style: str, filled: bool = False) -> None:
+        """Add a polyline.
+
+        Args:
+            points: in data coordinates; fewer than two draw nothing.
+            style: SVG attributes.
+            filled: close and fill it.
+        """
         if len(points) > 1:
             shut = "Z" if filled else '" fill="none'
             self.parts.append(f'<path d="{path(self.at(points))}{shut}" {style}/>')
@@ -48,6 +55,13 @@ class Panel:
             self.parts.append(f'<path d="{d}" fill="none" {style}/>')
 
     def dots(self, points: Points, radius: float, style: str) -> None:
+        """Add dots.
+
+        Args:
+            points: their centers, in data coordinates.
+            radius: in SVG units.
+            style: SVG attributes.
+        """
         self.parts.append(
             f"<g {style}>"
             + "".join(
@@ -56,8 +70,27 @@ class Panel:
             + "</g>"
         )
 
+    def band(self, x: Float[np.ndarray, " n"], ends: Float[np.ndarray, "2 n"], style: str) -> None:
+        """Fill the region between two curves, where both are finite.
+
+        Args:
+            x: abscissas.
+            ends: the lower and upper curve.
+            style: SVG attributes.
+        """
+        known = np.isfinite(ends).all(0)
+        low, high = (np.column_stack([x, e])[known] for e in ends)
+        self.line(np.concatenate([low, high[::-1]]), style, filled=True)
+
     def svg(self, name: str, title: str, across: str, up: str) -> str:
-        """The panel with its frame, ticks and names."""
+        """The panel with its frame, ticks and axis names.
+
+        Args:
+            name: a unique identifier, for the clip path.
+            title: SVG text above the panel.
+            across: name of the horizontal axis.
+            up: name of the vertical axis.
+        """
         right, bottom = self.left + self.width, self.top + self.height
         clip = f"clip-{name}"
         out = [
@@ -91,8 +124,39 @@ class Panel:
         return "".join(out)
 
 
+class StepPanel(Panel):
+    """A panel over the steps of a run, with a logarithmic scale for what is positive among some values."""
+
+    def __init__(self, box: Box, *seen: Float[np.ndarray, " n"]) -> None:
+        self.k = np.arange(len(seen[0]))
+        ends = (0.0, max(len(self.k) - 1.0, 1.0))
+        super().__init__(box, ends, decades(np.concatenate(seen)), log=True)
+
+    def curve(
+        self, values: Float[np.ndarray, " n"], style: str, radius: float = 0, dots: str = ""
+    ) -> None:
+        """A line through the positive values, optionally with dots.
+
+        Args:
+            values: one per step.
+            style: SVG attributes of the line.
+            radius: of the dots, in SVG units.
+            dots: SVG attributes of the dots; empty for none.
+        """
+        with np.errstate(invalid="ignore"):
+            points = np.column_stack([self.k, values])[values > 0]
+        self.line(points, style)
+        if dots:
+            self.dots(points, radius, dots)
+
+
+def any_positive(*seen: Float[np.ndarray, " n"]) -> bool:
+    """Whether a logarithmic scale can show anything of some values."""
+    return any(bool((values[np.isfinite(values)] > 1e-300).any()) for values in seen)
+
+
 def nothing(box: Box, title: str, *why: str) -> str:
-    """A panel that says, line by line, why there is nothing in it."""
+    """An empty panel with the reason, line by line."""
     left, top, width, height = box
     first = top + height / 2 - 10 * (len(why) - 1) + 5
     said = "".join(
@@ -134,6 +198,18 @@ def decades(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     return float(low), float(max(top, low + 1))
 
 
+def bold(text: str, color: str, opacity: float = 1.0) -> str:
+    """SVG text in bold, in the colour of what it describes.
+
+    Args:
+        text: SVG text.
+        color: CSS colour.
+        opacity: of the fill, in [0, 1].
+    """
+    faint = f' fill-opacity="{opacity:g}"' if opacity < 1 else ""
+    return f'<tspan fill="{color}"{faint} font-weight="bold">{text}</tspan>'
+
+
 def italic(name: str, index: str = "") -> str:
     """A name in italics; with an index it is that of a function's argument, whose bracket is closed behind it."""
     said = f'<tspan font-style="italic">{name}</tspan>'
@@ -142,3 +218,6 @@ def italic(name: str, index: str = "") -> str:
         if index
         else said
     )
+
+
+GAP = f"gap {italic('f(x', 'k')} − min {italic('f')}"

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from odescent._errors import OdescentError
-
+from .._support.errors import OdescentError
 from .choice import Choice
 from .view import view
 
@@ -48,7 +47,7 @@ def serve(choice: Choice, place: socket.socket, token: str, ready: Callable[[], 
         choice: what the page begins with.
         place: a bound socket.
         token: what a reader has to know; empty for none.
-        ready: is told once that the page answers.
+        ready: called once, when the page is being served.
     """
     import marimo
     import uvicorn

@@ -11,14 +11,13 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from odescent._brief import capital
-from odescent._errors import OdescentError
-from odescent.discretize.emit import find, source
-
+from .._support.brief import capital
+from .._support.errors import OdescentError
+from ..discretize.emit import find, source
 from .choice import HEAT, MODE, OWN, PATHS, Choice, algorithm, complete, parameters
 from .choice import spectrum as constants
 from .drawing import Pictured, draw
-from .ensemble import Ensemble, average
+from .ensemble import PathEnsemble, average
 from .model import STEPS, Model, Track, coefficients, model
 from .modes import modes
 from .panel import Points
@@ -66,11 +65,11 @@ class View:
     command: str = ""
     notes: tuple[str, ...] = ()
     picture: str = ""
-    ensemble: Ensemble | None = None
+    ensemble: PathEnsemble | None = None
 
 
 def view(choice: Choice) -> View:
-    """The view of a choice; what cannot be carried out is a sentence in its notes, never an exception."""
+    """The view of a choice; errors become sentences in its notes, never exceptions."""
     try:
         return _view(choice)
     except OdescentError as error:
@@ -82,6 +81,7 @@ def _view(choice: Choice) -> View:
     choice = replace(choice, values={n: choice.values.get(n, v) for n, v in starts.items()})
     steps = min(max(int(choice.steps), 1), STEPS)
     notes: list[str] = []
+    # the code and the command exist even where the method cannot be run
     text, header = _code(choice, notes)
     shown = View(choice, code=text, header=header, command=_command(choice))
     try:
@@ -89,7 +89,9 @@ def _view(choice: Choice) -> View:
         numbers = found.numbers(choice.values)
     except OdescentError as error:
         return replace(shown, notes=tuple(dict.fromkeys([*notes, _sentence(error)])))
+    # an empty track means a start that cannot be used: a run of no steps tells why
     spectrum = modes(found, numbers, notes)
+    # iterates and flow from the same start
     x0 = np.asarray(choice.x0[: found.dimension], float)
     crowd = (min(max(int(choice.paths), 1), PATHS), choice.width)
     track = found.track(numbers, choice.curvature, x0, steps, choice.seed, crowd)
@@ -101,6 +103,7 @@ def _view(choice: Choice) -> View:
         else:
             notes.append("The flow leaves the finite numbers where it starts.")
         return replace(shown, numbers=numbers, notes=tuple(notes))
+    # the window follows from the track, and the field is drawn in the window
     notes += _leaving(track)
     many = track.ensemble
     window = _window(track, found)
@@ -109,6 +112,7 @@ def _view(choice: Choice) -> View:
         if found.has_field
         else (np.zeros((0, 2, 2)), np.zeros(0))
     )
+    # without a known minimum there is no gap to draw
     least = 0.0 if found.known is None else _minimum(found.objective)
     values = track.values if many is None else many.values
     gaps = None if values is None or least is None else values - least

@@ -1,0 +1,409 @@
+"""Basins of attraction: which attractor each starting point, or each choice of parameters, goes to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from ..._support.brief import brief
+from ..._support.drawable import drawn
+from ..._support.errors import NotCarried, OdescentError, unknown
+from ..._support.numbers import check_whole
+from ...dynamics import Objective, System
+from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
+from .batching import pick, take
+from .grid import PointGrid, product
+from .returns import over
+from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, begin, read, settle
+from .stepping import RESOLVED, Iterated, slope, stepper
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+UNRESOLVED = -1
+_SAMPLED = 256  # starts at which a flow's step is chosen
+_STEEP = 0.75  # of the rates there lie below the one that the step resolves
+
+
+@dataclass(frozen=True)
+class Share:
+    """How large a basin is.
+
+    Attributes:
+        label: of the attractor, or "unresolved".
+        count: points.
+        share: of all points.
+        low, high: an interval for the true share. Random starts: Wilson's score interval (J. Am. Stat. Assoc. 22
+            (1927), doi:10.1080/01621459.1927.10502953). Grids: half of the cells on the basin's border either way.
+    """
+
+    label: str
+    count: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Basins:
+    """A map of basins.
+
+    Attributes:
+        axes: values by name; one array per axis of `labels`, or, for random starts, one value per point.
+        labels: index into `attractors`, -1 for unresolved points; shape of the grid, or (n,).
+        attractors: what was found, in an order that does not depend on that of the points.
+        steps: the step by which a point was found to have settled, or at which it left; -1 for unresolved ones.
+        fractions: one `Share` for each attractor, then "unresolved".
+        sampled: whether the starts were random.
+        dt: time per step, for flows.
+        name: of what was iterated.
+    """
+
+    axes: dict[str, np.ndarray]
+    labels: Int[np.ndarray, "..."]
+    attractors: tuple[Attractor, ...]
+    steps: Int[np.ndarray, "..."]
+    fractions: tuple[Share, ...]
+    sampled: bool
+    dt: float | None
+    name: str
+
+    __repr__ = brief
+
+    @property
+    def unresolved(self) -> float:
+        """The share of the points that did not settle within the cap."""
+        return self.fractions[-1].share
+
+    def table(self) -> str:
+        """The fractions as aligned text."""
+        width = max(len(s.label) for s in self.fractions)
+        rows = [
+            f"{s.label:<{width}}  {s.share:9.4%}  [{s.low:.4%}, {s.high:.4%}]"
+            for s in self.fractions
+        ]
+        return "\n".join(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, without the map itself."""
+        return {
+            "name": self.name,
+            "axes": {n: [float(v.min()), float(v.max()), len(v)] for n, v in self.axes.items()},
+            "attractors": [
+                {"kind": a.kind, "period": a.period, "points": a.points.tolist(), "multiplier": a.multiplier,
+                 "stable": a.stable} for a in self.attractors
+            ],
+            "fractions": [vars(s) for s in self.fractions],
+        }  # fmt: skip
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the map: see `basins_plot.draw_basins`."""
+        return drawn(self, ax)
+
+
+def basins(
+    iterated: Iterated,
+    target: Objective | None = None,
+    *,
+    axes: Mapping[str, Any],
+    start: Any = None,
+    parameters: Mapping[str, Any] | None = None,
+    samples: int | None = None,
+    key: Key[Array, ""] | None = None,
+    steps: int | None = None,
+    dt: float | None = None,
+    tolerance: float = 1e-8,
+    escape: float = 1e10,
+    max_period: int = 64,
+    by: str = "place",
+    most: int = 64,
+    confidence: float = 0.95,
+    memory: int = 1 << 28,
+) -> Basins:
+    """Which attractor each point goes to. Attractors are found, not given.
+
+    Points are iterated until they have come back to themselves over a doubling of time (see `settling`); then a
+    representative is polished by Newton's method, its least period checked and its multiplier computed; points
+    near an unstable cycle go on. What does not settle is reported as unresolved: slower than any power, chaotic
+    or quasi-periodic.
+
+    Args:
+        iterated: an algorithm, an autonomous system without noise, or a JAX function ``state -> state`` of one
+            real array and parameters by keyword.
+        target: the objective, for algorithms and systems.
+        axes: what is varied, name to (low, high, how many) or an array: ``x0`` or ``x0[i]`` (the starting point),
+            a block (its initial value), or a parameter. See `product.product`.
+        start: the starting point where it is not varied; the objective's x0 by default.
+        parameters: values of the parameters that are not varied; mu and L default to the objective's.
+        samples: number of random points, uniform between the ends of the axes, instead of the grid.
+        key: a JAX key, for random points.
+        steps: the cap on the number of steps; 20,000 for maps and 60,000 for flows by default.
+        dt: the time per step of a flow (RK4, parted where the field is steep); by default from 256 of the starts.
+        tolerance, escape: of recurrences, and of divergence, in units of the size of the region of starts.
+        max_period: the longest cycle of a map that is looked for.
+        by: "place": attractors are told apart by where they are, or "period": by their period alone. Where
+            parameters are varied, cycles move with them and are always told apart by period.
+        most: more fixed points or cycles than that (a continuum of minimizers) are taken together by period.
+        confidence: of the intervals of random starts.
+        memory: bytes for one chunk of points.
+
+    Raises:
+        OdescentError: bad axes, parameters outside their domain, a system with noise or explicit time, no key.
+    """
+    steps = default_steps(iterated) if steps is None else steps
+    limits = Limits(steps, tolerance, escape, max_period, memory)
+    check_whole("most", most, 1)
+    if not 0 < confidence < 1:
+        raise OdescentError(f"confidence must be more than 0 and less than 1, not {confidence!r}.")
+    if by not in ("place", "period"):
+        raise unknown("way to tell attractors apart", by, ("place", "period"))
+    with jax.enable_x64(True):
+        p = _product(iterated, target, axes, start, parameters or {}, samples, key, dt)
+        if p.stepper.draws:
+            raise NotCarried(f"{p.stepper.name} draws noise; basins are of deterministic maps.")
+        search = _Search(p, by, most)
+        done = settle(p, limits, search.confirm)
+        labels, found = search.labels(done.verdict, done.period, done.state)
+    shape = p.shape
+    labels = labels.reshape(shape)
+    values = {a.name: a.values for a in p.axes}
+    shares = _shares(labels, found, samples is not None, confidence)
+    return Basins(
+        values,
+        labels,
+        found,
+        done.when.reshape(shape),
+        shares,
+        samples is not None,
+        p.stepper.dt,
+        p.stepper.name,
+    )
+
+
+def default_steps(iterated: Iterated) -> int:
+    """The cap where none is given."""
+    return 60_000 if isinstance(iterated, System) else 20_000
+
+
+def _product(
+    iterated: Iterated, target: Objective | None, axes: Mapping[str, Any], start: Any, parameters: Mapping[str, Any],
+    samples: int | None, key: Any, dt: float | None,
+) -> PointGrid:  # fmt: skip
+    paired = samples is not None
+    if samples is not None:
+        axes = _random(axes, samples, key)
+    flow = isinstance(iterated, System)
+    s = stepper(iterated, target, 1.0 if flow and dt is None else dt if flow else None)
+    p = product(s, target, axes, start, parameters, paired)
+    if flow and dt is None:
+        s = stepper(iterated, target, resolved_step(p))
+        p = product(s, target, axes, start, parameters, paired)
+    return p
+
+
+def _random(axes: Mapping[str, Any], samples: int, key: Any) -> dict[str, np.ndarray]:
+    check_whole("samples", samples, 1)
+    if key is None:
+        raise OdescentError("random starts need a key, as in key=jax.random.key(0).")
+    drawn = np.asarray(jax.random.uniform(key, (len(axes), samples), dtype=jnp.float64))
+    made = {}
+    for u, (name, ends) in zip(drawn, axes.items(), strict=True):
+        flat = np.ravel(np.asarray(ends[:2] if isinstance(ends, tuple) else ends, np.float64))
+        if flat.size < 2 or not np.isfinite(flat).all() or flat.min() >= flat.max():
+            raise OdescentError(
+                f"random starts need (low, high) with low < high for {name}, not {ends!r}."
+            )
+        made[name] = flat.min() + u * (flat.max() - flat.min())
+    return made
+
+
+def resolved_step(p: PointGrid) -> float:
+    """A quarter of a short time scale 1 / |J| among some of the starts; steps are parted where it is shorter still.
+
+    Raises OdescentError where the field is not finite at any of them.
+    """
+    s = p.stepper
+    assert s.rates is not None
+    at = np.unique(np.linspace(0, p.count - 1, _SAMPLED).astype(int))
+    state, c = begin(p, at)
+
+    rate = lambda z, c: jnp.linalg.norm(slope(s.rates, z, c))
+    sizes = np.asarray(jax.jit(lambda z, c: over(rate, c)(z, c))(state, c))
+    sizes = sizes[np.isfinite(sizes)]
+    if not len(sizes):
+        raise OdescentError(
+            f"the vector field of {s.name} is not finite at any of the starts; move the window."
+        )
+    large = float(np.quantile(sizes, _STEEP))
+    return RESOLVED / large if large > 0 else 1.0
+
+
+class _Search:
+    """Labels of settled points as they come in."""
+
+    def __init__(self, p: PointGrid, by: str, most: int) -> None:
+        self.p, self.most = p, most
+        self.moving = p.varies_parameters
+        self.places = by == "place"
+        self.label = np.full(p.count, -1)
+        self.period = np.zeros(p.count)  # least periods
+        c = None if self.moving else p.coefficients(np.zeros(1, int))
+        self.catalogue = (
+            None if c is None or not self.places else Catalogue(p.stepper, c, p.scale, most)
+        )
+
+    def confirm(
+        self, state: Any, period: Float[np.ndarray, " n"], at: Int[np.ndarray, " n"]
+    ) -> Bool[np.ndarray, " n"]:
+        s = self.p.stepper
+        if self.catalogue is not None and not self.catalogue.full:
+            found = self.catalogue.assign(state, period)
+            self.label[at] = found
+            if not self.catalogue.full:
+                return found >= 0
+        self.period[at] = period
+        fine = np.ones(len(at), bool)
+        cycles = np.flatnonzero(period > 1)
+        if s.clocked or s.rates is not None or not len(cycles):
+            return fine
+        some = take(state, cycles)
+        c = pick(self.p.coefficients(at), cycles)
+        done = refine(s, some, period[cycles], c, self.p.scale)
+        self.period[at[cycles]] = done.period
+        gaps = [
+            np.abs(a - b).reshape(-1, len(cycles)).max(0, initial=0.0)
+            for a, b in zip(jax.tree.leaves(some), jax.tree.leaves(done.state), strict=True)
+        ]
+        on_it = np.max(gaps, axis=0) <= 1e-12 * self.p.scale
+        fine[cycles] = ~(moduli(done.jacobian) > 1 + NEUTRAL) | on_it
+        return fine
+
+    def labels(
+        self, verdict: np.ndarray, period: np.ndarray, state: Any
+    ) -> tuple[np.ndarray, tuple[Attractor, ...]]:
+        """Labels and attractors, in an order of their own."""
+        if self.catalogue is not None and not self.catalogue.full:
+            found = list(self.catalogue.found)
+            label = np.where(verdict == SETTLED, self.label, -1)
+        else:
+            label, found = self._families(verdict == SETTLED, period, state)
+        for kind, code in (("diverges", DIVERGES), ("undefined", UNDEFINED)):
+            if (verdict == code).any():
+                label[verdict == code] = len(found)
+                found.append(Attractor(kind))
+        used = [i for i in range(len(found)) if (label == i).any()]
+        ranked = sorted(used, key=lambda i: found[i].order)
+        new = np.full(len(found) + 1, -1)
+        new[ranked] = np.arange(len(ranked))
+        return new[label], tuple(found[i] for i in ranked)
+
+    def _families(
+        self, settled: np.ndarray, period: np.ndarray, state: Any
+    ) -> tuple[np.ndarray, list[Attractor]]:
+        """Fixed points by place (if they are few), everything else by period alone."""
+        flow = self.p.stepper.rates is not None
+        known = self.period.copy()
+        if self.catalogue is not None:
+            for i, a in enumerate(self.catalogue.found):
+                known[self.label == i] = a.period or 0.0
+        label = np.full(self.p.count, -1)
+        found: list[Attractor] = []
+        fixed = settled & (known <= (0 if flow else 1))
+        if self.places and self.catalogue is None:
+            self._by_place(fixed, state, label, found)
+        if fixed.any() and not found:
+            label[fixed] = 0
+            found.append(Attractor("fixed point", None if flow else 1.0))
+        moving = settled & ~fixed
+        if flow and moving.any():
+            label[moving] = len(found)
+            found.append(Attractor("limit cycle"))
+        elif not flow:
+            for q in np.unique(known[moving]).tolist():
+                label[moving & (known == q)] = len(found)
+                found.append(Attractor("cycle", q))
+        return label, found
+
+    def _by_place(
+        self, fixed: np.ndarray, state: Any, label: np.ndarray, found: list[Attractor]
+    ) -> None:
+        at = np.flatnonzero(fixed)
+        if not len(at):
+            return
+        c = self.p.coefficients(at)
+        out = read(self.p.stepper, "output", take(state, at), c)
+        shape = out.shape[:-1]
+        x = np.asarray(out).reshape(-1, len(at))
+        left = np.ones(len(at), bool)
+        while left.any():
+            if len(found) >= self.most:
+                label[at] = -1
+                found.clear()
+                return
+            centre = x[:, int(np.argmax(left))]
+            near = left & (np.abs(x - centre[:, None]).max(0, initial=0.0) <= 1e-4 * self.p.scale)
+            label[at[near]] = len(found)
+            place = np.median(x[:, near], axis=1).reshape(1, *shape)
+            place = np.where(np.abs(place) <= 1e-9 * self.p.scale, 0.0, place)
+            found.append(Attractor("fixed point", None if self.p.stepper.rates else 1.0, place))
+            left &= ~near
+
+
+def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion.
+
+    Args:
+        count: number of successes.
+        of: number of independent draws.
+        confidence: level of the interval.
+
+    Returns:
+        The lower and upper ends, in [0, 1].
+    """
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + confidence) / 2))
+    share, spread = count / of, z * z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = math.sqrt(share * (1 - share) * spread + spread**2 / 4) / (1 + spread)
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return (0.0 if count == 0 else low), (1.0 if count == of else high)
+
+
+def _shares(
+    labels: Int[np.ndarray, "..."], found: tuple[Attractor, ...], sampled: bool, confidence: float
+) -> tuple[Share, ...]:
+    shares = []
+    for i, name in [*enumerate(a.label for a in found), (UNRESOLVED, "unresolved")]:
+        inside = labels == i
+        count = int(inside.sum())
+        share = count / labels.size
+        if sampled:
+            low, high = wilson(count, labels.size, confidence)
+        else:
+            half = _border(inside) / (2 * labels.size)
+            low, high = max(share - half, 0.0), min(share + half, 1.0)
+        shares.append(Share(name, count, share, low, high))
+    return tuple(shares)
+
+
+def _border(inside: Bool[np.ndarray, "..."]) -> int:
+    """How many cells have a neighbour along an axis on the other side of the border."""
+    touched = np.zeros(inside.shape, bool)
+    for axis in range(inside.ndim):
+        a = np.moveaxis(inside, axis, 0)
+        t = np.moveaxis(touched, axis, 0)
+        change = a[1:] != a[:-1]
+        t[1:] |= change
+        t[:-1] |= change
+    return int(touched.sum())
+
+
+__all__ = ["UNRESOLVED", "Basins", "Share", "basins", "resolved_step", "wilson"]

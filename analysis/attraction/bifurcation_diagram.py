@@ -1,0 +1,327 @@
+"""Attractors against one parameter, and the parameters at which they gain or lose stability."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Complex, Float
+
+from ..._support.brief import brief
+from ..._support.drawable import drawn
+from ..._support.errors import NotCarried, OdescentError
+from ..._support.numbers import check_whole
+from ...dynamics import Objective
+from ...dynamics.flows.stepper import PointStepper, trace
+from .attractors import refine
+from .basin_map import _product, default_steps
+from .batching import take
+from .grid import PointGrid
+from .returns import over
+from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, settle
+from .stepping import Iterated, slope
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_TRIALS = 96
+_REACH = 0.1  # of the scale: how far a cycle may move in one trial
+_SAME = 1e-6  # of the range: changes found from both sides
+_CRITICAL = (
+    1e-2  # how near to 1 the multiplier must be at a change, or the search has lost its cycle
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A parameter at which a cycle loses its stability or ends.
+
+    Attributes:
+        value: of the parameter.
+        kind: by the critical eigenvalue: "period doubling" (-1), "fold, transcritical or pitchfork" (+1),
+            "Neimark-Sacker" (a complex pair); for equilibria of flows "fold, ..." (0) and "Hopf" (imaginary).
+        period: of the cycle that is stable on one side.
+        eigenvalue: the critical one, just inside.
+    """
+
+    value: float
+    kind: str
+    period: int
+    eigenvalue: complex
+
+
+@dataclass(frozen=True)
+class Bifurcation:
+    """Attractors against one parameter.
+
+    Attributes:
+        parameter: its name.
+        values: shape (n,).
+        periods: of what was reached, shape (n, starts): steps of the cycle (maps), time (flows, 0 for an
+            equilibrium), -1 for what did not settle, NaN for what diverged or has no value.
+        at, points: the picture: parameter and output of every point of every attractor, shapes (m,) and
+            (m, *x0.shape); for limit cycles the extremes of the output; for what did not settle, its late iterates.
+        settled: for each such point whether its orbit settled, shape (m,).
+        changes: in increasing order of the parameter.
+        name: of what was iterated.
+    """
+
+    parameter: str
+    values: Float[np.ndarray, " n"]
+    periods: Float[np.ndarray, "n starts"]
+    at: Float[np.ndarray, " m"]
+    points: Float[np.ndarray, "m ..."]
+    settled: np.ndarray
+    changes: tuple[Change, ...]
+    name: str
+
+    __repr__ = brief
+
+    def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
+        """Draw it: see `basins_plot.draw_bifurcation`."""
+        return drawn(self, ax, component)
+
+
+def bifurcation(
+    iterated: Iterated,
+    target: Objective | None = None,
+    *,
+    parameter: str,
+    values: Any,
+    start: Any = None,
+    starts: Any = None,
+    parameters: Mapping[str, Any] | None = None,
+    steps: int | None = None,
+    keep: int = 128,
+    dt: float | None = None,
+    tolerance: float = 1e-8,
+    escape: float = 1e10,
+    max_period: int = 64,
+    memory: int = 1 << 28,
+) -> Bifurcation:
+    """Attractors against one parameter, with the places where they change stability.
+
+    Between neighbouring values whose attractors differ, the cycle is continued by Newton's method and the
+    parameter bisected until its multiplier crosses the unit circle, to about twelve digits for simple crossings.
+
+    Args:
+        iterated, target, start, parameters, steps, dt, tolerance, escape, max_period, memory: as for `basins`.
+        parameter: the one that is varied.
+        values: (low, high, how many) or an array, increasing.
+        starts: several starting points, (low, high, how many), shape (s,) or (s, *x0.shape), to see attractors
+            that exist side by side.
+        keep: late iterates kept of what does not settle.
+
+    Raises:
+        OdescentError: as `basins`, or values that do not increase.
+    """
+    steps = default_steps(iterated) if steps is None else steps
+    limits = Limits(steps, tolerance, escape, max_period, memory)
+    check_whole("keep", keep, 1)
+    axes = {parameter: values, **({} if starts is None else {"x0": starts})}
+    with jax.enable_x64(True):
+        p = _product(iterated, target, axes, start, parameters or {}, None, None, dt)
+        if p.axes[0].kind != "parameter":
+            raise OdescentError(f"{parameter!r} is not a parameter of {p.stepper.name}.")
+        if p.stepper.draws:
+            raise NotCarried(f"{p.stepper.name} draws noise; attractors are of deterministic maps.")
+        grid = p.axes[0].values
+        if (np.diff(grid) <= 0).any():
+            raise OdescentError(f"the values of {parameter} must increase.")
+        done = settle(p, limits)
+        period = np.where(done.verdict == SETTLED, done.period, -1.0)
+        state = done.state
+        changes: tuple[Change, ...] = ()
+        if not p.stepper.clocked:
+            state, period = _polish(p, state, period)
+            changes = _changes(p, state, period)
+        gone = (done.verdict == DIVERGES) | (done.verdict == UNDEFINED)
+        at, points, settled = _points(p, state, np.where(gone, np.nan, period), int(keep))
+    periods = np.where(gone, np.nan, period).reshape(len(grid), -1)
+    return Bifurcation(parameter, grid, periods, at, points, settled, changes, p.stepper.name)
+
+
+def _polish(p: PointGrid, state: Any, period: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Settled cycles of maps, and equilibria of flows, made exact; their least periods."""
+    flow = p.stepper.rates is not None
+    these = np.flatnonzero(period == 0) if flow else np.flatnonzero(period > 0)
+    if not len(these):
+        return state, period
+    some = take(state, these)
+    done = refine(p.stepper, some, np.maximum(period[these], 1), p.coefficients(these), p.scale)
+    new = jax.tree.map(np.array, state)
+    for whole, part in zip(jax.tree.leaves(new), jax.tree.leaves(done.state), strict=True):
+        whole[..., these] = part
+    period = period.copy()
+    if not flow:
+        period[these] = done.period
+    return new, period
+
+
+def _changes(p: PointGrid, state: Any, period: np.ndarray) -> tuple[Change, ...]:
+    """Bisect between neighbours, all at once, from either side."""
+    flow = p.stepper.rates is not None
+    grid = p.axes[0].values
+    per = period.reshape(len(grid), -1)
+    usable = per == 0 if flow else per > 0
+    # from each attractor, follow its branch to the next known one on either side
+    lo, hi = [], []
+    for j in range(per.shape[1]):
+        seen = np.flatnonzero(usable[:, j])
+        if not len(seen):
+            continue
+        for a, b in zip(seen, [*seen[1:], len(grid)], strict=True):
+            ahead = min(b, len(grid) - 1)
+            if ahead > a:
+                lo.append((a, j))
+                hi.append(grid[ahead])
+        for b, a in zip(seen, [-1, *seen[:-1]], strict=True):
+            behind = max(a, 0)
+            if behind < b:
+                lo.append((b, j))
+                hi.append(grid[behind])
+    if not lo:
+        return ()
+    # branches that stay stable up to there have no change
+    flat = np.array([a * per.shape[1] + j for a, j in lo])
+    z = take(state, flat)
+    near, far = grid[[a for a, _ in lo]].astype(float), np.array(hi, float)
+    q = np.maximum(period[flat], 1)
+    stays, *_ = _continued(p, z, q, far)
+    kept = np.flatnonzero(~stays)
+    if not len(kept):
+        return ()
+    z, near, far, q = take(z, kept), near[kept], far[kept], q[kept]
+    *_, critical = _continued(p, z, q, near)
+    # bisection, with steps that grow while the branch stays stable
+    span = float(grid[-1] - grid[0])
+    step = (far - near) / 2
+    for _ in range(_TRIALS):
+        trial = near + step
+        fine, lost, new, values = _continued(p, z, q, trial)
+        near = np.where(fine, trial, near)
+        far = np.where(fine | lost, far, trial)  # unstable there: the change lies before
+        half = (far - near) / 2
+        step = np.where(fine, np.sign(half) * np.minimum(np.abs(2 * step), np.abs(half)), step / 2)
+        z = jax.tree.map(lambda a, b, fine=fine: np.where(fine, b, a), z, new)
+        critical = np.where(fine, values, critical)
+        if (np.abs(step) <= 1e-15 * span).all():
+            break
+    # a change counts where a multiplier is critical; both sides may find the same one
+    ends = sorted(
+        zip(near.tolist(), q.tolist(), critical.tolist(), strict=True), key=lambda v: v[0]
+    )
+    found: list[Change] = []
+    for value, q_, c in ends:
+        edge = abs(c.real) if flow else abs(abs(c) - 1)
+        change = Change(value, _kind(c, flow), int(q_), complex(c))
+        same = (o.kind == change.kind and abs(o.value - value) <= _SAME * span for o in found)
+        if edge <= _CRITICAL and not any(same):
+            found.append(change)
+    return tuple(c for c in found if not _halved(c, found, span))
+
+
+def _halved(c: Change, found: list[Change], span: float) -> bool:
+    """Whether a cycle only ends because it merges with the one of half its period, which loses stability there."""
+    halves = (o for o in found if o.kind == "period doubling" and 2 * o.period == c.period)
+    return c.kind != "period doubling" and any(
+        abs(o.value - c.value) <= 1e-3 * span for o in halves
+    )
+
+
+def _kind(c: complex, flow: bool) -> str:
+    if flow:
+        return "Hopf" if abs(c.imag) > 1e-6 else "fold, transcritical or pitchfork"
+    if abs(c.imag) > 1e-4:
+        return "Neimark-Sacker"
+    return "period doubling" if c.real < 0 else "fold, transcritical or pitchfork"
+
+
+def _continued(
+    p: PointGrid, z: Any, q: Float[np.ndarray, " n"], values: Float[np.ndarray, " n"]
+) -> tuple[np.ndarray, np.ndarray, Any, Complex[np.ndarray, " n"]]:
+    """Each cycle at other values of the parameter: whether it is stable, whether it was lost, where it is, and its
+    critical eigenvalue.
+    """
+    fixed = {n: np.float64(v) for n, v in p.fixed.items()}
+    c = p.stepper.coefficients({**fixed, p.axes[0].name: values})
+    done = refine(p.stepper, z, q, c, p.scale, _REACH)
+    if p.stepper.rates is not None:
+        slopes = np.moveaxis(
+            np.asarray(_slopes(p.stepper)(jax.tree.map(jnp.asarray, done.state), c)), -1, 0
+        )
+    else:
+        slopes = done.jacobian
+    finite = np.isfinite(slopes).all((1, 2))
+    values_of = np.linalg.eigvals(np.where(finite[:, None, None], slopes, 0.0)).astype(complex)
+    measure = values_of.real if p.stepper.rates is not None else np.abs(values_of)
+    worst = np.argmax(measure, axis=1)
+    rows = np.arange(len(q))
+    critical = values_of[rows, worst]
+    limit = 0.0 if p.stepper.rates is not None else 1.0
+    there = finite & (done.period == q) & (done.residual <= 1e-9 * p.scale)
+    stable = measure[rows, worst] < limit
+    return there & stable, ~there, done.state, critical
+
+
+@lru_cache(maxsize=64)
+def _slopes(s: PointStepper) -> Callable[..., Any]:
+    """Jacobians of a flow's velocities, (d, d, n)."""
+    assert s.rates is not None
+    one = partial(slope, s.rates)
+    return jax.jit(lambda z, c: over(one, c)(z, c))
+
+
+def _points(
+    p: PointGrid, state: Any, period: np.ndarray, keep: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The points of the picture."""
+    flow = p.stepper.rates is not None
+    longest = float(np.nanmax(period, initial=1.0))
+    n = max(
+        keep, int(np.ceil(2.2 * longest / p.stepper.dt)) if flow and p.stepper.dt else int(longest)
+    )
+    c = p.coefficients(np.arange(p.count))
+    x = np.asarray(_orbit(p.stepper, n)(jax.tree.map(jnp.asarray, state), c))  # (n, *shape, count)
+    where, points, settled = [], [], []
+    grid = p.take(0, np.arange(p.count))
+    for i, q in enumerate(period.tolist()):
+        if np.isnan(q):
+            continue
+        own = x[..., i]
+        if flow:
+            turn = n if q < 0 else int(1.1 * q / (p.stepper.dt or 1.0)) + 4
+            own = own[:1] if q == 0 else _extremes(own[:turn])
+        else:
+            own = own[: keep if q < 0 else int(q)]
+        where.append(np.full(len(own), grid[i]))
+        points.append(own)
+        settled.append(np.full(len(own), q >= 0))
+    if not where:
+        return np.empty(0), np.empty((0, *x.shape[1:-1])), np.empty(0, bool)
+    return np.concatenate(where), np.concatenate(points), np.concatenate(settled)
+
+
+def _extremes(x: np.ndarray) -> np.ndarray:
+    """Where the first component turns."""
+    first = x.reshape(len(x), -1)[:, 0]
+    rise = np.diff(first)
+    turns = np.flatnonzero(rise[1:] * rise[:-1] < 0) + 1
+    return x[turns] if len(turns) else x[:1]
+
+
+@lru_cache(maxsize=64)
+def _orbit(s: PointStepper, n: int) -> Callable[..., Any]:
+    def many(z: Any, c: Any) -> Any:
+        step, out = over(lambda z, c: s.step(z, c, None), c), over(s.output, c)
+        return trace(lambda _, z: (step(z, c), out(z, c)), z, n)[1]
+
+    return jax.jit(many)
+
+
+__all__ = ["Bifurcation", "Change", "bifurcation"]

@@ -1,0 +1,262 @@
+"""Limit sets of many orbits, found in batches that shrink as orbits settle.
+
+At steps 64, 128, 256, ... or so (Brent's doubling, BIT 20 (1980), doi:10.1007/BF01933190) each undecided point leaves
+a mark and is watched for a while. It has settled when it comes back to its mark after p steps, again after 2 p,
+with the same p as at the mark before, *and* meets that earlier mark: over a doubling of time it has not drifted
+by more than the tolerance. Decided points leave the batch. A flow comes back when it crosses the plane through
+its mark, across its velocity there, close to the mark; its period is a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from ..._support.errors import OdescentError
+from ..._support.numbers import check_whole
+from ...dynamics.flows.stepper import PointStepper
+from .batching import pad, pick, spread, take
+from .grid import PointGrid, place
+from .returns import DIVERGES, UNDEFINED, kernels, over
+
+FIRST = 64  # steps before the first mark
+UNRESOLVED, SETTLED = 0, 1
+_STILL = 8  # steps for which a flow at rest must stay there
+_SLOWING = 0.1  # of the speed at the last mark
+_LONGEST = 1 << 27  # of periods
+
+Confirm = Callable[[Any, Float[np.ndarray, " n"], Int[np.ndarray, " n"]], Bool[np.ndarray, " n"]]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What became of each point of a product, flat.
+
+    Attributes:
+        verdict: UNRESOLVED, SETTLED, DIVERGES or UNDEFINED (a step had no value: NaN).
+        period: steps of the cycle it settled on, 1 for a fixed point; for flows a time, 0 for an equilibrium.
+        when: the step at which it was found to have settled, or left; -1 for undecided ones.
+        state: the last state, leaves of shape (..., n).
+    """
+
+    verdict: Int[np.ndarray, " n"]
+    period: Float[np.ndarray, " n"]
+    when: Int[np.ndarray, " n"]
+    state: Any
+
+
+def begin(p: PointGrid, at: Int[np.ndarray, " n"]) -> tuple[Any, Any]:
+    """States and coefficients at flat indices."""
+    c = p.coefficients(at)
+    return _beginning(p.stepper)(p.points(at), c), c
+
+
+@lru_cache(maxsize=64)
+def _beginning(s: PointStepper) -> Callable[..., Any]:
+    def one(z: tuple[Any, Any], c: Any) -> Any:
+        return place(jax.tree.map(jnp.asarray, s.init(z[0], c)), z[1])
+
+    return jax.jit(lambda z, c: over(one, c)(z, c))
+
+
+@lru_cache(maxsize=64)
+def _reading(s: PointStepper, what: str) -> Callable[..., Any]:
+    return jax.jit(lambda z, c: over(getattr(s, what), c)(z, c))
+
+
+def read(s: PointStepper, what: str, state: Any, c: Any) -> Any:
+    """A quantity of many states at once, as NumPy leaves of shape (..., n).
+
+    Args:
+        s: the stepper.
+        what: "output", "seen" or "rates", a method of the stepper.
+        state: a pytree of states, along the last axis.
+        c: coefficients.
+    """
+    n = np.shape(jax.tree.leaves(state)[0])[-1]
+    room = 1 << max(n - 1, 15).bit_length()  # few shapes, so few compilations
+    z = jax.tree.map(jnp.asarray, pad(state, room))
+    return take(_reading(s, what)(z, pick(c, slice(None), room)), slice(n))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long, how exactly and how far points are followed.
+
+    Attributes:
+        steps: the cap.
+        tolerance: of recurrences, in units of the size of the region of starts.
+        escape: beyond it, in these units, a point has diverged.
+        longest: the longest period looked for (maps).
+        memory: bytes that a call may use.
+
+    Raises OdescentError for numbers out of their range.
+    """
+
+    steps: int
+    tolerance: float
+    escape: float
+    longest: int
+    memory: int
+
+    def __post_init__(self) -> None:
+        check_whole("steps", self.steps, FIRST)
+        check_whole("max_period", self.longest, 1)
+        check_whole("memory", self.memory, 1)
+        if not 0 < self.tolerance < 1e-2:
+            raise OdescentError(
+                f"tolerance must be more than 0 and less than 0.01, not {self.tolerance!r}."
+            )
+        if not (np.isfinite(self.escape) and self.escape > 1):
+            raise OdescentError(f"escape must be a finite number more than 1, not {self.escape!r}.")
+
+
+def settle(p: PointGrid, limits: Limits, confirm: Confirm | None = None) -> Outcomes:
+    """Iterate until each point has settled or left, or the steps are used up.
+
+    Args:
+        p: the points.
+        limits: how long they are followed.
+        confirm: (states, periods, flat indices) of points that are about to be settled: which of them are.
+    """
+    flow, steps, memory = p.stepper.rates is not None, limits.steps, limits.memory
+    tolerance, escape = limits.tolerance * p.scale, limits.escape * p.scale
+    n, longest = p.count, min(limits.longest, _LONGEST)
+    verdict, when, period = np.zeros(n, int), np.full(n, -1), np.zeros(n)
+    old_period, old_speed = np.zeros(n), np.full(n, np.inf)
+    last: Any = None
+    alive = np.arange(n)
+    state: Any = None
+    marks: Any = None
+    c: Any = None  # the coefficients of the undecided
+    total, ahead = 0, FIRST
+    while len(alive) and total < steps:
+        ahead = min(ahead, steps - total)
+        window = min(_STILL if flow else 2 * min(longest, max(ahead // 4, 4)), steps - total)
+        (z, new_marks, now, again, still, reach), c = _watched(
+            p, alive, state, marks, c, (ahead, window), tolerance, memory
+        )
+        how, at = _left(p, alive, state, c, ~(reach <= escape), ahead + window, escape, memory)
+        total, began = total + ahead + window, total
+        if flow:
+            # what comes to rest slows down, by far between marks; what circles does not
+            speed, now = now, np.zeros(len(alive))
+            circling = ~still & (how == 0) & (speed >= _SLOWING * old_speed[alive])
+            old_speed[alive] = speed
+            if marks is not None and circling.any() and total < steps:
+                turn = min(total, steps - total)
+                z, now, again = _circled(p, c, z, marks, circling, turn, tolerance, memory)
+                total += turn
+        before = old_period[alive]
+        same = (now > 0) if flow else now == before
+        done = ((again & (now > 0) & same) | still) & (how == 0)
+        old_period[alive] = now
+        left = how > 0
+        if confirm is not None and done.any():
+            picked = np.flatnonzero(done)
+            done[picked] = confirm(take(z, picked), now[picked], alive[picked])
+        out = done | left
+        verdict[alive[done]], verdict[alive[left]] = SETTLED, how[left]
+        period[alive[done]] = now[done]
+        when[alive[done]], when[alive[left]] = total, began + at[left]
+        final = out if total < steps else np.ones_like(out)
+        if last is None:
+            last = jax.tree.map(lambda a: np.zeros((*a.shape[:-1], n), a.dtype), z)
+        for whole, part in zip(jax.tree.leaves(last), jax.tree.leaves(z), strict=True):
+            whole[..., alive[final]] = part[..., final]
+        state, marks = z, new_marks
+        if out.any():
+            keep = ~out
+            alive, state, marks, c = alive[keep], take(z, keep), take(marks, keep), pick(c, keep)
+        ahead = total
+    return Outcomes(verdict, period, when, last)
+
+
+def _each(p: PointGrid) -> int:
+    """Bytes that one point may need while it moves."""
+    return 16 * 8 * max(int(p.start.size), 1) * max(len(p.stepper.blocks), 1)
+
+
+def _watched(
+    p: PointGrid, alive: np.ndarray, state: Any, marks: Any, c: Any, steps: tuple[int, int], tolerance: float,
+    memory: int,
+) -> tuple[Any, Any]:  # fmt: skip
+    """One round of all undecided points: what `Kernels.watch` finds, and the coefficients; NumPy arrays."""
+    k = kernels(p.stepper)
+
+    def work(part: slice, padded: int) -> tuple[Any, Any]:
+        if state is None:
+            z, own = begin(p, pad(alive[part], padded))
+            seen = jax.eval_shape(_reading(p.stepper, "seen"), z, own)
+            old = jax.tree.map(lambda a: np.full(a.shape, np.inf, a.dtype), seen)
+        else:
+            z, old, own = (
+                pad(take(state, part), padded),
+                pad(take(marks, part), padded),
+                pick(c, part, padded),
+            )
+        found = k.watch(z, own, old, *steps, tolerance)
+        kept = slice(part.stop - part.start)
+        return take(found, kept), pick(own, kept)
+
+    parts = spread(work, len(alive), memory, _each(p))
+    found = jax.tree.map(lambda *a: np.concatenate(a, -1), *(part for part, _ in parts))
+    if state is not None:
+        return found, c
+    join = lambda *a: np.concatenate(a, -1) if np.ndim(a[0]) else a[0]
+    return found, jax.tree.map(join, *(own for _, own in parts))
+
+
+def _circled(
+    p: PointGrid, c: Any, state: Any, marks: Any, which: np.ndarray, n: int, tolerance: float, memory: int
+) -> tuple[Any, np.ndarray, np.ndarray]:  # fmt: skip
+    """`Kernels.circle` for some of the points: states, times of return, and whether they came back twice."""
+    now, again = np.zeros(len(which)), np.zeros(len(which), bool)
+    state = jax.tree.map(np.array, state)
+    picked = np.flatnonzero(which)
+
+    def work(part: slice, padded: int) -> Any:
+        these = picked[part]
+        z, mark = (pad(take(t, these), padded) for t in (state, marks))
+        found = kernels(p.stepper).circle(z, pick(c, these, padded), mark, n, tolerance)
+        return take(found, slice(len(these)))
+
+    if len(picked):
+        parts = spread(work, len(picked), memory, _each(p))
+        z, now[picked], again[picked] = jax.tree.map(lambda *a: np.concatenate(a, -1), *parts)
+        for whole, moved in zip(jax.tree.leaves(state), jax.tree.leaves(z), strict=True):
+            whole[..., picked] = moved
+    return state, now, again
+
+
+def _left(
+    p: PointGrid, alive: np.ndarray, state: Any, c: Any, bad: np.ndarray, n: int, escape: float, memory: int
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """How and at which of the round's n steps the bad points left; zeros for the others."""
+    how, at = np.zeros(len(alive), int), np.zeros(len(alive), int)
+    picked = np.flatnonzero(bad)
+
+    def work(part: slice, padded: int) -> Any:
+        these = picked[part]
+        if state is None:
+            z, own = begin(p, pad(alive[these], padded))
+        else:
+            z, own = pad(take(state, these), padded), pick(c, these, padded)
+        return take(kernels(p.stepper).leave(z, own, n, escape, p.scale), slice(len(these)))
+
+    if len(picked):
+        parts = spread(work, len(picked), memory, _each(p))
+        how[picked], at[picked] = (np.concatenate(a) for a in zip(*parts, strict=True))
+    return how, at
+
+
+__all__ = [
+    "DIVERGES", "SETTLED", "UNDEFINED", "UNRESOLVED", "Limits", "Outcomes", "begin", "read", "settle",
+]  # fmt: skip

@@ -1,0 +1,279 @@
+"""A method as exact matrices: read off an algorithm, reduced to what its points and output see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+
+from ...._support.errors import OdescentError
+from ....discretize.linear.matrices import inverse
+from ....dynamics.algebra.exact import as_scalar, canonical, is_zero
+from ....dynamics.vector_fields.objective import check_class, constant
+from ....dynamics.vector_fields.system import L as smoothness
+from ....dynamics.vector_fields.system import mu as convexity
+from ..checking.checker import ONE, Number
+from ..checking.elimination import reduced, times
+from ..checking.field import NotInField, NumberField, enclosure, reciprocal
+
+if TYPE_CHECKING:
+    from ....discretize import Algorithm, StateSpace
+
+Matrix: TypeAlias = list[list[Any]]
+Method: TypeAlias = "Algorithm | StateSpace | Mapping[str, object] | Sequence[Any]"
+_ratio = sp.Symbol("q", positive=True)  # sqrt(mu / L)
+THREE = ("alpha", "beta", "gamma", "delta")
+
+
+class NoCertificate(OdescentError):
+    """There is no certificate of the kind that was asked for; the message says why.
+
+    ``counterexample`` is the function that shows it, where one is known.
+    """
+
+    def __init__(self, message: str, counterexample: Any = None) -> None:
+        super().__init__(message)
+        self.counterexample = counterexample
+
+
+@dataclass(frozen=True)
+class Plant:
+    """x+ = A x + B u, y = C x + D u with u = gradients at y, and what the certificate needs besides.
+
+    Entries are numbers of the checker: in Q(sqrt d), or enclosures (``exact`` False). ``output`` is the row
+    that reads the output off the state, ``fixed`` the state that rests at a minimizer 1.
+    """
+
+    A: Matrix
+    B: Matrix
+    C: Matrix
+    D: Matrix
+    output: list[Number]
+    fixed: list[Number]
+    mu: sp.Expr
+    L: sp.Expr
+    d: int
+    exact: bool
+    name: str = ""
+
+    def number(self, e: object) -> Number:
+        """Another number in the field of the method, or its enclosure."""
+        value = as_scalar(e)
+        return NumberField(self.d).number(value, {}) if self.exact else enclosure(value)
+
+    def floats(self) -> tuple[Float[np.ndarray, "n n"], Any, Any, Any]:
+        """A, B, C, D rounded."""
+        return tuple(np.array([[to_float(x) for x in row] for row in m]) for m in (self.A, self.B, self.C, self.D))  # type: ignore[return-value]  # fmt: skip
+
+
+def to_float(x: Number) -> float:
+    """The number rounded (within a few units of the last place), also where a and b sqrt(d) nearly cancel."""
+    a, b = Fraction(x.a), Fraction(x.b)
+    if a * b >= 0:
+        return float(a) + float(b) * math.sqrt(x.d)
+    rest = a * a - x.d * b * b  # exactly, over the sum of two numbers of one sign
+    larger = max(abs(a), abs(b))
+    return float(rest / larger) / (float(a / larger) - float(b / larger) * math.sqrt(x.d))
+
+
+def read(method: Method, mu: object, L: object) -> Plant:
+    """The exact matrices of a method on the class F(mu, L).
+
+    Raises OdescentError for constants outside their domain, a method with unbound parameters or of another
+    structure, and NoCertificate if the method does not rest at minimizers.
+    """
+    low, high = constant("mu", mu), constant("L", L, strict=True)
+    if not (low.is_number and high.is_number):
+        raise OdescentError(f"mu and L must be numbers for a certificate, not {mu} and {L}.")
+    check_class(low, high)
+    matrices, name = _matrices(method)
+    d, exact, (A, B, C, D, (output,)), fixed = settled(matrices, low, high)
+    return Plant(A, B, C, D, output, fixed, low, high, d, exact, name)
+
+
+def settled(
+    matrices: list[Matrix], low: sp.Expr, high: sp.Expr
+) -> tuple[int, bool, list[Matrix], list[Number]]:
+    """d, whether the numbers are exact, the observable part of A, B, C, D, output, and the state v with A v = v.
+
+    Raises OdescentError for free parameters, NoCertificate if there is no such state that reads as 1.
+    """
+    known = {convexity: low, smoothness: high}
+    free = {s for m in matrices for row in m for e in row for s in e.free_symbols} - known.keys()
+    if free:
+        first = min(free, key=str)
+        raise OdescentError(
+            f"the parameter {first} of the method has no value: give it one, as in bind({first}=1/2), or --set "
+            f"{first}=1/2 on the command line."
+        )
+    found = _in_field(matrices, low, high)
+    if found is None:
+        matrices = _own_coordinates(tuple(tuple(map(tuple, m)) for m in matrices))
+        found = _in_field(matrices, low, high)
+    if found is not None:
+        d, numbers, fixed = found
+        return d, True, numbers, fixed
+    values = {_ratio: sp.sqrt(low / high), **known}
+    bound = [[[canonical(e.xreplace(values)) for e in row] for row in m] for m in matrices]
+    bound, at = _reduced(bound, is_zero, lambda e: canonical(1 / e), sp.S.One)
+    (fixed,) = _enclosures([at])
+    return 1, False, [_enclosures(m) for m in bound], fixed
+
+
+def _in_field(
+    matrices: list[Matrix], low: sp.Expr, high: sp.Expr
+) -> tuple[int, list[Matrix], list[Number]] | None:
+    """d, the matrices and the state at rest in Q(sqrt d); None if there is no such field."""
+    values = {convexity: low, smoothness: high, _ratio: sp.sqrt(low / high)}
+    field = NumberField()
+    try:
+        for _ in range(2):  # the second time with the final d
+            field.number(low, {}), field.number(high, {})
+            numbers = [[[field.number(e, values) for e in row] for row in m] for m in matrices]
+    except NotInField:
+        return None
+    except ZeroDivisionError:
+        raise OdescentError(
+            f"the coefficients of the method have no finite values at mu = {low} and L = {high}."
+        ) from None
+    return field.d, *_reduced(numbers, lambda x: not x, reciprocal, ONE)
+
+
+@lru_cache(maxsize=256)
+def _own_coordinates(matrices: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> list[Matrix]:
+    """The method with the rows of C, output, C A, ... as its coordinates, in L and q = sqrt(mu / L).
+
+    A method may be written with sqrt(mu) and sqrt(L) where its behaviour only depends on q and L.
+    """
+    A, B, C, D, output = (sp.Matrix([list(row) for row in m]) for m in matrices)
+    rows: list[sp.Matrix] = []
+    pivots: tuple[int, ...] = ()
+    waiting = [m[i, :] for m in (C, output) for i in range(m.rows)]
+    while waiting:
+        row = waiting.pop(0).applyfunc(canonical)
+        stacked = sp.Matrix.vstack(*rows, row)
+        _, found = stacked.rref(iszerofunc=is_zero, simplify=canonical)
+        if len(found) > len(rows):
+            rows, pivots = [*rows, row], found
+            waiting.append(row * A)
+    basis = sp.Matrix.vstack(*rows)
+    back = inverse(basis[:, list(pivots)])
+    into = [m[:, list(pivots)] * back for m in (basis * A, C, output)]
+    found = [into[0], basis * B, into[1], D, into[2]]
+    scaled = {convexity: _ratio**2 * smoothness}
+    return [m.applyfunc(lambda e: canonical(e.xreplace(scaled))).tolist() for m in found]
+
+
+def _matrices(method: Method) -> tuple[list[Matrix], str]:
+    """A, B, C, D and the output row as expressions, and a name."""
+    from ....discretize import Algorithm, StateSpace
+    from ....discretize.linear.state_space import NotLTI
+
+    name = ""
+    if isinstance(method, Mapping):
+        unknown = sorted(set(method) - set(THREE))
+        if unknown or "alpha" not in method:
+            raise OdescentError(
+                "a method in three-parameter form has alpha and beta, gamma, delta (0 if left out), "
+                f"not {', '.join(map(str, method))}."
+            )
+        alpha, beta, gamma, delta = (_scalar(n, method.get(n, 0)) for n in THREE)
+        one, none = sp.S.One, sp.S.Zero
+        return [
+            [[1 + beta, -beta], [one, none]], [[-alpha], [none]], [[1 + gamma, -gamma]], [[none]],
+            [[1 + delta, -delta]],
+        ], "three-parameter method"  # fmt: skip
+    if isinstance(method, Algorithm):
+        name = method.name
+        try:
+            method = method.state_space()
+        except NotLTI as reason:
+            raise NotLTI(
+                f"a rate is certified of linear methods around their gradients, and {name or 'this one'} is not one "
+                f"of them: {reason}"
+            ) from None
+    if isinstance(method, StateSpace):
+        of = {o.of for o in method.inputs}
+        if len(of) != 1 or any(not o.form.field for o in method.inputs):
+            called = ", ".join(dict.fromkeys(o.name for o in method.inputs)) or "nothing"
+            raise OdescentError(
+                f"a rate over F(mu, L) is about gradients of one function; this method calls {called}."
+            )
+        if method.output is None:
+            raise OdescentError("the method's output is not linear in its blocks; give output=.")
+        parts = (method.A, method.B, method.C, method.D, method.output)
+        return [m.tolist() for m in parts], name
+    parted = not isinstance(method, str) and isinstance(method, Sequence)
+    if not parted or len(method) not in (3, 4):
+        hint = f": give od.algorithm({method!r})" if isinstance(method, str) else ""
+        raise OdescentError(
+            "a method is an algorithm, its state space, matrices (A, B, C) or (A, B, C, D), or a mapping of "
+            f"alpha, beta, gamma, delta, not {method!r}{hint}."
+        )
+    given = [[[_scalar("an entry", e) for e in row] for row in _rows(m)] for m in method]
+    calls = len(given[2])
+    if len(given) == 3:
+        given.append([[sp.S.Zero] * calls for _ in range(calls)])
+    n = len(given[0])
+    for m, h, w in zip(given, (n, n, calls, calls), (n, calls, n, calls), strict=True):
+        if len(m) != h or any(len(row) != w for row in m):
+            raise OdescentError(
+                "the sizes of A (n x n), B (n x p), C (p x n) and D (p x p) do not fit together."
+            )
+    return [*given, [given[2][-1]]], name
+
+
+def _rows(m: Any) -> Any:
+    return m.tolist() if hasattr(m, "tolist") else m
+
+
+def _scalar(name: str, value: object) -> sp.Expr:
+    try:
+        return as_scalar(value)
+    except TypeError:
+        raise OdescentError(f"{name} must be a finite real number, not {value!r}.") from None
+
+
+def _enclosures(m: Matrix) -> Matrix:
+    try:
+        return [[enclosure(e) for e in row] for row in m]
+    except (NotImplementedError, TypeError) as error:
+        raise OdescentError(
+            f"the number {error} has no enclosure here; use roots, exp, log, sin or cos."
+        ) from None
+
+
+def _reduced(
+    matrices: list[Matrix], vanishes: Callable[[Any], bool], invert: Callable[[Any], Any], one: Any
+) -> tuple[list[Matrix], list[Any]]:
+    """The observable part of A, B, C, D, output, and its state at rest at a minimizer 1."""
+    A, B, C, D, output = matrices
+    basis, pivots = reduced([*C, *output], vanishes, invert)
+    while len(basis) < len(A):  # the rows C, output, C A, ..., reduced
+        more, places = reduced([*basis, *(times(row, A) for row in basis)], vanishes, invert)
+        if len(more) == len(basis):
+            break
+        basis, pivots = more, places
+    if len(basis) < len(A):
+        into = ([times(row, A) for row in basis], C, output)
+        A, C, output = ([[row[p] for p in pivots] for row in m] for m in into)
+        B = [times(row, B) for row in basis]
+    # A v = v, C v = 1, output v = 1
+    rest = [[e - one if i == j else e for j, e in enumerate(row)] for i, row in enumerate(A)]
+    system = [[*row, one - one] for row in rest] + [[*row, one] for row in (*C, *output)]
+    rows, pivots = reduced(system, vanishes, invert)
+    if len(A) in pivots:
+        raise NoCertificate(
+            "the method does not rest at every minimizer: no state with A v = v has its gradient points and its "
+            "output there, so it converges to no minimizer in general."
+        )
+    if len(pivots) < len(A):  # cannot be: the state is observable
+        raise NoCertificate("the method has no single state at rest for a minimizer.")
+    return [A, B, C, D, output], [rows[pivots.index(i)][-1] for i in range(len(A))]

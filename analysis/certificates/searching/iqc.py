@@ -1,0 +1,240 @@
+"""Rates by integral quadratic constraints: the search, and what it finds as a proof by interpolation.
+
+The gradient is kept only through the multipliers of Zames and Falb, causal and finite: with w = u - mu y, z = y - u /
+L,
+
+    sum_{k<N} rate^{-2k} <w_k, lambda_0 z_k - lambda_1 z_{k-1} - ... - lambda_s z_{k-s}> >= 0     for every N,
+
+and V is a quadratic form of the method's state and of the filter's, those z_{k-1}, ..., z_{k-s} that are not in the
+method's (where alpha = 1 / L they are: with them twice, V could be anything on what no run reaches). s = 0 is the
+sector, s = 1 the weighted off-by-one constraint (Lessard, Recht, Packard, arXiv:1408.3595; weights for more steps:
+Boczar, Lessard, Packard, Recht, arXiv:1706.01337). With lambda_i = tau^i nu_i and lambda_0 = nu_0 + ... + nu_s, tau =
+rate^2, the condition on the multipliers is nu >= 0.
+
+Such a proof is one by the interpolation inequalities Q: with 2 p_k = Q_k* (* the minimizer),
+    <w_k, z_k> = p_k + Q_*k / 2,    <w_k, z_k - z_j> = p_k - p_j + Q_jk / 2,
+so that V_{k+s} + sum_i a_i p_{k+s-i}, a_s = lambda_s / tau, a_i = (lambda_i + a_{i+1}) / tau, decreases with the
+multipliers lambda_i / 2 of the pairs (k+s-i, k+s), and (lambda_0 - a_1) / 2 >= 0 of (k+s, *). `Constraints.proof`
+writes it as this, and the checker knows no other constraint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ...._support.errors import OdescentError
+from ..checking.checker import (
+    HALF,
+    ONE,
+    STAR,
+    ZERO,
+    Number,
+    add_form,
+    subtract,
+    zeros,
+)
+from ..checking.elimination import kernel
+from ..checking.field import reciprocal
+from ..methods.coordinates import Matrices, coordinates, curvatures
+from ..methods.modes import trajectories
+from ..methods.plant import Matrix, Plant, to_float
+from ..methods.precise import context, high, inverse, rounded_down, unit
+from .attained_rates import vanishing
+from .centers import Center, Centers
+from .least import back_from, gap_of, near, product, short
+from .proof import Proof, inequality
+
+_BITS = 53  # unknowns are rounded to so many bits
+
+
+class ConstraintLMI:
+    """The inequality as data for `Centers`, in units L = 1 and the coordinates of `coordinates`.
+
+    With delta = 1 - tau, unknowns P, lambda_1, ..., lambda_s and c_0 = lambda_0, ..., c_{s-1}, it is linear in delta:
+    V - V+ - <w, ...> - delta V >= 0, and, for c_s = lambda_s and lambda_0 = 0 in this line only,
+
+        c_i - lambda_i - c_{i+1} - delta (c_i - lambda_i) >= 0     for i < s.
+
+    Args:
+        method: its matrices.
+        past: of z_{k-1}, ..., z_{k-s}, the row that reads it off the state; None where there is none.
+        curvature: of the quadratic that the coordinates are from.
+    """
+
+    def __init__(self, method: Matrices, past: Sequence[Any], curvature: Any) -> None:
+        of = coordinates(method, 0, curvature)
+        n, steps, mp = of.held, len(past), context()
+        kept = [i for i, row in enumerate(past) if row is None]
+        self.m = m = n + len(kept)
+        rows = unit(m + 1)
+        own = [*range(n), m]  # the state and the gradient among the coordinates
+        y, u, later = (np.tensordot(part, rows[own], 1) for part in (of.y[0], of.g[0], of.later))
+        self.T = unit(m)
+        self.T[:n, :n] = of.T[:n, :n]
+        back, stored = inverse(of.T[:n, :n]), iter(rows[n:m])
+        w, z = u - y * of.ratio, [y - u]
+        for row in past:
+            state = None if row is None else np.array([high(x) for x in row], dtype=object) @ back
+            z.append(next(stored) if state is None else state @ rows[:n])
+        later = np.vstack([later, *[z[i] for i in kept]])
+        self.of_p = list(combinations_with_replacement(range(m), 2))
+        self.at = len(self.of_p)  # then lambda_1, ..., lambda_s, c_0, ...
+        links = max(steps, 1)
+        count = self.at + steps + links
+        W, E = (np.zeros((count, m + 1, m + 1)) for _ in range(2))
+        for a, (i, j) in enumerate(self.of_p):
+            before, after = product(rows, i, j), product(later, i, j)
+            E[a], W[a] = before.astype(float), (before - after).astype(float)
+        # the size of an inequality is that of w
+        w = w / (1 - of.ratio if of.ratio < 1 else mp.mpf(1))
+        self.scale = float(1 - of.ratio) or 1.0
+        for i in range(1, steps + 1):
+            W[self.at + i - 1] = (np.outer(w, z[i]) + np.outer(z[i], w)).astype(float) / 2
+        W[self.at + steps] = -(np.outer(w, z[0]) + np.outer(z[0], w)).astype(float) / 2
+        e = np.eye(count)
+        lam, c = [0 * e[0], *e[self.at : self.at + steps]], [*e[self.at + steps :]]
+        if steps:
+            c.append(lam[-1])
+        left = [c[i] - lam[i] for i in range(steps)]
+        constant = [*lam[1:], *(a - b for a, b in zip(left, c[1:], strict=False))] or [c[0]]
+        taken = [*(0 * e[0] for _ in lam[1:]), *left] or [0 * e[0]]
+        self.centers = Centers(
+            [(W, E), (E[:, :m, :m].copy(), np.zeros((count, m, m)))],
+            (np.array(constant), np.array(taken)),
+        )
+
+    def split(self, x: Float[np.ndarray, " unknowns"]) -> tuple[Any, list[float]]:
+        """P and lambda."""
+        P = np.zeros((self.m, self.m))
+        for (i, j), entry in zip(self.of_p, x, strict=False):
+            P[i, j] = P[j, i] = entry
+        steps = (len(x) - self.at) // 2
+        lam = x[[self.at + steps, *range(self.at, self.at + steps)]] / self.scale
+        return P, lam.tolist()
+
+
+class Constraints:
+    """Candidates for one method, as `search` asks for them.
+
+    Args:
+        plant: the method.
+        steps: s, how many past steps the multipliers reach.
+    """
+
+    def __init__(self, plant: Plant, steps: int) -> None:
+        if len(plant.D) != 1:
+            raise OdescentError(
+                f"integral quadratic constraints are for one gradient a step, this method takes {len(plant.D)}; "
+                "use the interpolation inequalities."
+            )
+        self.plant, self.steps = plant, steps
+        self.past = _in_state(plant, steps)
+
+    def searched(self) -> Iterator[Proof]:
+        """From about the least rate on, in gaps to 1 that are decimals."""
+        method = Matrices.of(self.plant)
+        for curvature in curvatures(method):
+            try:
+                lmi = ConstraintLMI(method, self.past, curvature)
+            except (ValueError, ZeroDivisionError):
+                continue
+            for center in reversed(lmi.centers.largest(near)):
+                if np.isfinite(center.x).all():
+                    yield from self._rounded(lmi, center)
+
+    def _rounded(self, lmi: ConstraintLMI, center: Center) -> Iterator[Proof]:
+        """The candidates of a center, at a rate that is a decimal: of the state, and of the output alone."""
+        gap = rounded_down(Fraction(gap_of(center.delta)))
+        rate, (P, lam) = Number(1 - gap), lmi.split(center.x)
+        exact = back_from(P, lmi.T, _BITS)
+        # lambda_i = tau^i nu_i with nu >= 0 is the condition on the multipliers, whatever the rounding
+        power, tau = ONE, rate * rate
+        shares, found = [], {}
+        for i, weight in enumerate(lam[1:], 1):
+            power = power * tau
+            shares.append(Number(short(max(weight, 0.0) / to_float(power), _BITS)))
+            found[i] = power * shares[-1]
+        own = max(lam[0] - sum(map(to_float, shares)), 0.0)
+        found[0] = sum(shares, Number(short(own, _BITS)))
+        if all(row is None for row in self.past):
+            yield self.proof(rate, exact, found)
+        row = np.array([high(x) for x in self._output()], dtype=object)
+        try:
+            size = row @ inverse(np.array([[high(x) for x in line] for line in exact])) @ row
+        except ZeroDivisionError:
+            return
+        if size > 0:  # E >= |output|^2 / size
+            share = Number(short(float(0.5 / size), _BITS))
+            yield self.proof(rate, exact, found, self.plant.number(self.plant.L) * share)
+
+    def _output(self) -> list[Number]:
+        """The row that reads the output off X."""
+        return [*self.plant.output, *[ZERO] * self.past.count(None)]
+
+    def attained(self, rate: Number) -> Iterator[Proof]:
+        """V = |output|^2 with the multiplier for which the decrease vanishes along a quadratic at the rate.
+
+        At such a rate D is singular, and P may have to be: for gradient descent and the triple momentum method.
+        """
+        if not self.plant.exact or rate.sign() <= 0:
+            return
+        s, row, it = self.steps, self._output(), inequality(self.plant, rate, self.steps)
+        P, tau = [[a * b for b in row] for a in row], rate * rate
+        along = trajectories(self.plant, rate, s)
+
+        def decrease(P: Matrix, lam: Mapping[int, Number]) -> Matrix:
+            proof = self.proof(rate, P, lam)
+            return it.remainders(proof.P, dict(proof.nu), dict(proof.lam))[1]
+
+        found = decrease(P, {})
+        for past in range(min(s, 1) + 1):
+            shape = {0: ONE, **({1: tau} if past else {})}
+            for size in vanishing(found, decrease(zeros(len(P)), shape), along):
+                lam = {i: size * x for i, x in shape.items()}
+                yield self.proof(rate, P, lam, self.plant.number(self.plant.L))
+
+    def proof(
+        self, rate: Number, P: Matrix, lam: Mapping[int, Number], weight: Number | None = None
+    ) -> Proof:
+        """V = L X'PX and these multipliers by how far they reach back, over the points in memory."""
+        s, it = self.steps, inequality(self.plant, rate, self.steps)
+        m, tau = len(self.plant.A) + s, rate * rate
+        z = [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(it.y, it.g, strict=True)]
+        X = it.states[s] + [z[s - i] for i, row in enumerate(self.past, 1) if row is None]
+        X = [row + [ZERO] * (m + 1 - len(row)) for row in X]
+        follow, back, nu = ZERO, reciprocal(tau), {}
+        for i in range(s, 0, -1):
+            follow = (lam.get(i, ZERO) + follow) * back
+            nu[s - i, STAR] = HALF * follow
+        V = add_form(zeros(m + 1), it.L, P, X)
+        V = subtract(it, V, {pair: -x for pair, x in nu.items()})
+        unit = reciprocal(it.L)
+        multipliers = {(s - i, s): HALF * x for i, x in lam.items() if i}
+        multipliers[s, STAR] = HALF * (lam.get(0, ZERO) - follow)
+        return Proof(
+            rate, s, [[unit * x for x in row[:m]] for row in V[:m]], nu, multipliers, weight
+        )
+
+
+def _in_state(plant: Plant, steps: int) -> list[list[Number] | None]:
+    """Rows that read z_{k-1}, ..., z_{k-s} off x_k in every run, as far as there are: row (A, B) = the one before."""
+    found: list[list[Number] | None] = []
+    scale = plant.number(plant.L)
+    target = [*plant.C[0], plant.D[0][0] * scale - ONE]
+    while len(found) < steps and plant.exact:
+        columns = [list(column) for column in zip(*plant.A, strict=True)]
+        columns.append([row[0] * scale for row in plant.B])
+        rows = [[*column, -t] for column, t in zip(columns, target, strict=True)]
+        solution = next((v for v in kernel(rows, len(plant.A) + 1) if v[-1]), None)
+        if solution is None:
+            break
+        row = [x * reciprocal(solution[-1]) for x in solution[:-1]]
+        found.append(row)
+        target = [*row, ZERO]
+    return found + [None] * (steps - len(found))

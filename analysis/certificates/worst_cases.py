@@ -1,0 +1,352 @@
+"""The search for a certificate: a candidate in floats, rounded, and proved; or the reason why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from itertools import chain
+from typing import Any, Literal, overload
+
+import sympy as sp
+
+from ..._support.errors import OdescentError, unknown
+from ...dynamics import System
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.vector_fields.objective import constant
+from .certificate import Certificate
+from .checking.checker import ONE, Number, Refused, check
+from .checking.field import NotInField, expression
+from .flow import FlowCertificate, certify_flow
+from .horizon import HorizonCertificate, certify_horizon
+from .lower_bounds.cycle import found_by
+from .methods import modes
+from .methods.modes import SlowestMode
+from .methods.plant import Method, NoCertificate, Plant, read
+from .methods.precise import rounded_down
+from .potential import PotentialCertificate, certify_potential
+from .searching import attained_rates, facial_reduction, quadratics
+from .searching.iqc import Constraints
+from .searching.least import MOST, SAME, Candidate, by_memory
+from .searching.proof import Proof
+
+CLASSES = ("smooth_strongly_convex", "quadratics")
+MULTIPLIERS = ("interpolation", "sector", "off_by_one", "zames_falb")
+_BITS = (30, 40, 53)  # unknowns are rounded to so many bits, as few as the proof stands
+_NEAR = 1e-4  # a rate that is attained is worth a try where the search ends so near, relative to 1 - rate
+
+
+@overload
+def certify(
+    algorithm: System, mu: object, L: object = ..., *, rate: object = ...
+) -> FlowCertificate: ...
+@overload
+def certify(
+    algorithm: Method,
+    mu: object,
+    L: object,
+    *,
+    horizon: int,
+    measure: str = ...,
+    start: str = ...,
+    output: str | None = ...,
+    bound: object = ...,
+    seconds: float = ...,
+) -> HorizonCertificate: ...
+@overload
+def certify(
+    algorithm: Method,
+    mu: object,
+    L: object,
+    *,
+    horizon: Literal["all"],
+    output: str | None = ...,
+) -> PotentialCertificate: ...
+@overload
+def certify(
+    algorithm: Method,
+    mu: object,
+    L: object,
+    over: str = ...,
+    steps: int | None = ...,
+    rate: object = ...,
+    *,
+    multipliers: str = ...,
+) -> Certificate: ...
+
+
+def certify(
+    algorithm: Any,
+    mu: object,
+    L: object = None,
+    over: str = "smooth_strongly_convex",
+    steps: int | None = None,
+    rate: object = None,
+    *,
+    multipliers: str = "interpolation",
+    horizon: int | Literal["all"] | None = None,
+    **bounded: Any,
+) -> Any:
+    """A proved worst case of a method over a class of functions.
+
+    Of an algorithm, by default, an upper bound of its linear rate; with ``horizon=N`` a bound after N steps, also for
+    mu = 0 and for coefficients that change (options of `certify_horizon`: measure, start, output, bound, seconds);
+    with ``horizon="all"`` and mu = 0 one after every number of steps (`certify_potential`, which takes output besides);
+    of a `System`, a lower bound of its exponential rate (`certify_flow`; L may be infinite).
+
+    A Lyapunov function is sought by semidefinite programming, rounded to rationals, and proved in exact
+    arithmetic; the solver's word is not used. 1 - rate is within 1e-6, relatively, of the largest for which there is
+    a Lyapunov function of this form, for L / mu up to 1e10. `Certificate.lower` is attained on a function of the class.
+
+    Args:
+        algorithm: an algorithm with a state-space view (also implicit or with several gradients a step, all of
+            one function; an operator is taken to be a gradient), matrices (A, B, C[, D]), or a mapping of alpha,
+            beta, gamma, delta. Exact numbers stay exact; a float is the decimal that it prints as.
+        mu, L: the class, 0 < mu <= L.
+        over: "smooth_strongly_convex", all of F(mu, L), or "quadratics", those in it.
+        steps: gradients of memory in the Lyapunov function, 1 to 6; by default as many as change the rate.
+        rate: a rate to prove, instead of the least that can be found: any above that one.
+        multipliers: what is used of the class. "interpolation", all inequalities between the points in memory, gives
+            the least rates; else, for one gradient a step, an integral quadratic constraint: "sector", the weighted
+            "off_by_one" constraint, or "zames_falb", causal with so many past ``steps`` (`iqc`).
+
+    Raises:
+        NoCertificate: none exists (a pole outside the unit circle, a cycle) or none of this form was found.
+        OdescentError: input outside its domain.
+
+    Method: Lessard, Recht, Packard (arXiv:1408.3595); Taylor, Van Scoy, Lessard (arXiv:1803.06073).
+    """
+    if isinstance(algorithm, System):
+        if horizon is not None or bounded or (over, multipliers) != (CLASSES[0], MULTIPLIERS[0]):
+            raise OdescentError(
+                "a flow has an exponential rate over F(mu, L): horizon, measure, start, output, bound, over and "
+                "multipliers are for algorithms."
+            )
+        return certify_flow(algorithm, mu, sp.oo if L is None else L, rate)
+    if L is None:
+        raise OdescentError(
+            "the rate of an algorithm depends on L: give certify(algorithm, mu, L)."
+        )
+    if multipliers not in MULTIPLIERS:
+        raise unknown("kind of multipliers", multipliers, MULTIPLIERS)
+    if multipliers != MULTIPLIERS[0] and (horizon is not None or over != CLASSES[0]):
+        raise OdescentError(
+            f"the multipliers {multipliers!r} are for linear rates over all of F(mu, L), without horizon= and over=."
+        )
+    if horizon is not None:
+        if rate is not None or over != CLASSES[0]:
+            raise OdescentError(
+                "after finitely many steps there is a bound= to prove, not a rate, over all of F(mu, L)."
+            )
+        if horizon == "all":
+            return _for_all_steps(algorithm, mu, L, **bounded)
+        return certify_horizon(algorithm, mu, L, horizon, **bounded)
+    if bounded:
+        raise OdescentError(
+            f"{', '.join(bounded)} belong to a bound after finitely many steps: give horizon= as well."
+        )
+    if over not in CLASSES:
+        raise OdescentError(f"the classes are {' and '.join(map(repr, CLASSES))}, not {over!r}.")
+    if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST):
+        raise OdescentError(f"steps must be a whole number from 1 to {MOST}, not {steps!r}.")
+    source = (algorithm, mu, L)
+    plant = read(*source)
+    if not plant.mu > 0:
+        raise NoCertificate(
+            "there is no linear rate over convex functions, mu = 0: some are as flat as one likes at the minimizer; "
+            "give horizon=N for a bound after so many steps, or horizon='all'."
+        )
+    wanted = None if rate is None else _wanted(rate)
+    mode = modes.slowest(plant)
+    if mode.low >= 1 or (mode.exact is not None and mode.exact >= 1):
+        raise NoCertificate(
+            f"no rate exists: on {mode} the method has a pole of modulus {float(mode.low):.6g}, not less than 1."
+        )
+    if wanted is not None and wanted < (
+        mode.exact if mode.exact is not None else _rational(mode.low)
+    ):
+        raise NoCertificate(
+            f"the rate {rate} is out of reach: on {mode} the method has a pole of modulus {float(mode.low):.9g}."
+        )
+    goal = None if wanted is None else _in_field(plant, wanted)
+    if over == "quadratics":
+        return Certificate(quadratics.prove(plant, mode, goal), mode, plant, source=source)
+    if multipliers != MULTIPLIERS[0]:
+        past = {"sector": 0, "off_by_one": 1}.get(multipliers, steps or 2)
+        proof = _constrained(Constraints(plant, past), mode)
+    else:
+        proof = _least(plant, mode if goal is None else _compatible(mode, goal), steps)
+    if proof is None:
+        raise _reason(plant, multipliers)
+    return Certificate(_at(proof, goal).document(plant), mode, plant, source=source)
+
+
+def certified_rate(algorithm: Method, mu: object, L: object, steps: int | None = None) -> float:
+    """The rate of `certify`, proved in exact arithmetic and rounded up; inf where none is found.
+
+    For maps and tables: why there is no rate is not looked for, nor is the certificate kept. `worst_case_rate` is the
+    same in floats, without a proof.
+
+    Raises OdescentError as `certify` does, other than for the lack of a rate.
+    """
+    plant = read(algorithm, mu, L)
+    mode = modes.slowest(plant)
+    if not plant.mu > 0 or mode.low >= 1 or (mode.exact is not None and mode.exact >= 1):
+        return math.inf
+    found = _least(plant, mode, steps)
+    return math.inf if found is None else Certificate(found.document(plant)).rate
+
+
+def certified_rates(
+    mu: object, L: object, methods: Iterable[Mapping[str, object]], steps: int | None = None
+) -> list[float]:
+    """`certified_rate` of many methods in three-parameter form: one job of a sweep, say a row of a map.
+
+    All arguments may be plain data, numbers as text such as "1/3".
+    """
+
+    def plain(x: object) -> object:
+        return Fraction(x) if isinstance(x, str) else x
+
+    return [
+        certified_rate({n: plain(x) for n, x in m.items()}, plain(mu), plain(L), steps)
+        for m in methods
+    ]
+
+
+def _for_all_steps(
+    algorithm: Method, mu: object, L: object, output: str | None = None, **bounded: Any
+) -> PotentialCertificate:
+    if bounded:
+        raise OdescentError(
+            f"{', '.join(bounded)} belong to a bound after one number of steps, horizon=N; for all steps it is about "
+            "f(x_N) - f* over |x_0 - x*|^2."
+        )
+    if constant("mu", mu) != 0:
+        raise OdescentError(
+            f"a bound for all steps is about convex functions, mu = 0, not mu = {mu}; there are linear rates then."
+        )
+    return certify_potential(algorithm, L, output=output)
+
+
+def _wanted(rate: object) -> sp.Expr:
+    try:
+        wanted = as_scalar(rate)
+    except TypeError:
+        wanted = sp.nan
+    if not (wanted.is_number and wanted.is_real and 0 <= wanted < 1):
+        raise OdescentError(f"rate must be a number from 0 to less than 1, not {rate!r}.")
+    return wanted
+
+
+def _rational(x: Fraction) -> sp.Rational:
+    return sp.Rational(x.numerator, x.denominator)
+
+
+def _in_field(plant: Plant, rate: sp.Expr) -> Number:
+    try:
+        return plant.number(rate)
+    except NotInField:
+        raise OdescentError(
+            f"the rate {rate} must lie in the field of the method's numbers, a + b sqrt({plant.d}); round it up to "
+            "a fraction."
+        ) from None
+
+
+def _compatible(mode: SlowestMode, wanted: Number) -> SlowestMode:
+    """Without its exact number where that has another root than the rate that is wanted: no proof has two."""
+    number = mode.number
+    if number is None or not (number.b and wanted.b) or number.d == wanted.d:
+        return mode
+    return replace(mode, number=None)
+
+
+def _at(proof: Proof, wanted: Number | None) -> Proof:
+    """The proof at the rate that is wanted; NoCertificate if that is less than what it proves."""
+    if wanted is None:
+        return proof
+    room = wanted - proof.rate
+    if room.sign() < 0:
+        raise _too_fast(wanted, proof.rate)
+    return proof.raised(wanted) if room else proof
+
+
+def _too_fast(wanted: Number, least: Number) -> NoCertificate:
+    rate, gap = expression(wanted), float(expression(ONE - least))
+    return NoCertificate(
+        f"no Lyapunov function of the rate {rate} was found: the least rate that is proved here has 1 - rate = "
+        f"{gap:.8g}."
+    )
+
+
+def _constrained(candidates: Constraints, mode: SlowestMode) -> Proof | None:
+    """The proof of the least rate by integral quadratic constraints."""
+    exact = () if mode.number is None else candidates.attained(mode.number)
+    found = chain(exact, candidates.searched())
+    return next((p for p in found if _holds(p.document(candidates.plant))), None)
+
+
+def _least(plant: Plant, mode: SlowestMode, steps: int | None) -> Proof | None:
+    """The least rate that is proved with the interpolation inequalities; None if there is none."""
+    exact = () if mode.number is None else attained_rates.proofs(plant, mode.number)
+    found = next((p for p in exact if _holds(p.document(plant))), None)
+    return found or _searched(plant, mode, steps)
+
+
+def _searched(plant: Plant, mode: SlowestMode, steps: int | None) -> Proof | None:
+    """The least memory with about the least rate; exactly where a quadratic seems to attain it."""
+    best, reached = None, 0.0
+    most = float(1 - mode.low)  # more is not to be had
+    for found in by_memory(plant, steps):
+        if not found or found[0].gap <= reached * (1 + SAME):
+            continue
+        if mode.number is not None and found[0].gap > (1 - _NEAR) * most:
+            near = found[0].multipliers()
+            tried = facial_reduction.rate_proofs(plant, mode.number, found[0].steps, near)
+            exact = next((p for p in tried if _holds(p.document(plant))), None)
+            if exact is not None:
+                return exact
+        proved = _deepest(plant, found)
+        if proved is not None and proved[0] > reached * (1 + SAME):
+            reached, best = proved
+        if reached > most * (1 - SAME):
+            break
+    return best
+
+
+def _deepest(plant: Plant, found: list[Candidate]) -> tuple[float, Proof] | None:
+    """The proof nearest to the least rate, its gap to 1 rounded down to so many digits."""
+    for candidate in found:
+        gap = rounded_down(Fraction(candidate.gap))
+        for bits in _BITS:
+            proof = candidate.rounded(gap, bits)
+            if _holds(proof.document(plant)):
+                return float(gap), proof
+    return None
+
+
+def _holds(document: Mapping[str, Any]) -> bool:
+    try:
+        check(document)
+    except Refused:
+        return False
+    return True
+
+
+def _reason(plant: Plant, multipliers: str) -> NoCertificate:
+    """Why there is no certificate, as far as that is known."""
+    cycle = next(found_by(plant), None)
+    if cycle is not None:
+        return NoCertificate(
+            f"no certificate exists: the method does not converge on all of F({plant.mu}, {plant.L}); {cycle}.",
+            cycle,
+        )
+    without, other = "", "more steps"
+    if multipliers != MULTIPLIERS[0]:
+        without, other = f" with the multipliers {multipliers!r}", f"multipliers={MULTIPLIERS[0]!r}"
+    return NoCertificate(
+        f"the search, in floating-point numbers, found no Lyapunov function{without} of any rate below 1, and no cycle "
+        "on roots of unity either: neither proves anything, and whether the method converges on all of "
+        f"F({plant.mu}, {plant.L}) is open here; try {other}."
+    )

@@ -1,0 +1,180 @@
+"""Pictures of cycles: the region in the plane of step and momentum, the function with its polygon, the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ..._support import style
+from ..._support.errors import OdescentError
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+    from ..certificates.lower_bounds.cycle import Cycle
+    from ..cycling.balance import Ledger
+    from ..cycling.region import CycleRegion
+
+_SHADES = ("#08306B", "#2171B5", "#6BAED6", "#BDD7E7")  # periods 3, 4, 5 and longer
+_TWO = "#525252"
+_UNKNOWN = "#F3F3F3"
+_CERTIFIED = "#FBE3B4"
+
+
+def draw_region(region: CycleRegion, ax: Axes | None = None) -> Axes:
+    """The shortest period at each step and momentum, what is certified, the edge on quadratics, Polyak's tuning."""
+    from matplotlib.colors import ListedColormap
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = []
+    with style.picture(ax, 0.85, r"step $\alpha L$", r"momentum $\beta$", handles) as ax:
+        shown = np.where(region.period == 0, 0, np.clip(region.period - 1, 1, 5))
+        colors = (_UNKNOWN, _TWO, *_SHADES)
+        image: Any = {
+            "origin": "lower", "extent": (0.0, 4.0, 0.0, 1.0), "aspect": "auto", "interpolation": "nearest"
+        }  # fmt: skip
+        ax.imshow(shown, cmap=ListedColormap(list(colors)), vmin=0, vmax=5, zorder=0, **image)
+        if region.certified.size:
+            mask = np.ma.masked_where(~region.certified, np.ones(region.certified.shape))
+            mask = np.ma.masked_where(_coarse(region), mask)
+            ax.imshow(mask, cmap=ListedColormap([_CERTIFIED]), zorder=1, **image)
+        edge: Any = {"colors": "#D55E00", "linewidths": 1.0, "zorder": 3}
+        ax.contour(region.alpha * region.L, region.beta, region.stability, [0.0], **edge)
+        # Polyak's tuning for every condition number, and for that of the region
+        polyak: Any = {"color": "k", "ls": (0, (5, 1.5))}
+        q = np.linspace(0, 1, 200)
+        ax.plot(4 / (1 + q) ** 2, ((1 - q) / (1 + q)) ** 2, zorder=4, **polyak)
+        ratio = (region.mu / region.L) ** 0.5
+        here = (4 / (1 + ratio) ** 2, ((1 - ratio) / (1 + ratio)) ** 2)
+        ax.plot(*here, "o", color="k", mec="white", mew=0.6, ms=5, zorder=5)
+        ax.set_xlim(0, 4)
+        ax.set_ylim(0, 1)
+        names = ("period 2", "period 3", "period 4", "period 5", "longer")
+        cells = [(colors[i], names[i - 1]) for i in np.unique(shown).tolist() if i > 0]
+        cells += [(_CERTIFIED, "certified")] if region.certified.size else []
+        cells += [(_UNKNOWN, "neither, or not resolved")]
+        handles += [Patch(facecolor=c, label=name, edgecolor="0.4", lw=0.4) for c, name in cells]
+        quadratics = "edge of convergence on quadratics"
+        handles.append(Line2D([], [], color="#D55E00", lw=1.0, label=quadratics))
+        tuned = r"Polyak's tuning ($\gamma = 0$)"
+        handles.append(Line2D([], [], marker="o", ms=4, label=tuned, **polyak))
+    return ax
+
+
+def _coarse(region: CycleRegion) -> Any:
+    """Cells of the coarse grid in which the fine one has a cycle: not drawn as certified."""
+    rows = np.minimum(
+        (region.beta * len(region.certified_beta)).astype(int), len(region.certified_beta) - 1
+    )
+    columns = (region.alpha * region.L / 4 * len(region.certified_alpha)).astype(int)
+    columns = np.minimum(columns, len(region.certified_alpha) - 1)
+    found = np.zeros(region.certified.shape, bool)
+    np.logical_or.at(found, np.ix_(rows, columns), region.period > 0)
+    return found
+
+
+def draw_cycle(cycle: Cycle, ax: Axes | None = None, steps: int = 60) -> Axes:
+    """Level sets of the function, the polygon, the cycle, and two runs that start near it.
+
+    Args:
+        cycle: a cycle in the plane.
+        ax: the axes to draw into; None makes a figure.
+        steps: length of the runs.
+    """
+    import jax
+    from matplotlib.patches import FancyArrowPatch, Polygon
+
+    from ...dynamics.problems.smoothed_support import hull
+
+    with style.picture(ax, 1.0, "$x_1$", "$x_2$") as ax:
+        axis = np.linspace(-1.45, 1.45, 161)
+        grid = np.stack(np.meshgrid(axis, axis), axis=-1)
+        with jax.enable_x64(True):
+            values = np.asarray(jax.vmap(jax.vmap(cycle.objective.value))(grid))
+        levels = float(values.max()) * np.linspace(0.03, 1, 14) ** 1.5
+        ax.contour(axis, axis, values, levels, colors="0.72", linewidths=0.6, zorder=1)
+        look: Any = {"facecolor": "#BDD7E7", "edgecolor": "#0072B2", "lw": 1.0, "zorder": 2}
+        ax.add_patch(Polygon(hull(cycle.vertices), closed=True, label="polygon $P$", **look))
+        for factor, color, mark in ((1.06, "#009E73", "o"), (0.85, "#E69F00", "^")):
+            path = cycle.follow(steps, factor * cycle.states[0])
+            caught = np.min(np.linalg.norm(cycle.points - path[-1], axis=1)) < 0.05
+            label = "caught" if caught else "not caught"
+            ax.plot(*path.T, mark, ms=2.2, color=color, zorder=3, label=label)
+        arrow: Any = {
+            "arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 4, "shrinkB": 4, "lw": 0.9, "color": "#D55E00",
+            "zorder": 4, "connectionstyle": "arc3,rad=0.08",
+        }  # fmt: skip
+        for a, b in zip(cycle.points, np.roll(cycle.points, -1, axis=0), strict=True):
+            ax.add_patch(FancyArrowPatch(tuple(a), tuple(b), **arrow))
+        square: Any = {"color": "#D55E00", "mec": "white", "mew": 0.5, "zorder": 5}
+        ax.plot(*cycle.points.T, "s", ms=4.5, label="cycle", **square)
+        ax.plot(0, 0, "*", ms=7, color="k", zorder=5, label="minimizer")
+        ax.set_aspect("equal")
+        ax.set_xlim(-1.45, 1.45)
+        ax.set_ylim(-1.45, 1.45)
+    return ax
+
+
+def draw_ledger(
+    ledger: Ledger, ax: Axes | None = None, title: str = "", legend: bool = True
+) -> Axes:
+    """Dissipation and injection of each step as pairs of bars, and their sums.
+
+    Args:
+        ledger: the energy balance.
+        ax: the axes to draw into; None makes a figure.
+        title: of the axes.
+        legend: whether to draw one.
+    """
+    parts = {
+        "damping": (ledger.damping, "#0072B2"), "kick": (ledger.kick, "#56B4E9"),
+        "feed-through": (ledger.feedthrough, "#009E73"),
+    }  # fmt: skip
+    with style.picture(ax, 0.75, "step", "energy", legend=legend) as ax:
+        injected = np.asarray(ledger.injection, float)
+        n = len(injected)
+        at, below = np.arange(n + 1.0), np.zeros(n + 1)
+        bar: Any = {"width": 0.36, "edgecolor": "white", "lw": 0.3}
+        for name, (given, color) in parts.items():
+            part = np.asarray(given, float)
+            if part.any():
+                heights = np.append(part, part.sum())
+                label = f"dissipated: {name}"
+                ax.bar(at - 0.2, heights, bottom=below, color=color, label=label, **bar)
+                below = below + heights
+        heights = np.append(injected, injected.sum())
+        ax.bar(at + 0.2, heights, color="#D55E00", label="injected", hatch="////", **bar)
+        ax.set_xticks(at, [*(str(t + 1) for t in range(n)), "sum"])
+        ax.set_title(title)
+        ax.axvline(n - 0.5, color="0.6", lw=0.6)
+    return ax
+
+
+def draw_iterates(
+    runs: Mapping[str, Float[np.ndarray, " _"]], ax: Axes | None = None, levels: Any = ()
+) -> Axes:
+    """Iterates of one variable against their number.
+
+    Args:
+        runs: the iterates of each method, by label.
+        ax: the axes to draw into; None makes a figure.
+        levels: values of x that thin lines mark.
+
+    Raises:
+        OdescentError: no run.
+    """
+    if not runs:
+        raise OdescentError("a picture of iterates needs at least one run.")
+    with style.picture(ax, 0.7, "iteration $k$", "$x_k$") as ax:
+        for level in levels:
+            ax.axhline(level, color="0.8", lw=0.6, zorder=0)
+        for i, (name, values) in enumerate(runs.items()):
+            look = style.series_style(i)
+            order: Any = {"lw": 0.9, "label": name, "zorder": 3 - 0.1 * i}
+            ax.plot(np.arange(len(values)), values, ls=look.dash, **look.marked(3.0), **order)
+    return ax

@@ -1,0 +1,1 @@
+"""Phase portraits: planar fields and sections, proved zeros, trajectories, cycles, level sets."""

@@ -1,0 +1,393 @@
+"""Planar fields of systems: two-dimensional ones directly, others through a plane in their state space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Array, Float
+
+from ..._support.arguments import checked
+from ..._support.errors import OdescentError, expected, unknown
+from ..._support.numbers import reals
+from ...dynamics import Objective, System
+from ...dynamics.algebra.vectors import Expr
+from ...dynamics.flows.evaluate import (
+    Oracles,
+    evaluate,
+    initial_state,
+    oracles_of,
+    vector_field,
+)
+from ...dynamics.vector_fields.system import start as starting_point
+from .field import FixedPoint, Points, Window
+from .resting import points_at_rest
+
+Vector = Float[np.ndarray, " _"] | Sequence[float]
+_MOST_CALLS = 50_000  # of the field, along one flow
+
+
+@checked
+@dataclass(frozen=True)
+class Section:
+    """A plane in the state space: origin + a first + b second, with coordinates (a, b).
+
+    The state is the blocks' entries one after another, in the system's order. Velocities are projected
+    onto the plane orthogonally; so are iterates and flows.
+    """
+
+    origin: Vector
+    first: Vector
+    second: Vector
+
+    def __post_init__(self) -> None:
+        parts = [np.asarray(p, np.float64) for p in (self.origin, self.first, self.second)]
+        shapes = {p.shape for p in parts}
+        if len(shapes) != 1 or parts[0].ndim != 1 or not all(np.isfinite(p).all() for p in parts):
+            raise OdescentError(
+                f"a section is three finite vectors of one length; got shapes {[p.shape for p in parts]}."
+            )
+        if np.linalg.matrix_rank(np.stack(parts[1:])) < 2:
+            raise OdescentError("the two directions of a section must not be parallel or zero.")
+        for name, part in zip(("origin", "first", "second"), parts, strict=True):
+            object.__setattr__(self, name, part)
+
+    @property
+    def basis(self) -> Float[np.ndarray, "n 2"]:
+        return np.stack([self.first, self.second], 1)
+
+    def project(self, states: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k 2"]:
+        """The coordinates of the nearest points of the plane."""
+        inverse = np.linalg.pinv(self.basis)
+        flat: Float[np.ndarray, "k 2"] = (states - self.origin) @ inverse.T
+        return flat
+
+
+class Plane:
+    """The planar field of a system on an objective.
+
+    Args:
+        system: autonomous, without free parameters.
+        target: the objective.
+        dimension: of the objective's argument, and of every vector block.
+        section: the plane; None where the state is two-dimensional.
+        axes: names of the blocks on the axes where there are two of one entry each.
+
+    Raises:
+        OdescentError: a state that is not two-dimensional and no section, or a section of another length.
+    """
+
+    def __init__(
+        self, system: System, target: Objective, dimension: int, section: Section | None, axes: tuple[str, str] | None
+    ) -> None:  # fmt: skip
+        import jax
+        import jax.numpy as jnp
+
+        if not system.autonomous:
+            raise OdescentError(
+                "a phase portrait is drawn of an autonomous system; this one depends on time."
+            )
+        self.system, self.target, self.dimension = system, target, dimension
+        self.sizes = {b.name: 1 if b.kind == "scalar" else dimension for b in system.blocks}
+        total = sum(self.sizes.values())
+        if section is None:
+            section = self._whole(total, axes)
+        if len(section.origin) != total:
+            raise OdescentError(
+                f"a section of this system has vectors of {total} entries ({self._layout()}), "
+                f"not {len(section.origin)}."
+            )
+        self.section, self.invariant = section, total == 2
+        self.oracles: Oracles = oracles_of(system, target)
+        # the field in coordinates of the section; a plane along two axes needs no matrix products
+        field = vector_field(system, self.oracles, {}, jnp)
+        inverse = jnp.asarray(np.linalg.pinv(section.basis))
+        origin, basis = jnp.asarray(section.origin), jnp.asarray(section.basis)
+        simple = total == 2 and np.array_equal(np.abs(section.basis).sum(0), [1, 1])
+
+        def whole(state: Float[Array, " n"]) -> Float[Array, " n"]:
+            out = field(0.0, tuple(self.blocks(state).values()))
+            return jnp.concatenate([jnp.reshape(r, (-1,)) for r in out])
+
+        def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
+            return whole(origin + basis @ point if not simple else self._placed(point))
+
+        def one(point: Float[Array, "2"]) -> Float[Array, "2"]:
+            if simple:  # no sums with zeros: tighter for intervals, faster too
+                out = rates(point)
+                return jnp.stack([out[int(i)] for i in np.abs(section.basis).argmax(0)])
+            return inverse @ rates(point)
+
+        # compiled once: portraits evaluate each of these on many points
+        self.one = one
+        self._field = jax.jit(jax.vmap(one))
+        self._jacobian = jax.jit(jax.vmap(jax.jacfwd(one)))
+        self._rates = jax.jit(jax.vmap(rates))
+        self._state_rates = jax.jit(jax.vmap(whole))
+        self._along = jax.jit(jax.vmap(jax.jacfwd(rates)))
+        self._whole_slope = jax.jit(
+            jax.vmap(lambda point: jax.jacfwd(whole)(origin + basis @ point))
+        )
+
+    def _placed(self, point: Any) -> Any:
+        import jax.numpy as jnp
+
+        order = np.abs(self.section.basis).argmax(0)
+        return jnp.stack([point[int(np.flatnonzero(order == i)[0])] for i in range(2)])
+
+    def _layout(self) -> str:
+        return ", ".join(f"{n}: {k}" for n, k in self.sizes.items())
+
+    def _whole(self, total: int, axes: tuple[str, str] | None) -> Section:
+        names = list(self.sizes)
+        if total != 2:
+            raise OdescentError(
+                f"a phase portrait is drawn of a two-dimensional state, two vector blocks of one entry or one of two; "
+                f"this one has {total} ({self._layout()}): take an objective of fewer variables or a curvature=, "
+                "or, in Python, section=Section(origin, first, second)."
+            )
+        turned = False
+        if axes is not None and len(names) == 2:
+            if sorted(axes) != sorted(names):
+                raise OdescentError(f"the axes {axes} are not the system's blocks {tuple(names)}.")
+            turned = tuple(axes) != tuple(names)
+        elif len(names) == 2:
+            started = [b.name for b in self.system.blocks if b.kind != "scalar" and b.init]
+            turned = len(started) == 1 and started[0] != names[0]
+        e = np.eye(2)
+        return Section(np.zeros(2), e[int(turned)], e[1 - int(turned)])
+
+    def blocks(self, state: Any) -> dict[str, Any]:
+        """One flat state as the blocks' values."""
+        found, at = {}, 0
+        for b in self.system.blocks:
+            n = self.sizes[b.name]
+            found[b.name] = state[at] if b.kind == "scalar" else state[at : at + n]
+            at += n
+        return found
+
+    def flat(self, states: Mapping[str, Any]) -> Float[np.ndarray, "k 2"]:
+        """Recorded blocks, leading axis of times, as coordinates in the plane."""
+        columns = [
+            np.asarray(states[n], np.float64).reshape(len(states[n]), -1) for n in self.sizes
+        ]
+        return self.section.project(np.concatenate(columns, axis=1))
+
+    def field(self, points: Points) -> Points:
+        """The projected velocities at points of the plane, shape (n, 2)."""
+        found: Points = self._of(self._field, points)
+        return found
+
+    def jacobian(self, points: Points) -> Float[np.ndarray, "n 2 2"]:
+        """Their derivatives."""
+        found: Float[np.ndarray, "n 2 2"] = self._of(self._jacobian, points)
+        return found
+
+    def at_rest(self, window: Window) -> tuple[FixedPoint, ...]:
+        """The fixed points of the whole system that lie in a window of the plane."""
+        rates, along, whole = (
+            lambda points, f=f: self._of(f, points)
+            for f in (self._rates, self._along, self._whole_slope)
+        )
+        return points_at_rest(rates, along, whole, window)
+
+    def start(self, x0: Any) -> Float[np.ndarray, " n"]:
+        """The whole state that a starting point means.
+
+        Args:
+            x0: a point of the objective's argument, from which the blocks take their initial values (a number or an
+                array; None for 1); an array of the whole state, a point in the picture where that is all of it, else
+                block by block in the system's order; or a dict of blocks, by name or symbol, to their values, the
+                others taking their initial ones.
+
+        Raises:
+            OdescentError: of another shape, not finite, an unknown block, or a number for a system of scalar blocks.
+        """
+        import jax
+        import jax.numpy as jnp
+
+        total, kinds = sum(self.sizes.values()), {b.name: b.kind for b in self.system.blocks}
+        vectors = [n for n, kind in kinds.items() if kind != "scalar"]
+        given: dict[str, np.ndarray] = {}
+        point = np.ones(self.dimension)
+        if isinstance(x0, Mapping):
+            given = {str(getattr(n, "name", n)): self._entries(v) for n, v in x0.items()}
+            if unheard := sorted(set(given) - set(self.sizes)):
+                raise unknown("block of this system called", unheard[0], list(self.sizes))
+            for name, value in given.items():
+                if value.size not in (1, self.sizes[name]):
+                    raise OdescentError(
+                        f"the block {name} has {self.sizes[name]} entries; x0 gives it {value.size}."
+                    )
+            sources = [
+                b.name for b in self.system.blocks if b.init == starting_point and b.name in given
+            ]
+            point = np.broadcast_to(given[sources[0]], point.shape) if sources else point
+        elif x0 is not None:
+            value = self._entries(x0)
+            if vectors and value.size in (1, self.dimension):
+                point = np.broadcast_to(value, point.shape)
+            elif value.size == total:
+                return self.section.basis @ value if self.invariant else value
+            else:
+                argument = f", {self.dimension} of the objective's argument" if vectors else ""
+                raise OdescentError(
+                    f"x0 has {value.size} entries: give {total} of the whole state ({self._layout()}){argument}, or a "
+                    f"dict of blocks, as in x0={{{next(iter(self.sizes))!r}: 1.0}}."
+                )
+        with jax.enable_x64(True):
+            begin = initial_state(self.system, jnp.asarray(point), self.oracles, {}, jnp)
+        parts = []
+        for (name, size), own in zip(self.sizes.items(), begin, strict=True):
+            parts.append(
+                np.broadcast_to(given.get(name, np.asarray(own, np.float64).reshape(-1)), (size,))
+            )
+        return np.concatenate(parts)
+
+    @staticmethod
+    def _entries(value: Any) -> np.ndarray:
+        found = np.atleast_1d(reals(value))
+        if not found.size:
+            raise expected("x0 of phase_portrait", "a number or an array of numbers", value)
+        if found.ndim != 1 or not np.isfinite(found).all():
+            raise OdescentError(f"the starting point of a portrait must be finite, not {value}.")
+        return found
+
+    def flow(
+        self, start: Float[np.ndarray, " n"], t1: float, points: int = 400
+    ) -> Float[np.ndarray, "k 2"]:
+        """The flow from a state, projected onto the plane, at equally spaced times.
+
+        Solved by SciPy on the compiled field, like every line of a portrait: compiling an adaptive solver takes longer.
+
+        Args:
+            start: a state of the system.
+            t1: final time.
+            points: number of times k.
+
+        Raises:
+            OdescentError: the solution blows up, or needs too many steps.
+        """
+        from scipy.integrate import solve_ivp
+
+        left = _MOST_CALLS
+
+        def rates(_: float, z: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise OdescentError(
+                    f"the flow from the start takes too many steps to reach t = {t1:g}; give a smaller t1=, or t1=0."
+                )
+            return np.asarray(self._of(self._state_rates, z[None])[0])
+
+        at = np.linspace(0.0, t1, points)
+        with np.errstate(all="ignore"):
+            done = solve_ivp(rates, (0.0, t1), start, "DOP853", at, rtol=1e-8, atol=1e-10)
+        if not done.success or not np.isfinite(done.y).all():
+            far = float(done.t[-1]) if len(done.t) else 0.0
+            raise OdescentError(
+                f"the flow from the start blows up at about t = {far:.4g} of {t1:g}; give a smaller t1=, or t1=0."
+            )
+        return self.section.project(done.y.T)
+
+    def defect(self, points: Points) -> float:
+        """The largest share of the velocity that points out of the plane; 0 where the plane is invariant."""
+        if self.invariant:
+            return 0.0
+        rates = self._of(self._rates, points)
+        kept = rates @ np.linalg.pinv(self.section.basis).T @ self.section.basis.T
+        size = np.linalg.norm(rates, axis=1)
+        moving = size > 1e-12 * size.max(initial=0.0)
+        return float((np.linalg.norm(rates - kept, axis=1)[moving] / size[moving]).max(initial=0.0))
+
+    def scalar(self, e: Expr) -> Callable[[Points], Float[np.ndarray, " n"]]:
+        """An expression in the blocks, such as an energy, as a function of points (n, 2)."""
+        import jax
+        import jax.numpy as jnp
+
+        symbols = {b.name: b.symbol for b in self.system.blocks}
+        origin, basis = jnp.asarray(self.section.origin), jnp.asarray(self.section.basis)
+
+        def one(point: Any) -> Any:
+            state = self.blocks(origin + basis @ point)
+            return evaluate(e, {symbols[n]: v for n, v in state.items()}, self.oracles, jnp)
+
+        compiled = jax.jit(jax.vmap(one))
+        return lambda points: self._of(compiled, points)
+
+    def _of(self, compiled: Any, points: Float[np.ndarray, "n d"]) -> Any:
+        """A compiled function of points, padded so that few shapes are compiled."""
+        import jax
+
+        n = len(points)
+        with jax.enable_x64(True):
+            if n == 1:  # as solvers ask, thousands of times
+                return np.asarray(compiled(points))
+            size = 64 ** max(1, -(-max(n - 1, 1).bit_length() // 6))  # 64, 4096, ...
+            some = np.resize(points, (size, points.shape[1])) if n else np.zeros((size, 2))
+            return np.asarray(compiled(some))[:n]
+
+
+def slow_curves(
+    plane: Plane, system: System, fast: str, small: str, value: float, order: int,
+    window: Sequence[Sequence[float]], parameters: Mapping[sp.Symbol, Any],
+) -> dict[str, Float[np.ndarray, "k 2"]]:  # fmt: skip
+    """The expansions of the slow manifold, orders 0 to ``order``, as curves in a portrait of two blocks.
+
+    Args:
+        plane: of the bound system, two blocks of one entry.
+        system: the same with the small parameter free: either ``small`` itself, or a rate 1 / small.
+        fast: the fast block.
+        small: the parameter's name; of a rate K as "1/K".
+        value: the small parameter's number.
+        order: the highest power of it.
+        window: the slow block's range is taken from it.
+        parameters: values of the others.
+
+    Raises:
+        OdescentError: no such block or parameter, or a system that has no such manifold (see
+            `dynamics.slow_manifold.expand`).
+    """
+    import jax
+    import jax.numpy as jnp
+
+    names = list(plane.sizes)
+    if fast not in names or len(names) != 2 or plane.dimension != 1:
+        raise OdescentError(
+            f"a slow manifold is drawn as a graph over one of two blocks; {fast!r} is none of {', '.join(names)}."
+        )
+    inverted = small.startswith("1/")
+    name = small.removeprefix("1/").strip()
+    symbol = next((p for p in system.parameters if p.name == name), None)
+    if symbol is None:
+        raise OdescentError(f"the system has no parameter {name!r} to be small or large.")
+    eps = sp.Symbol("epsilon", positive=True) if inverted else symbol
+    free = system.bind({symbol: 1 / eps}) if inverted else system
+    free = free.bind({p: v for p, v in parameters.items() if p != symbol})
+    fast_symbol = free.block(fast).symbol
+    terms = free.slow_manifold(fast_symbol, eps, order)
+    slow = next(n for n in names if n != fast)
+    axis = int(np.abs(plane.section.basis[names.index(slow)]).argmax())
+    low, high = window[axis]
+    along = np.linspace(low, high, 201)
+    slow_symbol = free.block(slow).symbol
+    oracles = oracles_of(free, plane.target)
+
+    def graph(s: Any, upto: int) -> Any:
+        known = {slow_symbol: s[None], eps: value}
+        total = jnp.zeros(1)
+        for j, term in enumerate(terms[: upto + 1]):
+            total = total + value**j * evaluate(term, known, oracles, jnp)
+        return total[0]
+
+    curves = {}
+    with jax.enable_x64(True):
+        for upto in range(order + 1):
+            values = np.asarray(jax.vmap(lambda s, upto=upto: graph(s, upto))(jnp.asarray(along)))
+            pair = (along, values) if axis == 0 else (values, along)
+            curves[f"slow manifold, order {upto}"] = np.stack(pair, 1)
+    return curves

@@ -1,0 +1,335 @@
+"""Iterates compared with their flow: the gap and its order in the step, energies, measured and theoretical rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import sympy as sp
+from jaxtyping import Float
+
+from ..._support.brief import brief
+from ..._support.errors import OdescentError
+from ...discretize import Algorithm
+from ...dynamics import Objective
+from ...dynamics.algebra.vectors import Expr, Vector
+from ...dynamics.flows.evaluate import evaluate, oracles_of
+from ...dynamics.flows.parameters import constants
+from .gaps import Contraction, Convergence, compute_convergence
+from .modal_spectrum import ModalMatrix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ...dynamics.flows.simulate import Solution
+
+_LEVELS = 5  # steps h, h/2, ..., h/16
+_FITTED = 3  # of which the finest give the order: a tuned step is far from the limit
+_NONE: Mapping[str, float] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Order:
+    """The fitted order of the gap in the step.
+
+    Attributes:
+        order: slope of log gap over log h by least squares, of the three finest steps.
+        error: its standard error.
+        steps: the step sizes, shape (m,).
+        gaps: the largest distance between iterates and flow for each, shape (m,).
+    """
+
+    order: float
+    error: float
+    steps: Float[np.ndarray, " m"]
+    gaps: Float[np.ndarray, " m"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An algorithm beside its limit flow.
+
+    Attributes:
+        name: the algorithm's.
+        t: times of the iterates, shape (k,).
+        x: iterates, shape (k, *x0.shape); the states by block are in `states`.
+        flow: the limit flow at these times, shape (k, *x0.shape); its blocks in `flow_states`.
+        gap: their distance at each time, shape (k,).
+        order: how the largest gap over the whole time shrinks with the step; None if not requested.
+        energies: by name the values (along the iterates, along the flow), each of shape (k,).
+        rises: by energy the steps at which it grows along the iterates, and along the flow.
+        rate: the measured factor per step of f - f* (of |x - x*|^2 where f* is unknown), with its interval.
+        theory: by name the factor of the distance per step; "spectral" is that of the linearization.
+        convergence: the same data, to be drawn or asked further.
+    """
+
+    name: str
+    t: Float[np.ndarray, " k"]
+    x: Float[np.ndarray, "k ..."]
+    flow: Float[np.ndarray, "k ..."]
+    states: Mapping[str, np.ndarray]
+    flow_states: Mapping[str, np.ndarray]
+    gap: Float[np.ndarray, " k"]
+    order: Order | None
+    energies: Mapping[str, tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]]
+    rises: Mapping[str, tuple[int, int]]
+    rate: Contraction | None
+    theory: Mapping[str, float]
+    convergence: Convergence
+
+    __repr__ = brief
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.name} beside its limit flow, {len(self.t) - 1} steps: at most {self.gap.max():.3g} apart"
+        ]
+        if self.order is not None:
+            lines.append(
+                f"the distance closes as h^{self.order.order:.2f} (standard error {self.order.error:.2g})"
+            )
+        if self.rate is not None:
+            r = self.rate
+            lines.append(
+                f"measured factor of the gap per step: {r.ratio:.4f} ({r.low:.4f} to {r.high:.4f})"
+            )
+        for name, factor in self.theory.items():
+            lines.append(
+                f"{name} factor of the distance per step: {factor:.4f}, squared {factor**2:.4f}"
+            )
+        for name, (along, flow) in self.rises.items():
+            lines.append(
+                f"the energy {name} grows in {along} steps of the iterates, {flow} of the flow"
+            )
+        return "\n".join(lines)
+
+    def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
+        """Draw the gap to the minimum along iterates and flow, with the theory's lines; see `Convergence.plot`."""
+        return self.convergence.plot(ax, legend)
+
+
+def convergence(
+    algorithm: Algorithm,
+    target: Objective,
+    x0: Any,
+    steps: int,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    energies: Mapping[str, Expr] | None = None,
+    theory: Mapping[str, float] = _NONE,
+    fit_order: bool = True,
+    confidence: float = 0.95,
+    solver: str | None = None,
+) -> Comparison:
+    """Lay the iterates of an algorithm over its limit flow at the times of its own clock (t = k h by default).
+
+    Args:
+        algorithm: deterministic, with a value for its step.
+        target: the objective; f* is its value at the minimizer, where that is known.
+        x0: the starting point.
+        steps: of the algorithm.
+        parameters: values by name.
+        energies: scalar expressions in the blocks, such as ``f.value(x) + inner(v, v) / 2``, followed along both.
+        theory: factors per step of the distance, by name, such as a certified rate; the spectral radius of the
+            algorithm's linearization at a known minimizer is added where there is one.
+        fit_order: whether to run with h/2 to h/16 for the order in h.
+        confidence: of the measured rate's interval.
+        solver: of the flow; see `simulate`.
+
+    Raises:
+        OdescentError: noise, a step without value, a run that diverges, or what `run` and `simulate` refuse.
+    """
+    if any(f.noise for f in algorithm.system.fields.values()):
+        raise OdescentError("the algorithm draws noise; its iterates do not follow one flow.")
+    if steps < 1:
+        raise OdescentError(f"a comparison needs at least one step, not {steps}.")
+    # the limit flow has fewer parameters than the method: those of the step are gone
+    given = dict(parameters or {})
+    h = _step(algorithm, target, given)
+    limit = algorithm.consistent_with()
+    names = {p.name for p in limit.parameters}
+    own = {n: v for n, v in given.items() if n in names}
+    fixed = {s: v for s, v in algorithm.tuning.items() if s in limit.parameters}
+    limit = limit.bind(fixed) if fixed else limit
+
+    def iterates(factor: int) -> Any:
+        part = algorithm if factor == 1 else _finer(algorithm, h / factor)
+        free = {s.name for s in part.parameters}
+        made = part.run(
+            target, x0, steps * factor, **{n: v for n, v in given.items() if n in free}
+        ).to_numpy()
+        if made.diverged_at is not None:
+            raise OdescentError(
+                f"the algorithm diverges at step {made.diverged_at} with h = {h / factor:.4g}; take a smaller step."
+            )
+        return made
+
+    def followed(t: np.ndarray) -> Any:
+        return limit.simulate(
+            target, x0, float(t[-1]), t0=float(t[0]), times=t, rtol=1e-10, atol=1e-12, parameters=own, solver=solver
+        )  # fmt: skip
+
+    # the order is fitted over halved steps
+    runs = [iterates(2**j) for j in range(_LEVELS if fit_order else 1)]
+    run, clocks = runs[0], [np.asarray(r.t, np.float64) for r in runs]
+    # one solve at the union of all times, so that the flow's error is the same in every gap
+    if all(t[0] == clocks[0][0] for t in clocks):  # one flow at all their times
+        union = np.unique(np.concatenate(clocks))
+        whole = followed(union)
+        flows = [_at(whole, np.searchsorted(union, t)) for t in clocks]
+    else:
+        flows = [followed(t) for t in clocks]
+    flow = flows[0]
+    gaps = [_distance(a.x, b.x) for a, b in zip(runs, flows, strict=True)]
+    apart, order = gaps[0], None
+    if fit_order:
+        order = _order(h / 2.0 ** np.arange(_LEVELS), np.array([float(g.max()) for g in gaps]))
+    # energies along both, and where they rise
+    along = {n: _energy(e, limit, target, own, run, flow) for n, e in (energies or {}).items()}
+    rises = {n: (_rises(a), _rises(b)) for n, (a, b) in along.items()}
+    # the spectral rate joins the rates that were given, unless it is among them
+    known = dict(theory)
+    spectral = _spectral(algorithm, target, given)
+    if spectral is not None:
+        known.setdefault("spectral", spectral)
+    name = algorithm.name or "iterates"
+    gathered = _gathered(name, target, run, flow, known)
+    rate = gathered.contraction(confidence)[name]
+    return Comparison(
+        name, np.asarray(run.t), run.x, flow.x, run.states, flow.states, apart, order, along,
+        rises, rate, known, gathered,
+    )  # fmt: skip
+
+
+def _at(solution: Solution, rows: np.ndarray) -> Solution:
+    states = {n: s[rows] for n, s in solution.states.items()}
+    return replace(solution, t=solution.t[rows], x=solution.x[rows], states=states, dense=None)
+
+
+def _step(algorithm: Algorithm, target: Objective, given: Mapping[str, Any]) -> float:
+    h = algorithm.tuning.get(algorithm.step, algorithm.step)
+    values = {"mu": target.mu, "L": target.L, **given}
+    for _ in algorithm.tuning:
+        h = h.xreplace(algorithm.tuning)
+    number = h.subs({s: values[s.name] for s in h.free_symbols if values.get(s.name) is not None})
+    if not number.is_number:
+        raise OdescentError(
+            f"the step {algorithm.step} has no value (it is {number}); give it in parameters= or by tuning."
+        )
+    return float(number)
+
+
+def _finer(algorithm: Algorithm, h: float) -> Algorithm:
+    """The same algorithm with another number for its step."""
+    return algorithm.bind({algorithm.step: sp.Float(h, 17)})
+
+
+def _distance(a: Any, b: Any) -> Float[np.ndarray, " k"]:
+    difference = (np.asarray(a) - np.asarray(b)).reshape(len(a), -1)
+    length: Float[np.ndarray, " k"] = np.linalg.norm(difference, axis=1)
+    return length
+
+
+def _order(h: Float[np.ndarray, " m"], gaps: Float[np.ndarray, " m"]) -> Order:
+    if not (gaps > 0).all():
+        return Order(np.inf, 0.0, h, gaps)  # the scheme is exact
+    u, v = np.log(h[-_FITTED:]), np.log(gaps[-_FITTED:])
+    slope, shift = np.polyfit(u, v, 1)
+    left = v - slope * u - shift
+    error = float(np.sqrt(left @ left / (len(u) - 2) / ((u - u.mean()) ** 2).sum()))
+    return Order(float(slope), error, h, gaps)
+
+
+def _energy(
+    e: Expr, system: Any, target: Objective, own: Mapping[str, Any], run: Any, flow: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    import jax
+    import jax.numpy as jnp
+
+    if not isinstance(e, sp.Expr):
+        what = f"the vector {e}" if isinstance(e, Vector) else repr(e)
+        raise OdescentError(f"an energy is a scalar expression in the blocks, not {what}.")
+    oracles = oracles_of(system, target)
+    constants = {"mu": target.mu, "L": target.L, **own}
+    symbols = {b.name: b.symbol for b in system.blocks}
+    time = system.time
+
+    def one(t: Any, states: Any) -> Any:
+        values = {symbols[n]: v for n, v in states.items() if n in symbols}
+        values |= {
+            p: float(constants[p.name]) for p in e.free_symbols if constants.get(p.name) is not None
+        }
+        if time is not None:
+            values[time] = t
+        return evaluate(e, values, oracles, jnp)
+
+    with jax.enable_x64(True):
+        found = []
+        for data in (run, flow):
+            missing = [n for n in symbols if n not in data.states]
+            if missing:
+                raise OdescentError(
+                    f"the energy needs the block {missing[0]}, which is not recorded."
+                )
+            states = {n: jnp.asarray(data.states[n]) for n in symbols}
+            found.append(np.asarray(jax.vmap(one)(jnp.asarray(data.t), states)))
+    return found[0], found[1]
+
+
+def _rises(values: np.ndarray) -> int:
+    """How many steps go up, by more than rounding."""
+    slack = 1e-9 * np.abs(values[:-1]) + 1e-13 * float(np.abs(values).max())
+    return int((np.diff(values) > slack).sum())
+
+
+def _gathered(
+    name: str, target: Objective, run: Any, flow: Any, theory: Mapping[str, float]
+) -> Convergence:
+    import jax
+    import jax.numpy as jnp
+
+    def values(x: Any) -> np.ndarray:
+        with jax.enable_x64(True):
+            return np.asarray(jax.vmap(target.value)(jnp.asarray(x, jnp.float64)))
+
+    best = target.minimizer
+    if best is not None and "value" not in target.oracles:
+        at = np.asarray(best)
+        gaps = [_distance(d.x, np.broadcast_to(at, d.x.shape)) ** 2 for d in (run, flow)]
+        label = r"$|x_k - x^\star|^2$"
+    else:
+        along, beside = np.asarray(run.f), values(flow.x)
+        known = best is not None
+        lowest = values(np.asarray(best)[None])[0] if known else min(along.min(), beside.min())
+        gaps = [along - lowest, beside - lowest]
+        label = r"$f(x_k) - f^\star$" if known else r"$f(x_k) - \min_j f(x_j)$"
+    squared = {n: r**2 for n, r in theory.items() if 0 < r < np.inf}
+    return compute_convergence(
+        {name: gaps[0], "flow": gaps[1]}, squared, (r"iteration $k$", label), floor=1e-300
+    )
+
+
+def _spectral(algorithm: Algorithm, target: Objective, given: Mapping[str, Any]) -> float | None:
+    """The spectral radius of the linearization at the minimizer; None where it is not defined."""
+    import jax
+    import jax.numpy as jnp
+
+    if target.minimizer is None or "value" not in target.oracles:
+        return None
+    with jax.enable_x64(True):
+        at = jnp.asarray(target.minimizer, jnp.float64)
+        if at.ndim != 1 or at.size > 500:
+            return None
+        curvatures = np.linalg.eigvalsh(np.asarray(jax.hessian(target.value)(at)))
+    try:
+        modes = ModalMatrix(algorithm, [], constants(target))
+        own = {n: float(v) for n, v in given.items() if n in modes.symbols}
+        poles = modes.eigenvalues(np.unique(curvatures), own)
+    except OdescentError:
+        return None
+    return float(np.abs(poles).max())
+
+
+__all__ = ["Comparison", "Order", "convergence"]

@@ -1,0 +1,1 @@
+"""Parameter sweeps: jobs on any executor, a store that resumes, tables."""

@@ -1,0 +1,1 @@
+"""Accurate forms of scalars: cancellation, exact sums, power series, error bounds; imports dynamics alone."""

@@ -1,0 +1,199 @@
+"""The JAX backend: the NumPy module's functions on pytrees, under jit, vmap and grad.
+
+Every coefficient is an array of the default float type and is cast to each leaf's type where it is
+used, so that the code runs under strict promotion in any precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from ....dynamics.algebra.vectors import Vector, VectorSymbol
+from ....dynamics.vector_fields.system import Block
+from ..backend import POWERS, Backend
+from ..lowering.statements import Ask, CountLet, Sample, SweepLet
+from ..modules.coefficient_function import traced_coefficients
+from ..modules.jax_helpers import EACH, HELPERS
+from ..modules.module_writer import Called, ModuleWriter
+from ..printing.language import JNP
+from ..printing.lines import WIDTH, bare, width
+from ..printing.printer import Printer
+
+LONGEST = 100  # the wider of the two usual line lengths
+IMPORTS = """
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+
+PyTree: TypeAlias = Any
+"""
+
+
+class JaxModule(ModuleWriter):
+    """A module of functions on pytrees; what depends on leaves is mapped over them."""
+
+    target, language, syntax = "jax", "JAX.", JNP
+    vector, scalar, number, index, starting = "PyTree", "Array", "ArrayLike", "Array", "PyTree"
+    state_doc = "The state between steps: pytrees of the parameters' structure."
+    table_doc = "What the step needs of the hyper-parameters, as arrays."
+    counter, count = "state.k.astype(float)", "jnp.zeros((), jnp.int32)"
+    noise = "key: Array"
+    imports, helpers = IMPORTS, HELPERS
+    run_notes = (
+        "One scan; values that are not finite stay where they arise, since shapes are fixed.",
+    )
+    room = WIDTH
+    casts = False  # whether every map goes through `_map`, which settles the types of its leaves
+    late = frozenset[str]()  # names whose leaves do not set the type, as blocks do
+
+    def known_helpers(self) -> dict[str, str]:
+        return EACH if self.low.population else HELPERS
+
+    def inside(self, name: str) -> str:
+        return name  # of an argument of a function that is mapped
+
+    def coefficients(self) -> list[list[str]]:
+        return traced_coefficients(self.low)
+
+    # statements
+
+    def inner(self, left: str, right: str) -> str:
+        return f"_inner({left}, {right})"
+
+    def asked(self, s: Ask, called: Called) -> str:
+        vectors = [called(v.name) for v in s.vectors]
+        scalars = [f"_like({self.scalars.scalar(e)}, {vectors[0]})" for e in s.scalars]
+        text = f"{s.argument}({', '.join([*vectors, *scalars])})"
+        text = f"_row({text})" if s.of_all else text
+        return f"jnp.asarray({text}, dtype=float)" if isinstance(s.target, sp.Symbol) else text
+
+    def before_draws(self, count: int) -> list[str]:
+        return [f"    keys = jax.random.split(key, {count})"] if count > 1 else []
+
+    def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
+        key = "key" if len(samples) == 1 else f"keys[{samples.index(s)}]"
+        if isinstance(s, CountLet):
+            given = f"{key}, {self.scalars.scalar(s.mean)}"
+            if s.common:
+                return f"jax.random.poisson({given}, ()).astype(float)"
+            return f"_counts({given}, {like})"
+        if isinstance(s.target, VectorSymbol):
+            return f"_normal({key}, {like})"
+        return f"jax.random.normal({key}, (), float)"
+
+    def sweep(self, s: SweepLet, called: Called) -> list[str]:
+        """The rate of a coordinate as a function of flat arrays, and the sweep by it."""
+        slope, z, i, begin = s.local
+        shaped, start = f"{s.target.name}_shaped", f"{s.target.name}_flat"
+        lines = [f"    {start}, {shaped} = ravel_pytree({called(s.start.name)})"]
+        flat = {v.name: f"{slope}_{v.name}" for v in s.parts.values()}
+        lines += [f"    {to} = ravel_pytree({called(of)})[0]" for of, to in flat.items()]
+        read = {
+            s.own.name: f"{z}[{i}]",
+            **{p.name: f"{flat[v.name]}[{i}]" for p, v in s.parts.items()},
+        }
+        read |= {p.name: p.name for p in s.asked}
+        body = Printer(JNP, lambda n: read.get(n) or f"_like({self.name(n)}, {z})").scalar(s.slope)
+        lines += ["", f"    def {slope}({z}: Array, {i}: Array, {begin}: Array) -> Array:"]
+        inside: list[str] = []
+        if s.value is not None:
+            inside += [
+                "        def value_at(y: Array) -> Array:",
+                f"            return {s.value}({shaped}(y))",
+                "",
+            ]
+        for p, argument in s.asked.items():
+            asked = f"{argument}({shaped}({z}), {i})"
+            if s.value is not None:
+                inside += ["        def partial_at(y: Array, j: Array) -> Array:"]
+                inside += [f"            return {argument}({shaped}(y), j)", ""]
+                asked = f"_quotient(value_at, partial_at, {z}, {i}, {begin})"
+            inside.append(f"        {p.name} = {asked}")
+        lines += ["", *inside] if s.value is not None else inside
+        given = [slope, start, self.scalars.scalar(s.duration), repr(float(s.implicit))]
+        given += ["backward=True"] if s.backward else []
+        moved = ", ".join(given)
+        return [
+            *lines,
+            f"        return {body}",
+            "",
+            f"    {s.target.name} = {shaped}(_sweep({moved}))",
+        ]
+
+    def assigned(
+        self, head: str, value: Vector, called: Called, late: frozenset[str] = frozenset()
+    ) -> list[str]:
+        late = late | self.late
+        if isinstance(value, VectorSymbol):
+            return [head + called(value.name)]
+        symbols = sorted(value.free_symbols, key=lambda s: (s.name in late, bare(s.name)))
+        trees = [called(s.name) for s in symbols if isinstance(s, VectorSymbol)]
+        scalars = [s.name for s in symbols if not isinstance(s, VectorSymbol)]
+        body = Printer(JNP, called).vector(value)
+        fun = f"lambda {', '.join([*(called(s) for s in scalars), *trees])}: {body}"
+        if not scalars and not self.casts:
+            return self._call(head, "jax.tree.map", [fun, *trees])
+        given = ", ".join(self.name(s) for s in scalars) + ("," if len(scalars) == 1 else "")
+        return self._call(head, "_map", [fun, f"({given})", *trees])
+
+    def operand(self, value: Vector, name: str, called: Called) -> tuple[str, list[str]]:
+        if isinstance(value, VectorSymbol):
+            return called(value.name), []
+        return name, self.assigned(f"    {name} = ", value, called)
+
+    def _call(self, head: str, function: str, items: list[str]) -> list[str]:
+        line = f"{head}{function}({', '.join(items)})"
+        if width(line) <= self.room:
+            return [line]
+        indent = head[: len(head) - len(head.lstrip())]
+        lines = [part for i in items for part in _item(f"{indent}    ", i)]
+        return [f"{head}{function}(", *lines, f"{indent})"]
+
+    # functions
+
+    def zeros(self, b: Block, like: str) -> str:
+        if b.kind == "matrix" and like == "start":
+            return "jax.tree.map(lambda x: jnp.zeros((x.size, x.size), x.dtype), start)"
+        return f"jax.tree.map(jnp.zeros_like, {like})"
+
+    def held(self, text: str, first: bool) -> str:
+        made = "array" if first else "asarray"  # a state has buffers of its own
+        return f"jnp.{made}({text}, dtype=float)"
+
+    def started(self) -> list[str]:
+        return ["    start = jax.tree.map(_floating, x0)"]
+
+    def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
+        draws = self.low.step.draws
+        given = ", ".join([*to_step, *(["jax.random.fold_in(key, i)"] if draws else [])])
+        return [
+            "",
+            f"    def body(state: State, {'i: Array' if draws else '_: None'}) -> tuple[State, PyTree]:",
+            f"        state = step({given})",
+            f"        return state, {read}",
+            "",
+            f"    state = {first}",
+            f"    _, xs = jax.lax.scan(body, state, {'jnp.arange(steps)' if draws else 'None'}, length=steps)",
+            f"    first = {read}",
+            "    return jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), first, xs)",
+        ]
+
+
+def _item(indent: str, item: str) -> list[str]:
+    """An argument on a line of its own; a long function as ruff writes it."""
+    line = f"{indent}{item},"
+    head, colon, body = item.partition(": ")
+    if width(line) <= LONGEST or not (colon and item.startswith("lambda ")):
+        return [line]
+    return [f"{indent}{head}: (", f"{indent}    {body}", f"{indent}),"]
+
+
+BACKEND = Backend("jax", ".py", frozenset(POWERS), JaxModule.source)

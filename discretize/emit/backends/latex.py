@@ -1,0 +1,311 @@
+"""The LaTeX backend: one step as aligned equations, and the whole algorithm as an `algorithmic` listing.
+
+Blocks carry the step number: ``x_k`` before the step and ``x_{k+1}`` after it; values in between are
+primed or named as in the program.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from ....dynamics.algebra.calculus import Symbol, substitute
+from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.vectors import Elementwise, Expr, ScalarNode, Vector, VectorSymbol, zero
+from ....dynamics.notation.show import latex as show
+from ....dynamics.notation.show import symbol_latex
+from ....dynamics.vector_fields.system import start
+from ...programs.program import (
+    Assign,
+    CallOracle,
+    Count,
+    Draw,
+    Instruction,
+    Program,
+    SweepCoordinates,
+)
+from ..backend import POWERS, Backend
+from ..lowering.coefficients import in_order, presentable
+from ..lowering.lower import solve_implicit
+from ..lowering.writer import presentable_body
+from ..modules.text import description, heading
+
+if TYPE_CHECKING:
+    from ...step.iteration import Iteration
+    from ..lowering.names import Naming
+
+
+class _Step:
+    """A program's step in mathematical notation."""
+
+    def __init__(self, program: Program) -> None:
+        program = self.program = solve_implicit(program)
+        blocks = {b.name for b in program.blocks}
+        last = {e: s for s, e in program.next.items() if isinstance(e, (VectorSymbol, sp.Symbol))}
+        self.names: dict[str, str] = {b: _indexed(symbol_latex(b), "k") for b in blocks}
+        for i in program.instructions:
+            name = i.target.name
+            if i.target in last:
+                self.names[name] = _indexed(symbol_latex(last[i.target].name), "k+1")
+                continue
+            stem, primes = _version(name)
+            block, _, stage = stem.partition("_")
+            if stage and block in blocks and stem not in blocks:  # a block at a saved stage
+                half = stage == "half"
+                accent = "" if half else rf"^{{\mathrm{{{stage}}}}}"
+                self.names[name] = _indexed(symbol_latex(block) + accent, "k+1/2" if half else "k")
+            else:
+                self.names[name] = _indexed(symbol_latex(stem) + "'" * primes, "k")
+
+    def show(self, e: Expr) -> str:
+        """An expression with the step numbers on its symbols."""
+        e = _presentable(e)
+        marks: dict[str, str] = {}
+        swaps: dict[Symbol, Expr] = {}
+        for s in sorted(e.free_symbols, key=lambda s: s.name):
+            if s.name in self.names and (
+                isinstance(s, VectorSymbol) or s.name not in self.parameters
+            ):
+                mark = f"Q{_letters(len(marks))}"
+                marks[symbol_latex(mark)] = self.names[s.name]
+                swaps[s] = (
+                    VectorSymbol(mark, s.kind)
+                    if isinstance(s, VectorSymbol)
+                    else sp.Symbol(mark, real=True)
+                )
+        done = substitute(e, swaps)
+        text = show(_in_order(done) if isinstance(done, Vector) else done)
+
+        def named(found: re.Match[str]) -> str:
+            name, power = marks[found[1]], found[2]
+            taken = power and ("'" in name or "^" in name)  # TeX allows one superscript
+            return (f"{{{name}}}" if taken else name) + power
+
+        return re.sub(r"(\\mathrm\{Q[A-Z]+\})(\^?)", named, text)
+
+    @property
+    def parameters(self) -> set[str]:
+        return {s.name for s in self.program.parameters}
+
+    def target(self, i: Instruction) -> str:
+        return self.names[i.target.name]
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The step as pairs of left and right sides."""
+        rows: list[tuple[str, str]] = []
+        for i in self.program.instructions:
+            if isinstance(i, Draw):
+                spread = "I" if isinstance(i.target, VectorSymbol) else "1"
+                rows.append((self.target(i), rf"\sim \mathcal{{N}}(0, {spread})"))
+            elif isinstance(i, Count):
+                rows.append((self.target(i), rf"\sim \mathrm{{Poisson}}({self.show(i.mean)})"))
+            elif isinstance(i, Assign):
+                rows.append((self.target(i), "= " + self.show(i.value)))
+            elif isinstance(i, SweepCoordinates):
+                rows += self.sweep(i)
+            else:
+                rows.append((self.target(i), "= " + self.call(i)))
+        for s, e in self.program.next.items():
+            after = _indexed(symbol_latex(s.name), "k+1")
+            text = self.show(e)
+            if text != after:
+                rows.append((after, "= " + text))
+        return rows
+
+    def sweep(self, i: SweepCoordinates) -> list[tuple[str, str]]:
+        """The rate, element by element, and how one coordinate moves by it."""
+        self.names[i.moving.name] = "z"
+        after, before = self.target(i), self.show(i.start)
+        before = before if isinstance(i.start, VectorSymbol) else f"({before})"
+        after, before = (f"{{{n}}}" if "'" in n or "^" in n else n for n in (after, before))
+        less, more = (">", r"\le") if i.backward else ("<", r"\ge")
+        seen = rf"{after}^{{({less} i)}}, {before}^{{({more} i)}}"
+        less, more = (r"\ge", "<") if i.backward else (r"\le", ">")
+        moved = rf"{after}^{{({less} i)}}, {before}^{{({more} i)}}"
+        rate = {0: rf"s_i({seen})", 1: rf"s_i({moved})"}.get(
+            i.implicit, rf"\tfrac12 \left(s_i({seen}) + s_i({moved})\right)"
+        )
+        order = r"n, \dots, 1" if i.backward else r"1, \dots, n"
+        rows = [("s(z)", "= " + self.show(i.slope))]
+        step = presentable(i.duration)
+        loose = step.is_Add or step.could_extract_minus_sign()
+        time = rf"\left({show(step)}\right)" if loose else show(step)
+        rows.append((f"{after}^{{(i)}}", rf"= {before}^{{(i)}} + {time} {rate}, \quad i = {order}"))
+        if i.quotient:
+            of = symbol_latex(next(iter(i.oracles)).of)
+            gap = rf"{after}^{{(i)}} - {before}^{{(i)}}"
+            rows.append(
+                (
+                    rf"\partial_i {of}",
+                    rf"= \frac{{{of}({moved}) - {of}({seen})}}{{{gap}}} \text{{ in }} s_i",
+                )
+            )
+        return rows
+
+    def call(self, i: CallOracle) -> str:
+        """An oracle call."""
+        point = self.show(i.point)
+        of = symbol_latex(i.oracle.of)
+        along = "[" + ", ".join(self.show(d) for d in i.directions) + "]" if i.directions else ""
+        if i.directions and i.oracle.form.orders:
+            head = rf"\nabla^{len(i.directions) + i.oracle.form.orders} {of}"
+        elif i.directions and i.oracle.form.field:
+            head = f"D{of}"
+        else:
+            head = i.oracle.latex(of, ", ".join(show(presentable(p)) for p in i.parameters))
+        return f"{head}({point}){along}"
+
+
+def _presentable(e: Expr) -> Expr:
+    """Coefficients and element-wise bodies in readable forms."""
+    if not isinstance(e, Vector):
+        return presentable(e)
+    terms: list[tuple[Vector, sp.Expr]] = []
+    for a, c in e.terms.items():
+        b: Vector = (
+            Elementwise(presentable_body(a.body), a.arguments) if isinstance(a, Elementwise) else a
+        )
+        terms.append((b, presentable(c)))
+    return Vector.of(terms)  # type: ignore[arg-type]
+
+
+def _in_order(v: Vector) -> Vector:
+    """Plain terms first, then added ones, then subtracted ones."""
+    ordered = sorted(
+        v.terms.items(), key=lambda item: (item[1] != 1, item[1].could_extract_minus_sign())
+    )
+    return Vector(dict(ordered)) if len(ordered) > 1 else v
+
+
+def _letters(n: int) -> str:
+    return chr(ord("A") + n % 26) * (1 + n // 26)
+
+
+def _version(name: str) -> tuple[str, int]:
+    """What an intermediate is a version of, and which."""
+    head, _, tail = name.rpartition("_")
+    if head and tail.isdigit():
+        return head, int(tail)
+    return name, 0
+
+
+def _indexed(symbol: str, index: str) -> str:
+    """A symbol with the step number as its subscript, or beside the one it has."""
+    found = re.fullmatch(r"(.*)_\{(.*)\}", symbol)
+    return f"{found.group(1)}_{{{found.group(2)},{index}}}" if found else f"{symbol}_{{{index}}}"
+
+
+def latex(algorithm: Iteration) -> str:
+    """One step as an aligned LaTeX environment."""
+    rows = [f"{left} &{right}" for left, right in _Step(algorithm.tuned).lines()]
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """An algorithm as pseudocode, before it is laid out; mathematics in dollar signs.
+
+    Attributes:
+        title: its name in words.
+        inputs: oracles, starting point, number of steps, parameters.
+        initial: assignments before the loop.
+        steps: assignments of one step.
+        output: what is returned.
+        numbered: whether a coefficient depends on the step number.
+        facts: where it comes from, line by line, in plain text.
+    """
+
+    title: str
+    inputs: tuple[str, ...]
+    initial: tuple[str, ...]
+    steps: tuple[str, ...]
+    output: str
+    numbered: bool
+    facts: tuple[str, ...]
+
+
+def listing(algorithm: Iteration, target: str) -> Listing:
+    """The algorithm as pseudocode for a target."""
+    program = algorithm.tuned
+    step = _Step(program)
+    inputs = [*_oracles(step.program), "starting point $x_0$", "number of steps $N$"]
+    given = ", ".join(f"${show(s)}$" for s in in_order(program.parameters))
+    initial = []
+    for b in program.blocks:
+        left, right = _indexed(symbol_latex(b.name), "0"), _initial(b.init)
+        initial += [rf"${left} \gets {right}$"] if left.replace("{0}", "0") != right else []
+    return Listing(
+        heading(algorithm),
+        (*inputs, given) if given else tuple(inputs),
+        tuple(initial),
+        tuple(f"${left} {_arrow(right)}$" for left, right in step.lines()),
+        f"${_at_end(step, program.outputs['x'])}$",
+        any("k" in {s.name for s in e.free_symbols} for e in program._expressions()),
+        tuple(description(algorithm, target, "mathematics.")[2:]),
+    )
+
+
+def _oracles(program: Program) -> list[str]:
+    """The oracles that an algorithm asks, in words."""
+    asked: list[Oracle] = []
+    for i in program.instructions:
+        asked += [i.oracle] if isinstance(i, CallOracle) else []
+        asked += sorted(i.oracles, key=lambda o: o.name) if isinstance(i, SweepCoordinates) else []
+    for e in program._expressions():
+        scalars = e.terms.values() if isinstance(e, Vector) else [e]
+        asked += [n.oracle for s in scalars for n in s.atoms(ScalarNode) if n.oracle is not None]
+        asked += (
+            sorted((c.oracle for c in e.calls()), key=lambda o: o.name)
+            if isinstance(e, Vector)
+            else []
+        )
+    found = []
+    for o in dict.fromkeys(asked):
+        of = symbol_latex(o.of)
+        found.append(o.form.words.format(of=of) if o.form.words else f"map ${o.latex(of)}$")
+    return found
+
+
+def source(algorithm: Iteration, _: Naming) -> str:
+    """The algorithm as an `algorithm` environment for the packages algorithm and algpseudocode."""
+    made = listing(algorithm, "latex")
+    lines = [
+        r"% \usepackage{algorithm, algpseudocode, amsmath, amssymb}",
+        *[f"% {fact}".rstrip() for fact in made.facts],
+        r"\begin{algorithm}",
+        rf"\caption{{{made.title}}}",
+        r"\begin{algorithmic}[1]",
+        rf"\Require {'; '.join(made.inputs)}",
+        *([rf"\State {', '.join(made.initial)}"] if made.initial else []),
+        r"\For{$k = 0, \dots, N - 1$}"
+        + (" \\Comment{coefficients depend on $k$}" if made.numbered else ""),
+        *[rf"    \State {line}" for line in made.steps],
+        r"\EndFor",
+        rf"\State \Return {made.output}",
+        r"\end{algorithmic}",
+        r"\end{algorithm}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _arrow(right: str) -> str:
+    return right if right.startswith(r"\sim") else r"\gets " + right.removeprefix("= ")
+
+
+def _initial(e: Expr) -> str:
+    if e == start:
+        return "x_0"
+    if e == zero or e == 0:
+        return "0"
+    return show(e)
+
+
+def _at_end(step: _Step, e: Expr) -> str:
+    shown = step.show(e)
+    return re.sub(r"(?<=[_{,])k(?=\})", "N", shown)
+
+
+BACKEND = Backend("latex", ".tex", frozenset(POWERS), source)

@@ -1,0 +1,135 @@
+"""The NumPy backend: a stand-alone module with `coefficients`, `init`, `step`, `output` and `run`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sympy as sp
+
+from ....dynamics.algebra.vectors import VectorSymbol
+from ....dynamics.vector_fields.system import Block
+from ..backend import POWERS, Backend
+from ..lowering.statements import Ask, CountLet, Lowered, Sample, SweepLet
+from ..modules.coefficient_function import plain_coefficients
+from ..modules.module_writer import Called, ModuleWriter
+from ..modules.numpy_helpers import HELPERS
+from ..printing.language import MATH, NUMPY
+from ..printing.lines import wrapped
+from ..printing.printer import Printer
+
+IMPORTS = """
+import math
+import warnings
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = NDArray[np.floating[Any]]
+"""
+
+
+class NumpyModule(ModuleWriter):
+    """A module of loops over arrays, with the numbers of a step in Python's floats."""
+
+    target, language = "numpy", "NumPy."
+    imports, helpers = IMPORTS, HELPERS
+    noise = "rng: np.random.Generator"
+    run_notes = (
+        "A run that leaves the finite numbers warns with the number of the step and returns the points before it.",
+    )
+
+    def __init__(self, lowered: Lowered) -> None:
+        super().__init__(lowered)
+        own = any(isinstance(s, CountLet) and not s.common for s in lowered.step.statements)
+        arrays = lowered.population or own  # scalars are one number, or one for each row
+        self.scalars = Printer(NUMPY if arrays else MATH, self.name)
+        if lowered.population:
+            self.value = self.vector
+            self.start_doc = "points x0 of N particles, an array of shape (N, d)"
+
+    start_doc = "point x0, an array of any shape"
+
+    def coefficients(self) -> list[list[str]]:
+        return plain_coefficients(self.low)
+
+    def inner(self, left: str, right: str) -> str:
+        if self.low.population:
+            return f"np.sum({left} * {right}, axis=-1, keepdims=True)"
+        return f"float(np.vdot({left}, {right}))"
+
+    def asked(self, s: Ask, called: Called) -> str:
+        text = super().asked(s, called)
+        if not isinstance(s.target, sp.Symbol):
+            return text
+        return f"{text}[:, None]" if self.low.population else f"float({text})"
+
+    def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
+        if isinstance(s, CountLet):
+            mean = self.scalars.scalar(s.mean)
+            return f"float(rng.poisson({mean}))" if s.common else f"_counts(rng, {mean}, {like})"
+        if isinstance(s.target, VectorSymbol):
+            return f"rng.standard_normal({like}.shape).astype({like}.dtype)"
+        return "float(rng.standard_normal())"
+
+    def sweep(self, s: SweepLet, called: Called) -> list[str]:
+        """The rate of a coordinate as a function, and the sweep by it."""
+        slope, z, i, begin = s.local
+        read = {
+            s.own.name: f"{z}.flat[{i}]",
+            **{p.name: f"{called(v.name)}.flat[{i}]" for p, v in s.parts.items()},
+        }
+        body = Printer(MATH, lambda n: read.get(n) or called(n)).scalar(s.slope)
+        of = f"{z}, {i}" if s.value is None else f"{z}, {i}, {begin}"
+        lines = [f"    def {slope}({z}: Array, {i}: int, {begin}: float) -> float:"]
+        for p, argument in s.asked.items():
+            ask = argument if s.value is None else f"_quotient({s.value}, {argument}, "
+            lines.append(f"        {p.name} = {ask}{'(' if s.value is None else ''}{of})")
+        given = [
+            slope,
+            called(s.start.name),
+            self.scalars.scalar(s.duration),
+            repr(float(s.implicit)),
+        ]
+        given += ["backward=True"] if s.backward else []
+        swept = wrapped(f"{s.target.name} = _sweep", given, "", "    ")
+        return ["", *lines, f"        return float({body})", "", *swept]
+
+    def zeros(self, b: Block, like: str) -> str:
+        if b.kind == "matrix" and like == "start":
+            return "np.zeros((start.size, start.size))"
+        return f"np.zeros_like({like})"
+
+    def held(self, text: str, first: bool) -> str:
+        return f"float({text})" if first else text
+
+    def started(self) -> list[str]:
+        return [
+            "    given = np.array(x0)",
+            '    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():',
+            '        raise ValueError("x0 must be an array of finite real numbers.")',
+            '    start = given if given.dtype.kind == "f" else given.astype(float)',
+        ]
+
+    def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
+        given = ", ".join([*to_step, *(["rng"] if self.low.step.draws else [])])
+        return [
+            f"    state = {first}",
+            f"    first = {read}",
+            "    xs = np.empty((steps + 1, *first.shape), first.dtype)",
+            "    xs[0] = first",
+            "    for i in range(1, steps + 1):",
+            '        with np.errstate(over="ignore", invalid="ignore"):',
+            f"            state = step({given})",
+            f"            xs[i] = {read}",
+            "        if not np.isfinite(xs[i]).all():",
+            '            message = f"step {i} is not finite; the points before it are returned."',
+            "            warnings.warn(message, RuntimeWarning, stacklevel=2)",
+            "            return xs[:i]",
+            "    return xs",
+        ]
+
+
+BACKEND = Backend("numpy", ".py", frozenset(POWERS), NumpyModule.source)

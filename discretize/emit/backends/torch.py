@@ -1,0 +1,291 @@
+"""The PyTorch backend: a stand-alone module with one `torch.optim.Optimizer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import signature
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from ...._support.errors import OdescentError, listed, unknown
+from ..backend import POWERS, Backend
+from ..lowering.domains import upper_bounds
+from ..lowering.names import Naming, normal
+from ..modules.text import assembled, description
+from ..modules.torch_helpers import DEFAULTS, HELPERS, IDLE, IMPORTS, STEP, STEP_ELSEWHERE
+from ..printing.language import MATH
+from ..printing.lines import paragraph, wrapped
+from ..stability import BOUNDS, warn_if_unstable
+from ..tensors.memory import layout
+from ..tensors.optimizer_methods import Body
+from .numpy import NumpyModule
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+
+    from ...step.iteration import Iteration
+
+CLASS = "the class"  # what it is called is kept under this name
+# Keys that torch itself and its schedulers write into a group, and what is no keyword of a method.
+KEYS = frozenset({"params", "param_names", "initial_lr", "foreach", "maximize", "error_if_nonfinite", "generator",
+                  "self"})  # fmt: skip
+
+
+def source(algorithm: Iteration, naming: Naming) -> str:
+    """The module's text."""
+    facts = description(algorithm, "torch", "PyTorch.")
+    return assembled(MATH, facts, IMPORTS, HELPERS, _Module(algorithm, naming).sections())
+
+
+def _class_name(algorithm: Iteration, naming: Naming) -> str:
+    """What the optimizer is called."""
+    name = normal(algorithm.name or "method")
+    name = "".join(part.capitalize() for part in name.split("_"))
+    while name in naming.avoid or not name.isidentifier():
+        name += "Optimizer" if name.isidentifier() else "_"
+    return naming.marked(name)
+
+
+class _Module:
+    """Prints the module: a coefficient table, helpers, and the class around its `Body`."""
+
+    def __init__(self, algorithm: Iteration, naming: Naming) -> None:
+        step, free = algorithm.step, {s.name for s in algorithm.tuned.parameters}
+        called = {step.name: "lr"} if step.name in free and "lr" not in free - {step.name} else {}
+        naming.known |= {"lr"} if called or "lr" in free else set()
+        program = naming.program(algorithm.tuned, called)
+        self.name, self.layout = _class_name(algorithm, naming), layout(program)
+        naming.given[CLASS] = self.name
+        self.step_above = f" {algorithm.step} above" if called else ""
+        below = {naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()}
+        self.body = Body(self.layout, program, naming, naming.parameter(step), below)
+        self.names = self.body.names
+
+    def sections(self) -> list[list[str]]:
+        """The module after its imports and helpers."""
+        numbers = NumpyModule(self.body.low)
+        return [numbers.table(), *numbers.coefficients(), self.optimizer()]
+
+    def optimizer(self) -> list[str]:
+        """The class."""
+        body = self.body
+        parts = [self.constructor(), self.group()]
+        parts += [self.getstate()] if self.attributes() or body.elsewhere else []
+        parts += [self.setstate(), self.step()]
+        parts += [IDLE.strip("\n").splitlines()] if body.elsewhere else []
+        parts += [body.batches(), body.advance(), body.eval_params()]
+        lines = [f"class {self.name}(Optimizer):", *self.documentation(), ""]
+        for part in parts:
+            lines += [*part, ""]
+        return lines[:-1]
+
+    def attributes(self) -> list[str]:
+        """What the optimizer keeps beside groups and state: the oracles, a generator."""
+        return [*self.body.oracles, *(["generator"] if self.body.samples else [])]
+
+    def documentation(self) -> list[str]:
+        """The docstring of the class."""
+        made = self.layout
+        first = (
+            f"Between steps the parameters hold {made.holds}; inside `with optimizer.eval_params():` they hold "
+            "the algorithm's output."
+        )
+        # What memory is in the terms of the system, which the code does not show.
+        if made.meaning:
+            shown = "; ".join(f"{n} = {t}" for n, t in made.meaning.items())
+            first += f" Memory, in the blocks of the system: {shown}."
+        parts = [first]
+        if self.names:
+            lr = " There is no lr: the step follows from these."
+            if "lr" in self.names:
+                lr = f" lr is the step{self.step_above}, as schedulers want it; nothing moves where it is 0."
+            parts.append(
+                f"Hyper-parameters are keys of the parameter groups ({', '.join(self.names)}), read in every "
+                f"step; memory stays as it is when they change.{lr}"
+            )
+        # What happens to parameters that take no part, and to gradients that are no numbers.
+        policy = "Memory has the type and the device of its parameter."
+        if made.gradient:
+            policy += (
+                " Parameters without a gradient are left alone: they do not move and have no memory. "
+                "A gradient that is not finite is refused before anything is changed, unless "
+                "error_if_nonfinite is False; sparse ones are refused."
+            )
+        else:
+            policy += " Parameters that require no gradient are left alone."
+        parts.append(policy)
+        # What a step asks for: a closure, oracles, random numbers.
+        if made.closure:
+            parts.append(
+                "A step takes gradients at several points: it needs a closure that clears the gradients, computes "
+                "the loss, calls backward and returns the loss. If it raises, the parameters are put back."
+            )
+        for name, ask in self.body.oracles.items():
+            more = " and a number" if ask.scalars else ""
+            parts.append(
+                f"{name} is a function of a list of tensors{more}, which returns as many; it is called "
+                "under torch.no_grad."
+            )
+        if self.body.inner:
+            parts.append("Inner products run over all the parameters of a group.")
+        if self.body.samples:
+            parts.append(
+                "Noise comes from generator, or torch's own; state_dict does not contain its state."
+            )
+        lines = [f'    """{self.name} as a torch optimizer.']
+        for p in parts:
+            lines += ["", *paragraph(p, "    ")]
+        return [*lines, '    """']
+
+    def constructor(self) -> list[str]:
+        given = ["self", "params: ParamsT", *[f"{p}: float" for p in self.names], "*"]
+        for name, ask in self.body.oracles.items():
+            listed = ["list[Tensor]"] * len(ask.vectors) + ["float"] * len(ask.scalars)
+            given.append(f"{name}: Callable[[{', '.join(listed)}], Iterable[Tensor]]")
+        given += ["generator: torch.Generator | None = None"] if self.body.samples else []
+        given += ["foreach: bool | None = None"]
+        items = [*self.names, "foreach"]
+        if self.layout.gradient:
+            given += ["maximize: bool = False", "error_if_nonfinite: bool = True"]
+            items += ["maximize", "error_if_nonfinite"]
+        idle = ["        self._idle: set[Tensor] = set()"] if self.body.elsewhere else []
+        return [
+            *wrapped("def __init__", given, " -> None:", "    "),
+            *[f"        self.{a} = {a}" for a in self.attributes()],
+            *idle,
+            *wrapped("defaults = ", [f'"{i}": {i}' for i in items], "", "        ", "{}"),
+            "        super().__init__(params, defaults)",
+        ]
+
+    def group(self) -> list[str]:
+        lines = [
+            "    def add_param_group(self, param_group: dict[str, Any]) -> None:",
+            '        """Add parameters, with hyper-parameters of their own if they have any."""',
+        ]
+        if self.names:
+            lines += ["        group = {**self.defaults, **param_group}"]
+            lines += self.body.coefficients("", "        ")
+        return [
+            *lines,
+            "        super().add_param_group(param_group)",
+            '        for param in self.param_groups[-1]["params"]:',
+            "            if not param.is_floating_point():",
+            "                self.param_groups.pop()",
+            '                message = f"parameters must be real floating-point, not {param.dtype}."',
+            "                raise ValueError(message)",
+        ]
+
+    def getstate(self) -> list[str]:
+        kept = [*self.attributes(), *(["_idle"] if self.body.elsewhere else [])]
+        items = ["**super().__getstate__()", *(f'"{a}": self.{a}' for a in kept)]
+        return [
+            "    def __getstate__(self) -> dict[str, Any]:",
+            *wrapped("return ", items, "", "        ", "{}"),
+        ]
+
+    def setstate(self) -> list[str]:
+        """States that were saved without torch's own options get them."""
+        lines = DEFAULTS.strip("\n").splitlines()
+        options = [
+            '"foreach", None',
+            *(['"maximize", False', '"error_if_nonfinite", True'] if self.layout.gradient else []),
+        ]
+        return [*lines, *(f"            group.setdefault({o})" for o in options)]
+
+    def step(self) -> list[str]:
+        made = self.layout
+        check = ["        _check(self.param_groups)"] if made.gradient else []
+        lines = STEP.strip("\n").splitlines()
+        # One gradient at what the parameters hold: torch's usual contract, the closure optional.
+        if not made.closure:
+            return [
+                *lines,
+                '        """One step; a closure is evaluated first."""',
+                "        loss = None",
+                "        if closure is not None:",
+                "            with torch.enable_grad():",
+                "                loss = closure()",
+                *check,
+                "        for group, params in self._batches():",
+                "            self._advance(group, params)",
+                "        return loss",
+            ]
+        calls = {1: "one evaluation"}.get(self.body.asks, f"{self.body.asks} evaluations")
+        more = ", one more in the first step" if made.first_gradient else ""
+        refused = [
+            "        if closure is None:",
+            '            raise ValueError("the step takes gradients elsewhere: step(closure).")',
+        ]
+        # The first gradient is taken elsewhere: which parameters have one shows only inside of the step.
+        if not made.at_params:
+            return [
+                *lines,
+                f'        """One step; {calls} of the closure{more}.',
+                "",
+                "        It starts again, with one evaluation more, where other parameters have a",
+                "        gradient than in the step before.",
+                '        """',
+                *refused,
+                *STEP_ELSEWHERE.strip("\n").splitlines(),
+            ]
+        # Several gradients, the first where the parameters are; they are put back if the closure raises.
+        return [
+            *lines,
+            f'        """One step; {calls} of the closure{more}."""',
+            *refused,
+            "        with torch.enable_grad():",
+            "            loss: float | None = closure()",
+            *check,
+            "        batches = self._batches()",
+            "        saved = [[param.clone() for param in params] for _, params in batches]",
+            "        work = [self._advance(*b, s) for b, s in zip(batches, saved, strict=True)]",
+            "        try:",
+            "            while [True for w in work if next(w, False)]:",
+            "                with torch.enable_grad():",
+            "                    closure()",
+            "                _check(self.param_groups)",
+            "        except BaseException:",
+            "            for (_, params), start_list in zip(batches, saved, strict=True):",
+            "                torch._foreach_copy_(params, start_list)",
+            "            raise",
+            "        return loss",
+        ]
+
+
+def optimizer(
+    algorithm: Iteration, module: ModuleType, params: Any, values: Mapping[str, Any]
+) -> Optimizer:
+    """The class of a loaded module, called with the parameters by name; ``h`` may be called ``lr``."""
+    from .. import called
+
+    given_names = called(module)
+    named = {s.name: given_names[s.name] for s in algorithm.tuned.parameters}
+    who = algorithm.name or "the algorithm"
+    made = getattr(module, given_names[CLASS])
+    asked = {n: p for n, p in signature(made).parameters.items() if p.kind == p.KEYWORD_ONLY}
+    oracles = [n for n, p in asked.items() if p.default is p.empty]
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in named.values() or name in asked:
+            given[name] = value
+        elif name in named:
+            given[named[name]] = value
+        elif name not in BOUNDS:
+            raise unknown(f"parameter of {who} called", name, [*named, *asked])
+    missing = [n if n not in asked else key for n, key in named.items() if key not in given]
+    missing += [n for n in oracles if n not in given]
+    if missing:
+        raise OdescentError(
+            f"{who} needs a value of {listed(missing)}, as in to_torch(params, {missing[0]}=...)."
+        )
+    known = {n: given[key] for n, key in named.items() if key in given}
+    warn_if_unstable(algorithm, {**{n: values[n] for n in BOUNDS if n in values}, **known})
+    try:
+        done: Optimizer = made(params, **given)
+    except (TypeError, ValueError) as error:
+        raise OdescentError(str(error)) from None
+    return done
+
+
+CARRIED = frozenset(POWERS) - {"directions", "jumps", "matrices", "populations", "sweeps"}
+BACKEND = Backend("torch", ".py", CARRIED, source, words=KEYS)

@@ -1,0 +1,148 @@
+"""The lowering of a program to routines of short statements.
+
+Oracle calls become requests to named arguments, implicit gradient steps become proximal steps, and
+every coefficient becomes a name (of the coefficient table, or of a scalar computed in the step).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+import sympy as sp
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.calculus import Symbol, substitute, tidy
+from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ...programs.program import Assign, CallOracle, Instruction, Program, SweepCoordinates
+from ...step.compile import COUNTER
+from .coefficients import Coefficients, in_order
+from .names import Naming
+from .statements import Lowered, Routine
+from .writer import Writer
+
+
+def oracle_arguments(oracles: set[Oracle], naming: Naming) -> dict[Oracle, str]:
+    """The argument for each oracle: its kind, with the name of what it is of for maps and where two share a kind."""
+    kinds = [o.kind for o in oracles]
+    plain = {o for o in oracles if kinds.count(o.kind) == 1 and o.kind != "map"}
+    listed = sorted(oracles, key=lambda o: o.name)
+    return {o: o.kind if o in plain else f"{o.kind}_{naming.safe(o.of)}" for o in listed}
+
+
+def component_oracles(i: SweepCoordinates) -> list[Oracle]:
+    """What a sweep asks for: components of a gradient or an operator, and values for difference quotients."""
+    listed = sorted(i.oracles, key=lambda o: o.name)
+    asked = [Oracle(o.form.component, o.of) for o in listed]
+    return asked + ([Oracle("value", o.of) for o in listed] if i.quotient else [])
+
+
+def solve_implicit(program: Program) -> Program:
+    """Implicit gradient steps as proximal steps: g = (p - u) / w with u = prox(p, w).
+
+    The result of an implicit call disappears in favour of u, so that x - w g is u itself.
+    """
+    if not any(c.implicit != 0 for c in program.calls):
+        return program
+    known: dict[Symbol, Expr] = {}
+    instructions: list[Instruction] = []
+    for i in program.instructions:
+        if isinstance(i, CallOracle) and i.implicit != 0:
+            kind = i.oracle.form.implicit
+            if not kind or i.directions or i.parameters:
+                raise NotCarried(
+                    f"an implicit step in the oracle {i.oracle.name!r} has no proximal form."
+                )
+            weight, point = -i.implicit, tidy(substitute(i.point, known))
+            solved = VectorSymbol(f"u_{i.target.name}")
+            known[i.target] = (point - solved) / weight
+            instructions.append(CallOracle(solved, Oracle(kind, i.oracle.of), point, (), (weight,)))
+        elif isinstance(i, Assign):
+            known[i.target] = tidy(substitute(i.value, known))
+        else:
+            instructions.append(i.changed(lambda e: tidy(substitute(e, known))))
+    after = {s: tidy(substitute(e, known)) for s, e in program.next.items()}
+    return replace(program, instructions=tuple(instructions), next=after)
+
+
+def without_zeros(program: Program) -> Program:
+    """The program without the assignments of the zero vector, which has no shape of its own to print."""
+    nothing = {
+        i.target: i.value for i in program.instructions if isinstance(i, Assign) and not i.value
+    }
+    nothing = {s: v for s, v in nothing.items() if isinstance(v, Vector)}
+    if not nothing:
+        return program
+    kept = tuple(
+        i.changed(lambda e: tidy(substitute(e, nothing)))
+        for i in program.instructions
+        if i.target not in nothing
+    )
+    after = {s: tidy(substitute(e, nothing)) for s, e in program.next.items()}
+    shrunk = replace(program, instructions=kept, next=after)
+    return without_zeros(shrunk)  # what was a multiple of zero is zero now
+
+
+class Lowering:
+    """Builds the routines of one program over one coefficient table."""
+
+    def __init__(
+        self,
+        program: Program,
+        naming: Naming,
+        extra_parameters: Iterable[sp.Symbol] = (),
+        step: sp.Symbol | None = None,
+    ) -> None:
+        self.program = without_zeros(solve_implicit(program))
+        self.parameters = in_order({*program.parameters, *extra_parameters})
+        taken = {s.name for s in self.parameters}
+        inside = {i.target.name for i in self.program.instructions} | {
+            b.name for b in program.blocks
+        }
+        used = naming.avoid | taken | inside | set(program.outputs)
+        self.naming = naming
+        self.table = Coefficients(self.parameters, set(used), naming, step)
+        oracles = {c.oracle for c in self.program.calls}
+        for i in self.program.sweeps:
+            oracles |= set(component_oracles(i))
+        for b in program.blocks:
+            oracles |= {c.oracle for c in b.init.calls()} if isinstance(b.init, Vector) else set()
+        self.arguments = oracle_arguments(oracles, naming)
+        self.population = any(o.form.particles for o in oracles)
+
+    def lowered(
+        self,
+        below: Mapping[str, sp.Rational],
+        more: Mapping[str, Expr] | None = None,
+        read: Callable[[Routine], Routine] = lambda routine: routine,
+        counted: bool = False,
+    ) -> Lowered:
+        """All routines; the step comes first, so that it gives the coefficients their names.
+
+        Args:
+            below: numbers that parameters must stay below, by name.
+            more: results of the step beside the blocks.
+            read: what a target makes of each routine.
+            counted: whether the step is counted though nothing depends on its number.
+        """
+        p = self.program
+        results = {b.name: p.next[b.symbol] for b in p.blocks} | dict(more or {})
+        step = read(self.routine(p.instructions, results))
+        outputs = {n: read(self.routine((), {n: e})) for n, e in p.outputs.items()}
+        init = read(self.routine((), {b.name: b.init for b in p.blocks}))
+        counted = counted or any("k" in r.symbols() for r in (step, *outputs.values()))
+        return Lowered(
+            self.parameters, self.table, p.blocks, (p.counter or COUNTER) if counted else None, init,
+            step, outputs, self.population, below,
+        )  # fmt: skip
+
+    def routine(
+        self, instructions: tuple[Instruction, ...], results: Mapping[str, Expr]
+    ) -> Routine:
+        """Statements for the instructions and the results."""
+        writer = Writer(self.table, self.arguments, {b.name for b in self.program.blocks})
+        for i in instructions:
+            writer.instruction(i)
+        done = {n: writer.result(n, e) for n, e in results.items()}
+        return Routine(tuple(writer.statements), done)

@@ -1,0 +1,190 @@
+"""Statements and routines: the form of a program from which it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import sympy as sp
+
+from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ....dynamics.vector_fields.system import Block
+from .coefficients import Coefficients
+
+
+@dataclass(frozen=True)
+class ScalarLet:
+    """A scalar of this step: an expression in coefficients, the counter and other scalars."""
+
+    target: sp.Symbol
+    value: sp.Expr
+
+
+@dataclass(frozen=True)
+class InnerLet:
+    """The inner product of two vectors."""
+
+    target: sp.Symbol
+    left: VectorSymbol
+    right: VectorSymbol
+
+
+@dataclass(frozen=True)
+class VectorLet:
+    """A vector: a short sum with names and rational numbers for coefficients."""
+
+    target: VectorSymbol
+    value: Vector
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What an oracle returns, ``argument(*vectors, *scalars)``: a vector, or a scalar for a value."""
+
+    target: Symbol
+    argument: str
+    vectors: tuple[VectorSymbol, ...]
+    scalars: tuple[sp.Expr, ...] = ()
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is asked of all particles at once, and gives one point."""
+        return self.argument.partition("_")[0] == "ensemble" and len(self.scalars) == 1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A standard normal sample of the shape of a block; a scalar for a scalar block."""
+
+    target: Symbol
+    like: Symbol
+
+
+@dataclass(frozen=True)
+class CountLet:
+    """A Poisson number: one, or in an ensemble one for each particle of block ``like`` if it is not ``common``.
+
+    ``mean`` is a name or a number.
+    """
+
+    target: sp.Symbol
+    mean: sp.Expr
+    like: Symbol
+    common: bool
+
+
+@dataclass(frozen=True)
+class SweepLet:
+    """A vector whose coordinates move one after the other by the rate ``slope``; see `SweepCoordinates`.
+
+    Attributes:
+        target, start: the vector after and before.
+        slope: the rate of one coordinate, a scalar in table names, scalars of the step and the symbols of
+            ``parts``; ``own`` stands for the coordinate where it is.
+        asked: symbols in the slope for components of oracles, with the argument that gives them.
+        parts: symbols in the slope for the components of other vectors.
+        duration, implicit: a name or a number each.
+        value: the argument that gives values, for difference quotients, or None.
+        backward: from the last coordinate to the first.
+        local: names for the function, the moving vector, the index and the coordinate where it began.
+    """
+
+    target: VectorSymbol
+    start: VectorSymbol
+    slope: sp.Expr
+    own: sp.Symbol
+    asked: Mapping[sp.Symbol, str]
+    parts: Mapping[sp.Symbol, VectorSymbol]
+    duration: sp.Expr
+    implicit: sp.Expr
+    value: str | None
+    backward: bool
+    local: tuple[str, str, str, str]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The oracles that it asks."""
+        return (*self.asked.values(), *([] if self.value is None else [self.value]))
+
+    @property
+    def outer(self) -> set[sp.Symbol]:
+        """The scalars of its slope that the step knows."""
+        outer: set[sp.Symbol] = self.slope.free_symbols - {self.own, *self.asked, *self.parts}
+        return outer
+
+
+Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet
+
+
+@dataclass(frozen=True)
+class Routine:
+    """Statements, and the results by name: names, or expressions of one line."""
+
+    statements: tuple[Statement, ...]
+    results: Mapping[str, Expr]
+
+    def arguments(self) -> tuple[str, ...]:
+        """The oracles it asks, in order."""
+        listed: list[str] = []
+        for s in self.statements:
+            listed += [s.argument] if isinstance(s, Ask) else []
+            listed += s.arguments if isinstance(s, SweepLet) else []
+        return tuple(dict.fromkeys(listed))
+
+    @property
+    def draws(self) -> bool:
+        return any(isinstance(s, (Sample, CountLet)) for s in self.statements)
+
+    @property
+    def calls(self) -> str:
+        """How many oracle calls it makes, in words."""
+        n = sum(isinstance(s, Ask) for s in self.statements)
+        m = sum(isinstance(s, SweepLet) for s in self.statements)
+        calls = {0: "no oracle call", 1: "one oracle call"}.get(n, f"{n} oracle calls")
+        sweeps = "one sweep over the coordinates" if m == 1 else f"{m} sweeps over the coordinates"
+        return calls if not m else f"{calls}, {sweeps}" if n else sweeps
+
+    def symbols(self) -> set[str]:
+        """Every name that it reads or defines."""
+        found: set[str] = set()
+        for s in self.statements:
+            parts: list[Expr] = [s.target]
+            if isinstance(s, (ScalarLet, VectorLet)):
+                parts.append(s.value)
+            elif isinstance(s, InnerLet):
+                parts += [s.left, s.right]
+            elif isinstance(s, Ask):
+                parts += [*s.vectors, *s.scalars]
+            elif isinstance(s, SweepLet):
+                parts += [s.start, *s.parts.values(), *s.outer, s.duration]
+            else:
+                parts += [s.like, *([s.mean] if isinstance(s, CountLet) else [])]
+            found |= {v.name for e in parts for v in e.free_symbols}
+        return found | {v.name for e in self.results.values() for v in e.free_symbols}
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A program, ready to be printed.
+
+    Attributes:
+        parameters: the hyper-parameters, in the order of signatures.
+        coefficients: the table of what the step needs of them.
+        blocks, counter: the state; the counter only where something depends on it.
+        init, step, outputs: the routines; results are by block, by block, and by output.
+        population: whether vectors are N particles, arrays of shape (N, ...), and inner products and values
+            one number for each.
+        below: numbers that parameters must stay below, by name.
+    """
+
+    parameters: tuple[sp.Symbol, ...]
+    coefficients: Coefficients
+    blocks: tuple[Block, ...]
+    counter: sp.Symbol | None
+    init: Routine
+    step: Routine
+    outputs: Mapping[str, Routine]
+    population: bool = False
+    below: Mapping[str, sp.Rational] = field(default_factory=dict)

@@ -1,0 +1,345 @@
+"""The statements of one routine: vectors in few terms, scalars with their constant parts taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.vectors import (
+    Atom,
+    Call,
+    Elementwise,
+    Expr,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    slots,
+)
+from ...programs.program import Assign, Count, Draw, Instruction, SweepCoordinates
+from ..accuracy.cancellation import accurate_step
+from ..printing.language import JNP
+from ..printing.lines import WIDTH, width
+from ..printing.printer import Printer
+from .coefficients import Coefficients, minus, negative, presentable, stem
+from .statements import Ask, CountLet, InnerLet, Sample, ScalarLet, Statement, SweepLet, VectorLet
+
+TERMS = 4  # a longer sum is written in two lines
+LINE = WIDTH - 8 - 2 - len(" = ")  # for a scalar and its name, in the deepest indentation
+OPERATIONS = 8  # a longer element-wise expression too
+
+
+class Writer:
+    """Writes the statements of one routine."""
+
+    def __init__(
+        self, table: Coefficients, arguments: Mapping[Oracle, str], blocks: set[str]
+    ) -> None:
+        self.table, self.arguments, self.blocks = table, arguments, blocks
+        self.statements: list[Statement] = []
+        self.made: dict[object, Symbol] = {}
+
+    def instruction(self, i: Instruction) -> None:
+        if isinstance(i, Draw):
+            self.statements.append(Sample(i.target, i.like))
+        elif isinstance(i, Count):
+            mean = self.scalar(presentable(i.mean), "mean")
+            self.statements.append(CountLet(i.target, mean, i.like, i.common))
+        elif isinstance(i, Assign):
+            if isinstance(i.value, Vector):
+                assert isinstance(i.target, VectorSymbol)
+                self.statements.append(VectorLet(i.target, self.vector(i.value, stem(i.target))))
+            else:
+                value = self.hoisted(accurate_step(presentable(i.value)), "s")
+                self.statements.append(ScalarLet(i.target, self.short(value, i.target.name)))
+        elif isinstance(i, SweepCoordinates):
+            self.sweep(i)
+        else:
+            self.ask(i.oracle, i.target, i.point, i.directions, i.parameters)
+
+    def sweep(self, i: SweepCoordinates) -> None:
+        """A sweep, its slope written for one coordinate."""
+        symbols: dict[Vector, sp.Symbol] = {}
+
+        def named(a: Atom, hint: str) -> sp.Symbol:
+            if a not in symbols:
+                symbols[a] = sp.Symbol(self.table.fresh(hint), real=True)
+            return symbols[a]
+
+        own = named(i.moving, "u")
+
+        def component(v: Vector) -> sp.Expr:
+            """The vector's component, in the components of what it is made of."""
+            return sp.Add(*[c * inside(a) for a, c in v.terms.items()])
+
+        def inside(a: Atom) -> sp.Expr:
+            if isinstance(a, Product) and a.kind == "hadamard":
+                return inside(a.left) * inside(a.right)
+            if isinstance(a, Elementwise):
+                values = [component(v) for v in a.arguments]
+                return a.body.xreplace(dict(zip(slots(len(values)), values, strict=True)))
+            if isinstance(a, (Call, VectorSymbol)):
+                return named(a, "p" if isinstance(a, Call) else f"{stem(a)}_i")
+            raise NotCarried(f"a sweep has no components of {a}.")
+
+        slope = self.hoisted(presentable(component(i.slope)), "s")
+        calls = {s: c.oracle for c, s in symbols.items() if isinstance(c, Call)}
+        asked = {s: self.arguments[Oracle(o.form.component, o.of)] for s, o in calls.items()}
+        value = None
+        if i.quotient:
+            (of,) = {o.of for o in calls.values()}
+            value = self.arguments[Oracle("value", of)]
+        parts = {s: v for v, s in symbols.items() if isinstance(v, VectorSymbol) and s != own}
+        fresh = self.table.fresh
+        local = (fresh(f"{i.target.name}_slope"), fresh("z"), fresh("i"), fresh("begin"))
+        start = self.named(i.start, f"{i.target.name}_from")
+        duration = self.scalar(presentable(i.duration), "duration")
+        self.statements.append(
+            SweepLet(i.target, start, slope, own, asked, parts, duration, i.implicit, value, i.backward, local)
+        )  # fmt: skip
+
+    def result(self, name: str, e: Expr) -> Expr:
+        if not isinstance(e, Vector):
+            return self.short(self.hoisted(accurate_step(presentable(e)), f"{name}_next"), name)
+        return self.vector(e, name)
+
+    # vectors
+
+    def ask(
+        self,
+        oracle: Oracle,
+        target: Symbol,
+        point: Vector,
+        directions: tuple[Vector, ...],
+        parameters: tuple[sp.Expr, ...],
+    ) -> None:
+        argument = self.arguments.get(oracle, oracle.kind)
+        if directions:
+            derived = oracle.form.product
+            if not derived or len(directions) > 1:
+                raise NotCarried(
+                    f"emitted code has no derivative of order {len(directions)} of {oracle.name!r}."
+                )
+            argument = argument.replace(oracle.kind, derived, 1)
+        vectors = tuple(self.named(v, f"{target.name}_at") for v in (point, *directions))
+        scalars = tuple(self.scalar(presentable(p), "w") for p in parameters)
+        self.statements.append(Ask(target, argument, vectors, scalars))
+
+    def named(self, v: Vector, name: str) -> VectorSymbol:
+        """A name for a vector, which may need a statement."""
+        if isinstance(v, VectorSymbol):
+            return v
+        if v not in self.made:
+            value = self.vector(v, name)
+            if isinstance(value, VectorSymbol):
+                return value
+            target = VectorSymbol(self.table.fresh(name, name))
+            self.statements.append(VectorLet(target, value))
+            self.made[v] = target
+        found = self.made[v]
+        assert isinstance(found, VectorSymbol)
+        return found
+
+    def vector(self, v: Vector, target: str) -> Vector:
+        """The vector with simple coefficients, in few terms."""
+        terms = [(self.atom(a, alone=len(v.terms) == 1), a, c) for a, c in v.terms.items()]
+        momentum = sum(stem(a) in self.blocks for a in v.terms) == 1  # not a mean of blocks
+        done = Vector.of((b, self.coefficient(c, target, stem(a), momentum)) for b, a, c in terms)
+        if len(done.terms) <= TERMS:
+            return done
+        listed = list(done.terms.items())
+        head = VectorSymbol(self.table.fresh(f"{target}_sum"))
+        self.statements.append(VectorLet(head, Vector.of(listed[:TERMS])))
+        return self.vector(Vector.of([(head, sp.S.One), *listed[TERMS:]]), target)
+
+    def atom(self, a: Atom, alone: bool = True) -> Atom:
+        if isinstance(a, Call):
+            if a not in self.made:
+                result = VectorSymbol(
+                    self.table.fresh(
+                        {"grad": "g", "map": a.oracle.of}.get(a.oracle.kind, a.oracle.kind)
+                    )
+                )
+                self.ask(a.oracle, result, a.point, a.directions, a.parameters)
+                self.made[a] = result
+            made = self.made[a]
+            assert isinstance(made, VectorSymbol)
+            return made
+        if isinstance(a, Product):
+            return Product(a.kind, self.atom(a.left), self.atom(a.right))
+        if isinstance(a, Elementwise):
+            arguments = tuple(self.named(v, "w") for v in a.arguments)
+            done = self.elementwise(a.body, arguments)
+            if alone or sp.count_ops(done.body) <= 3:
+                return done
+            target = VectorSymbol(self.table.fresh("w"))
+            self.statements.append(VectorLet(target, done))
+            return target
+        return a
+
+    def elementwise(self, body: sp.Expr, arguments: tuple[VectorSymbol, ...]) -> Elementwise:
+        """An element-wise expression; what is too long for one line is named first."""
+        places = dict(zip(slots(len(arguments)), arguments, strict=True))
+        done = self.array(presentable_body(body), set(places))
+        while sp.count_ops(done) > OPERATIONS:
+            parts = [n for n in sp.preorder_traversal(done) if n.free_symbols & set(places)]
+            small = [n for n in parts if 0 < sp.count_ops(n) <= OPERATIONS and n != done]
+            if not small:
+                break
+            part = max(reversed(small), key=_size)
+            used = [s for s in places if s in part.free_symbols]
+            renamed = dict(zip(used, slots(len(used)), strict=True))
+            target = VectorSymbol(self.table.fresh("w"))
+            inside = tuple(places[s] for s in used)
+            self.statements.append(VectorLet(target, Elementwise(part.xreplace(renamed), inside)))
+            place = sp.Symbol(f"_{len(places) + 1}", real=True)
+            places[place] = target
+            done = done.xreplace({part: place})
+        kept = [s for s in places if s in done.free_symbols]
+        renamed = dict(zip(kept, slots(len(kept)), strict=True))
+        return Elementwise(done.xreplace(renamed), tuple(places[s] for s in kept))
+
+    def array(self, body: sp.Expr, inside: set[sp.Symbol]) -> sp.Expr:
+        """An element-wise body with its scalar parts named."""
+        if not (body.free_symbols & inside):
+            return body if body.is_Rational else self.scalar(body, "s")
+        if body.is_Symbol:
+            return body
+        if body.is_Add or body.is_Mul:
+            scalars = [a for a in body.args if not (a.free_symbols & inside)]
+            arrays = [self.array(a, inside) for a in body.args if a.free_symbols & inside]
+            return (
+                body.func(self.array(body.func(*scalars), inside), *arrays)
+                if scalars
+                else body.func(*arrays)
+            )
+        return body.func(*[self.array(a, inside) for a in body.args])
+
+    # scalars
+
+    def coefficient(self, c: sp.Expr, target: str, atom: str, momentum: bool) -> sp.Expr:
+        """A rational number or a name, with its sign."""
+        own = ("beta",) if target == atom and momentum else ()
+        return self.scalar(presentable(c), *own, f"c_{atom}", f"c_{atom}_{target}")
+
+    def scalar(self, e: sp.Expr, *hints: str) -> sp.Expr:
+        if e.is_Rational or (e.is_Symbol and e in self.table.fields):
+            return e
+        if not self.table.static(e):
+            e = accurate_step(e)
+        if negative(e):
+            return -self.scalar(presentable(-e) if self.table.static(e) else minus(e), *hints)
+        if self.table.static(e):
+            return self.table.field(e, *hints)
+        value = self.hoisted(e, *(f"{h}_part" for h in hints[-1:]))
+        if value.is_Symbol:
+            return value
+        if value not in self.made:
+            target = sp.Symbol(self.table.fresh(*hints), real=True)
+            self.statements.append(ScalarLet(target, self.short(value, target.name)))
+            self.made[value] = target
+        found = self.made[value]
+        assert isinstance(found, sp.Symbol)
+        return found
+
+    def hoisted(self, e: sp.Expr, *hints: str) -> sp.Expr:
+        """A scalar of the step with its constant parts taken from the coefficient table."""
+        if isinstance(e, ScalarNode):
+            return self.node(e)
+        if e.is_Rational:
+            return e
+        if e.is_Symbol and e in self.table.fields:
+            return e
+        if self.table.static(e):
+            plain = self.table.plain(e)
+            return self.table.field(e, *hints) if plain is None else plain
+        if e.is_Symbol:
+            return e
+        if e.is_Add or e.is_Mul:
+            fixed = [a for a in e.args if self.table.static(a)]
+            moving = [self.hoisted(a, *hints) for a in e.args if not self.table.static(a)]
+            constant = e.func(*fixed)
+            if fixed and not constant.is_Rational:
+                constant = (
+                    -self.hoisted(-constant, *hints)
+                    if negative(constant)
+                    else self.hoisted(constant, *hints)
+                )
+            return e.func(constant, *moving) if fixed else e.func(*moving)
+        return e.func(*[self.hoisted(a, *hints) for a in e.args])
+
+    def short(self, e: sp.Expr, target: str) -> sp.Expr:
+        """A scalar of the step that fits its line in every backend; what does not fit is named before it."""
+        for _ in range(1000):
+            if width(target) + self.length(e) <= LINE:
+                break
+            part = _part(e)
+            if part is None:
+                break
+            hint = _hint(e, part, target)
+            symbol = sp.Symbol(self.table.fresh(hint), real=True)
+            self.statements.append(ScalarLet(symbol, self.short(part, symbol.name)))
+            e = _without(e, part, symbol)
+        return e
+
+    def length(self, e: sp.Expr) -> int:
+        """How long the scalar is in the widest notation."""
+        inside = {s.name for s in self.table.fields}
+        return width(Printer(JNP, lambda n: f"c.{n}" if n in inside else n).scalar(e))
+
+    def node(self, e: ScalarNode) -> sp.Symbol:
+        if e not in self.made:
+            if e.kind == "inner":
+                left, right = (self.named(v, "a") for v in e.arguments)
+                target = sp.Symbol(self.table.fresh(f"{left.name}_dot_{right.name}"), real=True)
+                self.statements.append(InnerLet(target, left, right))
+            else:
+                assert e.oracle is not None
+                target = sp.Symbol(self.table.fresh(f"f_{e.oracle.of}"), real=True)
+                self.ask(e.oracle, target, e.arguments[0], (), ())
+            self.made[e] = target
+        found = self.made[e]
+        assert isinstance(found, sp.Symbol)
+        return found
+
+
+def _hint(e: sp.Expr, part: sp.Expr, target: str) -> str:
+    """What the part is called."""
+    if part.is_Pow and part.exp == sp.Rational(1, 2):
+        return "root"
+    if e.is_Pow and e.exp == sp.Rational(1, 2):
+        return "radicand"
+    return "denominator" if e.is_Mul and part == sp.fraction(e)[1] else f"{target}_part"
+
+
+def _part(e: sp.Expr) -> sp.Expr | None:
+    """What to name first in a scalar that is too long: a square root, the largest argument, or half a sum."""
+    roots = [p for p in e.atoms(sp.Pow) if p.exp == sp.Rational(1, 2) and p != e]
+    if not roots and e.is_Mul and sp.count_ops(sp.fraction(e)[1]) > 1:
+        return sp.fraction(e)[1]
+    larger = [a for a in e.args if not a.is_Rational and sp.count_ops(a) > 1]
+    if roots or not (e.is_Add and len(e.args) > 2):
+        return max(roots or larger, key=_size, default=None)
+    return e.func(*e.as_ordered_terms()[: len(e.args) // 2])
+
+
+def _without(e: sp.Expr, part: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
+    """The expression with a part named, which may be some of the terms of a sum."""
+    if e.is_Add and part.is_Add and part not in e.args and set(part.args) < set(e.args):
+        return e.func(symbol, *(a for a in e.args if a not in part.args))
+    if e.is_Mul and part not in e.args and part == sp.fraction(e)[1]:
+        return sp.fraction(e)[0] / symbol
+    return e.xreplace({part: symbol})
+
+
+def _size(e: sp.Expr) -> tuple[int, str]:
+    return (sp.count_ops(e), str(e))
+
+
+def presentable_body(body: sp.Expr) -> sp.Expr:
+    """An element-wise body as it was written, exponentials of logarithms apart."""
+    return body.replace(lambda n: isinstance(n, sp.exp), presentable)

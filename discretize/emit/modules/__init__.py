@@ -1,0 +1,1 @@
+"""The parts that emitted modules share: docstring, coefficients, helper functions; imports lowering."""

@@ -1,0 +1,292 @@
+"""The writer of a module: `coefficients`, `init`, `step`, `output` and `run` in the types and forms of a target."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
+
+import sympy as sp
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.vectors import Vector, VectorSymbol
+from ....dynamics.vector_fields.system import Block, start
+from ..lowering.domains import lowered_of
+from ..lowering.statements import (
+    Ask,
+    CountLet,
+    InnerLet,
+    Lowered,
+    Routine,
+    Sample,
+    ScalarLet,
+    SweepLet,
+)
+from ..printing.language import NUMPY, Syntax
+from ..printing.printer import Printer
+from .text import assembled, coefficient_lines, description, named_tuple
+
+if TYPE_CHECKING:
+    from ...step.iteration import Iteration
+    from ..lowering.names import Naming
+
+Called: TypeAlias = Callable[[str], str]  # what a name is in the code
+
+
+class ModuleWriter(ABC):
+    """Writes one lowered program section by section.
+
+    A target gives its types and texts as attributes, and overrides the forms that are its own. What it has no form
+    for is not among what its `Backend` carries.
+
+    Attributes:
+        target, language: its name, and what its modules are written in, in words.
+        syntax: of the language.
+        vector, scalar, number, index, starting: the types of a vector, a scalar, a hyper-parameter, an index, x0.
+        state_doc, table_doc, start_doc: what is said of the records of state and coefficients, and of x0.
+        counter, count: the number of the step as it is read from the state, and at the start.
+        noise: the argument of a step that draws.
+        imports, helpers: texts, each where it is used.
+    """
+
+    target = language = ""
+    syntax: Syntax = NUMPY
+    vector, scalar, number, index, starting = "Array", "float", "float", "int", "ArrayLike"
+    state_doc = "The state between steps."
+    table_doc = "What the step needs of the hyper-parameters."
+    start_doc = "point x0"
+    counter, count = "state.k", "0"
+    noise = ""
+    imports = ""
+    helpers: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, lowered: Lowered) -> None:
+        self.low = lowered
+        self.fields = {s.name for s in lowered.coefficients.fields}
+        self.scalars = Printer(self.syntax, self.name)
+        self.value = self.scalar  # the type of an oracle's value
+        self.parameters = [s.name for s in lowered.parameters]
+
+    @classmethod
+    def source(cls, algorithm: Iteration, naming: Naming) -> str:
+        """The text of an algorithm's module."""
+        made = cls(lowered_of(algorithm, naming))
+        facts = description(algorithm, cls.target, cls.language)
+        return assembled(cls.syntax, facts, cls.imports, made.known_helpers(), made.sections())
+
+    def known_helpers(self) -> dict[str, str]:
+        """The functions that a module may contain, by name."""
+        return self.helpers
+
+    def sections(self) -> list[list[str]]:
+        """The module after its imports and helpers."""
+        parts = [self.state(), self.table(), *self.coefficients(), self.init(), self.step()]
+        parts += [self.output(n, r) for n, r in self.low.outputs.items()] + [self.run()]
+        return [p for p in parts if p]
+
+    # names and records
+
+    def name(self, name: str) -> str:
+        """A scalar: a coefficient is in the table."""
+        return f"c.{name}" if name in self.fields else name
+
+    def inside(self, name: str) -> str:
+        """A name inside of a vector's expression."""
+        return self.name(name)
+
+    def start_name(self, name: str) -> str:
+        """The same at the start, where x0 is `start`."""
+        return "start" if name == start.name else self.inside(name)
+
+    def state(self) -> list[str]:
+        fields = [
+            (b.name, self.scalar if b.kind == "scalar" else self.vector) for b in self.low.blocks
+        ]
+        fields += [("k", self.index)] if self.low.counter is not None else []
+        return named_tuple("State", self.state_doc, fields)
+
+    def table(self) -> list[str]:
+        fields = [(s.name, self.scalar) for s in self.low.coefficients.fields]
+        return named_tuple("Coefficients", self.table_doc, fields)
+
+    def coefficients(self) -> list[list[str]]:
+        """The function of the hyper-parameters; here without a check of their domain."""
+        given = [f"{p}: {self.number}" for p in self.parameters]
+        formulas = coefficient_lines(self.low, Printer(self.syntax))
+        return [self.syntax.define("coefficients", given, "Coefficients", [], formulas)]
+
+    # statements
+
+    def arguments(self, routine: Routine) -> list[str]:
+        """The oracles that a routine asks, with their types."""
+        listed = []
+        for name in routine.arguments():
+            asks = [s for s in routine.statements if isinstance(s, Ask) and s.argument == name]
+            if asks:
+                given = [self.vector] * len(asks[0].vectors) + [self.scalar] * len(asks[0].scalars)
+                returns = self.value if isinstance(asks[0].target, sp.Symbol) else self.vector
+            else:  # asked in a sweep
+                given = [self.vector] + ([] if name.startswith("value") else [self.index])
+                returns = self.scalar
+            listed.append(f"{name}: Callable[[{', '.join(given)}], {returns}]")
+        return listed
+
+    def reads(self, routine: Routine) -> bool:
+        """Whether a routine reads the coefficients."""
+        return bool(routine.symbols() & self.fields)
+
+    def statements(self, routine: Routine, called: Called | None = None) -> list[str]:
+        """The routine's statements as lines."""
+        called = called or self.inside
+        samples = [s for s in routine.statements if isinstance(s, (Sample, CountLet))]
+        late = frozenset(s.target.name for s in routine.statements if isinstance(s, (Ask, Sample)))
+        lines = self.before_draws(len(samples))
+        for s in routine.statements:
+            head = f"    {s.target.name} = "
+            match s:
+                case ScalarLet():
+                    lines.append(head + self.scalars.scalar(s.value))
+                case InnerLet():
+                    lines.append(head + self.inner(called(s.left.name), called(s.right.name)))
+                case Ask():
+                    lines.append(head + self.asked(s, called))
+                case Sample() | CountLet():
+                    lines.append(head + self.drawn(s, samples, called(s.like.name)))
+                case SweepLet():
+                    lines += self.sweep(s, called)
+                case _:
+                    lines += self.assigned(head, s.value, called, late)
+        return lines
+
+    def assigned(
+        self, head: str, value: Vector, called: Called, late: frozenset[str] = frozenset()
+    ) -> list[str]:
+        """``head`` and a vector; ``late`` are names of what does not set its type."""
+        return [head + self.operand(value, "", called)[0]]
+
+    def operand(self, value: Vector, name: str, called: Called) -> tuple[str, list[str]]:
+        """A vector as a field of a record, and the lines that name it where that is needed."""
+        text = Printer(self.syntax, called).vector(value)
+        return text if isinstance(value, VectorSymbol) else self.syntax.arrays.format(text), []
+
+    def inner(self, left: str, right: str) -> str:
+        """An inner product."""
+        raise self.without("inner products")
+
+    def asked(self, s: Ask, called: Called) -> str:
+        """What an oracle returns."""
+        given = [*(called(v.name) for v in s.vectors), *(self.scalars.scalar(e) for e in s.scalars)]
+        return f"{s.argument}({', '.join(given)})"
+
+    def before_draws(self, count: int) -> list[str]:
+        """Lines before a routine that draws so often."""
+        return []
+
+    def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
+        """One of the draws of a routine."""
+        raise self.without("draws")
+
+    def sweep(self, s: SweepLet, called: Called) -> list[str]:
+        """A sweep over coordinates."""
+        raise self.without("sweeps over coordinates")
+
+    def without(self, what: str) -> NotCarried:
+        """A refusal of what the target has no form for."""
+        return NotCarried(f"the {self.target} backend has no form for {what}.")
+
+    # functions
+
+    @abstractmethod
+    def zeros(self, b: Block, like: str) -> str:
+        """The zero of a block, in the shape of ``like``."""
+
+    def held(self, text: str, first: bool) -> str:
+        """A scalar as the state holds it."""
+        return text
+
+    def started(self) -> list[str]:
+        """The lines that make `start` of x0."""
+        return ["    start = x0"]
+
+    def results(self, routine: Routine, first: bool) -> tuple[list[str], list[str]]:
+        """The fields of the state that a routine leaves, and the lines that they need."""
+        called = self.start_name if first else self.inside
+        items, lines = [], []
+        for b in self.low.blocks:
+            value = routine.results[b.name]
+            if not isinstance(value, Vector):
+                text = self.held(self.scalars.scalar(value), first)
+            elif not value:
+                text = self.zeros(b, "start" if first else f"state.{b.name}")
+            else:
+                text, more = self.operand(value, f"{b.name}_{'0' if first else 'next'}", called)
+                lines += more
+            items.append(f"{b.name}={text}")
+        if self.low.counter is not None:
+            items.append(f"k={self.count}" if first else "k=state.k + 1")
+        return items, lines
+
+    def unpacked(self, routine: Routine) -> list[str]:
+        """The blocks that a routine reads, as locals."""
+        read, low = routine.symbols(), self.low
+        lines = [f"    {b.name} = state.{b.name}" for b in low.blocks if b.name in read]
+        counted = low.counter is not None and "k" in read
+        return [*lines, f"    k = {self.counter}"] if counted else lines
+
+    def init(self) -> list[str]:
+        routine = self.low.init
+        given = [f"x0: {self.starting}", *self.arguments(routine)]
+        given += ["c: Coefficients"] if self.reads(routine) else []
+        items, more = self.results(routine, True)
+        body = [*self.started(), *self.statements(routine, self.start_name), *more]
+        body += self.syntax.made("return ", "State", items)
+        doc = f"The state at the starting {self.start_doc}."
+        return self.syntax.define("init", given, "State", [doc], body)
+
+    def step(self) -> list[str]:
+        routine = self.low.step
+        given = ["state: State", *self.arguments(routine), "c: Coefficients"]
+        given += [self.noise] if routine.draws else []
+        items, more = self.results(routine, False)
+        body = [*self.unpacked(routine), *self.statements(routine), *more]
+        body += self.syntax.made("return ", "State", items)
+        return self.syntax.define("step", given, "State", [f"The next state; {routine.calls}."], body)  # fmt: skip
+
+    def output(self, name: str, routine: Routine) -> list[str]:
+        value = routine.results[name]
+        given = ["state: State", *self.arguments(routine), "c: Coefficients"]
+        if not routine.statements and isinstance(value, VectorSymbol):
+            body = [f"    return state.{value.name}"]
+        else:
+            body = [*self.unpacked(routine), *self.statements(routine)]
+            if isinstance(value, Vector):
+                body += self.assigned("    return ", value, self.inside)
+            else:
+                body += [f"    return {self.scalars.scalar(value)}"]
+        doc = "The algorithm's output." if name == "x" else f"Further output: {name}."
+        label = "output" if name == "x" else name
+        return self.syntax.define(label, given, self.vector, [doc], body)
+
+    def run(self) -> list[str]:
+        step, init, output = self.low.step, self.low.init, self.low.outputs["x"]
+        oracles = list(dict.fromkeys([*self.arguments(step), *self.arguments(init)]))
+        given = [*oracles, f"x0: {self.starting}", "steps: int"]
+        given += [f"{p}: {self.number}" for p in self.parameters]
+        given += [self.noise] if step.draws else []
+        to_init = ["x0", *init.arguments(), *(["c"] if self.reads(init) else [])]
+        body = [
+            f"    c = coefficients({', '.join(self.parameters)})",
+            *self.loop(
+                f"init({', '.join(to_init)})",
+                ["state", *step.arguments(), "c"],
+                f"output({', '.join(['state', *output.arguments(), 'c'])})",
+            ),
+        ]
+        doc = "The output sequence, shape (steps + 1, *x0.shape), starting point first."
+        return self.syntax.define("run", given, self.vector, [doc, *self.run_notes], body)
+
+    run_notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
+        """The lines of a run after its coefficients: the first state, the steps, what is read off each state."""

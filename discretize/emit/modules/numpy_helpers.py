@@ -1,0 +1,107 @@
+"""Functions that emitted NumPy modules contain, each where it is used."""
+
+from __future__ import annotations
+
+from .text import functions
+
+HELPERS = functions('''
+def _zero(
+    residual: Callable[[float], float],
+    a: float,
+    b: float,
+    small: float,
+) -> float:
+    """A zero of the function, by the chord through a and b or in a bracket beyond b.
+
+    Regula falsi with Illinois weights; NaN where there is no change of sign.
+    """
+    at_a, at_b, first = residual(a), residual(b), abs(b - a)
+    if first <= small * abs(a):
+        return b
+    if at_a != at_b:
+        chord = (b - a) / (at_b - at_a)
+        c = b - at_b * chord
+        at_c = residual(c)
+        if abs(at_c) <= small ** (2 / 3) * abs(at_a):  # straight, but for rounding
+            return c - at_c * chord
+    for _ in range(100):
+        if at_a * at_b <= 0:
+            break
+        b = a + 2 * (b - a)
+        at_b = residual(b)
+    else:
+        return math.nan
+    for _ in range(200):
+        size = max(abs(a), abs(b))
+        if abs(at_b) <= small * max(size, first) or abs(b - a) <= small * size:
+            break
+        c = b - at_b * (b - a) / (at_b - at_a)
+        if not min(a, b) < c < max(a, b):
+            c = (a + b) / 2
+        at_c = residual(c)
+        a, at_a = (b, at_b) if at_c * at_b < 0 else (a, at_a / 2)
+        b, at_b = c, at_c
+    return b
+
+
+def _sweep(
+    slope: Callable[[Array, int, float], float],
+    start: Array,
+    duration: float,
+    implicit: float,
+    backward: bool = False,
+) -> Array:
+    """The array, its coordinates moved in turn: slope(z, i, begin) is z.flat[i]'s rate.
+
+    Coordinate i becomes u = begin + duration * rate, with the rate at begin where
+    implicit is 0, at u where it is 1, and in proportion between.
+    """
+    z = np.array(start, order="C")
+    flat = z.reshape(-1)
+    small = 4 * float(np.finfo(z.dtype).eps)
+    for i in range(flat.size)[:: -1 if backward else 1]:
+        begin = float(flat[i])
+        first = duration * float(slope(z, i, begin))
+
+        def residual(
+            u: float,
+            i: int = i,
+            begin: float = begin,
+            first: float = first,
+        ) -> float:
+            flat[i] = u
+            at_u = duration * float(slope(z, i, begin))
+            return u - begin - first - implicit * (at_u - first)
+
+        moves = implicit != 0 and first != 0 and math.isfinite(first)
+        end = begin + first
+        flat[i] = _zero(residual, begin, end, small) if moves else end
+    return z
+
+
+def _quotient(
+    value: Callable[[Array], float],
+    partial: Callable[[Array, int], float],
+    z: Array,
+    i: int,
+    begin: float,
+) -> float:
+    """The difference quotient of value from begin to z.flat[i].
+
+    Over a short gap differences have few digits: there, partial in the middle.
+    """
+    end = float(z.flat[i])
+    gap = end - begin
+    least = float(np.finfo(z.dtype).eps) ** (1 / 3) * max(1.0, abs(begin))
+    short = abs(gap) <= least
+    z.flat[i] = begin + gap / 2 if short else begin
+    found = float(partial(z, i)) if short else float(value(z))
+    z.flat[i] = end
+    return found if short else (float(value(z)) - found) / gap
+
+
+def _counts(rng: np.random.Generator, mean: Any, points: Array) -> Array:
+    """How often each row jumps, which is a path of its own; a vector is one point."""
+    rows = (len(points), *(1 for _ in points.shape[1:])) if points.ndim > 1 else ()
+    return np.asarray(rng.poisson(mean, rows), float)
+''')

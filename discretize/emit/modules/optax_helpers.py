@@ -1,0 +1,74 @@
+"""Functions that emitted optax modules contain, each where it is used."""
+
+from __future__ import annotations
+
+from .jax_helpers import HELPERS as JAX
+from .text import functions
+
+HELPERS = functions('''
+def _is_none(x: Any) -> bool:
+    return x is None
+
+
+def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: Any) -> Any:
+    """fun(*scalars, *leaves) by leaf, in float32 or a wider type; None stays None."""
+    cast: dict[Any, list[Array]] = {}
+
+    def leaf(*leaves: Any) -> Any:
+        if any(x is None for x in leaves):
+            return None
+        given = [jnp.asarray(x) for x in leaves]
+        if any(x.shape != given[0].shape for x in given):
+            shapes = ", ".join(str(x.shape) for x in given)
+            raise ValueError(f"gradients and parameters differ in shape: {shapes}.")
+        wide = max((x.dtype for x in given), key=lambda d: d.itemsize)
+        dtype = wide if wide.itemsize >= 4 else jnp.dtype("float32")
+        if dtype not in cast:
+            cast[dtype] = [jnp.asarray(s, dtype) for s in scalars]
+        return fun(*cast[dtype], *(x.astype(dtype) for x in given))
+
+    structures: list[Any] = [jax.tree.structure(t, is_leaf=_is_none) for t in trees]
+    if any(s != structures[0] for s in structures):
+        raise ValueError("gradients and parameters differ in structure.")
+    return jax.tree.map(leaf, *trees, is_leaf=_is_none)
+
+
+def _cast(tree: Any, like: Any) -> Any:
+    """The tree with the types of another; None stays None."""
+
+    def leaf(x: Any, y: Any) -> Any:
+        if x is None or y is None:
+            return None
+        return jnp.asarray(x).astype(jnp.asarray(y).dtype)
+
+    return jax.tree.map(leaf, tree, like, is_leaf=_is_none)
+
+
+def _memory(tree: Any) -> Any:
+    """The tree in the memory's types: float32, or its own where that is as precise."""
+
+    def leaf(x: Any) -> Array:
+        if isinstance(x, jax.ShapeDtypeStruct):  # a shape alone
+            x = jnp.zeros(x.shape, x.dtype)
+        x = jnp.asarray(x)
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            raise ValueError(
+                f"parameters must be real floating-point arrays, but one is {x.dtype}; "
+                "leave it out with optax.masked, or split a complex one into two."
+            )
+        return jnp.asarray(x, jnp.float32) if x.dtype.itemsize < 4 else x
+
+    return jax.tree.map(leaf, tree)
+
+
+def _typed(fun: Callable[..., Any], params: Any) -> Callable[..., Any]:
+    """The function, called in the parameters' types."""
+    structure: Any = jax.tree.structure(params)
+
+    def call(*given: Any) -> Any:
+        trees = [jax.tree.structure(x) == structure for x in given]
+        pairs = zip(given, trees, strict=True)
+        return fun(*(_cast(x, params) if tree else x for x, tree in pairs))
+
+    return call
+''') | {name: JAX[name] for name in ("_like", "_inner", "_normal")}

@@ -1,0 +1,48 @@
+"""Notes on the contract of an emitted optax module."""
+
+from __future__ import annotations
+
+from ..transform.plan import Plan
+
+_STATE = (
+    "The state holds the memory and the coefficients; replace them, with "
+    "state._replace(c=coefficients(...)), to change hyper-parameters without recompiling. "
+    "So a state that is restored brings the hyper-parameters with which it was saved. "
+)
+_HYPER = (
+    "Hyper-parameters given as JAX arrays are read at every update instead, which is what "
+    "optax.inject_hyperparams needs: wrap the factory with it for schedules. "
+)
+_TYPES = (
+    "Leaves less precise than float32 have their memory and arithmetic in float32; updates come in the type of {}. "
+    "Values that are not finite go into the memory, as in optax; optax.apply_if_finite keeps them out."
+)
+
+
+def notes(made: Plan, parameters: bool, arguments: list[str], noisy: bool) -> str:
+    """The contract of one transformation, in sentences."""
+    incoming = made.gradient is not None and made.oracle is not None
+    if made.assumes:
+        text = f"The parameters hold the algorithm's output; they start where {made.assumes} = params. "
+    elif made.gradient is None:
+        text = "The parameters hold the algorithm's output. "
+    else:
+        text = "The parameters hold the point where gradients are taken. "
+    if made.gradient is None:
+        text += "The gradients that update is given are not read. "
+    elif incoming and made.oracle is not None and arguments:
+        whose = "gradient" if made.oracle.kind == "grad" else "operator"
+        text += f"Update is given the {whose} of {made.oracle.of} there. "
+    if arguments:
+        plural = "s" if len(arguments) > 1 else ""
+        text += f"It needs the extra argument{plural} {', '.join(arguments)}. "
+    if made.first:
+        text += "The first update makes the initial memory. "
+    if noisy:
+        text += "The noise of step k comes from fold_in(key, k). "
+    text += _STATE + _HYPER if parameters else ""
+    text += "The algorithm's output is eval_params(state, params). "
+    return text + _TYPES.format("the parameters" if made.gradient is None else "the gradients")
+
+
+__all__ = ["notes"]

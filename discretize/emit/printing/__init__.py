@@ -1,0 +1,1 @@
+"""Expressions as text in the syntax of a target; imports accuracy."""

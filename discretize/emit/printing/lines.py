@@ -1,0 +1,66 @@
+"""Lines of source: what fits one line, and how a formatter breaks what does not."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+WIDTH = 88  # ruff's default; every line also fits the wider settings
+# Part of each name of the program until its module is done. It sorts before what else a name may go on with.
+MARK = "0\u01c3"
+
+
+def bare(name: str) -> str:
+    """A name without its mark."""
+    return name.replace(MARK, "")
+
+
+def width(line: str) -> int:
+    """How long a line will be, without the marks on its names."""
+    return len(bare(line))
+
+
+def paragraph(text: str, indent: str = "", hanging: str = "") -> list[str]:
+    """Text, wrapped; lines after the first are indented further by ``hanging``."""
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + hanging,
+        break_on_hyphens=False,
+    )
+
+
+def wrapped(
+    head: str,
+    items: Sequence[str],
+    tail: str = "",
+    indent: str = "",
+    brackets: Sequence[str] = "()",
+) -> list[str]:
+    """``head(items)tail`` on one line if it fits, else one item a line, as ruff writes it."""
+    opening, closing = brackets
+    line = f"{indent}{head}{opening}{', '.join(items)}{closing}{tail}"
+    if width(line) <= WIDTH or not items:
+        return [line]
+    return [f"{indent}{head}{opening}", *[f"{indent}    {i}," for i in items], f"{indent}{closing}{tail}"]  # fmt: skip
+
+
+def tupled(head: str, items: Sequence[str], tail: str = "", indent: str = "    ") -> list[str]:
+    """The same for a tuple, which has a comma where it has one item."""
+    if len(items) == 1:
+        return [f"{indent}{head}({items[0]},){tail}"]
+    return wrapped(head, items, tail, indent)
+
+
+def zipped(lists: dict[str, str], indent: str) -> list[str]:
+    """The head of a loop over lists in step: names of their elements, and the lists."""
+    names, given = ", ".join(lists), list(lists.values())
+    if len(given) == 1:
+        return [f"{indent}for {names} in {given[0]}:"]
+    return wrapped(f"for {names} in zip", [*given, "strict=True"], ":", indent)
+
+
+def indented(lines: Sequence[str], by: int = 1) -> list[str]:
+    """The lines so many levels deeper; empty ones stay empty."""
+    return [by * "    " + line if line else line for line in lines]

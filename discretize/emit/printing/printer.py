@@ -1,0 +1,236 @@
+"""SymPy scalars and vectors as source in the syntax of a target, with minimal parentheses and in ruff's spacing.
+
+The set of operations is small on purpose: what is not in it is refused, so that every backend means
+the same by what it prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy as sp
+from sympy.codegen.cfunctions import expm1
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.vectors import Elementwise, Product, Vector, VectorSymbol, slots
+from ..accuracy.exact_sums import ExactSum
+from .language import Syntax
+
+ADD, MUL, NEGATIVE, POWER, ATOM = range(5)  # how tightly a piece of text holds together
+
+FUNCTIONS: dict[Any, str] = {
+    sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh",
+    sp.cosh: "cosh", sp.tanh: "tanh", sp.atan: "arctan", sp.Abs: "abs", sp.sign: "sign", expm1: "expm1",
+}  # fmt: skip
+_RECIPROCALS: dict[Any, Any] = {sp.coth: sp.tanh, sp.sech: sp.cosh, sp.csch: sp.sinh}
+
+
+@dataclass(frozen=True)
+class Printer:
+    """Prints scalars and vectors in one syntax, with a name for each symbol."""
+
+    syntax: Syntax
+    names: Callable[[str], str] = str
+    series: Mapping[Any, str] = field(default_factory=dict)
+
+    def scalar(self, e: sp.Expr) -> str:
+        """The source of a scalar expression; NotCarried for a function outside the small set."""
+        return self._scalar(without_reciprocals(e))[0]
+
+    def vector(self, v: Vector) -> str:
+        """The source of a vector expression, on arrays; the empty sum is ``0``."""
+        ordered = sorted(
+            v.terms.items(), key=lambda item: item[1] != 1
+        )  # stable: plain terms first
+        return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in ordered])
+
+    # scalars
+
+    def _scalar(self, e: sp.Expr) -> tuple[str, int]:
+        if e.is_Symbol:
+            return self.names(e.name), ATOM
+        if e.is_Rational:
+            return _rational(e)
+        if e.is_Float:
+            return repr(float(e)), ATOM
+        if e.is_Add:
+            terms = e.as_ordered_terms()
+            pieces = [(_sign(t), self._at_least(_sign(t) * t, MUL)) for t in terms]
+            return _signed_sum(pieces), ADD
+        if _sign(e) < 0:
+            return self._negative(-e), NEGATIVE
+        if e.is_Mul or (e.is_Pow and _sign(e.exp) < 0 and not isinstance(e, sp.exp)):
+            return self._product(e), MUL
+        if e.is_Pow and not isinstance(e, sp.exp):
+            return self._power(e.base, e.exp)
+        return self._function(e)
+
+    def _at_least(self, e: sp.Expr, level: int) -> str:
+        text, has = self._scalar(e)
+        return text if has >= level else f"({text})"
+
+    def _negative(self, e: sp.Expr) -> str:
+        """-e; a power next to the sign is in parentheses, as ruff writes it."""
+        text = self._at_least(e, MUL)
+        factors = [f for f in sp.Mul.make_args(e) if not f.is_Rational]
+        powers = [f for f in factors if f.is_Pow and not isinstance(f, sp.exp)]
+        leading = [f for f in factors if f not in powers or _sign(f.exp) > 0]
+        first = self._scalar(leading[0]) if leading else ("", ATOM)
+        if first[1] == POWER and text.startswith(first[0]):
+            return f"-({first[0]}){text[len(first[0]) :]}"
+        return "-" + text
+
+    def _product(self, e: sp.Expr) -> str:
+        above: list[sp.Expr] = []
+        below: list[sp.Expr] = []
+        for factor in sp.Mul.make_args(e):
+            if factor.is_Rational:
+                above += [sp.Integer(factor.p)] if factor.p != 1 else []
+                below += [sp.Integer(factor.q)] if factor.q != 1 else []
+            elif factor.is_Pow and not isinstance(factor, sp.exp) and _sign(factor.exp) < 0:
+                below.append(1 / factor)
+            else:
+                above.append(factor)
+        text = (
+            " * ".join(self._at_least(f, MUL if i == 0 else NEGATIVE) for i, f in enumerate(above))
+            or "1"
+        )
+        if not below:
+            return text
+        if len(below) == 1:
+            return f"{text} / {self._at_least(below[0], NEGATIVE)}"
+        return f"{text} / ({' * '.join(self._at_least(f, NEGATIVE) for f in below)})"
+
+    def _power(self, base: sp.Expr, exponent: sp.Expr) -> tuple[str, int]:
+        if exponent == sp.Rational(1, 2):
+            return f"{self.syntax.function('sqrt')}({self._argument(base)})", ATOM
+        root = self._at_least(base, ATOM)
+        if exponent.is_Rational and exponent.q in (1, 2):
+            power = str(exponent.p) if exponent.q == 1 else repr(float(exponent))
+        else:
+            power = self._at_least(exponent, ATOM)
+        operator = self.syntax.power
+        if not (_simple(root) and _simple(power)):  # ruff's spacing
+            operator = f" {operator} "
+        return f"{root}{operator}{power}", POWER
+
+    def _argument(self, e: sp.Expr) -> str:
+        return repr(float(e)) if e.is_Integer else self._scalar(e)[0]
+
+    def _function(self, e: sp.Expr) -> tuple[str, int]:
+        kind = type(e)
+        if e in (sp.E, sp.pi):
+            return self.syntax.function("e" if e == sp.E else "pi"), ATOM
+        if isinstance(e, (sp.Max, sp.Min)):
+            name = self.syntax.function("maximum" if isinstance(e, sp.Max) else "minimum")
+            first, *rest = [self._argument(a) for a in sorted(e.args, key=sp.default_sort_key)]
+            for other in rest:
+                first = f"{name}({first}, {other})"
+            return first, ATOM
+        if isinstance(e, ExactSum):
+            products = sorted(e.products(), key=lambda product: product[0] < 0)
+            listed = [self._factors(c, [self.names(s.name) for s in f]) for c, f in products]
+            return f"_exact_sum({', '.join(listed)})", ATOM
+        if kind in self.series:
+            return f"{self.series[kind]}({self._argument(e.args[0])})", ATOM
+        if kind in FUNCTIONS:
+            return f"{self.syntax.function(FUNCTIONS[kind])}({self._argument(e.args[0])})", ATOM
+        raise NotCarried(
+            f"emitted code has no function for {e}; it knows {', '.join(sorted(FUNCTIONS.values()))}."
+        )
+
+    @staticmethod
+    def _factors(c: int, names: list[str]) -> str:
+        """A product as a tuple; its coefficient goes into a factor where that is exact."""
+        if not names:
+            return f"({float(c)},)"
+        if c.bit_count() == 1:  # of the absolute value: a power of two
+            scale = "" if c == 1 else "-" if c == -1 else f"{c} * "
+            names, more = [scale + names[0], *names[1:]], ""
+        else:
+            more = f", {float(c)}"
+        return f"({', '.join(names)}{more or (',' if len(names) == 1 else '')})"
+
+    # vectors
+
+    def _term(self, scale: sp.Expr, atom: Vector) -> str:
+        if isinstance(atom, Elementwise):
+            pairs = zip(slots(len(atom.arguments)), atom.arguments, strict=True)
+            arguments = {s: sp.Symbol(self._operand(a)) for s, a in pairs}
+            verbatim = {s.name for s in arguments.values()}
+            printer = Printer(self.syntax, lambda n: n if n in verbatim else self.names(n))
+            return printer._at_least(
+                scale * without_reciprocals(atom.body.xreplace(arguments)), MUL
+            )
+        text = self._atom(atom)
+        return text if scale == 1 else f"{self._at_least(scale, MUL)} * {text}"
+
+    def _atom(self, atom: Vector) -> str:
+        if isinstance(atom, VectorSymbol):
+            return self.names(atom.name)
+        if isinstance(atom, Product):
+            left, right = self._factor(atom.left), self._factor(atom.right)
+            if atom.kind == "outer":
+                return f"{self.syntax.function('outer')}({left}, {right})"
+            operator = "*" if atom.kind == "hadamard" else self.syntax.matrix_product
+            text = f"{left} {operator} {right}"
+            return text if atom.kind == "hadamard" else f"({text})"
+        if isinstance(atom, Elementwise):
+            return self._term(sp.S.One, atom)
+        raise NotCarried(f"emitted code has no form for {atom}.")
+
+    def _factor(self, atom: Vector) -> str:
+        text = self._atom(atom)
+        return f"({text})" if isinstance(atom, Elementwise) else text
+
+    def _operand(self, v: Vector) -> str:
+        text = self.vector(v)
+        return text if isinstance(v, VectorSymbol) else f"({text})"
+
+
+def without_reciprocals(e: sp.Expr) -> sp.Expr:
+    """coth, sech and csch as one over what every library has."""
+    for kind, other in _RECIPROCALS.items():
+        e = e.replace(kind, lambda a, other=other: 1 / other(a)) if e.has(kind) else e
+    return e
+
+
+def abs_(c: sp.Expr) -> sp.Expr:
+    """The coefficient without its minus sign."""
+    return _sign(c) * c
+
+
+def _sign(e: sp.Expr) -> int:
+    return -1 if e.could_extract_minus_sign() and not _flips(e) else 1
+
+
+def _flips(e: sp.Expr) -> bool:
+    """A difference such as a - b is printed as it stands, not as -(b - a)."""
+    return bool(e.is_Add)
+
+
+def _signed_sum(pieces: list[tuple[Any, str]]) -> str:
+    signed = [
+        (-1 if (isinstance(c, sp.Expr) and _sign(c) < 0) or c == -1 else 1, t) for c, t in pieces
+    ]
+    signed.sort(key=lambda item: -item[0])  # stable: positive terms first
+    if not signed:
+        return "0"
+    text = "".join(f" {'-' if s < 0 else '+'} {t}" for s, t in signed)
+    return text[3:] if signed[0][0] > 0 else "-" + text[3:]
+
+
+def _rational(e: sp.Rational) -> tuple[str, int]:
+    large = max(abs(e.p), e.q) >= 2**31  # beyond the integers that every array library takes
+    if e.q == 1 and not large:
+        return str(e.p), ATOM if e.p >= 0 else NEGATIVE
+    if large or (e.q in (2, 4, 8) and abs(e.p) < 2**20):
+        return repr(float(e)), ATOM if e.p >= 0 else NEGATIVE
+    return f"{e.p} / {e.q}", MUL
+
+
+def _simple(text: str) -> bool:
+    body = text.removeprefix("-")
+    return all(part.isidentifier() or part.isdigit() for part in body.split("."))

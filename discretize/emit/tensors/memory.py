@@ -1,0 +1,242 @@
+"""The memory of an emitted optimizer: the point that the parameters hold, its buffers, the need of a closure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import sympy as sp
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.calculus import Symbol, substitute, tidy, vanishes
+from ....dynamics.algebra.exact import canonical
+from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
+from ....dynamics.notation.show import text
+from ....dynamics.vector_fields.system import start
+from ...programs.program import Assign, CallOracle, Program
+from ..backend import needs
+from ..lowering.lower import solve_implicit
+from ..transform.linear import PARAMS, plan
+
+_GRADIENTS = {"grad", "operator"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A program as an optimizer runs it.
+
+    Attributes:
+        program: its blocks are the memory; PARAMS stands for what the parameters hold between steps.
+        gradient: the oracle whose values are the gradients, if there is one.
+        at_params: whether the first gradient of a step is taken at what the parameters hold.
+        closure: whether a step takes gradients at other points too, so that it needs a closure.
+        first_gradient: whether the initial memory needs a gradient that is not the first one of a step.
+        holds: what the parameters hold, in words.
+        meaning: each memory vector in terms of the algorithm's blocks, for people.
+    """
+
+    program: Program
+    gradient: Oracle | None
+    at_params: bool
+    closure: bool
+    first_gradient: bool
+    holds: str
+    meaning: Mapping[str, str] = field(default_factory=dict)
+
+
+def layout(program: Program) -> Layout:
+    """The layout of a program; NotCarried where an optimizer's contract has no room for it."""
+    program = solve_implicit(program)
+    explicit = [c for c in program.calls if c.oracle.kind in _GRADIENTS]
+    oracles = {c.oracle for c in explicit}
+    if len(oracles) > 1:
+        raise NotCarried(
+            f"the torch backend takes gradients of one function, not of {len(oracles)}: a closure has one loss."
+        )
+    if any(c.parameters for c in explicit):
+        raise NotCarried("the torch backend has gradients without further arguments only.")
+    for e in program._expressions():
+        scalars = e.terms.values() if isinstance(e, Vector) else [e]
+        if any(n.kind != "inner" for s in scalars for n in s.atoms(ScalarNode)):
+            raise NotCarried(
+                "the torch backend has gradients and inner products, but no values of the function, in a step."
+            )
+    if len(explicit) == 1 and not needs(program) & {"draws", "scalars", "initial call", "several calls"}:  # fmt: skip
+        try:
+            return _additive(program, explicit[0])
+        except NotCarried:
+            pass
+    return _general(program, explicit)
+
+
+# one gradient, and coordinates with little memory
+
+
+def _additive(program: Program, call: CallOracle) -> Layout:
+    made = plan(program)
+    assert made.gradient is not None  # it comes in: that is what a plan is
+    p, update = made.program, made.update
+    asked = CallOracle(made.gradient, call.oracle, PARAMS)
+    after = {**p.next, PARAMS: PARAMS + update}
+    whole = replace(p, instructions=(asked, *p.instructions), next=after)
+    if not any(b.kind == "vector" for b in p.blocks):
+        whole = replace(whole, outputs={**p.outputs, "x": _at_the_point(program)})
+    meaning = {}
+    if made.meaning:
+        whole, scales = _averaging(whole, made.gradient)
+        for name, vector in made.meaning.items():
+            meaning[name] = text(tidy(vector / scales.get(name, 1)))
+            meaning[name] += ", an average of gradients" * (name in scales)
+    holds = "the point where gradients are taken"
+    return Layout(whole, call.oracle, True, False, False, holds, meaning)
+
+
+def _at_the_point(program: Program) -> Vector:
+    """The output in terms of the gradient point, where there is no other memory."""
+    flat = program.inlined()
+    (point,), output = [c.point for c in flat.calls], flat.outputs["x"]
+    assert isinstance(output, Vector)
+    ratios = {canonical(c / point.terms[a]) for a, c in output.terms.items() if a in point.terms}
+    for ratio in ratios:
+        if vanishes(output - point * ratio) and not ratio.free_symbols - set(program.parameters):
+            found: Vector = PARAMS * ratio
+            return found
+    raise NotCarried("the output is not a multiple of the gradient point.")
+
+
+def _averaging(p: Program, gradient: VectorSymbol) -> tuple[Program, dict[str, sp.Expr]]:
+    """Memory m+ = a m + c g in the scale where a + c = 1: an average of gradients, one pass to update."""
+    fixed = set(p.parameters)
+    scales: dict[str, sp.Expr] = {}
+    values: dict[Symbol, Expr] = {}
+    for b in p.blocks:
+        moved = next((i for i in p.instructions if i.target == p.next[b.symbol]), None)
+        if not isinstance(moved, Assign) or not isinstance(moved.value, Vector):
+            continue
+        terms = dict(moved.value.terms)
+        own, other = terms.pop(b.symbol, sp.S.Zero), terms.pop(gradient, sp.S.Zero)
+        if terms or own == 0 or other == 0 or not (own + other).free_symbols <= fixed:
+            continue
+        if is_positive(1 - own):
+            scale = canonical(other / (1 - own))
+            scales[b.name] = scale
+            values |= {s: s * scale for s in (b.symbol, moved.target)}
+
+    def scaled(e: Expr) -> Expr:
+        return tidy(substitute(e, values))
+
+    divided = {
+        s: 1 / scales[b.name]
+        for b in p.blocks
+        if b.name in scales
+        for s in (b.symbol, p.next[b.symbol])
+    }
+    instructions = tuple(
+        replace(i, value=tidy(scaled(i.value) * divided.get(i.target, sp.S.One)))
+        if isinstance(i, Assign)
+        else i
+        for i in p.instructions
+    )
+    # the names of the memory after the step stand for the scaled memory, too
+    after = {s: e if s in divided else scaled(e) for s, e in p.next.items()}
+    blocks = tuple(
+        replace(b, init=tidy(b.init / scales[b.name])) if b.name in scales else b for b in p.blocks
+    )
+    outputs = {n: scaled(e) for n, e in p.outputs.items()}
+    return replace(p, blocks=blocks, instructions=instructions, next=after, outputs=outputs), scales
+
+
+def is_positive(e: sp.Expr) -> bool:
+    """Whether the scalar is provably positive for positive parameters with mu <= L."""
+    u = sp.Symbol("u", positive=True)
+    e = e.replace(sp.exp, lambda a: sp.exp(a) if not (-a).is_positive else 1 / (1 + u))
+    named = {s.name: s for s in e.free_symbols}
+    if {"mu", "L"} <= set(named):
+        low, more = sp.Symbol("low", positive=True), sp.Symbol("more", nonnegative=True)
+        e = e.xreplace({named["mu"]: low**2, named["L"]: (low + more) ** 2})
+    above, below = sp.fraction(sp.together(sp.powdenest(e, force=True)))
+    return all(bool(sp.expand(part).is_positive) for part in (above, below))
+
+
+# everything else
+
+
+def _general(program: Program, explicit: list[CallOracle]) -> Layout:
+    flat = program.inlined()
+    output = program.outputs["x"]
+    points = [c.point for c in flat.calls if c.oracle.kind in _GRADIENTS]
+    by_symbol = {b.symbol: b for b in program.blocks if b.init == start}
+    assert isinstance(output, Vector)
+    wanted = [*points[:1], output, *([] if output.calls() else by_symbol)]
+    place = next((s for s in wanted if s in by_symbol), None)
+    if place is not None:
+        assert isinstance(place, VectorSymbol)
+        p = _renamed(program, {place: PARAMS})
+        after = dict(p.next)
+        after[PARAMS] = after.pop(place)
+        p = replace(p, next=after, blocks=tuple(b for b in p.blocks if b.symbol != place))
+        holds = f"the block {place.name}"
+    else:
+        values = {b.symbol: b.init for b in program.blocks}
+        if not output.calls() and not vanishes(substitute(output, values) - start):
+            raise NotCarried(
+                "the torch backend starts at the parameters, but no block of this algorithm does."
+            )
+        p, output = _held_output(program, output)
+        after = {**p.next, PARAMS: substitute(output, program.next)}
+        p = replace(p, next=after, outputs={**p.outputs, "x": PARAMS})
+        holds = "the algorithm's output"
+    p = p.alive(p.next[PARAMS], p.outputs["x"])
+    asked = [c for c in p.inlined().calls if c.oracle.kind in _GRADIENTS]
+    at_params = bool(asked) and asked[0].point == PARAMS
+    p, first = _with_first_gradient(p, asked[0].target if at_params else None)
+    if at_params and len(asked) == 1:
+        holds += ", where gradients are taken"
+    elif at_params:
+        holds += ", where the first gradient of a step is taken"
+    gradient = explicit[0].oracle if explicit else None
+    closure = len(asked) > 1 or (bool(asked) and not at_params) or first
+    return Layout(p, gradient, at_params, closure, first, holds)
+
+
+def _renamed(program: Program, values: Mapping[Symbol, Expr]) -> Program:
+    """The program with symbols of its step replaced; initial values stay."""
+    inits = {b.name: b.init for b in program.blocks}
+    done = program.bind(values)
+    return replace(done, blocks=tuple(replace(b, init=inits[b.name]) for b in done.blocks))
+
+
+def _held_output(program: Program, output: Vector) -> tuple[Program, Vector]:
+    """The program where what it asks an oracle for is the output, which the parameters hold already."""
+    for i in program.instructions:
+        if isinstance(i, CallOracle) and i.as_call() == output:
+            kept = tuple(other for other in program.instructions if other is not i)
+            return _renamed(replace(program, instructions=kept), {i.target: PARAMS}), output
+    return program, output
+
+
+def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Program, bool]:
+    """Gradients at the start in initial memory are the first step's own gradient, if it is taken there."""
+    asked = [
+        c
+        for b in p.blocks
+        if isinstance(b.init, Vector)
+        for c in b.init.calls()
+        if c.oracle.kind in _GRADIENTS
+    ]
+    if any(c.point != start or c.directions for c in asked):
+        raise NotCarried(
+            "the torch backend has gradients at the starting point only in the initial memory."
+        )
+    if not asked:
+        return p, False
+    name = gradient if gradient is not None else VectorSymbol("g_start")
+    values: dict[Call, VectorSymbol] = dict.fromkeys(asked, name)
+    blocks = tuple(
+        replace(b, init=Vector.of(pair for a, c in b.init.terms.items() for pair in [(values.get(a, a), c)]))  # type: ignore[call-overload]
+        if isinstance(b.init, Vector)
+        else b
+        for b in p.blocks
+    )  # fmt: skip
+    return replace(p, blocks=blocks), gradient is None

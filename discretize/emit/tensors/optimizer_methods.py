@@ -1,0 +1,417 @@
+"""The methods of an emitted PyTorch optimizer that touch tensors: batches, the update, the output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import sympy as sp
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, vanishes
+from ....dynamics.algebra.exact import is_zero
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ....dynamics.vector_fields.system import Block, start
+from ...programs.program import Program
+from ..lowering.lower import Lowering, oracle_arguments
+from ..lowering.names import Naming
+from ..lowering.statements import Ask, InnerLet, Routine, Sample, ScalarLet, VectorLet
+from ..modules.torch_helpers import generated_list, identifiers
+from ..printing.language import MATH
+from ..printing.lines import tupled, wrapped, zipped
+from ..printing.printer import Printer
+from ..transform.plan import PARAMS
+from .inplace import InPlaceWriter, Operation
+from .memory import Layout
+from .registers import PARAM, Barrier, Run, crossing, schedule, segments
+
+
+class Body:
+    """One lowered layout, and its printer.
+
+    Args:
+        layout: what the parameters hold, and the memory.
+        program: the program that it was made of, for its parameters.
+        naming: of its names.
+        step: the symbol of the step, as the group calls it.
+        below: numbers that parameters must stay below, by name.
+    """
+
+    def __init__(
+        self, layout: Layout, program: Program, naming: Naming, step: sp.Symbol,
+        below: Mapping[str, sp.Rational],
+    ) -> None:  # fmt: skip
+        self.layout = layout
+        p = layout.program
+        lowering = Lowering(p, naming, program.parameters, step)
+        asked = [e for e in (*p.next.values(), *p.outputs.values()) if isinstance(e, Vector)]
+        more = {c.oracle for e in asked for c in e.calls()}
+        lowering.arguments = oracle_arguments({*lowering.arguments, *more}, naming)
+        self.low = lowering.lowered(below, {"update": p.next[PARAMS]})
+        steps, output = self.low.step, self.low.outputs["x"]
+        self.gradient = "" if layout.gradient is None else lowering.arguments[layout.gradient]
+        self.names = [s.name for s in self.low.parameters]
+        self.blocks = [b for b in p.blocks if b.kind != "scalar"]
+        self.factors = [b for b in p.blocks if b.kind == "scalar"]
+        self.samples = [s for s in steps.statements if isinstance(s, Sample)]
+        self.inner = any(isinstance(s, InnerLet) for s in steps.statements)
+        if any(not isinstance(s.target, VectorSymbol) for s in self.samples):
+            raise NotCarried("the torch backend draws noise of the shape of the parameters, not scalars.")  # fmt: skip
+        if output.arguments():
+            raise NotCarried(
+                "the torch backend has no output that asks an oracle beside what the parameters hold."
+            )
+        self.runs, self.where = self._runs()
+
+    def _runs(self) -> tuple[list[Run], dict[str, str]]:
+        where = {b.name: self.called(b.name) for b in self.blocks}
+        where["params"] = "start" if self.layout.closure else PARAM
+        homes = {b.name: self.called(b.name) for b in self.blocks} | {"update": PARAM}
+        items = schedule(
+            self.low.step, self.evaluator(), where, homes, self.gradient or None, self.called
+        )
+        return segments(items), where
+
+    # names
+
+    @cached_property
+    def fields(self) -> set[str]:
+        return {s.name for s in self.low.coefficients.fields}
+
+    @property
+    def scalars(self) -> Printer:
+        return Printer(MATH, self.called)
+
+    def called(self, name: str) -> str:
+        """A symbol in the emitted code."""
+        return f"c.{name}" if name in {s.name for s in self.low.coefficients.fields} else name
+
+    @property
+    def gradients(self) -> list[Ask]:
+        """Where gradients are taken in a step, in order."""
+        statements = [s for s in self.low.step.statements if isinstance(s, Ask)]
+        return [s for s in statements if s.argument == self.gradient]
+
+    @property
+    def asks(self) -> int:
+        return len(self.gradients)
+
+    @property
+    def oracles(self) -> dict[str, Ask]:
+        """The oracles that the user gives as functions, by argument."""
+        found: dict[str, Ask] = {}
+        for r in (self.low.step, self.low.init):
+            for s in r.statements:
+                if isinstance(s, Ask) and s.argument != self.gradient:
+                    found.setdefault(s.argument, s)
+        return found
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the first gradient of a step is not taken at what the parameters hold."""
+        return self.layout.closure and not self.layout.at_params
+
+    def listed(self, register: str) -> str:
+        """The list of a register's tensors."""
+        if register == PARAM:
+            return "params"
+        only = {self.called(s.target.name) for s in self.gradients}
+        return "grads" if {register} == only else f"{register}_list"
+
+    def evaluator(self) -> InPlaceWriter:
+        """Writes operations with this module's names."""
+        table = self.low.coefficients
+
+        def complementary(a: sp.Expr, b: sp.Expr) -> bool:
+            total = (a + b).xreplace(dict(table.fields))
+            return total.free_symbols <= set(self.low.parameters) and is_zero(total - 1)
+
+        return InPlaceWriter(self.scalars.scalar, complementary, lambda: table.fresh("t"))
+
+    def coefficients(self, head: str, indent: str) -> list[str]:
+        """A call of ``coefficients`` with a group's hyper-parameters."""
+        given = [f'float(group["{p}"])' for p in self.names]
+        return wrapped(f"{head}coefficients", given, "", indent)
+
+    def reads(self, routine: Routine) -> bool:
+        """Whether a routine reads the coefficient table."""
+        return bool(routine.symbols() & {s.name for s in self.low.coefficients.fields})
+
+    # batches and the initial state
+
+    def batches(self) -> list[str]:
+        """The method that gathers what is updated together, and makes state where there is none."""
+        made, low = self.layout, self.low
+        lines = [
+            "    def _batches(self) -> list[tuple[dict[str, Any], list[Tensor]]]:",
+            '        """The parameters that take part, in lists that are updated together."""',
+            "        batches: list[tuple[dict[str, Any], list[Tensor]]] = []",
+            "        for group in self.param_groups:",
+        ]
+        if "lr" in self.names:
+            lines += [
+                '            if float(group["lr"]) == 0:  # a step of no length',
+                "                continue",
+            ]
+        lines += self.coefficients("", "            ") if self.names else []
+        wanted = "param.grad is not None" if made.at_params else "param.requires_grad"
+        wanted += " and param not in self._idle" if self.elsewhere else ""
+        lines += generated_list("params = ", f'param for param in group["params"] if {wanted}')
+        if (low.blocks or low.counter is not None) and not made.first_gradient:
+            lines += self.initial("            ")
+        joint = self.oracles or self.inner
+        key = [] if joint else ["param.device", "param.dtype"]
+        state = [self.called(b.name) for b in self.factors]
+        state += ["step"] if low.counter is not None else []
+        get = '.get("{}")' if made.first_gradient else '["{}"]'
+        key += ["self.state[param]" + get.format(s) for s in state]
+        if not key:
+            lines += ["            if params:", "                batches.append((group, params))"]
+            return [*lines, "        return batches"]
+        lines += [
+            "            alike: dict[tuple[Any, ...], list[Tensor]] = {}",
+            "            for param in params:",
+        ]
+        lines += tupled("key = ", key, "", "                ")
+        return [
+            *lines,
+            "                alike.setdefault(key, []).append(param)",
+            "            batches += [(group, listed) for listed in alike.values()]",
+            "        return batches",
+        ]
+
+    def initial(self, indent: str) -> list[str]:
+        """Lines that make the state of those in ``params`` that have none."""
+        low, routine, evaluator = self.low, self.low.init, self.evaluator()
+        lists = {PARAM: "fresh"}
+        where = {start.name: PARAM}
+        gradients = {s.target.name for s in self.gradients} | {"g_start"}
+        # What the blocks are made of: scalars, and what oracles return at the start, in lists.
+        lines: list[str] = []
+        for s in routine.statements:
+            if isinstance(s, ScalarLet):
+                lines.append(f"{self.called(s.target.name)} = {self.scalars.scalar(s.value)}")
+            elif isinstance(s, Ask):
+                register = where.get(s.vectors[0].name)
+                if register not in lists:
+                    raise NotCarried(
+                        "the torch backend asks oracles for initial memory at the start only."
+                    )
+                target = self.called(s.target.name)
+                given = [lists[register or ""], *(self.scalars.scalar(e) for e in s.scalars)]
+                call = f"_alike(fresh, self.{s.argument}({', '.join(given)}))"
+                lines.append(f"{self.listed(target)} = {call}")
+                where[s.target.name], lists[target] = target, self.listed(target)
+            elif isinstance(s, VectorLet):
+                self._taken(s.value, gradients, where, lists)
+                where[s.target.name] = evaluator.evaluate(s.value, where)
+        # The blocks: each a tensor of its own, so that nothing is shared with what it was made of.
+        values = []
+        for b in self.blocks:
+            e = routine.results[b.name]
+            assert isinstance(e, Vector)
+            self._taken(e, gradients, where, lists)
+            if not e:
+                text = "torch.zeros_like(param)"
+            elif isinstance(e, VectorSymbol):
+                text = f"{where[e.name]}.clone()"
+            else:
+                text = evaluator.evaluate(e, where)
+            values.append(f'state["{self.called(b.name)}"] = {text}')
+        values += [self._factor(b, routine) for b in self.factors]
+        values += ['state["step"] = 0'] if low.counter is not None else []
+        # Around it: only parameters without state get one, and only they are asked for.
+        head = [f"{indent}fresh = [param for param in params if param not in self.state]"]
+        head += self.coefficients("c = ", indent) if self.reads(routine) else []
+        if "grad" in lists:
+            lines.append("grad_list = _gradients(fresh, group)")
+        if lines:
+            head.append(f"{indent}if fresh:")
+            indent += "    "
+        deeper = indent + "    "
+        inside = [line for o in evaluator.operations for line in o.single(deeper)]
+        inside += [deeper + line for line in ("state = self.state[param]", *values)]
+        return [*head, *(indent + line for line in lines), *zipped(lists, indent), *inside]
+
+    def _taken(self, e: Vector, gradients: set[str], where: dict[str, str], lists: dict[str, str]) -> None:  # fmt: skip
+        for s in e.free_symbols:
+            if s.name in gradients and s.name not in where:
+                where[s.name], lists["grad"] = "grad", "grad_list"
+
+    def _factor(self, b: Block, routine: Routine) -> str:
+        value = routine.results[b.name]
+        assert not isinstance(value, Vector)
+        return f'state["{self.called(b.name)}"] = float({self.scalars.scalar(value)})'
+
+    # the update
+
+    def advance(self) -> list[str]:
+        """The method that updates a batch."""
+        made, low = self.layout, self.low
+        given = ["self", "group: dict[str, Any]", "params: list[Tensor]"]
+        given += ["start_list: list[Tensor]"] if made.closure else []
+        returns = "Iterator[bool]" if made.closure else "None"
+        lines = wrapped("def _advance", given, f" -> {returns}:", "    ")
+        said = "; gradients are wanted at each yield" if made.closure else ""
+        lines += [f'        """Update a batch in place{said}."""']
+        if made.first_gradient:
+            lines += ["        if any(param not in self.state for param in params):"]
+            lines += ["            yield True"]
+            lines += self.initial("            ")
+        text = self._lines()
+        if self.reads(low.step):
+            lines += self.coefficients("c = ", "        ")
+        lines += self._state({w for line in text for w in identifiers(line)})
+        if any(isinstance(r, list) for r in self.runs):
+            lines += [
+                '        foreach = group["foreach"]',
+                "        if foreach is None:",
+                "            foreach = all(param.is_cuda for param in params)",
+            ]
+        for s in self.samples:
+            given = ["param.shape", "generator=self.generator", "dtype=param.dtype", "device=param.device"]  # fmt: skip
+            lines += [f"        {self.listed(self.called(s.target.name))} = ["]
+            lines += wrapped("torch.randn", given, "", "            ")
+            lines += ["            for param in params", "        ]"]
+        return [*lines, *text]
+
+    def _state(self, read: set[str]) -> list[str]:
+        """The state that the update reads, as locals."""
+        lines = []
+        for name in (self.called(b.name) for b in self.blocks):
+            if self.listed(name) in read:
+                held = f'[self.state[param]["{name}"] for param in params]'
+                lines.append(f"        {self.listed(name)} = {held}")
+        for name in (self.called(b.name) for b in self.factors):
+            if name in read:
+                lines.append(f'        {name} = self.state[params[0]]["{name}"]')
+        if self.low.counter is not None and "k" in read:
+            lines.append('        k = self.state[params[0]]["step"]')
+        return lines
+
+    def _lines(self) -> list[str]:
+        """The operations, what stands between them, and the scalar state."""
+        names = [*self.samples, *(r.statement for r in self.runs if isinstance(r, Barrier))]
+        known = {*self.where.values(), PARAM, *(self.called(s.target.name) for s in names)}
+        across = crossing(self.runs, known)
+        lines: list[str] = []
+        for run in self.runs:
+            if isinstance(run, ScalarLet):
+                lines.append(f"        {self.called(run.target.name)} = {self.scalars.scalar(run.value)}")  # fmt: skip
+            elif isinstance(run, Barrier):
+                lines += self._barrier(run)
+            else:
+                out = sorted({o.target for o in run} & across - known)
+                lines += [f"        {self.listed(t)}: tuple[Tensor, ...] | list[Tensor]" for t in out]  # fmt: skip
+                lines += self._operations(run, known, out)
+                known |= set(out)
+        values = []
+        for b in self.factors:
+            value = self.low.step.results[b.name]
+            assert not isinstance(value, Vector)
+            values.append(f'["{self.called(b.name)}"] = {self.scalars.scalar(value)}')
+        values += ['["step"] += 1'] if self.low.counter is not None else []
+        lines += ["        for param in params:"] if values else []
+        return lines + [f"            self.state[param]{v}" for v in values]
+
+    def _operations(self, run: list[Operation], known: set[str], out: list[str]) -> list[str]:
+        """Operations on lists, and the same one tensor at a time."""
+        indent = "            "
+        lines = ["        if foreach:"]
+        for o in run:
+            lines += o.foreach(self.listed, indent)
+        used = dict.fromkeys(r for o in run for r in (o.target, *o.operands) if r in known)
+        order = sorted(used, key=lambda r: r != PARAM)  # stable
+        lines += ["        else:", *[f"{indent}{t}_made: list[Tensor] = []" for t in out]]
+        lines += zipped({r: self.listed(r) for r in order}, indent)
+        for o in run:
+            lines += o.single(indent + "    ")
+        lines += [f"{indent}    {t}_made.append({t})" for t in out]
+        return lines + [f"{indent}{self.listed(t)} = {t}_made" for t in out]
+
+    def _barrier(self, b: Barrier) -> list[str]:
+        s = b.statement
+        lists = [self.listed(r) for r in b.registers]
+        target = self.called(s.target.name)
+        if isinstance(s, InnerLet):
+            return [f"        {target} = _inner({lists[0]}, {lists[1]})"]
+        place = self.listed(target)
+        if b.gradient:
+            first = self.layout.at_params and s is self.gradients[0]
+            lines = [] if first or not self.layout.closure else ["        yield True"]
+            lines += [f"        {place} = _gradients(params, group)"]
+            return lines + ([f"        {place} = [x.clone() for x in {place}]"] if b.kept else [])
+        given = [*(f"list({n})" for n in lists), *(self.scalars.scalar(e) for e in s.scalars)]
+        call = f"self.{s.argument}({', '.join(given)})"
+        return wrapped(f"{place} = _alike", [lists[0], call], "", "        ")
+
+    # the output
+
+    def eval_params(self) -> list[str]:
+        """The context manager inside which the parameters hold the output."""
+        routine, low = self.low.outputs["x"], self.low
+        lines = [
+            "    @contextmanager",
+            "    def eval_params(self) -> Iterator[None]:",
+            '        """The parameters hold the algorithm\'s output inside, and come back after."""',
+        ]
+        value = routine.results["x"]
+        if isinstance(value, VectorSymbol) and value.name == "params":
+            return [*lines, "        yield"]
+        where = {b.name: self.called(b.name) for b in self.blocks} | {"params": PARAM}
+        indent = "                    "
+        body: list[str] = []
+        for item in schedule(routine, self.evaluator(), where, {"x": PARAM}):
+            if isinstance(item, ScalarLet):
+                body.append(f"{indent}{self.called(item.target.name)} = {self.scalars.scalar(item.value)}")  # fmt: skip
+            elif isinstance(item, Operation):
+                body += item.single(indent)
+        # Parameters are saved before, and copied back after, whatever happens inside.
+        read = {w for line in body for w in identifiers(line)}
+        held = [self.called(b.name) for b in low.blocks if self.called(b.name) in read]
+        state = [f'{indent}{n} = self.state[param]["{n}"]' for n in held]
+        state += [f'{indent}k = self.state[param]["step"]'] if "k" in read else []
+        return [
+            *lines,
+            "        saved: list[tuple[Tensor, Tensor]] = []",
+            "        with torch.no_grad():",
+            "            for group in self.param_groups:",
+            *(self.coefficients("c = ", "                ") if self.reads(routine) else []),
+            *(self._outset("                ") if state else []),
+            '                for param in group["params"]:',
+            *self._untouched(bool(state), "                    "),
+            "                    saved.append((param, param.clone()))",
+            *state,
+            *body,
+            "        try:",
+            "            yield",
+            "        finally:",
+            "            with torch.no_grad():",
+            "                for param, value in saved:",
+            "                    param.copy_(value)",
+        ]
+
+    def _starts_there(self) -> bool:
+        """Whether the output is what the parameters hold, as long as no step has been made."""
+        p = self.layout.program
+        values: dict[Symbol, Expr] = {b.symbol: b.init for b in p.blocks}
+        values |= {VectorSymbol("params"): start}
+        values |= {p.counter: sp.S.Zero} if p.counter is not None else {}
+        first = substitute(p.outputs["x"], values)
+        return vanishes(first - start)
+
+    def _outset(self, indent: str) -> list[str]:
+        """Lines that make the state where the output needs it before the first step."""
+        if self._starts_there():
+            return []
+        known = {start, *self.low.parameters}
+        if any(symbols_of(b.init) - known for b in self.blocks):
+            raise NotCarried(
+                "the torch backend has no output that reads a gradient before the first step."
+            )
+        return [f'{indent}params = list(group["params"])', *self.initial(indent)]
+
+    def _untouched(self, reads: bool, indent: str) -> list[str]:
+        if not reads or not self._starts_there():
+            return []
+        return [f"{indent}if param not in self.state:", f"{indent}    continue"]

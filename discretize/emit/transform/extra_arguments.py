@@ -1,0 +1,53 @@
+"""The extra arguments of an emitted optax update: what each oracle is called there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sympy as sp
+
+from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector
+from ..lowering.lower import oracle_arguments
+from ..lowering.names import Naming
+from ..lowering.statements import Ask, Routine, ScalarLet, Statement
+from .plan import PARAMS, Plan
+
+VALUE = sp.Symbol("value", real=True)  # of the function at the parameters, a number as in optax
+
+
+def extra_arguments(made: Plan, naming: Naming) -> dict[Oracle, str]:
+    """The extra argument for each oracle: callables, and the value at the parameters as a number."""
+    asked: dict[Oracle, set[Vector]] = {} if made.oracle is None else {made.oracle: set()}
+    for e in _expressions(made):
+        scalars = e.terms.values() if isinstance(e, Vector) else [e]
+        for node in {n for s in scalars for n in s.atoms(ScalarNode)}:
+            if node.oracle is not None:
+                asked.setdefault(node.oracle, set()).add(node.arguments[0])
+        for c in e.calls() if isinstance(e, Vector) else set():
+            asked.setdefault(c.oracle, set()).add(c.point)
+    for i in made.program.calls:
+        asked.setdefault(i.oracle, set()).add(i.point)
+    named = oracle_arguments(set(asked), naming)
+    for oracle, points in asked.items():
+        plain = oracle.kind == "value" and points == {PARAMS}
+        if oracle.kind in ("grad", "operator", "value") and not plain:
+            named[oracle] += "_fn"
+    return named
+
+
+def _expressions(made: Plan) -> list[Expr]:
+    return [*made.program._expressions(), made.update, *made.first.values()]
+
+
+def as_named(routine: Routine) -> Routine:
+    """The value at the parameters as a number, and Hessian products under their own name."""
+    statements: list[Statement] = []
+    for s in routine.statements:
+        if isinstance(s, Ask) and isinstance(s.target, sp.Symbol) and s.argument == "value":
+            statements.append(ScalarLet(s.target, VALUE))
+        elif isinstance(s, Ask) and s.argument[:3] in ("hvp", "jvp"):
+            statements.append(replace(s, argument=s.argument.removesuffix("_fn")))
+        else:
+            statements.append(s)
+    return Routine(tuple(statements), routine.results)

@@ -1,0 +1,247 @@
+"""Any program as a gradient transformation: which vector the parameters hold, and what is left to ask for.
+
+The parameters hold the first gradient point that is linear in the blocks, or else the algorithm's
+output: then the gradient that comes in is of use only if the step takes one there. Every other call
+becomes an extra argument. Initial values that oracles make are made at the first update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import sympy as sp
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy
+from ....dynamics.algebra.exact import is_zero
+from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.vectors import (
+    Call,
+    Elementwise,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    call,
+    scalar_calls,
+    slots,
+    zero,
+)
+from ....dynamics.vector_fields.system import start
+from ...programs.program import Assign, CallOracle, Draw, Instruction, Program
+from ..lowering.lower import solve_implicit
+from ..printing.lines import bare
+from .deferred import deferred, plain_gradient
+from .plan import PARAMS, Plan
+
+
+def plan_at_home(program: Program) -> Plan:
+    """The plan of a program with any calls and draws.
+
+    Raises NotCarried where the parameters can hold neither a gradient point nor the output.
+    """
+    program = solve_implicit(deferred(program))
+    for i in program.instructions:
+        if not isinstance(i, (Assign, CallOracle, Draw)):
+            raise NotCarried(f"the optax backend has no form for the step {type(i).__name__}.")
+    refusals = []
+    for home in _homes(program):
+        try:
+            return _Home(program, home).plan()
+        except NotCarried as refusal:
+            refusals.append(refusal)
+    raise refusals[0]
+
+
+def _vectors(program: Program) -> set[Symbol]:
+    return {b.symbol for b in program.blocks if isinstance(b.symbol, VectorSymbol)}
+
+
+def _homes(program: Program) -> Iterator[Vector]:
+    vectors = _vectors(program)
+    points = [c.point for c in program.inlined().calls if plain_gradient(c)]
+    yield from [p for p in points if set(p.terms) and set(p.terms) <= vectors][:1]
+    output = program.outputs["x"]
+    assert isinstance(output, Vector)
+    yield output
+
+
+class _Home:
+    """The program seen from parameters that hold ``home``, an expression in the blocks."""
+
+    def __init__(self, program: Program, home: Vector) -> None:
+        self.program, self.home = program, home
+        self.flat = program.inlined()
+        self.point = {c.target: c.point for c in self.flat.calls}
+        self.gradient: VectorSymbol | None = None
+        self.source: Oracle | None = None
+        self.rename: dict[Symbol, Expr] = {}
+        self.assumes = self._starts()
+        self._solve_for_a_block()
+        self._kept_gradients()
+
+    def _starts(self) -> str:
+        """Refuse a home that is not at x0 at the start; an assumption where that is up to the oracles."""
+        at_start: dict[Symbol, Expr] = {b.symbol: b.init for b in self.program.blocks}
+        if self.program.counter is not None:
+            at_start[self.program.counter] = sp.S.Zero
+        first = tidy(substitute(self.home, at_start))
+        component = sp.Symbol("x0", real=True)
+        if first == start or is_zero((_of_start(first, component) or sp.S.One) - component):
+            return ""
+        if not any(isinstance(a, Call) for a in first.terms):
+            raise NotCarried(
+                f"the optax backend needs parameters that start at x0, but {self.home} starts at {first}."
+            )
+        return str(substitute(first, {start: PARAMS}))
+
+    def _solve_for_a_block(self) -> None:
+        """Write one block in terms of the parameters, if the home is a sum of blocks."""
+        vectors = _vectors(self.program)
+        if not set(self.home.terms) <= vectors:
+            return
+        fixed = set(self.program.parameters)
+        if any(c.free_symbols - fixed for c in self.home.terms.values()):
+            raise NotCarried(
+                f"the optax backend needs parameters that hold one thing, but {self.home} changes with the step."
+            )
+        inits = {b.symbol: b.init for b in self.program.blocks}
+        known = [a for a in self.home.terms if not _calls(inits[a])]
+        if not known:
+            raise NotCarried(f"the optax backend cannot start from {self.home}.")
+        chosen = next((a for a in known if inits[a] == start), known[0])
+        scale = self.home.terms[chosen]
+        rest = self.home - chosen * scale
+        self.rename[chosen] = (PARAMS - rest) * (1 / scale)
+
+    def _kept_gradients(self) -> None:
+        """A block that keeps the gradient at home is the gradient that comes in."""
+        ahead = tidy(substitute(self.home, self.flat.next))
+        for b in self.program.blocks:
+            made = self.flat.next[b.symbol]
+            call_ = next(
+                (c for c in self.flat.calls if c.target == made and plain_gradient(c)), None
+            )
+            if (
+                call_ is not None
+                and not self.assumes
+                and b.init == call(call_.oracle, start)
+                and call_.point == ahead
+            ):
+                self.take(call_.oracle)
+                assert self.gradient is not None
+                self.rename[b.symbol] = self.gradient
+
+    def take(self, oracle: Oracle, name: VectorSymbol | None = None) -> None:
+        taken = {s.name for s in (*self.program.state, *self.program.parameters)}
+        taken |= {i.target.name for i in self.program.instructions}
+        stem = "g" if oracle.kind == "grad" else "F"
+        while name is None and stem in {bare(n) for n in taken}:
+            stem += "_"
+        self.gradient, self.source = name or VectorSymbol(stem), oracle
+
+    def at_home(self, i: CallOracle) -> bool:
+        """Whether the call's result is what the parameters hold."""
+        made = call(i.oracle, self.point[i.target], i.directions, i.parameters)
+        return bool(made == self.home)
+
+    def instructions(self) -> list[Instruction]:
+        """The instructions in terms of the parameters, without what comes in."""
+        kept: list[Instruction] = []
+        for i in self.program.instructions:
+            if isinstance(i, CallOracle):
+                at = self.point[i.target]
+                here = PARAMS in (at, tidy(substitute(at, self.rename))) or at == self.home
+                if self.at_home(i):
+                    self.rename[i.target] = PARAMS
+                    continue
+                if plain_gradient(i) and here and self.gradient is None:
+                    self.take(i.oracle, i.target)
+                    continue
+                if plain_gradient(i) and here and self.source == i.oracle:
+                    assert self.gradient is not None
+                    self.rename[i.target] = self.gradient
+                    continue
+            elif isinstance(i, Draw) and PARAMS in symbols_of(self.rename.get(i.like, i.like)):
+                i = replace(i, like=PARAMS)
+            kept.append(i.changed(lambda e: substitute(e, self.rename)))
+        return kept
+
+    def plan(self) -> Plan:
+        """The transformation."""
+        p = self.program
+        instructions = self.instructions()
+        known = {i.target: i.value for i in instructions if isinstance(i, Assign)}
+        named = {**p.next}
+        if p.counter is not None:
+            named[p.counter] = p.counter + 1
+        update = _update(substitute(substitute(self.home, named), self.rename), known)
+        blocks = [b for b in p.blocks if b.symbol not in self.rename]
+        following = {b.symbol: substitute(p.next[b.symbol], self.rename) for b in blocks}
+        output = PARAMS if p.outputs["x"] == self.home else p.outputs["x"]
+        output = substitute(output, self.rename)
+        whole = Program(tuple(blocks), tuple(instructions), following, {"x": output}, p.counter)
+        made = whole.alive(update, output)
+        first = {b.symbol: self.started(b.init) for b in made.blocks if _calls(b.init)}
+        if set(first) & symbols_of(output):
+            raise NotCarried(
+                "the optax backend has no output at the start: an oracle makes the state that it reads."
+            )
+        held = tuple(replace(b, init=zero) if b.symbol in first else b for b in made.blocks)
+        made = replace(made, blocks=held)
+        read = {s for e in (update, *made.next.values(), *first.values()) for s in symbols_of(e)}
+        reads = PARAMS in read.union(*(i.reads for i in made.instructions))
+        return Plan(made, self.gradient, update, reads, {}, first, self.assumes, self.source)
+
+    def started(self, e: Expr) -> Expr:
+        """An initial value in terms of what the first update is given."""
+        if not isinstance(e, Vector):
+            raise NotCarried(
+                "the optax backend makes vectors at the first update, not the scalar state of an oracle's value."
+            )
+        at = substitute(e, {start: PARAMS})
+        if self.gradient is None or self.source is None:
+            return at
+        arriving = call(self.source, PARAMS)
+        return Vector.of((self.gradient if a == arriving else a, c) for a, c in at.terms.items())
+
+
+def _of_start(v: Vector, component: sp.Symbol) -> sp.Expr | None:
+    """A vector made of x0 component by component, as a function of one component; None if it is not."""
+    total: sp.Expr = sp.S.Zero
+    for atom, c in v.terms.items():
+        if atom == start:
+            total += c * component
+        elif isinstance(atom, Elementwise):
+            inside = [_of_start(a, component) for a in atom.arguments]
+            if any(e is None for e in inside):
+                return None
+            values = dict(zip(slots(len(inside)), inside, strict=True))
+            total += c * atom.body.xreplace(values)
+        else:
+            return None
+    return total
+
+
+def _update(moved: Vector, known: dict[Symbol, Expr]) -> Vector:
+    """What is added to the parameters: opened until they cancel, or else no further than they are named."""
+
+    def opened(e: Vector, through: set[Symbol]) -> Vector:
+        while found := [a for a in e.terms if a in through]:
+            e = substitute(e, {found[0]: known[found[0]]})
+        return tidy(e - PARAMS)
+
+    direct = {s for s, e in known.items() if PARAMS in symbols_of(e)}
+    reached = set(direct)
+    for s, e in known.items():  # in order
+        reached |= {s} if symbols_of(e) & reached else set()
+    whole = opened(moved, reached)
+    return opened(moved, direct) if PARAMS in symbols_of(whole) else whole
+
+
+def _calls(e: Expr) -> bool:
+    """Whether an oracle is asked."""
+    if isinstance(e, Vector):
+        return bool(e.calls())
+    return any(node.oracle is not None for node in e.atoms(ScalarNode)) or bool(scalar_calls(e))

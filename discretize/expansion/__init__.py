@@ -1,0 +1,1 @@
+"""Expansions in small steps: limit flows and modified equations; imports `step` and `linear`."""

@@ -1,0 +1,316 @@
+"""Backward error analysis: the flow that an algorithm tends to, and the flow that it follows more closely.
+
+A map z+ = z + h f_1(z) + h^2 f_2(z) + ... is the exact time-h flow of the formal field
+F = F_1 + h F_2 + ..., found order by order from the Lie series (Hairer, Lubich, Wanner, Geometric
+Numerical Integration, IX.1). Derivatives of the oracle of any order are kept as multilinear terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from ..._support.errors import NotCarried, OdescentError
+from ...dynamics.algebra.calculus import (
+    Symbol,
+    derivative,
+    nothing,
+    substitute,
+    symbols_of,
+    tidy,
+    vanishes,
+)
+from ...dynamics.algebra.series import orders_lost, taylor
+from ...dynamics.algebra.vectors import Expr, Vector, call, zero
+from ...dynamics.flows.system import System
+from ..linear.matrices import inverse
+from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
+from .coefficient_blocks import positive_coefficients
+from .drawn_limit import check_draws
+from .modified_equation import Drift, ModifiedEquation
+
+if TYPE_CHECKING:
+    from ..step.iteration import Iteration
+
+LARGEST = 20_000  # operations in one expression on the way; beyond, a minute becomes many
+
+
+def step_series(algorithm: Iteration, order: int) -> list[Drift]:
+    """Taylor coefficients of one step in h, by block; memories are replaced by what they follow.
+
+    Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Raises
+    OdescentError if the step does not tend to the identity.
+    """
+    return _series(algorithm, order, algorithm.own_program)[0]
+
+
+def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Drift], Drift]:
+    """The coefficients, and what the memories follow."""
+    if not algorithm.system.fields:
+        raise OdescentError(
+            f"{algorithm.name or 'this algorithm'} was written as a map: there is no flow behind it."
+        )
+    h, time = algorithm.step, algorithm.system.time
+    positive = positive_coefficients(algorithm)
+    known: dict[Symbol, Expr] = dict(positive)
+    if program.counter is not None and algorithm.system.time is not None:
+        assert algorithm.clock is not None
+        begin = algorithm.clock.xreplace({program.counter: sp.S.Zero})
+        known[program.counter] = (algorithm.system.time - begin) / h
+    if program.draws or program.counts:
+        root = sp.Dummy("r", positive=True)
+        opened = {s: substitute(e, {h: root**2}) for s, e in known.items()}
+        moved = _through_order(program.bind({h: root**2}), opened, root, 2, drawn=True)
+        check_draws({positive.get(s, s): e for s, e in moved.items()}, root, program)
+    update = _through_order(program, known, h, order)
+    if time is not None and program.counted:
+        update[time] = time + h
+    # from here on the coefficients are called by their positive names
+    update = {positive.get(s, s): e for s, e in update.items()}
+    memories = [b.symbol for b in program.blocks if b.role == "memory"]
+    kept = [s for s in update if s not in memories]
+    start = {s: tidy(substitute(e, {h: sp.S.Zero})) for s, e in update.items()}
+    for s in kept:
+        if not vanishes(start[s] - s):
+            raise OdescentError(
+                f"as {h} -> 0 the step sends {s} to {start[s]} instead of leaving it in place, so there is no "
+                "limit flow in these blocks."
+            )
+    graph = _slaved(update, start, kept, memories, h, order - 1)
+    own = {new: s for s, new in positive.items()}
+    series = {s: taylor(substitute(update[s], graph), h, order) for s in kept}
+    terms = [{own.get(s, s): substitute(series[s][j], own) for s in kept} for j in range(order + 1)]
+    return terms, {s: substitute(e, own) for s, e in graph.items()}
+
+
+def _through_order(
+    program: Program, given: Mapping[Symbol, Expr], h: sp.Symbol, order: int, drawn: bool = False
+) -> Drift:
+    """The next state as polynomials in h, expanded instruction by instruction; draws are zero, unless ``drawn``.
+
+    With draws, h is the root of the step. What is divided by h on the way is expanded so much further before.
+    """
+    found, lost = _expanded_through(program, given, h, order, order, drawn)
+    if lost:
+        found, _ = _expanded_through(program, given, h, order, order + lost, drawn)
+        found = {s: _truncated(e, h, order) for s, e in found.items()}
+    return found
+
+
+def _expanded_through(
+    program: Program,
+    given: Mapping[Symbol, Expr],
+    h: sp.Symbol,
+    asked: int,
+    order: int,
+    drawn: bool,
+) -> tuple[Drift, int]:
+    """The next state with every instruction through this order, and how many orders divisions by h may have lost."""
+    known: dict[Symbol, Expr] = dict(given)
+    lost = 0
+
+    def expanded(e: Expr) -> Expr:
+        nonlocal lost
+        value = _bounded(substitute(e, known))
+        lost += orders_lost(e, h, known)
+        try:
+            return _truncated(value, h, order)
+        except ValueError:
+            raise OdescentError(
+                f"the step has no expansion at {h} = 0: it computes {value}."
+            ) from None
+
+    for i in program.instructions:
+        if isinstance(i, Assign):
+            known[i.target] = expanded(i.value)
+        elif isinstance(i, (Draw, Count)):
+            if not drawn:
+                known[i.target] = nothing(i.target)
+        elif isinstance(i, SweepCoordinates):
+            if asked > (2 if drawn else 1):
+                raise OdescentError(
+                    f"the sweep over the coordinates of {i.start} has no modified equation in whole vectors "
+                    "beyond its limit flow."
+                )
+            known[i.target] = expanded(i.to_first_order())
+        else:
+            known[i.target] = zero
+            for _ in range(
+                order + 1 if i.implicit != 0 else 1
+            ):  # each pass gains an order of the implicit weight
+                known[i.target] = expanded(
+                    call(i.oracle, i.point + i.target * i.implicit, i.directions, i.parameters)
+                )
+    return {s: expanded(e) for s, e in program.next.items()}, lost
+
+
+def _slaved(
+    update: Drift,
+    start: Drift,
+    kept: list[Symbol],
+    memories: list[Symbol],
+    h: sp.Symbol,
+    order: int,
+) -> dict[Symbol, Expr]:
+    """The invariant graph m = M(x; h) that the memories follow, through h**order: M(x+) = m+(x, M(x)).
+
+    At h = 0 the memories are m+ = A m + r(x) with the state in place, so each correction of the defect by
+    (I - A)^-1 gains one order.
+    """
+    if not memories:
+        return {}
+    a = sp.Matrix([[linear_coefficient(start[m], other) for other in memories] for m in memories])
+    rest = [tidy(start[m] - sum((o * c for o, c in zip(memories, a.row(i), strict=True) if c != 0), nothing(m)))
+            for i, m in enumerate(memories)]  # fmt: skip
+    back = inverse(sp.eye(len(memories)) - a)
+    loose = any(symbols_of(r) & set(memories) for r in rest)
+    if loose or back is None or (not a.free_symbols and any(abs(r) >= 1 for r in a.eigenvals())):
+        names = ", ".join(str(m) for m in memories)
+        raise OdescentError(
+            f"as {h} -> 0 the memory {names} does not settle, so there is no limit flow in the states."
+        )
+
+    def corrected(graph: dict[Symbol, Expr], defect: list[Expr]) -> dict[Symbol, Expr]:
+        moved = {}
+        for i, m in enumerate(memories):
+            parts = [d * c for d, c in zip(defect, back.row(i), strict=True) if c != 0]
+            moved[m] = sum(parts, graph.get(m, nothing(m)))
+        return moved
+
+    graph = {m: tidy(e) for m, e in corrected({}, rest).items()}
+    for j in range(1, order + 1):
+        ahead = {s: substitute(update[s], graph) for s in kept}
+        defect = [substitute(update[m], graph) - substitute(graph[m], ahead) for m in memories]
+        graph = {m: _truncated(e, h, j) for m, e in corrected(graph, defect).items()}
+    return graph
+
+
+def _bounded(e: Expr) -> Expr:
+    """The expression, if it is not too large to be worked on; the bound is a size, so that it is reproducible."""
+    scalars = [1 + c for c in e.terms.values()] if isinstance(e, Vector) else [e]
+    size = sum(int(sp.count_ops(c)) for c in scalars)
+    if size > LARGEST:
+        raise OdescentError(
+            f"the modified equation through this order has an expression of {size} operations, more than the "
+            f"{LARGEST} supported; use a lower order, or bind parameters to numbers first."
+        )
+    return e
+
+
+def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
+    parts = [c * h**j for j, c in enumerate(taylor(e, h, order))]
+    return sum(parts[1:], parts[0])
+
+
+def limit_drift(algorithm: Iteration) -> Drift:
+    """The drift of the limit flow, by block symbol."""
+    return _held(algorithm)[0]
+
+
+def _held(algorithm: Iteration) -> tuple[Drift, Drift]:
+    """The drift of the state blocks with the coefficients held where they are, and what the memories follow."""
+    (_, drift), settled = _series(algorithm, 1, algorithm.held_program)
+    states = {b.symbol for b in algorithm.held_program.blocks if b.role == "state"}
+    return {s: e for s, e in drift.items() if s in states}, settled
+
+
+def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
+    """A block whose limit drift is not the system's, with both; memories are where they settle."""
+    found, settled = _held(algorithm)
+    target = algorithm.bound.limit({algorithm.step: 0}).drift
+    for s, e in found.items():
+        wanted = substitute(target[s], settled)
+        if not vanishes(e - wanted):
+            return s, e, tidy(wanted)
+    return None
+
+
+def limit_flow(algorithm: Iteration) -> System:
+    """The limit flow as a system.
+
+    Raises OdescentError if the algorithm has none: a block that the step moves by a finite amount.
+    """
+    drift = limit_drift(algorithm)
+    limit = algorithm.bound.limit({algorithm.step: 0})
+    return System(
+        {"flow": drift},
+        blocks=[b for b in limit.blocks if b.symbol in drift],
+        output=limit.output,
+        time=limit.time,
+        name=algorithm.name,
+    )
+
+
+def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
+    """The modified equation through O(h^order); order 0 is the limit flow.
+
+    Coefficient blocks with a recurrence are scalar states with equations of their own.
+    Raises OdescentError for a negative order or an algorithm without a limit flow.
+    """
+    if order < 0:
+        raise OdescentError(f"the order of a modified equation is 0 or more, not {order}.")
+    if (kept := algorithm.kept.get(("modified", order))) is not None:
+        found: ModifiedEquation = kept
+        return found
+    if algorithm.program.counts:
+        raise NotCarried(
+            f"{algorithm.name or 'this algorithm'} jumps, and a modified equation with jumps is not supported; "
+            "moment_map has the exact moments of a step."
+        )
+    time = algorithm.system.time
+    fields = lie_logarithm(step_series(algorithm, order + 1)[1:])
+    varying = time is not None and time in fields[0]
+    terms = tuple({s: e for s, e in f.items() if s != time} for f in fields)
+    output = algorithm.bound.output
+    begin = {
+        b.symbol: b.init
+        for b in algorithm.bound.blocks
+        if b.role == "coefficient" and isinstance(b.symbol, sp.Symbol)
+    }
+    noisy = bool(algorithm.program.draws or algorithm.program.counts)
+    found = ModifiedEquation(terms, algorithm.step, output, time if varying else None, begin, noisy)
+    algorithm.kept["modified", order] = found
+    return found
+
+
+def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drift]:
+    """Fields F_1, F_2, ... whose time-h flow has the given Taylor coefficients at h, h^2, ..."""
+    fields: list[Drift] = []
+    for n in range(1, len(steps) + 1):
+        # coefficient of h^n in the Lie series of the known fields, products of two or more of them
+        total: Drift = {s: steps[n - 1][s] for s in steps[0]}
+        level: list[Drift | None] = [
+            None,
+            *fields,
+        ]  # level[j]: coefficient of h^j of (hF)^m / m!, m = 1
+        for m in range(2, n + 1):
+            following: list[Drift | None] = [None] * (n + 1)
+            for j in range(m, n + 1):
+                parts = [
+                    (inner, fields[j - i - 1])
+                    for i, inner in enumerate(level)
+                    if inner is not None and 0 <= j - i - 1 < len(fields)
+                ]
+                if parts:
+                    following[j] = {
+                        s: tidy(
+                            _bounded(
+                                sum(
+                                    (
+                                        derivative(inner[s], outer) * sp.Rational(1, m)
+                                        for inner, outer in parts
+                                    ),
+                                    nothing(s),
+                                )
+                            )
+                        )
+                        for s in steps[0]
+                    }
+            level = following
+            contribution = level[n]
+            if contribution is not None:
+                total = {s: total[s] - contribution[s] for s in total}
+        fields.append({s: tidy(e) for s, e in total.items()})
+    return fields

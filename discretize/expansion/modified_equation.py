@@ -1,0 +1,117 @@
+"""Modified equations: the field that an algorithm follows, as a series in the step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of, tidy
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.series import taylor
+from ...dynamics.algebra.vectors import Expr, Vector
+from ...dynamics.notation.show import latex, symbol_latex, text
+from ...dynamics.vector_fields.second_order import SecondOrder, second_order
+from .scalar_flow import solve_in_time
+
+Drift = dict[Symbol, Expr]
+_WITHOUT = "(without the noise; weak_modified_equation has it)"
+
+
+@dataclass(frozen=True)
+class ModifiedEquation:
+    """The modified field as a series in the step: ``terms[j]`` multiplies h**j, by block symbol.
+
+    Coefficients with a recurrence are among the blocks; ``begin`` has their initial values. For a method that draws
+    noise (``noisy``) it is the equation without the noise; see `weak_modified_equation` for that of its law.
+    """
+
+    terms: tuple[Drift, ...]
+    step: sp.Symbol
+    output: Expr
+    time: sp.Symbol | None = None
+    begin: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
+    noisy: bool = False
+
+    @property
+    def order(self) -> int:
+        return len(self.terms) - 1
+
+    @property
+    def drift(self) -> Drift:
+        """The truncated field."""
+        total: Drift = {}
+        for s in self.terms[0]:
+            value: Expr = self.terms[0][s]
+            for j, term in enumerate(self.terms[1:], 1):
+                value = value + term[s] * self.step**j
+            total[s] = tidy(value)
+        return total
+
+    def second_order(self, output: Expr | None = None) -> SecondOrder:
+        """The equation as x'' = F(x, x') of the output, through the same order."""
+        shown = self.output if output is None else output
+        return second_order(self.drift, shown, self.step, self.order, self.time)
+
+    def in_time(self, begin: Mapping[sp.Symbol, object] | None = None) -> ModifiedEquation:
+        """The equation with the coefficients written as functions of the time t = k h, through the same order.
+
+        ``begin`` gives their values at t = 0 (positive, as expressions that may contain the step), where
+        they are not the algorithm's own. Raises OdescentError where their equations have no closed
+        solution, or are singular at the start: there the expansion in time has terms in h log(1/h).
+        """
+        return _written_in_time(self, {**self.begin, **(begin or {})})
+
+    def __str__(self) -> str:
+        tail = f" + O({self.step}^{self.order + 1})"
+        rows = [f"{s}' = {text(e)}{tail}" for s, e in self.drift.items()]
+        return "\n".join([*rows, *([_WITHOUT] if self.noisy else [])])
+
+    def latex(self) -> str:
+        tail = f" + O({self.step}^{self.order + 1})"
+        rows = [
+            rf"\dot{{{symbol_latex(str(s))}}} &= {latex(e)}{tail}" for s, e in self.drift.items()
+        ]
+        if self.noisy:
+            rows.append(rf"&\text{{{_WITHOUT[1:-1].split(';')[0]}}}")
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def _written_in_time(
+    modified: ModifiedEquation, begin: Mapping[sp.Symbol, object]
+) -> ModifiedEquation:
+    """The modified equation with its scalar coefficients replaced by their expansions in h at fixed time.
+
+    Raises OdescentError if there is none among its blocks or one does not obey an equation of its own.
+    """
+    scalars = [s for s in modified.terms[0] if isinstance(s, sp.Symbol) and s in begin]
+    if not scalars or modified.time is not None:
+        raise OdescentError(
+            "only an equation with coefficients that obey a recurrence, and without a time of its own, is written "
+            "in time."
+        )
+    h, order = modified.step, modified.order
+    used = {s.name for term in modified.terms for e in term.values() for s in symbols_of(e)}
+    t = sp.Symbol("t" if "t" not in used else "t_", positive=True)
+    values: dict[Symbol, Expr] = {}
+    back: dict[Symbol, Expr] = {}
+    for s in scalars:
+        fields = [term[s] for term in modified.terms]
+        others = {o for f in fields for o in symbols_of(f)} & set(modified.terms[0]) - {s}
+        if others or any(isinstance(f, Vector) for f in fields):
+            raise OdescentError(
+                f"the coefficient {s} depends on other blocks, so it is no function of time alone."
+            )
+        solved = solve_in_time(fields, s, as_scalar(begin[s]), t, h)
+        values[s] = sp.Add(*[c * h**j for j, c in enumerate(solved.terms)])
+        back[solved.leading] = solved.solution
+    terms: list[dict[Symbol, Expr]] = [{} for _ in range(order + 1)]
+    for block, rate in modified.terms[0].items():
+        if block not in scalars:
+            rates = [rate, *(term[block] for term in modified.terms[1:])]
+            total = sum((r * h**j for j, r in enumerate(rates)), nothing(block))
+            for term, c in zip(terms, taylor(substitute(total, values), h, order), strict=True):
+                term[block] = substitute(tidy(c), back)
+    return ModifiedEquation(tuple(terms), h, modified.output, t, noisy=modified.noisy)

@@ -1,0 +1,271 @@
+"""Algorithms and derivations as people use them: all that is made of an iteration, under one name."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
+
+from .._support.arguments import checked
+from .._support.errors import NotCarried, NotConsistent
+from .._support.numbers import check_whole
+from ..dynamics.algebra.exact import check_known, exact_values
+from ..dynamics.algebra.vectors import Expr, VectorSymbol
+from ..dynamics.flows.system import System
+from ..dynamics.vector_fields.system import Block, start
+from .equality.verdict import Equivalence
+from .expansion.backward_error import inconsistency, limit_drift, limit_flow, modified_equation
+from .expansion.coefficient_blocks import coefficient_drift, with_coefficients
+from .expansion.modified_equation import ModifiedEquation
+from .programs.bindings import chained
+from .programs.substeps import Let, Scheme
+from .proof.principles import Principle
+from .proof.steps import Path
+from .step.iteration import Iteration
+
+if TYPE_CHECKING:
+    import optax
+    from jaxtyping import Array, Key
+    from torch.optim import Optimizer
+
+    from ..dynamics.vector_fields.objective import Objective
+    from .runs.run import Trajectory
+
+
+class Algorithm(Iteration):
+    """An optimization algorithm: a system discretized by a scheme.
+
+    Args:
+        system: the continuous-time system.
+        scheme: the scheme. Both may be the names of registered ones that need no options, as "rk4".
+        step: the symbol of the step size; a value is bound by ``tuning``.
+        where: bindings that are part of the discretization and may contain the step, e.g. ``{a: h}``.
+        tuning: values bound last, the step's among them, e.g. ``{h: 1 / sqrt(L)}``; orders in the step
+            make sense because these are kept apart.
+        outputs: further named expressions in the blocks, recorded beside the states.
+        clock: time as an expression in the step number k and the step, such as (k + 1) * h; k * h by default.
+        assumes: what values of its parameters must satisfy, decided whenever they are given.
+        positive: names of blocks whose entries have to be positive where a run starts, or what is said of the
+            method does not hold; such a run is refused.
+        name, reference, provenance: for people; provenance states what is reconstructed.
+
+    Raises:
+        NotConsistent: the committed substeps do not add up to the drift as the step tends to zero (where that
+            limit is an average over draws, which is not worked out, it is not compared), or the clock does not
+            move on by a step from each step to the next.
+        OdescentError: the scheme does not fit the system, or a value does not satisfy what is assumed.
+    """
+
+    def consistent_with(self) -> System:
+        """The limit flow: the system that the algorithm tends to as the step tends to zero."""
+        return with_coefficients(limit_flow(self), self)
+
+    def _check_consistent(self) -> None:
+        try:
+            found = inconsistency(self)
+        except NotCarried:  # the limit is an average over draws: the drift is compared with nothing
+            found = None
+        if found is not None:
+            block, moved, drift = found
+            raise NotConsistent(
+                f"the scheme does not add up to the system: as {self.step} -> 0 its substeps move {block} by "
+                f"{moved}, but the drift is {drift}; every field must be committed for one whole step."
+            )
+        coefficient_drift(self)
+        super()._check_consistent()
+
+    @checked
+    def modified_equation(self, order: int = 1) -> ModifiedEquation:
+        """The modified equation through O(h^order), by backward error analysis; see `backward_error`."""
+        check_whole("order", order, 0)
+        return modified_equation(self, order)
+
+    def derivation(self) -> Derivation:
+        """The checked path from the system to this algorithm: drift, map, limit, modified equation, form.
+
+        Raises NotCarried where the limit is an average over draws.
+        """
+        from .proof.direct import checked_steps
+
+        if self.own_program.draws:
+            limit_drift(self)
+        return Derivation(
+            self.name or "algorithm",
+            "direct",
+            f"{self.name or 'The algorithm'} as the scheme {self.scheme.name or self.scheme} on its system.",
+            checked_steps(self),
+            self,
+            provenance=self.provenance,
+            references=self.system.references,
+            principle=Principle("scheme", {}),
+        )
+
+    @checked
+    def equivalent(
+        self, other: Algorithm, where: Mapping[sp.Symbol, object] | None = None
+    ) -> Equivalence:
+        """Whether the two call their oracles at the same points, from every start and for every function.
+
+        ``where`` binds parameters of this algorithm first, the step among them; it goes before the tuning.
+        """
+        from .equality.equivalence import compare
+
+        values = {**self.tuning, **exact_values(where)}
+        check_known(where or {}, {*self.program.parameters, *self.parameters, *self.tuning})
+        return compare(self.program.bind(chained(values)), other.tuned)
+
+    def run(
+        self,
+        objective: Objective,
+        x0: Any,
+        steps: int,
+        key: Key[Array, ""] | int | None = None,
+        **options: Any,
+    ) -> Trajectory:
+        """Iterate on a concrete objective from x0, in one compiled loop in float64.
+
+        Args:
+            objective: with the oracles that the method calls, or the name of a registered one.
+            x0: the starting point: numbers, an array or a pytree; of particles, N of them on the first axis.
+            steps: the number of steps.
+            key: a JAX key or a whole number, its seed, where noise is drawn.
+            options: values of the free parameters by name (mu and L default to the objective's constants), and every=,
+                statistics=, chunk=, progress=, resume= for long runs; all of them are explained at `run.run`.
+
+        Returns a `Trajectory`: ``.x`` of shape (steps + 1, *x0.shape), ``.f``, ``.t``, ``.states`` by block. Raises
+        OdescentError for a bad start, number of steps or parameter, and for an oracle that the objective lacks.
+        """
+        from .runs.run import run
+
+        return run(self, objective, x0, steps, key, **options)
+
+    def source(self, target: str = "numpy") -> str:
+        """Stand-alone source for a target, of those that `odescent list targets` shows; the same bytes every time.
+
+        Raises NotCarried, with the reason, where the target does not support the algorithm.
+        """
+        from .emit import source
+
+        return source(self, target)
+
+    @checked
+    def write(self, path: str | pathlib.Path, target: str = "numpy") -> pathlib.Path:
+        """Write the source to a file, atomically."""
+        from .emit import write
+
+        return write(self, path, target)
+
+    def to_optax(self, /, **parameters: Any) -> optax.GradientTransformation:
+        """The algorithm as an optax transformation: the emitted source, loaded.
+
+        ``parameters`` are numbers, arrays, or schedules of the step, by name; ``key`` where noise is drawn. Raises
+        NotCarried where optax does not support it, OdescentError for missing or unknown parameters.
+        """
+        from .emit import to_optax
+
+        return to_optax(self, **parameters)
+
+    def to_torch(self, /, params: Any, **options: Any) -> Optimizer:
+        """The algorithm as a torch optimizer of ``params``: the emitted source, loaded.
+
+        ``options`` are the parameters by name and torch's own (foreach, maximize, ...). Raises NotCarried where torch
+        cannot carry it, OdescentError for missing or unknown options or where torch is not installed.
+        """
+        from .emit import to_torch
+
+        return to_torch(self, params, **options)
+
+    def latex(self) -> str:
+        """One step as an aligned LaTeX environment."""
+        from .emit.backends.latex import latex
+
+        return latex(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it is, as plain data."""
+        from .proof.report import algorithm_dict
+
+        return algorithm_dict(self)
+
+    def __str__(self) -> str:
+        from .proof.report import program_text
+
+        return program_text(self.tuned)
+
+
+@dataclass(frozen=True, repr=False)
+class Derivation(Path):
+    """A path from a principle to an algorithm, with three equations that must not be confused.
+
+    Attributes: those of `Path`; steps, algorithm and equations among them.
+    """
+
+    algorithm: Algorithm
+
+    def text(self) -> str:
+        """The derivation as plain text."""
+        from .proof.report import derivation_text
+
+        return derivation_text(self)
+
+    def latex(self) -> str:
+        """The derivation as a LaTeX fragment (needs amsmath)."""
+        from .proof.report import derivation_latex
+
+        return derivation_latex(self)
+
+    def html(self) -> str:
+        """The derivation as one HTML page that needs no network."""
+        from .proof.page import page
+
+        return page(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The derivation as plain data with stable keys."""
+        from .proof.report import derivation_dict
+
+        return derivation_dict(self)
+
+
+@checked
+def method(
+    updates: Mapping[Any, Any],
+    *,
+    output: Expr,
+    init: Mapping[Any, Any] | None = None,
+    before: Mapping[Any, Any] | None = None,
+    tuning: Mapping[sp.Symbol, object] | None = None,
+    name: str = "",
+    reference: str = "",
+) -> Algorithm:
+    """An algorithm given directly as an update map: ``method({x: y - s * f.grad(y), ...}, output=x)``.
+
+    It has no flow behind it and serves as the reference that other algorithms are compared with.
+
+    Args:
+        updates: the new value of each block, assigned simultaneously, after ``before``.
+        output: the iterate, as an expression in the blocks.
+        init: initial values in x0; blocks start at x0 by default.
+        before: assignments made before ``updates``, such as the point of the gradient.
+        tuning: values of parameters in terms of mu and L.
+        name: of the algorithm.
+        reference: its source, with DOI or arXiv number.
+    """
+    symbols = list(dict.fromkeys([*(before or {}), *updates]))
+    declared = [
+        Block(s.name, s.kind, "memory", start)
+        if isinstance(s, VectorSymbol)
+        else Block(s.name, "scalar", "memory", sp.S.Zero)
+        for s in symbols
+    ]
+    lets = (*((Let(before),) if before else ()), Let(updates))
+    system = System({}, blocks=declared, output=output, init=init, name=name)
+    return Algorithm(
+        system, Scheme(lets, name or "map"), tuning=tuning, name=name, reference=reference
+    )
+
+
+__all__ = ["Algorithm", "Derivation", "method"]

@@ -1,0 +1,1 @@
+"""Identification of a program with a known method and its parameters; imports `equality` and `library`."""

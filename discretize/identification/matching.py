@@ -1,0 +1,498 @@
+"""The values of a known method's parameters at which it could be a given one: found, or excluded."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import sympy as sp
+from mpmath.libmp.libhyper import NoConvergence
+
+from ..._support.errors import NotCarried
+from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.vector_fields.system import L, mu
+from ..equality.trial import apart as differ
+from ..equality.trial import between, precise, times
+from ..linear.matrices import System, transfer
+from ..linear.state_space import StateSpace, z
+from ..linear.three_parameter import coefficients
+from ..linear.time_varying_form import TimeVarying, weights
+from ..linear.witness import Values, samples
+
+_DIGITS = 80
+_FEW_DIGITS = 30  # of intervals
+_SMALLEST = 16  # intervals of q are not made smaller than one over this
+_Values: TypeAlias = dict[sp.Symbol, sp.Expr]
+Scalars: TypeAlias = (
+    "tuple[tuple[sp.Symbol, sp.Expr, sp.Expr], ...]"  # with the next value and the first
+)
+
+
+@dataclass(frozen=True)
+class Unknowns:
+    """A known method's parameters by unknowns in which its coefficients are fractions of polynomials.
+
+    ``below_one`` are the unknowns that lie between 0 and 1; all are positive.
+    """
+
+    rename: _Values
+    below_one: frozenset[sp.Symbol]
+
+    @property
+    def symbols(self) -> list[sp.Symbol]:
+        """The unknowns, in order."""
+        return sorted({s for e in self.rename.values() for s in e.free_symbols}, key=str)
+
+
+def unknowns(parameters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) -> Unknowns:
+    """Unknowns for these parameters of these expressions.
+
+    L and mu become l^2 and (q l)^2 with q < 1; a parameter under a root becomes a square, and a friction c in
+    exponentials of c h is written by the decay exp(-c h / 2), which lies between 0 and 1.
+    """
+    rename: _Values = {}
+    below: set[sp.Symbol] = set()
+
+    def fresh(name: str) -> sp.Symbol:
+        return sp.Dummy(name, positive=True)
+
+    rooted = {
+        s
+        for e in expressions
+        for p in e.atoms(sp.Pow)
+        if isinstance(p.exp, sp.Rational) and p.exp.q > 1
+        for s in p.free_symbols
+    }
+    for p in parameters:
+        rename[p] = fresh(p.name) ** (2 if p in rooted else 1)
+    if L in rename:
+        root = fresh("l")
+        rename[L] = root**2
+    if mu in rename:
+        ratio = fresh("q")
+        rename[mu] = (ratio * root) ** 2 if L in rename else ratio**2
+        if L in rename:
+            below.add(ratio)
+    arguments = {n.args[0] for e in expressions for n in e.atoms(sp.exp)}
+    for c in parameters:
+        others = {canonical(a / c) for a in arguments if c in a.free_symbols}
+        if arguments and len(others) and all(c in a.free_symbols for a in arguments):
+            h = next(iter(sorted({s for o in others for s in o.free_symbols}, key=str)), None)
+            if (
+                h is not None
+                and all(canonical(o / h).is_Rational for o in others)
+                and c.name != "h"
+            ):
+                decay = fresh("decay")
+                below.add(decay)
+                rename[c] = -2 * sp.log(decay) / rename.get(h, h)
+                break
+    return Unknowns(rename, frozenset(below))
+
+
+def cross_equations(target: System, known: System) -> list[sp.Expr]:
+    """Equations for two transfer matrices to agree: coefficients of cross-multiplied fractions."""
+    found: list[sp.Expr] = []
+    for mine, theirs in zip(_transfer(*_frozen(target)), _transfer(*_frozen(known)), strict=True):
+        (a, b), (c, d) = (sp.fraction(sp.together(e)) for e in (mine, theirs))
+        crossed = sp.expand(a * d - c * b)
+        found += sp.Poly(crossed, z).all_coeffs() if crossed != 0 else []
+    return [e for e in found if e != 0]
+
+
+def _frozen(system: System) -> tuple[sp.ImmutableMatrix, ...]:
+    return tuple(sp.ImmutableMatrix(m) for m in system)
+
+
+@functools.lru_cache(maxsize=512)
+def _transfer(*system: sp.ImmutableMatrix) -> sp.Matrix:
+    a, b, c, d = (m.as_mutable() for m in system)
+    return transfer((a, b, c, d), z)
+
+
+def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
+    """Positive solutions, one unknown at a time by an equation in which it is alone."""
+    left = [e for e in equations if e != 0]
+    if not symbols:
+        if all(is_zero(e) for e in left):
+            yield {}
+        return
+    here = [(sum(u in e.free_symbols for u in symbols), i) for i, e in enumerate(left)]
+    usable = sorted((n, i) for n, i in here if n > 0)
+    if not usable or usable[0][0] > 1:
+        return  # nothing to start from
+    if len(usable) < len(here) and not all(is_zero(left[i]) for n, i in here if n == 0):
+        return  # an equation without unknowns that does not hold
+    equation = left[usable[0][1]]
+    unknown = next(u for u in symbols if u in equation.free_symbols)
+    try:
+        polynomial = sp.Poly(sp.fraction(sp.together(equation))[0], unknown)
+    except sp.PolynomialError:  # an exponential or a root of the unknown
+        return
+    if polynomial.degree() > 4:
+        return
+    for root in sp.roots(polynomial, quartics=False):
+        if not _positive(root):
+            continue
+        inserted = [e.xreplace({unknown: root}) for e in left if e is not equation]
+        if any(e.has(sp.zoo, sp.nan, sp.oo) for e in inserted):
+            continue
+        for rest in eliminate(
+            [canonical(e) for e in inserted], [u for u in symbols if u != unknown]
+        ):
+            yield {unknown: root.xreplace(rest), **rest}
+
+
+def _positive(root: sp.Expr) -> bool:
+    """Whether a solution is positive for some generic values of the remaining parameters."""
+    for values in samples(root.free_symbols, 9):
+        value = sp.N(root.xreplace(values), 30)
+        if value.is_comparable and value > 0:
+            return True
+    return False
+
+
+def admissible(solution: _Values, wanted: Unknowns) -> bool:
+    """Whether a solution is positive, and below one where it has to be, for some values of the parameters."""
+    free = {s for e in solution.values() for s in e.free_symbols}
+    for values in samples(free, 9):
+        found = {u: sp.N(e.xreplace(values), 30) for u, e in solution.items()}
+        if all(
+            v.is_comparable and v > 0 and (u not in wanted.below_one or v < 1)
+            for u, v in found.items()
+        ):
+            return True
+    return False
+
+
+def excluded(
+    others: set[sp.Symbol], equations: Callable[[Values], list[sp.Expr]], wanted: Unknowns
+) -> bool:
+    """Whether the equations have no admissible solution, at two samples: other parameters below one, and of any size.
+
+    Both samples are needed, because some methods coincide only where the momentum is below one.
+
+    Args:
+        others: parameters that are not unknowns.
+        equations: the equations at given values of these.
+        wanted: the unknowns.
+    """
+    mixed, below, *_ = samples(others, 3)
+    for values in (below, mixed) if others else (below,):
+        there = equations(values)
+        if any(e.has(sp.zoo, sp.nan, sp.I) for e in there) or not _no_solution(
+            there, wanted.symbols, wanted.below_one
+        ):
+            return False
+    return True
+
+
+def _no_solution(
+    equations: list[sp.Expr], symbols: list[sp.Symbol], below: frozenset[sp.Symbol]
+) -> bool:
+    """Whether numbers show that equations without other symbols have no admissible solution; False is inconclusive."""
+    polynomials, others = [], []
+    if not symbols:
+        return _none_left(equations, {}, symbols, below)
+    for e in equations:
+        top = sp.fraction(sp.together(e))[0]
+        if top.is_polynomial(*symbols) and all(
+            a.is_Rational for a in sp.Poly(top, *symbols).coeffs()
+        ):
+            polynomials.append(top)
+        else:
+            others.append(e)
+    if not polynomials:
+        return False
+    basis = list(sp.groebner(polynomials, *symbols, order="lex").exprs)
+    if basis == [1]:
+        return True
+    return _none_left([*reversed(basis), *others], {}, symbols, below)
+
+
+def _none_left(
+    equations: list[sp.Expr],
+    known: dict[sp.Symbol, Any],
+    symbols: list[sp.Symbol],
+    below: frozenset[sp.Symbol],
+) -> bool:
+    """Whether every numerical continuation for the unknowns ends in an equation that does not hold."""
+    left = []
+    for e in equations:
+        inserted = e.xreplace(known)
+        if inserted.free_symbols & set(symbols):
+            left.append(inserted)
+        else:
+            value = sp.N(inserted, _DIGITS)
+            if value.is_number and abs(value) > sp.Float(10) ** (-_DIGITS // 4):
+                return True
+    for e in left:
+        unknown, *more = sorted(e.free_symbols & set(symbols), key=str)
+        top = e if more else sp.fraction(sp.together(e))[0]
+        if more or not top.is_polynomial(unknown):
+            continue
+        polynomial = sp.Poly(top, unknown)
+        if all(c.is_Rational for c in polynomial.coeffs()):
+            polynomial = polynomial.sqf_part()
+        try:
+            roots = polynomial.nroots(n=_DIGITS, maxsteps=500) if polynomial.degree() else []
+        except NoConvergence:
+            return False
+        real = [sp.re(r) for r in roots if abs(sp.im(r)) < sp.Float(10) ** (-_DIGITS // 4)]
+        tiny = sp.Float(10) ** (-_DIGITS // 4)
+        allowed = [r for r in real if r > tiny and (unknown not in below or r < 1 - tiny)]
+        rest = [o for o in left if o is not e]
+        return all(_none_left(rest, {unknown: r}, symbols, below) for r in allowed)
+    return False
+
+
+def apart(target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]) -> bool:
+    """Whether no admissible parameters make the known method the target, at generic values of the target's parameters.
+
+    Compared are the weights of oracle results in later points, independent of initialization and output.
+
+    Args:
+        target: the method to recognize.
+        known: the registered method.
+        parameters: those of the known method.
+    """
+    if earlier(target, known):
+        return True
+    for ordered in _orders(target, known):
+        if nested(ordered) and L in parameters and set(parameters) <= {L, mu}:
+            if not _excluded_by_intervals(varying(target), varying(ordered)):
+                return False
+        elif nested(target) or nested(known):
+            return False
+        else:
+            equations, wanted = _equations(target, ordered, parameters)
+            if not excluded(target.symbols, equations, wanted):
+                return False
+    return True
+
+
+def earlier(target: StateSpace, known: StateSpace) -> bool:
+    """Whether a result enters a later point of the target sooner than any of the known method's, at any values."""
+    if isinstance(target, TimeVarying) or isinstance(known, TimeVarying) or len(target.inputs) > 1:
+        return False
+    for mine, theirs in zip(target.markov(3), known.markov(3), strict=True):
+        if any(theirs):
+            return False
+        if any(mine):
+            return True
+    return False
+
+
+def solutions(
+    target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]
+) -> Iterator[tuple[_Values, StateSpace]]:
+    """Solve for the parameters with which the known method is the target.
+
+    Args:
+        target: the method to recognize.
+        known: the registered method.
+        parameters: those of the known method.
+
+    Yields:
+        admissible values, and the known method with them.
+    """
+    if nested(target) or nested(known):
+        return
+    for ordered in _orders(target, known):
+        equations, wanted = _equations(target, ordered, parameters)
+        found = False
+        for by_coefficients in (True, False):
+            system = (
+                _coefficient_equations(target, ordered, wanted)
+                if by_coefficients
+                else equations({})
+            )
+            for solution in eliminate(system or [], wanted.symbols) if not found else ():
+                if admissible(solution, wanted):
+                    found = True
+                    # in two steps, so that the square root of mu = (q l)^2 is q l
+                    changed = known.changed(wanted.rename).changed(solution)
+                    values = {p: canonical(e.xreplace(solution)) for p, e in wanted.rename.items()}
+                    yield values, changed
+
+
+def _orders(target: StateSpace, known: StateSpace) -> Iterator[StateSpace]:
+    """The known method with its calls in each of the orders in which the oracles are the target's."""
+    for order in itertools.permutations(range(len(known.inputs))):
+        if tuple(known.inputs[i] for i in order) == target.inputs:
+            yield known.ordered(order)
+
+
+def varying(system: StateSpace) -> TimeVarying:
+    """A method whose coefficients may change, from one whose coefficients may not."""
+    return system if isinstance(system, TimeVarying) else TimeVarying.constant(system)
+
+
+def _equations(
+    target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]
+) -> tuple[Callable[[Values], list[sp.Expr]], Unknowns]:
+    """Equations in unknowns for the known method's parameters, at values of the target's or, without any, at all.
+
+    They hold where the two agree.
+    """
+    if not (isinstance(target, TimeVarying) or isinstance(known, TimeVarying)):
+        wanted = unknowns(parameters, [*known.A, *known.B, *known.C, *known.D])
+        moved = known.changed(wanted.rename)
+        return lambda values: cross_equations(target.changed(values).system, moved.system), wanted
+    mine, theirs = weights(varying(target)), weights(varying(known))
+    wanted = unknowns(parameters, theirs)
+    changed = [b.xreplace(wanted.rename) for b in theirs]
+
+    def differences(values: Values) -> list[sp.Expr]:
+        found = [canonical(b - a.xreplace(values)) for a, b in zip(mine, changed, strict=True)]
+        return [e for e in found if e != 0]
+
+    return differences, wanted
+
+
+def nested(system: StateSpace) -> bool:
+    """Whether a recurrence has its scalars under roots: they nest, beyond what can be solved."""
+    if not isinstance(system, TimeVarying):
+        return False
+    roots = [r for e in system.ahead.values() for r in e.atoms(sp.Pow) if not r.exp.is_Integer]
+    return any(r.free_symbols & set(system.ahead) for r in roots)
+
+
+def _coefficient_equations(
+    target: StateSpace, known: StateSpace, wanted: Unknowns
+) -> list[sp.Expr] | None:
+    if isinstance(target, TimeVarying) or isinstance(known, TimeVarying):
+        return None
+    try:
+        have, want = (coefficients(s) for s in (known, target))
+    except NotCarried:
+        return None
+    return [
+        canonical(have[n].xreplace(wanted.rename) - want[n]) for n in ("alpha", "beta", "gamma")
+    ]
+
+
+def _excluded_by_intervals(target: TimeVarying, known: TimeVarying) -> bool:
+    """Whether intervals show, for two values of the target's parameters, that no L and mu = q^2 L < L make them equal.
+
+    A gradient has the unit of L x, so that the weights are those at L = 1 over L (which is checked at numbers).
+    """
+    mixed, below, *_ = samples(target.symbols, 3)
+    with precise(_FEW_DIGITS):
+        read = _reader(known)
+        if not _in_units(read):
+            return False
+        for values in (below, mixed) if target.symbols else (below,):
+            wanted = _reader(target.changed(values, lambda e: e)).weights(1, 1)
+            if wanted is None or not _no_ratio(wanted, read):
+                return False
+    return True
+
+
+def _reader(system: TimeVarying) -> _Intervals:
+    scalars = tuple((s, e, system.begin[s]) for s, e in system.ahead.items())
+    return _Intervals.of(_frozen(system.system), scalars)
+
+
+@functools.lru_cache(maxsize=512)
+def _in_units(known: _Intervals) -> bool:
+    for values in itertools.islice(samples({L, mu}), 3):
+        here, there = known.weights(values[L], values[mu]), known.weights(1, values[mu] / values[L])
+        scale = Fraction(int(values[L].p), int(values[L].q))
+        if here is None or there is None:
+            return False
+        if any(differ(times(scale, a), b) for a, b in zip(here, there, strict=True)):
+            return False
+    return True
+
+
+def _no_ratio(wanted: Sequence[Any], known: _Intervals) -> bool:
+    """Whether for no q between 0 and 1 the known weights at L = 1, mu = q^2 are positive multiples of those."""
+    boxes = [(Fraction(0), Fraction(1))]
+    while boxes:
+        low, high = boxes.pop()
+        found = known.weights(1, between(low**2, high**2))
+        if found is not None and _kept_off(wanted, found):
+            continue
+        middle = (low + high) / 2
+        if high - low < Fraction(1, _SMALLEST) or not known.varies:
+            return False
+        boxes += [(low, middle), (middle, high)]
+    return True
+
+
+def _kept_off(wanted: Sequence[Any], found: Sequence[Any]) -> bool:
+    """Whether numbers in these intervals are no positive multiple of the others."""
+    pairs = list(zip(wanted, found, strict=True))
+    nothing, positive = Fraction(0), between(Fraction(0), None)
+    for a, b in pairs:
+        sides = [differ(e, nothing) for e in (a, b)]
+        zero = [bool(e.a == 0) and bool(e.b == 0) for e in (a, b)]
+        if (sides[0] and zero[1]) or (zero[0] and sides[1]):
+            return True
+        if all(sides) and differ(times(a, b), positive):
+            return True
+    crossed = itertools.combinations(pairs, 2)
+    return any(differ(times(a, d), times(b, c)) for (a, b), (c, d) in crossed)
+
+
+class _Intervals:
+    """Interval bounds of the weights of oracle results in the points of the first steps, for intervals of L and mu."""
+
+    def __init__(self, system: tuple[sp.ImmutableMatrix, ...], scalars: Scalars) -> None:
+        import mpmath
+
+        iv = mpmath.iv
+        functions = {n: getattr(iv, n) for n in ("mpf", "sqrt", "exp", "log", "sin", "cos")}
+        names = [s for s, *_ in scalars]
+        everything = [
+            *(b for *_, b in scalars),
+            *(e for _, e, _ in scalars),
+            *(e for m in system for e in m),
+        ]
+        self.varies = any(mu in e.free_symbols for e in everything)
+        self.shapes = [m.shape for m in system]
+        self._begin = sp.lambdify([L, mu], [b for *_, b in scalars], [functions, "mpmath"])
+        self._step = sp.lambdify(
+            [*names, L, mu], everything[len(names) :], [functions, "mpmath"], cse=True
+        )
+
+    @staticmethod
+    @functools.lru_cache(maxsize=512)
+    def of(system: tuple[sp.ImmutableMatrix, ...], scalars: Scalars) -> _Intervals:
+        """One shared object per method."""
+        return _Intervals(system, scalars)
+
+    def weights(self, ell: Any, m: Any, steps: int = 4) -> list[Any] | None:
+        """Step by step, at L and mu; None where they have none."""
+        import mpmath
+
+        def interval(e: Any) -> Any:
+            return mpmath.iv.mpf(e.p) / e.q if isinstance(e, sp.Rational) else mpmath.iv.mpf(e)
+
+        at = interval(ell), interval(m)
+        try:
+            now = list(map(interval, self._begin(*at)))
+            state: list[list[Any]] = [[] for _ in range(self.shapes[0][0])]
+            found = []
+            for _ in range(steps):
+                entries = iter(map(interval, self._step(*now, *at)))
+                now = [next(entries) for _ in now]
+                a, b, c, d = (
+                    [[next(entries) for _ in range(n)] for _ in range(k)] for k, n in self.shapes
+                )
+                for row, direct in zip(_product(c, state), d, strict=True):
+                    found += [*row, *direct]
+                state = [[*r, *s] for r, s in zip(_product(a, state), b, strict=True)]
+        except (ValueError, ZeroDivisionError, TypeError, NotImplementedError):
+            return None
+        return found
+
+
+def _product(one: list[list[Any]], other: list[list[Any]]) -> list[list[Any]]:
+    columns = list(zip(*other, strict=True))
+    return [[sum(map(times, row, column)) for column in columns] for row in one]

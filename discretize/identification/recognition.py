@@ -1,0 +1,381 @@
+"""Recognition of known methods, up to coordinates and up to values of their parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import sympy as sp
+
+from ..._support.arguments import checked
+from ...dynamics.algebra.exact import canonical
+from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.notation.show import text
+from ..equality.equivalence import compare_linear
+from ..equality.nonlinear import compare_maps, kept_apart
+from ..equality.time_varying import compare_varying, merged
+from ..equality.verdict import AGREE, Equivalence
+from ..faces import Algorithm
+from ..linear.state_space import NotLTI, StateSpace, linear
+from ..linear.time_varying_form import TimeVarying, time_varying
+from ..programs.program import Program
+from .matching import apart, earlier, nested, solutions, varying
+
+_PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
+_TRIED = ", nor one delayed by up to two steps or up to four steps of one put together"
+_DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
+Form: TypeAlias = "StateSpace | Program"
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The result of recognizing an algorithm.
+
+    Attributes:
+        verdict: "equal"; "equal but for" the changes in ``but_for``; "different" from every registered method, whatever
+            the values of their parameters; or "undecided", for the methods in ``undecided``.
+        name: of the registered method, None if none was found.
+        substitution: the known method's parameters in terms of the algorithm's, by name; empty if they
+            are the same symbols.
+        but_for: what differs: "start", "output", "delay", "oracle", "time" or "steps", each with a phrase.
+        undecided: why it may still be a registered method, by the method's name.
+        equivalence: the proof: of the algorithm and of the known method, changed by ``but_for`` and
+            under the substitution. Where the start differs, it is the refutation, with its witness.
+        reason: one sentence.
+    """
+
+    verdict: str
+    name: str | None
+    reason: str
+    substitution: dict[str, sp.Expr] = field(default_factory=dict)
+    but_for: dict[str, str] = field(default_factory=dict)
+    undecided: dict[str, str] = field(default_factory=dict)
+    equivalence: Equivalence | None = None
+
+    def __bool__(self) -> bool:
+        return self.verdict == "equal"
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@checked
+def recognize(algorithm: Algorithm) -> Recognition:
+    """Name the registered method that calls its oracles at the same points from the same start, with the same output.
+
+    First with the same parameters, then with the known method's parameters solved for (admissible values
+    only), first those of its tuning, then its free step and coefficients; then methods that are equal but for
+    the start, the output, the oracle's name, a scale of time, a delay or the number of steps put together. What
+    is reported is proved. "Different" is said only where each registered method was excluded, whatever its
+    parameters; else the ones that are open are named.
+    """
+    search = _Search(algorithm.tuned)
+    for stage in (search.as_it_is, search.with_other_values, search.changed):
+        for name in _names():
+            stage(name)
+        best = search.best()
+        if best is not None and set(best.but_for) <= {"oracle", "output"}:
+            return best  # other values of the parameters do not change these
+    best = search.best()
+    return search.nothing() if best is None else best
+
+
+def form(program: Program) -> Form:
+    """The program as a linear method, one with changing coefficients, or a map."""
+    with contextlib.suppress(NotLTI):
+        return linear(program).merged()
+    with contextlib.suppress(NotLTI):
+        found = time_varying(program)
+        if found.start is not None and found.inputs:
+            return merged(found)
+    return program
+
+
+def _names() -> list[str]:
+    from ..library import algorithms
+
+    return [*_PREFERRED, *(n for n in algorithms() if n not in _PREFERRED)]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A registered method with its tuning, or without: its form, its parameters and its step."""
+
+    program: Program
+    form: Form
+    parameters: tuple[sp.Symbol, ...]
+    step: sp.Symbol
+
+
+@functools.cache
+def _known(name: str, free: bool) -> _Known:
+    from ..library import algorithm
+
+    built = algorithm(name)
+    program = built.program if free else built.tuned
+    return _Known(program, form(program), program.parameters, built.step)
+
+
+class _Search:
+    """The registered methods beside one algorithm: what was found, and what stays open."""
+
+    def __init__(self, program: Program) -> None:
+        self.program, self.target = program, form(program)
+        self.found: list[Recognition] = []
+        self.open: dict[str, str] = {}
+
+    def best(self) -> Recognition | None:
+        """The match with the fewest differences, the first of these; three fitted values are weak evidence."""
+        weight = {"output": 1, "oracle": 1, "time": 1, "start": 2, "steps": 3, "delay": 4}
+        return min(
+            self.found,
+            key=lambda r: (
+                bool(set(r.but_for) - {"time"}),
+                "time" not in r.but_for and bool(r.substitution),
+                sum(weight[w] for w in r.but_for) + 3 * (len(r.substitution) > 2),
+                bool(r.substitution),
+            ),
+            default=None,
+        )
+
+    def nothing(self) -> Recognition:
+        """The result without a match: each registered method is excluded or left open."""
+        if not self.open:
+            return Recognition(
+                "different",
+                None,
+                f"this is no registered method, whatever the values of their parameters{_TRIED}.",
+            )
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.open.items():
+            reasons.setdefault(why, []).append(name)
+        listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
+        others = len(_names()) - len(self.open)
+        none = f"this is none of {others} registered methods, whatever the values of their parameters{_TRIED}; "
+        return Recognition(
+            "undecided", None, f"{none if others else ''}it is undecided whether it is one of these: {listed}.",
+            undecided=dict(self.open),
+        )  # fmt: skip
+
+    def as_it_is(self, name: str) -> None:
+        """The method with the same parameters."""
+        known = _known(name, False)
+        for names, renamed in self._renamings(known.form):
+            self._note(name, _compare(self.target, renamed), _called(names), {})
+
+    def with_other_values(self, name: str) -> None:
+        """The method with its parameters solved for; notes whether it stays open."""
+        if isinstance(self.target, Program) or isinstance(_known(name, False).form, Program):
+            self._maps(name)
+            return
+        for free in (False, True):
+            known = _known(name, free)
+            for names, renamed in self._renamings(known.form):
+                self._solved(name, known, renamed, _called(names), required=not free)
+
+    def changed(self, name: str) -> None:
+        """The method delayed, with several steps put together, or with coefficients that are ahead."""
+        known = _known(name, False)
+        if isinstance(self.target, Program) or isinstance(known.form, Program):
+            return
+        mine, theirs = len(self.target.inputs), len(known.form.inputs)
+        times = mine // theirs if theirs and mine % theirs == 0 else 0
+        if nested(known.form) and times > (not isinstance(self.target, TimeVarying)):
+            self.open.setdefault(name, "neither later steps of it nor several in one were tried")
+        elif times > _STEPS:
+            self.open.setdefault(name, f"more than {_STEPS} steps of it were not put together")
+        elif times > 1:
+            self._both(
+                name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"}
+            )
+        for d in _DELAYS if times == 1 and not nested(known.form) else ():
+            if isinstance(known.form, TimeVarying) and isinstance(self.target, TimeVarying):
+                said = f"its coefficients of step k are the registered ones of step k + {d}"
+                self._both(name, known, known.form.later(d), {"delay": said})
+            elif not isinstance(known.form, TimeVarying) and not isinstance(
+                self.target, TimeVarying
+            ):
+                said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
+                self._both(name, known, known.form.delayed(d), {"delay": said})
+
+    def _both(self, name: str, known: _Known, changed: Form, but_for: dict[str, str]) -> None:
+        for names, renamed in self._renamings(changed):
+            said = {**but_for, **_called(names)}
+            verdict = _compare(self.target, renamed)
+            self._note(name, verdict, said, {})
+            if not verdict:
+                self._solved(name, known, renamed, said, required=True)
+
+    def _renamings(self, known: Form) -> Iterator[tuple[dict[Oracle, Oracle], Form]]:
+        """The known method with its oracles, or with the target's in their places."""
+        mine, theirs = _oracles(self.target), _oracles(known)
+        if set(mine) == set(theirs):
+            yield {}, known
+        if sorted(mine.values()) != sorted(theirs.values()) or not mine:
+            return
+        for order in itertools.permutations(mine):
+            names = dict(zip(theirs, order, strict=True))
+            if any(names[o] != o for o in theirs) and all(
+                mine[names[o]] == theirs[o] for o in theirs
+            ):
+                yield names, known.renamed(names)
+
+    def _note(
+        self,
+        name: str,
+        verdict: Equivalence | None,
+        but_for: Mapping[str, str],
+        values: dict[str, sp.Expr],
+    ) -> bool:
+        """Keep a match: a proof, or one but for the start."""
+        if verdict is None:
+            return False
+        said = dict(but_for)
+        if not verdict:
+            if verdict.verdict != "refuted" or AGREE not in verdict.reason:
+                return False
+            said["start"] = _start_phrase(verdict)
+        elif verdict.same_output is not True:
+            known = (
+                "is another sequence" if verdict.same_output is False else "may be another sequence"
+            )
+            said["output"] = f"the output {known}"
+        values = {n: v for n, v in values.items() if v != sp.Symbol(n, positive=True)} and values
+        shown = ", ".join(f"{n} = {v}" for n, v in values.items())
+        parameters = f"with {shown}" if shown else "with the same parameters"
+        if not said:
+            reason = (
+                f"this is {name}, with the same parameters."
+                if not shown
+                else f"this is {name} {parameters}."
+            )
+        else:
+            reason = f"this is {name} {parameters}, but for this: {'; '.join(said.values())}."
+        self.found.append(
+            Recognition(
+                "equal but for" if said else "equal", name, reason, values, said, {}, verdict
+            )
+        )
+        return True
+
+    def _solved(
+        self, name: str, known: _Known, renamed: Form, but_for: dict[str, str], required: bool
+    ) -> None:
+        """Match with other values of the parameters; with ``required`` note what stays open."""
+        assert isinstance(self.target, StateSpace) and isinstance(renamed, StateSpace)
+        if self._relabelled(name, renamed, but_for):
+            return
+        parameters = [p for p in known.parameters if p in renamed.symbols]
+        if not required and len(parameters) > 2:
+            return  # three free parameters reach every alpha, beta, gamma: a match would be void
+        if len(parameters) > 2 and {"steps", "delay"} & set(but_for):
+            if not earlier(self.target, renamed):
+                self.open.setdefault(
+                    name, f"more than two parameters ({'; '.join(but_for.values())})"
+                )
+            return
+        if apart(self.target, renamed, parameters):
+            return
+        solved = False
+        for found, changed in solutions(self.target, renamed, parameters):
+            values = {p.name: e for p, e in found.items()}
+            scale = _time_scale(known, values)
+            verdict = _compare(self.target, changed)
+            solved = self._note(name, verdict, {**but_for, **scale}, values) or solved
+        if required and not solved:
+            what = f" ({'; '.join(but_for.values())})" if but_for else ""
+            self.open.setdefault(name, f"their parameters could not be solved for{what}")
+
+    def _relabelled(self, name: str, renamed: StateSpace, but_for: dict[str, str]) -> bool:
+        """Match with the target's parameters in the places of the known ones."""
+        assert isinstance(self.target, StateSpace)
+        mine, theirs = (sorted(s.symbols, key=str) for s in (self.target, renamed))
+        if len(mine) != len(theirs) or len(mine) > _RENAMED or not mine:
+            return False
+        for order in itertools.permutations(theirs):
+            values = dict(zip(mine, order, strict=True))
+            if all(a == b for a, b in values.items()):
+                continue
+            back = {b.name: a for a, b in values.items()}
+            if self._note(name, _compare(self.target.changed(values), renamed), but_for, back):
+                return True
+        return False
+
+    def _maps(self, name: str) -> None:
+        """Maps that are not linear, or draw noise, as expressions; notes whether the method stays open."""
+        known = _known(name, False)
+        constant = not isinstance(known.form, Program)
+        for names, renamed in () if constant else self._renamings(known.form):
+            if not isinstance(self.target, Program) or not isinstance(renamed, Program):
+                continue
+            mine, theirs = self.target.parameters, renamed.parameters
+            for order in (
+                itertools.permutations(theirs) if len(mine) == len(theirs) <= _RENAMED else ()
+            ):
+                moved = self.target.bind(dict(zip(mine, order, strict=True)))
+                back = {b.name: a for a, b in zip(mine, order, strict=True)}
+                if self._note(name, compare_maps(moved, renamed, ""), _called(names), back):
+                    return
+        calls = None if isinstance(self.target, Program) else len(self.target.inputs)
+        why = kept_apart(self.program, known.program, constant, calls)
+        if why:
+            self.open[name] = why
+
+
+def _compare(one: Form, other: Form) -> Equivalence | None:
+    """The verdict on two forms; None where there is none."""
+    try:
+        if isinstance(one, Program) or isinstance(other, Program):
+            both = isinstance(one, Program) and isinstance(other, Program)
+            return compare_maps(one, other, "") if both else None  # type: ignore[arg-type]
+        if Counter(one.inputs) != Counter(other.inputs):
+            return None
+        if isinstance(one, TimeVarying) or isinstance(other, TimeVarying):
+            return compare_varying(varying(one), varying(other))
+        return compare_linear(one, other)
+    except ArithmeticError:
+        return None
+
+
+def _oracles(of: Form) -> dict[Oracle, int]:
+    """The oracles with the number of calls in a step."""
+    if isinstance(of, Program):
+        return dict(Counter(c.oracle for c in of.calls))
+    return dict(Counter(of.inputs))
+
+
+def _called(names: Mapping[Oracle, Oracle]) -> dict[str, str]:
+    changed = [
+        f"it calls {n.name} where the registered one has {o.name}"
+        for o, n in names.items()
+        if o != n
+    ]
+    return {"oracle": ", ".join(changed)} if changed else {}
+
+
+def _start_phrase(verdict: Equivalence) -> str:
+    if not verdict.start:
+        return "it starts at a state that the registered one cannot have"
+    mine = ", ".join(f"{n} = {text(a) or 0}" for n, (a, _) in verdict.start.items())
+    theirs = ", ".join(f"{n} = {text(b) or 0}" for n, (_, b) in verdict.start.items())
+    return f"it starts at {mine}, the registered one at {theirs}"
+
+
+def _time_scale(known: _Known, values: Mapping[str, sp.Expr]) -> dict[str, str]:
+    """A step that is a number times the known one, everything else the same."""
+    others = {n: v for n, v in values.items() if n != known.step.name}
+    step = values.get(known.step.name)
+    same = all(v == sp.Symbol(n, positive=True) for n, v in others.items())
+    if (
+        step is None
+        or not same
+        or not canonical(step / known.step).is_Rational
+        or step == known.step
+    ):
+        return {}
+    return {"time": f"its time is scaled, {known.step} -> {step}"}

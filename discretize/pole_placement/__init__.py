@@ -1,0 +1,1 @@
+"""Momentum methods with given poles on quadratics, and the passive form; imports `library`."""

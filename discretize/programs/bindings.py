@@ -1,0 +1,90 @@
+"""Values given to parameters: how they refer to each other, and which are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import sympy as sp
+
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import Symbol, symbols_of
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.vectors import VectorSymbol
+from ...dynamics.notation.show import text
+from ...dynamics.vector_fields.objective import check_class
+
+Values = Mapping[sp.Symbol, sp.Expr]
+
+
+def chained(values: Values) -> dict[sp.Symbol, sp.Expr]:
+    """The values with each other's symbols substituted.
+
+    Raises OdescentError if they refer to each other in a circle, or one has no finite value.
+    """
+    current = {s: e for s, e in values.items() if s != e}
+    for _ in range(len(current) + 1):
+        if not any(e.free_symbols & set(current) for e in current.values()):
+            _check_finite(values, current)
+            return current
+        current = {s: e.xreplace(current) for s, e in current.items()}
+    names = ", ".join(s.name for s in values)
+    raise OdescentError(f"the values given to {names} refer to each other in a circle.")
+
+
+def _check_finite(values: Values, resolved: Values) -> None:
+    for s, e in resolved.items():
+        if e.has(sp.zoo, sp.nan, sp.oo, sp.S.NegativeInfinity):
+            known = {k.name: resolved[k] for k in values[s].free_symbols if k in resolved}
+            where = ", ".join(f"{n} = {v}" for n, v in sorted(known.items())) or "these values"
+            raise OdescentError(f"{s} = {values[s]} has no finite value at {where}.")
+
+
+def symbols_in(values: Values) -> set[sp.Symbol]:
+    """The symbols that the values refer to."""
+    return {s for e in values.values() for s in e.free_symbols}
+
+
+def reachable(values: Values, needed: Iterable[sp.Symbol]) -> dict[sp.Symbol, sp.Expr]:
+    """The values that the needed symbols depend on; binding the step can leave others without use."""
+    found: set[sp.Symbol] = set()
+    waiting = list(needed)
+    while waiting:
+        s = waiting.pop()
+        if s in values and s not in found:
+            found.add(s)
+            waiting += values[s].free_symbols
+    return {s: e for s, e in values.items() if s in found}
+
+
+def check_constant(values: Values, moving: Iterable[Symbol | None]) -> None:
+    """Refuse parameters bound to what moves: to vectors, to scalar blocks, to time."""
+    changing = set(moving)
+    for s, e in values.items():
+        found = [m.name for m in symbols_of(e) if m in changing or isinstance(m, VectorSymbol)]
+        if found:
+            raise OdescentError(
+                f"{s} is bound to {text(e)}, which moves with {min(found)}, but parameters are constant; write it "
+                f"where {s} stands."
+            )
+
+
+def value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
+    """A value for a parameter, in its domain; OdescentError with a sentence if it is not."""
+    try:
+        number = as_scalar(value)
+    except TypeError:
+        raise OdescentError(f"{symbol} must be a finite number, not {value!r}.") from None
+    if number.is_number and number.is_real is not True:
+        raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
+    if symbol.is_positive and number.is_nonpositive:
+        raise OdescentError(f"{symbol} must be more than 0, not {value!r}.")
+    return number
+
+
+def check_constants(values: Values) -> None:
+    """Refuse L < mu, however they came to be bound."""
+    by_name = {s.name: v for s, v in chained(values).items()}
+    try:
+        check_class(by_name.get("mu"), by_name.get("L"))
+    except ValueError as error:
+        raise OdescentError(str(error)) from None

@@ -1,0 +1,370 @@
+"""The straight-line program of one step: oracle calls, draws and assignments.
+
+Everything follows from it: emitted code, runs, the state-space view, the limit flow and the
+modified equation. Names are assigned once; the next state is read off at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self, TypeAlias
+
+import sympy as sp
+
+from ..._support.errors import NotCarried, OdescentError
+from ...dynamics.algebra.calculus import (
+    Symbol,
+    coefficient,
+    nothing,
+    substitute,
+    symbols_of,
+    tidy,
+    vanishes,
+)
+from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.algebra.vectors import Atom, Call, Expr, ScalarNode, Vector, VectorSymbol, call
+from ...dynamics.vector_fields.system import Block
+
+
+@dataclass(frozen=True)
+class Instructed:
+    """The base of instructions: a target, and expressions in the fields named by ``computes``."""
+
+    computes: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def expressions(self) -> tuple[Expr, ...]:
+        """Everything that it computes with."""
+        found: list[Expr] = []
+        for name in self.computes:
+            value = getattr(self, name)
+            found += value if isinstance(value, tuple) else [value]
+        return tuple(found)
+
+    @property
+    def reads(self) -> set[Symbol]:
+        """The symbols that it reads, that of a shape among them."""
+        like = {self.like} if hasattr(self, "like") else set()
+        return like | {s for e in self.expressions for s in symbols_of(e)}
+
+    def changed(self, rule: Callable[[Any], Any]) -> Self:
+        """With its expressions rewritten."""
+        values = {name: getattr(self, name) for name in self.computes}
+        return replace(
+            self,
+            **{
+                n: tuple(map(rule, v)) if isinstance(v, tuple) else rule(v)
+                for n, v in values.items()
+            },
+        )
+
+
+@dataclass(frozen=True)
+class CallOracle(Instructed):
+    """``target = D^k F(point + implicit * target)[directions]``.
+
+    A nonzero ``implicit`` weight makes the step implicit: with a gradient and a negative weight -w,
+    point + implicit * target is prox_{w f}(point).
+    """
+
+    computes: ClassVar = ("point", "directions", "parameters", "implicit")
+    target: VectorSymbol
+    oracle: Oracle
+    point: Vector
+    directions: tuple[Vector, ...] = ()
+    parameters: tuple[sp.Expr, ...] = ()
+    implicit: sp.Expr = sp.S.Zero
+
+    def as_call(self, depth: int = 0) -> Vector:
+        """The call as an expression; an implicit one is unrolled ``depth`` times."""
+        point = self.point
+        if self.implicit != 0 and depth > 0:
+            point = point + self.as_call(depth - 1) * self.implicit
+        return call(self.oracle, point, self.directions, self.parameters)
+
+
+@dataclass(frozen=True)
+class Draw(Instructed):
+    """``target`` is a standard normal sample of the shape of block ``like``."""
+
+    target: Symbol
+    like: Symbol
+    process: str
+
+
+@dataclass(frozen=True)
+class Count(Instructed):
+    """``target`` is a Poisson number of this mean: how often ``process`` jumps in a substep.
+
+    In an ensemble each particle, as block ``like`` has them, counts jumps of its own, or they all share one count
+    where it is ``common``.
+    """
+
+    computes: ClassVar = ("mean",)
+    target: sp.Symbol
+    mean: sp.Expr
+    like: Symbol
+    process: str
+    common: bool = False
+
+
+@dataclass(frozen=True)
+class Assign(Instructed):
+    """``target = value``."""
+
+    computes: ClassVar = ("value",)
+    target: Symbol
+    value: Expr
+
+
+@dataclass(frozen=True)
+class SweepCoordinates(Instructed):
+    """``target`` is ``start`` with its coordinates moved one after the other, each seeing those before it.
+
+    Coordinate i of the moving vector z becomes the u with
+    u = z_i + duration ((1 - implicit) slope_i(z) + implicit slope_i(z with u for z_i)).
+    ``slope`` is an expression in ``moving`` (z), its gradient or operator there, and other vectors,
+    element by element. With ``quotient``, the partial derivative of f in it is replaced by
+    (f(z with u for z_i) - f(z)) / (u - z_i), Itoh and Abe's discrete gradient, in the second slope.
+    """
+
+    computes: ClassVar = ("start", "slope", "duration")
+    target: VectorSymbol
+    start: Vector
+    moving: VectorSymbol
+    slope: Vector
+    duration: sp.Expr
+    implicit: sp.Expr
+    quotient: bool = False
+    backward: bool = False
+
+    @property
+    def oracles(self) -> set[Oracle]:
+        """The oracles of which it calls components."""
+        return {c.oracle for c in self.slope.calls()}
+
+    def to_first_order(self) -> Vector:
+        """The target but for what is of second order in the duration, whatever the rule and the order."""
+        rate = substitute(self.slope, {self.moving: self.start})
+        moved: Vector = self.start + rate * self.duration
+        return moved
+
+
+Instruction: TypeAlias = CallOracle | Draw | Count | Assign | SweepCoordinates
+
+
+def linear_coefficient(e: Expr, s: Symbol) -> sp.Expr:
+    """The coefficient of a block in an expression of the same kind; a block of the other kind has none."""
+    if isinstance(e, Vector):
+        return coefficient(e, s) if isinstance(s, Vector) else sp.S.Zero
+    return sp.S.Zero if isinstance(s, Vector) else sp.diff(e, s)
+
+
+def renamed(e: Any, names: Mapping[Oracle, Oracle]) -> Any:
+    """A vector or a scalar with other oracles."""
+    if isinstance(e, Vector):
+        moved = [_renamed_atom(a, names) * renamed(c, names) for a, c in e.terms.items()]
+        return Vector.of(item for v in moved for item in v.terms.items())
+    nodes = {}
+    for node in e.atoms(ScalarNode):
+        moved_node = node.rebuild(lambda a: renamed(a, names))
+        if node.kind == "value" and node.oracle in names:
+            moved_node = ScalarNode("value", moved_node.arguments, names[node.oracle])
+        nodes[node] = moved_node
+    return e.xreplace(nodes)
+
+
+def _renamed_atom(a: Atom, names: Mapping[Oracle, Oracle]) -> Vector:
+    moved = a.rebuild(lambda part: renamed(part, names))
+    if isinstance(a, Call) and isinstance(moved, Call):
+        oracle = names.get(a.oracle, a.oracle)
+        return Call(oracle, moved.point, moved.directions, moved.parameters)
+    return moved
+
+
+@dataclass(frozen=True)
+class Program:
+    """One step of an algorithm.
+
+    Attributes:
+        blocks: the state at the beginning of the step.
+        instructions: in order; each name is assigned once.
+        next: the state after the step, by block symbol.
+        outputs: named expressions in the state; "x" is the algorithm's output.
+        counter: the symbol of the step number k where coefficients depend on it.
+    """
+
+    blocks: tuple[Block, ...]
+    instructions: tuple[Instruction, ...]
+    next: Mapping[Symbol, Expr]
+    outputs: Mapping[str, Expr] = field(default_factory=dict)
+    counter: sp.Symbol | None = None
+
+    @property
+    def calls(self) -> tuple[CallOracle, ...]:
+        return tuple(i for i in self.instructions if isinstance(i, CallOracle))
+
+    @property
+    def sweeps(self) -> tuple[SweepCoordinates, ...]:
+        return tuple(i for i in self.instructions if isinstance(i, SweepCoordinates))
+
+    @property
+    def draws(self) -> tuple[Draw, ...]:
+        return tuple(i for i in self.instructions if isinstance(i, Draw))
+
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        return tuple(i for i in self.instructions if isinstance(i, Count))
+
+    @property
+    def state(self) -> tuple[Symbol, ...]:
+        return tuple(b.symbol for b in self.blocks)
+
+    @property
+    def counted(self) -> bool:
+        """Whether a coefficient depends on the step number."""
+        return self.counter is not None and any(
+            self.counter in symbols_of(e) for e in self._expressions()
+        )
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """Scalar symbols that must be given a value, by name."""
+        defined = {i.target for i in self.instructions} | set(self.state) | {self.counter}
+        found: set[sp.Symbol] = set()
+        for e in self._expressions():
+            found |= {s for s in e.free_symbols if isinstance(s, sp.Symbol)}
+        return tuple(sorted(found - defined, key=str))
+
+    def _expressions(self) -> list[Expr]:
+        listed: list[Expr] = [
+            *self.next.values(),
+            *self.outputs.values(),
+            *(b.init for b in self.blocks),
+        ]
+        return [*listed, *(e for i in self.instructions for e in i.expressions)]
+
+    def inlined(self) -> Program:
+        """The same program with every assignment substituted: calls and draws remain, then the next state."""
+        known: dict[Symbol, Expr] = {}
+        kept: list[Instruction] = []
+        for i in self.instructions:
+            if isinstance(i, Assign):
+                known[i.target] = tidy(substitute(i.value, known))
+            else:
+                kept.append(i.changed(lambda e: tidy(substitute(e, known))))
+        after = {
+            s: known[e] if e in known else tidy(substitute(e, known)) for s, e in self.next.items()
+        }
+        return replace(self, instructions=tuple(kept), next=after)
+
+    def bind(self, values: Mapping[Any, Any]) -> Program:
+        """The program with symbols replaced, coefficients canonical."""
+        if not values:
+            return self
+        return self.rewritten(lambda e: tidy(substitute(e, values)))
+
+    def renamed(self, names: Mapping[Oracle, Oracle]) -> Program:
+        """The program with other oracles; the values of an objective go with its other oracles."""
+        values = {Oracle("value", a.of): Oracle("value", b.of) for a, b in names.items()}
+        return self.rewritten(lambda e: renamed(e, {**values, **names}), names)
+
+    def rewritten(
+        self, rule: Callable[[Any], Any], names: Mapping[Oracle, Oracle] | None = None
+    ) -> Program:
+        """The program with its expressions rewritten, and its calls made of other oracles."""
+        names = names or {}
+        instructions: list[Instruction] = []
+        for i in self.instructions:
+            i = i.changed(rule)
+            if isinstance(i, CallOracle):
+                i = replace(i, oracle=names.get(i.oracle, i.oracle))
+            instructions.append(i)
+        return replace(
+            self,
+            blocks=tuple(replace(b, init=rule(b.init)) for b in self.blocks),
+            instructions=tuple(instructions),
+            next={s: rule(e) for s, e in self.next.items()},
+            outputs={n: rule(e) for n, e in self.outputs.items()},
+        )
+
+    def alive(self, *results: Expr) -> Program:
+        """The program without the blocks and instructions on which none of the results depends."""
+        needed: set[Symbol] = {s for e in results for s in symbols_of(e)}
+        size = -1
+        while size != len(needed):
+            size = len(needed)
+            for s, e in self.next.items():
+                needed |= symbols_of(e) if s in needed else set()
+            for i in reversed(self.instructions):
+                needed |= i.reads if i.target in needed else set()
+        gone = set(self.state) - needed
+        return replace(
+            self,
+            blocks=tuple(b for b in self.blocks if b.symbol not in gone),
+            instructions=tuple(i for i in self.instructions if i.target in needed),
+            next={s: e for s, e in self.next.items() if s not in gone},
+        )
+
+    def mean(self) -> Program:
+        """The program with assignments substituted and normal draws at their mean, zero.
+
+        A draw is independent of the state and as likely as its negative, so this is the mean of a step, given the
+        state, where the step is a constant in the draws and what is odd in them, and the oracles that are asked at
+        drawn points are affine, as the gradients of quadratics are. Raises NotCarried where the step is not.
+        """
+        flat = self.inlined()
+        at_zero: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
+        mirrored: dict[Symbol, Expr] = {d.target: -d.target for d in flat.draws}
+        at_mean = dict(
+            at_zero
+        )  # with answers at drawn points, which are mirrored at what they are at the mean
+        for c in flat.calls:
+            if any(symbols_of(e) & set(mirrored) for e in c.expressions):
+                mean = VectorSymbol(f"mean of {c.target.name}", c.target.kind)
+                at_mean[c.target], mirrored[c.target] = mean, mean * 2 - c.target
+        for e in flat._expressions():
+            if not vanishes(substitute(e, mirrored) + e - substitute(e, at_mean) * 2):
+                raise NotCarried(
+                    "a draw enters nonlinearly, so that the mean of a step is not the step without it."
+                )
+        quiet = flat.bind(at_zero)
+        kept = tuple(i for i in quiet.instructions if not isinstance(i, Draw))
+        return replace(quiet, instructions=kept)
+
+    def update_map(self, depth: int = 0) -> dict[Symbol, Expr]:
+        """The next state as expressions in the state alone, oracle calls written out, draws set to zero.
+
+        Implicit calls are unrolled ``depth`` times (exact through that order of their weight). Raises
+        OdescentError for a sweep, whose map is no expression in whole vectors.
+        """
+        flat = self.inlined()
+        if flat.sweeps:
+            raise OdescentError(
+                f"the sweep over the coordinates of {flat.sweeps[0].start} has no map in whole vectors; run it, or "
+                "write its coordinates as scalar blocks."
+            )
+        drawn: list[Symbol] = [d.target for d in flat.draws]
+        drawn += [n.target for n in flat.counts]
+        known: dict[Symbol, Expr] = {s: nothing(s) for s in drawn}
+        for c in flat.calls:
+            opened = replace(
+                c,
+                point=substitute(c.point, known),
+                directions=tuple(substitute(d, known) for d in c.directions),
+            )
+            known[c.target] = opened.as_call(depth)
+        return {s: tidy(substitute(e, known)) for s, e in flat.next.items()}
+
+
+__all__ = [
+    "Assign",
+    "Call",
+    "CallOracle",
+    "Count",
+    "Draw",
+    "Instruction",
+    "Program",
+    "SweepCoordinates",
+]

@@ -1,0 +1,354 @@
+"""Schemes as data: an ordered list of substeps over the fields of a system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sympy as sp
+
+from ..._support.arguments import checked
+from ..._support.errors import OdescentError, expected
+from ...dynamics.algebra.calculus import Symbol
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.vectors import Expr, Vector, zero
+
+START = "start"  # the stage that is always saved: the state at the beginning of the step
+PREVIOUS = "previous "  # before the name of a stage: the same in the step before; it may stand there repeatedly
+
+
+def previous(stage: str = START) -> str:
+    """A stage of the step before, as one that substeps can read; before the first step it is the start."""
+    return PREVIOUS + stage
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """An explicit Runge-Kutta tableau: stage weights ``a`` (strictly lower triangular) and weights ``b``."""
+
+    a: tuple[tuple[sp.Rational, ...], ...]
+    b: tuple[sp.Rational, ...]
+
+    @property
+    def c(self) -> tuple[sp.Expr, ...]:
+        """The stages' times, as fractions of the substep."""
+        return tuple(sp.Add(*row) for row in self.a)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Properties of an integrator known before compilation; its step is a function in `step.integrate`.
+
+    Attributes:
+        noise: whether it supports noise in its fields.
+        sweep: the weight of the new coordinate where a sweep reads the field; None where it does not sweep.
+    """
+
+    noise: bool = False
+    sweep: sp.Rational | None = None
+
+
+RULES = {
+    "explicit": Rule(noise=True, sweep=sp.Rational(0)),
+    "implicit": Rule(noise=True, sweep=sp.Rational(1)),
+    "cayley": Rule(noise=True, sweep=sp.Rational(1, 2)),
+    "exact": Rule(noise=True),
+    "discrete_gradient": Rule(sweep=sp.Rational(1)),
+    "tableau": Rule(),
+}
+
+
+@dataclass(frozen=True)
+class Integrator:
+    """An integrator of a substep.
+
+    ``cayley`` (the trapezoidal rule) and ``exact`` (the exponential) need fields that are linear in
+    the blocks they move; ``implicit`` (backward Euler) also takes one oracle that has a prox.
+    With ``frozen_oracles`` the oracles are called once, where the substep starts. ``discrete_gradient``
+    (Itoh and Abe's: difference quotients for derivatives) is for sweeps over coordinates.
+    """
+
+    kind: str
+    frozen_oracles: bool = False
+    tableau: Tableau | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in RULES:
+            raise OdescentError(f"an integrator is one of {', '.join(RULES)}, not {self.kind!r}.")
+        if (self.kind == "tableau") != (self.tableau is not None):
+            raise OdescentError("a tableau integrator takes a Tableau, and no other does.")
+
+    @staticmethod
+    def of(value: Integrator | Tableau | str) -> Integrator:
+        """An integrator from itself, a tableau, or a name; "frozen " before the name freezes the oracles."""
+        if isinstance(value, Integrator):
+            return value
+        if isinstance(value, Tableau):
+            return Integrator("tableau", tableau=value)
+        frozen = value.startswith("frozen ")
+        return Integrator(value.removeprefix("frozen "), frozen_oracles=frozen)
+
+
+@dataclass(frozen=True, init=False)
+class Flow:
+    """Advance some fields by a fraction of the step.
+
+    Attributes:
+        fields: names of the fields; empty means all of them.
+        by: the integrator.
+        fraction: the part of the step, 1 by default.
+        on: restrict the fields to these blocks; empty means no restriction.
+        read: blocks that the fields read at a saved stage instead of the current state; "*" is every block. A
+            stage of the step before is a stage too: `previous("start")`.
+        time: when time-dependent coefficients are read, in steps after the beginning of the step.
+        save: save the state after this substep as a stage of that name.
+        commit: False leaves the state as it was: a look-ahead, which only its saved stage records.
+        increment: a name; substeps with the same one share their draws, the processes' increments over
+            the whole step, of which each takes its fraction. By default every substep draws its own.
+
+    Blocks may be given by name or by symbol, and one field or block without a tuple around it.
+    """
+
+    fields: tuple[str, ...]
+    by: Integrator
+    fraction: sp.Expr
+    on: tuple[str, ...]
+    read: Mapping[str, str]
+    time: sp.Expr
+    save: str | None
+    commit: bool
+    increment: str | None
+
+    @checked
+    def __init__(
+        self,
+        fields: str | Iterable[str],
+        by: Integrator | Tableau | str,
+        fraction: object = 1,
+        on: str | Symbol | Iterable[str | Symbol] = (),
+        read: Mapping[Any, str] | None = None,
+        time: object = 0,
+        save: str | None = None,
+        commit: bool = True,
+        increment: str | None = None,
+    ) -> None:
+        if not commit and save is None:
+            raise OdescentError(
+                "a substep that is not committed must be saved, or it does nothing; give save=."
+            )
+        one_block = isinstance(on, (str, sp.Symbol, Vector))
+        if not one_block and not isinstance(on, Iterable):
+            raise expected("on of a substep", "a block or a list of them", on)
+        values = {
+            "fields": (fields,) if isinstance(fields, str) else tuple(fields),
+            "by": Integrator.of(by),
+            "fraction": _exact("fraction", fraction),
+            "on": tuple(_name(b) for b in ([on] if one_block else on)),  # type: ignore[union-attr]
+            "read": _by_name(read),
+            "time": _exact("time", time),
+            "save": save,
+            "commit": commit,
+            "increment": increment,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, init=False)
+class Sweep(Flow):
+    """Advance one vector block coordinate by coordinate, each seeing those that have moved already.
+
+    The integrator solves a scalar equation in each coordinate: ``explicit``, ``implicit``, ``cayley`` (the
+    trapezoidal rule, here for any field) or ``discrete_gradient``, in which the derivative along the
+    coordinate is a difference quotient, so that x' = -s grad f(x) with s > 0 decreases f for every step.
+
+    Attributes:
+        backward: from the last coordinate to the first.
+
+    The others as for `Flow`; ``on`` names the block where the fields move several.
+    """
+
+    backward: bool
+
+    @checked
+    def __init__(
+        self,
+        fields: str | Iterable[str],
+        by: Integrator | str,
+        fraction: object = 1,
+        on: str | Symbol | Iterable[str | Symbol] = (),
+        read: Mapping[Any, str] | None = None,
+        time: object = 0,
+        save: str | None = None,
+        commit: bool = True,
+        backward: bool = False,
+    ) -> None:
+        super().__init__(fields, by, fraction, on, read, time, save, commit)
+        object.__setattr__(self, "backward", bool(backward))
+        if RULES[self.by.kind].sweep is None or self.by.frozen_oracles:
+            how = "frozen " if self.by.frozen_oracles else ""
+            known = ", ".join(kind for kind, rule in RULES.items() if rule.sweep is not None)
+            raise OdescentError(
+                f"a sweep's integrator is one of {known}, not {how + self.by.kind!r}."
+            )
+
+
+@dataclass(frozen=True, init=False)
+class Let:
+    """Assign blocks simultaneously: memories, recurrences of coefficients, projections.
+
+    The expressions are in block symbols (current values) and parameters; ``read`` and ``save`` as in `Flow`.
+    """
+
+    assign: Mapping[Symbol, Expr]
+    read: Mapping[str, str]
+    save: str | None
+
+    @checked
+    def __init__(
+        self,
+        assign: Mapping[Any, Any],
+        read: Mapping[Any, str] | None = None,
+        save: str | None = None,
+    ) -> None:
+        exact = {s: _assigned(s, e) for s, e in assign.items()}
+        for name, value in {"assign": exact, "read": _by_name(read), "save": save}.items():
+            object.__setattr__(self, name, value)
+
+
+def _assigned(s: Symbol, value: object) -> Expr:
+    if isinstance(s, Vector) == isinstance(value, Vector):
+        return value if isinstance(value, Vector) else _exact(f"assignment of {s}", value)
+    if isinstance(s, Vector) and value == 0:
+        return zero
+    raise OdescentError(
+        f"a Let assigns {value} to the block {s}: one is a vector, the other a scalar."
+    )
+
+
+def _exact(what: str, value: object) -> sp.Expr:
+    try:
+        return as_scalar(value)
+    except TypeError as error:
+        raise OdescentError(f"the {what} of a substep: {error}") from None
+
+
+def _name(block: Any) -> str:
+    return str(getattr(block, "name", block))
+
+
+def _by_name(read: Mapping[Any, str] | None) -> dict[str, str]:
+    return {_name(b): stage for b, stage in (read or {}).items()}
+
+
+Step: TypeAlias = Flow | Let
+
+
+@dataclass(frozen=True, init=False)
+class Scheme:
+    """An ordered list of substeps, with a name and where it comes from."""
+
+    steps: tuple[Step, ...]
+    name: str
+    reference: str
+
+    def __init__(self, steps: Iterable[Step], name: str = "", reference: str = "") -> None:
+        if not isinstance(steps, Iterable):
+            raise expected("the substeps of a Scheme", "a list of Flow, Sweep and Let", steps)
+        listed = tuple(steps)
+        _check_stages(listed)
+        for attribute, value in {"steps": listed, "name": name, "reference": reference}.items():
+            object.__setattr__(self, attribute, value)
+
+    def __str__(self) -> str:
+        return "; ".join(_describe(s) for s in self.steps)
+
+
+def _check_stages(steps: tuple[Step, ...]) -> None:
+    """Refuse what is no substep, and stages that are read before they are saved."""
+    for i, step in enumerate(steps, 1):
+        if not isinstance(step, (Flow, Let)):
+            raise OdescentError(
+                f"substep {i} of the scheme is {step!r}; substeps are Flow, Sweep and Let."
+            )
+    every = {START, *(step.save for step in steps if step.save is not None)}
+    stages = {START}
+    for i, step in enumerate(steps, 1):
+        for block, stage in step.read.items():
+            earlier = stage.startswith(PREVIOUS) and _current(stage) in every
+            if stage not in stages and not earlier:
+                raise OdescentError(
+                    f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it."
+                )
+        if step.save is not None and _current(step.save) == START:
+            raise OdescentError(
+                f"substep {i} saves its state as {step.save!r}, which is the beginning of the step; rename it."
+            )
+        if step.save is not None and step.save.startswith(PREVIOUS):
+            raise OdescentError(
+                f"substep {i} saves its state as {step.save!r}, which is a stage of the step before; rename it."
+            )
+        stages |= {step.save} if step.save is not None else set()
+
+
+def _current(stage: str) -> str:
+    """The name of the stage in its own step."""
+    while stage.startswith(PREVIOUS):
+        stage = stage.removeprefix(PREVIOUS)
+    return stage
+
+
+def _describe(step: Step) -> str:
+    if isinstance(step, Let):
+        return "let " + ", ".join(str(getattr(s, "name", s)) for s in step.assign)
+    what = "+".join(step.fields) or "all"
+    what += f" on {','.join(step.on)}" if step.on else ""
+    how = step.by.kind + (" (frozen oracles)" if step.by.frozen_oracles else "")
+    part = "" if step.fraction == 1 else f" for {step.fraction} h"
+    where = "".join(f", {b} at {s}" for b, s in step.read.items())
+    shared = "" if step.increment is None else f" sharing {step.increment}"
+    keep = "" if step.commit else " (look ahead)"
+    if isinstance(step, Sweep):
+        how += " sweep backward" if step.backward else " sweep"
+    return f"{what} {how}{part}{shared}{where}{keep}"
+
+
+def composition(
+    parts: Iterable[tuple[str, Integrator | Tableau | str]], symmetric: bool = False, name: str = ""
+) -> Scheme:
+    """Lie-Trotter composition of (field, integrator) pairs in their order; symmetric gives Strang's.
+
+    Strang's substeps evaluate the time at the midpoint of their interval, which gives order 2 for
+    time-dependent fields too.
+
+    Args:
+        parts: the pairs.
+        symmetric: whether all but the last are applied by halves, before and after it.
+        name: of the scheme.
+
+    Raises:
+        OdescentError: there are no pairs, or an unknown integrator.
+    """
+    pairs = [(f, Integrator.of(i)) for f, i in parts]
+    if not pairs:
+        raise OdescentError("a composition needs at least one (field, integrator) pair.")
+    if not symmetric:
+        return Scheme(tuple(Flow((f,), i) for f, i in pairs), name)
+    halves = [(f, i, sp.Rational(1, 2)) for f, i in pairs[:-1]]
+    return Scheme(in_shares([*halves, (*pairs[-1], sp.S.One), *reversed(halves)]), name)
+
+
+def in_shares(parts: Iterable[tuple[str, Integrator, sp.Expr]]) -> tuple[Flow, ...]:
+    """Substeps of one field each, (field, integrator, fraction), at the times that they cover of their field."""
+    covered: dict[str, sp.Expr] = {}
+    steps: list[Flow] = []
+    for field, by, share in parts:
+        begin = covered.get(field, sp.S.Zero)
+        covered[field] = begin + share
+        own_times = (
+            by.tableau is not None
+        )  # a tableau's stages have their times from its beginning on
+        time = begin if own_times else begin + share / 2
+        steps.append(Flow((field,), by, share, time=time))
+    return tuple(steps)

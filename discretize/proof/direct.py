@@ -1,0 +1,256 @@
+"""The derivation of any algorithm from its own system and scheme: what a user's system gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy as sp
+
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import derivative, substitute
+from ...dynamics.algebra.named import taylor_terms
+from ...dynamics.algebra.vectors import Expr, zero
+from ...dynamics.notation.show import symbol_latex
+from ...dynamics.vector_fields.second_order import position, velocity
+from ..expansion.backward_error import limit_flow, modified_equation, step_series
+from ..expansion.coefficient_blocks import positive_coefficients, with_coefficients
+from ..linear.state_space import z
+from ..programs.program import CallOracle, Count, Instruction, SweepCoordinates
+from ..step.iteration import Iteration
+from .steps import Claim, Equation, Step
+
+Values = Mapping[str, Any]
+
+
+def checked_steps(algorithm: Iteration) -> tuple[Step, ...]:
+    """System, scheme, limit, modified equation and linear form of an algorithm, each checked.
+
+    Claims are what the engine found; each residual is the definition that the claim must meet.
+    Steps that an algorithm does not admit (no second-order form, no linear form) are left out.
+    """
+    steps = [
+        _system(algorithm),
+        _second_order(algorithm),
+        *_step_map(algorithm),
+        _modified(algorithm),
+        _linear(algorithm),
+    ]
+    return tuple(s for s in steps if s is not None)
+
+
+def _system(algorithm: Iteration) -> Step:
+    bound = algorithm.bound
+
+    def check(c: Values) -> dict[str, Equation]:
+        equations = {}
+        for b in bound.blocks:
+            parts = [f.drift[b.symbol] for f in bound.fields.values() if b.symbol in f.drift]
+            nothing: Expr = sp.S.Zero if b.kind == "scalar" else zero
+            total = sum(parts, nothing)
+            equations[f"{b.name}' is the sum of the fields"] = Equation(total, c[f"{b.name}'"])
+        return equations
+
+    claims = [
+        Claim(f"{b.name}'", bound.drift[b.symbol], rf"\dot{{{symbol_latex(b.name)}}}")
+        for b in bound.blocks
+    ]
+    names = ", ".join(bound.fields)
+    return Step("System", f"The drift is the sum of the fields {names}.", tuple(claims), check)
+
+
+def _noisy(algorithm: Iteration) -> bool:
+    return bool(algorithm.program.draws or algorithm.program.counts)
+
+
+def _second_order(algorithm: Iteration) -> Step | None:
+    bound = algorithm.bound
+    try:
+        lhs = bound.second_order().lhs
+    except OdescentError:
+        return None
+    output = bound.output
+    speed = bound.derivative(output)
+
+    def check(c: Values) -> dict[str, Equation]:
+        along_it = substitute(c["x''"], {position: output, velocity: speed})
+        return {"x'' along the system": Equation(bound.derivative(speed), along_it)}
+
+    return Step(
+        "Second-order form",
+        rf"{'Without its noise the' if _noisy(algorithm) else 'The'} output $x$ obeys an equation of second order, "
+        r"found by eliminating the other block: $\dot x$ and "
+        r"$\ddot x$ are "
+        r"its derivatives along the system.",
+        (Claim("x''", -lhs, r"\ddot{x}"),),
+        check,
+    )
+
+
+def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
+    """The map of one step written out where it is one of the state alone; else in its intermediate values."""
+    program = algorithm.program
+    memories = any(b.role == "memory" for b in program.blocks)
+    implicit = any(c.implicit != 0 for c in program.calls)
+    drawn = bool(program.draws or program.counts or program.sweeps)
+    if not algorithm.bound.autonomous or memories or implicit or drawn:
+        return _one_step(algorithm), _limit_only(algorithm)
+    return (_written_out(algorithm),)
+
+
+def _written_out(algorithm: Iteration) -> Step:
+    h, drift = algorithm.step, algorithm.bound.limit({algorithm.step: 0}).drift
+    update = algorithm.program.update_map()
+    moved = list(update)
+
+    positive = positive_coefficients(algorithm)
+
+    def check(c: Values) -> dict[str, Equation]:
+        equations = {}
+        for s in moved:
+            there, moving = taylor_terms(substitute(c[f"{s}+"], positive), h, 1)
+            along = substitute(drift[s], positive)
+            equations[f"{s}+ = {s} at {h} = 0"] = Equation(there, substitute(s, positive))
+            equations[f"{s}+ moves along the drift"] = Equation(moving, along)
+            equations[f"{s}+ of the program"] = Equation(update[s], c[f"{s}+"])
+        return equations
+
+    claims = tuple(Claim(f"{s}+", update[s], symbol_latex(f"{s}+")) for s in moved)
+    return Step(
+        "Discretization",
+        f"The scheme ({algorithm.scheme}) makes this map of one step; at ${h} = 0$ it is the "
+        "identity, and to first order it "
+        "moves along the drift: the substeps add up.",
+        claims,
+        check,
+    )
+
+
+def _one_step(algorithm: Iteration) -> Step:
+    """The program of one step, the values that it is given (oracles, draws, counts, sweeps) by their names."""
+    flat = algorithm.program.inlined()
+    claims = [claim for i in flat.instructions for claim in _asked(i)]
+    claims += [Claim(f"{s}+", e, symbol_latex(f"{s}+")) for s, e in flat.next.items()]
+    made = {claim.name: claim.value for claim in claims}
+
+    def check(c: Values) -> dict[str, Equation]:
+        return {f"{name} of one step": Equation(value, c[name]) for name, value in made.items()}
+
+    given = "; ".join(_given(i) for i in flat.instructions)
+    return Step(
+        "One step",
+        f"The scheme ({algorithm.scheme}) makes this step"
+        + (f". In it {given}." if given else "."),
+        tuple(claims),
+        check,
+    )
+
+
+def _asked(i: Instruction) -> list[Claim]:
+    """The arguments of an instruction."""
+    if isinstance(i, CallOracle):
+        parts: dict[str, Expr] = {"point": i.point + i.target * i.implicit}
+        parts |= {f"direction {n}": d for n, d in enumerate(i.directions, 1)}
+        parts |= {f"argument {n}": e for n, e in enumerate(i.parameters, 1)}
+    elif isinstance(i, SweepCoordinates):
+        parts = {"start": i.start, "rate": i.slope, "duration": i.duration, "weight": i.implicit}
+    else:
+        parts = {"mean": i.mean} if isinstance(i, Count) else {}
+    name, shown = str(i.target), symbol_latex(str(i.target))
+    return [
+        Claim(f"{part} of {name}", e, rf"\mathrm{{{part.replace(' ', '~')}}}({shown})")
+        for part, e in parts.items()
+    ]
+
+
+def _given(i: Instruction) -> str:
+    """The value of an instruction, in words."""
+    shown = f"${symbol_latex(str(i.target))}$"
+    if isinstance(i, CallOracle):
+        return f"{shown} is the {i.oracle.kind} of ${symbol_latex(i.oracle.of)}$ at its point"
+    if isinstance(i, SweepCoordinates):
+        how = " with the weight at the coordinate's new value" + ", by quotients" * i.quotient
+        order = "last to the first" if i.backward else "first to the last"
+        return (
+            f"{shown} is its start after each coordinate of ${symbol_latex(i.moving.name)}$, "
+            f"from the {order}, moved at its rate for its duration,{how}"
+        )
+    if isinstance(i, Count):
+        return f"{shown} is a Poisson number of its mean" + ", one for all" * i.common
+    return f"{shown} is a standard normal draw"
+
+
+def _limit_only(algorithm: Iteration) -> Step:
+    target = algorithm.bound.limit({algorithm.step: 0}).drift
+    limit = with_coefficients(limit_flow(algorithm), algorithm).drift
+
+    def check(c: Values) -> dict[str, Equation]:
+        return {f"{s}' of the system": Equation(target[s], c[f"{s}'"]) for s in limit}
+
+    claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in limit.items())
+    what = "drift, beside its noise" if _noisy(algorithm) else "flow"
+    return Step(
+        "Limit flow",
+        f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}) follows this {what}, which is the system's.",
+        claims,
+        check,
+    )
+
+
+def _modified(algorithm: Iteration) -> Step | None:
+    try:
+        modified = modified_equation(algorithm, 1)
+    except OdescentError:
+        return None
+    h, leading = algorithm.step, modified.terms[0]
+    series = step_series(algorithm, 2)  # with memories replaced by what they follow
+
+    def check(c: Values) -> dict[str, Equation]:
+        field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in leading}
+        along = field if modified.time is None else {**field, modified.time: sp.S.One}
+        equations = {}
+        for s in leading:
+            flow = s + h * field[s] + derivative(field[s], along) * (h**2 / 2)
+            terms = taylor_terms(flow, h, 2)
+            for j in (1, 2):
+                equations[f"the time-{h} flow agrees with {s}+ at {h}^{j}"] = Equation(
+                    terms[j], series[j][s]
+                )
+        return equations
+
+    claims = tuple(
+        Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}")
+        for s, e in modified.terms[1].items()
+    )
+    return Step(
+        "Modified equation",
+        rf"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus ${h} F_1$ to one "
+        rf"order more: the time-${h}$ flow of "
+        r"that field agrees with the map "
+        rf"through ${h}^2$.",
+        claims,
+        check,
+        reference="Hairer, Lubich and Wanner 2006, IX.1",
+    )
+
+
+def _linear(algorithm: Iteration) -> Step | None:
+    try:
+        found = algorithm.coefficients
+    except OdescentError:
+        return None
+    transfer = algorithm.transfer_function()
+
+    def check(c: Values) -> dict[str, Equation]:
+        form = -c["alpha"] * ((1 + c["gamma"]) * z - c["gamma"]) / ((z - 1) * (z - c["beta"]))
+        return {"transfer function": Equation(transfer, form)}
+
+    kept = {n: v for n, v in found.items() if n != "delta"}
+    return Step(
+        "Three-parameter form",
+        r"The transfer function from the gradient to its point is that of "
+        r"$\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$.",
+        tuple(Claim(n, v, "\\" + n) for n, v in kept.items()),
+        check,
+        reference="Lessard, Recht and Packard 2016",
+    )

@@ -1,0 +1,289 @@
+"""Derivations, algorithms and programs as text, LaTeX and plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import sympy as sp
+
+from ..._support.brief import capital
+from ...dynamics.algebra.vectors import Vector
+from ...dynamics.notation.line_breaks import broken as line_broken
+from ...dynamics.notation.line_breaks import text_lines
+from ...dynamics.notation.line_breaks import width as width_of
+from ...dynamics.notation.show import latex, symbol_latex, text
+from ...dynamics.notation.unicode import pretty, unlatex
+from ...dynamics.vector_fields.system import start
+from ..emit.backends.latex import latex as algorithm_latex
+from ..programs.program import (
+    Assign,
+    CallOracle,
+    Count,
+    Draw,
+    Instruction,
+    Program,
+    SweepCoordinates,
+)
+from ..step.iteration import Iteration
+from .exact_data import exact_algorithm
+from .steps import Path, Step
+
+SCHEMA = "odescent.derivation/3"  # replay.py, which stands alone, repeats it
+KIND_LABELS = {
+    "identity": "",
+    "choice": "choice",
+    "defect": "defect, not an identity",
+    "finding": "finding",
+}
+EQUATIONS_LATEX = {
+    "bound system": "with its feed-through at the given $h$",
+    "limit h -> 0": "what the method tends to",
+    "modified equation": "what it follows through $O(h)$",
+}
+EQUATIONS = {
+    "bound system": "with its feed-through at the given h",
+    "limit h -> 0": "what the method tends to",
+    "modified equation": "what it follows through O(h)",
+}
+
+
+def instruction_text(i: Instruction) -> str:
+    """One instruction as a line of text."""
+    if isinstance(i, Draw):
+        return f"{i.target.name} ~ N(0, I) like {i.like}"
+    if isinstance(i, Count):
+        return f"{i.target.name} ~ Poisson({text(i.mean)})" + (", one for all" if i.common else "")
+    if isinstance(i, Assign):
+        return f"{i.target} = {text(i.value)}"
+    if isinstance(i, SweepCoordinates):
+        return _sweep_text(i)
+    where = text(i.point)
+    if i.implicit != 0:
+        sign = "-" if i.implicit.could_extract_minus_sign() else "+"
+        where += f" {sign} {text(abs_sign(i.implicit))}*{i.target.name}"
+        return f"{i.target.name} = {text(_oracle_at(i, 'POINT'))}  (implicit)".replace(
+            "POINT", where
+        )
+    return f"{i.target.name} = {text(i.as_call())}"
+
+
+def _sweep_text(i: SweepCoordinates) -> str:
+    """A sweep as one line: the coordinates' order, their rate, and where it is read."""
+    order = "n, ..., 1" if i.backward else "1, ..., n"
+    rate = text(i.slope).replace(i.moving.name, i.target.name)
+    where = {0: "before it moves", 1: "after it moved"}.get(i.implicit, "at both ends, halved")
+    where = "by difference quotients" if i.quotient else where
+    return (
+        f"{i.target.name} = {text(i.start)} swept over coordinates {order}: each by {text(i.duration)} times that "
+        f"of {rate}, {where}"
+    )
+
+
+def abs_sign(e: sp.Expr) -> sp.Expr:
+    """The expression without a leading minus sign."""
+    return -e if e.could_extract_minus_sign() else e
+
+
+def _oracle_at(i: CallOracle, name: str) -> Vector:
+    from ...dynamics.algebra.vectors import VectorSymbol, call
+
+    return call(i.oracle, VectorSymbol(name), i.directions, i.parameters)
+
+
+def program_text(program: Program) -> str:
+    """The program of one step as text."""
+    lines = [f"{b.name}[0] = {text(b.init)}" for b in program.blocks]
+    lines += ["for k = 0, 1, 2, ..."]
+    lines += ["    " + instruction_text(i) for i in program.instructions]
+    moved = [(str(s), text(e)) for s, e in program.next.items() if text(e) != str(s)]
+    lines += [f"    {name} <- {value}" for name, value in moved]
+    lines += [f"output: {text(program.outputs['x'])}"]
+    return "\n".join(lines)
+
+
+def derivation_text(d: Path, width: int = 96) -> str:
+    """The derivation as Unicode text of that many columns."""
+    lines = [
+        *textwrap.wrap(f"{d.title}, by the {d.route} route", width),
+        "",
+        *textwrap.wrap(d.summary, width),
+        "",
+    ]
+    if d.notation:
+        said = "; ".join(f"{unlatex(f'${tex}$')} {meaning}" for tex, meaning in d.notation)
+        lines += [*textwrap.wrap(f"Notation: {unlatex(said)}.", width), ""]
+    for number, step in enumerate(d.steps, 1):
+        label = KIND_LABELS[step.kind]
+        heading = f"{number}. {step.title}" + (f"  ({label})" if label else "")
+        lines.append(heading)
+        lines += textwrap.wrap(
+            unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   "
+        )
+        lines += _claims(step, width)
+        status = f"✓ {len(step.residuals)} residual{'s' * (len(step.residuals) > 1)} zero"
+        if not step.verified:
+            status = f"NOT VERIFIED: residual {pretty(text(step.residual))}"
+        assumed = f"assumes {unlatex(step.assumes)}" if step.assumes else ""
+        notes = "; ".join(n for n in (status, assumed, step.reference) if n)
+        lines += textwrap.wrap(notes, width, initial_indent="   ", subsequent_indent="     ")
+        lines.append("")
+    lines.append("Three equations, not to be confused")
+    for name, equation in d.equations.items():
+        of = (
+            f" of {pretty(text(d.bound_position))}"
+            if name == "bound system" and d.bound_position is not None
+            else ""
+        )
+        lines.append(f"   {name + of} ({EQUATIONS[name]}):")
+        lines += _broken(pretty(str(equation)), width, 6)
+    lines += ["", "Algorithm", *_broken(pretty(program_text(d.algorithm.tuned)), width, 3), ""]
+    verified = sum(s.verified for s in d.steps)
+    lines.append(f"{verified} of {len(d.steps)} steps verified.")
+    if d.provenance:
+        lines += textwrap.wrap(d.provenance, width)
+    return "\n".join(lines)
+
+
+def _broken(rows: str, width: int, indent: int) -> list[str]:
+    """Rows of formulas, indented; one that is too long goes on in the next line, before a sign of a sum."""
+    lines = []
+    for row in rows.splitlines():
+        depth = indent + len(row) - len(row.lstrip())
+        first, *rest = text_lines(row.lstrip(), width - depth - 4)
+        lines += [" " * depth + first, *(" " * (depth + 4) + more for more in rest)]
+    return lines
+
+
+def _claims(step: Step, width: int) -> list[str]:
+    left = max(len(pretty(c.name)) for c in step.claims)
+    lines = []
+    for claim in step.claims:
+        head = f"      {pretty(claim.name):>{left}} = "
+        first, *rest = text_lines(pretty(text(claim.value)), max(width, 60) - len(head))
+        lines += [head + first, *(" " * len(head) + more for more in rest)]
+    return lines
+
+
+_FIRST, _LINE = (
+    52.0,
+    56.0,
+)  # of a displayed line, in letters: a column of an article in an enumeration
+
+
+def derivation_latex(d: Path) -> str:
+    """The derivation as a LaTeX fragment; needs amsmath. Long formulas are broken to fit a column of 345 pt."""
+    out = [rf"\section*{{{_tex(d.title)}: the {d.route} route}}", _tex(d.summary)]
+    if d.notation:
+        said = "; ".join(f"${tex}$ {meaning}" for tex, meaning in d.notation)
+        out.append(rf"\paragraph{{Notation.}} {said}.")
+    out.append(r"\begin{enumerate}")
+    for step in d.steps:
+        label = f" ({KIND_LABELS[step.kind]})" if KIND_LABELS[step.kind] else ""
+        status = "verified" if step.verified else r"\emph{not verified}"
+        notes = [status, f"assumes {step.assumes}" if step.assumes else "", _tex(step.reference)]
+        out += [
+            rf"\item \textbf{{{step.title}{label}.}} {step.statement}",
+            _aligned([((c.tex or symbol_latex(c.name)), latex(c.value)) for c in step.claims]),
+            rf"{{\small[{'; '.join(n for n in notes if n)}]}}",
+        ]
+    out += [r"\end{enumerate}", r"\paragraph{Three equations, not to be confused.}"]
+    for name, equation in d.equations.items():
+        shown = name.replace("->", r"$\to$").replace("h ", "$h$ ")
+        out += [
+            rf"{capital(shown)} ({EQUATIONS_LATEX[name]}):",
+            _rows(equation.latex()),
+        ]
+    out += [
+        r"\paragraph{Algorithm.} " + _starts(d) + " For $k = 0, 1, 2, \\dots$",
+        _rows(algorithm_latex(d.algorithm)),
+        _tex(d.provenance),
+    ]
+    return "\n".join(out) + "\n"
+
+
+def _starts(d: Path) -> str:
+    """The initial values of the blocks, as a sentence."""
+    blocks = d.algorithm.tuned.blocks
+    at_start = " = ".join(f"{symbol_latex(b.name)}_0" for b in blocks if b.init == start)
+    begins = [f"${at_start}$ at the starting point"] if at_start else []
+    begins += [f"${symbol_latex(b.name)}_0 = {latex(b.init)}$" for b in blocks if b.init != start]
+    return f"Start with {', '.join(begins)}."
+
+
+def _rows(source: str) -> str:
+    """One equation, or the rows of an aligned environment, as a display of lines that fit."""
+    rows = re.findall(r"^(.*?) &= (.*?)(?: \\\\)?$", source, re.MULTILINE)
+    return _aligned(rows or [tuple(source.rsplit(" = ", 1))])
+
+
+def _aligned(rows: Sequence[tuple[str, str]]) -> str:
+    """Left and right sides, aligned at the equals sign where the left sides are short."""
+    widest = max(width_of(left) for left, _ in rows)
+    shown = []
+    for left, right in rows:
+        if widest > _LINE / 2:  # a long left side: the equation is one display of its own
+            lines = line_broken(f"{left} = {right}", _LINE, _LINE - 2)
+            shown.append("&" + " \\\\\n  &\\quad {} ".join(lines))
+        else:
+            room = _FIRST - widest
+            first, *rest = line_broken(right, room, room - 2)
+            shown.append(
+                " \\\\\n".join([f"{left} &= {first}", *(rf"  &\quad {{}} {r}" for r in rest)])
+            )
+    return "\\begin{align*}\n  " + " \\\\\n  ".join(shown) + "\n\\end{align*}"
+
+
+def _tex(words: str) -> str:
+    return re.sub(r"([_&%#])", r"\\\1", words)
+
+
+def derivation_dict(d: Path) -> dict[str, Any]:
+    """The derivation as plain data; keys are stable. The digest, of all the rest, shows damage and no more."""
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": d.name,
+        "route": d.route,
+        "summary": d.summary,
+        "provenance": d.provenance,
+        "references": list(d.references),
+        "principle": None if d.principle is None else d.principle.to_dict(),
+        "notation": [{"symbol": tex, "meaning": meaning} for tex, meaning in d.notation],
+        "verified": d.verified,
+        "steps": [{"number": n, **s.to_dict()} for n, s in enumerate(d.steps, 1)],
+        "equations": {n: {"text": str(e), "latex": e.latex()} for n, e in d.equations.items()},
+        "algorithm": algorithm_dict(d.algorithm),
+    }
+    plain = json.dumps(document, separators=(",", ":"), allow_nan=False)
+    return {**document, "digest": "sha256:" + hashlib.sha256(plain.encode("ascii")).hexdigest()}
+
+
+def algorithm_dict(a: Iteration) -> dict[str, Any]:
+    """An algorithm as plain data; keys are stable. What is under "exact" is made of trees."""
+    tuned = a.tuned
+    return {
+        "name": a.name,
+        "system": {b.name: text(a.bound.drift[b.symbol]) for b in a.bound.blocks},
+        "fields": {
+            n: {str(s): text(e) for s, e in f.drift.items()} for n, f in a.bound.fields.items()
+        },
+        "scheme": {"name": a.scheme.name, "steps": str(a.scheme)},
+        "where": {str(s): text(v) for s, v in a.where.items()},
+        "tuning": {str(s): text(v) for s, v in a.tuning.items()},
+        "parameters": [str(s) for s in a.parameters],
+        "init": {b.name: text(b.init) for b in tuned.blocks},
+        "program": [instruction_text(i) for i in tuned.instructions],
+        "next": {str(s): text(e) for s, e in tuned.next.items()},
+        "outputs": {n: text(e) for n, e in tuned.outputs.items()},
+        "latex": [
+            f"{symbol_latex(str(i.target))} = {latex(i.value)}"
+            for i in tuned.instructions
+            if isinstance(i, Assign)
+        ],
+        "calls": a.calls,
+        "exact": exact_algorithm(a),
+    }

@@ -1,0 +1,219 @@
+"""The stepper of an algorithm on an objective: its emitted JAX module with the objective's oracles filled in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import sympy as sp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array
+
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.oracles import KINDS, Oracle
+from ...dynamics.flows.parameters import check_domain, constants
+from ...dynamics.flows.stepper import PointStepper
+from ...dynamics.vector_fields.objective import Objective, consensus_point
+from ..emit import called, load
+from ..emit.lowering.coefficients import in_order
+from ..programs import draws
+from ..step.iteration import Iteration
+
+LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
+
+
+class _Emitted(NamedTuple):
+    """The key of a stepper, apart from the objective: algorithms with the same step share one."""
+
+    module: ModuleType
+    name: str
+    symbols: tuple[sp.Symbol, ...]
+    blocks: tuple[str, ...]
+    outputs: tuple[str, ...]
+    positive: tuple[str, ...]
+    clocked: bool
+    draws: bool
+
+
+def algorithm_stepper(
+    algorithm: Iteration, objective: Objective, normals: str = "counter", kept: bool = True
+) -> PointStepper:
+    """The stepper of an algorithm, with what is compiled for it.
+
+    Args:
+        algorithm: one that the JAX backend supports.
+        objective: with the oracles that it calls.
+        normals: what it draws from, as of `run`.
+        kept: whether equal ones are one object; not for an objective that holds traced numbers.
+
+    Raises OdescentError for an oracle that the objective lacks.
+    """
+    program = algorithm.tuned
+    emitted = _Emitted(
+        module_of(algorithm, normals), algorithm.name or "the algorithm", tuple(in_order(program.parameters)),
+        tuple(b.name for b in program.blocks), tuple(program.outputs), algorithm.positive,
+        program.counter is not None or any(b.kind == "scalar" for b in program.blocks), bool(program.draws),
+    )  # fmt: skip
+    return (_kept if kept else _made)(emitted, objective)
+
+
+def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
+    module = emitted.module
+    functions = oracles_for(emitted.name, module, objective)
+    value = objective.oracles.get("value")
+    population = any(map(_of_ensemble, functions))
+    if population:  # other oracles are of one particle
+        functions = {n: f if _of_ensemble(n) else jax.vmap(f) for n, f in functions.items()}
+        value = None if value is None else jax.vmap(value)
+    # the module's functions differ in the arguments that they take: each gets its own, read from its signature
+    symbols = {s.name: s for s in emitted.symbols}
+    named = called(module)
+    step, takes = draws.drawn_step(module), inspect.signature(module.step).parameters
+    oracles = {n: f for n, f in functions.items() if n in takes}
+    noisy = bool({"draw", "key"} & set(takes))
+
+    def call(name: str, *arguments: Any, **more: Any) -> Any:
+        function = getattr(module, name)
+        wanted = inspect.signature(function).parameters
+        offered = {**functions, **more}
+        return function(*arguments, **{n: v for n, v in offered.items() if n in wanted})
+
+    # what a run records of a state, and whether it has diverged
+    def record(state: Any, c: Any) -> tuple[Any, ...]:
+        x = call("output", state, c=c)
+        states = dict(zip(emitted.blocks, state, strict=False))
+        states |= {n: call(named[n], state, c=c) for n in emitted.outputs if n != "x"}
+        f = None if value is None else value(x)
+        seen = f  # of an ensemble the least: a particle without a finite value has no weight
+        if f is not None and population:
+            seen = jnp.min(jnp.where(jnp.isfinite(f), f, jnp.inf))
+        fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, seen))]
+        fine += [jnp.all(a > 0) for n in emitted.positive for a in jax.tree.leaves(states[n])]
+        return x, states, f, ~jnp.all(jnp.stack(fine))
+
+    # domains can only be checked for numbers, not for values that JAX traces
+    def coefficients(values: Mapping[str, Any]) -> Any:
+        for n, v in values.items():
+            if not isinstance(v, jax.core.Tracer):
+                check_domain(symbols[n], v)
+        try:
+            return module.coefficients(**{named[n]: v for n, v in values.items()})
+        except ValueError as error:
+            raise OdescentError(str(error)) from None
+
+    return PointStepper(
+        init=lambda x0, c: call("init", x0, c=c),
+        step=lambda state, c, key: step(state, c=c, **oracles, **({"key": key} if noisy else {})),
+        record=record, name=emitted.name, parameters=tuple(symbols), blocks=emitted.blocks,
+        coefficients=coefficients, defaults=constants(objective), valued=value is not None,
+        clocked=emitted.clocked, draws=emitted.draws, population=population,
+    )  # fmt: skip
+
+
+_kept = lru_cache(maxsize=128)(_made)
+
+
+def _of_ensemble(oracle: str) -> bool:
+    """Whether the oracle is evaluated on the particles as a whole."""
+    return Oracle(oracle.partition("_")[0], "").form.particles
+
+
+def module_of(algorithm: Iteration, normals: str = "counter") -> ModuleType:
+    """The emitted JAX module that a run goes by: with its draws asked for, where they come from counters."""
+    counted = normals == "counter" and algorithm.tuned.draws
+    return load(algorithm, "jax_drawn" if counted else "jax")
+
+
+def oracles_for(
+    who: str, module: ModuleType, objective: Objective
+) -> dict[str, Callable[..., Any]]:
+    """The functions for the oracle arguments of an emitted module.
+
+    Args:
+        who: the algorithm, for messages.
+        module: the module.
+        objective: supplies the oracles.
+
+    Raises:
+        OdescentError: the objective lacks an oracle.
+    """
+    asked = [
+        n
+        for f in (module.step, module.init, module.output)
+        for n in inspect.signature(f).parameters
+    ]
+    names = [n for n in dict.fromkeys(asked) if n not in {"state", "c", "draw", "key", "x0"}]
+    return {n: oracle_of(who or "the algorithm", objective, n) for n in names}
+
+
+def oracle_of(who: str, objective: Objective, name: str) -> Callable[..., Any]:
+    """The function for one oracle argument: the objective's own, or one derived from its other oracles.
+
+    Args:
+        who: the algorithm, for messages.
+        objective: supplies the oracles.
+        name: of the argument.
+
+    Raises:
+        OdescentError: the objective neither has the oracle nor determines it.
+    """
+    kind = name.partition("_")[0]
+    for candidate in (name, kind):
+        if candidate in objective.oracles:
+            return objective.oracles[candidate]
+    if (derived := _component(objective, kind, name)) is not None:
+        return derived
+    if kind == "ensemble" and "value" in objective.oracles:
+        return consensus_point(objective.oracles["value"])
+    if kind == "hvp" and "hess" in objective.oracles:
+        return objective.oracles["hess"]
+    base = next((k for k, form in KINDS.items() if kind == form.product), None)
+    if base in objective.oracles:
+        field = objective.oracles[base]
+        return lambda x, v: jax.jvp(field, (x,), (v,))[1]
+    have = ", ".join(sorted(objective.oracles)) or "none: it is abstract"
+    raise OdescentError(
+        f"{who} calls the oracle {name!r}, which the objective {objective.name!r} does not have "
+        f"(it has {have}); give it by name, as in Objective(..., {kind}=...)."
+    )
+
+
+def _component(objective: Objective, kind: str, name: str) -> Callable[..., Any] | None:
+    """Components of whole oracles: partial derivatives, operators' components, the Hessian's diagonal.
+
+    A partial derivative costs as much as a value here; an oracle "partial" of the objective can cost less.
+    """
+    oracles = objective.oracles
+    if kind == "partial" and "value" in oracles:
+        value = oracles["value"]
+
+        def partial(x: Any, i: Any) -> Array:
+            flat, shaped = ravel_pytree(x)
+            along = jnp.zeros_like(flat).at[i].set(1)
+            derivative: Array = jax.jvp(lambda z: value(shaped(z)), (flat,), (along,))[1]
+            return derivative
+
+        return partial
+    whole = next((k for k, form in KINDS.items() if kind == form.component), None)
+    if whole in oracles:
+        field = oracles[whole]
+        return lambda x, i: ravel_pytree(field(x))[0][i]
+    if name == "map_hessian_diagonal" and "grad" in oracles:
+        grad = oracles["grad"]
+
+        def diagonal(x: Any) -> Any:
+            flat, shaped = ravel_pytree(x)
+            slope = lambda z: ravel_pytree(grad(shaped(z)))[0]
+            entry = lambda e: jax.jvp(slope, (flat,), (e,))[1] @ e
+            return shaped(jax.lax.map(entry, jnp.eye(flat.size, dtype=flat.dtype)))
+
+        return diagonal
+    return None
+
+
+__all__ = ["LIMIT", "algorithm_stepper", "module_of", "oracles_for"]

@@ -1,0 +1,394 @@
+"""Runs: an algorithm on a concrete objective, in one compiled scan of its emitted JAX step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+from jaxtyping import Array, Key
+
+from ..._support import store
+from ..._support.arguments import checked
+from ..._support.brief import brief
+from ..._support.errors import OdescentError
+from ..._support.numbers import check_whole
+from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.flows.parameters import parameter_values
+from ...dynamics.flows.stepper import PointStepper, orbit
+from ...dynamics.vector_fields.objective import Objective
+from ..emit import source
+from ..programs import draws
+from ..step.iteration import Iteration
+from . import chunks, run_file
+from .emitted_stepper import LIMIT, algorithm_stepper
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Trajectory:
+    """The record of a run; a JAX pytree.
+
+    Attributes:
+        x: the output sequence, shape (steps + 1, *x0.shape), starting point first; a pytree if x0 is one.
+        states: every block and every further output by name, with the same leading axis.
+        t: times, shape (steps + 1,): the algorithm's clock, k h by default, or k where h has no value.
+        f: values of the objective along x, shape (steps + 1,); None for an objective without values.
+        diverged_at: None, or the first step at which a state or value is not finite or beyond 1e30 in
+            absolute value. The arrays then end before that step. Inside vmap, jit or grad shapes
+            cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
+        k: step numbers of the records; 0, 1, ..., steps, or multiples of `every`.
+        statistics: running statistics by name, each a dict of "x" and "f", over every step.
+    """
+
+    x: Any
+    states: dict[str, Any]
+    t: Any
+    f: Any
+    diverged_at: Any = None
+    k: Any = None
+    statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    __repr__ = brief
+
+    def prefix(self) -> Trajectory:
+        """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""
+        if self.diverged_at is None or isinstance(self.diverged_at, int):
+            return self
+        if np.ndim(self.diverged_at) != 0:
+            one = "jax.tree.map(lambda a: a[i], batch)"
+            raise OdescentError(f"a batch of runs has no common prefix; take one run, as in {one}.")
+        return _cut(self)
+
+    def to_numpy(self) -> Trajectory:
+        """The same with NumPy arrays."""
+        done: Trajectory = jax.tree.map(lambda a: a if isinstance(a, int) else np.asarray(a), self)
+        return done
+
+
+def _cut(trajectory: Trajectory, algorithm: Iteration | None = None) -> Trajectory:
+    step = int(trajectory.diverged_at)
+    if step < 0:
+        return replace(trajectory, diverged_at=None)
+    if step == 0:
+        if algorithm is not None:
+            _check_positive(algorithm, trajectory.states)
+        raise OdescentError(
+            "the run cannot start: the objective or the state is not finite at x0, or beyond 1e30."
+        )
+    rows = int(np.searchsorted(np.asarray(trajectory.k), step))
+    whole = replace(trajectory, diverged_at=None, statistics={})
+    kept: Trajectory = jax.tree.map(lambda a: a[:rows], whole)
+    return replace(kept, diverged_at=step, statistics=trajectory.statistics)
+
+
+def _check_positive(algorithm: Iteration, states: Mapping[str, Any]) -> None:
+    for name in algorithm.positive:
+        least = min(float(np.min(a)) for a in jax.tree.leaves(states[name]))
+        if least <= 0:
+            made = algorithm.system.block(name).init
+            raise OdescentError(
+                f"{algorithm.name or 'the algorithm'} cannot start: {name} = {made} has to be positive, and its least "
+                f"entry is {least:.3g}; start elsewhere, or give the objective an oracle of positive entries for it."
+            )
+
+
+def _lasting(done: Trajectory) -> Trajectory:
+    """With NumPy's arrays for double precision, where JAX outside is set to single: it would cut it and warn."""
+
+    def leaf(a: Any) -> Any:
+        wide = (
+            isinstance(a, jax.Array)
+            and not isinstance(a, jax.core.Tracer)
+            and a.dtype.itemsize == 8
+        )
+        return np.asarray(a) if wide else a
+
+    kept: Trajectory = jax.tree.map(leaf, done)
+    return kept
+
+
+@checked
+def run(
+    algorithm: Iteration,
+    objective: Objective,
+    x0: Any,
+    steps: int,
+    key: Key[Array, ""] | int | None = None,
+    *,
+    normals: str = "counter",
+    every: int = 1,
+    statistics: Sequence[str] = (),
+    chunk: int | None = None,
+    progress: bool | chunks.Progress = False,
+    resume: str | Path | None = None,
+    **parameters: Any,
+) -> Trajectory:
+    """Iterate an algorithm on an objective from x0.
+
+    A run for which any of `every`, `statistics`, `chunk`, `progress` and `resume` is given is a long run: it
+    goes in chunks, stores only every so many steps and the last, and can be interrupted (Ctrl-C raises
+    `RunInterrupted` with the trajectory so far) and resumed to the same bits.
+
+    Args:
+        algorithm: what to run; it must be one that the JAX backend supports.
+        objective: a concrete objective with the oracles that the algorithm calls, or the name of a registered one.
+        x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays. For a method of an
+            ensemble, the N particles, with an axis of them first; records of x and f then have it too.
+        steps: the number of steps, at least 0.
+        key: a JAX key, or a whole number, its seed, for algorithms that draw noise.
+        normals: "counter", the generator of the particle engine, or "jax", JAX's. From counters, the run with the
+            seed s draws what the engine's first run with the seed s does, to the bit.
+        every: keep every so many steps; memory grows with steps / every only.
+        statistics: of "mean", "variance", "minimum", "maximum": of x, entry by entry, and of f over all steps.
+        chunk: steps per call of the compiled loop; by default about a quarter of a second's worth.
+        progress: True for a bar on the standard error, or a function of (steps done, steps).
+        resume: a run file (.npz), written as the run goes and at its end, at Ctrl-C too. If it is there, the
+            run goes on from it; with more steps than before, a finished run is continued.
+        parameters: values of the algorithm's free parameters by name; mu and L default to the
+            objective's constants. Scalars; inside `jax.vmap` they may be batched, as x0 may.
+
+    Precision: NumPy float64 arrays, integers and Python numbers are run in float64, whatever JAX's
+    setting (`jax.enable_x64` is on during the run), and recorded in NumPy arrays where that setting is single
+    precision; float32 and shorter arrays keep their type. Under an outer transformation JAX's own setting holds.
+
+    Compiled once per algorithm, objective, number of steps and shape.
+
+    Raises:
+        OdescentError: bad x0, steps, or parameters, an objective without an oracle that is called, or a
+            run file that is damaged or belongs to another run.
+    """
+    draws.check_generator(normals)
+    made = algorithm_stepper(algorithm, objective, normals)
+    start = _starting_point(x0, objective, made.population)
+    check_whole("steps", steps, 0)
+    if made.draws and key is None:
+        raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
+    values = _parameters(made, parameters)
+    single = jnp.result_type(float).itemsize < 8
+
+    def finished(t: Trajectory) -> Trajectory:
+        kept = _cut(t, algorithm)
+        return _lasting(kept) if single else kept
+
+    with _precision(start, values):
+        start = jax.tree.map(_floating, start)
+        numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
+        own = draws.source(key, normals) if made.draws and key is not None else None
+        job = chunks.RunJob(made, _coefficients(made, values), start, own)
+        if every != 1 or statistics or chunk is not None or progress or resume is not None:
+            file = None if resume is None else Path(resume)
+            asked = chunks.LongRun(
+                int(steps), every, tuple(statistics), chunk, _bar(progress), file
+            )
+            chunks.check(asked)
+            who = {
+                "algorithm": store.identity(source(algorithm, "jax"))[:16],
+                "normals": normals if made.draws else "",
+                "objective": objective.name,
+                "key": "" if own is None else run_file.fingerprint(draws.data_of(own)),
+            }  # fmt: skip
+            return _long(algorithm, job, asked, numbers, who, finished)
+        x, states, f, diverged_at = _whole(made)(job.c, start, own, int(steps))
+        k = jnp.arange(int(steps) + 1)
+        t = _times(algorithm, k, numbers)
+    done = Trajectory(x, states, t, f, diverged_at, k)
+    if isinstance(diverged_at, jax.core.Tracer):
+        return done
+    return finished(done)
+
+
+def _long(
+    algorithm: Iteration,
+    job: chunks.RunJob,
+    asked: chunks.LongRun,
+    numbers: Mapping[str, Array],
+    who: Mapping[str, str],
+    finished: Callable[[Trajectory], Trajectory],
+) -> Trajectory:
+    """A run in chunks, ``finished`` where it ends or is interrupted; in one piece inside vmap or jit."""
+
+    def show(carry: Any, records: Any) -> Trajectory:
+        k, x, states, f = records
+        t = _times(algorithm, jnp.asarray(k), numbers)
+        return Trajectory(x, states, t, f, carry["bad"], k, chunks.summary(carry, asked.statistics))
+
+    def shown(kept: chunks.Kept) -> Trajectory:
+        return finished(show(kept.carry, chunks.collect(job, kept)))
+
+    if _traced((job.x0, job.c, job.key)):
+        if asked.progress is not None or asked.file is not None or asked.chunk is not None:
+            raise OdescentError(
+                "chunk, progress and resume are for one run at a time, outside of jax.vmap and jax.jit."
+            )
+        return show(*chunks.at_once(job, asked))
+    identity = {
+        **who, "parameters": run_file.fingerprint((job.c, dict(numbers))),
+        "starting point": run_file.fingerprint(job.x0),
+        "every": asked.every, "statistics": list(asked.statistics),
+    }  # fmt: skip
+
+    def load_file(carry: Any, first: Any) -> chunks.Kept | None:
+        file = asked.file
+        return None if file is None else run_file.load(file, identity, carry, first, asked.steps)
+
+    def save_file(kept: chunks.Kept) -> None:
+        if asked.file is not None:
+            run_file.save(asked.file, kept, identity)
+
+    return shown(chunks.in_chunks(job, asked, load_file, save_file, shown))
+
+
+def _bar(progress: bool | chunks.Progress) -> chunks.Progress | None:
+    """A bar of rich on the standard error, or the function given."""
+    if not isinstance(progress, bool):
+        return progress
+    if not progress:
+        return None
+    from ..._support.progress import bar
+
+    return bar("steps")
+
+
+# input
+
+
+def _starting_point(x0: Any, objective: Objective, population: bool = False) -> Any:
+    # a list of numbers is an array, while JAX would take it for a pytree of scalars
+    if isinstance(x0, (list, tuple)) and all(
+        isinstance(v, (int, float)) for v in jax.tree.leaves(x0)
+    ):
+        try:
+            x0 = np.asarray(x0, dtype=np.float64)
+        except ValueError:
+            raise OdescentError(
+                "x0 is a list of rows of different lengths; give an array or a pytree."
+            ) from None
+    # strings, complex numbers and NaN would fail late in the compiled loop, or not at all
+    leaves = jax.tree.leaves(x0)
+    if not any(np.size(leaf) for leaf in leaves):
+        raise OdescentError("x0 has no numbers in it; give an array or a pytree of arrays.")
+    for leaf in leaves:
+        kind = (
+            jnp.result_type(leaf)
+            if hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
+            else None
+        )
+        real = kind is not None and (
+            jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)
+        )
+        if not real:
+            what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
+            raise OdescentError(
+                f"x0 must hold real numbers, floating or whole, but it has a {what}."
+            )
+        if not (isinstance(leaf, jax.core.Tracer) or np.isfinite(np.asarray(leaf, float)).all()):
+            raise OdescentError("x0 must be finite, but it has a value that is not.")
+    # a wrong dimension would broadcast silently
+    if objective.dimension is not None:
+        shapes = [np.shape(leaf) for leaf in leaves]
+        fits = len(shapes) == 1 and shapes[0][-1:] == (objective.dimension,)
+        if not fits or len(shapes[0]) != 1 + population:
+            tree, d = f"a pytree of {len(shapes)} arrays", objective.dimension
+            shown = f"an array of shape {shapes[0]}" if len(shapes) == 1 else tree
+            wanted = f"(N, {d}), N particles," if population else f"({d},)"
+            raise OdescentError(
+                f"x0 must have shape {wanted} for the objective {objective.name!r}, but it is {shown}."
+            )
+    if population and any(np.ndim(leaf) == 0 for leaf in leaves):
+        raise OdescentError(
+            "x0 of an ensemble has an axis of particles first, but it is one number."
+        )
+    return x0
+
+
+def _precision(start: Any, values: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """float64 for double-precision input outside every transformation, else JAX's own setting."""
+    if _traced((start, dict(values))):
+        return nullcontext()
+    double = any(
+        np.asarray(v).dtype.itemsize == 8 or np.asarray(v).dtype.kind in "iu"
+        for v in jax.tree.leaves(start)
+    )
+    return jax.enable_x64(True) if double else nullcontext()
+
+
+def _traced(tree: Any) -> bool:
+    """Whether there is an outer transformation that sees these values."""
+    probe = jax.lax.add(np.float32(0), np.float32(0))  # a tracer inside jit
+    return any(isinstance(v, jax.core.Tracer) for v in [*jax.tree.leaves(tree), probe])
+
+
+def _floating(leaf: Any) -> Array:
+    x = jnp.asarray(leaf)
+    return x.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else float)
+
+
+def _parameters(made: PointStepper, given: Mapping[str, Any]) -> dict[str, Any]:
+    values = parameter_values(made.name, made.parameters, given, made.defaults)
+    for name, value in values.items():
+        if isinstance(value, sp.Expr):
+            if not value.is_number:
+                raise OdescentError(f"{name} must be a number to run, not the expression {value}.")
+            values[name] = float(value)
+        elif isinstance(value, (str, bytes)) or np.ndim(value) != 0:
+            raise OdescentError(
+                f"{name} must be one number, not {value!r}; to run a batch, use jax.vmap over the run."
+            )
+    return values
+
+
+def _coefficients(made: PointStepper, values: Mapping[str, Any]) -> Any:
+    try:
+        found = made.coefficients(values)
+    except ZeroDivisionError:  # of plain numbers
+        found = None
+    leaves = jax.tree.leaves(found)
+    if found is None or (not _traced(leaves) and not all(np.isfinite(v).all() for v in leaves)):
+        where = ", ".join(f"{n} = {v}" for n, v in values.items())
+        raise OdescentError(
+            f"the coefficients of a step are not finite at {where or 'these values'}."
+        )
+    return found
+
+
+# the scan
+
+
+@lru_cache(maxsize=128)
+def _whole(made: PointStepper) -> Callable[..., Any]:
+    """Every step recorded, in one scan."""
+
+    def iterated(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
+        step = lambda k, state: made.step(state, c, None if key is None else draws.at_step(key, k))
+        seen = lambda state: made.record(state, c)
+        _, (x, states, f, bad) = orbit(step, seen, made.init(x0, c), steps)
+        return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
+
+    return jax.jit(iterated, static_argnums=3)
+
+
+# times
+
+
+def _times(algorithm: Iteration, steps: Array, values: Mapping[str, Array]) -> Array:
+    k = sp.Symbol("k", integer=True, nonnegative=True)
+    clock = k * algorithm.step if algorithm.clock is None else algorithm.clock
+    bindings = {**algorithm.where, **algorithm.tuning}
+    for _ in bindings:
+        clock = clock.xreplace(bindings)
+    counted = steps.astype(float)
+    known = {s: values.get(s.name, counted if s == k else None) for s in clock.free_symbols}
+    if any(v is None for v in known.values()):
+        return counted
+    return jnp.broadcast_to(evaluate(clock, known, {}, jnp), steps.shape)
+
+
+__all__ = ["LIMIT", "Trajectory", "run"]

@@ -1,0 +1,248 @@
+"""A program under construction: instructions, fresh names, oracle calls that are made once, stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import sympy as sp
+
+from ..._support.errors import OdescentError, unknown
+from ...dynamics.algebra.calculus import Symbol, change, nothing, substitute, tidy
+from ...dynamics.algebra.squares import with_lengths
+from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
+from ...dynamics.flows.system import System
+from ...dynamics.vector_fields.processes import Noise
+from ...dynamics.vector_fields.system import Block
+from ..programs.program import Assign, CallOracle, Count, Draw, Instruction
+from ..programs.substeps import PREVIOUS, START, Flow, Let
+
+Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
+
+
+class Builder:
+    """A program under construction: its instructions so far, and what each block and stage is called by now.
+
+    Each distinct oracle call is made once.
+    """
+
+    def __init__(
+        self, system: System, step: sp.Symbol, clock: sp.Expr | None, reserved: Iterable[str]
+    ) -> None:
+        self.system, self.step, self.clock = system, step, clock
+        self.instructions: list[Instruction] = []
+        self.values: dict[
+            Symbol, Expr
+        ] = {}  # each assigned name, in terms of the state and of calls
+        self.made: dict[tuple[object, ...], VectorSymbol] = {}
+        names = (
+            {b.name for b in system.blocks}
+            | {s.name for s in system.parameters}
+            | {step.name, "k", "t"}
+        )
+        names |= {s.name for s in (() if clock is None else clock.free_symbols)}
+        self.used = names | set(reserved)
+        self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
+        self.kinds = {b.name: b.kind for b in system.blocks}
+        self.stages: dict[str, Stage] = {START: dict(self.state)}
+        self.remembered: dict[
+            tuple[str, str], Symbol
+        ] = {}  # a stage of the step before, and a block
+        self.draws: dict[tuple[str, str], Expr] = {}  # of increments that substeps share
+        self.gaps: dict[Vector, Vector] = {}  # differences that were named
+
+    @property
+    def state_symbols(self) -> tuple[Symbol, ...]:
+        """The symbols of the blocks, as the fields have them."""
+        return tuple(b.symbol for b in self.system.blocks)
+
+    def fresh(self, stem: str, first: bool = False) -> str:
+        n = 0 if first else 1
+        while (name := stem if n == 0 else f"{stem}_{n}") in self.used:
+            n += 1
+        self.used.add(name)
+        return name
+
+    def symbol(self, stem: str, kind: str) -> Symbol:
+        name = self.fresh(stem)
+        return sp.Symbol(name, real=True) if kind == "scalar" else VectorSymbol(name, kind)
+
+    def assign(self, stem: str, kind: str, value: Expr) -> Symbol:
+        """Append an assignment to a fresh symbol.
+
+        Args:
+            stem: the preferred name.
+            kind: of the value.
+            value: the expression.
+
+        Returns:
+            the symbol.
+        """
+        target = self.symbol(stem, kind)
+        self.instructions.append(Assign(target, value))
+        self.values[target] = tidy(substitute(value, self.values))
+        return target
+
+    def lower(self, e: Expr) -> Expr:
+        """``e`` with its oracle calls replaced by names, calling each distinct point once."""
+
+        def rule(node: Expr) -> Expr | None:
+            return self.result(node) if isinstance(node, Call) else None
+
+        return self.named_lengths(change(e, rule))
+
+    def named_lengths(self, e: Expr) -> Expr:
+        """``e`` with vectors named whose squared length is in it, so that no inner products cancel."""
+
+        if not isinstance(e, Vector):
+            return with_lengths(e, self.gap)
+        return Vector.of((a, with_lengths(c, self.gap)) for a, c in e.terms.items())
+
+    def gap(self, v: Vector) -> Vector:
+        """A vector by a name, but for a factor that its terms share; one term stands for itself."""
+        if len(v.terms) < 2:
+            return v
+        own = set(self.state.values())
+        first = min(v.terms, key=lambda a: (a not in own, a.key))
+        factor = v.terms[first]
+        plain = tidy(v * (1 / factor))
+        if plain not in self.gaps:
+            target = VectorSymbol(self.fresh("gap", first=True))
+            self.instructions.append(Assign(target, plain))
+            self.gaps[plain], self.values[target] = target, tidy(substitute(plain, self.values))
+        named: Vector = self.gaps[plain] * factor
+        return named
+
+    def result(self, node: Call, implicit: sp.Expr = sp.S.Zero) -> VectorSymbol:
+        point = tidy(substitute(node.point, self.values))
+        directions = tuple(tidy(substitute(d, self.values)) for d in node.directions)
+        key = (node.oracle, point, directions, node.parameters, implicit)
+        if key not in self.made:
+            stem = node.oracle.form.stem or node.oracle.kind
+            target = VectorSymbol(self.fresh(stem, first=True))
+            self.instructions.append(
+                CallOracle(
+                    target,
+                    node.oracle,
+                    node.point,
+                    tuple(node.directions),
+                    node.parameters,
+                    implicit,
+                )
+            )
+            self.made[key] = target
+        return self.made[key]
+
+    def view(self, read: Mapping[str, str]) -> dict[Symbol, Expr]:
+        """The value of each block in a substep: the current state, or a saved stage."""
+        seen: dict[Symbol, Expr] = {}
+        for b in self.system.blocks:
+            stage = read.get(b.name, read.get("*"))
+            seen[b.symbol] = self.state[b.name] if stage is None else self.at_stage(stage, b.name)
+        return seen
+
+    def at_stage(self, stage: str, block: str) -> Symbol:
+        """The name of a block's value at a stage; one of the step before is in a memory of the program."""
+        if not stage.startswith(PREVIOUS):
+            return self.stages[stage][block]
+        if (stage, block) not in self.remembered:
+            self.remembered[stage, block] = self.symbol(f"{block}_before", self.kinds[block])
+        return self.remembered[stage, block]
+
+    def memories(self) -> dict[Block, Symbol]:
+        """The memories of stages of the step before, with what is in them after this one."""
+        after: dict[Block, Symbol] = {}
+        waiting = list(self.remembered)
+        for stage, name in waiting:  # which grows where a memory is of a memory
+            own, symbol = self.system.block(name), self.remembered[stage, name]
+            inner = stage.removeprefix(PREVIOUS)
+            if inner.startswith(PREVIOUS) and (inner, name) not in self.remembered:
+                waiting.append((inner, name))
+            after[Block(str(symbol), own.kind, "memory", own.init)] = self.at_stage(inner, name)
+        return after
+
+    def at_time(self, e: Expr, offset: sp.Expr) -> Expr:
+        if self.system.time is None or self.clock is None:
+            return e
+        return substitute(e, {self.system.time: self.clock + offset * self.step})
+
+    def draw(self, like: Symbol, process: str) -> Symbol:
+        name = self.fresh("xi", first=True)
+        target = (
+            sp.Symbol(name, real=True) if self.kinds[like.name] == "scalar" else VectorSymbol(name)
+        )
+        self.instructions.append(Draw(target, like, process))
+        return target
+
+    def count(self, like: Symbol, mean: sp.Expr, process: str, common: bool) -> sp.Symbol:
+        """Append a Poisson count to the program.
+
+        Args:
+            like: the block that jumps.
+            mean: of the count.
+            process: the jump process.
+            common: whether all particles share the count.
+
+        Returns:
+            its symbol.
+        """
+        target = sp.Symbol(self.fresh("jumps", first=True), integer=True, nonnegative=True)
+        self.instructions.append(Count(target, mean, like, process, common))
+        return target
+
+    def let(self, step: Let) -> None:
+        view = self.view(step.read)
+        after: dict[Symbol, Expr] = {}
+        for s, e in step.assign.items():
+            name = getattr(s, "name", str(s))
+            if name not in self.state:
+                raise OdescentError(
+                    f"a Let assigns {name!r}, which is not a block of the system; declare it."
+                )
+            after[s] = self.lower(substitute(self.at_time(e, sp.S.Zero), view))
+        self.finish(after, step.save, True)
+
+    def finish(self, after: Mapping[Symbol, Expr], save: str | None, commit: bool) -> None:
+        """End a substep: assign the new values of the blocks, then `keep` them.
+
+        Args:
+            after: new values by block.
+            save: the name of the stage to save, or None.
+            commit: whether they become the state.
+        """
+        made = {
+            s.name: self.assign(s.name if commit else f"{s.name}_{save}", self.kinds[s.name], e)
+            for s, e in after.items()
+        }
+        self.keep(made, save, commit)
+
+    def keep(self, made: Mapping[str, Symbol], save: str | None, commit: bool) -> None:
+        """Take new symbols of blocks as the state, as a saved stage, or as both.
+
+        Args:
+            made: new symbols by block name.
+            save: the name of the stage to save, or None.
+            commit: whether they become the state.
+        """
+        result = {**self.state, **made}
+        if save is not None:
+            self.stages[save] = result
+        if commit:
+            self.state = result
+
+    def select(self, step: Flow) -> tuple[dict[Symbol, Expr], list[tuple[Symbol, Noise]]]:
+        """The drift and the noise of the blocks that a substep moves."""
+        for b in (*step.on, *step.read):
+            if b != "*" and b not in self.kinds:
+                raise unknown("block", b, self.kinds)
+        drift: dict[Symbol, Expr] = {}
+        noise: list[tuple[Symbol, Noise]] = []
+        for name in step.fields or self.system.fields:
+            if name not in self.system.fields:
+                raise unknown("field", name, self.system.fields)
+            chosen = self.system.fields[name]
+            moved = {s: chosen.drift.get(s, nothing(s)) for s in (*chosen.drift, *chosen.noise)}
+            for s, e in moved.items():
+                if not step.on or s.name in step.on:
+                    drift[s] = drift[s] + e if s in drift else e
+            noise += [(s, d) for s, d in chosen.noise.items() if not step.on or s.name in step.on]
+        return {s: tidy(e) for s, e in drift.items()}, noise

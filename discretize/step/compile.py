@@ -1,0 +1,184 @@
+"""The compiler of schemes: a scheme's substeps on a system, executed symbolically, as a program."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import sympy as sp
+
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy
+from ...dynamics.algebra.vectors import Expr, VectorSymbol
+from ...dynamics.flows.system import System
+from ...dynamics.vector_fields.system import Block
+from ..programs.program import Assign, CallOracle, Count, Instruction, Program, SweepCoordinates
+from ..programs.substeps import Flow, Let, Scheme, Sweep
+from . import increments as noise_of
+from .builder import Builder
+from .integrate import advance
+from .sweep import sweep
+
+COUNTER = sp.Symbol("k", integer=True, nonnegative=True)  # the step number
+
+
+def compile_scheme(
+    system: System,
+    scheme: Scheme,
+    step: sp.Symbol,
+    clock: sp.Expr | None,
+    outputs: Mapping[str, Expr],
+    reserved: Iterable[str] = (),
+) -> Program:
+    """Compile one step of the scheme on the system.
+
+    Args:
+        system: fields and blocks.
+        scheme: the substeps.
+        step: the symbol of the step h.
+        clock: the time of step k, or None for an autonomous system.
+        outputs: recorded expressions by name.
+        reserved: names that fresh symbols avoid.
+
+    Raises:
+        OdescentError: unknown fields or blocks, or an integrator that does not fit its fields.
+    """
+    builder = Builder(system, step, clock, {*reserved, *_names_in(scheme)})
+    for i, part in enumerate(scheme.steps, 1):
+        try:
+            if isinstance(part, Sweep):
+                block, made = sweep(builder, part)
+                builder.keep({block.name: made}, part.save, part.commit)
+            elif isinstance(part, Flow):
+                _flow(builder, part)
+            else:
+                builder.let(part)
+        except OdescentError as error:
+            raise type(error)(
+                f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}"
+            ) from None
+    after = {b.symbol: builder.state[b.name] for b in system.blocks}
+    memories = builder.memories()
+    after |= {b.symbol: value for b, value in memories.items()}
+    return _drop_dead(
+        Program(
+            (*system.blocks, *memories),
+            tuple(builder.instructions),
+            after,
+            outputs,
+            None if clock is None else COUNTER,
+        )
+    )
+
+
+def _flow(builder: Builder, step: Flow) -> None:
+    """Move blocks by an integrator along some fields, with their noise."""
+    drift, noise = builder.select(step)
+    view = builder.view(step.read)
+    noise_of.check(builder, noise, step)
+    builder.finish(advance(builder, drift, noise, view, step), step.save, step.commit)
+
+
+def _names_in(scheme: Scheme) -> set[str]:
+    """The names of the symbols that a scheme brings with it: fractions, times, and what is assigned."""
+    used: list[Expr] = []
+    for part in scheme.steps:
+        used += part.assign.values() if isinstance(part, Let) else [part.fraction, part.time]
+    return {s.name for e in used for s in symbols_of(e)}
+
+
+def _drop_dead(program: Program) -> Program:
+    """Without instructions whose result nothing uses, such as the unread blocks of a look-ahead."""
+    needed = {s for e in program.next.values() for s in symbols_of(e)}
+    kept: list[Instruction] = []
+    for i in reversed(program.instructions):
+        if i.target in needed:
+            kept.append(i)
+            needed |= {s for e in _expressions(i) for s in symbols_of(e)}
+    return replace(program, instructions=tuple(reversed(kept)))
+
+
+def _expressions(i: Instruction) -> Iterable[Expr]:
+    """The symbols that an instruction reads."""
+    match i:
+        case Assign():
+            return (i.value,)
+        case CallOracle() | SweepCoordinates():
+            return i.expressions
+        case Count():
+            return (i.mean,)
+    return ()
+
+
+def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None) -> Program:
+    """A call that an earlier step has made is not made again, but kept in a memory block.
+
+    It has to be the same call in everything that the oracle is asked with. What a call of the next step is asked
+    with is known a step ahead only where it reads nothing but the state: not the step number or a draw, which are
+    others in the next step, and no parameter, since those may be changed between two steps by a schedule. Memories
+    that nothing reads any more are left out, but for the ``declared`` blocks (all, by default).
+    """
+    held: list[CallOracle] = []  # the calls whose results are in memories, which are their targets
+    while (found := _known_ahead(program, held)) is not None:
+        again, now = found
+        program, kept = _kept(program, again, now)
+        held.append(replace(again, target=kept))
+    return program if declared is None else _without_unread(program, {b.symbol for b in declared})
+
+
+def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, Symbol] | None:
+    """A call of the next step whose result this one has already, and the name of that result."""
+    flat = program.inlined()
+
+    def in_next_step(e: Expr) -> Expr:
+        return flat.next[e] if e in flat.next else tidy(substitute(e, flat.next))
+
+    for again in flat.calls:
+        if _reads_the_state_alone(again, program):
+            ahead = again.changed(in_next_step)
+            for known in (*flat.calls, *held):
+                if known.target != again.target and replace(known, target=again.target) == ahead:
+                    return again, known.target
+    return None
+
+
+def _kept(program: Program, again: CallOracle, now: Symbol) -> tuple[Program, VectorSymbol]:
+    """The program that has what ``now`` is in this step as the result of ``again`` in the next, and its memory."""
+    taken = {s.name for s in (*program.state, *program.parameters)} | {
+        i.target.name for i in program.instructions
+    }
+    kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
+    initial = {b.symbol: b.init for b in program.blocks}
+    block = Block(kept.name, "vector", "memory", substitute(again.as_call(), initial))
+    trimmed = replace(
+        program, instructions=tuple(i for i in program.instructions if i.target != again.target)
+    )
+    renamed = trimmed.bind({again.target: kept})
+    blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
+    return _drop_dead(replace(renamed, blocks=blocks, next=after)), kept
+
+
+def _without_unread(program: Program, declared: set[Symbol]) -> Program:
+    """The program without blocks that nothing reads but they themselves, but for those that are declared."""
+    read = [e for i in program.instructions for e in _expressions(i)]
+    read += program.outputs.values()
+    for s in program.state:
+        others = [e for b, e in program.next.items() if b != s]
+        if s not in declared and not any(s in symbols_of(e) for e in (*read, *others)):
+            blocks = tuple(b for b in program.blocks if b.symbol != s)
+            after = {b: e for b, e in program.next.items() if b != s}
+            smaller = _drop_dead(replace(program, blocks=blocks, next=after))
+            return _without_unread(smaller, declared)
+    return program
+
+
+def _reads_the_state_alone(c: CallOracle, program: Program) -> bool:
+    """Whether a call is a plain one (no direction, parameter or implicit weight) at a function of the state."""
+    plain = not c.directions and not c.parameters and c.implicit == 0
+    return plain and symbols_of(c.point) <= set(program.state)
+
+
+def _candidates(stem: str) -> Iterator[str]:
+    yield stem
+    yield from (f"{stem}_{i}" for i in itertools.count(1))

@@ -1,0 +1,308 @@
+"""The core of algorithms: a system, a scheme and a step, as one program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import sympy as sp
+
+from ..._support.arguments import checked
+from ..._support.errors import NotConsistent, OdescentError, unknown
+from ..._support.registry import title_of
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ...dynamics.algebra.exact import canonical, check_known, check_name, exact_values, is_zero
+from ...dynamics.algebra.vectors import Expr
+from ...dynamics.flows.system import System
+from ...dynamics.notation.show import text
+from ...dynamics.vector_fields.hypotheses import Hypothesis
+from ..linear.state_space import StateSpace, state_space
+from ..linear.three_parameter import coefficients as three_parameter
+from ..programs.bindings import (
+    chained,
+    check_constant,
+    check_constants,
+    reachable,
+    symbols_in,
+    value_of,
+)
+from ..programs.program import Program
+from ..programs.substeps import Flow, Let, Scheme
+from .compile import COUNTER, compile_scheme, reuse_across_steps
+
+STEP = sp.Symbol("h", positive=True)
+
+
+class Iteration:
+    """A system discretized by a scheme: the core of `Algorithm`, which documents the arguments.
+
+    It provides its program and the linear forms of it, and imports nothing of their uses.
+    """
+
+    _of_the_tuning: ClassVar = (
+        "tuned",
+        "_state_space",
+        "_mean_state_space",
+        "kept",
+    )  # views, made once
+
+    @checked
+    def __init__(
+        self,
+        system: System,
+        scheme: Scheme,
+        step: sp.Symbol = STEP,
+        where: Mapping[sp.Symbol, object] | None = None,
+        tuning: Mapping[sp.Symbol, object] | None = None,
+        *,
+        outputs: Mapping[str, Expr] | None = None,
+        clock: sp.Expr | None = None,
+        assumes: Iterable[Hypothesis] = (),
+        positive: Iterable[str] = (),
+        name: str = "",
+        reference: str = "",
+        provenance: str = "",
+    ) -> None:
+        self.system, self.scheme, self.step = system, scheme, step
+        self.where, self.tuning = exact_values(where), exact_values(tuning)
+        self.name = check_name(name) if name else ""
+        self.reference, self.provenance = reference, provenance or system.provenance
+        self.assumes, self.positive = tuple(assumes), tuple(positive)
+        for block in self.positive:
+            system.block(block)  # refuses a name that is none
+        self._check_where()
+        bindings = chained(self.where)
+        self.bound = system.bind({s: e for s, e in bindings.items() if s in system.parameters})
+        self.outputs: dict[str, Expr] = {
+            n: substitute(e, bindings) for n, e in (outputs or {}).items()
+        }
+        self.clock = self._counted(clock)
+        self._check_tuning()
+        if system.fields:
+            self._check_consistent()
+
+    def _counted(self, clock: sp.Expr | None) -> sp.Expr | None:
+        """The clock in the step number, whatever symbol k stands for it; k * h by default, where time is read."""
+        if clock is None:
+            return COUNTER * self.step if self._reads_time() else None
+        clock = clock.xreplace({s: COUNTER for s in clock.free_symbols if s.name == COUNTER.name})
+        check_constant({COUNTER: clock}, self._moving)
+        advance = canonical(clock.xreplace({COUNTER: COUNTER + 1}) - clock)
+        if not is_zero(advance - self.step):
+            raise NotConsistent(
+                f"the clock {text(clock)} moves on by {text(advance)} from step {COUNTER} to the next, not by the step "
+                f"{self.step}; give one that does, such as ({COUNTER} + 1) * {self.step}."
+            )
+        return clock
+
+    @property
+    def _moving(self) -> set[Symbol | None]:
+        """Symbols that parameter values must not contain."""
+        return {*(b.symbol for b in self.system.blocks), self.system.time}
+
+    def _reads_time(self) -> bool:
+        """Whether a field or a Let has the time in it, even where the time cancels in the sum."""
+        fields = self.bound.fields.values()
+        read: list[Expr] = [e for f in fields for e in f.drift.values()]
+        read += [e for f in fields for d in f.noise.values() for e in d.expressions]
+        read += [e for s in self.scheme.steps if isinstance(s, Let) for e in s.assign.values()]
+        return any(self.bound.time in symbols_of(e) for e in read)
+
+    def _check_where(self) -> None:
+        known = {*self.system.parameters, self.step, *symbols_in(self.where)}
+        check_known(self.where, known)
+        check_constant(self.where, self._moving)
+        if self.step in self.where:
+            raise OdescentError(f"the step {self.step} is bound by tuning=, not by where=.")
+
+    def _check_tuning(self) -> None:
+        check_constant(self.tuning, self._moving)
+        values = chained({**self.tuning, **self.where})
+        for hypothesis in self.assumes:
+            hypothesis.at(values).checked()
+        known = {*self.program.parameters, *symbols_in(self.tuning), self.step}
+        check_known(self.tuning, known)
+        names = [s.name for s in (*self.program.state, *(known | set(self.program.parameters)))]
+        if self.program.counter is not None and self.program.counted:
+            names.append(self.program.counter.name)
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise OdescentError(
+                f"the name {twice[0]!r} stands for two different symbols; rename one of them."
+            )
+
+    @cached_property
+    def own_program(self) -> Program:
+        """The program of one step, with every oracle call that it makes by itself."""
+        return self._compiled(self.scheme)
+
+    @cached_property
+    def held_program(self) -> Program:
+        """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
+        held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
+        if not held:
+            return self.own_program
+        steps = [
+            replace(s, assign={b: e for b, e in s.assign.items() if b not in held})
+            if isinstance(s, Let)
+            else s
+            for s in self.scheme.steps
+        ]
+        return self._compiled(replace(self.scheme, steps=tuple(steps)))
+
+    def _compiled(self, scheme: Scheme) -> Program:
+        outputs = {"x": self.bound.output, **self.outputs}
+        return compile_scheme(self.bound, scheme, self.step, self.clock, outputs, self._reserved())
+
+    def _reserved(self) -> set[str]:
+        """The names that no instruction of the program may take, beside those of the bound system."""
+        scalars = {*self.where, *self.tuning, *symbols_in(self.where), *symbols_in(self.tuning)}
+        return {"x", *self.outputs, *(s.name for s in scalars)}
+
+    @cached_property
+    def program(self) -> Program:
+        """The program of one step, with the step and the parameters free; a call is made once across steps."""
+        return reuse_across_steps(self.own_program, self.bound.blocks)
+
+    @cached_property
+    def tuned(self) -> Program:
+        """The program with the tuning bound."""
+        return self.program.bind(chained(self.tuning))
+
+    @cached_property
+    def kept(self) -> dict[Any, Any]:
+        """Results computed from the tuned algorithm, by kind, so that each is computed once."""
+        return {}
+
+    @property
+    def title(self) -> str:
+        """The title in print: that of the library's entry of its name, or the name in words."""
+        return title_of(self.name, "algorithm", "system")
+
+    @property
+    def init(self) -> dict[str, Expr]:
+        """Initial values of the blocks, in the starting point x0."""
+        return {b.name: b.init for b in self.tuned.blocks}
+
+    @property
+    def output(self) -> Expr:
+        return self.tuned.outputs["x"]
+
+    @property
+    def calls(self) -> int:
+        """Oracle calls per step, without the components in sweeps."""
+        return len(self.program.calls)
+
+    @property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """The symbols that still need a value."""
+        return self.tuned.parameters
+
+    @cached_property
+    def _state_space(self) -> StateSpace:
+        return state_space(self.tuned)
+
+    @cached_property
+    def _mean_state_space(self) -> StateSpace:
+        return state_space(self.tuned.mean())
+
+    @checked
+    def state_space(self, mean: bool = False) -> StateSpace:
+        """The state-space view after tuning, with ``mean`` that of the mean over the draws of each step.
+
+        Raises NotLTI where there is none, as for a method with noise itself, and NotCarried as `Program.mean` does.
+        """
+        return self._mean_state_space if mean and self.tuned.draws else self._state_space
+
+    def transfer_function(self) -> sp.Expr | sp.Matrix:
+        """The transfer function from the gradient to the gradient point; a matrix for several calls."""
+        transfer = self.state_space().transfer()
+        return transfer[0, 0] if transfer.shape == (1, 1) else transfer
+
+    @property
+    def coefficients(self) -> dict[str, sp.Expr]:
+        """alpha, beta, gamma, delta of xi+ = (1+beta) xi - beta xi_- - alpha g((1+gamma) xi - gamma xi_-).
+
+        The output is (1+delta) xi - delta xi_-. Raises NotCarried where the form does not exist.
+        """
+        return three_parameter(self.state_space())
+
+    @checked
+    def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
+        """The algorithm with parameters given values, by symbol or by name; exact numbers stay exact.
+
+        Raises OdescentError for an unknown parameter or a value outside its domain.
+        """
+        free = {s.name: s for s in (*self.program.parameters, *self.parameters, *self.tuning)}
+        given: dict[sp.Symbol, sp.Expr] = {}
+        for key, value in {**(values or {}), **by_name}.items():
+            name = getattr(key, "name", key)
+            if name not in free:
+                raise unknown("parameter", name, free)
+            given[free[name]] = value_of(free[name], value)
+        tuning = reachable({**self.tuning, **given}, self.program.parameters)
+        check_constants(tuning)
+        return self.replace(tuning=tuning)
+
+    def replace(self, **changes: Any) -> Self:
+        """The algorithm with some constructor arguments changed."""
+        if changes.keys() == {"tuning"}:
+            return self._retuned(changes["tuning"])
+        return self._rebuilt(changes)
+
+    def _retuned(self, tuning: Mapping[sp.Symbol, object] | None) -> Self:
+        """With another tuning: the program is free of it, so the compiled one and its limit stay as they are."""
+        made = copy(self)
+        made.tuning = exact_values(tuning)
+        system = {self.step.name, *(s.name for s in self.bound.parameters)}
+        if made._reserved() - system != self._reserved() - system:  # other names might be fresh
+            return self._rebuilt({"tuning": made.tuning})
+        for view in self._of_the_tuning:
+            made.__dict__.pop(view, None)
+        made._check_tuning()
+        return made
+
+    def _rebuilt(self, changes: Mapping[str, Any]) -> Self:
+        settings: dict[str, Any] = {
+            "system": self.system, "scheme": self.scheme, "step": self.step, "where": self.where,
+            "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "positive": self.positive,
+            "assumes": () if "system" in changes else self.assumes, "name": self.name,
+            "reference": self.reference, "provenance": self.provenance,
+        }  # fmt: skip
+        for name in changes:
+            if name not in settings:
+                raise unknown("argument of Algorithm called", name, settings)
+        settings.update(changes)
+        return type(self)(settings.pop("system"), settings.pop("scheme"), **settings)
+
+    def _check_consistent(self) -> None:
+        """Refuse substeps that do not advance the noise of every field by exactly one step.
+
+        Independent increments add their variances, so the fractions of a noisy field's substeps sum to one.
+
+        Substeps that share an increment add their fractions of it, and the square of the sum is their part.
+        """
+        flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
+        for name, f in self.system.fields.items():
+            for s in f.noise:
+                carried: dict[str | None, list[sp.Expr]] = {}
+                for w in flows:
+                    if (not w.fields or name in w.fields) and (not w.on or s.name in w.on):
+                        carried.setdefault(w.increment, []).append(w.fraction)
+                total = sp.Add(
+                    *[sp.Add(*p) if own is None else sp.Add(*p) ** 2 for own, p in carried.items()]
+                )
+                if not is_zero(total - 1):
+                    raise NotConsistent(
+                        f"the scheme advances the noise of field {name!r} on {s} by {total} of a step; "
+                        "every field must be committed for exactly one step."
+                    )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
+
+
+__all__ = ["STEP", "Iteration"]

@@ -1,0 +1,287 @@
+"""Calculus on vectors and scalars: derivatives along directions, Taylor series, quadratic modes.
+
+One rule does the work: the directional derivative. The time derivative along a system is the
+derivative in the direction of its drift, a Taylor coefficient is a repeated derivative in a scalar,
+and a chain of Lie derivatives is the exact solution's series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, overload
+
+import sympy as sp
+
+from ..._support.errors import OdescentError, WrongType, expected
+from .exact import as_scalar, canonical, is_zero, refuted
+from .oracles import Oracle
+from .vectors import (
+    Atom,
+    Call,
+    Elementwise,
+    Expr,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    _elementwise,
+    _product,
+    call,
+    hadamard,
+    inner,
+    scalar_symbols,
+    slots,
+    zero,
+)
+
+Symbol: TypeAlias = "VectorSymbol | sp.Symbol"
+Directions: TypeAlias = "Mapping[Any, Expr]"  # from symbols of either kind
+
+
+def scalar_of(e: object) -> sp.Expr:
+    """A scalar expression as it is, plain numbers as exact ones; OdescentError for anything else."""
+    return e if isinstance(e, sp.Expr) else as_scalar(e)
+
+
+@overload
+def derivative(e: Vector, direction: Directions) -> Vector: ...
+@overload
+def derivative(e: sp.Expr, direction: Directions) -> sp.Expr: ...
+def derivative(e: Expr, direction: Directions) -> Expr:
+    """The derivative of ``e`` when each symbol moves in its direction (Gateaux derivative)."""
+    if isinstance(e, Vector):
+        total: list[Vector] = []
+        for atom, coefficient in e.terms.items():
+            rate = derivative(coefficient, direction)
+            if rate != 0:
+                total.append(atom * rate)
+            total.append(_atom_derivative(atom, direction) * coefficient)
+        return Vector.of(item for v in total for item in v.terms.items())
+    return _scalar_derivative(scalar_of(e), direction)
+
+
+def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
+    nodes = {node: sp.Dummy() for node in e.atoms(ScalarNode)}
+    opened = e.xreplace(nodes) if nodes else e
+    moving = opened.free_symbols
+    parts = [
+        sp.diff(opened, s) * d
+        for s, d in direction.items()
+        if isinstance(s, sp.Symbol) and s in moving
+    ]
+    parts += [
+        sp.diff(opened, dummy) * _node_derivative(node, direction) for node, dummy in nodes.items()
+    ]
+    back = {dummy: node for node, dummy in nodes.items()}
+    return sp.Add(*parts).xreplace(back)
+
+
+def _node_derivative(node: ScalarNode, direction: Directions) -> sp.Expr:
+    if (own := getattr(node, "own_derivative", None)) is not None:  # a named function
+        rate: sp.Expr = own(direction)
+        return rate
+    if node.kind == "inner":
+        left, right = node.arguments
+        return inner(derivative(left, direction), right) + inner(left, derivative(right, direction))
+    (point,) = node.arguments
+    assert node.oracle is not None
+    return inner(call(Oracle("grad", node.oracle.of), point), derivative(point, direction))
+
+
+def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
+    if isinstance(atom, VectorSymbol):
+        moved = direction.get(atom, zero)
+        return moved if isinstance(moved, Vector) else zero
+    if isinstance(atom, Call):
+        result = call(
+            atom.oracle,
+            atom.point,
+            [*atom.directions, derivative(atom.point, direction)],
+            atom.parameters,
+        )
+        for i, d in enumerate(atom.directions):
+            others = [*atom.directions[:i], derivative(d, direction), *atom.directions[i + 1 :]]
+            result = result + call(atom.oracle, atom.point, others, atom.parameters)
+        for p in atom.parameters:
+            if derivative(p, direction) != 0:
+                raise OdescentError(
+                    f"the derivative of {atom} in its parameter {p} is not known to the calculus."
+                )
+        return result
+    if isinstance(atom, Product):
+        left, right = atom.left, atom.right
+        return _product(atom.kind, derivative(left, direction), right) + _product(
+            atom.kind, left, derivative(right, direction)
+        )
+    if isinstance(atom, Elementwise):
+        result = _elementwise(derivative(atom.body, direction), atom.arguments)
+        for slot, argument in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
+            inside = derivative(argument, direction)
+            if inside:
+                slope = sp.diff(atom.body, slot)
+                if slope.has(sp.DiracDelta, sp.Derivative):
+                    raise OdescentError(f"{atom} jumps, so it has no derivative.")
+                result = result + hadamard(_elementwise(slope, atom.arguments), inside)
+        return result
+    if (own := getattr(atom, "own_derivative", None)) is not None:  # a named function
+        named: Vector = own(direction)
+        return named
+    raise WrongType(f"there is no rule to differentiate {atom!r}.")
+
+
+Rule: TypeAlias = "Callable[[Expr], Expr | None]"
+
+
+@overload
+def change(e: Vector, rule: Rule) -> Vector: ...
+@overload
+def change(e: sp.Expr, rule: Rule) -> sp.Expr: ...
+def change(e: Expr, rule: Rule) -> Expr:
+    """Rewrite bottom-up: ``rule`` sees each atom, scalar symbol and scalar node after its arguments were
+    rewritten, and returns the replacement or None to leave it."""
+    if isinstance(e, Vector):
+        parts: list[tuple[Expr, sp.Expr]] = []
+        for atom, factor in e.terms.items():
+            scale = change(factor, rule)
+            for a, c in atom.rebuild(lambda part: change(part, rule)).terms.items():
+                replaced = rule(a)
+                parts.append((a if replaced is None else replaced, c * scale))
+        return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+    swaps: dict[sp.Expr, Expr] = {}
+    e = scalar_of(e)
+    for node in e.atoms(ScalarNode):
+        rebuilt = node.rebuild(lambda part: change(part, rule))
+        inside = {n: rule(n) for n in rebuilt.atoms(ScalarNode)}
+        swaps[node] = rebuilt.xreplace({n: r for n, r in inside.items() if r is not None})
+    for s in e.free_symbols:
+        replaced = rule(s)
+        if replaced is not None:
+            swaps[s] = replaced
+    return e.xreplace(swaps) if swaps else e
+
+
+@overload
+def substitute(e: Vector, values: Mapping[Any, Any]) -> Vector: ...
+@overload
+def substitute(e: sp.Expr, values: Mapping[Any, Any]) -> sp.Expr: ...
+def substitute(e: Expr, values: Mapping[Any, Any]) -> Expr:
+    """``e`` with symbols replaced simultaneously, inside oracle calls too.
+
+    Raises TypeError for a scalar in the place of a vector, other than zero, or a vector in the place of a scalar.
+    """
+    if not isinstance(values, Mapping):
+        raise expected("values of substitute", "a mapping of symbols to what replaces them", values)
+    exact: dict[Expr, Expr] = {}
+    for symbol, value in values.items():
+        if not isinstance(value, Vector):
+            value = as_scalar(value)
+            value = zero if isinstance(symbol, Vector) and value == 0 else value
+        if isinstance(symbol, Vector) != isinstance(value, Vector):
+            raise WrongType(
+                f"{symbol} cannot be replaced by {value}: one is a vector, the other a scalar."
+            )
+        exact[symbol] = value
+    return change(e, exact.get) if exact else e
+
+
+def singular(e: Expr) -> bool:
+    """Whether a coefficient in it is infinite or undefined, those inside oracle calls included."""
+    if isinstance(e, Vector):
+        return any(
+            singular(c) or any(singular(part) for part in a.parts()) for a, c in e.terms.items()
+        )
+    infinite = e.has(sp.nan, sp.zoo, sp.oo, -sp.oo)
+    return bool(infinite) or any(
+        singular(v) for node in e.atoms(ScalarNode) for v in node.arguments
+    )
+
+
+@overload
+def tidy(e: Vector) -> Vector: ...
+@overload
+def tidy(e: sp.Expr) -> sp.Expr: ...
+def tidy(e: Expr) -> Expr:
+    """The canonical form of a vector or scalar; singular scalars are left for the caller to see."""
+    if isinstance(e, Vector):
+        return e if singular(e) else e.canonical()
+    e = scalar_of(e)
+    return e if singular(e) else _canonical_scalar(e)
+
+
+def _canonical_scalar(e: sp.Expr) -> sp.Expr:
+    return canonical(_canonical_nodes(e))
+
+
+def _canonical_nodes(e: sp.Expr) -> sp.Expr:
+    nodes = {node: node.rebuild(tidy) for node in e.atoms(ScalarNode)}
+    return e.xreplace(nodes) if nodes else e
+
+
+def vanishes(e: Expr) -> bool:
+    """Whether the vector or scalar is identically zero; True is a proof."""
+    if isinstance(e, Vector):
+        merged = Vector.of((a.canonical_atom(), c) for a, c in e.terms.items())
+        if any(map(refuted, merged.terms.values())):
+            return False
+        return all(is_zero(c) for c in merged.canonical().terms.values())
+    e = _canonical_nodes(scalar_of(e))
+    return not refuted(e) and is_zero(canonical(e))
+
+
+@overload
+def modal(e: Vector, curvature: sp.Expr) -> Vector: ...
+@overload
+def modal(e: sp.Expr, curvature: sp.Expr) -> sp.Expr: ...
+def modal(e: Expr, curvature: sp.Expr) -> Expr:
+    """``e`` on one mode of a quadratic centred at 0: every gradient g(P) becomes ``curvature * P``,
+    every Hessian a multiplication, every higher derivative zero."""
+
+    def rule(node: Expr) -> Expr | None:
+        if not isinstance(node, Call):
+            return None
+        if not node.oracle.form.field:
+            raise OdescentError(f"{node.oracle.kind} of {node.oracle.of} has no modal form.")
+        if len(node.directions) > 1:
+            return zero
+        return (node.directions[0] if node.directions else node.point) * curvature
+
+    return change(e, rule)
+
+
+def symbols_of(e: Expr) -> set[Symbol]:
+    """Every symbol in an expression of either kind."""
+    return e.free_symbols if isinstance(e, Vector) else scalar_symbols(e)
+
+
+def nothing(s: Symbol) -> Expr:
+    """The zero of the kind of a block."""
+    return zero if isinstance(s, VectorSymbol) else sp.S.Zero
+
+
+def coefficient(e: Vector, symbol: Vector) -> sp.Expr:
+    """The coefficient of an atom in a vector."""
+    return e.terms[symbol] if isinstance(symbol, Atom) and symbol in e.terms else sp.S.Zero
+
+
+def coefficients_of(e: Vector, symbols: list[VectorSymbol]) -> tuple[list[sp.Expr], Vector]:
+    """The coefficients of the symbols, and what is left of ``e`` without them."""
+    rest = Vector.of((a, c) for a, c in e.terms.items() if a not in symbols)
+    return [coefficient(e, s) for s in symbols], rest
+
+
+__all__ = [
+    "Directions",
+    "Symbol",
+    "change",
+    "coefficient",
+    "coefficients_of",
+    "derivative",
+    "hadamard",
+    "modal",
+    "nothing",
+    "singular",
+    "substitute",
+    "symbols_of",
+    "tidy",
+    "vanishes",
+]

@@ -1,0 +1,497 @@
+"""Exact arithmetic on scalar expressions: a canonical form and a zero test that is a proof.
+
+Expressions are rational functions of *generators*: symbols, roots, exponentials, opaque scalars.
+Roots of positive symbols become symbols (mu = m**2), other roots and trigonometric pairs carry a
+relation, and everything else is arithmetic in a field of fractions, where equality is decidable.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from math import lcm
+from typing import Any
+
+import sympy as sp
+from sympy.polys.fields import FracElement, FracField
+from sympy.polys.orderings import lex
+from sympy.polys.rings import PolyElement
+
+from ..._support.errors import DividedByZero, OdescentError, WrongType, expected, unknown
+
+_SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
+_HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
+
+
+def as_scalar(value: object) -> sp.Expr:
+    """A number or SymPy expression as an exact expression; floats are read as their decimals (0.1 is 1/10).
+
+    Fractions, decimals and NumPy or JAX scalars are numbers too. Raises TypeError for anything else:
+    strings (text is never evaluated), truth values, arrays, complex numbers, NaN and infinities.
+    """
+    if isinstance(value, sp.Expr):
+        if value in _SINGULAR:
+            raise WrongType(f"a finite number was expected, not {value}.")
+        if value.has(sp.Float):
+            return value.xreplace(
+                {f: _decimal(float(f) if f._prec == 53 else f) for f in value.atoms(sp.Float)}
+            )
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return sp.Integer(value)
+    if not isinstance(value, (bool, str, bytes)):
+        try:
+            float(value)  # type: ignore[arg-type]  # refuses what has no single real value
+            return _decimal(value)
+        except OverflowError:
+            return _decimal(value)
+        except (TypeError, ValueError):
+            pass
+    raise WrongType(f"a finite number or SymPy expression was expected, not {value!r}.")
+
+
+def exact_values(given: Mapping[Any, object] | None) -> dict[Any, sp.Expr]:
+    """Values as exact expressions; OdescentError for what is no finite number or expression."""
+    found = {}
+    for symbol, value in (given or {}).items():
+        try:
+            found[symbol] = as_scalar(value)
+        except TypeError as error:
+            raise OdescentError(f"the value of {symbol}: {error}") from None
+    return found
+
+
+def check_known(given: Iterable[Any], known: Iterable[sp.Symbol]) -> None:
+    """Refuse symbols that are not among the known parameters, with the nearest or the namesake."""
+    for s in given:
+        if s in known:
+            continue
+        namesake = next((p.name for p in known if p.name == str(s)), None)
+        if namesake is None:
+            raise unknown("parameter", s, [p.name for p in known])
+        raise OdescentError(
+            f"the symbol {s} is not the parameter of that name: its assumptions differ; "
+            f"make it with parameters({namesake!r})."
+        )
+
+
+def _decimal(value: object) -> sp.Rational:
+    """A number as the fraction or decimal that it prints as; ValueError if it prints as something else."""
+    exact = Fraction(str(value))
+    return sp.Rational(exact.numerator, exact.denominator)
+
+
+class _Lowering:
+    """Rewrites expressions as rational functions of symbols, remembering what the symbols mean."""
+
+    def __init__(self, exprs: Iterable[sp.Expr]) -> None:
+        self.meaning: dict[sp.Symbol, sp.Expr] = {}  # generator -> expression
+        # (generator, n, value): generator**n == value, a polynomial in earlier generators
+        self.relations: list[tuple[sp.Symbol, int, sp.Expr]] = []
+        self.opaque = False  # whether some generator may obey a relation that is not known here
+        self._generators: dict[object, sp.Symbol] = {}
+        self._roots: dict[sp.Symbol, int] = {}
+        self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
+        self._exponents: dict[sp.Expr, int] = {}
+        exprs = [self._rewrite(e) for e in exprs]
+        for e in exprs:
+            for power in e.atoms(sp.Pow):
+                base, exponent = power.as_base_exp()
+                if isinstance(exponent, sp.Rational) and base.is_Symbol and base.is_positive:
+                    self._roots[base] = lcm(self._roots.get(base, 1), exponent.q)
+            for node in e.atoms(sp.exp):
+                number, rest = node.args[0].as_coeff_Mul()
+                if isinstance(number, sp.Rational):
+                    self._exponents[rest] = lcm(self._exponents.get(rest, 1), number.q)
+            if e.has(sp.E):
+                self._exponents.setdefault(sp.S.One, 1)
+        self.exprs = [self.lower(e) for e in exprs]
+
+    @property
+    def decides(self) -> bool:
+        """Whether different rational functions here are different: no generator may obey an unknown relation."""
+        return not (self.relations or self.opaque)
+
+    @staticmethod
+    def _rewrite(e: sp.Expr) -> sp.Expr:
+        if e.has(*_HYPERBOLIC):
+            e = e.replace(lambda n: isinstance(n, _HYPERBOLIC), lambda n: n.rewrite(sp.exp))
+        if e.has(sp.exp):
+            e = e.replace(
+                lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0])))
+            )
+        return e
+
+    def _generator(self, key: object, meaning: sp.Expr) -> sp.Symbol:
+        if key not in self._generators:
+            symbol = sp.Symbol(f"_{len(self._generators)}")
+            self._generators[key] = symbol
+            self.meaning[symbol] = meaning
+        return self._generators[key]
+
+    def lower(self, e: sp.Expr) -> sp.Expr:
+        if e.is_Rational:
+            return e
+        if e.is_Symbol:
+            n = self._roots.get(e, 1)
+            return self._generator(e, e ** sp.Rational(1, n)) ** n
+        if e.is_Add or e.is_Mul:
+            return e.func(*[self.lower(a) for a in e.args])
+        if isinstance(e, sp.exp) or e is sp.E:
+            number, rest = (sp.S.One, sp.S.One) if e is sp.E else e.args[0].as_coeff_Mul()
+            self.opaque = self.opaque or not (rest == 1 or rest.is_Symbol)
+            if isinstance(number, sp.Rational) and rest in self._exponents:
+                n = self._exponents[rest]
+                return self._generator(("exp", rest), sp.exp(rest / n)) ** int(number * n)
+        if e.is_Pow:
+            base, exponent = e.as_base_exp()
+            if exponent.is_Integer:
+                return self.lower(base) ** exponent
+            if isinstance(exponent, sp.Rational):
+                return self._root(base, exponent)
+        if e is sp.I:
+            return self._related(e, 2, sp.S.NegativeOne)
+        if isinstance(e, sp.CRootOf):
+            return self._algebraic(e)
+        if e in _SINGULAR:
+            raise DividedByZero("a denominator vanishes identically.")
+        self.opaque = self.opaque or not e.is_Atom
+        if isinstance(e, sp.sin):
+            return self._related(e, 2, 1 - self.lower(sp.cos(e.args[0])) ** 2)
+        return self._generator(e, e)
+
+    def _related(self, e: sp.Expr, n: int, value: sp.Expr) -> sp.Symbol:
+        """The generator of ``e``, where ``e**n`` is ``value``."""
+        if e not in self._generators:
+            self.relations.append((self._generator(e, e), n, value))
+        return self._generators[e]
+
+    def _algebraic(self, e: sp.CRootOf) -> sp.Symbol:
+        """A root of a polynomial, whose highest power is a combination of the others."""
+        if e not in self._generators:
+            root = self._generator(e, e)
+            top, *others = e.poly.all_coeffs()
+            n = len(others)
+            if top.is_Rational and all(c.is_Rational for c in others):
+                value = sp.Add(*[-c / top * root ** (n - 1 - i) for i, c in enumerate(others)])
+                self.relations.append((root, n, value))
+            else:
+                self.opaque = True
+        return self._generators[e]
+
+    def _root(self, base: sp.Expr, exponent: sp.Rational) -> sp.Expr:
+        """A fractional power; positive factors have roots of their own, which no branch cut separates."""
+        if base.is_Symbol and base in self._roots:
+            return self._generator(base, base ** sp.Rational(1, self._roots[base])) ** int(
+                exponent * self._roots[base]
+            )
+        (value,), _ = _reduced([self.lower(base)], self.relations)
+        if value == 0:
+            return self.lower(sp.S.Zero**exponent)
+        (over, above), (under, below) = _factors(value.numer), _factors(value.denom)
+        constant = sp.Rational(int(over), int(under))
+        parts = [(sp.Integer(p), k) for p, k in sp.factorrat(abs(constant)).items()]
+        top, bottom = sp.sign(constant), sp.S.One  # what may be negative stays together
+        for sign, factors in ((1, above), (-1, below)):
+            for poly, k in factors:
+                factor = poly.as_expr()
+                if factor.xreplace(self.meaning).is_positive:
+                    parts.append((factor, sign * k))
+                elif sign > 0:
+                    top = top * factor**k
+                else:
+                    bottom = bottom * factor**k
+        result = sp.Mul(
+            *[self._radical(p, sp.S.One, p.xreplace(self.meaning), k * exponent) for p, k in parts]
+        )
+        if top == bottom == 1:
+            return result
+        meaning = (top / bottom).xreplace(self.meaning) if parts or bottom != 1 else base
+        return result * self._radical(sp.expand(top), sp.expand(bottom), meaning, exponent)
+
+    def _radical(
+        self, top: sp.Expr, bottom: sp.Expr, meaning: sp.Expr, exponent: sp.Rational
+    ) -> sp.Expr:
+        """``(top / bottom)**exponent`` by the generator bottom * (top / bottom)**(1/n), whose power is a polynomial.
+
+        Roots of one radicand form a tower: a root of higher order is a root of the one before.
+        """
+        n, root = self._radicals.get((top, bottom), (1, top))
+        if n % exponent.q:
+            m = lcm(n, exponent.q)
+            higher = self._generator(
+                ("root", top, bottom, m),
+                bottom.xreplace(self.meaning) * meaning ** sp.Rational(1, m),
+            )
+            self.relations.append((higher, m // n, bottom ** (m // n - 1) * root))
+            n, root = m, higher
+            self._radicals[top, bottom] = n, root
+        return (root / bottom) ** int(exponent * n)
+
+
+def _factors(p: PolyElement) -> tuple[Any, list[tuple[PolyElement, int]]]:
+    """The constant and the irreducible factors with their multiplicities, as of `PolyElement.factor_list`.
+
+    What is linear in a generator and has no factor without it is irreducible, which is seen at once; squared lengths
+    under a root with a parameter are such.
+    """
+    if p.is_ground or not _is_irreducible(p):
+        found: tuple[Any, list[tuple[PolyElement, int]]] = p.factor_list()
+        return found
+    denominator, whole = p.clear_denoms()
+    content, primitive = whole.primitive()
+    if primitive.LC < 0:
+        content, primitive = -content, -primitive
+    return content / denominator, [(primitive, 1)]
+
+
+def _is_irreducible(p: PolyElement) -> bool:
+    """Whether the polynomial is seen to be irreducible; False is inconclusive."""
+    pairs = []
+    for i, degree in enumerate(p.degrees()):
+        if degree == 1:
+            parts: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
+            for powers, c in p.terms():
+                parts[powers[i]][(*powers[:i], 0, *powers[i + 1 :])] = c
+            pairs.append([p.ring.from_dict(part) for part in parts])
+    pairs.sort(key=lambda pair: min(map(len, pair)))
+    return any(b and b.gcd(a).is_ground for a, b in pairs[:1] if a)
+
+
+def _order(symbol: sp.Symbol) -> int:
+    return -int(symbol.name[1:])  # later generators come first: relations lower the order
+
+
+def _to_field(
+    e: sp.Expr, field: FracField, generators: dict[sp.Symbol, FracElement]
+) -> FracElement:
+    if e.is_Symbol:
+        return generators[e]
+    if e.is_Rational:
+        return field(sp.QQ(e.p, e.q))
+    if e.is_Add:
+        return _sum(field, [_to_field(a, field, generators) for a in e.args])
+    if e.is_Mul:
+        return _product(field, [_to_field(a, field, generators) for a in e.args])
+    base, exponent = e.as_base_exp()
+    element = _to_field(base, field, generators)
+    if element == 0 and exponent < 0:
+        raise DividedByZero("a denominator vanishes identically.")
+    return element ** int(exponent)
+
+
+# Cancelling is what costs: a sum does it once for each denominator, polynomials among themselves do not.
+
+
+def _sum(field: FracField, elements: list[FracElement]) -> FracElement:
+    over: dict[PolyElement, PolyElement] = {}
+    polynomial = field.ring.zero
+    for x in elements:
+        if x.denom.is_ground:
+            polynomial = polynomial + x.numer.quo_ground(x.denom.LC)
+        else:
+            over[x.denom] = over.get(x.denom, field.ring.zero) + x.numer
+    parts = [field.zero.new(numer, denom) for denom, numer in over.items()]
+    return functools.reduce(lambda a, b: a + b, parts, field(polynomial))
+
+
+def _product(field: FracField, elements: list[FracElement]) -> FracElement:
+    polynomial, rest = field.ring.one, []
+    for x in elements:
+        if x.denom.is_ground:
+            polynomial = polynomial * x.numer.quo_ground(x.denom.LC)
+        else:
+            rest.append(x)
+    return functools.reduce(lambda a, b: a * b, rest, field(polynomial))
+
+
+_PRIME = 2**61 - 1
+
+
+def _residue(e: sp.Expr) -> int:
+    """A lowered expression modulo a prime, at a fixed point; ValueError where a denominator is zero there."""
+    if e.is_Symbol:  # no value is a small power of another
+        return pow(7, pow(1009, 1 - _order(e), _PRIME - 1), _PRIME)
+    if e.is_Rational:
+        return int(e.p) * pow(int(e.q), -1, _PRIME) % _PRIME
+    if e.is_Add:
+        return sum(map(_residue, e.args)) % _PRIME
+    if e.is_Mul:
+        return functools.reduce(lambda a, b: a * b % _PRIME, map(_residue, e.args))
+    base, exponent = e.as_base_exp()
+    return pow(_residue(base), int(exponent), _PRIME)
+
+
+def _differs(lowering: _Lowering) -> bool:
+    """Whether a value shows that the one expression is not zero: what is not zero modulo a prime is not zero."""
+    if not lowering.decides:
+        return False
+    try:
+        return _residue(lowering.exprs[0]) != 0
+    except ValueError:
+        return False
+
+
+def refuted(expr: object) -> bool:
+    """Whether one value already shows that the expression is not zero; False is inconclusive."""
+    return _differs(_Lowering([as_scalar(expr)]))
+
+
+class Fractions:
+    """Several expressions as elements of one field of fractions, where they can be computed with.
+
+    ``elements`` are the expressions, their numerators and denominators reduced by the relations of the
+    generators; ``reduced`` does the same to a polynomial that was computed from them. Where it ``decides``, an
+    element that is not zero here is not zero.
+    """
+
+    def __init__(self, exprs: Iterable[sp.Expr]) -> None:
+        lowering = _Lowering(exprs)
+        self.meaning, self.relations, self.decides = (
+            lowering.meaning,
+            lowering.relations,
+            lowering.decides,
+        )
+        self.elements, self._ideal = _reduced(lowering.exprs, lowering.relations)
+
+    def reduced(self, polynomial: PolyElement) -> PolyElement:
+        return polynomial.rem(self._ideal) if self._ideal else polynomial
+
+    def expression(self, element: FracElement) -> sp.Expr:
+        """An element of the field as an expression."""
+        return element.as_expr().xreplace(self.meaning)
+
+
+def _reduced(
+    exprs: list[sp.Expr], relations: list[tuple[sp.Symbol, int, sp.Expr]]
+) -> tuple[list[FracElement], list[PolyElement]]:
+    """Lowered expressions as fractions whose numerators and denominators are reduced by the relations."""
+    everything = [
+        *exprs,
+        *[root for root, _, _ in relations],
+        *[value for _, _, value in relations],
+    ]
+    symbols = {s for e in everything for s in e.free_symbols} or {sp.Symbol("_0")}
+    field = FracField(sorted(symbols, key=_order), sp.QQ, lex)
+    generators = dict(zip(field.symbols, field.gens, strict=True))
+    elements = [_to_field(e, field, generators) for e in exprs]
+    values = [_to_field(value, field, generators) for _, _, value in relations]
+    ideal = [
+        generators[root].numer ** n * value.denom - value.numer
+        for (root, n, _), value in zip(relations, values, strict=True)
+    ]
+    if not ideal:
+        return elements, ideal
+    reduced = []
+    for element in elements:
+        numer, denom = element.numer.rem(ideal), element.denom.rem(ideal)
+        if denom == 0:
+            raise DividedByZero("a denominator vanishes identically.")
+        reduced.append(field(numer) / field(denom))
+    return reduced, ideal
+
+
+def canonical(expr: object) -> sp.Expr:
+    """The expression as one cancelled fraction of polynomials in its generators."""
+    e = as_scalar(expr)
+    return e if e.is_Rational or e.is_Symbol else _canonical(e)
+
+
+@functools.lru_cache(maxsize=4096)
+def _canonical(e: sp.Expr) -> sp.Expr:
+    field = Fractions([e])
+    return field.expression(field.elements[0])
+
+
+def is_zero(expr: object) -> bool:
+    """Whether the expression is identically zero: True is a proof.
+
+    False means that the canonical form is not zero; where generators may obey relations that the
+    canonical form does not know (nested roots, functions other than powers), a numerical value at 60
+    digits confirms it. Raises ArithmeticError if those digits cannot tell the expression from zero.
+    """
+    e = as_scalar(expr)
+    if e.is_Rational:
+        return bool(e == 0)
+    lowering = _Lowering([e])
+    if _differs(lowering):
+        return False
+    (element,), _ = _reduced(lowering.exprs, lowering.relations)
+    if element == 0:
+        return True
+    if not lowering.decides:
+        sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
+        if not next((size > 1e-50 for size in sizes if size.is_comparable), False):
+            raise ArithmeticError(f"it is undecided whether {e} is zero.")
+    return False
+
+
+def sample(symbols: Iterable[sp.Expr], seed: int = 0) -> dict[sp.Expr, sp.Rational]:
+    """Reproducible rational values, generic and compatible with mu < L, for the given symbols."""
+    primes = (101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167)
+    values = {}
+    for i, s in enumerate(sorted(symbols, key=str)):
+        value = sp.Rational(primes[(i + 3 * seed) % 14] + 2 * seed, 97 + 4 * i + seed)
+        if str(s) == "mu":
+            value /= 11
+        elif str(s) == "L":
+            value *= 7
+        values[s] = -value if s.is_negative else value
+    return values
+
+
+def evaluate_at_sample(e: sp.Expr, digits: int = 60, seed: int = 0) -> sp.Expr:
+    """The value at generic rational values of the free symbols and other opaque atoms, as a SymPy float.
+
+    Args:
+        e: an expression without vectors.
+        digits: decimal digits of the evaluation.
+        seed: selects the sample point.
+    """
+    closed = e.xreplace({root: sp.N(root, digits + 10) for root in e.atoms(sp.CRootOf)})
+    atoms = {a for a in closed.atoms(sp.Expr) if a.is_Atom and not a.is_number}
+    free = closed.free_symbols
+    opaque = {a for a in atoms if not a.is_Symbol or a in free}
+    return sp.N(closed.xreplace(sample(opaque, seed)), digits)
+
+
+def parameters(names: str, **assumptions: bool | None) -> Any:
+    """Scalar parameters by name, positive unless told otherwise: ``c, h = parameters("c h")``."""
+    if not assumptions:
+        assumptions = {"positive": True}
+    found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))
+    return found[0] if len(found) == 1 else found
+
+
+def names_in(function: str, names: str, example: str) -> list[str]:
+    """Parse a list of names, separated by commas or spaces.
+
+    Args:
+        function: the public function that received the text, for messages.
+        names: the text.
+        example: a valid text, for messages.
+
+    Raises:
+        OdescentError: no text, no name, or an invalid name.
+    """
+    if not isinstance(names, str):
+        raise expected(f"the names of {function}()", f"one text, as {example!r}", names)
+    listed = [check_name(n) for n in names.replace(",", " ").split()]
+    if not listed:
+        raise OdescentError(f"{function}() needs at least one name, as in {function}({example!r}).")
+    return listed
+
+
+def check_name(name: str) -> str:
+    """The name if it can stand in emitted source; raises OdescentError otherwise."""
+    import keyword
+
+    if not isinstance(name, str):
+        raise expected("a name", "a text", name)
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
+        raise OdescentError(
+            f"{name!r} cannot be a name: use letters, digits and underscores, not first an underscore "
+            "or a digit, no Python keyword, at most 60 characters."
+        )
+    return name

@@ -1,0 +1,177 @@
+"""Taylor series in a scalar, by structure: sums, products and compositions of truncated series.
+
+An oracle at a moving point, F(p_0 + h p_1 + ...), is expanded by Faa di Bruno's formula over the
+partitions of the order, so that nothing is differentiated that is then thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import factorial
+from typing import Any, overload
+
+import sympy as sp
+
+from ..._support.errors import OdescentError
+from .calculus import derivative, scalar_of, singular, substitute, tidy
+from .exact import is_zero
+from .scalar_series import SingularError, Stream, stream
+from .vectors import Atom, Call, Expr, Product, Vector, _product, call, scalar_symbols, zero
+
+
+@overload
+def taylor(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]: ...
+@overload
+def taylor(e: sp.Expr, symbol: sp.Symbol, order: int) -> list[sp.Expr]: ...
+def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
+    """Coefficients of ``symbol**0 ... symbol**order`` of the Taylor expansion at 0.
+
+    Args:
+        e: a scalar or vector expression.
+        symbol: the expansion variable.
+        order: the highest power, at least 0.
+
+    Returns:
+        order + 1 coefficients of the type of ``e``.
+
+    Raises:
+        OdescentError: a coefficient is singular at 0.
+    """
+    try:
+        if isinstance(e, Vector):
+            return _vector(e, symbol, order)
+        found = _stream(scalar_of(e), symbol)
+        if any(not is_zero(found[k]) for k in range(found.start, 0)):
+            raise SingularError
+        return [found[k] for k in range(order + 1)]
+    except (SingularError, ZeroDivisionError):
+        raise OdescentError(f"{e} has no Taylor expansion at {symbol} = 0.") from None
+
+
+def orders_lost(e: Expr, symbol: sp.Symbol, known: Mapping[Any, Expr]) -> int:
+    """An upper bound on the orders that quotients in ``e`` lose when it is evaluated on truncated series.
+
+    Division by symbol**n loses n orders; division by a truncated series that vanishes as symbol**n loses 2 n.
+
+    Args:
+        e: a scalar or vector expression.
+        symbol: the expansion variable.
+        known: the truncated series of the symbols of ``e``.
+
+    Returns:
+        the number of orders, 0 where ``e`` has no expansion.
+    """
+    if isinstance(e, Vector):
+        return max(
+            (
+                orders_lost(c, symbol, known)
+                + max((orders_lost(part, symbol, known) for part in a.parts()), default=0)
+                for a, c in e.terms.items()
+            ),
+            default=0,
+        )
+    if not any(p.exp.could_extract_minus_sign() for p in e.atoms(sp.Pow)):
+        return 0
+    inexact = bool(scalar_symbols(e) & set(known))
+    try:
+        found = _stream(substitute(e, known), symbol)
+        if inexact:
+            return -2 * min(found.start, 0)
+        return max((-k for k in range(found.start, 0) if not is_zero(found[k])), default=0)
+    except (SingularError, ZeroDivisionError, OdescentError):
+        return 0  # no expansion, which the caller finds when it expands
+
+
+def _stream(e: sp.Expr, symbol: sp.Symbol) -> Stream:
+    known: dict[Vector, list[Vector]] = {}
+
+    def vectors(v: Vector, order: int) -> list[Vector]:
+        if len(known.get(v, ())) <= order:
+            known[v] = _vector(v, symbol, order)
+        return known[v]
+
+    return stream(e, symbol, vectors)
+
+
+def _vector(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]:
+    scalars = {atom: _stream(coefficient, symbol) for atom, coefficient in e.terms.items()}
+    low = min((s.start for s in scalars.values()), default=0)
+    total = dict.fromkeys(range(min(low, 0), order + 1), zero)
+    for atom, factor in scalars.items():
+        vectors = _atom(atom, symbol, order - factor.start)
+        for i in range(factor.start, order + 1):
+            if factor[i] != 0:
+                for j in range(order + 1 - i):
+                    total[i + j] = total[i + j] + vectors[j] * factor[i]
+    found = {k: tidy(v) for k, v in total.items()}
+    if any(found[k] for k in found if k < 0) or any(singular(v) for v in found.values()):
+        raise SingularError
+    return [found[k] for k in range(order + 1)]
+
+
+def _by_derivatives(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]:
+    """The definition: repeated derivatives at 0, for element-wise functions."""
+    coefficients, current = [], tidy(e)
+    for k in range(order + 1):
+        at_zero = tidy(substitute(current, {symbol: sp.S.Zero}))
+        if singular(at_zero):
+            raise SingularError
+        coefficients.append(at_zero * sp.Rational(1, factorial(k)))
+        if k < order:
+            current = tidy(derivative(current, {symbol: sp.S.One}))
+    return coefficients
+
+
+def _atom(atom: Atom, symbol: sp.Symbol, order: int) -> list[Vector]:
+    if symbol not in atom.free_symbols:
+        return [atom] + [zero] * order
+    if isinstance(atom, Product):
+        left, right = (_vector(side, symbol, order) for side in (atom.left, atom.right))
+        return [
+            sum((_product(atom.kind, left[i], right[n - i]) for i in range(n + 1)), zero)
+            for n in range(order + 1)
+        ]
+    if isinstance(atom, Call) and not any(symbol in p.free_symbols for p in atom.parameters):
+        return _call(atom, symbol, order)
+    return _by_derivatives(atom, symbol, order)
+
+
+def _call(atom: Call, symbol: sp.Symbol, order: int) -> list[Vector]:
+    point = _vector(atom.point, symbol, order)
+    directions = [_vector(d, symbol, order) for d in atom.directions]
+    total = [zero] * (order + 1)
+    for orders in _compositions(len(directions), order):
+        fixed = [series[i] for series, i in zip(directions, orders, strict=True)]
+        if not all(fixed):
+            continue
+        for n in range(order + 1 - sum(orders)):
+            for parts in _partitions(n, n):
+                if all(point[j] for j, _ in parts):
+                    moved = [point[j] for j, times in parts for _ in range(times)]
+                    weight = sp.Integer(1)
+                    for _, times in parts:
+                        weight = weight / factorial(times)
+                    term = call(atom.oracle, point[0], [*fixed, *moved], atom.parameters) * weight
+                    total[sum(orders) + n] = total[sum(orders) + n] + term
+    return total
+
+
+def _compositions(slots: int, order: int) -> Iterator[tuple[int, ...]]:
+    """Nonnegative orders for each slot with a sum of at most ``order``."""
+    if slots == 0:
+        yield ()
+        return
+    for first in range(order + 1):
+        for rest in _compositions(slots - 1, order - first):
+            yield (first, *rest)
+
+
+def _partitions(n: int, largest: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Partitions of n as (part, multiplicity) pairs, parts at most ``largest`` and decreasing."""
+    if n == 0:
+        yield ()
+        return
+    for part in range(min(n, largest), 0, -1):
+        for times in range(1, n // part + 1):
+            for rest in _partitions(n - part * times, part - 1):
+                yield ((part, times), *rest)

@@ -1,0 +1,220 @@
+"""Expressions as plain data and back: nested lists of strings, exact, that any JSON reader can evaluate.
+
+The forms are written down in docs/json.md, and `odescent.replay` evaluates them with nothing but Python's
+standard library. A rational is a string, everything else a list whose first element is its type.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, NoReturn, TypeAlias
+
+import sympy as sp
+from sympy.core.facts import InconsistentAssumptions
+
+from ..._support.errors import OdescentError
+from .calculus import Symbol
+from .named import NAMED, NamedScalar, NamedVector, Values
+from .oracles import Oracle
+from .vectors import (
+    Call,
+    Elementwise,
+    Expr,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    _elementwise,
+    call,
+    inner,
+    slots,
+)
+from .vectors import apply as apply_matrix
+from .vectors import hadamard as elementwise_product
+from .vectors import outer as outer_product
+
+Tree: TypeAlias = "str | list[Any]"
+_FUNCTIONS: dict[str, Any] = {
+    "add": sp.Add, "mul": sp.Mul, "pow": sp.Pow, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos,
+    "tan": sp.tan, "atan": sp.atan, "sinh": sp.sinh, "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "abs": sp.Abs,
+    "sign": sp.sign, "max": sp.Max, "min": sp.Min,
+}  # fmt: skip
+_NAMES = {function: name for name, function in _FUNCTIONS.items()}
+_CONSTANTS = {"pi": sp.pi, "e": sp.E}
+_PRODUCTS = {"hadamard": elementwise_product, "outer": outer_product, "apply": apply_matrix}
+_TAGS = (
+    "positive", "negative", "nonnegative", "nonpositive", "integer", "rational", "real", "zero", "nonzero", "complex",
+)  # fmt: skip
+_SLOT = re.compile("_([1-9][0-9]*)")
+
+
+def tree(e: Expr) -> Tree:
+    """The expression as nested lists.
+
+    Raises OdescentError for a function or constant that the format does not have.
+    """
+    return _vector_tree(e) if isinstance(e, Vector) else _scalar_tree(e)
+
+
+def pairs(values: Mapping[Any, Expr] | Values) -> list[list[Tree]]:
+    """Symbols with expressions, as a list of pairs."""
+    items = values.items() if isinstance(values, Mapping) else values
+    return [[tree(s), tree(e)] for s, e in items]
+
+
+@functools.lru_cache(maxsize=4096)
+def _tags(s: sp.Symbol) -> tuple[str, ...]:
+    """The fewest assumptions that make the symbol what it is."""
+    for n in range(4):
+        for tags in itertools.combinations(_TAGS, n):
+            with suppress(InconsistentAssumptions):
+                if sp.Symbol(s.name, **dict.fromkeys(tags, True)) == s:
+                    return tags
+    raise OdescentError(
+        f"the assumptions on the symbol {s} cannot be represented in the format of trees."
+    )
+
+
+def _scalar_tree(e: sp.Expr) -> Tree:
+    if e.is_Rational:
+        return str(e)
+    if isinstance(e, sp.Dummy):
+        raise OdescentError(
+            f"the symbol {e} has no unique name, so it cannot be written as a tree."
+        )
+    if e.is_Symbol:
+        slot = _SLOT.fullmatch(e.name)
+        return ["slot", slot[1]] if slot else ["symbol", e.name, *_tags(e)]
+    for name, constant in _CONSTANTS.items():
+        if e == constant:
+            return [name]
+    if isinstance(e, NamedScalar):
+        return ["claim", e.name, pairs(e.at), [pairs(d) for d in e.along]]
+    if isinstance(e, ScalarNode):
+        if e.kind == "inner":
+            return ["inner", *map(tree, e.arguments)]
+        assert e.oracle is not None
+        return ["value", e.oracle.of, tree(e.arguments[0])]
+    if e.func in _NAMES:
+        return [_NAMES[e.func], *map(tree, e.args)]
+    raise OdescentError(f"{e} ({e.func.__name__}) cannot be represented in the format of trees.")
+
+
+def _vector_tree(v: Vector) -> Tree:
+    if isinstance(v, VectorSymbol):
+        return ["block", v.name] + ([v.kind] if v.kind != "vector" else [])
+    if isinstance(v, NamedVector):
+        return ["vector claim", v.name, pairs(v.at), [pairs(d) for d in v.along]]
+    if isinstance(v, Call):
+        along, extra = [*map(tree, v.directions)], [*map(tree, v.parameters)]
+        return ["oracle", v.oracle.kind, v.oracle.of, tree(v.point), along, extra]
+    if isinstance(v, Product):
+        return [v.kind, tree(v.left), tree(v.right)]
+    if isinstance(v, Elementwise):
+        return ["elementwise", tree(v.body), [*map(tree, v.arguments)]]
+    return ["sum", *([tree(c), tree(a)] for a, c in v.terms.items())]
+
+
+def from_tree(data: Any) -> Expr:
+    """The expression that nested lists describe.
+
+    Raises OdescentError, with what it met, for anything that is not in the format. Nothing is evaluated.
+    """
+    try:
+        return _read(data)
+    except RecursionError:
+        raise OdescentError("a tree is nested too deeply to be read.") from None
+
+
+def _refuse(data: Any, expected: str) -> NoReturn:
+    shown = repr(data)
+    raise OdescentError(
+        f"{shown if len(shown) < 80 else shown[:77] + '...'} is no tree: {expected} was expected; see docs/json.md."
+    )
+
+
+def _read(data: Any) -> Expr:
+    if isinstance(data, str):
+        if not re.fullmatch(r"-?[0-9]{1,4000}(/[0-9]{1,4000})?", data) or re.search(r"/0+$", data):
+            _refuse(data, "a whole number or a fraction")
+        top, _, bottom = data.partition("/")
+        return sp.Rational(int(top), int(bottom or 1))
+    if not isinstance(data, (list, tuple)) or not data or not isinstance(data[0], str):
+        _refuse(data, "a fraction, or a list that begins with a word,")
+    word, *rest = data
+    try:
+        return _read_word(word, rest)
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        if isinstance(error, OdescentError):
+            raise
+        _refuse(data, f"what belongs after {word!r}")
+
+
+def _scalar(data: Any) -> sp.Expr:
+    found = _read(data)
+    return _refuse(data, "a scalar") if isinstance(found, Vector) else found
+
+
+def _vector(data: Any) -> Vector:
+    found = _read(data)
+    return found if isinstance(found, Vector) else _refuse(data, "a vector")
+
+
+def _name(data: Any) -> str:
+    return data if isinstance(data, str) and data else _refuse(data, "a name")
+
+
+def _symbol(data: Any) -> Symbol:
+    found = _read(data)
+    return (
+        found
+        if isinstance(found, (VectorSymbol, sp.Symbol))
+        else _refuse(data, "a symbol or a block")
+    )
+
+
+def _pairs(data: Any) -> Values:
+    return tuple((_symbol(s), _read(e)) for s, e in data)
+
+
+def _read_word(word: str, rest: list[Any]) -> Expr:
+    if word in _FUNCTIONS:
+        made: sp.Expr = _FUNCTIONS[word](*map(_scalar, rest))
+        return made
+    if word in _CONSTANTS and not rest:
+        return _CONSTANTS[word]
+    if word in _PRODUCTS:
+        left, right = map(_vector, rest)
+        return _PRODUCTS[word](left, right)
+    match word:
+        case "symbol":
+            if not set(rest[1:]) <= set(_TAGS):
+                _refuse(rest, f"assumptions among {', '.join(_TAGS)}")
+            return sp.Symbol(_name(rest[0]), **dict.fromkeys(rest[1:], True))
+        case "slot":
+            return slots(int(rest[0]))[-1]
+        case "inner":
+            left, right = map(_vector, rest)
+            return inner(left, right)
+        case "value":
+            return ScalarNode("value", (_vector(rest[1]),), Oracle("value", _name(rest[0])))
+        case "block":
+            return VectorSymbol(*map(_name, rest))
+        case "oracle":
+            kind, of, point, along, extra = rest
+            oracle = Oracle(_name(kind), _name(of))
+            return call(oracle, _vector(point), map(_vector, along), tuple(map(_scalar, extra)))
+        case "elementwise":
+            return _elementwise(_scalar(rest[0]), tuple(map(_vector, rest[1])))
+        case "sum":
+            read = ((_vector(a), _scalar(c)) for c, a in rest)
+            return Vector.of((b, k * c) for v, c in read for b, k in v.terms.items())
+        case "claim" | "vector claim":
+            name, at, along = rest
+            made_of = NAMED[word == "claim"]
+            return made_of(_name(name), _pairs(at), tuple(map(_pairs, along)))
+    return _refuse([word, *rest], "a word of the format")

@@ -1,0 +1,492 @@
+"""Vectors that only add and scale, and the opaque nodes they are made of.
+
+A `Vector` is a linear combination of atoms with scalar (SymPy) coefficients. Atoms are symbols,
+oracle calls and the typed products `hadamard`, `outer`, `apply`, `elementwise`; `inner` and oracle
+values are scalars. Everything multilinear is expanded on construction, so that equal vectors have
+equal terms once their coefficients are canonical. A vector times a vector is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Number
+from typing import Any, ClassVar, TypeAlias
+
+import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
+
+from ..._support.arguments import checked
+from ..._support.errors import DividedByZero, OdescentError, WrongType
+from .exact import as_scalar, canonical, names_in
+from .oracles import Oracle
+
+# What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
+PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}
+
+
+class Vector:
+    """A linear combination of atoms; immutable, hashable, compared term by term."""
+
+    __slots__ = ("_hash", "terms")
+    terms: Mapping[Atom, sp.Expr]
+    _op_priority: ClassVar[float] = 100.0  # SymPy scalars leave the product to us,
+    __array_ufunc__: ClassVar[None] = None  # and so do NumPy arrays
+
+    def __init__(self, terms: Mapping[Atom, sp.Expr]) -> None:
+        self.terms = terms
+        self._hash: int | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Vector, (dict(self.terms),)  # a hash is another process's where it is loaded
+
+    @staticmethod
+    def of(terms: Iterable[tuple[Atom, sp.Expr]]) -> Vector:
+        """The sum of ``coefficient * atom`` over the pairs."""
+        total: dict[Atom, sp.Expr] = {}
+        for atom, coefficient in terms:
+            total[atom] = total.get(atom, sp.S.Zero) + coefficient
+        kept = {a: c for a, c in sorted(total.items(), key=lambda item: item[0].key) if c != 0}
+        if len(kept) == 1 and next(iter(kept.values())) == 1:
+            return next(iter(kept))
+        return Vector(kept)
+
+    def __add__(self, other: object) -> Vector:
+        if isinstance(other, Vector):
+            return Vector.of([*self.terms.items(), *other.terms.items()])
+        if isinstance(other, (Number, sp.Expr)):
+            if other == 0:
+                return self  # so that sum() works
+            raise WrongType(
+                f"cannot add the scalar {other} to the vector {self}; scale a vector by it instead."
+            )
+        return NotImplemented
+
+    __radd__ = __add__
+
+    def __pos__(self) -> Vector:
+        return self
+
+    def __neg__(self) -> Vector:
+        return self._scaled(sp.S.NegativeOne)
+
+    def __sub__(self, other: object) -> Vector:
+        return self + (-other if isinstance(other, Vector) else other)  # a scalar is refused there
+
+    def __rsub__(self, other: object) -> Vector:
+        return -self + other
+
+    def __mul__(self, other: object) -> Vector:
+        if isinstance(other, Vector):
+            raise WrongType(
+                f"the product of the vectors {self} and {other} has no meaning; "
+                "use inner, hadamard, outer or apply."
+            )
+        return self._scaled(as_scalar(other))
+
+    def _scaled(self, scale: sp.Expr) -> Vector:
+        return Vector.of((a, c * scale) for a, c in self.terms.items())
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: object) -> Vector:
+        if isinstance(other, Vector):
+            raise WrongType(f"cannot divide by the vector {other}; use elementwise.")
+        scale = as_scalar(other)
+        if scale == 0:
+            raise DividedByZero(f"cannot divide the vector {self} by zero.")
+        return self._scaled(1 / scale)
+
+    def __rtruediv__(self, other: object) -> Vector:
+        raise WrongType(f"cannot divide by the vector {self}; use elementwise.")
+
+    def __pow__(self, other: object) -> Vector:
+        raise WrongType(
+            f"the vector {self} has no powers and is no exponent; use elementwise, hadamard or inner."
+        )
+
+    __rpow__ = __pow__
+
+    def __matmul__(self, other: object) -> Vector:
+        raise WrongType(
+            f"@ has no meaning for the vector {self}; use apply for a matrix, inner for a scalar."
+        )
+
+    __rmatmul__ = __matmul__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vector) and self.terms == other.terms
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(frozenset(self.terms.items()))
+        return self._hash
+
+    def __bool__(self) -> bool:
+        return bool(self.terms)
+
+    def __str__(self) -> str:
+        return PRINTED["text"](self)
+
+    __repr__ = __str__
+
+    def _latex(self, printer: Any) -> str:
+        return PRINTED["latex"](self)
+
+    def _repr_latex_(self) -> str:
+        return f"${self._latex(None)}$"
+
+    def canonical(self) -> Vector:
+        """The same vector with canonical coefficients; zero terms vanish."""
+        return Vector.of((a.canonical_atom(), canonical(c)) for a, c in self.terms.items())
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        """Every scalar and vector symbol in it, those inside oracle calls included."""
+        return {s for a, c in self.terms.items() for s in scalar_symbols(c) | a.symbols()}
+
+    def calls(self) -> set[Call]:
+        """Every oracle call in it, nested ones included."""
+        found: set[Call] = set()
+        for atom, coefficient in self.terms.items():
+            found |= {atom} if isinstance(atom, Call) else set()
+            found |= scalar_calls(coefficient)
+            for argument in atom.arguments:
+                found |= argument.calls()
+        return found
+
+
+Expr: TypeAlias = "Vector | sp.Expr"
+
+
+class Atom(Vector):
+    """A vector that is not a combination of others; final subclasses define its kind and its parts."""
+
+    __slots__ = ("key",)
+    made_of: ClassVar[tuple[str, ...]] = ()  # the arguments of the constructor
+    key: tuple[Any, ...]  # identity and order
+    arguments: tuple[Vector, ...] = ()
+
+    def __init__(self, key: tuple[Any, ...]) -> None:
+        self.key, self._hash = key, hash(key)
+        self.terms = {self: sp.S.One}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, n) for n in self.made_of)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Atom) and self.key == other.key)
+
+    def __hash__(self) -> int:
+        return self._hash or 0
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        return {s for argument in self.arguments for s in argument.free_symbols}
+
+    def parts(self) -> tuple[Expr, ...]:
+        """The vectors and scalars that it is made of."""
+        return self.arguments
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        """The atom with ``change`` applied to each of its parts."""
+        return self
+
+    def canonical_atom(self) -> Atom:
+        rebuilt = self.rebuild(lambda e: e.canonical() if isinstance(e, Vector) else canonical(e))
+        return rebuilt if isinstance(rebuilt, Atom) else self
+
+
+class VectorSymbol(Atom):
+    """A block of the state, or a name for an intermediate vector; kind is vector, matrix or pytree."""
+
+    __slots__ = ("kind", "name")
+    made_of = ("name", "kind")
+
+    def __init__(self, name: str, kind: str = "vector") -> None:
+        self.name, self.kind = name, kind
+        super().__init__((0, name, kind))
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        return {self}
+
+
+def _key(v: Vector) -> tuple[Any, ...]:
+    """An orderable key of a vector."""
+    return tuple((a.key, _text(c)) for a, c in v.terms.items())
+
+
+def _text(e: sp.Expr) -> str:
+    """A scalar as text; what is printed alike but differs (dummies of one name) differs in it."""
+    if e.is_Atom and not isinstance(e, (sp.Dummy, ScalarNode)):
+        return str(e)
+    if not any(isinstance(s, sp.Dummy) for s in scalar_symbols(e)):
+        return str(e)
+    told = {d: sp.Symbol(f"{d.name}_{d.dummy_index}") for d in e.atoms(sp.Dummy)}
+    told |= {n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}
+    return str(e.xreplace(told))
+
+
+class Call(Atom):
+    """An oracle at a point, differentiated along directions: ``D^k F(point)[directions]``.
+
+    ``parameters`` are scalar arguments of the oracle, such as the step of a prox.
+    """
+
+    __slots__ = ("arguments", "directions", "oracle", "parameters", "point")
+    made_of = ("oracle", "point", "directions", "parameters")
+
+    def __init__(
+        self,
+        oracle: Oracle,
+        point: Vector,
+        directions: tuple[Atom, ...] = (),
+        parameters: tuple[sp.Expr, ...] = (),
+    ) -> None:
+        self.oracle, self.point, self.parameters = oracle, point, parameters
+        self.directions = tuple(sorted(directions, key=lambda a: a.key))
+        self.arguments = (point, *self.directions)
+        directions_key = tuple(d.key for d in self.directions)
+        super().__init__(
+            (
+                1,
+                oracle.of,
+                oracle.kind,
+                len(directions),
+                _key(point),
+                directions_key,
+                tuple(_text(p) for p in parameters),
+            )
+        )
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        scalars = {s for p in self.parameters for s in scalar_symbols(p)}
+        return super().symbols() | scalars
+
+    def parts(self) -> tuple[Expr, ...]:
+        return (*self.arguments, *self.parameters)
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        parameters = tuple(change(p) for p in self.parameters)
+        return call(
+            self.oracle, change(self.point), [change(d) for d in self.directions], parameters
+        )
+
+
+def call(
+    oracle: Oracle,
+    point: Vector,
+    directions: Iterable[Vector] = (),
+    parameters: tuple[sp.Expr, ...] = (),
+) -> Vector:
+    """``D^k F(point)[directions]``, multilinear in the directions.
+
+    Args:
+        oracle: kind and objective, F.
+        point: where it is evaluated.
+        directions: k vectors; none calls F itself.
+        parameters: scalar arguments of the oracle, such as the step of a prox.
+
+    Returns:
+        a vector, expanded over the terms of each direction.
+    """
+    directions = tuple(directions)
+    _check_vectors(oracle.name, point, *directions)
+    return _multilinear(lambda atoms: Call(oracle, point, atoms, parameters), directions)
+
+
+def _check_vectors(what: str, *arguments: object) -> None:
+    for a in arguments:
+        if not isinstance(a, Vector):
+            raise WrongType(f"{what} takes vectors, not {a!r}.")
+
+
+def _factors(a: Atom) -> list[Atom]:
+    return (
+        [*_factors(a.left), *_factors(a.right)]
+        if isinstance(a, Product) and a.kind == "hadamard"
+        else [a]
+    )
+
+
+class Product(Atom):
+    """A bilinear product of two atoms: hadamard (its factors in one order, whatever the brackets), outer or apply."""
+
+    __slots__ = ("arguments", "kind", "left", "right")
+    made_of = ("kind", "left", "right")
+
+    def __init__(self, kind: str, left: Atom, right: Atom) -> None:
+        if kind == "hadamard":
+            left, *others = sorted([*_factors(left), *_factors(right)], key=lambda a: a.key)
+            right = functools.reduce(lambda inside, a: Product(kind, a, inside), reversed(others))
+        self.kind, self.left, self.right = kind, left, right
+        self.arguments = (left, right)
+        super().__init__((2, kind, left.key, right.key))
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return _product(self.kind, change(self.left), change(self.right))
+
+
+def _product(kind: str, left: Vector, right: Vector) -> Vector:
+    _check_vectors(kind, left, right)
+    return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
+
+
+def hadamard(left: Vector, right: Vector) -> Vector:
+    """The element-wise product."""
+    return _product("hadamard", left, right)
+
+
+def outer(left: Vector, right: Vector) -> Vector:
+    """The matrix ``left right^T``."""
+    return _product("outer", left, right)
+
+
+def apply(matrix: Vector, vector: Vector) -> Vector:
+    """The matrix (a block of kind matrix, or an outer product) applied to the vector."""
+    return _product("apply", matrix, vector)
+
+
+class Elementwise(Atom):
+    """A scalar function applied to each component: ``body`` in the slots ``_1, _2, ...`` of its arguments."""
+
+    __slots__ = ("arguments", "body")
+    made_of = ("body", "arguments")
+    arguments: tuple[Vector, ...]
+
+    def __init__(self, body: sp.Expr, arguments: tuple[Vector, ...]) -> None:
+        self.body, self.arguments = body, arguments
+        super().__init__((3, _text(body), tuple(_key(v) for v in arguments)))
+
+    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
+        return super().symbols() | (scalar_symbols(self.body) - set(slots(len(self.arguments))))
+
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.body, *self.arguments)
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return _elementwise(change(self.body), tuple(change(a) for a in self.arguments))
+
+    def canonical_atom(self) -> Atom:
+        # the body stays as it was written: a cancelled fraction of roots is longer, not simpler
+        return Elementwise(self.body, tuple(a.canonical() for a in self.arguments))
+
+
+def slots(n: int) -> tuple[sp.Symbol, ...]:
+    """The placeholders of an elementwise function's arguments."""
+    return tuple(sp.Symbol(f"_{i + 1}", real=True) for i in range(n))
+
+
+def _elementwise(body: sp.Expr, arguments: tuple[Vector, ...]) -> Vector:
+    return Vector.of([(Elementwise(body, arguments), sp.S.One)]) if body != 0 else zero
+
+
+def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
+    """``function`` of each component: ``elementwise(lambda m, v: m / (sp.sqrt(v) + eps), m, v)``."""
+    _check_vectors("elementwise", *arguments)
+    if not callable(function):
+        raise WrongType(f"elementwise takes a function of each component first, not {function!r}.")
+    return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)
+
+
+def _multilinear(
+    build: Callable[[tuple[Atom, ...]], Atom], arguments: tuple[Vector, ...]
+) -> Vector:
+    expanded: list[tuple[tuple[Atom, ...], sp.Expr]] = [((), sp.S.One)]
+    for argument in arguments:
+        expanded = [
+            ((*atoms, a), c * k) for atoms, c in expanded for a, k in argument.terms.items()
+        ]
+    return Vector.of((build(atoms), c) for atoms, c in expanded)
+
+
+class ScalarNode(sp.AtomicExpr):
+    """A scalar made of vectors: ``inner`` (two atoms) or the value of an oracle at a point."""
+
+    kind: str
+    oracle: Oracle | None
+    arguments: tuple[Vector, ...]
+    content: tuple[str, ...]
+    is_commutative = True
+    is_real = True
+
+    def __new__(
+        cls, kind: str, arguments: tuple[Vector, ...], oracle: Oracle | None = None
+    ) -> ScalarNode:
+        node: ScalarNode = sp.AtomicExpr.__new__(cls)
+        node.kind, node.arguments, node.oracle = kind, arguments, oracle
+        node.content = (kind, oracle.name if oracle else "", *(repr(_key(a)) for a in arguments))
+        return node
+
+    @property
+    def precedence(self) -> int:
+        """The precedence in print: a squared norm is a power already, and needs parentheses in another."""
+        squared = self.kind == "inner" and self.arguments[0] == self.arguments[1]
+        return int(PRECEDENCE["Pow" if squared else "Atom"])
+
+    def _hashable_content(self) -> tuple[str, ...]:
+        return self.content  # strings, because SymPy orders by it
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (self.kind, self.arguments, self.oracle)
+
+    def rebuild(self, change: Callable[[Any], Any]) -> sp.Expr:
+        arguments = tuple(change(a) for a in self.arguments)
+        return (
+            inner(*arguments)
+            if self.kind == "inner"
+            else ScalarNode("value", arguments, self.oracle)
+        )
+
+    def _sympystr(self, printer: Any) -> str:
+        return PRINTED["text"](self)
+
+    def _latex(self, printer: Any) -> str:
+        return PRINTED["latex"](self)
+
+
+def inner(left: Vector, right: Vector) -> sp.Expr:
+    """The inner product, a scalar; self-adjoint Hessians move to a canonical side."""
+    _check_vectors("inner", left, right)
+    return sp.Add(
+        *[c * k * _inner(a, b) for a, c in left.terms.items() for b, k in right.terms.items()]
+    )
+
+
+def _inner(a: Atom, b: Atom) -> sp.Expr:
+    """<H u, v> = <u, H v>, and every order D^k F(x)[...] of a gradient is symmetric in all its slots."""
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, Call) and one.directions and one.oracle.form.self_adjoint:
+            slots_ = sorted([*one.directions, other], key=lambda atom: atom.key)
+            if slots_[-1] != other:
+                return inner(call(one.oracle, one.point, slots_[:-1], one.parameters), slots_[-1])
+    return ScalarNode("inner", (a, b) if a.key <= b.key else (b, a))
+
+
+def scalar_symbols(e: sp.Expr) -> set[sp.Symbol | VectorSymbol]:
+    """Every scalar and vector symbol of a scalar, those inside its vector nodes included."""
+    inside = (a.free_symbols for node in e.atoms(ScalarNode) for a in node.arguments)
+    return set(e.free_symbols).union(*inside)
+
+
+def scalar_calls(e: sp.Expr) -> set[Call]:
+    """Every oracle call inside the vector nodes of a scalar."""
+    return {
+        c for node in e.atoms(ScalarNode) for argument in node.arguments for c in argument.calls()
+    }
+
+
+zero = Vector({})
+
+
+@checked
+def blocks(names: str, kind: str = "vector") -> Any:
+    """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix or pytree."""
+    if kind not in {"vector", "scalar", "matrix", "pytree"}:
+        raise OdescentError(
+            f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}."
+        )
+    listed = names_in("blocks", names, "x v")
+    found = tuple(
+        sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed
+    )
+    return found[0] if len(found) == 1 else found

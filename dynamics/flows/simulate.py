@@ -1,0 +1,256 @@
+"""Flows and SDEs in time: adaptive and implicit through diffrax, fixed steps in our own scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import diffrax as dfx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from ..._support.arguments import checked
+from ..._support.errors import OdescentError, unknown
+from ..random.sources import check_generator
+from ..vector_fields.objective import Objective
+from ..vector_fields.system import VectorFields
+from . import adaptive
+from .fixed_step import SOLVERS, Noise, increments, solver_for, spacing, whole_steps
+from .parameters import numbers_for
+from .solution import Problem, Solution, SolverStopped, finite_prefix, objective_for, problem_of
+from .stepper import orbit, recorded
+from .stopping import Condition, at_start, conditions
+
+_FINEST = 2.0**-16  # of the interval: down to here a Brownian path is known
+
+
+@checked
+def simulate(
+    system: VectorFields,
+    objective: Objective | None,
+    x0: Any,
+    t1: float,
+    *,
+    t0: float = 0.0,
+    points: int = 201,
+    times: Sequence[float] | Float[np.ndarray, " n"] | None = None,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    solver: str | None = None,
+    dt: float | None = None,
+    dense: bool = False,
+    until: Mapping[str, Any] | Condition | None = None,
+    key: Key[Array, ""] | int | None = None,
+    path: str = "tree",
+    normals: str = "counter",
+    max_steps: int = 100_000,
+    parameters: Mapping[str, object] | None = None,
+) -> Solution:
+    """Integrate the system from the blocks' initial values for x0, in float64.
+
+    Args:
+        system: the system; parameters mu and L default to the objective's.
+        objective: with the oracles that the system calls, or its name; None for a system that calls none.
+        x0: starting point, an array. Jumps move a vector as one point; each row of an array of more axes is a path that
+            jumps by itself, unless the clock is common.
+        t0, t1: the time interval.
+        points: how many equally spaced times are returned; with dt at most so many of its steps.
+        times: these times instead, increasing within the interval (not with dt).
+        rtol, atol: tolerances of adaptive steps.
+        solver: tsit5 (the default), dopri5, dopri8 or heun; kvaerno3 and kvaerno5, implicit, for stiff systems; rk4,
+            euler and midpoint for fixed steps; euler_maruyama (Ito) and stochastic_heun (Stratonovich) for
+            systems with noise, by default that of the system's calculus.
+        dt: a fixed step, of which the interval is a whole number.
+        dense: keep the interpolant of adaptive steps, which is then called as in ``solution(t)``.
+        until: where to stop: a function of (t, x, states) at whose zero, or a mapping with any of
+            "gradient", "value", "distance" (tolerances), "box" ((low, high)), and functions by name. Adaptive
+            steps find the time; fixed steps end with the first step at which it holds.
+        key: a JAX key, or a whole number, its seed, for systems with noise.
+        path: "tree", one Brownian path for each key and interval, the same whatever dt (down to 2^-16 of the
+            interval); or "increments", independent draws for each step, many times faster, and what jumps need.
+        normals: what increments are made of: "counter", the generator of the particle engine, or "jax", JAX's.
+        max_steps: of adaptive steps.
+        parameters: values by name.
+
+    Raises:
+        SolverStopped: a solver that gave up, with the reason, the time and what it had reached.
+        OdescentError: missing parameters, a bad interval, start, step, solver or condition, or noise without a key.
+    """
+    objective = objective_for(system, objective)
+    noisy = any(f.noise for f in system.fields.values())
+    solver = solver or _default(system, noisy, dt)
+    _check(solver, noisy, dt, key, path, dense, times)
+    if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
+        raise OdescentError(f"the time interval must be finite with t1 > t0, not [{t0}, {t1}].")
+    if times is None and points < 2:
+        raise OdescentError(f"a solution has at least 2 points in time, not {points}.")
+    with jax.enable_x64(True):
+        begin = jnp.asarray(x0, jnp.float64)
+        if not bool(jnp.all(jnp.isfinite(begin))):
+            raise OdescentError("the starting point has an entry that is not finite.")
+        who = system.name or "the system"
+        numbers = numbers_for(who, system.parameters, parameters or {}, objective)
+        problem = problem_of(system, objective, tuple(numbers))
+        values = tuple(jnp.asarray(v) for v in numbers.values())
+        state = problem.init(begin, values)
+        _finite_at_start(problem, t0, state, values)
+        stops = conditions(until, objective, jnp.shape(problem.output(t0, state, values)))
+        first = at_start(stops, t0, problem.output(t0, state, values), problem.named(state))
+        if first is not None:
+            one = jax.tree.map(lambda s: s[None], state)
+            return problem.solution(np.array([t0]), one, values, (0, 0), stopped=first)
+        if dt is not None and SOLVERS[solver].step is not None:
+            n = whole_steps(t0, t1, dt)
+            noise = None
+            if noisy:
+                assert key is not None
+                check_generator(normals)
+                draw = (path, key, normals)
+                noise = _noise(system, objective, solver, state, draw, (t0, t1, n), numbers)
+            return _fixed(problem, solver, state, values, (t0, t1, n, points), stops, noise)
+        when = np.linspace(t0, t1, points) if times is None else _times(times, t0, t1)
+        return adaptive.solve(problem, solver, state, values, (t0, t1, dt), when, stops,
+                                (rtol, atol), dense, max_steps)  # fmt: skip
+
+
+# input
+
+
+def _default(system: VectorFields, noisy: bool, dt: float | None) -> str:
+    if noisy:
+        return solver_for(system.calculus)
+    return "tsit5" if dt is None else "rk4"
+
+
+def _check(
+    solver: str, noisy: bool, dt: float | None, key: Any, path: str, dense: bool, times: Any
+) -> None:
+    if solver not in SOLVERS:
+        raise unknown("solver", solver, sorted(SOLVERS))
+    chosen = SOLVERS[solver]
+    if noisy != (chosen.calculus is not None):
+        these = sorted(n for n, s in SOLVERS.items() if noisy == (s.calculus is not None))
+        raise OdescentError(
+            f"the system has {'noise' if noisy else 'no noise'}, so the solver is one of {', '.join(these)}, "
+            f"not {solver!r}."
+        )
+    if noisy and key is None:
+        raise OdescentError("the system has noise: give a key, as in key=jax.random.key(0).")
+    if dt is None and chosen.diffrax is None:
+        raise OdescentError(f"the solver {solver} takes fixed steps: give one, as in dt=0.01.")
+    if path not in ("tree", "increments"):
+        raise unknown("kind of path", path, ("tree", "increments"))
+    if dt is not None and chosen.step is not None and (dense or times is not None):
+        what = "dense output" if dense else "times of their own"
+        raise OdescentError(
+            f"fixed steps of {solver} have no {what}; use tsit5 or kvaerno5, or points=."
+        )
+
+
+def _times(times: Any, t0: float, t1: float) -> np.ndarray:
+    when = np.asarray(times, np.float64)
+    inside = when.ndim == 1 and when.size > 0 and bool(((when >= t0) & (when <= t1)).all())
+    if not inside or (np.diff(when) <= 0).any():
+        raise OdescentError(f"times must increase within [{t0:g}, {t1:g}]; got {times!r}.")
+    return when
+
+
+def _finite_at_start(problem: Problem, t0: float, state: Any, values: Any) -> None:
+    with np.errstate(all="ignore"):
+        try:
+            rates = problem.rates(jnp.asarray(t0, jnp.float64), state, values)  # it may divide by t
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            if isinstance(error, OdescentError):
+                raise
+            said = str(error).partition("\n")[0]
+            raise OdescentError(
+                f"a function of the objective raised {type(error).__name__} at the start ({said}): "
+                "it must accept the shape and type of x0."
+            ) from error
+    for name, rate in problem.named(rates).items():
+        if not bool(jnp.all(jnp.isfinite(rate))):
+            raise OdescentError(
+                f"the drift of {name} is not finite at the start (t = {t0:g}); start elsewhere."
+            )
+
+
+# the solvers
+
+
+def _noise(
+    system: VectorFields, objective: Objective, solver: str, state: Any, by: tuple[str, Any, str],
+    span: tuple[float, float, int], numbers: Mapping[Any, Any],
+) -> Callable[..., Any]:  # fmt: skip
+    """(k, t, t + dt) to the diffusion as a function of (t, state)."""
+    (path, key, generator), (t0, t1, n) = by, span
+    resolution = (t1 - t0) * _FINEST
+    if path == "tree" and (t1 - t0) / n < 2 * resolution:
+        raise OdescentError(
+            f"a Brownian path is resolved down to steps of {2 * resolution:.3g} here; "
+            "take larger ones, or path='increments'."
+        )
+    terms = Noise(system, objective, SOLVERS[solver].calculus)
+    if terms.clocks and path == "tree":
+        raise OdescentError(
+            f"a Brownian path does not jump, and {next(iter(terms.clocks))} does: give path='increments'."
+        )
+    make = partial(dfx.VirtualBrownianTree, t0, t1, resolution)
+    tree = (lambda key, shape: make(shape, key)) if path == "tree" else None
+    shapes = terms.processes(state)
+    draw = increments(tree, key, shapes, (t1 - t0) / n, generator, terms.clocks)
+
+    def diffusion(k: Any, a: Any, b: Any) -> Callable[..., Any]:
+        dW = draw(k, a, b)
+        return lambda t, state: terms.moved(t, state, dW, numbers)
+
+    return diffusion
+
+
+def _fixed(
+    problem: Problem, solver: str, state: Any, values: Any,
+    span: tuple[float, float, int, int], stops: Mapping[str, Condition], noise: Callable[..., Any] | None,
+) -> Solution:  # fmt: skip
+    t0, t1, n, points = span
+    dt = (t1 - t0) / n
+    stride, step = spacing(n, points), SOLVERS[solver].step
+    assert step is not None
+    rates = lambda t, s: problem.rates(t, s, values)
+
+    def advance(k: Any, carry: Any) -> Any:
+        state, hit, at = carry
+        t = t0 + k.astype(jnp.float64) * dt
+        if noise is None:
+            new = step(rates, t, state, dt)
+        else:
+            end = jnp.minimum(t0 + (k + 1).astype(jnp.float64) * dt, t1)
+            new = step(rates, noise(k, t, end), t, state, dt)
+        if not stops:
+            return new, hit, at
+        new = jax.tree.map(lambda a, b: jnp.where(hit < 0, a, b), new, state)
+        x = problem.output(t + dt, new, values)
+        met = jnp.stack([c(t + dt, x, problem.named(new)) <= 0 for c in stops.values()])
+        now = (hit < 0) & jnp.any(met)
+        return new, jnp.where(now, jnp.argmax(met), hit), jnp.where(now, k + 1, at)
+
+    # integer zeros of the loop counter's type
+    none = jnp.full((), -1, jnp.asarray(0).dtype)
+    run = jax.jit(lambda s: orbit(advance, lambda carry: carry[0], (s, none, none), n, stride))
+    (last, hit, at), states = run(state)
+    ks = recorded(n, stride)
+    t = t0 + ks * dt
+    if int(hit) >= 0:
+        k = int(at)
+        keep = int(np.searchsorted(ks, k))
+        states = jax.tree.map(lambda s, e: jnp.concatenate([s[:keep], e[None]]), states, last)
+        t, n = np.append(t[:keep], t0 + k * dt), k
+    stopped = list(stops)[int(hit)] if int(hit) >= 0 else None
+    done = problem.solution(t, states, values, (n, 0), stopped=stopped)
+    return finite_prefix(
+        done, t1, f"steps of {dt:g} of {solver} are not stable here, or the flow blows up"
+    )
+
+
+__all__ = ["Solution", "SolverStopped", "simulate"]

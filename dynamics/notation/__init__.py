@@ -1,0 +1,1 @@
+"""Expressions in print: text, LaTeX, Unicode, line breaks. Imports `algebra`."""

@@ -1,0 +1,328 @@
+"""Vectors and scalars as text and as LaTeX, in the field's notation.
+
+Terms come in the order of the derivatives a reader expects; scalar coefficients are SymPy's, with their
+signs placed as a person would: (1 - beta) x, not -(-1 + beta) x.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.precedence import PRECEDENCE
+from sympy.printing.str import StrPrinter
+
+from ..algebra.named import NamedVector
+from ..algebra.vectors import (
+    PRINTED,
+    Atom,
+    Call,
+    Elementwise,
+    Expr,
+    Product,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    slots,
+)
+from .gather import gathered
+
+_GREEK = {
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+    "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+    "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
+}  # fmt: skip
+_SHORT = {
+    "eps": r"\varepsilon",
+    "lam": r"\lambda",
+    "gam": r"\gamma",
+}  # names that Python leaves free
+
+
+class _Text(StrPrinter):
+    def _as_ordered_terms(self, expr: sp.Expr, order: object = None) -> list[sp.Expr]:
+        return _positive_first(expr)
+
+    def _print_Mul(self, expr: sp.Mul) -> str:
+        rest, under = _under_one_root(expr)
+        if under is None:
+            return str(super()._print_Mul(expr))
+        return str(self._print(sp.Mul(*rest, sp.Symbol(f"sqrt({self._print(under)})"))))
+
+    def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
+        """Powers of a squared norm are powers of the norm."""
+        if not (_is_square(expr.base) and expr.exp.is_Rational):
+            return str(super()._print_Pow(expr, rational))
+        power, norm = 2 * abs(expr.exp), f"|{text(expr.base.arguments[0])}|"
+        raised = norm if power == 1 else f"{norm}**{self.parenthesize(power, PRECEDENCE['Pow'])}"
+        return raised if expr.exp > 0 else f"1/{raised}"
+
+
+class _Latex(LatexPrinter):
+    def _as_ordered_terms(self, expr: sp.Expr, order: object = None) -> list[sp.Expr]:
+        return _positive_first(expr)
+
+    def _print_Symbol(self, expr: sp.Symbol, style: str = "plain") -> str:
+        names: dict[sp.Symbol, str] = self._settings["symbol_names"]
+        return names[expr] if expr in names else symbol_latex(expr.name)
+
+    def _print_Mul(self, expr: sp.Mul) -> str:
+        rest, under = _under_one_root(expr)
+        if under is None:
+            return str(super()._print_Mul(expr))
+        root = sp.Pow(under, sp.S.Half, evaluate=False)
+        return str(super()._print_Mul(sp.Mul(*rest, root, evaluate=False)))
+
+    def _print_Pow(self, expr: sp.Pow) -> str:
+        """Powers of a squared norm are powers of the norm."""
+        if not (_is_square(expr.base) and expr.exp.is_Rational):
+            return str(super()._print_Pow(expr))
+        power, norm = 2 * abs(expr.exp), rf"\|{latex(expr.base.arguments[0])}\|"
+        raised = norm if power == 1 else f"{norm}^{{{self._print(power)}}}"
+        return raised if expr.exp > 0 else rf"\frac{{1}}{{{raised}}}"
+
+
+def _is_square(e: sp.Expr) -> bool:
+    return isinstance(e, ScalarNode) and e.kind == "inner" and e.arguments[0] == e.arguments[1]
+
+
+def _under_one_root(product: sp.Mul) -> tuple[list[sp.Expr], sp.Expr | None]:
+    """The factors but square roots of symbols and numbers, and what is under these: sqrt(2 h), not sqrt(2) sqrt(h)."""
+    roots = [
+        f
+        for f in product.args
+        if f.is_Pow
+        and f.exp == sp.S.Half
+        and f.base.is_Atom
+        and f.base.is_nonnegative
+        and not _is_square(f.base)
+    ]
+    if len(roots) < 2:
+        return [], None
+    bases = sorted((f.base for f in roots), key=lambda b: not b.is_number)
+    rest = [f for f in product.args if f not in roots]
+    return rest, sp.Mul(*bases, evaluate=False)
+
+
+def _positive_first(total: sp.Add) -> list[sp.Expr]:
+    return sorted(total.args, key=lambda term: term.could_extract_minus_sign())
+
+
+_LATEX = _Latex({"order": "none"})
+_TEXT = _Text({"order": "none"})
+
+
+def symbol_latex(name: str) -> str:
+    """A name as LaTeX: Greek letters, subscripts (digits, or after an underscore), dots for time derivatives."""
+    if "/" in name:
+        return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+    if name.endswith("+"):
+        return symbol_latex(name[:-1]) + "^+"
+    for suffix, accent in (("_ddot", r"\ddot"), ("_dot", r"\dot")):
+        if name.endswith(suffix):
+            return f"{accent}{{{symbol_latex(name.removesuffix(suffix))}}}"
+    head, *tails = name.split("_")
+    if digits := re.fullmatch(r"([^0-9]+)([0-9]+)", head):
+        head, tails = digits[1], [digits[2], *tails]
+    tail = ",".join(_letters(t) for t in tails if t)
+    return f"{_letters(head)}_{{{tail}}}" if tail else _letters(head)
+
+
+def _letters(part: str) -> str:
+    if part in _SHORT:
+        return _SHORT[part]
+    if part in _GREEK:
+        return "\\" + part
+    return part if len(part) <= 1 or part.isdigit() else rf"\mathrm{{{part}}}"
+
+
+def latex(e: Expr) -> str:
+    """LaTeX of a vector or scalar, without dollar signs."""
+    return (
+        _vector(e, _latex_atom, lambda c: _doprint(c, True), " ", "0")
+        if isinstance(e, Vector)
+        else _scalar(e, True)
+    )
+
+
+def text(e: Expr) -> str:
+    """One line of plain text of a vector or scalar."""
+    return (
+        _vector(e, _text_atom, lambda c: _doprint(c, False), "*", "0")
+        if isinstance(e, Vector)
+        else _scalar(e, False)
+    )
+
+
+def differential(drift: Expr, noise: Iterable[tuple[Expr, str, bool]], as_latex: bool) -> str:
+    """The right-hand side of dx = drift dt + amplitude dW + ....
+
+    Args:
+        drift: scalar or vector.
+        noise: triples of amplitude, name of the process, and whether the integral is Stratonovich's.
+        as_latex: LaTeX instead of plain text.
+    """
+    if as_latex:
+        shown, space, d, marks = latex(drift), r"\,", r"\mathrm{d}", (r" \circ ", r" \odot ")
+        brackets = (r"\left(", r"\right)")
+    else:
+        shown, space, d, marks = text(drift), " ", "d", (" o ", " .* ")
+        brackets = ("(", ")")
+    several = len(drift.terms) > 1 if isinstance(drift, Vector) else drift.is_Add
+    line = (shown.join(brackets) if several else shown) + f"{space}{d}t"
+    for amplitude, process, stratonovich in noise:
+        by = marks[0] if stratonovich else marks[1] if isinstance(amplitude, Vector) else space
+        size = latex(amplitude) if as_latex else text(amplitude)
+        several = len(amplitude.terms) > 1 if isinstance(amplitude, Vector) else amplitude.is_Add
+        line += f" + {size.join(brackets) if several else size}{by}{d}{process}"
+    return re.sub(r"\+ - ?", "- ", line)
+
+
+def _scalar(e: sp.Expr, as_latex: bool) -> str:
+    if isinstance(e, ScalarNode):
+        if e.kind == "named":
+            return _named(e, as_latex)
+        show = latex if as_latex else text
+        inside = [show(a) for a in e.arguments]
+        if e.kind == "inner":
+            if _is_square(e):
+                return rf"\|{inside[0]}\|^2" if as_latex else f"|{inside[0]}|^2"
+            body = ", ".join(inside)
+            return rf"\langle {body} \rangle" if as_latex else f"<{body}>"
+        assert e.oracle is not None
+        return f"{e.oracle.of}({inside[0]})"
+    return _doprint(e, as_latex)
+
+
+def _doprint(e: sp.Expr, as_latex: bool) -> str:
+    return str((_LATEX if as_latex else _TEXT).doprint(gathered(e)))
+
+
+def _vector(e: Vector, atom: Any, scalar: Any, times: str, nothing: str) -> str:
+    pieces: list[str] = []
+    for a, c in e.terms.items():
+        sign, c = _signed(c)
+        if c == 1:
+            factor = ""
+        else:
+            body = scalar(c)
+            if isinstance(c, sp.Add):
+                body = rf"\left({body}\right)" if times == " " else f"({body})"
+            factor = body + times
+        pieces.append(f"{'+' if sign > 0 else '-'} {factor}{atom(a)}")
+    if not pieces:
+        return nothing
+    line = " ".join(pieces)
+    return line[2:] if line.startswith("+ ") else "-" + line[2:]
+
+
+def _signed(c: sp.Expr) -> tuple[int, sp.Expr]:
+    """A sign and the rest, chosen over the signs of the sums in it so that the fewest minus signs are printed."""
+    number, rest = c.as_coeff_Mul()
+    factors = list(sp.Mul.make_args(rest))
+    sums = [i for i, f in enumerate(factors) if _is_odd_power_of_sum(f)][:4]
+    best: tuple[tuple[int, int], int, sp.Expr] | None = None
+    for signs in itertools.product((1, -1), repeat=len(sums)):
+        trial = list(factors)
+        for i, s in zip(sums, signs, strict=True):
+            base, exponent = factors[i].as_base_exp()
+            trial[i] = sp.Add(*[s * t for t in base.args]) ** exponent
+        total = sp.prod(signs) * (-1 if number.is_negative else 1)
+        negative = [
+            t for i in sums for t in trial[i].as_base_exp()[0].args if t.could_extract_minus_sign()
+        ]
+        cost = (len(negative) + (total < 0), sum(bool(t.is_number) for t in negative))
+        if best is None or cost < best[0]:
+            best = cost, int(total), sp.Mul(abs(number), *trial) if number.is_number else c
+    assert best is not None
+    return best[1:]
+
+
+def _is_odd_power_of_sum(factor: sp.Expr) -> bool:
+    base, exponent = factor.as_base_exp()
+    return bool(base.is_Add and exponent.is_Integer and exponent % 2)
+
+
+def _named(node: Any, as_latex: bool) -> str:
+    """A function of `named`, as E(x = ..., z = ...)[x: direction]; arguments that are themselves are left out."""
+    show = latex if as_latex else text
+    at = ", ".join(f"{show(s)} = {show(e)}" for s, e in node.at if s != e)
+    along = "".join(f"[{', '.join(f'{show(s)}: {show(e)}' for s, e in d)}]" for d in node.along)
+    k = len(node.along)
+    head = (
+        (rf"\mathrm{{{node.name}}}" if as_latex else node.name) if k == 0 else f"D{k} {node.name}"
+    )
+    return head + (f"({at})" if at else "") + along
+
+
+def _text_atom(a: Vector) -> str:
+    if isinstance(a, VectorSymbol):
+        return a.name
+    if isinstance(a, NamedVector):
+        return _named(a, False)
+    if isinstance(a, Call):
+        point = text(a.point)
+        name, order = a.oracle.text, len(a.directions) + a.oracle.form.orders
+        if a.directions and a.oracle.form.orders:
+            name = f"hess {a.oracle.of}" if order == 2 else f"D{order} {a.oracle.of}"
+        elif a.directions:
+            name = f"D{order if order > 1 else ''} {name}"
+        along = "[" + ", ".join(text(d) for d in a.directions) + "]" if a.directions else ""
+        with_ = "; " + ", ".join(_TEXT.doprint(p) for p in a.parameters) if a.parameters else ""
+        return f"{name}({point}{with_}){along}"
+    if isinstance(a, Product):
+        mark = {"hadamard": " .* ", "outer": " (x) ", "apply": " @ "}[a.kind]
+        return f"({text(a.left)}{mark}{text(a.right)})"
+    assert isinstance(a, Elementwise)
+    pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
+    names = {
+        s: sp.Symbol(text(v) if isinstance(v, Atom) else f"({text(v)})", real=True)
+        for s, v in pairs
+    }
+    return f"[{_TEXT.doprint(a.body.xreplace(names))}]"
+
+
+def _latex_atom(a: Vector) -> str:
+    if isinstance(a, VectorSymbol):
+        return symbol_latex(a.name)
+    if isinstance(a, NamedVector):
+        return _named(a, True)
+    if isinstance(a, Call):
+        of, point = symbol_latex(a.oracle.of), latex(a.point)
+        k = len(a.directions)
+        along = "[" + ", ".join(latex(d) for d in a.directions) + "]" if k else ""
+        order = k + a.oracle.form.orders
+        if k and order == 2 and a.oracle.form.orders:
+            return rf"\nabla^2 {of}({point})\,{_factor(a.directions[0], products=False)}"
+        if k and a.oracle.form.field:
+            head = rf"D{of}" if order == 1 else rf"D^{order} {of}"
+        else:
+            head = a.oracle.latex(of, ", ".join(_LATEX.doprint(p) for p in a.parameters))
+        return f"{head}({point}){along}"
+    if isinstance(a, Product):
+        mark = {"hadamard": r" \odot ", "outer": r" \otimes ", "apply": r"\,"}[a.kind]
+        return f"{_factor(a.left)}{mark}{_factor(a.right)}"
+    assert isinstance(a, Elementwise)
+    pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
+    names = {
+        s: latex(v) if isinstance(v, VectorSymbol) else rf"\left({latex(v)}\right)"
+        for s, v in pairs
+    }
+    body = _Latex({"order": "none", "symbol_names": names}).doprint(a.body)
+    bare = not a.body.is_Add and not a.body.could_extract_minus_sign() and a.body not in names
+    return body if bare else rf"\left({body}\right)"
+
+
+def _factor(a: Atom, products: bool = True) -> str:
+    """An atom as a factor of a product: in parentheses where it is a product itself, an applied Hessian included."""
+    compound = isinstance(a, Product) or (
+        products and isinstance(a, Call) and len(a.directions) == 1
+    )
+    return rf"\left({latex(a)}\right)" if compound else latex(a)
+
+
+PRINTED["text"], PRINTED["latex"] = text, latex

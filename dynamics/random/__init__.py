@@ -1,0 +1,1 @@
+"""Counter-based random numbers: normals, Poisson counts, Brownian sources."""

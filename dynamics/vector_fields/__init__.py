@@ -1,0 +1,1 @@
+"""Systems and objectives: named vector fields, noise, passivity, slow manifolds. Imports `algebra` and `notation`."""

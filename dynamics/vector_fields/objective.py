@@ -1,0 +1,306 @@
+"""Objectives: named oracles, symbolic on vectors and numeric on arrays, with class constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, overload
+
+import sympy as sp
+
+from ..._support.arguments import checked
+from ..._support.errors import OdescentError
+from ..algebra.exact import as_scalar, check_name
+from ..algebra.oracles import Oracle
+from ..algebra.vectors import Call, ScalarNode, Vector, call
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, ArrayLike, Float, PyTree
+
+
+_TOGETHER = (
+    64  # particles whose own consensus points are made at a time, so that memory grows with N alone
+)
+
+
+class Objective:
+    """A function to minimize, or an operator to find a zero of, through its oracles.
+
+    Abstract (a name only) it takes part in symbolic work: ``f.grad(x)`` of a vector is an opaque
+    call. With functions it is concrete: ``f.grad(x)`` of an array is an array of the same shape.
+
+    Args:
+        name: an identifier, or a registry name with slashes.
+        fun: JAX scalar function of one array or pytree.
+        grad: its gradient, if better than automatic differentiation.
+        mu, L: constants of the class F(mu, L): strong convexity and smoothness; numbers or symbols.
+        minimizer: the minimizer, or a function of no argument that computes it on first use.
+        dimension: length of a flat argument.
+        x0: a starting point, or a function of no argument that makes it.
+        reference: where it comes from (DOI or arXiv).
+        oracles: further oracles by name, e.g. ``prox(x, step)``, ``operator(x)``.
+
+    Raises:
+        OdescentError: mu or L that are not finite, mu < 0, L <= 0 or L < mu.
+    """
+
+    @checked
+    def __init__(
+        self,
+        name: str,
+        fun: Callable[[Any], Any] | None = None,
+        grad: Callable[[Any], Any] | None = None,
+        *,
+        mu: object = None,
+        L: object = None,
+        minimizer: Any = None,
+        dimension: int | None = None,
+        x0: Any = None,
+        reference: str = "",
+        **oracles: Callable[..., Any],
+    ) -> None:
+        for part in name.split("/"):
+            check_name(part)
+        self.name = name
+        self.fun = fun
+        self.mu = None if mu is None else constant("mu", mu, least=0)
+        self.L = None if L is None else constant("L", L, least=0, strict=True)
+        check_class(self.mu, self.L)
+        self.dimension = dimension
+        self.reference = reference
+        self.oracles: dict[str, Callable[..., Any]] = dict(oracles)
+        if fun is not None:
+            self.oracles.setdefault("value", fun)
+        if grad is not None:
+            self.oracles["grad"] = grad
+        elif fun is not None:
+            self.oracles["grad"] = _Gradient(fun)
+        self._minimizer, self._x0 = minimizer, x0
+        self._registered: tuple[str, dict[str, Any]] | None = None  # its name and options there
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A registered objective is made anew where it is loaded; another one needs functions that have a name."""
+        if self._registered is None:
+            return _restored, (self.__dict__,)
+        plain = {n: getattr(self, n) for n in ("mu", "L", "dimension", "reference")}
+        return _registered, self._registered, plain
+
+    def __repr__(self) -> str:
+        constants = [f"{k}={v}" for k, v in (("mu", self.mu), ("L", self.L)) if v is not None]
+        return f"Objective({', '.join([repr(self.name), *constants])})"
+
+    @property
+    def minimizer(self) -> Any:
+        """The minimizer, computed on first use; None if unknown."""
+        if callable(self._minimizer):
+            self._minimizer = self._minimizer()
+        return self._minimizer
+
+    @property
+    def x0(self) -> Any:
+        """The default starting point; None if there is none."""
+        return self._x0() if callable(self._x0) else self._x0
+
+    @overload
+    def grad(self, x: Vector) -> Vector: ...
+    @overload
+    def grad(self, x: PyTree[Float[ArrayLike, "..."]]) -> PyTree[Float[Array, "..."]]: ...
+    def grad(self, x: Any) -> Any:
+        """The gradient at a vector (symbolic) or at an array (numeric, same shape)."""
+        return (
+            call(Oracle("grad", self.name), x)
+            if isinstance(x, Vector)
+            else self._numeric("grad")(x)
+        )
+
+    @overload
+    def value(self, x: Vector) -> sp.Expr: ...
+    @overload
+    def value(self, x: PyTree[Float[ArrayLike, "..."]]) -> Float[Array, ""]: ...
+    def value(self, x: Any) -> Any:
+        """The value at a vector (a symbolic scalar) or at an array."""
+        return (
+            ScalarNode("value", (x,), Oracle("value", self.name))
+            if isinstance(x, Vector)
+            else self._numeric("value")(x)
+        )
+
+    __call__ = value
+
+    def hess(self, x: Any, v: Any) -> Any:
+        """The Hessian at x applied to v."""
+        if isinstance(x, Vector):
+            return call(Oracle("grad", self.name), x, [v])
+        import jax
+
+        return jax.jvp(self._numeric("grad"), (x,), (v,))[1]
+
+    def third(self, x: Vector, u: Vector, v: Vector) -> Vector:
+        """The third derivative D^3 f(x)[u, v] (symbolic only).
+
+        Args:
+            x: the point.
+            u: the first direction.
+            v: the second direction.
+
+        Returns:
+            a vector, bilinear in u and v.
+        """
+        return call(Oracle("grad", self.name), x, [u, v])
+
+    def operator(self, x: Any) -> Any:
+        """A (monotone) operator at x, for games and variational inequalities."""
+        return (
+            call(Oracle("operator", self.name), x)
+            if isinstance(x, Vector)
+            else self._numeric("operator")(x)
+        )
+
+    def map(self, x: Any, *parameters: Any) -> Any:
+        """A map of vectors with scalar parameters, such as a mirror map or a Newton direction."""
+        if isinstance(x, Vector):
+            exact = tuple(as_scalar(p) for p in parameters)
+            return call(Oracle("map", self.name), x, (), exact)
+        return self._numeric("map")(x, *parameters)
+
+    def ensemble(self, x: Any, alpha: Any, kappa: Any = None) -> Any:
+        """The consensus point of the law of x, E[x e^(-alpha f)] / E[e^(-alpha f)].
+
+        For an array of N particles this is the weighted mean; particles where f is not finite have weight zero.
+        Without an oracle "ensemble" it is computed from the values of f.
+
+        With ``kappa`` each particle has its own consensus point: the weight of a particle at y for one at x has the
+        further factor exp(-|x - y|^2 / (2 kappa^2)) (Bungert, Roith and Wacker, doi:10.1007/s10107-024-02095-y). That
+        is the consensus point of f(y) + |x - y|^2 / (2 alpha kappa^2).
+
+        Args:
+            x: a symbolic vector, or particles of shape (N, ...) or a pytree of such.
+            alpha: the inverse temperature, in units of 1/f.
+            kappa: the width of the neighbourhood, in units of x.
+
+        Returns:
+            a symbolic vector, or the point of shape (...); with ``kappa``, points of shape (N, ...).
+        """
+        given = (alpha,) if kappa is None else (alpha, kappa)
+        if isinstance(x, Vector):
+            exact = tuple(as_scalar(p) for p in given)
+            return call(Oracle("ensemble", self.name), x, (), exact)
+        return self._numeric("ensemble")(x, *given)
+
+    def prox(self, x: Any, step: Any) -> Any:
+        """argmin_u f(u) + |u - x|^2 / (2 step)."""
+        if isinstance(x, Vector):
+            return Vector.of(
+                [(Call(Oracle("prox", self.name), x, (), (as_scalar(step),)), sp.S.One)]
+            )
+        return self._numeric("prox")(x, step)
+
+    def _numeric(self, kind: str) -> Callable[..., Any]:
+        if kind == "ensemble" and kind not in self.oracles and "value" in self.oracles:
+            return consensus_point(self.oracles["value"])
+        if kind not in self.oracles:
+            have = ", ".join(sorted(self.oracles)) or "none: it is abstract"
+            raise OdescentError(
+                f"the objective {self.name!r} has no numeric oracle {kind!r} (it has {have}); "
+                "give fun=, or the oracle by name."
+            )
+        return self.oracles[kind]
+
+
+def consensus_point(value: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The consensus point of particles x, leaves of shape (N, ...), for a JAX function of one of them.
+
+    The exponents are those of the differences from the least value, so that neither alpha = 1e15 nor large values
+    overflow; all weights on one particle is the limit. With a third argument kappa it gives one point for each
+    particle; see `Objective.ensemble`.
+    """
+
+    def point(x: Any, alpha: Any, kappa: Any = None) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        values = jnp.asarray(jax.vmap(value)(x))
+        finite = jnp.isfinite(values)
+        least = jnp.min(jnp.where(finite, values, jnp.inf))
+        gap = jnp.where(finite, values - least, 0)
+        exponent = jnp.where(finite, -jnp.asarray(alpha, values.dtype) * gap, -jnp.inf)
+
+        def mean(weight: Any, leaf: Any) -> Any:
+            shape = weight.shape + (1,) * (leaf.ndim - 1)
+            seen = jnp.where(finite.reshape(shape), leaf, 0)
+            return jnp.sum(weight.astype(leaf.dtype).reshape(shape) * seen, axis=0)
+
+        def around(own: Any) -> Any:
+            away = jax.tree.map(
+                lambda a, b: jnp.sum(((a[None] - b) ** 2).reshape(b.shape[0], -1), axis=1), own, x
+            )
+            square = jax.tree.reduce(jnp.add, away).astype(values.dtype)
+            near = square / (2 * jnp.asarray(kappa, values.dtype) ** 2)
+            weight = jax.nn.softmax(jnp.where(finite, exponent - near, -jnp.inf))
+            return jax.tree.map(lambda leaf: mean(weight, leaf), x)
+
+        if kappa is not None:
+            return jax.lax.map(around, x, batch_size=_TOGETHER)
+        weight = jnp.exp(exponent)
+        weight = weight / jnp.sum(weight)
+        return jax.tree.map(lambda leaf: mean(weight, leaf), x)
+
+    return point
+
+
+@dataclass(frozen=True)
+class _Gradient:
+    """The gradient of a function by automatic differentiation."""
+
+    fun: Callable[[Any], Any]
+
+    def __call__(self, x: Any) -> Any:
+        import jax
+
+        return jax.grad(self.fun)(x)
+
+
+def _restored(state: dict[str, Any]) -> Objective:
+    made = Objective.__new__(Objective)
+    made.__dict__.update(state)
+    return made
+
+
+def _registered(name: str, options: dict[str, Any]) -> Objective:
+    from ..problems import objective
+
+    return objective(name, **options)
+
+
+def constant(name: str, value: object, least: float = 0, strict: bool = False) -> sp.Expr:
+    """A class constant as an exact expression.
+
+    Args:
+        name: of the constant, for messages.
+        value: a number or a symbol.
+        least: the lower bound of a number.
+        strict: whether the bound itself is excluded.
+
+    Raises:
+        OdescentError: no finite real number, or one below the bound.
+    """
+    try:
+        number = as_scalar(value)
+    except TypeError:
+        raise OdescentError(f"{name} must be a finite number, not {value!r}.") from None
+    if number.is_number:
+        if not number.is_finite or not number.is_real:
+            raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
+        if number < least or (strict and number == least):
+            raise OdescentError(
+                f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}."
+            )
+    return number
+
+
+def check_class(mu: sp.Expr | None, L: sp.Expr | None) -> None:
+    """Refuse L < mu: no function is then in F(mu, L)."""
+    if mu is not None and L is not None and (L - mu).is_number and L < mu:
+        raise OdescentError(
+            f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants."
+        )

@@ -1,1 +1,0 @@
-"""After training: what the solves of a model look like, as data first and as pictures second."""

@@ -1,0 +1,118 @@
+"""Penalties on the accepted steps: their errors, their number, their stiffness."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from ..._support.errors import OdescentError, unknown
+from ..tracking.stages import stability_size
+from ..tracking.statistics import REDUCTIONS, Statistics
+from ..tracking.tracked_solver import STIFFNESS
+from ..tracking.wrapping import innermost
+from .penalty import InitialValueProblem, Needs, Outcome, Regularizer
+
+KINDS = ("scaled", "weighted", "squared")
+
+
+class Error(Regularizer):
+    """See `error`."""
+
+    kind: str = eqx.field(static=True)
+    reduction: str = eqx.field(static=True)
+    reference: ClassVar[tuple[str, ...]] = ("2105.03918",)
+
+    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
+        return self.of(outcome.statistics)
+
+    def of(self, statistics: Statistics) -> Float[Array, "*batch"]:
+        """From the statistics of a solve alone."""
+        by_kind = {
+            "scaled": statistics.error,
+            "weighted": statistics.weighted,
+            "squared": statistics.squared,
+        }
+        return by_kind[self.kind].reduce(self.reduction)
+
+
+class StepNumber(Regularizer):
+    """See `steps`."""
+
+    reduction: str = eqx.field(static=True)
+
+    @property
+    def name(self) -> str:
+        return "steps()"
+
+    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
+        return self.of(outcome.statistics)
+
+    def of(self, statistics: Statistics) -> Float[Array, "*batch"]:
+        """From the statistics of a solve alone."""
+        return statistics.in_steps.reduce(self.reduction)
+
+
+class Stiffness(Regularizer):
+    """See `stiffness`."""
+
+    kind: str = eqx.field(static=True)
+    reduction: str = eqx.field(static=True)
+    reference: ClassVar[tuple[str, ...]] = ("2105.03918",)
+
+    def needs(self, problem: InitialValueProblem, key: Any) -> Needs:
+        if math.isinf(stability_size(problem.solver)):
+            raise OdescentError(
+                f"stiffness has no effect on the steps of {type(innermost(problem.solver)).__name__}, which is stable "
+                "on the whole negative axis: use error() or steps(), or an explicit solver."
+            )
+        return Needs(stiffness=(self.kind,))
+
+    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
+        return self.of(outcome.statistics) / stability_size(outcome.problem.solver)
+
+    def of(self, statistics: Statistics) -> Float[Array, "*batch"]:
+        """From the statistics of a solve alone, in 1/time (not over the stability size)."""
+        return statistics.stiffness[self.kind].reduce(self.reduction)
+
+
+def _known(kind: str, name: str, choices: tuple[str, ...]) -> str:
+    if name not in choices:
+        raise unknown(kind, name, choices)
+    return name
+
+
+def error(kind: str = "weighted", reduction: str = "sum") -> Error:
+    """The embedded error of the accepted steps, ERNODE (arXiv 2105.03918).
+
+    Args:
+        kind: "weighted" for E_j h_j, "scaled" for E_j, "squared" for E_j^2, E_j in units of the tolerance.
+        reduction: "sum", "mean" or "max" over the steps; the paper's experiments took the mean, which does not
+            fall when steps vanish.
+    """
+    return Error(_known("error", kind, KINDS), _known("reduction", reduction, REDUCTIONS))
+
+
+def steps(reduction: str = "sum") -> StepNumber:
+    """The number of steps that a perfect controller would take: the sum of (E_j + 10^-q)^(1/q).
+
+    A step's length is proportional to E^(1/q), q the order of the error estimate, so that each term is the
+    step over the one that would just be accepted. Its unit is steps, whatever problem and tolerance: the
+    coefficient is the loss one would pay for a step less.
+    """
+    return StepNumber(_known("reduction", reduction, REDUCTIONS))
+
+
+def stiffness(kind: str = "jvp", reduction: str = "mean") -> Stiffness:
+    """The stiffness of the accepted steps over the solver's stability size, SRNODE (arXiv 2105.03918).
+
+    Args:
+        kind: "shampine", the paper's, from two stages at the same time, free but rounding noise in float32
+            at tight tolerances; "jvp", one Jacobian-vector product per step, which does not cancel.
+        reduction: "sum", "mean" or "max"; the paper's SRNODE took the max.
+    """
+    return Stiffness(
+        _known("stiffness", kind, STIFFNESS), _known("reduction", reduction, REDUCTIONS)
+    )

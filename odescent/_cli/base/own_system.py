@@ -1,0 +1,273 @@
+"""Reading, deriving and emitting a file that anyone may have written: in a process of its own, for a limited time.
+
+The parent sends a request as JSON to the standard input of `python -m odescent._cli.base.own_system` and reads
+the answer, JSON too, from its standard output; nothing is pickled, and nothing but text comes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ..._support.child import MEMORY, NoAnswer, TimeUp, ask, serve
+from ..._support.errors import OdescentError, unknown
+from ..._support.numbers import number
+from . import console
+from .console import Refused
+from .values import OptionKind, Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from fractions import Fraction
+
+    from ...discretize import Algorithm, Derivation
+    from ...dynamics import System
+
+TIME = 20.0  # seconds, by default
+_LONGEST = 3600.0
+
+
+@dataclass(frozen=True)
+class FileRequest:
+    """What to derive, and how to show it: as text of a width, latex, html or json; or what to read or emit.
+
+    With the form "read" nothing is shown: it is seen whether the file can be read, and its algorithm be run.
+    With a ``target`` the algorithm is emitted for it, its parameters set to the exact numbers in ``settings``.
+    """
+
+    path: str
+    scheme: str = ""
+    where: str = ""
+    tuning: str = ""
+    clock: str = ""
+    form: str = "text"
+    width: int = 96
+    target: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The derivation as it is shown, how many steps it has, and the titles of those that do not hold."""
+
+    text: str
+    total: int
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """Source text, the algorithm's name, and the parameters that are still free in it."""
+
+    text: str
+    name: str
+    free: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What goes with a system file, and with nothing that is registered.
+
+    Attributes:
+        scheme: Of a system file: the scheme.
+        where: Of a system file: what holds exactly.
+        tuning: Of a system file: what is bound last.
+        clock: Of a system file: time at step k, such as k*h.
+        time_limit: For a system file; 20 by default.
+    """
+
+    scheme: Annotated[str | None, OptionKind("SCHEME")] = None
+    where: Annotated[str | None, OptionKind("A=VALUE,...")] = None
+    tuning: Annotated[str | None, OptionKind("H=VALUE,...")] = None
+    clock: Annotated[str | None, OptionKind("TIME")] = None
+    time_limit: Seconds | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long reading, deriving or emitting the file may take."""
+        return TIME if self.time_limit is None else float(self.time_limit)
+
+    def request(self, path: str, **how: Any) -> FileRequest:
+        """The request for a file that these options make."""
+        given = {n: v for n, v in vars(self).items() if v is not None and n != "time_limit"}
+        return FileRequest(path, **given, **how)
+
+    def none_for(self, name: str) -> None:
+        """OdescentError if there are any: the name is that of no system file."""
+        given = [n for n, v in vars(self).items() if v is not None]
+        if given:
+            raise OdescentError(
+                f"--{given[0].replace('_', '-')} is for a system file such as my_system.ode, which {name!r} is not."
+            )
+
+
+def is_file(name: str) -> bool:
+    """Whether a name on the command line means a system file."""
+    return name.endswith(".ode") or Path(name).is_file()
+
+
+def derive(request: FileRequest, seconds: float = TIME) -> Answer:
+    """The derivation that a request asks for.
+
+    Raises Refused for what cannot be read or derived, and for what takes longer than the limit.
+    """
+    found = _asked(request, seconds, "deriving")
+    return Answer(found["text"], found["total"], tuple(found["wrong"]))
+
+
+def emit(request: FileRequest, seconds: float = TIME) -> Emitted:
+    """The source that a request with a target asks for; raises as `derive` does."""
+    found = _asked(request, seconds, "emitting")
+    return Emitted(found["text"], found["name"], tuple(found["free"]))
+
+
+def opened(path: str, options: FileOptions, flow: bool = False) -> System | Algorithm:
+    """The algorithm in a file, or its system where it has no scheme, or where only the ``flow`` is wanted.
+
+    A process of its own reads it first, within the limits; so this one can do it too.
+
+    Raises Refused as `derive` does.
+    """
+    request = options.request(path, form="read")
+    found = _asked(request, options.seconds, "reading")
+    if found["scheme"] and not flow:
+        return _read(request)
+    from ...dynamics.grammar import read_system
+
+    return read_system(path)
+
+
+def named(name: str, options: FileOptions, flow: bool = False) -> System | Algorithm:
+    """What a name on the command line means: what is in a file, or what is registered.
+
+    Of an algorithm and a system of one name it is the algorithm; with ``flow``, the system.
+    """
+    if is_file(name):
+        return opened(name, options, flow)
+    options.none_for(name)
+    import odescent as od
+
+    from ...discretize.library import REGISTRY as ALGORITHMS
+    from ...dynamics.library import REGISTRY as SYSTEMS
+
+    if name not in ALGORITHMS and name not in SYSTEMS:
+        raise unknown("algorithm or system", name, {*ALGORITHMS, *SYSTEMS})
+    return od.system(name) if flow or name not in ALGORITHMS else od.algorithm(name)
+
+
+def _asked(request: FileRequest, seconds: float, doing: str) -> dict[str, Any]:
+    """What the child answers."""
+    if not 0 < seconds <= _LONGEST:
+        raise OdescentError(
+            f"--time-limit is more than 0 and at most {_LONGEST:g} seconds, not {seconds:g}."
+        )
+    try:
+        found: dict[str, Any] = ask("odescent._cli.base.own_system", asdict(request), seconds)
+    except TimeUp:
+        raise Refused(
+            f"{doing} {request.path!r} took longer than {seconds:g} s and was stopped; "
+            "use a simpler system or scheme, or a longer --time-limit."
+        ) from None
+    except NoAnswer as last:
+        raise Refused(f"{doing} {request.path!r} ended without a result ({last}).") from None
+    if "error" in found:
+        raise Refused(found["error"], found["excerpt"])
+    return found
+
+
+def main() -> None:
+    """The child: a request on the standard input, an answer on the standard output."""
+    serve(lambda asked: _carried_out(FileRequest(**asked)))
+
+
+def _carried_out(request: FileRequest) -> dict[str, Any]:
+    from ...dynamics.grammar import ParseError
+
+    try:
+        if request.form == "read":
+            return _looked_at(request)
+        return _emitted(request) if request.target else _derived(request)
+    except ParseError as error:
+        return {"error": error.sentence, "excerpt": error.excerpt}
+    except OdescentError as error:
+        return {"error": str(error), "excerpt": ""}
+    except MemoryError:
+        reason = f"it needs more than {MEMORY >> 30} GiB of memory"
+    except RecursionError:
+        reason = "its expressions become nested too deeply"
+    except Exception as error:  # the engine, on what nobody thought of: a sentence, no traceback
+        reason = f"{type(error).__name__}: {error}"
+    done = "emitted" if request.target else "read" if request.form == "read" else "derived"
+    return {"error": f"{request.path!r} cannot be {done}: {reason}.", "excerpt": ""}
+
+
+def shown(derivation: Derivation, form: str, width: int) -> Answer:
+    """A derivation as text of a width, as latex, html or json."""
+    from ...discretize.proof.report import derivation_text
+
+    if form == "json":
+        text = console.document(derivation.to_dict())
+    else:
+        known = {"latex": derivation.latex, "html": derivation.html}
+        text = known[form]() if form in known else derivation_text(derivation, width)
+    wrong = tuple(s.title for s in derivation.steps if not s.verified)
+    return Answer(text, len(derivation.steps), wrong)
+
+
+def _read(request: FileRequest) -> Algorithm:
+    from ...discretize.reading.method_text import read_algorithm
+
+    return read_algorithm(
+        request.path,
+        scheme=request.scheme,
+        where=request.where,
+        tuning=request.tuning,
+        clock=request.clock,
+    )
+
+
+def _looked_at(request: FileRequest) -> dict[str, Any]:
+    """Whether the file says how to discretize its system; all that a run or a picture needs is made once."""
+    from ...dynamics.grammar import Document, read_text
+
+    document = Document(read_text(request.path))
+    scheme = bool(request.scheme) or document.one("scheme") is not None
+    if scheme:
+        _read(request).source("jax")
+    elif request.where or request.tuning or request.clock:
+        raise OdescentError(
+            "--where, --tuning and --clock go with a scheme, which there is none of."
+        )
+    else:
+        document.system.parameters  # noqa: B018
+    # what the parent does at its leisure, done here under the clock first: a drift in normal form
+    document.system.drift  # noqa: B018
+    return {"scheme": scheme}
+
+
+def _derived(request: FileRequest) -> dict[str, Any]:
+    return asdict(shown(_read(request).derivation(), request.form, request.width))
+
+
+def _emitted(request: FileRequest) -> dict[str, Any]:
+    algorithm = bound(_read(request), {n: number(n, v) for n, v in request.settings.items()})
+    free = tuple(s.name for s in algorithm.parameters)
+    return asdict(Emitted(algorithm.source(request.target), algorithm.name, free))
+
+
+def bound(algorithm: Algorithm, numbers: Mapping[str, Fraction]) -> Algorithm:
+    """The algorithm with parameters set to exact numbers; OdescentError for what it cannot take."""
+    import sympy as sp
+
+    values = {n: sp.Rational(v.numerator, v.denominator) for n, v in numbers.items()}
+    try:
+        return algorithm.bind(values)
+    except OdescentError:
+        raise
+    except ValueError as error:
+        raise OdescentError(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""``odescent explore``: the interactive explorer, served to a browser on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import ipaddress
+import os
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ..._support.errors import OdescentError
+from ..._support.files import write_whole
+from ..._support.progress import waiting
+from ..base import console
+from ..base.values import METHOD, OptionKind, Point, Seed, Written, count, named
+
+if TYPE_CHECKING:
+    from ..._explorer import Choice
+
+_NEEDED = ("marimo", "uvicorn")
+_SCHEMA = "odescent.explore/1"
+_MOST = 200  # steps
+
+
+def run(
+    name: Annotated[str, METHOD] = "nesterov_sc",
+    *,
+    objective: Annotated[str | None, named("objectives")] = None,
+    x0: Point | None = None,
+    steps: Annotated[int, count(1)] = 40,
+    paths: Annotated[int, OptionKind(least=1, most=100)] = 40,
+    seed: Seed = 0,
+    host: Annotated[str, OptionKind("ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, OptionKind(least=0, most=65535)] = 2718,
+    no_browser: bool = False,
+    out: Written | None = None,
+    json: bool = False,
+) -> int:
+    """Explore methods by sliders, live in a browser: flow, iterates, ensembles, spectrum, rate and code.
+
+    Everything is computed on this machine, and the page loads nothing from elsewhere. Ctrl-C ends it.
+    Where others can reach the address, the page asks for a token, which is in its address.
+
+    Args:
+        name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
+        objective: Of one or two variables; one mode of a quadratic if left out.
+        x0: Where to start; the objective's own.
+        steps: How many iterates, 1 to 200.
+        paths: Of a method with noise; or how many particles.
+        seed: Of the noise.
+        host: To listen on; this machine alone.
+        port: To listen on; 0 takes a free one.
+        no_browser: Only say where the page is.
+        out: Write what it shows first as a picture (svg) instead.
+        json: Print one JSON document, for machines.
+
+    Examples:
+        odescent explore
+        odescent explore heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60
+        odescent explore cbo --objective ackley --x0 2,2 --steps 60 --paths 80 --seed 3
+        odescent explore my_system.ode --port 8000 --no-browser
+        odescent explore adam --objective rosenbrock --out adam.svg
+    """
+    if out is None and any(importlib.util.find_spec(n) is None for n in _NEEDED):
+        raise OdescentError(
+            "the explorer needs marimo, which is not installed here: pip install 'odescent[explore]'."
+        )
+    if out is not None and out.suffix != ".svg":
+        raise OdescentError(f"--out takes a picture that ends in .svg, not {str(out)!r}.")
+    with waiting(f"looking at {name}"):
+        choice = replace(_first(name, objective, x0, steps), paths=paths, seed=seed)
+    if out is not None:
+        return _write(choice, out, json)
+    from ..._explorer.serve import listening, serve
+
+    with listening(host, port) as place:
+        address, free = place.getsockname()[:2]
+        token = "" if _loopback(address) else secrets.token_urlsafe(12)
+        shown = f"[{host}]" if ":" in host else host
+        url = f"http://{shown}:{free}/" + (f"?access_token={token}" if token else "")
+
+        def ready() -> None:
+            value = {"url": url, **_chosen(choice), "notes": [], "out": None}
+            console.answer(json, f"The explorer is at {url} (Ctrl-C ends it).", value, _SCHEMA)
+            if not no_browser:
+                import webbrowser
+
+                webbrowser.open(url)
+
+        with contextlib.suppress(KeyboardInterrupt):  # how it ends
+            serve(choice, place, token, ready)
+    # threads of marimo's sessions would keep the process; nothing of ours is left to write
+    os._exit(0)
+
+
+def _first(name: str, objective: str | None, x0: list[float] | None, steps: int) -> Choice:
+    from ..._explorer.choice import begin
+
+    choice = begin(name, objective)
+    if steps > _MOST:
+        raise OdescentError(f"--steps is at most {_MOST} here, not {steps}; see odescent simulate.")
+    at = choice.x0
+    if x0 is not None:
+        if len(x0) > 2:
+            raise OdescentError(
+                f"--x0 takes one or two numbers here, such as 1 or 1,2, not {len(x0)}."
+            )
+        at = (x0[0], x0[-1])
+    return replace(choice, x0=at, steps=steps)
+
+
+def _write(choice: Choice, out: Path, as_json: bool) -> int:
+    from ..._explorer import view
+
+    with waiting(f"drawing {choice.method}"):
+        seen = view(choice)
+    if not seen.picture:
+        raise OdescentError(" ".join(seen.notes))
+    write_whole(out, seen.picture + "\n")
+    value = {"url": None, **_chosen(choice), "notes": list(seen.notes), "out": str(out)}
+    text = "\n".join([*seen.notes, f"{out}: {choice.method} on {choice.objective}."])
+    console.answer(as_json, text, value, _SCHEMA)
+    return 0
+
+
+def _chosen(choice: Choice) -> dict[str, Any]:
+    return {"method": choice.method, "scheme": choice.scheme, "objective": choice.objective}
+
+
+def _loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,183 @@
+"""``odescent portrait``: the phase portrait of a system or an algorithm, as a picture, a film, or data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..._support.errors import OdescentError
+from ..._support.files import check_file, make_folder
+from ..._support.progress import bar, waiting
+from ..base import console, own_system
+from ..base.own_system import FileOptions
+from ..base.values import (
+    METHOD,
+    File,
+    NamedParameters,
+    Number,
+    OptionKind,
+    Point,
+    count,
+    floats,
+    named,
+    whole,
+)
+from .simulate import start
+
+_PICTURES = (".pdf", ".svg", ".png", "")
+_FILMS = (".gif", ".mp4")
+_EITHER = "give either --curvature, for one mode of a quadratic, or --objective."
+
+
+def _window(option: str, text: str) -> list[list[float]]:
+    parts = floats(option, text)
+    if len(parts) != 4:
+        raise OdescentError(f"{option} takes X0,X1,Y0,Y1, such as -2,2,-1,1, not {text!r}.")
+    return [parts[:2], parts[2:]]
+
+
+def _slow(option: str, text: str) -> tuple[str, str, int]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3:
+        raise OdescentError(f"{option} takes FAST,SMALL,ORDER, such as psi,1/K,2, not {text!r}.")
+    return parts[0], parts[1], whole(option, parts[2], 0)
+
+
+def run(
+    name: Annotated[str, METHOD],
+    *,
+    objective: Annotated[str | None, named("objectives")] = None,
+    curvature: Number | None = None,
+    x0: Point | None = None,
+    steps: Annotated[int, count(1)] = 30,
+    window: Annotated[list[list[float]] | None, OptionKind("X0,X1,Y0,Y1", read=_window)] = None,
+    with_: list[Annotated[str, named("algorithms", files=".ode")]] | None = None,
+    slow: Annotated[tuple[str, str, int] | None, OptionKind("FAST,SMALL,ORDER", read=_slow)] = None,
+    parameters: NamedParameters,
+    story: bool = False,
+    out: File | None = None,
+    file: FileOptions,
+    json: bool = False,
+) -> None:
+    """Draw the phase portrait of a system, or of an algorithm with its iterates over its flow.
+
+    NAME may be a system file; with a scheme, its algorithm's iterates are laid over the flow.
+    Fixed points, separatrices, limit cycles and, where asked, the slow manifold.
+
+    Args:
+        name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
+        objective: What to draw on.
+        curvature: Draw one mode of a quadratic.
+        x0: Where to start; the objective's own.
+        steps: Number of steps, such as 1000 or 1e6.
+        window: What to show.
+        with_: One more algorithm's iterates; may be repeated.
+        slow: Draw the slow manifold's expansion.
+        story: Of heavy_ball: why it need not converge, as figures and checked steps in the folder --out.
+        out: Picture (pdf, svg, png) or film (gif, mp4).
+        json: Print one JSON document, for machines.
+
+    Examples:
+        odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf
+        odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif
+        odescent portrait passive --curvature 1 --set K=3 --set a=0 --set b=2 --slow psi,1/K,3
+        odescent portrait my_system.ode --curvature 1 --set c=1/2 --out portrait.pdf
+        odescent portrait heavy_ball --story --out story
+    """
+    if story:
+        return _story(name, out, json)
+    # what can be refused before anything is loaded
+    if out is not None and out.suffix not in (*_PICTURES, *_FILMS):
+        raise OdescentError(
+            "--out takes a picture (.pdf, .svg, .png, or all three without a suffix) or a film (.gif, .mp4), "
+            f"not {str(out)!r}."
+        )
+    if out is not None:
+        check_file(out)
+    if objective is not None and curvature is not None:
+        raise OdescentError(_EITHER)
+    if curvature is not None and not curvature > 0:
+        raise OdescentError(f"--curvature must be more than 0, not {curvature}.")
+    system: Any = own_system.named(name, file)
+    laid: dict[str, Any] = {n: own_system.named(n, FileOptions()) for n in with_ or ()}
+
+    import odescent as od
+
+    calls = getattr(system, "system", system).oracles  # of an algorithm's system, or its own
+    if calls and objective is None and curvature is None:
+        raise OdescentError(_EITHER)
+    flows = [n for n, a in laid.items() if not isinstance(a, od.Algorithm)]
+    if flows:
+        raise OdescentError(f"--with takes algorithms, but {flows[0]!r} has no scheme.")
+    # the portrait, as data, and written where asked
+    known: dict[str, Any] = {"curvature": None if curvature is None else float(curvature)}
+    target = None if objective is None else od.objective(objective)
+    if target is not None:
+        known = {"target": target}
+    with waiting(f"drawing {name}"):
+        portrait = od.analysis.phase_portrait(
+            system, window=window, x0=_begin(x0, target), steps=steps, parameters=parameters.floats, algorithms=laid,
+            slow=slow, **known,
+        )  # fmt: skip
+    written: tuple[Path, ...] = ()
+    if out is not None and out.suffix in _FILMS:
+        written = od.analysis.animate(portrait, out, progress=bar("frames"))
+    elif out is not None:
+        written = portrait.save(out)
+    lines = [f"{name}: {portrait}", *map(str, written[:3])]
+    lines += [f"and {len(written) - 3} more"] if len(written) > 3 else []
+    console.answer(json, "\n".join(lines), _data(name, portrait, written), "odescent.portrait/1")
+
+
+def _story(name: str, out: Path | None, as_json: bool) -> None:
+    """Write the argument why a method need not converge, and say where it stands."""
+    import odescent as od
+
+    if name != "heavy_ball":
+        raise OdescentError(f"--story is told of heavy_ball, not of {name!r}.")
+    folder = Path("out/story") if out is None else out
+    if folder.suffix in (*_PICTURES[:-1], *_FILMS):
+        raise OdescentError(
+            f"--story writes several files: give --out a folder, such as {str(folder.with_suffix(''))!r}, not "
+            f"{str(folder)!r}."
+        )
+    make_folder(folder)
+    with waiting("drawing the story"):
+        written = od.analysis.heavy_ball_story(folder)
+    value = {"name": name, "story": True, "out": [str(p) for p in written]}
+    text = "\n".join([f"{name}: why it need not converge.", *map(str, written)])
+    console.answer(as_json, text, value, "odescent.story/1")
+
+
+def _data(name: str, portrait: Any, written: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "window": portrait.window,
+        "labels": portrait.labels,
+        "search": {
+            "method": portrait.search.method, "complete": portrait.search.complete, "reason": portrait.search.reason,
+        },
+        "fixed_points": [
+            {"point": p.point, "kind": p.kind, "eigenvalues": [[v.real, v.imag] for v in p.eigenvalues.tolist()]}
+            for p in portrait.fixed_points
+        ],
+        "limit_cycles": [
+            {"period": c.period, "multiplier": c.multiplier, "stable": c.stable, "amplitude": c.amplitude}
+            for c in portrait.limit_cycles
+        ],
+        "separatrices": [
+            {"saddle": s.saddle, "stable": s.stable, "ended": s.ended, "error": s.error} for s in portrait.separatrices
+        ],
+        "out_of_plane": portrait.out_of_plane,
+        "iterates": dict(portrait.iterates),
+        "out": [str(p) for p in written],
+    }  # fmt: skip
+
+
+def _begin(x0: Sequence[float] | None, target: Any) -> Any:
+    """Where iterates and the flow start: 1 by default, or at the objective's own starting point."""
+    if target is None:
+        values = x0 or [1.0]
+        return values[0] if len(values) == 1 else values
+    return 1.0 if x0 is None and target.x0 is None else start(x0, target)

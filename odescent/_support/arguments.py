@@ -1,0 +1,263 @@
+"""Arguments of public functions: names of registered objects are looked up, wrong types get a sentence.
+
+A public function's annotations define what it accepts. `checked` reads them when it is first called; what they
+leave open (``Any``, arrays) is the function's own business, and so are shapes and ranges.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from .errors import OdescentError, expected, unknown
+
+F = TypeVar("F", bound=Callable[..., Any])
+# Registered objects by the name of their class: the functions (in `odescent`) that list and make them. An
+# algorithm's name goes before a system's.
+_REGISTERED = {
+    "Algorithm": ("algorithms", "algorithm"),
+    "System": ("systems", "system"),
+    "Objective": ("objectives", "objective"),
+    "Scheme": ("schemes", "scheme"),
+}
+_KEYS = (("prng_key",), ("uint32",))  # what the two types of JAX's keys hold
+_LARGEST = 2**1024  # the least whole number that no float holds
+_WORDS: dict[Any, str] = {
+    float: "a number", int: "a whole number", str: "a text", bool: "True or False",
+    Mapping: "a mapping of names to values", dict: "a mapping of names to values", type(None): "None",
+}  # fmt: skip
+
+
+def checked(function: F) -> F:
+    """The function, which refuses arguments of another type than it declares, and takes names of what is registered.
+
+    Of a class it is what makes an instance. Raises OdescentError of one sentence: which argument of which function
+    or class, what it takes and what came.
+    """
+    if inspect.isclass(function):
+        setattr(function, "__init__", _calling(function.__init__))  # noqa: B010
+    return function if inspect.isclass(function) else _calling(function)
+
+
+def _calling(function: Any) -> Any:
+    signature = inspect.signature(function)
+    name_of = function.__qualname__.rpartition(".")[2]
+    fixed = {
+        n
+        for n, p in signature.parameters.items()
+        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    }
+
+    @functools.wraps(function)
+    def call(*args: Any, **more: Any) -> Any:
+        try:
+            bound = signature.bind(*args, **more)
+        except TypeError:
+            return function(*args, **more)  # Python's own sentence says what is missing
+        known = _hints(function)
+        called = type(args[0]).__name__ if name_of == "__init__" else name_of
+        for name, value in bound.arguments.items():
+            hint = known.get(name, Any)
+            if name not in fixed:
+                continue
+            if _fits(hint, value):
+                for words, member in _misfits(hint, value):
+                    raise expected(f"each of {name} of {called}", words, member)
+                continue
+            classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
+            if isinstance(value, str) and classes:
+                bound.arguments[name] = _registered(value, tuple(h.__name__ for h in classes))
+                continue
+            raise expected(f"{name} of {called}", _words(hint), value)
+        return function(*bound.args, **bound.kwargs)
+
+    return call
+
+
+@functools.cache
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations, each by itself; what cannot be understood at run time counts as anything."""
+    plain = inspect.unwrap(function)
+    known = dict(getattr(plain, "__globals__", {}))
+    return {n: _understood(n, a, known) for n, a in inspect.get_annotations(plain).items()}
+
+
+def _understood(name: str, annotation: Any, known: dict[str, Any]) -> Any:
+    holder = types.SimpleNamespace(__annotations__={name: annotation})
+    for _ in range(8):
+        try:
+            return typing.get_type_hints(holder, known)[name]
+        except NameError as error:  # a class that only type checkers load here: known by its name
+            missing = error.name or ""
+            known[missing] = type(missing, (_Unloaded,), {})
+        except TypeError:
+            break
+    return Any
+
+
+class _Unloaded:
+    """A class of which only the name is known here."""
+
+
+def _choices(hint: Any) -> list[Any]:
+    """The members of a union, or the one hint; what takes an array takes numbers, which need not stand beside it."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return [hint]
+    found = [c for h in typing.get_args(hint) for c in _choices(h)]
+    arrays = [h for h in found if _is_array(h) and not _is_key_hint(h)]
+    numbers = [h for h in found if h in (float, int, bool, complex) or _of_numpy(h)]
+    return [h for h in found if h in arrays or h not in numbers] if arrays else found
+
+
+def _of_numpy(hint: Any) -> bool:
+    return getattr(hint, "__module__", "") == "numpy"
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Whether a value may be meant; only what is plainly wrong is not."""
+    choices = _choices(hint)
+    if len(choices) > 1:
+        return any(_fits(h, value) for h in choices)
+    (hint,) = choices  # of a union it may be what is left
+    origin = typing.get_origin(hint) or hint
+    if origin in (float, int, bool):
+        return _is_number(value, origin)
+    if _is_array(origin):
+        return _is_key(value) if _is_key_hint(origin) else _holds_numbers(value)
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if hint is Any or not isinstance(origin, type):
+        return True
+    if issubclass(origin, _Unloaded):
+        return origin.__name__ in (c.__name__ for c in type(value).__mro__)
+    if issubclass(origin, tuple):
+        return isinstance(value, (tuple, list)) or hasattr(value, "__array__")
+    if (
+        issubclass(origin, Iterable)
+        and origin not in (str, dict)
+        and not issubclass(origin, Mapping)
+    ):
+        return hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
+    return isinstance(value, origin)
+
+
+def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
+    """What a list, tuple or dict holds and should not, with what it should hold; the first one of each kind."""
+    if type(value) not in (list, tuple, dict):
+        return []
+    found = []
+    for choice in _choices(hint):
+        origin, inner = typing.get_origin(choice) or choice, typing.get_args(choice)
+        if inner and inner[-1] is Ellipsis:
+            inner = inner[:1]
+        if not _fits(choice, value):
+            continue
+        if not isinstance(origin, type) or not inner:
+            return []  # it says nothing of what is inside
+        whole = issubclass(origin, Mapping)
+        if whole is not isinstance(value, dict):
+            continue
+        if len(inner) != 1 + whole:
+            return []
+        parts = [(inner[-1], v) for v in (value.values() if whole else value)]
+        parts += [(inner[0], k) for k in value] if whole else []
+        wrong = [(h, v) for h, v in parts if not _fits(h, v)]
+        if not wrong:
+            return []
+        found.append((_words(wrong[0][0]), wrong[0][1]))
+    return found[:1]
+
+
+def _is_number(value: Any, kind: type = complex) -> bool:
+    """A number of any library that the kind can hold; the function itself decides which numbers are valid."""
+    if isinstance(value, (str, bytes, bool)) or value is None:
+        return isinstance(value, bool)
+    if getattr(value, "shape", None) == ():  # also inside JAX's transformations
+        return _numeric(value)
+    if isinstance(value, int):
+        return kind is int or abs(value) < _LARGEST
+    try:
+        number = complex(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return kind is complex or number.imag == 0
+
+
+def _is_array(origin: Any) -> bool:
+    """Whether a hint is one of an array: NumPy's, JAX's, or one that states its type and shape."""
+    name, module = getattr(origin, "__name__", ""), getattr(origin, "__module__", "")
+    word = name.rpartition(".")[2], module.partition(".")[0]
+    return hasattr(origin, "array_type") or word in (("ndarray", "numpy"), ("Array", "jax"))
+
+
+def _is_key_hint(origin: Any) -> bool:
+    """Whether a hint of an array is one of JAX's keys."""
+    return getattr(origin, "dtypes", ()) in _KEYS
+
+
+def _holds_numbers(value: Any) -> bool:
+    """An array of numbers, or lists of them."""
+    if isinstance(value, (list, tuple)):
+        return all(_holds_numbers(v) for v in value)
+    held = hasattr(value, "dtype") or hasattr(value, "__array__")
+    return _numeric(value) if held else _is_number(value)
+
+
+def _numeric(value: Any) -> bool:
+    """Whether the type of what an array holds is one of numbers, as far as it says; texts and objects are none."""
+    return getattr(getattr(value, "dtype", None), "kind", "") not in ("O", "S", "U", "M", "m")
+
+
+def _is_key(value: Any) -> bool:
+    """A key of JAX's random numbers, of either of its types."""
+    kind = str(getattr(value, "dtype", ""))
+    return kind.startswith("key<") or (kind == "uint32" and bool(value.shape))
+
+
+def _words(hint: Any) -> str:
+    return " or ".join(dict.fromkeys(_word(h) for h in _choices(hint)))
+
+
+def _word(hint: Any) -> str:
+    origin = typing.get_origin(hint) or hint
+    name = getattr(origin, "__name__", str(origin))
+    if name in _REGISTERED:
+        return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name} or the name of a registered one"
+    if origin is typing.Literal:
+        return " or ".join(repr(a) for a in typing.get_args(hint))
+    if origin in _WORDS:
+        return _WORDS[origin]
+    if _is_array(origin):
+        return (
+            "a key of JAX, as jax.random.key(0)" if _is_key_hint(origin) else "an array of numbers"
+        )
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return _WORDS[Mapping]
+    if isinstance(origin, type) and origin.__module__ == "collections.abc":
+        return "a function" if name == "Callable" else "a list"
+    return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
+
+
+@functools.lru_cache(maxsize=128)
+def _registered(name: str, classes: tuple[str, ...]) -> Any:
+    """One object for each name, so that what is compiled for it is found again."""
+    import odescent as od
+
+    known: list[str] = []
+    for kind in sorted(classes, key=list(_REGISTERED).index):
+        listing, make = _REGISTERED[kind]
+        try:
+            return getattr(od, make)(name)
+        except OdescentError:
+            names = getattr(od, listing)()
+            if name in names:  # it is there, but wants options
+                raise
+            known += names
+    raise unknown(" or ".join(kind.lower() for kind in classes), name, known)
+
+
+__all__ = ["checked"]

@@ -1,0 +1,81 @@
+"""The sentences of errors that several parts share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+_SHOWN = 8  # names in a sentence
+_LONGEST = 40  # characters of a value in a sentence
+
+
+class OdescentError(ValueError):
+    """Bad input or a request that cannot be carried out; the message is one sentence for the user."""
+
+
+class WrongType(OdescentError, TypeError):
+    """An operation on values of types that it does not take, in an expression."""
+
+
+class DividedByZero(OdescentError, ZeroDivisionError):
+    """A division by what is zero, in an expression."""
+
+
+class NotConsistent(OdescentError):
+    """A scheme whose substeps do not add up to the drift of its system."""
+
+
+class NotCarried(OdescentError):
+    """A backend or a view cannot carry what the algorithm does."""
+
+
+class OdescentWarning(UserWarning):
+    """Something that can be done but will hardly be what is wanted; the message is one sentence."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
+    """The error for a name that is not in a registry; lists the registered names, closest matches first.
+
+    Args:
+        kind: what the registry holds, in the singular.
+        name: the name that was given.
+        known: the registered names.
+
+    Returns:
+        The exception; the caller raises it.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(str(name), names, n=2, cutoff=0.5)
+    if near:
+        hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    elif not names:
+        hint = "there is none."
+    elif len(names) <= _SHOWN + 1:
+        hint = f"known: {', '.join(names)}."
+    else:
+        alike = lambda n: -difflib.SequenceMatcher(None, str(name), n).ratio()
+        shown = sorted(names, key=alike)[:_SHOWN]
+        hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more."
+    return OdescentError(f"there is no {kind} {str(name)!r}: {hint}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), *names[-1:]] if len(names) > 1 else names)
+
+
+def expected(where: str, what: str, given: object) -> OdescentError:
+    """The error for an argument of the wrong type.
+
+    Args:
+        where: the argument, and the function that it belongs to.
+        what: the expected type, in words.
+        given: the value that was passed.
+
+    Returns:
+        The exception; the caller raises it.
+    """
+    shown = repr(given) if given is None or isinstance(given, (bool, int, float, str)) else ""
+    if not shown or len(shown) > _LONGEST:
+        shown = f"an object of type {type(given).__name__}"
+    return OdescentError(f"{where} must be {what}, not {shown}.")

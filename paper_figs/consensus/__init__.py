@@ -1,0 +1,1 @@
+"""Figures on consensus-based optimization as gradient descent (arXiv:2306.09778), made of particles."""

@@ -1,0 +1,1 @@
+"""The engine of populations: particles, their layout, schedules, starts, compiled steps."""

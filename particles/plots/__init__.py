@@ -1,0 +1,5 @@
+"""Drawings of searches and of effective potentials, registered for results that do not import them."""
+
+from ..._support.drawable import register
+
+register(__name__, {"EffectiveGradient": "effective:draw", "Minimum": "outcome:draw"})

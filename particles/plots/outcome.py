@@ -1,0 +1,33 @@
+"""The picture of a minimization."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..._support.style import picture, series_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..searches.outcome import Minimum
+
+
+def draw(found: Minimum, ax: Axes | None = None) -> Axes:
+    """Best value less the best of all, and the particles' spread, against the step; one line a search."""
+    h = found.history
+    floor = float(np.nanmin(found.funs)) if np.isfinite(found.funs).any() else 0.0
+    with picture(ax, 0.75, "step") as ax, np.errstate(invalid="ignore", divide="ignore"):
+        ax.set_yscale("log")
+        for run in range(len(found.funs)):
+            gap = h.best_value[run] - floor
+            faint = 1.0 if len(found.funs) == 1 else max(0.15, 1 / len(found.funs) ** 0.5)
+            lines = (
+                (np.where(gap > 0, gap, np.nan), "best value less the best of all"),
+                (np.sqrt(h.spread[run]), "spread of the particles"),
+            )
+            for i, (values, label) in enumerate(lines):
+                named = label if run == 0 else None
+                ax.plot(h.k, values, **series_style(i).line, alpha=faint, label=named)
+    return ax

@@ -1,0 +1,1 @@
+"""Derivative-free minimization: methods, stopping, ask and tell, outcomes."""

@@ -1,0 +1,1 @@
+"""Theory beside the runs: effective potentials, barriers, passage times."""

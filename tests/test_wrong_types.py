@@ -1,0 +1,124 @@
+"""Values of wrong types in the public functions and methods: a sentence each, or Python's own of a missing argument."""
+
+import inspect
+import random
+import re
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import odescent as od
+
+x, v = od.blocks("x v")
+f = od.Objective("f")
+SYSTEM, METHOD = od.system("heavy_ball"), od.algorithm("gradient_descent")
+WRONG = [
+    None, 3, -1, 2.5, float("nan"), "a", "", b"x", [], [1], {}, {"a": 1}, {1: 2}, (), object(), x, f, SYSTEM, METHOD,
+    True, sp.Symbol("zz"), sp.I, np.array([1.0, 2.0]), lambda q: q, int, {x: 3}, {x: v}, set(), 10**400,
+]  # fmt: skip
+OWN = {  # they run a function of the user at what is given, take long, or hold results
+    "neural_de.to_torch", "neural_de.to_torch_sde", "discretize.Trajectory",
+    "particles.minimize", "neural_de.inspect", "discretize.Program",
+    "Objective.value", "Objective.grad", "Objective.hess", "Objective.ensemble", "Algorithm.to_torch",
+    "Algorithm.to_optax", "Algorithm.recognize", "System.map", "minimize", "synthesize", "Trajectory",
+}  # fmt: skip
+
+
+def targets():
+    public = {n: getattr(od, n) for n in od.__all__ if n not in OWN}
+    for package in ("dynamics", "discretize", "analysis", "particles", "neural_de"):
+        module = getattr(od, package)
+        names = [n for n in module.__all__ if f"{package}.{n}" not in OWN]
+        public |= {f"{package}.{n}": getattr(module, n) for n in names}
+    holders = {
+        "System": SYSTEM,
+        "Algorithm": METHOD,
+        "Objective": f,
+        "Derivation": od.derive("heavy_ball"),
+    }
+    start = np.array([1.0, 2.0])
+    holders["Trajectory"] = METHOD.bind(L=100).run("himmelblau", start, 3)
+    holders["Solution"] = od.system("gradient_flow").simulate("himmelblau", start, 1.0)
+    holders["Portrait"] = od.analysis.phase_portrait("heavy_ball", curvature=1.0)
+    holders["Certificate"] = od.analysis.certify(METHOD, mu=1, L=10)
+    for name, owner in holders.items():
+        methods = {n for n, m in inspect.getmembers(type(owner), callable) if not n.startswith("_")}
+        public |= {
+            f"{name}.{n}": getattr(owner, n) for n in sorted(methods) if f"{name}.{n}" not in OWN
+        }
+    plain = {n: o for n, o in public.items() if callable(o) and not inspect.ismodule(o)}
+    errors = {n for n, o in plain.items() if isinstance(o, type) and issubclass(o, BaseException)}
+    return {n: o for n, o in plain.items() if n not in errors and not inspect.isabstract(o)}
+
+
+@pytest.mark.untyped
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Equinox, of what a field holds
+def test_wrong_types_get_a_sentence():
+    rng = random.Random(1)
+    for name, function in targets().items():
+        kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        found = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+        needed = sum(p.default is p.empty for p in found)
+        for _ in range(3):
+            given = [
+                rng.choice(WRONG) for _ in range(rng.randint(needed, len(found[: needed + 1])))
+            ]
+            try:
+                function(*given)
+            except od.OdescentError as error:
+                sentence = str(error).partition("\n")[0]
+                assert sentence and len(sentence) < 600, (name, given)
+            except TypeError as error:
+                said = str(error)  # Python's own, of a call that does not fit the signature
+                assert re.search("missing|takes .* argument|unexpected keyword", said), (
+                    name,
+                    given,
+                )
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [lambda: x / 0, lambda: x / v, lambda: x * v, lambda: x + 1, lambda: x * float("inf"), lambda: x**2,
+     lambda: x @ v, lambda: x / sp.S.Zero, lambda: od.inner(x, 3), lambda: od.elementwise(0, x)],
+)  # fmt: skip
+def test_what_vectors_do_not_do_is_an_error_of_one_sentence(broken):
+    """It is also what Python calls it, a TypeError or a division by zero."""
+    with pytest.raises(od.OdescentError) as refused:
+        broken()
+    assert isinstance(refused.value, (TypeError, ZeroDivisionError))
+    assert str(refused.value).endswith(".") and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", [sp.Symbol("zz"), sp.Symbol("c"), 3, x, "nope", None])
+def test_values_are_bound_to_parameters_only(key):
+    with pytest.raises(od.OdescentError, match=r"there is no parameter|is not the parameter"):
+        SYSTEM.bind({key: 3})
+
+
+def test_forms_of_a_system_take_expressions_only():
+    with pytest.raises(od.OdescentError, match="output of second_order must be a vector"):
+        SYSTEM.second_order(3)
+    with pytest.raises(od.OdescentError, match="lam of linearize must be"):
+        SYSTEM.linearize("a")
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [(lambda: od.particles.sphere("a"),
+     "center of sphere must be an array of numbers, not 'a'."),
+     (lambda: od.particles.sphere([0, 0], 1j),
+     "radius of sphere must be a number, not an object of type complex."),
+     (lambda: od.particles.ball([0, "b"], 1),
+     "center of ball must be an array of numbers, not an object of type list."),
+     (lambda: od.particles.effective_alpha({}),
+     "share of effective_alpha must be a number, not an object of type dict."),
+     (lambda: od.neural_de.NeuralSDE(2, [3], 7), "key of NeuralSDE must be a key of JAX, as jax.random.key(0), not 7."),
+     (lambda: od.dynamics.substitute(x, [v]),
+     "values of substitute must be a mapping of symbols to what replaces them")],
+)  # fmt: skip
+def test_arrays_keys_and_numbers_are_named_as_such(call, sentence):
+    with pytest.raises(od.OdescentError) as refused:
+        call()
+    assert str(refused.value).startswith(sentence)
