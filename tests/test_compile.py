@@ -174,6 +174,17 @@ def test_random_programs_are_their_schemes(part: int) -> None:
     assert {"kept", "several calls"} <= {what for what, _ in outcomes}
 
 
+def test_a_step_whose_expansion_has_no_end_is_compiled() -> None:
+    """Cubic fields one after the other: expanded, a point would have 3^12 factors; its names tell it apart."""
+    assert compared(491) == ("kept", "")
+    x, v = od.blocks("x v")
+    f = od.Objective("f")
+    turn = {x: od.inner(v, x) * v - f.grad(x), v: od.inner(x, f.grad(x)) * x}
+    system = od.System({"turn": turn}, output=x, name="turning")
+    made = od.Algorithm(system, od.Scheme([od.Flow("turn", "explicit")] * 12))
+    assert made.calls == 12
+
+
 def test_registered_programs_make_the_same_steps_with_a_call_kept() -> None:
     """Every method that keeps a call, on numbers, with the call made again."""
     checked = []

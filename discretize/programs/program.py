@@ -25,6 +25,7 @@ from ...dynamics.algebra.calculus import (
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Atom, Call, Expr, ScalarNode, Vector, VectorSymbol, call
 from ...dynamics.vector_fields.system import Block
+from .meanings import Meanings
 
 
 @dataclass(frozen=True)
@@ -247,16 +248,14 @@ class Program:
 
     def inlined(self) -> Program:
         """The same program with every assignment substituted: calls and draws remain, then the next state."""
-        known: dict[Symbol, Expr] = {}
+        values = Meanings()
         kept: list[Instruction] = []
         for i in self.instructions:
             if isinstance(i, Assign):
-                known[i.target] = tidy(substitute(i.value, known))
+                values.define(i.target, i.value)
             else:
-                kept.append(i.changed(lambda e: tidy(substitute(e, known))))
-        after = {
-            s: known[e] if e in known else tidy(substitute(e, known)) for s, e in self.next.items()
-        }
+                kept.append(i.changed(values))
+        after = {s: values(e) for s, e in self.next.items()}
         return replace(self, instructions=tuple(kept), next=after)
 
     def bind(self, values: Mapping[Any, Any]) -> Program:

@@ -13,9 +13,11 @@ from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ...dynamics.flows.system import System
 from ...dynamics.vector_fields.processes import Noise
 from ...dynamics.vector_fields.system import Block
+from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Count, Draw, Instruction
 from ..programs.substeps import PREVIOUS, START, Flow, Let
 
+LARGEST = 5000  # terms of a value that is expanded; a step of most methods has fewer than a hundred
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
 
 
@@ -30,9 +32,7 @@ class Builder:
     ) -> None:
         self.system, self.step, self.clock = system, step, clock
         self.instructions: list[Instruction] = []
-        self.values: dict[
-            Symbol, Expr
-        ] = {}  # each assigned name, in terms of the state and of calls
+        self.values = Meanings(LARGEST)  # of the names, in the state and in calls
         self.made: dict[tuple[object, ...], VectorSymbol] = {}
         names = (
             {b.name for b in system.blocks}
@@ -79,7 +79,7 @@ class Builder:
         """
         target = self.symbol(stem, kind)
         self.instructions.append(Assign(target, value))
-        self.values[target] = tidy(substitute(value, self.values))
+        self.values.define(target, value)
         return target
 
     def lower(self, e: Expr) -> Expr:
@@ -108,14 +108,14 @@ class Builder:
         if plain not in self.gaps:
             target = VectorSymbol(self.fresh("gap", first=True))
             self.instructions.append(Assign(target, plain))
-            self.gaps[plain], self.values[target] = target, tidy(substitute(plain, self.values))
+            self.gaps[plain] = target
+            self.values.define(target, plain)
         named: Vector = self.gaps[plain] * factor
         return named
 
     def result(self, node: Call, implicit: sp.Expr = sp.S.Zero) -> VectorSymbol:
-        point = tidy(substitute(node.point, self.values))
-        directions = tuple(tidy(substitute(d, self.values)) for d in node.directions)
-        key = (node.oracle, point, directions, node.parameters, implicit)
+        directions = tuple(map(self.values, node.directions))
+        key = (node.oracle, self.values(node.point), directions, node.parameters, implicit)
         if key not in self.made:
             stem = node.oracle.form.stem or node.oracle.kind
             target = VectorSymbol(self.fresh(stem, first=True))

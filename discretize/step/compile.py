@@ -9,14 +9,15 @@ from dataclasses import replace
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.flows.system import System
 from ...dynamics.vector_fields.system import Block
-from ..programs.program import Assign, CallOracle, Count, Instruction, Program, SweepCoordinates
+from ..programs.meanings import Meanings
+from ..programs.program import Assign, CallOracle, Program
 from ..programs.substeps import Flow, Let, Scheme, Sweep
 from . import increments as noise_of
-from .builder import Builder
+from .builder import LARGEST, Builder
 from .integrate import advance
 from .sweep import sweep
 
@@ -61,15 +62,14 @@ def compile_scheme(
     after = {b.symbol: builder.state[b.name] for b in system.blocks}
     memories = builder.memories()
     after |= {b.symbol: value for b, value in memories.items()}
-    return _drop_dead(
-        Program(
-            (*system.blocks, *memories),
-            tuple(builder.instructions),
-            after,
-            outputs,
-            None if clock is None else COUNTER,
-        )
+    program = Program(
+        (*system.blocks, *memories),
+        tuple(builder.instructions),
+        after,
+        outputs,
+        None if clock is None else COUNTER,
     )
+    return program.alive(*program.state)
 
 
 def _flow(builder: Builder, step: Flow) -> None:
@@ -88,29 +88,6 @@ def _names_in(scheme: Scheme) -> set[str]:
     return {s.name for e in used for s in symbols_of(e)}
 
 
-def _drop_dead(program: Program) -> Program:
-    """Without instructions whose result nothing uses, such as the unread blocks of a look-ahead."""
-    needed = {s for e in program.next.values() for s in symbols_of(e)}
-    kept: list[Instruction] = []
-    for i in reversed(program.instructions):
-        if i.target in needed:
-            kept.append(i)
-            needed |= {s for e in _expressions(i) for s in symbols_of(e)}
-    return replace(program, instructions=tuple(reversed(kept)))
-
-
-def _expressions(i: Instruction) -> Iterable[Expr]:
-    """The symbols that an instruction reads."""
-    match i:
-        case Assign():
-            return (i.value,)
-        case CallOracle() | SweepCoordinates():
-            return i.expressions
-        case Count():
-            return (i.mean,)
-    return ()
-
-
 def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None) -> Program:
     """A call that an earlier step has made is not made again, but kept in a memory block.
 
@@ -124,22 +101,30 @@ def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None
         again, now = found
         program, kept = _kept(program, again, now)
         held.append(replace(again, target=kept))
-    return program if declared is None else _without_unread(program, {b.symbol for b in declared})
+    if declared is None:
+        return program
+    read = program.alive(*(b.symbol for b in declared), *program.outputs.values())
+    return read if len(read.blocks) < len(program.blocks) else program
 
 
 def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, Symbol] | None:
     """A call of the next step whose result this one has already, and the name of that result."""
-    flat = program.inlined()
-
-    def in_next_step(e: Expr) -> Expr:
-        return flat.next[e] if e in flat.next else tidy(substitute(e, flat.next))
-
-    for again in flat.calls:
-        if _reads_the_state_alone(again, program):
-            ahead = again.changed(in_next_step)
-            for known in (*flat.calls, *held):
-                if known.target != again.target and replace(known, target=again.target) == ahead:
-                    return again, known.target
+    if len(program.calls) + len(held) < 2:
+        return None
+    now = Meanings(LARGEST)
+    calls: list[CallOracle] = []
+    for i in program.instructions:
+        if isinstance(i, Assign):
+            now.define(i.target, i.value)
+        elif isinstance(i, CallOracle):
+            calls.append(i.changed(now))
+    after = Meanings(LARGEST, {s: now(e) for s, e in program.next.items()})
+    for again in calls:
+        ahead = after.of(again.point) if _reads_the_state_alone(again, program) else None
+        for known in (*calls, *held) if ahead is not None else ():
+            asked = replace(again, target=known.target, point=ahead)
+            if known.target != again.target and known == asked:
+                return again, known.target
     return None
 
 
@@ -156,21 +141,8 @@ def _kept(program: Program, again: CallOracle, now: Symbol) -> tuple[Program, Ve
     )
     renamed = trimmed.bind({again.target: kept})
     blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
-    return _drop_dead(replace(renamed, blocks=blocks, next=after)), kept
-
-
-def _without_unread(program: Program, declared: set[Symbol]) -> Program:
-    """The program without blocks that nothing reads but they themselves, but for those that are declared."""
-    read = [e for i in program.instructions for e in _expressions(i)]
-    read += program.outputs.values()
-    for s in program.state:
-        others = [e for b, e in program.next.items() if b != s]
-        if s not in declared and not any(s in symbols_of(e) for e in (*read, *others)):
-            blocks = tuple(b for b in program.blocks if b.symbol != s)
-            after = {b: e for b, e in program.next.items() if b != s}
-            smaller = _drop_dead(replace(program, blocks=blocks, next=after))
-            return _without_unread(smaller, declared)
-    return program
+    with_memory = replace(renamed, blocks=blocks, next=after)
+    return with_memory.alive(*with_memory.state), kept
 
 
 def _reads_the_state_alone(c: CallOracle, program: Program) -> bool:

@@ -1,0 +1,66 @@
+"""What the names of a program stand for: expressions in its state, calls and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+import sympy as sp
+
+from ...dynamics.algebra.calculus import Symbol, substitute, tidy
+from ...dynamics.algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol
+
+
+class Meanings:
+    """Names with their values, in canonical form; what would have more than ``largest`` terms has none here.
+
+    Meanings are for finding what is equal, and to tell that two are equal they are expanded: products of vectors that
+    depend on each other through many substeps would grow without end. What has no value here is left by its name.
+    """
+
+    def __init__(
+        self, largest: float = float("inf"), known: Mapping[Symbol, Expr] | None = None
+    ) -> None:
+        self.largest = largest
+        self.known = dict(known or {})
+        self.sizes = {name: _terms(value, {}) for name, value in self.known.items()}
+
+    def define(self, name: Symbol, value: Expr) -> bool:
+        """Note what a name stands for; False if that is too large."""
+        found = self.of(value)
+        if found is not None:
+            self.known[name], self.sizes[name] = found, _terms(found, {})
+        return found is not None
+
+    def of(self, e: Expr) -> Expr | None:
+        """An expression with the names replaced; None if it is too large."""
+        if e in self.known:
+            return self.known[e]
+        if _terms(e, self.sizes) > self.largest:
+            return None
+        return tidy(substitute(e, self.known))
+
+    def __call__(self, e: Expr) -> Expr:
+        """An expression with the names replaced, or as it is if that is too large."""
+        found = self.of(e)
+        return e if found is None else found
+
+
+def _terms(e: Expr, sizes: dict[Symbol, int]) -> int:
+    """How many terms an expression has at most when it is expanded, each symbol having as many as ``sizes`` says."""
+    if isinstance(e, Vector):
+        return sum(_terms(c, sizes) * _of_atom(a, sizes) for a, c in e.terms.items())
+    if e.is_Symbol:
+        return sizes.get(e, 1)
+    if e.is_Add:
+        return sum(_terms(a, sizes) for a in e.args)
+    if e.is_Pow and isinstance(e.exp, sp.Integer):
+        return int(_terms(e.base, sizes) ** abs(int(e.exp)))
+    inside = e.arguments if isinstance(e, ScalarNode) else e.args
+    return prod(_terms(a, sizes) for a in inside)
+
+
+def _of_atom(a: Atom, sizes: dict[Symbol, int]) -> int:
+    if isinstance(a, VectorSymbol):
+        return sizes.get(a, 1)
+    return prod(_terms(part, sizes) for part in a.parts())
