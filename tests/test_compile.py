@@ -181,7 +181,7 @@ def test_a_step_whose_expansion_has_no_end_is_compiled() -> None:
     f = od.Objective("f")
     turn = {x: od.inner(v, x) * v - f.grad(x), v: od.inner(x, f.grad(x)) * x}
     system = od.System({"turn": turn}, output=x, name="turning")
-    made = od.Algorithm(system, od.Scheme([od.Flow("turn", "explicit")] * 12))
+    made = od.Algorithm(system, od.Scheme([od.Flow("turn", "explicit", sp.Rational(1, 12))] * 12))
     assert made.calls == 12
 
 

@@ -120,10 +120,11 @@ def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, 
             calls.append(i.changed(now))
     after = Meanings(LARGEST, {s: now(e) for s, e in program.next.items()})
     for again in calls:
-        ahead = after.of(again.point) if _reads_the_state_alone(again, program) else None
-        for known in (*calls, *held) if ahead is not None else ():
-            asked = replace(again, target=known.target, point=ahead)
-            if known.target != again.target and known == asked:
+        if not _reads_the_state_alone(again, program) or after.of(again.point) is None:
+            continue
+        ahead = again.changed(after)
+        for known in (*calls, *held):
+            if known.target != again.target and replace(known, target=again.target) == ahead:
                 return again, known.target
     return None
 
