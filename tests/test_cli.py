@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 import odescent as od
 from odescent._cli.base import console
+from odescent._cli.base.ascii import plain
 from odescent._cli.base.registries import KINDS
 from odescent._cli.commands import demo as cmd_demo
 from odescent._cli.commands import doctor as cmd_doctor
-from odescent._support.ascii import plain
 from odescent.cli import app
 from odescent.discretize.emit.backends import optax
 

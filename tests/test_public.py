@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import odescent as od
-from odescent._support.lazy import public
+from odescent._support.lazy import RENAMED, public
 
 LAZY = (
     "odescent",
@@ -60,6 +61,20 @@ def test_names_stay_when_every_module_is_imported(package: str):
         assert getattr(module, name) is getattr(module, name)
     with pytest.raises(AttributeError, match=f"'{package}' has no attribute 'nothing'"):
         module.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("package", "old", "new"),
+    [(p, *pair) for p, names in RENAMED.items() for pair in names.items()],
+)
+def test_a_name_that_has_changed_is_answered_with_the_new_one(package: str, old: str, new: str):
+    """In one sentence; the new name is there, and the old one is not."""
+    module = importlib.import_module(package)
+    said = f"module '{package}' has no attribute '{old}'; it is called {new} now"
+    with pytest.raises(AttributeError, match=f"^{re.escape(said)}$"):
+        getattr(module, old)
+    assert new in module.__all__
+    assert old not in module.__all__
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from ..._support.ascii import plain
 from ..._support.errors import OdescentError
+from .ascii import plain
 
 WIDTH = 96  # the widest line of our own text
 _CLOSED_PIPE = 141  # what a shell shows for a program that ends by SIGPIPE
@@ -32,7 +32,15 @@ class Refused(OdescentError):
 def answer(
     as_json: bool, text: str, value: Mapping[str, Any], schema: str = "", marks: Marks = ()
 ) -> None:
-    """Print what a command found, as text or as a JSON document."""
+    """Print what a command found, as text or as a JSON document.
+
+    Args:
+        as_json: whether ``--json`` was given.
+        text: for people.
+        value: the same as plain data.
+        schema: name and version of the document, unless the value has one.
+        marks: patterns in the text and their styles.
+    """
     if as_json:
         say_exactly(document(value, schema))
     else:

@@ -127,7 +127,13 @@ def opened(path: str, options: FileOptions, flow: bool = False) -> System | Algo
 
     A process of its own reads it first, within the limits; so this one can do it too.
 
-    Raises Refused as `derive` does.
+    Args:
+        path: of the file.
+        options: what goes with it on the command line.
+        flow: whether its scheme is ignored.
+
+    Raises:
+        Refused: as for `derive`.
     """
     request = options.request(path, form="read")
     found = _asked(request, options.seconds, "reading")
@@ -142,6 +148,14 @@ def named(name: str, options: FileOptions, flow: bool = False) -> System | Algor
     """What a name on the command line means: what is in a file, or what is registered.
 
     Of an algorithm and a system of one name it is the algorithm; with ``flow``, the system.
+
+    Args:
+        name: of a file, or of what is registered.
+        options: what goes with a file; there are none for other names.
+        flow: whether the system is wanted.
+
+    Raises:
+        OdescentError: a name that is not known, options for what is no file, or a file that is refused.
     """
     if is_file(name):
         return opened(name, options, flow)
@@ -203,7 +217,13 @@ def _carried_out(request: FileRequest) -> dict[str, Any]:
 
 
 def shown(derivation: Derivation, form: str, width: int) -> Answer:
-    """A derivation as text of a width, as latex, html or json."""
+    """A derivation as it is shown.
+
+    Args:
+        derivation: any.
+        form: "text", "latex", "html" or "json".
+        width: of the text, in characters.
+    """
     from ...discretize.proof.report import derivation_text
 
     if form == "json":

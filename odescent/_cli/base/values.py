@@ -95,7 +95,16 @@ def count(least: int, metavar: str = "N") -> OptionKind:
 
 
 def whole(option: str, text: str, least: int) -> int:
-    """A whole number that an option says, such as 1000 or 1e6; OdescentError for another."""
+    """A whole number that an option says, such as 1000 or 1e6.
+
+    Args:
+        option: its name, for the message.
+        text: what was given.
+        least: the least number that it takes.
+
+    Raises:
+        OdescentError: no whole number, one below the least, or one above 10^15.
+    """
     value = number(option, text)
     if value.denominator != 1 or value < least:
         raise OdescentError(f"{option} must be a whole number, at least {least}, not {text!r}.")

@@ -47,10 +47,18 @@ def run(*, out: Folder = Path("out/demo"), quick: bool = False, json: bool = Fal
 
 
 def demonstrate(out: Path, quick: bool = False, report: Report = print) -> dict[str, Any]:
-    """Run the demo; files go to ``out``, lines to ``report``; returns what it found as plain data.
+    """Run the demo.
 
-    ``quick`` takes fewer iterations. Raises OdescentError if ``out`` cannot be written, or if a check
-    that the demo announces does not hold.
+    Args:
+        out: a folder for its files.
+        quick: take fewer iterations.
+        report: gets its lines.
+
+    Returns:
+        What it found, as plain data.
+
+    Raises:
+        OdescentError: the folder cannot be written, or a check that the demo announces does not hold.
     """
     make_folder(out)
     import jax
