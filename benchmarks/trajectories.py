@@ -39,10 +39,10 @@ class RK4(dfx.AbstractERK):
     """The classical method for diffrax."""
 
     tableau = dfx.ButcherTableau(
-        a_lower=tuple(np.array(r, float) for r in TABLEAUX["rk4"][0]),
-        b_sol=np.array(TABLEAUX["rk4"][1], float),
+        a_lower=tuple(map(np.array, TABLEAUX["rk4"].numbers[0][1:])),
+        b_sol=np.array(TABLEAUX["rk4"].numbers[1]),
         b_error=np.zeros(4),
-        c=np.array([0.5, 0.5, 1.0]),
+        c=np.array(TABLEAUX["rk4"].numbers[2][1:]),
     )
     interpolation_cls = dfx.ThirdOrderHermitePolynomialInterpolation.from_k
 

@@ -9,6 +9,7 @@ from . import library  # noqa: F401  (the titles of what is registered)
 
 if TYPE_CHECKING:
     from .._support.citations import cite as cite
+    from ..dynamics.flows.tableaux import Tableau as Tableau
     from .equality.verdict import Equivalence as Equivalence
     from .faces import Algorithm as Algorithm
     from .faces import Derivation as Derivation
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from .programs.substeps import Let as Let
     from .programs.substeps import Scheme as Scheme
     from .programs.substeps import Sweep as Sweep
-    from .programs.substeps import Tableau as Tableau
     from .routes import derive as derive
     from .routes.plant import immerse as immerse
     from .runs.run import Trajectory as Trajectory

@@ -8,7 +8,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.flows.tableaux import TABLEAUX
-from ..programs.substeps import Flow, Integrator, Scheme, Tableau, previous
+from ..programs.substeps import Flow, Integrator, Scheme, previous
 
 
 def explicit_euler() -> Scheme:
@@ -83,7 +83,4 @@ def _whole(kind: str) -> Scheme:
 
 
 def _runge_kutta(name: str) -> Scheme:
-    rows, weights = TABLEAUX[name]
-    a = ((), *(tuple(map(sp.Rational, row)) for row in rows))
-    made = Tableau(a, tuple(map(sp.Rational, weights)))
-    return Scheme((Flow((), Integrator.of(made)),), name)
+    return Scheme((Flow((), Integrator.of(TABLEAUX[name])),), name)

@@ -13,6 +13,7 @@ from ..._support.errors import OdescentError, expected
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.algebra.vectors import Expr, Vector, zero
+from ...dynamics.flows.tableaux import Tableau
 
 START = "start"  # the stage that is always saved: the state at the beginning of the step
 PREVIOUS = "previous "  # before the name of a stage: the same in the step before; it may stand there repeatedly
@@ -21,19 +22,6 @@ PREVIOUS = "previous "  # before the name of a stage: the same in the step befor
 def previous(stage: str = START) -> str:
     """A stage of the step before, as one that substeps can read; before the first step it is the start."""
     return PREVIOUS + stage
-
-
-@dataclass(frozen=True)
-class Tableau:
-    """An explicit Runge-Kutta tableau: stage weights ``a`` (strictly lower triangular) and weights ``b``."""
-
-    a: tuple[tuple[sp.Rational, ...], ...]
-    b: tuple[sp.Rational, ...]
-
-    @property
-    def c(self) -> tuple[sp.Expr, ...]:
-        """The stages' times, as fractions of the substep."""
-        return tuple(sp.Add(*row) for row in self.a)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.trees import from_tree
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ...dynamics.flows.system import System
+from ...dynamics.flows.tableaux import Tableau
 from ...dynamics.vector_fields.processes import Diffusion, Jumps, Noise
 from ...dynamics.vector_fields.system import Block, Field
 from ..faces import Algorithm
-from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep, Tableau
+from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ else: other blocks, stages, and oracle results if these are frozen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import sympy as sp
@@ -15,6 +15,7 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, nothing, substitute, tidy
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.vectors import Call, Expr, Vector, scalar_symbols, zero
+from ...dynamics.flows.tableaux import stages
 from ..linear.matrices import inverse
 from ..programs.program import linear_coefficient
 from ..programs.substeps import Flow, Integrator
@@ -235,32 +236,31 @@ def _proximal(one: Substep, target: Symbol, e: Expr, nonlinear: list[Call], curr
 
 
 def _runge_kutta(one: Substep) -> dict[Symbol, Expr]:
-    builder, drift, view, step, duration = one.builder, one.drift, one.view, one.step, one.duration
+    builder, drift, view, step = one.builder, one.drift, one.view, one.step
     tableau = step.by.tableau
     assert tableau is not None
-    slopes: list[dict[Symbol, Expr]] = []
-    for row, node in zip(tableau.a, tableau.c, strict=True):
-        at_stage = dict(view)
-        for s in drift:
-            weights = [(k[s], w * duration) for k, w in zip(slopes, row, strict=False) if w != 0]
-            if weights:
-                stage = sum((k * w for k, w in weights), view[s])
-                at_stage[s] = builder.assign(f"{s.name}_stage", builder.kinds[s.name], stage)
-        slopes.append(
-            {
-                s: builder.lower(
-                    substitute(builder.at_time(e, step.time + node * step.fraction), at_stage)
-                )
-                for s, e in drift.items()
-            }
-        )
-    return {
-        s: sum(
-            (k[s] * (w * duration) for k, w in zip(slopes, tableau.b, strict=True) if w != 0),
-            one.current[s],
-        )
-        for s in drift
-    }
+
+    def moved(
+        begin: Expr, row: Sequence[sp.Expr], slopes: list[dict[Symbol, Expr]], s: Symbol
+    ) -> Expr:
+        weighted = [k[s] * (w * one.duration) for k, w in zip(slopes, row, strict=True) if w != 0]
+        return sum(weighted, begin)
+
+    def at_stage(i: int, slopes: list[dict[Symbol, Expr]]) -> dict[Symbol, Expr]:
+        seen = dict(view)
+        for s in drift if any(tableau.a[i]) else ():
+            stage = moved(view[s], tableau.a[i], slopes, s)
+            seen[s] = builder.assign(f"{s.name}_stage", builder.kinds[s.name], stage)
+        return seen
+
+    def slope(i: int, seen: dict[Symbol, Expr]) -> dict[Symbol, Expr]:
+        offset = step.time + tableau.c[i] * step.fraction
+        return {
+            s: builder.lower(substitute(builder.at_time(e, offset), seen)) for s, e in drift.items()
+        }
+
+    slopes = stages(tableau, slope, at_stage)
+    return {s: moved(one.current[s], tableau.b, slopes, s) for s in drift}
 
 
 # A new integrator is a function of a substep, and a line here.

@@ -1,31 +1,78 @@
-"""Explicit Runge-Kutta tableaux as data, which the schemes of algorithms and the numerical steps of flows both read.
+"""Explicit Runge-Kutta tableaux, and the one loop over their stages: of schemes in symbols, of flows in numbers.
 
-Exact numbers, row by row (Hairer, Norsett, Wanner, Solving ODEs I, II.1). A scheme makes of a tableau a program in
-symbols, which is emitted; `runge_kutta` takes the same step on arrays, of flows that have no program: their field is a
-function, their step is parted where it is steep, and they are far below algorithms.
+Exact numbers, row by row (Hairer, Norsett, Wanner, Solving ODEs I, II.1). A scheme compiles a tableau to a program,
+which is emitted. `runge_kutta` takes the same step on arrays, of flows that have no program: their field is a
+function, their step is divided where the field is steep, and they are far below algorithms.
 """
 
 from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
-from fractions import Fraction
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import sympy as sp
 
 State = tuple[Any, ...]
 Rates = Callable[[Any, State], State]
-Row = tuple[Fraction, ...]
+Slope = TypeVar("Slope")
 
-_HALF, _THIRD, _SIXTH = Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)
-_ONE, _NONE = Fraction(1), Fraction(0)
-# The rows of the second stage and of those after it, and the weights.
-TABLEAUX: dict[str, tuple[tuple[Row, ...], Row]] = {
-    "euler": ((), (_ONE,)),
-    "midpoint": (((_HALF,),), (_NONE, _ONE)),
-    "heun": (((_ONE,),), (_HALF, _HALF)),
-    "rk4": (((_HALF,), (_NONE, _HALF), (_NONE, _NONE, _ONE)), (_SIXTH, _THIRD, _THIRD, _SIXTH)),
+
+@dataclass(frozen=True)
+class Tableau:
+    """An explicit Runge-Kutta tableau: stage weights ``a`` (strictly lower triangular) and weights ``b``."""
+
+    a: tuple[tuple[sp.Rational, ...], ...]
+    b: tuple[sp.Rational, ...]
+
+    @functools.cached_property
+    def c(self) -> tuple[sp.Expr, ...]:
+        """The stages' times, as fractions of the substep."""
+        return tuple(sp.Add(*row) for row in self.a)
+
+    @functools.cached_property
+    def numbers(self) -> tuple[tuple[tuple[float, ...], ...], tuple[float, ...], tuple[float, ...]]:
+        """a, b and c in double precision."""
+        rows = [tuple(map(float, row)) for row in (*self.a, self.b, self.c)]
+        return tuple(rows[:-2]), rows[-2], rows[-1]
+
+
+def _tableau(a: str, b: str) -> Tableau:
+    rows = [tuple(map(sp.Rational, row.split())) for row in a.split(",")]
+    return Tableau(tuple(rows), tuple(map(sp.Rational, b.split())))
+
+
+TABLEAUX = {
+    "euler": _tableau("", "1"),
+    "midpoint": _tableau(", 1/2", "0 1"),
+    "heun": _tableau(", 1", "1/2 1/2"),
+    "rk4": _tableau(", 1/2, 0 1/2, 0 0 1", "1/6 1/3 1/3 1/6"),
 }
+
+
+def stages(
+    tableau: Tableau,
+    slope: Callable[[int, Any], Slope],
+    moved: Callable[[int, list[Slope]], Any],
+    first: Slope | None = None,
+) -> list[Slope]:
+    """The slopes of all stages, each at the state that those before it lead to.
+
+    Args:
+        tableau: the weights; their use is up to ``moved``.
+        slope: the number of a stage and its state to its slope.
+        moved: the number of a stage and the slopes before it to its state.
+        first: the slope at the beginning, where it is known.
+
+    Returns:
+        the slopes, in the order of the stages.
+    """
+    found = [] if first is None else [first]
+    for i in range(len(found), len(tableau.a)):
+        found.append(slope(i, moved(i, found)))
+    return found
 
 
 def runge_kutta(
@@ -38,12 +85,27 @@ def runge_kutta(
         rates: (t, state) to the velocities.
         t, state, dt: time, blocks and step.
         first: the velocities at the beginning, where they are known.
+
+    Returns:
+        the state at t + dt.
     """
-    rows, weights = TABLEAUX[name]
-    slopes = [rates(t, state) if first is None else first]
-    for row in rows:
-        slopes.append(rates(t + float(sum(row)) * dt, _shifted(state, dt, row, slopes)))
-    return _shifted(state, dt, weights, slopes)
+    tableau = TABLEAUX[name]
+    a, b, c = tableau.numbers
+
+    def moved(row: tuple[float, ...], slopes: list[State]) -> State:
+        used = [(w, k) for w, k in zip(row, slopes, strict=True) if w]
+        return tuple(
+            s + functools.reduce(operator.add, [(w * dt) * k[i] for w, k in used])
+            for i, s in enumerate(state)
+        )
+
+    slopes = stages(
+        tableau,
+        lambda i, at_stage: rates(t + c[i] * dt if i else t, at_stage),
+        lambda i, slopes: moved(a[i], slopes) if i else state,
+        first,
+    )
+    return moved(b, slopes)
 
 
 def hermite(a: Any, b: Any, da: Any, db: Any, w: Any) -> Any:
@@ -60,12 +122,4 @@ def hermite(a: Any, b: Any, da: Any, db: Any, w: Any) -> Any:
     return u * u * (1 + 2 * w) * a + w * w * (3 - 2 * w) * b + u * w * (u * da - w * db)
 
 
-def _shifted(state: State, dt: Any, row: Row, slopes: Sequence[State]) -> State:
-    used = [(float(w), k) for w, k in zip(row, slopes, strict=True) if w]
-    return tuple(
-        s + functools.reduce(operator.add, [(w * dt) * k[i] for w, k in used])
-        for i, s in enumerate(state)
-    )
-
-
-__all__ = ["TABLEAUX", "Rates", "State", "hermite", "runge_kutta"]
+__all__ = ["TABLEAUX", "Rates", "State", "Tableau", "hermite", "runge_kutta", "stages"]
