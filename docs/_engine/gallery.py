@@ -1,4 +1,4 @@
-"""The pictures of the site. Each function draws one, and its code stands beside the picture."""
+"""The pictures of the site: one function for each, shown with its code."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import odescent as od
 
 
 def iterates_over_the_flow() -> plt.Figure:
-    """Nesterov's method on one mode of a quadratic, position against memory: its flow, nullclines, iterates on top."""
+    """Nesterov's method on one mode of a quadratic, x against the memory variable psi: flow, nullclines, iterates."""
     nag = od.algorithm("nesterov_sc").bind(mu=0.05, L=1)
     return od.analysis.phase_portrait(nag, curvature=0.4).plot().figure
 
 
 def four_wells() -> plt.Figure:
-    """Gradient flow on Himmelblau's function: nine fixed points, none missed, and the separatrices."""
+    """Gradient flow on Himmelblau's function: all nine fixed points, with proof, and the separatrices."""
     f = od.objective("himmelblau")
     window = [(-5.5, 5.5), (-5.5, 5.5)]
     drawn = od.analysis.phase_portrait(od.system("gradient_flow"), f, window=window, x0=[0, 0])
@@ -23,19 +23,19 @@ def four_wells() -> plt.Figure:
 
 
 def cycles_in_the_plane() -> plt.Figure:
-    """Where heavy ball cycles on a smooth, strongly convex function: step against momentum at condition number 25."""
+    """Steps and momenta for which heavy ball cycles on a smooth, strongly convex function with condition number 25."""
     return od.analysis.cycle_region(1 / 25, 1.0, resolution=160, certified=24).plot().figure
 
 
 def a_function_on_which_heavy_ball_cycles() -> plt.Figure:
-    """Heavy ball's cycle on a function of two variables; two runs beside it, one that is caught and one that is not."""
+    """Heavy ball's cycle on a function of two variables, with one run attracted to it and one that converges."""
     from odescent.analysis.plots.cycles import draw_cycle
 
     return draw_cycle(od.analysis.cycles("heavy_ball", 1, 25, 3)[0]).figure
 
 
 def basins_of_the_counterexample() -> plt.Figure:
-    """Where heavy ball ends up on the one-dimensional counterexample, from each starting point and speed."""
+    """Basins of attraction of heavy ball on the one-dimensional counterexample, by starting point and speed."""
     f = od.objective("lessard_recht_packard")
     ball = od.algorithm("heavy_ball")
     axes = {"x0": (-6.0, 6.0, 240), "v": (-4.0, 4.0, 240)}
@@ -43,7 +43,7 @@ def basins_of_the_counterexample() -> plt.Figure:
 
 
 def modal_radius() -> plt.Figure:
-    """The spectral radius over the curvatures: heavy ball is flat, triple momentum pays at both ends."""
+    """Spectral radius against curvature: constant for heavy ball, largest at both ends for triple momentum."""
     from odescent._support.style import COLORS, DASHES, context, figure, legend_below, titled
 
     drawn, (ax,) = figure(height_ratio=0.7)
@@ -59,7 +59,7 @@ def modal_radius() -> plt.Figure:
 
 
 def gap_to_the_flow() -> plt.Figure:
-    """Nesterov's method and its limit flow, read at the times of the steps: how far f is above its minimum."""
+    """Gap of f above its minimum for Nesterov's method and its limit flow at the times of the steps."""
     f = od.objective("quadratic", eigenvalues=[0.05, 0.3, 1.0])
     nag = od.algorithm("nesterov_sc")
     return od.analysis.convergence(nag, f, np.ones(3), 40).plot().figure

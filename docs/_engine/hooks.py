@@ -1,8 +1,8 @@
-"""What the build of the site adds to the pages: everything that the engine can say itself, and MathML.
+"""Hooks of the site's build: generated content, and formulas as MathML.
 
-A line `<!-- engine: VERB ARGUMENTS -->` in a page becomes what the verb returns (see `engine.VERBS`); a
-formula between dollars becomes MathML, which browsers draw without scripts; a block of Python is run, and
-what it prints stands below it; the reference pages are made from the public names. Whatever fails stops
+A line `<!-- engine: VERB ARGUMENTS -->` in a page is replaced by the result of the verb (see `engine.VERBS`); a
+formula between dollars becomes MathML, which browsers render without scripts; a block of Python is run, and
+its output is inserted below it; the reference pages are generated from the public names. Any failure stops
 the build.
 """
 
@@ -37,7 +37,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """Add what blocks print, and put a place where a directive stands; Markdown that it returns is the page's."""
+    """Insert the output of blocks, and replace directives by their Markdown or by a placeholder for their HTML."""
 
     def place(found: re.Match[str]) -> str:
         verb, *arguments = shlex.split(found[1])
@@ -53,6 +53,6 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
-    """Fill the places, and write the formulas."""
+    """Fill the placeholders, and convert the formulas."""
     html = with_mathml(html, page.file.src_uri)
     return _PIECE.sub(lambda found: _pieces[int(found[1])], html)

@@ -1,4 +1,4 @@
-"""What the Python of a page prints, below each block: run when the site is built, never pasted."""
+"""Output of the Python blocks of a page, generated when the site is built."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 def with_output(markdown: str, where: str) -> str:
     """The page with a box after each block that printed; a block that fails stops the build.
 
-    A page is run as far as it prints; tests/test_docs.py runs the pages whole.
+    A page is run up to its last output; tests/test_docs.py runs the pages completely.
     """
     found = list(_BLOCK.finditer(markdown))
     printing = [number for number, block in enumerate(found) if "print(" in block[1]]
@@ -29,15 +29,16 @@ def with_output(markdown: str, where: str) -> str:
 
 
 def blocks(markdown: str) -> list[str]:
-    """The Python of a page, block by block; what trains for minutes is marked .long and left out."""
+    """The Python blocks of a page, without those marked .long, which train for minutes."""
     return _BLOCK.findall(markdown)
 
 
 def outputs(blocks: Sequence[str], where: str) -> list[str]:
-    """What each block prints: run from top to bottom in one namespace, as a reader would paste them.
+    """The output of each block, run in order in one namespace.
 
-    That is a module called `pasted`, as what processes import must be in one; files go into a folder of their own.
-    Raises SystemExit naming the page, with the block that fails.
+    The namespace is a module called `pasted`, since worker processes import functions by name; files are written to a
+    temporary folder.
+    Raises SystemExit with the page and the block that fails.
     """
     pasted = sys.modules["pasted"] = types.ModuleType("pasted")
     try:
