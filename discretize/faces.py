@@ -198,7 +198,7 @@ class Algorithm(Iteration):
 
 @dataclass(frozen=True, repr=False)
 class Derivation(Path):
-    """A path from a principle to an algorithm, with three equations that must not be confused.
+    """A derivation of an algorithm from a principle, with the bound system, its limit and the modified equation.
 
     Attributes: those of `Path`; steps, algorithm and equations among them.
     """

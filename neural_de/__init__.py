@@ -1,4 +1,4 @@
-"""Neural ODEs and SDEs that are trained to be cheap to solve."""
+"""Neural ODEs and SDEs, regularized to be cheap to solve."""
 
 from __future__ import annotations
 

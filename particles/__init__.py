@@ -1,4 +1,4 @@
-"""Populations of particles: the engine behind consensus-based optimization and other ensembles."""
+"""Populations of particles: the engine of consensus-based optimization and other ensemble methods."""
 
 from __future__ import annotations
 

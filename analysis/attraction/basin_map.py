@@ -127,7 +127,7 @@ def basins(
     confidence: float = 0.95,
     memory: int = 1 << 28,
 ) -> Basins:
-    """Which attractor each point goes to. Attractors are found, not given.
+    """The basin of attraction of each point; attractors are found, not given.
 
     Points are iterated until they have come back to themselves over a doubling of time (see `settling`); then a
     representative is polished by Newton's method, its least period checked and its multiplier computed; points

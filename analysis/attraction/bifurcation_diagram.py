@@ -104,7 +104,7 @@ def bifurcation(
     max_period: int = 64,
     memory: int = 1 << 28,
 ) -> Bifurcation:
-    """Attractors against one parameter, with the places where they change stability.
+    """Attractors against one parameter, with the parameter values of changes in stability.
 
     Between neighbouring values whose attractors differ, the cycle is continued by Newton's method and the
     parameter bisected until its multiplier crosses the unit circle, to about twelve digits for simple crossings.

@@ -118,7 +118,7 @@ def rate_transfer(
     steps: Sequence[object],
     reach: float = 100.0,
 ) -> Transfer:
-    """The certified rate of each scheme at each step beside the flow's, both over F(mu, L).
+    """Certified rates of each scheme at each step and of the flow, over F(mu, L).
 
     Args:
         system: a system with a certified rate; see `certify_flow`. Its parameters are numbers.

@@ -88,7 +88,7 @@ def certify(
     horizon: int | Literal["all"] | None = None,
     **bounded: Any,
 ) -> Any:
-    """A proved worst case of a method over a class of functions.
+    """Prove a worst-case bound of a method over a class of functions.
 
     Of an algorithm, by default, an upper bound of its linear rate; with ``horizon=N`` a bound after N steps, also for
     mu = 0 and for coefficients that change (options of `certify_horizon`: measure, start, output, bound, seconds);
@@ -201,7 +201,7 @@ def certified_rate(algorithm: Method, mu: object, L: object, steps: int | None =
 def certified_rates(
     mu: object, L: object, methods: Iterable[Mapping[str, object]], steps: int | None = None
 ) -> list[float]:
-    """`certified_rate` of many methods in three-parameter form: one job of a sweep, say a row of a map.
+    """`certified_rate` of several methods in three-parameter form: one job of a sweep, such as a row of a map.
 
     All arguments may be plain data, numbers as text such as "1/3".
     """

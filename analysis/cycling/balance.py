@@ -109,7 +109,7 @@ def energy_ledger(
 
 @follows_from("energy_balance")
 def energy_balance() -> Derivation:
-    """The argument why heavy ball need not converge and the others do not cycle like it, step by step, checked."""
+    """The argument for cycles of heavy ball, and against such cycles of the other methods, checked step by step."""
     free = Algorithm(system("passive"), scheme("semi_implicit_euler", order=("psi", "y")))
     return Derivation(
         "heavy_ball",

@@ -36,7 +36,7 @@ _DIGITS = 60
 def exact_edges(
     algorithm: Method | str, gradient: PiecewiseLinear, windows: BasinWindows, periods: int = 3
 ) -> tuple[tuple[sp.Expr, PiecewiseCycle] | None, ...]:
-    """The edges between basins as algebraic numbers, each with the saddle that its run tends to.
+    """The edges between basins as algebraic numbers, each with the saddle to which its run converges.
 
     An edge is proved: its run reaches the stable line of the saddle so near that it stays on the saddle's pieces.
 

@@ -33,7 +33,7 @@ def animate(
     dpi: int = 150,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Path, ...]:
-    """Draw the iterates and flows of a portrait point by point and write the film, atomically.
+    """Write an animation of the iterates and flows of a portrait, atomically.
 
     Args:
         portrait: with iterates or flows; the rest of it is not animated.

@@ -61,7 +61,7 @@ class FixedPointSearch:
 
 @dataclass(frozen=True)
 class Portrait:
-    """Everything a phase portrait shows.
+    """The data of a phase portrait.
 
     Attributes:
         window: ((x0, x1), (y0, y1)).

@@ -50,7 +50,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Comparison:
-    """An algorithm beside its limit flow.
+    """Comparison of an algorithm with its limit flow.
 
     Attributes:
         name: the algorithm's.
@@ -123,7 +123,7 @@ def convergence(
     confidence: float = 0.95,
     solver: str | None = None,
 ) -> Comparison:
-    """Lay the iterates of an algorithm over its limit flow at the times of its own clock (t = k h by default).
+    """Compare the iterates of an algorithm with its limit flow at the times of its clock (t = k h by default).
 
     Args:
         algorithm: deterministic, with a value for its step.

@@ -75,7 +75,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Convergence:
-    """Named gaps, theoretical rates beside them, and how the axes are called.
+    """Named gaps with theoretical rates and axis labels.
 
     Attributes:
         series: name to `Series`.
@@ -144,7 +144,7 @@ def compute_convergence(
     labels: tuple[str, str] = (r"iteration $k$", r"$f(x_k) - f^\star$"),
     floor: float = 0.0,
 ) -> Convergence:
-    """Collect gaps for comparison.
+    """Collect gaps for a comparison.
 
     Args:
         gaps: name to gaps of shape (n,) from iteration 0 on, or to a tuple (iterations, gaps).

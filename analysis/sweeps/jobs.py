@@ -125,7 +125,7 @@ def sweep(
     workers: int | None = None,
     progress: bool | Progress = True,
 ) -> ParameterSweep:
-    """Call a function for every point of a grid, keep the results in a folder, and resume where a run was stopped.
+    """Evaluate a function on a grid, store the results in a folder, and resume interrupted sweeps.
 
     Args:
         function: an ordinary function of JSON-able keyword arguments, importable by its name; it returns numbers,

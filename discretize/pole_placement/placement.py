@@ -140,7 +140,7 @@ def place_poles(
     mu: Any = None,
     L: Any = None,
 ) -> PoleSolutions:
-    """The passive form's methods with the wanted poles, e.g. ``{"mu": (rho, rho), "L": (0,)}``.
+    """The methods of the passive form with given poles, e.g. ``{"mu": (rho, rho), "L": (0,)}``.
 
     Args:
         poles: by mode, one or two poles each (a double pole is written twice). A mode is "mu", "L" or a

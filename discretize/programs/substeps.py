@@ -145,7 +145,7 @@ class Flow:
 
 @dataclass(frozen=True, init=False)
 class Sweep(Flow):
-    """Advance one vector block coordinate by coordinate, each seeing those that have moved already.
+    """Advance one vector block coordinate by coordinate, each with the new values of the previous ones.
 
     The integrator solves a scalar equation in each coordinate: ``explicit``, ``implicit``, ``cayley`` (the
     trapezoidal rule, here for any field) or ``discrete_gradient``, in which the derivative along the
@@ -235,7 +235,7 @@ Step: TypeAlias = Flow | Let
 
 @dataclass(frozen=True, init=False)
 class Scheme:
-    """An ordered list of substeps, with a name and where it comes from."""
+    """An ordered list of substeps, with a name and a reference."""
 
     steps: tuple[Step, ...]
     name: str

@@ -37,7 +37,7 @@ _NO_SCHEME = (
 
 @checked
 def parse_scheme(text: str) -> Scheme:
-    """The scheme that a text describes: a scheme of the library by name, or a list of substeps.
+    """Parse a scheme: a scheme of the library by name, or a list of substeps.
 
     Raises ParseError, with line, column and a caret.
     """

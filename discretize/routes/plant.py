@@ -208,7 +208,7 @@ def immerse(
     output: Vector | None = None,
     name: str = "immersed",
 ) -> Derivation:
-    """Derive a flow, and an algorithm, from a plant of your own by passivity and immersion.
+    """Derive a flow, and an algorithm, from a plant by passivity and immersion.
 
     Args:
         plant: right-hand sides by block, linear in ``control``, which moves one vector block p.

@@ -201,7 +201,7 @@ def tidy(e: Vector) -> Vector: ...
 @overload
 def tidy(e: sp.Expr) -> sp.Expr: ...
 def tidy(e: Expr) -> Expr:
-    """The canonical form of a vector or scalar; singular scalars are left for the caller to see."""
+    """The canonical form of a vector or scalar; singular scalars are returned unchanged."""
     if isinstance(e, Vector):
         return e if singular(e) else e.canonical()
     e = scalar_of(e)

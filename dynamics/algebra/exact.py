@@ -457,7 +457,7 @@ def evaluate_at_sample(e: sp.Expr, digits: int = 60, seed: int = 0) -> sp.Expr:
 
 
 def parameters(names: str, **assumptions: bool | None) -> Any:
-    """Scalar parameters by name, positive unless told otherwise: ``c, h = parameters("c h")``."""
+    """Scalar parameters by name, positive by default: ``c, h = parameters("c h")``."""
     if not assumptions:
         assumptions = {"positive": True}
     found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))

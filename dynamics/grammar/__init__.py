@@ -14,7 +14,7 @@ from .write import to_text
 
 @checked
 def parse_system(text: str) -> System:
-    """The system that a text describes; statements on a scheme are parsed but not used.
+    """Parse a system; statements on a scheme are parsed but not used.
 
     Raises ParseError, with line, column and a caret, for a text that is not in the language.
     """

@@ -76,7 +76,7 @@ def systems() -> list[str]:
 
 
 def system(name: str, **options: object) -> System:
-    """A system of the library by name; it never changes, so that the same options give the same object.
+    """A system of the library by name; immutable, so the same options give the same object.
 
     Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
     """

@@ -103,7 +103,7 @@ def fixed_mesh(
     most: int = 256,
     **options: Any,
 ) -> FixedMesh:
-    """The fewest steps, the same for all rows, that stay within the tolerance; checked on rows that had no part in it.
+    """The smallest number of steps, common to all rows, within the tolerance; checked on held-out rows.
 
     The first half of the rows chooses the mesh: its steps make the largest E of any row equal along the time
     (equidistribution: de Boor, doi 10.1007/BFb0069121), and are as many as bring it to `largest`. The other half is

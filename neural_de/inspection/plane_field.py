@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FieldPlane:
-    """Arrows of a field on a plane, with the states' ways projected on it.
+    """Arrows of a field on a plane, with the projected trajectories of the states.
 
     A point of the plane with coordinates (a, b) is center + a directions[0] + b directions[1]; arrows are the
     field there, projected on the plane.
@@ -111,7 +111,7 @@ def field_plane(
     plane: Any = None,
     margin: float = 0.15,
 ) -> FieldPlane:
-    """The vector field around the ways of the first rows.
+    """The vector field around the trajectories of the first rows.
 
     A state of two variables is drawn in its own plane; of more variables, in that of the first two principal
     directions of the ways.

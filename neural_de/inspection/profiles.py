@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepProfile:
-    """The accepted steps of a solve of all rows as one state; of rows that are solved one by one, of the hardest.
+    """The accepted steps of a solve of all rows as one state; for rows solved separately, of the costliest row.
 
     Attributes:
         t, h: start and length of each step, in the solver's own time.

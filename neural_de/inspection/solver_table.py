@@ -111,7 +111,7 @@ def solver_comparison(
     rows: int | None = 256,
     **options: Any,
 ) -> SolverComparison:
-    """Predict the same rows with several solvers, each from a first step of its own (Hairer's selection).
+    """Predict the same rows with several solvers, each with its own automatic first step (Hairer's selection).
 
     Errors refer to Dopri8 in float64 at a thousandth of the tolerance.
 

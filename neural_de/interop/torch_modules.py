@@ -14,7 +14,7 @@ CALCULI = ("stratonovich", "ito")
 
 
 def to_torch(model: Any, call: Callable[[Any, Any, Any], Any] | None = None) -> torch.nn.Module:
-    """A PyTorch module that computes what a JAX model does, for torchdiffeq and the like.
+    """A PyTorch module that computes the same function as a JAX model, for torchdiffeq and similar solvers.
 
     ::
 

@@ -20,7 +20,7 @@ PENALTIES = ("scaled", "weighted", "squared", "steps")
 def watch_torchdiffeq(
     func: Any, *, rtol: float, atol: float, method: str = "dopri5"
 ) -> torch.nn.Module:
-    """A function for ``torchdiffeq.odeint`` that notes what the solve looks like.
+    """A function for ``torchdiffeq.odeint`` that records the steps of the solve.
 
     ::
 

@@ -24,7 +24,7 @@ TRACES = ("exact", "hutchinson")
 
 
 class ContinuousFlow(eqx.Module):
-    """A density on R^d: points flow from the data at 0 to a standard normal law at t1.
+    """A density on R^d, by a flow from the data at time 0 to a standard normal law at t1.
 
     Attributes:
         field: (t, y) -> dy/dt, for y of shape (batch, d), row by row.

@@ -16,7 +16,7 @@ from ..._support.errors import OdescentError
 
 
 class ConvField(eqx.Module):
-    """Convolutions with the time as a further channel of each one's input; zero padding keeps the size.
+    """Convolutions with time as an additional input channel of each; zero padding preserves the size.
 
     The state is an image of shape (channels, height, width), flattened. Zeros appended to it (`augment` of
     `NeuralODEClassifier`, in multiples of height * width) are further channels.

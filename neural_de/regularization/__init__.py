@@ -33,7 +33,7 @@ def regularizers() -> list[str]:
 
 @checked
 def regularizer(name: str, **options: Any) -> Regularizer:
-    """A regularizer by name, or a weighted sum of some, such as ``"error+0.5*stiffness"``.
+    """A regularizer by name, or a weighted sum such as ``"error+0.5*stiffness"``.
 
     Args:
         options: of the regularizer; in a sum by name, as in ``error={"kind": "scaled"}``.

@@ -96,7 +96,7 @@ def error(kind: str = "weighted", reduction: str = "sum") -> Error:
 
 
 def steps(reduction: str = "sum") -> StepNumber:
-    """The number of steps that a perfect controller would take: the sum of (E_j + 10^-q)^(1/q).
+    """The number of steps of an ideal controller: the sum of (E_j + 10^-q)^(1/q).
 
     A step's length is proportional to E^(1/q), q the order of the error estimate, so that each term is the
     step over the one that would just be accepted. Its unit is steps, whatever problem and tolerance: the

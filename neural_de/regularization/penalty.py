@@ -77,7 +77,7 @@ class Outcome:
 
 
 class Regularizer(eqx.Module):
-    """A penalty on how hard a solve is; add them and multiply them by coefficients.
+    """A penalty on the cost of a solve; penalties can be added and scaled.
 
     Class attributes:
         reference: where it comes from, arXiv identifiers.

@@ -107,7 +107,7 @@ def settings(of: str | None = None) -> dict[str, Mapping[str, Any]]:
 
 @dataclass(frozen=True)
 class Config:
-    """A training run; what is None takes the task's default. Hashable, and JSON there and back.
+    """The settings of a training run; None is the task's default. Hashable, with conversion to and from JSON.
 
     Attributes:
         task: a registered task, or the name of the task that `train` is given.

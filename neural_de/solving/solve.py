@@ -38,7 +38,7 @@ from .stochastic_terms import check_noise, stochastic_terms
 
 
 class Solved(eqx.Module):
-    """A solution, what it cost, and its penalty (0 without a regularizer); batched as the solve was.
+    """A solution, its cost and its penalty (0 without a regularizer); batched as the solve.
 
     The penalty of a solve that failed, and its gradient, is NaN: the steps made so far do not represent the solve.
     """

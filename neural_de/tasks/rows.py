@@ -16,7 +16,7 @@ from ..._support.errors import OdescentError
 @checked
 @dataclass(frozen=True)
 class Rows:
-    """Arrays by name; those of a split have one length, `fixed` goes whole into every batch.
+    """Arrays by name; those of a split have one length, and every batch contains all of `fixed`.
 
     Raises OdescentError for a split without rows, or of arrays that differ in length.
 

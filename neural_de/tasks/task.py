@@ -52,7 +52,7 @@ class Losses(eqx.Module):
 
 
 class Task(abc.ABC):
-    """A task; make it hashable (a frozen dataclass), so that runs share what is compiled.
+    """A task; make it hashable (a frozen dataclass), so that runs share compiled code.
 
     Class attributes:
         name: as in `Config.task`.

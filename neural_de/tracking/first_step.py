@@ -30,7 +30,7 @@ def initial_step(
     atol: Any,
     norm: Norm = rms,
 ) -> tuple[Float[Array, ""], PyTree]:
-    """A first step for which an explicit Euler step and the change of the slope stay small.
+    """A first step for which an explicit Euler step and the change of slope are small.
 
     Hairer, Norsett and Wanner, Solving ODEs I, section II.4. Two evaluations.
 

@@ -31,7 +31,7 @@ def tracked(
     record: int = 0,
     captures: dict[str, Capture] | None = None,
 ) -> dict[str, Any]:
-    """The arguments of ``diffrax.diffeqsolve`` that make a solve report on itself.
+    """The arguments of ``diffrax.diffeqsolve`` for a tracked solve.
 
     ::
 

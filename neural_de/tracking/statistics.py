@@ -177,7 +177,7 @@ def nothing_seen(
 
 
 class Statistics(eqx.Module):
-    """What a solve cost, and what its accepted steps looked like; batched as the solve was.
+    """The cost of a solve and properties of its accepted steps; batched as the solve.
 
     E_j is step j's error in units of the tolerance (accepted when below 1), h_j its length, q the
     order of the error estimate, S_j the stiffness estimate in 1/time.

@@ -28,7 +28,7 @@ STIFFNESS = ("shampine", "jvp")
 
 
 class Capture(eqx.Module):
-    """Which state of the solve to keep.
+    """The state of the solve to record.
 
     Attributes:
         time: in the solver's own time, the step (or the state) at it; None draws an accepted step, all

@@ -104,7 +104,7 @@ def compare(
     resume: bool = False,
     progress: Callable[[int, int, Mapping[str, Any]], None] | None = None,
 ) -> RunComparison:
-    """Train with each of the settings; those that differ in the seed only make one row, with mean ± deviation.
+    """Train with each of the settings; settings that differ only in the seed form one row, with mean ± deviation.
 
     A run that fails is noted, and the others go on. The first row is what ratios refer to.
 

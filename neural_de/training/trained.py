@@ -57,7 +57,7 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Trained:
-    """Train a model; the same settings give the same bits on one machine, killed and resumed or not.
+    """Train a model; results are bitwise reproducible on one machine, also after interruption and resumption.
 
     ::
 
@@ -99,7 +99,7 @@ def train(
 def load_trained(
     path: str | Path, *, task: Task | None = None, optimizer: Any = None, best: bool = True
 ) -> Trained:
-    """A run from its folder, finished or not; nothing is trained or evaluated.
+    """Load a run from its folder, finished or not, without training or evaluation.
 
     Args:
         path: the folder.

@@ -33,7 +33,7 @@ def keys() -> list[str]:
 
 
 def cite(thing: Any) -> str:
-    """BibTeX of what a system, an algorithm or a derivation rests on; or of one citation key.
+    """BibTeX entries for the sources of a system, an algorithm or a derivation, or for one citation key.
 
     Raises OdescentError for an unknown key (naming the nearest) or an object without references.
     """

@@ -10,7 +10,7 @@ _LONGEST = 40  # characters of a value in a sentence
 
 
 class OdescentError(ValueError):
-    """Bad input or a request that cannot be carried out; the message is one sentence for the user."""
+    """Invalid input or an unsupported request; the message is one sentence for the user."""
 
 
 class WrongType(OdescentError, TypeError):
@@ -22,11 +22,11 @@ class DividedByZero(OdescentError, ZeroDivisionError):
 
 
 class NotConsistent(OdescentError):
-    """A scheme whose substeps do not add up to the drift of its system."""
+    """The substeps of a scheme do not add up to the drift of its system."""
 
 
 class NotCarried(OdescentError):
-    """A backend or a view cannot carry what the algorithm does."""
+    """A backend or a view does not support an operation of the algorithm."""
 
 
 class OdescentWarning(UserWarning):

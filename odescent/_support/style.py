@@ -267,7 +267,7 @@ def save(
     path_without_suffix: str | os.PathLike[str],
     formats: Sequence[str] = ("pdf", "svg", "png"),
 ) -> tuple[Path, ...]:
-    """Write the figure once per format, each file atomically and with the same bytes every time.
+    """Write the figure in each format, atomically and reproducibly to the byte.
 
     All formats are drawn in memory first, so a failure in drawing leaves nothing on the disk; a
     failure in writing leaves no partial file. The folder is created where it is missing.

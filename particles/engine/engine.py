@@ -41,7 +41,7 @@ CACHE = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PopulationStepper(BlockLayout):
-    """One algorithm for N particles on one objective; make it with `stepper`."""
+    """One algorithm for N particles on one objective; constructed by `stepper`."""
 
     population: Population
     oracles: Mapping[str, Callable[..., Any]] = field(repr=False)

@@ -30,7 +30,7 @@ _LARGE = 2**21  # numbers of a population that count as many: 16 MiB in float64
 
 @dataclass(frozen=True)
 class Ensemble:
-    """What runs of a population recorded.
+    """The record of runs of a population.
 
     Attributes:
         consensus: the consensus points, shape (runs, rows, d): row i is of the ensemble at the beginning of

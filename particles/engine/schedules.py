@@ -35,7 +35,7 @@ def _half_above(values: Float[Array, " N"]) -> tuple[Bool[Array, " N"], Float[Ar
 @checked
 @dataclass(frozen=True)
 class effective_alpha:
-    """The exponent at which the weights' effective sample size is a share of the particles, found in the graph.
+    """The exponent for which the effective sample size is a given share of the particles, computed in the graph.
 
     A function of all values, shape (N,), to give as the parameter ``alpha``; it is invariant under scaling and
     shifting the objective, whatever its size and however far single values lie above the others (a penalty of 1e30
@@ -97,7 +97,7 @@ class effective_alpha:
 @checked
 @dataclass(frozen=True)
 class kernel_width:
-    """The width kappa of a kernel whose exponent grows as that of the weights does, to give as ``kappa``.
+    """The width kappa of a kernel whose exponent grows in proportion to that of the weights, for ``kappa``.
 
     ``width`` over the root of alpha times the standard deviation of the values, alpha that of `effective_alpha`: the
     consensus points are then those of f(y) + d |x - y|^2 / (2 width^2), with d the standard deviation, however large
@@ -125,7 +125,7 @@ class kernel_width:
 
 
 def geometric(**laws: Sequence[float]) -> Callable[[Any, Any], Mapping[str, Any]]:
-    """A schedule: ``geometric(s=(0.7, 0.99))`` makes the parameter s at step k equal to 0.7 * 0.99^k.
+    """A schedule: with ``geometric(s=(0.7, 0.99))`` the parameter s is 0.7 * 0.99^k at step k.
 
     Raises OdescentError for a law that is not two finite numbers with a factor more than 0.
     """

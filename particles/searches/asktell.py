@@ -28,7 +28,7 @@ from .search import (
 
 
 class Minimizer:
-    """Searches that can be stepped from outside; made by `minimizer`, and what `minimize` runs.
+    """Searches with an ask-and-tell interface; constructed by `minimizer` and run by `minimize`.
 
     ``ask()`` gives the points of the next step, ``tell(values)`` takes the step; ``done`` is true when every search
     has ended, ``result()`` what was found so far.

@@ -55,7 +55,7 @@ def minimizer(
     block: int | None = None,
     normals: str = "counter",
 ) -> Minimizer:
-    """Searches to step from outside: `ask` for points, `tell` their values.
+    """Searches with an ask-and-tell interface: `ask` returns points, `tell` takes their values.
 
     >>> search = minimizer([(-5, 5), (-5, 5)], steps=200)
     >>> while not search.done:
@@ -130,7 +130,7 @@ def minimize(
     progress: bool = False,
     **settings: Any,
 ) -> Minimum:
-    """Minimize a function of d numbers by its values alone, by consensus-based optimization and its kin.
+    """Minimize a function of d variables from its values, by consensus-based optimization and related methods.
 
     Particles are drawn to their consensus point, the mean with weights exp(-alpha f), and explore with noise that
     shrinks as they agree (Pinnau, Totzeck, Tse and Martin, doi:10.1142/S0218202517400061). How often that

@@ -23,7 +23,7 @@ LIMIT = 12  # doublings of the number of panels
 def mean_passage_time(
     potential: Callable[[Any], Any], start: float, end: float, beta: float, digits: int = 15
 ) -> Any:
-    """The mean time to come from ``start`` to ``end`` on the line, exactly, as an mpmath number.
+    """The mean passage time from ``start`` to ``end`` in one dimension, exactly, as an mpmath number.
 
     beta times the integral, over y from start to end, of e^(beta U(y)) times the integral of e^(-beta U) over all
     that lies behind y.

@@ -31,7 +31,7 @@ FORMS = ("scalar", "diagonal", "matrix")
 
 @dataclass(frozen=True)
 class EffectiveGradient:
-    """An ensemble's run as gradient descent; K steps in d dimensions.
+    """The decomposition of an ensemble's run into gradient steps and a remainder; K steps in d dimensions.
 
     Attributes:
         consensus: x_0, ..., x_K, shape (K + 1, d).
@@ -118,7 +118,7 @@ def effective_gradient(
     form: str = "scalar",
     index: int = 0,
 ) -> EffectiveGradient:
-    """Read the particles of a run as gradient descent on their consensus point.
+    """Decompose a run's consensus points into gradient descent and a remainder.
 
     Args:
         run: particles at every step, shape (K + 1, N, d): an array, or a `Trajectory`, whose particles are its x

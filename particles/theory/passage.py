@@ -65,7 +65,7 @@ def first_passage(
     normals: str = "counter",
     **parameters: Any,
 ) -> Passage:
-    """How many steps independent runs from x0 take until ``reached(x)`` holds.
+    """The number of steps of independent runs from x0 until ``reached(x)`` holds.
 
     Args:
         algorithm: a method that draws noise; of an ensemble, x is its consensus point.
@@ -117,7 +117,7 @@ def _passing(
 
 @dataclass(frozen=True)
 class Reached:
-    """Where runs from several starts ended.
+    """The end points of runs from several starts.
 
     Attributes:
         counts: of S starts, how many runs ended near each of M goals, and near none: shape (S, M + 1).
@@ -151,7 +151,7 @@ def reach_probabilities(
     spread: float = 0.0,
     **parameters: Any,
 ) -> Reached:
-    """The probability to end near each goal, from each start, by independent runs.
+    """The probabilities of ending near each goal, from each start, estimated by independent runs.
 
     Args:
         algorithm: any method; of an ensemble, its consensus point is what ends somewhere.

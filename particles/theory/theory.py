@@ -25,7 +25,7 @@ SAMPLES = 100.0  # effective samples by default: the consensus point then errs b
 
 @dataclass(frozen=True)
 class Parameters:
-    """What to give to `consensus_hopping` (alpha, s) or to `cbo` (alpha, lam, sigma, h), and how many particles.
+    """Parameters of `consensus_hopping` (alpha, s) or `cbo` (alpha, lam, sigma, h), and the number of particles.
 
     Attributes:
         alpha, s, particles: tau = alpha s^2 and N.
@@ -62,7 +62,7 @@ class Parameters:
 @checked
 @lru_cache(maxsize=8)
 def contraction(noise: str = "isotropic") -> sp.Expr:
-    """E|X+ - m|^2 / |X - m|^2 of one step of CBO with m held, in h, lam, sigma and the dimension d, exactly.
+    """E|X+ - m|^2 / |X - m|^2 of one step of CBO for fixed m, in h, lam, sigma and the dimension d, exactly.
 
     Read off the scheme's own map in one and in two dimensions, in between which it is affine in d. Raises
     OdescentError for constant noise, where the ratio depends on |X - m|.

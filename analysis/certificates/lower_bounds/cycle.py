@@ -118,7 +118,7 @@ class Cycle:
 
 
 def counterexample(algorithm: Method, mu: object, L: object, periods: int = _MOST) -> Cycle | None:
-    """The cycle on roots of unity with the shortest period, proved to be one; None if there is none up to ``periods``.
+    """The cycle on roots of unity with the shortest period, with proof; None if there is none up to ``periods``.
 
     Args:
         algorithm: as for `certify`, with one gradient a step.

@@ -33,7 +33,7 @@ THREE = ("alpha", "beta", "gamma", "delta")
 
 
 class NoCertificate(OdescentError):
-    """There is no certificate of the kind that was asked for; the message says why.
+    """There is no certificate of the requested kind; the message gives the reason.
 
     ``counterexample`` is the function that shows it, where one is known.
     """

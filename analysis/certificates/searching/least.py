@@ -100,7 +100,7 @@ def worst_case_rate(
     tol: float = 1e-7,
     steps: int = 2,
 ) -> float:
-    """A rate over F(mu, L) from the Lyapunov inequality, in floats: about the least; inf if none is found.
+    """The smallest rate over F(mu, L) from the Lyapunov inequality, approximately, in floats; inf if none is found.
 
     The quick function for maps and searches; `certify` proves such a rate.
 
