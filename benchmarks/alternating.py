@@ -1,4 +1,4 @@
-"""Contestants that take turns in one process, and their times as ratios: what the benchmarks of steps share."""
+"""Alternating timings of several candidates in one process, as ratios; shared by the benchmarks of steps."""
 
 from __future__ import annotations
 

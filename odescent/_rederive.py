@@ -1,4 +1,4 @@
-"""Derivations made again from the principle in their documents, and compared with them character by character.
+"""Derivations reconstructed from the principle in their documents, and compared with these character by character.
 
 A registered derivation is made from its name. What is in the document of a system of one's own may have been written
 by anyone: it is read in a process of its own, for a limited time, and nothing but text comes back.

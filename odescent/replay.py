@@ -1,4 +1,4 @@
-"""Replay a derivation from its document: the arithmetic alone, or the whole derivation made again.
+"""Replay a derivation from its document: numerically, or by reconstruction of the whole derivation.
 
     odescent derive nesterov --json --out nesterov.json
     python -m odescent.replay nesterov.json     # both; needs odescent

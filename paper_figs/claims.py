@@ -1,4 +1,4 @@
-"""Claims: what a figure must show, what was measured, and the verdict that follows from the two.
+"""Claims: the expected and the measured result of a figure, and the verdict.
 
 A verdict is never typed: it is computed from an expectation (a range, open or closed, or a plain value) and a
 measurement (a number, or a number with an interval of confidence).

@@ -1,4 +1,4 @@
-"""Results of the analysis as plain data, and back: a figure is drawn from its file by the result's own plot."""
+"""Conversion of analysis results to and from plain data: a figure is drawn from its file by the result's plot."""
 
 from __future__ import annotations
 

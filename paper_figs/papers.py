@@ -1,4 +1,4 @@
-"""The papers and their figures. A new module is one more name here; it holds a tuple ``FIGURES``."""
+"""The papers and their figures. Each module is listed here by name and defines a tuple ``FIGURES``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make figures: compute what is not there yet, check, draw; one that fails is listed and stops no other.
+"""Generation of figures: computation of missing ones, checks, drawing; failures are listed and do not stop the others.
 
 Each is made by itself, so that several processes can share them.
 """

@@ -1,4 +1,4 @@
-"""The claims of all figures in one table: claim, expected, measured, verdict; for a terminal, a page and machines."""
+"""The claims of all figures in one table: claim, expected, measured, verdict; as text, Markdown, CSV and JSON."""
 
 from __future__ import annotations
 

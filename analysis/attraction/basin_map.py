@@ -1,4 +1,4 @@
-"""Basins of attraction: which attractor each starting point, or each choice of parameters, goes to."""
+"""Basins of attraction: the attractor of each starting point, or of each choice of parameters."""
 
 from __future__ import annotations
 

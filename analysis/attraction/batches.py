@@ -1,4 +1,4 @@
-"""Runs by the million: every combination of starts and parameters in one call, within a memory budget."""
+"""Batches of runs: every combination of starts and parameters in one call, within a memory budget."""
 
 from __future__ import annotations
 

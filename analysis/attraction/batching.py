@@ -1,4 +1,4 @@
-"""Batching of many points: padded to few shapes, so that little is compiled, and spread over the processors."""
+"""Batching of many points: padded to few shapes, for few compilations, and distributed over the processors."""
 
 from __future__ import annotations
 

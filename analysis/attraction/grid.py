@@ -1,4 +1,4 @@
-"""Products of starts and parameters: what is varied in a batch, point by point, without storing it."""
+"""Products of starts and parameters: the points of a batch, generated one by one without storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled loops over many points that watch for returns and escapes; who has settled is decided in `settling`."""
+"""Compiled loops over many points with detection of returns and escapes; convergence is decided in `settling`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steppers of algorithms, flows and plain JAX functions: what basins, bifurcations and batches iterate.
+"""Steppers of algorithms, flows and plain JAX functions for basins, bifurcations and batches.
 
 Everything above them (`batches`, `settling`) maps a stepper over many points with the points along the last axis of
 every array.

@@ -1,4 +1,4 @@
-"""Certificates of worst cases: found in floats, proved in exact arithmetic, checked by anyone.
+"""Certificates of worst cases: found in floats, proved in exact arithmetic, independently checkable.
 
 `worst_cases.certify` reads a method (`methods`), bounds its rate from below (`lower_bounds`), looks for a Lyapunov
 function (`searching`), and keeps what the checker, a script without dependencies, proves of it (`checking`). Linear

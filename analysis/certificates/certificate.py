@@ -1,4 +1,4 @@
-"""Certificates of linear rates: what was proved, for whom, and how to check it again."""
+"""Certificates of linear rates: the statement, the method and the verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates from data, and the source of the checker that stands alone."""
+"""Certificates from data, and the source of the stand-alone checker."""
 
 from __future__ import annotations
 

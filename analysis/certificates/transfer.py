@@ -1,4 +1,4 @@
-"""The transfer of a flow's certified rate to an algorithm: the part of exp(-r h) that a scheme keeps over a step h."""
+"""The transfer of a flow's certified rate to an algorithm: the share of exp(-r h) retained by a scheme with step h."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ends of basins exactly: where the starts from rest meet the stable manifold of a saddle cycle.
+"""Exact ends of basins: intersections of the starts from rest with the stable manifold of a saddle cycle.
 
 On fixed pieces a run is an affine function of its start, so the start from which it arrives on the stable line
 of a saddle solves one linear equation, with coefficients in the field of the saddle's multiplier.

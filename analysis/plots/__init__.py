@@ -1,4 +1,4 @@
-"""Drawings of results. Results do not import this folder; it registers what draws them."""
+"""Drawings of results, registered here; results do not import this folder."""
 
 from ..._support.drawable import register
 

@@ -1,4 +1,4 @@
-"""The story of heavy ball: figures and checked steps of the argument why it need not converge."""
+"""The story of heavy ball: figures and checked steps of the argument for its non-convergence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moving pictures of a portrait: iterates and flows drawn as they go, as GIF, MP4 or single frames."""
+"""Animations of a portrait: iterates and flows over time, as GIF, MP4 or single frames."""
 
 from __future__ import annotations
 

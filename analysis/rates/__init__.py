@@ -1,1 +1,1 @@
-"""Measured convergence: runs side by side, gaps to the flow, spectra of the modes."""
+"""Measured convergence: comparison of runs, gaps to the flow, spectra of the modes."""

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps, which no library can lose."""
+"""Ctrl-C between two steps, independent of signal handlers of libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training run with nothing left open: its settings filled in, its rows, coefficients and compiled functions."""
+"""The setup of a training run: complete settings, rows, coefficients and compiled functions."""
 
 from __future__ import annotations
 

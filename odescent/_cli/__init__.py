@@ -1,1 +1,1 @@
-"""The command line: the group of commands, on the commands, on what they share."""
+"""The command line: the group of commands, the commands, and their common code."""

@@ -1,4 +1,4 @@
-"""The interactive explorer: what is chosen, the view computed from it, and (in `app`) the page that shows it.
+"""The interactive explorer: the choice, the view computed from it, and (in `app`) the page.
 
 All of the computing is plain functions of a `Choice`; only `app` needs marimo.
 """

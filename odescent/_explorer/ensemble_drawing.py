@@ -1,4 +1,4 @@
-"""The panels of an ensemble: its paths, how far they are spread, and the objective along them."""
+"""The panels of an ensemble: its paths, their spread, and the objective along them."""
 
 from __future__ import annotations
 

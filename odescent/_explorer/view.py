@@ -1,4 +1,4 @@
-"""The view of a choice: one pure function from what is chosen to arrays, texts and a picture."""
+"""The view of a choice: one pure function from the choice to arrays, texts and a picture."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Ground of the package: errors, files, registries, lazy names, processes, style. Imports nothing of the package."""
+"""Lowest layer of the package: errors, files, registries, lazy names, processes, style; without imports from it."""

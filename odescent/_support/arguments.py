@@ -1,4 +1,4 @@
-"""Arguments of public functions: names of registered objects are looked up, wrong types get a sentence.
+"""Arguments of public functions: lookup of registered names, errors for wrong types.
 
 A public function's annotations define what it accepts. `checked` reads them when it is first called; what they
 leave open (``Any``, arrays) is the function's own business, and so are shapes and ranges.

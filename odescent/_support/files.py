@@ -1,4 +1,4 @@
-"""Files of results, written as a whole or not at all, in a folder that exists or is made."""
+"""Files of results, written atomically in an existing or new folder."""
 
 from __future__ import annotations
 

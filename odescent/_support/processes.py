@@ -1,4 +1,4 @@
-"""Calls in other processes: what is done is kept as it comes, and a process that dies takes only its own call along."""
+"""Calls in other processes: results are kept as they arrive, and a crash loses only its own call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress on the standard error, for anything that takes more than a moment; silent unless it is a terminal."""
+"""Progress of long computations on standard error; silent unless it is a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store: records of plain data and arrays in files that are whole or not there, known by a hash, never pickled.
+"""The store: records of plain data and arrays, in atomically written files, identified by a hash, never pickled.
 
 A record is a dict of numbers, text, lists, dicts by name and numeric arrays. A file ``.json`` has
 the plain data as text that anyone reads, and the arrays stand beside it in an ``.npz`` of the same name; any other

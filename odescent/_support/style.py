@@ -1,4 +1,4 @@
-"""The style of every picture: safe in print, in grey, and for colour-blind readers.
+"""The style of all pictures: suitable for print, grayscale and color-blind readers.
 
 Colours are those of Okabe and Ito (Color Universal Design, 2008), ordered so that neighbours
 also differ in lightness; each comes with its own dash pattern and marker, so that a grey print

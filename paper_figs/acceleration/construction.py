@@ -1,4 +1,4 @@
-"""Acceleration dynamics, claims 1 and 3: methods constructed from flows, and how far that agrees with the textbooks."""
+"""Acceleration dynamics, claims 1 and 3: methods constructed from flows, and their agreement with the textbooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acceleration dynamics, claim 4: why heavy ball need not converge, and Nesterov's and triple momentum do."""
+"""Acceleration dynamics, claim 4: heavy ball need not converge; Nesterov's method and triple momentum do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Acceleration dynamics, claim 1: the manifold psi = 0, its fibres, what is fast and what is slow.
+"""Acceleration dynamics, claim 1: the manifold psi = 0, its fibers, fast and slow dynamics.
 
 The derivations are this package's own reconstruction of the programme announced in arXiv:2509.18346.
 """

@@ -1,4 +1,4 @@
-"""Acceleration dynamics, claim 2: what each term of Nesterov's method does, and what breaks without it."""
+"""Acceleration dynamics, claim 2: the role of each term of Nesterov's method, and the effect of its removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consensus-based optimization as gradient descent: what else is in a step, and the two principles behind it.
+"""Consensus-based optimization as gradient descent: the remainder of a step, and the two underlying principles.
 
 Of arXiv:2306.09778 only the abstract was at hand; orders and constants are derived here (see `docs/stochastic.md`).
 """

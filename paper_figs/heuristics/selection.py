@@ -1,4 +1,4 @@
-"""Neural DEs trained several ways: what the validation rows choose, and what it costs and gives on the test rows."""
+"""Neural DEs trained several ways: selection on the validation rows, cost and result on the test rows."""
 
 from __future__ import annotations
 

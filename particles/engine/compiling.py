@@ -1,4 +1,4 @@
-"""`jax.jit` with the options that loops over particles want."""
+"""`jax.jit` with options for loops over particles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The consensus point as a monoid: parts of a population summed up one by one, in a fixed order.
+"""The consensus point as a monoid: partial sums over a population in a fixed order.
 
 sum x exp(-alpha f(x)) / sum exp(-alpha f(x)) is kept as the least value and sums relative to it (the online
 log-sum-exp of Milakov and Gimelshein, arXiv:1805.02867), so that neither alpha nor an offset of f overflows.

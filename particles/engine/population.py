@@ -1,4 +1,4 @@
-"""An algorithm's program read for many particles at once: what is one point for all, and how a step is cut.
+"""An algorithm's program for a population: points common to all particles, and the parts of a step.
 
 Vectors are arrays of shape (d, n), one column for each of n particles; what all of them share, such as the
 consensus point, has shape (d, 1); scalars of a particle have shape (1, n). Columns are contiguous along the

@@ -1,4 +1,4 @@
-"""Parameters that follow the run: an exponent for a wanted effective sample size, and geometric laws."""
+"""Run-dependent parameters: an exponent for a given effective sample size, and geometric schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starting points of populations: drawn from counters, like the noise, so that no key is stored."""
+"""Starting points of populations: drawn from counters, like the noise, without a stored key."""
 
 from __future__ import annotations
 

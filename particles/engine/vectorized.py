@@ -1,4 +1,4 @@
-"""Functions of users and of the registry, with the slow elementary functions exchanged for `kernels`.
+"""User-defined and registered functions, with slow elementary functions replaced by `kernels`.
 
 A function is traced to its jaxpr, as `jax.make_jaxpr` shows it, and evaluated equation by equation; only these are
 exchanged, and only on CPUs in float64: sin, cos and log, for which XLA calls the scalar C library; sin(c x) and

@@ -1,4 +1,4 @@
-"""Methods of `minimize` by name, with parameters that do without tuning."""
+"""Methods of `minimize` by name, with default parameters."""
 
 from __future__ import annotations
 

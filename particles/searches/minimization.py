@@ -1,4 +1,4 @@
-"""`minimize`: global minimization of a function by values alone, ready to use."""
+"""`minimize`: global minimization of a function from its values, with defaults."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ class Minimum:
 
 
 class ObjectiveFailed(OdescentError):
-    """The objective raised an error or returned no numbers; ``result`` is the run so far, or None before the first step.
+    """The objective raised an error or returned no numbers; ``result`` is the run so far, None before the first step.
 
     The error itself is the cause.
     """

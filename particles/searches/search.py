@@ -1,4 +1,4 @@
-"""Steps of several independent searches at once, with what ends each of them, as pure functions.
+"""Steps of several independent searches, with their stopping criteria, as pure functions.
 
 A search is a population under an algorithm, brought back into the feasible set after each step. One that has ended
 is carried along unchanged, so that all of them are one compiled loop.

@@ -1,1 +1,1 @@
-"""Theory beside the runs: effective potentials, barriers, passage times."""
+"""Theory of the runs: effective potentials, barriers, passage times."""

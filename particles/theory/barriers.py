@@ -1,4 +1,4 @@
-"""Mean times of crossing a barrier: exact in one dimension, and Eyring and Kramers' asymptotics.
+"""Mean times of crossing a barrier: exact in one dimension, and asymptotic by the Eyring-Kramers law.
 
 For dX = -U'(X) dt + sqrt(2/beta) dW. Sources: Gardiner, Handbook of Stochastic Methods, 5.5; Bovier, Eckhoff,
 Gayrard and Klein, J. Eur. Math. Soc. 6 (2004), doi:10.4171/JEMS/14.

@@ -1,4 +1,4 @@
-"""The gradient descent that an ensemble performs: its step, what it does otherwise, and why.
+"""The gradient descent of an ensemble: its step, the remainder and its origin.
 
 One consensus point follows from the last by x_k = x_{k-1} - tau_k grad f(x_{k-1}) + g_k with tau_k = alpha C_k,
 the covariance of the particles times the exponent of their weights (Riedl, Klock, Geldhauser and Fornasier,

@@ -1,4 +1,4 @@
-"""Parameters of consensus hopping and CBO from the step and the temperature that they are to have.
+"""Parameters of consensus hopping and CBO from a given step and temperature.
 
 The formulas are read off the checked steps of `odescent derive cbo` and off the moments of the scheme itself; what
 is solved for is solved by SymPy.

@@ -1,1 +1,1 @@
-"""The stand-alone checker, the documents that it reads, and exact numbers: the ground of the other rooms."""
+"""The stand-alone checker, its documents, and exact numbers; imported by the other folders."""

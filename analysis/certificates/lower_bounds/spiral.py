@@ -1,4 +1,4 @@
-"""Functions on which a method is slow, beyond quadratics: its points run along a logarithmic spiral in the plane.
+"""Nonquadratic functions on which a method is slow: its points lie on a logarithmic spiral in the plane.
 
 A method with one gradient a step and transfer function H from gradient to point has the solution y_t = z^t,
 z = rho exp(i theta), if its gradients are g_t = G y_t with G = 1 / H(z). These are the gradients of some f in

@@ -1,4 +1,4 @@
-"""A method as exact matrices: read off an algorithm, reduced to what its points and output see."""
+"""A method as exact matrices: derived from an algorithm and reduced to its observable states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A method whose coefficients change, as polynomials in one number v: what the certificate for all steps is about.
+"""A method with time-varying coefficients as polynomials in one number v, for certificates of all steps.
 
 Where coefficients are rational in the step number k, v = k. Where they are rational in a scalar t with a recurrence
 t+ = r(t, sqrt(q(t))), q of degree two with a square leading coefficient, Euler's substitution sqrt(q) = a t + m makes

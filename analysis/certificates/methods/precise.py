@@ -1,4 +1,4 @@
-"""Matrices of floating-point numbers of 300 bits: what coordinates and bounds next to 1 are computed in.
+"""Matrices of 300-bit floating-point numbers, for coordinates and bounds near 1.
 
 What takes a matrix takes one of doubles as well, and stays in doubles.
 """

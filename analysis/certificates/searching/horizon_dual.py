@@ -1,4 +1,4 @@
-"""Finitely many steps in floats: the least bound, and a worst function, by more and more interpolation inequalities.
+"""Finitely many steps in floats: the smallest bound and a worst function, by a growing set of inequalities.
 
 Over multipliers and a bound c, `Dual` minimizes c with D >= 0; over Gram matrices G of (x_0 - x*, u_0/L, ..., u_N/L)
 and values f, the same program's other side maximizes the measure where the start is 1. It begins with the inequalities

@@ -1,4 +1,4 @@
-"""Rates by integral quadratic constraints: the search, and what it finds as a proof by interpolation.
+"""Rates by integral quadratic constraints: the search, and its result as a proof by interpolation.
 
 The gradient is kept only through the multipliers of Zames and Falb, causal and finite: with w = u - mu y, z = y - u /
 L,

@@ -1,4 +1,4 @@
-"""What all commands share: options read off signatures, values and their completion, the console, system files.
+"""Common code of all commands: options from signatures, values and their completion, the console, system files.
 
 It imports the package's registries, and what reads a system file.
 """

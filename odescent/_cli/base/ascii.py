@@ -1,4 +1,4 @@
-"""Mathematical Unicode in plain ASCII, for terminals that know nothing else."""
+"""Mathematical Unicode in plain ASCII, for terminals without Unicode."""
 
 from __future__ import annotations
 

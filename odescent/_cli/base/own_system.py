@@ -1,4 +1,4 @@
-"""Reading, deriving and emitting a file that anyone may have written: in a process of its own, for a limited time.
+"""Reading, deriving and emitting an untrusted file: in a separate process, with a time limit.
 
 The parent sends a request as JSON to the standard input of `python -m odescent._cli.base.own_system` and reads
 the answer, JSON too, from its standard output; nothing is pickled, and nothing but text comes back.

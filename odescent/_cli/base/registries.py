@@ -1,4 +1,4 @@
-"""Registries by the kind of what is in them: what `list` shows, and what a shell completes."""
+"""Registries by kind of entry, for `list` and for shell completion."""
 
 from __future__ import annotations
 

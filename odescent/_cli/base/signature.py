@@ -1,4 +1,4 @@
-"""Options of commands, read off the signature and the docstring of the function that a command calls.
+"""Options of commands, derived from the signature and the docstring of the command's function.
 
 Positional parameters are arguments, those by keyword only are options: a name, a type, a default, and the line about
 it in ``Args:``. A parameter whose type is a dataclass stands for an option per field, described in its

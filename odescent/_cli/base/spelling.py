@@ -1,4 +1,4 @@
-"""Sentences of Python functions, spelled as the command line says it."""
+"""Messages of Python functions in the spelling of the command line."""
 
 from __future__ import annotations
 

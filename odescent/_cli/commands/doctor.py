@@ -1,4 +1,4 @@
-"""``odescent doctor``: versions, devices, precision, which optional parts are there, what to do."""
+"""``odescent doctor``: versions, devices, precision, installed extras, recommended actions."""
 
 from __future__ import annotations
 

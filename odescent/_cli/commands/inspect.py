@@ -1,4 +1,4 @@
-"""``odescent inspect``: what the solves of trained models look like, in numbers and pictures."""
+"""``odescent inspect``: the solves of trained models in numbers and pictures."""
 
 from __future__ import annotations
 

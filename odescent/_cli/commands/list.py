@@ -1,4 +1,4 @@
-"""``odescent list``: what the registries hold, each entry with the first sentence of its docstring."""
+"""``odescent list``: the entries of the registries, each with the first sentence of its docstring."""
 
 from __future__ import annotations
 
