@@ -30,10 +30,7 @@ def ogda() -> Algorithm:
 
     The past value is kept, so that F is called once a step; it starts at F(z_0), which is z_{-1} = z_0.
     """
-    steps = (
-        Flow("flow", "explicit", 2),
-        Flow("flow", "explicit", -1, read={"*": previous()}),
-    )
+    steps = (Flow("flow", "explicit", 2), Flow("flow", "explicit", -1, read={"*": previous()}))
     return Algorithm(
         system("saddle_flow"), Scheme(steps, "optimistic"), STEP, tuning={STEP: 1 / (2 * L)}, name="ogda",
         reference="popov1980",

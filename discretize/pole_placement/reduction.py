@@ -69,10 +69,7 @@ def prescribed(given: Mapping[str, sp.Expr], reader: Reader) -> list[Condition]:
 
 
 def solve(
-    conditions: Sequence[Condition],
-    a: sp.Expr | None,
-    b: sp.Expr | None,
-    fresh: Fresh,
+    conditions: Sequence[Condition], a: sp.Expr | None, b: sp.Expr | None, fresh: Fresh
 ) -> list[Branch]:
     """All branches of parameters that satisfy the conditions.
 
@@ -101,11 +98,7 @@ def solve(
 
 
 def _regular(
-    base: Elimination,
-    beta: sp.Expr | None,
-    a: sp.Expr | None,
-    b: sp.Expr | None,
-    fresh: Fresh,
+    base: Elimination, beta: sp.Expr | None, a: sp.Expr | None, b: sp.Expr | None, fresh: Fresh
 ) -> list[Branch]:
     """The branches with beta != 0."""
     if beta is not None and is_zero(beta):
@@ -196,11 +189,7 @@ def _square_root(e: sp.Expr) -> sp.Expr:
 
 
 def _completed(
-    base: Elimination,
-    beta: sp.Expr | None,
-    a: sp.Expr | None,
-    b: sp.Expr | None,
-    fresh: Fresh,
+    base: Elimination, beta: sp.Expr | None, a: sp.Expr | None, b: sp.Expr | None, fresh: Fresh
 ) -> Branch:
     """Name what the conditions leave open (beta, then a, then b) and go back from (beta, s, t) to (beta, a, b)."""
     free: list[sp.Symbol] = []
@@ -224,11 +213,7 @@ def _completed(
 
 
 def _memoryless(
-    base: Elimination,
-    beta: sp.Expr | None,
-    a: sp.Expr | None,
-    b: sp.Expr | None,
-    fresh: Fresh,
+    base: Elimination, beta: sp.Expr | None, a: sp.Expr | None, b: sp.Expr | None, fresh: Fresh
 ) -> list[Branch]:
     """The branch beta = 0, in which t = 0 and the step s = a + b is all that matters."""
     if beta is not None and not is_zero(beta):

@@ -78,10 +78,8 @@ def _second_order(algorithm: Iteration) -> Step | None:
 
     return Step(
         "Second-order form",
-        rf"{'Without its noise the' if _noisy(algorithm) else 'The'} output $x$ obeys an equation of second order, "
-        r"found by eliminating the other block: $\dot x$ and "
-        r"$\ddot x$ are "
-        r"its derivatives along the system.",
+        f"{'Without its noise the' if _noisy(algorithm) else 'The'} output $x$ obeys an equation of second order, "
+        r"found by eliminating the other block: $\dot x$ and $\ddot x$ are its derivatives along the system.",
         (Claim("x''", -lhs, r"\ddot{x}"),),
         check,
     )
@@ -118,9 +116,8 @@ def _written_out(algorithm: Iteration) -> Step:
     claims = tuple(Claim(f"{s}+", update[s], symbol_latex(f"{s}+")) for s in moved)
     return Step(
         "Discretization",
-        f"The scheme ({algorithm.scheme}) makes this map of one step; at ${h} = 0$ it is the "
-        "identity, and to first order it "
-        "moves along the drift: the substeps add up.",
+        f"The scheme ({algorithm.scheme}) makes this map of one step; at ${h} = 0$ it is the identity, and to first "
+        "order it moves along the drift: the substeps add up.",
         claims,
         check,
     )
@@ -224,10 +221,8 @@ def _modified(algorithm: Iteration) -> Step | None:
     )
     return Step(
         "Modified equation",
-        rf"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus ${h} F_1$ to one "
-        rf"order more: the time-${h}$ flow of "
-        r"that field agrees with the map "
-        rf"through ${h}^2$.",
+        f"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus ${h} F_1$ to one "
+        f"order more: the time-${h}$ flow of that field agrees with the map through ${h}^2$.",
         claims,
         check,
         reference="Hairer, Lubich and Wanner 2006, IX.1",

@@ -40,10 +40,7 @@ def exact_system(s: System) -> dict[str, Any]:
         "references": list(s.references),
         "blocks": [_block(b) for b in s.blocks],
         "fields": {
-            name: {
-                "drift": pairs(f.drift),
-                "noise": [_noise(b, d) for b, d in f.noise.items()],
-            }
+            name: {"drift": pairs(f.drift), "noise": [_noise(b, d) for b, d in f.noise.items()]}
             for name, f in s.fields.items()
         },
         "parameters": [tree(p) for p in s.parameters],

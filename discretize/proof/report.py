@@ -194,10 +194,7 @@ def derivation_latex(d: Path) -> str:
     out += [r"\end{enumerate}", r"\paragraph{Three equations, not to be confused.}"]
     for name, equation in d.equations.items():
         shown = name.replace("->", r"$\to$").replace("h ", "$h$ ")
-        out += [
-            rf"{capital(shown)} ({EQUATIONS_LATEX[name]}):",
-            _rows(equation.latex()),
-        ]
+        out += [rf"{capital(shown)} ({EQUATIONS_LATEX[name]}):", _rows(equation.latex())]
     out += [
         r"\paragraph{Algorithm.} " + _starts(d) + " For $k = 0, 1, 2, \\dots$",
         _rows(algorithm_latex(d.algorithm)),

@@ -179,15 +179,11 @@ def certificate_step(
     summed = " + ".join(rf"w({p.tex})\,{p.tex}" for p in parts)
     claims = [Claim("E", energy), Claim("lambda", factor, r"\lambda")]
     for p in parts:
-        claims += [
-            Claim(p.name, p.slack, p.tex),
-            Claim(f"w({p.name})", p.weight, rf"w({p.tex})"),
-        ]
+        claims += [Claim(p.name, p.slack, p.tex), Claim(f"w({p.name})", p.weight, rf"w({p.tex})")]
     return Step(
         title,
-        rf"{statement} With $E^+$ the energy after the step, $\lambda E - E^+ = {summed}$, where the weights $w$ "
-        rf"are not "
-        rf"negative, nor are their factors for $f \in F(\mu, L)$ ({legend}).",
+        rf"{statement} With $E^+$ the energy after the step, $\lambda E - E^+ = {summed}$, where the weights $w$ are "
+        rf"not negative, nor are their factors for $f \in F(\mu, L)$ ({legend}).",
         tuple(claims),
         check,
         assumes=r"$f \in F(\mu, L)$, $x^* = 0$, $f^* = 0$, $L = 1/h^2$",

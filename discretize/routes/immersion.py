@@ -42,8 +42,7 @@ PLANT = {x: p, p: u}
 Values = Mapping[str, Any]
 _SPLIT = (
     r"$D\psi = [a \nabla^2 f, I]$ splits the tangent space into its kernel, the horizontal lifts of $\xi$, and the "
-    r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is "
-    r"zero). The "
+    r"actuated fibre, with projector $P_V = G\,(L_G\psi)^{-1} D\psi$ (second component shown; the first is zero). The "
     r"metric $D\psi^\top D\psi$ sees the vertical part only."
 )
 
@@ -65,8 +64,7 @@ def _target() -> Step:
     return Step(
         "Plant, target and implicit manifold",
         r"Lift gradient flow to the plant $\dot x = p$, $\dot p = u$. The target $\dot x = -a \nabla f(x)$ is "
-        r"immersed "
-        r"by $p = \pi(x)$, and its image is the manifold $\psi(x, p) = 0$.",
+        r"immersed by $p = \pi(x)$, and its image is the manifold $\psi(x, p) = 0$.",
         (
             Claim("x'", -a * g, r"\dot{x}"),
             Claim("pi(x)", -a * g, r"\pi(x)"),
@@ -122,11 +120,9 @@ def _no_acceleration() -> Step:
 
     return Step(
         "Without interconnection nothing accelerates",
-        r"Pure passivity and immersion ($w = 0$) has real modes $-K$ and $-a\lambda$ on a "
-        r"quadratic, and semi-implicit Euler "
-        r"steps them by real factors; balancing $\lambda = \mu$ against $\lambda = L$ gives at "
-        r"best gradient descent's rate "
-        r"$(\kappa - 1)/(\kappa + 1)$.",
+        r"Pure passivity and immersion ($w = 0$) has real modes $-K$ and $-a\lambda$ on a quadratic, and "
+        r"semi-implicit Euler steps them by real factors; balancing $\lambda = \mu$ against $\lambda = L$ gives at "
+        r"best gradient descent's rate $(\kappa - 1)/(\kappa + 1)$.",
         (
             Claim("r_1", -K),
             Claim("r_2", -a * curvature),
@@ -152,9 +148,8 @@ def _interconnection() -> Step:
 
     return Step(
         "Passive interconnection",
-        r"Gradient flow is passive from $\psi$ to $\nabla f$ with storage $f$. Feeding its output "
-        r"back through the port, "
-        r"$w = -b\nabla f$, joins two passive systems, and the energy $E$ is dissipated.",
+        r"Gradient flow is passive from $\psi$ to $\nabla f$ with storage $f$. Feeding its output back through the "
+        r"port, $w = -b\nabla f$, joins two passive systems, and the energy $E$ is dissipated.",
         (
             Claim("f'", inner(g, psi) - a * inner(g, g), r"\dot{f}"),
             Claim("w", -b * g),
@@ -176,9 +171,8 @@ def _family() -> Step:
 
     return Step(
         "The canonical family",
-        r"The whole loop as one equation of second order in $x$, with three parameters: the damping $K$, the "
-        r"feed-through "
-        r"$a$ and the interconnection $b$.",
+        "The whole loop as one equation of second order in $x$, with three parameters: the damping $K$, the "
+        "feed-through $a$ and the interconnection $b$.",
         (Claim("x''", -system("passive").second_order(y).lhs, r"\ddot{x}"),),
         check,
     )
@@ -210,12 +204,10 @@ def _slow_manifold() -> Step:
 
     return Step(
         "Fast and slow",
-        r"With $\epsilon = 1/K$ the memory is fast, $\epsilon\dot\psi = -\psi - \epsilon "
-        r"b \nabla f$, and it follows "
-        r"the slow manifold $\psi = \epsilon h_1(x) + O(\epsilon^2)$. A mode $\lambda$ has a "
-        r"real slow graph only if its "
-        r"discriminant is positive: at the accelerated tuning that fails for every $\lambda > \mu$, so the manifold "
-        r"picture is literal at $\lambda = \mu$ only.",
+        r"With $\epsilon = 1/K$ the memory is fast, $\epsilon\dot\psi = -\psi - \epsilon b \nabla f$, and it follows "
+        r"the slow manifold $\psi = \epsilon h_1(x) + O(\epsilon^2)$. A mode $\lambda$ has a real slow graph only if "
+        r"its discriminant is positive: at the accelerated tuning that fails for every $\lambda > \mu$, so the "
+        r"manifold picture is literal at $\lambda = \mu$ only.",
         (
             Claim("h_0", zero),
             Claim("h_1", _interconnected(1 / eps).slow_manifold(psi, eps, 1)[1]),
@@ -246,10 +238,9 @@ def _selection() -> Step:
 
     return Step(
         "What selects K and b",
-        r"In the limit $a \to 0$ ask for unit stiffness (the time scale of $\ddot x = -\nabla f$) "
-        r"and for critical damping of "
-        r"the slowest mode $\lambda = \mu$. Neither depends on the step; $a$ is the "
-        r"discretization's own and is bound to $h$.",
+        r"In the limit $a \to 0$ ask for unit stiffness (the time scale of $\ddot x = -\nabla f$) and for critical "
+        r"damping of the slowest mode $\lambda = \mu$. Neither depends on the step; $a$ is the discretization's own "
+        "and is bound to $h$.",
         (Claim("K", 2 * sp.sqrt(mu)), Claim("b", sp.S.One)),
         check,
         kind="choice",
@@ -277,11 +268,9 @@ def _equivalent_system(target: Algorithm) -> Step:
 
     return Step(
         "The same method from another system",
-        r"Systems to algorithms is many-to-one: semi-implicit Euler, with parameters that depend "
-        r"on the step, gives the "
-        r"same transfer function. What selects them is the same condition asked of the step: both poles at $1 - "
-        r"q$ for "
-        r"$\lambda = \mu$, where $q = h\sqrt{\mu}$.",
+        "Systems to algorithms is many-to-one: semi-implicit Euler, with parameters that depend on the step, gives "
+        "the same transfer function. What selects them is the same condition asked of the step: both poles at $1 - q$ "
+        r"for $\lambda = \mu$, where $q = h\sqrt{\mu}$.",
         (Claim("K", 2 * sp.sqrt(mu) / (1 + q)), Claim("b", (1 - q) / (1 + q))),
         check,
     )
@@ -309,11 +298,10 @@ def nesterov_sc() -> Derivation:
         method_step(
             method,
             "Discretization",
-            r"Lie-Trotter with $a = h$: the kick $\dot\psi = -\nabla f(y)$ explicitly, the damping "
-            r"$\dot\psi = -K\psi$ by "
-            r"Cayley's rule, then the drift $\dot y = \psi - h\nabla f(y)$ explicitly, with the "
-            r"gradient already taken at $y$. "
-            r"Cayley turns the damping $2\sqrt{\mu}$ into Nesterov's momentum, whatever the step.",
+            r"Lie-Trotter with $a = h$: the kick $\dot\psi = -\nabla f(y)$ explicitly, the damping $\dot\psi = "
+            r"-K\psi$ by Cayley's rule, then the drift $\dot y = \psi - h\nabla f(y)$ explicitly, with the gradient "
+            r"already taken at $y$. Cayley turns the damping $2\sqrt{\mu}$ into Nesterov's momentum, whatever the "
+            "step.",
             {psi: (psi - h * at_y) * ratio, y: y + h * after(psi) - h**2 * at_y},
         ),
         equation_residual(

@@ -72,9 +72,8 @@ def _lower_model() -> Step:
 
     return Step(
         "The model and the manifold",
-        r"Strong convexity gives the lower model $f(x) + \langle\nabla f(x), v - x\rangle + "
-        r"\frac{\mu}{2}\|v - x\|^2 \le f(v)$. The "
-        r"manifold $\psi = 0$ says that $z$ is its minimizer.",
+        r"Strong convexity gives the lower model $f(x) + \langle\nabla f(x), v - x\rangle + \frac{\mu}{2}\|v - x\|^2 "
+        r"\le f(v)$. The manifold $\psi = 0$ says that $z$ is its minimizer.",
         (Claim("argmin", x - g / mu, r"\operatorname{argmin}"), Claim("psi", psi, r"\psi")),
         check,
         assumes=r"$f$ is $\mu$-strongly convex",
@@ -97,10 +96,9 @@ def _target() -> Step:
 
     return Step(
         "Plant and target",
-        r"The plant $\dot x = c\sqrt{\mu}\,(z - x)$, $\dot z = u$ has relative degree one: the "
-        r"control appears in $\dot\psi = L_F\psi + (L_G\psi)\,u$ with a factor that never vanishes. On the "
-        r"manifold $x$ "
-        r"follows gradient flow, every mode at the rate $c\sqrt{\mu}$ at least.",
+        r"The plant $\dot x = c\sqrt{\mu}\,(z - x)$, $\dot z = u$ has relative degree one: the control appears in "
+        r"$\dot\psi = L_F\psi + (L_G\psi)\,u$ with a factor that never vanishes. On the manifold $x$ follows gradient "
+        r"flow, every mode at the rate $c\sqrt{\mu}$ at least.",
         (
             Claim("x' on psi = 0", -c / m * g, r"\dot{x}_{\psi=0}"),
             Claim("L_F psi", loop.drift_rate, r"L_F\psi"),
@@ -143,9 +141,8 @@ def _dropped() -> Step:
 
     return Step(
         "What is dropped",
-        r"Keep the feedback with $K = \sqrt{\mu}$ and drop the feed-forward, which needs the "
-        r"Hessian. The manifold is then only "
-        r"nearly invariant: the defect below is not zero, and it is stated, not hidden.",
+        r"Keep the feedback with $K = \sqrt{\mu}$ and drop the feed-forward, which needs the Hessian. The manifold is "
+        "then only nearly invariant: the defect below is not zero, and it is stated, not hidden.",
         (
             Claim("u", m * (x - z) - g / m),
             Claim("psi' + sqrt(mu) psi", -feedforward, r"\dot\psi + \sqrt{\mu}\,\psi"),
@@ -169,10 +166,9 @@ def _second_order() -> Step:
 
     return Step(
         "System with feed-through",
-        r"A gradient step in $x$ has no counterpart in $\dot x = c\sqrt{\mu}(z - x)$ alone: the "
-        r"honest system carries a "
-        r"feed-through $-a\nabla f(x)$ in $\dot x$, with $a \to 0$ as $h \to 0$. Eliminating $z$ leaves one "
-        r"equation of second order.",
+        r"A gradient step in $x$ has no counterpart in $\dot x = c\sqrt{\mu}(z - x)$ alone: the honest system carries "
+        r"a feed-through $-a\nabla f(x)$ in $\dot x$, with $a \to 0$ as $h \to 0$. Eliminating $z$ leaves one "
+        "equation of second order.",
         (
             Claim("-x''", system("model").second_order().lhs, r"-\ddot{x}"),
             Claim(
@@ -200,10 +196,9 @@ def _lyapunov(c_value: int) -> Step:
 
     return Step(
         "Lyapunov function",
-        rf"In the limit $a = 0$, with $c = {c_value}$, the energy decays at the rate ${sp.latex(rate)}$: what is "
-        rf"left "
-        r"on the right is not positive, because strong convexity between $x$ and $x^* = 0$ is "
-        r"$f(x) - \langle\nabla f(x), x\rangle + \frac{\mu}{2}\|x\|^2 \le 0$.",
+        f"In the limit $a = 0$, with $c = {c_value}$, the energy decays at the rate ${sp.latex(rate)}$: what is left "
+        r"on the right is not positive, because strong convexity between $x$ and $x^* = 0$ is $f(x) - \langle\nabla "
+        r"f(x), x\rangle + \frac{\mu}{2}\|x\|^2 \le 0$.",
         (Claim("E", energy), Claim(name, claimed, rf"\dot E + {sp.latex(rate)} E")),
         check,
         assumes=r"$f$ is $\mu$-strongly convex, $x^* = 0$, $f^* = 0$",
@@ -262,11 +257,10 @@ def _build(member: ModelData) -> Derivation:
         method_step(
             method,
             "Discretization",
-            rf"Lie-Trotter with $a = {sp.latex(member.feed_through)}$ and $c = {member.c}$: first the "
-            rf"coupling $\dot x = c\sqrt{{\mu}}\,(z - x)$ with $z$ held, by {RULES[member.coupling]}, which "
-            rf"gives the "
-            r"point $y$; then the law in $z$ and the feed-through in one explicit step, with the one gradient "
-            rf"$\nabla f(y)$; {gradient}.",
+            rf"Lie-Trotter with $a = {sp.latex(member.feed_through)}$ and $c = {member.c}$: first the coupling $\dot "
+            rf"x = c\sqrt{{\mu}}\,(z - x)$ with $z$ held, by {RULES[member.coupling]}, which gives the point $y$; "
+            r"then the law in $z$ and the feed-through in one explicit step, with the one gradient $\nabla f(y)$; "
+            f"{gradient}.",
             step_map,
             {y: member.coupled},
         ),

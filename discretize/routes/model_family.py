@@ -57,15 +57,14 @@ def _derived(d: Data) -> Derivation:
     )
     with_old = {**scalars, before: sp.sqrt(squared)}
     how = (
-        r"read at $\theta = (k+1)h/2$ and the law, in one explicit step with one gradient, at "
-        r"$\tau_{\mathrm{new}} = (k+3)h/2$: samples of the exact scale $\tau = t/2$ with "
-        r"$\tau_{\mathrm{new}} = \theta + h$"
+        r"read at $\theta = (k+1)h/2$ and the law, in one explicit step with one gradient, at $\tau_{\mathrm{new}} = "
+        r"(k+3)h/2$: samples of the exact scale $\tau = t/2$ with $\tau_{\mathrm{new}} = \theta + h$"
         if steps_of
         else r"at $\theta$, then the whole law in one explicit step at $\tau_{\mathrm{new}}$, with one gradient"
     )  # fmt: skip
     kind = RULES["implicit" if d.c == 1 else "cayley"]
     lie_trotter = (
-        rf"Lie-Trotter with $a = h$: the coupling of $x$ to $z$ by {kind}, {how}; "
+        f"Lie-Trotter with $a = h$: the coupling of $x$ to $z$ by {kind}, {how}; "
         "$y$ is the point between the two."
     )
     steps = [

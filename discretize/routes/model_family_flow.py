@@ -81,11 +81,9 @@ def family_step(d: Data) -> Step:
 
     return Step(
         "System",
-        rf"The $(x, z)$ form with $c = {d.c}$ and a moving scale $\tau = 1/\eta$: $z$ pulls $x$ at "
-        rf"the rate $c\eta$, the gradient "
-        r"moves $z$ at the rate $1/\eta$, and a gradient step in $x$ is the feed-through $a \to "
-        r"0$. Eliminating $z$ along the "
-        r"system, $\dot\tau$ included, leaves one equation of second order.",
+        rf"The $(x, z)$ form with $c = {d.c}$ and a moving scale $\tau = 1/\eta$: $z$ pulls $x$ at the rate $c\eta$, "
+        r"the gradient moves $z$ at the rate $1/\eta$, and a gradient step in $x$ is the feed-through $a \to 0$. "
+        r"Eliminating $z$ along the system, $\dot\tau$ included, leaves one equation of second order.",
         (
             *(
                 Claim(f"{s}'", e, rf"\dot {n}")
@@ -125,11 +123,9 @@ def lyapunov_step(d: Data) -> Step:
 
     return Step(
         "Lyapunov function and Riccati equation",
-        r"With $x^* = 0$, $f^* = 0$, $a = 0$ the energy decays at the rate $c\eta$, since $f(x) - "
-        r"\langle\nabla f(x), x\rangle + "
-        r"\frac{\mu}{2}\|x\|^2 \le 0$. For any other $\dot{\tau}$ an excess in $\|z\|^2$ remains: it "
-        r"vanishes exactly if $\tau$ obeys "
-        r"the Riccati equation, which is what selects it.",
+        r"With $x^* = 0$, $f^* = 0$, $a = 0$ the energy decays at the rate $c\eta$, since $f(x) - \langle\nabla f(x), "
+        r"x\rangle + \frac{\mu}{2}\|x\|^2 \le 0$. For any other $\dot{\tau}$ an excess in $\|z\|^2$ remains: it "
+        r"vanishes exactly if $\tau$ obeys the Riccati equation, which is what selects it.",
         (
             Claim("E", energy), Claim(name, claimed, r"\dot E + c\eta E"),
             Claim("excess", d.c * (d.rate - tau_dot) / tau**3 * square(z), r"\mathrm{excess}"),
@@ -155,9 +151,8 @@ def in_time_step(d: Data) -> Step:
 
     return Step(
         "Solution of the Riccati equation",
-        r"From $\tau(0) = 0$, that is $\eta(0) = \infty$, the scale is a function of time, and the "
-        r"limit flow becomes "
-        r"one equation in $x$ and $t$, with a damping that is infinite at $t = 0$.",
+        r"From $\tau(0) = 0$, that is $\eta(0) = \infty$, the scale is a function of time, and the limit flow becomes "
+        "one equation in $x$ and $t$, with a damping that is infinite at $t = 0$.",
         (Claim("tau(t)", solution, r"\tau(t)"),
          Claim("-x''", d.damping * velocity + d.c * f.grad(position), r"-\ddot{x}")),
         check,

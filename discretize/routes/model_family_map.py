@@ -189,9 +189,8 @@ def product_step(d: Data) -> Step:
 
     return Step(
         "Closed form of the rate",
-        r"One factor is the ratio of $1 - \mu\tau^2$ after and before the step, so that $E_N \le "
-        r"(1 - \mu\tau_N^2)\,E_0$ "
-        r"from $\tau_0 = 0$.",
+        r"One factor is the ratio of $1 - \mu\tau^2$ after and before the step, so that $E_N \le (1 - "
+        r"\mu\tau_N^2)\,E_0$ from $\tau_0 = 0$.",
         (Claim("lambda", (1 - d.mu * h * ahead) ** d.c, r"\lambda"),),
         check,
         kind="finding",
@@ -228,10 +227,9 @@ def published_step(d: Data) -> Step:
 
     return Step(
         "Identification",
-        r"With $q = \mu/L$ and $R = \theta/h$ this is Taylor and Drori's method: $y = (1-\beta)z + "
-        r"\beta x$, $x^+ = y - \nabla f(y)/L$, "
-        r"$z^+ = (1 - q\delta)z + q\delta y - (\delta/L)\nabla f(y)$, with $A = T^2/(1 - qT^2)$ "
-        r"and $S = \sqrt{(1+A)(1+qA)}$.",
+        r"With $q = \mu/L$ and $R = \theta/h$ this is Taylor and Drori's method: $y = (1-\beta)z + \beta x$, $x^+ = y "
+        r"- \nabla f(y)/L$, $z^+ = (1 - q\delta)z + q\delta y - (\delta/L)\nabla f(y)$, with $A = T^2/(1 - qT^2)$ and "
+        r"$S = \sqrt{(1+A)(1+qA)}$.",
         (Claim("A", A), Claim("S", R * (1 - q) / (1 - q * R**2)),
          Claim("A_new", (1 + R) ** 2 / ((1 - q) * (1 - q * R**2)), r"A_{\mathrm{new}}"),
          Claim("beta", (R - 1) / (R + 1), r"\beta"), Claim("delta", (1 + R) / (1 + q * R), r"\delta")),

@@ -278,9 +278,8 @@ def immerse(
         relative_degree(loop),
         splitting(
             loop, _tangent(loop),
-            rf"The kernel of $D{tex}$ holds the horizontal lifts, the actuated fibre is vertical; "
-            rf"$P_V = G\,(L_G{tex})^{{-1}} D{tex}$ "
-            rf"(its ${symbol_latex(fibre.name)}$ component is shown, the others vanish)."
+            f"The kernel of $D{tex}$ holds the horizontal lifts, the actuated fibre is vertical; $P_V = "
+            rf"G\,(L_G{tex})^{{-1}} D{tex}$ (its ${symbol_latex(fibre.name)}$ component is shown, the others vanish)."
             + ("" if loop.time is None else " Time is held."),
         ),
         control_law(loop),
@@ -321,11 +320,7 @@ def _graph(
 
 
 def _cascade(
-    arguments: Given,
-    fibre: VectorSymbol,
-    graph: Vector,
-    start: Mapping[Symbol, Expr],
-    name: str,
+    arguments: Given, fibre: VectorSymbol, graph: Vector, start: Mapping[Symbol, Expr], name: str
 ) -> System:
     """The closed loop in the other blocks and psi."""
     loop, memory = arguments.loop, arguments.memory
@@ -477,10 +472,9 @@ def _cascade_step(
     first = "" if loop.time is None else rf" at ${latex(loop.time)} = {latex(arguments.first)}$"
     return Step(
         "Closed loop as a cascade",
-        rf"In the blocks with ${symbol_latex(memory.name)}$ in place of ${symbol_latex(fibre.name)}$ the loop is a "
-        rf"cascade, with ${symbol_latex(loop.port.name)}$ connected as given, and "
-        rf"integrating it needs none of the derivatives that the law has. It starts as given last{first}, $x_0$ being "
-        "the starting point.",
+        f"In the blocks with ${symbol_latex(memory.name)}$ in place of ${symbol_latex(fibre.name)}$ the loop is a "
+        f"cascade, with ${symbol_latex(loop.port.name)}$ connected as given, and integrating it needs none of the "
+        f"derivatives that the law has. It starts as given last{first}, $x_0$ being the starting point.",
         (*rates, *starts),
         check,
         assumes=assumptions([*approach, *regular("the port", arguments.port)]),

@@ -181,12 +181,11 @@ def _to_hopping(method: Algorithm, isotropic: bool) -> Step:
     what = r"|x - m|^2" if isotropic else r"\mathrm{diag}((x_j - m_j)^2)"
     return Step(
         "Consensus hopping",
-        r"Replace the noise by one of constant width: $x^+ = m + s\xi$, drawn anew from $N(m, s^2 I)$ in every "
-        r"step, and the next point is the consensus point of that draw. The two differ by the change, whose size is "
-        r"the term "
-        rf"$\sigma\sqrt{{h}}$ of the budget: the ensemble has the covariance $\sigma^2 h\,{what}$, averaged over "
-        r"the particles, in the place of $s^2 I$, hence the step $\tau = \alpha\,\mathrm{variance}^+$ along a gradient "
-        r"that the next steps find.",
+        r"Replace the noise by one of constant width: $x^+ = m + s\xi$, drawn anew from $N(m, s^2 I)$ in every step, "
+        "and the next point is the consensus point of that draw. The two differ by the change, whose size is the term "
+        rf"$\sigma\sqrt{{h}}$ of the budget: the ensemble has the covariance $\sigma^2 h\,{what}$, averaged over the "
+        r"particles, in the place of $s^2 I$, hence the step $\tau = \alpha\,\mathrm{variance}^+$ along a gradient "
+        "that the next steps find.",
         (
             Claim(f"{x.name}+", hop, "x^+"),
             Claim("change", fresh - hop, r"\mathrm{change}"),

@@ -73,11 +73,10 @@ def _quadratic() -> Step:
 
     return Step(
         "Hopping is the minimizing movement, on quadratics",
-        r"With infinitely many samples the point after a hop from $x$ is the mean of the density proportional to "
-        r"$\exp(-\alpha f(y) - (y - x)^2/(2 s^2))$. For $f = a (y - c)^2/2$, one mode of a quadratic, and "
-        r"$\tau = \alpha s^2$ that is the Gaussian $N(p, v)$, whose mean is its mode: $p$ "
-        r"minimizes $f(y) + (y - x)^2/(2\tau)$, the proximal step of length $\tau$, with no error at all, for "
-        r"every $\alpha$.",
+        "With infinitely many samples the point after a hop from $x$ is the mean of the density proportional to "
+        r"$\exp(-\alpha f(y) - (y - x)^2/(2 s^2))$. For $f = a (y - c)^2/2$, one mode of a quadratic, and $\tau = "
+        r"\alpha s^2$ that is the Gaussian $N(p, v)$, whose mean is its mode: $p$ minimizes $f(y) + (y - "
+        r"x)^2/(2\tau)$, the proximal step of length $\tau$, with no error at all, for every $\alpha$.",
         (Claim("p", goal), Claim("v", width), Claim("r", left)),
         check,
         assumes=r"$1 + \tau a > 0$ (else the density has no finite mass)",

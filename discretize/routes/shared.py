@@ -79,8 +79,7 @@ def equation_residual(
         "Limit and modified equation",
         r"As $h \to 0$ the sequence follows the limit. To the next order it follows, by backward error analysis, the "
         r"modified equation: $-\ddot x$ as given up to $O(h^2)$. Both differ from the bound system, whose "
-        r"feed-through "
-        r"is kept at the given $h$.",
+        "feed-through is kept at the given $h$.",
         (
             Claim(LIMIT, limit, r"-\ddot{x}|_{\mathrm{limit}}"),
             Claim(MODIFIED, modified, r"-\ddot{x}|_{\mathrm{modified}}"),
@@ -106,12 +105,10 @@ def coefficient_residuals(method: Algorithm, claimed: Mapping[str, sp.Expr]) -> 
     named = ", ".join(rf"{s} = {sp.latex(v)}" for s, v in method.tuning.items())
     return Step(
         "Identification",
-        rf"With ${named}$ the transfer function from the gradient to the point where it is taken is that of the "
-        r"sequence $\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$, where "
-        r"$\xi_-$ is "
-        r"the element before $\xi$ and the output is $(1+\delta)\xi - \delta\xi_-$, started from $\xi_{-1} = "
-        r"\xi_0 = x_0$."
-        r" The blocks begin at $k = 0$ as given, $x_0$ being the starting point.",
+        f"With ${named}$ the transfer function from the gradient to the point where it is taken is that of the "
+        r"sequence $\xi^+ = (1+\beta)\xi - \beta\xi_- - \alpha\nabla f((1+\gamma)\xi - \gamma\xi_-)$, where $\xi_-$ "
+        r"is the element before $\xi$ and the output is $(1+\delta)\xi - \delta\xi_-$, started from $\xi_{-1} = \xi_0 "
+        "= x_0$. The blocks begin at $k = 0$ as given, $x_0$ being the starting point.",
         (
             *(Claim(n, v, "\\" + n) for n, v in claimed.items()),
             *(Claim(f"{b.name}[0]", b.init, rf"{symbol_latex(b.name)}|_{{k=0}}") for b in blocks),

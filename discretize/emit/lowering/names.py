@@ -22,10 +22,7 @@ from ...._support.errors import NotCarried, OdescentError
 from ....dynamics.algebra.calculus import Symbol, substitute
 from ....dynamics.algebra.vectors import Expr, VectorSymbol
 from ....dynamics.vector_fields.system import start
-from ...programs.program import (
-    Instruction,
-    Program,
-)
+from ...programs.program import Instruction, Program
 from ..printing.lines import MARK, bare
 
 PLAIN = frozenset({"mu", "L"})  # the printers know these parameters by name
