@@ -17,8 +17,8 @@ from ..dynamics.algebra.vectors import Expr, VectorSymbol
 from ..dynamics.flows.system import System
 from ..dynamics.vector_fields.system import Block, start
 from .equality.verdict import Equivalence
-from .expansion.backward_error import inconsistency, limit_drift, limit_flow, modified_equation
-from .expansion.coefficient_blocks import coefficient_drift, with_coefficients
+from .expansion.backward_error import inconsistency, limit_flow, modified_equation
+from .expansion.coefficient_blocks import coefficient_drift
 from .expansion.modified_equation import ModifiedEquation
 from .programs.bindings import chained
 from .programs.substeps import Let, Scheme
@@ -61,7 +61,7 @@ class Algorithm(Iteration):
 
     def consistent_with(self) -> System:
         """The limit flow: the system that the algorithm tends to as the step tends to zero."""
-        return with_coefficients(limit_flow(self), self)
+        return limit_flow(self)
 
     def _check_consistent(self) -> None:
         try:
@@ -91,7 +91,7 @@ class Algorithm(Iteration):
         from .proof.direct import checked_steps
 
         if self.own_program.draws:
-            limit_drift(self)
+            limit_flow(self)
         return Derivation(
             self.name or "algorithm",
             "direct",

@@ -27,7 +27,7 @@ from ...dynamics.algebra.vectors import Expr, Vector, call, zero
 from ...dynamics.flows.system import System
 from ..linear.matrices import inverse
 from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
-from .coefficient_blocks import positive_coefficients
+from .coefficient_blocks import coefficient_drift, positive_coefficients
 from .drawn_limit import check_draws
 from .modified_equation import Drift, ModifiedEquation
 
@@ -204,11 +204,6 @@ def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
     return sum(parts[1:], parts[0])
 
 
-def limit_drift(algorithm: Iteration) -> Drift:
-    """The drift of the limit flow, by block symbol."""
-    return _held(algorithm)[0]
-
-
 def _held(algorithm: Iteration) -> tuple[Drift, Drift]:
     """The drift of the state blocks with the coefficients held where they are, and what the memories follow."""
     (_, drift), settled = _series(algorithm, 1, algorithm.held_program)
@@ -228,19 +223,16 @@ def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
 
 
 def limit_flow(algorithm: Iteration) -> System:
-    """The limit flow as a system.
+    """The limit flow as a system: of the states, with the coefficients that the system moves.
 
     Raises OdescentError if the algorithm has none: a block that the step moves by a finite amount.
     """
-    drift = limit_drift(algorithm)
+    fields = {"flow": _held(algorithm)[0]}
+    if moved := coefficient_drift(algorithm):
+        fields["coefficients"] = moved
     limit = algorithm.bound.limit({algorithm.step: 0})
-    return System(
-        {"flow": drift},
-        blocks=[b for b in limit.blocks if b.symbol in drift],
-        output=limit.output,
-        time=limit.time,
-        name=algorithm.name,
-    )
+    kept = [b for b in limit.blocks if any(b.symbol in drift for drift in fields.values())]
+    return System(fields, blocks=kept, output=limit.output, time=limit.time, name=algorithm.name)
 
 
 def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:

@@ -10,7 +10,6 @@ from ..._support.errors import NotConsistent
 from ...dynamics.algebra.calculus import Symbol, substitute, vanishes
 from ...dynamics.algebra.series import taylor
 from ...dynamics.algebra.vectors import Expr
-from ...dynamics.flows.system import System
 
 if TYPE_CHECKING:
     from ..step.iteration import Iteration
@@ -45,19 +44,3 @@ def coefficient_drift(algorithm: Iteration) -> dict[Symbol, Expr]:
                     f"{what} {wanted}, not {found}."
                 )
     return moved
-
-
-def with_coefficients(flow: System, algorithm: Iteration) -> System:
-    """The limit flow of the states, together with the coefficient blocks that the system moves."""
-    moved = coefficient_drift(algorithm)
-    if not moved:
-        return flow
-    limit = algorithm.bound.limit({algorithm.step: 0})
-    kept = {b.symbol for b in flow.blocks} | set(moved)
-    return System(
-        {**flow.fields, "coefficients": moved},
-        blocks=[b for b in limit.blocks if b.symbol in kept],
-        output=limit.output,
-        time=limit.time,
-        name=flow.name,
-    )

@@ -14,7 +14,7 @@ from ...dynamics.algebra.vectors import Expr, zero
 from ...dynamics.notation.show import symbol_latex
 from ...dynamics.vector_fields.second_order import position, velocity
 from ..expansion.backward_error import limit_flow, modified_equation, step_series
-from ..expansion.coefficient_blocks import positive_coefficients, with_coefficients
+from ..expansion.coefficient_blocks import positive_coefficients
 from ..linear.state_space import z
 from ..programs.program import CallOracle, Count, Instruction, SweepCoordinates
 from ..step.iteration import Iteration
@@ -179,7 +179,7 @@ def _given(i: Instruction) -> str:
 
 def _limit_only(algorithm: Iteration) -> Step:
     target = algorithm.bound.limit({algorithm.step: 0}).drift
-    limit = with_coefficients(limit_flow(algorithm), algorithm).drift
+    limit = limit_flow(algorithm).drift
 
     def check(c: Values) -> dict[str, Equation]:
         return {f"{s}' of the system": Equation(target[s], c[f"{s}'"]) for s in limit}

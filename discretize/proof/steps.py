@@ -22,7 +22,6 @@ from ...dynamics.flows.system import System
 from ...dynamics.notation.show import latex, text
 from ...dynamics.vector_fields.second_order import SecondOrder
 from ..expansion.backward_error import limit_flow, modified_equation
-from ..expansion.coefficient_blocks import with_coefficients
 from ..expansion.modified_equation import ModifiedEquation
 from ..programs.substeps import Scheme
 from ..step.iteration import Iteration
@@ -252,7 +251,7 @@ class Path:
         As x'' + ... = 0 where that form exists, else as first-order systems; the modified equation is
         left out where backward error analysis does not reach, and where noise is drawn: see `weak_modified_equation`.
         """
-        limit = with_coefficients(limit_flow(self.algorithm), self.algorithm)
+        limit = limit_flow(self.algorithm)
         at_rest = (
             None
             if self.flow_position is None
