@@ -7,8 +7,9 @@ import sympy as sp
 from ...dynamics.algebra.exact import parameters
 from ...dynamics.library import system
 from ..faces import Algorithm
-from ..programs.substeps import Flow, Integrator, Scheme
+from ..programs.substeps import Flow, Scheme
 from ..step.iteration import STEP
+from .first_order import by_euler
 from .schemes import scheme
 
 
@@ -18,15 +19,10 @@ def adam() -> Algorithm:
     beta1 = exp(-a h), beta2 = exp(-b h), learning rate h.
     """
     a, b, beta1, beta2 = parameters("a b beta1 beta2")
-    steps = (("first", 0), ("second", 0), ("drift", 1))
-    flows = tuple(
-        Flow((name,), Integrator("exact" if at == 0 else "explicit"), time=sp.Integer(at))
-        for name, at in steps
-    )
+    flows = (Flow("first", "exact"), Flow("second", "exact"), Flow("drift", "explicit", time=1))
     return Algorithm(
         system("adam"),
         Scheme(flows, "adam"),
-        STEP,
         tuning={a: -sp.log(beta1) / STEP, b: -sp.log(beta2) / STEP},
         name="adam",
         reference="kingma2015",
@@ -42,7 +38,6 @@ def rmsprop() -> Algorithm:
     return Algorithm(
         system("rmsprop"),
         scheme("lie_trotter", [("second", "exact"), ("drift", "explicit")]),
-        STEP,
         tuning={b: -sp.log(beta2) / STEP},
         name="rmsprop",
         reference="tieleman2012",
@@ -58,7 +53,6 @@ def adagrad() -> Algorithm:
     return Algorithm(
         system("adagrad"),
         scheme("lie_trotter", [("second", "explicit"), ("drift", "explicit")]),
-        STEP,
         tuning={STEP: rate**2, eps: rate**2 * delta},
         name="adagrad",
         reference="duchi2011",
@@ -73,22 +67,16 @@ def adaptive() -> Algorithm:
     """
     parts = [("first", "explicit"), ("second", "explicit"), ("drift", "explicit")]
     return Algorithm(
-        system("adaptive"), scheme("lie_trotter", parts), STEP, name="adaptive",
+        system("adaptive"), scheme("lie_trotter", parts), name="adaptive",
         reference="dasilva2020",
     )  # fmt: skip
 
 
 def sign_descent() -> Algorithm:
     """x+ = x - h sign(grad f(x)), element by element: explicit Euler; the step h is free."""
-    return Algorithm(
-        system("sign_flow"), scheme("explicit_euler"), STEP, name="sign_descent",
-        reference="bernstein2018",
-    )  # fmt: skip
+    return by_euler(system("sign_flow"), "sign_descent", "bernstein2018")
 
 
 def normalized_gradient_descent() -> Algorithm:
     """x+ = x - h grad f(x) / |grad f(x)|: explicit Euler on the flow at unit speed; h is free."""
-    return Algorithm(
-        system("rescaled_flow"), scheme("explicit_euler"), STEP,
-        name="normalized_gradient_descent", reference="cortes2006",
-    )  # fmt: skip
+    return by_euler(system("rescaled_flow"), "normalized_gradient_descent", "cortes2006")

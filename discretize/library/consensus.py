@@ -14,7 +14,7 @@ from ...dynamics.library import system
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme
 from ..step.iteration import STEP
-from .schemes import scheme
+from .first_order import by_euler
 
 lam, sigma, kappa, M, s = parameters("lam sigma kappa M s")
 
@@ -72,7 +72,7 @@ def jump_cbo(noise: str = "anisotropic", jumps: str = "own") -> Algorithm:
     sqrt(n) zeta is the sum of n normal marks (Kalise, Sharma and Tretyakov); h, alpha, lam, sigma, jump and rate are
     free, and the options are those of cbo.
     """
-    return _explicit("jump_cbo", noise=noise, jumps=jumps)
+    return _by_euler("jump_cbo", noise=noise, jumps=jumps)
 
 
 def mirror_cbo(mirror: str = "map", noise: str = "isotropic") -> Algorithm:
@@ -80,7 +80,7 @@ def mirror_cbo(mirror: str = "map", noise: str = "isotropic") -> Algorithm:
 
     m is the consensus point of the X; h, alpha, lam and sigma are free, and the options are those of the system.
     """
-    return _explicit("mirror_cbo", mirror=mirror, noise=noise)
+    return _by_euler("mirror_cbo", mirror=mirror, noise=noise)
 
 
 def polar_cbo(noise: str = "isotropic") -> Algorithm:
@@ -89,14 +89,12 @@ def polar_cbo(noise: str = "isotropic") -> Algorithm:
     m(x) has the weights exp(-alpha f(y) - |x - y|^2 / (2 kappa^2)); h, alpha, kappa, lam and sigma are free. A step
     compares all pairs of particles.
     """
-    return _explicit("polar_cbo", noise=noise)
+    return _by_euler("polar_cbo", noise=noise)
 
 
-def _explicit(name: str, **options: object) -> Algorithm:
+def _by_euler(name: str, **options: object) -> Algorithm:
     flow = system(name, **options)
-    return Algorithm(
-        flow, scheme("explicit_euler"), STEP, name=name, reference=flow.references[0]
-    )  # fmt: skip
+    return by_euler(flow, name, flow.references[0])
 
 
 def consensus_freezing() -> Algorithm:
@@ -106,7 +104,7 @@ def consensus_freezing() -> Algorithm:
     sigma are free; for lam h -> infinity it is consensus hopping with s = sigma / sqrt(2 lam).
     """
     return Algorithm(
-        system("cbo", noise="constant"), Scheme((Flow((), "frozen exact"),), "exact"), STEP,
+        system("cbo", noise="constant"), Scheme((Flow((), "frozen exact"),), "exact"),
         name="consensus_freezing", reference="fornasier2026",
     )  # fmt: skip
 
@@ -118,7 +116,7 @@ def consensus_hopping() -> Algorithm:
     point x_k is the consensus point of the k-th ensemble: x_k+1 = m_alpha of N(x_k, s^2 I), by N samples. With
     all particles at x0 it starts at x_0 = x0. The width s and alpha are free.
     """
-    return Algorithm(
-        system("cbo", noise="constant"), scheme("explicit_euler"), STEP,
-        tuning={lam: 1 / STEP, sigma: s / sp.sqrt(STEP)}, name="consensus_hopping", reference="riedl2023",
-    )  # fmt: skip
+    tuning = {lam: 1 / STEP, sigma: s / sp.sqrt(STEP)}
+    return by_euler(
+        system("cbo", noise="constant"), "consensus_hopping", "riedl2023", tuning=tuning
+    )

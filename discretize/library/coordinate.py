@@ -32,7 +32,7 @@ def sor(order: str = "forward") -> Algorithm:
     """
     omega, passes = parameters("omega"), len(_ORDERS.get(order, ()))
     return Algorithm(
-        system("diagonally_preconditioned_gradient"), _swept("cayley", order), STEP,
+        system("diagonally_preconditioned_gradient"), _swept("cayley", order),
         tuning={STEP: 2 * passes * omega / (2 - omega)}, name="sor", reference="miyatake2018",
     )  # fmt: skip
 
@@ -45,7 +45,7 @@ def itoh_abe(order: str = "forward") -> Algorithm:
     not, f would climb, and a run is refused. h is free. ``order`` as in "sor".
     """
     return Algorithm(
-        system("diagonally_preconditioned_gradient"), _swept("discrete_gradient", order), STEP,
+        system("diagonally_preconditioned_gradient"), _swept("discrete_gradient", order),
         name="itoh_abe", reference="itoh1988", positive=("d",),
     )  # fmt: skip
 
@@ -57,6 +57,6 @@ def coordinate_descent(order: str = "forward") -> Algorithm:
     f decreases for 0 < h < 2.
     """
     return Algorithm(
-        system("diagonally_preconditioned_gradient"), _swept("explicit", order), STEP,
+        system("diagonally_preconditioned_gradient"), _swept("explicit", order),
         name="coordinate_descent", reference="wright2015", positive=("d",),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme
 from ..step.iteration import STEP
+from .first_order import by_euler
 from .schemes import scheme
 
 _HALF = sp.Rational(1, 2)
@@ -26,7 +27,6 @@ def nesterov_look_ahead() -> Algorithm:
     return Algorithm(
         system("heavy_ball"),
         scheme("look_ahead", by="cayley"),
-        STEP,
         where={parameters("c"): 2 * sp.sqrt(mu)},
         tuning={STEP: 1 / sp.sqrt(L)},
         name="nesterov_look_ahead",
@@ -43,7 +43,6 @@ def conformal_heavy_ball() -> Algorithm:
     return Algorithm(
         system("heavy_ball"),
         scheme("lie_trotter", [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")]),
-        STEP,
         name="conformal_heavy_ball",
         reference="franca2020",
     )
@@ -58,7 +57,6 @@ def dissipative_leapfrog() -> Algorithm:
     return Algorithm(
         system("heavy_ball"),
         scheme("strang", [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")]),
-        STEP,
         name="dissipative_leapfrog",
         reference="franca2021",
     )
@@ -70,10 +68,7 @@ def inertial_newton() -> Algorithm:
     In psi = y' + beta grad f(y), a linear change of the phase variable of Castera and others, which
     explicit Euler does not see. h, alpha and beta are free.
     """
-    return Algorithm(
-        system("inertial_newton"), scheme("explicit_euler"), STEP, name="inertial_newton",
-        reference="castera2021",
-    )  # fmt: skip
+    return by_euler(system("inertial_newton"), "inertial_newton", "castera2021")
 
 
 def relativistic(splitting: str = "strang") -> Algorithm:
@@ -102,9 +97,7 @@ def relativistic(splitting: str = "strang") -> Algorithm:
         raise OdescentError(
             f"relativistic has the splittings 'strang' and 'look_ahead', not {splitting!r}."
         )
-    return Algorithm(
-        system("relativistic"), chosen, STEP, name="relativistic", reference="franca2020"
-    )
+    return Algorithm(system("relativistic"), chosen, name="relativistic", reference="franca2020")
 
 
 def nag_flow() -> Algorithm:
@@ -115,7 +108,7 @@ def nag_flow() -> Algorithm:
     a = parameters("a")
     parts = [("coupling", "implicit"), ("law", "explicit"), ("scale", "implicit")]
     return Algorithm(
-        system("nag_flow"), scheme("lie_trotter", parts), STEP, where={a: STEP / mu},
+        system("nag_flow"), scheme("lie_trotter", parts), where={a: STEP / mu},
         tuning={STEP: sp.sqrt(mu / L)}, outputs={"v": blocks("v")}, name="nag_flow",
         reference="luo2022",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme
 from ..step.compile import COUNTER
 from ..step.iteration import STEP
-from .schemes import scheme
+from .first_order import by_euler
 
 _REFERENCE = {"orthant": "kivinen1997", "simplex": "kivinen1997"}
 
@@ -25,10 +25,8 @@ def mirror_descent(mirror: str = "map") -> Algorithm:
     (gradient descent), "orthant" or "simplex", where it is the exponentiated gradient method
     x_i+ = x_i exp(-h g_i), divided by its sum on the simplex.
     """
-    return Algorithm(
-        system("mirror_flow", mirror=mirror), scheme("explicit_euler"), STEP, name="mirror_descent",
-        reference=_REFERENCE.get(mirror, "nemirovsky1983"),
-    )  # fmt: skip
+    reference = _REFERENCE.get(mirror, "nemirovsky1983")
+    return by_euler(system("mirror_flow", mirror=mirror), "mirror_descent", reference)
 
 
 def accelerated_mirror_descent(mirror: str = "map") -> Algorithm:
@@ -44,7 +42,6 @@ def accelerated_mirror_descent(mirror: str = "map") -> Algorithm:
     return Algorithm(
         system("accelerated_mirror", mirror=mirror),
         Scheme(steps, "lie_trotter"),
-        STEP,
         where={r: sp.Integer(2), a: STEP},
         tuning={STEP: 1 / sp.sqrt(L)},
         outputs={"z": z},

@@ -100,7 +100,6 @@ def discretized(
     return Algorithm(
         family(c, mu_, canonical(half_way(c, mu_, as_scalar(begin)))),
         riccati_splitting(c, mu_),
-        STEP,
         where={parameters("a"): STEP},
         tuning={STEP: 1 / sp.sqrt(L)},
         outputs=outputs,

@@ -32,7 +32,6 @@ def heavy_ball() -> Algorithm:
     return Algorithm(
         system("heavy_ball"),
         scheme("semi_implicit_euler", order=("v", "x")),
-        STEP,
         tuning={
             STEP: 2 / (sp.sqrt(L) + sp.sqrt(mu)),
             parameters("c"): 2 * sp.sqrt(mu) / (1 + sp.sqrt(mu / L)),
@@ -45,7 +44,7 @@ def heavy_ball() -> Algorithm:
 def nesterov_sc() -> Algorithm:
     """Nesterov's method for strongly convex f: kick, Cayley damping, drift, with feed-through a = h."""
     return Algorithm(
-        system("nesterov_sc"), scheme("lie_trotter", _PASSIVE), STEP, where={_A: STEP}, tuning={STEP: 1 / sp.sqrt(L)},
+        system("nesterov_sc"), scheme("lie_trotter", _PASSIVE), where={_A: STEP}, tuning={STEP: 1 / sp.sqrt(L)},
         name="nesterov_sc", reference="nesterov2004",
     )  # fmt: skip
 
@@ -68,7 +67,7 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Algorithm:
     passive = scheme("lie_trotter", _PASSIVE)
     at_the_end = Scheme(tuple(replace(flow, time=sp.S.One) for flow in passive.steps), passive.name)
     return Algorithm(
-        system("nesterov_c"), at_the_end, STEP, where={_A: STEP}, tuning={STEP: 1 / sp.sqrt(L)},
+        system("nesterov_c"), at_the_end, where={_A: STEP}, tuning={STEP: 1 / sp.sqrt(L)},
         clock=(_K_SYMBOL + sp.Rational(3, 2)) * STEP, name="nesterov_c", reference="nesterov1983",
     )  # fmt: skip
 
@@ -87,7 +86,6 @@ def triple_momentum() -> Algorithm:
     return Algorithm(
         system("triple_momentum"),
         scheme("lie_trotter", [("coupling", "cayley"), ("law", "explicit")]),
-        STEP,
         where={_A: STEP},
         tuning={STEP: 1 / sp.sqrt(L)},
         outputs={"xi": (point * delta - z * gamma) / (delta - gamma), "y": point},

@@ -14,6 +14,7 @@ from ..faces import Algorithm
 from ..programs.substeps import START, Flow, Let, Scheme, previous
 from ..step.compile import COUNTER
 from ..step.iteration import STEP
+from .first_order import by_euler
 from .schemes import scheme
 
 
@@ -32,7 +33,7 @@ def ogda() -> Algorithm:
     """
     steps = (Flow("flow", "explicit", 2), Flow("flow", "explicit", -1, read={"*": previous()}))
     return Algorithm(
-        system("saddle_flow"), Scheme(steps, "optimistic"), STEP, tuning={STEP: 1 / (2 * L)}, name="ogda",
+        system("saddle_flow"), Scheme(steps, "optimistic"), tuning={STEP: 1 / (2 * L)}, name="ogda",
         reference="popov1980",
     )  # fmt: skip
 
@@ -42,7 +43,6 @@ def proximal_gradient() -> Algorithm:
     return Algorithm(
         system("composite_flow"),
         scheme("lie_trotter", [("forward", "explicit"), ("backward", "implicit")]),
-        STEP,
         tuning={STEP: 1 / L},
         name="proximal_gradient",
         reference="lions1979",
@@ -73,7 +73,7 @@ def douglas_rachford() -> Algorithm:
         Let({z: z + y - x}, read={z: START}),
     )
     return Algorithm(
-        flow, Scheme(steps, "douglas_rachford"), STEP, outputs={"x": x, "governing": z},
+        flow, Scheme(steps, "douglas_rachford"), outputs={"x": x, "governing": z},
         name="douglas_rachford", reference="lions1979",
     )  # fmt: skip
 
@@ -91,7 +91,6 @@ def halpern(step: str = "explicit") -> Algorithm:
     return Algorithm(
         system("anchored_flow"),
         Scheme(steps, "lie_trotter"),
-        STEP,
         tuning={STEP: 1 / L} if step == "explicit" else {},
         clock=COUNTER * STEP,
         name="halpern",
@@ -105,7 +104,5 @@ def newton(regularized: bool = False) -> Algorithm:
     The oracle "map" gives n(x) = H(x)^-1 grad f(x); ``regularized``: (H(x) + lam I)^-1 grad f(x),
     called with x and lam.
     """
-    return Algorithm(
-        system("newton_flow", regularized=regularized), scheme("explicit_euler"), STEP,
-        tuning={STEP: sp.S.One}, name="newton", reference="smale1976",
-    )  # fmt: skip
+    flow = system("newton_flow", regularized=regularized)
+    return by_euler(flow, "newton", "smale1976", tuning={STEP: sp.S.One})

@@ -31,7 +31,6 @@ def muon(nesterov: bool = True, norm: str = "map") -> Algorithm:
     return Algorithm(
         system("averaged_steepest_flow", norm=norm),
         Scheme(steps, "lie_trotter"),
-        STEP,
         tuning={a: -sp.log(beta) / STEP},
         name="muon",
         reference="jordan2024",

@@ -12,16 +12,14 @@ from ...dynamics.vector_fields.system import Block, start
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
+from .first_order import by_euler
 from .schemes import scheme
 from .splitting import with_memory
 
 
 def unadjusted_langevin() -> Algorithm:
     """X+ = X - h grad f(X) + sqrt(2 h) xi: Euler-Maruyama on the overdamped Langevin equation."""
-    return Algorithm(
-        system("overdamped_langevin"), scheme("explicit_euler"), STEP, name="unadjusted_langevin",
-        reference="roberts1996",
-    )  # fmt: skip
+    return by_euler(system("overdamped_langevin"), "unadjusted_langevin", "roberts1996")
 
 
 def underdamped_langevin() -> Algorithm:
@@ -29,10 +27,7 @@ def underdamped_langevin() -> Algorithm:
 
     h, gam (friction) and u (the velocity's variance in equilibrium) are free.
     """
-    return Algorithm(
-        system("underdamped_langevin"), scheme("explicit_euler"), STEP,
-        name="underdamped_langevin", reference="cheng2018",
-    )  # fmt: skip
+    return by_euler(system("underdamped_langevin"), "underdamped_langevin", "cheng2018")
 
 
 def annealed_langevin() -> Algorithm:
@@ -40,10 +35,7 @@ def annealed_langevin() -> Algorithm:
 
     At tau = h the noise of step k = 0, 1, ... is sigma / log(k + 2). h, sigma and tau are free.
     """
-    return Algorithm(
-        system("annealed_langevin"), scheme("explicit_euler"), STEP, name="annealed_langevin",
-        reference="chiang1987",
-    )  # fmt: skip
+    return by_euler(system("annealed_langevin"), "annealed_langevin", "chiang1987")
 
 
 def sgd(noise: str = "isotropic") -> Algorithm:
@@ -52,10 +44,8 @@ def sgd(noise: str = "isotropic") -> Algorithm:
     A gradient with Gaussian errors of standard deviation sigma; ``noise`` "diagonal" takes the vector
     sigma(X) from an oracle "map". h and sigma are free.
     """
-    return Algorithm(
-        system("stochastic_gradient_flow", noise=noise), scheme("explicit_euler"), STEP,
-        where={parameters("s"): STEP}, name="sgd", reference="robbins1951",
-    )  # fmt: skip
+    flow = system("stochastic_gradient_flow", noise=noise)
+    return by_euler(flow, "sgd", "robbins1951", where={parameters("s"): STEP})
 
 
 def sgld() -> Algorithm:
@@ -64,10 +54,8 @@ def sgld() -> Algorithm:
     The gradient's errors are Gaussian here, of standard deviation sigma and independent of xi; h and sigma
     are free, and h does not decrease as in the original.
     """
-    return Algorithm(
-        system("stochastic_gradient_langevin"), scheme("explicit_euler"), STEP,
-        where={parameters("s"): STEP}, name="sgld", reference="welling2011",
-    )  # fmt: skip
+    flow = system("stochastic_gradient_langevin")
+    return by_euler(flow, "sgld", "welling2011", where={parameters("s"): STEP})
 
 
 _LETTERS = {"A": ("drift", "explicit"), "B": ("kick", "explicit"), "O": ("bath", "exact")}
@@ -85,7 +73,7 @@ def langevin_splitting(word: str = "BAOAB") -> Algorithm:
         )
     flow = system("underdamped_langevin")
     by_word = scheme("splitting", word, **_LETTERS)
-    return Algorithm(flow, by_word, STEP, name="langevin_splitting", reference="leimkuhler2013")
+    return Algorithm(flow, by_word, name="langevin_splitting", reference="leimkuhler2013")
 
 
 def baoab() -> Algorithm:
@@ -110,7 +98,7 @@ def underdamped_exact() -> Algorithm:
     al. have gam = 2 and u = 1/L.
     """
     return Algorithm(
-        system("underdamped_langevin"), Scheme((Flow((), "frozen exact"),), "exact"), STEP,
+        system("underdamped_langevin"), Scheme((Flow((), "frozen exact"),), "exact"),
         name="underdamped_exact", reference="cheng2018",
     )  # fmt: skip
 
@@ -127,7 +115,7 @@ def leimkuhler_matthews() -> Algorithm:
     steps = (heat, Let({q: x}), Flow("descent", "explicit"), heat)
     return Algorithm(
         with_memory(system("overdamped_langevin"), Block("q", role="memory", init=start)),
-        Scheme(steps, "leimkuhler_matthews"), STEP, outputs={"x": q, "chain": x},
+        Scheme(steps, "leimkuhler_matthews"), outputs={"x": q, "chain": x},
         name="leimkuhler_matthews", reference="leimkuhler2013",
     )  # fmt: skip
 
@@ -142,7 +130,7 @@ def stochastic_theta(theta: object = "1/2") -> Algorithm:
     explicit = [Flow("descent", "explicit", 1 - share)] if share != 1 else []
     steps = (*explicit, Flow("heat", "explicit"), Flow("descent", "implicit", share))
     return Algorithm(
-        system("overdamped_langevin"), Scheme(steps, "theta"), STEP, name="stochastic_theta",
+        system("overdamped_langevin"), Scheme(steps, "theta"), name="stochastic_theta",
         reference="kloeden1992",
     )  # fmt: skip
 

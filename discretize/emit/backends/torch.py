@@ -14,7 +14,7 @@ from ..lowering.names import Naming, normal
 from ..modules.text import assembled, description
 from ..modules.torch_helpers import DEFAULTS, HELPERS, IDLE, IMPORTS, STEP, STEP_ELSEWHERE
 from ..printing.language import MATH
-from ..printing.lines import paragraph, wrapped
+from ..printing.lines import wrapped
 from ..stability import BOUNDS, warn_if_unstable
 from ..tensors.memory import layout
 from ..tensors.optimizer_methods import Body
@@ -132,10 +132,7 @@ class _Module:
             parts.append(
                 "Noise comes from generator, or torch's own; state_dict does not contain its state."
             )
-        lines = [f'    """{self.name} as a torch optimizer.']
-        for p in parts:
-            lines += ["", *paragraph(p, "    ")]
-        return [*lines, '    """']
+        return MATH.documentation([f"{self.name} as a torch optimizer.", *parts])
 
     def constructor(self) -> list[str]:
         given = ["self", "params: ParamsT", *[f"{p}: float" for p in self.names], "*"]
@@ -210,7 +207,8 @@ class _Module:
                 "            self._advance(group, params)",
                 "        return loss",
             ]
-        calls = {1: "one evaluation"}.get(self.body.asks, f"{self.body.asks} evaluations")
+        asks = len(self.body.gradients)
+        calls = {1: "one evaluation"}.get(asks, f"{asks} evaluations")
         more = ", one more in the first step" if made.first_gradient else ""
         refused = [
             "        if closure is None:",

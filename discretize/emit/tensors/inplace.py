@@ -143,9 +143,7 @@ class InPlaceWriter:
         others = [p for p in pieces if p is not own]
         readers = [p for p in others if p.reads(home)] if home else []
         if own and own.scale == 1 and len(readers) == 1:
-            others.sort(
-                key=lambda p: p is not readers[0]
-            )  # stable: it is read before it is changed
+            others.sort(key=lambda p: p is not readers[0])  # stable: read before it is changed
         elif readers and (own or len(pieces) > 1 or home in readers[0].below):
             others = [_Piece(sp.S.One, (self._product(p),)) if p in readers else p for p in others]
         if home:

@@ -11,7 +11,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute, tidy, vanishes
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
 from ....dynamics.notation.show import text
 from ....dynamics.vector_fields.system import start
 from ...programs.program import Assign, CallOracle, Program
@@ -218,13 +218,8 @@ def _held_output(program: Program, output: Vector) -> tuple[Program, Vector]:
 
 def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Program, bool]:
     """Gradients at the start in initial memory are the first step's own gradient, if it is taken there."""
-    asked = [
-        c
-        for b in p.blocks
-        if isinstance(b.init, Vector)
-        for c in b.init.calls()
-        if c.oracle.kind in _GRADIENTS
-    ]
+    begun = [c for b in p.blocks if isinstance(b.init, Vector) for c in b.init.calls()]
+    asked = [c for c in begun if c.oracle.kind in _GRADIENTS]
     if any(c.point != start or c.directions for c in asked):
         raise NotCarried(
             "the torch backend has gradients at the starting point only in the initial memory."
@@ -232,11 +227,11 @@ def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Pro
     if not asked:
         return p, False
     name = gradient if gradient is not None else VectorSymbol("g_start")
-    values: dict[Call, VectorSymbol] = dict.fromkeys(asked, name)
-    blocks = tuple(
-        replace(b, init=Vector.of(pair for a, c in b.init.terms.items() for pair in [(values.get(a, a), c)]))  # type: ignore[call-overload]
-        if isinstance(b.init, Vector)
-        else b
-        for b in p.blocks
-    )  # fmt: skip
+
+    def asked_once(e: Expr) -> Expr:
+        if not isinstance(e, Vector):
+            return e
+        return Vector.of((name if a in asked else a, c) for a, c in e.terms.items())
+
+    blocks = tuple(replace(b, init=asked_once(b.init)) for b in p.blocks)
     return replace(p, blocks=blocks), gradient is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 import sympy as sp
 
@@ -11,7 +10,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, vanishes
 from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
-from ....dynamics.vector_fields.system import Block, start
+from ....dynamics.vector_fields.system import start
 from ...programs.program import Program
 from ..lowering.lower import Lowering, oracle_arguments
 from ..lowering.names import Naming
@@ -23,7 +22,7 @@ from ..printing.printer import Printer
 from ..transform.plan import PARAMS
 from .inplace import InPlaceWriter, Operation
 from .memory import Layout
-from .registers import PARAM, Barrier, Run, crossing, schedule, segments
+from .registers import PARAM, Barrier, Run, Schedule, crossing, segments
 
 
 class Body:
@@ -67,16 +66,11 @@ class Body:
         where = {b.name: self.called(b.name) for b in self.blocks}
         where["params"] = "start" if self.layout.closure else PARAM
         homes = {b.name: self.called(b.name) for b in self.blocks} | {"update": PARAM}
-        items = schedule(
-            self.low.step, self.evaluator(), where, homes, self.gradient or None, self.called
-        )
-        return segments(items), where
+        gradient = self.gradient or None
+        made = Schedule(self.low.step, self.evaluator(), where, homes, gradient, self.called)
+        return segments(made.items()), where
 
     # names
-
-    @cached_property
-    def fields(self) -> set[str]:
-        return {s.name for s in self.low.coefficients.fields}
 
     @property
     def scalars(self) -> Printer:
@@ -91,10 +85,6 @@ class Body:
         """Where gradients are taken in a step, in order."""
         statements = [s for s in self.low.step.statements if isinstance(s, Ask)]
         return [s for s in statements if s.argument == self.gradient]
-
-    @property
-    def asks(self) -> int:
-        return len(self.gradients)
 
     @property
     def oracles(self) -> dict[str, Ask]:
@@ -218,7 +208,7 @@ class Body:
             else:
                 text = evaluator.evaluate(e, where)
             values.append(f'state["{self.called(b.name)}"] = {text}')
-        values += [self._factor(b, routine) for b in self.factors]
+        values += [f'state["{name}"] = float({text})' for name, text in self._factors(routine)]
         values += ['state["step"] = 0'] if low.counter is not None else []
         # Around it: only parameters without state get one, and only they are asked for.
         head = [f"{indent}fresh = [param for param in params if param not in self.state]"]
@@ -238,10 +228,10 @@ class Body:
             if s.name in gradients and s.name not in where:
                 where[s.name], lists["grad"] = "grad", "grad_list"
 
-    def _factor(self, b: Block, routine: Routine) -> str:
-        value = routine.results[b.name]
-        assert not isinstance(value, Vector)
-        return f'state["{self.called(b.name)}"] = float({self.scalars.scalar(value)})'
+    def _factors(self, routine: Routine) -> list[tuple[str, str]]:
+        """The scalar blocks with the values that a routine gives them."""
+        values = [(self.called(b.name), routine.results[b.name]) for b in self.factors]
+        return [(n, self.scalars.scalar(v)) for n, v in values if not isinstance(v, Vector)]
 
     # the update
 
@@ -305,11 +295,7 @@ class Body:
                 lines += [f"        {self.listed(t)}: tuple[Tensor, ...] | list[Tensor]" for t in out]  # fmt: skip
                 lines += self._operations(run, known, out)
                 known |= set(out)
-        values = []
-        for b in self.factors:
-            value = self.low.step.results[b.name]
-            assert not isinstance(value, Vector)
-            values.append(f'["{self.called(b.name)}"] = {self.scalars.scalar(value)}')
+        values = [f'["{name}"] = {text}' for name, text in self._factors(self.low.step)]
         values += ['["step"] += 1'] if self.low.counter is not None else []
         lines += ["        for param in params:"] if values else []
         return lines + [f"            self.state[param]{v}" for v in values]
@@ -361,7 +347,7 @@ class Body:
         where = {b.name: self.called(b.name) for b in self.blocks} | {"params": PARAM}
         indent = "                    "
         body: list[str] = []
-        for item in schedule(routine, self.evaluator(), where, {"x": PARAM}):
+        for item in Schedule(routine, self.evaluator(), where, {"x": PARAM}).items():
             if isinstance(item, ScalarLet):
                 body.append(f"{indent}{self.called(item.target.name)} = {self.scalars.scalar(item.value)}")  # fmt: skip
             elif isinstance(item, Operation):

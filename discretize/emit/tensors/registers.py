@@ -37,15 +37,8 @@ class Barrier:
 Item: TypeAlias = Operation | ScalarLet | Barrier
 
 
-def schedule(
-    routine: Routine,
-    evaluator: InPlaceWriter,
-    where: Mapping[str, str],
-    homes: Mapping[str, str],
-    gradient: str | None = None,
-    called: Callable[[str], str] = str,
-) -> list[Item]:
-    """What is to be done, in order.
+class Schedule:
+    """What is to be done for a routine, in order: `items`.
 
     Args:
         routine: the statements and the results.
@@ -55,13 +48,10 @@ def schedule(
         gradient: the argument of Asks for gradients, which are taken at what PARAM holds.
         called: the register of what an oracle or a generator returns, by its name.
     """
-    return _Schedule(routine, evaluator, where, homes, gradient, called).items()
 
-
-class _Schedule:
     def __init__(
         self, routine: Routine, evaluator: InPlaceWriter, where: Mapping[str, str], homes: Mapping[str, str],
-        gradient: str | None, called: Callable[[str], str],
+        gradient: str | None = None, called: Callable[[str], str] = str,
     ) -> None:  # fmt: skip
         self.evaluator, self.gradient, self.called = evaluator, gradient, called
         routine = inlined(routine)
@@ -117,6 +107,7 @@ class _Schedule:
         return found
 
     def items(self) -> list[Item]:
+        """The operations, scalars and barriers; to be called once."""
         for i, s in enumerate(self.statements):
             if isinstance(s, VectorLet):
                 self._let(i, s)
@@ -173,11 +164,8 @@ class _Schedule:
         kept = gradient and bool(later) and s.target.name in self.read_after(later[0] - 1)
         self.done.append(Barrier(s, registers, gradient, kept))
         if isinstance(s, Ask):
-            self.where[s.target.name] = self.called(s.target.name)
-            self.fixed |= {
-                self.where[s.target.name],
-                *registers,
-            }  # an oracle may keep what it is given
+            self.where[s.target.name] = register = self.called(s.target.name)
+            self.fixed |= {register, *registers}  # an oracle may keep what it is given
 
     def _copy_all(self) -> None:
         pending = [(home, self.where[name]) for home, name in self.copies]

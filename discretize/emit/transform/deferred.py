@@ -12,14 +12,11 @@ from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol, call
 from ....dynamics.vector_fields.system import start
 from ...programs.program import CallOracle, Program
 
-FIRST_ORDER = ("grad", "operator")
-
 
 def plain_gradient(c: CallOracle) -> bool:
     """Whether the call is what a gradient that comes in can stand for."""
-    return (
-        c.oracle.kind in FIRST_ORDER and not c.directions and not c.parameters and c.implicit == 0
-    )
+    plain = not c.directions and not c.parameters and c.implicit == 0
+    return plain and c.oracle.kind in ("grad", "operator")
 
 
 def deferred(program: Program) -> Program:
@@ -44,16 +41,14 @@ def deferred(program: Program) -> Program:
         after = flat.next[b.symbol]
         if b in kept or last.target not in symbols_of(after):
             continue
-        c = coefficient(after, last.target) if isinstance(after, Vector) else sp.S.Zero
-        linear = isinstance(after, Vector) and last.target not in symbols_of(
-            after - last.target * c
-        )
+        if not isinstance(after, Vector):
+            return program
+        c = coefficient(after, last.target)
+        linear = last.target not in symbols_of(after - last.target * c)
         if not linear or c.free_symbols - set(program.parameters) or is_zero(c):
             return program
         waiting[b.symbol] = c
-    if set(waiting) & symbols_of(program.outputs["x"]) or gradient in symbols_of(
-        program.outputs["x"]
-    ):
+    if symbols_of(program.outputs["x"]) & {*waiting, gradient}:
         return program
     assert isinstance(place, VectorSymbol)
     # The program in the blocks that wait: the gradient comes first, and is added to them there.

@@ -264,14 +264,10 @@ def _program(
     # The memory after the step, and the update: through the new memory where that is shorter.
     gradient = source.calls[0].target
     inputs: list[Atom] = [PARAMS, *old, gradient]
+    rows_of = [list(zip(inputs, memory.row(i), strict=True)) for i in range(count)]
     moves = [
-        Assign(
-            s,
-            Vector.of(
-                (v, c) for u, c in zip(inputs, memory.row(i), strict=True) for v in [u] if c != 0
-            ),
-        )
-        for i, s in enumerate(new)
+        Assign(s, Vector.of((u, c) for u, c in row if c != 0))
+        for s, row in zip(new, rows_of, strict=True)
     ]
     if weights is None:
         update = Vector.of((u, c) for u, c in zip(inputs, point, strict=True) if c != 0)
@@ -283,7 +279,7 @@ def _program(
     results = [update, *(i.value for i in moves), *following.values()]
     instructions = [*scale.assigned({s for e in results for s in e.free_symbols}), *moves]
     # The output in the parameters and the memory, and where the memory starts.
-    if rows.rows:
+    if count:
         read = (m.O * _inverse(m.C.col_join(rows))).applyfunc(canonical).applyfunc(scale.opened)
     else:
         read = sp.Matrix([[1]])

@@ -120,31 +120,20 @@ class _Home:
         ahead = tidy(substitute(self.home, self.flat.next))
         for b in self.program.blocks:
             made = self.flat.next[b.symbol]
-            call_ = next(
-                (c for c in self.flat.calls if c.target == made and plain_gradient(c)), None
-            )
-            if (
-                call_ is not None
-                and not self.assumes
-                and b.init == call(call_.oracle, start)
-                and call_.point == ahead
-            ):
-                self.take(call_.oracle)
-                assert self.gradient is not None
-                self.rename[b.symbol] = self.gradient
+            asked = [c for c in self.flat.calls if c.target == made and plain_gradient(c)]
+            for c in asked if not self.assumes else []:
+                if c.point == ahead and b.init == call(c.oracle, start):
+                    self.rename[b.symbol] = self.take(c.oracle)
 
-    def take(self, oracle: Oracle, name: VectorSymbol | None = None) -> None:
+    def take(self, oracle: Oracle, name: VectorSymbol | None = None) -> VectorSymbol:
+        """The name of the gradient that comes in, from now on of this oracle."""
         taken = {s.name for s in (*self.program.state, *self.program.parameters)}
         taken |= {i.target.name for i in self.program.instructions}
         stem = "g" if oracle.kind == "grad" else "F"
         while name is None and stem in {bare(n) for n in taken}:
             stem += "_"
         self.gradient, self.source = name or VectorSymbol(stem), oracle
-
-    def at_home(self, i: CallOracle) -> bool:
-        """Whether the call's result is what the parameters hold."""
-        made = call(i.oracle, self.point[i.target], i.directions, i.parameters)
-        return bool(made == self.home)
+        return self.gradient
 
     def instructions(self) -> list[Instruction]:
         """The instructions in terms of the parameters, without what comes in."""
@@ -153,8 +142,8 @@ class _Home:
             if isinstance(i, CallOracle):
                 at = self.point[i.target]
                 here = PARAMS in (at, tidy(substitute(at, self.rename))) or at == self.home
-                if self.at_home(i):
-                    self.rename[i.target] = PARAMS
+                if call(i.oracle, at, i.directions, i.parameters) == self.home:
+                    self.rename[i.target] = PARAMS  # the result is what the parameters hold
                     continue
                 if plain_gradient(i) and here and self.gradient is None:
                     self.take(i.oracle, i.target)
