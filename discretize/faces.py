@@ -22,7 +22,7 @@ from .expansion.coefficient_blocks import coefficient_drift
 from .expansion.modified_equation import ModifiedEquation
 from .programs.bindings import chained
 from .programs.substeps import Let, Scheme
-from .proof.principles import Principle
+from .proof.exact_data import Principle
 from .proof.steps import Path
 from .step.iteration import Iteration
 

@@ -1,144 +1,130 @@
-"""Systems, schemes, programs and algorithms as exact plain data, their expressions as trees (docs/json.md)."""
+"""Systems, schemes, programs, algorithms and arguments as exact plain data, expressions as trees (docs/json.md)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from ...dynamics.algebra.calculus import Symbol
-from ...dynamics.algebra.trees import pairs, tree
+import sympy as sp
+
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.algebra.trees import tree
+from ...dynamics.algebra.vectors import Vector
 from ...dynamics.flows.system import System
-from ...dynamics.vector_fields.processes import Jumps, Noise
-from ...dynamics.vector_fields.system import Block
-from ..programs.program import Assign, CallOracle, Count, Instruction, Program, SweepCoordinates
-from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep
+from ...dynamics.vector_fields.processes import Diffusion, Jumps
+from ...dynamics.vector_fields.system import Block, Field
+from ..programs.program import Assign, CallOracle, Count, Draw, Program, SweepCoordinates
+from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep, Tableau
 from ..step.iteration import Iteration
+
+# What is written of each kind of thing: keys in their order, and behind a colon the field that is meant if it is
+# called otherwise. A call is the oracle at point + implicit * target.
+_RECORDS: dict[type, str] = {
+    Iteration: "name reference provenance system scheme step where tuning clock outputs positive program:tuned",
+    System: "name provenance references blocks fields parameters time calculus output",
+    Field: "drift noise",
+    Block: "symbol kind role init",
+    Scheme: "name reference steps",
+    Flow: "flow:fields by fraction on read time save commit increment",
+    Let: "let:assign read save",
+    Integrator: "kind frozen_oracles tableau",
+    Tableau: "a b",
+    Program: "blocks counter instructions next outputs",
+    Assign: "assign:target value",
+    CallOracle: "call:target oracle point directions parameters implicit",
+    SweepCoordinates: "sweep:target start moving slope duration implicit quotient backward",
+    Count: "count:target mean like process common",
+    Draw: "draw:target like process",
+}
+# The same for what is written as a list: of jumps the rate too, and whether all particles share their clock.
+_LISTS: dict[type, str] = {
+    Oracle: "kind of",
+    Jumps: "amplitude process rate common",
+    Diffusion: "amplitude process",
+}
+_BY_NAME = {"fields", "outputs", "read"}  # the mappings from names; others are lists of pairs
 
 
 def exact_algorithm(a: Iteration) -> dict[str, Any]:
     """The system as it was given, the scheme, what is bound, and the program of one tuned step."""
-    return {
-        "name": a.name,
-        "reference": a.reference,
-        "provenance": a.provenance,
-        "system": exact_system(a.system),
-        "scheme": exact_scheme(a.scheme),
-        "step": tree(a.step),
-        "where": pairs(a.where),
-        "tuning": pairs(a.tuning),
-        "clock": None if a.clock is None else tree(a.clock),
-        "outputs": {n: tree(e) for n, e in a.outputs.items()},
-        "positive": list(a.positive),
-        "program": exact_program(a.tuned),
+    return _record(a, _RECORDS[Iteration])
+
+
+def _record(value: Any, listed: str) -> dict[str, Any]:
+    places = [name.partition(":") for name in listed.split()]
+    data = {key: _plain(getattr(value, field or key), key) for key, _, field in places}
+    if isinstance(value, Sweep):  # its direction stands behind what it moves
+        data = {"flow": data["flow"], "sweep": "backward" if value.backward else "forward"} | data
+    if isinstance(value, Integrator) and value.tableau is None:
+        del data["tableau"]
+    return data
+
+
+def _plain(value: Any, key: str = "") -> Any:
+    """A part as plain data; ``key`` is where it stands."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, Mapping) and key in _BY_NAME:
+        return {n: _plain(v) for n, v in value.items()}
+    if isinstance(value, Mapping):
+        noise = key == "noise"
+        return [[tree(s), *(_plain(e) if noise else [tree(e)])] for s, e in value.items()]
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    for kind, listed in _RECORDS.items():
+        if isinstance(value, kind):
+            return _record(value, listed)
+    for kind, listed in _LISTS.items():
+        if isinstance(value, kind):
+            return [_plain(getattr(value, field)) for field in listed.split()]
+    return tree(value)
+
+
+@dataclass(frozen=True)
+class Principle:
+    """The principle of a derivation, and its arguments: with it, a replay makes the whole derivation again.
+
+    Attributes:
+        by: "derive" (a registered derivation), "scheme" (the system and the scheme of its algorithm), or the
+            name of the public function that was called, such as "immerse".
+        given: the arguments by name.
+    """
+
+    by: str
+    given: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; raises OdescentError for an argument that has no exact form."""
+        return {"by": self.by, "given": {n: written(v) for n, v in self.given.items()}}
+
+
+def written(value: Any) -> Any:
+    """An argument as plain data: null, or the value under one key that names its type."""
+    kinds = {
+        bool: "flag",
+        str: "text",
+        Scheme: "scheme",
+        System: "system",
+        (Vector, sp.Expr): "tree",
     }
+    for kind, key in kinds.items():
+        if isinstance(value, kind):
+            return {key: _plain(value)}
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return {"pairs": [[written(k), written(v)] for k, v in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return {"list": [written(v) for v in value]}
+    try:
+        return {"tree": tree(as_scalar(value))}
+    except TypeError:
+        raise OdescentError(
+            f"a derivation from an argument of type {type(value).__name__} cannot be written as exact data."
+        ) from None
 
 
-def exact_system(s: System) -> dict[str, Any]:
-    """Blocks, fields (drift, and noise), parameters, time, calculus, output."""
-    return {
-        "name": s.name,
-        "provenance": s.provenance,
-        "references": list(s.references),
-        "blocks": [_block(b) for b in s.blocks],
-        "fields": {
-            name: {"drift": pairs(f.drift), "noise": [_noise(b, d) for b, d in f.noise.items()]}
-            for name, f in s.fields.items()
-        },
-        "parameters": [tree(p) for p in s.parameters],
-        "time": None if s.time is None else tree(s.time),
-        "calculus": s.calculus,
-        "output": tree(s.output),
-    }
-
-
-def _noise(s: Symbol, d: Noise) -> list[Any]:
-    """Block, amplitude and process; of jumps the rate too, and whether all particles share their clock."""
-    jumps = [tree(d.rate), d.common] if isinstance(d, Jumps) else []
-    return [tree(s), tree(d.amplitude), d.process, *jumps]
-
-
-def _block(b: Block) -> dict[str, Any]:
-    return {"symbol": tree(b.symbol), "kind": b.kind, "role": b.role, "init": tree(b.init)}
-
-
-def exact_scheme(s: Scheme) -> dict[str, Any]:
-    """The substeps in order, each a flow or an assignment."""
-    return {
-        "name": s.name,
-        "reference": s.reference,
-        "steps": [_flow(p) if isinstance(p, Flow) else _let(p) for p in s.steps],
-    }
-
-
-def _flow(p: Flow) -> dict[str, Any]:
-    sweep = {"sweep": "backward" if p.backward else "forward"} if isinstance(p, Sweep) else {}
-    return {
-        "flow": list(p.fields),
-        **sweep,
-        "by": _integrator(p.by),
-        "fraction": tree(p.fraction),
-        "on": list(p.on),
-        "read": dict(p.read),
-        "time": tree(p.time),
-        "save": p.save,
-        "commit": p.commit,
-        "increment": p.increment,
-    }
-
-
-def _integrator(i: Integrator) -> dict[str, Any]:
-    t = i.tableau
-    data: dict[str, Any] = {"kind": i.kind, "frozen_oracles": i.frozen_oracles}
-    if t is None:
-        return data
-    weights = {"a": [[tree(w) for w in row] for row in t.a], "b": [tree(w) for w in t.b]}
-    return {**data, "tableau": weights}
-
-
-def _let(p: Let) -> dict[str, Any]:
-    return {"let": pairs(p.assign), "read": dict(p.read), "save": p.save}
-
-
-def exact_program(p: Program) -> dict[str, Any]:
-    """The state, the instructions of one step in order, the state after it and the outputs."""
-    return {
-        "blocks": [_block(b) for b in p.blocks],
-        "counter": None if p.counter is None else tree(p.counter),
-        "instructions": [_instruction(i) for i in p.instructions],
-        "next": pairs(p.next),
-        "outputs": {n: tree(e) for n, e in p.outputs.items()},
-    }
-
-
-def _instruction(i: Instruction) -> dict[str, Any]:
-    """One of assign, draw, call and sweep; a call is the oracle at point + implicit * target."""
-    if isinstance(i, Assign):
-        return {"assign": tree(i.target), "value": tree(i.value)}
-    if isinstance(i, CallOracle):
-        return {
-            "call": tree(i.target),
-            "oracle": [i.oracle.kind, i.oracle.of],
-            "point": tree(i.point),
-            "directions": [tree(d) for d in i.directions],
-            "parameters": [tree(e) for e in i.parameters],
-            "implicit": tree(i.implicit),
-        }
-    if isinstance(i, SweepCoordinates):
-        return {
-            "sweep": tree(i.target),
-            "start": tree(i.start),
-            "moving": tree(i.moving),
-            "slope": tree(i.slope),
-            "duration": tree(i.duration),
-            "implicit": tree(i.implicit),
-            "quotient": i.quotient,
-            "backward": i.backward,
-        }
-    if isinstance(i, Count):
-        return {
-            "count": tree(i.target),
-            "mean": tree(i.mean),
-            "like": tree(i.like),
-            "process": i.process,
-            "common": i.common,
-        }
-    return {"draw": tree(i.target), "like": tree(i.like), "process": i.process}
+__all__ = ["Principle", "exact_algorithm", "written"]

@@ -25,7 +25,7 @@ from ..expansion.backward_error import limit_flow, modified_equation
 from ..expansion.modified_equation import ModifiedEquation
 from ..programs.substeps import Scheme
 from ..step.iteration import Iteration
-from .principles import Principle
+from .exact_data import Principle
 
 D = TypeVar("D", bound="Path")
 P = ParamSpec("P")

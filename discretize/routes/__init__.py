@@ -32,7 +32,7 @@ def _said(derivation: Derivation, given: Mapping[str, object]) -> Derivation:
     """The derivation, which knows what it was asked for by."""
     from dataclasses import replace
 
-    from ..proof.principles import Principle
+    from ..proof.exact_data import Principle
 
     return replace(derivation, principle=Principle("derive", given))
 
