@@ -8,6 +8,7 @@ Numerical Integration, IX.1). Derivatives of the oracle of any order are kept as
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -23,7 +24,7 @@ from ...dynamics.algebra.calculus import (
     vanishes,
 )
 from ...dynamics.algebra.series import orders_lost, taylor
-from ...dynamics.algebra.vectors import Expr, Vector, call, zero
+from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.flows.system import System
 from ..linear.matrices import inverse
 from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
@@ -137,12 +138,10 @@ def _expanded_through(
             known[i.target] = expanded(i.to_first_order())
         else:
             known[i.target] = zero
-            for _ in range(
-                order + 1 if i.implicit != 0 else 1
-            ):  # each pass gains an order of the implicit weight
-                known[i.target] = expanded(
-                    call(i.oracle, i.point + i.target * i.implicit, i.directions, i.parameters)
-                )
+            asked = replace(i, point=i.point + i.target * i.implicit).as_call()
+            # each pass gains an order of the implicit weight
+            for _ in range(order + 1 if i.implicit != 0 else 1):
+                known[i.target] = expanded(asked)
     return {s: expanded(e) for s, e in program.next.items()}, lost
 
 
@@ -256,11 +255,7 @@ def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
     varying = time is not None and time in fields[0]
     terms = tuple({s: e for s, e in f.items() if s != time} for f in fields)
     output = algorithm.bound.output
-    begin = {
-        b.symbol: b.init
-        for b in algorithm.bound.blocks
-        if b.role == "coefficient" and isinstance(b.symbol, sp.Symbol)
-    }
+    begin = {s: algorithm.bound.block(s.name).init for s in positive_coefficients(algorithm)}
     noisy = bool(algorithm.program.draws or algorithm.program.counts)
     found = ModifiedEquation(terms, algorithm.step, output, time if varying else None, begin, noisy)
     algorithm.kept["modified", order] = found
@@ -273,10 +268,8 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
     for n in range(1, len(steps) + 1):
         # coefficient of h^n in the Lie series of the known fields, products of two or more of them
         total: Drift = {s: steps[n - 1][s] for s in steps[0]}
-        level: list[Drift | None] = [
-            None,
-            *fields,
-        ]  # level[j]: coefficient of h^j of (hF)^m / m!, m = 1
+        # level[j]: coefficient of h^j of (hF)^m / m!, here for m = 1
+        level: list[Drift | None] = [None, *fields]
         for m in range(2, n + 1):
             following: list[Drift | None] = [None] * (n + 1)
             for j in range(m, n + 1):
@@ -286,20 +279,11 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
                     if inner is not None and 0 <= j - i - 1 < len(fields)
                 ]
                 if parts:
-                    following[j] = {
-                        s: tidy(
-                            _bounded(
-                                sum(
-                                    (
-                                        derivative(inner[s], outer) * sp.Rational(1, m)
-                                        for inner, outer in parts
-                                    ),
-                                    nothing(s),
-                                )
-                            )
-                        )
-                        for s in steps[0]
-                    }
+                    share = sp.Rational(1, m)
+                    following[j] = {}
+                    for s in steps[0]:
+                        moved = (derivative(inner[s], outer) * share for inner, outer in parts)
+                        following[j][s] = tidy(_bounded(sum(moved, nothing(s))))
             level = following
             contribution = level[n]
             if contribution is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..step.iteration import Iteration
 
 
-def positive_coefficients(algorithm: Iteration) -> dict[Symbol, Expr]:
+def positive_coefficients(algorithm: Iteration) -> dict[sp.Symbol, sp.Expr]:
     """The scalar coefficient blocks as positive symbols: there the roots of their squares are known."""
     symbols = [b.symbol for b in algorithm.bound.blocks if b.role == "coefficient"]
     return {s: sp.Symbol(s.name, positive=True) for s in symbols if isinstance(s, sp.Symbol)}

@@ -15,20 +15,8 @@ from ...dynamics.vector_fields.system import L as L_symbol
 from ...dynamics.vector_fields.system import mu as mu_symbol
 
 PARAMETERS = ("K", "a", "b", "alpha", "beta", "gamma")
-_TAKEN = [
-    "K",
-    "a",
-    "b",
-    "h",
-    "lead",
-    "psi",
-    "y",
-    "x",
-    "x0",
-    "xi",
-    "f",
-    "z",
-]  # names inside the placed algorithm
+# names inside the placed algorithm
+_TAKEN = ["K", "a", "b", "h", "lead", "psi", "y", "x", "x0", "xi", "f", "z"]
 _Q = sp.Symbol("q", positive=True)
 
 

@@ -75,15 +75,11 @@ def _over_ratios(conditions: Sequence[sp.Expr], q: sp.Symbol) -> Stability | Non
         middle = sp.Rational(str(sp.N((low + high) / 2, 25)))
         (stable if all(e.subs(q, middle) > 0 for e in conditions) else unstable).append((low, high))
     if not stable:
-        return Stability(
-            False,
-            "unstable",
-            "exact, for every 0 < mu < L: Jury's conditions fail at an end of [mu, L].",
-        )
+        how = "exact, for every 0 < mu < L: Jury's conditions fail at an end of [mu, L]."
+        return Stability(False, "unstable", how)
     if not unstable and len(points) == 2:
-        return Stability(
-            True, "", "exact, for every 0 < mu < L: Jury's conditions hold at both ends of [mu, L]."
-        )
+        how = "exact, for every 0 < mu < L: Jury's conditions hold at both ends of [mu, L]."
+        return Stability(True, "", how)
     spans = " and ".join(f"({sp.N(low, 6)}, {sp.N(high, 6)})" for low, high in stable)
     how = f"exact: Jury's conditions hold at both ends of [mu, L] for q = sqrt(mu/L) in {spans} and nowhere else."
     return Stability(None, "stability depends on q", how)
@@ -121,13 +117,9 @@ def _sampled(conditions: Sequence[sp.Expr], free: Sequence[sp.Symbol], q: sp.Exp
     for verdict, word in ((True, "stable"), (False, "unstable")):
         if verdicts[verdict]:
             how += f", {word} at {shown(verdicts[verdict][0])}"
-    label = (
-        ""
-        if not verdicts[False]
-        else "unstable"
-        if not verdicts[True]
-        else f"stability depends on {names}"
-    )
+    label = "unstable" if verdicts[False] else ""
+    if all(verdicts.values()):
+        label = f"stability depends on {names}"
     return Stability(None, label, how + ".")
 
 

@@ -7,12 +7,13 @@ import json
 import re
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
 
 from ..._support.brief import capital
-from ...dynamics.algebra.vectors import Vector
+from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.notation.line_breaks import broken as line_broken
 from ...dynamics.notation.line_breaks import text_lines
 from ...dynamics.notation.line_breaks import width as width_of
@@ -20,15 +21,7 @@ from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.notation.unicode import pretty, unlatex
 from ...dynamics.vector_fields.system import start
 from ..emit.backends.latex import latex as algorithm_latex
-from ..programs.program import (
-    Assign,
-    CallOracle,
-    Count,
-    Draw,
-    Instruction,
-    Program,
-    SweepCoordinates,
-)
+from ..programs.program import Assign, Count, Draw, Instruction, Program, SweepCoordinates
 from ..step.iteration import Iteration
 from .exact_data import exact_algorithm
 from .steps import Path, Step
@@ -45,11 +38,7 @@ EQUATIONS_LATEX = {
     "limit h -> 0": "what the method tends to",
     "modified equation": "what it follows through $O(h)$",
 }
-EQUATIONS = {
-    "bound system": "with its feed-through at the given h",
-    "limit h -> 0": "what the method tends to",
-    "modified equation": "what it follows through O(h)",
-}
+EQUATIONS = {name: said.replace("$", "") for name, said in EQUATIONS_LATEX.items()}
 
 
 def instruction_text(i: Instruction) -> str:
@@ -66,9 +55,8 @@ def instruction_text(i: Instruction) -> str:
     if i.implicit != 0:
         sign = "-" if i.implicit.could_extract_minus_sign() else "+"
         where += f" {sign} {text(abs_sign(i.implicit))}*{i.target.name}"
-        return f"{i.target.name} = {text(_oracle_at(i, 'POINT'))}  (implicit)".replace(
-            "POINT", where
-        )
+        shown = text(replace(i, point=VectorSymbol("POINT")).as_call()).replace("POINT", where)
+        return f"{i.target.name} = {shown}  (implicit)"
     return f"{i.target.name} = {text(i.as_call())}"
 
 
@@ -87,12 +75,6 @@ def _sweep_text(i: SweepCoordinates) -> str:
 def abs_sign(e: sp.Expr) -> sp.Expr:
     """The expression without a leading minus sign."""
     return -e if e.could_extract_minus_sign() else e
-
-
-def _oracle_at(i: CallOracle, name: str) -> Vector:
-    from ...dynamics.algebra.vectors import VectorSymbol, call
-
-    return call(i.oracle, VectorSymbol(name), i.directions, i.parameters)
 
 
 def program_text(program: Program) -> str:
@@ -119,8 +101,7 @@ def derivation_text(d: Path, width: int = 96) -> str:
         lines += [*textwrap.wrap(f"Notation: {unlatex(said)}.", width), ""]
     for number, step in enumerate(d.steps, 1):
         label = KIND_LABELS[step.kind]
-        heading = f"{number}. {step.title}" + (f"  ({label})" if label else "")
-        lines.append(heading)
+        lines.append(f"{number}. {step.title}" + (f"  ({label})" if label else ""))
         lines += textwrap.wrap(
             unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   "
         )
@@ -134,11 +115,8 @@ def derivation_text(d: Path, width: int = 96) -> str:
         lines.append("")
     lines.append("Three equations, not to be confused")
     for name, equation in d.equations.items():
-        of = (
-            f" of {pretty(text(d.bound_position))}"
-            if name == "bound system" and d.bound_position is not None
-            else ""
-        )
+        bound = name == "bound system" and d.bound_position is not None
+        of = f" of {pretty(text(d.bound_position))}" if bound else ""
         lines.append(f"   {name + of} ({EQUATIONS[name]}):")
         lines += _broken(pretty(str(equation)), width, 6)
     lines += ["", "Algorithm", *_broken(pretty(program_text(d.algorithm.tuned)), width, 3), ""]
@@ -169,10 +147,7 @@ def _claims(step: Step, width: int) -> list[str]:
     return lines
 
 
-_FIRST, _LINE = (
-    52.0,
-    56.0,
-)  # of a displayed line, in letters: a column of an article in an enumeration
+_FIRST, _LINE = 52.0, 56.0  # of a displayed line, in letters: a column in an enumeration
 
 
 def derivation_latex(d: Path) -> str:

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
@@ -102,16 +102,8 @@ class Step:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a check is a function inside another one, which has no name to be loaded by; its equations have all of it
-        kept = Recorded(self.equations)
-        return Step, (
-            self.title,
-            self.statement,
-            self.claims,
-            kept,
-            self.kind,
-            self.assumes,
-            self.reference,
-        )
+        kept = replace(self, check=Recorded(self.equations))
+        return Step, tuple(getattr(kept, f.name) for f in fields(Step))
 
     @cached_property
     def _named(self) -> dict[str, Expr]:
@@ -148,9 +140,7 @@ class Step:
             for value in _perturb(claim.value, scale):
                 claims = (*self.claims[:i], replace(claim, value=value), *self.claims[i + 1 :])
                 step = replace(self, claims=claims)
-                if (
-                    step._named == self._named
-                ):  # the check sees names only: its equations are the same
+                if step._named == self._named:  # the check sees names only: the same equations
                     vars(step)["equations"] = self.equations
                 yield step
 
@@ -252,11 +242,9 @@ class Path:
         left out where backward error analysis does not reach, and where noise is drawn: see `weak_modified_equation`.
         """
         limit = limit_flow(self.algorithm)
-        at_rest = (
-            None
-            if self.flow_position is None
-            else substitute(self.flow_position, {self.algorithm.step: sp.S.Zero})
-        )
+        at_rest = self.flow_position
+        if at_rest is not None:
+            at_rest = substitute(at_rest, {self.algorithm.step: sp.S.Zero})
         shown: dict[str, SecondOrder | System | ModifiedEquation] = {
             "bound system": _second_order_or_itself(self.system, self.bound_position),
             "limit h -> 0": _second_order_or_itself(limit, at_rest),

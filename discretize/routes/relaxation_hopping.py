@@ -277,12 +277,9 @@ def _few_samples() -> Step:
         for n in (2, 3):
             drawn = sp.symbols(f"xi_1:{n + 1}", real=True)
             weights = [sp.exp(-alpha * slope * s * z) for z in drawn]
-            hop = sp.Add(*[s * z * w for z, w in zip(drawn, weights, strict=True)]) / sp.Add(
-                *weights
-            )
-            terms = [
-                term if isinstance(term, sp.Expr) else sp.S.Zero for term in taylor_terms(hop, s, 2)
-            ]
+            total = sp.Add(*[s * z * w for z, w in zip(drawn, weights, strict=True)])
+            hop = total / sp.Add(*weights)
+            terms = [e if isinstance(e, sp.Expr) else sp.S.Zero for e in taylor_terms(hop, s, 2)]
             mean = normal_expectation(sp.expand(terms[2]), drawn)
             square = normal_expectation(sp.expand(terms[1] ** 2), drawn)
             many = {N: sp.Integer(n)}
@@ -291,9 +288,8 @@ def _few_samples() -> Step:
             equations[f"variance, N = {n}"] = Equation(
                 s**2 * square, substitute(c["variance"], many)
             )
-        ratio = (
-            -c["mean"] / slope
-        )  # the gradient step, which Langevin dynamics of beta f makes with the step ratio/beta
+        # the gradient step, which Langevin dynamics of beta f makes with the step ratio/beta
+        ratio = -c["mean"] / slope
         return {
             **equations,
             "2 steps / beta = variance": Equation(2 * ratio, c["beta"] * c["variance"]),

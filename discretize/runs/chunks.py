@@ -256,9 +256,7 @@ def in_chunks(
             kept = Kept(carry, (*kept.records, new) if int(n) else kept.records)
             if request.chunk is None:
                 faster = np.clip(_CHUNK_SECONDS / max(took, 1e-9), 0.5, 10.0)
-                pace = min(
-                    int(pace * faster) or 1, request.steps
-                )  # a full buffer may end all chunks
+                pace = min(int(pace * faster) or 1, request.steps)  # a full buffer may end all
             if time.monotonic() - saved > _SAVE_SECONDS:
                 save(kept)
                 saved = time.monotonic()

@@ -104,12 +104,8 @@ def _lasting(done: Trajectory) -> Trajectory:
     """With NumPy's arrays for double precision, where JAX outside is set to single: it would cut it and warn."""
 
     def leaf(a: Any) -> Any:
-        wide = (
-            isinstance(a, jax.Array)
-            and not isinstance(a, jax.core.Tracer)
-            and a.dtype.itemsize == 8
-        )
-        return np.asarray(a) if wide else a
+        concrete = isinstance(a, jax.Array) and not isinstance(a, jax.core.Tracer)
+        return np.asarray(a) if concrete and a.dtype.itemsize == 8 else a
 
     kept: Trajectory = jax.tree.map(leaf, done)
     return kept
@@ -276,15 +272,9 @@ def _starting_point(x0: Any, objective: Objective, population: bool = False) -> 
     if not any(np.size(leaf) for leaf in leaves):
         raise OdescentError("x0 has no numbers in it; give an array or a pytree of arrays.")
     for leaf in leaves:
-        kind = (
-            jnp.result_type(leaf)
-            if hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
-            else None
-        )
-        real = kind is not None and (
-            jnp.issubdtype(kind, jnp.floating) or jnp.issubdtype(kind, jnp.integer)
-        )
-        if not real:
+        known = hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
+        kind = jnp.result_type(leaf) if known else None
+        if not (known and any(jnp.issubdtype(kind, t) for t in (jnp.floating, jnp.integer))):
             what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
             raise OdescentError(
                 f"x0 must hold real numbers, floating or whole, but it has a {what}."
@@ -313,10 +303,8 @@ def _precision(start: Any, values: Mapping[str, Any]) -> AbstractContextManager[
     """float64 for double-precision input outside every transformation, else JAX's own setting."""
     if _traced((start, dict(values))):
         return nullcontext()
-    double = any(
-        np.asarray(v).dtype.itemsize == 8 or np.asarray(v).dtype.kind in "iu"
-        for v in jax.tree.leaves(start)
-    )
+    types = [np.asarray(v).dtype for v in jax.tree.leaves(start)]
+    double = any(t.itemsize == 8 or t.kind in "iu" for t in types)
     return jax.enable_x64(True) if double else nullcontext()
 
 

@@ -5,7 +5,7 @@ From it the exact moment maps: E phi(z_{k+1}) given z_k for every phi that makes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import sympy as sp
@@ -94,21 +94,14 @@ def step_map(
             counts[i.target] = form.scalar(substitute(i.mean, opened)).xreplace(known)
         elif isinstance(i, CallOracle):
             if matrix is not None and i.oracle.form.field:
-                known.update(
-                    zip(
-                        form.symbols(i.target), _linear(i, form, matrix, known, opened), strict=True
-                    )
-                )
+                found = _linear(i, form, matrix, known, opened)
+                known.update(zip(form.symbols(i.target), found, strict=True))
                 continue
             if i.implicit != 0:
                 raise OdescentError(
                     f"the implicit step for {i.oracle.name} has no closed form; give a quadratic by hessian=."
                 )
-            point, directions = (
-                substitute(i.point, opened),
-                tuple(substitute(d, opened) for d in i.directions),
-            )
-            opened[i.target] = replace(i, point=point, directions=directions).as_call()
+            opened[i.target] = i.changed(lambda e: substitute(e, opened)).as_call()
     after = [c for s in program.state for c in form.components(substitute(program.next[s], opened))]
     named = {**{b.name: b.symbol for b in program.blocks}, **program.outputs}
     outputs = {n: tuple(form.components(e)) for n, e in named.items()}
@@ -120,11 +113,8 @@ def step_map(
 def _square(hessian: object) -> sp.Matrix | None:
     if hessian is None:
         return None
-    matrix = (
-        sp.Matrix(hessian)
-        if isinstance(hessian, (sp.MatrixBase, list))
-        else sp.Matrix([[as_scalar(hessian)]])
-    )
+    whole = isinstance(hessian, (sp.MatrixBase, list))
+    matrix = sp.Matrix(hessian if whole else [[as_scalar(hessian)]])
     if matrix.rows != matrix.cols:
         raise OdescentError(f"a Hessian is square, not {matrix.rows} x {matrix.cols}.")
     return matrix

@@ -10,7 +10,7 @@ for stochastic gradient descent Li, Tai and E, arXiv:1511.06251.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sympy as sp
 
@@ -106,15 +106,10 @@ def step_operators(
         )
     kept = [b.name for b in program.blocks if b.role != "state"]
     if kept or program.counted or program.sweeps:
-        why = (
-            f"this one keeps {kept[0]}"
-            if kept
-            else "this one counts its steps"
-            if program.counted
-            else "this one sweeps over coordinates"
-        )
+        why = "counts its steps" if program.counted else "sweeps over coordinates"
+        why = f"keeps {kept[0]}" if kept else why
         raise OdescentError(
-            f"the weak expansion needs steps that depend on the state alone, but {why}."
+            f"the weak expansion needs steps that depend on the state alone, but this one {why}."
         )
     # the step in coordinates as a series in the square root of h, the size of its draws
     root = sp.Dummy("s", positive=True)
@@ -125,11 +120,7 @@ def step_operators(
         if isinstance(i, Draw):
             normals += form.symbols(i.target)
         elif isinstance(i, CallOracle):
-            point, directions = (
-                substitute(i.point, known),
-                tuple(substitute(d, known) for d in i.directions),
-            )
-            known[i.target] = replace(i, point=point, directions=directions).as_call(order)
+            known[i.target] = i.changed(lambda e: substitute(e, known)).as_call(order)
     state = [c for s in program.state for c in form.symbols(s)]
     moved: list[list[sp.Expr]] = []  # by coordinate, the coefficients of powers of sqrt(h)
     for s in program.state:
