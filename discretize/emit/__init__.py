@@ -37,9 +37,7 @@ BACKENDS: Registry[Backend] = Registry(
     },
     internal={"jax_drawn": "backends.jax_drawn:BACKEND"},  # for runs of our own
 )
-_Printed: TypeAlias = tuple[
-    str, dict[str, str]
-]  # the text, and what its names of the program became
+_Printed: TypeAlias = tuple[str, dict[str, str]]  # the text, and what the program's names became
 _SOURCES: WeakKeyDictionary[Iteration, dict[str, _Printed]] = WeakKeyDictionary()
 _MODULES: dict[str, ModuleType] = {}
 _NAMES: dict[str, Mapping[str, str]] = {}  # by a module's name

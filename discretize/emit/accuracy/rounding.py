@@ -37,20 +37,20 @@ def lost(e: sp.Expr, numbers: Mapping[sp.Symbol, mpf]) -> float:
 
     Raises ValueError where the value is not real, or a function is not known.
     """
-    try:
-        with mpmath.workdps(_DIGITS):
-            return float(_run(e, numbers)[1])
-    except (_Unknown, ZeroDivisionError, OverflowError, TypeError):
-        raise ValueError(f"no error bound for {e}.") from None
+    return float(_in_sixty_digits(e, numbers)[1])
 
 
 def value(e: sp.Expr, numbers: Mapping[sp.Symbol, mpf]) -> mpf:
     """The value in sixty digits; ValueError where it is not real."""
+    return _in_sixty_digits(e, numbers)[0]
+
+
+def _in_sixty_digits(e: sp.Expr, numbers: Mapping[sp.Symbol, mpf]) -> tuple[mpf, mpf]:
     try:
         with mpmath.workdps(_DIGITS):
-            return _run(e, numbers)[0]
+            return _run(e, numbers)
     except (_Unknown, ZeroDivisionError, OverflowError, TypeError):
-        raise ValueError(f"no value of {e}.") from None
+        raise ValueError(f"no value of {e}, or no bound of its error.") from None
 
 
 def score(e: sp.Expr, points: Iterable[Mapping[sp.Symbol, mpf]]) -> float:

@@ -118,15 +118,8 @@ class JaxModule(ModuleWriter):
                 asked = f"_quotient(value_at, partial_at, {z}, {i}, {begin})"
             inside.append(f"        {p.name} = {asked}")
         lines += ["", *inside] if s.value is not None else inside
-        given = [slope, start, self.scalars.scalar(s.duration), repr(float(s.implicit))]
-        given += ["backward=True"] if s.backward else []
-        moved = ", ".join(given)
-        return [
-            *lines,
-            f"        return {body}",
-            "",
-            f"    {s.target.name} = {shaped}(_sweep({moved}))",
-        ]
+        moved = f"{shaped}(_sweep({', '.join(self.swept(s, start))}))"
+        return [*lines, f"        return {body}", "", f"    {s.target.name} = {moved}"]
 
     def assigned(
         self, head: str, value: Vector, called: Called, late: frozenset[str] = frozenset()

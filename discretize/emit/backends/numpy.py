@@ -87,13 +87,7 @@ class NumpyModule(ModuleWriter):
         for p, argument in s.asked.items():
             ask = argument if s.value is None else f"_quotient({s.value}, {argument}, "
             lines.append(f"        {p.name} = {ask}{'(' if s.value is None else ''}{of})")
-        given = [
-            slope,
-            called(s.start.name),
-            self.scalars.scalar(s.duration),
-            repr(float(s.implicit)),
-        ]
-        given += ["backward=True"] if s.backward else []
+        given = self.swept(s, called(s.start.name))
         swept = wrapped(f"{s.target.name} = _sweep", given, "", "    ")
         return ["", *lines, f"        return float({body})", "", *swept]
 

@@ -29,7 +29,7 @@ from ..modules.optax_helpers import HELPERS
 from ..modules.optax_notes import notes
 from ..modules.text import assembled, description, named_tuple
 from ..printing.language import JNP
-from ..printing.lines import WIDTH, indented, paragraph, width, wrapped
+from ..printing.lines import WIDTH, indented, width, wrapped
 from ..stability import BOUNDS, warn_if_unstable
 from ..transform.extra_arguments import as_named, extra_arguments
 from ..transform.linear import PARAMS, Plan, plan_with_oracles
@@ -130,8 +130,7 @@ class _Module:
         step = naming.parameter(algorithm.step)
         lowering = Lowering(made.program, naming, program.parameters, step)
         lowering.arguments = extra_arguments(made, naming)
-        below = {naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()}
-        counted = bool(made.first) or bool(made.program.draws)
+        below, counted = upper_bounds(algorithm, naming), bool(made.first or made.program.draws)
         self.low = lowering.lowered(below, {"update": made.update}, as_named, counted)
         self.update = self.low.step
         self.first = {
@@ -187,13 +186,9 @@ class _Module:
             plain = "optax.GradientTransformation(init, update)"
             returned = f"optax.with_extra_args_support({plain})"
         meaning = "; ".join(f"{n} = {v}" for n, v in self.plan.meaning.items())
-        lines += ['    """The algorithm as a gradient transformation.', ""] if meaning else []
-        lines += (
-            [*paragraph(f"Memory, in the blocks of the system: {meaning}.", "    "), '    """']
-            if meaning
-            else []
-        )
-        lines += [] if meaning else ['    """The algorithm as a gradient transformation."""']
+        said = ["The algorithm as a gradient transformation."]
+        said += [f"Memory, in the blocks of the system: {meaning}."] if meaning else []
+        lines += JNP.documentation(said)
         if self.names:
             lines += [
                 f"    {made}  # refuses bad hyper-parameters here, not in init",
@@ -256,19 +251,16 @@ class _Module:
         unused += [] if needs_params else ["params"]
         unused += ["updates"] if self.plan.gradient is None else []
         if needs_params:
-            lines += ["        if params is None:"]
-            lines += [
-                '            raise ValueError("this step reads the parameters: give them to update.")'
-            ]
+            said = "this step reads the parameters: give them to update."
+            lines += ["        if params is None:", f'            raise ValueError("{said}")']
         return lines + ([f"        del {', '.join(unused)}"] if unused else [])
 
     def _given(self, callables: list[str]) -> list[str]:
         """What comes in, under the names of the step."""
         lines = [] if self.plan.gradient is None else [f"    {self.plan.gradient.name} = updates"]
         lines += [f"    {a} = _typed({a}, params)" for a in callables]
-        return lines + (
-            ["    value = jnp.asarray(value, dtype=float)"] if "value" in self.asked else []
-        )
+        valued = "value" in self.asked
+        return lines + ["    value = jnp.asarray(value, dtype=float)"] * valued
 
     def _started(self) -> list[str]:
         """The memory that oracles make, at the first update."""
@@ -297,20 +289,18 @@ class _Module:
         given = [f"state: {self.class_name}", "params: optax.Params"]
         asks = self.arguments(routine)
         given += ["*", *asks] if asks else []
-        lines = wrapped("def eval_params", given, " -> optax.Params:")
-        lines += ['    """The algorithm\'s output, for parameters at a gradient point."""']
+        where = "at a gradient point"
         if self.plan.gradient is None:
-            lines[-1] = (
-                '    """The algorithm\'s output, for parameters that updates were applied to."""'
-            )
+            where = "that updates were applied to"
+        lines = JNP.head("eval_params", given, "optax.Params")
+        lines += JNP.documentation([f"The algorithm's output, for parameters {where}."])
         value = routine.results["x"]
         assert isinstance(value, Vector)
         if value == PARAMS:
             return [*lines, "    del state", "    return params"]
         lines += ["    c = state.c"] if self.printer.reads(routine) else []
-        lines += [
-            f"    {a.partition(':')[0]} = _typed({a.partition(':')[0]}, params)" for a in asks
-        ]
+        named = [a.partition(":")[0] for a in asks]
+        lines += [f"    {a} = _typed({a}, params)" for a in named]
         lines += [*self.printer.unpacked(routine), *self.printer.statements(routine)]
         lines += self.printer.assigned("    x = ", value, str)
         return [*lines, "    return _cast(x, params)"]

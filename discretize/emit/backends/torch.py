@@ -57,8 +57,8 @@ class _Module:
         self.name, self.layout = _class_name(algorithm, naming), layout(program)
         naming.given[CLASS] = self.name
         self.step_above = f" {algorithm.step} above" if called else ""
-        below = {naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()}
-        self.body = Body(self.layout, program, naming, naming.parameter(step), below)
+        below, symbol = upper_bounds(algorithm, naming), naming.parameter(step)
+        self.body = Body(self.layout, program, naming, symbol, below)
         self.names = self.body.names
 
     def sections(self) -> list[list[str]]:

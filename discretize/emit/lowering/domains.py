@@ -43,7 +43,7 @@ def domain(lowered: Lowered) -> Domain:
     declared = [s for s in in_order(lowered.parameters) if s.is_positive]
     zero = [s.name for s in declared if s.name not in _CLASS and _defined_at_zero(lowered, s)]
     names = {s.name for s in lowered.parameters}
-    listed = {s.name: b for s in declared for n, b in lowered.below.items() if n == s.name}
+    listed = {s.name: lowered.below[s.name] for s in declared if s.name in lowered.below}
     positive = tuple(s.name for s in declared if s.name not in zero)
     return Domain(positive, tuple(zero), listed, names >= _CLASS)
 
@@ -52,11 +52,10 @@ def lowered_of(algorithm: Iteration, naming: Naming) -> Lowered:
     """All of an algorithm's step, ready to be printed as it stands."""
     program = naming.program(algorithm.tuned)
     step = naming.parameter(algorithm.step)
-    below = {naming.parameter_name(n): b for n, b in upper_bounds(algorithm).items()}
-    return Lowering(program, naming, step=step).lowered(below)
+    return Lowering(program, naming, step=step).lowered(upper_bounds(algorithm, naming))
 
 
-def upper_bounds(algorithm: Iteration) -> dict[str, sp.Rational]:
+def upper_bounds(algorithm: Iteration, naming: Naming) -> dict[str, sp.Rational]:
     """Bounds that follow from the tuning: what it gives to a positive parameter has to be positive.
 
     They are read off factors in one parameter: -log(p) is positive for p < 1, c - d p for p < c/d.
@@ -71,7 +70,7 @@ def upper_bounds(algorithm: Iteration) -> dict[str, sp.Rational]:
             if bound is not None and (isinstance(base, sp.log) or exponent in (1, -1)):
                 name, number = bound
                 found[name] = min(number, found.get(name, number))
-    return found
+    return {naming.parameter_name(n): b for n, b in found.items()}
 
 
 def _bound(e: sp.Expr) -> tuple[str, sp.Rational] | None:
@@ -96,11 +95,7 @@ def _defined_at_zero(lowered: Lowered, p: sp.Symbol) -> bool:
         if at == 0:
             values[name] = sp.S.Zero
     routines = [lowered.init, lowered.step, *lowered.outputs.values()]
-    still = {
-        b.symbol
-        for b in lowered.blocks
-        if b.init == 0 or (isinstance(b.init, Vector) and not b.init)
-    }
+    still = {b.symbol for b in lowered.blocks if not b.init}
     while True:  # with the blocks that stay zero from their start on
         if not all(_Zeros(values, still).fine(r) for r in routines):
             return False

@@ -68,10 +68,8 @@ def solve_implicit(program: Program) -> Program:
 
 def without_zeros(program: Program) -> Program:
     """The program without the assignments of the zero vector, which has no shape of its own to print."""
-    nothing = {
-        i.target: i.value for i in program.instructions if isinstance(i, Assign) and not i.value
-    }
-    nothing = {s: v for s, v in nothing.items() if isinstance(v, Vector)}
+    assigned = {i.target: i.value for i in program.instructions if isinstance(i, Assign)}
+    nothing = {s: e for s, e in assigned.items() if isinstance(e, Vector) and not e}
     if not nothing:
         return program
     kept = tuple(
@@ -97,9 +95,8 @@ class Lowering:
         self.program = without_zeros(solve_implicit(program))
         self.parameters = in_order({*program.parameters, *extra_parameters})
         taken = {s.name for s in self.parameters}
-        inside = {i.target.name for i in self.program.instructions} | {
-            b.name for b in program.blocks
-        }
+        inside = {i.target.name for i in self.program.instructions}
+        inside |= {b.name for b in program.blocks}
         used = naming.avoid | taken | inside | set(program.outputs)
         self.naming = naming
         self.table = Coefficients(self.parameters, set(used), naming, step)

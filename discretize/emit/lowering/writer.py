@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sympy as sp
 
@@ -41,7 +42,7 @@ class Writer:
     ) -> None:
         self.table, self.arguments, self.blocks = table, arguments, blocks
         self.statements: list[Statement] = []
-        self.made: dict[object, Symbol] = {}
+        self.made: dict[object, Any] = {}  # the names of vectors and scalars
 
     def instruction(self, i: Instruction) -> None:
         if isinstance(i, Draw):
@@ -140,8 +141,7 @@ class Writer:
             target = VectorSymbol(self.table.fresh(name, name))
             self.statements.append(VectorLet(target, value))
             self.made[v] = target
-        found = self.made[v]
-        assert isinstance(found, VectorSymbol)
+        found: VectorSymbol = self.made[v]
         return found
 
     def vector(self, v: Vector, target: str) -> Vector:
@@ -159,15 +159,11 @@ class Writer:
     def atom(self, a: Atom, alone: bool = True) -> Atom:
         if isinstance(a, Call):
             if a not in self.made:
-                result = VectorSymbol(
-                    self.table.fresh(
-                        {"grad": "g", "map": a.oracle.of}.get(a.oracle.kind, a.oracle.kind)
-                    )
-                )
+                hints = {"grad": "g", "map": a.oracle.of}
+                result = VectorSymbol(self.table.fresh(hints.get(a.oracle.kind, a.oracle.kind)))
                 self.ask(a.oracle, result, a.point, a.directions, a.parameters)
                 self.made[a] = result
-            made = self.made[a]
-            assert isinstance(made, VectorSymbol)
+            made: VectorSymbol = self.made[a]
             return made
         if isinstance(a, Product):
             return Product(a.kind, self.atom(a.left), self.atom(a.right))
@@ -212,11 +208,8 @@ class Writer:
         if body.is_Add or body.is_Mul:
             scalars = [a for a in body.args if not (a.free_symbols & inside)]
             arrays = [self.array(a, inside) for a in body.args if a.free_symbols & inside]
-            return (
-                body.func(self.array(body.func(*scalars), inside), *arrays)
-                if scalars
-                else body.func(*arrays)
-            )
+            whole = [self.array(body.func(*scalars), inside)] if scalars else []
+            return body.func(*whole, *arrays)
         return body.func(*[self.array(a, inside) for a in body.args])
 
     # scalars
@@ -242,17 +235,13 @@ class Writer:
             target = sp.Symbol(self.table.fresh(*hints), real=True)
             self.statements.append(ScalarLet(target, self.short(value, target.name)))
             self.made[value] = target
-        found = self.made[value]
-        assert isinstance(found, sp.Symbol)
-        return found
+        return self.made[value]
 
     def hoisted(self, e: sp.Expr, *hints: str) -> sp.Expr:
         """A scalar of the step with its constant parts taken from the coefficient table."""
         if isinstance(e, ScalarNode):
             return self.node(e)
-        if e.is_Rational:
-            return e
-        if e.is_Symbol and e in self.table.fields:
+        if e.is_Rational or (e.is_Symbol and e in self.table.fields):
             return e
         if self.table.static(e):
             plain = self.table.plain(e)
@@ -264,11 +253,8 @@ class Writer:
             moving = [self.hoisted(a, *hints) for a in e.args if not self.table.static(a)]
             constant = e.func(*fixed)
             if fixed and not constant.is_Rational:
-                constant = (
-                    -self.hoisted(-constant, *hints)
-                    if negative(constant)
-                    else self.hoisted(constant, *hints)
-                )
+                sign = -1 if negative(constant) else 1
+                constant = sign * self.hoisted(sign * constant, *hints)
             return e.func(constant, *moving) if fixed else e.func(*moving)
         return e.func(*[self.hoisted(a, *hints) for a in e.args])
 
@@ -302,9 +288,7 @@ class Writer:
                 target = sp.Symbol(self.table.fresh(f"f_{e.oracle.of}"), real=True)
                 self.ask(e.oracle, target, e.arguments[0], (), ())
             self.made[e] = target
-        found = self.made[e]
-        assert isinstance(found, sp.Symbol)
-        return found
+        return self.made[e]
 
 
 def _hint(e: sp.Expr, part: sp.Expr, target: str) -> str:

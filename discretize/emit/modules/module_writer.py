@@ -190,6 +190,11 @@ class ModuleWriter(ABC):
         """A sweep over coordinates."""
         raise self.without("sweeps over coordinates")
 
+    def swept(self, s: SweepLet, start: str) -> list[str]:
+        """The arguments of the function that sweeps by the rate of a coordinate."""
+        given = [s.local[0], start, self.scalars.scalar(s.duration), repr(float(s.implicit))]
+        return given + ["backward=True"] * s.backward
+
     def without(self, what: str) -> NotCarried:
         """A refusal of what the target has no form for."""
         return NotCarried(f"the {self.target} backend has no form for {what}.")

@@ -41,9 +41,7 @@ class Printer:
 
     def vector(self, v: Vector) -> str:
         """The source of a vector expression, on arrays; the empty sum is ``0``."""
-        ordered = sorted(
-            v.terms.items(), key=lambda item: item[1] != 1
-        )  # stable: plain terms first
+        ordered = sorted(v.terms.items(), key=lambda item: item[1] != 1)  # stable: plain ones first
         return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in ordered])
 
     # scalars
@@ -93,10 +91,8 @@ class Printer:
                 below.append(1 / factor)
             else:
                 above.append(factor)
-        text = (
-            " * ".join(self._at_least(f, MUL if i == 0 else NEGATIVE) for i, f in enumerate(above))
-            or "1"
-        )
+        factors = [self._at_least(f, MUL if i == 0 else NEGATIVE) for i, f in enumerate(above)]
+        text = " * ".join(factors) or "1"
         if not below:
             return text
         if len(below) == 1:
@@ -161,9 +157,8 @@ class Printer:
             arguments = {s: sp.Symbol(self._operand(a)) for s, a in pairs}
             verbatim = {s.name for s in arguments.values()}
             printer = Printer(self.syntax, lambda n: n if n in verbatim else self.names(n))
-            return printer._at_least(
-                scale * without_reciprocals(atom.body.xreplace(arguments)), MUL
-            )
+            body = without_reciprocals(atom.body.xreplace(arguments))
+            return printer._at_least(scale * body, MUL)
         text = self._atom(atom)
         return text if scale == 1 else f"{self._at_least(scale, MUL)} * {text}"
 
@@ -203,19 +198,13 @@ def abs_(c: sp.Expr) -> sp.Expr:
 
 
 def _sign(e: sp.Expr) -> int:
-    return -1 if e.could_extract_minus_sign() and not _flips(e) else 1
-
-
-def _flips(e: sp.Expr) -> bool:
-    """A difference such as a - b is printed as it stands, not as -(b - a)."""
-    return bool(e.is_Add)
+    """-1 for what is printed with a minus sign; a difference such as a - b stands as it is, not as -(b - a)."""
+    return -1 if e.could_extract_minus_sign() and not e.is_Add else 1
 
 
 def _signed_sum(pieces: list[tuple[Any, str]]) -> str:
-    signed = [
-        (-1 if (isinstance(c, sp.Expr) and _sign(c) < 0) or c == -1 else 1, t) for c, t in pieces
-    ]
-    signed.sort(key=lambda item: -item[0])  # stable: positive terms first
+    # stable: positive terms first
+    signed = sorted(((_sign(sp.S(c)), t) for c, t in pieces), key=lambda item: -item[0])
     if not signed:
         return "0"
     text = "".join(f" {'-' if s < 0 else '+'} {t}" for s, t in signed)
