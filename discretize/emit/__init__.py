@@ -86,7 +86,16 @@ def called(module: ModuleType) -> Mapping[str, str]:
 def write(algorithm: Iteration, path: str | Path, target: str = "numpy") -> Path:
     """Write the source to a file: all of it, or nothing.
 
-    Raises OdescentError where the folder does not exist or cannot be written.
+    Args:
+        algorithm: the method.
+        path: of the file.
+        target: the name of a backend.
+
+    Returns:
+        the path.
+
+    Raises:
+        OdescentError: the folder does not exist or cannot be written.
     """
     place = Path(path)
     write_whole(place, source(algorithm, target))

@@ -75,7 +75,15 @@ def stable_ranges(
 ) -> list[tuple[float, float]]:
     """The intervals of one positive parameter, within nine decades, where the radius is below the limit.
 
-    An end that the scan did not find is 0 or infinite.
+    Args:
+        loop: the closed loop.
+        values: numbers for all its parameters, by name.
+        name: of the parameter that moves.
+        modes: curvatures, of any shape.
+        limit: of the spectral radius.
+
+    Returns:
+        (low, high) of each interval; an end that the scan did not find is 0 or infinite.
     """
     grid = abs(values[name] or 1.0) * np.logspace(-6, 3, _SCAN)
 
@@ -106,6 +114,11 @@ def warn_if_unstable(algorithm: Iteration, values: Mapping[str, Any], stacklevel
     Values that are not plain numbers, methods that are not linear and time-invariant, and a missing L
     are not checked. Without mu the modes go down to L / 10^6. The warning names the stable range of
     each free parameter, the others as given.
+
+    Args:
+        algorithm: the method.
+        values: of its parameters and of mu and L, by name.
+        stacklevel: of the warning, as `warnings.warn` counts.
     """
     try:
         numbers = {n: float(v) for n, v in values.items() if n != "key"}

@@ -311,7 +311,16 @@ def transformation(
 ) -> optax.GradientTransformation:
     """The factory of a loaded module, called with the parameters by name.
 
-    A callable value is a schedule: the factory is then wrapped with optax.inject_hyperparams.
+    Args:
+        algorithm: the method.
+        module: its emitted module, loaded.
+        values: numbers, arrays or schedules (callables of the step) by name; "key" where noise is drawn.
+
+    Returns:
+        the transformation, wrapped with optax.inject_hyperparams where a value is a schedule.
+
+    Raises:
+        OdescentError: a parameter that is unknown, missing, or outside its domain.
     """
     from .. import called
 

@@ -253,7 +253,20 @@ class _Module:
 def optimizer(
     algorithm: Iteration, module: ModuleType, params: Any, values: Mapping[str, Any]
 ) -> Optimizer:
-    """The class of a loaded module, called with the parameters by name; ``h`` may be called ``lr``."""
+    """The class of a loaded module, called with the parameters by name; ``h`` may be called ``lr``.
+
+    Args:
+        algorithm: the method.
+        module: its emitted module, loaded.
+        params: the tensors, or groups of them, as torch takes them.
+        values: numbers, oracles and torch's own options by name.
+
+    Returns:
+        the optimizer.
+
+    Raises:
+        OdescentError: an option that is unknown, missing, or refused by the class.
+    """
     from .. import called
 
     given_names = called(module)

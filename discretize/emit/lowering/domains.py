@@ -111,7 +111,17 @@ def _defined_at_zero(lowered: Lowered, p: sp.Symbol) -> bool:
 
 
 def coasts(lowered: Lowered, routine: Routine, result: str, step: sp.Symbol) -> bool:
-    """Whether a result need not vanish where the step is zero."""
+    """Whether a result need not vanish where the step is zero.
+
+    Args:
+        lowered: for the formulas of its coefficients.
+        routine: what computes the result.
+        result: its name in the routine.
+        step: the symbol of the step.
+
+    Returns:
+        False where the result is proved to be zero at a step of zero.
+    """
     forms = lowered.coefficients.forms().items()
     at = {name: form.xreplace({step: sp.S.Zero}) for name, form in forms}
     zeros = _Zeros({name: e for name, e in at.items() if e == 0}, ())

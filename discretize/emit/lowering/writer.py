@@ -118,6 +118,18 @@ class Writer:
         directions: tuple[Vector, ...],
         parameters: tuple[sp.Expr, ...],
     ) -> None:
+        """The statement that asks an oracle.
+
+        Args:
+            oracle: what is asked.
+            target: the name of what it returns.
+            point: where it is asked.
+            directions: along which it is differentiated, one at most.
+            parameters: scalars that it is given too.
+
+        Raises:
+            NotCarried: a derivative that no argument stands for.
+        """
         argument = self.arguments.get(oracle, oracle.kind)
         if directions:
             derived = oracle.form.product
@@ -215,7 +227,17 @@ class Writer:
     # scalars
 
     def coefficient(self, c: sp.Expr, target: str, atom: str, momentum: bool) -> sp.Expr:
-        """A rational number or a name, with its sign."""
+        """A rational number or a name, with its sign.
+
+        Args:
+            c: the coefficient.
+            target: the name of the vector that is assigned.
+            atom: what the vector that it multiplies is called.
+            momentum: whether it may be called beta, the weight of the target's own value.
+
+        Returns:
+            the scalar as it stands in the sum.
+        """
         own = ("beta",) if target == atom and momentum else ()
         return self.scalar(presentable(c), *own, f"c_{atom}", f"c_{atom}_{target}")
 

@@ -90,7 +90,16 @@ def traced_coefficients(lowered: Lowered, refuse_schedules: bool = False) -> lis
 
 
 def any_of(head: str, text: str, names: list[str]) -> list[str]:
-    """``head(text for value in names)``, with the names on lines of their own where it does not fit."""
+    """``head(text for value in names)``, with the names on lines of their own where it does not fit.
+
+    Args:
+        head: what comes before the brackets.
+        text: an expression in ``value``.
+        names: the arguments that it runs over.
+
+    Returns:
+        lines of source.
+    """
     lines = tupled(f"{head}({text} for value in ", names, ")")
     if len(lines) == 1:
         return lines

@@ -161,11 +161,30 @@ class ModuleWriter(ABC):
     def assigned(
         self, head: str, value: Vector, called: Called, late: frozenset[str] = frozenset()
     ) -> list[str]:
-        """``head`` and a vector; ``late`` are names of what does not set its type."""
+        """``head`` and a vector.
+
+        Args:
+            head: the beginning of the line, as "    x = ".
+            value: the vector.
+            called: what its names are in the code.
+            late: names of what does not set its type.
+
+        Returns:
+            lines of source.
+        """
         return [head + self.operand(value, "", called)[0]]
 
     def operand(self, value: Vector, name: str, called: Called) -> tuple[str, list[str]]:
-        """A vector as a field of a record, and the lines that name it where that is needed."""
+        """A vector as a field of a record, and the lines that name it where that is needed.
+
+        Args:
+            value: the vector.
+            name: what it may be called.
+            called: what its names are in the code.
+
+        Returns:
+            the text of the field, and lines of source that stand before it.
+        """
         text = Printer(self.syntax, called).vector(value)
         return text if isinstance(value, VectorSymbol) else self.syntax.arrays.format(text), []
 
@@ -183,7 +202,16 @@ class ModuleWriter(ABC):
         return []
 
     def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
-        """One of the draws of a routine."""
+        """One of the draws of a routine.
+
+        Args:
+            s: the draw.
+            samples: all draws of the routine, in order.
+            like: the name of what has its shape.
+
+        Returns:
+            an expression.
+        """
         raise self.without("draws")
 
     def sweep(self, s: SweepLet, called: Called) -> list[str]:
@@ -294,4 +322,13 @@ class ModuleWriter(ABC):
 
     @abstractmethod
     def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
-        """The lines of a run after its coefficients: the first state, the steps, what is read off each state."""
+        """The lines of a run after its coefficients.
+
+        Args:
+            first: the first state, an expression.
+            to_step: the arguments of a step.
+            read: what is read off each state, an expression.
+
+        Returns:
+            lines of source.
+        """

@@ -20,7 +20,17 @@ _TYPES = (
 
 
 def notes(made: Plan, parameters: bool, arguments: list[str], noisy: bool) -> str:
-    """The contract of one transformation, in sentences."""
+    """The contract of one transformation, in sentences.
+
+    Args:
+        made: the transformation.
+        parameters: whether it has hyper-parameters.
+        arguments: names of the extra arguments of its update.
+        noisy: whether it draws noise.
+
+    Returns:
+        one paragraph.
+    """
     incoming = made.gradient is not None and made.oracle is not None
     if made.assumes:
         text = f"The parameters hold the algorithm's output; they start where {made.assumes} = params. "

@@ -27,7 +27,17 @@ def heading(algorithm: Iteration) -> str:
 
 
 def description(algorithm: Iteration, target: str, language: str, notes: str = "") -> list[str]:
-    """What a module is, where it comes from, how it was made; the lines of its documentation."""
+    """What a module is, where it comes from, how it was made.
+
+    Args:
+        algorithm: the method.
+        target: the name of the backend.
+        language: what the module is written in, as a sentence ends: "NumPy.".
+        notes: a paragraph on the module's contract.
+
+    Returns:
+        the lines of its documentation.
+    """
     from .... import __version__
 
     lines = [f"{heading(algorithm)}: one step of the algorithm, as plain {language}", ""]
@@ -171,7 +181,16 @@ def _imported(imports: str, texts: Iterable[str]) -> list[str]:
 
 
 def named_tuple(name: str, doc: str, fields: list[tuple[str, str]]) -> list[str]:
-    """A NamedTuple class."""
+    """A NamedTuple class.
+
+    Args:
+        name: of the class.
+        doc: its docstring.
+        fields: names with their types.
+
+    Returns:
+        lines of source.
+    """
     lines = [f"class {name}(NamedTuple):", f'    """{doc}"""', ""]
     return lines + [f"    {n}: {t}" for n, t in fields] if fields else lines[:2]
 
@@ -181,7 +200,14 @@ def coefficient_lines(
 ) -> list[str]:
     """The body of ``coefficients``, after its checks: shared parts, then the table.
 
-    ``constant`` wraps values that depend on no parameter.
+    Args:
+        lowered: for its table of coefficients.
+        printer: for its formulas.
+        constant: a format that wraps values that depend on no parameter.
+        indent: of the lines.
+
+    Returns:
+        lines of source.
     """
     parts, values = lowered.coefficients.shared()
     lines: list[str] = []

@@ -67,7 +67,16 @@ class Syntax:
         return [*lines, indent + closing]
 
     def head(self, name: str, arguments: Sequence[str], returns: str) -> list[str]:
-        """The head of a function; arguments as ``name: type``."""
+        """The head of a function.
+
+        Args:
+            name: of the function.
+            arguments: each as ``name: type``.
+            returns: the type of what it returns.
+
+        Returns:
+            one line, or one for each argument.
+        """
         begin, arrow, colon = self.definition
         if not self.typed:
             arguments, arrow, returns = [a.partition(":")[0] for a in arguments], "", ""
@@ -82,13 +91,35 @@ class Syntax:
         body: Sequence[str],
         deeper: int = 0,
     ) -> list[str]:
-        """A function, its body's lines indented; ``deeper`` for one that is defined inside others."""
+        """A function.
+
+        Args:
+            name: of the function.
+            arguments: each as ``name: type``.
+            returns: the type of what it returns.
+            documentation: paragraphs; none for no docstring.
+            body: lines, indented by one level.
+            deeper: by how many levels all is indented, for one that is defined inside others.
+
+        Returns:
+            lines of source.
+        """
         lines = self.head(name, arguments, returns)
         lines += self.documentation(documentation) if documentation else []
         return indented([*lines, *body, *self.end], deeper)
 
     def made(self, head: str, name: str, fields: Sequence[str], indent: str = "    ") -> list[str]:
-        """``head name(fields)``: a record with its fields by name."""
+        """``head name(fields)``: a record with its fields by name.
+
+        Args:
+            head: what comes before it in the line, as "return ".
+            name: of the record.
+            fields: each as ``name=value``.
+            indent: of the line.
+
+        Returns:
+            one line, or one for each field.
+        """
         called, brackets = self.record
         return wrapped(head + called.format(name), fields, "", indent, brackets)
 

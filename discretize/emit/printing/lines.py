@@ -21,7 +21,16 @@ def width(line: str) -> int:
 
 
 def paragraph(text: str, indent: str = "", hanging: str = "") -> list[str]:
-    """Text, wrapped; lines after the first are indented further by ``hanging``."""
+    """Text, wrapped.
+
+    Args:
+        text: one paragraph.
+        indent: of all lines.
+        hanging: what lines after the first are indented by further.
+
+    Returns:
+        lines of `WIDTH` characters at most.
+    """
     return textwrap.wrap(
         text,
         WIDTH,
@@ -38,7 +47,18 @@ def wrapped(
     indent: str = "",
     brackets: Sequence[str] = "()",
 ) -> list[str]:
-    """``head(items)tail`` on one line if it fits, else one item a line, as ruff writes it."""
+    """``head(items)tail`` on one line if it fits, else one item a line, as ruff writes it.
+
+    Args:
+        head: before the opening bracket.
+        items: between the brackets, set apart by commas.
+        tail: behind the closing bracket.
+        indent: of the line.
+        brackets: the opening and the closing one.
+
+    Returns:
+        lines of source.
+    """
     opening, closing = brackets
     line = f"{indent}{head}{opening}{', '.join(items)}{closing}{tail}"
     if width(line) <= WIDTH or not items:
@@ -47,7 +67,17 @@ def wrapped(
 
 
 def tupled(head: str, items: Sequence[str], tail: str = "", indent: str = "    ") -> list[str]:
-    """The same for a tuple, which has a comma where it has one item."""
+    """The same for a tuple, which has a comma where it has one item.
+
+    Args:
+        head: before the opening bracket.
+        items: of the tuple.
+        tail: behind the closing bracket.
+        indent: of the line.
+
+    Returns:
+        lines of source.
+    """
     if len(items) == 1:
         return [f"{indent}{head}({items[0]},){tail}"]
     return wrapped(head, items, tail, indent)
