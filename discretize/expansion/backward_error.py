@@ -138,10 +138,10 @@ def _expanded_through(
             known[i.target] = expanded(i.to_first_order())
         else:
             known[i.target] = zero
-            asked = replace(i, point=i.point + i.target * i.implicit).as_call()
+            found = replace(i, point=i.point + i.target * i.implicit).as_call()
             # each pass gains an order of the implicit weight
             for _ in range(order + 1 if i.implicit != 0 else 1):
-                known[i.target] = expanded(asked)
+                known[i.target] = expanded(found)
     return {s: expanded(e) for s, e in program.next.items()}, lost
 
 
@@ -279,11 +279,11 @@ def lie_logarithm(steps: list[Mapping[Symbol, Expr]] | list[Drift]) -> list[Drif
                     if inner is not None and 0 <= j - i - 1 < len(fields)
                 ]
                 if parts:
-                    share = sp.Rational(1, m)
-                    following[j] = {}
+                    term: Drift = {}
                     for s in steps[0]:
-                        moved = (derivative(inner[s], outer) * share for inner, outer in parts)
-                        following[j][s] = tidy(_bounded(sum(moved, nothing(s))))
+                        moved = (derivative(inner[s], outer) / m for inner, outer in parts)
+                        term[s] = tidy(_bounded(sum(moved, nothing(s))))
+                    following[j] = term
             level = following
             contribution = level[n]
             if contribution is not None:

@@ -115,8 +115,8 @@ def gradient_point(c: int) -> Vector:
     return point
 
 
-def _member(member: str, name: str, reference: str) -> Algorithm:
-    m = MEMBERS[member]
+def _member(name: str, reference: str) -> Algorithm:
+    m = MEMBERS[name]
     point = {"y": gradient_point(m.c)}
     return discretized(m.c, m.convexity, m.start, outputs=point, name=name, reference=reference)
 
@@ -127,7 +127,7 @@ def fista() -> Algorithm:
     y = (1 - 1/t) x + z/t, x+ = y - s g, z+ = z - t s g with s = 1/L and t_0 = 1: momentum
     (t_{k-1} - 1) / t_k. The output is x; the next gradient point y is recorded.
     """
-    return _member("nesterov_c", "nesterov_c", "beck2009")
+    return _member("nesterov_c", "beck2009")
 
 
 def ogm() -> Algorithm:
@@ -136,7 +136,7 @@ def ogm() -> Algorithm:
     The output is x_k = y_{k-1} - g(y_{k-1}) / L (their y_k); the next gradient point y is recorded. The
     smaller last factor of their worst-case bound belongs to a last step that is not made here.
     """
-    return _member("ogm", "ogm", "kim2016")
+    return _member("ogm", "kim2016")
 
 
 def item() -> Algorithm:
@@ -145,7 +145,7 @@ def item() -> Algorithm:
     The output is x_k = y_{k-1} - g(y_{k-1}) / L; z, for which the guarantee holds, is a state, and the next
     gradient point y is recorded.
     """
-    return _member("item", "item", "taylor2023")
+    return _member("item", "taylor2023")
 
 
 def unified_nesterov() -> Algorithm:
@@ -154,4 +154,4 @@ def unified_nesterov() -> Algorithm:
     At the beginning it is the method for convex f, in the end the one for strongly convex f
     (constant step scheme I). The output is x; the next gradient point y is recorded.
     """
-    return _member("unified_nesterov", "unified_nesterov", "nesterov2004")
+    return _member("unified_nesterov", "nesterov2004")

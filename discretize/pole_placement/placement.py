@@ -9,7 +9,7 @@ and Lessard, arXiv:1710.04753). The solver is in `poles_solve`; nothing here is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
@@ -125,9 +125,6 @@ class PoleSolutions(Sequence[PoleSolution]):
     def __len__(self) -> int:
         return len(self.solutions)
 
-    def __iter__(self) -> Iterator[PoleSolution]:
-        return iter(self.solutions)
-
     def __str__(self) -> str:
         return "\n".join(map(str, self.solutions))
 
@@ -204,9 +201,8 @@ def _lead(branch: Branch, r: sp.Expr | None, reader: Reader) -> sp.Expr | None:
     for column in (0, 1):  # (w, 1) times the matrix vanishes
         if not is_zero(rest[0, column]):
             w = canonical(-rest[1, column] / rest[0, column])
-            return (
-                w if all(is_zero(canonical(w * rest[0, k] + rest[1, k])) for k in (0, 1)) else None
-            )
+            left = [canonical(w * rest[0, k] + rest[1, k]) for k in (0, 1)]
+            return w if all(map(is_zero, left)) else None
     return None
 
 

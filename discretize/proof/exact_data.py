@@ -103,7 +103,7 @@ class Principle:
 
 def written(value: Any) -> Any:
     """An argument as plain data: null, or the value under one key that names its type."""
-    kinds = {
+    kinds: dict[Any, str] = {
         bool: "flag",
         str: "text",
         Scheme: "scheme",

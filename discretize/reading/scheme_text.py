@@ -33,10 +33,10 @@ def scheme_of(tree: Any, names: Names, system: System | None = None) -> Scheme:
         ParseError: the scheme is malformed or does not fit the system.
     """
     try:
-        return (
-            _named(tree, names, system)
-            if tree.data == "named_scheme"
-            else _listed(tree, names, system)
+        if tree.data == "named_scheme":
+            return _named(tree, names, system)
+        return Scheme(
+            [_flow(s, names, system) if s.data == "flow" else _let(s, names) for s in tree.children]
         )
     except OdescentError as error:
         if hasattr(error, "line"):
@@ -70,13 +70,6 @@ def _named(tree: Any, names: Names, system: System | None) -> Scheme:
     if order:
         options["order"] = tuple(order)
     return scheme(str(token), *([parts] if parts else []), **options)
-
-
-def _listed(tree: Any, names: Names, system: System | None) -> Scheme:
-    steps = tuple(
-        _flow(s, names, system) if s.data == "flow" else _let(s, names) for s in tree.children
-    )
-    return Scheme(steps)
 
 
 def _integrator(node: Any, names: Names) -> Integrator:
@@ -129,13 +122,12 @@ def _let(node: Any, names: Names) -> Let:
         value = names.evaluator()(right)
         if block.symbol in assign:
             raise names.source.error(f"{token} is set twice.", token)
-        if value.kind != block.kind and not (value.expr == 0 and isinstance(block.symbol, Vector)):
+        nothing = value.expr == 0 and isinstance(block.symbol, Vector)
+        if value.kind != block.kind and not nothing:
             raise names.source.error(
                 f"{token} is a {block.kind}, but its value is a {value.kind}.", right
             )
-        assign[block.symbol] = (
-            zero if value.expr == 0 and isinstance(block.symbol, Vector) else value.expr
-        )
+        assign[block.symbol] = zero if nothing else value.expr
     for m in modifiers:
         if m.data not in ("read", "save"):
             raise names.source.error("an assignment has the modifiers read and save only.", m)

@@ -85,26 +85,14 @@ def first_order_parts(
     weights: tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr], mu: sp.Expr
 ) -> tuple[WeightedSlack, ...]:
     """Convexity from x and from the minimizer to y, descent from y to x+, and what is left of |x - y|^2."""
-    parts = (
-        WeightedSlack(
-            "sigma_x",
-            weights[0],
-            strong_convexity(x, y, mu),
-            r"\sigma_x",
-            "convexity from $y$ to $x$",
-        ),
-        WeightedSlack(
-            "sigma_*",
-            weights[1],
-            strong_convexity(zero, y, mu),
-            r"\sigma_*",
-            "convexity from $y$ to $x^*$",
-        ),
-        WeightedSlack(
-            "sigma_d", weights[2], descent(y, after(x)), r"\sigma_d", "a gradient step lowers $f$"
-        ),
-        WeightedSlack("sigma_q", weights[3], square(x - y), r"\sigma_q", "a square"),
-    )
+    slacks = {
+        "sigma_x": (strong_convexity(x, y, mu), "convexity from $y$ to $x$"),
+        "sigma_*": (strong_convexity(zero, y, mu), "convexity from $y$ to $x^*$"),
+        "sigma_d": (descent(y, after(x)), "a gradient step lowers $f$"),
+        "sigma_q": (square(x - y), "a square"),
+    }
+    weighted = zip(slacks.items(), weights, strict=True)
+    parts = tuple(WeightedSlack(n, w, slack, "\\" + n, says) for (n, (slack, says)), w in weighted)
     return parts if weights[3] != 0 else parts[:3]
 
 

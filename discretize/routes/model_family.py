@@ -46,15 +46,13 @@ from .shared import RULES
 
 
 def _derived(d: Data) -> Derivation:
-    steps_of = COUNTER in d.method.program.inlined().calls[0].point.free_symbols
     k = COUNTER
+    steps_of = k in d.method.program.inlined().calls[0].point.free_symbols
     scale = (k + 1) * h / 2 if steps_of else tau
     scalars = {theta: scale, ahead: whole_way(scale, d.mu)}
-    squared = (
-        ((k + 2) * h / 2) ** 2
-        if steps_of
-        else substitute(recurrence_step(d).claims[1].value, {theta: tau})
-    )
+    squared = ((k + 2) * h / 2) ** 2
+    if not steps_of:
+        squared = substitute(recurrence_step(d).claims[1].value, {theta: tau})
     with_old = {**scalars, before: sp.sqrt(squared)}
     how = (
         r"read at $\theta = (k+1)h/2$ and the law, in one explicit step with one gradient, at $\tau_{\mathrm{new}} = "
@@ -75,7 +73,7 @@ def _derived(d: Data) -> Derivation:
         decrease_step(d, with_old, h**2 / 4 if steps_of else sp.S.Zero),
     ]  # fmt: skip
     steps += [product_step(d)] if d.mu != 0 else []
-    steps += [published_step(d)] if d.member == "item" else []
+    steps += [published_step(d)] if d.name == "item" else []
     return Derivation(
         d.name, "model", d.summary, tuple(steps), d.method, provenance=PROVENANCE,
         references=("parimi2025", *d.references), notation=MODEL_FAMILY,
@@ -89,16 +87,12 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Derivation:
             f"nesterov_c has the momenta 'k_minus_1_over_k_plus_2' and 'fista', not {momentum!r}."
         )
     sampled = momentum != "fista"
-    how = (
-        "the scale t/2 sampled at equal steps"
-        if sampled
-        else "the scale advanced by its own recurrence"
-    )
+    how = "t/2 sampled at equal steps" if sampled else "advanced by its own recurrence"
     return _derived(
         Data(
-            "nesterov_c", "nesterov_c", _sampled() if sampled else fista(),
-            f"Nesterov's accelerated gradient for convex f: the model form with an infinite scale "
-            f"at the start, {how}.",
+            "nesterov_c", _sampled() if sampled else fista(),
+            f"Nesterov's accelerated gradient for convex f: the model form with an infinite scale at the start, "
+            f"the scale {how}.",
             3 / time, ("su2016", "nesterov1983" if sampled else "beck2009"),
         )
     )  # fmt: skip
@@ -123,7 +117,7 @@ def ogm() -> Derivation:
     """The optimized gradient method: c = 2, mu = 0; T = 2 theta_k of Kim and Fessler."""
     return _derived(
         Data(
-            "ogm", "ogm", ogm_method(),
+            "ogm", ogm_method(),
             "The optimized gradient method: the model form with twice the coupling, for convex f.",
             3 / time, ("kim2016",),
         )
@@ -135,7 +129,7 @@ def item() -> Derivation:
     root = sp.sqrt(mu)
     return _derived(
         Data(
-            "item", "item", item_method(),
+            "item", item_method(),
             "ITEM: the model form with twice the coupling, from an infinite scale to that of the "
             "triple momentum method.",
             3 * root * sp.coth(root * time), ("taylor2023",),
@@ -148,7 +142,7 @@ def unified_nesterov() -> Derivation:
     root, s = sp.sqrt(mu), sp.sqrt(mu) * time / 2
     return _derived(
         Data(
-            "unified_nesterov", "unified_nesterov", unified_method(),
+            "unified_nesterov", unified_method(),
             "Nesterov's accelerated gradient for any mu >= 0: the model form from an infinite scale to that of the "
             "strongly convex method.",
             root / 2 * (sp.tanh(s) + 3 * sp.coth(s)), ("kim2023", "nesterov2004"),

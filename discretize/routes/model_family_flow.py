@@ -33,8 +33,7 @@ Values = Mapping[str, Any]
 class Data:
     """The data in which the derivations differ."""
 
-    name: str
-    member: str
+    name: str  # of the method, and of its member of the family
     method: Algorithm
     summary: str
     damping: sp.Expr  # in time
@@ -42,11 +41,11 @@ class Data:
 
     @property
     def c(self) -> int:
-        return MEMBERS[self.member].c
+        return MEMBERS[self.name].c
 
     @property
     def mu(self) -> sp.Expr:
-        return MEMBERS[self.member].convexity
+        return MEMBERS[self.name].convexity
 
     @property
     def rate(self) -> sp.Expr:
@@ -61,6 +60,12 @@ class Data:
             z: (x - z) * (self.mu * tau) - g * tau,
             tau: self.rate,
         }
+
+
+def claimed_rates(flow: Mapping[Any, Any]) -> tuple[Claim, ...]:
+    """The claims of x', z' and tau'."""
+    shown = zip(flow.items(), ("x", "z", r"\tau"), strict=True)
+    return tuple(Claim(f"{s}'", e, rf"\dot {n}") for (s, e), n in shown)
 
 
 def family_step(d: Data) -> Step:
@@ -85,10 +90,7 @@ def family_step(d: Data) -> Step:
         r"the gradient moves $z$ at the rate $1/\eta$, and a gradient step in $x$ is the feed-through $a \to 0$. "
         r"Eliminating $z$ along the system, $\dot\tau$ included, leaves one equation of second order.",
         (
-            *(
-                Claim(f"{s}'", e, rf"\dot {n}")
-                for s, e, n in zip((x, z, tau), flow.values(), ("x", "z", r"\tau"), strict=True)
-            ),
+            *claimed_rates(flow),
             Claim(
                 "-x''",
                 damping * velocity + a * f.hess(position, velocity) + stiff * f.grad(position),
@@ -135,10 +137,10 @@ def lyapunov_step(d: Data) -> Step:
 
 
 def in_time_step(d: Data) -> Step:
-    solution = riccati(d.c, d.mu, MEMBERS[d.member].start)
+    solution = riccati(d.c, d.mu, MEMBERS[d.name].start)
 
     def check(c: Values) -> dict[str, Equation]:
-        closed = model_family(d.member).limit({a: 0}).second_order().lhs
+        closed = model_family(d.name).limit({a: 0}).second_order().lhs
         in_tau = family_step(d).claims[-1].value
         return {
             "Riccati equation": Equation(

@@ -30,6 +30,7 @@ from .model_family_flow import (
     Values,
     ahead,
     before,
+    claimed_rates,
     f,
     h,
     recurrence_step,
@@ -75,7 +76,7 @@ def limit_step(d: Data) -> Step:
         limit = d.method.consistent_with().drift
         if tau in limit:
             return {f"{s}'": Equation(limit[s], c[f"{s}'"]) for s in target}
-        solution = riccati(d.c, d.mu, MEMBERS[d.member].start)
+        solution = riccati(d.c, d.mu, MEMBERS[d.name].start)
         in_time = {f"{s}'": substitute(c[f"{s}'"], {tau: solution}) for s in (x, z, tau)}
         equations = {f"{s}'": Equation(limit[s], in_time[f"{s}'"]) for s in (x, z)}
         moving = derivative(solution, {time: sp.S.One})
@@ -84,10 +85,7 @@ def limit_step(d: Data) -> Step:
     return Step(
         "Limit flow",
         r"As $h \to 0$ the method follows the system at $a = 0$, the scale included.",
-        tuple(
-            Claim(f"{s}'", e, rf"\dot {n}")
-            for s, e, n in zip(target, target.values(), ("x", "z", r"\tau"), strict=True)
-        ),
+        claimed_rates(target),
         check,
     )
 
@@ -111,20 +109,17 @@ def momentum_step(d: Data, scalars: Mapping[sp.Symbol, sp.Expr], following: sp.E
     def check(c: Values) -> dict[str, Equation]:
         made = d.method.program.update_map()
         (called,) = d.method.program.inlined().calls
-        counted = (
-            {COUNTER: COUNTER + 1} if COUNTER in called.point.free_symbols else {tau: following}
-        )
+        steps_of = COUNTER in called.point.free_symbols
+        counted = {COUNTER: COUNTER + 1} if steps_of else {tau: following}
         following_point = substitute(called.point, {x: made[x], z: made[z], **counted})
-        step = made[x] - x
         values = {
             T: whole_way(theta, d.mu) / h,
             T_new: whole_way(substitute(following, counted), d.mu) / h,
         }
-        claimed = made[x] + step * substitute(substitute(c["beta"], values), scalars)
+        weights = {n: substitute(substitute(e, values), scalars) for n, e in c.items()}
+        claimed = made[x] + (made[x] - x) * weights["beta"]
         if d.c > 1:
-            claimed += (made[x] - called.point) * substitute(
-                substitute(c["gamma"], values), scalars
-            )
+            claimed += (made[x] - called.point) * weights["gamma"]
         return {"the next gradient point": Equation(following_point, claimed)}
 
     more = r" + \gamma\,(x^+ - y)" if d.c > 1 else ""
@@ -154,11 +149,8 @@ def decrease_step(
         energy = before**2 * f.value(x) + square(z) / 2
         left_over = d.mu / (2 * h) * theta * ahead**2 * (1 - m)
         parts = first_order_parts((ahead * (ahead - h), h * ahead, ahead**2, left_over), d.mu)
-        parts += (
-            (WeightedSlack("f(x)", extra, f.value(x), "f(x)", r"not below $f^* = 0$"),)
-            if extra != 0
-            else ()
-        )
+        if extra != 0:
+            parts += (WeightedSlack("f(x)", extra, f.value(x), "f(x)", r"not below $f^* = 0$"),)
         says = r", the energy $\tau^2 f(x) + \frac{1}{2}\|z\|^2$"
     else:
         energy = (1 - m) * before**2 * below_quadratic(d.mu) + square(z)

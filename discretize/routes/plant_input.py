@@ -118,13 +118,9 @@ def _by_block(what: str, values: Any, within: Iterable[Symbol] | None = None) ->
                 f"{what} gives {text(s)}, which is no block of the plant; its blocks are "
                 f"{listed([text(b) for b in within])}."
             )
-        read = _vector if isinstance(s, VectorSymbol) else _scalar
-        found[s] = read(f"{what} of {text(s)}", e)
+        said = f"{what} of {text(s)}"
+        found[s] = _vector(said, e) if isinstance(s, VectorSymbol) else scalar_argument(e, said)
     return found
-
-
-def _scalar(what: str, e: Any) -> Expr:
-    return scalar_argument(e, what)
 
 
 def _vector(what: str, e: Any) -> Vector:

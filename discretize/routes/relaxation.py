@@ -42,9 +42,8 @@ def _mean_field(method: Algorithm) -> Step:
     system = method.bound
     (diffusion,) = [a for field in system.fields.values() for a in field.noise.values()]
     away = x - point
-    size: Expr = sigma * sp.sqrt(inner(away, away))
-    if isinstance(diffusion.amplitude, Vector):
-        size = away * sigma
+    anisotropic = isinstance(diffusion.amplitude, Vector)
+    size: Expr = away * sigma if anisotropic else sigma * sp.sqrt(inner(away, away))
     return Step(
         "Mean-field equation",
         r"Each particle is drawn to the consensus point $m$ of the law of all, the mean of $x$ with the weights "

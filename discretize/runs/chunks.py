@@ -174,29 +174,23 @@ def _next(kept: Any, seen: Any, k: Array, bad: Array) -> Any:
             lambda s, old, mean, v: s + (v - old) * (v - mean),
             kept["squares"], kept["mean"], new["mean"], seen,
         )  # fmt: skip
-    if "minimum" in kept:
-        new["minimum"] = jax.tree.map(jnp.minimum, kept["minimum"], seen)
-    if "maximum" in kept:
-        new["maximum"] = jax.tree.map(jnp.maximum, kept["maximum"], seen)
+    for name, better in (("minimum", jnp.minimum), ("maximum", jnp.maximum)):
+        if name in kept:
+            new[name] = jax.tree.map(better, kept[name], seen)
     return jax.tree.map(lambda old, v: jnp.where(bad, old, v), kept, new)
 
 
 def summary(carry: Any, statistics: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The statistics by name, each of x and (where there are values) of f."""
     kept, count = carry["statistics"], carry["k"] + (carry["bad"] < 0).astype(carry["k"].dtype)
-    found = {}
+    found, divisor = {}, jnp.maximum(count - 1, 1)
     for name in statistics:
         if name == "variance":
-            divisor = jnp.maximum(count - 1, 1)
-            x, f = jax.tree.map(functools.partial(_divide, by=divisor), kept["squares"])
+            x, f = jax.tree.map(lambda v: v / divisor.astype(v.dtype), kept["squares"])
         else:
             x, f = kept[name]
         found[name] = {"x": x} if f is None else {"x": x, "f": f}
     return found
-
-
-def _divide(v: Array, by: Array) -> Array:
-    return v / by.astype(v.dtype)
 
 
 def capacity_for(record: Any) -> int:

@@ -273,7 +273,7 @@ def _starting_point(x0: Any, objective: Objective, population: bool = False) -> 
         raise OdescentError("x0 has no numbers in it; give an array or a pytree of arrays.")
     for leaf in leaves:
         known = hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
-        kind = jnp.result_type(leaf) if known else None
+        kind: Any = jnp.result_type(leaf) if known else None
         if not (known and any(jnp.issubdtype(kind, t) for t in (jnp.floating, jnp.integer))):
             what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
             raise OdescentError(

@@ -93,8 +93,10 @@ class Naming:
             new = self.safe(s.name, taken)
             taken.add(new)
             if new != s.name:
-                vector = isinstance(s, VectorSymbol)
-                values[s] = VectorSymbol(new) if vector else sp.Symbol(new, **s.assumptions0)
+                if isinstance(s, VectorSymbol):
+                    values[s] = VectorSymbol(new)
+                else:
+                    values[s] = sp.Symbol(new, **s.assumptions0)
         outputs = {n: n if n == "x" else self.safe(n) for n in program.outputs}
         return _renamed(program, values, outputs) if values or self.given else program
 
