@@ -1,4 +1,4 @@
-"""How much is left between certified rates and functions that attain a rate: gradient descent, triple momentum,
+"""Gaps between certified rates and functions that attain a rate: gradient descent, triple momentum,
 Nesterov's method and heavy ball, kappa from 2 to 10000.
 
     python benchmarks/certificate_gaps.py [--kappas 2 10 100] [--json]

@@ -1,4 +1,4 @@
-"""How long a certified rate takes, exact proof included, beside a cvxpy bisection that proves nothing.
+"""Times of certified rates, exact proof included, against a cvxpy bisection without proof.
 
     python benchmarks/certificates.py [--runs 5] [--kappa 10 100] [--json]
     python benchmarks/certificates.py --map 100 [--workers 2] [--picture rates.png]

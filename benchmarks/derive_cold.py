@@ -1,4 +1,4 @@
-"""How long a derivation takes in a new process: every registered derivation and every algorithm's own.
+"""Times of derivations in a new process: every registered derivation and that of every algorithm.
 
     python benchmarks/derive_cold.py [--runs 3] [--json]
 

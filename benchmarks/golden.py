@@ -1,4 +1,4 @@
-"""Golden numbers: everything that a change of structure must leave as it is, recorded and compared.
+"""Golden numbers: results that refactoring must preserve, recorded and compared.
 
     python benchmarks/golden.py record before.npz [--only iterates certificates ...]
     python benchmarks/golden.py compare before.npz [--only ...]

@@ -1,4 +1,4 @@
-"""How rounding grows in emitted optax steps: float32 and bfloat16 runs against float64.
+"""Growth of rounding errors in emitted optax steps: float32 and bfloat16 runs against float64.
 
     python benchmarks/mixed_precision.py [--steps 1000] [--json]
 

@@ -1,4 +1,4 @@
-"""Neural ODEs and SDEs beside torchdiffeq and torchsde: one training step, one prediction, one thread.
+"""Neural ODEs and SDEs against torchdiffeq and torchsde: one training step, one prediction, one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/neural_peers.py [--rounds 20] [--only ode|sde] [--json]
 

@@ -1,4 +1,4 @@
-"""The particle engine beside CBXPy, and fixed-step SDEs beside diffrax and torchsde, on one core in float64.
+"""The particle engine against CBXPy, and fixed-step SDEs against diffrax and torchsde, on one core in float64.
 
     taskset -c 0 python benchmarks/particles.py [--part consensus|sde|memory] [--rounds 5] [--json]
 

@@ -1,4 +1,4 @@
-"""Default phase portraits, computed and drawn, each in a process of its own: seconds after imports.
+"""Default phase portraits, computed and drawn, each in a separate process: seconds after imports.
 
     python benchmarks/portraits.py [--rounds 3] [--json]
 

@@ -1,4 +1,4 @@
-"""Run benchmarks one after the other, and keep what they print beside the machine, the date and the versions.
+"""Record of benchmarks: their output with the machine, the date and the versions.
 
     python benchmarks/record.py [optax_step portraits ...] [--out benchmarks/results]
 

@@ -1,4 +1,4 @@
-"""How often a global minimizer is found, per evaluation and per second: odescent, CBXPy and SciPy with one budget.
+"""Success rates of global minimization per evaluation and per second: odescent, CBXPy and SciPy with one budget.
 
     taskset -c 0 python benchmarks/success.py [--scale 1.0] [--json]
 

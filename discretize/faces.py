@@ -1,4 +1,4 @@
-"""Algorithms and derivations as people use them: all that is made of an iteration, under one name."""
+"""The public classes of algorithms and derivations: all results for an iteration under one name."""
 
 from __future__ import annotations
 

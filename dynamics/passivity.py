@@ -1,4 +1,4 @@
-"""Passivity and immersion: a control law that makes an implicit manifold attractive and passive.
+"""Passivity and immersion: a control law for an attractive and passive implicit manifold.
 
 For a plant z' = F(z, t) + G(z, t) u and a manifold psi(z, t) = 0 of relative degree one, the law
 u = (L_G psi)^-1 (-psi_t - L_F psi - K psi + w) gives psi' = -K psi + w, with psi_t the partial derivative

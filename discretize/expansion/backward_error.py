@@ -1,4 +1,4 @@
-"""Backward error analysis: the flow that an algorithm tends to, and the flow that it follows more closely.
+"""Backward error analysis: the limit flow of an algorithm and its modified flow.
 
 A map z+ = z + h f_1(z) + h^2 f_2(z) + ... is the exact time-h flow of the formal field
 F = F_1 + h F_2 + ..., found order by order from the Lie series (Hairer, Lubich, Wanner, Geometric

@@ -1,4 +1,4 @@
-"""Coefficient blocks that the system moves: their recurrences follow its drift as the step tends to zero."""
+"""Coefficient blocks of the system's state: their recurrences follow its drift as the step tends to zero."""
 
 from __future__ import annotations
 

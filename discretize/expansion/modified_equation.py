@@ -1,4 +1,4 @@
-"""Modified equations: the field that an algorithm follows, as a series in the step."""
+"""Modified equations: the field of the modified flow of an algorithm, as a series in the step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schemes that advance one field, or one block, after the other."""
+"""Schemes that advance fields, or blocks, sequentially."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods that move one coordinate after the other."""
+"""Methods with sequential updates of the coordinates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second-order methods that keep structure: conformal symplectic, dissipative, relativistic."""
+"""Second-order structure-preserving methods: conformal symplectic, dissipative, relativistic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accelerated methods from the (x, z) form with a moving scale tau: one scheme for c = 1 and c = 2.
+"""Accelerated methods from the (x, z) form with a time-dependent scale tau: one scheme for c = 1 and c = 2.
 
 In a step the scale goes from theta, at which the coupling is taken, to tau+, at which the law is taken in
 one explicit step, and on to the theta of the next step:

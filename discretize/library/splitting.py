@@ -1,4 +1,4 @@
-"""Methods for sums of operators and for operators with memory of the past."""
+"""Methods for sums of operators, and methods with past operator values."""
 
 from __future__ import annotations
 

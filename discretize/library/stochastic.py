@@ -1,4 +1,4 @@
-"""Methods that draw noise."""
+"""Stochastic methods."""
 
 from __future__ import annotations
 

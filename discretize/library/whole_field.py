@@ -1,4 +1,4 @@
-"""Schemes that advance all fields at once: Euler's, the linear ones, Runge and Kutta's."""
+"""Schemes that advance all fields at once: Euler, linear, Runge-Kutta."""
 
 from __future__ import annotations
 

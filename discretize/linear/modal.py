@@ -1,4 +1,4 @@
-"""The poles of a linear method on quadratics, in floats: one home for all that scan curvatures."""
+"""The poles of a linear method on quadratics, in floats, for scans over curvatures."""
 
 from __future__ import annotations
 

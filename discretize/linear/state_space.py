@@ -1,4 +1,4 @@
-"""The state-space view of an algorithm: from oracle results to the points where they are taken."""
+"""The state-space form of an algorithm: from oracle results to oracle points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers at which two methods differ: values of the parameters, and the two results, to be put in and compared."""
+"""Numbers for which two methods differ: values of the parameters, and the two results."""
 
 from __future__ import annotations
 

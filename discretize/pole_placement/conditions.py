@@ -1,4 +1,4 @@
-"""Linear conditions on (beta, s, t), eliminated exactly, with the names of those that contradict one another."""
+"""Linear conditions on (beta, s, t), eliminated exactly, with the names of contradictory ones."""
 
 from __future__ import annotations
 

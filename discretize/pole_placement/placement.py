@@ -1,4 +1,4 @@
-"""Pole placement: the parameters of the passive form from the poles wanted at modes of a quadratic.
+"""Pole placement: the parameters of the passive form from given poles at modes of a quadratic.
 
 On a mode lambda the passive system, discretized by semi-implicit Euler, has two poles. Asking for
 them at mu, at L or anywhere between selects a method: a double pole 1 - sqrt(mu/L) at mu and a pole

@@ -1,4 +1,4 @@
-"""The way from wanted poles to parameters: linear conditions on (beta, s, t), then back to (beta, a, b).
+"""From given poles to parameters: linear conditions on (beta, s, t), then back to (beta, a, b).
 
 In units h = 1/sqrt(L) the trace and the determinant of a mode of the passive form are affine in
 beta, s = a + b and t = a beta (`poles_modal` reads that off the discretized system), so a wanted pole

@@ -1,4 +1,4 @@
-"""Values given to parameters: how they refer to each other, and which are refused."""
+"""Values given to parameters: their dependencies and validity."""
 
 from __future__ import annotations
 

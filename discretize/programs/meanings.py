@@ -1,4 +1,4 @@
-"""What the names of a program stand for: expressions in its state, calls and draws."""
+"""Meanings of the names of a program: expressions in its state, calls and draws."""
 
 from __future__ import annotations
 

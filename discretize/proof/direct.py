@@ -1,4 +1,4 @@
-"""The derivation of any algorithm from its own system and scheme: what a user's system gets."""
+"""The derivation of any algorithm from its system and scheme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A derivation as one HTML page that stands alone: formulas are MathML, which browsers draw themselves."""
+"""A derivation as one self-contained HTML page with formulas in MathML."""
 
 from __future__ import annotations
 

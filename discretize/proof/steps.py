@@ -1,4 +1,4 @@
-"""Checked steps from a principle to an algorithm, and the path that they make."""
+"""Checked steps from a principle to an algorithm."""
 
 from __future__ import annotations
 

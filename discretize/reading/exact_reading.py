@@ -1,4 +1,4 @@
-"""Systems, schemes and algorithms from their exact plain data: what `exact_data` writes, read back.
+"""Systems, schemes and algorithms from their exact plain data, as written by `exact_data`.
 
 Nothing in the data is evaluated: expressions are trees, names are checked to be names, and whatever else
 stands there is refused. What is derived in the data (parameters, the program) is not read but made again.

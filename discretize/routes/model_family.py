@@ -1,4 +1,4 @@
-"""Methods with a moving scale by the (x, z) form: one derivation for c = 1 and c = 2, mu >= 0.
+"""Methods with a time-dependent scale by the (x, z) form: one derivation for c = 1 and c = 2, mu >= 0.
 
 Nesterov's method for convex f, its version for any mu, the optimized gradient method and ITEM are the same
 steps with other data. Reconstructed after the programme of arXiv:2509.18346.

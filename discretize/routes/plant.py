@@ -1,4 +1,4 @@
-"""Passivity and immersion for any plant: the steps that every such derivation shares, and a user's own.
+"""Passivity and immersion for any plant: the common steps of such derivations, and user-defined ones.
 
 ``immerse`` takes a plant, its control and a manifold (implicit, or as an immersion), and returns a
 checked derivation down to an algorithm. The route to Nesterov's method is built from the same steps.

@@ -1,4 +1,4 @@
-"""Initial values of a plant: where its blocks start, and what psi is there."""
+"""Initial values of a plant: those of its blocks, and of psi."""
 
 from __future__ import annotations
 

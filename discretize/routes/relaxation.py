@@ -1,4 +1,4 @@
-"""Consensus-based optimization as a relaxation of gradient descent, arrow by arrow.
+"""Consensus-based optimization as a relaxation of gradient descent, relation by relation.
 
 CBO -> consensus hopping -> minimizing movement -> gradient descent with noise. What is exact is an identity in
 any dimension or in one mode of a quadratic; what is asymptotic is an expansion whose coefficients are checked.

@@ -1,4 +1,4 @@
-"""Steps that every derivation ends with: the map, its flows, its identification."""
+"""Final steps of every derivation: the map, its flows, its identification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long runs: chunks of one compiled loop that stores only what is asked for and can be resumed.
+"""Long runs: chunks of one compiled, resumable loop that stores only requested quantities.
 
 The loop's bounds are arguments, so that one executable serves every chunk, however long: a run that was
 interrupted and resumed has the same bits as one that was not.

@@ -1,4 +1,4 @@
-"""Run files: what a long run needs to go on, in the store."""
+"""Run files: the state of a long run for its resumption, in the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiler of schemes: a scheme's substeps on a system, executed symbolically, as a program."""
+"""The compiler of schemes: symbolic execution of a scheme's substeps on a system, as a program."""
 
 from __future__ import annotations
 

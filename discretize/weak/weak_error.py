@@ -1,4 +1,4 @@
-"""Weak backward error analysis: the SDE that a scheme with noise follows more closely, in distribution.
+"""Weak backward error analysis: the modified SDE of a stochastic scheme.
 
 One step acts on functions as P phi(z) = E phi(z+) = phi + h A_1 phi + h^2 A_2 phi + ..., an operator whose
 logarithm is h L_0 + h^2 L_1 + ...: L_0 is the generator of the equation, and L_0 + h L_1 + ... that of the

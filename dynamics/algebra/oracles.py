@@ -1,4 +1,4 @@
-"""Oracles: the opaque functions that a system calls, and what is known of each kind of them.
+"""Oracles: the opaque functions of a system, and the properties of each kind.
 
 A new kind is one entry of `KINDS`; what is read off it (names, notation, derivatives, components, the implicit step)
 is read nowhere else.

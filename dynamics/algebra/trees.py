@@ -1,4 +1,4 @@
-"""Expressions as plain data and back: nested lists of strings, exact, that any JSON reader can evaluate.
+"""Conversion of expressions to and from plain data: nested lists of strings, exact.
 
 The forms are written down in docs/json.md, and `odescent.replay` evaluates them with nothing but Python's
 standard library. A rational is a string, everything else a list whose first element is its type.

@@ -1,4 +1,4 @@
-"""Vectors that only add and scale, and the opaque nodes they are made of.
+"""Vectors with addition and scaling, and their opaque nodes.
 
 A `Vector` is a linear combination of atoms with scalar (SymPy) coefficients. Atoms are symbols,
 oracle calls and the typed products `hadamard`, `outer`, `apply`, `elementwise`; `inner` and oracle

@@ -1,1 +1,1 @@
-"""Numerical flows of systems: adaptive and fixed steps, noise, many starts; the loops by which all is iterated."""
+"""Numerical flows of systems: adaptive and fixed steps, noise, many starts; the loops of all iterations."""

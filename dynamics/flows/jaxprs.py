@@ -1,4 +1,4 @@
-"""The walk over a traced function: its operations one by one, each by a rule of whoever walks.
+"""Traversal of a traced function: one rule per operation, given by the caller.
 
 Intervals, PyTorch's tensors and faster kernels are tables of rules; what a call is, and which programs it holds, is
 known here alone.

@@ -1,4 +1,4 @@
-"""Values of parameters: those that are given by name, else the objective's constants; and their domains."""
+"""Values of parameters: given by name, or the objective's constants; and their domains."""
 
 from __future__ import annotations
 

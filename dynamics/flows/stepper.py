@@ -1,4 +1,4 @@
-"""The stepper: what can be iterated, for one point, as pure functions; and the three loops by which all is iterated.
+"""The stepper: one step for one point, as pure functions; and the three loops of all iterations.
 
 A state goes to the next with coefficients and a source of noise. Who iterates (a run, basins, bifurcations, passage
 times, the explorer) maps these functions over points, and chooses a loop: `iterate` for the last state alone, `trace`

@@ -1,4 +1,4 @@
-"""The system as people use it: its fields, and their flow."""
+"""The public class of systems: fields and their flow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Systems as text: a small safe language, read without evaluating anything; see `syntax` for the language."""
+"""Systems as text: a small safe language, parsed without evaluation; see `syntax` for the language."""
 
 from __future__ import annotations
 

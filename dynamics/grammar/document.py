@@ -1,4 +1,4 @@
-"""A file of statements: the system that it describes, and the statements on a scheme."""
+"""A file of statements: the system described, and the statements on a scheme."""
 
 from __future__ import annotations
 

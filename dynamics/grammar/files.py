@@ -1,4 +1,4 @@
-"""Text files that are read as a whole, and no further than their limit."""
+"""Text files, read completely up to a size limit."""
 
 from __future__ import annotations
 

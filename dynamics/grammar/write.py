@@ -1,4 +1,4 @@
-"""Systems to text: what `parse_system` reads back as the same system."""
+"""Systems to text, for which `parse_system` returns the same system."""
 
 from __future__ import annotations
 

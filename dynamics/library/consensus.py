@@ -1,4 +1,4 @@
-"""Flows of ensembles that meet in a consensus point, of all or of each particle's neighbours."""
+"""Flows of ensembles towards a consensus point, of all particles or of each particle's neighbors."""
 
 from __future__ import annotations
 

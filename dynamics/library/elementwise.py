@@ -1,4 +1,4 @@
-"""Flows that act on each coordinate by itself."""
+"""Flows that act on each coordinate separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sums of two operators, and flows that are pulled back to where they started."""
+"""Sums of two operators, and flows anchored at their starting points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Second-order flows with more than damping: Hessian-driven, relativistic, with a moving scale."""
+"""Second-order flows beyond damping: Hessian-driven, relativistic, with a time-dependent scale."""
 
 from __future__ import annotations
 

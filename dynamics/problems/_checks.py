@@ -1,4 +1,4 @@
-"""Checks of options and arguments that the problems share; each failure is one sentence."""
+"""Common checks of options and arguments of the problems."""
 
 from __future__ import annotations
 

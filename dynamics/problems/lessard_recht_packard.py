@@ -1,4 +1,4 @@
-"""The one-dimensional function on which heavy ball, tuned by Polyak for quadratics, cycles for ever."""
+"""The one-dimensional function on which heavy ball, tuned by Polyak for quadratics, cycles."""
 
 from __future__ import annotations
 

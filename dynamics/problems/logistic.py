@@ -1,4 +1,4 @@
-"""L2-regularized logistic regression, with constants and a minimizer that can be relied on."""
+"""L2-regularized logistic regression, with reliable constants and minimizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions on which momentum methods run around for ever: quadratics outside of a polygon."""
+"""Functions on which momentum methods cycle: quadratics outside a polygon."""
 
 from __future__ import annotations
 

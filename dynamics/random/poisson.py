@@ -1,4 +1,4 @@
-"""Poisson numbers from the counters of `normals`, by inversion: how often a process jumps in a step."""
+"""Poisson numbers from the counters of `normals`, by inversion: numbers of jumps per step."""
 
 from __future__ import annotations
 

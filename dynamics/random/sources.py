@@ -1,4 +1,4 @@
-"""Sources of a run's noise: counters or JAX's generator, a key or a seed, run by run and step by step.
+"""Sources of a run's noise: counters or JAX's generator, with a key or a seed, for each run and step.
 
 From counters (see `normals`) the draws of a run are a function of the seed, the run, the step, the particle and the
 coordinate, the same wherever they are made.

@@ -1,4 +1,4 @@
-"""A system with noise in Ito's or in Stratonovich's sense, whole vectors at a time.
+"""Conversion of a stochastic system between the Ito and Stratonovich forms, in vector form.
 
 dX = b dt + sum_k S_k o dW_k is dX = (b + (1/2) sum_k DS_k[S_k]) dt + sum_k S_k dW_k in Ito's sense (Kloeden and
 Platen, doi:10.1007/978-3-662-12616-5, 4.9). A scalar amplitude a(x) has a column a e_i for each coordinate,

@@ -1,4 +1,4 @@
-"""Hypotheses of a proof, decided where that is possible: signs, factors that must not vanish, smoothness.
+"""Hypotheses of a proof, decided if possible: signs, factors that must not vanish, smoothness.
 
 A hypothesis is *proved* (for the declared signs of its symbols, which are listed with it), *assumed* (it
 holds for some values and not, as far as is known, for all) or *refuted*: it holds for no value. Scalars that

@@ -1,4 +1,4 @@
-"""Driving processes of a field's noise: Wiener processes, and compound Poisson processes, which jump."""
+"""Driving processes of a field's noise: Wiener processes and compound Poisson processes."""
 
 from __future__ import annotations
 

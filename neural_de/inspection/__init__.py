@@ -1,1 +1,1 @@
-"""Views of a trained model: what its solves look like, as data first and as pictures second; on `training`."""
+"""Views of the solves of a trained model, as data and as pictures; on `training`."""

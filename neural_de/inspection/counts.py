@@ -1,4 +1,4 @@
-"""Numbers of evaluations, of each row solved on its own."""
+"""Numbers of evaluations of each row solved separately."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prediction without a step size controller: a mesh that keeps rows within the tolerance, and how surely new ones."""
+"""Prediction without a step size controller: a mesh within the tolerance, with a confidence bound for new rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy against evaluations over several runs, and which of them nothing beats in both."""
+"""Accuracy against evaluations over several runs, and the nondominated ones."""
 
 from __future__ import annotations
 

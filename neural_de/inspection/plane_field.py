@@ -1,4 +1,4 @@
-"""A vector field in the plane, or in the plane that holds most of the motion of a larger state."""
+"""A vector field in the plane, or in the principal plane of the motion of a larger state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step sizes, errors and stiffness along the time of a solve."""
+"""Step sizes, errors and stiffness over the time of a solve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every picture of a trained model that applies to it, written to a folder."""
+"""All applicable pictures of a trained model, written to a folder."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The same model in PyTorch, for torchdiffeq and torchsde, beside which ours is compared; on `_support` alone."""
+"""The same model in PyTorch, for torchdiffeq and torchsde; on `_support` alone."""

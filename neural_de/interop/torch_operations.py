@@ -1,4 +1,4 @@
-"""JAX's elementary operations in PyTorch: what a traced vector field consists of."""
+"""JAX's elementary operations in PyTorch, for traced vector fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch modules out of traces of JAX functions, a trace per shape; loaded when the first one is made."""
+"""PyTorch modules from traces of JAX functions, a trace per shape; loaded with the first module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A convolutional vector field on images that are kept flat, so that it plugs in where any field does."""
+"""A convolutional vector field on flattened images, compatible with any other field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models whose forward pass is a solve: a classifier by an ODE, one by an SDE; equinox modules."""
+"""Models whose forward pass is a solve: classifiers by an ODE and by an SDE; equinox modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Integrals along the solution as penalties: a state extended by integrands that do not steer the steps."""
+"""Integrals along the solution as penalties: a state extended by integrals that do not affect the step size."""
 
 from __future__ import annotations
 

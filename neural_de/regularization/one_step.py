@@ -1,4 +1,4 @@
-"""Heuristics of one step, made again outside of the solve from a captured state."""
+"""Heuristics of one step, recomputed outside the solve from a captured state."""
 
 from __future__ import annotations
 

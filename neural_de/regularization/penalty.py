@@ -1,4 +1,4 @@
-"""Regularizers as data: what they need from a solve, what they change in it, and their value."""
+"""Regularizers as data: recorded quantities, modification of the solve, and value."""
 
 from __future__ import annotations
 

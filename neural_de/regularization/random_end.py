@@ -1,4 +1,4 @@
-"""STEER: a random end of the interval while training."""
+"""STEER: a random end of the interval during training."""
 
 from __future__ import annotations
 

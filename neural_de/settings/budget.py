@@ -1,4 +1,4 @@
-"""A dual controller: the coefficient that meets a budget, found while training."""
+"""A dual controller: the coefficient for a budget, adapted during training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration of a training run: everything that its bits depend on, and nothing else."""
+"""The configuration of a training run: all settings that affect its result."""
 
 from __future__ import annotations
 

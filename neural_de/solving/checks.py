@@ -1,4 +1,4 @@
-"""Refusals of an instrumented solve, each with a sentence."""
+"""Checks of the arguments of an instrumented solve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MNIST and PhysioNet 2012 as their publishers distribute them, as the arrays of the npz files.
+"""MNIST and PhysioNet 2012 in their published formats, as the arrays of the npz files.
 
 MNIST: ``train-images-idx3-ubyte`` and the three others, plain or ``.gz`` (http://yann.lecun.com/exdb/mnist).
 PhysioNet/CinC Challenge 2012 (https://physionet.org/content/challenge-2012): ``set-a``, ``set-b``, ``set-c`` as folders

@@ -1,4 +1,4 @@
-"""Training tasks: rows, a model, a loss, and the settings that suit them."""
+"""Training tasks: rows, a model, a loss, and default settings."""
 
 from __future__ import annotations
 

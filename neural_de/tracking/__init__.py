@@ -1,1 +1,1 @@
-"""Instruments inside of a solver: stages, local errors, stiffness, counts, Brownian paths; on `_support` alone."""
+"""Instrumentation of a solver: stages, local errors, stiffness, counts, Brownian paths; on `_support` alone."""

@@ -1,4 +1,4 @@
-"""The Brownian path of a solve: how finely it is resolved, and each end of a step drawn once."""
+"""The Brownian path of a solve: its resolution, with one evaluation per end of a step."""
 
 from __future__ import annotations
 

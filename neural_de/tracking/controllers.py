@@ -1,4 +1,4 @@
-"""Controllers of steps: one around any adaptive controller that counts trials, and steps to given times."""
+"""Step-size controllers: a wrapper of any adaptive controller that counts trials, and steps to given times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers of evaluations of drift and diffusion in a step, read off the solver's tableau.
+"""Numbers of evaluations of drift and diffusion in a step, from the solver's tableau.
 
 A first-same-as-last (FSAL) method saves its first stage except at the start and right after a jump. diffrax's
 own evaluates it again in each trial from the start, so that the well-known 6 n + 1 of Dormand and Prince's pair holds

@@ -1,4 +1,4 @@
-"""The arguments of ``diffeqsolve`` that make any diffrax solve report on itself, and its statistics."""
+"""The arguments of ``diffeqsolve`` for a tracked diffrax solve, and its statistics."""
 
 from __future__ import annotations
 

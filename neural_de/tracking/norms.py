@@ -1,4 +1,4 @@
-"""Norms of whole pytrees whose gradient exists everywhere, and the error in units of the tolerance."""
+"""Norms of pytrees with gradients everywhere, and the error in units of the tolerance."""
 
 from __future__ import annotations
 

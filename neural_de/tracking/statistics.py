@@ -1,4 +1,4 @@
-"""The accumulator of a solve, step by step, and the statistics that are reported afterwards."""
+"""The accumulator of a solve, and the statistics reported afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wrapper around any diffrax solver that notes what its accepted steps look like.
+"""A wrapper of any diffrax solver that records its accepted steps.
 
 The solver's state is kept on accepted steps only, so that an accumulator in it sees those alone, and
 it is differentiable.

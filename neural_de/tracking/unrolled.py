@@ -1,4 +1,4 @@
-"""Explicit Runge-Kutta steps written out stage by stage.
+"""Explicit Runge-Kutta steps with unrolled stages.
 
 diffrax runs the stages in a loop of its own, whose body reads and writes a buffer of all of them: it serves implicit
 and multi-term methods too, and is compiled once however many stages there are. Written out, a stage reads the stages

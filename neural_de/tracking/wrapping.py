@@ -1,4 +1,4 @@
-"""Wrappers of solvers, controllers and paths: attributes of what they hold, as their own."""
+"""Wrappers of solvers, controllers and paths, with the attributes of the wrapped objects."""
 
 from __future__ import annotations
 

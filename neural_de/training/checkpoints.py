@@ -1,4 +1,4 @@
-"""Checkpoints: the arrays of a pytree in the store, with what the run is and where it was computed."""
+"""Checkpoints: the arrays of a pytree in the store, with the settings of the run and its machine."""
 
 from __future__ import annotations
 

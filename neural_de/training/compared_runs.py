@@ -1,4 +1,4 @@
-"""Several runs side by side: regularizers in rows, means and spreads over seeds."""
+"""Comparison of several runs: regularizers in rows, means and spreads over seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of a model on rows, and the first step with which its solves cost least."""
+"""Metrics of a model on rows, and the first step of minimal cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diagnoses of failed training steps: where the solve stopped, and what its last steps looked like."""
+"""Diagnoses of failed training steps: the time at which the solve stopped, and its last steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digests of the programs of optimizers: schedules and numbers stand in closures, which a trace opens."""
+"""Digests of the programs of optimizers, from traces that include schedules and numbers in closures."""
 
 from __future__ import annotations
 

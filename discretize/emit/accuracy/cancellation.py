@@ -1,4 +1,4 @@
-"""Scalars in a form that keeps its digits: no overflow, no cancellation where it can be avoided.
+"""Scalars in an accurate form: without overflow and avoidable cancellation.
 
 Exact coefficients are cancelled fractions, such as (exp(c h) - 1) exp(-c h). In floating point that
 overflows for large c h and loses digits for small; -expm1(-c h) is the same and does neither. Each sum is

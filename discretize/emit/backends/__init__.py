@@ -1,1 +1,1 @@
-"""The backends, a file each: what it can carry, and its printer; imports all other rooms of emit."""
+"""The backends, a file each, with its supported operations and its printer; imports all other folders of emit."""

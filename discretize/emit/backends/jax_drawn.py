@@ -1,4 +1,4 @@
-"""The JAX module of an algorithm that draws noise with its draws asked for, as its oracles are: for runs of our own.
+"""The JAX module of a stochastic algorithm with its draws as arguments, like its oracles, for runs of the package.
 
 Its ``step`` has ``draw`` in the place of ``key``; see `discretize.draws.drawing`. It has no ``run``.
 """

@@ -1,4 +1,4 @@
-"""Names in emitted modules: which of a person's names mean something else there, read off the module itself.
+"""Names in emitted modules: clashes of user-defined names with those of the module, found in its source.
 
 While a module is printed every name of the program (parameters, blocks, what oracles are called) and every name
 made of one carries a mark, which is a letter of no width: what has no mark is the module's own, such as its locals,

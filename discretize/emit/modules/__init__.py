@@ -1,1 +1,1 @@
-"""The parts that emitted modules share: docstring, coefficients, helper functions; imports lowering."""
+"""Common parts of emitted modules: docstring, coefficients, helper functions; imports lowering."""

@@ -1,4 +1,4 @@
-"""The function `coefficients` of emitted modules: its checks, the formulas, and functions that they need."""
+"""The function `coefficients` of emitted modules: its checks, formulas and auxiliary functions."""
 
 from __future__ import annotations
 

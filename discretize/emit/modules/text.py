@@ -1,4 +1,4 @@
-"""The parts that every emitted Python module shares: its docstring, signatures, coefficient table."""
+"""Common parts of emitted Python modules: docstring, signatures, coefficient table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of source: what fits one line, and how a formatter breaks what does not."""
+"""Lines of source: their length, and line breaks as a formatter sets them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The in-place operations of an optimizer that writes over its tensors; imports modules, transform."""
+"""In-place operations of an optimizer on its tensors; imports modules, transform."""

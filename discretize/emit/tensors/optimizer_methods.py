@@ -1,4 +1,4 @@
-"""The methods of an emitted PyTorch optimizer that touch tensors: batches, the update, the output."""
+"""Methods of an emitted PyTorch optimizer on tensors: batches, the update, the output."""
 
 from __future__ import annotations
 

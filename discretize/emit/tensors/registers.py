@@ -1,4 +1,4 @@
-"""The order and the registers of a routine's operations, for an optimizer that writes over its tensors.
+"""The order and the registers of a routine's operations, for an optimizer with in-place updates.
 
 Blocks and parameters have registers of their own ("homes"). A value that replaces a block is computed in
 its home as soon as nothing reads the old value any more; nothing is written over before the last oracle

@@ -1,4 +1,4 @@
-"""Steps that end with a gradient at their new point, turned so that they begin with it."""
+"""Steps that end with a gradient at their new point, rearranged to begin with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The extra arguments of an emitted optax update: what each oracle is called there."""
+"""The extra arguments of an emitted optax update: the name of each oracle."""
 
 from __future__ import annotations
 

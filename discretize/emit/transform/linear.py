@@ -1,4 +1,4 @@
-"""A program as what a gradient transformation needs: an additive update, and as little memory as possible.
+"""A program as a gradient transformation: an additive update with minimal memory.
 
 The parameters hold the gradient point y, so that y itself is not stored. For a step that is linear in
 the blocks and the gradient, s+ = A s + B g with y = C s, the coordinates (y, m = M s) are used, where M

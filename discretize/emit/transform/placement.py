@@ -1,4 +1,4 @@
-"""Any program as a gradient transformation: which vector the parameters hold, and what is left to ask for.
+"""Any program as a gradient transformation: the vector held by the parameters, and the remaining oracle calls.
 
 The parameters hold the first gradient point that is linear in the blocks, or else the algorithm's
 output: then the gradient that comes in is of use only if the step takes one there. Every other call

@@ -1,4 +1,4 @@
-"""One module a command, with ``run``, whose signature and docstring are its options and its help.
+"""One module per command, with ``run``, whose signature and docstring define its options and help.
 
 It loads when the command runs. A new command is a module here and one line below; it imports the package as users do,
 and what commands share from ``base/``.
