@@ -183,6 +183,11 @@ def test_a_step_whose_expansion_has_no_end_is_compiled() -> None:
     system = od.System({"turn": turn}, output=x, name="turning")
     made = od.Algorithm(system, od.Scheme([od.Flow("turn", "explicit", sp.Rational(1, 12))] * 12))
     assert made.calls == 12
+    assert made.equivalent(made).verdict == "proved"
+    assert made.equivalent(od.algorithm("heavy_ball")).verdict == "undecided"
+    for written_out in (made.derivation, lambda: made.modified_equation(2)):
+        with pytest.raises(od.OdescentError, match="more than"):
+            written_out()
 
 
 def test_registered_programs_make_the_same_steps_with_a_call_kept() -> None:

@@ -320,11 +320,11 @@ def _bends(p: Program) -> list[sp.Expr] | None:
 
 def _second_point(p: Program, answer: sp.Expr) -> sp.Expr | None:
     """One coordinate of the second step's oracle point, from x0 = 1/3, for that result in the first step."""
-    flat = explicit_proximal(p).inlined()
-    only = flat.calls[0] if len(flat.instructions) == len(flat.calls) == 1 else None
-    if only is None or only.directions or only.parameters or only.implicit != 0:
-        return None
     try:
+        flat = explicit_proximal(p).inlined()
+        only = flat.calls[0] if len(flat.instructions) == len(flat.calls) == 1 else None
+        if only is None or only.directions or only.parameters or only.implicit != 0:
+            return None
         known: dict[Any, sp.Expr] = {start: sp.Rational(1, 3)}
         known |= {b.symbol: _coordinate(b.init, known) for b in p.blocks} | {only.target: answer}
         if p.counter is not None:

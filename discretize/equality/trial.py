@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
+from ..._support.errors import TooLarge
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import (
     Call,
@@ -89,7 +90,10 @@ class Trial:
 
 def told_apart(one: Program, other: Program) -> Trial | None:
     """Numbers, starting point and function at which the two call their oracles elsewhere; None if none is found."""
-    both = [explicit_proximal(p).inlined() for p in (one, other)]
+    try:
+        both = [explicit_proximal(p).inlined() for p in (one, other)]
+    except TooLarge:
+        return None
     if any(p.draws or p.counts for p in both):
         return None
     implicit = {c.oracle.of for p in both for c in p.calls if c.implicit != 0}

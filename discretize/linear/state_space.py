@@ -9,7 +9,7 @@ from typing import Self
 
 import sympy as sp
 
-from ..._support.errors import NotCarried, OdescentError
+from ..._support.errors import NotCarried, OdescentError, TooLarge
 from ...dynamics.algebra.calculus import coefficient
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
@@ -321,7 +321,10 @@ def state_space(program: Program) -> StateSpace:
     expression is not linear in blocks and oracle results.
     """
     # refuse what has no linear time-invariant form, each with its own reason
-    flat = program.inlined()
+    try:
+        flat = program.inlined()
+    except TooLarge as error:
+        raise NotLTI(str(error)) from None
     if program.draws:
         raise NotLTI("the algorithm draws noise, so it has no deterministic state-space form.")
     if program.sweeps:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import sympy as sp
 
+from ..._support.errors import TooLarge
 from ...dynamics.algebra.calculus import coefficient
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
@@ -105,7 +106,10 @@ class TimeVarying(StateSpace):
 def time_varying(program: Program) -> TimeVarying:
     """The linear time-varying form of a program; raises NotLTI where it is not linear."""
     program = explicit_proximal(program)
-    flat = program.inlined()
+    try:
+        flat = program.inlined()
+    except TooLarge as error:
+        raise NotLTI(str(error)) from None
     symbols = [b.symbol for b in program.blocks if b.kind != "scalar"]
     targets = [c.target for c in flat.calls]
     if program.draws or any(c.directions or c.parameters for c in flat.calls):

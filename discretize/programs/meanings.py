@@ -7,36 +7,41 @@ from math import prod
 
 import sympy as sp
 
+from ..._support.errors import TooLarge
 from ...dynamics.algebra.calculus import Symbol, substitute, tidy
 from ...dynamics.algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol
 
+# Terms of a value that is expanded; in a step of most methods it has fewer than a hundred.
+LARGEST = 5000
+LARGEST_WRITTEN_OUT = 50_000  # where the alternative is a refusal
+
 
 class Meanings:
-    """Names with their values, in canonical form; what would have more than ``largest`` terms has none here.
+    """Names with their values, in canonical form; what would have more than `LARGEST` terms has none here.
 
-    Meanings are for finding what is equal, and to tell that two are equal they are expanded: products of vectors that
+    Values are for finding what is equal, and to tell that two are equal they are expanded: products of vectors that
     depend on each other through many substeps would grow without end. What has no value here is left by its name.
     """
 
-    def __init__(
-        self, largest: float = float("inf"), known: Mapping[Symbol, Expr] | None = None
-    ) -> None:
-        self.largest = largest
+    def __init__(self, known: Mapping[Symbol, Expr] | None = None) -> None:
         self.known = dict(known or {})
         self.sizes = {name: _terms(value, {}) for name, value in self.known.items()}
 
-    def define(self, name: Symbol, value: Expr) -> bool:
-        """Note what a name stands for; False if that is too large."""
+    def define(self, name: Symbol, value: Expr) -> None:
+        """Note what a name stands for, unless that is too large."""
         found = self.of(value)
         if found is not None:
-            self.known[name], self.sizes[name] = found, _terms(found, {})
-        return found is not None
+            self.note(name, found)
 
-    def of(self, e: Expr) -> Expr | None:
+    def note(self, name: Symbol, value: Expr) -> None:
+        """Note what a name stands for, in which no other name is replaced."""
+        self.known[name], self.sizes[name] = value, _terms(value, {})
+
+    def of(self, e: Expr, largest: int = LARGEST) -> Expr | None:
         """An expression with the names replaced; None if it is too large."""
         if e in self.known:
             return self.known[e]
-        if _terms(e, self.sizes) > self.largest:
+        if _terms(e, self.sizes) > largest:
             return None
         return tidy(substitute(e, self.known))
 
@@ -44,6 +49,16 @@ class Meanings:
         """An expression with the names replaced, or as it is if that is too large."""
         found = self.of(e)
         return e if found is None else found
+
+    def written_out(self, e: Expr) -> Expr:
+        """An expression with the names replaced; raises TooLarge where that is too large."""
+        found = self.of(e, LARGEST_WRITTEN_OUT)
+        if found is None:
+            raise TooLarge(
+                f"a step has more than {LARGEST_WRITTEN_OUT:,} terms when it is written out in the state; "
+                "take fewer substeps, or compare runs."
+            )
+        return found
 
 
 def _terms(e: Expr, sizes: dict[Symbol, int]) -> int:

@@ -247,15 +247,18 @@ class Program:
         return [*listed, *(e for i in self.instructions for e in i.expressions)]
 
     def inlined(self) -> Program:
-        """The same program with every assignment substituted: calls and draws remain, then the next state."""
+        """The same program with every assignment substituted: calls and draws remain, then the next state.
+
+        Raises TooLarge where the expressions grow without end.
+        """
         values = Meanings()
         kept: list[Instruction] = []
         for i in self.instructions:
             if isinstance(i, Assign):
-                values.define(i.target, i.value)
+                values.note(i.target, values.written_out(i.value))
             else:
-                kept.append(i.changed(values))
-        after = {s: values(e) for s, e in self.next.items()}
+                kept.append(i.changed(values.written_out))
+        after = {s: values.written_out(e) for s, e in self.next.items()}
         return replace(self, instructions=tuple(kept), next=after)
 
     def bind(self, values: Mapping[Any, Any]) -> Program:
@@ -336,7 +339,7 @@ class Program:
         """The next state as expressions in the state alone, oracle calls written out, draws set to zero.
 
         Implicit calls are unrolled ``depth`` times (exact through that order of their weight). Raises
-        OdescentError for a sweep, whose map is no expression in whole vectors.
+        OdescentError for a sweep, whose map is no expression in whole vectors, and TooLarge as `inlined`.
         """
         flat = self.inlined()
         if flat.sweeps:
@@ -346,15 +349,12 @@ class Program:
             )
         drawn: list[Symbol] = [d.target for d in flat.draws]
         drawn += [n.target for n in flat.counts]
-        known: dict[Symbol, Expr] = {s: nothing(s) for s in drawn}
+        values = Meanings({s: nothing(s) for s in drawn})
         for c in flat.calls:
-            opened = replace(
-                c,
-                point=substitute(c.point, known),
-                directions=tuple(substitute(d, known) for d in c.directions),
-            )
-            known[c.target] = opened.as_call(depth)
-        return {s: tidy(substitute(e, known)) for s, e in flat.next.items()}
+            directions = tuple(map(values.written_out, c.directions))
+            opened = replace(c, point=values.written_out(c.point), directions=directions)
+            values.note(c.target, opened.as_call(depth))
+        return {s: values.written_out(e) for s, e in flat.next.items()}
 
 
 __all__ = [

@@ -17,7 +17,6 @@ from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Count, Draw, Instruction
 from ..programs.substeps import PREVIOUS, START, Flow, Let
 
-LARGEST = 5000  # terms of a value that is expanded; a step of most methods has fewer than a hundred
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
 
 
@@ -32,7 +31,7 @@ class Builder:
     ) -> None:
         self.system, self.step, self.clock = system, step, clock
         self.instructions: list[Instruction] = []
-        self.values = Meanings(LARGEST)  # of the names, in the state and in calls
+        self.values = Meanings()  # of the names, in the state and in calls
         self.made: dict[tuple[object, ...], VectorSymbol] = {}
         names = (
             {b.name for b in system.blocks}

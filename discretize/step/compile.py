@@ -17,7 +17,7 @@ from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Program
 from ..programs.substeps import Flow, Let, Scheme, Sweep
 from . import increments as noise_of
-from .builder import LARGEST, Builder
+from .builder import Builder
 from .integrate import advance
 from .sweep import sweep
 
@@ -111,14 +111,14 @@ def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, 
     """A call of the next step whose result this one has already, and the name of that result."""
     if len(program.calls) + len(held) < 2:
         return None
-    now = Meanings(LARGEST)
+    now = Meanings()
     calls: list[CallOracle] = []
     for i in program.instructions:
         if isinstance(i, Assign):
             now.define(i.target, i.value)
         elif isinstance(i, CallOracle):
             calls.append(i.changed(now))
-    after = Meanings(LARGEST, {s: now(e) for s, e in program.next.items()})
+    after = Meanings({s: now(e) for s, e in program.next.items()})
     for again in calls:
         if not _reads_the_state_alone(again, program) or after.of(again.point) is None:
             continue

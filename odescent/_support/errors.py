@@ -29,6 +29,10 @@ class NotCarried(OdescentError):
     """A backend or a view does not support an operation of the algorithm."""
 
 
+class TooLarge(NotCarried, ArithmeticError):
+    """An expression that would be too large written out, so that what depends on it stays undecided."""
+
+
 class OdescentWarning(UserWarning):
     """Something that can be done but will hardly be what is wanted; the message is one sentence."""
 
