@@ -17,8 +17,12 @@ from ..dynamics.algebra.vectors import Expr, VectorSymbol
 from ..dynamics.flows.system import System
 from ..dynamics.vector_fields.system import Block, start
 from .equality.verdict import Equivalence
-from .expansion.backward_error import inconsistency, limit_flow, modified_equation
-from .expansion.coefficient_blocks import coefficient_drift
+from .expansion.backward_error import (
+    coefficient_drift,
+    inconsistency,
+    limit_flow,
+    modified_equation,
+)
 from .expansion.modified_equation import ModifiedEquation
 from .programs.bindings import chained
 from .programs.substeps import Let, Scheme
@@ -266,6 +270,3 @@ def method(
     return Algorithm(
         system, Scheme(lets, name or "map"), tuning=tuning, name=name, reference=reference
     )
-
-
-__all__ = ["Algorithm", "Derivation", "method"]

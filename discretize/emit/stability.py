@@ -157,6 +157,3 @@ def warn_if_unstable(algorithm: Iteration, values: Mapping[str, Any], stacklevel
 def _shown(name: str, low: float, high: float) -> str:
     left = f"{low:.4g} < " if low > 0 else "0 < "
     return f"{left}{name}" + (f" < {high:.4g}" if np.isfinite(high) else "")
-
-
-__all__ = ["BOUNDS", "stable_ranges", "warn_if_unstable"]

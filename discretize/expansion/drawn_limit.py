@@ -98,6 +98,3 @@ def _refusal(block: Symbol, draw: str) -> NotCarried:
         f"the step of {block} is not linear in {draw}, which is drawn in every step, so its limit for small steps is "
         "an average over the draws; that is not supported."
     )
-
-
-__all__ = ["check_draws"]

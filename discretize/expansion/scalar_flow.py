@@ -136,6 +136,3 @@ def _candidates(time: sp.Expr, u: sp.Symbol, t: sp.Symbol) -> list[sp.Expr]:
             return []
         product = product * n.args[0] ** power
     return list(sp.solve(sp.numer(sp.together(product - sp.exp(t / unit))), u))
-
-
-__all__ = ["InTime", "solve_in_time"]

@@ -270,6 +270,3 @@ def _residuals(algorithm: Algorithm, modes: list[PlacedMode], reader: Reader) ->
     if wrong:  # pragma: no cover
         raise AssertionError(f"the placed method misses its poles at {wrong[0]}")
     return found
-
-
-__all__ = ["PoleSolution", "PoleSolutions", "place_poles"]

@@ -250,6 +250,3 @@ def _may_be_positive(ell: sp.Expr, q: sp.Expr) -> bool:
         ]
         return any(v.is_real and v > 0 for v in values)
     return True
-
-
-__all__ = ["PARAMETERS", "PlacedMode", "Reader", "is_real", "read", "scalar"]

@@ -121,6 +121,3 @@ def _sampled(conditions: Sequence[sp.Expr], free: Sequence[sp.Symbol], q: sp.Exp
     if all(verdicts.values()):
         label = f"stability depends on {names}"
     return Stability(None, label, how + ".")
-
-
-__all__ = ["Stability", "stability"]

@@ -13,8 +13,12 @@ from ...dynamics.algebra.named import taylor_terms
 from ...dynamics.algebra.vectors import Expr, zero
 from ...dynamics.notation.show import symbol_latex
 from ...dynamics.vector_fields.second_order import position, velocity
-from ..expansion.backward_error import limit_flow, modified_equation, step_series
-from ..expansion.coefficient_blocks import positive_coefficients
+from ..expansion.backward_error import (
+    limit_flow,
+    modified_equation,
+    positive_coefficients,
+    step_series,
+)
 from ..linear.state_space import z
 from ..programs.program import CallOracle, Count, Instruction, SweepCoordinates
 from ..step.iteration import Iteration

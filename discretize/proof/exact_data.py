@@ -14,10 +14,11 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.trees import tree
 from ...dynamics.algebra.vectors import Vector
 from ...dynamics.flows.system import System
+from ...dynamics.flows.tableaux import Tableau
 from ...dynamics.vector_fields.processes import Diffusion, Jumps
 from ...dynamics.vector_fields.system import Block, Field
 from ..programs.program import Assign, CallOracle, Count, Draw, Program, SweepCoordinates
-from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep, Tableau
+from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep
 from ..step.iteration import Iteration
 
 # What is written of each kind of thing: keys in their order, and behind a colon the field that is meant if it is
@@ -125,6 +126,3 @@ def written(value: Any) -> Any:
         raise OdescentError(
             f"a derivation from an argument of type {type(value).__name__} cannot be written as exact data."
         ) from None
-
-
-__all__ = ["Principle", "exact_algorithm", "written"]

@@ -221,6 +221,3 @@ def argument_from(data: Any) -> Any:
 
 def _is_pair(data: Any) -> bool:
     return isinstance(data, list) and len(data) == 2
-
-
-__all__ = ["algorithm_from", "argument_from", "scheme_from", "system_from"]

@@ -223,6 +223,3 @@ def _check_names(
         )
     if start in {*loop.plant, memory, loop.control}:
         raise OdescentError(f"{start} names the starting point; give the vector another name.")
-
-
-__all__ = ["Given", "given"]

@@ -233,6 +233,3 @@ def consensus_hopping() -> Derivation:
         chain(), method, provenance=PROVENANCE, references=("riedl2023", "fornasier2026"),
         notation=RELAXATION,
     )  # fmt: skip
-
-
-__all__ = ["cbo", "consensus_hopping"]

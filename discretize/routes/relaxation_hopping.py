@@ -309,6 +309,3 @@ def _few_samples() -> Step:
         check,
         "finding",
     )
-
-
-__all__ = ["chain", "noise", "point", "step_with_noise", "x"]

@@ -277,6 +277,3 @@ def collect(job: RunJob, kept: Kept) -> Any:
         last = jax.tree.map(lambda a: np.asarray(a)[None], (kept.carry["k"], x, states, f))
         records.append(last)
     return jax.tree.map(lambda *a: np.concatenate(a), *records)
-
-
-__all__ = ["STATISTICS", "Kept", "LongRun", "RunInterrupted", "RunJob"]

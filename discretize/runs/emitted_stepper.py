@@ -214,6 +214,3 @@ def _component(objective: Objective, kind: str, name: str) -> Callable[..., Any]
 
         return diagonal
     return None
-
-
-__all__ = ["LIMIT", "algorithm_stepper", "module_of", "oracles_for"]

@@ -28,7 +28,7 @@ from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
 from . import chunks, run_file
-from .emitted_stepper import LIMIT, algorithm_stepper
+from .emitted_stepper import algorithm_stepper
 
 
 @jax.tree_util.register_dataclass
@@ -377,6 +377,3 @@ def _times(algorithm: Iteration, steps: Array, values: Mapping[str, Array]) -> A
     if any(v is None for v in known.values()):
         return counted
     return jnp.broadcast_to(evaluate(clock, known, {}, jnp), steps.shape)
-
-
-__all__ = ["LIMIT", "Trajectory", "run"]

@@ -293,13 +293,3 @@ def stationary_covariance(algorithm: Algorithm | Program, hessian: object) -> St
     second = sp.Matrix(len(state), len(state), lambda i, j: moments[state[i] * state[j]])
     covariance = (second - mean * mean.T).applyfunc(canonical)
     return StationaryLaw(state, mean, covariance, found.step.outputs)
-
-
-__all__ = [
-    "MomentMap",
-    "StationaryLaw",
-    "StepMap",
-    "moment_map",
-    "stationary_covariance",
-    "step_map",
-]

@@ -230,6 +230,3 @@ def weak_defect(
     terms = [Operator(over, {i: c[k] for i, c in series.items()}) for k in range(order)]
     grown = exponential(terms, order)
     return [(a - b).map(sp.expand) for a, b in zip(grown, steps, strict=True)]
-
-
-__all__ = ["WeakModifiedEquation", "step_operators", "weak_defect", "weak_modified_equation"]

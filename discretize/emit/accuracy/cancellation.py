@@ -164,6 +164,3 @@ def _power(term: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
     exponentials = [f for f in sp.Mul.make_args(term) if isinstance(f, sp.exp)]
     rest = [f for f in sp.Mul.make_args(term) if not isinstance(f, sp.exp)]
     return sp.Mul(*rest), sp.Add(*[f.args[0] for f in exponentials])
-
-
-__all__ = ["LEAST", "accurate", "at_zero", "without_overflow"]

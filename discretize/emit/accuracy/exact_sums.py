@@ -86,6 +86,3 @@ def _formed(poly: sp.Poly) -> sp.Expr | None:
 def _kind(terms: Terms) -> Any:
     name = f"ExactSum_{sha256(repr(terms).encode()).hexdigest()[:8]}"
     return type(name, (ExactSum,), {"terms": terms, "nargs": len(terms[0][0])})
-
-
-__all__ = ["ExactSum", "exact_sum"]

@@ -202,6 +202,3 @@ def _direct_loss(parts: Parts, x: sp.Rational) -> float:
     terms = _terms(parts, mpmath.mpf(x.p) / x.q)
     total = sum(terms)
     return float(sum(map(abs, terms)) / abs(total)) if total else float("inf")
-
-
-__all__ = ["PowerSeries", "Z", "power_series"]

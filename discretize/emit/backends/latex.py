@@ -30,6 +30,7 @@ from ...programs.program import (
 from ..backend import POWERS, Backend
 from ..lowering.coefficients import in_order, presentable
 from ..lowering.lower import solve_implicit
+from ..lowering.names import version
 from ..lowering.writer import presentable_body
 from ..modules.text import description, heading
 
@@ -51,14 +52,14 @@ class _Step:
             if i.target in last:
                 self.names[name] = _indexed(symbol_latex(last[i.target].name), "k+1")
                 continue
-            stem, primes = _version(name)
+            stem, number = version(name)
             block, _, stage = stem.partition("_")
             if stage and block in blocks and stem not in blocks:  # a block at a saved stage
                 half = stage == "half"
                 accent = "" if half else rf"^{{\mathrm{{{stage}}}}}"
                 self.names[name] = _indexed(symbol_latex(block) + accent, "k+1/2" if half else "k")
             else:
-                self.names[name] = _indexed(symbol_latex(stem) + "'" * primes, "k")
+                self.names[name] = _indexed(symbol_latex(stem) + "'" * int(number or 0), "k")
 
     def show(self, e: Expr) -> str:
         """An expression with the step numbers on its symbols."""
@@ -66,16 +67,11 @@ class _Step:
         marks: dict[str, str] = {}
         swaps: dict[Symbol, Expr] = {}
         for s in sorted(e.free_symbols, key=lambda s: s.name):
-            if s.name in self.names and (
-                isinstance(s, VectorSymbol) or s.name not in self.parameters
-            ):
+            vector = isinstance(s, VectorSymbol)
+            if s.name in self.names and (vector or s.name not in self.parameters):
                 mark = f"Q{_letters(len(marks))}"
                 marks[symbol_latex(mark)] = self.names[s.name]
-                swaps[s] = (
-                    VectorSymbol(mark, s.kind)
-                    if isinstance(s, VectorSymbol)
-                    else sp.Symbol(mark, real=True)
-                )
+                swaps[s] = VectorSymbol(mark, s.kind) if vector else sp.Symbol(mark, real=True)
         done = substitute(e, swaps)
         text = show(_in_order(done) if isinstance(done, Vector) else done)
 
@@ -137,12 +133,8 @@ class _Step:
         if i.quotient:
             of = symbol_latex(next(iter(i.oracles)).of)
             gap = rf"{after}^{{(i)}} - {before}^{{(i)}}"
-            rows.append(
-                (
-                    rf"\partial_i {of}",
-                    rf"= \frac{{{of}({moved}) - {of}({seen})}}{{{gap}}} \text{{ in }} s_i",
-                )
-            )
+            quotient = rf"= \frac{{{of}({moved}) - {of}({seen})}}{{{gap}}} \text{{ in }} s_i"
+            rows.append((rf"\partial_i {of}", quotient))
         return rows
 
     def call(self, i: CallOracle) -> str:
@@ -165,31 +157,20 @@ def _presentable(e: Expr) -> Expr:
         return presentable(e)
     terms: list[tuple[Vector, sp.Expr]] = []
     for a, c in e.terms.items():
-        b: Vector = (
-            Elementwise(presentable_body(a.body), a.arguments) if isinstance(a, Elementwise) else a
-        )
-        terms.append((b, presentable(c)))
+        if isinstance(a, Elementwise):
+            a = Elementwise(presentable_body(a.body), a.arguments)
+        terms.append((a, presentable(c)))
     return Vector.of(terms)  # type: ignore[arg-type]
 
 
 def _in_order(v: Vector) -> Vector:
     """Plain terms first, then added ones, then subtracted ones."""
-    ordered = sorted(
-        v.terms.items(), key=lambda item: (item[1] != 1, item[1].could_extract_minus_sign())
-    )
+    ordered = sorted(v.terms.items(), key=lambda i: (i[1] != 1, i[1].could_extract_minus_sign()))
     return Vector(dict(ordered)) if len(ordered) > 1 else v
 
 
 def _letters(n: int) -> str:
     return chr(ord("A") + n % 26) * (1 + n // 26)
-
-
-def _version(name: str) -> tuple[str, int]:
-    """What an intermediate is a version of, and which."""
-    head, _, tail = name.rpartition("_")
-    if head and tail.isdigit():
-        return head, int(tail)
-    return name, 0
 
 
 def _indexed(symbol: str, index: str) -> str:
@@ -257,11 +238,8 @@ def _oracles(program: Program) -> list[str]:
     for e in program._expressions():
         scalars = e.terms.values() if isinstance(e, Vector) else [e]
         asked += [n.oracle for s in scalars for n in s.atoms(ScalarNode) if n.oracle is not None]
-        asked += (
-            sorted((c.oracle for c in e.calls()), key=lambda o: o.name)
-            if isinstance(e, Vector)
-            else []
-        )
+        called = {c.oracle for c in e.calls()} if isinstance(e, Vector) else set()
+        asked += sorted(called, key=lambda o: o.name)
     found = []
     for o in dict.fromkeys(asked):
         of = symbol_latex(o.of)

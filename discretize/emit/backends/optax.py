@@ -32,7 +32,8 @@ from ..printing.language import JNP
 from ..printing.lines import WIDTH, indented, width, wrapped
 from ..stability import BOUNDS, warn_if_unstable
 from ..transform.extra_arguments import as_named, extra_arguments
-from ..transform.linear import PARAMS, Plan, plan_with_oracles
+from ..transform.linear import plan_with_oracles
+from ..transform.plan import PARAMS, Plan
 from .jax import JaxModule
 
 if TYPE_CHECKING:

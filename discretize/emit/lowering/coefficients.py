@@ -17,7 +17,7 @@ from ....dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol
 from ..accuracy.cancellation import accurate, at_zero
 from ..accuracy.power_series import PowerSeries
 from ..printing.lines import bare
-from .names import Naming
+from .names import Naming, version
 
 _HALF = sp.Rational(1, 2)
 _FIRST = {"mu": 0, "L": 1, "h": 2, "lr": 2}
@@ -133,20 +133,16 @@ class Coefficients:
             return number * self.field(rest, f"log_{next(iter(rest.free_symbols)).name}")
         factors = [f for f in sp.Mul.make_args(e) if not f.is_Rational]
         powers = [f.as_base_exp() for f in factors]
-        if len(powers) > 2 or any(
-            not b.is_Symbol or n not in (1, 2, -1, -2, _HALF, -_HALF) for b, n in powers
-        ):
+        simple = all(b.is_Symbol and n in (1, 2, -1, -2, _HALF, -_HALF) for b, n in powers)
+        if len(powers) > 2 or not simple:
             return None
-        rational = sp.Mul(*[f for f in sp.Mul.make_args(e) if f.is_Rational])
-        return sp.Mul(
-            rational,
-            *[
-                self.field(sp.sqrt(b), f"root_{b.name}") ** int(2 * n)
-                if abs(n) == _HALF
-                else self.field(b, b.name) ** n
-                for b, n in powers
-            ],
-        )
+        found = sp.Mul(*[f for f in sp.Mul.make_args(e) if f.is_Rational])
+        for b, n in powers:
+            if abs(n) == _HALF:
+                found *= self.field(sp.sqrt(b), f"root_{b.name}") ** int(2 * n)
+            else:
+                found *= self.field(b, b.name) ** n
+        return found
 
     def forms(self) -> dict[sp.Symbol, sp.Expr]:
         """The fields as they are computed: accurate, and with their limit at a step of zero if there is one."""
@@ -154,23 +150,18 @@ class Coefficients:
             return self._formed
         found = {}
         for symbol, e in self.fields.items():
-            form = accurate(e)
-            limit = (
-                None if self.step is None or not form.has(self.step) else at_zero(form, self.step)
-            )
+            form, h = accurate(e), self.step
+            limit = at_zero(form, h) if h is not None and form.has(h) else None
             found[symbol] = form if limit is None else limit
         self._formed = found
         return found
 
     def series(self) -> dict[Any, str]:
         """The power series that the fields are made of, and what their functions are called."""
-        kinds = [
-            type(s) for e in self.forms().values() for s in sorted(e.atoms(PowerSeries), key=str)
-        ]
-        listed = list(dict.fromkeys(kinds))
-        return {
-            k: f"_series_{i}" if len(listed) > 1 else "_series" for i, k in enumerate(listed, 1)
-        }
+        forms = self.forms().values()
+        kinds = dict.fromkeys(type(s) for e in forms for s in sorted(e.atoms(PowerSeries), key=str))
+        several = len(kinds) > 1
+        return {k: f"_series_{i}" if several else "_series" for i, k in enumerate(kinds, 1)}
 
     def shared(self) -> tuple[list[tuple[sp.Symbol, sp.Expr]], dict[str, sp.Expr]]:
         """Common sub-expressions, and the fields in terms of them, by name."""
@@ -182,12 +173,8 @@ class Coefficients:
         for temporary, value in parts:
             stem = f"root_{value.base}" if value.is_Pow and value.base.is_Symbol else ""
             stem = self.naming.marked(stem) if stem else ""
-            name = stem if stem and value.exp == sp.Rational(1, 2) and stem not in taken else ""
-            n = 1
-            while not name:
-                new = self.naming.marked(f"t{n}")
-                name = new if not {new, f"t{n}"} & taken else ""
-                n += 1
+            root = stem and value.exp == sp.Rational(1, 2) and stem not in taken
+            name = stem if root else self.naming.numbered("t", taken)
             taken.add(name)
             known = {"positive": True} if value.xreplace(rename).is_positive else {"real": True}
             rename[temporary] = sp.Symbol(name, **known)
@@ -199,6 +186,5 @@ class Coefficients:
 def stem(v: Vector) -> str:
     """What a vector is called in the names of its coefficients: blocks without their version number."""
     if isinstance(v, VectorSymbol):
-        head, _, tail = v.name.rpartition("_")
-        return head if head and tail.isdigit() else v.name
+        return version(v.name)[0]
     return "".join(stem(a) for a in getattr(v, "arguments", ())) or "f"

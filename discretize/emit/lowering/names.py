@@ -14,6 +14,7 @@ import symtable
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import sympy as sp
@@ -32,6 +33,12 @@ _ROUNDS = 12
 def normal(name: str) -> str:
     """The name as Python reads it."""
     return unicodedata.normalize("NFKC", name).replace(MARK, "_")
+
+
+def version(name: str) -> tuple[str, str]:
+    """What an intermediate is a version of, and the number of the version; none for another name."""
+    head, _, tail = name.rpartition("_")
+    return (head, tail) if head and tail.isdigit() else (name, "")
 
 
 @dataclass
@@ -62,8 +69,13 @@ class Naming:
         """The name with the mark before its number, as in ``x_1``."""
         if not self.mark or self.mark in name or name in self.known:
             return name
-        head, line, tail = name.rpartition("_")
-        return f"{head}{self.mark}_{tail}" if head and line and tail.isdigit() else name + self.mark
+        head, number = version(name)
+        return head + self.mark + name[len(head) :] if number else name + self.mark
+
+    def numbered(self, letter: str, taken: set[str]) -> str:
+        """The letter with the least number that makes a name which is not taken, marked or not."""
+        plain = (f"{letter}{i}" for i in count(1))
+        return next(self.marked(n) for n in plain if not {n, self.marked(n)} & taken)
 
     def parameter_name(self, name: str) -> str:
         """What a parameter of the program is called in the module, once it is renamed."""
@@ -194,6 +206,3 @@ def _names(table: symtable.SymbolTable) -> set[str]:
     """Every name that is bound or loaded inside."""
     own = {n for n in table.get_identifiers() if n.isidentifier()}
     return own.union(*map(_names, table.get_children()))
-
-
-__all__ = ["Naming", "collisions", "normal", "scopes", "without_collisions"]

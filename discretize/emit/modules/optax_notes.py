@@ -53,6 +53,3 @@ def notes(made: Plan, parameters: bool, arguments: list[str], noisy: bool) -> st
     text += _STATE + _HYPER if parameters else ""
     text += "The algorithm's output is eval_params(state, params). "
     return text + _TYPES.format("the parameters" if made.gradient is None else "the gradients")
-
-
-__all__ = ["notes"]

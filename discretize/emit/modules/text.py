@@ -228,9 +228,7 @@ def coefficient_lines(
             else:
                 part = max(inside, key=lambda a: (width(printer.scalar(a)), str(a)))
                 rest = None
-            n = 1
-            while {f"p{n}", name := naming.marked(f"p{n}")} & taken:
-                n += 1
+            name = naming.numbered("p", taken)
             taken.add(name)
             symbol = sp.Symbol(name, positive=True)
             room = WIDTH - 16 - len(indent)

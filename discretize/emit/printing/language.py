@@ -131,5 +131,3 @@ MATH = Syntax(
 )
 JNP = replace(NUMPY, prefix="jnp.")
 EITHER = replace(NUMPY, prefix="xp.")  # NumPy or jax.numpy
-
-__all__ = ["EITHER", "JNP", "MATH", "NUMPY", "Syntax"]

@@ -17,7 +17,8 @@ from ....dynamics.vector_fields.system import start
 from ...programs.program import Assign, CallOracle, Program
 from ..backend import needs
 from ..lowering.lower import solve_implicit
-from ..transform.linear import PARAMS, plan
+from ..transform.linear import plan
+from ..transform.plan import PARAMS
 
 _GRADIENTS = {"grad", "operator"}
 

@@ -307,6 +307,3 @@ def plan_with_oracles(program: Program) -> Plan:
         except NotCarried:
             pass
     return plan_at_home(program)
-
-
-__all__ = ["PARAMS", "Plan", "plan", "plan_with_oracles"]

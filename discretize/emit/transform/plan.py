@@ -36,6 +36,3 @@ class Plan:
     first: Mapping[Symbol, Expr] = field(default_factory=dict)
     assumes: str = ""
     oracle: Oracle | None = None
-
-
-__all__ = ["PARAMS", "Plan"]
