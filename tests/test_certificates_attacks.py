@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from attacks_on_certificates import (
+    at,
     attacks_on,
     hidden_attacks,
     leaf_attacks,
     outcome,
+    put,
     size_attacks,
     symmetry_attacks,
 )
@@ -162,3 +164,116 @@ def test_a_lower_bound_has_one_kind() -> None:
         for kind in {"quadratic", "spiral", "function", ""} - {document["lower"]["kind"]}:
             with pytest.raises(checker.Refused):
                 checker.check({**document, "lower": {**document["lower"], "kind": kind}})
+
+
+def forged(name: str, changes: dict[tuple[Any, ...], Any]) -> dict[str, Any]:
+    """A valid document without its lower bound, with other parts."""
+    document = {key: part for key, part in valid(name).items() if key != "lower"}
+    for path, value in changes.items():
+        document = put(document, path, value)
+    return document
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_no_weight_may_be_negative(name: str) -> None:
+    """Each weight of each kind, and one of each pair that has none."""
+    w = valid(name)["witness"]
+    attacks = []
+    for part in {"nu", "lambda", "first"} & {*w}:
+        for i, j in ((i, j) for i in range(-1, 3) for j in range(-1, 3)):
+            old = w[part].get(f"{i},{j}")
+            flat: Any = old if isinstance(old, (str, type(None))) else None
+            new: Any = str(-Fraction(flat or 1))
+            if name.startswith("potential") and part != "first":
+                new = {"0,0": "-1"} if part == "lambda" else ["-1"]
+            attacks.append(forged(name, {("witness", part, f"{i},{j}"): new}))
+        if part == "lambda" and not name.startswith("potential"):
+            less = {key: str(-Fraction(x)) for key, x in w[part].items() if isinstance(x, str)}
+            attacks.append(forged(name, {("witness", part): less})) if less else None
+    if "weight" in w:
+        attacks += [forged(name, {("witness", "weight"): x}) for x in ("0", "-1")]
+    for attack in attacks:
+        with pytest.raises(checker.Refused):
+            checker.check(attack)
+
+
+@pytest.mark.parametrize("name", ["potential/short", "potential/gradient"])
+def test_function_values_have_to_cancel(name: str) -> None:
+    """Each of the three inequalities of a potential; elsewhere the weights that follow see to it."""
+    document = valid(name)
+    s, w = document["statement"], document["witness"]
+    a = [*w["a"], "0", "0"][:3]
+    for changes in (
+        {("witness", "a"): [str(Fraction(a[0]) + 1), *w["a"][1:]]},
+        {("witness", "first"): {}},
+        {("witness", "first"): {"-1,0": "1/1000"}},
+        {("witness", "nu"): {}},
+        {("witness", "lambda"): {}},
+        {("statement", "growth"): [str(Fraction(x) / 2) for x in s["growth"]]},
+    ):
+        if not any(at(document, path) != value for path, value in changes.items()):
+            continue
+        with pytest.raises(checker.Refused):
+            checker.check(forged(name, changes))
+
+
+def test_pairs_that_are_not_there() -> None:
+    """Weights of pairs from the minimizer follow; no point beyond the last has one, and none with itself."""
+    for name, part in (
+        ("rate/nesterov10", "lambda"), ("rate/nesterov10", "nu"), ("flow/gradient", "lambda"),
+        ("flow/gradient", "nu"), ("horizon/nesterov", "lambda"), ("potential/short", "first"),
+    ):  # fmt: skip
+        for key in ("-1,0", "0,0", "0,9", "9,0", "-1,-1", "-2,0", "0,-2", "0, 1", "00,1"):
+            if key in valid(name)["witness"][part] or (part != "lambda" and key == "-1,0"):
+                continue
+            with pytest.raises(checker.Refused):
+                checker.check(forged(name, {("witness", part, key): "1"}))
+    for key in ("0,1", "1,0", "1,-1"):  # the bound of potential/short is at y_k: there is no output
+        with pytest.raises(checker.Refused):
+            checker.check(forged("potential/short", {("witness", "nu", key): ["1"]}))
+
+
+def test_rows_have_the_length_of_what_they_are_over() -> None:
+    """A row of a table that reads gradients which are not there was no statement, and passed."""
+    document = forged("horizon/gradient", {})
+    points, lam = document["statement"]["points"], document["witness"]["lambda"]
+    last = len(points) - 1
+    points.insert(last, ["1"] * 6)
+    document["witness"]["lambda"] = {
+        ",".join(str(last + 1) if i == str(last) else i for i in key.split(",")): x
+        for key, x in lam.items()
+    }
+    with pytest.raises(checker.Refused, match="no gradient"):
+        checker.check(document)
+    for name in ("rate/nesterov10", "quadratics/ogda", "flow/gradient"):
+        s = valid(name)["statement"]
+        for key in {"A", "B", "C", "D", "output", "rest"} & {*s}:
+            for longer in ([*s[key], s[key][0]], s[key][:-1]):
+                with pytest.raises(checker.Refused):
+                    checker.check(forged(name, {("statement", key): longer}))
+            if isinstance(s[key][0], list):
+                with pytest.raises(checker.Refused):
+                    checker.check(forged(name, {("statement", key, 0): [*s[key][0], "0"]}))
+    P = valid("rate/nesterov10")["witness"]["P"]
+    for other in ([*P, ["1"]], P[:-1], [row[::-1] for row in P][::-1]):
+        with pytest.raises(checker.Refused):
+            checker.check(forged("rate/nesterov10", {("witness", "P"): other}))
+
+
+def test_a_clock_goes_forward_for_ever_and_divides_by_nothing_that_vanishes() -> None:
+    clock = valid("potential/short")["statement"]["clock"]
+    assert clock == {"now": ["0", "1"], "next": ["1", "1"], "over": ["1"], "from": clock["from"]}
+    for part in (
+        {"next": ["-1", "1"]}, {"next": ["0", "1"]}, {"next": ["2", "1"]}, {"next": ["1", "1/2"]},
+        {"next": ["1", "1", "1"]}, {"now": ["0", "-1"]}, {"now": ["3"]}, {"now": ["0", "1", "-1"]},
+        {"over": ["-1"]}, {"over": []}, {"over": ["1", "1"]}, {"from": "-5"},
+    ):  # fmt: skip
+        with pytest.raises(checker.Refused):
+            changes = {("statement", "clock", key): value for key, value in part.items()}
+            checker.check(forged("potential/short", changes))
+    for key, p in (
+        ("growth", ["2", "-1"]), ("growth", []), ("growth", ["2", "0", "1"]), ("step_unit", ["-1"]),
+        ("step_unit", ["1", "-1"]), ("step_unit", []), ("point_unit", ["-1"]), ("point_unit", ["2"]),
+    ):  # fmt: skip
+        with pytest.raises(checker.Refused):
+            checker.check(forged("potential/short", {("statement", key): p}))

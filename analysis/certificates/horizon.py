@@ -19,7 +19,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from .checking.checker import STAR, ZERO, Number, Refused, Steps, check, read
+from .checking.checker import STAR, ZERO, Number, Refused, Steps, check, follow, read
 from .checking.document import down, sealed, text, up
 from .checking.document import weights as as_weights
 from .checking.record import ProofDocument, shown, significant
@@ -330,8 +330,8 @@ def _rounded(
     claim = {**base, "bound": text(number)}
     if _tied(base):  # no multipliers from the minimizer; those to it follow
         kept = {ij: w for ij, w in kept.items() if ij[1] != STAR}
-        follow = Steps({**claim, "d": base["d"]}).follows(kept)
-        kept |= {(i, STAR): -w for (_, i), w in follow.items() if w}
+        follows = follow(kept, Steps({**claim, "d": base["d"]}).claim()[1])
+        kept |= {(i, STAR): -w for (_, i), w in follows.items() if w}
     document = sealed(steps.name, "horizon", claim, {"lambda": as_weights(kept)})
     try:
         check(document)

@@ -56,5 +56,5 @@ def from_statement(claim: Mapping[str, Any], name: str = "") -> Plant:
     mu, L = (to_sympy(claim[key], method.d) for key in ("mu", "L"))
     return Plant(
         method.A, method.B, method.C, method.D, method.output, method.rest, mu, L, method.d,
-        not method.enclosed, name,
+        not method.boxed, name,
     )  # fmt: skip
