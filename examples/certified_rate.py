@@ -1,4 +1,4 @@
-"""A proved convergence rate, and its proof checked by a script that knows nothing of this package.
+"""A proved convergence rate, and its proof checked by a script independent of this package.
 
 The triple momentum method has the rate 1 - 1 / sqrt(kappa) over all mu-strongly convex functions with
 L-Lipschitz gradient, kappa = L / mu (Van Scoy, Freeman, Lynch, 10.1109/LCSYS.2017.2722406). Run it:

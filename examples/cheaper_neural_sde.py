@@ -1,4 +1,4 @@
-"""A neural SDE that is trained to be cheap to solve, as a task of one's own.
+"""A neural SDE trained to be cheap to solve, as a user-defined task.
 
     python examples/cheaper_neural_sde.py
 

@@ -240,7 +240,7 @@ def test_a_damped_flow_by_splittings() -> None:
 def test_bad_input_gets_a_sentence() -> None:
     flow = od.system("gradient_flow")
     for call, sentence in (
-        (lambda: certify(flow, 0), "as flat as one likes"),
+        (lambda: certify(flow, 0), "arbitrarily flat"),
         (lambda: certify(flow, 1, 1), "mu < L"),
         (lambda: certify(flow, 1, 2, horizon=3), "for algorithms"),
         (lambda: certify(od.system("heavy_ball"), 1), "has no value"),

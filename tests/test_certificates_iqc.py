@@ -254,5 +254,5 @@ def test_several_gradients_are_refused() -> None:
     x, f = od.blocks("x"), od.Objective("f")
     half = x - f.grad(x) / 10
     twice = od.method({x: half - f.grad(half) / 10}, output=x)
-    with pytest.raises(od.OdescentError, match="one gradient a step"):
+    with pytest.raises(od.OdescentError, match="one gradient per step"):
         certify(twice, 1, 10, multipliers="sector")

@@ -200,7 +200,7 @@ def test_bad_input_gets_a_sentence() -> None:
         ((METHODS["gd"](), 1, 10), {}, "mu = 0"),
         ((METHODS["gd"](), 0, 1), {"measure": "gradient"}, "one number of steps"),
         ((METHODS["gd"](), 0, sp.sqrt(2)), {}, "rational L"),
-        ((twice, 0, 1), {}, "one gradient a step"),
+        ((twice, 0, 1), {}, "one gradient per step"),
         ((od.algorithm("proximal_point"), 0, 1), {}, "parameter h"),
         ((od.algorithm("adam"), 0, 1), {}, "no certificate"),
     ):

@@ -79,7 +79,7 @@ REFUSED = {
     "simulate nesterov --objective rosenbrock": "mu and L: give --mu ... and --L ... as parameters",
     "simulate gradient_descent --mu 1 --L 1": "no parameter of gradient_descent called 'mu'",
     "simulate cbo --objective ackley": "or odescent explore cbo",
-    "certify adam --mu 1 --L 10": "of linear methods around their gradients, and adam is not",
+    "certify adam --mu 1 --L 10": "linear apart from their gradients, and adam is not",
     "portrait nesterov_sc --objective ackley": "or a --curvature, or, in Python",
     "simulate proximal_gradient": "which the objective 'quadratic' does not have",
     "portrait nesterov_sc": "either --curvature",
@@ -88,7 +88,7 @@ REFUSED = {
     "figures --quick --full": "give one of them",
     "train digits-ode --resume": "give --out",
     "train digits-ode --paper 1999": "leave --paper out",
-    "portrait nesterov --story": "told of heavy_ball",
+    "portrait nesterov --story": "is available for heavy_ball, not for 'nesterov'",
     "doctor extra": "unexpected extra argument",
     "list --jsno": "did you mean --json",
     # files

@@ -226,7 +226,7 @@ def test_bad_input() -> None:
     for bad in ({"resolution": 1}, {"mu": 2.0, "L": 1.0}, {"periods": 1}, {"certified": -1}):
         with pytest.raises(od.OdescentError):
             cycle_region(**bad)
-    with pytest.raises(od.OdescentError, match="one gradient a step"):
+    with pytest.raises(od.OdescentError, match="one gradient per step"):
         cycles("extragradient", 1, 10)
     with pytest.raises(od.OdescentError, match="algorithm"):
         cycles("no_such_method", 1, 10)

@@ -148,7 +148,7 @@ def basins(
         dt: the time per step of a flow (RK4, parted where the field is steep); by default from 256 of the starts.
         tolerance, escape: of recurrences, and of divergence, in units of the size of the region of starts.
         max_period: the longest cycle of a map that is looked for.
-        by: "place": attractors are told apart by where they are, or "period": by their period alone. Where
+        by: "place": attractors are distinguished by position, or "period": by their period alone. Where
             parameters are varied, cycles move with them and are always told apart by period.
         most: more fixed points or cycles than that (a continuum of minimizers) are taken together by period.
         confidence: of the intervals of random starts.
@@ -167,7 +167,7 @@ def basins(
     with jax.enable_x64(True):
         p = _product(iterated, target, axes, start, parameters or {}, samples, key, dt)
         if p.stepper.draws:
-            raise NotCarried(f"{p.stepper.name} draws noise; basins are of deterministic maps.")
+            raise NotCarried(f"{p.stepper.name} draws noise; basins require a deterministic map.")
         search = _Search(p, by, most)
         done = settle(p, limits, search.confirm)
         labels, found = search.labels(done.verdict, done.period, done.state)

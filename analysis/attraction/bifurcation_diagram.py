@@ -129,7 +129,9 @@ def bifurcation(
         if p.axes[0].kind != "parameter":
             raise OdescentError(f"{parameter!r} is not a parameter of {p.stepper.name}.")
         if p.stepper.draws:
-            raise NotCarried(f"{p.stepper.name} draws noise; attractors are of deterministic maps.")
+            raise NotCarried(
+                f"{p.stepper.name} draws noise; attractors require a deterministic map."
+            )
         grid = p.axes[0].values
         if (np.diff(grid) <= 0).any():
             raise OdescentError(f"the values of {parameter} must increase.")

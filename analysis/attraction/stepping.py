@@ -65,9 +65,9 @@ def stepper(
 def _of_system(system: System, target: Objective, dt: float | None) -> PointStepper:
     who = system.name or "the system"
     if any(f.noise for f in system.fields.values()):
-        raise NotCarried(f"{who} has noise; attractors are looked for in deterministic systems.")
+        raise NotCarried(f"{who} has noise; attractors require a deterministic system.")
     if not system.autonomous:
-        raise NotCarried(f"{who} depends on time; attractors are looked for in autonomous systems.")
+        raise NotCarried(f"{who} depends on time; attractors require an autonomous system.")
     if dt is None or not (np.isfinite(dt) and dt > 0):
         raise OdescentError(f"a flow needs a positive fixed step dt, not {dt!r}.")
     flow, value = problem_of(system, target, system.parameters), target.oracles.get("value")

@@ -226,7 +226,7 @@ def certify_horizon(
     steps = unrolled(*source)
     if (measure, start, steps.mu) == ("distance", "value", 0):
         raise NoCertificate(
-            "|x_N - x*|^2 has no bound by f(x_0) - f* over convex functions, mu = 0: some are as flat as one likes."
+            "|x_N - x*|^2 has no bound by f(x_0) - f* over convex functions, mu = 0: some are arbitrarily flat."
         )
     base = describe(steps, measure, start)
     if start == "value" and all(any(row) for row in steps.points):

@@ -191,7 +191,7 @@ def certify_potential(
     """A bound on a method after every number of steps, over convex functions, with one proof for all of them.
 
     Args:
-        algorithm: one gradient a step, coefficients rational in the step number or a scalar with t+ = r(t, sqrt(q(t))).
+        algorithm: one gradient per step, coefficients rational in the step number or in t, t+ = r(t, sqrt(q(t))).
         L: smoothness, rational.
         output: the sequence that is bounded; see `unroll.unrolled`.
 

@@ -108,7 +108,7 @@ def certify(
         steps: gradients of memory in the Lyapunov function, 1 to 6; by default as many as change the rate.
         rate: a rate to prove, instead of the least that can be found: any above that one.
         multipliers: what is used of the class. "interpolation", all inequalities between the points in memory, gives
-            the least rates; else, for one gradient a step, an integral quadratic constraint: "sector", the weighted
+            the least rates; else, for one gradient per step, an integral quadratic constraint: "sector", the weighted
             "off_by_one" constraint, or "zames_falb", causal with so many past ``steps`` (`iqc`).
 
     Raises:
@@ -154,7 +154,7 @@ def certify(
     plant = read(*source)
     if not plant.mu > 0:
         raise NoCertificate(
-            "there is no linear rate over convex functions, mu = 0: some are as flat as one likes at the minimizer; "
+            "there is no linear rate over convex functions, mu = 0: some are arbitrarily flat at the minimizer; "
             "give horizon=N for a bound after so many steps, or horizon='all'."
         )
     wanted = None if rate is None else _wanted(rate)

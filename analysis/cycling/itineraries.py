@@ -32,7 +32,7 @@ _MOST = 20_000  # itineraries
 
 @dataclass(frozen=True, eq=False)
 class Branches:
-    """A method with one explicit gradient a step on a piecewise linear gradient: x+ = maps[j] x + shifts[j].
+    """A method with one explicit gradient per step on a piecewise linear gradient: x+ = maps[j] x + shifts[j].
 
     Attributes:
         gradient: the function.
@@ -105,7 +105,7 @@ def branches(algorithm: Method | str, gradient: PiecewiseLinear) -> Branches:
     """
     plant = read(named(algorithm), gradient.mu, gradient.L)
     if len(plant.D) != 1 or plant.D[0][0]:
-        raise OdescentError("a method with one explicit gradient a step is needed here.")
+        raise OdescentError("a method with one explicit gradient per step is needed here.")
     parts = (plant.A, plant.B, plant.C, [plant.output], [plant.fixed])
     if not plant.exact or any(x.b for m in parts for row in m for x in row):
         raise OdescentError(

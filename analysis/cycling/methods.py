@@ -29,7 +29,7 @@ def cycles(
     proof of convergence: `certify` looks for that.
 
     Args:
-        algorithm: as for `certify`, with one gradient a step, or the name of a registered algorithm.
+        algorithm: as for `certify`, with one gradient per step, or the name of a registered algorithm.
         mu, L: the class, 0 <= mu < L; exact numbers stay exact, floats are the decimals that they print as.
         periods: the longest period that is tried, at least 2.
         winding: only cycles with this winding number; all by default.
@@ -42,7 +42,7 @@ def cycles(
     plant = read(named(algorithm), mu, L)
     if len(plant.D) != 1:
         raise OdescentError(
-            f"cycles are computed for methods with one gradient a step; this one has {len(plant.D)}."
+            f"cycles are computed for methods with one gradient per step; this one has {len(plant.D)}."
         )
     found = found_by(plant, check_periods(periods))
     return tuple(c for c in found if winding is None or c.winding == winding)

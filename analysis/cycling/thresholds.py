@@ -44,7 +44,7 @@ def cycle_threshold(algorithm: Tuned, period: int, winding: int | None = 1) -> s
     """The least kappa = L / mu for which a tuned method has a cycle on roots of unity, exactly.
 
     Args:
-        algorithm: a method with one gradient a step whose parameters are bound to mu and L, or its name.
+        algorithm: a method with one gradient per step whose parameters are bound to mu and L, or its name.
         period: of the cycle, at least 2.
         winding: its winding number, coprime to the period and at most half of it; None for the least kappa of all.
 
@@ -132,7 +132,7 @@ def _transfer(method: Any) -> sp.Expr:
         return method.transfer_function()
     if isinstance(method, StateSpace):
         if method.D.shape != (1, 1):
-            raise OdescentError("a cycle on roots of unity needs one gradient a step.")
+            raise OdescentError("a cycle on roots of unity requires one gradient per step.")
         return method.transfer()[0, 0]
     if not isinstance(method, Mapping) or not {"alpha"} <= set(method) <= set(THREE):
         raise OdescentError(

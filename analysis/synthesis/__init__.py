@@ -33,7 +33,7 @@ class Synthesis:
     """What a search found.
 
     Attributes:
-        algorithm: the best method, with its gains for this mu and L; nothing of it is free.
+        algorithm: the best method, with its gains for this mu and L, and no free parameters.
         formula: the same in mu and L, where the optimum has a closed form; else None.
         rate: its rate rho at this mu and L, as a float: |x_k - x*| = O(rho^k) if certified; if spectral, the largest
             modulus of a pole, with O(k rho^k) where it is a double one.

@@ -105,7 +105,7 @@ def write(algorithm: Iteration, path: str | Path, target: str = "numpy") -> Path
 def load(algorithm: Iteration, target: str = "jax") -> ModuleType:
     """The emitted source as a module, one per distinct source.
 
-    The text comes from our own printer, with validated names, so that nothing of the user's is
+    The text comes from our own printer, with validated names, so that no user text is
     evaluated. It is registered with linecache: tracebacks show the emitted lines.
     """
     text, names = _printed(algorithm, target)

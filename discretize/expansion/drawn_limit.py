@@ -48,12 +48,13 @@ def check_draws(update: dict[Symbol, Expr], root: sp.Symbol, program: Program) -
         still, first, second = (tidy(substitute(e, quiet)) for e in powers)
         if left := symbols_of(still) & drawn:
             raise NotCarried(
-                f"however small the step, the draw {_first(left)} moves {s} by its own size, so there is no limit flow."
+                f"however small the step, the draw {_first(left)} changes {s} by its own size, so there is no "
+                "limit flow."
             )
         if left := symbols_of(first) & noisy:  # its values in different steps are not independent
             raise NotCarried(
-                f"the step of {s} has the memory {_first(left)} times the root of the step, which draws of several "
-                "steps move; the limit of such noise is not supported."
+                f"the step of {s} has the memory {_first(left)} times the root of the step, which depends on "
+                "draws of several steps; the limit of such noise is not supported."
             )
         _check_affine(s, first, drawn, set())
         _check_affine(s, second, drawn | noisy, set())

@@ -39,7 +39,7 @@ STEP = sp.Symbol("h", positive=True)
 class Iteration:
     """A system discretized by a scheme: the core of `Algorithm`, which documents the arguments.
 
-    It provides its program and the linear forms of it, and imports nothing of their uses.
+    It provides its program and the linear forms of it, and has no imports from their users.
     """
 
     _of_the_tuning: ClassVar = (

@@ -181,7 +181,7 @@ class MomentMap:
             radius = float(abs(np.linalg.eigvals(entries)).max())
             if radius >= 1:
                 raise OdescentError(
-                    f"the moments do not settle: a step multiplies some of them by {radius:.6g}; take a smaller step."
+                    f"the moments do not converge: a step multiplies some of them by {radius:.6g}; take a smaller step."
                 )
         back = inverse(sp.eye(self.matrix.rows) - self.matrix)
         if back is None:
@@ -285,7 +285,7 @@ def stationary_covariance(algorithm: Algorithm | Program, hessian: object) -> St
     """
     if _program_of(algorithm).counted:
         raise OdescentError(
-            "the coefficients of the step change with its number, so no law is stationary."
+            "the coefficients of the step change with its number, so there is no stationary law."
         )
     found = moment_map(algorithm, hessian)
     state, moments = found.step.state, found.stationary()

@@ -140,7 +140,7 @@ class Arithmetic(ABC):
             AttributeError,
         ) as error:
             raise self.source.error(
-                str(error) or "the engine cannot work this out.", node
+                str(error) or "this expression cannot be evaluated.", node
             ) from None
         return Value(made, kind, size)
 

@@ -155,7 +155,7 @@ class Names:
             circle = list(reversed(error.args[1]))
             shown = " -> ".join(circle if len(circle) < 8 else [*circle[:6], "...", circle[-1]])
             raise self.source.error(
-                f"this is defined by itself: {shown}.", definitions[circle[0]]
+                f"the definition is circular: {shown}.", definitions[circle[0]]
             ) from None
         for name in order:
             self._values[name] = self.evaluator()(definitions[name].children[1])

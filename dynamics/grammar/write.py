@@ -184,7 +184,7 @@ class _Writer:
             )
         if not oracle.of.isidentifier():
             raise OdescentError(
-                f"the name {oracle.of!r} is none in the text form: it has to be one word."
+                f"the name {oracle.of!r} is none in the text form: it must be one word."
             )
         return oracle.of
 

@@ -79,7 +79,7 @@ class Population:
 
     @cached_property
     def shared(self) -> frozenset[Symbol]:
-        """Blocks that are one point for all particles: made of meetings, and of nothing of a particle's own."""
+        """Blocks with one value for all particles: functions of consensus points only."""
         met = {c.target for c in self.meetings if not polar(c)}
         after = {s: self.made_of(e) for s, e in self.program.next.items()}
         common = set(after)

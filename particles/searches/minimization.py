@@ -226,7 +226,7 @@ def _one_by_jax(fun: Any, vectorized: bool) -> Evaluate:
 def _with_consensus(found: Minimum, values: Evaluate) -> Minimum:
     """With the value at the consensus point, which is the answer where it is lower than the best particle's.
 
-    The search is over: an objective that fails here takes nothing of it away.
+    The search is complete: an objective that fails here does not invalidate it.
     """
     point = found.consensus
     if not np.isfinite(point).all():

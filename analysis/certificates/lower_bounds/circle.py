@@ -1,6 +1,6 @@
 """Cycles of K points on a circle: the trigonometric sum that decides whether they exist, and its exact sign.
 
-A method with one gradient a step and transfer function H = top / bottom from gradient to gradient point runs
+A method with one gradient per step and transfer function H = top / bottom from gradient to gradient point runs
 along y_t = exp(i t theta), theta = 2 pi m / K, if the gradients are g_t = y_t / H(exp(i theta)). Some f in
 F(mu, L) has these gradients iff, with a + i b = 1 / H(exp(i theta)),
 

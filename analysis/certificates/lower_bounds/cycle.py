@@ -121,7 +121,7 @@ def counterexample(algorithm: Method, mu: object, L: object, periods: int = _MOS
     """The cycle on roots of unity with the shortest period, with proof; None if there is none up to ``periods``.
 
     Args:
-        algorithm: as for `certify`, with one gradient a step.
+        algorithm: as for `certify`, with one gradient per step.
         mu, L: the class, 0 <= mu < L.
         periods: the longest period, at least 2.
 

@@ -1,6 +1,6 @@
 """Nonquadratic functions on which a method is slow: its points lie on a logarithmic spiral in the plane.
 
-A method with one gradient a step and transfer function H from gradient to point has the solution y_t = z^t,
+A method with one gradient per step and transfer function H from gradient to point has the solution y_t = z^t,
 z = rho exp(i theta), if its gradients are g_t = G y_t with G = 1 / H(z). These are the gradients of some f in
 F(mu, L) with values phi |y_t|^2 if all pairs of points satisfy the interpolation inequalities. By the scaling and the
 rotation by z, the pair (t, t + j) does as (0, j): with w = z^j, j >= 1, and K = |G|^2 - 2 mu Re G + mu L,

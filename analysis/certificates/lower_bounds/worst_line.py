@@ -26,7 +26,7 @@ _SIMPLE = 10**5  # the largest denominator of a width that is tried for a fracti
 
 @dataclass(frozen=True)
 class Kink:
-    """The function of width w, and what the method makes of it from the start 1 with the minimizer 0.
+    """The function of width w, and the run of the method on it from the start 1 with the minimizer 0.
 
     ``value`` is the ratio of measure and start there, ``low`` a fraction that is no larger.
     """

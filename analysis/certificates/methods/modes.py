@@ -92,7 +92,7 @@ def characteristic(matrix: Matrix) -> list[Number]:
 
 
 def transfer(plant: Plant) -> tuple[list[Number], list[Number]]:
-    """Numerator and denominator of C (z I - A)^-1 B + D for one gradient a step, by powers of z, leading first."""
+    """Numerator and denominator of C (z I - A)^-1 B + D for one gradient per step, by powers of z, leading first."""
     bottom = characteristic(plant.A)
     response, state = [plant.D[0][0]], [row[0] for row in plant.B]
     for _ in plant.A:

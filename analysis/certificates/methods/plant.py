@@ -196,8 +196,8 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
             method = method.state_space()
         except NotLTI as reason:
             raise NotLTI(
-                f"a rate is certified of linear methods around their gradients, and {name or 'this one'} is not one "
-                f"of them: {reason}"
+                f"rates are certified for methods that are linear apart from their gradients, and "
+                f"{name or 'this one'} is not one of them: {reason}"
             ) from None
     if isinstance(method, StateSpace):
         of = {o.of for o in method.inputs}

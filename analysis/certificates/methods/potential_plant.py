@@ -62,7 +62,7 @@ def describe(method: Method, L: object, output: str | None = None) -> dict[str, 
     form = _on_class(general, high)
     if form.D.rows != 1:
         raise OdescentError(
-            f"a bound for all steps is for one gradient a step; this method takes {form.D.rows}."
+            f"a bound for all steps is for one gradient per step; this method takes {form.D.rows}."
         )
     free = sorted(_free(form) - set(form.ahead), key=str)
     if free:

@@ -1,6 +1,6 @@
 """Exact certificates at a rate that a quadratic attains: identities known in form, to be checked for a method.
 
-They are for one gradient a step, with V over (x_k, u_k / L), and bound the output. Nothing here depends on the size of
+They are for one gradient per step, with V over (x_k, u_k / L), and bound the output. None depends on the size of
 L / mu, nor on floats.
 """
 

@@ -1,6 +1,6 @@
 """The search for one potential function for all steps: semidefinite programs, rounded one number at a time.
 
-That function values cancel, and that D says nothing of how far the minimizer is, are linear equations with rational
+The cancellation of function values, and the independence of D from the minimizer, are linear equations with rational
 coefficients, solved exactly. What is left are inequalities at every step. Imposed at some steps they are a
 semidefinite program, which says how large growth can be; then one coefficient after the other is given the simplest
 fraction in the interval that is left for it (Taylor, Bach, arXiv:1902.00947, fix the shape of V and fit; here the fit

@@ -50,7 +50,7 @@ class Ask:
 
     @property
     def of_all(self) -> bool:
-        """Whether it is asked of all particles at once, and gives one point."""
+        """Whether it acts on all particles at once and returns one point."""
         return self.argument.partition("_")[0] == "ensemble" and len(self.scalars) == 1
 
 

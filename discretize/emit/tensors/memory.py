@@ -56,7 +56,7 @@ def layout(program: Program) -> Layout:
             f"the torch backend takes gradients of one function, not of {len(oracles)}: a closure has one loss."
         )
     if any(c.parameters for c in explicit):
-        raise NotCarried("the torch backend has gradients without further arguments only.")
+        raise NotCarried("the torch backend supports only gradients without further arguments.")
     for e in program._expressions():
         scalars = e.terms.values() if isinstance(e, Vector) else [e]
         if any(n.kind != "inner" for s in scalars for n in s.atoms(ScalarNode)):
@@ -223,7 +223,7 @@ def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Pro
     asked = [c for c in begun if c.oracle.kind in _GRADIENTS]
     if any(c.point != start or c.directions for c in asked):
         raise NotCarried(
-            "the torch backend has gradients at the starting point only in the initial memory."
+            "the torch backend supports gradients at the starting point only in the initial memory."
         )
     if not asked:
         return p, False

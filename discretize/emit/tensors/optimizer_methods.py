@@ -55,10 +55,12 @@ class Body:
         self.samples = [s for s in steps.statements if isinstance(s, Sample)]
         self.inner = any(isinstance(s, InnerLet) for s in steps.statements)
         if any(not isinstance(s.target, VectorSymbol) for s in self.samples):
-            raise NotCarried("the torch backend draws noise of the shape of the parameters, not scalars.")  # fmt: skip
+            raise NotCarried(
+                "the torch backend supports noise of the shape of the parameters, not scalar noise."
+            )
         if output.arguments():
             raise NotCarried(
-                "the torch backend has no output that asks an oracle beside what the parameters hold."
+                "the torch backend does not support an output with an oracle call away from the parameters."
             )
         self.runs, self.where = self._runs()
 
@@ -185,7 +187,7 @@ class Body:
                 register = where.get(s.vectors[0].name)
                 if register not in lists:
                     raise NotCarried(
-                        "the torch backend asks oracles for initial memory at the start only."
+                        "the torch backend evaluates oracles for the initial memory only at the start."
                     )
                 target = self.called(s.target.name)
                 given = [lists[register or ""], *(self.scalars.scalar(e) for e in s.scalars)]
@@ -393,7 +395,7 @@ class Body:
         known = {start, *self.low.parameters}
         if any(symbols_of(b.init) - known for b in self.blocks):
             raise NotCarried(
-                "the torch backend has no output that reads a gradient before the first step."
+                "the torch backend does not support an output that needs a gradient before the first step."
             )
         return [f'{indent}params = list(group["params"])', *self.initial(indent)]
 

@@ -120,7 +120,9 @@ class Schedule:
             elif isinstance(s, (Ask, InnerLet)):
                 self._barrier(i, s)
             else:
-                raise NotCarried("the torch backend moves no coordinates one after the other.")
+                raise NotCarried(
+                    "the torch backend does not support sequential updates of coordinates."
+                )
         self._copy_all()
         self._flush()
         return self.done

@@ -104,7 +104,7 @@ class _Home:
         fixed = set(self.program.parameters)
         if any(c.free_symbols - fixed for c in self.home.terms.values()):
             raise NotCarried(
-                f"the optax backend needs parameters that hold one thing, but {self.home} changes with the step."
+                f"the optax backend requires parameters with a fixed meaning, but {self.home} changes with the step."
             )
         inits = {b.symbol: b.init for b in self.program.blocks}
         known = [a for a in self.home.terms if not _calls(inits[a])]
@@ -175,7 +175,7 @@ class _Home:
         first = {b.symbol: self.started(b.init) for b in made.blocks if _calls(b.init)}
         if set(first) & symbols_of(output):
             raise NotCarried(
-                "the optax backend has no output at the start: an oracle makes the state that it reads."
+                "the optax backend has no output at the start: the state that it reads is the result of an oracle."
             )
         held = tuple(replace(b, init=zero) if b.symbol in first else b for b in made.blocks)
         made = replace(made, blocks=held)
@@ -187,7 +187,8 @@ class _Home:
         """An initial value in terms of what the first update is given."""
         if not isinstance(e, Vector):
             raise NotCarried(
-                "the optax backend makes vectors at the first update, not the scalar state of an oracle's value."
+                "the optax backend initializes only vectors at the first update, not a scalar state by an "
+                "oracle's value."
             )
         at = substitute(e, {start: PARAMS})
         if self.gradient is None or self.source is None:

@@ -70,10 +70,10 @@ class FileOptions:
     """What goes with a system file, and with nothing that is registered.
 
     Attributes:
-        scheme: Of a system file: the scheme.
-        where: Of a system file: what holds exactly.
-        tuning: Of a system file: what is bound last.
-        clock: Of a system file: time at step k, such as k*h.
+        scheme: Scheme for a system file.
+        where: Bindings for a system file, part of the discretization.
+        tuning: Values for parameters of a system file, substituted last.
+        clock: Time at step k for a system file, such as k*h.
         time_limit: For a system file; 20 by default.
     """
 

@@ -26,7 +26,7 @@ _ABSENT = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class _Declared:
-    """One argument or option: where its value goes, and what typer is told of it."""
+    """One argument or option: its destination, and its declaration for typer."""
 
     owner: str  # the parameter of the function that the value is, or is a part of
     name: str

@@ -22,7 +22,7 @@ _MOST = 10**15  # steps; more would not end
 
 @dataclass(frozen=True)
 class OptionKind:
-    """What typer is told of a value: its name in the help, how it is completed, read, and checked.
+    """The declaration of a value for typer: its name in the help, completion, parsing and checks.
 
     ``read`` takes the option's name and the text, or, of a ``path``, the name of the file.
     """

@@ -42,26 +42,26 @@ def run(
     out: Written | None = None,
     json: bool = False,
 ) -> int:
-    """Prove a convergence rate over all functions in F(mu, L), or show a function without one.
+    """Prove a convergence rate over all functions in F(mu, L), or give a counterexample.
 
-    With --horizon, a bound after so many steps, or after all; of a system, the exponential rate of its flow.
+    With --horizon, a bound after N steps or for all N; for a system, the exponential rate of its flow.
 
-    The proof is checked in exact arithmetic; anyone can check it again with the stand-alone checker.
+    The proof is checked in exact arithmetic and can be verified with the stand-alone checker.
     The exit code is 1 if there is no certificate.
 
     Args:
         name: An algorithm, such as nesterov.
         over: smooth_strongly_convex or quadratics.
-        steps: Memory of the Lyapunov function, 1 to 6; else as much as changes the rate.
+        steps: Memory of the Lyapunov function, 1 to 6; by default as long as the rate improves.
         multipliers: interpolation, or an IQC: sector, off_by_one, zames_falb.
-        rate: A rate to prove; the least by default.
-        lower: Look so long for a function on which it is slow; not by default.
-        flow: NAME is a system: its exponential rate; --L may be left out.
-        horizon: A bound after N steps instead, or after all; --mu may be 0.
-        measure: After N steps: value, gradient or distance (of x_N).
-        start: At the start: distance or value (of x_0).
+        rate: A rate to prove; the smallest by default.
+        lower: Seconds to search for a function with a slow rate; no search by default.
+        flow: NAME is a system: its exponential rate; --L is optional.
+        horizon: A bound after N steps, or "all"; --mu may be 0.
+        measure: Quantity bounded at x_N: value, gradient or distance.
+        start: Quantity given at x_0: distance or value.
         checker: Write the stand-alone checker to FILE.
-        out: Write to FILE, all of it or nothing.
+        out: Write the result to FILE.
         json: Print one JSON document, for machines.
 
     Examples:

@@ -30,10 +30,10 @@ SHOWN = 2500  # iterations in the picture
 def run(*, out: Folder = Path("out/demo"), quick: bool = False, json: bool = False) -> None:
     """Derive a method, emit it, run it on real data, draw it.
 
-    Nesterov's method beside gradient descent, heavy ball, triple momentum and optax.
+    The demo compares Nesterov's method with gradient descent, heavy ball, triple momentum and optax.
 
     Args:
-        out: Where pictures and code go.
+        out: Folder for pictures and code.
         quick: Fewer steps and smaller pictures.
         json: Print one JSON document, for machines.
 
@@ -120,7 +120,7 @@ def _derive(out: Path, report: Report) -> list[dict[str, Any]]:
 
 
 def _emit(methods: dict[str, Algorithm], out: Path, report: Report) -> list[Path]:
-    report("\n2. Emit: stand-alone source that imports nothing of odescent")
+    report("\n2. Emit: stand-alone source that does not import odescent")
     written = [
         methods[n].write(out / f"{n}_{t}.py", t) for n in methods for t in ("numpy", "jax", "optax")
     ]

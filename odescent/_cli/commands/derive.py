@@ -34,16 +34,16 @@ def run(
 ) -> int:
     """Derive an algorithm from a principle, or from your own system, step by step.
 
-    Each step is checked by the engine; the exit code is 1 if one does not hold. A system file is
-    read without evaluating it, and derived in a process of its own for a limited time.
+    Each step is checked symbolically; the exit code is 1 if one does not hold. A system file is
+    parsed without evaluation and derived in a separate process with a time limit.
 
     Args:
         name: An algorithm, such as nesterov, or a system file, such as my_system.ode.
-        route: immersion, model, relaxation or direct; the first that it has by default.
+        route: immersion, model, relaxation or direct; by default the first available.
         latex: LaTeX instead of text.
         html: One HTML page instead of text.
         json: Print one JSON document, for machines.
-        out: Write to FILE, all of it or nothing.
+        out: Write the result to FILE.
         set: A parameter or option by name; may be repeated.
 
     Examples:

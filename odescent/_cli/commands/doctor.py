@@ -80,9 +80,9 @@ MARKS = [
 
 
 def run(*, json: bool = False) -> int:
-    """Show versions, devices and optional parts.
+    """Show versions, devices and extras.
 
-    The exit code is 1 if something that is needed does not work.
+    The exit code is 1 if a requirement does not work.
 
     Args:
         json: Print one JSON document, for machines.

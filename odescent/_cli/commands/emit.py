@@ -22,15 +22,15 @@ def run(
     json: bool = False,
     file: FileOptions,
 ) -> None:
-    """Emit an algorithm, or your own system with a scheme, as source that stands alone.
+    """Emit an algorithm, or your own system with a scheme, as stand-alone source.
 
-    Numbers are read exactly: 10, 0.01, 1e-4, 1/3. What is not given stays a parameter. A system file is
-    read without evaluating it, in a process of its own for a limited time.
+    Numbers are read exactly: 10, 0.01, 1e-4, 1/3. Parameters without a value remain arguments. A system file is
+    parsed without evaluation, in a separate process with a time limit.
 
     Args:
         name: An algorithm, such as nesterov, or a system file, such as my_system.ode.
-        target: one of those that `odescent list targets` shows.
-        out: Write to FILE, all of it or nothing.
+        target: a target of `odescent list targets`.
+        out: Write the result to FILE.
         json: Print one JSON document, for machines.
 
     Examples:

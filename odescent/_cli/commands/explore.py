@@ -39,22 +39,22 @@ def run(
     out: Written | None = None,
     json: bool = False,
 ) -> int:
-    """Explore methods by sliders, live in a browser: flow, iterates, ensembles, spectrum, rate and code.
+    """Explore methods with sliders in a browser: flow, iterates, ensembles, spectrum, rate and code.
 
-    Everything is computed on this machine, and the page loads nothing from elsewhere. Ctrl-C ends it.
-    Where others can reach the address, the page asks for a token, which is in its address.
+    All computations are local, and the page loads nothing over the network. Ctrl-C stops the server.
+    If other machines can reach the address, the page requires the token in its URL.
 
     Args:
         name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
-        objective: Of one or two variables; one mode of a quadratic if left out.
-        x0: Where to start; the objective's own.
-        steps: How many iterates, 1 to 200.
-        paths: Of a method with noise; or how many particles.
-        seed: Of the noise.
-        host: To listen on; this machine alone.
-        port: To listen on; 0 takes a free one.
-        no_browser: Only say where the page is.
-        out: Write what it shows first as a picture (svg) instead.
+        objective: An objective of one or two variables; by default one mode of a quadratic.
+        x0: Starting point; by default the objective's.
+        steps: Number of iterates, 1 to 200.
+        paths: Number of paths of a stochastic method, or of particles.
+        seed: Seed of the noise.
+        host: Address of the server; by default local.
+        port: Port of the server; 0 selects a free one.
+        no_browser: Only print the URL of the page.
+        out: Write the first view as a picture (svg) instead.
         json: Print one JSON document, for machines.
 
     Examples:

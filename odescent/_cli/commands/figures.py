@@ -24,20 +24,20 @@ def run(
     out: Folder = Path("out/figures"),
     json: bool = False,
 ) -> int:
-    """Make the papers' figures and tables, and check their claims.
+    """Compute figures and tables for the papers' claims, and check these.
 
-    Numbers, parameters and seeds stand beside each figure. What is unchanged is not computed again. The exit code
+    Numbers, parameters and seeds are stored with each figure. Unchanged figures are not recomputed. The exit code
     is 1 if a figure fails or a claim does not hold.
 
     Args:
         paper: acceleration, consensus, heuristics or local; may be repeated.
         only: One figure; may be repeated.
-        quick: Smaller sizes, said on the figure; the default.
-        full: The papers' own scale.
-        fresh: Compute anew what is there already.
+        quick: Reduced sizes, stated on the figure; the default.
+        full: The papers' scale.
+        fresh: Recompute stored results.
         workers: Processes; by default one per processor, four at most.
-        data: Where mnist and physionet2012 lie; else ODESCENT_DATA says.
-        out: Where pictures and code go.
+        data: Folder of mnist and physionet2012; by default ODESCENT_DATA.
+        out: Folder for figures and data.
         json: Print one JSON document, for machines.
 
     Examples:

@@ -21,14 +21,14 @@ def run(
     out: Folder | None = None,
     json: bool = False,
 ) -> None:
-    """Look at trained models: steps, errors and stiffness, evaluations per row, other solvers, the vector field.
+    """Inspect trained models: steps, errors and stiffness, evaluations per row, other solvers, the vector field.
 
-    A run is a folder that train --out made; of several, accuracy against evaluations as well.
+    A run is a folder written by train --out; several runs add a plot of accuracy against evaluations.
 
     Args:
         runs: Folders of finished runs.
-        rows: Which rows: train, validation or test.
-        out: For pictures, and inspect.json.
+        rows: train, validation or test.
+        out: Folder for pictures and inspect.json.
         json: Print one JSON document, for machines.
 
     Examples:

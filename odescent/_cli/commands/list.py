@@ -19,11 +19,11 @@ Entry = dict[str, Any]
 
 
 def run(kind: Annotated[str, named("kinds", metavar="KIND")] = "", *, json: bool = False) -> None:
-    """Show what there is by name.
+    """List registered names.
 
     Args:
         kind: systems, algorithms, schemes, objectives, derivations, targets, tasks, regularizers, papers or figures;
-            all if left out.
+            all by default.
         json: Print one JSON document, for machines.
 
     Examples:

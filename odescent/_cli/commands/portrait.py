@@ -62,19 +62,19 @@ def run(
 ) -> None:
     """Draw the phase portrait of a system, or of an algorithm with its iterates over its flow.
 
-    NAME may be a system file; with a scheme, its algorithm's iterates are laid over the flow.
-    Fixed points, separatrices, limit cycles and, where asked, the slow manifold.
+    NAME may be a system file; with a scheme, the iterates of its algorithm are drawn over the flow.
+    The portrait has fixed points, separatrices, limit cycles and, with --slow, the slow manifold.
 
     Args:
         name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
-        objective: What to draw on.
+        objective: The objective.
         curvature: Draw one mode of a quadratic.
-        x0: Where to start; the objective's own.
+        x0: Starting point; by default the objective's.
         steps: Number of steps, such as 1000 or 1e6.
-        window: What to show.
-        with_: One more algorithm's iterates; may be repeated.
-        slow: Draw the slow manifold's expansion.
-        story: Of heavy_ball: why it need not converge, as figures and checked steps in the folder --out.
+        window: Ranges of the axes.
+        with_: Add the iterates of another algorithm; may be repeated.
+        slow: Draw the expansion of the slow manifold.
+        story: For heavy_ball: figures and checked steps on its non-convergence, in the folder --out.
         out: Picture (pdf, svg, png) or film (gif, mp4).
         json: Print one JSON document, for machines.
 
@@ -131,11 +131,11 @@ def run(
 
 
 def _story(name: str, out: Path | None, as_json: bool) -> None:
-    """Write the argument why a method need not converge, and say where it stands."""
+    """Write the argument for non-convergence, and print the paths of its files."""
     import odescent as od
 
     if name != "heavy_ball":
-        raise OdescentError(f"--story is told of heavy_ball, not of {name!r}.")
+        raise OdescentError(f"--story is available for heavy_ball, not for {name!r}.")
     folder = Path("out/story") if out is None else out
     if folder.suffix in (*_PICTURES[:-1], *_FILMS):
         raise OdescentError(

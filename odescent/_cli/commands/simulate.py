@@ -42,22 +42,22 @@ def run(
     file: FileOptions,
     json: bool = False,
 ) -> None:
-    """Run an algorithm on an objective, or follow a system's flow for a time.
+    """Run an algorithm on an objective, or integrate a system.
 
-    NAME may be a system file: with a scheme its algorithm is run, with --time its flow is followed.
-    Long runs show a bar, store only what is asked for, and go on from --resume FILE after Ctrl-C.
+    NAME may be a system file: with a scheme its algorithm is run, with --time its flow is integrated.
+    Long runs show a bar, store only requested quantities, and continue from --resume FILE after Ctrl-C.
 
     Args:
         name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
-        objective: What to run on; quadratic by default.
-        x0: Where to start; the objective's own.
+        objective: The objective; quadratic by default.
+        x0: Starting point; by default the objective's.
         steps: Number of steps, such as 1000 or 1e6.
-        time: Of a system: for how long.
-        every: Keep every K-th step and the last.
-        statistics: mean, variance, minimum, maximum, with commas.
-        seed: Of the noise.
-        resume: A run file to go on from and to write.
-        out: Write to FILE, all of it or nothing.
+        time: For a system: final time.
+        every: Store every K-th step and the last.
+        statistics: mean, variance, minimum, maximum, separated by commas.
+        seed: Seed of the noise.
+        resume: Run file to resume and update.
+        out: Write the result to FILE.
         json: Print one JSON document, for machines.
 
     Examples:

@@ -25,16 +25,16 @@ def run(
     out: Written | None = None,
     json: bool = False,
 ) -> None:
-    """Search a family's gains and schemes for the best worst-case rate over F(mu, L).
+    """Optimize the gains and the scheme of a family for the best worst-case rate over F(mu, L).
 
-    Where the optimum shows a pattern of poles, it is solved exactly and recognized. --set fixes gains, such as a=0.
+    If the poles of the optimum show a pattern, it is solved exactly and recognized. --set fixes gains, such as a=0.
 
     Args:
         family: A system with free gains, or an algorithm.
         rate: certified or spectral.
         scheme: A scheme to try; may be repeated.
-        seed: Of the random starts.
-        out: Write to FILE, all of it or nothing.
+        seed: Seed of the random starts.
+        out: Write the result to FILE.
         json: Print one JSON document, for machines.
 
     Examples:

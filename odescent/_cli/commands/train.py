@@ -49,19 +49,19 @@ def run(
 ) -> int:
     """Train a neural ODE or SDE to be accurate and cheap to solve.
 
-    A killed run goes on with --resume, to the same bits. MNIST and PhysioNet are read from the folder --data, or
-    from the one that the environment variable ODESCENT_DATA names. The exit code is 1 if a run fails.
+    An interrupted run continues with --resume, with bitwise identical results. MNIST and PhysioNet are read from
+    the folder --data, or from that of the environment variable ODESCENT_DATA. The exit code is 1 if a run fails.
 
     Args:
-        task: Such as digits-ode.
-        regularizer: Such as error, error+0.5*stiffness, or none; several are compared.
-        seed: Several are compared.
+        task: A task, such as digits-ode.
+        regularizer: error, error+0.5*stiffness, none, ...; several are compared.
+        seed: Seed; several are compared.
         tolerance: rtol and atol of the solves.
         given: settings of a run by name, those that were given.
-        set: Of the optimizer, or regularizer.NAME (of a sum: regularizer.TERM.NAME) or model.NAME; may be repeated.
-        data: Where mnist and physionet2012 lie; else ODESCENT_DATA says.
-        out: For checkpoint, metrics and result.
-        resume: Go on from the checkpoint in --out.
+        set: Of the optimizer, regularizer.NAME (in a sum regularizer.TERM.NAME) or model.NAME; may be repeated.
+        data: Folder of mnist and physionet2012; by default ODESCENT_DATA.
+        out: Folder for checkpoint, metrics and result.
+        resume: Continue from the checkpoint in --out.
         json: Print one JSON document, for machines.
 
     Examples:
