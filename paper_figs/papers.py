@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
-from .._support.errors import OdescentError, unknown
+from .._support.errors import OdescentError, check_choice
 from .entry import PaperFigure
 
 
@@ -102,12 +102,10 @@ def find(papers: Iterable[str] = (), only: Iterable[str] = ()) -> list[tuple[str
     """
     chosen = list(papers) or list(PAPERS)
     for paper in chosen:
-        if paper not in PAPERS:
-            raise unknown("paper", paper, PAPERS)
+        check_choice("paper", paper, PAPERS)
     found = [(p, f) for p in PAPERS if p in chosen for f in PAPERS[p].figures()]
     wanted = list(only)
     known = {name for p, f in found for name in (f.name, f"{p}/{f.name}")}
     for name in wanted:
-        if name not in known:
-            raise unknown("figure", name, known)
+        check_choice("figure", name, known)
     return [(p, f) for p, f in found if not wanted or {f.name, f"{p}/{f.name}"} & {*wanted}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..algebra.exact import parameters
 from ..algebra.vectors import Expr, Vector, blocks, elementwise, inner
 from ..flows.system import System
@@ -42,12 +42,11 @@ def cbo(
 
     Raises OdescentError for other words, and for noise that is constant and truncated.
     """
-    if noise not in NOISES:
-        raise unknown("noise called", noise, NOISES)
-    if memory is not None and memory not in MEMORIES:
-        raise unknown("memory called", memory, MEMORIES)
-    if jumps is not None and jumps not in CLOCKS:
-        raise unknown("clock of jumps called", jumps, CLOCKS)
+    check_choice("noise called", noise, NOISES)
+    if memory is not None:
+        check_choice("memory called", memory, MEMORIES)
+    if jumps is not None:
+        check_choice("clock of jumps called", jumps, CLOCKS)
     if truncated and noise == "constant":
         raise OdescentError("constant noise has nothing to truncate; leave truncated= out.")
     x = blocks("x")
@@ -94,8 +93,7 @@ def mirror_cbo(mirror: str = "map", noise: str = "isotropic") -> System:
     as for cbo; ``mirror`` is "map", "identity" (CBO), "orthant" or "simplex", as for mirror_flow: with "map" it is
     any, by the oracles "map_mirror" and its inverse "map_dual", the projection on a convex set among them.
     """
-    if noise not in NOISES:
-        raise unknown("noise called", noise, NOISES)
+    check_choice("noise called", noise, NOISES)
     Y = blocks("Y")
     x, begin = mirror_map(mirror, Y)
     m = Objective("f").ensemble(x, parameters("alpha"))
@@ -111,8 +109,7 @@ def polar_cbo(noise: str = "isotropic") -> System:
     in several minimizers (Bungert, Roith and Wacker): it is the consensus point of f(y) + |x - y|^2 / (2 tau) with
     tau = alpha kappa^2, in which a proximal step is taken. ``noise`` is as for cbo.
     """
-    if noise not in NOISES:
-        raise unknown("noise called", noise, NOISES)
+    check_choice("noise called", noise, NOISES)
     x = blocks("x")
     alpha, kappa = parameters("alpha kappa")
     m = Objective("f").ensemble(x, alpha, kappa)

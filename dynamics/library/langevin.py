@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._support.errors import unknown
+from ..._support.errors import check_choice
 from ..algebra.exact import parameters
 from ..algebra.vectors import blocks
 from ..flows.system import System
@@ -88,8 +88,7 @@ def stochastic_gradient_flow(noise: str = "isotropic") -> System:
     The gradient's noise has the standard deviation sigma in each coordinate; ``noise`` "diagonal" makes
     it an oracle, the vector sigma(X), element by element (Li, Tai and E).
     """
-    if noise not in {"isotropic", "diagonal"}:
-        raise unknown("noise called", noise, ("isotropic", "diagonal"))
+    check_choice("noise called", noise, ("isotropic", "diagonal"))
     x = blocks("x")
     s, sigma = parameters("s sigma")
     size = sigma if noise == "isotropic" else Objective("sigma").map(x)

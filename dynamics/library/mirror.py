@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._support.errors import unknown
+from ..._support.errors import check_choice
 from ..algebra.exact import parameters
 from ..algebra.vectors import Vector, blocks, elementwise, inner
 from ..flows.system import System
@@ -27,8 +27,7 @@ def mirror_map(name: str, Z: Vector) -> tuple[Vector, Vector]:
         return Objective("mirror").map(Z), Objective("dual").map(start)
     if name == "identity":
         return Z, start
-    if name not in {"orthant", "simplex"}:
-        raise unknown("mirror map called", name, ("map", "identity", "orthant", "simplex"))
+    check_choice("mirror map called", name, ("map", "identity", "orthant", "simplex"))
     positive = elementwise(sp.exp, Z)
     if name == "simplex":
         root = elementwise(lambda z: sp.exp(z / 2), Z)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..algebra.exact import as_scalar, canonical, is_zero, parameters
 from ..algebra.vectors import blocks, zero
 from ..flows.system import System
@@ -131,8 +131,7 @@ def model_family(member: str | None = None) -> System:
         return _system(
             parameters("c"), mu, riccati(parameters("c")), time=time, name="model_family"
         )
-    if member not in MEMBERS:
-        raise unknown("member of the model family called", member, MEMBERS)
+    check_choice("member of the model family called", member, MEMBERS)
     m = MEMBERS[member]
     tau = riccati(m.c, m.convexity, m.start)
     return _system(

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt64
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from . import elementary as kernels
 
 GENERATORS = ("counter", "jax")
@@ -178,8 +178,7 @@ def lanes_of(rows: int, particles: int, first: Any, offset: int, pairs: int, dty
     Raises:
         OdescentError: an unknown type, too many lanes, or 64-bit integers are disabled in JAX.
     """
-    if dtype not in _UNIT:
-        raise unknown("type of random numbers", dtype, _UNIT)
+    check_choice("type of random numbers", dtype, _UNIT)
     if pairs * particles > LANES // 2:
         raise OdescentError(f"a step draws {pairs * particles} lanes; there are {LANES // 2}.")
     if jnp.asarray(np.uint64(0)).dtype != np.uint64:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key, UInt32
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from .normals import GENERATORS
 
 Given: TypeAlias = "Key[Array, ''] | int"
@@ -33,8 +33,7 @@ Source: TypeAlias = "Counters | Key[Array, '']"
 
 def check_generator(generator: str) -> None:
     """Refuse an unknown generator."""
-    if generator not in GENERATORS:
-        raise unknown("generator of normals", generator, GENERATORS)
+    check_choice("generator of normals", generator, GENERATORS)
 
 
 def source(key: Given, generator: str = "counter") -> Source:

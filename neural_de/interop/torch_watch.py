@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 
 if TYPE_CHECKING:
     import torch
@@ -51,8 +51,7 @@ def watch_torchdiffeq(
     adaptive = [
         n for n, s in SOLVERS.items() if hasattr(s, "tableau") and hasattr(s.tableau, "c_error")
     ]
-    if method not in adaptive:
-        raise unknown("method of torchdiffeq with an embedded error", method, adaptive)
+    check_choice("method of torchdiffeq with an embedded error", method, adaptive)
     table, order = SOLVERS[method].tableau, SOLVERS[method].order
     other_method = OdescentError(
         f"the solve does not take the steps of {method}, which is watched: give odeint and watch_torchdiffeq the same "
@@ -139,10 +138,8 @@ def watch_torchdiffeq(
             "steps" is (E_j + 10^-q)^(1/q), q the order: how many steps a perfect controller would take.
             The reduction is "sum", "mean" or "max".
             """
-            if kind not in PENALTIES:
-                raise unknown("penalty", kind, PENALTIES)
-            if reduction not in ("sum", "mean", "max"):
-                raise unknown("reduction", reduction, ("sum", "mean", "max"))
+            check_choice("penalty", kind, PENALTIES)
+            check_choice("reduction", reduction, ("sum", "mean", "max"))
             if not self.error:
                 raise OdescentError(
                     f"no step of a solve was seen yet: call torchdiffeq.odeint(watched, ..., method={method!r}) first."

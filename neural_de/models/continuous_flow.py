@@ -16,7 +16,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..solving.solve import Solved, solve
 from .networks import TimeMLP, apply
 
@@ -62,8 +62,7 @@ class ContinuousFlow(eqx.Module):
         """
         made = {"final": False, **options}
         self.field = TimeMLP(dimension, hidden, key, **made) if field is None else field
-        if trace not in TRACES:
-            raise unknown("trace", trace, TRACES)
+        check_choice("trace", trace, TRACES)
         self.dimension, self.t1, self.trace = dimension, t1, trace
 
     def log_density(
@@ -93,8 +92,7 @@ class ContinuousFlow(eqx.Module):
                 f"the flow takes points of shape (batch, {self.dimension}), not {x.shape}."
             )
         trace = self.trace if trace is None else trace
-        if trace not in TRACES:
-            raise unknown("trace", trace, TRACES)
+        check_choice("trace", trace, TRACES)
         probe = None
         if trace == "hutchinson":
             if key is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice, unknown
 from ..._support.registry import Registry
 
 LEAST_SQUARES: Registry[Any] = Registry(
@@ -182,8 +182,7 @@ def _of_optax(name: str, options: Mapping[str, Any], learning_rate: Any) -> Any:
     made = getattr(optax, name)
     accepted = inspect.signature(made).parameters
     for option in options:
-        if option not in accepted:
-            raise unknown(f"option of {name} called", option, accepted)
+        check_choice(f"option of {name} called", option, accepted)
     if learning_rate is None:
         raise OdescentError(f"the optimizer {name} needs a learning rate: give learning_rate=.")
     return made(**{**options, "learning_rate": learning_rate})

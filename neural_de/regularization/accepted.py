@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..tracking.stages import stability_size
 from ..tracking.statistics import REDUCTIONS, Statistics
 from ..tracking.tracked_solver import STIFFNESS
@@ -78,12 +78,6 @@ class Stiffness(Regularizer):
         return statistics.stiffness[self.kind].reduce(self.reduction)
 
 
-def _known(kind: str, name: str, choices: tuple[str, ...]) -> str:
-    if name not in choices:
-        raise unknown(kind, name, choices)
-    return name
-
-
 def error(kind: str = "weighted", reduction: str = "sum") -> Error:
     """The embedded error of the accepted steps, ERNODE (arXiv 2105.03918).
 
@@ -92,7 +86,9 @@ def error(kind: str = "weighted", reduction: str = "sum") -> Error:
         reduction: "sum", "mean" or "max" over the steps; the paper's experiments took the mean, which does not
             fall when steps vanish.
     """
-    return Error(_known("error", kind, KINDS), _known("reduction", reduction, REDUCTIONS))
+    return Error(
+        check_choice("error", kind, KINDS), check_choice("reduction", reduction, REDUCTIONS)
+    )
 
 
 def steps(reduction: str = "sum") -> StepNumber:
@@ -102,7 +98,7 @@ def steps(reduction: str = "sum") -> StepNumber:
     step over the one that would just be accepted. Its unit is steps, whatever problem and tolerance: the
     coefficient is the loss one would pay for a step less.
     """
-    return StepNumber(_known("reduction", reduction, REDUCTIONS))
+    return StepNumber(check_choice("reduction", reduction, REDUCTIONS))
 
 
 def stiffness(kind: str = "jvp", reduction: str = "mean") -> Stiffness:
@@ -114,5 +110,5 @@ def stiffness(kind: str = "jvp", reduction: str = "mean") -> Stiffness:
         reduction: "sum", "mean" or "max"; the paper's SRNODE took the max.
     """
     return Stiffness(
-        _known("stiffness", kind, STIFFNESS), _known("reduction", reduction, REDUCTIONS)
+        check_choice("stiffness", kind, STIFFNESS), check_choice("reduction", reduction, REDUCTIONS)
     )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import jax.random as jr
 from jaxtyping import Array, Float
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..tracking.evaluations import has_noise, is_ode
 from ..tracking.first_step import initial_step
 from ..tracking.norms import scaled_error
@@ -154,11 +154,7 @@ def local(quantity: str = "error", time: str = "unbiased", step: str = "accepted
     Raises:
         OdescentError: an unknown word.
     """
-    for kind, name, choices in (
-        ("quantity", quantity, QUANTITIES),
-        ("sampling of the time", time, TIMES),
-        ("step", step, LENGTHS),
-    ):
-        if name not in choices:
-            raise unknown(kind, name, choices)
+    check_choice("quantity", quantity, QUANTITIES)
+    check_choice("sampling of the time", time, TIMES)
+    check_choice("step", step, LENGTHS)
     return Local(quantity, time, step)

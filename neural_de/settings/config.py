@@ -9,7 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from ..._support import store
-from ..._support.errors import OdescentError, expected, unknown
+from ..._support.errors import OdescentError, check_choice, expected, unknown
 from ..._support.numbers import real_number, whole_number
 from ..regularization.sums import canonical
 
@@ -296,8 +296,7 @@ class Config:
 
 def _check_names(said: Mapping[str, Any]) -> None:
     for name in said:
-        if name not in settings():
-            raise unknown("setting", name, settings())
+        check_choice("setting", name, settings())
 
 
 def _data(name: str, options: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..._support.arguments import checked
-from ..._support.errors import unknown
+from ..._support.errors import check_choice, unknown
 
 if TYPE_CHECKING:
     from ..regularization.penalty import Regularizer
@@ -52,8 +52,7 @@ def paper_settings(year: int, experiment: str = "mnist") -> PaperSettings:
     if year not in table:
         raise unknown("paper of the year", year, [str(y) for y in table])
     found = table[year]()
-    if experiment not in found:
-        raise unknown(f"experiment of {year}", experiment, found)
+    check_choice(f"experiment of {year}", experiment, found)
     return found[experiment]
 
 

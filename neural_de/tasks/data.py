@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from .original_formats import is_there, original
 from .rows import Rows, count, taken
 
@@ -83,8 +83,7 @@ def absent(name: str) -> str | None:
 
 
 def _found(name: str) -> _Maker:
-    if name not in _MAKERS:
-        raise unknown("data set", name, _MAKERS)
+    check_choice("data set", name, _MAKERS)
     return _MAKERS[name]
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..._support.errors import OdescentError, expected, unknown
+from ..._support.errors import OdescentError, check_choice, expected, unknown
 from ..settings.config import Config
 from ..solving.solve import Solved
 from .data import load
@@ -148,8 +148,7 @@ def model_options(config: Config, usual: Mapping[str, Any]) -> dict[str, Any]:
         OdescentError: an option that the task does not have.
     """
     for name in config.model_options:
-        if name not in usual:
-            raise unknown("model option", name, usual)
+        check_choice("model option", name, usual)
     chosen = {**usual, **config.model_options}
     return {name: value for name, value in chosen.items() if value is not None}
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from .controllers import CountingController, Trials
 from .norms import Norm, rms
 from .statistics import Seen, Statistics, summarize
@@ -60,8 +60,7 @@ def tracked(
     """
     kinds = (stiffness,) if isinstance(stiffness, str) else tuple(stiffness)
     for kind in kinds:
-        if kind not in STIFFNESS:
-            raise unknown("stiffness estimate", kind, STIFFNESS)
+        check_choice("stiffness estimate", kind, STIFFNESS)
     rtol = attribute_of(controller, "rtol") if rtol is None else rtol
     atol = attribute_of(controller, "atol") if atol is None else atol
     if rtol is None or atol is None:

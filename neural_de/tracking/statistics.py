@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from ..._support.errors import unknown
+from ..._support.errors import check_choice
 from .evaluations import Cost, Evaluations
 from .norms import real_dtype
 
@@ -53,8 +53,7 @@ class Summary(eqx.Module):
 
     def reduce(self, how: str) -> Float[Array, "*batch"]:
         """The sum, mean or max."""
-        if how not in REDUCTIONS:
-            raise unknown("reduction", how, REDUCTIONS)
+        check_choice("reduction", how, REDUCTIONS)
         return {"sum": self.sum, "mean": self.mean, "max": self.maximum}[how]
 
 

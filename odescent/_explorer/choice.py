@@ -13,7 +13,7 @@ import sympy as sp
 
 import odescent as od
 
-from .._support.errors import NotCarried, OdescentError, unknown
+from .._support.errors import NotCarried, OdescentError, check_choice
 from ..discretize import Algorithm, Scheme
 from ..discretize.programs.bindings import chained
 from ..discretize.programs.program import CallOracle
@@ -170,8 +170,7 @@ def algorithm(method: str, scheme: str, tuned: bool = True) -> Algorithm:
             return named
         raise OdescentError(f"{method} is a system: choose a scheme for it.")
     system, known = _system(method), _made(_system(method))
-    if scheme not in known:
-        raise unknown(f"scheme for {method}", scheme, known)
+    check_choice(f"scheme for {method}", scheme, known)
     refusal = OdescentError("")
     for candidate in known[scheme]:
         try:

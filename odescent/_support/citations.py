@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .errors import OdescentError, unknown
+from .errors import OdescentError, check_choice
 
 
 @cache
@@ -22,8 +22,7 @@ def _entries() -> dict[str, str]:
 
 def _fields(key: str) -> dict[str, str]:
     """The fields of an entry, one to a line; OdescentError for a key that is not known."""
-    if key not in _entries():
-        raise unknown("reference", key, _entries())
+    check_choice("reference", key, _entries())
     return dict(re.findall(r"^  (\w+) = \{(.*)\},?$", _entries()[key], re.MULTILINE))
 
 
@@ -39,8 +38,7 @@ def cite(thing: Any) -> str:
     """
     entries = _entries()
     if isinstance(thing, str):
-        if thing not in entries:
-            raise unknown("citation key", thing, entries)
+        check_choice("citation key", thing, entries)
         wanted = [thing]
     else:
         wanted = [*getattr(thing, "references", ()), getattr(thing, "reference", "")]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
 
+Name = TypeVar("Name")
 _SHOWN = 8  # names in a sentence
 _LONGEST = 40  # characters of a value in a sentence
 
@@ -61,6 +63,22 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
         shown = sorted(names, key=alike)[:_SHOWN]
         hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more."
     return OdescentError(f"there is no {kind} {str(name)!r}: {hint}")
+
+
+def check_choice(kind: str, name: Name, known: Collection[str]) -> Name:
+    """The name, if it is in a registry or among some words.
+
+    Args:
+        kind: what the names are of, in the singular.
+        name: the name that was given.
+        known: the names.
+
+    Raises:
+        OdescentError: as `unknown` says it.
+    """
+    if name not in known:
+        raise unknown(kind, name, known)
+    return name
 
 
 def listed(names: Sequence[str]) -> str:

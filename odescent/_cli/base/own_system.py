@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ..._support.child import MEMORY, NoAnswer, TimeUp, ask, serve
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import number
 from . import console
 from .console import Refused
@@ -165,8 +165,7 @@ def named(name: str, options: FileOptions, flow: bool = False) -> System | Algor
     from ...discretize.library import REGISTRY as ALGORITHMS
     from ...dynamics.library import REGISTRY as SYSTEMS
 
-    if name not in ALGORITHMS and name not in SYSTEMS:
-        raise unknown("algorithm or system", name, {*ALGORITHMS, *SYSTEMS})
+    check_choice("algorithm or system", name, {*ALGORITHMS, *SYSTEMS})
     return od.system(name) if flow or name not in ALGORITHMS else od.algorithm(name)
 
 
