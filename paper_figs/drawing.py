@@ -1,8 +1,9 @@
-"""Drawing shared by several figures: panels with letters, and typeset tables."""
+"""What several figures share: panels with letters, typeset tables, fitted orders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._support import style
@@ -50,6 +51,28 @@ def panels(
 def look_of(method: str) -> style.SeriesStyle:
     """A method's colour, dash and marker, the same in all figures."""
     return style.series_style(METHODS.index(method))
+
+
+def fitted_order(x: Iterable[float], y: Iterable[float]) -> float:
+    """The exponent p of |y| ~ x^p, by least squares in the logarithms."""
+    import numpy as np
+
+    return float(np.polyfit(np.log(np.asarray(x)), np.log(np.abs(np.asarray(y))), 1)[0])
+
+
+def flow_alone(portrait: Any) -> Any:
+    """A phase portrait without its nullclines."""
+    from ..analysis.portraits.nullclines import Nullclines
+
+    return replace(portrait, nullclines=Nullclines((), (), (0.0, 0.0)))
+
+
+def mark(ax: Axes, x: Iterable[float] = (), y: Iterable[float] = ()) -> None:
+    """Ticks at these numbers and at no others, on the axes for which there are some."""
+    for axis, values in ((ax.xaxis, list(x)), (ax.yaxis, list(y))):
+        if values:
+            axis.set_ticks(values, [f"{v:g}" for v in values])
+    ax.minorticks_off()
 
 
 def letter(axes: Sequence[Axes], titles: Sequence[str]) -> None:

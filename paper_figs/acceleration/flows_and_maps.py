@@ -14,7 +14,7 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, at_most, exactly
-from ..drawing import TITLES, legend_under, letter, panels
+from ..drawing import TITLES, flow_alone, legend_under, letter, panels
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -104,14 +104,11 @@ def compute_portraits(spacing: float, steps: int, flow_time: float) -> Result:
 def draw_portraits(data: Mapping[str, Any]) -> Figure:
     from dataclasses import replace
 
-    from ...analysis.portraits.nullclines import Nullclines
-
     figure, axes = panels(2, 2, height=5.4)
     for ax, name in zip(axes, NAMES, strict=True):
         portrait = data[name]
         runs = {"iterates": next(iter(portrait.iterates.values()))}
-        plain = replace(portrait, nullclines=Nullclines((), (), (0.0, 0.0)), iterates=runs)
-        plain.plot(ax, legend=False, numbered=3)
+        replace(flow_alone(portrait), iterates=runs).plot(ax, legend=False, numbered=3)
     for ax in axes:
         ax.set(xlabel="$y$", ylabel=r"$\psi$")
     letter(axes, list(NAMES.values()))

@@ -261,11 +261,7 @@ def compute_cycle(kappa: int, period: int, steps: int) -> Result:
         period: of the cycle.
         steps: number of iterations.
     """
-    cycle = next(
-        c
-        for c in od.analysis.cycles("heavy_ball", 1, kappa)
-        if c.period == period and c.winding == 1
-    )
+    cycle = _cycle(kappa, period)
     runs = {"heavy_ball": np.linalg.norm(cycle.follow(steps), axis=1)}
     start = np.asarray(cycle.points[0])
     for n in ("nesterov_sc", "triple_momentum"):
@@ -289,18 +285,19 @@ def compute_cycle(kappa: int, period: int, steps: int) -> Result:
     )
 
 
+def _cycle(kappa: int, period: int) -> Any:
+    """The cycle of heavy ball that goes round once in so many steps."""
+    found = od.analysis.cycles("heavy_ball", 1, kappa)
+    return next(c for c in found if c.period == period and c.winding == 1)
+
+
 def draw_cycle(data: Mapping[str, Any]) -> Figure:
     from ..._support import style
     from ...analysis.plots.cycles import draw_cycle as draw_polygon
 
     figure, axes = panels(1, 2, height=3.2)
     # the function is that of the data: named by kappa and period, from which it is exact
-    cycle = next(
-        c
-        for c in od.analysis.cycles("heavy_ball", 1, data["kappa"])
-        if c.period == data["period"] and c.winding == 1
-    )
-    draw_polygon(cycle, axes[0])
+    draw_polygon(_cycle(data["kappa"], data["period"]), axes[0])
     for n, values in data["runs"].items():
         look = look_of(n)
         axes[1].semilogy(values[:121], **look.line, label=METHODS[n])

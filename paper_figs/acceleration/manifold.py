@@ -13,7 +13,7 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, at_most, between, exactly, near
-from ..drawing import legend_under, letter, panels
+from ..drawing import fitted_order, flow_alone, legend_under, letter, mark, panels
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -134,13 +134,10 @@ def _discriminant(system: od.System, lam: Any) -> Any:
 def draw_manifold(data: Mapping[str, Any]) -> Figure:
     from dataclasses import replace
 
-    from ...analysis.portraits.nullclines import Nullclines
-
     figure, axes = panels(1, 3, height=3.0)
-    none = Nullclines((), (), (0.0, 0.0))
     names = ("immersed", "slow", "fast")
     for ax, name in zip(axes, names, strict=True):
-        portrait = replace(data[name], nullclines=none)
+        portrait = flow_alone(data[name])
         curves = {
             label.replace("slow manifold, order", "slow manifold to order"): c
             for label, c in portrait.curves.items()
@@ -190,10 +187,7 @@ def compute_slow_graph(smallest: float, points: int) -> Result:
         [abs(sum(c * e**j for j, c in enumerate(at_one[: n + 1])) - s) for e, s in zip(small, exact, strict=True)]
         for n in range(4)
     ])  # fmt: skip
-    fitted = [
-        float(np.polyfit(np.log(small[: points // 2]), np.log(row[: points // 2]), 1)[0])
-        for row in errors
-    ]
+    fitted = [fitted_order(small[: points // 2], row[: points // 2]) for row in errors]
     # the least gain for which a mode of curvature lambda has a slow graph
     ratio = np.geomspace(1, 100, 120)
     least = {
@@ -250,8 +244,7 @@ def draw_slow_graph(data: Mapping[str, Any]) -> Figure:
     )
     axes[1].text(3, 10, "slow manifold", ha="center", fontsize=style.SMALL)
     axes[1].text(20, 3.3, "the mode oscillates", ha="center", fontsize=style.SMALL)
-    axes[1].set_yticks([2, 5, 10, 20], ["2", "5", "10", "20"])
-    axes[1].minorticks_off()
+    mark(axes[1], y=(2, 5, 10, 20))
     axes[1].set(
         xlim=(1, 100),
         ylim=(1.4, 45),

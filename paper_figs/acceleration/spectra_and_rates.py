@@ -12,7 +12,7 @@ import odescent as od
 
 from ..claims import Claim, at_most, between, exactly, near
 from ..drawing import TITLES as NAMES
-from ..drawing import legend_over, legend_under, letter, look_of, panels
+from ..drawing import fitted_order, legend_over, legend_under, letter, look_of, mark, panels
 from ..entry import PaperFigure, Result
 from .terms import bent
 
@@ -124,10 +124,7 @@ def compute_rates(kappas: list[float], steps: int) -> Result:
     # complexity: the number of steps per factor e, fitted for large kappa
     times = {n: -1 / np.log(np.array(certified[n])) for n in NAMES}
     large = grid >= 30
-    slopes = {
-        n: float(np.polyfit(np.log(grid[large]), np.log(t[large]), 1)[0])
-        for n, t in times.items() if n != "heavy_ball"
-    }  # fmt: skip
+    slopes = {n: fitted_order(grid[large], t[large]) for n, t in times.items() if n != "heavy_ball"}
     edge = 9 + 4 * 5**0.5
     # what the claims compare: known values at kappa = 10, the optimum, and the slack of the measured rates
     proved = [k for k, r in zip(kappas, certified["heavy_ball"], strict=True) if np.isfinite(r)]
@@ -283,10 +280,7 @@ def compute_over_flow(levels: int, time: float) -> Result:
                 shown["iterates"] = run
     # the order from the two smallest steps
     orders = {
-        n: {
-            label: float(np.polyfit(np.log(steps[-2:]), np.log(g[-2:]), 1)[0])
-            for label, g in both.items()
-        }
+        n: {label: fitted_order(steps[-2:], g[-2:]) for label, g in both.items()}
         for n, both in gaps.items()
     }
     claims = tuple(
@@ -359,8 +353,7 @@ def draw_over_flow(data: Mapping[str, Any]) -> Figure:
                            label=NAMES[n] if dash == "-" else "_")  # fmt: skip
     axes[1].text(0.04, 0.93, "dashed: limit flow\nfull: modified equation", transform=axes[1].transAxes, va="top",
                  fontsize=style.SMALL)  # fmt: skip
-    axes[1].set_xticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
-    axes[1].minorticks_off()
+    mark(axes[1], (0.02, 0.05, 0.1, 0.2))
     axes[1].set(xlabel="step $h$", ylabel="largest distance")
     axes[1].legend(loc="lower right")
     letter(axes, ["Nesterov's method over its flows", "how fast the gap closes"])

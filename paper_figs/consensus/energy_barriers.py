@@ -11,7 +11,7 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, Spread, at_least, below, between
-from ..drawing import letter, panels
+from ..drawing import letter, mark, panels
 from ..entry import PaperFigure, Result
 from .consensus_points import SOURCE, START, arrivals
 
@@ -102,8 +102,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
               marker=look.marker,
                          ms=3.5, lw=0.9, capsize=2, label=rf"$\sigma = {sigma}$")  # fmt: skip
     axes[0].set_xscale("log")
-    axes[0].set_xticks(data["particles"], [str(n) for n in data["particles"]])
-    axes[0].minorticks_off()
+    mark(axes[0], data["particles"])
     axes[0].set(ylim=(-0.03, 1.03), xlabel="particles $N$", ylabel="share at the minimizer")
     axes[0].legend(loc="best")
     exact, asymptotic, mean, error = data["times"].T
@@ -114,9 +113,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     axes[1].errorbar(data["betas"], mean, 1.96 * error, fmt="o", color="black", ms=3.5, lw=0.9, capsize=2,
                      label="measured")  # fmt: skip
     marks = [v for v in (3, 5, 10, 20, 50, 100, 200, 500) if exact.min() / 2 < v < 2 * exact.max()]
-    axes[1].set_yticks(marks, [str(v) for v in marks])
-    axes[1].set_xticks(data["betas"], [f"{b:g}" for b in data["betas"]])
-    axes[1].minorticks_off()
+    mark(axes[1], data["betas"], marks)
     axes[1].set(xlabel=r"inverse temperature $\beta$", ylabel="mean passage time")
     axes[1].legend(loc="best")
     letter(axes, ["consensus-based optimization", "Langevin over a barrier"])

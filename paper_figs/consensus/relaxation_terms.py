@@ -13,7 +13,7 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, at_most, near
-from ..drawing import letter, panels
+from ..drawing import fitted_order, letter, mark, panels
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def compute_budget(
     # orders are fitted over the narrowest widths, where the expansion holds
     size = np.linalg.norm(rest.mean(1), axis=-1)
     squares = np.array(widths) ** 2
-    order = float(np.polyfit(np.log(squares[-3:]), np.log(size[-3:]), 1)[0])
-    linear = float(np.polyfit(np.log(squares[-3:]), np.log(move[-3:]), 1)[0])
+    order = fitted_order(squares[-3:], size[-3:])
+    linear = fitted_order(squares[-3:], move[-3:])
     share = size / move
     claims = (
         Claim("The gradient's part of a step grows as tau, the square of sigma sqrt(h): fitted order.",
@@ -116,8 +116,7 @@ def draw_budget(data: Mapping[str, Any]) -> Figure:
         thick = i < 2
         ax.loglog(data["widths"], values, color=look.color, ls="-" if thick else look.dash, marker=look.marker,
                   ms=3.5 if thick else 2, lw=1.2 if thick else 0.8, label=label)  # fmt: skip
-    ax.set_xticks(data["widths"], [f"{w:g}" for w in data["widths"]])
-    ax.minorticks_off()
+    mark(ax, data["widths"])
     ax.set(xlabel=r"width $\sigma\sqrt{h}$ at $\lambda h = 1$", ylabel="length")
     style.legend_below(ax)
     return figure
@@ -155,9 +154,6 @@ def compute_principles(
         weights = np.exp(exponent - exponent.max())
         return float((points * weights).sum() / weights.sum())
 
-    def fitted(sizes: list[float], errors: list[float]) -> float:
-        return float(np.polyfit(np.log(sizes), np.log(np.abs(errors)), 1)[0])
-
     y = _prox(slope, at, tau)
     laplace = {
         "plain": [consensus(a, tau) - y for a in exponents],
@@ -180,8 +176,11 @@ def compute_principles(
     tail = exponents[len(exponents) // 2 :]
     near_end = steps[len(steps) // 2 :]
     orders = {
-        **{f"laplace {n}": fitted(tail, e[-len(tail) :]) for n, e in laplace.items()},
-        **{f"movement {n}": fitted(near_end, e[-len(near_end) :]) for n, e in movement.items()},
+        **{f"laplace {n}": fitted_order(tail, e[-len(tail) :]) for n, e in laplace.items()},
+        **{
+            f"movement {n}": fitted_order(near_end, e[-len(near_end) :])
+            for n, e in movement.items()
+        },
     }
     claims = (
         Claim("Laplace: the consensus point tends to the proximal step as 1/alpha: fitted order.",
@@ -224,13 +223,10 @@ def draw_principles(data: Mapping[str, Any]) -> Figure:
             ax.loglog(data[along], values, color=look.color, marker=look.marker, ms=3, lw=0.9,
                       label=f"{names[key]}: order ${data['orders'][key]:.2f}$")  # fmt: skip
         ax.legend(loc="best")
-    for ax, values in ((axes[0], data["exponents"]), (axes[1], data["steps"])):
-        ax.set_xticks(values, [f"{v:g}" for v in values])
-        ax.minorticks_off()
+        mark(ax, data[along])
+        ax.set_ylabel("distance")
     axes[0].set_xlabel(r"exponent $\alpha$")
     axes[1].set_xlabel(r"step $\tau = \alpha s^2$")
-    for ax in axes:
-        ax.set_ylabel("distance")
     letter(axes, ["Laplace principle", "minimizing movement"])
     return figure
 

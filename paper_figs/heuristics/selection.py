@@ -64,6 +64,22 @@ class Chosen:
         """Drift evaluations of all training steps together, seed by seed."""
         return [float(sum(h["nfe"] for h in r.history if "nfe" in h)) for r in self.runs]
 
+    def over(self, other: Chosen, name: str = "nfe") -> float:
+        """The ratio of the means of a metric on the test rows to another method's."""
+        return ratio(self.test(name), other.test(name))
+
+    def gain(self, other: Chosen, name: str = "accuracy") -> float:
+        """The difference of the means of a metric on the test rows to another method's."""
+        return mean(self.test(name)) - mean(other.test(name))
+
+    def validation(self, name: str) -> float:
+        """The mean of a metric on the validation rows."""
+        return mean([validated(r)[name] for r in self.runs])
+
+    def attempts(self, name: str) -> list[list[float | None]]:
+        """The coefficients, with a metric and the NFE on the validation rows."""
+        return [[c, m.get(name), m.get("nfe")] for c, m in self.tried]
+
 
 def choose(
     base: Config,
@@ -278,7 +294,7 @@ def table(
         plain, n = found[first, reference], len(c.runs)
         own, to = times[f"{first}/{label}"], times[f"{first}/{reference}"]
         rows.append([
-            first, label, c.coefficient, mean([validated(r)[c.score] for r in c.runs]), mean(c.test(c.score)),
+            first, label, c.coefficient, c.validation(c.score), mean(c.test(c.score)),
             spread(c.test(c.score)), mean(c.test("nfe")), spread(c.test("nfe")),
             ratio(c.test("nfe"), plain.test("nfe")[:n]), ratio(c.training_nfe, plain.training_nfe[:n]),
             1e3 * own["step"], own["step"] / to["step"], 1e3 * own["prediction"], own["prediction"] / to["prediction"],
@@ -302,10 +318,7 @@ def along(chosen: Chosen) -> dict[str, Any]:
 
 def tried(found: Mapping[tuple[str, str], Chosen]) -> dict[str, list[list[float | None]]]:
     """Per "first step/label" the coefficients with their scores and NFE on the validation rows."""
-    return {
-        f"{first}/{label}": [[coef, m.get(c.score), m.get("nfe")] for coef, m in c.tried]
-        for (first, label), c in found.items()
-    }
+    return {f"{first}/{label}": c.attempts(c.score) for (first, label), c in found.items()}
 
 
 def rows_of(data: Mapping[str, Any]) -> list[dict[str, Any]]:

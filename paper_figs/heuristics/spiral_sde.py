@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, at_least, at_most, below
 from ..entry import PaperFigure, Result
-from .selection import Method, choose, mean, spread, validated
+from .selection import Method, choose, mean, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +76,7 @@ def compute(
     )  # fmt: skip
     chosen = [plain, faded]
     if share is not None:
-        target = round(share * mean([validated(r)["nfe"] for r in plain.runs]))
+        target = round(share * plain.validation("nfe"))
         # Evaluations swing around the target: only some of the weights on the way are within it.
         often = {"validate_every": max(1, more // 20)}
         held = Method(BUDGET, {**penalized, **often, "target_nfe": target, "coefficient": start})
@@ -93,24 +93,28 @@ def compute(
     measured[DATA] = [
         _moments(_of_data(paths, times, tolerance, first), draws, s, means, variances) for s in seeds
     ]  # fmt: skip
-    rows, curves = [], {}
-    for label, found in measured.items():
-        own = next((c for c in chosen if c.label == label), None)
-        rows.append([
-            label, None if own is None else own.coefficient,
-            None if own is None else mean([validated(r)["loss"] for r in own.runs]),
-            None if own is None else mean(own.training_nfe),
-            *(f([m[n] for m in found]) for n in ("loss", "nfe", "steps", "noise") for f in (mean, spread)),
-        ])  # fmt: skip
-        curves[label] = {n: np.stack([m[n] for m in found]) for n in ("means", "variances")}
-    each = {
-        label: {n: np.array([m[n] for m in found]) for n in ("loss", "nfe")}
+    of_training = {
+        c.label: [c.coefficient, c.validation("loss"), mean(c.training_nfe)] for c in chosen
+    }
+    numbers = {
+        label: {n: np.array([m[n] for m in found]) for n in found[0]}
         for label, found in measured.items()
     }
+    rows = [
+        [
+            label, *of_training.get(label, [None] * 3),
+            *(f(n[name].tolist()) for name in ("loss", "nfe", "steps", "noise") for f in (mean, spread)),
+        ]
+        for label, n in numbers.items()
+    ]  # fmt: skip
+    curves, each = (
+        {label: {name: n[name] for name in names} for label, n in numbers.items()}
+        for names in (("means", "variances"), ("loss", "nfe"))
+    )
     data = {
         "table": {"columns": _COLUMNS, "rows": rows}, "times": times, "means": means, "variances": variances,
         "fitted": curves, "each": each, "seeds": list(seeds),
-        "tried": {c.label: [[x, m.get("loss"), m.get("nfe")] for x, m in c.tried] for c in chosen},
+        "tried": {c.label: c.attempts("loss") for c in chosen},
     }  # fmt: skip
     return Result(data, _claims(measured, most))
 
@@ -210,14 +214,8 @@ def _claims(measured: Mapping[str, Sequence[Mapping[str, Any]]], most: float) ->
                   over("noise", label, DATA), _OURS),
         ]  # fmt: skip
     cheapest = min(over("nfe", label, VANILLA) for label in penalized)
-    made.append(
-        Claim(
-            "Evaluations fall for neural SDEs too: NFE over vanilla's",
-            below(1.0),
-            cheapest,
-            _SOURCE,
-        )
-    )
+    said = "Evaluations fall for neural SDEs too: NFE over vanilla's"
+    made.append(Claim(said, below(1.0), cheapest, _SOURCE))
     return tuple(made)
 
 
