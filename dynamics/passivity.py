@@ -243,6 +243,3 @@ def modal_roots(system: System, lam: sp.Expr, r: sp.Symbol) -> sp.Expr:
     """
     matrix = system.linearize(lam)
     return canonical((r * sp.eye(matrix.rows) - matrix).det())
-
-
-__all__ = ["PassivityImmersion", "external", "modal_roots", "single_fibre"]

@@ -51,7 +51,5 @@ def main() -> None:
     app(prog_name="odescent")
 
 
-__all__ = ["app", "main"]
-
 if __name__ == "__main__":
     main()

@@ -21,7 +21,7 @@ from .._support.files import make_folder
 from .._support.processes import carry_out
 from . import papers, records
 from .claims import HOLDS, WRONG, Claim
-from .entry import SCALES, PaperFigure, Result, Scale
+from .entry import PaperFigure, Result, Scale
 
 Report = Callable[[str], None]
 _Task = tuple[str, PaperFigure]
@@ -219,6 +219,3 @@ def _result(
     if read is None:
         raise OdescentError(f"the record of {paper}/{figure.name} cannot be read back.")
     return read, True
-
-
-__all__ = ["SCALES", "Made", "regenerate"]

@@ -267,21 +267,3 @@ def coefficients_of(e: Vector, symbols: list[VectorSymbol]) -> tuple[list[sp.Exp
     """The coefficients of the symbols, and what is left of ``e`` without them."""
     rest = Vector.of((a, c) for a, c in e.terms.items() if a not in symbols)
     return [coefficient(e, s) for s in symbols], rest
-
-
-__all__ = [
-    "Directions",
-    "Symbol",
-    "change",
-    "coefficient",
-    "coefficients_of",
-    "derivative",
-    "hadamard",
-    "modal",
-    "nothing",
-    "singular",
-    "substitute",
-    "symbols_of",
-    "tidy",
-    "vanishes",
-]

@@ -53,6 +53,3 @@ def _square(e: sp.Expr) -> tuple[sp.Expr, Vector] | None:
             if not is_zero(gram.get((a, b), sp.S.Zero) - scale * weights[a] * weights[b]):
                 return None
     return canonical(scale), sum((a * w for a, w in weights.items()), zero)
-
-
-__all__ = ["with_lengths"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError
 from ..algebra.oracles import Oracle
 from ..algebra.vectors import ScalarNode, Vector, call, elementwise
 from ..vector_fields.objective import Objective
@@ -70,7 +70,9 @@ def _function(self: Evaluator, node: Any, token: Token) -> Value:
     given = node.children[1:]
     count = 2 if token in _OF_TWO else 1
     if len(given) != count:
-        raise self.source.error(f"{token} takes {_arguments(count)}, not {len(given)}.", token)
+        raise self.source.error(
+            f"{token} takes {count} argument{'s' * (count != 1)}, not {len(given)}.", token
+        )
     values = [self(child) for child in given]
     for child, value in zip(given, values, strict=True):
         if isinstance(value.expr, Vector):
@@ -93,18 +95,16 @@ def _no_function(self: Evaluator, token: Token) -> ParseError:
         self.lookup(token)
     except OdescentError:
         known = (*FUNCTIONS, *PRODUCTS, "each", *self.oracles)
-        return self.source.error(str(unknown("function", str(token), known)), token)
+        return self.source.unknown("function", token, known)
     return self.source.error(f"{token} is not a function; write * for a product.", token)
-
-
-def _arguments(count: int) -> str:
-    return "1 argument" if count == 1 else f"{count} arguments"
 
 
 def _vectors(self: Evaluator, node: Any, what: str, given: list[Any], count: int) -> list[Value]:
     """The arguments as vectors; inside each(...) they are whole vectors too."""
     if len(given) != count:
-        raise self.source.error(f"{what} takes {_arguments(count)}, not {len(given)}.", node)
+        raise self.source.error(
+            f"{what} takes {count} argument{'s' * (count != 1)}, not {len(given)}.", node
+        )
     with self.each(None):
         values = [self(child) for child in given]
     for child, value in zip(given, values, strict=True):
@@ -153,7 +153,7 @@ def _gradient(self: Evaluator, node: Any) -> Value:
             rule = {"objective": "D2 to D9, with a direction fewer than the order"}.get(
                 kind, "D to D8, with a direction per order"
             )
-            said = f"{head} {token} has {_directions(along)}"
+            said = f"{head} {token} has {along} direction{'s' * (along != 1)}"
             raise self.source.error(f"{said}; for this {kind} write {rule}.", token)
     elif kind != "objective":
         raise self.source.error(
@@ -173,16 +173,10 @@ def _gradient(self: Evaluator, node: Any) -> Value:
     )
 
 
-def _directions(count: int) -> str:
-    return "1 direction" if count == 1 else f"{count} directions"
-
-
 def _declared(self: Evaluator, token: Token) -> str:
     kind = self.oracles.get(str(token))
     if kind is None:
-        raise self.source.error(
-            str(unknown("objective or operator", str(token), self.oracles)), token
-        )
+        raise self.source.unknown("objective or operator", token, self.oracles)
     return kind
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError
 from ..algebra.calculus import Symbol
 from ..algebra.vectors import Expr, zero
 from ..flows.system import System
@@ -67,10 +67,7 @@ class Document:
             self.names.check(system.children[0])
         calculus = self.one("calculus")
         if calculus is not None and calculus.children[0] not in ("ito", "stratonovich"):
-            raise self.source.error(
-                str(unknown("calculus", calculus.children[0], ("ito", "stratonovich"))),
-                calculus.children[0],
-            )
+            raise self.source.unknown("calculus", calculus.children[0], ("ito", "stratonovich"))
         fields = self._fields(evaluate)
         output = self.one("output")
         answer = None if output is None else evaluate(output.children[0])
@@ -144,7 +141,7 @@ class Document:
     def _target(self, token: Any) -> Block:
         if token in self.names.blocks:
             return self.names.blocks[str(token)]
-        raise self.source.error(str(unknown("block", str(token), self.names.blocks)), token)
+        raise self.source.unknown("block", token, self.names.blocks)
 
     def _of_kind(self, block: Block, value: Value, at: Any, what: str) -> Expr:
         """The value, if it has the kind of the block; zero has every kind."""
@@ -159,7 +156,7 @@ class Document:
     def _noise(self, statement: Any, fields: dict[str, Field], evaluate: Evaluator) -> None:
         token, *diffusions = statement.children
         if token not in fields:
-            raise self.source.error(str(unknown("field", str(token), fields)), token)
+            raise self.source.unknown("field", token, fields)
         field = fields[str(token)]
         noise = dict(field.noise)
         for diffusion in diffusions:

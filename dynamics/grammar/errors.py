@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, unknown
 
 if TYPE_CHECKING:
     from lark import Token, Tree
@@ -46,6 +47,16 @@ class Source:
         return self.error_at(
             sentence, getattr(place, "line", 1) or 1, getattr(place, "column", 1) or 1
         )
+
+    def unknown(self, kind: str, token: Token, known: Iterable[str]) -> ParseError:
+        """The error for a token that is none of the known names.
+
+        Args:
+            kind: what the names are of, in the singular.
+            token: the name that was given.
+            known: the names.
+        """
+        return self.error(str(unknown(kind, str(token), known)), token)
 
     def error_at(self, sentence: str, line: int, column: int) -> ParseError:
         """The error at a position of the text.

@@ -188,4 +188,4 @@ class Names:
         known = {**STANDARD, self.step.name: self.step, **self.parameters}
         if token in known:
             return known[str(token)]
-        raise self.source.error(str(unknown("parameter", str(token), known)), token)
+        raise self.source.unknown("parameter", token, known)

@@ -81,9 +81,7 @@ def jump_cbo(noise: str = "anisotropic", jumps: str = "own") -> System:
     m is the consensus point for the exponent alpha, and J jumps at the rate ``rate``; the options are those of cbo.
     """
     made = cbo(noise, jumps=jumps)
-    return System(
-        made.fields, blocks=made.blocks, output=made.output, name="jump_cbo", references=made.references[::-1]
-    )  # fmt: skip
+    return made.with_fields(made.fields, name="jump_cbo", references=made.references[::-1])
 
 
 def mirror_cbo(mirror: str = "map", noise: str = "isotropic") -> System:

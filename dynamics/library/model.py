@@ -44,7 +44,5 @@ def triple_momentum() -> System:
     """
     z = blocks("z")
     bound = model().bind({parameters("c"): 2})
-    return System(
-        bound.fields, blocks=bound.blocks, output=z, name="triple_momentum", provenance=ROUTE_B,
-        references=("vanscoy2018", "parimi2025"),
-    )  # fmt: skip
+    references = ("vanscoy2018", "parimi2025")
+    return bound.with_fields(bound.fields, output=z, name="triple_momentum", references=references)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, pairwise
 from typing import Any
 
 import jax.numpy as jnp
@@ -79,14 +80,9 @@ class PiecewiseLinear:
     @property
     def pieces(self) -> tuple[Piece, ...]:
         """The pieces from left to right."""
-        home = sum(k < 0 for k in self.knots)  # the piece with 0, where the intercept is 0
-        intercepts = [Fraction(0)] * len(self.slopes)
-        for i in range(home, len(self.knots)):
-            intercepts[i + 1] = (
-                intercepts[i] + (self.slopes[i] - self.slopes[i + 1]) * self.knots[i]
-            )
-        for i in range(home, 0, -1):
-            intercepts[i - 1] = intercepts[i] + (self.slopes[i] - self.slopes[i - 1]) * self.knots[i - 1]  # fmt: skip
+        intercepts = self._from_zero(
+            [(s - t) * k for k, (s, t) in zip(self.knots, pairwise(self.slopes), strict=True)]
+        )
         ends = [None, *self.knots, None]
         return tuple(
             Piece(ends[i], ends[i + 1], s, c)
@@ -96,18 +92,17 @@ class PiecewiseLinear:
     @property
     def constants(self) -> tuple[Fraction, ...]:
         """d in f(x) = slope x^2 / 2 + intercept x + d on each piece, with f(0) = 0."""
-        pieces = self.pieces
-        home = sum(k < 0 for k in self.knots)
-        found = [Fraction(0)] * len(pieces)
         jumps = [
             (here.slope - there.slope) * k**2 / 2 + (here.intercept - there.intercept) * k
-            for k, here, there in zip(self.knots, pieces, pieces[1:], strict=False)
+            for k, (here, there) in zip(self.knots, pairwise(self.pieces), strict=True)
         ]
-        for i in range(home, len(self.knots)):
-            found[i + 1] = found[i] + jumps[i]
-        for i in range(home, 0, -1):
-            found[i - 1] = found[i] - jumps[i - 1]
-        return tuple(found)
+        return tuple(self._from_zero(jumps))
+
+    def _from_zero(self, jumps: Sequence[Fraction]) -> list[Fraction]:
+        """A number for each piece, 0 on that with 0, from its jumps at the knots."""
+        sums = list(accumulate(jumps, initial=Fraction(0)))
+        home = sums[sum(k < 0 for k in self.knots)]
+        return [s - home for s in sums]
 
     def at(self, x: Fraction) -> int:
         """The number of the piece with x; at a knot the left one."""

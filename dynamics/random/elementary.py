@@ -167,6 +167,3 @@ def log_of_normal(x: Float[Array, "..."]) -> Float[Array, "..."]:
     z = s * s
     hi, lo = _parts(_LOG2, x)
     return e * hi + (f - (s * (f - z * _horner(_LOG, z)) - e * lo))
-
-
-__all__ = ["cos", "cos2pi", "cos2pi_for_normals", "log", "log_of_normal", "sin", "sin2pi"]

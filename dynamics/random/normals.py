@@ -220,18 +220,3 @@ def key_of_jax(seed: Any, *numbers: Any) -> Array:
     for n in numbers:
         key = jax.random.fold_in(key, n)
     return key
-
-
-__all__ = [
-    "GENERATORS",
-    "counter_normals",
-    "jax_normals",
-    "key_of",
-    "key_of_jax",
-    "lanes_of",
-    "mix",
-    "normals",
-    "splitmix64",
-    "uniforms",
-    "unit_of",
-]

@@ -84,6 +84,3 @@ def jax_poisson(
     key = key_of_jax(seed, run, step, offset, begin)
     count = jax.random.poisson(key, jnp.broadcast_to(jnp.asarray(mean), (1, width)))
     return count.astype(np.dtype(dtype))
-
-
-__all__ = ["jax_poisson", "poisson", "poisson_quantile"]

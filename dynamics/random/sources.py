@@ -95,17 +95,3 @@ def at_step(source: Source, k: Any) -> Source:
 def data_of(source: Source) -> Any:
     """The source as plain arrays."""
     return tuple(source[:2]) if isinstance(source, Counters) else jax.random.key_data(source)
-
-
-__all__ = [
-    "Counters",
-    "Given",
-    "Source",
-    "at_step",
-    "check_generator",
-    "data_of",
-    "joined",
-    "of_run",
-    "seed_of",
-    "source",
-]

@@ -277,6 +277,3 @@ def prox_expansion(gradient: Callable[[Vector], Vector], x: Vector, order: int) 
         so_far = sum((c * t**j for j, c in enumerate(coefficients)), zero)
         coefficients.append(-taylor(gradient(so_far), t, k - 1)[k - 1])
     return coefficients
-
-
-__all__ = ["Consensus", "finite_consensus", "laplace_mean", "particle_system", "prox_expansion"]

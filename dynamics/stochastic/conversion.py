@@ -56,10 +56,7 @@ def _converted(system: System, calculus: str, sign: int) -> System:
     kept = {s: e for s, e in total.items() if e != nothing(s)}
     if kept or before.noise:
         fields["correction"] = Field(kept, before.noise)
-    return System(
-        fields, blocks=system.blocks, output=system.output, time=system.time, calculus=calculus, name=system.name,
-        provenance=system.provenance, references=system.references,
-    )  # fmt: skip
+    return system.with_fields(fields, calculus=calculus)
 
 
 def correction(system: System) -> dict[Symbol, Expr]:
@@ -154,6 +151,3 @@ def _gradient(a: sp.Expr, t: Symbol) -> Vector:
             )
         parts.append(other * sp.diff(opened, dummy))
     return Vector.of(item for v in parts for item in v.terms.items())
-
-
-__all__ = ["correction", "to_ito", "to_stratonovich"]

@@ -232,6 +232,3 @@ def observable(e: object, state: tuple[sp.Symbol, ...], form: Coordinates | None
                 f"the symbol {s} has the name of a coordinate, which is real; use sympy.Symbol({s.name!r}, real=True)."
             )
     return value
-
-
-__all__ = ["Coordinates", "Functions", "observable"]

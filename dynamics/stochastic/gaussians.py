@@ -84,12 +84,3 @@ def gaussian_moment(index: Index, covariance: sp.Matrix) -> sp.Expr:
 def monomial(state: Iterable[sp.Symbol], index: Index) -> sp.Expr:
     """x^alpha."""
     return sp.Mul(*[s**n for s, n in zip(state, index, strict=True)])
-
-
-__all__ = [
-    "gaussian_moment",
-    "monomial",
-    "normal_expectation",
-    "poisson_expectation",
-    "polynomial_terms",
-]

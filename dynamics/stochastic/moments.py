@@ -131,6 +131,3 @@ def tilted_gaussian(
         )
     moved = system.LUsolve(pull * (mean - minimizer))
     return (mean - moved).applyfunc(sp.cancel), system.LUsolve(covariance).applyfunc(sp.cancel)
-
-
-__all__ = ["MomentEquations", "moment_equations", "tilted_gaussian"]

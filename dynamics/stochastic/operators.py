@@ -181,6 +181,3 @@ def _compositions(n: int, parts: int) -> list[tuple[int, ...]]:
         for first in range(1, n - parts + 2)
         for rest in _compositions(n - first, parts - 1)
     ]
-
-
-__all__ = ["Operator", "exponential", "index_factorial", "indices", "logarithm"]

@@ -350,6 +350,3 @@ def sde(
     return SDE(
         state, tuple(as_scalar(e) for e in drift.values()), matrix, calculus, time, tuple(jumps)
     )
-
-
-__all__ = ["SDE", "Jump", "fokker_planck", "generator", "in_coordinates", "ito_formula", "sde"]

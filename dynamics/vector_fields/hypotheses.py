@@ -411,9 +411,3 @@ def scalar_argument(value: object, what: str) -> sp.Expr:
             f"{what} must be a number or a scalar expression, such as 2 or 2 * sqrt(mu), not "
             f"{' '.join(filter(None, (kind, shown)))}."
         ) from None
-
-
-__all__ = [
-    "Hypothesis", "approaches", "assumptions", "attracts", "differentiability", "nonzero", "positive", "real_valued",
-    "regular", "scalar_argument",
-]  # fmt: skip

@@ -107,11 +107,7 @@ class Objective:
     def grad(self, x: PyTree[Float[ArrayLike, "..."]]) -> PyTree[Float[Array, "..."]]: ...
     def grad(self, x: Any) -> Any:
         """The gradient at a vector (symbolic) or at an array (numeric, same shape)."""
-        return (
-            call(Oracle("grad", self.name), x)
-            if isinstance(x, Vector)
-            else self._numeric("grad")(x)
-        )
+        return self._field("grad", x)
 
     @overload
     def value(self, x: Vector) -> sp.Expr: ...
@@ -119,11 +115,9 @@ class Objective:
     def value(self, x: PyTree[Float[ArrayLike, "..."]]) -> Float[Array, ""]: ...
     def value(self, x: Any) -> Any:
         """The value at a vector (a symbolic scalar) or at an array."""
-        return (
-            ScalarNode("value", (x,), Oracle("value", self.name))
-            if isinstance(x, Vector)
-            else self._numeric("value")(x)
-        )
+        if isinstance(x, Vector):
+            return ScalarNode("value", (x,), Oracle("value", self.name))
+        return self._numeric("value")(x)
 
     __call__ = value
 
@@ -150,11 +144,7 @@ class Objective:
 
     def operator(self, x: Any) -> Any:
         """A (monotone) operator at x, for games and variational inequalities."""
-        return (
-            call(Oracle("operator", self.name), x)
-            if isinstance(x, Vector)
-            else self._numeric("operator")(x)
-        )
+        return self._field("operator", x)
 
     def map(self, x: Any, *parameters: Any) -> Any:
         """A map of vectors with scalar parameters, such as a mirror map or a Newton direction."""
@@ -194,6 +184,12 @@ class Objective:
                 [(Call(Oracle("prox", self.name), x, (), (as_scalar(step),)), sp.S.One)]
             )
         return self._numeric("prox")(x, step)
+
+    def _field(self, kind: str, x: Any) -> Any:
+        """A vector field at a vector (symbolic) or at an array (numeric)."""
+        if isinstance(x, Vector):
+            return call(Oracle(kind, self.name), x)
+        return self._numeric(kind)(x)
 
     def _numeric(self, kind: str) -> Callable[..., Any]:
         if kind == "ensemble" and kind not in self.oracles and "value" in self.oracles:

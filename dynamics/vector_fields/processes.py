@@ -106,6 +106,3 @@ def _rate(given: object) -> sp.Expr:
     if rate.is_negative or rate.is_real is False or rate.is_finite is False:
         raise OdescentError(f"the rate of jumps is a finite number, at least 0, not {rate}.")
     return rate
-
-
-__all__ = ["Diffusion", "Jumps", "Noise", "common_clock"]

@@ -243,20 +243,23 @@ class VectorFields:
         return {s: tidy(e) for s, e in total.items()}
 
     @property
-    def oracles(self) -> tuple[Oracle, ...]:
-        """The oracles that the fields call."""
+    def _expressions(self) -> list[Expr]:
+        """Everything that the fields are made of."""
         drifts = [e for f in self.fields.values() for e in f.drift.values()]
         noise = [e for f in self.fields.values() for d in f.noise.values() for e in d.expressions]
-        found = {c.oracle for e in [*drifts, *noise] for c in _calls(e)}
+        return [*drifts, *noise]
+
+    @property
+    def oracles(self) -> tuple[Oracle, ...]:
+        """The oracles that the fields call."""
+        found = {c.oracle for e in self._expressions for c in _calls(e)}
         return tuple(sorted(found, key=lambda o: o.name))
 
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
         """The scalar symbols that are neither blocks nor time, by name."""
         own = {b.symbol for b in self.blocks} | {self.time}
-        noise = [e for f in self.fields.values() for d in f.noise.values() for e in d.expressions]
-        drifts = [e for f in self.fields.values() for e in f.drift.values()]
-        found = {s for e in [*drifts, *noise, self.output] for s in symbols_of(e)}
+        found = {s for e in (*self._expressions, self.output) for s in symbols_of(e)}
         return tuple(sorted((s for s in found - own if isinstance(s, sp.Symbol)), key=str))
 
     @property
@@ -285,11 +288,12 @@ class VectorFields:
             for n, f in self.fields.items()
         }
         blocks = [Block(b.name, b.kind, b.role, rule(b.init)) for b in self.blocks]
-        settings = {
-            "output": rule(self.output), "time": self.time, "calculus": self.calculus, "name": self.name,
-            "provenance": self.provenance, "references": self.references, **changes,
-        }  # fmt: skip
-        return type(self)(fields, blocks=blocks, **settings)
+        return self.with_fields(fields, **{"blocks": blocks, "output": rule(self.output)} | changes)
+
+    def with_fields(self, fields: Mapping[str, FieldLike], **changes: Any) -> Self:
+        """The system with other fields; everything else is as it was, but for the changes."""
+        names = ("blocks", "output", "time", "calculus", "name", "provenance", "references")
+        return type(self)(fields, **{n: getattr(self, n) for n in names} | changes)
 
     @checked
     def bind(self, values: Mapping[Any, object]) -> Self:
@@ -314,8 +318,7 @@ class VectorFields:
 
     def resplit(self, fields: Mapping[str, FieldLike]) -> Self:
         """The same drift as a sum of other fields; OdescentError if it is not the same drift."""
-        other = type(self)(fields, blocks=self.blocks, output=self.output, time=self.time, calculus=self.calculus,
-                       name=self.name, provenance=self.provenance, references=self.references)  # fmt: skip
+        other = self.with_fields(fields)
         ours = self.drift
         for s, e in other.drift.items():
             difference = e - ours[s] if s in ours else e

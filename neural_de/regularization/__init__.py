@@ -15,13 +15,13 @@ REGULARIZERS: Registry[Regularizer] = Registry(
     "regularizer",
     __name__,
     {
-        "error": "accepted:error",
-        "jacobian": "jacobian_norm:jacobian",
-        "local": "one_step:local",
-        "steer": "random_end:steer",
-        "steps": "accepted:steps",
-        "stiffness": "accepted:stiffness",
-        "taylor": "derivatives:taylor",
+        "error": "accepted",
+        "jacobian": "jacobian_norm",
+        "local": "one_step",
+        "steer": "random_end",
+        "steps": "accepted",
+        "stiffness": "accepted",
+        "taylor": "derivatives",
     },
 )
 

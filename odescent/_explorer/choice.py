@@ -305,10 +305,7 @@ def warmed(system: System) -> System | None:
         n: Field(f.drift, {b: replace(d, amplitude=d.amplitude * root) for b, d in f.noise.items()})
         for n, f in system.fields.items()
     }
-    return System(
-        heated, blocks=system.blocks, output=system.output, time=system.time, calculus=system.calculus,
-        name=system.name, provenance=system.provenance, references=system.references,
-    )  # fmt: skip
+    return system.with_fields(heated)
 
 
 def _system(method: str) -> System:

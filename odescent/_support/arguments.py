@@ -258,6 +258,3 @@ def _registered(name: str, classes: tuple[str, ...]) -> Any:
                 raise
             known += names
     raise unknown(" or ".join(kind.lower() for kind in classes), name, known)
-
-
-__all__ = ["checked"]

@@ -16,12 +16,12 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 
 
 class Registry(Generic[T]):
-    """Entries by name, each ``"module:function"`` relative to a package; calling builds the entry.
+    """Entries by name, each ``"module:function"`` relative to a package, or ``"module"`` for a function of that name.
 
     The function's name is left out where it is the entry's own. An entry that is spoken of in pictures and in
     print is a pair of that and its title, the field's name for it.
     ``aliases`` are other names of entries, ``internal`` entries that are found and not listed.
-    Importing a registry is fast and does not import its entries' dependencies: shells complete its names.
+    Calling the function builds the entry. Importing a registry is fast and does not import its entries' dependencies: shells complete its names.
     """
 
     def __init__(

@@ -51,8 +51,9 @@ def run(
     from ..._support.processes import processors
     from ...paper_figs import papers as known
     from ...paper_figs import regenerate, summary
+    from ...paper_figs.entry import SCALES
 
-    scale = regenerate.SCALES[int(full)]
+    scale = SCALES[int(full)]
     chosen = known.find(paper or (), only or ())
     if not chosen:
         raise OdescentError(f"there are no figures of {' and '.join(paper or ())} yet.")
