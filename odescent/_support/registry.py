@@ -21,7 +21,8 @@ class Registry(Generic[T]):
     The function's name is left out where it is the entry's own. An entry that is spoken of in pictures and in
     print is a pair of that and its title, the field's name for it.
     ``aliases`` are other names of entries, ``internal`` entries that are found and not listed.
-    Calling the function builds the entry. Importing a registry is fast and does not import its entries' dependencies: shells complete its names.
+    Calling the function builds the entry.
+    Importing a registry is fast and does not import its entries' dependencies: shells complete its names.
     """
 
     def __init__(
