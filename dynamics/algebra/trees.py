@@ -170,11 +170,8 @@ def _name(data: Any) -> str:
 
 def _symbol(data: Any) -> Symbol:
     found = _read(data)
-    return (
-        found
-        if isinstance(found, (VectorSymbol, sp.Symbol))
-        else _refuse(data, "a symbol or a block")
-    )
+    named = isinstance(found, (VectorSymbol, sp.Symbol))
+    return found if named else _refuse(data, "a symbol or a block")
 
 
 def _pairs(data: Any) -> Values:

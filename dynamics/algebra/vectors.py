@@ -301,11 +301,9 @@ def _check_vectors(what: str, *arguments: object) -> None:
 
 
 def _factors(a: Atom) -> list[Atom]:
-    return (
-        [*_factors(a.left), *_factors(a.right)]
-        if isinstance(a, Product) and a.kind == "hadamard"
-        else [a]
-    )
+    if isinstance(a, Product) and a.kind == "hadamard":
+        return [*_factors(a.left), *_factors(a.right)]
+    return [a]
 
 
 class Product(Atom):
@@ -431,11 +429,9 @@ class ScalarNode(sp.AtomicExpr):
 
     def rebuild(self, change: Callable[[Any], Any]) -> sp.Expr:
         arguments = tuple(change(a) for a in self.arguments)
-        return (
-            inner(*arguments)
-            if self.kind == "inner"
-            else ScalarNode("value", arguments, self.oracle)
-        )
+        if self.kind == "inner":
+            return inner(*arguments)
+        return ScalarNode("value", arguments, self.oracle)
 
     def _sympystr(self, printer: Any) -> str:
         return PRINTED["text"](self)

@@ -173,11 +173,9 @@ class Arithmetic(ABC):
             case "signed":
                 value = self(node.children[-1])
                 odd = sum(sign.type == "MINUS" for sign in node.children[:-1]) % 2
-                return (
-                    self.checked(node, lambda: -value.expr, value.kind, value.size)
-                    if odd
-                    else value
-                )
+                if not odd:
+                    return value
+                return self.checked(node, lambda: -value.expr, value.kind, value.size)
             case "power":
                 return self._power(node)
         return self._called(node)

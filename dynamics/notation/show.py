@@ -142,20 +142,12 @@ def _letters(part: str) -> str:
 
 def latex(e: Expr) -> str:
     """LaTeX of a vector or scalar, without dollar signs."""
-    return (
-        _vector(e, _latex_atom, lambda c: _doprint(c, True), " ", "0")
-        if isinstance(e, Vector)
-        else _scalar(e, True)
-    )
+    return _vector(e, _latex_atom, " ") if isinstance(e, Vector) else _scalar(e, True)
 
 
 def text(e: Expr) -> str:
     """One line of plain text of a vector or scalar."""
-    return (
-        _vector(e, _text_atom, lambda c: _doprint(c, False), "*", "0")
-        if isinstance(e, Vector)
-        else _scalar(e, False)
-    )
+    return _vector(e, _text_atom, "*") if isinstance(e, Vector) else _scalar(e, False)
 
 
 def differential(drift: Expr, noise: Iterable[tuple[Expr, str, bool]], as_latex: bool) -> str:
@@ -202,21 +194,16 @@ def _doprint(e: sp.Expr, as_latex: bool) -> str:
     return str((_LATEX if as_latex else _TEXT).doprint(gathered(e)))
 
 
-def _vector(e: Vector, atom: Any, scalar: Any, times: str, nothing: str) -> str:
+def _vector(e: Vector, atom: Any, times: str) -> str:
+    as_latex = times == " "
     pieces: list[str] = []
     for a, c in e.terms.items():
         sign, c = _signed(c)
-        if c == 1:
-            factor = ""
-        else:
-            body = scalar(c)
-            if isinstance(c, sp.Add):
-                body = rf"\left({body}\right)" if times == " " else f"({body})"
-            factor = body + times
-        pieces.append(f"{'+' if sign > 0 else '-'} {factor}{atom(a)}")
-    if not pieces:
-        return nothing
-    line = " ".join(pieces)
+        body = "" if c == 1 else _doprint(c, as_latex) + times
+        if isinstance(c, sp.Add):
+            body = rf"\left({body[:-1]}\right) " if as_latex else f"({body[:-1]})*"
+        pieces.append(f"{'+' if sign > 0 else '-'} {body}{atom(a)}")
+    line = " ".join(pieces) or "+ 0"
     return line[2:] if line.startswith("+ ") else "-" + line[2:]
 
 

@@ -38,13 +38,11 @@ def rosenbrock(dimension: int = 2) -> Objective:
     """
     d = whole(dimension, "dimension", "rosenbrock", least=2)
 
-    def fun(x: Float[ArrayLike, " d"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
-        expect_shape(x.shape, (d,), "rosenbrock")
+    def fun(x: Float[Array, "*shape"]) -> Float[Array, ""]:
         return jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
     start = np.where(np.arange(d) % 2 == 0, -1.2, 1.0)
-    return _standard("rosenbrock", fun, np.ones(d), start, "doi:10.1093/comjnl/3.3.175")
+    return _standard("rosenbrock", fun, np.ones(d), start, "doi:10.1093/comjnl/3.3.175", fixed=True)
 
 
 def himmelblau() -> Objective:
@@ -55,12 +53,11 @@ def himmelblau() -> Objective:
     Reference: Himmelblau, Applied Nonlinear Programming, McGraw-Hill, 1972; arXiv:1308.4008.
     """
 
-    def fun(x: Float[ArrayLike, "2"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
-        expect_shape(x.shape, (2,), "himmelblau")
+    def fun(x: Float[Array, "*shape"]) -> Float[Array, ""]:
         return jnp.square(x[0] ** 2 + x[1] - 11) + jnp.square(x[0] + x[1] ** 2 - 7)
 
-    return _standard("himmelblau", fun, np.array([3.0, 2.0]), np.zeros(2), "arXiv:1308.4008")
+    least = np.array([3.0, 2.0])
+    return _standard("himmelblau", fun, least, np.zeros(2), "arXiv:1308.4008", fixed=True)
 
 
 def rastrigin(dimension: int = 2, amplitude: float = 10.0) -> Objective:
@@ -75,8 +72,7 @@ def rastrigin(dimension: int = 2, amplitude: float = 10.0) -> Objective:
     d = whole(dimension, "dimension", "rastrigin")
     depth = positive(amplitude, "amplitude", "rastrigin")
 
-    def fun(x: Float[ArrayLike, "*shape"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
+    def fun(x: Float[Array, "*shape"]) -> Float[Array, ""]:
         return jnp.sum(x**2 + 2 * depth * jnp.sin(math.pi * x) ** 2)
 
     reference = "doi:10.1016/S0167-8191(05)80052-3"
@@ -94,8 +90,7 @@ def ackley(dimension: int = 2) -> Objective:
     """
     d = whole(dimension, "dimension", "ackley")
 
-    def fun(x: Float[ArrayLike, "*shape"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
+    def fun(x: Float[Array, "*shape"]) -> Float[Array, ""]:
         square = jnp.mean(x**2)
         kink = square == 0
         r = jnp.where(kink, 0.0, jnp.sqrt(jnp.where(kink, 1.0, square)))
@@ -118,14 +113,12 @@ def logsumexp(dimension: int = 2, temperature: float = 1.0) -> Objective:
     d = whole(dimension, "dimension", "logsumexp")
     T = positive(temperature, "temperature", "logsumexp")
 
-    def fun(x: Float[ArrayLike, " d"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
-        expect_shape(x.shape, (d,), "logsumexp")
+    def fun(x: Float[Array, "*shape"]) -> Float[Array, ""]:
         return T * (_logsumexp(jnp.concatenate([x, -x]) / T) - math.log(2 * d))
 
     start, reference = np.arange(1.0, d + 1), "doi:10.1007/s10107-004-0552-5"
     L = 1 / as_scalar(temperature)
-    return _standard("logsumexp", fun, np.zeros(d), start, reference, mu=0, L=L)
+    return _standard("logsumexp", fun, np.zeros(d), start, reference, mu=0, L=L, fixed=True)
 
 
 def huber(dimension: int = 2, delta: float = 1.0) -> Objective:
@@ -138,8 +131,7 @@ def huber(dimension: int = 2, delta: float = 1.0) -> Objective:
     d = whole(dimension, "dimension", "huber")
     width = positive(delta, "delta", "huber")
 
-    def fun(x: Float[ArrayLike, "*shape"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
+    def fun(x: Float[Array, "*shape"]) -> Float[Array, ""]:
         near = jnp.clip(x, -width, width)
         return jnp.sum(near * (x - 0.5 * near))
 
@@ -156,8 +148,7 @@ def quartic(dimension: int = 1) -> Objective:
     """
     d = whole(dimension, "dimension", "quartic")
 
-    def fun(x: Float[ArrayLike, "*shape"]) -> Float[Array, ""]:
-        x = jnp.asarray(x)
+    def fun(x: Float[Array, "*shape"]) -> Float[Array, ""]:
         return 0.25 * jnp.sum(x**4)
 
     reference = "doi:10.1007/978-3-319-91578-4"
@@ -165,16 +156,16 @@ def quartic(dimension: int = 1) -> Objective:
 
 
 def _standard(
-    name: str, fun: Any, minimizer: Any, x0: Any, reference: str, mu: Any = None, L: Any = None
+    name: str, fun: Any, minimizer: Any, x0: Any, reference: str, fixed: bool = False, **more: Any
 ) -> Objective:
-    """An objective whose dimension is that of its minimizer."""
-    return Objective(
-        name,
-        fun,
-        mu=mu,
-        L=L,
-        minimizer=minimizer,
-        dimension=len(minimizer),
-        x0=x0,
-        reference=reference,
-    )
+    """An objective whose dimension is that of its minimizer; arrays of a ``fixed`` one have no other shape."""
+
+    def value(x: Float[ArrayLike, "*shape"]) -> Float[Array, ""]:
+        x = jnp.asarray(x)
+        if fixed:
+            expect_shape(x.shape, x0.shape, name)
+        found: Array = fun(x)
+        return found
+
+    known = {"minimizer": minimizer, "dimension": len(minimizer), "x0": x0, "reference": reference}
+    return Objective(name, value, **known, **more)

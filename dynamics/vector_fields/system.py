@@ -71,11 +71,9 @@ class Block:
     @property
     def symbol(self) -> Symbol:
         """The symbol of the block in expressions."""
-        return (
-            sp.Symbol(self.name, real=True)
-            if self.kind == "scalar"
-            else VectorSymbol(self.name, self.kind)
-        )
+        if self.kind == "scalar":
+            return sp.Symbol(self.name, real=True)
+        return VectorSymbol(self.name, self.kind)
 
 
 @dataclass(frozen=True)

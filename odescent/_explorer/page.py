@@ -181,11 +181,8 @@ def picture(seen: View, seconds: float) -> str:
 def sentence(text: str) -> str:
     """One sentence for people; a formula in it may be too long for a screen."""
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return (
-        f'<p class="odescent-note" style="margin:0;font-size:1.1rem">{escape(text)}</p>'
-        if text
-        else ""
-    )
+    said = f'<p class="odescent-note" style="margin:0;font-size:1.1rem">{escape(text)}</p>'
+    return said if text else ""
 
 
 def rate(seen: View) -> str:

@@ -213,11 +213,8 @@ def bold(text: str, color: str, opacity: float = 1.0) -> str:
 def italic(name: str, index: str = "") -> str:
     """A name in italics; with an index it is that of a function's argument, whose bracket is closed behind it."""
     said = f'<tspan font-style="italic">{name}</tspan>'
-    return (
-        f'{said}<tspan dy="3" font-size="11">{index}</tspan><tspan dy="-3">)</tspan>'
-        if index
-        else said
-    )
+    below = f'<tspan dy="3" font-size="11">{index}</tspan><tspan dy="-3">)</tspan>'
+    return said + below if index else said
 
 
 GAP = f"gap {italic('f(x', 'k')} − min {italic('f')}"
