@@ -66,11 +66,8 @@ class Made:
         if self.error is not None:
             return f"{self.who:<34} failed: {self.error}"
         held = sum(c.verdict == HOLDS for c in self.claims)
-        how = (
-            f"({self.seconds:.1f} s)"
-            if self.again
-            else "(as before" + (f", by {self.other})" if self.other else ")")
-        )
+        by = f", by {self.other}" if self.other else ""
+        how = f"({self.seconds:.1f} s)" if self.again else f"(as before{by})"
         return f"{self.who:<34} {held} of {len(self.claims)} claims hold  {how}"
 
 
@@ -202,9 +199,8 @@ def _result(
     if known is not None:
         return known, False
     given = figure.parameters(scale)
-    parts = place.with_name(
-        f"{figure.name}.parts-{store.identity(key)[:16]}"
-    )  # of this identity, and of no other
+    # of this identity, and of no other
+    parts = place.with_name(f"{figure.name}.parts-{store.identity(key)[:16]}")
     if "folder" in inspect.signature(figure.compute).parameters:
         if fresh:
             shutil.rmtree(parts, ignore_errors=True)

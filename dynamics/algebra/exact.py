@@ -348,11 +348,8 @@ class Fractions:
 
     def __init__(self, exprs: Iterable[sp.Expr]) -> None:
         lowering = _Lowering(exprs)
-        self.meaning, self.relations, self.decides = (
-            lowering.meaning,
-            lowering.relations,
-            lowering.decides,
-        )
+        self.meaning, self.relations = lowering.meaning, lowering.relations
+        self.decides = lowering.decides
         self.elements, self._ideal = _reduced(lowering.exprs, lowering.relations)
 
     def reduced(self, polynomial: PolyElement) -> PolyElement:

@@ -57,9 +57,8 @@ def taylor_terms(e: Expr, symbol: sp.Symbol, order: int) -> list[Expr]:
 def _open(node: NamedVector | NamedScalar, value: Expr) -> Expr:
     inside: dict[Symbol, Expr] = dict(node.at)
     for s in [s for s, e in node.at if isinstance(s, sp.Symbol) and e == 0]:
-        if all(
-            d == ((s, sp.S.One),) for d in node.along
-        ):  # a Taylor coefficient: 0/0 may have a limit
+        # a Taylor coefficient: 0/0 may have a limit
+        if all(d == ((s, sp.S.One),) for d in node.along):
             k = len(node.along)
             return substitute(taylor(value, s, k)[k] * factorial(k), inside)
     for i, direction in enumerate(node.along):

@@ -77,9 +77,8 @@ class Arithmetic(ABC):
         self, source: Source, lookup: Callable[[Token], Value], oracles: Mapping[str, str]
     ) -> None:
         self.source, self.lookup, self.oracles = source, lookup, oracles
-        self.components: dict[Vector, tuple[sp.Symbol, str]] | None = (
-            None  # inside each(...): stand-ins and kinds
-        )
+        # inside each(...): stand-ins and kinds
+        self.components: dict[Vector, tuple[sp.Symbol, str]] | None = None
 
     def __call__(self, node: Node) -> Value:
         """The value of a syntax tree; ParseError with the place of what is wrong in it."""
@@ -145,9 +144,8 @@ class Arithmetic(ABC):
         return Value(made, kind, size)
 
     def _check_real(self, node: Node, e: sp.Expr, depth: int) -> None:
-        if (
-            depth > MAX_CONSTANT_DEPTH and e.is_number
-        ):  # SymPy finds the sign of nested roots in exponential time
+        # SymPy finds the sign of nested roots in exponential time
+        if depth > MAX_CONSTANT_DEPTH and e.is_number:
             raise self.source.error(
                 "this number is nested too deeply: powers and functions in each other.", node
             )
@@ -256,11 +254,8 @@ class Arithmetic(ABC):
         product, rule, kind = PRODUCTS[name]
         for value in (left, right):
             if not isinstance(value.expr, Vector):
-                hint = (
-                    "; inside each, * goes element by element"
-                    if self.components is not None
-                    else ""
-                )
+                inside = self.components is not None
+                hint = "; inside each, * goes element by element" if inside else ""
                 raise self.source.error(
                     f"{name} takes vectors, not the scalar {value.shown}{hint}.", node
                 )

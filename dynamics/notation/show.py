@@ -36,11 +36,8 @@ _GREEK = {
     "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
     "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
 }  # fmt: skip
-_SHORT = {
-    "eps": r"\varepsilon",
-    "lam": r"\lambda",
-    "gam": r"\gamma",
-}  # names that Python leaves free
+# names that Python leaves free
+_SHORT = {"eps": r"\varepsilon", "lam": r"\lambda", "gam": r"\gamma"}
 
 
 class _Text(StrPrinter):
@@ -240,9 +237,8 @@ def _named(node: Any, as_latex: bool) -> str:
     at = ", ".join(f"{show(s)} = {show(e)}" for s, e in node.at if s != e)
     along = "".join(f"[{', '.join(f'{show(s)}: {show(e)}' for s, e in d)}]" for d in node.along)
     k = len(node.along)
-    head = (
-        (rf"\mathrm{{{node.name}}}" if as_latex else node.name) if k == 0 else f"D{k} {node.name}"
-    )
+    name = rf"\mathrm{{{node.name}}}" if as_latex else node.name
+    head = name if k == 0 else f"D{k} {node.name}"
     return head + (f"({at})" if at else "") + along
 
 

@@ -181,12 +181,7 @@ class Coordinates:
         arguments = [*at, *(self.scalar(p) for p in parameters)]
         known = (self.functions or {}).get(name)
         if known is None:
-            names = (
-                [name]
-                if self.dimension == 1
-                else [f"{name}_{i + 1}" for i in range(self.dimension)]
-            )
-            return [sp.Function(n, real=True)(*arguments) for n in names]
+            return [sp.Function(str(s), real=True)(*arguments) for s in self.named(name)]
         made = known(*arguments)
         found = [
             as_scalar(e)

@@ -188,11 +188,8 @@ def _written(system: System | SDE, form: Coordinates) -> SDE:
             vector, own = isinstance(s, VectorSymbol), form.symbols(s)
             if isinstance(d, Jumps):
                 clocks[d.process, vector] = form.scalar(d.rate)
-            amplitude = (
-                form.vector(d.amplitude)
-                if isinstance(d.amplitude, Vector)
-                else [form.scalar(d.amplitude)] * len(own)
-            )
+            amplitude = form.components(d.amplitude)
+            amplitude = amplitude if isinstance(d.amplitude, Vector) else amplitude * len(own)
             for i, (c, a) in enumerate(zip(own, amplitude, strict=True)):
                 column = columns.setdefault((d.process, vector, i), {})
                 column[place[c]] = column.get(place[c], sp.S.Zero) + a

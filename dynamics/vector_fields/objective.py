@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Float, PyTree
 
 
-_TOGETHER = (
-    64  # particles whose own consensus points are made at a time, so that memory grows with N alone
-)
+# particles whose own consensus points are made at a time, so that memory grows with N alone
+_TOGETHER = 64
 
 
 class Objective:

@@ -167,11 +167,8 @@ class VectorFields:
     def _default_init(self, s: Symbol) -> Expr:
         if not isinstance(s, Vector):
             return sp.S.Zero
-        main = (
-            self.output
-            if isinstance(self.output, VectorSymbol)
-            else self._main_block([s], strict=False)
-        )
+        whole = isinstance(self.output, VectorSymbol)
+        main = self.output if whole else self._main_block([s], strict=False)
         return start if s == main else zero
 
     def _check_declared(self, known: set[Symbol]) -> None:
@@ -394,11 +391,8 @@ class VectorFields:
         """The equations as an aligned LaTeX environment."""
         rows = []
         for b in self.blocks:
-            left = (
-                rf"\mathrm{{d}}{symbol_latex(b.name)}"
-                if self._noise_on(b)
-                else rf"\dot{{{symbol_latex(b.name)}}}"
-            )
+            name = symbol_latex(b.name)
+            left = rf"\mathrm{{d}}{name}" if self._noise_on(b) else rf"\dot{{{name}}}"
             rows.append(f"{left} &= {self._right_side(b, as_latex=True)}")
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
@@ -415,12 +409,9 @@ class VectorFields:
     def _right_side(self, b: Block, as_latex: bool) -> str:
         drift, noise = self.drift[b.symbol], self._noise_on(b)
         if noise:
+            circle = self.calculus == "stratonovich"
             by = [
-                (
-                    d.amplitude,
-                    d.driver(as_latex),
-                    self.calculus == "stratonovich" and isinstance(d, Diffusion),
-                )
+                (d.amplitude, d.driver(as_latex), circle and isinstance(d, Diffusion))
                 for d in noise
             ]
             return differential(drift, by, as_latex)

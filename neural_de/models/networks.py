@@ -259,10 +259,8 @@ class NeuralSDEClassifier(eqx.Module):
         """
         a, b, c = jr.split(key, 3)
         dtype = options.get("dtype", jnp.float32)
-        self.embed, self.head = (
-            Dense(inputs, dimension, a, dtype),
-            Dense(dimension, classes, c, dtype),
-        )
+        self.embed = Dense(inputs, dimension, a, dtype)
+        self.head = Dense(dimension, classes, c, dtype)
         self.sde = NeuralSDE(dimension, hidden, b, **options)
 
     def __call__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import Any, ClassVar
 
@@ -18,27 +19,31 @@ from .penalty import InitialValueProblem, Needs, Outcome, Regularizer
 KINDS = ("scaled", "weighted", "squared")
 
 
-class Error(Regularizer):
+class OfStatistics(Regularizer):
+    """A penalty that the statistics of a solve determine."""
+
+    @abc.abstractmethod
+    def of(self, statistics: Statistics) -> Float[Array, "*batch"]:
+        """From the statistics of a solve alone; of stiffness in 1/time (not over the stability size)."""
+
+    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
+        return self.of(outcome.statistics)
+
+
+class Error(OfStatistics):
     """See `error`."""
 
     kind: str = eqx.field(static=True)
     reduction: str = eqx.field(static=True)
     reference: ClassVar[tuple[str, ...]] = ("2105.03918",)
 
-    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
-        return self.of(outcome.statistics)
-
     def of(self, statistics: Statistics) -> Float[Array, "*batch"]:
-        """From the statistics of a solve alone."""
-        by_kind = {
-            "scaled": statistics.error,
-            "weighted": statistics.weighted,
-            "squared": statistics.squared,
-        }
+        s = statistics
+        by_kind = {"scaled": s.error, "weighted": s.weighted, "squared": s.squared}
         return by_kind[self.kind].reduce(self.reduction)
 
 
-class StepNumber(Regularizer):
+class StepNumber(OfStatistics):
     """See `steps`."""
 
     reduction: str = eqx.field(static=True)
@@ -47,15 +52,11 @@ class StepNumber(Regularizer):
     def name(self) -> str:
         return "steps()"
 
-    def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
-        return self.of(outcome.statistics)
-
     def of(self, statistics: Statistics) -> Float[Array, "*batch"]:
-        """From the statistics of a solve alone."""
         return statistics.in_steps.reduce(self.reduction)
 
 
-class Stiffness(Regularizer):
+class Stiffness(OfStatistics):
     """See `stiffness`."""
 
     kind: str = eqx.field(static=True)
@@ -71,10 +72,9 @@ class Stiffness(Regularizer):
         return Needs(stiffness=(self.kind,))
 
     def value(self, outcome: Outcome) -> Float[Array, "*batch"]:
-        return self.of(outcome.statistics) / stability_size(outcome.problem.solver)
+        return super().value(outcome) / stability_size(outcome.problem.solver)
 
     def of(self, statistics: Statistics) -> Float[Array, "*batch"]:
-        """From the statistics of a solve alone, in 1/time (not over the stability size)."""
         return statistics.stiffness[self.kind].reduce(self.reduction)
 
 

@@ -18,9 +18,8 @@ from ..tracking.norms import Norm
 from ..tracking.statistics import Captured, Statistics
 from ..tracking.tracked_solver import Capture, Watch
 
-Integrand: TypeAlias = Callable[
-    [Any, PyTree, Any], Any
-]  # (t, y, args) -> a real number, per unit of time
+# (t, y, args) -> a real number, per unit of time
+Integrand: TypeAlias = Callable[[Any, PyTree, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,8 @@ class Regularizer(eqx.Module):
         return Sum((*_parts(self), *_parts(other)))
 
     def __radd__(self, other: Any) -> Regularizer:
-        return (
-            self if isinstance(other, int) and other == 0 else NotImplemented
-        )  # where sum() begins
+        begins = isinstance(other, int) and other == 0  # as sum() does
+        return self if begins else NotImplemented
 
     def __mul__(self, coefficient: Any) -> Sum:
         if isinstance(coefficient, str | Regularizer):

@@ -17,9 +17,8 @@ from ..solving.solve import Solved
 from .data import load
 from .rows import Rows
 
-Batch: TypeAlias = Mapping[
-    str, Array
-]  # by name: arrays of its rows, and those that go whole into every batch
+# By name: arrays of its rows, and those that go whole into every batch.
+Batch: TypeAlias = Mapping[str, Array]
 
 
 class Losses(eqx.Module):

@@ -146,9 +146,8 @@ def _stochastic(tableau: Any) -> Cost:
     """Stochastic Runge-Kutta: a stage calls the diffusion once per increment (W, and each Levy area)."""
     stages = len(tableau.b_sol)
     drift = Evaluations(stages - _ignored(tableau.ignore_stage_f))
-    if (
-        tableau.is_additive_noise()
-    ):  # at both ends of the step; and once to see that it ignores the state
+    # at both ends of the step; and once to see that it ignores the state
+    if tableau.is_additive_noise():
         return Cost(drift, Evaluations(2, start=1))
     increments = 1 + (tableau.coeffs_hh is not None) + (tableau.coeffs_kk is not None)
     return Cost(drift, Evaluations(increments * (stages - _ignored(tableau.ignore_stage_g))))

@@ -101,12 +101,8 @@ def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[
     found = _FILE.load(path)
     here, then = environment(), found["environment"]
     alike = all(then.get(k) == here[k] for k in _TRACING)
-    compared = (
-        (found["identity"], identity)
-        if alike
-        else map(without_program, (found["identity"], identity))
-    )
-    _FILE.check(path, *compared)
+    compared = found["identity"], identity
+    _FILE.check(path, *(compared if alike else map(without_program, compared)))
     wanted = structure(like)
     if found["structure"] != wanted:
         pairs = zip(found["structure"], wanted, strict=False)
@@ -115,11 +111,8 @@ def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[
         raise OdescentError(f"the checkpoint {str(path)!r} is of another model: it has {what}.")
     changed = [f"{k} {then.get(k)!r} then, {v!r} now" for k, v in here.items() if then.get(k) != v]
     if changed:
-        blind = (
-            ""
-            if alike or PROGRAM not in identity
-            else ", and whether its optimizer is the same is not known"
-        )
+        seen = alike or PROGRAM not in identity
+        blind = "" if seen else ", and whether its optimizer is the same is not known"
         warnings.warn(
             f"the checkpoint {str(path)!r} was written elsewhere ({'; '.join(changed)}): the run goes on, but its last "
             f"bits may differ{blind}.",

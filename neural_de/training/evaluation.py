@@ -18,9 +18,7 @@ from ..tasks.task import Task
 from .setup import Setup
 
 CHUNK = 2048  # rows per solve
-CALIBRATION = (
-    512  # rows to find the first step with, where the solves are of more than twice as many
-)
+CALIBRATION = 512  # rows to find the first step with, where solves have more than twice as many
 CANDIDATES = tuple(2 ** (-i / 2) for i in range(14))  # first steps, as fractions of the interval
 _DRAWS = 2**31 - 2  # keys of evaluations stand before it, those of steps from 0 on
 

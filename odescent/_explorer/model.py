@@ -305,9 +305,8 @@ class Model:
         cut = bool(wild.any())
         flow = flow[: int(np.argmax(wild))] if cut else flow
         points = self._timed(points, h * steps)
-        bad = ~np.isfinite(points).all(-1) | (
-            False if self.meets else bad
-        )  # some particles are none
+        wild = ~np.isfinite(points).all(-1)
+        bad = wild if self.meets else wild | bad  # some particles are none
         if points.ndim == 2:
             end = int(np.argmax(bad)) if bad.any() else steps + 1
             diverged = end if end <= steps else None

@@ -58,11 +58,8 @@ def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modal
     made = found.algorithm
     if found.meets:
         kept = held(made, numbers)
-        why = (
-            _HELD
-            if kept is not None
-            else (*_HELD[:1], "and their moves are not linear in where they are")
-        )
+        bent = (*_HELD[:1], "and their moves are not linear in where they are")
+        why = bent if kept is None else _HELD
         return ModalRadius(why=tuple(line.format(kept) for line in why))
     own = {s.name: numbers[s.name] for s in made.parameters if s.name not in ("mu", "L")}
     try:

@@ -23,10 +23,8 @@ from .view import View
 _POSITIONS = 121
 _BOX = "background:#f6f8fa;padding:.8rem 1rem;border-radius:8px;font-size:14px;line-height:1.4"
 _LONGEST = 180  # characters of a sentence
-_WORD, _SPACED = (
-    re.compile(r"\\mathrm\{([A-Za-z]{2,})\}"),
-    r"\\operatorname{\1}",
-)  # with space around a name
+_WORD = re.compile(r"\\mathrm\{([A-Za-z]{2,})\}")
+_SPACED = r"\\operatorname{\1}"  # with space around a name
 # A small number beside a slider is not broken at its hyphen; what is inherited reaches the inside of a slider.
 HEAD = "<style>marimo-slider { white-space: nowrap }</style><strong>odescent explorer</strong>"
 _STRENGTHS = {HEAT: ("temperature",), "sigma": ("noise",)}

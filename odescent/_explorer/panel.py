@@ -112,11 +112,9 @@ class Panel:
             y = bottom - self.height * (value - self.y[0]) / (self.y[1] - self.y[0])
             if up and y < self.top + 14:
                 continue  # the axis's name stands there
-            said = (
-                f'10<tspan dy="-6" font-size="10">{_number(value)}</tspan>'
-                if self.log
-                else _number(value)
-            )
+            said = _number(value)
+            if self.log:
+                said = f'10<tspan dy="-6" font-size="10">{said}</tspan>'
             out.append(
                 f'<path d="M{self.left} {y:.1f}h-5" stroke="#B8C0C8"/>'
                 f'<text class="tick" x="{self.left - 9}" y="{y + 4:.1f}" text-anchor="end">{said}</text>'

@@ -107,11 +107,9 @@ def _view(choice: Choice) -> View:
     notes += _leaving(track)
     many = track.ensemble
     window = _window(track, found)
-    arcs, speed = (
-        found.arcs(numbers, choice.curvature, window)
-        if found.has_field
-        else (np.zeros((0, 2, 2)), np.zeros(0))
-    )
+    arcs, speed = np.zeros((0, 2, 2)), np.zeros(0)
+    if found.has_field:
+        arcs, speed = found.arcs(numbers, choice.curvature, window)
     # without a known minimum there is no gap to draw
     least = 0.0 if found.known is None else _minimum(found.objective)
     values = track.values if many is None else many.values

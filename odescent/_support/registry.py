@@ -100,9 +100,8 @@ class Registry(Generic[T]):
             hash((name, given))
         except TypeError:  # an array, a list or a table among them
             return self.build(name, **options)
-        kept: T = _kept(
-            self, self.full(name), given, repr(given)
-        )  # 1 and 1.0 are equal, and not the same
+        # 1 and 1.0 are equal, and not the same
+        kept: T = _kept(self, self.full(name), given, repr(given))
         return kept
 
 

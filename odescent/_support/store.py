@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 _HEADER = "header"
 _MARKS = ("__array__", "__dict__", "__float__")
-_PLACE = re.compile(
-    r"\w+(\.\w+)+"
-)  # an array's name in an archive; with a dot it is no keyword of NumPy's
+_PLACE = re.compile(r"\w+(\.\w+)+")  # an array's name in an archive; NumPy's keywords have no dot
 _HASH = re.compile(r"[0-9a-f]{16,}")
 
 
@@ -211,9 +209,8 @@ def encode(value: Any, arrays: dict[str, np.ndarray], place: str = "") -> Any:
         if isinstance(value, np.generic):
             return encode(value.item(), arrays, place)
         if array.dtype.kind in "biufc":
-            name = (
-                place if _PLACE.fullmatch(place) and place not in arrays else f"array_{len(arrays)}"
-            )
+            free = _PLACE.fullmatch(place) and place not in arrays
+            name = place if free else f"array_{len(arrays)}"
             arrays[name] = array
             return {"__array__": name}
     raise OdescentError(

@@ -46,11 +46,8 @@ def passive_member(name: str, mu: int, L: int) -> od.Algorithm:
     }
     found = method.bind(known).coefficients
     if name == "gradient_descent":
-        momentum, feed, back = (
-            sp.Rational(1, 2),
-            found["alpha"] / h**2,
-            sp.S.Zero,
-        )  # any K: psi stays 0
+        # any K: psi stays 0
+        momentum, feed, back = sp.Rational(1, 2), found["alpha"] / h**2, sp.S.Zero
     else:
         parts = passive_parameters(found["alpha"], found["beta"], found["gamma"], h)
         momentum, feed, back = found["beta"], parts["a"] / h, parts["b"]

@@ -248,9 +248,7 @@ def compute_over_flow(levels: int, time: float) -> Result:
     # one grid of times for all step sizes, so that each system is compiled once
     stride = 2 ** np.arange(levels)[::-1]  # of the finest step in each
     most = int(max(counts * stride))
-    fine = steps[-1] * np.arange(
-        most + 1
-    )  # one shape for all steps, so one program for each system
+    fine = steps[-1] * np.arange(most + 1)  # one shape for all steps: a program for each system
     gaps: dict[str, dict[str, list[float]]] = {}
     shown: dict[str, Any] = {}
     for n in ("heavy_ball", "nesterov_sc", "triple_momentum"):

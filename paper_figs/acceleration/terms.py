@@ -205,9 +205,8 @@ def bent(kappa: float) -> od.Objective:
     shift = np.linspace(-1, 1, 40)
 
     def value(x: Any) -> Any:
-        return jnp.sum(
-            x**2 / 2 + scale * jnp.logaddexp(0.0, 4 * (x - shift)) / 4
-        )  # curvature 1 to 1 + scale
+        # of curvature 1 to 1 + scale
+        return jnp.sum(x**2 / 2 + scale * jnp.logaddexp(0.0, 4 * (x - shift)) / 4)
 
     def gradient(x: Any) -> Any:
         return x + scale / (1 + jnp.exp(-4 * (x - shift)))

@@ -87,12 +87,10 @@ def _told(path: Path, trained: Any, views: dict[str, Any], reasons: dict[str, st
         )
     if "evaluations" in views:
         c = views["evaluations"].to_dict()
-        alone = (
-            f", each row on its own {c['median']:g} ({c['q05']:g} to {c['q95']:g})"
-            if "median" in c
-            else ""
-        )
-        lines.append(f"  evaluations: {c['together']} as one state{alone}")
+        line = f"  evaluations: {c['together']} as one state"
+        if "median" in c:
+            line += f", each row on its own {c['median']:g} ({c['q05']:g} to {c['q95']:g})"
+        lines.append(line)
     if "solvers" in views:
         lines += [f"  {line}" for line in str(views["solvers"]).splitlines()]
     if "mesh" in views:

@@ -85,11 +85,8 @@ def run(
 
     method = found if isinstance(found, Algorithm) else None
     if method is None and time is None:
-        which = (
-            "has no scheme: give one with --scheme, or"
-            if own_system.is_file(name)
-            else "is a system:"
-        )
+        lacks = "has no scheme: give one with --scheme, or"
+        which = lacks if own_system.is_file(name) else "is a system:"
         raise OdescentError(f"{name!r} {which} say for how long to follow it, as in --time 10.")
     system = found.system if isinstance(found, Algorithm) else found
     target = _target(system, objective)
