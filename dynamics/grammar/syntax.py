@@ -253,12 +253,8 @@ def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
         return str(unknown("statement", str(found), (n.lower() for n in statements)))
     if found.type == "INCREMENT":
         return f"an increment follows its amplitude without *, as in noise kick: v += c {found}."
-    if (
-        last is not None
-        and last.type in _OPERANDS
-        and "STAR" in expected
-        and found.type in {"NAME", "NUMBER", "LPAR"}
-    ):
+    factor = "STAR" in expected and found.type in {"NAME", "NUMBER", "LPAR"}
+    if factor and last is not None and last.type in _OPERANDS:
         near = get_close_matches(last, ("grad", "hess", "prox"), 1) if found.type == "NAME" else []
         meant = f"did you mean {near[0]} {found}?" if near else "write * for a product."
         return f"an operator is missing before {found.value!r}: {meant}"

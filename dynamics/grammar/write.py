@@ -89,11 +89,8 @@ def _initial(system: System, writer: _Writer) -> list[str]:
 
 
 def _check_word(name: str) -> None:
-    if (
-        name in keywords()
-        or name in RESERVED
-        or not re.fullmatch(r"((?!d[A-Z])[A-Za-z]\w*)?", name, re.ASCII)
-    ):
+    plain = re.fullmatch(r"((?!d[A-Z])[A-Za-z]\w*)?", name, re.ASCII)
+    if not plain or name in keywords() or name in RESERVED:
         raise OdescentError(
             f"the name {name!r} is reserved or invalid in the text form; rename it."
         )

@@ -83,13 +83,8 @@ def terms(source: str) -> list[str]:
     for token in _TOKEN.findall(source):
         depth += (token in _OPENING) - (token in _CLOSING)
         inside_norm ^= token == r"\|"
-        if (
-            depth == 0
-            and not inside_norm
-            and token in ("+", "-", "=")
-            and source[position - 1 : position] == " "
-            and position > start
-        ):
+        spaced = source[position - 1 : position] == " " and position > start
+        if spaced and depth == 0 and not inside_norm and token in ("+", "-", "="):
             pieces.append(source[start:position])
             start = position
         position += len(token)
@@ -135,12 +130,8 @@ def _signs(formula: str, level: int) -> list[str]:
     for i, c in enumerate(formula):
         depth += (c in "([⟨") - (c in ")]⟩")
         bars ^= c == "|"
-        if (
-            depth + bars <= level
-            and c in "+-="
-            and formula[i - 1 : i + 2] == f" {c} "
-            and i > start
-        ):
+        spaced = formula[i - 1 : i + 2] == f" {c} " and i > start
+        if spaced and c in "+-=" and depth + bars <= level:
             pieces.append(formula[start:i].rstrip())
             start = i
     return [*pieces, formula[start:]]

@@ -114,11 +114,8 @@ def tilted_gaussian(
     """
     strength = as_scalar(alpha)
     n = mean.rows
-    if (
-        mean.shape != (n, 1)
-        or any(m.shape != (n, n) for m in (covariance, hessian))
-        or minimizer.shape != (n, 1)
-    ):
+    columns = ((mean, 1), (minimizer, 1), (covariance, n), (hessian, n))
+    if any(m.shape != (n, k) for m, k in columns):
         raise OdescentError(
             f"a Gaussian in {n} coordinates takes matrices of {n} rows and a minimizer of {n}."
         )

@@ -66,13 +66,10 @@ class RunComparison:
 def aligned(table: Sequence[Sequence[str]]) -> str:
     """Rows of cells as text: the first column to the left, the others to the right."""
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
+    lines = []
+    for first, *rest in table:
+        others = (cell.rjust(w) for cell, w in zip(rest, widths[1:], strict=True))
+        lines.append("  ".join([first.ljust(widths[0]), *others]).rstrip())
     return "\n".join(lines)
 
 

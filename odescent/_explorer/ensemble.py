@@ -36,10 +36,8 @@ class PathEnsemble:
     @property
     def names(self) -> tuple[str, str]:
         """What the paths and their center are called."""
-        return (
-            "particles" if self.meets else "paths",
-            "consensus point" if self.consensus else "mean",
-        )
+        called = "particles" if self.meets else "paths"
+        return called, "consensus point" if self.consensus else "mean"
 
     def left_at(self) -> tuple[int, int | None]:
         """How many paths leave the finite numbers, and the first step at which one does."""

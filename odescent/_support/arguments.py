@@ -136,11 +136,7 @@ def _fits(hint: Any, value: Any) -> bool:
         return origin.__name__ in (c.__name__ for c in type(value).__mro__)
     if issubclass(origin, tuple):
         return isinstance(value, (tuple, list)) or hasattr(value, "__array__")
-    if (
-        issubclass(origin, Iterable)
-        and origin not in (str, dict)
-        and not issubclass(origin, Mapping)
-    ):
+    if issubclass(origin, Iterable) and origin is not str and not issubclass(origin, Mapping):
         return hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
     return isinstance(value, origin)
 

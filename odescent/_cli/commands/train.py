@@ -187,14 +187,10 @@ def _over(found: Trained) -> str:
     """Of a run whose weights are not within its budget."""
     config, excess = found.config, found.best["excess"]
     if config.target_nfe is not None:
-        return (
-            f"  no validation was within the budget of {config.target_nfe:g} evaluations; this one, over it by "
-            f"{excess:g}, came nearest."
-        )
-    return (
-        f"  no validation was within the budget of a score lower by {config.max_accuracy_loss:g}; this one, over it by "
-        f"{excess:.2g}, came nearest."
-    )
+        budget, over = f"{config.target_nfe:g} evaluations", f"{excess:g}"
+    else:
+        budget, over = f"a score lower by {config.max_accuracy_loss:g}", f"{excess:.2g}"
+    return f"  no validation was within the budget of {budget}; this one, over it by {over}, came nearest."
 
 
 class _shown:
