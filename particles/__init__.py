@@ -9,8 +9,6 @@ from . import plots  # noqa: F401  it registers what draws results
 
 if TYPE_CHECKING:
     from .engine.engine import PopulationStepper as PopulationStepper
-    from .engine.engine import Record as Record
-    from .engine.engine import State as State
     from .engine.engine import stepper as stepper
     from .engine.ensembles import Ensemble as Ensemble
     from .engine.ensembles import simulate as simulate
@@ -23,6 +21,8 @@ if TYPE_CHECKING:
     from .engine.schedules import kernel_width as kernel_width
     from .engine.starts import gaussian_start as gaussian_start
     from .engine.starts import uniform_start as uniform_start
+    from .engine.state import Record as Record
+    from .engine.state import State as State
     from .searches.asktell import Minimizer as Minimizer
     from .searches.minimization import minimize as minimize
     from .searches.minimization import minimizer as minimizer

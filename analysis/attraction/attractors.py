@@ -398,6 +398,3 @@ def _close(s: PointStepper, state: Any, c: Any, period: float) -> tuple[float, n
     if not slope.size:
         slope = np.eye(ravel_pytree(state)[0].size)
     return T, slope, jax.tree.map(lambda a: np.moveaxis(np.asarray(a), 0, -1), orbit)
-
-
-__all__ = ["Attractor", "Catalogue", "is_stable", "modulus", "refine"]

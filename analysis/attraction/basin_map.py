@@ -20,8 +20,8 @@ from ...dynamics import Objective, System
 from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
 from .batching import pick, take
 from .grid import PointGrid, product
-from .returns import over
-from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, begin, read, settle
+from .returns import DIVERGES, UNDEFINED, over
+from .settling import SETTLED, Limits, begin, read, settle
 from .stepping import RESOLVED, Iterated, slope, stepper
 
 if TYPE_CHECKING:
@@ -404,6 +404,3 @@ def _border(inside: Bool[np.ndarray, "..."]) -> int:
         t[1:] |= change
         t[:-1] |= change
     return int(touched.sum())
-
-
-__all__ = ["UNRESOLVED", "Basins", "Share", "basins", "resolved_step", "wilson"]

@@ -186,6 +186,3 @@ def _runner(
         return found
 
     return jax.jit(many)
-
-
-__all__ = ["REDUCTIONS", "Batch", "batch"]

@@ -93,6 +93,3 @@ def spread(work: Callable[[slice, int], T], count: int, memory: int, bytes_each:
         return made + [one(cut) for cut in cuts[1:]]
     with ThreadPoolExecutor(threads) as pool:
         return made + list(pool.map(one, cuts[1:]))
-
-
-__all__ = ["SIZES", "chunks", "pad", "pick", "spread", "take"]

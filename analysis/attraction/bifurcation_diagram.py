@@ -22,8 +22,8 @@ from .attractors import refine
 from .basin_map import _product, default_steps
 from .batching import take
 from .grid import PointGrid
-from .returns import over
-from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, settle
+from .returns import DIVERGES, UNDEFINED, over
+from .settling import SETTLED, Limits, settle
 from .stepping import Iterated, slope
 
 if TYPE_CHECKING:
@@ -324,6 +324,3 @@ def _orbit(s: PointStepper, n: int) -> Callable[..., Any]:
         return trace(lambda _, z: (step(z, c), out(z, c)), z, n)[1]
 
     return jax.jit(many)
-
-
-__all__ = ["Bifurcation", "Change", "bifurcation"]

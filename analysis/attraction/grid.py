@@ -235,6 +235,3 @@ def _start(
             f"the start must have shape ({dimension},) for this objective, not {point.shape}."
         )
     return np.array(point)
-
-
-__all__ = ["Axis", "PointGrid", "axis_values", "place", "product"]

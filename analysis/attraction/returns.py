@@ -168,6 +168,3 @@ def _between(a: Any, b: Any, fa: Any, fb: Any, dt: Any, w: Any) -> Any:
         return hermite(a, b, dt * fa, dt * fb, part)
 
     return jax.tree.map(leaf, a, b, fa, fb)
-
-
-__all__ = ["DIVERGES", "UNDEFINED", "Kernels", "close", "kernels", "over"]

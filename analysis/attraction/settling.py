@@ -24,7 +24,7 @@ from ..._support.numbers import check_whole
 from ...dynamics.flows.stepper import PointStepper
 from .batching import pad, pick, spread, take
 from .grid import PointGrid, place
-from .returns import DIVERGES, UNDEFINED, kernels, over
+from .returns import kernels, over
 
 FIRST = 64  # steps before the first mark
 UNRESOLVED, SETTLED = 0, 1
@@ -255,8 +255,3 @@ def _left(
         parts = spread(work, len(picked), memory, _each(p))
         how[picked], at[picked] = (np.concatenate(a) for a in zip(*parts, strict=True))
     return how, at
-
-
-__all__ = [
-    "DIVERGES", "SETTLED", "UNDEFINED", "UNRESOLVED", "Limits", "Outcomes", "begin", "read", "settle",
-]  # fmt: skip

@@ -189,6 +189,3 @@ def distance(a: Any, b: Any) -> Array:
 def size(a: Any) -> Array:
     """The largest absolute value in a pytree, scalar."""
     return distance(a, jax.tree.map(jnp.zeros_like, a))
-
-
-__all__ = ["Iterated", "check_parameters", "distance", "size", "slope", "stepper"]

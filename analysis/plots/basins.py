@@ -168,6 +168,3 @@ def draw_bifurcation(b: Bifurcation, ax: Axes | None = None, component: int = 0)
         if h is not None and hasattr(h, "set_markersize"):
             h.set_markersize(6)
     return ax
-
-
-__all__ = ["draw_basins", "draw_bifurcation"]

@@ -74,6 +74,3 @@ def draw_locus(s: Spectrum, ax: Axes | None = None) -> Axes:
             )  # fmt: skip
         ax.set_aspect("equal", "datalim")
     return ax
-
-
-__all__ = ["draw_locus", "draw_radius"]

@@ -205,6 +205,3 @@ RULES: dict[str, Callable[..., Interval]] = {
     "ge": lambda a, b, **_: _less(False)(b, a), "eq": _equal,
     "not": lambda a, **_: Interval(~a.high, ~a.low),
 }  # fmt: skip
-
-
-__all__ = ["RULES", "Interval"]

@@ -173,6 +173,3 @@ _STRUCTURAL: dict[str, Callable[..., Any]] = {
     "and": lambda a, b, **_: a & b, "or": lambda a, b, **_: a | b,
 }  # fmt: skip
 _UNLIKE = {"dot_general", "select_n", "concatenate", "pad"}  # arguments that differ in their axes
-
-
-__all__ = ["Interval", "NoIntervals", "interval_extension"]

@@ -76,6 +76,3 @@ def whole_kind(eigenvalues: Complex[np.ndarray, " n"]) -> Kind:
     if (real > 0).all():
         return "unstable focus" if turning else "unstable node"
     return "saddle"
-
-
-__all__ = ["points_at_rest", "whole_kind"]

@@ -330,6 +330,3 @@ def _spectral(algorithm: Algorithm, target: Objective, given: Mapping[str, Any])
     except OdescentError:
         return None
     return float(np.abs(poles).max())
-
-
-__all__ = ["Comparison", "Order", "convergence"]

@@ -384,6 +384,3 @@ def _tune(
             point = np.clip(found.x, low, high)
         size = np.maximum(-np.sign(size) * np.maximum(moved, np.abs(size) / 8), -np.abs(size))
     return dict(zip(names, map(float, point), strict=True))
-
-
-__all__ = ["Locus", "ModalMatrix", "Spectrum", "spectrum"]

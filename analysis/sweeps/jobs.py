@@ -283,6 +283,3 @@ class _Run:
 
 def _text(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
-
-
-__all__ = ["ParameterSweep", "SweepInterrupted", "SweepRow", "sweep"]

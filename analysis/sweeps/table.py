@@ -88,6 +88,3 @@ def _whole(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         value = value.tolist()
     return "" if value is None else repr(value) if isinstance(value, float) else value
-
-
-__all__ = ["columns_of", "csv_text", "text_table"]

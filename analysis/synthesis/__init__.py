@@ -208,6 +208,3 @@ def _at(algorithm: Algorithm, mu: sp.Expr, L: sp.Expr) -> Algorithm:
     """The algorithm for these constants."""
     values = {mu_symbol: mu, L_symbol: L}
     return algorithm.bind({s: v for s, v in values.items() if s in algorithm.parameters})
-
-
-__all__ = ["Synthesis", "synthesize"]

@@ -230,6 +230,3 @@ def _roots(
 
 def _listed(chosen: tuple[_Condition, ...]) -> dict[str, tuple[str, ...]]:
     return {end: tuple(c.pole for c in chosen if c.end == end) for end in ("mu", "L")}
-
-
-__all__ = ["ClosedForm", "closed_form"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
@@ -204,6 +204,3 @@ def _response(family: Family, values: Float[np.ndarray, " gains"]) -> Float[np.n
         terms.append(c @ moved)
         moved = a @ moved
     return np.concatenate([t.ravel() for t in terms])
-
-
-__all__: Sequence[str] = ["Family", "Matrices", "families"]

@@ -244,15 +244,3 @@ def certified(family: Family, tolerance: float) -> Rate:
 
 
 RATES: dict[str, RateOf] = {"certified": certified, "spectral": spectral}
-
-__all__ = [
-    "FINE",
-    "RATES",
-    "SPREADS",
-    "BestGains",
-    "Rate",
-    "RateOf",
-    "coarse",
-    "fine",
-    "spectral_rate",
-]

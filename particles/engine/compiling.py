@@ -54,6 +54,3 @@ def compiled_ahead(function: Callable[..., Any], *arguments: Any) -> Callable[..
         ctypes.CDLL(None).malloc_trim(0)
     result: Callable[..., Any] = made
     return result
-
-
-__all__ = ["compiled", "compiled_ahead", "options"]

@@ -210,19 +210,3 @@ def polarized(x: Float[Array, "d m"], crowd: Crowd) -> Float[Array, "d m"]:
     begin = (jnp.full_like(zero, -jnp.inf), zero, jnp.zeros_like(x))
     (_, weight, moment), _ = jax.lax.scan(meet, begin, (places, heights))
     return moment / weight[None]
-
-
-__all__ = [
-    "Crowd",
-    "PartialSums",
-    "Scatter",
-    "combine",
-    "distance",
-    "effective_size",
-    "part",
-    "point",
-    "polarized",
-    "scatter",
-    "squares",
-    "total",
-]

@@ -442,6 +442,3 @@ def _oracles(
     if vectorized and not own:
         oracles["value"] = with_kernels(lambda x: jnp.asarray(fun(x.T))[None])
     return oracles
-
-
-__all__ = ["PopulationStepper", "Record", "State", "stepper"]

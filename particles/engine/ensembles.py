@@ -353,6 +353,3 @@ def _traced(tree: Any) -> bool:
 
 def _precision(traced: bool) -> AbstractContextManager[Any]:
     return nullcontext() if traced else jax.enable_x64(True)
-
-
-__all__ = ["Ensemble", "simulate"]

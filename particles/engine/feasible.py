@@ -155,6 +155,3 @@ def _radius(radius: Any) -> float:
     if not (np.isfinite(radius) and radius > 0):
         raise OdescentError(f"the radius is a positive number, not {radius!r}.")
     return float(radius)
-
-
-__all__ = ["Ball", "Box", "Simplex", "Sphere", "ball", "box", "simplex", "sphere"]

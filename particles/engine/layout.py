@@ -108,6 +108,3 @@ class BlockLayout:
         shape = (self.dimension if kind == "vector" else 1, width)
         value = jnp.asarray(value).astype(self.dtype)
         return jnp.broadcast_to(value.reshape((1,) * (2 - value.ndim) + value.shape), shape)
-
-
-__all__ = ["BlockLayout"]

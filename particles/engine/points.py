@@ -137,6 +137,3 @@ def _points(start: Any) -> np.ndarray:
     if not np.isfinite(points).all():
         raise OdescentError("the start must be finite, but it has a value that is not.")
     return points
-
-
-__all__ = ["Beginning", "beginnings"]

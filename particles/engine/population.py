@@ -222,6 +222,3 @@ def columnwise(function: Callable[..., Any]) -> Callable[..., Any]:
         return result[None] if result.ndim == 1 else result
 
     return of_columns
-
-
-__all__ = ["Columns", "Frame", "Population", "columnwise", "polar"]

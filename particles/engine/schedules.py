@@ -149,6 +149,3 @@ class Geometric:
             n: first * jnp.power(factor, jnp.asarray(k).astype(float))
             for n, (first, factor) in self.laws
         }
-
-
-__all__ = ["Geometric", "effective_alpha", "geometric", "kernel_width"]

@@ -105,6 +105,3 @@ def _both(a: Any, b: Any, one: str, other: str) -> tuple[np.ndarray, np.ndarray]
                 f"the {name} is a finite number for each coordinate, not {a if name == one else b}."
             )
     return first, second
-
-
-__all__ = ["Start", "gaussian_start", "uniform_start"]

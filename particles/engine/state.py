@@ -41,6 +41,3 @@ class Record(NamedTuple):
     spread: Any
     evaluations: Any
     nonfinite: Any
-
-
-__all__ = ["Record", "State"]

@@ -102,6 +102,3 @@ def _term_by_term(x: Any, axis: int) -> Any:
     for term in terms[1:]:
         total = total + term
     return total
-
-
-__all__ = ["with_kernels"]

@@ -188,6 +188,3 @@ class Minimizer:
             np.arange(joined.best_value.shape[1]), joined.consensus, joined.best_value, joined.ess, joined.spread,
             frames, np.array([k for k, _ in self._frames], dtype=int),
         )  # fmt: skip
-
-
-__all__ = ["Minimizer"]

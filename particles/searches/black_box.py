@@ -141,6 +141,3 @@ def _numbers(values: Any, points: np.ndarray) -> Float[np.ndarray, " n"]:
             f"not {found.shape}."
         )
     return found
-
-
-__all__ = ["Evaluate", "evaluator", "traceable"]

@@ -227,6 +227,3 @@ def _stable(
             OdescentWarning,
             stacklevel=4,
         )
-
-
-__all__ = ["METHODS", "TunedMethod", "agreement", "settled"]

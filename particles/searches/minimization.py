@@ -246,5 +246,3 @@ def _with_consensus(found: Minimum, values: Evaluate) -> Minimum:
 
 
 _SETTINGS = frozenset(inspect.signature(minimizer).parameters) - {"start"}
-
-__all__ = ["minimize", "minimizer"]

@@ -147,6 +147,3 @@ class ObjectiveFailed(OdescentError):
     def __init__(self, sentence: str, result: Minimum | None = None) -> None:
         super().__init__(sentence)
         self.result = result
-
-
-__all__ = ["MESSAGES", "History", "Minimum", "ObjectiveFailed"]

@@ -19,8 +19,9 @@ from jaxtyping import Array, Float
 from ...discretize.faces import Algorithm
 from ...dynamics.flows.stepper import trace
 from ..engine.compiling import compiled
-from ..engine.engine import PopulationStepper, Record, State, stepper
+from ..engine.engine import PopulationStepper, stepper
 from ..engine.starts import Start, gaussian_start
+from ..engine.state import Record, State
 
 RUNNING, AGREED, STAGNANT, REACHED, NOT_FINITE = range(5)
 _RECORDED = ("consensus", "best_point", "best_value", "ess", "spread", "nonfinite")
@@ -260,6 +261,3 @@ def asking(plan: SearchPlan) -> Callable[..., Float[Array, "runs N d"]]:
         return one.points(search.state, search.k, _params(plan, search, numbers)).T
 
     return compiled(jax.vmap(single, (0, None)))
-
-
-__all__ = ["Row", "SearchPlan", "SearchState", "advancing", "asking", "beginning", "reviving"]

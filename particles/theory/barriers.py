@@ -133,6 +133,3 @@ def eyring_kramers(
         )
     ratio = np.exp(np.sum(np.log(np.abs(top))) - np.sum(np.log(bottom)))
     return float(2 * np.pi / -top[0] * np.sqrt(ratio) * np.exp(beta * rise))
-
-
-__all__ = ["eyring_kramers", "mean_passage_time"]

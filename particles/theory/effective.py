@@ -285,6 +285,3 @@ def _reach(found: dict[str, Any], width: Float[np.ndarray, " K"]) -> float:
     sizes = found["step"][-1]
     move = sizes @ found["gradient"][-1] if sizes.ndim == 2 else sizes * found["gradient"][-1]
     return float(np.linalg.norm(move) * ratio / (1 - ratio) + 3 * final)
-
-
-__all__ = ["EffectiveGradient", "effective_gradient"]

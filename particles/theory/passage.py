@@ -222,6 +222,3 @@ def _output(x: Any, c: Any) -> Any:
 @lru_cache(maxsize=32)
 def _met(objective: Objective) -> Callable[[Any, Any], Any]:
     return lambda x, c: objective.ensemble(x, c.alpha)
-
-
-__all__ = ["Passage", "Reached", "first_passage", "reach_probabilities"]

@@ -205,6 +205,3 @@ def _positive(**numbers: float | None) -> None:
     for name, value in numbers.items():
         if value is not None and not (math.isfinite(value) and value > 0):
             raise OdescentError(f"{name} is a number more than 0, not {value!r}.")
-
-
-__all__ = ["Parameters", "contraction", "parameters"]
