@@ -26,6 +26,7 @@ from .checking.record import ProofDocument, shown, significant
 from .lower_bounds import worst_line
 from .lower_bounds.worst_line import Kink
 from .methods.plant import Method, NoCertificate, to_float
+from .methods.precise import decimal
 from .methods.unroll import Unrolled, unrolled
 from .searching.facial_reduction import horizon_document
 from .searching.horizon_dual import FLOOR, HorizonBounds, Vectors, search, units
@@ -315,7 +316,7 @@ def _rounded(
     """The candidate (of units L = 1) with dyadic multipliers, if it is a proof, of the bound that is wanted."""
     L = to_float(steps.number(steps.L))
     of_bound, of_weights = units(L, base["measure"], base["start"])
-    number = Number(_rounded_up(Fraction(least) * Fraction(of_bound)))
+    number = Number(decimal(Fraction(least) * Fraction(of_bound), _DIGITS, math.ceil))
     scaled = {ij: Fraction(w) * Fraction(of_weights) for ij, w in weights.items()}
     unit = Fraction(2) ** (math.frexp(float(max(scaled.values())))[1] - bits)
     kept = {ij: Number(round(w / unit) * unit) for ij, w in scaled.items() if w >= unit}
@@ -338,9 +339,3 @@ def _rounded(
     except Refused:
         return None
     return document
-
-
-def _rounded_up(x: Fraction) -> Fraction:
-    """To a few significant decimal digits."""
-    unit = Fraction(10) ** (math.floor(math.log10(x)) + 1 - _DIGITS)
-    return math.ceil(x / unit) * unit

@@ -19,7 +19,7 @@ from ..._support.errors import OdescentError
 from .checking import checker
 from .checking.checker import Number, Refused
 from .checking.document import sealed, to_sympy, up
-from .checking.field import NumberField, _fraction
+from .checking.field import NumberField, of_mpf
 from .checking.record import ProofDocument
 from .methods import potential_plant
 from .methods.plant import Method, NoCertificate
@@ -152,7 +152,7 @@ class PotentialCertificate(ProofDocument):
                 if not other < begin:
                     raise OdescentError("the clock of this document is not one number a step.")
             low = _value(growth, _value(now, v) / _value(over, v)).a
-            return _fraction(low)
+            return of_mpf(low._mpi_[0])
         finally:
             iv.prec = before
 

@@ -24,7 +24,7 @@ from .lower_bounds.cycle import found_by
 from .methods import modes
 from .methods.modes import SlowestMode
 from .methods.plant import Method, NoCertificate, Plant, read
-from .methods.precise import rounded_down
+from .methods.precise import decimal
 from .potential import PotentialCertificate, certify_potential
 from .searching import attained_rates, facial_reduction, quadratics
 from .searching.iqc import Constraints
@@ -318,7 +318,7 @@ def _searched(plant: Plant, mode: SlowestMode, steps: int | None) -> Proof | Non
 def _deepest(plant: Plant, found: list[Candidate]) -> tuple[float, Proof] | None:
     """The proof nearest to the least rate, its gap to 1 rounded down to so many digits."""
     for candidate in found:
-        gap = rounded_down(Fraction(candidate.gap))
+        gap = decimal(Fraction(candidate.gap))
         for bits in _BITS:
             proof = candidate.rounded(gap, bits)
             if _holds(proof.document(plant)):

@@ -10,6 +10,7 @@ from typing import Any
 import sympy as sp
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
+from ....dynamics.algebra.exact import as_scalar
 from .checker import Number
 from .checker import reciprocal as reciprocal
 
@@ -116,14 +117,15 @@ def enclosure(
         found = _interval(e, iv, known)
     finally:
         iv.prec = before
-    low, high = (_fraction(end) for end in (found.a, found.b))
+    low, high = (of_mpf(end._mpi_[0]) for end in (found.a, found.b))
     return Number((low + high) / 2, e=(high - low) / 2)
 
 
-def _fraction(end: Any) -> Fraction:
-    sign, mantissa, exponent, _ = end._mpi_[0]
-    value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
-    return -value if sign else value
+def of_mpf(parts: Any) -> Fraction:
+    """The exact value of one of mpmath's numbers, by its parts."""
+    from mpmath.libmp import to_rational
+
+    return Fraction(*map(int, to_rational(parts)))
 
 
 def _bound(x: Fraction, iv: Any, end: str) -> Any:
@@ -158,6 +160,18 @@ def _interval(e: sp.Expr, iv: Any, values: Mapping[sp.Symbol, Any]) -> Any:
     if isinstance(e, (sp.exp, sp.log, sp.sin, sp.cos, sp.tan)):
         return getattr(iv, e.func.__name__)(*arguments)
     raise NotImplementedError(e)
+
+
+class OfField:
+    """What has its numbers in Q(sqrt d), or, where that is not possible (``exact`` False), in enclosures."""
+
+    d: int
+    exact: bool
+
+    def number(self, e: object) -> Number:
+        """Another number in the field, or its enclosure."""
+        value = as_scalar(e)
+        return NumberField(self.d).number(value, {}) if self.exact else enclosure(value)
 
 
 def expression(x: Number) -> sp.Expr:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from ...._support.errors import OdescentError
 from ..checking.checker import ONE, Refused, within
 from ..methods.modes import characteristic, modal, radius, transfer
-from ..methods.plant import Method, Plant, read, to_float
+from ..methods.plant import Method, Plant, read, to_floats
 from .circle import sequences, signs
 
 if TYPE_CHECKING:
@@ -162,11 +162,11 @@ def found_by(plant: Plant, periods: int = _MOST) -> Iterator[Cycle]:
     top, bottom = transfer(plant)
     tried = windings(periods)
     around = np.exp(2j * math.pi * np.array([m / K for K, m in tried]))
-    over, under = (np.polyval([to_float(a) for a in poly], around) for poly in (top, bottom))
+    over, under = (np.polyval(to_floats(poly), around) for poly in (top, bottom))
     even, odd = sequences(top, bottom, plant.number(plant.mu), plant.number(plant.L))
     powers = around[:, None] ** np.arange(len(bottom))
     cot = 1 / np.tan([math.pi / K for K, _ in tried])
-    level, slant = np.array([to_float(c) for c in even]), np.array([to_float(c) for c in odd])
+    level, slant = to_floats(even), to_floats(odd)
     margin = powers.real @ level - np.abs(powers[:, 1:].imag @ slant) * cot
     likely = margin > -1e-10 * (np.abs(level).sum() + cot * np.abs(slant).sum())
     moves = float(plant.L) * np.abs(over) > 1e-12 * np.abs(under)  # H has the unit of 1 / L

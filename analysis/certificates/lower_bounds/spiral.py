@@ -32,6 +32,7 @@ from ..checking.elimination import kernel
 from ..checking.field import reciprocal
 from ..methods.modes import transfer
 from ..methods.plant import Plant, to_float
+from ..methods.precise import dyadic
 from ..methods.statement import statement
 
 _ANGLES = 240
@@ -182,18 +183,11 @@ def slowest_spiral(
         _, at = search.best(rho, angle + room**0.5 * np.linspace(-1, 1, 65))
         z = rho * np.exp(1j * at)
         lower, upper = search.interval(np.array([z]))
-        found = Spiral(
-            _short(z.real), _short(z.imag), _short(float(lower[0] + upper[0]) / 2)
-        )  # fmt: skip
+        value = float(lower[0] + upper[0]) / 2
+        found = Spiral(*(dyadic(x, 48) for x in (z.real, z.imag, value)))
         try:
             check_lower("rate", statement(plant, ONE - HALF, "output"), found.to_dict(plant))
         except (Refused, ValueError):
             continue
         return found
     return None
-
-
-def _short(x: float) -> Fraction:
-    """The number with 48 bits after its leading one, whatever its unit."""
-    grid = Fraction(2) ** (math.frexp(x)[1] - 48)
-    return round(Fraction(x) / grid) * grid

@@ -18,7 +18,7 @@ import sympy as sp
 from ..checking.checker import ONE, ZERO, Number, inner
 from ..checking.document import text
 from ..checking.field import below, expression, reciprocal
-from ..methods.plant import to_float
+from ..methods.plant import to_floats
 from ..methods.unroll import Unrolled
 
 _SIMPLE = 10**5  # the largest denominator of a width that is tried for a fraction
@@ -113,7 +113,7 @@ def _implicit(known: Number, weight: Number, width: Number, mu: Number, L: Numbe
 
 def worst(steps: Unrolled, measure: str, start: str) -> Kink | None:
     """The worst of these functions; None where a run is not decided."""
-    table = np.array([[to_float(h) for h in row] for row in steps.points])
+    table = to_floats(steps.points)
     mu, L = float(steps.mu), float(steps.L)
     widths = np.concatenate([np.geomspace(1e-4, 3, 2001), [1 / 3, 1 / 5, 1 / 7, 1.0]])
     for _ in range(3):  # finer around the worst

@@ -21,7 +21,17 @@ import numpy as np
 
 from .modes import modal_radii
 from .plant import Plant
-from .precise import BITS, context, exactly, high, inverse, spectral_radius, unit, upper_root
+from .precise import (
+    BITS,
+    context,
+    exactly,
+    high,
+    highs,
+    inverse,
+    spectral_radius,
+    unit,
+    upper_root,
+)
 
 _DOUBLINGS = 400  # of a sum over a run; a mode slower than 1 - 2^-400 is none
 _UNSEEN = 2.0**-160, 2.0**-30  # of the energy, for states that no point depends on; in doubles
@@ -39,9 +49,7 @@ class Matrices:
     def of(cls, plant: Plant) -> Matrices:
         """Of a method in exact numbers."""
         raw = (plant.A, plant.B, plant.C, plant.D, [plant.output])
-        A, B, C, D, output = (
-            np.array([[high(x) for x in row] for row in m], dtype=object) for m in raw
-        )
+        A, B, C, D, output = map(highs, raw)
         L = high(plant.number(plant.L))  # to the right: numbers to the left would be slow
         return cls((A, B * L, C, D * L, output[0]), high(plant.number(plant.mu)) / L)
 

@@ -9,10 +9,9 @@ import sympy as sp
 from ...._support.errors import OdescentError
 from ....dynamics import System
 from ....dynamics.algebra.exact import as_scalar, canonical
-from ....dynamics.vector_fields.objective import check_class, constant
 from ....dynamics.vector_fields.system import L as smoothness
 from ..checking.checker import ONE
-from .plant import Matrix, NoCertificate, Plant, settled
+from .plant import Matrix, NoCertificate, Plant, constants_of, settled
 from .plant import _matrices as given
 
 if TYPE_CHECKING:
@@ -29,13 +28,8 @@ def read_flow(flow: Flow, mu: object, L: object) -> Plant:
     Raises OdescentError for constants outside their domain or a system that is not of this form, and NoCertificate if
     it does not rest at minimizers.
     """
-    low = constant("mu", mu)
     infinite = L is None or as_scalar_or_infinity(L) is sp.oo
-    high = sp.oo if infinite else constant("L", L, strict=True)
-    if not (low.is_number and (infinite or high.is_number)):
-        raise OdescentError(f"mu and L must be numbers for a certificate, not {mu} and {L}.")
-    if not infinite:
-        check_class(low, high)
+    low, high = constants_of(mu, L, infinite)
     if not low > 0:
         raise NoCertificate(
             "there is no exponential rate over convex functions, mu = 0: some are arbitrarily flat at the "

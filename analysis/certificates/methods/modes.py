@@ -15,7 +15,7 @@ from ....discretize.linear.modal import modal_poles
 from ..checking.checker import ONE, ZERO, Number, Refused, dot, inner, within
 from ..checking.elimination import kernel, solved
 from ..checking.field import NotInField, NumberField, below, expression, reciprocal
-from .plant import Matrix, Plant, to_float
+from .plant import Matrix, Plant, to_floats
 from .precise import context, fraction, high
 
 
@@ -65,8 +65,7 @@ def hiding(plant: Plant, curvature: Number, line: float, flow: bool = False) -> 
     """
     from scipy.linalg import solve_continuous_are, solve_discrete_are
 
-    M = np.array([[to_float(x) for x in row] for row in modal(plant, curvature)])
-    row = np.array([[to_float(x) for x in plant.output]])
+    M, row = to_floats(modal(plant, curvature)), to_floats([plant.output])
     one = np.eye(len(M))
     if flow:
         X = solve_continuous_are((M - line * one).T, row.T, one * np.abs(M).max() ** 2, np.eye(1))

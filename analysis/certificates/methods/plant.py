@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -21,7 +21,7 @@ from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
 from ..checking.checker import ONE, Number
 from ..checking.elimination import reduced, times
-from ..checking.field import NotInField, NumberField, enclosure, reciprocal
+from ..checking.field import NotInField, NumberField, OfField, enclosure, reciprocal
 
 if TYPE_CHECKING:
     from ....discretize import Algorithm, StateSpace
@@ -44,7 +44,7 @@ class NoCertificate(OdescentError):
 
 
 @dataclass(frozen=True)
-class Plant:
+class Plant(OfField):
     """x+ = A x + B u, y = C x + D u with u = gradients at y, and what the certificate needs besides.
 
     Entries are numbers of the checker: in Q(sqrt d), or enclosures (``exact`` False). ``output`` is the row
@@ -63,14 +63,10 @@ class Plant:
     exact: bool
     name: str = ""
 
-    def number(self, e: object) -> Number:
-        """Another number in the field of the method, or its enclosure."""
-        value = as_scalar(e)
-        return NumberField(self.d).number(value, {}) if self.exact else enclosure(value)
-
     def floats(self) -> tuple[Float[np.ndarray, "n n"], Any, Any, Any]:
         """A, B, C, D rounded."""
-        return tuple(np.array([[to_float(x) for x in row] for row in m]) for m in (self.A, self.B, self.C, self.D))  # type: ignore[return-value]  # fmt: skip
+        A, B, C, D = map(to_floats, (self.A, self.B, self.C, self.D))
+        return A, B, C, D
 
 
 def to_float(x: Number) -> float:
@@ -83,16 +79,51 @@ def to_float(x: Number) -> float:
     return float(rest / larger) / (float(a / larger) - float(b / larger) * math.sqrt(x.d))
 
 
+def to_floats(entries: Any) -> Any:
+    """An array of numbers, given as nested lists, rounded."""
+    return np.vectorize(to_float, otypes=[float])(np.array(entries, dtype=object))
+
+
+def constants_of(mu: object, L: object, infinite: bool = False) -> tuple[sp.Expr, sp.Expr]:
+    """The constants of a class F(mu, L) as exact numbers.
+
+    Args:
+        mu, L: as they were given.
+        infinite: whether L was found to be infinity.
+
+    Raises:
+        OdescentError: they are no numbers, or no class.
+    """
+    low, high = constant("mu", mu), sp.oo if infinite else constant("L", L, strict=True)
+    if not (low.is_number and high.is_number):
+        raise OdescentError(f"mu and L must be numbers for a certificate, not {mu} and {L}.")
+    check_class(low, high)
+    return low, high
+
+
+def check_bound(free: Iterable[sp.Symbol], besides: str = "") -> None:
+    """Refuse parameters without a value; ``besides`` says how else to give one."""
+    for first in sorted(free, key=str)[:1]:
+        way = f"give it one, as in bind({first}=1/2){besides.format(first)}."
+        raise OdescentError(f"the parameter {first} of the method has no value: {way}")
+
+
+def check_one_function(inputs: Sequence[Any], what: str) -> None:
+    """Refuse oracles that are not gradients of one function."""
+    if len({o.of for o in inputs}) != 1 or any(not o.form.field for o in inputs):
+        called = ", ".join(dict.fromkeys(o.name for o in inputs)) or "nothing"
+        raise OdescentError(
+            f"a {what} over F(mu, L) is about gradients of one function; this method calls {called}."
+        )
+
+
 def read(method: Method, mu: object, L: object) -> Plant:
     """The exact matrices of a method on the class F(mu, L).
 
     Raises OdescentError for constants outside their domain, a method with unbound parameters or of another
     structure, and NoCertificate if the method does not rest at minimizers.
     """
-    low, high = constant("mu", mu), constant("L", L, strict=True)
-    if not (low.is_number and high.is_number):
-        raise OdescentError(f"mu and L must be numbers for a certificate, not {mu} and {L}.")
-    check_class(low, high)
+    low, high = constants_of(mu, L)
     matrices, name = _matrices(method)
     d, exact, (A, B, C, D, (output,)), fixed = settled(matrices, low, high)
     return Plant(A, B, C, D, output, fixed, low, high, d, exact, name)
@@ -107,12 +138,7 @@ def settled(
     """
     known = {convexity: low, smoothness: high}
     free = {s for m in matrices for row in m for e in row for s in e.free_symbols} - known.keys()
-    if free:
-        first = min(free, key=str)
-        raise OdescentError(
-            f"the parameter {first} of the method has no value: give it one, as in bind({first}=1/2), or --set "
-            f"{first}=1/2 on the command line."
-        )
+    check_bound(free, ", or --set {}=1/2 on the command line")
     found = _in_field(matrices, low, high)
     if found is None:
         matrices = _own_coordinates(tuple(tuple(map(tuple, m)) for m in matrices))
@@ -200,12 +226,7 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
                 f"{name or 'this one'} is not one of them: {reason}"
             ) from None
     if isinstance(method, StateSpace):
-        of = {o.of for o in method.inputs}
-        if len(of) != 1 or any(not o.form.field for o in method.inputs):
-            called = ", ".join(dict.fromkeys(o.name for o in method.inputs)) or "nothing"
-            raise OdescentError(
-                f"a rate over F(mu, L) is about gradients of one function; this method calls {called}."
-            )
+        check_one_function(method.inputs, "rate")
         if method.output is None:
             raise OdescentError("the method's output is not linear in its blocks; give output=.")
         parts = (method.A, method.B, method.C, method.D, method.output)

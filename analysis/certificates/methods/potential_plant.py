@@ -22,7 +22,7 @@ from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
 from ..checking.document import text
 from ..checking.field import NotInField, NumberField
-from .plant import Method
+from .plant import Method, check_bound
 from .unroll import _check_rests, _form, _free
 
 if TYPE_CHECKING:
@@ -64,11 +64,7 @@ def describe(method: Method, L: object, output: str | None = None) -> dict[str, 
         raise OdescentError(
             f"a bound for all steps is for one gradient per step; this method takes {form.D.rows}."
         )
-    free = sorted(_free(form) - set(form.ahead), key=str)
-    if free:
-        raise OdescentError(
-            f"the parameter {free[0]} of the method has no value: give it one, as in bind({free[0]}=1/2)."
-        )
+    check_bound(_free(form) - set(form.ahead))
     form, scale = _rational_form(form, _on_class(general, sp.S.One), high)
     clock = clock_of(form)
     return {"method": name, "statement": {"L": str(high), **_statement(form, clock, scale)}}

@@ -6,6 +6,7 @@ What takes a matrix takes one of doubles as well, and stays in doubles.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..checking.checker import Number
+from ..checking.field import of_mpf
 
 BITS = 300
 
@@ -36,6 +38,11 @@ def high(x: Number) -> Any:
         b = Fraction(x.b)
         value += mp.sqrt(x.d) * b.numerator / b.denominator
     return value
+
+
+def highs(entries: Any) -> Any:
+    """An array of numbers of the checker, given as nested lists, in high precision."""
+    return np.vectorize(high, otypes=[object])(np.array(entries, dtype=object))
 
 
 def unit(n: int, exactly: bool = True) -> Any:
@@ -91,17 +98,38 @@ def spectral_radius(matrix: Any) -> Any:
 
 def fraction(x: Any) -> Fraction:
     """A number in high precision as what it is exactly."""
-    sign, mantissa, exponent, _ = x._mpf_
-    value = Fraction(int(mantissa)) * Fraction(2) ** int(exponent)
-    return -value if sign else value
+    return of_mpf(x._mpf_)
 
 
-def rounded_down(x: Fraction, digits: int = 10) -> Fraction:
-    """A positive number as a decimal of so many significant digits, not more than it is."""
+def dyadic(x: float, bits: int, size: float | None = None) -> Fraction:
+    """A number rounded to so many bits of a size.
+
+    Args:
+        x: the number.
+        bits: after the leading one of the size.
+        size: its own by default.
+    """
+    size = abs(x) if size is None else size
+    if not size:
+        return Fraction(0)
+    grid = Fraction(2) ** (math.frexp(size)[1] - bits)
+    return round(Fraction(x) / grid) * grid
+
+
+def decimal(
+    x: Fraction, digits: int = 10, rounded: Callable[[Fraction], int] = math.floor
+) -> Fraction:
+    """A positive number as a decimal.
+
+    Args:
+        x: the number.
+        digits: how many of them are significant.
+        rounded: to whole numbers: downwards by default, or `math.ceil`.
+    """
     grid = Fraction(1)
     while x < grid:
         grid /= 10
     while x >= 10 * grid:
         grid *= 10
     grid /= Fraction(10) ** (digits - 1)
-    return math.floor(x / grid) * grid
+    return rounded(x / grid) * grid

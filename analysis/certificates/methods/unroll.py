@@ -10,12 +10,19 @@ import sympy as sp
 
 from ...._support.errors import OdescentError
 from ....dynamics.algebra.exact import as_scalar, canonical, is_zero
-from ....dynamics.vector_fields.objective import check_class, constant
 from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
 from ..checking.checker import ONE, ZERO, Number, dot
-from ..checking.field import NotInField, NumberField, enclosure, expression
-from .plant import Matrix, Method, NoCertificate, read
+from ..checking.field import NotInField, NumberField, OfField, enclosure, expression
+from .plant import (
+    Matrix,
+    Method,
+    NoCertificate,
+    check_bound,
+    check_one_function,
+    constants_of,
+    read,
+)
 
 if TYPE_CHECKING:
     from ....discretize.linear.time_varying_form import TimeVarying
@@ -24,7 +31,7 @@ POINT = "point"  # the output is where the next gradient would be taken
 
 
 @dataclass(frozen=True)
-class Unrolled:
+class Unrolled(OfField):
     """y_i = x_0 + sum_j points_ij u_j with u_j the gradient at y_j; the last point is the output.
 
     Entries are numbers of the checker: in Q(sqrt d), or enclosures (then d = 1).
@@ -36,11 +43,6 @@ class Unrolled:
     d: int
     exact: bool
     name: str = ""
-
-    def number(self, e: object) -> Number:
-        """Another number in the field of the method, or its enclosure."""
-        value = as_scalar(e)
-        return NumberField(self.d).number(value, {}) if self.exact else enclosure(value)
 
 
 def unrolled(
@@ -60,10 +62,7 @@ def unrolled(
         OdescentError: input outside its domain.
         NoCertificate: a method that does not rest at minimizers.
     """
-    low, high = constant("mu", mu), constant("L", L, strict=True)
-    if not (low.is_number and high.is_number):
-        raise OdescentError(f"mu and L must be numbers for a certificate, not {mu} and {L}.")
-    check_class(low, high)
+    low, high = constants_of(mu, L)
     if low == high:
         raise OdescentError(
             f"a bound over finitely many steps needs mu < L, not {mu} = {L}: the only functions left are quadratics."
@@ -75,11 +74,7 @@ def unrolled(
     form, name = _form(method, low, high, output)
     _check_rests(form, name)
     values = {convexity: low, smoothness: high}
-    free = sorted(_free(form) - {*values, *form.ahead}, key=str)
-    if free:
-        raise OdescentError(
-            f"the parameter {free[0]} of the method has no value: give it one, as in bind({free[0]}=1/2)."
-        )
+    check_bound(_free(form) - {*values, *form.ahead})
     field = NumberField()
 
     def in_field(e: sp.Expr, now: Mapping[sp.Symbol, Number]) -> Number:
@@ -129,12 +124,7 @@ def _form(
         raise OdescentError(
             f"this method has no certificate over finitely many steps: {reason}"
         ) from None
-    of = {o.of for o in form.inputs}
-    if len(of) != 1 or any(not o.form.field for o in form.inputs):
-        called = ", ".join(dict.fromkeys(o.name for o in form.inputs)) or "nothing"
-        raise OdescentError(
-            f"a bound over F(mu, L) is about gradients of one function; this method calls {called}."
-        )
+    check_one_function(form.inputs, "bound")
     if output == POINT:
         form = _read_at_point(form)
     if form.output is None or form.start is None:

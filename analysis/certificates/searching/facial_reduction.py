@@ -22,8 +22,8 @@ from ..lower_bounds import worst_line
 from ..lower_bounds.worst_line import Kink
 from ..methods.coordinates import Matrices, coordinates, curvatures
 from ..methods.modes import trajectories, turning
-from ..methods.plant import Matrix, Plant, to_float
-from ..methods.precise import high, inverse
+from ..methods.plant import Matrix, Plant, to_float, to_floats
+from ..methods.precise import highs, inverse
 from ..methods.unroll import Unrolled
 from .centers import Centers
 from .horizon_dual import Dual
@@ -75,8 +75,7 @@ class Linear:
     @property
     def signs(self) -> Any:
         """The rows of nu, lambda, and lambda from the minimizer, in floats."""
-        star = np.array([[to_float(x) for x in row] for row in self.star])
-        return np.hstack([np.eye(self.count)[:, self.at_nu :], star]).T
+        return np.hstack([np.eye(self.count)[:, self.at_nu :], to_floats(self.star)]).T
 
     def parts(self, x: Sequence[Number]) -> tuple[Matrix, dict[Any, Number], dict[Any, Number]]:
         """P, nu and lambda of the unknowns."""
@@ -101,7 +100,7 @@ def strict(
     if not basis:
         return None
     exactly = blocks[0].dtype == object
-    span = np.array([[high(x) if exactly else to_float(x) for x in column] for column in basis])
+    span = (highs if exactly else to_floats)(basis)
     parts = [np.tensordot(span, block, 1).astype(float) for block in blocks]
     if len(along):
         away = complement(np.asarray(along, dtype=float), parts[0].shape[1])
@@ -143,17 +142,13 @@ def rate_proofs(plant: Plant, rate: Number, steps: int, near: Sequence[float]) -
             T = coordinates(method, steps, curvature).T
             back = inverse(T)
             inner = back[:held, :held]
-            D = [back.T @ _high(part) @ back for part in linear.D]
-            E = [inner.T @ _high([row[:held] for row in part[:held]]) @ inner for part in linear.E]
-            runs = [T @ _high([w])[0] for w in along]
+            D = [back.T @ part @ back for part in highs(linear.D)]
+            E = [inner.T @ part[:held, :held] @ inner for part in highs(linear.E)]
+            runs = [T @ highs(w) for w in along]
             runs = [w / max(abs(e) for e in w) for w in runs]
             found = strict(basis, [np.array(D), np.array(E)], linear.signs, runs)
             if found is not None:
                 yield Proof(rate, steps, *linear.parts(found))
-
-
-def _high(matrix: Matrix) -> Any:
-    return np.array([[high(x) for x in row] for row in matrix], dtype=object)
 
 
 def horizon_document(
@@ -219,20 +214,13 @@ def horizon_document(
     conditions = [list(row) for row in zip(*images, strict=True)]
     conditions += [[row[i] for row in follow] for i in loose]
     # the same in floats, in the coordinates and units of the search
-    run = np.array(
-        [
-            1.0,
-            *(to_float(a) - dual.middle * to_float(b) for a, b in zip(g[:-1], y[:-1], strict=True)),
-        ]
-    )
+    run = np.append(1.0, to_floats(g[:-1]) - dual.middle * to_floats(y[:-1]))
     units = np.where(run == 0, 1.0, np.abs(run))
     scaled, c = program.scaled(units), to_float(bound)
     block = np.concatenate(
         [scaled.matrices[:-1], (scaled.constant + c * scaled.matrices[-1])[None]]
     )
-    signs = np.vstack(
-        [np.eye(len(block)), np.array([[to_float(e) for e in row] for row in follow]).T]
-    )
+    signs = np.vstack([np.eye(len(block)), to_floats(follow).T])
     x = strict(kernel(conditions, len(block)), [block], signs, [run / units])
     if x is None or x[-1].sign() <= 0:
         return None

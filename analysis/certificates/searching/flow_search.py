@@ -15,7 +15,7 @@ from ..checking.document import sealed, table, text, triangle, weights
 from ..checking.elimination import kernel
 from ..checking.field import NotInField, NumberField
 from ..methods.flow_modes import Decay
-from ..methods.plant import Matrix, Plant, to_float
+from ..methods.plant import Matrix, Plant, to_float, to_floats
 from .centers import Center, Centers
 from .facial_reduction import Linear, strict
 
@@ -64,21 +64,13 @@ class FlowLMI:
             i for i in range(n + p) if i < n or (any(any(m[i]) for m in maps.E) and i not in of_E)
         ]
 
-    def blocks(self) -> list[Any]:
-        """W and E in floats, by unknown."""
-        W, E = (
-            np.array([[[to_float(x) for x in row] for row in m] for m in part])
-            for part in (self.maps.D, self.maps.E)
-        )
-        return [W, E]
-
     @cached_property
     def centers(self) -> list[Center]:
         """Over the weights of the basis, with delta = 2 r, the largest last; none if no rate was found."""
         if not self.basis:
             return []
-        span = np.array([[to_float(x) for x in column] for column in self.basis])
-        W, E = (np.tensordot(span, part, 1) for part in self.blocks())
+        span = to_floats(self.basis)
+        W, E = (np.tensordot(span, to_floats(part), 1) for part in (self.maps.D, self.maps.E))
         taken = E[:, self.kept][:, :, self.kept]
         inner = E[:, self.wide][:, :, self.wide]
         maps, own = self.maps, np.eye(self.maps.count)
@@ -141,14 +133,11 @@ def proofs(lmi: FlowLMI, rate: Number) -> Iterator[dict[str, Any]]:
         yield from _checked(lmi, base, lmi.at(dot(numbers, lmi.basis), rate), plant.name)
         yield from _guessed(lmi, base, y, rate)
     exact = Linear(Flow(base), lmi.it.n, lmi.it.p, lmi.it.p)
-    W, E = (
-        np.array([[[to_float(x) for x in row] for row in m] for m in part])
-        for part in (exact.D, exact.E)
-    )
+    W, E = to_floats(exact.D), to_floats(exact.E)
     for curvature in (plant.mu, plant.L):
         along = [] if curvature is sp.oo else _eigenvectors(lmi.it, rate, plant.number(curvature))
         if along:
-            vectors = np.array([[to_float(w[i]) for i in lmi.kept] for w in along])
+            vectors = to_floats(along)[:, lmi.kept]
             basis = kernel([*lmi.rows, *exact.vanishing(along)], exact.count)
             blocks = [W[:, lmi.kept][:, :, lmi.kept], E[:, lmi.wide][:, :, lmi.wide]]
             x = strict(basis, blocks, exact.signs, vectors)
@@ -177,7 +166,7 @@ def _guessed(
 ) -> Iterator[dict[str, Any]]:
     """Where the solution is unique at the best rate, its numbers are often simple ones: a / b times a unit."""
     units, basis = _units_of(lmi.plant), lmi.basis
-    full = np.array([[to_float(x) for x in column] for column in basis]).T @ y
+    full = to_floats(basis).T @ y
     weights = np.abs(full[lmi.maps.at_nu :])
     size = weights.max(initial=0.0) or np.abs(full).max(initial=0.0)
     if not size > 0:

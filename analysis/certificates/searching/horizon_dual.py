@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from ..checking.checker import STAR
 from ..lower_bounds.worst_line import float_runs
-from ..methods.plant import to_float
+from ..methods.plant import to_float, to_floats
 from ..methods.unroll import Unrolled
 from .interior import Interior, SemidefiniteProgram
 
@@ -103,7 +103,7 @@ class Dual:
         self.k = float(steps.mu / steps.L)
         self.measure, self.start = measure, start
         L = to_float(steps.number(steps.L))
-        points = np.array([[to_float(x) * L for x in row] for row in steps.points])
+        points = to_floats(steps.points) * L
         self.count, size = len(points), len(points) + 1
         # without a square of x_0 - x* it must not occur at all: then the multipliers from x* are 0
         self.tied = self.k == 0 and start == "value" and measure != "distance"

@@ -7,7 +7,6 @@ arXiv:1502.05666, theorem 4.)
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ..methods.plant import to_float
+from ..methods.plant import to_float, to_floats
+from ..methods.precise import decimal, dyadic
 from ..methods.unroll import Unrolled
 from .horizon_dual import Vectors, units
 
@@ -29,7 +29,7 @@ def as_data(
     """The lower bounds as documents have them, which are still to be proved, the shortest numbers first."""
     L = to_float(steps.number(steps.L))
     far, slopes, values = example
-    table = np.array([[to_float(x) for x in row] for row in steps.points]) * L
+    table = to_floats(steps.points) * L
     if far is None:
         far = _far_away(slopes, values, table)
     last = far + table[-1] @ slopes
@@ -39,8 +39,7 @@ def as_data(
     low = float(attained[measure] / one) * units(L, measure, start)[0] * (1 - _OFF)
     if not low > 0:
         return
-    unit = Fraction(10) ** (math.floor(math.log10(low)) - 12)
-    bound = math.floor(Fraction(low) / unit) * unit
+    bound = decimal(Fraction(low), 13)
     for bits in _BITS:
         yield {
             "kind": "function",
@@ -66,5 +65,4 @@ def _far_away(
 def _texts(numbers: Float[np.ndarray, " n"], bits: int) -> list[str]:
     """Dyadic numbers."""
     size = float(np.abs(numbers).max())
-    unit = Fraction(2) ** ((math.frexp(size)[1] if size else 0) - bits)
-    return [str(round(Fraction(x) / unit) * unit) for x in numbers.tolist()]
+    return [str(dyadic(x, bits, size)) for x in numbers.tolist()]

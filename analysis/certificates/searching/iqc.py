@@ -44,10 +44,10 @@ from ..checking.field import reciprocal
 from ..methods.coordinates import Matrices, coordinates, curvatures
 from ..methods.modes import trajectories
 from ..methods.plant import Matrix, Plant, to_float
-from ..methods.precise import context, high, inverse, rounded_down, unit
+from ..methods.precise import context, decimal, dyadic, highs, inverse, unit
 from .attained_rates import vanishing
 from .centers import Center, Centers
-from .least import back_from, gap_of, near, product, short
+from .least import back_from, gap_of, near, product
 from .proof import Proof, inequality
 
 _BITS = 53  # unknowns are rounded to so many bits
@@ -80,7 +80,7 @@ class ConstraintLMI:
         back, stored = inverse(of.T[:n, :n]), iter(rows[n:m])
         w, z = u - y * of.ratio, [y - u]
         for row in past:
-            state = None if row is None else np.array([high(x) for x in row], dtype=object) @ back
+            state = None if row is None else highs(row) @ back
             z.append(next(stored) if state is None else state @ rows[:n])
         later = np.vstack([later, *[z[i] for i in kept]])
         self.of_p = list(combinations_with_replacement(range(m), 2))
@@ -150,7 +150,7 @@ class Constraints:
 
     def _rounded(self, lmi: ConstraintLMI, center: Center) -> Iterator[Proof]:
         """The candidates of a center, at a rate that is a decimal: of the state, and of the output alone."""
-        gap = rounded_down(Fraction(gap_of(center.delta)))
+        gap = decimal(Fraction(gap_of(center.delta)))
         rate, (P, lam) = Number(1 - gap), lmi.split(center.x)
         exact = back_from(P, lmi.T, _BITS)
         # lambda_i = tau^i nu_i with nu >= 0 is the condition on the multipliers, whatever the rounding
@@ -158,19 +158,19 @@ class Constraints:
         shares, found = [], {}
         for i, weight in enumerate(lam[1:], 1):
             power = power * tau
-            shares.append(Number(short(max(weight, 0.0) / to_float(power), _BITS)))
+            shares.append(Number(dyadic(max(weight, 0.0) / to_float(power), _BITS)))
             found[i] = power * shares[-1]
         own = max(lam[0] - sum(map(to_float, shares)), 0.0)
-        found[0] = sum(shares, Number(short(own, _BITS)))
+        found[0] = sum(shares, Number(dyadic(own, _BITS)))
         if all(row is None for row in self.past):
             yield self.proof(rate, exact, found)
-        row = np.array([high(x) for x in self._output()], dtype=object)
+        row = highs(self._output())
         try:
-            size = row @ inverse(np.array([[high(x) for x in line] for line in exact])) @ row
+            size = row @ inverse(highs(exact)) @ row
         except ZeroDivisionError:
             return
         if size > 0:  # E >= |output|^2 / size
-            share = Number(short(float(0.5 / size), _BITS))
+            share = Number(dyadic(float(0.5 / size), _BITS))
             yield self.proof(rate, exact, found, self.plant.number(self.plant.L) * share)
 
     def _output(self) -> list[Number]:

@@ -31,7 +31,7 @@ from ..checking.checker import ONE, STAR, Matrix, Number, add_form, zeros
 from ..methods.coordinates import Matrices, coordinates, curvatures
 from ..methods.modes import modal_radii
 from ..methods.plant import Method, Plant, read
-from ..methods.precise import exactly, fraction, unit
+from ..methods.precise import dyadic, exactly, fraction, unit
 from .centers import Center, Centers
 from .proof import Proof, free_pairs, pairs
 
@@ -251,23 +251,14 @@ def back_from(P: Any, T: Any, bits: int) -> Matrix:
     """T'P T exactly, with P rounded to so many bits of the size of its rows and columns."""
     sizes, n = np.sqrt(np.abs(np.diag(P))), len(P)
     exact = [
-        [Number(short(P[i, j], bits, sizes[i] * sizes[j])) for j in range(n)] for i in range(n)
+        [Number(dyadic(P[i, j], bits, sizes[i] * sizes[j])) for j in range(n)] for i in range(n)
     ]
     into = [[Number(fraction(e)) for e in row] for row in T]
     return add_form(zeros(n), ONE, exact, into)
 
 
 def _weights(found: Mapping[tuple[int, int], float], unit_: Fraction, bits: int) -> Weights:
-    return {ij: Number(unit_ * short(w, bits)) for ij, w in found.items() if w > 0}
-
-
-def short(x: float, bits: int, size: float | None = None) -> Fraction:
-    """A number rounded to so many bits of a size, its own by default."""
-    size = abs(x) if size is None else size
-    if not size:
-        return Fraction(0)
-    grid = Fraction(2) ** (math.frexp(size)[1] - bits)
-    return round(Fraction(x) / grid) * grid
+    return {ij: Number(unit_ * dyadic(w, bits)) for ij, w in found.items() if w > 0}
 
 
 def product(rows: Any, i: int, j: int) -> Any:
