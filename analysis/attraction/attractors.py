@@ -153,17 +153,12 @@ def refine(
         def work(part: slice, padded: int) -> list[np.ndarray]:
             own = order[part]
             at = which[own]
-            found = _return(s)(
-                pad(shaped(z[:, own]), padded),
-                pad(p[at], padded),
-                pick(c, at, padded),
-                1e-7 * scale,
-            )
+            start = pad((shaped(z[:, own]), p[at]), padded)
+            found = _return(s)(*start, pick(c, at, padded), 1e-7 * scale)
             return [np.asarray(a)[..., : len(own)] for a in found]
 
-        parts = zip(*spread(work, len(which), SIZES[0], 1), strict=True)
         back = np.argsort(order, kind="stable")
-        end, slope, first = (np.concatenate(a, -1)[..., back] for a in parts)
+        end, slope, first = (a[..., back] for a in spread(work, len(which), SIZES[0], 1))
         return end, np.moveaxis(slope, -1, 0), first
 
     # Newton's method for F^p(z) = z, on all points that still improve

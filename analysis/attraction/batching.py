@@ -66,19 +66,19 @@ def pick(c: Any, points: Any, n: int | None = None) -> Any:
     return jax.tree.map(leaf, c)
 
 
-def spread(work: Callable[[slice, int], T], count: int, memory: int, bytes_each: int) -> list[T]:
-    """Apply a function to all chunks, in float64, one thread per processor; the results do not depend on the threads.
+def spread(work: Callable[[slice, int], T], count: int, memory: int, bytes_each: int) -> T:
+    """Apply a function to all chunks, in float64, one thread per processor; the result does not depend on the threads.
 
     The first chunk runs alone, so that nothing is compiled twice.
 
     Args:
-        work: a function of a slice and its padded size.
+        work: a function of a slice and its padded size to NumPy leaves, the points along the last axis.
         count: number of points.
         memory: budget in bytes.
         bytes_each: bytes for each point.
 
     Returns:
-        The results, in order.
+        The results as one, in order; scalars, which are the same in all chunks, as they are.
     """
     device = jax.config.jax_default_device  # type: ignore[attr-defined]
 
@@ -90,6 +90,9 @@ def spread(work: Callable[[slice, int], T], count: int, memory: int, bytes_each:
     made = [one(cut) for cut in cuts[:1]]
     threads = min(processors(), len(cuts) - 1)
     if threads < 2:
-        return made + [one(cut) for cut in cuts[1:]]
-    with ThreadPoolExecutor(threads) as pool:
-        return made + list(pool.map(one, cuts[1:]))
+        made += map(one, cuts[1:])
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            made += pool.map(one, cuts[1:])
+    joined: T = jax.tree.map(lambda *a: np.concatenate(a, -1) if np.ndim(a[0]) else a[0], *made)
+    return joined

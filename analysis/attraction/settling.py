@@ -192,26 +192,27 @@ def _watched(
     k = kernels(p.stepper)
 
     def work(part: slice, padded: int) -> tuple[Any, Any]:
+        z, own = _states(p, alive, state, c, part, padded)
         if state is None:
-            z, own = begin(p, pad(alive[part], padded))
             seen = jax.eval_shape(_reading(p.stepper, "seen"), z, own)
             old = jax.tree.map(lambda a: np.full(a.shape, np.inf, a.dtype), seen)
         else:
-            z, old, own = (
-                pad(take(state, part), padded),
-                pad(take(marks, part), padded),
-                pick(c, part, padded),
-            )
+            old = pad(take(marks, part), padded)
         found = k.watch(z, own, old, *steps, tolerance)
         kept = slice(part.stop - part.start)
         return take(found, kept), pick(own, kept)
 
-    parts = spread(work, len(alive), memory, _each(p))
-    found = jax.tree.map(lambda *a: np.concatenate(a, -1), *(part for part, _ in parts))
-    if state is not None:
-        return found, c
-    join = lambda *a: np.concatenate(a, -1) if np.ndim(a[0]) else a[0]
-    return found, jax.tree.map(join, *(own for _, own in parts))
+    found, own = spread(work, len(alive), memory, _each(p))
+    return found, own if state is None else c
+
+
+def _states(
+    p: PointGrid, alive: np.ndarray, state: Any, c: Any, which: Any, padded: int
+) -> tuple[Any, Any]:
+    """States and coefficients of some of the undecided points, padded; at the beginning where there are none yet."""
+    if state is None:
+        return begin(p, pad(alive[which], padded))
+    return pad(take(state, which), padded), pick(c, which, padded)
 
 
 def _circled(
@@ -229,8 +230,7 @@ def _circled(
         return take(found, slice(len(these)))
 
     if len(picked):
-        parts = spread(work, len(picked), memory, _each(p))
-        z, now[picked], again[picked] = jax.tree.map(lambda *a: np.concatenate(a, -1), *parts)
+        z, now[picked], again[picked] = spread(work, len(picked), memory, _each(p))
         for whole, moved in zip(jax.tree.leaves(state), jax.tree.leaves(z), strict=True):
             whole[..., picked] = moved
     return state, now, again
@@ -245,13 +245,9 @@ def _left(
 
     def work(part: slice, padded: int) -> Any:
         these = picked[part]
-        if state is None:
-            z, own = begin(p, pad(alive[these], padded))
-        else:
-            z, own = pad(take(state, these), padded), pick(c, these, padded)
-        return take(kernels(p.stepper).leave(z, own, n, escape, p.scale), slice(len(these)))
+        start = _states(p, alive, state, c, these, padded)
+        return take(kernels(p.stepper).leave(*start, n, escape, p.scale), slice(len(these)))
 
     if len(picked):
-        parts = spread(work, len(picked), memory, _each(p))
-        how[picked], at[picked] = (np.concatenate(a) for a in zip(*parts, strict=True))
+        how[picked], at[picked] = spread(work, len(picked), memory, _each(p))
     return how, at

@@ -56,12 +56,7 @@ def certify(
 ) -> HorizonCertificate: ...
 @overload
 def certify(
-    algorithm: Method,
-    mu: object,
-    L: object,
-    *,
-    horizon: Literal["all"],
-    output: str | None = ...,
+    algorithm: Method, mu: object, L: object, *, horizon: Literal["all"], output: str | None = ...
 ) -> PotentialCertificate: ...
 @overload
 def certify(

@@ -168,9 +168,7 @@ def _manifold() -> Step:
         along = {s: substitute(e, {at["x"]: x, at["v"]: p}) for s, e in flow.drift.items()}
         moving = {x: along[at["x"]], p: along[at["v"]]}
         defect = derivative(c["psi"], moving) + K * c["psi"]
-        return {
-            "psi' + K psi along heavy ball": Equation(defect, c["defect"]),
-        }
+        return {"psi' + K psi along heavy ball": Equation(defect, c["defect"])}
 
     return Step(
         "No invariant manifold",

@@ -19,6 +19,7 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
 from ..certificates.checking.checker import ONE, Number, within
+from ..certificates.checking.elimination import solved
 from ..certificates.lower_bounds.cycle import check_periods
 from ..certificates.methods.modes import characteristic
 from ..certificates.methods.plant import Method, read
@@ -222,13 +223,8 @@ def identity(n: int) -> Rows:
 
 def solve(matrix: Rows, right: Row) -> Row | None:
     """The solution of a square linear system; None if there is not exactly one."""
-    rows = np.column_stack([matrix, right])
-    for column in range(len(rows)):
-        pivots = column + np.flatnonzero(rows[column:, column])
-        if not len(pivots):
-            return None
-        rows[[column, pivots[0]]] = rows[[pivots[0], column]]
-        rows[column] = rows[column] / rows[column, column]
-        others = np.arange(len(rows)) != column
-        rows[others] = rows[others] - np.outer(rows[others, column], rows[column])
-    return rows[:, -1]
+    try:
+        found = solved(matrix.tolist(), right[:, None].tolist(), lambda e: 1 / e)
+    except ZeroDivisionError:
+        return None
+    return np.array(found, dtype=object)[:, 0]

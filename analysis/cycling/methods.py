@@ -16,11 +16,7 @@ def named(algorithm: Method | str) -> Method:
 
 
 def cycles(
-    algorithm: Method | str,
-    mu: object,
-    L: object,
-    periods: int = 60,
-    winding: int | None = None,
+    algorithm: Method | str, mu: object, L: object, periods: int = 60, winding: int | None = None
 ) -> tuple[Cycle, ...]:
     """All cycles of a method on roots of unity over F(mu, L), by period and winding number.
 
@@ -49,10 +45,7 @@ def cycles(
 
 
 def cycle_table(
-    algorithm: Method | str,
-    kappas: Iterable[object],
-    periods: int = 60,
-    winding: int | None = 1,
+    algorithm: Method | str, kappas: Iterable[object], periods: int = 60, winding: int | None = 1
 ) -> dict[object, tuple[tuple[int, int], ...]]:
     """The cycles of a tuned method by condition number: kappa to pairs of period and winding number.
 

@@ -141,8 +141,6 @@ def _certified(
     alpha, beta = np.meshgrid(steps, momenta)
     stable = _stability(alpha, beta, gamma, mu, L) > 0
     for i, j in np.argwhere(stable).tolist():
-        a, b = float(alpha[i, j]), float(beta[i, j])
-        A = np.array([[1 + b, -b], [1.0, 0.0]])
-        B, C = np.array([[-a], [0.0]]), np.array([[1 + gamma, -gamma]])
-        found[i, j] = has_rate((A, B, C), mu, L, 2, 1e-6)
+        method = {"alpha": alpha[i, j], "beta": beta[i, j], "gamma": gamma}
+        found[i, j] = has_rate(method, mu, L, 2, 1e-6)
     return found

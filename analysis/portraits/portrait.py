@@ -20,16 +20,7 @@ from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
-from .field import (
-    Curve,
-    Field,
-    FixedPoint,
-    Jacobian,
-    Window,
-    check_window,
-    evaluate,
-    fixed_points,
-)
+from .field import Curve, Field, FixedPoint, Jacobian, Window, check_window, evaluate, fixed_points
 from .levels import Function, LevelSets, level_sets
 from .limit_cycles import LimitCycle, limit_cycles
 from .nullclines import Nullclines, nullclines

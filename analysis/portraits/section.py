@@ -15,13 +15,7 @@ from ..._support.errors import OdescentError, expected, unknown
 from ..._support.numbers import reals
 from ...dynamics import Objective, System
 from ...dynamics.algebra.vectors import Expr
-from ...dynamics.flows.evaluate import (
-    Oracles,
-    evaluate,
-    initial_state,
-    oracles_of,
-    vector_field,
-)
+from ...dynamics.flows.evaluate import Oracles, evaluate, initial_state, oracles_of, vector_field
 from ...dynamics.vector_fields.system import start as starting_point
 from .field import FixedPoint, Points, Window
 from .resting import points_at_rest

@@ -14,28 +14,18 @@ def columns_of(
     jobs: Sequence[tuple[Mapping[str, Any], Any, str | None]],
 ) -> tuple[list[str], list[list[Any]]]:
     """Columns and rows of (inputs, result, error); the entries of a result that is a dict are columns."""
-    inputs = list(dict.fromkeys(n for own, _, _ in jobs for n in own))
-    results: dict[str, None] = {}
-    for _, result, _ in jobs:
-        for name in (
-            result if isinstance(result, Mapping) else () if result is None else ("result",)
-        ):
-            results[name] = None
-    failed = any(error is not None for _, _, error in jobs)
-    taken = set(inputs)
-    names = [
-        *inputs,
-        *(n if n not in taken else f"result.{n}" for n in results),
-        *(["error"] * failed),
+    entries: list[Mapping[str, Any]] = [
+        r if isinstance(r, Mapping) else {} if r is None else {"result": r} for _, r, _ in jobs
     ]
-    rows = []
-    for own, result, error in jobs:
-        entries = (
-            result if isinstance(result, Mapping) else {} if result is None else {"result": result}
-        )
-        row = [own.get(n) for n in inputs] + [entries.get(n) for n in results]
-        rows.append(row + [_last_line(error)] * failed)
-    return names, rows
+    inputs = list(dict.fromkeys(n for own, _, _ in jobs for n in own))
+    results = list(dict.fromkeys(n for found in entries for n in found))
+    failed = any(error is not None for _, _, error in jobs)
+    names = [*inputs, *(f"result.{n}" if n in inputs else n for n in results)]
+    rows = [
+        [*map(own.get, inputs), *map(found.get, results), *[_last_line(error)] * failed]
+        for (own, _, error), found in zip(jobs, entries, strict=True)
+    ]
+    return names + ["error"] * failed, rows
 
 
 def _last_line(error: str | None) -> str | None:

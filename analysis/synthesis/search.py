@@ -107,11 +107,7 @@ def starts(
 
 
 def descend(
-    family: Family,
-    rate: Rate,
-    begin: Vector,
-    tolerance: float,
-    spreads: Sequence[float] = SPREADS,
+    family: Family, rate: Rate, begin: Vector, tolerance: float, spreads: Sequence[float] = SPREADS
 ) -> tuple[Vector, float, int]:
     """Simplex descents (Nelder-Mead), each restarted from the end of the previous one, until nothing improves.
 

@@ -77,15 +77,10 @@ class PopulationStepper(BlockLayout):
             frame = self._frame({start: here.astype(self.dtype)}, 0, first, state)
             return tuple(self.shaped(frame.value(b.init), b.kind, self.block) for b in self._own)
 
-        own = iter(self.over(begin, () if points is None else (self.cut(points),)))
+        own = self.over(begin, () if points is None else (self.cut(points),))
         frame = self._frame({start: common}, 0, 0, state)
-        made = tuple(
-            self.shaped(frame.value(b.init), b.kind, 1)
-            if b.symbol in self.population.shared
-            else next(own)
-            for b in self.population.program.blocks
-        )
-        return state._replace(blocks=made)
+        first = {b.symbol: b.init for b in self.population.program.blocks}
+        return state._replace(blocks=self._blocks(frame, first, own))
 
     def _points(self, x0: Any, seed: Any, run: Any) -> tuple[Array, Array | None]:
         """The starting points of all particles, and the one that they share if they have to."""
@@ -130,13 +125,7 @@ class PopulationStepper(BlockLayout):
         record["squares"] = self._squares(state, known, k, record)
         moved = self.moved(move, self._cut_blocks(state))
         frame = self._frame({**known, **self._named(state, None)}, k, 0, state)
-        rest = iter(moved)
-        blocks = tuple(
-            self.shaped(frame.value(after[b.symbol]), b.kind, 1)
-            if b.symbol in self.population.shared
-            else next(rest)
-            for b in self.population.program.blocks
-        )
+        blocks = self._blocks(frame, after, moved)
         return State(blocks, state.seed, state.run), self._recorded(record)
 
     def observe(self, state: State, k: Any, params: Mapping[str, Any]) -> Record:
@@ -178,6 +167,16 @@ class PopulationStepper(BlockLayout):
         """Blocks that each particle has of its own."""
         p = self.population
         return tuple(b for b in p.program.blocks if b.symbol not in p.shared)
+
+    def _blocks(self, common: Frame, values: Mapping[Symbol, Any], own: Any) -> tuple[Any, ...]:
+        """All blocks: what particles share by its expression in a common frame, and their own in order."""
+        p, rest = self.population, iter(own)
+        return tuple(
+            self.shaped(common.value(values[b.symbol]), b.kind, 1)
+            if b.symbol in p.shared
+            else next(rest)
+            for b in p.program.blocks
+        )
 
     @property
     def _place(self) -> Any:

@@ -51,11 +51,16 @@ class BlockLayout:
         turned = blocks.swapaxes(-3, -2)
         return turned.reshape(*turned.shape[:-2], -1)[..., : self.particles]
 
+    def _here(self) -> tuple[Any, int]:
+        """The first block of this device, and how many it has."""
+        if self.axis is None:
+            return 0, self.stored
+        here = self.stored // self.devices
+        return jax.lax.axis_index(self.axis) * here, here
+
     def over(self, function: Callable[[Any, Any], Any], arrays: Any) -> Any:
         """function(index of the first particle, block) over the blocks of this device, one after the other."""
-        inside = self.axis is not None
-        here = self.stored // self.devices if inside else self.stored
-        begin = jax.lax.axis_index(self.axis) * here if inside else 0
+        begin, here = self._here()
         if here == 1:
             own = jax.tree.map(lambda a: a[0], arrays)
             return jax.tree.map(lambda a: a[None], function(begin * self.block, own))
@@ -68,14 +73,9 @@ class BlockLayout:
         A single array is written to where it was read, so that there is one copy of it. (Of several XLA would copy all
         for each block: parts of the function read one after another has been written.)
         """
-        if len(arrays) != 1:
+        begin, here = self._here()
+        if len(arrays) != 1 or here == 1:
             return self.over(function, arrays)
-        inside = self.axis is not None
-        here = self.stored // self.devices if inside else self.stored
-        begin = jax.lax.axis_index(self.axis) * here if inside else 0
-        if here == 1:
-            own = function(begin * self.block, jax.tree.map(lambda a: a[0], arrays))
-            return jax.tree.map(lambda a: a[None], own)
 
         def one(arrays: Any, i: Any) -> tuple[Any, None]:
             own = jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, 0, False), arrays)

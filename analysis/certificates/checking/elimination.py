@@ -56,10 +56,16 @@ def kernel(rows: Iterable[Sequence[Any]], width: int) -> Matrix:
     return found
 
 
-def solved(left: Matrix, right: Matrix) -> Matrix:
-    """The X with left X = right, left square; ZeroDivisionError where it is singular."""
+def solved(left: Matrix, right: Matrix, invert: Callable[[Any], Any] = reciprocal) -> Matrix:
+    """The X with left X = right; ZeroDivisionError where left is singular.
+
+    Args:
+        left: n x n.
+        right: n x m, as X is.
+        invert: see `reduced`.
+    """
     size = len(left)
-    rows, pivots = reduced([*a, *b] for a, b in zip(left, right, strict=True))
+    rows, pivots = reduced(([*a, *b] for a, b in zip(left, right, strict=True)), invert=invert)
     if sorted(pivots) != list(range(size)):
         raise ZeroDivisionError
     return [rows[pivots.index(i)][size:] for i in range(size)]

@@ -84,6 +84,13 @@ def _next(before: list[Fraction], now: list[Fraction]) -> list[Fraction]:
     return later
 
 
+def _after(K: int, r: int, before: list[Fraction], now: list[Fraction]) -> list[Fraction]:
+    """Chebyshev's polynomial number r of those that begin with two, modulo the minimal polynomial."""
+    for _ in range(r % K):
+        before, now = now, remainder(_next(before, now), K)
+    return remainder(before, K)
+
+
 def remainder(polynomial: Sequence[Any], K: int) -> list[Any]:
     """A polynomial in x, constant term first, modulo the minimal polynomial."""
     modulus = minimal_polynomial(K)
@@ -98,20 +105,15 @@ def remainder(polynomial: Sequence[Any], K: int) -> list[Any]:
 @lru_cache(maxsize=4096)
 def cosine(K: int, r: int) -> Rational:
     """cos(2 pi r / K) as a polynomial in x."""
-    before, now = [Fraction(2)], [Fraction(0), Fraction(1)]
-    for _ in range(r % K):
-        before, now = now, remainder(_next(before, now), K)
-    return tuple(c / 2 for c in remainder(before, K))
+    return tuple(c / 2 for c in _after(K, r, [Fraction(2)], [Fraction(0), Fraction(1)]))
 
 
 @lru_cache(maxsize=4096)
 def sine(K: int, r: int) -> Rational:
     """cot(pi / K) sin(2 pi r / K) as a polynomial in x."""
-    before, now = [Fraction(0)], [Fraction(1)]
-    for _ in range(r % K):
-        before, now = now, remainder(_next(before, now), K)
-    product = [*before, Fraction(0)]
-    for i, c in enumerate(before):
+    second = _after(K, r, [Fraction(0)], [Fraction(1)])
+    product = [*second, Fraction(0)]
+    for i, c in enumerate(second):
         product[i + 1] += c / 2
     return tuple(remainder(product, K))
 

@@ -21,17 +21,7 @@ import numpy as np
 
 from .modes import modal_radii
 from .plant import Plant
-from .precise import (
-    BITS,
-    context,
-    exactly,
-    high,
-    highs,
-    inverse,
-    spectral_radius,
-    unit,
-    upper_root,
-)
+from .precise import BITS, context, exactly, high, highs, inverse, spectral_radius, unit, upper_root
 
 _DOUBLINGS = 400  # of a sum over a run; a mode slower than 1 - 2^-400 is none
 _UNSEEN = 2.0**-160, 2.0**-30  # of the energy, for states that no point depends on; in doubles

@@ -114,11 +114,7 @@ class Centers:
         return roots, values
 
     def follow(
-        self,
-        x: Vector,
-        delta: float,
-        done: Callable[[Center], bool],
-        c: Vector | None = None,
+        self, x: Vector, delta: float, done: Callable[[Center], bool], c: Vector | None = None
     ) -> list[Center]:
         """Centers along the curve from near x, until done or until rounding ends it; x is one if no c is given."""
         found: list[Center] = []

@@ -29,16 +29,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ...._support.errors import OdescentError
-from ..checking.checker import (
-    HALF,
-    ONE,
-    STAR,
-    ZERO,
-    Number,
-    add_form,
-    subtract,
-    zeros,
-)
+from ..checking.checker import HALF, ONE, STAR, ZERO, Number, add_form, subtract, zeros
 from ..checking.elimination import kernel
 from ..checking.field import reciprocal
 from ..methods.coordinates import Matrices, coordinates, curvatures

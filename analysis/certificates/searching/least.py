@@ -119,8 +119,19 @@ def worst_case_rate(
     return 1 - found[0].gap if found else math.inf
 
 
-def has_rate(algorithm: tuple[Any, ...], mu: float, L: float, steps: int, gap: float = 0.0) -> bool:
-    """Whether a rate below 1 - gap is found, in floats: less work than the least rate."""
+def has_rate(
+    algorithm: tuple[Any, ...] | Mapping[str, float],
+    mu: float,
+    L: float,
+    steps: int,
+    gap: float = 0.0,
+) -> bool:
+    """Whether a rate below 1 - gap is found, in floats: less work than the least rate.
+
+    Args:
+        algorithm, mu, L, steps: as for `worst_case_rate`.
+        gap: at least 0, less than 1.
+    """
     method, wanted = _in_floats(algorithm, mu, L), 2 * gap - gap * gap
     if method is None:
         return False
