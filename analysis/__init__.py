@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .cycling import energy_ledger as energy_ledger
     from .cycling import exact_edges as exact_edges
     from .cycling import piecewise_cycles as piecewise_cycles
-    from .plots.story import heavy_ball_story as heavy_ball_story
+    from .plots.cycles import heavy_ball_story as heavy_ball_story
     from .portraits.animation import animate as animate
     from .portraits.phase import phase_portrait as phase_portrait
     from .portraits.portrait import Portrait as Portrait

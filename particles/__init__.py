@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from .engine.feasible import box as box
     from .engine.feasible import simplex as simplex
     from .engine.feasible import sphere as sphere
+    from .engine.layout import Record as Record
+    from .engine.layout import State as State
     from .engine.schedules import effective_alpha as effective_alpha
     from .engine.schedules import geometric as geometric
     from .engine.schedules import kernel_width as kernel_width
     from .engine.starts import gaussian_start as gaussian_start
     from .engine.starts import uniform_start as uniform_start
-    from .engine.state import Record as Record
-    from .engine.state import State as State
     from .searches.asktell import Minimizer as Minimizer
     from .searches.minimization import minimize as minimize
     from .searches.minimization import minimizer as minimizer
     from .searches.outcome import History as History
     from .searches.outcome import Minimum as Minimum
     from .searches.outcome import ObjectiveFailed as ObjectiveFailed
-    from .theory.barriers import eyring_kramers as eyring_kramers
-    from .theory.barriers import mean_passage_time as mean_passage_time
     from .theory.effective import EffectiveGradient as EffectiveGradient
     from .theory.effective import effective_gradient as effective_gradient
     from .theory.passage import Passage as Passage
     from .theory.passage import Reached as Reached
+    from .theory.passage import eyring_kramers as eyring_kramers
     from .theory.passage import first_passage as first_passage
+    from .theory.passage import mean_passage_time as mean_passage_time
     from .theory.passage import reach_probabilities as reach_probabilities
     from .theory.theory import Parameters as Parameters
     from .theory.theory import contraction as contraction

@@ -98,9 +98,10 @@ def test_the_search_reaches_what_a_quadratic_allows(
     kappa: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without identities: rates of gradient descent, and slow heavy ball's, whose V a quadratic makes tight."""
-    from odescent.analysis.certificates.searching import attained_rates, facial_reduction
+    from odescent.analysis.certificates import worst_cases
+    from odescent.analysis.certificates.searching import facial_reduction
 
-    monkeypatch.setattr(attained_rates, "proofs", lambda *_: ())
+    monkeypatch.setattr(worst_cases, "attained", lambda *_: ())
     monkeypatch.setattr(facial_reduction, "rate_proofs", lambda *_: ())
     k = exactly(kappa)
     for method in (three(sp.Rational(7, 10) / k), three(sp.Rational(19, 10) / k)):

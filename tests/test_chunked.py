@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from odescent.analysis.attraction import batching as chunked
 from odescent.analysis.attraction.attractors import moduli, refine
 from odescent.analysis.attraction.grid import product
-from odescent.analysis.attraction.returns import close
+from odescent.analysis.attraction.settling import close
 from odescent.analysis.attraction.stepping import stepper
 
 

@@ -116,7 +116,7 @@ def test_the_story_on_the_command_line(
 ) -> None:
     """All files; the map of the plane is as coarse as in the quick story, for it is one parameter of the same map."""
     coarse = lambda *plane, **_: cycle_region(*plane, resolution=120, certified=16)
-    monkeypatch.setattr("odescent.analysis.plots.story.cycle_region", coarse)
+    monkeypatch.setattr("odescent.analysis.plots.cycles.cycle_region", coarse)
     monkeypatch.setattr(
         "sys.argv",
         ["odescent", "portrait", "heavy_ball", "--story", "--json", "--out", str(tmp_path / "a")],

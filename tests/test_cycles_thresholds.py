@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent.analysis import cycle_range, cycle_threshold, cycles
 from odescent.analysis.certificates.checking.checker import Number
-from odescent.analysis.certificates.lower_bounds.circle import (
+from odescent.analysis.certificates.lower_bounds.cycle import (
     cosine,
     minimal_polynomial,
     signs,

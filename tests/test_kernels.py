@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.dynamics.random import elementary as kernels
-from odescent.particles.engine.compiling import options
-from odescent.particles.engine.vectorized import with_kernels
+from odescent.particles.engine.compiling import options, with_kernels
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, width=64)
 ONE_ULP = 2.0**-52

@@ -9,8 +9,15 @@ from hypothesis import strategies as st
 
 from odescent.analysis.attraction.attractors import refine
 from odescent.analysis.attraction.grid import product
-from odescent.analysis.attraction.returns import DIVERGES, UNDEFINED
-from odescent.analysis.attraction.settling import SETTLED, UNRESOLVED, Limits, Outcomes, settle
+from odescent.analysis.attraction.settling import (
+    DIVERGES,
+    SETTLED,
+    UNDEFINED,
+    UNRESOLVED,
+    Limits,
+    Outcomes,
+    settle,
+)
 from odescent.analysis.attraction.stepping import stepper
 
 

@@ -16,8 +16,7 @@ from jaxtyping import Float, Int
 from ...dynamics.flows.stepper import PointStepper, iterate, trace
 from ...dynamics.flows.tableaux import runge_kutta
 from .batching import SIZES, pad, pick, spread, take
-from .returns import kernels
-from .settling import read
+from .settling import kernels, read
 
 _NEWTON = 8
 _POINTS = 512  # of a limit cycle

@@ -20,8 +20,7 @@ from ...dynamics import Objective, System
 from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
 from .batching import pick, take
 from .grid import PointGrid, product
-from .returns import DIVERGES, UNDEFINED, over
-from .settling import SETTLED, Limits, begin, read, settle
+from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, begin, over, read, settle
 from .stepping import RESOLVED, Iterated, slope, stepper
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ class Basins:
         }  # fmt: skip
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the map: see `basins_plot.draw_basins`."""
+        """Draw the map: see `plots.basins.draw_basins`."""
         return drawn(self, ax)
 
 

@@ -22,8 +22,7 @@ from .attractors import refine
 from .basin_map import _product, default_steps
 from .batching import take
 from .grid import PointGrid
-from .returns import DIVERGES, UNDEFINED, over
-from .settling import SETTLED, Limits, settle
+from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, over, settle
 from .stepping import Iterated, slope
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Bifurcation:
     __repr__ = brief
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
-        """Draw it: see `basins_plot.draw_bifurcation`."""
+        """Draw it: see `plots.basins.draw_bifurcation`."""
         return drawn(self, ax, component)
 
 

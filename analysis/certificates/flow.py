@@ -22,9 +22,8 @@ from .checking.checker import ZERO, Number
 from .checking.document import down, number_text, text, to_sympy, up
 from .checking.field import NotInField, NumberField
 from .checking.record import ProofDocument, places, shown
-from .methods.flow_modes import Decay, decays
 from .methods.flow_plant import Flow, read_flow
-from .methods.modes import hiding
+from .methods.modes import Decay, decays, hiding
 from .methods.plant import NoCertificate, Plant
 from .searching.flow_search import FlowLMI, describe, proofs, simple_rates
 

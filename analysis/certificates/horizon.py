@@ -29,8 +29,7 @@ from .methods.plant import Method, NoCertificate, to_float
 from .methods.precise import decimal
 from .methods.unroll import Unrolled, unrolled
 from .searching.facial_reduction import horizon_document
-from .searching.horizon_dual import FLOOR, HorizonBounds, Vectors, search, units
-from .searching.horizon_lower import as_data
+from .searching.horizon_dual import FLOOR, HorizonBounds, Vectors, as_data, search, units
 
 MEASURES = {"value": "f(x_N) - f*", "gradient": "|grad f(x_N)|^2", "distance": "|x_N - x*|^2"}
 STARTS = {"distance": "|x_0 - x*|^2", "value": "f(x_0) - f*"}

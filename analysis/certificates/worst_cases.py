@@ -26,10 +26,10 @@ from .methods.modes import SlowestMode
 from .methods.plant import Method, NoCertificate, Plant, read
 from .methods.precise import decimal
 from .potential import PotentialCertificate, certify_potential
-from .searching import attained_rates, facial_reduction, quadratics
+from .searching import facial_reduction, quadratics
 from .searching.iqc import Constraints
 from .searching.least import MOST, SAME, Candidate, by_memory
-from .searching.proof import Proof
+from .searching.proof import Proof, attained
 
 CLASSES = ("smooth_strongly_convex", "quadratics")
 MULTIPLIERS = ("interpolation", "sector", "off_by_one", "zames_falb")
@@ -284,7 +284,7 @@ def _constrained(candidates: Constraints, mode: SlowestMode) -> Proof | None:
 
 def _least(plant: Plant, mode: SlowestMode, steps: int | None) -> Proof | None:
     """The least rate that is proved with the interpolation inequalities; None if there is none."""
-    exact = () if mode.number is None else attained_rates.proofs(plant, mode.number)
+    exact = () if mode.number is None else attained(plant, mode.number)
     found = next((p for p in exact if _holds(p.document(plant))), None)
     return found or _searched(plant, mode, steps)
 

@@ -3,8 +3,8 @@
 `methods` looks for cycles on roots of unity (the condition itself stands in `analysis.certificates`), `thresholds`
 finds the condition numbers that have one as algebraic numbers, `region` maps them over step and momentum.
 `itineraries` and `windows` are about functions of one variable with a piecewise linear gradient: their cycles in
-rational numbers, and from where they are reached; `separatrix` has the edges of these basins exactly. `balance` is
-the reason: the energy of one step, checked.
+rational numbers, and from where they are reached, with the exact edges of these basins. `balance` is the reason: the
+energy of one step, checked.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from .methods import cycles as cycles
     from .region import CycleRegion as CycleRegion
     from .region import cycle_region as cycle_region
-    from .separatrix import exact_edges as exact_edges
     from .thresholds import cycle_range as cycle_range
     from .thresholds import cycle_threshold as cycle_threshold
     from .windows import BasinWindows as BasinWindows
     from .windows import basin_windows as basin_windows
+    from .windows import exact_edges as exact_edges
 else:
     __getattr__, __dir__, __all__ = attach(__name__)

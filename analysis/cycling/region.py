@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int
 from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
-from ..certificates.lower_bounds.circle import sequences
-from ..certificates.lower_bounds.cycle import check_periods, windings
+from ..certificates.lower_bounds.cycle import check_periods, sequences, windings
 from ..certificates.searching.least import has_rate
 
 if TYPE_CHECKING:

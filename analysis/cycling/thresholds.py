@@ -22,8 +22,15 @@ from ...dynamics.algebra.exact import as_scalar, canonical, is_zero
 from ...dynamics.vector_fields.system import L as smoothness
 from ...dynamics.vector_fields.system import mu as convexity
 from ..certificates.checking.checker import Number
-from ..certificates.lower_bounds.circle import cosine, minimal_polynomial, sequences, signs, sine
-from ..certificates.lower_bounds.cycle import check_periods, windings
+from ..certificates.lower_bounds.cycle import (
+    check_periods,
+    cosine,
+    minimal_polynomial,
+    sequences,
+    signs,
+    sine,
+    windings,
+)
 from ..certificates.methods.plant import THREE
 from .methods import named
 

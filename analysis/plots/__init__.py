@@ -7,10 +7,10 @@ register(
     {
         "Basins": "basins:draw_basins",
         "Bifurcation": "basins:draw_bifurcation",
-        "Convergence": "gaps:draw",
+        "Convergence": "rates:draw",
         "CycleRegion": "cycles:draw_region",
         "Portrait": "portrait:draw",
-        "Spectrum": "spectrum:draw_radius",
-        "Spectrum as a locus": "spectrum:draw_locus",
+        "Spectrum": "rates:draw_radius",
+        "Spectrum as a locus": "rates:draw_locus",
     },
 )

@@ -4,7 +4,11 @@ Everything works on a callable `field(points)` from shape (n, 2) to shape (n, 2)
 ((x0, x1), (y0, y1)). Lengths inside the algorithms are measured in units of the window's sides, so
 axes of very different scale are treated alike. Values that are not finite never raise: starts
 that meet them are left out. Nullclines stand in `nullclines`, flow lines and separatrices in
-`lines`.
+`trajectories`.
+
+Where the velocity is projected onto the plane, a zero of the projection is a place where the state moves straight out
+of the plane, which is no fixed point. Sought are the places where the whole velocity vanishes, by the Gauss-Newton
+method on all of its components, and their kind is read off all eigenvalues of the linearized system.
 """
 
 from __future__ import annotations
@@ -204,16 +208,11 @@ def fixed_points(
         ValueError: for a bad window, or a field or Jacobian of the wrong shape.
     """
     c = chart(field, window)
-    norms = np.linalg.norm(c(grid(max(starts, 21))), axis=1)
-    sizes = norms[np.isfinite(norms) & (norms > 0)]
-    scale = float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
     u = grid(starts)
     if known is not None and len(known):
         u = np.concatenate([(known - c.low) / c.size, u])
-    u = newton(c, lambda u: c.jacobian(u, jacobian), u)
-    norms = np.linalg.norm(c(u), axis=1)
-    good = (norms <= tolerance * scale) & (np.abs(u - 0.5) <= 0.5 + 1e-9).all(1)
-    u, norms = u[good], norms[good]
+    slope = lambda u: c.jacobian(u, jacobian)
+    u, norms = _vanishing(c, slope, u, tolerance, max(starts, 21))
     slopes = c.jacobian(u, jacobian) if len(u) else np.empty((0, 2, 2))
     kinds = [classify(j, scale=scale) for j in slopes]
     kept: list[int] = []
@@ -223,6 +222,26 @@ def fixed_points(
             kept.append(i)
     kept.sort(key=lambda i: tuple(np.round(u[i], 9)))
     return tuple(_fixed_point(c, u[i], slopes[i], kinds[i]) for i in kept)
+
+
+def _vanishing(
+    rates: Callable[[Points], Float[np.ndarray, "n k"]],
+    slopes: Callable[[Points], Float[np.ndarray, "n k 2"]],
+    u: Points,
+    tolerance: float,
+    samples: int,
+) -> tuple[Points, Float[np.ndarray, " n"]]:
+    """Where Newton's method ends in the unit square, and the residuals' norms there.
+
+    Those up to the tolerance, relative to their lowest decile on a grid of so many samples a side.
+    """
+    sizes = np.linalg.norm(rates(grid(samples)), axis=1)
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    scale = float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
+    u = newton(rates, slopes, u)
+    norms = np.linalg.norm(rates(u), axis=1)
+    good = (norms <= tolerance * scale) & (np.abs(u - 0.5) <= 0.5 + 1e-9).all(1)
+    return u[good], norms[good]
 
 
 def newton(
@@ -293,3 +312,62 @@ def described(
         values, vectors = np.full(n, np.nan + 0j), np.full((n, n), np.nan + 0j)
     order = np.lexsort((values.imag, values.real))
     return FixedPoint(point, kind, matrix, values[order], vectors[:, order], residual)
+
+
+_STARTS = 21  # a side of the window
+_REST = 1e-10  # of the velocity, relative to its lowest decile on the grid
+_HYPERBOLIC = 1e-8  # of a real part, relative to the largest eigenvalue
+Rates = Callable[[Points], Float[np.ndarray, "k n"]]
+
+
+@np.errstate(all="ignore")
+def points_at_rest(
+    rates: Rates,
+    slopes: Callable[[Points], Float[np.ndarray, "k n 2"]],
+    whole: Callable[[Points], Float[np.ndarray, "k n n"]],
+    window: Window,
+) -> tuple[FixedPoint, ...]:
+    """The fixed points of a system in a window of a plane that are found from a grid of starts.
+
+    Args:
+        rates: points of the plane, shape (k, 2), to velocities of the whole state, shape (k, n).
+        slopes: to their derivatives along the plane, shape (k, n, 2).
+        whole: to the linearized systems there, shape (k, n, n).
+        window: where in the plane.
+
+    Returns:
+        The fixed points ordered by their coordinates, with Jacobian, eigenvalues and kind of the whole system.
+    """
+    sides = np.array(window)
+    low, size = sides[:, 0], sides[:, 1] - sides[:, 0]
+    own: Rates = lambda u: rates(low + u * size)
+    slope = lambda u: slopes(low + u * size) * size
+    u, _ = _vanishing(own, slope, grid(_STARTS), _REST, _STARTS)
+    u = u[np.lexsort(np.round(u, 9).T[::-1])]
+    found = low + u * size
+    kept: list[FixedPoint] = []
+    for point, matrix in zip(found, whole(found) if len(found) else (), strict=True):
+        kind = whole_kind(np.linalg.eigvals(matrix).astype(np.complex128))
+        merge = 1e-3 if kind == "non-hyperbolic" else 1e-6
+        if any((np.abs(point - other.point) <= merge * size).all() for other in kept):
+            continue
+        residual = float(np.abs(rates(point[None])).max())
+        kept.append(described(point, kind, matrix, residual))
+    return tuple(kept)
+
+
+def whole_kind(eigenvalues: Complex[np.ndarray, " n"]) -> Kind:
+    """The kind of a fixed point by all eigenvalues: a focus where some are complex, a saddle where signs differ."""
+    largest = float(np.abs(eigenvalues).max(initial=0.0))
+    real = eigenvalues.real
+    if not np.isfinite(largest) or (np.abs(eigenvalues) <= _HYPERBOLIC * largest).any():
+        return "non-hyperbolic"
+    neutral = np.abs(real) <= _HYPERBOLIC * largest
+    if neutral.any():
+        return "centre (linear)" if neutral.all() else "non-hyperbolic"
+    turning = bool((np.abs(eigenvalues.imag) > _HYPERBOLIC * largest).any())
+    if (real < 0).all():
+        return "stable focus" if turning else "stable node"
+    if (real > 0).all():
+        return "unstable focus" if turning else "unstable node"
+    return "saddle"

@@ -1,14 +1,15 @@
-"""Nullclines of a planar field: contours of its sampled components, polished onto the zero sets."""
+"""Curves of a planar field on a window: its nullclines, and the level sets of an energy or Lyapunov function."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from .field import Chart, Curve, Field, Points, chart, grid
+from ..._support.errors import OdescentError
+from .field import Chart, Curve, Field, Points, chart, evaluate, grid
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,95 @@ def _runs(good: Bool[np.ndarray, " n"]) -> list[slice]:
     """The stretches of at least two neighbours that are all good."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], good, [False]]).astype(int)))
     return [slice(a, b) for a, b in edges.reshape(-1, 2).tolist() if b - a >= 2]
+
+
+Function = Callable[[Points], Float[np.ndarray, " n"]]
+
+
+@dataclass(frozen=True)
+class LevelSets:
+    """Curves on which a function is constant.
+
+    Attributes:
+        name: what it is called, mathtext.
+        levels: its values, increasing, shape (m,).
+        curves: the polylines of each level, each of shape (k, 2).
+        increasing: the share of the window's samples at which it grows along the flow; 0 for a Lyapunov function.
+        rise: the largest rate of growth there, at most 0 for a Lyapunov function.
+    """
+
+    name: str
+    levels: Float[np.ndarray, " m"]
+    curves: tuple[tuple[Curve, ...], ...]
+    increasing: float
+    rise: float
+
+
+@np.errstate(all="ignore")
+def level_sets(
+    function: Function,
+    field: Field,
+    window: Sequence[Sequence[float]],
+    levels: int | Sequence[float] = 6,
+    name: str = "$V$",
+    samples: int = 121,
+) -> LevelSets:
+    """The level sets of a function of the plane.
+
+    Args:
+        function: points (n, 2) to values (n,).
+        field: along which its growth is judged, by central differences on the grid.
+        window: where.
+        levels: the values, or how many; then they enclose equal shares of the window's area.
+        name: for the legend.
+        samples: grid points per side.
+
+    Raises:
+        OdescentError: a bad window, values of another shape, or no finite value in the window.
+    """
+    from contourpy import contour_generator
+
+    # values on a grid; quantiles spread the levels evenly over the area of the window
+    c = chart(field, window)
+    u = grid(samples)
+    values = np.asarray(function(c.out(u)), dtype=np.float64)
+    if values.shape != (samples**2,):
+        raise OdescentError(
+            f"a function for level sets maps points of shape {u.shape} to {(samples**2,)} values, not {values.shape}."
+        )
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise OdescentError("the function for level sets has no finite value in the window.")
+    if isinstance(levels, int):
+        if levels < 1:
+            raise OdescentError(f"the number of level sets is at least 1, not {levels}.")
+        chosen = np.quantile(finite, (np.arange(levels) + 0.5) / levels)
+    else:
+        chosen = np.sort(np.asarray(levels, dtype=np.float64))
+    # contours are traced in the unit square, where both coordinates have one scale
+    side = np.linspace(0.0, 1.0, samples)
+    table = np.ma.masked_invalid(values.reshape(samples, samples))
+    tracer = contour_generator(side, side, table)
+    curves = tuple(tuple(c.out(np.asarray(p)) for p in tracer.lines(float(v))) for v in chosen)
+    # whether the function decreases along the field: its derivative by central differences, inside the window
+    step = 1e-5
+    inner = c.out(0.02 + 0.96 * u)
+    slope = np.stack(
+        [
+            (function(inner + step * d * c.size) - function(inner - step * d * c.size))
+            / (2 * step * c.size[i])
+            for i, d in enumerate(np.eye(2))
+        ],
+        1,
+    )
+    growth = (slope * evaluate(field, inner)).sum(1)
+    size = np.linalg.norm(slope, axis=1) * np.linalg.norm(evaluate(field, inner), axis=1)
+    known = np.isfinite(growth)
+    up = known & (growth > 1e-7 * np.max(size[known], initial=0.0))
+    return LevelSets(
+        name,
+        chosen,
+        curves,
+        float(up.sum() / max(known.sum(), 1)),
+        float(growth[known].max(initial=-np.inf)),
+    )

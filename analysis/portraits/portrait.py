@@ -21,9 +21,8 @@ from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
 from .field import Curve, Field, FixedPoint, Jacobian, Window, check_window, evaluate, fixed_points
-from .levels import Function, LevelSets, level_sets
 from .limit_cycles import LimitCycle, limit_cycles
-from .nullclines import Nullclines, nullclines
+from .nullclines import Function, LevelSets, Nullclines, level_sets, nullclines
 from .trajectories import Line, Separatrix, even_lines, flow_lines, separatrices
 
 if TYPE_CHECKING:

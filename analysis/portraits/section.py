@@ -17,8 +17,7 @@ from ...dynamics import Objective, System
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.evaluate import Oracles, evaluate, initial_state, oracles_of, vector_field
 from ...dynamics.vector_fields.system import start as starting_point
-from .field import FixedPoint, Points, Window
-from .resting import points_at_rest
+from .field import FixedPoint, Points, Window, points_at_rest
 
 Vector = Float[np.ndarray, " _"] | Sequence[float]
 _MOST_CALLS = 50_000  # of the field, along one flow

@@ -99,7 +99,7 @@ class Spectrum:
         return {1: "ρᵏ", 2: "k ρᵏ"}.get(self.order, f"k^{self.order - 1} ρᵏ")
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the modal radius over lambda: see `spectrum_plot.draw_radius`."""
+        """Draw the modal radius over lambda: see `plots.rates.draw_radius`."""
         return drawn(self, ax)
 
     def plot_locus(self, ax: Axes | None = None) -> Axes:

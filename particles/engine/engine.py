@@ -28,11 +28,10 @@ from ...dynamics.random.poisson import jax_poisson, poisson
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.system import start
 from . import consensus
-from .layout import BlockLayout
+from .compiling import with_kernels
+from .layout import BlockLayout, Record, State
 from .population import Frame, Population, columnwise, polar
 from .starts import Start
-from .state import Record, State
-from .vectorized import with_kernels
 
 CACHE = (
     2**15

@@ -21,7 +21,7 @@ from ...dynamics.flows.stepper import appended, recorded, trace
 from ...dynamics.vector_fields.objective import Objective
 from .compiling import compiled, compiled_ahead
 from .engine import CACHE, PopulationStepper, stepper
-from .state import Record, State
+from .layout import Record, State
 
 Schedule = Callable[[Any, Record], Mapping[str, Any]]
 _AXIS = "particles"

@@ -1,14 +1,14 @@
-"""The layout of particles in memory: blocks of columns, on one device or several."""
+"""The layout of particles in memory: blocks of columns on devices, the state, the record of a step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt64
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,3 +108,39 @@ class BlockLayout:
         shape = (self.dimension if kind == "vector" else 1, width)
         value = jnp.asarray(value).astype(self.dtype)
         return jnp.broadcast_to(value.reshape((1,) * (2 - value.ndim) + value.shape), shape)
+
+
+class State(NamedTuple):
+    """The particles between steps.
+
+    Attributes:
+        blocks: each block of the algorithm, of shape (blocks, d, n) for a vector, (blocks, 1, n) for a scalar,
+            (d, 1) and (1, 1) for what all particles share.
+        seed, run: of the noise.
+    """
+
+    blocks: tuple[Float[Array, "..."], ...]
+    seed: UInt64[Array, ""]
+    run: UInt64[Array, ""]
+
+
+class Record(NamedTuple):
+    """What one step saw of its ensemble, before it moved it; all arrays.
+
+    Attributes:
+        consensus: the consensus point, shape (d,); the mean of the particles if nothing meets.
+        best_point: the best point evaluated in this step, shape (d,), and
+        best_value: its value.
+        ess: effective sample size of the weights.
+        spread: mean square distance of the particles from the consensus point, over d.
+        evaluations: evaluations of the objective for the consensus point in this step.
+        nonfinite: how many of them were not finite.
+    """
+
+    consensus: Any
+    best_point: Any
+    best_value: Any
+    ess: Any
+    spread: Any
+    evaluations: Any
+    nonfinite: Any

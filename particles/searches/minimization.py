@@ -17,7 +17,7 @@ from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import check_whole
 from ..._support.progress import bar
 from ...dynamics.vector_fields.objective import Objective
-from ..engine.points import beginnings
+from ..engine.starts import beginnings
 from .asktell import Minimizer
 from .black_box import Evaluate, evaluator, traceable
 from .methods import settled

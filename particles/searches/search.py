@@ -20,8 +20,8 @@ from ...discretize.faces import Algorithm
 from ...dynamics.flows.stepper import trace
 from ..engine.compiling import compiled
 from ..engine.engine import PopulationStepper, stepper
+from ..engine.layout import Record, State
 from ..engine.starts import Start, gaussian_start
-from ..engine.state import Record, State
 
 RUNNING, AGREED, STAGNANT, REACHED, NOT_FINITE = range(5)
 _RECORDED = ("consensus", "best_point", "best_value", "ess", "spread", "nonfinite")

@@ -1,4 +1,4 @@
-"""A method on one quadratic, exactly: its poles at one curvature, and the slowest of all."""
+"""A method or a flow on one quadratic, exactly: its poles at one curvature, and the slowest of all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sympy as sp
 from jaxtyping import Float
 
 from ....discretize.linear.modal import modal_poles
-from ..checking.checker import ONE, ZERO, Number, Refused, dot, inner, within
+from ..checking.checker import HALF, ONE, ZERO, Number, Refused, all_left, dot, inner, within
 from ..checking.elimination import kernel, solved
 from ..checking.field import NotInField, NumberField, below, expression, reciprocal
 from .plant import Matrix, Plant, to_floats
@@ -107,7 +107,7 @@ def radius(plant: Plant, curvature: sp.Expr) -> SlowestMode:
         polynomial = characteristic(modal(plant, plant.number(curvature)))
     except ZeroDivisionError:
         return SlowestMode(curvature, Fraction(1))
-    number = _modulus(polynomial) if plant.exact else None
+    number = _slowest_root(polynomial) if plant.exact else None
     if number is not None:
         return SlowestMode(curvature, below(number), number, expression(number))
     size = _largest_root(polynomial)
@@ -133,21 +133,24 @@ def _size(x: Number) -> Number:
     return x if x.sign() >= 0 else -x
 
 
-def _modulus(polynomial: list[Number]) -> Number | None:
-    """The largest modulus of the roots, where the degree is at most 2 and it lies in the field."""
+def _slowest_root(polynomial: list[Number], flow: bool = False) -> Number | None:
+    """The largest modulus of the roots, or minus their largest real part.
+
+    None where the degree is more than 2, or it does not lie in the field.
+    """
     if len(polynomial) == 2:
-        return _size(polynomial[1])
+        return polynomial[1] if flow else _size(polynomial[1])
     if len(polynomial) != 3:
         return None
     _, b, c = polynomial
-    discriminant = b * b - Number(4) * c
-    field = NumberField(max(b.d, c.d))
+    discriminant, field = b * b - Number(4) * c, NumberField(max(b.d, c.d))
     try:
         if discriminant.sign() <= 0:
-            return field.root(c)
-        return (_size(b) + field.root(discriminant)) * Number(Fraction(1, 2))
+            return HALF * b if flow else field.root(c)
+        root = field.root(discriminant)
     except NotInField:
         return None
+    return HALF * (b - root if flow else _size(b) + root)
 
 
 def slowest(plant: Plant) -> SlowestMode:
@@ -210,3 +213,53 @@ def modal_radii(
     spaced = np.geomspace if mu > 0 else np.linspace
     curvatures = spaced(mu, L, modes)
     return curvatures, np.abs(modal_poles(A, B, C, D, curvatures)).max(axis=1)
+
+
+_FAR = 1e6  # curvatures up to so many mu stand for an infinite L
+
+
+@dataclass(frozen=True)
+class Decay:
+    """A quadratic on which the flow is no faster: its curvature, and minus the largest real part of its poles.
+
+    ``high`` is a proved upper bound of that, ``exact`` the number itself where it lies in the flow's field.
+    """
+
+    curvature: sp.Expr
+    high: Fraction
+    exact: sp.Expr | None = None
+
+    def __str__(self) -> str:
+        return f"the quadratic of curvature {self.curvature}"
+
+
+def decays(plant: Plant) -> Decay:
+    """The slowest quadratic: an end of [mu, L] where that is the slowest, else one near it."""
+    A, B, C, _ = plant.floats()
+    low = float(plant.mu)
+    high = float(plant.L) if plant.L is not sp.oo else _FAR * low
+    curvatures = np.geomspace(low, high, 129)
+    rates = np.array([-np.linalg.eigvals(A + c * B @ C).real.max() for c in curvatures])
+    ends = [plant.mu] if plant.L is sp.oo else [plant.mu, plant.L]
+    best = min((decay(plant, e) for e in ends), key=lambda e: e.high)
+    if rates.min() < float(best.high) - 1e-9:
+        inner = decay(plant, sp.Rational(str(float(curvatures[int(rates.argmin())]))))
+        best = min(best, inner, key=lambda e: e.high)
+    return best
+
+
+def decay(plant: Plant, curvature: sp.Expr) -> Decay:
+    """The rate on one quadratic."""
+    polynomial = characteristic(modal(plant, plant.number(curvature)))
+    number = _slowest_root(polynomial, flow=True) if plant.exact else None
+    if number is not None:
+        return Decay(curvature, -below(-number), expression(number))
+    slow = Fraction(-float(np.roots(to_floats(polynomial)).real.max()))
+    margin = Fraction(1, 10**14)
+    while True:
+        try:
+            if not all_left(polynomial, Number(-slow - margin)):
+                return Decay(curvature, slow + margin)
+        except Refused:
+            pass
+        margin *= 10

@@ -14,7 +14,7 @@ from ..checking.checker import STAR, ZERO, Flow, Number, Refused, check, dot
 from ..checking.document import sealed, table, text, triangle, weights
 from ..checking.elimination import kernel
 from ..checking.field import NotInField, NumberField
-from ..methods.flow_modes import Decay
+from ..methods.modes import Decay
 from ..methods.plant import Matrix, Plant, to_float, to_floats
 from .centers import Center, Centers
 from .facial_reduction import Linear, strict

@@ -36,10 +36,9 @@ from ..methods.coordinates import Matrices, coordinates, curvatures
 from ..methods.modes import trajectories
 from ..methods.plant import Matrix, Plant, to_float
 from ..methods.precise import context, decimal, dyadic, highs, inverse, unit
-from .attained_rates import vanishing
 from .centers import Center, Centers
 from .least import back_from, gap_of, near, product
-from .proof import Proof, inequality
+from .proof import Proof, inequality, vanishing
 
 _BITS = 53  # unknowns are rounded to so many bits
 

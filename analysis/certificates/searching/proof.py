@@ -1,13 +1,20 @@
-"""Proofs of a rate over F(mu, L) in exact numbers, before they are documents."""
+"""Proofs of a rate over F(mu, L) in exact numbers, before they are documents.
+
+At a rate that a quadratic attains there are identities known in form, to be checked for a method (`attained`): for one
+gradient a step, with V over (x_k, u_k / L), bounding the output. Nothing in these depends on the size of L / mu, nor on
+floats.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
-from ..checking.checker import STAR, ZERO, Inequality, Number
+from ..checking.checker import ONE, STAR, ZERO, Inequality, Number, add_square, dot
+from ..checking.field import reciprocal
+from ..methods.modes import characteristic, modal, trajectories
 from ..methods.plant import Matrix, Plant
 from ..methods.statement import rate_document, statement
 
@@ -64,3 +71,88 @@ def free_pairs(points: int) -> list[tuple[int, int]]:
 def inequality(plant: Plant, rate: Number, steps: int) -> Inequality:
     """The checker's own form of what is to be proved."""
     return Inequality(statement(plant, rate), steps)
+
+
+def attained(plant: Plant, rate: Number) -> Iterator[Proof]:
+    """Candidates at the rate, still to be checked."""
+    if not plant.exact or len(plant.D) != 1:
+        return
+    it, along = inequality(plant, rate, 1), trajectories(plant, rate, 1)
+    yield from _distance(it, rate, along)
+    for share in _other_poles(plant, rate):
+        yield from _with_function_value(it, rate, along, share)
+
+
+def _other_poles(plant: Plant, rate: Number) -> list[Number]:
+    """0, and of two states what is beside the rate on the quadratic of curvature mu: z+ = x+ - that x decays alone."""
+    found = [ZERO]
+    if len(plant.A) == 2:
+        try:
+            _, minus_trace, _ = characteristic(modal(plant, plant.number(plant.mu)))
+        except ZeroDivisionError:
+            return found
+        other = -minus_trace - rate
+        if other and (rate - other).sign() > 0 and (rate + other).sign() > 0:
+            found.append(other)
+    return found
+
+
+def _with_function_value(
+    it: Inequality, rate: Number, along: list[list[Number]], share: Number
+) -> Iterator[Proof]:
+    """V = Q(y, x*) + c |z+|^2, z+ the next output less a share of this one.
+
+    V decreases by rate^2 Q(y, y+) and what follows from the minimizer; c is that for which the decrease vanishes along
+    a quadratic. Of the triple momentum method it is an identity, with c = 2 mu (Van Scoy, Freeman, Lynch,
+    10.1109/LCSYS.2017.2722406), of the robust momentum method the rest is a square (Cyrus, Hu, Van Scoy, Lessard,
+    arXiv:1710.04753).
+    """
+    square = _square_of_output(it, share)
+    ratio = it.mu * reciprocal(it.L)
+    P = [[ZERO] * len(square) for _ in square]
+    y, g = (row[: len(P)] for row in (it.y[0], it.g[0]))
+    add_square(P, -ONE, g, g)
+    add_square(P, -ratio, y, y)
+    add_square(P, ratio + ratio, g, y)
+    nu, lam = {(0, STAR): ONE}, {(0, 1): rate * rate}
+    _, D, _ = it.remainders(P, nu, lam)
+    _, slope, _ = it.remainders(square, {}, {})
+    for size in vanishing(D, slope, along):
+        whole = [
+            [a + size * b for a, b in zip(*rows, strict=True)]
+            for rows in zip(P, square, strict=True)
+        ]
+        yield Proof(rate, 1, whole, nu, lam, it.L * size, share)
+
+
+def _distance(it: Inequality, rate: Number, along: list[list[Number]]) -> Iterator[Proof]:
+    """V = L |x+|^2, which decreases by the same multiple of Q(y+, x*) and Q(x*, y+).
+
+    The multiple is that for which the decrease vanishes along a quadratic. This proves the rates of gradient
+    descent and of the proximal point method.
+    """
+    P = _square_of_output(it, ZERO)
+    _, D, _ = it.remainders(P, {}, {})
+    _, slope, _ = it.remainders([[ZERO] * len(P) for _ in P], {}, {(1, STAR): ONE})
+    for multiple in vanishing(D, slope, along):
+        yield Proof(rate, 1, P, {}, {(1, STAR): multiple}, it.L)
+
+
+def vanishing(D: Matrix, slope: Matrix, along: list[list[Number]]) -> Iterator[Number]:
+    """For each trajectory w the t for which (D + t slope) w may be zero."""
+    for w in along:
+        left, right = dot(w, D), dot(w, slope)
+        at = next((i for i, e in enumerate(right) if e), None)
+        if at is not None:
+            yield -left[at] * reciprocal(right[at])
+
+
+def _square_of_output(it: Inequality, share: Number) -> Matrix:
+    """|x+ - share x|^2 over (x_k, u_k / L)."""
+    m = it.n + it.early
+    now = [*it.output, *[ZERO] * (m - it.n)]
+    after = dot(it.output, it.later[: it.n])[:m]
+    row = [a - share * b for a, b in zip(after, now, strict=True)]
+    P = [[ZERO] * m for _ in range(m)]
+    add_square(P, ONE, row, row)
+    return P
