@@ -212,7 +212,7 @@ def fixed_points(
     if known is not None and len(known):
         u = np.concatenate([(known - c.low) / c.size, u])
     slope = lambda u: c.jacobian(u, jacobian)
-    u, norms = _vanishing(c, slope, u, tolerance, max(starts, 21))
+    u, norms, scale = _vanishing(c, slope, u, tolerance, max(starts, 21))
     slopes = c.jacobian(u, jacobian) if len(u) else np.empty((0, 2, 2))
     kinds = [classify(j, scale=scale) for j in slopes]
     kept: list[int] = []
@@ -230,10 +230,10 @@ def _vanishing(
     u: Points,
     tolerance: float,
     samples: int,
-) -> tuple[Points, Float[np.ndarray, " n"]]:
-    """Where Newton's method ends in the unit square, and the residuals' norms there.
+) -> tuple[Points, Float[np.ndarray, " n"], float]:
+    """Where Newton's method ends in the unit square, the residuals' norms there, and their scale.
 
-    Those up to the tolerance, relative to their lowest decile on a grid of so many samples a side.
+    Those up to the tolerance, relative to that scale: the lowest decile on a grid of so many samples a side.
     """
     sizes = np.linalg.norm(rates(grid(samples)), axis=1)
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
@@ -241,7 +241,7 @@ def _vanishing(
     u = newton(rates, slopes, u)
     norms = np.linalg.norm(rates(u), axis=1)
     good = (norms <= tolerance * scale) & (np.abs(u - 0.5) <= 0.5 + 1e-9).all(1)
-    return u[good], norms[good]
+    return u[good], norms[good], scale
 
 
 def newton(
@@ -342,7 +342,7 @@ def points_at_rest(
     low, size = sides[:, 0], sides[:, 1] - sides[:, 0]
     own: Rates = lambda u: rates(low + u * size)
     slope = lambda u: slopes(low + u * size) * size
-    u, _ = _vanishing(own, slope, grid(_STARTS), _REST, _STARTS)
+    u, *_ = _vanishing(own, slope, grid(_STARTS), _REST, _STARTS)
     u = u[np.lexsort(np.round(u, 9).T[::-1])]
     found = low + u * size
     kept: list[FixedPoint] = []
