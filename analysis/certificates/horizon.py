@@ -293,7 +293,12 @@ def _tied(base: Mapping[str, Any]) -> bool:
 
 
 def describe(steps: Unrolled, measure: str, start: str) -> dict[str, Any]:
-    """The method, the class and what is bounded, as the statement has them, but for the bound."""
+    """The method, the class and what is bounded, as the statement has them, but for the bound.
+
+    Args:
+        steps: the method over N steps.
+        measure, start: see `certify_horizon`.
+    """
     points = []
     for row in steps.points:
         length = max((j + 1 for j, x in enumerate(row) if x), default=0)

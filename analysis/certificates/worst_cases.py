@@ -184,6 +184,12 @@ def certified_rate(algorithm: Method, mu: object, L: object, steps: int | None =
     same in floats, without a proof.
 
     Raises OdescentError as `certify` does, other than for the lack of a rate.
+
+    Args:
+        algorithm, mu, L, steps: as for `certify`.
+
+    Returns:
+        At most 1, or infinity.
     """
     plant = read(algorithm, mu, L)
     mode = modes.slowest(plant)
@@ -199,6 +205,11 @@ def certified_rates(
     """`certified_rate` of several methods in three-parameter form: one job of a sweep, such as a row of a map.
 
     All arguments may be plain data, numbers as text such as "1/3".
+
+    Args:
+        mu, L: the class.
+        methods: mappings of alpha, beta, gamma, delta.
+        steps: as for `certify`.
     """
 
     def plain(x: object) -> object:

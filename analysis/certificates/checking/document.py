@@ -70,7 +70,17 @@ def up(x: Number) -> float:
 def sealed(
     name: str, kind: str, claim: Mapping[str, Any], witness: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The whole document; d is 1 unless some number has a root."""
+    """The whole document; d is 1 unless some number has a root.
+
+    Args:
+        name: of the method, a word.
+        kind: of certificate, such as "rate".
+        claim: the statement, with the field's d.
+        witness: what it follows from.
+
+    Returns:
+        Plain data as `checker.check` reads it.
+    """
     rooted = _rooted(claim) or _rooted(witness)
     return {
         "schema": SCHEMA, "name": name, "kind": kind,

@@ -102,6 +102,14 @@ def enclosure(
     """An interval of about so many bits around a real number written with roots, exponentials and the like.
 
     Symbols may stand for the intervals in ``values``.
+
+    Args:
+        e: an expression with a real value.
+        bits: of the interval arithmetic.
+        values: intervals by symbol.
+
+    Returns:
+        The middle of the interval, with half its width as the error.
     """
     from mpmath import iv
 

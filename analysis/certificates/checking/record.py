@@ -220,14 +220,26 @@ def shown(e: sp.Expr) -> str:
 
 
 def places(x: Number, digits: int = 9, upward: bool = True) -> str:
-    """A number with so many decimal places, rounded up or down."""
+    """A number with so many decimal places, rounded up or down.
+
+    Args:
+        x: the number.
+        digits: after the point.
+        upward: whether it is rounded up.
+    """
     low = below(-x if upward else x) * 10**digits
     whole = -math.floor(low) if upward else math.floor(low)
     return f"{Decimal(whole).scaleb(-digits):f}"
 
 
 def significant(x: Number, digits: int = 8, upward: bool = False) -> str:
-    """A positive number with so many significant digits, rounded up or down."""
+    """A positive number with so many significant digits, rounded up or down.
+
+    Args:
+        x: the number, more than 0.
+        digits: how many.
+        upward: whether it is rounded up.
+    """
     low = -below(-x) if upward else below(x)
     power = 0
     while low * 10**power >= 10**digits:

@@ -153,7 +153,13 @@ def counterexample(algorithm: Method, mu: object, L: object, periods: int = _MOS
 def roots_of_unity(
     algorithm: Method, mu: object, L: object, periods: int = _MOST
 ) -> Iterator[Cycle]:
-    """All such cycles, by period and winding number; see `counterexample`."""
+    """All such cycles, by period and winding number; see `counterexample`.
+
+    Args:
+        algorithm: as for `certify`, with one gradient a step.
+        mu, L: the class, 0 <= mu < L.
+        periods: the longest period, at least 2.
+    """
     return found_by(read(algorithm, mu, L), check_periods(periods))
 
 
@@ -225,6 +231,13 @@ def sequences(top: Sequence[Any], bottom: Sequence[Any], mu: Any, L: Any) -> tup
 
     ``top`` and ``bottom`` are polynomials in z of the same length, leading one first, with coefficients of any
     ring: numbers, expressions, arrays. The condition is sum even_l cos(l theta) >= |sum odd_l sin(l theta)| cot.
+
+    Args:
+        top, bottom: polynomials in z of the same length, leading one first, with coefficients of any ring.
+        mu, L: the class, in the same ring.
+
+    Returns:
+        n + 1 and n coefficients.
     """
 
     def lag(p: Sequence[Any], r: Sequence[Any], l: int) -> Any:

@@ -151,6 +151,11 @@ def slowest_spiral(
 
     ``most`` is a rate that is certified. Methods with several gradients a step, or with enclosed numbers, have none
     here.
+
+    Args:
+        plant: the method.
+        least, most: between which rho is looked for; ``most`` is a rate that is certified.
+        seconds: how long to look.
     """
     if len(plant.D) != 1 or not plant.exact or not plant.mu < plant.L:
         return None

@@ -45,7 +45,13 @@ class Kink:
 
 
 def slope(x: Number, width: Number, mu: Number, L: Number) -> Number:
-    """f'(x)."""
+    """f'(x).
+
+    Args:
+        x: the point.
+        width: where the function bends, on both sides of 0.
+        mu, L: its curvatures outside of that and inside.
+    """
     if (x - width).sign() > 0:
         return mu * x + (L - mu) * width
     if (x + width).sign() < 0:
@@ -54,7 +60,11 @@ def slope(x: Number, width: Number, mu: Number, L: Number) -> Number:
 
 
 def height(x: Number, width: Number, mu: Number, L: Number) -> Number:
-    """f(x)."""
+    """f(x).
+
+    Args:
+        x, width, mu, L: as for `slope`.
+    """
     half = Number(Fraction(1, 2))
     size = x if x.sign() >= 0 else -x
     if (size - width).sign() <= 0:
@@ -78,7 +88,13 @@ def trajectory(steps: Unrolled, width: Number) -> tuple[list[Number], list[Numbe
 
 
 def run(steps: Unrolled, width: Number, measure: str, start: str) -> Number:
-    """The measure at the end over that at the start; Refused as there."""
+    """The measure at the end over that at the start; Refused as there.
+
+    Args:
+        steps: the method over N steps.
+        width: of the function.
+        measure, start: see `certify_horizon`.
+    """
     mu, L = steps.number(steps.mu), steps.number(steps.L)
     points, slopes = trajectory(steps, width)
     last = {
@@ -90,7 +106,13 @@ def run(steps: Unrolled, width: Number, measure: str, start: str) -> Number:
 
 
 def data(steps: Unrolled, worst: Kink, measure: str, start: str) -> dict[str, Any]:
-    """The run on the function from the start 1, as the lower bound of a document."""
+    """The run on the function from the start 1, as the lower bound of a document.
+
+    Args:
+        steps: the method over N steps.
+        worst: the function.
+        measure, start: see `certify_horizon`.
+    """
     mu, L = steps.number(steps.mu), steps.number(steps.L)
     width = Number(worst.width)
     points, slopes = trajectory(steps, width)
@@ -112,7 +134,12 @@ def _implicit(known: Number, weight: Number, width: Number, mu: Number, L: Numbe
 
 
 def worst(steps: Unrolled, measure: str, start: str) -> Kink | None:
-    """The worst of these functions; None where a run is not decided."""
+    """The worst of these functions; None where a run is not decided.
+
+    Args:
+        steps: the method over N steps.
+        measure, start: see `certify_horizon`.
+    """
     table = to_floats(steps.points)
     mu, L = float(steps.mu), float(steps.L)
     widths = np.concatenate([np.geomspace(1e-4, 3, 2001), [1 / 3, 1 / 5, 1 / 7, 1.0]])
@@ -148,6 +175,14 @@ def float_runs(table: Any, widths: Any, mu: Any, L: Any) -> tuple[Any, Any, Any]
     """All points, slopes and heights, at many widths in floats (and curvatures, by width if arrays).
 
     Nan for implicit steps, whose piece is not known beforehand, if none solves them.
+
+    Args:
+        table: the coefficients of the gradients, shape (count, count).
+        widths: of the functions, shape (n,).
+        mu, L: curvatures, scalars or of shape (n,).
+
+    Returns:
+        Three arrays of shape (count, n).
     """
 
     def slopes(x: Any) -> Any:

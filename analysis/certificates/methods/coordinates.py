@@ -45,7 +45,13 @@ class Matrices:
 
     @classmethod
     def of_floats(cls, matrices: Sequence[Any], mu: float, L: float, precise: bool) -> Matrices:
-        """Of A, B, C, D as floats; what is bounded is the last gradient point."""
+        """Of A, B, C, D as floats; what is bounded is the last gradient point.
+
+        Args:
+            matrices: A, B, C, D, of shapes (n, n), (n, p), (p, n), (p, p).
+            mu, L: the class.
+            precise: whether they are turned into numbers of high precision.
+        """
         number = context().mpf if precise else float
         A, B, C, D = (
             np.vectorize(number, otypes=[object if precise else float])(m) for m in matrices
@@ -106,6 +112,11 @@ def coordinates(method: Matrices, steps: int, curvature: Any) -> ScaledCoordinat
     """The coordinates for a Lyapunov function with so many steps of memory.
 
     Raises ValueError where there are none: the method is not stable on that quadratic.
+
+    Args:
+        method: its matrices.
+        steps: of memory, at least 0.
+        curvature: of the quadratic that the state is scaled by, in units of L.
     """
     A, B, C, D, ratio = method.A, method.B, method.C, method.D, method.ratio
     n, p = B.shape

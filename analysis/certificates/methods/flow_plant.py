@@ -12,7 +12,6 @@ from ....dynamics.algebra.exact import as_scalar, canonical
 from ....dynamics.vector_fields.system import L as smoothness
 from ..checking.checker import ONE
 from .plant import Matrix, NoCertificate, Plant, constants_of, settled
-from .plant import _matrices as given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +26,10 @@ def read_flow(flow: Flow, mu: object, L: object) -> Plant:
 
     Raises OdescentError for constants outside their domain or a system that is not of this form, and NoCertificate if
     it does not rest at minimizers.
+
+    Args:
+        flow: a system, or matrices (A, B, C).
+        mu, L: the class, 0 < mu < L.
     """
     infinite = L is None or as_scalar_or_infinity(L) is sp.oo
     low, high = constants_of(mu, L, infinite)
@@ -37,7 +40,7 @@ def read_flow(flow: Flow, mu: object, L: object) -> Plant:
         )
     if low == high:
         raise OdescentError(f"a flow's rate over F(mu, L) needs mu < L, not {low} = {high}.")
-    matrices, name = _matrices(flow)
+    matrices, name = _flow_matrices(flow)
     if infinite and any(smoothness in e.free_symbols for m in matrices for row in m for e in row):
         raise OdescentError("the flow depends on L, so L must be finite.")
     (A, *rest) = matrices
@@ -66,7 +69,7 @@ def as_scalar_or_infinity(value: object) -> sp.Expr:
         raise OdescentError(f"L must be a positive number or infinity, not {value!r}.") from None
 
 
-def _matrices(flow: Flow) -> tuple[list[Matrix], str]:
+def _flow_matrices(flow: Flow) -> tuple[list[Matrix], str]:
     """A, B, C, D = 0 and the output row as expressions, and a name."""
     from ....discretize import Algorithm
     from ....discretize.library.schemes import scheme
@@ -76,7 +79,7 @@ def _matrices(flow: Flow) -> tuple[list[Matrix], str]:
     if not isinstance(flow, System):
         if isinstance(flow, (str, dict)) or not hasattr(flow, "__len__") or len(flow) != 3:
             raise OdescentError(f"a flow is a System or matrices (A, B, C), not {flow!r}.")
-        return given(tuple(flow))
+        return _matrices(tuple(flow))
     if any(b.kind != "vector" for b in flow.blocks):
         odd = next(b for b in flow.blocks if b.kind != "vector")
         raise OdescentError(
@@ -91,7 +94,7 @@ def _matrices(flow: Flow) -> tuple[list[Matrix], str]:
         raise OdescentError("certificates require systems without noise.")
     # x' = f(x) is x+ = x + h f(x), less x and over h
     try:
-        (A, *rest), _ = given(Algorithm(flow, scheme("explicit_euler"), STEP))
+        (A, *rest), _ = _matrices(Algorithm(flow, scheme("explicit_euler"), STEP))
     except NotLTI as reason:
         raise OdescentError(
             "a flow's rate over F(mu, L) is about a drift linear in the blocks and gradients; this one is not: "

@@ -62,6 +62,15 @@ def hiding(plant: Plant, curvature: Number, line: float, flow: bool = False) -> 
 
     Within the circle of this radius; of a flow, left of this line. It is that of a Kalman filter, in few digits: poles
     that the output does not show stay where they are, which is how the checker knows that it shows the others.
+
+    Args:
+        plant: the method or the flow, with n states.
+        curvature: of the quadratic.
+        line: the radius, or the abscissa.
+        flow: which of them.
+
+    Returns:
+        n numbers.
     """
     from scipy.linalg import solve_continuous_are, solve_discrete_are
 
@@ -166,7 +175,16 @@ def slowest(plant: Plant) -> SlowestMode:
 
 
 def trajectories(plant: Plant, rate: Number, steps: int) -> list[list[Number]]:
-    """(x_k, u_k / L, ..., u_{k+s} / L) along the quadratics of curvature mu and L that have a pole rate or -rate."""
+    """(x_k, u_k / L, ..., u_{k+s} / L) along the quadratics of curvature mu and L that have a pole rate or -rate.
+
+    Args:
+        plant: the method, with n states and p gradients a step.
+        rate: the modulus of the pole.
+        steps: s, of memory.
+
+    Returns:
+        Rows of n + p (s + 1) numbers, one for each run.
+    """
     found = []
     for pole, end in product((rate, -rate), (plant.mu, plant.L)):
         try:
@@ -181,7 +199,11 @@ def trajectories(plant: Plant, rate: Number, steps: int) -> list[list[Number]]:
 
 
 def turning(plant: Plant, rate: Number, steps: int) -> list[list[Number]]:
-    """The same from a basis of the state, of two coordinates, where both poles are complex and of modulus ``rate``."""
+    """The same from a basis of the state, of two coordinates, where both poles are complex and of modulus ``rate``.
+
+    Args:
+        plant, rate, steps: as for `trajectories`.
+    """
     found: list[list[Number]] = []
     for end in (plant.mu, plant.L) if len(plant.A) == 2 else ():
         try:
@@ -209,7 +231,13 @@ def _run(plant: Plant, end: sp.Expr, state: list[Number], steps: int) -> list[Nu
 def modal_radii(
     A: Any, B: Any, C: Any, D: Any, mu: float, L: float, modes: int = 65
 ) -> tuple[Float[np.ndarray, " modes"], Float[np.ndarray, " modes"]]:
-    """Curvatures in [mu, L], spaced geometrically and with the ends, and the largest pole at each, in floats."""
+    """Curvatures in [mu, L], spaced geometrically and with the ends, and the largest pole at each, in floats.
+
+    Args:
+        A, B, C, D: of the method, in floats.
+        mu, L: the ends, 0 <= mu <= L.
+        modes: how many curvatures.
+    """
     spaced = np.geomspace if mu > 0 else np.linspace
     curvatures = spaced(mu, L, modes)
     return curvatures, np.abs(modal_poles(A, B, C, D, curvatures)).max(axis=1)

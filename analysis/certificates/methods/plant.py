@@ -122,6 +122,10 @@ def read(method: Method, mu: object, L: object) -> Plant:
 
     Raises OdescentError for constants outside their domain, a method with unbound parameters or of another
     structure, and NoCertificate if the method does not rest at minimizers.
+
+    Args:
+        method: as for `certify`.
+        mu, L: the class, 0 <= mu <= L.
     """
     low, high = constants_of(mu, L)
     matrices, name = _matrices(method)
@@ -135,6 +139,10 @@ def settled(
     """d, whether the numbers are exact, the observable part of A, B, C, D, output, and the state v with A v = v.
 
     Raises OdescentError for free parameters, NoCertificate if there is no such state that reads as 1.
+
+    Args:
+        matrices: A, B, C, D and the output row as expressions.
+        low, high: mu and L, exact.
     """
     known = {convexity: low, smoothness: high}
     free = {s for m in matrices for row in m for e in row for s in e.free_symbols} - known.keys()

@@ -51,6 +51,11 @@ def describe(method: Method, L: object, output: str | None = None) -> dict[str, 
     """The method's name, and its "statement" as `checker.Potential` has it, but for the growth.
 
     See `certify_potential` for the arguments and the errors.
+
+    Args:
+        method: as for `certify_potential`.
+        L: smoothness, rational.
+        output: the sequence that is bounded; the method's output by default.
     """
     high = constant("L", L, strict=True)
     if not high.is_Rational:

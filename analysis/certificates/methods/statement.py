@@ -15,6 +15,11 @@ def statement(plant: Plant, rate: Number, bounded: str = "state") -> dict[str, A
     """What is claimed of a method: its matrices, the class, and 1 - rate as the gap.
 
     The rate may lie in a larger field than a rational method. An enclosed rate is claimed at its upper end.
+
+    Args:
+        plant: the method.
+        rate: from 0 to less than 1.
+        bounded: "state" or "output".
     """
     gap = ONE - rate
     if gap.e:
@@ -38,7 +43,17 @@ def rate_document(
     weight: Number | None = None,
     share: Number = ZERO,
 ) -> dict[str, Any]:
-    """The document of a rate; with a weight it is the output that decays, by its next less a share of this one."""
+    """The document of a rate; with a weight it is the output that decays, by its next less a share of this one.
+
+    Args:
+        plant: the method.
+        rate: that is proved.
+        memory: steps of memory.
+        P: the quadratic part, m x m.
+        nu, lam: multipliers by pair of points.
+        weight: of the output's square; None where the state is bounded.
+        share: of the last output.
+    """
     witness = {"memory": memory, "P": triangle(P), "nu": weights(nu), "lambda": weights(lam)}
     if weight is not None:
         witness["weight"] = text(weight)

@@ -116,7 +116,14 @@ class Centers:
     def follow(
         self, x: Vector, delta: float, done: Callable[[Center], bool], c: Vector | None = None
     ) -> list[Center]:
-        """Centers along the curve from near x, until done or until rounding ends it; x is one if no c is given."""
+        """Centers along the curve from near x, until done or until rounding ends it; x is one if no c is given.
+
+        Args:
+            x: the unknowns, shape (n,).
+            delta: the parameter there.
+            done: whether a center ends it.
+            c: the linear part of the barrier, shape (n,).
+        """
         found: list[Center] = []
         with np.errstate(all="ignore"):
             at = self._roots(x, delta)

@@ -128,6 +128,12 @@ def rate_proofs(plant: Plant, rate: Number, steps: int, near: Sequence[float]) -
 
     ``near`` are nu and lambda of a proof of nearly that rate. Where nothing is strict with all of them, those are left
     out that nearly vanish.
+
+    Args:
+        plant: the method.
+        rate: that the quadratic attains.
+        steps: of memory.
+        near: nu and lambda of a proof of nearly that rate.
     """
     it = inequality(plant, rate, steps)
     along = trajectories(plant, rate, steps) + turning(plant, rate, steps)
@@ -158,6 +164,12 @@ def horizon_document(
 
     ``base`` is the statement without the bound, ``near`` multipliers of one that is a little larger: pairs without
     one get none.
+
+    Args:
+        base: the statement without the bound.
+        steps: the method over N steps.
+        worst: the function.
+        near: multipliers by pair of a bound that is a little larger.
     """
     measure, start = base["measure"], base["start"]
     mu, L, width = steps.number(steps.mu), steps.number(steps.L), Number(worst.width)

@@ -105,7 +105,13 @@ class FlowLMI:
 
 
 def simple_rates(plant: Plant, slowest: Decay, best: float) -> Iterator[Number]:
-    """Exact rates that the search may have come close to: the quadratic's, simple multiples of sqrt(mu), mu, 1."""
+    """Exact rates that the search may have come close to: the quadratic's, simple multiples of sqrt(mu), mu, 1.
+
+    Args:
+        plant: the flow.
+        slowest: the quadratic that is no faster.
+        best: the largest rate that was found, in floats.
+    """
     if not plant.exact:
         return
     tried: list[sp.Expr] = []

@@ -64,7 +64,12 @@ class HorizonBounds:
 
 
 def units(L: float, measure: str, start: str) -> tuple[float, float]:
-    """What the bound and the weights have to be multiplied with where L is not 1."""
+    """What the bound and the weights have to be multiplied with where L is not 1.
+
+    Args:
+        L: smoothness.
+        measure, start: see `certify_horizon`.
+    """
     power = {"value": 1, "gradient": 2, "distance": 0}[measure]
     return L ** (power - (start == "value")), L ** (power - 1)
 
@@ -72,7 +77,13 @@ def units(L: float, measure: str, start: str) -> tuple[float, float]:
 def search(
     steps: Unrolled, measure: str, start: str, deadline: float = math.inf
 ) -> HorizonBounds | None:
-    """Both sides, in the coordinates that bring them together, or in those that did best; None if there is no bound."""
+    """Both sides, in the coordinates that bring them together, or in those that did best; None if there is no bound.
+
+    Args:
+        steps: the method over N steps.
+        measure, start: see `certify_horizon`.
+        deadline: of `time.monotonic`, in seconds.
+    """
     from threadpoolctl import threadpool_limits
 
     # the matrices have some forty rows: more than one thread waits more than it works
@@ -331,7 +342,13 @@ _OFF = 1e-10  # of the lower bound, which the rounding may take
 def as_data(
     example: Vectors, steps: Unrolled, measure: str, start: str
 ) -> Iterator[dict[str, Any]]:
-    """The lower bounds as documents have them, which are still to be proved, the shortest numbers first."""
+    """The lower bounds as documents have them, which are still to be proved, the shortest numbers first.
+
+    Args:
+        example: x_0, gradients and values of the search.
+        steps: the method over N steps.
+        measure, start: see `certify_horizon`.
+    """
     L = to_float(steps.number(steps.L))
     far, slopes, values = example
     table = to_floats(steps.points) * L

@@ -109,6 +109,11 @@ class Interior:
         """Steps until the gap is below tolerance max(objective, floor); whether that was reached.
 
         It is not if the problem is unbounded, rounding has taken over, or ``deadline`` (of `time.monotonic`) is past.
+
+        Args:
+            tolerance: of the gap, relative to the objective.
+            floor: the least size that the objective counts as.
+            deadline: of `time.monotonic`, in seconds.
         """
         before = np.inf
         for _ in range(_MOST):

@@ -192,7 +192,14 @@ class Constraints:
     def proof(
         self, rate: Number, P: Matrix, lam: Mapping[int, Number], weight: Number | None = None
     ) -> Proof:
-        """V = L X'PX and these multipliers by how far they reach back, over the points in memory."""
+        """V = L X'PX and these multipliers by how far they reach back, over the points in memory.
+
+        Args:
+            rate: that is proved.
+            P: over the state and the filter's, m x m.
+            lam: lambda_i by i.
+            weight: of the output's square; None where the state is bounded.
+        """
         s, it = self.steps, inequality(self.plant, rate, self.steps)
         m, tau = len(self.plant.A) + s, rate * rate
         z = [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(it.y, it.g, strict=True)]

@@ -242,7 +242,13 @@ class LeastRate:
         return np.vstack(constant), np.vstack(taken)
 
     def rounded(self, x: Any, gap: Fraction, bits: int) -> tuple[Matrix, Weights, Weights]:
-        """See `Candidate.rounded`."""
+        """See `Candidate.rounded`.
+
+        Args:
+            x: the unknowns of a solution, shape (unknowns,).
+            gap: 1 - rate.
+            bits: of each number.
+        """
         held = self.of.held
         P = np.zeros((held, held))
         for (i, j), entry in zip(self.of_p, x, strict=False):
@@ -259,7 +265,13 @@ class LeastRate:
 
 
 def back_from(P: Any, T: Any, bits: int) -> Matrix:
-    """T'P T exactly, with P rounded to so many bits of the size of its rows and columns."""
+    """T'P T exactly, with P rounded to so many bits of the size of its rows and columns.
+
+    Args:
+        P: symmetric, n x n, in floats.
+        T: n x n, dyadic.
+        bits: of the entries.
+    """
     sizes, n = np.sqrt(np.abs(np.diag(P))), len(P)
     exact = [
         [Number(dyadic(P[i, j], bits, sizes[i] * sizes[j])) for j in range(n)] for i in range(n)
@@ -273,7 +285,15 @@ def _weights(found: Mapping[tuple[int, int], float], unit_: Fraction, bits: int)
 
 
 def product(rows: Any, i: int, j: int) -> Any:
-    """The form 2 a b of two rows, a^2 of one."""
+    """The form 2 a b of two rows, a^2 of one.
+
+    Args:
+        rows: of length n.
+        i, j: which.
+
+    Returns:
+        Shape (n, n).
+    """
     found = np.outer(rows[i], rows[j])
     return found if i == j else found + found.T
 

@@ -69,7 +69,13 @@ def free_pairs(points: int) -> list[tuple[int, int]]:
 
 
 def inequality(plant: Plant, rate: Number, steps: int) -> Inequality:
-    """The checker's own form of what is to be proved."""
+    """The checker's own form of what is to be proved.
+
+    Args:
+        plant: the method.
+        rate: that is claimed.
+        steps: of memory.
+    """
     return Inequality(statement(plant, rate), steps)
 
 
@@ -139,7 +145,12 @@ def _distance(it: Inequality, rate: Number, along: list[list[Number]]) -> Iterat
 
 
 def vanishing(D: Matrix, slope: Matrix, along: list[list[Number]]) -> Iterator[Number]:
-    """For each trajectory w the t for which (D + t slope) w may be zero."""
+    """For each trajectory w the t for which (D + t slope) w may be zero.
+
+    Args:
+        D, slope: symmetric, n x n.
+        along: vectors w of length n.
+    """
     for w in along:
         left, right = dot(w, D), dot(w, slope)
         at = next((i for i, e in enumerate(right) if e), None)

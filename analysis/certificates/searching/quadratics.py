@@ -19,6 +19,11 @@ def prove(plant: Plant, mode: SlowestMode, wanted: Number | None) -> dict[str, A
     """The document of a rate over quadratics: the one wanted, else the exact one, else the least of 9 decimals.
 
     Raises NoCertificate if there is none.
+
+    Args:
+        plant: the method.
+        mode: the slowest quadratic.
+        wanted: the rate to prove; None for the least.
     """
     if wanted is not None:
         cuts = _cuts(plant, wanted)
