@@ -23,7 +23,7 @@ import odescent
 from .._support import store, style
 from .._support.errors import OdescentError
 from .._support.files import make_folder, write_whole
-from ..analysis.sweeps.table import csv_text
+from ..analysis.sweeps.jobs import csv_text
 from .claims import Claim
 from .entry import PaperFigure, Result, Scale
 from .keep import keep, restore

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._support.files import make_folder, write_whole
-from ..analysis.sweeps.table import csv_text
+from ..analysis.sweeps.jobs import csv_text
 from .claims import HOLDS, UNDECIDED, WRONG
 from .entry import Scale
 from .papers import PAPERS

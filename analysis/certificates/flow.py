@@ -22,9 +22,8 @@ from .checking.checker import ZERO, Number
 from .checking.document import down, number_text, text, to_sympy, up
 from .checking.field import NotInField, NumberField
 from .checking.record import ProofDocument, places, shown
-from .methods.flow_plant import Flow, read_flow
 from .methods.modes import Decay, decays, hiding
-from .methods.plant import NoCertificate, Plant
+from .methods.plant import Flow, NoCertificate, Plant, read_flow
 from .searching.flow_search import FlowLMI, describe, proofs, simple_rates
 
 _DIGITS = 9  # of a rate from the search, relative to that of a quadratic

@@ -285,6 +285,18 @@ class PopulationStepper(BlockLayout):
             )
         return jnp.asarray(self.oracles["value"](x))
 
+    def _met(
+        self, state: State, known: dict[Symbol, Any], k: Any, call: CallOracle | None, first: Any, blocks: Any
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """Where the particles of a block are in a meeting, or at their output, and the objective there if it is met."""
+        own, told = blocks
+        frame = self._frame({**known, **self._named(state, own)}, k, first, state)
+        place = self._place if call is None else call.point
+        x = self.shaped(frame.value(place), "vector", self.block)
+        if not told and call is None:
+            return x, jnp.zeros((1, self.block), self.dtype)
+        return x, told[0] if told else self.shaped(self._value(x), "scalar", self.block)
+
     def _part(
         self, state: State, known: dict[Symbol, Any], k: Any, call: CallOracle | None, alpha: Array
     ) -> Callable[..., tuple[consensus.PartialSums, consensus.Scatter | None]]:
@@ -294,16 +306,7 @@ class PopulationStepper(BlockLayout):
         """
 
         def one(first: Any, blocks: Any) -> tuple[consensus.PartialSums, consensus.Scatter | None]:
-            own, told = blocks
-            frame = self._frame({**known, **self._named(state, own)}, k, first, state)
-            place = self._place if call is None else call.point
-            x = self.shaped(frame.value(place), "vector", self.block)
-            if told:
-                f = told[0]
-            elif call is None:
-                f = jnp.zeros((1, self.block), self.dtype)
-            else:
-                f = self.shaped(self._value(x), "scalar", self.block)
+            x, f = self._met(state, known, k, call, first, blocks)
             live = self.live(first)
             spread = consensus.scatter(x, live) if self.blocks > 1 else None
             return consensus.part(x, f, alpha, live), spread
@@ -316,10 +319,7 @@ class PopulationStepper(BlockLayout):
         """Where the particles of a block are in a meeting, and the objective there; infinity for what is none."""
 
         def see(first: Any, blocks: Any) -> tuple[Array, Array]:
-            own, told = blocks
-            frame = self._frame({**known, **self._named(state, own)}, k, first, state)
-            x = self.shaped(frame.value(call.point), "vector", self.block)
-            f = told[0] if told else self.shaped(self._value(x), "scalar", self.block)
+            x, f = self._met(state, known, k, call, first, blocks)
             live = self.live(first)
             return x, f if live is None else jnp.where(live, f, jnp.inf)
 

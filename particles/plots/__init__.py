@@ -2,4 +2,6 @@
 
 from ..._support.drawable import register
 
-register(__name__, {"EffectiveGradient": "effective:draw", "Minimum": "outcome:draw"})
+register(
+    __name__, {"EffectiveGradient": "outcome:draw_effective", "Minimum": "outcome:draw_minimum"}
+)

@@ -1,4 +1,4 @@
-"""The picture of a minimization."""
+"""Pictures of a minimization, and of an `EffectiveGradient`, whose data are defined in `theory.effective`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..searches.outcome import Minimum
+    from ..theory.effective import EffectiveGradient
 
 
-def draw(found: Minimum, ax: Axes | None = None) -> Axes:
+def draw_minimum(found: Minimum, ax: Axes | None = None) -> Axes:
     """Best value less the best of all, and the particles' spread, against the step; one line a search."""
     h = found.history
     floor = float(np.nanmin(found.funs)) if np.isfinite(found.funs).any() else 0.0
@@ -30,4 +31,25 @@ def draw(found: Minimum, ax: Axes | None = None) -> Axes:
             for i, (values, label) in enumerate(lines):
                 named = label if run == 0 else None
                 ax.plot(h.k, values, **series_style(i).line, alpha=faint, label=named)
+    return ax
+
+
+NAMES = {
+    "relaxation": "mean off the last point",
+    "shape": "shape of the cloud",
+    "curvature": "curvature of f",
+}
+
+
+def draw_effective(data: EffectiveGradient, ax: Axes | None) -> Axes:
+    """The length of each step's gradient part, of the residual, and of the three parts of that."""
+    moved = data.consensus[1:] - data.consensus[:-1] - data.residual
+    series = {"gradient step": moved, "all else": data.residual}
+    series |= {NAMES[n]: v for n, v in data.parts.items()}
+    k = np.arange(1, len(moved) + 1)
+    with picture(ax, 0.7, "step", "length") as ax:
+        ax.set_yscale("log")
+        for i, (name, v) in enumerate(series.items()):
+            look = {**series_style(i).line, "lw": 1.4 if i < 2 else 0.9}
+            ax.plot(k, np.linalg.norm(v, axis=1), label=name, **look)
     return ax

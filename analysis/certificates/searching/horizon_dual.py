@@ -139,6 +139,9 @@ class Dual:
         # the first point that is the same by construction, often the point itself
         rows = [[(x.a, x.b, x.e) for x in row] for row in steps.points]
         self.same = [next(i for i in range(j + 1) if rows[i] == row) for j, row in enumerate(rows)]
+        # what is measured as a row, unless that is a value; the pairs whose multipliers follow
+        self.end = {"gradient": self.g[-2], "distance": self.y[-2]}.get(measure)
+        self.follow = [(i, STAR) if self.tied else (STAR, i) for i in range(self.count)]
 
     def quadratic(self, i: int, j: int) -> Float[np.ndarray, "n n"]:
         """Q_ij, without the function values."""
@@ -176,7 +179,6 @@ class Dual:
         The function values cancel for one choice of the multipliers of all pairs (*, i); if those must be 0, of all
         pairs (i, *).
         """
-        follow = [(i, STAR) if self.tied else (STAR, i) for i in range(self.count)]
         rows = np.zeros((self.count, len(pairs) + 1))
         shift = np.zeros(self.count)
         for a, (i, j) in enumerate(pairs):
@@ -188,7 +190,7 @@ class Dual:
             rows[self.first, -1] = -1
         if self.tied:
             rows, shift = -rows, -shift
-        parts = np.stack([self.quadratic(*ij) for ij in follow])
+        parts = np.stack([self.quadratic(*ij) for ij in self.follow])
         size, twice = self.count + 1, 2 * (1 - self.k)
         matrices = np.zeros((len(pairs) + 1, size, size))
         for a, ij in enumerate(pairs):
@@ -197,9 +199,8 @@ class Dual:
         constant = -np.tensordot(shift, parts, 1)
         if self.start == "distance":
             matrices[-1, 0, 0] += twice
-        end = {"gradient": self.g[-2], "distance": self.y[-2]}.get(self.measure)
-        if end is not None:
-            constant -= twice * np.outer(end, end)
+        if self.end is not None:
+            constant -= twice * np.outer(self.end, self.end)
         if self.tied:
             matrices, constant = matrices[:, 1:, 1:], constant[1:, 1:]
         return SemidefiniteProgram(matrices, constant, rows, shift)
@@ -295,8 +296,7 @@ class Dual:
     def attained(self, example: Example) -> float:
         """The measure."""
         gram, values = example
-        end = {"gradient": self.g[-2], "distance": self.y[-2]}.get(self.measure)
-        return float(values[-1] if end is None else end @ gram @ end)
+        return float(values[-1] if self.end is None else self.end @ gram @ self.end)
 
     def _between(self, example: Example, inner: Example) -> Example:
         """As near to the first as all inequalities allow."""
@@ -317,10 +317,7 @@ class Dual:
         if self.tied:
             gram = np.pad(gram, ((1, 0), (1, 0)))
         sign = 1 if self.tied else -1
-        parts = [
-            self.quadratic(*((i, STAR) if self.tied else (STAR, i))) for i in range(self.count)
-        ]
-        rest = np.array([(part * gram).sum() for part in parts])
+        rest = np.array([(self.quadratic(*ij) * gram).sum() for ij in self.follow])
         values = sign * (at.z[free:] - rest) / (2 * (1 - self.k))
         kept = [0, *(1 + i for i in self.same)]
         gram, values = gram[np.ix_(kept, kept)], values[self.same]
