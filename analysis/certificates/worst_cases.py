@@ -26,10 +26,10 @@ from .methods.modes import SlowestMode
 from .methods.plant import Method, NoCertificate, Plant, read
 from .methods.precise import decimal
 from .potential import PotentialCertificate, certify_potential
-from .searching import facial_reduction, quadratics
+from .searching import facial_reduction
 from .searching.iqc import Constraints
 from .searching.least import MOST, SAME, Candidate, by_memory
-from .searching.proof import Proof, attained
+from .searching.proof import Proof, attained, prove_on_quadratics
 
 CLASSES = ("smooth_strongly_convex", "quadratics")
 MULTIPLIERS = ("interpolation", "sector", "off_by_one", "zames_falb")
@@ -166,7 +166,7 @@ def certify(
         )
     goal = None if wanted is None else _in_field(plant, wanted)
     if over == "quadratics":
-        return Certificate(quadratics.prove(plant, mode, goal), mode, plant, source=source)
+        return Certificate(prove_on_quadratics(plant, mode, goal), mode, plant, source=source)
     if multipliers != MULTIPLIERS[0]:
         past = {"sector": 0, "off_by_one": 1}.get(multipliers, steps or 2)
         proof = _constrained(Constraints(plant, past), mode)

@@ -116,7 +116,6 @@ def enclose_zeros(
         cut[1:-1] += whole / _FIRST * 0.137
     corners: Callable[..., Any] = lambda a, b: np.stack(np.meshgrid(a, b), -1).reshape(-1, 2)
     low, high = corners(cuts[0][:-1], cuts[1][:-1]), corners(cuts[0][1:], cuts[1][1:])
-    zeros: list[np.ndarray] = []
     proved: list[tuple[np.ndarray, np.ndarray]] = []
     left: list[np.ndarray] = []
     looked = 0
@@ -124,26 +123,24 @@ def enclose_zeros(
         looked += len(low)
         possible, inside, centre, lower, upper = bounds.test(low, high)
         for i in np.flatnonzero(possible & inside):
-            _add(zeros, proved, centre[i], low[i], high[i])
+            _add(proved, centre[i], low[i], high[i])
         rest = possible & ~inside
         low, high, centre = lower[rest], upper[rest], centre[rest]
-        low, high = _try_around(bounds, low, high, centre, size, zeros, proved)
+        low, high = _try_around(bounds, low, high, centre, size, proved)
         small = ((high - low) <= _SMALLEST * size).all(1)
         left += list(np.stack([low[small], high[small]], 1))
         low, high = _split(low[~small], high[~small], size)
         if looked + len(low) > _MOST:
             left += list(np.stack([low, high], 1))
             break
-    kept, radius = _refined(bounds, zeros, proved)
+    kept, radius = _refined(bounds, proved)
     shown = (np.abs(kept - sides.mean(1)) <= size / 2 * (1 + 1e-12)).all(1)
     return Enclosure(kept[shown], radius[shown], np.array(left).reshape(-1, 2, 2), looked)
 
 
-def _refined(
-    bounds: Bounds, zeros: list[np.ndarray], proved: list[tuple[np.ndarray, np.ndarray]]
-) -> tuple[Boxes, Boxes]:
+def _refined(bounds: Bounds, proved: list[tuple[np.ndarray, np.ndarray]]) -> tuple[Boxes, Boxes]:
     """The proved boxes contracted as far as they go, those that overlap counted once, in order."""
-    if not zeros:
+    if not proved:
         return np.empty((0, 2)), np.empty((0, 2))
     low, high = (np.array(part) for part in zip(*proved, strict=True))
     for _ in range(8):
@@ -157,18 +154,16 @@ def _refined(
 
 
 def _add(
-    zeros: list[np.ndarray], proved: list[tuple[np.ndarray, np.ndarray]],
-    z: np.ndarray, low: np.ndarray, high: np.ndarray,
-) -> None:  # fmt: skip
-    """Keep a zero that is new: one that lies in no box that was proved to hold exactly one."""
+    proved: list[tuple[np.ndarray, np.ndarray]], z: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> None:
+    """Keep the box of a zero that is new: one that lies in no box that was proved to hold exactly one."""
     if not any(((z >= a) & (z <= b)).all() for a, b in proved):
-        zeros.append(z)
         proved.append((low, high))
 
 
 def _try_around(
     bounds: Bounds, low: Boxes, high: Boxes, centre: Boxes, size: np.ndarray,
-    zeros: list[np.ndarray], proved: list[tuple[np.ndarray, np.ndarray]],
+    proved: list[tuple[np.ndarray, np.ndarray]],
 ) -> tuple[Boxes, Boxes]:  # fmt: skip
     """Where a small box points at a zero near its edge, test a box around that; drop what lies in one proved."""
     width = high - low
@@ -180,7 +175,7 @@ def _try_around(
         a, b = centre[near] - reach, centre[near] + reach
         possible, inside, at, _, _ = bounds.test(a, b)
         for i in np.flatnonzero(possible & inside):
-            _add(zeros, proved, at[i], a[i], b[i])
+            _add(proved, at[i], a[i], b[i])
     covered: Bool[np.ndarray, " _"] = np.zeros(len(low), bool)
     for a, b in proved:
         covered |= ((low >= a) & (high <= b)).all(1)

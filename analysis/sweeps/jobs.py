@@ -162,6 +162,7 @@ def sweep(
     jobs = run.jobs
     todo = [j for j in jobs.values() if not j.done and (retry or j.error is None)]
     run.done = len(jobs) - len(todo)
+    found = lambda: ParameterSweep(tuple(jobs[n] for n in names), Path(folder))
     tasks = {j.name: j.inputs for j in todo}
     try:
         if show is not None and todo:
@@ -170,10 +171,8 @@ def sweep(
             partial(_call, function), tasks, run.keep, run.lose, executor=executor, workers=workers or processors()
         )  # fmt: skip
     except KeyboardInterrupt:
-        raise SweepInterrupted(
-            ParameterSweep(tuple(jobs[n] for n in names), Path(folder))
-        ) from None
-    return ParameterSweep(tuple(jobs[n] for n in names), Path(folder))
+        raise SweepInterrupted(found()) from None
+    return found()
 
 
 def _function_name(function: Any) -> str:

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,7 @@ from ..methods.modes import trajectories
 from ..methods.plant import Matrix, Plant, to_float
 from ..methods.precise import context, decimal, dyadic, highs, inverse, unit
 from .centers import Center, Centers
-from .least import back_from, gap_of, near, product
+from .least import back_from, fill, gap_of, near, symmetric
 from .proof import Proof, inequality, vanishing
 
 _BITS = 53  # unknowns are rounded to so many bits
@@ -73,14 +72,11 @@ class ConstraintLMI:
             state = None if row is None else highs(row) @ back
             z.append(next(stored) if state is None else state @ rows[:n])
         later = np.vstack([later, *[z[i] for i in kept]])
-        self.of_p = list(combinations_with_replacement(range(m), 2))
-        self.at = len(self.of_p)  # then lambda_1, ..., lambda_s, c_0, ...
+        self.at = m * (m + 1) // 2  # P; then lambda_1, ..., lambda_s, c_0, ...
         links = max(steps, 1)
         count = self.at + steps + links
         W, E = (np.zeros((count, m + 1, m + 1)) for _ in range(2))
-        for a, (i, j) in enumerate(self.of_p):
-            before, after = product(rows, i, j), product(later, i, j)
-            E[a], W[a] = before.astype(float), (before - after).astype(float)
+        fill(W, E, rows, later)
         # the size of an inequality is that of w
         w = w / (1 - of.ratio if of.ratio < 1 else mp.mpf(1))
         self.scale = float(1 - of.ratio) or 1.0
@@ -101,12 +97,9 @@ class ConstraintLMI:
 
     def split(self, x: Float[np.ndarray, " unknowns"]) -> tuple[Any, list[float]]:
         """P and lambda."""
-        P = np.zeros((self.m, self.m))
-        for (i, j), entry in zip(self.of_p, x, strict=False):
-            P[i, j] = P[j, i] = entry
         steps = (len(x) - self.at) // 2
         lam = x[[self.at + steps, *range(self.at, self.at + steps)]] / self.scale
-        return P, lam.tolist()
+        return symmetric(x, self.m), lam.tolist()
 
 
 class Constraints:

@@ -188,22 +188,20 @@ class LeastRate:
         self.of = of = coordinates(method, steps, curvature)
         held, count = of.held, len(of.y)
         early = count - of.calls
-        self.of_p = list(combinations_with_replacement(range(held), 2))
+        entries = held * (held + 1) // 2
         self.of_nu, self.of_l = pairs(early), free_pairs(count)
         # inequalities divided by (1 - mu / L)^2, which is their size
         narrow = float(1 - of.ratio) if of.ratio < 1 else 1.0
         self.weight = type(of.ratio)(2) ** (-2 * round(math.log2(narrow)))
         slack = {ij: _slack(of.y, of.g, ij, of.ratio) * self.weight for ij in pairs(count)}
-        star = self._from_the_minimizer(of.calls, count)
-        self.starts = (len(self.of_p), len(self.of_p) + len(self.of_nu))
+        self.starts = (entries, entries + len(self.of_nu))
         self.unknowns = self.starts[1] + len(self.of_l)
+        star = self._from_the_minimizer(of.calls, count)
         size = len(of.T)
         W, E = (np.zeros((self.unknowns, size, size)) for _ in range(2))
         own = unit(size, exactly(of.T))
-        now, none = own[:held], own * 0
-        for a, (i, j) in enumerate(self.of_p):
-            before, after = (product(rows, i, j) for rows in (now, of.later))
-            E[a], W[a] = before.astype(float), (before - after).astype(float)
+        none = own * 0
+        fill(W, E, own, of.later)
         for a, ij in enumerate([*self.of_nu, *self.of_l], self.starts[0]):
             whole = sum((slack[STAR, i] * int(w) for i, w in enumerate(star[:, a]) if w), none)
             if a < self.starts[1]:
@@ -218,14 +216,13 @@ class LeastRate:
 
     def _from_the_minimizer(self, calls: int, count: int) -> Any:
         """The multipliers l from the minimizer to each point, for which the function values cancel."""
-        first = len(self.of_p)
-        star = np.zeros((count, first + len(self.of_nu) + len(self.of_l)))
-        for a, (i, j) in enumerate(self.of_nu, first):
+        star = np.zeros((count, self.unknowns))
+        for a, (i, j) in enumerate(self.of_nu, self.starts[0]):
             for point, sign in ((i, 1), (j, -1)):
                 if point != STAR:
                     star[point, a] -= sign
                     star[point + calls, a] += sign
-        for a, (i, j) in enumerate(self.of_l, first + len(self.of_nu)):
+        for a, (i, j) in enumerate(self.of_l, self.starts[1]):
             star[i, a] += 1
             if j != STAR:
                 star[j, a] -= 1
@@ -250,9 +247,6 @@ class LeastRate:
             bits: of each number.
         """
         held = self.of.held
-        P = np.zeros((held, held))
-        for (i, j), entry in zip(self.of_p, x, strict=False):
-            P[i, j] = P[j, i] = entry
         weight = fraction(self.weight)
         nu = dict(zip(self.of_nu, x[self.starts[0] : self.starts[1]].tolist(), strict=True))
         delta = float(2 * gap - gap * gap)
@@ -260,7 +254,7 @@ class LeastRate:
             ij: entry - delta * nu.get(ij, 0.0)
             for ij, entry in zip(self.of_l, x[self.starts[1] :].tolist(), strict=True)
         }
-        exact = back_from(P, self.of.T[:held, :held], bits)
+        exact = back_from(symmetric(x, held), self.of.T[:held, :held], bits)
         return exact, _weights(nu, weight, bits), _weights(lam, weight, bits)
 
 
@@ -282,6 +276,26 @@ def back_from(P: Any, T: Any, bits: int) -> Matrix:
 
 def _weights(found: Mapping[tuple[int, int], float], unit_: Fraction, bits: int) -> Weights:
     return {ij: Number(unit_ * dyadic(w, bits)) for ij, w in found.items() if w > 0}
+
+
+def fill(W: Any, E: Any, now: Any, later: Any) -> None:
+    """The part of P in V - V+ and in V.
+
+    Args:
+        W, E: the parts of all unknowns, P's first, shape (unknowns, size, size).
+        now, later: the rows of what V is of, now and one step on.
+    """
+    for a, (i, j) in enumerate(combinations_with_replacement(range(len(later)), 2)):
+        before, after = (product(rows, i, j) for rows in (now, later))
+        E[a], W[a] = before.astype(float), (before - after).astype(float)
+
+
+def symmetric(x: Any, size: int) -> Any:
+    """P of the unknowns."""
+    P = np.zeros((size, size))
+    for (i, j), entry in zip(combinations_with_replacement(range(size), 2), x, strict=False):
+        P[i, j] = P[j, i] = entry
+    return P
 
 
 def product(rows: Any, i: int, j: int) -> Any:
