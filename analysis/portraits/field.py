@@ -230,7 +230,7 @@ def _vanishing(
     u: Points,
     tolerance: float,
     samples: int,
-) -> tuple[Points, Float[np.ndarray, " n"], float]:
+) -> tuple[Float[np.ndarray, "m 2"], Float[np.ndarray, " m"], float]:
     """Where Newton's method ends in the unit square, the residuals' norms there, and their scale.
 
     Those up to the tolerance, relative to that scale: the lowest decile on a grid of so many samples a side.
