@@ -1,4 +1,4 @@
-"""Proved windows of starts from which a method reaches a cycle, and their ends exactly.
+"""Proved windows of starts from which a method reaches a cycle, and the exact ends of basins.
 
 All starting points of an interval are followed at once. A piece of the interval is carried along as a segment of
 states, exactly, and cut where its gradient points cross a knot. It is settled when the segment lies in an
@@ -289,7 +289,7 @@ _DIGITS = 60
 def exact_edges(
     algorithm: Method | str, gradient: PiecewiseLinear, windows: BasinWindows, periods: int = 3
 ) -> tuple[tuple[sp.Expr, PiecewiseCycle] | None, ...]:
-    """The edges between basins as algebraic numbers, each with the saddle that its run tends to.
+    """The edges between basins as algebraic numbers, each with the saddle to which its run converges.
 
     An edge is proved: its run reaches the stable line of the saddle so near that it stays on the saddle's pieces.
 

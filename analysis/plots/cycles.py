@@ -193,7 +193,7 @@ _METHODS = ("heavy_ball", "nesterov_sc", "triple_momentum")
 
 
 def heavy_ball_story(out: str | os.PathLike[str], quick: bool = False) -> tuple[Path, ...]:
-    """Write the argument: four figures, and the energy balance with its checks as a page and as text.
+    """Write the heavy-ball argument: four figures, and the energy balance with its checks as HTML and text.
 
     1. `iterates`: heavy ball, Nesterov's method and triple momentum on the one-dimensional counterexample.
     2. `energy`: what is dissipated and injected step by step, around heavy ball's cycle and along the other methods'

@@ -1,4 +1,4 @@
-"""`jax.jit` with the options that loops over particles want, and elementary functions that are faster in them.
+"""`jax.jit` with options for loops over particles, and faster elementary functions in them.
 
 A function is traced to its jaxpr, as `jax.make_jaxpr` shows it, and evaluated equation by equation; only these are
 exchanged, and only on CPUs in float64: sin, cos and log, for which XLA calls the scalar C library; sin(c x) and

@@ -125,7 +125,7 @@ class State(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What one step saw of its ensemble, before it moved it; all arrays.
+    """Statistics of the ensemble at the start of a step; all arrays.
 
     Attributes:
         consensus: the consensus point, shape (d,); the mean of the particles if nothing meets.

@@ -1,6 +1,7 @@
 """First passages and basins of methods that draw noise, by simulation: many runs of the emitted step at once.
 
-For dX = -U'(X) dt + sqrt(2/beta) dW. Sources: Gardiner, Handbook of Stochastic Methods, 5.5; Bovier, Eckhoff,
+Mean times of crossing a barrier for dX = -U'(X) dt + sqrt(2/beta) dW are computed: exactly in one dimension, and by the
+Eyring-Kramers law. Sources: Gardiner, Handbook of Stochastic Methods, 5.5; Bovier, Eckhoff,
 Gayrard and Klein, J. Eur. Math. Soc. 6 (2004), doi:10.4171/JEMS/14.
 """
 
@@ -236,7 +237,7 @@ LIMIT = 12  # doublings of the number of panels
 def mean_passage_time(
     potential: Callable[[Any], Any], start: float, end: float, beta: float, digits: int = 15
 ) -> Any:
-    """The mean time to come from ``start`` to ``end`` on the line, exactly, as an mpmath number.
+    """The mean passage time from ``start`` to ``end`` in one dimension, exactly, as an mpmath number.
 
     beta times the integral, over y from start to end, of e^(beta U(y)) times the integral of e^(-beta U) over all
     that lies behind y.

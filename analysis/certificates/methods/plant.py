@@ -1,4 +1,4 @@
-"""A method or a flow as exact matrices: read off an algorithm, reduced to what its points and output see."""
+"""A method or a flow as exact matrices, reduced to its observable states."""
 
 from __future__ import annotations
 
