@@ -162,7 +162,10 @@ def sweep(
     jobs = run.jobs
     todo = [j for j in jobs.values() if not j.done and (retry or j.error is None)]
     run.done = len(jobs) - len(todo)
-    found = lambda: ParameterSweep(tuple(jobs[n] for n in names), Path(folder))
+
+    def found() -> ParameterSweep:
+        return ParameterSweep(tuple(jobs[n] for n in names), Path(folder))
+
     tasks = {j.name: j.inputs for j in todo}
     try:
         if show is not None and todo:
