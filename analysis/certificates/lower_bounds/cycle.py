@@ -1,7 +1,7 @@
 """Functions that a method does not minimize: cycles on roots of unity (Goujaud, Taylor, Dieuleveut, arXiv:2307.11291).
 
 A trigonometric sum decides whether there are such cycles; its sign is found exactly, for all periods and winding
-numbers. A method with one gradient a step and transfer function H = top / bottom from gradient to gradient point runs
+numbers. A method with one gradient per step and transfer function H = top / bottom from gradient to gradient point runs
 along y_t = exp(i t theta), theta = 2 pi m / K, if the gradients are g_t = y_t / H(exp(i theta)). Some f in
 F(mu, L) has these gradients iff, with a + i b = 1 / H(exp(i theta)),
 
@@ -156,7 +156,7 @@ def roots_of_unity(
     """All such cycles, by period and winding number; see `counterexample`.
 
     Args:
-        algorithm: as for `certify`, with one gradient a step.
+        algorithm: as for `certify`, with one gradient per step.
         mu, L: the class, 0 <= mu < L.
         periods: the longest period, at least 2.
     """

@@ -328,7 +328,7 @@ def read_flow(flow: Flow, mu: object, L: object) -> Plant:
     low, high = constants_of(mu, L, infinite)
     if not low > 0:
         raise NoCertificate(
-            "there is no exponential rate over convex functions, mu = 0: some are as flat as one likes at the "
+            "there is no exponential rate over convex functions, mu = 0: some are arbitrarily flat at the "
             "minimizer."
         )
     if low == high:
@@ -376,14 +376,15 @@ def _flow_matrices(flow: Flow) -> tuple[list[Matrix], str]:
     if any(b.kind != "vector" for b in flow.blocks):
         odd = next(b for b in flow.blocks if b.kind != "vector")
         raise OdescentError(
-            f"a certificate is about systems of vector blocks; {odd.name} is a {odd.kind}: bind it or limit it away."
+            f"certificates require systems of vector blocks; {odd.name} is a {odd.kind}: bind it or "
+            "eliminate it by a limit."
         )
     if not flow.autonomous:
         raise OdescentError(
-            "an exponential rate is about autonomous systems; this one depends on time."
+            "exponential rates require autonomous systems; this one depends on time."
         )
     if any(f.noise for f in flow.fields.values()):
-        raise OdescentError("a certificate is about systems without noise.")
+        raise OdescentError("certificates require systems without noise.")
     # x' = f(x) is x+ = x + h f(x), less x and over h
     try:
         (A, *rest), _ = _matrices(Algorithm(flow, scheme("explicit_euler"), STEP))
