@@ -1,7 +1,7 @@
 """Proofs of a rate over F(mu, L) in exact numbers, before they are documents.
 
 At a rate that a quadratic attains there are identities known in form, to be checked for a method (`attained`): for one
-gradient per step, with V over (x_k, u_k / L), bounding the output. Nothing in these depends on the size of L / mu, nor on
+gradient per step, with V over (x_k, u_k / L), bounding the output. None of these depends on the size of L / mu or on
 floats.
 """
 
