@@ -24,7 +24,15 @@ from ..faces import Algorithm
 from ..linear.state_space import NotLTI, StateSpace, linear
 from ..linear.time_varying_form import TimeVarying, time_varying
 from ..programs.program import Program
-from .matching import apart, earlier, nested, solutions, varying
+from .matching import (
+    apart,
+    earlier,
+    excluded_exactly,
+    nested,
+    never_ahead,
+    solutions,
+    varying,
+)
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _TRIED = ", nor one delayed by up to two steps or up to four steps of one put together"
@@ -185,10 +193,17 @@ class _Search:
             return
         mine, theirs = len(self.target.inputs), len(known.form.inputs)
         times = mine // theirs if theirs and mine % theirs == 0 else 0
-        if nested(known.form) and times > (not isinstance(self.target, TimeVarying)):
-            self.open.setdefault(name, "neither later steps of it nor several in one were tried")
-        elif times > _STEPS:
+        if times > _STEPS:
             self.open.setdefault(name, f"more than {_STEPS} steps of it were not put together")
+        elif nested(known.form) and times > (not isinstance(self.target, TimeVarying)):
+            ways = [(0, times)] if times > 1 else [(d, 1) for d in _DELAYS]
+            alike = len(set(self.target.inputs)) == theirs == 1
+            if alike and not all(
+                never_ahead(self.target, known.form, known.parameters, *way) for way in ways
+            ):
+                self.open.setdefault(
+                    name, "later steps of it, or several in one, were not excluded"
+                )
         elif times > 1:
             self._both(
                 name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"}
@@ -268,13 +283,15 @@ class _Search:
     ) -> None:
         """Match with other values of the parameters; with ``required`` note what stays open."""
         assert isinstance(self.target, StateSpace) and isinstance(renamed, StateSpace)
-        if self._relabelled(name, renamed, but_for):
+        if self._relabelled(name, renamed, but_for) or (nested(renamed) and not required):
             return
         parameters = [p for p in known.parameters if p in renamed.symbols]
         if not required and len(parameters) > 2:
             return  # three free parameters reach every alpha, beta, gamma: a match would be void
         if len(parameters) > 2 and {"steps", "delay"} & set(but_for):
-            if not earlier(self.target, renamed):
+            if not (
+                earlier(self.target, renamed) or excluded_exactly(self.target, renamed, parameters)
+            ):
                 self.open.setdefault(
                     name, f"more than two parameters ({'; '.join(but_for.values())})"
                 )

@@ -1,0 +1,77 @@
+"""Methods that are none of the registered ones, decided exactly; and elimination, which excludes no true solution."""
+
+import pytest
+import sympy as sp
+from sympy.polys.rings import ring
+
+import odescent as od
+from odescent.discretize.identification.elimination import no_solution
+from odescent.discretize.identification.exclusion import incompatible
+from odescent.discretize.identification.matching import unknowns, varying
+from odescent.discretize.identification.recognition import form
+from odescent.dynamics import L, mu
+
+x, y, p, q = od.blocks("x y p q")
+a, b, c, s = od.parameters("a b c s")
+f = od.Objective("f")
+ACCELERATED = ("item", "unified_nesterov", "ogm", "nag_flow", "nesterov_c", "halpern")
+
+
+def against(target, name):
+    """Whether elimination excludes the registered method, whatever its parameters."""
+    known = varying(form(od.algorithm(name).tuned))
+    wanted = unknowns(sorted(known.symbols, key=str), [*known.A, *known.B, *known.C, *known.D])
+    return incompatible(varying(form(target.tuned)), known, wanted.rename, wanted.below_one)
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_three_steps_of_memory_are_no_registered_method(numbers):
+    values = {a: 3, b: 7, c: 5, s: 11}
+    g, m, w, h = (sp.Rational(1, v) if numbers else k for k, v in values.items())
+    point = x + w * (x - p)
+    method = od.method({x: x + g * (x - p) + m * (p - q) - h * f.grad(point), p: x, q: p}, output=x)
+    found = od.recognize(method)
+    assert found.verdict == "different" and not found.undecided, found.reason
+
+
+@pytest.mark.parametrize("name", ACCELERATED)
+def test_no_method_is_excluded_from_being_itself(name):
+    """Nor at special values of its parameters, which are among those that the unknowns take."""
+    own = od.algorithm(name)
+    assert not against(own, name)
+    special = {
+        k: v for k, v in {mu: sp.Rational(1, 9), L: sp.Rational(4)}.items() if k in own.parameters
+    }
+    assert not against(own.bind(special), name)
+
+
+@pytest.mark.parametrize("name", ["unified_nesterov", "ogm", "nesterov_c"])
+def test_a_coefficient_that_is_another_in_one_step_only(name):
+    """Momentum as FISTA's but for the one step k = 1 is none of those."""
+    n, t = od.blocks("n t", kind="scalar")
+    grown = (1 + sp.sqrt(1 + 4 * t**2)) / 2
+    moved = y - f.grad(y) / L
+    bump = 1 + n * (n - 2) / 10**6
+    near = od.method(
+        {x: moved, y: moved + bump * (t - 1) / grown * (moved - x), t: grown, n: n + 1},
+        output=x, init={t: 1, n: 0},
+    )  # fmt: skip
+    assert against(near, name)
+
+
+def test_elimination_keeps_solutions_and_their_bounds():
+    _, u, v = ring("u v", sp.QQ)
+    names = u.ring.symbols
+    both = frozenset(names)
+    assert not no_solution([u - 2, v**2 - 2], both, frozenset())
+    assert no_solution([u + v], both, frozenset()) and not no_solution(
+        [u + v], frozenset(), frozenset()
+    )
+    assert no_solution([u - v - 1], both, both) is False  # not seen: v = u - 1 is below zero
+    assert no_solution([u - 2], both, frozenset(names[:1]))
+    assert no_solution([(u - 1) ** 2], both, frozenset(names[:1]))  # the end is no solution
+    assert not no_solution([2 * u - 1, v - 3], both, frozenset(names[:1]))
+    assert no_solution([u * v - 1, u - 2, v - 1], both, frozenset())
+    assert no_solution([u**2 + 1], frozenset(), frozenset())
+    assert not no_solution([u**2 - v], frozenset(), frozenset())
+    assert no_solution([u**2 - v, v + 1], frozenset(), frozenset())
