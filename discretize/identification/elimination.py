@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import sympy as sp
 from sympy.polys.rings import PolyElement
 
-_TERMS, _LONGEST, _BITS = 60, 200, 100_000  # of equations, and of what they combine to
-PAIRS = 200  # combinations that are tried
+_TERMS, _LONGEST, _BITS = 60, 100, 30_000  # of equations, and of what they combine to
+PAIRS = 60  # combinations that are tried
 
 
 def no_solution(
