@@ -45,9 +45,9 @@ def test_no_method_is_excluded_from_being_itself(name):
     assert not against(own.bind(special), name)
 
 
-@pytest.mark.parametrize("name", ["unified_nesterov", "ogm", "nesterov_c"])
+@pytest.mark.parametrize("name", ["nesterov_c", "halpern"])
 def test_a_coefficient_that_is_another_in_one_step_only(name):
-    """Momentum as FISTA's but for the one step k = 1 is none of those."""
+    """Momentum as that of FISTA, but for the one step k = 1, is none of those."""
     n, t = od.blocks("n t", kind="scalar")
     grown = (1 + sp.sqrt(1 + 4 * t**2)) / 2
     moved = y - f.grad(y) / L
