@@ -1,5 +1,7 @@
 """Methods that are none of the registered ones, decided exactly; and elimination, which excludes no true solution."""
 
+import random
+
 import pytest
 import sympy as sp
 from sympy.polys.rings import ring
@@ -9,6 +11,7 @@ from odescent.discretize.identification.elimination import no_solution
 from odescent.discretize.identification.exclusion import incompatible
 from odescent.discretize.identification.matching import unknowns, varying
 from odescent.discretize.identification.recognition import form
+from odescent.discretize.programs.program import Program
 from odescent.dynamics import L, mu
 
 x, y, p, q = od.blocks("x y p q")
@@ -45,9 +48,20 @@ def test_no_method_is_excluded_from_being_itself(name):
     assert not against(own.bind(special), name)
 
 
+def test_no_linear_method_is_excluded_from_being_itself_at_random_values():
+    linear = [n for n in od.algorithms() if not isinstance(form(od.algorithm(n).tuned), Program)]
+    assert len(linear) > 20
+    for name in linear:
+        own, draw = od.algorithm(name), random.Random(name)
+        values = {p: sp.Rational(draw.randrange(1, 39), 40) for p in own.tuned.parameters}
+        if {mu, L} <= values.keys():
+            values[L] = values[mu] * (1 + sp.Rational(draw.randrange(1, 60), draw.randrange(1, 9)))
+        assert not against(own.bind(values), name), (name, values)
+
+
 @pytest.mark.parametrize("name", ["nesterov_c", "halpern"])
-def test_a_coefficient_that_is_another_in_one_step_only(name):
-    """Momentum as that of FISTA, but for the one step k = 1, is none of those."""
+def test_a_coefficient_that_is_another_by_a_millionth(name):
+    """The momentum of FISTA with a factor 1 + n (n - 2) / 10^6 in step n."""
     n, t = od.blocks("n t", kind="scalar")
     grown = (1 + sp.sqrt(1 + 4 * t**2)) / 2
     moved = y - f.grad(y) / L
