@@ -197,6 +197,30 @@ def test_no_weight_may_be_negative(name: str) -> None:
             checker.check(attack)
 
 
+@pytest.mark.parametrize(
+    ("points", "weights"),
+    [
+        ([[]], {"0,-1": "-1/4"}),
+        ([[], ["-1/1000"]], {"1,0": "3/10", "0,1": "1/5"}),  # that of (-1, 0) follows, -1/10
+    ],
+)
+def test_signs_are_looked_at_where_the_form_is_positive(
+    points: list[list[str]], weights: dict[str, str]
+) -> None:
+    """f(y_N) - f* <= 1000 |x_0 - x*|^2, so weak that the form is positive with negative weights in it."""
+    statement = {
+        "d": 1, "mu": "0", "L": "1", "bound": "1000", "points": points, "measure": "value", "start": "distance",
+    }  # fmt: skip
+    parts = {"schema": checker.SCHEMA, "name": "", "kind": "horizon", "statement": statement}
+    it = checker.Steps(statement)
+    form, values = it.claim()
+    given = {tuple(map(int, k.split(","))): checker.read(x, 1) for k, x in weights.items()}
+    lam = given | checker.follow(given, values)
+    assert checker.definite(checker.subtract(it, form, lam))
+    with pytest.raises(checker.Refused, match="a weight is negative"):
+        checker.check({**parts, "witness": {"lambda": weights}})
+
+
 @pytest.mark.parametrize("name", ["potential/short", "potential/gradient"])
 def test_function_values_have_to_cancel(name: str) -> None:
     """Each of the three inequalities of a potential; elsewhere the weights that follow see to it."""
