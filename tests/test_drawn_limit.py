@@ -87,7 +87,7 @@ def test_what_is_linear_in_a_draw_has_the_limit_of_its_mean() -> None:
 def test_draws_that_no_step_makes_small() -> None:
     """A state that is moved by the draw itself, and noise that steps share, have no limit here."""
     with pytest.raises(
-        NotCarried, match=r"however small the step, the draw xi\w* moves x by its own"
+        NotCarried, match=r"however small the step, the draw xi\w* changes x by its own"
     ):
         of_size_one(-f.grad(x), x + u).consistent_with()
 
