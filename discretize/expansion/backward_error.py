@@ -103,7 +103,7 @@ def coefficient_drift(algorithm: Iteration) -> dict[Symbol, Expr]:
     moved = {s: target[s] for s in coefficients if not vanishes(target[s])}
     if not moved:
         return {}
-    update = algorithm.own_program.update_map()
+    update = algorithm.own_program.alive(*moved).update_map()
     positive = positive_coefficients(algorithm)
     for s, drift in moved.items():
         series = taylor(substitute(update[s], positive), h, 1)

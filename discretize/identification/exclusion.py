@@ -9,6 +9,7 @@ What is left out (a relation of constants, say) only adds solutions, so that "no
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -109,18 +110,9 @@ def _order(target: TimeVarying, values: Mapping[sp.Symbol, sp.Expr]) -> int:
     return int(DomainMatrix(rows, (n * p, n * p), QQ).rank()) if rows else 0
 
 
+@functools.lru_cache(maxsize=1024)
 def _scaled(of: Weights) -> Weights:
     """With a parameter set to one that only scales all weights, alike; as they are where there is none."""
-    kept = _SCALED.get(id(of))
-    if kept is None or kept[0] is not of:
-        kept = _SCALED[id(of)] = (of, _without_scale(of))
-    return kept[1]
-
-
-_SCALED: dict[int, tuple[Weights, Weights]] = {}
-
-
-def _without_scale(of: Weights) -> Weights:
     symbols = of.field.symbols
     for place, s in enumerate(symbols):
         if s not in of.positive or s in of.below:

@@ -28,9 +28,9 @@ Scalars: TypeAlias = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
-    """Weights of answers in points, as fractions in unknowns.
+    """Weights of answers in points, as fractions in unknowns; equal where they are the same object.
 
     Attributes:
         field: that of the fractions.
