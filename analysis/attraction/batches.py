@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from ..._support.brief import brief
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
 from ..._support.progress import bar
 from ...discretize.programs import draws
@@ -48,8 +48,7 @@ class Batch:
     __repr__ = brief
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self.values:
-            raise unknown("result", name, self.values)
+        check_choice("result", name, self.values)
         return self.values[name]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ...dynamics import System
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.vector_fields.objective import constant
@@ -123,8 +123,7 @@ def certify(
         raise OdescentError(
             "the rate of an algorithm depends on L: give certify(algorithm, mu, L)."
         )
-    if multipliers not in MULTIPLIERS:
-        raise unknown("kind of multipliers", multipliers, MULTIPLIERS)
+    check_choice("kind of multipliers", multipliers, MULTIPLIERS)
     if multipliers != MULTIPLIERS[0] and (horizon is not None or over != CLASSES[0]):
         raise OdescentError(
             f"the multipliers {multipliers!r} are for linear rates over all of F(mu, L), without horizon= and over=."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ...discretize.faces import Algorithm
 from ...discretize.identification.recognition import Recognition, recognize
 from ...discretize.pole_placement.specification import scalar
@@ -122,8 +122,7 @@ def synthesize(
 
     Raises OdescentError: no scheme fits, nothing is free, nothing is stable, or the constants are no class.
     """
-    if rate not in RATES:
-        raise unknown("rate", rate, RATES)
+    check_choice("rate", rate, RATES)
     low, high = scalar(mu, "mu"), scalar(L, "L")
     try:
         check_class(low, high)

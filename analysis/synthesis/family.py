@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Complex, Float
 
-from ..._support.errors import NotCarried, OdescentError, unknown
+from ..._support.errors import NotCarried, OdescentError, check_choice
 from ...discretize.faces import Algorithm
 from ...discretize.library.schemes import scheme
 from ...discretize.linear.modal import modal_poles
@@ -155,8 +155,7 @@ def _symbols(owner: System | Algorithm, where: Mapping[Any, object]) -> dict[sp.
     found = {}
     for key, value in where.items():
         name = getattr(key, "name", key)
-        if name not in known:
-            raise unknown("parameter", name, known)
+        check_choice("parameter", name, known)
         found[known[name]] = value
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..._support.errors import unknown
+from ..._support.errors import check_choice
 from ...dynamics.algebra.exact import parameters
 from ...dynamics.library import system
 from ..faces import Algorithm
@@ -15,8 +15,7 @@ _ORDERS = {"forward": (False,), "backward": (True,), "symmetric": (False, True)}
 
 
 def _swept(by: str, order: str) -> Scheme:
-    if order not in _ORDERS:
-        raise unknown("order of a sweep called", order, _ORDERS)
+    check_choice("order of a sweep called", order, _ORDERS)
     passes = _ORDERS[order]
     share = sp.Rational(1, len(passes))
     return Scheme(tuple(Sweep("descent", by, share, on="x", backward=b) for b in passes), "sweep")

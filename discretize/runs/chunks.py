@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from ..._support.errors import unknown
+from ..._support.errors import check_choice
 from ..._support.numbers import check_whole
 from ...dynamics.flows.stepper import PointStepper, iterate
 from ..programs import draws
@@ -92,8 +92,7 @@ def check(request: LongRun) -> None:
         if value is not None or name == "every":
             check_whole(name, value, 1)
     for name in request.statistics:
-        if name not in STATISTICS:
-            raise unknown("running statistic", name, STATISTICS)
+        check_choice("running statistic", name, STATISTICS)
 
 
 @functools.lru_cache(maxsize=128)

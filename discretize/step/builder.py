@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice, unknown
 from ...dynamics.algebra.calculus import Symbol, change, nothing, substitute, tidy
 from ...dynamics.algebra.squares import with_lengths
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
@@ -236,8 +236,7 @@ class Builder:
         drift: dict[Symbol, Expr] = {}
         noise: list[tuple[Symbol, Noise]] = []
         for name in step.fields or self.system.fields:
-            if name not in self.system.fields:
-                raise unknown("field", name, self.system.fields)
+            check_choice("field", name, self.system.fields)
             chosen = self.system.fields[name]
             moved = {s: chosen.drift.get(s, nothing(s)) for s in (*chosen.drift, *chosen.noise)}
             for s, e in moved.items():

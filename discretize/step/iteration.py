@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotConsistent, OdescentError, unknown
+from ..._support.errors import NotConsistent, OdescentError, check_choice
 from ..._support.registry import title_of
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, check_known, check_name, exact_values, is_zero
@@ -240,8 +240,7 @@ class Iteration:
         given: dict[sp.Symbol, sp.Expr] = {}
         for key, value in {**(values or {}), **by_name}.items():
             name = getattr(key, "name", key)
-            if name not in free:
-                raise unknown("parameter", name, free)
+            check_choice("parameter", name, free)
             given[free[name]] = value_of(free[name], value)
         tuning = reachable({**self.tuning, **given}, self.program.parameters)
         check_constants(tuning)
@@ -273,8 +272,7 @@ class Iteration:
             "reference": self.reference, "provenance": self.provenance,
         }  # fmt: skip
         for name in changes:
-            if name not in settings:
-                raise unknown("argument of Algorithm called", name, settings)
+            check_choice("argument of Algorithm called", name, settings)
         settings.update(changes)
         return type(self)(settings.pop("system"), settings.pop("scheme"), **settings)
 

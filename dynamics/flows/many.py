@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
 from .fixed_step import SOLVERS, spacing, whole_steps
@@ -64,8 +64,7 @@ def simulate_many(
     objective = objective_for(system, objective)
     if any(f.noise for f in system.fields.values()):
         raise OdescentError("the system has noise; simulate it with simulate(..., key=...).")
-    if solver not in TABLEAUX:
-        raise unknown("fixed-step solver", solver, TABLEAUX)
+    check_choice("fixed-step solver", solver, TABLEAUX)
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
         raise OdescentError(f"the time interval must be finite with t1 > t0, not [{t0}, {t1}].")
     begin = np.asarray(starts, np.float64)

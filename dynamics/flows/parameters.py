@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from ..._support.errors import OdescentError, listed, unknown
+from ..._support.errors import OdescentError, check_choice, listed
 from ..._support.numbers import reals
 from ..vector_fields.objective import Objective
 
@@ -35,8 +35,7 @@ def parameter_values(
     """
     wanted = list(names)
     for name in given:
-        if name not in wanted:
-            raise unknown(f"parameter of {who} called", name, wanted)
+        check_choice(f"parameter of {who} called", name, wanted)
     found = {n: given.get(n, known.get(n)) for n in wanted}
     missing = [n for n, v in found.items() if v is None]
     if missing:

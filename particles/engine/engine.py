@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
 from ...discretize.faces import Algorithm
 from ...discretize.programs.program import CallOracle
@@ -186,8 +186,7 @@ class PopulationStepper(BlockLayout):
     def _known(self, k: Any, params: Mapping[str, Any]) -> dict[Symbol, Any]:
         given = {**self.defaults, **params}
         for name in params:
-            if name not in self.parameters:
-                raise unknown(f"parameter of {self.population.name} called", name, self.parameters)
+            check_choice(f"parameter of {self.population.name} called", name, self.parameters)
         missing = [n for n in self.parameters if n not in given]
         if missing:
             raise OdescentError(
@@ -399,11 +398,9 @@ def stepper(
         ("block", 1 if block is None else block),
     ):
         check_whole(name, size, 1)
-    if normals not in GENERATORS:
-        raise unknown("generator of normals", normals, GENERATORS)
+    check_choice("generator of normals", normals, GENERATORS)
     for name in record:
-        if name not in Record._fields:
-            raise unknown("field of a record", name, Record._fields)
+        check_choice("field of a record", name, Record._fields)
     most = max(1, CACHE // dimension) if block is None else block
     count = -(-particles // most)
     even = -(-particles // count) if block is None else min(block, particles)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ..._support.errors import OdescentError, OdescentWarning, unknown
+from ..._support.errors import OdescentError, OdescentWarning, check_choice
 from ..._support.numbers import real
 from ...discretize.faces import Algorithm
 from ...discretize.library import algorithm
@@ -110,8 +110,7 @@ def settled(
             )
         chosen = method
     else:
-        if method not in METHODS:
-            raise unknown("method of minimize called", method, METHODS)
+        check_choice("method of minimize called", method, METHODS)
         if method.endswith("cbo"):
             plane = method == "cbo" and dimension == 2
             own = {"noise": "isotropic" if plane else "anisotropic", **own}
@@ -127,8 +126,7 @@ def settled(
         )
     names = [s.name for s in population.program.parameters]
     for name in given:
-        if name not in names:
-            raise unknown(f"parameter of {population.name} called", name, names)
+        check_choice(f"parameter of {population.name} called", name, names)
     # a user's value replaces the default and the annealing of that parameter
     values = {n: v for n, v in {**defaults, **given}.items() if n in names}
     laws = {n: law for n, law in annealed.items() if n in names and n not in given}

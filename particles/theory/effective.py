@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..._support.drawable import drawn
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, check_choice
 from ...discretize.runs.run import Trajectory
 from ...dynamics.vector_fields.objective import Objective
 from ..engine.ensembles import Ensemble
@@ -137,8 +137,7 @@ def effective_gradient(
     Raises OdescentError for particles of another shape or fewer than two steps, alpha that is not positive, an
     unknown form.
     """
-    if form not in FORMS:
-        raise unknown("form", form, FORMS)
+    check_choice("form", form, FORMS)
     if not (np.isfinite(alpha) and alpha > 0):
         raise OdescentError(f"alpha is a number more than 0, not {alpha!r}.")
     f = objective if isinstance(objective, Objective) else Objective("f", objective)
