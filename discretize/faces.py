@@ -215,6 +215,9 @@ class Derivation(Path):
 
         return derivation_text(self)
 
+    def __str__(self) -> str:
+        return self.text()
+
     def latex(self) -> str:
         """The derivation as a LaTeX fragment (needs amsmath)."""
         from .proof.report import derivation_latex
@@ -226,6 +229,11 @@ class Derivation(Path):
         from .proof.page import page
 
         return page(self)
+
+    def _page(self) -> str:
+        from .proof.page import folded
+
+        return folded(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The derivation as plain data with stable keys."""

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._support.errors import OdescentError
+from .._support.rendering.rendered import Rendered
 
 HOLDS, WRONG, UNDECIDED = "holds", "does not hold", "undecided"
 _NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
-class Spread:
+class Spread(Rendered):
     """A measured number with an interval of confidence, such as a rate with Wilson's.
 
     Raises OdescentError unless ``low <= value <= high``.
@@ -44,7 +45,7 @@ Measured = bool | int | float | str | Spread | None
 
 
 @dataclass(frozen=True)
-class Expected:
+class Expected(Rendered):
     """What a measurement has to be: within a range (ends included unless `strict`), or one plain value.
 
     Made by `near`, `between`, `at_most`, `at_least`, `below`, `above` and `exactly`.
@@ -134,7 +135,7 @@ def exactly(value: bool | int | str) -> Expected:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Rendered):
     """One statement of a paper, with what it makes us expect and what was measured.
 
     Attributes:

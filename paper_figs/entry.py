@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._support.rendering.rendered import Rendered
 from .claims import Claim
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ SCALES: tuple[Scale, ...] = ("quick", "full")
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(Rendered):
     """What a figure computes.
 
     Attributes:
@@ -32,7 +33,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class PaperFigure:
+class PaperFigure(Rendered):
     """A figure or a table of a paper.
 
     Attributes:

@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import Any
 
 from .._support.errors import OdescentError, check_choice
+from .._support.rendering.rendered import Rendered
 from .entry import PaperFigure
 
 
 @dataclass(frozen=True)
-class Paper:
+class Paper(Rendered):
     """A paper: its title, its reference, and the code of its figures.
 
     Attributes:

@@ -122,6 +122,21 @@ def test_bad_input(options: dict, said: str) -> None:
         spectrum(POLYAK, options.pop("mu"), options.pop("L"), **options)
 
 
+def test_a_bound_algorithm_knows_its_curvatures() -> None:
+    bound = od.algorithm("nesterov_sc").bind(mu=1, L=10)
+    found = spectrum(bound)
+    assert (found.curvatures[0], found.curvatures[-1]) == (1, 10)
+    assert (
+        found.rate
+        == spectrum(od.algorithm("nesterov_sc"), 1, 10).rate
+        == spectrum(bound, L=10).rate
+    )
+    with pytest.raises(od.OdescentError, match="mu has no value: give it, as in spectrum"):
+        spectrum(od.algorithm("nesterov_sc"))
+    with pytest.raises(od.OdescentError, match="L has no value"):
+        spectrum(od.algorithm("nesterov_sc"), 1)
+
+
 def test_methods_without_modes_are_refused() -> None:
     with pytest.raises(od.OdescentError):
         spectrum(od.algorithm("adam"), 1, 10)

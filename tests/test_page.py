@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 import odescent as od
-from odescent.discretize.proof.mathml import mathml
+from odescent._support.rendering.mathml import mathml
 
 
 @pytest.fixture(scope="module", params=["nesterov", "triple_momentum", "heavy_ball"])

@@ -13,6 +13,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.stepper import PointStepper, iterate, trace
 from ...dynamics.flows.tableaux import runge_kutta
 from .batching import SIZES, pad, pick, spread, take
@@ -31,7 +32,7 @@ NEUTRAL = 1e-7  # of multipliers around 1
 
 
 @dataclass(frozen=True)
-class Attractor:
+class Attractor(Rendered):
     """Where points go.
 
     Attributes:
@@ -52,6 +53,9 @@ class Attractor:
     states: dict[str, np.ndarray] = field(default_factory=dict)
     multiplier: float | None = None
     stable: bool | None = None
+
+    def __str__(self) -> str:
+        return self.label
 
     @property
     def label(self) -> str:

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole
+from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
 from .batching import pick, take
@@ -32,7 +32,7 @@ _STEEP = 0.75  # of the rates there lie below the one that the step resolves
 
 
 @dataclass(frozen=True)
-class Share:
+class Share(Rendered):
     """How large a basin is.
 
     Attributes:
@@ -51,7 +51,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Basins:
+class Basins(Rendered):
     """A map of basins.
 
     Attributes:
@@ -74,7 +74,9 @@ class Basins:
     dt: float | None
     name: str
 
-    __repr__ = brief
+    def __str__(self) -> str:
+        where = "random starts" if self.sampled else f"a grid over {', '.join(self.axes)}"
+        return f"{self.name}: basins of {self.labels.size} points, {where}\n{self.table()}"
 
     @property
     def unresolved(self) -> float:

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 
-from ..._support.brief import brief
 from ..._support.errors import OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
 from ..._support.progress import bar
+from ..._support.rendering.rendered import Rendered
 from ...discretize.programs import draws
 from ...discretize.runs.emitted_stepper import LIMIT
 from ...dynamics import Objective
@@ -32,7 +32,7 @@ Reduction = str | Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Rendered):
     """The requested quantities of a batch of runs.
 
     Attributes:
@@ -44,8 +44,6 @@ class Batch:
     axes: dict[str, np.ndarray]
     values: dict[str, np.ndarray]
     steps: int
-
-    __repr__ = brief
 
     def __getitem__(self, name: str) -> np.ndarray:
         check_choice("result", name, self.values)

@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole
+from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective
 from ...dynamics.flows.stepper import PointStepper, trace
 from .attractors import refine
@@ -37,7 +37,7 @@ _CRITICAL = (
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(Rendered):
     """A parameter at which a cycle loses its stability or ends.
 
     Attributes:
@@ -55,7 +55,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Bifurcation:
+class Bifurcation(Rendered):
     """Attractors against one parameter.
 
     Attributes:
@@ -79,7 +79,13 @@ class Bifurcation:
     changes: tuple[Change, ...]
     name: str
 
-    __repr__ = brief
+    def __str__(self) -> str:
+        low, high, n = self.values[0], self.values[-1], len(self.values)
+        rows = [
+            f"{self.name}: attractors at {n} values of {self.parameter} in [{low:.6g}, {high:.6g}]"
+        ]
+        rows += [f"  {c.value:.12g}  {c.kind}, period {c.period}" for c in self.changes]
+        return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
         """Draw it: see `plots.basins.draw_bifurcation`."""

@@ -194,7 +194,3 @@ class Certificate(ProofDocument):
         if self.enclosed:
             return "enclosed numbers"
         return "rational numbers" if self.d == 1 else f"numbers a + b sqrt({self.d})"
-
-    def __repr__(self) -> str:
-        constants = f"mu={shown(self.mu)}, L={shown(self.L)}"
-        return f"<Certificate {self.kind}: rate {self.rate:.9f}, {constants}>"

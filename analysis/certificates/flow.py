@@ -109,9 +109,6 @@ class FlowCertificate(ProofDocument):
         lines.append("  proof: quadratic Lyapunov function with function values, exact LDL'")
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return f"<FlowCertificate: rate {self.rate:.9f}>"
-
 
 def certify_flow(flow: Flow, mu: object, L: object = sp.oo, rate: object = None) -> FlowCertificate:
     """A proved exponential rate of a flow's output over F(mu, L).

@@ -183,9 +183,6 @@ class HorizonCertificate(ProofDocument):
         )
         return "\n".join(lines)
 
-    def __repr__(self) -> str:
-        return f"<HorizonCertificate: {self.statement['measure']} <= {self.bound:.10g} after {self.horizon} steps>"
-
 
 def certify_horizon(
     algorithm: Method,

@@ -181,9 +181,6 @@ class PotentialCertificate(ProofDocument):
             f"  proof: {len(self.witness['lambda'])} interpolation inequalities a step with polynomial weights",
         ])  # fmt: skip
 
-    def __repr__(self) -> str:
-        return f"<PotentialCertificate: f({self._end}) - f* <= {self.law} |x_0 - x*|^2>"
-
 
 def certify_potential(
     algorithm: Method, L: object, *, output: str | None = None

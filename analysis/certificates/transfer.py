@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics import System
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.vector_fields.system import L as smoothness
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TransferRow:
+class TransferRow(Rendered):
     """One scheme at one step.
 
     Attributes:
@@ -49,7 +50,7 @@ class TransferRow:
 
 
 @dataclass(frozen=True)
-class Transfer:
+class Transfer(Rendered):
     """Certified rates of schemes over the step, beside the flow's.
 
     Attributes:

@@ -16,6 +16,7 @@ import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm, Derivation, algorithm, scheme
 from ...discretize.pole_placement.passive_form import passive_parameters
 from ...discretize.proof.steps import Claim, Equation, Step, follows_from
@@ -43,7 +44,7 @@ _LONGEST = 7  # period that is looked at for the methods without cycles
 
 
 @dataclass(frozen=True, eq=False)
-class Ledger:
+class Ledger(Rendered):
     """The energy of a method step by step along an orbit.
 
     Attributes:

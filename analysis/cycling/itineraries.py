@@ -16,6 +16,7 @@ import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
 from ..certificates.checking.checker import ONE, Number, within
@@ -52,7 +53,7 @@ class Branches:
 
 
 @dataclass(frozen=True, eq=False)
-class PiecewiseCycle:
+class PiecewiseCycle(Rendered):
     """A periodic orbit, exactly.
 
     Attributes:

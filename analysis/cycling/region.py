@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..certificates.lower_bounds.cycle import check_periods, sequences, windings
 from ..certificates.searching.least import has_rate
 
@@ -21,7 +21,7 @@ Grid = Float[np.ndarray, "betas alphas"]
 
 
 @dataclass(frozen=True, eq=False)
-class CycleRegion:
+class CycleRegion(Rendered):
     """A map of xi+ = (1 + beta) xi - beta xi_- - alpha grad f((1 + gamma) xi - gamma xi_-) over F(mu, L).
 
     In floats, for pictures: at a point of the grid, `cycles` decides without doubt.
@@ -55,7 +55,14 @@ class CycleRegion:
     certified: Bool[np.ndarray, "_ _"]
     periods: int
 
-    __repr__ = brief
+    def __str__(self) -> str:
+        low, high = (f"({b[0]:.4g}, {b[-1]:.4g})" for b in (self.alpha, self.beta))
+        return (
+            f"cycles over F({self.mu:.6g}, {self.L:.6g}), gamma = {self.gamma:.6g}, on {self.period.size} points\n"
+            f"  steps alpha in {low}, momenta beta in {high}, periods up to {self.periods}\n"
+            f"  a cycle at {np.mean(self.period > 0):.1%} of the points; convergence on quadratics at "
+            f"{np.mean(self.quadratics):.1%}"
+        )
 
     @property
     def quadratics(self) -> Bool[np.ndarray, "betas alphas"]:

@@ -19,6 +19,7 @@ import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
 from ..certificates.methods.plant import Method
@@ -38,7 +39,7 @@ _MOST = 2_000_000  # words of 64 bits in the numbers of all steps, some 20 secon
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Rendered):
     """Starting points that reach one attractor: all of [low, high], rational numbers.
 
     Attributes:
@@ -56,7 +57,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class BasinWindows:
+class BasinWindows(Rendered):
     """The basins along the starts from rest, x_{-1} = x_0, in an interval.
 
     Attributes:

@@ -22,6 +22,7 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
+from ..._support.rendering.rendered import Rendered
 
 Points = Float[np.ndarray, "n 2"]
 Curve = Float[np.ndarray, "_ 2"]  # points along a curve: lengths differ from curve to curve
@@ -45,7 +46,7 @@ _NUDGE = 6e-6  # central differences: about the cube root of the rounding unit
 
 
 @dataclass(frozen=True)
-class FixedPoint:
+class FixedPoint(Rendered):
     """A zero of the field, with its linearization.
 
     n is 2, or in a plane through a larger state space the dimension of that.

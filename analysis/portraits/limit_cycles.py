@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.tableaux import hermite, runge_kutta
 from .field import Chart, Curve, Field, FixedPoint, Jacobian, Points, chart
 
@@ -27,7 +28,7 @@ _FAR = 1.0  # how far beyond the window an orbit may go, in window sides
 
 
 @dataclass(frozen=True)
-class LimitCycle:
+class LimitCycle(Rendered):
     """An isolated closed orbit.
 
     Attributes:

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from .field import Chart, Curve, Field, Points, chart, evaluate, grid
 
 
 @dataclass(frozen=True)
-class Nullclines:
+class Nullclines(Rendered):
     """Zero sets of the two components as polylines, each of shape (k, 2).
 
     `residual` is the largest absolute value of each component left on its polylines. A component
@@ -90,7 +91,7 @@ Function = Callable[[Points], Float[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True)
-class LevelSets:
+class LevelSets(Rendered):
     """Curves on which a function is constant.
 
     Attributes:

@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.arguments import checked
-from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
+from ..._support.rendering.rendered import Rendered
 from .field import Curve, Field, FixedPoint, Jacobian, Window, check_window, evaluate, fixed_points
 from .limit_cycles import LimitCycle, limit_cycles
 from .nullclines import Function, LevelSets, Nullclines, level_sets, nullclines
@@ -33,7 +33,7 @@ _NO_CURVES: Mapping[str, Curve] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class FixedPointSearch:
+class FixedPointSearch(Rendered):
     """How the fixed points were found.
 
     Attributes:
@@ -50,7 +50,7 @@ class FixedPointSearch:
 
 
 @dataclass(frozen=True)
-class Portrait:
+class Portrait(Rendered):
     """The data of a phase portrait.
 
     Attributes:
@@ -97,8 +97,6 @@ class Portrait:
     out_of_plane: float = 0.0
     projected: bool = False
     noisy: bool = False
-
-    __repr__ = brief
 
     @property
     def of(self) -> str:

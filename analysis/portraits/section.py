@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected, unknown
 from ..._support.numbers import reals
+from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.evaluate import Oracles, evaluate, initial_state, oracles_of, vector_field
@@ -25,7 +26,7 @@ _MOST_CALLS = 50_000  # of the field, along one flow
 
 @checked
 @dataclass(frozen=True)
-class Section:
+class Section(Rendered):
     """A plane in the state space: origin + a first + b second, with coordinates (a, b).
 
     The state is the blocks' entries one after another, in the system's order. Velocities are projected

@@ -17,6 +17,7 @@ from scipy.integrate import RK45
 
 from ..._support.errors import OdescentError, expected
 from ..._support.numbers import reals
+from ..._support.rendering.rendered import Rendered
 from .field import Chart, Curve, Field, FixedPoint, chart, grid
 
 Ending = Literal[
@@ -32,7 +33,7 @@ _OFFSET = 1e-4  # separatrices start this far from their saddle
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(Rendered):
     """A piece of a trajectory, points in the order of the flow, shape (k, 2).
 
     `ended` is the reason why it stops, backwards and forwards in time: at the window's edge, at a fixed
@@ -45,7 +46,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Separatrix:
+class Separatrix(Rendered):
     """One branch of a saddle's stable or unstable manifold; points start at the saddle.
 
     A stable branch is traced backwards in time, so its flow runs from the last point to the first.

@@ -11,8 +11,8 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ..._support.brief import brief
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics import Objective
 from ...dynamics.algebra.vectors import Expr, Vector
@@ -32,7 +32,7 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Order:
+class Order(Rendered):
     """The fitted order of the gap in the step.
 
     Attributes:
@@ -49,7 +49,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Rendered):
     """Comparison of an algorithm with its limit flow.
 
     Attributes:
@@ -79,8 +79,6 @@ class Comparison:
     rate: Contraction | None
     theory: Mapping[str, float]
     convergence: Convergence
-
-    __repr__ = brief
 
     def __str__(self) -> str:
         lines = [

@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
-class Contraction:
+class Contraction(Rendered):
     """The measured factor per step of one gap, from a straight line through its logarithm.
 
     Attributes:
@@ -53,7 +53,7 @@ class Contraction:
 
 
 @dataclass(frozen=True)
-class Series:
+class Series(Rendered):
     """One gap over the iterations.
 
     Attributes:
@@ -74,7 +74,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Convergence:
+class Convergence(Rendered):
     """Named gaps with theoretical rates and axis labels.
 
     Attributes:
@@ -90,7 +90,13 @@ class Convergence:
     labels: tuple[str, str]
     floor: float = 0.0
 
-    __repr__ = brief
+    def __str__(self) -> str:
+        rows = [f"gaps of {len(self.series)} series over {self.labels[0]}"]
+        for name, s in self.series.items():
+            end = "" if s.diverged_at is None else f", diverges at {s.diverged_at:g}"
+            rows.append(f"  {name}: {s.gap[0]:.3g} to {s.gap[-1]:.3g} in {s.iterations[-1]:g}{end}")
+        rows += [f"  {name}: factor {factor:.6g} per step" for name, factor in self.theory.items()]
+        return "\n".join(rows)
 
     def iterations_to(self, tolerance: float) -> dict[str, float | None]:
         """The first iteration at which each gap is at most `tolerance`; None if it never is.

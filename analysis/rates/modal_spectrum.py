@@ -16,10 +16,10 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Complex, Float
 
-from ..._support.brief import brief
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, real
+from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import check_domain
@@ -35,7 +35,7 @@ _lambda = sp.Symbol("lambda_mode", positive=True)
 
 
 @dataclass(frozen=True)
-class Locus:
+class Locus(Rendered):
     """Eigenvalues against one parameter.
 
     Attributes:
@@ -59,7 +59,7 @@ class Locus:
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class Spectrum(Rendered):
     """Modal eigenvalues over [mu, L].
 
     Attributes:
@@ -91,12 +91,25 @@ class Spectrum:
     locus: Locus | None = None
     order: int = 1
 
-    __repr__ = brief
-
     @property
     def bound(self) -> str:
         """How the distance to the minimizer decays on quadratics, in the rate ρ: "ρᵏ", or "k ρᵏ" for a double pole."""
         return {1: "ρᵏ", 2: "k ρᵏ"}.get(self.order, f"k^{self.order - 1} ρᵏ")
+
+    def __str__(self) -> str:
+        low, high = self.curvatures[0], self.curvatures[-1]
+        rows = [
+            f"{self.name}: rate {self.rate:.6g} on quadratics with curvatures in [{low:.6g}, {high:.6g}]",
+            f"  largest at curvature {self.worst:.6g}; the distance to the minimizer is O({self.bound})",
+        ]
+        if self.tuned:
+            found = ", ".join(f"{n} = {v:.6g}" for n, v in self.tuned.items())
+            rows.append(f"  best: {found}, rate {self.tuned_rate:.6g}")
+        if self.locus is not None:
+            rows.append(
+                f"  root locus against {self.locus.parameter}: best {self.locus.best:.6g} of {len(self.locus.values)}"
+            )
+        return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the modal radius over lambda: see `plots.rates.draw_radius`."""
@@ -109,8 +122,8 @@ class Spectrum:
 
 def spectrum(
     algorithm: Algorithm,
-    mu: float,
-    L: float,
+    mu: float | None = None,
+    L: float | None = None,
     *,
     parameters: Mapping[str, float] | None = None,
     against: str | None = None,
@@ -122,7 +135,7 @@ def spectrum(
 
     Args:
         algorithm: linear and time-invariant around its gradients; with noise it is the mean that has the modes.
-        mu, L: least and largest curvature, 0 <= mu <= L.
+        mu, L: least and largest curvature, 0 <= mu <= L; by default what the algorithm was bound to.
         parameters: values of its free parameters other than mu and L; a parameter that its tuning sets may be
             given too, and takes the tuning's place.
         against: a parameter for the root locus, at ``values``: (low, high, how many) or an array.
@@ -132,6 +145,7 @@ def spectrum(
     Raises:
         NotLTI: where there is no modal matrix. OdescentError: bad mu, L, names or values.
     """
+    mu, L = _bound(algorithm, "mu", mu), _bound(algorithm, "L", L)
     if not (np.isfinite([mu, L]).all() and 0 <= mu <= L and L > 0):
         raise OdescentError(
             f"curvatures go from mu to L with 0 <= mu <= L and L > 0, not from {mu!r} to {L!r}."
@@ -165,6 +179,17 @@ def spectrum(
         lam, eigenvalues, np.abs(eigenvalues).max(1), rate, worst, modes.complete(fixed), algorithm.name or "algorithm",
         tuned, tuned_radius, tuned_rate, locus, _order(modes, lam, fixed, rate, worst),
     )  # fmt: skip
+
+
+def _bound(algorithm: Algorithm, name: str, given: float | None) -> float:
+    """A curvature that is given, or else that to which the algorithm was bound."""
+    own = {s.name: e for s, e in algorithm.tuning.items()}.get(name)
+    if given is None and (own is None or not own.is_number):
+        raise OdescentError(
+            f"a spectrum is over curvatures from mu to L, and {name} has no value: give it, as in "
+            "spectrum(algorithm, mu=1, L=10), or bind it."
+        )
+    return real(own) if given is None else given
 
 
 class ModalMatrix:

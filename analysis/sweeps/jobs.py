@@ -30,6 +30,7 @@ from ..._support.files import make_folder
 from ..._support.numbers import check_whole
 from ..._support.processes import carry_out, processors
 from ..._support.progress import bar
+from ..._support.rendering.rendered import Rendered
 
 Progress = Callable[[int, int], None]
 _RESULT = store.Format("odescent.job/1", "result", of="job")
@@ -37,7 +38,7 @@ _MANIFEST = store.Format("odescent.sweep/1", "manifest of a sweep")
 
 
 @dataclass(frozen=True)
-class SweepRow:
+class SweepRow(Rendered):
     """One row of a sweep.
 
     Attributes:
@@ -58,7 +59,7 @@ class SweepRow:
 
 
 @dataclass(frozen=True)
-class ParameterSweep:
+class ParameterSweep(Rendered):
     """The jobs of a sweep, in the order of the grid.
 
     Attributes:

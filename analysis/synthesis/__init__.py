@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice
+from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
 from ...discretize.identification.recognition import Recognition, recognize
 from ...discretize.pole_placement.specification import scalar
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Synthesis:
+class Synthesis(Rendered):
     """What a search found.
 
     Attributes:

@@ -16,6 +16,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.vector_fields.system import L, mu
 from .family import Family
@@ -30,7 +31,7 @@ _PATTERNS = {"rho": RHO, "-rho": -RHO, "0": sp.S.Zero, "rho^2": RHO**2, "-rho^2"
 
 
 @dataclass(frozen=True)
-class ClosedForm:
+class ClosedForm(Rendered):
     """An exact optimum.
 
     Attributes:

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from ..._support.errors import TooLarge
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import (
     Call,
@@ -45,7 +46,7 @@ class NoNumber(ArithmeticError):
 
 
 @dataclass(frozen=True)
-class Trial:
+class Trial(Rendered):
     """An experiment with a function: a call of one method that the other does not make.
 
     Attributes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.vectors import Vector
 from ..linear.witness import Witness
 from .trial import Trial
@@ -14,7 +15,7 @@ AGREE = "the transfer functions agree"
 
 
 @dataclass(frozen=True)
-class Equivalence:
+class Equivalence(Rendered):
     """The verdict on two algorithms.
 
     Attributes:

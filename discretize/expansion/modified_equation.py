@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of, tidy
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.algebra.series import taylor
@@ -21,7 +22,7 @@ _WITHOUT = "(without the noise; weak_modified_equation has it)"
 
 
 @dataclass(frozen=True)
-class ModifiedEquation:
+class ModifiedEquation(Rendered):
     """The modified field as a series in the step: ``terms[j]`` multiplies h**j, by block symbol.
 
     Coefficients with a recurrence are among the blocks; ``begin`` has their initial values. For a method that draws

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import sympy as sp
 
 from ..._support.arguments import checked
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.notation.show import text
@@ -41,7 +42,7 @@ Form: TypeAlias = "StateSpace | Program"
 
 
 @dataclass(frozen=True)
-class Recognition:
+class Recognition(Rendered):
     """The result of recognizing an algorithm.
 
     Attributes:

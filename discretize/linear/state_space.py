@@ -10,6 +10,7 @@ from typing import Self
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError, TooLarge
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import coefficient
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
@@ -36,7 +37,7 @@ class NotLTI(NotCarried):
 
 
 @dataclass(frozen=True)
-class StateSpace:
+class StateSpace(Rendered):
     """x+ = A x + B u, y = C x + D u with u = oracles(y), acting on each coordinate alike.
 
     ``output`` reads the algorithm's output off the state. ``start`` is the initial state: its columns

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import canonical
 
 DIGITS = 120  # of numbers that are no fractions
@@ -24,7 +25,7 @@ When: TypeAlias = tuple[
 
 
 @dataclass(frozen=True)
-class Witness:
+class Witness(Rendered):
     """An experiment with two outcomes.
 
     Give the parameters their values, start both methods at x0 (0 or 1, one coordinate), and let every oracle

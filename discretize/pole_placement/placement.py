@@ -16,6 +16,7 @@ from typing import Any, overload
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.notation.show import text
@@ -35,7 +36,7 @@ from .stability import stability
 
 
 @dataclass(frozen=True)
-class PoleSolution:
+class PoleSolution(Rendered):
     """One method with the wanted poles.
 
     Attributes:
@@ -101,7 +102,7 @@ class PoleSolution:
 
 
 @dataclass(frozen=True)
-class PoleSolutions(Sequence[PoleSolution]):
+class PoleSolutions(Rendered, Sequence[PoleSolution]):
     """All solutions of a specification.
 
     ``assumes`` lists what was divided by and may vanish for some values of the symbols: where one of

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import (
     Symbol,
     coefficient,
@@ -29,7 +30,7 @@ from .meanings import Meanings
 
 
 @dataclass(frozen=True)
-class Instructed:
+class Instructed(Rendered):
     """The base of instructions: a target, and expressions in the fields named by ``computes``."""
 
     computes: ClassVar[tuple[str, ...]] = ()
@@ -185,7 +186,7 @@ def _renamed_atom(a: Atom, names: Mapping[Oracle, Oracle]) -> Vector:
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(Rendered):
     """One step of an algorithm.
 
     Attributes:

@@ -10,6 +10,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.algebra.vectors import Expr, Vector, zero
@@ -48,7 +49,7 @@ RULES = {
 
 
 @dataclass(frozen=True)
-class Integrator:
+class Integrator(Rendered):
     """An integrator of a substep.
 
     ``cayley`` (the trapezoidal rule) and ``exact`` (the exponential) need fields that are linear in
@@ -79,7 +80,7 @@ class Integrator:
 
 
 @dataclass(frozen=True, init=False)
-class Flow:
+class Flow(Rendered):
     """Advance some fields by a fraction of the step.
 
     Attributes:
@@ -183,7 +184,7 @@ class Sweep(Flow):
 
 
 @dataclass(frozen=True, init=False)
-class Let:
+class Let(Rendered):
     """Assign blocks simultaneously: memories, recurrences of coefficients, projections.
 
     The expressions are in block symbols (current values) and parameters; ``read`` and ``save`` as in `Flow`.
@@ -234,7 +235,7 @@ Step: TypeAlias = Flow | Let
 
 
 @dataclass(frozen=True, init=False)
-class Scheme:
+class Scheme(Rendered):
     """An ordered list of substeps, with a name and a reference."""
 
     steps: tuple[Step, ...]

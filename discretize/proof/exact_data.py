@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.trees import tree
@@ -85,7 +86,7 @@ def _plain(value: Any, key: str = "") -> Any:
 
 
 @dataclass(frozen=True)
-class Principle:
+class Principle(Rendered):
     """The principle of a derivation, and its arguments: with it, a replay makes the whole derivation again.
 
     Attributes:

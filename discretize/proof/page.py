@@ -5,21 +5,25 @@ from __future__ import annotations
 import html
 import re
 
+from ..._support.rendering.mathml import FONTS, mathml
 from ...dynamics.flows.system import System
 from ...dynamics.notation.line_breaks import broken, terms, width
 from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.vector_fields.second_order import SecondOrder
 from ..emit.backends.latex import latex as program_latex
 from ..expansion.modified_equation import ModifiedEquation
-from .mathml import FONTS, mathml
 from .report import EQUATIONS_LATEX, KIND_LABELS
 from .steps import Path, Step
 
 _STYLE = """
 :root { color-scheme: light dark; }
 body { font: 17px/1.55 Georgia, 'Times New Roman', serif; max-width: 46rem; margin: 3rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; }
 h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
+@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
+"""
+_ARTICLE_STYLE = """
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
 .claims { overflow-x: auto; margin: .6rem 0 .6rem 1.5rem; } .claims table { border-collapse: collapse; }
 .claims td { padding: .22rem .35rem; vertical-align: middle; } .claims td:first-child { text-align: right; }
 .claims td.more { padding-left: 2rem; } .claims { line-height: 2; } p { overflow-wrap: break-word; }
@@ -29,9 +33,8 @@ h1 small { display: block; font-size: 1rem; font-weight: normal; opacity: .75; }
   padding: .05em .6em; opacity: .75; }
 .three { border-left: 3px solid #0072b2; padding-left: 1rem; } footer { margin-top: 3rem; }
 @media (prefers-color-scheme: dark) { .ok { color: #54d6a5; } .bad { color: #ff8a80; } }
-@media print { body { margin: 0; max-width: none; } h2 { break-after: avoid; } }
 """
-_STYLE += f"math {{ font-family: {FONTS}; font-size-adjust: 0.48; }}\n"
+_ARTICLE_STYLE += f"math {{ font-family: {FONTS}; font-size-adjust: 0.48; }}\n"
 
 
 def page(d: Path) -> str:
@@ -40,7 +43,7 @@ def page(d: Path) -> str:
     return (
         "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n"
         '<meta name=viewport content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escape(title)}: a derivation</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{_escape(title)}: a derivation</title>\n<style>{_STYLE}{_ARTICLE_STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{_escape(title)}<small>{_escape(subtitle(d))}</small></h1>\n"
         + article(d)
         + "\n</body>\n</html>\n"
@@ -55,16 +58,29 @@ def subtitle(d: Path) -> str:
 
 def article(d: Path) -> str:
     """The body below the title, for embedding in another page."""
-    return "\n".join(
-        [
-            f"<p>{_prose(d.summary)}</p>",
-            _notation(d),
-            *(_step(number, step) for number, step in enumerate(d.steps, 1)),
-            _equations(d),
-            _algorithm(d),
-            f"<footer class=note>{_escape(d.provenance)} {_references(d)}</footer>",
-        ]
+    return "\n".join([_opening(d), _steps(d), _end(d)])
+
+
+def folded(d: Path) -> str:
+    """The derivation for a notebook: the steps fold out, the equations and the algorithm are shown."""
+    return (
+        f"<style>.odescent-derivation {{ {_ARTICLE_STYLE} }}</style>\n<article class=odescent-derivation>\n"
+        f"<p><b>{_escape(d.title)}</b>, {_escape(subtitle(d))}</p>\n{_opening(d)}\n"
+        f"<details><summary>The {len(d.steps)} steps</summary>\n{_steps(d)}\n</details>\n{_end(d)}\n</article>"
     )
+
+
+def _opening(d: Path) -> str:
+    return f"<p>{_prose(d.summary)}</p>\n{_notation(d)}"
+
+
+def _steps(d: Path) -> str:
+    return "\n".join(_step(number, step) for number, step in enumerate(d.steps, 1))
+
+
+def _end(d: Path) -> str:
+    footer = f"<footer class=note>{_escape(d.provenance)} {_references(d)}</footer>"
+    return "\n".join([_equations(d), _algorithm(d), footer])
 
 
 def _escape(words: str) -> str:

@@ -14,6 +14,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.registry import title_of
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import substitute, tidy, vanishes
 from ...dynamics.algebra.named import named, opened
 from ...dynamics.algebra.trees import tree
@@ -34,7 +35,7 @@ PERTURBATION = sp.Rational(8, 7)
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Rendered):
     """One asserted expression: ``name = value``; ``tex`` is the left-hand side in LaTeX."""
 
     name: str
@@ -49,7 +50,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Equation:
+class Equation(Rendered):
     """``left = right``, both vectors or both scalars; zero stands for the zero vector too."""
 
     left: Expr
@@ -76,7 +77,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(Rendered):
     """A checked step.
 
     Attributes:
@@ -185,7 +186,7 @@ def _perturb(value: Expr, scale: sp.Rational) -> Iterator[Expr]:
 
 
 @dataclass(frozen=True)
-class Path:
+class Path(Rendered):
     """Checked steps to an algorithm: the core of `Derivation`, with three equations that must not be confused.
 
     Attributes:

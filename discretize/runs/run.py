@@ -17,9 +17,10 @@ from jaxtyping import Array, Key
 
 from ..._support import store
 from ..._support.arguments import checked
-from ..._support.brief import brief
+from ..._support.brief import short
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.stepper import PointStepper, orbit
@@ -33,7 +34,7 @@ from .emitted_stepper import algorithm_stepper
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Trajectory:
+class Trajectory(Rendered):
     """The record of a run; a JAX pytree.
 
     Attributes:
@@ -56,7 +57,15 @@ class Trajectory:
     k: Any = None
     statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    __repr__ = brief
+    def __str__(self) -> str:
+        said = f"{len(self.t) - 1} steps" if self.k is None else f"{len(self.t)} records"
+        f = self.f
+        if getattr(f, "ndim", 0) == 1 and not isinstance(f, jax.core.Tracer):
+            said = f"{said}, f from {float(f[0]):.6g} to {float(f[-1]):.6g}"
+        if isinstance(self.diverged_at, int):
+            said += f"; diverged at step {self.diverged_at}"
+        arrays = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}
+        return "\n".join([said, *(f"  {n}: {short(a)}" for n, a in arrays.items())])
 
     def prefix(self) -> Trajectory:
         """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""

@@ -13,6 +13,7 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import NotConsistent, OdescentError, check_choice
 from ..._support.registry import title_of
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, check_known, check_name, exact_values, is_zero
 from ...dynamics.algebra.vectors import Expr
@@ -36,7 +37,7 @@ from .compile import COUNTER, compile_scheme, reuse_across_steps
 STEP = sp.Symbol("h", positive=True)
 
 
-class Iteration:
+class Iteration(Rendered):
     """A system discretized by a scheme: the core of `Algorithm`, which documents the arguments.
 
     It provides its program and the linear forms of it, and has no imports from their users.

@@ -12,6 +12,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.exact import as_scalar, canonical
 from ...dynamics.algebra.vectors import Expr
@@ -29,7 +30,7 @@ from ..programs.program import CallOracle, Count, Draw, Program
 
 
 @dataclass(frozen=True)
-class StepMap:
+class StepMap(Rendered):
     """z+ = ``after`` as expressions in the coordinates ``state`` and the independent standard normals ``normals``.
 
     ``outputs`` are the blocks and the named expressions in the state, by coordinate; ``counts`` are independent
@@ -143,7 +144,7 @@ def _linear(
 
 
 @dataclass(frozen=True)
-class MomentMap:
+class MomentMap(Rendered):
     """E of the monomials of degree 1 and 2 after a step: ``matrix`` times those before it, plus ``constant``."""
 
     monomials: tuple[sp.Expr, ...]
@@ -244,7 +245,7 @@ def moment_map(
 
 
 @dataclass(frozen=True)
-class StationaryLaw:
+class StationaryLaw(Rendered):
     """Mean and covariance that the chain keeps, by coordinate of the state."""
 
     state: tuple[sp.Symbol, ...]

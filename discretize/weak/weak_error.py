@@ -16,6 +16,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.series import taylor
 from ...dynamics.algebra.vectors import Expr
@@ -34,7 +35,7 @@ from ..programs.program import CallOracle, Draw
 
 
 @dataclass(frozen=True)
-class WeakModifiedEquation:
+class WeakModifiedEquation(Rendered):
     """The modified generator as a series in the step: ``generators[j]`` multiplies h**j.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html as entities
 import re
 
-from odescent.discretize.proof.mathml import mathml
+from odescent._support.rendering.mathml import mathml
 
 _FORMULA = re.compile(r'<(span|div) class="arithmatex">\s*\\([(\[])(.*?)\\[)\]]\s*</\1>', re.DOTALL)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..._support.rendering.rendered import Rendered
+
 
 @dataclass(frozen=True)
-class Form:
+class Form(Rendered):
     """The properties of a kind of oracles; in its texts ``{of}`` is the objective.
 
     Attributes:
@@ -39,6 +41,8 @@ class Form:
     particles: bool = False
     declared: str = ""
 
+    _shows = ("fields",)  # its LaTeX is a template
+
 
 KINDS = {
     "grad": Form(
@@ -58,11 +62,13 @@ KINDS = {
 
 
 @dataclass(frozen=True)
-class Oracle:
+class Oracle(Rendered):
     """A named map of an objective: ``kind`` is one of `KINDS`, or what is made of one; ``of`` the objective."""
 
     kind: str
     of: str
+
+    _shows = ("fields",)
 
     @property
     def name(self) -> str:

@@ -13,15 +13,16 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
-from ..._support.brief import brief
+from ..._support.brief import short
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
 from .evaluate import evaluate, initial_state, oracles_of, vector_field
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(Rendered):
     """A trajectory of a flow or of an SDE.
 
     Attributes:
@@ -40,7 +41,13 @@ class Solution:
     steps: tuple[int, int]
     stopped: str | None = None
 
-    __repr__ = brief
+    def __str__(self) -> str:
+        accepted, rejected = self.steps
+        rows = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}
+        said = f"t from {self.t[0]:.6g} to {self.t[-1]:.6g}, {accepted} steps ({rejected} rejected)"
+        if self.stopped:
+            said += f"; stopped by {self.stopped}"
+        return "\n".join([said, *(f"  {n}: {short(a)}" for n, a in rows.items())])
 
     def __call__(self, t: float) -> np.ndarray:
         """The output at time t, by the solver's own interpolant; OdescentError outside its interval."""

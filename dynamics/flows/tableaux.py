@@ -15,13 +15,15 @@ from typing import Any, TypeVar
 
 import sympy as sp
 
+from ..._support.rendering.rendered import Rendered
+
 State = tuple[Any, ...]
 Rates = Callable[[Any, State], State]
 Slope = TypeVar("Slope")
 
 
 @dataclass(frozen=True)
-class Tableau:
+class Tableau(Rendered):
     """An explicit Runge-Kutta tableau: stage weights ``a`` (strictly lower triangular) and weights ``b``."""
 
     a: tuple[tuple[sp.Rational, ...], ...]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.exact import as_scalar
 from ..algebra.series import taylor
 from ..algebra.vectors import Call, Expr, Vector, VectorSymbol, scalar_calls, zero
@@ -26,7 +27,7 @@ from .processes import SDE, Jump, in_coordinates, jumping
 
 
 @dataclass(frozen=True)
-class Consensus:
+class Consensus(Rendered):
     """The consensus point of N particles as an explicit function of them.
 
     Attributes:

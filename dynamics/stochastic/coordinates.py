@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol
 from ..algebra.exact import as_scalar
 from ..algebra.vectors import (
@@ -32,7 +33,7 @@ LARGEST = 12  # coordinates of one vector: what is done with them grows fast
 
 
 @dataclass(frozen=True)
-class Coordinates:
+class Coordinates(Rendered):
     """The expansion of vectors in coordinates.
 
     Attributes:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.exact import as_scalar
 from ..flows.system import System
 from .coordinates import Functions
@@ -16,7 +17,7 @@ from .processes import SDE, generator, in_coordinates
 
 
 @dataclass(frozen=True)
-class MomentEquations:
+class MomentEquations(Rendered):
     """d/dt E x^alpha for the monomials through a degree: matrix times those moments, plus a constant, plus the rest.
 
     Attributes:

@@ -14,12 +14,13 @@ from math import comb, factorial
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.exact import as_scalar
 
 Index = tuple[int, ...]  # how often each coordinate is differentiated
 
 
-class Operator:
+class Operator(Rendered):
     """The operator phi -> sum over alpha of ``terms[alpha]`` d^alpha phi, in the coordinates ``over``.
 
     Operators of the same coordinates add, scale by expressions from the left, and compose with ``@``:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.exact import as_scalar
 from ..algebra.vectors import Vector, VectorSymbol
 from ..flows.system import System
@@ -23,7 +24,7 @@ from .operators import Operator
 
 
 @dataclass(frozen=True)
-class Jump:
+class Jump(Rendered):
     """Jumps x -> x + size at the rate ``rate``: a compound Poisson process whose size may depend on x.
 
     ``sizes`` are the possible displacements (one expression for each coordinate) with their probabilities; they
@@ -66,7 +67,7 @@ def _over_marks(e: sp.Expr, marks: tuple[sp.Symbol, ...]) -> sp.Expr:
 
 
 @dataclass(frozen=True)
-class SDE:
+class SDE(Rendered):
     """dX = drift dt + noise dW + jumps, in coordinates.
 
     Attributes:

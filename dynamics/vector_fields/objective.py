@@ -10,6 +10,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.exact import as_scalar, check_name
 from ..algebra.oracles import Oracle
 from ..algebra.vectors import Call, ScalarNode, Vector, call
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _TOGETHER = 64
 
 
-class Objective:
+class Objective(Rendered):
     """A function to minimize, or an operator to find a zero of, through its oracles.
 
     Abstract (a name only) it takes part in symbolic work: ``f.grad(x)`` of a vector is an opaque

@@ -8,13 +8,14 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.exact import as_scalar
 from ..algebra.vectors import Expr, Vector
 from ..notation.show import latex, symbol_latex, text
 
 
 @dataclass(frozen=True)
-class Diffusion:
+class Diffusion(Rendered):
     """Noise on one block: ``amplitude`` times the increment of the Wiener process ``process``.
 
     A scalar amplitude is isotropic noise, a vector amplitude acts element by element (diagonal). Every
@@ -44,7 +45,7 @@ class Diffusion:
 
 
 @dataclass(frozen=True)
-class Jumps:
+class Jumps(Rendered):
     """Jumps of one block: ``amplitude`` times the increment of a compound Poisson process, in Ito's sense.
 
     The process is a Wiener process that is read on the clock of a Poisson process N of ``rate`` jumps in a unit of

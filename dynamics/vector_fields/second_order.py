@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, coefficients_of, derivative, substitute, tidy
 from ..algebra.exact import canonical
 from ..algebra.series import taylor
@@ -18,7 +19,7 @@ position, velocity = VectorSymbol("x"), VectorSymbol("x_dot")
 
 
 @dataclass(frozen=True, repr=False)
-class SecondOrder:
+class SecondOrder(Rendered):
     """x'' + lhs = 0, where ``lhs`` is a vector in ``x`` and ``x_dot``, exact or a series in ``small``."""
 
     lhs: Vector

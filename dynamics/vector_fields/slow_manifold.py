@@ -8,15 +8,16 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, expected
 from ..._support.numbers import check_whole
+from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, derivative, substitute, symbols_of, tidy
 from ..algebra.exact import canonical
 from ..algebra.series import taylor
 from ..algebra.vectors import Expr, Vector, VectorSymbol, zero
-from ..notation.show import text
+from ..notation.show import latex, text
 from .hypotheses import Hypothesis, assumptions, positive
 
 
-class SlowManifold(list[Vector]):
+class SlowManifold(list[Vector], Rendered):
     """The coefficients h_0, h_1, ... of an attracting graph, with what makes it attract.
 
     Attributes:
@@ -34,6 +35,11 @@ class SlowManifold(list[Vector]):
     def assumes(self) -> str:
         """The assumptions on parameters and states for the graph to attract, in prose."""
         return assumptions(self.hypotheses)
+
+    def latex(self) -> str:
+        """The coefficients as an aligned LaTeX environment."""
+        rows = [rf"h_{{{j}}} &= {latex(e)}" for j, e in enumerate(self)]
+        return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
     def __repr__(self) -> str:
         unproved = [h for h in self.hypotheses if h.status != "proved"]

@@ -11,6 +11,7 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected, unknown
 from ..._support.registry import title_of
+from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import (
     Symbol,
     derivative,
@@ -39,7 +40,7 @@ FieldLike: TypeAlias = "Field | Mapping[Symbol, Expr]"
 
 
 @dataclass(frozen=True)
-class Block:
+class Block(Rendered):
     """A named part of the state.
 
     Attributes:
@@ -77,7 +78,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Field:
+class Field(Rendered):
     """A whole-state vector field: the drift of each block it moves, and the noise on it."""
 
     drift: Mapping[Symbol, Expr]
@@ -101,7 +102,7 @@ def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
         raise OdescentError(f"{user} uses the vector {min(loose)!r}, which {why}.")
 
 
-class VectorFields:
+class VectorFields(Rendered):
     """A continuous-time system whose drift is the sum of named vector fields.
 
     Args:
@@ -419,9 +420,6 @@ class VectorFields:
 
     def __repr__(self) -> str:
         return f"System({', '.join(self.fields)}; " + "; ".join(str(self).splitlines()) + ")"
-
-    def _repr_latex_(self) -> str:
-        return f"$$\n{self.latex()}\n$$"
 
 
 def _as_field(name: str, f: FieldLike) -> Field:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from .subjects import Subject, subject
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class EvaluationCounts:
+class EvaluationCounts(Rendered):
     """Evaluations of the drift, row by row.
 
     Attributes:
@@ -29,6 +30,13 @@ class EvaluationCounts:
     each: Int[np.ndarray, "rows"]
     together: int
     failed: Int[np.ndarray, "failed"]
+
+    def __str__(self) -> str:
+        said = f"{self.name}: {self.together} evaluations of the field as one state"
+        if len(self.finished):
+            low, middle, high = np.quantile(self.finished, (0.05, 0.5, 0.95))
+            said += f"; each row on its own: median {middle:g}, 90 % of them {low:g} to {high:g}"
+        return said + f"; {len(self.failed)} of {len(self.each)} failed" * (len(self.failed) > 0)
 
     @property
     def finished(self) -> Int[np.ndarray, "finished"]:

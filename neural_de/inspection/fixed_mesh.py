@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..tasks.rows import count
 from .subjects import Subject, subject
 
@@ -24,7 +25,7 @@ _Edges = Float[np.ndarray, "edges"]
 
 
 @dataclass(frozen=True)
-class FixedMesh:
+class FixedMesh(Rendered):
     """Times to step to, the same for every row and independent of the batch.
 
     Attributes:

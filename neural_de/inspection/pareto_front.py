@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..training.compared_runs import RunComparison, labels_of
 from ..training.trained import Trained
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Point:
+class Point(Rendered):
     """Runs that differ in their seed only.
 
     Attributes:
@@ -39,7 +40,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Pareto:
+class Pareto(Rendered):
     """The points of a comparison.
 
     Attributes:
@@ -50,6 +51,13 @@ class Pareto:
     score: str
     sign: int
     points: tuple[Point, ...]
+
+    def __str__(self) -> str:
+        rows = [f"{len(self.points)} points, {len(self.front)} on the front"]
+        for p in self.points:
+            (x, y), front = p.mean, ", on the front" * p.on_front
+            rows.append(f"  {p.label}: {x:.6g} evaluations, {self.score} {y:.4g}{front}")
+        return "\n".join(rows)
 
     @property
     def front(self) -> list[Point]:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from .subjects import Subject, subject, trajectories
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FieldPlane:
+class FieldPlane(Rendered):
     """Arrows of a field on a plane, with the projected trajectories of the states.
 
     A point of the plane with coordinates (a, b) is center + a directions[0] + b directions[1]; arrows are the
@@ -46,6 +47,10 @@ class FieldPlane:
     paths: Float[np.ndarray, "path_times rows 2"]
     labels: np.ndarray | None
 
+    def __str__(self) -> str:
+        times = ", ".join(f"{t:g}" for t in self.times)
+        return f"{self.name}: a plane with {self.share:.0%} of the states' variance, at t = {times}"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON data, without the arrows."""
         plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in vars(self).items()}
@@ -53,6 +58,7 @@ class FieldPlane:
 
     def plot(self, axes: Any = None) -> tuple[Axes, ...]:
         """Draw a panel per time: direction as arrows, speed as shade; paths up to it, their ends marked."""
+        from ..._support.pictures import Panels
         from ..._support.style import COLUMN_WIDTH, FULL_WIDTH, context, figure, series_style
 
         n = len(self.times)
@@ -99,7 +105,7 @@ class FieldPlane:
                 axes[0].get_figure().suptitle(said, fontsize=9)
             elif n > 1:
                 axes[0].get_figure().suptitle(f"{self.name}; darker is faster", fontsize=9)
-        return tuple(axes)
+        return Panels(axes)
 
 
 def field_plane(

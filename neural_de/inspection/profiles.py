@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from .subjects import Subject, subject
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StepProfile:
+class StepProfile(Rendered):
     """The accepted steps of a solve of all rows as one state; for rows solved separately, of the costliest row.
 
     Attributes:
@@ -38,6 +39,10 @@ class StepProfile:
     rejected: int
     evaluations: int | None
 
+    def __str__(self) -> str:
+        said = f"{self.name}: {self.accepted} accepted and {self.rejected} rejected steps"
+        return said if self.evaluations is None else f"{said}, {self.evaluations} evaluations"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON data."""
         plain = {n: v.tolist() if isinstance(v, np.ndarray) else v for n, v in vars(self).items()}
@@ -45,6 +50,7 @@ class StepProfile:
 
     def plot(self, axes: Any = None) -> tuple[Axes, ...]:
         """Draw h, E and h S over the time, side by side."""
+        from ..._support.pictures import Panels
         from ..._support.style import FULL_WIDTH, context, figure, series_style
 
         if axes is None:
@@ -74,7 +80,7 @@ class StepProfile:
                 ax.set_title(label)
             said = f"{self.name}: {self.accepted} steps, {self.rejected} rejected"
             axes[0].get_figure().suptitle(said, fontsize=9)
-        return tuple(axes)
+        return Panels(axes)
 
 
 def step_profile(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._support.errors import OdescentError, unknown
+from ..._support.rendering.rendered import Rendered
 from ..training.compared_runs import aligned
 from .subjects import Subject, subject
 
@@ -25,7 +26,7 @@ _TIGHTER = 1e-3  # the reference's tolerance over the solver's
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Rendered):
     """With one solver.
 
     Attributes:
@@ -47,7 +48,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class SolverComparison:
+class SolverComparison(Rendered):
     """Predictions of the same rows as one state by several solvers, at one tolerance.
 
     Attributes:

@@ -17,6 +17,7 @@ import jax.random as jr
 import numpy as np
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..solving.solve import Solved, solve
 from ..tasks.rows import count
 from ..tasks.task import Losses, Task
@@ -32,7 +33,7 @@ class FixedOption(OdescentError):
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(Rendered):
     """Rows, and what solves them.
 
     Attributes:

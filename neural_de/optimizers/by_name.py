@@ -9,6 +9,7 @@ from typing import Any
 
 from ..._support.errors import OdescentError, check_choice, unknown
 from ..._support.registry import Registry
+from ..._support.rendering.rendered import Rendered
 
 LEAST_SQUARES: Registry[Any] = Registry(
     "optimizer", __package__, {"levenberg_marquardt": "least_squares:levenberg_marquardt"}
@@ -50,7 +51,7 @@ OFFERED = frozenset({*(f.name for f in fields(Offered)), *GRADIENTS})
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Rendered):
     """An optax transformation, and where its output stands.
 
     Attributes:

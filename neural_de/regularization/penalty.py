@@ -14,6 +14,7 @@ import jax.random as jr
 from jaxtyping import Array, Float, PyTree
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..tracking.norms import Norm
 from ..tracking.statistics import Captured, Statistics
 from ..tracking.tracked_solver import Capture, Watch
@@ -23,7 +24,7 @@ Integrand: TypeAlias = Callable[[Any, PyTree, Any], Any]
 
 
 @dataclass(frozen=True)
-class InitialValueProblem:
+class InitialValueProblem(Rendered):
     """An initial value problem with the solver and controller that are to solve it.
 
     Attributes:
@@ -48,7 +49,7 @@ class InitialValueProblem:
 
 
 @dataclass(frozen=True)
-class Needs:
+class Needs(Rendered):
     """What the solve has to carry: kinds of stiffness, states to capture and rates to integrate, both by name."""
 
     stiffness: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any
 from ..._support import store
 from ..._support.errors import OdescentError, check_choice, expected, unknown
 from ..._support.numbers import real_number, whole_number
+from ..._support.rendering.rendered import Rendered
 from ..regularization.sums import canonical
 
 SCHEDULES = ("constant", "cosine", "inverse")
@@ -21,7 +22,7 @@ _DECAY = 1e-5  # the papers' inverse decay of the learning rate
 
 
 @dataclass(frozen=True)
-class Values:
+class Values(Rendered):
     """What a setting can be.
 
     Attributes:
@@ -106,7 +107,7 @@ def settings(of: str | None = None) -> dict[str, Mapping[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Rendered):
     """The settings of a training run; None is the task's default. Hashable, with conversion to and from JSON.
 
     Attributes:

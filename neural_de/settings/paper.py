@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..._support.arguments import checked
 from ..._support.errors import check_choice, unknown
+from ..._support.rendering.rendered import Rendered
 
 if TYPE_CHECKING:
     from ..regularization.penalty import Regularizer
 
 
 @dataclass(frozen=True)
-class PaperSettings:
+class PaperSettings(Rendered):
     """One experiment.
 
     Attributes:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
 from ..._support.errors import OdescentError, expected
+from ..._support.rendering.rendered import Rendered
 from ..regularization.integrated import extended
 from ..regularization.penalty import InitialValueProblem, Needs, Outcome, Regularizer
 from ..tracking.brownian import USUAL, resolution
@@ -37,7 +38,7 @@ from .matmul import full_precision
 from .stochastic_terms import check_noise, stochastic_terms
 
 
-class Solved(eqx.Module):
+class Solved(Rendered, eqx.Module):
     """A solution, its cost and its penalty (0 without a regularizer); batched as the solve.
 
     The penalty of a solve that failed, and its gradient, is NaN: the steps made so far do not represent the solve.

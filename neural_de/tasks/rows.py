@@ -11,11 +11,12 @@ import numpy as np
 from ..._support import store
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 
 
 @checked
 @dataclass(frozen=True)
-class Rows:
+class Rows(Rendered):
     """Arrays by name; those of a split have one length, and every batch contains all of `fixed`.
 
     Raises OdescentError for a split without rows, or of arrays that differ in length.

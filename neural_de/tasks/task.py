@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError, check_choice, expected, unknown
+from ..._support.rendering.rendered import Rendered
 from ..settings.config import Config
 from ..solving.solve import Solved
 from .data import load
@@ -21,7 +22,7 @@ from .rows import Rows
 Batch: TypeAlias = Mapping[str, Array]
 
 
-class Losses(eqx.Module):
+class Losses(Rendered, eqx.Module):
     """A batch's loss without penalties, its metrics by name, and its solve.
 
     Attributes:

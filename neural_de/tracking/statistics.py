@@ -10,13 +10,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from ..._support.errors import check_choice
+from ..._support.rendering.rendered import Rendered
 from .evaluations import Cost, Evaluations
 from .norms import real_dtype
 
 REDUCTIONS = ("sum", "mean", "max")
 
 
-class Summary(eqx.Module):
+class Summary(Rendered, eqx.Module):
     """One quantity over the accepted steps, or several that are noted together.
 
     Attributes:
@@ -70,7 +71,7 @@ class Captured(eqx.Module):
     y: PyTree
 
 
-class StepRecord(eqx.Module):
+class StepRecord(Rendered, eqx.Module):
     """The first accepted steps one by one; entries past the last step are 0.
 
     Attributes:
@@ -175,7 +176,7 @@ def nothing_seen(
     )
 
 
-class Statistics(eqx.Module):
+class Statistics(Rendered, eqx.Module):
     """The cost of a solve and properties of its accepted steps; batched as the solve.
 
     E_j is step j's error in units of the tolerance (accepted when below 1), h_j its length, q the

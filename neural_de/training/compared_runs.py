@@ -11,6 +11,7 @@ from typing import Any
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..settings.config import Config
 from ..tasks import TASKS
 from ..tasks.task import Task
@@ -24,7 +25,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class RunComparison:
+class RunComparison(Rendered):
     """Runs of one task, grouped by settings.
 
     Attributes:

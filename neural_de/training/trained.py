@@ -12,6 +12,7 @@ import numpy as np
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ..settings.config import Config
 from ..tasks.task import Task
 from . import checkpoints
@@ -24,7 +25,7 @@ WITHOUT = "without"  # the folder of the run without regularizer, in that of a r
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(Rendered):
     """A finished run.
 
     Attributes:
@@ -46,6 +47,19 @@ class Trained:
     test: dict[str, Any]
     path: Path | None
     task: Task
+
+    def __str__(self) -> str:
+        c = self.config
+        with_ = f" with {c.regularizer}" if c.regularizer else ""
+        rows = [
+            f"{c.task}{with_}, {len(self.history)} records; best at step {self.best.get('step')}"
+        ]
+        rows += [
+            f"  test {name}: {value:.6g}"
+            for name, value in self.test.items()
+            if isinstance(value, float | int)
+        ]
+        return "\n".join(rows)
 
 
 def train(

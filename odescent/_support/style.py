@@ -125,7 +125,7 @@ def context() -> AbstractContextManager[None]:
 def figure(
     width: float = COLUMN_WIDTH, height_ratio: float = 0.75, ncols: int = 1
 ) -> tuple[Figure, tuple[Axes, ...]]:
-    """A new figure with one row of `ncols` axes in this style, outside of pyplot's list.
+    """A new figure with one row of `ncols` axes in this style, outside of pyplot's list; notebooks show it.
 
     Args:
         width: width in inches (`COLUMN_WIDTH` or `FULL_WIDTH` for a paper).
@@ -135,7 +135,7 @@ def figure(
     Raises:
         ValueError: if a size is not positive and finite, or `ncols` is less than 1.
     """
-    from matplotlib.figure import Figure
+    from .pictures import NotebookAxes, NotebookFigure, Panels
 
     if not (0 < width < float("inf") and 0 < height_ratio < float("inf") and ncols >= 1):
         raise OdescentError(
@@ -143,8 +143,11 @@ def figure(
             f"width={width}, height_ratio={height_ratio}, ncols={ncols}."
         )
     with context():
-        fig = Figure(figsize=(width, width * height_ratio / ncols), layout="constrained")
-        axes = tuple(fig.add_subplot(1, ncols, i + 1) for i in range(ncols))
+        size = (width, width * height_ratio / ncols)
+        fig = NotebookFigure(figsize=size, layout="constrained")
+        axes = Panels(
+            fig.add_subplot(1, ncols, i + 1, axes_class=NotebookAxes) for i in range(ncols)
+        )
         for ax in axes:  # ticks are made lazily, outside of the context: fix their look here
             ax.tick_params(labelsize=SMALL, direction="out", length=2.5, width=0.6)
     return fig, axes

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
+from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
 from ...discretize.programs.program import CallOracle
 from ...dynamics.algebra.calculus import Symbol
@@ -39,7 +40,7 @@ CACHE = (
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PopulationStepper(BlockLayout):
+class PopulationStepper(Rendered, BlockLayout):
     """One algorithm for N particles on one objective; constructed by `stepper`."""
 
     population: Population

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from ..._support.brief import brief
+from ..._support.brief import short
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
+from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
 from ...dynamics.flows.stepper import appended, recorded, trace
 from ...dynamics.vector_fields.objective import Objective
@@ -29,7 +30,7 @@ _LARGE = 2**21  # numbers of a population that count as many: 16 MiB in float64
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(Rendered):
     """The record of runs of a population.
 
     Attributes:
@@ -50,7 +51,12 @@ class Ensemble:
     blocks: tuple[Any, ...]
     stepper: PopulationStepper = field(repr=False)
 
-    __repr__ = brief
+    def __str__(self) -> str:
+        runs, rows = self.consensus.shape[:2]
+        stopped = int(np.sum(np.asarray(self.stopped_at) >= 0))
+        said = f"{runs} run{'s' * (runs > 1)} of a population, {rows} records each"
+        said += f"; {stopped} stopped" if stopped else ""
+        return f"{said}\n  consensus: {short(self.consensus)}"
 
     @property
     def particles(self) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, unknown
+from ..._support.rendering.rendered import Rendered
 
 
 @dataclass(frozen=True)
-class Box:
+class Box(Rendered):
     """low <= x <= high; ``how`` is "clip" (the nearest point) or "reflect" (folded back at the walls).
 
     Ends may be infinite; a reflection then needs both ends of a coordinate finite, or none.
@@ -41,7 +42,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Ball:
+class Ball(Rendered):
     """|x - center| <= radius: the nearest point of it."""
 
     center: tuple[float, ...]
@@ -56,7 +57,7 @@ class Ball:
 
 
 @dataclass(frozen=True)
-class Sphere:
+class Sphere(Rendered):
     """|x - center| = radius: the nearest point of it; the center itself goes to center + radius e_1."""
 
     center: tuple[float, ...]
@@ -71,7 +72,7 @@ class Sphere:
 
 
 @dataclass(frozen=True)
-class Simplex:
+class Simplex(Rendered):
     """x >= 0 with sum ``total``: the nearest point of it, by sorting (Held, Wolfe and Crowder 1974)."""
 
     total: float = 1.0

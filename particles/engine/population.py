@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from ..._support.errors import NotCarried, OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...discretize.emit.lowering.lower import solve_implicit
 from ...discretize.faces import Algorithm
 from ...discretize.programs.program import Assign, CallOracle, Count, Draw, Program
@@ -28,7 +29,7 @@ from .consensus import Crowd, polarized
 
 
 @dataclass(frozen=True)
-class Population:
+class Population(Rendered):
     """The program of one step, read for a population.
 
     Raises NotCarried for matrices, pytrees and sweeps over coordinates.

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 
 LARGEST = 1e15  # the exponent of values that are all equal, where any would do
 _ROUNDS = 40
@@ -34,7 +35,7 @@ def _half_above(values: Float[Array, " N"]) -> tuple[Bool[Array, " N"], Float[Ar
 
 @checked
 @dataclass(frozen=True)
-class effective_alpha:
+class effective_alpha(Rendered):
     """The exponent for which the effective sample size is a given share of the particles, computed in the graph.
 
     A function of all values, shape (N,), to give as the parameter ``alpha``; it is invariant under scaling and
@@ -96,7 +97,7 @@ class effective_alpha:
 
 @checked
 @dataclass(frozen=True)
-class kernel_width:
+class kernel_width(Rendered):
     """The width kappa of a kernel whose exponent grows in proportion to that of the weights, for ``kappa``.
 
     ``width`` over the root of alpha times the standard deviation of the values, alpha that of `effective_alpha`: the

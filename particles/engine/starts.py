@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole, reals
+from ..._support.rendering.rendered import Rendered
 from ...dynamics.random.normals import LANES, normals, uniforms
 from .feasible import Box, box
 
@@ -20,7 +21,7 @@ _BEFORE = LANES - 1  # the step whose draws make the starting points
 
 
 @dataclass(frozen=True)
-class Start:
+class Start(Rendered):
     """Points for (seed, run): ``low + (high - low) u`` or ``mean + sd z``; made by the functions below."""
 
     dimension: int

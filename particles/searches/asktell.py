@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
+from ..._support.rendering.rendered import Rendered
 from .outcome import BUDGET, MESSAGES, NOT_FINITE, SUCCESSES, History, Minimum
 from .search import (
     RUNNING,
@@ -27,7 +28,7 @@ from .search import (
 )
 
 
-class Minimizer:
+class Minimizer(Rendered):
     """Searches with an ask-and-tell interface; constructed by `minimizer` and run by `minimize`.
 
     ``ask()`` gives the points of the next step, ``tell(values)`` takes the step; ``done`` is true when every search

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ SUCCESSES = (AGREED, STAGNANT, REACHED)
 
 
 @dataclass(frozen=True)
-class History:
+class History(Rendered):
     """The searches step by step.
 
     Attributes:
@@ -53,7 +54,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Minimum:
+class Minimum(Rendered):
     """The outcome of `minimize`, with SciPy's names and additional ones.
 
     Attributes:

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError, check_choice
+from ..._support.rendering.rendered import Rendered
 from ...discretize.runs.run import Trajectory
 from ...dynamics.vector_fields.objective import Objective
 from ..engine.ensembles import Ensemble
@@ -30,7 +31,7 @@ FORMS = ("scalar", "diagonal", "matrix")
 
 
 @dataclass(frozen=True)
-class EffectiveGradient:
+class EffectiveGradient(Rendered):
     """The decomposition of an ensemble's run into gradient steps and a remainder; K steps in d dimensions.
 
     Attributes:

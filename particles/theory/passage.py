@@ -19,6 +19,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
 from ...analysis.attraction.basin_map import wilson
 from ...discretize.emit.backend import needs
 from ...discretize.faces import Algorithm
@@ -30,7 +31,7 @@ from ..engine.starts import gaussian_start
 
 
 @dataclass(frozen=True)
-class Passage:
+class Passage(Rendered):
     """First passages of independent runs.
 
     Attributes:
@@ -41,6 +42,10 @@ class Passage:
 
     steps: Int[np.ndarray, " runs"]
     limit: int
+
+    def __str__(self) -> str:
+        said = f"{self.arrived} of {len(self.steps)} runs arrived within {self.limit} steps"
+        return f"{said}; mean {self.mean:.6g} steps"
 
     @property
     def arrived(self) -> int:
@@ -122,7 +127,7 @@ def _passing(
 
 
 @dataclass(frozen=True)
-class Reached:
+class Reached(Rendered):
     """The end points of runs from several starts.
 
     Attributes:

@@ -15,6 +15,7 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import check_whole
+from ..._support.rendering.rendered import Rendered
 from ...discretize.library import algorithm
 from ...discretize.routes.relaxation_hopping import chain
 from ...discretize.weak.step_moments import step_map
@@ -24,7 +25,7 @@ SAMPLES = 100.0  # effective samples by default: the consensus point then errs b
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Rendered):
     """Parameters of `consensus_hopping` (alpha, s) or `cbo` (alpha, lam, sigma, h), and the number of particles.
 
     Attributes:

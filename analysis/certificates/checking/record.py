@@ -14,6 +14,7 @@ import sympy as sp
 
 from ...._support import store
 from ...._support.errors import OdescentError
+from ...._support.rendering.rendered import Rendered
 from . import checker
 from .checker import Number
 from .document import says_the_same, to_sympy
@@ -23,7 +24,7 @@ Kind = TypeVar("Kind", bound="ProofDocument")
 
 
 @dataclass(frozen=True)
-class ProofDocument:
+class ProofDocument(Rendered):
     """A proof as a document: a statement, a witness from which it follows, and maybe a lower bound.
 
     The document is as the checker reads it; `from_dict` reads back what it proves, and nothing else.
@@ -38,6 +39,8 @@ class ProofDocument:
 
     # what is claimed, by its name in statements and lower bounds
     claim: ClassVar[str]
+
+    _shows = ("text", "formula")
 
     @property
     def kind(self) -> str:

@@ -34,6 +34,7 @@ import sympy as sp
 from jaxtyping import Float
 
 from ...._support.errors import OdescentError
+from ...._support.rendering.rendered import Rendered
 from ..checking.checker import ONE, ZERO, Number, Refused, within
 from ..checking.field import enclosure
 from ..methods.modes import characteristic, modal, radius, transfer
@@ -46,7 +47,7 @@ _MOST = 60  # the longest period that is tried
 
 
 @dataclass(frozen=True, eq=False)
-class Cycle:
+class Cycle(Rendered):
     """A function in F(mu, L) on which a method runs around K points of a circle for ever.
 
     f(x) = L/2 |x|^2 - (L - mu)/2 dist(x, conv vertices)^2 in the plane, with minimizer 0.

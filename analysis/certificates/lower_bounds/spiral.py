@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Complex, Float
 
+from ...._support.rendering.rendered import Rendered
 from ..checking.checker import HALF, ONE, ZERO, Number, Refused, check_lower
 from ..checking.document import text
 from ..checking.elimination import kernel
@@ -41,7 +42,7 @@ _ROOM = (1e-9, 1e-8, 1e-7, 1e-6, 1e-5)  # by how much rho stays below the larges
 
 
 @dataclass(frozen=True)
-class Spiral:
+class Spiral(Rendered):
     """A function of the class on which the method's points are z^t, z = ``real`` + i ``imaginary``.
 
     Attributes:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
+from ...._support.rendering.rendered import Rendered
 from ..checking.checker import ONE, ZERO, Number, inner
 from ..checking.document import text
 from ..checking.field import below, expression, reciprocal
@@ -25,7 +26,7 @@ _SIMPLE = 10**5  # the largest denominator of a width that is tried for a fracti
 
 
 @dataclass(frozen=True)
-class Kink:
+class Kink(Rendered):
     """The function of width w, and the run of the method on it from the start 1 with the minimizer 0.
 
     ``value`` is the ratio of measure and start there, ``low`` a fraction that is no larger.

@@ -11,6 +11,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
+from ...._support.rendering.rendered import Rendered
 from ....discretize.linear.modal import modal_poles
 from ..checking.checker import HALF, ONE, ZERO, Number, Refused, all_left, dot, inner, within
 from ..checking.elimination import kernel, solved
@@ -20,7 +21,7 @@ from .precise import context, fraction, high
 
 
 @dataclass(frozen=True)
-class SlowestMode:
+class SlowestMode(Rendered):
     """A quadratic on which the method is no faster: its curvature, and the modulus of the slowest pole there.
 
     ``low`` is a proved lower bound of the modulus, ``number`` and ``exact`` the modulus itself where it lies
@@ -247,7 +248,7 @@ _FAR = 1e6  # curvatures up to so many mu stand for an infinite L
 
 
 @dataclass(frozen=True)
-class Decay:
+class Decay(Rendered):
     """A quadratic on which the flow is no faster: its curvature, and minus the largest real part of its poles.
 
     ``high`` is a proved upper bound of that, ``exact`` the number itself where it lies in the flow's field.

@@ -14,6 +14,7 @@ import sympy as sp
 from jaxtyping import Float
 
 from ...._support.errors import OdescentError
+from ...._support.rendering.rendered import Rendered
 from ....discretize.linear.matrices import inverse
 from ....dynamics import System
 from ....dynamics.algebra.exact import as_scalar, canonical, is_zero
@@ -45,7 +46,7 @@ class NoCertificate(OdescentError):
 
 
 @dataclass(frozen=True)
-class Plant(OfField):
+class Plant(Rendered, OfField):
     """x+ = A x + B u, y = C x + D u with u = gradients at y, and what the certificate needs besides.
 
     Entries are numbers of the checker: in Q(sqrt d), or enclosures (``exact`` False). ``output`` is the row

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ...._support.errors import OdescentError
+from ...._support.rendering.rendered import Rendered
 from ....dynamics.algebra.exact import as_scalar, canonical, is_zero
 from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
@@ -31,7 +32,7 @@ POINT = "point"  # the output is where the next gradient would be taken
 
 
 @dataclass(frozen=True)
-class Unrolled(OfField):
+class Unrolled(Rendered, OfField):
     """y_i = x_0 + sum_j points_ij u_j with u_j the gradient at y_j; the last point is the output.
 
     Entries are numbers of the checker: in Q(sqrt d), or enclosures (then d = 1).

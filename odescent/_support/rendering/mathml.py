@@ -36,4 +36,27 @@ def mathml(source: str, display: bool = False) -> str:
     made = _PRIME.sub(r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', made)
     made = _NAMED.sub(r"<mi>\1</mi>", made)
     made = _ORDINARY.sub(r'<mo lspace="0" rspace="0">\1</mo>', made)
+    made = made.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>")  # distributed as
     return _FUNCTION.sub(r'\1<mspace width="0.167em" />', made)
+
+
+def displayed(source: str) -> str:
+    """A formula as a block; the rows of an aligned environment stand below one another, aligned at the sign."""
+    found = re.fullmatch(r"\s*\\begin\{aligned\}\n(.*)\n\\end\{aligned\}\s*", source, re.DOTALL)
+    if found is None:
+        return mathml(source, display=True)
+    rows = "".join(_row(line) for line in found[1].split(" \\\\\n"))
+    return f'<math display="block"><mtable displaystyle="true">{rows}</mtable></math>'
+
+
+def _row(line: str) -> str:
+    cells = line.split("&", 1)
+    sides = ("right", "left") if len(cells) == 2 else ("left",)
+    return f"<mtr>{''.join(_cell(*c) for c in zip(cells, sides, strict=True))}</mtr>"
+
+
+def _cell(source: str, side: str) -> str:
+    """A cell; an empty group before the right side makes a sign there one between two things, with its spaces."""
+    made = mathml(f"{{}} {source.strip()}")
+    inner = made.removesuffix("</math>").partition(">")[2]
+    return f'<mtd style="text-align: {side}; padding: 0.25em 0.1em">{inner}</mtd>'
