@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -13,22 +15,24 @@ _POINTS = 110  # of a screen per inch, so that a column of a paper is legible in
 Png = tuple[bytes, dict[str, int]]
 
 
-def png(figure: Figure) -> Png:
-    """The figure as a PNG, with the size at which it is to be shown."""
-    from . import style
-
-    made = io.BytesIO()
-    with style.context():
-        figure.savefig(made, format="png", dpi=DPI, metadata={"Software": None})
-    wide, high = figure.get_size_inches()
-    return made.getvalue(), {"width": round(wide * _POINTS), "height": round(high * _POINTS)}
-
-
 class NotebookFigure(Figure):
-    """A figure that a notebook shows as a picture, unless it is one of pyplot's, which are shown by that."""
+    """A figure that a notebook shows as a picture, unless it is one of pyplot's, which are shown by that.
+
+    Attributes:
+        style: what it is drawn in, as a context.
+    """
+
+    style: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def _repr_png_(self) -> Png | None:
-        return png(self) if self.canvas.manager is None else None
+        """The picture, with the size at which it is to be shown."""
+        if self.canvas.manager is not None:
+            return None
+        made = io.BytesIO()
+        with self.style():
+            self.savefig(made, format="png", dpi=DPI, metadata={"Software": None})
+        wide, high = self.get_size_inches()
+        return made.getvalue(), {"width": round(wide * _POINTS), "height": round(high * _POINTS)}
 
 
 class NotebookAxes(Axes):

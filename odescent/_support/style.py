@@ -145,6 +145,7 @@ def figure(
     with context():
         size = (width, width * height_ratio / ncols)
         fig = NotebookFigure(figsize=size, layout="constrained")
+        fig.style = context
         axes = Panels(
             fig.add_subplot(1, ncols, i + 1, axes_class=NotebookAxes) for i in range(ncols)
         )
