@@ -25,18 +25,25 @@ SIZES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.5, 1.0, 3.0)
 RATIOS = (1e-6, 1e-5, 1e-3, 0.1, 0.5, 1 - 1e-3, 1 - 1e-6)  # of mu to L
 
 
-def expressions(alg, target, module):
-    """The exact expressions by field, in symbols with the names of the module's parameters."""
-    renamed = {n for n, new in called(module).items() if n != new and " " not in n and new != "lr"}
-    naming = Naming(frozenset(renamed))
-    if target in ("numpy", "jax"):
-        low = lowered_of(alg, naming)
-    elif target == "optax":
+@functools.cache
+def tried(name, backend, renamed, count):
+    """The exact expressions by field, in symbols with the names of the module's parameters, and numbers for these.
+
+    numpy and jax share them: what is lowered once and solved for zeros serves all precisions and kinds of arguments.
+    """
+    alg, naming = od.algorithm(name), Naming(renamed)
+    if backend == "optax":
         program = naming.program(alg.tuned)
         low = OptaxModule(alg, plan_with_oracles(program), program, naming).low
-    else:
+    elif backend == "torch":
         low = TorchModule(alg, naming).body.low
-    return low.parameters, {s.name: e for s, e in low.coefficients.fields.items()}
+    else:
+        low = lowered_of(alg, naming)
+    fields = {s.name: e for s, e in low.coefficients.fields.items()}
+    if not low.parameters:
+        return [], fields, []
+    listed = points(low.parameters, count)
+    return low.parameters, fields, [*listed, *beside_zeros(fields, listed)]
 
 
 def points(parameters, count):
@@ -126,14 +133,13 @@ def units(got, e, at, unit):
 
 def worst(name, target, kind, count=12):
     """The largest error of each coefficient, in units of the last place, by field; kind is plain or traced."""
-    alg = od.algorithm(name)
-    module = load(alg, target)
-    parameters, fields = expressions(alg, target, module)
+    module = load(od.algorithm(name), target)
+    renamed = {n for n, new in called(module).items() if n != new and " " not in n and new != "lr"}
+    backend = target if target in ("optax", "torch") else "plain"
+    parameters, fields, listed = tried(name, backend, frozenset(renamed), count)
     if not parameters:
         return {}
     found = dict.fromkeys(fields, 0.0)
-    listed = points(parameters, count)
-    listed += beside_zeros(fields, listed)
     if kind == "traced":
         listed = [{n: float(np.float32(v)) for n, v in at.items()} for at in listed]
         listed = [at for at in listed if at.get("mu", 0) <= at.get("L", math.inf)]

@@ -41,8 +41,8 @@ def used(path: Path) -> frozenset[str]:
     def names() -> Iterator[str]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         own = [] if path.parent == TESTS else package(path)
-        yield from (f"{base}.{name}" if name else base for base, name in imports(tree, own))
         nodes = list(ast.walk(tree))
+        yield from (f"{base}.{name}" if name else base for base, name in imports(nodes, own))
         plain = [alias for node in nodes if isinstance(node, ast.Import) for alias in node.names]
         known = {alias.asname: alias.name for alias in plain}  # what `od` stands for
         for node in nodes:

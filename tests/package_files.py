@@ -1,7 +1,8 @@
 """The files of the package by their modules, and the imports in a file, read off its syntax tree."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,9 +38,27 @@ def package(path: Path, root: Path = ROOT) -> list[str]:
     return parts if path.stem == "__init__" else parts[:-1]
 
 
-def imports(tree: ast.AST, package: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """What is imported anywhere in a file of the package, as (module, name in it), or (module, "") for a module."""
-    for node in ast.walk(tree):
+@cache
+def imports_and_classes(path: Path) -> tuple[ast.AST, ...]:
+    """The nodes of a file that may import, and its classes, bodies left out, wherever in the file they stand.
+
+    Many tests ask for them, and to parse the package and to walk through it takes seconds.
+    """
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        match node:
+            case ast.Import() | ast.ImportFrom():
+                found.append(node)
+            case ast.Call(func=ast.Name(id="import_module") | ast.Attribute(attr="import_module")):
+                found.append(node)
+            case ast.ClassDef():
+                found.append(ast.ClassDef(node.name, [], [], [], []))
+    return tuple(found)
+
+
+def imports(nodes: Iterable[ast.AST], package: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What nodes of a file of the package import, as (module, name in it), or (module, "") for a module."""
+    for node in nodes:
         match node:
             case ast.Import():
                 yield from ((alias.name, "") for alias in node.names)
@@ -47,8 +66,5 @@ def imports(tree: ast.AST, package: Sequence[str]) -> Iterator[tuple[str, str]]:
                 above = package[: len(package) - node.level + 1] if node.level else []
                 base = ".".join([*above, *([node.module] if node.module else [])])
                 yield from ((base, alias.name) for alias in node.names)
-            case ast.Call(
-                func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"),
-                args=[ast.Constant(value=str(name)), *_],
-            ):
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]):
                 yield name, ""

@@ -57,7 +57,7 @@ def test_all_symmetries(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["rate/nesterov10", "horizon/longer", "potential/ogm", "flow/infinite"]
+    "name", ["rate/nesterov10", "horizon/longer", "potential/short", "flow/infinite"]
 )
 def test_sizes_beyond_the_bounds_are_refused_soon(name: str) -> None:
     attacks = list(size_attacks(valid(name)))

@@ -11,14 +11,13 @@ import numpy as np
 import optax
 import optax.tree_utils as otu
 import pytest
-from emitted_runs import TREES, carries, extra_arguments, kinds, made, numbers, update
+from emitted_runs import KINDS, TREES, carries, extra_arguments, made, numbers, update
 from hand_loops import MU, L, quadratic
 
 import odescent as od
 from odescent.discretize.emit import load
 from odescent.discretize.emit.lowering.coefficients import in_order
 
-KINDS = kinds()
 SIMPLE = ["gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum", "adam", "ogda"]
 pytestmark = pytest.mark.promotion
 
@@ -261,9 +260,11 @@ def test_checkpoints_go_on_where_they_were(name, tmp_path):
         jax.tree.map(np.testing.assert_array_equal, updates, expected)
 
 
-@pytest.mark.parametrize("name", [n for n in od.algorithms() if carries(n, "optax")])
+@pytest.mark.parametrize("name", od.algorithms())
 def test_shapes_alone_and_the_value_are_taken_as_by_optax(name):
     """optax's own test_init_with_abstract_input and test_optimizers_accept_extra_args, over every method."""
+    if not carries(name, "optax"):
+        pytest.skip("the optax backend refuses it")
     opt, params = opt_of(name), tree()
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
     state = opt.init(params)

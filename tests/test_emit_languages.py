@@ -60,16 +60,14 @@ def translated(text):
     return SimpleNamespace(**known)
 
 
-def carried():
-    """The registered methods that the backend carries, with a gradient alone."""
-    for name in od.algorithms():
-        program = od.algorithm(name).tuned
-        try:
-            julia_backend.BACKEND.refuse(program)
-        except od.NotCarried:
-            continue
-        if {c.oracle.kind for c in program.calls} == {"grad"}:
-            yield name
+def carried(name):
+    """Whether the backend carries a registered method, with a gradient alone."""
+    program = od.algorithm(name).tuned
+    try:
+        julia_backend.BACKEND.refuse(program)
+    except od.NotCarried:
+        return False
+    return {c.oracle.kind for c in program.calls} == {"grad"}
 
 
 def test_heavy_ball_as_it_is_written():
@@ -123,11 +121,13 @@ end
 
 
 def test_most_methods_of_gradients_are_carried():
-    assert {"heavy_ball", "nesterov_sc", "adam"} <= set(carried())
+    assert all(map(carried, ("heavy_ball", "nesterov_sc", "adam")))
 
 
-@pytest.mark.parametrize("name", sorted(carried()))
+@pytest.mark.parametrize("name", od.algorithms())
 def test_the_numbers_are_those_of_numpy(name):
+    if not carried(name):
+        pytest.skip("it asks for more than a gradient")
     alg = od.algorithm(name)
     try:
         module = translated(alg.source("julia"))

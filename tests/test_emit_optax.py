@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 import sympy as sp
-from emitted_runs import kinds, made, update
+from emitted_runs import KINDS, carries, kind, made, update
 from hand_loops import MU, L, quadratic, three_parameters
 
 import odescent as od
@@ -117,7 +117,14 @@ def tree():
     }
 
 
-@pytest.mark.parametrize("name", kinds())
+def test_one_algorithm_of_every_kind_is_tried():
+    tried = {kind(name): name for name in KINDS}
+    assert len(tried) == len(KINDS)
+    for name in od.algorithms():
+        assert kind(name) in tried or not carries(name, "optax"), f"KINDS lacks one like {name}"
+
+
+@pytest.mark.parametrize("name", KINDS)
 def test_trees_types_and_structure(name):
     """Every leaf keeps its shape and type, and nothing retraces from step to step."""
     opt, params, traces = made(name), tree(), []
@@ -211,7 +218,7 @@ def test_composes_with_optax():
 
 def test_none_leaves_stay_none():
     params = {"a": jnp.ones(3), "b": None}
-    for name in kinds():
+    for name in KINDS:
         opt = made(name)
         state = opt.init(params)
         updates, state = update(opt, {"a": jnp.ones(3), "b": None}, state, params)

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from package_files import ROOT, imports, modules, package
+from package_files import ROOT, imports, imports_and_classes, modules, package
 
 # From the ground up: a folder imports from those above its line in this list, and from itself.
 LAYERS = (
@@ -95,13 +95,13 @@ def known() -> dict[str, Path]:
 
 def imported(path: Path, package: Sequence[str], files: Container[str]) -> Iterator[str]:
     """The modules that a file of the package imports, wherever in the file that stands."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    for base, name in imports(tree, package):
+    for base, name in imports(imports_and_classes(path), package):
         inner = f"{base}.{name}".removeprefix("odescent.")
         yield inner if inner in files else base.removeprefix("odescent.")
 
 
-def graph() -> dict[str, set[str]]:
+@pytest.fixture(scope="module")
+def arrows() -> dict[str, set[str]]:
     """Who imports whom, file by file, without the packages' ``__init__``."""
     every = known()
     files = {m for m, path in every.items() if path.stem != "__init__"}
@@ -160,25 +160,22 @@ def drawn(arrows: Graph) -> str:
     return "\n".join(lines)
 
 
-ARROWS = graph()
+def test_every_folder_is_a_layer(arrows: Graph) -> None:
+    assert {folder(m) for m in arrows} == set(LAYERS)
 
 
-def test_every_folder_is_a_layer() -> None:
-    assert {folder(m) for m in ARROWS} == set(LAYERS)
-
-
-def test_imports_point_down() -> None:
+def test_imports_point_down(arrows: Graph) -> None:
     up = [
         f"{m} imports {o}"
-        for m, others in ARROWS.items()
+        for m, others in arrows.items()
         for o in others
         if LAYERS.index(folder(o)) > LAYERS.index(folder(m))
     ]
-    assert not up, "\n".join(["", *up, "", drawn(ARROWS)])
+    assert not up, "\n".join(["", *up, "", drawn(arrows)])
 
 
-def test_no_file_imports_what_imports_it() -> None:
-    found = [sorted(c) for c in circles(ARROWS)]
+def test_no_file_imports_what_imports_it(arrows: Graph) -> None:
+    found = [sorted(c) for c in circles(arrows)]
     assert not found, f"files that import one another: {found}"
 
 
@@ -186,7 +183,7 @@ def test_inside_of_the_package_imports_are_relative() -> None:
     wrong = [
         str(path.relative_to(ROOT))
         for path in modules().values()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in imports_and_classes(path)
         if isinstance(node, ast.ImportFrom)
         and not node.level
         and (node.module or "").split(".")[0] == "odescent"
@@ -194,9 +191,9 @@ def test_inside_of_the_package_imports_are_relative() -> None:
     assert wrong == []
 
 
-def test_no_folder_is_a_long_row() -> None:
+def test_no_folder_is_a_long_row(arrows: Graph) -> None:
     rows: dict[str, int] = defaultdict(int)
-    for m in ARROWS:
+    for m in arrows:
         rows[folder(m)] += 1
     assert {f: n for f, n in rows.items() if n > 16} == {}
 

@@ -5,6 +5,22 @@ import subprocess
 import sys
 from pathlib import Path
 
+SPLIT = """
+import jax
+import numpy as np
+from odescent.neural_de.training.loop import placement
+batch, model = {"x": np.arange(12.0).reshape(4, 3)}, {"w": np.ones(3), "dropout": 0.5}
+rows, weights = placement(2)(batch, True), placement(2)(model, False)
+halves = [(shard.device.id, shard.data.tolist()) for shard in rows["x"].addressable_shards]
+assert halves == [(0, batch["x"][:2].tolist()), (1, batch["x"][2:].tolist())], halves
+assert [shard.data.tolist() for shard in weights["w"].addressable_shards] == [[1.0] * 3] * 2
+assert weights["dropout"] == 0.5
+made = jax.jit(lambda x, w: x @ w)(rows["x"], weights["w"])
+assert len(made.sharding.device_set) == 2 and made.tolist() == [3, 12, 21, 30]
+print("split")
+"""
+
+
 TWO_DEVICES = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -51,9 +67,15 @@ print("lowered")
 """
 
 
+PAIR = "--xla_force_host_platform_device_count=2"
+
+
+def test_rows_are_split_over_two_devices_and_weights_are_on_both():
+    assert run(SPLIT, XLA_FLAGS=PAIR) == "split"
+
+
 def test_two_devices_agree_with_one():
-    devices = "--xla_force_host_platform_device_count=2"
-    assert run(TWO_DEVICES, XLA_FLAGS=devices, JAX_DISABLE_MOST_OPTIMIZATIONS="1") == "same"
+    assert run(TWO_DEVICES, XLA_FLAGS=PAIR, JAX_DISABLE_MOST_OPTIMIZATIONS="1") == "same"
 
 
 def test_a_training_step_is_lowered_for_cuda_without_a_callback():

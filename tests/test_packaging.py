@@ -9,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from package_files import FOLDERS, ROOT, imports, package, sources
+from package_files import FOLDERS, ROOT, imports, imports_and_classes, package, sources
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
@@ -51,8 +51,7 @@ def packages_in_tree() -> dict[str, str]:
 
 def imported_modules(path: Path) -> set[str]:
     """The modules that a file of the package imports, at any depth, by their absolute names."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-    pairs = set(imports(tree, package(path, ROOT)))
+    pairs = set(imports(imports_and_classes(path), package(path, ROOT)))
     return {base for base, _ in pairs} | {f"{base}.{name}" for base, name in pairs if name}
 
 
@@ -192,7 +191,7 @@ def test_one_class_name_means_one_thing():
     homes = defaultdict(list)
     for folder in ("odescent", *FOLDERS):
         for path in sources(ROOT / folder):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in imports_and_classes(path):
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     homes[node.name] += [path.name] if path.name not in alone else []
     twice = {name: files for name, files in homes.items() if len(files) > 1}
