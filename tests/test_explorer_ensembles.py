@@ -22,6 +22,28 @@ def model_draws(method: str) -> bool:
     return any(f.noise for f in system.fields.values())
 
 
+# Known when tests are collected: to construct all methods takes seconds.
+DRAWING = (
+    "aboba",
+    "annealed_langevin",
+    "baoab",
+    "cbo",
+    "consensus_freezing",
+    "consensus_hopping",
+    "jump_cbo",
+    "langevin_splitting",
+    "leimkuhler_matthews",
+    "mirror_cbo",
+    "obabo",
+    "polar_cbo",
+    "sgd",
+    "sgld",
+    "stochastic_theta",
+    "unadjusted_langevin",
+    "underdamped_exact",
+    "underdamped_langevin",
+)
+SYSTEMS = ("overdamped_langevin", "stochastic_gradient_flow", "stochastic_gradient_langevin")
 SVG = "{http://www.w3.org/2000/svg}"
 CONSENSUS = {"alpha": 20.0, "h": 0.05, "lam": 1.0, "sigma": 0.9}
 PARTICLES = Choice("cbo", objective="rastrigin", values=CONSENSUS, x0=(2.0, -1.0), steps=30)
@@ -133,7 +155,11 @@ def test_what_diverges_is_said_and_the_others_stay():
     )
 
 
-@pytest.mark.parametrize("method", [m for m in options() if model_draws(m)])
+def test_all_that_draw_are_tried():
+    assert {m for m in options() if model_draws(m)} == {*DRAWING, *SYSTEMS}
+
+
+@pytest.mark.parametrize("method", [*DRAWING, *SYSTEMS])
 def test_every_noise_has_a_strength_and_a_seed(method: str):
     kept = {"λ": 1.0, "x₁": 1.0, "x₂": 1.0, "steps": 40, "seed": 0, "paths": 40, "width": 1.0}
     names = {s.name for s in page.sliders(method, schemes(method)[0], MODE, True, kept)}
@@ -179,9 +205,6 @@ def test_the_sliders_of_ensembles():
     assert not {"paths", "width", "seed"} & set(single)
     assert "draws noise" in certified(Choice("cbo"))
     assert r"\|\operatorname{gap}_{k}\| \xi_{k}" in page.equations("cbo", OWN, True)[1]
-
-
-DRAWING = [m for m in od.algorithms() if model_draws(m)]
 
 
 @pytest.mark.parametrize("method", DRAWING)
