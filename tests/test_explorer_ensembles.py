@@ -162,7 +162,8 @@ def test_all_that_draw_are_tried():
 @pytest.mark.parametrize("method", [*DRAWING, *SYSTEMS])
 def test_every_noise_has_a_strength_and_a_seed(method: str):
     kept = {"λ": 1.0, "x₁": 1.0, "x₂": 1.0, "steps": 40, "seed": 0, "paths": 40, "width": 1.0}
-    names = {s.name for s in page.sliders(method, schemes(method)[0], MODE, True, kept)}
+    scheme = OWN if method in DRAWING else schemes(method)[0]
+    names = {s.name for s in page.sliders(method, scheme, MODE, True, kept)}
     assert names & {"sigma", "s", "T"}
     assert {"paths", "seed"} <= names or method == "mirror_cbo"  # which needs a map
 
