@@ -1,6 +1,5 @@
 """The call: what it takes, what it refuses, batches, types, first steps, noise."""
 
-import functools
 import subprocess
 import sys
 
@@ -432,23 +431,27 @@ def failing(t, y, args):
     return jax.lax.switch(which, list(FAILING.values()), t, y, a)
 
 
-@functools.cache
 def failed(penalty):
-    """A penalty, whether the solve succeeded, and the slope in a parameter, at this and a number of the field."""
+    """A penalty and whether the solve succeeded, and the slope in a parameter, for this and the number of a field."""
 
     def total(a, which):
         out = nde.solve(
-            failing, jnp.ones(1), 0.0, 2.0, (a, which), regularizer=0.1 * nde.regularizer(penalty), throw=False,
-            max_steps=48, key=jr.key(0), rtol=1e-4, atol=1e-4,
+            failing, jnp.ones(1), 0.0, 2.0, (a, which), regularizer=0.1 * penalty, throw=False, max_steps=48,
+            key=jr.key(0), rtol=1e-4, atol=1e-4,
         )  # fmt: skip
         return out.penalty, out.successful
 
-    return jax.jit(jax.value_and_grad(total, has_aux=True))
+    return jax.jit(jax.value_and_grad(total, has_aux=True)).lower(1.0, 0).compile()
 
 
-@functools.cache
+@pytest.fixture(scope="module")
+def failed_with_error():
+    return failed(nde.error())
+
+
+@pytest.fixture(scope="module")
 def statistics_and_slope():
-    """The statistics of a field of that number, and the slope of the error in its parameter."""
+    """The statistics of a solve, and the slope of its error in a parameter, for this and the number of a field."""
     terms, pid = dfx.ODETerm(failing), dfx.PIDController(rtol=1e-4, atol=1e-4)
     kwargs = nde.tracked(dfx.Tsit5(), pid, record=4, stiffness="jvp")
 
@@ -459,33 +462,35 @@ def statistics_and_slope():
         return nde.statistics_of(found)
 
     slope = jax.grad(lambda a, which: nde.error().of(statistics(a, which)))
-    return jax.jit(lambda a, which: (statistics(a, which), slope(a, which)))
+    return jax.jit(lambda a, which: (statistics(a, which), slope(a, which))).lower(1.0, 0).compile()
 
 
-@pytest.mark.parametrize(
-    ("name", "penalty"),
-    [*((n, "error") for n in FAILING), *(("nan", p) for p in ("steps", "stiffness", "taylor", "local"))],
-)  # fmt: skip
-def test_a_solve_that_failed_has_no_penalty(name, penalty):
-    """Neither a number nor a gradient that could be taken for one; the other rows of a batch keep theirs."""
-    which = list(FAILING).index(name)
-    (value, fine), slope = failed(penalty)(1.0, which)
+@pytest.mark.parametrize("name", FAILING)
+def test_a_solve_that_failed_has_no_penalty(name, failed_with_error):
+    """Neither a number nor a gradient that could be taken for one."""
+    (value, fine), slope = failed_with_error(1.0, list(FAILING).index(name))
     assert not fine and np.isnan(value) and np.isnan(slope)
-    if penalty == "error":
-        statistics_of_a_failure(which)
-    if name == "blows up" and penalty == "error":
-        rows = jnp.asarray([[1.0], [0.1]])
-        out = nde.solve(
-            FAILING[name], rows, 0.0, 2.0, 1.0, regularizer=0.1 * nde.error(), throw=False, max_steps=48,
-            per_sample=True, rtol=1e-4, atol=1e-4,
-        )  # fmt: skip
-        assert out.successful.tolist() == [False, True]
-        assert np.isnan(out.penalty[0]) and np.isfinite(out.penalty[1])
 
 
-def statistics_of_a_failure(which):
-    """What is read off the statistics is no number either, however the solve was made; counts and steps remain."""
-    seen, slope = statistics_and_slope()(1.0, which)
+@pytest.mark.parametrize("penalty", ["steps", "stiffness", "taylor", "local"])
+def test_a_solve_that_failed_has_no_penalty_of_any_kind(penalty):
+    (value, fine), slope = failed(nde.regularizer(penalty))(1.0, list(FAILING).index("nan"))
+    assert not fine and np.isnan(value) and np.isnan(slope)
+
+
+def test_a_row_that_failed_leaves_the_others_their_penalty():
+    out = nde.solve(
+        FAILING["blows up"], jnp.asarray([[1.0], [0.1]]), 0.0, 2.0, 1.0, regularizer=0.1 * nde.error(), throw=False,
+        max_steps=48, per_sample=True, rtol=1e-4, atol=1e-4,
+    )  # fmt: skip
+    assert out.successful.tolist() == [False, True]
+    assert np.isnan(out.penalty[0]) and np.isfinite(out.penalty[1])
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_statistics_of_a_solve_that_failed(name, statistics_and_slope):
+    """What is read off them is no number either, however the solve was made; counts and steps remain."""
+    seen, slope = statistics_and_slope(1.0, list(FAILING).index(name))
     for r in (nde.error(), nde.error("scaled", "max"), nde.steps("mean"), nde.stiffness()):
         assert np.isnan(r.of(seen)), r
     assert np.isnan(slope)

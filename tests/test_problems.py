@@ -1,6 +1,5 @@
 """The registry of objectives, and a battery over every entry of it."""
 
-import functools
 import json
 import os
 import subprocess
@@ -21,16 +20,17 @@ def points(problem, n, seed=0):
     return jnp.asarray(x0 * rng.uniform(-1, 1, (n, 1)) + 0.5 * rng.standard_normal((n, *x0.shape)))
 
 
-@pytest.fixture(params=objectives())
+@pytest.fixture(params=objectives(), scope="module")
 def problem(request):
     return objective(request.param)
 
 
-@functools.cache
-def compiled(name):
-    """Value, gradient and product with the Hessian, compiled once for the tests of an objective."""
-    problem = objective(name)
-    return jax.jit(problem.value), jax.jit(problem.grad), jax.jit(problem.hess)
+@pytest.fixture(scope="module")
+def compiled(problem):
+    """Value, gradient and product with the Hessian, for points in double precision."""
+    x = jnp.asarray(problem.x0, dtype=float)
+    each = ((problem.value, x), (problem.grad, x), (problem.hess, x, x))
+    return [jax.jit(f).lower(*at).compile() for f, *at in each]
 
 
 def run(code, **environment):
@@ -60,9 +60,9 @@ def test_entries_are_complete(problem):
     assert problem.reference
 
 
-def test_gradient_and_hessian_are_the_differences_quotients(problem):
+def test_gradient_and_hessian_are_the_differences_quotients(problem, compiled):
     step = 1e-5
-    value, grad, hess = compiled(problem.name)
+    value, grad, hess = compiled
     for x in points(problem, 3):
         for e in jnp.eye(problem.dimension)[:4]:
             slope = (value(x + step * e) - value(x - step * e)) / (2 * step)
@@ -71,18 +71,19 @@ def test_gradient_and_hessian_are_the_differences_quotients(problem):
             np.testing.assert_allclose(hess(x, e), bend, rtol=1e-5, atol=1e-4)
 
 
-def test_minimizer_is_stationary_and_lowest(problem):
-    x, (value, grad, _) = jnp.asarray(problem.minimizer), compiled(problem.name)
+def test_minimizer_is_stationary_and_lowest(problem, compiled):
+    x, (value, grad, _) = jnp.asarray(problem.minimizer), compiled
     assert np.linalg.norm(grad(x)) <= 1e-12
     assert all(value(y) >= value(x) for y in points(problem, 50))
 
 
-def test_jit_and_vmap_agree_with_a_loop(problem):
-    xs, (value, grad, _) = points(problem, 4), compiled(problem.name)
+def test_jit_and_vmap_agree_with_a_loop(problem, compiled):
+    xs, (value, grad, _) = points(problem, 4), compiled
     np.testing.assert_allclose(
         jax.vmap(jax.jit(problem.fun))(xs), [value(x) for x in xs], rtol=1e-12
     )
-    np.testing.assert_allclose(jax.vmap(grad)(xs), [grad(x) for x in xs], rtol=1e-11, atol=1e-13)
+    slopes = jax.jit(jax.vmap(problem.grad))(xs)
+    np.testing.assert_allclose(slopes, [grad(x) for x in xs], rtol=1e-11, atol=1e-13)
 
 
 def test_float32_stays_float32_with_x64_on(problem):
