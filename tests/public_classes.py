@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from package_files import imports, modules, package
+from package_files import imports, imports_and_classes, modules, package
 
 PACKAGES = (
     "",
@@ -49,7 +49,7 @@ def _for_types(module: str) -> dict[str, Any]:
     """What a module of the package imports for type checkers from the package."""
     path = FILES[module]
     found = {}
-    for base, name in imports(ast.parse(path.read_text(encoding="utf-8")), package(path)):
+    for base, name in imports(imports_and_classes(path), package(path)):
         if base.startswith("odescent") and name:
             with contextlib.suppress(AttributeError):
                 found[name] = getattr(importlib.import_module(base), name)
