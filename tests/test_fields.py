@@ -113,6 +113,10 @@ def test_bind_limit_and_map():
     assert system.bind({K: 0.1, a: 2}).drift == {v: -v / 10 - f.grad(x + 2 * v), x: v}
     assert system.limit({a: 0}).drift == {v: -K * v - f.grad(x), x: -v}
     assert system.bind({}) is system
+    assert system.bind(K=0.1, a=2).drift == system.bind({K: 0.1, a: 2}).drift
+    assert system.limit(a=0).drift == system.limit({a: 0}).drift
+    with pytest.raises(OdescentError, match="there is no parameter 'zzz'"):
+        system.bind(zzz=3)
     doubled = system.map(lambda e: e * 2, name="twice")
     assert doubled.name == "twice" and doubled.drift[v] == 2 * system.drift[v]
 

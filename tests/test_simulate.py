@@ -61,7 +61,9 @@ def test_mu_and_L_come_from_the_objective():
         ({"parameters": {"d": 1}}, "no parameter of the system called 'd'"),
         ({"parameters": {"c": 2}, "solver": "tsit"}, "did you mean 'tsit5'"),
         ({"parameters": {"c": 2}, "t1": -1.0}, "t1 > t0"),
-        ({"parameters": {"c": 2}, "x0": np.array([np.nan])}, "not finite"),
+        ({"parameters": {"c": 2}, "x0": np.array([np.nan])}, "array of finite numbers"),
+        ({"parameters": {"c": 2}, "x0": "a"}, "array of finite numbers, not a"),
+        ({"parameters": {"c": 2}, "x0": [[1.0], [1.0, 2.0]]}, "array of finite numbers"),
     ],
 )
 def test_refusals(ball, options, sentence):

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice
+from ..._support.numbers import reals
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
 from .fixed_step import SOLVERS, spacing, whole_steps
@@ -67,9 +68,11 @@ def simulate_many(
     check_choice("fixed-step solver", solver, TABLEAUX)
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
         raise OdescentError(f"the time interval must be finite with t1 > t0, not [{t0}, {t1}].")
-    begin = np.asarray(starts, np.float64)
+    begin = reals(starts)
     if begin.ndim < 1 or begin.size == 0:
-        raise OdescentError(f"starts is an array of shape (n, ...), n > 0, not {begin.shape}.")
+        raise OdescentError(
+            f"starts is an array of numbers of shape (n, ...), n > 0, not {str(starts)[:60]}."
+        )
     n = len(begin)
     given = numbers_for(
         system.name or "the system", system.parameters, parameters or {}, objective, (n,)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Key
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, unknown
+from ..._support.numbers import reals
 from ..random.sources import check_generator
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
@@ -87,10 +88,11 @@ def simulate(
         raise OdescentError(f"the time interval must be finite with t1 > t0, not [{t0}, {t1}].")
     if times is None and points < 2:
         raise OdescentError(f"a solution has at least 2 points in time, not {points}.")
+    start = reals(x0)
+    if not start.size or not np.isfinite(start).all():
+        raise OdescentError(f"x0 must be an array of finite numbers, not {str(x0)[:60]}.")
     with jax.enable_x64(True):
-        begin = jnp.asarray(x0, jnp.float64)
-        if not bool(jnp.all(jnp.isfinite(begin))):
-            raise OdescentError("the starting point has an entry that is not finite.")
+        begin = jnp.asarray(start)
         who = system.name or "the system"
         numbers = numbers_for(who, system.parameters, parameters or {}, objective)
         problem = problem_of(system, objective, tuple(numbers))

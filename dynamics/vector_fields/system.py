@@ -292,16 +292,16 @@ class VectorFields(Rendered):
         return type(self)(fields, **{n: getattr(self, n) for n in names} | changes)
 
     @checked
-    def bind(self, values: Mapping[Any, object]) -> Self:
+    def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
         """The system with parameters, by symbol or by name, replaced by values; others are refused."""
-        exact = self._values(values)
+        exact = self._values({**(values or {}), **by_name})
         check_known(exact, self.parameters)
         return self.map(lambda e: _regular(substitute(e, exact), exact)) if exact else self
 
     @checked
-    def limit(self, values: Mapping[Any, object]) -> Self:
-        """The system as the parameters tend to the values, e.g. ``limit({a: 0})``, by symbol or by name."""
-        exact = self._values(values)
+    def limit(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
+        """The system as the parameters tend to the values, e.g. ``limit(a=0)``, by symbol or by name."""
+        exact = self._values({**(values or {}), **by_name})
         return self.map(lambda e: tidy(_regular(substitute(tidy(e), exact), exact)))
 
     def _values(self, given: Mapping[Any, object]) -> dict[sp.Symbol, sp.Expr]:
