@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 
+import pytest
 import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -151,3 +152,38 @@ def test_the_example(tmp_path: Path) -> None:
     value, theory = example.main(tmp_path / "out")
     assert theory <= value < theory + 1e-15
     assert (tmp_path / "out" / "check_certificate.py").read_text() == PATH.read_text()
+
+
+def test_an_enclosure_and_a_root_are_not_mixed() -> None:
+    """An interval has no part with a root: neither a sum nor a product of both is a number here."""
+    root, near = Number(Fraction(1), Fraction(1), 7), Number(Fraction(1), e=Fraction(1, 4))
+    for pair in ((root, near), (near, root)):
+        for both in (lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y):
+            with pytest.raises(checker.Refused, match="enclosure cannot be"):
+                both(*pair)
+    with pytest.raises(checker.Refused, match="enclosure cannot be"):
+        Number(Fraction(1), Fraction(1), 7, Fraction(1))
+
+
+def test_an_interval_that_holds_zero_has_neither_sign_nor_reciprocal() -> None:
+    one = Fraction(1)
+    for a, e in ((one, one), (-one, one), (0 * one, one), (one, 2 * one)):
+        with pytest.raises(checker.Refused, match="too wide"):
+            Number(a, e=e).sign()
+        with pytest.raises(ZeroDivisionError):
+            reciprocal(Number(a, e=e))
+        assert Number(a, e=e)  # it may be something
+    assert Number(one, e=one / 2).sign() == 1 and Number(-one, e=one / 2).sign() == -1
+    inverse = reciprocal(Number(one, e=one / 2))
+    assert inverse.a - inverse.e == Fraction(2, 3) and inverse.a + inverse.e == 2
+    assert Number(0 * one).sign() == 0 and not Number(0 * one)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "sign"),
+    [(3, -1, 1), (2, -1, -1), (-3, 1, -1), (-2, 1, 1), (0, 1, 1), (0, -1, -1), (1, 0, 1), (0, 0, 0)],
+)
+def test_signs_of_numbers_with_a_root(a: int, b: int, sign: int) -> None:
+    """a + b sqrt(7), 2 < sqrt(7) < 3; and where a^2 = d b^2, as with d = 1, the two cancel."""
+    assert Number(Fraction(a), Fraction(b), 7).sign() == sign
+    assert Number(Fraction(b), Fraction(-b), 1).sign() == 0
