@@ -181,7 +181,16 @@ def test_an_interval_that_holds_zero_has_neither_sign_nor_reciprocal() -> None:
 
 @pytest.mark.parametrize(
     ("a", "b", "sign"),
-    [(3, -1, 1), (2, -1, -1), (-3, 1, -1), (-2, 1, 1), (0, 1, 1), (0, -1, -1), (1, 0, 1), (0, 0, 0)],
+    [
+        (3, -1, 1),
+        (2, -1, -1),
+        (-3, 1, -1),
+        (-2, 1, 1),
+        (0, 1, 1),
+        (0, -1, -1),
+        (1, 0, 1),
+        (0, 0, 0),
+    ],
 )
 def test_signs_of_numbers_with_a_root(a: int, b: int, sign: int) -> None:
     """a + b sqrt(7), 2 < sqrt(7) < 3; and where a^2 = d b^2, as with d = 1, the two cancel."""
