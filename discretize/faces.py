@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -123,24 +123,33 @@ class Algorithm(Iteration):
 
     def run(
         self,
-        objective: Objective,
+        objective: Objective | Callable[[Any], Any],
         x0: Any,
         steps: int,
         key: Key[Array, ""] | int | None = None,
         **options: Any,
     ) -> Trajectory:
-        """Iterate on a concrete objective from x0, in one compiled loop in float64.
+        """Iterate on an objective from x0, in one compiled loop in float64.
+
+        >>> od.algorithm("gradient_descent", step=0.1).run(lambda x: jnp.sum((x - 1) ** 2), np.zeros(3), 100)
 
         Args:
-            objective: with the oracles that the method calls, or the name of a registered one.
+            objective: a JAX function of one array or pytree to a number; an `Objective` with the oracles that the
+                method calls; or the name of a registered one.
             x0: the starting point: numbers, an array or a pytree; of particles, N of them on the first axis.
             steps: the number of steps.
             key: a JAX key or a whole number, its seed, where noise is drawn.
-            options: values of the free parameters by name (mu and L default to the objective's constants), and every=,
-                statistics=, chunk=, progress=, resume= for long runs; all of them are explained at `run.run`.
+            options: values of parameters by name or by a word for them, such as step=0.1, which replace what the
+                tuning says (mu and L default to the objective's constants), and every=, statistics=, chunk=,
+                progress=, resume= for long runs; all of them are explained at `run.run`.
 
-        Returns a `Trajectory`: ``.x`` of shape (steps + 1, *x0.shape), ``.f``, ``.t``, ``.states`` by block. Raises
-        OdescentError for a bad start, number of steps or parameter, and for an oracle that the objective lacks.
+        Returns:
+            A `Trajectory`: ``.x`` of shape (steps + 1, *x0.shape), ``.f``, ``.t``, ``.states`` by block; NumPy arrays
+            for an x0 of NumPy's or Python's numbers, JAX arrays for one of JAX, pytrees for a pytree.
+
+        Raises:
+            OdescentError: a bad start, number of steps or parameter, a function that JAX cannot trace, an oracle that
+                the objective lacks, or what belongs to PyTorch, for which there is `to_torch`.
         """
         from .runs.run import run
 

@@ -109,7 +109,7 @@ def test_unknown_names_suggest_the_nearest(arguments: list[str], suggestion: str
         (["emit", "nesterov", "--L", "__import__('os')"], "L must be a number"),
         (["emit", "nesterov", "--set", "L"], "--set takes NAME=VALUE"),
         (["emit", "nesterov", "--set", "L=2", "--L", "3"], "L was given twice: 3 and 2"),
-        (["emit", "gradient_descent", "--set", "step=3"], "has the steps '1/L'"),
+        (["emit", "gradient_descent", "--set", "step=3/L"], "has the steps '1/L'"),
     ],
 )
 def test_bad_input_gets_a_sentence(arguments: list[str], part: str):

@@ -211,7 +211,7 @@ def test_zero_steps():
         ({"mu": -1}, "mu must be a finite number more than 0, not -1"),
         ({"mu": 20}, "L must be at least mu"),
         ({"mu": np.ones(2)}, r"mu must be one number.*vmap"),
-        ({"lr": 1.0}, "no parameter of nesterov_sc called 'lr'"),
+        ({"weight_decay": 1.0}, "no parameter of nesterov_sc called 'weight_decay'"),
     ],
 )
 def test_bad_input_gets_a_sentence(change, sentence):

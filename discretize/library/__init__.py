@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..._support.errors import unknown
 from ..._support.registry import Registry
 
 if TYPE_CHECKING:
@@ -81,6 +84,66 @@ def algorithm(name: str, **options: object) -> Algorithm:
     "minimizing_movement" is the proximal point method with the step tau = h. An algorithm never changes, so
     it is made once: the same name and options give the same object.
 
-    Raises OdescentError for an unknown name (naming the nearest) or an option it does not take.
+    >>> algorithm("gradient_descent", step=0.1)
+    >>> algorithm("heavy_ball", learning_rate=0.01, momentum=0.9)
+
+    Args:
+        name: that of the algorithm, or a short one.
+        options: texts, True or False choose a variant, such as ``momentum="fista"`` of "nesterov_c". Numbers and
+            expressions are values of parameters, and replace what the tuning says of these. Parameters go by their
+            own names or by words for them: step (step_size, dt) is the step h of the discretization; learning_rate
+            (lr) is the factor of the gradient, h or h^2, as in optax and PyTorch; momentum the factor of the last
+            step; friction (damping), relaxation, b1 and b2.
+
+    Returns:
+        the algorithm; constants such as mu and L that its tuning no longer asks for are no parameters of it.
+
+    Raises:
+        OdescentError: an unknown name (naming the nearest), an option that it does not take, two that set the same
+            parameter, or one on which nothing depends once the others are given.
     """
-    return REGISTRY.once(name, **options)
+    from ..step.words import SYNONYMS
+    from .words import WORDS
+
+    takes = inspect.signature(REGISTRY.function(name)).parameters
+    numbers = {n for n, v in options.items() if not (v is None or isinstance(v, (str, bool)))}
+    variant = {n: v for n, v in options.items() if chooses(name, n, n in numbers)}
+    values = {n: v for n, v in options.items() if n not in variant}
+    made = REGISTRY.once(name, **variant)
+    made.words = WORDS.get(REGISTRY.full(name), {})
+    if not values:
+        return made
+    for option in values:
+        if option not in made.names:
+            known = {*takes, *made.names} - SYNONYMS.keys()
+            raise unknown(f"option of the algorithm {name!r} called", option, known)
+    given = tuple(sorted(values.items()))
+    try:
+        hash(given)
+    except TypeError:
+        return _with_values(made, given, "")
+    return _kept(made, given, repr(given))
+
+
+def chooses(name: str, option: str, number: bool) -> bool:
+    """Whether an option chooses a variant of an algorithm: one of its function, and no number for a parameter.
+
+    Args:
+        name: the algorithm.
+        option: its name.
+        number: whether its value is one.
+    """
+    from .words import WORDS
+
+    if option not in inspect.signature(REGISTRY.function(name)).parameters:
+        return False
+    return not (number and (option == "step" or option in WORDS.get(REGISTRY.full(name), {})))
+
+
+def _with_values(made: Algorithm, given: tuple[tuple[str, object], ...], _: str) -> Algorithm:
+    values = dict(given)
+    made.freed(dict.fromkeys(values))  # it depends on each of them
+    return made.bind(values)
+
+
+_kept = lru_cache(512)(_with_values)

@@ -18,13 +18,14 @@ from jaxtyping import Array, Key
 from ..._support import store
 from ..._support.arguments import checked
 from ..._support.brief import short
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, listed
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.stepper import PointStepper, orbit
-from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.objective import Objective, refuse_torch
+from ...dynamics.vector_fields.own_functions import wrapped
 from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
@@ -123,7 +124,7 @@ def _lasting(done: Trajectory) -> Trajectory:
 @checked
 def run(
     algorithm: Iteration,
-    objective: Objective,
+    objective: Objective | Callable[[Any], Any],
     x0: Any,
     steps: int,
     key: Key[Array, ""] | int | None = None,
@@ -144,7 +145,8 @@ def run(
 
     Args:
         algorithm: what to run; it must be one that the JAX backend supports.
-        objective: a concrete objective with the oracles that the algorithm calls, or the name of a registered one.
+        objective: a concrete objective with the oracles that the algorithm calls, the name of a registered one, or a
+            JAX function of one array or pytree to a number (of one particle, for a method of an ensemble).
         x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays. For a method of an
             ensemble, the N particles, with an axis of them first; records of x and f then have it too.
         steps: the number of steps, at least 0.
@@ -157,12 +159,17 @@ def run(
         progress: True for a bar on the standard error, or a function of (steps done, steps).
         resume: a run file (.npz), written as the run goes and at its end, at Ctrl-C too. If it is there, the
             run goes on from it; with more steps than before, a finished run is continued.
-        parameters: values of the algorithm's free parameters by name; mu and L default to the
-            objective's constants. Scalars; inside `jax.vmap` they may be batched, as x0 may.
+        parameters: values of the algorithm's parameters by name, or by the words for them that `od.algorithm` takes,
+            such as step=0.1; these replace what the tuning says, and all values share what is compiled. mu and L
+            default to the objective's constants. Scalars; inside `jax.vmap` they may be batched, as x0 may.
+
+    Records are NumPy arrays where x0 is of NumPy's or Python's numbers, JAX arrays where it has one of JAX, and
+    pytrees like x0. What belongs to PyTorch is refused: see `Algorithm.to_torch`.
 
     Precision: NumPy float64 arrays, integers and Python numbers are run in float64, whatever JAX's
-    setting (`jax.enable_x64` is on during the run), and recorded in NumPy arrays where that setting is single
-    precision; float32 and shorter arrays keep their type. Under an outer transformation JAX's own setting holds.
+    setting (`jax.enable_x64` is on during the run); float32 and shorter arrays keep their type, and JAX's integers
+    become its own floats. Double precision is recorded in NumPy arrays where that setting is single. Under an outer
+    transformation JAX's own setting holds.
 
     Compiled once per algorithm, objective, number of steps and shape.
 
@@ -171,16 +178,24 @@ def run(
             run file that is damaged or belongs to another run.
     """
     draws.check_generator(normals)
+    start = _starting_point(x0)
+    if not isinstance(objective, Objective):
+        objective = _own_function(algorithm, objective, start, parameters)
+    asked = algorithm
+    algorithm, parameters = algorithm.freed(parameters)
     made = algorithm_stepper(algorithm, objective, normals)
-    start = _starting_point(x0, objective, made.population)
+    _check_shape(start, objective, made.population)
     check_whole("steps", steps, 0)
     if made.draws and key is None:
         raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
-    values = _parameters(made, parameters)
+    values = _parameters(made, parameters, asked)
     single = jnp.result_type(float).itemsize < 8
+    of_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(start))
 
     def finished(t: Trajectory) -> Trajectory:
         kept = _cut(t, algorithm)
+        if not (of_jax or _traced(kept)):
+            return kept.to_numpy()
         return _lasting(kept) if single else kept
 
     with _precision(start, values):
@@ -265,7 +280,19 @@ def _bar(progress: bool | chunks.Progress) -> chunks.Progress | None:
 # input
 
 
-def _starting_point(x0: Any, objective: Objective, population: bool = False) -> Any:
+def _own_function(
+    algorithm: Iteration, fun: Callable[[Any], Any], start: Any, values: Mapping[str, Any]
+) -> Objective:
+    """A plain function as an objective, traced at the starting point; of an ensemble, at the first particle."""
+    particles = any(o.form.particles for o in algorithm.system.oracles)
+    one = jax.tree.map(lambda a: a[0], start) if particles else start
+    with _precision(start, values):
+        return wrapped(fun, jax.tree.map(_floating, one))
+
+
+def _starting_point(x0: Any) -> Any:
+    for leaf in jax.tree.leaves(x0):
+        refuse_torch(leaf)
     # a list of numbers is an array, while JAX would take it for a pytree of scalars
     if isinstance(x0, (list, tuple)) and all(
         isinstance(v, (int, float)) for v in jax.tree.leaves(x0)
@@ -290,7 +317,12 @@ def _starting_point(x0: Any, objective: Objective, population: bool = False) -> 
             )
         if not (isinstance(leaf, jax.core.Tracer) or np.isfinite(np.asarray(leaf, float)).all()):
             raise OdescentError("x0 must be finite, but it has a value that is not.")
-    # a wrong dimension would broadcast silently
+    return x0
+
+
+def _check_shape(x0: Any, objective: Objective, population: bool) -> None:
+    """Refuse a wrong dimension, which would broadcast silently, and an ensemble without particles."""
+    leaves = jax.tree.leaves(x0)
     if objective.dimension is not None:
         shapes = [np.shape(leaf) for leaf in leaves]
         fits = len(shapes) == 1 and shapes[0][-1:] == (objective.dimension,)
@@ -305,15 +337,14 @@ def _starting_point(x0: Any, objective: Objective, population: bool = False) -> 
         raise OdescentError(
             "x0 of an ensemble has an axis of particles first, but it is one number."
         )
-    return x0
 
 
 def _precision(start: Any, values: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """float64 for double-precision input outside every transformation, else JAX's own setting."""
     if _traced((start, dict(values))):
         return nullcontext()
-    types = [np.asarray(v).dtype for v in jax.tree.leaves(start)]
-    double = any(t.itemsize == 8 or t.kind in "iu" for t in types)
+    kinds = [(isinstance(v, jax.Array), np.asarray(v).dtype) for v in jax.tree.leaves(start)]
+    double = any(t.itemsize == 8 or (t.kind in "iu" and not of_jax) for of_jax, t in kinds)
     return jax.enable_x64(True) if double else nullcontext()
 
 
@@ -328,8 +359,12 @@ def _floating(leaf: Any) -> Array:
     return x.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else float)
 
 
-def _parameters(made: PointStepper, given: Mapping[str, Any]) -> dict[str, Any]:
-    values = parameter_values(made.name, made.parameters, given, made.defaults)
+def _parameters(
+    made: PointStepper, given: Mapping[str, Any], algorithm: Iteration
+) -> dict[str, Any]:
+    missing = {*made.parameters} - {*given, *made.defaults}
+    instead = _instead(algorithm) if missing else ""
+    values = parameter_values(made.name, made.parameters, given, made.defaults, instead)
     for name, value in values.items():
         if isinstance(value, sp.Expr):
             if not value.is_number:
@@ -340,6 +375,18 @@ def _parameters(made: PointStepper, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"{name} must be one number, not {value!r}; to run a batch, use jax.vmap over the run."
             )
     return values
+
+
+def _instead(algorithm: Iteration) -> str:
+    """What can be given in place of mu and L: values of what the tuning makes of them; "" where that is not enough."""
+    class_constants = {a.target for n, a in algorithm.names.items() if n in ("mu", "L")}
+    own = class_constants & set(algorithm.program.parameters)
+    made = [s for s, e in algorithm.tuning.items() if e.free_symbols & class_constants]
+    words = {a.target: n for n, a in algorithm.names.items() if n in ("step", "momentum")}
+    if not own <= words.keys():
+        return ""
+    found = {words.get(s, s.name) for s in (*made, *own)}
+    return listed([f"{n}=..." for n in sorted(found, reverse=True)])
 
 
 def _coefficients(made: PointStepper, values: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotConsistent, OdescentError, check_choice
+from ..._support.errors import NotConsistent, OdescentError, check_choice, listed
 from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
@@ -33,8 +33,10 @@ from ..programs.bindings import (
 from ..programs.program import Program
 from ..programs.substeps import Flow, Let, Scheme
 from .compile import COUNTER, compile_scheme, reuse_across_steps
+from .words import Assignment, Words, assignments, spoken
 
 STEP = sp.Symbol("h", positive=True)
+_WHAT_WORDS_MEAN = {"system", "scheme", "step", "where"}  # depends on these alone
 
 
 class Iteration(Rendered):
@@ -72,6 +74,7 @@ class Iteration(Rendered):
         self.name = check_name(name) if name else ""
         self.reference, self.provenance = reference, provenance or system.provenance
         self.assumes, self.positive = tuple(assumes), tuple(positive)
+        self.words: Words = {}  # for its parameters; an algorithm of the library brings its own
         for block in self.positive:
             system.block(block)  # refuses a name that is none
         self._check_where()
@@ -235,17 +238,70 @@ class Iteration(Rendered):
     def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
         """The algorithm with parameters given values, by symbol or by name; exact numbers stay exact.
 
-        Raises OdescentError for an unknown parameter or a value outside its domain.
+        A value replaces what the tuning says of that parameter. Names may be words for parameters too: step,
+        learning_rate, momentum and others that `od.algorithm` lists.
+        Raises OdescentError for an unknown parameter, two that set the same one, or a value outside its domain.
         """
-        free = {s.name: s for s in (*self.program.parameters, *self.parameters, *self.tuning)}
+        asked = {getattr(k, "name", k): v for k, v in {**(values or {}), **by_name}.items()}
         given: dict[sp.Symbol, sp.Expr] = {}
-        for key, value in {**(values or {}), **by_name}.items():
-            name = getattr(key, "name", key)
-            check_choice("parameter", name, free)
-            given[free[name]] = value_of(free[name], value)
+        for name, a in self._asked("parameter", asked).items():
+            number = value_of(a.symbol, asked[name])
+            given[a.target] = a.at(number)
         tuning = reachable({**self.tuning, **given}, self.program.parameters)
         check_constants(tuning)
         return self.replace(tuning=tuning)
+
+    @checked
+    def freed(self, given: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """The algorithm with the parameters that are given free, whatever the tuning sets them to.
+
+        Unlike with `bind` the values may be traced by JAX, and all values share one program.
+
+        Args:
+            given: values by the names of parameters, or words for them, as for `bind`.
+
+        Returns:
+            the algorithm, and the values by what the parameters are called in it.
+
+        Raises:
+            OdescentError: as `bind`, or a parameter that nothing depends on once the others are given.
+        """
+        if set(given) <= {s.name for s in self.parameters}:
+            return self, dict(given)
+        who = self.name or "the algorithm"
+        named = self._asked(f"parameter of {who} called", given)
+        for name, a in named.items():
+            if a.target != a.symbol and isinstance(given[name], (int, float, sp.Expr)):
+                a.at(value_of(a.symbol, given[name]))
+        key = ("freed", frozenset(named))
+        if key not in self.kept:
+            targets = {a.target for a in named.values()}
+            tuning = {s: e for s, e in self.tuning.items() if s not in targets}
+            tuning |= {a.target: a.value for a in named.values() if a.target != a.symbol}
+            self.kept[key] = self.replace(tuning=reachable(tuning, self.program.parameters))
+        made: Self = self.kept[key]
+        left = {s.name for s in made.parameters}
+        for name, a in named.items():
+            if a.symbol.name not in left:
+                others = [n for n in named if n != name]
+                once = f" once {listed(others)} {'is' if len(others) == 1 else 'are'} given"
+                raise OdescentError(
+                    f"{who} does not depend on {name}{once if others else ''}: leave {name} out."
+                )
+        return made, {a.symbol.name: given[n] for n, a in named.items()}
+
+    def _asked(self, kind: str, names: Iterable[str]) -> dict[str, Assignment]:
+        return assignments(kind, self._own, self.names, names)
+
+    @property
+    def _own(self) -> dict[str, sp.Symbol]:
+        """The parameters by name, those that the tuning sets among them."""
+        return {s.name: s for s in (*self.program.parameters, *self.parameters, *self.tuning)}
+
+    @property
+    def names(self) -> dict[str, Assignment]:
+        """All names by which parameters can be given, with what each of them sets."""
+        return spoken(self.words, self._own, self.step)
 
     def replace(self, **changes: Any) -> Self:
         """The algorithm with some constructor arguments changed."""
@@ -275,7 +331,10 @@ class Iteration(Rendered):
         for name in changes:
             check_choice("argument of Algorithm called", name, settings)
         settings.update(changes)
-        return type(self)(settings.pop("system"), settings.pop("scheme"), **settings)
+        made = type(self)(settings.pop("system"), settings.pop("scheme"), **settings)
+        if changes.keys().isdisjoint(_WHAT_WORDS_MEAN):
+            made.words = self.words
+        return made
 
     def _check_consistent(self) -> None:
         """Refuse substeps that do not advance the noise of every field by exactly one step.

@@ -20,7 +20,11 @@ def constants(objective: Objective | None) -> dict[str, float]:
 
 
 def parameter_values(
-    who: str, names: Iterable[str], given: Mapping[str, Any], known: Mapping[str, Any]
+    who: str,
+    names: Iterable[str],
+    given: Mapping[str, Any],
+    known: Mapping[str, Any],
+    instead: str = "",
 ) -> dict[str, Any]:
     """A value for each name: the given one, else the known one.
 
@@ -29,6 +33,7 @@ def parameter_values(
         names: the parameters that need a value.
         given: values passed by the user.
         known: defaults.
+        instead: what may be given in place of mu and L, for messages.
 
     Raises:
         OdescentError: an unknown name is given, or a name has no value.
@@ -39,7 +44,9 @@ def parameter_values(
     found = {n: given.get(n, known.get(n)) for n in wanted}
     missing = [n for n, v in found.items() if v is None]
     if missing:
-        where = " or on the objective" if {*missing} <= {"mu", "L"} else ""
+        where = ""
+        if {*missing} <= {"mu", "L"}:
+            where = " or on the objective" + (f", or {instead} instead" if instead else "")
         values = " and ".join(f"{n}=..." for n in missing)
         raise OdescentError(
             f"{who} needs a value of {listed(missing)}: give {values} as parameters{where}."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..._support.errors import OdescentError
 from ..._support.registry import Registry
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ def objective(name: str, **options: object) -> Objective:
     >>> objective("quadratic", eigenvalues=(1, 10)).L
     10
     """
+    if callable(name):
+        raise OdescentError(
+            "od.objective gives a registered objective by its name; your own function becomes one by od.Objective(fun)."
+        )
     made = REGISTRY.once(name, **options)
     made._registered = name, options
     return made

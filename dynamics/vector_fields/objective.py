@@ -30,7 +30,8 @@ class Objective(Rendered):
     call. With functions it is concrete: ``f.grad(x)`` of an array is an array of the same shape.
 
     Args:
-        name: an identifier, or a registry name with slashes.
+        name: an identifier, or a registry name with slashes. A function may stand in its place, ``Objective(fun)``:
+            it is called by its own name, or "f" where it has none.
         fun: JAX scalar function of one array or pytree.
         grad: its gradient, if better than automatic differentiation.
         mu, L: constants of the class F(mu, L): strong convexity and smoothness; numbers or symbols.
@@ -41,13 +42,13 @@ class Objective(Rendered):
         oracles: further oracles by name, e.g. ``prox(x, step)``, ``operator(x)``.
 
     Raises:
-        OdescentError: mu or L that are not finite, mu < 0, L <= 0 or L < mu.
+        OdescentError: mu or L that are not finite, mu < 0, L <= 0 or L < mu, or two functions.
     """
 
     @checked
     def __init__(
         self,
-        name: str,
+        name: str | Callable[[Any], Any],
         fun: Callable[[Any], Any] | None = None,
         grad: Callable[[Any], Any] | None = None,
         *,
@@ -59,6 +60,13 @@ class Objective(Rendered):
         reference: str = "",
         **oracles: Callable[..., Any],
     ) -> None:
+        if not isinstance(name, str):
+            if fun is not None:
+                raise OdescentError(
+                    "an objective has one function: Objective(fun, grad=...), or Objective(name, fun)."
+                )
+            refuse_torch(name)
+            name, fun = function_name(name), name
         for part in name.split("/"):
             check_name(part)
         self.name = name
@@ -254,6 +262,24 @@ class _Gradient:
         import jax
 
         return jax.grad(self.fun)(x)
+
+
+def refuse_torch(given: Any) -> None:
+    """OdescentError for a module or a tensor of PyTorch, without importing that."""
+    kinds = {f"{c.__module__.partition('.')[0]}.{c.__name__}" for c in type(given).__mro__}
+    if kinds & {"torch.Module", "torch.Tensor"}:
+        raise OdescentError(
+            "PyTorch's modules and tensors are not run here: algorithm.to_torch(module.parameters(), ...) gives a "
+            "torch optimizer, which trains them."
+        )
+
+
+def function_name(fun: Callable[[Any], Any]) -> str:
+    """What a function is called, where that can be the name of an objective; else "f"."""
+    try:
+        return check_name(getattr(fun, "__name__", ""))
+    except OdescentError:
+        return "f"
 
 
 def _restored(state: dict[str, Any]) -> Objective:

@@ -35,6 +35,8 @@ _WORDS: dict[Any, str] = {
 def checked(function: F) -> F:
     """The function, which refuses arguments of another type than it declares, and takes names of what is registered.
 
+    A function in place of an objective becomes one.
+
     Of a class it is what makes an instance. Raises OdescentError of one sentence: which argument of which function
     or class, what it takes and what came.
     """
@@ -71,6 +73,11 @@ def _calling(function: Any) -> Any:
             classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
             if isinstance(value, str) and classes:
                 bound.arguments[name] = _registered(value, tuple(h.__name__ for h in classes))
+                continue
+            if callable(value) and any(h.__name__ == "Objective" for h in classes):
+                import odescent as od
+
+                bound.arguments[name] = od.Objective(value)
                 continue
             raise expected(f"{name} of {called}", _words(hint), value)
         return function(*bound.args, **bound.kwargs)

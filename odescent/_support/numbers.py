@@ -36,6 +36,12 @@ def number(name: str, text: str) -> Fraction:
     raise OdescentError(f"{name} must be a number such as 10, 0.01, 1e-4 or 1/3, not {shown!r}.")
 
 
+def is_number(text: str) -> bool:
+    """Whether the text of an option is that of a number, whatever its size."""
+    found = text.strip()
+    return bool(_DECIMAL.fullmatch(found) or _FRACTION.fullmatch(found))
+
+
 def real_number(name: str, text: str) -> float:
     """The value of an option as a float."""
     return float(number(name, text))

@@ -16,6 +16,8 @@ from ..._support.numbers import reals
 from ..._support.rendering.rendered import Rendered
 from .outcome import BUDGET, MESSAGES, NOT_FINITE, SUCCESSES, History, Minimum
 from .search import (
+    AGREED,
+    AT_REST,
     RUNNING,
     STAGNANT,
     Row,
@@ -156,7 +158,8 @@ class Minimizer(Rendered):
         if self.restarts == 0 or self.k >= self.steps:
             return
         lives = np.asarray(self._search.lives)
-        ended = (self.statuses != RUNNING) & (self.statuses <= STAGNANT) & (lives < self.restarts)
+        again = np.isin(self.statuses, (AGREED, STAGNANT, AT_REST))
+        ended = again & (lives < self.restarts)
         if ended.any():
             self._search = reviving(self.plan)(self._search, jnp.asarray(ended), self._points())
 

@@ -11,7 +11,7 @@ from ..._support.errors import OdescentError, OdescentWarning, check_choice
 from ..._support.numbers import real
 from ...discretize.faces import Algorithm
 from ...discretize.library import algorithm
-from ..engine.population import Population
+from ..engine.population import Population, polar
 from ..engine.schedules import effective_alpha, geometric, kernel_width
 
 ISOTROPIC = 0.85  # of anisotropic noise's strength, where it is shared by the coordinates
@@ -27,12 +27,14 @@ Known = tuple[dict[str, Any], dict[str, tuple[float, float]]]
 
 
 class TunedMethod(NamedTuple):
-    """A method with its parameters: numbers, laws of the values, and a schedule."""
+    """A method with its parameters: numbers, laws of the values, and a schedule; and whether all particles have one
+    consensus point, which is the answer."""
 
     algorithm: Algorithm
     numbers: dict[str, float]
     laws: tuple[tuple[str, Callable[[Any], Any]], ...]
     schedule: Callable[[Any, Any], Mapping[str, Any]] | None
+    one_center: bool
 
 
 def _cbo(scale: float, steps: int, particles: int) -> Known:
@@ -141,7 +143,7 @@ def settled(
     numbers = {n: _number(n, v) for n, v in values.items() if not callable(v)}
     _stable(chosen, own, numbers, dimension)
     calls = tuple(sorted((n, v) for n, v in values.items() if callable(v)))
-    return TunedMethod(chosen, numbers, calls, schedule)
+    return TunedMethod(chosen, numbers, calls, schedule, not polar(population.meetings[0]))
 
 
 class _Both(NamedTuple):

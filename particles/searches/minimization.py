@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ...discretize.faces import Algorithm
 
 _CHUNK = 50  # steps between two looks at the clock
+_NEAR = 1e-2  # of the width at the start: the consensus point is where the best point is
 
 
 def minimizer(
@@ -48,6 +49,7 @@ def minimizer(
     target: float = -np.inf,
     ftol: float = 0.0,
     patience: int = 0,
+    rest: int = 50,
     restarts: int = 0,
     resample: float | None = None,
     keep_particles: int = 0,
@@ -79,7 +81,10 @@ def minimizer(
         seed: a whole number; runs and steps of one seed are reproducible to the bit.
         xtol: a search ends when its particles' spread is that share of the width at the start,
         target: or it has reached this value,
-        ftol, patience: or the best value fell by at most ftol max(1, |value|) in so many steps (0: never).
+        ftol, patience: or the best value fell by at most ftol max(1, |value|) in so many steps (0: never),
+        rest: or, in so many steps (0: never), the best value fell by at most 1e-9 of all that it has fallen, the
+            consensus point moved by at most xtol of the width, and both are at one place. This is for searches whose
+            parameters do not change and whose particles have one consensus point.
         restarts: so often a search that has ended short of the target begins anew, with other draws,
         resample: around its best point with this share of the first width, where it is given.
         keep_particles: keep all positions every so many steps, in ``history.particles``.
@@ -92,7 +97,7 @@ def minimizer(
     Raises OdescentError for input that means nothing or parameters that cannot work.
     """
     counts = {
-        "steps": (steps, 1), "runs": (runs, 1), "seed": (seed, 0), "patience": (patience, 0),
+        "steps": (steps, 1), "runs": (runs, 1), "seed": (seed, 0), "patience": (patience, 0), "rest": (rest, 0),
         "restarts": (restarts, 0), "keep_particles": (keep_particles, 0),
     }  # fmt: skip
     for name, (size, least) in counts.items():
@@ -107,10 +112,13 @@ def minimizer(
     begin = beginnings(start, bounds, constraint, width, particles, runs)
     sizes = (begin.dimension, begin.particles)
     known = settled(method, options, params, schedule, begin.scale, steps, *sizes)
+    # annealing goes on, and several minimizers are found, where one consensus point is at rest
+    resting = rest if known.schedule is None and known.one_center and xtol else 0
     around = None if resample is None else tuple(float(resample * w) for w in begin.widths)
     plan = SearchPlan(
         known.algorithm, None, vectorized, begin.dimension, begin.particles, int(runs), begin.sampler, begin.project,
-        known.schedule, known.laws, float(xtol * begin.scale), float(target), float(ftol), int(patience), around,
+        known.schedule, known.laws, float(xtol * begin.scale), float(target), float(ftol), int(patience), int(resting),
+        float(_NEAR * begin.scale), around,
         block, normals,
     )  # fmt: skip
     return Minimizer(

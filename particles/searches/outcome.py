@@ -25,9 +25,12 @@ MESSAGES = (
     "it was stopped by the callback.",
     "it was interrupted.",
     "the objective failed.",
+    "the consensus point and the best value are at rest.",
 )
-BUDGET, AGREED, STAGNANT, REACHED, NOT_FINITE, TIME, CALLBACK, INTERRUPTED, FAILED = range(9)
-SUCCESSES = (AGREED, STAGNANT, REACHED)
+BUDGET, AGREED, STAGNANT, REACHED, NOT_FINITE, TIME, CALLBACK, INTERRUPTED, FAILED, AT_REST = range(
+    len(MESSAGES)
+)
+SUCCESSES = (AGREED, STAGNANT, REACHED, AT_REST)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Minimum(Rendered):
         x, fun: the best point that was evaluated, shape (d,), and its value.
         consensus, consensus_fun: the consensus point at the end of the best search, brought back into the feasible
             set, and the value there (NaN where the objective failed there).
-        success: whether a search met a stopping criterion (agreement, no improvement, target).
+        success: whether the best search met a stopping criterion (agreement, rest, no improvement, target). It has
+            then come to rest where it has its best value; that no lower minimum lies elsewhere, values cannot tell.
         status, message: why the best search ended.
         nit, nfev: steps, and evaluations of the objective, of all searches together.
         nonfinite: how many evaluations were not finite; they had no weight.
@@ -122,7 +126,7 @@ class Minimum(Rendered):
             ("fun", f"{self.fun:.10g}"),
             ("x", shown(self.x)),
             ("consensus", f"{shown(self.consensus)}, value {self.consensus_fun:.10g}"),
-            ("message", self.message),
+            ("success", f"{self.success}: {self.message}"),
             ("steps", f"{self.nit:,} in {len(self.funs)} run{'s' * (len(self.funs) > 1)}"),
             ("evaluations", f"{self.nfev:,}" + (f", {self.nonfinite:,} not finite" * (self.nonfinite > 0))),
         ]  # fmt: skip

@@ -24,6 +24,8 @@ from ..engine.layout import Record, State
 from ..engine.starts import Start, gaussian_start
 
 RUNNING, AGREED, STAGNANT, REACHED, NOT_FINITE = range(5)
+AT_REST = 9  # after the reasons that do not come from here; see `MESSAGES`
+_SETTLED_VALUE = 1e-9  # of the whole fall of the best value: less is no improvement
 _RECORDED = ("consensus", "best_point", "best_value", "ess", "spread", "nonfinite")
 _AGAIN = 2**32  # runs that begin anew are numbered from here on, far from the first ones
 
@@ -41,7 +43,9 @@ class SearchPlan:
         schedule, laws: parameters that depend on the step, and on the values.
         spread: a search ends when its particles are that close together (root mean square, per coordinate),
         target: or the best value is that low,
-        improvement, patience: or it fell by less than improvement max(1, |value|) in so many steps; 0 for never.
+        improvement, patience: or it fell by less than improvement max(1, |value|) in so many steps; 0 for never,
+        rest: or neither it nor the consensus point has moved in so many steps, and they are together; 0 for never.
+        near: how close to the best point the consensus point then is, in every coordinate.
         width: where a search goes on around its best point, the standard deviations there, or None to begin anew.
     """
 
@@ -59,6 +63,8 @@ class SearchPlan:
     target: float
     improvement: float
     patience: int
+    rest: int
+    near: float
     width: tuple[float, ...] | None
     block: int | None
     normals: str
@@ -73,6 +79,8 @@ class SearchState(NamedTuple):
         k: steps since its start or restart.
         best_value, best_point, nonfinite: of all steps.
         mark, since: the best value at the last improvement, and how many steps ago that was.
+        first, level, place, still: the best value of the first step; the best value and the consensus point at the
+            last change of either by more than the tolerances of rest, and how many steps ago that was.
         status: 0 while it runs; see `MESSAGES`.
         lives: number of restarts.
     """
@@ -85,6 +93,10 @@ class SearchState(NamedTuple):
     nonfinite: Any
     mark: Any
     since: Any
+    first: Any
+    level: Any
+    place: Any
+    still: Any
     status: Any
     lives: Any
 
@@ -119,7 +131,22 @@ def beginning(plan: SearchPlan) -> Callable[..., SearchState]:
             nothing, nothing, nothing, None, jnp.zeros((), jnp.int64),
         )  # fmt: skip
         zero, most = jnp.zeros((), jnp.int64), jnp.asarray(jnp.inf, one.dtype)
-        return SearchState(state, blank, zero, most, blank.best_point, zero, most, zero, zero, zero)
+        return SearchState(
+            state,
+            blank,
+            zero,
+            most,
+            blank.best_point,
+            zero,
+            most,
+            zero,
+            most,
+            most,
+            blank.consensus,
+            zero,
+            zero,
+            zero,
+        )
 
     def all_of_them(seed: Any, points: Any) -> SearchState:
         runs = jnp.arange(plan.runs, dtype=jnp.uint64)
@@ -198,11 +225,19 @@ def _judged(plan: SearchPlan, search: SearchState, now: Record) -> SearchState:
     least = plan.improvement * jnp.maximum(1, jnp.abs(value))
     improved = (value < search.mark - least) | (search.k == 0)
     since = jnp.where(improved, 0, search.since + 1)
+    # at rest: in units of how far the best value has fallen, and of the width at the start
+    first = jnp.where(search.k == 0, value, search.first)
+    lower = value < search.level - _SETTLED_VALUE * (first - value)
+    away = ~(jnp.max(jnp.abs(now.consensus - search.place)) <= plan.spread)
+    moving = lower | away | (search.k == 0)
+    still = jnp.where(moving, 0, search.still + 1)
+    together = jnp.max(jnp.abs(point - now.consensus)) <= plan.near
     verdicts = [
         (~jnp.all(jnp.isfinite(now.consensus)), NOT_FINITE),
         (value <= plan.target, REACHED),
         (now.spread <= plan.spread**2, AGREED),
         (since >= plan.patience if plan.patience else jnp.asarray(False), STAGNANT),
+        ((still >= plan.rest) & together if plan.rest else jnp.asarray(False), AT_REST),
     ]
     status = jnp.select([v for v, _ in verdicts], [jnp.asarray(s) for _, s in verdicts], RUNNING)
     return search._replace(
@@ -213,6 +248,10 @@ def _judged(plan: SearchPlan, search: SearchState, now: Record) -> SearchState:
         nonfinite=search.nonfinite + now.nonfinite,
         mark=jnp.where(improved, value, search.mark),
         since=since,
+        first=first,
+        level=jnp.where(moving, value, search.level),
+        place=jnp.where(moving, now.consensus, search.place),
+        still=still,
         status=status.astype(jnp.int64),
     )
 
@@ -238,6 +277,7 @@ def reviving(plan: SearchPlan) -> Callable[..., SearchState]:
             k=jnp.zeros_like(search.k),
             mark=jnp.full_like(search.mark, jnp.inf),
             since=jnp.zeros_like(search.since),
+            still=jnp.zeros_like(search.still),
             status=jnp.zeros_like(search.status),
             lives=lives,
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..._support.child import MEMORY, NoAnswer, TimeUp, ask, serve
 from ..._support.errors import OdescentError, check_choice
-from ..._support.numbers import number
+from ..._support.numbers import is_number, number
 from . import console
 from .console import Refused
 from .values import OptionKind, Seconds
@@ -142,6 +142,21 @@ def opened(path: str, options: FileOptions, flow: bool = False) -> System | Algo
     from ...dynamics.grammar import read_system
 
     return read_system(path)
+
+
+def variant(name: str, texts: Mapping[str, str]) -> tuple[Algorithm, dict[str, str]]:
+    """A registered algorithm in the variant that --set chooses, and what else --set says: values of parameters.
+
+    Args:
+        name: of the algorithm.
+        texts: what is set, such as step=2/(L+mu), a variant, or step=0.1, a value.
+    """
+    import odescent as od
+
+    from ...discretize.library import chooses
+
+    chosen = {n: text for n, text in texts.items() if chooses(name, n, is_number(text))}
+    return od.algorithm(name, **chosen), {n: t for n, t in texts.items() if n not in chosen}
 
 
 def named(name: str, options: FileOptions, flow: bool = False) -> System | Algorithm:
@@ -281,11 +296,13 @@ def bound(algorithm: Algorithm, numbers: Mapping[str, Fraction]) -> Algorithm:
 
     values = {n: sp.Rational(v.numerator, v.denominator) for n, v in numbers.items()}
     try:
-        return algorithm.bind(values)
+        made = algorithm.bind(values)
     except OdescentError:
         raise
     except ValueError as error:
         raise OdescentError(str(error)) from None
+    algorithm.freed(dict.fromkeys(values))  # it depends on each of them
+    return made
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from ..._support.errors import OdescentError
 from ..._support.files import write_whole
 from ..._support.numbers import number
 from ..._support.progress import waiting
-from ..base import console
+from ..base import console, own_system
 from ..base.spelling import as_options
 from ..base.values import NamedParameters, Number, OptionKind, Seconds, Written, named
 
@@ -129,13 +129,14 @@ def _method(name: str, settings: Mapping[str, str], flow: bool) -> tuple[Any, bo
     from ...dynamics.library import REGISTRY as SYSTEMS
 
     flow = flow or (name not in ALGORITHMS and name in SYSTEMS)
-    registry: Any = SYSTEMS if flow else ALGORITHMS
-    accepted = inspect.signature(registry.function(name)).parameters
-    options = {n: text for n, text in settings.items() if n in accepted}  # words, such as step=1/L
-    numbers = {n: number(n, text) for n, text in settings.items() if n not in accepted}
     if not flow:
-        algorithm = od.algorithm(name, **options)
-        return algorithm.bind(numbers) if numbers else algorithm, flow
+        made, texts = own_system.variant(name, settings)
+        return own_system.bound(made, {n: number(n, t) for n, t in texts.items()}), flow
+    accepted = inspect.signature(SYSTEMS.function(name)).parameters
+    options = {
+        n: text for n, text in settings.items() if n in accepted
+    }  # words, such as noise=white
+    numbers = {n: number(n, text) for n, text in settings.items() if n not in accepted}
     system = od.system(name, **options)
     symbols = {s.name: s for s in system.parameters}
     for n in numbers:

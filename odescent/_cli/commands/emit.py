@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Annotated
 
 from ..._support.errors import OdescentError
@@ -76,10 +75,9 @@ def _registered(name: str, target: str, given: dict[str, str]) -> tuple[Emitted,
         raise OdescentError(
             f"{name} is a system: emit takes an algorithm, or a system file with a scheme (see --scheme)."
         )
-    accepted = inspect.signature(REGISTRY.function(name)).parameters
-    options = {n: text for n, text in given.items() if n in accepted}  # words, such as step=1/L
-    numbers = {n: number(n, text) for n, text in given.items() if n not in accepted}
-    algorithm = own_system.bound(od.algorithm(name, **options), numbers)
+    made, texts = own_system.variant(name, given)
+    numbers = {n: number(n, text) for n, text in texts.items()}
+    algorithm = own_system.bound(made, numbers)
     free = tuple(s.name for s in algorithm.parameters)
     emitted = Emitted(algorithm.source(target), algorithm.name, free)
-    return emitted, {**options, **{n: str(v) for n, v in numbers.items()}}
+    return emitted, {**given, **{n: str(v) for n, v in numbers.items()}}

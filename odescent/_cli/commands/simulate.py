@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 from ..._support.errors import OdescentError
 from ..._support.files import write_whole
-from ..._support.numbers import number
+from ..._support.numbers import number, real_number
 from ..._support.progress import bar
-from ..base import console, own_system
+from ..base import console, own_objective, own_system
 from ..base.own_system import FileOptions
 from ..base.values import (
     METHOD,
@@ -49,7 +49,7 @@ def run(
 
     Args:
         name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
-        objective: The objective; quadratic by default.
+        objective: The objective, or MODULE:FUNCTION, your own in JAX, whose module is imported; quadratic by default.
         x0: Starting point; by default the objective's.
         steps: Number of steps, such as 1000 or 1e6.
         time: For a system: final time.
@@ -64,13 +64,14 @@ def run(
         odescent simulate nesterov --objective logistic/breast_cancer --steps 1000
         odescent simulate heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60 --out run.csv
         odescent simulate gradient_descent --objective quadratic --steps 1e6 --every 1e4 --resume run.npz
+        odescent simulate heavy_ball --objective my_module:fun --x0 1,2 --set step=0.1 --set momentum=0.9
         odescent simulate gradient_flow --objective quadratic --time 5
         odescent simulate my_system.ode --objective quadratic --time 5 --set c=1/2
     """
     # what can be refused before anything is loaded
     if out is not None and out.suffix not in (".npz", ".csv"):
         raise OdescentError(f"--out takes a file that ends in .npz or .csv, not {str(out)!r}.")
-    values = parameters.floats
+    texts = parameters.texts
     wanted = tuple(s.strip() for s in statistics.split(",") if s.strip())
     if time is not None and (resume is not None or wanted):
         raise OdescentError(
@@ -84,6 +85,9 @@ def run(
     from ...discretize import Algorithm
 
     method = found if isinstance(found, Algorithm) else None
+    if method is not None and not own_system.is_file(name):
+        method, texts = own_system.variant(name, texts)
+    values = {n: real_number(n, text) for n, text in texts.items()}
     if method is None and time is None:
         lacks = "has no scheme: give one with --scheme, or"
         which = lacks if own_system.is_file(name) else "is a system:"
@@ -164,14 +168,12 @@ def start(x0: Sequence[float] | None, target: Any) -> Any:
 
 
 def _target(system: Any, objective: str | None) -> Any:
-    """The objective of that name, by default the quadratic one; none for a system that calls no oracle."""
-    import odescent as od
-
+    """The objective that is named, by default the quadratic one; none for a system that calls no oracle."""
     from ...dynamics.flows.solution import objective_for
 
     if objective is None and not system.oracles:
         return objective_for(system, None)
-    return od.objective(objective or "quadratic")
+    return own_objective.objective(objective or "quadratic")
 
 
 def _file(suffix: str, k: Any, t: Any, x: Any, f: Any) -> bytes:
