@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .portraits.section import Section as Section
     from .rates.comparison import Comparison as Comparison
     from .rates.comparison import convergence as convergence
+    from .rates.estimation import EstimatedConstants as EstimatedConstants
     from .rates.gaps import Convergence as Convergence
     from .rates.gaps import compute_convergence as compute_convergence
     from .rates.modal_spectrum import Spectrum as Spectrum

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._support.errors import NotConsistent as NotConsistent
     from ._support.errors import OdescentError as OdescentError
     from ._support.version import __version__ as __version__
+    from .analysis.rates.estimation import estimate_constants as estimate_constants
     from .analysis.synthesis import synthesize as synthesize
     from .discretize import Algorithm as Algorithm
     from .discretize import Derivation as Derivation

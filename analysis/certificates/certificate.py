@@ -163,7 +163,7 @@ class Certificate(ProofDocument):
             else "F(mu, L)"
         )
         constants = ", ".join(f"{n} = {shown(e)}" for n, e in (("mu", self.mu), ("L", self.L)))
-        lines = [f"{self.name}: rate {places(ONE - self.claimed)} over {where}, {constants}"]
+        lines = [f"{self.subject}: rate {places(ONE - self.claimed)} over {where}, {constants}"]
         lines.append(f"  1 - rate = {significant(self.claimed)}")
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better rate exists")

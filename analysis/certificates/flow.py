@@ -96,7 +96,9 @@ class FlowCertificate(ProofDocument):
         L = "infinity" if self.L is sp.oo else shown(self.L)
         mu, part = shown(self.mu), self.lower_part()
         rate = places(self.claimed, upward=False)
-        lines = [f"{self.name}: |x(t) - x*| = O(exp(-{rate} t)) over F(mu, L), mu = {mu}, L = {L}"]
+        lines = [
+            f"{self.subject}: |x(t) - x*| = O(exp(-{rate} t)) over F(mu, L), mu = {mu}, L = {L}"
+        ]
         if self.exact is not None:
             lines.append(f"  exactly {self.exact}, attained: no better rate exists")
         elif len(str(self.proved)) <= 24:

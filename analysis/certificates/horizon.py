@@ -159,7 +159,7 @@ class HorizonCertificate(ProofDocument):
         measure = MEASURES[self.statement["measure"]].replace("N", str(self.horizon))
         bound = significant(self.claimed, 10, upward=True)
         lines = [
-            f"{self.name}: {measure} <= {bound} {STARTS[self.statement['start']]} "
+            f"{self.subject}: {measure} <= {bound} {STARTS[self.statement['start']]} "
             f"over F(mu, L), mu = {mu}, L = {L}"
         ]
         part = self.lower_part()

@@ -175,7 +175,7 @@ class PotentialCertificate(ProofDocument):
         a, Q = self.potential
         where = "" if self.whole else f", {self.clock} of the step that makes {self._end}"
         return "\n".join([
-            f"{self.name}: f({self._end}) - f* <= {self.law} |x_0 - x*|^2 for every N over convex functions, "
+            f"{self.subject}: f({self._end}) - f* <= {self.law} |x_0 - x*|^2 for every N over convex functions, "
             f"L = {self.L}{where}",
             f"  V = ({sp.factor(a)}) (f(y) - f*) / L + X'Q X, Q = {Q.applyfunc(sp.factor).tolist()}",
             f"  proof: {len(self.witness['lambda'])} interpolation inequalities a step with polynomial weights",

@@ -14,6 +14,7 @@ import sympy as sp
 from ..._support.errors import OdescentError, check_choice
 from ...dynamics import System
 from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.vector_fields.estimates import Estimate, condition_of
 from ...dynamics.vector_fields.objective import constant
 from .certificate import Certificate
 from .checking.checker import ONE, Number, Refused, check
@@ -98,7 +99,7 @@ def certify(
         algorithm: an algorithm with a state-space view (also implicit or with several gradients a step, all of
             one function; an operator is taken to be a gradient), matrices (A, B, C[, D]), or a mapping of alpha,
             beta, gamma, delta. Exact numbers stay exact; a float is the decimal that it prints as.
-        mu, L: the class, 0 < mu <= L.
+        mu, L: the class, 0 < mu <= L. Where they were estimated (`od.estimate_constants`), the certificate says so.
         over: "smooth_strongly_convex", all of F(mu, L), or "quadratics", those in it.
         steps: gradients of memory in the Lyapunov function, 1 to 6; by default as many as change the rate.
         rate: a rate to prove, instead of the least that can be found: any above that one.
@@ -112,6 +113,12 @@ def certify(
 
     Method: Lessard, Recht, Packard (arXiv:1408.3595); Taylor, Van Scoy, Lessard (arXiv:1803.06073).
     """
+    if condition := condition_of(mu, L):
+        plain = [float(c) if isinstance(c, Estimate) else c for c in (mu, L)]
+        found = certify(
+            algorithm, *plain, over, steps, rate, multipliers=multipliers, horizon=horizon, **bounded
+        )  # fmt: skip
+        return replace(found, condition=str(condition))
     if isinstance(algorithm, System):
         if horizon is not None or bounded or (over, multipliers) != (CLASSES[0], MULTIPLIERS[0]):
             raise OdescentError(

@@ -102,6 +102,7 @@ def algorithm(name: str, **options: object) -> Algorithm:
         OdescentError: an unknown name (naming the nearest), an option that it does not take, two that set the same
             parameter, or one on which nothing depends once the others are given.
     """
+    from ...dynamics.vector_fields.estimates import condition_of
     from ..step.words import SYNONYMS
     from .words import WORDS
 
@@ -121,6 +122,8 @@ def algorithm(name: str, **options: object) -> Algorithm:
     try:
         hash(given)
     except TypeError:
+        return _with_values(made, given, "")
+    if condition_of(*values.values()):  # an estimate is equal to its number, and not the same
         return _with_values(made, given, "")
     return _kept(made, given, repr(given))
 

@@ -24,12 +24,13 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.stepper import PointStepper, orbit
+from ...dynamics.vector_fields.estimates import condition_of
 from ...dynamics.vector_fields.objective import Objective, refuse_torch
 from ...dynamics.vector_fields.own_functions import wrapped
 from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
-from . import chunks, run_file
+from . import chunks, observed, run_file
 from .emitted_stepper import algorithm_stepper
 
 
@@ -48,6 +49,8 @@ class Trajectory(Rendered):
             cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
         k: step numbers of the records; 0, 1, ..., steps, or multiples of `every`.
         statistics: running statistics by name, each a dict of "x" and "f", over every step.
+        remark: where mu or L were estimated (`od.estimate_constants`): what is supposed, and whether the gradients at
+            the points of this run refute it; else empty.
     """
 
     x: Any
@@ -57,6 +60,7 @@ class Trajectory(Rendered):
     diverged_at: Any = None
     k: Any = None
     statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    remark: str = field(default="", metadata={"static": True})
 
     def __str__(self) -> str:
         said = f"{len(self.t) - 1} steps" if self.k is None else f"{len(self.t)} records"
@@ -66,7 +70,8 @@ class Trajectory(Rendered):
         if isinstance(self.diverged_at, int):
             said += f"; diverged at step {self.diverged_at}"
         arrays = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}
-        return "\n".join([said, *(f"  {n}: {short(a)}" for n, a in arrays.items())])
+        rows = [said, *(f"  {n}: {short(a)}" for n, a in arrays.items())]
+        return "\n".join([*rows, *([self.remark] if self.remark else [])])
 
     def prefix(self) -> Trajectory:
         """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""
@@ -108,6 +113,31 @@ def _check_positive(algorithm: Iteration, states: Mapping[str, Any]) -> None:
                 f"{algorithm.name or 'the algorithm'} cannot start: {name} = {made} has to be positive, and its least "
                 f"entry is {least:.3g}; start elsewhere, or give the objective an oracle of positive entries for it."
             )
+
+
+def _remark(
+    algorithm: Iteration,
+    objective: Objective,
+    made: PointStepper,
+    given: Mapping[str, Any],
+    done: Trajectory,
+) -> str:
+    """What a run with estimated constants supposes, and whether its own gradients refute that."""
+    condition = condition_of(*given.values()) or algorithm.condition
+    taken = {"mu", "L"} & set(made.parameters) - given.keys()
+    if condition is None and taken:
+        condition = objective.condition
+    if condition is None:
+        return ""
+    said = f"What is proved of this method holds here {condition}"
+    if made.population or "grad" not in objective.oracles or _traced(done):
+        return f"{said}."
+    if done.diverged_at is not None:
+        return f"{said}; this run diverged at step {done.diverged_at}, which speaks against that."
+    against = observed.refutation(condition, objective.oracles["grad"], done.x, np.asarray(done.k))
+    return (
+        f"{said}; {against}" if against else f"{said}; the gradients of this run agree with that."
+    )
 
 
 def _lasting(done: Trajectory) -> Trajectory:
@@ -181,7 +211,7 @@ def run(
     start = _starting_point(x0)
     if not isinstance(objective, Objective):
         objective = _own_function(algorithm, objective, start, parameters)
-    asked = algorithm
+    asked, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
     made = algorithm_stepper(algorithm, objective, normals)
     _check_shape(start, objective, made.population)
@@ -194,6 +224,7 @@ def run(
 
     def finished(t: Trajectory) -> Trajectory:
         kept = _cut(t, algorithm)
+        kept = replace(kept, remark=_remark(asked, objective, made, given, kept))
         if not (of_jax or _traced(kept)):
             return kept.to_numpy()
         return _lasting(kept) if single else kept

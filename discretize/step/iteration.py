@@ -19,6 +19,7 @@ from ...dynamics.algebra.exact import canonical, check_known, check_name, exact_
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
+from ...dynamics.vector_fields.estimates import Condition, condition_of
 from ...dynamics.vector_fields.hypotheses import Hypothesis
 from ..linear.state_space import StateSpace, state_space
 from ..linear.three_parameter import coefficients as three_parameter
@@ -75,6 +76,7 @@ class Iteration(Rendered):
         self.reference, self.provenance = reference, provenance or system.provenance
         self.assumes, self.positive = tuple(assumes), tuple(positive)
         self.words: Words = {}  # for its parameters; an algorithm of the library brings its own
+        self.condition: Condition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
         self._check_where()
@@ -249,7 +251,9 @@ class Iteration(Rendered):
             given[a.target] = a.at(number)
         tuning = reachable({**self.tuning, **given}, self.program.parameters)
         check_constants(tuning)
-        return self.replace(tuning=tuning)
+        made = self.replace(tuning=tuning)
+        made.condition = condition_of(*asked.values()) or self.condition
+        return made
 
     @checked
     def freed(self, given: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
@@ -333,7 +337,7 @@ class Iteration(Rendered):
         settings.update(changes)
         made = type(self)(settings.pop("system"), settings.pop("scheme"), **settings)
         if changes.keys().isdisjoint(_WHAT_WORDS_MEAN):
-            made.words = self.words
+            made.words, made.condition = self.words, self.condition
         return made
 
     def _check_consistent(self) -> None:

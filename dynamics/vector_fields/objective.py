@@ -14,6 +14,7 @@ from ..._support.rendering.rendered import Rendered
 from ..algebra.exact import as_scalar, check_name
 from ..algebra.oracles import Oracle
 from ..algebra.vectors import Call, ScalarNode, Vector, call
+from .estimates import condition_of
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Float, PyTree
@@ -74,6 +75,7 @@ class Objective(Rendered):
         self.mu = None if mu is None else constant("mu", mu, least=0)
         self.L = None if L is None else constant("L", L, least=0, strict=True)
         check_class(self.mu, self.L)
+        self.condition = condition_of(mu, L)  # of constants that were estimated
         self.dimension = dimension
         self.reference = reference
         self.oracles: dict[str, Callable[..., Any]] = dict(oracles)

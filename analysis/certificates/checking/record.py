@@ -32,15 +32,23 @@ class ProofDocument(Rendered):
     Attributes:
         document: the statement, what proves it, and maybe a lower bound, as plain data that `checker.check` reads.
         source: what the method was read from, for `verify` to read anew; None after `from_dict`.
+        condition: where mu or L were estimated, what has to be true of a function for the statement to be about it;
+            what is proved, and the document, do not depend on it.
     """
 
     document: Mapping[str, Any]
     source: tuple[Any, ...] | None = field(default=None, repr=False, compare=False, kw_only=True)
+    condition: str = field(default="", repr=False, compare=False, kw_only=True)
 
     # what is claimed, by its name in statements and lower bounds
     claim: ClassVar[str]
 
     _shows = ("text", "formula")
+
+    @property
+    def subject(self) -> str:
+        """The method's name, with the condition under which the statement is about the function that is meant."""
+        return f"{self.name} ({self.condition})" if self.condition else self.name
 
     @property
     def kind(self) -> str:
