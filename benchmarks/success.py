@@ -5,9 +5,9 @@
 Every search begins in the same box and has the same number of evaluations; it succeeds if its answer is within 1/4 of
 the minimizer in every coordinate. Shares have Wilson's 95 % intervals. Seconds are CPU seconds of one core for one
 search, without compiling; "per second" is the share over the seconds of a search. odescent: `od.minimize` as it comes
-(it ends when its particles agree), and with restarts until the budget is used. CBXPy: `CBO` with its own defaults, and
-with its scheduler for the effective sample size, particles and noise as odescent's. SciPy: differential_evolution and
-dual_annealing as they come. The slow ones have fewer runs; --scale multiplies all of them.
+(it ends when its particles agree or are at rest), and with restarts until the budget is used. CBXPy: `CBO` with its own
+defaults, and with its scheduler for the effective sample size, particles and noise as odescent's. SciPy:
+differential_evolution and dual_annealing as they come. The slow ones have fewer runs; --scale multiplies all of them.
 """
 
 from __future__ import annotations

@@ -123,6 +123,9 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
     accepted = inspect.signature(REGISTRY.function(short)).parameters
     algorithm = od.algorithm(short, **{k: v for k, v in options.items() if k in accepted})
     given = {k: v for k, v in options.items() if k not in accepted}
+    named = {k: v for k, v in given.items() if k in algorithm.names and k not in ("mu", "L")}
+    algorithm, values = algorithm.freed(named)  # words such as momentum, and what a tuning sets
+    given = {**{k: v for k, v in given.items() if k not in named}, **values}
     if learning_rate is not None:
         step = str(algorithm.step)
         if step not in {str(s) for s in algorithm.parameters}:
