@@ -211,20 +211,20 @@ def run(
     start = _starting_point(x0)
     if not isinstance(objective, Objective):
         objective = _own_function(algorithm, objective, start, parameters)
-    asked, given = algorithm, parameters
+    named, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
     made = algorithm_stepper(algorithm, objective, normals)
     _check_shape(start, objective, made.population)
     check_whole("steps", steps, 0)
     if made.draws and key is None:
         raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
-    values = _parameters(made, parameters, asked)
+    values = _parameters(made, parameters, named)
     single = jnp.result_type(float).itemsize < 8
     of_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(start))
 
     def finished(t: Trajectory) -> Trajectory:
         kept = _cut(t, algorithm)
-        kept = replace(kept, remark=_remark(asked, objective, made, given, kept))
+        kept = replace(kept, remark=_remark(named, objective, made, given, kept))
         if not (of_jax or _traced(kept)):
             return kept.to_numpy()
         return _lasting(kept) if single else kept
