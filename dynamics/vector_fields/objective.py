@@ -67,7 +67,8 @@ class Objective(Rendered):
                     "an objective has one function: Objective(fun, grad=...), or Objective(name, fun)."
                 )
             refuse_torch(name)
-            name, fun = function_name(name), name
+            fun = name
+            name = function_name(fun)
         for part in name.split("/"):
             check_name(part)
         self.name = name
