@@ -114,8 +114,9 @@ def certify(
     Method: Lessard, Recht, Packard (arXiv:1408.3595); Taylor, Van Scoy, Lessard (arXiv:1803.06073).
     """
     if condition := condition_of(mu, L):
+        again: Any = certify
         plain = [float(c) if isinstance(c, Estimate) else c for c in (mu, L)]
-        found = certify(
+        found = again(
             algorithm, *plain, over, steps, rate, multipliers=multipliers, horizon=horizon, **bounded
         )  # fmt: skip
         return replace(found, condition=str(condition))

@@ -75,9 +75,10 @@ class EstimatedConstants(Rendered):
     def objective(self) -> Objective:
         """The function with these constants: its runs say what they suppose, and whether they refute it."""
         known = self.fun
+        oracles: dict[str, Any] = {n: f for n, f in known.oracles.items() if n != "value"}
         return Objective(
             known.name, known.fun, mu=self.mu, L=self.L, dimension=known.dimension, x0=known.x0,
-            minimizer=known._minimizer, **{n: f for n, f in known.oracles.items() if n != "value"},
+            minimizer=known._minimizer, **oracles,
         )  # fmt: skip
 
     def __str__(self) -> str:

@@ -30,10 +30,10 @@ def refutation(condition: Condition, grad: Callable[[Any], Any], x: Any, k: Any)
         k: their step numbers.
     """
     with jax.enable_x64(True):
-        rows = jax.vmap(lambda one: ravel_pytree(one)[0])
+        rows: Any = jax.vmap(lambda one: ravel_pytree(one)[0])
         points = jax.tree.map(jnp.asarray, x)
-        y = np.asarray(rows(points), float)
-        g = np.asarray(rows(jax.jit(jax.vmap(grad))(points)), float)
+        y = np.asarray(rows(points), np.float64)
+        g = np.asarray(rows(jax.jit(jax.vmap(grad))(points)), np.float64)
     dy, dg = np.diff(y, axis=0), np.diff(g, axis=0)
     square, product, change = (np.sum(a * b, axis=1) for a, b in ((dy, dy), (dg, dy), (dg, dg)))
     far = (square > (_LEAST * (1 + np.abs(y[1:]).max(axis=1))) ** 2) & (change > 0)
