@@ -80,6 +80,11 @@ def equivalence(refuted: bool = True) -> od.Equivalence:
 
 
 @cache
+def estimated() -> od.analysis.EstimatedConstants:
+    return od.estimate_constants(od.objective("quadratic"), np.ones(2), 2, points=2)
+
+
+@cache
 def flow_certificate() -> Any:
     return od.analysis.certify(od.system("gradient_flow"), Fraction(1, 3), 2)
 
@@ -160,6 +165,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "EffectiveGradient": effective,
     "Ensemble": lambda: Ensemble(np.zeros((2, 4, 3)), None, np.arange(4), np.array([-1, 2]), (), None),
     "Equivalence": equivalence,
+    "EstimatedConstants": estimated,
     "EvaluationCounts": lambda: nde.EvaluationCounts("a model", np.arange(20, 40), 44, np.array([3])),
     "FieldPlane": lambda: nde.FieldPlane(
         "a model", np.zeros(2), np.eye(2), 1.0, (0.0, 1.0), HALF, HALF, np.ones((2, 5, 5, 2)), HALF,
@@ -197,6 +203,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Spiral": lambda: spiral.Spiral(Fraction(1, 2), Fraction(1, 3), Fraction(1, 4)),
     "Spread": lambda: Spread(0.5, 0.4, 0.6),
     "StepProfile": lambda: nde.StepProfile("a model", HALF, HALF + 0.1, HALF, HALF, 3.3, 5, 1, 37),
+    "Supposition": lambda: estimated().condition,
     "Synthesis": lambda: Synthesis(
         od.algorithm("triple_momentum"), None, 0.68, "rate", {"h": 0.5}, None, (), 12, sp.Integer(1), sp.Integer(10)
     ),

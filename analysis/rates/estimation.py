@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.vector_fields.estimates import Condition, Estimate
+from ...dynamics.vector_fields.estimates import Estimate, Supposition
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.own_functions import wrapped
 
@@ -54,20 +54,20 @@ class EstimatedConstants(Rendered):
         return bool(self.least.min() >= -_NEGATIVE * np.abs(self.greatest).max())
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> Supposition:
         """What is supposed where the constants are used."""
         least = float(self.least.min()) / self.safety
         mu = least if least > _NEGATIVE * self.greatest.max() else 0.0
         greatest = self.safety * float(self.greatest.max())
-        return Condition(mu, greatest, f"{len(self.steps)} points", self.convex)
+        return Supposition(mu, greatest, f"{len(self.steps)} points", self.convex)
 
     @property
-    def mu(self) -> Estimate:
+    def mu(self) -> float:
         """The least curvature seen over the safety factor; 0 where that is not positive."""
         return Estimate(self.condition.mu, self.condition)
 
     @property
-    def L(self) -> Estimate:
+    def L(self) -> float:
         """The greatest curvature seen times the safety factor."""
         return Estimate(self.condition.L, self.condition)
 

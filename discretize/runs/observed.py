@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ...dynamics.vector_fields.estimates import Condition
+from ...dynamics.vector_fields.estimates import Supposition
 
 _SLACK = 1e-6  # relative: what rounding may do to a quotient of differences
 _LEAST = 1e-4  # of the points' size: closer ones have no digits left in their difference
 
 
-def refutation(condition: Condition, grad: Callable[[Any], Any], x: Any, k: Any) -> str:
+def refutation(condition: Supposition, grad: Callable[[Any], Any], x: Any, k: Any) -> str:
     """What the gradients at consecutive points say against estimated constants, as a sentence; "" if nothing.
 
     For f in F(mu, L) and points y_i, y_j with gradients g_i, g_j: mu |y_i - y_j|^2 <= <g_i - g_j, y_i - y_j>, and

@@ -19,7 +19,7 @@ from ...dynamics.algebra.exact import canonical, check_known, check_name, exact_
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
-from ...dynamics.vector_fields.estimates import Condition, condition_of
+from ...dynamics.vector_fields.estimates import Supposition, condition_of
 from ...dynamics.vector_fields.hypotheses import Hypothesis
 from ..linear.state_space import StateSpace, state_space
 from ..linear.three_parameter import coefficients as three_parameter
@@ -76,7 +76,7 @@ class Iteration(Rendered):
         self.reference, self.provenance = reference, provenance or system.provenance
         self.assumes, self.positive = tuple(assumes), tuple(positive)
         self.words: Words = {}  # for its parameters; an algorithm of the library brings its own
-        self.condition: Condition | None = None  # of values that were estimated
+        self.condition: Supposition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
         self._check_where()

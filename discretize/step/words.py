@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import sympy as sp
 
 from ..._support.errors import OdescentError, unknown
+from ..._support.rendering.rendered import Rendered
 
 # By word: the parameter that it sets, and the value of that in terms of the word, which is a symbol of that name.
 Words: TypeAlias = Mapping[str, tuple[sp.Symbol, sp.Expr]]
@@ -25,7 +27,8 @@ def word(name: str) -> sp.Symbol:
     return sp.Symbol(name, nonnegative=True)
 
 
-class Assignment(NamedTuple):
+@dataclass(frozen=True)
+class Assignment(Rendered):
     """What a name given by the user sets.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..._support.rendering.rendered import Rendered
+
 
 @dataclass(frozen=True)
-class Condition:
+class Supposition(Rendered):
     """What has to be true of a function for a statement about it: estimated bounds of its curvature.
 
     Attributes:
@@ -34,19 +36,19 @@ class Estimate(float):
         condition: what has to be true for it to hold.
     """
 
-    condition: Condition
+    condition: Supposition
 
-    def __new__(cls, value: float, condition: Condition) -> Estimate:
+    def __new__(cls, value: float, condition: Supposition) -> Estimate:
         """The number, with its condition."""
         made = super().__new__(cls, value)
         made.condition = condition
         return made
 
-    def __reduce__(self) -> tuple[type[Estimate], tuple[float, Condition]]:
+    def __reduce__(self) -> tuple[type[Estimate], tuple[float, Supposition]]:
         return Estimate, (float(self), self.condition)
 
 
-def condition_of(*numbers: object) -> Condition | None:
+def condition_of(*numbers: object) -> Supposition | None:
     """The condition that the first of some numbers has, if any has one."""
     found = (getattr(n, "condition", None) for n in numbers)
-    return next((c for c in found if isinstance(c, Condition)), None)
+    return next((c for c in found if isinstance(c, Supposition)), None)
