@@ -18,7 +18,7 @@ RESULTS = {
 
 
 LINES = {
-    "Trajectory": "<Trajectory: 400 steps, f from 143.375 to 8",
+    "Trajectory": "<Trajectory: 400 steps, f from ",
     "Solution": "<Solution: t from 0 to 1, ",
     "Spectrum": "<Spectrum: heavy_ball: rate 0.519494 on quadratics with curvatures in [1, 10]>",
     "Comparison": "<Comparison: nesterov_sc beside its limit flow, 20 steps: at most ",

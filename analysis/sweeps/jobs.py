@@ -70,6 +70,11 @@ class ParameterSweep(Rendered):
     jobs: tuple[SweepRow, ...]
     folder: Path
 
+    def _headline(self) -> str:
+        return (
+            f"{sum(job.done for job in self.jobs)} of {len(self.jobs)} runs done, in {self.folder}"
+        )
+
     def __str__(self) -> str:
         return self.table()
 

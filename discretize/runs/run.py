@@ -63,10 +63,16 @@ class Trajectory(Rendered):
     remark: str = field(default="", metadata={"static": True})
 
     def __str__(self) -> str:
-        said = f"{len(self.t) - 1} steps" if self.k is None else f"{len(self.t)} records"
-        f = self.f
-        if getattr(f, "ndim", 0) == 1 and not isinstance(f, jax.core.Tracer):
-            said = f"{said}, f from {float(f[0]):.6g} to {float(f[-1]):.6g}"
+        said = f"{np.shape(self.t)[-1]} records"
+        one = [a for a in (self.k, self.f) if getattr(a, "ndim", 0) == 1]
+        if one and not any(isinstance(a, jax.core.Tracer) for a in one):
+            every = self.k is None or len(self.t) == int(self.k[-1]) + 1
+            said = f"{len(self.t) - 1} steps" if every else f"{int(self.k[-1])} steps, {said}"
+            said += (
+                ""
+                if self.f is None
+                else f", f from {float(self.f[0]):.6g} to {float(self.f[-1]):.6g}"
+            )
         if isinstance(self.diverged_at, int):
             said += f"; diverged at step {self.diverged_at}"
         arrays = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}

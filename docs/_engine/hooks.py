@@ -2,8 +2,8 @@
 
 A line `<!-- engine: VERB ARGUMENTS -->` in a page is replaced by the result of the verb (see `engine.VERBS`); a
 formula between dollars becomes MathML, which browsers render without scripts; a block of Python is run, and
-its output is inserted below it; the reference pages are generated from the public names. Any failure stops
-the build.
+its output is inserted below it; the reference pages are generated from the public names, and the notebooks from
+scripts, which are executed in parallel. Any failure stops the build.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
 import engine  # noqa: E402
+import notebooks  # noqa: E402
 import reference  # noqa: E402
 from formulas import with_mathml  # noqa: E402
 from printed import with_output  # noqa: E402
@@ -25,14 +26,19 @@ from printed import with_output  # noqa: E402
 _DIRECTIVE = re.compile(r"^<!-- engine: (.*?) -->$", re.MULTILINE)
 _PIECE = re.compile(r'<div data-engine="(\d+)"></div>')
 _pieces: list[str] = []
+_files: dict[str, Any] = {}  # the notebooks by name, filled in when they are executed
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the reference pages."""
+    """Add the reference pages and the notebooks, which are executed from now on."""
     from mkdocs.structure.files import File
 
-    for uri, content in reference.pages().items():
+    notebooks.begin()
+    for uri, content in {**reference.pages(), **notebooks.pages()}.items():
         files.append(File.generated(config, uri, content=content))
+    for name in notebooks.names():
+        _files[name] = File.generated(config, f"notebooks/{name}.ipynb", content="")
+        files.append(_files[name])
     return files
 
 
@@ -41,6 +47,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
 
     def place(found: re.Match[str]) -> str:
         verb, *arguments = shlex.split(found[1])
+        if verb == "notebook":
+            made, _files[arguments[0]].content_string = notebooks.page(arguments[0])
+            return made
         if verb not in engine.VERBS:
             raise SystemExit(f"{page.file.src_uri}: no verb {verb!r}: {', '.join(engine.VERBS)}.")
         made = engine.VERBS[verb](engine.Site(Path(config.site_dir), page), *arguments)

@@ -67,6 +67,9 @@ class SolverComparison(Rendered):
         """JSON data."""
         return {**vars(self), "predictions": [dict(vars(p)) for p in self.predictions]}
 
+    def _headline(self) -> str:
+        return f"{self.name}: {len(self.predictions)} solvers on {self.rows} rows"
+
     def __str__(self) -> str:
         """A table."""
         head = ["solver", "evaluations", "steps", "rejected", self.score or "", "error"]

@@ -49,6 +49,9 @@ class RunComparison(Rendered):
             found.append({"label": label, "seeds": seeds, "test": metrics, "failed": failures})
         return {"score": self.score, "groups": found}
 
+    def _headline(self) -> str:
+        return ", ".join(f"{label} ({len(runs)})" for label, runs in self.groups.items())
+
     def __str__(self) -> str:
         columns = ((self.score, self.score, 1.0, ".4g"), *_COLUMNS)
         table = [["", "runs", *(title for _, title, _, _ in columns), "NFE ratio"]]

@@ -15,11 +15,13 @@ _KINDS = {"float": "f", "int": "i", "uint": "u", "complex": "c"}
 def brief(self: object) -> str:
     """The ``__repr__`` of a result or a record: one line, with the shapes of arrays instead of their numbers.
 
-    What has a text of its own is named by the first line of it, the rest by its fields.
+    What has a text of its own is named by the first line of it, or by ``_headline`` where that is the head of a
+    table, and the rest by its fields.
     """
     name = type(self).__name__
-    if said := own_text(self):
-        return f"<{name}: {shortened(said.splitlines()[0].rstrip('.:'), LINE - len(name) - 4)}>"
+    head = getattr(self, "_headline", None)
+    if said := head() if head else own_text(self).partition("\n")[0].rstrip(".:"):
+        return f"<{name}: {shortened(said, LINE - len(name) - 4)}>"
     listed = ", ".join(f"{n}={short(v)}" for n, v in shown_fields(self))
     return f"{name}({shortened(listed, LINE - len(name) - 2)})"
 

@@ -118,6 +118,9 @@ class Minimum(Rendered):
         order = np.argsort(-np.array(sizes), kind="stable")
         return np.array(places)[order], np.array(sizes)[order]
 
+    def _headline(self) -> str:
+        return f"fun {self.fun:.6g} after {self.nfev:,} evaluations: {self.message.rstrip('.')}"
+
     def __str__(self) -> str:
         def shown(point: np.ndarray) -> str:
             return np.array2string(point, precision=6, threshold=8)

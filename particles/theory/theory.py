@@ -52,6 +52,10 @@ class Parameters(Rendered):
     stable: bool
     formulas: dict[str, str] = field(default_factory=dict)
 
+    def _headline(self) -> str:
+        size = f"{self.particles} particles, alpha = {self.alpha:.4g}, lam = {self.lam:.4g}, sigma = {self.sigma:.4g}"
+        return f"{size}, h = {self.h:.4g}"
+
     def __str__(self) -> str:
         names = [n for n in self.__dataclass_fields__ if n not in ("stable", "formulas")]
         rows = [(n, f"{getattr(self, n):.6g}", self.formulas.get(n, "")) for n in names]

@@ -58,6 +58,8 @@ PACKAGES = {
     "docs": (
         ("material", "mkdocs-material", "the documentation site"),
         ("mkdocstrings", "mkdocstrings", "its reference"),
+        ("nbclient", "nbclient", "its notebooks"),
+        ("ipykernel", "ipykernel", "Python in notebooks"),
     ),
 }
 # What each extra is for.

@@ -69,7 +69,7 @@ def _formula(result: Any) -> str:
 
 
 def _text(result: Any) -> str:
-    return f"<pre>{html.escape(own_text(result), quote=False)}</pre>"
+    return f'<pre style="white-space: pre-wrap">{html.escape(own_text(result), quote=False)}</pre>'
 
 
 def _fields(result: Any) -> str:
