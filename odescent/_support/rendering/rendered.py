@@ -84,7 +84,8 @@ def _picture(result: Any) -> str:
     drawn = result.plot()
     data, size = drawn._repr_png_()
     shown = " ".join(f'{side}="{points}"' for side, points in size.items())
-    return f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}" {shown}>'
+    encoded, said = base64.b64encode(data).decode(), html.escape(repr(result))
+    return f'<img src="data:image/png;base64,{encoded}" {shown} alt="{said}">'
 
 
 _PARTS = {"page": _page, "formula": _formula, "text": _text, "fields": _fields, "picture": _picture}
