@@ -113,7 +113,9 @@ def test_links_inside_the_site_lead_somewhere(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", text):
         there = ((DOCS / page).parent / target).resolve()
-        made = there.parent == DOCS / "reference" or there.with_suffix(".py").is_file()  # a notebook
+        made = (
+            there.parent == DOCS / "reference" or there.with_suffix(".py").is_file()
+        )  # a notebook
         assert there.is_file() or made, f"{page} links to {target}"
 
 

@@ -118,7 +118,7 @@ def _notation(d: Path) -> str:
 def _step(number: int, step: Step) -> str:
     label = KIND_LABELS[step.kind]
     badge = f" <span class=kind>{_escape(label)}</span>" if label else ""
-    count = len(step.residuals)
+    count = len(step.equations)
     if step.verified:
         status = f"<span class=ok>✓ {count} residual{'s' * (count > 1)} identically zero</span>"
     else:
@@ -131,7 +131,7 @@ def _step(number: int, step: Step) -> str:
     return (
         f"<h2>{number}. {_escape(step.title)}{badge}</h2>\n<p>{_prose(step.statement)}</p>\n"
         + _rows([(c.tex or symbol_latex(c.name), latex(c.value)) for c in step.claims])
-        + f'\n<p class=note title="{html.escape("; ".join(step.residuals))}">'
+        + f'\n<p class=note title="{html.escape("; ".join(step.equations))}">'
         + "; ".join(n for n in notes if n)
         + "</p>"
     )

@@ -106,7 +106,7 @@ def derivation_text(d: Path, width: int = 96) -> str:
             unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   "
         )
         lines += _claims(step, width)
-        status = f"✓ {len(step.residuals)} residual{'s' * (len(step.residuals) > 1)} zero"
+        status = f"✓ {len(step.equations)} residual{'s' * (len(step.equations) > 1)} zero"
         if not step.verified:
             status = f"NOT VERIFIED: residual {pretty(text(step.residual))}"
         assumed = f"assumes {unlatex(step.assumes)}" if step.assumes else ""

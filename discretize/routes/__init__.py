@@ -87,4 +87,6 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
     if route is not None and route not in known:
         raise unknown(f"route to {name!r} called", route, known)
     full, route = ALGORITHMS.full(name), route or known[0]
-    return REGISTRY.once(f"{full}/{route}", **options)
+    made = REGISTRY.once(f"{full}/{route}", **options)
+    made.check()
+    return made

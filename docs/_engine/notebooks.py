@@ -134,7 +134,9 @@ def _outputs(outputs: Any) -> Iterator[str]:
 
 
 def _image(data: bytes, sides: str) -> str:
-    return f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}" {sides} alt="figure">'
+    return (
+        f'<img src="data:image/png;base64,{base64.b64encode(data).decode()}" {sides} alt="figure">'
+    )
 
 
 def _one_line(made: str) -> str:
