@@ -75,6 +75,7 @@ def test_it_is_consistent_with_its_system(algorithm: od.Algorithm) -> None:
         algorithm.bound.limit({algorithm.step: 0}).drift,
     )
     assert limit and all(vanishes(e - wanted[s]) for s, e in limit.items())
+    assert algorithm.replace(name=algorithm.name)  # made anew, it is compared as a user's is
 
 
 def test_parameters_are_listed_and_bind(algorithm: od.Algorithm) -> None:

@@ -8,7 +8,7 @@ from math import prod
 import sympy as sp
 
 from ..._support.errors import TooLarge
-from ...dynamics.algebra.calculus import Symbol, substitute, tidy
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy
 from ...dynamics.algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol
 
 # Terms of a value that is expanded; in a step of most methods it has fewer than a hundred.
@@ -21,17 +21,17 @@ class Meanings:
 
     Values are for finding what is equal, and to tell that two are equal they are expanded: products of vectors that
     depend on each other through many substeps would grow without end. What has no value here is left by its name.
+    Values are worked out when an expression asks for them: most names of a step are never asked for.
     """
 
     def __init__(self, known: Mapping[Symbol, Expr] | None = None) -> None:
         self.known = dict(known or {})
+        self._waiting: dict[Symbol, Expr] = {}
         self.sizes = {name: _terms(value, {}) for name, value in self.known.items()}
 
     def define(self, name: Symbol, value: Expr) -> None:
         """Note what a name stands for, unless that is too large."""
-        found = self.of(value)
-        if found is not None:
-            self.note(name, found)
+        self._waiting[name] = value
 
     def note(self, name: Symbol, value: Expr) -> None:
         """Note what a name stands for, in which no other name is replaced."""
@@ -39,6 +39,23 @@ class Meanings:
 
     def of(self, e: Expr, largest: int = LARGEST) -> Expr | None:
         """An expression with the names replaced; None if it is too large."""
+        for name in self._asked_for(e) if self._waiting else ():
+            found = self._replaced(self._waiting.pop(name), LARGEST)
+            if found is not None:
+                self.note(name, found)
+        return self._replaced(e, largest)
+
+    def _asked_for(self, e: Expr) -> list[Symbol]:
+        """The names without a value so far on which an expression depends, in the order in which they were defined."""
+        needed: set[Symbol] = set()
+        more = symbols_of(e) & self._waiting.keys()
+        while more:
+            needed |= more
+            read = {s for name in more for s in symbols_of(self._waiting[name])}
+            more = (read & self._waiting.keys()) - needed
+        return [name for name in self._waiting if name in needed]
+
+    def _replaced(self, e: Expr, largest: int) -> Expr | None:
         if e in self.known:
             return self.known[e]
         if _terms(e, self.sizes) > largest:

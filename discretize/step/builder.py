@@ -8,6 +8,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice, unknown
 from ...dynamics.algebra.calculus import Symbol, change, nothing, substitute, tidy
+from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.squares import with_lengths
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ...dynamics.flows.system import System
@@ -32,6 +33,8 @@ class Builder:
         self.system, self.step, self.clock = system, step, clock
         self.instructions: list[Instruction] = []
         self.values = Meanings()  # of the names, in the state and in calls
+        # what is asked is compared from an oracle's second call on
+        self.alone: dict[Oracle, tuple[Call, sp.Expr, VectorSymbol] | None] = {}
         self.made: dict[tuple[object, ...], VectorSymbol] = {}
         names = (
             {b.name for b in system.blocks}
@@ -113,23 +116,30 @@ class Builder:
         return named
 
     def result(self, node: Call, implicit: sp.Expr = sp.S.Zero) -> VectorSymbol:
-        directions = tuple(map(self.values, node.directions))
-        key = (node.oracle, self.values(node.point), directions, node.parameters, implicit)
+        if node.oracle not in self.alone:
+            target = self._asked(node, implicit)
+            self.alone[node.oracle] = node, implicit, target
+            return target
+        if (first := self.alone[node.oracle]) is not None:
+            self.made[self._key(*first[:2])], self.alone[node.oracle] = first[-1], None
+        key = self._key(node, implicit)
         if key not in self.made:
-            stem = node.oracle.form.stem or node.oracle.kind
-            target = VectorSymbol(self.fresh(stem, first=True))
-            self.instructions.append(
-                CallOracle(
-                    target,
-                    node.oracle,
-                    node.point,
-                    tuple(node.directions),
-                    node.parameters,
-                    implicit,
-                )
-            )
-            self.made[key] = target
+            self.made[key] = self._asked(node, implicit)
         return self.made[key]
+
+    def _key(self, node: Call, implicit: sp.Expr) -> tuple[object, ...]:
+        """What a call asks its oracle, in terms of the state and of other calls."""
+        directions = tuple(map(self.values, node.directions))
+        return node.oracle, self.values(node.point), directions, node.parameters, implicit
+
+    def _asked(self, node: Call, implicit: sp.Expr) -> VectorSymbol:
+        """Append a call to the program; returns the name of its result."""
+        target = VectorSymbol(self.fresh(node.oracle.form.stem or node.oracle.kind, first=True))
+        directions, parameters = tuple(node.directions), node.parameters
+        self.instructions.append(
+            CallOracle(target, node.oracle, node.point, directions, parameters, implicit)
+        )
+        return target
 
     def view(self, read: Mapping[str, str]) -> dict[Symbol, Expr]:
         """The value of each block in a substep: the current state, or a saved stage."""
