@@ -17,7 +17,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.calculus import Symbol, substitute
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import (
@@ -34,7 +34,15 @@ from ...dynamics.algebra.vectors import (
 from ...dynamics.vector_fields.system import start
 from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
-from ..programs.program import CallOracle, Count, Draw, Instruction, Program, SweepCoordinates
+from ..programs.program import (
+    Assign,
+    CallOracle,
+    Count,
+    Draw,
+    Instruction,
+    Program,
+    SweepCoordinates,
+)
 from .trial import NoNumber, apart, number, precise
 from .verdict import Equivalence
 
@@ -254,7 +262,7 @@ def kept_apart(
         return ""  # nor several steps of it
     if noisy != other:
         reached = _drawn(target if noisy else known)
-        if any(map(_sign, reached)) or (noisy and any(w != 0 for w in reached)):
+        if any(_sign(w) or (noisy and not is_zero(w)) for w in reached):
             return ""
         return "with noise, which may vanish"
     if noisy:
@@ -280,8 +288,9 @@ def _interfaces(p: Program) -> list[tuple[int, int]] | None:
     return sorted((directions, parameters) for _, directions, parameters in counts)
 
 
-def _drawn(p: Program) -> list[sp.Expr]:
-    """Weights of a draw in the outputs of the next steps, where the step is linear in it."""
+def _drawn(p: Program) -> Iterator[sp.Expr]:
+    """Weights of a draw in the outputs of the next steps, where the step is linear in it; the simplest first."""
+    yield from _pushed(p)
     instructions: list[Instruction] = []
     for i in p.instructions:
         drawn = isinstance(i, Draw) and isinstance(i.target, VectorSymbol)
@@ -293,15 +302,47 @@ def _drawn(p: Program) -> list[sp.Expr]:
     try:
         s = linear(written)
     except NotLTI:
-        return []
+        return
     places = [i for i, o in enumerate(s.inputs) if o.kind == "draw"]
     if s.output is None or not places:
-        return []
-    found, moved = [], s.B
+        return
+    moved = s.B
     for _ in range(1 if p.counted else s.A.rows):
-        found += [canonical((s.output * moved)[i]) for i in places]
+        yield from (canonical((s.output * moved)[i]) for i in places)
         moved = (s.A * moved).applyfunc(canonical)
-    return found
+
+
+def _pushed(p: Program) -> list[sp.Expr]:
+    """Weights of the draws in the output after the first step, where they get there by sums; answers are given."""
+    shares: dict[Any, dict[Any, sp.Expr]] = {d.target: {d.target: sp.S.One} for d in p.draws}
+
+    def share(e: Expr, of: dict[Any, dict[Any, sp.Expr]]) -> dict[Any, sp.Expr]:
+        """The weights of the draws in an expression, from those in the names; raises NotCarried if not by a sum."""
+        moved = {s for s, weights in of.items() if weights}
+        total: dict[Any, sp.Expr] = {}
+        terms = e.terms.items() if isinstance(e, Vector) else [(e, sp.S.One)]
+        for a, c in terms:
+            if (
+                c.has(ScalarNode)
+                or symbols_of(c) & moved
+                or (a not in moved and symbols_of(a) & moved)
+            ):
+                raise NotCarried(f"{e} is no sum of draws.")
+            for d, w in of.get(a, {}).items():
+                total[d] = total.get(d, sp.S.Zero) + w * c
+        return total
+
+    try:
+        for i in p.instructions:
+            if isinstance(i, Assign):
+                shares[i.target] = share(i.value, shares)
+            elif not isinstance(i, (CallOracle, Draw)):
+                return []
+        ahead = {s: share(e, shares) for s, e in p.next.items()}
+        weights = share(p.outputs["x"], ahead).values()
+    except NotCarried:
+        return []
+    return [w if p.counter is None else w.xreplace({p.counter: sp.S.Zero}) for w in weights]
 
 
 def _bends(p: Program) -> list[sp.Expr] | None:

@@ -259,8 +259,6 @@ def apart(target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]
         known: the registered method.
         parameters: those of the known method.
     """
-    if earlier(target, known):
-        return True
     for ordered in _orders(target, known):
         if incompatible(varying(target), varying(ordered), *_in_unknowns(ordered, parameters)):
             continue
@@ -322,18 +320,6 @@ def never_ahead(
         incompatible(varying(target.ordered(o)), varying(known), *wanted, later, times)
         for o in orders
     )
-
-
-def earlier(target: StateSpace, known: StateSpace) -> bool:
-    """Whether a result enters a later point of the target sooner than any of the known method's, at any values."""
-    if isinstance(target, TimeVarying) or isinstance(known, TimeVarying) or len(target.inputs) > 1:
-        return False
-    for mine, theirs in zip(target.markov(3), known.markov(3), strict=True):
-        if any(theirs):
-            return False
-        if any(mine):
-            return True
-    return False
 
 
 def solutions(

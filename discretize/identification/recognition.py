@@ -27,13 +27,13 @@ from ..linear.time_varying_form import TimeVarying, time_varying
 from ..programs.program import Program
 from .matching import (
     apart,
-    earlier,
     excluded_exactly,
     nested,
     never_ahead,
     solutions,
     varying,
 )
+from .shared_point import Table, differ, memory, nonzero, table
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _TRIED = ", nor one delayed by up to two steps or up to four steps of one put together"
@@ -111,14 +111,33 @@ def _names() -> list[str]:
     return [*_PREFERRED, *(n for n in algorithms() if n not in _PREFERRED)]
 
 
-@dataclass(frozen=True)
 class _Known:
-    """A registered method with its tuning, or without: its form, its parameters and its step."""
+    """A registered method with its tuning, or without: its form, its parameters and its step, worked out when asked."""
 
-    program: Program
-    form: Form
-    parameters: tuple[sp.Symbol, ...]
-    step: sp.Symbol
+    def __init__(self, program: Program, step: sp.Symbol) -> None:
+        self.program, self.step = program, step
+
+    @functools.cached_property
+    def form(self) -> Form:
+        """The method as `form` has it."""
+        return form(self.program)
+
+    @functools.cached_property
+    def states(self) -> int:
+        """At most so many vectors carry what it remembers, beside its scalar coefficients: blocks, and answers kept."""
+        vectors = [b for b in self.program.blocks if b.kind != "scalar"]
+        again = Counter(c.oracle for c in self.program.calls)
+        return len(vectors) + sum(n - 1 for n in again.values())
+
+    @functools.cached_property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """The symbols that may have other values."""
+        return self.program.parameters
+
+    @functools.cached_property
+    def table(self) -> Table | None:
+        """The weights of answers at the shared point; None where the method is not linear, or has no numbers there."""
+        return None if isinstance(self.form, Program) else table(self.form)
 
 
 @functools.cache
@@ -126,8 +145,7 @@ def _known(name: str, free: bool) -> _Known:
     from ..library import algorithm
 
     built = algorithm(name)
-    program = built.program if free else built.tuned
-    return _Known(program, form(program), program.parameters, built.step)
+    return _Known(built.program if free else built.tuned, built.step)
 
 
 class _Search:
@@ -135,6 +153,8 @@ class _Search:
 
     def __init__(self, program: Program) -> None:
         self.program, self.target = program, form(program)
+        self.table = None if isinstance(self.target, Program) else table(self.target)
+        self.memory = 0 if isinstance(self.target, Program) else memory(self.target)
         self.found: list[Recognition] = []
         self.open: dict[str, str] = {}
 
@@ -174,15 +194,19 @@ class _Search:
     def as_it_is(self, name: str) -> None:
         """The method with the same parameters."""
         known = _known(name, False)
-        for names, renamed in self._renamings(known.form):
-            self._note(name, _compare(self.target, renamed), _called(names), {})
+        for names, renamed in () if self._remembers_more(known) else self._renamings(known.form):
+            if not self._differs(renamed, known.table):
+                self._note(name, _compare(self.target, renamed), _called(names), {})
 
     def with_other_values(self, name: str) -> None:
         """The method with its parameters solved for; notes whether it stays open."""
-        if isinstance(self.target, Program) or isinstance(_known(name, False).form, Program):
+        bound = _known(name, False)
+        if self._remembers_more(bound, max(_DELAYS) * len(bound.program.calls)):
+            return
+        if isinstance(self.target, Program) or isinstance(bound.form, Program):
             self._maps(name)
             return
-        for free in (False, True):
+        for free in (False, True) if not self._remembers_more(bound) else ():
             known = _known(name, free)
             for names, renamed in self._renamings(known.form):
                 self._solved(name, known, renamed, _called(names), required=not free)
@@ -190,12 +214,16 @@ class _Search:
     def changed(self, name: str) -> None:
         """The method delayed, with several steps put together, or with coefficients that are ahead."""
         known = _known(name, False)
+        if self._remembers_more(known, max(_DELAYS) * len(known.program.calls)):
+            return
         if isinstance(self.target, Program) or isinstance(known.form, Program):
             return
         mine, theirs = len(self.target.inputs), len(known.form.inputs)
         times = mine // theirs if theirs and mine % theirs == 0 else 0
         if times > _STEPS:
             self.open.setdefault(name, f"more than {_STEPS} steps of it were not put together")
+        elif self._remembers_more(known) and times != 1:
+            return
         elif nested(known.form) and times > (not isinstance(self.target, TimeVarying)):
             ways = [(0, times)] if times > 1 else [(d, 1) for d in _DELAYS]
             alike = len(set(self.target.inputs)) == theirs == 1
@@ -210,6 +238,8 @@ class _Search:
                 name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"}
             )
         for d in _DELAYS if times == 1 and not nested(known.form) else ():
+            if self._remembers_more(known, d * theirs) or self._answered_sooner(known.form, d):
+                continue
             if isinstance(known.form, TimeVarying) and isinstance(self.target, TimeVarying):
                 said = f"its coefficients of step k are the registered ones of step k + {d}"
                 self._both(name, known, known.form.later(d), {"delay": said})
@@ -219,10 +249,38 @@ class _Search:
                 said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
                 self._both(name, known, known.form.delayed(d), {"delay": said})
 
+    def _remembers_more(self, known: _Known, further: int = 0) -> bool:
+        """Whether the target needs more states than the known method has, with so many further ones; see `memory`.
+
+        That holds for a known method of any kind: with draws, for each value of these, and with a map that is not
+        linear, since maps made of algebraic functions, exponentials and logarithms do not raise dimensions (van den Dries,
+        Tame Topology and O-minimal Structures, 1998, chapter 4).
+        """
+        return self.memory > known.states + further
+
+    def _answered_sooner(self, known: StateSpace, delay: int) -> bool:
+        """Whether an answer enters a point of the target sooner than it could with answers that arrive later.
+
+        Where the known points are free of the answers of their own step, the delayed ones are free of those of
+        ``delay`` steps more, whatever the parameters; a weight of the target that is not zero at numbers is not zero.
+        """
+        if isinstance(self.target, TimeVarying) or isinstance(known, TimeVarying):
+            return False
+        latest = delay - any(known.D)
+        weights = (self.table or {}).items()
+        return any(k - j <= latest and nonzero(e) for (k, _, j, _), e in weights)
+
+    def _differs(self, other: Form, theirs: Table | None, mine: Table | None = None) -> bool:
+        """Whether the two are not the same at the shared point; False is inconclusive."""
+        if isinstance(self.target, Program) or isinstance(other, Program):
+            return False
+        return differ(self.target, other, self.table if mine is None else mine, theirs)
+
     def _both(self, name: str, known: _Known, changed: Form, but_for: dict[str, str]) -> None:
         for names, renamed in self._renamings(changed):
             said = {**but_for, **_called(names)}
-            verdict = _compare(self.target, renamed)
+            same = not self._differs(renamed, table(changed))
+            verdict = _compare(self.target, renamed) if same else None
             self._note(name, verdict, said, {})
             if not verdict:
                 self._solved(name, known, renamed, said, required=True)
@@ -290,9 +348,7 @@ class _Search:
         if not required and len(parameters) > 2:
             return  # three free parameters reach every alpha, beta, gamma: a match would be void
         if len(parameters) > 2 and {"steps", "delay"} & set(but_for):
-            if not (
-                earlier(self.target, renamed) or excluded_exactly(self.target, renamed, parameters)
-            ):
+            if not excluded_exactly(self.target, renamed, parameters):
                 self.open.setdefault(
                     name, f"more than two parameters ({'; '.join(but_for.values())})"
                 )
@@ -315,9 +371,12 @@ class _Search:
         mine, theirs = (sorted(s.symbols, key=str) for s in (self.target, renamed))
         if len(mine) != len(theirs) or len(mine) > _RENAMED or not mine:
             return False
+        weights = table(renamed)
         for order in itertools.permutations(theirs):
             values = dict(zip(mine, order, strict=True))
             if all(a == b for a, b in values.items()):
+                continue
+            if self._differs(renamed, weights, table(self.target, values)):
                 continue
             back = {b.name: a for a, b in values.items()}
             if self._note(name, _compare(self.target.changed(values), renamed), but_for, back):

@@ -322,10 +322,6 @@ def state_space(program: Program) -> StateSpace:
     expression is not linear in blocks and oracle results.
     """
     # refuse what has no linear time-invariant form, each with its own reason
-    try:
-        flat = program.inlined()
-    except TooLarge as error:
-        raise NotLTI(str(error)) from None
     if program.draws:
         raise NotLTI("the algorithm draws noise, so it has no deterministic state-space form.")
     if program.sweeps:
@@ -335,6 +331,10 @@ def state_space(program: Program) -> StateSpace:
     for b in program.blocks:
         if b.kind == "scalar":
             raise NotLTI(f"the scalar block {b.name!r} changes the coefficients from step to step.")
+    try:
+        flat = program.inlined()
+    except TooLarge as error:
+        raise NotLTI(str(error)) from None
     targets = [c.target for c in flat.calls]
     for c in flat.calls:
         if c.directions or c.parameters:

@@ -106,16 +106,16 @@ class TimeVarying(StateSpace):
 def time_varying(program: Program) -> TimeVarying:
     """The linear time-varying form of a program; raises NotLTI where it is not linear."""
     program = explicit_proximal(program)
+    if program.draws or any(c.directions or c.parameters for c in program.calls):
+        raise NotLTI("the algorithm draws noise or calls an oracle with further arguments.")
+    if any(b.kind not in {"vector", "scalar"} for b in program.blocks):
+        raise NotLTI("the algorithm has a block that is neither a vector nor a scalar.")
     try:
         flat = program.inlined()
     except TooLarge as error:
         raise NotLTI(str(error)) from None
     symbols = [b.symbol for b in program.blocks if b.kind != "scalar"]
     targets = [c.target for c in flat.calls]
-    if program.draws or any(c.directions or c.parameters for c in flat.calls):
-        raise NotLTI("the algorithm draws noise or calls an oracle with further arguments.")
-    if any(b.kind not in {"vector", "scalar"} for b in program.blocks):
-        raise NotLTI("the algorithm has a block that is neither a vector nor a scalar.")
 
     def row(e: Expr, over: list[VectorSymbol]) -> list[sp.Expr]:
         assert isinstance(e, Vector)

@@ -1,0 +1,157 @@
+"""Weights of answers at one point of all parameters: where two methods' weights differ there, they are not the same.
+
+A point of a later step is a weighted sum of earlier answers and of the start. Methods with the same parameters that
+call their oracles at the same points have the same weights at every value of these; so one value decides that two
+are not the same, and costs a few products of numbers. The values belong to the names of the parameters, so that one
+evaluation of a method serves in all comparisons.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import sympy as sp
+from sympy.polys.domains import QQ
+from sympy.polys.matrices import DomainMatrix
+
+from ..equality.trial import Number, NoNumber, apart, number, plus, precise, times
+from ..linear.state_space import StateSpace
+from ..linear.time_varying_form import TimeVarying
+
+STEPS = 4
+_MOST = 6  # states that are told to be needed
+_DIGITS = 40  # of intervals
+_ORDERS = 24  # of the calls of a step, that are tried
+# by the point's step and call, and the answer's; those that are not there are zero
+Table: TypeAlias = "dict[tuple[int, int, int, int], Number]"
+
+
+@functools.lru_cache(maxsize=1024)
+def value(s: sp.Symbol) -> sp.Rational:
+    """The value of a parameter: a square below one, so that most roots are fractions; L is above one."""
+    draw = random.Random(s.name)
+    top, bottom = sorted(draw.sample(range(2, 60), 2))
+    if s.name == "L":
+        top, bottom = bottom, top
+    if s.is_integer:
+        return sp.Integer(top)
+    square = sp.Rational(top, bottom) ** 2
+    unsigned = not (s.is_nonnegative or s.is_negative)
+    return -square if s.is_negative or (unsigned and top % 2) else square
+
+
+def table(
+    system: StateSpace, rule: Mapping[sp.Symbol, sp.Symbol] | None = None, steps: int = STEPS
+) -> Table | None:
+    """The weights of answers in the points of the first steps; None where they are no numbers.
+
+    Args:
+        system: the method, with coefficients that may change.
+        rule: parameters in whose place others stand; each of the others has its own value.
+        steps: how many steps.
+    """
+    known: dict[Any, Number] = {}
+
+    def at(e: sp.Expr) -> Number:
+        for s in e.free_symbols - known.keys():
+            known[s] = number(value((rule or {}).get(s, s)), {})
+        return number(e, known)
+
+    n, p = system.B.shape
+    found: Table = {}
+    state: list[dict[tuple[int, int], Number]] = [{} for _ in range(n)]
+    try:
+        with precise(_DIGITS):
+            if isinstance(system, TimeVarying):
+                known |= {s: at(e) for s, e in system.begin.items()}
+            for k in range(steps):
+                if k == 0 or isinstance(system, TimeVarying):
+                    a, b, c, d = (
+                        [[at(e) for e in m.row(i)] for i in range(m.rows)] for m in system.system
+                    )
+                for i in range(p):
+                    point = _combined(c[i], state)
+                    point |= {(k, j): e for j, e in enumerate(d[i]) if not _is_zero(e)}
+                    found |= {(k, i, *when): e for when, e in point.items()}
+                moved = [_combined(row, state) for row in a]
+                for own, row in zip(moved, b, strict=True):
+                    own |= {(k, j): e for j, e in enumerate(row) if not _is_zero(e)}
+                state = moved
+                if isinstance(system, TimeVarying):
+                    known |= {s: at(e) for s, e in system.ahead.items()}
+    except (NoNumber, ZeroDivisionError, OverflowError):
+        return None
+    return found
+
+
+def _combined(
+    row: list[Number], state: list[dict[tuple[int, int], Number]]
+) -> dict[tuple[int, int], Number]:
+    total: dict[tuple[int, int], Number] = {}
+    for weight, own in zip(row, state, strict=True):
+        for when, e in own.items() if not _is_zero(weight) else ():
+            term = times(weight, e)
+            total[when] = plus(total[when], term) if when in total else term
+    return total
+
+
+def differ(one: StateSpace, other: StateSpace, mine: Table | None, theirs: Table | None) -> bool:
+    """Whether two methods differ at the shared point, in whatever order their calls are matched; True is exact.
+
+    Args:
+        one: the first method.
+        other: the second, with as many calls of each oracle.
+        mine: the weights of the first.
+        theirs: the weights of the second.
+    """
+    if mine is None or theirs is None:
+        return False
+    count = len(one.inputs)
+    orders = itertools.permutations(range(count)) if len(other.inputs) == count else iter(())
+    matched = (o for o in orders if all(one.inputs[i] == other.inputs[j] for i, j in enumerate(o)))
+    for tried, order in enumerate(matched):
+        if tried == _ORDERS or not _unequal(mine, theirs, order):
+            return False
+    return True
+
+
+def memory(system: StateSpace) -> int:
+    """A number of states below which no method is this one, whatever its parameters; 0 if none is found.
+
+    After m steps, the points to come depend on the answers so far through the state alone. The matrix of the weights of
+    the answers of m steps in the points of the next m is a product of two matrices, of as many columns and rows as there
+    are states, so its rank is at most their number, whether coefficients change or not. The rank at one point of the
+    parameters is a lower bound of that at almost all points: minors are polynomials in the coefficients.
+    """
+    half = min(system.A.rows, _MOST)
+    found = table(system, steps=2 * half)
+    if found is None or not all(isinstance(e, Fraction) for e in found.values()):
+        return 0
+    places = list(itertools.product(range(half), range(len(system.inputs))))
+    rows = [
+        [QQ(e.numerator, e.denominator) for e in (found.get((half + k, i, *at), Fraction(0)) for at in places)]
+        for k, i in places
+    ]  # fmt: skip
+    return int(DomainMatrix(rows, (len(places), len(places)), QQ).rank()) if rows else 0
+
+
+def _unequal(mine: Table, theirs: Table, order: tuple[int, ...]) -> bool:
+    moved = {(k, i, j, c): (k, order[i], j, order[c]) for k, i, j, c in mine}
+    nothing = Fraction(0)
+    if any(apart(e, theirs.get(moved[at], nothing)) for at, e in mine.items()):
+        return True
+    return any(nonzero(theirs[at]) for at in theirs.keys() - set(moved.values()))
+
+
+def nonzero(e: Number) -> bool:
+    """Whether a number is certainly not zero."""
+    return apart(e, Fraction(0))
+
+
+def _is_zero(e: Number) -> bool:
+    return isinstance(e, Fraction) and e == 0
