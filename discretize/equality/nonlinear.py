@@ -8,18 +8,14 @@ to scalar expressions in shared atoms, and compared there by the exact zero test
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
+from dataclasses import dataclass, field
 from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import NotCarried
-from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
-from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.algebra.calculus import Symbol, substitute
+from ...dynamics.algebra.exact import is_zero
 from ...dynamics.algebra.vectors import (
     Call,
     Elementwise,
@@ -29,21 +25,15 @@ from ...dynamics.algebra.vectors import (
     Vector,
     VectorSymbol,
     slots,
-    zero,
 )
-from ...dynamics.vector_fields.system import start
-from ..linear.state_space import NotLTI, explicit_proximal, linear
-from ..linear.witness import samples
+from ..linear.state_space import explicit_proximal
 from ..programs.program import (
-    Assign,
     CallOracle,
     Count,
     Draw,
-    Instruction,
     Program,
     SweepCoordinates,
 )
-from .trial import NoNumber, apart, number, precise
 from .verdict import Equivalence
 
 SAME = "the update maps are the same expressions in the blocks, matched in order of"
@@ -237,218 +227,3 @@ def _named(name: str, like: Symbol) -> Any:
 
 def _put(e: Expr, known: dict[Symbol, Expr]) -> Any:
     return substitute(e, known)
-
-
-def kept_apart(
-    target: Program, known: Program, linear_known: bool, calls: int | None = None
-) -> str:
-    """Why the target may coincide with the known method for some parameters of the latter; empty if it cannot.
-
-    The two are distinct if one draws noise and the other does not, if they call different numbers of oracles, or if the
-    points of one are affine in the oracle results and those of the other are not.
-
-    Args:
-        target: taken at generic values of its parameters.
-        known: a registered method.
-        linear_known: whether ``known`` is a linear method.
-        calls: the number of distinct oracle calls per step of a linear target; None for other targets.
-    """
-    noisy, other = (bool(p.draws or p.counts) for p in (target, known))
-    mine, theirs = _interfaces(target), _interfaces(known)
-    if calls is None and mine is not None and theirs is not None and mine != theirs:
-        return ""
-    other_sort = theirs is not None and set(theirs) != {(0, 0)}
-    if calls is not None and theirs is not None and (other_sort or calls % len(theirs)):
-        return ""  # nor several steps of it
-    if noisy != other:
-        reached = _drawn(target if noisy else known)
-        if any(_sign(w) or (noisy and not is_zero(w)) for w in reached):
-            return ""
-        return "with noise, which may vanish"
-    if noisy:
-        return "with noise: compared as expressions only"
-    bends = [] if calls is not None else _bends(target.bind(next(samples(target.parameters))))
-    bent = None if bends is None else sp.Add(*bends)
-    if linear_known:
-        return "" if bent is not None and _differs_from_zero(bent) else "linear, which this may be"
-    others = _bends(known) if bent is not None and is_zero(bent) else None
-    signs = {_sign(b) for b in others or () if b != 0}
-    return "" if signs in ({1}, {-1}) else "not linear: compared as expressions only"
-
-
-def _interfaces(p: Program) -> list[tuple[int, int]] | None:
-    """Kinds of the oracles called, as numbers of directions and parameters; None where calls may coincide."""
-    if p.sweeps:
-        return [(-1, -1)]  # single components
-    counts = Counter(
-        (c.oracle, len(c.directions), len(c.parameters)) for c in explicit_proximal(p).calls
-    )
-    if any(n > 1 for n in counts.values()):
-        return None
-    return sorted((directions, parameters) for _, directions, parameters in counts)
-
-
-def _drawn(p: Program) -> Iterator[sp.Expr]:
-    """Weights of a draw in the outputs of the next steps, where the step is linear in it; the simplest first."""
-    yield from _pushed(p)
-    instructions: list[Instruction] = []
-    for i in p.instructions:
-        drawn = isinstance(i, Draw) and isinstance(i.target, VectorSymbol)
-        asked = CallOracle(i.target, Oracle("draw", str(i.target)), zero) if drawn else i
-        instructions.append(asked)
-    written = replace(p, instructions=tuple(instructions))
-    if p.counter is not None:  # the first step
-        written = written.bind({p.counter: 0})
-    try:
-        s = linear(written)
-    except NotLTI:
-        return
-    places = [i for i, o in enumerate(s.inputs) if o.kind == "draw"]
-    if s.output is None or not places:
-        return
-    moved = s.B
-    for _ in range(1 if p.counted else s.A.rows):
-        yield from (canonical((s.output * moved)[i]) for i in places)
-        moved = (s.A * moved).applyfunc(canonical)
-
-
-def _pushed(p: Program) -> list[sp.Expr]:
-    """Weights of the draws in the output after the first step, where they get there by sums; answers are given."""
-    shares: dict[Any, dict[Any, sp.Expr]] = {d.target: {d.target: sp.S.One} for d in p.draws}
-
-    def share(e: Expr, of: dict[Any, dict[Any, sp.Expr]]) -> dict[Any, sp.Expr]:
-        """The weights of the draws in an expression, from those in the names; raises NotCarried if not by a sum."""
-        moved = {s for s, weights in of.items() if weights}
-        total: dict[Any, sp.Expr] = {}
-        terms = e.terms.items() if isinstance(e, Vector) else [(e, sp.S.One)]
-        for a, c in terms:
-            if (
-                c.has(ScalarNode)
-                or symbols_of(c) & moved
-                or (a not in moved and symbols_of(a) & moved)
-            ):
-                raise NotCarried(f"{e} is no sum of draws.")
-            for d, w in of.get(a, {}).items():
-                total[d] = total.get(d, sp.S.Zero) + w * c
-        return total
-
-    try:
-        for i in p.instructions:
-            if isinstance(i, Assign):
-                shares[i.target] = share(i.value, shares)
-            elif not isinstance(i, (CallOracle, Draw)):
-                return []
-        ahead = {s: share(e, shares) for s, e in p.next.items()}
-        weights = share(p.outputs["x"], ahead).values()
-    except NotCarried:
-        return []
-    return [w if p.counter is None else w.xreplace({p.counter: sp.S.Zero}) for w in weights]
-
-
-def _bends(p: Program) -> list[sp.Expr] | None:
-    """Deviation of the second point from affine dependence on the first oracle result, by term; None if unread."""
-    answer = sp.Symbol("_answer", real=True)
-    point = _second_point(p, answer)
-    if point is None:
-        return None
-
-    def bend(term: sp.Expr) -> sp.Expr:
-        two, one, minus = (term.xreplace({answer: sp.Integer(u)}) for u in (2, 1, -1))
-        return canonical(two - sp.Rational(3, 2) * one + minus / 2)
-
-    return [bend(term) for term in sp.Add.make_args(sp.expand_mul(point))]
-
-
-def _second_point(p: Program, answer: sp.Expr) -> sp.Expr | None:
-    """One coordinate of the second step's oracle point, from x0 = 1/3, for that result in the first step."""
-    try:
-        flat = explicit_proximal(p).inlined()
-        only = flat.calls[0] if len(flat.instructions) == len(flat.calls) == 1 else None
-        if only is None or only.directions or only.parameters or only.implicit != 0:
-            return None
-        known: dict[Any, sp.Expr] = {start: sp.Rational(1, 3)}
-        known |= {b.symbol: _coordinate(b.init, known) for b in p.blocks} | {only.target: answer}
-        if p.counter is not None:
-            known[p.counter] = sp.S.Zero
-        after = {s: _coordinate(e, known) for s, e in flat.next.items()}
-        if p.counter is not None:
-            after[p.counter] = sp.S.One
-        return _coordinate(only.point, after)
-    except NotCarried:
-        return None
-
-
-def _coordinate(e: Expr, known: dict[Any, sp.Expr]) -> sp.Expr:
-    """One coordinate of a vector, or a scalar, where vectors have one; raises NotCarried where oracles are called."""
-    if isinstance(e, ScalarNode):
-        if e.kind != "inner":
-            raise NotCarried(f"{e} is not read here.")
-        return sp.Mul(*[_coordinate(v, known) for v in e.arguments])
-    if not isinstance(e, Vector):
-        scalars = {s: known[s] for s in e.free_symbols if s in known}
-        return e.xreplace(scalars | {n: _coordinate(n, known) for n in e.atoms(ScalarNode)})
-    total = []
-    for a, c in e.terms.items():
-        if isinstance(a, Elementwise):
-            inside = dict(
-                zip(
-                    slots(len(a.arguments)),
-                    (_coordinate(v, known) for v in a.arguments),
-                    strict=True,
-                )
-            )
-            value = _coordinate(a.body, known).xreplace(inside)
-        elif isinstance(a, Product) and a.kind == "hadamard":
-            value = _coordinate(a.left, known) * _coordinate(a.right, known)
-        elif a in known:
-            value = known[a]
-        else:
-            raise NotCarried(f"{a} is not read here.")
-        total.append(value * _coordinate(c, known))
-    return sp.Add(*total)
-
-
-def _differs_from_zero(e: sp.Expr) -> bool:
-    """Whether a number is provably nonzero."""
-    with precise():
-        try:
-            return apart(number(e, {}), Fraction(0))
-        except NoNumber:
-            return False
-
-
-def _sign(e: sp.Expr) -> int:
-    """The sign of an expression in positive symbols, by the signs of its coefficients; 0 where they do not tell.
-
-    Averages weigh by less than one: beta1 and beta2 are below it.
-    """
-    e = e.xreplace({s: s / (1 + s) for s in e.free_symbols if s.name in {"beta1", "beta2"}})
-    exponents = [n.exp if n.is_Pow else n.args[0] for n in e.atoms(sp.exp)]
-    if exponents:  # exp(r m) is (1 + d)^r with d > 0, for a positive monomial m
-        m = max(exponents, key=sp.default_sort_key).as_independent(*e.free_symbols)[1]
-        if not m.is_positive or not all((a / m).is_Rational for a in exponents):
-            return 0
-        common = sp.ilcm(1, *[(a / m).q for a in exponents])
-        above = 1 + sp.Symbol("_above", positive=True)
-        e = e.xreplace({n: above ** (n.args[0] / m * common) for n in e.atoms(sp.exp)})
-    top, bottom = sp.fraction(sp.factor(sp.together(e)))
-    side = 1
-    for part in (*sp.Mul.make_args(top), *sp.Mul.make_args(bottom)):
-        base, power = part.as_base_exp()
-        found = _sign_of_sum(sp.Add.make_args(sp.expand(base)))
-        side *= found if power.is_odd else abs(found)
-    return side
-
-
-def _sign_of_sum(terms: Sequence[sp.Expr]) -> int:
-    if all(t.is_positive for t in terms):
-        return 1
-    if all(t.is_negative for t in terms):
-        return -1
-    if len(terms) != 2 or {t.is_positive for t in terms} != {True, False}:
-        return 0
-    above, below = sorted(
-        terms, key=lambda t: bool(t.is_negative)
-    )  # a - b has the sign of a^2 - b^2
-    squares = sp.Add.make_args(sp.expand(above**2 - below**2))
-    return _sign_of_sum(squares) if len(squares) != 2 else 0

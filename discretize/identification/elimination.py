@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import operator
 from collections.abc import Iterable
 
 import sympy as sp
+from sympy.polys.orderings import grevlex
 from sympy.polys.rings import PolyElement
 
 _TERMS, _LONGEST, _BITS = 60, 100, 30_000  # of equations, and of what they combine to
 PAIRS = 60  # combinations that are tried
+ORDER = functools.lru_cache(1 << 16)(
+    grevlex
+)  # of monomials; their keys are asked for again and again
 
 
 def no_solution(

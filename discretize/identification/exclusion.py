@@ -18,12 +18,11 @@ import sympy as sp
 from sympy.polys.domains import QQ
 from sympy.polys.fields import FracElement
 from sympy.polys.matrices import DomainMatrix
-from sympy.polys.orderings import grevlex
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ..linear.time_varying_form import MatrixSequence, NotReal, TimeVarying
 from ..linear.witness import Values, samples
-from .elimination import PAIRS, no_solution
+from .elimination import ORDER, PAIRS, no_solution
 from .impulse_weights import Weights, is_number, number_of, weights
 
 _STEPS = (3, 4)  # steps that are compared, few first
@@ -164,7 +163,7 @@ def _impossible(mine: Weights, theirs: Weights, minimal: bool, most: int) -> boo
     poles.
     """
     symbols = [*mine.field.symbols, *theirs.field.symbols]
-    ring = PolyRing(symbols, QQ, grevlex)
+    ring = PolyRing(symbols, QQ, ORDER)
 
     def pair(e: FracElement | None) -> tuple[PolyElement, PolyElement]:
         if not e:

@@ -13,11 +13,11 @@ import sympy as sp
 from sympy.polys.domains import QQ
 from sympy.polys.fields import FracElement, FracField
 from sympy.polys.matrices import DomainMatrix
-from sympy.polys.orderings import grevlex
 from sympy.polys.rings import PolyElement
 
 from ...dynamics.algebra.exact import Fractions
 from ..linear.time_varying_form import TimeVarying
+from .elimination import ORDER
 
 Key: TypeAlias = (
     "tuple[int, int, int, int]"  # a point's step and number, an answer's step and number
@@ -135,7 +135,7 @@ class _Recurrence:
         ]  # fmt: skip
         named = {g: sp.Dummy(str(self.meaning[g])) for g in held}
         late_first = [s for group in zip(*unknown, strict=True) for s in group][::-1]
-        self.field = FracField([*late_first, *named.values()] or [sp.Dummy()], QQ, grevlex)
+        self.field = FracField([*late_first, *named.values()] or [sp.Dummy()], QQ, ORDER)
         gens = dict(zip(self.field.symbols, self.field.gens, strict=True))
         self.named = {named[g]: self.meaning[g] for g in held}
         self._held = {g: gens[n] for g, n in named.items()}

@@ -18,13 +18,15 @@ from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.notation.show import text
 from ..equality.equivalence import compare_linear
-from ..equality.nonlinear import compare_maps, kept_apart
+from ..equality.nonlinear import compare_maps
 from ..equality.time_varying import compare_varying, merged
 from ..equality.verdict import AGREE, Equivalence
 from ..faces import Algorithm
 from ..linear.state_space import NotLTI, StateSpace, linear
 from ..linear.time_varying_form import TimeVarying, time_varying
 from ..programs.program import Program
+from .answers import told_apart
+from .maps import kept_apart
 from .matching import (
     apart,
     excluded_exactly,
@@ -253,8 +255,8 @@ class _Search:
         """Whether the target needs more states than the known method has, with so many further ones; see `memory`.
 
         That holds for a known method of any kind: with draws, for each value of these, and with a map that is not
-        linear, since maps made of algebraic functions, exponentials and logarithms do not raise dimensions (van den Dries,
-        Tame Topology and O-minimal Structures, 1998, chapter 4).
+        linear, since maps made of algebraic functions, exponentials and logarithms do not raise dimensions (van den
+        Dries, Tame Topology and O-minimal Structures, 1998, chapter 4).
         """
         return self.memory > known.states + further
 
@@ -273,13 +275,15 @@ class _Search:
     def _differs(self, other: Form, theirs: Table | None, mine: Table | None = None) -> bool:
         """Whether the two are not the same at the shared point; False is inconclusive."""
         if isinstance(self.target, Program) or isinstance(other, Program):
-            return False
+            both = isinstance(self.target, Program) and isinstance(other, Program)
+            return both and told_apart(self.target, other, {})  # type: ignore[arg-type]
         return differ(self.target, other, self.table if mine is None else mine, theirs)
 
     def _both(self, name: str, known: _Known, changed: Form, but_for: dict[str, str]) -> None:
+        weights = None if isinstance(changed, Program) else table(changed)
         for names, renamed in self._renamings(changed):
             said = {**but_for, **_called(names)}
-            same = not self._differs(renamed, table(changed))
+            same = not self._differs(renamed, weights)
             verdict = _compare(self.target, renamed) if same else None
             self._note(name, verdict, said, {})
             if not verdict:
@@ -394,6 +398,8 @@ class _Search:
             for order in (
                 itertools.permutations(theirs) if len(mine) == len(theirs) <= _RENAMED else ()
             ):
+                if told_apart(self.target, renamed, dict(zip(mine, order, strict=True))):
+                    continue
                 moved = self.target.bind(dict(zip(mine, order, strict=True)))
                 back = {b.name: a for a, b in zip(mine, order, strict=True)}
                 if self._note(name, compare_maps(moved, renamed, ""), _called(names), back):

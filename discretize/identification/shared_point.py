@@ -19,7 +19,7 @@ import sympy as sp
 from sympy.polys.domains import QQ
 from sympy.polys.matrices import DomainMatrix
 
-from ..equality.trial import Number, NoNumber, apart, number, plus, precise, times
+from ..equality.trial import NoNumber, Number, apart, number, plus, precise, times
 from ..linear.state_space import StateSpace
 from ..linear.time_varying_form import TimeVarying
 
@@ -114,19 +114,17 @@ def differ(one: StateSpace, other: StateSpace, mine: Table | None, theirs: Table
     count = len(one.inputs)
     orders = itertools.permutations(range(count)) if len(other.inputs) == count else iter(())
     matched = (o for o in orders if all(one.inputs[i] == other.inputs[j] for i, j in enumerate(o)))
-    for tried, order in enumerate(matched):
-        if tried == _ORDERS or not _unequal(mine, theirs, order):
-            return False
-    return True
+    tried = list(itertools.islice(matched, _ORDERS + 1))
+    return len(tried) <= _ORDERS and all(_unequal(mine, theirs, order) for order in tried)
 
 
 def memory(system: StateSpace) -> int:
     """A number of states below which no method is this one, whatever its parameters; 0 if none is found.
 
-    After m steps, the points to come depend on the answers so far through the state alone. The matrix of the weights of
-    the answers of m steps in the points of the next m is a product of two matrices, of as many columns and rows as there
-    are states, so its rank is at most their number, whether coefficients change or not. The rank at one point of the
-    parameters is a lower bound of that at almost all points: minors are polynomials in the coefficients.
+    After m steps, the points to come depend on the answers so far through the state alone. The matrix of the weights
+    of the answers of m steps in the points of the next m is a product of two matrices, of as many columns and rows as
+    there are states, so its rank is at most their number, whether coefficients change or not. The rank at one point of
+    the parameters is a lower bound of that at almost all points: minors are polynomials in the coefficients.
     """
     half = min(system.A.rows, _MOST)
     found = table(system, steps=2 * half)

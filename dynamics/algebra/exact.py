@@ -342,18 +342,18 @@ class Fractions:
     """Several expressions as elements of one field of fractions, where they can be computed with.
 
     ``elements`` are the expressions, their numerators and denominators reduced by the relations of the
-    generators; ``reduced`` does the same to a polynomial that was computed from them. Where it ``decides``, an
-    element that is not zero here is not zero.
+    generators, which are the polynomials of ``ideal``; ``reduced`` does the same to a polynomial that was computed from
+    them. Where it ``decides``, an element that is not zero here is not zero.
     """
 
     def __init__(self, exprs: Iterable[sp.Expr]) -> None:
         lowering = _Lowering(exprs)
         self.meaning, self.relations = lowering.meaning, lowering.relations
         self.decides = lowering.decides
-        self.elements, self._ideal = _reduced(lowering.exprs, lowering.relations)
+        self.elements, self.ideal = _reduced(lowering.exprs, lowering.relations)
 
     def reduced(self, polynomial: PolyElement) -> PolyElement:
-        return polynomial.rem(self._ideal) if self._ideal else polynomial
+        return polynomial.rem(self.ideal) if self.ideal else polynomial
 
     def expression(self, element: FracElement) -> sp.Expr:
         """An element of the field as an expression."""

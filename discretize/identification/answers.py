@@ -1,0 +1,236 @@
+"""Points that follow from answers which are numbers, and the exclusion of all parameters by them.
+
+An oracle may answer anything at points that differ: whatever the numbers, there is a smooth function with these
+gradients at these points. So two methods that are the same call at the same points after the same answers. For a known
+method these points are expressions in its parameters, for the target, at numbers, they are numbers; that both agree
+after several sequences of answers is a system of polynomial equations, once roots and other functions of parameters are
+unknowns beside them. Where elimination shows that it has no solution, no parameters make the known method the target.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import sympy as sp
+from sympy.polys.domains import QQ
+from sympy.polys.rings import PolyRing
+
+from ..._support.errors import NotCarried
+from ...dynamics.algebra.exact import Fractions
+from ...dynamics.algebra.vectors import Elementwise, Expr, Product, ScalarNode, Vector, slots
+from ...dynamics.vector_fields.system import start
+from ..equality.trial import NoNumber, apart, number, precise
+from ..linear.state_space import explicit_proximal
+from ..linear.witness import samples
+from ..programs.program import Assign, CallOracle, Program
+from .elimination import ORDER, no_solution
+from .shared_point import value
+
+Coordinates: TypeAlias = "tuple[sp.Expr, ...]"
+_X0 = (sp.Rational(1, 3), sp.Rational(-2, 5))
+_ONE = (sp.Integer(1), sp.Integer(2))  # an answer; further ones are multiples of it, or turned
+_FIRST = tuple(tuple(n * u for u in _ONE) for n in (1, 2, -1, 4))
+_TURNED = (sp.Integer(3), sp.Integer(-1))
+_SEQUENCES = (
+    *((u,) for u in _FIRST),
+    (_TURNED,),
+    (_ONE, _ONE),
+    (tuple(100 * u for u in _ONE), _FIRST[2]),
+    (_ONE, _TURNED),
+    (_FIRST[1], _ONE),
+)
+_AT_ONCE = 5  # sequences of one answer, which are tried first
+_AVERAGES = {"beta1", "beta2"}  # weights of averages are below one
+
+
+def points(
+    program: Program,
+    answers: Sequence[Coordinates],
+    values: Mapping[sp.Symbol, sp.Expr] | None = None,
+) -> list[Coordinates]:
+    """The points of the first calls, one more than there are answers, each of two coordinates.
+
+    Args:
+        program: of one step, with plain calls of oracles, made from x0 of two coordinates.
+        answers: of the calls in order.
+        values: of parameters.
+
+    Raises:
+        NotCarried: draws, sweeps, calls with further arguments or at the start.
+    """
+    known: dict[Any, Any] = {**(values or {}), start: _X0}
+    known |= {b.symbol: _value(b.init, known) for b in program.blocks}
+    found: list[Coordinates] = []
+    given = iter(answers)
+    if not program.calls:
+        raise NotCarried("there is no call.")
+    for k in itertools.count():
+        if program.counter is not None:
+            known[program.counter] = sp.Integer(k)
+        for i in program.instructions:
+            if isinstance(i, Assign):
+                known[i.target] = _value(i.value, known)
+                continue
+            if not isinstance(i, CallOracle) or i.directions or i.parameters:
+                raise NotCarried(f"{i} is not read here.")
+            point, weight = _value(i.point, known), _value(i.implicit, known)
+            answer = next(given, None)
+            if answer is None and weight != 0:
+                raise NotCarried("a point depends on its own answer.")
+            if answer is None:
+                return [*found, point]
+            known[i.target] = answer
+            found.append(tuple(p + weight * u for p, u in zip(point, answer, strict=True)))
+        known |= {s: _value(e, known) for s, e in program.next.items()}
+    raise AssertionError("steps never end")  # pragma: no cover
+
+
+def _value(e: Expr, known: dict[Any, Any]) -> Any:
+    """A vector by coordinates, or a scalar; raises NotCarried where it is not made of what is known."""
+    if not isinstance(e, Vector):
+        nodes = {n: _inner(n, known) for n in e.atoms(ScalarNode)}
+        return e.xreplace({s: known[s] for s in e.free_symbols if s in known} | nodes)
+    total: Coordinates = tuple(sp.S.Zero for _ in _X0)
+    for a, c in e.terms.items():
+        scale = _value(c, known)
+        total = tuple(t + scale * p for t, p in zip(total, _atom(a, known), strict=True))
+    return total
+
+
+def _inner(node: ScalarNode, known: dict[Any, Any]) -> sp.Expr:
+    if node.kind != "inner":
+        raise NotCarried(f"{node} is not read here.")
+    return sp.Add(*map(sp.Mul, *(_value(v, known) for v in node.arguments)))
+
+
+def _atom(a: Vector, known: dict[Any, Any]) -> Coordinates:
+    if a in known:
+        found: Coordinates = known[a]
+        return found
+    if isinstance(a, Elementwise):
+        body, inside = _value(a.body, known), [_value(v, known) for v in a.arguments]
+        names = slots(len(inside))
+        return tuple(
+            body.xreplace(dict(zip(names, c, strict=True))) for c in zip(*inside, strict=True)
+        )
+    if isinstance(a, Product) and a.kind == "hadamard":
+        return tuple(map(sp.Mul, _value(a.left, known), _value(a.right, known)))
+    raise NotCarried(f"{a} is not read here.")
+
+
+def bends(target: Program) -> bool:
+    """Whether a point is not affine in an answer of the first step, at numbers; True is exact.
+
+    In a linear method, and in several of its steps or with later answers, every point is affine in every answer.
+    """
+    count = len(target.calls)
+    others = [_TURNED] * (2 * count - 1)
+    try:
+        for n in range(count):
+            runs = [points(target, [*others[:n], u, *others[n:]]) for u in _FIRST[:3]]
+            for one, two, minus in zip(*map(itertools.chain.from_iterable, runs), strict=True):
+                if _differ(two + minus / 2, sp.Rational(3, 2) * one):
+                    return True
+    except NotCarried:
+        return False
+    return False
+
+
+def moved_at_once(target: Program, before: Sequence[Coordinates] = ()) -> bool:
+    """Whether an answer moves the next point, at numbers; True is exact. It does not if it arrives later.
+
+    Args:
+        target: the method, without parameters.
+        before: the answers that come before.
+    """
+    try:
+        one, two, minus = (points(target, [*before, u])[-1] for u in _FIRST[:3])
+    except NotCarried:
+        return False
+    return any(map(_differ, one, two)) or any(map(_differ, one, minus))
+
+
+def told_apart(one: Program, other: Program, mine: Mapping[sp.Symbol, sp.Symbol]) -> bool:
+    """Whether two methods of one call in a step call it elsewhere, at the shared point; True is exact.
+
+    Args:
+        one: the first method.
+        other: the second.
+        mine: parameters of the first, in whose places parameters of the second stand.
+    """
+    if len(one.calls) != 1 or len(other.calls) != 1 or one.calls[0].oracle != other.calls[0].oracle:
+        return False
+    own = {s: value(s) for s in other.parameters}
+    try:
+        for answers in _SEQUENCES[-3:]:
+            left = points(one, answers, {s: value(mine.get(s, s)) for s in one.parameters})
+            right = points(other, answers, own)
+            if any(
+                _differ(a, b)
+                for p, q in zip(left, right, strict=True)
+                for a, b in zip(p, q, strict=True)
+            ):
+                return True
+    except (NotCarried, ArithmeticError):
+        return False
+    return False
+
+
+def _differ(one: sp.Expr, other: sp.Expr) -> bool:
+    """Whether two numbers provably differ."""
+    with precise():
+        try:
+            return apart(number(one, {}), number(other, {}))
+        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
+            return False
+
+
+def excluded_by_answers(target: Program, known: Program) -> bool:
+    """Whether no parameters of the known method make it the target, at two samples of those of the target.
+
+    False is inconclusive.
+
+    Both make plain calls of one oracle. Several steps of the known method may be one of the target: its calls are then
+    those of the known one in a row, and no other order is possible where each answer in a step moves the next point.
+
+    Args:
+        target: the given method, without draws.
+        known: the registered method, without draws.
+    """
+    target, known = explicit_proximal(target), explicit_proximal(known)
+    if any(len({c.oracle for c in p.calls}) != 1 for p in (target, known)):
+        return False
+    given = list(itertools.islice(samples(target.parameters), 2 if target.parameters else 1))
+    try:
+        return all(_no_parameters(target.bind(values), known) for values in given)
+    except (NotCarried, ArithmeticError):
+        return False
+
+
+def _no_parameters(target: Program, known: Program) -> bool:
+    steps = range(1, len(target.calls)) if len(target.calls) * len(known.calls) > 1 else ()
+    if not all(moved_at_once(target, [_TURNED] * (n - 1)) for n in steps):
+        return False
+    exprs: list[sp.Expr] = []
+    for number_of, answers in enumerate(_SEQUENCES):
+        for mine, theirs in zip(
+            points(target, answers)[-1], points(known, answers)[-1], strict=True
+        ):
+            exprs.append(theirs - mine)
+        enough = number_of + 1 >= _AT_ONCE
+        if enough and _no_zero(exprs):
+            return True
+    return False
+
+
+def _no_zero(exprs: Sequence[sp.Expr]) -> bool:
+    """Whether the expressions have no common zero where their symbols are positive."""
+    lowered = Fractions(exprs)
+    ring = PolyRing(lowered.elements[0].numer.ring.symbols, QQ, ORDER)
+    found = [p.set_ring(ring) for p in (*(e.numer for e in lowered.elements), *lowered.ideal)]
+    meaning = {s: lowered.meaning.get(s, sp.nan) for s in ring.symbols}
+    positive = frozenset(s for s, m in meaning.items() if m.is_positive)
+    below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in _AVERAGES)
+    return no_solution(found, positive, below)
