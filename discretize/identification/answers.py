@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
+from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.polys.domains import QQ
 from sympy.polys.rings import PolyRing
 
@@ -41,7 +42,9 @@ _SEQUENCES = (
     (_ONE, _TURNED),
     (_FIRST[1], _ONE),
 )
-_AT_ONCE = 5  # sequences of one answer, which are tried first
+_GROUPS = (_SEQUENCES[:5], *((*_SEQUENCES[:2], two) for two in _SEQUENCES[5:]))  # compared at once
+_ROOTS = 12  # of the expressions that are eliminated from
+_POWER = 32  # of an exponential in them
 _AVERAGES = {"beta1", "beta2"}  # weights of averages are below one
 
 
@@ -213,24 +216,38 @@ def _no_parameters(target: Program, known: Program) -> bool:
     steps = range(1, len(target.calls)) if len(target.calls) * len(known.calls) > 1 else ()
     if not all(moved_at_once(target, [_TURNED] * (n - 1)) for n in steps):
         return False
-    exprs: list[sp.Expr] = []
-    for number_of, answers in enumerate(_SEQUENCES):
-        for mine, theirs in zip(
-            points(target, answers)[-1], points(known, answers)[-1], strict=True
-        ):
-            exprs.append(theirs - mine)
-        enough = number_of + 1 >= _AT_ONCE
-        if enough and _no_zero(exprs):
-            return True
-    return False
+    left: dict[tuple[Coordinates, ...], list[sp.Expr]] = {}
+    for answers in _SEQUENCES:
+        mine = points(target, answers)
+        if any(not any(map(_differ, *pair)) for pair in itertools.combinations(mine[:-1], 2)):
+            return False  # the same point has one answer
+        left[answers] = [a - b for a, b in zip(points(known, answers)[-1], mine[-1], strict=True)]
+    return any(_no_zero([e for at in group for e in left[at]]) for group in _GROUPS)
 
 
 def _no_zero(exprs: Sequence[sp.Expr]) -> bool:
     """Whether the expressions have no common zero where their symbols are positive."""
-    lowered = Fractions(exprs)
+    roots = {p for e in exprs for p in e.atoms(sp.Pow) if not p.exp.is_Integer}
+    tangled = any(
+        n.is_number for p in roots for n in p.base.atoms(sp.exp)
+    )  # too large to be factored
+    if len(roots) > _ROOTS or tangled:
+        return False
+    lowered = Fractions(_without_high_powers(exprs))
     ring = PolyRing(lowered.elements[0].numer.ring.symbols, QQ, ORDER)
     found = [p.set_ring(ring) for p in (*(e.numer for e in lowered.elements), *lowered.ideal)]
     meaning = {s: lowered.meaning.get(s, sp.nan) for s in ring.symbols}
     positive = frozenset(s for s, m in meaning.items() if m.is_positive)
     below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in _AVERAGES)
     return no_solution(found, positive, below)
+
+
+def _without_high_powers(exprs: Sequence[sp.Expr]) -> list[sp.Expr]:
+    """With exponentials of numbers as unknowns, unless all are small powers of one; that only adds solutions."""
+    written = [e.rewrite(sp.exp) if e.has(HyperbolicFunction) else e for e in exprs]
+    found = {n for e in written for n in e.atoms(sp.exp) if n.args[0].is_Rational}
+    sizes = [n.args[0] for n in found]
+    if not sizes or max(map(abs, sizes)) <= _POWER * sp.gcd_list(sizes):
+        return written
+    unknown = {n: sp.Dummy(positive=True) for n in found}
+    return [e.xreplace(unknown) for e in written]
