@@ -112,7 +112,9 @@ def algorithm(name: str, **options: object) -> Algorithm:
     numbers = {n for n, v in options.items() if not (v is None or isinstance(v, (str, bool)))}
     variant = {n: v for n, v in options.items() if chooses(name, n, n in numbers)}
     values = {n: v for n, v in options.items() if n not in variant}
-    with contextlib.nullcontext() if variant else taken_as_consistent():  # the tests compare what has no options
+    with (
+        contextlib.nullcontext() if variant else taken_as_consistent()
+    ):  # the tests compare what has no options
         made = REGISTRY.once(name, **variant)
     made.words = WORDS.get(REGISTRY.full(name), {})
     if not values:
