@@ -320,3 +320,13 @@ def test_factors_of_polynomials_under_roots():
             at_once += not p.is_ground and exact._is_irreducible(p)
             assert exact._factors(p) == p.factor_list()
     assert at_once > 30
+
+
+def test_exponentials_of_fractions_are_few_powers_of_one() -> None:
+    """e^(6050/97) was the 6050th power of e^(1/97), and the root of what has it was factored."""
+    e = sp.exp(sp.Rational(6050, 97))
+    root = sp.sqrt(e**2 - 3) * sp.sqrt(1 + e)
+    assert exact.is_zero(root**2 - (e**2 - 3) * (1 + e))
+    assert not exact.is_zero(root**2 - (e**2 - 2) * (1 + e))
+    assert exact.is_zero(sp.exp(sp.Rational(3, 4)) ** 2 - sp.exp(sp.Rational(1, 2)) ** 3)
+    assert exact.is_zero(sp.E - sp.exp(sp.Rational(1, 3)) ** 3)

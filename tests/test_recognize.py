@@ -103,3 +103,18 @@ def test_heavy_ball_is_of_nesterovs_form_only_without_momentum():
     assert positive == [] or all(sol.get(other) in (0, None) for sol in positive)
     assert not three(s, b, sp.S.Zero).equivalent(three(s, b, b))
     assert three(s, sp.S.Zero, sp.S.Zero).equivalent(od.method({x: x - s * f.grad(x)}, output=x))
+
+
+def test_an_equation_of_ones_own_with_three_parameters_is_inertial_newton() -> None:
+    """x'' + c x' + b H x' + (1 + b c) grad f = 0 with exact friction; the parameters are solved for under roots."""
+    x, v = od.blocks("x v")
+    f = od.Objective("f")
+    b, c, h = od.parameters("b c h")
+    ode = od.System(
+        {"friction": {v: -c * v}, "force": {v: -f.grad(x), x: -b * f.grad(x)}, "flight": {x: v}}
+    )
+    order = [("friction", "exact"), ("force", "explicit"), ("flight", "explicit")]
+    method = od.Algorithm(ode, od.scheme("lie_trotter", order), step=h)
+    found = od.recognize(method)
+    assert found.name == "inertial_newton" and set(found.substitution) == {"alpha", "beta", "h"}
+    assert found.verdict == "equal" and found.equivalence

@@ -93,7 +93,7 @@ class _Lowering:
         self._generators: dict[object, sp.Symbol] = {}
         self._roots: dict[sp.Symbol, int] = {}
         self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
-        self._exponents: dict[sp.Expr, int] = {}
+        self._exponents: dict[sp.Expr, sp.Rational] = {}  # of e^(multiples of rest), what all are multiples of
         exprs = [self._rewrite(e) for e in exprs]
         for e in exprs:
             for power in e.atoms(sp.Pow):
@@ -103,9 +103,9 @@ class _Lowering:
             for node in e.atoms(sp.exp):
                 number, rest = node.args[0].as_coeff_Mul()
                 if isinstance(number, sp.Rational):
-                    self._exponents[rest] = lcm(self._exponents.get(rest, 1), number.q)
+                    self._share(number, rest)
             if e.has(sp.E):
-                self._exponents.setdefault(sp.S.One, 1)
+                self._share(sp.S.One, sp.S.One)
         self.exprs = [self.lower(e) for e in exprs]
 
     @property
@@ -122,6 +122,11 @@ class _Lowering:
                 lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0])))
             )
         return e
+
+    def _share(self, number: sp.Rational, rest: sp.Expr) -> None:
+        """Make e^(number rest) a power of a generator; of numbers, e^(605/3) among them, the least that does."""
+        least = abs(number) if rest == 1 else sp.Rational(1, number.q)
+        self._exponents[rest] = least.gcd(self._exponents.get(rest, least))
 
     def _generator(self, key: object, meaning: sp.Expr) -> sp.Symbol:
         if key not in self._generators:
@@ -142,8 +147,8 @@ class _Lowering:
             number, rest = (sp.S.One, sp.S.One) if e is sp.E else e.args[0].as_coeff_Mul()
             self.opaque = self.opaque or not (rest == 1 or rest.is_Symbol)
             if isinstance(number, sp.Rational) and rest in self._exponents:
-                n = self._exponents[rest]
-                return self._generator(("exp", rest), sp.exp(rest / n)) ** int(number * n)
+                unit = self._exponents[rest]
+                return self._generator(("exp", rest), sp.exp(rest * unit)) ** int(number / unit)
         if e.is_Pow:
             base, exponent = e.as_base_exp()
             if exponent.is_Integer:
