@@ -163,6 +163,12 @@ def recorded(site: Site, name: str) -> Markdown:
     return Markdown("\n".join([*tables, "", f"Recorded on {known['date']}: {known['machine']}."]))
 
 
+def changelog(site: Site) -> Markdown:
+    """The changelog of the repository, without its title."""
+    text = (RESULTS.parents[1] / "CHANGELOG.md").read_text(encoding="utf-8")
+    return Markdown(text.partition("\n")[2].strip())
+
+
 def _cell(said: str) -> str:
     return said.replace("|", r"\|").replace("*", r"\*").replace("_", r"\_").replace("$", r"\$")
 
@@ -178,4 +184,5 @@ VERBS: dict[str, Callable[..., str]] = {
     "pictures": pictures,
     "registry": registry,
     "recorded": recorded,
+    "changelog": changelog,
 }

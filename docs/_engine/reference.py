@@ -12,7 +12,22 @@ PARTS = ("odescent", "dynamics", "discretize", "analysis", "neural_de", "particl
 def pages() -> dict[str, str]:
     """The Markdown of every reference page, by its path."""
     made = {f"reference/{part}.md": _part(part) for part in PARTS}
-    return {**made, "reference/commands.md": _commands()}
+    return {"reference/index.md": _names(), **made, "reference/commands.md": _commands()}
+
+
+def _names() -> str:
+    """All public names in alphabetical order, each with its first line and a link to its entry."""
+    rows: dict[str, str] = {}
+    for part in PARTS:
+        module = importlib.import_module(part if part == "odescent" else f"odescent.{part}")
+        for public in module.__all__:
+            found = getattr(module, public)
+            if inspect.isclass(found) or inspect.isfunction(found):
+                said = (inspect.getdoc(found) or "").partition("\n")[0].replace("|", r"\|")
+                address = f"{found.__module__}.{found.__qualname__}"
+                rows.setdefault(address, f"| [`{module.__name__}.{public}`][{address}] | {said} |")
+    ordered = sorted(rows.values(), key=lambda row: row.partition("`]")[0].rpartition(".")[2].lower())
+    return "\n".join(["# Index of names", "", "| name | summary |", "|---|---|", *ordered, ""])
 
 
 def _part(part: str) -> str:
