@@ -26,7 +26,9 @@ def _names() -> str:
                 said = (inspect.getdoc(found) or "").partition("\n")[0].replace("|", r"\|")
                 address = f"{found.__module__}.{found.__qualname__}"
                 rows.setdefault(address, f"| [`{module.__name__}.{public}`][{address}] | {said} |")
-    ordered = sorted(rows.values(), key=lambda row: row.partition("`]")[0].rpartition(".")[2].lower())
+    ordered = sorted(
+        rows.values(), key=lambda row: row.partition("`]")[0].rpartition(".")[2].lower()
+    )
     return "\n".join(["# Index of names", "", "| name | summary |", "|---|---|", *ordered, ""])
 
 
