@@ -93,9 +93,7 @@ class _Lowering:
         self._generators: dict[object, sp.Symbol] = {}
         self._roots: dict[sp.Symbol, int] = {}
         self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
-        self._exponents: dict[
-            sp.Expr, sp.Rational
-        ] = {}  # of e^(multiples of rest), what all are multiples of
+        self._exponents: dict[sp.Expr, sp.Rational] = {}  # e^rest is a power of e^(this rest)
         exprs = [self._rewrite(e) for e in exprs]
         for e in exprs:
             for power in e.atoms(sp.Pow):
