@@ -125,3 +125,13 @@ def test_the_notation_is_shown_everywhere():
     assert "Notation: f is the objective" in derivation.text()
     assert r"\paragraph{Notation.}" in derivation.latex() and "Notation: <math" in derivation.html()
     assert derivation.to_dict()["notation"][0] == {"symbol": "f", "meaning": "is the objective"}
+
+
+def test_steps_are_not_counted_by_the_name_of_a_parameter() -> None:
+    x, v = od.blocks("x v")
+    f = od.Objective("f")
+    k, s, h = od.parameters("k s h")
+    for stiffness, counter in ((k, "n"), (s, "k")):
+        spring = od.System({"force": {v: -f.grad(x) - stiffness * x}, "velocity": {x: v}})
+        scheme = od.scheme("semi_implicit_euler", order=("v", "x"))
+        assert f"for {counter} = 0, 1, 2, ..." in str(od.Algorithm(spring, scheme, step=h))

@@ -80,7 +80,9 @@ def abs_sign(e: sp.Expr) -> sp.Expr:
 def program_text(program: Program) -> str:
     """The program of one step as text."""
     lines = [f"{b.name}[0] = {text(b.init)}" for b in program.blocks]
-    lines += ["for k = 0, 1, 2, ..."]
+    # a parameter may have the name that steps are counted by
+    taken = any(p.name == "k" and not p.is_integer for p in program.parameters)
+    lines += [f"for {'n' if taken else 'k'} = 0, 1, 2, ..."]
     lines += ["    " + instruction_text(i) for i in program.instructions]
     moved = [(str(s), text(e)) for s, e in program.next.items() if text(e) != str(s)]
     lines += [f"    {name} <- {value}" for name, value in moved]
