@@ -193,3 +193,16 @@ def test_a_number_or_an_array_may_be_either() -> None:
 def test_a_curvature_is_an_expression_or_a_number() -> None:
     system = od.system("heavy_ball")
     assert system.linearize(2.0) == system.linearize(2) == system.linearize(sp.Integer(2))
+
+
+def test_what_has_no_order_is_no_sequence() -> None:
+    """A mapping or a set in the place of a list was taken for its keys."""
+    for wrong in ({1: 2}, {"a": 1}, {0.5}):
+        with pytest.raises(od.OdescentError, match="mean of gaussian_start must be"):
+            od.particles.gaussian_start(wrong, 1.0, 8)
+        with pytest.raises(od.OdescentError, match="configs of compare must be"):
+            od.neural_de.compare(wrong)
+    with pytest.raises(od.OdescentError, match="each of methods of certified_rates must be"):
+        od.analysis.certified_rates(1, 10, {1: 2})
+    with pytest.raises(od.OdescentError, match="from 0 to 20, not 1000"):
+        od.algorithm("gradient_descent").modified_equation(10**400)

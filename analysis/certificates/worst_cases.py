@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 
 import sympy as sp
 
+from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice
 from ...dynamics import System
 from ...dynamics.algebra.exact import as_scalar
@@ -206,6 +207,7 @@ def certified_rate(algorithm: Method, mu: object, L: object, steps: int | None =
     return math.inf if found is None else Certificate(found.document(plant)).rate
 
 
+@checked
 def certified_rates(
     mu: object, L: object, methods: Iterable[Mapping[str, object]], steps: int | None = None
 ) -> list[float]:

@@ -264,14 +264,19 @@ def limit_flow(algorithm: Iteration) -> System:
     return System(fields, blocks=kept, output=limit.output, time=limit.time, name=algorithm.name)
 
 
+_HIGHEST = 20  # order: the number of terms grows as that of rooted trees
+
+
 def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
     """The modified equation through O(h^order); order 0 is the limit flow.
 
     Coefficient blocks with a recurrence are scalar states with equations of their own.
-    Raises OdescentError for a negative order or an algorithm without a limit flow.
+    Raises OdescentError for an order that is negative or too large, or an algorithm without a limit flow.
     """
-    if order < 0:
-        raise OdescentError(f"the order of a modified equation is 0 or more, not {order}.")
+    if not 0 <= order <= _HIGHEST:
+        raise OdescentError(
+            f"the order of a modified equation is a whole number from 0 to {_HIGHEST}, not {str(order)[:20]}."
+        )
     if (kept := algorithm.kept.get(("modified", order))) is not None:
         found: ModifiedEquation = kept
         return found

@@ -63,7 +63,7 @@ class Integrator(Rendered):
     tableau: Tableau | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in RULES:
+        if not isinstance(self.kind, str) or self.kind not in RULES:
             raise OdescentError(f"an integrator is one of {', '.join(RULES)}, not {self.kind!r}.")
         if (self.kind == "tableau") != (self.tableau is not None):
             raise OdescentError("a tableau integrator takes a Tableau, and no other does.")
@@ -75,6 +75,8 @@ class Integrator(Rendered):
             return value
         if isinstance(value, Tableau):
             return Integrator("tableau", tableau=value)
+        if not isinstance(value, str):
+            raise expected("an integrator", "a name, a Tableau or an Integrator", value)
         frozen = value.startswith("frozen ")
         return Integrator(value.removeprefix("frozen "), frozen_oracles=frozen)
 

@@ -49,6 +49,8 @@ def derivative(e: Vector, direction: Directions) -> Vector: ...
 def derivative(e: sp.Expr, direction: Directions) -> sp.Expr: ...
 def derivative(e: Expr, direction: Directions) -> Expr:
     """The derivative of ``e`` when each symbol moves in its direction (Gateaux derivative)."""
+    if not isinstance(direction, Mapping):
+        raise expected("direction of derivative", "a mapping of symbols to their rates", direction)
     if isinstance(e, Vector):
         total: list[Vector] = []
         for atom, coefficient in e.terms.items():

@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
 from .errors import OdescentError, expected, unknown
@@ -144,7 +144,8 @@ def _fits(hint: Any, value: Any) -> bool:
     if issubclass(origin, tuple):
         return isinstance(value, (tuple, list)) or hasattr(value, "__array__")
     if issubclass(origin, Iterable) and origin is not str and not issubclass(origin, Mapping):
-        return hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
+        unordered = isinstance(value, (Mapping, Set)) and issubclass(origin, Sequence)
+        return hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) and not unordered
     return isinstance(value, origin)
 
 
@@ -162,7 +163,7 @@ def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
         if not isinstance(origin, type) or not inner:
             return []  # it says nothing of what is inside
         whole = issubclass(origin, Mapping)
-        if whole is not isinstance(value, dict):
+        if whole and not isinstance(value, dict):
             continue
         if len(inner) != 1 + whole:
             return []
