@@ -63,7 +63,7 @@ class Integrator(Rendered):
     tableau: Tableau | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.kind, str) or self.kind not in RULES:
+        if str(self.kind) not in RULES:
             raise OdescentError(f"an integrator is one of {', '.join(RULES)}, not {self.kind!r}.")
         if (self.kind == "tableau") != (self.tableau is not None):
             raise OdescentError("a tableau integrator takes a Tableau, and no other does.")
