@@ -12,10 +12,14 @@ def _():
 
     import marimo as mo
 
-    from ..discretize.emit import targets
-    from . import certified, objectives, options, page, schemes, view
-    from .serve import first
+    # marimo runs this file as a program, in no package: a relative import fails
+    import odescent._explorer as explorer
+    import odescent._explorer.page as page
+    import odescent._explorer.serve as serve
+    import odescent.discretize.emit as emit
 
+    certified, objectives, options = explorer.certified, explorer.objectives, explorer.options
+    schemes, view, first, targets = explorer.schemes, explorer.view, serve.first, emit.targets
     return certified, first, mo, objectives, options, page, schemes, targets, time, view
 
 
