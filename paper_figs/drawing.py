@@ -49,8 +49,8 @@ def panels(
 
 
 def look_of(method: str) -> style.SeriesStyle:
-    """A method's colour, dash and marker, the same in all figures."""
-    return style.series_style(METHODS.index(method))
+    """A registered method's colour, dash and marker, the same in all pictures of the package."""
+    return style.looks([method])[method]
 
 
 def fitted_order(x: Iterable[float], y: Iterable[float]) -> float:

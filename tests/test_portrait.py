@@ -142,9 +142,10 @@ def test_the_drawing_is_the_same_twice(portrait, tmp_path):
     assert a == b
 
 
-def test_the_flow_has_the_first_colour_and_each_method_its_own(portrait):
+def test_the_flow_has_the_colour_of_flows_and_each_method_its_own(portrait):
     """As in the explorer, whatever was drawn before; the numbers of iterates are in their path's colour."""
     ax = portrait.plot(numbered=3)
     drawn = {str(line.get_label()).partition(" (")[0]: line.get_color() for line in ax.get_lines()}
-    assert [drawn[n] for n in ("flow", "Euler", "far")] == list(style.COLORS[:3])
+    assert drawn["flow"] == style.FLOW
+    assert [drawn[n] for n in ("Euler", "far")] == list(style.COLORS[:2])
     assert {t.get_color() for t in ax.texts} <= {drawn["Euler"], drawn["far"]} and ax.texts

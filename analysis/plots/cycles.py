@@ -182,9 +182,9 @@ def draw_iterates(
     with style.picture(ax, 0.7, "iteration $k$", "$x_k$") as ax:
         for level in levels:
             ax.axhline(level, color="0.8", lw=0.6, zorder=0)
-        for i, (name, values) in enumerate(runs.items()):
-            look = style.series_style(i)
-            order: Any = {"lw": 0.9, "label": name, "zorder": 3 - 0.1 * i}
+        for i, (name, look) in enumerate(style.looks(runs).items()):
+            values = runs[name]
+            order: Any = {"lw": 0.9, "label": style.titled(name), "zorder": 3 - 0.1 * i}
             ax.plot(np.arange(len(values)), values, ls=look.dash, **look.marked(3.0), **order)
     return ax
 
@@ -215,10 +215,7 @@ def heavy_ball_story(out: str | os.PathLike[str], quick: bool = False) -> tuple[
     forms = ("png",) if quick else ("pdf", "svg", "png")
     points, ledger = known_cycle()
     f = objective("lessard_recht_packard")
-    runs = {
-        style.titled(name): np.asarray(algorithm(name).run(f, f.x0, 30).x)[:, 0]
-        for name in _METHODS
-    }
+    runs = {name: np.asarray(algorithm(name).run(f, f.x0, 30).x)[:, 0] for name in _METHODS}
     region = cycle_region(1 / 25, 1.0, resolution=120 if quick else 400, certified=16 if quick else 60)  # fmt: skip
     drawn = {
         "iterates": draw_iterates(runs, levels=[float(v) for v in points]),

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _LINES = "0.70"  # background lines, light grey
 _NULLCLINES: tuple[tuple[str, style.Dash], ...] = (
-    ("#009E73", (0, (5, 1.6))),
-    ("#CC79A7", (0, (5, 1.2, 1, 1.2))),
+    ("#8A8D2B", (0, (5, 1.6))),
+    ("#A65E2E", (0, (5, 1.2, 1, 1.2))),
 )
 _SEPARATRIX: dict[bool, style.Dash] = {True: "-", False: (0, (1, 1))}
 _CURVES: tuple[style.Dash, ...] = ((0, (1, 0.8)), (0, (3, 0.8)), (0, (6, 1, 1, 1)), "-")
-_SHADES = ("#F6C667", "#E69F00", "#B36A00", "#6E4000")
+_SHADES = ("#F6C667", "#D98E04", "#A05A00", "#4A2A00")
 _SHAPES = {
     "node": "o",
     "degenerate node": "p",
@@ -36,7 +36,7 @@ _SHAPES = {
     "non-hyperbolic": "D",
 }
 _MANIFOLD = "#5D3A9B"
-_CYCLE = "#56B4E9"
+_CYCLE = "#1B7F8C"
 _LEVELS = "0.45"
 
 
@@ -134,9 +134,8 @@ def _cycles(portrait: Portrait, ax: Axes) -> list[Artist]:
 
 
 def _looks(portrait: Portrait) -> dict[str, style.SeriesStyle]:
-    """A colour for each name: the flow's first, as in the explorer."""
-    names = dict.fromkeys([*portrait.flows, *portrait.iterates])
-    return {name: style.series_style(i) for i, name in enumerate(names)}
+    """The look of each sequence; those of methods and of the flow are the same in all pictures."""
+    return style.looks([*portrait.flows, *portrait.iterates])
 
 
 def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:

@@ -32,8 +32,9 @@ def draw(data: Convergence, ax: Axes | None, legend: bool) -> Axes:
         cap = _cap(data)
         drawn = {name: _part(s, data.floor, cap) for name, s in data.series.items()}
         longest = max((float(k[-1] - k[0]) for k, _ in drawn.values() if k.size), default=1.0)
+        seen = style.looks(drawn)
         for i, name in enumerate(drawn):
-            handles += _series(ax, name, *drawn[name], i, len(drawn), longest)
+            handles += _series(ax, name, seen[name], *drawn[name], i, len(drawn), longest)
         _limits(ax, list(drawn.values()))
         handles += _theory(ax, data, drawn)
         _declutter(ax)
@@ -64,9 +65,9 @@ def _part(s: Series, floor: float, cap: float) -> Part:
 
 
 def _series(
-    ax: Axes, name: str, k: np.ndarray, gap: np.ndarray, index: int, total: int, longest: float
-) -> list[Artist]:
-    look = style.series_style(index)
+    ax: Axes, name: str, look: style.SeriesStyle, k: np.ndarray, gap: np.ndarray, index: int, total: int,
+    longest: float,
+) -> list[Artist]:  # fmt: skip
     label = style.titled(name) + ("" if np.isfinite(gap).any() else " (no positive gap)")
     order: Any = {"lw": 1.0, "zorder": 3 + 0.01 * index, "label": label}
     (line,) = ax.plot(k, gap, ls=look.dash, **look.marked(3.8), **order)
@@ -84,12 +85,13 @@ def _crosses(ax: Axes, data: Convergence, drawn: dict[str, Part]) -> None:
     points = 72.0 / root.dpi
     frame = ax.get_window_extent()
     taken: list[tuple[float, float]] = []
-    for i, (name, s) in enumerate(data.series.items()):
+    seen_as = style.looks(drawn)
+    for name, s in data.series.items():
         k, gap = drawn[name]
         seen = np.flatnonzero(np.isfinite(gap))
         if s.diverged_at is None or not seen.size:
             continue
-        color, end = style.series_style(i).color, (float(k[seen[-1]]), float(gap[seen[-1]]))
+        color, end = seen_as[name].color, (float(k[seen[-1]]), float(gap[seen[-1]]))
         ax.plot(*end, "x", color=color, ms=7, mew=1.6, zorder=5, clip_on=False)
         at = ax.transData.transform(end) * points
         left = at[0] > (0.4 * frame.x0 + 0.6 * frame.x1) * points
@@ -116,7 +118,7 @@ def _limits(ax: Axes, parts: list[Part]) -> None:
 def _theory(ax: Axes, data: Convergence, drawn: dict[str, Part]) -> list[Artist]:
     """One thin grey line per rate, from the start of its series to the end of the axes."""
     handles: list[Artist] = []
-    names = list(drawn)
+    seen = style.looks(drawn)
     starts = {
         n: (k[0], gap[0]) for n, (k, gap) in drawn.items() if gap.size and np.isfinite(gap[0])
     }
@@ -134,7 +136,7 @@ def _theory(ax: Axes, data: Convergence, drawn: dict[str, Part]) -> list[Artist]
         k = np.array([k0, right_here])
         label = rf"{style.titled(name)}, theory: ${rate:.4g}^k$"
         dash = style.DASHES[1:][(2 * i + 1) % 6]
-        color = style.series_style(names.index(name)).color if name in names else "0.45"
+        color = seen[name].color if name in seen else "0.45"
         log = np.log10(gap0) + slope * (k - k0)
         handles += ax.plot(k, 10**log, color=color, ls=dash, lw=0.7, zorder=2, label=label)
     return handles

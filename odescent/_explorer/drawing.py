@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from .._support.style import COLORS
 from ..dynamics.notation.unicode import pretty
 from . import ensemble_drawing
 from .ensemble import PathEnsemble
@@ -19,8 +20,6 @@ from .modes import ModalRadius
 from .panel import (
     FLOW,
     GAP,
-    ITERATES,
-    SLOPE,
     Box,
     Panel,
     Points,
@@ -33,7 +32,7 @@ from .panel import (
 )  # fmt: skip
 
 WIDTH, HEIGHT = 1180, 600
-_INK, _FAINT = "#222222", "#9AA5B1"
+_INK, _FAINT, _SLOPE = "#222222", "#9AA5B1", "#6B7680"
 _RHO = italic("ρ")
 _TWO = ((760.0, 42.0, 400.0, 196.0), (760.0, 318.0, 400.0, 224.0))  # the panels on the right
 _THREE = tuple((760.0, top, 400.0, 116.0) for top in (42.0, 234.0, 426.0))  # those of an ensemble
@@ -58,6 +57,7 @@ class Pictured:
         ensemble: the paths that are drawn instead of the iterates; or None.
         gaps: the objective less its least value along each of them, shape (n, k + 1); or None where it is unknown.
         least: that value.
+        color: of the method, the same in all pictures of the package.
     """
 
     kind: str
@@ -75,6 +75,7 @@ class Pictured:
     ensemble: PathEnsemble | None = None
     gaps: Float[np.ndarray, "n k"] | None = None
     least: float = 0.0
+    color: str = COLORS[0]
 
 
 def draw(p: Pictured) -> str:
@@ -111,14 +112,14 @@ def _portrait(p: Pictured) -> str:
     panel.line(p.flow, f'stroke="{FLOW}" stroke-width="2.6" stroke-linecap="round"')
     flow = bold("flow", FLOW)
     if p.ensemble is not None:
-        title = ensemble_drawing.paths(panel, p.ensemble, p.kind == "time")
+        title = ensemble_drawing.paths(panel, p.ensemble, p.kind == "time", p.color)
         if len(p.flow):
             title = f"{flow} without noise, {title}"
     else:
-        panel.line(p.iterates, f'stroke="{ITERATES}" stroke-width="1" stroke-opacity="0.45"')
-        panel.dots(p.iterates, 4.2, f'fill="{ITERATES}" stroke="white" stroke-width="0.8"')
-        panel.dots(p.iterates[:1], 6, f'fill="white" stroke="{ITERATES}" stroke-width="2"')
-        title = f"{flow} and {bold('iterates', ITERATES)} from the same start"
+        panel.line(p.iterates, f'stroke="{p.color}" stroke-width="1" stroke-opacity="0.45"')
+        panel.dots(p.iterates, 4.2, f'fill="{p.color}" stroke="white" stroke-width="0.8"')
+        panel.dots(p.iterates[:1], 6, f'fill="white" stroke="{p.color}" stroke-width="2"')
+        title = f"{flow} and {bold('iterates', p.color)} from the same start"
     return panel.svg("portrait", title, *(_name(a) for a in p.axes))
 
 
@@ -139,7 +140,7 @@ def _beside(p: Pictured) -> list[str]:
         return [_spectrum(p, _TWO[0]), _convergence(p, _TWO[1])]
     return [
         _spectrum(p, _THREE[0]),
-        ensemble_drawing.spread(_THREE[1], p.ensemble),
+        ensemble_drawing.spread(_THREE[1], p.ensemble, p.color),
         _convergence(p, _THREE[2]),
     ]
 
@@ -159,13 +160,13 @@ def _spectrum(p: Pictured, box: Box) -> str:
     one = np.array([[reach[0], 1.0], [reach[1], 1.0]])
     panel.line(one, f'stroke="{_INK}" stroke-width="1" stroke-dasharray="2 3"')
     radius = np.column_stack([found.curvatures, np.minimum(found.radius, 1e6)])
-    panel.line(radius, f'stroke="{SLOPE}" stroke-width="2.6"')
+    panel.line(radius, f'stroke="{p.color}" stroke-width="2.6"')
     if p.mode is not None:
         ends = np.array([[p.mode, 0.0], [p.mode, top]])
-        panel.line(ends, f'stroke="{ITERATES}" stroke-width="1.4" stroke-dasharray="5 3"')
+        panel.line(ends, f'stroke="{_SLOPE}" stroke-width="1.4" stroke-dasharray="5 3"')
         if low <= p.mode <= high:
             at = float(np.interp(p.mode, found.curvatures, found.radius))
-            panel.dots(np.array([[p.mode, at]]), 5, f'fill="{ITERATES}"')
+            panel.dots(np.array([[p.mode, at]]), 5, f'fill="{p.color}" stroke="white"')
     said = "" if found.rate is None else f"modal radius{whose}, largest {_RHO} = {found.rate:.4f}"
     if found.rate is not None and found.rate >= 1:
         said += " (not contracting)"
@@ -174,7 +175,7 @@ def _spectrum(p: Pictured, box: Box) -> str:
 
 def _convergence(p: Pictured, box: Box) -> str:
     if p.ensemble is not None and p.gaps is not None and p.gap is not None:
-        return ensemble_drawing.convergence(box, p.ensemble, p.gaps, p.gap, p.least)
+        return ensemble_drawing.convergence(box, p.ensemble, p.gaps, p.gap, p.least, p.color)
     if p.gap is None or not any_positive(p.gap):
         why = "the least value is not known here" if p.gap is None else "it is reached"
         return nothing(box, GAP, why)
@@ -182,11 +183,11 @@ def _convergence(p: Pictured, box: Box) -> str:
     if p.slope is not None and 0 < p.slope < 1:
         first = p.gap[np.isfinite(p.gap) & (p.gap > 1e-300)][0]
         slope = float(first) * p.slope ** (2.0 * panel.k)
-        style = f'stroke="{SLOPE}" stroke-width="1.8" stroke-dasharray="6 4"'
+        style = f'stroke="{_SLOPE}" stroke-width="1.8" stroke-dasharray="6 4"'
         panel.line(np.column_stack([panel.k, slope]), style)
-        title += f', and the slope <tspan fill="{SLOPE}" font-style="italic">ρ²ᵏ</tspan>'
-    style = f'stroke="{ITERATES}" stroke-width="1.2" stroke-opacity="0.6"'
-    panel.curve(p.gap, style, 2.6, f'fill="{ITERATES}"')
+        title += f', and the slope <tspan fill="{_SLOPE}" font-style="italic">ρ²ᵏ</tspan>'
+    style = f'stroke="{p.color}" stroke-width="1.2" stroke-opacity="0.6"'
+    panel.curve(p.gap, style, 2.6, f'fill="{p.color}"')
     return panel.svg("gap", title, "k", "")
 
 

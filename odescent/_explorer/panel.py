@@ -9,12 +9,11 @@ from html import escape
 import numpy as np
 from jaxtyping import Float
 
-from .._support.style import COLORS
+from .._support.style import CENTER as CENTER
+from .._support.style import FLOW as FLOW
 
 Points = Float[np.ndarray, "n 2"]
 Box = tuple[float, float, float, float]  # left, top, width, height
-
-FLOW, ITERATES, CENTER, SLOPE = COLORS[:4]
 
 
 class Panel:

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from .._support.brief import capital
 from .._support.errors import OdescentError
+from .._support.style import looks
 from ..discretize.emit import find, source
 from .choice import HEAT, MODE, OWN, PATHS, Choice, algorithm, complete, parameters
 from .choice import spectrum as constants
@@ -120,6 +121,7 @@ def _view(choice: Choice) -> View:
         found.levels(numbers, choice.curvature, window), spectrum,
         choice.curvature if choice.objective == MODE else None, gap,
         spectrum.rate if found.known is None or found.known.mu else None, many, gaps, least or 0.0,
+        looks([choice.method])[choice.method].color,
     )  # fmt: skip
     return replace(
         shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,43 @@ DASHES: tuple[Dash, ...] = (
     (0, (2, 2)),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+# The one table of the methods' looks: every registered algorithm, in the row of its colour. Its place in the row
+# gives its dash and marker. Methods that are compared with one another stand in different rows.
+METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        COLORS[0]: (
+            "gradient_descent", "adam", "unadjusted_langevin", "relativistic", "leimkuhler_matthews", "polar_cbo",
+            "douglas_rachford", "sor", "accelerated_mirror_descent",
+        ),
+        COLORS[1]: (
+            "heavy_ball", "item", "rmsprop", "annealed_langevin", "obabo", "consensus_freezing", "extragradient",
+            "itoh_abe", "unified_nesterov",
+        ),
+        COLORS[2]: (
+            "nesterov_sc", "nesterov_look_ahead", "adagrad", "underdamped_langevin", "underdamped_exact",
+            "mirror_cbo", "proximal_gradient", "newton",
+        ),
+        COLORS[3]: (
+            "triple_momentum", "proximal_point", "sgd", "baoab", "jump_cbo", "ogda", "coordinate_descent", "nag_flow",
+            "muon",
+        ),
+        COLORS[4]: (
+            "cbo", "nesterov_c", "conformal_heavy_ball", "sign_descent", "sgld", "aboba", "halpern", "adaptive",
+        ),
+        COLORS[5]: (
+            "consensus_hopping", "ogm", "robust_momentum", "inertial_newton", "normalized_gradient_descent",
+            "langevin_splitting", "stochastic_theta", "dissipative_leapfrog", "mirror_descent",
+        ),
+    }
+)  # fmt: skip
+# What else has one colour in all pictures; no method has it.
+FLOW = COLORS[6]  # the flow that a method discretizes
+MODIFIED = "#882255"  # its modified equation
+CENTER = "#882255"  # the mean or the consensus point of many paths
+TINTS = ("#5D3A9B", "#A793CC", "#DCD3EC")  # areas and parts of a whole, dark to light
+
+_FLOWS = ("flow", "limit flow", "flow of the drift")
 
 RC: Mapping[str, Any] = MappingProxyType(
     {
@@ -107,11 +144,41 @@ def series_style(index: int) -> SeriesStyle:
     """The look of series number `index` (0, 1, ...).
 
     The first seven differ in colour, dash and marker at once; later ones repeat the colour
-    with another dash and marker, so that the first 49 are still all different.
+    with another dash and marker, so that the first 343 are still all different.
     """
     turn, slot = divmod(index, len(COLORS))
     other = (slot + turn) % len(COLORS)
-    return SeriesStyle(COLORS[slot], DASHES[other], MARKERS[other])
+    return SeriesStyle(COLORS[slot], DASHES[other], MARKERS[(other + turn // len(COLORS)) % 7])
+
+
+def method_style(name: str) -> SeriesStyle | None:
+    """The look of a registered method in all pictures, by its name, an alias of it or its title; None for others."""
+    from ..discretize.library import REGISTRY
+
+    known = REGISTRY.full(name)
+    if known not in REGISTRY.titles:
+        known = next((n for n, title in REGISTRY.titles.items() if title == name), name)
+    for slot, names in enumerate(METHOD_COLORS.values()):
+        if known in names:
+            return series_style(slot + len(COLORS) * names.index(known))
+    return None
+
+
+def looks(names: Iterable[str]) -> dict[str, SeriesStyle]:
+    """The look of each series of a picture: its own for a method and for a flow, for others what is left.
+
+    Args:
+        names: of the series: registered names and titles of methods, "flow", and any others.
+    """
+    series = list(dict.fromkeys(names))
+    found = {n: method_style(n) for n in series}
+    own = SeriesStyle(FLOW, "-", MARKERS[6])
+    found |= {n: own for n in series if n in _FLOWS}
+    taken = {look.color for look in found.values() if look is not None}
+    free = [i for i, color in enumerate(COLORS) if color not in taken | {FLOW}]
+    # the colours that are free come first, then all again with other dashes and markers
+    numbers = iter([*free, *range(len(COLORS), len(COLORS) * (len(series) + 1))])
+    return {n: look or series_style(next(numbers)) for n, look in found.items()}
 
 
 def context() -> AbstractContextManager[None]:
