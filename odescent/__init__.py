@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._support.installed import watch
 from ._support.lazy import attach
+
+watch()
 
 if TYPE_CHECKING:
     from . import analysis as analysis
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from ._support.errors import NotCarried as NotCarried
     from ._support.errors import NotConsistent as NotConsistent
     from ._support.errors import OdescentError as OdescentError
-    from ._support.version import __version__ as __version__
+    from ._support.installed import __version__ as __version__
     from .analysis.rates.estimation import estimate_constants as estimate_constants
     from .analysis.synthesis import synthesize as synthesize
     from .discretize import Algorithm as Algorithm

@@ -151,12 +151,4 @@ def to_torch(algorithm: Iteration, /, params: Any, **options: Any) -> Optimizer:
     """
     from .backends.torch import optimizer
 
-    try:
-        module = load(algorithm, "torch")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise OdescentError(
-            "to_torch needs PyTorch, which is not installed: pip install 'odescent[torch]'."
-        ) from None
-    return optimizer(algorithm, module, params, options)
+    return optimizer(algorithm, load(algorithm, "torch"), params, options)

@@ -72,8 +72,6 @@ def to_torch_sde(
 
 def _modules() -> Any:
     """The classes, with PyTorch."""
-    try:
-        from . import traced_modules
-    except ImportError:
-        raise OdescentError("this needs PyTorch: pip install 'odescent[torch]'.") from None
+    from . import traced_modules
+
     return traced_modules

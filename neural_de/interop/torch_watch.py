@@ -43,11 +43,9 @@ def watch_torchdiffeq(
         OdescentError: no torchdiffeq, or a method without embedded error; in the solve, another method than the one
             that is watched; of ``penalty``, a gradient where the solve had none.
     """
-    try:
-        import torch
-        from torchdiffeq._impl.odeint import SOLVERS
-    except ImportError:
-        raise OdescentError("this needs torchdiffeq: pip install 'odescent[torch]'.") from None
+    import torch
+    from torchdiffeq._impl.odeint import SOLVERS
+
     adaptive = [
         n for n, s in SOLVERS.items() if hasattr(s, "tableau") and hasattr(s.tableau, "c_error")
     ]

@@ -18,6 +18,8 @@ from .base.spelling import as_options
 from .commands import COMMANDS
 
 _INTERRUPTED = 130
+# What typer raises for a command line that it cannot read; before 0.28 it was click's and had no name in typer.
+_UNREADABLE: type[Exception] = getattr(typer, "TyperException", typer.BadParameter.__mro__[2])
 HELP = {"help_option_names": ["-h", "--help"]}
 _VALUES = (  # what is said of a value that does not fit, and what we say
     (r"Input should be a valid integer.*", "a whole number"),
@@ -37,7 +39,7 @@ class Group(TyperGroup):
         extra["standalone_mode"] = False  # errors come here
         try:
             code = super().main(given, *rest, **extra)
-        except typer.TyperException as error:
+        except _UNREADABLE as error:
             code = _fail(_usage(error))
         except console.Refused as error:
             code = _fail(str(error), error.excerpt)
@@ -122,7 +124,7 @@ def _fail(sentence: str, excerpt: str = "") -> int:
     return 2
 
 
-def _usage(error: typer.TyperException) -> str:
+def _usage(error: Any) -> str:
     """One sentence for a command line that cannot be read."""
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)

@@ -10,27 +10,32 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
+from ..._support.installed import command
 from ..base import console
 
 # By extra ("" is always installed): import name, distribution, what it is for.
 PACKAGES = {
     "": (
         ("numpy", "numpy", "arrays, emitted NumPy code"),
-        ("scipy", "scipy", "minimizers to compare with"),
+        ("scipy", "scipy", "certificates"),
         ("sympy", "sympy", "derivations"),
         ("lark", "lark", "system files"),
         ("latex2mathml", "latex2mathml", "derivations as web pages"),
-        ("jax", "jax", "runs, emitted JAX code"),
         ("jaxtyping", "jaxtyping", "array types"),
-        ("diffrax", "diffrax", "flows and neural DEs"),
-        ("equinox", "equinox", "models and checkpoints"),
-        ("optax", "optax", "training, emitted optax code"),
-        ("optimistix", "optimistix", "events of flows"),
-        ("sklearn", "scikit-learn", "the demo's data"),
-        ("matplotlib", "matplotlib", "pictures"),
         ("threadpoolctl", "threadpoolctl", "threads of the search for bounds"),
         ("typer", "typer", "this command line"),
         ("rich", "rich", "colour on terminals"),
+    ),
+    "run": (
+        ("jax", "jax", "runs, emitted JAX code"),
+        ("diffrax", "diffrax", "flows and neural DEs"),
+        ("equinox", "equinox", "models and checkpoints"),
+        ("optimistix", "optimistix", "events of flows"),
+    ),
+    "plot": (("matplotlib", "matplotlib", "pictures"),),
+    "train": (
+        ("optax", "optax", "training, emitted optax code"),
+        ("sklearn", "scikit-learn", "data of the demo and of training"),
     ),
     "torch": (
         ("torch", "torch", "PyTorch optimizers"),
@@ -64,6 +69,9 @@ PACKAGES = {
 }
 # What each extra is for.
 EXTRAS = {
+    "run": "runs of methods and flows, portraits, minimize",
+    "plot": "pictures",
+    "train": "training, emitted optax code, real data",
     "torch": "emitted PyTorch optimizers; neural DE solvers to compare with",
     "cuda": "JAX on NVIDIA GPUs",
     "explore": "odescent explore",
@@ -100,7 +108,7 @@ def run(*, json: bool = False) -> int:
 
 def _report() -> dict[str, Any]:
     packages = [_package(*row, extra) for extra, rows in PACKAGES.items() for row in rows]
-    jax = _jax()
+    jax = _jax(any(p["name"] == "jax" and p["version"] for p in packages))
     broken = [p for p in packages if p["problem"]]
     hints = [
         f"{p['name']} {p['problem']}: pip install --force-reinstall {p['name']}" for p in broken
@@ -108,7 +116,7 @@ def _report() -> dict[str, Any]:
     if jax["problem"]:
         hints.append(f"JAX does not work: {jax['problem']}")
     elif jax["backend"] == "cpu" and _nvidia():
-        hints.append("JAX does not use the NVIDIA GPU: pip install 'odescent[cuda]'")
+        hints.append(f"JAX does not use the NVIDIA GPU: {command('cuda')}")
     return {
         "ok": not jax["problem"] and all(p["extra"] for p in broken),
         "odescent": {"version": _version(), "path": str(Path(__file__).parents[2])},
@@ -146,9 +154,11 @@ def _package(module: str, name: str, purpose: str, extra: str) -> dict[str, Any]
     }
 
 
-def _jax() -> dict[str, Any]:
-    """What JAX sees, and whether it computes."""
+def _jax(there: bool) -> dict[str, Any]:
+    """What JAX sees, and whether it computes; nothing where it is not installed."""
     found: dict[str, Any] = dict.fromkeys(("backend", "devices", "x64", "default_float", "problem"))
+    if not there:
+        return found
     try:
         import jax
         import jax.numpy as jnp
@@ -171,7 +181,7 @@ def _text(report: dict[str, Any]) -> str:
         ("Python", f"{report['python']['version']}  {report['python']['path']}"),
         ("platform", f"{report['platform']['name']}, {cores} core{'s' * (cores != 1)}"),
     ]
-    if not jax["problem"]:
+    if jax["backend"] and not jax["problem"]:
         kinds = {kind: jax["devices"].count(kind) for kind in jax["devices"]}
         seen = ", ".join(f"{count} x {kind}" for kind, count in kinds.items())
         other = "" if jax["x64"] else " (JAX_ENABLE_X64=1 makes it float64)"
@@ -201,7 +211,7 @@ def _extra_line(extra: dict[str, Any], own: list[dict[str, Any]]) -> str:
     if extra["installed"]:
         return line
     lacks = f"without {', '.join(extra['missing'])}" if there else "not installed"
-    return f"{line}; {lacks} (pip install 'odescent[{extra['name']}]')"
+    return f"{line}; {lacks} ({command(extra['name'])})"
 
 
 def _version() -> str:

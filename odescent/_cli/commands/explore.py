@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..._support.errors import OdescentError
 from ..._support.files import write_whole
+from ..._support.installed import missing
 from ..._support.progress import waiting
 from ..base import console
 from ..base.values import METHOD, OptionKind, Point, Seed, Written, count, named
@@ -20,7 +21,6 @@ from ..base.values import METHOD, OptionKind, Point, Seed, Written, count, named
 if TYPE_CHECKING:
     from ..._explorer import Choice
 
-_NEEDED = ("marimo", "uvicorn")
 _SCHEMA = "odescent.explore/1"
 _MOST = 200  # steps
 
@@ -64,10 +64,10 @@ def run(
         odescent explore my_system.ode --port 8000 --no-browser
         odescent explore adam --objective rosenbrock --out adam.svg
     """
-    if out is None and any(importlib.util.find_spec(n) is None for n in _NEEDED):
-        raise OdescentError(
-            "the explorer needs marimo, which is not installed here: pip install 'odescent[explore]'."
-        )
+    if out is None:
+        for module in ("marimo", "uvicorn"):  # before the first view is computed
+            if importlib.util.find_spec(module) is None:
+                raise missing(module)
     if out is not None and out.suffix != ".svg":
         raise OdescentError(f"--out takes a picture that ends in .svg, not {str(out)!r}.")
     with waiting(f"looking at {name}"):
