@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from absent import finders_without
 from hand_loops import MU, L
 
 import odescent as od
@@ -273,8 +274,11 @@ def test_refusals_say_why():
 
 
 def test_without_torch_there_is_a_sentence(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "torch")
+    monkeypatch.setattr(sys, "meta_path", finders_without("torch"))
     alg = od.algorithm("gradient_descent").bind(L=3)
     assert "class GradientDescent(Optimizer):" in alg.source("torch")
-    with pytest.raises(od.OdescentError, match="needs PyTorch, which is not installed"):
+    with pytest.raises(
+        od.OdescentError, match=r"needs PyTorch .* not installed: pip install 'torch>="
+    ):
         alg.to_torch([])

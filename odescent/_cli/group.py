@@ -26,8 +26,14 @@ _VALUES = (  # what is said of a value that does not fit, and what we say
     (r"Input should be a valid number.*", "a number"),
     (r"Input should be greater than or equal to (\S+)", r"at least \1"),
     (r"Input should be less than or equal to (\S+)", r"at most \1"),
-    (r"Value error, (.*)", r"\1"),  # of our own parsers
+    (r"(the name of .*)", r"\1"),  # of our own parser
+    (
+        r"'.*' is not a valid integer(?: range)?",
+        "a whole number",
+    ),  # these and the next: typer before 0.28
+    (r"'.*' is not a valid float(?: range)?", "a number"),
 )
+_RANGE = re.compile(r"(\S+) is not in the range (?:(\S+)<=x<=(\S+)|x>=(\S+)|x<=(\S+))")
 
 
 class Group(TyperGroup):
@@ -133,9 +139,16 @@ def _usage(error: Any) -> str:
     for pattern, ours in _VALUES if value else ():
         if value and re.fullmatch(pattern, value[2]):
             return f"{value[1]} must be {re.sub(pattern, ours, value[2])}{see}"
-    option = re.fullmatch(r"No such option: (\S+)(?: \(Possible options: (.*)\))?", message)
-    if option and option[2]:
-        return f"there is no option {option[1]}: did you mean {option[2].replace(', ', ' or ')}?"
+    outside = _RANGE.fullmatch(value[2]) if value else None
+    if value and outside:
+        given, least, most = float(outside[1]), outside[2] or outside[4], outside[3] or outside[5]
+        bound = f"at least {least}" if least and given < float(least) else f"at most {most}"
+        return f"{value[1]} must be {bound}{see}"
+    option = re.fullmatch(
+        r"No such option: (\S+)(?: \(Possible options: (.*)\)| Did you mean (.*)\?)?", message
+    )
+    if option and (near := option[2] or option[3]):
+        return f"there is no option {option[1]}: did you mean {near.replace(', ', ' or ')}?"
     if option:
         return f"there is no option {option[1]}{see}"
     return message[:1].lower() + message[1:] + see

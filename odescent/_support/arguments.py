@@ -195,7 +195,8 @@ def _is_array(origin: Any) -> bool:
     """Whether a hint is one of an array: NumPy's, JAX's, or one that states its type and shape."""
     name, module = getattr(origin, "__name__", ""), getattr(origin, "__module__", "")
     word = name.rpartition(".")[2], module.partition(".")[0]
-    return hasattr(origin, "array_type") or word in (("ndarray", "numpy"), ("Array", "jax"))
+    arrays = ("ndarray", "numpy"), ("Array", "jax"), ("TypedNdArray", "jax")
+    return hasattr(origin, "array_type") or word in arrays
 
 
 def _is_key_hint(origin: Any) -> bool:

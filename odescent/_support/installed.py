@@ -29,7 +29,7 @@ EXTRAS = {
     "oracles": {"PEPit": "PEPit>=0.5", "cbx": "cbx>=1.0.4"},
     "browser": {"playwright": "playwright>=1.50"},
     "test": {
-        "beartype": "beartype>=0.22.6",
+        "beartype": "beartype>=0.23",
         "hypothesis": "hypothesis>=6.148",
         "kauri": "kauri>=2.3",
         "pytest": "pytest>=9.0",
@@ -43,10 +43,9 @@ EXTRAS = {
     },
 }
 _SPELLED = {"jax": "JAX", "sklearn": "scikit-learn", "torch": "PyTorch"}
-_HOME = {module: extra for extra, packages in EXTRAS.items() for module in packages} | {
-    "jaxlib": "run",
-    "lineax": "run",
-}
+# Modules that come with one of these.
+BROUGHT = {"jaxlib": "run", "lineax": "run", "PIL": "plot", "contourpy": "plot"}
+_HOME = {module: extra for extra, packages in EXTRAS.items() for module in packages} | BROUGHT
 _OURS = __name__.partition(".")[0] + "."
 
 
@@ -69,8 +68,8 @@ class MissingExtra(OdescentError, ModuleNotFoundError):
 def command(extra: str) -> str:
     """What installs the packages of an extra that are not there.
 
-    It names the packages themselves, since ``pip install odescent[extra]`` asks an index for odescent where that is
-    not installed itself, as in a checkout that is only on the path.
+    It names the packages themselves: pip would ask an index for ``odescent[extra]`` where odescent is not installed,
+    as in a checkout that is only on the path.
     """
     packages = EXTRAS[extra]
     lacking = [wanted for module, wanted in packages.items() if util.find_spec(module) is None]
@@ -80,8 +79,8 @@ def command(extra: str) -> str:
 def missing(module: str) -> MissingExtra:
     """The error for a module of an extra that is not installed; the caller raises it."""
     extra = _HOME[module]
-    needed = [m for m in EXTRAS[extra] if util.find_spec(m) is None] or [module]
-    names = [_SPELLED.get(m, m) for m in dict.fromkeys([module, *needed])]
+    lacking = {module: None, **{m: None for m in EXTRAS[extra] if util.find_spec(m) is None}}
+    names = [_SPELLED.get(m, m) for m in lacking]
     are = "is" if len(names) == 1 else "are"
     error = MissingExtra(
         f"this needs {listed(names)} (the extra {extra!r} of odescent), which {are} not installed: {command(extra)}"

@@ -68,7 +68,7 @@ class Settings:
 def _path(text: str) -> Path:
     """A file or a folder by its name, which is not empty: that would be the current folder, unsaid."""
     if not str(text):
-        raise ValueError("the name of a file or a folder, not ''")
+        raise typer.BadParameter("the name of a file or a folder, not ''")
     return Path(text)
 
 
