@@ -35,7 +35,7 @@ def main() -> int:
     later = [*empty_addresses(), *undated()]
     wrong = [*citation()]
     with tempfile.TemporaryDirectory() as made:
-        done = run("-m", "build", "--outdir", made, str(ROOT))
+        done = run("pyproject-build", "--outdir", made, str(ROOT))
         if done.returncode:
             wrong.append(f"the build fails:\n{done.stdout}{done.stderr}")
         else:
@@ -65,23 +65,25 @@ def empty_addresses() -> Iterator[str]:
 
 
 def undated() -> Iterator[str]:
-    """The version in the changelog, if it has no date."""
+    """The changelog and the citation, if they have no date of the version."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
     log = (ROOT / "CHANGELOG.md").read_text("utf-8")
     if not re.search(rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", log, re.MULTILINE):
         yield f"CHANGELOG.md has no date for {version}"
+    if "\ndate-released: " not in (ROOT / "CITATION.cff").read_text("utf-8"):
+        yield "CITATION.cff has no date-released"
 
 
 def citation() -> Iterator[str]:
     """What the validator of citation files objects to."""
-    done = run("-m", "cffconvert.cli.cli", "--validate", "--infile", "CITATION.cff")
-    if done.returncode or "valid" not in done.stdout:
+    done = run("cffconvert", "--validate", "--infile", "CITATION.cff")
+    if done.returncode:
         yield f"CITATION.cff: {done.stdout.strip()} {done.stderr.strip()}"
 
 
 def checked_by_twine(*files: Path) -> Iterator[str]:
     """What a package index would refuse."""
-    done = run("-m", "twine", "check", "--strict", *map(str, files))
+    done = run("twine", "check", "--strict", *map(str, files))
     if done.returncode:
         yield f"twine: {done.stdout}{done.stderr}"
 

@@ -20,7 +20,7 @@ try:
     import torch
     from torch.optim import SGD, Optimizer
 except ModuleNotFoundError:
-    print("left out: PyTorch is not installed (pip install 'odescent[torch]').")
+    print("left out: PyTorch is not installed (pip install torch).")
     raise SystemExit(0) from None
 
 from alternating import alternate, processor, ratios

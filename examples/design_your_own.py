@@ -1,6 +1,6 @@
 """Design an optimizer from a flow, and train the same network with it in optax and in PyTorch.
 
-    python examples/design_your_own.py      # PyTorch is optional: pip install "odescent[torch]"
+    python examples/design_your_own.py      # PyTorch is optional: pip install torch
 
 Problem: classify the 8x8 digits of scikit-learn with a network of one hidden layer. The optimizer is written as a flow:
 a ball with friction that is also damped along the curvature, v' = -c v - grad f(x), x' = v - a grad f(x) (Alvarez,

@@ -278,7 +278,5 @@ def test_without_torch_there_is_a_sentence(monkeypatch):
     monkeypatch.setattr(sys, "meta_path", finders_without("torch"))
     alg = od.algorithm("gradient_descent").bind(L=3)
     assert "class GradientDescent(Optimizer):" in alg.source("torch")
-    with pytest.raises(
-        od.OdescentError, match=r"needs PyTorch .* not installed: pip install 'torch>="
-    ):
+    with pytest.raises(od.OdescentError, match="needs PyTorch, which is not installed"):
         alg.to_torch([])

@@ -208,7 +208,7 @@ def test_without_marimo_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cmd_explore.importlib.util, "find_spec", lambda name: None)
     done = CliRunner().invoke(app, ["explore", "--no-browser"])
     assert done.exit_code == 2
-    assert "needs marimo and uvicorn" in done.stderr
+    assert "needs marimo, which is not installed" in done.stderr
     assert "pip install 'marimo>=0.25' 'uvicorn>=0.30'" in done.stderr
 
 

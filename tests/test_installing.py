@@ -85,23 +85,24 @@ for line in ("list", "derive adam", "emit adam --target torch", "certify triple_
     assert answer(line).exit_code == 0, (line, answer(line).stderr)
 
 nag = od.algorithm("heavy_ball", step=0.1, momentum=0.5)
-for name, act in {
-    "JAX": lambda: nag.run(lambda x: (x * x).sum(), [1.0], 3),
-    "diffrax": lambda: od.neural_de.train(od.neural_de.Config("spirals-ode", steps=1)),
-    "PyTorch": lambda: od.algorithm("adam").to_torch([]),
-    "optax": lambda: od.algorithm("adam").to_optax(),
-}.items():
+for name, act in (
+    ("JAX", lambda: nag.run(lambda x: (x * x).sum(), [1.0], 3)),
+    ("JAX", lambda: od.algorithm("adam").to_optax()),
+    ("equinox", lambda: od.neural_de.train(od.neural_de.Config("spirals-ode", steps=1))),
+    ("PyTorch", lambda: od.algorithm("adam").to_torch([])),
+):
     try:
         act()
     except od.OdescentError as error:
-        assert name in str(error) and "not installed: pip install '" in str(error), error
+        assert str(error).startswith(f"this needs {name}, which is not installed; "), error
+        assert ": pip install '" in str(error), error
         assert isinstance(error, ModuleNotFoundError) and error.name
         assert "\\n" not in str(error)
     else:
         raise AssertionError(name)
 for line in (
-    "simulate nesterov_sc --objective rosenbrock", "demo --out D", "train spirals-ode --out D", "portrait heavy_ball",
-    "figures --paper acceleration --out D",
+    "simulate nesterov_sc --objective rosenbrock", "demo --out D", "train spirals-ode --out D",
+    "portrait heavy_ball --curvature 1", "figures --paper acceleration --out D",
 ):
     done = answer(line)
     assert done.exit_code == 2 and done.stderr.count("\\n") == 1 and "pip install '" in done.stderr, (line, done.stderr)
@@ -122,7 +123,6 @@ def test_exact_work_needs_no_extra_and_the_rest_says_which(tmp_path: Path):
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, cwd=tmp_path
     )
     assert done.stdout == "done\n", done.stderr
-    assert not any(tmp_path.iterdir())
 
 
 def test_the_command_names_what_is_missing(monkeypatch: pytest.MonkeyPatch):
@@ -134,8 +134,9 @@ def test_the_command_names_what_is_missing(monkeypatch: pytest.MonkeyPatch):
     assert command("train") == "pip install 'optax>=0.2.6' 'scikit-learn>=1.6'"
     error = missing("optax")
     assert isinstance(error, MissingExtra) and isinstance(error, od.OdescentError)
-    assert str(error).startswith(
-        "this needs optax and scikit-learn (the extra 'train' of odescent), which are not"
+    assert str(error) == (
+        "this needs optax, which is not installed; the extra 'train' brings it: "
+        "pip install 'optax>=0.2.6' 'scikit-learn>=1.6'"
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ _DIRECTIVE = re.compile(r"^<!-- engine: (.*?) -->$", re.MULTILINE)
 _PIECE = re.compile(r'<div data-engine="(\d+)"></div>')
 _pieces: list[str] = []
 _files: dict[str, Any] = {}  # the notebooks by name, filled in when they are executed
+
+
+def on_config(config: Any) -> Any:
+    """Take the addresses of the site and the repository from `addresses.toml`; without one there is no link."""
+    known = tomllib.loads((HERE.parent.parent / "addresses.toml").read_text(encoding="utf-8"))
+    config.site_url = known["documentation"] or None
+    config.repo_url = known["repository"] or None
+    return config
 
 
 def on_files(files: Any, config: Any) -> Any:

@@ -132,7 +132,7 @@ def _fail(sentence: str, excerpt: str = "") -> int:
 
 def _usage(error: Any) -> str:
     """One sentence for a command line that cannot be read."""
-    message = error.format_message().rstrip(".")
+    message = str(error.format_message()).rstrip(".")
     context = getattr(error, "ctx", None)
     see = f"; see {context.command_path} --help." if context is not None else "."
     value = re.fullmatch(r"Invalid value for '(\S+)': (.*)", message)

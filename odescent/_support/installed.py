@@ -6,7 +6,7 @@ import sys
 from importlib import util
 from typing import Any
 
-from .errors import OdescentError, listed
+from .errors import OdescentError
 
 # By extra: the modules that its packages bring, and what pip installs for them, as pyproject.toml has it.
 EXTRAS = {
@@ -78,12 +78,9 @@ def command(extra: str) -> str:
 
 def missing(module: str) -> MissingExtra:
     """The error for a module of an extra that is not installed; the caller raises it."""
-    extra = _HOME[module]
-    lacking = {module: None, **{m: None for m in EXTRAS[extra] if util.find_spec(m) is None}}
-    names = [_SPELLED.get(m, m) for m in lacking]
-    are = "is" if len(names) == 1 else "are"
+    extra, name = _HOME[module], _SPELLED.get(module, module)
     error = MissingExtra(
-        f"this needs {listed(names)} (the extra {extra!r} of odescent), which {are} not installed: {command(extra)}"
+        f"this needs {name}, which is not installed; the extra {extra!r} brings it: {command(extra)}"
     )
     error.name = module
     return error
