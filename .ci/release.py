@@ -50,11 +50,10 @@ def main() -> int:
     return int(failed)
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    """Python with these arguments, in this environment."""
-    return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+def run(name: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A program of this environment with these arguments."""
+    program = Path(sys.executable).parent / name
+    return subprocess.run([program, *words], capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def empty_addresses() -> Iterator[str]:
