@@ -39,6 +39,23 @@ def test_the_python_of_a_page_runs(page: str) -> None:
     PRINTED.outputs(PYTHON[page], page)
 
 
+@pytest.mark.parametrize("page", [p for p in PAGES if fenced(p, r" \{ \.python \.torch \}")])
+def test_the_torch_of_a_page_prints_what_stands_below_it(page: str) -> None:
+    """The words as written, and the numbers to 2 %: another version or processor rounds otherwise."""
+    pytest.importorskip("torch")
+    blocks, recorded = PRINTED.with_torch((DOCS / page).read_text(encoding="utf-8"))
+    printed = [
+        said
+        for block, said in zip(blocks, PRINTED.outputs(blocks, page), strict=True)
+        if "torch" in block and said
+    ]
+    number = r"\d+(?:\.\d+)?"
+    for made, kept in zip(printed, recorded, strict=True):
+        assert re.sub(number, "#", made) == re.sub(number, "#", kept)
+        both = [[float(n) for n in re.findall(number, text)] for text in (made, kept)]
+        assert both[0] == pytest.approx(both[1], rel=0.02)
+
+
 def test_the_commands_of_the_pages_exist() -> None:
     from typer.testing import CliRunner
 
@@ -131,6 +148,8 @@ def test_what_the_python_of_a_page_prints_stands_below_it() -> None:
     assert made.startswith("```python\nx = 1\n```\nthen")  # printed nothing: no box
     assert "print(x + 1)\n```\n\n``` { .text .output }\n2\n```\n" in made
     assert made.endswith("end\n")
+    drawn = with_output("```python\nopen('a_b.svg', 'w').write('<svg/>')\n```\n", "a page")
+    assert '<img src="data:image/svg+xml;base64,PHN2Zy8+" alt="a b">' in drawn
     silent = "```python\nraise ValueError\n```\n"  # not run: nothing would be shown
     assert with_output(silent, "a page") == silent
     with pytest.raises(SystemExit, match="a page: a block fails with ZeroDivisionError"):

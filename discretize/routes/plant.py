@@ -17,7 +17,6 @@ from ...dynamics.algebra.calculus import (
     coefficient,
     derivative,
     nothing,
-    singular,
     substitute,
     symbols_of,
     tidy,
@@ -267,7 +266,6 @@ def immerse(
         assumes=[h.at(idle) for h in hypotheses], name=name,
         provenance="Passivity and immersion of a plant given by the user.",
     )  # fmt: skip
-    _check_first_step(algorithm)
     for h in hypotheses:  # the law too is finite at the first time
         if h.relation == "!= 0":
             h.at(arguments.at_first).checked()
@@ -352,19 +350,6 @@ def _cascade(
         time=loop.time,
         name=name,
     )
-
-
-def _check_first_step(algorithm: Algorithm) -> None:
-    """Refuse coefficients that are infinite in the first step: the clock starts where something is singular."""
-    program = algorithm.program
-    if program.counter is None:
-        return
-    for e in program.inlined().next.values():
-        if singular(substitute(e, {program.counter: sp.S.Zero})):
-            raise OdescentError(
-                f"a coefficient is infinite in the first step, where the clock {text(algorithm.clock)} begins; give "
-                "another clock, such as clock=(k + 1) * h."
-            )
 
 
 def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: Hypothesis) -> Step:

@@ -1,7 +1,8 @@
-"""Output of the Python blocks of a page, generated when the site is built."""
+"""Output of the Python blocks of a page, text and pictures, generated when the site is built."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import re
@@ -9,21 +10,27 @@ import sys
 import tempfile
 import types
 from collections.abc import Sequence
+from pathlib import Path
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_WITH_TORCH = re.compile(
+    r"^```(?:python| \{ \.python \.torch \})\n(?P<code>.*?)^```$"
+    r"(?:\n+``` \{ \.text \.output \}\n(?P<said>.*?)^```$)?",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 def with_output(markdown: str, where: str) -> str:
-    """The page with a box after each block that printed; a block that fails stops the build.
+    """The page with a box after each block that printed, and the pictures that it saved as `NAME.svg`.
 
-    A page is run up to its last output; tests/test_docs.py runs the pages completely.
+    A block that fails stops the build. A page is run up to its last output; tests/test_docs.py runs the pages completely.
     """
     found = list(_BLOCK.finditer(markdown))
-    printing = [number for number, block in enumerate(found) if "print(" in block[1]]
-    shown = found[: printing[-1] + 1] if printing else []
+    telling = [number for number, b in enumerate(found) if "print(" in b[1] or ".svg" in b[1]]
+    shown = found[: telling[-1] + 1] if telling else []
     parts, end = [], 0
-    for block, said in zip(shown, outputs([b[1] for b in shown], where), strict=True):
-        parts += [markdown[end : block.end()], _box(said)]
+    for block, (said, drawn) in zip(shown, _results([b[1] for b in shown], where), strict=True):
+        parts += [markdown[end : block.end()], _box(said), *map(_picture, drawn.items())]
         end = block.end()
     return "".join([*parts, markdown[end:]])
 
@@ -33,6 +40,15 @@ def blocks(markdown: str) -> list[str]:
     return _BLOCK.findall(markdown)
 
 
+def with_torch(markdown: str) -> tuple[list[str], list[str]]:
+    """The Python blocks of a page with those marked .torch, and what stands below the latter.
+
+    The site is built without PyTorch: these outputs are written in the page, and tests/test_docs.py compares them.
+    """
+    found = list(_WITH_TORCH.finditer(markdown))
+    return [b["code"] for b in found], [b["said"].rstrip() for b in found if b["said"] is not None]
+
+
 def outputs(blocks: Sequence[str], where: str) -> list[str]:
     """The output of each block, run in order in one namespace.
 
@@ -40,6 +56,11 @@ def outputs(blocks: Sequence[str], where: str) -> list[str]:
     temporary folder.
     Raises SystemExit with the page and the block that fails.
     """
+    return [said for said, _ in _results(blocks, where)]
+
+
+def _results(blocks: Sequence[str], where: str) -> list[tuple[str, dict[str, bytes]]]:
+    """The output of each block, and the pictures that it saved, by name."""
     pasted = sys.modules["pasted"] = types.ModuleType("pasted")
     try:
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -48,18 +69,25 @@ def outputs(blocks: Sequence[str], where: str) -> list[str]:
         del sys.modules["pasted"]
 
 
-def _run(code: str, pasted: types.ModuleType, where: str) -> str:
+def _run(code: str, pasted: types.ModuleType, where: str) -> tuple[str, dict[str, bytes]]:
     import matplotlib.pyplot as plt
 
-    said = io.StringIO()
+    said, before = io.StringIO(), set(Path().glob("*.svg"))
     with contextlib.redirect_stdout(said):
         try:
             exec(compile(code, where, "exec"), pasted.__dict__)  # noqa: S102  our own pages
         except Exception as error:
             raise SystemExit(f"{where}: a block fails with {error!r}:\n{code}") from error
     plt.close("all")
-    return said.getvalue().rstrip()
+    drawn = sorted(set(Path().glob("*.svg")) - before)
+    return said.getvalue().rstrip(), {path.stem: path.read_bytes() for path in drawn}
 
 
 def _box(said: str) -> str:
     return f"\n\n``` {{ .text .output }}\n{said}\n```\n" if said else ""
+
+
+def _picture(drawn: tuple[str, bytes]) -> str:
+    name, data = drawn
+    address = f"data:image/svg+xml;base64,{base64.b64encode(data).decode()}"
+    return f'\n\n<figure><img src="{address}" alt="{name.replace("_", " ")}"></figure>\n'

@@ -175,7 +175,7 @@ def _finite_at_start(problem: Problem, t0: float, state: Any, values: Any) -> No
     for name, rate in problem.named(rates).items():
         if not bool(jnp.all(jnp.isfinite(rate))):
             raise OdescentError(
-                f"the drift of {name} is not finite at the start (t = {t0:g}); start elsewhere."
+                f"the drift of {name} is not finite at the start (t = {t0:g}); start elsewhere, or later, as in t0=0.1."
             )
 
 

@@ -180,6 +180,8 @@ class Names:
     def _not_known(self, name: str, known: Iterable[str]) -> str:
         if name == START:
             return "x0, the starting point, has a meaning in initial values only."
+        if name == "t" and self.time is None:
+            return "the time is declared by a line of its own: time t."
         _, _, hint = str(unknown("name", name, known)).partition(": ")
         return f"the name {name!r} is not declared: {hint}"
 

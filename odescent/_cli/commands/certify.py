@@ -13,6 +13,7 @@ from ..._support.files import write_whole
 from ..._support.numbers import number
 from ..._support.progress import waiting
 from ..base import console, own_system
+from ..base.own_system import FileOptions
 from ..base.spelling import as_options
 from ..base.values import NamedParameters, Number, OptionKind, Seconds, Written, named
 
@@ -24,7 +25,7 @@ MARKS = [(r"\A.*$", "bold"), (r"^  (verified exactly.*)$", "green"), (r"^no .*$"
 
 
 def run(
-    name: Annotated[str, named("algorithms")] = "",
+    name: Annotated[str, named("algorithms", files=".ode")] = "",
     *,
     parameters: NamedParameters,
     over: Annotated[str, ("smooth_strongly_convex", "quadratics")] = "smooth_strongly_convex",
@@ -40,6 +41,7 @@ def run(
     start: Annotated[str | None, ("distance", "value")] = None,
     checker: Written | None = None,
     out: Written | None = None,
+    file: FileOptions,
     json: bool = False,
 ) -> int:
     """Prove a convergence rate over all functions in F(mu, L), or give a counterexample.
@@ -50,7 +52,7 @@ def run(
     The exit code is 1 if there is no certificate.
 
     Args:
-        name: An algorithm, such as nesterov.
+        name: An algorithm, such as nesterov, or a system file, such as my_system.ode.
         over: smooth_strongly_convex or quadratics.
         steps: Memory of the Lyapunov function, 1 to 6; by default as long as the rate improves.
         multipliers: interpolation, or an IQC: sector, off_by_one, zames_falb.
@@ -71,6 +73,7 @@ def run(
         odescent certify nesterov_c --mu 0 --L 1 --horizon 5
         odescent certify gradient_descent --mu 0 --L 1 --horizon all
         odescent certify gradient_flow --mu 1
+        odescent certify my_system.ode --mu 1 --L 10 --set h=0.4
         odescent certify --checker check_certificate.py
     """
     from ...analysis.certificates.standalone import checker_source
@@ -84,7 +87,7 @@ def run(
         console.answer(json, text, {"checker": str(checker)}, "odescent.certify/1")
         return 0
     # what is certified, and over what; `certify` has the defaults of what is not given
-    method, flow = _method(name, parameters.settings, flow)
+    method, flow = _method(name, parameters.settings, flow, file)
     bounded = {"horizon": _horizon(horizon), "measure": measure, "start": start, "rate": rate}
     given: dict[str, Any] = dict(parameters.needed("mu", *(["L"] * (not flow))))
     given |= {option: value for option, value in bounded.items() if value is not None}
@@ -121,31 +124,38 @@ def _horizon(text: str | None) -> int | str | None:
     return int(steps)
 
 
-def _method(name: str, settings: Mapping[str, str], flow: bool) -> tuple[Any, bool]:
+def _method(
+    name: str, settings: Mapping[str, str], flow: bool, file: FileOptions
+) -> tuple[Any, bool]:
     """The algorithm, or the system where it is asked for or no algorithm has the name; and which it is."""
     import odescent as od
 
+    from ...discretize import Algorithm
     from ...discretize.library import REGISTRY as ALGORITHMS
     from ...dynamics.library import REGISTRY as SYSTEMS
 
-    flow = flow or (name not in ALGORITHMS and name in SYSTEMS)
-    if not flow:
-        made, texts = own_system.variant(name, settings)
-        return own_system.bound(made, {n: number(n, t) for n, t in texts.items()}), flow
-    accepted = inspect.signature(SYSTEMS.function(name)).parameters
-    options = {
-        n: text for n, text in settings.items() if n in accepted
-    }  # words, such as noise=white
-    numbers = {n: number(n, text) for n, text in settings.items() if n not in accepted}
-    system = od.system(name, **options)
-    symbols = {s.name: s for s in system.parameters}
+    options: dict[str, str] = {}  # words, such as noise=white
+    if own_system.is_file(name):
+        found = own_system.opened(name, file, flow)
+    else:
+        file.none_for(name)
+        if not flow and (name in ALGORITHMS or name not in SYSTEMS):
+            found, settings = own_system.variant(name, settings)
+        else:
+            accepted = inspect.signature(SYSTEMS.function(name)).parameters
+            options = {n: text for n, text in settings.items() if n in accepted}
+            found = od.system(name, **options)
+    numbers = {n: number(n, text) for n, text in settings.items() if n not in options}
+    if isinstance(found, Algorithm):
+        return own_system.bound(found, numbers), False
+    symbols = {s.name: s for s in found.parameters}
     for n in numbers:
         if n not in symbols:
             raise OdescentError(
                 f"the system {name} has the parameters {', '.join(symbols) or '(none)'}, not {n}."
             )
     bound = {symbols[n]: value for n, value in numbers.items()}
-    return system.bind(bound) if bound else system, flow
+    return found.bind(bound) if bound else found, True
 
 
 def _none(reason: str, cycle: Cycle | None, as_json: bool) -> int:
