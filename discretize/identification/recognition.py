@@ -38,7 +38,7 @@ from .matching import (
 from .shared_point import Table, differ, memory, nonzero, table
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
-_TRIED = ", nor one delayed by up to two steps or up to four steps of one put together"
+_TRIED = ", nor one delayed by up to two steps, nor up to four steps of one composed"
 _DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
 Form: TypeAlias = "StateSpace | Program"
 
@@ -180,14 +180,14 @@ class _Search:
             return Recognition(
                 "different",
                 None,
-                f"this is no registered method, whatever the values of their parameters{_TRIED}.",
+                f"this is not a registered method for any values of its parameters{_TRIED}.",
             )
         reasons: dict[str, list[str]] = {}
         for name, why in self.open.items():
             reasons.setdefault(why, []).append(name)
         listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
         others = len(_names()) - len(self.open)
-        none = f"this is none of {others} registered methods, whatever the values of their parameters{_TRIED}; "
+        none = f"this is none of {others} registered methods for any values of their parameters{_TRIED}; "
         return Recognition(
             "undecided", None, f"{none if others else ''}it is undecided whether it is one of these: {listed}.",
             undecided=dict(self.open),
