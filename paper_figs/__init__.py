@@ -1,4 +1,4 @@
-"""The figures and tables of the papers that odescent builds on: computed, checked against their claims, drawn.
+"""Figures and tables for the claims of the papers that odescent builds on: computed, checked, drawn.
 
 A folder for each paper, a module for each family of figures, listed in `papers.py`; `odescent figures` makes them.
 This folder is the engine and imports `_support` and the sweeps' store; a paper's folder imports from all rooms.

@@ -1,4 +1,4 @@
-"""Entries of a paper's figures and tables: the computation of data and claims, and the drawing."""
+"""Entries for figures and tables of a paper's claims: the computation of data and claims, and the drawing."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PaperFigure(Rendered):
             of a folder of its own that stands until the result is written: for checkpoints and sweeps that resume.
         draw: of `Result.data`, back from the file (lists for tuples, NumPy arrays for arrays); in the house's style.
         quick: parameters of ``--quick``, JSON data; seeds among them. On two cores a minute or so.
-        full: parameters of ``--full``, at the paper's own scale; those left out are as in `quick`.
+        full: parameters of ``--full``, at the paper's scale as far as it is known; those left out are as in `quick`.
         depends: as its paper says.
         precision: of JAX while it is computed and drawn.
     """

@@ -22,7 +22,7 @@ COMMANDS: Registry[int | None] = Registry(
         "train": ("train:run", "Train a neural ODE or SDE to be cheap to solve"),
         "inspect": ("inspect:run", "Look at trained models: steps, errors, stiffness"),
         "demo": ("demo:run", "Derive a method, emit it, run it on real data, draw it"),
-        "figures": ("figures:run", "Make the papers' figures, and check their claims"),
+        "figures": ("figures:run", "Check the papers' claims by figures of our own"),
         "explore": ("explore:run", "Explore methods by sliders, live in a browser"),
         "doctor": ("doctor:run", "Show versions, devices and optional parts"),
     },

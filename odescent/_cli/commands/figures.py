@@ -1,4 +1,4 @@
-"""``odescent figures``: the papers' figures and tables, each with its claims checked."""
+"""``odescent figures``: figures and tables that check the papers' claims."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def run(
 ) -> int:
     """Compute figures and tables for the papers' claims, and check these.
 
+    The figures are our own: of the papers only the abstracts, and the code of two, were available.
     Numbers, parameters and seeds are stored with each figure. Unchanged figures are not recomputed. The exit code
     is 1 if a figure fails or a claim does not hold.
 
@@ -33,7 +34,7 @@ def run(
         paper: acceleration, consensus, heuristics or local; may be repeated.
         only: One figure; may be repeated.
         quick: Reduced sizes, stated on the figure; the default.
-        full: The papers' scale.
+        full: The papers' scale, as far as it is known.
         fresh: Recompute stored results.
         workers: Processes; by default one per processor, four at most.
         data: Folder of mnist and physionet2012; by default ODESCENT_DATA.
