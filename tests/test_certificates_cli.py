@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,21 @@ def test_finitely_many_steps_and_flows(tmp_path: Path) -> None:
         [sys.executable, "-I", "-S", str(checker), str(file)], capture_output=True, text=True, check=True
     )  # fmt: skip
     assert "|grad f(y_N)|^2 <= c (f(x_0) - f*)" in done.stdout
+
+
+def test_the_algorithm_or_the_flow_in_a_file(tmp_path: Path) -> None:
+    """Gradient descent, typed: max(|1 - h mu|, |1 - h L|), and the rate mu of its flow."""
+    file = tmp_path / "descent.ode"
+    file.write_text("blocks x parameters a > 0 objective f field all: x' = -a*grad f(x) output x")
+    given = (str(file), "--mu", "1", "--L", "4", "--set", "a=1")
+    scheme = ("--scheme", "explicit_euler", "--set", "h=1/4")
+    certificate = json.loads(run(*given, *scheme, "--json").stdout)
+    assert Certificate.from_dict(certificate).exact == Fraction(3, 4)
+    assert "exp(-1.000000000 t)" in run(*given).stdout  # it has no scheme
+    assert "exp(-1.000000000 t)" in run(*given, "--scheme", "explicit_euler", "--flow").stdout
+    assert "is for a system file" in run("nesterov", "--tuning", "h=1", code=2).stderr
+    assert "parameters a, not b" in run(*given[:5], "--set", "b=1", code=2).stderr
+    assert "does not exist" in run("nothing.ode", "--mu", "1", code=2).stderr
 
 
 def test_no_certificate() -> None:

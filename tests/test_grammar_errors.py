@@ -15,6 +15,7 @@ WRONG = [
     ("blocks x\nfield a: x' = -c*\noutput x", 2, 18, "the line ends too early"),
     ("blocks x\nfield a: x = x", 2, 12, "with a prime"),
     ("blocks x\nfield a: y' = x", 2, 10, "there is no block 'y'"),
+    ("blocks x\nfield a: x' = x/t", 2, 17, "the time is declared by a line of its own: time t"),
     ("blocks x parameters gamma > 0\nfield a: x' = gama*x", 2, 15, "'gama' is not declared: did you mean 'gamma'"),
     ("blocks x objective f\nfield a: x' = -gard f(x)", 2, 21, "did you mean grad f?"),
     ("blocks x objective f\nfield a: x' = grad g(x)", 2, 20, "no objective or operator 'g'"),

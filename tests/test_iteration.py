@@ -268,3 +268,19 @@ def test_names_stand_for_what_is_registered() -> None:
     assert made.program == od.Algorithm(od.system("heavy_ball"), od.scheme("rk4")).program
     system = od.system("heavy_ball")
     assert system.limit({"c": 0}).drift == system.limit({od.parameters("c"): 0}).drift
+
+
+def test_a_clock_that_starts_at_a_singularity_is_refused() -> None:
+    """3/t at t = k h is infinite in the first step; at (k + 3) h the momentum is k/(k + 3), as in textbooks."""
+    t, k = od.parameters("t"), sp.Symbol("k")
+    flow = od.System({"all": {x: v, v: -3 / t * v - f.grad(x)}}, output=x, time=t)
+    for clock in (None, k * h, (k - 1) * h + h):
+        with pytest.raises(od.OdescentError, match="infinite in the first step"):
+            od.Algorithm(flow, EULER, h, clock=clock)
+    method = od.Algorithm(flow, EULER, h, clock=(k + 3) * h)
+    run = method.run(lambda p: (p**2).sum() / 2, np.array([1.0]), 6, h=0.5)
+    position, velocity = 1.0, 0.0
+    for step in range(6):
+        velocity = step / (step + 3) * velocity - 0.5 * position
+        position += 0.5 * velocity
+    assert run.x[-1, 0] == pytest.approx(position, rel=1e-14)

@@ -23,7 +23,7 @@ _WITH_TORCH = re.compile(
 def with_output(markdown: str, where: str) -> str:
     """The page with a box after each block that printed, and the pictures that it saved as `NAME.svg`.
 
-    A block that fails stops the build. A page is run up to its last output; tests/test_docs.py runs the pages completely.
+    A block that fails stops the build. A page is run up to its last output; tests/test_docs.py runs all of it.
     """
     found = list(_BLOCK.finditer(markdown))
     telling = [number for number, b in enumerate(found) if "print(" in b[1] or ".svg" in b[1]]
@@ -40,13 +40,13 @@ def blocks(markdown: str) -> list[str]:
     return _BLOCK.findall(markdown)
 
 
-def with_torch(markdown: str) -> tuple[list[str], list[str]]:
-    """The Python blocks of a page with those marked .torch, and what stands below the latter.
+def with_torch(markdown: str) -> list[tuple[str, str | None]]:
+    """The Python blocks of a page, those marked .torch among them, each with the output that is written below it.
 
-    The site is built without PyTorch: these outputs are written in the page, and tests/test_docs.py compares them.
+    The site is built without PyTorch, so the output of its blocks is part of the page; tests/test_docs.py compares it.
     """
     found = list(_WITH_TORCH.finditer(markdown))
-    return [b["code"] for b in found], [b["said"].rstrip() for b in found if b["said"] is not None]
+    return [(b["code"], None if b["said"] is None else b["said"].rstrip()) for b in found]
 
 
 def outputs(blocks: Sequence[str], where: str) -> list[str]:
