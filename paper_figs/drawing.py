@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 METHODS = ("gradient_descent", "heavy_ball", "nesterov_sc", "triple_momentum")
 TITLES = {n: style.titled(n) for n in METHODS}
 _LINE, _GAP = 0.155, 0.075  # inches: a line of small text, the room between rows
+_SLOPE = "0.45"
 _RAISED = 0.014  # half of what a line has below its baseline
 
 
@@ -58,6 +59,28 @@ def fitted_order(x: Iterable[float], y: Iterable[float]) -> float:
     import numpy as np
 
     return float(np.polyfit(np.log(np.asarray(x)), np.log(np.abs(np.asarray(y))), 1)[0])
+
+
+def slopes(ax: Axes, lines: Iterable[tuple[Any, Any, float]], factor: float = 0.55) -> None:
+    """Reference slopes of claimed orders on logarithmic axes: dotted, beside what they are compared with.
+
+    Args:
+        ax: the axes.
+        lines: abscissas and values of each series, and the order that is claimed of it.
+        factor: how far below that, or above.
+    """
+    import numpy as np
+
+    drawn = [(np.asarray(x, float), np.asarray(y, float), power) for x, y, power in lines]
+    orders = ", ".join(f"${power:g}$" for power in dict.fromkeys(p for _, _, p in drawn))
+    label = f"slope{'s' * (',' in orders)} {orders}"
+    for x, y, power in drawn:
+        at = int(np.argmin(y))  # where the order is to be seen
+        ax.plot(
+            x, factor * y[at] * (x / x[at]) ** power, color=_SLOPE, ls=(0, (1, 1.3)), lw=1.0, zorder=1.5, label=label,
+            gid=f"slope {power:g}", scalex=False, scaley=False,
+        )  # fmt: skip
+        label = "_nolegend_"
 
 
 def flow_alone(portrait: Any) -> Any:
@@ -114,6 +137,7 @@ def draw_table(
     shares: Sequence[float],
     width: float = style.FULL_WIDTH,
     numeric: Sequence[int] = (),
+    note: str = "",
 ) -> Figure:
     """A table with three rules, as in a book; cells are mathtext and may have several lines.
 
@@ -123,6 +147,7 @@ def draw_table(
         shares: widths of the columns, in any unit.
         width: inches.
         numeric: columns that are set flush right.
+        note: under the table, one line.
 
     Raises:
         OdescentError: rows of another length than the headings.
@@ -135,7 +160,7 @@ def draw_table(
         )
     lines = [max(str(c).count("\n") + 1 for c in row) for row in [columns, *rows]]
     heights = [n * _LINE + _GAP for n in lines]
-    total = sum(heights) + 0.12
+    total = sum(heights) + 0.12 + (_LINE + _GAP) * bool(note)
     edges = [0.0]
     for share in shares:
         edges.append(edges[-1] + share / sum(shares))
@@ -156,4 +181,5 @@ def draw_table(
         top += high
         if i == 0 or i == len(rows):
             ax.plot([0, 1], [top, top], color="black", lw=0.5 if i == 0 else 0.9, clip_on=False)
+    ax.text(0.004, top + (_LINE + _GAP) / 2, note, va="center_baseline", fontsize=style.SMALL)
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._support.errors import OdescentError
-from ..._support.style import COLORS, MARKERS, picture, series_style
+from ..._support.style import MARKERS, TINTS, picture, series_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..attraction.basin_map import Basins
     from ..attraction.bifurcation_diagram import Bifurcation
 
+_NAMED = 3  # attractors that the legend names one by one
 _UNRESOLVED = "#FFFFFF"
 _LEFT = {"diverges": "#4D4D4D", "undefined": "#999999"}
 # Light enough to lay marks on, of different lightness in grey; more than these are drawn as "others".
@@ -60,7 +61,7 @@ def draw_basins(basins: Basins, ax: Axes | None = None) -> Axes:
             ax.set_ylim(float(y.min()), float(y.max()))
         else:
             ax.set_yticks([])
-        _mark(basins, ax, names)
+        handles += _mark(basins, ax, names)
     return ax
 
 
@@ -84,21 +85,28 @@ def _colours(basins: Basins) -> tuple[list[str], list[tuple[int, str]]]:
     return colours, [*shown, *rest]
 
 
-def _mark(basins: Basins, ax: Axes, names: list[str]) -> None:
-    """Attractors in the plane of two coordinates of the output or of blocks."""
+def _mark(basins: Basins, ax: Axes, names: list[str]) -> list[Any]:
+    """Attractors in the plane of two coordinates of the output or of blocks; returns what the legend names."""
+    found: dict[str, Any] = {}
     if len(names) != 2:
-        return
+        return []
+    several = len(basins.attractors) > _NAMED
     for i, a in enumerate(basins.attractors):
         columns = [_column(a.points, a.states, n) for n in names]
         if any(c is None for c in columns):
             continue
         x, y = columns
         assert x is not None and y is not None
+        label = f"attractor: {a.kind if several else a.label}"
         if a.kind == "limit cycle":
-            ax.plot(np.append(x, x[0]), np.append(y, y[0]), color="black", lw=1.0)
+            (line,) = ax.plot(np.append(x, x[0]), np.append(y, y[0]), color="black", lw=1.0)
         else:
-            look: Any = {"ms": 4, "mfc": "black", "mec": "white", "mew": 0.6}
-            ax.plot(x, y, ls="none", marker=MARKERS[i % len(MARKERS)], **look)
+            look: Any = {"ms": 4.5, "mfc": "black", "mec": "white", "mew": 0.6}
+            shape = MARKERS[0] if several else MARKERS[i % len(MARKERS)]
+            (line,) = ax.plot(x, y, ls="none", marker=shape, **look)
+        line.set_label(label)
+        found.setdefault(label, line)
+    return list(found.values())
 
 
 def _column(points: np.ndarray, states: dict[str, np.ndarray], name: str) -> np.ndarray | None:
@@ -150,7 +158,7 @@ def draw_bifurcation(b: Bifurcation, ax: Axes | None = None, component: int = 0)
     with picture(ax, 0.75, _label(b.parameter), ylabel) as ax:
         for settled, colour, size, label in (
             (False, "#8C8C8C", 0.15, "not settled"),
-            (True, COLORS[0], 1.2, "attractor"),
+            (True, TINTS[0], 1.2, "attractor"),
         ):
             these = b.settled == settled
             if these.any():

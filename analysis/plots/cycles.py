@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from ..certificates.lower_bounds.cycle import Cycle
     from ..cycling.region import CycleRegion
 
-_SHADES = ("#08306B", "#2171B5", "#6BAED6", "#BDD7E7")  # periods 3, 4, 5 and longer
+SHADES = ("#08306B", "#2171B5", "#6BAED6", "#BDD7E7")  # periods 3, 4, 5 and longer
 _TWO = "#525252"
 _UNKNOWN = "#F3F3F3"
-_CERTIFIED = "#FBE3B4"
+CERTIFIED = "#FBE3B4"
+_EDGE = "#882255"
+_LOW = 0.04  # of the sums: bars below are enlarged
 
 
 def draw_region(region: CycleRegion, ax: Axes | None = None) -> Axes:
@@ -43,7 +45,7 @@ def draw_region(region: CycleRegion, ax: Axes | None = None) -> Axes:
     handles: list[Artist] = []
     with style.picture(ax, 0.85, r"step $\alpha L$", r"momentum $\beta$", handles) as ax:
         shown = np.where(region.period == 0, 0, np.clip(region.period - 1, 1, 5))
-        colors = (_UNKNOWN, _TWO, *_SHADES)
+        colors = (_UNKNOWN, _TWO, *SHADES)
         image: Any = {
             "origin": "lower", "extent": (0.0, 4.0, 0.0, 1.0), "aspect": "auto", "interpolation": "nearest"
         }  # fmt: skip
@@ -51,8 +53,8 @@ def draw_region(region: CycleRegion, ax: Axes | None = None) -> Axes:
         if region.certified.size:
             mask = np.ma.masked_where(~region.certified, np.ones(region.certified.shape))
             mask = np.ma.masked_where(_coarse(region), mask)
-            ax.imshow(mask, cmap=ListedColormap([_CERTIFIED]), zorder=1, **image)
-        edge: Any = {"colors": "#D55E00", "linewidths": 1.0, "zorder": 3}
+            ax.imshow(mask, cmap=ListedColormap([CERTIFIED]), zorder=1, **image)
+        edge: Any = {"colors": _EDGE, "linewidths": 1.0, "zorder": 3}
         ax.contour(region.alpha * region.L, region.beta, region.stability, [0.0], **edge)
         # Polyak's tuning for every condition number, and for that of the region
         polyak: Any = {"color": "k", "ls": (0, (5, 1.5))}
@@ -65,12 +67,12 @@ def draw_region(region: CycleRegion, ax: Axes | None = None) -> Axes:
         ax.set_ylim(0, 1)
         names = ("period 2", "period 3", "period 4", "period 5", "longer")
         cells = [(colors[i], names[i - 1]) for i in np.unique(shown).tolist() if i > 0]
-        cells += [(_CERTIFIED, "certified")] if region.certified.size else []
+        cells += [(CERTIFIED, "certified")] if region.certified.size else []
         cells += [(_UNKNOWN, "neither, or not resolved")]
         handles += [Patch(facecolor=c, label=name, edgecolor="0.4", lw=0.4) for c, name in cells]
         quadratics = "edge of convergence on quadratics"
-        handles.append(Line2D([], [], color="#D55E00", lw=1.0, label=quadratics))
-        tuned = r"Polyak's tuning ($\gamma = 0$)"
+        handles.append(Line2D([], [], color=_EDGE, lw=1.0, label=quadratics))
+        tuned = rf"Polyak's tuning; dot: $\kappa = {region.L / region.mu:g}$"
         handles.append(Line2D([], [], marker="o", ms=4, label=tuned, **polyak))
     return ax
 
@@ -87,13 +89,16 @@ def _coarse(region: CycleRegion) -> Any:
     return found
 
 
-def draw_cycle(cycle: Cycle, ax: Axes | None = None, steps: int = 60) -> Axes:
+def draw_cycle(
+    cycle: Cycle, ax: Axes | None = None, steps: int = 60, method: str = "heavy_ball"
+) -> Axes:
     """Level sets of the function, the polygon, the cycle, and two runs that start near it.
 
     Args:
         cycle: a cycle in the plane.
         ax: the axes to draw into; None makes a figure.
         steps: length of the runs.
+        method: whose cycle it is, for its colour.
     """
     import jax
     from matplotlib.patches import FancyArrowPatch, Polygon
@@ -107,21 +112,28 @@ def draw_cycle(cycle: Cycle, ax: Axes | None = None, steps: int = 60) -> Axes:
             values = np.asarray(jax.vmap(jax.vmap(cycle.objective.value))(grid))
         levels = float(values.max()) * np.linspace(0.03, 1, 14) ** 1.5
         ax.contour(axis, axis, values, levels, colors="0.72", linewidths=0.6, zorder=1)
-        look: Any = {"facecolor": "#BDD7E7", "edgecolor": "#0072B2", "lw": 1.0, "zorder": 2}
+        look: Any = {
+            "facecolor": style.TINTS[2],
+            "edgecolor": style.TINTS[0],
+            "lw": 1.0,
+            "zorder": 2,
+        }
         ax.add_patch(Polygon(hull(cycle.vertices), closed=True, label="polygon $P$", **look))
-        for factor, color, mark in ((1.06, "#009E73", "o"), (0.85, "#E69F00", "^")):
-            path = cycle.follow(steps, factor * cycle.states[0])
-            caught = np.min(np.linalg.norm(cycle.points - path[-1], axis=1)) < 0.05
-            label = "caught" if caught else "not caught"
-            ax.plot(*path.T, mark, ms=2.2, color=color, zorder=3, label=label)
+        own = style.looks([method])[method].color
         arrow: Any = {
-            "arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 4, "shrinkB": 4, "lw": 0.9, "color": "#D55E00",
+            "arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 5, "shrinkB": 5, "lw": 0.9, "color": own,
             "zorder": 4, "connectionstyle": "arc3,rad=0.08",
         }  # fmt: skip
         for a, b in zip(cycle.points, np.roll(cycle.points, -1, axis=0), strict=True):
             ax.add_patch(FancyArrowPatch(tuple(a), tuple(b), **arrow))
-        square: Any = {"color": "#D55E00", "mec": "white", "mew": 0.5, "zorder": 5}
-        ax.plot(*cycle.points.T, "s", ms=4.5, label="cycle", **square)
+        square: Any = {"mfc": "white", "mec": own, "mew": 1.2, "zorder": 5}
+        ax.plot(*cycle.points.T, "s", ms=8, ls="none", label="cycle", **square)
+        # runs over the open squares: one comes ever nearer to the cycle, the other leaves it
+        for factor, color, mark in ((1.06, own, "o"), (0.85, "0.35", "^")):
+            path = cycle.follow(steps, factor * cycle.states[0])
+            caught = np.min(np.linalg.norm(cycle.points - path[-1], axis=1)) < 0.05
+            label = "a run that is caught" if caught else "a run that is not"
+            ax.plot(*path.T, mark, ms=2.4, color=color, mec="none", zorder=6, label=label)
         ax.plot(0, 0, "*", ms=7, color="k", zorder=5, label="minimizer")
         ax.set_aspect("equal")
         ax.set_xlim(-1.45, 1.45)
@@ -140,28 +152,54 @@ def draw_ledger(
         title: of the axes.
         legend: whether to draw one.
     """
+    from matplotlib.ticker import MaxNLocator
+
     parts = {
-        "damping": (ledger.damping, "#0072B2"), "kick": (ledger.kick, "#56B4E9"),
-        "feed-through": (ledger.feedthrough, "#009E73"),
+        "damping": ledger.damping, "kick": ledger.kick, "feed-through": ledger.feedthrough,
     }  # fmt: skip
+    injected = np.asarray(ledger.injection, float)
+    n = len(injected)
+    heights = {name: np.asarray(part, float) for name, part in parts.items()}
+    lost = np.sum(list(heights.values()), axis=0)
     with style.picture(ax, 0.75, "step", "energy", legend=legend) as ax:
-        injected = np.asarray(ledger.injection, float)
-        n = len(injected)
-        at, below = np.arange(n + 1.0), np.zeros(n + 1)
-        bar: Any = {"width": 0.36, "edgecolor": "white", "lw": 0.3}
-        for name, (given, color) in parts.items():
-            part = np.asarray(given, float)
-            if part.any():
-                heights = np.append(part, part.sum())
-                label = f"dissipated: {name}"
-                ax.bar(at - 0.2, heights, bottom=below, color=color, label=label, **bar)
-                below = below + heights
-        heights = np.append(injected, injected.sum())
-        ax.bar(at + 0.2, heights, color="#D55E00", label="injected", hatch="////", **bar)
-        ax.set_xticks(at, [*(str(t + 1) for t in range(n)), "sum"])
+        _bars(ax, np.arange(n), heights, injected)
+        sums = {name: part.sum(keepdims=True) for name, part in heights.items()}
+        _bars(ax, np.array([n]), sums, injected.sum(keepdims=True), labeled=False)
+        ax.set_xticks(np.arange(n + 1), [*(str(t + 1) for t in range(n)), "sum"])
         ax.set_title(title)
         ax.axvline(n - 0.5, color="0.6", lw=0.6)
+        # what is too low to be seen at the end stands once more above itself, enlarged
+        tall = np.maximum(lost, injected)
+        high = np.flatnonzero(tall > _LOW * max(lost.sum(), injected.sum()))
+        first = int(high[-1]) + 1 if high.size else n
+        for step in np.flatnonzero(tall == 0):
+            ax.text(step, 0.01 * float(lost.sum()), "0", ha="center", fontsize=style.SMALL)
+        if 0 < first < n and tall[first:].any():
+            width = (n - first - 0.35) / (n + 1)
+            inner = ax.inset_axes(((first + 0.3) / (n + 1), 0.42, width, 0.42))
+            some = np.arange(first, n)
+            _bars(inner, some, {k: v[first:] for k, v in heights.items()}, injected[first:], False)
+            inner.set_xticks(some, [str(t + 1) for t in some])
+            inner.tick_params(labelsize=style.SMALL, length=2)
+            inner.yaxis.set_major_locator(MaxNLocator(3))
+            inner.set_title("enlarged", fontsize=style.SMALL, pad=2)
     return ax
+
+
+def _bars(
+    ax: Axes, at: Float[np.ndarray, " n"], parts: Mapping[str, Float[np.ndarray, " n"]],
+    injected: Float[np.ndarray, " n"], labeled: bool = True,
+) -> None:  # fmt: skip
+    """What is dissipated, part on part, and what is injected, side by side."""
+    below = np.zeros(len(at))
+    bar: Any = {"width": 0.36, "edgecolor": "white", "lw": 0.3}
+    for (name, part), color in zip(parts.items(), style.TINTS, strict=True):
+        if part.any():
+            label = f"dissipated: {name}" if labeled else "_nolegend_"
+            ax.bar(at - 0.2, part, bottom=below, color=color, label=label, **bar)
+            below = below + part
+    label = "injected" if labeled else "_nolegend_"
+    ax.bar(at + 0.2, injected, color="0.45", label=label, hatch="////", **bar)
 
 
 def draw_iterates(

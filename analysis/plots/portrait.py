@@ -24,8 +24,8 @@ _NULLCLINES: tuple[tuple[str, style.Dash], ...] = (
     ("#A65E2E", (0, (5, 1.2, 1, 1.2))),
 )
 _SEPARATRIX: dict[bool, style.Dash] = {True: "-", False: (0, (1, 1))}
-_CURVES: tuple[style.Dash, ...] = ((0, (1, 0.8)), (0, (3, 0.8)), (0, (6, 1, 1, 1)), "-")
 _SHADES = ("#F6C667", "#D98E04", "#A05A00", "#4A2A00")
+_WIDTHS = (3.4, 2.5, 1.6, 0.7)
 _SHAPES = {
     "node": "o",
     "degenerate node": "p",
@@ -150,9 +150,9 @@ def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
     for name, z in portrait.flows.items():
         handles += ax.plot(*z.T, color=looks[name].color, lw=1.5, zorder=4, label=name)
     for i, (name, z) in enumerate(portrait.curves.items()):
-        dash = _CURVES[i % len(_CURVES)]
-        shade = _SHADES[min(i, 3)] if len(portrait.curves) > 1 else _SHADES[1]
-        handles += ax.plot(*z.T, color=shade, ls=dash, lw=1.4, zorder=3.5, label=name)
+        # from wide and light to narrow and dark: orders that agree are seen on top of one another
+        wide = _WIDTHS[min(i, 3)]
+        handles += ax.plot(*z.T, color=_SHADES[min(i, 3)], lw=wide, zorder=3.5, label=name)
     return handles
 
 

@@ -128,7 +128,7 @@ def draw_construction(data: Mapping[str, Any]) -> Figure:
         "method",
         "route",
         "steps proved",
-        "identities",
+        "equations\nproved",
         "largest difference\nfrom the textbook",
         "scheme",
     ]
@@ -183,8 +183,8 @@ def _poles(space: Any, curvature: float) -> list[float]:
 
 def draw_triple_momentum(data: Mapping[str, Any]) -> Figure:
     rows = [[str(r[0]), *(f"${v:.6f}$" for v in r[1:])] for r in data["table"]["rows"]]
-    columns = [r"$\kappa$", r"$\rho = 1 - 1/\sqrt{\kappa}$", r"pole at $\mu$", r"pole at $\mu$",
-               r"pole at $L$", r"pole at $L$", "certified rate"]  # fmt: skip
+    columns = [r"$\kappa$", r"$\rho = 1 - 1/\sqrt{\kappa}$", "slow pole\n" r"at $\mu$", "fast pole\n" r"at $\mu$",
+               "first pole\n" r"at $L$", "second pole\nat $L$, modulus", "certified rate"]  # fmt: skip
     return draw_table(columns, rows, (8, 20, 14, 14, 14, 14, 16), numeric=range(7))
 
 

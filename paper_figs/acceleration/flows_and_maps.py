@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
 _START = 3.3
-_WINDOW = ((-4.2, 4.2), (-36.0, 36.0))
+_HEIGHT = {
+    "heavy_ball": 36.0
+}  # of the window in psi, in which heavy ball goes twice as far as the others
 NAMES = TITLES | {"gradient_descent": "Gradient descent, immersed"}
 
 
@@ -71,7 +73,7 @@ def compute_portraits(spacing: float, steps: int, flow_time: float) -> Result:
         portrait = od.analysis.phase_portrait(
             method,
             f,
-            window=_WINDOW,
+            window=((-4.2, 4.2), (-_HEIGHT.get(name, 18.0), _HEIGHT.get(name, 18.0))),
             axes=("y", "psi"),
             x0=_START,
             steps=24,
@@ -101,15 +103,26 @@ def compute_portraits(spacing: float, steps: int, flow_time: float) -> Result:
 def draw_portraits(data: Mapping[str, Any]) -> Figure:
     from dataclasses import replace
 
+    from ..._support import style
+
     figure, axes = panels(2, 2, height=5.4)
     for ax, name in zip(axes, NAMES, strict=True):
         portrait = data[name]
-        runs = {"iterates": next(iter(portrait.iterates.values()))}
+        runs = {name: next(iter(portrait.iterates.values()))}
         replace(flow_alone(portrait), iterates=runs).plot(ax, legend=False, numbered=3)
+        if name == "gradient_descent":
+            style.note(
+                ax,
+                r"flow and iterates stay on $\psi = 0$",
+                (0.9, 0.0),
+                (0, -14),
+                "black",
+                ha="center",
+            )
     for ax in axes:
         ax.set(xlabel="$y$", ylabel=r"$\psi$")
     letter(axes, list(NAMES.values()))
-    legend_under(figure, axes, ncols=5)
+    legend_under(figure, axes, ncols=4)
     return figure
 
 

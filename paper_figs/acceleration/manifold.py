@@ -13,7 +13,7 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, at_most, between, exactly, near
-from ..drawing import fitted_order, flow_alone, legend_under, letter, mark, panels
+from ..drawing import fitted_order, flow_alone, legend_under, letter, mark, panels, slopes
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SOURCE = "arXiv:2509.18346, abstract; formulas reconstructed"
 _WINDOW = ((-3.0, 3.0), (-3.6, 3.6))
 _MU, _L = 0.25, 2.0
+_MANIFOLD = r"manifold $\psi = 0$ (order 0)"
 
 
 def bowl() -> od.Objective:
@@ -134,6 +135,8 @@ def _discriminant(system: od.System, lam: Any) -> Any:
 def draw_manifold(data: Mapping[str, Any]) -> Figure:
     from dataclasses import replace
 
+    from ..._support import style
+
     figure, axes = panels(1, 3, height=3.0)
     names = ("immersed", "slow", "fast")
     for ax, name in zip(axes, names, strict=True):
@@ -142,19 +145,20 @@ def draw_manifold(data: Mapping[str, Any]) -> Figure:
             label.replace("slow manifold, order", "slow manifold to order"): c
             for label, c in portrait.curves.items()
         }
+        first = next((label for label in curves if label.endswith("order 0")), "")
+        curves = {(_MANIFOLD if n in ("manifold", first) else n): c for n, c in curves.items()}
         if name == "immersed":
-            curves = {r"manifold $\psi = v + a\nabla f(x) = 0$": curves["manifold"]}
             for x in np.linspace(*_WINDOW[0], 13)[1:-1]:
-                ax.axvline(x, color="#56B4E9", lw=0.6, alpha=0.55, zorder=0.5,
-                           label="fibres (vertical)")  # fmt: skip
+                ax.axvline(x, color=style.TINTS[1], lw=0.9, zorder=0.5, label="fibres")
         replace(portrait, curves=curves).plot(ax, legend=False)
         ax.set_ylim(*_WINDOW[1])
     axes[0].set(xlabel="$x$", ylabel="$v$")
     for ax in axes[1:]:
         ax.set(xlabel="$y$", ylabel=r"$\psi$")
+    gain = rf"K = {data['gain']:g}"
     letter(axes, [
-        rf"immersed: $b = 0$, $K = {data['gain']:g}$", rf"interconnected: $b = 1$, $K = {data['gain']:g}$",
-        r"accelerated: $K = 2\sqrt{\mu}$",
+        "immersed\n" rf"      $a = 1,\; b = 0,\; {gain}$", "interconnected\n" rf"      $a = 1,\; b = 1,\; {gain}$",
+        "accelerated\n" r"      $a = 0,\; b = 1,\; K = 2\sqrt{\mu} = 1$",
     ])  # fmt: skip
     legend_under(figure, axes, ncols=4)
     return figure
@@ -224,35 +228,27 @@ def draw_slow_graph(data: Mapping[str, Any]) -> Figure:
         look = style.series_style(n)
         axes[0].loglog(data["eps"], row, color=look.color, marker=look.marker, ms=3, lw=0.9,
                        label=rf"through $\epsilon^{n}$: order {data['fitted'][n]:.2f}")  # fmt: skip
+    slopes(axes[0], [(data["eps"], row, max(n + 1, 1)) for n, row in enumerate(data["errors"])])
     axes[0].set(xlabel=r"$\epsilon = 1/K$", ylabel="error of the slow graph's slope")
     axes[0].legend(loc="lower right")
-    for i, (name, values) in enumerate(data["least"].items()):
-        look = style.series_style(i)
-        label = {"a = 0": "$a = 0$", "a = h": r"$a = h = 1/\sqrt{L}$"}[name]
-        axes[1].loglog(data["ratio"], values, **look.line, label=label)
-    axes[1].fill_between(
-        data["ratio"], data["least"]["a = 0"], 1e2, color="#56B4E9", alpha=0.15, lw=0
+    axes[1].set(xscale="log", yscale="log")
+    ends = [data["least"]["a = 0"], data["least"]["a = h"], np.full(len(data["ratio"]), 1e2)]
+    labels = ("only for $a = 0$", r"for $a = 0$ and for $a = h = 1/\sqrt{L}$")
+    for low, high, tint, label in zip(ends, ends[1:], style.TINTS[1:], labels, strict=False):
+        edge: Any = {"facecolor": tint, "edgecolor": style.TINTS[0], "lw": 0.8}
+        axes[1].fill_between(data["ratio"], low, high, **edge, label=label)
+    axes[1].axhline(
+        2, color="black", lw=0.9, ls=(0, (4, 2)), label=r"accelerated: $K = 2\sqrt{\mu}$"
     )
-    axes[1].axhline(2, color="0.35", lw=0.8, ls=(0, (4, 2)))
-    axes[1].text(
-        95,
-        2.1,
-        r"accelerated: $K = 2\sqrt{\mu}$",
-        ha="right",
-        va="bottom",
-        fontsize=style.SMALL,
-    )
-    axes[1].text(3, 10, "slow manifold", ha="center", fontsize=style.SMALL)
-    axes[1].text(20, 3.3, "the mode oscillates", ha="center", fontsize=style.SMALL)
-    mark(axes[1], y=(2, 5, 10, 20))
+    axes[1].text(12, 3.3, "the mode oscillates", ha="left", fontsize=style.SMALL)
+    mark(axes[1], y=(2, 5, 10, 20, 50))
     axes[1].set(
-        xlim=(1, 100),
-        ylim=(1.4, 45),
-        xlabel=r"mode $\lambda/\mu$",
-        ylabel=r"least damping $K/\sqrt{\mu}$",
+        xlim=(1, 100), ylim=(1.4, 90), xlabel=r"mode $\lambda/\mu$", ylabel=r"damping $K/\sqrt{\mu}$"
+    )  # fmt: skip
+    axes[1].legend(
+        loc="upper left", title="slow manifold", title_fontsize=style.SMALL, alignment="left"
     )
-    axes[1].legend(loc="upper left")
-    letter(axes, ["the expansion is exact to its order", "modes with a slow manifold"])
+    letter(axes, ["the expansion is exact to its order", "where a mode has a slow manifold"])
     return figure
 
 

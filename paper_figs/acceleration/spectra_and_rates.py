@@ -10,9 +10,10 @@ import numpy as np
 
 import odescent as od
 
+from ..._support.style import FLOW, MODIFIED
 from ..claims import Claim, at_most, between, exactly, near
 from ..drawing import TITLES as NAMES
-from ..drawing import fitted_order, legend_over, legend_under, letter, look_of, mark, panels
+from ..drawing import fitted_order, legend_under, letter, look_of, mark, panels, slopes
 from ..entry import PaperFigure, Result
 from .terms import bent
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOURCE = "arXiv:2509.18346, abstract; reconstructed"
+_ORDERS = {"limit flow": 1, "modified equation": 2}  # of the distance of the iterates, in the step
+_OVER: dict[str, tuple[str, Any]] = {
+    "limit flow": (FLOW, (0, (5, 1.5))),
+    "modified equation": (MODIFIED, "-"),
+}
+_LARGE = 30  # condition numbers from which on orders in kappa are fitted
+_QUADRATICS = (0, (1.2, 1.6))
 _REAL = 1e-9  # imaginary parts below it are rounding
 
 
@@ -58,10 +66,9 @@ def compute_spectra(kappa: int, curvatures: int) -> Result:
 
 
 def draw_spectra(data: Mapping[str, Any]) -> Figure:
-
     figure, axes = panels(1, 2, height=3.0)
     angle = np.linspace(0, 2 * np.pi, 400)
-    axes[1].plot(np.cos(angle), np.sin(angle), color="0.3", lw=0.6, ls=":")
+    axes[1].plot(np.cos(angle), np.sin(angle), color="0.3", lw=0.6, ls=":", label="unit circle")
     axes[1].axhline(0, color="0.8", lw=0.4, zorder=0)
     axes[1].axvline(0, color="0.8", lw=0.4, zorder=0)
     for i, (n, s) in enumerate(data["spectra"].items()):
@@ -71,17 +78,15 @@ def draw_spectra(data: Mapping[str, Any]) -> Figure:
         for j in range(values.shape[1]):
             locus = _through_the_axis(values[:, j])
             axes[1].plot(locus.real, locus.imag, color=look.color, lw=1.0)
+            # poles of several methods meet: each has its own size, the largest behind
+            size, order = 9.5 - 2.2 * i, 4 + 0.1 * i
+            first, last = (_point(values[k, j]) for k in (0, -1))
+            axes[1].plot(*first, look.marker, mfc="white", mec=look.color, ms=size, zorder=order)
             axes[1].plot(
-                *_point(values[0, j]),
-                look.marker,
-                mfc="white",
-                mec=look.color,
-                ms=5,
-                zorder=4 - 0.1 * i,
+                *last, look.marker, mfc=look.color, mec="white", mew=0.4, ms=size, zorder=order
             )
-            axes[1].plot(
-                *_point(values[-1, j]), look.marker, color=look.color, ms=4, zorder=4 - 0.1 * i
-            )
+    for face, label in (("white", r"pole at $\lambda = \mu$"), ("0.45", r"pole at $\lambda = L$")):
+        axes[1].plot([], [], "o", mfc=face, mec="0.45", ms=5, label=label)
     axes[0].set(xscale="log", xlim=(1, data["kappa"]), ylim=(0, 1.02))
     axes[0].set(xlabel=r"mode $\lambda/\mu$", ylabel="modal radius")
     axes[1].set(aspect="equal", xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel="Re", ylabel="Im")
@@ -89,10 +94,10 @@ def draw_spectra(data: Mapping[str, Any]) -> Figure:
         axes,
         [
             rf"rate of each mode, $\kappa = {data['kappa']}$",
-            r"poles from $\mu$ (open) to $L$ (filled)",
+            r"poles of the modes from $\mu$ to $L$",
         ],
     )
-    legend_under(figure, [axes[0]], ncols=4)
+    legend_under(figure, axes, ncols=4)
     return figure
 
 
@@ -123,7 +128,7 @@ def compute_rates(kappas: list[float], steps: int) -> Result:
     grid = np.array(kappas)
     # complexity: the number of steps per factor e, fitted for large kappa
     times = {n: -1 / np.log(np.array(certified[n])) for n in NAMES}
-    large = grid >= 30
+    large = grid >= _LARGE
     slopes = {n: fitted_order(grid[large], t[large]) for n, t in times.items() if n != "heavy_ball"}
     edge = 9 + 4 * 5**0.5
     # what the claims compare: known values at kappa = 10, the optimum, and the slack of the measured rates
@@ -190,32 +195,44 @@ def draw_rates(data: Mapping[str, Any]) -> Figure:
     for n, label in NAMES.items():
         look = look_of(n)
         grid = data["kappas"]
-        ax.loglog(grid, -1 / np.log(data["certified"][n]), color=look.color, lw=1.3, label=label)
-        ax.loglog(
-            grid,
-            -1 / np.log(np.array(data["spectral"][n])),
-            color=look.color,
-            lw=0.8,
-            ls=(0, (2, 1.5)),
-        )
-        ax.loglog(grid, -1 / np.log(np.array(data["realized"][n])), look.marker, color=look.color, ms=3.2,
-                  mec="white", mew=0.3)  # fmt: skip
+        certified = -1 / np.log(data["certified"][n])
+        ax.loglog(grid, certified, color=look.color, lw=1.3, label=label)
+        ax.loglog(grid, -1 / np.log(np.array(data["spectral"][n])), color=look.color, lw=1.6, ls=_QUADRATICS,
+                  zorder=2.5)  # fmt: skip
+        some = _apart(grid)
+        ax.loglog(grid[some], -1 / np.log(np.array(data["realized"][n])[some]), look.marker, color=look.color, ms=4,
+                  mec="white", mew=0.4, zorder=3)  # fmt: skip
+        end = np.flatnonzero(np.isfinite(certified))[-1]
+        if end + 1 < len(grid):
+            ax.plot(grid[end], certified[end], "x", color=look.color, ms=6, mew=1.4, zorder=4)
+            text = "no certificate\nfrom " r"$9 + 4\sqrt{5}$ on"
+            style.note(ax, text, (data["edge"], 3.5 * certified[end]), (4, 0), look.color)
     ax.axvline(data["edge"], color="0.5", lw=0.7, ls=(0, (4, 2)))
-    ax.annotate(
-        r"$9 + 4\sqrt{5}$",
-        (data["edge"], 0.45),
-        xytext=(3, 0),
-        textcoords="offset points",
-        fontsize=style.SMALL,
+    # the orders kappa and sqrt(kappa) are claimed for large kappa
+    large = grid >= _LARGE
+    claimed = {"gradient_descent": 1.0, "triple_momentum": 0.5}
+    slopes(
+        ax,
+        [(grid[large], -1 / np.log(data["certified"][n])[large], p) for n, p in claimed.items()],
+        1.9,
     )
     ax.plot([], [], color="0.3", lw=1.3, label="certified over $F(\\mu, L)$")
-    ax.plot([], [], color="0.3", lw=0.8, ls=(0, (2, 1.5)), label="on quadratics")
-    ax.plot([], [], "o", color="0.3", ms=3.2, label="one run")
+    ax.plot([], [], color="0.3", lw=1.6, ls=_QUADRATICS, label="on quadratics")
+    ax.plot([], [], "o", color="0.3", ms=4, label="one run (sum of softplus)")
     ax.set(xlabel=r"condition number $\kappa$", ylabel=r"steps for a factor $e$")
     first, last = data["kappas"][0], data["kappas"][-1]
     ax.set(xlim=(0.9 * first, 1.1 * last), ylim=(0.35, 2 * float(last)))  # whole markers
-    legend_under(figure, axes, ncols=2)
+    legend_under(figure, axes, ncols=2, columnspacing=1.0, handlelength=1.8)
     return figure
+
+
+def _apart(grid: np.ndarray) -> list[int]:
+    """Indices of an increasing grid, of neighbours at least a quarter apart: marks that do not collide."""
+    kept = [0]
+    for i, value in enumerate(grid):
+        if value >= 1.25 * grid[kept[-1]]:
+            kept.append(i)
+    return kept
 
 
 def _valley() -> od.Objective:
@@ -283,7 +300,7 @@ def compute_over_flow(levels: int, time: float) -> Result:
     }
     claims = tuple(
         Claim(f"{NAMES[n]} follows its {label}: order of the gap in the step.",
-              near(2 if label == "modified equation" else 1, absolute=0.12), order, SOURCE)
+              near(_ORDERS[label], absolute=0.12), order, SOURCE)
         for n, both in orders.items() for label, order in both.items()
     )  # fmt: skip
     axis = np.linspace(-1.6, 2.0, 121), np.linspace(-1.5, 1.5, 101)
@@ -317,9 +334,7 @@ def _with_step(name: str) -> od.Algorithm:
 
 
 def draw_over_flow(data: Mapping[str, Any]) -> Figure:
-    from ..._support import style
-
-    figure, axes = panels(1, 2, height=3.0)
+    figure, axes = panels(1, 2, height=3.5)
     top = float(data["values"].max())
     axes[0].contour(
         data["x"],
@@ -329,32 +344,25 @@ def draw_over_flow(data: Mapping[str, Any]) -> Figure:
         colors="0.8",
         linewidths=0.6,
     )
-    looks = {"limit flow": ("#0072B2", (0, (5, 1.5))), "modified equation": ("#D55E00", "-")}
-    for label, (color, dash) in looks.items():
-        axes[0].plot(*data["shown"][label].T, color=color, ls=dash, lw=1.2, label=label)
-    axes[0].plot(
-        *data["shown"]["iterates"].T,
-        "o",
-        color="black",
-        ms=3,
-        mec="white",
-        mew=0.3,
-        label="iterates",
-        zorder=4,
-    )
+    for label, (color, dash) in _OVER.items():
+        axes[0].plot(*data["shown"][label].T, color=color, ls=dash, lw=1.4, label=label)
+    own, run = look_of("nesterov_sc"), data["shown"]["iterates"]
+    axes[0].plot(*run.T, **own.marked(3.5), ls="none", label="iterates", zorder=4)
+    axes[0].plot(*run[0], "o", mfc="white", mec="black", ms=6, zorder=5, label="start")
     axes[0].set(xlabel="$x_1$", ylabel="$x_2$")
-    legend_over(axes[0])
     for n, both in data["gaps"].items():
         look = look_of(n)
-        for label, dash in (("limit flow", (0, (5, 1.5))), ("modified equation", "-")):
+        for label, (_, dash) in _OVER.items():
             axes[1].loglog(data["steps"], both[label], color=look.color, ls=dash, marker=look.marker, ms=3, lw=0.9,
-                           label=NAMES[n] if dash == "-" else "_")  # fmt: skip
-    axes[1].text(0.04, 0.93, "dashed: limit flow\nfull: modified equation", transform=axes[1].transAxes, va="top",
-                 fontsize=style.SMALL)  # fmt: skip
+                           label=NAMES[n] if dash == "-" else "_nolegend_")  # fmt: skip
+    heavy = data["gaps"]["heavy_ball"]
+    slopes(axes[1], [(data["steps"], heavy[label], order) for label, order in _ORDERS.items()])
+    for label, (_, dash) in _OVER.items():
+        axes[1].plot([], [], color="0.3", ls=dash, lw=0.9, label=f"to the {label}")
     mark(axes[1], (0.02, 0.05, 0.1, 0.2))
-    axes[1].set(xlabel="step $h$", ylabel="largest distance")
-    axes[1].legend(loc="lower right")
+    axes[1].set(xlabel="step $h$", ylabel="largest distance of the iterates")
     letter(axes, ["Nesterov's method over its flows", "how fast the gap closes"])
+    legend_under(figure, axes, ncols=4)
     return figure
 
 

@@ -14,7 +14,7 @@ import odescent as od
 
 from ..._support.style import titled
 from ..claims import Claim, Spread, above, at_least, exactly
-from ..drawing import legend_over, letter, panels
+from ..drawing import legend_under, letter, look_of, panels
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ SOURCE = "arXiv:2306.09778, abstract and figures"
 START = (8.0, 8.0)
 WINDOW = (-2.0, 8.6)
 NEAR = 0.25  # of the minimizer, in each coordinate: well inside the lowest basin
-TITLES = {
-    "cbo": titled("cbo"), "hopping": titled("consensus_hopping"), "descent": titled("gradient_descent"),
-    "langevin": titled("annealed_langevin"),
+METHODS = {
+    "cbo": "cbo", "hopping": "consensus_hopping", "descent": "gradient_descent", "langevin": "annealed_langevin"
 }  # fmt: skip
+TITLES = {n: titled(method) for n, method in METHODS.items()}
+_RING = "particles at the start: 3 standard deviations"
 
 
 def compute(
@@ -91,7 +92,10 @@ def compute(
     shown = {n: _thinned(n, p, steps) for n, p in paths.items()}
     rows = [[TITLES[n], s.value, s.low, s.high, len(paths[n])] for n, s in shares.items()]
     table = {"columns": ["method", "share at the minimizer", "low", "high", "runs"], "rows": rows}
-    return Result({"axis": axis, "values": values, "paths": shown, "table": table}, claims)
+    data = {
+        "axis": axis, "values": values, "paths": shown, "table": table, "spread": {"cbo": spread, "hopping": width}
+    }  # fmt: skip
+    return Result(data, claims)
 
 
 def arrivals(paths: np.ndarray) -> Spread:
@@ -111,10 +115,11 @@ def _thinned(name: str, paths: np.ndarray, steps: int) -> np.ndarray:
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
+    from matplotlib.patches import Circle
 
-    figure, axes = panels(2, 2, height=6.6)
+    figure, axes = panels(2, 2, height=7.3)
     levels = np.concatenate([np.linspace(0.5, 12, 9), np.linspace(16, 60, 9)])
-    colors = {"cbo": "#0072B2", "hopping": "#009E73", "descent": "#D55E00", "langevin": "#CC79A7"}
+    colors = {n: look_of(method).color for n, method in METHODS.items()}
     for ax, (n, paths) in zip(axes, data["paths"].items(), strict=True):
         ax.contour(
             data["axis"], data["axis"], data["values"], levels, colors="0.78", linewidths=0.45
@@ -123,13 +128,48 @@ def draw(data: Mapping[str, Any]) -> Figure:
             line = {"descent": 1.2, "langevin": 0.35}.get(n, 0.45)
             ax.plot(*path.T, "-", color=colors[n], lw=line, alpha=1.0 if n == "descent" else 0.45)
         ax.plot(*paths.reshape(-1, 2).T, ".", ms=1.8, color=colors[n], alpha=0.6, mec="none")
-        ax.plot(0, 0, "*", ms=9, color="#E69F00", mec="black", mew=0.5, zorder=5, label="minimizer")
-        ax.plot(*START, "o", ms=4, color="black", zorder=5, label="start")
+        ax.plot(
+            0,
+            0,
+            "*",
+            ms=10,
+            mfc="white",
+            mec="black",
+            mew=0.9,
+            ls="none",
+            zorder=5,
+            label="minimizer",
+        )
+        ax.plot(
+            *START,
+            "o",
+            ms=4,
+            mfc="black",
+            mec="white",
+            mew=0.4,
+            ls="none",
+            zorder=5,
+            label="start; of an ensemble the mean",
+        )
+        if n in data["spread"]:
+            round_it: Any = {"fill": False, "ec": "0.3", "lw": 0.8, "ls": (0, (4, 2)), "zorder": 4}
+            ax.add_patch(Circle(START, 3 * data["spread"][n], label=_RING, **round_it))
         ax.set(xlim=WINDOW, ylim=WINDOW, aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
-    legend_over(axes[0])
-    shares = {row[0]: row for row in data["table"]["rows"]}
-    letter(axes, [f"{t}: {shares[t][1]:.0%} arrive" for t in TITLES.values()])
+    axes[0].plot(
+        [], [], ".-", color="0.45", lw=0.8, ms=4, label="consensus points (a, b), iterates (c, d)"
+    )
+    rows = [
+        next(row for row in data["table"]["rows"] if row[0] == title) for title in TITLES.values()
+    ]
+    letter(axes, [f"{title}\n      {_counted(*rest)}" for title, *rest in rows])
+    legend_under(figure, axes, ncols=2)
     return figure
+
+
+def _counted(share: float, low: float, high: float, runs: int) -> str:
+    """How many of the runs arrive, with the interval at 95 % where there are several."""
+    said = f"{round(share * runs)} of {runs} arrive"
+    return said if runs == 1 else f"{said}: {100 * share:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 FIGURES = (

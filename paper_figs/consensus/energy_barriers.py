@@ -11,7 +11,7 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, Spread, at_least, below, between
-from ..drawing import letter, mark, panels
+from ..drawing import letter, look_of, mark, panels
 from ..entry import PaperFigure, Result
 from .consensus_points import SOURCE, START, arrivals
 
@@ -95,23 +95,25 @@ def draw(data: Mapping[str, Any]) -> Figure:
     from ..._support import style
 
     figure, axes = panels(1, 2, height=2.8)
+    cbo, langevin = look_of("cbo"), look_of("unadjusted_langevin")
     for i, (sigma, rows) in enumerate(data["shares"].items()):
-        look = style.series_style(i)
         value, low, high = np.array(rows).T
-        axes[0].errorbar(data["particles"], value, [value - low, high - value], color=look.color,
-              marker=look.marker,
-                         ms=3.5, lw=0.9, capsize=2, label=rf"$\sigma = {sigma}$")  # fmt: skip
+        look: Any = {"color": cbo.color, "ls": style.DASHES[i % 7], "marker": style.MARKERS[i % 7]}
+        axes[0].errorbar(data["particles"], value, [value - low, high - value], **look, ms=4, mec="white", mew=0.4,
+                         lw=1.0, capsize=2, label=rf"$\sigma = {sigma}$", clip_on=False)  # fmt: skip
     axes[0].set_xscale("log")
     mark(axes[0], data["particles"])
     axes[0].set(ylim=(-0.03, 1.03), xlabel="particles $N$", ylabel="share at the minimizer")
-    axes[0].legend(loc="best")
-    exact, asymptotic, mean, error = data["times"].T
-    axes[1].semilogy(data["betas"], exact, color="#0072B2", label="exact")
-    axes[1].semilogy(
-        data["betas"], asymptotic, color="#D55E00", ls=(0, (5, 1.5)), label="Eyring-Kramers"
+    axes[0].legend(
+        loc="best", title="bars: 95 % (Wilson)", title_fontsize=style.SMALL, alignment="left"
     )
-    axes[1].errorbar(data["betas"], mean, 1.96 * error, fmt="o", color="black", ms=3.5, lw=0.9, capsize=2,
-                     label="measured")  # fmt: skip
+    exact, asymptotic, mean, error = data["times"].T
+    axes[1].semilogy(data["betas"], exact, color="black", label="exact")
+    axes[1].semilogy(
+        data["betas"], asymptotic, color="0.5", ls=(0, (5, 1.5)), label="Eyring-Kramers"
+    )
+    axes[1].errorbar(data["betas"], mean, 1.96 * error, fmt="o", color=langevin.color, ms=4, lw=0.9, capsize=2,
+                     label="measured, 95 %")  # fmt: skip
     marks = [v for v in (3, 5, 10, 20, 50, 100, 200, 500) if exact.min() / 2 < v < 2 * exact.max()]
     mark(axes[1], data["betas"], marks)
     axes[1].set(xlabel=r"inverse temperature $\beta$", ylabel="mean passage time")

@@ -13,13 +13,16 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, at_most, near
-from ..drawing import fitted_order, letter, mark, panels
+from ..drawing import fitted_order, legend_under, letter, mark, panels, slopes
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOURCE = "arXiv:2306.09778, abstract; derived here"
+_CLAIMED = {  # orders in alpha and in tau
+    "laplace plain": -1, "laplace first": -2, "laplace second": -3, "movement plain": 2, "movement first": 3,
+}  # fmt: skip
 
 
 def _landscape() -> od.Objective:
@@ -103,22 +106,26 @@ def compute_budget(
 def draw_budget(data: Mapping[str, Any]) -> Figure:
     from ..._support import style
 
-    figure, (ax,) = panels(1, 1, width=style.COLUMN_WIDTH, height=2.9)
+    figure, (ax,) = panels(1, 1, width=style.COLUMN_WIDTH, height=3.4)
     entries = {
-        r"$\tau\,|\nabla f|$": data["move"], "$|g|$, the rest": data["size"],
-        r"width of the cloud": data["budget"]["noise"],
+        r"gradient step, $\tau\,|\nabla f|$": data["move"], "remainder $|g|$": data["size"],
+        r"noise, $\sigma\sqrt{h}$": data["budget"]["noise"],
         r"$\tau^2|\nabla^2 f\,\nabla f|$": data["budget"]["explicit"],
         r"$\tau^2|\nabla\Delta f|/2\alpha$": data["budget"]["laplace"],
-        "Monte Carlo": data["budget"]["monte_carlo"],
+        "sampling error of the mean": data["budget"]["monte_carlo"],
     }  # fmt: skip
     for i, (label, values) in enumerate(entries.items()):
         look = style.series_style(i)
         thick = i < 2
         ax.loglog(data["widths"], values, color=look.color, ls="-" if thick else look.dash, marker=look.marker,
                   ms=3.5 if thick else 2, lw=1.2 if thick else 0.8, label=label)  # fmt: skip
+    # of the orders 1 and 2 in tau, the square of the width
+    slopes(ax, [(data["widths"], data["move"], 2), (data["widths"], data["size"], 4)])
     mark(ax, data["widths"])
-    ax.set(xlabel=r"width $\sigma\sqrt{h}$ at $\lambda h = 1$", ylabel="length")
-    style.legend_below(ax)
+    ax.set(
+        xlabel=r"noise $\sigma\sqrt{h}$ at $\lambda h = 1$", ylabel="norm of each part of a step"
+    )
+    legend_under(figure, [ax], ncols=2, columnspacing=1.0, handlelength=2.0)
     return figure
 
 
@@ -184,14 +191,15 @@ def compute_principles(
     }
     claims = (
         Claim("Laplace: the consensus point tends to the proximal step as 1/alpha: fitted order.",
-              near(-1, absolute=0.05), orders["laplace plain"], SOURCE),
-        Claim("Laplace: with the first term of the expansion, as 1/alpha^2.", near(-2, absolute=0.05),
-              orders["laplace first"], SOURCE),
-        Claim("Laplace: with the second, as 1/alpha^3.", near(-3, absolute=0.12), orders["laplace second"], SOURCE),
+              near(_CLAIMED["laplace plain"], absolute=0.05), orders["laplace plain"], SOURCE),
+        Claim("Laplace: with the first term of the expansion, as 1/alpha^2.",
+              near(_CLAIMED["laplace first"], absolute=0.05), orders["laplace first"], SOURCE),
+        Claim("Laplace: with the second, as 1/alpha^3.", near(_CLAIMED["laplace second"], absolute=0.12),
+              orders["laplace second"], SOURCE),
         Claim("Minimizing movement: it differs from an explicit gradient step by tau^2: fitted order.",
-              near(2, absolute=0.05), orders["movement plain"], SOURCE),
-        Claim("Minimizing movement: with that term, by tau^3.", near(3, absolute=0.1), orders["movement first"],
-              SOURCE),
+              near(_CLAIMED["movement plain"], absolute=0.05), orders["movement plain"], SOURCE),
+        Claim("Minimizing movement: with that term, by tau^3.", near(_CLAIMED["movement first"], absolute=0.1),
+              orders["movement first"], SOURCE),
     )  # fmt: skip
     data = {
         "exponents": np.array(exponents), "steps": np.array(steps), "orders": orders,
@@ -212,9 +220,9 @@ def draw_principles(data: Mapping[str, Any]) -> Figure:
 
     figure, axes = panels(1, 2, height=2.8)
     names = {
-        "laplace plain": r"$|m_\alpha - \mathrm{prox}|$", "laplace first": r"without the $1/\alpha$ term",
-        "laplace second": r"without $1/\alpha^2$ too",
-        "movement plain": r"$|m_\alpha - (x - \tau\nabla f)|$", "movement first": r"without the $\tau^2$ term",
+        "laplace plain": r"$|m_\alpha - \mathrm{prox}|$", "laplace first": r"less the $1/\alpha$ term",
+        "laplace second": r"less the terms to $1/\alpha^2$",
+        "movement plain": r"$|m_\alpha - (x - \tau\nabla f)|$", "movement first": r"less the $\tau^2$ term",
     }  # fmt: skip
     for ax, kind, along in ((axes[0], "laplace", "exponents"), (axes[1], "movement", "steps")):
         for i, (n, values) in enumerate(data[kind].items()):
@@ -222,9 +230,13 @@ def draw_principles(data: Mapping[str, Any]) -> Figure:
             key = f"{kind} {n}"
             ax.loglog(data[along], values, color=look.color, marker=look.marker, ms=3, lw=0.9,
                       label=f"{names[key]}: order ${data['orders'][key]:.2f}$")  # fmt: skip
+        claimed = [
+            (data[along], values, _CLAIMED[f"{kind} {n}"]) for n, values in data[kind].items()
+        ]
+        slopes(ax, claimed)
         ax.legend(loc="best")
         mark(ax, data[along])
-        ax.set_ylabel("distance")
+        ax.set_ylabel("distance of the consensus point $m_\\alpha$")
     axes[0].set_xlabel(r"exponent $\alpha$")
     axes[1].set_xlabel(r"step $\tau = \alpha s^2$")
     letter(axes, ["Laplace principle", "minimizing movement"])
