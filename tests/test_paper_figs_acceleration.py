@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from faults_of_figures import faults
 
 import odescent as od
 from odescent import paper_figs as pf
@@ -20,7 +21,7 @@ SMALL = {
     "triple_momentum": {"kappas": [10]},
     "term_table": {},
     "terms": {"points": [10], "shares": [0.0, 1.0], "steps": 60},
-    "cycle": {"steps": 100},
+    "cycle": {"steps": 150},
     "spectra": {"curvatures": 33},
     "threshold": {"resolution": 40, "certified": 4, "periods": 5, "kappas": [18, 100]},
 }
@@ -48,6 +49,7 @@ def check(name: str, smaller: dict) -> dict:
     data = restore(decode(json.loads(text), arrays))
     drawn = figure.draw(data)
     drawn.draw_without_rendering()
+    assert faults(drawn, result.claims) == []
     wide, _ = drawn.get_size_inches()
     assert wide in (3.4, 7.0)
     return data

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from faults_of_figures import faults
 
 from odescent import paper_figs as pf
 from odescent._support.store import decode, encode
@@ -19,6 +20,7 @@ def drawn_from_its_file(name: str, result: pf.Result) -> None:
     text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
     figure = FIGURES[name].draw(restore(decode(json.loads(text), arrays)))
     figure.draw_without_rendering()
+    assert faults(figure, result.claims) == []
 
 
 def test_the_two_principles_have_their_orders():

@@ -19,7 +19,7 @@ _NAMED = 3  # attractors that the legend names one by one
 _UNRESOLVED = "#FFFFFF"
 _LEFT = {"diverges": "#4D4D4D", "undefined": "#999999"}
 # Light enough to lay marks on, of different lightness in grey; more than these are drawn as "others".
-_TINTS = ("#A6CEE3", "#D95F02", "#F7F0A0", "#31688E", "#CC79A7", "#5AAE61", "#FDD0A2", "#E6E6F5")
+_TINTS = ("#A6CEE3", "#D95F02", "#F7F0A0", "#31688E", "#C994C7", "#5AAE61", "#FDD0A2", "#E6E6F5")
 
 
 def draw_basins(basins: Basins, ax: Axes | None = None) -> Axes:
@@ -97,6 +97,9 @@ def _mark(basins: Basins, ax: Axes, names: list[str]) -> list[Any]:
             continue
         x, y = columns
         assert x is not None and y is not None
+        ends = [(basins.axes[n].min(), basins.axes[n].max()) for n in names]
+        if not any(_inside(x, ends[0]) & _inside(y, ends[1])):
+            continue
         label = f"attractor: {a.kind if several else a.label}"
         if a.kind == "limit cycle":
             (line,) = ax.plot(np.append(x, x[0]), np.append(y, y[0]), color="black", lw=1.0)
@@ -107,6 +110,11 @@ def _mark(basins: Basins, ax: Axes, names: list[str]) -> list[Any]:
         line.set_label(label)
         found.setdefault(label, line)
     return list(found.values())
+
+
+def _inside(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    found: np.ndarray = (values >= ends[0]) & (values <= ends[1])
+    return found
 
 
 def _column(points: np.ndarray, states: dict[str, np.ndarray], name: str) -> np.ndarray | None:

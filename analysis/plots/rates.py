@@ -162,7 +162,8 @@ def draw_radius(s: Spectrum, ax: Axes | None = None) -> Axes:
     with picture(ax, 0.7, r"$\lambda$", "modal radius") as ax:
         ax.plot(s.curvatures, s.radius, color=first.color, label=_named("as given", s.rate))
         ax.plot(
-            s.worst, s.rate, marker=first.marker, color=first.color, ls="none", clip_on=False, zorder=3
+            s.worst, s.rate, marker=first.marker, color=first.color, ls="none", clip_on=False, zorder=3,
+            label="its largest value",
         )  # fmt: skip
         if s.tuned_radius is not None and s.tuned_rate is not None:
             ax.plot(s.curvatures, s.tuned_radius, **second.line, label=_named("best", s.tuned_rate))
@@ -191,11 +192,13 @@ def draw_locus(s: Spectrum, ax: Axes | None = None) -> Axes:
         ax.axvline(0, color="#BBBBBB", lw=0.4, zorder=0)
         if s.locus is None:
             groups = [(s.eigenvalues, len(s.curvatures) - 1, r"$\lambda$ from $\mu$ to $L$")]
+            ends = [r"$\lambda = \mu$", r"$\lambda = L$"]
         else:
             best, modes = int(np.argmin(s.locus.worst)), s.locus.modes
-            ends = [r"$\lambda = \mu$", r"$\lambda = L$"]
-            named = ends if len(modes) == 2 else [rf"$\lambda = {modes[0]:.4g}$"]
-            groups = [(s.locus.eigenvalues[:, i], best, named[i]) for i in range(len(modes))]
+            two = [r"$\lambda = \mu$", r"$\lambda = L$"]
+            names = two if len(modes) == 2 else [rf"$\lambda = {modes[0]:.4g}$"]
+            groups = [(s.locus.eigenvalues[:, i], best, names[i]) for i in range(len(modes))]
+            ends = ["least value", "best value"]
         for i, (values, marked, label) in enumerate(groups):
             style = series_style(i)
             for j, own in enumerate(values.T):
@@ -207,6 +210,11 @@ def draw_locus(s: Spectrum, ax: Axes | None = None) -> Axes:
                         own.real[at], own.imag[at], marker=style.marker, mfc=face, mec=style.color, ls="none",
                         zorder=2 if at == 0 else 3,
                     )  # fmt: skip
+            for face, what in (("white", ends[0]), (style.color, ends[1])):
+                named = f"{label}: {what}" if len(groups) > 1 else what
+                ax.plot(
+                    [], [], marker=style.marker, mfc=face, mec=style.color, ls="none", label=named
+                )
         if s.locus is not None:
             from .basins import _label
 

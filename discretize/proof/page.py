@@ -31,7 +31,7 @@ h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem; }
 .ok { color: #00734d; } .bad { color: #b3261e; font-weight: 600; }
 .kind { font: 12px system-ui, sans-serif; border: 1px solid currentColor; border-radius: 1em;
   padding: .05em .6em; opacity: .75; }
-.three { border-left: 3px solid #0072b2; padding-left: 1rem; } footer { margin-top: 3rem; }
+.three { border-left: 3px solid #33658a; padding-left: 1rem; } footer { margin-top: 3rem; }
 @media (prefers-color-scheme: dark) { .ok { color: #54d6a5; } .bad { color: #ff8a80; } }
 """
 _ARTICLE_STYLE += f"math {{ font-family: {FONTS}; font-size-adjust: 0.48; }}\n"

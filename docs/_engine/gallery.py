@@ -44,15 +44,15 @@ def basins_of_the_counterexample() -> plt.Figure:
 
 def modal_radius() -> plt.Figure:
     """Spectral radius against curvature: constant for heavy ball, largest at both ends for triple momentum."""
-    from odescent._support.style import COLORS, DASHES, context, figure, legend_below, titled
+    from odescent._support.style import context, figure, legend_below, looks, titled
 
     drawn, (ax,) = figure(height_ratio=0.7)
     names = ("heavy_ball", "nesterov_sc", "triple_momentum")
     with context():
-        for name, color, dash in zip(names, COLORS, DASHES, strict=False):
+        for name, look in looks(names).items():
             found = od.analysis.spectrum(od.algorithm(name), 1, 30)
             label = f"{titled(name)}: {found.rate:.3f}"
-            ax.plot(found.curvatures, found.radius, color=color, linestyle=dash, label=label)
+            ax.plot(found.curvatures, found.radius, **look.line, label=label)
         ax.set(xlabel=r"curvature $\lambda$", ylabel="modal radius", ylim=(0, 1))
         legend_below(ax, ax.get_lines())
     return drawn

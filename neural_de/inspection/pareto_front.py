@@ -91,8 +91,9 @@ class Pareto(Rendered):
                 )  # fmt: skip
             corners = np.array([p.mean for p in self.front])
             ax.step(
-                corners[:, 0], corners[:, 1], where="post", color="black", lw=0.6, ls=":", zorder=1
-            )
+                corners[:, 0], corners[:, 1], where="post", color="black", lw=0.6, ls=":", zorder=1,
+                label="front (filled marks)",
+            )  # fmt: skip
         return ax
 
 

@@ -63,7 +63,7 @@ class FieldPlane(Rendered):
 
         n = len(self.times)
         if axes is None:
-            _, axes = figure(COLUMN_WIDTH if n == 1 else FULL_WIDTH, 1.0, n)
+            _, axes = figure(COLUMN_WIDTH if n == 1 else FULL_WIDTH, 1.2, n)
         # one grey scale for all times, so that speeds can be compared
         speed = np.hypot(self.arrows[..., 0], self.arrows[..., 1])
         box = (self.a[0], self.a[-1], self.b[0], self.b[-1])
@@ -100,6 +100,12 @@ class FieldPlane(Rendered):
                 ax.set_xlabel("$y_1$" if flat else "first direction")
                 ax.set_title(self.name if n == 1 else f"$t = {time:.3g}$")
             axes[0].set_ylabel("$y_2$" if flat else "second direction")
+            handles, names = axes[0].get_legend_handles_labels()
+            if len(names) > 1:
+                axes[0].get_figure().legend(
+                    handles=handles, loc="outside lower center", ncols=min(len(names), 10 if n > 1 else 5),
+                    title="class; marks: where the rows are", title_fontsize=8, markerscale=1.6, handletextpad=0.2,
+                )  # fmt: skip
             if not flat:
                 said = f"{self.name}: plane with {100 * self.share:.0f} % of the variance; darker is faster"
                 axes[0].get_figure().suptitle(said, fontsize=9)

@@ -49,38 +49,75 @@ class StepProfile(Rendered):
         return plain
 
     def plot(self, axes: Any = None) -> tuple[Axes, ...]:
-        """Draw h, E and h S over the time, side by side."""
+        """Draw h, E and h S over the time, side by side, each on the scale of its own values.
+
+        What holds a step back is seen from how near E is to 1 (accuracy) or h S to the solver's bound (stability).
+        """
         from ..._support.pictures import Panels
         from ..._support.style import FULL_WIDTH, context, figure, series_style
 
         if axes is None:
-            _, axes = figure(FULL_WIDTH, 0.8, 3)
+            _, axes = figure(FULL_WIDTH, 1.25, 3)
         style = series_style(0)
+        bound = "" if self.stability is None else f", stable to {self.stability:.3g}"
+        rows = (
+            (self.h, "step $h$", None),
+            (self.error, "error $E$, accepted to 1", 1.0),
+            (self.h * self.stiffness, f"stiffness $h\\,S${bound}", self.stability),
+        )
+        ends = np.append(self.t, self.t[-1:] + self.h[-1:])
+        middle = self.t + self.h / 2
         with context():
-            bound = "" if self.stability is None else f" (stable to {self.stability:.3g})"
-            rows = (
-                (self.h, "step $h$", None),
-                (self.error, "error $E$ (accepted to 1)", 1.0),
-                (self.h * self.stiffness, f"$h\\,S${bound}", self.stability),
-            )
-            ends = np.append(self.t, self.t[-1:] + self.h[-1:])
             for ax, (values, label, limit) in zip(axes, rows, strict=True):
                 ax.stairs(values, ends, color=style.color, baseline=None, lw=1.1)
-                ax.plot(self.t + self.h / 2, values, style.marker, color=style.color, ms=2.5)
-                top, positive = float(max(values)), values[values > 0]
-                if limit is not None and top < limit / 5 and limit != 1.0:
-                    limit = None  # far away: it would flatten the curve
-                if limit is not None:
-                    ax.axhline(limit, color="black", lw=0.6, ls=":")
-                if len(positive) and max(top, limit or 0.0) > 30 * positive.min():
-                    ax.set_yscale("log")
-                else:
-                    ax.set_ylim(0, 1.1 * max(top, limit or 0.0))
+                ax.plot(
+                    middle,
+                    values,
+                    style.marker,
+                    color=style.color,
+                    ms=3,
+                    ls="none",
+                    label="accepted step",
+                )
+                # the last one is as long as what is left
+                last: Any = {"mfc": "white", "mec": style.color, "ms": 4.5, "ls": "none"}
+                ax.plot(
+                    middle[-1:],
+                    values[-1:],
+                    style.marker,
+                    **last,
+                    label="last step, to the end of the interval",
+                )
+                shown = values[:-1] if len(values) > 2 else values
+                low, high = _limits(shown[np.isfinite(shown) & (shown > 0)])
+                if (
+                    limit is not None and limit < 5 * high
+                ):  # further away it would flatten the curve
+                    ax.axhline(limit, color="black", lw=0.8, ls=":", label="bound")
+                    high = max(high, 1.15 * limit)
+                ax.set_yscale("log" if high > 20 * low else "linear")
+                ax.set_ylim(low, high)
                 ax.set_xlabel("$t$")
                 ax.set_title(label)
             said = f"{self.name}: {self.accepted} steps, {self.rejected} rejected"
-            axes[0].get_figure().suptitle(said, fontsize=9)
+            root = axes[0].get_figure()
+            root.suptitle(said, fontsize=9)
+            handles = {
+                str(h.get_label()): h for ax in axes for h in ax.get_legend_handles_labels()[0]
+            }
+            root.legend(handles=list(handles.values()), loc="outside lower center", ncols=3)
         return Panels(axes)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Ends of an axis that show how positive values differ: around them, where they are alike a fifth to each side."""
+    if not values.size:
+        return 0.1, 1.0
+    low, high = float(values.min()), float(values.max())
+    if high > 20 * low:
+        return low / 1.5, high * 1.5
+    margin = max(0.15 * (high - low), 0.2 * high - (high - low) / 2)
+    return max(low - margin, 0.0), high + margin
 
 
 def step_profile(

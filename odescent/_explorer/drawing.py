@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from .._support.style import COLORS
 from ..dynamics.notation.unicode import pretty
 from . import ensemble_drawing
 from .ensemble import PathEnsemble
@@ -54,10 +53,10 @@ class Pictured:
         spectrum: the modal radius over the curvatures, or why there is none.
         mode: the curvature whose mode is drawn, to mark it in the spectrum; or None.
         slope: the rate to compare the gap with; None on an objective that is in no class F(mu, L).
+        color: of the method, the same in all pictures of the package.
         ensemble: the paths that are drawn instead of the iterates; or None.
         gaps: the objective less its least value along each of them, shape (n, k + 1); or None where it is unknown.
         least: that value.
-        color: of the method, the same in all pictures of the package.
     """
 
     kind: str
@@ -72,10 +71,10 @@ class Pictured:
     mode: float | None
     gap: Float[np.ndarray, " k"] | None
     slope: float | None
+    color: str
     ensemble: PathEnsemble | None = None
     gaps: Float[np.ndarray, "n k"] | None = None
     least: float = 0.0
-    color: str = COLORS[0]
 
 
 def draw(p: Pictured) -> str:

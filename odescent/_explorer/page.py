@@ -249,7 +249,7 @@ def settings(seen: View) -> str:
         return ""
     command = f"<code>{escape(seen.command)}</code>" if seen.command else ""
     return (
-        f'<div id="odescent-settings" style="{_BOX}"><pre style="margin:0;color:#D55E00;font-weight:bold">'
+        f'<div id="odescent-settings" style="{_BOX}"><pre style="margin:0;color:#B3261E;font-weight:bold">'
         f"{escape(seen.code[: seen.header])}</pre>{command}</div>"
     )
 

@@ -120,8 +120,8 @@ def _view(choice: Choice) -> View:
         found.kind, found.axes, window, track.iterates, track.flow, arcs, speed,
         found.levels(numbers, choice.curvature, window), spectrum,
         choice.curvature if choice.objective == MODE else None, gap,
-        spectrum.rate if found.known is None or found.known.mu else None, many, gaps, least or 0.0,
-        looks([choice.method])[choice.method].color,
+        spectrum.rate if found.known is None or found.known.mu else None, looks([choice.method])[choice.method].color,
+        many, gaps, least or 0.0,
     )  # fmt: skip
     return replace(
         shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window,

@@ -158,7 +158,6 @@ def _ordered(value: Any) -> str:
 
 def draw_threshold(data: Mapping[str, Any]) -> Figure:
     from ..._support import style
-
     from ...analysis.plots.cycles import CERTIFIED, SHADES
 
     figure, axes = panels(1, 2, height=3.3)

@@ -42,12 +42,12 @@ NAMES = {
 
 
 def draw_effective(data: EffectiveGradient, ax: Axes | None) -> Axes:
-    """The length of each step's gradient part, of the residual, and of the three parts of that."""
+    """The norm of each step's gradient part, of the residual, and of the three parts of that."""
     moved = data.consensus[1:] - data.consensus[:-1] - data.residual
     series = {"gradient step": moved, "all else": data.residual}
     series |= {NAMES[n]: v for n, v in data.parts.items()}
     k = np.arange(1, len(moved) + 1)
-    with picture(ax, 0.7, "step", "length") as ax:
+    with picture(ax, 0.7, "step $k$", "norm of each part of a step") as ax:
         ax.set_yscale("log")
         for i, (name, v) in enumerate(series.items()):
             look = {**series_style(i).line, "lw": 1.4 if i < 2 else 0.9}
