@@ -13,6 +13,7 @@ from odescent._support import style
 from odescent.discretize.library import REGISTRY
 
 _NONE = ("", " ", "None", "none", None)
+_CAPS = ("_", "|")  # of error bars
 _POINT = 1e-9
 
 
@@ -53,7 +54,11 @@ def _look(line: Any) -> tuple[str, str, str]:
 def _marked(lines: Iterable[Any]) -> Iterator[Any]:
     for line in lines:
         x = np.asarray(line.get_xdata(), float)
-        if line.get_marker() not in _NONE and line.get_visible() and np.isfinite(x).any():
+        if (
+            line.get_marker() not in (*_NONE, *_CAPS)
+            and line.get_visible()
+            and np.isfinite(x).any()
+        ):
             yield line
 
 
@@ -88,7 +93,9 @@ def _unexplained(figure: Any) -> list[str]:
     greys = {face == "#ffffff" for _, face, edge in looks if _is_grey(edge) or _is_grey(face)}
     found = []
     for ax in _axes(figure):
-        for line in _marked(ax.lines):
+        bars = [c for c in ax.containers if str(c.get_label()) in texts]
+        explained = {id(line) for c in bars for line in c.get_children()}
+        for line in _marked(line for line in ax.lines if id(line) not in explained):
             look, label = _look(line), str(line.get_label())
             of_a_kind = (look[1] == "#ffffff") in greys and {
                 _hex(line.get_color()),

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from faults_of_figures import faults
 from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.figure import Figure
 
@@ -42,7 +43,8 @@ def test_grid_colours_are_the_labels() -> None:
     np.testing.assert_array_equal(np.asarray(mesh.get_array()).reshape(7, 12), found.labels.T)
     legend = ax.get_legend()
     assert [t.get_text() for t in legend.get_texts()] == [
-        "fixed point (-1, 0)", "fixed point (1, 0)", "diverges"
+        "fixed point (-1, 0)", "fixed point (1, 0)", "diverges", "attractor: fixed point (-1, 0)",
+        "attractor: fixed point (1, 0)",
     ]  # fmt: skip
     marks = np.array([line.get_xydata()[0] for line in ax.lines])
     np.testing.assert_allclose(marks, [[-1, 0], [1, 0]], atol=1e-9)
@@ -103,6 +105,7 @@ def test_spectrum_pictures() -> None:
         values=(0.02, 0.2, 40),
     )  # fmt: skip
     ax = found.plot()
+    assert faults(ax.figure) == faults(found.plot_locus().figure) == []
     np.testing.assert_allclose(
         ax.lines[0].get_ydata(), np.abs(1 - 0.1 * found.curvatures), atol=1e-15
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import schemas
 import sympy as sp
+from faults_of_figures import faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -103,6 +104,7 @@ def test_pictures_return_their_axes() -> None:
     (cycle,) = cycles("heavy_ball", 1, 25, 3)
     figure = Figure()
     assert draw_cycle(cycle, figure.add_subplot()).get_xlabel() == "$x_1$"
+    assert faults(figure) == []
     assert len(draw_ledger(known_cycle()[1]).patches) == 3 * 4
     assert draw_iterates({"a": np.zeros(3)}, levels=[1.0]).get_ylabel() == "$x_k$"
     with pytest.raises(od.OdescentError, match="at least one run"):

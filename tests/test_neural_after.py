@@ -12,6 +12,7 @@ import pytest
 import schemas
 import scipy.linalg
 import scipy.stats
+from faults_of_figures import faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tasks import Small
@@ -62,6 +63,7 @@ def test_a_profile_has_the_stiffness_of_the_field():
     np.testing.assert_allclose(found.h.sum(), 4.0, rtol=1e-12)
     np.testing.assert_allclose(found.stability, 3.3066, rtol=1e-4)  # Hairer and Wanner
     axes = found.plot()
+    assert faults(axes[0].figure) == []
     np.testing.assert_array_equal(axes[0].patches[0].get_data().values, found.h)
     np.testing.assert_array_equal(axes[1].patches[0].get_data().values, found.error)
     with pytest.raises(OdescentError, match="record=2 can be shown"):
@@ -113,6 +115,7 @@ def test_solvers_are_compared_by_their_true_error(table):
     lines = str(table).splitlines()
     assert len({len(line) for line in lines}) == 1 and "error" in lines[0]
     ax = table.plot()
+    assert faults(ax.figure) == []
     assert [line.get_xdata()[0] for line in ax.lines] == [p.evaluations for p in table.predictions]
 
 
@@ -154,6 +157,7 @@ def test_the_plane_of_the_motion_is_found(spiral):
     exact = np.stack([Y0 @ scipy.linalg.expm(t * A).T for t in found.path_times])
     np.testing.assert_allclose(found.paths, (exact - found.center) @ found.directions.T, atol=1e-4)
     (ax,) = found.plot()
+    assert faults(ax.figure) == []
     ends = {
         line.get_label(): line.get_xydata() for line in ax.lines if line.get_linestyle() == "None"
     }

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import jax.random as jr
 import numpy as np
 import pytest
+from faults_of_figures import faults
 from hypothesis import given
 from hypothesis import strategies as st
 from small_tasks import Small
@@ -213,6 +214,7 @@ def test_drawings_show_what_was_measured():
         (m.CALIBRATED, m.ERROR, 0.1), (m.CALIBRATED, "TayNODE", 1.0)])]  # fmt: skip
     along = {f"{r[0]}/{r[1]}": _course() for r in rows}
     fig = m.draw({"table": {"columns": list(runs.COLUMNS), "rows": rows}, "along": along})
+    assert faults(fig) == []
     assert sorted(p.get_height() for p in fig.axes[0].patches) == [7, 17, 27, 37]
     assert [list(line.get_ydata()) for line in fig.axes[1].get_lines()] == [[20, 27.5, 35]] * 4
     local = local_classifiers
@@ -223,6 +225,7 @@ def test_drawings_show_what_was_measured():
     fig = local.draw({
         "table": {"columns": list(runs.COLUMNS), "rows": rows}, "along": {r[1]: _course() for r in rows},
     })  # fmt: skip
+    assert faults(fig) == []
     assert sorted(p.get_width() for p in fig.axes[0].patches)[-2:] == [5, 6]
     s = spiral_sde
     grid = np.linspace(0, 1, 4)
@@ -235,6 +238,7 @@ def test_drawings_show_what_was_measured():
         n: {"means": both[None], "variances": both[None]} for n in (s.VANILLA, s.ERROR, s.BUDGET)
     }
     fig = s.draw({"times": grid, "means": both, "variances": both, "fitted": fitted, "each": each})
+    assert faults(fig) == []
     assert [len(line.get_xdata()) for line in fig.axes[2].get_lines()][:4] == [2] * 4
     del each[s.BUDGET], fitted[s.BUDGET]  # as in the short run
     fig = s.draw({"times": grid, "means": both, "variances": both, "fitted": fitted, "each": each})
@@ -297,7 +301,7 @@ def test_claims_are_ratios_to_vanilla_with_the_same_first_step(
     }
     gains = [c.measured for t, c in by_text.items() if t.startswith("Accuracy")]
     assert gains == [pytest.approx(0.4)] * len(gains) != []
-    figure.draw(result.data)
+    assert faults(figure.draw(result.data)) == []
 
 
 @pytest.mark.parametrize("figure", other_tasks.FIGURES, ids=lambda f: f.name)
@@ -329,6 +333,7 @@ def test_other_experiments_compare_loss_and_evaluations(figure, tmp_path, monkey
     assert measured["The fit is not worse"] == 0.5
     assert measured.get("Accuracy is not hurt", -0.2) == pytest.approx(-0.2)
     fig = figure.draw(result.data)
+    assert faults(fig) == []
     assert [list(line.get_ydata()) for line in fig.axes[0].get_lines()] == [[40, 40], [30, 30]]
     low, high = fig.axes[1].get_ylim()
     assert low < 0.2 and high > 0.4

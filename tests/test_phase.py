@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import odescent as od
+from odescent._support import style
 from odescent.analysis import Section, animate, phase_portrait
 
 
@@ -221,8 +222,9 @@ def test_saving_and_filming(oscillator, tmp_path):
         first = np.asarray(image.convert("RGB")).astype(int)
         image.seek(5)
         last = np.asarray(image.convert("RGB")).astype(int)
-    blue = lambda p: int(((p[:, :, 2] > 150) & (p[:, :, 0] < 60)).sum())  # of the flow's line
-    assert blue(last) > 1.5 * blue(first)
+    flow = np.array([int(style.FLOW[i : i + 2], 16) for i in (1, 3, 5)])
+    drawn = lambda p: int((np.abs(p - flow).max(-1) < 25).sum())  # of the flow's line
+    assert drawn(last) > 1.5 * drawn(first)
     frames = animate(portrait, tmp_path / "f.png", frames=3)
     assert [p.name for p in frames] == ["f_0000.png", "f_0001.png", "f_0002.png"]
     still = phase_portrait(

@@ -162,9 +162,9 @@ def draw_ledger(
     heights = {name: np.asarray(part, float) for name, part in parts.items()}
     lost = np.sum(list(heights.values()), axis=0)
     with style.picture(ax, 0.75, "step", "energy", legend=legend) as ax:
-        _bars(ax, np.arange(n), heights, injected)
+        _bars(ax, np.arange(float(n)), heights, injected)
         sums = {name: part.sum(keepdims=True) for name, part in heights.items()}
-        _bars(ax, np.array([n]), sums, injected.sum(keepdims=True), labeled=False)
+        _bars(ax, np.array([float(n)]), sums, injected.sum(keepdims=True), labeled=False)
         ax.set_xticks(np.arange(n + 1), [*(str(t + 1) for t in range(n)), "sum"])
         ax.set_title(title)
         ax.axvline(n - 0.5, color="0.6", lw=0.6)
@@ -177,9 +177,9 @@ def draw_ledger(
         if 0 < first < n and tall[first:].any():
             width = (n - first - 0.35) / (n + 1)
             inner = ax.inset_axes(((first + 0.3) / (n + 1), 0.42, width, 0.42))
-            some = np.arange(first, n)
+            some = np.arange(float(first), float(n))
             _bars(inner, some, {k: v[first:] for k, v in heights.items()}, injected[first:], False)
-            inner.set_xticks(some, [str(t + 1) for t in some])
+            inner.set_xticks(some, [f"{t + 1:g}" for t in some])
             inner.tick_params(labelsize=style.SMALL, length=2)
             inner.yaxis.set_major_locator(MaxNLocator(3))
             inner.set_title("enlarged", fontsize=style.SMALL, pad=2)

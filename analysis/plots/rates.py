@@ -161,12 +161,12 @@ def draw_radius(s: Spectrum, ax: Axes | None = None) -> Axes:
     first, second = series_style(0), series_style(1)
     with picture(ax, 0.7, r"$\lambda$", "modal radius") as ax:
         ax.plot(s.curvatures, s.radius, color=first.color, label=_named("as given", s.rate))
+        if s.tuned_radius is not None and s.tuned_rate is not None:
+            ax.plot(s.curvatures, s.tuned_radius, **second.line, label=_named("best", s.tuned_rate))
         ax.plot(
             s.worst, s.rate, marker=first.marker, color=first.color, ls="none", clip_on=False, zorder=3,
             label="its largest value",
         )  # fmt: skip
-        if s.tuned_radius is not None and s.tuned_rate is not None:
-            ax.plot(s.curvatures, s.tuned_radius, **second.line, label=_named("best", s.tuned_rate))
         highest = max(s.rate, s.tuned_rate or 0.0)
         if highest > 0.9:
             ax.axhline(1.0, color="black", lw=0.5, ls=":")

@@ -88,8 +88,7 @@ class StepProfile(Rendered):
                     **last,
                     label="last step, to the end of the interval",
                 )
-                shown = values[:-1] if len(values) > 2 else values
-                low, high = _limits(shown[np.isfinite(shown) & (shown > 0)])
+                low, high = _limits(values[np.isfinite(values) & (values > 0)])
                 if (
                     limit is not None and limit < 5 * high
                 ):  # further away it would flatten the curve

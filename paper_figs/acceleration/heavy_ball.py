@@ -164,20 +164,21 @@ def draw_threshold(data: Mapping[str, Any]) -> Figure:
     data["region"].plot(axes[0])
     rows = {kappa: [int(p) for p in text.split()] for kappa, text in data["table"]["rows"]}
     ax = axes[1]
-    cycles = np.array([(kappa, p) for kappa, found in rows.items() for p in found])
-    shade = {3: SHADES[0], 4: SHADES[1], 5: SHADES[2]}
-    for kappa, p in cycles:
-        ax.plot(kappa, p, "s", ms=5, color=shade.get(p, SHADES[3]), mec="0.4", mew=0.4)
-    ax.plot(
-        [],
-        [],
-        "s",
-        ms=5,
-        color=SHADES[1],
-        mec="0.4",
-        mew=0.4,
-        label="cycle of this period, colours as in (a)",
-    )
+    shades = dict(zip((3, 4, 5), SHADES, strict=False))
+    for period in (3, 4, 5, None):  # named and coloured as in the map
+        found = [
+            (kappa, p) for kappa, seen in rows.items() for p in seen
+            if (p == period if period else p not in shades)
+        ]  # fmt: skip
+        if found:
+            square: Any = {
+                "color": shades.get(period or 0, SHADES[3]),
+                "mec": "0.4",
+                "mew": 0.4,
+                "ls": "none",
+            }
+            label = f"period {period}" if period else "longer"
+            ax.plot(*np.array(found).T, "s", ms=5, **square, label=label)
     periods = [int(p) for p in data["first"]]
     ax.plot(list(data["first"].values()), periods, color="black", ls=(0, (5, 1.5)), marker="o", mfc="white", ms=4,
             lw=0.9, label="least $\\kappa$ with such a cycle")  # fmt: skip

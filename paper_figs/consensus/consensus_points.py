@@ -127,37 +127,18 @@ def draw(data: Mapping[str, Any]) -> Figure:
         for path in paths:
             line = {"descent": 1.2, "langevin": 0.35}.get(n, 0.45)
             ax.plot(*path.T, "-", color=colors[n], lw=line, alpha=1.0 if n == "descent" else 0.45)
-        ax.plot(*paths.reshape(-1, 2).T, ".", ms=1.8, color=colors[n], alpha=0.6, mec="none")
-        ax.plot(
-            0,
-            0,
-            "*",
-            ms=10,
-            mfc="white",
-            mec="black",
-            mew=0.9,
-            ls="none",
-            zorder=5,
-            label="minimizer",
-        )
-        ax.plot(
-            *START,
-            "o",
-            ms=4,
-            mfc="black",
-            mec="white",
-            mew=0.4,
-            ls="none",
-            zorder=5,
-            label="start; of an ensemble the mean",
-        )
+        dots: Any = {"color": colors[n], "mec": "none"}
+        ax.plot(*paths.reshape(-1, 2).T, ".", ms=1.8, alpha=0.6, **dots)
+        what = "consensus points" if n in data["spread"] else "iterates"
+        ax.plot([], [], ".-", ms=6, lw=0.8, **dots, label=f"{TITLES[n]}: {what}")
+        star: Any = {"mfc": "white", "mec": "black", "mew": 0.9, "ls": "none", "zorder": 5}
+        ax.plot(0, 0, "*", ms=10, **star, label="minimizer")
+        start: Any = {"mfc": "black", "mec": "white", "mew": 0.4, "ls": "none", "zorder": 5}
+        ax.plot(*START, "o", ms=5, **start, label="start, of particles their mean")
         if n in data["spread"]:
             round_it: Any = {"fill": False, "ec": "0.3", "lw": 0.8, "ls": (0, (4, 2)), "zorder": 4}
             ax.add_patch(Circle(START, 3 * data["spread"][n], label=_RING, **round_it))
         ax.set(xlim=WINDOW, ylim=WINDOW, aspect="equal", xlabel="$x_1$", ylabel="$x_2$")
-    axes[0].plot(
-        [], [], ".-", color="0.45", lw=0.8, ms=4, label="consensus points (a, b), iterates (c, d)"
-    )
     rows = [
         next(row for row in data["table"]["rows"] if row[0] == title) for title in TITLES.values()
     ]
