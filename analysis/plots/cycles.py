@@ -172,7 +172,7 @@ def draw_ledger(
         tall = np.maximum(lost, injected)
         high = np.flatnonzero(tall > _LOW * max(lost.sum(), injected.sum()))
         first = int(high[-1]) + 1 if high.size else n
-        for step in np.flatnonzero(tall == 0):
+        for step in np.flatnonzero(tall == 0).tolist():
             ax.text(step, 0.01 * float(lost.sum()), "0", ha="center", fontsize=style.SMALL)
         if 0 < first < n and tall[first:].any():
             width = (n - first - 0.35) / (n + 1)
