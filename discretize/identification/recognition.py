@@ -35,7 +35,7 @@ from .matching import (
     solutions,
     varying,
 )
-from .shared_point import Table, differ, memory, nonzero, table
+from .shared_point import Table, differ, memory, nonzero, repeats, table
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _TRIED = ", nor one delayed by up to two steps, nor up to four steps of one composed"
@@ -235,7 +235,10 @@ class _Search:
                 self.open.setdefault(
                     name, "later steps of it, or several in one, were not excluded"
                 )
-        elif times > 1:
+        elif times > 1 and (
+            any(isinstance(f, TimeVarying) for f in (self.target, known.form))
+            or repeats(self.target, self.table, theirs)
+        ):
             self._both(
                 name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"}
             )

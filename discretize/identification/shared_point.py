@@ -118,6 +118,33 @@ def differ(one: StateSpace, other: StateSpace, mine: Table | None, theirs: Table
     return len(tried) <= _ORDERS and all(_unequal(mine, theirs, order) for order in tried)
 
 
+def repeats(target: StateSpace, found: Table | None, calls: int) -> bool:
+    """Whether each step may be several of a method with so many calls, which does not change; False is exact.
+
+    With its calls in a row, such a method's weights depend on how many steps lie between an answer and a point, and on
+    the two calls within their steps; whatever its parameters, at one point as at any.
+
+    Args:
+        target: the method of which a step is several.
+        found: its weights at the shared point.
+        calls: in a step of the other.
+    """
+    if found is None:
+        return True
+    count = len(target.inputs)
+
+    def fails(order: tuple[int, ...]) -> bool:
+        weights = {(k * count + order[i], j * count + order[c]): e for (k, i, j, c), e in found.items()}
+        last, nothing = STEPS * count - calls, Fraction(0)
+        pairs = {(a, b) for a, b in weights if a < last} | {(a - calls, b - calls) for a, b in weights if b >= calls}
+        return any(
+            apart(weights.get((a, b), nothing), weights.get((a + calls, b + calls), nothing)) for a, b in pairs
+        )
+
+    tried = list(itertools.islice(itertools.permutations(range(count)), _ORDERS + 1))
+    return len(tried) > _ORDERS or not all(map(fails, tried))
+
+
 def memory(system: StateSpace) -> int:
     """A number of states below which no method is this one, whatever its parameters; 0 if none is found.
 

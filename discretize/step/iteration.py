@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotConsistent, OdescentError, check_choice, listed
+from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice, listed
 from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
@@ -100,6 +100,7 @@ class Iteration(Rendered):
         }
         self.clock = self._counted(clock)
         self._check_tuning()
+        self._check_first_step()
         if system.fields and _COMPARED.get():
             self._check_consistent()
             self._check_first_step()
@@ -166,6 +167,29 @@ class Iteration(Rendered):
             raise OdescentError(
                 f"the name {twice[0]!r} stands for two different symbols; rename one of them."
             )
+
+    def _check_first_step(self) -> None:
+        """Refuse coefficients that are infinite in the first step: the clock starts where something is singular."""
+        if self.program.counter is None:
+            return
+        first = {self.program.counter: sp.S.Zero}
+
+        def infinite(program: Program) -> bool:
+            read = [e for i in program.instructions for e in i.expressions]
+            return any(singular(substitute(e, first)) for e in (*program.next.values(), *read))
+
+        # an assignment may be infinite where what is made of it is not
+        try:
+            if not infinite(self.program) or not infinite(self.program.inlined()):
+                return
+        except TooLarge:
+            return
+        when, advice = "", "begin with a later step"
+        if self.clock is not None:
+            begin = canonical(self.clock.xreplace({COUNTER: sp.S.Zero}))
+            when = f", where the clock {text(self.clock)} begins with {text(begin)}"
+            advice = f"give a clock that begins later, such as clock=({COUNTER} + 1) * {self.step}"
+        raise OdescentError(f"a coefficient is infinite in the first step{when}; {advice}.")
 
     @cached_property
     def own_program(self) -> Program:
