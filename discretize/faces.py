@@ -12,7 +12,7 @@ import sympy as sp
 from .._support.arguments import checked
 from .._support.errors import NotCarried, NotConsistent
 from .._support.numbers import check_whole
-from ..dynamics.algebra.exact import check_known, exact_values
+from ..dynamics.algebra.scalars import check_known, exact_values
 from ..dynamics.algebra.vectors import Expr, VectorSymbol
 from ..dynamics.flows.system import System
 from ..dynamics.vector_fields.system import Block, start

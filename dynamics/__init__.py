@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .algebra.calculus import vanishes as vanishes
     from .algebra.exact import canonical as canonical
     from .algebra.exact import is_zero as is_zero
-    from .algebra.exact import parameters as parameters
     from .algebra.oracles import Oracle as Oracle
+    from .algebra.scalars import parameters as parameters
     from .algebra.series import taylor as taylor
     from .algebra.vectors import Vector as Vector
     from .algebra.vectors import apply as apply

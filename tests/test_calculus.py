@@ -16,7 +16,7 @@ from odescent.dynamics.algebra.calculus import (
     tidy,
     vanishes,
 )
-from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import (
     ScalarNode,
     apply,

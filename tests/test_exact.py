@@ -20,14 +20,13 @@ from odescent.dynamics.algebra.exact import (
     _PRIME,
     _Lowering,
     _residue,
-    as_scalar,
     canonical,
     evaluate_at_sample,
     is_zero,
-    parameters,
     refuted,
     sample,
 )
+from odescent.dynamics.algebra.scalars import as_scalar, parameters
 from odescent.dynamics.algebra.vectors import blocks, inner
 
 x, y, z = sp.symbols("x y z", positive=True)
@@ -330,3 +329,34 @@ def test_exponentials_of_fractions_are_few_powers_of_one() -> None:
     assert not exact.is_zero(root**2 - (e**2 - 2) * (1 + e))
     assert exact.is_zero(sp.exp(sp.Rational(3, 4)) ** 2 - sp.exp(sp.Rational(1, 2)) ** 3)
     assert exact.is_zero(sp.E - sp.exp(sp.Rational(1, 3)) ** 3)
+
+
+def test_exponentials_of_numbers_without_a_common_unit_are_decided():
+    """Powers of e to different rational numbers are linearly independent (Lindemann and Weierstrass)."""
+    draw = random.Random(5)
+    for _ in range(40):
+        one, other, third = (
+            sp.Rational(draw.randrange(2, 999), draw.choice((89, 97, 101))) for _ in range(3)
+        )
+        d, e, g = sp.exp(one), sp.exp(-other), sp.exp(third)
+        product = (d + 2) * (e - 3) * (g + 5)
+        assert exact.is_zero(product - sp.expand(product))
+        assert not exact.is_zero(
+            product - sp.expand(product) + sp.exp(one - other + third) / 10**80
+        )
+        assert exact.is_zero((d * x + e) / (g - e) - d * x / (g - e) - 1 / (g / e - 1))
+    near = sp.exp(sp.Rational(605, 97)) * sp.exp(
+        -sp.Rational(412, 89)
+    )  # exponents that differ by 10^-90
+    assert not exact.is_zero(
+        near - sp.exp(sp.Rational(605, 97) - sp.Rational(412, 89) + sp.Rational(1, 10**90))
+    )
+
+
+def test_units_of_exponents_are_few_and_their_powers_small():
+    third, half = sp.Rational(1, 3), sp.Rational(1, 2)
+    assert exact._small_powers({third, half}) == {third: {third / 2: 2}, half: {third / 2: 3}}
+    one, other = sp.Rational(605, 97), sp.Rational(412, 89)
+    units = exact._small_powers({one, other, one + other, 3 * one, 2 * one + other})
+    assert units[one + other] == {one: 1, other: 1} and units[3 * one] == {one: 3}
+    assert units[2 * one + other] == {one: 2, other: 1} and exact._small_powers(set()) == {}

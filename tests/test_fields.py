@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 from odescent import OdescentError
-from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks, hadamard, inner, zero
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.vector_fields.objective import Objective

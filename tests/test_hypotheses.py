@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odescent._support.errors import OdescentError
-from odescent.dynamics.algebra.exact import parameters
+from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.vector_fields.hypotheses import (
     approaches,
     assumptions,

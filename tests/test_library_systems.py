@@ -7,7 +7,8 @@ import sympy as sp
 
 from odescent import OdescentError
 from odescent.dynamics.algebra.calculus import vanishes
-from odescent.dynamics.algebra.exact import is_zero, parameters
+from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks, zero
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import REGISTRY, system, systems

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from odescent.dynamics.algebra.exact import parameters
 from odescent.dynamics.algebra.oracles import Oracle
+from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 

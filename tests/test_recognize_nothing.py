@@ -11,6 +11,7 @@ from odescent.discretize.identification.elimination import no_solution
 from odescent.discretize.identification.exclusion import incompatible
 from odescent.discretize.identification.matching import unknowns, varying
 from odescent.discretize.identification.recognition import form
+from odescent.discretize.identification.shared_point import memory, repeats, table
 from odescent.discretize.programs.program import Program
 from odescent.dynamics import L, mu
 
@@ -89,3 +90,57 @@ def test_elimination_keeps_solutions_and_their_bounds():
     assert no_solution([u**2 + 1], frozenset(), frozenset())
     assert not no_solution([u**2 - v], frozenset(), frozenset())
     assert no_solution([u**2 - v, v + 1], frozenset(), frozenset())
+    # e^2 and e^3 are no roots of such equations, and their squares are none of others
+    powers = dict(zip(names, (sp.Integer(2), sp.Integer(3)), strict=True))
+    assert no_solution([u**2 - 54], both, frozenset(), exponents=powers)
+    assert not no_solution([u**3 - v**2], both, frozenset(), exponents=powers)
+    assert not no_solution([u**6 - v**4], both, frozenset(), exponents=powers)
+    assert no_solution([u**2 - v**2], both, frozenset(), exponents=powers)
+    assert not no_solution([u - v], both, frozenset(), exponents={names[0]: sp.Integer(2)})
+
+
+def spring(order=None, steps=None):
+    """Gradient descent with momentum on a spring to a running mean."""
+    u, m = od.blocks("u m")
+    fields = {
+        "friction": {u: -c * u}, "spring": {u: -s * (x - m)}, "force": {u: -f.grad(x)}, "velocity": {x: u},
+        "mean": {m: a * (x - m)},
+    }  # fmt: skip
+    scheme = (
+        od.scheme("lie_trotter", steps) if steps else od.scheme("semi_implicit_euler", order=order)
+    )
+    return od.Algorithm(od.System(fields, output=x), scheme)
+
+
+def test_two_exponentials_without_a_common_unit_are_no_registered_method():
+    """At samples e^(-c h) and e^(-a h) were high powers of one number; elimination with these never ended."""
+    steps = [(n, "explicit") for n in ("spring", "force", "velocity")]
+    found = od.recognize(spring(steps=[("friction", "exact"), *steps, ("mean", "exact")]))
+    assert found.verdict == "different" and not found.undecided, found.reason
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_a_memory_of_three_states_with_exponentials(numbers):
+    """The rank is read off intervals: what elimination finds to be certainly not zero."""
+    steps = [
+        ("friction", "exact"),
+        *((n, "explicit") for n in ("spring", "force", "velocity", "mean")),
+    ]
+    method = spring(steps=steps)
+    bound = method.bind(
+        {c: 2, s: 1, a: sp.Rational(1, 3), od.algorithm("heavy_ball").step: sp.Rational(1, 5)}
+    )
+    assert memory(form((bound if numbers else method).tuned)) == 3
+
+
+def test_steps_put_together_repeat():
+    """Two steps of Nesterov's method repeat, Heun's second call does not; a method is a single step of itself."""
+    for name in ("nesterov_sc", "heavy_ball", "triple_momentum"):
+        target = form(od.algorithm(name).tuned)
+        twice = target.repeated(2)
+        assert repeats(twice, table(twice), 1) and repeats(target, table(target), 1)
+    two = od.blocks("u")
+    ball = od.System({"all": {two: -c * two - f.grad(x), x: two}}, output=x)
+    heun = form(od.Algorithm(ball, od.scheme("heun")).tuned)
+    assert not repeats(heun, table(heun), 1) and repeats(heun, table(heun), 2)
+    assert repeats(heun, None, 1)

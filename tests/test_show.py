@@ -4,7 +4,8 @@ import matplotlib.mathtext
 import pytest
 import sympy as sp
 
-from odescent.dynamics.algebra.exact import canonical, parameters
+from odescent.dynamics.algebra.exact import canonical
+from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import (
     apply,
     blocks,

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odescent.dynamics.algebra.calculus import derivative
-from odescent.dynamics.algebra.exact import is_zero, parameters
+from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import (
     VectorSymbol,
     apply,

@@ -17,7 +17,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from .checking.checker import ZERO, Number
 from .checking.document import down, number_text, text, to_sympy, up
 from .checking.field import NotInField, NumberField

@@ -13,7 +13,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import System
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.vector_fields.system import L as smoothness
 from ...dynamics.vector_fields.system import mu as convexity
 from .certificate import Certificate

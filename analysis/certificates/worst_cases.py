@@ -14,7 +14,7 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice
 from ...dynamics import System
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.vector_fields.estimates import Estimate, condition_of
 from ...dynamics.vector_fields.objective import constant
 from .certificate import Certificate

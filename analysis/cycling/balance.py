@@ -23,7 +23,7 @@ from ...discretize.proof.steps import Claim, Equation, Step, follows_from
 from ...discretize.routes.shared import after, method_step
 from ...dynamics import Objective, system
 from ...dynamics.algebra.calculus import derivative, substitute
-from ...dynamics.algebra.exact import as_scalar, parameters
+from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.library.second_order import ROUTE_A
 from ...dynamics.problems.lessard_recht_packard import GRADIENT

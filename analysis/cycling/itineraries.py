@@ -17,7 +17,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
 from ..certificates.checking.checker import ONE, Number, within
 from ..certificates.checking.elimination import solved

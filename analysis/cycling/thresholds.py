@@ -18,7 +18,8 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ...discretize import Algorithm, StateSpace
 from ...discretize.linear.state_space import z
-from ...dynamics.algebra.exact import as_scalar, canonical, is_zero
+from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.vector_fields.system import L as smoothness
 from ...dynamics.vector_fields.system import mu as convexity
 from ..certificates.checking.checker import Number

@@ -20,7 +20,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
 from ..certificates.methods.plant import Method
 from .itineraries import (

@@ -10,7 +10,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of, tidy
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.series import taylor
 from ...dynamics.algebra.vectors import Expr, Vector
 from ...dynamics.notation.show import latex, symbol_latex, text

@@ -14,12 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
-from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 from sympy.polys.domains import QQ
 from sympy.polys.rings import PolyRing
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.exact import Fractions
+from ...dynamics.algebra.exact import Fractions, exponents
 from ...dynamics.algebra.vectors import Elementwise, Expr, Product, ScalarNode, Vector, slots
 from ...dynamics.vector_fields.system import start
 from ..equality.trial import NoNumber, apart, number, precise
@@ -44,7 +43,6 @@ _SEQUENCES = (
 )
 _GROUPS = (_SEQUENCES[:5], *((*_SEQUENCES[:2], two) for two in _SEQUENCES[5:]))  # compared at once
 _ROOTS = 12  # of the expressions that are eliminated from
-_POWER = 32  # of an exponential in them
 _AVERAGES = {"beta1", "beta2"}  # weights of averages are below one
 
 
@@ -228,26 +226,12 @@ def _no_parameters(target: Program, known: Program) -> bool:
 def _no_zero(exprs: Sequence[sp.Expr]) -> bool:
     """Whether the expressions have no common zero where their symbols are positive."""
     roots = {p for e in exprs for p in e.atoms(sp.Pow) if not p.exp.is_Integer}
-    tangled = any(
-        n.is_number for p in roots for n in p.base.atoms(sp.exp)
-    )  # too large to be factored
-    if len(roots) > _ROOTS or tangled:
+    if len(roots) > _ROOTS:
         return False
-    lowered = Fractions(_without_high_powers(exprs))
+    lowered = Fractions(exprs)
     ring = PolyRing(lowered.elements[0].numer.ring.symbols, QQ, ORDER)
     found = [p.set_ring(ring) for p in (*(e.numer for e in lowered.elements), *lowered.ideal)]
     meaning = {s: lowered.meaning.get(s, sp.nan) for s in ring.symbols}
     positive = frozenset(s for s, m in meaning.items() if m.is_positive)
     below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in _AVERAGES)
-    return no_solution(found, positive, below)
-
-
-def _without_high_powers(exprs: Sequence[sp.Expr]) -> list[sp.Expr]:
-    """With exponentials of numbers as unknowns, unless all are small powers of one; that only adds solutions."""
-    written = [e.rewrite(sp.exp) if e.has(HyperbolicFunction) else e for e in exprs]
-    found = {n for e in written for n in e.atoms(sp.exp) if n.args[0].is_Rational}
-    sizes = [n.args[0] for n in found]
-    if not sizes or max(map(abs, sizes)) <= _POWER * sp.gcd_list(sizes):
-        return written
-    unknown = {n: sp.Dummy(positive=True) for n in found}
-    return [e.xreplace(unknown) for e in written]
+    return no_solution(found, positive, below, exponents=exponents(meaning))

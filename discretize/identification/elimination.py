@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import heapq
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 from sympy.polys.orderings import grevlex
 from sympy.polys.rings import PolyElement
+
+from ...dynamics.algebra.exact import independent
 
 _TERMS, _LONGEST, _BITS = 60, 100, 30_000  # of equations, and of what they combine to
 PAIRS = 60  # combinations that are tried
@@ -23,6 +25,7 @@ def no_solution(
     positive: frozenset[sp.Symbol],
     below: frozenset[sp.Symbol],
     most: int = PAIRS,
+    exponents: Mapping[sp.Symbol, sp.Rational] | None = None,
 ) -> bool:
     """Whether no real values of the generators solve the equations; False is inconclusive.
 
@@ -31,10 +34,17 @@ def no_solution(
         positive: the generators that are positive.
         below: those that are less than one, too.
         most: how many combinations of two are tried.
+        exponents: of the generators that are e to a rational number.
     """
-    left = list(dict.fromkeys(_plain(p, positive, below) for p in _halved(equations, positive)))
+    exponents = exponents or {}
+    never_zero = functools.partial(_never_zero, positive=positive, below=below, exponents=exponents)
+    left = list(
+        dict.fromkeys(
+            _plain(p, positive, below) for p in _halved(equations, positive - exponents.keys())
+        )
+    )
     left = sorted(left, key=lambda p: (max(map(sum, p.monoms())), len(p)))
-    if any(_never_zero(p, positive, below) for p in left):
+    if any(map(never_zero, left)):
         return True
     basis: list[PolyElement] = []
     pairs: list[
@@ -53,7 +63,7 @@ def no_solution(
         if not p:
             continue
         p = _plain(p, positive, below)
-        if _never_zero(p, positive, below):
+        if never_zero(p):
             return True
         if len(p) > _LONGEST or max(c.denominator.bit_length() for c in p.coeffs()) > _BITS:
             return False
@@ -113,13 +123,19 @@ def _plain(
 
 
 def _never_zero(
-    p: PolyElement, positive: frozenset[sp.Symbol], below: frozenset[sp.Symbol]
+    p: PolyElement,
+    positive: frozenset[sp.Symbol],
+    below: frozenset[sp.Symbol],
+    exponents: Mapping[sp.Symbol, sp.Rational],
 ) -> bool:
-    """Whether a polynomial has no zero: terms of one sign, or one unknown without a root where it lies."""
+    """Whether a polynomial has no zero: terms of one sign, or one unknown without a root where it lies.
+
+    Or no unknown: powers of e to rational numbers whose sum is not zero.
+    """
     inside = [i for i in range(p.ring.ngens) if any(m[i] for m in p.monoms())]
     names = [p.ring.symbols[i] for i in inside]
-    if not inside:
-        return bool(p)
+    if all(s in exponents for s in names):
+        return independent(p, exponents)
     even = all(
         s in positive or not m[i] % 2
         for i, s in zip(inside, names, strict=True)

@@ -114,7 +114,7 @@ def _scaled(of: Weights) -> Weights:
     """With a parameter set to one that only scales all weights, alike; as they are where there is none."""
     symbols = of.field.symbols
     for place, s in enumerate(symbols):
-        if s not in of.positive or s in of.below:
+        if s not in of.positive or s in of.below or s in of.exponents:
             continue
         for unit in _UNITS if of.relations else (0,):
             powers = [
@@ -184,4 +184,10 @@ def _impossible(mine: Weights, theirs: Weights, minimal: bool, most: int) -> boo
     if minimal:
         poles = zip(mine.characteristic, theirs.characteristic, strict=True)
         found += [e * h - g * f for (e, f), (g, h) in (map(pair, both) for both in poles)]
-    return no_solution(found, mine.positive | theirs.positive, mine.below | theirs.below, most)
+    return no_solution(
+        found,
+        mine.positive | theirs.positive,
+        mine.below | theirs.below,
+        most,
+        {**mine.exponents, **theirs.exponents},
+    )

@@ -15,7 +15,7 @@ from sympy.polys.fields import FracElement, FracField
 from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement
 
-from ...dynamics.algebra.exact import Fractions
+from ...dynamics.algebra.exact import Fractions, exponents
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER
 
@@ -38,6 +38,7 @@ class Weights:
         relations: polynomials that are zero.
         positive: the generators that are positive.
         below: those that are less than one, too.
+        exponents: of the generators that are e to a rational number.
         characteristic: coefficients of the characteristic polynomial, of a method that does not change.
         scaled: whether these are the weights only up to a positive factor, which is another unknown.
     """
@@ -47,6 +48,7 @@ class Weights:
     relations: tuple[PolyElement, ...]
     positive: frozenset[sp.Symbol]
     below: frozenset[sp.Symbol]
+    exponents: Mapping[sp.Symbol, sp.Rational]
     characteristic: tuple[FracElement, ...] = ()
     scaled: bool = False
 
@@ -217,7 +219,9 @@ class _Recurrence:
                     own |= {(k, j): e for j, e in enumerate(row) if e}
         positive = frozenset(s for s, m in self.named.items() if m.is_positive)
         smaller = frozenset(s for s, m in self.named.items() if m in below)
-        return Weights(self.field, found, tuple(self.relations), positive, smaller, characteristic)
+        return Weights(
+            self.field, found, tuple(self.relations), positive, smaller, exponents(self.named), characteristic
+        )  # fmt: skip
 
 
 def _combined(

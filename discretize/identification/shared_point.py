@@ -16,10 +16,8 @@ from fractions import Fraction
 from typing import Any, TypeAlias
 
 import sympy as sp
-from sympy.polys.domains import QQ
-from sympy.polys.matrices import DomainMatrix
 
-from ..equality.trial import NoNumber, Number, apart, number, plus, precise, times
+from ..equality.trial import NoNumber, Number, apart, number, over, plus, precise, times
 from ..linear.state_space import StateSpace
 from ..linear.time_varying_form import TimeVarying
 
@@ -134,11 +132,16 @@ def repeats(target: StateSpace, found: Table | None, calls: int) -> bool:
     count = len(target.inputs)
 
     def fails(order: tuple[int, ...]) -> bool:
-        weights = {(k * count + order[i], j * count + order[c]): e for (k, i, j, c), e in found.items()}
+        weights = {
+            (k * count + order[i], j * count + order[c]): e for (k, i, j, c), e in found.items()
+        }
         last, nothing = STEPS * count - calls, Fraction(0)
-        pairs = {(a, b) for a, b in weights if a < last} | {(a - calls, b - calls) for a, b in weights if b >= calls}
+        pairs = {(a, b) for a, b in weights if a < last} | {
+            (a - calls, b - calls) for a, b in weights if b >= calls
+        }
         return any(
-            apart(weights.get((a, b), nothing), weights.get((a + calls, b + calls), nothing)) for a, b in pairs
+            apart(weights.get((a, b), nothing), weights.get((a + calls, b + calls), nothing))
+            for a, b in pairs
         )
 
     tried = list(itertools.islice(itertools.permutations(range(count)), _ORDERS + 1))
@@ -155,14 +158,30 @@ def memory(system: StateSpace) -> int:
     """
     half = min(system.A.rows, _MOST)
     found = table(system, steps=2 * half)
-    if found is None or not all(isinstance(e, Fraction) for e in found.values()):
+    if found is None:
         return 0
     places = list(itertools.product(range(half), range(len(system.inputs))))
-    rows = [
-        [QQ(e.numerator, e.denominator) for e in (found.get((half + k, i, *at), Fraction(0)) for at in places)]
-        for k, i in places
-    ]  # fmt: skip
-    return int(DomainMatrix(rows, (len(places), len(places)), QQ).rank()) if rows else 0
+    nothing = Fraction(0)
+    with precise(_DIGITS):
+        return _rank([[found.get((half + k, i, *at), nothing) for at in places] for k, i in places])
+
+
+def _rank(rows: list[list[Number]]) -> int:
+    """A lower bound of the rank: how often elimination finds an entry that is certainly not zero.
+
+    Of fractions it is the rank. The rank is the number of pivots so far and that of what is left, whatever the order.
+    """
+    for i, row in enumerate(rows):
+        for j, pivot in enumerate(row):
+            if not nonzero(pivot):
+                continue
+            left = []
+            for other in [*rows[:i], *rows[i + 1 :]]:
+                share = times(Fraction(-1), over(other[j], pivot))
+                moved = [plus(e, times(share, p)) for e, p in zip(other, row, strict=True)]
+                left.append([*moved[:j], *moved[j + 1 :]])
+            return 1 + _rank(left)
+    return 0
 
 
 def _unequal(mine: Table, theirs: Table, order: tuple[int, ...]) -> bool:

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.exact import as_scalar, canonical, parameters
+from ...dynamics.algebra.exact import canonical
+from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.algebra.vectors import Vector, blocks
 from ...dynamics.library.model_family import MEMBERS, family
 from ...dynamics.vector_fields.system import L, mu

@@ -7,7 +7,7 @@ from dataclasses import replace
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
 from ...dynamics.vector_fields.system import L, mu

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 import sympy as sp
 
-from ...dynamics.algebra.exact import canonical, is_zero, parameters
+from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Vector, blocks
 from ...dynamics.library import system
 from ...dynamics.vector_fields.system import L

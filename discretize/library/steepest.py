@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.library import system
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme

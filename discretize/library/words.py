@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.vector_fields.system import mu
 from ..step.iteration import STEP
 from ..step.words import Words, word

@@ -11,7 +11,8 @@ import functools
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.exact import as_scalar, canonical, is_zero, parameters
+from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.library import system
 from ..faces import Algorithm
 from ..library.schemes import scheme

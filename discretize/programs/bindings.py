@@ -8,7 +8,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, symbols_of
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.notation.show import text
 from ...dynamics.vector_fields.objective import check_class

@@ -12,7 +12,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol
-from ...dynamics.algebra.exact import as_scalar
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.flows.tableaux import Tableau
 

@@ -10,8 +10,8 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.exact import as_scalar
 from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.trees import tree
 from ...dynamics.algebra.vectors import Vector
 from ...dynamics.flows.system import System

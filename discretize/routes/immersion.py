@@ -12,8 +12,8 @@ from typing import Any
 import sympy as sp
 
 from ...dynamics.algebra.calculus import derivative, substitute, tidy
-from ...dynamics.algebra.exact import parameters
 from ...dynamics.algebra.named import taylor_terms
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Vector, blocks, inner, zero
 from ...dynamics.flows.system import System
 from ...dynamics.library import system

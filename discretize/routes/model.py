@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from ...dynamics.algebra.calculus import derivative, substitute
-from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Vector, blocks, inner
 from ...dynamics.library import system
 from ...dynamics.library.model import ROUTE_B

@@ -9,8 +9,8 @@ from typing import Any
 import sympy as sp
 
 from ...dynamics.algebra.calculus import derivative, substitute
-from ...dynamics.algebra.exact import parameters
 from ...dynamics.algebra.named import taylor_terms
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.library.model_family import MEMBERS, family, model_family, riccati, time
 from ...dynamics.vector_fields.objective import Objective

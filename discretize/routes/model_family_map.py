@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import sympy as sp
 
 from ...dynamics.algebra.calculus import derivative, substitute
-from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Vector
 from ...dynamics.library.model_family import MEMBERS, riccati, time
 from ...dynamics.notation.show import latex

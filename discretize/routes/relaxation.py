@@ -14,7 +14,7 @@ import sympy as sp
 from ..._support.citations import short_reference
 from ..._support.errors import unknown
 from ...dynamics.algebra.calculus import substitute
-from ...dynamics.algebra.exact import parameters
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Expr, Vector, inner
 from ...dynamics.stochastic.gaussians import polynomial_terms
 from ...dynamics.stochastic.processes import generator

@@ -11,8 +11,8 @@ from typing import Any
 import sympy as sp
 
 from ...dynamics.algebra.calculus import Symbol, substitute
-from ...dynamics.algebra.exact import parameters
 from ...dynamics.algebra.named import taylor_terms
+from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, blocks, inner
 from ...dynamics.stochastic.consensus import laplace_mean, prox_expansion
 from ...dynamics.stochastic.gaussians import normal_expectation

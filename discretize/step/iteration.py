@@ -17,7 +17,8 @@ from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_cho
 from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
-from ...dynamics.algebra.exact import canonical, check_known, check_name, exact_values, is_zero
+from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.scalars import check_known, check_name, exact_values
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text

@@ -14,7 +14,8 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute
-from ...dynamics.algebra.exact import as_scalar, canonical
+from ...dynamics.algebra.exact import canonical
+from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.stochastic.coordinates import Coordinates, Functions, observable
 from ...dynamics.stochastic.gaussians import (

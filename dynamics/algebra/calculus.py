@@ -13,8 +13,9 @@ from typing import Any, TypeAlias, overload
 import sympy as sp
 
 from ..._support.errors import OdescentError, WrongType, expected
-from .exact import as_scalar, canonical, is_zero, refuted
+from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
+from .scalars import as_scalar
 from .vectors import (
     Atom,
     Call,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from math import lcm
 from typing import Any
 
@@ -18,68 +17,11 @@ from sympy.polys.fields import FracElement, FracField
 from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement
 
-from ..._support.errors import DividedByZero, OdescentError, WrongType, expected, unknown
+from ..._support.errors import DividedByZero
+from .scalars import SINGULAR, as_scalar
 
-_SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
+_POWER = 32  # of an exponential of a number, where it is a power of another
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
-
-
-def as_scalar(value: object) -> sp.Expr:
-    """A number or SymPy expression as an exact expression; floats are read as their decimals (0.1 is 1/10).
-
-    Fractions, decimals and NumPy or JAX scalars are numbers too. Raises TypeError for anything else:
-    strings (text is never evaluated), truth values, arrays, complex numbers, NaN and infinities.
-    """
-    if isinstance(value, sp.Expr):
-        if value in _SINGULAR:
-            raise WrongType(f"a finite number was expected, not {value}.")
-        if value.has(sp.Float):
-            return value.xreplace(
-                {f: _decimal(float(f) if f._prec == 53 else f) for f in value.atoms(sp.Float)}
-            )
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return sp.Integer(value)
-    if not isinstance(value, (bool, str, bytes)):
-        try:
-            float(value)  # type: ignore[arg-type]  # refuses what has no single real value
-            return _decimal(value)
-        except OverflowError:
-            return _decimal(value)
-        except (TypeError, ValueError):
-            pass
-    raise WrongType(f"a finite number or SymPy expression was expected, not {value!r}.")
-
-
-def exact_values(given: Mapping[Any, object] | None) -> dict[Any, sp.Expr]:
-    """Values as exact expressions; OdescentError for what is no finite number or expression."""
-    found = {}
-    for symbol, value in (given or {}).items():
-        try:
-            found[symbol] = as_scalar(value)
-        except TypeError as error:
-            raise OdescentError(f"the value of {symbol}: {error}") from None
-    return found
-
-
-def check_known(given: Iterable[Any], known: Iterable[sp.Symbol]) -> None:
-    """Refuse symbols that are not among the known parameters, with the nearest or the namesake."""
-    for s in given:
-        if s in known:
-            continue
-        namesake = next((p.name for p in known if p.name == str(s)), None)
-        if namesake is None:
-            raise unknown("parameter", s, [p.name for p in known])
-        raise OdescentError(
-            f"the symbol {s} is not the parameter of that name: its assumptions differ; "
-            f"make it with parameters({namesake!r})."
-        )
-
-
-def _decimal(value: object) -> sp.Rational:
-    """A number as the fraction or decimal that it prints as; ValueError if it prints as something else."""
-    exact = Fraction(str(value))
-    return sp.Rational(exact.numerator, exact.denominator)
 
 
 class _Lowering:
@@ -94,6 +36,7 @@ class _Lowering:
         self._roots: dict[sp.Symbol, int] = {}
         self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
         self._exponents: dict[sp.Expr, sp.Rational] = {}  # e^rest is a power of e^(this rest)
+        self._numbers: set[sp.Rational] = set()  # exponents that are numbers, without signs
         exprs = [self._rewrite(e) for e in exprs]
         for e in exprs:
             for power in e.atoms(sp.Pow):
@@ -102,16 +45,21 @@ class _Lowering:
                     self._roots[base] = lcm(self._roots.get(base, 1), exponent.q)
             for node in e.atoms(sp.exp):
                 number, rest = node.args[0].as_coeff_Mul()
-                if isinstance(number, sp.Rational):
-                    self._share(number, rest)
+                if rest == 1:
+                    self._numbers.add(abs(number))
+                elif isinstance(number, sp.Rational):
+                    least = sp.Rational(1, number.q)
+                    self._exponents[rest] = least.gcd(self._exponents.get(rest, least))
             if e.has(sp.E):
-                self._share(sp.S.One, sp.S.One)
+                self._numbers.add(sp.S.One)
+        self._units = _small_powers(self._numbers)
         self.exprs = [self.lower(e) for e in exprs]
 
     @property
     def decides(self) -> bool:
         """Whether different rational functions here are different: no generator may obey an unknown relation."""
-        return not (self.relations or self.opaque)
+        several = len({unit for powers in self._units.values() for unit in powers}) > 1
+        return not (self.relations or self.opaque or several)
 
     @staticmethod
     def _rewrite(e: sp.Expr) -> sp.Expr:
@@ -122,11 +70,6 @@ class _Lowering:
                 lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0])))
             )
         return e
-
-    def _share(self, number: sp.Rational, rest: sp.Expr) -> None:
-        """Make e^(number rest) a power of a generator; of numbers, e^(605/3) among them, the least that does."""
-        least = abs(number) if rest == 1 else sp.Rational(1, number.q)
-        self._exponents[rest] = least.gcd(self._exponents.get(rest, least))
 
     def _generator(self, key: object, meaning: sp.Expr) -> sp.Symbol:
         if key not in self._generators:
@@ -146,6 +89,10 @@ class _Lowering:
         if isinstance(e, sp.exp) or e is sp.E:
             number, rest = (sp.S.One, sp.S.One) if e is sp.E else e.args[0].as_coeff_Mul()
             self.opaque = self.opaque or not (rest == 1 or rest.is_Symbol)
+            if rest == 1 and abs(number) in self._units:
+                powers = self._units[abs(number)].items()
+                bases = [(self._generator(("exp", u), sp.exp(u)), n) for u, n in powers]
+                return sp.Mul(*[base ** (n * sp.sign(number)) for base, n in bases])
             if isinstance(number, sp.Rational) and rest in self._exponents:
                 unit = self._exponents[rest]
                 return self._generator(("exp", rest), sp.exp(rest * unit)) ** int(number / unit)
@@ -159,7 +106,7 @@ class _Lowering:
             return self._related(e, 2, sp.S.NegativeOne)
         if isinstance(e, sp.CRootOf):
             return self._algebraic(e)
-        if e in _SINGULAR:
+        if e in SINGULAR:
             raise DividedByZero("a denominator vanishes identically.")
         self.opaque = self.opaque or not e.is_Atom
         if isinstance(e, sp.sin):
@@ -233,6 +180,52 @@ class _Lowering:
             n, root = m, higher
             self._radicals[top, bottom] = n, root
         return (root / bottom) ** int(exponent * n)
+
+
+def _small_powers(numbers: set[sp.Rational]) -> dict[sp.Rational, dict[sp.Rational, int]]:
+    """Positive numbers as small multiples of one of them or as a sum of two others, from which e to them follows.
+
+    Each is written as units with how often they are in it. There are several units where one would be too small:
+    e^(605/97) and e^(412/89) are the 53,845th and the 39,964th power of one number.
+    """
+    if not numbers:
+        return {}
+    unit = functools.reduce(lambda a, b: a.gcd(b), numbers)
+    if max(numbers) <= _POWER * unit:
+        return {n: {unit: int(n / unit)} for n in numbers}
+    found: dict[sp.Rational, dict[sp.Rational, int]] = {}
+    for n in sorted(numbers):
+        multiple = next((u for u in found if (n / u).is_Integer and n / u <= _POWER), None)
+        smaller = next((u for u in found if n - u in found), None)
+        if multiple is not None:
+            found[n] = {u: k * int(n / multiple) for u, k in found[multiple].items()}
+        elif smaller is not None:
+            one, other = found[smaller], found[n - smaller]
+            found[n] = {u: one.get(u, 0) + other.get(u, 0) for u in {**one, **other}}
+        else:
+            found[n] = {n: 1}
+    return found
+
+
+def exponents(meaning: Mapping[sp.Symbol, sp.Expr]) -> dict[sp.Symbol, sp.Rational]:
+    """The generators that are e to a rational number, with that number."""
+    found = {s: m.as_base_exp()[1] for s, m in meaning.items() if m.as_base_exp()[0] == sp.E}
+    return {s: e for s, e in found.items() if e.is_Rational}
+
+
+def independent(p: PolyElement, exponents: Mapping[sp.Symbol, sp.Rational]) -> bool:
+    """Whether a polynomial is not zero, given which generators are e to which numbers; the others are free.
+
+    Powers of e to different rational numbers are linearly independent over the rational numbers (Lindemann and
+    Weierstrass; Baker, Transcendental Number Theory, 1975, theorem 1.4).
+    """
+    powers = [exponents.get(s) for s in p.ring.symbols]
+    total: dict[object, object] = {}
+    for monomial, c in p.terms():
+        pairs = list(zip(monomial, powers, strict=True))
+        key = (sum(n * e for n, e in pairs if e is not None), *(n for n, e in pairs if e is None))
+        total[key] = total.get(key, 0) + c
+    return any(total.values())
 
 
 def _factors(p: PolyElement) -> tuple[Any, list[tuple[PolyElement, int]]]:
@@ -422,6 +415,8 @@ def is_zero(expr: object) -> bool:
     (element,), _ = _reduced(lowering.exprs, lowering.relations)
     if element == 0:
         return True
+    if not (lowering.relations or lowering.opaque):
+        return not independent(element.numer, exponents(lowering.meaning))
     if not lowering.decides:
         sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
         if not next((size > 1e-50 for size in sizes if size.is_comparable), False):
@@ -456,44 +451,3 @@ def evaluate_at_sample(e: sp.Expr, digits: int = 60, seed: int = 0) -> sp.Expr:
     free = closed.free_symbols
     opaque = {a for a in atoms if not a.is_Symbol or a in free}
     return sp.N(closed.xreplace(sample(opaque, seed)), digits)
-
-
-def parameters(names: str, **assumptions: bool | None) -> Any:
-    """Scalar parameters by name, positive by default: ``c, h = parameters("c h")``."""
-    if not assumptions:
-        assumptions = {"positive": True}
-    found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))
-    return found[0] if len(found) == 1 else found
-
-
-def names_in(function: str, names: str, example: str) -> list[str]:
-    """Parse a list of names, separated by commas or spaces.
-
-    Args:
-        function: the public function that received the text, for messages.
-        names: the text.
-        example: a valid text, for messages.
-
-    Raises:
-        OdescentError: no text, no name, or an invalid name.
-    """
-    if not isinstance(names, str):
-        raise expected(f"the names of {function}()", f"one text, as {example!r}", names)
-    listed = [check_name(n) for n in names.replace(",", " ").split()]
-    if not listed:
-        raise OdescentError(f"{function}() needs at least one name, as in {function}({example!r}).")
-    return listed
-
-
-def check_name(name: str) -> str:
-    """The name if it can stand in emitted source; raises OdescentError otherwise."""
-    import keyword
-
-    if not isinstance(name, str):
-        raise expected("a name", "a text", name)
-    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
-        raise OdescentError(
-            f"{name!r} cannot be a name: use letters, digits and underscores, not first an underscore "
-            "or a digit, no Python keyword, at most 60 characters."
-        )
-    return name

@@ -18,8 +18,9 @@ from sympy.printing.precedence import PRECEDENCE
 
 from ..._support.arguments import checked
 from ..._support.errors import DividedByZero, OdescentError, WrongType
-from .exact import as_scalar, canonical, names_in
+from .exact import canonical
 from .oracles import Oracle
+from .scalars import as_scalar, names_in
 
 # What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
 PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..algebra.exact import parameters
+from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks, zero
 from ..flows.system import System
 from ..vector_fields.objective import Objective

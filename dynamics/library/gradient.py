@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ..algebra.exact import as_scalar, parameters
+from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import blocks, inner
 from ..flows.system import System
 from ..vector_fields.objective import Objective

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import check_choice
-from ..algebra.exact import parameters
+from ..algebra.scalars import parameters
 from ..algebra.vectors import Vector, blocks, elementwise, inner
 from ..flows.system import System
 from ..vector_fields.objective import Objective

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..algebra.exact import parameters
+from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks
 from ..flows.system import System
 from ..vector_fields.objective import Objective

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice
-from ..algebra.exact import as_scalar, canonical, is_zero, parameters
+from ..algebra.exact import canonical, is_zero
+from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import blocks, zero
 from ..flows.system import System
 from ..vector_fields.objective import Objective

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import unknown
-from ..algebra.exact import parameters
+from ..algebra.scalars import parameters
 from ..algebra.vectors import Vector, blocks, elementwise, inner
 from ..flows.system import System
 from ..vector_fields.objective import Objective

@@ -14,7 +14,7 @@ import sympy as sp
 from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.errors import OdescentError
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from ..vector_fields.objective import Objective
 from ._checks import whole
 

@@ -15,7 +15,7 @@ import sympy as sp
 from jax.scipy.special import logsumexp as _logsumexp
 from jaxtyping import Array, ArrayLike, Float
 
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from ..vector_fields.objective import Objective
 from ._checks import expect_shape, positive, whole
 

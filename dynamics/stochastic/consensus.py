@@ -15,7 +15,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from ..algebra.series import taylor
 from ..algebra.vectors import Call, Expr, Vector, VectorSymbol, scalar_calls, zero
 from ..flows.system import System

@@ -16,7 +16,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from ..algebra.vectors import (
     Call,
     Elementwise,

@@ -10,7 +10,7 @@ from sympy.functions.combinatorial.factorials import factorial2
 from sympy.functions.combinatorial.numbers import stirling
 
 from ..._support.errors import OdescentError
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from .operators import Index
 
 

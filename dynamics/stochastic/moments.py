@@ -8,7 +8,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from ..flows.system import System
 from .coordinates import Functions
 from .gaussians import monomial, polynomial_terms

@@ -14,7 +14,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Vector, VectorSymbol
 from ..flows.system import System
 from ..vector_fields.processes import Jumps

@@ -16,7 +16,8 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..algebra.calculus import singular, substitute, symbols_of
-from ..algebra.exact import as_scalar, canonical
+from ..algebra.exact import canonical
+from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Elementwise, Expr, ScalarNode, Vector, scalar_calls, slots
 from ..notation.show import latex, text
 

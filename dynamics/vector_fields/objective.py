@@ -11,8 +11,8 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.exact import as_scalar, check_name
 from ..algebra.oracles import Oracle
+from ..algebra.scalars import as_scalar, check_name
 from ..algebra.vectors import Call, ScalarNode, Vector, call
 from .estimates import condition_of
 

@@ -9,7 +9,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.exact import as_scalar
+from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Expr, Vector
 from ..notation.show import latex, symbol_latex, text
 

@@ -22,8 +22,9 @@ from ..algebra.calculus import (
     tidy,
     vanishes,
 )
-from ..algebra.exact import as_scalar, canonical, check_known, check_name, exact_values
+from ..algebra.exact import canonical
 from ..algebra.oracles import Oracle
+from ..algebra.scalars import as_scalar, check_known, check_name, exact_values
 from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, scalar_calls, zero
 from ..notation.show import differential, latex, symbol_latex, text
 from .processes import Diffusion, Jumps, Noise, common_clock

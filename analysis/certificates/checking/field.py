@@ -10,7 +10,7 @@ from typing import Any
 import sympy as sp
 from sympy.functions.elementary.hyperbolic import HyperbolicFunction
 
-from ....dynamics.algebra.exact import as_scalar
+from ....dynamics.algebra.scalars import as_scalar
 from .checker import Number
 from .checker import reciprocal as reciprocal
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ...._support.errors import OdescentError
-from ....dynamics.algebra.exact import as_scalar, canonical, is_zero
+from ....dynamics.algebra.exact import canonical, is_zero
+from ....dynamics.algebra.scalars import as_scalar
 from ....dynamics.vector_fields.objective import constant
 from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity

@@ -10,7 +10,8 @@ import sympy as sp
 
 from ...._support.errors import OdescentError
 from ...._support.rendering.rendered import Rendered
-from ....dynamics.algebra.exact import as_scalar, canonical, is_zero
+from ....dynamics.algebra.exact import canonical, is_zero
+from ....dynamics.algebra.scalars import as_scalar
 from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
 from ..checking.checker import ONE, ZERO, Number, dot

@@ -1,0 +1,111 @@
+"""Scalars as people give them: exact values of numbers, parameters and their names."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import Any
+
+import sympy as sp
+
+from ..._support.errors import OdescentError, WrongType, expected, unknown
+
+SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
+
+
+def as_scalar(value: object) -> sp.Expr:
+    """A number or SymPy expression as an exact expression; floats are read as their decimals (0.1 is 1/10).
+
+    Fractions, decimals and NumPy or JAX scalars are numbers too. Raises TypeError for anything else:
+    strings (text is never evaluated), truth values, arrays, complex numbers, NaN and infinities.
+    """
+    if isinstance(value, sp.Expr):
+        if value in SINGULAR:
+            raise WrongType(f"a finite number was expected, not {value}.")
+        if value.has(sp.Float):
+            return value.xreplace(
+                {f: _decimal(float(f) if f._prec == 53 else f) for f in value.atoms(sp.Float)}
+            )
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return sp.Integer(value)
+    if not isinstance(value, (bool, str, bytes)):
+        try:
+            float(value)  # type: ignore[arg-type]  # refuses what has no single real value
+            return _decimal(value)
+        except OverflowError:
+            return _decimal(value)
+        except (TypeError, ValueError):
+            pass
+    raise WrongType(f"a finite number or SymPy expression was expected, not {value!r}.")
+
+
+def exact_values(given: Mapping[Any, object] | None) -> dict[Any, sp.Expr]:
+    """Values as exact expressions; OdescentError for what is no finite number or expression."""
+    found = {}
+    for symbol, value in (given or {}).items():
+        try:
+            found[symbol] = as_scalar(value)
+        except TypeError as error:
+            raise OdescentError(f"the value of {symbol}: {error}") from None
+    return found
+
+
+def check_known(given: Iterable[Any], known: Iterable[sp.Symbol]) -> None:
+    """Refuse symbols that are not among the known parameters, with the nearest or the namesake."""
+    for s in given:
+        if s in known:
+            continue
+        namesake = next((p.name for p in known if p.name == str(s)), None)
+        if namesake is None:
+            raise unknown("parameter", s, [p.name for p in known])
+        raise OdescentError(
+            f"the symbol {s} is not the parameter of that name: its assumptions differ; "
+            f"make it with parameters({namesake!r})."
+        )
+
+
+def _decimal(value: object) -> sp.Rational:
+    """A number as the fraction or decimal that it prints as; ValueError if it prints as something else."""
+    exact = Fraction(str(value))
+    return sp.Rational(exact.numerator, exact.denominator)
+
+
+def parameters(names: str, **assumptions: bool | None) -> Any:
+    """Scalar parameters by name, positive by default: ``c, h = parameters("c h")``."""
+    if not assumptions:
+        assumptions = {"positive": True}
+    found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))
+    return found[0] if len(found) == 1 else found
+
+
+def names_in(function: str, names: str, example: str) -> list[str]:
+    """Parse a list of names, separated by commas or spaces.
+
+    Args:
+        function: the public function that received the text, for messages.
+        names: the text.
+        example: a valid text, for messages.
+
+    Raises:
+        OdescentError: no text, no name, or an invalid name.
+    """
+    if not isinstance(names, str):
+        raise expected(f"the names of {function}()", f"one text, as {example!r}", names)
+    listed = [check_name(n) for n in names.replace(",", " ").split()]
+    if not listed:
+        raise OdescentError(f"{function}() needs at least one name, as in {function}({example!r}).")
+    return listed
+
+
+def check_name(name: str) -> str:
+    """The name if it can stand in emitted source; raises OdescentError otherwise."""
+    if not isinstance(name, str):
+        raise expected("a name", "a text", name)
+    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
+        raise OdescentError(
+            f"{name!r} cannot be a name: use letters, digits and underscores, not first an underscore "
+            "or a digit, no Python keyword, at most 60 characters."
+        )
+    return name
