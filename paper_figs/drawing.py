@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._support import style
-from .._support.brief import capital
 from .._support.errors import OdescentError
+from .._support.rendering.brief import capital
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

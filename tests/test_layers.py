@@ -42,6 +42,7 @@ LAYERS = (
     "discretize.runs",
     "discretize.proof",
     "discretize",
+    "discretize.schemes",
     "discretize.library",
     "discretize.reading",
     "discretize.pole_placement",

@@ -22,7 +22,7 @@ from small_tasks import Small
 import odescent as od
 from odescent import neural_de as nde
 from odescent._support import style
-from odescent._support.brief import LINE, brief, short
+from odescent._support.rendering.brief import LINE, brief, short
 from odescent._support.rendering.mathml import displayed
 from odescent._support.rendering.rendered import Rendered, parts
 from odescent.analysis.attraction.attractors import Attractor

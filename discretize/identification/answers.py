@@ -43,7 +43,7 @@ _SEQUENCES = (
 )
 _GROUPS = (_SEQUENCES[:5], *((*_SEQUENCES[:2], two) for two in _SEQUENCES[5:]))  # compared at once
 _ROOTS = 12  # of the expressions that are eliminated from
-_AVERAGES = {"beta1", "beta2"}  # weights of averages are below one
+AVERAGES = {"beta1", "beta2"}  # parameters that are weights of averages: below one
 
 
 def points(
@@ -233,5 +233,5 @@ def _no_zero(exprs: Sequence[sp.Expr]) -> bool:
     found = [p.set_ring(ring) for p in (*(e.numer for e in lowered.elements), *lowered.ideal)]
     meaning = {s: lowered.meaning.get(s, sp.nan) for s in ring.symbols}
     positive = frozenset(s for s, m in meaning.items() if m.is_positive)
-    below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in _AVERAGES)
+    below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in AVERAGES)
     return no_solution(found, positive, below, exponents=exponents(meaning))

@@ -22,7 +22,7 @@ from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, 
 from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Draw, Instruction, Program
-from .answers import bends, excluded_by_answers, moved_at_once, points
+from .answers import AVERAGES, bends, excluded_by_answers, moved_at_once, points
 
 
 def kept_apart(
@@ -154,7 +154,7 @@ def _sign(e: sp.Expr) -> int:
 
     Averages weigh by less than one: beta1 and beta2 are below it.
     """
-    e = e.xreplace({s: s / (1 + s) for s in e.free_symbols if s.name in {"beta1", "beta2"}})
+    e = e.xreplace({s: s / (1 + s) for s in e.free_symbols if s.name in AVERAGES})
     exponents = [n.exp if n.is_Pow else n.args[0] for n in e.atoms(sp.exp)]
     if exponents:  # exp(r m) is (1 + d)^r with d > 0, for a positive monomial m
         m = max(exponents, key=sp.default_sort_key).as_independent(*e.free_symbols)[1]

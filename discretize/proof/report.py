@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.brief import capital
+from ..._support.rendering.brief import capital
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.notation.line_breaks import broken as line_broken
 from ...dynamics.notation.line_breaks import text_lines

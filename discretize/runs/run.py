@@ -17,9 +17,9 @@ from jaxtyping import Array, Key
 
 from ..._support import store
 from ..._support.arguments import checked
-from ..._support.brief import short
 from ..._support.errors import OdescentError, listed
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import parameter_values

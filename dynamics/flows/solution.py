@@ -13,8 +13,8 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
-from ..._support.brief import short
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .._support.brief import capital
 from .._support.errors import NotCarried, OdescentError
+from .._support.rendering.brief import capital
 from ..discretize.emit import source
 from ..dynamics.notation.unicode import pretty
 from .choice import HEAT, MODE, PATHS, Choice, Parameter, algorithm, parameters, start

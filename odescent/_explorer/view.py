@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float
 
-from .._support.brief import capital
 from .._support.errors import OdescentError
+from .._support.rendering.brief import capital
 from .._support.style import looks
 from ..discretize.emit import find, source
 from .choice import HEAT, MODE, OWN, PATHS, Choice, algorithm, complete, parameters

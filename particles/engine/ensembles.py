@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import PartitionSpec
 
-from ..._support.brief import short
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
 from ...dynamics.flows.stepper import appended, recorded, trace

@@ -22,9 +22,9 @@ from ..engine.compiling import compiled
 from ..engine.engine import PopulationStepper, stepper
 from ..engine.layout import Record, State
 from ..engine.starts import Start, gaussian_start
+from .outcome import AGREED, AT_REST, BUDGET, NOT_FINITE, REACHED, STAGNANT
 
-RUNNING, AGREED, STAGNANT, REACHED, NOT_FINITE = range(5)
-AT_REST = 9  # after the reasons that do not come from here; see `MESSAGES`
+RUNNING = BUDGET  # where the steps are used up, it still runs
 _SETTLED_VALUE = 1e-9  # of the whole fall of the best value: less is no improvement
 _RECORDED = ("consensus", "best_point", "best_value", "ess", "spread", "nonfinite")
 _AGAIN = 2**32  # runs that begin anew are numbered from here on, far from the first ones
@@ -132,21 +132,9 @@ def beginning(plan: SearchPlan) -> Callable[..., SearchState]:
         )  # fmt: skip
         zero, most = jnp.zeros((), jnp.int64), jnp.asarray(jnp.inf, one.dtype)
         return SearchState(
-            state,
-            blank,
-            zero,
-            most,
-            blank.best_point,
-            zero,
-            most,
-            zero,
-            most,
-            most,
-            blank.consensus,
-            zero,
-            zero,
-            zero,
-        )
+            state, blank, k=zero, best_value=most, best_point=blank.best_point, nonfinite=zero, mark=most, since=zero,
+            first=most, level=most, place=blank.consensus, still=zero, status=zero, lives=zero,
+        )  # fmt: skip
 
     def all_of_them(seed: Any, points: Any) -> SearchState:
         runs = jnp.arange(plan.runs, dtype=jnp.uint64)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from ...._support.brief import capital
+from ...._support.rendering.brief import capital
 from ....dynamics.algebra.vectors import Vector
 from ..lowering.coefficients import presentable
 from ..lowering.statements import Lowered

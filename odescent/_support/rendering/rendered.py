@@ -6,7 +6,7 @@ import base64
 import html
 from typing import Any, ClassVar
 
-from ..brief import brief, own_text, short, shown_fields
+from .brief import brief, own_text, short, shown_fields
 
 _LONG = 2000  # letters of one value in a table
 
