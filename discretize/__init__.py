@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .identification.recognition import recognize as recognize
     from .library import algorithm as algorithm
     from .library import algorithms as algorithms
+    from .library.schemes import scheme as scheme
+    from .library.schemes import schemes as schemes
     from .linear.state_space import NotLTI as NotLTI
     from .linear.state_space import StateSpace as StateSpace
     from .programs.substeps import Flow as Flow
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from .routes import derive as derive
     from .routes.plant import immerse as immerse
     from .runs.run import Trajectory as Trajectory
-    from .schemes import scheme as scheme
-    from .schemes import schemes as schemes
     from .weak.step_moments import moment_map as moment_map
     from .weak.step_moments import stationary_covariance as stationary_covariance
     from .weak.step_moments import step_map as step_map

@@ -42,7 +42,7 @@ LAYERS = (
     "discretize.runs",
     "discretize.proof",
     "discretize",
-    "discretize.schemes",
+    "discretize.library.schemes",
     "discretize.library",
     "discretize.reading",
     "discretize.pole_placement",

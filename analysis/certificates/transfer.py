@@ -133,7 +133,7 @@ def rate_transfer(
         NoCertificate: the flow has no certified rate.
     """
     from ...discretize import Algorithm
-    from ...discretize.schemes import scheme as named
+    from ...discretize.library.schemes import scheme as named
     from ...discretize.step.iteration import STEP
 
     try:

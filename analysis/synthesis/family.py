@@ -14,10 +14,10 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import NotCarried, OdescentError, check_choice
 from ...discretize.faces import Algorithm
+from ...discretize.library.schemes import scheme
 from ...discretize.linear.modal import modal_poles
 from ...discretize.linear.state_space import StateSpace
 from ...discretize.programs.substeps import Scheme
-from ...discretize.schemes import scheme
 from ...dynamics.flows.system import System
 from ...dynamics.vector_fields.system import L, mu
 

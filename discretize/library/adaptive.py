@@ -8,9 +8,9 @@ from ...dynamics.algebra.scalars import parameters
 from ...dynamics.library import system
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme
-from ..schemes import scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
+from .schemes import scheme
 
 
 def adam() -> Algorithm:

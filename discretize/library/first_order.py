@@ -11,8 +11,8 @@ from ...dynamics.flows.system import System
 from ...dynamics.library import system
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
-from ..schemes import scheme
 from ..step.iteration import STEP
+from .schemes import scheme
 
 _STEPS = {"1/L": 1 / L, "2/(L+mu)": 2 / (L + mu)}
 

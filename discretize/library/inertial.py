@@ -11,9 +11,9 @@ from ...dynamics.library import system
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme
-from ..schemes import scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
+from .schemes import scheme
 
 _HALF = sp.Rational(1, 2)
 

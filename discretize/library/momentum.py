@@ -13,10 +13,10 @@ from ...dynamics.library import system
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
 from ..programs.substeps import Scheme
-from ..schemes import scheme
 from ..step.iteration import STEP
 from .model_family import fista
 from .passive_method import iterate_lead, passive_algorithm
+from .schemes import scheme
 
 _A = parameters("a")
 _K_SYMBOL = sp.Symbol("k", integer=True, nonnegative=True)

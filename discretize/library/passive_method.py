@@ -13,8 +13,8 @@ from ...dynamics.algebra.vectors import Vector, blocks
 from ...dynamics.library import system
 from ...dynamics.vector_fields.system import L
 from ..faces import Algorithm
-from ..schemes import scheme
 from ..step.iteration import STEP
+from .schemes import scheme
 
 Row: TypeAlias = tuple[sp.Expr, sp.Expr, sp.Expr]
 Affine: TypeAlias = tuple[sp.Expr, Row]

@@ -12,10 +12,10 @@ from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.system import Block, L, start
 from ..faces import Algorithm
 from ..programs.substeps import START, Flow, Let, Scheme, previous
-from ..schemes import scheme
 from ..step.compile import COUNTER
 from ..step.iteration import STEP
 from .first_order import by_euler
+from .schemes import scheme
 
 
 def with_memory(flow: System, *memory: Block) -> System:

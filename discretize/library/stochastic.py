@@ -11,9 +11,9 @@ from ...dynamics.library import system
 from ...dynamics.vector_fields.system import Block, start
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Let, Scheme
-from ..schemes import scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
+from .schemes import scheme
 from .splitting import with_memory
 
 

@@ -15,7 +15,7 @@ from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.library import system
 from ..faces import Algorithm
-from ..schemes import scheme
+from ..library.schemes import scheme
 from ..step.iteration import STEP
 
 _K, _A, _B = parameters("K a b")

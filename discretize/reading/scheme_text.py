@@ -11,8 +11,8 @@ from ..._support.errors import OdescentError, unknown
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.flows.system import System
+from ..library.schemes import scheme, schemes
 from ..programs.substeps import RULES, Flow, Integrator, Let, Scheme, Sweep
-from ..schemes import scheme, schemes
 
 if TYPE_CHECKING:
     from ...dynamics.grammar.names import Names

@@ -25,8 +25,8 @@ from ...dynamics.vector_fields.slow_manifold import graph_discriminant, invarian
 from ...dynamics.vector_fields.system import L, curvature, mu
 from ..faces import Algorithm, Derivation
 from ..library import algorithm
+from ..library.schemes import scheme
 from ..proof.steps import Claim, Equation, Step
-from ..schemes import scheme
 from ..step.iteration import STEP
 from .notation import IMMERSION
 from .plant import control_law, relative_degree, splitting

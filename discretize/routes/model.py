@@ -23,8 +23,8 @@ from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.second_order import position, velocity
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm, Derivation
+from ..library.schemes import scheme
 from ..proof.steps import Claim, Equation, Step
-from ..schemes import scheme
 from ..step.iteration import STEP
 from .certificates import below_quadratic, certificate_step, first_order_parts, interpolation_parts
 from .notation import MODEL

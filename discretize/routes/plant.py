@@ -34,10 +34,10 @@ from ...dynamics.vector_fields.hypotheses import (
     regular,
 )
 from ..faces import Algorithm, Derivation
+from ..library.schemes import scheme as named_scheme
 from ..programs.bindings import chained
 from ..programs.substeps import Scheme
 from ..proof.steps import Claim, Equation, Step, follows_from
-from ..schemes import scheme as named_scheme
 from .plant_input import Given, given
 from .plant_start import finite, initial_values
 

@@ -14,12 +14,19 @@ from jaxtyping import Float
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
 from ..._support.rendering.rendered import Rendered
-from .outcome import BUDGET, MESSAGES, NOT_FINITE, SUCCESSES, History, Minimum
-from .search import (
+from .outcome import (
     AGREED,
     AT_REST,
-    RUNNING,
+    BUDGET,
+    MESSAGES,
+    NOT_FINITE,
     STAGNANT,
+    SUCCESSES,
+    History,
+    Minimum,
+)
+from .search import (
+    RUNNING,
     Row,
     SearchPlan,
     SearchState,

@@ -367,8 +367,8 @@ def as_scalar_or_infinity(value: object) -> sp.Expr:
 def _flow_matrices(flow: Flow) -> tuple[list[Matrix], str]:
     """A, B, C, D = 0 and the output row as expressions, and a name."""
     from ....discretize import Algorithm
+    from ....discretize.library.schemes import scheme
     from ....discretize.linear.state_space import NotLTI
-    from ....discretize.schemes import scheme
     from ....discretize.step.iteration import STEP
 
     if not isinstance(flow, System):

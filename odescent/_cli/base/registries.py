@@ -14,7 +14,7 @@ KINDS: Registry[object] = Registry(
     {
         "systems": "dynamics.library:REGISTRY",
         "algorithms": "discretize.library:REGISTRY",
-        "schemes": "discretize.schemes:REGISTRY",
+        "schemes": "discretize.library.schemes:REGISTRY",
         "objectives": "dynamics.problems:REGISTRY",
         "derivations": "discretize.library:REGISTRY",
         "targets": "discretize.emit:BACKENDS",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from ..._support.errors import OdescentError
-from ..._support.registry import Registry
+from ...._support.errors import OdescentError
+from ...._support.registry import Registry
 
 if TYPE_CHECKING:
-    from ..programs.substeps import Scheme
+    from ...programs.substeps import Scheme
 
 REGISTRY: Registry[Scheme] = Registry(
     "scheme",

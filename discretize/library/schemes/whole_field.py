@@ -6,9 +6,9 @@ import itertools
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
-from ...dynamics.flows.tableaux import TABLEAUX
-from ..programs.substeps import Flow, Integrator, Scheme, previous
+from ...._support.errors import OdescentError
+from ....dynamics.flows.tableaux import TABLEAUX
+from ...programs.substeps import Flow, Integrator, Scheme, previous
 
 
 def explicit_euler() -> Scheme:

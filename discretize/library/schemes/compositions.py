@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
-from ..programs.substeps import Flow, Integrator, Scheme, composition, in_shares
+from ...._support.errors import OdescentError
+from ...programs.substeps import Flow, Integrator, Scheme, composition, in_shares
 
 Parts = Iterable[tuple[str, "Integrator | str"]]
 
