@@ -90,11 +90,14 @@ def test_pepit_finds_nothing_worse(name: str, steps: int, tight: bool) -> None:
         assert abs(worst - rate ** (2 * steps)) < 2e-5
 
 
-def cvxpy_margin(A: Any, B: Any, C: Any, ratio: float, tau: float) -> float:
-    """The one-step inequality, written down anew in cvxpy: V = [x; u]' P [x; u] + p f; the largest margin."""
+def cvxpy_margin(A: Any, B: Any, C: Any, ratio: float, tau: float, size: float = 1.0) -> float:
+    """The one-step inequality, written down anew in cvxpy: V = [x; u]' P [x; u] + p f; the largest margin.
+
+    The class is F(ratio, 1), where ratio may be negative; what follows is of the given size beside the state before.
+    """
     cp = pytest.importorskip("cvxpy")
     n = len(A)
-    x0, u0, u1 = np.eye(n, n + 2), np.eye(n + 2)[[n]], np.eye(n + 2)[[n + 1]]
+    x0, u0, u1 = np.eye(n, n + 2), np.eye(n + 2)[[n]], size * np.eye(n + 2)[[n + 1]]
     x1 = A @ x0 + B @ u0
     points = [(0 * u0, 0 * u0), (C @ x0, u0), (C @ x1, u1)]  # the minimizer first
     P = cp.Variable((n + 1, n + 1), symmetric=True)
@@ -110,14 +113,20 @@ def cvxpy_margin(A: Any, B: Any, C: Any, ratio: float, tau: float) -> float:
 
     lam = {(i, j): cp.Variable(nonneg=True) for i in range(3) for j in range(3) if i != j}
     nu = {(i, j): cp.Variable(nonneg=True) for i in range(2) for j in range(2) if i != j}
+    unit = {
+        ij: 1.0 if 1 not in ij else size**2 for ij in lam
+    }  # the state before only enters with small weights
     early, late = np.vstack([x0, u0]), np.vstack([x1, u1])
     decrease = tau * early.T @ P @ early - late.T @ P @ late
-    decrease -= sum(w * slack(*ij)[0] for ij, w in lam.items())
+    decrease = (decrease - sum(w * unit[ij] * slack(*ij)[0] for ij, w in lam.items())) / size**2
     energy = P - sum(w * slack(*ij)[0][: n + 1, : n + 1] for ij, w in nu.items())
-    values = lambda weights: sum(w * slack(*ij)[1][1:] for ij, w in weights.items())
+    falls = sum(
+        w * unit[ij] * (slack(*ij)[1][1:] * np.array([size**-2, 1])) for ij, w in lam.items()
+    )
     constraints = [
         decrease - t * np.eye(n + 2) >> 0, energy - t * np.eye(n + 1) >> 0,
-        tau * p * np.array([1, 0]) - p * np.array([0, 1]) == values(lam), p * np.array([1, 0]) == values(nu),
+        tau / size**2 * p * np.array([1, 0]) - p * np.array([0, 1]) == falls,
+        p * np.array([1, 0]) == sum(w * slack(*ij)[1][1:] for ij, w in nu.items()),
         cp.trace(decrease) + cp.trace(energy) + sum(lam.values()) + sum(nu.values()) == 1,
     ]  # fmt: skip
     problem = cp.Problem(cp.Maximize(t), constraints)
@@ -125,12 +134,34 @@ def cvxpy_margin(A: Any, B: Any, C: Any, ratio: float, tau: float) -> float:
     return float(t.value)
 
 
+def nesterov(kappa: float) -> tuple[Any, Any, Any]:
+    beta = (kappa**0.5 - 1) / (kappa**0.5 + 1)
+    A, B = np.array([[1 + beta, -beta], [1.0, 0.0]]), np.array([[-1.0], [0.0]])
+    return A, B, np.array([[1 + beta, -beta]])
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kappa", [4.0, 10.0])
 def test_the_same_inequality_in_cvxpy(kappa: float) -> None:
-    beta = (kappa**0.5 - 1) / (kappa**0.5 + 1)
-    A, B = np.array([[1 + beta, -beta], [1.0, 0.0]]), np.array([[-1.0], [0.0]])
-    C = np.array([[1 + beta, -beta]])
+    A, B, C = nesterov(kappa)
     rate = worst_case_rate((A, B, C), 1 / kappa, 1.0, steps=1)
     assert cvxpy_margin(A, B, C, 1 / kappa, (rate + 1e-3) ** 2) > 0
     assert cvxpy_margin(A, B, C, 1 / kappa, (rate - 1e-3) ** 2) < 0
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kappa", [1.0001, 1.01, 1.2])
+def test_the_least_rate_near_condition_number_one_in_cvxpy(kappa: float) -> None:
+    """In units of what is unknown: a gradient is (L + mu) y / 2 + (L - mu) w / 2 with w of the class F(-1, 1).
+
+    A step shrinks the state to the size of the rate; the margin changes its sign within 1e-6 (1 - r) of the rate.
+    """
+    A, B, C = nesterov(kappa)
+    rate = worst_case_rate((A, B, C), 1 / kappa, 1.0, steps=1)
+    mean, half = (1 + 1 / kappa) / 2, (1 - 1 / kappa) / 2
+    near = min(1e-6 * (1 - rate), 0.01 * rate)
+    units = np.diag([1.0, rate])  # the iterate before is larger by one step
+    back = np.linalg.inv(units)
+    inner = (units @ (A + mean * B @ C) @ back, half * units @ B, C @ back)
+    assert cvxpy_margin(*inner, -1.0, (rate + near) ** 2, rate) > 0
+    assert cvxpy_margin(*inner, -1.0, (rate - near) ** 2, rate) < 0
