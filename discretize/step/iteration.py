@@ -104,7 +104,6 @@ class Iteration(Rendered):
         self._check_first_step()
         if system.fields and _COMPARED.get():
             self._check_consistent()
-            self._check_first_step()
 
     def _counted(self, clock: sp.Expr | None) -> sp.Expr | None:
         """The clock in the step number, whatever symbol k stands for it; k * h by default, where time is read."""
@@ -119,19 +118,6 @@ class Iteration(Rendered):
                 f"{self.step}; give one that does, such as ({COUNTER} + 1) * {self.step}."
             )
         return clock
-
-    def _check_first_step(self) -> None:
-        """Refuse coefficients that are infinite in the first step: the clock starts where something is singular."""
-        program = self.own_program
-        if program.counter is None:
-            return
-        later = [e for i in program.instructions for e in i.expressions]
-        for e in (*program.next.values(), *later):
-            if singular(substitute(e, {program.counter: sp.S.Zero})):
-                raise OdescentError(
-                    f"a coefficient is infinite in the first step, where the clock {text(self.clock)} begins; give "
-                    f"another clock, such as clock=(k + 1) * {self.step}."
-                )
 
     @property
     def _moving(self) -> set[Symbol | None]:
