@@ -15,6 +15,7 @@ from packaging.version import Version
 
 import odescent as od
 from odescent._support.installed import BROUGHT, EXTRAS, MissingExtra, command, missing
+from odescent._support.rendering.rendered import Rendered
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
@@ -137,6 +138,20 @@ def test_the_command_names_what_is_missing(monkeypatch: pytest.MonkeyPatch):
     assert str(error) == (
         "this needs optax, which is not installed; the extra 'train' brings it: "
         "pip install 'optax>=0.2.6' 'scikit-learn>=1.6'"
+    )
+
+
+def test_a_result_shows_its_words_where_its_picture_cannot_be_drawn():
+    class Drawn(Rendered):
+        def __str__(self) -> str:
+            return "the words"
+
+        def plot(self) -> None:
+            raise missing("matplotlib")
+
+    page = Drawn()._repr_html_()
+    assert (
+        "the words" in page and "No picture: this needs matplotlib, which is not installed" in page
     )
 
 

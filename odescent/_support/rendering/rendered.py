@@ -6,6 +6,7 @@ import base64
 import html
 from typing import Any, ClassVar
 
+from ..installed import MissingExtra
 from .brief import brief, own_text, short, shown_fields
 
 _LONG = 2000  # letters of one value in a table
@@ -81,7 +82,10 @@ def _fields(result: Any) -> str:
 
 
 def _picture(result: Any) -> str:
-    drawn = result.plot()
+    try:
+        drawn = result.plot()
+    except MissingExtra as lacking:  # the words are worth showing without it
+        return f"<p>No picture: {html.escape(str(lacking), quote=False)}.</p>"
     data, size = drawn._repr_png_()
     shown = " ".join(f'{side}="{points}"' for side, points in size.items())
     encoded, said = base64.b64encode(data).decode(), html.escape(repr(result))
