@@ -360,3 +360,24 @@ def test_units_of_exponents_are_few_and_their_powers_small():
     units = exact._small_powers({one, other, one + other, 3 * one, 2 * one + other})
     assert units[one + other] == {one: 1, other: 1} and units[3 * one] == {one: 3}
     assert units[2 * one + other] == {one: 2, other: 1} and exact._small_powers(set()) == {}
+
+
+def test_named_constants_obey_their_relations():
+    """The golden ratio was a free unknown, so that its equation was said to be wrong."""
+    golden, third = sp.GoldenRatio, sp.TribonacciConstant
+    for zero in (golden**2 - golden - 1, golden - 1 / golden - 1, third**3 - third**2 - third - 1):
+        assert (
+            exact.is_zero(zero)
+            and not exact.refuted(zero)
+            and not exact.is_zero(zero + sp.Rational(1, 10**30))
+        )
+    assert not exact.is_zero(sp.pi * x - 3) and exact.Fractions([sp.pi * x]).decides
+    for open_ in (
+        sp.pi + sp.E,
+        sp.EulerGamma * x,
+        sp.Catalan - 1,
+        sp.pi - sp.exp(sp.Rational(605, 97)),
+    ):
+        assert (
+            not exact.is_zero(open_) and not exact.Fractions([open_]).decides
+        )  # by digits, not by its form

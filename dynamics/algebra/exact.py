@@ -21,6 +21,7 @@ from ..._support.errors import DividedByZero
 from .scalars import SINGULAR, as_scalar
 
 _POWER = 32  # of an exponential of a number, where it is a power of another
+_ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 
 
@@ -63,6 +64,8 @@ class _Lowering:
 
     @staticmethod
     def _rewrite(e: sp.Expr) -> sp.Expr:
+        if e.has(*_ALGEBRAIC):
+            e = e.xreplace(_roots())
         if e.has(*_HYPERBOLIC):
             e = e.replace(lambda n: isinstance(n, _HYPERBOLIC), lambda n: n.rewrite(sp.exp))
         if e.has(sp.exp):
@@ -108,7 +111,9 @@ class _Lowering:
             return self._algebraic(e)
         if e in SINGULAR:
             raise DividedByZero("a denominator vanishes identically.")
-        self.opaque = self.opaque or not e.is_Atom
+        # pi is transcendental; what relates it to powers of e, and what Euler's constant is, is not known
+        constant = e.is_NumberSymbol and (e is not sp.pi or bool(self._numbers))
+        self.opaque = self.opaque or not e.is_Atom or constant
         if isinstance(e, sp.sin):
             return self._related(e, 2, 1 - self.lower(sp.cos(e.args[0])) ** 2)
         return self._generator(e, e)
@@ -180,6 +185,12 @@ class _Lowering:
             n, root = m, higher
             self._radicals[top, bottom] = n, root
         return (root / bottom) ** int(exponent * n)
+
+
+@functools.cache
+def _roots() -> dict[sp.Expr, sp.Expr]:
+    z = sp.Symbol("z")
+    return {_ALGEBRAIC[0]: (1 + sp.sqrt(5)) / 2, _ALGEBRAIC[1]: sp.CRootOf(z**3 - z**2 - z - 1, 0)}
 
 
 def _small_powers(numbers: set[sp.Rational]) -> dict[sp.Rational, dict[sp.Rational, int]]:
