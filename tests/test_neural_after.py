@@ -22,6 +22,7 @@ from odescent import OdescentError
 from odescent.cli import app
 from odescent.neural_de import Config
 from odescent.neural_de.inspection.pareto_front import pareto
+from odescent.neural_de.inspection.profiles import StepProfile
 from odescent.neural_de.training.trained import Trained
 
 pytestmark = pytest.mark.promotion
@@ -52,6 +53,25 @@ def decay():
     return nde.subject(
         lambda t, y, a: -7 * y, np.ones((3, 2)), 0.0, 4.0, rtol=1e-3, atol=1e-3, solver=dfx.Dopri5()
     )
+
+
+def test_a_profile_is_drawn_on_the_scale_of_its_values():
+    """Steps that hardly differ are told apart; a bound is drawn where it is near, else it stands in the title."""
+    h = np.linspace(0.20, 0.22, 10)
+    t = np.cumsum(h) - h
+    found = StepProfile("made up", t, h, np.full(10, 0.5), np.full(10, 1.0), 3.3, 10, 0, None)
+    steps, errors, stiffness = found.plot()
+    for ax, share in ((steps, 0.2), (errors, 0.0), (stiffness, 0.2)):
+        low, high = ax.get_ylim()
+        values = ax.lines[0].get_ydata()
+        assert low < values.min() and values.max() < high
+        assert np.ptp(values) >= share * (high - low)
+    bounds = [
+        [line.get_ydata()[0] for line in ax.lines if line.get_label() == "bound"]
+        for ax in found.plot()
+    ]
+    assert bounds == [[], [1.0], []] and "stable to 3.3" in stiffness.get_title()
+    assert faults(steps.figure) == []
 
 
 def test_a_profile_has_the_stiffness_of_the_field():

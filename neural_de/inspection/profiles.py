@@ -88,13 +88,13 @@ class StepProfile(Rendered):
                     **last,
                     label="last step, to the end of the interval",
                 )
-                low, high = _limits(values[np.isfinite(values) & (values > 0)])
+                low, high, scale = _scaled(values[np.isfinite(values) & (values > 0)])
                 if (
                     limit is not None and limit < 5 * high
                 ):  # further away it would flatten the curve
                     ax.axhline(limit, color="black", lw=0.8, ls=":", label="bound")
                     high = max(high, 1.15 * limit)
-                ax.set_yscale("log" if high > 20 * low else "linear")
+                ax.set_yscale(scale)
                 ax.set_ylim(low, high)
                 ax.set_xlabel("$t$")
                 ax.set_title(label)
@@ -108,15 +108,15 @@ class StepProfile(Rendered):
         return Panels(axes)
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    """Ends of an axis that show how positive values differ: around them, where they are alike a fifth to each side."""
+def _scaled(values: np.ndarray) -> tuple[float, float, str]:
+    """Ends and scale of an axis that shows how positive values differ; about values that are alike a fifth is free."""
     if not values.size:
-        return 0.1, 1.0
+        return 0.1, 1.0, "linear"
     low, high = float(values.min()), float(values.max())
     if high > 20 * low:
-        return low / 1.5, high * 1.5
+        return low / 1.5, high * 1.5, "log"
     margin = max(0.15 * (high - low), 0.2 * high - (high - low) / 2)
-    return max(low - margin, 0.0), high + margin
+    return max(low - margin, 0.0), high + margin, "linear"
 
 
 def step_profile(
