@@ -159,6 +159,10 @@ def _slopes(figure: Any, claims: Iterable[Any]) -> list[str]:
                 f"a line of slope {(y1 - y0) / (x1 - x0):.4g} is said to have the slope {said:g}"
             )
     wanted = sorted(
-        {c.text for c in claims if re.search(r"fitted (order|exponent)|order of the gap", c.text)}
+        {
+            c.text
+            for c in claims
+            if re.search(r"fitted (order|exponent)|order of the gap|to the power", c.text)
+        }
     )
     return found if drawn or not wanted else [f"no reference slope for: {wanted[0]}"]

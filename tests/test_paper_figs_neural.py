@@ -160,6 +160,10 @@ def test_the_forms_of_the_local_penalty():
     assert (theirs[:, 1] < 0.05 * own[:, 1]).all()
     assert (theirs[:, 2] > 10 * whole[:, 2]).all()
     assert (own[:, 3] > 0.5).all()
+    claim = SimpleNamespace(text="to the power 1/5")
+    assert (
+        faults(penalty_forms.draw({"found": {"float64": found, "float32": found}}), [claim]) == []
+    )
 
 
 def test_moments_over_draws_are_those_of_all_paths_together():

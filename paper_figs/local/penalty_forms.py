@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, above, at_least, at_most, between
+from ..drawing import slopes
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _SOURCE, _OURS = "arXiv:2303.02262", "ours"
 PAPER = 1.4e-8  # the tolerance of its experiments, in float32
+_POWER = 0.2  # of the tolerance, as which the paper's penalty falls
 FORMS = {
     "accepted": "the solver's own step: $E$",
     "initial": "the paper's: $E\\,h$, $k_1$ constant",
@@ -190,6 +192,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
             ax.loglog(
                 rows[:, 0], rows[:, column], color=look.color, marker=look.marker, linestyle=look.dash, label=text
             )  # fmt: skip
+            if form == "initial" and column == 1:  # the power that is claimed
+                slopes(ax, [(rows[:, 0], rows[:, 1], _POWER)], 0.4)
             if form != "whole":
                 rows = data["found"]["float32"][form]
                 ax.loglog(rows[:, 0], rows[:, column], "x", color=look.color)
@@ -198,9 +202,10 @@ def draw(data: Mapping[str, Any]) -> Figure:
                 transform=ax.get_xaxis_transform())  # fmt: skip
         ax.minorticks_off()
         ax.set(xlabel="tolerance", ylabel=label)
-    lines = axes[0].get_legend_handles_labels()[0]
+    lines = axes[1].get_legend_handles_labels()[0]
+    slope = next(line for line in axes[0].lines if line.get_gid())
     cross = Line2D([], [], marker="x", linestyle="", color="0.4", label="in float32")
-    style.legend_below(axes[0], lines[:2])
+    style.legend_below(axes[0], [*lines[:2], slope])
     style.legend_below(axes[1], [lines[2], cross])
     return fig
 
