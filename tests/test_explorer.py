@@ -27,6 +27,7 @@ from odescent._explorer import (
 from odescent._explorer.choice import MODE, OWN, PLANE, begin, spectrum, steepest
 from odescent._explorer.model import model
 from odescent._explorer.page import nearest, steps
+from odescent._support import style
 from odescent.cli import app
 
 QUICK = (Phase.explicit, Phase.generate)  # a failing example is small enough as it is
@@ -99,6 +100,9 @@ def test_gradient_descent_against_time_and_in_the_plane():
 def test_the_picture_has_the_iterates_where_they_are_and_the_flow_beside_them():
     seen = view(Choice("heavy_ball", objective="lessard_recht_packard", x0=(3.3, 0.0), steps=60))
     root = ElementTree.fromstring(seen.picture)
+    groups = root.iter("{http://www.w3.org/2000/svg}g")
+    fills = {g.get("fill") for g in groups for c in g if c.get("r") == "4.2"}
+    assert fills == {style.method_style("heavy_ball").color} and style.FLOW in seen.picture
     circles = root.iter("{http://www.w3.org/2000/svg}circle")
     at = np.array(
         [[float(c.get("cx")), float(c.get("cy"))] for c in circles if c.get("r") == "4.2"]

@@ -73,7 +73,9 @@ def draw_region(region: CycleRegion, ax: Axes | None = None) -> Axes:
         quadratics = "edge of convergence on quadratics"
         handles.append(Line2D([], [], color=_EDGE, lw=1.0, label=quadratics))
         tuned = rf"Polyak's tuning; dot: $\kappa = {region.L / region.mu:g}$"
-        handles.append(Line2D([], [], marker="o", ms=4, label=tuned, **polyak))
+        handles.append(
+            Line2D([], [], marker="o", ms=5, mec="white", mew=0.6, label=tuned, **polyak)
+        )
     return ax
 
 
