@@ -30,7 +30,7 @@ def as_scalar(value: object) -> sp.Expr:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return sp.Integer(value)
-    if not isinstance(value, (bool, str, bytes)):
+    if not isinstance(value, (bool, str, bytes)) and not getattr(value, "ndim", 0):
         try:
             float(value)  # type: ignore[arg-type]  # refuses what has no single real value
             return _decimal(value)
