@@ -27,10 +27,16 @@ METHODS = (
 )
 
 
-def test_every_registered_method_has_one_look_of_its_own():
+def test_every_registered_method_has_one_look_of_its_own(monkeypatch):
     listed = [n for names in style.METHOD_COLORS.values() for n in names]
     assert sorted(listed) == REGISTRY.names()
-    assert len({style.method_style(n) for n in listed}) == len(listed)
+    # one that is registered and not listed has what is left
+    monkeypatch.setattr(
+        REGISTRY, "titles", {**REGISTRY.titles, "new": "A new method", "newer": "A newer one"}
+    )
+    looks = {style.method_style(n) for n in (*listed, "new", "A newer one")}
+    assert len(looks) == len(listed) + 2
+    assert style.method_style("new").color != style.FLOW != style.method_style("newer").color
     assert len({style.method_style(n).color for n in METHODS}) == len(METHODS)
     assert {style.FLOW, style.MODIFIED, style.CENTER, *style.TINTS}.isdisjoint(style.METHOD_COLORS)
 

@@ -9,6 +9,7 @@ loses nothing. Nothing here touches matplotlib's global state: the look is passe
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -46,8 +47,8 @@ DASHES: tuple[Dash, ...] = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-# The one table of the methods' looks: every registered algorithm, in the row of its colour. Its place in the row
-# gives its dash and marker. Methods that are compared with one another stand in different rows.
+# The one table of the methods' looks, in the rows of their colours; the place in a row gives the dash and marker.
+# Methods that are compared with one another stand in different rows; one that is in none takes what is left.
 METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         COLORS[0]: (
@@ -158,10 +159,16 @@ def method_style(name: str) -> SeriesStyle | None:
     known = REGISTRY.full(name)
     if known not in REGISTRY.titles:
         known = next((n for n, title in REGISTRY.titles.items() if title == name), name)
-    for slot, names in enumerate(METHOD_COLORS.values()):
-        if known in names:
-            return series_style(slot + len(COLORS) * names.index(known))
-    return None
+    numbers = {
+        n: slot + len(COLORS) * place
+        for slot, names in enumerate(METHOD_COLORS.values())
+        for place, n in enumerate(names)
+    }
+    others = [n for n in REGISTRY.titles if n not in numbers]
+    free = (i for i in itertools.count() if i % len(COLORS) != COLORS.index(FLOW))
+    left = (i for i in free if i not in numbers.values())
+    numbers |= dict(zip(others, left, strict=False))  # in the order of the registry
+    return series_style(numbers[known]) if known in numbers else None
 
 
 def looks(names: Iterable[str]) -> dict[str, SeriesStyle]:
