@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from .dynamics import system as system
     from .dynamics import systems as systems
     from .dynamics.grammar import ParseError as ParseError
+    from .dynamics.grammar import parse_function as parse_function
     from .dynamics.grammar import parse_system as parse_system
     from .dynamics.grammar import read_system as read_system
     from .particles.searches.minimization import minimize as minimize

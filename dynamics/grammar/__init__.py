@@ -1,4 +1,4 @@
-"""Systems as text: a small safe language, parsed without evaluation; see `syntax` for the language."""
+"""Systems and functions as text: a small safe language, parsed without evaluation; see `syntax` for the language."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..flows.system import System
 from .document import Document
 from .errors import ParseError, Source
 from .files import read_text
+from .functions import parse_function
 from .write import to_text
 
 
@@ -31,6 +32,7 @@ __all__ = [
     "Document",
     "ParseError",
     "Source",
+    "parse_function",
     "parse_system",
     "read_system",
     "read_text",

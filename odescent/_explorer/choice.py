@@ -25,6 +25,8 @@ from ..dynamics.vector_fields.system import Field
 OWN = "its own"  # the scheme that a registered algorithm comes with
 MODE = "one mode of a quadratic"
 PLANE = "quadratic in the plane"
+OWN_SYSTEM = "your own system"
+OWN_FUNCTION = "your own function"
 LARGEST = 2  # variables of an objective that can be drawn
 PATHS = 100  # of an ensemble, at most
 HEAT = "T"  # the temperature of noise that has no strength of its own
@@ -68,9 +70,9 @@ class Choice:
     """What is shown.
 
     Attributes:
-        method: the name of an algorithm or of a system, or a system file's.
+        method: the name of an algorithm or of a system, a system file's, or an `own_system`.
         scheme: `OWN` for a registered algorithm's, or a scheme's name.
-        objective: `MODE`, `PLANE`, or a registered objective of one or two variables.
+        objective: `MODE`, `PLANE`, a registered objective of one or two variables, or an `own_function`.
         tuned: whether the parameters that the algorithm's tuning sets follow it.
         values: the sliders' numbers by name; what is left out has the slider's start.
         curvature: of the mode that is drawn, lambda.
@@ -113,12 +115,9 @@ def begin(method: str, objective: str | None = None) -> Choice:
     """
     found = schemes(method)
     if not found:
-        raise OdescentError(f"no scheme fits {method}: give it its own in a system file.")
-    if objective is not None and (od.objective(objective).dimension or 1) > LARGEST:
-        raise OdescentError(
-            f"the explorer draws objectives of one or two variables, and {objective} has more."
-        )
+        raise OdescentError(f"no scheme fits {said(method)}: give it its own in a system file.")
     on = PLANE if objective == "quadratic" else objective or MODE
+    concrete(on)
     return Choice(method, found[0], on, x0=start(on))
 
 
@@ -168,29 +167,31 @@ def algorithm(method: str, scheme: str, tuned: bool = True) -> Algorithm:
     if scheme == OWN:
         if isinstance(named, Algorithm):
             return named
-        raise OdescentError(f"{method} is a system: choose a scheme for it.")
+        raise OdescentError(f"{said(method)} is a system: choose a scheme for it.")
     system, known = _system(method), _made(_system(method))
-    check_choice(f"scheme for {method}", scheme, known)
+    check_choice(f"scheme for {said(method)}", scheme, known)
     refusal = OdescentError("")
     for candidate in known[scheme]:
         try:
             if isinstance(named, Algorithm):
                 return named.replace(scheme=candidate(), clock=None)
-            return Algorithm(system, candidate(), name=method if method.isidentifier() else "")
+            return Algorithm(
+                system, candidate(), name=method if method.isidentifier() else system.name
+            )
         except OdescentError as error:
             refusal = error
     raise refusal
 
 
 def parameters(choice: Choice) -> list[Parameter]:
-    """The sliders: mu and L, which span the spectrum, and the algorithm's own free parameters.
+    """The sliders: the algorithm's own free parameters, and mu and L where they span a spectrum or make the objective.
 
-    What moves an ensemble has no spectrum, and mu and L only where they make the objective.
     Raises OdescentError where there is no such algorithm.
     """
     made = algorithm(choice.method, choice.scheme)
     free = [s.name for s in algorithm(choice.method, choice.scheme, choice.tuned).parameters]
-    common = [] if meetings(made) and choice.objective != PLANE else ["mu", "L"]
+    spanned = in_class(choice.objective) and has_modes(made)
+    common = ["mu", "L"] if spanned or choice.objective == PLANE else []
     constants = spectrum(choice.objective)
     if concrete(choice.objective) is not None and made.step in made.parameters:
         constants |= {"h": min(_CUSTOMARY["h"], stable_step(made, choice.objective))}
@@ -247,13 +248,33 @@ def spectrum(objective: str) -> dict[str, float]:
     return {"mu": least, "L": largest} if largest > 0 else spectrum(MODE)
 
 
+def in_class(objective: str) -> bool:
+    """Whether an objective is in a class F(mu, L), mu > 0: what a modal radius over [mu, L] is about."""
+    known = concrete(objective)
+    return known is None or bool(known.mu and known.L)
+
+
+@lru_cache(maxsize=256)
+def has_modes(made: Algorithm) -> bool:
+    """Whether a step on a quadratic, its mean where it draws, is a matrix for each curvature."""
+    if meetings(made):
+        return False
+    try:
+        space = made.state_space(mean=True)
+        space.modal_matrix(sp.Symbol("curvature", positive=True))
+    except OdescentError:
+        return False
+    return all(oracle.kind == "grad" for oracle in space.inputs)
+
+
 @lru_cache(maxsize=32)
 def steepest(objective: str) -> float:
-    """The largest curvature of a registered objective at its start."""
+    """The largest curvature of an objective at its start."""
     import jax
     import jax.numpy as jnp
 
-    known = od.objective(objective)
+    known = concrete(objective)
+    assert known is not None  # those of the explorer have their own curvatures
     with jax.enable_x64(True):
         at = jnp.asarray(start(objective)[: known.dimension or 1])
         return float(jnp.abs(jnp.linalg.eigvalsh(jax.hessian(known.value)(at))).max())
@@ -280,9 +301,14 @@ def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Param
 
 @lru_cache(maxsize=256)
 def _named(method: str) -> System | Algorithm:
-    from .._cli.base.own_system import FileOptions, named
+    from .._cli.base.own_system import FileOptions, named, opened
 
-    found = named(method, FileOptions())
+    text = text_of(method)
+    found = (
+        named(method, FileOptions())
+        if text is None
+        else opened(OWN_SYSTEM, FileOptions(), content=text)
+    )
     if isinstance(found, System):
         return warmed(found) or found
     system = warmed(found.system)
@@ -333,5 +359,42 @@ def _made(system: System) -> dict[str, list[Callable[[], Scheme]]]:
 
 
 def concrete(objective: str) -> Objective | None:
-    """The registered objective; None for those that the explorer makes from its sliders."""
-    return None if objective in (MODE, PLANE) else od.objective(objective)
+    """The objective; None for those that the explorer makes from its sliders.
+
+    Raises OdescentError for an unknown name, a function that cannot be read, or more variables than can be drawn.
+    """
+    if objective in (MODE, PLANE):
+        return None
+    found = _objective(objective)
+    if (found.dimension or 1) > LARGEST:
+        raise OdescentError(
+            f"the explorer draws objectives of one or two variables, and {said(objective)} has more."
+        )
+    return found
+
+
+@lru_cache(maxsize=64)
+def _objective(objective: str) -> Objective:
+    text = text_of(objective)
+    return od.objective(objective) if text is None else od.parse_function(text)
+
+
+def own_system(text: str) -> str:
+    """The method of a `Choice` that a text in the language of system files describes."""
+    return f"{OWN_SYSTEM}\n{text}"
+
+
+def own_function(text: str) -> str:
+    """The objective of a `Choice` that an expression in x, or in x and y, describes; see `od.parse_function`."""
+    return f"{OWN_FUNCTION}\n{text}"
+
+
+def text_of(name: str) -> str | None:
+    """The text of an own system or function; None for a name."""
+    head, _, text = name.partition("\n")
+    return text if head in (OWN_SYSTEM, OWN_FUNCTION) else None
+
+
+def said(name: str) -> str:
+    """What a method or an objective is called: a text by the word for it."""
+    return name.partition("\n")[0]

@@ -57,6 +57,7 @@ class Pictured:
         ensemble: the paths that are drawn instead of the iterates; or None.
         gaps: the objective less its least value along each of them, shape (n, k + 1); or None where it is unknown.
         least: that value.
+        hidden: names of further coordinates, which are not drawn.
     """
 
     kind: str
@@ -75,6 +76,7 @@ class Pictured:
     ensemble: PathEnsemble | None = None
     gaps: Float[np.ndarray, "n k"] | None = None
     least: float = 0.0
+    hidden: Sequence[str] = ()
 
 
 def draw(p: Pictured) -> str:
@@ -119,6 +121,9 @@ def _portrait(p: Pictured) -> str:
         panel.dots(p.iterates, 4.2, f'fill="{p.color}" stroke="white" stroke-width="0.8"')
         panel.dots(p.iterates[:1], 6, f'fill="white" stroke="{p.color}" stroke-width="2"')
         title = f"{flow} and {bold('iterates', p.color)} from the same start"
+    if p.hidden:
+        names = ", ".join(italic(_name(n)) for n in p.hidden)
+        title += f"; {names} {'is' if len(p.hidden) == 1 else 'are'} not drawn"
     return panel.svg("portrait", title, *(_name(a) for a in p.axes))
 
 

@@ -67,6 +67,7 @@ class Model:
         kind: "phase" (two blocks of one variable), "time" (one block of one variable against time), "plane"
             (two variables, with level lines).
         axes: names on the two axes.
+        hidden: blocks of one variable beside those two, which are not drawn.
         noisy: whether steps draw.
         meets: whether the state is of many particles, which have a consensus point.
     """
@@ -90,6 +91,7 @@ class Model:
             self.shown[0],
             self.shown[1],
         )
+        self.hidden = [b.name for b in ordered[2:]] if self.kind == "phase" else []
         total = sum(1 if b.kind == "scalar" else self.dimension for b in made.bound.blocks)
         autonomous = made.bound.autonomous
         fits = (total == 2 and autonomous and self.kind != "time") or total == 1
@@ -243,7 +245,10 @@ class Model:
 
     def numbers(self, values: Mapping[str, float]) -> dict[str, float]:
         """All parameters' values; OdescentError for one outside of its domain."""
-        found = complete(self.algorithm, {**spectrum(self.objective), **values})
+        constants = spectrum(self.objective)
+        if "mu" not in values:  # then no slider holds it above L
+            constants["mu"] = min(constants["mu"], values.get("L", constants["L"]))
+        found = complete(self.algorithm, {**constants, **values})
         coefficients(self.algorithm, found)
         if not 0 < found["mu"] <= found["L"]:
             raise OdescentError(

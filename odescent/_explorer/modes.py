@@ -14,6 +14,7 @@ import odescent as od
 
 from .._support.errors import OdescentError
 from ..discretize import Algorithm, moment_map
+from .choice import in_class
 from .model import Model
 
 _CURVATURES = 65
@@ -21,6 +22,10 @@ _HELD = (
     "no curvature sets the pace: particles see values of f;",
     "with the consensus point held, the mean distance",
     "from it is multiplied by {:.4g} in a step",
+)
+_NO_CLASS = (
+    "modes are those of quadratics with curvatures",
+    "from μ to L; this function has no such bounds",
 )
 
 
@@ -61,6 +66,8 @@ def modes(found: Model, numbers: Mapping[str, float], notes: list[str]) -> Modal
         bent = (*_HELD[:1], "and their moves are not linear in where they are")
         why = bent if kept is None else _HELD
         return ModalRadius(why=tuple(line.format(kept) for line in why))
+    if not in_class(found.objective):
+        return ModalRadius(why=_NO_CLASS)
     own = {s.name: numbers[s.name] for s in made.parameters if s.name not in ("mu", "L")}
     try:
         seen = od.analysis.spectrum(

@@ -16,7 +16,19 @@ from .._support.errors import NotCarried, OdescentError
 from .._support.rendering.brief import capital
 from ..discretize.emit import source
 from ..dynamics.notation.unicode import pretty
-from .choice import HEAT, MODE, PATHS, Choice, Parameter, algorithm, parameters, start
+from .choice import (
+    HEAT,
+    MODE,
+    PATHS,
+    Choice,
+    Parameter,
+    algorithm,
+    concrete,
+    in_class,
+    parameters,
+    said,
+    start,
+)  # fmt: skip
 from .model import STEPS, model
 from .view import View
 
@@ -184,15 +196,19 @@ def sentence(text: str) -> str:
 
 
 def rate(seen: View) -> str:
-    """A sentence on the rate, from the spectrum."""
+    """A sentence on the rate, from the spectrum; what it is about is said where that is not what is drawn."""
+    on = seen.choice.objective
     if seen.rate is None:
-        return ""
+        return "" if in_class(on) else f"No rate is claimed: {said(on)} is in no class F(μ, L)."
+    where = "On quadratics"
+    if concrete(on) is not None:
+        where += f" with curvatures from {seen.curvatures[0]:g} to {seen.curvatures[-1]:g}"
     if seen.rate >= 1:
-        return f"On quadratics it does not contract: ρ = {seen.rate:.4f}."
+        return f"{where} it does not contract: ρ = {seen.rate:.4f}."
     digit = np.log(0.1) / np.log(seen.rate) if seen.rate > 0 else 1.0
     point = "xₖ" if seen.ensemble is None else "E xₖ"
     decay = f"‖{point} − x*‖ = O({seen.bound}) with ρ = {seen.rate:.6f}"
-    return f"On quadratics {decay}, one more digit every {digit:.1f} steps."
+    return f"{where} {decay}, one more digit every {digit:.1f} steps."
 
 
 def heading(method: str, scheme: str) -> str:

@@ -15,7 +15,20 @@ from .._support.errors import OdescentError
 from .._support.rendering.brief import capital
 from .._support.style import looks
 from ..discretize.emit import find, source
-from .choice import HEAT, MODE, OWN, PATHS, Choice, algorithm, complete, parameters
+from .choice import (
+    HEAT,
+    MODE,
+    OWN,
+    PATHS,
+    Choice,
+    algorithm,
+    complete,
+    concrete,
+    in_class,
+    parameters,
+    said,
+    text_of,
+)  # fmt: skip
 from .choice import spectrum as constants
 from .drawing import Pictured, draw
 from .ensemble import PathEnsemble, average
@@ -120,8 +133,7 @@ def _view(choice: Choice) -> View:
         found.kind, found.axes, window, track.iterates, track.flow, arcs, speed,
         found.levels(numbers, choice.curvature, window), spectrum,
         choice.curvature if choice.objective == MODE else None, gap,
-        spectrum.rate if found.known is None or found.known.mu else None, looks([choice.method])[choice.method].color,
-        many, gaps, least or 0.0,
+        spectrum.rate, looks([choice.method])[choice.method].color, many, gaps, least or 0.0, found.hidden,
     )  # fmt: skip
     return replace(
         shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window,
@@ -158,10 +170,16 @@ def certified(choice: Choice) -> str:
         proof = od.analysis.certify(bound, mu=values["mu"], L=values["L"])
     except OdescentError as error:
         return _sentence(error)
-    return (
-        f"Certified, in exact arithmetic: ‖xₖ − x*‖ = O(ρᵏ) with ρ = {proof.rate:.6f} for every f in "
-        f"F({float(values['mu']):g}, {float(values['L']):g})."
+    mu, L = float(values["mu"]), float(values["L"])
+    proved = f"‖xₖ − x*‖ = O(ρᵏ) with ρ = {proof.rate:.6f} for every f in F({mu:g}, {L:g})"
+    about = (
+        ""
+        if in_class(choice.objective)
+        else (
+            f" It holds for {said(choice.objective)} only if all its curvatures are between {mu:g} and {L:g}."
+        )
     )
+    return f"Certified, in exact arithmetic: {proved}.{about}"
 
 
 def exact(value: float) -> Fraction:
@@ -174,10 +192,8 @@ def _minimum(objective: str) -> float | None:
     import jax
     import jax.numpy as jnp
 
-    import odescent as od
-
-    known = od.objective(objective)
-    if known.minimizer is None:
+    known = concrete(objective)
+    if known is None or known.minimizer is None:
         return None
     with jax.enable_x64(True):
         at = np.asarray(known.minimizer, float)
@@ -238,7 +254,8 @@ def _listed(numbers: Mapping[str, float]) -> str:
 def _command(choice: Choice) -> str:
     """The command that emits the same with the numbers in it; empty where it takes more than one."""
     made = algorithm(choice.method, choice.scheme, choice.tuned)
-    if choice.scheme != OWN or HEAT in {s.name for s in made.parameters}:
+    own = text_of(choice.method) is not None
+    if own or choice.scheme != OWN or HEAT in {s.name for s in made.parameters}:
         return ""
     values = [f"--set {s.name}={choice.values[s.name]:.4g}" for s in made.parameters]
     return " ".join([f"odescent emit {choice.method} --target {choice.target}", *values])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ...discretize import Algorithm, Derivation
     from ...dynamics import System
+    from ...dynamics.grammar import Document
 
 TIME = 20.0  # seconds, by default
 _LONGEST = 3600.0
@@ -33,6 +34,7 @@ class FileRequest:
     """What to derive, and how to show it: as text of a width, latex, html or json; or what to read or emit.
 
     With the form "read" nothing is shown: it is seen whether the file can be read, and its algorithm be run.
+    A ``content`` stands in the place of the file's.
     With a ``target`` the algorithm is emitted for it, its parameters set to the exact numbers in ``settings``.
     """
 
@@ -45,6 +47,7 @@ class FileRequest:
     width: int = 96
     target: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ def emit(request: FileRequest, seconds: float = TIME) -> Emitted:
     return Emitted(found["text"], found["name"], tuple(found["free"]))
 
 
-def opened(path: str, options: FileOptions, flow: bool = False) -> System | Algorithm:
+def opened(
+    path: str, options: FileOptions, flow: bool = False, content: str = ""
+) -> System | Algorithm:
     """The algorithm in a file, or its system where it has no scheme, or where only the ``flow`` is wanted.
 
     A process of its own reads it first, within the limits; so this one can do it too.
@@ -131,17 +136,14 @@ def opened(path: str, options: FileOptions, flow: bool = False) -> System | Algo
         path: of the file.
         options: what goes with it on the command line.
         flow: whether its scheme is ignored.
+        content: a text that is read in the place of a file; then ``path`` says what it is, in messages.
 
     Raises:
         Refused: as for `derive`.
     """
-    request = options.request(path, form="read")
+    request = options.request(path, form="read", content=content)
     found = _asked(request, options.seconds, "reading")
-    if found["scheme"] and not flow:
-        return _read(request)
-    from ...dynamics.grammar import read_system
-
-    return read_system(path)
+    return _read(request) if found["scheme"] and not flow else _document(request).system
 
 
 def variant(name: str, texts: Mapping[str, str]) -> tuple[Algorithm, dict[str, str]]:
@@ -250,22 +252,23 @@ def shown(derivation: Derivation, form: str, width: int) -> Answer:
 
 
 def _read(request: FileRequest) -> Algorithm:
-    from ...discretize.reading.method_text import read_algorithm
+    from ...discretize.reading.method_text import parse_algorithm, read_algorithm
 
-    return read_algorithm(
-        request.path,
-        scheme=request.scheme,
-        where=request.where,
-        tuning=request.tuning,
-        clock=request.clock,
-    )
+    given = {n: getattr(request, n) for n in ("scheme", "where", "tuning", "clock")}
+    if request.content:
+        return parse_algorithm(request.content, **given)
+    return read_algorithm(request.path, **given)
+
+
+def _document(request: FileRequest) -> Document:
+    from ...dynamics.grammar import Document, Source, read_text
+
+    return Document(Source(request.content) if request.content else read_text(request.path))
 
 
 def _looked_at(request: FileRequest) -> dict[str, Any]:
     """Whether the file says how to discretize its system; all that a run or a picture needs is made once."""
-    from ...dynamics.grammar import Document, read_text
-
-    document = Document(read_text(request.path))
+    document = _document(request)
     scheme = bool(request.scheme) or document.one("scheme") is not None
     if scheme:
         _read(request).source("jax")
