@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Key
     from torch.optim import Optimizer
 
+    from ..dynamics.random.sources import Counters
     from ..dynamics.vector_fields.objective import Objective
     from .runs.run import Trajectory
 
@@ -126,7 +127,7 @@ class Algorithm(Iteration):
         objective: Objective | Callable[[Any], Any],
         x0: Any,
         steps: int,
-        key: Key[Array, ""] | int | None = None,
+        key: Key[Array, ""] | int | Counters | None = None,
         **options: Any,
     ) -> Trajectory:
         """Iterate on an objective from x0, in one compiled loop in float64.
@@ -138,7 +139,8 @@ class Algorithm(Iteration):
                 method calls; or the name of a registered one.
             x0: the starting point: numbers, an array or a pytree; of particles, N of them on the first axis.
             steps: the number of steps.
-            key: a JAX key or a whole number, its seed, where noise is drawn.
+            key: a JAX key or a whole number, its seed, where noise is drawn; of several independent runs of one seed,
+                ``of_run(source(seed), i)`` (`dynamics.random.sources`).
             options: values of parameters by name or by a word for them, such as step=0.1, which replace what the
                 tuning says (mu and L default to the objective's constants), and every=, statistics=, chunk=,
                 progress=, resume= for long runs; all of them are explained at `run.run`.

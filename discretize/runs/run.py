@@ -163,7 +163,7 @@ def run(
     objective: Objective | Callable[[Any], Any],
     x0: Any,
     steps: int,
-    key: Key[Array, ""] | int | None = None,
+    key: Key[Array, ""] | int | draws.Counters | None = None,
     *,
     normals: str = "counter",
     every: int = 1,
@@ -186,7 +186,7 @@ def run(
         x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays. For a method of an
             ensemble, the N particles, with an axis of them first; records of x and f then have it too.
         steps: the number of steps, at least 0.
-        key: a JAX key, or a whole number, its seed, for algorithms that draw noise.
+        key: a JAX key, or a whole number, its seed, for algorithms that draw noise; or a source that `of_run` makes.
         normals: "counter", the generator of the particle engine, or "jax", JAX's. From counters, the run with the
             seed s draws what the engine's first run with the seed s does, to the bit.
         every: keep every so many steps; memory grows with steps / every only.

@@ -36,13 +36,16 @@ def check_generator(generator: str) -> None:
     check_choice("generator of normals", generator, GENERATORS)
 
 
-def source(key: Given, generator: str = "counter") -> Source:
+def source(key: Given | Counters, generator: str = "counter") -> Source:
     """The random source of a run: a JAX key, or a seed (the key of which is ``jax.random.key(seed)``).
 
-    Raises OdescentError for something else, and for an unknown generator.
+    A source of counters, such as `of_run` makes, is returned as it is. Raises OdescentError for something else, and for
+    an unknown generator.
     """
     check_generator(generator)
     given: object = key
+    if isinstance(given, Counters) and generator == "counter":
+        return given
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         if not 0 <= given < 2**64:
             raise OdescentError(f"a seed is a whole number from 0 to 2^64 - 1, not {given}.")

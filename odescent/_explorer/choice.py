@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from ..discretize.programs.program import CallOracle
 from ..dynamics import Objective, System
 from ..dynamics.algebra.calculus import symbols_of
 from ..dynamics.flows.evaluate import evaluate
+from ..dynamics.grammar import read_text
 from ..dynamics.vector_fields.system import Field
 
 OWN = "its own"  # the scheme that a registered algorithm comes with
@@ -168,19 +169,31 @@ def algorithm(method: str, scheme: str, tuned: bool = True) -> Algorithm:
         if isinstance(named, Algorithm):
             return named
         raise OdescentError(f"{said(method)} is a system: choose a scheme for it.")
-    system, known = _system(method), _made(_system(method))
+    return _fitting(method, scheme)[1]
+
+
+def _fitting(method: str, scheme: str) -> tuple[partial[Scheme], Algorithm]:
+    """The first way to make a scheme that fits, and the algorithm that it makes."""
+    named, system = _named(method), _system(method)
+    known = _made(system)
     check_choice(f"scheme for {said(method)}", scheme, known)
     refusal = OdescentError("")
     for candidate in known[scheme]:
         try:
             if isinstance(named, Algorithm):
-                return named.replace(scheme=candidate(), clock=None)
-            return Algorithm(
-                system, candidate(), name=method if method.isidentifier() else system.name
-            )
+                return candidate, named.replace(scheme=candidate(), clock=None)
+            name = method if method.isidentifier() else system.name
+            return candidate, Algorithm(system, candidate(), name=name)
         except OdescentError as error:
             refusal = error
     raise refusal
+
+
+def scheme_call(method: str, scheme: str) -> str:
+    """The Python expression that makes a scheme for a method; `algorithm` has accepted it."""
+    made, _ = _fitting(method, scheme)
+    given = [*map(repr, made.args), *(f"{n}={v!r}" for n, v in made.keywords.items())]
+    return f"od.scheme({', '.join(given)})"
 
 
 def parameters(choice: Choice) -> list[Parameter]:
@@ -301,18 +314,22 @@ def _slider(name: str, made: Algorithm, constants: Mapping[str, float]) -> Param
 
 @lru_cache(maxsize=256)
 def _named(method: str) -> System | Algorithm:
-    from .._cli.base.own_system import FileOptions, named, opened
-
-    text = text_of(method)
-    found = (
-        named(method, FileOptions())
-        if text is None
-        else opened(OWN_SYSTEM, FileOptions(), content=text)
-    )
+    found = as_registered(method)
     if isinstance(found, System):
         return warmed(found) or found
     system = warmed(found.system)
     return found if system is None else found.replace(system=system)
+
+
+@lru_cache(maxsize=256)
+def as_registered(method: str) -> System | Algorithm:
+    """What a method's name or text stands for, before `warmed`."""
+    from .._cli.base.own_system import FileOptions, named, opened
+
+    text = text_of(method)
+    if text is None:
+        return named(method, FileOptions())
+    return opened(OWN_SYSTEM, FileOptions(), content=text)
 
 
 def warmed(system: System) -> System | None:
@@ -339,7 +356,7 @@ def _system(method: str) -> System:
     return named.system if isinstance(named, Algorithm) else named
 
 
-def _made(system: System) -> dict[str, list[Callable[[], Scheme]]]:
+def _made(system: System) -> dict[str, list[partial[Scheme]]]:
     """For each scheme that needs no more than the system to be made, ways to make it, the best first."""
     blocks = [b.name for b in system.blocks]
     fields = system.fields
@@ -348,7 +365,7 @@ def _made(system: System) -> dict[str, list[Callable[[], Scheme]]]:
         for n, f in fields.items()
     }
     parts = [[(n, by if linear[n] else "explicit") for n in fields] for by in ("exact", "explicit")]
-    found: dict[str, list[Callable[[], Scheme]]] = {n: [partial(od.scheme, n)] for n in _WHOLE}
+    found: dict[str, list[partial[Scheme]]] = {n: [partial(od.scheme, n)] for n in _WHOLE}
     found["semi_implicit_euler"] = [partial(od.scheme, "semi_implicit_euler", order=blocks)]
     for name in ("lie_trotter", "strang"):
         found[name] = [partial(od.scheme, name, p) for p in parts]
@@ -393,6 +410,14 @@ def text_of(name: str) -> str | None:
     """The text of an own system or function; None for a name."""
     head, _, text = name.partition("\n")
     return text if head in (OWN_SYSTEM, OWN_FUNCTION) else None
+
+
+def written(method: str) -> str | None:
+    """The text of a system of one's own or of a system file; None for a registered name."""
+    from .._cli.base.own_system import is_file
+
+    text = text_of(method)
+    return read_text(method).text if text is None and is_file(method) else text
 
 
 def said(name: str) -> str:

@@ -34,7 +34,7 @@ from .ensemble import PathEnsemble, average
 from .panel import Points
 
 STEPS = 200  # iterates that the compiled scan makes; fewer are shown
-_FLOW = 1200  # Runge-Kutta steps along the flow, every second kept
+FLOW_STEPS = 1200  # Runge-Kutta steps along the flow, every second kept
 _ARC = 10  # points on each little arc of the field
 
 
@@ -69,6 +69,7 @@ class Model:
         axes: names on the two axes.
         hidden: blocks of one variable beside those two, which are not drawn.
         noisy: whether steps draw.
+        asked: names of the oracles that the step calls.
         meets: whether the state is of many particles, which have a consensus point.
     """
 
@@ -101,7 +102,8 @@ class Model:
         self._arcs = jax.jit(self._little_arcs)
         self._values = jax.jit(self._heights)
         with jax.enable_x64(True):  # what cannot be carried is said here
-            oracles_for(made.name, self.module, self._objective(jnp.ones(()), jnp.ones(2)))
+            known = self._objective(jnp.ones(()), jnp.ones(2))
+            self.asked = [*oracles_for(made.name, self.module, known)]
 
     def _objective(self, curvature: Any, spectrum: Any) -> Objective:
         """The objective; for the explorer's own, of curvatures that may be traced."""
@@ -185,14 +187,14 @@ class Model:
 
     def _flow(self, numbers: Mapping[str, Any], curvature: Any, x0: Any, time: Any) -> Any:
         flow, values = self._field(numbers, curvature)
-        dt = time / _FLOW
+        dt = time / FLOW_STEPS
         begin = 1e-6 * dt  # some systems have a singularity at time zero
 
         def move(k: Any, state: Any) -> Any:
             t = begin + k.astype(float) * dt
             return runge_kutta("rk4", lambda t, y: flow.rates(t, y, values), t, state, dt)
 
-        states = orbit(move, lambda state: state, flow.init(x0, values), _FLOW, 2)[1]
+        states = orbit(move, lambda state: state, flow.init(x0, values), FLOW_STEPS, 2)[1]
         if self.dimension == 1:
             named = flow.named(states)
             return jnp.concatenate([named[n] for n in self.shown], axis=1)

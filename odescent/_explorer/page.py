@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from .._support.errors import NotCarried, OdescentError
 from .._support.rendering.brief import capital
 from ..discretize.emit import source
+from ..dynamics.grammar.bounds import MAX_TEXT
 from ..dynamics.notation.unicode import pretty
 from .choice import (
     HEAT,
@@ -23,22 +25,47 @@ from .choice import (
     Choice,
     Parameter,
     algorithm,
+    begin,
     concrete,
     in_class,
+    own_function,
+    own_system,
     parameters,
     said,
     start,
+    text_of,
 )  # fmt: skip
+from .link import link, linked
 from .model import STEPS, model
 from .view import View
 
 _POSITIONS = 121
 _BOX = "background:#f6f8fa;padding:.8rem 1rem;border-radius:8px;font-size:14px;line-height:1.4"
+_NONE: Mapping[str, float] = MappingProxyType({})
 _LONGEST = 180  # characters of a sentence
+_FOOT = "display:flex;justify-content:flex-end;gap:1rem;color:#9aa5b1;font-size:12px"
+_PLACE = "height:26rem;display:flex;align-items:center;justify-content:center;font-size:1.2rem;color:#57606a"
+_FLOATING = (
+    "position:fixed;top:.8rem;left:50%;z-index:50;padding:.3rem .9rem;border-radius:1rem;background:#fff8e5;"
+    "border:1px solid #e6d9b8;color:#57606a"
+)
 _WORD = re.compile(r"\\mathrm\{([A-Za-z]{2,})\}")
 _SPACED = r"\\operatorname{\1}"  # with space around a name
 # A small number beside a slider is not broken at its hyphen; what is inherited reaches the inside of a slider.
 HEAD = "<style>marimo-slider { white-space: nowrap }</style><strong>odescent explorer</strong>"
+OWN = '<p style="margin:0;font-size:1.25rem;font-weight:600">Your own system or function</p>'
+EXAMPLE = """system damped
+blocks x, v
+parameters c > 0
+objective f
+field damp:  v' = -c*v
+field kick:  v' = -grad f(x)
+field drift: x' = v
+output x
+init x = x0, v = 0
+"""
+FUNCTION = "(1 - x)^2 + 5*(y - x^2)^2"
+_COEFFICIENTS = "c_g is the factor of g in the step; c_g_y the one in the update of y."
 _STRENGTHS = {HEAT: ("temperature",), "sigma": ("noise",)}
 
 
@@ -86,8 +113,9 @@ class Slider:
 
 
 def sliders(
-    method: str, scheme: str, objective: str, tuned: bool, kept: Mapping[str, float]
-) -> list[Slider]:
+    method: str, scheme: str, objective: str, tuned: bool, kept: Mapping[str, float],
+    values: Mapping[str, float] = _NONE,
+) -> list[Slider]:  # fmt: skip
     """The sliders of the parameters, and those of the picture.
 
     Args:
@@ -96,9 +124,12 @@ def sliders(
         objective: name of an objective.
         tuned: keep the method's tuning.
         kept: current positions of the picture's sliders.
+        values: of parameters that do not start where they usually do.
     """
-    asked = Choice(method, scheme, objective, tuned)
-    found = [Slider(p.name, named(p.name), steps(p), nearest(p)) for p in parameters(asked)]
+    found = []
+    for p in parameters(Choice(method, scheme, objective, tuned)):
+        value = values.get(p.name, nearest(p))
+        found.append(Slider(p.name, named(p.name), sorted({*steps(p), value}), value))
     needed = shown(method, scheme, objective, tuned)
     starts = [round(v, 2) for v in np.linspace(-4, 4, 161).tolist()]
     more = {
@@ -179,13 +210,99 @@ def named(name: str) -> str:
 
 
 def picture(seen: View, seconds: float) -> str:
-    """The picture and its notes."""
+    """The picture and its notes, the link that holds them, and how long they took."""
     notes = "".join(sentence(n) for n in seen.notes)
+    query = link(seen.choice)
+    held = f'<a id="odescent-link" href="{escape(query)}">link to this view</a>' if query else ""
     return (
         f'<div id="odescent-view" style="width:100%">{seen.picture}{notes}'
-        f'<div id="odescent-time" style="text-align:right;color:#9aa5b1;font-size:12px">{1e3 * seconds:.0f} ms</div>'
-        "</div>"
+        f'<div style="{_FOOT}">{held}<span id="odescent-time">{1e3 * seconds:.0f} ms</span></div></div>'
     )
+
+
+def computing(method: str, objective: str, floating: bool = False) -> str:
+    """What is computed, said while it lasts.
+
+    Args:
+        method: name or text of an algorithm or a system.
+        objective: name or text of an objective; empty while it is not needed.
+        floating: at the top of the window, beside what is there, and not in the place of the picture.
+    """
+    place = _FLOATING if floating else _PLACE
+    what = said(method) + (f" on {said(objective)}" if objective else "")
+    return f'<div class="odescent-busy" style="{place}">computing {escape(what)} …</div>'
+
+
+def refusal(error: OdescentError) -> str:
+    """An error as HTML; that of a text with the line and the caret below it."""
+    head, _, excerpt = str(error).partition("\n")
+    below = f'<pre style="{_BOX};margin:.4rem 0">{escape(excerpt)}</pre>' if excerpt.strip() else ""
+    return sentence(head) + below
+
+
+def opened(query: Mapping[str, str | Sequence[str]], otherwise: Choice) -> tuple[Choice, str]:
+    """The choice that a page opens with, from its address, and HTML that says why it is not the address's.
+
+    Args:
+        query: of the address.
+        otherwise: what an address without a query shows.
+    """
+    try:
+        return linked(query) or otherwise, ""
+    except OdescentError as error:
+        return otherwise, f'<div id="odescent-refusal">{refusal(error)}</div>'
+
+
+def checked_system(text: str) -> str:
+    """The method that a text describes; OdescentError where it is not in the language or no scheme fits."""
+    method = own_system(text)
+    return begin(method).method
+
+
+def checked_function(text: str) -> str:
+    """The objective that a text describes; OdescentError where it cannot be read or drawn."""
+    objective = own_function(text.strip())
+    concrete(objective)
+    return objective
+
+
+def menu(names: Iterable[str], *more: str) -> dict[str, str]:
+    """Entries of a menu: what each is called, and what it stands for; texts and files come first.
+
+    Args:
+        names: registered names.
+        more: what is in use, and texts; empty ones are left out.
+    """
+    return {said(n): n for n in (*filter(None, more), *names)}
+
+
+def box(contents: bytes | None, begun: str, example: str) -> tuple[str, str]:
+    """What a text box says above itself, HTML, and holds.
+
+    Args:
+        contents: of a file that was opened; None for none.
+        begun: the method or the objective that the page began with.
+        example: a text to begin with where there is no other.
+    """
+    own = text_of(begun) or example
+    if contents is None:
+        return "", own
+    try:
+        return "", uploaded(contents)
+    except OdescentError as error:
+        return refusal(error), own
+
+
+def uploaded(contents: bytes) -> str:
+    """The text of a file; OdescentError for one that is not UTF-8 or is too long."""
+    if len(contents) > 4 * MAX_TEXT:
+        raise OdescentError(
+            f"the file has {len(contents):,} bytes: a text has at most {MAX_TEXT:,} characters."
+        )
+    try:
+        return contents.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise OdescentError("the file is not UTF-8 text.") from None
 
 
 def sentence(text: str) -> str:
@@ -217,9 +334,11 @@ def heading(method: str, scheme: str) -> str:
         made = algorithm(method, scheme)
     except OdescentError:
         return ""
-    title = made.title or Path(method).stem.replace("_", " ")
-    said = escape(capital(title))
-    return f'<p id="odescent-title" style="margin:0;font-size:1.25rem;font-weight:600">{said}</p>'
+    title = made.title or (made.name or Path(said(method)).stem).replace("_", " ")
+    return (
+        '<p id="odescent-title" style="margin:0;font-size:1.25rem;font-weight:600">'
+        f"{escape(capital(title))}</p>"
+    )
 
 
 def equations(method: str, scheme: str, tuned: bool) -> list[str]:
@@ -264,6 +383,8 @@ def settings(seen: View) -> str:
     if not seen.code:
         return ""
     command = f"<code>{escape(seen.command)}</code>" if seen.command else ""
+    if re.search(r"\bc_\w+ = ", seen.code[: seen.header]):
+        command += f'<div style="color:#57606a">{_COEFFICIENTS}</div>'
     return (
         f'<div id="odescent-settings" style="{_BOX}"><pre style="margin:0;color:#B3261E;font-weight:bold">'
         f"{escape(seen.code[: seen.header])}</pre>{command}</div>"

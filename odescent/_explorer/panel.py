@@ -99,7 +99,7 @@ class Panel:
             'stroke="#B8C0C8"/>',
             f'<text class="title" x="{self.left}" y="{self.top - 12}">{title}</text>',
             f'<text class="name" x="{right - 4}" y="{bottom + 38}" text-anchor="end">{escape(across)}</text>',
-            f'<text class="name" x="{self.left - 12}" y="{self.top + 8}" text-anchor="end">{escape(up)}</text>',
+            f'<text class="name" x="{self.left - 12}" y="{self.top - 4}" text-anchor="end">{escape(up)}</text>',
         ]
         for value in _ticks(*self.x):
             x = self.left + self.width * (value - self.x[0]) / (self.x[1] - self.x[0])
@@ -109,7 +109,7 @@ class Panel:
             )
         for value in _ticks(*self.y, whole=self.log):
             y = bottom - self.height * (value - self.y[0]) / (self.y[1] - self.y[0])
-            if up and y < self.top + 14:
+            if up and y < self.top + 6:
                 continue  # the axis's name stands there
             said = _number(value)
             if self.log:

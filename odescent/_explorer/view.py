@@ -58,6 +58,9 @@ class View:
         rate: its largest value, the asymptotic rate on quadratics; None where there are no modes.
         bound: how the distance to the minimizer decays, in the rate ρ.
         gap: f(x_k) - min f, shape (k + 1,), or None where the minimum is unknown; of an ensemble the mean.
+        values: of f at the iterates, shape (k + 1,), of an ensemble (n, k + 1); None for an operator.
+        axes: names of the two coordinates.
+        kind: "phase", "time" or "plane", as of a `Model`; empty where nothing can be drawn.
         code: the emitted source, its settings first, which are the first `header` characters.
         command: the same on the command line.
         notes: sentences: what diverged, what cannot be shown and why.
@@ -74,6 +77,9 @@ class View:
     rate: float | None = None
     bound: str = "ρᵏ"
     gap: Float[np.ndarray, " k"] | None = None
+    values: Float[np.ndarray, "*n k"] | None = None
+    axes: tuple[str, str] = ("", "")
+    kind: str = ""
     code: str = ""
     header: int = 0
     command: str = ""
@@ -138,7 +144,7 @@ def _view(choice: Choice) -> View:
     return replace(
         shown, numbers=numbers, iterates=track.iterates, flow=track.flow, window=window,
         curvatures=spectrum.curvatures, radius=spectrum.radius, rate=spectrum.rate, bound=spectrum.bound, gap=gap,
-        notes=tuple(notes), picture=draw(pictured), ensemble=many,
+        notes=tuple(notes), picture=draw(pictured), ensemble=many, values=values, axes=found.axes, kind=found.kind,
     )  # fmt: skip
 
 

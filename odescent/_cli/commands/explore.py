@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import ipaddress
 import os
+import re
 import secrets
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,11 @@ from ..base.values import METHOD, OptionKind, Point, Seed, Written, count, named
 if TYPE_CHECKING:
     from ..._explorer import Choice
 
+# Of an objective; a function has fewer letters, or others.
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_/]{2,}")
 _SCHEMA = "odescent.explore/1"
 _MOST = 200  # steps
+_KINDS = (".svg", ".png", ".csv", ".json", ".py")  # of files; those of `_explorer.exports`
 
 
 def run(
@@ -46,7 +50,8 @@ def run(
 
     Args:
         name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
-        objective: An objective of one or two variables; by default one mode of a quadratic.
+        objective: An objective of one or two variables, or a function such as "x^4/4 + y^2"; by default one mode of a
+            quadratic.
         x0: Starting point; by default the objective's.
         steps: Number of iterates, 1 to 200.
         paths: Number of paths of a stochastic method, or of particles.
@@ -54,7 +59,7 @@ def run(
         host: Address of the server; by default local.
         port: Port of the server; 0 selects a free one.
         no_browser: Only print the URL of the page.
-        out: Write the first view as a picture (svg) instead.
+        out: Write the first view instead: a picture (svg, png), data (csv, json) or a script (py).
         json: Print one JSON document, for machines.
 
     Examples:
@@ -68,8 +73,9 @@ def run(
         for module in ("marimo", "uvicorn"):  # before the first view is computed
             if importlib.util.find_spec(module) is None:
                 raise missing(module)
-    if out is not None and out.suffix != ".svg":
-        raise OdescentError(f"--out takes a picture that ends in .svg, not {str(out)!r}.")
+    if out is not None and out.suffix not in _KINDS:
+        kinds = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
+        raise OdescentError(f"--out takes a file that ends in {kinds}, not {str(out)!r}.")
     with waiting(f"looking at {name}"):
         choice = replace(_first(name, objective, x0, steps), paths=paths, seed=seed)
     if out is not None:
@@ -97,8 +103,10 @@ def run(
 
 
 def _first(name: str, objective: str | None, x0: list[float] | None, steps: int) -> Choice:
-    from ..._explorer.choice import begin
+    from ..._explorer.choice import begin, own_function
 
+    if objective is not None and not _NAME.fullmatch(objective):
+        objective = own_function(objective)
     choice = begin(name, objective)
     if steps > _MOST:
         raise OdescentError(f"--steps is at most {_MOST} here, not {steps}; see odescent simulate.")
@@ -114,20 +122,27 @@ def _first(name: str, objective: str | None, x0: list[float] | None, steps: int)
 
 def _write(choice: Choice, out: Path, as_json: bool) -> int:
     from ..._explorer import view
+    from ..._explorer.exports import export
 
     with waiting(f"drawing {choice.method}"):
         seen = view(choice)
-    if not seen.picture:
-        raise OdescentError(" ".join(seen.notes))
-    write_whole(out, seen.picture + "\n")
+        made = export(seen, out.suffix)
+    write_whole(out, made)
     value = {"url": None, **_chosen(choice), "notes": list(seen.notes), "out": str(out)}
-    text = "\n".join([*seen.notes, f"{out}: {choice.method} on {choice.objective}."])
+    text = "\n".join([*seen.notes, f"{out}: {choice.method} on {_named(choice)}."])
     console.answer(as_json, text, value, _SCHEMA)
     return 0
 
 
 def _chosen(choice: Choice) -> dict[str, Any]:
-    return {"method": choice.method, "scheme": choice.scheme, "objective": choice.objective}
+    return {"method": choice.method, "scheme": choice.scheme, "objective": _named(choice)}
+
+
+def _named(choice: Choice) -> str:
+    """The name of an objective, or a function's text."""
+    from ..._explorer.choice import text_of
+
+    return text_of(choice.objective) or choice.objective
 
 
 def _loopback(address: str) -> bool:

@@ -1,0 +1,116 @@
+"""What can be saved of a view: its picture, its data, and the program that computes them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .._support.errors import OdescentError, check_choice
+from .choice import said, text_of, written
+from .panel import Points
+from .raster import png
+from .script import script
+from .view import View
+
+_SCHEMA = "odescent.view/1"
+
+
+def export(seen: View, suffix: str) -> bytes:
+    """A file of a view.
+
+    Args:
+        seen: the view.
+        suffix: ".svg" or ".png" for the picture, ".csv" or ".json" for its numbers, ".py" for the program.
+
+    Raises:
+        OdescentError: another suffix, or a view without a picture.
+    """
+    check_choice("kind of file", suffix, FORMATS)
+    if not seen.picture:
+        raise OdescentError(" ".join(seen.notes) or "there is no picture.")
+    made = FORMATS[suffix][1](seen)
+    return made if isinstance(made, bytes) else made.encode()
+
+
+def stem(seen: View) -> str:
+    """The name of a file without its suffix."""
+    names = [said(seen.choice.method), said(seen.choice.objective)]
+    return "_on_".join("".join(c if c.isalnum() else "_" for c in n) for n in names)
+
+
+def curves(seen: View) -> Iterator[tuple[str, Points, Any]]:
+    """The curves of the picture: name, points of shape (k, 2), and values of f of shape (k,) or None."""
+    many = seen.ensemble
+    if many is None:
+        yield "iterates", seen.iterates, seen.values
+    else:
+        one = many.names[0].removesuffix("s")
+        for i, path in enumerate(many.paths):
+            f = None if seen.values is None else seen.values[i]
+            whole = np.isfinite(path).all(1)
+            yield f"{one} {i + 1}", path[whole], None if f is None else f[whole]
+    if len(seen.flow):
+        yield "flow", seen.flow, None
+
+
+def csv(seen: View) -> str:
+    """A line for each point of the curves: curve, number, coordinates, and f where it is known."""
+    lines = [",".join(["curve", "k", *seen.axes, "f"])]
+    for name, points, f in curves(seen):
+        for k, point in enumerate(points):
+            value = "" if f is None else repr(float(f[k]))
+            lines.append(",".join([name, str(k), *(repr(float(v)) for v in point), value]))
+    return "\n".join(lines) + "\n"
+
+
+def document(seen: View) -> str:
+    """The choice and all numbers of the picture as one JSON document; what is not finite is null."""
+    choice = seen.choice
+    found = {
+        "schema": _SCHEMA,
+        "method": said(choice.method),
+        "system": written(choice.method),
+        "scheme": choice.scheme,
+        "objective": said(choice.objective),
+        "function": text_of(choice.objective),
+        "tuned": choice.tuned,
+        "parameters": dict(seen.numbers),
+        "curvature": choice.curvature,
+        "x0": list(choice.x0),
+        "steps": choice.steps,
+        "seed": choice.seed,
+        "axes": list(seen.axes),
+        "curves": [{"name": n, "points": p, "f": f} for n, p, f in curves(seen)],
+        "spectrum": {"curvatures": seen.curvatures, "radius": seen.radius, "rate": seen.rate},
+        "gap": seen.gap,
+        "notes": list(seen.notes),
+    }
+    return json.dumps(_plain(found), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {n: _plain(v) for n, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _svg(seen: View) -> str:
+    return seen.picture + "\n"
+
+
+FORMATS: dict[str, tuple[str, Callable[[View], str | bytes]]] = {
+    ".svg": ("image/svg+xml", _svg),
+    ".png": ("image/png", lambda seen: png(seen.picture)),
+    ".csv": ("text/csv", csv),
+    ".json": ("application/json", document),
+    ".py": ("text/x-python", script),
+}  # by suffix: the type, and what writes it
+LABELS = {".svg": "svg", ".png": "png", ".csv": "data, csv", ".json": "data, json", ".py": "script"}
