@@ -112,7 +112,7 @@ REFUSED = {
     "inspect nowhere": "cannot be read",
     "figures --out junk.npz": "is a file",
     "demo --out junk.npz": "is a file",
-    "explore --out x.png": "ends in .svg",
+    "explore --out x.pdf": "ends in .svg",
     'figures --out ""': "--out must be the name of a file or a folder, not ''; see odescent figures",
     "train spirals-ode --steps 1 --out=": "--out must be the name of a file or a folder, not ''",
     'inspect ""': "RUN... must be the name of a file or a folder, not ''",

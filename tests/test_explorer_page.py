@@ -173,6 +173,43 @@ def test_another_method_scheme_or_objective_is_another_picture_code_and_sliders(
     assert browser.locator("marimo-callout-output, .text-error").count() == 0
 
 
+def test_a_menu_forgets_its_last_search_and_the_page_says_what_it_computes(browser, explorer: str):
+    opened(browser, explorer)
+    nesterov = seen(browser)
+    choose(browser, "method", "conformal_heavy_ball")
+    browser.locator(".odescent-busy").filter(
+        has_text="computing conformal_heavy_ball"
+    ).first.wait_for()
+    changed(browser, nesterov, "c", "odescent emit conformal_heavy_ball")
+    browser.locator(".odescent-busy").first.wait_for(state="detached", timeout=60_000)
+    browser.locator("marimo-dropdown").first.locator("button:visible").click()
+    assert browser.locator("[cmdk-input]").input_value() == ""
+    browser.keyboard.type("nest")
+    assert browser.get_by_role("option", name="nesterov_sc", exact=True).is_visible()
+
+
+def test_texts_of_ones_own_are_shown_linked_and_saved(browser, explorer: str):
+    opened(browser, explorer)
+    function = browser.locator("marimo-text-area textarea").nth(1)
+    function.fill("x^4/4 + os")
+    browser.get_by_role("button", name="use this function").click()
+    browser.locator("#odescent-own").filter(has_text="'os' is no variable").wait_for()
+    function.fill("x^4/4 + (y - 1)^2")
+    browser.get_by_role("button", name="use this function").click()
+    browser.locator("#odescent-link[href*='function=x%5E4']").wait_for(timeout=60_000)
+    axes = browser.locator("#odescent-view svg .name").all_text_contents()
+    assert axes[:2] == ["x₁", "x₂"]
+    picture = browser.locator("#odescent-view svg").inner_html()
+    with browser.expect_download() as saved:
+        browser.locator("marimo-download").nth(2).locator("button, a").first.click()
+    assert saved.value.suggested_filename.endswith("_on_your_own_function.csv")
+    link = browser.locator("#odescent-link").get_attribute("href")
+    opened(browser, explorer + link)
+    assert browser.locator("#odescent-view svg").inner_html() == picture
+    opened(browser, explorer + "?method=/etc/passwd")
+    assert "no method in a link" in browser.locator("#odescent-refusal").inner_text()
+
+
 @pytest.mark.parametrize("explorer", [("cbo", "--objective", "rastrigin")], indirect=True)
 def test_sliders_of_particles_change_the_ensemble(browser, explorer: str):
     opened(browser, explorer)

@@ -60,7 +60,10 @@ def _element(ax: Axes, node: Any, above: Mapping[str, str], clips: Mapping[str, 
 
     style = {**above, **{n: v for n, v in node.attrib.items() if n in _INHERITED}}
     kind = node.tag.removeprefix(_SVG)
-    number = lambda name: float(node.get(name, 0))
+
+    def number(name: str) -> float:
+        return float(node.get(name, 0))
+
     made: Any = None
     if kind == "g":
         for child in node:
