@@ -27,7 +27,7 @@ _INHERITED = ("fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width"
 
 
 @dataclass(frozen=True)
-class Run:
+class TextPiece:
     """A piece of text of one style, dy units below the line."""
 
     text: str
@@ -155,11 +155,11 @@ def _text(ax: Axes, node: Any) -> None:
         ax.add_patch(PathPatch(shape.transformed(move), facecolor=_paint(own)["facecolor"], lw=0))
 
 
-def _runs(node: Any, style: Mapping[str, str], dy: float = 0.0) -> Iterator[Run]:
+def _runs(node: Any, style: Mapping[str, str], dy: float = 0.0) -> Iterator[TextPiece]:
     """The pieces of text of an element and of the spans in it, in their order."""
     if node.text:
-        yield Run(node.text, style, dy)
+        yield TextPiece(node.text, style, dy)
     for span in node:
         yield from _runs(span, {**style, **span.attrib}, float(span.get("dy", 0)))
         if span.tail:
-            yield Run(span.tail, style)
+            yield TextPiece(span.tail, style)
