@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import runpy
 import struct
 import subprocess
 import sys
@@ -56,6 +57,23 @@ def test_the_script_prints_the_data_in_a_process_of_its_own(choice: Choice, tmp_
     numbers = [[[float(v or 0) for v in row[2:]] for row in t[1:]] for t in (found, expected)]
     np.testing.assert_allclose(*numbers, rtol=1e-10, atol=1e-12)
     assert "_explorer" not in file.read_text()
+
+
+@pytest.mark.promotion  # as in a process of its own
+@pytest.mark.parametrize("method", ["consensus_hopping", "newton", "itoh_abe", "unified_nesterov"])
+def test_the_script_of_methods_with_other_oracles_draws_or_no_flow_at_the_start(
+    method, tmp_path, capsys
+):
+    """Particles that were not wanted were revived by the draws of consensus hopping and moved the others."""
+    seen = view(Choice(method, steps=5, paths=2))
+    file = tmp_path / "script.py"
+    file.write_bytes(export(seen, ".py"))
+    runpy.run_path(str(file))
+    numbers = [
+        [[float(v or 0) for v in row[2:]] for row in table(text)[1:]]
+        for text in (capsys.readouterr().out, export(seen, ".csv").decode())
+    ]
+    np.testing.assert_allclose(*numbers, rtol=1e-10, atol=1e-12)
 
 
 def test_the_data_are_what_is_drawn():

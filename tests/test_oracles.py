@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from odescent.dynamics import system
 from odescent.dynamics.algebra.oracles import Oracle
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks
@@ -93,3 +94,10 @@ def test_the_minimizer_is_found_once_when_asked():
     made = Objective("f", minimizer=lambda: asked.append(1) or jnp.zeros(2), x0=lambda: jnp.ones(2))
     assert not asked and made.minimizer is made.minimizer and len(asked) == 1
     assert made.x0.sum() == 2 and abstract.minimizer is None and abstract.x0 is None
+
+
+def test_flows_find_the_maps_of_an_objective_by_their_names():
+    """Newton's direction of a quadratic is x itself, so that the flow is x0 e^(-t); another map stands beside it."""
+    f = Objective("f", lambda x: x @ x, map_newton=lambda x: x, map_other=lambda x: 7 * x)
+    found = system("newton_flow").simulate(f, np.array([2.0, -1.0]), 1.5)
+    np.testing.assert_allclose(found.x[-1], np.exp(-1.5) * np.array([2.0, -1.0]), rtol=1e-6)

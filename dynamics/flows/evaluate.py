@@ -138,9 +138,10 @@ def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
 
 
 def oracles_of(system: VectorFields, objective: Objective) -> dict[str, Any]:
-    """The numeric oracles of an objective, by kind, for those that the system calls."""
-    found = {o.kind: getattr(objective, o.kind) for o in system.oracles}
-    return {**found, "hess": objective.hess, "value": objective.value}
+    """The numeric oracles of an objective: by name, such as "map_newton", and by kind for those that are called."""
+    named = {n: f for n, f in objective.oracles.items() if "_" in n}
+    found = {o.kind: getattr(objective, o.kind) for o in system.oracles if o.name not in named}
+    return {**found, **named, "hess": objective.hess, "value": objective.value}
 
 
 def vector_field(

@@ -53,7 +53,7 @@ def curves(seen: View) -> Iterator[tuple[str, Points, Any]]:
             f = None if seen.values is None else seen.values[i]
             whole = np.isfinite(path).all(1)
             yield f"{one} {i + 1}", path[whole], None if f is None else f[whole]
-    if len(seen.flow):
+    if len(seen.flow) > 1:
         yield "flow", seen.flow, None
 
 

@@ -122,16 +122,6 @@ class Model:
             hess=lambda x, v: a * v,
         )
 
-    def _oracles(self, curvature: Any, spectrum: Any) -> dict[str, Any]:
-        """The flow's oracles, maps by the names that runs look up; they may hold traced numbers."""
-        target = self._objective(curvature, spectrum)
-        found = oracles_of(self.algorithm.bound, target)
-        asked = oracles_for(self.algorithm.name, self.module, target)
-        maps = [f for n, f in asked.items() if n.partition("_")[0] == "map"]
-        if maps:  # flows know one map
-            found["map"] = maps[0]
-        return found
-
     # compiled
 
     def _followed(
@@ -148,9 +138,15 @@ class Model:
         made = algorithm_stepper(self.algorithm, target, kept=False)
         c = made.coefficients({n: numbers[n] for n in self.free})
 
+        def absent(now: Any, after: Any) -> Any:
+            """Particles that are not wanted stay NaN; a draw around the consensus point would revive them."""
+            present = jnp.arange(PATHS)[:, None] < crowd[0]
+            return jnp.where(present, after, now) if now.ndim == 2 else after
+
         def iterated(x0: Any, source: Any) -> Any:
             def step(k: Any, state: Any) -> Any:
-                return made.step(state, c, draws.at_step(source, k) if self.noisy else None)
+                after = made.step(state, c, draws.at_step(source, k) if self.noisy else None)
+                return jax.tree.map(absent, state, after) if self.meets else after
 
             return orbit(step, lambda state: made.record(state, c), made.init(x0, c), STEPS)[1]
 
@@ -202,9 +198,13 @@ class Model:
 
     def _field(self, numbers: Mapping[str, Any], curvature: Any) -> tuple[Problem, Any]:
         system = self.algorithm.bound
-        oracles = self._oracles(curvature, jnp.stack([numbers["mu"], numbers["L"]]))
+        target = self._objective(curvature, jnp.stack([numbers["mu"], numbers["L"]]))
         values = tuple(numbers[p.name] for p in system.parameters)
-        return problem(system, oracles, system.parameters), values
+        asked = oracles_for(self.algorithm.name, self.module, target)
+        maps = {
+            n: f for n, f in asked.items() if n.startswith("map_")
+        }  # derived ones too, as in runs
+        return problem(system, {**oracles_of(system, target), **maps}, system.parameters), values
 
     def _little_arcs(
         self, numbers: Mapping[str, Any], curvature: Any, seeds: Any, size: Any

@@ -72,13 +72,13 @@ def script(seen: View) -> str:
         raise OdescentError("there is no picture to reproduce.")
     found = model(choice.method, choice.scheme, choice.tuned, choice.objective)
     parts = [_method(seen), _objective(seen, found), _run(seen, found)]
-    parts += [] if found.meets else [_flow(seen, found)]
+    parts += [_flow(seen, found)] if len(seen.flow) > 1 else []
     names = ", ".join(f'"{n}"' for n in ("curve", "k", *seen.axes, "f"))
     parts.append(f"columns = [{names}]\n{_TABLE}\n")
     text = "\n\n".join(parts)
     imports = "\n".join(line for word, line in _IMPORTS if word in text)
     title = f"{found.algorithm.name or said(choice.method)} on {said(choice.objective)}"
-    what = "iterates" if found.meets else "iterates and flow"
+    what = "iterates and flow" if len(seen.flow) > 1 else "iterates"
     return f'"""{title}: {what} as CSV on the standard output."""\n\n{imports.strip()}\n\n{text}'
 
 
