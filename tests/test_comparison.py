@@ -3,9 +3,11 @@
 import jax
 import numpy as np
 import pytest
+import sympy as sp
 
 import odescent as od
 from odescent.analysis import convergence
+from odescent.dynamics import L, mu
 
 x, v = od.blocks("x v")
 c, h = od.parameters("c h")
@@ -39,6 +41,16 @@ def test_constants_may_be_bound_before():
     free, bound = (convergence(a, TWO, np.ones(2), 10) for a in (nag, nag.bind(mu=1, L=10)))
     np.testing.assert_allclose(bound.x, free.x, atol=1e-12)
     assert bound.order.order == pytest.approx(free.order.order)
+
+
+def test_what_is_bound_counts_and_not_the_constants_of_the_objective():
+    """The friction 2 sqrt(mu) of the tuning was that of the objective's mu where another one was bound."""
+    ball = method("lie_trotter", [("damp", "exact"), ("kick", "explicit"), ("drift", "explicit")])
+    tuned = ball.replace(tuning={c: 2 * sp.sqrt(mu), h: 1 / sp.sqrt(4 * L)})
+    bound = convergence(tuned.bind(mu=sp.Rational(1, 4), L=25), TWO, np.ones(2), 40)
+    plain = convergence(ball.replace(tuning={c: 1, h: sp.Rational(1, 10)}), TWO, np.ones(2), 40)
+    np.testing.assert_allclose(bound.flow, plain.flow, atol=1e-9)
+    assert bound.order.order == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize(("scheme", "order"), [("lie_trotter", 1), ("strang", 2)])

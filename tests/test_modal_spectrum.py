@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.analysis import spectrum
+from odescent.analysis.rates.modal_spectrum import ModalMatrix
 from odescent.discretize import moment_map
 
 
@@ -215,3 +216,13 @@ def test_two_modes_side_by_side_are_not_a_double_pole() -> None:
     f = od.Objective("f")
     twice = od.method({x: x - h * f.grad(x), y: y - h * f.grad(y)}, output=x)
     assert spectrum(twice, 1.0, 2.0, parameters={"h": 0.5}).order == 1
+
+
+def test_the_tuned_value_is_that_of_what_is_bound():
+    """The step 1/sqrt(L) at L = 4 is 1/2, whatever the curvatures of the spectrum."""
+    nag = od.algorithm("nesterov_sc")
+    bound = nag.bind(mu=0.25, L=4)
+    assert ModalMatrix(bound, ["h"], {"mu": 1.0, "L": 10.0}).default("h") == 0.5
+    assert ModalMatrix(nag, ["h"], {"mu": 1.0, "L": 16.0}).default("h") == 0.25
+    locus = spectrum(bound, against="h", values=[0.25, 0.5]).locus
+    assert locus is not None  # L, which only the step had in it, is no parameter any more

@@ -280,6 +280,15 @@ def test_film_without_ffmpeg_falls_back_to_frames(oscillator, tmp_path, monkeypa
     )
 
 
+def test_a_bound_method_is_drawn_over_its_flow():
+    """The step 1/sqrt(L) of the tuning was not a number where L is bound, and the flow was left out."""
+    nag, values = od.algorithm("nesterov_sc"), {"mu": 0.25, "L": 4}
+    bound = phase_portrait(nag.bind(**values), curvature=1.0, steps=8)
+    named = phase_portrait(nag, curvature=1.0, steps=8, parameters=values)
+    np.testing.assert_allclose(bound.flows["flow"], named.flows["flow"], rtol=1e-9)
+    np.testing.assert_allclose(bound.window, named.window)
+
+
 def test_a_planar_system_without_oracles_needs_no_objective_and_a_flow_that_blows_up_says_so():
     turn = od.System({"all": {x: v, v: -2 * v - 5 * x}}, output=x)
     portrait = phase_portrait(turn, x0=1.0, t1=2.0, cycles=False)

@@ -82,7 +82,7 @@ def phase_portrait(
         runs = {system.name or "iterates": system, **runs}
         flow = system.bind({n: v for n, v in given.items() if n in _names(system)})
         free = flow.bound
-        free = free.bind({s: v for s, v in flow.tuning.items() if s in free.parameters})
+        free = free.bind({s: v for s, v in flow.tuning_values.items() if s in free.parameters})
     else:
         free = system
     # parameters that are not given come from the objective, if it knows mu and L
@@ -198,7 +198,7 @@ def _iterate(
 def _span(runs: Mapping[str, Algorithm], given: Mapping[str, Any], steps: int) -> float:
     """The time that the first algorithm's steps cover; zero if there is none."""
     for a in runs.values():
-        h = a.tuning.get(a.step, sp.S.Zero)
+        h = a.tuning_values.get(a.step, sp.S.Zero)
         values = {s: sp.nsimplify(given[s.name]) for s in h.free_symbols if s.name in given}
         number = h.subs(values)
         return float(number) * steps if number.is_number else 0.0

@@ -149,7 +149,7 @@ def convergence(
     limit = algorithm.consistent_with()
     names = {p.name for p in limit.parameters}
     own = {n: v for n, v in given.items() if n in names}
-    fixed = {s: v for s, v in algorithm.tuning.items() if s in limit.parameters}
+    fixed = {s: v for s, v in algorithm.tuning_values.items() if s in limit.parameters}
     limit = limit.bind(fixed) if fixed else limit
 
     def iterates(factor: int) -> Any:
@@ -207,10 +207,8 @@ def _at(solution: Solution, rows: np.ndarray) -> Solution:
 
 
 def _step(algorithm: Algorithm, target: Objective, given: Mapping[str, Any]) -> float:
-    h = algorithm.tuning.get(algorithm.step, algorithm.step)
+    h = algorithm.tuning_values.get(algorithm.step, algorithm.step)
     values = {"mu": target.mu, "L": target.L, **given}
-    for _ in algorithm.tuning:
-        h = h.xreplace(algorithm.tuning)
     number = h.subs({s: values[s.name] for s in h.free_symbols if values.get(s.name) is not None})
     if not number.is_number:
         raise OdescentError(

@@ -183,7 +183,7 @@ def spectrum(
 
 def _bound(algorithm: Algorithm, name: str, given: float | None) -> float:
     """A curvature that is given, or else that to which the algorithm was bound."""
-    own = {s.name: e for s, e in algorithm.tuning.items()}.get(name)
+    own = {s.name: e for s, e in algorithm.tuning_values.items()}.get(name)
     if given is None and (own is None or not own.is_number):
         raise OdescentError(
             f"a spectrum is over curvatures from mu to L, and {name} has no value: give it, as in "
@@ -208,10 +208,14 @@ class ModalMatrix:
                     f"parameter of {algorithm.name or 'the algorithm'} called", name, names
                 )
         self.algorithm = algorithm
-        kept = {s: e for s, e in algorithm.tuning.items() if s.name not in released}
-        self.free = (
-            algorithm.replace(tuning=kept) if len(kept) < len(algorithm.tuning) else algorithm
-        )
+        needed = algorithm.program.parameters
+        kept = {
+            s: e
+            for s, e in algorithm.tuning_values.items()
+            if s in needed and s.name not in released
+        }
+        set_there = {s.name for s in algorithm.tuning}
+        self.free = algorithm.replace(tuning=kept) if set_there & set(released) else algorithm
         space = self.free.state_space(mean=True)
         if any(o.kind != "grad" for o in space.inputs):
             kinds = ", ".join(sorted({o.kind for o in space.inputs}))
@@ -221,13 +225,14 @@ class ModalMatrix:
         if self.free.tuned.draws:  # the strength of the noise is not asked for
             self.symbols = {n: s for n, s in self.symbols.items() if s in self.matrix.free_symbols}
         self.constants = {n: v for n, v in constants.items() if n in self.symbols}
+        self._given = constants
 
     def default(self, name: str) -> float | None:
         """What the algorithm's own tuning gives a parameter, at mu and L; None if nothing."""
-        own = {s.name: e for s, e in self.algorithm.tuning.items()}.get(name)
+        own = {s.name: e for s, e in self.algorithm.tuning_values.items()}.get(name)
         if own is None:
             return None
-        known = {s: self.constants.get(s.name) for s in own.free_symbols}
+        known = {s: self._given.get(s.name) for s in own.free_symbols}
         if any(v is None for v in known.values()):
             return None
         return float(evaluate(own, known, {}, np))

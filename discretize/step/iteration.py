@@ -62,6 +62,7 @@ class Iteration(Rendered):
 
     _of_the_tuning: ClassVar = (
         "tuned",
+        "tuning_values",
         "_state_space",
         "_mean_state_space",
         "kept",
@@ -214,7 +215,12 @@ class Iteration(Rendered):
     @cached_property
     def tuned(self) -> Program:
         """The program with the tuning bound."""
-        return self.program.bind(chained(self.tuning))
+        return self.program.bind(self.tuning_values)
+
+    @cached_property
+    def tuning_values(self) -> dict[sp.Symbol, sp.Expr]:
+        """The tuning with its values in each other's places: with mu = 1 and L = 4, h = 1/sqrt(L) is 1/2."""
+        return chained(self.tuning)
 
     @cached_property
     def kept(self) -> dict[Any, Any]:

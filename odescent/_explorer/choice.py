@@ -15,7 +15,6 @@ import odescent as od
 
 from .._support.errors import NotCarried, OdescentError, check_choice
 from ..discretize import Algorithm, Scheme
-from ..discretize.programs.bindings import chained
 from ..discretize.programs.program import CallOracle
 from ..dynamics import Objective, System
 from ..dynamics.algebra.calculus import symbols_of
@@ -240,7 +239,7 @@ def stable_step(made: Algorithm, objective: str) -> float:
 def complete(made: Algorithm, values: Mapping[str, float]) -> dict[str, float]:
     """The values of all parameters, those that the tuning sets included."""
     numbers = {n: float(v) for n, v in values.items()}
-    for symbol, expression in chained(made.tuning).items():
+    for symbol, expression in made.tuning_values.items():
         known = {s: numbers.get(s.name) for s in expression.free_symbols}
         if symbol.name not in numbers and all(v is not None for v in known.values()):
             try:

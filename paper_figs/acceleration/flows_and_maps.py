@@ -82,7 +82,7 @@ def compute_portraits(spacing: float, steps: int, flow_time: float) -> Result:
         )
         data[name] = portrait
         long = np.asarray(method.run(f, np.array([_START]), steps).states["y"])[:, 0]
-        tuning = {s: v for s, v in method.tuning.items() if s in method.bound.parameters}
+        tuning = {s: v for s, v in method.tuning_values.items() if s in method.bound.parameters}
         flow = method.bound.bind(tuning).simulate(f, np.array([_START]), 60.0, points=3)
         end = float(np.abs(flow.states["y"][-1]).max())
         claims += [

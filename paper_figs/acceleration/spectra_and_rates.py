@@ -276,7 +276,7 @@ def compute_over_flow(levels: int, time: float) -> Result:
             {"all": modified}, blocks=method.bound.blocks, output=method.bound.output
         )
         limit, through = (
-            s.bind({p: e for p, e in method.tuning.items() if p in s.parameters})
+            s.bind({p: e for p, e in method.tuning_values.items() if p in s.parameters})
             for s in (method.consistent_with(), through)
         )
         gaps[n] = {"limit flow": [], "modified equation": []}
