@@ -12,7 +12,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, expected
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.vector_fields.estimates import Estimate, Supposition
@@ -140,9 +140,11 @@ def estimate_constants(
         raise OdescentError(f"safety is a factor of at least 1, not {safety!r}.")
     if method is None and parameters:
         raise OdescentError(f"{', '.join(parameters)} belong to a method: give method= as well.")
-    start = jax.tree.map(
-        lambda a: np.asarray(a, float), x0 if not isinstance(x0, (list, tuple)) else np.array(x0)
-    )
+    try:
+        given = np.array(x0) if isinstance(x0, (list, tuple)) else x0
+        start = jax.tree.map(lambda a: np.asarray(a, float), given)
+    except (TypeError, ValueError, OverflowError):
+        raise expected("x0", "an array or a tree of arrays", x0) from None
     with jax.enable_x64(True):
         target = (
             fun if isinstance(fun, Objective) else wrapped(fun, jax.tree.map(jnp.asarray, start))

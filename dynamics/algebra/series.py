@@ -12,6 +12,7 @@ from typing import Any, overload
 
 import sympy as sp
 
+from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from .calculus import derivative, scalar_of, singular, substitute, tidy
 from .exact import is_zero
@@ -23,6 +24,7 @@ from .vectors import Atom, Call, Expr, Product, Vector, _product, call, scalar_s
 def taylor(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]: ...
 @overload
 def taylor(e: sp.Expr, symbol: sp.Symbol, order: int) -> list[sp.Expr]: ...
+@checked
 def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
     """Coefficients of ``symbol**0 ... symbol**order`` of the Taylor expansion at 0.
 

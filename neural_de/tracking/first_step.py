@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ..._support.arguments import checked
+from ..._support.errors import expected
 from .norms import Norm, ratio, rms, safe
 from .statistics import Statistics
 
@@ -85,7 +86,10 @@ class WarmStart(eqx.Module):
 
     @checked
     def __init__(self, dt0: float | Float[Array, ""]) -> None:
-        self.dt0 = jnp.asarray(dt0)
+        try:
+            self.dt0 = jnp.asarray(dt0)
+        except (TypeError, OverflowError):
+            raise expected("dt0", "one positive number", dt0) from None
 
     def updated(self, statistics: Statistics, safety: float = 0.9) -> WarmStart:
         """From the first accepted step h and its error E: h safety E^(-1/q); of several solves at once the shortest."""

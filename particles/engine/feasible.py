@@ -104,7 +104,7 @@ def box(low: ArrayLike, high: ArrayLike, how: str = "clip") -> Box:
         raise unknown("way to stay in a box called", how, ("clip", "reflect"))
     try:
         a, b = np.broadcast_arrays(np.atleast_1d(np.asarray(low, float)), np.asarray(high, float))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise OdescentError(
             f"a box has as many lower as upper bounds, all of them numbers, not {low!r} and {high!r}."
         ) from None
