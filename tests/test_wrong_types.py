@@ -54,7 +54,8 @@ def targets():
 
 @pytest.mark.untyped
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Equinox, of what a field holds
-def test_wrong_types_get_a_sentence():
+def test_wrong_types_get_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # "a" is also the name of a file
     for name, function in targets().items():
         rng = random.Random(name)  # a new name does not shift the draws of the others
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
