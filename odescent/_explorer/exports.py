@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from .._cli.base import console
 from .._support.errors import OdescentError, check_choice
 from .choice import said, text_of, written
 from .panel import Points
@@ -71,7 +70,6 @@ def document(seen: View) -> str:
     """The choice and all numbers of the picture as one JSON document; what is not finite is null."""
     choice = seen.choice
     found = {
-        "schema": _SCHEMA,
         "method": said(choice.method),
         "system": written(choice.method),
         "scheme": choice.scheme,
@@ -89,17 +87,7 @@ def document(seen: View) -> str:
         "gap": seen.gap,
         "notes": list(seen.notes),
     }
-    return json.dumps(_plain(found), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {n: _plain(v) for n, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_plain(v) for v in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value
+    return console.document(found, _SCHEMA)
 
 
 def _svg(seen: View) -> str:
