@@ -74,6 +74,8 @@ def where(task: dict[str, Any]) -> tuple[int, list[int]]:
                 time.sleep(0.05)
                 check()
     except KeyboardInterrupt:
-        Path(task["leaves"]).write_text("put away")
+        with Path(task["leaves"]).open("w") as file:
+            time.sleep(task["takes"])
+            file.write("put away")
         raise
     return os.getpid(), sorted(os.sched_getaffinity(0))

@@ -128,7 +128,10 @@ def _called(sent: bytes) -> Any:
                 f"a worker process could not import the function ({error}); "
                 "define it in a module that can be imported."
             ) from None
-        return function(task)
+        result = function(task)
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN:
+            raise KeyboardInterrupt  # the function ended early of itself
+        return result
     except KeyboardInterrupt:
         os._exit(1)  # the caller has gone, and the pool would wait for the next call
     finally:
@@ -136,6 +139,8 @@ def _called(sent: bytes) -> Any:
 
 
 def _interrupt(number: int, frame: Any) -> None:
+    # Once: a pool that sees one of its workers end ends the others too, while they put away what they have.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else signal.default_int_handler)(signal.SIGINT, frame)
 
