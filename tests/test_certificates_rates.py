@@ -38,6 +38,11 @@ def gap(found: Any) -> float:
     return float(1 - found.proved)
 
 
+def gap_below(found: Any, rate: sp.Expr) -> float:
+    """How much less than 1 - rate is proved, relatively."""
+    return float((found.proved - rate) / (1 - rate))
+
+
 @pytest.mark.parametrize(
     ("kappa", "published"),
     [(10**2, 0.720669), (10**4, 0.680798), (10**6, 0.670854), (10**8, 0.667963), (10**10, 0.667074)],
@@ -205,6 +210,37 @@ def test_constraints_at_large_condition_numbers(kappa: int) -> None:
         assert abs(gap(found) / least - 1) < 1e-6 and found.verify()
     more = certify(od.algorithm("nesterov"), 1, kappa, multipliers="zames_falb", steps=2)
     assert abs(gap(more) / least - 1) < 1e-6
+
+
+@pytest.mark.parametrize("kappa", [10**4, 10**8, 10**10])
+def test_constraints_that_reach_far_back_at_large_condition_numbers(kappa: int) -> None:
+    """Four steps of the past are nearly the state: what they add is small beside it, and not lost."""
+    q = 1 / sp.sqrt(kappa)
+    for share in (sp.Rational(1, 3), sp.Rational(9, 10)):
+        rate = 1 - q * (1 - share) - share / kappa
+        method = od.algorithm("robust_momentum").bind(rho=rate)
+        found = certify(method, 1, kappa, multipliers="zames_falb", steps=4)
+        assert 0 <= gap_below(found, rate) < 1e-7 and found.verify()
+    least = gap(certify(od.algorithm("nesterov"), 1, kappa))
+    more = certify(od.algorithm("nesterov"), 1, kappa, multipliers="zames_falb", steps=4)
+    assert abs(gap(more) / least - 1) < 1e-6
+
+
+@pytest.mark.parametrize("multipliers", ["interpolation", "off_by_one"])
+def test_short_steps_of_momentum(multipliers: str) -> None:
+    """Heavy ball with a step h / L of the flow x'' + x' + grad f = 0: 1 - rate is about h / L times the flow's rate.
+
+    That rate is the same up to 1 / L; multipliers are of size 1 there, and differ by 1 - rate.
+    """
+    found = {}
+    for L in (10**6, 10**8, 10**10):
+        h = sp.Rational(1, 3 * L)
+        damped = 1 / (1 + h)
+        method = three(h**2 * damped, damped)
+        found[L] = gap(certify(method, 1, L, multipliers=multipliers)) * L
+    assert abs(found[10**6] / found[10**8] - 1) < 1e-3
+    slopes = [found[10**6] - found[10**8], found[10**8] - found[10**10]]
+    assert abs(slopes[1] / slopes[0] - 0.1) < 0.05  # in 1 / sqrt(L)
 
 
 def test_rates_in_floats_at_large_condition_numbers() -> None:

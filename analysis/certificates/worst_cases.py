@@ -30,7 +30,7 @@ from .methods.precise import decimal
 from .potential import PotentialCertificate, certify_potential
 from .searching import facial_reduction
 from .searching.iqc import Constraints
-from .searching.least import MOST, SAME, Candidate, by_memory
+from .searching.least import MOST, SAME, WITHIN, Candidate, by_memory, near
 from .searching.proof import Proof, attained, prove_on_quadratics
 
 CLASSES = ("smooth_strongly_convex", "quadratics")
@@ -177,7 +177,7 @@ def certify(
         return Certificate(prove_on_quadratics(plant, mode, goal), mode, plant, source=source)
     if multipliers != MULTIPLIERS[0]:
         past = {"sector": 0, "off_by_one": 1}.get(multipliers, steps or 2)
-        proof = _constrained(Constraints(plant, past), mode)
+        proof = _constrained(plant, past, mode)
     else:
         proof = _least(plant, mode if goal is None else _compatible(mode, goal), steps)
     if proof is None:
@@ -295,11 +295,22 @@ def _too_fast(wanted: Number, least: Number) -> NoCertificate:
     )
 
 
-def _constrained(candidates: Constraints, mode: SlowestMode) -> Proof | None:
-    """The proof of the least rate by integral quadratic constraints."""
-    exact = () if mode.number is None else candidates.attained(mode.number)
-    found = chain(exact, candidates.searched())
-    return next((p for p in found if _holds(p.document(candidates.plant))), None)
+def _constrained(plant: Plant, past: int, mode: SlowestMode) -> Proof | None:
+    """The proof of the least rate by integral quadratic constraints that reach back so far.
+
+    Shorter ones are among them, and are tried where doubles end before the least rate is near.
+    """
+    best = None
+    for steps in range(past, min(past, 1) - 1, -1):
+        candidates = Constraints(plant, steps)
+        exact = () if mode.number is None else candidates.attained(mode.number)
+        tried = chain(exact, candidates.searched())
+        found = next((p for p in tried if _holds(p.document(plant))), None)
+        if found is not None and (best is None or (best.rate - found.rate).sign() > 0):
+            best = found
+        if candidates.settled:
+            break
+    return best
 
 
 def _least(plant: Plant, mode: SlowestMode, steps: int | None) -> Proof | None:
@@ -311,33 +322,37 @@ def _least(plant: Plant, mode: SlowestMode, steps: int | None) -> Proof | None:
 
 def _searched(plant: Plant, mode: SlowestMode, steps: int | None) -> Proof | None:
     """The least memory with about the least rate; exactly where a quadratic seems to attain it."""
-    best, reached = None, 0.0
+    best, reached, settled = None, 0.0, True
     most = float(1 - mode.low)  # more is not to be had
     for found in by_memory(plant, steps):
         if not found or found[0].gap <= reached * (1 + SAME):
             continue
         if mode.number is not None and found[0].gap > (1 - _NEAR) * most:
-            near = found[0].multipliers()
-            tried = facial_reduction.rate_proofs(plant, mode.number, found[0].steps, near)
+            held = found[0].multipliers()
+            tried = facial_reduction.rate_proofs(plant, mode.number, found[0].steps, held)
             exact = next((p for p in tried if _holds(p.document(plant))), None)
             if exact is not None:
                 return exact
         proved = _deepest(plant, found)
         if proved is not None and proved[0] > reached * (1 + SAME):
-            reached, best = proved
+            reached, best, settled = proved
         if reached > most * (1 - SAME):
             break
+    if best is not None and not settled and len(plant.D) == 1:
+        other = _constrained(plant, 1, mode)
+        if other is not None and (best.rate - other.rate).sign() > 0:
+            return other
     return best
 
 
-def _deepest(plant: Plant, found: list[Candidate]) -> tuple[float, Proof] | None:
-    """The proof nearest to the least rate, its gap to 1 rounded down to so many digits."""
+def _deepest(plant: Plant, found: list[Candidate]) -> tuple[float, Proof, bool] | None:
+    """The proof nearest to the least rate, its gap to 1 rounded down to so many digits; and whether it is near."""
     for candidate in found:
         gap = decimal(Fraction(candidate.gap))
         for bits in _BITS:
             proof = candidate.rounded(gap, bits)
             if _holds(proof.document(plant)):
-                return float(gap), proof
+                return float(gap), proof, near(candidate.center, WITHIN)
     return None
 
 

@@ -25,6 +25,7 @@ from .precise import BITS, context, exactly, high, highs, inverse, spectral_radi
 
 _DOUBLINGS = 400  # of a sum over a run; a mode slower than 1 - 2^-400 is none
 _UNSEEN = 2.0**-160, 2.0**-30  # of the energy, for states that no point depends on; in doubles
+_AS_SLOW = 0.01  # decays that are so near, relatively
 _NEAR = 1 / 16  # how far T may lie from the coordinates that were asked for, relatively
 
 
@@ -98,10 +99,15 @@ class ScaledCoordinates:
 
 
 def curvatures(method: Matrices) -> list[Any]:
-    """Where the state may be scaled: at the slowest mode, else at mu or between mu and L; in units of L."""
+    """Where the state may be scaled: at the slowest mode, else at mu or between mu and L; in units of L.
+
+    Of modes that are about as slow, as all of momentum's that turn are, at the one of the least curvature: its own time
+    is the longest.
+    """
     number = type(method.ratio)
     found, radii = modal_radii(*method.floats())
-    slowest = number(float(found[int(radii.argmax())]))
+    slow = radii.max() - radii <= _AS_SLOW * (1 - radii.max()) + 1e-13
+    slowest = number(float(found[int(slow.argmax())]))
     near = min((method.ratio, number(1)), key=lambda end: abs(end - slowest))
     if abs(near - slowest) < 1e-9 * near:
         slowest = near
@@ -135,7 +141,7 @@ def coordinates(method: Matrices, steps: int, curvature: Any) -> ScaledCoordinat
     # an implicit step of many 1 / L moves the points far: its gradients get a larger unit
     far = max(1.0, *(float(abs(e)) for e in D.flat))
     wanted[n:] = (g - y * ratio) * (far / (1 - ratio if ratio < 1 else 1))
-    T = _dyadic(wanted) if exactly(A) else wanted
+    T = short(wanted) if exactly(A) else wanted
     back = inverse(T)
     later = np.concatenate([after, rows[n + p :]])
     later = T[:held, :held] @ later @ back
@@ -159,7 +165,7 @@ def _scaled_state(method: Matrices, curvature: Any, decay: Any) -> Any:
     return upper_root(energy * decay)
 
 
-def _dyadic(wanted: Any) -> Any:
+def short(wanted: Any) -> Any:
     """The matrix with entries of few bits, so near that its columns mean about the same."""
     mp = context()
     back = inverse(wanted)

@@ -31,24 +31,27 @@ from ...._support.errors import OdescentError
 from ..checking.checker import HALF, ONE, STAR, ZERO, Number, add_form, subtract, zeros
 from ..checking.elimination import kernel
 from ..checking.field import reciprocal
-from ..methods.coordinates import Matrices, coordinates, curvatures
+from ..methods.coordinates import Matrices, ScaledCoordinates, coordinates, curvatures, short
 from ..methods.modes import trajectories
 from ..methods.plant import Matrix, Plant, to_float
 from ..methods.precise import context, decimal, dyadic, highs, inverse, unit
 from .centers import Center, Centers
-from .least import back_from, fill, gap_of, near, symmetric
+from .least import WITHIN, back_from, fill, gap_of, near, symmetric
 from .proof import Proof, inequality, vanishing
 
+_POWER = 64  # of two is beyond what doubles tell apart
 _BITS = 53  # unknowns are rounded to so many bits
 
 
 class ConstraintLMI:
     """The inequality as data for `Centers`, in units L = 1 and the coordinates of `coordinates`.
 
-    With delta = 1 - tau, unknowns P, lambda_1, ..., lambda_s and c_0 = lambda_0, ..., c_{s-1}, it is linear in delta:
-    V - V+ - <w, ...> - delta V >= 0, and, for c_s = lambda_s and lambda_0 = 0 in this line only,
+    With delta = 1 - tau, unknowns P, lambda_1, ..., lambda_s and e_0, ..., e_{s-1}, it is linear in delta:
+    V - V+ - <w, ...> - delta V >= 0, and, with c_s = lambda_s, lambda_0 = 0 in this line only,
 
-        c_i - lambda_i - c_{i+1} - delta (c_i - lambda_i) >= 0     for i < s.
+        left_i = e_i + c_{i+1},    c_i = lambda_i + left_i,    e_i - delta left_i >= 0     for i < s,
+
+    and c_0 is lambda_0. The e_i are of the size of delta: no unknown is lost in another.
 
     Args:
         method: its matrices.
@@ -64,42 +67,73 @@ class ConstraintLMI:
         rows = unit(m + 1)
         own = [*range(n), m]  # the state and the gradient among the coordinates
         y, u, later = (np.tensordot(part, rows[own], 1) for part in (of.y[0], of.g[0], of.later))
-        self.T = unit(m)
-        self.T[:n, :n] = of.T[:n, :n]
-        back, stored = inverse(of.T[:n, :n]), iter(rows[n:m])
-        w, z = u - y * of.ratio, [y - u]
-        for row in past:
-            state = None if row is None else highs(row) @ back
-            z.append(next(stored) if state is None else state @ rows[:n])
-        later = np.vstack([later, *[z[i] for i in kept]])
-        self.at = m * (m + 1) // 2  # P; then lambda_1, ..., lambda_s, c_0, ...
-        links = max(steps, 1)
-        count = self.at + steps + links
+        self.T = _with_past(method, of, kept, curvature)
+        raw = inverse(self.T) @ rows[:m]
+        state, stored, z = raw[:n], iter(raw[n:]), [y - u]
+        z += [next(stored) if row is None else highs(row) @ state for row in past]
+        w = u - y * of.ratio
+        after = inverse(of.T[:n, :n]) @ later
+        later = self.T @ np.vstack([after, *(z[i] for i in kept)])
+        self.at = m * (m + 1) // 2  # P; then lambda_1, ..., lambda_s, e_0, ...
+        count = self.at + steps + max(steps, 1)
         W, E = (np.zeros((count, m + 1, m + 1)) for _ in range(2))
         fill(W, E, rows, later)
         # the size of an inequality is that of w
         w = w / (1 - of.ratio if of.ratio < 1 else mp.mpf(1))
         self.scale = float(1 - of.ratio) or 1.0
-        for i in range(1, steps + 1):
-            W[self.at + i - 1] = (np.outer(w, z[i]) + np.outer(z[i], w)).astype(float) / 2
-        W[self.at + steps] = -(np.outer(w, z[0]) + np.outer(z[0], w)).astype(float) / 2
-        e = np.eye(count)
-        lam, c = [0 * e[0], *e[self.at : self.at + steps]], [*e[self.at + steps :]]
-        if steps:
-            c.append(lam[-1])
-        left = [c[i] - lam[i] for i in range(steps)]
-        constant = [*lam[1:], *(a - b for a, b in zip(left, c[1:], strict=False))] or [c[0]]
-        taken = [*(0 * e[0] for _ in lam[1:]), *left] or [0 * e[0]]
+        own_ = np.eye(count)
+        lam, e = own_[self.at : self.at + steps], own_[self.at + steps :]
+        c, left = lam[-1] if steps else 0 * e[0], []
+        for i in reversed(range(len(e))):
+            left.insert(0, e[i] + c)
+            c = left[0] + (lam[i - 1] if i else 0)
+        for a in range(self.at, count):  # lambda_0 is c
+            reach = z[a - self.at + 1] if a < self.at + steps else 0 * z[0]
+            both = np.outer(w, reach - z[0] * int(c[a]))
+            W[a] = (both + both.T).astype(float) / 2
+        self.of_left = e, np.array(left)
         self.centers = Centers(
             [(W, E), (E[:, :m, :m].copy(), np.zeros((count, m, m)))],
-            (np.array(constant), np.array(taken)),
+            (np.vstack([lam, e]), np.vstack([0 * lam, left])),
         )
 
-    def split(self, x: Float[np.ndarray, " unknowns"]) -> tuple[Any, list[float]]:
-        """P and lambda."""
-        steps = (len(x) - self.at) // 2
-        lam = x[[self.at + steps, *range(self.at, self.at + steps)]] / self.scale
-        return symmetric(x, self.m), lam.tolist()
+    def split(self, center: Center) -> tuple[Any, list[float], float]:
+        """P, lambda_1 to lambda_s, and lambda_0 less nu_1 + ... + nu_s."""
+        x, tau = center.x / self.scale, 1 - center.delta
+        e, left = self.of_left
+        beside = e @ x - center.delta * (left @ x)
+        alone = sum(b / tau ** (i + 1) for i, b in enumerate(beside.tolist()))
+        lam = x[self.at : self.at + len(x) - self.at - len(e)]
+        return symmetric(center.x, self.m), lam.tolist(), alone
+
+
+def _with_past(method: Matrices, of: ScaledCoordinates, kept: Sequence[int], curvature: Any) -> Any:
+    """The coordinates of V: those of the state, and z_{k-1}, ... less what they are where the run is a slow mode's.
+
+    Along a slow mode the past is nearly the state. What is left beside it is of the size of the decay, and lost to
+    doubles as the difference of two such numbers.
+
+    Args:
+        method: its matrices.
+        of: the coordinates of the state.
+        kept: which of z_{k-1}, ..., from 0 on, are in V beside the state.
+        curvature: of the quadratic with the slow modes, in units of L.
+
+    Returns:
+        Dyadic, square, over the state and the z that are kept.
+    """
+    n, one = of.held, unit(of.held)
+    modal = method.modal(curvature)
+    # back by i steps where poles are beyond 1/2, and 0 where they are not: M^(N-i) / (M^N + 2^-N)
+    whole = np.linalg.matrix_power(modal, _POWER) + one * context().ldexp(1, -_POWER)
+    read = inverse(unit(1) - method.D * curvature) @ method.C * (1 - curvature)
+    wanted = unit(n + len(kept))
+    wanted[:n, :n] = of.T[:n, :n]
+    for at, i in enumerate(kept, n):
+        back = np.linalg.matrix_power(modal, _POWER - 1 - i) @ inverse(whole)
+        wanted[at, :n] = -(read @ back)[0]
+        wanted[at] = wanted[at] / of.decay
+    return short(wanted)
 
 
 class Constraints:
@@ -118,9 +152,11 @@ class Constraints:
             )
         self.plant, self.steps = plant, steps
         self.past = _in_state(plant, steps)
+        self.settled = True  # whether what was tried last is near the least rate
 
     def searched(self) -> Iterator[Proof]:
         """From about the least rate on, in gaps to 1 that are decimals."""
+        self.settled = False
         method = Matrices.of(self.plant)
         for curvature in curvatures(method):
             try:
@@ -129,22 +165,22 @@ class Constraints:
                 continue
             for center in reversed(lmi.centers.largest(near)):
                 if np.isfinite(center.x).all():
+                    self.settled = near(center, WITHIN)
                     yield from self._rounded(lmi, center)
 
     def _rounded(self, lmi: ConstraintLMI, center: Center) -> Iterator[Proof]:
         """The candidates of a center, at a rate that is a decimal: of the state, and of the output alone."""
         gap = decimal(Fraction(gap_of(center.delta)))
-        rate, (P, lam) = Number(1 - gap), lmi.split(center.x)
+        rate, (P, lam, alone) = Number(1 - gap), lmi.split(center)
         exact = back_from(P, lmi.T, _BITS)
         # lambda_i = tau^i nu_i with nu >= 0 is the condition on the multipliers, whatever the rounding
         power, tau = ONE, rate * rate
         shares, found = [], {}
-        for i, weight in enumerate(lam[1:], 1):
+        for i, weight in enumerate(lam, 1):
             power = power * tau
             shares.append(Number(dyadic(max(weight, 0.0) / to_float(power), _BITS)))
             found[i] = power * shares[-1]
-        own = max(lam[0] - sum(map(to_float, shares)), 0.0)
-        found[0] = sum(shares, Number(dyadic(own, _BITS)))
+        found[0] = sum(shares, Number(dyadic(max(alone, 0.0), _BITS)))
         if all(row is None for row in self.past):
             yield self.proof(rate, exact, found)
         row = highs(self._output())

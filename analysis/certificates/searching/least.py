@@ -37,6 +37,9 @@ from .proof import Proof, free_pairs, pairs
 
 _TOLERANCE = 1e-8  # of 1 - rate, relative
 SAME = 1e-7  # gaps that are so near, relatively, are the same
+WITHIN = (
+    5e-7  # of 1 - rate, relative: farther from the largest than this, doubles have ended the search
+)
 MOST = 6  # steps of memory
 _SLOW = 0.01  # modes that decay less in a step are nothing for doubles alone
 _POINTS = 8  # gradients in the inequality, beyond which no memory is added unasked
@@ -196,6 +199,7 @@ class LeastRate:
         slack = {ij: _slack(of.y, of.g, ij, of.ratio) * self.weight for ij in pairs(count)}
         self.starts = (entries, entries + len(self.of_nu))
         self.unknowns = self.starts[1] + len(self.of_l)
+        self.followed = [_followed(ij, of.calls) for ij in self.of_nu]
         star = self._from_the_minimizer(of.calls, count)
         size = len(of.T)
         W, E = (np.zeros((self.unknowns, size, size)) for _ in range(2))
@@ -206,6 +210,7 @@ class LeastRate:
             whole = sum((slack[STAR, i] * int(w) for i, w in enumerate(star[:, a]) if w), none)
             if a < self.starts[1]:
                 E[a] = -slack[ij].astype(float)
+                whole = sum((slack[after] for after in self.followed[a - entries]), whole)
             else:
                 whole = whole + slack[ij]
             W[a] = -whole.astype(float)
@@ -222,6 +227,9 @@ class LeastRate:
                 if point != STAR:
                     star[point, a] -= sign
                     star[point + calls, a] += sign
+            for i, j in self.followed[a - self.starts[0]]:
+                star[i, a] += 1
+                star[j, a] -= 1
         for a, (i, j) in enumerate(self.of_l, self.starts[1]):
             star[i, a] += 1
             if j != STAR:
@@ -232,8 +240,11 @@ class LeastRate:
         """The rows of nu, of l - delta nu, and of those from the minimizer: what is constant, what delta takes."""
         own = np.eye(self.unknowns)
         at = {ij: own[a] for a, ij in enumerate(self.of_nu, self.starts[0])}
-        none = np.zeros(self.unknowns)
-        constant = [own[self.starts[0] : self.starts[1]], own[self.starts[1] :], star]
+        none, lam = np.zeros(self.unknowns), own[self.starts[1] :].copy()
+        for a, after in enumerate(self.followed, self.starts[0]):
+            for ij in after:
+                lam[self.of_l.index(ij), a] += 1
+        constant = [own[self.starts[0] : self.starts[1]], lam, star]
         taken = [np.tile(none, (len(self.of_nu), 1)), np.array([at.get(ij, none) for ij in self.of_l]),
                  np.array([at.get((STAR, i), none) for i in range(len(star))])]  # fmt: skip
         return np.vstack(constant), np.vstack(taken)
@@ -248,14 +259,25 @@ class LeastRate:
         """
         held = self.of.held
         weight = fraction(self.weight)
-        nu = dict(zip(self.of_nu, x[self.starts[0] : self.starts[1]].tolist(), strict=True))
+        found = dict(zip(self.of_nu, x[self.starts[0] : self.starts[1]].tolist(), strict=True))
+        nu = _weights(found, weight, bits)
         delta = float(2 * gap - gap * gap)
         lam = {
-            ij: entry - delta * nu.get(ij, 0.0)
-            for ij, entry in zip(self.of_l, x[self.starts[1] :].tolist(), strict=True)
+            ij: Number(weight * dyadic(more - delta * found.get(ij, 0.0), bits))
+            for ij, more in zip(self.of_l, x[self.starts[1] :].tolist(), strict=True)
         }
+        # to nu as it was rounded: what is left for the minimizer is a difference of the size of delta
+        for ij, after in zip(self.of_nu, self.followed, strict=True):
+            for pair in after if ij in nu else ():
+                lam[pair] += nu[ij]
         exact = back_from(symmetric(x, held), self.of.T[:held, :held], bits)
-        return exact, _weights(nu, weight, bits), _weights(lam, weight, bits)
+        return exact, nu, {ij: w for ij, w in lam.items() if w.sign() > 0}
+
+
+def _followed(ij: tuple[int, int], calls: int) -> list[tuple[int, int]]:
+    """The pairs whose multipliers take over the function values of nu_ij one step on, but for delta of them."""
+    i, j = ij
+    return [(i, i + calls)] * (i != STAR) + [(j + calls, j)] * (j != STAR)
 
 
 def back_from(P: Any, T: Any, bits: int) -> Matrix:
