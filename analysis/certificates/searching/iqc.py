@@ -25,7 +25,6 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from ...._support.errors import OdescentError
 from ..checking.checker import HALF, ONE, STAR, ZERO, Number, add_form, subtract, zeros
