@@ -80,16 +80,17 @@ class ConstraintLMI:
         # the size of an inequality is that of w
         w = w / (1 - of.ratio if of.ratio < 1 else mp.mpf(1))
         self.scale = float(1 - of.ratio) or 1.0
-        own_ = np.eye(count)
-        lam, e = own_[self.at : self.at + steps], own_[self.at + steps :]
-        c, left = lam[-1] if steps else 0 * e[0], []
+        each = np.eye(count)
+        lam, e = each[self.at : self.at + steps], each[self.at + steps :]
+        left: list[Any] = []
+        c = lam[-1] if steps else 0 * e[0]
         for i in reversed(range(len(e))):
             left.insert(0, e[i] + c)
             c = left[0] + (lam[i - 1] if i else 0)
-        for a in range(self.at, count):  # lambda_0 is c
-            reach = z[a - self.at + 1] if a < self.at + steps else 0 * z[0]
-            both = np.outer(w, reach - z[0] * int(c[a]))
-            W[a] = (both + both.T).astype(float) / 2
+        for a in range(self.at, count):  # c is lambda_0
+            past_z = z[a - self.at + 1] if a < self.at + steps else 0 * z[0]
+            product = np.outer(w, past_z - z[0] * int(c[a]))
+            W[a] = (product + product.T).astype(float) / 2
         self.of_left = e, np.array(left)
         self.centers = Centers(
             [(W, E), (E[:, :m, :m].copy(), np.zeros((count, m, m)))],
