@@ -112,7 +112,24 @@ NEAR: dict[str, tuple[str, Callable[[], od.Algorithm]]] = {
         {x: x - h / inner(G(x), G(x)) * G(x)})),
     "signs for the direction": ("normalized_gradient_descent", signs),
 }  # fmt: skip
+
+
+def ball(drag=0, scheme=None, speed=1):
+    """A ball with a drag, a rate of friction beside a constant one, and a speed that is not the velocity's length."""
+    system = {
+        "friction": {v: -c * v - s * drag * v}, "force": {v: -G(x)}, "velocity": {x: speed * v}
+    }  # fmt: skip
+    scheme = scheme or od.scheme("semi_implicit_euler", order=("v", "x"))
+    return od.Algorithm(od.System(system, output=x), scheme, step=h)
+
+
 NOTHING: dict[str, Callable[[], od.Algorithm]] = {
+    "a drag by the square of the speed": lambda: ball(inner(v, v)),
+    "a drag by the speed": lambda: ball(sp.sqrt(inner(v, v))),
+    "a drag, two calls of which the first steps are at one point": lambda: ball(inner(v, v), od.scheme("heun")),
+    "a drag, by the midpoint": lambda: ball(inner(v, v), od.scheme("midpoint")),
+    "a ball of constant speed": lambda: ball(speed=1 / sp.sqrt(inner(v, v))),
+    "a ball whose speed has a maximum": lambda: ball(speed=1 / (1 + a * inner(v, v))),
     "the cube": cubed,
     "signs of averages": NEAR["signs of the average"][1],
     "the greatest so far": lambda: of(

@@ -9,23 +9,24 @@ unknowns beside them. Where elimination shows that it has no solution, no parame
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
 from sympy.polys.domains import QQ
-from sympy.polys.rings import PolyRing
+from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.exact import Fractions, exponents
+from ...dynamics.algebra.exact import Fractions, canonical, exponents
 from ...dynamics.algebra.vectors import Elementwise, Expr, Product, ScalarNode, Vector, slots
 from ...dynamics.vector_fields.system import start
 from ..equality.trial import NoNumber, apart, number, precise
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Program
-from .elimination import ORDER, no_solution
+from .elimination import FEW, ORDER, PAIRS, no_solution
 from .shared_point import value
 
 Coordinates: TypeAlias = "tuple[sp.Expr, ...]"
@@ -42,6 +43,7 @@ _SEQUENCES = (
     (_FIRST[1], _ONE),
 )
 _GROUPS = (_SEQUENCES[:5], *((*_SEQUENCES[:2], two) for two in _SEQUENCES[5:]))  # compared at once
+_REORDERED = 3  # calls that are tried in every order
 _ROOTS = 12  # of the expressions that are eliminated from
 AVERAGES = {"beta1", "beta2"}  # parameters that are weights of averages: below one
 
@@ -194,7 +196,7 @@ def excluded_by_answers(target: Program, known: Program) -> bool:
     False is inconclusive.
 
     Both make plain calls of one oracle. Several steps of the known method may be one of the target: its calls are then
-    those of the known one in a row, and no other order is possible where each answer in a step moves the next point.
+    those of the known one in a row, in an order that is unique where each answer in a step moves the next point.
 
     Args:
         target: the given method, without draws.
@@ -211,27 +213,78 @@ def excluded_by_answers(target: Program, known: Program) -> bool:
 
 
 def _no_parameters(target: Program, known: Program) -> bool:
-    steps = range(1, len(target.calls)) if len(target.calls) * len(known.calls) > 1 else ()
+    """Whether no parameters of the known method make it the target, which is at numbers; False is inconclusive."""
+    count = len(target.calls)
+    steps = range(1, count) if count * len(known.calls) > 1 else ()
     if not all(moved_at_once(target, [_TURNED] * (n - 1)) for n in steps):
-        return False
+        # Calls that do not depend on each other may be those of several steps in another order.
+        if len(known.calls) > 1 or count > _REORDERED:
+            return False
+        others = list(itertools.permutations(range(count)))[1:]
+        if not all(_no_parameters_in_order(target, known, order) for order in others):
+            return False
     left: dict[tuple[Coordinates, ...], list[sp.Expr]] = {}
-    for answers in _SEQUENCES:
-        mine = points(target, answers)
-        if any(not any(map(_differ, *pair)) for pair in itertools.combinations(mine[:-1], 2)):
-            return False  # the same point has one answer
-        left[answers] = [a - b for a, b in zip(points(known, answers)[-1], mine[-1], strict=True)]
-    return any(_no_zero([e for at in group for e in left[at]]) for group in _GROUPS)
+    for wanted in _SEQUENCES:
+        mine, answers = _asked(target, wanted)
+        left[wanted] = _apart(points(known, answers)[-1], mine[-1])
+    groups = [_Equations([e for at in group for e in left[at]]) for group in _GROUPS]
+    # Where there is no solution it shows soon, or for the first equations.
+    return any(g.no_zero(FEW) for g in groups) or any(g.no_zero(PAIRS) for g in groups[:2])
 
 
-def _no_zero(exprs: Sequence[sp.Expr]) -> bool:
-    """Whether the expressions have no common zero where their symbols are positive."""
-    roots = {p for e in exprs for p in e.atoms(sp.Pow) if not p.exp.is_Integer}
-    if len(roots) > _ROOTS:
-        return False
-    lowered = Fractions(exprs)
-    ring = PolyRing(lowered.elements[0].numer.ring.symbols, QQ, ORDER)
-    found = [p.set_ring(ring) for p in (*(e.numer for e in lowered.elements), *lowered.ideal)]
-    meaning = {s: lowered.meaning.get(s, sp.nan) for s in ring.symbols}
-    positive = frozenset(s for s, m in meaning.items() if m.is_positive)
-    below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in AVERAGES)
-    return no_solution(found, positive, below, exponents=exponents(meaning))
+def _no_parameters_in_order(target: Program, known: Program, order: Sequence[int]) -> bool:
+    """The same where the known method, one call in a step, makes the calls of a step of the target in this order."""
+    left = []
+    for first in (_ONE, _TURNED):
+        mine, answers = _asked(target, [first, *_FIRST[: len(order) - 1]])
+        for n, call in enumerate(order):
+            left += _apart(points(known, [answers[i] for i in order[:n]])[-1], mine[call])
+    return _Equations(left).no_zero(PAIRS)
+
+
+def _asked(
+    target: Program, wanted: Sequence[Coordinates]
+) -> tuple[list[Coordinates], list[Coordinates]]:
+    """The points of a method at numbers, and its answers: these, but where a point comes again so does its answer.
+
+    Raises:
+        NotCarried: it is not found whether two points are the same.
+    """
+    answers: list[Coordinates] = []
+    for answer in wanted:
+        *before, point = points(target, answers)
+        again = [i for i, p in enumerate(before) if not any(map(_differ, p, point))]
+        if any(canonical(e) != 0 for i in again[:1] for e in _apart(before[i], point)):
+            raise NotCarried("two points may be the same.")
+        answers.append(answers[again[0]] if again else answer)
+    return points(target, answers), answers
+
+
+def _apart(one: Coordinates, other: Coordinates) -> list[sp.Expr]:
+    return [a - b for a, b in zip(one, other, strict=True)]
+
+
+class _Equations:
+    """Expressions that are to be zero where their symbols are positive."""
+
+    def __init__(self, exprs: Sequence[sp.Expr]) -> None:
+        self.exprs = exprs
+
+    def no_zero(self, most: int) -> bool:
+        """Whether they have no common zero, by so many combinations of two at most; False is inconclusive."""
+        roots = {p for e in self.exprs for p in e.atoms(sp.Pow) if not p.exp.is_Integer}
+        if len(roots) > _ROOTS:
+            return False
+        polynomials, meaning = self._lowered
+        positive = frozenset(s for s, m in meaning.items() if m.is_positive)
+        below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in AVERAGES)
+        return no_solution(polynomials, positive, below, most, exponents(meaning))
+
+    @functools.cached_property
+    def _lowered(self) -> tuple[list[PolyElement], dict[sp.Symbol, sp.Expr]]:
+        """Polynomials that are to be zero, and what their unknowns mean."""
+        fractions = Fractions(self.exprs)
+        elements = [e.numer for e in fractions.elements]
+        ring = PolyRing(elements[0].ring.symbols, QQ, ORDER)
+        meaning = {s: fractions.meaning.get(s, sp.nan) for s in ring.symbols}
+        return [p.set_ring(ring) for p in (*elements, *fractions.ideal)], meaning

@@ -14,7 +14,7 @@ from sympy.polys.rings import PolyElement
 from ...dynamics.algebra.exact import independent
 
 _TERMS, _LONGEST, _BITS = 60, 100, 30_000  # of equations, and of what they combine to
-PAIRS = 60  # combinations that are tried
+FEW, PAIRS = 8, 60  # combinations that are tried
 ORDER = functools.lru_cache(1 << 16)(
     grevlex
 )  # of monomials; their keys are asked for again and again

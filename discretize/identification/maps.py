@@ -7,8 +7,9 @@ not, or where no values give the target's points at numbers; see `answers`.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,13 @@ from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Draw, Instruction, Program
 from .answers import AVERAGES, bends, excluded_by_answers, moved_at_once, points
+
+# By the first answer, the weights of the point after it: how it bends (not at all if it is affine) and how it grows.
+_READINGS: tuple[dict[int, sp.Rational], ...] = (
+    {2: sp.S.One, 1: -sp.Rational(3, 2), -1: sp.S.Half},
+    {2: sp.S.One, 1: sp.S.NegativeOne},
+    {200: sp.S.One, 100: sp.S.NegativeOne},
+)
 
 
 def kept_apart(
@@ -52,8 +60,9 @@ def kept_apart(
     if linear_known:
         bent = calls is None and bends(at_numbers)
         return "" if bent else "linear, which this may be"
-    if calls is not None and {_sign(b) for b in _bends(known) if b != 0} in ({1}, {-1}):
-        return ""
+    with contextlib.suppress(NotCarried):
+        if _answers_otherwise(known, at_numbers if calls is None else None):
+            return ""
     if excluded_by_answers(target, known) and (len(target.calls) > 1 or moved_at_once(at_numbers)):
         return ""
     return "not linear: compared as expressions only"
@@ -134,19 +143,50 @@ def _pushed(p: Program) -> list[sp.Expr]:
     return [w if p.counter is None else w.xreplace({p.counter: sp.S.Zero}) for w in weights]
 
 
-def _bends(p: Program) -> list[sp.Expr]:
-    """Deviation of the second point from affine dependence on the first answer, by term; none if it is not read."""
+def _answers_otherwise(known: Program, target: Program | None) -> bool:
+    """Whether the second points differ in how they depend on the first answer, whatever the known parameters.
+
+    With later answers the second point is the first one, so it matters that the target's is moved. Several steps of
+    the known method are no method of one call.
+
+    Args:
+        known: a registered method.
+        target: without parameters; None for a linear method, which never bends.
+    """
+    if target is not None and (len(target.calls) != 1 or not moved_at_once(target)):
+        return False
+    for weights in _READINGS[:1] if target is None else _READINGS:
+        sides = {_sign(e) for e in _read(known, weights) if e != 0}
+        if len(sides) > 1 or 0 in sides:
+            continue
+        side = sides.pop() if sides else 0
+        mine = 0 if target is None else _sign_of_number(sp.Add(*_read(target, weights)))
+        if mine is not None and mine != side:
+            return True
+    return False
+
+
+def _read(p: Program, weights: Mapping[int, sp.Rational]) -> list[sp.Expr]:
+    """A weighted sum of the second points after several first answers, by term of the point.
+
+    Raises:
+        NotCarried: the point is not read.
+    """
     answer = sp.Symbol("_answer", real=True)
-    try:
-        point, _ = points(p, [(answer, sp.S.Zero)])[-1]
-    except NotCarried:
-        return []
+    point, _ = points(p, [(answer, sp.S.Zero)])[-1]
+    terms = sp.Add.make_args(sp.expand_mul(point))
+    return [
+        canonical(sp.Add(*(w * t.xreplace({answer: sp.Integer(u)}) for u, w in weights.items())))
+        for t in terms
+    ]
 
-    def bend(term: sp.Expr) -> sp.Expr:
-        two, one, minus = (term.xreplace({answer: sp.Integer(u)}) for u in (2, 1, -1))
-        return canonical(two - sp.Rational(3, 2) * one + minus / 2)
 
-    return [bend(term) for term in sp.Add.make_args(sp.expand_mul(point))]
+def _sign_of_number(e: sp.Expr) -> int | None:
+    """The sign of a number; None where it is not found."""
+    e = canonical(e)
+    return (
+        0 if e == 0 else {(True, False): 1, (False, True): -1}.get((e.is_positive, e.is_negative))
+    )
 
 
 def _sign(e: sp.Expr) -> int:

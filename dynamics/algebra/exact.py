@@ -36,6 +36,7 @@ class _Lowering:
         self._generators: dict[object, sp.Symbol] = {}
         self._roots: dict[sp.Symbol, int] = {}
         self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
+        self._factored: dict[sp.Expr, Any] = {}  # a radicand's numerator and denominator
         self._exponents: dict[sp.Expr, sp.Rational] = {}  # e^rest is a power of e^(this rest)
         self._numbers: set[sp.Rational] = set()  # exponents that are numbers, without signs
         exprs = [self._rewrite(e) for e in exprs]
@@ -143,10 +144,13 @@ class _Lowering:
             return self._generator(base, base ** sp.Rational(1, self._roots[base])) ** int(
                 exponent * self._roots[base]
             )
-        (value,), _ = _reduced([self.lower(base)], self.relations)
-        if value == 0:
+        if base not in self._factored:
+            lowered = self.lower(base)
+            (value,), _ = _reduced([lowered], self._concerning(lowered))
+            self._factored[base] = value and (_factors(value.numer), _factors(value.denom))
+        if not self._factored[base]:
             return self.lower(sp.S.Zero**exponent)
-        (over, above), (under, below) = _factors(value.numer), _factors(value.denom)
+        (over, above), (under, below) = self._factored[base]
         constant = sp.Rational(int(over), int(under))
         parts = [(sp.Integer(p), k) for p, k in sp.factorrat(abs(constant)).items()]
         top, bottom = sp.sign(constant), sp.S.One  # what may be negative stays together
@@ -166,6 +170,15 @@ class _Lowering:
             return result
         meaning = (top / bottom).xreplace(self.meaning) if parts or bottom != 1 else base
         return result * self._radical(sp.expand(top), sp.expand(bottom), meaning, exponent)
+
+    def _concerning(self, lowered: sp.Expr) -> list[tuple[sp.Symbol, int, sp.Expr]]:
+        """The relations of the generators in a lowered expression, and of those in their values."""
+        found, symbols = [], set(lowered.free_symbols)
+        for relation in reversed(self.relations):  # of earlier generators only
+            if relation[0] in symbols:
+                found.append(relation)
+                symbols |= relation[2].free_symbols
+        return found[::-1]
 
     def _radical(
         self, top: sp.Expr, bottom: sp.Expr, meaning: sp.Expr, exponent: sp.Rational
