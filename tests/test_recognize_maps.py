@@ -164,6 +164,14 @@ def test_no_registered_map_is_excluded_from_being_itself(name):
     assert not told_apart(own, own, {})
 
 
+def test_a_method_without_real_points_is_not_excluded():
+    """From the second step on, the root of the general form is one of a negative number here."""
+    own = od.algorithm("adaptive").tuned
+    numbers = ("529/15625", "141/1000", "164/7", "26569/49", "1/4", "199/200")
+    at = {p: sp.Rational(n) for p, n in zip(own.parameters, numbers, strict=True)}
+    assert not excluded_by_answers(own.bind(at), own) and kept_apart(own.bind(at), own, False)
+
+
 @pytest.mark.parametrize("name", NEAR)
 def test_near_misses_are_excluded(name):
     known, build = NEAR[name]

@@ -307,11 +307,11 @@ def number(
         above = isinstance(e, sp.Max)
         best, *others = map(value, e.args)
         for p in others:
-            best = p if (_sign(plus(p, times(Fraction(-1), best))) > 0) == above else best
+            best = p if (sign_of(plus(p, times(Fraction(-1), best))) > 0) == above else best
         return best
     if isinstance(e, (sp.Abs, sp.sign)):
         inside = value(e.args[0])
-        side = _sign(inside)
+        side = sign_of(inside)
         return Fraction(side) if isinstance(e, sp.sign) else times(Fraction(side), inside)
     return _transcendental(e, value)
 
@@ -354,7 +354,7 @@ def _power(base: Number, exponent: Number) -> Number:
     base = _interval(base)
     if whole:
         if exponent < 0:
-            _sign(base)  # not zero
+            sign_of(base)  # not zero
         return base ** int(exponent)
     if not base.a > 0:
         raise NoNumber("the root of what may be negative")
@@ -382,13 +382,13 @@ def times(one: Number, other: Number) -> Number:
 
 def over(one: Number, other: Number) -> Number:
     """The quotient; raises NoNumber where the divisor may be zero."""
-    if not _sign(other):
+    if not sign_of(other):
         raise NoNumber("a quotient by zero")
     return times(one, _power(other, Fraction(-1)))
 
 
-def _sign(value: Number) -> int:
-    """The sign, where it is certain."""
+def sign_of(value: Number) -> int:
+    """The sign of a number; raises NoNumber where it is not certain."""
     if isinstance(value, Fraction):
         return (value > 0) - (value < 0)
     if value.a > 0 or value.b < 0:

@@ -248,16 +248,31 @@ def _asked(
     """The points of a method at numbers, and its answers: these, but where a point comes again so does its answer.
 
     Raises:
-        NotCarried: it is not found whether two points are the same.
+        NotCarried: a point is not real at these numbers, or it is not found whether two points are the same.
     """
     answers: list[Coordinates] = []
     for answer in wanted:
         *before, point = points(target, answers)
+        if not all(map(_is_real, point)):
+            raise NotCarried("the method is not defined here.")
         again = [i for i, p in enumerate(before) if not any(map(_differ, p, point))]
         if any(canonical(e) != 0 for i in again[:1] for e in _apart(before[i], point)):
             raise NotCarried("two points may be the same.")
         answers.append(answers[again[0]] if again else answer)
-    return points(target, answers), answers
+    found = points(target, answers)
+    if not all(map(_is_real, found[-1])):
+        raise NotCarried("the method is not defined here.")
+    return found, answers
+
+
+def _is_real(e: sp.Expr) -> bool:
+    """Whether the expression is seen to be a real number."""
+    with precise():
+        try:
+            number(e, {})
+        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
+            return False
+    return True
 
 
 def _apart(one: Coordinates, other: Coordinates) -> list[sp.Expr]:

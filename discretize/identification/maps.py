@@ -20,6 +20,7 @@ from ...dynamics.algebra.calculus import symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
+from ..equality.trial import NoNumber, number, precise, sign_of
 from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Draw, Instruction, Program
@@ -182,11 +183,12 @@ def _read(p: Program, weights: Mapping[int, sp.Rational]) -> list[sp.Expr]:
 
 
 def _sign_of_number(e: sp.Expr) -> int | None:
-    """The sign of a number; None where it is not found."""
-    e = canonical(e)
-    return (
-        0 if e == 0 else {(True, False): 1, (False, True): -1}.get((e.is_positive, e.is_negative))
-    )
+    """The sign of an expression without symbols; None where it is not found."""
+    with precise():
+        try:
+            return sign_of(number(canonical(e), {}))
+        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
+            return None
 
 
 def _sign(e: sp.Expr) -> int:
