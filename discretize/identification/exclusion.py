@@ -17,13 +17,13 @@ from dataclasses import replace
 import sympy as sp
 from sympy.polys.domains import QQ
 from sympy.polys.fields import FracElement
-from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ..linear.time_varying_form import MatrixSequence, NotReal, TimeVarying
 from ..linear.witness import Values, samples
 from .elimination import ORDER, PAIRS, no_solution
-from .impulse_weights import Weights, is_number, number_of, weights
+from .impulse_weights import Weights, weights
+from .shared_point import memory
 
 _STEPS = (3, 4)  # steps that are compared, few first
 _FEW = 20  # combinations that are tried where coefficients begin at an unknown
@@ -54,7 +54,7 @@ def incompatible(
     def at(values: Values) -> bool:
         if _varies(target) and not _is_real(target, values):
             return False
-        least = _order(target, values) if constant else 0
+        least = memory(target, values) if constant else 0
         if least > known.A.rows:
             return True
         for steps in _STEPS if times == 1 and not later else (3,) if later else (2,):
@@ -91,22 +91,6 @@ def _in_a_row(of: Weights, calls: int) -> Weights:
 
 def _varies(system: TimeVarying) -> bool:
     return any(m.free_symbols & set(system.ahead) for m in system.system)
-
-
-def _order(target: TimeVarying, values: Mapping[sp.Symbol, sp.Expr]) -> int:
-    """The rank of the answers' weights in later points, the fewest states of a realization; 0 if not worked out."""
-    n, p = target.A.rows, len(target.inputs)
-    read = weights(target, values, frozenset(), 2 * n, True)
-    if read is None or any(not is_number(w) for w in read.found.values()):
-        return 0
-    rows = [
-        [
-            number_of(read.found.get((i + j + 1, a, 0, b), read.field.zero))
-            for j in range(n) for b in range(p)
-        ]
-        for i in range(n) for a in range(p)
-    ]  # fmt: skip
-    return int(DomainMatrix(rows, (n * p, n * p), QQ).rank()) if rows else 0
 
 
 @functools.lru_cache(maxsize=1024)

@@ -44,20 +44,21 @@ def value(s: sp.Symbol) -> sp.Rational:
 
 
 def table(
-    system: StateSpace, rule: Mapping[sp.Symbol, sp.Symbol] | None = None, steps: int = STEPS
+    system: StateSpace, rule: Mapping[sp.Symbol, sp.Expr] | None = None, steps: int = STEPS
 ) -> Table | None:
     """The weights of answers in the points of the first steps; None where they are no numbers.
 
     Args:
         system: the method, with coefficients that may change.
-        rule: parameters in whose place others stand; each of the others has its own value.
+        rule: parameters in whose place numbers stand, or others; each of the others has its own value.
         steps: how many steps.
     """
     known: dict[Any, Number] = {}
 
     def at(e: sp.Expr) -> Number:
         for s in e.free_symbols - known.keys():
-            known[s] = number(value((rule or {}).get(s, s)), {})
+            own = (rule or {}).get(s, s)
+            known[s] = number(value(own) if own.is_Symbol else own, {})
         return number(e, known)
 
     n, p = system.B.shape
@@ -148,8 +149,10 @@ def repeats(target: StateSpace, found: Table | None, calls: int) -> bool:
     return len(tried) > _ORDERS or not all(map(fails, tried))
 
 
-def memory(system: StateSpace) -> int:
+def memory(system: StateSpace, values: Mapping[sp.Symbol, sp.Expr] | None = None) -> int:
     """A number of states below which no method is this one, whatever its parameters; 0 if none is found.
+
+    With values of parameters it is so of the method at these.
 
     After m steps, the points to come depend on the answers so far through the state alone. The matrix of the weights
     of the answers of m steps in the points of the next m is a product of two matrices, of as many columns and rows as
@@ -157,7 +160,7 @@ def memory(system: StateSpace) -> int:
     the parameters is a lower bound of that at almost all points: minors are polynomials in the coefficients.
     """
     half = min(system.A.rows, _MOST)
-    found = table(system, steps=2 * half)
+    found = table(system, values, steps=2 * half)
     if found is None:
         return 0
     places = list(itertools.product(range(half), range(len(system.inputs))))
