@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+import odescent as od
 from odescent import OdescentError
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks, hadamard, inner, zero
@@ -38,6 +39,8 @@ REFUSED = {
     "text for a drift": (lambda: System({"flow": {x: "-x"}}), "gives x the drift '-x'"),
     "two points": (lambda: System({"flow": {v: -f.grad(v) - f.grad(z), z: v}}), "give output="),
     "stray start": (lambda: ball(init={z: start}), "initial value is given for z, which no field moves"),
+    "start at no block": (lambda: ball(init={v: x - z}), "the initial value of v uses the vector 'z'"),
+    "starts in a circle": (lambda: ball(init={v: x, x: v}), "the initial values of v, x are given by each other"),
     "calculus": (lambda: ball(calculus="riemann"), "'ito' or 'stratonovich', not 'riemann'"),
     "one name twice": (
         lambda: System({"flow": {v: -sp.Symbol("v", positive=True) * v}}), "name 'v' stands for two different symbols",
@@ -67,6 +70,17 @@ def test_bad_names_are_refused():
     for attempt in (lambda: Block("2x"), lambda: System({"a b": {x: -x}})):
         with pytest.raises(ValueError, match="cannot be a name"):
             attempt()
+
+
+def test_a_block_begins_where_another_one_does():
+    system = System(
+        {"flow": {v: z, x: v, z: x, s: c}}, output=x, init={v: 2 * x, z: v - s * start, s: a + 1}
+    )
+    begin = {b.name: b.init for b in system.blocks}
+    assert begin == {"v": 2 * start, "x": start, "z": (1 - a) * start, "s": a + 1}
+    memory = {z: x - a * f.grad(x), x: (1 + c) * (x - a * f.grad(x)) - c * z}
+    known = od.recognize(od.method(memory, output=z, init={z: x}))
+    assert known and known.name == "nesterov_sc"
 
 
 def test_the_drift_is_the_sum_of_the_fields():

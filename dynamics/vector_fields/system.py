@@ -110,8 +110,8 @@ class VectorFields(Rendered):
         fields: by name, each a `Field` or a mapping from block symbols to drifts.
         blocks: declarations, where a kind, role or initial value differs from the default.
         output: the expression of the iterate; by default the block at which the oracle is called.
-        init: initial values by block symbol; by default what the block declares, else x0 for the output
-            block and zero for the others.
+        init: initial values by block symbol, in ``start`` or in blocks that begin alike; by default what the block
+            declares, else x0 for the output block and zero for the others.
         time: the symbol of time, where coefficients depend on it.
         calculus: "ito" or "stratonovich", the meaning of the noise.
         name, provenance, references: what it is called, where it comes from, citation keys.
@@ -156,7 +156,7 @@ class VectorFields(Rendered):
             raise OdescentError(
                 f"an initial value is given for {', '.join(stray)}, which no field moves."
             )
-        self.blocks = tuple(self._block(s, declared.get(s), initial) for s in symbols)
+        self.blocks = _begun([self._block(s, declared.get(s), initial) for s in symbols])
         self._check_names()
 
     def _block(self, s: Symbol, declared: Block | None, initial: Mapping[Symbol, Expr]) -> Block:
@@ -438,6 +438,23 @@ def _as_field(name: str, f: FieldLike) -> Field:
     return Field(
         {s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in f.items()}
     )
+
+
+def _begun(blocks: list[Block]) -> tuple[Block, ...]:
+    """The blocks with initial values in the starting point: one that begins where another does gets its value."""
+    begin = {b.symbol: b.init for b in blocks}
+    for s, e in begin.items():
+        why = "is neither the starting point, `od.dynamics.start`, nor a block"
+        check_vectors(f"the initial value of {s}", e, {start, *begin}, why)
+    for _ in begin:
+        begin = {s: substitute(e, begin) for s, e in begin.items()}
+    circular = [str(s) for s, e in begin.items() if symbols_of(e) & begin.keys()]
+    if circular:
+        raise OdescentError(
+            f"the initial values of {', '.join(circular)} are given by each other; "
+            "give one of them by numbers or the starting point, `od.dynamics.start`."
+        )
+    return tuple(replace(b, init=begin[b.symbol]) for b in blocks)
 
 
 def _initial(s: Symbol, value: object) -> Expr:
