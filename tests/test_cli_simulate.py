@@ -71,6 +71,21 @@ def test_a_portrait_and_its_picture(call, tmp_path):
     )
 
 
+def test_set_takes_the_words_of_the_method_in_every_command(call, tmp_path):
+    """Momentum 1/2 and learning rate 1/4 are the step 1/2 and the friction 1, whoever is asked."""
+    words = ["--set", "learning_rate=0.25", "--set", "momentum=1/2"]
+    own = ["--set", "h=0.5", "--set", "c=1"]
+    portrait = ["portrait", "heavy_ball", "--curvature", "1", "--steps", "5", "--json"]
+    ours, theirs = (json.loads(call(*portrait, *said)[1]) for said in (words, own))
+    np.testing.assert_allclose(ours["iterates"]["heavy_ball"], theirs["iterates"]["heavy_ball"])
+    assert ours["fixed_points"] == theirs["fixed_points"]
+    run = ["simulate", "heavy_ball", "--x0", "1", "--steps", "5", "--json"]
+    ours, theirs = (json.loads(call(*run, *said)[1]) for said in (words, own))
+    np.testing.assert_allclose(ours["x_last"], theirs["x_last"])
+    code, _, error = call("portrait", "heavy_ball", "--curvature", "1", "--set", "momentun=1/2")
+    assert code == 2 and "did you mean 'momentum'" in error
+
+
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [

@@ -112,6 +112,8 @@ def test_ranges_agree_with_single_numbers(K: int, q: Fraction) -> None:
     ("arguments", "words"),
     [
         (("heavy_ball", 1), "whole number"),
+        (("heavy_ball", 10**400), "from 2 to 1000, not a number of more than 40 digits"),
+        (("heavy_ball", 97), "degree 48 in"),
         (("heavy_ball", 4, 2), "common factor"),
         (({"beta": 1}, 3), "mapping"),
         (({"alpha": sp.Symbol("s")}, 3), "tuned by mu and L"),
@@ -121,5 +123,6 @@ def test_ranges_agree_with_single_numbers(K: int, q: Fraction) -> None:
     ],
 )
 def test_bad_input(arguments: tuple[object, ...], words: str) -> None:
-    with pytest.raises(od.OdescentError, match=words):
-        cycle_threshold(*arguments)
+    for function in (cycle_threshold, cycle_range):
+        with pytest.raises(od.OdescentError, match=words):
+            function(*arguments)

@@ -19,7 +19,7 @@ def test_every_error_is_a_value_error():
         ("zzz", list("abcdefghi"), "known: a, b, c, d, e, f, g, h, i."),
         ("zzz", list("abcdefghij"), "known: a, b, c, d, e, f, g, h and 2 more."),
         ("vwxyzj", list("abcdefghij"), "known: j, a, b, c, d, e, f, g and 2 more."),
-        ("zzz", [], "there is none."),
+        ("zzz", [], "there are none."),
         (7, ["a"], "known: a."),
     ],
 )  # fmt: skip

@@ -289,6 +289,38 @@ def test_a_bound_method_is_drawn_over_its_flow():
     np.testing.assert_allclose(bound.window, named.window)
 
 
+def test_the_flow_lasts_as_long_as_the_steps_also_where_the_objective_alone_knows_mu_and_L():
+    """Heavy ball's own step is 2/(sqrt(L) + sqrt(mu)); mu = 1 and L = 25 are the objective's."""
+    drawn = phase_portrait("heavy_ball", "lessard_recht_packard", x0=3.3, steps=12, cycles=False)
+    f = od.objective("lessard_recht_packard")
+    ball = od.algorithm("heavy_ball").bind(mu=1, L=25)
+    flow = ball.bound.bind(c=ball.tuning_values[od.parameters("c")]).simulate(f, [3.3], 12 / 3)
+    end = [float(np.squeeze(flow.states[n][-1])) for n in ("x", "v")]
+    np.testing.assert_allclose(drawn.flows["flow"][-1], end, atol=1e-6)
+
+
+def test_parameters_have_the_words_that_the_method_has_and_unknown_ones_are_refused():
+    """x+ = x - h^2 g + momentum (x - x_-), whatever the tuning says; the flow has the friction (1 - momentum) / h."""
+    values = {"learning_rate": 0.25, "momentum": 0.5}
+    drawn = phase_portrait("heavy_ball", curvature=1.0, parameters=values, steps=6, cycles=False)
+    x, points = [1.0, 1.0], [1.0]
+    for _ in range(6):
+        x = [x[1], x[1] - 0.25 * x[1] + 0.5 * (x[1] - x[0])]
+        points.append(x[1])
+    np.testing.assert_allclose(drawn.iterates["heavy_ball"][:, 0], points, atol=1e-12)
+    from scipy.linalg import expm
+
+    end = expm(np.array([[0, 1], [-1, -1.0]]) * 6 * 0.5) @ [1, 0]
+    np.testing.assert_allclose(drawn.flows["flow"][-1], end, atol=1e-7)
+    both = phase_portrait(
+        "heavy_ball", curvature=1.0, parameters={**values, "mu": 1, "L": 4}, steps=6, cycles=False,
+        algorithms={"its own": od.algorithm("heavy_ball", friction=1)},
+    )  # fmt: skip
+    np.testing.assert_allclose(both.iterates["heavy_ball"], drawn.iterates["heavy_ball"])
+    with pytest.raises(od.OdescentError, match="no parameter 'momentun': did you mean 'momentum'"):
+        phase_portrait("heavy_ball", curvature=1.0, parameters={"momentun": 0.5})
+
+
 def test_a_planar_system_without_oracles_needs_no_objective_and_a_flow_that_blows_up_says_so():
     turn = od.System({"all": {x: v, v: -2 * v - 5 * x}}, output=x)
     portrait = phase_portrait(turn, x0=1.0, t1=2.0, cycles=False)
@@ -409,7 +441,6 @@ def test_some_noisy_system_is_drawn():
         "himmelblau",
         x0=[0.0, 0.0],
         t1=0.1,
-        parameters={"T": 1},
         cycles=False,
     )
     assert portrait.noisy and portrait.search.complete

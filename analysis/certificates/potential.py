@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, shown
 from .checking import checker
 from .checking.checker import Number, Refused
 from .checking.document import sealed, to_sympy, up
@@ -117,7 +117,9 @@ class PotentialCertificate(ProofDocument):
         Raises OdescentError unless steps is a whole number from 1 to a million.
         """
         if type(steps) is not int or not 1 <= steps <= _MOST:
-            raise OdescentError(f"steps must be a whole number from 1 to {_MOST}, not {steps!r}.")
+            raise OdescentError(
+                f"steps must be a whole number from 1 to {_MOST}, not {shown(steps)}."
+            )
         count = steps if self.statement["bounded"] == "point" else steps - 1
         if self.whole:
             exact = sp.nsimplify(self.L / self.growth.subs(self.clock, self.first + count))

@@ -12,7 +12,7 @@ from typing import Any, Literal, overload
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, check_choice
+from ..._support.errors import OdescentError, check_choice, shown
 from ...dynamics import System
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.vector_fields.estimates import Estimate, condition_of
@@ -152,7 +152,7 @@ def certify(
     if over not in CLASSES:
         raise OdescentError(f"the classes are {' and '.join(map(repr, CLASSES))}, not {over!r}.")
     if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST):
-        raise OdescentError(f"steps must be a whole number from 1 to {MOST}, not {steps!r}.")
+        raise OdescentError(f"steps must be a whole number from 1 to {MOST}, not {shown(steps)}.")
     source = (algorithm, mu, L)
     plant = read(*source)
     if not plant.mu > 0:

@@ -37,6 +37,7 @@ from .methods import named
 
 _q = sp.Symbol("q", positive=True)
 _x = sp.Symbol("x", real=True)
+_MOST = 18  # degree of cos(2 pi / K), half of Euler's totient of K: about ten seconds
 
 Tuned = Algorithm | StateSpace | Mapping[str, object] | str
 Sums = tuple[list[sp.Poly], list[sp.Poly]]
@@ -47,7 +48,7 @@ def cycle_threshold(algorithm: Tuned, period: int, winding: int | None = 1) -> s
 
     Args:
         algorithm: a method with one gradient per step whose parameters are bound to mu and L, or its name.
-        period: of the cycle, at least 2.
+        period: of the cycle, at least 2, with at most 18 coprime numbers up to its half.
         winding: its winding number, coprime to the period and at most half of it; None for the least kappa of all.
 
     Returns:
@@ -58,7 +59,7 @@ def cycle_threshold(algorithm: Tuned, period: int, winding: int | None = 1) -> s
         OdescentError: there is no such cycle for any kappa, or input outside its domain.
     """
     sums = _sums(algorithm)
-    tried = windings(check_periods(period), period)
+    tried = _pairs(period)
     if winding is not None:
         tried = [_checked(period, winding)]
     first = [pieces[0][0] for K, m in tried if (pieces := _pieces(sums, K, m))]
@@ -84,7 +85,7 @@ def cycle_range(
 
     Args:
         algorithm: as for `cycle_threshold`.
-        period, winding: of the cycle, coprime, winding at most half the period.
+        period, winding: of the cycle, coprime, winding at most half the period; periods as for `cycle_threshold`.
 
     Raises:
         OdescentError: input outside its domain.
@@ -94,8 +95,19 @@ def cycle_range(
     return tuple((_kappa(high), _kappa(low)) for high, low in pieces)
 
 
+def _pairs(period: int) -> list[tuple[int, int]]:
+    """The period with its winding numbers; OdescentError where the exact condition would take minutes."""
+    pairs = windings(check_periods(period), period)
+    if len(pairs) > _MOST:
+        raise OdescentError(
+            f"the exact condition of period {period} has degree {len(pairs)} in cos(2 pi/{period}), more than {_MOST}: "
+            "`cycles` decides one condition number, up to longer periods."
+        )
+    return pairs
+
+
 def _checked(period: int, winding: object) -> tuple[int, int]:
-    for pair in windings(check_periods(period), period):
+    for pair in _pairs(period):
         if type(winding) is int and pair[1] == winding:
             return pair
     raise OdescentError(

@@ -9,14 +9,17 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, unknown
 from ...discretize import Algorithm
+from ...discretize.step.words import SYNONYMS
 from ...dynamics import Objective, System, objective
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.solution import objective_for
 from ...dynamics.notation.show import symbol_latex
 from .portrait import Portrait, compute_portrait
 from .section import Plane, Section, slow_curves
+
+_CONSTANTS = ("mu", "L")  # of the objective
 
 
 def phase_portrait(
@@ -54,8 +57,10 @@ def phase_portrait(
             given); or, for the flow alone, the whole state as an array (of two numbers, a point in the picture), or a
             dict of blocks to their values.
         steps: how many steps of the algorithms.
-        t1: length of the reference flow from x0 in time; 0 for none; by default that of the iterates.
-        parameters: values by name for what is still free, mu and L among them.
+        t1: length of the reference flow from x0 in time; 0 for none; by default that of the first algorithm's
+            steps.
+        parameters: values by name, mu and L among them, or by a word for a method's parameter, as in
+            `od.algorithm`; they replace what a tuning says, and default to the objective's mu and L.
         section: the plane to draw where the state has more than two dimensions.
         energy: a scalar expression in the blocks, such as ``f.value(x) + inner(v, v) / 2``, to draw level sets of.
         levels: their values or number.
@@ -80,24 +85,21 @@ def phase_portrait(
     runs = dict(algorithms or {})
     if isinstance(system, Algorithm):
         runs = {system.name or "iterates": system, **runs}
-        flow = system.bind({n: v for n, v in given.items() if n in _names(system)})
+        flow = system.bind(_its(system, given))
         free = flow.bound
         free = free.bind({s: v for s, v in flow.tuning_values.items() if s in free.parameters})
     else:
         free = system
+    _check_given(given, free, runs)
     # parameters that are not given come from the objective, if it knows mu and L
-    known = {p: given[p.name] for p in free.parameters if p.name in given}
-    known |= {
-        p: constant
-        for p in free.parameters
-        if p not in known and (constant := {"mu": target.mu, "L": target.L}.get(p.name)) is not None
-    }
+    every = {n: v for n in _CONSTANTS if (v := getattr(target, n)) is not None} | given
+    known = {p: every[p.name] for p in free.parameters if p.name in every}
     bound = free.bind(known)
     # iterates and flow share the start, so that their difference is the discretization error
     plane = Plane(bound, target, _dimension(x0, target, bound), section, axes)
     start = plane.start(x0)
     iterates = {label: _iterate(a, target, plane, x0, steps, given) for label, a in runs.items()}
-    span = _span(runs, given, steps) if t1 is None else t1
+    span = _span(runs, every, steps) if t1 is None else t1
     noisy = any(f.noise for f in bound.fields.values())
     flows = {}
     if span > 0:
@@ -134,10 +136,19 @@ def _dimension(x0: Any, target: Objective, system: System) -> int:
     return 1 if x0 is None or not vectors else int(np.size(x0))
 
 
-def _names(algorithm: Algorithm) -> set[str]:
-    return {
-        s.name for s in (*algorithm.program.parameters, *algorithm.parameters, *algorithm.tuning)
-    }
+def _its(algorithm: Algorithm, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The given values that are an algorithm's; mu and L only where it still depends on them."""
+    own = {n: v for n, v in given.items() if n in algorithm.names and n not in _CONSTANTS}
+    left = {s.name for s in algorithm.freed(own)[0].parameters}
+    return own | {n: v for n, v in given.items() if n in _CONSTANTS and n in left}
+
+
+def _check_given(given: Mapping[str, Any], system: System, runs: Mapping[str, Algorithm]) -> None:
+    """OdescentError for a name that means nothing here."""
+    known = {s.name for s in system.parameters}.union(_CONSTANTS, *(a.names for a in runs.values()))
+    for name in given:
+        if name not in known:
+            raise unknown("parameter", name, known - SYNONYMS.keys())
 
 
 def _labels(plane: Plane) -> tuple[str, str]:
@@ -184,22 +195,19 @@ def _iterate(
             f"entr{'y' if plane.dimension == 1 else 'ies'}, and a whole state starts a flow alone; x0 is {x0!r}."
         )
     point = np.broadcast_to(np.asarray(1.0 if x0 is None else x0, np.float64), (plane.dimension,))
-    free = {s.name for s in algorithm.parameters}
     missing = [n for n in plane.sizes if n not in algorithm.init and n not in algorithm.outputs]
     if missing:
         raise OdescentError(
             f"the algorithm {algorithm.name!r} has the blocks {', '.join(algorithm.init)}, "
             f"not {' and '.join(plane.sizes)}; its iterates cannot be laid over this flow."
         )
-    run = algorithm.run(target, point, steps, **{n: v for n, v in given.items() if n in free})
+    run = algorithm.run(target, point, steps, **_its(algorithm, given))
     return plane.flat(run.states)
 
 
 def _span(runs: Mapping[str, Algorithm], given: Mapping[str, Any], steps: int) -> float:
     """The time that the first algorithm's steps cover; zero if there is none."""
     for a in runs.values():
-        h = a.tuning_values.get(a.step, sp.S.Zero)
-        values = {s: sp.nsimplify(given[s.name]) for s in h.free_symbols if s.name in given}
-        number = h.subs(values)
-        return float(number) * steps if number.is_number else 0.0
+        h = a.bind(_its(a, given)).tuning_values.get(a.step, sp.S.Zero)
+        return float(h) * steps if h.is_number else 0.0
     return 0.0

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PyTree
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, shown
 from ..tracking.norms import mean_square
 from .integrated import Integrated
 from .penalty import InitialValueProblem, Integrand
@@ -54,5 +54,7 @@ def taylor(order: int = 2) -> Taylor:
     """
     given: Any = order
     if not isinstance(given, int) or not 1 <= given <= 6:
-        raise OdescentError(f"taylor(order=...) takes a whole number from 1 to 6, not {order!r}.")
+        raise OdescentError(
+            f"taylor(order=...) takes a whole number from 1 to 6, not {shown(order)}."
+        )
     return Taylor(order)

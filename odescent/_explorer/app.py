@@ -3,7 +3,7 @@
 
 import marimo
 
-app = marimo.App(width="full", app_title="odescent explorer")
+app = marimo.App(width="full", app_title="odescent explorer", css_file="page.css")
 
 
 @app.cell

@@ -51,8 +51,7 @@ _FLOATING = (
 )
 _WORD = re.compile(r"\\mathrm\{([A-Za-z]{2,})\}")
 _SPACED = r"\\operatorname{\1}"  # with space around a name
-# A small number beside a slider is not broken at its hyphen; what is inherited reaches the inside of a slider.
-HEAD = "<style>marimo-slider { white-space: nowrap }</style><strong>odescent explorer</strong>"
+HEAD = "<strong>odescent explorer</strong>"
 OWN = '<p style="margin:0;font-size:1.25rem;font-weight:600">Your own system or function</p>'
 EXAMPLE = """system damped
 blocks x, v

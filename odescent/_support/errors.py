@@ -55,7 +55,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
     if near:
         hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
     elif not names:
-        hint = "there is none."
+        hint = "there are none."
     elif len(names) <= _SHOWN + 1:
         hint = f"known: {', '.join(names)}."
     else:
@@ -97,7 +97,15 @@ def expected(where: str, what: str, given: object) -> OdescentError:
     Returns:
         The exception; the caller raises it.
     """
-    shown = repr(given) if given is None or isinstance(given, (bool, int, float, str)) else ""
-    if not shown or len(shown) > _LONGEST:
-        shown = f"an object of type {type(given).__name__}"
-    return OdescentError(f"{where} must be {what}, not {shown}.")
+    return OdescentError(f"{where} must be {what}, not {shown(given)}.")
+
+
+def shown(value: object) -> str:
+    """A value in a sentence: as it is written where that is short, else its type."""
+    if (
+        isinstance(value, int) and abs(value) >= 10**_LONGEST
+    ):  # Python writes no more than 4,300 digits
+        return f"a number of more than {_LONGEST} digits"
+    simple = value is None or isinstance(value, (bool, int, float, str))
+    text = repr(value) if simple else ""
+    return text if 0 < len(text) <= _LONGEST else f"an object of type {type(value).__name__}"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from .errors import OdescentError
+from .errors import OdescentError, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,5 +105,7 @@ def check_whole(name: str, value: object, least: int) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise OdescentError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+        raise OdescentError(
+            f"{name} must be a whole number of at least {least}, not {shown(value)}."
+        )
     return int(number)

@@ -33,7 +33,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ...._support.errors import OdescentError
+from ...._support.errors import OdescentError, expected
 from ...._support.rendering.rendered import Rendered
 from ..checking.checker import ONE, ZERO, Number, Refused, within
 from ..checking.field import enclosure
@@ -43,7 +43,8 @@ from ..methods.plant import Method, Plant, read, to_floats
 if TYPE_CHECKING:
     from ....dynamics import Objective
 
-_MOST = 60  # the longest period that is tried
+_MOST = 60  # the longest period that is tried, by default
+_LIMIT = 1000  # at all: up to period K there are 0.15 K^2 pairs with a winding number
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +166,9 @@ def roots_of_unity(
 
 
 def check_periods(periods: object) -> int:
-    """The longest period to try; OdescentError unless it is a whole number of at least 2."""
-    if type(periods) is not int or periods < 2:
-        raise OdescentError(f"periods must be a whole number of at least 2, not {periods!r}.")
+    """The longest period to try; OdescentError unless it is a whole number of at least 2 that can be tried."""
+    if type(periods) is not int or not 2 <= periods <= _LIMIT:
+        raise expected("a period", f"a whole number from 2 to {_LIMIT}", periods)
     return periods
 
 

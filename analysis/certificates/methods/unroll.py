@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ...._support.errors import OdescentError
+from ...._support.errors import OdescentError, shown
 from ...._support.rendering.rendered import Rendered
 from ....dynamics.algebra.exact import canonical, is_zero
 from ....dynamics.algebra.scalars import as_scalar
@@ -70,7 +70,7 @@ def unrolled(
             f"a bound over finitely many steps needs mu < L, not {mu} = {L}: the only functions left are quadratics."
         )
     if type(horizon) is not int or horizon < 1:
-        raise OdescentError(f"horizon must be a whole number of at least 1, not {horizon!r}.")
+        raise OdescentError(f"horizon must be a whole number of at least 1, not {shown(horizon)}.")
     if isinstance(method, Mapping) and "h" in method:
         return _table(method["h"], low, high, horizon)
     form, name = _form(method, low, high, output)

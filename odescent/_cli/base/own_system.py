@@ -6,6 +6,7 @@ the answer, JSON too, from its standard output; nothing is pickled, and nothing 
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -184,6 +185,35 @@ def named(name: str, options: FileOptions, flow: bool = False) -> System | Algor
 
     check_choice("algorithm or system", name, {*ALGORITHMS, *SYSTEMS})
     return od.system(name) if flow or name not in ALGORITHMS else od.algorithm(name)
+
+
+def configured(
+    name: str, options: FileOptions, texts: Mapping[str, str], flow: bool = False
+) -> tuple[System | Algorithm, dict[str, str]]:
+    """What a name means, as `named`, in the variant that --set chooses, and the values of parameters in --set.
+
+    Args:
+        name: of a file, or of what is registered.
+        options: what goes with a file.
+        texts: what is set: step=2/(L+mu) and noise=white choose variants, step=0.1 is a value.
+        flow: whether the system is wanted.
+
+    Raises:
+        OdescentError: as `named`, or an option that the algorithm or the system does not take.
+    """
+    found = named(name, options, flow)
+    if is_file(name):
+        return found, dict(texts)
+    import odescent as od
+
+    from ...discretize import Algorithm
+    from ...dynamics.library import REGISTRY as SYSTEMS
+
+    if isinstance(found, Algorithm):
+        return variant(name, texts)
+    accepted = inspect.signature(SYSTEMS.function(name)).parameters
+    chosen = {n: text for n, text in texts.items() if n in accepted}
+    return od.system(name, **chosen), {n: t for n, t in texts.items() if n not in chosen}
 
 
 def _asked(request: FileRequest, seconds: float, doing: str) -> dict[str, Any]:

@@ -195,11 +195,6 @@ class NamedParameters:
         """Of mu and L those that are given."""
         return {n: v for n, v in (("mu", self.mu), ("L", self.L)) if v is not None}
 
-    @property
-    def floats(self) -> dict[str, float]:
-        """All of them as numbers."""
-        return {n: real_number(n, text) for n, text in self.texts.items()}
-
     def needed(self, *needed: str) -> dict[str, Fraction]:
         """mu and L; OdescentError where one that is needed is missing."""
         missing = [f"--{n}" for n in needed if n not in self.constants]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -128,24 +127,11 @@ def _method(
     name: str, settings: Mapping[str, str], flow: bool, file: FileOptions
 ) -> tuple[Any, bool]:
     """The algorithm, or the system where it is asked for or no algorithm has the name; and which it is."""
-    import odescent as od
 
     from ...discretize import Algorithm
-    from ...discretize.library import REGISTRY as ALGORITHMS
-    from ...dynamics.library import REGISTRY as SYSTEMS
 
-    options: dict[str, str] = {}  # words, such as noise=white
-    if own_system.is_file(name):
-        found = own_system.opened(name, file, flow)
-    else:
-        file.none_for(name)
-        if not flow and (name in ALGORITHMS or name not in SYSTEMS):
-            found, settings = own_system.variant(name, settings)
-        else:
-            accepted = inspect.signature(SYSTEMS.function(name)).parameters
-            options = {n: text for n, text in settings.items() if n in accepted}
-            found = od.system(name, **options)
-    numbers = {n: number(n, text) for n, text in settings.items() if n not in options}
+    found, left = own_system.configured(name, file, settings, flow)
+    numbers = {n: number(n, text) for n, text in left.items()}
     if isinstance(found, Algorithm):
         return own_system.bound(found, numbers), False
     symbols = {s.name: s for s in found.parameters}

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from ..._support.errors import OdescentError
 from ..._support.files import check_file, make_folder
+from ..._support.numbers import real_number
 from ..._support.progress import bar, waiting
 from ..base import console, own_system
 from ..base.own_system import FileOptions
@@ -82,6 +83,7 @@ def run(
         odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf
         odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif
         odescent portrait passive --curvature 1 --set K=3 --set a=0 --set b=2 --slow psi,1/K,3
+        odescent portrait heavy_ball --curvature 1 --set step=0.1 --set momentum=0.9
         odescent portrait my_system.ode --curvature 1 --set c=1/2 --out portrait.pdf
         odescent portrait heavy_ball --story --out story
     """
@@ -99,7 +101,9 @@ def run(
         raise OdescentError(_EITHER)
     if curvature is not None and not curvature > 0:
         raise OdescentError(f"--curvature must be more than 0, not {curvature}.")
-    system: Any = own_system.named(name, file)
+    system: Any
+    system, texts = own_system.configured(name, file, parameters.texts)
+    values = {n: real_number(n, text) for n, text in texts.items()}
     laid: dict[str, Any] = {n: own_system.named(n, FileOptions()) for n in with_ or ()}
 
     import odescent as od
@@ -117,7 +121,7 @@ def run(
         known = {"target": target}
     with waiting(f"drawing {name}"):
         portrait = od.analysis.phase_portrait(
-            system, window=window, x0=_begin(x0, target), steps=steps, parameters=parameters.floats, algorithms=laid,
+            system, window=window, x0=_begin(x0, target), steps=steps, parameters=values, algorithms=laid,
             slow=slow, **known,
         )  # fmt: skip
     written: tuple[Path, ...] = ()

@@ -71,13 +71,12 @@ def run(
     # what can be refused before anything is loaded
     if out is not None and out.suffix not in (".npz", ".csv"):
         raise OdescentError(f"--out takes a file that ends in .npz or .csv, not {str(out)!r}.")
-    texts = parameters.texts
     wanted = tuple(s.strip() for s in statistics.split(",") if s.strip())
     if time is not None and (resume is not None or wanted):
         raise OdescentError(
             "--resume and --statistics are for algorithms, not for a flow over --time."
         )
-    found = own_system.named(name, file, flow=time is not None)
+    found, texts = own_system.configured(name, file, parameters.texts, flow=time is not None)
 
     import jax
     import numpy as np
@@ -85,8 +84,6 @@ def run(
     from ...discretize import Algorithm
 
     method = found if isinstance(found, Algorithm) else None
-    if method is not None and not own_system.is_file(name):
-        method, texts = own_system.variant(name, texts)
     values = {n: real_number(n, text) for n, text in texts.items()}
     if method is None and time is None:
         lacks = "has no scheme: give one with --scheme, or"
