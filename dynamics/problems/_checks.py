@@ -23,7 +23,7 @@ def positive(value: Any, option: str, problem: str) -> float:
     """
     number = real(value)
     if not (0 < number < math.inf):
-        raise OdescentError(f"{problem}: {option} must be a positive finite number, got {value!r}")
+        raise OdescentError(f"{problem}: {option} must be a positive finite number, got {value!r}.")
     return number
 
 
@@ -45,7 +45,7 @@ def whole(value: Any, option: str, problem: str, least: int = 1) -> int:
         number = least - 1
     if number < least:
         raise OdescentError(
-            f"{problem}: {option} must be a whole number of at least {least}, got {value!r}"
+            f"{problem}: {option} must be a whole number of at least {least}, got {value!r}."
         )
     return number
 
@@ -62,4 +62,4 @@ def expect_shape(shape: tuple[int, ...], expected: tuple[int, ...], problem: str
         OdescentError: the shapes differ.
     """
     if shape != expected:
-        raise OdescentError(f"{problem} takes an array of shape {expected}, got shape {shape}")
+        raise OdescentError(f"{problem} takes an array of shape {expected}, got shape {shape}.")

@@ -85,7 +85,7 @@ def _smoothness(A: Float[np.ndarray, "n d"], lam: float, name: str) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
         gram = A.T @ A if d <= n else A @ A.T
     if not np.all(np.isfinite(gram)):
-        raise OdescentError(f"{name}: X^T X overflows; scale the columns of X to unit variance")
+        raise OdescentError(f"{name}: X^T X overflows; scale the columns of X to unit variance.")
     slack = 2 * np.finfo(float).eps * (max(n, d) + 10 * len(gram) ** 2) * np.trace(gram)
     last = len(gram) - 1
     top = scipy.linalg.eigh(gram, eigvals_only=True, subset_by_index=(last, last))[0] + slack
@@ -97,23 +97,23 @@ def _signed(X: Any, y: Any, name: str) -> Float[np.ndarray, "n d"]:
     try:
         features = np.asarray(X, dtype=float)
     except (TypeError, ValueError):
-        raise OdescentError(f"{name}: X must be an array of numbers of shape (n, d)") from None
+        raise OdescentError(f"{name}: X must be an array of numbers of shape (n, d).") from None
     labels = np.asarray(y)
     if features.ndim != 2 or 0 in features.shape:
-        raise OdescentError(f"{name}: X must have shape (n, d), got shape {features.shape}")
+        raise OdescentError(f"{name}: X must have shape (n, d), got shape {features.shape}.")
     if labels.shape != features.shape[:1]:
         raise OdescentError(
-            f"{name}: y must have shape {features.shape[:1]}, one label per row of X, got {labels.shape}"
+            f"{name}: y must have shape {features.shape[:1]}, one label per row of X, got {labels.shape}."
         )
     bad = np.argwhere(~np.isfinite(features))
     if len(bad):
         i, j = map(int, bad[0])
-        raise OdescentError(f"{name}: X must be finite, but X[{i}, {j}] is {features[i, j]}")
+        raise OdescentError(f"{name}: X must be finite, but X[{i}, {j}] is {features[i, j]}.")
     values = np.unique(labels)
     if len(values) != 2 or (values.dtype.kind in "fc" and not np.all(np.isfinite(values))):
         shown = ", ".join(map(str, values[:4])) + (", ..." if len(values) > 4 else "")
         raise OdescentError(
-            f"{name}: y must hold exactly 2 distinct finite labels, it holds {len(values)}: {shown}"
+            f"{name}: y must hold exactly 2 distinct finite labels, it holds {len(values)}: {shown}."
         )
     signed: Float[np.ndarray, "n d"] = np.where(labels == values[1], 1.0, -1.0)[:, None] * features
     return signed
@@ -153,6 +153,6 @@ def _minimizer(
     if best > tolerance:
         raise OdescentError(
             f"{name}: the minimizer was found to a gradient norm of {best:.1e} only, not to {tolerance:.1e}; "
-            "scale the columns of X to unit variance, raise regularization= or raise tolerance="
+            "scale the columns of X to unit variance, raise regularization= or raise tolerance=."
         )
     return np.asarray(w, dtype=float)

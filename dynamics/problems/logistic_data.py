@@ -70,14 +70,14 @@ def synthetic(
     rng = np.random.default_rng(whole(seed, "seed", name, least=0))
     ratio = positive(conditioning, "conditioning", name)
     if ratio < 1:
-        raise OdescentError(f"{name}: conditioning must be at least 1, got {conditioning!r}")
+        raise OdescentError(f"{name}: conditioning must be at least 1, got {conditioning!r}.")
     directions = rng.standard_normal((n, d))
     u = rng.standard_normal(d)
     logits = directions @ (3 * u / np.linalg.norm(u))
     y = (rng.uniform(size=n) < scipy.special.expit(logits)).astype(int)
     if np.ptp(y) == 0:
         raise OdescentError(
-            f"{name}: all {n} labels drawn with seed={seed} agree; choose another seed or a larger n"
+            f"{name}: all {n} labels drawn with seed={seed} agree; choose another seed or a larger n."
         )
     scales = np.geomspace(1.0, ratio**-0.5, d)
     return logistic(directions * scales, y, regularization, name)

@@ -57,11 +57,11 @@ class PiecewiseLinear:
         if len(slopes) != len(knots) + 1 or list(knots) != sorted(set(knots)):
             raise OdescentError(
                 f"{_NAME}: n increasing knots need n + 1 slopes, got {len(knots)} knots "
-                f"({', '.join(map(str, knots))}) and {len(slopes)} slopes"
+                f"({', '.join(map(str, knots))}) and {len(slopes)} slopes."
             )
         if min(slopes) < 0 or max(slopes) == 0:
             raise OdescentError(
-                f"{_NAME}: slopes of a convex function are >= 0, one of them > 0, got {', '.join(map(str, slopes))}"
+                f"{_NAME}: slopes of a convex function are >= 0, one of them > 0, got {', '.join(map(str, slopes))}."
             )
         bends = [i for i in range(len(knots)) if slopes[i] != slopes[i + 1]]
         object.__setattr__(self, "knots", tuple(knots[i] for i in bends))
@@ -120,7 +120,7 @@ def _rationals(what: str, given: Sequence[Any]) -> tuple[Fraction, ...]:
     except TypeError:
         found = [sp.nan]
     if not all(v.is_Rational for v in found):
-        raise OdescentError(f"{_NAME}: {what} must be rational numbers, got {given!r}")
+        raise OdescentError(f"{_NAME}: {what} must be rational numbers, got {given!r}.")
     return tuple(Fraction(int(v.p), int(v.q)) for v in found)
 
 

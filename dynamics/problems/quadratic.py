@@ -78,7 +78,7 @@ def _spectrum(
     if eigenvalues is not None:
         if any(v is not None for v in ranged):
             raise OdescentError(
-                f"{_NAME}: give eigenvalues= or mu=, L= and dimension=, not both of them"
+                f"{_NAME}: give eigenvalues= or mu=, L= and dimension=, not both of them."
             )
         try:
             values = list(eigenvalues)
@@ -87,17 +87,17 @@ def _spectrum(
             spectrum = np.array([np.nan])
         if not (np.all(np.isfinite(spectrum)) and np.all(spectrum >= 0) and np.any(spectrum > 0)):
             raise OdescentError(
-                f"{_NAME}: eigenvalues must be finite numbers >= 0, one of them > 0, got {eigenvalues!r}"
+                f"{_NAME}: eigenvalues must be finite numbers >= 0, one of them > 0, got {eigenvalues!r}."
             )
         return values[int(np.argmin(spectrum))], values[int(np.argmax(spectrum))], spectrum
     if any(v is None for v in ranged):
-        raise OdescentError(f"{_NAME}: mu=, L= and dimension= go together, or give eigenvalues=")
+        raise OdescentError(f"{_NAME}: mu=, L= and dimension= go together, or give eigenvalues=.")
     least, most = positive(mu, "mu", _NAME), positive(L, "L", _NAME)
     d = whole(dimension, "dimension", _NAME)
     if least > most or (d == 1 and least < most):
         raise OdescentError(
             f"{_NAME}: a spectrum from mu to L needs mu <= L, and 2 dimensions or more where mu < L; "
-            f"got mu={mu}, L={L}, dimension={d}"
+            f"got mu={mu}, L={L}, dimension={d}."
         )
     return mu, L, np.geomspace(least, most, d)
 

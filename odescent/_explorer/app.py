@@ -206,8 +206,8 @@ def _(exports, mo, shown_last):
         return mo.download(
             data=lambda: exports.export(shown_last[0], suffix),
             filename=lambda: exports.stem(shown_last[0]) + suffix,
-            mimetype=exports.FORMATS[suffix][0],
-            label=exports.LABELS[suffix],
+            mimetype=exports.FORMATS[suffix].media,
+            label=exports.FORMATS[suffix].label,
         )
 
     mo.hstack([_file(s) for s in exports.FORMATS], justify="start", gap=0.5, wrap=True)

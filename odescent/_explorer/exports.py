@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def export(seen: View, suffix: str) -> bytes:
     check_choice("kind of file", suffix, FORMATS)
     if not seen.picture:
         raise OdescentError(" ".join(seen.notes) or "there is no picture.")
-    made = FORMATS[suffix][1](seen)
+    made = FORMATS[suffix].write(seen)
     return made if isinstance(made, bytes) else made.encode()
 
 
@@ -94,11 +95,19 @@ def _svg(seen: View) -> str:
     return seen.picture + "\n"
 
 
-FORMATS: dict[str, tuple[str, Callable[[View], str | bytes]]] = {
-    ".svg": ("image/svg+xml", _svg),
-    ".png": ("image/png", lambda seen: png(seen.picture)),
-    ".csv": ("text/csv", csv),
-    ".json": ("application/json", document),
-    ".py": ("text/x-python", script),
-}  # by suffix: the type, and what writes it
-LABELS = {".svg": "svg", ".png": "png", ".csv": "data, csv", ".json": "data, json", ".py": "script"}
+@dataclass(frozen=True)
+class FileFormat:
+    """A kind of file: its media type, what its button says, and what writes it."""
+
+    media: str
+    label: str
+    write: Callable[[View], str | bytes]
+
+
+FORMATS = {
+    ".svg": FileFormat("image/svg+xml", "svg", _svg),
+    ".png": FileFormat("image/png", "png", lambda seen: png(seen.picture)),
+    ".csv": FileFormat("text/csv", "data, csv", csv),
+    ".json": FileFormat("application/json", "data, json", document),
+    ".py": FileFormat("text/x-python", "script", script),
+}  # by suffix

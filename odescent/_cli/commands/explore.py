@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_/]{2,}")
 _SCHEMA = "odescent.explore/1"
 _MOST = 200  # steps
-_KINDS = (".svg", ".png", ".csv", ".json", ".py")  # of files; those of `_explorer.exports`
 
 
 def run(
@@ -73,9 +72,14 @@ def run(
         for module in ("marimo", "uvicorn"):  # before the first view is computed
             if importlib.util.find_spec(module) is None:
                 raise missing(module)
-    if out is not None and out.suffix not in _KINDS:
-        kinds = f"{', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
-        raise OdescentError(f"--out takes a file that ends in {kinds}, not {str(out)!r}.")
+    else:
+        from ..._explorer.exports import FORMATS
+
+        *kinds, last = FORMATS
+        if out.suffix not in FORMATS:
+            raise OdescentError(
+                f"--out takes a file that ends in {', '.join(kinds)} or {last}, not {str(out)!r}."
+            )
     with waiting(f"looking at {name}"):
         choice = replace(_first(name, objective, x0, steps), paths=paths, seed=seed)
     if out is not None:
