@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class Algorithm(Iteration):
     @checked
     def modified_equation(self, order: int = 1) -> ModifiedEquation:
         """The modified equation through O(h^order), by backward error analysis; see `backward_error`."""
-        check_whole("order", order, 0)
+        check_whole("order", order, 0, math.inf)  # it has a bound of its own
         return modified_equation(self, order)
 
     def derivation(self) -> Derivation:

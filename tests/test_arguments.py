@@ -54,9 +54,9 @@ NotLoaded = type("NotLoadedHere", (), {})  # as from a module that the function'
         ("table", [1], "table of takes must be a mapping of names to values or None, not an object of type list."),
         ("row", 3.5, "row of takes must be a list, not 3.5."),
         ("row", "12", "row of takes must be a list, not '12'."),
-        ("row", [1.0, "2"], "each of row of takes must be a number, not '2'."),
-        ("table", {"a": 1.0, "b": []}, "each of table of takes must be a number, not an object of type list."),
-        ("table", {1: 1.0}, "each of table of takes must be a text, not 1."),
+        ("row", [1.0, "2"], "every entry of row of takes must be a number, not '2'."),
+        ("table", {"a": 1.0, "b": []}, "every entry of table of takes must be a number, not an object of type list."),
+        ("table", {1: 1.0}, "every entry of table of takes must be a text, not 1."),
         ("function", 7, "function of takes must be a function or None, not 7."),
         ("unknown", 1, "unknown of takes must be a NotLoadedHere or None, not 1."),
         ("method", 7, "method of takes must be an Algorithm or the name of a registered one or None, not 7."),
@@ -202,7 +202,7 @@ def test_what_has_no_order_is_no_sequence() -> None:
             od.particles.gaussian_start(wrong, 1.0, 8)
         with pytest.raises(od.OdescentError, match="configs of compare must be"):
             od.neural_de.compare(wrong)
-    with pytest.raises(od.OdescentError, match="each of methods of certified_rates must be"):
+    with pytest.raises(od.OdescentError, match="every entry of methods of certified_rates must be"):
         od.analysis.certified_rates(1, 10, {1: 2})
-    with pytest.raises(od.OdescentError, match="from 0 to 20, not 1000"):
+    with pytest.raises(od.OdescentError, match="from 0 to 20, not a number of more than 40 digits"):
         od.algorithm("gradient_descent").modified_equation(10**400)

@@ -210,6 +210,37 @@ def test_texts_of_ones_own_are_shown_linked_and_saved(browser, explorer: str):
     assert "no method in a link" in browser.locator("#odescent-refusal").inner_text()
 
 
+def test_files_are_opened_in_the_boxes(browser, explorer: str, tmp_path: Path):
+    """Its text stands in the box, to be read before it is used; what is no text is refused there."""
+    opened(browser, explorer)
+    own = tmp_path / "own.ode"
+    own.write_text("blocks x\nobjective f\nfield all: x' = -2*grad f(x)\noutput x\n", encoding="utf-8")
+    picks = browser.locator("marimo-file input[type=file]")
+    boxes = browser.locator("marimo-text-area textarea")
+    picks.nth(0).set_input_files(own)
+    for _ in range(600):
+        if "-2*grad f(x)" in boxes.nth(0).input_value():
+            break
+        browser.wait_for_timeout(50)
+    assert boxes.nth(0).input_value() == own.read_text(encoding="utf-8")
+    browser.get_by_role("button", name="use this system").click()
+    browser.locator("#odescent-link[href*='grad+f']").wait_for(timeout=60_000)
+    junk = tmp_path / "junk.txt"
+    junk.write_bytes(b"\xff\xfe\x00")
+    picks.nth(1).set_input_files(junk)
+    browser.get_by_text("the file is not UTF-8 text").wait_for(timeout=60_000)
+
+
+@pytest.mark.parametrize("explorer", [("heavy_ball", "--x0", "1500")], indirect=True)
+def test_a_long_number_leaves_its_slider_as_long_as_the_others(browser, explorer: str):
+    opened(browser, explorer)
+    ends = """() => [...document.querySelectorAll('marimo-slider')].map(s => s.shadowRoot ?? s)
+        .filter(s => s.querySelector('[role=slider]').getBoundingClientRect().width)
+        .map(s => [s.querySelector('.text-xs').textContent, s.querySelector('.text-xs').getBoundingClientRect().x])"""
+    found = dict(browser.evaluate(ends))
+    assert "1,500" in found and len(set(found.values())) == 1
+
+
 @pytest.mark.parametrize("explorer", [("cbo", "--objective", "rastrigin")], indirect=True)
 def test_sliders_of_particles_change_the_ensemble(browser, explorer: str):
     opened(browser, explorer)

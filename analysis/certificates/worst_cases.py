@@ -11,7 +11,7 @@ from typing import Any, Literal, overload
 
 import sympy as sp
 
-from ..._support.arguments import checked
+from ..._support.arguments import by_name, checked
 from ..._support.errors import OdescentError, check_choice, shown
 from ...dynamics import System
 from ...dynamics.algebra.scalars import as_scalar
@@ -121,6 +121,8 @@ def certify(
             algorithm, *plain, over, steps, rate, multipliers=multipliers, horizon=horizon, **bounded
         )  # fmt: skip
         return replace(found, condition=str(condition))
+    if isinstance(algorithm, str):
+        algorithm = by_name(algorithm, ("Algorithm", "System"))
     if isinstance(algorithm, System):
         if horizon is not None or bounded or (over, multipliers) != (CLASSES[0], MULTIPLIERS[0]):
             raise OdescentError(

@@ -9,7 +9,8 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, expected, unknown
+from ..._support.numbers import real
 from ...discretize import Algorithm
 from ...discretize.step.words import SYNONYMS
 from ...dynamics import Objective, System, objective
@@ -78,6 +79,8 @@ def phase_portrait(
             "a phase portrait needs either an objective of one variable or a curvature."
         )
     if curvature is not None:
+        if not 0 < real(curvature) < np.inf:
+            raise expected("curvature", "a finite number more than 0", curvature)
         target = objective("quadratic", eigenvalues=(curvature,))
     target = objective_for(own, target)
     # an algorithm is drawn over its own flow; what the tuning fixes is no longer free

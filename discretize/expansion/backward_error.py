@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from ..._support.errors import NotCarried, NotConsistent, OdescentError
+from ..._support.errors import NotCarried, NotConsistent, OdescentError, shown
 from ...dynamics.algebra.calculus import (
     Symbol,
     derivative,
@@ -275,7 +275,7 @@ def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
     """
     if not 0 <= order <= _HIGHEST:
         raise OdescentError(
-            f"the order of a modified equation is a whole number from 0 to {_HIGHEST}, not {str(order)[:20]}."
+            f"the order of a modified equation is a whole number from 0 to {_HIGHEST}, not {shown(order)}."
         )
     if (kept := algorithm.kept.get(("modified", order))) is not None:
         found: ModifiedEquation = kept

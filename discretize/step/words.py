@@ -46,7 +46,7 @@ class Assignment(Rendered):
         value = self.value.xreplace({self.symbol: number})
         if self.target != self.symbol:
             most = BELOW.get(self.symbol.name)
-            large = most is not None and (number - most).is_nonnegative
+            large = (most is not None and (number - most).is_nonnegative) or number.is_negative
             wrong = self.target.is_positive and value.is_nonpositive
             if large or wrong or value.has(sp.zoo, sp.nan, sp.oo):
                 below = "" if most is None else f" below {most}"

@@ -96,6 +96,9 @@ def names_in(function: str, names: str, example: str) -> list[str]:
     listed = [check_name(n) for n in names.replace(",", " ").split()]
     if not listed:
         raise OdescentError(f"{function}() needs at least one name, as in {function}({example!r}).")
+    for name in listed:
+        if listed.count(name) > 1:
+            raise OdescentError(f"{function}() was given the name {name} twice.")
     return listed
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, listed
 from ..algebra.calculus import Symbol
 from ..algebra.vectors import (
     Call,
@@ -163,8 +163,9 @@ def vector_field(
     """
     missing = [str(p) for p in system.parameters if p not in parameters]
     if missing:
+        hint = ", or an objective that knows them" if set(missing) <= {"mu", "L"} else ""
         raise OdescentError(
-            f"the system's parameters {', '.join(missing)} have no value; bind them or pass them."
+            f"the system's parameters {listed(missing)} have no value; bind them or pass them{hint}."
         )
     drift, symbols = system.drift, [b.symbol for b in system.blocks]
 

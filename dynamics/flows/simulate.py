@@ -167,7 +167,9 @@ def _finite_at_start(problem: Problem, t0: float, state: Any, values: Any) -> No
         except (TypeError, ValueError, IndexError, KeyError) as error:
             if isinstance(error, OdescentError):
                 raise
-            said = str(error).partition("\n")[0]
+            said = str(error).partition("\n")[0].rstrip(".")
+            if "scalar-output" in said:  # of jax.grad
+                raise OdescentError("the objective must return one real number.") from error
             raise OdescentError(
                 f"a function of the objective raised {type(error).__name__} at the start ({said}): "
                 "it must accept the shape and type of x0."

@@ -260,6 +260,8 @@ def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
         return f"an operator is missing before {found.value!r}: {meant}"
     if found.type == "POW":
         return "a power of a power needs parentheses, as in (a^b)^c."
+    if found.type == "PRIME" and "EQUAL" in expected:
+        return "an equation is of first order: write x'' = ... as two, x' = v and v' = ..., with a block v."
     if found.type == "EQUAL" and "PRIME" in expected:
         return "a field gives derivatives: write v' = ... with a prime."
     if "NAME" in expected and found.value in keywords():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, listed
 from .objective import Objective, function_name, refuse_torch
 
 _KEPT: dict[Any, Objective] = {}  # what is compiled for an objective is found by it
@@ -52,6 +52,10 @@ def _trace(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
         ) from None
     except ValueError:  # of what is built in there is no signature
         pass
+    untraced = OdescentError(
+        f"{name} is not a function that JAX can trace: write it with jax.numpy instead of NumPy, and with "
+        "jnp.where or jax.lax instead of if, float and loops that depend on values."
+    )
     try:
         # JAX keeps traces by function; a new one is traced anew
         made, shape = jax.make_jaxpr(partial(fun), return_shape=True)(x)
@@ -59,10 +63,19 @@ def _trace(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
         jax.errors.TracerArrayConversionError, jax.errors.ConcretizationTypeError,
         jax.errors.TracerIntegerConversionError,
     ):  # fmt: skip
+        raise untraced from None
+    except OdescentError:
+        raise
+    except (
+        Exception
+    ) as error:  # of the user's function, which has to work on JAX arrays of this shape
+        said = str(error).partition("\n")[0].rstrip(".")
+        if "Tracer" in said:  # of another library
+            raise untraced from error
+        shapes = listed([str(jax.numpy.shape(leaf)) for leaf in jax.tree.leaves(x)])
         raise OdescentError(
-            f"{name} is not a function that JAX can trace: write it with jax.numpy instead of NumPy, and with "
-            "jnp.where or jax.lax instead of if, float and loops that depend on values."
-        ) from None
+            f"{name} raises {type(error).__name__} where x is a JAX array of shape {shapes}: {said}."
+        ) from error
     out = jax.tree.leaves(shape)
     if (
         len(out) != 1

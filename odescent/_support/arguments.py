@@ -13,9 +13,10 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
-from .errors import OdescentError, expected, unknown
+from .errors import OdescentError, WrongType, expected, unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 # Registered objects by the name of their class: the functions (in `odescent`) that list and make them. An
 # algorithm's name goes before a system's.
 _REGISTERED = {
@@ -45,7 +46,13 @@ def checked(function: F) -> F:
     return function if inspect.isclass(function) else _calling(function)
 
 
-def _calling(function: Any) -> Any:
+def checked_names(cls: type[T]) -> type[T]:
+    """The class, which refuses arguments that it does not have; what their values may be it checks itself."""
+    setattr(cls, "__init__", _calling(cls.__init__, values=False))  # noqa: B010
+    return cls
+
+
+def _calling(function: Any, values: bool = True) -> Any:
     signature = inspect.signature(function)
     name_of = function.__qualname__.rpartition(".")[2]
     fixed = {
@@ -59,7 +66,13 @@ def _calling(function: Any) -> Any:
         try:
             bound = signature.bind(*args, **more)
         except TypeError:
+            called = type(args[0]).__name__ if args and name_of == "__init__" else name_of
+            names = signature.parameters.keys() - {"self"}
+            for name in more.keys() - names:
+                raise WrongType(str(unknown(f"argument of {called} called", name, names))) from None
             return function(*args, **more)  # Python's own sentence says what is missing
+        if not values:
+            return function(*args, **more)
         known = _hints(function)
         called = type(args[0]).__name__ if name_of == "__init__" else name_of
         for name, value in bound.arguments.items():
@@ -68,11 +81,11 @@ def _calling(function: Any) -> Any:
                 continue
             if _fits(hint, value):
                 for words, member in _misfits(hint, value):
-                    raise expected(f"each of {name} of {called}", words, member)
+                    raise expected(f"every entry of {name} of {called}", words, member)
                 continue
             classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
             if isinstance(value, str) and classes:
-                bound.arguments[name] = _registered(value, tuple(h.__name__ for h in classes))
+                bound.arguments[name] = by_name(value, tuple(h.__name__ for h in classes))
                 continue
             if callable(value) and any(h.__name__ == "Objective" for h in classes):
                 import odescent as od
@@ -248,8 +261,11 @@ def _word(hint: Any) -> str:
 
 
 @functools.lru_cache(maxsize=128)
-def _registered(name: str, classes: tuple[str, ...]) -> Any:
-    """One object for each name, so that what is compiled for it is found again."""
+def by_name(name: str, classes: tuple[str, ...]) -> Any:
+    """What is registered by a name, one object for each, so that what is compiled for it is found again.
+
+    Raises OdescentError for a name that no class in question has.
+    """
     import odescent as od
 
     known: list[str] = []

@@ -51,7 +51,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
         The exception; the caller raises it.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=2, cutoff=0.5)
+    near = _nearest(str(name), names)
     if near:
         hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
     elif not names:
@@ -63,6 +63,16 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
         shown = sorted(names, key=alike)[:_SHOWN]
         hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more."
     return OdescentError(f"there is no {kind} {str(name)!r}: {hint}")
+
+
+def _nearest(name: str, names: Sequence[str]) -> list[str]:
+    """At most two names like that one; a word of a name may be like it too, as eulr is like explicit_euler."""
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.55)
+    if near and difflib.SequenceMatcher(None, name, near[0]).ratio() > 0.7:
+        return near
+    words = {w: n for n in reversed(names) for w in n.split("_") if len(w) > 2}
+    close = difflib.get_close_matches(name, words, n=1, cutoff=0.8)
+    return [n for w in close for n in names if w in n.split("_")][:2] or near
 
 
 def check_choice(kind: str, name: Name, known: Collection[str]) -> Name:

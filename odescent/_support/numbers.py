@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d+/\d*[1-9]\d*", re.ASCII)
 _LONGEST = 100
+MOST = 10**15  # of steps and other counts
 _LEAST, _GREATEST = Fraction(10) ** -300, Fraction(10) ** 300
 
 
@@ -89,16 +90,17 @@ def reals(value: Any) -> np.ndarray:
         return np.empty(0)
 
 
-def check_whole(name: str, value: object, least: int) -> int:
+def check_whole(name: str, value: object, least: int, most: float = MOST) -> int:
     """The option as an int.
 
     Args:
         name: of the option, for the message.
         value: any object; a bool is rejected.
         least: the lower bound, inclusive.
+        most: the upper bound, inclusive; more steps than that would not end.
 
     Raises:
-        OdescentError: not an integer, or below the bound.
+        OdescentError: not an integer, or out of bounds.
     """
     try:
         number = least - 1 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
@@ -108,4 +110,6 @@ def check_whole(name: str, value: object, least: int) -> int:
         raise OdescentError(
             f"{name} must be a whole number of at least {least}, not {shown(value)}."
         )
+    if number > most:
+        raise OdescentError(f"{name} must be at most {most:g}, not {shown(value)}.")
     return int(number)

@@ -110,7 +110,7 @@ def box(low: ArrayLike, high: ArrayLike, how: str = "clip") -> Box:
         ) from None
     if a.ndim != 1 or np.isnan(a).any() or np.isnan(b).any():
         raise OdescentError(
-            f"the bounds of a box are one number per coordinate, not {low!r} and {high!r}."
+            f"the bounds of a box are one number per coordinate, not {a.tolist()} and {b.tolist()}."
         )
     if (a > b).any():
         i = int(np.argmax(a > b))

@@ -48,9 +48,10 @@ def traceable(fun: Any, dimension: int, vectorized: bool) -> bool:
         made = ()
     wanted = (count,) if vectorized else ()
     if made != wanted:
+        came = f"an array of shape {made}" if hasattr(out, "shape") else f"{type(out).__name__}"
         raise OdescentError(
-            f"fun must return {'one value for each row, shape (N,),' if vectorized else 'one number'} of points of "
-            f"shape {'(N, ' + str(dimension) + ')' if vectorized else (dimension,)}, not shape {made}."
+            f"fun must return {'one value for each row, shape (N,),' if vectorized else 'one number'} at points of "
+            f"shape {'(N, ' + str(dimension) + ')' if vectorized else (dimension,)}, not {came}."
         )
     return bool(np.issubdtype(out.dtype, np.floating)) if hasattr(out, "dtype") else True
 

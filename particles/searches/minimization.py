@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.arguments import by_name
+from ..._support.errors import OdescentError, expected, unknown
 from ..._support.numbers import check_whole
 from ..._support.progress import bar
 from ...dynamics.vector_fields.objective import Objective
@@ -128,7 +129,7 @@ def minimizer(
 
 
 def minimize(
-    fun: Objective | Callable[[Any], Any],
+    fun: Objective | Callable[[Any], Any] | str,
     start: Any,
     *,
     max_time: float | None = None,
@@ -146,7 +147,8 @@ def minimize(
 
     Args:
         fun: the objective: a JAX function of one point, shape (d,), or of points as rows, (N, d) to (N,), with
-            ``vectorized``; an `Objective`; or any other function, which is called with NumPy arrays.
+            ``vectorized``; an `Objective` or the name of a registered one; or any other function, which is called
+            with NumPy arrays.
         start: where to begin: a box, as a list of (low, high) pairs or scipy.optimize.Bounds; one point, shape
             (d,); or the particles themselves, (N, d).
         max_time: in seconds, checked every 50 steps.
@@ -164,10 +166,10 @@ def minimize(
     Raises:
         OdescentError: bad input, in a sentence. ObjectiveFailed: the objective raised; ``.result`` is the run so far.
     """
+    if isinstance(fun, str):
+        fun = by_name(fun, ("Objective",))
     if not (isinstance(fun, Objective) or callable(fun)):
-        raise OdescentError(
-            f"fun is a function of a point or an objective, not {type(fun).__name__}."
-        )
+        raise expected("fun", "a function of a point, an objective or its name", fun)
     if max_time is not None and not max_time > 0:
         raise OdescentError(f"max_time is a number of seconds more than 0, not {max_time!r}.")
     if unheard := settings.keys() - _SETTINGS:

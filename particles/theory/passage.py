@@ -64,6 +64,7 @@ class Passage(Rendered):
         return self.mean / np.sqrt(self.arrived) if self.arrived else float("inf")
 
 
+@checked
 def first_passage(
     algorithm: Algorithm,
     objective: Objective,
@@ -147,6 +148,7 @@ class Reached(Rendered):
         return np.asarray(self.counts / self.counts.sum(axis=1, keepdims=True))
 
 
+@checked
 def reach_probabilities(
     algorithm: Algorithm,
     objective: Objective,

@@ -13,7 +13,8 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ...._support.errors import OdescentError
+from ...._support.arguments import by_name
+from ...._support.errors import OdescentError, expected
 from ...._support.rendering.rendered import Rendered
 from ....discretize.linear.matrices import inverse
 from ....dynamics import System
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ....discretize import Algorithm, StateSpace
 
 Matrix: TypeAlias = list[list[Any]]
-Method: TypeAlias = "Algorithm | StateSpace | Mapping[str, object] | Sequence[Any]"
+Method: TypeAlias = "Algorithm | StateSpace | Mapping[str, object] | Sequence[Any] | str"
 _ratio = sp.Symbol("q", positive=True)  # sqrt(mu / L)
 THREE = ("alpha", "beta", "gamma", "delta")
 
@@ -214,6 +215,8 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
     from ....discretize.linear.state_space import NotLTI
 
     name = ""
+    if isinstance(method, str):
+        method = by_name(method, ("Algorithm",))
     if isinstance(method, Mapping):
         unknown = sorted(set(method) - set(THREE))
         if unknown or "alpha" not in method:
@@ -242,12 +245,13 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
             raise OdescentError("the method's output is not linear in its blocks; give output=.")
         parts = (method.A, method.B, method.C, method.D, method.output)
         return [m.tolist() for m in parts], name
-    parted = not isinstance(method, str) and isinstance(method, Sequence)
-    if not parted or len(method) not in (3, 4):
-        hint = f": give od.algorithm({method!r})" if isinstance(method, str) else ""
-        raise OdescentError(
-            "a method is an algorithm, its state space, matrices (A, B, C) or (A, B, C, D), or a mapping of "
-            f"alpha, beta, gamma, delta, not {method!r}{hint}."
+    whatever: object = method
+    if not isinstance(whatever, Sequence) or len(whatever) not in (3, 4):
+        raise expected(
+            "a method",
+            "an algorithm or its name, its state space, matrices (A, B, C) or (A, B, C, D), or a mapping of alpha, "
+            "beta, gamma, delta",
+            method,
         )
     given = [[[_scalar("an entry", e) for e in row] for row in _rows(m)] for m in method]
     calls = len(given[2])

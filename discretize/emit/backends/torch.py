@@ -291,10 +291,15 @@ def optimizer(
         )
     known = {n: given[key] for n, key in named.items() if key in given}
     warn_if_unstable(algorithm, {**{n: values[n] for n in BOUNDS if n in values}, **known})
+    if hasattr(params, "parameters"):
+        raise OdescentError(
+            "to_torch takes the tensors of a module: give module.parameters(), not the module itself."
+        )
     try:
         done: Optimizer = made(params, **given)
     except (TypeError, ValueError) as error:
-        raise OdescentError(str(error)) from None
+        said = str(error)
+        raise OdescentError(said if said[-1:] in ".?" else f"to_torch: {said}.") from None
     return done
 
 

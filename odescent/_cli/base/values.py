@@ -13,11 +13,10 @@ import typer
 
 from ..._support.errors import OdescentError
 from ..._support.files import check_file
-from ..._support.numbers import assignments, number, real_number
+from ..._support.numbers import MOST, assignments, number, real_number
 from .registries import known
 
 Complete = Callable[[str], list[str]]
-_MOST = 10**15  # steps; more would not end
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,8 @@ def whole(option: str, text: str, least: int) -> int:
     value = number(option, text)
     if value.denominator != 1 or value < least:
         raise OdescentError(f"{option} must be a whole number, at least {least}, not {text!r}.")
-    if value > _MOST:
-        raise OdescentError(f"{option} must be at most {_MOST:g}, not {text}.")
+    if value > MOST:
+        raise OdescentError(f"{option} must be at most {MOST:g}, not {text}.")
     return int(value)
 
 
