@@ -111,10 +111,10 @@ def test_rows_at_once() -> None:
     )
     np.testing.assert_allclose(many.x, 1, atol=1e-2)
     with pytest.raises(
-        od.OdescentError, match=r"one value for each row, shape \(N,\).* not shape \(\)"
+        od.OdescentError, match=r"one value for each row, shape \(N,\).* not an array of shape \(\)"
     ):
         minimize(jnp.sum, np.zeros(3), vectorized=True)
-    with pytest.raises(od.OdescentError, match=r"must return one number.* not shape \(3,\)"):
+    with pytest.raises(od.OdescentError, match=r"must return one number.* not an array of shape \(3,\)"):
         minimize(lambda x: x, np.zeros(3))
 
 
