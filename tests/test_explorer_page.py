@@ -214,7 +214,9 @@ def test_files_are_opened_in_the_boxes(browser, explorer: str, tmp_path: Path):
     """Its text stands in the box, to be read before it is used; what is no text is refused there."""
     opened(browser, explorer)
     own = tmp_path / "own.ode"
-    own.write_text("blocks x\nobjective f\nfield all: x' = -2*grad f(x)\noutput x\n", encoding="utf-8")
+    own.write_text(
+        "blocks x\nobjective f\nfield all: x' = -2*grad f(x)\noutput x\n", encoding="utf-8"
+    )
     picks = browser.locator("marimo-file input[type=file]")
     boxes = browser.locator("marimo-text-area textarea")
     picks.nth(0).set_input_files(own)

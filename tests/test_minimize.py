@@ -114,7 +114,9 @@ def test_rows_at_once() -> None:
         od.OdescentError, match=r"one value for each row, shape \(N,\).* not an array of shape \(\)"
     ):
         minimize(jnp.sum, np.zeros(3), vectorized=True)
-    with pytest.raises(od.OdescentError, match=r"must return one number.* not an array of shape \(3,\)"):
+    with pytest.raises(
+        od.OdescentError, match=r"must return one number.* not an array of shape \(3,\)"
+    ):
         minimize(lambda x: x, np.zeros(3))
 
 
