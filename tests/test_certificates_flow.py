@@ -74,6 +74,13 @@ def test_enclosed_numbers() -> None:
     assert abs(found.rate - near.rate) < 1e-7
 
 
+def test_nested_roots_are_enclosed() -> None:
+    """sqrt(mu) for mu = sqrt(2) / 1000: no identity is looked for in enclosures, and the rate is that of mu near it."""
+    mu, near = sp.sqrt(2) / 1000, sp.Rational("0.0014142135623730950488")
+    found, other = (certify(heavy_ball(2 * sp.sqrt(m)), m, 1) for m in (mu, near))
+    assert found.verify() and abs(found.rate / other.rate - 1) < 1e-6
+
+
 def test_triple_momentum_by_hand() -> None:
     """V = f - f* - mu/2 |x|^2 + mu |z|^2, and the rate sqrt(mu) of z, which is attained."""
     found = certify(without_feed_through("triple_momentum"), 1)
