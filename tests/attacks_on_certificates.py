@@ -4,9 +4,10 @@
 
 Every attack takes valid documents and alters them: (a) each leaf, in a dozen ways; (b) each symmetry of the
 inequality, applied to every subset of the fields that it moves; (c) fields of other valid documents; (d) sizes beyond
-all bounds, and states that nothing reads. The checker has to refuse, or its statement has to be true of the method as
-altered, which `truth_of_certificates` decides from the statement alone, without the checker. The command prints how
-many attacks ended how, by kind; it fails if any passed whose statement is false, or not decided.
+all bounds, and states that nothing reads; (e) other methods with the same state at rest. The checker has to refuse, or
+its statement has to be true of the method as altered, which `truth_of_certificates` decides from the statement alone,
+without the checker. The command prints how many attacks ended how, by kind; it fails if any passed whose statement is
+false, or not decided.
 """
 
 from __future__ import annotations
@@ -423,6 +424,29 @@ def hidden_attacks(document: Document) -> Iterator[Document]:
             yield {k: x for k, x in wider.items() if k != "lower"}
 
 
+# ---- (e) Other methods with the same state at rest -------------------------------------------------
+
+
+def resting_attacks(document: Document) -> Iterator[Document]:
+    """In each row that reads the state two entries are moved so that the state at rest still rests and is read."""
+    s = document["statement"]
+    rest = s.get("rest", [])
+    if document["kind"] == "potential":
+        return
+    rows = [("A", i) for i in range(len(rest))] + [("C", i) for i in range(len(s.get("C", [])))]
+    for path in [*rows, ("output",)] if rest else []:
+        for i, j in itertools.permutations(range(len(rest)), 2):
+            row = list(at(s, path))
+            if not isinstance(rest[j], str) or rest[j] == "0" or any(type(x) is dict for x in row):
+                continue
+            for move in map(Fraction, ("1/100", "-1/100", "1/1000000", "-1/1000000")):
+                back = scaled(rest[i], -move / Fraction(rest[j]))
+                moved = {i: added(row[i], str(move)), j: added(row[j], back)}
+                yield put(
+                    document, ("statement", *path), [moved.get(k, x) for k, x in enumerate(row)]
+                )
+
+
 # ---- The count -----------------------------------------------------------------------------------
 
 
@@ -442,6 +466,8 @@ def attacks_on(name: str) -> Iterator[tuple[str, Document]]:
         yield "size", attack
     for attack in hidden_attacks(document):
         yield "hidden", attack
+    for attack in resting_attacks(document):
+        yield "resting", attack
 
 
 def outcome(document: Document, original: Document) -> str:

@@ -19,6 +19,7 @@ from attacks_on_certificates import (
     leaf_attacks,
     outcome,
     put,
+    resting_attacks,
     size_attacks,
     symmetry_attacks,
 )
@@ -45,6 +46,15 @@ def test_what_is_altered_is_refused_or_true(name: str) -> None:
     for form, attack in random.Random(7).sample(attacks, 60):
         found = outcome(attack, valid(name))
         assert found in PASSED, (form, found, attack)
+
+
+@pytest.mark.parametrize("name", ["rate/nesterov10", "iqc/three", "flow/heavy_ball"])
+def test_other_methods_with_the_same_state_at_rest(name: str) -> None:
+    """What a scaled entry breaks is not what refuses these."""
+    attacks = list(resting_attacks(valid(name)))
+    assert len(attacks) > 10
+    for attack in random.Random(5).sample(attacks, 10):
+        assert outcome(attack, valid(name)) in PASSED
 
 
 @pytest.mark.parametrize("name", ["rate/gradient", "horizon/nesterov", "potential/short"])
