@@ -223,10 +223,10 @@ def test_signs_are_looked_at_where_the_form_is_positive(
     }  # fmt: skip
     parts = {"schema": checker.SCHEMA, "name": "", "kind": "horizon", "statement": statement}
     it = checker.Steps(statement)
-    form, values = it.claim()
-    given = {tuple(map(int, k.split(","))): checker.read(x, 1) for k, x in weights.items()}
-    lam = given | checker.follow(given, values)
-    assert checker.definite(checker.subtract(it, form, lam))
+    given = {tuple(map(int, k.split(","))): it.number(x) for k, x in weights.items()}
+    left, star = checker.follow(it.claim, it.factors, given)
+    assert min(x.sign() for x in (given | star).values()) < 0
+    assert checker.definite(left.put(it.where).matrix(it.vectors))
     with pytest.raises(checker.Refused, match="a weight is negative"):
         checker.check({**parts, "witness": {"lambda": weights}})
 

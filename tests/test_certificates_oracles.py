@@ -11,7 +11,7 @@ import sympy as sp
 
 import odescent as od
 from odescent.analysis import certify, worst_case_rate
-from odescent.analysis.certificates.checking.checker import read
+from odescent.analysis.certificates.checking.document import as_number
 
 MU, L = 0.1, 1.0
 
@@ -24,7 +24,7 @@ def pepit_worst_case(name: str, steps: int) -> float:
     found = certify(od.algorithm(name), sp.Rational(1, 10), 1)
     document = found.statement
     d = document["d"]
-    number = lambda t: read(t, d).a + float(read(t, d).b) * d**0.5
+    number = lambda t: as_number(t, d).a + float(as_number(t, d).b) * d**0.5
     A, B, C = (np.array([[float(number(e)) for e in row] for row in document[k]]) for k in "ABC")
     P = np.array(found.P.evalf(17), dtype=float)
     memory = found.witness["memory"]

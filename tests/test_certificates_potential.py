@@ -225,7 +225,7 @@ def test_the_simplest_fraction(low: Fraction, width: Fraction) -> None:
 def test_signs_of_polynomials(coefficients: list[Fraction], v: Number) -> None:
     """What seems positive about v is so on a grid; a polynomial with nonnegative coefficients about v is seen to be."""
     start = float(v.a) + float(v.b) * math.sqrt(v.d)
-    found = at([Number(c) for c in coefficients], Polynomial([v, Number(1)]))
+    found = at([Number(c) for c in coefficients], Polynomial({(0,): v, (1,): Number(1)}))
     value = lambda x: sum(float(c) * x**i for i, c in enumerate(coefficients))
     least = min(value(x) for x in start + np.linspace(0, 50, 400))
     assert least >= -1e-9 or found.sign() < 0
@@ -245,7 +245,10 @@ def test_semidefinite_matrices_of_polynomials(n: int, entries: list[int]) -> Non
     for part in (0, 1):
         parts = [A @ A.T, A @ B.T + B @ A.T, B @ B.T]
         rows = [
-            [Polynomial([Number(Fraction(int(p[i, j]))) for p in parts]) for j in range(n)]
+            [
+                Polynomial({(k,): Number(Fraction(int(p[i, j]))) for k, p in enumerate(parts)})
+                for j in range(n)
+            ]
             for i in range(n)
         ]
         rows[-1][-1] = rows[-1][-1] - Number(Fraction(part, 7))

@@ -12,9 +12,8 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
-from .checking import checker
 from .checking.checker import ONE, ZERO, Number
-from .checking.document import down, number_text, text, to_sympy, up
+from .checking.document import as_number, down, number_text, text, to_sympy, up
 from .checking.record import ProofDocument, places, shown, significant
 from .lower_bounds import spiral
 from .lower_bounds.spiral import Spiral
@@ -83,7 +82,7 @@ class Certificate(ProofDocument):
         """What shows that the output sees the slowest pole."""
         assert self.mode is not None
         plant = self.method()
-        rate = to_float(ONE - checker.read(gap, self.d))
+        rate = to_float(ONE - as_number(gap, self.d))
         if not rate > 0:
             return ["0"] * len(plant.A)
         try:

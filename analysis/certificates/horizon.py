@@ -19,8 +19,8 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from .checking.checker import STAR, ZERO, Number, Refused, Steps, check, follow, read
-from .checking.document import down, sealed, text, up
+from .checking.checker import STAR, ZERO, Number, Refused, Steps, check, follow
+from .checking.document import as_number, down, sealed, text, up
 from .checking.document import weights as as_weights
 from .checking.record import ProofDocument, shown, significant
 from .lower_bounds import worst_line
@@ -92,7 +92,7 @@ class HorizonCertificate(ProofDocument):
         if seconds and self.exact is None and "tried" not in self._lower:
             self._lower["tried"] = True
             part, known = self._of_example(seconds), self.reached
-            if part and (known is None or (read(part["bound"], self.d) - known).sign() > 0):
+            if part and (known is None or (as_number(part["bound"], self.d) - known).sign() > 0):
                 self._lower["part"] = part
         return None if self.reached is None else down(self.reached)
 
@@ -126,7 +126,7 @@ class HorizonCertificate(ProofDocument):
         `settled` says whether it was found, `gap` what is proved. Below 1e-3 times the unit (L |x_0 - x*|^2 for
         values by distance) double precision ends.
         """
-        unit, _ = units(to_float(read(self.statement["L"], self.d)), *self._form)
+        unit, _ = units(to_float(as_number(self.statement["L"], self.d)), *self._form)
         if self.bound < FLOOR * unit:
             return {"absolute": 1e-6 * FLOOR * unit}
         return {"relative": 1e-6}
@@ -168,7 +168,7 @@ class HorizonCertificate(ProofDocument):
         if part is not None:
             several = len(part["start"])
             where = self.worst if several == 1 and self.worst else f"in {several} dimension(s)"
-            low = significant(read(part["bound"], self.d), 10)
+            low = significant(as_number(part["bound"], self.d), 10)
             lines.append(f"  at least {low} on a function: {where}; gap {self.gap:.1e}")
         if self.settled is False:
             lines.append("  the search did not settle how near this is to the least bound")
@@ -332,7 +332,8 @@ def _rounded(
     claim = {**base, "bound": text(number)}
     if _tied(base):  # no multipliers from the minimizer; those to it follow
         kept = {ij: w for ij, w in kept.items() if ij[1] != STAR}
-        follows = follow(kept, Steps({**claim, "d": base["d"]}).claim()[1])
+        it = Steps({**claim, "d": base["d"]})
+        _, follows = follow(it.claim, it.factors, kept)
         kept |= {(i, STAR): -w for (_, i), w in follows.items() if w}
     document = sealed(steps.name, "horizon", claim, {"lambda": as_weights(kept)})
     try:

@@ -18,7 +18,7 @@ import sympy as sp
 from ..._support.errors import OdescentError, shown
 from .checking import checker
 from .checking.checker import Number, Refused
-from .checking.document import sealed, to_sympy, up
+from .checking.document import as_number, sealed, to_sympy, up
 from .checking.field import NumberField, of_mpf
 from .checking.record import ProofDocument
 from .methods import potential_plant
@@ -226,7 +226,7 @@ def _interval(x: Any, d: int) -> Any:
     """A number of the document in interval arithmetic."""
     from mpmath import iv
 
-    found = checker.read(x, d)
+    found = as_number(x, d)
     a, b = Fraction(found.a), Fraction(found.b)
     root = iv.sqrt(d) * b.numerator / b.denominator if b else 0
     return iv.mpf(a.numerator) / a.denominator + root

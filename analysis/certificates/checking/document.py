@@ -9,8 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from . import checker
-from .checker import SCHEMA, Matrix, Number
+from .checker import SCHEMA, Matrix, Number, Reader
 from .field import NotInField, NumberField, below, enclosure, expression
 
 Text = Any  # a number as the checker reads it: "p/q", ["a", "b"] for a + b sqrt(d), {"from": lo, "to": hi}
@@ -50,9 +49,14 @@ def number_text(e: sp.Expr, d: int) -> Text:
         return text(enclosure(e))
 
 
+def as_number(value: Text, d: int) -> Number:
+    """A number of a document whose numbers lie in Q(sqrt d)."""
+    return Reader({"d": d}).number(value)
+
+
 def to_sympy(x: Text, d: int) -> sp.Expr:
     """A number of the document as an exact expression; of an enclosure, the middle."""
-    return expression(checker.read(x, d))
+    return expression(as_number(x, d))
 
 
 def down(x: Number) -> float:

@@ -1,11 +1,54 @@
-"""Exact linear algebra by elimination, over the checker's numbers or over expressions."""
+"""Exact linear algebra, over the checker's numbers or over expressions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .checker import ONE, ZERO, Matrix, Row, reciprocal
+from .checker import HALF, ONE, ZERO, Matrix, Row, inner, reciprocal
+
+
+def dot(row: Sequence[Any], matrix: Sequence[Sequence[Any]]) -> Row:
+    """A row times a matrix of numbers, skipping zeros."""
+    return [inner(row, column) for column in zip(*matrix, strict=True)]
+
+
+def zeros(size: int) -> Matrix:
+    """A square matrix of zeros."""
+    return [[ZERO] * size for _ in range(size)]
+
+
+def add_square(into: Matrix, weight: Any, u: Sequence[Any], v: Sequence[Any]) -> None:
+    """into += weight (u v' + v u') / 2, the form weight <u, v>.
+
+    Args:
+        into: symmetric, n x n.
+        weight: a number.
+        u, v: of length n.
+    """
+    places = [(j, b) for j, b in enumerate(v) if b] if weight else []
+    for i, a in enumerate(u):
+        for j, b in places if a else ():
+            half = weight * HALF * a * b
+            into[i][j] = into[i][j] + half
+            into[j][i] = into[j][i] + half
+
+
+def add_form(into: Matrix, factor: Any, form: Matrix, rows: Matrix) -> Matrix:
+    """into += factor rows' form rows.
+
+    Args:
+        into: symmetric, n x n.
+        factor: a number.
+        form: symmetric, m x m.
+        rows: m of length n.
+
+    Returns:
+        The first, changed.
+    """
+    for line, row in zip(form, rows, strict=True):
+        add_square(into, factor, row, dot(line, rows))
+    return into
 
 
 def _is_zero(x: Any) -> bool:

@@ -17,7 +17,7 @@ from ...._support.errors import OdescentError
 from ...._support.rendering.rendered import Rendered
 from . import checker
 from .checker import Number
-from .document import says_the_same, to_sympy
+from .document import as_number, says_the_same, to_sympy
 from .field import below, expression
 
 Kind = TypeVar("Kind", bound="ProofDocument")
@@ -97,7 +97,7 @@ class ProofDocument(Rendered):
     @property
     def claimed(self) -> Number:
         """The number that is claimed."""
-        return checker.read(self.statement[self.claim], self.d)
+        return as_number(self.statement[self.claim], self.d)
 
     @property
     def proved(self) -> sp.Expr:
@@ -172,7 +172,7 @@ class ProofDocument(Rendered):
     def reached(self) -> Number | None:
         """What the lower bound says: the claim is no better than this."""
         part = self.lower_part()
-        return None if part is None else checker.read(part[self.claim], self.d)
+        return None if part is None else as_number(part[self.claim], self.d)
 
     @property
     def exact(self) -> sp.Expr | None:

@@ -13,8 +13,8 @@ from jaxtyping import Float
 
 from ...._support.rendering.rendered import Rendered
 from ....discretize.linear.modal import modal_poles
-from ..checking.checker import HALF, ONE, ZERO, Number, Refused, all_left, dot, inner, within
-from ..checking.elimination import kernel, solved
+from ..checking.checker import HALF, ONE, ZERO, Number, Refused, all_left, inner, within
+from ..checking.elimination import dot, kernel, solved
 from ..checking.field import NotInField, NumberField, below, expression, reciprocal
 from .plant import Matrix, Plant, to_floats
 from .precise import context, fraction, high

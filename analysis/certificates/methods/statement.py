@@ -67,7 +67,7 @@ def rate_document(
 
 def from_statement(claim: Mapping[str, Any], name: str = "") -> Plant:
     """The method that a statement is about."""
-    method = checker.Decay(claim)
+    method = checker.Method(claim)
     mu, L = (to_sympy(claim[key], method.d) for key in ("mu", "L"))
     return Plant(
         method.A, method.B, method.C, method.D, method.output, method.rest, mu, L, method.d,

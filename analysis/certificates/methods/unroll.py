@@ -14,7 +14,8 @@ from ....dynamics.algebra.exact import canonical, is_zero
 from ....dynamics.algebra.scalars import as_scalar
 from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
-from ..checking.checker import ONE, ZERO, Number, dot
+from ..checking.checker import ONE, ZERO, Number
+from ..checking.elimination import dot
 from ..checking.field import NotInField, NumberField, OfField, enclosure, expression
 from .plant import (
     Matrix,

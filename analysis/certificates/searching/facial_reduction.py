@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checking.checker import ONE, STAR, ZERO, Number, dot, inner
+from ..checking.checker import ONE, STAR, ZERO, Number, inner
 from ..checking.document import sealed, text, weights
-from ..checking.elimination import kernel
+from ..checking.elimination import dot, kernel
 from ..checking.field import reciprocal
 from ..lower_bounds import worst_line
 from ..lower_bounds.worst_line import Kink

@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from ...._support.errors import OdescentError
-from ..checking.checker import HALF, ONE, STAR, ZERO, Number, add_form, subtract, zeros
-from ..checking.elimination import kernel
+from ..checking.checker import HALF, ONE, STAR, ZERO, Number
+from ..checking.elimination import add_form, kernel, zeros
 from ..checking.field import reciprocal
 from ..methods.coordinates import Matrices, ScaledCoordinates, coordinates, curvatures, short
 from ..methods.modes import trajectories
@@ -239,7 +239,8 @@ class Constraints:
             follow = (lam.get(i, ZERO) + follow) * back
             nu[s - i, STAR] = HALF * follow
         V = add_form(zeros(m + 1), it.L, P, X)
-        V = subtract(it, V, {pair: -x for pair, x in nu.items()})
+        rows = zip(V, it.weighted(nu), strict=True)
+        V = [[a + b for a, b in zip(*both, strict=True)] for both in rows]
         unit = reciprocal(it.L)
         multipliers = {(s - i, s): HALF * x for i, x in lam.items() if i}
         multipliers[s, STAR] = HALF * (lam.get(0, ZERO) - follow)

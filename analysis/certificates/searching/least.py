@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from ...._support.errors import OdescentError
-from ..checking.checker import ONE, STAR, Matrix, Number, add_form, zeros
+from ..checking.checker import ONE, STAR, Matrix, Number
+from ..checking.elimination import add_form, zeros
 from ..methods.coordinates import Matrices, coordinates, curvatures
 from ..methods.modes import modal_radii
 from ..methods.plant import Method, Plant, read

@@ -21,7 +21,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-from ..checking.checker import STAR, Number, at, read, reciprocal
+from ..checking.checker import STAR, Number, at, reciprocal
+from ..checking.document import as_number
 from ..methods.plant import to_float
 from .centers import Center, Centers
 
@@ -327,7 +328,7 @@ class Shape:
         self._clock, self.begin = clock, _fractions(statement["rest"])
         self.n, self.whole = len(self.begin), clock == {"now": [0, 1], "next": [1, 1], "over": [1]}
         self.ends = (0, STAR) if statement["bounded"] == "point" else (0, 1, STAR)
-        begin = read(statement["clock"]["from"], int(statement["d"]))
+        begin = as_number(statement["clock"]["from"], int(statement["d"]))
         self.least = to_float(begin)
         now, over = (at([Number(c) for c in clock[k]], begin) for k in ("now", "over"))
         self.first = Fraction((now * reciprocal(over)).a)  # the clock begins with a fraction

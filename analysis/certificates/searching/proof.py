@@ -14,31 +14,21 @@ from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
-from ..checking.checker import (
-    HALF,
-    ONE,
-    STAR,
-    ZERO,
-    Decay,
-    Inequality,
-    Number,
-    add_square,
-    dot,
-    poles,
-    within,
-)
+from ..checking.checker import HALF, ONE, STAR, ZERO, Method, Number, poles, within
 from ..checking.document import sealed, text
+from ..checking.elimination import add_square, dot
 from ..checking.field import reciprocal
 from ..methods.modes import SlowestMode, characteristic, modal, trajectories
 from ..methods.plant import Matrix, NoCertificate, Plant
 from ..methods.statement import rate_document, statement
+from .rows import Rows
 
 Weights = Mapping[tuple[int, int], Number]
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What `checker.Inequality` needs of a Lyapunov function, still to be checked.
+    """What `checker.check_rate` needs of a Lyapunov function, still to be checked.
 
     Attributes:
         rate: that is proved.
@@ -83,7 +73,7 @@ def free_pairs(points: int) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs(points) if i != STAR]
 
 
-def inequality(plant: Plant, rate: Number, steps: int) -> Inequality:
+def inequality(plant: Plant, rate: Number, steps: int) -> Rows:
     """The checker's own form of what is to be proved.
 
     Args:
@@ -91,7 +81,7 @@ def inequality(plant: Plant, rate: Number, steps: int) -> Inequality:
         rate: that is claimed.
         steps: of memory.
     """
-    return Inequality(statement(plant, rate), steps)
+    return Rows(Method(statement(plant, rate), steps))
 
 
 def attained(plant: Plant, rate: Number) -> Iterator[Proof]:
@@ -119,7 +109,7 @@ def _other_poles(plant: Plant, rate: Number) -> list[Number]:
 
 
 def _with_function_value(
-    it: Inequality, rate: Number, along: list[list[Number]], share: Number
+    it: Rows, rate: Number, along: list[list[Number]], share: Number
 ) -> Iterator[Proof]:
     """V = Q(y, x*) + c |z+|^2, z+ the next output less a share of this one.
 
@@ -146,7 +136,7 @@ def _with_function_value(
         yield Proof(rate, 1, whole, nu, lam, it.L * size, share)
 
 
-def _distance(it: Inequality, rate: Number, along: list[list[Number]]) -> Iterator[Proof]:
+def _distance(it: Rows, rate: Number, along: list[list[Number]]) -> Iterator[Proof]:
     """V = L |x+|^2, which decreases by the same multiple of Q(y+, x*) and Q(x*, y+).
 
     The multiple is that for which the decrease vanishes along a quadratic. This proves the rates of gradient
@@ -173,7 +163,7 @@ def vanishing(D: Matrix, slope: Matrix, along: list[list[Number]]) -> Iterator[N
             yield -left[at] * reciprocal(right[at])
 
 
-def _square_of_output(it: Inequality, share: Number) -> Matrix:
+def _square_of_output(it: Rows, share: Number) -> Matrix:
     """|x+ - share x|^2 over (x_k, u_k / L)."""
     m = it.n + it.early
     now = [*it.output, *[ZERO] * (m - it.n)]
@@ -218,7 +208,7 @@ def prove_on_quadratics(plant: Plant, mode: SlowestMode, wanted: Number | None) 
 
 def _cuts(plant: Plant, rate: Number) -> list[Number] | None:
     """Where to cut [mu, L] so that the checker sees all signs, by halves; None if that ends nowhere."""
-    method = Decay(_claim(plant, rate))
+    method = Method(_claim(plant, rate))
 
     def holds(low: Number, high: Number) -> bool:
         return within(poles(method, low, high), rate, False)
