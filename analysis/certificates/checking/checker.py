@@ -42,6 +42,9 @@ BITS = 256  # of an enclosure of a number
 WORK = 10**9  # bits times multiplications
 
 
+both = partial(zip, strict=True)  # lists of the same length, side by side
+
+
 class Refused(ValueError):
     """The document does not prove a statement; the message says where."""
 
@@ -64,21 +67,21 @@ class Number:
     def __bool__(self) -> bool:
         return bool(self.a or self.b or self.e)
 
-    def __add__(self, other: Any) -> Any:
-        if isinstance(other, Polynomial):
-            return other + self
+    def __add__(self, other: Any) -> Number:
+        if not isinstance(other, Number):
+            return NotImplemented
         d = max(self.d, other.d)  # 1 for rational constants
         return Number(self.a + other.a, self.b + other.b, d, self.e + other.e)
 
     def __neg__(self) -> Number:
         return Number(-self.a, -self.b, self.d, self.e)
 
-    def __sub__(self, other: Any) -> Any:
-        return self + -other
+    def __sub__(self, other: Any) -> Number:
+        return self + -other  # type: ignore[no-any-return]
 
-    def __mul__(self, other: Any) -> Any:
-        if isinstance(other, Polynomial):
-            return other * self
+    def __mul__(self, other: Any) -> Number:
+        if not isinstance(other, Number):
+            return NotImplemented
         a, b, d, e = self.a * other.a, 0, max(self.d, other.d), 0
         if self.b or other.b:
             require(not (self.e or other.e), "an enclosure cannot be multiplied by a root")
@@ -170,6 +173,8 @@ class Polynomial:
             found[key] = found[key] + x * y if key in found else x * y
         return Polynomial(found)
 
+    __radd__, __rmul__ = __add__, __mul__  # for numbers on the left
+
     def sign(self) -> int:
         """Of one in t: 1 if positive, 0 if not negative, as its coefficients show; -1 if they do not."""
         negative = any(x.sign() < 0 for x in self.c.values())
@@ -219,7 +224,7 @@ def summed(terms: Iterable[Any]) -> Any:
 
 def inner(u: Iterable[Any], v: Iterable[Any]) -> Any:
     """The sum of the products of two rows, skipping zeros."""
-    return summed(a * b for a, b in zip(u, v, strict=True) if a and b)
+    return summed(a * b for a, b in both(u, v) if a and b)
 
 
 def at(p: Sequence[Any], x: Any, over: Any = ONE, degree: int = 0) -> Any:
@@ -261,7 +266,7 @@ def eliminated(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
         by, over = (ONE, reciprocal(pivot)) if isinstance(pivot, Number) and pivot else (pivot, ONE)
         for i, t in enumerate(top if pivot else ()):
             row, scaled = rows[i], t * over
-            rows[i] = [by * x - scaled * u for x, u in zip(row, top[i:], strict=True)]
+            rows[i] = [by * x - scaled * u for x, u in both(row, top[i:])]
     return True
 
 
@@ -278,7 +283,7 @@ def rational(text: Any) -> Fraction:
     return value
 
 
-def fields(value: Any, where: str, needed: str, maybe: str = "") -> Mapping[str, Any]:
+def fields(value: Any, where: str, needed: str, maybe: str = "") -> Any:
     """The same, an object with these keys, maybe those, and no others."""
     names, keys = {*needed.split()}, [*value] if isinstance(value, dict) else [value]
     fits = isinstance(value, dict) and names <= {*keys} <= {*names, *maybe.split()}
@@ -286,7 +291,7 @@ def fields(value: Any, where: str, needed: str, maybe: str = "") -> Mapping[str,
     return value
 
 
-def items(value: Any, where: str, length: int | None = None) -> list[Any]:
+def items(value: Any, where: str, length: int | None = None) -> Any:
     """The same, a list of this length."""
     fits = isinstance(value, list) and len(value) <= LARGEST and length in (None, len(value))
     require(fits, f"{where} is no list of the length that fits, but {brief(value)}")
@@ -378,7 +383,7 @@ def factors_of(mu: Any, inverse: Any) -> Row:
 def slack(factors: Row, one: Sequence[Any], other: Sequence[Any]) -> Any:
     """Q_ij for rows of coordinates y and u, in which a symbol is one coordinate, and for f times 2(1-mu/L)."""
     (of_u, of_y, of_both, of_last), (y, u, f), (y_j, u_j, f_j) = factors, one, other
-    dy, du = ([a - b for a, b in zip(*ends, strict=True)] for ends in ((y, y_j), (u, u_j)))
+    dy, du = ([a - b for a, b in both(*ends)] for ends in ((y, y_j), (u, u_j)))
     squares = of_u * inner(du, du) + of_y * inner(dy, dy)
     return f - f_j + of_last * inner(u_j, dy) + squares + of_both * inner(du, dy)
 
@@ -463,7 +468,7 @@ class Method(Reader):
             for i in range(p):
                 self.where[f"y{k + i}"] = inner([*self.C[i], *self.D[i]], now)
                 self.where[f"u{k + i}"] = u[i]
-            rows = zip(self.A, self.B, strict=True)
+            rows = both(self.A, self.B)
             self.states.append([inner([*a, *b], now) for a, b in rows])
 
     def loss(self, V: Any) -> Any:
@@ -475,7 +480,7 @@ class Method(Reader):
                 later |= {f"{kind}{i}": symbol(f"{kind}{i + self.p}") for kind in "gf"}
             return self.rate * self.rate * V - V.put(later)
         t = Polynomial({(1,): ONE})
-        later = {name: a + t * b for name, a, b in zip(self.held, x, moved, strict=True)}
+        later = {name: a + t * b for name, a, b in both(self.held, x, moved)}
         for i, row in enumerate(self.C):  # f_i' = <u_i, y_i'>
             rise = self.factors[3] * symbol(f"g{i}") * inner(row, moved)
             later[f"f{i}"] = symbol(f"f{i}") - t * rise
@@ -569,7 +574,7 @@ def check_flow(s: Mapping[str, Any], w: Any) -> list[str]:
 
 
 # ---- Kind "quadratics", and lower bounds by them -------------------------------------------------
-def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] | None = None) -> Row:
+def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = ()) -> Any:
     """det [[z I - A - gain output, -c B], [-C, I - c D]] (1 + t)^p by its powers of z, highest first.
 
     c = (low + high t)/(1 + t), which is between low and high for t >= 0: coefficients are polynomials in t. The
@@ -579,10 +584,10 @@ def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] | None = 
     n, size, gain = m.n, m.n + m.p, gain or [ZERO] * m.n
     require(n <= 8 and size <= 12, "poles are for at most 8 states, 12 with the gradients")
     one, c = Polynomial({(0,): ONE, (1,): ONE}), Polynomial({(0,): low, (1,): high})
-    sides = chain(zip(m.A, m.B, gain, strict=True), zip(m.C, m.D, [ZERO] * m.p, strict=True))
+    sides = chain(both(m.A, m.B, gain), both(m.C, m.D, [ZERO] * m.p))
     minors: dict[int, Any] = {0: ONE}  # of the rows before, by the columns they use
     for i, (a, b, g) in enumerate(sides):
-        row = [*(-x - g * o for x, o in zip(a, m.output, strict=True)), *(-c * x for x in b)]
+        row = [*(-x - g * o for x, o in both(a, m.output)), *(-c * x for x in b)]
         row[i] += symbol("z") if i < n else one
         grown: dict[int, Any] = {}
         for (used, minor), (j, entry) in product(minors.items(), enumerate(row)):
@@ -602,14 +607,12 @@ def within(p: Row, radius: Any, strict: bool) -> bool:
     """
     if not radius:
         return not strict and not any(p[1:])
-    p = [
-        prod([radius] * k, start=x) for k, x in zip(range(len(p))[::-1], p, strict=True)
-    ]  # z/radius
+    p = [prod([radius] * k, start=x) for k, x in both(range(len(p))[::-1], p)]  # z/radius
     while len(p) > (1 if strict else 3):
         head, tail = p[0], p[-1]
         if (head * head - tail * tail).sign() < 1:
             return False
-        p = [head * x - tail * y for x, y in zip(p[:-1], p[:0:-1], strict=True)]
+        p = [head * x - tail * y for x, y in both(p[:-1], p[:0:-1])]
     a, b, c = [*p, ZERO, ZERO][:3]
     return strict or (a.sign() > 0 and min(x.sign() for x in (a + b + c, a - b + c, a - c)) >= 0)
 
@@ -736,7 +739,7 @@ class Potential(Reader):
         readers = [*self.C, self.D, *self.output, self.point_unit]
         degree = max(map(len, readers)) - 1
         here, there = ([at(p, t, over, degree) for p in readers] for t in (now, ahead))
-        rows, units = zip(self.A, self.B, strict=True), here[-1] * there[-1]
+        rows, units = both(self.A, self.B), here[-1] * there[-1]
         moved = [inner([at(e, v) for e in (*row, b)], [*x, u]) for row, b in rows]  # times unit
         where = {f"x{j},0": units * unit * e for j, e in enumerate(x)}
         where |= {f"x{j},1": units * e for j, e in enumerate(moved)}
@@ -822,8 +825,7 @@ def check_quadratic(m: Method, lower: Any) -> list[str]:
 
 def turn(z: Sequence[Any], w: Sequence[Any]) -> Row:
     """The product of two complex numbers."""
-    (p, q), (u, v) = z, w
-    return [p * u - q * v, p * v + q * u]
+    return [z[0] * w[0] - z[1] * w[1], z[0] * w[1] + z[1] * w[0]]
 
 
 def check_spiral(m: Method, lower: Any) -> list[str]:
@@ -835,17 +837,16 @@ def check_spiral(m: Method, lower: Any) -> list[str]:
     """
     shapes = "kind real: imaginary: value: gap: state:2n gradient:2"
     _, p, q, value, gap, state, G = m.parts(lower, "lower", shapes).values()
-    parts = [[*x, g] for x, g in zip(state, G, strict=True)]  # real and imaginary
-    off = [inner([*m.C[0], m.D[0][0]], x) - e for x, e in zip(parts, (ONE, ZERO), strict=True)]
-    for a, b, x in zip(m.A, m.B, zip(*state, strict=True), strict=True):
-        ends = zip(turn((p, q), x), parts, strict=True)
-        off += [e - inner([*a, b[0]], part) for e, part in ends]
-    rate, moves = ONE - gap, any(inner(m.output, x) for x in state)
+    rate, known = ONE - gap, [[*x, g] for x, g in both(state, G)]  # real and imaginary parts
+    off = [inner([*m.C[0], m.D[0][0]], x) - e for x, e in both(known, (ONE, ZERO))]
+    for a, b, *x in both(m.A, m.B, *state):
+        off += [e - inner([*a, b[0]], part) for e, part in both(turn((p, q), x), known)]
+    moves = any(inner(m.output, x) for x in state)
     runs = m.p == 1 and not m.boxed and not any(off) and moves and gap.sign() >= 0
     require(runs, "the spiral is no run of the method, or its output rests")
     slow = rate.sign() > 0 and (p * p + q * q - rate * rate).sign() >= 0
     require(slow, "the spiral is faster than it says")
-    inside = spirals(*(rounded(x, BITS) for x in (m.mu, m.L, p, q, *G, value)))
+    inside = spirals(*(rounded(x, BITS) for x in (m.mu, m.L, value, p, q, *G)))
     require(inside, "the gradients along the spiral are those of no function of the class")
     z = f"{shown(p)} + i ({shown(q)})"
     return [
@@ -853,20 +854,19 @@ def check_spiral(m: Method, lower: Any) -> list[str]:
     ]
 
 
-def spirals(mu: Any, L: Any, p: Any, q: Any, a: Any, b: Any, value: Any) -> bool:
+def spirals(mu: Any, L: Any, value: Any, p: Any, q: Any, *G: Any) -> bool:
     """The inequalities of `check_spiral`, one by one, until w = 0 and all that follow are settled."""
     factors, w = factors_of(mu, reciprocal(L)), [ONE, ZERO]
-
-    def both(w: Row) -> list[Any]:
-        ends = [(x, turn((a, b), x), -factors[3] * value * inner(x, x)) for x in ([ONE, ZERO], w)]
-        return [slack(factors, *ends), slack(factors, *ends[::-1])]
-
     for _ in range(20_000):
         w = [rounded(x, BITS) for x in turn((p, q), w)]
         far = Number(0, e=sum(abs(x.a) + x.e for x in w))
-        if far.e < 1 and all(x.a > x.e for x in both([far, far])):
+        slacks = []
+        for end in ([far, far], w):
+            ends = [(x, turn(G, x), -factors[3] * value * inner(x, x)) for x in ([ONE, ZERO], end)]
+            slacks += [slack(factors, *ends), slack(factors, *ends[::-1])]
+        if far.e < 1 and all(x.a > x.e for x in slacks[:2]):
             return True
-        if min(x.sign() for x in both(w)) < 0:
+        if min(x.sign() for x in slacks[2:]) < 0:
             return False
     return False
 
@@ -878,12 +878,10 @@ def check_function(it: Steps, lower: Any) -> list[str]:
     """
     shapes = "kind start:w gradients:Nw values:N bound:"
     _, start, u, f, bound = it.parts(lower, "lower", shapes).values()
-    rows, rest = [[*row] for row in zip(*u, strict=True)], [ZERO] * len(start)
-    y = [
-        [x + inner(h, row[: len(h)]) for x, row in zip(start, rows, strict=True)] for h in it.points
-    ]
+    rows, rest = [[*row] for row in both(*u)], [ZERO] * len(start)
+    y = [[x + inner(h, row[: len(h)]) for x, row in both(start, rows)] for h in it.points]
     factors = factors_of(it.mu, reciprocal(it.L))
-    points = [*zip(y, u, [-factors[3] * x for x in f], strict=True), (rest, rest, ZERO)]
+    points = [*both(y, u, [-factors[3] * x for x in f]), (rest, rest, ZERO)]
     inside = all(slack(factors, a, b).sign() >= 0 for a, b in permutations(points, 2))
     require(inside, "the data of the lower bound belong to no function of the class")
     S = inner(start, start) if it.start == "distance" else f[it.first or 0]
@@ -893,32 +891,21 @@ def check_function(it: Steps, lower: Any) -> list[str]:
     return [f"on a function in {len(start)} dimension(s), no c below {shown(bound)} holds"]
 
 
-LOWER: dict[tuple[str, Any], Any] = {
-    ("rate", "spiral"): check_spiral,
-    ("rate", "quadratic"): check_quadratic,
-    ("quadratics", "quadratic"): check_quadratic,
-    ("flow", "quadratic"): check_quadratic,
-    ("horizon", "function"): check_function,
-}
-
-
-def check_lower(kind: str, s: Mapping[str, Any], lower: Any) -> list[str]:
-    """Prove the lower bound that belongs to a statement."""
-    wanted = kind, lower.get("kind") if isinstance(lower, dict) else None
-    require(wanted in LOWER, "this kind of statement has no lower bound of this kind")
-    it = Steps(s) if kind == "horizon" else Method(s, flow=kind == "flow")
-    said: list[str] = LOWER[wanted](it, lower)
-    return said
-
-
 # ---- The document --------------------------------------------------------------------------------
-KINDS = {
-    "rate": check_rate,
-    "quadratics": check_quadratics,
-    "flow": check_flow,
-    "horizon": check_horizon,
-    "potential": check_potential,
+KINDS: dict[str, tuple[Any, dict[Any, Any]]] = {  # and their lower bounds
+    "rate": (check_rate, {"quadratic": check_quadratic, "spiral": check_spiral}),
+    "quadratics": (check_quadratics, {"quadratic": check_quadratic}),
+    "flow": (check_flow, {"quadratic": check_quadratic}),
+    "horizon": (check_horizon, {"function": check_function}),
+    "potential": (check_potential, {}),
 }
+
+
+def check_lower(kind: str, s: Mapping[str, Any], lower: Any) -> Any:
+    """Prove the lower bound that belongs to a statement."""
+    wanted, known = lower.get("kind") if isinstance(lower, dict) else None, KINDS[kind][1]
+    require(wanted in known, f"a lower bound here is of kind {[*known]}, not {brief(wanted)}")
+    return known[wanted](Steps(s) if kind == "horizon" else Method(s, flow=kind == "flow"), lower)
 
 
 def check(document: Any) -> str:
@@ -933,7 +920,7 @@ def check(document: Any) -> str:
         require(known, f"the kind is one of {', '.join(KINDS)}, not {brief(kind)}")
         short = isinstance(name, str) and len(name) <= 100 and name.isprintable() and name.isascii()
         require(short, f"the name is a short text, not {brief(name)}")
-        lines = KINDS[kind](s, document["witness"])
+        lines = KINDS[kind][0](s, document["witness"])
         if "lower" in document:
             lines += ["and conversely:", *check_lower(kind, s, document["lower"])]
         word = f"(it calls the method {name!r}, a word that nothing here depends on)"
@@ -945,7 +932,7 @@ def check(document: Any) -> str:
 
 
 def parse(text: str) -> Any:
-    """A document from JSON, where no key may occur twice; numbers with a point stay text of a kind that none is."""
+    """A document from JSON, where no key may occur twice."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         require(len(dict(pairs)) == len(pairs), "a key occurs twice")
@@ -970,9 +957,8 @@ def main(arguments: list[str]) -> int:
             print("proved:", check(parse(file.read(BYTES + 1))), sep="\n")
     except (OSError, ValueError) as error:
         print(f"not proved: {error}", file=sys.stderr)
-    else:
-        return 0
-    return 1
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
