@@ -22,6 +22,7 @@ not negative is subtracted from what is claimed to be at least 0, until only suc
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context
@@ -35,7 +36,7 @@ from typing import Any, TypeAlias
 
 SCHEMA = "odescent.certificate/3"
 STAR = -1  # the minimizer among the points
-DIGITS = 4000  # of a whole number
+SPELLED = re.compile("-?[0-9]{1,4000}(/[1-9][0-9]{,3999})?")
 BYTES = 10**7  # of a file
 LARGEST = 128  # rows of a matrix
 BITS = 256  # of an enclosure of a number
@@ -235,28 +236,20 @@ def at(p: Sequence[Any], x: Any, over: Any = ONE, degree: int = 0) -> Any:
     return found
 
 
-def definite(matrix: Matrix, strict: bool = False) -> bool:
+def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
     """Whether a symmetric matrix is positive semidefinite, or, if strict, definite; for all t >= 0.
 
-    One of numbers is tried with enclosures of few digits; what these leave open is decided with the numbers.
+    By elimination: pivots are positive, or 0 where all that is left of their row is. Numbers are tried as enclosures
+    of few bits first; what these leave open is decided with the numbers. Rows of polynomials are not divided by the
+    pivot, which is positive but at single t, and there the matrix is semidefinite by continuity.
     """
-    entries = [x for row in matrix for x in row]
-    if all(isinstance(x, Number) for x in entries):
+    entries, rows = [x for row in matrix for x in row], [row[i:] for i, row in enumerate(matrix)]
+    if not bits and all(isinstance(x, Number) for x in entries):
         try:
-            return eliminated(matrix, strict, BITS)
+            return definite(matrix, strict, BITS)
         except Refused:
             longest = max(Fraction(y).denominator.bit_length() for x in entries for y in (x.a, x.b))
             require(longest * len(matrix) ** 3 <= WORK, "a form has too many digits to decide it")
-    return eliminated(matrix, strict)
-
-
-def eliminated(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
-    """The same by elimination: pivots are positive, or 0 where all that is left of their row is.
-
-    Also for polynomials, for all t >= 0: rows are not divided by the pivot then, which is positive
-    but at single t, and there the matrix is semidefinite by continuity.
-    """
-    rows = [row[i:] for i, row in enumerate(matrix)]
     while rows:
         rows = [[rounded(x, bits) for x in row] for row in rows] if bits else rows
         (pivot, *top), *rows = rows
@@ -273,13 +266,10 @@ def eliminated(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
 # ---- Reading -------------------------------------------------------------------------------------
 def rational(text: Any) -> Fraction:
     """A fraction in lowest terms, spelled as Python prints it."""
-    plain = isinstance(text, str) and len(text) <= 2 * DIGITS and {*text} <= {*"0123456789-/"}
-    require(plain, f"a number is text such as 2/3, not {brief(text)}")
-    try:
-        value = Fraction(text)
-        require(str(value) == text, "another spelling")
-    except (ValueError, ZeroDivisionError):
-        raise Refused(f"{brief(text)} is not the only way to write a number") from None
+    spelled = isinstance(text, str) and SPELLED.fullmatch(text)
+    require(spelled, f"a number is text such as 2/3, of at most 4000 digits, not {brief(text)}")
+    value = Fraction(text)
+    require(str(value) == text, f"{brief(text)} is not the only way to write a number")
     return value
 
 
@@ -329,9 +319,9 @@ class Reader(SimpleNamespace):
         return Number(rational(value), d=self.d)
 
     def table(self, value: Any, where: str, shape: str) -> Any:
-        """Numbers in nested lists of this shape."""
-        if not shape:
-            return self.number(value)
+        """Numbers in nested lists of this shape, at the end of which is a colon; without one, the value itself."""
+        if shape in (":", ""):
+            return self.number(value) if shape else value
         letter = shape[0]
         found = items(value, where, int(letter) if letter.isdigit() else self.sizes.get(letter))
         if letter != "*":
@@ -344,10 +334,7 @@ class Reader(SimpleNamespace):
         """The parts of an object with these keys and no others, by their shapes."""
         split = [part.partition(":") for part in shapes.split()]
         given = fields(value, where, " ".join(name for name, _, _ in split))
-        return {
-            name: self.table(given[name], name, shape) if colon else given[name]
-            for name, colon, shape in split
-        }
+        return {name: self.table(given[name], name, shape + colon) for name, colon, shape in split}
 
     def symmetric(self, value: Any, size: int) -> Matrix:
         """A symmetric matrix by its upper triangle, row by row."""
@@ -390,9 +377,8 @@ def slack(factors: Row, one: Sequence[Any], other: Sequence[Any]) -> Any:
 
 def less(form: Any, factors: Row, weights: Weights) -> tuple[Polynomial, Polynomial]:
     """A form - sum of weights Q_ij with symbols y_i, u_i, f_i, 0 for i = -1: its products and function values."""
-    points = {
-        i: [[symbol(f"y{i}")], [symbol(f"u{i}")], symbol(f"f{i}")] for ij in weights for i in ij
-    }
+    indices = chain.from_iterable(weights)
+    points = {i: [[symbol(f"y{i}")], [symbol(f"u{i}")], symbol(f"f{i}")] for i in indices}
     points[STAR] = [[ZERO], [ZERO], ZERO]
     taken = (-w * slack(factors, points[i], points[j]) for (i, j), w in weights.items())
     left = summed([Polynomial({}), form, *taken]).c.items()
@@ -423,29 +409,34 @@ def settle(weights: Iterable[Any], names: Sequence[str], *forms: Polynomial) -> 
 class Method(Reader):
     """x_{k+1} = A x_k + B u_k, y_k = C x_k + D u_k, u_k the gradients of f at the rows of y_k.
 
-    A flow is x' = A x + B u, y = C x. The state rest x* stays and is read as x*: A rest = rest (of a flow 0),
-    C rest = 1, output rest = 1. So differences to it obey the same equations with x* at 0. Of enclosures that
-    is part of the hypothesis. All is over vectors x_0, ..., the state, and g_0, ..., the gradients u_k/L, ...,
-    u_{k+memory}/L, of a flow u.
+    A flow is x' = A x + B u, y = C x. The state rest x* stays and is read as x*: A rest = rest (of a flow 0), C rest
+    = 1, output rest = 1. So differences to it obey the same equations with x* at 0. Of enclosures that is part of the
+    hypothesis. Vectors are x_0, ..., the state, and g_0, ..., the gradients u_k/L, ..., u_{k+memory}/L, of a flow u.
     """
+
+    rate: Any
 
     def __init__(self, s: Mapping[str, Any], memory: Any = 0, flow: bool = False) -> None:
         self.names = f"A:nn B:np C:pn {'' if flow else 'D:pp '}output:n rest:n"
-        claim = "rate:" if flow else "gap:" + " bounded" * ("bounded" in s)
+        claim = "rate:" if flow else "gap: bounded" if "bounded" in s else "gap:"
         super().__init__(s, f"{self.names} mu: L {claim}")
-        self.flow, self.infinite = flow, flow and s["L"] == "infinity"
-        self.n, self.p = n, p = len(self.A), len(self.C)
-        self.L = ZERO if self.infinite else self.number(s["L"])
-        wide = n * p and self.mu.sign() > 0
-        wide = wide and (self.infinite or (self.L - self.mu).sign() >= flow)
-        require(wide, f"a state, a gradient and 0 < mu {'<' if flow else '<='} L are needed")
+        n, p, self.flow, self.infinite = (
+            len(self.A),
+            len(self.C),
+            flow,
+            flow and s["L"] == "infinity",
+        )
+        self.n, self.p, self.L = n, p, ZERO if self.infinite else self.number(s["L"])
+        wide = self.infinite or (self.L - self.mu).sign() >= flow
+        some = n * p and self.mu.sign() > 0 and wide
+        require(some, f"a state, a gradient and 0 < mu {'<' if flow else '<='} L are needed")
         self.factors = factors_of(self.mu, ZERO if self.infinite else reciprocal(self.L))
-        self.unit, stays = (ONE, ZERO) if flow else (self.L, ONE)
+        self.unit, stays, self.bounded = ONE if flow else self.L, ONE, s.get("bounded")
         if flow:
             require(self.rate.sign() >= 0, "the rate is negative")
-            self.D = [[ZERO] * p] * p
+            stays, self.D = ZERO, [[ZERO] * p] * p
         else:
-            self.rate, self.bounded = ONE - self.gap, s.get("bounded")
+            self.rate = ONE - self.gap
             good = self.gap.sign() > 0 and self.rate.sign() >= 0
             good = good and self.bounded in ("state", "output", None)
             require(good, "a gap from 0 to 1 is needed, and state or output as what is bounded")
@@ -461,15 +452,13 @@ class Method(Reader):
         require(known, "memory is a whole number from 0 to 9, or the method is too large")
         x, g = [f"x{i}" for i in range(n)], [f"g{i}" for i in range(p * (memory + 1))]
         self.vectors, self.held, self.early = [*x, *g], [*x, *g[:-p]], p if flow else p * memory
-        self.where, self.states = {}, [[*map(symbol, x)]]
+        self.where = {f"u{i}": self.unit * symbol(name) for i, name in enumerate(g)}
+        self.states = [[*map(symbol, x)]]
         for k in range(0, len(g), p):
-            u = [self.unit * symbol(name) for name in g[k : k + p]]
-            now = [*self.states[-1], *u]
-            for i in range(p):
-                self.where[f"y{k + i}"] = inner([*self.C[i], *self.D[i]], now)
-                self.where[f"u{k + i}"] = u[i]
-            rows = both(self.A, self.B)
-            self.states.append([inner([*a, *b], now) for a, b in rows])
+            now = [*self.states[-1], *(self.unit * symbol(name) for name in g[k : k + p])]
+            for i, rows in enumerate(both(self.C, self.D), k):
+                self.where[f"y{i}"] = inner(chain(*rows), now)
+            self.states.append([inner(chain(*rows), now) for rows in both(self.A, self.B)])
 
     def loss(self, V: Any) -> Any:
         """rate^2 V - V+; of a flow -V' - 2 rate V, where V' is the coefficient of t in V a short time t later."""
@@ -498,9 +487,8 @@ class Method(Reader):
 
     def prove(self, w: Any, z: Any = None) -> None:
         """No weight is negative, nor D, nor E less weight |z|^2; without z, E > 0 in the vectors of V."""
-        nu = self.by_pair(w["nu"], pairs_of(STAR, self.early))
-        lam = self.by_pair(w["lambda"], pairs_of(0, self.p * (len(self.states) - 1)))
-        size = len(self.held)
+        nu, size = self.by_pair(w["nu"], pairs_of(STAR, self.early)), len(self.held)
+        lam = self.by_pair(w["lambda"], pairs_of(0, len(self.vectors) - self.n))
         E, D, star = self.remainders(self.symmetric(w["P"], size), nu, lam)
         if z is None:
             of_V = [row[:size] for row in E.matrix(self.vectors)[:size]]
@@ -710,7 +698,7 @@ class Potential(Reader):
         fields(w, "the witness", "a Q lambda nu first")
         n, point = len(self.rest), self.bounded == "point"
         degrees = [(i, j) for i in range(3) for j in range(3 - i)]
-        read = partial(self.table, where="a polynomial", shape="*")
+        read = partial(self.table, where="a polynomial", shape="*:")
         self.a, weights = read(w["a"]), partial(self.by_pair, pairs=degrees)
         self.Q = self.by_pair(w["Q"], combinations_with_replacement(range(n + 1), 2), read)
         self.nu = self.by_pair(w["nu"], pairs_of(STAR, 1 if point else 2), read)
@@ -732,7 +720,7 @@ class Potential(Reader):
         squares = (at(c, t, over, 2) * w[j] * w[k] for (j, k), c in self.Q.items())
         return summed([HALF * at(self.a, t, over, 2) * symbol(f"f{i}"), *squares])
 
-    def step(self, v: Any, x: Row, u: Any, next_u: Any) -> SimpleNamespace:
+    def step(self, v: Any, x: Row, u: Any = ZERO, next_u: Any = ZERO) -> SimpleNamespace:
         """A step from x at v: t_k and t_{k+1} are times ``over``, and all vectors are times ``scale``."""
         n, over = len(x), at(self.over, v)
         now, ahead, unit = (at(p, v) for p in (self.now, self.next, self.step_unit))
@@ -752,36 +740,38 @@ class Potential(Reader):
 
 def check_potential(s: Mapping[str, Any], w: Any) -> list[str]:
     """Prove the inequalities of `Potential`."""
-    it, factors = Potential(s, w), factors_of(ZERO, ONE)
-    begin, v = vars(it)["from"], Polynomial({(0,): vars(it)["from"], (1,): ONE})
+    it, factors, p = Potential(s, w), factors_of(ZERO, ONE), symbol("p")
     names, point = [*(f"x{j}" for j in range(len(it.rest))), "u", "next_u"], it.bounded == "point"
-    *x, u, next_u = map(symbol, names)
-    p, at_rest = symbol("p"), [r * symbol("p") for r in it.rest]
-    rest, start = it.step(v, at_rest, ZERO, ZERO), it.step(begin, at_rest, u, ZERO)
+    begin, at_rest, (*x, u, next_u) = vars(it)["from"], [r * p for r in it.rest], map(symbol, names)
+    v = Polynomial({(0,): begin, (1,): ONE})
+    start, rest, step = it.step(begin, at_rest, u), it.step(v, at_rest), it.step(v, x, u, next_u)
     off = [rest.where[name] - rest.scale * p for name in ("y0", "end")]
     off += [rest.where[f"x{j},0"] - rest.where[f"x{j},1"] for j in range(len(x))]
     require(not any(off), "the state rest does not rest, or is not read as 1")
-    step = it.step(v, x, u, next_u)
-    now, ahead, over = step.now, step.ahead, step.over
-    growth = at(it.growth, now, over, 2)
+    now, ahead, over, growth = (
+        step.now,
+        step.ahead,
+        step.over,
+        at(it.growth, step.now, step.over, 2),
+    )
     growing = min(a.sign() for a in (over, step.scale, growth)) > 0
     require(growing, "growth, or what is divided by, is not positive")
     require((ahead - now).sign() >= 0, "the clock goes back")
     # forms are times (scale over)^2, weights over^2, and values 2 scale^2
     nu = {pair: at(c, now, over, 2) for pair, c in it.nu.items()}
-    first = {pair: start.over * start.over * x for pair, x in it.first.items()}
-    lam = {}
+    first, lam = {pair: start.over * start.over * x for pair, x in it.first.items()}, {}
     for pair, c in it.lam.items():
         powers = (([now] * i + [ahead] * j + [over] * 2)[:2] for i, j in c)
         lam[pair] = inner(c.values(), [a * b for a, b in powers])
     V, square = it.energy(now, over, 0), start.over * start.scale * p
-    D = less(V - it.energy(ahead, over, 1), factors, lam)
-    E = less(V - HALF * growth * symbol("f0" if point else "f1"), factors, nu)
-    S = less(square * square - it.energy(start.now, start.over, 0), factors, first)
-    require(not any(values for _, values in (D, E, S)), "function values are left")
-    forms = D[0].put(step.where), E[0].put({**step.where, "y1": step.where["end"]})
-    settle([*lam.values(), *nu.values(), *first.values()], names, *forms)
-    at_start = S[0].put(start.where).matrix(["p", "u"])
+    D, of_D = less(V - it.energy(ahead, over, 1), factors, lam)
+    E, of_E = less(V - HALF * growth * symbol("f0" if point else "f1"), factors, nu)
+    S, of_S = less(square * square - it.energy(start.now, start.over, 0), factors, first)
+    require(not (of_D or of_E or of_S), "function values are left")
+    at_end = {**step.where, "y1": step.where["end"]}
+    weights = [*lam.values(), *nu.values(), *first.values()]
+    settle(weights, names, D.put(step.where), E.put(at_end))
+    at_start = S.put(start.where).matrix(["p", "u"])
     require(definite(at_start), "V is too large at the start")
     return [
         "about x_k+1 = A x_k + B u_k, y_k = C x_k + D u_k, u_k the gradient of f at y_k over L, where",
