@@ -383,7 +383,7 @@ def less(form: Any, factors: Row, weights: Weights) -> tuple[Polynomial, Polynom
     taken = (-w * slack(factors, points[i], points[j]) for (i, j), w in weights.items())
     left = summed([Polynomial({}), form, *taken]).c.items()
     products = Polynomial({key: x for key, x in left if len(key) == 3})
-    return products, Polynomial({key: x for key, x in left if len(key) < 3})
+    return products, Polynomial({key: x for key, x in left if len(key) != 3})
 
 
 def follow(form: Any, factors: Row, weights: Weights) -> tuple[Polynomial, Weights]:
