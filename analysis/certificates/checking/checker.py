@@ -78,7 +78,7 @@ class Number:
         return Number(-self.a, -self.b, self.d, self.e)
 
     def __sub__(self, other: Any) -> Number:
-        return self + -other  # type: ignore[no-any-return]
+        return self.__add__(-other)
 
     def __mul__(self, other: Any) -> Number:
         if not isinstance(other, Number):
@@ -166,6 +166,9 @@ class Polynomial:
 
     def __sub__(self, other: Any) -> Any:
         return self + -other
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other
 
     def __mul__(self, other: Any) -> Polynomial:
         found, others = dict[Any, Any](), getattr(other, "c", {(0,): other})
