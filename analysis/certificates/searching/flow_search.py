@@ -18,7 +18,7 @@ from ..methods.modes import Decay
 from ..methods.plant import Matrix, Plant, to_float, to_floats
 from .centers import Center, Centers
 from .facial_reduction import Linear, strict
-from .rows import Rows
+from .inequality_rows import InequalityRows
 
 _NEAR = 3e-6  # a simple rate is worth a try where the search ends so near
 _TOLERANCE = 1e-8  # of the rate, relative
@@ -44,7 +44,7 @@ class FlowLMI:
     """
 
     def __init__(self, plant: Plant) -> None:
-        self.plant, self.it = plant, Rows(Method(describe(plant, ZERO), flow=True))
+        self.plant, self.it = plant, InequalityRows(Method(describe(plant, ZERO), flow=True))
         n, p = self.it.n, self.it.p
         self.maps = maps = Linear(self.it, n, p, p)
         # For L infinite there are gradients without a square in W and in E: they must not appear at all. The others
@@ -141,7 +141,7 @@ def proofs(lmi: FlowLMI, rate: Number) -> Iterator[dict[str, Any]]:
         yield from _guessed(lmi, base, y, rate)
     if not plant.exact:  # nothing vanishes in enclosures
         return
-    exact = Linear(Rows(Method(base, flow=True)), lmi.it.n, lmi.it.p, lmi.it.p)
+    exact = Linear(InequalityRows(Method(base, flow=True)), lmi.it.n, lmi.it.p, lmi.it.p)
     W, E = to_floats(exact.D), to_floats(exact.E)
     for curvature in (plant.mu, plant.L):
         along = [] if curvature is sp.oo else _eigenvectors(lmi.it, rate, plant.number(curvature))
@@ -154,7 +154,7 @@ def proofs(lmi: FlowLMI, rate: Number) -> Iterator[dict[str, Any]]:
                 yield from _checked(lmi, base, x, plant.name)
 
 
-def _eigenvectors(it: Rows, rate: Number, curvature: Number) -> Matrix:
+def _eigenvectors(it: InequalityRows, rate: Number, curvature: Number) -> Matrix:
     """(X, u) along a quadratic's solutions exp(-rate t)."""
     n = it.n
     slope = [[curvature * e for e in row[:n]] for row in it.y[: it.p]]

@@ -21,7 +21,7 @@ from ..checking.field import reciprocal
 from ..methods.modes import SlowestMode, characteristic, modal, trajectories
 from ..methods.plant import Matrix, NoCertificate, Plant
 from ..methods.statement import rate_document, statement
-from .rows import Rows
+from .inequality_rows import InequalityRows
 
 Weights = Mapping[tuple[int, int], Number]
 
@@ -73,7 +73,7 @@ def free_pairs(points: int) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs(points) if i != STAR]
 
 
-def inequality(plant: Plant, rate: Number, steps: int) -> Rows:
+def inequality(plant: Plant, rate: Number, steps: int) -> InequalityRows:
     """The checker's own form of what is to be proved.
 
     Args:
@@ -81,7 +81,7 @@ def inequality(plant: Plant, rate: Number, steps: int) -> Rows:
         rate: that is claimed.
         steps: of memory.
     """
-    return Rows(Method(statement(plant, rate), steps))
+    return InequalityRows(Method(statement(plant, rate), steps))
 
 
 def attained(plant: Plant, rate: Number) -> Iterator[Proof]:
@@ -109,7 +109,7 @@ def _other_poles(plant: Plant, rate: Number) -> list[Number]:
 
 
 def _with_function_value(
-    it: Rows, rate: Number, along: list[list[Number]], share: Number
+    it: InequalityRows, rate: Number, along: list[list[Number]], share: Number
 ) -> Iterator[Proof]:
     """V = Q(y, x*) + c |z+|^2, z+ the next output less a share of this one.
 
@@ -136,7 +136,7 @@ def _with_function_value(
         yield Proof(rate, 1, whole, nu, lam, it.L * size, share)
 
 
-def _distance(it: Rows, rate: Number, along: list[list[Number]]) -> Iterator[Proof]:
+def _distance(it: InequalityRows, rate: Number, along: list[list[Number]]) -> Iterator[Proof]:
     """V = L |x+|^2, which decreases by the same multiple of Q(y+, x*) and Q(x*, y+).
 
     The multiple is that for which the decrease vanishes along a quadratic. This proves the rates of gradient
@@ -163,7 +163,7 @@ def vanishing(D: Matrix, slope: Matrix, along: list[list[Number]]) -> Iterator[N
             yield -left[at] * reciprocal(right[at])
 
 
-def _square_of_output(it: Rows, share: Number) -> Matrix:
+def _square_of_output(it: InequalityRows, share: Number) -> Matrix:
     """|x+ - share x|^2 over (x_k, u_k / L)."""
     m = it.n + it.early
     now = [*it.output, *[ZERO] * (m - it.n)]

@@ -10,7 +10,7 @@ from ..checking.elimination import zeros
 from ..methods.plant import Matrix
 
 
-class Rows:
+class InequalityRows:
     """What the checker has in polynomials, over its vectors: the state and gradients over L (of a flow as they are).
 
     Attributes:
