@@ -154,9 +154,10 @@ class Algorithm(Iteration):
             OdescentError: a bad start, number of steps or parameter, a function that JAX cannot trace, an oracle that
                 the objective lacks, or what belongs to PyTorch, for which there is `to_torch`.
         """
-        from .runs.run import run
+        from .runs.run import explained, run
 
-        return run(self, objective, x0, steps, key, **options)
+        with explained(self, objective, x0):
+            return run(self, objective, x0, steps, key, **options)
 
     def source(self, target: str = "numpy") -> str:
         """Stand-alone source for a target, of those that `odescent list targets` shows; the same bytes every time.

@@ -41,6 +41,8 @@ REFUSED = {
     "train digits-ode --dt0 hot": "known: calibrated, hairer, warm",
     "figures --paper nope": "known: acceleration",
     "explore nope --out a.svg": "no algorithm or system 'nope'",
+    "portrait heavy_ball --curvature 1 --set momentun=1/2": "did you mean 'momentum'",
+    "emit nesterov --target PyTorch": "did you mean 'torch'",
     # numbers: what came and what was expected
     "emit nesterov --mu x": "such as 10, 0.01, 1e-4 or 1/3, not 'x'",
     "emit nesterov --mu=-1": "more than 0, not -1",
@@ -69,6 +71,9 @@ REFUSED = {
     "explore cbo --paths 101": "--paths must be at most 100",
     "explore cbo --paths 0": "--paths must be at least 1",
     "explore cbo --seed -1": "--seed must be at least 0",
+    "portrait heavy_ball --curvature 1 --set momentum=2": "momentum must be a positive number below 1, not 2",
+    "simulate heavy_ball --set step=0.1 --set momentum=-0.5": "below 1, not -1/2",
+    "simulate gradient_descent --set step=0.1 --set lr=0.1": "step and lr both set the parameter h",
     # what is missing, and what does not go together
     "derive": "missing argument 'NAME'",
     "certify": "needs the name of an algorithm",

@@ -298,6 +298,8 @@ def test_there_are_hundreds() -> None:
         ("od.blocks('x x')", "the name x twice"),
         ("od.algorithm('heavy_ball', momentum=-0.5)", "positive number below 1, not -1/2"),
         ("gd.run(keyfun, [1.0, 2.0], 10, L=1)", "keyfun raises TypeError where x is a JAX array of shape (2,)"),
+        ("gd.run(od.Objective(lambda x: x**2), [1.0, 2.0], 10, L=1)", "must return one real number, but it returns"),
+        ("gd.run(od.Objective('mine', numpyfun), [1.0, 2.0], 10, L=1)", "is not a function that JAX can trace"),
         ("gd.run(sq, [1.0], 10**20, L=1)", "steps must be at most 1e+15"),
         ("A.phase_portrait(nag, curvature=-1)", "curvature must be a finite number more than 0, not -1"),
         ("od.parse_system(\"blocks x objective f field a: x'' = -grad f(x)\")", "write x'' = ... as two"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -315,6 +315,19 @@ def _bar(progress: bool | chunks.Progress) -> chunks.Progress | None:
 
 
 # input
+
+
+@contextmanager
+def explained(algorithm: Iteration, objective: Any, x0: Any) -> Iterator[None]:
+    """What an objective's function raises in a run, in a sentence where the function is none of JAX to a number."""
+    try:
+        yield
+    except OdescentError:
+        raise
+    except Exception:
+        if isinstance(objective, Objective) and objective.fun and objective.differentiated:
+            _own_function(algorithm, objective.fun, _starting_point(x0), {})
+        raise
 
 
 def _own_function(

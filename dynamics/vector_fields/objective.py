@@ -96,6 +96,11 @@ class Objective(Rendered):
         plain = {n: getattr(self, n) for n in ("mu", "L", "dimension", "reference")}
         return _registered, self._registered, plain
 
+    @property
+    def differentiated(self) -> bool:
+        """Whether it is a function of the user's own, whose gradient JAX makes."""
+        return self._registered is None and isinstance(self.oracles.get("grad"), _Gradient)
+
     def __repr__(self) -> str:
         constants = [f"{k}={v}" for k, v in (("mu", self.mu), ("L", self.L)) if v is not None]
         return f"Objective({', '.join([repr(self.name), *constants])})"
