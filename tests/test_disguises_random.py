@@ -115,3 +115,46 @@ def test_random_coordinates_that_change_with_the_step(seed: int) -> None:
     found = one.equivalent(near)
     assert found.verdict == "refuted" and found.witness is not None
     check_witness(found.witness, one, near)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_maps_in_units_of_their_own(seed: int) -> None:
+    """Momentum with a function of the gradient that is not linear, and a scalar state."""
+    r = random.Random(seed)
+    x, v, w = od.blocks("x v w")
+    weights = [a, b, s, 1 - b, sp.sqrt(a), sp.exp(-a), 1 / (1 + s), sp.Rational(3, 7)]
+    friction, gain, step, size, share = (r.choice(weights) for _ in range(5))
+    unit, other, ticks = (
+        r.choice([a, 2, sp.sqrt(2), 1 + b, sp.Rational(3, 7), -b]) for _ in range(3)
+    )
+    functions = [
+        lambda g, q: g / sp.sqrt(size + od.dynamics.inner(g, g)),
+        lambda g, q: od.elementwise(lambda e: e / (sp.Abs(e) + 1), g),
+        lambda g, q: od.elementwise(lambda e: sp.tanh(size * e), g),
+        lambda g, q: od.elementwise(lambda e, y: e / (sp.sqrt(sp.Abs(y)) + size), g, q),
+        lambda g, q: od.elementwise(sp.sign, g) + size * g,
+    ]
+    bent, ahead = r.choice(functions), r.choice([0, share])
+
+    def momentum(
+        k: sp.Expr = sp.S.One,
+        j: sp.Expr = sp.S.One,
+        i: sp.Expr = sp.S.One,
+        near: sp.Expr = sp.S.One,
+    ) -> od.Algorithm:
+        """The velocity k times, the average of squares j times, the count i times."""
+        g = f.grad(x + ahead / k * v)
+        averaged = share * w / j + od.elementwise(lambda e: e**2, g)
+        moved = friction / k * v + gain * bent(g, averaged)
+        updates = {
+            v: k * moved,
+            w: j * averaged,
+            n: n + i,
+            x: x - near * step / (1 + n / i) * moved,
+        }
+        return od.method(updates, output=x, init={v: 0, w: 0, n: i})
+
+    found = momentum().equivalent(momentum(unit, other, ticks))
+    assert found.verdict == "proved" and found.same_output, found.reason
+    found = momentum().equivalent(momentum(unit, other, ticks, 1 + sp.Rational(1, 10**9)))
+    assert found.verdict == "refuted", found.reason

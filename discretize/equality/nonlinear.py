@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 
 from ...dynamics.algebra.calculus import Symbol, substitute
-from ...dynamics.algebra.exact import is_zero
+from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.vectors import (
     Call,
     Elementwise,
@@ -26,6 +26,7 @@ from ...dynamics.algebra.vectors import (
     VectorSymbol,
     slots,
 )
+from ...dynamics.notation.show import text
 from ..linear.state_space import explicit_proximal
 from ..programs.program import (
     CallOracle,
@@ -37,7 +38,7 @@ from ..programs.program import (
 from .verdict import Equivalence
 
 SAME = "the update maps are the same expressions in the blocks, matched in order of"
-_TRIES = 720  # ways to match blocks and draws
+_TRIES, _IN_UNITS = 720, 6  # ways to match blocks and draws, and those tried in other units
 
 
 def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
@@ -49,7 +50,7 @@ def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
         why: a sentence of the verdict on why they are not compared as linear methods.
 
     Returns:
-        "proved" with the matching of the blocks, or "undecided".
+        "proved" with the matching of the blocks, each in units of its own, or "undecided".
     """
     one, other = explicit_proximal(one), explicit_proximal(other)
     undecided = Equivalence(
@@ -59,20 +60,49 @@ def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
     if len(one.blocks) != len(other.blocks) or len(one.draws) != len(other.draws):
         return undecided
     only_start = None
-    for matching in itertools.islice(_matchings(one, other), _TRIES):
+    tried = list(itertools.islice(_matchings(one, other), _TRIES))
+    as_they_are = ((m, (sp.S.One,) * len(one.blocks)) for m in tried)
+    in_units = ((m, units) for m in tried[:_IN_UNITS] if (units := _units(one, other, *m)))
+    for matching, units in itertools.chain(as_they_are, in_units):
         atoms = _Atoms()
         mine = _Steps(one, atoms, range(len(one.blocks)), range(len(one.draws)))
-        theirs = _Steps(other, atoms, *matching)
+        theirs = _Steps(other, atoms, *matching, units)
         if not mine.same_as(theirs):
             continue
-        names = ", ".join(f"{one.blocks[mine_].name} = {other.blocks[i].name}"
-                          for i, mine_ in enumerate(matching[0]))  # fmt: skip
+        names = ", ".join(
+            f"{text(k * one.blocks[place].symbol)} = {b.name}"
+            for place, b, k in zip(matching[0], other.blocks, units, strict=True)
+        )
         if not mine.same_start(theirs):
             only_start = f"{SAME} {names}, but they start differently, which may or may not matter."
             continue
         draws = ", for the same draws" if one.draws or one.counts else ""
         return Equivalence("proved", f"{SAME} {names}{draws}.", mine.same_output(theirs))
     return undecided if only_start is None else Equivalence("undecided", only_start)
+
+
+def _units(
+    one: Program, other: Program, blocks: Sequence[int], draws: Sequence[int]
+) -> tuple[sp.Expr, ...] | None:
+    """By block of the other, how many times the one's block it is; None if all are the same, or none is found.
+
+    It is a guess by the start and the first step, which the comparison then decides.
+    """
+    atoms = _Atoms()
+    mine = _Steps(one, atoms, range(len(one.blocks)), range(len(one.draws)), begin=True)
+    theirs = _Steps(other, atoms, blocks, draws, begin=True)
+    found = []
+    for place in blocks:
+        pairs = (
+            (of[place] for of in both)
+            for both in zip(*((s.init, s.next) for s in (mine, theirs)), strict=True)
+        )
+        own, its = next(((a, b) for a, b in pairs if a != 0 and b != 0), (sp.S.One, sp.S.One))
+        unit = canonical(its / own)
+        if unit == 0 or not unit.free_symbols <= {*one.parameters, *other.parameters}:
+            return None
+        found.append(unit)
+    return None if all(k == 1 for k in found) else tuple(found)
 
 
 def _matchings(one: Program, other: Program) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -141,18 +171,30 @@ class _Atoms:
 
 @dataclass
 class _Steps:
-    """A program as scalar expressions in shared atoms: the next state, the output, the start, what is drawn."""
+    """A program as scalar expressions in shared atoms: the next state, the output, the start, what is drawn.
+
+    Attributes:
+        program: the program.
+        atoms: of all programs that are compared.
+        blocks: the places of its blocks.
+        draws: the places of its draws.
+        units: by block, how many times the vector or scalar of its place it is; all 1 if left out.
+        begin: whether the state is that of the start, not any.
+    """
 
     program: Program
     atoms: _Atoms
     blocks: Sequence[int]
     draws: Sequence[int]
-    drawn: list[object] = field(default_factory=list)
+    units: Sequence[sp.Expr] = ()
+    begin: bool = False
 
     def __post_init__(self) -> None:
+        units = self.units or [sp.S.One] * len(self.blocks)
+        numbered = list(zip(self.blocks, self.program.blocks, units, strict=True))
         known: dict[Symbol, Expr] = {
-            b.symbol: _named(f"_block_{i}", b.symbol)
-            for i, b in zip(self.blocks, self.program.blocks, strict=True)
+            b.symbol: b.init if self.begin else k * _named(f"_block_{i}", b.symbol)
+            for i, b, k in numbered
         }
         places = dict(zip(known, self.blocks, strict=True))
         draws, others = iter(self.draws), itertools.count()
@@ -177,12 +219,12 @@ class _Steps:
                 self.records.append((key, parts))
                 known[i.target] = _named(f"_sweep_{number}", i.target)
         self.start_calls = known
-        by_place = sorted(zip(self.blocks, self.program.blocks, strict=True), key=lambda p: p[0])
+        by_place = sorted(numbered, key=lambda p: p[0])
         self.next = [
-            self.atoms.scalar(_put(self.program.inlined().next[b.symbol], known))
-            for _, b in by_place
+            self.atoms.scalar(_put(self.program.inlined().next[b.symbol], known)) / k
+            for _, b, k in by_place
         ]
-        self.init = [self.atoms.scalar(b.init) for _, b in by_place]
+        self.init = [self.atoms.scalar(b.init) / k for _, b, k in by_place]
 
     def _answer(self, i: CallOracle, known: dict[Symbol, Expr]) -> Expr:
         point, implicit = _put(i.point, known), _put(i.implicit, known)

@@ -22,6 +22,7 @@ from .scalars import SINGULAR, as_scalar
 
 _POWER = 32  # of an exponential of a number, where it is a power of another
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
+_OPAQUE = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)  # compared by their arguments
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 
 
@@ -72,6 +73,10 @@ class _Lowering:
         if e.has(sp.exp):
             e = e.replace(
                 lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0])))
+            )
+        if e.has(*_OPAQUE):
+            e = e.replace(
+                lambda n: isinstance(n, _OPAQUE), lambda n: n.func(*map(canonical, n.args))
             )
         return e
 
