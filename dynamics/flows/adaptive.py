@@ -67,6 +67,7 @@ def solve(
         max_steps=max_steps,
         event=event,
         throw=False,
+        adjoint=dfx.ForwardMode(),  # nothing here is differentiated: plain loops compile faster
     )
     # output times after the event, or after the first state that is not finite, hold no solution: cut them off
     states, last = solved.ys
