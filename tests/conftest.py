@@ -30,7 +30,8 @@ QUICK = (
 AS_USERS = os.environ.setdefault("XLA_FLAGS", QUICK) != QUICK
 # What modules of tests make while they are collected is compiled as the first test will be.
 jax.config.update("jax_disable_most_optimizations", not AS_USERS)
-jax.config.update("jax_traceback_in_locations_limit", 0)  # in the text of programs, which nothing reads
+# Programs do not carry the lines that they come from: no test reads them, and lowering is faster.
+jax.config.update("jax_traceback_in_locations_limit", 0)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
