@@ -332,7 +332,7 @@ def test_a_solution_just_below_the_optimum_is_refused() -> None:
         ((three(1), sp.Symbol("m"), 1), "must be numbers"),
         ((three("1"), 1, 10), "alpha must be a finite real number"),
         (({"beta": 1}, 1, 10), "three-parameter form"),
-        (("nesterov", 1, 10), r"give od\.algorithm\('nesterov'\)"),
+        (("zzz", 1, 10), "there is no algorithm or system 'zzz'"),
         ((([[1, 0]], [[1]], [[1]]), 1, 10), "do not fit together"),
         ((od.algorithm("proximal_point"), 1, 10), "parameter h"),
         ((od.algorithm("douglas_rachford"), 1, 10), "one function"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -197,3 +198,28 @@ def test_signs_of_numbers_with_a_root(a: int, b: int, sign: int) -> None:
     """a + b sqrt(7), 2 < sqrt(7) < 3; and where a^2 = d b^2, as with d = 1, the two cancel."""
     assert Number(Fraction(a), Fraction(b), 7).sign() == sign
     assert Number(Fraction(b), Fraction(-b), 1).sign() == 0
+
+
+def test_a_method_without_runs_has_no_poles() -> None:
+    """mu = L and det(I - D) = 0: the determinant of the poles is 0 for every z."""
+    statement = {
+        "d": 1, "mu": "1", "L": "1", "A": [["1"]], "B": [["0", "0"]], "C": [["1"], ["1"]],
+        "D": [["1/2", "1/2"], ["1/2", "1/2"]], "output": ["1"], "rest": ["1"], "gap": "1",
+    }  # fmt: skip
+    with pytest.raises(checker.Refused, match="a pole may be larger"):
+        checker.check_quadratics(statement, {"cuts": []})
+    assert not within([ZERO, ZERO, ZERO], ZERO, False)
+
+
+def test_numbers_whose_sums_are_too_long_are_refused_at_once() -> None:
+    """Sizes are those of valid documents, but each number has a denominator of its own."""
+    reader = checker.Reader({"d": 1})
+    primes = list(sp.primerange(10**6, 10**6 + 10**5))
+    began = time.process_time()
+    with pytest.raises(checker.Refused, match="too many digits to be added"):
+        for p in primes:
+            reader.number(f"1/{p**40}")
+    gram = [[Number(Fraction(1, i * j)) for j in primes[:60]] for i in primes[:60]]  # of rank 1
+    with pytest.raises(checker.Refused, match="too many digits to decide"):
+        definite([[x * x for x in row] for row in gram])
+    assert time.process_time() - began < 5

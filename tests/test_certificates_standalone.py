@@ -237,7 +237,7 @@ def test_the_poles(n: int, p: int, entries: list[Fraction], t: Fraction, fed: bo
     top = (z * sp.eye(n) - mat(A) - mat([gain]).T * mat([C[0]])).row_join(-c * mat(B))
     whole = top.col_join((-mat(C)).row_join(sp.eye(p) - c * mat(D)))
     expected = sp.Poly(whole.det(method="berkowitz") * sp.Rational(str(1 + t)) ** p, z)
-    gains = [Number(x) for x in gain] if fed else None
+    gains = [Number(x) for x in gain] if fed else []
     found = checker.poles(method(A, B, C, D, low, high), Number(low), Number(high), gains)
     assert len(found) == n + 1
     for k, coefficient in enumerate(found):

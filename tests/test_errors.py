@@ -25,5 +25,6 @@ def test_every_error_is_a_value_error():
 )  # fmt: skip
 def test_unknown_names_the_nearest(name, known, hint):
     error = unknown("system", name, known)
+    assert str(error) == str(unknown("system", name, [*known, *known]))  # of two registries
     assert isinstance(error, OdescentError)
     assert str(error) == f"there is no system {str(name)!r}: {hint}"

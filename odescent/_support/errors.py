@@ -50,7 +50,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
     Returns:
         The exception; the caller raises it.
     """
-    names = sorted(known)
+    names = sorted(set(known))
     near = _nearest(str(name), names)
     if near:
         hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"

@@ -29,7 +29,7 @@ from decimal import Context
 from fractions import Fraction
 from functools import partial
 from itertools import chain, combinations_with_replacement, pairwise, permutations, product
-from math import ceil, isqrt, prod
+from math import ceil, isqrt, lcm, prod
 from reprlib import repr as brief
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -40,7 +40,8 @@ SPELLED = re.compile("-?[0-9]{1,4000}(/[1-9][0-9]{,3999})?")
 BYTES = 10**7  # of a file
 LARGEST = 128  # rows of a matrix
 BITS = 256  # of an enclosure of a number
-WORK = 10**9  # bits times multiplications
+READ = 10**7  # bits of a common denominator, times how many numbers have it
+WORK = 10**9  # bits times multiplications, bits that grow with the size
 
 
 both = partial(zip, strict=True)  # lists of the same length, side by side
@@ -252,7 +253,7 @@ def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
             return definite(matrix, strict, BITS)
         except Refused:
             longest = max(Fraction(y).denominator.bit_length() for x in entries for y in (x.a, x.b))
-            require(longest * len(matrix) ** 3 <= WORK, "a form has too many digits to decide it")
+            require(longest * len(matrix) ** 4 <= WORK, "a form has too many digits to decide it")
     while rows:
         rows = [[rounded(x, bits) for x in row] for row in rows] if bits else rows
         (pivot, *top), *rows = rows
@@ -304,22 +305,34 @@ class Reader(SimpleNamespace):
         known = known and all(d % k**2 for k in range(2, min(100_000, isqrt(d)) + 1))
         require(known, f"d is a whole number without squares, not {brief(d)}")
         self.d, self.roots, self.boxed, self.sizes = d, d == 1, False, sizes
+        self.count, self.common = (
+            0,
+            1,
+        )  # of the numbers that were read, the least common denominator
         vars(self).update(self.parts(s, "the statement", f"d {shapes}"))
 
     def number(self, value: Any) -> Number:
         """A number or an enclosure."""
         if isinstance(value, dict):
             ends = fields(value, "an enclosure", "from to")
-            low, high = rational(ends["from"]), rational(ends["to"])
+            low, high = self.fraction(ends["from"]), self.fraction(ends["to"])
             require(self.d == 1 and low < high, "an enclosure needs d = 1 and ends that differ")
             self.boxed = True
             return Number((low + high) / 2, e=(high - low) / 2)
         if isinstance(value, list):
-            a, b = map(rational, items(value, "a number a + b sqrt(d)", 2))
+            a, b = map(self.fraction, items(value, "a number a + b sqrt(d)", 2))
             require(self.d > 1 and b, "a number with a root needs d > 1 and a factor that is not 0")
             self.roots = True
             return Number(a, b, self.d)
-        return Number(rational(value), d=self.d)
+        return Number(self.fraction(value), d=self.d)
+
+    def fraction(self, text: Any) -> Fraction:
+        """A fraction; Refused where sums of those that were read would have too many digits."""
+        value = rational(text)
+        self.count, self.common = self.count + 1, lcm(self.common, value.denominator)
+        digits = self.common.bit_length() * self.count
+        require(digits <= READ, "the numbers have too many digits to be added")
+        return value
 
     def table(self, value: Any, where: str, shape: str) -> Any:
         """Numbers in nested lists of this shape, at the end of which is a colon; without one, the value itself."""
@@ -597,7 +610,7 @@ def within(p: Row, radius: Any, strict: bool) -> bool:
     a z^2 + b z + c, a > 0, are at most 1 if a + c >= |b| and a >= c. For polynomials: for all t >= 0.
     """
     if not radius:
-        return not strict and not any(p[1:])
+        return not strict and p[0].sign() > 0 and not any(p[1:])
     p = [prod([radius] * k, start=x) for k, x in both(range(len(p))[::-1], p)]  # z/radius
     while len(p) > (1 if strict else 3):
         head, tail = p[0], p[-1]
@@ -618,6 +631,8 @@ def check_quadratics(s: Mapping[str, Any], w: Any) -> list[str]:
     ends = [*pairwise([it.mu, *map(it.number, cuts), it.L, it.L])]
     grow = "bounded" not in s and all((b - a).sign() >= 0 for a, b in ends)
     require(grow, "cuts that grow are needed, and nothing that is bounded")
+    work = it.common.bit_length() * len(ends) << it.n + it.p
+    require(work <= WORK, "the numbers have too many digits for so many states and cuts")
     slow = all(within(poles(it, a, b), it.rate, False) for a, b in ends)
     require(slow, "a pole may be larger than the rate")
     return it.words(
