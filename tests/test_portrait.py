@@ -102,6 +102,14 @@ def test_a_window_is_found_around_the_iterates():
     assert still.window == ((0.875, 1.125), (0.875, 1.125))
 
 
+def test_what_is_nothing_beside_the_window_is_shown_as_0():
+    def turned(z):
+        return np.stack([-z[:, 0] + 3e-17, -2 * z[:, 1] - 1e-3], 1)
+
+    shown = str(compute_portrait(turned, ((-1, 1), (-1, 1)), labels=("$x$", "$v$"), samples=11))
+    assert shown.splitlines()[1] == "  (0, -0.0005)  stable node"
+
+
 def test_seeds_replace_the_even_lines():
     found = compute_portrait(lambda z: -z, ((-2, 2), (-2, 2)), seeds=[[0.5, 1.5], [1.5, 1.5]])
     assert len(found.flow_lines) == 2

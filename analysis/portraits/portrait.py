@@ -111,7 +111,11 @@ class Portrait(Rendered):
         if self.projected:
             proof = "; there may be more."
         lines = [f"{count} {what}{self.of}{where}, by {self.search.method}{proof}"]
-        lines += [f"  ({p.point[0]:.6g}, {p.point[1]:.6g})  {p.kind}" for p in self.fixed_points]
+        # what is nothing beside the window is 0
+        least = (1e-12 * np.ptp(self.x), 1e-12 * np.ptp(self.y))
+        for p in self.fixed_points:
+            a, b = (0.0 if abs(c) < e else c for c, e in zip(p.point, least, strict=True))
+            lines.append(f"  ({a:.6g}, {b:.6g})  {p.kind}")
         if self.noisy:
             lines.insert(0, "the drift of a system with noise; its noise is not shown.")
         for cycle in self.limit_cycles:
