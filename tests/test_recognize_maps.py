@@ -154,6 +154,18 @@ def test_disguises_are_not_excluded(name):
         assert kept_apart(target, other, False)
 
 
+@pytest.mark.parametrize(
+    "name", [n for n in DISGUISED if "unit" in n or "sum" in n or "quotient for" in n]
+)
+def test_maps_in_other_units_are_recognized(name):
+    """Or it is undecided: averages by sums of other powers, and a quotient that has no value at 0."""
+    found = od.recognize(DISGUISED[name][1]())
+    if "Adam" in name or "quotient" in name:
+        assert found.verdict == "undecided" and DISGUISED[name][0] in found.undecided
+    else:
+        assert found and found.name == DISGUISED[name][0], found.reason
+
+
 @pytest.mark.parametrize("name", MAPS)
 def test_no_registered_map_is_excluded_from_being_itself(name):
     own = od.algorithm(name).tuned

@@ -405,7 +405,7 @@ class _Search:
                     continue
                 moved = self.target.bind(dict(zip(mine, order, strict=True)))
                 back = {b.name: a for a, b in zip(mine, order, strict=True)}
-                if self._note(name, compare_maps(moved, renamed, ""), _called(names), back):
+                if self._note(name, _compare(moved, renamed), _called(names), back):
                     return
         calls = None if isinstance(self.target, Program) else len(self.target.inputs)
         why = kept_apart(self.program, known.program, constant, calls)
