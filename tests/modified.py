@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,9 +53,11 @@ def flow_of(
     return dict(zip(field, np.split(end, np.cumsum(sizes)[:-1]), strict=True))
 
 
-def local_order(algorithm: od.Algorithm, order: int, **values: float) -> float:
+def local_order(
+    algorithm: od.Algorithm, order: int, steps: Sequence[float] = (0.2, 0.1, 0.05), **values: float
+) -> float:
     """The order of one step's distance to the exact flow of the truncated modified field."""
-    steps, errors = [0.2, 0.1, 0.05], []
+    errors = []
     modified = algorithm.modified_equation(order)
     begin = {str(s): values.get(str(s), START.get(str(s))) for s in modified.terms[0]}
     for size in steps:
