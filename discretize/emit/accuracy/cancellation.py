@@ -139,9 +139,18 @@ def _conjugated(e: sp.Expr) -> Iterator[sp.Expr]:
     n = -sp.Add(*less) / content
     p = e / content + n
     content = sp.S(content)
-    above = _rewritten(sp.factor(sp.expand(p**2 - n**2)))
+    difference = sp.factor(sp.expand(p**2 - n**2))
+    if not _roots(difference) < _roots(
+        e
+    ):  # else a sum of many terms with a root would be conjugated on and on
+        return
+    above = _rewritten(difference)
     exact = (content.p * content.q).bit_count() == 1  # SymPy takes a number into a sum of two
     yield content * above / (p + n) if exact else above / ((p + n) / content)
+
+
+def _roots(e: sp.Expr) -> set[sp.Expr]:
+    return {p.base for p in e.atoms(sp.Pow) if p.exp.is_Rational and p.exp.q == 2}
 
 
 def without_overflow(e: sp.Expr) -> sp.Expr:

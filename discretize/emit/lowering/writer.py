@@ -241,13 +241,15 @@ class Writer:
         own = ("beta",) if target == atom and momentum else ()
         return self.scalar(presentable(c), *own, f"c_{atom}", f"c_{atom}_{target}")
 
-    def scalar(self, e: sp.Expr, *hints: str) -> sp.Expr:
+    def scalar(self, e: sp.Expr, *hints: str, turned: bool = False) -> sp.Expr:
+        """A scalar as it stands in a sum, under a name that is hinted; turned, it has had its sign taken out."""
         if e.is_Rational or (e.is_Symbol and e in self.table.fields):
             return e
         if not self.table.static(e):
             e = accurate_step(e)
-        if negative(e):
-            return -self.scalar(presentable(-e) if self.table.static(e) else minus(e), *hints)
+        if not turned and negative(e):  # once: its opposite may look like one, too
+            opposite = presentable(-e) if self.table.static(e) else minus(e)
+            return -self.scalar(opposite, *hints, turned=True)
         if self.table.static(e):
             return self.table.field(e, *hints)
         value = self.hoisted(e, *(f"{h}_part" for h in hints[-1:]))
