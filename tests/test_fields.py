@@ -83,6 +83,12 @@ def test_a_block_begins_where_another_one_does():
     assert known and known.name == "nesterov_sc"
 
 
+def test_a_block_with_the_name_of_the_starting_point_is_not_meant_by_it():
+    named = blocks("x0")
+    system = System({"flow": {named: -f.grad(x), x: named}}, output=x)
+    assert {b.name: b.init for b in system.blocks} == {"x0": zero, "x": start}
+
+
 def test_the_drift_is_the_sum_of_the_fields():
     system = ball()
     assert system.drift == {v: -c * v - f.grad(x), x: v}

@@ -446,9 +446,13 @@ def _begun(blocks: list[Block]) -> tuple[Block, ...]:
     for s, e in begin.items():
         why = "is neither the starting point, `od.dynamics.start`, nor a block"
         check_vectors(f"the initial value of {s}", e, {start, *begin}, why)
+    named = begin.keys() - {
+        start
+    }  # a block may have the name of the starting point, which is meant then
     for _ in begin:
-        begin = {s: substitute(e, begin) for s, e in begin.items()}
-    circular = [str(s) for s, e in begin.items() if symbols_of(e) & begin.keys()]
+        known = {s: begin[s] for s in named}
+        begin = {s: substitute(e, known) for s, e in begin.items()}
+    circular = [str(s) for s, e in begin.items() if symbols_of(e) & named]
     if circular:
         raise OdescentError(
             f"the initial values of {', '.join(circular)} are given by each other; "
