@@ -241,7 +241,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a number": (lambda s, e: od.Algorithm(3, e), "system of Algorithm must be a System or the name"),
     "the step by name": (lambda s, e: od.Algorithm(s, e, "h"), "step of Algorithm must be"),
     "where": (lambda s, e: od.Algorithm(s, e, where="a"), "where of Algorithm must be a mapping"),
-    "a name in tuning": (lambda s, e: od.Algorithm(s, e, tuning={"h": 1}), "each of tuning of Algorithm must be"),
+    "a name in tuning": (lambda s, e: od.Algorithm(s, e, tuning={"h": 1}), "entry of tuning of Algorithm must be"),
     "a text in tuning": (lambda s, e: od.Algorithm(s, e, tuning={od.parameters("h"): "1"}), "the value of h"),
     "two names": (lambda s, e: od.scheme("semi_implicit_euler", "v", "x"), "blocks are one list"),
     "a pair that is none": (lambda s, e: od.scheme("lie_trotter", ["damp"]), "options that do not fit"),

@@ -182,7 +182,7 @@ def test_other_data_are_noticed(tmp_path):
         train(config, task=Small(), out=tmp_path, resume=True)
 
 
-TABLE = jnp.linspace(0.1, 0.0, 300)
+TABLE = jnp.asarray(np.linspace(0.1, 0.0, 300))  # the same however a process compiles
 OWN = {
     "adam": lambda: optax.adam(0.1),
     "another step": lambda: optax.adam(0.11),
