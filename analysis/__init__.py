@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from .attraction.basin_map import basins as basins
     from .attraction.batches import Batch as Batch
     from .attraction.batches import batch as batch
-    from .attraction.bifurcation_diagram import Bifurcation as Bifurcation
-    from .attraction.bifurcation_diagram import bifurcation as bifurcation
+    from .branches.bifurcation_diagram import Bifurcation as Bifurcation
+    from .branches.bifurcation_diagram import bifurcation as bifurcation
+    from .branches.branch import SolutionBranch as SolutionBranch
+    from .branches.continuation import Continuation as Continuation
+    from .branches.continuation import continuation as continuation
+    from .branches.critical_curve import CriticalCurve as CriticalCurve
+    from .branches.critical_curve import DoublePoint as DoublePoint
+    from .branches.special import SpecialPoint as SpecialPoint
     from .certificates import Certificate as Certificate
     from .certificates import FlowCertificate as FlowCertificate
     from .certificates import HorizonCertificate as HorizonCertificate
@@ -27,6 +33,9 @@ if TYPE_CHECKING:
     from .certificates import counterexample as counterexample
     from .certificates import rate_transfer as rate_transfer
     from .certificates import worst_case_rate as worst_case_rate
+    from .chaos.lyapunov import Lyapunov as Lyapunov
+    from .chaos.lyapunov import lyapunov as lyapunov
+    from .chaos.zero_one import zero_one_test as zero_one_test
     from .cycling import basin_windows as basin_windows
     from .cycling import cycle_range as cycle_range
     from .cycling import cycle_region as cycle_region
@@ -37,6 +46,12 @@ if TYPE_CHECKING:
     from .cycling import energy_ledger as energy_ledger
     from .cycling import exact_edges as exact_edges
     from .cycling import piecewise_cycles as piecewise_cycles
+    from .landscapes.build import landscape as landscape
+    from .landscapes.landscape import Landscape as Landscape
+    from .noise.action import MinimumAction as MinimumAction
+    from .noise.action import minimum_action as minimum_action
+    from .noise.density import PhaseDensity as PhaseDensity
+    from .noise.density import fokker_planck as fokker_planck
     from .plots.cycles import heavy_ball_story as heavy_ball_story
     from .portraits.animation import animate as animate
     from .portraits.phase import phase_portrait as phase_portrait
@@ -50,6 +65,11 @@ if TYPE_CHECKING:
     from .rates.gaps import compute_convergence as compute_convergence
     from .rates.modal_spectrum import Spectrum as Spectrum
     from .rates.modal_spectrum import spectrum as spectrum
+    from .sections.return_map import PoincareMap as PoincareMap
+    from .sections.return_map import Returns as Returns
+    from .sections.return_map import StroboscopicMap as StroboscopicMap
+    from .sections.return_map import poincare_map as poincare_map
+    from .sections.return_map import stroboscopic_map as stroboscopic_map
     from .sweeps.jobs import ParameterSweep as ParameterSweep
     from .sweeps.jobs import SweepInterrupted as SweepInterrupted
     from .sweeps.jobs import sweep as sweep

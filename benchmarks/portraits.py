@@ -2,7 +2,8 @@
 
     python benchmarks/portraits.py [--rounds 3] [--json]
 
-Everything is compiled anew in each process, as for a first picture; imports are left out, and so is JAX's start.
+Everything is compiled anew in each process, as for a first picture; imports are left out, and so is JAX's start. A
+picture "once warm" is drawn once before.
 Medians over the rounds, which go through the systems in turn; processor seconds are given beside wall seconds, for
 machines that are shared.
 """
@@ -27,6 +28,7 @@ matplotlib.use("Agg")
 import matplotlib.figure, matplotlib.backends.backend_agg, scipy.integrate, scipy.optimize
 import odescent as od
 import odescent.analysis.portraits.enclosure, odescent.analysis.portraits.phase, odescent.analysis.plots.portrait
+import odescent.analysis.landscapes.build, odescent.analysis.plots.landscape
 import odescent.discretize.emit
 jnp.ones(1).block_until_ready()
 x, v = od.blocks("x v")
@@ -34,6 +36,10 @@ damped = od.hadamard(od.hadamard(x, x), v)
 relaxation = od.System({"all": {x: v, v: v - damped - x}}, output=x)
 make = od.analysis.phase_portrait
 """
+FIVE = (
+    "od.analysis.landscape(['gradient_descent', 'heavy_ball', 'nesterov_sc', 'nesterov_c', 'triple_momentum'], "
+    "od.objective('himmelblau'), [-1, 0], parameters={'mu': 20, 'L': 160})"
+)
 PICTURES = {
     "heavy_ball, curvature 1": "make(od.algorithm('heavy_ball'), curvature=1.0, parameters={'mu': 1, 'L': 25})",
     "nesterov_sc, curvature 10": "make(od.algorithm('nesterov_sc'), curvature=10.0, parameters={'mu': 1, 'L': 100})",
@@ -47,9 +53,13 @@ PICTURES = {
         "make(od.system('gradient_flow'), od.objective('rosenbrock'), window=((-2, 2), (-1, 3)))"
     ),
     "van der Pol's equation": "make(relaxation, window=((-3, 3), (-4, 4)))",
+    "five methods on himmelblau": FIVE,
+    "the same, once warm": FIVE,
 }
 MEASURE = """
 with tempfile.TemporaryDirectory() as folder:
+    for _ in range({before}):
+        {picture}.save(os.path.join(folder, "before.png"))
     wall, cpu = time.perf_counter(), time.process_time()
     portrait = {picture}
     portrait.save(os.path.join(folder, "portrait.png"))
@@ -57,11 +67,11 @@ with tempfile.TemporaryDirectory() as folder:
 """
 
 
-def once(picture: str) -> list[Any]:
-    """Wall seconds, processor seconds and JAX's version."""
+def once(picture: str, before: int) -> list[Any]:
+    """Wall seconds, processor seconds and JAX's version, after so many pictures before."""
     root = str(Path(__file__).resolve().parent.parent)
     paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    code = PREPARE + MEASURE.format(picture=picture)
+    code = PREPARE + MEASURE.format(picture=picture, before=before)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": paths},
@@ -81,7 +91,7 @@ def main() -> None:
     taken: dict[str, list[list[Any]]] = {n: [] for n in PICTURES}
     for _ in range(given.rounds):
         for name, picture in PICTURES.items():
-            taken[name].append(once(picture))
+            taken[name].append(once(picture, int(name.endswith("once warm"))))
     machine = f"{processor()}; jax {next(iter(taken.values()))[0][2]}"
     rows = [
         {

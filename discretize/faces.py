@@ -16,7 +16,7 @@ from .._support.numbers import check_whole
 from ..dynamics.algebra.scalars import check_known, exact_values
 from ..dynamics.algebra.vectors import Expr, VectorSymbol
 from ..dynamics.flows.system import System
-from ..dynamics.vector_fields.system import Block, start
+from ..dynamics.vector_fields.block import Block, start
 from .equality.verdict import Equivalence
 from .expansion.backward_error import (
     coefficient_drift,
@@ -49,20 +49,19 @@ class Algorithm(Iteration):
         scheme: the scheme. Both may be the names of registered ones that need no options, as "rk4".
         step: the symbol of the step size; a value is bound by ``tuning``.
         where: bindings that are part of the discretization and may contain the step, e.g. ``{a: h}``.
-        tuning: values bound last, the step's among them, e.g. ``{h: 1 / sqrt(L)}``; orders in the step
-            make sense because these are kept apart.
-        outputs: further named expressions in the blocks, recorded beside the states.
+        tuning: values substituted last, e.g. ``{h: 1 / sqrt(L)}``; they are kept apart so that orders in the step
+            keep their meaning.
+        outputs: further named expressions in the blocks, recorded with the states.
         clock: time as an expression in the step number k and the step, such as (k + 1) * h; k * h by default.
-        assumes: what values of its parameters must satisfy, decided whenever they are given.
-        positive: names of blocks whose entries have to be positive where a run starts, or what is said of the
-            method does not hold; such a run is refused.
-        name, reference, provenance: for people; provenance states what is reconstructed.
+        assumes: hypotheses on the parameters, checked whenever values are given.
+        positive: names of blocks whose entries must be positive at the start of a run; other starts raise an error,
+            because the statements on the method do not hold for them.
+        name, reference, provenance: descriptive; provenance states which parts are reconstructed.
 
     Raises:
-        NotConsistent: the committed substeps do not add up to the drift as the step tends to zero (where that
-            limit is an average over draws, which is not worked out, it is not compared), or the clock does not
-            move on by a step from each step to the next.
-        OdescentError: the scheme does not fit the system, or a value does not satisfy what is assumed.
+        NotConsistent: the committed substeps do not add up to the drift as the step tends to zero (not checked if
+            this limit is an average over draws), or the clock does not advance by the step.
+        OdescentError: the scheme does not fit the system, or a value violates a hypothesis.
     """
 
     def consistent_with(self) -> System:
@@ -92,7 +91,7 @@ class Algorithm(Iteration):
     def derivation(self) -> Derivation:
         """The checked path from the system to this algorithm: drift, map, limit, modified equation, form.
 
-        Raises NotCarried where the limit is an average over draws.
+        Raises NotCarried if the limit is an average over draws.
         """
         from .proof.direct import checked_steps
 
@@ -125,7 +124,7 @@ class Algorithm(Iteration):
 
     def run(
         self,
-        objective: Objective | Callable[[Any], Any],
+        objective: Objective | Callable[[Any], Any] | Mapping[str, Any],
         x0: Any,
         steps: int,
         key: Key[Array, ""] | int | Counters | None = None,
@@ -137,22 +136,23 @@ class Algorithm(Iteration):
 
         Args:
             objective: a JAX function of one array or pytree to a number; an `Objective` with the oracles that the
-                method calls; or the name of a registered one.
-            x0: the starting point: numbers, an array or a pytree; of particles, N of them on the first axis.
+                method calls; or the name of a registered one; of several functions a mapping of their names to these.
+            x0: the starting point: numbers, an array or a pytree, or these by block symbol, ``{x: x0, y: y0}``; for
+                particles, with a leading axis of length N.
             steps: the number of steps.
-            key: a JAX key or a whole number, its seed, where noise is drawn; of several independent runs of one seed,
+            key: a JAX key or an integer seed, for methods that draw noise; for independent runs with one seed,
                 ``of_run(source(seed), i)`` (`dynamics.random.sources`).
-            options: values of parameters by name or by a word for them, such as step=0.1, which replace what the
-                tuning says (mu and L default to the objective's constants), and every=, statistics=, chunk=,
-                progress=, resume= for long runs; all of them are explained at `run.run`.
+            options: values of parameters by name or alias, such as step=0.1, which replace the tuning (mu and L default
+                to the objective's constants), and every=, statistics=, chunk=, progress=, resume= for long runs; see
+                `run.run`.
 
         Returns:
             A `Trajectory`: ``.x`` of shape (steps + 1, *x0.shape), ``.f``, ``.t``, ``.states`` by block; NumPy arrays
             for an x0 of NumPy's or Python's numbers, JAX arrays for one of JAX, pytrees for a pytree.
 
         Raises:
-            OdescentError: a bad start, number of steps or parameter, a function that JAX cannot trace, an oracle that
-                the objective lacks, or what belongs to PyTorch, for which there is `to_torch`.
+            OdescentError: an invalid start, number of steps or parameter, a function that JAX cannot trace, a missing
+                oracle of the objective, or an object of PyTorch (use `to_torch`).
         """
         from .runs.run import explained, run
 
@@ -160,9 +160,9 @@ class Algorithm(Iteration):
             return run(self, objective, x0, steps, key, **options)
 
     def source(self, target: str = "numpy") -> str:
-        """Stand-alone source for a target, of those that `odescent list targets` shows; the same bytes every time.
+        """Stand-alone source for a target (see `odescent list targets`); the same bytes every time.
 
-        Raises NotCarried, with the reason, where the target does not support the algorithm.
+        Raises NotCarried, with the reason, if the target does not support the algorithm.
         """
         from .emit import source
 
@@ -178,8 +178,8 @@ class Algorithm(Iteration):
     def to_optax(self, /, **parameters: Any) -> optax.GradientTransformation:
         """The algorithm as an optax transformation: the emitted source, loaded.
 
-        ``parameters`` are numbers, arrays, or schedules of the step, by name; ``key`` where noise is drawn. Raises
-        NotCarried where optax does not support it, OdescentError for missing or unknown parameters.
+        ``parameters`` are numbers, arrays, or schedules of the step, by name; ``key`` is for methods with noise. Raises
+        NotCarried if optax does not support the method, OdescentError for missing or unknown parameters.
         """
         from .emit import to_optax
 
@@ -188,8 +188,8 @@ class Algorithm(Iteration):
     def to_torch(self, /, params: Any, **options: Any) -> Optimizer:
         """The algorithm as a torch optimizer of ``params``: the emitted source, loaded.
 
-        ``options`` are the parameters by name and torch's own (foreach, maximize, ...). Raises NotCarried where torch
-        cannot carry it, OdescentError for missing or unknown options or where torch is not installed.
+        ``options`` are the parameters by name and torch's own (foreach, maximize, ...). Raises NotCarried if torch does
+        not support the method, OdescentError for missing or unknown options or if torch is not installed.
         """
         from .emit import to_torch
 
@@ -268,7 +268,7 @@ def method(
 ) -> Algorithm:
     """An algorithm given directly as an update map: ``method({x: y - s * f.grad(y), ...}, output=x)``.
 
-    It has no flow behind it and serves as the reference that other algorithms are compared with.
+    It has no underlying flow, and serves as a reference for comparisons.
 
     Args:
         updates: the new value of each block, assigned simultaneously, after ``before``.

@@ -14,32 +14,49 @@ if TYPE_CHECKING:
     from .algebra.calculus import substitute as substitute
     from .algebra.calculus import tidy as tidy
     from .algebra.calculus import vanishes as vanishes
+    from .algebra.direct_sums import block_operator as block_operator
+    from .algebra.direct_sums import jacobian as jacobian
+    from .algebra.direct_sums import part as part
+    from .algebra.direct_sums import stack as stack
+    from .algebra.elementwise import elementwise as elementwise
     from .algebra.exact import canonical as canonical
     from .algebra.exact import is_zero as is_zero
+    from .algebra.gradients import gradient as gradient
+    from .algebra.operators import diagonal as diagonal
+    from .algebra.operators import diagonal_operator as diagonal_operator
+    from .algebra.operators import identity as identity
+    from .algebra.operators import linear_solve as linear_solve
+    from .algebra.operators import trace as trace
     from .algebra.oracles import Oracle as Oracle
+    from .algebra.products import apply as apply
+    from .algebra.products import hadamard as hadamard
+    from .algebra.products import outer as outer
+    from .algebra.products import transpose as transpose
     from .algebra.scalars import parameters as parameters
     from .algebra.series import taylor as taylor
     from .algebra.vectors import Vector as Vector
-    from .algebra.vectors import apply as apply
     from .algebra.vectors import blocks as blocks
-    from .algebra.vectors import elementwise as elementwise
-    from .algebra.vectors import hadamard as hadamard
     from .algebra.vectors import inner as inner
-    from .algebra.vectors import outer as outer
     from .algebra.vectors import zero as zero
+    from .algebra.windows import push as push
     from .flows.system import System as System
     from .library import system as system
     from .library import systems as systems
+    from .maps import named_maps as named_maps
     from .problems import objective as objective
     from .problems import objectives as objectives
+    from .vector_fields.block import Block as Block
+    from .vector_fields.block import start as start
+    from .vector_fields.groups import Groups as Groups
+    from .vector_fields.groups import Leaves as Leaves
+    from .vector_fields.maps import Map as Map
+    from .vector_fields.named_maps import named_map as named_map
     from .vector_fields.objective import Objective as Objective
     from .vector_fields.processes import Diffusion as Diffusion
     from .vector_fields.processes import Jumps as Jumps
-    from .vector_fields.system import Block as Block
     from .vector_fields.system import Field as Field
     from .vector_fields.system import L as L
     from .vector_fields.system import curvature as curvature
     from .vector_fields.system import mu as mu
-    from .vector_fields.system import start as start
 else:
     __getattr__, __dir__, __all__ = attach(__name__)

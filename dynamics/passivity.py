@@ -55,7 +55,7 @@ class PassivityImmersion:
             self.control in symbols_of(e) for e in self.plant.values()
         ):
             raise OdescentError(
-                f"{self.control} must be a control: it moves some block of the plant and is none itself."
+                f"{self.control} must be a control: it must move a block of the plant without being one."
             )
         if not self.manifold or self.control in self.manifold.free_symbols:
             raise OdescentError(

@@ -1,4 +1,4 @@
-"""Heavy ball, tuned for quadratics, runs round a cycle for ever; Nesterov's method on the same function does not.
+"""Heavy ball, tuned for quadratics, cycles forever; Nesterov's method on the same function does not.
 
     python examples/heavy_ball_cycle.py
 

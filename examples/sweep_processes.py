@@ -1,9 +1,9 @@
-"""A sweep over many processes that goes on where it was stopped.
+"""A sweep over many processes that resumes where it stopped.
 
     python examples/sweep_processes.py
 
 Problem: how fast do two methods contract on quadratics, over a grid of condition numbers? Each point of the grid is
-a job of its own; results are files, so that a run that is killed goes on, and any executor serves: processes here,
+a job of its own; results are files, so a killed run can be resumed, and any executor can be used: processes here,
 Dask or MPI on a cluster.
 
 Claim: Nesterov's method contracts by 1 - 1 / sqrt(kappa) per step on quadratics, heavy ball by

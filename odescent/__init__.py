@@ -50,21 +50,38 @@ if TYPE_CHECKING:
     from .dynamics import Block as Block
     from .dynamics import Diffusion as Diffusion
     from .dynamics import Field as Field
+    from .dynamics import Groups as Groups
     from .dynamics import Jumps as Jumps
+    from .dynamics import Leaves as Leaves
+    from .dynamics import Map as Map
     from .dynamics import Objective as Objective
     from .dynamics import Oracle as Oracle
     from .dynamics import System as System
     from .dynamics import apply as apply
+    from .dynamics import block_operator as block_operator
     from .dynamics import blocks as blocks
+    from .dynamics import diagonal as diagonal
+    from .dynamics import diagonal_operator as diagonal_operator
     from .dynamics import elementwise as elementwise
+    from .dynamics import gradient as gradient
     from .dynamics import hadamard as hadamard
+    from .dynamics import identity as identity
     from .dynamics import inner as inner
+    from .dynamics import jacobian as jacobian
+    from .dynamics import linear_solve as linear_solve
+    from .dynamics import named_map as named_map
+    from .dynamics import named_maps as named_maps
     from .dynamics import objective as objective
     from .dynamics import objectives as objectives
     from .dynamics import outer as outer
     from .dynamics import parameters as parameters
+    from .dynamics import part as part
+    from .dynamics import push as push
+    from .dynamics import stack as stack
     from .dynamics import system as system
     from .dynamics import systems as systems
+    from .dynamics import trace as trace
+    from .dynamics import transpose as transpose
     from .dynamics.grammar import ParseError as ParseError
     from .dynamics.grammar import parse_function as parse_function
     from .dynamics.grammar import parse_system as parse_system

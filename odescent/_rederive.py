@@ -71,19 +71,23 @@ def rederived(document: dict[str, Any]) -> Derivation:
 
     principle = document["principle"]
     if principle is None:
-        raise OdescentError("it does not say what it follows from, as it was put together by hand.")
+        raise OdescentError("it states no principle, since it was assembled by hand.")
     if not isinstance(principle, dict) or list(principle) != ["by", "given"]:
-        raise OdescentError("its principle is not what made it, `by`, with what was `given`.")
+        raise OdescentError(
+            "its principle must have the keys `by`, a function, and `given`, its arguments."
+        )
     by, written = principle["by"], principle["given"]
     if not isinstance(by, str) or not isinstance(written, dict):
-        raise OdescentError("its principle is not what made it, `by`, with what was `given`.")
+        raise OdescentError(
+            "its principle must have the keys `by`, a function, and `given`, its arguments."
+        )
     given = {name: argument_from(value) for name, value in written.items()}
     if by == "derive":
         return _registered(given)
     if by == "scheme" and not given:
         return algorithm_from(document["algorithm"]["exact"]).derivation()
     if by not in _CALLS:
-        raise OdescentError(f"its principle is {by[:40]!r}, which makes no derivation.")
+        raise OdescentError(f"its principle is {by[:40]!r}, which does not name a derivation.")
     made: Derivation = getattr(import_module(_CALLS[by]), by)(**given)
     return made
 
@@ -93,7 +97,7 @@ def _registered(given: dict[str, Any]) -> Derivation:
 
     name, options = given.get("derivation"), given.get("options")
     if len(given) != 2 or not isinstance(name, str) or not isinstance(options, dict):
-        raise OdescentError("its principle does not say which registered derivation it is.")
+        raise OdescentError("its principle does not name a registered derivation and its options.")
     if not {"name", "route"}.isdisjoint(options):
         raise OdescentError("its principle has an option that no registered derivation takes.")
     method, _, route = name.partition("/")

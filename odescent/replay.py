@@ -27,6 +27,7 @@ from typing import Any
 
 SCHEMA = "odescent.derivation/3"
 SIZE, POINTS, DIGITS = 3, 3, 100  # of vectors, per check, and beyond the longest number
+SLOTS = 8  # arguments that a function of several may have
 LARGEST = {"bytes": 1 << 24, "digits": 1000, "derivatives": 3}
 KEYS = {
     "document": "schema name route summary provenance references principle notation verified steps "
@@ -135,6 +136,10 @@ class Vector(tuple[Number, ...]):
         return max(map(abs, self), default=Number(0))
 
 
+class Dual(Vector):
+    """What the adjoint of a map's derivative is applied to."""
+
+
 def dot(u: Any, v: Any) -> Number:
     return sum((a * b for a, b in zip(u, v, strict=bool(u and v))), Number(0))
 
@@ -170,8 +175,35 @@ FUNCTIONS: dict[str, Any] = {
     "pi": lambda: 4 * atan(Number(1)), "e": lambda: Number(1).exp(), "max": max, "min": min, "inner": dot,
     "hadamard": lambda u, v: Vector(a * b for a, b in zip(u, v, strict=bool(u and v))),
     "outer": lambda u, v: Vector(a * b for a in u for b in v),
-    "apply": lambda m, v: Vector(dot(m[i : i + SIZE], v) for i in range(0, len(m), SIZE)),
+    "apply": lambda m, v: Vector(dot(row, c) for row in rows(m) for c in rows(v, len(v) > SIZE)),
+    "identity": lambda: Vector(Number(i == j) for i in range(SIZE) for j in range(SIZE)),
+    "transpose": lambda m: Vector(a for column in rows(m, True) for a in column),
+    "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)),
+    "entries": lambda m: m[:: SIZE + 1],
+    "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
+    "oldest": lambda: Vector(Number(i == SIZE - 1) for i in range(SIZE)),
+    "delay": lambda: Vector(Number(j == i + 1) for i in range(SIZE) for j in range(SIZE)),
 }  # fmt: skip
+
+
+def rows(m: Any, columns: bool = False) -> list[Any]:
+    """The rows of a matrix, or its columns; a vector is one row."""
+    listed = [m[i : i + SIZE] for i in range(0, len(m), SIZE)]
+    return [*zip(*listed, strict=True)] if columns else listed
+
+
+def inverse(m: Any) -> Any:
+    """The inverse of a matrix, by elimination with the largest pivots."""
+    left = [[*row, *unit] for row, unit in zip(rows(m), rows(FUNCTIONS["identity"]()), strict=True)]
+    for k in range(SIZE):
+        left[k:] = sorted(left[k:], key=lambda row: -abs(row[k]))
+        left[k] = [a / left[k][k] for a in left[k]]
+        for i in {*range(SIZE)} - {k}:
+            left[i] = [a - left[i][k] * b for a, b in zip(left[i], left[k], strict=True)]
+    return Vector(a for row in left for a in row[SIZE:])
+
+
+FUNCTIONS["inverse"] = inverse
 
 
 def rational(text: str) -> Number:
@@ -196,7 +228,7 @@ class World:
         self.scale = Number(random.Random(f"{seed} scale").choice((1, 2)))
         self.drawn: dict[str, Vector] = {}
         self.weights: dict[Any, list[Number]] = {}  # of oracles, by where they are taken
-        self.until, self.inside = until, False
+        self.until, self.inside, self.slots = until, False, dict[str, int]()
 
     def draw(self, what: Any, count: int, signed: bool = False) -> Vector:
         """Numbers between -1 and 1; those that are all of one sign are between 1/20 and a scale."""
@@ -209,17 +241,34 @@ class World:
 
     def symbol(self, tree: Any) -> Any:
         if tree[0] == "block":
-            return self.draw(tree, SIZE**2 if "matrix" in tree[2:] else SIZE)
+            drawn = self.draw(
+                tree, SIZE**2 if {"matrix", "symmetric", "window"} & {*tree[2:]} else SIZE
+            )
+            return drawn + FUNCTIONS["transpose"](drawn) if "symmetric" in tree[2:] else drawn
         negative = not {"negative", "nonpositive"}.isdisjoint(tree[2:])
         signed = negative or not {"positive", "nonnegative"}.isdisjoint(tree[2:])
         (number,) = self.draw(tree, 1, signed)
         number = Number(round(9 * number) or 1) if "integer" in tree[2:] else number
         return -number if negative else number
 
-    def oracle(self, kind: str, of: str, point: Any, along: Any = (), extra: Any = ()) -> Any:
-        """D^k of a sum of exp(a . x + b . p + c), of its gradient, or of a sum of u exp(...)."""
+    def in_slot(self, slot: str, value: Any) -> Any:
+        """A vector in an argument of a function of several, or to be applied to by an adjoint."""
+        inside = [*value] or [Number(0)] * SIZE
+        if slot in ("", "*"):
+            return Dual(inside) if slot else Vector(inside)
+        whole = [Number(0)] * (SIZE * SLOTS)
+        whole[self.place(slot)] = inside
+        return Vector(whole)
+
+    def oracle(self, kind: str, of: Any, point: Any, along: Any = (), extra: Any = ()) -> Any:
+        """D^k of a sum of exp(a . x + b . p + c), of its gradient, or of a sum of u exp(...) or its adjoint."""
         total: Any = Number(0) if kind == "value" else Vector()
-        family, size = ["prox" if kind == "prox" else "", of], len(point) or SIZE
+        name, several, slot = of if isinstance(of, list) else (of, [], "")
+        family, size = (
+            [kind * (kind in ("prox", "named")), name],
+            len(point) or SIZE * (SLOTS if several else 1),
+        )
+        part, image = self.place(slot) if slot else slice(None), SIZE if several else size
         slopes = [self.draw(["slope", i, *family], size) for i in range(SIZE)]
         if (weights := self.weights.get(place := (*family, tuple(point), tuple(extra)))) is None:
             more = [self.draw(["extra", i, *family], len(extra) + 1) for i in range(SIZE)]
@@ -228,11 +277,18 @@ class World:
             )
             weights = self.weights[place] = [power.exp() for power in powers]
         for i, (slope, weight) in enumerate(zip(slopes, weights, strict=True)):
-            weight *= prod((dot(slope, d) for d in along), start=Number(1))
-            other = ["other", kind, i, *family]
-            factor = slope if kind in ("grad", "prox") else self.draw(other, size)
+            other = self.draw(["other", "map" if kind == "vjp" else kind, i, *family], image)
+            sides = ((other if isinstance(d, Dual) else slope, d) for d in along)
+            weight *= prod((dot(*pair) for pair in sides), start=Number(1))
+            factor = Vector(slope[part]) if kind in ("grad", "prox", "vjp", "named") else other
             total += weight if kind == "value" else factor * weight
         return total
+
+    def place(self, slot: str) -> slice:
+        """Where an argument of a function of several is in the vector of all of them."""
+        if (first := SIZE * self.slots.setdefault(slot, len(self.slots))) >= SIZE * SLOTS:
+            raise ValueError("too many arguments")
+        return slice(first, first + SIZE)
 
     def claim(self, name: str, at: Env, *rates: Env) -> Any:
         """A claim, differentiated along the rates by differences whose steps are all different."""
@@ -259,7 +315,7 @@ class World:
         """The value of a tree, finite; ``env`` has the symbols that are not drawn."""
         value = self.value(tree, env)
         numbers = value if isinstance(value, Vector) else [value]
-        if len(numbers) > SIZE**2 or time.monotonic() > self.until:
+        if len(numbers) > SIZE * SLOTS or time.monotonic() > self.until:
             raise ValueError("more than a derivation has")
         if not all(n.is_finite() for n in numbers):
             raise ArithmeticError("not finite")
@@ -280,6 +336,17 @@ class World:
             kind, of, point, *lists = tree if word == "value" else rest
             more = ([self(e, env) for e in part] for part in lists)
             return self.oracle(kind, of, self(point, env), *more)
+        if word == "argument":
+            return self.in_slot(rest[0], self(rest[1], env))
+        if word == "inverse":  # after the operator, how numbers are found
+            return inverse(self(rest[0], env))
+        if word == "derivative":  # the columns, along unit vectors
+            kind, of, point, along, extra, hole = rest
+            fixed, given = ([self(e, env) for e in part] for part in (along, extra))
+            at, units = self(point, env), rows(FUNCTIONS["identity"]())
+            along = ([*fixed, self.in_slot(hole, u)] for u in units)
+            found = [self.oracle(kind, of, at, directions, given) for directions in along]
+            return FUNCTIONS["transpose"](Vector(a for column in found for a in column))
         if word == "elementwise":
             columns = zip(*(self(v, env) for v in rest[1]), strict=True)
             slots = ({f'["slot", "{i}"]': v for i, v in enumerate(c, 1)} for c in columns)
@@ -369,7 +436,8 @@ def _execute(world: World, program: Any, env: Env, answer: Any) -> tuple[Env, di
         if "call" in i:
             if (value := answer(world, i, *parts.values())) is not None:
                 values[json.dumps(target)] = value
-            parts["point"] += world(target, values) * world(i["implicit"], values)
+            if i["implicit"] != "0":
+                parts["point"] += world(target, values) * world(i["implicit"], values)
         elif "sweep" in i:
             parts["weight"] = world(i["implicit"], values)
         asked |= {f"{part} of {target[1]}": value for part, value in parts.items()}

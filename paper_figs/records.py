@@ -67,7 +67,9 @@ def code_version(figure: PaperFigure) -> str:
 def _sources(name: str) -> Iterator[Path]:
     spec = importlib.util.find_spec(f"odescent.{name}")
     if spec is None or not spec.submodule_search_locations:
-        raise OdescentError(f"a figure depends on subpackages of odescent; {name!r} is none.")
+        raise OdescentError(
+            f"a figure depends on subpackages of odescent; {name!r} is not one of them."
+        )
     yield from sorted(Path(spec.submodule_search_locations[0]).rglob("*.py"))
 
 

@@ -13,8 +13,7 @@ import sympy as sp
 
 import odescent as od
 from odescent.discretize.emit import called, load
-from odescent.discretize.emit.backends.optax import _Module as OptaxModule
-from odescent.discretize.emit.backends.optax import plan_with_oracles
+from odescent.discretize.emit.backends.optax import modules
 from odescent.discretize.emit.backends.torch import _Module as TorchModule
 from odescent.discretize.emit.lowering.domains import lowered_of
 from odescent.discretize.emit.lowering.names import Naming
@@ -33,8 +32,8 @@ def tried(name, backend, renamed, count):
     """
     alg, naming = od.algorithm(name), Naming(renamed)
     if backend == "optax":
-        program = naming.program(alg.tuned)
-        low = OptaxModule(alg, plan_with_oracles(program), program, naming).low
+        (made,) = modules(alg, naming).values()
+        low = made.low
     elif backend == "torch":
         low = TorchModule(alg, naming).body.low
     else:

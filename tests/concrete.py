@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from odescent.dynamics.algebra.vectors import Call, Elementwise, Product, ScalarNode, Vector, slots
+from odescent.dynamics.algebra.elementwise import Elementwise, slots
+from odescent.dynamics.algebra.products import Product
+from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector
 
 DIMENSION = 3
 _RNG = np.random.default_rng(7)

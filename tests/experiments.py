@@ -9,7 +9,7 @@ import sympy as sp
 from odescent.discretize.linear.witness import Witness
 from odescent.discretize.programs.program import Assign, CallOracle
 from odescent.dynamics.algebra.vectors import Call, Vector
-from odescent.dynamics.vector_fields.system import start
+from odescent.dynamics.vector_fields.block import start
 
 DIGITS = 60
 

@@ -31,7 +31,7 @@ class JuliaModule(ModuleWriter):
     helpers: ClassVar = {"_exact_sum": EXACT_SUM}
     state = table = lambda self: []  # records are named tuples
     zeros = lambda self, b, like: f"zero({like})"
-    started = lambda self: ["    start = float.(x0)"]
+    started = lambda self, name="start", given="x0": [f"    {name} = float.({given})"]
     inner = lambda self, left, right: f"sum({left} .* {right})"
 
     def loop(self, first, to_step, read):

@@ -14,16 +14,12 @@ import sympy as sp
 from scipy import optimize
 
 from odescent.discretize.programs.program import Assign, CallOracle, Program, SweepCoordinates
-from odescent.dynamics.algebra.vectors import (
-    Call,
-    Elementwise,
-    Product,
-    ScalarNode,
-    Vector,
-    VectorSymbol,
-    slots,
-)
-from odescent.dynamics.vector_fields.system import start
+from odescent.dynamics.algebra.elementwise import Elementwise, slots
+from odescent.dynamics.algebra.operators import Inverse, OracleDerivative, identity
+from odescent.dynamics.algebra.products import Product, Unary
+from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
+from odescent.dynamics.algebra.windows import Delay, UnitPlace
+from odescent.dynamics.vector_fields.block import start
 
 Oracles = Mapping[
     str, Callable[..., Any]
@@ -47,6 +43,12 @@ class Machine:
         self.oracles, self.number = oracles, number
         self.population = any(c.oracle.kind == "ensemble" for c in program.calls)
         self._functions: dict[sp.Expr, Any] = {}
+
+    @property
+    def length(self) -> int:
+        """How many values the window keeps, where there is one."""
+        (length,) = (int(b.history) for b in self.program.blocks if b.keeps)
+        return length
 
     def scalar(self, e: sp.Expr, env: Mapping[str, Any]) -> Any:
         if e not in self._functions:
@@ -85,8 +87,15 @@ class Machine:
         if not isinstance(e, Vector):
             return self.scalar(e, env)
         total: Any = None
-        for atom, coefficient in e.terms.items():
-            term = self._atom(atom, env) * self.scalar(coefficient, env)
+        for atom, coefficient in sorted(e.terms.items(), key=lambda item: item[0] == identity):
+            if (
+                atom == identity
+            ):  # last, with the size of the others, or of the space of all vectors
+                sizes = [np.shape(v)[-1] for v in env.values() if np.ndim(v)]
+                value = np.eye(max(sizes) if total is None else len(total))
+            else:
+                value = self._atom(atom, env)
+            term = value * self.scalar(coefficient, env)
             total = term if total is None else total + term
         return (
             np.zeros_like(next(v for v in env.values() if np.ndim(v))) if total is None else total
@@ -104,6 +113,21 @@ class Machine:
             named = {s: sp.Symbol(f"a{i}") for i, s in enumerate(slots(len(atom.arguments)))}
             arguments = {f"a{i}": self.evaluate(a, env) for i, a in enumerate(atom.arguments)}
             return self.scalar(atom.body.xreplace(named), {**env, **arguments})
+        if isinstance(atom, (UnitPlace, Delay)):
+            m = self.length
+            if isinstance(atom, UnitPlace):
+                return np.eye(m)[0 if atom.which == "newest" else m - 1]
+            return np.eye(m, k=-1 if atom.back else 1)
+        if isinstance(atom, Inverse):
+            return np.linalg.inv(self.evaluate(atom.argument, env))
+        if isinstance(atom, OracleDerivative):  # column by column
+            name = f"{atom.oracle.name}_{len(atom.directions) + 2}"
+            point = self.evaluate(atom.point, env)
+            along = [self.evaluate(d, env) for d in atom.directions]
+            return np.stack([self.oracles[name](point, e, *along) for e in np.eye(len(point))], 1)
+        if isinstance(atom, Unary):
+            inside = self.evaluate(atom.argument, env)
+            return np.transpose(inside) if atom.kind == "transpose" else np.diag(inside)
         assert isinstance(atom, Product)
         left, right = (self.evaluate(a, env) for a in atom.arguments)
         return {"hadamard": np.multiply, "outer": np.outer, "apply": np.matmul}[atom.kind](
@@ -112,7 +136,12 @@ class Machine:
 
     def init(self, x0: Any, **others: Any) -> dict[str, Any]:
         """The initial state from x0; blocks named in ``others`` start there instead."""
-        made = {b.name: self.evaluate(b.init, {start.name: x0}) for b in self.program.blocks}
+        made = {
+            b.name: np.zeros((np.size(x0), self.length))
+            if b.keeps
+            else self.evaluate(b.init, {start.name: x0})
+            for b in self.program.blocks
+        }
         return {**made, **others}
 
     def step(

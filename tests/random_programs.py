@@ -26,8 +26,10 @@ import odescent as od
 from odescent._support.errors import OdescentError
 from odescent.discretize.programs.program import Assign, CallOracle, Draw, Program
 from odescent.discretize.step.compile import COUNTER, compile_scheme, reuse_across_steps
-from odescent.dynamics.algebra.vectors import Call, Product, ScalarNode, Vector, VectorSymbol
-from odescent.dynamics.vector_fields.system import Diffusion, Field, start
+from odescent.dynamics.algebra.products import Product
+from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
+from odescent.dynamics.vector_fields.block import start
+from odescent.dynamics.vector_fields.system import Diffusion, Field
 
 PRIME = 2**61 - 1
 SIZE = 3  # coordinates of a vector
@@ -302,8 +304,8 @@ def an_oracle(r: random.Random, depth: int = 1) -> Vector:
         lambda: of.third(point, a_vector(r, 0), a_vector(r, 0)),
         lambda: of.operator(point),
         lambda: of.prox(point, r.choice([h, c, sp.Integer(1), s])),
-        lambda: of.map(point, r.choice([c, t, s, sp.Integer(2)])),
-        lambda: of.map(point, h, b),
+        lambda: od.Map(of.name)(point, r.choice([c, t, s, sp.Integer(2)])),
+        lambda: od.Map(of.name)(point, h, b),
     ]  # fmt: skip
     found: Vector = r.choice(asks)()
     return found
@@ -344,7 +346,9 @@ def a_system(r: random.Random) -> od.System:
         r.random() < 0.5
     ):  # a kick first and last, among other calls: what is kept, or only seems to be
         kick = [f.grad(x), *(an_oracle(r, 0) for _ in range(r.choice([0, 0, 1, 2])))]
-        other = r.choice([kick, [f.hess(x, a_vector(r, 0))], [f.map(x, c)], [f.grad(x + c * v)]])
+        other = r.choice(
+            [kick, [f.hess(x, a_vector(r, 0))], [od.Map("f")(x, c)], [f.grad(x + c * v)]]
+        )
         for name, calls in zip(
             fields, r.choice([[kick], [kick], [kick, other], [other, kick]]), strict=False
         ):

@@ -215,7 +215,7 @@ def test_refusals() -> None:
     with pytest.raises(od.OdescentError, match="at least 0, not -1"):
         free("gradient_descent").modified_equation(-1)
     written = od.method({x: x - h * g}, output=x)
-    with pytest.raises(od.OdescentError, match="no flow behind it"):
+    with pytest.raises(od.OdescentError, match="is defined as a map, without a flow"):
         written.modified_equation(1)
     past = od.Block("y", role="memory", init=od.blocks("x0"))
     flow = od.System({"descent": {x: -g}}, blocks=[past], output=x)

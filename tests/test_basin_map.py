@@ -58,6 +58,19 @@ def test_newton_on_cube_roots_of_one() -> None:
     )
 
 
+def test_many_points_are_decided_early_and_alike() -> None:
+    """Newton's method in NumPy, far more steps than any start needs."""
+    axes = {"x0[0]": (-1.9, 2.0, 80), "x0[1]": (-2.0, 1.9, 80)}
+    found = basins(cube_roots, axes=axes)
+    x, y = np.meshgrid(found.axes["x0[0]"], found.axes["x0[1]"], indexing="ij")
+    w = x + 1j * y
+    for _ in range(300):
+        w = w - (w**3 - 1) / (3 * w**2)
+    ends = np.array([a.points[0, 0] + 1j * a.points[0, 1] for a in found.attractors])
+    assert found.unresolved == 0 and len(ends) == 3
+    np.testing.assert_allclose(ends[found.labels], w, atol=1e-9)
+
+
 def test_undefined_is_no_attractor_of_its_neighbours() -> None:
     found = basins(cube_roots, axes={"x0[0]": (-1, 1, 5), "x0[1]": (-1, 1, 5)})
     assert found.attractors[found.labels[2, 2]].kind == "undefined"  # 0 / 0 at the origin
@@ -127,10 +140,55 @@ def test_step_by_momentum_map_of_lessard_recht_packard_has_polyaks_cycle() -> No
     assert kinds == [("fixed point", 1), ("cycle", 3), ("diverges", None)]
 
 
-def test_chaos_is_unresolved_not_hidden() -> None:
-    found = basins(lambda x: 4 * x * (1 - x), axes={"x0": (0.011, 0.978, 50)}, steps=2000)
-    assert found.unresolved > 0.9  # rounding may collapse single orbits onto 0
-    assert found.fractions[-1].label == "unresolved"
+def henon(z: jax.Array) -> jax.Array:
+    return jnp.stack([1 - 1.4 * z[0] ** 2 + z[1], 0.3 * z[0]])
+
+
+def test_chaos_has_a_label_and_its_exponent() -> None:
+    found = basins(lambda x: 3.9 * x * (1 - x), axes={"x0": (0.011, 0.978, 50)}, steps=2000)
+    assert [a.kind for a in found.attractors] == ["chaotic"]
+    assert found.unresolved == 0
+    value, low, high = found.attractors[0].exponent or ()
+    assert low < value < high and low < 0.4963 < high  # a plain loop of a million steps
+
+
+@pytest.mark.optimized
+def test_henons_map_has_one_chaotic_attractor_and_the_rest_diverges() -> None:
+    """Henon, Communications in Mathematical Physics 50 (1976): inside of its trapping region every start stays."""
+    found = basins(henon, axes={"x0[0]": (-2, 2, 80), "x0[1]": (-2, 2, 80)}, steps=2000)
+    assert [a.kind for a in found.attractors] == ["chaotic", "diverges"]
+    assert found.attractors[0].exponent[0] == pytest.approx(0.419, abs=0.02)  # type: ignore[index]
+    corners = np.array([[-1.33, 0.42], [1.32, 0.133], [1.245, -0.14], [-1.06, -0.5]])
+    x, y = np.meshgrid(found.axes["x0[0]"], found.axes["x0[1]"], indexing="ij")
+    sides = zip(corners, np.roll(corners, -1, axis=0), strict=True)
+    inside = np.all(
+        [(q - p)[0] * (y - p[1]) - (q - p)[1] * (x - p[0]) < 0 for p, q in sides], axis=0
+    )
+    assert inside.sum() > 100 and (found.labels[inside] == 0).all()
+    z = np.stack([x, y])
+    with np.errstate(all="ignore"):
+        for _ in range(400):
+            z = np.stack([1 - 1.4 * z[0] ** 2 + z[1], 0.3 * z[0]])
+    assert ((found.labels == 0) == np.isfinite(z).all(0)).all()
+
+
+def test_a_quasi_periodic_attractor_has_a_label() -> None:
+    """r -> r (3/2 - r^2 / 2) and a turn by the golden mean: every start but 0 goes to the circle r = 1."""
+    turn = np.pi * (np.sqrt(5) - 1)
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    found = basins(
+        lambda z: (1.5 - 0.5 * jnp.sum(z * z)) * (jnp.asarray(matrix) @ z),
+        axes={"x0[0]": (-0.9, 1, 4), "x0[1]": (-0.8, 0.9, 4)}, steps=500,
+    )  # fmt: skip
+    assert [a.label for a in found.attractors] == ["quasi-periodic"]
+    np.testing.assert_allclose(np.hypot(*found.attractors[0].points.T), 1, atol=1e-9)
+
+
+def test_chaos_in_a_plane_of_parameters() -> None:
+    axes = {"r": np.array([2.0, 3.2, 3.84, 3.9, 4.5])}
+    found = basins(lambda x, *, r: r * x * (1 - x), axes=axes, start=0.3, steps=2000)
+    kinds = [found.attractors[i].label for i in found.labels]
+    assert kinds == ["fixed point 0.5", "2-cycle", "3-cycle", "chaotic", "diverges"]
 
 
 def test_slow_power_law_convergence_is_not_taken_for_arrival() -> None:
@@ -264,7 +322,7 @@ def test_result_as_text_and_data() -> None:
         ({"axes": {}}, "nothing is varied"),
         ({"axes": {"x0": (1, 1, 5)}}, "low to high > low"),
         ({"axes": {"x0": (0, float("inf"), 5)}}, "low to high"),
-        ({"axes": {"x0": [0.0, float("nan")]}}, "not finite"),
+        ({"axes": {"x0": [0.0, float("nan")]}}, "must be finite"),
         ({"axes": {"y": (0, 1, 5)}}, "no axis"),
         ({"axes": {"x0": (0, 1, 5)}, "parameters": {"q": 1}}, "no parameter"),
         ({"axes": {"x0": (0, 1, 5)}, "tolerance": 0.5}, "tolerance"),

@@ -64,12 +64,21 @@ def test_random_starts_are_points_of_their_colour() -> None:
 
 
 def test_unresolved_points_are_in_the_legend() -> None:
+    """A rotation has no attractor; what is chaotic is named and shown."""
+    turn = jnp.array([[jnp.cos(1.0), -jnp.sin(1.0)], [jnp.sin(1.0), jnp.cos(1.0)]])
+    axes = {"x0[0]": (-1, 1, 3), "x0[1]": (-1, 1, 3)}
+    ax = basins(lambda z: turn.astype(z.dtype) @ z, axes=axes, steps=500).plot()
+    texts = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert any(t.startswith("unresolved (") for t in texts)
+    within(ax.figure)
+
+
+def test_chaotic_points_are_in_the_legend() -> None:
     found = basins(
         lambda x, *, r: r * x * (1 - x), axes={"r": (2.8, 3.9, 40)}, start=0.3, steps=2000
     )
     ax = found.plot()
-    texts = [t.get_text() for t in ax.get_legend().get_texts()]
-    assert any(t.startswith("unresolved (") for t in texts)
+    assert "chaotic" in [t.get_text() for t in ax.get_legend().get_texts()]
     within(ax.figure)
 
 

@@ -16,17 +16,10 @@ from odescent.dynamics.algebra.calculus import (
     tidy,
     vanishes,
 )
+from odescent.dynamics.algebra.elementwise import elementwise
+from odescent.dynamics.algebra.products import apply, hadamard, outer
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import (
-    ScalarNode,
-    apply,
-    blocks,
-    elementwise,
-    hadamard,
-    inner,
-    outer,
-    zero,
-)
+from odescent.dynamics.algebra.vectors import ScalarNode, blocks, inner, zero
 from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, p, q = blocks("x y p q")

@@ -310,6 +310,22 @@ def test_a_solver_that_lies_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> N
             assert found.verify() and found.rate >= 0.751821
 
 
+def test_coordinates_that_mix_roots_and_exponentials() -> None:
+    """What a change of the state's coordinates put in goes out again: the method is one of rational numbers."""
+    change = sp.Matrix([[sp.sqrt(3), sp.exp(-1)], [1, sp.sqrt(5)]])
+    quarter, eighth = sp.Rational(1, 4), sp.Rational(1, 8)
+    A, B = sp.Matrix([[1 + quarter, -quarter], [1, 0]]), sp.Matrix([-eighth, 0])
+    C, back = sp.Matrix([[1 + quarter, -quarter]]), change.inv()
+    mixed = [m.tolist() for m in (change * A * back, change * B, C * back)]
+    plant = read(mixed, 1, 8)
+    assert plant.exact and [[str(x) for x in row] for row in plant.A] == [
+        ["0", "1"],
+        ["-1/4", "5/4"],
+    ]
+    plain = certify([m.tolist() for m in (A, B, C)], 1, 8)
+    assert abs(certify(mixed, 1, 8).rate - plain.rate) < 1e-6
+
+
 def test_a_solution_just_below_the_optimum_is_refused() -> None:
     plant = read(od.algorithm("nesterov"), 1, 10)
     best = candidates(plant, 2)[0]
@@ -352,7 +368,7 @@ def test_bad_input_gets_a_sentence(arguments: tuple[Any, ...], sentence: str) ->
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"over": "convex"}, "the classes are"),
+        ({"over": "convex"}, "over must be"),
         ({"steps": 0}, "from 1 to 6"),
         ({"steps": 2.0}, "from 1 to 6"),
         ({"rate": 1}, "less than 1"),
@@ -383,5 +399,5 @@ def test_the_quick_rate_of_odd_input() -> None:
     assert worst_case_rate(three(2.5), 0.1, 1.0) == math.inf
     assert worst_case_rate(([[1.0]], [[1.0]], [[1.0]], [[10.0]]), 0.1, 1.0) == math.inf
     for mu, L in ((2.0, 1.0), (-1.0, 1.0), (nan, 1.0), (1.0, math.inf)):
-        with pytest.raises(od.OdescentError, match="a class has"):
+        with pytest.raises(od.OdescentError, match="a class requires"):
             worst_case_rate(three(1), mu, L)

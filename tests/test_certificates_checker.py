@@ -104,7 +104,7 @@ def test_reciprocals_and_enclosures(x: Number, y: Number) -> None:
     if x:
         assert sp.expand(exact(x) * exact(reciprocal(x))) == 1
     near = rounded(x, 220)
-    low, high = (sp.Rational(str(near.a + s * near.e)) for s in (-1, 1))
+    low, high = (sp.Rational(near.a + s * near.e, 2**220) for s in (-1, 1))
     assert low <= exact(x) <= high and high - low < sp.Rational(1, 2**200)
 
 

@@ -115,7 +115,7 @@ def test_bad_input_gets_a_sentence() -> None:
         (["nesterov", "--mu", "ten", "--L", "10"], "--mu must be a number"),
         (["nesterov", "--mu", "3", "--L", "1"], "at least mu"),
         (["nesterov", "--mu", "1", "--L", "10", "--steps", "9"], "from 1 to 6"),
-        (["nesterov", "--mu", "1", "--L", "10", "--over", "all"], "the classes are"),
+        (["nesterov", "--mu", "1", "--L", "10", "--over", "all"], "over must be"),
         (["proximal_point", "--mu", "1", "--L", "10"], "--set h=1/2"),
         (["adam", "--mu", "1", "--L", "10"], "not linear"),
         (
@@ -123,7 +123,7 @@ def test_bad_input_gets_a_sentence() -> None:
             "measure must be",
         ),
         (["gradient_flow"], "give --mu"),
-        (["gradient_flow", "--mu", "1", "--steps", "3"], "not about flows"),
+        (["gradient_flow", "--mu", "1", "--steps", "3"], "not to flows"),
         (["heavy_ball", "--mu", "1", "--L", "10", "--multipliers", "all"], "kind of multipliers"),
         (["heavy_ball", "--flow", "--mu", "1", "--set", "b=1"], "has the parameters c, not b"),
         (["ogm", "--mu", "0", "--L", "1", "--horizon", "some"], "--horizon must be"),

@@ -399,3 +399,60 @@ def test_numbers_that_cancel_become_floats() -> None:
         x = x * Number(Fraction(4), Fraction(-1), 15)
     assert to_float(x) == pytest.approx(float((4 - sp.sqrt(15)).evalf(60) ** 60), rel=1e-14)
     assert to_float(-x) == -to_float(x)
+
+
+def least_eigenvalue(document: Any, L: float) -> float:
+    """Of D over (x_0, u_0, ..., u_N) by definition, in floats, where mu = 0 and L is a number."""
+    s, size = document["statement"], len(document["statement"]["points"]) + 1
+    u, y = np.eye(size)[1:], np.zeros((size - 1, size))
+    y[:, 0] = 1
+    for i, row in enumerate(s["points"]):
+        y[i, 1 : len(row) + 1] = [float(Fraction(h)) for h in row]
+    u, y = (
+        np.vstack([u, np.zeros(size)]),
+        np.vstack([y, np.zeros(size)]),
+    )  # the minimizer is point -1
+    bound, square = (
+        float(Fraction(s["bound"])),
+        {"gradient": u[-2], "distance": y[-2]}.get(s["measure"]),
+    )
+    D, values = np.zeros((size, size)), np.zeros(size)  # of 2 f_i
+    values[-2] -= s["measure"] == "value"
+    if square is not None:
+        D -= 2 * np.outer(square, square)
+    if s["start"] == "value":
+        values[s["points"].index([])] += bound
+    else:
+        D[0, 0] += 2 * bound
+
+    def less(i: int, j: int, weight: float) -> None:
+        values[[i, j]] -= [weight, -weight]
+        D[...] += weight * (
+            2 * np.outer(u[j], y[i] - y[j]) + np.outer(u[i] - u[j], u[i] - u[j]) / L
+        )
+
+    for key, weight in document["witness"]["lambda"].items():
+        less(*map(int, key.split(",")), float(Fraction(weight)))
+    for i, weight in enumerate(-values[:-1]):
+        assert weight > -1e-12
+        less(-1, i, weight)
+    return float(np.linalg.eigvalsh((D + D.T) / 2)[0])
+
+
+@pytest.mark.parametrize(("measure", "start"), [("gradient", "value"), ("value", "distance")])
+def test_an_enclosed_smoothness(measure: str, start: str) -> None:
+    """Weights that prove a bound over F(0, L) prove it for all smaller L: D is least at the largest."""
+    step = {"h": [[Fraction(1, 2)], [0, Fraction(1, 2)]]}
+    found = certify(step, 0, 2, horizon=2, measure=measure, start=start, bound=2).to_dict()
+    found.pop("lower", None)
+    for low, high, holds in (("1999/1000", "2", True), ("2", "100", False)):
+        found["statement"]["L"] = {"from": low, "to": high}
+        ends = [float(Fraction(low)), float(Fraction(high))]
+        least = [least_eigenvalue(found, L) for L in np.linspace(*ends, 9)]
+        assert max(np.diff(least)) < 1e-12  # least for the largest L
+        assert (least[-1] > -1e-12) == holds
+        if holds:
+            assert "for every f in F(mu, L)" in check(found)
+        else:
+            with pytest.raises(Refused):
+                check(found)

@@ -198,7 +198,11 @@ def test_bad_input_gets_a_sentence() -> None:
     twice = od.method({x: half - f.grad(half) / 10}, output=x)
     for arguments, options, sentence in (
         ((METHODS["gd"](), 1, 10), {}, "mu = 0"),
-        ((METHODS["gd"](), 0, 1), {"measure": "gradient"}, "one number of steps"),
+        (
+            (METHODS["gd"](), 0, 1),
+            {"measure": "gradient"},
+            "measure applies to a bound after N steps, horizon=N",
+        ),
         ((METHODS["gd"](), 0, sp.sqrt(2)), {}, "rational L"),
         ((twice, 0, 1), {}, "one gradient per step"),
         ((od.algorithm("proximal_point"), 0, 1), {}, "parameter h"),

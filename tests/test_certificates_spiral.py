@@ -16,7 +16,13 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent.analysis import NoCertificate, certify
 from odescent.analysis.certificates import Certificate
-from odescent.analysis.certificates.checking.checker import Refused, check_lower
+from odescent.analysis.certificates.checking.checker import (
+    Number,
+    Refused,
+    check_lower,
+    factors_of,
+    spirals,
+)
 from odescent.analysis.certificates.lower_bounds.spiral import Spiral
 
 
@@ -156,3 +162,17 @@ def test_it_travels() -> None:
     data["lower"]["value"] = str(Fraction(data["lower"]["value"]) * 2)
     with pytest.raises(od.OdescentError, match="no function of the class"):
         Certificate.from_dict(data)
+
+
+@pytest.mark.parametrize("loss", ["1/100", "1/1000000", "0", "-1/100"])
+@pytest.mark.parametrize("G", [1, 3])
+def test_the_work_is_bounded(loss: str, G: int) -> None:
+    """On |x|^2 / 2, or, beyond L = 2, on no function: spirals that turn in too slowly are refused before any point."""
+    z = [Number(1 - Fraction(loss)), Number(Fraction(1, 10**5))]
+    factors = factors_of(Number(Fraction(1, 2)), Number(Fraction(1, 2)))
+    it = factors, Number(Fraction(G, 2)), z, [Number(G), Number(0)]
+    if loss == "1/100":
+        assert spirals(*it) == (G == 1)
+    else:
+        with pytest.raises(Refused, match="more than 20000 points"):
+            spirals(*it)

@@ -98,7 +98,10 @@ def test_unknown_names_suggest_the_nearest(arguments: list[str], suggestion: str
         (["derive", "nesterov", "twice"], "unexpected extra argument"),
         (["derive", "nesterov", "--latex", "--json"], "exclude each other"),
         (["derive", "cbo", "--set", "noise=white"], "no noise of the relaxation 'white'"),
-        (["derive", "cbo", "--set", "route=model"], "no option of a method; use NAME and --route"),
+        (
+            ["derive", "cbo", "--set", "route=model"],
+            "is not an option of a method; use NAME and --route",
+        ),
         (["emit", "nesterov", "--mu", "0"], "mu must be more than 0"),
         (["emit", "nesterov", "--mu=-1"], "mu must be"),
         (["emit", "nesterov", "--mu", "2", "--L", "1"], "L must be at least mu"),
@@ -110,7 +113,10 @@ def test_unknown_names_suggest_the_nearest(arguments: list[str], suggestion: str
         (["emit", "nesterov", "--L", "__import__('os')"], "L must be a number"),
         (["emit", "nesterov", "--set", "L"], "--set takes NAME=VALUE"),
         (["emit", "nesterov", "--set", "L=2", "--L", "3"], "L was given twice: 3 and 2"),
-        (["emit", "gradient_descent", "--set", "step=3/L"], "has the steps '1/L'"),
+        (
+            ["emit", "gradient_descent", "--set", "step=3/L"],
+            "step of gradient descent must be '1/L'",
+        ),
     ],
 )
 def test_bad_input_gets_a_sentence(arguments: list[str], part: str):

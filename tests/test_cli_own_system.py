@@ -152,7 +152,7 @@ def test_a_mistake_is_shown_with_its_place(own: str):
         (["--scheme", SCHEME, "--where", "d = 1"], "--where, line 1, column 1: there is no parameter 'd'"),
         (["--scheme", SCHEME, "--tuning", "h = import os"], "--tuning, line 1"),
         (["--scheme", SCHEME, "--route", "model"], "--route is for the known methods"),
-        (["--scheme", SCHEME, "--time-limit", "0"], "--time-limit is more than 0"),
+        (["--scheme", SCHEME, "--time-limit", "0"], "--time-limit must be more than 0"),
         (["--scheme", SCHEME, "--time-limit", "soon"], "--time-limit must be a number"),
         (["--latex", "--json"], "exclude each other"),
     ],

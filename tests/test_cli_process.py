@@ -118,7 +118,7 @@ def test_a_full_device_gets_a_sentence():
             timeout=60,
         )
     assert done.returncode == 2
-    assert done.stderr.startswith(b"odescent: the standard output cannot be written: No space")
+    assert done.stderr.startswith(b"odescent: standard output cannot be written: No space")
     assert done.stderr.count(b"\n") == 1
 
 

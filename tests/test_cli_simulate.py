@@ -89,7 +89,7 @@ def test_set_takes_the_words_of_the_method_in_every_command(call, tmp_path):
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
-        (["simulate", "gradient_flow"], "say for how long"),
+        (["simulate", "gradient_flow"], "give the final time of its flow"),
         (["simulate", "nesterv"], "did you mean"),
         (["simulate", "nesterov_sc", "--steps", "2.5"], "--steps must be a whole number"),
         (["simulate", "nesterov_sc", "--x0", "1,2,3"], "3 numbers, but the objective has 2"),

@@ -15,7 +15,8 @@ from odescent.discretize.programs.program import Assign, CallOracle, Draw, Progr
 from odescent.discretize.step.compile import COUNTER, compile_scheme, reuse_across_steps
 from odescent.dynamics.algebra.oracles import Oracle
 from odescent.dynamics.algebra.vectors import zero
-from odescent.dynamics.vector_fields.system import Diffusion, start
+from odescent.dynamics.vector_fields.block import start
+from odescent.dynamics.vector_fields.system import Diffusion
 
 x, v, w, y = od.blocks("x v w y")
 gam = od.blocks("gam", kind="scalar")
@@ -119,12 +120,12 @@ def test_what_is_kept_is_the_same_call() -> None:
         e.grad(x),
         f.operator(x),
         f.prox(x, c),
-        f.map(x),
+        od.Map("f")(x),
         f.third(x, v, x),
     ]
     for other in others:
         assert calls(here, other) == calls(other, here) == (2, 2), other
-    for changing in (f.map(x, t), f.grad(x + t * v), f.grad(x + c * v), f.grad((1 + h) * x)):
+    for changing in (od.Map("f")(x, t), f.grad(x + t * v), f.grad(x + c * v), f.grad((1 + h) * x)):
         assert calls(changing, changing, time=t) == (2, 2), changing
     assert calls(f.grad(x + t * v), f.grad(x + (t + h) * v), time=t) == (2, 2)
 

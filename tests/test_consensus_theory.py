@@ -62,7 +62,7 @@ def test_a_temperature_asks_for_particles() -> None:
     ("more", "message"),
     [
         ({"ess": 1.0}, "between 0 and 1"),
-        ({"step": -1.0}, "step is a number more than 0"),
+        ({"step": -1.0}, "step must be a number more than 0"),
         ({"particles": 5, "temperature": 1.0}, "not both"),
         ({"noise": "constant"}, "vanishes at the consensus point"),
         ({"dimension": 0}, "whole number"),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 import types
 from pathlib import Path
 
@@ -94,6 +98,51 @@ def test_the_commands_that_write_a_file_do(
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
     assert Path(words[words.index("--out") + 1]).is_file()
+
+
+RUN = (
+    "certify",
+    "derive",
+    "emit",
+    "list",
+)  # the commands that need no training, no server and no data
+
+
+def session(page: str) -> list[str]:
+    """The lines of a page for a shell, continued ones joined, without comments."""
+    whole = "".join(fenced(page, "(?:sh|console)")).replace("\\\n", "")
+    return [plain for line in whole.splitlines() if (plain := line.partition("#")[0].strip())]
+
+
+def ours(line: str) -> bool:
+    return line.startswith("python ") or line.split()[:2] in (["odescent", c] for c in RUN)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(map(ours, session(p)))])
+def test_the_commands_of_a_page_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one folder, in order, beside a copy of the examples and the file that the page says its text is in."""
+    from typer.testing import CliRunner
+
+    from odescent.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(DOCS.parent / "examples", tmp_path / "examples")
+    for name in re.findall(r"text above in `(\S+)`", (DOCS / page).read_text(encoding="utf-8")):
+        text = re.search(r'^ODE = """\n(.*?)"""', "\n".join(PYTHON[page]), re.DOTALL | re.MULTILINE)
+        assert text is not None
+        Path(name).write_text(text[1], encoding="utf-8")
+    for line in filter(ours, session(page)):
+        command, _, into = line.partition(">")
+        first, *words = shlex.split(command)
+        if first == "python":
+            subprocess.run([sys.executable, *words], check=True, capture_output=True)
+            continue
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, (line, done.output)
+        if into:
+            Path(into.strip()).write_text(done.stdout, encoding="utf-8")
 
 
 def prose(page: str) -> str:

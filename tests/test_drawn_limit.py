@@ -15,7 +15,9 @@ import sympy as sp
 import odescent as od
 from odescent._support.errors import NotCarried
 from odescent.discretize.weak.step_moments import step_map
-from odescent.dynamics.algebra.vectors import Vector, elementwise, hadamard, inner
+from odescent.dynamics.algebra.elementwise import elementwise
+from odescent.dynamics.algebra.products import hadamard
+from odescent.dynamics.algebra.vectors import Vector, inner
 from odescent.dynamics.vector_fields.system import Diffusion, Field
 
 x, u, w = od.blocks("x u w")
@@ -58,7 +60,7 @@ NONLINEAR: dict[str, Vector] = {
     "a squared factor": hadamard(u, hadamard(u, f.grad(x))),
     "a function": elementwise(sp.cos, u),
     "a kink": elementwise(sp.sign, u),
-    "a parameter of an oracle": f.map(x, inner(u, x)),
+    "a parameter of an oracle": od.Map("f")(x, inner(u, x)),
 }
 
 

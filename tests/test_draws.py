@@ -159,7 +159,7 @@ def test_what_is_no_source() -> None:
     made = od.algorithm("unadjusted_langevin")
     with pytest.raises(od.OdescentError, match="no generator of normals 'sobol'"):
         made.run(WELL, START[0], 1, key=0, h=0.1, normals="sobol")
-    with pytest.raises(od.OdescentError, match="a seed is a whole number from 0"):
+    with pytest.raises(od.OdescentError, match="a seed must be a whole number from 0"):
         draws.source(-1)
     with pytest.raises(
         od.OdescentError, match=r"as in jax\.random\.key\(0\), or a whole number, not 1\.5"

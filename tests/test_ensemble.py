@@ -70,7 +70,7 @@ def test_time_dependent_coefficients():
         ({"parameters": {"c": np.ones(3)}}, r"array of shape \(2,\)"),
         ({"parameters": {"d": 1}}, "no parameter of the system called 'd'"),
         ({"solver": "tsit5"}, "no fixed-step solver"),
-        ({"dt": 0.3}, "no whole number of steps"),
+        ({"dt": 0.3}, "not a whole number of steps"),
         ({"starts": np.zeros((0, 1))}, "n > 0"),
     ],
 )

@@ -158,7 +158,7 @@ def test_transformations_leave_remarks_out():
     [
         ({"steps": 0}, "steps must be a whole number of at least 1"),
         ({"points": 0}, "points must be"),
-        ({"safety": 0.5}, "safety is a factor of at least 1"),
+        ({"safety": 0.5}, "safety must be a factor of at least 1"),
         ({"step": 0.1}, "step belong to a method"),
         ({"fun": lambda x: np.sin(x).sum()}, "jax.numpy"),
         ({"fun": lambda x: jnp.sum(jnp.sqrt(x - 1))}, "not finite"),

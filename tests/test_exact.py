@@ -273,7 +273,7 @@ def test_parameters():
     assert parameters("t", real=True).is_positive is None
     for names, sentence in (
         ("", "at least one name"),
-        ("2c", "cannot be a name"),
+        ("2c", "is not a valid name"),
         ("lambda", "keyword"),
     ):
         with pytest.raises(ValueError, match=sentence):

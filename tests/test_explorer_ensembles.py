@@ -151,7 +151,7 @@ def test_what_diverges_is_said_and_the_others_stay():
     assert "40 of 40 paths diverge" in wild.notes[0]
     assert "nan" not in wild.picture
     assert view(replace(PARTICLES, x0=(np.nan, 0.0))).notes == (
-        "x0 must be finite, but it has a value that is not.",
+        "x0 must be finite, but it contains NaN or infinity.",
     )
 
 

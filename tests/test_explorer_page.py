@@ -193,7 +193,7 @@ def test_texts_of_ones_own_are_shown_linked_and_saved(browser, explorer: str):
     function = browser.locator("marimo-text-area textarea").nth(1)
     function.fill("x^4/4 + os")
     browser.get_by_role("button", name="use this function").click()
-    browser.locator("#odescent-own").filter(has_text="'os' is no variable").wait_for()
+    browser.locator("#odescent-own").filter(has_text="'os' is not a variable").wait_for()
     function.fill("x^4/4 + (y - 1)^2")
     browser.get_by_role("button", name="use this function").click()
     browser.locator("#odescent-link[href*='function=x%5E4']").wait_for(timeout=60_000)

@@ -8,11 +8,13 @@ import sympy as sp
 
 import odescent as od
 from odescent import OdescentError
+from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, hadamard, inner, zero
+from odescent.dynamics.algebra.vectors import blocks, inner, zero
 from odescent.dynamics.flows.system import System
+from odescent.dynamics.vector_fields.block import Block, start
 from odescent.dynamics.vector_fields.objective import Objective
-from odescent.dynamics.vector_fields.system import Block, Diffusion, Field, curvature, start
+from odescent.dynamics.vector_fields.system import Diffusion, Field, curvature
 
 x, v, z = blocks("x v z")
 s = blocks("s", kind="scalar")
@@ -40,7 +42,7 @@ REFUSED = {
     "two points": (lambda: System({"flow": {v: -f.grad(v) - f.grad(z), z: v}}), "give output="),
     "stray start": (lambda: ball(init={z: start}), "initial value is given for z, which no field moves"),
     "start at no block": (lambda: ball(init={v: x - z}), "the initial value of v uses the vector 'z'"),
-    "starts in a circle": (lambda: ball(init={v: x, x: v}), "the initial values of v, x are given by each other"),
+    "starts in a circle": (lambda: ball(init={v: x, x: v}), "the initial values of v, x refer to each other"),
     "calculus": (lambda: ball(calculus="riemann"), "'ito' or 'stratonovich', not 'riemann'"),
     "one name twice": (
         lambda: System({"flow": {v: -sp.Symbol("v", positive=True) * v}}), "name 'v' stands for two different symbols",
@@ -48,7 +50,7 @@ REFUSED = {
     "assumptions": (
         lambda: System({"flow": {v: (c - sp.Symbol("c")) * v}}), "name 'c' stands for two different symbols",
     ),
-    "block kind": (lambda: Block("x", kind="tensor"), "kinds are vector, scalar, matrix, pytree"),
+    "block kind": (lambda: Block("x", kind="tensor"), "kinds are vector, scalar, matrix, symmetric, pytree"),
     "block role": (lambda: Block("x", role="ghost"), "roles state, memory, coefficient"),
     "scalar start": (lambda: Block("s", kind="scalar", init=start), "'s' starts at the vector x0"),
     "unknown block": (lambda: ball().block("vv"), "no block 'vv': did you mean 'v'"),
@@ -68,7 +70,7 @@ def test_bad_systems_get_a_sentence(name):
 
 def test_bad_names_are_refused():
     for attempt in (lambda: Block("2x"), lambda: System({"a b": {x: -x}})):
-        with pytest.raises(ValueError, match="cannot be a name"):
+        with pytest.raises(ValueError, match="is not a valid name"):
             attempt()
 
 

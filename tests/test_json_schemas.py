@@ -34,6 +34,7 @@ QUICK = {
     "simulate gradient_descent --steps 3 --statistics mean": 0,
     "simulate gradient_flow --time 1 --out flow.csv": 0,
     "portrait gradient_flow --objective quadratic": 0,
+    "portrait heavy_ball --objective quadratic --steps 3": 0,
     "explore gradient_descent --out flow.svg": 0,
     "doctor": 0,
 }

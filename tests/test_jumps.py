@@ -151,7 +151,7 @@ def test_a_system_file_says_jumps(common: bool):
     again = od.parse_system(text)
     assert again.fields["leap"].noise[x] == leap.noise[x] and to_text(again) == text
     assert ("sharing clock" in text) == common
-    for wrong, words in (("dJ(x)", "the rate of jumps is a scalar"), ("dJ(-1)", "at least 0, not -1"),
+    for wrong, words in (("dJ(x)", "the rate of jumps must be a scalar"), ("dJ(-1)", "at least 0, not -1"),
                          ("dJ(2) sharing W", "clock was expected")):  # fmt: skip
         with pytest.raises(od.ParseError, match=words):
             od.parse_system(f"system a\nblocks x\nfield f: x' = -x\nnoise f: x += {wrong}\n")
@@ -361,9 +361,9 @@ def test_counts_have_their_law_and_depend_on_the_particle_alone():
 def test_what_does_not_jump_says_so():
     made = euler(jump_ou())
     key = jax.random.key(0)
-    with pytest.raises(od.OdescentError, match="does not jump, and J does: give path='increments'"):
+    with pytest.raises(od.OdescentError, match="has no jumps, and J has: give path='increments'"):
         jump_ou().simulate(None, np.ones(2), 1.0, dt=0.1, key=key, parameters=NUMBERS)
-    with pytest.raises(od.OdescentError, match=r"by solver='euler_maruyama'.*to_ito"):
+    with pytest.raises(od.OdescentError, match=r"require solver='euler_maruyama'.*to_ito"):
         to_stratonovich(jump_ou()).simulate(
             None, np.ones(2), 1.0, dt=0.1, key=key, path="increments", parameters=NUMBERS
         )
@@ -371,7 +371,7 @@ def test_what_does_not_jump_says_so():
         jump_ou().simulate_many(None, np.ones((3, 2)), 1.0, dt=0.1, parameters=NUMBERS)
     with pytest.raises(od.NotCarried, match="modified equation with jumps"):
         made.modified_equation()
-    with pytest.raises(od.OdescentError, match="no differential operator"):
+    with pytest.raises(od.OdescentError, match="not a differential operator"):
         step_operators(made, 1)
     with pytest.raises(od.OdescentError, match="jump terms"):
         ito_formula(jump_ou(), X**2)

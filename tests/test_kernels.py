@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
+from odescent.dynamics.flows.exchange import with_kernels
 from odescent.dynamics.random import elementary as kernels
-from odescent.particles.engine.compiling import options, with_kernels
+from odescent.particles.engine.compiling import options
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, width=64)
 ONE_ULP = 2.0**-52

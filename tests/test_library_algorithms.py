@@ -10,7 +10,8 @@ import sympy as sp
 from programs import Machine
 
 import odescent as od
-from odescent.dynamics import vanishes
+from odescent.discretize.expansion.backward_error import settled
+from odescent.dynamics import substitute, vanishes
 from odescent.dynamics.vector_fields.system import L, mu
 
 NAMES = od.algorithms()
@@ -52,6 +53,13 @@ def algorithm(request: pytest.FixtureRequest) -> od.Algorithm:
     return od.algorithm(request.param)
 
 
+def calling(algorithm: od.Algorithm) -> None:
+    """Skip what calls no function and so has no minimizer of one: `test_riccati` runs these on their equations."""
+    if not algorithm.program.calls:
+        assert algorithm.name in {"iterative_newton", "newton_schulz"}
+        pytest.skip("it solves an equation of matrices")
+
+
 def begin(algorithm: od.Algorithm) -> np.ndarray[Any, Any]:
     """Where it starts: a point, or as many points as it needs."""
     crowd = any(c.oracle.kind == "ensemble" for c in algorithm.program.calls)
@@ -74,6 +82,8 @@ def test_it_is_consistent_with_its_system(algorithm: od.Algorithm) -> None:
         algorithm.consistent_with().drift,
         algorithm.bound.limit({algorithm.step: 0}).drift,
     )
+    follow = settled(algorithm)  # a window is filled by what is pushed
+    wanted = {s: substitute(e, follow) for s, e in wanted.items()}
     assert limit and all(vanishes(e - wanted[s]) for s, e in limit.items())
     assert algorithm.replace(name=algorithm.name)  # made anew, it is compared as a user's is
 
@@ -103,6 +113,7 @@ def test_bad_values_are_refused(algorithm: od.Algorithm) -> None:
 
 def test_it_runs_and_descends(algorithm: od.Algorithm) -> None:
     """From BEGIN towards the zero of the oracle at 0, noise switched off."""
+    calling(algorithm)
     machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
     at = begin(algorithm)
     draws = {d.target.name: np.zeros_like(at) for d in algorithm.program.draws}
@@ -115,6 +126,7 @@ def test_it_runs_and_descends(algorithm: od.Algorithm) -> None:
 
 
 def test_outputs_start_at_x0(algorithm: od.Algorithm) -> None:
+    calling(algorithm)
     machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
     for name in algorithm.program.outputs:
         at = begin(algorithm)

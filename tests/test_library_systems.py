@@ -12,18 +12,21 @@ from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks, zero
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import REGISTRY, system, systems
+from odescent.dynamics.vector_fields.block import start
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.second_order import position as x
 from odescent.dynamics.vector_fields.second_order import velocity as xd
-from odescent.dynamics.vector_fields.system import curvature, mu, start
+from odescent.dynamics.vector_fields.system import curvature, mu
 
 K, a, b, c, t = parameters("K a b c t")
 f, m, y = Objective("f"), sp.sqrt(mu), blocks("y")
 g, Hv = f.grad(x), f.hess(x, xd)
 NOT_LINEAR = {  # or not around the minimizer alone: other maps than a gradient, a scale, a lasting anchor
-    "accelerated_mirror", "adagrad", "adam", "adaptive", "anchored_flow", "averaged_steepest_flow", "cbo",
-    "diagonally_preconditioned_gradient", "jump_cbo", "mirror_cbo", "mirror_flow", "nag_flow", "polar_cbo",
-    "newton_flow", "relativistic", "rescaled_flow", "rmsprop", "sign_flow", "steepest_flow",
+    "accelerated_mirror", "adagrad", "adagrad_norm", "adam", "adaptive", "anchored_flow", "averaged_steepest_flow",
+    "cbo", "diagonally_preconditioned_gradient", "jump_cbo", "kkt_newton_flow", "lagrangian_flow", "mirror_cbo",
+    "mirror_flow", "nag_flow", "newton_flow", "polar_cbo", "relativistic", "rescaled_flow", "rmsprop", "sign_flow",
+    "steepest_flow",
+    "riccati_flow", "orthogonalization_flow", "inverse_filter", "mkor", "regularized_newton_flow",
 }  # fmt: skip
 LINEAR = sorted(set(systems()) - NOT_LINEAR)
 

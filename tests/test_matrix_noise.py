@@ -6,7 +6,7 @@ import sympy as sp
 import odescent as od
 from odescent.dynamics import Diffusion
 from odescent.dynamics.stochastic import in_coordinates, sde
-from odescent.dynamics.vector_fields.system import start
+from odescent.dynamics.vector_fields.block import start
 
 HALF, QUARTERS = sp.Rational(1, 2), sp.Rational(3, 4)
 

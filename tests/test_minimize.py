@@ -193,7 +193,7 @@ def test_geometric_laws() -> None:
     law = geometric(s=(0.5, 0.9))
     assert float(law(3, None)["s"]) == pytest.approx(0.5 * 0.9**3)
     assert law == geometric(s=(0.5, 0.9)) and hash(law) == hash(geometric(s=(0.5, 0.9)))
-    with pytest.raises(od.OdescentError, match=r"law of s is \(first value, factor more than 0\)"):
+    with pytest.raises(od.OdescentError, match=r"law of s must be \(first value, factor > 0\)"):
         geometric(s=(0.5, 0.0))
 
 
@@ -421,22 +421,22 @@ def test_beside_scipy_on_one_budget() -> None:
     [
         ({"start": [(1.0, -1.0)]}, r"the box has low = 1 > high = -1 in coordinate 0"),
         ({"start": [(0.0, np.inf)]}, r"a box to start in has finite bounds"),
-        ({"start": "here"}, r"start is a list of \(low, high\) pairs, a point"),
+        ({"start": "here"}, r"start must be a list of \(low, high\) pairs, a point"),
         ({"start": [0.0, np.nan]}, r"the start must be finite"),
         ({"start": SQUARE, "bounds": [(0.0, 1.0)] * 3}, r"bounds are of 3 coordinates, but the start has 2"),
-        ({"start": SQUARE, "bounds": 3}, r"bounds is a list of \(low, high\) pairs"),
+        ({"start": SQUARE, "bounds": 3}, r"bounds must be a list of \(low, high\) pairs"),
         ({"start": SQUARE, "particles": 0}, r"particles must be a whole number of at least 1, not 0"),
         ({"start": np.zeros((9, 2)), "particles": 8}, r"the start has 9 particles in 1 runs, but particles=8"),
         ({"start": SQUARE, "steps": 0}, r"steps must be a whole number of at least 1, not 0"),
-        ({"start": SQUARE, "params": {"sigma": -1.0}}, r"sigma is a finite number, at least 0, not -1.0"),
+        ({"start": SQUARE, "params": {"sigma": -1.0}}, r"sigma must be a finite number, at least 0, not -1.0"),
         ({"start": SQUARE, "params": {"sigmma": 1.0}}, r"no parameter of cbo called 'sigmma': did you mean 'sigma'"),
         ({"start": SQUARE, "params": {"lam": 3.0, "h": 1.0}}, r"lam h = 3 makes every step overshoot"),
         ({"start": SQUARE, "method": "pso"}, r"no method of minimize called 'pso'"),
         ({"start": SQUARE, "method": od.algorithm("nesterov_sc")}, r"nesterov_sc has no consensus point"),
-        ({"start": SQUARE, "resample": -1.0}, r"resample is a positive share"),
-        ({"start": SQUARE, "max_time": 0}, r"max_time is a number of seconds more than 0, not 0"),
+        ({"start": SQUARE, "resample": -1.0}, r"resample must be a positive share"),
+        ({"start": SQUARE, "max_time": 0}, r"max_time must be a positive number of seconds, not 0"),
         ({"start": SQUARE, "stepps": 3}, r"no argument of minimize 'stepps': did you mean 'steps'"),
-        ({"start": SQUARE, "jit": False, "workers": "many"}, r"workers is a number of processes, an executor"),
+        ({"start": SQUARE, "jit": False, "workers": "many"}, r"workers must be a number of processes, an executor"),
     ],
 )  # fmt: skip
 @pytest.mark.untyped

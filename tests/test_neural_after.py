@@ -346,9 +346,9 @@ def test_what_has_no_mesh_is_said():
     )  # fmt: skip
     for bad, part in (
         (lambda: nde.fixed_mesh(noisy), "for a solve with noise"),
-        (lambda: nde.fixed_mesh(decay(), rows=1), "two rows at least"),
+        (lambda: nde.fixed_mesh(decay(), rows=1), "at least two rows"),
         (lambda: nde.fixed_mesh(decay(), most=3), "more than 3 steps"),
-        (lambda: nde.fixed_mesh(decay(), largest=0.0), "largest=0.0 is in"),
+        (lambda: nde.fixed_mesh(decay(), largest=0.0), "largest=0.0 must be in"),
         (lambda: nde.fixed_mesh(decay(), confidence=1), "confidence=1 between"),
     ):
         with pytest.raises(OdescentError, match=part):

@@ -112,8 +112,8 @@ def test_foreign_files_are_refused_and_another_machine_is_said(tmp_path, monkeyp
     checkpoints.save(file, tree(), {"data": "x"}, {})
     for like, identity, part in (
         (tree(), {"data": "y"}, "belongs to another run: its data is 'x', not 'y'"),
-        ({"a": jnp.zeros(6), "b": tree()["b"]}, {"data": "x"}, r"another model: .*\[5\].* \[6\]"),
-        ({"a": jnp.zeros(5, jnp.float32), "b": tree()["b"]}, {"data": "x"}, "another model: .*float64"),
+        ({"a": jnp.zeros(6), "b": tree()["b"]}, {"data": "x"}, r"a different model: .*\[5\].* \[6\]"),
+        ({"a": jnp.zeros(5, jnp.float32), "b": tree()["b"]}, {"data": "x"}, "a different model: .*float64"),
         ({"a": jnp.zeros(5)}, {"data": "x"}, "2 arrays, not 1"),
     ):  # fmt: skip
         with pytest.raises(OdescentError, match=part):
@@ -173,7 +173,7 @@ def test_other_data_are_noticed(tmp_path):
     with pytest.raises(OdescentError, match=r"its rate is 0\.5, not 0\.7"):
         train(config, task=Small(rate=0.7), out=tmp_path, resume=True)
     (tmp_path / "result.json").write_text("{")
-    with pytest.raises(OdescentError, match="is damaged or of another run"):
+    with pytest.raises(OdescentError, match="is damaged or belongs to a different run"):
         train(config, task=Small(), out=tmp_path, resume=True)
     with pytest.raises(OdescentError, match="nothing to resume"):
         train(config, task=Small(), resume=True)

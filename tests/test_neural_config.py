@@ -61,7 +61,7 @@ def test_other_settings_have_another_digest(a, b):
         ({"dt0": "warmer"}, "did you mean 'warm'"),
         ({"dt0": -1.0}, "dt0 must be a positive length"),
         ({"validation": 1.0}, "validation must be between 0 and 1"),
-        ({"optimizer_options": {"a": object()}}, "optimizer_options are numbers"),
+        ({"optimizer_options": {"a": object()}}, "optimizer_options must be numbers"),
         ({"stepz": 3}, "no setting 'stepz': did you mean 'steps'"),
     ],
 )

@@ -208,7 +208,7 @@ def test_both_packages_solve_the_same_sde_on_the_same_path():
 def test_what_cannot_be_carried_is_said():
     for bad, part in (
         (lambda: nde.to_torch(FIELD, lambda m, t, y: jnp.sort(y))(0.0, torch.tensor(Y0)), "'sort' has no counterpart"),
-        (lambda: nde.to_torch(FIELD)(0.0, (torch.tensor(Y0),)), "the state is a tensor, not tuple"),
+        (lambda: nde.to_torch(FIELD)(0.0, (torch.tensor(Y0),)), "the state must be a tensor, not tuple"),
         (lambda: nde.to_torch_sde(FIELD, calculus="itoo"), "stratonovich or ito, not as 'itoo'"),
         (lambda: nde.watch_torchdiffeq(FIELD, rtol=1.0, atol=1.0, method="rk4"), "no method of torchdiffeq"),
         (lambda: nde.watch_torchdiffeq(FIELD, rtol=1.0, atol=1.0).penalty(), "no step of a solve was seen yet"),

@@ -86,7 +86,7 @@ def test_files_are_checked(tmp_path, monkeypatch):
         {"y_train": labels.astype(str)}, {"y_train": labels.astype(bool)}, {"y_train": np.array(3)},
     ):  # fmt: skip
         np.savez(target, **(small | bad))
-        with pytest.raises(OdescentError, match="another file"):
+        with pytest.raises(OdescentError, match="a different file"):
             data.load("mnist")
     for bad in ({"name": "minst"}, {"name": "digits", "validation": 1.0}):
         with pytest.raises(OdescentError):
@@ -130,7 +130,7 @@ def test_a_physionet_file_of_other_arrays_is_refused(tmp_path, monkeypatch):
         ({"offsets": good["offsets"][::-1]}, "differ"), ({"outcome": good["outcome"].astype(str)}, "outcomes"),
     ):  # fmt: skip
         np.savez(tmp_path / "physionet2012.npz", **(good | bad))
-        with pytest.raises(OdescentError, match=f"another file: .*{part}"):
+        with pytest.raises(OdescentError, match=f"a different file: .*{part}"):
             data.load("physionet")
 
 

@@ -65,7 +65,7 @@ def test_digits_are_the_same_for_an_ode_and_an_sde():
     config, rows = Config("digits-sde", paper=2023), found["digits-sde"]
     model = TASKS.build("digits-sde").model(config, rows, jax.random.key(0), np.float32)
     assert (model.embed.weight.shape, model.head.weight.shape) == ((64, 32), (32, 10))
-    with pytest.raises(OdescentError, match="the papers do not have digits-sde"):
+    with pytest.raises(OdescentError, match="the papers have no settings for digits-sde"):
         train(config)
 
 
@@ -102,6 +102,6 @@ def test_widths_of_layers_are_checked(hidden):
     rows = Rows(two, two, two, classes=2)
     config = Config("spirals-ode", model_options={"hidden": hidden})
     with pytest.raises(
-        OdescentError, match=r"widths of layers are positive whole|hidden of .* must be a list"
+        OdescentError, match=r"widths of layers must be positive whole|hidden of .* must be a list"
     ):
         TASKS.build("spirals-ode").model(config, rows, jax.random.key(0), np.float32)

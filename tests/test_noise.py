@@ -128,7 +128,7 @@ def test_two_processes_on_coupled_blocks() -> None:
 
 def test_vector_amplitudes_and_scalar_blocks() -> None:
     """Diagonal noise sigma(x) on v, exactly; a scalar block has a draw of its own."""
-    spread = od.Objective("sigma").map(x)
+    spread = od.Map("sigma")(x)
     bath = od.Field({v: -c * v}, {v: Diffusion(spread)})
     system = od.System({"bath": bath, "drift": {x: v}}, output=x)
     made = od.Algorithm(
@@ -240,7 +240,7 @@ def test_stationary_laws_of_the_overdamped_methods() -> None:
     assert same(stationary(program)[answer, answer], 1 / lam)
     sgld = stationary(langevin("sgld").program)[0]
     assert same(sgld, (1 + h * sigma**2 / 2) / (1 - h * lam / 2) / lam)
-    with pytest.raises(od.OdescentError, match="theta is a number"):
+    with pytest.raises(od.OdescentError, match="theta must be a number"):
         od.algorithm("stochastic_theta", theta=0)
     with pytest.raises(od.OdescentError, match="a word with A, B and O"):
         od.algorithm("langevin_splitting", word="BAB")

@@ -125,7 +125,7 @@ _Module.__name__ = "Module"
         (lambda: DESCENT.run(lambda x, y: 0.0, [0.0], 3), "one argument, the point"),
         (lambda: DESCENT.run(_Module(), [0.0], 3), "to_torch"),
         (lambda: DESCENT.run(bowl, {"w": _Module()}, 3), "to_torch"),
-        (lambda: DESCENT.run(3, [0.0], 3), "or a function, not 3"),
+        (lambda: DESCENT.run(3, [0.0], 3), "or a function or a mapping of names to values, not 3"),
         (lambda: od.objective(bowl), r"od\.Objective\(fun\)"),
         (lambda: od.Objective(bowl, bowl), "one function"),
         (lambda: od.Objective(_Module()), "to_torch"),

@@ -248,9 +248,9 @@ def test_newton_damped_regularized_and_quadratic() -> None:
 
 def test_newton_flow_and_gradient_of_its_objective() -> None:
     """With H n = g the gradient obeys g' = -g: H x' = -H n = -g, by the calculus."""
-    n = od.Objective("newton")
+    n = od.Map("newton")
     flow = od.system("newton_flow")
-    assert vanishes(flow.derivative(f.grad(x)) + f.hess(x, n.map(x)))
+    assert vanishes(flow.derivative(f.grad(x)) + f.hess(x, n(x)))
 
 
 def test_sor_is_a_sweep_of_cayley_steps() -> None:

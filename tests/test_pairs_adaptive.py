@@ -14,7 +14,9 @@ from programs import Machine, fitted_order
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.algebra.vectors import elementwise, hadamard, inner
+from odescent.dynamics.algebra.elementwise import elementwise
+from odescent.dynamics.algebra.products import hadamard
+from odescent.dynamics.algebra.vectors import inner
 
 h = sp.Symbol("h", positive=True)
 x, v, m = od.blocks("x v m")

@@ -49,7 +49,7 @@ def test_entropic_mirror_descent_is_exponentiated_gradient(mirror: str) -> None:
 def test_exponentiated_gradient_symbolically() -> None:
     """Read in one coordinate: exp(Z - s g) = exp(Z) exp(-s g), exactly."""
     update = od.algorithm("mirror_descent", mirror="orthant").program.update_map()[Z]
-    g = f.grad(od.dynamics.algebra.vectors.elementwise(sp.exp, Z))
+    g = f.grad(od.elementwise(sp.exp, Z))
     assert vanishes(update - (Z - h * g))
     s, slope = sp.symbols("s slope", real=True)
     assert sp.simplify(sp.exp(s - h * slope) - sp.exp(s) * sp.exp(-h * slope)) == 0

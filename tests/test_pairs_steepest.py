@@ -124,5 +124,5 @@ def test_the_spectral_sign_flow_spends_the_nuclear_norm() -> None:
 
 
 def test_an_unknown_norm_names_the_known_ones() -> None:
-    with pytest.raises(od.OdescentError, match=r"no norm called 'spectral'.*euclidean, map"):
-        od.algorithm("muon", norm="spectral")
+    with pytest.raises(od.OdescentError, match=r"no norm called 'schatten'.*euclidean.*map"):
+        od.algorithm("muon", norm="schatten")

@@ -9,9 +9,11 @@ from concrete import number, random_values
 
 from odescent import OdescentError
 from odescent.dynamics.algebra.calculus import derivative, substitute, vanishes
+from odescent.dynamics.algebra.elementwise import elementwise
 from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, elementwise, hadamard, inner, zero
+from odescent.dynamics.algebra.vectors import blocks, inner, zero
 from odescent.dynamics.library import system
 from odescent.dynamics.passivity import PassivityImmersion, external, modal_roots
 from odescent.dynamics.vector_fields.objective import Objective

@@ -196,7 +196,7 @@ def test_a_field_that_is_nowhere_finite_and_a_slow_manifold_without_small_parame
         phase_portrait(oscillator, nan, window=((-1, 1), (-1, 1)), parameters={"c": 1}, t1=0)
     for slow, sentence in [
         (("v", "1/K", 1), "needs a value of K"),
-        (("w", "1/c", 1), "is none of"),
+        (("w", "1/c", 1), "is not one of"),
     ]:
         with pytest.raises(od.OdescentError, match=sentence):
             phase_portrait(
@@ -238,7 +238,7 @@ def test_saving_and_filming(oscillator, tmp_path):
     for given, change, sentence in [
         (still, {}, "nothing to animate"),
         (portrait, {"frames": 1}, "2 to 600 frames"),
-        (portrait, {"path": tmp_path / "p.avi"}, "gif, .mp4, or|written as .gif"),
+        (portrait, {"path": tmp_path / "p.avi"}, "gif, .mp4, or|must be a .gif"),
     ]:
         with pytest.raises(od.OdescentError, match=sentence):
             animate(given, change.pop("path", tmp_path / "x.gif"), **change)
@@ -376,7 +376,7 @@ def test_the_start_is_the_one_that_was_given():
         ({"v": 1.5}, [1, 1.5]),
     ]:  # fmt: skip
         assert phase_portrait(ball, curvature=2.0, x0=x0, **more).flows["flow"][0].tolist() == begin
-    with pytest.raises(od.OdescentError, match="a whole state starts a flow alone"):
+    with pytest.raises(od.OdescentError, match="a whole state can only start a flow"):
         phase_portrait(od.algorithm("heavy_ball"), curvature=2.0, x0={"x": 1.0})
 
 

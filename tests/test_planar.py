@@ -258,7 +258,7 @@ def test_even_lines_are_even_and_repeatable():
     ],
 )
 def test_bad_windows_get_a_sentence(window):
-    with pytest.raises(ValueError, match="a window is"):
+    with pytest.raises(ValueError, match="a window must be"):
         check_window(window)
 
 
@@ -270,7 +270,7 @@ def test_bad_fields_get_a_sentence():
         nullclines(lambda z: z + 1j, BOX)
     with pytest.raises(ValueError, match="a Jacobian"):
         fixed_points(linear(np.eye(2)), BOX, lambda z: z)
-    with pytest.raises(ValueError, match="seeds lie inside"):
+    with pytest.raises(ValueError, match="seeds must lie inside"):
         flow_lines(linear(np.eye(2)), BOX, [[3.0, 0.0]])
     with pytest.raises(ValueError, match="shape"):
         flow_lines(linear(np.eye(2)), BOX, [1.0, 0.0])

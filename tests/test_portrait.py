@@ -136,7 +136,7 @@ def test_bad_input_gets_a_sentence():
         compute_portrait(well)
     with pytest.raises(ValueError, match="'a' has shape"):
         compute_portrait(well, iterates={"a": np.ones(3)})
-    with pytest.raises(ValueError, match="a window is"):
+    with pytest.raises(ValueError, match="a window must be"):
         compute_portrait(well, ((0, 0), (0, 1)))
     with pytest.raises(ValueError, match="2 points per side"):
         compute_portrait(well, ((0, 1), (0, 1)), samples=1)

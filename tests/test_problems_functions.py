@@ -234,7 +234,7 @@ def test_curvature_stays_below_the_smoothness_constant(dimension):
         ("quadratic", {"eigenvalues": ("a",)}, "eigenvalues must be"),
         ("quadratic", {"eigenvalues": 3}, "eigenvalues must be .*, got 3"),
         ("quadratic", {"eigenvalues": (1, 2), "mu": 1}, "not both"),
-        ("quadratic", {"mu": 1, "L": 10}, "go together"),
+        ("quadratic", {"mu": 1, "L": 10}, "dimension= together"),
         ("quadratic", {"mu": 10, "L": 1, "dimension": 2}, "needs mu <= L"),
         ("quadratic", {"mu": 1, "L": 10, "dimension": 1}, "2 dimensions or more"),
         (

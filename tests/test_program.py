@@ -12,7 +12,8 @@ from programs import Machine
 import odescent as od
 from odescent.discretize.programs.program import Assign, CallOracle
 from odescent.dynamics.algebra.calculus import coefficient, modal
-from odescent.dynamics.vector_fields.system import L, mu, start
+from odescent.dynamics.vector_fields.block import start
+from odescent.dynamics.vector_fields.system import L, mu
 
 x, v = od.blocks("x v")
 c, h = od.parameters("c h")

@@ -42,6 +42,12 @@ def cubed(scale=1):
     return of({x: x - s * od.elementwise(lambda z: scale * z**3, G(x))})
 
 
+def cube_root(average):
+    third = sp.Rational(1, 3)
+    moved = od.elementwise(lambda z, q: z / (q + eps) ** third, G(x), average)
+    return of({w: average, x: x - h * moved})
+
+
 def signs(direction=sp.sign, step=h):
     return of({x: x - step * od.elementwise(direction, G(x))})
 
@@ -124,6 +130,9 @@ def ball(drag=0, scheme=None, speed=1):
 
 
 NOTHING: dict[str, Callable[[], od.Algorithm]] = {
+    "the cube root of an average": lambda: cube_root(w + b * (od.elementwise(lambda z: z**2, G(x)) - w)),
+    "hyperbolic tangent": lambda: signs(sp.tanh),
+    "smooth clipping": lambda: of({x: x - h * G(x) / sp.sqrt(1 + s * inner(G(x), G(x)))}),
     "a drag by the square of the speed": lambda: ball(inner(v, v)),
     "a drag by the speed": lambda: ball(sp.sqrt(inner(v, v))),
     "a drag, two calls of which the first steps are at one point": lambda: ball(inner(v, v), od.scheme("heun")),

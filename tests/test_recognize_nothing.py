@@ -7,6 +7,8 @@ import sympy as sp
 from sympy.polys.rings import ring
 
 import odescent as od
+from odescent.discretize.equality.trial import real
+from odescent.discretize.identification.answers import excluded_by_answers
 from odescent.discretize.identification.elimination import no_solution
 from odescent.discretize.identification.exclusion import incompatible
 from odescent.discretize.identification.matching import unknowns, varying
@@ -82,7 +84,8 @@ def test_elimination_keeps_solutions_and_their_bounds():
     assert no_solution([u + v], both, frozenset()) and not no_solution(
         [u + v], frozenset(), frozenset()
     )
-    assert no_solution([u - v - 1], both, both) is False  # not seen: v = u - 1 is below zero
+    assert no_solution([u - v - 1], both, both)  # v = u - 1 is below zero
+    assert not no_solution([2 * u - v - 1], both, both)
     assert no_solution([u - 2], both, frozenset(names[:1]))
     assert no_solution([(u - 1) ** 2], both, frozenset(names[:1]))  # the end is no solution
     assert not no_solution([2 * u - 1, v - 3], both, frozenset(names[:1]))
@@ -91,12 +94,68 @@ def test_elimination_keeps_solutions_and_their_bounds():
     assert not no_solution([u**2 - v], frozenset(), frozenset())
     assert no_solution([u**2 - v, v + 1], frozenset(), frozenset())
     # e^2 and e^3 are no roots of such equations, and their squares are none of others
-    powers = dict(zip(names, (sp.Integer(2), sp.Integer(3)), strict=True))
-    assert no_solution([u**2 - 54], both, frozenset(), exponents=powers)
-    assert not no_solution([u**3 - v**2], both, frozenset(), exponents=powers)
-    assert not no_solution([u**6 - v**4], both, frozenset(), exponents=powers)
-    assert no_solution([u**2 - v**2], both, frozenset(), exponents=powers)
-    assert not no_solution([u - v], both, frozenset(), exponents={names[0]: sp.Integer(2)})
+    powers = {s: real(sp.exp(n)) for s, n in zip(names, (2, 3), strict=True)}
+    assert no_solution([u**2 - 54], both, frozenset(), numbers=powers)
+    assert not no_solution([u**3 - v**2], both, frozenset(), numbers=powers)
+    assert not no_solution([u**6 - v**4], both, frozenset(), numbers=powers)
+    assert no_solution([u**2 - v**2], both, frozenset(), numbers=powers)
+    assert not no_solution([u - v], both, frozenset(), numbers={names[0]: powers[names[0]]})
+    # one unknown beside a number: 3 and e^2 are roots here, and nothing between 0 and 1
+    square = (v - u) * (v - 3)
+    assert not no_solution([square], both, frozenset(), numbers={names[0]: powers[names[0]]})
+    assert no_solution([square], both, frozenset(names), numbers={names[0]: powers[names[0]]})
+    assert no_solution(
+        [square + 20], frozenset(), frozenset(), numbers={names[0]: powers[names[0]]}
+    )
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_elimination_keeps_solutions_of_random_equations_with_irrational_numbers(seed):
+    """Equations that have a positive solution, with constants that are only known as intervals."""
+    draw = random.Random(seed)
+    _, *gens = ring("u v w c0 c1 c2 c3", sp.QQ)
+    unknown, names = gens[:3], [g.as_expr() for g in gens]
+    forms = (sp.Integer, sp.sqrt, lambda n: sp.exp(-sp.Rational(n, 7)), lambda n: sp.cbrt(n) / 3)
+    found = {s: draw.choice(forms)(draw.randrange(2, 9)) for s in names[:3]}
+    small = {s for s, e in found.items() if e < 1 and draw.random() < 0.5}
+    equations, numbers = [], {}
+    for c, name in zip(gens[3:], names[3:], strict=True):
+        p = sum(
+            draw.randrange(-4, 5)
+            * draw.choice(unknown) ** draw.randrange(1, 3)
+            * draw.choice(unknown)
+            for _ in range(draw.randrange(1, 4))
+        )
+        if not p:
+            continue
+        equations.append(p - c)
+        numbers[name] = real(p.as_expr().subs(found))
+    symbols = {s.name: s for s in gens[0].ring.symbols}
+    assert not no_solution(
+        equations, frozenset(symbols[str(s)] for s in names[:3]), frozenset(symbols[str(s)] for s in small),
+        numbers={symbols[str(s)]: v for s, v in numbers.items()},
+    )  # fmt: skip
+
+
+def _maps():
+    for name in od.algorithms():
+        p = od.algorithm(name).tuned
+        if isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps):
+            yield name
+
+
+@pytest.mark.parametrize("name", list(_maps()))
+def test_no_map_is_excluded_from_being_itself_at_irrational_values(name):
+    own = od.algorithm(name).tuned
+    for seed in range(3):
+        draw = random.Random(f"{name}{seed}")
+        forms = (
+            lambda n: 1 / sp.sqrt(n),
+            lambda n: sp.exp(-sp.Rational(n, 5)),
+            lambda n: 1 / sp.Integer(n),
+        )
+        values = {p: draw.choice(forms)(draw.randrange(2, 9)) for p in own.parameters}
+        assert not excluded_by_answers(own.bind(values), own), values
 
 
 def spring(order=None, steps=None):

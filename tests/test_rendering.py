@@ -27,7 +27,7 @@ from odescent._support.rendering.mathml import displayed
 from odescent._support.rendering.rendered import Rendered, parts
 from odescent.analysis.attraction.attractors import Attractor
 from odescent.analysis.attraction.basin_map import Share
-from odescent.analysis.attraction.bifurcation_diagram import Change
+from odescent.analysis.branches.bifurcation_diagram import Change
 from odescent.analysis.certificates import certificate, horizon
 from odescent.analysis.certificates.checking.checker import Number
 from odescent.analysis.certificates.lower_bounds import spiral
@@ -98,6 +98,11 @@ def attractor() -> Attractor:
     return Attractor("fixed point", 1, np.zeros((1, 1)), {"x": np.zeros((1, 1))}, 0.5, True)
 
 
+def special_point() -> od.analysis.SpecialPoint:
+    """A point of a branch."""
+    return od.analysis.SpecialPoint(0.5, "pitchfork", -1.0, 1 + 0j, np.zeros((1, 1)), 1.0)
+
+
 def basins() -> od.analysis.Basins:
     shares = (Share("fixed point (0)", 20, 0.8, 0.7, 0.9), Share("unresolved", 5, 0.2, 0.1, 0.3))
     labels = np.where(np.eye(5) > 0, -1, 0)
@@ -141,11 +146,24 @@ def effective() -> EffectiveGradient:
     )
 
 
-# Of each class that has a text, a formula or a picture of its own: one that was computed, or put together by hand.
+# Of each class that has a text, a formula or a picture of its own: one that was computed, or assembled by hand.
 RESULTS: dict[str, Callable[[], Any]] = {
     "Algorithm": ball,
     "Attractor": attractor,
     "Basins": basins,
+    "Continuation": lambda: od.analysis.Continuation(
+        "r", (0.0, 1.0),
+        (
+            od.analysis.SolutionBranch(
+                "fixed points", np.arange(2.0), np.zeros((2, 1)), np.zeros((2, 1, 1)), np.zeros((2, 1), complex),
+                np.array([True, False]), np.ones(2), (special_point(),), ("the interval of r ends",) * 2,
+            ),
+        ),
+        "a map", None,
+    ),
+    "CriticalCurve": lambda: od.analysis.CriticalCurve(
+        "fold", ("p", "q"), np.eye(2), np.zeros((2, 1)), np.zeros(2), (), ("the interval of p ends",) * 2, "a map"
+    ),
     "Bifurcation": lambda: od.analysis.Bifurcation(
         "h", HALF, np.ones((5, 1)), HALF, PLANE[:, :1], HALF > 0.5,
         (Change(0.5, "period doubling", 1, -1 + 0j),), "a map",
@@ -164,6 +182,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Derivation": lambda: od.derive("heavy_ball"),
     "EffectiveGradient": effective,
     "Ensemble": lambda: Ensemble(np.zeros((2, 4, 3)), None, np.arange(4), np.array([-1, 2]), (), None),
+    "Equilibrium": lambda: result("Landscape").critical_points[0].equilibria["flow"],
     "Equivalence": equivalence,
     "EstimatedConstants": estimated,
     "EvaluationCounts": lambda: nde.EvaluationCounts("a model", np.arange(20, 40), 44, np.array([3])),
@@ -174,10 +193,18 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "FixedMesh": lambda: nde.FixedMesh("a model", HALF, 13, HALF + 0.1, HALF + 0.1, 0.9, {}),
     "FlowCertificate": flow_certificate,
     "Form": lambda: f.grad(x).calls().pop().oracle.form,
+    "Groups": lambda: od.Groups(hidden="layers/*", last=od.Leaves("head/*", ndim=2)),
     "HorizonCertificate": lambda: od.analysis.certify(od.algorithm("nesterov_c"), 0, 1, horizon=2),
     "Kink": lambda: Kink(Fraction(1, 2), Number(Fraction(1, 2)), Fraction(1, 2)),
+    "Leaves": lambda: od.Leaves("layers/*", but="*/bias"),
+    "Landscape": lambda: od.analysis.landscape("heavy_ball", "quadratic", [1.0, 1.0], steps=3),
     "Minimum": minimum,
+    "MinimumAction": lambda: od.analysis.MinimumAction(
+        PLANE, HALF, 1e-4, ("$x$", "$v$"), True, "geometric minimum action", 5, "a system", None
+    ),
     "ModifiedEquation": lambda: ball().modified_equation(1),
+    "Map": lambda: od.Map("bend", np.tanh),
+    "NamedMap": lambda: od.named_map("simplex", s=2),
     "Objective": lambda: od.objective("lessard_recht_packard"),
     "Operator": lambda: Operator([c], {(1,): -c, (2,): h}),
     "Oracle": lambda: f.grad(x).calls().pop().oracle,
@@ -187,6 +214,13 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Passage": lambda: Passage(np.array([3, -1, 5]), 10),
     "PoleSolution": lambda: od.place_poles({"mu": (0, 0), "L": (0,)})[0],
     "PoleSolutions": lambda: od.place_poles({"mu": (0, 0), "L": (0,)}),
+    "Lyapunov": lambda: od.analysis.Lyapunov(
+        HALF, HALF - 0.1, HALF + 0.1, np.asarray(2.0), np.asarray(True), 10.0, {}, "a map"
+    ),
+    "PhaseDensity": lambda: od.analysis.PhaseDensity(
+        np.array([1.0, np.inf]), np.ones((2, 4)), (HALF,), ("$x$",), "finite volumes", "a system"
+    ),
+    "PoincareMap": lambda: od.analysis.poincare_map(od.system("heavy_ball"), at={"v[0]": 0.0}),
     "Portrait": lambda: od.analysis.phase_portrait(ball(), od.objective("lessard_recht_packard"), x0=3.3, steps=20),
     "PotentialCertificate": lambda: od.analysis.certify(od.algorithm("gradient_descent"), 0, 3, horizon="all"),
     "Recognition": lambda: od.recognize(ball()),
@@ -199,9 +233,11 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "SolverComparison": lambda: nde.SolverComparison(
         "a model", "accuracy", 10, "tsit5 at 1e-8", (Prediction("tsit5", 40, 6, 0, 0.9, 1e-4, True),)
     ),
+    "SpecialPoint": special_point,
     "Spectrum": lambda: od.analysis.spectrum(ball(), 1, 10),
     "Spiral": lambda: spiral.Spiral(Fraction(1, 2), Fraction(1, 3), Fraction(1, 4)),
     "Spread": lambda: Spread(0.5, 0.4, 0.6),
+    "StroboscopicMap": lambda: od.analysis.stroboscopic_map(od.system("nesterov_c"), 1.0),
     "StepProfile": lambda: nde.StepProfile("a model", HALF, HALF + 0.1, HALF, HALF, 3.3, 5, 1, 37),
     "Supposition": lambda: estimated().condition,
     "Synthesis": lambda: Synthesis(
@@ -224,9 +260,9 @@ def result(name: str) -> Any:
 
 
 DRAWN = (
-    "Basins", "Bifurcation", "Comparison", "Convergence", "CycleRegion", "EffectiveGradient", "EvaluationCounts",
-    "FieldPlane", "FixedMesh", "Minimum", "Pareto", "Portrait", "SolverComparison", "Spectrum", "StepProfile",
-    "Transfer",
+    "Basins", "Bifurcation", "Comparison", "Continuation", "Convergence", "CriticalCurve", "CycleRegion",
+    "EffectiveGradient", "EvaluationCounts", "FieldPlane", "FixedMesh", "Landscape", "Lyapunov", "Minimum",
+    "MinimumAction", "Pareto", "PhaseDensity", "Portrait", "SolverComparison", "Spectrum", "StepProfile", "Transfer",
 )  # fmt: skip
 
 

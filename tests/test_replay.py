@@ -343,7 +343,7 @@ def test_a_document_put_together_by_hand_is_no_derivation() -> None:
     step = Step("Empty", "", (Claim("a", c),), lambda q: {"a": Equation(c, q["a"])})
     made = od.Derivation("mine", "hand", "", (step,), od.algorithm("gradient_descent"))
     (sentence,) = quiet(json.loads(json.dumps(made.to_dict())))
-    assert "put together by hand" in sentence
+    assert "assembled by hand" in sentence
 
 
 def told(given: Any) -> tuple[list[str], str]:

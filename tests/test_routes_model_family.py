@@ -166,7 +166,7 @@ def test_they_can_be_read(derived: dict[str, od.Derivation], name: str) -> None:
 
 
 def test_options_reach_the_route() -> None:
-    with pytest.raises(od.OdescentError, match="momenta"):
+    with pytest.raises(od.OdescentError, match="momentum of nesterov_c must be"):
         od.derive("nesterov_c", momentum="other")
     with pytest.raises(od.OdescentError, match="momentum"):
         od.derive("ogm", "model", momentum="fista")

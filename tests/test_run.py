@@ -207,7 +207,7 @@ def test_zero_steps():
         ({"x0": [[1.0], [1.0, 2.0]]}, "rows of different lengths"),
         ({"x0": "one"}, "x0 must hold real numbers"),
         ({"x0": np.array([1j, 2])}, "x0 must hold real numbers"),
-        ({"x0": []}, "x0 has no numbers"),
+        ({"x0": []}, "x0 is empty"),
         ({"mu": -1}, "mu must be a finite number more than 0, not -1"),
         ({"mu": 20}, "L must be at least mu"),
         ({"mu": np.ones(2)}, r"mu must be one number.*vmap"),

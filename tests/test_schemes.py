@@ -207,7 +207,7 @@ def test_weight_decay_shrinks_before_or_after() -> None:
             "does not add up.*v by",
         ),
         ([*PAIRS, ("dump", "explicit")], "substep 4 .*no field 'dump': did you mean 'damp'"),
-        ([("damp", "exat"), *PAIRS[1:]], "an integrator is one of .*not 'exat'"),
+        ([("damp", "exat"), *PAIRS[1:]], "an integrator must be one of .*not 'exat'"),
         ([("kick", "cayley")], "linear in the blocks it moves"),
         ([], "at least one"),
     ],
@@ -226,7 +226,7 @@ def test_registry() -> None:
         od.scheme("strnag", PAIRS)
     with pytest.raises(od.OdescentError, match="tuple of their names"):
         od.scheme("semi_implicit_euler", order="vx")
-    with pytest.raises(od.OdescentError, match="options that do not fit"):
+    with pytest.raises(od.OdescentError, match="does not take these options"):
         od.scheme("rk4", order=("x",))
     for name in ("rk4", "heun", "midpoint", "explicit_euler", "extragradient"):
         assert od.scheme(name).name in {name, "explicit"}

@@ -10,8 +10,9 @@ from scipy.integrate import solve_ivp
 
 from odescent import OdescentError
 from odescent.dynamics.algebra.calculus import vanishes
+from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, hadamard, inner
+from odescent.dynamics.algebra.vectors import blocks, inner
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import system
 from odescent.dynamics.vector_fields.objective import Objective

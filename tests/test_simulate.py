@@ -230,7 +230,10 @@ def test_independent_increments_have_the_variance_of_the_process():
     [
         ({}, "give a key"),
         ({"key": 1}, "takes fixed steps"),
-        ({"key": 1, "dt": 0.1, "solver": "tsit5"}, "the system has noise, so the solver is one of"),
+        (
+            {"key": 1, "dt": 0.1, "solver": "tsit5"},
+            "the system has noise, so the solver must be one of",
+        ),
         ({"key": 1, "dt": 0.1, "path": "bridge"}, "kind of path"),
         ({"key": 1, "dt": 1e-6}, "resolved down to steps"),
     ],
@@ -248,7 +251,7 @@ def test_what_noise_needs(options, sentence):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"dt": 0.3}, r"no whole number of steps of dt = 0\.3; dt = 0\.333333 fits"),
+        ({"dt": 0.3}, r"not a whole number of steps of dt = 0\.3; dt = 0\.333333 fits"),
         ({"dt": -1.0}, "must be positive"),
         ({"dt": 1e-20}, "below the resolution"),
         ({"solver": "rk4"}, "takes fixed steps"),

@@ -13,8 +13,9 @@ from concrete import number
 from odescent import OdescentError
 from odescent.dynamics.algebra.calculus import modal, vanishes
 from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, hadamard, inner, zero
+from odescent.dynamics.algebra.vectors import blocks, inner, zero
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import system
 from odescent.dynamics.vector_fields.objective import Objective

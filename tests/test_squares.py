@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
+from odescent.discretize.step.squares import with_lengths
 from odescent.dynamics import vanishes
-from odescent.dynamics.algebra.squares import with_lengths
 from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
 
 x, y, z = od.blocks("x y z")

@@ -297,7 +297,7 @@ def test_what_is_refused() -> None:
         generator(sde({x: 0}), od.inner(X, X))
     with pytest.raises(od.OdescentError, match="not the vector"):
         generator(od.system("overdamped_langevin"), X)
-    with pytest.raises(od.OdescentError, match="dimension of the coordinates is from 1"):
+    with pytest.raises(od.OdescentError, match="dimension of the coordinates must be from 1"):
         in_coordinates(od.system("overdamped_langevin"), 0)
     with pytest.raises(od.OdescentError, match="3 components, but the dimension is 2"):
         Coordinates(2, {"F": lambda a, b: [a, b, a]}).vector(od.Objective("F").operator(X))
@@ -309,7 +309,7 @@ def test_what_is_refused() -> None:
         sde({x: 0}, jumps=[Jump(sp.S.One, (((x,), sp.Rational(1, 2)),))])
     with pytest.raises(od.OdescentError, match="jump terms"):
         ito_formula(sde({x: 0}, jumps=[Jump(sp.S.One, (((x,), sp.S.One),))]), x)
-    opaque = {"all": Field({X: X}, {X: Diffusion(od.Objective("sigma").map(X))})}
+    opaque = {"all": Field({X: X}, {X: Diffusion(od.Map("sigma")(X))})}
     with pytest.raises(od.OdescentError, match="in coordinates"):
         to_ito(od.System(opaque, calculus="stratonovich"))
     with pytest.raises(od.OdescentError, match="cannot be combined"):

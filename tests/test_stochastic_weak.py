@@ -216,7 +216,9 @@ def test_what_is_refused() -> None:
         step_operators(od.algorithm("sor"), 1)
     with pytest.raises(od.OdescentError, match="1 or more"):
         step_operators(od.algorithm("sgd"), 0)
-    with pytest.raises(od.OdescentError, match="no equation behind it"):
+    with pytest.raises(
+        od.OdescentError, match="is defined as a map, without a differential equation"
+    ):
         step_operators(od.method({X: X * 2}, output=X), 1)
     # noise of a variable size on a nonlinear drift: third derivatives from the second order on
     with pytest.raises(od.OdescentError, match="no SDE follows this scheme"):

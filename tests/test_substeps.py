@@ -18,9 +18,9 @@ def test_integrators_by_name_and_tableau() -> None:
     assert od.Integrator.of(tableau).tableau is tableau and tableau.c == (0, sp.Rational(1, 2))
     with pytest.raises(od.OdescentError, match=r"one of explicit, .*not 'leapfrog'"):
         od.Integrator.of("leapfrog")
-    with pytest.raises(od.OdescentError, match="takes a Tableau"):
+    with pytest.raises(od.OdescentError, match="give a Tableau"):
         od.Integrator("tableau")
-    with pytest.raises(od.OdescentError, match="takes a Tableau"):
+    with pytest.raises(od.OdescentError, match="give a Tableau"):
         od.Integrator("explicit", tableau=tableau)
 
 

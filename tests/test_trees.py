@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent.discretize.routes import REGISTRY
 from odescent.dynamics.algebra.named import named
+from odescent.dynamics.algebra.products import outer
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.algebra.vectors import Expr, outer
+from odescent.dynamics.algebra.vectors import Expr
 
 x, y = od.blocks("x y")
 M = od.blocks("M", "matrix")
@@ -132,7 +133,7 @@ def test_the_forms_are_those_of_the_documentation() -> None:
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_tree_is_refused_with_a_sentence(data: object) -> None:
-    with pytest.raises(od.OdescentError, match=r"is no tree: .* expected; see docs/json.md\.$"):
+    with pytest.raises(od.OdescentError, match=r"is not a tree: .* expected; see docs/json.md\.$"):
         from_tree(data)
 
 

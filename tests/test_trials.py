@@ -95,8 +95,8 @@ def test_a_nonlinear_method_in_other_words_is_never_refuted() -> None:
 
 def test_conjugate_maps_undo_each_other() -> None:
     """From Z = dual(x0) the first gradient is asked for at mirror(dual(x0)) = x0."""
-    mirror, dual = od.Objective("mirror"), od.Objective("dual")
-    one = od.method({w: w - h * f.grad(mirror.map(w))}, output=w, init={w: dual.map(x0)})
+    mirror, dual = od.Map("mirror"), od.Map("dual")
+    one = od.method({w: w - h * f.grad(mirror(w))}, output=w, init={w: dual(x0)})
     assert one.equivalent(od.algorithm("mirror_descent")).verdict != "refuted"
 
 

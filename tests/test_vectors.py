@@ -10,18 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odescent.dynamics.algebra.calculus import derivative
+from odescent.dynamics.algebra.elementwise import elementwise
 from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.algebra.products import apply, hadamard, outer
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import (
-    VectorSymbol,
-    apply,
-    blocks,
-    elementwise,
-    hadamard,
-    inner,
-    outer,
-    zero,
-)
+from odescent.dynamics.algebra.vectors import VectorSymbol, blocks, inner, zero
 from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, z, w = blocks("x y z w")
@@ -207,9 +200,12 @@ def test_blocks_have_kinds_and_names():
     assert blocks("b", kind="scalar") == sp.Symbol("b", real=True)
     assert isinstance(matrix, VectorSymbol) and matrix != VectorSymbol("A")
     for attempt, sentence in (
-        (lambda: blocks("x", kind="tensor"), "kind of a block is vector, scalar, matrix or pytree"),
+        (
+            lambda: blocks("x", kind="tensor"),
+            "kind of a block must be one of vector, scalar, matrix, symmetric, pytree",
+        ),
         (lambda: blocks(""), "at least one name"),
-        (lambda: blocks("_x"), "cannot be a name"),
+        (lambda: blocks("_x"), "is not a valid name"),
     ):
         with pytest.raises(ValueError, match=sentence):
             attempt()

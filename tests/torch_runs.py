@@ -67,6 +67,7 @@ def iterate(opt, params, steps, evaluate=False):
 ORACLES = {
     "grad": PLAIN, "operator": PLAIN, "prox": lambda x, w: x / (1 + w), "resolvent": lambda x, w: x / (1 + w),
     "prox_f": lambda x, w: (x + w * 1.3) / (1 + w), "prox_r": lambda x, w: x / (1 + 2 * w),
+    "hvp": lambda x, v: MATRIX @ v,
     "map_mirror": np.tanh, "map_dual": np.arctanh, "map_newton": lambda x: x - CENTER, "map_steepest": np.tanh,
 }  # fmt: skip
 
@@ -77,6 +78,11 @@ def on_tensors(function):
         return [torch.tensor(v) for v in (pieces(whole) if len(tensors) == 2 else [whole])]
 
     return listed
+
+
+def product_with_hessian(params, along):
+    """The product of the quadratic's matrix with one list of tensors, at another."""
+    return on_tensors(lambda v: MATRIX @ v)(along)
 
 
 @functools.cache
@@ -96,4 +102,5 @@ def made(name, params, **options):
     cls = optimizer_class(alg)
     asked = inspect.signature(cls.__init__).parameters
     oracles = {n: on_tensors(f) for n, f in ORACLES.items() if n in asked}
+    oracles |= {"hvp": product_with_hessian} if "hvp" in asked else {}
     return alg.to_torch(params, **values(alg), **oracles, **options)

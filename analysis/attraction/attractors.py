@@ -36,15 +36,18 @@ class Attractor(Rendered):
     """Where points go.
 
     Attributes:
-        kind: "fixed point", "cycle" (of a map), "limit cycle" (of a flow), "diverges", or "undefined" (a step
-            without a value: the point has left the domain).
+        kind: "fixed point", "cycle" (of a map), "limit cycle" (of a flow), "chaotic", "quasi-periodic", "diverges",
+            or "undefined" (a step without a value: the point has left the domain).
         period: steps of a cycle (1 for a fixed point of a map), time of a limit cycle; None otherwise.
-        points: outputs along one period, shape (p, *x0.shape), least first; empty for a family over parameters.
+        points: outputs along one period, shape (p, *x0.shape), least first; some of a long orbit for chaotic and
+            quasi-periodic attractors; empty for a family over parameters.
         states: the same of every block by name.
         multiplier: largest modulus of an eigenvalue of the linearization over one period (for an equilibrium of
             a flow: over one unit of time; for a limit cycle without the one of the motion along it); None where
             there is no linearization.
         stable: below 1; None for a multiplier of 1 up to rounding, or none.
+        exponent: the largest Lyapunov exponent of a chaotic or quasi-periodic attractor, and the ends of its interval:
+            per step of a map, per unit of time of a flow.
     """
 
     kind: str
@@ -53,6 +56,7 @@ class Attractor(Rendered):
     states: dict[str, np.ndarray] = field(default_factory=dict)
     multiplier: float | None = None
     stable: bool | None = None
+    exponent: tuple[float, ...] | None = None
 
     def __str__(self) -> str:
         return self.label
@@ -72,13 +76,25 @@ class Attractor(Rendered):
             return f"{'unstable ' * (self.stable is False)}{self.period:.0f}-cycle"
         if self.kind == "limit cycle" and self.period is not None:
             return f"limit cycle, T = {self.period:.4g}"
+        if self.kind == "chaotic" and self.exponent is not None:
+            return f"chaotic, exponent {self.exponent[0]:.2g}"
         return {"limit cycle": "limit cycles"}.get(self.kind, self.kind)
 
     @property
     def order(self) -> tuple[Any, ...]:
         """Sort key that does not depend on the order in which attractors were found."""
-        kinds = ("fixed point", "cycle", "limit cycle", "diverges", "undefined")
-        place = tuple(np.round(self.points[0].ravel(), 6).tolist()) if self.points.size else ()
+        kinds = (
+            "fixed point",
+            "cycle",
+            "limit cycle",
+            "quasi-periodic",
+            "chaotic",
+            "diverges",
+            "undefined",
+        )
+        # of an orbit that does not close, the middle
+        middle = self.points.mean(0) if self.exponent is not None else self.points[:1]
+        place = tuple(np.round(middle.ravel(), 6).tolist()) if self.points.size else ()
         return kinds.index(self.kind), round(self.period or 0.0, 6), place
 
 
@@ -124,6 +140,31 @@ def _return(s: PointStepper) -> Callable[..., Any]:
     return jax.jit(many)
 
 
+def returns_of(
+    s: PointStepper, state: Any, period: Int[np.ndarray, " n"], c: Any, scale: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """F^p(z) of many states, shape (d, n), its derivative, (n, d, d), and the first return to z, (n,), 0 for none.
+
+    Args:
+        s: the stepper of a map.
+        state: leaves (..., n).
+        period: p of each.
+        c: coefficients, leaves of shape () or (n,).
+        scale: of the region.
+    """
+    order = np.argsort(period, kind="stable")  # a chunk takes as long as its longest period
+
+    def work(part: slice, padded: int) -> list[np.ndarray]:
+        at = order[part]
+        start = pad((take(state, at), period[at]), padded)
+        found = _return(s)(*start, pick(c, at, padded), 1e-7 * scale)
+        return [np.asarray(a)[..., : len(at)] for a in found]
+
+    back = np.argsort(order, kind="stable")
+    end, slope, first = (a[..., back] for a in spread(work, len(period), SIZES[0], 1))
+    return end, np.moveaxis(slope, -1, 0), first
+
+
 def refine(
     s: PointStepper,
     state: Any,
@@ -151,18 +192,7 @@ def refine(
 
     def after(z: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of states z at the points ``which``: F^p(z), its derivative and the first return."""
-        order = np.argsort(p[which], kind="stable")  # a chunk takes as long as its longest period
-
-        def work(part: slice, padded: int) -> list[np.ndarray]:
-            own = order[part]
-            at = which[own]
-            start = pad((shaped(z[:, own]), p[at]), padded)
-            found = _return(s)(*start, pick(c, at, padded), 1e-7 * scale)
-            return [np.asarray(a)[..., : len(own)] for a in found]
-
-        back = np.argsort(order, kind="stable")
-        end, slope, first = (a[..., back] for a in spread(work, len(which), SIZES[0], 1))
-        return end, np.moveaxis(slope, -1, 0), first
+        return returns_of(s, shaped(z), p[which], pick(c, which), scale)
 
     # Newton's method for F^p(z) = z, on all points that still improve
     z = z0.copy()

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Int, Key
 
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
-from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
-from .batching import pick, take
+from ..sections.return_map import ReturnMap
+from .attractors import Attractor
+from .boundaries import BasinEntropy, Uncertainty, basin_entropy, uncertainty
+from .deciding import decide
 from .grid import PointGrid, product
-from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, begin, over, read, settle
+from .settling import Limits, begin, over
 from .stepping import RESOLVED, Iterated, slope, stepper
 
 if TYPE_CHECKING:
@@ -57,8 +59,8 @@ class Basins(Rendered):
     Attributes:
         axes: values by name; one array per axis of `labels`, or, for random starts, one value per point.
         labels: index into `attractors`, -1 for unresolved points; shape of the grid, or (n,).
-        attractors: what was found, in an order that does not depend on that of the points.
-        steps: the step by which a point was found to have settled, or at which it left; -1 for unresolved ones.
+        attractors: the attractors found, in an order independent of that of the points.
+        steps: the step at which a point had settled or left; -1 for unresolved points.
         fractions: one `Share` for each attractor, then "unresolved".
         sampled: whether the starts were random.
         dt: time per step, for flows.
@@ -91,6 +93,19 @@ class Basins(Rendered):
             for s in self.fractions
         ]
         return "\n".join(rows)
+
+    def entropy(self, box: int = 5) -> BasinEntropy:
+        """The basin entropy and that of the boundary, in boxes of so many cells a side."""
+        return basin_entropy(self._grid(), box)
+
+    def uncertainty(self) -> Uncertainty:
+        """The uncertainty exponent of the boundary, and the dimension that follows."""
+        return uncertainty(self._grid())
+
+    def _grid(self) -> Int[np.ndarray, "..."]:
+        if self.sampled:
+            raise OdescentError("the boundary of basins needs a grid, not random starts.")
+        return self.labels
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without the map itself."""
@@ -128,32 +143,35 @@ def basins(
     confidence: float = 0.95,
     memory: int = 1 << 28,
 ) -> Basins:
-    """The basin of attraction of each point; attractors are found, not given.
+    """The basin of attraction of each point; the attractors are found automatically.
 
     Points are iterated until they have come back to themselves over a doubling of time (see `settling`); then a
     representative is polished by Newton's method, its least period checked and its multiplier computed; points
-    near an unstable cycle go on. What does not settle is reported as unresolved: slower than any power, chaotic
-    or quasi-periodic.
+    near an unstable cycle are iterated further. Of what does not settle, chaotic attractors are those whose largest
+    Lyapunov exponent is more than 0 by its interval; quasi-periodic ones have it at 0 and fill a box again and again
+    while volumes shrink; several are distinguished by the cells in which they live. The rest is unresolved: slower
+    than any power, or conservative. Of many points of a map some are followed to the end; the others are decided in
+    neighborhoods of stable cycles that shrink under the map, or after a stay in an attractor's cells.
 
     Args:
         iterated: an algorithm, an autonomous system without noise, or a JAX function ``state -> state`` of one
             real array and parameters by keyword.
         target: the objective, for algorithms and systems.
-        axes: what is varied, name to (low, high, how many) or an array: ``x0`` or ``x0[i]`` (the starting point),
+        axes: the varied quantities, name to (low, high, count) or an array: ``x0`` or ``x0[i]`` (the starting point),
             a block (its initial value), or a parameter. See `product.product`.
         start: the starting point where it is not varied; the objective's x0 by default.
         parameters: values of the parameters that are not varied; mu and L default to the objective's.
         samples: number of random points, uniform between the ends of the axes, instead of the grid.
         key: a JAX key, for random points.
-        steps: the cap on the number of steps; 20,000 for maps and 60,000 for flows by default.
+        steps: largest number of steps; 20,000 for maps, 2,000 for return maps and 60,000 for flows by default.
         dt: the time per step of a flow (RK4, parted where the field is steep); by default from 256 of the starts.
-        tolerance, escape: of recurrences, and of divergence, in units of the size of the region of starts.
-        max_period: the longest cycle of a map that is looked for.
-        by: "place": attractors are distinguished by position, or "period": by their period alone. Where
-            parameters are varied, cycles move with them and are always told apart by period.
-        most: more fixed points or cycles than that (a continuum of minimizers) are taken together by period.
-        confidence: of the intervals of random starts.
-        memory: bytes for one chunk of points.
+        tolerance, escape: thresholds of recurrence and of divergence, in units of the size of the region of starts.
+        max_period: the largest period of a cycle of a map.
+        by: "place" distinguishes attractors by position, "period" by their period alone. If parameters are varied,
+            cycles move with them and are always distinguished by period.
+        most: if there are more fixed points or cycles (a continuum of minimizers), they are grouped by period.
+        confidence: level of the intervals for random starts.
+        memory: memory for one chunk of points, in bytes.
 
     Raises:
         OdescentError: bad axes, parameters outside their domain, a system with noise or explicit time, no key.
@@ -162,16 +180,14 @@ def basins(
     limits = Limits(steps, tolerance, escape, max_period, memory)
     check_whole("most", most, 1)
     if not 0 < confidence < 1:
-        raise OdescentError(f"confidence must be more than 0 and less than 1, not {confidence!r}.")
+        raise OdescentError(f"confidence must be between 0 and 1, not {confidence!r}.")
     if by not in ("place", "period"):
         raise unknown("way to tell attractors apart", by, ("place", "period"))
     with jax.enable_x64(True):
         p = _product(iterated, target, axes, start, parameters or {}, samples, key, dt)
         if p.stepper.draws:
             raise NotCarried(f"{p.stepper.name} draws noise; basins require a deterministic map.")
-        search = _Search(p, by, most)
-        done = settle(p, limits, search.confirm)
-        labels, found = search.labels(done.verdict, done.period, done.state)
+        labels, found, when = decide(p, limits, by, most)
     shape = p.shape
     labels = labels.reshape(shape)
     values = {a.name: a.values for a in p.axes}
@@ -180,7 +196,7 @@ def basins(
         values,
         labels,
         found,
-        done.when.reshape(shape),
+        when.reshape(shape),
         shares,
         samples is not None,
         p.stepper.dt,
@@ -190,6 +206,8 @@ def basins(
 
 def default_steps(iterated: Iterated) -> int:
     """The cap where none is given."""
+    if isinstance(iterated, ReturnMap):
+        return 2_000
     return 60_000 if isinstance(iterated, System) else 20_000
 
 
@@ -244,117 +262,6 @@ def resolved_step(p: PointGrid) -> float:
         )
     large = float(np.quantile(sizes, _STEEP))
     return RESOLVED / large if large > 0 else 1.0
-
-
-class _Search:
-    """Labels of settled points as they come in."""
-
-    def __init__(self, p: PointGrid, by: str, most: int) -> None:
-        self.p, self.most = p, most
-        self.moving = p.varies_parameters
-        self.places = by == "place"
-        self.label = np.full(p.count, -1)
-        self.period = np.zeros(p.count)  # least periods
-        c = None if self.moving else p.coefficients(np.zeros(1, int))
-        self.catalogue = (
-            None if c is None or not self.places else Catalogue(p.stepper, c, p.scale, most)
-        )
-
-    def confirm(
-        self, state: Any, period: Float[np.ndarray, " n"], at: Int[np.ndarray, " n"]
-    ) -> Bool[np.ndarray, " n"]:
-        s = self.p.stepper
-        if self.catalogue is not None and not self.catalogue.full:
-            found = self.catalogue.assign(state, period)
-            self.label[at] = found
-            if not self.catalogue.full:
-                return found >= 0
-        self.period[at] = period
-        fine = np.ones(len(at), bool)
-        cycles = np.flatnonzero(period > 1)
-        if s.clocked or s.rates is not None or not len(cycles):
-            return fine
-        some = take(state, cycles)
-        c = pick(self.p.coefficients(at), cycles)
-        done = refine(s, some, period[cycles], c, self.p.scale)
-        self.period[at[cycles]] = done.period
-        gaps = [
-            np.abs(a - b).reshape(-1, len(cycles)).max(0, initial=0.0)
-            for a, b in zip(jax.tree.leaves(some), jax.tree.leaves(done.state), strict=True)
-        ]
-        on_it = np.max(gaps, axis=0) <= 1e-12 * self.p.scale
-        fine[cycles] = ~(moduli(done.jacobian) > 1 + NEUTRAL) | on_it
-        return fine
-
-    def labels(
-        self, verdict: np.ndarray, period: np.ndarray, state: Any
-    ) -> tuple[np.ndarray, tuple[Attractor, ...]]:
-        """Labels and attractors, in an order of their own."""
-        if self.catalogue is not None and not self.catalogue.full:
-            found = list(self.catalogue.found)
-            label = np.where(verdict == SETTLED, self.label, -1)
-        else:
-            label, found = self._families(verdict == SETTLED, period, state)
-        for kind, code in (("diverges", DIVERGES), ("undefined", UNDEFINED)):
-            if (verdict == code).any():
-                label[verdict == code] = len(found)
-                found.append(Attractor(kind))
-        used = [i for i in range(len(found)) if (label == i).any()]
-        ranked = sorted(used, key=lambda i: found[i].order)
-        new = np.full(len(found) + 1, -1)
-        new[ranked] = np.arange(len(ranked))
-        return new[label], tuple(found[i] for i in ranked)
-
-    def _families(
-        self, settled: np.ndarray, period: np.ndarray, state: Any
-    ) -> tuple[np.ndarray, list[Attractor]]:
-        """Fixed points by place (if they are few), everything else by period alone."""
-        flow = self.p.stepper.rates is not None
-        known = self.period.copy()
-        if self.catalogue is not None:
-            for i, a in enumerate(self.catalogue.found):
-                known[self.label == i] = a.period or 0.0
-        label = np.full(self.p.count, -1)
-        found: list[Attractor] = []
-        fixed = settled & (known <= (0 if flow else 1))
-        if self.places and self.catalogue is None:
-            self._by_place(fixed, state, label, found)
-        if fixed.any() and not found:
-            label[fixed] = 0
-            found.append(Attractor("fixed point", None if flow else 1.0))
-        moving = settled & ~fixed
-        if flow and moving.any():
-            label[moving] = len(found)
-            found.append(Attractor("limit cycle"))
-        elif not flow:
-            for q in np.unique(known[moving]).tolist():
-                label[moving & (known == q)] = len(found)
-                found.append(Attractor("cycle", q))
-        return label, found
-
-    def _by_place(
-        self, fixed: np.ndarray, state: Any, label: np.ndarray, found: list[Attractor]
-    ) -> None:
-        at = np.flatnonzero(fixed)
-        if not len(at):
-            return
-        c = self.p.coefficients(at)
-        out = read(self.p.stepper, "output", take(state, at), c)
-        shape = out.shape[:-1]
-        x = np.asarray(out).reshape(-1, len(at))
-        left = np.ones(len(at), bool)
-        while left.any():
-            if len(found) >= self.most:
-                label[at] = -1
-                found.clear()
-                return
-            centre = x[:, int(np.argmax(left))]
-            near = left & (np.abs(x - centre[:, None]).max(0, initial=0.0) <= 1e-4 * self.p.scale)
-            label[at[near]] = len(found)
-            place = np.median(x[:, near], axis=1).reshape(1, *shape)
-            place = np.where(np.abs(place) <= 1e-9 * self.p.scale, 0.0, place)
-            found.append(Attractor("fixed point", None if self.p.stepper.rates else 1.0, place))
-            left &= ~near
 
 
 def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]:

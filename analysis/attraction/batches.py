@@ -77,12 +77,12 @@ def batch(
             finite or beyond 1e30, or -1; the state is kept as it was before); or a mapping of names to these or to
             JAX functions of the last output.
         level: for "hit".
-        key: for algorithms that draw noise, or a seed; each run has its own draws, by its position, so that the
-            same key gives the same numbers however the work is split.
+        key: a JAX key or a seed, for algorithms that draw noise; the draws of a run depend on its position only, so the
+            same key gives the same numbers however the work is divided.
         dt: the fixed step of a flow.
         normals: "counter" or "jax", the generator that an algorithm draws from.
-        memory: bytes that one chunk of runs may use; results come on top.
-        progress: a bar on the standard error.
+        memory: memory for one chunk of runs, in bytes, without the results.
+        progress: show a progress bar on standard error.
 
     Raises:
         OdescentError: bad axes, steps, reductions or parameters, no key where one is needed.

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import real, reals
 from ...dynamics import Objective
+from ...dynamics.flows.starts import remade
 from ...dynamics.flows.stepper import PointStepper
 from .stepping import check_parameters
 
@@ -117,7 +118,7 @@ def place(state: Any, entries: Mapping[str, Any]) -> Any:
         old = parts[block]
         flat = old.reshape(-1).at[index].set(value.astype(old.dtype))
         parts[block] = flat.reshape(old.shape)
-    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return remade(state, parts)
 
 
 def product(
@@ -196,16 +197,17 @@ def axis_values(name: str, given: Any, whole: bool = False) -> np.ndarray:
         low, high, n = real(given[0]), real(given[1]), int(given[2])
         if not (np.isfinite([low, high]).all() and low < high and n >= 2):
             raise OdescentError(
-                f"the axis {name} goes from low to high > low in at least 2 values, as in (-3, 3, 201), not {given!r}."
+                f"the axis {name} must go from low to high > low in 2 values or more, as in (-3, 3, 201), not "
+                f"{given!r}."
             )
         return np.linspace(low, high, n)
     values = reals(given)
     if values.size == 0 or (values.ndim != 1 and not (whole and values.ndim > 1)):
         raise OdescentError(
-            f"the axis {name} is (low, high, how many) or an array of values; got {given!r}."
+            f"the axis {name} must be (low, high, count) or an array of values, not {given!r}."
         )
     if not np.isfinite(values).all():
-        raise OdescentError(f"the axis {name} has a value that is not finite.")
+        raise OdescentError(f"the axis {name} must be finite, but it contains NaN or infinity.")
     return values
 
 
@@ -229,7 +231,7 @@ def _start(
     if not point.size:
         raise OdescentError(f"the start must be an array of numbers, not {begin!r}.")
     if not np.isfinite(point).all():
-        raise OdescentError("the start has an entry that is not finite.")
+        raise OdescentError("the start must be finite, but it contains NaN or infinity.")
     if dimension is not None and point.shape != (dimension,):
         raise OdescentError(
             f"the start must have shape ({dimension},) for this objective, not {point.shape}."

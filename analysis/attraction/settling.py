@@ -120,13 +120,19 @@ class Limits:
             raise OdescentError(f"escape must be a finite number more than 1, not {self.escape!r}.")
 
 
-def settle(p: PointGrid, limits: Limits, confirm: Confirm | None = None) -> Outcomes:
+def settle(
+    p: PointGrid,
+    limits: Limits,
+    confirm: Confirm | None = None,
+    among: Int[np.ndarray, " m"] | None = None,
+) -> Outcomes:
     """Iterate until each point has settled or left, or the steps are used up.
 
     Args:
         p: the points.
         limits: how long they are followed.
         confirm: (states, periods, flat indices) of points that are about to be settled: which of them are.
+        among: flat indices of the points that are followed; all where None. The others stay unresolved.
     """
     flow, steps, memory = p.stepper.rates is not None, limits.steps, limits.memory
     tolerance, escape = limits.tolerance * p.scale, limits.escape * p.scale
@@ -134,7 +140,7 @@ def settle(p: PointGrid, limits: Limits, confirm: Confirm | None = None) -> Outc
     verdict, when, period = np.zeros(n, int), np.full(n, -1), np.zeros(n)
     old_period, old_speed = np.zeros(n), np.full(n, np.inf)
     last: Any = None
-    alive = np.arange(n)
+    alive = np.arange(n) if among is None else among
     state: Any = None
     marks: Any = None
     c: Any = None  # the coefficients of the undecided
@@ -145,7 +151,7 @@ def settle(p: PointGrid, limits: Limits, confirm: Confirm | None = None) -> Outc
         (z, new_marks, now, again, still, reach), c = _watched(
             p, alive, state, marks, c, (ahead, window), tolerance, memory
         )
-        how, at = _left(p, alive, state, c, ~(reach <= escape), ahead + window, escape, memory)
+        how, at = left_how(p, alive, state, c, ~(reach <= escape), ahead + window, escape, memory)
         total, began = total + ahead + window, total
         if flow:
             # what comes to rest slows down, by far between marks; what circles does not
@@ -181,7 +187,7 @@ def settle(p: PointGrid, limits: Limits, confirm: Confirm | None = None) -> Outc
     return Outcomes(verdict, period, when, last)
 
 
-def _each(p: PointGrid) -> int:
+def each_point(p: PointGrid) -> int:
     """Bytes that one point may need while it moves."""
     return 16 * 8 * max(int(p.start.size), 1) * max(len(p.stepper.blocks), 1)
 
@@ -194,7 +200,7 @@ def _watched(
     k = kernels(p.stepper)
 
     def work(part: slice, padded: int) -> tuple[Any, Any]:
-        z, own = _states(p, alive, state, c, part, padded)
+        z, own = states_at(p, alive, state, c, part, padded)
         if state is None:
             seen = jax.eval_shape(_reading(p.stepper, "seen"), z, own)
             old = jax.tree.map(lambda a: np.full(a.shape, np.inf, a.dtype), seen)
@@ -204,11 +210,11 @@ def _watched(
         kept = slice(part.stop - part.start)
         return take(found, kept), pick(own, kept)
 
-    found, own = spread(work, len(alive), memory, _each(p))
+    found, own = spread(work, len(alive), memory, each_point(p))
     return found, own if state is None else c
 
 
-def _states(
+def states_at(
     p: PointGrid, alive: np.ndarray, state: Any, c: Any, which: Any, padded: int
 ) -> tuple[Any, Any]:
     """States and coefficients of some of the undecided points, padded; at the beginning where there are none yet."""
@@ -232,13 +238,13 @@ def _circled(
         return take(found, slice(len(these)))
 
     if len(picked):
-        z, now[picked], again[picked] = spread(work, len(picked), memory, _each(p))
+        z, now[picked], again[picked] = spread(work, len(picked), memory, each_point(p))
         for whole, moved in zip(jax.tree.leaves(state), jax.tree.leaves(z), strict=True):
             whole[..., picked] = moved
     return state, now, again
 
 
-def _left(
+def left_how(
     p: PointGrid, alive: np.ndarray, state: Any, c: Any, bad: np.ndarray, n: int, escape: float, memory: int
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """How and at which of the round's n steps the bad points left; zeros for the others."""
@@ -247,11 +253,11 @@ def _left(
 
     def work(part: slice, padded: int) -> Any:
         these = picked[part]
-        start = _states(p, alive, state, c, these, padded)
+        start = states_at(p, alive, state, c, these, padded)
         return take(kernels(p.stepper).leave(*start, n, escape, p.scale), slice(len(these)))
 
     if len(picked):
-        how[picked], at[picked] = spread(work, len(picked), memory, _each(p))
+        how[picked], at[picked] = spread(work, len(picked), memory, each_point(p))
     return how, at
 
 

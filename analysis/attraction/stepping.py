@@ -28,11 +28,12 @@ from ...dynamics.flows.parameters import check_domain, constants, parameter_valu
 from ...dynamics.flows.solution import objective_for, problem_of
 from ...dynamics.flows.stepper import PointStepper, iterate
 from ...dynamics.flows.tableaux import runge_kutta
+from ..sections.return_map import ReturnMap, return_stepper
 
 RESOLVED = 0.25  # of a step times the local rate: RK4 is then accurate and stable
 _MOST_PARTS = 1024  # of a step, where the field is far steeper than elsewhere
 
-Iterated = Algorithm | System | Callable[..., Any]
+Iterated = Algorithm | System | ReturnMap | Callable[..., Any]
 
 
 def stepper(
@@ -41,8 +42,8 @@ def stepper(
     """The stepper of an algorithm or a system on an objective, or of a JAX function ``state -> state``.
 
     Args:
-        iterated: an algorithm; an autonomous system without noise; or a function of one real array (the state)
-            and of parameters given by keyword.
+        iterated: an algorithm; an autonomous system without noise; a Poincare or stroboscopic map; or a function of
+            one real array (the state) and of parameters given by keyword.
         target: the concrete objective, for algorithms and systems.
         dt: the time of a step of a system: RK4, in several parts where the field is steep.
         normals: what an algorithm draws from, as of its `run`.
@@ -54,6 +55,8 @@ def stepper(
         return _of_system(iterated, objective_for(iterated, target), dt)
     if isinstance(iterated, Algorithm):
         return algorithm_stepper(iterated, objective_for(iterated.system, target), normals)
+    if isinstance(iterated, ReturnMap):
+        return return_stepper(iterated, target)
     if not callable(iterated):
         raise OdescentError(
             f"an algorithm, a system or a JAX function of the state is expected, not {type(iterated).__name__}."
@@ -67,7 +70,10 @@ def _of_system(system: System, target: Objective, dt: float | None) -> PointStep
     if any(f.noise for f in system.fields.values()):
         raise NotCarried(f"{who} has noise; attractors require a deterministic system.")
     if not system.autonomous:
-        raise NotCarried(f"{who} depends on time; attractors require an autonomous system.")
+        raise NotCarried(
+            f"{who} depends on time; attractors require an autonomous system, or its stroboscopic_map(system, period) "
+            "if it is periodic in time."
+        )
     if dt is None or not (np.isfinite(dt) and dt > 0):
         raise OdescentError(f"a flow needs a positive fixed step dt, not {dt!r}.")
     flow, value = problem_of(system, target, system.parameters), target.oracles.get("value")
@@ -80,7 +86,7 @@ def _of_system(system: System, target: Objective, dt: float | None) -> PointStep
         return x, flow.named(state), None if value is None else value(x), False
 
     return PointStepper(
-        flow.init, lambda state, c, key: _resolved(lambda y: rates(y, c), state, dt), record, who,
+        flow.init, lambda state, c, key: resolved(lambda y: rates(y, c), state, dt), record, who,
         tuple(p.name for p in system.parameters), tuple(b.name for b in system.blocks),
         lambda values: tuple(_checked(system.parameters, values).values()), constants(target),
         valued=value is not None, rates=rates, dt=dt,
@@ -88,13 +94,14 @@ def _of_system(system: System, target: Objective, dt: float | None) -> PointStep
 
 
 def _checked(symbols: Iterable[sp.Symbol], values: Mapping[str, Any]) -> dict[str, Array]:
-    """The values in the order of their symbols, each in its domain."""
+    """The values in the order of their symbols, each in its domain where it is a number."""
     for symbol in symbols:
-        check_domain(symbol, values[symbol.name])
+        if not isinstance(values[symbol.name], jax.core.Tracer):
+            check_domain(symbol, values[symbol.name])
     return {s.name: jnp.asarray(values[s.name], float) for s in symbols}
 
 
-def _resolved(rates: Callable[[Any], Any], state: Any, dt: float) -> Any:
+def resolved(rates: Callable[[Any], Any], state: Any, dt: float) -> Any:
     """RK4 over dt in as many equal parts as the field requires locally: dt |df/dz| <= `RESOLVED` along the flow."""
     f = rates(state)
     ahead = jax.tree.map(lambda z, v: z + dt * v, state, f)
@@ -122,7 +129,7 @@ def _of_function(function: Callable[..., Any]) -> PointStepper:
         new = jnp.asarray(function(state[0], **c))
         if new.shape != state[0].shape or not jnp.issubdtype(new.dtype, jnp.floating):
             raise OdescentError(
-                f"a function to iterate maps real states of shape {state[0].shape} to the same shape; this one "
+                f"a function to iterate must map real states of shape {state[0].shape} to the same shape; this one "
                 f"returned shape {new.shape} and type {new.dtype} (write a complex map in real and imaginary parts)."
             )
         return (new.astype(state[0].dtype),)

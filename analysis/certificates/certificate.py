@@ -31,8 +31,8 @@ class Certificate(ProofDocument):
     Of quadratics, all poles are at most rho in modulus.
 
     Attributes:
-        mode: the quadratic that is no faster; None where none was sought.
-        plant: the method as it was read; None after `from_dict`.
+        mode: a quadratic that attains the lower bound; None if none was sought.
+        plant: the matrices of the method; None after `from_dict`.
     """
 
     mode: SlowestMode | None = None
@@ -46,7 +46,7 @@ class Certificate(ProofDocument):
 
     @property
     def proved(self) -> sp.Expr:
-        """The rate as it was proved, an exact number."""
+        """The proved rate, an exact number."""
         return sp.expand(1 - super().proved)
 
     @property
@@ -56,16 +56,16 @@ class Certificate(ProofDocument):
 
     @property
     def gap(self) -> float:
-        """1 - rate, rounded down: near 1 a rate as a float has no digits left."""
+        """1 - rate, rounded down; near 1 the float `rate` has few significant digits."""
         return down(self.claimed)
 
     @property
     def exact(self) -> sp.Expr | None:
-        """The least rate as an algebraic number, where a quadratic is no faster; else None."""
+        """The smallest rate as an algebraic number, if a quadratic attains it; else None."""
         return self.proved if self.proved == 0 else super().exact
 
     def candidates(self) -> Iterable[dict[str, Any]]:
-        """The quadratic that is no faster, exactly where that lies in the same field, and nearly."""
+        """The quadratic that attains the lower bound: exactly, if it lies in the same field, and rounded."""
         mode = self.mode
         if mode is None:
             return
@@ -93,16 +93,16 @@ class Certificate(ProofDocument):
 
     @checked
     def lower(self, seconds: float = _SECONDS) -> float | None:
-        """A rate that the method has on some function of the class, rounded down: no rate is less.
+        """A rate that the method has on some function of the class, rounded down; no smaller rate holds.
 
-        The slowest quadratic is known beforehand; other functions (`spiral`) are looked for when this is first called.
-        What is found becomes part of the document and is proved by the checker.
+        The slowest quadratic is known in advance; the first call searches for other functions (`spiral`). The result
+        becomes part of the document and is proved by the checker.
 
         Args:
-            seconds: how long to look; 0 is for not looking.
+            seconds: time limit of the search; 0 for no search.
 
         Raises:
-            OdescentError: seconds that are no number of at least 0.
+            OdescentError: seconds that are not a number of at least 0.
         """
         if not seconds >= 0:
             raise OdescentError(f"seconds must be a number of at least 0, not {seconds!r}.")
@@ -120,7 +120,7 @@ class Certificate(ProofDocument):
 
     @property
     def slowest(self) -> Spiral | None:
-        """The function of the plane behind `lower`, where it is one."""
+        """The function in the plane that gives `lower`, if there is one."""
         part = self.lower_part()
         return Spiral.from_dict(part) if part is not None and part["kind"] == "spiral" else None
 

@@ -34,7 +34,7 @@ class FlowCertificate(ProofDocument):
     """A proved rate r: |x(t) - x*| = O(exp(-r t)) for the output x and every C^1 function in F(mu, L).
 
     Attributes:
-        slowest: the quadratic that is no faster, which makes ``upper``; None after `from_dict`.
+        slowest: the quadratic that gives ``upper``; None after `from_dict`.
     """
 
     slowest: Decay | None = None
@@ -132,7 +132,7 @@ def certify_flow(flow: Flow, mu: object, L: object = sp.oo, rate: object = None)
     slowest = decays(plant)
     if not plant.exact and plant.L is sp.oo:
         raise OdescentError(
-            "the flow's numbers lie in no field Q(sqrt d), so that L must be finite; or round them to fractions."
+            "the flow's numbers lie in no field Q(sqrt d), so L must be finite; or round them to fractions."
         )
     if not slowest.high > 0:
         raise NoCertificate(
@@ -162,7 +162,7 @@ def certify_flow(flow: Flow, mu: object, L: object = sp.oo, rate: object = None)
         size, step = size - step, 4 * step
     raise NoCertificate(
         f"no Lyapunov function of this form with a positive rate was found; on {slowest} the flow decays at "
-        f"{float(slowest.high):.6g}, and whether it converges on the whole class is open here."
+        f"{float(slowest.high):.6g}, and its convergence on the whole class remains undecided."
     )
 
 

@@ -45,10 +45,10 @@ class HorizonCertificate(ProofDocument):
     """A proved bound: the measure after N steps is at most ``bound`` times the start, for every f in F(mu, L).
 
     Attributes:
-        worst: a function of one variable that makes ``lower``; None after `from_dict`.
-        example: what the search found to be as slow, in floats; None after `from_dict`.
-        settled: whether the search brought bound and example together; None after `from_dict`.
-        steps: the method as it was unrolled; None after `from_dict`.
+        worst: a function of one variable that gives ``lower``; None after `from_dict`.
+        example: a worst case found by the search, in floats; None after `from_dict`.
+        settled: whether bound and example agree; None after `from_dict`.
+        steps: the unrolled method; None after `from_dict`.
     """
 
     worst: Kink | None = None
@@ -228,7 +228,7 @@ def certify_horizon(
     base = describe(steps, measure, start)
     if start == "value" and all(any(row) for row in steps.points):
         raise OdescentError(
-            "a bound by f(x_0) - f* needs a gradient at x_0, which this method does not take."
+            "a bound by f(x_0) - f* needs a gradient at x_0, which this method does not evaluate."
         )
     wanted = None if bound is None else steps.number(bound)
     if wanted is not None and wanted.sign() <= 0:

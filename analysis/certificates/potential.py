@@ -152,7 +152,7 @@ class PotentialCertificate(ProofDocument):
                 root = iv.sqrt(c1**2 - 4 * c2 * c0)
                 other, v = (-c1 - root) / (2 * c2), (-c1 + root) / (2 * c2)
                 if not other < begin:
-                    raise OdescentError("the clock of this document is not one number a step.")
+                    raise OdescentError("the clock of this document is not one number per step.")
             low = _value(growth, _value(now, v) / _value(over, v)).a
             return of_mpf(low._mpi_[0])
         finally:

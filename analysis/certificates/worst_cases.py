@@ -87,26 +87,26 @@ def certify(
 ) -> Any:
     """Prove a worst-case bound of a method over a class of functions.
 
-    Of an algorithm, by default, an upper bound of its linear rate; with ``horizon=N`` a bound after N steps, also for
-    mu = 0 and for coefficients that change (options of `certify_horizon`: measure, start, output, bound, seconds);
-    with ``horizon="all"`` and mu = 0 one after every number of steps (`certify_potential`, which takes output besides);
-    of a `System`, a lower bound of its exponential rate (`certify_flow`; L may be infinite).
+    For an algorithm, by default, an upper bound on its linear rate; with ``horizon=N`` a bound after N steps, also for
+    mu = 0 and for time-varying coefficients (options of `certify_horizon`: measure, start, output, bound, seconds);
+    with ``horizon="all"`` and mu = 0 a bound for every number of steps (`certify_potential`, option output). For a
+    `System`, a lower bound on its exponential rate (`certify_flow`; L may be infinite).
 
-    A Lyapunov function is sought by semidefinite programming, rounded to rationals, and proved in exact
-    arithmetic; the solver's word is not used. 1 - rate is within 1e-6, relatively, of the largest for which there is
-    a Lyapunov function of this form, for L / mu up to 1e10. `Certificate.lower` is attained on a function of the class.
+    A Lyapunov function is found by semidefinite programming, rounded to rationals, and proved in exact arithmetic,
+    independently of the solver. 1 - rate is within a relative 1e-6 of the largest for which there is a Lyapunov
+    function of this form, for L / mu up to 1e10. `Certificate.lower` is attained on a function of the class.
 
     Args:
-        algorithm: an algorithm with a state-space view (also implicit or with several gradients a step, all of
-            one function; an operator is taken to be a gradient), matrices (A, B, C[, D]), or a mapping of alpha,
-            beta, gamma, delta. Exact numbers stay exact; a float is the decimal that it prints as.
-        mu, L: the class, 0 < mu <= L. Where they were estimated (`od.estimate_constants`), the certificate says so.
+        algorithm: an algorithm with a state-space form (implicit steps and several gradients of one function per step
+            are supported; an operator is treated as a gradient), matrices (A, B, C[, D]), or a mapping of alpha,
+            beta, gamma, delta. Exact numbers stay exact; a float is read as its printed decimal.
+        mu, L: the class, 0 < mu <= L. If they were estimated (`od.estimate_constants`), the certificate states it.
         over: "smooth_strongly_convex", all of F(mu, L), or "quadratics", those in it.
         steps: gradients of memory in the Lyapunov function, 1 to 6; by default as many as change the rate.
-        rate: a rate to prove, instead of the least that can be found: any above that one.
-        multipliers: what is used of the class. "interpolation", all inequalities between the points in memory, gives
-            the least rates; else, for one gradient per step, an integral quadratic constraint: "sector", the weighted
-            "off_by_one" constraint, or "zames_falb", causal with so many past ``steps`` (`iqc`).
+        rate: a rate to prove; by default the smallest that can be found.
+        multipliers: the inequalities of the class. "interpolation", all inequalities between the points in memory,
+            gives the smallest rates. For one gradient per step an integral quadratic constraint can be used instead:
+            "sector", the weighted "off_by_one" constraint, or "zames_falb", causal with ``steps`` past gradients.
 
     Raises:
         NoCertificate: none exists (a pole outside the unit circle, a cycle) or none of this form was found.
@@ -137,22 +137,22 @@ def certify(
     check_choice("kind of multipliers", multipliers, MULTIPLIERS)
     if multipliers != MULTIPLIERS[0] and (horizon is not None or over != CLASSES[0]):
         raise OdescentError(
-            f"the multipliers {multipliers!r} are for linear rates over all of F(mu, L), without horizon= and over=."
+            f"the multipliers {multipliers!r} apply to linear rates over all of F(mu, L), without horizon= and over=."
         )
     if horizon is not None:
         if rate is not None or over != CLASSES[0]:
             raise OdescentError(
-                "after finitely many steps there is a bound= to prove, not a rate, over all of F(mu, L)."
+                "with horizon= give bound= instead of rate=; the class is all of F(mu, L)."
             )
         if horizon == "all":
             return _for_all_steps(algorithm, mu, L, **bounded)
         return certify_horizon(algorithm, mu, L, horizon, **bounded)
     if bounded:
         raise OdescentError(
-            f"{', '.join(bounded)} belong to a bound after finitely many steps: give horizon= as well."
+            f"{_apply(bounded)} to a bound after finitely many steps: give horizon= as well."
         )
     if over not in CLASSES:
-        raise OdescentError(f"the classes are {' and '.join(map(repr, CLASSES))}, not {over!r}.")
+        raise OdescentError(f"over must be {' or '.join(map(repr, CLASSES))}, not {over!r}.")
     if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST):
         raise OdescentError(f"steps must be a whole number from 1 to {MOST}, not {shown(steps)}.")
     source = (algorithm, mu, L)
@@ -190,7 +190,7 @@ def certify(
 def certified_rate(algorithm: Method, mu: object, L: object, steps: int | None = None) -> float:
     """The rate of `certify`, proved in exact arithmetic and rounded up; inf where none is found.
 
-    For maps and tables: why there is no rate is not looked for, nor is the certificate kept. `worst_case_rate` is the
+    For maps and tables: it neither searches for a counterexample nor keeps the certificate. `worst_case_rate` is the
     same in floats, without a proof.
 
     Raises OdescentError as `certify` does, other than for the lack of a rate.
@@ -232,17 +232,22 @@ def certified_rates(
     ]
 
 
+def _apply(options: Iterable[str]) -> str:
+    names = list(options)
+    return f"{', '.join(names)} {'apply' if len(names) > 1 else 'applies'}"
+
+
 def _for_all_steps(
     algorithm: Method, mu: object, L: object, output: str | None = None, **bounded: Any
 ) -> PotentialCertificate:
     if bounded:
         raise OdescentError(
-            f"{', '.join(bounded)} belong to a bound after one number of steps, horizon=N; for all steps it is about "
+            f"{_apply(bounded)} to a bound after N steps, horizon=N; for all steps the bound is on "
             "f(x_N) - f* over |x_0 - x*|^2."
         )
     if constant("mu", mu) != 0:
         raise OdescentError(
-            f"a bound for all steps is about convex functions, mu = 0, not mu = {mu}; there are linear rates then."
+            f"a bound for all steps is for convex functions, mu = 0; for mu = {mu} certify a linear rate."
         )
     return certify_potential(algorithm, L, output=output)
 
@@ -378,7 +383,7 @@ def _reason(plant: Plant, multipliers: str) -> NoCertificate:
     if multipliers != MULTIPLIERS[0]:
         without, other = f" with the multipliers {multipliers!r}", f"multipliers={MULTIPLIERS[0]!r}"
     return NoCertificate(
-        f"the search, in floating-point numbers, found no Lyapunov function{without} of any rate below 1, and no cycle "
-        "on roots of unity either: neither proves anything, and whether the method converges on all of "
-        f"F({plant.mu}, {plant.L}) is open here; try {other}."
+        f"the search in floating point found no Lyapunov function{without} with a rate below 1 and no cycle on roots "
+        f"of unity; neither proves anything, and convergence on all of F({plant.mu}, {plant.L}) remains undecided; try "
+        f"{other}."
     )

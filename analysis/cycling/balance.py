@@ -86,7 +86,7 @@ def energy_ledger(
     Y, G, F = np.asarray(points), np.asarray(gradients), np.asarray(values)
     if Y.shape != G.shape or F.shape != Y.shape[:1] or Y.ndim not in (1, 2) or len(Y) < 2:
         raise OdescentError(
-            f"points and gradients have shape (n,) or (n, d) and values (n,), n > 1, not {Y.shape}, {G.shape} and "
+            f"points and gradients must have shape (n,) or (n, d) and values (n,), n > 1, not {Y.shape}, {G.shape} and "
             f"{F.shape}."
         )
     if Y.ndim == 1:

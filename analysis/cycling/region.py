@@ -98,7 +98,7 @@ def cycle_region(
         raise OdescentError(f"a region needs 0 <= mu < L and a finite gamma, not {mu}, {L}, {gamma}.")  # fmt: skip
     if resolution < 2 or certified < 0:
         raise OdescentError(
-            f"a region has at least 2 points along each axis, and 0 or more to certify, not {resolution} and "
+            f"a region must have at least 2 points along each axis, and 0 or more to certify, not {resolution} and "
             f"{certified}."
         )
     check_periods(periods)

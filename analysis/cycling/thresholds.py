@@ -150,8 +150,8 @@ def _transfer(method: Any) -> sp.Expr:
         return method.transfer()[0, 0]
     if not isinstance(method, Mapping) or not {"alpha"} <= set(method) <= set(THREE):
         raise OdescentError(
-            "a tuned method is an algorithm, its state space, its name, or a mapping of alpha, beta and gamma, not "
-            f"{method!r}."
+            "a tuned method must be an algorithm, its state space, its name, or a mapping of alpha, beta and gamma, "
+            f"not {method!r}."
         )
     alpha, beta, gamma = (as_scalar(method.get(n, 0)) for n in THREE[:3])
     return -alpha * ((1 + gamma) * z - gamma) / ((z - 1) * (z - beta))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..attraction.basin_map import Basins
-    from ..attraction.bifurcation_diagram import Bifurcation
+    from ..branches.bifurcation_diagram import Bifurcation
 
 _NAMED = 3  # attractors that the legend names one by one
 _UNRESOLVED = "#FFFFFF"
@@ -103,6 +103,9 @@ def _mark(basins: Basins, ax: Axes, names: list[str]) -> list[Any]:
         label = f"attractor: {a.kind if several else a.label}"
         if a.kind == "limit cycle":
             (line,) = ax.plot(np.append(x, x[0]), np.append(y, y[0]), color="black", lw=1.0)
+        elif a.exponent is not None:  # many points, which together show the shape
+            line = ax.plot(x, y, ls="none", marker=".", ms=1.2, mew=0, color="black")[0]
+            line.set_rasterized(True)
         else:
             look: Any = {"ms": 4.5, "mfc": "black", "mec": "white", "mew": 0.6}
             shape = MARKERS[0] if several else MARKERS[i % len(MARKERS)]
@@ -160,7 +163,7 @@ def draw_bifurcation(b: Bifurcation, ax: Axes | None = None, component: int = 0)
     flat = b.points.reshape(len(b.points), -1)
     if len(flat) and not 0 <= component < flat.shape[1]:
         raise OdescentError(
-            f"the output has {flat.shape[1]} components; there is no number {component}."
+            f"the output has {flat.shape[1]} components; component {component} does not exist."
         )
     ylabel = "$x$" if flat.shape[1:] == (1,) else f"$x_{{{component}}}$"
     with picture(ax, 0.75, _label(b.parameter), ylabel) as ax:

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support import style
+from ..portraits.animation import mark, single
+from .noise import shade
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -36,7 +38,7 @@ _SHAPES = {
     "non-hyperbolic": "D",
 }
 _MANIFOLD = "#5D3A9B"
-_CYCLE = "#1B7F8C"
+_CYCLE = "#0B4552"  # dark beside the flow, over which it lies
 _LEVELS = "0.45"
 
 
@@ -54,11 +56,12 @@ def draw(portrait: Portrait, ax: Axes | None, legend: bool, numbered: int) -> Ax
         (x0, x1), (y0, y1) = portrait.window
         ax.set_xlim(x0, x1)
         ax.set_ylim(y0, y1)
+        noise = _noise(portrait, ax)
         _background(portrait, ax)
         levels = _levels(portrait, ax)
         skeleton = _skeleton(portrait, ax)
         handles += _overlays(portrait, ax) + _cycles(portrait, ax) + skeleton + levels
-        handles += _fixed_points(portrait, ax)
+        handles += _fixed_points(portrait, ax) + noise
     with style.context():
         _numbers(portrait, ax, numbered)
     return ax
@@ -68,6 +71,15 @@ def _background(portrait: Portrait, ax: Axes) -> None:
     for line in portrait.flow_lines:
         ax.plot(*line.points.T, color=_LINES, lw=0.5, zorder=1)
         _arrow(ax, portrait, line.points, _LINES, 5.0, 1.0)
+
+
+def _noise(portrait: Portrait, ax: Axes) -> list[Artist]:
+    """The density as areas under everything, and sample paths."""
+    handles = [] if portrait.density is None else shade(portrait.density, ax)
+    if portrait.paths is not None:
+        look: Any = {"color": style.CENTER, "lw": 0.45, "alpha": 0.75, "zorder": 3.2}
+        handles += [ax.plot(*z.T, label="sample paths", **look)[0] for z in portrait.paths][:1]
+    return handles
 
 
 def _arrow(ax: Axes, portrait: Portrait, z: Curve, color: str, size: float, zorder: float) -> None:
@@ -121,14 +133,14 @@ def _levels(portrait: Portrait, ax: Axes) -> list[Artist]:
 
 
 def _cycles(portrait: Portrait, ax: Axes) -> list[Artist]:
-    """Limit cycles: thick, full where stable and dashed where not."""
+    """Limit cycles: over the flow, full where stable and dashed where not."""
     handles: dict[str, Artist] = {}
     for cycle in portrait.limit_cycles:
         label = f"{'stable' if cycle.stable else 'unstable'} limit cycle{portrait.of}"
         (line,) = ax.plot(
-            *cycle.points.T, color=_CYCLE, ls="-" if cycle.stable else (0, (4, 1.5)), lw=1.8, zorder=3.2, label=label
+            *cycle.points.T, color=_CYCLE, ls="-" if cycle.stable else (0, (4, 1.5)), lw=1.1, zorder=4.3, label=label
         )  # fmt: skip
-        _arrow(ax, portrait, cycle.points, _CYCLE, 8.0, 3.2)
+        _arrow(ax, portrait, cycle.points, _CYCLE, 8.0, 4.3)
         handles.setdefault(label, line)
     return list(handles.values())
 
@@ -143,12 +155,13 @@ def _overlays(portrait: Portrait, ax: Axes) -> list[Artist]:
     handles: list[Artist] = []
     looks = _looks(portrait)
     outside = portrait.outside
-    for name, z in portrait.iterates.items():
-        look = looks[name]
+    for name, paths in portrait.iterates.items():
         label = style.titled(name) + (f" ({outside[name]} outside)" if outside[name] else "")
-        handles += ax.plot(*z.T, lw=0.7, zorder=5, label=label, **look.marked(3.6))
-    for name, z in portrait.flows.items():
-        handles += ax.plot(*z.T, color=looks[name].color, lw=1.5, zorder=4, label=name)
+        look: Any = {"lw": 0.7, "zorder": 5, "label": label, **looks[name].marked(3.6)}
+        handles += [ax.plot(*z.T, gid=mark(name, i), **look)[0] for i, z in single(paths)][:1]
+    for name, paths in portrait.flows.items():
+        look = {"color": looks[name].color, "lw": 1.5, "zorder": 4, "label": name}
+        handles += [ax.plot(*z.T, gid=mark(name, i), **look)[0] for i, z in single(paths)][:1]
     for i, (name, z) in enumerate(portrait.curves.items()):
         # from wide and light to narrow and dark: orders that agree are seen on top of one another
         wide = _WIDTHS[min(i, 3)]
@@ -189,16 +202,15 @@ def _numbers(portrait: Portrait, ax: Axes, numbered: int) -> None:
     points = 72.0 / root.dpi
     frame = ax.get_window_extent()
     low, high = np.array([frame.x0, frame.y0]) * points, np.array([frame.x1, frame.y1]) * points
-    shown = [
-        z[np.isfinite(z).all(1)] for z in [*portrait.iterates.values(), *portrait.flows.values()]
-    ]
+    every = [*portrait.iterates.values(), *portrait.flows.values()]
+    shown = [z[np.isfinite(z).all(1)] for paths in every for _, z in single(paths)]
     shown += [p.point[None] for p in portrait.fixed_points]
     busy = np.concatenate([_dense(ax.transData.transform(z) * points) for z in shown])
     angles = np.arange(12) * np.pi / 6
     around = np.stack([np.cos(angles), np.sin(angles)], 1)
     seen: list[tuple[float, float]] = []
     looks = _looks(portrait)
-    for name, z in portrait.iterates.items():
+    for name, z in [(n, z) for n, paths in portrait.iterates.items() for _, z in single(paths)]:
         color = looks[name].color
         for k, state in enumerate(z[:numbered]):
             at = ax.transData.transform(state) * points

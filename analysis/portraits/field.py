@@ -77,7 +77,7 @@ def check_window(window: Sequence[Sequence[float]]) -> Window:
     sides = reals(window)
     if sides.shape != (2, 2) or not np.isfinite(sides).all() or (sides[:, 0] >= sides[:, 1]).any():
         raise OdescentError(
-            f"a window is ((x0, x1), (y0, y1)) with finite x0 < x1 and y0 < y1; got {window!r}."
+            f"a window must be ((x0, x1), (y0, y1)) with finite x0 < x1 and y0 < y1; got {window!r}."
         )
     (x0, x1), (y0, y1) = sides.tolist()
     return (x0, x1), (y0, y1)
@@ -93,7 +93,7 @@ def evaluate(field: Field, points: Points) -> Points:
         values = np.asarray(field(points))
     if values.shape != points.shape or np.iscomplexobj(values):
         raise OdescentError(
-            f"a planar field maps real points of shape {points.shape} to real values of the same "
+            f"a planar field must map real points of shape {points.shape} to real values of the same "
             f"shape; this one returned shape {values.shape} and type {values.dtype}."
         )
     return values.astype(np.float64)
@@ -125,7 +125,7 @@ class Chart:
                 exact = np.asarray(given(self.out(u)), dtype=np.float64)
             if exact.shape != (n, 2, 2):
                 raise OdescentError(
-                    f"a Jacobian maps points of shape {(n, 2)} to shape {(n, 2, 2)}; this one "
+                    f"a Jacobian must map points of shape {(n, 2)} to shape {(n, 2, 2)}; this one "
                     f"returned shape {exact.shape}."
                 )
             scaled: Float[np.ndarray, "n 2 2"] = exact * self.size / self.size[:, None]

@@ -139,14 +139,15 @@ def level_sets(
     values = np.asarray(function(c.out(u)), dtype=np.float64)
     if values.shape != (samples**2,):
         raise OdescentError(
-            f"a function for level sets maps points of shape {u.shape} to {(samples**2,)} values, not {values.shape}."
+            f"a function for level sets must map points of shape {u.shape} to {(samples**2,)} values, not "
+            f"{values.shape}."
         )
     finite = values[np.isfinite(values)]
     if not finite.size:
         raise OdescentError("the function for level sets has no finite value in the window.")
     if isinstance(levels, int):
         if levels < 1:
-            raise OdescentError(f"the number of level sets is at least 1, not {levels}.")
+            raise OdescentError(f"the number of level sets must be at least 1, not {levels}.")
         chosen = np.quantile(finite, (np.arange(levels) + 0.5) / levels)
     else:
         chosen = np.sort(np.asarray(levels, dtype=np.float64))

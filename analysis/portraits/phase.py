@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError, expected, unknown
-from ..._support.numbers import real
+from ..._support.numbers import check_whole, real, reals
 from ...discretize import Algorithm
 from ...discretize.step.words import SYNONYMS
 from ...dynamics import Objective, System, objective
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.solution import objective_for
 from ...dynamics.notation.show import symbol_latex
+from ..noise.density import fokker_planck
+from ..noise.noisy_field import NoisyField
+from ..noise.sample_paths import sample_paths
 from .portrait import Portrait, compute_portrait
 from .section import Plane, Section, slow_curves
 
 _CONSTANTS = ("mu", "L")  # of the objective
+_STEPS = 5000  # of a sample path
 
 
 def phase_portrait(
@@ -39,6 +45,9 @@ def phase_portrait(
     energy: Expr | None = None,
     levels: int | Sequence[float] = 6,
     slow: tuple[str, str, int] | None = None,
+    density: float | None = None,
+    paths: int = 0,
+    seed: int = 0,
     **options: Any,
 ) -> Portrait:
     """The phase portrait of a system whose state is two-dimensional, or of a plane through it.
@@ -52,21 +61,24 @@ def phase_portrait(
         target: the objective or its name; or give ``curvature``; neither for a system that calls no oracle.
         curvature: draw one mode lambda of a quadratic, f(x) = lambda x^2 / 2.
         window: ((x0, x1), (y0, y1)); by default around the iterates and the flow.
-        axes: names of the blocks on the two axes; by default the output's block first.
-        algorithms: more algorithms on the same blocks, by the name in the legend.
-        x0: where the flow and the iterates start: a point of the objective's argument (a number or an array; 1 if not
-            given); or, for the flow alone, the whole state as an array (of two numbers, a point in the picture), or a
-            dict of blocks to their values.
-        steps: how many steps of the algorithms.
-        t1: length of the reference flow from x0 in time; 0 for none; by default that of the first algorithm's
+        axes: names of the blocks on the two axes; by default the block of the output comes first.
+        algorithms: further algorithms on the same blocks, by their names in the legend.
+        x0: start of the flow and the iterates: a point in the domain of the objective (a number or an array; by default
+            1); or, for the flow alone, the whole state as an array (of two numbers, a point in the picture), or a
+            dict of blocks to their values. Many starts are rows: arrays of shape (n, ...).
+        steps: number of steps of the algorithms.
+        t1: final time of the reference flow from x0; 0 for none; by default the time of the first algorithm's
             steps.
-        parameters: values by name, mu and L among them, or by a word for a method's parameter, as in
-            `od.algorithm`; they replace what a tuning says, and default to the objective's mu and L.
-        section: the plane to draw where the state has more than two dimensions.
+        parameters: values by name, mu and L included, or by an alias as in `od.algorithm`; they replace the tuning,
+            and mu and L default to those of the objective.
+        section: the plane to draw if the state has more than two dimensions.
         energy: a scalar expression in the blocks, such as ``f.value(x) + inner(v, v) / 2``, to draw level sets of.
         levels: their values or number.
-        slow: (fast block, small parameter, order) to draw the slow manifold's expansions up to that order:
-            ("p", "eps", 2), or ("psi", "1/K", 2) where the rate K is large.
+        slow: (fast block, small parameter, order) to draw the expansions of the slow manifold up to that order:
+            ("p", "eps", 2), or ("psi", "1/K", 2) if the rate K is large.
+        density: of a system with noise, the time at which its density from x0 is shown, inf for the long run.
+        paths: of a system with noise, how many sample paths from each start are shown, up to t1.
+        seed: of these.
         options: further arguments of `compute_portrait`, such as cycles=False.
 
     Raises:
@@ -88,7 +100,7 @@ def phase_portrait(
     runs = dict(algorithms or {})
     if isinstance(system, Algorithm):
         runs = {system.name or "iterates": system, **runs}
-        flow = system.bind(_its(system, given))
+        flow = system.bind(own_values(system, given))
         free = flow.bound
         free = free.bind({s: v for s, v in flow.tuning_values.items() if s in free.parameters})
     else:
@@ -99,14 +111,20 @@ def phase_portrait(
     known = {p: every[p.name] for p in free.parameters if p.name in every}
     bound = free.bind(known)
     # iterates and flow share the start, so that their difference is the discretization error
-    plane = Plane(bound, target, _dimension(x0, target, bound), section, axes)
-    start = plane.start(x0)
-    iterates = {label: _iterate(a, target, plane, x0, steps, given) for label, a in runs.items()}
+    begins = _one_by_one(x0)
+    plane = Plane(bound, target, _dimension(begins[0], target, bound), section, axes)
+    start = np.stack([plane.start(one) for one in begins])
+    iterates = {
+        label: _shown(x0, [_iterate(a, target, plane, one, steps, given) for one in begins])
+        for label, a in runs.items()
+    }
     span = _span(runs, every, steps) if t1 is None else t1
     noisy = any(f.noise for f in bound.fields.values())
-    flows = {}
+    flows, times = {}, {}
     if span > 0:
-        flows = {"flow of the drift" if noisy else "flow": plane.flow(start, span)}
+        name = "flow of the drift" if noisy else "flow"
+        clock, followed = plane.flow(start, span)
+        flows, times = {name: _shown(x0, followed)}, {name: _shown(x0, clock)}
     # nothing determines the window but the start
     if window is None and not iterates and not flows:  # a system alone: the start is within sight
         reach = 1.25 * max(1.0, float(np.abs(start).max()))
@@ -123,9 +141,75 @@ def phase_portrait(
         curves |= _slow(plane, free, slow, known, window, [*iterates.values(), *flows.values()])
     portrait = compute_portrait(
         plane.field, window, (x, y), iterates=iterates, flows=flows, curves=curves,
-        out_of_plane=plane.defect, **options,
+        times=times, out_of_plane=plane.defect, **options,
     )  # fmt: skip
-    return portrait
+    if density is None and paths == 0:
+        return portrait
+    if not noisy:
+        raise OdescentError(
+            f"{bound.name or 'the system'} has no noise, which density= and paths= would show."
+        )
+    return _with_noise(portrait, plane, start, density, paths, seed, span)
+
+
+def _with_noise(
+    portrait: Portrait, plane: Plane, starts: Float[np.ndarray, "m n"], density: float | None, paths: int, seed: int,
+    span: float,
+) -> Portrait:  # fmt: skip
+    """The portrait with the density of the system and sample paths of it."""
+    basis = np.abs(plane.section.basis)
+    if not plane.invariant or not np.array_equal(basis.sum(0), [1, 1]):
+        raise OdescentError(
+            "densities and sample paths are shown of a two-dimensional state, not in a plane through a larger one."
+        )
+    found, drawn = None, None
+    if density is not None:
+        turned = bool(basis[0, 0] == 0)
+        window = portrait.window[::-1] if turned else portrait.window
+        found = fokker_planck(
+            plane.system,
+            window,
+            plane.target,
+            times=density,
+            x0=starts[0] if density < np.inf else None,
+        )
+        found = found.turned() if turned else found
+    if check_whole("paths", paths, 0, 1000):
+        if not span > 0:
+            raise OdescentError("sample paths need a final time: give t1=.")
+        with jax.enable_x64(True):
+            field = NoisyField(plane.system, plane.target, {}, 2)
+            many = sample_paths(
+                field, np.repeat(starts, paths, 0), span, _STEPS, seed, _STEPS // 1000
+            )
+        drawn = plane.section.project(many.reshape(-1, 2)).reshape(many.shape)
+    return replace(portrait, density=found, paths=drawn)
+
+
+def _one_by_one(x0: Any) -> list[Any]:
+    """The starts one by one: rows of an array of two axes, or of each block's."""
+    if isinstance(x0, Mapping):
+        rows = {n: np.atleast_2d(reals(v)) for n, v in x0.items() if np.ndim(v) == 2}
+        counts = {len(r) for r in rows.values()}
+        if len(counts) > 1:
+            raise OdescentError(
+                f"x0 gives its blocks different numbers of starts: {', '.join(map(str, sorted(counts)))}."
+            )
+        each = [{n: r[i] for n, r in rows.items()} for i in range(max(counts, default=0))]
+        return [{**x0, **one} for one in each] or [x0]
+    if not isinstance(x0, str) and np.ndim(x0) == 2 and len(x0):
+        return list(reals(x0)) or [x0]
+    return [x0]
+
+
+def _shown(x0: Any, each: Any) -> Any:
+    """What there is for each start: as it is of one, stacked of several that were given as such."""
+    several = any(np.ndim(v) == 2 for v in (x0.values() if isinstance(x0, Mapping) else (x0,)))
+    if not several:
+        return each[0]
+    longest = max(len(z) for z in each)
+    fill = [np.full((longest - len(z), *np.shape(z)[1:]), np.nan) for z in each]
+    return np.stack([np.concatenate([z, rest]) for z, rest in zip(each, fill, strict=True)])
 
 
 def _dimension(x0: Any, target: Objective, system: System) -> int:
@@ -136,11 +220,13 @@ def _dimension(x0: Any, target: Objective, system: System) -> int:
     if isinstance(x0, Mapping):
         named = {str(getattr(n, "name", n)): v for n, v in x0.items()}
         return max((np.size(named[b.name]) for b in vectors if b.name in named), default=1)
+    if not system.oracles and np.size(x0) == len(system.blocks) > 1:
+        return 1  # without an objective this is the state, a number for each block
     return 1 if x0 is None or not vectors else int(np.size(x0))
 
 
-def _its(algorithm: Algorithm, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given values that are an algorithm's; mu and L only where it still depends on them."""
+def own_values(algorithm: Algorithm, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of values given for several methods those that are an algorithm's; mu and L only where it depends on them."""
     own = {n: v for n, v in given.items() if n in algorithm.names and n not in _CONSTANTS}
     left = {s.name for s in algorithm.freed(own)[0].parameters}
     return own | {n: v for n, v in given.items() if n in _CONSTANTS and n in left}
@@ -194,8 +280,8 @@ def _iterate(
 ) -> Float[np.ndarray, "k 2"]:
     if isinstance(x0, Mapping) or np.size(x0) not in (1, plane.dimension):
         raise OdescentError(
-            f"iterates start from a point in the domain of the objective, {plane.dimension} "
-            f"entr{'y' if plane.dimension == 1 else 'ies'}, and a whole state starts a flow alone; x0 is {x0!r}."
+            f"iterates start from a point of the objective's domain, with {plane.dimension} "
+            f"entr{'y' if plane.dimension == 1 else 'ies'}; a whole state can only start a flow; x0 is {x0!r}."
         )
     point = np.broadcast_to(np.asarray(1.0 if x0 is None else x0, np.float64), (plane.dimension,))
     missing = [n for n in plane.sizes if n not in algorithm.init and n not in algorithm.outputs]
@@ -204,13 +290,13 @@ def _iterate(
             f"the algorithm {algorithm.name!r} has the blocks {', '.join(algorithm.init)}, "
             f"not {' and '.join(plane.sizes)}; its iterates cannot be laid over this flow."
         )
-    run = algorithm.run(target, point, steps, **_its(algorithm, given))
+    run = algorithm.run(target, point, steps, **own_values(algorithm, given))
     return plane.flat(run.states)
 
 
 def _span(runs: Mapping[str, Algorithm], given: Mapping[str, Any], steps: int) -> float:
     """The time that the first algorithm's steps cover; zero if there is none."""
     for a in runs.values():
-        h = a.bind(_its(a, given)).tuning_values.get(a.step, sp.S.Zero)
+        h = a.bind(own_values(a, given)).tuning_values.get(a.step, sp.S.Zero)
         return float(h) * steps if h.is_number else 0.0
     return 0.0

@@ -20,6 +20,8 @@ from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
 from ..._support.rendering.rendered import Rendered
+from ..noise.density import PhaseDensity
+from .animation import Moving, Paths
 from .field import Curve, Field, FixedPoint, Jacobian, Window, check_window, evaluate, fixed_points
 from .limit_cycles import LimitCycle, limit_cycles
 from .nullclines import Function, LevelSets, Nullclines, level_sets, nullclines
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _WHOLE = "Gauss-Newton on the whole velocity"
 _NO_CURVES: Mapping[str, Curve] = MappingProxyType({})
+_NO_PATHS: Mapping[str, Paths] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class FixedPointSearch(Rendered):
 
 
 @dataclass(frozen=True)
-class Portrait(Rendered):
+class Portrait(Moving):
     """The data of a phase portrait.
 
     Attributes:
@@ -61,19 +64,22 @@ class Portrait(Rendered):
         flow_lines: background lines.
         nullclines: the two families of curves where one velocity vanishes.
         nullcline_labels: their names, mathtext.
-        fixed_points: with their linearizations; of a projection, those of the whole system that lie in the plane.
+        fixed_points: with their linearizations; for a projection, the fixed points of the whole system in the plane.
         separatrices: branches of the saddles' manifolds.
-        iterates: name to sequence of discrete states, shape (k, 2).
-        flows: name to samples of a reference flow, shape (k, 2).
+        iterates: name to sequence of discrete states, shape (k, 2), or (n, k, 2) from several starts.
+        flows: name to samples of a reference flow, shape (k, 2), or (n, k, 2) from several starts.
         curves: name to samples of any further curve, e.g. a slow manifold, shape (k, 2).
-        search: how the fixed points were found, and whether none is missed.
+        search: the search for fixed points, and whether it is complete.
         limit_cycles: isolated closed orbits, with period and multiplier.
         level_sets: of an energy or Lyapunov function, where one was given.
-        out_of_plane: largest share of the velocity that a projection hides; 0 where the plane is all there
-            is or is invariant.
+        out_of_plane: largest share of the velocity that a projection hides; 0 for a planar system or an invariant
+            plane.
         projected: whether the field is the projection of a larger system's velocity onto a plane. Its limit cycles
             and separatrices are not those of the system and are left out.
-        noisy: whether the system has noise, of which nothing is shown: the field is its drift.
+        noisy: whether the system has noise: the field is its drift.
+        times: name to the times of a reference flow's samples, shape (k,) or (n, k), where they are known.
+        paths: of a system with noise, sample paths, shape (m, p, 2).
+        density: of a system with noise, at a time or in the long run.
     """
 
     window: Window
@@ -86,8 +92,8 @@ class Portrait(Rendered):
     nullcline_labels: tuple[str, str]
     fixed_points: tuple[FixedPoint, ...]
     separatrices: tuple[Separatrix, ...]
-    iterates: Mapping[str, Curve] = field(default_factory=dict)
-    flows: Mapping[str, Curve] = field(default_factory=dict)
+    iterates: Mapping[str, Paths] = field(default_factory=dict)
+    flows: Mapping[str, Paths] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
     search: FixedPointSearch = FixedPointSearch(
         "multi-start Newton", False, np.empty((0, 2, 2)), ""
@@ -97,6 +103,9 @@ class Portrait(Rendered):
     out_of_plane: float = 0.0
     projected: bool = False
     noisy: bool = False
+    times: Mapping[str, Float[np.ndarray, "..."]] = field(default_factory=dict)
+    paths: Float[np.ndarray, "m p 2"] | None = None
+    density: PhaseDensity | None = None
 
     @property
     def of(self) -> str:
@@ -117,7 +126,7 @@ class Portrait(Rendered):
             a, b = (0.0 if abs(c) < e else c for c, e in zip(p.point, least, strict=True))
             lines.append(f"  ({a:.6g}, {b:.6g})  {p.kind}")
         if self.noisy:
-            lines.insert(0, "the drift of a system with noise; its noise is not shown.")
+            lines.insert(0, f"the drift of a system with noise; {self._noise_shown()}.")
         for cycle in self.limit_cycles:
             kind = "stable" if cycle.stable else "unstable"
             lines.append(
@@ -127,6 +136,15 @@ class Portrait(Rendered):
             share = f"{self.out_of_plane:.0%} of the velocity points out of the plane"
             lines.append(f"  a projection: up to {share}")
         return "\n".join(lines)
+
+    def _noise_shown(self) -> str:
+        """How the picture shows the noise."""
+        shown = []
+        if self.paths is not None:
+            shown.append(f"{len(self.paths)} sample path{'' if len(self.paths) == 1 else 's'}")
+        if self.density is not None:
+            shown.append(f"the density {self.density.when(-1)} ({self.density.method})")
+        return f"over it {' and '.join(shown)}" if shown else "its noise is not shown"
 
     @property
     def not_finite(self) -> int:
@@ -138,7 +156,7 @@ class Portrait(Rendered):
         """How many points of each sequence of iterates the window does not show."""
         sides = np.array(self.window)
         return {
-            name: int((~((z >= sides[:, 0]) & (z <= sides[:, 1])).all(1)).sum())
+            name: int((~((z >= sides[:, 0]) & (z <= sides[:, 1])).all(-1)).sum())
             for name, z in self.iterates.items()
         }
 
@@ -152,6 +170,9 @@ class Portrait(Rendered):
             numbered: how many iterates of each sequence carry their number.
         """
         return drawn(self, ax, legend, numbered)
+
+    def draw_still(self, ax: Axes) -> None:
+        self.plot(ax, numbered=0)
 
     def save(self, path: str | Path, **options: Any) -> tuple[Path, ...]:
         """Draw it at one column's width and write it, atomically.
@@ -172,8 +193,8 @@ def compute_portrait(
     field: Field,
     window: Sequence[Sequence[float]] | None = None,
     labels: tuple[str, str] = (r"$y$", r"$\psi$"),
-    iterates: Mapping[str, Curve] = _NO_CURVES,
-    flows: Mapping[str, Curve] = _NO_CURVES,
+    iterates: Mapping[str, Paths] = _NO_PATHS,
+    flows: Mapping[str, Paths] = _NO_PATHS,
     curves: Mapping[str, Curve] = _NO_CURVES,
     *,
     nullcline_labels: tuple[str, str] | None = None,
@@ -188,6 +209,7 @@ def compute_portrait(
     out_of_plane: Callable[[Curve], float] | None = None,
     at_rest: Callable[[Window], tuple[FixedPoint, ...]] | None = None,
     noisy: bool = False,
+    times: Mapping[str, Float[np.ndarray, "..."]] = MappingProxyType({}),
 ) -> Portrait:
     """Compute a phase portrait of a planar vector field.
 
@@ -195,8 +217,8 @@ def compute_portrait(
         field: vectorized callable from points (n, 2) to velocities (n, 2), NumPy float64.
         window: ((x0, x1), (y0, y1)); where not given, the iterates, flows and curves with a margin.
         labels: names of the axes, mathtext.
-        iterates: discrete sequences to lay over the field, name to shape (k, 2).
-        flows: samples of reference flows, name to shape (k, 2).
+        iterates: discrete sequences to lay over the field, name to shape (k, 2), or (n, k, 2) from several starts.
+        flows: samples of reference flows, name to such arrays.
         curves: further curves, e.g. a slow manifold, name to shape (k, 2).
         nullcline_labels: names of the two families; by default the labels with a dot.
         jacobian: points (n, 2) to matrices (n, 2, 2); central differences where not given.
@@ -212,6 +234,7 @@ def compute_portrait(
         at_rest: for a projection, a window to the fixed points of the whole system in it; no zero of the projected
             field is called one, and no cycle or separatrix of it is drawn.
         noisy: whether the field is the drift of a system with noise.
+        times: name to the times of a flow's samples.
 
     Raises:
         ValueError: for a bad window, a field or Jacobian of the wrong shape, a sequence that is
@@ -220,12 +243,13 @@ def compute_portrait(
     named: Sequence[object] = labels
     if len(named) != 2 or not all(isinstance(label, str) for label in named):
         raise OdescentError(
-            f"labels are the names of the two axes, as in ('$x$', '$v$'), not {labels!r}."
+            f"labels must be the names of the two axes, as in ('$x$', '$v$'), not {labels!r}."
         )
     # without a window all sequences must be visible
-    iterates, flows, curves = (_sequences(group) for group in (iterates, flows, curves))
+    iterates, flows = (_sequences(group, several=True) for group in (iterates, flows))
+    curves = _sequences(curves)
     sides = (
-        _around([*iterates.values(), *flows.values(), *curves.values()])
+        window_around([*iterates.values(), *flows.values(), *curves.values()])
         if window is None
         else window
     )
@@ -239,7 +263,7 @@ def compute_portrait(
     # if the plane is only a section, fixed points come from the whole state space, without separatrices
     branches: tuple[Separatrix, ...] = ()
     if at_rest is None:
-        fixed, search = _search(field, frame, jacobian, one)
+        fixed, search = search_fixed_points(field, frame, jacobian, one)
         branches = separatrices(field, frame, fixed)
     else:
         none = np.empty((0, 2, 2))
@@ -272,13 +296,24 @@ def compute_portrait(
         out_of_plane=0.0 if out_of_plane is None else out_of_plane(points),
         projected=at_rest is not None,
         noisy=noisy,
+        times=dict(times),
     )
 
 
-def _search(
+def search_fixed_points(
     field: Field, frame: Window, jacobian: Jacobian | None, one: Callable[[Any], Any] | None
 ) -> tuple[tuple[FixedPoint, ...], FixedPointSearch]:
-    """The fixed points, enclosed by intervals where the field allows it."""
+    """The zeros of a planar field, enclosed by intervals where it allows that.
+
+    Args:
+        field: points (n, 2) to velocities.
+        frame: the window.
+        jacobian: points (n, 2) to matrices (n, 2, 2); central differences where None.
+        one: the field as a JAX function of one point.
+
+    Returns:
+        The fixed points, and how they were found.
+    """
     none = np.empty((0, 2, 2))
     if one is None:
         why = "intervals need the field as a JAX function of one point (one=)"
@@ -300,23 +335,23 @@ def _search(
     return fixed, FixedPointSearch("interval Krawczyk", enclosed.complete, enclosed.unresolved, why)
 
 
-def _sequences(group: Mapping[str, Curve]) -> dict[str, Curve]:
-    """Copies of the named sequences as float64, each checked to be of shape (k, 2)."""
-    checked: dict[str, Curve] = {}
+def _sequences(group: Mapping[str, Paths], several: bool = False) -> dict[str, Paths]:
+    """Copies of the named sequences as float64, each checked to be of shape (k, 2), or of one for each start."""
+    checked: dict[str, Paths] = {}
     for name, given in group.items():
         points = np.array(reals(given))
-        if points.ndim != 2 or points.shape[1] != 2 or len(points) == 0:
+        if points.ndim not in (2, 3 if several else 2) or points.shape[-1] != 2 or not points.size:
             raise OdescentError(
-                f"a sequence in a planar portrait has shape (k, 2) with k > 0; {name!r} has shape "
+                f"a sequence in a planar portrait must have shape (k, 2) with k > 0; {name!r} has shape "
                 f"{points.shape}."
             )
         checked[name] = points
     return checked
 
 
-def _around(groups: list[Curve]) -> Window:
-    """A window around all finite points with a margin of an eighth of each side."""
-    points = np.concatenate(groups) if groups else np.empty((0, 2))
+def window_around(groups: Sequence[Paths]) -> Window:
+    """A window around all finite points of arrays (..., 2) with a margin of an eighth of each side."""
+    points = np.concatenate([g.reshape(-1, 2) for g in groups]) if groups else np.empty((0, 2))
     points = points[np.isfinite(points).all(1)]
     if len(points) == 0:
         raise OdescentError("a portrait needs a window, or iterates, flows or curves to show.")

@@ -17,11 +17,11 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.evaluate import Oracles, evaluate, initial_state, oracles_of, vector_field
-from ...dynamics.vector_fields.system import start as starting_point
+from ...dynamics.vector_fields.block import start as starting_point
 from .field import FixedPoint, Points, Window, points_at_rest
+from .reference_flows import follow, sampled
 
 Vector = Float[np.ndarray, " _"] | Sequence[float]
-_MOST_CALLS = 50_000  # of the field, along one flow
 
 
 @checked
@@ -42,7 +42,7 @@ class Section(Rendered):
         shapes = {p.shape for p in parts}
         if len(shapes) != 1 or parts[0].ndim != 1 or not all(np.isfinite(p).all() for p in parts):
             raise OdescentError(
-                f"a section is three finite vectors of one length; got shapes {[p.shape for p in parts]}."
+                f"a section must be three finite vectors of one length, not of the shapes {[p.shape for p in parts]}."
             )
         if np.linalg.matrix_rank(np.stack(parts[1:])) < 2:
             raise OdescentError("the two directions of a section must not be parallel or zero.")
@@ -82,7 +82,8 @@ class Plane:
 
         if not system.autonomous:
             raise OdescentError(
-                "a phase portrait is drawn of an autonomous system; this one depends on time."
+                "a phase portrait requires an autonomous system; this one depends on time: od.analysis.landscape "
+                "draws it over the level lines of a function of two variables or more."
             )
         self.system, self.target, self.dimension = system, target, dimension
         self.sizes = {b.name: 1 if b.kind == "scalar" else dimension for b in system.blocks}
@@ -91,7 +92,7 @@ class Plane:
             section = self._whole(total, axes)
         if len(section.origin) != total:
             raise OdescentError(
-                f"a section of this system has vectors of {total} entries ({self._layout()}), "
+                f"a section of this system must have vectors of {total} entries ({self._layout()}), "
                 f"not {len(section.origin)}."
             )
         self.section, self.invariant = section, total == 2
@@ -141,7 +142,8 @@ class Plane:
             raise OdescentError(
                 f"a phase portrait is drawn of a two-dimensional state, two vector blocks of one entry or one of two; "
                 f"this one has {total} ({self._layout()}): take an objective of fewer variables or a curvature=, "
-                "or, in Python, section=Section(origin, first, second)."
+                "or, in Python, section=Section(origin, first, second); od.analysis.landscape draws it over the level "
+                "lines of a function of two variables or more."
             )
         turned = False
         if axes is not None and len(names) == 2:
@@ -251,42 +253,25 @@ class Plane:
         return found
 
     def flow(
-        self, start: Float[np.ndarray, " n"], t1: float, points: int = 400
-    ) -> Float[np.ndarray, "k 2"]:
-        """The flow from a state, projected onto the plane, at equally spaced times.
-
-        Solved by SciPy on the compiled field, like every line of a portrait: compiling an adaptive solver takes longer.
+        self, starts: Float[np.ndarray, "m n"], t1: float
+    ) -> tuple[Float[np.ndarray, "m k"], Float[np.ndarray, "m k 2"]]:
+        """The flow from states, projected onto the plane: times and points, evenly spread along the curves.
 
         Args:
-            start: a state of the system.
+            starts: states of the system.
             t1: final time.
-            points: number of times k.
 
         Raises:
-            OdescentError: the solution blows up, or needs too many steps.
+            OdescentError: a solution blows up, or needs too many steps.
         """
-        from scipy.integrate import solve_ivp
-
-        left = _MOST_CALLS
-
-        def rates(_: float, z: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise OdescentError(
-                    f"the flow from the start takes too many steps to reach t = {t1:g}; give a smaller t1=, or t1=0."
-                )
-            return np.asarray(self._of(self._state_rates, z[None])[0])
-
-        at = np.linspace(0.0, t1, points)
-        with np.errstate(all="ignore"):
-            done = solve_ivp(rates, (0.0, t1), start, "DOP853", at, rtol=1e-8, atol=1e-10)
-        if not done.success or not np.isfinite(done.y).all():
-            far = float(done.t[-1]) if len(done.t) else 0.0
+        done = follow(lambda _, z: self._of(self._state_rates, z), starts, 0.0, t1)
+        if (done.end < t1).any():
             raise OdescentError(
-                f"the flow from the start blows up at about t = {far:.4g} of {t1:g}; give a smaller t1=, or t1=0."
+                f"the flow from the start blows up at about t = {done.end.min():.4g} of {t1:g}; give a smaller t1=, "
+                "or t1=0."
             )
-        return self.section.project(done.y.T)
+        times, states = sampled(done, self.section.project)
+        return times, np.stack([self.section.project(z) for z in states])
 
     def defect(self, points: Points) -> float:
         """The largest share of the velocity that points out of the plane; 0 where the plane is invariant."""
@@ -352,7 +337,7 @@ def slow_curves(
     names = list(plane.sizes)
     if fast not in names or len(names) != 2 or plane.dimension != 1:
         raise OdescentError(
-            f"a slow manifold is drawn as a graph over one of two blocks; {fast!r} is none of {', '.join(names)}."
+            f"a slow manifold is drawn as a graph over one of two blocks; {fast!r} is not one of {', '.join(names)}."
         )
     inverted = small.startswith("1/")
     name = small.removeprefix("1/").strip()

@@ -88,12 +88,12 @@ def flow_lines(
     if starts.size == 0:
         return ()
     if starts.ndim != 2 or starts.shape[1] != 2:
-        raise OdescentError(f"seeds are points of shape (n, 2); got shape {starts.shape}.")
+        raise OdescentError(f"seeds must be points of shape (n, 2), not of shape {starts.shape}.")
     u = (starts - c.low) / c.size
     outside = ~(np.abs(u - 0.5) <= 0.5).all(1)
     if outside.any():
         seed = starts[int(np.argmax(outside))].tolist()
-        raise OdescentError(f"seeds lie inside the window; {seed} is not in {window!r}.")
+        raise OdescentError(f"seeds must lie inside the window; {seed} is not in {window!r}.")
     goals = _goals(c, fixed)
     return tuple(_both_ways(c, start, goals, max_length) for start in u)
 
@@ -124,7 +124,7 @@ def even_lines(
         ValueError: for a bad window or spacing, or a field that returns the wrong shape.
     """
     if not 0.01 <= spacing <= 0.5:
-        raise OdescentError(f"lines are spaced by 0.01 to 0.5 window sides; got {spacing}.")
+        raise OdescentError(f"lines must be spaced by 0.01 to 0.5 window sides, not {spacing}.")
     c = chart(field, window)
     goals = _goals(c, fixed)
     lines: list[Line] = []

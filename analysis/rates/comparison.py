@@ -124,17 +124,17 @@ def convergence(
     """Compare the iterates of an algorithm with its limit flow at the times of its clock (t = k h by default).
 
     Args:
-        algorithm: deterministic, with a value for its step.
-        target: the objective; f* is its value at the minimizer, where that is known.
+        algorithm: a deterministic algorithm with a value for its step.
+        target: the objective; f* is its value at the minimizer, if known.
         x0: the starting point.
         steps: of the algorithm.
         parameters: values by name.
-        energies: scalar expressions in the blocks, such as ``f.value(x) + inner(v, v) / 2``, followed along both.
+        energies: scalar expressions in the blocks, such as ``f.value(x) + inner(v, v) / 2``, evaluated along both.
         theory: factors per step of the distance, by name, such as a certified rate; the spectral radius of the
             algorithm's linearization at a known minimizer is added where there is one.
-        fit_order: whether to run with h/2 to h/16 for the order in h.
-        confidence: of the measured rate's interval.
-        solver: of the flow; see `simulate`.
+        fit_order: whether to run with h/2 to h/16 to measure the order in h.
+        confidence: level of the interval of the measured rate.
+        solver: the solver of the flow; see `simulate`.
 
     Raises:
         OdescentError: noise, a step without value, a run that diverges, or what `run` and `simulate` refuse.
@@ -246,7 +246,7 @@ def _energy(
 
     if not isinstance(e, sp.Expr):
         what = f"the vector {e}" if isinstance(e, Vector) else repr(e)
-        raise OdescentError(f"an energy is a scalar expression in the blocks, not {what}.")
+        raise OdescentError(f"an energy must be a scalar expression in the blocks, not {what}.")
     oracles = oracles_of(system, target)
     constants = {"mu": target.mu, "L": target.L, **own}
     symbols = {b.name: b.symbol for b in system.blocks}

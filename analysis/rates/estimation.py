@@ -32,9 +32,9 @@ class EstimatedConstants(Rendered):
     """Curvatures of a function at some points, and the constants that they suggest.
 
     Attributes:
-        steps: the steps of the run at whose points the Hessian was taken, shape (n,).
+        steps: the steps of the run at which the Hessian was evaluated, shape (n,).
         least, greatest: its extreme eigenvalues there, shape (n,).
-        safety: the factor between the curvatures seen and the constants.
+        safety: the factor between these curvatures and the constants.
         along: the run, in words.
         eigenvalues: how they were computed, in words.
         fun: the function as an objective without constants.
@@ -109,10 +109,10 @@ def estimate_constants(
     seed: int = 0,
     **parameters: Any,
 ) -> EstimatedConstants:
-    """Look at the extreme eigenvalues of the Hessian along a run, for mu and L of a function of one's own.
+    """Estimate mu and L of a function from the extreme eigenvalues of its Hessian along a run.
 
-    This is no bound: curvature elsewhere may be greater or less, and a single point misleads. What is made from the
-    constants says under which condition it holds; a run of ``.objective`` says so too where it refutes them.
+    An estimate is not a bound: the curvature may be larger or smaller elsewhere. Results that use the constants
+    state this condition, and a run of ``.objective`` whose gradients refute them reports it.
 
     >>> found = estimate_constants(fun, x0)
     >>> run = algorithm("nesterov_sc").run(found.objective, x0, 100)
@@ -121,11 +121,11 @@ def estimate_constants(
     Args:
         fun: a twice differentiable JAX function of one array or pytree, or an objective.
         x0: the starting point.
-        steps: of the run.
-        points: at so many of its points, the first and the last among them, denser at the beginning.
-        safety: L is the greatest curvature times this factor, mu the least one over it.
-        method: whose run; by default gradient descent whose step is halved until f falls enough.
-        seed: of Lanczos' first vector.
+        steps: number of steps of the run.
+        points: number of points of the run that are used, the first and the last included, denser at the beginning.
+        safety: L is the largest curvature times this factor, mu the smallest one divided by it.
+        method: the method of the run; by default gradient descent with backtracking.
+        seed: seed of the first vector of Lanczos' method.
         parameters: values of the method's parameters.
 
     Returns:
@@ -137,7 +137,7 @@ def estimate_constants(
     check_whole("steps", steps, 1)
     check_whole("points", points, 1)
     if not 1 <= safety < np.inf:
-        raise OdescentError(f"safety is a factor of at least 1, not {safety!r}.")
+        raise OdescentError(f"safety must be a factor of at least 1, not {safety!r}.")
     if method is None and parameters:
         raise OdescentError(f"{', '.join(parameters)} belong to a method: give method= as well.")
     try:
@@ -164,7 +164,8 @@ def estimate_constants(
         raise OdescentError(f"the Hessian of {target.name} is not finite at step {bad} of the run.")
     if not curvatures.max() > 0:
         raise OdescentError(
-            f"no positive curvature was seen: {target.name} bends downwards or not at all, and has no L to estimate."
+            f"no positive curvature was found: {target.name} is concave or affine along the run, so there is no L to "
+            "estimate."
         )
     return EstimatedConstants(
         np.array(chosen), curvatures[:, 0], curvatures[:, 1], float(safety), f"{len(path) - 1} steps of {along}",

@@ -108,7 +108,7 @@ class Convergence(Rendered):
             ValueError: if the tolerance is not positive and finite.
         """
         if not 0 < tolerance < np.inf:
-            raise OdescentError(f"a tolerance is positive and finite; got {tolerance}.")
+            raise OdescentError(f"a tolerance must be positive and finite, not {tolerance}.")
         result: dict[str, float | None] = {}
         for name, s in self.series.items():
             hit = np.logical_and.accumulate(np.isfinite(s.gap)) & (s.gap <= tolerance)
@@ -128,7 +128,9 @@ class Convergence(Rendered):
             ValueError: if `confidence` is not strictly between 0 and 1.
         """
         if not 0 < confidence < 1:
-            raise OdescentError(f"a confidence lies strictly between 0 and 1; got {confidence}.")
+            raise OdescentError(
+                f"a confidence must lie strictly between 0 and 1, not {confidence}."
+            )
         return {name: _contraction(s, self.floor, confidence) for name, s in self.series.items()}
 
     def plot(self, ax: Axes | None = None, legend: bool = True) -> Axes:
@@ -165,10 +167,12 @@ def compute_convergence(
     if not gaps:
         raise OdescentError("a comparison of convergence needs at least one series of gaps.")
     if not np.isfinite(floor):
-        raise OdescentError(f"the floor of the gaps is a finite number; got {floor}.")
+        raise OdescentError(f"the floor of the gaps must be a finite number, not {floor}.")
     for name, rate in theory.items():
         if not 0 < rate < np.inf:
-            raise OdescentError(f"a theoretical rate is positive and finite; {name!r} has {rate}.")
+            raise OdescentError(
+                f"a theoretical rate must be positive and finite; {name!r} has {rate}."
+            )
     return Convergence({n: _series(n, g) for n, g in gaps.items()}, dict(theory), labels, floor)
 
 
@@ -180,11 +184,11 @@ def _series(name: str, given: ArrayLike | tuple[ArrayLike, ArrayLike]) -> Series
         k = np.arange(gap.size, dtype=np.float64)
     if gap.ndim != 1 or gap.size == 0 or k.shape != gap.shape:
         raise OdescentError(
-            f"gaps have shape (n,) with n > 0, like their iterations; {name!r} has gaps of shape "
+            f"gaps must have shape (n,) with n > 0, like their iterations; {name!r} has gaps of shape "
             f"{gap.shape} and iterations of shape {k.shape}."
         )
     if not (np.isfinite(k).all() and (np.diff(k) > 0).all()):
-        raise OdescentError(f"the iterations of {name!r} are finite and increase strictly.")
+        raise OdescentError(f"the iterations of {name!r} must be finite and increase strictly.")
     broken = np.flatnonzero(~np.isfinite(gap))
     if broken.size:
         return Series(k, gap, float(k[broken[0]]))

@@ -134,21 +134,21 @@ def spectrum(
     """The modal radius over lambda in [mu, L], a root locus against a parameter, and the best tuning.
 
     Args:
-        algorithm: linear and time-invariant around its gradients; with noise it is the mean that has the modes.
-        mu, L: least and largest curvature, 0 <= mu <= L; by default what the algorithm was bound to.
-        parameters: values of its free parameters other than mu and L; a parameter that its tuning sets may be
-            given too, and takes the tuning's place.
-        against: a parameter for the root locus, at ``values``: (low, high, how many) or an array.
-        tune: one or two parameters with the intervals in which they are chosen to make the worst radius least.
-        curvatures: how many lambda; they are closer together at the ends.
+        algorithm: linear and time-invariant apart from its gradients; with noise the modes are those of the mean.
+        mu, L: smallest and largest curvature, 0 <= mu <= L; by default the values bound in the algorithm.
+        parameters: values of its free parameters other than mu and L; a value for a parameter of the tuning replaces
+            the tuning.
+        against: a parameter for the root locus, at ``values``: (low, high, count) or an array.
+        tune: one or two parameters with intervals, in which the largest radius is minimized.
+        curvatures: number of values of lambda, denser at the ends.
 
     Raises:
-        NotLTI: where there is no modal matrix. OdescentError: bad mu, L, names or values.
+        NotLTI: if there is no modal matrix. OdescentError: invalid mu, L, names or values.
     """
     mu, L = _bound(algorithm, "mu", mu), _bound(algorithm, "L", L)
     if not (np.isfinite([mu, L]).all() and 0 <= mu <= L and L > 0):
         raise OdescentError(
-            f"curvatures go from mu to L with 0 <= mu <= L and L > 0, not from {mu!r} to {L!r}."
+            f"curvatures must go from mu to L with 0 <= mu <= L and L > 0, not from {mu!r} to {L!r}."
         )
     check_whole("curvatures", curvatures, 2)
     given = {n: real(v) for n, v in (parameters or {}).items()}
@@ -219,7 +219,9 @@ class ModalMatrix:
         space = self.free.state_space(mean=True)
         if any(o.kind != "grad" for o in space.inputs):
             kinds = ", ".join(sorted({o.kind for o in space.inputs}))
-            raise NotCarried(f"modes are of methods that call gradients; this one calls {kinds}.")
+            raise NotCarried(
+                f"only methods that call gradients have modes; this one calls {kinds}."
+            )
         self.matrix = space.modal_matrix(_lambda)
         self.symbols = {s.name: s for s in self.free.parameters}
         if self.free.tuned.draws:  # the strength of the noise is not asked for
@@ -370,13 +372,13 @@ def _tune(
 
     names = list(tune)
     if not 1 <= len(names) <= 2:
-        raise OdescentError(f"one or two parameters are tuned at once, not {len(names)}.")
+        raise OdescentError(f"one or two parameters can be tuned at once, not {len(names)}.")
     box = []
     for name, ends in tune.items():
         low, high = (real(e) for e in (*ends, None, None)[:2])
         if not (np.isfinite([low, high]).all() and low < high):
             raise OdescentError(
-                f"{name} is tuned in an interval (low, high) with low < high, not {ends!r}."
+                f"{name} must be tuned in an interval (low, high) with low < high, not {ends!r}."
             )
         box.append((low, high))
     rest = {n: v for n, v in given.items() if n not in names}

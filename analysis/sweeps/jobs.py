@@ -143,14 +143,14 @@ def sweep(
         executor: any `concurrent.futures.Executor`: by default processes, started afresh ("spawn"; a fork of a
             process with JAX in it can hang); Dask's ``Client.get_executor()`` and its SLURM and Kubernetes clusters,
             or mpi4py's, work as they are. It is not shut down.
-        folder: of the results: a JSON file each, with an npz where there are arrays; and a manifest.
-        version: part of the jobs' names: change it when the function changes what it computes.
-        retry: do again what failed before; otherwise it is listed only.
-        workers: of the default executor.
-        progress: a bar with the time to come on the standard error, or a function of (done, total).
+        folder: folder of the results: a JSON file for each job, with an npz file for arrays, and a manifest.
+        version: part of the jobs' names; change it if the function computes something else.
+        retry: repeat jobs that failed before; otherwise they are only listed.
+        workers: number of processes of the default executor.
+        progress: a progress bar with the remaining time on standard error, or a function of (done, total).
 
     Returns:
-        All jobs in the order of the grid; failures are listed with their tracebacks and stop nothing.
+        All jobs in the order of the grid; failed jobs are listed with their tracebacks and do not stop the others.
 
     Raises:
         SweepInterrupted: at Ctrl-C, with the results so far; the same call resumes.
@@ -207,7 +207,7 @@ def _inputs(grid: Any) -> list[dict[str, Any]]:
         for name, values in grid.items():
             if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
                 raise OdescentError(
-                    f"the grid gives a list of values for {name!r}, not {values!r}."
+                    f"the grid must give a list of values for {name!r}, not {values!r}."
                 )
             lists[name] = list(values)
         points: Iterable[Any] = (
@@ -217,13 +217,15 @@ def _inputs(grid: Any) -> list[dict[str, Any]]:
         points = grid
     else:
         raise OdescentError(
-            f"a grid is a dict of lists, or dicts one by one, not {type(grid).__name__}."
+            f"a grid must be a dict of lists or an iterable of dicts, not {type(grid).__name__}."
         )
     made = []
     for point in points:
         own = store.plain_data(point, "the inputs of a job")
         if not isinstance(own, dict) or not all(k.isidentifier() for k in own):
-            raise OdescentError(f"the inputs of a job are a dict by argument name, not {point!r}.")
+            raise OdescentError(
+                f"the inputs of a job must be a dict by argument name, not {point!r}."
+            )
         made.append(own)
     return made
 

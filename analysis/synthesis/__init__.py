@@ -110,18 +110,18 @@ def synthesize(
         mu, L: the class of functions, 0 < mu < L; exact numbers stay exact.
         rate: "certified", the best rate that a Lyapunov function proves over F(mu, L), or "spectral", the
             exact worst case over quadratics.
-        schemes: to try; by default explicit Euler and semi-implicit Euler in every order of the blocks.
+        schemes: schemes to try; by default explicit Euler and semi-implicit Euler in every order of the blocks.
         where: structural constraints, such as ``{"a": 0}`` or ``{b: K**2 / 4}``.
-        starts: descents per scheme; seed: of the random starts.
+        starts: number of descents per scheme; seed: seed of the random starts.
         progress: called with a line of text for each scheme.
 
-    Two methods whose rates agree to 1e-7 are equally good: the one with a closed form is returned, then the
-    one with fewer gains that are not zero, then the first.
+    Among methods whose rates agree to 1e-7, one with a closed form is preferred, then one with fewer nonzero
+    gains, then the first.
 
     Returns:
         The best method found, with its rate, its gains, and closed forms where there are any.
 
-    Raises OdescentError: no scheme fits, nothing is free, nothing is stable, or the constants are no class.
+    Raises OdescentError: no scheme fits, no gain is free, no method is stable, or not 0 < mu < L.
     """
     check_choice("rate", rate, RATES)
     low, high = scalar(mu, "mu"), scalar(L, "L")

@@ -123,7 +123,7 @@ def families(
         given = system(given)
     if not isinstance(given, System):
         raise OdescentError(
-            f"synthesize searches a System, its name, or an Algorithm with free parameters, not {given!r}."
+            f"synthesize takes a System, its name, or an Algorithm with free parameters, not {given!r}."
         )
     found, refusals = [], []
     for s in _fitting(given) if schemes is None else map(_scheme, schemes):

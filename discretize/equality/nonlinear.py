@@ -15,17 +15,10 @@ from typing import Any
 import sympy as sp
 
 from ...dynamics.algebra.calculus import Symbol, substitute
+from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.vectors import (
-    Call,
-    Elementwise,
-    Expr,
-    Product,
-    ScalarNode,
-    Vector,
-    VectorSymbol,
-    slots,
-)
+from ...dynamics.algebra.products import Product
+from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
 from ...dynamics.notation.show import text
 from ..linear.state_space import explicit_proximal
 from ..programs.program import (

@@ -18,17 +18,11 @@ import sympy as sp
 
 from ..._support.errors import TooLarge
 from ..._support.rendering.rendered import Rendered
+from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.algebra.vectors import (
-    Call,
-    Elementwise,
-    Product,
-    ScalarNode,
-    Vector,
-    VectorSymbol,
-    slots,
-)
-from ...dynamics.vector_fields.system import start
+from ...dynamics.algebra.products import Product
+from ...dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
+from ...dynamics.vector_fields.block import start
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import Values, different, samples
 from ..programs.program import CallOracle, Program
@@ -316,6 +310,15 @@ def number(
     return _transcendental(e, value)
 
 
+def real(e: sp.Expr) -> Number | None:
+    """The real number that an expression is, or an interval that holds it; None where none is found."""
+    with precise():
+        try:
+            return number(e, {})
+        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
+            return None
+
+
 def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
     import mpmath
 
@@ -332,7 +335,7 @@ def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
         if written.atoms(e.func):
             raise NoNumber(f"{e.func} is not supported")
         return value(written)
-    (inside,) = map(_interval, map(value, e.args))
+    (inside,) = map(interval, map(value, e.args))
     if e.func is sp.log and not inside.a > 0:
         raise NoNumber("the logarithm of what may be negative")
     return known[e.func](inside)
@@ -351,7 +354,7 @@ def _power(base: Number, exponent: Number) -> Number:
             root = Fraction(isqrt(base.numerator), isqrt(base.denominator))
             if root**2 == base:
                 return root ** int(2 * exponent)
-    base = _interval(base)
+    base = interval(base)
     if whole:
         if exponent < 0:
             sign_of(base)  # not zero
@@ -360,24 +363,24 @@ def _power(base: Number, exponent: Number) -> Number:
         raise NoNumber("the root of what may be negative")
     if isinstance(exponent, Fraction) and exponent.denominator == 2:
         return mpmath.iv.sqrt(base) ** int(2 * exponent)
-    return mpmath.iv.exp(_interval(exponent) * mpmath.iv.log(base))
+    return mpmath.iv.exp(interval(exponent) * mpmath.iv.log(base))
 
 
 def _short(value: Fraction) -> Number:
     """The fraction; an interval where it has grown too long to be handy."""
-    return value if value.denominator.bit_length() < _LONGEST else _interval(value)
+    return value if value.denominator.bit_length() < _LONGEST else interval(value)
 
 
 def plus(one: Number, other: Number) -> Number:
     """The sum."""
     exact = isinstance(one, Fraction) and isinstance(other, Fraction)
-    return _short(one + other) if exact else _interval(one) + _interval(other)
+    return _short(one + other) if exact else interval(one) + interval(other)
 
 
 def times(one: Number, other: Number) -> Number:
     """The product."""
     exact = isinstance(one, Fraction) and isinstance(other, Fraction)
-    return _short(one * other) if exact else _interval(one) * _interval(other)
+    return _short(one * other) if exact else interval(one) * interval(other)
 
 
 def over(one: Number, other: Number) -> Number:
@@ -400,11 +403,12 @@ def between(low: Fraction, high: Fraction | None) -> Number:
     """The interval from the one to the other, or of all that is larger."""
     import mpmath
 
-    end = mpmath.iv.inf if high is None else _interval(high)
-    return mpmath.iv.mpf([_interval(low).a, end.b])
+    end = mpmath.iv.inf if high is None else interval(high)
+    return mpmath.iv.mpf([interval(low).a, end.b])
 
 
-def _interval(value: Number) -> Number:
+def interval(value: Number) -> Number:
+    """An interval that contains the number."""
     import mpmath
 
     if isinstance(value, Fraction):
@@ -416,7 +420,7 @@ def apart(one: Number, other: Number) -> bool:
     """Whether two numbers provably differ."""
     if isinstance(one, Fraction) and isinstance(other, Fraction):
         return one != other
-    gap = _interval(one) - _interval(other)
+    gap = interval(one) - interval(other)
     return bool(gap.a > 0) or bool(gap.b < 0)
 
 

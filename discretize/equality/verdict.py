@@ -19,14 +19,14 @@ class Equivalence(Rendered):
     """The verdict on two algorithms.
 
     Attributes:
-        verdict: "proved", "refuted" or "undecided", for the oracle points of every step, from every x0: two steps
-            put together as one are another method.
-        same_output: whether the outputs are the same sequence too (None: not decided).
-        change_of_coordinates: T with state_of_other = T state, on the part that matters; else None.
-        witness: for a refutation, an experiment with exact numbers and its two outcomes; None where the reason
-            itself is one (other oracles, another number of calls).
-        start: where only the start differs: by block, this method's initial value and the one with which the two
-            would be equal; None otherwise, and where no start would do.
+        verdict: "proved", "refuted" or "undecided", on the oracle points of every step from every x0; a composition
+            of two steps is a different method.
+        same_output: whether the output sequences are equal too; None if undecided.
+        change_of_coordinates: T with state_of_other = T state, on the observable part; None if not known.
+        witness: for a refutation, an experiment in exact numbers with its two outcomes; None if the reason suffices
+            (different oracles, a different number of calls).
+        start: if only the start differs, by block this method's initial value and the one that would make the two
+            equal; None otherwise, and if there is no such start.
         reason: one sentence.
     """
 

@@ -25,6 +25,7 @@ from ...dynamics.algebra.calculus import (
 )
 from ...dynamics.algebra.series import orders_lost, taylor
 from ...dynamics.algebra.vectors import Expr, Vector, zero
+from ...dynamics.algebra.windows import accumulated, pushed
 from ...dynamics.flows.system import System
 from ..linear.matrices import inverse
 from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
@@ -50,9 +51,16 @@ def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Dr
     """The coefficients, and what the memories follow."""
     if not algorithm.system.fields:
         raise OdescentError(
-            f"{algorithm.name or 'this algorithm'} was written as a map: there is no flow behind it."
+            f"{algorithm.name or 'this algorithm'} is defined as a map, without a flow."
         )
     h, time = algorithm.step, algorithm.system.time
+    lengths = {b.symbol: b.history for b in program.blocks if b.keeps}
+    for window, length in lengths.items():
+        if h in length.free_symbols:
+            raise OdescentError(
+                f"the window {window} keeps {length} values, more and more of them as {h} -> 0: the limit is a delay "
+                "equation, not a flow in the states."
+            )
     positive = positive_coefficients(algorithm)
     known: dict[Symbol, Expr] = dict(positive)
     if program.counter is not None and algorithm.system.time is not None:
@@ -78,7 +86,7 @@ def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Dr
                 f"as {h} -> 0 the step sends {s} to {start[s]} instead of leaving it in place, so there is no "
                 "limit flow in these blocks."
             )
-    graph = _slaved(update, start, kept, memories, h, order - 1)
+    graph = _slaved(update, start, kept, memories, h, order - 1, lengths)
     own = {new: s for s, new in positive.items()}
     series = {s: taylor(substitute(update[s], graph), h, order) for s in kept}
     terms = [{own.get(s, s): substitute(series[s][j], own) for s in kept} for j in range(order + 1)]
@@ -182,21 +190,28 @@ def _slaved(
     memories: list[Symbol],
     h: sp.Symbol,
     order: int,
+    lengths: Mapping[Symbol, sp.Expr],
 ) -> dict[Symbol, Expr]:
     """The invariant graph m = M(x; h) that the memories follow, through h**order: M(x+) = m+(x, M(x)).
 
     At h = 0 the memories are m+ = A m + r(x) with the state in place, so each correction of the defect by
-    (I - A)^-1 gains one order.
+    (I - A)^-1 gains one order. A window, which follows the memories before it, is corrected through all its columns.
     """
     if not memories:
         return {}
+    windows = [m for m in memories if m in lengths]
+    memories = [m for m in memories if m not in lengths]
     a = sp.Matrix([[linear_coefficient(start[m], other) for other in memories] for m in memories])
     rest = [tidy(start[m] - sum((o * c for o, c in zip(memories, a.row(i), strict=True) if c != 0), nothing(m)))
             for i, m in enumerate(memories)]  # fmt: skip
     back = inverse(sp.eye(len(memories)) - a)
-    loose = any(symbols_of(r) & set(memories) for r in rest)
+    loose = any(symbols_of(r) & {*memories, *windows} for r in rest)
+    found = {w: pushed(start[w]) for w in windows}
+    loose = loose or any(
+        p is None or p[0] != w or symbols_of(p[1]) & {*windows} for w, p in found.items()
+    )
     if loose or back is None or (not a.free_symbols and any(abs(r) >= 1 for r in a.eigenvals())):
-        names = ", ".join(str(m) for m in memories)
+        names = ", ".join(str(m) for m in (*memories, *windows))
         raise OdescentError(
             f"as {h} -> 0 the memory {names} does not settle, so there is no limit flow in the states."
         )
@@ -209,10 +224,20 @@ def _slaved(
         return moved
 
     graph = {m: tidy(e) for m, e in corrected({}, rest).items()}
+    for w in windows:
+        begun = substitute(start[w], {**graph, w: nothing(w)})
+        graph[w] = tidy(accumulated(begun, lengths[w]))
     for j in range(1, order + 1):
         ahead = {s: substitute(update[s], graph) for s in kept}
-        defect = [substitute(update[m], graph) - substitute(graph[m], ahead) for m in memories]
-        graph = {m: _truncated(e, h, j) for m, e in corrected(graph, defect).items()}
+
+        def defect(m: Symbol, graph: dict[Symbol, Expr], ahead: Drift = ahead) -> Expr:
+            return substitute(update[m], graph) - substitute(graph[m], ahead)
+
+        graph |= corrected(graph, [defect(m, graph) for m in memories])
+        for w in windows:
+            part = _truncated(defect(w, graph), h, j)
+            graph[w] = graph[w] + accumulated(part, lengths[w])
+        graph = {m: _truncated(e, h, j) for m, e in graph.items()}
     return graph
 
 
@@ -238,6 +263,11 @@ def _held(algorithm: Iteration) -> tuple[Drift, Drift]:
     (_, drift), settled = _series(algorithm, 1, algorithm.held_program)
     states = {b.symbol for b in algorithm.held_program.blocks if b.role == "state"}
     return {s: e for s, e in drift.items() if s in states}, settled
+
+
+def settled(algorithm: Iteration) -> dict[Symbol, Expr]:
+    """What the memories follow as the step tends to zero, in the states."""
+    return _held(algorithm)[1]
 
 
 def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
@@ -275,7 +305,7 @@ def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
     """
     if not 0 <= order <= _HIGHEST:
         raise OdescentError(
-            f"the order of a modified equation is a whole number from 0 to {_HIGHEST}, not {shown(order)}."
+            f"the order of a modified equation must be a whole number from 0 to {_HIGHEST}, not {shown(order)}."
         )
     if (kept := algorithm.kept.get(("modified", order))) is not None:
         found: ModifiedEquation = kept

@@ -103,7 +103,7 @@ def _written_in_time(
         others = {o for f in fields for o in symbols_of(f)} & set(modified.terms[0]) - {s}
         if others or any(isinstance(f, Vector) for f in fields):
             raise OdescentError(
-                f"the coefficient {s} depends on other blocks, so it is no function of time alone."
+                f"the coefficient {s} depends on other blocks, so it is not a function of time alone."
             )
         solved = solve_in_time(fields, s, as_scalar(begin[s]), t, h)
         values[s] = sp.Add(*[c * h**j for j, c in enumerate(solved.terms)])

@@ -19,10 +19,12 @@ from sympy.polys.domains import QQ
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.exact import Fractions, canonical, exponents
-from ...dynamics.algebra.vectors import Elementwise, Expr, Product, ScalarNode, Vector, slots
-from ...dynamics.vector_fields.system import start
-from ..equality.trial import NoNumber, apart, number, precise
+from ...dynamics.algebra.elementwise import Elementwise, slots
+from ...dynamics.algebra.exact import Fractions, canonical
+from ...dynamics.algebra.products import Product
+from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector
+from ...dynamics.vector_fields.block import start
+from ..equality.trial import Number, apart, precise, real
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Program
@@ -77,7 +79,7 @@ def points(
                 known[i.target] = _value(i.value, known)
                 continue
             if not isinstance(i, CallOracle) or i.directions or i.parameters:
-                raise NotCarried(f"{i} is not read here.")
+                raise NotCarried(f"{i} is not supported here.")
             point, weight = _value(i.point, known), _value(i.implicit, known)
             answer = next(given, None)
             if answer is None and weight != 0:
@@ -104,7 +106,7 @@ def _value(e: Expr, known: dict[Any, Any]) -> Any:
 
 def _inner(node: ScalarNode, known: dict[Any, Any]) -> sp.Expr:
     if node.kind != "inner":
-        raise NotCarried(f"{node} is not read here.")
+        raise NotCarried(f"{node} is not supported here.")
     return sp.Add(*map(sp.Mul, *(_value(v, known) for v in node.arguments)))
 
 
@@ -120,7 +122,7 @@ def _atom(a: Vector, known: dict[Any, Any]) -> Coordinates:
         )
     if isinstance(a, Product) and a.kind == "hadamard":
         return tuple(map(sp.Mul, _value(a.left, known), _value(a.right, known)))
-    raise NotCarried(f"{a} is not read here.")
+    raise NotCarried(f"{a} is not supported here.")
 
 
 def bends(target: Program) -> bool:
@@ -156,38 +158,50 @@ def moved_at_once(target: Program, before: Sequence[Coordinates] = ()) -> bool:
 
 
 def told_apart(one: Program, other: Program, mine: Mapping[sp.Symbol, sp.Symbol]) -> bool:
-    """Whether two methods of one call in a step call it elsewhere, at the shared point; True is exact.
+    """Whether two methods of one oracle call it elsewhere in a step, at the shared point; True is exact.
 
     Args:
         one: the first method.
         other: the second.
         mine: parameters of the first, in whose places parameters of the second stand.
     """
-    if len(one.calls) != 1 or len(other.calls) != 1 or one.calls[0].oracle != other.calls[0].oracle:
+    if len({c.oracle for c in (*one.calls, *other.calls)}) != 1:
         return False
     own = {s: value(s) for s in other.parameters}
+    moved = {s: value(mine.get(s, s)) for s in one.parameters}
     try:
+        if len(one.calls) != len(other.calls):
+            by_calls = sorted([(one, moved), (other, own)], key=lambda p: len(p[0].calls))
+            (fewer, _), (more, values) = by_calls
+            return len(fewer.calls) < _distinct(more, values)
+        if len(one.calls) != 1:
+            return False
         for answers in _SEQUENCES[-3:]:
-            left = points(one, answers, {s: value(mine.get(s, s)) for s in one.parameters})
-            right = points(other, answers, own)
-            if any(
-                _differ(a, b)
-                for p, q in zip(left, right, strict=True)
-                for a, b in zip(p, q, strict=True)
-            ):
+            left, right = points(one, answers, moved), points(other, answers, own)
+            if any(itertools.starmap(_elsewhere, zip(left, right, strict=True))):
                 return True
     except (NotCarried, ArithmeticError):
         return False
     return False
 
 
+def _distinct(p: Program, values: Mapping[sp.Symbol, sp.Expr]) -> int:
+    """How many points of the second step provably differ from all before in it; the first may begin at rest."""
+    count = len(p.calls)
+    answers = [(_ONE, _TURNED)[n % 2] for n in range(2 * count - 1)]
+    found = points(p, answers, values)[count:]
+    return sum(all(_elsewhere(at, before) for before in found[:n]) for n, at in enumerate(found))
+
+
+def _elsewhere(one: Coordinates, other: Coordinates) -> bool:
+    return any(map(_differ, one, other))
+
+
 def _differ(one: sp.Expr, other: sp.Expr) -> bool:
     """Whether two numbers provably differ."""
+    a, b = real(one), real(other)
     with precise():
-        try:
-            return apart(number(one, {}), number(other, {}))
-        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
-            return False
+        return a is not None and b is not None and apart(a, b)
 
 
 def excluded_by_answers(target: Program, known: Program) -> bool:
@@ -223,23 +237,45 @@ def _no_parameters(target: Program, known: Program) -> bool:
         others = list(itertools.permutations(range(count)))[1:]
         if not all(_no_parameters_in_order(target, known, order) for order in others):
             return False
-    left: dict[tuple[Coordinates, ...], list[sp.Expr]] = {}
+    pairs = []
     for wanted in _SEQUENCES:
         mine, answers = _asked(target, wanted)
-        left[wanted] = _apart(points(known, answers)[-1], mine[-1])
-    groups = [_Equations([e for at in group for e in left[at]]) for group in _GROUPS]
+        pairs.append((points(known, answers)[-1], mine[-1]))
+    # With numbers first, which is fast; what holds only at an end of the unknowns takes exact roots.
+    tried = [
+        _grouped(pairs, by_number)
+        for by_number in ((True, False) if _algebraic(pairs) else (True,))
+    ]
     # Where there is no solution it shows soon, or for the first equations.
-    return any(g.no_zero(FEW) for g in groups) or any(g.no_zero(PAIRS) for g in groups[:2])
+    return any(g.no_zero(FEW) for groups in tried for g in groups) or any(
+        g.no_zero(PAIRS) for groups in tried for g in groups[:2]
+    )
+
+
+def _algebraic(pairs: Sequence[tuple[Coordinates, Coordinates]]) -> bool:
+    """Whether the second points have roots, and no other functions."""
+    numbers = [e for _, there in pairs for e in there if not e.is_Rational]
+    return bool(numbers) and all(e.is_algebraic for e in numbers)
+
+
+def _grouped(pairs: Sequence[tuple[Coordinates, Coordinates]], by_number: bool) -> list[_Equations]:
+    """The equations of each group of sequences; the second points as numbers, or with their roots as unknowns."""
+    numbers: dict[sp.Symbol, Number] = {}
+    left = [_apart(one, _named(there, numbers) if by_number else there) for one, there in pairs]
+    at = dict(zip(_SEQUENCES, left, strict=True))
+    return [_Equations([e for wanted in group for e in at[wanted]], numbers) for group in _GROUPS]
 
 
 def _no_parameters_in_order(target: Program, known: Program, order: Sequence[int]) -> bool:
     """The same where the known method, one call in a step, makes the calls of a step of the target in this order."""
     left = []
+    numbers: dict[sp.Symbol, Number] = {}
     for first in (_ONE, _TURNED):
         mine, answers = _asked(target, [first, *_FIRST[: len(order) - 1]])
         for n, call in enumerate(order):
-            left += _apart(points(known, [answers[i] for i in order[:n]])[-1], mine[call])
-    return _Equations(left).no_zero(PAIRS)
+            there = points(known, [answers[i] for i in order[:n]])[-1]
+            left += _apart(there, _named(mine[call], numbers))
+    return _Equations(left, numbers).no_zero(PAIRS)
 
 
 def _asked(
@@ -253,53 +289,66 @@ def _asked(
     answers: list[Coordinates] = []
     for answer in wanted:
         *before, point = points(target, answers)
-        if not all(map(_is_real, point)):
-            raise NotCarried("the method is not defined here.")
-        again = [i for i, p in enumerate(before) if not any(map(_differ, p, point))]
+        _check_real(point)
+        again = [i for i, p in enumerate(before) if not _elsewhere(p, point)]
         if any(canonical(e) != 0 for i in again[:1] for e in _apart(before[i], point)):
             raise NotCarried("two points may be the same.")
         answers.append(answers[again[0]] if again else answer)
     found = points(target, answers)
-    if not all(map(_is_real, found[-1])):
-        raise NotCarried("the method is not defined here.")
+    _check_real(found[-1])
     return found, answers
 
 
-def _is_real(e: sp.Expr) -> bool:
-    """Whether the expression is seen to be a real number."""
-    with precise():
-        try:
-            number(e, {})
-        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
-            return False
-    return True
+def _check_real(point: Coordinates) -> None:
+    if any(real(e) is None for e in point):
+        raise NotCarried("the method is not defined here.")
 
 
 def _apart(one: Coordinates, other: Coordinates) -> list[sp.Expr]:
     return [a - b for a, b in zip(one, other, strict=True)]
 
 
-class _Equations:
-    """Expressions that are to be zero where their symbols are positive."""
+def _named(point: Coordinates, numbers: dict[sp.Symbol, Number]) -> Coordinates:
+    """A point with symbols for coordinates that are no fractions, whose values are added to the numbers."""
+    found = []
+    for e in point:
+        if not e.is_Rational:
+            symbol = sp.Symbol(f"_number{len(numbers)}", real=True)
+            numbers[symbol], e = real(e), symbol
+        found.append(e)
+    return tuple(found)
 
-    def __init__(self, exprs: Sequence[sp.Expr]) -> None:
-        self.exprs = exprs
+
+class _Equations:
+    """Expressions that are to be zero where their symbols are positive, but for those that are numbers."""
+
+    def __init__(self, exprs: Sequence[sp.Expr], numbers: Mapping[sp.Symbol, Number]) -> None:
+        self.exprs, self.numbers = exprs, numbers
 
     def no_zero(self, most: int) -> bool:
         """Whether they have no common zero, by so many combinations of two at most; False is inconclusive."""
         roots = {p for e in self.exprs for p in e.atoms(sp.Pow) if not p.exp.is_Integer}
         if len(roots) > _ROOTS:
             return False
-        polynomials, meaning = self._lowered
-        positive = frozenset(s for s, m in meaning.items() if m.is_positive)
-        below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in AVERAGES)
-        return no_solution(polynomials, positive, below, most, exponents(meaning))
+        return no_solution(*self._lowered[:3], most, self._lowered[3])
 
     @functools.cached_property
-    def _lowered(self) -> tuple[list[PolyElement], dict[sp.Symbol, sp.Expr]]:
-        """Polynomials that are to be zero, and what their unknowns mean."""
+    def _lowered(
+        self,
+    ) -> tuple[
+        list[PolyElement], frozenset[sp.Symbol], frozenset[sp.Symbol], dict[sp.Symbol, Number]
+    ]:
+        """Polynomials that are to be zero, the unknowns that are positive and below one, and what is a number."""
         fractions = Fractions(self.exprs)
         elements = [e.numer for e in fractions.elements]
         ring = PolyRing(elements[0].ring.symbols, QQ, ORDER)
         meaning = {s: fractions.meaning.get(s, sp.nan) for s in ring.symbols}
-        return [p.set_ring(ring) for p in (*elements, *fractions.ideal)], meaning
+        positive = frozenset(s for s, m in meaning.items() if m.is_positive)
+        below = frozenset(s for s in positive if str(meaning[s].as_base_exp()[0]) in AVERAGES)
+        values = {
+            s: self.numbers[m] if m in self.numbers else real(m)
+            for s, m in meaning.items()
+            if m in self.numbers or (m.is_number and (self.numbers or not m.is_algebraic))
+        }
+        numbers = {s: v for s, v in values.items() if v is not None}
+        return [p.set_ring(ring) for p in (*elements, *fractions.ideal)], positive, below, numbers

@@ -98,7 +98,7 @@ def _scaled(of: Weights) -> Weights:
     """With a parameter set to one that only scales all weights, alike; as they are where there is none."""
     symbols = of.field.symbols
     for place, s in enumerate(symbols):
-        if s not in of.positive or s in of.below or s in of.exponents:
+        if s not in of.positive or s in of.below or s in of.numbers:
             continue
         for unit in _UNITS if of.relations else (0,):
             powers = [
@@ -173,5 +173,5 @@ def _impossible(mine: Weights, theirs: Weights, minimal: bool, most: int) -> boo
         mine.positive | theirs.positive,
         mine.below | theirs.below,
         most,
-        {**mine.exponents, **theirs.exponents},
+        {**mine.numbers, **theirs.numbers},
     )

@@ -16,6 +16,7 @@ from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement
 
 from ...dynamics.algebra.exact import Fractions, exponents
+from ..equality.trial import Number, real
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER
 
@@ -38,7 +39,7 @@ class Weights:
         relations: polynomials that are zero.
         positive: the generators that are positive.
         below: those that are less than one, too.
-        exponents: of the generators that are e to a rational number.
+        numbers: what generators that are powers of e to rational numbers are, as intervals.
         characteristic: coefficients of the characteristic polynomial, of a method that does not change.
         scaled: whether these are the weights only up to a positive factor, which is another unknown.
     """
@@ -48,7 +49,7 @@ class Weights:
     relations: tuple[PolyElement, ...]
     positive: frozenset[sp.Symbol]
     below: frozenset[sp.Symbol]
-    exponents: Mapping[sp.Symbol, sp.Rational]
+    numbers: Mapping[sp.Symbol, Number]
     characteristic: tuple[FracElement, ...] = ()
     scaled: bool = False
 
@@ -219,8 +220,9 @@ class _Recurrence:
                     own |= {(k, j): e for j, e in enumerate(row) if e}
         positive = frozenset(s for s, m in self.named.items() if m.is_positive)
         smaller = frozenset(s for s, m in self.named.items() if m in below)
+        numbers = {s: real(self.named[s]) for s in exponents(self.named)}
         return Weights(
-            self.field, found, tuple(self.relations), positive, smaller, exponents(self.named), characteristic
+            self.field, found, tuple(self.relations), positive, smaller, numbers, characteristic
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from ...dynamics.algebra.calculus import symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
-from ..equality.trial import NoNumber, number, precise, sign_of
+from ..equality.trial import NoNumber, real, sign_of
 from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Draw, Instruction, Program
@@ -69,13 +69,14 @@ def kept_apart(
     return "not linear: compared as expressions only"
 
 
-def _sorts(p: Program) -> list[list[tuple[int, int]]]:
-    """By oracle, the kinds of its calls, as numbers of directions and parameters; calls made again add none."""
+def _sorts(p: Program) -> list[list[tuple[int, ...]]]:
+    """By oracle, its calls' numbers of directions, parameters and further arguments; calls made again add none."""
     if p.sweeps:
-        return [[(-1, -1)]]  # single components
-    kinds: dict[Oracle, set[tuple[int, int]]] = {}
+        return [[(-1, -1, 0)]]  # single components
+    kinds: dict[Oracle, set[tuple[int, ...]]] = {}
     for c in explicit_proximal(p).calls:
-        kinds.setdefault(c.oracle, set()).add((len(c.directions), len(c.parameters)))
+        sort = len(c.directions), len(c.parameters), len(c.oracle.args)
+        kinds.setdefault(c.oracle, set()).add(sort)
     return sorted(map(sorted, kinds.values()))
 
 
@@ -126,7 +127,7 @@ def _pushed(p: Program) -> list[sp.Expr]:
                 or symbols_of(c) & moved
                 or (a not in moved and symbols_of(a) & moved)
             ):
-                raise NotCarried(f"{e} is no sum of draws.")
+                raise NotCarried(f"{e} is not a sum of draws.")
             for d, w in of.get(a, {}).items():
                 total[d] = total.get(d, sp.S.Zero) + w * c
         return total
@@ -184,11 +185,11 @@ def _read(p: Program, weights: Mapping[int, sp.Rational]) -> list[sp.Expr]:
 
 def _sign_of_number(e: sp.Expr) -> int | None:
     """The sign of an expression without symbols; None where it is not found."""
-    with precise():
-        try:
-            return sign_of(number(canonical(e), {}))
-        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
-            return None
+    found = real(canonical(e))
+    try:
+        return None if found is None else sign_of(found)
+    except NoNumber:
+        return None
 
 
 def _sign(e: sp.Expr) -> int:

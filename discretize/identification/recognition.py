@@ -79,11 +79,11 @@ class Recognition(Rendered):
 def recognize(algorithm: Algorithm) -> Recognition:
     """Name the registered method that calls its oracles at the same points from the same start, with the same output.
 
-    First with the same parameters, then with the known method's parameters solved for (admissible values
-    only), first those of its tuning, then its free step and coefficients; then methods that are equal but for
-    the start, the output, the oracle's name, a scale of time, a delay or the number of steps put together. What
-    is reported is proved. "Different" is said only where each registered method was excluded, whatever its
-    parameters; else the ones that are open are named.
+    It tries the same parameters, then solves for the known method's parameters (admissible values only), those of
+    its tuning before its free step and coefficients; then it tries methods that are equal but for the start, the
+    output, the oracle's name, a time scale, a delay or a composition of steps. Every positive answer is proved. The
+    verdict is "different" only if each registered method was excluded for all parameters; otherwise the undecided
+    ones are named.
     """
     search = _Search(algorithm.tuned)
     for stage in (search.as_it_is, search.with_other_values, search.changed):

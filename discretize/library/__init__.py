@@ -45,10 +45,16 @@ REGISTRY: Registry[Algorithm] = Registry(
         "accelerated_mirror_descent": ("mirror", "Accelerated mirror descent"),
         "rmsprop": ("adaptive", "RMSprop"),
         "adagrad": ("adaptive", "AdaGrad"),
+        "adagrad_norm": ("adaptive", "AdaGrad-norm"),
         "adaptive": ("adaptive", "Adaptive gradient method, general form"),
         "sign_descent": ("adaptive", "Sign gradient descent"),
         "normalized_gradient_descent": ("adaptive", "Normalized gradient descent"),
         "muon": ("steepest", "Muon"),
+        "iterative_newton": ("riccati", "Iterative Newton for least squares"),
+        "newton_schulz": ("riccati", "Newton-Schulz orthogonalization"),
+        "inverse_filter": ("riccati", "Rank-one inverse filter"),
+        "mkor": ("riccati", "MKOR, one factor"),
+        "regularized_newton": ("riccati", "Regularized Newton"),
         "underdamped_langevin": ("stochastic", "Underdamped Langevin by Euler-Maruyama"),
         "sgd": ("stochastic", "Stochastic gradient descent"),
         "sor": ("coordinate", "Successive over-relaxation"),
@@ -63,6 +69,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "leimkuhler_matthews": ("stochastic", "Leimkuhler-Matthews method"),
         "stochastic_theta": ("stochastic", "Stochastic theta method"),
         "annealed_langevin": ("stochastic", "Annealed Langevin algorithm"),
+        "m_fac": ("window", "M-FAC"),
         "cbo": ("consensus", "Consensus-based optimization"),
         "jump_cbo": ("consensus", "Consensus-based optimization with jumps"),
         "mirror_cbo": ("consensus", "Mirror consensus-based optimization"),
@@ -82,26 +89,26 @@ def algorithms() -> list[str]:
 def algorithm(name: str, **options: object) -> Algorithm:
     """An algorithm of the library by name; "nesterov" is short for "nesterov_sc".
 
-    "minimizing_movement" is the proximal point method with the step tau = h. An algorithm never changes, so
-    it is made once: the same name and options give the same object.
+    "minimizing_movement" is the proximal point method with the step tau = h. Algorithms are immutable, so the
+    same name and options give the same object.
 
     >>> algorithm("gradient_descent", step=0.1)
     >>> algorithm("heavy_ball", learning_rate=0.01, momentum=0.9)
 
     Args:
-        name: that of the algorithm, or a short one.
-        options: texts, True or False choose a variant, such as ``momentum="fista"`` of "nesterov_c". Numbers and
-            expressions are values of parameters, and replace what the tuning says of these. Parameters go by their
-            own names or by words for them: step (step_size, dt) is the step h of the discretization; learning_rate
-            (lr) is the factor of the gradient, h or h^2, as in optax and PyTorch; momentum the factor of the last
-            step; friction (damping), relaxation, b1 and b2.
+        name: the name of the algorithm, or an alias.
+        options: a string, True or False selects a variant, such as ``momentum="fista"`` of "nesterov_c". A number or
+            an expression is the value of a parameter and replaces its tuning. Parameters have their own names and
+            aliases: step (step_size, dt) is the step h of the discretization; learning_rate (lr) is the factor of
+            the gradient, h or h^2, as in optax and PyTorch; momentum is the factor of the previous step; friction
+            (damping), relaxation, b1 and b2.
 
     Returns:
-        the algorithm; constants such as mu and L that its tuning no longer asks for are no parameters of it.
+        the algorithm; constants such as mu and L are parameters only if its tuning still needs them.
 
     Raises:
-        OdescentError: an unknown name (naming the nearest), an option that it does not take, two that set the same
-            parameter, or one on which nothing depends once the others are given.
+        OdescentError: an unknown name (the message names the nearest), an unsupported option, two options for the same
+            parameter, or an option without effect beside the others.
     """
     from ...dynamics.vector_fields.estimates import condition_of
     from ..step.iteration import taken_as_consistent

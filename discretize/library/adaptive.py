@@ -59,6 +59,21 @@ def adagrad() -> Algorithm:
     )
 
 
+def adagrad_norm() -> Algorithm:
+    """G+ = G + |g|^2, x+ = x - rate g / sqrt(G+ + delta), G a number: semi-implicit Euler with the step h = rate^2.
+
+    The block is w = h G, and eps = h delta.
+    """
+    eps, rate, delta = parameters("eps rate delta")
+    return Algorithm(
+        system("adagrad_norm"),
+        scheme("lie_trotter", [("sum", "explicit"), ("drift", "explicit")]),
+        tuning={STEP: rate**2, eps: rate**2 * delta},
+        name="adagrad_norm",
+        reference="ward2019",
+    )
+
+
 def adaptive() -> Algorithm:
     """m+ = (1 - h r) m + h a g, v+ = (1 - h q) v + h p g*g, x+ = x - h m+ / sqrt(v+ + eps).
 

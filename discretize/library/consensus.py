@@ -53,7 +53,7 @@ def cbo(
     if noise_after_drift:
         if memory is not None or gradient or jumps is not None or noise == "constant":
             raise OdescentError(
-                "noise after the drift is for noise that grows with the distance from m and a drift to m alone; "
+                "noise_after_drift= requires noise that grows with the distance from m, and no drift but to m; "
                 "leave noise_after_drift= out."
             )
         amplitude, most = parameters("amplitude largest")

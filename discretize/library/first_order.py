@@ -36,7 +36,7 @@ def gradient_descent(step: str = "1/L") -> Algorithm:
     """x+ = x - h grad f(x): explicit Euler on the gradient flow; step "1/L" or "2/(L+mu)"."""
     if step not in _STEPS:
         raise OdescentError(
-            f"gradient descent has the steps {' and '.join(map(repr, _STEPS))}, or a number, not {step!r}."
+            f"step of gradient descent must be {', '.join(map(repr, _STEPS))} or a number, not {step!r}."
         )
     tuning = {STEP: _STEPS[step]}
     return by_euler(system("gradient_flow"), "gradient_descent", "cauchy1847", tuning=tuning)

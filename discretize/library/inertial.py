@@ -95,7 +95,7 @@ def relativistic(splitting: str = "strang") -> Algorithm:
         )
     else:
         raise OdescentError(
-            f"relativistic has the splittings 'strang' and 'look_ahead', not {splitting!r}."
+            f"splitting of relativistic must be 'strang' or 'look_ahead', not {splitting!r}."
         )
     return Algorithm(system("relativistic"), chosen, name="relativistic", reference="franca2020")
 

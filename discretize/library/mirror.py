@@ -23,7 +23,7 @@ def mirror_descent(mirror: str = "map") -> Algorithm:
 
     ``mirror`` is "map" (any, by the oracles "map_mirror" and its inverse "map_dual"), "identity"
     (gradient descent), "orthant" or "simplex", where it is the exponentiated gradient method
-    x_i+ = x_i exp(-h g_i), divided by its sum on the simplex.
+    x_i+ = x_i exp(-h g_i), divided by its sum on the simplex, or a named map with an inverse: "tsallis", "p_norm".
     """
     reference = _REFERENCE.get(mirror, "nemirovsky1983")
     return by_euler(system("mirror_flow", mirror=mirror), "mirror_descent", reference)

@@ -62,7 +62,7 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Algorithm:
         return fista()
     if momentum != "k_minus_1_over_k_plus_2":
         raise OdescentError(
-            f"nesterov_c has the momenta 'k_minus_1_over_k_plus_2' and 'fista', not {momentum!r}."
+            f"momentum of nesterov_c must be 'k_minus_1_over_k_plus_2' or 'fista', not {momentum!r}."
         )
     passive = scheme("lie_trotter", _PASSIVE)
     at_the_end = Scheme(tuple(replace(flow, time=sp.S.One) for flow in passive.steps), passive.name)

@@ -8,8 +8,9 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.vectors import blocks
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
+from ...dynamics.vector_fields.block import Block, start
 from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.system import Block, L, start
+from ...dynamics.vector_fields.system import L
 from ..faces import Algorithm
 from ..programs.substeps import START, Flow, Let, Scheme, previous
 from ..step.compile import COUNTER
@@ -85,7 +86,7 @@ def halpern(step: str = "explicit") -> Algorithm:
     step, t = (k+1) h. ``step`` "implicit" makes T = (I + h F)^-1 the resolvent, with h free.
     """
     if step not in {"explicit", "implicit"}:
-        raise OdescentError(f"halpern has the steps 'explicit' and 'implicit', not {step!r}.")
+        raise OdescentError(f"step of halpern must be 'explicit' or 'implicit', not {step!r}.")
     z = blocks("z")
     steps = (Flow("flow", step, on=z), Flow("anchoring", "implicit", time=1))
     return Algorithm(

@@ -15,9 +15,10 @@ def muon(nesterov: bool = True, norm: str = "map") -> Algorithm:
     """m+ = beta m + (1 - beta) g, x+ = x - h s(beta m+ + (1 - beta) g), g = grad f(x); or s(m+) without nesterov.
 
     s is the steepest direction of a norm, the oracle "map_steepest": for matrices and the spectral norm
-    the polar factor U V^T, which Newton and Schulz's iteration approximates. The average is moved by the
-    exact exponential with the gradient frozen, beta = exp(-a h), once more and without keeping it for the
-    look-ahead. With norm="max" it is signSGD with momentum, with "euclidean" the normalized one. h is free.
+    (norm="spectral", by singular values) the polar factor U V^T, which Newton and Schulz's iteration
+    approximates. The average is moved by the exact exponential with the gradient frozen, beta = exp(-a h), once more
+    and without keeping it for the look-ahead. With norm="max" it is signSGD with momentum, with "euclidean" the
+    normalized one. h is free.
     """
     a, beta = parameters("a beta")
     average = Flow("average", "exact")

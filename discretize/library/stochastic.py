@@ -8,7 +8,7 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
-from ...dynamics.vector_fields.system import Block, start
+from ...dynamics.vector_fields.block import Block, start
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
@@ -69,7 +69,7 @@ def langevin_splitting(word: str = "BAOAB") -> Algorithm:
     """
     if set(word) != set(_LETTERS):
         raise OdescentError(
-            f"a splitting of Langevin dynamics is a word with A, B and O in it, such as 'BAOAB', not {word!r}."
+            f"a splitting of Langevin dynamics must be a word with A, B and O in it, such as 'BAOAB', not {word!r}."
         )
     flow = system("underdamped_langevin")
     by_word = scheme("splitting", word, **_LETTERS)
@@ -142,6 +142,6 @@ def _share(theta: object) -> sp.Expr:
         share = sp.S.NaN
     if not (share.is_number and share.is_real and 0 < share <= 1):
         raise OdescentError(
-            f"theta is a number in (0, 1], not {theta!r}; for theta = 0 use 'unadjusted_langevin'."
+            f"theta must be a number in (0, 1], not {theta!r}; for theta = 0 use 'unadjusted_langevin'."
         )
     return share

@@ -49,6 +49,7 @@ WORDS: dict[str, Words] = {
         **_SECOND, "momentum": (_alpha, (1 - _MOMENTUM) / STEP), "friction": (_alpha, _FRICTION),
     },
     "adagrad": {"learning_rate": (_rate, _RATE)},
+    "adagrad_norm": {"learning_rate": (_rate, _RATE)},
     "muon": {**_FIRST, "momentum": (_beta, _MOMENTUM)},
     "sor": {"relaxation": (_omega, word("relaxation"))},
 }  # fmt: skip

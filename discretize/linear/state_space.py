@@ -9,7 +9,7 @@ from typing import Self
 
 import sympy as sp
 
-from ..._support.errors import NotCarried, OdescentError, TooLarge
+from ..._support.errors import NotCarried, OdescentError, TooLarge, listed
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import coefficient
 from ...dynamics.algebra.exact import canonical
@@ -24,7 +24,7 @@ from ...dynamics.algebra.vectors import (
     call,
     zero,
 )
-from ...dynamics.vector_fields.system import start
+from ...dynamics.vector_fields.block import start
 from ..programs.program import Assign, CallOracle, Instruction, Program, renamed
 from .matrices import System, inverse, transfer
 from .witness import When
@@ -337,6 +337,8 @@ def state_space(program: Program) -> StateSpace:
         raise NotLTI(str(error)) from None
     targets = [c.target for c in flat.calls]
     for c in flat.calls:
+        if c.oracle.args:
+            raise NotLTI(f"{c.oracle.of} is a function of {listed(c.oracle.args)}.")
         if c.directions or c.parameters:
             raise NotLTI(f"the oracle {c.oracle.name} is called with further arguments.")
         if program.counter is not None and program.counter in c.implicit.free_symbols:

@@ -12,7 +12,7 @@ from ..._support.errors import TooLarge
 from ...dynamics.algebra.calculus import coefficient
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
-from ...dynamics.vector_fields.system import start
+from ...dynamics.vector_fields.block import start
 from ..programs.program import Assign, Program
 from .state_space import NotLTI, StateSpace, explicit_proximal
 from .witness import Values, samples

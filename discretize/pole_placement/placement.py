@@ -147,11 +147,11 @@ def place_poles(
         output: a pole r at mu: the output is then read off its left eigenvector there, so that it is
             multiplied by r in every step of that mode.
         fixed: values of parameters, by name: K, a (in units of h = 1/sqrt(L)), b, alpha, beta, gamma.
-        mu, L: numbers, where the class is known.
+        mu, L: numbers, if the class is known.
 
     Returns:
-        Every solution, exact: the regular ones first, then the degenerate branch beta = 0. A
-        specification that leaves something open gives a family, whose symbols are in ``free``.
+        All solutions, exact: the regular ones first, then the degenerate branch beta = 0. An under-determined
+        specification gives a family, with its free symbols in ``free``.
 
     Raises:
         OdescentError: bad input, or conditions that contradict one another (the message names them).

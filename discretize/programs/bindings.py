@@ -28,7 +28,7 @@ def chained(values: Values) -> dict[sp.Symbol, sp.Expr]:
             return current
         current = {s: e.xreplace(current) for s, e in current.items()}
     names = ", ".join(s.name for s in values)
-    raise OdescentError(f"the values given to {names} refer to each other in a circle.")
+    raise OdescentError(f"the values given to {names} depend on each other in a circle.")
 
 
 def _check_finite(values: Values, resolved: Values) -> None:
@@ -63,7 +63,7 @@ def check_constant(values: Values, moving: Iterable[Symbol | None]) -> None:
         found = [m.name for m in symbols_of(e) if m in changing or isinstance(m, VectorSymbol)]
         if found:
             raise OdescentError(
-                f"{s} is bound to {text(e)}, which moves with {min(found)}, but parameters are constant; write it "
+                f"{s} is bound to {text(e)}, which depends on {min(found)}, but parameters are constant; write it "
                 f"where {s} stands."
             )
 

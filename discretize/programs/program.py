@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self, TypeAlias
 
 import sympy as sp
@@ -18,14 +19,24 @@ from ...dynamics.algebra.calculus import (
     Symbol,
     coefficient,
     nothing,
+    oracles_in,
     substitute,
     symbols_of,
     tidy,
     vanishes,
 )
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.algebra.vectors import Atom, Call, Expr, ScalarNode, Vector, VectorSymbol, call
-from ...dynamics.vector_fields.system import Block
+from ...dynamics.algebra.vectors import (
+    Atom,
+    Call,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    call,
+)
+from ...dynamics.vector_fields.block import Block
+from ...dynamics.vector_fields.spaces import Spaces
 from .meanings import Meanings
 
 
@@ -244,6 +255,7 @@ class Program(Rendered):
             *self.next.values(),
             *self.outputs.values(),
             *(b.init for b in self.blocks),
+            *(b.history for b in self.blocks if b.keeps),
         ]
         return [*listed, *(e for i in self.instructions for e in i.expressions)]
 
@@ -286,11 +298,47 @@ class Program(Rendered):
             instructions.append(i)
         return replace(
             self,
-            blocks=tuple(replace(b, init=rule(b.init)) for b in self.blocks),
+            blocks=tuple(
+                replace(b, init=rule(b.init), history=b.history and rule(b.history))
+                for b in self.blocks
+            ),
             instructions=tuple(instructions),
             next={s: rule(e) for s, e in self.next.items()},
             outputs={n: rule(e) for n, e in self.outputs.items()},
         )
+
+    @cached_property
+    def oracles(self) -> tuple[Oracle, ...]:
+        """Every oracle that it calls, values among them, but for named maps, which bring their functions."""
+        found = {o for e in self._expressions() for o in oracles_in(e)}
+        found |= {c.oracle for c in self.calls} | {o for i in self.sweeps for o in i.oracles}
+        return tuple(sorted((o for o in found if not o.form.registered), key=lambda o: o.name))
+
+    @cached_property
+    def classes(self) -> tuple[int, ...]:
+        """Which blocks have one shape, as numbers in their order: 0 is that of the starting point, -1 scalars."""
+        begin = {b.symbol: b.init for b in self.blocks}
+        return self._spaces().classes(begin, self.outputs.get("x"))
+
+    @cached_property
+    def classes_apart(self) -> tuple[int, ...]:
+        """The same where each argument of a function has a starting point of its own."""
+        return self._spaces().apart(self.state)
+
+    def _spaces(self) -> Spaces:
+        spaces = Spaces()
+        for i in self.instructions:
+            if isinstance(i, CallOracle):
+                spaces.one(i.target, spaces.asked(i.oracle, i.point, i.directions))
+            elif isinstance(i, Assign):
+                spaces.equate(i.target, i.value)
+            elif isinstance(i, Draw):
+                spaces.one(i.target, i.like)
+            elif isinstance(i, SweepCoordinates):
+                spaces.equate(i.target, i.start)
+        for s, e in self.next.items():
+            spaces.equate(s, e)
+        return spaces
 
     def alive(self, *results: Expr) -> Program:
         """The program without the blocks and instructions on which none of the results depends."""

@@ -12,6 +12,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol
+from ...dynamics.algebra.operators import check_operator
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.flows.tableaux import Tableau
@@ -43,6 +44,8 @@ RULES = {
     "implicit": Rule(noise=True, sweep=sp.Rational(1)),
     "cayley": Rule(noise=True, sweep=sp.Rational(1, 2)),
     "exact": Rule(noise=True),
+    "linearly_implicit": Rule(),
+    "linearly_implicit_midpoint": Rule(),
     "discrete_gradient": Rule(sweep=sp.Rational(1)),
     "tableau": Rule(),
 }
@@ -53,20 +56,39 @@ class Integrator(Rendered):
     """An integrator of a substep.
 
     ``cayley`` (the trapezoidal rule) and ``exact`` (the exponential) need fields that are linear in
-    the blocks they move; ``implicit`` (backward Euler) also takes one oracle that has a prox.
-    With ``frozen_oracles`` the oracles are called once, where the substep starts. ``discrete_gradient``
+    the blocks they move; ``exact`` also takes Riccati equations P' = a P - P S P with a and S held, and ``implicit``
+    (backward Euler) one oracle that has a prox. ``linearly_implicit`` (Rosenbrock-Euler, of order 1) is one step of
+    Newton's method for backward Euler, x + h (1 - h J)^-1 F(x) with the derivative J of the field, and
+    ``linearly_implicit_midpoint`` (of order 2) one for the midpoint rule, x + h (1 - h J/2)^-1 F(x); with an
+    ``operator`` in the place of J both are W-methods, of order 1.
+    With ``frozen_oracles`` the oracles are called once, at the start of the substep. ``discrete_gradient``
     (Itoh and Abe's: difference quotients for derivatives) is for sweeps over coordinates.
     """
 
     kind: str
     frozen_oracles: bool = False
     tableau: Tableau | None = None
+    operator: Vector | None = None
 
     def __post_init__(self) -> None:
         if str(self.kind) not in RULES:
-            raise OdescentError(f"an integrator is one of {', '.join(RULES)}, not {self.kind!r}.")
+            raise OdescentError(
+                f"an integrator must be one of {', '.join(RULES)}, not {self.kind!r}."
+            )
         if (self.kind == "tableau") != (self.tableau is not None):
-            raise OdescentError("a tableau integrator takes a Tableau, and no other does.")
+            raise OdescentError("give a Tableau for the integrator 'tableau', and for no other.")
+        linearized = self.kind.startswith("linearly_implicit")
+        if self.operator is not None and not linearized:
+            raise OdescentError(
+                f"an operator stands for the derivative in 'linearly_implicit', not in {self.kind!r}."
+            )
+        if self.operator is not None:
+            check_operator(f"the integrator {self.kind!r}", self.operator)
+        if self.frozen_oracles and linearized:
+            raise OdescentError(
+                f"'frozen {self.kind}' is not an integrator: with the oracles held a field that is linear "
+                "otherwise has 'frozen implicit' and 'frozen cayley'."
+            )
 
     @staticmethod
     def of(value: Integrator | Tableau | str) -> Integrator:
@@ -90,15 +112,15 @@ class Flow(Rendered):
         by: the integrator.
         fraction: the part of the step, 1 by default.
         on: restrict the fields to these blocks; empty means no restriction.
-        read: blocks that the fields read at a saved stage instead of the current state; "*" is every block. A
-            stage of the step before is a stage too: `previous("start")`.
-        time: when time-dependent coefficients are read, in steps after the beginning of the step.
+        read: blocks that the fields read at a saved stage instead of the current state; "*" is every block. Stages
+            of the previous step are available as `previous("start")`.
+        time: time at which time-dependent coefficients are read, in steps after the start of the step.
         save: save the state after this substep as a stage of that name.
-        commit: False leaves the state as it was: a look-ahead, which only its saved stage records.
-        increment: a name; substeps with the same one share their draws, the processes' increments over
-            the whole step, of which each takes its fraction. By default every substep draws its own.
+        commit: False leaves the state unchanged: a look-ahead, recorded only by its saved stage.
+        increment: a name; substeps with the same name share their draws, the increments of the processes over the
+            whole step, and each takes its fraction. By default every substep has its own draws.
 
-    Blocks may be given by name or by symbol, and one field or block without a tuple around it.
+    Blocks are given by name or by symbol; a single field or block needs no tuple.
     """
 
     fields: tuple[str, ...]
@@ -181,7 +203,7 @@ class Sweep(Flow):
             how = "frozen " if self.by.frozen_oracles else ""
             known = ", ".join(kind for kind, rule in RULES.items() if rule.sweep is not None)
             raise OdescentError(
-                f"a sweep's integrator is one of {known}, not {how + self.by.kind!r}."
+                f"a sweep's integrator must be one of {known}, not {how + self.by.kind!r}."
             )
 
 
@@ -274,11 +296,11 @@ def _check_stages(steps: tuple[Step, ...]) -> None:
                 )
         if step.save is not None and _current(step.save) == START:
             raise OdescentError(
-                f"substep {i} saves its state as {step.save!r}, which is the beginning of the step; rename it."
+                f"substep {i} saves its state as {step.save!r}, the name of the start of the step; rename it."
             )
         if step.save is not None and step.save.startswith(PREVIOUS):
             raise OdescentError(
-                f"substep {i} saves its state as {step.save!r}, which is a stage of the step before; rename it."
+                f"substep {i} saves its state as {step.save!r}, the name of a stage of the previous step; rename it."
             )
         stages |= {step.save} if step.save is not None else set()
 
@@ -296,6 +318,8 @@ def _describe(step: Step) -> str:
     what = "+".join(step.fields) or "all"
     what += f" on {','.join(step.on)}" if step.on else ""
     how = step.by.kind + (" (frozen oracles)" if step.by.frozen_oracles else "")
+    if step.by.operator is not None:
+        how += f" with {step.by.operator} for its derivative (a W-method of order 1)"
     part = "" if step.fraction == 1 else f" for {step.fraction} h"
     where = "".join(f", {b} at {s}" for b, s in step.read.items())
     shared = "" if step.increment is None else f" sharing {step.increment}"

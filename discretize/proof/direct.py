@@ -7,16 +7,18 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, listed
 from ...dynamics.algebra.calculus import derivative, substitute
 from ...dynamics.algebra.named import taylor_terms
 from ...dynamics.algebra.vectors import Expr, zero
-from ...dynamics.notation.show import symbol_latex
+from ...dynamics.algebra.windows import of_each
+from ...dynamics.notation.show import latex, symbol_latex
 from ...dynamics.vector_fields.second_order import position, velocity
 from ..expansion.backward_error import (
     limit_flow,
     modified_equation,
     positive_coefficients,
+    settled,
     step_series,
 )
 from ..linear.state_space import z
@@ -184,6 +186,10 @@ def _given(i: Instruction) -> str:
 def _limit_only(algorithm: Iteration) -> Step:
     target = algorithm.bound.limit({algorithm.step: 0}).drift
     limit = limit_flow(algorithm).drift
+    windows = {b.symbol for b in algorithm.program.blocks if b.keeps}
+    filled = {w: e for w, e in settled(algorithm).items() if w in windows} if windows else {}
+    said = [f"every column of ${latex(w)}$ at ${latex(of_each(e))}$" for w, e in filled.items()]
+    target = {s: substitute(e, filled) for s, e in target.items()}
 
     def check(c: Values) -> dict[str, Equation]:
         return {f"{s}' of the system": Equation(target[s], c[f"{s}'"]) for s in limit}
@@ -192,7 +198,9 @@ def _limit_only(algorithm: Iteration) -> Step:
     what = "drift, beside its noise" if _noisy(algorithm) else "flow"
     return Step(
         "Limit flow",
-        f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}) follows this {what}, which is the system's.",
+        f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}) follows this {what}, which is the system's"
+        + f", with {listed(said)}" * bool(said)
+        + ".",
         claims,
         check,
     )

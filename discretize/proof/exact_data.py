@@ -12,12 +12,13 @@ from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.scalars import as_scalar
-from ...dynamics.algebra.trees import tree
+from ...dynamics.algebra.trees import function, tree
 from ...dynamics.algebra.vectors import Vector
 from ...dynamics.flows.system import System
 from ...dynamics.flows.tableaux import Tableau
+from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Diffusion, Jumps
-from ...dynamics.vector_fields.system import Block, Field
+from ...dynamics.vector_fields.system import Field
 from ..programs.program import Assign, CallOracle, Count, Draw, Program, SweepCoordinates
 from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep
 from ..step.iteration import Iteration
@@ -32,7 +33,7 @@ _RECORDS: dict[type, str] = {
     Scheme: "name reference steps",
     Flow: "flow:fields by fraction on read time save commit increment",
     Let: "let:assign read save",
-    Integrator: "kind frozen_oracles tableau",
+    Integrator: "kind frozen_oracles tableau operator",
     Tableau: "a b",
     Program: "blocks counter instructions next outputs",
     Assign: "assign:target value",
@@ -43,7 +44,6 @@ _RECORDS: dict[type, str] = {
 }
 # The same for what is written as a list: of jumps the rate too, and whether all particles share their clock.
 _LISTS: dict[type, str] = {
-    Oracle: "kind of",
     Jumps: "amplitude process rate common",
     Diffusion: "amplitude process",
 }
@@ -60,8 +60,10 @@ def _record(value: Any, listed: str) -> dict[str, Any]:
     data = {key: _plain(getattr(value, field or key), key) for key, _, field in places}
     if isinstance(value, Sweep):  # its direction stands behind what it moves
         data = {"flow": data["flow"], "sweep": "backward" if value.backward else "forward"} | data
-    if isinstance(value, Integrator) and value.tableau is None:
-        del data["tableau"]
+    if isinstance(value, Integrator):
+        data = {k: v for k, v in data.items() if v is not None}
+    if isinstance(value, Block) and value.keeps:
+        data["history"] = _plain(value.history)
     return data
 
 
@@ -79,6 +81,8 @@ def _plain(value: Any, key: str = "") -> Any:
     for kind, listed in _RECORDS.items():
         if isinstance(value, kind):
             return _record(value, listed)
+    if isinstance(value, Oracle):
+        return [value.kind, function(value)]
     for kind, listed in _LISTS.items():
         if isinstance(value, kind):
             return [_plain(getattr(value, field)) for field in listed.split()]

@@ -19,7 +19,7 @@ from ...dynamics.notation.line_breaks import text_lines
 from ...dynamics.notation.line_breaks import width as width_of
 from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.notation.unicode import pretty, unlatex
-from ...dynamics.vector_fields.system import start
+from ...dynamics.vector_fields.block import start
 from ..emit.backends.latex import latex as algorithm_latex
 from ..programs.program import Assign, Count, Draw, Instruction, Program, SweepCoordinates
 from ..step.iteration import Iteration

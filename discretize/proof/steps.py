@@ -232,7 +232,7 @@ class Path(Rendered):
         return all(s.verified for s in self.steps)
 
     def check(self) -> bool:
-        """Check every step and work out the equations, so that showing the derivation computes nothing."""
+        """Check every step and compute the equations, so that displaying the derivation computes nothing."""
         return bool(self.equations) and self.verified
 
     @cached_property

@@ -17,8 +17,9 @@ from ...dynamics.algebra.trees import from_tree
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ...dynamics.flows.system import System
 from ...dynamics.flows.tableaux import Tableau
+from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Diffusion, Jumps, Noise
-from ...dynamics.vector_fields.system import Block, Field
+from ...dynamics.vector_fields.system import Field
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep
 
@@ -128,7 +129,9 @@ def _system(data: Any) -> System:
 
 def _block(data: Any) -> Block:
     symbol = _symbol(data["symbol"])
-    block = Block(symbol.name, _text(data["kind"]), _text(data["role"]), from_tree(data["init"]))
+    kind, role, history = _text(data["kind"]), _text(data["role"]), data.get("history")
+    length = None if history is None else _scalar(history)
+    block = Block(symbol.name, kind, role, from_tree(data["init"]), length)
     return block if block.symbol == symbol else _refuse(data["symbol"], f"the symbol of {block}")
 
 
@@ -184,7 +187,10 @@ def _integrator(data: Any) -> Integrator:
         given = data["tableau"]
         rows = tuple(tuple(_rational(w) for w in row) for row in given["a"])
         tableau = Tableau(rows, tuple(_rational(w) for w in given["b"]))
-    return Integrator(_text(data["kind"]), _flag(data["frozen_oracles"]), tableau)
+    operator = from_tree(data["operator"]) if "operator" in data else None
+    if not isinstance(operator, Vector | None):
+        _refuse(data["operator"], "an operator")
+    return Integrator(_text(data["kind"]), _flag(data["frozen_oracles"]), tableau, operator)
 
 
 def _rational(data: Any) -> sp.Rational:
@@ -215,7 +221,7 @@ def argument_from(data: Any) -> Any:
     elif kind == "pairs" and isinstance(value, list) and all(_is_pair(p) for p in value):
         return {argument_from(k): argument_from(v) for k, v in value}
     raise OdescentError(
-        f"an argument of a principle is of the kind {str(kind)[:40]!r}, or is not of it."
+        f"an argument of a principle has the unknown type {str(kind)[:40]!r}, or data of another type."
     )
 
 

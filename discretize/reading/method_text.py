@@ -109,7 +109,7 @@ def _algorithm(document: Document, scheme: str, where: str, tuning: str, clock: 
     except OdescentError:
         raise
     except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
-        raise OdescentError(f"no algorithm can be made of this: {error}") from None
+        raise OdescentError(f"this does not define an algorithm: {error}") from None
 
 
 def _read(

@@ -49,8 +49,12 @@ REGISTRY = Derivations(
         "ogm/model": "model_family:ogm",
         "item/model": "model_family:item",
         "unified_nesterov/model": "model_family:unified_nesterov",
+        "adagrad_norm/first_integral": "first_integral:adagrad_norm",
+        "adagrad/first_integral": "first_integral:adagrad",
         "cbo/relaxation": "relaxation:cbo",
         "consensus_hopping/relaxation": "relaxation:consensus_hopping",
+        "iterative_newton/doubling": "riccati:iterative_newton",
+        "mkor/splitting": "riccati:mkor",
     },
 )
 
@@ -66,13 +70,14 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
     """Derive an algorithm by name along a route: steps from a principle to the algorithm, each with zero residuals.
 
     Args:
-        name: that of any algorithm; "nesterov" is short for "nesterov_sc".
-        route: "immersion", "model" or "relaxation" where the algorithm has it, or "direct", which all have: from
-            the system by the scheme. By default the first that it has, in this order.
-        options: those of the algorithm, where the route takes them.
+        name: the name of an algorithm; "nesterov" is short for "nesterov_sc".
+        route: "immersion", "model", "first_integral", "relaxation", "doubling" or "splitting", if available for the
+            algorithm, or "direct", from the system by the scheme, which always is. The default is the first available
+            one in this order.
+        options: options of the algorithm, if the route supports them.
 
-    Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. It never
-    changes, so it is made once: the same name, route and options give the same object. Raises OdescentError for an
+    Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. It is
+    immutable, so the same name, route and options give the same object. Raises OdescentError for an
     unknown algorithm, route or option, naming the nearest.
     """
     if not isinstance(name, str):

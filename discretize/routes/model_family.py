@@ -84,7 +84,7 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Derivation:
     """Nesterov's method for convex f: c = 1, mu = 0; the scale sampled, or by its own recurrence (FISTA)."""
     if momentum not in {"fista", "k_minus_1_over_k_plus_2"}:
         raise OdescentError(
-            f"nesterov_c has the momenta 'k_minus_1_over_k_plus_2' and 'fista', not {momentum!r}."
+            f"momentum of nesterov_c must be 'k_minus_1_over_k_plus_2' or 'fista', not {momentum!r}."
         )
     sampled = momentum != "fista"
     how = "t/2 sampled at equal steps" if sampled else "advanced by its own recurrence"

@@ -72,3 +72,32 @@ RELAXATION: Notation = (
     (r"N, d", r"are the number of particles and the dimension"),
     (r"\xi", r"is a standard normal draw"),
 )  # fmt: skip
+
+FIRST_INTEGRAL: Notation = (
+    *_OBJECTIVE,
+    (r"g", r"is the gradient at $x$"),
+    (r"w, v", r"is the sum of its squares, of all together or of each component"),
+    (r"\varepsilon", r"is what the sum begins with"),
+    (r"E", r"is the energy that the flow conserves"),
+    (r"\Delta", r"is $f(x_0) - f^*$"),
+    (r"W, B", r"are the bounds of the sum and of the mean of squares over the time $t$"),
+    (r"E_1", r"is what a step adds to the energy, to first order"),
+)  # fmt: skip
+
+DOUBLING: Notation = (
+    (
+        r"S, b",
+        r"are the matrix and the right-hand side of $S w = b$; for least squares $X^\top X$ and $X^\top y$",
+    ),
+    (r"M, M_0", r"are the iterate, symmetric, and where it begins"),
+    (r"D_n", r"is the matrix with $w_n = D_n b$ for the $n$-th iterate of descent from zero"),
+    (r"T, h", r"are the time constant of the flow and the step"),
+)
+
+SPLITTING: Notation = (
+    (r"g", r"is the statistic of the step, here the gradient, which the substeps hold"),
+    (r"P", r"is the inverse of a factor of the preconditioner"),
+    (r"\gamma, \kappa", r"are the rates of the leak and of the rank-one flow (gam, kap)"),
+    (r"u", r"is any vector"),
+    (r"h", r"is the step"),
+)

@@ -212,29 +212,29 @@ def immerse(
     Args:
         plant: right-hand sides by block, linear in ``control``, which moves one vector block p.
         control: the control vector.
-        gain: K, the rate at which the manifold attracts; a number or an expression.
+        gain: K, the rate of attraction to the manifold; a number or an expression.
         manifold: psi, which vanishes on the manifold; or
         immersion: ``{p: pi}``, the manifold as a graph p = pi of the other blocks.
-        target: the flow wanted on the manifold, for some or all of the other blocks; checked if given.
+        target: the target dynamics on the manifold, for some or all of the other blocks; checked if given.
         port: the interconnection w, in the blocks of the plant and ``memory``; zero by default.
-        memory: the name of psi as a block, which takes the place of p; ``psi`` unless that name is taken.
+        memory: the block psi, which replaces p; ``psi`` by default, unless this name is taken.
         time: the symbol of time, on which plant, gain, manifold, target and port may depend. Every other symbol
             is constant.
         init: initial values by block of the plant, in x0 (``od.dynamics.start``), parameters, oracles and other
-            blocks, which stand for theirs: ``{p: -a * f.grad(x)}`` starts on the manifold. By default the plant is
-            at rest at x0: blocks that are shifted with the points of the oracles start at x0, velocities and scalars
-            at zero. What psi starts at follows from these.
+            blocks, which denote their initial values: ``{p: -a * f.grad(x)}`` starts on the manifold. By default the
+            plant is at rest at x0: blocks that translate with the points of the oracles start at x0, velocities and
+            scalars at zero. They determine the initial psi.
         scheme: for the closed loop in the blocks (others, psi), whose fields are ``plant``, ``decay`` and
             (with a port) ``port``; explicit Euler by default.
-        where, tuning, clock, name: of the algorithm (see `Algorithm`); what is bound is constant.
+        where, tuning, clock, name: as for `Algorithm`; bound parameters are constant in time.
         output: of the algorithm, in the blocks of the plant and ``memory``; the first other block by default.
 
-    What the proofs use of these (a gain that is positive and lasts, factors and denominators that do not vanish,
-    smoothness) is proved or becomes an assumption of its step, as printed; what cannot hold is refused.
+    The hypotheses of the proofs (a positive gain with an infinite integral, factors and denominators that do not
+    vanish, smoothness) are proved or printed as assumptions of their steps; a contradiction raises an error.
 
     Returns a `Derivation`; raises OdescentError for a relative degree other than one, a decoupling that is singular
-    or no scalar, a control of several blocks, a gain that is not positive or too short-lived, a manifold that is not a
-    graph over the other blocks, a target that the plant does not follow on it, or a start that is not finite.
+    or not a scalar, a control of several blocks, a gain that is not positive or has a finite integral, a manifold that
+    is not a graph over the other blocks, a target that differs from the dynamics on it, or a start that is not finite.
     """
     arguments = given(
         plant, control, gain, manifold=manifold, immersion=immersion, target=target, port=port, memory=memory,
@@ -329,7 +329,7 @@ def _cascade(
     others = {s: without_fibre(e) for s, e in loop.free.items() if s != fibre}
     if not others:
         raise OdescentError(
-            f"the plant needs a block beside {fibre}, which the control moves; on the manifold it would stand still."
+            f"the plant needs another block than {fibre}, which the control moves; on the manifold nothing would move."
         )
     fields: dict[str, Any] = {
         "plant": others,
@@ -359,7 +359,7 @@ def _plant_step(arguments: Given, fibre: VectorSymbol, on_graph: Vector, slope: 
     for s, wanted in target.items():
         if s not in flow:
             raise OdescentError(
-                f"the target gives {text(s)}, but it is for the blocks that the control does not move: "
+                f"the target gives {text(s)}, but it may give only the blocks that the control does not move: "
                 f"{listed([text(b) for b in flow])}."
             )
         try:

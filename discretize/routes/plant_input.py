@@ -13,8 +13,8 @@ from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
 from ...dynamics.notation.show import text
 from ...dynamics.passivity import PassivityImmersion
+from ...dynamics.vector_fields.block import check_vectors, start
 from ...dynamics.vector_fields.hypotheses import real_valued, scalar_argument
-from ...dynamics.vector_fields.system import check_vectors, start
 from ..programs.bindings import check_constant
 from ..programs.substeps import Scheme
 from ..step.compile import COUNTER
@@ -78,9 +78,7 @@ def given(
     elif not isinstance(memory, VectorSymbol):
         raise expected("the memory", "a vector, as in psi = od.blocks('psi')", memory)
     elif memory.name in loop.names | others:
-        raise OdescentError(
-            f"{memory} is to name psi, but the plant has that name; choose another."
-        )
+        raise OdescentError(f"the name {memory} of psi occurs in the plant; choose another.")
 
     beside = _by_block("the target", target or {}, within=loop.plant)
     begin = _by_block("init", init or {}, within=loop.plant)
@@ -93,7 +91,8 @@ def given(
     _check_names(loop, memory, [port, *beside.values(), *begin.values()], bindings.values())
     if time is not None and COUNTER.name in loop.names:
         raise OdescentError(
-            f"{COUNTER} counts the steps where time is declared; give what has that name another."
+            f"the name {COUNTER} is reserved for the number of the step where time is declared; rename the other "
+            "symbol."
         )
     taken = STEP.name in {s.name for s in loop.plant}
     step = sp.Symbol(loop.fresh(STEP.name, others), positive=True) if taken else STEP
@@ -115,7 +114,7 @@ def _by_block(what: str, values: Any, within: Iterable[Symbol] | None = None) ->
             )
         if within is not None and s not in within:
             raise OdescentError(
-                f"{what} gives {text(s)}, which is no block of the plant; its blocks are "
+                f"{what} gives {text(s)}, which is not a block of the plant; its blocks are "
                 f"{listed([text(b) for b in within])}."
             )
         said = f"{what} of {text(s)}"
@@ -176,7 +175,7 @@ def _clock(loop: PassivityImmersion, clock: Any) -> tuple[sp.Expr | None, sp.Exp
     first = e.xreplace({s: sp.S.Zero for s in e.free_symbols if s.name == COUNTER.name})
     if loop.time.is_nonnegative and first.is_negative:
         raise OdescentError(
-            f"the clock begins at {text(first)}, but {loop.time} is declared as a time that is not negative."
+            f"the clock begins at {text(first)}, but {loop.time} is declared as nonnegative."
         )
     return e, first
 
@@ -219,7 +218,8 @@ def _check_names(
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise OdescentError(
-            f"the name {twice[0]!r} stands for two different symbols; rename one of them, or make both alike."
+            f"the name {twice[0]!r} stands for two different symbols; rename one of them, or give both the same "
+            "assumptions."
         )
     if start in {*loop.plant, memory, loop.control}:
         raise OdescentError(f"{start} names the starting point; give the vector another name.")

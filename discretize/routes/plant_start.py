@@ -20,7 +20,7 @@ from ...dynamics.algebra.vectors import (
 )
 from ...dynamics.notation.show import text
 from ...dynamics.passivity import PassivityImmersion
-from ...dynamics.vector_fields.system import start
+from ...dynamics.vector_fields.block import start
 
 Row = dict[VectorSymbol, sp.Expr]  # coefficients of the blocks in a linear equation
 

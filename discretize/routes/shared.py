@@ -10,7 +10,7 @@ import sympy as sp
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ...dynamics.notation.show import symbol_latex
-from ...dynamics.vector_fields.system import start
+from ...dynamics.vector_fields.block import start
 from ..faces import Algorithm
 from ..proof.steps import Claim, Equation, Step
 

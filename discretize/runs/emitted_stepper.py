@@ -11,14 +11,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import sympy as sp
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.oracles import KINDS, Oracle
+from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.flows.parameters import check_domain, constants
+from ...dynamics.flows.starts import Starts, begun
 from ...dynamics.flows.stepper import PointStepper
-from ...dynamics.vector_fields.objective import Objective, consensus_point
+from ...dynamics.vector_fields.functions import oracle_of
+from ...dynamics.vector_fields.groups import Grouped, in_one_pass, joined
+from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load
 from ..emit.lowering.coefficients import in_order
 from ..programs import draws
@@ -38,6 +39,7 @@ class _Emitted(NamedTuple):
     positive: tuple[str, ...]
     clocked: bool
     draws: bool
+    classes: tuple[int, ...]  # blocks of one shape have one number
 
 
 def algorithm_stepper(
@@ -58,6 +60,7 @@ def algorithm_stepper(
         module_of(algorithm, normals), algorithm.name or "the algorithm", tuple(in_order(program.parameters)),
         tuple(b.name for b in program.blocks), tuple(program.outputs), algorithm.positive,
         program.counter is not None or any(b.kind == "scalar" for b in program.blocks), bool(program.draws),
+        program.classes_apart if isinstance(objective, Grouped) else program.classes,
     )  # fmt: skip
     return (_kept if kept else _made)(emitted, objective)
 
@@ -83,16 +86,27 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
         offered = {**functions, **more}
         return function(*arguments, **{n: v for n, v in offered.items() if n in wanted})
 
+    def begin(x0: Any, c: Any) -> Any:
+        if isinstance(x0, Starts):
+            own = lambda x: begin(x, c)
+            return begun(own, x0, emitted.blocks, emitted.classes, emitted.name)
+        zeros = jax.tree.map(jnp.zeros_like, x0)  # one starting point: every block has its shape
+        return call("init", x0, c=c, **dict.fromkeys(_more_starts(module), zeros))
+
     # what a run records of a state, and whether it has diverged
     def record(state: Any, c: Any) -> tuple[Any, ...]:
         x = call("output", state, c=c)
         states = dict(zip(emitted.blocks, state, strict=False))
+        if isinstance(objective, Grouped):
+            x = joined(*(states[n] for n in objective.groups))
         states |= {n: call(named[n], state, c=c) for n in emitted.outputs if n != "x"}
         f = None if value is None else value(x)
         seen = f  # of an ensemble the least: a particle without a finite value has no weight
         if f is not None and population:
             seen = jnp.min(jnp.where(jnp.isfinite(f), f, jnp.inf))
-        fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in jax.tree.leaves((x, states, seen))]
+        leaves = jax.tree.leaves((x, states, seen))  # a window has an index beside its values
+        numbers = [a for a in leaves if not jnp.issubdtype(a.dtype, jnp.integer)]
+        fine = [jnp.all(jnp.abs(leaf) <= LIMIT) for leaf in numbers]
         fine += [jnp.all(a > 0) for n in emitted.positive for a in jax.tree.leaves(states[n])]
         return x, states, f, ~jnp.all(jnp.stack(fine))
 
@@ -107,8 +121,8 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
             raise OdescentError(str(error)) from None
 
     return PointStepper(
-        init=lambda x0, c: call("init", x0, c=c),
-        step=lambda state, c, key: step(state, c=c, **oracles, **({"key": key} if noisy else {})),
+        init=begin,
+        step=lambda state, c, key: step(state, c=c, **in_one_pass(oracles), **({"key": key} if noisy else {})),
         record=record, name=emitted.name, parameters=tuple(symbols), blocks=emitted.blocks,
         coefficients=coefficients, defaults=constants(objective), valued=value is not None,
         clocked=emitted.clocked, draws=emitted.draws, population=population,
@@ -121,6 +135,12 @@ _kept = lru_cache(maxsize=128)(_made)
 def _of_ensemble(oracle: str) -> bool:
     """Whether the oracle is evaluated on the particles as a whole."""
     return Oracle(oracle.partition("_")[0], "").form.particles
+
+
+def _more_starts(module: ModuleType) -> list[str]:
+    """The arguments of `init` beside x0 that are starting points, not functions."""
+    wanted = inspect.signature(module.init).parameters
+    return [n for n, p in wanted.items() if p.annotation == wanted["x0"].annotation and n != "x0"]
 
 
 def module_of(algorithm: Iteration, normals: str = "counter") -> ModuleType:
@@ -147,70 +167,6 @@ def oracles_for(
         for f in (module.step, module.init, module.output)
         for n in inspect.signature(f).parameters
     ]
-    names = [n for n in dict.fromkeys(asked) if n not in {"state", "c", "draw", "key", "x0"}]
+    others = {"state", "c", "draw", "key", "x0", *_more_starts(module)}
+    names = [n for n in dict.fromkeys(asked) if n not in others]
     return {n: oracle_of(who or "the algorithm", objective, n) for n in names}
-
-
-def oracle_of(who: str, objective: Objective, name: str) -> Callable[..., Any]:
-    """The function for one oracle argument: the objective's own, or one derived from its other oracles.
-
-    Args:
-        who: the algorithm, for messages.
-        objective: supplies the oracles.
-        name: of the argument.
-
-    Raises:
-        OdescentError: the objective neither has the oracle nor determines it.
-    """
-    kind = name.partition("_")[0]
-    for candidate in (name, kind):
-        if candidate in objective.oracles:
-            return objective.oracles[candidate]
-    if (derived := _component(objective, kind, name)) is not None:
-        return derived
-    if kind == "ensemble" and "value" in objective.oracles:
-        return consensus_point(objective.oracles["value"])
-    if kind == "hvp" and "hess" in objective.oracles:
-        return objective.oracles["hess"]
-    base = next((k for k, form in KINDS.items() if kind == form.product), None)
-    if base in objective.oracles:
-        field = objective.oracles[base]
-        return lambda x, v: jax.jvp(field, (x,), (v,))[1]
-    have = ", ".join(sorted(objective.oracles)) or "none: it is abstract"
-    raise OdescentError(
-        f"{who} calls the oracle {name!r}, which the objective {objective.name!r} does not have "
-        f"(it has {have}); give it by name, as in Objective(..., {kind}=...)."
-    )
-
-
-def _component(objective: Objective, kind: str, name: str) -> Callable[..., Any] | None:
-    """Components of whole oracles: partial derivatives, operators' components, the Hessian's diagonal.
-
-    A partial derivative costs as much as a value here; an oracle "partial" of the objective can cost less.
-    """
-    oracles = objective.oracles
-    if kind == "partial" and "value" in oracles:
-        value = oracles["value"]
-
-        def partial(x: Any, i: Any) -> Array:
-            flat, shaped = ravel_pytree(x)
-            along = jnp.zeros_like(flat).at[i].set(1)
-            derivative: Array = jax.jvp(lambda z: value(shaped(z)), (flat,), (along,))[1]
-            return derivative
-
-        return partial
-    whole = next((k for k, form in KINDS.items() if kind == form.component), None)
-    if whole in oracles:
-        field = oracles[whole]
-        return lambda x, i: ravel_pytree(field(x))[0][i]
-    if name == "map_hessian_diagonal" and "grad" in oracles:
-        grad = oracles["grad"]
-
-        def diagonal(x: Any) -> Any:
-            flat, shaped = ravel_pytree(x)
-            slope = lambda z: ravel_pytree(grad(shaped(z)))[0]
-            entry = lambda e: jax.jvp(slope, (flat,), (e,))[1] @ e
-            return shaped(jax.lax.map(entry, jnp.eye(flat.size, dtype=flat.dtype)))
-
-        return diagonal
-    return None

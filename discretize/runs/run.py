@@ -21,17 +21,21 @@ from ..._support.errors import OdescentError, listed
 from ..._support.numbers import check_whole
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
+from ...dynamics.algebra.calculus import oracles_in
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import parameter_values
+from ...dynamics.flows.starts import by_block
 from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.vector_fields.estimates import condition_of
-from ...dynamics.vector_fields.objective import Objective, refuse_torch
+from ...dynamics.vector_fields.functions import together
+from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.own_functions import wrapped
 from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
-from . import chunks, observed, run_file
+from . import chunks, failed_solves, observed, run_file
 from .emitted_stepper import algorithm_stepper
+from .starting import check_shape, in_groups, starting_point
 
 
 @jax.tree_util.register_dataclass
@@ -42,15 +46,15 @@ class Trajectory(Rendered):
     Attributes:
         x: the output sequence, shape (steps + 1, *x0.shape), starting point first; a pytree if x0 is one.
         states: every block and every further output by name, with the same leading axis.
-        t: times, shape (steps + 1,): the algorithm's clock, k h by default, or k where h has no value.
+        t: times, shape (steps + 1,): the algorithm's clock, k h by default, or k if h has no value.
         f: values of the objective along x, shape (steps + 1,); None for an objective without values.
         diverged_at: None, or the first step at which a state or value is not finite or beyond 1e30 in
             absolute value. The arrays then end before that step. Inside vmap, jit or grad shapes
             cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
         k: step numbers of the records; 0, 1, ..., steps, or multiples of `every`.
         statistics: running statistics by name, each a dict of "x" and "f", over every step.
-        remark: where mu or L were estimated (`od.estimate_constants`): what is supposed, and whether the gradients at
-            the points of this run refute it; else empty.
+        remark: if mu or L were estimated (`od.estimate_constants`), the condition on them, and whether the gradients
+            along this run refute it; otherwise empty.
     """
 
     x: Any
@@ -115,10 +119,22 @@ def _check_positive(algorithm: Iteration, states: Mapping[str, Any]) -> None:
         least = min(float(np.min(a)) for a in jax.tree.leaves(states[name]))
         if least <= 0:
             made = algorithm.system.block(name).init
+            asked = "".join(f" {o.name}" for o in sorted(oracles_in(made), key=lambda o: o.name))
             raise OdescentError(
                 f"{algorithm.name or 'the algorithm'} cannot start: {name} = {made} has to be positive, and its least "
-                f"entry is {least:.3g}; start elsewhere, or give the objective an oracle of positive entries for it."
+                f"entry is {least:.3g}; start elsewhere, or give the objective an oracle{asked} of positive entries "
+                "for it."
             )
+
+
+def _failed(
+    algorithm: Iteration, objective: Objective, values: Mapping[str, Any], done: Trajectory
+) -> str:
+    """What a solve says that failed, where a run ended and its last step but one was kept."""
+    if done.diverged_at is None or int(done.k[-1]) != done.diverged_at - 1:
+        return ""
+    states = {n: jax.tree.map(lambda a: a[-1], s) for n, s in done.states.items()}
+    return failed_solves.fault(algorithm, objective, values, states, done.diverged_at)
 
 
 def _remark(
@@ -160,7 +176,7 @@ def _lasting(done: Trajectory) -> Trajectory:
 @checked
 def run(
     algorithm: Iteration,
-    objective: Objective | Callable[[Any], Any],
+    objective: Objective | Callable[[Any], Any] | Mapping[str, Any],
     x0: Any,
     steps: int,
     key: Key[Array, ""] | int | draws.Counters | None = None,
@@ -171,6 +187,7 @@ def run(
     chunk: int | None = None,
     progress: bool | chunks.Progress = False,
     resume: str | Path | None = None,
+    groups: Any = None,
     **parameters: Any,
 ) -> Trajectory:
     """Iterate an algorithm on an objective from x0.
@@ -182,8 +199,10 @@ def run(
     Args:
         algorithm: what to run; it must be one that the JAX backend supports.
         objective: a concrete objective with the oracles that the algorithm calls, the name of a registered one, or a
-            JAX function of one array or pytree to a number (of one particle, for a method of an ensemble).
-        x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays. For a method of an
+            JAX function of one array or pytree to a number (of one particle, for a method of an ensemble). Of several
+            functions a mapping of their names, as the system has them, to objectives, maps or JAX functions.
+        x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays; or a mapping of block
+            symbols to such, whose shapes may differ (a dict of strings is a pytree). For a method of an
             ensemble, the N particles, with an axis of them first; records of x and f then have it too.
         steps: the number of steps, at least 0.
         key: a JAX key, or a whole number, its seed, for algorithms that draw noise; or a source that `of_run` makes.
@@ -193,6 +212,9 @@ def run(
         statistics: of "mean", "variance", "minimum", "maximum": of x, entry by entry, and of f over all steps.
         chunk: steps per call of the compiled loop; by default about a quarter of a second's worth.
         progress: True for a bar on the standard error, or a function of (steps done, steps).
+        groups: the leaves of x0 in named groups, `Groups` or what it is made of: the objective is a function of the
+            whole tree, and the method calls it as one of several arguments, a group each, which blocks of these
+            names hold. Records of x are whole trees.
         resume: a run file (.npz), written as the run goes and at its end, at Ctrl-C too. If it is there, the
             run goes on from it; with more steps than before, a finished run is continued.
         parameters: values of the algorithm's parameters by name, or by the words for them that `od.algorithm` takes,
@@ -214,13 +236,24 @@ def run(
             run file that is damaged or belongs to another run.
     """
     draws.check_generator(normals)
-    start = _starting_point(x0)
+    blocks = [b.symbol for b in algorithm.program.blocks]
+    if groups is not None:
+        if not isinstance(objective, (Objective, Mapping)):
+            objective = _own_function(algorithm, objective, starting_point(x0), parameters)
+        objective, x0 = in_groups(algorithm, objective, x0, groups)
+    starts = by_block(x0, blocks)
+    start = starting_point(x0) if starts is None else jax.tree.map(starting_point, starts)
+    called = algorithm.program.oracles
+    several = isinstance(objective, Objective) and bool(objective.args)
+    if isinstance(objective, Mapping) or several or any(o.args for o in called):
+        objective = together(called, objective, algorithm.name or "the algorithm")
     if not isinstance(objective, Objective):
         objective = _own_function(algorithm, objective, start, parameters)
     named, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
     made = algorithm_stepper(algorithm, objective, normals)
-    _check_shape(start, objective, made.population)
+    if starts is None:
+        check_shape(start, objective, made.population)
     check_whole("steps", steps, 0)
     if made.draws and key is None:
         raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
@@ -230,7 +263,11 @@ def run(
 
     def finished(t: Trajectory) -> Trajectory:
         kept = _cut(t, algorithm)
-        kept = replace(kept, remark=_remark(named, objective, made, given, kept))
+        said = [
+            _remark(named, objective, made, given, kept),
+            _failed(algorithm, objective, values, kept),
+        ]
+        kept = replace(kept, remark="\n".join(filter(None, said)))
         if not (of_jax or _traced(kept)):
             return kept.to_numpy()
         return _lasting(kept) if single else kept
@@ -255,7 +292,7 @@ def run(
             return _long(algorithm, job, asked, numbers, who, finished)
         x, states, f, diverged_at = _whole(made)(job.c, start, own, int(steps))
         k = jnp.arange(int(steps) + 1)
-        t = _times(algorithm, k, numbers)
+        t = clock_times(algorithm, k, numbers)
     done = Trajectory(x, states, t, f, diverged_at, k)
     if isinstance(diverged_at, jax.core.Tracer):
         return done
@@ -274,7 +311,7 @@ def _long(
 
     def show(carry: Any, records: Any) -> Trajectory:
         k, x, states, f = records
-        t = _times(algorithm, jnp.asarray(k), numbers)
+        t = clock_times(algorithm, jnp.asarray(k), numbers)
         return Trajectory(x, states, t, f, carry["bad"], k, chunks.summary(carry, asked.statistics))
 
     def shown(kept: chunks.Kept) -> Trajectory:
@@ -326,7 +363,7 @@ def explained(algorithm: Iteration, objective: Any, x0: Any) -> Iterator[None]:
         raise
     except Exception:
         if isinstance(objective, Objective) and objective.fun and objective.differentiated:
-            _own_function(algorithm, objective.fun, _starting_point(x0), {})
+            _own_function(algorithm, objective.fun, starting_point(x0), {})
         raise
 
 
@@ -338,55 +375,6 @@ def _own_function(
     one = jax.tree.map(lambda a: a[0], start) if particles else start
     with _precision(start, values):
         return wrapped(fun, jax.tree.map(_floating, one))
-
-
-def _starting_point(x0: Any) -> Any:
-    for leaf in jax.tree.leaves(x0):
-        refuse_torch(leaf)
-    # a list of numbers is an array, while JAX would take it for a pytree of scalars
-    if isinstance(x0, (list, tuple)) and all(
-        isinstance(v, (int, float)) for v in jax.tree.leaves(x0)
-    ):
-        try:
-            x0 = np.asarray(x0, dtype=np.float64)
-        except ValueError:
-            raise OdescentError(
-                "x0 is a list of rows of different lengths; give an array or a pytree."
-            ) from None
-    # strings, complex numbers and NaN would fail late in the compiled loop, or not at all
-    leaves = jax.tree.leaves(x0)
-    if not any(np.size(leaf) for leaf in leaves):
-        raise OdescentError("x0 has no numbers in it; give an array or a pytree of arrays.")
-    for leaf in leaves:
-        known = hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
-        kind: Any = jnp.result_type(leaf) if known else None
-        if not (known and any(jnp.issubdtype(kind, t) for t in (jnp.floating, jnp.integer))):
-            what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
-            raise OdescentError(
-                f"x0 must hold real numbers, floating or whole, but it has a {what}."
-            )
-        if not (isinstance(leaf, jax.core.Tracer) or np.isfinite(np.asarray(leaf, float)).all()):
-            raise OdescentError("x0 must be finite, but it has a value that is not.")
-    return x0
-
-
-def _check_shape(x0: Any, objective: Objective, population: bool) -> None:
-    """Refuse a wrong dimension, which would broadcast silently, and an ensemble without particles."""
-    leaves = jax.tree.leaves(x0)
-    if objective.dimension is not None:
-        shapes = [np.shape(leaf) for leaf in leaves]
-        fits = len(shapes) == 1 and shapes[0][-1:] == (objective.dimension,)
-        if not fits or len(shapes[0]) != 1 + population:
-            tree, d = f"a pytree of {len(shapes)} arrays", objective.dimension
-            shown = f"an array of shape {shapes[0]}" if len(shapes) == 1 else tree
-            wanted = f"(N, {d}), N particles," if population else f"({d},)"
-            raise OdescentError(
-                f"x0 must have shape {wanted} for the objective {objective.name!r}, but it is {shown}."
-            )
-    if population and any(np.ndim(leaf) == 0 for leaf in leaves):
-        raise OdescentError(
-            "x0 of an ensemble has an axis of particles first, but it is one number."
-        )
 
 
 def _precision(start: Any, values: Mapping[str, Any]) -> AbstractContextManager[Any]:
@@ -472,7 +460,7 @@ def _whole(made: PointStepper) -> Callable[..., Any]:
 # times
 
 
-def _times(algorithm: Iteration, steps: Array, values: Mapping[str, Array]) -> Array:
+def clock_times(algorithm: Iteration, steps: Array, values: Mapping[str, Array]) -> Array:
     k = sp.Symbol("k", integer=True, nonnegative=True)
     clock = k * algorithm.step if algorithm.clock is None else algorithm.clock
     bindings = {**algorithm.where, **algorithm.tuning}

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice, unknown
 from ...dynamics.algebra.calculus import Symbol, change, nothing, substitute, tidy
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.algebra.squares import with_lengths
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
+from ...dynamics.algebra.windows import is_window, pushed
 from ...dynamics.flows.system import System
+from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Noise
-from ...dynamics.vector_fields.system import Block
 from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Count, Draw, Instruction
 from ..programs.substeps import PREVIOUS, START, Flow, Let
+from .squares import with_lengths
 
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
 
@@ -166,7 +168,7 @@ class Builder:
             inner = stage.removeprefix(PREVIOUS)
             if inner.startswith(PREVIOUS) and (inner, name) not in self.remembered:
                 waiting.append((inner, name))
-            after[Block(str(symbol), own.kind, "memory", own.init)] = self.at_stage(inner, name)
+            after[replace(own, name=str(symbol), role="memory")] = self.at_stage(inner, name)
         return after
 
     def at_time(self, e: Expr, offset: sp.Expr) -> Expr:
@@ -207,8 +209,18 @@ class Builder:
                 raise OdescentError(
                     f"a Let assigns {name!r}, which is not a block of the system; declare it."
                 )
+            if is_window(s):
+                self.check_push(s, e)
             after[s] = self.lower(substitute(self.at_time(e, sp.S.Zero), view))
         self.finish(after, step.save, True)
+
+    def check_push(self, window: VectorSymbol, e: Expr) -> None:
+        """Refuse what is no push to this window, or the second one of a step."""
+        found = pushed(e)
+        if found is None or found[0] != window:
+            raise OdescentError(f"a Let assigns {e} to the window {window}; push(...) fills it.")
+        if self.state[window.name] != window:
+            raise OdescentError(f"two values are pushed to {window} in one step; push one.")
 
     def finish(self, after: Mapping[Symbol, Expr], save: str | None, commit: bool) -> None:
         """End a substep: assign the new values of the blocks, then `keep` them.

@@ -10,9 +10,10 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ...dynamics.algebra.operators import check_symmetric
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.flows.system import System
-from ...dynamics.vector_fields.system import Block
+from ...dynamics.vector_fields.block import Block
 from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Program
 from ..programs.substeps import Flow, Let, Scheme, Sweep
@@ -69,7 +70,11 @@ def compile_scheme(
         outputs,
         None if clock is None else COUNTER,
     )
-    return program.alive(*program.state)
+    program = program.alive(*program.state)
+    if any(b.kind == "symmetric" for b in program.blocks):
+        for s, value in program.inlined().next.items():
+            check_symmetric(s, value, "its value after a step")
+    return program
 
 
 def _flow(builder: Builder, step: Flow) -> None:
@@ -84,7 +89,11 @@ def _names_in(scheme: Scheme) -> set[str]:
     """The names of the symbols that a scheme brings with it: fractions, times, and what is assigned."""
     used: list[Expr] = []
     for part in scheme.steps:
-        used += part.assign.values() if isinstance(part, Let) else [part.fraction, part.time]
+        if isinstance(part, Let):
+            used += part.assign.values()
+        else:
+            operator = [] if part.by.operator is None else [part.by.operator]
+            used += [part.fraction, part.time, *operator]
     return {s.name for e in used for s in symbols_of(e)}
 
 

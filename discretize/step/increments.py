@@ -18,7 +18,8 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.vectors import Expr, Vector, hadamard
+from ...dynamics.algebra.products import hadamard
+from ...dynamics.algebra.vectors import Expr, Vector
 from ...dynamics.vector_fields.processes import Jumps
 from ...dynamics.vector_fields.processes import Noise as Driven
 from ..programs.substeps import RULES, Flow

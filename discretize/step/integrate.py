@@ -6,21 +6,24 @@ else: other blocks, stages, and oracle results if these are frozen.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol, nothing, substitute, tidy
+from ..._support.errors import NotCarried, OdescentError, listed
+from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of, tidy
 from ...dynamics.algebra.exact import canonical
-from ...dynamics.algebra.vectors import Call, Expr, Vector, scalar_symbols, zero
+from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, scalar_symbols, zero
 from ...dynamics.flows.tableaux import stages
 from ..linear.matrices import inverse
 from ..programs.program import linear_coefficient
 from ..programs.substeps import Flow, Integrator
 from .exponential import exponential
 from .increments import Noise, exact, increments
+from .linearly_implicit import Entries, jacobian_entries, solved
+from .riccati import Riccati, flow, moving_in, riccati
 
 if TYPE_CHECKING:
     from .builder import Builder
@@ -112,12 +115,83 @@ def _cayley(one: Substep) -> dict[Symbol, Expr]:
 
 def _exact(one: Substep) -> dict[Symbol, Expr]:
     drift = one.timed
+    if (found := _riccati(one, drift)) is not None:
+        return found
     matrix, rest = _linear_part(one, drift)
     after = _linear_step(one, matrix, rest, _exponential, {})
     if not one.noise:
         return after
     sampled = exact(one.builder, one.noise, matrix, list(drift), one.view, one.step)
     return {s: e + sampled.get(s, nothing(s)) for s, e in after.items()}
+
+
+def _riccati(one: Substep, drift: Mapping[Symbol, Expr]) -> dict[Symbol, Expr] | None:
+    """The exact flow of one Riccati equation; None if the field is none."""
+    moving = {s: e for s, e in drift.items() if e != nothing(s)}
+    unknowns = set(_unknowns(one)) & set(moving)
+    equations = {s: r for s in moving if s in unknowns and (r := riccati(moving[s], s)) is not None}
+    if not equations:
+        return None
+    (block, found), *others = equations.items()
+    held = moving_in(found, unknowns)
+    if held or others or one.noise:
+        why = (
+            "but it also has noise"
+            if one.noise
+            else f"but they contain {listed(held)}, which the substep moves"
+            if held
+            else f"of one block, but {listed([s.name for s in equations])} have one each"
+        )
+        raise OdescentError(
+            f"the exact flow of {block}' = a {block} - {block} S {block} needs a and S that the substep holds, {why}; "
+            "split the field, or use 'explicit' for it."
+        )
+    rest = {s: e for s, e in drift.items() if s != block}
+    after = _linear_step(one, *_linear_part(one, rest), _exponential, {}) if rest else {}
+    a, s = (one.builder.lower(substitute(e, one.view)) for e in found)
+    return {**after, block: flow(Riccati(a, s), one.current[block], one.duration)}
+
+
+def _linearized(share: sp.Rational, one: Substep) -> dict[Symbol, Expr]:
+    """One step of Newton's method for the slope k = F(x + share h k), from zero."""
+    by, drift, unknowns = one.step.by, one.timed, _unknowns(one)
+    if by.operator is None:
+        try:
+            entries = jacobian_entries(drift, unknowns)
+        except NotCarried as why:
+            raise OdescentError(
+                f"the {by.kind} integrator needs the derivative of the field as an operator: {str(why).rstrip('.')}; "
+                "give an operator in its place (Integrator(..., operator=)), or use 'explicit'."
+            ) from None
+    else:
+        entries = _given(one, by.operator)
+    lower = one.builder.lower
+    entries = {place: lower(substitute(e, one.view)) for place, e in entries.items()}
+    rates = {s: lower(substitute(e, one.view)) for s, e in drift.items()}
+
+    def named(s: Symbol, e: Expr) -> Expr:
+        return one.builder.assign(f"{s.name}_slope", one.builder.kinds[s.name], e)
+
+    slopes = solved(entries, rates, one.duration * share, named)
+    return {s: tidy(one.current[s] + slopes[s] * one.duration) for s in drift}
+
+
+def _given(one: Substep, operator: Vector) -> Entries:
+    """The entry of the one vector block that moves, with an operator that stands for its derivative."""
+    if len(one.drift) != 1 or not isinstance(next(iter(one.drift)), Vector):
+        moved = listed([s.name for s in one.drift])
+        raise OdescentError(
+            f"an operator in the place of the derivative needs a substep that moves one vector block, not {moved}; "
+            "name it by on=."
+        )
+    known = {*one.builder.state_symbols}
+    if strange := {s for s in symbols_of(operator) if isinstance(s, VectorSymbol)} - known:
+        raise OdescentError(
+            f"the operator in the place of the derivative has {listed(sorted(s.name for s in strange))}, "
+            "which the system has not."
+        )
+    (s,) = one.drift
+    return {(s, s): operator}
 
 
 def _unknowns(one: Substep) -> list[Symbol]:
@@ -158,13 +232,14 @@ def _refuse_nonlinear(
     if not loose and not any(scalar_symbols(c) & set(unknowns) for c in scalars):
         return
     found = f"has {loose[0]}" if loose else f"is {e}"
+    form = f", or {target}' = a {target} - {target} S {target}" if by.kind == "exact" else ""
     hint = (
         f" (or freeze the oracles: 'frozen {by.kind}')"
         if loose and isinstance(loose[0], Call)
         else ""
     )
     raise OdescentError(
-        f"the {by.kind} integrator needs a field that is linear in the blocks it moves, but the drift of "
+        f"the {by.kind} integrator needs a field that is linear in the blocks it moves{form}, but the drift of "
         f"{target} {found}; use 'explicit' for it{hint}."
     )
 
@@ -270,4 +345,6 @@ INTEGRATORS: dict[str, Callable[[Substep], dict[Symbol, Expr]]] = {
     "cayley": _cayley,
     "exact": _exact,
     "tableau": _runge_kutta,
+    "linearly_implicit": functools.partial(_linearized, sp.S.One),
+    "linearly_implicit_midpoint": functools.partial(_linearized, sp.Rational(1, 2)),
 }

@@ -261,9 +261,9 @@ class Iteration(Rendered):
 
     @checked
     def state_space(self, mean: bool = False) -> StateSpace:
-        """The state-space view after tuning, with ``mean`` that of the mean over the draws of each step.
+        """The state-space form after tuning; with ``mean``, that of the mean over the draws of each step.
 
-        Raises NotLTI where there is none, as for a method with noise itself, and NotCarried as `Program.mean` does.
+        Raises NotLTI if there is none, as for a method with noise, and NotCarried as `Program.mean` does.
         """
         return self._mean_state_space if mean and self.tuned.draws else self._state_space
 
@@ -276,7 +276,7 @@ class Iteration(Rendered):
     def coefficients(self) -> dict[str, sp.Expr]:
         """alpha, beta, gamma, delta of xi+ = (1+beta) xi - beta xi_- - alpha g((1+gamma) xi - gamma xi_-).
 
-        The output is (1+delta) xi - delta xi_-. Raises NotCarried where the form does not exist.
+        The output is (1+delta) xi - delta xi_-. Raises NotCarried if the form does not exist.
         """
         return three_parameter(self.state_space())
 
@@ -284,8 +284,8 @@ class Iteration(Rendered):
     def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
         """The algorithm with parameters given values, by symbol or by name; exact numbers stay exact.
 
-        A value replaces what the tuning says of that parameter. Names may be words for parameters too: step,
-        learning_rate, momentum and others that `od.algorithm` lists.
+        A value replaces the tuning of that parameter. Aliases such as step, learning_rate and momentum are accepted
+        too; `od.algorithm` lists them.
         Raises OdescentError for an unknown parameter, two that set the same one, or a value outside its domain.
         """
         asked = {getattr(k, "name", k): v for k, v in {**(values or {}), **by_name}.items()}
@@ -301,18 +301,18 @@ class Iteration(Rendered):
 
     @checked
     def freed(self, given: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
-        """The algorithm with the parameters that are given free, whatever the tuning sets them to.
+        """The algorithm with the given parameters free, regardless of the tuning.
 
         Unlike with `bind` the values may be traced by JAX, and all values share one program.
 
         Args:
-            given: values by the names of parameters, or words for them, as for `bind`.
+            given: values by the names of parameters or their aliases, as for `bind`.
 
         Returns:
-            the algorithm, and the values by what the parameters are called in it.
+            the algorithm, and the values by the names of its parameters.
 
         Raises:
-            OdescentError: as `bind`, or a parameter that nothing depends on once the others are given.
+            OdescentError: as `bind`, or a parameter without effect beside the others.
         """
         if set(given) <= {s.name for s in self.parameters}:
             return self, dict(given)
@@ -348,7 +348,7 @@ class Iteration(Rendered):
 
     @property
     def names(self) -> dict[str, Assignment]:
-        """All names by which parameters can be given, with what each of them sets."""
+        """All names and aliases of parameters, with the parameter that each sets."""
         return spoken(self.words, self._own, self.step)
 
     def replace(self, **changes: Any) -> Self:

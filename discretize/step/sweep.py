@@ -30,7 +30,7 @@ def sweep(builder: Builder, step: Sweep) -> tuple[Symbol, VectorSymbol]:
     ((target, e),) = drift.items()
     if not isinstance(target, VectorSymbol) or target.kind != "vector" or not isinstance(e, Vector):
         raise OdescentError(
-            f"a sweep moves the coordinates of a vector block, and {target} is none."
+            f"a sweep updates the coordinates of a vector block, and {target} is not a vector block."
         )
     _check(target, e, step)
     view = builder.view(step.read)

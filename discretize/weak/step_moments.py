@@ -118,7 +118,7 @@ def _square(hessian: object) -> sp.Matrix | None:
     whole = isinstance(hessian, (sp.MatrixBase, list))
     matrix = sp.Matrix(hessian if whole else [[as_scalar(hessian)]])
     if matrix.rows != matrix.cols:
-        raise OdescentError(f"a Hessian is square, not {matrix.rows} x {matrix.cols}.")
+        raise OdescentError(f"a Hessian must be square, not {matrix.rows} x {matrix.cols}.")
     return matrix
 
 
@@ -188,7 +188,7 @@ class MomentMap(Rendered):
         back = inverse(sp.eye(self.matrix.rows) - self.matrix)
         if back is None:
             raise OdescentError(
-                "no unique moments are stationary: the step keeps some of them from the start."
+                "the stationary moments are not unique: the step preserves some of the initial ones."
             )
         solved = (back * self.constant).applyfunc(canonical)
         return dict(zip(self.monomials, solved, strict=True))

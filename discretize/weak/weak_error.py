@@ -94,16 +94,16 @@ def step_operators(
     """
     # the expansion exists for one step of a Markov chain with a differential generator
     if order < 1:
-        raise OdescentError(f"the order of the expansion is 1 or more, not {order}.")
+        raise OdescentError(f"the order of the expansion must be 1 or more, not {order}.")
     if not algorithm.system.fields:
         raise OdescentError(
-            f"{algorithm.name or 'this algorithm'} was written as a map: there is no equation behind it."
+            f"{algorithm.name or 'this algorithm'} is defined as a map, without a differential equation."
         )
     program = algorithm.own_program.inlined()
     if program.counts:
         raise OdescentError(
-            f"{algorithm.name or 'this algorithm'} jumps, so its modified generator is no differential operator; "
-            "compare moments instead, by moment_map and the generator of the system."
+            f"{algorithm.name or 'this algorithm'} has jumps, so its modified generator is not a differential "
+            "operator; compare moments instead, by moment_map and the generator of the system."
         )
     kept = [b.name for b in program.blocks if b.role != "state"]
     if kept or program.counted or program.sweeps:

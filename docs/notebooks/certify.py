@@ -20,7 +20,7 @@ proof
 proof.exact, proof.verify()
 
 # %% [markdown]
-# `verify` repeats the check in exact arithmetic, without the solver. Nobody has to trust this package for it: the
+# `verify` repeats the check in exact arithmetic, without the solver. It is not necessary to trust this package: the
 # certificate is a document, and `checker.py`, one file that needs only the standard library, decides whether it is
 # valid.
 

@@ -11,8 +11,8 @@ nesterov = od.derive("nesterov")
 nesterov
 
 # %% [markdown]
-# The steps fold out. Each lists what is claimed; a claim holds if its residual is identically zero, in exact
-# arithmetic. The derivation ends with an algorithm, and `coefficients` are those of its three-parameter form
+# The steps fold out. Each lists its claims; a claim holds if its residual is identically zero, in exact arithmetic.
+# The derivation ends with an algorithm, and `coefficients` are those of its three-parameter form
 #
 # $$ \xi_{k+1} = (1 + \beta)\,\xi_k - \beta\,\xi_{k-1} - \alpha \nabla f((1 + \gamma)\,\xi_k - \gamma\,\xi_{k-1}). $$
 

@@ -14,12 +14,12 @@ od.analysis.phase_portrait(nag, curvature=0.4)
 
 # %% [markdown]
 # On one mode of a quadratic the state of Nesterov's method is a point of the plane: the output and the memory. The
-# picture has the limit flow, where each velocity vanishes, the fixed point, and the iterates, numbered.
+# picture shows the limit flow, the curves on which a velocity vanishes, the fixed point, and the numbered iterates.
 #
 # ## A function of two variables
 #
-# Himmelblau's function has four minimizers. Its fixed points are found by interval arithmetic, so that none in the
-# window is missed, and the separatrices of the saddles bound the basins of the gradient flow.
+# Himmelblau's function has four minimizers. Its fixed points are found by interval arithmetic, so none in the window
+# is missed, and the separatrices of the saddles bound the basins of the gradient flow.
 
 # %%
 f = od.objective("himmelblau")
@@ -40,7 +40,7 @@ od.analysis.spectrum(od.algorithm("triple_momentum").bind(mu=1, L=30))
 # ## A method beside its flow
 #
 # The iterates and the limit flow at the times of the steps: their gaps to the minimum, the measured factor per step,
-# and the order at which the two come together for small steps.
+# and the order in the step with which the distance decreases.
 
 # %%
 bowl = od.objective("quadratic", eigenvalues=[0.05, 0.3, 1.0])
@@ -50,7 +50,7 @@ od.analysis.convergence(od.algorithm("nesterov_sc"), bowl, np.ones(3), 40)
 # ## Basins of attraction
 #
 # Polyak's heavy ball on a strongly convex function of one variable: the minimizer does not attract every start. The
-# attractors are found, not given.
+# attractors are found automatically.
 
 # %%
 trap = od.objective("lessard_recht_packard")
@@ -58,8 +58,7 @@ starts = {"x0": (-6.0, 6.0, 120), "v": (-4.0, 4.0, 120)}
 od.analysis.basins(od.algorithm("heavy_ball"), trap, axes=starts)
 
 # %% [markdown]
-# Every `plot` draws into axes that it is given, for instance beside something else. A figure of pyplot is shown by
-# pyplot.
+# Every `plot` accepts axes, for instance beside another picture. A figure of pyplot is shown by pyplot.
 
 # %%
 import matplotlib.pyplot as plt

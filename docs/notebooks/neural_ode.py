@@ -3,8 +3,8 @@
 #
 # A neural ODE is a layer whose output is the solution of $\dot y = f_w(t, y)$. An adaptive solver evaluates $f_w$ as
 # often as its tolerance demands, and this number of evaluations per solve (*NFE*) is the cost of a prediction. A
-# regularizer adds the solver's own estimate of its errors to the loss, so that training finds dynamics that are easy
-# to solve.
+# regularizer adds the solver's own estimate of its errors to the loss, so training finds dynamics that are cheap to
+# solve.
 
 # %%
 import odescent as od
@@ -14,7 +14,7 @@ plain = nde.Config("digits-ode", steps=50, dt0="calibrated", validate_every=25)
 cheap = plain.replace(regularizer="error", coefficient=0.3)
 
 # %% [markdown]
-# The task is to classify the digits of scikit-learn. All that determines a run is in its `Config`; runs are
+# The task is to classify the digits of scikit-learn. A `Config` contains all settings that determine a run; runs are
 # reproducible.
 
 # %%
@@ -34,8 +34,8 @@ nde.step_profile(before).plot()
 nde.step_profile(after).plot()
 
 # %% [markdown]
-# `nde.evaluation_counts` has the evaluations that each row needs on its own, `nde.solver_comparison` what other
-# solvers cost with the same weights, and `nde.pareto` the runs that no other run beats.
+# `nde.evaluation_counts` returns the evaluations of each row solved separately, `nde.solver_comparison` the cost of
+# other solvers with the same weights, and `nde.pareto` the runs that no other run dominates.
 #
 # These runs are short. The page on [training](../training.md) has measurements of long ones, the regularizers, and
 # budgets: the coefficient that meets a given number of evaluations, or a given accuracy, is found during training.

@@ -60,8 +60,9 @@ mine = method.to_optax(h=0.3, b=0.1, c=0.6)
 # %% [markdown]
 # ## The network
 #
-# A perceptron with one hidden layer on the digits of scikit-learn (8 by 8 pixels), in batches of 128. The numbers of
-# each optimizer are plausible, and no more: the picture shows that ours trains a network, not that it is the best.
+# A perceptron with one hidden layer on the digits of scikit-learn (8 by 8 pixels), in batches of 128. The parameters
+# of both optimizers are plausible and not tuned: the picture shows that ours trains a network, not that it is the
+# best.
 
 # %%
 digits = load_digits()

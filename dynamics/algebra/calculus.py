@@ -7,31 +7,31 @@ and a chain of Lie derivatives is the exact solution's series.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias, overload
 
 import sympy as sp
 
 from ..._support.errors import OdescentError, WrongType, expected
+from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
+from .products import Product, Unary, _product, hadamard
 from .scalars import as_scalar
 from .vectors import (
+    Argument,
     Atom,
     Call,
-    Elementwise,
     Expr,
-    Product,
     ScalarNode,
     Vector,
     VectorSymbol,
-    _elementwise,
-    _product,
+    by_slot,
     call,
-    hadamard,
+    in_slot,
     inner,
+    scalar_calls,
     scalar_symbols,
-    slots,
     zero,
 )
 
@@ -86,9 +86,12 @@ def _node_derivative(node: ScalarNode, direction: Directions) -> sp.Expr:
     if node.kind == "inner":
         left, right = node.arguments
         return inner(derivative(left, direction), right) + inner(left, derivative(right, direction))
-    (point,) = node.arguments
-    assert node.oracle is not None
-    return inner(call(Oracle("grad", node.oracle.of), point), derivative(point, direction))
+    (point,), oracle = node.arguments, node.oracle
+    assert oracle is not None
+    moved = by_slot(derivative(point, direction))
+    return sp.Add(
+        *[inner(call(oracle.other("grad", slot), point), rate) for slot, rate in moved.items()]
+    )
 
 
 def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
@@ -111,6 +114,12 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
                     f"the derivative of {atom} in its parameter {p} is not known to the calculus."
                 )
         return result
+    if isinstance(atom, Argument):
+        inside_slot: Vector = in_slot(atom.slot, derivative(atom.value, direction))
+        return inside_slot
+    if isinstance(atom, Unary):
+        linear: Vector = atom.rebuild(lambda argument: derivative(argument, direction))
+        return linear
     if isinstance(atom, Product):
         left, right = atom.left, atom.right
         return _product(atom.kind, derivative(left, direction), right) + _product(
@@ -224,11 +233,57 @@ def vanishes(e: Expr) -> bool:
     """Whether the vector or scalar is identically zero; True is a proof."""
     if isinstance(e, Vector):
         merged = Vector.of((a.canonical_atom(), c) for a, c in e.terms.items())
+        if any(isinstance(a, Elementwise) for a in _pointwise_factors(merged)):
+            names: dict[Atom, sp.Symbol] = {}
+            return vanishes(_component(merged, names))
         if any(map(refuted, merged.terms.values())):
             return False
         return all(is_zero(c) for c in merged.canonical().terms.values())
     e = _canonical_nodes(scalar_of(e))
+    summed = _component_of_sum(e)
+    if summed is not None:
+        return vanishes(summed)
     return not refuted(e) and is_zero(canonical(e))
+
+
+def _component_of_sum(e: sp.Expr) -> sp.Expr | None:
+    """What a combination of inner products sums up over the components, where element-wise functions are in it."""
+    nodes = [n for n in e.atoms(ScalarNode) if n.kind == "inner"]
+    factors = (a for n in nodes for v in n.arguments for a in _pointwise_factors(v))
+    if not any(isinstance(a, Elementwise) for a in factors):
+        return None
+    marks = {n: sp.Dummy() for n in nodes}
+    opened = e.xreplace(marks)
+    weights = [sp.diff(opened, m) for m in marks.values()]
+    rest = opened.xreplace(dict.fromkeys(marks.values(), sp.S.Zero))
+    if any(w.has(*marks.values()) for w in weights) or not is_zero(canonical(rest)):
+        return None
+    names: dict[Atom, sp.Symbol] = {}
+    parts = [[_component(v, names) for v in n.arguments] for n in nodes]
+    return sp.Add(*[w * a * b for w, (a, b) in zip(weights, parts, strict=True)])
+
+
+def _pointwise_factors(e: Vector) -> Iterator[Atom]:
+    """The factors of the element-wise products that its terms are."""
+    for a in e.terms:
+        if isinstance(a, Product) and a.kind == "hadamard":
+            yield from _pointwise_factors(a.left + a.right)
+        else:
+            yield a
+
+
+def _component(e: Vector, names: dict[Atom, sp.Symbol]) -> sp.Expr:
+    """A component of a vector, as a scalar in those of what it is made of element by element."""
+
+    def of(a: Atom) -> sp.Expr:
+        if isinstance(a, Product) and a.kind == "hadamard":
+            return _component(a.left, names) * _component(a.right, names)
+        if isinstance(a, Elementwise):
+            values = [_component(v, names) for v in a.arguments]
+            return a.body.xreplace(dict(zip(slots(len(values)), values, strict=True)))
+        return names.setdefault(a, sp.Dummy(real=True))
+
+    return sp.Add(*[c * of(a) for a, c in e.terms.items()])
 
 
 @overload
@@ -254,6 +309,17 @@ def modal(e: Expr, curvature: sp.Expr) -> Expr:
 def symbols_of(e: Expr) -> set[Symbol]:
     """Every symbol in an expression of either kind."""
     return e.free_symbols if isinstance(e, Vector) else scalar_symbols(e)
+
+
+def oracles_in(e: Expr) -> set[Oracle]:
+    """Every oracle that an expression calls, nested calls and values included."""
+    calls = e.calls() if isinstance(e, Vector) else scalar_calls(e)
+    inside = [part for c in calls for part in c.parts()]
+    found = {c.oracle for c in calls}
+    for v in (e, *inside):
+        for scalar in v.terms.values() if isinstance(v, Vector) else (v,):
+            found |= {n.oracle for n in scalar.atoms(ScalarNode) if n.oracle is not None}
+    return found
 
 
 def nothing(s: Symbol) -> Expr:

@@ -6,7 +6,7 @@ is read nowhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..._support.rendering.rendered import Rendered
 
@@ -24,7 +24,9 @@ class Form(Rendered):
         orders: how often the objective has been differentiated in it.
         component, product, implicit: the kinds that have one coordinate of it, its derivative along a direction, and
             the point where a step against it ends that is implicit in it; empty where there is none.
+        adjoint: the kind of oracles that has the adjoint of its derivative; empty where that is its own kind or none.
         particles: whether it is evaluated on all particles at once.
+        registered: whether it is one of the registry of named maps, so that nobody has to give it.
         declared: what the objective is in the text language; the kind itself by default.
     """
 
@@ -38,7 +40,9 @@ class Form(Rendered):
     component: str = ""
     product: str = ""
     implicit: str = ""
+    adjoint: str = ""
     particles: bool = False
+    registered: bool = False
     declared: str = ""
 
     _shows = ("fields",)  # its LaTeX is a template
@@ -46,7 +50,7 @@ class Form(Rendered):
 
 KINDS = {
     "grad": Form(
-        "g", "grad {of}", r"\nabla {of}", r"gradient $\nabla {of}$", self_adjoint=True, field=True,
+        "g", "{kind} {of}", r"\nabla {of}", r"gradient $\nabla {of}$", self_adjoint=True, field=True,
         orders=1, component="partial", product="hvp", implicit="prox", declared="objective",
     ),
     "operator": Form(
@@ -56,36 +60,66 @@ KINDS = {
     "prox": Form(words="proximal map of ${of}$", self_adjoint=True, declared="objective"),
     "resolvent": Form(words="resolvent of ${of}$"),
     "value": Form(words="function ${of}$", declared="objective"),
-    "map": Form(),  # any other function of a point, and of parameters
+    "map": Form(  # any other function of a point, and of parameters
+        text="{of}", latex="{of}", adjoint="vjp", product="jvp",
+    ),
+    "vjp": Form("pull", words=r"adjoint of the derivative of ${of}$", adjoint="map", declared="map"),
+    "named": Form(  # the gradient of a convex function
+        stem="m", text="{of}", self_adjoint=True, registered=True,
+    ),
     "ensemble": Form("m", latex="m_{{{inside}, {of}}}", words=r"consensus point $m_{{\alpha, {of}}}$", particles=True),
 }  # fmt: skip
 
 
+def in_argument(name: str, slot: str) -> str:
+    """The name of an oracle, or of a kind, that is left open in an argument of a function of several."""
+    return f"{name}_{slot}" if slot else name
+
+
 @dataclass(frozen=True)
 class Oracle(Rendered):
-    """A named map of an objective: ``kind`` is one of `KINDS`, or what is made of one; ``of`` the objective."""
+    """A named map of an objective or another function.
+
+    Attributes:
+        kind: one of `KINDS`, or derived from one.
+        of: the function.
+        args: names of its arguments where it has several; empty for a function of one.
+        slot: the argument by which a function of several was differentiated: the one that is left open in a gradient.
+    """
 
     kind: str
     of: str
+    args: tuple[str, ...] = ()
+    slot: str = ""
 
     _shows = ("fields",)
 
     @property
     def name(self) -> str:
-        return f"{self.kind}_{self.of}"
+        return in_argument(f"{self.kind}_{self.of}", self.slot)
 
     @property
     def form(self) -> Form:
-        """The properties of its kind."""
-        return KINDS.get(self.kind, Form())
+        """The properties of its kind; a partial gradient is no field of one point, and has no step or components."""
+        form = KINDS.get(self.kind, Form())
+        if not self.args:
+            return form
+        return replace(form, field=False, component="", product="", implicit="")
+
+    def other(self, kind: str, slot: str = "") -> Oracle:
+        """The oracle of another kind of the same function, left open in an argument."""
+        return Oracle(kind, self.of, self.args, slot)
 
     @property
     def text(self) -> str:
         """The oracle at a point, as text."""
-        return self.form.text.format(kind=self.kind, of=self.of)
+        return self.form.text.format(kind=in_argument(self.kind, self.slot), of=self.of)
 
     def latex(self, of: str, inside: str = "") -> str:
         """The same in LaTeX, of the objective and the parameters as LaTeX."""
+        if self.form.registered:
+            of, inside = self.of.replace("_", r"\_"), f"_{{{inside}}}" if inside else ""
+            return rf"\operatorname{{{of}}}{inside}"
         if self.form.latex:
             return self.form.latex.format(of=of, inside=inside)
         return rf"\operatorname{{{self.kind}}}_{{{inside + ' ' if inside else ''}{of}}}"

@@ -15,8 +15,7 @@ import sympy as sp
 
 from .calculus import derivative, singular, substitute, tidy
 from .exact import is_zero
-from .oracles import Oracle
-from .vectors import ScalarNode, Vector, call, inner, scalar_symbols
+from .vectors import ScalarNode, Vector, by_slot, call, inner, scalar_symbols
 
 VectorSeries = Callable[[Vector, int], list[Vector]]
 _DEEPEST = 16  # how far the first term of a factor is looked for before it is taken to be zero
@@ -194,16 +193,21 @@ def _inner(node: ScalarNode, vectors: VectorSeries) -> Stream:
 
 def _value(node: ScalarNode, vectors: VectorSeries) -> Stream:
     """f(p(h)) by n f_n = sum of (n - k) <(grad f(p))_k, p_{n-k}>."""
-    (point,) = node.arguments
-    assert node.oracle is not None
-    gradient = call(Oracle("grad", node.oracle.of), point)
+    (point,), oracle = node.arguments, node.oracle
+    assert oracle is not None
+    gradients = {slot: call(oracle.other("grad", slot), point) for slot in by_slot(point)}
 
     def coefficient(n: int) -> sp.Expr:
         path = vectors(point, n)
         if n == 0:
-            return ScalarNode("value", (path[0],), node.oracle)
-        slopes = vectors(gradient, n - 1)
-        return sp.Add(*[(n - k) * inner(slopes[k], path[n - k]) for k in range(n)]) / n
+            return ScalarNode("value", (path[0],), oracle)
+        slopes = {slot: vectors(g, n - 1) for slot, g in gradients.items()}
+        moved = [
+            (n - k) * inner(slopes[slot][k], rate)
+            for k in range(n)
+            for slot, rate in by_slot(path[n - k]).items()
+        ]
+        return sp.Add(*moved) / n
 
     return Stream(0, coefficient)
 

@@ -108,7 +108,7 @@ def check_name(name: str) -> str:
         raise expected("a name", "a text", name)
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
         raise OdescentError(
-            f"{name!r} cannot be a name: use letters, digits and underscores, not first an underscore "
-            "or a digit, no Python keyword, at most 60 characters."
+            f"{name!r} is not a valid name: use at most 60 letters, digits and underscores, beginning with a letter, "
+            "and no Python keyword."
         )
     return name

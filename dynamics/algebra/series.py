@@ -16,8 +16,10 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from .calculus import derivative, scalar_of, singular, substitute, tidy
 from .exact import is_zero
+from .operators import Inverse, inverse
+from .products import Product, _product, apply
 from .scalar_series import SingularError, Stream, stream
-from .vectors import Atom, Call, Expr, Product, Vector, _product, call, scalar_symbols, zero
+from .vectors import Argument, Atom, Call, Expr, Vector, call, in_slot, scalar_symbols, zero
 
 
 @overload
@@ -127,15 +129,32 @@ def _by_derivatives(e: Vector, symbol: sp.Symbol, order: int) -> list[Vector]:
 def _atom(atom: Atom, symbol: sp.Symbol, order: int) -> list[Vector]:
     if symbol not in atom.free_symbols:
         return [atom] + [zero] * order
+    if isinstance(atom, Argument):
+        return [in_slot(atom.slot, v) for v in _vector(atom.value, symbol, order)]
     if isinstance(atom, Product):
         left, right = (_vector(side, symbol, order) for side in (atom.left, atom.right))
         return [
             sum((_product(atom.kind, left[i], right[n - i]) for i in range(n + 1)), zero)
             for n in range(order + 1)
         ]
+    if isinstance(atom, Inverse):
+        return _inverse(_vector(atom.argument, symbol, order))
     if isinstance(atom, Call) and not any(symbol in p.free_symbols for p in atom.parameters):
         return _call(atom, symbol, order)
     return _by_derivatives(atom, symbol, order)
+
+
+def _inverse(operator: list[Vector]) -> list[Vector]:
+    """The series of an inverse: M X = 1 order by order."""
+    if not operator:
+        return []
+    if not operator[0]:
+        raise SingularError
+    found = [inverse(operator[0])]
+    for n in range(1, len(operator)):
+        moved = (apply(operator[k], found[n - k]) for k in range(1, n + 1))
+        found.append(-apply(found[0], sum(moved, zero)))
+    return found
 
 
 def _call(atom: Call, symbol: sp.Symbol, order: int) -> list[Vector]:

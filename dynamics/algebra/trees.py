@@ -18,24 +18,16 @@ from sympy.core.facts import InconsistentAssumptions
 
 from ..._support.errors import OdescentError
 from .calculus import Symbol
+from .elementwise import Elementwise, _elementwise, slots
 from .named import NAMED, NamedScalar, NamedVector, Values
+from .operators import METHODS, Identity, Inverse, OracleDerivative, identity, inverse, jacobian
 from .oracles import Oracle
-from .vectors import (
-    Call,
-    Elementwise,
-    Expr,
-    Product,
-    ScalarNode,
-    Vector,
-    VectorSymbol,
-    _elementwise,
-    call,
-    inner,
-    slots,
-)
-from .vectors import apply as apply_matrix
-from .vectors import hadamard as elementwise_product
-from .vectors import outer as outer_product
+from .products import UNARY, Inclusion, Part, Product, Unary
+from .products import apply as apply_matrix
+from .products import hadamard as elementwise_product
+from .products import outer as outer_product
+from .vectors import Argument, Call, Expr, ScalarNode, Vector, VectorSymbol, call, in_slot, inner
+from .windows import Delay, Powers, UnitPlace
 
 Tree: TypeAlias = "str | list[Any]"
 _FUNCTIONS: dict[str, Any] = {
@@ -98,7 +90,7 @@ def _scalar_tree(e: sp.Expr) -> Tree:
         if e.kind == "inner":
             return ["inner", *map(tree, e.arguments)]
         assert e.oracle is not None
-        return ["value", e.oracle.of, tree(e.arguments[0])]
+        return ["value", function(e.oracle), tree(e.arguments[0])]
     if e.func in _NAMES:
         return [_NAMES[e.func], *map(tree, e.args)]
     raise OdescentError(f"{e} ({e.func.__name__}) cannot be represented in the format of trees.")
@@ -111,12 +103,39 @@ def _vector_tree(v: Vector) -> Tree:
         return ["vector claim", v.name, pairs(v.at), [pairs(d) for d in v.along]]
     if isinstance(v, Call):
         along, extra = [*map(tree, v.directions)], [*map(tree, v.parameters)]
-        return ["oracle", v.oracle.kind, v.oracle.of, tree(v.point), along, extra]
+        return ["oracle", v.oracle.kind, function(v.oracle), tree(v.point), along, extra]
+    if isinstance(v, Argument):
+        return ["argument", v.slot, tree(v.value)]
     if isinstance(v, Product):
         return [v.kind, tree(v.left), tree(v.right)]
+    if isinstance(v, Identity):
+        return ["identity"]
+    if isinstance(v, UnitPlace):
+        return [v.which]
+    if isinstance(v, Delay):
+        return ["transpose", ["delay"]] if v.back else ["delay"]
+    if isinstance(v, Powers):
+        return ["ages", tree(v.length), str(v.power)]
+    if isinstance(v, (Part, Inclusion)):
+        return ["part" if isinstance(v, Part) else "place", v.slot]
+    if isinstance(v, Unary):
+        return [v.kind, tree(v.argument)]
+    if isinstance(v, Inverse):
+        said: list[Tree] = [] if v.tolerance is None else [tree(v.tolerance)]
+        said = [v.method, *said] if v.method or said else said
+        return ["inverse", tree(v.argument), *said]
+    if isinstance(v, OracleDerivative):
+        along, extra = [*map(tree, v.directions)], [*map(tree, v.parameters)]
+        point = tree(v.point)
+        return ["derivative", v.oracle.kind, function(v.oracle), point, along, extra, v.hole]
     if isinstance(v, Elementwise):
         return ["elementwise", tree(v.body), [*map(tree, v.arguments)]]
     return ["sum", *([tree(c), tree(a)] for a, c in v.terms.items())]
+
+
+def function(oracle: Oracle) -> Tree:
+    """The function of an oracle: its name, or of several arguments the name, those and the one that is left open."""
+    return [oracle.of, [*oracle.args], oracle.slot] if oracle.args else oracle.of
 
 
 def from_tree(data: Any) -> Expr:
@@ -133,7 +152,7 @@ def from_tree(data: Any) -> Expr:
 def _refuse(data: Any, expected: str) -> NoReturn:
     shown = repr(data)
     raise OdescentError(
-        f"{shown if len(shown) < 80 else shown[:77] + '...'} is no tree: {expected} was expected; see docs/json.md."
+        f"{shown if len(shown) < 80 else shown[:77] + '...'} is not a tree: {expected} was expected; see docs/json.md."
     )
 
 
@@ -168,6 +187,13 @@ def _name(data: Any) -> str:
     return data if isinstance(data, str) and data else _refuse(data, "a name")
 
 
+def _oracle(kind: str, of: Any) -> Oracle:
+    if isinstance(of, str):
+        return Oracle(kind, _name(of))
+    name, args, slot = of
+    return Oracle(kind, _name(name), tuple(map(_name, args)), slot and _name(slot))
+
+
 def _symbol(data: Any) -> Symbol:
     found = _read(data)
     named = isinstance(found, (VectorSymbol, sp.Symbol))
@@ -187,7 +213,36 @@ def _read_word(word: str, rest: list[Any]) -> Expr:
     if word in _PRODUCTS:
         left, right = map(_vector, rest)
         return _PRODUCTS[word](left, right)
+    if word in UNARY:
+        (of,) = map(_vector, rest)
+        return UNARY[word](of)
     match word:
+        case "identity":
+            () = rest
+            return identity
+        case "newest" | "oldest":
+            () = rest
+            return UnitPlace(word)
+        case "delay":
+            () = rest
+            return Delay()
+        case "ages":
+            return Powers(int(rest[1]), _scalar(rest[0]))
+        case "part" | "place":
+            (slot,) = map(_name, rest)
+            return Part(slot) if word == "part" else Inclusion(slot)
+        case "inverse":
+            method = rest[1] if len(rest) > 1 else ""
+            tolerance = rest[2] if len(rest) > 2 else None
+            if method not in ("", *METHODS):
+                _refuse(method, f"a method of a solve among {', '.join(METHODS)}")
+            bound = None if tolerance is None else _scalar(tolerance)
+            return inverse(_vector(rest[0]), method, bound)
+        case "derivative":
+            kind, of, point, along, extra, hole = rest
+            oracle = _oracle(_name(kind), of)
+            directions, given = tuple(map(_vector, along)), tuple(map(_scalar, extra))
+            return jacobian(oracle, _vector(point), directions, hole and _name(hole), given)
         case "symbol":
             if not set(rest[1:]) <= set(_TAGS):
                 _refuse(rest, f"assumptions among {', '.join(_TAGS)}")
@@ -198,13 +253,16 @@ def _read_word(word: str, rest: list[Any]) -> Expr:
             left, right = map(_vector, rest)
             return inner(left, right)
         case "value":
-            return ScalarNode("value", (_vector(rest[1]),), Oracle("value", _name(rest[0])))
+            return ScalarNode("value", (_vector(rest[1]),), _oracle("value", rest[0]))
         case "block":
             return VectorSymbol(*map(_name, rest))
         case "oracle":
             kind, of, point, along, extra = rest
-            oracle = Oracle(_name(kind), _name(of))
+            oracle = _oracle(_name(kind), of)
             return call(oracle, _vector(point), map(_vector, along), tuple(map(_scalar, extra)))
+        case "argument":
+            found: Vector = in_slot(_name(rest[0]), _vector(rest[1]))
+            return found
         case "elementwise":
             return _elementwise(_scalar(rest[0]), tuple(map(_vector, rest[1])))
         case "sum":

@@ -1,14 +1,12 @@
 """Vectors with addition and scaling, and their opaque nodes.
 
-A `Vector` is a linear combination of atoms with scalar (SymPy) coefficients. Atoms are symbols,
-oracle calls and the typed products `hadamard`, `outer`, `apply`, `elementwise`; `inner` and oracle
-values are scalars. Everything multilinear is expanded on construction, so that equal vectors have
-equal terms once their coefficients are canonical. A vector times a vector is refused.
+A `Vector` is a linear combination of atoms with scalar (SymPy) coefficients. Atoms are symbols, oracle calls, products
+and element-wise functions; `inner` and oracle values are scalars. Everything multilinear is expanded on construction,
+so that equal vectors have equal terms once their coefficients are canonical. A vector times a vector is refused.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Number
 from typing import Any, ClassVar, TypeAlias
@@ -17,13 +15,17 @@ import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 
 from ..._support.arguments import checked
-from ..._support.errors import DividedByZero, OdescentError, WrongType
+from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType
 from .exact import canonical
 from .oracles import Oracle
 from .scalars import as_scalar, names_in
 
 # What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
 PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}
+NORMAL: list[
+    Callable[[Any], Any]
+] = []  # how `operators`, which is above, rewrites atoms with inverses
+PAIRED: list[Any] = []  # where `pairings`, which is above, cuts inner products with adjoints
 
 
 class Vector:
@@ -148,13 +150,10 @@ class Vector:
 
     def calls(self) -> set[Call]:
         """Every oracle call in it, nested ones included."""
-        found: set[Call] = set()
-        for atom, coefficient in self.terms.items():
-            found |= {atom} if isinstance(atom, Call) else set()
-            found |= scalar_calls(coefficient)
-            for argument in atom.arguments:
-                found |= argument.calls()
-        return found
+        if isinstance(self, Atom):
+            own: set[Call] = {self} if isinstance(self, Call) else set()
+            return own.union(*(argument.calls() for argument in self.arguments))
+        return {c for a, k in self.terms.items() for c in a.calls() | scalar_calls(k)}
 
 
 Expr: TypeAlias = "Vector | sp.Expr"
@@ -163,14 +162,17 @@ Expr: TypeAlias = "Vector | sp.Expr"
 class Atom(Vector):
     """A vector that is not a combination of others; final subclasses define its kind and its parts."""
 
-    __slots__ = ("key",)
+    __slots__ = ("key", "solving")
     made_of: ClassVar[tuple[str, ...]] = ()  # the arguments of the constructor
     key: tuple[Any, ...]  # identity and order
     arguments: tuple[Vector, ...] = ()
+    operates: ClassVar[bool] = False  # whether it can be applied to a vector
+    solving: bool  # whether it is an inverse or has one in it
 
     def __init__(self, key: tuple[Any, ...]) -> None:
         self.key, self._hash = key, hash(key)
         self.terms = {self: sp.S.One}
+        self.solving = any(a.solving for v in self.arguments for a in v.terms)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, n) for n in self.made_of)
@@ -192,13 +194,28 @@ class Atom(Vector):
         """The atom with ``change`` applied to each of its parts."""
         return self
 
+    def paired(self, other: Atom) -> sp.Expr | None:
+        """The inner product with another atom where it has another form than those two; else None."""
+        return None
+
+    def applied(self, other: Atom) -> Vector | None:
+        """The operator applied to an atom, where that has another form than those two; else None."""
+        return None
+
+    def transposed(self) -> Vector:
+        """The transpose of an operator."""
+        raise NotCarried(f"the transpose of {self} is not known.")
+
     def canonical_atom(self) -> Atom:
         rebuilt = self.rebuild(lambda e: e.canonical() if isinstance(e, Vector) else canonical(e))
         return rebuilt if isinstance(rebuilt, Atom) else self
 
 
+OPERATORS = ("matrix", "symmetric")  # kinds of blocks
+
+
 class VectorSymbol(Atom):
-    """A block of the state, or a name for an intermediate vector; kind is vector, matrix or pytree."""
+    """A block of the state, or a name for an intermediate vector; its kind is that of the block."""
 
     __slots__ = ("kind", "name")
     made_of = ("name", "kind")
@@ -206,6 +223,8 @@ class VectorSymbol(Atom):
     def __init__(self, name: str, kind: str = "vector") -> None:
         self.name, self.kind = name, kind
         super().__init__((0, name, kind))
+
+    operates = property(lambda self: self.kind in (*OPERATORS, "window"))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return {self}
@@ -252,6 +271,7 @@ class Call(Atom):
                 1,
                 oracle.of,
                 oracle.kind,
+                oracle.slot,
                 len(directions),
                 _key(point),
                 directions_key,
@@ -271,6 +291,81 @@ class Call(Atom):
         return call(
             self.oracle, change(self.point), [change(d) for d in self.directions], parameters
         )
+
+    def paired(self, other: Atom) -> sp.Expr | None:
+        """<H u, v> = <u, H v>, and D^k F(x)[...] of a gradient is symmetric in all its slots; <J^T l, u> = <l, J u>."""
+        oracle, form = self.oracle, self.oracle.form
+        has_adjoints, paired = PAIRED[0]
+        if has_adjoints(self) or has_adjoints(other):
+            return paired(self, other)
+        if not self.directions or not form.self_adjoint:
+            return None
+        (own,) = in_slot(oracle.slot, other).terms
+        *before, last = sorted([*self.directions, own], key=lambda atom: atom.key)
+        if last == own:
+            return None
+        slot, left = (last.slot, last.value) if isinstance(last, Argument) else ("", last)
+        moved = call(oracle.other(oracle.kind, slot), self.point, before, self.parameters)
+        return inner(moved, left)
+
+
+COVECTOR = "*"  # the slot of what the adjoint of a map's derivative is applied to
+
+
+class Argument(Atom):
+    """A vector in one argument of a function of several; their sum is the point of a call.
+
+    The arguments of f(x, y) are a direct sum: the point is x in its slot plus y in its own, and a direction is a
+    vector in the slot along which it goes. So all that holds for a function of one argument holds.
+    """
+
+    __slots__ = ("arguments", "slot", "value")
+    made_of = ("slot", "value")
+
+    def __init__(self, slot: str, value: Atom) -> None:
+        self.slot, self.value, self.arguments = slot, value, (value,)
+        super().__init__((4, slot, value.key))
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return in_slot(self.slot, change(self.value))
+
+
+def in_slot(slot: str, value: Vector) -> Vector:
+    """A vector in a slot, term by term; a function of one argument has none."""
+    if not slot:
+        return value
+    return _multilinear(lambda atoms: Argument(slot, *atoms), (value,))
+
+
+def by_slot(point: Vector) -> dict[str, Vector]:
+    """The vectors of a point or a direction by slot; "" is that of a function of one argument."""
+    found: dict[str, list[tuple[Atom, sp.Expr]]] = {}
+    for a, c in point.terms.items():
+        slot, value = (a.slot, a.value) if isinstance(a, Argument) else ("", a)
+        found.setdefault(slot, []).append((value, c))
+    return {slot: Vector.of(terms) for slot, terms in found.items()}
+
+
+def covectors_and_directions(
+    given: Iterable[Vector],
+) -> tuple[tuple[Vector, ...], tuple[Vector, ...]]:
+    """Of the directions of a call, what an adjoint is applied to, and those along which it is differentiated."""
+    slots = [(d, by_slot(d)) for d in given]
+    covectors = tuple(s[COVECTOR] for _, s in slots if COVECTOR in s)
+    return covectors, tuple(d for d, s in slots if COVECTOR not in s)
+
+
+def point_of(args: tuple[str, ...], values: Iterable[Vector]) -> Vector:
+    """The point of a function with these arguments, of one where there are no names."""
+    return sum((in_slot(n, v) for n, v in zip(args or ("",), values, strict=True)), zero)
+
+
+def points_of(oracle: Oracle, point: Vector) -> tuple[Vector, ...]:
+    """The arguments of an oracle in their order; one that is zero is the zero vector."""
+    if not oracle.args:
+        return (point,)
+    slots = by_slot(point)
+    return tuple(slots.get(name, zero) for name in oracle.args)
 
 
 def call(
@@ -301,92 +396,6 @@ def _check_vectors(what: str, *arguments: object) -> None:
             raise WrongType(f"{what} takes vectors, not {a!r}.")
 
 
-def _factors(a: Atom) -> list[Atom]:
-    if isinstance(a, Product) and a.kind == "hadamard":
-        return [*_factors(a.left), *_factors(a.right)]
-    return [a]
-
-
-class Product(Atom):
-    """A bilinear product of two atoms: hadamard (its factors in one order, whatever the brackets), outer or apply."""
-
-    __slots__ = ("arguments", "kind", "left", "right")
-    made_of = ("kind", "left", "right")
-
-    def __init__(self, kind: str, left: Atom, right: Atom) -> None:
-        if kind == "hadamard":
-            left, *others = sorted([*_factors(left), *_factors(right)], key=lambda a: a.key)
-            right = functools.reduce(lambda inside, a: Product(kind, a, inside), reversed(others))
-        self.kind, self.left, self.right = kind, left, right
-        self.arguments = (left, right)
-        super().__init__((2, kind, left.key, right.key))
-
-    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
-        return _product(self.kind, change(self.left), change(self.right))
-
-
-def _product(kind: str, left: Vector, right: Vector) -> Vector:
-    _check_vectors(kind, left, right)
-    return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
-
-
-def hadamard(left: Vector, right: Vector) -> Vector:
-    """The element-wise product."""
-    return _product("hadamard", left, right)
-
-
-def outer(left: Vector, right: Vector) -> Vector:
-    """The matrix ``left right^T``."""
-    return _product("outer", left, right)
-
-
-def apply(matrix: Vector, vector: Vector) -> Vector:
-    """The matrix (a block of kind matrix, or an outer product) applied to the vector."""
-    return _product("apply", matrix, vector)
-
-
-class Elementwise(Atom):
-    """A scalar function applied to each component: ``body`` in the slots ``_1, _2, ...`` of its arguments."""
-
-    __slots__ = ("arguments", "body")
-    made_of = ("body", "arguments")
-    arguments: tuple[Vector, ...]
-
-    def __init__(self, body: sp.Expr, arguments: tuple[Vector, ...]) -> None:
-        self.body, self.arguments = body, arguments
-        super().__init__((3, _text(body), tuple(_key(v) for v in arguments)))
-
-    def symbols(self) -> set[sp.Symbol | VectorSymbol]:
-        return super().symbols() | (scalar_symbols(self.body) - set(slots(len(self.arguments))))
-
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.body, *self.arguments)
-
-    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
-        return _elementwise(change(self.body), tuple(change(a) for a in self.arguments))
-
-    def canonical_atom(self) -> Atom:
-        # the body stays as it was written: a cancelled fraction of roots is longer, not simpler
-        return Elementwise(self.body, tuple(a.canonical() for a in self.arguments))
-
-
-def slots(n: int) -> tuple[sp.Symbol, ...]:
-    """The placeholders of an elementwise function's arguments."""
-    return tuple(sp.Symbol(f"_{i + 1}", real=True) for i in range(n))
-
-
-def _elementwise(body: sp.Expr, arguments: tuple[Vector, ...]) -> Vector:
-    return Vector.of([(Elementwise(body, arguments), sp.S.One)]) if body != 0 else zero
-
-
-def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
-    """``function`` of each component: ``elementwise(lambda m, v: m / (sp.sqrt(v) + eps), m, v)``."""
-    _check_vectors("elementwise", *arguments)
-    if not callable(function):
-        raise WrongType(f"elementwise takes a function of each component first, not {function!r}.")
-    return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)
-
-
 def _multilinear(
     build: Callable[[tuple[Atom, ...]], Atom], arguments: tuple[Vector, ...]
 ) -> Vector:
@@ -395,7 +404,9 @@ def _multilinear(
         expanded = [
             ((*atoms, a), c * k) for atoms, c in expanded for a, k in argument.terms.items()
         ]
-    return Vector.of((build(atoms), c) for atoms, c in expanded)
+    made = ((build(atoms), c) for atoms, c in expanded)
+    rewritten = ((NORMAL[0](a) if a.solving else a, c) for a, c in made)
+    return Vector.of((a, c * k) for v, c in rewritten for a, k in v.terms.items())
 
 
 class ScalarNode(sp.AtomicExpr):
@@ -450,12 +461,9 @@ def inner(left: Vector, right: Vector) -> sp.Expr:
 
 
 def _inner(a: Atom, b: Atom) -> sp.Expr:
-    """<H u, v> = <u, H v>, and every order D^k F(x)[...] of a gradient is symmetric in all its slots."""
     for one, other in ((a, b), (b, a)):
-        if isinstance(one, Call) and one.directions and one.oracle.form.self_adjoint:
-            slots_ = sorted([*one.directions, other], key=lambda atom: atom.key)
-            if slots_[-1] != other:
-                return inner(call(one.oracle, one.point, slots_[:-1], one.parameters), slots_[-1])
+        if (moved := one.paired(other)) is not None:
+            return moved
     return ScalarNode("inner", (a, b) if a.key <= b.key else (b, a))
 
 
@@ -477,11 +485,9 @@ zero = Vector({})
 
 @checked
 def blocks(names: str, kind: str = "vector") -> Any:
-    """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix or pytree."""
-    if kind not in {"vector", "scalar", "matrix", "pytree"}:
-        raise OdescentError(
-            f"the kind of a block is vector, scalar, matrix or pytree, not {kind!r}."
-        )
+    """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix, symmetric or pytree."""
+    if kind not in (kinds := ("vector", "scalar", *OPERATORS, "pytree")):
+        raise OdescentError(f"the kind of a block must be one of {', '.join(kinds)}, not {kind!r}.")
     listed = names_in("blocks", names, "x v")
     found = tuple(
         sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 from collections.abc import Callable, Mapping
@@ -11,18 +12,27 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, listed
 from ..algebra.calculus import Symbol
+from ..algebra.elementwise import Elementwise, slots
+from ..algebra.operators import Inverse, OracleDerivative, identity
+from ..algebra.products import Part, Product, Unary
 from ..algebra.vectors import (
+    COVECTOR,
     Call,
-    Elementwise,
     Expr,
-    Product,
     ScalarNode,
     Vector,
     VectorSymbol,
-    slots,
+    by_slot,
+    covectors_and_directions,
+    points_of,
 )
-from ..vector_fields.objective import Objective
-from ..vector_fields.system import VectorFields, start
+from ..algebra.windows import Powers, UnitPlace, is_window, pushed
+from ..maps import form_of
+from ..solves.numbers import solved
+from ..vector_fields.block import start
+from ..vector_fields.functions import oracle_of, together
+from ..vector_fields.objective import Objective, along_all
+from ..vector_fields.system import VectorFields
 
 Oracles = Mapping[str, Callable[..., Any]]
 _FUNCTIONS = {
@@ -47,33 +57,52 @@ def evaluate(e: Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -
         return _scalar(e, values, oracles, xp)
     if not e.terms:
         return 0.0
-    parts = []
+    if (found := pushed(e)) is not None:  # the columns are from the newest to the oldest
+        window, value = (xp.asarray(evaluate(v, values, oracles, xp)) for v in found)
+        return xp.concatenate([value.reshape(-1, 1), window[:, :-1]], axis=1)
+    parts, multiple = [], None
     for atom, coefficient in e.terms.items():
+        if atom == identity:  # it has the size of what it is added to
+            multiple = _scalar(coefficient, values, oracles, xp)
+            continue
         value = _atom(atom, values, oracles, xp)
         parts.append(
             value if coefficient == 1 else _scalar(coefficient, values, oracles, xp) * value
         )
-    return functools.reduce(operator.add, parts)
+    if multiple is not None and not parts:
+        raise OdescentError("a multiple of the identity alone has no size: apply it to a vector.")
+    total = functools.reduce(operator.add, parts)
+    return total if multiple is None else total + multiple * xp.eye(len(total))
 
 
 def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
     if isinstance(atom, VectorSymbol):
         return _lookup(atom, values)
     if isinstance(atom, Call):
-        kind = "hess" if atom.oracle.kind == "grad" and atom.directions else atom.oracle.kind
-        if atom.oracle.name in oracles and not atom.directions:
-            kind = atom.oracle.name
-        if kind not in oracles or (atom.directions and kind != "hess"):
-            raise OdescentError(
-                f"no function was given for {atom}; oracles are known for {', '.join(oracles)}."
-            )
-        arguments = [evaluate(a, values, oracles, xp) for a in (atom.point, *atom.directions)]
-        if len(atom.directions) > 1:
-            return _higher(oracles["hess"], *arguments)
-        return oracles[kind](
-            *arguments, *[_scalar(p, values, oracles, xp) for p in atom.parameters]
-        )
+        return _called(atom, values, oracles, xp)
+    if isinstance(atom, OracleDerivative):
+        return _columns(atom, values, oracles, xp)
+    if isinstance(atom, Product) and isinstance(atom.left, Part):
+        return evaluate(atom.right, values, oracles, xp)[atom.left.slot]
+    if isinstance(atom, Product) and isinstance(atom.left, Inverse):
+        number = lambda e, more: evaluate(e, {**values, **more}, oracles, xp)
+        return solved(atom.left, atom.right, number, xp)
+    if isinstance(atom, Product) and is_window(atom.left) and atom.right == UnitPlace("oldest"):
+        return _lookup(atom.left, values)[:, -1]
+    if isinstance(atom, Powers):
+        return xp.arange(int(_scalar(atom.length, values, oracles, xp))) ** float(atom.power)
     arguments = [evaluate(a, values, oracles, xp) for a in atom.arguments]  # type: ignore[attr-defined]
+    if isinstance(atom, Unary):
+        (of,) = arguments
+        return (
+            of.T
+            if atom.kind == "transpose"
+            else xp.diag(xp.asarray(of).reshape(-1))
+            if atom.kind == "diagonal"
+            else xp.diagonal(of)
+        )
+    if isinstance(atom, Inverse):
+        return xp.linalg.inv(arguments[0])
     if isinstance(atom, Product):
         left, right = arguments
         return (
@@ -88,14 +117,54 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     return _scalar(atom.body, inside, oracles, xp)
 
 
-def _higher(hess: Callable[..., Any], x: Any, first: Any, *others: Any) -> Any:
-    """A higher derivative of a gradient along several directions, from its first."""
-    import jax
+def _columns(
+    atom: OracleDerivative, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any
+) -> Any:
+    """A derivative as a matrix, column by column."""
+    if atom.hole == COVECTOR:
+        return evaluate(atom.transposed(), values, oracles, xp).T
+    points = dict(zip(atom.oracle.args or ("",), points_of(atom.oracle, atom.point), strict=True))
+    at = xp.asarray(evaluate(points[atom.hole], values, oracles, xp))
+    along = VectorSymbol("open direction")
+    value = atom.along(along)
+    columns = [
+        evaluate(value, {**values, along: e.reshape(at.shape)}, oracles, xp)
+        for e in xp.eye(at.size, dtype=at.dtype)
+    ]
+    return xp.stack([xp.asarray(c).reshape(-1) for c in columns], axis=1)
 
-    def along(at: Any) -> Any:
-        return _higher(hess, at, first, *others[:-1]) if len(others) > 1 else hess(at, first)
 
-    return jax.jvp(along, (x,), (others[-1],))[1]
+def _called(atom: Call, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
+    """An oracle at a point, differentiated as often as there are directions; what an adjoint acts on is an argument."""
+    oracle, numbers = (
+        atom.oracle,
+        functools.partial(evaluate, values=values, oracles=oracles, xp=xp),
+    )
+    covectors, rest = covectors_and_directions(atom.directions)
+    dual, slots = tuple(map(numbers, covectors)), [by_slot(d) for d in rest]
+    point = tuple(map(numbers, points_of(oracle, atom.point)))
+    given = tuple(_scalar(p, values, oracles, xp) for p in atom.parameters)
+    if oracle.form.registered:
+        return along_all(
+            lambda x: form_of(oracle.of).at(x, *given), point, [(numbers(s[""]),) for s in slots]
+        )
+    if oracle.name not in oracles and oracle.kind == "grad" and slots and "hess" in oracles:
+        first, *others = slots
+        hess = lambda x: oracles["hess"](x, numbers(first[""]))
+        return along_all(hess, point, [(numbers(s[""]),) for s in others])
+    kind = oracle.name if oracle.name in oracles else oracle.kind
+    if kind not in oracles:
+        raise OdescentError(
+            f"no function was given for {atom}; oracles are known for {', '.join(oracles)}."
+        )
+    still = [xp.zeros_like(xp.asarray(p)) for p in point] if slots else []
+    along = [
+        tuple(
+            numbers(s[n]) if n in s else z for n, z in zip(oracle.args or ("",), still, strict=True)
+        )
+        for s in slots
+    ]
+    return along_all(lambda *x: oracles[kind](*x, *dual, *given), point, along)
 
 
 def _lookup(s: Symbol, values: Mapping[Symbol, Any]) -> Any:
@@ -111,8 +180,13 @@ def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     if e.is_Symbol:
         return _lookup(e, values)
     if isinstance(e, ScalarNode):
-        arguments = [evaluate(a, values, oracles, xp) for a in e.arguments]
-        return xp.vdot(*arguments) if e.kind == "inner" else oracles["value"](*arguments)
+        if e.oracle is None:
+            if identity in e.arguments:
+                (of,) = (a for a in e.arguments if a != identity)
+                return xp.trace(evaluate(of, values, oracles, xp))
+            return xp.vdot(*[evaluate(a, values, oracles, xp) for a in e.arguments])
+        points = [evaluate(a, values, oracles, xp) for a in points_of(e.oracle, e.arguments[0])]
+        return oracles[e.oracle.name if e.oracle.name in oracles else "value"](*points)
     if e.is_number:
         return float(e)
     if e.is_Pow:
@@ -138,10 +212,18 @@ def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
 
 
 def oracles_of(system: VectorFields, objective: Objective) -> dict[str, Any]:
-    """The numeric oracles of an objective: by name, such as "map_newton", and by kind for those that are called."""
-    named = {n: f for n, f in objective.oracles.items() if "_" in n}
-    found = {o.kind: getattr(objective, o.kind) for o in system.oracles if o.name not in named}
-    return {**found, **named, "hess": objective.hess, "value": objective.value}
+    """The numeric oracles of an objective, or of several by name: of those that are called, and values and Hessians."""
+    who = system.name or "the system"
+    functions = together(system.oracles, objective, who)
+    found = {o.name: oracle_of(who, functions, o.name) for o in system.oracles}
+    for o in system.functions:  # what only the initial values call may be given later
+        with contextlib.suppress(OdescentError):
+            found.setdefault(o.name, oracle_of(who, functions, o.name))
+    kinds = [o.kind for o in system.oracles]
+    found |= {o.kind: found[o.name] for o in system.oracles if kinds.count(o.kind) == 1}
+    values = {n: f for n, f in functions.oracles.items() if n.partition("_")[0] == "value"}
+    more = {"hess": functions.hess} if "grad" in functions.oracles else {}
+    return {**values, **found, **more}
 
 
 def vector_field(
@@ -192,11 +274,23 @@ def initial_state(
         xp: NumPy or `jax.numpy`.
 
     Returns:
-        arrays of the shape of x0; a scalar block has the shape of its expression.
+        arrays of the shape of x0; a scalar block has the shape of its expression, a matrix two axes of the size of x0.
     """
     values: dict[Symbol, Any] = {**parameters, start: x0}
     states = []
     for b in system.blocks:
+        if b.keeps:
+            length = int(evaluate(b.history, values, oracles, xp))
+            at = xp.asarray(x0)
+            states.append(xp.zeros((at.size, length), at.dtype))
+            continue
+        if b.operates:  # the identity has the size of the starting point
+            at = xp.asarray(x0)
+            empty = xp.zeros((at.size, at.size), at.dtype)
+            beside = VectorSymbol("empty", b.kind)
+            own = Vector.of([*b.init.terms.items(), (beside, sp.S.One)])
+            states.append(evaluate(own, {**values, beside: empty}, oracles, xp))
+            continue
         value = evaluate(b.init, values, oracles, xp)
         states.append(value if b.kind == "scalar" else xp.zeros_like(x0) + value)
     return tuple(states)

@@ -102,8 +102,8 @@ class Noise:
             for s, d in f.noise.items():
                 if isinstance(d, Jumps) and calculus != "ito":
                     raise OdescentError(
-                        f"the jumps of {s} are taken by solver='euler_maruyama', of a system in Ito's sense: "
-                        "make one with odescent.dynamics.stochastic.to_ito."
+                        f"the jumps of {s} require solver='euler_maruyama' and a system in Ito's sense: "
+                        "convert it with odescent.dynamics.stochastic.to_ito."
                     )
                 depends = any(b in symbols_of(d.amplitude) for b in symbols)
                 if depends and system.calculus != calculus:
@@ -241,7 +241,7 @@ def whole_steps(t0: float, t1: float, dt: float) -> int:
     if n < 1 or abs(n * dt - (t1 - t0)) > 1e-6 * dt:
         nearest = (t1 - t0) / max(n, 1)
         raise OdescentError(
-            f"the interval [{t0:g}, {t1:g}] is no whole number of steps of dt = {dt:g}; dt = {nearest:.6g} fits."
+            f"the interval [{t0:g}, {t1:g}] is not a whole number of steps of dt = {dt:g}; dt = {nearest:.6g} fits."
         )
     return n
 

@@ -16,6 +16,7 @@ from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import reals
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
+from .exchange import with_kernels
 from .fixed_step import SOLVERS, spacing, whole_steps
 from .parameters import numbers_for
 from .solution import Problem, Solution, objective_for, problem_of
@@ -71,7 +72,7 @@ def simulate_many(
     begin = reals(starts)
     if begin.ndim < 1 or begin.size == 0:
         raise OdescentError(
-            f"starts is an array of numbers of shape (n, ...), n > 0, not {str(starts)[:60]}."
+            f"starts must be an array of numbers of shape (n, ...), n > 0, not {str(starts)[:60]}."
         )
     n = len(begin)
     given = numbers_for(
@@ -111,7 +112,7 @@ def _compiled(problem: Problem, solver: str, steps: int, stride: int) -> Any:
 
     def one_block(x0: Any, values: Any, t0: Any, dt: Any) -> Any:
         state = last(problem.init, (-1, -1))(x0, values)
-        many = last(problem.rates, (None, -1, -1))
+        many = last(with_kernels(problem.rates), (None, -1, -1))
 
         def advance(k: Any, s: Any) -> Any:
             t = t0 + k.astype(jnp.float64) * dt

@@ -22,6 +22,7 @@ from . import adaptive
 from .fixed_step import SOLVERS, Noise, increments, solver_for, spacing, whole_steps
 from .parameters import numbers_for
 from .solution import Problem, Solution, SolverStopped, finite_prefix, objective_for, problem_of
+from .starts import by_block
 from .stepper import orbit, recorded
 from .stopping import Condition, at_start, conditions
 
@@ -31,7 +32,7 @@ _FINEST = 2.0**-16  # of the interval: down to here a Brownian path is known
 @checked
 def simulate(
     system: VectorFields,
-    objective: Objective | None,
+    objective: Objective | Mapping[str, Any] | None,
     x0: Any,
     t1: float,
     *,
@@ -54,9 +55,11 @@ def simulate(
 
     Args:
         system: the system; parameters mu and L default to the objective's.
-        objective: with the oracles that the system calls, or its name; None for a system that calls none.
-        x0: starting point, an array. Jumps move a vector as one point; each row of an array of more axes is a path that
-            jumps by itself, unless the clock is common.
+        objective: with the oracles that the system calls, or its name; of several functions a mapping of their names to
+            objectives, maps or JAX functions; None for a system that calls none.
+        x0: starting point, an array; or a mapping of block symbols to arrays, whose shapes may differ. Jumps move a
+            vector as one point; each row of an array of more axes is a path that jumps by itself, unless the clock is
+            common.
         t0, t1: the time interval.
         points: how many equally spaced times are returned; with dt at most so many of its steps.
         times: these times instead, increasing within the interval (not with dt).
@@ -87,12 +90,11 @@ def simulate(
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
         raise OdescentError(f"the time interval must be finite with t1 > t0, not [{t0}, {t1}].")
     if times is None and points < 2:
-        raise OdescentError(f"a solution has at least 2 points in time, not {points}.")
-    start = reals(x0)
-    if not start.size or not np.isfinite(start).all():
-        raise OdescentError(f"x0 must be an array of finite numbers, not {str(x0)[:60]}.")
+        raise OdescentError(f"a solution must have at least 2 points in time, not {points}.")
+    starts = by_block(x0, [b.symbol for b in system.blocks])
+    start: Any = _finite(x0) if starts is None else jax.tree.map(_finite, starts)
     with jax.enable_x64(True):
-        begin = jnp.asarray(start)
+        begin = jax.tree.map(jnp.asarray, start)
         who = system.name or "the system"
         numbers = numbers_for(who, system.parameters, parameters or {}, objective)
         problem = problem_of(system, objective, tuple(numbers))
@@ -121,6 +123,13 @@ def simulate(
 # input
 
 
+def _finite(x0: Any) -> np.ndarray:
+    start = reals(x0)
+    if not start.size or not np.isfinite(start).all():
+        raise OdescentError(f"x0 must be an array of finite numbers, not {str(x0)[:60]}.")
+    return start
+
+
 def _default(system: VectorFields, noisy: bool, dt: float | None) -> str:
     if noisy:
         return solver_for(system.calculus)
@@ -136,17 +145,19 @@ def _check(
     if noisy != (chosen.calculus is not None):
         these = sorted(n for n, s in SOLVERS.items() if noisy == (s.calculus is not None))
         raise OdescentError(
-            f"the system has {'noise' if noisy else 'no noise'}, so the solver is one of {', '.join(these)}, "
+            f"the system has {'noise' if noisy else 'no noise'}, so the solver must be one of {', '.join(these)}, "
             f"not {solver!r}."
         )
     if noisy and key is None:
         raise OdescentError("the system has noise: give a key, as in key=jax.random.key(0).")
     if dt is None and chosen.diffrax is None:
-        raise OdescentError(f"the solver {solver} takes fixed steps: give one, as in dt=0.01.")
+        raise OdescentError(
+            f"the solver {solver} takes fixed steps: give their length, as in dt=0.01."
+        )
     if path not in ("tree", "increments"):
         raise unknown("kind of path", path, ("tree", "increments"))
     if dt is not None and chosen.step is not None and (dense or times is not None):
-        what = "dense output" if dense else "times of their own"
+        what = "dense output" if dense else "steps to given times"
         raise OdescentError(
             f"fixed steps of {solver} have no {what}; use tsit5 or kvaerno5, or points=."
         )
@@ -176,6 +187,8 @@ def _finite_at_start(problem: Problem, t0: float, state: Any, values: Any) -> No
             ) from error
     for name, rate in problem.named(rates).items():
         if not bool(jnp.all(jnp.isfinite(rate))):
+            with jax.disable_jit(), np.errstate(all="ignore"):  # a solve that fails says why
+                problem.rates(jnp.asarray(t0, jnp.float64), state, values)
             raise OdescentError(
                 f"the drift of {name} is not finite at the start (t = {t0:g}); start elsewhere, or later, as in t0=0.1."
             )
@@ -199,7 +212,7 @@ def _noise(
     terms = Noise(system, objective, SOLVERS[solver].calculus)
     if terms.clocks and path == "tree":
         raise OdescentError(
-            f"a Brownian path does not jump, and {next(iter(terms.clocks))} does: give path='increments'."
+            f"a Brownian path has no jumps, and {next(iter(terms.clocks))} has: give path='increments'."
         )
     make = partial(dfx.VirtualBrownianTree, t0, t1, resolution)
     tree = (lambda key, shape: make(shape, key)) if path == "tree" else None

@@ -16,9 +16,12 @@ from jaxtyping import Array, Float
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
+from ..vector_fields.functions import Functions, together
 from ..vector_fields.objective import Objective
+from ..vector_fields.spaces import classes_of
 from ..vector_fields.system import VectorFields
 from .evaluate import evaluate, initial_state, oracles_of, vector_field
+from .starts import Starts, begun
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,11 @@ def problem(
     vector_field(system, oracles, dict.fromkeys(symbols, 0.0), jnp)  # refuses missing parameters
     blocks = [b.symbol for b in system.blocks]
 
+    classes, names = classes_of(system), tuple(b.name for b in system.blocks)
+
     def init(x0: Any, values: Any) -> Any:
+        if isinstance(x0, Starts):
+            return begun(lambda x: init(x, values), x0, names, classes, system.name or "the system")
         state = initial_state(system, x0, oracles, dict(zip(symbols, values, strict=True)), jnp)
         return tuple(jnp.asarray(s, jnp.asarray(x0).dtype) for s in state)
 
@@ -160,17 +167,17 @@ def _nothing() -> Objective:
     return Objective("nothing")
 
 
-def objective_for(system: VectorFields, given: Objective | None) -> Objective:
-    """The objective that is given; one without oracles for a system that calls none.
+def objective_for(system: VectorFields, given: Functions | None) -> Objective:
+    """The objective that is given, several of them as one; one without oracles for a system that calls none.
 
     Raises OdescentError where one is needed and none is given.
     """
-    if given is None and not system.oracles:
+    if given is None and not system.functions:
         return _nothing()
     if given is None:
         who = system.name or "the system"
         raise OdescentError(f"{who} needs a concrete objective, as in objective('quadratic').")
-    return given
+    return together(system.functions, given, system.name or "the system")
 
 
 def finite_prefix(done: Solution, t1: float, why: str) -> Solution:

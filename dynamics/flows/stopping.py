@@ -78,7 +78,7 @@ def _box(given: Any, shape: tuple[int, ...]) -> Condition:
             f"until={{'box': (low, high)}} takes two numbers or arrays of x0's shape {shape}, not {given!r}."
         ) from None
     if not (low < high).all():
-        raise OdescentError(f"a box has low < high in every coordinate, not {given!r}.")
+        raise OdescentError(f"a box must have low < high in every coordinate, not {given!r}.")
     return lambda t, x, states: jnp.min(jnp.minimum(x - low, high - x))
 
 

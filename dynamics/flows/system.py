@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..vector_fields.system import VectorFields
@@ -14,18 +15,21 @@ if TYPE_CHECKING:
 class System(VectorFields):
     __doc__ = VectorFields.__doc__
 
-    def simulate(self, objective: Objective, x0: Any, t1: float, **options: Any) -> Solution:
+    def simulate(
+        self, objective: Objective | Mapping[str, Any] | None, x0: Any, t1: float, **options: Any
+    ) -> Solution:
         """The flow from x0 to time t1, through diffrax, in float64.
 
         Args:
-            objective: with the oracles that the system calls, or its name; None for a system that calls none.
-            x0: the starting point, an array.
-            t1: the end; t0= the beginning, 0 unless given.
-            options: parameters= by name, points= or times=, rtol= and atol=, solver=, dt=, dense=, until= (where to
-                stop), key= for noise; all of them are explained at `simulate.simulate`.
+            objective: with the oracles that the system calls, or its name; of several functions a mapping of their
+                names to objectives, maps or JAX functions; None for a system that calls none.
+            x0: the starting point, an array; or arrays by block symbol, ``{x: x0, y: y0}``, whose shapes may differ.
+            t1: the final time; the initial time t0= is 0 by default.
+            options: parameters= by name, points= or times=, rtol= and atol=, solver=, dt=, dense=, until= (a stopping
+                condition), key= for noise; see `simulate.simulate`.
 
         Returns a `Solution`: ``.t`` of shape (points,), ``.x`` of shape (points, *x0.shape), ``.states`` by block.
-        Raises SolverStopped with what was reached, OdescentError for input that does not fit.
+        Raises SolverStopped, with the solution up to that time, and OdescentError for invalid input.
         """
         from .simulate import simulate
 

@@ -53,6 +53,15 @@ TABLEAUX = {
     "rk4": _tableau(", 1/2, 0 1/2, 0 0 1", "1/6 1/3 1/3 1/6"),
 }
 
+# Dormand and Prince, J. Comput. Appl. Math. 6 (1980): order 5, the last stage is the next step's first; and the
+# weights of the difference to the result of order 4.
+DORMAND_PRINCE = _tableau(
+    ", 1/5, 3/40 9/40, 44/45 -56/15 32/9, 19372/6561 -25360/2187 64448/6561 -212/729, "
+    "9017/3168 -355/33 46732/5247 49/176 -5103/18656, 35/384 0 500/1113 125/192 -2187/6784 11/84",
+    "35/384 0 500/1113 125/192 -2187/6784 11/84 0",
+)
+DORMAND_PRINCE_ERROR = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
+
 
 def stages(
     tableau: Tableau,
@@ -124,4 +133,14 @@ def hermite(a: Any, b: Any, da: Any, db: Any, w: Any) -> Any:
     return u * u * (1 + 2 * w) * a + w * w * (3 - 2 * w) * b + u * w * (u * da - w * db)
 
 
-__all__ = ["TABLEAUX", "Rates", "State", "Tableau", "hermite", "runge_kutta", "stages"]
+__all__ = [
+    "DORMAND_PRINCE",
+    "DORMAND_PRINCE_ERROR",
+    "TABLEAUX",
+    "Rates",
+    "State",
+    "Tableau",
+    "hermite",
+    "runge_kutta",
+    "stages",
+]

@@ -11,8 +11,9 @@ from ..._support.errors import OdescentError
 from ..algebra.calculus import Symbol
 from ..algebra.vectors import Expr, zero
 from ..flows.system import System
+from ..vector_fields.block import Block, start
 from ..vector_fields.processes import Diffusion, Jumps, Noise
-from ..vector_fields.system import Block, Field, start
+from ..vector_fields.system import Field
 from .calls import Evaluator
 from .errors import ParseError, Source
 from .expressions import Value
@@ -145,7 +146,7 @@ class Document:
 
     def _of_kind(self, block: Block, value: Value, at: Any, what: str) -> Expr:
         """The value, if it has the kind of the block; zero has every kind."""
-        if value.kind == block.kind:
+        if value.kind == block.values:
             return value.expr
         if value.expr == 0 and block.kind != "scalar":
             return zero
@@ -169,7 +170,7 @@ class Document:
                     f"the field {token} has a second noise on {target}.", target
                 )
             value = evaluate(amplitude[0]) if amplitude else Value(sp.S.One)
-            if value.kind not in ("scalar", block.kind):
+            if value.kind not in ("scalar", block.values):
                 raise self.source.error(
                     f"{target} is a {block.kind}, but its amplitude is a {value.kind}.",
                     amplitude[0],
@@ -186,7 +187,9 @@ class Document:
         rate, *shared = clock
         value = evaluate(rate)
         if value.kind != "scalar":
-            raise self.source.error(f"the rate of jumps is a scalar, not a {value.kind}.", rate)
+            raise self.source.error(
+                f"the rate of jumps must be a scalar, not a {value.kind}.", rate
+            )
         try:
             return Jumps(amplitude, value.expr, process, common=bool(shared))
         except OdescentError as error:
@@ -208,7 +211,7 @@ class Document:
         return initial
 
     def _only_kind(self) -> str:
-        kinds = {b.kind for b in self.names.blocks.values()} - {"scalar"}
+        kinds = {b.values for b in self.names.blocks.values()} - {"scalar"}
         return kinds.pop() if len(kinds) == 1 else "vector"
 
 

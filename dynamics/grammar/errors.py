@@ -20,9 +20,9 @@ class ParseError(OdescentError):
     """A syntax error, or an expression without meaning.
 
     Attributes:
-        sentence: what is wrong, with the place in front.
+        sentence: the message, preceded by the place.
         line, column: the place, counted from 1.
-        excerpt: the line and, below it, a caret at the column; empty where there is nothing to show.
+        excerpt: the line and, below it, a caret at the column; may be empty.
     """
 
     def __init__(

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ..algebra.vectors import Expr, Vector, apply, hadamard, inner, outer
+from ..algebra.operators import diagonal, diagonal_operator, linear_solve, trace
+from ..algebra.products import apply, hadamard, outer, transpose
+from ..algebra.vectors import Expr, Vector, inner
 from .bounds import (
     LEAF,
     MAX_CONSTANT_DEPTH,
@@ -40,8 +42,14 @@ PRODUCTS: dict[str, tuple[Any, str, str]] = {
     "hadamard": (hadamard, "two vectors of one kind", ""),
     "inner": (inner, "two vectors of one kind", "scalar"),
     "outer": (outer, "two vectors", "matrix"),
-    "apply": (apply, "a matrix and a vector", "vector"),
+    "apply": (apply, "a matrix, and a vector or a matrix", ""),
+    "linear_solve": (linear_solve, "a matrix, and a vector or a matrix", ""),
 }
+# the same of one argument
+OPERATORS: dict[str, tuple[Any, str, str]] = {
+    "transpose": (transpose, "matrix", "matrix"), "trace": (trace, "matrix", "scalar"),
+    "diagonal": (diagonal, "matrix", "vector"), "diagonal_operator": (diagonal_operator, "vector", "matrix"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,12 +79,18 @@ class Arithmetic(ABC):
         source: what errors point into.
         lookup: the value of a name; it raises for a name that is not declared.
         oracles: the kinds of the objectives, operators and maps by name.
+        arguments: the names of the arguments of functions of several, by name.
     """
 
     def __init__(
-        self, source: Source, lookup: Callable[[Token], Value], oracles: Mapping[str, str]
+        self,
+        source: Source,
+        lookup: Callable[[Token], Value],
+        oracles: Mapping[str, str],
+        arguments: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.source, self.lookup, self.oracles = source, lookup, oracles
+        self.arguments = arguments or {}
         # inside each(...): stand-ins and kinds
         self.components: dict[Vector, tuple[sp.Symbol, str]] | None = None
 
@@ -239,7 +253,14 @@ class Arithmetic(ABC):
         size = left.size.times(size, right.terms, left.terms)
         return self.checked(node, lambda: build(left.expr, right.expr), kind, size)
 
-    def bilinear(self, node: Node, name: str, left: Value, right: Value) -> Value:
+    def bilinear(
+        self,
+        node: Node,
+        name: str,
+        left: Value,
+        right: Value,
+        how: Mapping[str, Any] | None = None,
+    ) -> Value:
         """A product of vectors, expanded.
 
         Args:
@@ -247,6 +268,7 @@ class Arithmetic(ABC):
             name: a key of `PRODUCTS`.
             left: the first factor.
             right: the second factor.
+            how: of a solve, the method and the tolerance.
 
         Raises:
             ParseError: a factor is a scalar, or the kinds do not match.
@@ -259,15 +281,30 @@ class Arithmetic(ABC):
                 raise self.source.error(
                     f"{name} takes vectors, not the scalar {value.shown}{hint}.", node
                 )
-        wanted = {"apply": ("matrix", "vector"), "outer": ("vector", "vector")}.get(
-            name, (left.kind, left.kind)
-        )
-        if (left.kind, right.kind) != wanted:
+        of_matrices = name in ("apply", "linear_solve")
+        wanted = ("vector", "vector") if name == "outer" else (left.kind, left.kind)
+        fits = (left.kind, right.kind) == wanted
+        if of_matrices:
+            fits = left.kind == "matrix" and right.kind in ("matrix", "vector")
+        if not fits:
             raise self.source.error(
                 f"{name} takes {rule}, not a {left.kind} and a {right.kind}.", node
             )
         size = left.size.times(right.size, right.terms, left.terms)
-        return self.checked(node, lambda: product(left.expr, right.expr), kind or left.kind, size)
+        kind = kind or (right.kind if of_matrices else left.kind)
+        return self.checked(node, lambda: product(left.expr, right.expr, **(how or {})), kind, size)
+
+    def operator(self, node: Any, name: str, of: Value) -> Value:
+        """The transpose, the trace, ... of an operator or a vector; `name` is a key of `OPERATORS`.
+
+        Raises:
+            ParseError: it is of another kind.
+        """
+        made, wanted, kind = OPERATORS[name]
+        if of.kind != wanted:
+            raise self.source.error(f"{name} takes a {wanted}, not a {of.kind}.", node)
+        size = Size.function([of.size])
+        return self.checked(node, lambda: made(of.expr), kind, size)
 
     def _power(self, node: Any) -> Value:
         base, at = self(node.children[0]), node.children[2]

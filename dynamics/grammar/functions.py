@@ -24,14 +24,14 @@ _FORMS = "the variables are x, or x and y, or x1, x2, ..."
 
 @checked
 def parse_function(text: str, name: str = "f") -> Objective:
-    """The objective that an expression stands for, such as ``(1 - x)^2 + 100*(y - x^2)^2``; nothing is evaluated.
+    """The objective given by an expression, such as ``(1 - x)^2 + 100*(y - x^2)^2``, which is only parsed.
 
     The expression is in the language of `parse_system`. Its variables are x alone, x and y, or x1, x2, ..., where the
     largest index is the dimension.
 
     Args:
         text: the expression, at most 20,000 characters.
-        name: of the objective, an identifier.
+        name: the name of the objective, an identifier.
 
     Returns:
         The objective, of arrays of shape (dimension,); its minimizer and class constants are unknown.
@@ -46,7 +46,7 @@ def parse_function(text: str, name: str = "f") -> Objective:
     def lookup(token: Token) -> Value:
         variable = str(token)
         if variable not in ("x", "y") and not _INDEXED.fullmatch(variable):
-            raise source.error(f"{variable!r} is no variable of a function: {_FORMS}.", token)
+            raise source.error(f"{variable!r} is not a variable of a function: {_FORMS}.", token)
         return Value(used.setdefault(variable, sp.Symbol(variable, real=True)))
 
     expression = Evaluator(source, lookup, {}).scalar(tree, "the value of a function")

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..._support.errors import unknown
-from ..vector_fields.system import Block, L, mu
+from ..maps import REGISTRY as NAMED_MAPS
+from ..vector_fields.block import Block
+from ..vector_fields.system import L, mu
 from .calls import RESERVED, Evaluator
 from .errors import Source
 from .expressions import Value
@@ -44,6 +46,7 @@ class Names:
         self.parameters: dict[str, sp.Symbol] = {}
         self.step = sp.Symbol(STEP, positive=True)
         self.oracles: dict[str, str] = {}
+        self.arguments: dict[str, tuple[str, ...]] = {}  # of functions of several
         self._values: dict[str, Value] = {}
         self._first: dict[str, Token] = {}
         abbreviations: dict[str, Tree[Token]] = {}
@@ -61,7 +64,7 @@ class Names:
                 n: Value(s)
                 for n, s in {**STANDARD, self.step.name: self.step, **self.parameters}.items()
             },
-            **{n: Value(b.symbol, b.kind) for n, b in self.blocks.items()},
+            **{n: Value(b.symbol, b.values) for n, b in self.blocks.items()},
             **{t.name: Value(t) for t in times},
         }
         self._abbreviate(abbreviations)
@@ -76,13 +79,27 @@ class Names:
                 for child in rest:
                     self._parameter(child)
             case "oracles":
-                for token in rest[1:]:
-                    self.oracles[self._new(token)] = str(rest[0].children[0])
+                for child in rest[1:]:
+                    self._function(str(rest[0].children[0]), *child.children)
             case "step":
                 self.step = sp.Symbol(self._new(rest[0], parameter=True), positive=True)
             case "let":
                 for child in rest:
                     abbreviations[self._new(child.children[0])] = child
+
+    def _function(self, kind: str, token: Any, *args: Any) -> None:
+        """A declared function, with the names of its arguments where it has several."""
+        name = self._new(token)
+        if kind == "named" and name not in NAMED_MAPS:
+            raise self.source.unknown("named map", token, NAMED_MAPS)
+        names = [self.check(a) for a in args]
+        if names and (kind not in {"objective", "map"} or len(set(names)) < max(len(names), 2)):
+            raise self.source.error(
+                f"{name} names its arguments: an objective or a map has two or more of them, each once.",
+                token,
+            )
+        self.oracles[name] = kind
+        self.arguments[name] = tuple(names)
 
     def _new(self, token: Any, parameter: bool = False) -> str:
         """A name that is declared now, and was not before."""
@@ -111,7 +128,7 @@ class Names:
         if keyword.iskeyword(name) or name.startswith("_") or len(name) > 60:
             shown = name if len(name) <= 60 else name[:20] + "..."
             rule = "no Python keyword, not first an underscore, at most 60 characters"
-            raise self.source.error(f"{shown!r} cannot be a name: {rule}.", token)
+            raise self.source.error(f"{shown!r} is not a valid name: {rule}.", token)
         return name
 
     def _block(self, node: Any) -> None:
@@ -175,7 +192,7 @@ class Names:
                 return known[str(token)]
             raise self.source.error(self._not_known(str(token), known), token)
 
-        return Evaluator(self.source, lookup, self.oracles)
+        return Evaluator(self.source, lookup, self.oracles, self.arguments)
 
     def _not_known(self, name: str, known: Iterable[str]) -> str:
         if name == START:

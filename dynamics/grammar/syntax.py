@@ -7,6 +7,8 @@ comment. Declarations may stand after their use. For example
     blocks x, v                      # vectors; or `scalar T`, `matrix P`, `memory m`
     parameters c > 0, b              # > 0, >= 0, or any real number
     objective f                      # f(x), grad f(x), hess f(x)[v], D3 f(x)[u, v], prox f(x, s)
+    objective g(p, q)                # g(x, y), grad_q g(x, y), and along directions grad_q g(x, y)[p: u]
+    map c                            # c(x), D c(x)[u], and the adjoint of that, adjoint c(x)[w]
     field damp:  v' = -c*v           # the drift is the sum of the fields
     field kick:  v' = -grad f(x)
     field drift: x' = v
@@ -26,7 +28,11 @@ is a system. With the statements below it is a whole algorithm:
 Expressions have + - * / ^ (or **), parentheses, whole numbers and decimals (read exactly) and pi, the
 functions sqrt exp log sin cos tan sinh cosh tanh coth atan abs sign max min of scalars, `u .* v` or
 hadamard(u, v), inner(u, v), outer(u, v), apply(P, v), and each(...), in which vectors stand for their
-components: each(m/(sqrt(v) + eps)). Exponents are numbers. `let q = sqrt(mu)*h` names an abbreviation.
+components: each(m/(sqrt(v) + eps)). Operators are matrices, identity, outer products, diagonal_operator(v),
+derivatives with a dot for the direction, as in hess f(x)[.] and D c(x)[.], and transpose(P), apply(P, Q) and
+linear_solve(P, Q) of them; linear_solve(P, v) and diagonal(P) are vectors, trace(P) is a scalar.
+linear_solve(P, v, cg, tol) says how numbers are found: diagonal, woodbury, cholesky, lu, cg, minres or gmres.
+Exponents are numbers. `let q = sqrt(mu)*h` names an abbreviation.
 mu, L (strong convexity, smoothness) and the step h are positive and need no declaration.
 
 A substep is `fields: integrator` with modifiers:
@@ -66,7 +72,7 @@ file: statement*
 ?statement: "system" NAME                                    -> system
     | "blocks" block ("," block)*                            -> blocks
     | "parameters" parameter ("," parameter)*                -> parameters
-    | oracle NAME ("," NAME)*                                -> oracles
+    | oracle function ("," function)*                        -> oracles
     | "time" NAME                                            -> time
     | "calculus" NAME                                        -> calculus
     | "let" binding ("," binding)*                           -> let
@@ -83,10 +89,11 @@ file: statement*
     | "clock" sum                                            -> clock
     | "record" bindings                                      -> record
 
-!oracle: "objective" | "operator" | "map" | "ensemble"
+function: NAME ("(" NAME ("," NAME)* ")")?
+!oracle: "objective" | "operator" | "map" | "named" | "ensemble"
 block: role? kind? NAME
 !role: "memory" | "coefficient"
-!kind: "scalar" | "vector" | "matrix" | "pytree"
+!kind: "scalar" | "vector" | "matrix" | "symmetric" | "pytree"
 parameter: NAME (RELATION NUMBER)?
 equation: NAME PRIME "=" sum
 diffusion: NAME "+=" sum? INCREMENT ("(" sum ")" ("sharing" CLOCK)?)?
@@ -121,9 +128,17 @@ names: NAME ("+" NAME)*
     | "(" sum ")"
     | NAME "(" sum ("," sum)* ")"                            -> call
     | "grad" NAME "(" sum ")"                                -> grad
-    | "hess" NAME "(" sum ")" "[" sum "]"                    -> hess
-    | DERIVATIVE NAME "(" sum ")" "[" sum ("," sum)* "]"     -> derivative
+    | "hess" NAME "(" sum ")" "[" direction "]"              -> hess
+    | DERIVATIVE NAME "(" point ")" "[" along ("," along)* "]" -> derivative
+    | PARTIAL NAME "(" point ")" ("[" along ("," along)* "]")? -> partial
+    | ADJOINT NAME "(" point ")" "[" direction ("," along)* "]" -> adjoint
     | "prox" NAME "(" sum "," sum ")"                        -> prox
+
+point: sum ("," sum)*
+?along: NAME ":" direction                                   -> slotted
+    | direction
+?direction: sum
+    | HOLE                                                   -> hole
 
 CLOCK: "clock"
 FROZEN: "frozen"
@@ -134,12 +149,15 @@ MINUS: "-"
 STAR: "*"
 SLASH: "/"
 HADAMARD: ".*"
+HOLE: /\.(?=[ \t]*[\],])/
 POW: "^" | "**"
 NAME: /[A-Za-z_][A-Za-z0-9_]*/
 NUMBER: /([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?(?![A-Za-z0-9_])/
 STRING: /"[^"\r\n]*"/
 INCREMENT.2: /d[A-Z][A-Za-z0-9_]*/
 DERIVATIVE.2: /D[0-9]*(?=[ \t]+[A-Za-z_])/
+PARTIAL.2: /grad_[A-Za-z0-9_]+(?=[ \t]+[A-Za-z_])/
+ADJOINT.2: /adjoint(_[A-Za-z0-9_]+)?(?=[ \t]+[A-Za-z_])/
 
 %ignore /[ \t\r\n]+/
 %ignore /#[^\n]*/
@@ -148,7 +166,7 @@ DERIVATIVE.2: /D[0-9]*(?=[ \t]+[A-Za-z_])/
 _WORDS = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "words in double quotes", "INCREMENT": "an increment such as dW",
     "PRIME": "'", "RELATION": "> or >=", "EQUAL": "=", "COLON": ":", "COMMA": "a comma", "LPAR": "(", "RPAR": ")",
-    "LSQB": "[", "RSQB": "]", "__ANON_0": "+=", "FROM": "from",
+    "LSQB": "[", "RSQB": "]", "__ANON_0": "+=", "FROM": "from", "HOLE": "a dot",
 }  # fmt: skip
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "HADAMARD", "POW"}
 _SENTENCES = {"FIELD", "BLOCKS", "OUTPUT"}  # what is expected where a statement may begin

@@ -10,20 +10,24 @@ import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from ..._support.errors import OdescentError
-from ..algebra.oracles import Oracle
+from ..algebra.elementwise import Elementwise, slots
+from ..algebra.operators import Identity, Inverse, OracleDerivative
+from ..algebra.oracles import Oracle, in_argument
+from ..algebra.products import Inclusion, Part, Product, Unary
 from ..algebra.vectors import (
+    COVECTOR,
     Call,
-    Elementwise,
     Expr,
-    Product,
     ScalarNode,
     Vector,
     VectorSymbol,
-    slots,
+    by_slot,
+    points_of,
 )
 from ..flows.system import System
+from ..solves.routes import solve_of
+from ..vector_fields.block import Block, start
 from ..vector_fields.processes import Jumps, Noise
-from ..vector_fields.system import Block, start
 from .calls import RESERVED
 from .names import STANDARD, STEP
 from .syntax import keywords
@@ -48,7 +52,9 @@ def to_text(system: System) -> str:
     for name in [system.name, *system.fields, *(s.name for s in symbols if s is not None)]:
         _check_word(name)
     lines += [f"parameters {', '.join(parameters)}"] if parameters else []
-    lines += [f"{kind} {name}" for name, kind in sorted(writer.oracles.items())]
+    lines += [
+        f"{kind} {name}{writer.arguments(name)}" for name, kind in sorted(writer.oracles.items())
+    ]
     lines += [f"time {system.time}"] if system.time is not None else []
     lines += [f"calculus {system.calculus}"] if system.calculus != "ito" else []
     lines += [f"let {name} = {value}" for value, name in writer.abbreviations.items()]
@@ -72,7 +78,7 @@ def _fields(system: System, writer: _Writer) -> list[str]:
         for d in field.noise.values():
             if not d.process[:1].isupper():
                 raise OdescentError(
-                    f"the process {d.process!r} has no name as text: give it a capital letter."
+                    f"the process {d.process!r} has no text form: begin its name with a capital letter."
                 )
     return lines
 
@@ -97,6 +103,8 @@ def _check_word(name: str) -> None:
 
 
 def _block(b: Block) -> str:
+    if b.keeps:
+        raise OdescentError(f"the window {b.name} has no text form; JSON has one.")
     role = "" if b.role == "state" else b.role + " "
     return f"{role}{'' if b.kind == 'vector' else b.kind + ' '}{b.name}"
 
@@ -139,6 +147,7 @@ class _Writer:
     def __init__(self, system: System) -> None:
         self.system = system
         self.oracles: dict[str, str] = {}
+        self._arguments: dict[str, tuple[str, ...]] = {}
         self.abbreviations: dict[str, str] = {}  # value -> name
         self._scalars: set[sp.Symbol] = set()
 
@@ -168,10 +177,17 @@ class _Writer:
         return str(_Printer({"order": "none"}).doprint(shown)).replace("**", "^")
 
     def _node(self, node: ScalarNode) -> str:
-        arguments = ", ".join(self.expr(a) for a in node.arguments)
         if node.oracle is None:
-            return f"inner({arguments})"
-        return f"{self._oracle(node.oracle)}({arguments})"
+            return f"inner({', '.join(self.expr(a) for a in node.arguments)})"
+        return f"{self._oracle(node.oracle)}({self._point(node.oracle, node.arguments[0])})"
+
+    def _point(self, oracle: Oracle, point: Vector) -> str:
+        return ", ".join(self.expr(v) for v in points_of(oracle, point))
+
+    def arguments(self, name: str) -> str:
+        """What follows the name of a function of several arguments where it is declared."""
+        args = self._arguments.get(name, ())
+        return f"({', '.join(args)})" if args else ""
 
     def _oracle(self, oracle: Oracle) -> str:
         kind = oracle.form.declared or oracle.kind
@@ -181,8 +197,9 @@ class _Writer:
             )
         if not oracle.of.isidentifier():
             raise OdescentError(
-                f"the name {oracle.of!r} is none in the text form: it must be one word."
+                f"the name {oracle.of!r} is invalid in the text form: it must be one word."
             )
+        self._arguments[oracle.of] = oracle.args
         return oracle.of
 
     def _atom(self, a: Any) -> str:
@@ -190,12 +207,31 @@ class _Writer:
             return "x0" if a == start else a.name
         if isinstance(a, Call):
             return self._call(a)
+        if isinstance(a, Product) and isinstance(a.left, Inverse):
+            return f"linear_solve({self.expr(a.left.argument)}, {self.expr(a.right)}{self._how(a.left)})"
+        if isinstance(a, Inverse):
+            return f"linear_solve({self.expr(a.argument)}, identity{self._how(a)})"
+        if isinstance(a, Identity):
+            return "identity"
+        if isinstance(a, (Part, Inclusion)):
+            return f"{'part' if isinstance(a, Part) else 'place'}_{a.slot}"
+        if isinstance(a, Unary):
+            name = {"entries": "diagonal", "diagonal": "diagonal_operator"}.get(a.kind, a.kind)
+            return f"{name}({self.expr(a.argument)})"
+        if isinstance(a, OracleDerivative):
+            return self._atom(a.along(VectorSymbol(".")))
         if isinstance(a, Product):
             return f"{a.kind}({self._atom(a.left)}, {self._atom(a.right)})"
         if isinstance(a, Elementwise):
             pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
             return f"each({self._scalar(a.body, {slot: self._component(v) for slot, v in pairs})})"
         raise OdescentError(f"{a} has no text form.")
+
+    def _how(self, a: Inverse) -> str:
+        """The method and the tolerance of a solve, where they were said."""
+        if a.tolerance is None:
+            return f", {a.method}" * bool(a.method)
+        return f", {a.method or solve_of(a).route.name}, {self.expr(a.tolerance)}"
 
     def _component(self, v: Vector) -> str:
         """A vector in each(...), by a name of its own where its terms would stand alone."""
@@ -211,14 +247,24 @@ class _Writer:
         return self.abbreviations.setdefault(text, next(free))
 
     def _call(self, a: Call) -> str:
-        name, point, k = self._oracle(a.oracle), self.expr(a.point), len(a.directions)
-        along = f"[{', '.join(self.expr(d) for d in a.directions)}]" if k else ""
+        name, point, k = self._oracle(a.oracle), self._point(a.oracle, a.point), len(a.directions)
+        slots = [next(iter(by_slot(d).items())) for d in a.directions]
+        if a.oracle.kind == "vjp":  # what it is applied to comes first
+            slots.sort(key=lambda item: item[0] != COVECTOR)
+        named = {"": "{}", COVECTOR: "{}"}
+        shown = [named.get(slot, slot + ": {}").format(self.expr(v)) for slot, v in slots]
+        along = f"[{', '.join(shown)}]" if k else ""
+        if (a.oracle.args and a.oracle.kind == "grad") or a.oracle.kind == "vjp":
+            head = in_argument({"grad": "grad", "vjp": "adjoint"}[a.oracle.kind], a.oracle.slot)
+            return f"{head} {name}({point}){along}"
         if a.oracle.kind == "prox" and not k:
             return f"prox {name}({point}, {self._scalar(a.parameters[0], {})})"
-        if a.oracle.kind in {"map", "ensemble"} and a.parameters and not k:
-            further = (self._scalar(p, {}) for p in a.parameters)
-            return f"{name}({', '.join([point, *further])})"
-        if a.oracle.kind == "prox" or a.parameters:
+        if a.oracle.kind in {"map", "named", "ensemble"} and a.parameters:
+            further = ", ".join([point, *(self._scalar(p, {}) for p in a.parameters)])
+            if not k:
+                return f"{name}({further})"
+            point = further if a.oracle.kind == "named" else point
+        if a.oracle.kind == "prox" or (a.parameters and a.oracle.kind != "named"):
             raise OdescentError(f"{a} has no text form.")
         if a.oracle.kind == "grad":
             head = {0: "grad ", 1: "hess "}.get(k, f"D{k + 1} ")

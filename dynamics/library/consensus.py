@@ -5,12 +5,14 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice
+from ..algebra.elementwise import elementwise
 from ..algebra.scalars import parameters
-from ..algebra.vectors import Expr, Vector, blocks, elementwise, inner
+from ..algebra.vectors import Expr, Vector, blocks, inner
 from ..flows.system import System
+from ..vector_fields.block import start
 from ..vector_fields.objective import Objective
 from ..vector_fields.processes import Diffusion, Jumps, Noise
-from ..vector_fields.system import Field, start
+from ..vector_fields.system import Field
 from .mirror import mirror_map
 
 CLOCKS = ("own", "common")

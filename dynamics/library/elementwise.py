@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ..algebra.elementwise import elementwise
+from ..algebra.products import hadamard
 from ..algebra.scalars import parameters
-from ..algebra.vectors import blocks, elementwise, hadamard
+from ..algebra.vectors import blocks
 from ..flows.system import System
 from ..vector_fields.objective import Objective
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks, zero
 from ..flows.system import System
+from ..vector_fields.block import Block, start
 from ..vector_fields.objective import Objective
-from ..vector_fields.system import Block, start
 
 
 def composite_flow() -> System:

@@ -8,6 +8,7 @@ from ..._support.errors import OdescentError
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import blocks, inner
 from ..flows.system import System
+from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 
 
@@ -31,7 +32,7 @@ def newton_flow(regularized: bool = False) -> System:
     """
     x = blocks("x")
     given = (parameters("lam"),) if regularized else ()
-    direction = Objective("newton").map(x, *given)
+    direction = Map("newton")(x, *given)
     return System(
         {"descent": {x: -direction}}, output=x, name="newton_flow", references=("smale1976",)
     )
@@ -56,4 +57,18 @@ def rescaled_flow(p: object = None) -> System:
         output=x,
         name="rescaled_flow",
         references=("cortes2006",),
+    )
+
+
+def adagrad_norm() -> System:
+    """x' = -g / sqrt(w + eps), w' = |g|^2 with g = grad f(x): f + 2 sqrt(w + eps) is a first integral."""
+    x, w = blocks("x"), blocks("w", kind="scalar")
+    eps = parameters("eps")
+    g = Objective("f").grad(x)
+    return System(
+        {"sum": {w: inner(g, g)}, "drift": {x: -g / sp.sqrt(w + eps)}},
+        output=x,
+        init={w: 0},
+        name="adagrad_norm",
+        references=("ward2019",),
     )

@@ -7,8 +7,9 @@ import sympy as sp
 from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks, inner, zero
 from ..flows.system import System
+from ..vector_fields.block import Block, start
 from ..vector_fields.objective import Objective
-from ..vector_fields.system import Block, mu, start
+from ..vector_fields.system import mu
 from .second_order import ROUTE_A, passive
 
 

@@ -8,6 +8,7 @@ from ..._support.errors import check_choice
 from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks
 from ..flows.system import System
+from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 from ..vector_fields.processes import Diffusion
 from ..vector_fields.system import Field
@@ -91,7 +92,7 @@ def stochastic_gradient_flow(noise: str = "isotropic") -> System:
     check_choice("noise called", noise, ("isotropic", "diagonal"))
     x = blocks("x")
     s, sigma = parameters("s sigma")
-    size = sigma if noise == "isotropic" else Objective("sigma").map(x)
+    size = sigma if noise == "isotropic" else Map("sigma")(x)
     return System(
         {"flow": Field({x: -Objective("f").grad(x)}, {x: Diffusion(size * sp.sqrt(s))})},
         output=x,

@@ -1,19 +1,22 @@
 """Flows in a dual variable Z, read through a mirror map x = grad phi*(Z).
 
-The mirror map and its inverse are oracles of kind map ("mirror" and "dual"), or the two that the
-calculus can write: the identity, and the maps of the entropies on the positive orthant and the simplex.
+The mirror map and its inverse are oracles of kind map ("mirror" and "dual"), or a named map that has an inverse;
+the maps of the entropies on the positive orthant and the simplex are written out in the calculus.
 """
 
 from __future__ import annotations
 
-import sympy as sp
-
 from ..._support.errors import check_choice
 from ..algebra.scalars import parameters
-from ..algebra.vectors import Vector, blocks, elementwise, inner
+from ..algebra.vectors import Vector, blocks
 from ..flows.system import System
+from ..maps import form_of, named_maps
+from ..vector_fields.block import start
+from ..vector_fields.maps import Map
+from ..vector_fields.named_maps import named_map
 from ..vector_fields.objective import Objective
-from ..vector_fields.system import start
+
+_WRITTEN = {"orthant": "exponential", "simplex": "softmax"}
 
 
 def mirror_map(name: str, Z: Vector) -> tuple[Vector, Vector]:
@@ -21,24 +24,26 @@ def mirror_map(name: str, Z: Vector) -> tuple[Vector, Vector]:
 
     "map" is any (through the oracles "mirror" and its inverse "dual"), "identity" is phi = |x|^2 / 2,
     "orthant" is phi = sum x_i log x_i - x_i for positive x, "simplex" the same on sum x_i = 1, where
-    grad phi*(Z) = exp(Z) / sum_i exp(Z_i).
+    grad phi*(Z) = exp(Z) / sum_i exp(Z_i). Named maps with an inverse are the others: "p_norm", with a parameter q,
+    "tsallis", with a parameter eta, and the last two as "exponential" and "softmax", not written out.
     """
     if name == "map":
-        return Objective("mirror").map(Z), Objective("dual").map(start)
+        return Map("mirror")(Z), Map("dual")(start)
     if name == "identity":
         return Z, start
-    check_choice("mirror map called", name, ("map", "identity", "orthant", "simplex"))
-    positive = elementwise(sp.exp, Z)
-    if name == "simplex":
-        root = elementwise(lambda z: sp.exp(z / 2), Z)
-        positive = positive / inner(root, root)
-    return positive, elementwise(sp.log, start)
+    if name in _WRITTEN:
+        known = named_map(_WRITTEN[name])
+        return known.written(Z), known.inverse(start)
+    mirrors = [n for n in named_maps() if form_of(n).inverse is not None]
+    check_choice("mirror map called", name, ("map", "identity", *_WRITTEN, *mirrors))
+    known = named_map(name, **{n: parameters(n) for n in form_of(name).arguments})
+    return known(Z), known.inverse(start)
 
 
 def mirror_flow(mirror: str = "map") -> System:
     """Z' = -grad f(x), x = grad phi*(Z): mirror descent in continuous time.
 
-    ``mirror`` is "map", "identity", "orthant" or "simplex"; see `mirror_map`.
+    ``mirror`` is "map", "identity", "orthant", "simplex" or a named map such as "tsallis"; see `mirror_map`.
     """
     Z = blocks("Z")
     x, begin = mirror_map(mirror, Z)

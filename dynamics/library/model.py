@@ -7,8 +7,9 @@ import sympy as sp
 from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks
 from ..flows.system import System
+from ..vector_fields.block import start
 from ..vector_fields.objective import Objective
-from ..vector_fields.system import mu, start
+from ..vector_fields.system import mu
 
 ROUTE_B = (
     "Reconstructed: the manifold z = minimizer of the strong-convexity model at x, after the programme of "

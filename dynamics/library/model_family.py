@@ -18,8 +18,9 @@ from ..algebra.exact import canonical, is_zero
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import blocks, zero
 from ..flows.system import System
+from ..vector_fields.block import Block, start
 from ..vector_fields.objective import Objective
-from ..vector_fields.system import Block, mu, start
+from ..vector_fields.system import mu
 
 PROVENANCE = (
     "Reconstructed: the (x, z) form of the programme of arXiv:2509.18346 with a scale that obeys a Riccati "

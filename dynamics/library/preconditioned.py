@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from ..algebra.vectors import blocks, elementwise, zero
+from ..algebra.elementwise import elementwise
+from ..algebra.vectors import blocks, zero
 from ..flows.system import System
+from ..vector_fields.block import start
+from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
-from ..vector_fields.system import Field, start
+from ..vector_fields.system import Field
 
 
 def diagonally_preconditioned_gradient() -> System:
@@ -15,7 +18,7 @@ def diagonally_preconditioned_gradient() -> System:
     return System(
         {"descent": Field({x: -slope, d: zero})},
         output=x,
-        init={x: start, d: Objective("hessian_diagonal").map(start)},
+        init={x: start, d: Map("hessian_diagonal")(start)},
         name="diagonally_preconditioned_gradient",
         references=("miyatake2018",),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sympy as sp
@@ -16,19 +16,24 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
+from ..algebra.elementwise import Elementwise, slots
 from ..algebra.named import NamedVector
+from ..algebra.operators import Identity, Inverse, OracleDerivative
+from ..algebra.oracles import Oracle
+from ..algebra.products import Inclusion, Part, Product, Unary
 from ..algebra.vectors import (
     PRINTED,
+    Argument,
     Atom,
     Call,
-    Elementwise,
     Expr,
-    Product,
     ScalarNode,
     Vector,
     VectorSymbol,
-    slots,
+    covectors_and_directions,
+    points_of,
 )
+from ..algebra.windows import Delay, Powers, UnitPlace, pushed
 from .gather import gathered
 
 _GREEK = {
@@ -139,11 +144,15 @@ def _letters(part: str) -> str:
 
 def latex(e: Expr) -> str:
     """LaTeX of a vector or scalar, without dollar signs."""
+    if (found := pushed(e)) is not None:
+        return rf"\operatorname{{push}}({latex(found[0])}, {latex(found[1])})"
     return _vector(e, _latex_atom, " ") if isinstance(e, Vector) else _scalar(e, True)
 
 
 def text(e: Expr) -> str:
     """One line of plain text of a vector or scalar."""
+    if (found := pushed(e)) is not None:
+        return f"push({text(found[0])}, {text(found[1])})"
     return _vector(e, _text_atom, "*") if isinstance(e, Vector) else _scalar(e, False)
 
 
@@ -183,7 +192,7 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
             body = ", ".join(inside)
             return rf"\langle {body} \rangle" if as_latex else f"<{body}>"
         assert e.oracle is not None
-        return f"{e.oracle.of}({inside[0]})"
+        return f"{e.oracle.of}({_points(e.oracle, e.arguments[0], show)})"
     return _doprint(e, as_latex)
 
 
@@ -247,10 +256,17 @@ def _text_atom(a: Vector) -> str:
         return a.name
     if isinstance(a, NamedVector):
         return _named(a, False)
+    if isinstance(a, Argument):
+        return f"{a.slot}: {text(a.value)}"
     if isinstance(a, Call):
-        point = text(a.point)
+        point = _points(a.oracle, a.point, text)
+        if a.oracle.kind == "vjp":
+            head, along, covector = _adjoint(a, text)
+            return f"{head}{a.oracle.of}({point}){along}^T {covector}"
         name, order = a.oracle.text, len(a.directions) + a.oracle.form.orders
-        if a.directions and a.oracle.form.orders:
+        if a.directions and a.oracle.args:
+            pass  # the directions say in which argument they are
+        elif a.directions and a.oracle.form.orders:
             name = f"hess {a.oracle.of}" if order == 2 else f"D{order} {a.oracle.of}"
         elif a.directions:
             name = f"D{order if order > 1 else ''} {name}"
@@ -260,6 +276,8 @@ def _text_atom(a: Vector) -> str:
     if isinstance(a, Product):
         mark = {"hadamard": " .* ", "outer": " (x) ", "apply": " @ "}[a.kind]
         return f"({text(a.left)}{mark}{text(a.right)})"
+    if (shown := _operator(a, text, _TEXT_OPERATORS)) is not None:
+        return shown
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
     names = {
@@ -269,14 +287,67 @@ def _text_atom(a: Vector) -> str:
     return f"[{_TEXT.doprint(a.body.xreplace(names))}]"
 
 
+_TEXT_OPERATORS = {
+    "identity": "I", "transpose": "{}^T", "inverse": "({})^-1", "diagonal": "diagonal_operator({})",
+    "entries": "diagonal({})", "hole": ".", "power": "{}^-1", "newest": "newest", "oldest": "oldest", "delay": "delay",
+    "ages": "ages",
+    "part": "part_{}", "place": "place_{}",
+}  # fmt: skip
+_LATEX_OPERATORS = {
+    "identity": "I", "transpose": r"{{{}}}^\top", "inverse": r"\left({}\right)^{{-1}}",
+    "diagonal": r"\operatorname{{Diag}}\left({}\right)", "entries": r"\operatorname{{diag}}\left({}\right)",
+    "hole": r"\cdot", "power": "{}^{{-1}}", "newest": "e_1", "oldest": "e_m", "delay": "N",
+    "ages": r"\mathbf{j}",
+    "part": r"E_{{{}}}^\top", "place": "E_{{{}}}",
+}  # fmt: skip
+
+
+def _operator(a: Vector, show: Callable[[Expr], str], forms: dict[str, str]) -> str | None:
+    """An operator's atom; a derivative is shown with a dot for the direction that is open."""
+    if isinstance(a, Identity):
+        return forms["identity"]
+    if isinstance(a, UnitPlace):
+        return forms[a.which]
+    if isinstance(a, (Powers, Delay)):
+        return _constant(a, forms)
+    if isinstance(a, (Part, Inclusion)):
+        return forms["part" if isinstance(a, Part) else "place"].format(show(VectorSymbol(a.slot)))
+    if isinstance(a, Unary):
+        return forms[a.kind].format(show(a.argument))
+    if isinstance(a, Inverse):
+        of = a.argument
+        plain = isinstance(of, VectorSymbol)
+        return forms["inverse"].format(show(of)) if not plain else forms["power"].format(show(of))
+    if isinstance(a, OracleDerivative):
+        return show(a.along(VectorSymbol(_HOLE))).replace(show(VectorSymbol(_HOLE)), forms["hole"])
+    return None
+
+
+def _constant(a: Powers | Delay, forms: dict[str, str]) -> str:
+    """N, or the ages of the columns of a window to a power."""
+    if isinstance(a, Delay):
+        return forms["transpose"].format(forms["delay"]) if a.back else forms["delay"]
+    return f"{forms['ages']}^{a.power}"
+
+
+_HOLE = "open_direction"
+
+
 def _latex_atom(a: Vector) -> str:
     if isinstance(a, VectorSymbol):
         return symbol_latex(a.name)
     if isinstance(a, NamedVector):
         return _named(a, True)
+    if isinstance(a, Argument):
+        return f"{symbol_latex(a.slot)}\\colon {latex(a.value)}"
     if isinstance(a, Call):
-        of, point = symbol_latex(a.oracle.of), latex(a.point)
+        of, point = symbol_latex(a.oracle.of), _points(a.oracle, a.point, latex)
         k = len(a.directions)
+        if a.oracle.kind == "vjp":
+            head, along, covector = _adjoint(a, latex)
+            return rf"{head}{of}({point}){along}^{{\top}}{covector}"
+        if a.oracle.args and a.oracle.kind == "grad":
+            return _partial(a, of, point)
         along = "[" + ", ".join(latex(d) for d in a.directions) + "]" if k else ""
         order = k + a.oracle.form.orders
         if k and order == 2 and a.oracle.form.orders:
@@ -289,6 +360,8 @@ def _latex_atom(a: Vector) -> str:
     if isinstance(a, Product):
         mark = {"hadamard": r" \odot ", "outer": r" \otimes ", "apply": r"\,"}[a.kind]
         return f"{_factor(a.left)}{mark}{_factor(a.right)}"
+    if (shown := _operator(a, latex, _LATEX_OPERATORS)) is not None:
+        return shown
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
     names = {
@@ -298,6 +371,30 @@ def _latex_atom(a: Vector) -> str:
     body = _Latex({"order": "none", "symbol_names": names}).doprint(a.body)
     bare = not a.body.is_Add and not a.body.could_extract_minus_sign() and a.body not in names
     return body if bare else rf"\left({body}\right)"
+
+
+def _points(oracle: Oracle, point: Vector, show: Callable[[Expr], str]) -> str:
+    return ", ".join(show(v) for v in points_of(oracle, point))
+
+
+def _adjoint(a: Call, show: Callable[[Expr], str]) -> tuple[str, str, str]:
+    """Of D^k c(x)[u]^T lambda: D^k, the directions, and what it is applied to, in parentheses where that is a sum."""
+    (covector,), along = covectors_and_directions(a.directions)
+    order = len(along) + 1
+    power = "" if order == 1 else f"^{order}" if show is latex else str(order)
+    by = f"_{show(VectorSymbol(a.oracle.slot))}" if a.oracle.slot else ""
+    return f"D{power}{by} ", f"[{', '.join(map(show, along))}]" if along else "", show(covector)
+
+
+def _partial(a: Call, of: str, point: str) -> str:
+    """A partial gradient, or a mixed derivative: the argument left open first, then those of the directions."""
+    open_in = [a.oracle.slot, *(d.slot for d in a.directions if isinstance(d, Argument))]
+    power = "" if len(open_in) == 1 else f"^{len(open_in)}"
+    head = rf"\nabla{power}_{{{' '.join(map(symbol_latex, open_in))}}} {of}({point})"
+    along = [d.value if isinstance(d, Argument) else d for d in a.directions]
+    if len(along) == 1:
+        return rf"{head}\,{_factor(along[0], products=False)}"
+    return head + (f"[{', '.join(map(latex, along))}]" if along else "")
 
 
 def _factor(a: Atom, products: bool = True) -> str:

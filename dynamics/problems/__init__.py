@@ -46,8 +46,8 @@ def objectives() -> list[str]:
 def objective(name: str, **options: object) -> Objective:
     """The registered objective `name`, built with its own options (see the docstring of its function).
 
-    It never changes, so that it is made once: the same name and options give the same object, and what was
-    compiled for it serves again. Raises OdescentError for a name or an option that does not exist or is out of range.
+    Objectives are immutable: the same name and options give the same object, with its compiled code. Raises
+    OdescentError for a name or an option that does not exist or is out of range.
 
     >>> objective("quadratic", eigenvalues=(1, 10)).L
     10

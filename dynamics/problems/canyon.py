@@ -46,7 +46,7 @@ def grand_canyon(number: int = 3, noisy: bool = True) -> Objective:
     Reference: Riedl, Klock, Geldhauser, Fornasier, arXiv:2306.09778.
     """
     if number not in CANYONS or isinstance(number, bool):
-        raise OdescentError(f"number of grand_canyon is 2 or 3, not {number!r}.")
+        raise OdescentError(f"number of grand_canyon must be 2 or 3, not {number!r}.")
     canyon = CANYONS[number]
     (a, b), height = canyon.slope, canyon.ripples[bool(noisy)]
 

@@ -91,7 +91,7 @@ def _spectrum(
             )
         return values[int(np.argmin(spectrum))], values[int(np.argmax(spectrum))], spectrum
     if any(v is None for v in ranged):
-        raise OdescentError(f"{_NAME}: mu=, L= and dimension= go together, or give eigenvalues=.")
+        raise OdescentError(f"{_NAME}: give mu=, L= and dimension= together, or eigenvalues=.")
     least, most = positive(mu, "mu", _NAME), positive(L, "L", _NAME)
     d = whole(dimension, "dimension", _NAME)
     if least > most or (d == 1 and least < most):

@@ -183,7 +183,7 @@ def lanes_of(rows: int, particles: int, first: Any, offset: int, pairs: int, dty
         raise OdescentError(f"a step draws {pairs * particles} lanes; there are {LANES // 2}.")
     if jnp.asarray(np.uint64(0)).dtype != np.uint64:
         raise OdescentError(
-            "counter-based normals are made of 64-bit integers: switch them on, as in jax.enable_x64(True)."
+            "counter-based normals require 64-bit integers: enable them, as in jax.enable_x64(True)."
         )
     i = jax.lax.broadcasted_iota(jnp.uint64, (rows, particles), 1) + _u64(first)
     j = jax.lax.broadcasted_iota(jnp.uint64, (rows, particles), 0)

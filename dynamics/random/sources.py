@@ -48,12 +48,12 @@ def source(key: Given | Counters, generator: str = "counter") -> Source:
         return given
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         if not 0 <= given < 2**64:
-            raise OdescentError(f"a seed is a whole number from 0 to 2^64 - 1, not {given}.")
+            raise OdescentError(f"a seed must be a whole number from 0 to 2^64 - 1, not {given}.")
         words = np.array([given >> 32, given & 0xFFFFFFFF], np.uint32)
         key = jax.random.wrap_key_data(jnp.asarray(words))
     elif not (hasattr(given, "dtype") and jnp.issubdtype(given.dtype, jax.dtypes.prng_key)):
         raise OdescentError(
-            f"key is a JAX key, as in jax.random.key(0), or a whole number, not {given!r}."
+            f"key must be a JAX key, as in jax.random.key(0), or a whole number, not {given!r}."
         )
     made: Any = key
     if generator == "jax":

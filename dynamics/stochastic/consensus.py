@@ -196,7 +196,7 @@ def laplace_mean(potential: object, at: Sequence[sp.Symbol], order: int = 1) -> 
     phi, coordinates = as_scalar(potential), tuple(at)
     n, small = len(coordinates), sp.Dummy("s")
     if order < 1:
-        raise OdescentError(f"the order of the expansion is 1 or more, not {order}.")
+        raise OdescentError(f"the order of the expansion must be 1 or more, not {order}.")
     curved = sp.hessian(phi, coordinates)
     if sp.simplify(curved.det()) == 0:
         raise OdescentError(
@@ -271,7 +271,7 @@ def prox_expansion(gradient: Callable[[Vector], Vector], x: Vector, order: int) 
         OdescentError: a negative order.
     """
     if order < 0:
-        raise OdescentError(f"the order of the expansion is 0 or more, not {order}.")
+        raise OdescentError(f"the order of the expansion must be 0 or more, not {order}.")
     t = sp.Dummy("t", positive=True)
     coefficients = [x]
     for k in range(1, order + 1):

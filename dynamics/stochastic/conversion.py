@@ -12,18 +12,9 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..algebra.calculus import Symbol, change, derivative, nothing, substitute, symbols_of, tidy
-from ..algebra.vectors import (
-    Call,
-    Elementwise,
-    Expr,
-    Product,
-    ScalarNode,
-    Vector,
-    VectorSymbol,
-    elementwise,
-    hadamard,
-    scalar_symbols,
-)
+from ..algebra.elementwise import Elementwise, elementwise
+from ..algebra.products import Product, hadamard
+from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, scalar_symbols
 from ..flows.system import System
 from ..notation.show import text
 from ..vector_fields.processes import Jumps

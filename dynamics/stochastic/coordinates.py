@@ -16,17 +16,10 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol
+from ..algebra.elementwise import Elementwise, slots
+from ..algebra.products import Product
 from ..algebra.scalars import as_scalar
-from ..algebra.vectors import (
-    Call,
-    Elementwise,
-    Expr,
-    Product,
-    ScalarNode,
-    Vector,
-    VectorSymbol,
-    slots,
-)
+from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
 
 Functions = Mapping[str, Callable[..., object]]
 LARGEST = 12  # coordinates of one vector: what is done with them grows fast
@@ -49,7 +42,7 @@ class Coordinates(Rendered):
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= LARGEST:
             raise OdescentError(
-                f"the dimension of the coordinates is from 1 to {LARGEST}, not {self.dimension}."
+                f"the dimension of the coordinates must be from 1 to {LARGEST}, not {self.dimension}."
             )
 
     def symbols(self, s: Symbol) -> tuple[sp.Symbol, ...]:

@@ -51,9 +51,7 @@ class MomentEquations(Rendered):
                 f"the moments are not closed: their rates need the mean of {higher}."
             )
         if self.matrix.det() == 0:
-            raise OdescentError(
-                "no unique moments are stationary: the moments' matrix is singular."
-            )
+            raise OdescentError("the stationary moments are not unique: their matrix is singular.")
         solved = self.matrix.LUsolve(-self.constant)
         return {m: sp.factor(e) for m, e in zip(self.monomials, solved, strict=True)}
 
@@ -73,7 +71,7 @@ def moment_equations(
         OdescentError: a degree below 1, or L of a monomial is not a polynomial.
     """
     if degree < 1:
-        raise OdescentError(f"the degree of the moments is 1 or more, not {degree}.")
+        raise OdescentError(f"the degree of the moments must be 1 or more, not {degree}.")
     sde = in_coordinates(system, dimension, functions)
     state = sde.state
     listed = [i for k in range(1, degree + 1) for i in reversed(indices(len(state), k))]

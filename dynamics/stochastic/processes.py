@@ -91,7 +91,7 @@ class SDE(Rendered):
     def __post_init__(self) -> None:
         n = len(self.state)
         if self.calculus not in {"ito", "stratonovich"}:
-            raise OdescentError(f"calculus is 'ito' or 'stratonovich', not {self.calculus!r}.")
+            raise OdescentError(f"calculus must be 'ito' or 'stratonovich', not {self.calculus!r}.")
         if len(self.drift) != n or self.noise.rows != n:
             raise OdescentError(
                 f"{n} coordinates need {n} drifts and {n} rows of noise, not {len(self.drift)} and {self.noise.rows}."
@@ -102,7 +102,8 @@ class SDE(Rendered):
                 or sp.simplify(sum(p for _, p in jump.sizes) - 1) != 0
             ):
                 raise OdescentError(
-                    f"the sizes of a jump have {n} coordinates each and probabilities that add to 1, not {jump.sizes}."
+                    f"the sizes of a jump must have {n} coordinates each and probabilities that add to 1, not "
+                    f"{jump.sizes}."
                 )
 
     @property

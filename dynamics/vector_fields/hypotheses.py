@@ -2,7 +2,8 @@
 
 A hypothesis is *proved* (for the declared signs of its symbols, which are listed with it), *assumed* (it
 holds for some values and not, as far as is known, for all) or *refuted*: it holds for no value. Scalars that
-are made of vectors count as real numbers, squared norms as numbers that are not negative.
+are made of vectors count as real numbers, squared norms and <x, m(x)> of a named map m that dissipates as numbers
+that are not negative.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..algebra.calculus import singular, substitute, symbols_of
+from ..algebra.elementwise import Elementwise, slots
 from ..algebra.exact import canonical
 from ..algebra.scalars import as_scalar
-from ..algebra.vectors import Elementwise, Expr, ScalarNode, Vector, scalar_calls, slots
+from ..algebra.vectors import Expr, ScalarNode, Vector, scalar_calls
+from ..maps.dissipation import dissipates
 from ..notation.show import latex, text
 
 _SMOOTH = (
@@ -88,8 +91,8 @@ class Hypothesis:
         found = text(self.expression)
         if self.relation == "diverges":
             raise OdescentError(
-                f"{self.subject} {found} has a finite integral over all later times, or a negative one, so what it "
-                "damps does not tend to zero."
+                f"{self.subject} {found} has a finite integral over all later times, or a negative one, so the damped "
+                "quantity does not tend to zero."
             )
         wanted, why = {
             "> 0": ("be positive", ", which is so for no value of its symbols that was found"),
@@ -135,7 +138,8 @@ def _real(e: sp.Expr, without: Iterable[sp.Symbol]) -> sp.Expr:
     swaps: dict[sp.Expr, sp.Expr] = {}
     for node in sorted(e.atoms(ScalarNode), key=str):
         square = node.kind == "inner" and node.arguments[0] == node.arguments[1]
-        swaps[node] = sp.Dummy(nonnegative=True) if square else sp.Dummy(real=True)
+        least_zero = square or dissipates(node)
+        swaps[node] = sp.Dummy(nonnegative=True) if least_zero else sp.Dummy(real=True)
     for s in sorted(e.free_symbols, key=str):
         if s in without or s.is_real is None:
             swaps[s] = sp.Dummy(s.name, real=True)

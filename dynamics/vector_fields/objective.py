@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, check_choice, expected
 from ..._support.rendering.rendered import Rendered
-from ..algebra.oracles import Oracle
+from ..algebra.operators import jacobian
+from ..algebra.oracles import Oracle, in_argument
 from ..algebra.scalars import as_scalar, check_name
-from ..algebra.vectors import Call, ScalarNode, Vector, call
+from ..algebra.vectors import (
+    Call,
+    ScalarNode,
+    Vector,
+    _check_vectors,
+    call,
+    in_slot,
+    point_of,
+    zero,
+)
 from .estimates import condition_of
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Float, PyTree
 
 
+Slot: TypeAlias = "str | int | None"
+Along: TypeAlias = "Sequence[Any]"
 # particles whose own consensus points are made at a time, so that memory grows with N alone
 _TOGETHER = 64
 
@@ -30,16 +42,21 @@ class Objective(Rendered):
     Abstract (a name only) it takes part in symbolic work: ``f.grad(x)`` of a vector is an opaque
     call. With functions it is concrete: ``f.grad(x)`` of an array is an array of the same shape.
 
+    A function of several arguments names them: ``f = Objective("f", args=("x", "y"))`` has ``f.value(x, y)`` and the
+    partial gradients ``f.grad(x, y, wrt="y")``, with mixed and higher derivatives ``along`` directions.
+
     Args:
-        name: an identifier, or a registry name with slashes. A function may stand in its place, ``Objective(fun)``:
-            it is called by its own name, or "f" where it has none.
+        name: an identifier, or a registry name with slashes. In ``Objective(fun)`` it is the name of the function,
+            or "f" if the function has none.
         fun: JAX scalar function of one array or pytree.
-        grad: its gradient, if better than automatic differentiation.
+        grad: its gradient, if better than automatic differentiation; of a function of several arguments a mapping
+            of their names to functions of all of them.
+        args: names of the arguments of a function of several.
         mu, L: constants of the class F(mu, L): strong convexity and smoothness; numbers or symbols.
         minimizer: the minimizer, or a function of no argument that computes it on first use.
         dimension: length of a flat argument.
         x0: a starting point, or a function of no argument that makes it.
-        reference: where it comes from (DOI or arXiv).
+        reference: its source (DOI or arXiv).
         oracles: further oracles by name, e.g. ``prox(x, step)``, ``operator(x)``.
 
     Raises:
@@ -51,8 +68,9 @@ class Objective(Rendered):
         self,
         name: str | Callable[[Any], Any],
         fun: Callable[[Any], Any] | None = None,
-        grad: Callable[[Any], Any] | None = None,
+        grad: Callable[..., Any] | Mapping[str, Callable[..., Any]] | None = None,
         *,
+        args: Sequence[str] = (),
         mu: object = None,
         L: object = None,
         minimizer: Any = None,
@@ -79,15 +97,32 @@ class Objective(Rendered):
         self.condition = condition_of(mu, L)  # of constants that were estimated
         self.dimension = dimension
         self.reference = reference
+        self.args = check_arguments(args)
         self.oracles: dict[str, Callable[..., Any]] = dict(oracles)
         if fun is not None:
             self.oracles.setdefault("value", fun)
-        if grad is not None:
+        if self.args:
+            self.oracles |= self._partial_gradients(grad or {})
+        elif isinstance(grad, Mapping):
+            raise OdescentError(
+                "a gradient by argument is one of a function of several: give args=."
+            )
+        elif grad is not None:
             self.oracles["grad"] = grad
         elif fun is not None:
             self.oracles["grad"] = _Gradient(fun)
         self._minimizer, self._x0 = minimizer, x0
         self._registered: tuple[str, dict[str, Any]] | None = None  # its name and options there
+
+    def _partial_gradients(self, given: Any) -> dict[str, Callable[..., Any]]:
+        if not isinstance(given, Mapping) or not {*given} <= {*self.args}:
+            raise expected(
+                f"grad of {self.name}", f"a mapping of {', '.join(self.args)} to functions", given
+            )
+        found = dict(given)
+        if self.fun is not None:
+            found = {n: found.get(n, _Gradient(self.fun, i)) for i, n in enumerate(self.args)}
+        return {f"grad_{n}": partial for n, partial in found.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A registered objective is made anew where it is loaded; another one needs functions that have a name."""
@@ -98,7 +133,7 @@ class Objective(Rendered):
 
     @property
     def differentiated(self) -> bool:
-        """Whether it is a function of the user's own, whose gradient JAX makes."""
+        """Whether it is a user's function with a gradient by automatic differentiation."""
         return self._registered is None and isinstance(self.oracles.get("grad"), _Gradient)
 
     def __repr__(self) -> str:
@@ -118,32 +153,128 @@ class Objective(Rendered):
         return self._x0() if callable(self._x0) else self._x0
 
     @overload
-    def grad(self, x: Vector) -> Vector: ...
+    def grad(self, *x: Vector, wrt: Slot = None, along: Along = ()) -> Vector: ...
     @overload
-    def grad(self, x: PyTree[Float[ArrayLike, "..."]]) -> PyTree[Float[Array, "..."]]: ...
-    def grad(self, x: Any) -> Any:
-        """The gradient at a vector (symbolic) or at an array (numeric, same shape)."""
-        return self._field("grad", x)
+    def grad(
+        self, *x: PyTree[Float[ArrayLike, "..."]], wrt: Slot = None, along: Along = ()
+    ) -> PyTree[Float[Array, "..."]]: ...
+    def grad(self, *x: Any, wrt: Slot = None, along: Along = ()) -> Any:
+        """The gradient at a vector (symbolic) or at an array (numeric, same shape), and its derivatives.
+
+        Args:
+            x: the point, by argument.
+            wrt: the argument in which it is the gradient, by name or number (from 0), of a function of several.
+            along: directions along which it is differentiated, one after the other; each a vector, or of a function of
+                several a mapping of arguments to vectors.
+
+        Raises:
+            OdescentError: another number of arguments, no ``wrt`` where there are several, an argument or a direction
+                in one that the function does not have.
+        """
+        slot = self._slot(wrt)
+        if any(isinstance(p, Vector) for p in x):
+            rates = [self._along(d) for d in along]
+            return call(Oracle("grad", self.name, self.args, slot), self._point(*x), rates)
+        self._check_count(x)
+        found = self._numeric(in_argument("grad", slot))
+        return along_all(found, x, [self._tangent(d, x) for d in along])
+
+    def hessian(self, *x: Any, wrt: Slot | tuple[Slot, Slot] = None) -> Any:
+        """The Hessian as an operator, at a vector; at an array, the matrix of a flat argument.
+
+        Args:
+            x: the point, by argument.
+            wrt: of a function of several, the argument of the gradient, and the one in which it is differentiated
+                where that is another: the block of these rows and columns.
+
+        Raises:
+            OdescentError: as of `grad`.
+        """
+        rows, columns = wrt if isinstance(wrt, tuple) else (wrt, wrt)
+        row, column = self._slot(rows), self._slot(columns)
+        if any(isinstance(p, Vector) for p in x):
+            return jacobian(Oracle("grad", self.name, self.args, row), self._point(*x), (), column)
+        import jax
+
+        self._check_count(x)
+        at = self.args.index(column) if column else 0
+        return jax.jacfwd(self._numeric(in_argument("grad", row)), at)(*x)
 
     @overload
-    def value(self, x: Vector) -> sp.Expr: ...
+    def value(self, *x: Vector) -> sp.Expr: ...
     @overload
-    def value(self, x: PyTree[Float[ArrayLike, "..."]]) -> Float[Array, ""]: ...
-    def value(self, x: Any) -> Any:
-        """The value at a vector (a symbolic scalar) or at an array."""
-        if isinstance(x, Vector):
-            return ScalarNode("value", (x,), Oracle("value", self.name))
-        return self._numeric("value")(x)
+    def value(self, *x: PyTree[Float[ArrayLike, "..."]]) -> Float[Array, ""]: ...
+    def value(self, *x: Any) -> Any:
+        """The value at a vector (a symbolic scalar) or at an array, one for each argument."""
+        if any(isinstance(p, Vector) for p in x):
+            return ScalarNode("value", (self._point(*x),), Oracle("value", self.name, self.args))
+        self._check_count(x)
+        return self._numeric("value")(*x)
 
     __call__ = value
 
+    def _check_count(self, x: tuple[Any, ...]) -> None:
+        wanted = len(self.args) or 1
+        if len(x) != wanted:
+            names = f" ({', '.join(self.args)})" if self.args else ""
+            raise OdescentError(
+                f"{self.name} takes {wanted} argument{'s' * (wanted > 1)}{names}, not {len(x)}."
+            )
+
+    def _point(self, *x: Any) -> Vector:
+        self._check_count(x)
+        _check_vectors(self.name, *x)
+        return point_of(self.args, x)
+
+    def _slot(self, wrt: Slot) -> str:
+        if not self.args:
+            if wrt not in (None, 0):
+                raise OdescentError(f"{self.name} has one argument; leave out wrt={wrt!r}.")
+            return ""
+        if wrt is None:
+            raise OdescentError(
+                f"{self.name} has the arguments {', '.join(self.args)}: say in which the gradient is, as in "
+                f"wrt={self.args[-1]!r}."
+            )
+        if isinstance(wrt, int) and not isinstance(wrt, bool) and 0 <= wrt < len(self.args):
+            return self.args[wrt]
+        return check_choice(f"argument of {self.name} called", str(wrt), self.args)
+
+    def _along(self, direction: Any) -> Vector:
+        """A direction as a vector in slots."""
+        if not self.args:
+            return direction  # type: ignore[no-any-return]
+        if not isinstance(direction, Mapping):
+            raise expected(
+                f"a direction of {self.name}",
+                f"a mapping of {' or '.join(self.args)} to a vector",
+                direction,
+            )
+        parts = [in_slot(self._slot(s), v) for s, v in direction.items()]
+        return sum(parts, zero)
+
+    def _tangent(self, direction: Any, x: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A direction as arrays, one for each argument."""
+        if not self.args:
+            return (direction,)
+        import jax
+        import jax.numpy as jnp
+
+        given = {self._slot(s): v for s, v in direction.items()}
+        still = lambda a: jnp.zeros_like(jnp.asarray(a, float))
+        return tuple(
+            given[n] if n in given else jax.tree.map(still, p)
+            for n, p in zip(self.args, x, strict=True)
+        )
+
     def hess(self, x: Any, v: Any) -> Any:
         """The Hessian at x applied to v."""
-        if isinstance(x, Vector):
-            return call(Oracle("grad", self.name), x, [v])
-        import jax
-
-        return jax.jvp(self._numeric("grad"), (x,), (v,))[1]
+        if self.args:
+            raise OdescentError(
+                f"{self.name} has the arguments {', '.join(self.args)}: write its second derivatives as "
+                "grad(..., wrt=..., along=[{...: ...}])."
+            )
+        return self.grad(x, along=[v])
 
     def third(self, x: Vector, u: Vector, v: Vector) -> Vector:
         """The third derivative D^3 f(x)[u, v] (symbolic only).
@@ -156,18 +287,11 @@ class Objective(Rendered):
         Returns:
             a vector, bilinear in u and v.
         """
-        return call(Oracle("grad", self.name), x, [u, v])
+        return self.grad(x, along=[u, v])
 
     def operator(self, x: Any) -> Any:
         """A (monotone) operator at x, for games and variational inequalities."""
         return self._field("operator", x)
-
-    def map(self, x: Any, *parameters: Any) -> Any:
-        """A map of vectors with scalar parameters, such as a mirror map or a Newton direction."""
-        if isinstance(x, Vector):
-            exact = tuple(as_scalar(p) for p in parameters)
-            return call(Oracle("map", self.name), x, (), exact)
-        return self._numeric("map")(x, *parameters)
 
     def ensemble(self, x: Any, alpha: Any, kappa: Any = None) -> Any:
         """The consensus point of the law of x, E[x e^(-alpha f)] / E[e^(-alpha f)].
@@ -262,14 +386,48 @@ def consensus_point(value: Callable[[Any], Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class _Gradient:
-    """The gradient of a function by automatic differentiation."""
+    """The gradient of a function in one of its arguments, by automatic differentiation."""
 
-    fun: Callable[[Any], Any]
+    fun: Callable[..., Any]
+    argument: int = 0
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, *x: Any) -> Any:
         import jax
 
-        return jax.grad(self.fun)(x)
+        return jax.grad(self.fun, self.argument)(*x)
+
+
+def along_all(
+    function: Callable[..., Any], x: tuple[Any, ...], tangents: Sequence[tuple[Any, ...]]
+) -> Any:
+    """The derivative of a function at a point along several directions, one after the other.
+
+    Args:
+        function: of all arguments.
+        x: arrays or pytrees, one for each argument.
+        tangents: directions, each with an array or pytree for each argument.
+
+    Returns:
+        what the function returns, differentiated as often as there are directions.
+    """
+    if not tangents:
+        return function(*x)
+    import jax
+
+    *first, last = tangents
+    return jax.jvp(lambda *p: along_all(function, p, first), x, last)[1]
+
+
+def check_arguments(args: Any) -> tuple[str, ...]:
+    """Names of several arguments, or none; OdescentError for one alone, or a name given twice."""
+    if isinstance(args, str):
+        args = args.replace(",", " ").split()
+    names = tuple(check_name(n) for n in args)
+    if len(names) == 1 or len(set(names)) < len(names):
+        raise OdescentError(
+            f"args names several arguments, each once, not {', '.join(names)}; leave it out for a function of one."
+        )
+    return names
 
 
 def refuse_torch(given: Any) -> None:

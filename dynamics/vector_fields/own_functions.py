@@ -66,9 +66,8 @@ def _trace(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
         raise untraced from None
     except OdescentError:
         raise
-    except (
-        Exception
-    ) as error:  # of the user's function, which has to work on JAX arrays of this shape
+    except Exception as error:
+        # of the user's function, which has to work on JAX arrays of this shape
         said = str(error).partition("\n")[0].rstrip(".")
         if "Tracer" in said:  # of another library
             raise untraced from error

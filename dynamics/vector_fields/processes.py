@@ -51,7 +51,7 @@ class Jumps(Rendered):
     The process is a Wiener process that is read on the clock of a Poisson process N of ``rate`` jumps in a unit of
     time: J_t = W(N_t), so that it jumps at random times, each time by a standard normal mark in every coordinate.
     Amplitudes and processes are those of `Diffusion`; blocks that name the same process jump at the same times by
-    the same marks. The rate is a scalar, and what it depends on is read where a step starts.
+    the same marks. The rate is a scalar, evaluated at the start of a step.
 
     The coordinates of a point jump at the same times. In an ensemble each particle has a clock of its own, or they all
     jump at the same times, by marks of their own, where it is ``common``; so have the rows of an array of several axes.
@@ -96,14 +96,16 @@ def _amplitude(given: object) -> Expr:
     try:
         return as_scalar(given)
     except TypeError as error:
-        raise OdescentError(f"the amplitude of noise is a scalar or a vector: {error}") from None
+        raise OdescentError(
+            f"the amplitude of noise must be a scalar or a vector: {error}"
+        ) from None
 
 
 def _rate(given: object) -> sp.Expr:
     try:
         rate = as_scalar(given)
     except TypeError as error:
-        raise OdescentError(f"the rate of jumps is a scalar expression: {error}") from None
+        raise OdescentError(f"the rate of jumps must be a scalar expression: {error}") from None
     if rate.is_negative or rate.is_real is False or rate.is_finite is False:
-        raise OdescentError(f"the rate of jumps is a finite number, at least 0, not {rate}.")
+        raise OdescentError(f"the rate of jumps must be a finite number, at least 0, not {rate}.")
     return rate

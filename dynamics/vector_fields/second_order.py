@@ -88,7 +88,7 @@ def second_order(
         )
     if not isinstance(output, Vector):
         raise OdescentError(
-            f"a second-order equation is one for a vector, but the output is the scalar {text(output)}."
+            f"a second-order equation requires a vector output, not the scalar {text(output)}."
         )
     # the velocity is the derivative of the output along the flow, in powers of the small parameter if there is one
     along: dict[Symbol, Expr] = dict(drift) if time is None else {**drift, time: sp.S.One}

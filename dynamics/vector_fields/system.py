@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
@@ -16,6 +17,7 @@ from ..algebra.calculus import (
     Symbol,
     derivative,
     modal,
+    oracles_in,
     singular,
     substitute,
     symbols_of,
@@ -23,59 +25,31 @@ from ..algebra.calculus import (
     vanishes,
 )
 from ..algebra.exact import canonical
+from ..algebra.operators import check_symmetric
 from ..algebra.oracles import Oracle
 from ..algebra.scalars import as_scalar, check_known, check_name, exact_values
-from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, scalar_calls, zero
+from ..algebra.series import taylor
+from ..algebra.vectors import (
+    Call,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    scalar_calls,
+    zero,
+)
+from ..algebra.windows import is_window
 from ..notation.show import differential, latex, symbol_latex, text
+from ..solves.routes import check_solves
+from .block import Block, begun, check_vectors, initial_value, start
 from .processes import Diffusion, Jumps, Noise, common_clock
 from .second_order import SecondOrder, second_order
 from .slow_manifold import SlowManifold, expand
 
-KINDS = ("vector", "scalar", "matrix", "pytree")
-ROLES = ("state", "memory", "coefficient")
-start = VectorSymbol("x0")  # the starting point, in the initial values of blocks
 mu, L = sp.symbols("mu L", positive=True)  # strong convexity and smoothness, everywhere
 curvature = sp.Symbol("lambda", positive=True)  # the curvature of one mode of a quadratic
 _LOOSE = "no field moves and no block declares"
 FieldLike: TypeAlias = "Field | Mapping[Symbol, Expr]"
-
-
-@dataclass(frozen=True)
-class Block(Rendered):
-    """A named part of the state.
-
-    Attributes:
-        name: an identifier.
-        kind: vector, scalar, matrix or pytree.
-        role: state (it flows), memory (a `Let` sets it), coefficient (a scalar recurrence).
-        init: initial value, an expression in ``start`` (the starting point), parameters and oracles.
-    """
-
-    name: str
-    kind: str = "vector"
-    role: str = "state"
-    init: Expr = zero
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        if self.kind not in KINDS or self.role not in ROLES:
-            raise OdescentError(
-                f"block {self.name!r} has kind {self.kind!r} and role {self.role!r}; "
-                f"kinds are {', '.join(KINDS)} and roles {', '.join(ROLES)}."
-            )
-        if self.kind == "scalar" and isinstance(self.init, Vector):
-            if self.init:
-                raise OdescentError(
-                    f"the scalar block {self.name!r} starts at the vector {self.init}."
-                )
-            object.__setattr__(self, "init", sp.S.Zero)
-
-    @property
-    def symbol(self) -> Symbol:
-        """The symbol of the block in expressions."""
-        if self.kind == "scalar":
-            return sp.Symbol(self.name, real=True)
-        return VectorSymbol(self.name, self.kind)
 
 
 @dataclass(frozen=True)
@@ -86,35 +60,18 @@ class Field(Rendered):
     noise: Mapping[Symbol, Noise] = field(default_factory=dict)
 
 
-def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
-    """Refuse vectors in an expression that are not among the known ones.
-
-    Args:
-        user: what contains the expression, for the message.
-        e: the expression.
-        known: the vectors allowed.
-        why: the end of the message, after "which".
-
-    Raises:
-        OdescentError: another vector occurs.
-    """
-    loose = [v.name for v in symbols_of(e) if isinstance(v, VectorSymbol) and v not in known]
-    if loose:
-        raise OdescentError(f"{user} uses the vector {min(loose)!r}, which {why}.")
-
-
 class VectorFields(Rendered):
     """A continuous-time system whose drift is the sum of named vector fields.
 
     Args:
         fields: by name, each a `Field` or a mapping from block symbols to drifts.
-        blocks: declarations, where a kind, role or initial value differs from the default.
+        blocks: declarations of blocks whose kind, role or initial value differs from the default.
         output: the expression of the iterate; by default the block at which the oracle is called.
-        init: initial values by block symbol, in ``start`` or in blocks that begin alike; by default what the block
-            declares, else x0 for the output block and zero for the others.
-        time: the symbol of time, where coefficients depend on it.
+        init: initial values by block symbol, in ``start`` and in other blocks, which stand for their initial values; by
+            default the declared one, else x0 for the output block and zero for the others.
+        time: the symbol of time, if coefficients depend on it.
         calculus: "ito" or "stratonovich", the meaning of the noise.
-        name, provenance, references: what it is called, where it comes from, citation keys.
+        name, provenance, references: its name, its origin, citation keys.
 
     Raises:
         OdescentError: undeclared vectors, a scalar where a vector belongs, no field, no clear output,
@@ -136,7 +93,7 @@ class VectorFields(Rendered):
         references: tuple[str, ...] = (),
     ) -> None:
         if calculus not in {"ito", "stratonovich"}:
-            raise OdescentError(f"calculus is 'ito' or 'stratonovich', not {calculus!r}.")
+            raise OdescentError(f"calculus must be 'ito' or 'stratonovich', not {calculus!r}.")
         self.fields = {check_name(n): _as_field(n, f) for n, f in fields.items()}
         self.time, self.calculus = time, calculus
         self.name, self.provenance, self.references = name, provenance, references
@@ -146,18 +103,27 @@ class VectorFields(Rendered):
         if not symbols:
             raise OdescentError("a system needs at least one field or block; none was given.")
         self._check_declared(set(symbols))
+        for s in moved:
+            if is_window(s):
+                raise OdescentError(
+                    f"a field moves the window {s}: values are pushed to it, by a Let."
+                )
         if not isinstance(output, (Vector, sp.Expr, type(None))):
             raise expected("output of System", "an expression in the blocks", output)
         self.output: Expr = self._main_block(symbols) if output is None else output
         check_vectors(f"the output {text(self.output)}", self.output, set(symbols), _LOOSE)
-        initial = {s: _initial(s, e) for s, e in (init or {}).items()}
+        initial = {s: initial_value(s, e) for s, e in (init or {}).items()}
         stray = [str(s) for s in initial if s not in symbols]
         if stray:
             raise OdescentError(
                 f"an initial value is given for {', '.join(stray)}, which no field moves."
             )
-        self.blocks = _begun([self._block(s, declared.get(s), initial) for s in symbols])
+        self.blocks = begun([self._block(s, declared.get(s), initial) for s in symbols])
         self._check_names()
+        rates = [(s, e) for f in self.fields.values() for s, e in f.drift.items()]
+        for s, e in [*rates, *((b.symbol, b.init) for b in self.blocks)]:
+            check_symmetric(s, e)
+        check_solves(e for _, e in rates)
 
     def _block(self, s: Symbol, declared: Block | None, initial: Mapping[Symbol, Expr]) -> Block:
         if declared is not None:
@@ -194,8 +160,8 @@ class VectorFields(Rendered):
                 first = clocks.setdefault((d.process, isinstance(s, Vector)), d)
                 if first.driver() != d.driver() or common_clock(first) != common_clock(d):
                     raise OdescentError(
-                        f"the process {d.process!r} is one of {first.driver()} and of {d.driver()}, which have not the "
-                        "same clock; give one of them another name."
+                        f"the process {d.process!r} is one of {first.driver()} and of {d.driver()}, which have "
+                        "different clocks; rename one of them."
                     )
 
     def _check_names(self) -> None:
@@ -248,15 +214,25 @@ class VectorFields(Rendered):
 
     @property
     def oracles(self) -> tuple[Oracle, ...]:
-        """The oracles that the fields call."""
-        found = {c.oracle for e in self._expressions for c in _calls(e)}
+        """The oracles that the fields call and that are to be given: named maps bring their functions."""
+        called = {c.oracle for e in self._expressions for c in _calls(e)}
+        found = {o for o in called if not o.form.registered}
+        return tuple(sorted(found, key=lambda o: o.name))
+
+    @property
+    def functions(self) -> tuple[Oracle, ...]:
+        """The oracles to be given for the fields, the output and the initial values, values among them."""
+        initial = [b.init for b in self.blocks]
+        called = {o for e in (*self._expressions, self.output, *initial) for o in oracles_in(e)}
+        found = {o for o in called if not o.form.registered}
         return tuple(sorted(found, key=lambda o: o.name))
 
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
         """The scalar symbols that are neither blocks nor time, by name."""
         own = {b.symbol for b in self.blocks} | {self.time}
-        found = {s for e in (*self._expressions, self.output) for s in symbols_of(e)}
+        lengths = [b.history for b in self.blocks if b.keeps]
+        found = {s for e in (*self._expressions, self.output, *lengths) for s in symbols_of(e)}
         return tuple(sorted((s for s in found - own if isinstance(s, sp.Symbol)), key=str))
 
     @property
@@ -284,26 +260,30 @@ class VectorFields(Rendered):
             )
             for n, f in self.fields.items()
         }
-        blocks = [Block(b.name, b.kind, b.role, rule(b.init)) for b in self.blocks]
+        blocks = [replace(b, init=rule(b.init)) for b in self.blocks]
+        blocks = [replace(b, history=rule(b.history)) if b.keeps else b for b in blocks]
         return self.with_fields(fields, **{"blocks": blocks, "output": rule(self.output)} | changes)
 
     def with_fields(self, fields: Mapping[str, FieldLike], **changes: Any) -> Self:
-        """The system with other fields; everything else is as it was, but for the changes."""
+        """The system with other fields and the given changes; everything else is unchanged."""
         names = ("blocks", "output", "time", "calculus", "name", "provenance", "references")
         return type(self)(fields, **{n: getattr(self, n) for n in names} | changes)
 
     @checked
     def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
-        """The system with parameters, by symbol or by name, replaced by values; others are refused."""
+        """The system with parameters, by symbol or by name, replaced by values; unknown names raise an error."""
         exact = self._values({**(values or {}), **by_name})
         check_known(exact, self.parameters)
         return self.map(lambda e: _regular(substitute(e, exact), exact)) if exact else self
 
     @checked
     def limit(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
-        """The system as the parameters tend to the values, e.g. ``limit(a=0)``, by symbol or by name."""
+        """The system as the parameters tend to the values, e.g. ``limit(a=0)``, by symbol or by name.
+
+        Singularities that can be removed are: (1 - exp(-h))/h is 1 at h = 0. Raises OdescentError for others.
+        """
         exact = self._values({**(values or {}), **by_name})
-        return self.map(lambda e: tidy(_regular(substitute(tidy(e), exact), exact)))
+        return self.map(lambda e: tidy(_limit(tidy(e), exact)))
 
     def _values(self, given: Mapping[Any, object]) -> dict[sp.Symbol, sp.Expr]:
         """Values by symbol, exact; a name has to be that of a parameter."""
@@ -386,7 +366,7 @@ class VectorFields(Rendered):
         return expand(drift, fast, small, order)
 
     def equations(self) -> dict[str, str]:
-        """The right-hand side of each block's equation, as LaTeX: of x', or of dx where there is noise."""
+        """The right-hand side of each block's equation, as LaTeX: of x', or of dx with noise."""
         return {b.name: self._right_side(b, as_latex=True) for b in self.blocks}
 
     def latex(self) -> str:
@@ -440,39 +420,6 @@ def _as_field(name: str, f: FieldLike) -> Field:
     )
 
 
-def _begun(blocks: list[Block]) -> tuple[Block, ...]:
-    """The blocks with initial values in the starting point: one that begins where another does gets its value."""
-    begin = {b.symbol: b.init for b in blocks}
-    for s, e in begin.items():
-        why = "is neither the starting point, `od.dynamics.start`, nor a block"
-        check_vectors(f"the initial value of {s}", e, {start, *begin}, why)
-    named = begin.keys() - {
-        start
-    }  # a block may have the name of the starting point, which is meant then
-    for _ in begin:
-        known = {s: begin[s] for s in named}
-        begin = {s: substitute(e, known) for s, e in begin.items()}
-    circular = [str(s) for s, e in begin.items() if symbols_of(e) & named]
-    if circular:
-        raise OdescentError(
-            f"the initial values of {', '.join(circular)} are given by each other; "
-            "give one of them by numbers or the starting point, `od.dynamics.start`."
-        )
-    return tuple(replace(b, init=begin[b.symbol]) for b in blocks)
-
-
-def _initial(s: Symbol, value: object) -> Expr:
-    if isinstance(value, Vector):
-        return value
-    try:
-        number = as_scalar(value)
-    except TypeError as error:
-        raise OdescentError(f"the block {s} starts at {value!r}: {error}") from None
-    if isinstance(s, Vector) and number != 0:
-        raise OdescentError(f"the vector block {s} starts at the scalar {number}.")
-    return zero if isinstance(s, Vector) else number
-
-
 def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:
     if isinstance(s, Vector) and e == 0:
         return zero
@@ -488,6 +435,22 @@ def _kind(s: Symbol) -> str:
 
 def _calls(e: Expr) -> set[Call]:
     return e.calls() if isinstance(e, Vector) else scalar_calls(e)
+
+
+def _limit(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:
+    """The expression at these values; where it is singular, its limit in the one symbol that makes it so."""
+    plain = substitute(e, values)
+    if not singular(plain):
+        return plain
+    found: list[Expr] = []
+    for s, v in values.items():
+        others = substitute(e, {t: w for t, w in values.items() if t != s})
+        if not singular(others):
+            with contextlib.suppress(OdescentError):
+                found.append(tidy(taylor(substitute(others, {s: s + v}), s, 0)[0]))
+    if found and all(vanishes(other - found[0]) for other in found[1:]):
+        return found[0]
+    return _regular(plain, values)
 
 
 def _regular(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:

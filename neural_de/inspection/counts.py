@@ -21,8 +21,8 @@ class EvaluationCounts(Rendered):
     """Evaluations of the drift, row by row.
 
     Attributes:
-        each: of every row, solved on its own.
-        together: of the solve of the same rows as one state; the most, if the model solves them one by one.
+        each: evaluations of each row solved separately.
+        together: evaluations of the same rows as one state; the maximum, if the model solves rows separately.
         failed: rows whose solve failed; their counts are left out of the quantiles.
     """
 

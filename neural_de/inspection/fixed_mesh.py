@@ -30,11 +30,11 @@ class FixedMesh(Rendered):
 
     Attributes:
         times: t0 to t1, one more than there are steps.
-        evaluations: of the field, per solve; None if they cannot be known.
-        fitted: the largest E along the mesh, in units of the tolerance, of each row that chose it.
-        errors: the same of the rows it is checked on.
-        confidence: with which `bound` holds.
-        options: of `solve`, or of a model that hands them to it: ``model(x, **mesh.options)``.
+        evaluations: evaluations of the field per solve; None if unknown.
+        fitted: the largest E along the mesh, in units of the tolerance, of each row that determined the mesh.
+        errors: the same for each row of the test half.
+        confidence: confidence level of `bound`.
+        options: options of `solve`, or of a model that passes them on: ``model(x, **mesh.options)``.
     """
 
     name: str
@@ -130,14 +130,16 @@ def fixed_mesh(
     s = what if isinstance(what, Subject) else subject(what)
     if not 0 < largest <= 1 or not 0 < confidence < 1:
         raise OdescentError(
-            f"largest={largest!r} is in (0, 1] and confidence={confidence!r} between 0 and 1."
+            f"largest={largest!r} must be in (0, 1] and confidence={confidence!r} between 0 and 1."
         )
 
     # One half of the rows chooses, one checks.
     s = replace(s, rows=s.first(rows), options={**s.options, **options})
     half = count(s.rows) // 2
     if half < 1:
-        raise OdescentError("a mesh takes two rows at least: one half chooses it, one checks it.")
+        raise OdescentError(
+            "a mesh needs at least two rows: one half determines it, the other tests it."
+        )
     chooses, checks = (
         replace(s, rows={n: a[part] for n, a in s.rows.items()})
         for part in (slice(half), slice(half, None))
@@ -145,7 +147,7 @@ def fixed_mesh(
     found = chooses.each().solved
     if found.statistics.diffusion_evaluations is not None:
         raise OdescentError(
-            "a mesh cannot be fixed for a solve with noise: its errors are the path's, not the row's."
+            "a mesh cannot be fixed for a solve with noise: its errors depend on the path, not on the row alone."
         )
     t0, t1 = (float(np.ravel(t)[0]) for t in (found.solution.t0, found.solution.t1))
     dtype = found.statistics.error.sum.dtype

@@ -27,10 +27,10 @@ class FieldPlane(Rendered):
     Attributes:
         center, directions: shape (d,) and (2, d), the directions orthonormal; in a plane, its own axes.
         share: the share of the states' variance that the plane holds; 1 for a state of two variables.
-        times: at which the field is drawn: one if it does not depend on the time.
+        times: times at which the field is drawn; a single one for an autonomous field.
         a, b: coordinates of the grid.
         arrows: shape (times, b, a, 2).
-        path_times: of the paths.
+        path_times: times of the paths.
         paths: shape (path times, rows, 2).
         labels: a whole number per row, None if there are none.
     """
@@ -191,7 +191,7 @@ def _plane(states: np.ndarray, plane: Any) -> tuple[np.ndarray, np.ndarray, floa
         center, given = np.asarray(plane[0], float), np.asarray(plane[1], float)
         if center.shape != (d,) or given.shape != (2, d) or np.linalg.matrix_rank(given) < 2:
             raise OdescentError(
-                f"plane= is a center of {d} numbers and two independent directions of {d} numbers each."
+                f"plane= must be a center of {d} numbers and two independent directions of {d} numbers each."
             )
         q, r = np.linalg.qr(given.T)
         directions = (q * np.sign(np.diag(r))).T

@@ -54,7 +54,7 @@ class SolverComparison(Rendered):
     Attributes:
         score: the name of the metric.
         rows: how many.
-        reference: what errors refer to, in words.
+        reference: a description of the reference solution.
     """
 
     name: str

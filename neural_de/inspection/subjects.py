@@ -34,18 +34,18 @@ class FixedOption(OdescentError):
 
 @dataclass(frozen=True)
 class Subject(Rendered):
-    """Rows, and what solves them.
+    """Rows and a model or vector field that solves them.
 
     Attributes:
         name: for titles.
         losses: (model, batch, key=..., **options of `solve`) -> the loss, metrics and solve of a batch.
-        model: a pytree; what `losses` reads the weights from.
+        model: a pytree with the weights for `losses`.
         rows: arrays by name, of one length.
-        fixed: what goes whole into every batch.
-        score, sign: the metric that counts, and 1 if more of it is better; None if there is none.
-        options: of `solve`, as in training.
-        vector_field: (t, y) -> dy/dt for y of shape (batch, d); None if the model does not show one.
-        key: data of the noise.
+        fixed: arrays that are part of every batch.
+        score, sign: the metric, and 1 if larger is better, else -1; None if there is none.
+        options: options of `solve`, as in training.
+        vector_field: (t, y) -> dy/dt for y of shape (batch, d); None if the model does not expose one.
+        key: data of the key of the noise.
     """
 
     name: str
@@ -137,7 +137,7 @@ def subject(
     name: str | None = None,
     **options: Any,
 ) -> Subject:
-    """What the functions here look at.
+    """The object of the inspection functions: a run, a vector field or a model.
 
     ::
 
@@ -149,9 +149,9 @@ def subject(
         what: a run, a folder, a vector field, or with `loss` any model.
         y0: initial states or inputs, one per row; not for runs.
         t0, t1, args: of a vector field.
-        rows: which rows of a run: "train", "validation" or "test".
+        rows: the rows of a run: "train", "validation" or "test".
         loss: (model, batch, key=..., **options) -> `Losses`, or (anything, Solved), or Solved.
-        vector_field: (t, y) -> dy/dt, for pictures of it; found by itself where the model has a `field` or `drift`.
+        vector_field: (t, y) -> dy/dt, for pictures of it; by default the model's `field` or `drift`.
         labels: a whole number per row, for colours.
         name: for titles; by default the task's, with its regularizer, or the function's.
         options: of `solve`.
@@ -160,7 +160,7 @@ def subject(
         Rows and what solves them, as the other functions here take it.
 
     Raises:
-        OdescentError: something that is none of these.
+        OdescentError: another object.
     """
     # a run brings its rows, its loss and its settings
     if isinstance(what, str | Path):
@@ -222,7 +222,7 @@ def _of_run(
     run: Trained, rows: str, vector_field: Any, name: str | None, options: Mapping[str, Any]
 ) -> Subject:
     if rows not in PARTS:
-        raise OdescentError(f"rows= is one of {', '.join(PARTS)}, not {rows!r}.")
+        raise OdescentError(f"rows= must be one of {', '.join(PARTS)}, not {rows!r}.")
     c, task = run.config, run.task
     data = task.rows(c).in_precision(np.dtype(c.precision))
     dt0: Any = c.dt0
@@ -247,7 +247,7 @@ def _open(loss: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.Parameter.VAR_KEYWORD not in kinds:
         raise OdescentError(
             "loss= is called with a key and options of solve by name, and this one does not accept all of them: end it "
-            "with **options, as in lambda model, batch, **options: ..., and hand them on to solve."
+            "with **options, as in lambda model, batch, **options: ..., and pass them on to solve."
         )
     return loss
 

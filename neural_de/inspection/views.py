@@ -32,7 +32,7 @@ def inspect(
 ) -> dict[str, Any]:
     """The views of a model by name: steps, evaluations per row, other solvers, its field in a plane, a fixed mesh.
 
-    What does not apply (a field that the model does not show) is left out, and said under "left out".
+    Views that do not apply (a field that the model does not expose) are listed under "left out", with reasons.
 
     Args:
         what: a `Subject`, or what `subject` takes.

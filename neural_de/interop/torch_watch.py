@@ -30,7 +30,7 @@ def watch_torchdiffeq(
 
     Args:
         func: f(t, y), a module or a function; y one tensor.
-        rtol, atol, method: as handed to odeint.
+        rtol, atol, method: as in the call of odeint.
 
     Returns:
         A module with, of the last solve: `evaluations` (all calls), `accepted`, `rejected`, `t`, `h` (lists of
@@ -145,7 +145,7 @@ def watch_torchdiffeq(
             # a penalty without gradient would train nothing, silently
             if torch.is_grad_enabled() and not self._graph:
                 raise OdescentError(
-                    "the solve kept no graph (odeint_adjoint keeps none), so that its penalty has no gradient: solve "
+                    "the solve kept no graph (odeint_adjoint keeps none), so its penalty has no gradient: solve "
                     "with torchdiffeq.odeint, or ask for the number alone under torch.no_grad()."
                 )
             each = torch.stack(self.error)

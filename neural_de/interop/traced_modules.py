@@ -47,7 +47,7 @@ class TracedModule(torch.nn.Module):
             OdescentError: the state is not a tensor.
         """
         if not isinstance(y, torch.Tensor):
-            raise OdescentError(f"the state is a tensor, not {type(y).__name__}.")
+            raise OdescentError(f"the state must be a tensor, not {type(y).__name__}.")
         t = torch.as_tensor(t, dtype=y.dtype, device=y.device)
         key = (which, tuple(y.shape), y.dtype)
         if key not in self._traced:

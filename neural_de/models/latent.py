@@ -36,11 +36,11 @@ class TwoLayers(eqx.Module):
 class GRUEncoder(eqx.Module):
     """A gated recurrent unit whose state is a mean and a deviation, run from the last time to the first.
 
-    At a time without any observation a sample's state is kept, so that times at which others were
-    observed do not enter.
+    At a time without an observation of a sample its state is kept, so observation times of other samples have no
+    effect.
 
     Attributes:
-        update, reset, new: gates and candidate.
+        update, reset, new: the gates and the candidate.
         head: from the last state to the mean and log variance of the latent state.
     """
 

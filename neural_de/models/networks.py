@@ -74,7 +74,7 @@ class TimeMLP(eqx.Module):
         given: Any = hidden
         widths = [dimension, *(given if isinstance(given, Sequence) else [given]), dimension]
         if not all(isinstance(w, int | np.integer) and w > 0 for w in widths):
-            raise OdescentError(f"widths of layers are positive whole numbers, not {widths}.")
+            raise OdescentError(f"widths of layers must be positive whole numbers, not {widths}.")
         keys = jr.split(key, len(widths) - 1)
         self.layers = tuple(
             Dense(a + time, b, k, dtype) for a, b, k in zip(widths, widths[1:], keys, strict=False)
@@ -111,7 +111,7 @@ class NeuralODEClassifier(eqx.Module):
         field: (t, y) -> dy/dt, for y of shape (batch, dimension).
         head: from the final state to logits.
         t1: the end of the interval [0, t1].
-        augment: zeros that are appended to the input (arXiv 1904.01681).
+        augment: number of zeros appended to the input (arXiv 1904.01681).
     """
 
     field: Any
@@ -144,7 +144,7 @@ class NeuralODEClassifier(eqx.Module):
             field: (t, y) -> dy/dt, for y of shape (batch, dimension + augment).
         """
         if augment < 0:
-            raise OdescentError(f"augment is a number of zeros, at least 0, not {augment}.")
+            raise OdescentError(f"augment must be a number of zeros, at least 0, not {augment}.")
         a, b = jr.split(key)
         d = dimension + augment
         self.field = TimeMLP(d, hidden, a, **options) if field is None else field
@@ -198,7 +198,9 @@ class NeuralSDE(eqx.Module):
                 of about that size at the start, which is often far more than the data's.
         """
         if not diffusion_scale > 0:
-            raise OdescentError(f"diffusion_scale is a positive number, not {diffusion_scale!r}.")
+            raise OdescentError(
+                f"diffusion_scale must be a positive number, not {diffusion_scale!r}."
+            )
         a, b = jr.split(key)
         self.drift = TimeMLP(dimension, hidden, a, **({"time": False, "final": False} | options))
         made = Dense(dimension, dimension, b, options.get("dtype", jnp.float32))

@@ -105,7 +105,7 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
 
     whose, _, short = name.rpartition(":")
     if whose not in ("", "optax", "odescent"):
-        raise OdescentError(f"an optimizer is optax:NAME or odescent:NAME, not {name!r}.")
+        raise OdescentError(f"an optimizer must be optax:NAME or odescent:NAME, not {name!r}.")
     theirs = _optax_names()
     if whose != "odescent" and short in theirs:
         return Optimizer(_of_optax(short, options, learning_rate))
@@ -144,7 +144,7 @@ def optimizer(name: str, options: Mapping[str, Any], learning_rate: Any = None) 
     asked = [n for n in needed if n not in OFFERED]
     if asked:
         raise OdescentError(
-            f"{short} asks for {', '.join(asked)} at every step, which training does not have: take another "
+            f"{short} needs {', '.join(asked)} at every step, which training does not compute: use another "
             "optimizer, or give one of your own as an object."
         )
     return Optimizer(made, getattr(load(algorithm, "optax"), "eval_params", Optimizer.output))

@@ -80,9 +80,9 @@ def levenberg_marquardt(
     rate: Any = learning_rate
     varies = callable(rate) or isinstance(rate, jax.Array)  # an array: optax.inject_hyperparams
     if not (varies or (_is_real(rate) and 0 < rate <= 1)):
-        raise OdescentError(f"learning_rate is a number above 0 and at most 1, not {rate!r}.")
+        raise OdescentError(f"learning_rate must be above 0 and at most 1, not {rate!r}.")
     if not (_is_real(damping) and damping > 0):
-        raise OdescentError(f"damping is a positive number, not {damping!r}.")
+        raise OdescentError(f"damping must be a positive number, not {damping!r}.")
     averages = varies or rate < 1
     trials = check_whole("trials", trials, 1)
 

@@ -83,8 +83,8 @@ def error(kind: str = "weighted", reduction: str = "sum") -> Error:
 
     Args:
         kind: "weighted" for E_j h_j, "scaled" for E_j, "squared" for E_j^2, E_j in units of the tolerance.
-        reduction: "sum", "mean" or "max" over the steps; the paper's experiments took the mean, which does not
-            fall when steps vanish.
+        reduction: "sum", "mean" or "max" over the steps; the paper's experiments use the mean, which does not
+            decrease when the number of steps does.
     """
     return Error(
         check_choice("error", kind, KINDS), check_choice("reduction", reduction, REDUCTIONS)
@@ -94,9 +94,9 @@ def error(kind: str = "weighted", reduction: str = "sum") -> Error:
 def steps(reduction: str = "sum") -> StepNumber:
     """The number of steps of an ideal controller: the sum of (E_j + 10^-q)^(1/q).
 
-    A step's length is proportional to E^(1/q), q the order of the error estimate, so that each term is the
-    step over the one that would just be accepted. Its unit is steps, whatever problem and tolerance: the
-    coefficient is the loss one would pay for a step less.
+    A step's length is proportional to E^(1/q), where q is the order of the error estimate, so each term is the ratio of
+    the step to the largest acceptable one. Its unit is steps for any problem and tolerance: the coefficient is
+    the increase in loss accepted for one step saved.
     """
     return StepNumber(check_choice("reduction", reduction, REDUCTIONS))
 
@@ -107,7 +107,7 @@ def stiffness(kind: str = "jvp", reduction: str = "mean") -> Stiffness:
     Args:
         kind: "shampine", the paper's, from two stages at the same time, free but rounding noise in float32
             at tight tolerances; "jvp", one Jacobian-vector product per step, which does not cancel.
-        reduction: "sum", "mean" or "max"; the paper's SRNODE took the max.
+        reduction: "sum", "mean" or "max"; the paper's SRNODE uses the max.
     """
     return Stiffness(
         check_choice("stiffness", kind, STIFFNESS), check_choice("reduction", reduction, REDUCTIONS)

@@ -136,8 +136,8 @@ class Local(Regularizer):
 def local(quantity: str = "error", time: str = "unbiased", step: str = "accepted") -> Local:
     """One step's error or stiffness at a random time of the solve (arXiv 2303.02262).
 
-    The state is captured while solving, in memory for one state, and held constant; the step is made
-    again outside, so that any adjoint will do. It costs one step.
+    The state is captured during the solve, in memory for one state, and held constant; the step is repeated outside the
+    solve, so any adjoint can be used. The cost is one step.
 
     Args:
         quantity: "error", or stiffness by "shampine" or "jvp" over the solver's stability size.

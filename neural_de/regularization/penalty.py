@@ -80,7 +80,7 @@ class Regularizer(eqx.Module):
     """A penalty on the cost of a solve; penalties can be added and scaled.
 
     Class attributes:
-        reference: where it comes from, arXiv identifiers.
+        reference: its sources, arXiv identifiers.
         any_adjoint: False if its gradient passes through the solver's state, which BacksolveAdjoint cuts.
     """
 

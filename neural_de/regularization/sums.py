@@ -35,12 +35,12 @@ def terms(text: str) -> tuple[tuple[float, str], ...]:
     if not found or place != len(plain) + 1:
         shown = text if len(text) <= _LONGEST else text[:20] + "..."
         raise OdescentError(
-            f"a regularizer is a name, or a sum such as error+0.5*stiffness, not {shown!r}."
+            f"a regularizer must be a name or a sum such as error+0.5*stiffness, not {shown!r}."
         )
     names = [name for _, name in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise OdescentError(f"{twice} stands in {text!r} twice: give it once, with one weight.")
+        raise OdescentError(f"{twice} occurs twice in {text!r}: give it once, with one weight.")
     return tuple(found)
 
 

@@ -23,33 +23,33 @@ class Budget(eqx.Module):
 
     With NFE the number of function evaluations of a solve, ``Budget(target_nfe=n)`` is dual ascent for
     "least loss subject to NFE <= n": log lambda grows while the solves cost more, and falls while they cost
-    less. ``Budget(max_accuracy_loss=d)`` is the same loop with the sign turned round: as few evaluations as an
-    accuracy within d of the reference allows. The weights follow lambda only after some tens of steps, so that
-    the integral alone would swing; a term proportional to the violation (of the last ten or so updates) damps
-    it, as in a PI controller. A violation that lasts counts more and more, for steps of a solver are few.
+    less. ``Budget(max_accuracy_loss=d)`` is the same loop with the opposite sign: the fewest evaluations for an
+    accuracy within d of the reference. The weights respond to lambda only after some tens of steps, so the
+    integral alone would oscillate; a term proportional to the violation (over about the last ten updates) damps
+    it, as in a PI controller. A lasting violation is weighted increasingly, since a solve has few steps.
 
-    A field is cheap before it has learned anything. Nothing is penalized at the start, whatever lambda, nor while
-    solves are far within a budget of evaluations, or accuracies far below one of accuracy: weights that a penalty
-    alone has made learn slowly ever after. What is not applied is not blamed either: lambda does not fall then.
-    While the constraint holds without any need of the penalty, but not by far, the integral runs away, by decades
-    in a long training; once it is violated again the integral returns, in some tens of updates, to where
-    violations have ended before. A pytree; `updated` is pure and works inside jit::
+    An untrained field is cheap to solve. Nothing is penalized at the start, nor while solves are far within a budget
+    of evaluations or accuracies far below a budget of accuracy, because weights shaped by the penalty alone learn
+    slowly afterwards. While the penalty is inactive, lambda does not fall. If the constraint holds without the
+    penalty, but narrowly, the integral decreases by decades in a long training; once the constraint is violated
+    again, the integral returns within some tens of updates to its value at the end of earlier violations. A pytree;
+    `updated` is pure and works inside jit::
 
         loss = task + budget.coefficient * solved.penalty
         budget = budget.updated(solved.statistics.drift_evaluations)
 
     Attributes:
-        log_coefficient: log lambda but for the proportional term.
-        violation: mean of the last ones, the most recent ones weighing most; between -1 and 1.
-        met: log_coefficient where violations ended; before the first one a bound, to which there is no way back.
+        log_coefficient: log lambda without the proportional term.
+        violation: weighted mean of the last violations, between -1 and 1; recent ones have larger weights.
+        met: log_coefficient at the end of the last violation; before the first one, a bound.
         lasting: updates in a row over the budget.
-        near: share of the last updates that were not far from the budget; where it is 0, nothing is penalized.
-        target: of NFE, or of the loss in accuracy.
+        near: share of the last updates that were not far from the budget; if it is 0, nothing is penalized.
+        target: the target of NFE, or of the loss in accuracy.
         gain: the largest change of log lambda per update.
         damping: the proportional term is gain * damping * violation: the lag of the weights, in updates.
         sensitivity: relative violation at which the change is the largest is 1/sensitivity.
         sign: 1 for NFE, -1 for accuracy.
-        low, high: bounds of log lambda, against wind-up while a target cannot be met.
+        low, high: bounds of log lambda, against wind-up while the target cannot be met.
     """
 
     log_coefficient: Float[Array, ""]
@@ -102,7 +102,7 @@ class Budget(eqx.Module):
             if isinstance(number, int | float) and not number > 0:
                 raise OdescentError(f"a Budget's {name} must be positive, not {number!r}.")
         if not bounds[0] < bounds[1]:
-            raise OdescentError(f"a Budget's bounds go from low to high, not {bounds}.")
+            raise OdescentError(f"a Budget's bounds must go from low to high, not {bounds}.")
         self.log_coefficient = jnp.log(jnp.asarray(start, float))
         self.violation = self.lasting = self.near = jnp.zeros_like(self.log_coefficient)
         self.target, self.gain = _array(target), _array(gain)

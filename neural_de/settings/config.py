@@ -24,14 +24,14 @@ _DECAY = 1e-5  # the papers' inverse decay of the learning rate
 
 @dataclass(frozen=True)
 class Values(Rendered):
-    """What a setting can be.
+    """The admissible values of a setting.
 
     Attributes:
-        said: in words.
-        fits: whether a value is one; None and the words below need not be asked about.
-        read: from the text of a command's option, whose name comes first.
-        words: those that it can be as well; with no `fits`, those alone.
-        metavar: what stands for it in a command's help.
+        said: a description.
+        fits: whether a value is admissible; not called for None and for `words`.
+        read: conversion of the text of a command's option; the option's name is the first argument.
+        words: further admissible values; without `fits`, the only ones.
+        metavar: placeholder in a command's help.
     """
 
     said: str
@@ -41,7 +41,7 @@ class Values(Rendered):
     metavar: str = "NAME"
 
     def check(self, name: str, value: Any) -> None:
-        """OdescentError for a value that the setting of this name cannot have."""
+        """Raise an OdescentError if the value is not admissible for the setting of this name."""
         if value in self.words:
             return
         if self.words and (self.fits is None or isinstance(value, str)):
@@ -83,17 +83,17 @@ OPTIONS = Values("numbers, text and lists by name", None)
 def setting(
     values: Values, default: Any = None, option: str = "", *, of: str = "run", shared: bool = False
 ) -> Any:
-    """A field of `Config`; a new one is a line there, and whatever reads it.
+    """A field of `Config`.
 
     Args:
-        values: that it takes.
+        values: the admissible values.
         default: None where the task or the paper may set it; options start empty.
-        option: the help of the option of ``odescent train``; empty for what has an option of another kind there.
-        of: what it belongs to: the "penalty", the "optimizer", the "solve" of a batch, or the whole "run".
-        shared: whether runs that differ in it share what is compiled, because it is an argument of the update.
+        option: the help of the option of ``odescent train``; empty for a setting with a different kind of option.
+        of: its group: the "penalty", the "optimizer", the "solve" of a batch, or the whole "run".
+        shared: whether runs that differ in it share compiled code, because it is an argument of the update.
 
     Returns:
-        A dataclass field with that as its metadata.
+        A dataclass field with these arguments as its metadata.
     """
     metadata = {"values": values, "option": option, "of": of, "shared": shared}
     if values is OPTIONS:
@@ -102,7 +102,7 @@ def setting(
 
 
 def settings(of: str | None = None) -> dict[str, Mapping[str, Any]]:
-    """What is known of each field of `Config` by name: all of them, or those that belong to one thing."""
+    """The metadata of the fields of `Config` by name: of all fields, or of one group."""
     known = {f.name: f.metadata for f in fields(Config)}
     return {n: m for n, m in known.items() if of is None or m["of"] == of}
 
@@ -113,93 +113,97 @@ class Config(Rendered):
     """The settings of a training run; None is the task's default. Hashable, with conversion to and from JSON.
 
     Attributes:
-        task: a registered task, or the name of the task that `train` is given.
-        seed: of the splits, the weights, the order of the rows and the noise.
+        task: a registered task, or the name of the task given to `train`.
+        seed: seed of the splits, the weights, the order of the rows and the noise.
         steps, batch: optimizer steps; rows per step.
-        regularizer, coefficient: a registered regularizer, or a sum of some (``"error+0.5*stiffness"``), and its
-            coefficient, positive; with a budget, where the coefficient starts (0.01).
-        final_coefficient: where an exponential schedule from `coefficient` ends at the last step.
+        regularizer, coefficient: a registered regularizer or a weighted sum (``"error+0.5*stiffness"``), and its
+            positive coefficient; with a budget, the initial coefficient (0.01).
+        final_coefficient: coefficient at the last step, after an exponential decay from `coefficient`.
         regularizer_options: by name, such as ``{"kind": "scaled"}``; of a sum, ``{"error": {"kind": "scaled"}}``.
-        target_nfe: a budget of evaluations per solve; the coefficient is then found while training (`Budget`).
+        target_nfe: a budget of evaluations per solve; the coefficient is found during training (`Budget`).
         max_accuracy_loss: a budget of score (0.01 is a percentage point of accuracy) against the same run without
-            regularizer, which is trained first; the coefficient rises as far as that allows.
-        optimizer: of optax (``adam``), an algorithm of odescent (``nesterov_sc``), or ``levenberg_marquardt``, for
-            losses that are sums of squares; ``optax:adam`` and ``odescent:adam`` select one.
-        learning_rate: of optax, or the step of an odescent algorithm where that is free; of ``levenberg_marquardt``
-            the share of its steps that is taken, at most and by default 1.
-        schedule: of the learning rate: "constant", "cosine" to zero, or "inverse", 1 / (1 + 1e-5 step).
+            regularizer, which is trained first; the coefficient is as large as this budget allows.
+        optimizer: an optax optimizer (``adam``), an algorithm of odescent (``nesterov_sc``), or
+            ``levenberg_marquardt`` for sums of squares; ``optax:adam`` and ``odescent:adam`` resolve equal names.
+        learning_rate: the learning rate of an optax optimizer, the free step of an odescent algorithm, or the fraction
+            of its steps that ``levenberg_marquardt`` takes, at most and by default 1.
+        schedule: schedule of the learning rate: "constant", "cosine" to zero, or "inverse", 1 / (1 + 1e-5 step).
         optimizer_options: by name, such as ``{"mu": 1.0, "L": 50.0}``.
-        rtol, atol: of the solves.
-        brownian_tolerance: of the Brownian paths, in units of time, as `solve` has it; only for tasks with noise.
+        rtol, atol: tolerances of the solves.
+        brownian_tolerance: resolution of the Brownian paths in time, as in `solve`; only for tasks with noise.
         dt0: the first step: "hairer" (the default of most tasks), a length, "warm" (carried from solve to solve), or
-            "calibrated" (at each validation, the length with which validation rows cost the fewest evaluations).
-        max_steps: of a solve.
-        model_options: of the task's model.
-        paper: 2021 or 2023: settings of arXiv 2105.03918 or 2303.02262; `regularizer` is then the paper's name
-            of one, such as "ERNODE".
+            "calibrated" (chosen at each validation for the fewest evaluations on the validation rows).
+        max_steps: largest number of steps of a solve.
+        model_options: options of the task's model, by name.
+        paper: 2021 or 2023, the settings of arXiv 2105.03918 or 2303.02262; `regularizer` is then a name of that
+            paper, such as "ERNODE".
         precision: "float32" or "float64".
-        validation: fraction of the training rows that is set aside.
-        validate_every, checkpoint_every: steps between.
-        skips: batches in a row that may fail, each noted and passed over, before the run stops.
+        validation: fraction of the training rows used for validation.
+        validate_every, checkpoint_every: steps between validations; steps between checkpoints.
+        skips: consecutive failed batches that are recorded and skipped before the run stops.
         clip: largest global norm of a gradient.
-        devices: over how many a batch is split.
+        devices: number of devices over which a batch is split.
     """
 
     task: str = setting(NAME, MISSING)
     seed: int = setting(NUMBERED, 0, shared=True)
-    steps: int | None = setting(COUNT, None, "Of the optimizer.")
+    steps: int | None = setting(COUNT, None, "Steps of the optimizer.")
     batch: int | None = setting(COUNT, None, "Rows per step.")
     regularizer: str | None = setting(NAME)
     coefficient: float | None = setting(
-        POSITIVE, None, "Of the regularizer.", of="penalty", shared=True
+        POSITIVE, None, "Coefficient of the regularizer.", of="penalty", shared=True
     )
     final_coefficient: float | None = setting(
-        POSITIVE, None, "What the coefficient falls to, exponentially, at the last step.",
+        POSITIVE, None, "Coefficient at the last step, after an exponential decay.",
         of="penalty", shared=True,
     )  # fmt: skip
     regularizer_options: Mapping[str, Any] = setting(OPTIONS, of="penalty")
     target_nfe: int | None = setting(
-        COUNT, None, "Find the coefficient: N evaluations.", of="penalty"
+        COUNT, None, "Budget of N evaluations per solve; the coefficient follows.", of="penalty"
     )
     max_accuracy_loss: float | None = setting(
-        POSITIVE, None, "Find the coefficient: a score within NUMBER (0.01: a point) of a run without, trained first.",
+        POSITIVE, None, "Budget of score (0.01: a point) against a run without regularizer, trained first.",
         of="penalty",
     )  # fmt: skip
     optimizer: str | None = setting(
-        NAME, None, "Of optax, an algorithm, or levenberg_marquardt.", of="optimizer"
+        NAME, None, "An optax optimizer, an algorithm, or levenberg_marquardt.", of="optimizer"
     )
     learning_rate: float | None = setting(
-        POSITIVE, None, "Of the optimizer; the task's own.", of="optimizer"
+        POSITIVE, None, "Learning rate; by default the task's.", of="optimizer"
     )
     schedule: str | None = setting(
         Values("a schedule", None, words=SCHEDULES), None,
-        "Of the learning rate: constant, cosine or inverse.", of="optimizer",
+        "Learning rate over the steps: constant, cosine or inverse.", of="optimizer",
     )  # fmt: skip
     optimizer_options: Mapping[str, Any] = setting(OPTIONS, of="optimizer")
     rtol: float | None = setting(POSITIVE, of="solve")
     atol: float | None = setting(POSITIVE, of="solve")
     brownian_tolerance: float | None = setting(
-        POSITIVE, None, "To what length of time Brownian paths are resolved; follows from the tolerance.",
+        POSITIVE, None, "Resolution in time of the Brownian paths; by default from the tolerance.",
         of="solve",
     )  # fmt: skip
     dt0: str | float | None = setting(
-        STEP, None, "hairer, warm, calibrated or a length.", of="solve"
+        STEP, None, "First step of a solve: hairer, warm, calibrated or a length.", of="solve"
     )
-    max_steps: int | None = setting(COUNT, None, "Of a solve.", of="solve")
+    max_steps: int | None = setting(COUNT, None, "Largest number of steps of a solve.", of="solve")
     model_options: Mapping[str, Any] = setting(OPTIONS, shared=True)
-    paper: int | None = setting(YEAR, None, "Settings of 2021 or 2023.", of="solve")
+    paper: int | None = setting(YEAR, None, "Settings of the paper of 2021 or of 2023.", of="solve")
     precision: str = setting(
         Values("a type", None, words=("float32", "float64"), metavar="TYPE"), "float32",
-        "float32 or float64.", of="solve",
+        "Type of the numbers: float32 or float64.", of="solve",
     )  # fmt: skip
     validation: float = setting(SHARE, 0.1, shared=True)
-    validate_every: int = setting(COUNT, 100, "Steps between validations; 100.", shared=True)
-    checkpoint_every: int = setting(COUNT, 100, "Steps between checkpoints; 100.", shared=True)
+    validate_every: int = setting(
+        COUNT, 100, "Steps between validations; by default 100.", shared=True
+    )
+    checkpoint_every: int = setting(
+        COUNT, 100, "Steps between checkpoints; by default 100.", shared=True
+    )
     skips: int = setting(
-        NUMBERED, 0, "Batches in a row that may fail and are passed over; 0.", shared=True
+        NUMBERED, 0, "Consecutive failed batches to skip; by default 0.", shared=True
     )
     clip: float | None = setting(POSITIVE, None, "Largest norm of a gradient.")
-    devices: int = setting(COUNT, 1, "Over how many a batch is split; 1.")
+    devices: int = setting(COUNT, 1, "Devices for each batch; by default 1.")
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -286,7 +290,7 @@ class Config(Rendered):
             return self.learning_rate
         if self.learning_rate is None:
             raise OdescentError(
-                f"a {self.schedule} schedule is one of the learning rate, which is missing: give learning_rate, or "
+                f"a {self.schedule} schedule requires a learning rate: give learning_rate, or "
                 "leave schedule out."
             )
         import optax
@@ -308,6 +312,6 @@ def _data(name: str, options: Any) -> dict[str, Any]:
         found = json.loads(json.dumps(dict(options), allow_nan=False))
     except (TypeError, ValueError):
         raise OdescentError(
-            f"{name} are numbers, text and lists by name, not {options!r}."
+            f"{name} must be numbers, text and lists by name, not {options!r}."
         ) from None
     return dict(found)

@@ -47,7 +47,7 @@ def paper_settings(year: int, experiment: str = "mnist") -> PaperSettings:
     Multiply a regularizer with its schedule: ``r * schedule``, then ``.at(epoch)`` in the training loop.
 
     Raises:
-        OdescentError: a year or an experiment that there is not.
+        OdescentError: an unknown year or experiment.
     """
     table = {2021: _global, 2023: _local}
     if year not in table:

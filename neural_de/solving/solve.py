@@ -136,8 +136,8 @@ def solve(
 ) -> Solved:
     """Solve y' = f(t, y, args), or dy = f dt + g dW, and report on the solve.
 
-    Works under jit, vmap and grad. The gradient takes the steps' lengths as constants, as diffrax does. Matrix products
-    have the precision of their type, on accelerators too, unless ``jax_default_matmul_precision`` is set.
+    Works under jit, vmap and grad. The gradient treats the lengths of the steps as constants, as in diffrax. Matrix
+    products have the precision of their type, on accelerators too, unless ``jax_default_matmul_precision`` is set.
 
     Args:
         terms: f, or any diffrax terms (a pytree of them where the solver takes one).
@@ -148,23 +148,23 @@ def solve(
             SPaRK reads it in the sense of Stratonovich; an Ito solver in diffrax.HalfSolver reads it as Ito.
         solver: any diffrax solver with an error estimate; Tsit5, or SPaRK with noise.
         rtol, atol: 1e-6 both unless given, 1e-2 with noise.
-        controller: instead of rtol and atol. By default PIDController, with noise one that revisits rejected times.
+        controller: replaces rtol and atol. By default PIDController; with noise, one that revisits rejected times.
         dt0: "hairer" (two evaluations; a hundredth of the interval where the terms are more than one ODE's, as with
             noise), a length, a `WarmStart`, or None for diffrax's own choice.
         saveat: t1 by default.
         adjoint: RecursiveCheckpointAdjoint by default. Under BacksolveAdjoint, statistics have no gradient.
-        max_steps: before giving up.
+        max_steps: largest number of steps.
         key: JAX key of the noise and of regularizers that draw at random.
         noise: "general", "commutative" or "additive"; adaptive steps must revisit rejected times if it is general.
-            Whether it is additive is seen from g; that it commutes has to be said.
+            Additive noise is detected; commutative noise must be declared.
         brownian_tolerance: with a diffusion, the length of time to which its Brownian path is resolved, half of the
             shortest step that is made. By default it follows from the tolerance, see `brownian.resolution`.
         regularizer: its value is returned as `penalty`.
         stiffness: estimates to report: "shampine", "jvp".
-        record: number of first steps that are reported individually.
-        per_sample: solve each entry of the leading axis of y0 on its own; statistics and penalty get that axis.
-        paper: 2021 or 2023 allows tolerances below the resolution of the type, as the papers have them.
-        throw: whether a solve that fails raises; if not, look at ``successful``; its penalty is NaN.
+        record: number of initial steps that are reported individually.
+        per_sample: solve each entry of the leading axis of y0 separately; statistics and penalty have this axis too.
+        paper: 2021 or 2023 allows tolerances below the resolution of the type, as in the papers.
+        throw: whether a failed solve raises an error; otherwise ``successful`` is False and the penalty is NaN.
 
     Returns:
         The solution, its statistics and its penalty; with per_sample each with an axis of the rows in front.
@@ -313,7 +313,9 @@ def _time(name: str, t: Any) -> Any:
     if not jnp.issubdtype(number.dtype, jnp.number):
         raise expected(name, "a number", t)
     if number.shape:
-        raise OdescentError(f"t0 and t1 are one number each; {name} has the shape {number.shape}.")
+        raise OdescentError(
+            f"t0 and t1 must be one number each; {name} has the shape {number.shape}."
+        )
     if not traced and not np.isfinite(number):
         raise expected(name, "finite", float(number))
     return number
@@ -347,7 +349,7 @@ def _terms(
         return terms
     if not callable(terms):
         raise OdescentError(
-            f"terms are a function f(t, y, args) or diffrax terms, not {type(terms).__name__}."
+            f"terms must be a function f(t, y, args) or diffrax terms, not {type(terms).__name__}."
         )
     check_field(terms, t0, y0, args, "vector field")
     return dfx.ODETerm(terms)

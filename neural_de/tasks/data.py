@@ -59,7 +59,7 @@ def load(name: str, *, seed: int = 0, validation: float = 0.1) -> Rows:
     """
     made = _found(name)
     if not 0 < validation < 1:
-        raise OdescentError(f"validation= is a fraction between 0 and 1, not {validation!r}.")
+        raise OdescentError(f"validation= must be a fraction between 0 and 1, not {validation!r}.")
     rng = np.random.default_rng(seed)
     train, test, source = made.make(rng)
     order = rng.permutation(count(train))
@@ -127,7 +127,7 @@ def _read(name: str, fields: tuple[str, ...]) -> dict[str, np.ndarray]:
 
 def _expect(right: Any, name: str, what: str) -> None:
     if not right:
-        raise OdescentError(f"{name} is damaged or another file: {what}.")
+        raise OdescentError(f"{name} is damaged or a different file: {what}.")
 
 
 def _whole(a: np.ndarray, low: int, high: int | None = None) -> bool:

@@ -250,4 +250,4 @@ def _outcomes(path: Path) -> dict[int, list[int]]:
 
 def _damaged(path: Path | str, why: str) -> OdescentError:
     name = path.name if isinstance(path, Path) else path
-    return OdescentError(f"{name} is damaged or another file: {why}.")
+    return OdescentError(f"{name} is damaged or a different file: {why}.")

@@ -23,9 +23,9 @@ class Rows(Rendered):
 
     Attributes:
         train, validation, test: the rows; `test` is evaluated once, at the end.
-        fixed: what does not depend on the row, such as times.
+        fixed: data that do not depend on the row, such as times.
         classes: number of labels, 0 where there is none.
-        source: where the data come from.
+        source: the origin of the data.
     """
 
     train: Mapping[str, np.ndarray]
@@ -42,7 +42,7 @@ class Rows(Rendered):
             lengths = {n: a.shape[0] if a.ndim else 0 for n, a in arrays.items()}
             if part != "fixed" and (len(set(lengths.values())) != 1 or 0 in lengths.values()):
                 raise OdescentError(
-                    f"the arrays of {part} have one length, at least 1; theirs are {lengths or 'none'}."
+                    f"the arrays of {part} must have one length, at least 1, not {lengths or 'none'}."
                 )
 
     def in_precision(self, dtype: Any) -> Rows:

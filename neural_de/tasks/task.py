@@ -26,7 +26,7 @@ class Losses(Rendered, eqx.Module):
     """A batch's loss without penalties, its metrics by name, and its solve.
 
     Attributes:
-        residuals: whose squares add up to the loss, if it is such a sum; least-squares optimizers need them.
+        residuals: residuals whose squares add up to the loss, if there are any; least-squares optimizers need them.
     """
 
     loss: Float[Array, ""]
@@ -56,10 +56,10 @@ class Task(abc.ABC):
 
     Class attributes:
         name: as in `Config.task`.
-        defaults: of the settings that a `Config` leaves open; steps, batch, optimizer, learning_rate, rtol, atol
-            and max_steps must be among them.
+        defaults: defaults of the settings that a `Config` leaves open; steps, batch, optimizer, learning_rate, rtol,
+            atol and max_steps are required.
         score: the metric that chooses the best weights on the validation rows.
-        sign: 1 if more of it is better, -1 if less.
+        sign: 1 if larger is better, -1 if smaller.
         experiment: its name in `paper_settings`; None if the papers do not have it.
         span: length of the interval of the solves.
         whole: whether validation and test solve all rows as one state, because the metrics are moments.

@@ -125,7 +125,7 @@ def check_resolution(given: Any, span: Any) -> None:
         return
     length = float(given)
     if not (math.isfinite(length) and length > 0):
-        raise OdescentError(f"brownian_tolerance is a positive length of time, not {given!r}.")
+        raise OdescentError(f"brownian_tolerance must be a positive length of time, not {given!r}.")
     if not isinstance(span, jax.core.Tracer) and length >= float(span) / 2:
         raise OdescentError(
             f"brownian_tolerance={length:g} leaves no step inside an interval that is {float(span):g} long: give "

@@ -125,5 +125,7 @@ def looked_at(controller: Any, t0: Any, t1: Any) -> Any:
             "that begin and end as the solve does."
         )
     if not (np.diff(times) * np.sign(ends[1] - ends[0]) > 0).all():
-        raise OdescentError("the times of StepTo go one way, from t0 to t1, without repetition.")
+        raise OdescentError(
+            "the times of StepTo must go one way, from t0 to t1, without repetition."
+        )
     return GivenSteps(ts=controller.ts)

@@ -74,8 +74,8 @@ def initial_step(
 class WarmStart(eqx.Module):
     """The first step of the next solve, from the first step of the last one.
 
-    It continues the step-size controller across solves: a training step's field is close to the one
-    before, so that the ramp from a cautious first step need not be climbed again. A pytree of one
+    It continues the step-size controller across solves: the field changes little in a training step, so the
+    growth from a cautious first step need not be repeated. A pytree of one
     number, to be carried in the training state.
 
     Attributes:

@@ -69,7 +69,7 @@ def tracked(
         )
     number: Any = record
     if not isinstance(number, int) or number < 0:
-        raise OdescentError(f"record= is a number of steps, 0 or more, not {record!r}.")
+        raise OdescentError(f"record= must be a number of steps, 0 or more, not {record!r}.")
     order = attribute_of(controller, "error_order")
     norm = norm or attribute_of(controller, "norm") or rms
     watch = Watch(rtol, atol, norm, order, kinds, dict(captures or {}), record)

@@ -71,7 +71,7 @@ def check_stages(solver: Any, kind: str, noisy: bool) -> None:
         )
     if noisy:
         raise OdescentError(
-            f"the stages of {type(solver).__name__} contain the noise, so that they say nothing about the drift's "
+            f"the stages of {type(solver).__name__} contain the noise, so they do not measure the drift's "
             "stiffness: use stiffness(kind='jvp')."
         )
 

@@ -108,7 +108,9 @@ def load(path: Path, like: Any, identity: Mapping[str, Any]) -> tuple[Any, dict[
         pairs = zip(found["structure"], wanted, strict=False)
         lengths = f"{len(found['structure'])} arrays, not {len(wanted)}"
         what = next((f"{a} where this one has {b}" for a, b in pairs if a != b), lengths)
-        raise OdescentError(f"the checkpoint {str(path)!r} is of another model: it has {what}.")
+        raise OdescentError(
+            f"the checkpoint {str(path)!r} belongs to a different model: it has {what}."
+        )
     changed = [f"{k} {then.get(k)!r} then, {v!r} now" for k, v in here.items() if then.get(k) != v]
     if changed:
         seen = alike or PROGRAM not in identity

@@ -31,7 +31,7 @@ class RunComparison(Rendered):
     Attributes:
         score: the metric that chooses the weights.
         groups: label of the settings to the runs that finished, seed by seed.
-        failed: label and seed to the sentence of a run that did not.
+        failed: label and seed to the message of a failed run.
     """
 
     score: str
@@ -107,10 +107,10 @@ def compare(
 ) -> RunComparison:
     """Train with each of the settings; settings that differ only in the seed form one row, with mean ± deviation.
 
-    A run that fails is noted, and the others go on. The first row is what ratios refer to.
+    A failed run is recorded, and the others continue. Ratios refer to the first row.
 
     Args:
-        configs: of one task.
+        configs: settings for one task.
         task, resume, progress: as in `train`.
         out: a folder with a folder for each run.
 
@@ -118,7 +118,7 @@ def compare(
         The runs in groups, as a table when printed.
 
     Raises:
-        OdescentError: no settings, several tasks, the same settings twice; what `train` refuses.
+        OdescentError: no settings, several tasks, equal settings, or an error of `train`.
     """
     if not configs:
         raise OdescentError("there is nothing to compare: give at least one Config.")

@@ -52,11 +52,11 @@ class Failure:
 
 
 class TrainingFailed(OdescentError):
-    """Training stopped; the last good state is kept.
+    """Training stopped; the last valid state is kept.
 
     Attributes:
-        failure: what happened.
-        model: the weights after the last step that went well.
+        failure: a description of the failed step.
+        model: the weights after the last successful step.
     """
 
     def __init__(self, failure: Failure, model: Any, kept: str) -> None:

@@ -94,8 +94,8 @@ class RunFolder:
         found = _RESULT.find(self.path / RESULT, checkpoints.without_program(self.identity))
         if found is None:
             raise OdescentError(
-                f"{str(self.path / RESULT)!r} is damaged or of another run: the test rows are looked at once, so "
-                "delete it only to evaluate them again."
+                f"{str(self.path / RESULT)!r} is damaged or belongs to a different run; the test rows are evaluated "
+                "only once, so delete it only to evaluate them again."
             )
         test: dict[str, Any] = found["test"]
         return test

@@ -63,8 +63,8 @@ def resolved(config: Config, task: Task, rows: Rows) -> Config:
 def _as_in_the_paper(config: Config, year: int, task: Task, rows: Rows) -> Config:
     if task.experiment is None:
         raise OdescentError(
-            f"the papers do not have {task.name}: leave paper= out, or take mnist-ode, mnist-sde, spiral-sde or "
-            "physionet-latent-ode."
+            f"the papers have no settings for {task.name}: leave paper= out, or use mnist-ode, mnist-sde, spiral-sde "
+            "or physionet-latent-ode."
         )
     settings = paper_settings(year, task.experiment)
     if config.regularizer is not None and config.regularizer not in settings.regularizers:
@@ -202,7 +202,7 @@ def setup(config: Config, task: Task | None = None, optimizer: Any = None) -> Se
     task = _task(config, task)
     if config.devices > len(jax.devices()):
         raise OdescentError(
-            f"there are {len(jax.devices())} devices, not {config.devices}: give fewer."
+            f"devices={config.devices} were requested, but JAX has {len(jax.devices())}."
         )
     rows = task.rows(config).in_precision(np.dtype(config.precision))
 
@@ -214,20 +214,21 @@ def setup(config: Config, task: Task | None = None, optimizer: Any = None) -> Se
         if named:
             raise OdescentError(
                 "give an optimizer by name in the settings or as an object, not both: leave out "
-                f"{', '.join(named)}, which the object has of its own."
+                f"{', '.join(named)}, which the object sets itself."
             )
         config = config.replace(optimizer="given")
     config = resolved(config, task, rows)
     open_ = [n for n in NEEDED if getattr(config, n) is None]
     if open_:
         raise OdescentError(
-            f"the task {task.name} leaves {', '.join(open_)} open: put them into its defaults, or into the settings."
+            f"the task {task.name} leaves {', '.join(open_)} without a value: set them in its defaults or in the "
+            "settings."
         )
     steps, batch = int(config.steps or 0), int(config.batch or 0)
     if batch > count(rows.train) or batch % config.devices:
         raise OdescentError(
-            f"a batch has at most {count(rows.train)} rows and is split evenly over {config.devices} devices; it "
-            f"cannot have {batch}."
+            f"batch must be at most {count(rows.train)} and a multiple of the number of devices, {config.devices}; it "
+            f"is {batch}."
         )
     if config.precision == "float64" and not has_x64():
         raise OdescentError(

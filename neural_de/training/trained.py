@@ -30,7 +30,7 @@ class Trained(Rendered):
 
     Attributes:
         model: the weights with the best score on the validation rows; with a budget, among those within it.
-        config: with everything filled in.
+        config: the settings, completed by defaults.
         history: a record per step (step, loss, penalty, metrics, nfe, accepted, rejected, seconds, ...) and, under
             "validation", per validation.
         best: step and score of the model; with a budget also "excess", by how much its validation is over it.
@@ -80,21 +80,21 @@ def train(
 
     Args:
         config: the settings; name a registered task, or give `task`.
-        task: your own, with your model, data and loss.
-        optimizer: your own optax transformation, instead of one by name; to resume, give the same: what JAX traces
-            of it, schedules and numbers included, is in the checkpoint's identity. One that takes extra arguments gets
+        task: your own task, with your model, data and loss.
+        optimizer: your own optax transformation, instead of one by name. Resuming requires the same one: its JAX
+            traces, with schedules and numbers, identify the checkpoint. It may take the extra arguments
             value, grad, value_fn, grad_fn, operator_fn and linearized_fn of the batch.
-        out: a folder for checkpoint.npz, metrics.jsonl and result.json; made if it is not there.
-        resume: go on from the folder's checkpoint, if there is one; of a finished run, return it.
+        out: a folder for checkpoint.npz, metrics.jsonl and result.json; created if missing.
+        resume: continue from the folder's checkpoint, if there is one; a finished run is returned.
         progress: called with (steps done, all steps, the last record).
 
     Returns:
         The best weights by the validation rows, the history of the run, and metrics on the test rows.
 
     Raises:
-        OdescentError: settings that do not fit, a checkpoint that is damaged or belongs to another run, a folder
-            that is in use.
-        TrainingFailed: a solve, loss or gradient that fails; the last good state is in the checkpoint.
+        OdescentError: settings that contradict each other, a checkpoint that is damaged or belongs to another run, or a
+            folder that is in use.
+        TrainingFailed: a solve, loss or gradient failed; the last valid state is in the checkpoint.
     """
     run = _run(config, task, optimizer, progress)
     where = folder(out, resume)

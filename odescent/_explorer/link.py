@@ -94,7 +94,7 @@ def linked(query: Mapping[str, str | Sequence[str]]) -> Choice | None:
     for key, (field, least, most) in _WHOLE.items():
         value = _number(said, key, least, most, getattr(choice, field))
         if value != int(value):
-            raise OdescentError(f"{key} in a link is a whole number, not {said[key]!r}.")
+            raise OdescentError(f"{key} in a link must be a whole number, not {said[key]!r}.")
         changed[field] = int(value)
     return replace(choice, values=_values(said, choice), **changed)
 
@@ -103,7 +103,7 @@ def _single(key: str, value: str | Sequence[str]) -> str:
     if isinstance(value, str):
         return value
     if len(value) != 1:
-        raise OdescentError(f"a link says {key!r} once, not {len(value)} times.")
+        raise OdescentError(f"a link must contain {key!r} once, not {len(value)} times.")
     return value[0]
 
 
@@ -140,7 +140,7 @@ def _number(said: Mapping[str, str], key: str, low: float, high: float, otherwis
         return otherwise
     value = real_number(key, said[key])
     if not low <= value <= high:
-        raise OdescentError(f"{key} in a link is from {low:g} to {high:g}, not {said[key]}.")
+        raise OdescentError(f"{key} in a link must be from {low:g} to {high:g}, not {said[key]}.")
     return value
 
 

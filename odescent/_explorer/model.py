@@ -254,7 +254,7 @@ class Model:
         coefficients(self.algorithm, found)
         if not 0 < found["mu"] <= found["L"]:
             raise OdescentError(
-                f"mu is at most L, but mu = {found['mu']:.4g} and L = {found['L']:.4g}."
+                f"mu must be at most L, but mu = {found['mu']:.4g} and L = {found['L']:.4g}."
             )
         return found
 

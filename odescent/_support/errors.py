@@ -112,9 +112,8 @@ def expected(where: str, what: str, given: object) -> OdescentError:
 
 def shown(value: object) -> str:
     """A value in a sentence: as it is written where that is short, else its type."""
-    if (
-        isinstance(value, int) and abs(value) >= 10**_LONGEST
-    ):  # Python writes no more than 4,300 digits
+    # Python writes no more than 4,300 digits
+    if isinstance(value, int) and abs(value) >= 10**_LONGEST:
         return f"a number of more than {_LONGEST} digits"
     simple = value is None or isinstance(value, (bool, int, float, str))
     text = repr(value) if simple else ""

@@ -254,7 +254,7 @@ def _number(value: Any) -> Any:
     """A number of NumPy or JAX as Python's."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         return value.item()
-    raise TypeError(f"a {type(value).__name__} is none")
+    raise TypeError(f"a {type(value).__name__} is not a number")
 
 
 def _archive(content: Mapping[str, Any]) -> bytes:

@@ -52,8 +52,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         COLORS[0]: (
-            "gradient_descent", "adam", "unadjusted_langevin", "relativistic", "leimkuhler_matthews", "polar_cbo",
-            "douglas_rachford", "sor", "accelerated_mirror_descent",
+            "gradient_descent", "inertial_newton", "unadjusted_langevin", "relativistic", "leimkuhler_matthews",
+            "polar_cbo", "douglas_rachford", "sor", "accelerated_mirror_descent",
         ),
         COLORS[1]: (
             "heavy_ball", "item", "rmsprop", "annealed_langevin", "obabo", "consensus_freezing", "extragradient",
@@ -71,7 +71,7 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "cbo", "nesterov_c", "conformal_heavy_ball", "sign_descent", "sgld", "aboba", "halpern", "adaptive",
         ),
         COLORS[5]: (
-            "consensus_hopping", "ogm", "robust_momentum", "inertial_newton", "normalized_gradient_descent",
+            "consensus_hopping", "ogm", "robust_momentum", "adam", "normalized_gradient_descent",
             "langevin_splitting", "stochastic_theta", "dissipative_leapfrog", "mirror_descent",
         ),
     }

@@ -347,7 +347,7 @@ FIGURES = (
               "samples": 100000},
     ),
     PaperFigure(
-        "cycle", "A function of two variables on which heavy ball goes round for ever, and the others do not.",
+        "cycle", "A function of two variables on which heavy ball cycles forever, and the others converge.",
         compute_cycle, draw_cycle, {"kappa": 25, "period": 3, "steps": 1000},
     ),
 )  # fmt: skip

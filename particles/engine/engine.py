@@ -23,13 +23,13 @@ from ...discretize.faces import Algorithm
 from ...discretize.programs.program import CallOracle
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.vectors import VectorSymbol
+from ...dynamics.flows.exchange import with_kernels
 from ...dynamics.flows.parameters import constants
 from ...dynamics.random.normals import GENERATORS, jax_normals, normals
 from ...dynamics.random.poisson import jax_poisson, poisson
+from ...dynamics.vector_fields.block import start
 from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.system import start
 from . import consensus
-from .compiling import with_kernels
 from .layout import BlockLayout, Record, State
 from .population import Frame, Population, columnwise, polar
 from .starts import Start
@@ -91,7 +91,7 @@ class PopulationStepper(Rendered, BlockLayout):
         if points.shape == whole and not shared:
             return points, None
         wanted = f"({self.dimension},)" + ("" if shared else f" or {whole}")
-        raise OdescentError(f"the starting points have shape {wanted}, not {points.shape}.")
+        raise OdescentError(f"the starting points must have shape {wanted}, not {points.shape}.")
 
     def values(self, state: State) -> dict[str, Array]:
         """Each block by name: (d, N) or (1, N), and (d, 1) or (1, 1) for what all share; leading axes stay."""

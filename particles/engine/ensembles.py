@@ -330,7 +330,7 @@ def _sizes(x0: Any, d: int | None, n: int | None, runs: int) -> tuple[int, int]:
     good = len(shape) in (1, 2) or (len(shape) == 3 and shape[0] == runs)
     if not good or 0 in shape or kind not in "fiu":
         raise OdescentError(
-            "x0 holds real numbers and has shape (d, N), (runs, d, N), or (d,) together with particles=, "
+            "x0 must hold real numbers and have shape (d, N), (runs, d, N), or (d,) together with particles=, "
             f"not {shape} with {runs} runs."
         )
     if len(shape) == 1 and n is None:
@@ -338,7 +338,7 @@ def _sizes(x0: Any, d: int | None, n: int | None, runs: int) -> tuple[int, int]:
     if len(shape) > 1 and n not in (None, shape[-1]):
         raise OdescentError(f"x0 has {shape[-1]} particles, but particles={n}.")
     if not isinstance(x0, jax.core.Tracer) and not np.isfinite(np.asarray(x0)).all():
-        raise OdescentError("x0 must be finite, but it has a value that is not.")
+        raise OdescentError("x0 must be finite, but it contains NaN or infinity.")
     return (shape[0] if len(shape) == 1 else shape[-2]), (n if n is not None else shape[-1])
 
 

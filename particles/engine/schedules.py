@@ -54,7 +54,7 @@ class effective_alpha(Rendered):
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
             raise OdescentError(
-                f"the effective sample size is a share of the particles between 0 and 1, not {self.share!r}."
+                f"the effective sample size must be a share of the particles between 0 and 1, not {self.share!r}."
             )
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
@@ -113,7 +113,7 @@ class kernel_width(Rendered):
     def __post_init__(self) -> None:
         effective_alpha(self.share)
         if not (math.isfinite(self.width) and self.width > 0):
-            raise OdescentError(f"the width of the kernel is more than 0, not {self.width!r}.")
+            raise OdescentError(f"the width of the kernel must be more than 0, not {self.width!r}.")
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
         alpha = effective_alpha(self.share)(values)
@@ -133,7 +133,7 @@ def geometric(**laws: Sequence[float]) -> Callable[[Any, Any], Mapping[str, Any]
     for name, law in laws.items():
         if len(law) != 2 or not all(map(math.isfinite, law)) or law[1] <= 0:
             raise OdescentError(
-                f"the law of {name} is (first value, factor more than 0), not {law!r}."
+                f"the law of {name} must be (first value, factor > 0), not {law!r}."
             )
 
     return Geometric(tuple(sorted((n, (float(a), float(b))) for n, (a, b) in laws.items())))

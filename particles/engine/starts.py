@@ -66,7 +66,7 @@ def gaussian_start(
     """
     center, width = _both(mean, sd, "mean", "standard deviation")
     if (width < 0).any():
-        raise OdescentError(f"the standard deviation is at least 0, not {sd}.")
+        raise OdescentError(f"the standard deviation must be at least 0, not {sd}.")
     return Start(len(center), particles, normals, tuple(center.tolist()), tuple(width.tolist()))
 
 
@@ -105,7 +105,7 @@ def _both(a: Any, b: Any, one: str, other: str) -> tuple[np.ndarray, np.ndarray]
     for name, array in ((one, first), (other, second)):
         if array.ndim != 1 or not np.isfinite(array).all():
             raise OdescentError(
-                f"the {name} is a finite number for each coordinate, not {a if name == one else b}."
+                f"the {name} must be a finite number for each coordinate, not {a if name == one else b}."
             )
     return first, second
 
@@ -151,7 +151,7 @@ def beginnings(
         )
     if constraint is not None and not callable(constraint):
         raise OdescentError(
-            f"constraint is a feasible set or a function of points, not {constraint!r}."
+            f"constraint must be a feasible set or a function of points, not {constraint!r}."
         )
     room = None if bounds is None else _box(bounds, "bounds")
     where = _box(start, "start") if _is_box(start) else None
@@ -216,7 +216,7 @@ def _box(given: Any, what: str) -> Box:
         low, high = zip(*given, strict=True)
     except (TypeError, ValueError):
         raise OdescentError(
-            f"{what} is a list of (low, high) pairs, one for each coordinate, not {given!r}."
+            f"{what} must be a list of (low, high) pairs, one for each coordinate, not {given!r}."
         ) from None
     lowest = np.array([-np.inf if v is None else v for v in low], dtype=float)
     return box(lowest, np.array([np.inf if v is None else v for v in high], dtype=float))
@@ -226,9 +226,9 @@ def _points(start: Any) -> np.ndarray:
     points = reals(start)
     if points.ndim not in (1, 2, 3) or 0 in points.shape:
         raise OdescentError(
-            "start is a list of (low, high) pairs, a point of shape (d,), or particles of shape (N, d) or "
+            "start must be a list of (low, high) pairs, a point of shape (d,), or particles of shape (N, d) or "
             f"(runs, N, d), not {type(start).__name__} of shape {np.shape(start) if points.size else '()'}."
         )
     if not np.isfinite(points).all():
-        raise OdescentError("the start must be finite, but it has a value that is not.")
+        raise OdescentError("the start must be finite, but it contains NaN or infinity.")
     return points

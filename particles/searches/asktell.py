@@ -40,8 +40,8 @@ from .search import (
 class Minimizer(Rendered):
     """Searches with an ask-and-tell interface; constructed by `minimizer` and run by `minimize`.
 
-    ``ask()`` gives the points of the next step, ``tell(values)`` takes the step; ``done`` is true when every search
-    has ended, ``result()`` what was found so far.
+    ``ask()`` returns the points of the next step, ``tell(values)`` makes the step; ``done`` is true when every search
+    has ended, and ``result()`` returns the current result.
     """
 
     def __init__(

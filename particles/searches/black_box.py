@@ -85,7 +85,7 @@ def evaluator(fun: Callable[..., Any], vectorized: bool, workers: Any) -> Iterat
         yield lambda points: _numbers(_guarded(lambda: list(workers(fun, points)), points), points)
         return
     raise OdescentError(
-        f"workers is a number of processes, an executor or a function like map, not {workers!r}."
+        f"workers must be a number of processes, an executor or a function like map, not {workers!r}."
     )
 
 

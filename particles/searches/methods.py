@@ -162,10 +162,12 @@ def _number(name: str, value: Any) -> float:
     number = real(value)
     if math.isnan(number):
         raise OdescentError(
-            f"the parameter {name} is a number or a function of the values, not {value!r}."
+            f"the parameter {name} must be a number or a function of the values, not {value!r}."
         )
     if not math.isfinite(number) or number < 0:
-        raise OdescentError(f"the parameter {name} is a finite number, at least 0, not {value!r}.")
+        raise OdescentError(
+            f"the parameter {name} must be a finite number, at least 0, not {value!r}."
+        )
     return number
 
 

@@ -108,7 +108,7 @@ def minimizer(
             raise OdescentError(f"{name} must be a number, at least 0, not {value!r}.")
     if resample is not None and not resample > 0:
         raise OdescentError(
-            f"resample is a positive share of the width at the start, not {resample!r}."
+            f"resample must be a positive share of the width at the start, not {resample!r}."
         )
     begin = beginnings(start, bounds, constraint, width, particles, runs)
     sizes = (begin.dimension, begin.particles)
@@ -142,20 +142,21 @@ def minimize(
     """Minimize a function of d variables from its values, by consensus-based optimization and related methods.
 
     Particles are drawn to their consensus point, the mean with weights exp(-alpha f), and explore with noise that
-    shrinks as they agree (Pinnau, Totzeck, Tse and Martin, doi:10.1142/S0218202517400061). How often that
-    finds the minimizer, beside other methods, is in the tutorial.
+    shrinks as they agree (Pinnau, Totzeck, Tse and Martin, doi:10.1142/S0218202517400061). The tutorial compares
+    success rates with those of other methods.
 
     Args:
         fun: the objective: a JAX function of one point, shape (d,), or of points as rows, (N, d) to (N,), with
             ``vectorized``; an `Objective` or the name of a registered one; or any other function, which is called
             with NumPy arrays.
-        start: where to begin: a box, as a list of (low, high) pairs or scipy.optimize.Bounds; one point, shape
+        start: the initial particles: a box, as a list of (low, high) pairs or scipy.optimize.Bounds; one point, shape
             (d,); or the particles themselves, (N, d).
-        max_time: in seconds, checked every 50 steps.
+        max_time: time limit in seconds, checked every 50 steps.
         jit: True and False decide that JAX, or Python, evaluates the objective; None finds out.
         workers: where Python does: how many processes (the objective is then a function of a module, and a script
             keeps the call under ``if __name__ == "__main__"``), an executor, or a function like map.
-        callback: called with the result so far every 50 steps, or every step of Python; returning True ends it.
+        callback: called with the current result every 50 steps, or every step of Python; if it returns True, the search
+            ends.
         progress: show a bar.
         settings: method=, params=, particles=, steps=, runs=, seed=, bounds=, constraint=, target=, restarts= and
             all others of `minimizer`, where they are explained.
@@ -164,14 +165,14 @@ def minimize(
         The result of all runs: the best point of shape (d,), its value, the consensus point and the history.
 
     Raises:
-        OdescentError: bad input, in a sentence. ObjectiveFailed: the objective raised; ``.result`` is the run so far.
+        OdescentError: invalid input. ObjectiveFailed: the objective raised an error; ``.result`` is the run so far.
     """
     if isinstance(fun, str):
         fun = by_name(fun, ("Objective",))
     if not (isinstance(fun, Objective) or callable(fun)):
         raise expected("fun", "a function of a point, an objective or its name", fun)
     if max_time is not None and not max_time > 0:
-        raise OdescentError(f"max_time is a number of seconds more than 0, not {max_time!r}.")
+        raise OdescentError(f"max_time must be a positive number of seconds, not {max_time!r}.")
     if unheard := settings.keys() - _SETTINGS:
         raise unknown("argument of minimize", min(unheard), _SETTINGS)
     vectorized = bool(settings.get("vectorized", False))

@@ -44,7 +44,7 @@ class History(Rendered):
         ess: effective sample size, shape (runs, rows).
         spread: mean square distance of the particles from the consensus point over d, shape (runs, rows).
         particles: positions, shape (runs, frames, N, d), and
-        frames: their steps, where they were asked for; else empty.
+        frames: their steps; both are empty unless requested.
     """
 
     k: Int[np.ndarray, " rows"]
@@ -64,18 +64,18 @@ class Minimum(Rendered):
         x, fun: the best point that was evaluated, shape (d,), and its value.
         consensus, consensus_fun: the consensus point at the end of the best search, brought back into the feasible
             set, and the value there (NaN where the objective failed there).
-        success: whether the best search met a stopping criterion (agreement, rest, no improvement, target). It has
-            then come to rest where it has its best value; that no lower minimum lies elsewhere, values cannot tell.
+        success: whether the best search met a stopping criterion (agreement, rest, no improvement, target). This does
+            not imply that the minimum is global, which function values cannot show.
         status, message: why the best search ended.
         nit, nfev: steps, and evaluations of the objective, of all searches together.
-        nonfinite: how many evaluations were not finite; they had no weight.
-        population: where the particles of each search are at the end, shape (runs, N, d); see `modes`.
+        nonfinite: number of evaluations that were not finite; these had weight zero.
+        population: the final particles of each search, shape (runs, N, d); see `modes`.
         xs, funs, consensuses: the best points (runs, d), their values (runs,), and the consensus points (runs, d).
         statuses: why each search ended (runs,).
         history: see `History`.
         parameters: the numbers used.
         method: the name of the algorithm.
-        error: what the objective raised, if it did; if at the consensus point, after the search, see ``message``.
+        error: an error raised by the objective, if any; for one raised at the consensus point see ``message``.
     """
 
     x: Float[np.ndarray, " d"]
@@ -106,7 +106,7 @@ class Minimum(Rendered):
         Raises OdescentError for a radius that is not more than 0.
         """
         if not radius > 0:
-            raise OdescentError(f"the radius of a cluster is more than 0, not {radius!r}.")
+            raise OdescentError(f"the radius of a cluster must be more than 0, not {radius!r}.")
         left = self.population.reshape(-1, self.population.shape[-1])
         places, sizes = [], []
         while len(left):

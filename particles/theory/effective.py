@@ -51,7 +51,7 @@ class EffectiveGradient(Rendered):
             "laplace", tau_k^2 |grad Laplacian f| / (2 alpha) for smooth f; "explicit", tau_k^2 |Hess f grad f|;
             "monte_carlo", the standard error of the consensus point.
         ess: effective sample sizes (sum w)^2 / sum w^2 of the weights of x_0, ..., x_K.
-        temperature: 1 / (2 alpha N), that of the Langevin dynamics which the noise of the samples makes.
+        temperature: 1 / (2 alpha N), that of the Langevin dynamics due to sampling noise.
         reach, distance: how far the steps that are left may still lead (their sum, if C_k goes on as in the last
             quarter, and three widths of the cloud), and the distance to where the gradient vanishes, by Newton's
             step. At the end.
@@ -140,7 +140,7 @@ def effective_gradient(
     """
     check_choice("form", form, FORMS)
     if not (np.isfinite(alpha) and alpha > 0):
-        raise OdescentError(f"alpha is a number more than 0, not {alpha!r}.")
+        raise OdescentError(f"alpha must be a number more than 0, not {alpha!r}.")
     f = objective if isinstance(objective, Objective) else Objective("f", objective)
     if isinstance(run, Ensemble):
         full = lam is None or h is None or abs(1 - lam * h) < 1e-6
@@ -148,7 +148,7 @@ def effective_gradient(
     x = np.asarray(run.x if isinstance(run, Trajectory) else run, dtype=np.float64)
     if x.ndim != 3 or len(x) < 2 or x.shape[1] < 2:
         raise OdescentError(
-            f"particles have the shape (K + 1, N, d) with K >= 1 steps and N >= 2 of them, not {x.shape}."
+            f"particles must have the shape (K + 1, N, d) with K >= 1 steps and N >= 2 of them, not {x.shape}."
         )
     try:
         with jax.enable_x64(True):

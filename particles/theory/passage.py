@@ -37,7 +37,7 @@ class Passage(Rendered):
     Attributes:
         steps: the first step, 1 or more, after which a run was where it should come; 0 if it began there, and -1
             for runs that had not come there at the end.
-        limit: how many steps were made at most.
+        limit: largest number of steps.
     """
 
     steps: Int[np.ndarray, " runs"]
@@ -132,7 +132,7 @@ class Reached(Rendered):
     """The end points of runs from several starts.
 
     Attributes:
-        counts: of S starts, how many runs ended near each of M goals, and near none: shape (S, M + 1).
+        counts: number of runs from each of S starts that ended near each of M goals, and near none: shape (S, M + 1).
         low, high: Wilson's intervals of the shares at 95 %, same shape.
         ends: the last points, shape (S, runs, d).
     """
@@ -180,7 +180,7 @@ def reach_probabilities(
     begin, ends = (np.atleast_2d(np.asarray(p, dtype=np.float64)) for p in (starts, goals))
     if begin.ndim != 2 or ends.ndim != 2 or begin.shape[1] != ends.shape[1]:
         raise OdescentError(
-            f"starts and goals are points of one dimension, not of the shapes {begin.shape} and {ends.shape}."
+            f"starts and goals must be points of one dimension, not of the shapes {begin.shape} and {ends.shape}."
         )
     crowd = _population(algorithm)
     if crowd and particles is None:

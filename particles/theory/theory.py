@@ -31,11 +31,11 @@ class Parameters(Rendered):
     Attributes:
         alpha, s, particles: tau = alpha s^2 and N.
         lam, sigma, h: of CBO; lam h = 1, where it is hopping but for the law of the noise.
-        spread: E|X - m|^2 at which the step of CBO is tau; it shrinks with the particles.
+        spread: E|X - m|^2 for which the step of CBO is tau; it decreases with the particles.
         step, temperature, ess: tau, 1 / (2 alpha N), and N times the share that the weights leave.
         contraction: E|X+ - m|^2 / E|X - m|^2 of a step of CBO with m held.
         stable: whether that is below 1: the scheme contracts in mean square.
-        formulas: by what they give, as text.
+        formulas: by the name of the result, as text.
     """
 
     alpha: float
@@ -156,7 +156,7 @@ def parameters(
     )
     if not 0 < ess < 1:
         raise OdescentError(
-            f"ess is the effective sample size over N, between 0 and 1, not {ess!r}."
+            f"ess, the effective sample size over N, must be between 0 and 1, not {ess!r}."
         )
     sizes: dict[str, object] = {"dimension": dimension, "particles": particles}
     for name, size in sizes.items():
@@ -209,4 +209,4 @@ def _formulas(strength: sp.Expr, needed: sp.Expr, ratio: sp.Expr, noise: str) ->
 def _positive(**numbers: float | None) -> None:
     for name, value in numbers.items():
         if value is not None and not (math.isfinite(value) and value > 0):
-            raise OdescentError(f"{name} is a number more than 0, not {value!r}.")
+            raise OdescentError(f"{name} must be a number more than 0, not {value!r}.")

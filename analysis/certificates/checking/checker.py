@@ -27,23 +27,23 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Context
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain, combinations_with_replacement, pairwise, permutations, product
-from math import ceil, isqrt, lcm, prod
+from math import ceil, isqrt, lcm, log2, prod
 from reprlib import repr as brief
 from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 SCHEMA = "odescent.certificate/3"
+STEP = "x_k+1 = A x_k + B u_k, y_k = C x_k + D u_k"
 STAR = -1  # the minimizer among the points
 SPELLED = re.compile("-?[0-9]{1,4000}(/[1-9][0-9]{,3999})?")
 BYTES = 10**7  # of a file
 LARGEST = 128  # rows of a matrix
 BITS = 256  # of an enclosure of a number
+ROUNDS = 20_000  # points of a spiral
 READ = 10**7  # bits of a common denominator, times how many numbers have it
 WORK = 10**9  # bits times multiplications, bits that grow with the size
-
-
 both = partial(zip, strict=True)  # lists of the same length, side by side
 
 
@@ -63,8 +63,7 @@ class Number:
 
     def __init__(self, a: Any, b: Any = 0, d: int = 1, e: Any = 0) -> None:
         self.a, self.b, self.d, self.e = a, b, d, e  # fractions or whole numbers
-        if b and e:
-            raise Refused("an enclosure cannot be added to a root")
+        require(not (b and e), "an enclosure cannot be added to a root")
 
     def __bool__(self) -> bool:
         return bool(self.a or self.b or self.e)
@@ -78,8 +77,8 @@ class Number:
     def __neg__(self) -> Number:
         return Number(-self.a, -self.b, self.d, self.e)
 
-    def __sub__(self, other: Any) -> Number:
-        return self.__add__(-other)
+    def __sub__(self, other: Any) -> Any:
+        return self + -other
 
     def __mul__(self, other: Any) -> Number:
         if not isinstance(other, Number):
@@ -110,35 +109,33 @@ class Number:
 Row: TypeAlias = list[Any]  # of numbers, or of polynomials
 Matrix: TypeAlias = list[Row]
 Weights: TypeAlias = dict[tuple[int, int], Any]
-ZERO, ONE, TWO, HALF = (Number(Fraction(x)) for x in ("0", "1", "2", "1/2"))
+ZERO, ONE, TWO, HALF = (Number(x) for x in (0, 1, 2, Fraction(1, 2)))
 
 
 def reciprocal(x: Number) -> Number:
-    """1 / x; ZeroDivisionError where x may be zero."""
-    if x.e:
-        if abs(x.a) <= x.e:
-            raise ZeroDivisionError
-        low, high = 1 / Fraction(x.a + x.e), 1 / Fraction(x.a - x.e)
-        return Number((low + high) / 2, e=(high - low) / 2)
-    norm = Fraction(x.a) ** 2 - x.d * Fraction(x.b) ** 2
-    return Number(x.a / norm, -x.b / norm, x.d)
+    """1 / x = (a - b sqrt(d))/(a^2 - d b^2), or 1/(a -+ e) = (a +- e)/(a^2 - e^2); ZeroDivisionError if x may be 0."""
+    norm = Fraction(x.a) ** 2 - x.d * Fraction(x.b) ** 2 - Fraction(x.e) ** 2
+    if x.e and norm <= 0:
+        raise ZeroDivisionError
+    return Number(x.a / norm, -x.b / norm, x.d, x.e / norm)
 
 
 def rounded(x: Number, bits: int) -> Number:
-    """An enclosure whose middle is a multiple of 2^-bits; that number itself if it is exactly one."""
-    middle, error = Fraction(x.a) * 2**bits, x.e * 2**bits
+    """An enclosure of x 2^bits in whole numbers; x 2^bits itself if it is one."""
+    unit = Fraction(2) ** bits
+    middle, error = unit * x.a, unit * x.e
     if x.b:  # the root is less than 1 below |b| sqrt(d) 2^bits
-        root = isqrt(int(Fraction(x.b) ** 2 * x.d * 4**bits))
+        root = isqrt(int((unit * x.b) ** 2 * x.d))
         middle, error = middle + (root if x.b > 0 else -root), 1
-    whole = round(middle)
-    return Number(Fraction(whole, 2**bits), e=Fraction(ceil(error + abs(middle - whole)), 2**bits))
+    near = round(middle)
+    return Number(near, e=ceil(error + abs(middle - near)))
 
 
 def shown(x: Any) -> str:
     """A number exactly, and to ten digits unless it is whole; lists of them in full."""
     if isinstance(x, list):
         return f"[{', '.join(map(shown, x))}]"
-    middle, exact = Fraction(rounded(x, 4096).a), not (x.b or x.e)
+    middle, exact = Fraction(rounded(x, 4096).a, 2**4096), not (x.b or x.e)
     if exact and middle.denominator == 1:
         return str(x)
     digits = Context(prec=10).divide(*middle.as_integer_ratio())
@@ -168,9 +165,6 @@ class Polynomial:
     def __sub__(self, other: Any) -> Any:
         return self + -other
 
-    def __rsub__(self, other: Any) -> Any:
-        return -self + other
-
     def __mul__(self, other: Any) -> Polynomial:
         found, others = dict[Any, Any](), getattr(other, "c", {(0,): other})
         for ((i, *left), x), ((j, *right), y) in product(self.c.items(), others.items()):
@@ -180,27 +174,29 @@ class Polynomial:
 
     __radd__, __rmul__ = __add__, __mul__  # for numbers on the left
 
-    def sign(self) -> int:
+    def sign(self) -> Any:
         """Of one in t: 1 if positive, 0 if not negative, as its coefficients show; -1 if they do not."""
-        negative = any(x.sign() < 0 for x in self.c.values())
-        return -1 if negative else int(self.c.get((0,), ZERO).sign())
+        return -1 if any(x.sign() < 0 for x in self.c.values()) else self.c.get((0,), ZERO).sign()
 
     def put(self, others: Mapping[str, Any]) -> Any:
-        """The same with others for some symbols; each product has one symbol or two."""
-        rows: dict[str, Row] = {}
-        for (power, first, *second), x in self.c.items():
-            vectors = [others.get(name, symbol(name)) for name in second]
-            rows.setdefault(first, []).append(prod(vectors, start=Polynomial({(power,): x})))
-        done = (others.get(a, symbol(a)) * summed(row) for a, row in rows.items())
-        return summed([Polynomial({}), *done])
+        """The same with others for some symbols; each product has one symbol or two. All is summed in whole numbers."""
+        names, rows = {name for _, *names in self.c for name in names}, dict[str, Row]()
+        new = [summed([Polynomial({}), others.get(name, symbol(name))]) for name in names]
+        ((form,), over), (new, times) = cleared([self]), cleared(new)
+        by = dict(both(names, new))
+        for (power, first, *second), x in form.c.items():
+            start = Polynomial({(power,): x if second else Number(times) * x})
+            rows.setdefault(first, []).append(prod((by[name] for name in second), start=start))
+        done = summed([Polynomial({}), *(by[name] * summed(row) for name, row in rows.items())])
+        return Number(Fraction(1, over * times**2)) * done
 
     def matrix(self, names: Sequence[str]) -> Matrix:
         """Of a form in these vectors, with entries that are numbers, or polynomials in t."""
-        found, numbers = [[ZERO for _ in names] for _ in names], not any(key[0] for key in self.c)
+        found = [[ZERO for _ in names] for _ in names]
         for (power, *ends), x in self.c.items():
-            half, (i, j) = HALF * x, map(names.index, ends)
-            for a, b in ((i, j), (j, i)):
-                found[a][b] += half if numbers else Polynomial({(power,): half})
+            half = HALF * (Polynomial({(power,): x}) if power else x)
+            for i, j in permutations(map(names.index, ends)):
+                found[i][j] += half
         return found
 
     def powers(self, degree: int) -> Row:
@@ -214,6 +210,16 @@ class Polynomial:
 def symbol(name: str) -> Polynomial:
     """A vector, or a function value."""
     return Polynomial({(0, name): ONE})
+
+
+def cleared(given: Sequence[Polynomial]) -> tuple[list[Polynomial], int]:
+    """Polynomials times a common denominator, in whole numbers, which are fast to add; and that denominator."""
+    times = lcm(*(y.denominator for p in given for x in p.c.values() for y in (x.a, x.b, x.e)))
+
+    def whole(x: Number) -> Number:
+        return Number(int(times * x.a), int(times * x.b), x.d, int(times * x.e))
+
+    return [Polynomial({key: whole(x) for key, x in p.c.items()}) for p in given], times
 
 
 def summed(terms: Iterable[Any]) -> Any:
@@ -244,23 +250,27 @@ def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
     """Whether a symmetric matrix is positive semidefinite, or, if strict, definite; for all t >= 0.
 
     By elimination: pivots are positive, or 0 where all that is left of their row is. Numbers are tried as enclosures
-    of few bits first; what these leave open is decided with the numbers. Rows of polynomials are not divided by the
-    pivot, which is positive but at single t, and there the matrix is semidefinite by continuity.
+    first, multiples of 2^-bits; what these leave open is decided with the numbers. Rows of polynomials are not divided
+    by the pivot, which is positive but at single t, and there the matrix is semidefinite by continuity.
     """
     entries, rows = [x for row in matrix for x in row], [row[i:] for i, row in enumerate(matrix)]
-    if not bits and all(isinstance(x, Number) for x in entries):
+    numbers, more = all(isinstance(x, Number) for x in entries), bits
+    if numbers and not bits:
         try:
             return definite(matrix, strict, BITS)
         except Refused:
             longest = max(Fraction(y).denominator.bit_length() for x in entries for y in (x.a, x.b))
             require(longest * len(matrix) ** 4 <= WORK, "a form has too many digits to decide it")
     while rows:
-        rows = [[rounded(x, bits) for x in row] for row in rows] if bits else rows
+        if bits:
+            rows, more = [[rounded(x, more) for x in row] for row in rows], -2 * bits
         (pivot, *top), *rows = rows
         if pivot.sign() < strict or (not pivot and any(top) and not bits):
             return False
         require(pivot or not any(top), "an enclosure may be 0")
-        by, over = (ONE, reciprocal(pivot)) if isinstance(pivot, Number) and pivot else (pivot, ONE)
+        by, over = (ONE, reciprocal(pivot)) if numbers and pivot else (pivot, ONE)
+        if bits:
+            by, over = Number(4**bits), rounded(over, 2 * bits)
         for i, t in enumerate(top if pivot else ()):
             row, scaled = rows[i], t * over
             rows[i] = [by * x - scaled * u for x, u in both(row, top[i:])]
@@ -292,6 +302,13 @@ def items(value: Any, where: str, length: int | None = None) -> Any:
     return value
 
 
+@lru_cache
+def square_free(n: int) -> bool:
+    """Whether no square but 1 divides n, as far as divisors up to 100,000 tell."""
+    small = all(n % k**2 for k in range(2, min(100_000, isqrt(n)) + 1))
+    return small and (n == 1 or isqrt(n) ** 2 != n)
+
+
 class Reader(SimpleNamespace):
     """A statement's parts by their names, its numbers all of Q(sqrt d), or, for d = 1, also enclosures.
 
@@ -301,14 +318,10 @@ class Reader(SimpleNamespace):
 
     def __init__(self, s: Mapping[str, Any], shapes: str = "") -> None:
         d, sizes = s["d"], dict[str, int]()
-        known = type(d) is int and 1 <= d < 10**80 and (d == 1 or isqrt(d) ** 2 != d)
-        known = known and all(d % k**2 for k in range(2, min(100_000, isqrt(d)) + 1))
+        known = type(d) is int and 1 <= d < 10**80 and square_free(d)
         require(known, f"d is a whole number without squares, not {brief(d)}")
         self.d, self.roots, self.boxed, self.sizes = d, d == 1, False, sizes
-        self.count, self.common = (
-            0,
-            1,
-        )  # of the numbers that were read, the least common denominator
+        self.count, self.common = 0, 1  # numbers read so far, their common denominator
         vars(self).update(self.parts(s, "the statement", f"d {shapes}"))
 
     def number(self, value: Any) -> Number:
@@ -330,8 +343,8 @@ class Reader(SimpleNamespace):
         """A fraction; Refused where sums of those that were read would have too many digits."""
         value = rational(text)
         self.count, self.common = self.count + 1, lcm(self.common, value.denominator)
-        digits = self.common.bit_length() * self.count
-        require(digits <= READ, "the numbers have too many digits to be added")
+        bits = self.common.bit_length() * self.count
+        require(bits <= READ, "the numbers have too many digits to be added")
         return value
 
     def table(self, value: Any, where: str, shape: str) -> Any:
@@ -417,8 +430,7 @@ def pairs_of(least: int, count: int) -> list[tuple[int, int]]:
 def settle(weights: Iterable[Any], names: Sequence[str], *forms: Polynomial) -> None:
     """Refused unless no weight is negative, and no form in these vectors that is left after subtraction."""
     require(all(x.sign() >= 0 for x in weights), "a weight is negative")
-    positive = all(definite(form.matrix(names)) for form in forms)
-    require(positive, "a form that is left, D or E, is not positive")
+    require(all(definite(f.matrix(names)) for f in forms), "what is left, D or E, is not positive")
 
 
 # ---- Kinds "rate" and "flow": linear methods -----------------------------------------------------
@@ -430,21 +442,14 @@ class Method(Reader):
     hypothesis. Vectors are x_0, ..., the state, and g_0, ..., the gradients u_k/L, ..., u_{k+memory}/L, of a flow u.
     """
 
-    rate: Any
-
     def __init__(self, s: Mapping[str, Any], memory: Any = 0, flow: bool = False) -> None:
         self.names = f"A:nn B:np C:pn {'' if flow else 'D:pp '}output:n rest:n"
         claim = "rate:" if flow else "gap: bounded" if "bounded" in s else "gap:"
         super().__init__(s, f"{self.names} mu: L {claim}")
-        n, p, self.flow, self.infinite = (
-            len(self.A),
-            len(self.C),
-            flow,
-            flow and s["L"] == "infinity",
-        )
-        self.n, self.p, self.L = n, p, ZERO if self.infinite else self.number(s["L"])
-        wide = self.infinite or (self.L - self.mu).sign() >= flow
-        some = n * p and self.mu.sign() > 0 and wide
+        self.n, self.p = n, p = len(self.A), len(self.C)
+        self.flow, self.infinite = flow, flow and s["L"] == "infinity"
+        self.L = ZERO if self.infinite else self.number(s["L"])
+        some = n * p and self.mu.sign() > 0 and (self.infinite or (self.L - self.mu).sign() >= flow)
         require(some, f"a state, a gradient and 0 < mu {'<' if flow else '<='} L are needed")
         self.factors = factors_of(self.mu, ZERO if self.infinite else reciprocal(self.L))
         self.unit, stays, self.bounded = ONE if flow else self.L, ONE, s.get("bounded")
@@ -452,7 +457,7 @@ class Method(Reader):
             require(self.rate.sign() >= 0, "the rate is negative")
             stays, self.D = ZERO, [[ZERO] * p] * p
         else:
-            self.rate = ONE - self.gap
+            self.rate: Any = ONE - self.gap
             good = self.gap.sign() > 0 and self.rate.sign() >= 0
             good = good and self.bounded in ("state", "output", None)
             require(good, "a gap from 0 to 1 is needed, and state or output as what is bounded")
@@ -507,8 +512,7 @@ class Method(Reader):
         lam = self.by_pair(w["lambda"], pairs_of(0, len(self.vectors) - self.n))
         E, D, star = self.remainders(self.symmetric(w["P"], size), nu, lam)
         if z is None:
-            of_V = [row[:size] for row in E.matrix(self.vectors)[:size]]
-            require(definite(of_V, True), "E is not positive")
+            require(definite(E.matrix(self.held), True), "E is not positive")
         else:
             weight = self.number(w["weight"])
             require(weight.sign() > 0, "the weight is not positive")
@@ -517,9 +521,7 @@ class Method(Reader):
 
     def words(self, *claim: str) -> list[str]:
         """The statement, for readers."""
-        law = (
-            "x' = A x + B u, y = C x" if self.flow else "x_k+1 = A x_k + B u_k, y_k = C x_k + D u_k"
-        )
+        law = "x' = A x + B u, y = C x" if self.flow else STEP
         L = "infinity (f continuously differentiable)" if self.infinite else shown(self.L)
         return [
             f"about {law}, u the gradients of f at the {self.p} row(s) of y, with",
@@ -581,9 +583,8 @@ def check_flow(s: Mapping[str, Any], w: Any) -> list[str]:
 def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = ()) -> Any:
     """det [[z I - A - gain output, -c B], [-C, I - c D]] (1 + t)^p by its powers of z, highest first.
 
-    c = (low + high t)/(1 + t), which is between low and high for t >= 0: coefficients are polynomials in t. The
-    roots are the poles of the method on an eigenvector of curvature c, where u = c y, if gain times the output
-    is added to each next state.
+    c = (low + high t)/(1 + t), which is between low and high for t >= 0: coefficients are polynomials in t. The roots
+    are the method's poles where the curvature is c, u = c y, if gain times the output is added to each next state.
     """
     n, size, gain = m.n, m.n + m.p, gain or [ZERO] * m.n
     require(n <= 8 and size <= 12, "poles are for at most 8 states, 12 with the gradients")
@@ -654,7 +655,8 @@ class Steps(Reader):
     "gradient" or "distance" as in MEASURES; S ("start") is "distance" or "value" as in STARTS, and for the
     latter some y_i is x_0. f is in F(mu, L), 0 <= mu < L, with a minimizer x*. The witness has lambda > 0 with
         2(1-mu/L)(bound S - M) - sum lambda_ij Q_ij = D >= 0.
-    The lambda of pairs (-1, i) are those for which the f_i cancel. All is over (x_0, u_0, ..., u_N).
+    The lambda of pairs (-1, i) are those for which the f_i cancel. All is over (x_0, u_0, ..., u_N). If mu = 0, L is in
+    sum lambda_ij |u_i - u_j|^2/L alone, so that of all L in an enclosure D is least for the largest.
     """
 
     def __init__(self, s: Mapping[str, Any]) -> None:
@@ -667,8 +669,8 @@ class Steps(Reader):
         require(known, "the measure or the start is unknown, or no point is the start")
         count = len(self.points)
         require(all(len(row) <= count for row in self.points), "a point reads what is no gradient")
-        self.vectors, self.factors = ["x"], factors_of(self.mu, reciprocal(self.L))
-        self.vectors += [f"u{i}" for i in range(count)]
+        self.factors = factors_of(self.mu, reciprocal(self.L))
+        self.vectors = ["x", *(f"u{i}" for i in range(count))]
         x, *u = map(symbol, self.vectors)
         self.where = {f"y{i}": x + inner(h, u[: len(h)]) for i, h in enumerate(self.points)}
         twice, y = -self.factors[3], symbol(f"y{count - 1}")
@@ -766,14 +768,10 @@ def check_potential(s: Mapping[str, Any], w: Any) -> list[str]:
     off = [rest.where[name] - rest.scale * p for name in ("y0", "end")]
     off += [rest.where[f"x{j},0"] - rest.where[f"x{j},1"] for j in range(len(x))]
     require(not any(off), "the state rest does not rest, or is not read as 1")
-    now, ahead, over, growth = (
-        step.now,
-        step.ahead,
-        step.over,
-        at(it.growth, step.now, step.over, 2),
-    )
-    growing = min(a.sign() for a in (over, step.scale, growth)) > 0
-    require(growing, "growth, or what is divided by, is not positive")
+    now, ahead, over = step.now, step.ahead, step.over
+    growth = at(it.growth, now, over, 2)
+    growing = min(a.sign() for a in (over, step.scale, growth))
+    require(growing > 0, "growth, or what is divided by, is not positive")
     require((ahead - now).sign() >= 0, "the clock goes back")
     # forms are times (scale over)^2, weights over^2, and values 2 scale^2
     nu = {pair: at(c, now, over, 2) for pair, c in it.nu.items()}
@@ -789,10 +787,9 @@ def check_potential(s: Mapping[str, Any], w: Any) -> list[str]:
     at_end = {**step.where, "y1": step.where["end"]}
     weights = [*lam.values(), *nu.values(), *first.values()]
     settle(weights, names, D.put(step.where), E.put(at_end))
-    at_start = S.put(start.where).matrix(["p", "u"])
-    require(definite(at_start), "V is too large at the start")
+    require(definite(S.put(start.where).matrix(["p", "u"])), "V is too large at the start")
     return [
-        "about x_k+1 = A x_k + B u_k, y_k = C x_k + D u_k, u_k the gradient of f at y_k over L, where",
+        f"about {STEP}, u_k the gradient of f at y_k over L, where",
         "A, B are over step_unit and C, D, output over point_unit, polynomials by coefficients, lowest first,",
         "A, B, step_unit in v_k, C, D, output, point_unit in t_k, with t_k = now(v_k)/over(v_k) and",
         f"t_k+1 = next(v_k)/over(v_k), v_k >= v_0 = {shown(begin)}:",
@@ -819,9 +816,8 @@ def check_quadratic(m: Method, lower: Any) -> list[str]:
     does not show stays a pole with any gain, and with this gain all are within.
     """
     name = "rate" if m.flow else "gap"
-    low = m.parts(lower, "lower", f"kind curvature: gain:n {name}:")
-    c, claim = low["curvature"], low[name]
-    own, fed = poles(m, c, c), poles(m, c, c, low["gain"])
+    _, c, gain, claim = m.parts(lower, "lower", f"kind curvature: gain:n {name}:").values()
+    own, fed = poles(m, c, c), poles(m, c, c, gain)
     if m.flow:
         slow = not all_left(own, -claim) and all_left(fed, -claim)
     else:
@@ -854,28 +850,34 @@ def check_spiral(m: Method, lower: Any) -> list[str]:
     require(runs, "the spiral is no run of the method, or its output rests")
     slow = rate.sign() > 0 and (p * p + q * q - rate * rate).sign() >= 0
     require(slow, "the spiral is faster than it says")
-    inside = spirals(*(rounded(x, BITS) for x in (m.mu, m.L, value, p, q, *G)))
+    inside = spirals(factors_of(m.mu, reciprocal(m.L)), value, [p, q], G)
     require(inside, "the gradients along the spiral are those of no function of the class")
-    z = f"{shown(p)} + i ({shown(q)})"
-    return [
-        f"on a function of the plane, along y_k = z^k, z = {z}, no gap above {shown(gap)} holds"
-    ]
+    z = f"z = {shown(p)} + i ({shown(q)})"
+    return [f"on a function of the plane, along y_k = z^k, {z}, no gap above {shown(gap)} holds"]
 
 
-def spirals(mu: Any, L: Any, value: Any, p: Any, q: Any, *G: Any) -> bool:
-    """The inequalities of `check_spiral`, one by one, until w = 0 and all that follow are settled."""
-    factors, w = factors_of(mu, reciprocal(L)), [ONE, ZERO]
-    for _ in range(20_000):
-        w = [rounded(x, BITS) for x in turn((p, q), w)]
-        far = Number(0, e=sum(abs(x.a) + x.e for x in w))
-        slacks = []
-        for end in ([far, far], w):
-            ends = [(x, turn(G, x), -factors[3] * value * inner(x, x)) for x in ([ONE, ZERO], end)]
-            slacks += [slack(factors, *ends), slack(factors, *ends[::-1])]
-        if far.e < 1 and all(x.a > x.e for x in slacks[:2]):
-            return True
-        if min(x.sign() for x in slacks[2:]) < 0:
+def spirals(factors: Row, value: Number, z: Row, G: Row) -> bool:
+    """The inequalities of `check_spiral`, one by one, until all that follow are settled by the size of w.
+
+    All is enclosed in whole multiples of a unit, of which vectors have two and slacks five.
+    """
+    (value, *z, g, h), one = (rounded(x, BITS) for x in (value, *z, *G)), Number(2**BITS)
+    factors, start, w = [rounded(x, BITS) for x in factors], [one, ZERO], [one, ZERO]
+    high = -factors[3] * value * one
+
+    def slacks(w: Row) -> Row:
+        ends = [([one * c for c in x], turn((g, h), x), high * inner(x, x)) for x in (start, w)]
+        return [slack(factors, *ends), slack(factors, *ends[::-1])]
+
+    settled = [k for k in range(BITS) if all(y.a > y.e for y in slacks([Number(0, e=2**k)] * 2))]
+    last, loss = max(settled, default=-1), BITS - log2(inner(z, z).a or 1) / 2  # of bits in a step
+    require(BITS - last < ROUNDS * loss, f"the spiral takes more than {ROUNDS} points to check")
+    for _ in range(ROUNDS):
+        w = [rounded(x, -BITS) for x in turn(z, w)]
+        if min(x.sign() for x in slacks(w)) < 0:
             return False
+        if sum(abs(x.a) + x.e for x in w) <= 2**last:
+            return True
     return False
 
 
@@ -933,10 +935,9 @@ def check(document: Any) -> str:
             lines += ["and conversely:", *check_lower(kind, s, document["lower"])]
         word = f"(it calls the method {name!r}, a word that nothing here depends on)"
         return "\n".join([*lines, word] if name else lines)
-    except Refused:
-        raise
     except Exception as e:
-        raise Refused(f"the document is malformed ({type(e).__name__})") from None
+        known = isinstance(e, Refused)
+        raise e if known else Refused(f"the document is malformed ({type(e).__name__})") from None
 
 
 def parse(text: str) -> Any:
@@ -949,10 +950,9 @@ def parse(text: str) -> Any:
     require(len(text) <= BYTES, "the document is too long")
     try:
         return json.loads(text, object_pairs_hook=unique)
-    except Refused:
-        raise
-    except (RecursionError, ValueError):
-        raise Refused("the document is no JSON, or nested too deeply") from None
+    except (RecursionError, ValueError) as e:
+        known = isinstance(e, Refused)
+        raise e if known else Refused("the document is no JSON, or nested too deeply") from None
 
 
 def main(arguments: list[str]) -> int:

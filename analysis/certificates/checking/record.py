@@ -47,7 +47,7 @@ class ProofDocument(Rendered):
 
     @property
     def subject(self) -> str:
-        """The method's name, with the condition under which the statement is about the function that is meant."""
+        """The method's name, with the condition under which the statement applies to the intended function."""
         return f"{self.name} ({self.condition})" if self.condition else self.name
 
     @property
@@ -63,7 +63,7 @@ class ProofDocument(Rendered):
 
     @property
     def witness(self) -> Mapping[str, Any]:
-        """What the statement follows from."""
+        """The data from which the statement follows."""
         found: Mapping[str, Any] = self.document["witness"]
         return found
 
@@ -96,7 +96,7 @@ class ProofDocument(Rendered):
 
     @property
     def claimed(self) -> Number:
-        """The number that is claimed."""
+        """The claimed number."""
         return as_number(self.statement[self.claim], self.d)
 
     @property
@@ -117,7 +117,7 @@ class ProofDocument(Rendered):
 
     @property
     def P(self) -> sp.Matrix:
-        """The quadratic part of the Lyapunov function over the rows that the checker states."""
+        """The quadratic part of the Lyapunov function, over the rows stated by the checker."""
         rows = [[to_sympy(x, self.d) for x in row] for row in self.witness.get("P", [])]
         return sp.Matrix(len(rows), len(rows), lambda i, j: rows[min(i, j)][abs(i - j)])
 
@@ -130,11 +130,11 @@ class ProofDocument(Rendered):
         raise NotImplementedError
 
     def matches_source(self) -> bool:
-        """Whether all numbers of the statement are those of the method that it was made for, read anew."""
+        """Whether all numbers of the statement equal those of the method for which it was made."""
         return self.source is not None and self._is_about(self.source)
 
     def matches_registry(self, name: str) -> bool:
-        """Whether they are those of the library's method of a name."""
+        """Whether the numbers are those of the registered method of that name."""
         try:
             return self._is_about(self.registered(name))
         except (OdescentError, ArithmeticError, TypeError):
@@ -170,7 +170,7 @@ class ProofDocument(Rendered):
 
     @property
     def reached(self) -> Number | None:
-        """What the lower bound says: the claim is no better than this."""
+        """The lower bound on the claimed number."""
         part = self.lower_part()
         return None if part is None else as_number(part[self.claim], self.d)
 
@@ -192,7 +192,7 @@ class ProofDocument(Rendered):
             raise OdescentError(f"the certificate does not hold: {reason}.") from None
 
     def verify(self) -> bool:
-        """Check the whole document anew in exact arithmetic, without a solver, and against the method at hand."""
+        """Check the whole document again in exact arithmetic, without a solver, and compare it with the method."""
         try:
             checker.check(self.to_dict())
         except checker.Refused:
@@ -200,7 +200,7 @@ class ProofDocument(Rendered):
         return self.source is None or self.matches_source()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data that `from_dict` and the stand-alone checker read; nothing is searched for."""
+        """Plain data for `from_dict` and the stand-alone checker; starts no search."""
         found = {k: v for k, v in self.document.items() if k != "lower"}
         lower = self.lower_part()
         if lower is not None:
@@ -214,7 +214,7 @@ class ProofDocument(Rendered):
 
     @classmethod
     def from_dict(cls: type[Kind], data: Any) -> Kind:
-        """A certificate from plain data, which is checked: what does not prove its statement is refused.
+        """A certificate from plain data, which is checked; invalid proofs are rejected.
 
         Raises OdescentError with the reason.
         """

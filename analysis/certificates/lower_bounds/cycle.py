@@ -132,7 +132,7 @@ class Cycle(Rendered):
         turns = "" if self.winding == 1 else f" with winding number {self.winding}"
         x, y = self.vertices[0]
         return (
-            f"it runs for ever around a cycle of period {self.period}{turns} on "
+            f"it runs forever around a cycle of period {self.period}{turns} on "
             f"f(x) = {self.L:g}/2 |x|^2 - {self.L - self.mu:g}/2 dist(x, P)^2 in the plane, P the regular polygon "
             f"with {self.period} corners around 0 of which one is ({x:.12g}, {y:.12g})"
         )

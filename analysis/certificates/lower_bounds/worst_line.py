@@ -53,10 +53,11 @@ def slope(x: Number, width: Number, mu: Number, L: Number) -> Number:
         width: where the function bends, on both sides of 0.
         mu, L: its curvatures outside of that and inside.
     """
+    bend: Number = (L - mu) * width
     if (x - width).sign() > 0:
-        return mu * x + (L - mu) * width
+        return mu * x + bend
     if (x + width).sign() < 0:
-        return mu * x - (L - mu) * width
+        return mu * x + -bend
     return L * x
 
 
@@ -70,7 +71,8 @@ def height(x: Number, width: Number, mu: Number, L: Number) -> Number:
     size = x if x.sign() >= 0 else -x
     if (size - width).sign() <= 0:
         return half * L * x * x
-    return half * mu * x * x + (L - mu) * width * (size - half * width)
+    beyond: Number = (L - mu) * width * (size - half * width)
+    return half * mu * x * x + beyond
 
 
 def trajectory(steps: Unrolled, width: Number) -> tuple[list[Number], list[Number]]:

@@ -39,7 +39,7 @@ THREE = ("alpha", "beta", "gamma", "delta")
 class NoCertificate(OdescentError):
     """There is no certificate of the requested kind; the message gives the reason.
 
-    ``counterexample`` is the function that shows it, where one is known.
+    ``counterexample`` is a function on which the method fails, if one is known.
     """
 
     def __init__(self, message: str, counterexample: Any = None) -> None:
@@ -117,7 +117,7 @@ def check_one_function(inputs: Sequence[Any], what: str) -> None:
     if len({o.of for o in inputs}) != 1 or any(not o.form.field for o in inputs):
         called = ", ".join(dict.fromkeys(o.name for o in inputs)) or "nothing"
         raise OdescentError(
-            f"a {what} over F(mu, L) is about gradients of one function; this method calls {called}."
+            f"a {what} over F(mu, L) applies to gradients of one function; this method calls {called}."
         )
 
 
@@ -160,7 +160,7 @@ def settled(
         return d, True, numbers, fixed
     values = {_ratio: sp.sqrt(low / high), **known}
     bound = [[[canonical(e.xreplace(values)) for e in row] for row in m] for m in matrices]
-    bound, at = _reduced(bound, is_zero, lambda e: canonical(1 / e), sp.S.One)
+    bound, at = _reduced(bound, is_zero, _inverted, sp.S.One)
     (fixed,) = _enclosures([at])
     return 1, False, [_enclosures(m) for m in bound], fixed
 
@@ -184,6 +184,10 @@ def _in_field(
     return field.d, *_reduced(numbers, lambda x: not x, reciprocal, ONE)
 
 
+def _inverted(e: sp.Expr) -> sp.Expr:
+    return canonical(1 / e)
+
+
 @lru_cache(maxsize=256)
 def _own_coordinates(matrices: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> list[Matrix]:
     """The method with the rows of C, output, C A, ... as its coordinates, in L and q = sqrt(mu / L).
@@ -191,22 +195,22 @@ def _own_coordinates(matrices: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> l
     A method may be written with sqrt(mu) and sqrt(L) where its behaviour only depends on q and L.
     """
     A, B, C, D, output = (sp.Matrix([list(row) for row in m]) for m in matrices)
-    rows: list[sp.Matrix] = []
-    pivots: tuple[int, ...] = ()
-    waiting = [m[i, :] for m in (C, output) for i in range(m.rows)]
+    rows: Matrix = []
+    echelon: Matrix = []
+    waiting = [*C.tolist(), *output.tolist()]
     while waiting:
-        row = waiting.pop(0).applyfunc(canonical)
-        stacked = sp.Matrix.vstack(*rows, row)
-        _, found = stacked.rref(iszerofunc=is_zero, simplify=canonical)
+        row = [canonical(e) for e in waiting.pop(0)]
+        found, pivots = reduced([*echelon, row], is_zero, _inverted)
         if len(found) > len(rows):
-            rows, pivots = [*rows, row], found
-            waiting.append(row * A)
-    basis = sp.Matrix.vstack(*rows)
-    back = inverse(basis[:, list(pivots)])
-    into = [m[:, list(pivots)] * back for m in (basis * A, C, output)]
-    found = [into[0], basis * B, into[1], D, into[2]]
+            rows.append(row)
+            echelon = [[canonical(e) for e in line] for line in found]
+            waiting.append(times(row, A.tolist()))
+    basis, pivots = sp.Matrix(rows), sorted(pivots)
+    back = inverse(basis[:, pivots])
+    into = [m[:, pivots] * back for m in (basis * A, C, output)]
+    own = [into[0], basis * B, into[1], D, into[2]]
     scaled = {convexity: _ratio**2 * smoothness}
-    return [m.applyfunc(lambda e: canonical(e.xreplace(scaled))).tolist() for m in found]
+    return [m.applyfunc(lambda e: canonical(e.xreplace(scaled))).tolist() for m in own]
 
 
 def _matrices(method: Method) -> tuple[list[Matrix], str]:
@@ -221,7 +225,7 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
         unknown = sorted(set(method) - set(THREE))
         if unknown or "alpha" not in method:
             raise OdescentError(
-                "a method in three-parameter form has alpha and beta, gamma, delta (0 if left out), "
+                "a method in three-parameter form must have alpha and beta, gamma, delta (0 if left out), "
                 f"not {', '.join(map(str, method))}."
             )
         alpha, beta, gamma, delta = (_scalar(n, method.get(n, 0)) for n in THREE)
@@ -308,10 +312,10 @@ def _reduced(
     if len(A) in pivots:
         raise NoCertificate(
             "the method does not rest at every minimizer: no state with A v = v has its gradient points and its "
-            "output there, so it converges to no minimizer in general."
+            "output there, so in general the method does not converge to the minimizer."
         )
     if len(pivots) < len(A):  # cannot be: the state is observable
-        raise NoCertificate("the method has no single state at rest for a minimizer.")
+        raise NoCertificate("the method has several states at rest for one minimizer.")
     return [A, B, C, D, output], [rows[pivots.index(i)][-1] for i in range(len(A))]
 
 
@@ -377,7 +381,7 @@ def _flow_matrices(flow: Flow) -> tuple[list[Matrix], str]:
 
     if not isinstance(flow, System):
         if isinstance(flow, (str, dict)) or not hasattr(flow, "__len__") or len(flow) != 3:
-            raise OdescentError(f"a flow is a System or matrices (A, B, C), not {flow!r}.")
+            raise OdescentError(f"a flow must be a System or matrices (A, B, C), not {flow!r}.")
         return _matrices(tuple(flow))
     if any(b.kind != "vector" for b in flow.blocks):
         odd = next(b for b in flow.blocks if b.kind != "vector")
@@ -396,7 +400,7 @@ def _flow_matrices(flow: Flow) -> tuple[list[Matrix], str]:
         (A, *rest), _ = _matrices(Algorithm(flow, scheme("explicit_euler"), STEP))
     except NotLTI as reason:
         raise OdescentError(
-            "a flow's rate over F(mu, L) is about a drift linear in the blocks and gradients; this one is not: "
+            "a flow's rate over F(mu, L) requires a drift linear in the blocks and gradients; this one is not: "
             f"{reason}"
         ) from None
     B, *points = rest

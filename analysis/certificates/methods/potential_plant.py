@@ -61,14 +61,14 @@ def describe(method: Method, L: object, output: str | None = None) -> dict[str, 
     high = constant("L", L, strict=True)
     if not high.is_Rational:
         raise OdescentError(
-            f"a bound for all steps needs a rational L, not {L}; by scaling, L = 1 is no restriction."
+            f"a bound for all steps needs a rational L, not {L}; rescale the function to L = 1."
         )
     general, name = _form(method, sp.S.Zero, high, output)
     _check_rests(general, name)
     form = _on_class(general, high)
     if form.D.rows != 1:
         raise OdescentError(
-            f"a bound for all steps is for one gradient per step; this method takes {form.D.rows}."
+            f"a bound for all steps requires one gradient per step; this method takes {form.D.rows}."
         )
     check_bound(_free(form) - set(form.ahead))
     form, scale = _rational_form(form, _on_class(general, sp.S.One), high)
@@ -202,8 +202,8 @@ def _in_units(
 
 def _unknown_clock(symbol: sp.Symbol, after: sp.Expr) -> OdescentError:
     return OdescentError(
-        f"the scalar {symbol}, which is {after} at the next step, is no step number and has no square root of one "
-        "quadratic with a square leading coefficient, so that there is no bound for all steps of this form."
+        f"a bound for all steps needs a step number, or a scalar whose next value has the square root of one quadratic "
+        f"with a square leading coefficient; the next value of {symbol} is {after}."
     )
 
 
@@ -234,7 +234,7 @@ def _statement(form: TimeVarying, clock: Clock, high: sp.Expr) -> dict[str, Any]
         }  # fmt: skip
     except (NotInField, TypeError):
         raise OdescentError(
-            "a bound for all steps needs rational coefficients; this method has others."
+            "a bound for all steps needs rational coefficients; this method has irrational ones."
         ) from None
 
 

@@ -110,7 +110,9 @@ def _form(
             for m in (plant.A, plant.B, plant.C, plant.D, [plant.output], [[x] for x in plant.fixed])
         )  # fmt: skip
         if output not in (None, POINT):
-            raise OdescentError(f"matrices have the output and {POINT!r}, not {output!r}.")
+            raise OdescentError(
+                f"output= of a method given by matrices must be {POINT!r} or left out, not {output!r}."
+            )
         made = TimeVarying(A, B, C, D, (), (), row, fixed)
         return _read_at_point(made) if output == POINT else made, plant.name or "method"
     program = method.tuned
@@ -159,8 +161,8 @@ def _check_rests(form: TimeVarying, name: str) -> None:
     left = [*(form.A * start - start), *(e - 1 for e in readers * start)]
     if not all(is_zero(canonical(e)) for e in left):
         raise NoCertificate(
-            f"{name or 'the method'} does not rest at a minimizer it starts from, or does not take its first "
-            "gradient points from x0 alone, so that no bound of this form is about it."
+            f"{name or 'the method'} does not stay at a minimizer at which it starts, or its first gradient points "
+            "depend on more than x0, so no bound of this form applies to it."
         )
 
 

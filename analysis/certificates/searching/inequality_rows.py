@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..checking.checker import STAR, ZERO, Method, Number, Polynomial
-from ..checking.elimination import zeros
+from ..checking.checker import STAR, ZERO, Method, Number, Polynomial, less, symbol
 from ..methods.plant import Matrix
 
 
@@ -24,7 +23,7 @@ class InequalityRows:
     def __init__(self, it: Method) -> None:
         self.it, self.n, self.p, self.early = it, it.n, it.p, it.early
         self.mu, self.L, self.output = it.mu, it.L, it.output
-        whole = [self._row(Polynomial({(0, name): Number(1)})) for name in it.vectors]
+        whole = [self._row(symbol(name)) for name in it.vectors]
         none = [[ZERO] * len(whole)]
         points = len(whole) - it.n
         self.y = [self._row(it.where[f"y{i}"]) for i in range(points)] + none
@@ -50,5 +49,6 @@ class InequalityRows:
 
     def weighted(self, nu: Mapping[tuple[int, int], Number]) -> Matrix:
         """The sum of nu_ij Q_ij without function values, over points that V knows."""
-        E, _, _ = self.remainders(zeros(len(self.it.held)), nu, {})
-        return [[-x for x in row] for row in E]
+        left, _ = less(Polynomial({}), self.it.factors, dict(nu))
+        found: Matrix = (-left.put(self.it.where)).matrix(self.it.vectors)
+        return found

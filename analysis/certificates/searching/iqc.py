@@ -147,7 +147,7 @@ class Constraints:
     def __init__(self, plant: Plant, steps: int) -> None:
         if len(plant.D) != 1:
             raise OdescentError(
-                f"integral quadratic constraints are for one gradient per step, this method takes {len(plant.D)}; "
+                f"integral quadratic constraints require one gradient per step; this method takes {len(plant.D)}; "
                 "use the interpolation inequalities."
             )
         self.plant, self.steps = plant, steps

@@ -149,7 +149,7 @@ def has_rate(
 def _in_floats(algorithm: Any, mu: float, L: float) -> Matrices | None:
     """The method, in units L = 1; None where some quadratic of the class is not minimized at a rate below 1."""
     if not 0 <= mu <= L < math.inf:
-        raise OdescentError(f"a class has 0 <= mu <= L, not mu = {mu} and L = {L}.")
+        raise OdescentError(f"a class requires 0 <= mu <= L, not mu = {mu} and L = {L}.")
     mu, L = float(mu), float(L)  # of SymPy's numbers
     if isinstance(algorithm, tuple):
         A, B, C, *rest = (np.asarray(m, dtype=float) for m in algorithm)

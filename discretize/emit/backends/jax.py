@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import sympy as sp
 
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
-from ....dynamics.vector_fields.system import Block
+from ....dynamics.maps.form import LEAF
+from ....dynamics.vector_fields.block import Block
 from ..backend import POWERS, Backend
 from ..lowering.statements import Ask, CountLet, Sample, SweepLet
 from ..modules.coefficient_function import traced_coefficients
@@ -40,7 +41,7 @@ PyTree: TypeAlias = Any
 class JaxModule(ModuleWriter):
     """A module of functions on pytrees; what depends on leaves is mapped over them."""
 
-    target, language, syntax = "jax", "JAX.", JNP
+    target, language, library, syntax = "jax", "JAX.", "jnp", JNP
     vector, scalar, number, index, starting = "PyTree", "Array", "ArrayLike", "Array", "PyTree"
     state_doc = "The state between steps: pytrees of the parameters' structure."
     table_doc = "What the step needs of the hyper-parameters, as arrays."
@@ -70,6 +71,13 @@ class JaxModule(ModuleWriter):
 
     def asked(self, s: Ask, called: Called) -> str:
         vectors = [called(v.name) for v in s.vectors]
+        if s.over:
+            numbers = "".join(f"{self.scalars.scalar(e)}, " for e in s.scalars)
+            numbers = (
+                numbers.removesuffix(" ") if len(s.scalars) == 1 else numbers.removesuffix(", ")
+            )
+            tree = f"_memory({vectors[0]})" if self.casts else vectors[0]
+            return f"{'_leaves' if s.over == LEAF else '_flat'}({s.argument}, ({numbers}), {tree})"
         scalars = [f"_like({self.scalars.scalar(e)}, {vectors[0]})" for e in s.scalars]
         text = f"{s.argument}({', '.join([*vectors, *scalars])})"
         text = f"_row({text})" if s.of_all else text
@@ -150,19 +158,25 @@ class JaxModule(ModuleWriter):
         lines = [part for i in items for part in _item(f"{indent}    ", i)]
         return [f"{head}{function}(", *lines, f"{indent})"]
 
+    def solver(self, given: list[str], method: str) -> list[str]:
+        return [*given, "symmetric=False"] if method == "gmres" else given
+
     # functions
 
     def zeros(self, b: Block, like: str) -> str:
-        if b.kind == "matrix" and like == "start":
+        if b.operates and like == "start":
             return "jax.tree.map(lambda x: jnp.zeros((x.size, x.size), x.dtype), start)"
         return f"jax.tree.map(jnp.zeros_like, {like})"
+
+    def eye(self, scale: str) -> str:
+        return f"jax.tree.map(lambda x: {scale}jnp.eye(x.size, dtype=x.dtype), start)"
 
     def held(self, text: str, first: bool) -> str:
         made = "array" if first else "asarray"  # a state has buffers of its own
         return f"jnp.{made}({text}, dtype=float)"
 
-    def started(self) -> list[str]:
-        return ["    start = jax.tree.map(_floating, x0)"]
+    def started(self, name: str = "start", given: str = "x0") -> list[str]:
+        return [f"    {name} = jax.tree.map(_floating, {given})"]
 
     def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
         draws = self.low.step.draws

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol, substitute
+from ....dynamics.algebra.elementwise import Elementwise
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.vectors import Elementwise, Expr, ScalarNode, Vector, VectorSymbol, zero
+from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
 from ....dynamics.notation.show import latex as show
 from ....dynamics.notation.show import symbol_latex
-from ....dynamics.vector_fields.system import start
+from ....dynamics.vector_fields.block import start
 from ...programs.program import (
     Assign,
     CallOracle,
@@ -139,6 +140,8 @@ class _Step:
 
     def call(self, i: CallOracle) -> str:
         """An oracle call."""
+        if i.oracle.args or i.oracle.kind == "vjp":
+            return self.show(i.as_call())
         point = self.show(i.point)
         of = symbol_latex(i.oracle.of)
         along = "[" + ", ".join(self.show(d) for d in i.directions) + "]" if i.directions else ""
@@ -212,10 +215,17 @@ def listing(algorithm: Iteration, target: str) -> Listing:
     """The algorithm as pseudocode for a target."""
     program = algorithm.tuned
     step = _Step(program)
-    inputs = [*_oracles(step.program), "starting point $x_0$", "number of steps $N$"]
+    own = [
+        b for b, n in zip(program.blocks, program.classes, strict=True) if n > 0 and not b.operates
+    ]
+    starts = ["x_0", *(f"{symbol_latex(b.name)}_0" for b in own)]
+    points = f"starting point{'s' * bool(own)} ${', '.join(starts)}$"
+    inputs = [*_oracles(step.program), points, "number of steps $N$"]
     given = ", ".join(f"${show(s)}$" for s in in_order(program.parameters))
     initial = []
     for b in program.blocks:
+        if b in own:
+            continue
         left, right = _indexed(symbol_latex(b.name), "0"), _initial(b.init)
         initial += [rf"${left} \gets {right}$"] if left.replace("{0}", "0") != right else []
     return Listing(
@@ -243,6 +253,8 @@ def _oracles(program: Program) -> list[str]:
     found = []
     for o in dict.fromkeys(asked):
         of = symbol_latex(o.of)
+        if o.args and o.kind == "grad":
+            of = f"_{{{symbol_latex(o.slot)}}} {of}"
         found.append(o.form.words.format(of=of) if o.form.words else f"map ${o.latex(of)}$")
     return found
 

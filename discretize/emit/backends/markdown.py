@@ -22,19 +22,24 @@ def source(algorithm: Iteration, _: Naming) -> str:
     sections = [
         f"# {made.title}",
         f"**Input:** {'; '.join(made.inputs)}",
-        *([f"**Initialize:** {', '.join(made.initial)}"] if made.initial else []),
+        *([f"**Initialize:** {_unescaped(', '.join(made.initial))}"] if made.initial else []),
         rf"**For** $k = 0, \dots, N - 1${note}:",
         "\n".join(f"{i}. {_shown(line)}" for i, line in enumerate(made.steps, 1)),
-        f"**Output:** {made.output}",
+        f"**Output:** {_unescaped(made.output)}",
         "## Where it comes from",
         "\n".join([f"{fence}text", *made.facts, fence]),
     ]
     return "\n\n".join(sections) + "\n"
 
 
+def _unescaped(line: str) -> str:
+    r"""A line of mathematics without what Markdown reads as escapes: \| and \,"""
+    return line.replace(r"\|", r"\Vert ").replace(r"\,", r"\thinspace ")
+
+
 def _shown(line: str) -> str:
     r"""A line of mathematics in full size, since inline fractions are small, and with no Markdown escape."""
-    line = line.replace(r"\|", r"\Vert ")
+    line = _unescaped(line)
     return rf"$\displaystyle {line[1:]}" if r"\frac" in line else line
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sympy as sp
 
 from ....dynamics.algebra.vectors import VectorSymbol
-from ....dynamics.vector_fields.system import Block
+from ....dynamics.vector_fields.block import Block
 from ..backend import POWERS, Backend
 from ..lowering.statements import Ask, CountLet, Lowered, Sample, SweepLet
 from ..modules.coefficient_function import plain_coefficients
@@ -34,7 +34,7 @@ Array: TypeAlias = NDArray[np.floating[Any]]
 class NumpyModule(ModuleWriter):
     """A module of loops over arrays, with the numbers of a step in Python's floats."""
 
-    target, language = "numpy", "NumPy."
+    target, language, library = "numpy", "NumPy.", "np"
     imports, helpers = IMPORTS, HELPERS
     noise = "rng: np.random.Generator"
     run_notes = (
@@ -62,6 +62,8 @@ class NumpyModule(ModuleWriter):
 
     def asked(self, s: Ask, called: Called) -> str:
         text = super().asked(s, called)
+        if s.over and self.low.population:
+            return f"_rows({text.replace('(', ', ', 1)}"
         if not isinstance(s.target, sp.Symbol):
             return text
         return f"{text}[:, None]" if self.low.population else f"float({text})"
@@ -92,19 +94,22 @@ class NumpyModule(ModuleWriter):
         return ["", *lines, f"        return float({body})", "", *swept]
 
     def zeros(self, b: Block, like: str) -> str:
-        if b.kind == "matrix" and like == "start":
+        if b.operates and like == "start":
             return "np.zeros((start.size, start.size))"
         return f"np.zeros_like({like})"
+
+    def eye(self, scale: str) -> str:
+        return f"{scale}np.eye(start.size)"
 
     def held(self, text: str, first: bool) -> str:
         return f"float({text})" if first else text
 
-    def started(self) -> list[str]:
+    def started(self, name: str = "start", given: str = "x0") -> list[str]:
         return [
-            "    given = np.array(x0)",
+            f"    given = np.array({given})",
             '    if given.dtype.kind not in "biuf" or not np.isfinite(given).all():',
-            '        raise ValueError("x0 must be an array of finite real numbers.")',
-            '    start = given if given.dtype.kind == "f" else given.astype(float)',
+            f'        raise ValueError("{given} must be an array of finite real numbers.")',
+            f'    {name} = given if given.dtype.kind == "f" else given.astype(float)',
         ]
 
     def loop(self, first: str, to_step: list[str], read: str) -> list[str]:

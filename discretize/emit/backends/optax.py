@@ -6,32 +6,35 @@ What a gradient transformation is not given becomes an extra argument of its upd
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from inspect import signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
 
-from ...._support.errors import OdescentError, listed, unknown
+from ...._support.errors import NotCarried, OdescentError, listed, unknown
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
-from ....dynamics.vector_fields.system import start
+from ....dynamics.vector_fields.block import start
 from ...programs.program import Program
 from ..backend import POWERS, Backend
 from ..lowering.coefficients import in_order
 from ..lowering.domains import coasts, upper_bounds
 from ..lowering.lower import Lowering
 from ..lowering.names import Naming
-from ..lowering.statements import Ask, CountLet, Lowered, Routine, Sample, VectorLet
+from ..lowering.statements import Ask, CountLet, Lowered, Routine, Sample, VectorLet, routines
 from ..modules.coefficient_function import any_of, traced_coefficients
 from ..modules.module_writer import Called
 from ..modules.optax_helpers import HELPERS
-from ..modules.optax_notes import notes
-from ..modules.text import assembled, description, named_tuple
+from ..modules.optax_notes import GROUPED, notes
+from ..modules.text import assembled, description, map_functions, named_tuple
 from ..printing.language import JNP
 from ..printing.lines import WIDTH, indented, width, wrapped
 from ..stability import BOUNDS, warn_if_unstable
 from ..transform.extra_arguments import as_named, extra_arguments
+from ..transform.groups import by_group
 from ..transform.linear import plan_with_oracles
 from ..transform.plan import PARAMS, Plan
 from .jax import JaxModule
@@ -54,6 +57,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 PyTree: TypeAlias = Any
@@ -62,10 +66,47 @@ PyTree: TypeAlias = Any
 
 def source(algorithm: Iteration, naming: Naming) -> str:
     """The module's text."""
-    program = naming.program(algorithm.tuned)
-    module = _Module(algorithm, plan_with_oracles(program), program, naming)
-    facts = description(algorithm, "optax", "optax.", module.notes())
-    return assembled(JNP, facts, IMPORTS, HELPERS, module.sections())
+    made = modules(algorithm, naming)
+    first = next(iter(made.values()))
+    said = first.notes() if len(made) == 1 else GROUPED
+    facts = description(algorithm, "optax", "optax.", said)
+    called = [r for m in made.values() for r in (*routines(m.low).values(), *m.first.values())]
+    helpers = HELPERS | map_functions(called, "jnp")
+    sections = (
+        first.sections()
+        if len(made) == 1
+        else _in_groups(made, naming.marked(naming.given[FACTORY]))
+    )
+    return assembled(JNP, facts, IMPORTS, helpers, sections)
+
+
+def modules(algorithm: Iteration, naming: Naming) -> dict[str, _Module]:
+    """What prints each group's factory, by the group's name; the only one is named ''."""
+    whole = naming.program(algorithm.tuned)
+    programs = {n: naming.program(p) for n, p in by_group(algorithm.tuned).items()}
+    plans = {n: plan_with_oracles(p) for n, p in programs.items()}
+    lowerings = _lowerings(algorithm, plans, whole, naming)
+    factory = naming.safe(algorithm.name or "transformation")
+    naming.given[FACTORY] = naming.given[algorithm.name or "transformation"]
+    return {
+        n: _Module(algorithm, plans[n], low, f"{factory}_{n}" if n else factory, n)
+        for n, low in lowerings.items()
+    }
+
+
+def _lowerings(
+    algorithm: Iteration, plans: Mapping[str, Plan], whole: Program, naming: Naming
+) -> dict[str, Lowering]:
+    """The lowering of each plan, all with one table of coefficients."""
+    step = naming.parameter(algorithm.step)
+    made = {n: Lowering(p.program, naming, whole.parameters, step) for n, p in plans.items()}
+    table = next(iter(made.values())).table
+    for name, lowering in made.items():
+        lowering.arguments = extra_arguments(plans[name], naming)
+        lowering.table.used |= {s.name for s in (plans[name].gradient,) if s is not None}
+        table.used |= lowering.table.used
+        lowering.table = table
+    return made
 
 
 class _Tree(JaxModule):
@@ -124,13 +165,13 @@ class _Tree(JaxModule):
 
 
 class _Module:
-    def __init__(self, algorithm: Iteration, made: Plan, program: Program, naming: Naming) -> None:
-        self.plan, self.factory = made, naming.safe(algorithm.name or "transformation")
-        naming.given[FACTORY] = naming.given[algorithm.name or "transformation"]
-        self.class_name = "".join(part.capitalize() for part in self.factory.split("_")) + "State"
-        step = naming.parameter(algorithm.step)
-        lowering = Lowering(made.program, naming, program.parameters, step)
-        lowering.arguments = extra_arguments(made, naming)
+    def __init__(
+        self, algorithm: Iteration, made: Plan, lowering: Lowering, factory: str, group: str
+    ) -> None:
+        self.plan, self.factory = made, factory
+        self.class_name = "".join(part.capitalize() for part in factory.split("_")) + "State"
+        self.evaluated = f"eval_{factory}" if group else "eval_params"
+        naming, step = lowering.naming, lowering.naming.parameter(algorithm.step)
         below, counted = upper_bounds(algorithm, naming), bool(made.first or made.program.draws)
         self.low = lowering.lowered(below, {"update": made.update}, as_named, counted)
         self.update = self.low.step
@@ -160,17 +201,17 @@ class _Module:
     def sections(self) -> list[list[str]]:
         """The module after its imports and helpers."""
         numbers = traced_coefficients(self.low, refuse_schedules=True)
-        return [
-            self.printer.table(),
-            self.state(),
-            *numbers,
-            self.transformation(),
-            self.eval_params(),
-        ]
+        state, *rest = self.group()
+        return [self.printer.table(), state, *numbers, *rest]
+
+    def group(self) -> list[list[str]]:
+        """What is a group's own where there are several: the state, the factory, the output."""
+        return [self.state(), self.transformation(), self.eval_params()]
 
     def state(self) -> list[str]:
         low = self.low
-        fields = [(b.name, "Array" if b.kind == "scalar" else "optax.Updates") for b in low.blocks]
+        kinds = {"scalar": "Array", "window": "_Window"}
+        fields = [(b.name, kinds.get(b.kind, "optax.Updates")) for b in low.blocks]
         fields += [("k", "Array")] if low.counter is not None else []
         fields += [("key", "Array")] if self.update.draws else []
         doc = "The memory between steps, and the coefficients."
@@ -293,7 +334,7 @@ class _Module:
         where = "at a gradient point"
         if self.plan.gradient is None:
             where = "that updates were applied to"
-        lines = JNP.head("eval_params", given, "optax.Params")
+        lines = JNP.head(self.evaluated, given, "optax.Params")
         lines += JNP.documentation([f"The algorithm's output, for parameters {where}."])
         value = routine.results["x"]
         assert isinstance(value, Vector)
@@ -307,6 +348,67 @@ class _Module:
         return [*lines, "    return _cast(x, params)"]
 
 
+def _in_groups(modules: Mapping[str, _Module], factory: str) -> list[list[str]]:
+    """The sections of a module of several groups: one table, the parts of each group, and what combines them."""
+    first, *others = modules.values()
+    if any(m.asked for m in modules.values()):
+        raise NotCarried("the optax backend has no extra arguments for groups of parameters.")
+    more = {f"{i} {n}": r for i, m in enumerate(others) for n, r in routines(m.low).items()}
+    # formulas that have a value at zero must have it in the steps of all groups
+    low = replace(first.low, blocks=(), outputs={**first.low.outputs, **more})
+    parts = [section for m in modules.values() for section in m.group()]
+    numbers = traced_coefficients(low, refuse_schedules=True)
+    return [
+        first.printer.table(), *numbers, *parts, _combined(modules, factory),
+        _combined_output(modules),
+    ]  # fmt: skip
+
+
+def _combined(modules: Mapping[str, _Module], factory: str) -> list[str]:
+    """The factory of all groups, by `optax.multi_transform`."""
+    first = next(iter(modules.values()))
+    draws = any(m.update.draws for m in modules.values())
+    given = ["labels: PyTree | Callable[[PyTree], PyTree]"]
+    given += [f"{p}: ArrayLike" for p in first.names] + ["key: Array"] * draws
+    names = ", ".join(f'"{n}"' for n in modules)
+    said = "labels are the names of the leaves' groups, as optax.multi_transform takes them: "
+    lines = wrapped(f"def {factory}", given, " -> optax.GradientTransformationExtraArgs:")
+    lines += JNP.documentation(
+        [
+            "The algorithm as a gradient transformation, each group of parameters by its own fields.",
+            f"{said}{', '.join(modules)}, in a tree or a function of the parameters.",
+        ]
+    )
+    lines += ["    transforms: dict[Any, optax.GradientTransformation] = {"]
+    for i, (n, m) in enumerate(modules.items()):
+        keys = [f"jax.random.fold_in(key, {i})"] if m.update.draws else []
+        lines.append(f'        "{n}": {m.factory}({", ".join([*m.names, *keys])}),')
+    return [
+        *lines,
+        "    }",
+        f"    return optax.multi_transform(transforms, _labelled(labels, ({names},)))",
+    ]
+
+
+def _combined_output(modules: Mapping[str, _Module]) -> list[str]:
+    """The output of all groups."""
+    given = ["state: Any", "params: optax.Params", "labels: PyTree | Callable[[PyTree], PyTree]"]
+    names = ", ".join(f'"{n}"' for n in modules)
+    lines = wrapped("def eval_params", given, " -> optax.Params:")
+    lines += JNP.documentation(
+        ["The algorithm's output, for parameters at a gradient point, with the factory's labels."]
+    )
+    lines += [f"    found = _labelled(labels, [{names}])(params)", "    parts = ["]
+    for n, m in modules.items():
+        inner = f'state.inner_states["{n}"].inner_state'
+        lines.append(f'        {m.evaluated}({inner}, _part(params, found, "{n}")),')
+    return [
+        *lines,
+        "    ]",
+        f"    return jax.tree.map(lambda of, *x: x[[{names}].index(of)], found, *parts)",
+    ]
+
+
 def transformation(
     algorithm: Iteration, module: ModuleType, values: Mapping[str, Any]
 ) -> optax.GradientTransformation:
@@ -315,7 +417,8 @@ def transformation(
     Args:
         algorithm: the method.
         module: its emitted module, loaded.
-        values: numbers, arrays or schedules (callables of the step) by name; "key" where noise is drawn.
+        values: numbers, arrays or schedules (callables of the step) by name; "key" where noise is drawn; "labels"
+            where there are groups of parameters: names in a tree, or a function that makes it, such as `Groups`.
 
     Returns:
         the transformation, wrapped with optax.inject_hyperparams where a value is a schedule.
@@ -329,8 +432,9 @@ def transformation(
     made, who = getattr(module, names[FACTORY]), algorithm.name or "the algorithm"
     parameters = [s.name for s in in_order(algorithm.tuned.parameters)]
     draws = bool(algorithm.tuned.draws)
+    grouped = "labels" in signature(made).parameters and "labels" not in parameters
     own = {names[n] if draws and n == "key" else n: names[n] for n in parameters}
-    needed = [*own, *(["key"] if draws else [])]
+    needed = [*own, *(["key"] if draws else []), *(["labels"] if grouped else [])]
     for name in values:
         if name not in needed and name not in BOUNDS:
             raise unknown(f"parameter of {who} called", name, needed)
@@ -342,7 +446,8 @@ def transformation(
     warn_if_unstable(algorithm, values)
     try:
         numbers = {name: _number(values[n]) for n, name in own.items()}
-        return _made(made, numbers, values["key"] if draws else None)
+        more = {n: values[n] for n in needed if n not in own}
+        return _made(made, numbers, more)
     except ValueError as error:
         raise OdescentError(str(error)) from None
 
@@ -355,17 +460,20 @@ def _number(value: Any) -> Any:
     return np.asarray(value) if known else value
 
 
-def _made(factory: Any, numbers: dict[str, Any], key: Any) -> optax.GradientTransformation:
+def _made(
+    factory: Any, numbers: dict[str, Any], more: dict[str, Any]
+) -> optax.GradientTransformation:
+    """The factory called with numbers, and with a key or labels, which are no hyper-parameters."""
     import jax.numpy as jnp
     import optax
 
-    given = numbers if key is None else {**numbers, "key": key}
     if any(callable(v) for v in numbers.values()):
-        static = () if key is None else ("key",)
-        factory = optax.inject_hyperparams(factory, static, jnp.result_type(float))
-    made: optax.GradientTransformation = factory(**given)
+        factory = optax.inject_hyperparams(factory, tuple(more), jnp.result_type(float))
+    made: optax.GradientTransformation = factory(**numbers, **more)
     return made
 
 
-CARRIED = frozenset(POWERS) - {"jumps", "matrices", "populations", "sweeps"}
+CARRIED = frozenset(POWERS) - {
+    "jumps", "matrices", "populations", "several arguments", "several spaces", "sweeps",
+}  # fmt: skip
 BACKEND = Backend("optax", ".py", CARRIED, source)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from inspect import signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ...._support.errors import OdescentError, listed, unknown
-from ..backend import POWERS, Backend
+from ...._support.errors import NotCarried, OdescentError, listed, unknown
+from ..backend import POWERS, Backend, groups_of
 from ..lowering.domains import upper_bounds
 from ..lowering.names import Naming, normal
-from ..modules.text import assembled, description
+from ..lowering.statements import Lowered, routines
+from ..modules.text import assembled, description, map_functions
 from ..modules.torch_helpers import DEFAULTS, HELPERS, IDLE, IMPORTS, STEP, STEP_ELSEWHERE
 from ..printing.language import MATH
-from ..printing.lines import wrapped
+from ..printing.lines import paragraph, wrapped
 from ..stability import BOUNDS, warn_if_unstable
-from ..tensors.memory import layout
+from ..tensors.memory import layout, names_of
 from ..tensors.optimizer_methods import Body
+from ..transform.groups import by_group
 from .numpy import NumpyModule
 
 if TYPE_CHECKING:
@@ -34,7 +37,11 @@ KEYS = frozenset({"params", "param_names", "initial_lr", "foreach", "maximize", 
 def source(algorithm: Iteration, naming: Naming) -> str:
     """The module's text."""
     facts = description(algorithm, "torch", "PyTorch.")
-    return assembled(MATH, facts, IMPORTS, HELPERS, _Module(algorithm, naming).sections())
+    kind = _GroupsModule if groups_of(algorithm.tuned) else _Module
+    module = kind(algorithm, naming)
+    called = [r for b in module.bodies.values() for r in (b.low.init, b.low.step)]
+    helpers = HELPERS | map_functions(called, "torch")
+    return assembled(MATH, facts, IMPORTS, helpers, module.sections())
 
 
 def _class_name(algorithm: Iteration, naming: Naming) -> str:
@@ -54,17 +61,36 @@ class _Module:
         called = {step.name: "lr"} if step.name in free and "lr" not in free - {step.name} else {}
         naming.known |= {"lr"} if called or "lr" in free else set()
         program = naming.program(algorithm.tuned, called)
-        self.name, self.layout = _class_name(algorithm, naming), layout(program)
+        programs = {n: naming.program(p, called) for n, p in by_group(algorithm.tuned).items()}
+        layouts = {n: layout(p) for n, p in programs.items()}
+        self.name, self.layout = _class_name(algorithm, naming), next(iter(layouts.values()))
         naming.given[CLASS] = self.name
         self.step_above = f" {algorithm.step} above" if called else ""
         below, symbol = upper_bounds(algorithm, naming), naming.parameter(step)
-        self.body = Body(self.layout, program, naming, symbol, below)
+        taken = {n for made in layouts.values() for n in names_of(made)}
+        self.bodies: dict[str, Body] = {}
+        for n, made in layouts.items():
+            table = self.body.low.coefficients if self.bodies else None
+            self.bodies[n] = Body(made, program, naming, symbol, below, n, table, taken)
         self.names = self.body.names
+
+    @property
+    def body(self) -> Body:
+        """That of the first group."""
+        return next(iter(self.bodies.values()))
 
     def sections(self) -> list[list[str]]:
         """The module after its imports and helpers."""
-        numbers = NumpyModule(self.body.low)
+        numbers = NumpyModule(self.lowered())
         return [numbers.table(), *numbers.coefficients(), self.optimizer()]
+
+    def lowered(self) -> Lowered:
+        """What the coefficients serve."""
+        return self.body.low
+
+    def methods(self) -> list[list[str]]:
+        """The methods on tensors."""
+        return [self.body.batches(), self.body.advance(), self.body.eval_params()]
 
     def optimizer(self) -> list[str]:
         """The class."""
@@ -73,7 +99,7 @@ class _Module:
         parts += [self.getstate()] if self.attributes() or body.elsewhere else []
         parts += [self.setstate(), self.step()]
         parts += [IDLE.strip("\n").splitlines()] if body.elsewhere else []
-        parts += [body.batches(), body.advance(), body.eval_params()]
+        parts += self.methods()
         lines = [f"class {self.name}(Optimizer):", *self.documentation(), ""]
         for part in parts:
             lines += [*part, ""]
@@ -126,7 +152,7 @@ class _Module:
                 f"{name} is a function of a list of tensors{more}, which returns as many; it is called "
                 "under torch.no_grad."
             )
-        if self.body.inner:
+        if any(b.inner for b in self.bodies.values()):
             parts.append("Inner products run over all the parameters of a group.")
         if self.body.samples:
             parts.append(
@@ -250,6 +276,90 @@ class _Module:
         ]
 
 
+class _GroupsModule(_Module):
+    """A module in which named groups of parameters have methods of their own."""
+
+    def __init__(self, algorithm: Iteration, naming: Naming) -> None:
+        super().__init__(algorithm, naming)
+        holds = "the point where gradients are taken"
+        self.layout = replace(self.layout, holds=holds, meaning={})
+        bodies = self.bodies.values()
+        if any(
+            b.layout.closure or b.oracles or b.samples or not b.layout.at_params for b in bodies
+        ):
+            raise NotCarried(
+                "the torch backend carries groups of parameters in steps without noise and with one gradient, where "
+                "the parameters are."
+            )
+
+    def lowered(self) -> Lowered:
+        others = list(self.bodies.values())[1:]
+        more = {f"{i} {n}": r for i, b in enumerate(others) for n, r in routines(b.low).items()}
+        return replace(self.body.low, blocks=(), outputs={**self.body.low.outputs, **more})
+
+    def documentation(self) -> list[str]:
+        *lines, last = super().documentation()
+        said = (
+            "Each parameter group names the fields by which it moves: "
+            f'its key "group" is {self.listed(" or ")}.'
+        )
+        return [*lines, "", *(f"    {line}" for line in paragraph(said)), last]
+
+    def listed(self, between: str) -> str:
+        """The names of the groups."""
+        return between.join(self.bodies)
+
+    def constructor(self) -> list[str]:
+        names = ", ".join(f'"{n}"' for n in self.bodies)
+        return [
+            *super().constructor(),
+            f'        missing = {{{names}}} - {{group["group"] for group in self.param_groups}}',
+            "        if missing:",
+            '            names = ", ".join(sorted(missing))',
+            "            raise ValueError(f'no parameter group has the key \"group\": {names}.')",
+        ]
+
+    def group(self) -> list[str]:
+        names = ", ".join(f'"{n}"' for n in self.bodies)
+        head, doc, *rest = super().group()
+        return [
+            head,
+            doc,
+            f'        if param_group.get("group") not in ({names}):',
+            f"            raise ValueError('each parameter group needs a key \"group\": {self.listed(' or ')}.')",
+            *rest,
+        ]
+
+    def step(self) -> list[str]:
+        *lines, _loop, _advance, result = super().step()
+        lines += [
+            f"        batches{b.suffix} = self._batches{b.suffix}()" for b in self.bodies.values()
+        ]
+        for b in self.bodies.values():
+            lines += [f"        for group, params in batches{b.suffix}:"]
+            lines += [f"            self._advance{b.suffix}(group, params)"]
+        return [*lines, result]
+
+    def methods(self) -> list[list[str]]:
+        of = [
+            "    def _of(self, name: str) -> list[dict[str, Any]]:",
+            '        """The parameter groups with this name."""',
+            '        return [group for group in self.param_groups if group["group"] == name]',
+        ]
+        inside = ", ".join(f"self.{b.evaluated}()" for b in self.bodies.values())
+        output = [
+            "    @contextmanager",
+            "    def eval_params(self) -> Iterator[None]:",
+            '        """The parameters hold the algorithm\'s output inside, and come back after."""',
+            f"        with {inside}:",
+            "            yield",
+        ]
+        parts = [
+            p for b in self.bodies.values() for p in (b.batches(), b.advance(), b.eval_params())
+        ]
+        return [of, *parts, output]
+
+
 def optimizer(
     algorithm: Iteration, module: ModuleType, params: Any, values: Mapping[str, Any]
 ) -> Optimizer:
@@ -303,5 +413,7 @@ def optimizer(
     return done
 
 
-CARRIED = frozenset(POWERS) - {"directions", "jumps", "matrices", "populations", "sweeps"}
+CARRIED = frozenset(POWERS) - {
+    "directions", "jumps", "matrices", "populations", "several arguments", "several spaces", "sweeps", "windows",
+}  # fmt: skip
 BACKEND = Backend("torch", ".py", CARRIED, source, words=KEYS)

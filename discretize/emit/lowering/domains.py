@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol
-from ....dynamics.algebra.vectors import Elementwise, Product, Vector, VectorSymbol, slots
+from ....dynamics.algebra.elementwise import Elementwise, slots
+from ....dynamics.algebra.products import Product
+from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from .coefficients import in_order
 from .lower import Lowering
 from .names import Naming
-from .statements import Lowered, Routine, ScalarLet, SweepLet, VectorLet
+from .statements import Lowered, Routine, ScalarLet, SolveLet, SweepLet, VectorLet
 
 if TYPE_CHECKING:
     from ...step.iteration import Iteration
@@ -52,7 +54,8 @@ def lowered_of(algorithm: Iteration, naming: Naming) -> Lowered:
     """All of an algorithm's step, ready to be printed as it stands."""
     program = naming.program(algorithm.tuned)
     step = naming.parameter(algorithm.step)
-    return Lowering(program, naming, step=step).lowered(upper_bounds(algorithm, naming))
+    lowering = Lowering(program, naming, step=step)
+    return replace(lowering.lowered(upper_bounds(algorithm, naming)), starts=lowering.starts())
 
 
 def upper_bounds(algorithm: Iteration, naming: Naming) -> dict[str, sp.Rational]:
@@ -161,6 +164,8 @@ class _Zeros:
                     self.still.add(s.target)
                 elif self.is_zero(s.value):
                     self.values[s.target] = sp.S.Zero
+            elif isinstance(s, SolveLet):
+                self.still |= {s.target} if self.is_zero(s.b) else set()
             elif isinstance(s, SweepLet) and _singular(s.slope.xreplace(self.values)):
                 return False
         return all(self._finite(e) for e in routine.results.values())

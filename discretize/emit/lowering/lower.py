@@ -13,7 +13,7 @@ import sympy as sp
 
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute, tidy
-from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ...programs.program import Assign, CallOracle, Instruction, Program, SweepCoordinates
 from ...step.compile import COUNTER
@@ -24,11 +24,21 @@ from .writer import Writer
 
 
 def oracle_arguments(oracles: set[Oracle], naming: Naming) -> dict[Oracle, str]:
-    """The argument for each oracle: its kind, with the name of what it is of for maps and where two share a kind."""
+    """The argument for each oracle: its kind, with the name of what it is of where that alone does not tell.
+
+    It does not for maps and their adjoints, for functions of several arguments, and where two share a kind. A named
+    map is a function of the module, no argument.
+    """
     kinds = [o.kind for o in oracles]
-    plain = {o for o in oracles if kinds.count(o.kind) == 1 and o.kind != "map"}
+    alone = {o for o in oracles if kinds.count(o.kind) == 1 and not o.args}
+    plain = {o for o in alone if o.kind not in {"map", "vjp"}}
     listed = sorted(oracles, key=lambda o: o.name)
-    return {o: o.kind if o in plain else f"{o.kind}_{naming.safe(o.of)}" for o in listed}
+
+    def full(o: Oracle) -> str:
+        return in_argument(f"{o.kind}_{naming.safe(o.of)}", o.slot and naming.safe(o.slot))
+
+    own = {o: f"_{o.of}" for o in listed if o.form.registered}
+    return {o: o.kind if o in plain else full(o) for o in listed} | own
 
 
 def component_oracles(i: SweepCoordinates) -> list[Oracle]:
@@ -103,8 +113,8 @@ class Lowering:
         oracles = {c.oracle for c in self.program.calls}
         for i in self.program.sweeps:
             oracles |= set(component_oracles(i))
-        for b in program.blocks:
-            oracles |= {c.oracle for c in b.init.calls()} if isinstance(b.init, Vector) else set()
+        for e in (*(b.init for b in program.blocks), *program._expressions()):
+            oracles |= {c.oracle for c in e.calls()} if isinstance(e, Vector) else set()
         self.arguments = oracle_arguments(oracles, naming)
         self.population = any(o.form.particles for o in oracles)
 
@@ -133,6 +143,16 @@ class Lowering:
             self.parameters, self.table, p.blocks, (p.counter or COUNTER) if counted else None, init,
             step, outputs, self.population, below,
         )  # fmt: skip
+
+    def starts(self) -> dict[str, str]:
+        """For each vector block that need not have the shape of x0, the name of a starting point in its space."""
+        names: dict[int, str] = {}
+        found = {}
+        for b, number in zip(self.program.blocks, self.program.classes, strict=True):
+            if number > 0 and not b.operates:
+                names.setdefault(number, self.table.fresh(f"{b.name}0"))
+                found[b.name] = names[number]
+        return found
 
     def routine(
         self, instructions: tuple[Instruction, ...], results: Mapping[str, Expr]

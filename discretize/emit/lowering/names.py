@@ -22,7 +22,7 @@ import sympy as sp
 from ...._support.errors import NotCarried, OdescentError
 from ....dynamics.algebra.calculus import Symbol, substitute
 from ....dynamics.algebra.vectors import Expr, VectorSymbol
-from ....dynamics.vector_fields.system import start
+from ....dynamics.vector_fields.block import start
 from ...programs.program import Instruction, Program
 from ..printing.lines import MARK, bare
 
@@ -106,7 +106,7 @@ class Naming:
             taken.add(new)
             if new != s.name:
                 if isinstance(s, VectorSymbol):
-                    values[s] = VectorSymbol(new)
+                    values[s] = VectorSymbol(new, s.kind)
                 else:
                     values[s] = sp.Symbol(new, **s.assumptions0)
         outputs = {n: n if n == "x" else self.safe(n) for n in program.outputs}

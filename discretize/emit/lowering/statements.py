@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -10,7 +10,7 @@ import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
-from ....dynamics.vector_fields.system import Block
+from ....dynamics.vector_fields.block import Block
 from .coefficients import Coefficients
 
 
@@ -41,12 +41,16 @@ class VectorLet:
 
 @dataclass(frozen=True)
 class Ask:
-    """What an oracle returns, ``argument(*vectors, *scalars)``: a vector, or a scalar for a value."""
+    """What an oracle returns, ``argument(*vectors, *scalars)``: a vector, or a scalar for a value.
+
+    ``over`` says of a named map, which is a function of the module, how it acts on a pytree; it is no argument.
+    """
 
     target: Symbol
     argument: str
     vectors: tuple[VectorSymbol, ...]
     scalars: tuple[sp.Expr, ...] = ()
+    over: str = ""
 
     @property
     def of_all(self) -> bool:
@@ -115,7 +119,77 @@ class SweepLet:
         return outer
 
 
-Statement: TypeAlias = ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet
+@dataclass(frozen=True)
+class SolveLet:
+    """The solution of A target = b, from products of A with vectors.
+
+    Attributes:
+        target, b: vectors.
+        product: the product with ``along``, or for Woodbury's formula the quotient by the diagonal part; its result is
+            called "product".
+        function: what the function of this routine is called.
+        method: a key of `solves.ROUTES`.
+        tolerance: of an iteration, a name or a number.
+        lefts, rights: the columns of outer products, for Woodbury's formula.
+    """
+
+    target: VectorSymbol
+    b: VectorSymbol
+    along: VectorSymbol
+    product: Routine
+    function: str
+    method: str
+    tolerance: sp.Expr
+    lefts: tuple[VectorSymbol, ...] = ()
+    rights: tuple[VectorSymbol, ...] = ()
+
+    @property
+    def vectors(self) -> tuple[VectorSymbol, ...]:
+        """The vectors that it reads."""
+        made = {s.target for s in self.product.all_statements} | {self.along}
+        parts = [e for s in self.product.all_statements for e in _parts(s) if isinstance(e, Vector)]
+        parts += [e for e in self.product.results.values() if isinstance(e, Vector)]
+        free = {v for e in parts for v in e.free_symbols if isinstance(v, VectorSymbol)} - made
+        outer = dict.fromkeys([self.b, *self.lefts, *self.rights])
+        return (*outer, *sorted(free - {*outer}, key=lambda v: v.name))
+
+    def solution(
+        self, called: Callable[[str], str], scalar: Callable[[sp.Expr], str]
+    ) -> tuple[str, list[str]]:
+        """The function that solves, and its arguments, as text."""
+        b = called(self.b.name)
+        if self.method == "woodbury":
+            sides = [
+                f"[{', '.join(called(v.name) for v in side)}]" for side in (self.lefts, self.rights)
+            ]
+            return "_woodbury", [self.function, *sides, b]
+        if self.method in ("lu", "cholesky"):
+            return f"_{self.method}", [f"_matrix({self.function}, {b})", b]
+        return "_solve", [self.function, b, f"_{self.method}", scalar(self.tolerance)]
+
+
+@dataclass(frozen=True)
+class WindowLet:
+    """What a function of the module makes of a window: the window after a push, a sum of its columns, inner products.
+
+    Attributes:
+        target: the name of what it makes.
+        function: ``push(G, v)``; ``combine(G, u)``, G u; ``against(G, v)``, G^T v;
+            ``latest(G)``, the same of the value that was pushed last; ``within(G, u, a, b)``, the w with
+            (a 1 + b G^T G) w = u.
+        vectors: the window first.
+        scalars: names or numbers.
+    """
+
+    target: VectorSymbol
+    function: str
+    vectors: tuple[VectorSymbol, ...]
+    scalars: tuple[sp.Expr, ...] = ()
+
+
+Statement: TypeAlias = (
+    "ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet | SolveLet | WindowLet"
+)
 
 
 @dataclass(frozen=True)
@@ -125,13 +199,27 @@ class Routine:
     statements: tuple[Statement, ...]
     results: Mapping[str, Expr]
 
+    @property
+    def all_statements(self) -> tuple[Statement, ...]:
+        """The statements, with those inside of solves."""
+        found: list[Statement] = []
+        for s in self.statements:
+            found += s.product.all_statements if isinstance(s, SolveLet) else ()
+            found.append(s)
+        return tuple(found)
+
     def arguments(self) -> tuple[str, ...]:
         """The oracles it asks, in order."""
         listed: list[str] = []
-        for s in self.statements:
-            listed += [s.argument] if isinstance(s, Ask) else []
+        for s in self.all_statements:
+            listed += [s.argument] if isinstance(s, Ask) and not s.over else []
             listed += s.arguments if isinstance(s, SweepLet) else []
         return tuple(dict.fromkeys(listed))
+
+    @property
+    def maps(self) -> tuple[Ask, ...]:
+        """Where it calls named maps, which are functions of the module."""
+        return tuple(s for s in self.all_statements if isinstance(s, Ask) and s.over)
 
     @property
     def draws(self) -> bool:
@@ -140,29 +228,40 @@ class Routine:
     @property
     def calls(self) -> str:
         """How many oracle calls it makes, in words."""
-        n = sum(isinstance(s, Ask) for s in self.statements)
+        n = sum(isinstance(s, Ask) and not s.over for s in self.statements)
         m = sum(isinstance(s, SweepLet) for s in self.statements)
         calls = {0: "no oracle call", 1: "one oracle call"}.get(n, f"{n} oracle calls")
         sweeps = "one sweep over the coordinates" if m == 1 else f"{m} sweeps over the coordinates"
-        return calls if not m else f"{calls}, {sweeps}" if n else sweeps
+        calls = calls if not m else f"{calls}, {sweeps}" if n else sweeps
+        k = sum(isinstance(s, SolveLet) for s in self.statements)
+        return calls if not k else f"{calls}, one solve" if k == 1 else f"{calls}, {k} solves"
 
     def symbols(self) -> set[str]:
         """Every name that it reads or defines."""
         found: set[str] = set()
         for s in self.statements:
-            parts: list[Expr] = [s.target]
-            if isinstance(s, (ScalarLet, VectorLet)):
-                parts.append(s.value)
-            elif isinstance(s, InnerLet):
-                parts += [s.left, s.right]
-            elif isinstance(s, Ask):
-                parts += [*s.vectors, *s.scalars]
-            elif isinstance(s, SweepLet):
-                parts += [s.start, *s.parts.values(), *s.outer, s.duration]
-            else:
-                parts += [s.like, *([s.mean] if isinstance(s, CountLet) else [])]
-            found |= {v.name for e in parts for v in e.free_symbols}
+            if isinstance(s, SolveLet):
+                found |= s.product.symbols() | {s.function}
+            found |= {v.name for e in _parts(s) for v in e.free_symbols}
         return found | {v.name for e in self.results.values() for v in e.free_symbols}
+
+
+def _parts(s: Statement) -> list[Expr]:
+    """What a statement reads and defines, without what stands inside of a solve."""
+    parts: list[Expr] = [s.target]
+    if isinstance(s, (ScalarLet, VectorLet)):
+        parts.append(s.value)
+    elif isinstance(s, InnerLet):
+        parts += [s.left, s.right]
+    elif isinstance(s, (Ask, WindowLet)):
+        parts += [*s.vectors, *s.scalars]
+    elif isinstance(s, SweepLet):
+        parts += [s.start, *s.parts.values(), *s.outer, s.duration]
+    elif isinstance(s, SolveLet):
+        parts += [s.b, s.along, s.tolerance, *s.lefts, *s.rights]
+    else:
+        parts += [s.like, *([s.mean] if isinstance(s, CountLet) else [])]
+    return parts
 
 
 @dataclass(frozen=True)
@@ -177,6 +276,7 @@ class Lowered:
         population: whether vectors are N particles, arrays of shape (N, ...), and inner products and values
             one number for each.
         below: numbers that parameters must stay below, by name.
+        starts: for blocks that need not have the shape of x0, the name of the starting point that has theirs.
     """
 
     parameters: tuple[sp.Symbol, ...]
@@ -188,3 +288,9 @@ class Lowered:
     outputs: Mapping[str, Routine]
     population: bool = False
     below: Mapping[str, sp.Rational] = field(default_factory=dict)
+    starts: Mapping[str, str] = field(default_factory=dict)
+
+
+def routines(lowered: Lowered) -> dict[str, Routine]:
+    """All that is computed, by name."""
+    return {"init": lowered.init, "step": lowered.step, **lowered.outputs}

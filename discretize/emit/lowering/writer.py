@@ -9,17 +9,28 @@ import sympy as sp
 
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.elementwise import Elementwise, slots
+from ....dynamics.algebra.operators import Inverse, OracleDerivative, identity
 from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.products import Product, Unary, letters
 from ....dynamics.algebra.vectors import (
     Atom,
     Call,
-    Elementwise,
     Expr,
-    Product,
     ScalarNode,
     Vector,
     VectorSymbol,
-    slots,
+    covectors_and_directions,
+    points_of,
+)
+from ....dynamics.algebra.windows import inner_gram_of, is_window, pushed
+from ....dynamics.maps import form_of
+from ....dynamics.solves.routes import (
+    Structure,
+    from_products,
+    low_rank_parts,
+    product_with,
+    solve_of,
 )
 from ...programs.program import Assign, Count, Draw, Instruction, SweepCoordinates
 from ..accuracy.cancellation import accurate_step
@@ -27,7 +38,19 @@ from ..printing.language import JNP
 from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer
 from .coefficients import Coefficients, minus, negative, presentable, stem
-from .statements import Ask, CountLet, InnerLet, Sample, ScalarLet, Statement, SweepLet, VectorLet
+from .statements import (
+    Ask,
+    CountLet,
+    InnerLet,
+    Routine,
+    Sample,
+    ScalarLet,
+    SolveLet,
+    Statement,
+    SweepLet,
+    VectorLet,
+    WindowLet,
+)
 
 TERMS = 4  # a longer sum is written in two lines
 LINE = WIDTH - 8 - 2 - len(" = ")  # for a scalar and its name, in the deepest indentation
@@ -38,11 +61,17 @@ class Writer:
     """Writes the statements of one routine."""
 
     def __init__(
-        self, table: Coefficients, arguments: Mapping[Oracle, str], blocks: set[str]
+        self,
+        table: Coefficients,
+        arguments: Mapping[Oracle, str],
+        blocks: set[str],
+        within: bool = False,
     ) -> None:
         self.table, self.arguments, self.blocks = table, arguments, blocks
+        self.within = within  # in the product of a solve
         self.statements: list[Statement] = []
         self.made: dict[object, Any] = {}  # the names of vectors and scalars
+        self.latest: dict[VectorSymbol, VectorSymbol] = {}  # what was pushed last to a window
 
     def instruction(self, i: Instruction) -> None:
         if isinstance(i, Draw):
@@ -53,6 +82,12 @@ class Writer:
         elif isinstance(i, Assign):
             if isinstance(i.value, Vector):
                 assert isinstance(i.target, VectorSymbol)
+                if (found := pushed(i.value)) is not None:
+                    window, value = found
+                    value = self.named(value, f"{i.target.name}_new")
+                    self.statements.append(WindowLet(i.target, "push", (window, value)))
+                    self.latest[i.target] = value
+                    return
                 self.statements.append(VectorLet(i.target, self.vector(i.value, stem(i.target))))
             else:
                 value = self.hoisted(accurate_step(presentable(i.value)), "s")
@@ -131,6 +166,12 @@ class Writer:
             NotCarried: a derivative that no argument stands for.
         """
         argument = self.arguments.get(oracle, oracle.kind)
+        covectors, directions = covectors_and_directions(directions)
+        points = [*points_of(oracle, point), *covectors]
+        if not all(points):
+            raise NotCarried(
+                f"emitted code has no argument of {oracle.text} that is zero: zero has no shape."
+            )
         if directions:
             derived = oracle.form.product
             if not derived or len(directions) > 1:
@@ -138,9 +179,10 @@ class Writer:
                     f"emitted code has no derivative of order {len(directions)} of {oracle.name!r}."
                 )
             argument = argument.replace(oracle.kind, derived, 1)
-        vectors = tuple(self.named(v, f"{target.name}_at") for v in (point, *directions))
+        vectors = tuple(self.named(v, f"{target.name}_at") for v in (*points, *directions))
         scalars = tuple(self.scalar(presentable(p), "w") for p in parameters)
-        self.statements.append(Ask(target, argument, vectors, scalars))
+        over = form_of(oracle.of).over if oracle.form.registered else ""
+        self.statements.append(Ask(target, argument, vectors, scalars, over))
 
     def named(self, v: Vector, name: str) -> VectorSymbol:
         """A name for a vector, which may need a statement."""
@@ -171,14 +213,29 @@ class Writer:
     def atom(self, a: Atom, alone: bool = True) -> Atom:
         if isinstance(a, Call):
             if a not in self.made:
-                hints = {"grad": "g", "map": a.oracle.of}
-                result = VectorSymbol(self.table.fresh(hints.get(a.oracle.kind, a.oracle.kind)))
+                hints = {"grad": "g", "map": a.oracle.of, "named": a.oracle.of}
+                hint = hints.get(a.oracle.kind, a.oracle.kind)
+                hint = "image" if self.within and a.directions else hint
+                result = VectorSymbol(self.table.fresh(hint))
                 self.ask(a.oracle, result, a.point, a.directions, a.parameters)
                 self.made[a] = result
             made: VectorSymbol = self.made[a]
             return made
+        if isinstance(a, Product) and (of_window := self.of_window(a)) is not None:
+            return of_window
+        if isinstance(a, Product) and from_products(a):
+            return self.solution(a)
         if isinstance(a, Product):
             return Product(a.kind, self.atom(a.left), self.atom(a.right))
+        if isinstance(a, Unary):
+            return Unary(a.kind, self.atom(a.argument))
+        if isinstance(a, Inverse):
+            return Inverse(self.vector(a.argument, "operator"), solve_of(a).route.name)
+        if isinstance(a, OracleDerivative):
+            raise NotCarried(
+                f"emitted code has no matrix of {a}: it has products with vectors; simulate the system, or give the "
+                "matrix as a map's value."
+            )
         if isinstance(a, Elementwise):
             arguments = tuple(self.named(v, "w") for v in a.arguments)
             done = self.elementwise(a.body, arguments)
@@ -188,6 +245,77 @@ class Writer:
             self.statements.append(VectorLet(target, done))
             return target
         return a
+
+    def solution(self, a: Product) -> VectorSymbol:
+        """The name of an inverse applied to a vector, from products of its operator."""
+        if a in self.made:
+            known: VectorSymbol = self.made[a]
+            return known
+        inverted = a.left
+        assert isinstance(inverted, Inverse)
+        how, fresh = solve_of(inverted), self.table.fresh
+        b = self.named(a.right, "b")
+        lefts: tuple[VectorSymbol, ...] = ()
+        rights: tuple[VectorSymbol, ...] = ()
+        operator, name = inverted.argument, "product"
+        if how.route.name == "woodbury":
+            operator, *sides = low_rank_parts(Structure(operator))
+            lefts, rights = (tuple(self.named(v, "column") for v in side) for side in sides)
+            name = "divided"
+        self.ready(operator)
+        along, function = VectorSymbol(fresh("v", "v")), fresh(name)
+        inner = Writer(self.table, self.arguments, self.blocks, True)
+        inner.made = dict(self.made)
+        result = inner.result("product", product_with(operator, along))
+        routine = Routine(tuple(inner.statements), {"product": result})
+        bound = self.scalar(presentable(how.tolerance), "tolerance")
+        target = VectorSymbol(fresh("solution"))
+        self.statements.append(
+            SolveLet(target, b, along, routine, function, how.route.name, bound, lefts, rights)
+        )
+        self.made[a] = target
+        return target
+
+    def ready(self, operator: Vector) -> None:
+        """Name what does not depend on the vector that an operator is applied to."""
+        for a, c in operator.terms.items():
+            self.coefficient(c, "product", stem(a), False)
+            if isinstance(a, Inverse):
+                self.ready(a.argument)
+            for letter in letters(a):
+                if isinstance(letter, OracleDerivative):
+                    for p in filter(None, points_of(letter.oracle, letter.point)):
+                        self.named(p, "at")
+
+    def of_window(self, a: Product) -> VectorSymbol | None:
+        """A product with a window, or a solve of the size of one, by its name."""
+        if a.kind != "apply" or a.right.operates:
+            return None
+        left, function, scalars = a.left, "combine", tuple[sp.Expr, ...]()
+        window: Vector | None = left
+        if isinstance(left, Unary) and left.kind == "transpose":
+            function, window = "against", left.argument
+        elif isinstance(left, Inverse):
+            terms = dict(left.argument.terms)
+            one = terms.pop(identity, sp.S.Zero)
+            found = [(inner_gram_of(b), c) for b, c in terms.items()]
+            function, window = "within", found[0][0] if len(found) == 1 else None
+        if not is_window(window):
+            return None
+        if function == "within":
+            pairs = ((one, "c_identity"), (found[0][1], "c_gram"))
+            scalars = tuple(self.scalar(presentable(e), hint) for e, hint in pairs)
+        if a not in self.made:
+            given = (window, self.named(a.right, f"{window.name}_of"))
+            target = VectorSymbol(self.table.fresh(f"{window.name}_{function}"))
+            if function == "against" and self.latest.get(window) == given[1]:
+                made = WindowLet(target, "latest", (window,))
+            else:
+                made = WindowLet(target, function, given, scalars)
+            self.statements.append(made)
+            self.made[a] = target
+        done: VectorSymbol = self.made[a]
+        return done
 
     def elementwise(self, body: sp.Expr, arguments: tuple[VectorSymbol, ...]) -> Elementwise:
         """An element-wise expression; what is too long for one line is named first."""

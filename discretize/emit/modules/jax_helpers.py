@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .solve_functions import solve_functions
 from .text import functions
 
 HELPERS = functions('''
@@ -126,6 +127,29 @@ def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: PyTree) ->
     return jax.tree.map(leaf, *trees)
 
 
+def _leaves(
+    fun: Callable[..., Array],
+    scalars: tuple[ArrayLike, ...],
+    tree: PyTree,
+) -> PyTree:
+    """fun(leaf, *scalars) leaf by leaf, the scalars in the leaf's type."""
+
+    def leaf(x: Array) -> Array:
+        return fun(x, *(jnp.asarray(s, x.dtype) for s in scalars))
+
+    return jax.tree.map(leaf, tree)
+
+
+def _flat(
+    fun: Callable[..., Array],
+    scalars: tuple[ArrayLike, ...],
+    tree: PyTree,
+) -> PyTree:
+    """fun(x, *scalars) of all entries of the tree as one array."""
+    x, shaped = ravel_pytree(tree)
+    return shaped(fun(x, *(jnp.asarray(s, x.dtype) for s in scalars)))
+
+
 def _like(scalar: Array, tree: PyTree) -> Array:
     """The scalar in the type of the tree's first leaf."""
     leaves = jax.tree.leaves(tree)
@@ -154,6 +178,62 @@ def _counts(key: Array, mean: Array, tree: PyTree) -> Array:
     return jax.random.poisson(key, mean, rows).astype(float)
 
 
+class _Window(NamedTuple):
+    """The last values, the index of the next to be replaced, and their inner products."""
+
+    values: PyTree
+    products: Array
+    at: Array
+
+
+def _window(length: int, like: PyTree) -> _Window:
+    """A window that holds zeros; its inner products are of the default float type."""
+    empty = jax.tree.map(lambda x: jnp.zeros((length, *x.shape), x.dtype), like)
+    return _Window(empty, jnp.zeros((length, length), float), jnp.zeros((), jnp.int32))
+
+
+def _push(window: _Window, value: PyTree) -> _Window:
+    """The value in the place of the oldest one; one row of inner products is new."""
+    at, products = window.at, window.products
+    values = jax.tree.map(lambda w, v: w.at[at].set(v.astype(w.dtype)), window.values, value)
+    row = _against(_Window(values, products, at), value).astype(products.dtype)
+    products = products.at[at].set(row).at[:, at].set(row)
+    return _Window(values, products, (at + 1) % len(products))
+
+
+def _combine(window: _Window, weights: Array) -> PyTree:
+    """The sum of the values, each with its weight."""
+
+    def leaf(w: Array) -> Array:
+        return jnp.tensordot(weights.astype(w.dtype), w, 1)
+
+    return jax.tree.map(leaf, window.values)
+
+
+def _against(window: _Window, value: PyTree) -> Array:
+    """The inner products of the values with this one."""
+
+    def leaf(w: Array, v: Array) -> Array:
+        found: Array = jnp.tensordot(w, v.astype(w.dtype), v.ndim)
+        return found.astype(window.products.dtype)
+
+    products = jax.tree.map(leaf, window.values, value)
+    return jax.tree.reduce(jnp.add, products, jnp.zeros_like(window.products[0]))
+
+
+def _latest(window: _Window) -> Array:
+    """The inner products of the values with the newest one."""
+    return window.products[window.at - 1]
+
+
+def _within(window: _Window, right: Array, one: ArrayLike, product: ArrayLike) -> Array:
+    """The w with (one + product * inner products) w = right."""
+    kind = right.dtype
+    matrix = jnp.asarray(product, kind) * window.products
+    matrix = matrix + jnp.asarray(one, kind) * jnp.eye(len(right), dtype=kind)
+    return jnp.linalg.solve(matrix, right)
+
+
 def _row(point: PyTree) -> PyTree:
     """One point as a population of one, which goes with every particle."""
     return jax.tree.map(lambda leaf: leaf[None], point)
@@ -163,7 +243,7 @@ def _floating(leaf: ArrayLike) -> Array:
     """The leaf as an array of a floating type: its own, or the default."""
     x = jnp.asarray(leaf)
     return x.astype(x.dtype if jnp.issubdtype(x.dtype, jnp.inexact) else float)
-''')
+''') | solve_functions("jax")
 # where vectors are many particles
 EACH = HELPERS | functions('''
 def _map(fun: Callable[..., Any], scalars: tuple[Array, ...], *trees: PyTree) -> PyTree:
@@ -188,6 +268,32 @@ def _inner(left: PyTree, right: PyTree) -> Array:
         return jnp.sum((a * b).reshape(a.shape[0], -1), axis=1).astype(float)
 
     return jax.tree.reduce(jnp.add, jax.tree.map(each, left, right))
+
+
+def _leaves(
+    fun: Callable[..., Array],
+    scalars: tuple[ArrayLike, ...],
+    tree: PyTree,
+) -> PyTree:
+    """fun(leaf, *scalars) of each particle, leaf by leaf."""
+
+    def leaf(x: Array) -> Array:
+        given = (jnp.asarray(s, x.dtype).reshape(-1) for s in scalars)
+        each = (jnp.broadcast_to(s, x.shape[:1]) for s in given)
+        return jax.vmap(fun)(x, *each)
+
+    return jax.tree.map(leaf, tree)
+
+
+def _flat(
+    fun: Callable[..., Array],
+    scalars: tuple[ArrayLike, ...],
+    tree: PyTree,
+) -> PyTree:
+    """fun(x, *scalars) of all entries of each particle as one array."""
+    shaped = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], tree))[1]
+    x = jax.vmap(lambda one: ravel_pytree(one)[0])(tree)
+    return jax.vmap(shaped)(_leaves(fun, scalars, x))
 
 
 def _counts(key: Array, mean: Array, tree: PyTree) -> Array:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import sympy as sp
 
 from ...._support.errors import NotCarried
+from ....dynamics.algebra.operators import identity
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
-from ....dynamics.vector_fields.system import Block, start
+from ....dynamics.vector_fields.block import Block, start
 from ..lowering.domains import lowered_of
 from ..lowering.statements import (
     Ask,
@@ -20,17 +21,33 @@ from ..lowering.statements import (
     Routine,
     Sample,
     ScalarLet,
+    SolveLet,
     SweepLet,
+    WindowLet,
 )
 from ..printing.language import NUMPY, Syntax
-from ..printing.printer import Printer
-from .text import assembled, coefficient_lines, description, named_tuple
+from ..printing.lines import WIDTH, indented, wrapped
+from ..printing.printer import MUL, Printer
+from .text import assembled, coefficient_lines, description, map_functions, named_tuple
 
 if TYPE_CHECKING:
     from ...step.iteration import Iteration
     from ..lowering.names import Naming
 
 Called: TypeAlias = Callable[[str], str]  # what a name is in the code
+
+
+def length_of(b: Block) -> int:
+    """How many values a window keeps, which has to be known.
+
+    Raises NotCarried where it is not.
+    """
+    if not (b.history.is_Integer and b.history.is_positive):
+        raise NotCarried(
+            f"the window {b.name} keeps {b.history} values, and code needs a number of them: give it, as in "
+            f"tuning={{{b.history}: 32}}."
+        )
+    return int(b.history)
 
 
 class ModuleWriter(ABC):
@@ -41,6 +58,7 @@ class ModuleWriter(ABC):
 
     Attributes:
         target, language: its name, and what its modules are written in, in words.
+        library: what its modules call the library of its arrays.
         syntax: of the language.
         vector, scalar, number, index, starting: the types of a vector, a scalar, a hyper-parameter, an index, x0.
         state_doc, table_doc, start_doc: what is said of the records of state and coefficients, and of x0.
@@ -49,7 +67,7 @@ class ModuleWriter(ABC):
         imports, helpers: texts, each where it is used.
     """
 
-    target = language = ""
+    target = language = library = ""
     syntax: Syntax = NUMPY
     vector, scalar, number, index, starting = "Array", "float", "float", "int", "ArrayLike"
     state_doc = "The state between steps."
@@ -59,6 +77,7 @@ class ModuleWriter(ABC):
     noise = ""
     imports = ""
     helpers: ClassVar[dict[str, str]] = {}
+    room = WIDTH  # of a line
 
     def __init__(self, lowered: Lowered) -> None:
         self.low = lowered
@@ -72,7 +91,10 @@ class ModuleWriter(ABC):
         """The text of an algorithm's module."""
         made = cls(lowered_of(algorithm, naming))
         facts = description(algorithm, cls.target, cls.language)
-        return assembled(cls.syntax, facts, cls.imports, made.known_helpers(), made.sections())
+        low = made.low
+        maps = map_functions((low.init, low.step, *low.outputs.values()), cls.library)
+        helpers = made.known_helpers() | maps
+        return assembled(cls.syntax, facts, cls.imports, helpers, made.sections())
 
     def known_helpers(self) -> dict[str, str]:
         """The functions that a module may contain, by name."""
@@ -100,7 +122,8 @@ class ModuleWriter(ABC):
 
     def state(self) -> list[str]:
         fields = [
-            (b.name, self.scalar if b.kind == "scalar" else self.vector) for b in self.low.blocks
+            (b.name, self.scalar if b.kind == "scalar" else "_Window" if b.keeps else self.vector)
+            for b in self.low.blocks
         ]
         fields += [("k", self.index)] if self.low.counter is not None else []
         return named_tuple("State", self.state_doc, fields)
@@ -121,7 +144,8 @@ class ModuleWriter(ABC):
         """The oracles that a routine asks, with their types."""
         listed = []
         for name in routine.arguments():
-            asks = [s for s in routine.statements if isinstance(s, Ask) and s.argument == name]
+            every = routine.all_statements
+            asks = [s for s in every if isinstance(s, Ask) and s.argument == name]
             if asks:
                 given = [self.vector] * len(asks[0].vectors) + [self.scalar] * len(asks[0].scalars)
                 returns = self.value if isinstance(asks[0].target, sp.Symbol) else self.vector
@@ -152,8 +176,12 @@ class ModuleWriter(ABC):
                     lines.append(head + self.asked(s, called))
                 case Sample() | CountLet():
                     lines.append(head + self.drawn(s, samples, called(s.like.name)))
+                case WindowLet():
+                    lines.append(head + self.windowed(s, called))
                 case SweepLet():
                     lines += self.sweep(s, called)
+                case SolveLet():
+                    lines += self.solve(s, called)
                 case _:
                     lines += self.assigned(head, s.value, called, late)
         return lines
@@ -197,6 +225,15 @@ class ModuleWriter(ABC):
         given = [*(called(v.name) for v in s.vectors), *(self.scalars.scalar(e) for e in s.scalars)]
         return f"{s.argument}({', '.join(given)})"
 
+    def windowed(self, s: WindowLet, called: Called) -> str:
+        """What a function of the module makes of a window."""
+        given = [*(called(v.name) for v in s.vectors), *(self.scalars.scalar(e) for e in s.scalars)]
+        return f"_{s.function}({', '.join(given)})"
+
+    def window(self, length: int, like: str) -> str:
+        """An empty window of so many values of the shape of ``like``."""
+        return f"_window({length}, {like})"
+
     def before_draws(self, count: int) -> list[str]:
         """Lines before a routine that draws so often."""
         return []
@@ -223,6 +260,24 @@ class ModuleWriter(ABC):
         given = [s.local[0], start, self.scalars.scalar(s.duration), repr(float(s.implicit))]
         return given + ["backward=True"] * s.backward
 
+    def solve(self, s: SolveLet, called: Called) -> list[str]:
+        """A solve: the product as a function, and what solves with it."""
+        self.room -= 4
+        value = s.product.results["product"]
+        assert isinstance(value, Vector)
+        body = [*self.statements(s.product, called), *self.assigned("    return ", value, called)]
+        self.room += 4
+        body = body[1:] if body[0] == "" else body
+        head = f"    def {s.function}({called(s.along.name)}: {self.vector}) -> {self.vector}:"
+        function, given = s.solution(called, self.scalars.scalar)
+        given = self.solver(given, s.method)
+        solved = wrapped(f"{s.target.name} = {function}", given, "", "    ")
+        return ["", head, *indented(body), "", *solved]
+
+    def solver(self, given: list[str], method: str) -> list[str]:
+        """The arguments of the function that solves by a method."""
+        return given
+
     def without(self, what: str) -> NotCarried:
         """A refusal of what the target has no form for."""
         return NotCarried(f"the {self.target} backend has no form for {what}.")
@@ -233,13 +288,17 @@ class ModuleWriter(ABC):
     def zeros(self, b: Block, like: str) -> str:
         """The zero of a block, in the shape of ``like``."""
 
+    def eye(self, scale: str) -> str:
+        """A multiple of the identity, of the size of the starting point; ``scale`` ends with the product's sign."""
+        raise self.without("the identity")
+
     def held(self, text: str, first: bool) -> str:
         """A scalar as the state holds it."""
         return text
 
-    def started(self) -> list[str]:
-        """The lines that make `start` of x0."""
-        return ["    start = x0"]
+    def started(self, name: str = "start", given: str = "x0") -> list[str]:
+        """The lines that make `start` of x0, or a name of another starting point."""
+        return [f"    {name} = {given}"]
 
     def results(self, routine: Routine, first: bool) -> tuple[list[str], list[str]]:
         """The fields of the state that a routine leaves, and the lines that they need."""
@@ -249,8 +308,17 @@ class ModuleWriter(ABC):
             value = routine.results[b.name]
             if not isinstance(value, Vector):
                 text = self.held(self.scalars.scalar(value), first)
+            elif not value and first and b.name in self.low.starts:
+                own = self.low.starts[b.name]
+                begins = next(n for n, given in self.low.starts.items() if given == own) == b.name
+                text = f"{own}_start" if begins else self.zeros(b, f"{own}_start")
+            elif not value and first and b.keeps:
+                text = self.window(length_of(b), "start")
             elif not value:
                 text = self.zeros(b, "start" if first else f"state.{b.name}")
+            elif first and value.terms.keys() == {identity}:
+                scale = value.terms[identity]
+                text = self.eye("" if scale == 1 else f"{self.scalars._at_least(scale, MUL)} * ")
             else:
                 text, more = self.operand(value, f"{b.name}_{'0' if first else 'next'}", called)
                 lines += more
@@ -258,6 +326,11 @@ class ModuleWriter(ABC):
         if self.low.counter is not None:
             items.append(f"k={self.count}" if first else "k=state.k + 1")
         return items, lines
+
+    @property
+    def more_starts(self) -> list[str]:
+        """The starting points of blocks that need not have the shape of x0."""
+        return list(dict.fromkeys(self.low.starts.values()))
 
     def unpacked(self, routine: Routine) -> list[str]:
         """The blocks that a routine reads, as locals."""
@@ -267,13 +340,15 @@ class ModuleWriter(ABC):
         return [*lines, f"    k = {self.counter}"] if counted else lines
 
     def init(self) -> list[str]:
-        routine = self.low.init
-        given = [f"x0: {self.starting}", *self.arguments(routine)]
+        routine, more_starts = self.low.init, self.more_starts
+        given = [f"{n}: {self.starting}" for n in ("x0", *more_starts)] + self.arguments(routine)
         given += ["c: Coefficients"] if self.reads(routine) else []
         items, more = self.results(routine, True)
-        body = [*self.started(), *self.statements(routine, self.start_name), *more]
+        begun = [line for n in more_starts for line in self.started(f"{n}_start", n)]
+        body = [*self.started(), *begun, *self.statements(routine, self.start_name), *more]
         body += self.syntax.made("return ", "State", items)
-        doc = f"The state at the starting {self.start_doc}."
+        doc = f"The state at the starting {self.start_doc}"
+        doc += f", with {' and '.join(more_starts)} in spaces of their own." if more_starts else "."
         return self.syntax.define("init", given, "State", [doc], body)
 
     def step(self) -> list[str]:
@@ -303,10 +378,11 @@ class ModuleWriter(ABC):
     def run(self) -> list[str]:
         step, init, output = self.low.step, self.low.init, self.low.outputs["x"]
         oracles = list(dict.fromkeys([*self.arguments(step), *self.arguments(init)]))
-        given = [*oracles, f"x0: {self.starting}", "steps: int"]
+        starts = ["x0", *self.more_starts]
+        given = [*oracles, *(f"{n}: {self.starting}" for n in starts), "steps: int"]
         given += [f"{p}: {self.number}" for p in self.parameters]
         given += [self.noise] if step.draws else []
-        to_init = ["x0", *init.arguments(), *(["c"] if self.reads(init) else [])]
+        to_init = [*starts, *init.arguments(), *(["c"] if self.reads(init) else [])]
         body = [
             f"    c = coefficients({', '.join(self.parameters)})",
             *self.loop(

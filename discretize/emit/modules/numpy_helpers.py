@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .solve_functions import solve_functions
 from .text import functions
 
 HELPERS = functions('''
@@ -100,8 +101,60 @@ def _quotient(
     return found if short else (float(value(z)) - found) / gap
 
 
+class _Window(NamedTuple):
+    """The last values, the one that is next to be replaced at an index, and their inner products."""
+
+    values: Array
+    products: Array
+    at: int
+
+
+def _window(length: int, like: Array) -> _Window:
+    """A window that holds zeros."""
+    values = np.zeros((length, *like.shape), like.dtype)
+    return _Window(values, np.zeros((length, length), like.dtype), 0)
+
+
+def _push(window: _Window, value: Array) -> _Window:
+    """The value in the place of the oldest one; one row of inner products is new."""
+    values, products, at = window
+    values, products = values.copy(), products.copy()
+    values[at] = value
+    products[at] = products[:, at] = _against(_Window(values, products, at), value)
+    return _Window(values, products, (at + 1) % len(values))
+
+
+def _combine(window: _Window, weights: Array) -> Array:
+    """The sum of the values, each with its weight."""
+    return np.tensordot(weights, window.values, 1)
+
+
+def _against(window: _Window, value: Array) -> Array:
+    """The inner products of the values with this one."""
+    rows = window.values.reshape(len(window.values), -1)
+    found: Array = rows @ value.reshape(-1)
+    return found
+
+
+def _latest(window: _Window) -> Array:
+    """The inner products of the values with the newest one."""
+    return window.products[window.at - 1]
+
+
+def _within(window: _Window, right: Array, one: float, product: float) -> Array:
+    """The w with (one + product * inner products) w = right."""
+    matrix = product * window.products + one * np.eye(len(right), dtype=right.dtype)
+    return np.linalg.solve(matrix, right)
+
+
+def _rows(fun: Callable[..., Any], points: Array, *scalars: Any) -> Array:
+    """The function of each particle, with numbers that are one or one for each."""
+    given = [np.broadcast_to(np.reshape(s, -1), len(points)) for s in scalars]
+    return np.stack([fun(*row) for row in zip(points, *given, strict=True)])
+
+
 def _counts(rng: np.random.Generator, mean: Any, points: Array) -> Array:
     """How often each row jumps, which is a path of its own; a vector is one point."""
     rows = (len(points), *(1 for _ in points.shape[1:])) if points.ndim > 1 else ()
     return np.asarray(rng.poisson(mean, rows), float)
-''')
+''') | solve_functions("array")

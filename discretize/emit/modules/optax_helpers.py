@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from .jax_helpers import HELPERS as JAX
+from .solve_functions import solve_functions
 from .text import functions
 
-HELPERS = functions('''
+_SHARED = (
+    "_leaves", "_flat", "_like", "_inner", "_normal", "_window", "_against", "_push", "_combine", "_latest", "_within",
+)  # fmt: skip
+HELPERS = (
+    functions('''
 def _is_none(x: Any) -> bool:
     return x is None
 
@@ -61,6 +66,26 @@ def _memory(tree: Any) -> Any:
     return jax.tree.map(leaf, tree)
 
 
+def _labelled(labels: Any, names: list[str]) -> Callable[[Any], Any]:
+    """The labels as a function of the tree: each name is that of some leaf, and there is no other."""
+
+    def of(tree: Any) -> Any:
+        found = labels(tree) if callable(labels) else labels
+        used = {*jax.tree.leaves(found)}
+        if used != {*names}:
+            given, wanted = ", ".join(sorted(map(str, used))), ", ".join(names)
+            raise ValueError(f"labels must be {wanted}, each of some leaf, not {given}.")
+        return found
+
+    return of
+
+
+def _part(tree: Any, labels: Any, name: str) -> Any:
+    """The tree with the leaves of one group alone."""
+    kept = lambda of, x: x if of == name else optax.MaskedNode()
+    return jax.tree.map(kept, labels, tree)
+
+
 def _typed(fun: Callable[..., Any], params: Any) -> Callable[..., Any]:
     """The function, called in the parameters' types."""
     structure: Any = jax.tree.structure(params)
@@ -71,4 +96,7 @@ def _typed(fun: Callable[..., Any], params: Any) -> Callable[..., Any]:
         return fun(*(_cast(x, params) if tree else x for x, tree in pairs))
 
     return call
-''') | {name: JAX[name] for name in ("_like", "_inner", "_normal")}
+''')
+    | {name: JAX[name] for name in _SHARED}
+    | solve_functions("jax")
+)

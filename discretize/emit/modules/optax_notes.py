@@ -17,6 +17,12 @@ _TYPES = (
     "Leaves less precise than float32 have their memory and arithmetic in float32; updates come in the type of {}. "
     "Values that are not finite go into the memory, as in optax; optax.apply_if_finite keeps them out."
 )
+GROUPED = (
+    "Each group of parameters, named by labels, has a transformation of its own; optax.multi_transform combines them, "
+    "and state.inner_states has their states by name. Inner products run over all the parameters of a group. "
+    "Parameters hold the point where gradients are taken. The algorithm's output is "
+    "eval_params(state, params, labels). "
+) + _TYPES.format("the gradients")
 
 
 def notes(made: Plan, parameters: bool, arguments: list[str], noisy: bool) -> str:

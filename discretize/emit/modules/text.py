@@ -10,14 +10,18 @@ import sympy as sp
 
 from ...._support.rendering.brief import capital
 from ....dynamics.algebra.vectors import Vector
+from ....dynamics.maps import form_of
+from ....dynamics.solves.routes import Solve, inverses, solve_of
 from ..lowering.coefficients import presentable
-from ..lowering.statements import Lowered
+from ..lowering.statements import Lowered, Routine
 from ..printing.language import Syntax
 from ..printing.lines import WIDTH, paragraph, width
 from ..printing.printer import Printer
 
 if TYPE_CHECKING:
     from ....dynamics import System
+    from ....dynamics.maps.form import MapForm
+    from ...programs.program import Program
     from ...step.iteration import Iteration
 
 
@@ -45,7 +49,8 @@ def description(algorithm: Iteration, target: str, language: str, notes: str = "
     lines += ["System:"]
     for row in str(algorithm.system).splitlines():
         lines += paragraph(row, "    ", "    ")
-    facts = [*_consensus(algorithm.system)]
+    facts = [*_consensus(algorithm.system), *_named_maps(algorithm.system)]
+    facts += [f"Solve with {how}." for how in solves_of(algorithm.tuned)]
     facts.append(f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}.")
     bindings = {**algorithm.where, **algorithm.tuning}
     if bindings:
@@ -65,6 +70,11 @@ def description(algorithm: Iteration, target: str, language: str, notes: str = "
     return [*lines, *(line for fact in facts for line in paragraph(fact))]
 
 
+def solves_of(program: Program) -> list[Solve]:
+    """How each linear solve of a step is done."""
+    return [solve_of(a) for a in inverses(program._expressions())]
+
+
 def _consensus(system: System) -> list[str]:
     """What each consensus point is, for who has to write the function that computes it."""
     read = {c for e in system.drift.values() if isinstance(e, Vector) for c in e.calls()}
@@ -78,6 +88,15 @@ def _consensus(system: System) -> list[str]:
             said = f"the mean of the particles with weights exp(-{alpha}*{call.oracle.of})"
         found.append(f"The consensus point {call} is {said}.")
     return found
+
+
+def _named_maps(system: System) -> list[str]:
+    """What each named map is, which a formula alone does not show."""
+    forms: dict[str, MapForm] = {}
+    for e in (*system.drift.values(), system.output):
+        for o in (c.oracle for c in (e.calls() if isinstance(e, Vector) else ())):
+            forms |= {o.of: form_of(o.of)} if o.form.registered else {}
+    return [f"The map {form.call}. {form.summary}" for _, form in sorted(forms.items())]
 
 
 def _reference(key: str) -> str:
@@ -143,6 +162,19 @@ def functions(text: str) -> dict[str, str]:
         else:
             merged[found[1]], before = before + part, ""
     return merged
+
+
+def map_functions(routines: Iterable[Routine], library: str) -> dict[str, str]:
+    """The functions of the named maps that routines call, by name, with those that they call.
+
+    Args:
+        routines: all of the module.
+        library: what the module calls the library of its arrays.
+    """
+    found: dict[str, str] = {}
+    for s in (s for r in routines for s in r.maps):
+        found |= form_of(s.argument.removeprefix("_")).source(library)
+    return found
 
 
 def _words(text: str) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..printing.lines import WIDTH, width
+from .solve_functions import solve_functions
 from .text import functions
 
 IMPORTS = """
@@ -53,10 +54,113 @@ def _alike(given: Iterable[Tensor], values: Iterable[Tensor]) -> list[Tensor]:
     return [y.clone() if s else y for s, (_, y) in zip(shared, pairs, strict=True)]
 
 
+def _leaves(
+    fun: Callable[..., Tensor], tensors: Iterable[Tensor], *scalars: float
+) -> list[Tensor]:
+    """The function of each tensor, computed in float32 or a wider type."""
+    wide = [(x if x.dtype.itemsize >= 4 else x.float(), x.dtype) for x in tensors]
+    return [fun(x, *scalars).to(dtype) for x, dtype in wide]
+
+
+def _flat(
+    fun: Callable[..., Tensor], tensors: list[Tensor], *scalars: float
+) -> list[Tensor]:
+    """The function of all entries of the tensors as one."""
+    flat = torch.cat([x.reshape(-1) for x in tensors])
+    parts = _leaves(fun, [flat], *scalars)[0].split([x.numel() for x in tensors])
+    pairs = zip(parts, tensors, strict=True)
+    return [p.reshape(x.shape).to(x.dtype) for p, x in pairs]
+
+
 def _inner(left: Iterable[Tensor], right: Iterable[Tensor]) -> float:
     """The inner product over all tensors of the lists."""
     pairs = zip(left, right, strict=True)
     return sum(float(torch.dot(x.reshape(-1), y.reshape(-1))) for x, y in pairs)
+''')
+_ITERATIONS = {"_norm", "_cg", "_minres", "_gmres", "_iterated"}  # those of NumPy, on tensors
+HELPERS |= {
+    name: text.replace("Array", "Tensor")
+    for name, text in solve_functions("array").items()
+    if name in _ITERATIONS
+}
+HELPERS |= functions('''
+def _each(fun: Callable[..., Tensor], *lists: Iterable[Tensor]) -> list[Tensor]:
+    """The function of the tensors in the same place of each list."""
+    return [fun(*tensors) for tensors in zip(*lists, strict=True)]
+
+
+def _joined(tensors: Iterable[Tensor]) -> Tensor:
+    """All entries of the tensors as one, in float32 or a wider type."""
+    wide = [x if x.dtype.itemsize >= 4 else x.float() for x in tensors]
+    return torch.cat([x.reshape(-1) for x in wide])
+
+
+def _parted(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """The entries as tensors of the shapes and types of others."""
+    parts = torch.split(flat, [x.numel() for x in like])
+    pairs = zip(parts, like, strict=True)
+    return [p.reshape(x.shape).to(x.dtype) for p, x in pairs]
+
+
+def _solve(
+    product: Callable[[list[Tensor]], list[Tensor]],
+    b: list[Tensor],
+    method: Callable[..., tuple[Tensor, float, str]],
+    tolerance: float,
+) -> list[Tensor]:
+    """The solution of product(x) = b; ArithmeticError where there is none."""
+    flat, eps = _joined(b), max(float(torch.finfo(x.dtype).eps) for x in b)
+
+    def times(v: Tensor) -> Tensor:
+        return _joined(product(_parted(v, b)))
+
+    return _parted(_iterated(times, flat, method, tolerance, eps), b)
+
+
+def _matrix(
+    product: Callable[[list[Tensor]], list[Tensor]],
+    b: list[Tensor],
+) -> Tensor:
+    """The matrix of an operator that is known by its products."""
+    flat = _joined(b)
+    eye = torch.eye(flat.numel(), dtype=flat.dtype, device=flat.device)
+    return torch.stack([_joined(product(_parted(e, b))) for e in eye], dim=1)
+
+
+def _lu(matrix: Tensor, b: list[Tensor]) -> list[Tensor]:
+    """The solution of matrix x = b; ArithmeticError where a pivot is zero."""
+    x, failed = torch.linalg.solve_ex(matrix, _joined(b))
+    if int(failed):
+        message = f"the operator is singular: pivot {int(failed)} is 0."
+        raise ArithmeticError(message)
+    return _parted(x, b)
+
+
+def _cholesky(matrix: Tensor, b: list[Tensor]) -> list[Tensor]:
+    """The solution of matrix x = b, for a definite one; ArithmeticError for another."""
+    sign = -1.0 if float(matrix[0, 0]) < 0 else 1.0
+    factor, failed = torch.linalg.cholesky_ex(sign * matrix)
+    if int(failed):
+        found = torch.linalg.eigvalsh(matrix)
+        between = f"between {float(found[0]):.3g} and {float(found[-1]):.3g}"
+        message = f"a definite operator is needed; curvatures are {between}."
+        raise ArithmeticError(message)
+    x = torch.cholesky_solve(_joined(b)[:, None], factor)
+    return _parted(sign * x[:, 0], b)
+
+
+def _woodbury(
+    over: Callable[[list[Tensor]], list[Tensor]],
+    lefts: list[list[Tensor]],
+    rights: list[list[Tensor]],
+    b: list[Tensor],
+) -> list[Tensor]:
+    """The solution of D x + sum of left <right, x> = b, with the inverse of D given."""
+    right = torch.stack([_joined(v) for v in rights])
+    left = torch.stack([_joined(over(v)) for v in lefts])
+    x = _joined(over(b))
+    small = torch.eye(len(lefts), dtype=x.dtype, device=x.device) + right @ left.T
+    return _parted(x - torch.linalg.solve(small, right @ x) @ left, b)
 ''')
 STEP = """
     @overload

@@ -14,7 +14,10 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.vectors import Elementwise, Product, Vector, VectorSymbol, slots
+from ....dynamics.algebra.elementwise import Elementwise, slots
+from ....dynamics.algebra.operators import Inverse, identity
+from ....dynamics.algebra.products import Inclusion, Part, Product, Unary
+from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..accuracy.exact_sums import ExactSum
 from .language import Syntax
 
@@ -42,7 +45,21 @@ class Printer:
     def vector(self, v: Vector) -> str:
         """The source of a vector expression, on arrays; the empty sum is ``0``."""
         ordered = sorted(v.terms.items(), key=lambda item: item[1] != 1)  # stable: plain ones first
+        if identity in v.terms:
+            return self._with_identity(ordered)
         return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in ordered])
+
+    def _with_identity(self, terms: list[tuple[Atom, sp.Expr]]) -> str:
+        """A sum of operators; the identity in it has the size of the shortest of the others."""
+        size = min((self._atom(a) for a, _ in terms if a != identity), key=len, default="")
+        if not size:
+            raise NotCarried("a multiple of the identity alone has no size in emitted code.")
+        eye = f"{self.syntax.function('eye')}(len({size}))"
+        pieces = []
+        for a, c in terms:
+            scale = "" if abs_(c) == 1 else f"{self._at_least(abs_(c), MUL)} * "
+            pieces.append((c, f"{scale}{eye}" if a == identity else self._term(abs_(c), a)))
+        return _signed_sum(pieces)
 
     # scalars
 
@@ -166,14 +183,29 @@ class Printer:
         if isinstance(atom, VectorSymbol):
             return self.names(atom.name)
         if isinstance(atom, Product):
+            if isinstance(atom.left, Inverse):
+                plain = atom.left.method != "cholesky"
+                solve = self.syntax.function("linalg.solve") if plain else "_cholesky"
+                return f"{solve}({self.vector(atom.left.argument)}, {self.vector(atom.right)})"
             left, right = self._factor(atom.left), self._factor(atom.right)
             if atom.kind == "outer":
                 return f"{self.syntax.function('outer')}({left}, {right})"
             operator = "*" if atom.kind == "hadamard" else self.syntax.matrix_product
             text = f"{left} {operator} {right}"
             return text if atom.kind == "hadamard" else f"({text})"
+        if isinstance(atom, Unary):
+            of = self.vector(atom.argument)
+            if atom.kind == "transpose":
+                return f"{of}.T" if isinstance(atom.argument, VectorSymbol) else f"({of}).T"
+            return f"{self.syntax.function('diag')}({of})"
+        if isinstance(atom, Inverse):
+            return f"{self.syntax.function('linalg.inv')}({self.vector(atom.argument)})"
         if isinstance(atom, Elementwise):
             return self._term(sp.S.One, atom)
+        if isinstance(atom, (Part, Inclusion)):
+            raise NotCarried(
+                "emitted code has no solves with operators by blocks: simulate the system, or eliminate a block."
+            )
         raise NotCarried(f"emitted code has no form for {atom}.")
 
     def _factor(self, atom: Vector) -> str:

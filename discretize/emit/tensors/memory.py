@@ -13,7 +13,7 @@ from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
 from ....dynamics.notation.show import text
-from ....dynamics.vector_fields.system import start
+from ....dynamics.vector_fields.block import start
 from ...programs.program import Assign, CallOracle, Program
 from ..backend import needs
 from ..lowering.lower import solve_implicit
@@ -69,6 +69,12 @@ def layout(program: Program) -> Layout:
         except NotCarried:
             pass
     return _general(program, explicit)
+
+
+def names_of(made: Layout) -> set[str]:
+    """The names of its blocks and of what its step computes."""
+    p = made.program
+    return {b.name for b in p.blocks} | {i.target.name for i in p.instructions}
 
 
 # one gradient, and coordinates with little memory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
@@ -10,11 +10,13 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, vanishes
 from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
-from ....dynamics.vector_fields.system import start
+from ....dynamics.maps.form import WHOLE
+from ....dynamics.vector_fields.block import start
 from ...programs.program import Program
+from ..lowering.coefficients import Coefficients
 from ..lowering.lower import Lowering, oracle_arguments
 from ..lowering.names import Naming
-from ..lowering.statements import Ask, InnerLet, Routine, Sample, ScalarLet, VectorLet
+from ..lowering.statements import Ask, InnerLet, Routine, Sample, ScalarLet, SolveLet, VectorLet
 from ..modules.torch_helpers import generated_list, identifiers
 from ..printing.language import MATH
 from ..printing.lines import tupled, wrapped, zipped
@@ -23,6 +25,7 @@ from ..transform.plan import PARAMS
 from .inplace import InPlaceWriter, Operation
 from .memory import Layout
 from .registers import PARAM, Barrier, Run, Schedule, crossing, segments
+from .solving import asked, solve_lines
 
 
 class Body:
@@ -34,15 +37,24 @@ class Body:
         naming: of its names.
         step: the symbol of the step, as the group calls it.
         below: numbers that parameters must stay below, by name.
+        group: the name of the group of parameters that it is of, where there are several.
+        table: the coefficients of groups before it, which it shares.
+        taken: names of all groups, which no coefficient has.
     """
 
     def __init__(
         self, layout: Layout, program: Program, naming: Naming, step: sp.Symbol,
-        below: Mapping[str, sp.Rational],
+        below: Mapping[str, sp.Rational], group: str = "", table: Coefficients | None = None,
+        taken: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self.layout = layout
+        self.suffix = f"_{group}" if group else ""
+        self.groups = f'self._of("{group}")' if group else "self.param_groups"
         p = layout.program
         lowering = Lowering(p, naming, program.parameters, step)
+        if table is not None:
+            lowering.table = table
+        lowering.table.used |= {*taken}
         asked = [e for e in (*p.next.values(), *p.outputs.values()) if isinstance(e, Vector)]
         more = {c.oracle for e in asked for c in e.calls()}
         lowering.arguments = oracle_arguments({*lowering.arguments, *more}, naming)
@@ -53,12 +65,13 @@ class Body:
         self.blocks = [b for b in p.blocks if b.kind != "scalar"]
         self.factors = [b for b in p.blocks if b.kind == "scalar"]
         self.samples = [s for s in steps.statements if isinstance(s, Sample)]
-        self.inner = any(isinstance(s, InnerLet) for s in steps.statements)
+        self.inner = any(isinstance(s, (InnerLet, SolveLet)) for s in steps.statements)
+        self.whole = any(s.over == WHOLE for r in (steps, self.low.init) for s in r.maps)
         if any(not isinstance(s.target, VectorSymbol) for s in self.samples):
             raise NotCarried(
                 "the torch backend supports noise of the shape of the parameters, not scalar noise."
             )
-        if output.arguments():
+        if output.arguments() or output.maps:
             raise NotCarried(
                 "the torch backend does not support an output with an oracle call away from the parameters."
             )
@@ -73,6 +86,11 @@ class Body:
         return segments(made.items()), where
 
     # names
+
+    @property
+    def evaluated(self) -> str:
+        """The context manager of the output."""
+        return f"_eval{self.suffix}" if self.suffix else "eval_params"
 
     @property
     def scalars(self) -> Printer:
@@ -93,8 +111,8 @@ class Body:
         """The oracles that the user gives as functions, by argument."""
         found: dict[str, Ask] = {}
         for r in (self.low.step, self.low.init):
-            for s in r.statements:
-                if isinstance(s, Ask) and s.argument != self.gradient:
+            for s in r.all_statements:
+                if isinstance(s, Ask) and s.argument != self.gradient and not s.over:
                     found.setdefault(s.argument, s)
         return found
 
@@ -135,10 +153,10 @@ class Body:
         """The method that gathers what is updated together, and makes state where there is none."""
         made, low = self.layout, self.low
         lines = [
-            "    def _batches(self) -> list[tuple[dict[str, Any], list[Tensor]]]:",
+            f"    def _batches{self.suffix}(self) -> list[tuple[dict[str, Any], list[Tensor]]]:",
             '        """The parameters that take part, in lists that are updated together."""',
             "        batches: list[tuple[dict[str, Any], list[Tensor]]] = []",
-            "        for group in self.param_groups:",
+            f"        for group in {self.groups}:",
         ]
         if "lr" in self.names:
             lines += [
@@ -151,7 +169,7 @@ class Body:
         lines += generated_list("params = ", f'param for param in group["params"] if {wanted}')
         if (low.blocks or low.counter is not None) and not made.first_gradient:
             lines += self.initial("            ")
-        joint = self.oracles or self.inner
+        joint = self.oracles or self.inner or self.whole
         key = [] if joint else ["param.device", "param.dtype"]
         state = [self.called(b.name) for b in self.factors]
         state += ["step"] if low.counter is not None else []
@@ -191,7 +209,7 @@ class Body:
                     )
                 target = self.called(s.target.name)
                 given = [lists[register or ""], *(self.scalars.scalar(e) for e in s.scalars)]
-                call = f"_alike(fresh, self.{s.argument}({', '.join(given)}))"
+                call = f"_alike(fresh, {asked(s, given)})"
                 lines.append(f"{self.listed(target)} = {call}")
                 where[s.target.name], lists[target] = target, self.listed(target)
             elif isinstance(s, VectorLet):
@@ -243,7 +261,7 @@ class Body:
         given = ["self", "group: dict[str, Any]", "params: list[Tensor]"]
         given += ["start_list: list[Tensor]"] if made.closure else []
         returns = "Iterator[bool]" if made.closure else "None"
-        lines = wrapped("def _advance", given, f" -> {returns}:", "    ")
+        lines = wrapped(f"def _advance{self.suffix}", given, f" -> {returns}:", "    ")
         said = "; gradients are wanted at each yield" if made.closure else ""
         lines += [f'        """Update a batch in place{said}."""']
         if made.first_gradient:
@@ -324,14 +342,17 @@ class Body:
         if isinstance(s, InnerLet):
             return [f"        {target} = _inner({lists[0]}, {lists[1]})"]
         place = self.listed(target)
+        if isinstance(s, SolveLet):
+            return solve_lines(
+                s, dict(zip((v.name for v in s.vectors), lists, strict=True)), place, self.scalars
+            )
         if b.gradient:
             first = self.layout.at_params and s is self.gradients[0]
             lines = [] if first or not self.layout.closure else ["        yield True"]
             lines += [f"        {place} = _gradients(params, group)"]
             return lines + ([f"        {place} = [x.clone() for x in {place}]"] if b.kept else [])
         given = [*(f"list({n})" for n in lists), *(self.scalars.scalar(e) for e in s.scalars)]
-        call = f"self.{s.argument}({', '.join(given)})"
-        return wrapped(f"{place} = _alike", [lists[0], call], "", "        ")
+        return wrapped(f"{place} = _alike", [lists[0], asked(s, given)], "", "        ")
 
     # the output
 
@@ -340,7 +361,7 @@ class Body:
         routine, low = self.low.outputs["x"], self.low
         lines = [
             "    @contextmanager",
-            "    def eval_params(self) -> Iterator[None]:",
+            f"    def {self.evaluated}(self) -> Iterator[None]:",
             '        """The parameters hold the algorithm\'s output inside, and come back after."""',
         ]
         value = routine.results["x"]
@@ -363,7 +384,7 @@ class Body:
             *lines,
             "        saved: list[tuple[Tensor, Tensor]] = []",
             "        with torch.no_grad():",
-            "            for group in self.param_groups:",
+            f"            for group in {self.groups}:",
             *(self.coefficients("c = ", "                ") if self.reads(routine) else []),
             *(self._outset("                ") if state else []),
             '                for param in group["params"]:',

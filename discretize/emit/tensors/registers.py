@@ -15,7 +15,16 @@ import sympy as sp
 
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
-from ..lowering.statements import Ask, InnerLet, Routine, Sample, ScalarLet, Statement, VectorLet
+from ..lowering.statements import (
+    Ask,
+    InnerLet,
+    Routine,
+    Sample,
+    ScalarLet,
+    SolveLet,
+    Statement,
+    VectorLet,
+)
 from .inplace import InPlaceWriter, Operation
 
 PARAM = "param"  # the register of the parameters
@@ -23,12 +32,12 @@ PARAM = "param"  # the register of the parameters
 
 @dataclass(frozen=True)
 class Barrier:
-    """A statement about whole lists: an oracle call, an inner product; with the registers that it reads.
+    """A statement about whole lists: an oracle call, an inner product, a solve; with the registers that it reads.
 
     ``kept``: its result is read after a later gradient, which may write over the same memory.
     """
 
-    statement: Ask | InnerLet
+    statement: Ask | InnerLet | SolveLet
     registers: tuple[str, ...]
     gradient: bool = False
     kept: bool = False
@@ -62,7 +71,7 @@ class Schedule:
         self.done: list[Item] = []
         finals = self._results(routine, homes)
         self.statements: list[Statement] = [*routine.statements, *self._ordered(finals)]
-        asks = [i for i, s in enumerate(self.statements) if isinstance(s, Ask)]
+        asks = [i for i, s in enumerate(self.statements) if isinstance(s, (Ask, SolveLet))]
         self.last_ask = max(asks, default=-1)
         self.gradients = [i for i in asks if self._is_gradient(self.statements[i])]
 
@@ -117,7 +126,7 @@ class Schedule:
             elif isinstance(s, Sample):
                 self.where[s.target.name] = register = self.called(s.target.name)
                 self.fixed.add(register)
-            elif isinstance(s, (Ask, InnerLet)):
+            elif isinstance(s, (Ask, InnerLet, SolveLet)):
                 self._barrier(i, s)
             else:
                 raise NotCarried(
@@ -153,19 +162,19 @@ class Schedule:
         assert isinstance(s, Ask)
         return s.vectors[0].name
 
-    def _barrier(self, i: int, s: Ask | InnerLet) -> None:
+    def _barrier(self, i: int, s: Ask | InnerLet | SolveLet) -> None:
         gradient = self._is_gradient(s)
         point = self._point(i) if gradient else ""
         there = gradient and i == self.gradients[0] and point == "params"
         if gradient and not there and self.where[point] != PARAM:
             self.evaluator.copy(PARAM, self.where[point])
         self._flush()
-        vectors = s.vectors if isinstance(s, Ask) else (s.left, s.right)
+        vectors = (s.left, s.right) if isinstance(s, InnerLet) else s.vectors
         registers = tuple(self.where[v.name] for v in vectors)
         later = [j for j in self.gradients if j > i]
         kept = gradient and bool(later) and s.target.name in self.read_after(later[0] - 1)
         self.done.append(Barrier(s, registers, gradient, kept))
-        if isinstance(s, Ask):
+        if not isinstance(s, InnerLet):
             self.where[s.target.name] = register = self.called(s.target.name)
             self.fixed |= {register, *registers}  # an oracle may keep what it is given
 
@@ -225,7 +234,7 @@ def _names(v: Vector) -> set[str]:
 def _reads(s: Statement) -> set[str]:
     if isinstance(s, VectorLet):
         return _names(s.value)
-    if isinstance(s, Ask):
+    if isinstance(s, (Ask, SolveLet)):
         return {v.name for v in s.vectors}
     return {s.left.name, s.right.name} if isinstance(s, InnerLet) else set()
 

@@ -9,7 +9,7 @@ import sympy as sp
 from ....dynamics.algebra.calculus import Symbol, coefficient, substitute, symbols_of, tidy
 from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol, call
-from ....dynamics.vector_fields.system import start
+from ....dynamics.vector_fields.block import start
 from ...programs.program import CallOracle, Program
 
 

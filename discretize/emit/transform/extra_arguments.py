@@ -10,7 +10,7 @@ from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector
 from ..lowering.lower import oracle_arguments
 from ..lowering.names import Naming
-from ..lowering.statements import Ask, Routine, ScalarLet, Statement
+from ..lowering.statements import Ask, Routine, ScalarLet, SolveLet, Statement
 from .plan import PARAMS, Plan
 
 VALUE = sp.Symbol("value", real=True)  # of the function at the parameters, a number as in optax
@@ -48,6 +48,8 @@ def as_named(routine: Routine) -> Routine:
             statements.append(ScalarLet(s.target, VALUE))
         elif isinstance(s, Ask) and s.argument[:3] in ("hvp", "jvp"):
             statements.append(replace(s, argument=s.argument.removesuffix("_fn")))
+        elif isinstance(s, SolveLet):
+            statements.append(replace(s, product=as_named(s.product)))
         else:
             statements.append(s)
     return Routine(tuple(statements), routine.results)

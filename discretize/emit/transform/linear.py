@@ -19,7 +19,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute
 from ....dynamics.algebra.exact import canonical, is_zero
 from ....dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol, zero
-from ....dynamics.vector_fields.system import Block, start
+from ....dynamics.vector_fields.block import Block, start
 from ...programs.program import Assign, Instruction, Program
 from ..backend import needs
 from ..printing.lines import bare
@@ -42,7 +42,9 @@ def plan(program: Program) -> Plan:
     except _NotLinear:
         made = plan_at_home(program)
     if made.gradient is None or made.program.calls or made.first:
-        raise NotCarried("the one gradient of the step is not taken where the parameters can be.")
+        raise NotCarried(
+            "the gradient of the step is evaluated at a point that the parameters cannot hold."
+        )
     return made
 
 

@@ -13,23 +13,22 @@ from dataclasses import replace
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy
+from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, symbols_of, tidy
+from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import (
     Call,
-    Elementwise,
     Expr,
     ScalarNode,
     Vector,
     VectorSymbol,
     call,
     scalar_calls,
-    slots,
     zero,
 )
-from ....dynamics.vector_fields.system import start
-from ...programs.program import Assign, CallOracle, Draw, Instruction, Program
+from ....dynamics.vector_fields.block import start
+from ...programs.program import Assign, CallOracle, Draw, Instruction, Program, renamed
 from ..lowering.lower import solve_implicit
 from ..printing.lines import bare
 from .deferred import deferred, plain_gradient
@@ -94,7 +93,8 @@ class _Home:
             raise NotCarried(
                 f"the optax backend needs parameters that start at x0, but {self.home} starts at {first}."
             )
-        return str(substitute(first, {start: PARAMS}))
+        arguments = {o: Oracle(o.kind, o.name) for o in oracles_in(first) if o.kind == "map"}
+        return str(renamed(substitute(first, {start: PARAMS}), arguments))
 
     def _solve_for_a_block(self) -> None:
         """Write one block in terms of the parameters, if the home is a sum of blocks."""

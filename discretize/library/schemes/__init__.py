@@ -19,6 +19,8 @@ REGISTRY: Registry[Scheme] = Registry(
         "implicit_euler": "whole_field",
         "cayley": "whole_field",
         "exact": "whole_field",
+        "linearly_implicit": "whole_field",
+        "linearly_implicit_midpoint": "whole_field",
         "semi_implicit_euler": "compositions",
         "lie_trotter": "compositions",
         "strang": "compositions",
@@ -43,8 +45,8 @@ def scheme(name: str, *args: Any, **options: Any) -> Scheme:
 
     Args:
         name: one of `schemes`; `odescent list schemes` describes each.
-        args, options: the scheme's own: fields with their integrators in order ("lie_trotter", "strang"), blocks in
-            order ("semi_implicit_euler"), a word and its letters ("splitting"); none for those of all fields at once.
+        args, options: arguments of the scheme: fields with their integrators in order ("lie_trotter", "strang"), blocks
+            in order ("semi_implicit_euler"), a word and its letters ("splitting"); none for schemes of all fields.
 
     Raises OdescentError for an unknown name (with the nearest) or options that the scheme does not take.
     """
@@ -56,7 +58,7 @@ def scheme(name: str, *args: Any, **options: Any) -> Scheme:
         given = [repr(a) for a in args] + [f"{n}={v!r}" for n, v in options.items()]
         listed = f"({', '.join(takes.parameters)})" if takes.parameters else "nothing more"
         raise OdescentError(
-            f"scheme {name!r} was given options that do not fit: it takes {listed}, not ({', '.join(given)}), "
+            f"scheme {name!r} does not take these options: it takes {listed}, not ({', '.join(given)}), "
             f"{error}; several fields or blocks are one list."
         ) from None
     try:
@@ -64,6 +66,4 @@ def scheme(name: str, *args: Any, **options: Any) -> Scheme:
     except (TypeError, AttributeError, ValueError) as error:
         if isinstance(error, OdescentError):
             raise
-        raise OdescentError(
-            f"scheme {name!r} was given options that do not fit: {error}."
-        ) from None
+        raise OdescentError(f"scheme {name!r} does not take these options: {error}.") from None

@@ -44,7 +44,7 @@ def splitting(word: str, **letters: tuple[str, Integrator | str]) -> Scheme:
     for letter, pair in letters.items():
         if len(pair) != 2:
             raise OdescentError(
-                f"the letter {letter} of a splitting is a (field, integrator) pair, not {pair!r}."
+                f"the letter {letter} of a splitting must be a (field, integrator) pair, not {pair!r}."
             )
     parts = [
         (letters[c][0], Integrator.of(letters[c][1]), sp.Rational(1, word.count(c))) for c in word
@@ -84,6 +84,6 @@ def _names(order: Iterable[str], example: str) -> tuple[str, ...]:
     named = tuple(order)
     if isinstance(order, str) or len(named) < 1 or not all(isinstance(n, str) for n in named):
         raise OdescentError(
-            f"the order of blocks is a tuple of their names, as in {example}; it is {order!r}."
+            f"the order of blocks must be a tuple of their names, as in {example}; it is {order!r}."
         )
     return named

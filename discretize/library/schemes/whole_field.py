@@ -7,6 +7,7 @@ import itertools
 import sympy as sp
 
 from ...._support.errors import OdescentError
+from ....dynamics.algebra.vectors import Vector
 from ....dynamics.flows.tableaux import TABLEAUX
 from ...programs.substeps import Flow, Integrator, Scheme, previous
 
@@ -27,8 +28,28 @@ def cayley() -> Scheme:
 
 
 def exact() -> Scheme:
-    """Linear fields by their exponential, without error."""
+    """Linear fields by their exponential, and Riccati equations, without error."""
     return _whole("exact")
+
+
+def linearly_implicit(operator: Vector | None = None) -> Scheme:
+    """All fields at once, by one solve with 1 - h J, J their derivative: Rosenbrock-Euler, of first order.
+
+    Args:
+        operator: in the place of J: a W-method, of first order too.
+    """
+    return _whole("linearly_implicit", operator)
+
+
+def linearly_implicit_midpoint(operator: Vector | None = None) -> Scheme:
+    """All fields at once, by one solve with 1 - h J/2, J their derivative: second order.
+
+    Args:
+        operator: in the place of J: a W-method, of first order.
+    """
+    half = sp.Rational(1, 2)
+    by = Integrator("linearly_implicit_midpoint", operator=operator)
+    return Scheme((Flow((), by, time=half),), "linearly_implicit_midpoint")
 
 
 def extragradient() -> Scheme:
@@ -66,7 +87,9 @@ def adams_bashforth(order: int = 2) -> Scheme:
         order: the number of past values, 1 (Euler's) to 6; one oracle call a step with each.
     """
     if order not in range(1, 7):
-        raise OdescentError(f"Adams and Bashforth's scheme has an order from 1 to 6, not {order}.")
+        raise OdescentError(
+            f"the order of Adams and Bashforth's scheme must be from 1 to 6, not {order}."
+        )
     # the weights integrate polynomials through the past values exactly: sum_j b_j (-j)^m = 1 / (m + 1)
     powers = sp.Matrix(order, order, lambda m, j: sp.Integer(-j) ** m)
     weights = powers.LUsolve(sp.Matrix([sp.Rational(1, m + 1) for m in range(order)]))
@@ -78,8 +101,8 @@ def adams_bashforth(order: int = 2) -> Scheme:
     return Scheme(steps, "adams_bashforth", "Bashforth and Adams 1883")
 
 
-def _whole(kind: str) -> Scheme:
-    return Scheme((Flow((), Integrator(kind)),), kind)
+def _whole(kind: str, operator: Vector | None = None) -> Scheme:
+    return Scheme((Flow((), Integrator(kind, operator=operator)),), kind)
 
 
 def _runge_kutta(name: str) -> Scheme:

@@ -125,7 +125,7 @@ def _stdout() -> Iterator[Any]:
     except OSError as error:
         mute()
         reason = error.strerror or str(error)
-        raise OdescentError(f"the standard output cannot be written: {reason}.") from None
+        raise OdescentError(f"standard output cannot be written: {reason}.") from None
 
 
 def _encodable(text: str, stream: Any) -> str:

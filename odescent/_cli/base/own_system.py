@@ -220,7 +220,7 @@ def _asked(request: FileRequest, seconds: float, doing: str) -> dict[str, Any]:
     """What the child answers."""
     if not 0 < seconds <= _LONGEST:
         raise OdescentError(
-            f"--time-limit is more than 0 and at most {_LONGEST:g} seconds, not {seconds:g}."
+            f"--time-limit must be more than 0 and at most {_LONGEST:g} seconds, not {seconds:g}."
         )
     try:
         found: dict[str, Any] = ask("odescent._cli.base.own_system", asdict(request), seconds)
@@ -304,7 +304,7 @@ def _looked_at(request: FileRequest) -> dict[str, Any]:
         _read(request).source("jax")
     elif request.where or request.tuning or request.clock:
         raise OdescentError(
-            "--where, --tuning and --clock go with a scheme, which there is none of."
+            "--where, --tuning and --clock require a scheme; give one with --scheme."
         )
     else:
         document.system.parameters  # noqa: B018

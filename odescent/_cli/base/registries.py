@@ -16,6 +16,7 @@ KINDS: Registry[object] = Registry(
         "algorithms": "discretize.library:REGISTRY",
         "schemes": "discretize.library.schemes:REGISTRY",
         "objectives": "dynamics.problems:REGISTRY",
+        "maps": "dynamics.maps:REGISTRY",
         "derivations": "discretize.library:REGISTRY",
         "targets": "discretize.emit:BACKENDS",
         "tasks": "neural_de.tasks:TASKS",

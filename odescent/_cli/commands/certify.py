@@ -91,9 +91,7 @@ def run(
     given: dict[str, Any] = dict(parameters.needed("mu", *(["L"] * (not flow))))
     given |= {option: value for option, value in bounded.items() if value is not None}
     if flow and (steps, over, multipliers) != (None, "smooth_strongly_convex", "interpolation"):
-        raise OdescentError(
-            "--steps, --over and --multipliers are about algorithms, not about flows."
-        )
+        raise OdescentError("--steps, --over and --multipliers apply to algorithms, not to flows.")
     if not flow:
         given |= {"over": over, "multipliers": multipliers}
         given |= {} if "horizon" in given else {"steps": steps}

@@ -39,7 +39,7 @@ def run(
 
     Args:
         name: An algorithm, such as nesterov, or a system file, such as my_system.ode.
-        route: immersion, model, relaxation or direct; by default the first available.
+        route: immersion, model, first_integral, relaxation or direct; by default the first available.
         latex: LaTeX instead of text.
         html: One HTML page instead of text.
         json: Print one JSON document, for machines.
@@ -84,7 +84,9 @@ def _registered(
     import odescent as od
 
     if taken := sorted({"name", "route"} & options.keys()):
-        raise OdescentError(f"--set {taken[0]}=... is no option of a method; use NAME and --route.")
+        raise OdescentError(
+            f"--set {taken[0]}=... is not an option of a method; use NAME and --route."
+        )
     with waiting(f"deriving {name}"):
         return own_system.shown(od.derive(name, route=route, **options), form, width)
 

@@ -113,7 +113,9 @@ def _first(name: str, objective: str | None, x0: list[float] | None, steps: int)
         objective = own_function(objective)
     choice = begin(name, objective)
     if steps > _MOST:
-        raise OdescentError(f"--steps is at most {_MOST} here, not {steps}; see odescent simulate.")
+        raise OdescentError(
+            f"--steps must be at most {_MOST} here, not {steps}; see odescent simulate."
+        )
     at = choice.x0
     if x0 is not None:
         if len(x0) > 2:

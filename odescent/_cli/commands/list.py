@@ -22,8 +22,8 @@ def run(kind: Annotated[str, named("kinds", metavar="KIND")] = "", *, json: bool
     """List registered names.
 
     Args:
-        kind: systems, algorithms, schemes, objectives, derivations, targets, tasks, regularizers, papers or figures;
-            all by default.
+        kind: systems, algorithms, schemes, objectives, maps, derivations, targets, tasks, regularizers, papers or
+            figures; all by default.
         json: Print one JSON document, for machines.
 
     Examples:

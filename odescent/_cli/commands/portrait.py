@@ -65,6 +65,7 @@ def run(
 
     NAME may be a system file; with a scheme, the iterates of its algorithm are drawn over the flow.
     The portrait has fixed points, separatrices, limit cycles and, with --slow, the slow manifold.
+    On a function of two or more variables, a method with memory is drawn over the level lines.
 
     Args:
         name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
@@ -82,6 +83,7 @@ def run(
     Examples:
         odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf
         odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif
+        odescent portrait heavy_ball --objective himmelblau --with gradient_descent --out valleys.svg
         odescent portrait passive --curvature 1 --set K=3 --set a=0 --set b=2 --slow psi,1/K,3
         odescent portrait heavy_ball --curvature 1 --set step=0.1 --set momentum=0.9
         odescent portrait my_system.ode --curvature 1 --set c=1/2 --out portrait.pdf
@@ -119,11 +121,25 @@ def run(
     target = None if objective is None else od.objective(objective)
     if target is not None:
         known = {"target": target}
+    begin = _begin(x0, target)
     with waiting(f"drawing {name}"):
-        portrait = od.analysis.phase_portrait(
-            system, window=window, x0=_begin(x0, target), steps=steps, parameters=values, algorithms=laid,
-            slow=slow, **known,
-        )  # fmt: skip
+        if target is not None and _over_level_lines(system, target, begin):
+            if slow is not None:
+                raise OdescentError("--slow needs a state of two numbers, and this one has more.")
+            portrait: Any = od.analysis.landscape(
+                {name: system, **laid}, target, begin, steps=steps, parameters=values, window=window
+            )
+        else:
+            portrait = od.analysis.phase_portrait(
+                system,
+                window=window,
+                x0=begin,
+                steps=steps,
+                parameters=values,
+                algorithms=laid,
+                slow=slow,
+                **known,
+            )
     written: tuple[Path, ...] = ()
     if out is not None and out.suffix in _FILMS:
         written = od.analysis.animate(portrait, out, progress=bar("frames"))
@@ -131,7 +147,22 @@ def run(
         written = portrait.save(out)
     lines = [f"{name}: {portrait}", *map(str, written[:3])]
     lines += [f"and {len(written) - 3} more"] if len(written) > 3 else []
+    if isinstance(portrait, od.analysis.Landscape):
+        data = {"name": name, **portrait.to_dict(), "out": [str(p) for p in written]}
+        console.answer(json, "\n".join([str(portrait), *lines[1:]]), data, "odescent.landscape/1")
+        return
     console.answer(json, "\n".join(lines), _data(name, portrait, written), "odescent.portrait/1")
+
+
+def _over_level_lines(system: Any, target: Any, begin: Any) -> bool:
+    """Whether the state has more numbers than a phase portrait shows, on a function of several variables."""
+    if "value" not in target.oracles:
+        return False
+    import numpy as np
+
+    variables = target.dimension or np.size(begin)
+    flow = getattr(system, "system", system)
+    return variables >= 2 and (not flow.autonomous or len(flow.blocks) * variables > 2)
 
 
 def _story(name: str, out: Path | None, as_json: bool) -> None:

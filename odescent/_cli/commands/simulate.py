@@ -88,7 +88,7 @@ def run(
     if method is None and time is None:
         lacks = "has no scheme: give one with --scheme, or"
         which = lacks if own_system.is_file(name) else "is a system:"
-        raise OdescentError(f"{name!r} {which} say for how long to follow it, as in --time 10.")
+        raise OdescentError(f"{name!r} {which} give the final time of its flow, as in --time 10.")
     system = found.system if isinstance(found, Algorithm) else found
     target = _target(system, objective)
     begin = start(x0, target)

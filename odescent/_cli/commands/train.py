@@ -58,7 +58,7 @@ def run(
         seed: Seed; several are compared.
         tolerance: rtol and atol of the solves.
         given: settings of a run by name, those that were given.
-        set: Of the optimizer, regularizer.NAME (in a sum regularizer.TERM.NAME) or model.NAME; may be repeated.
+        set: An option of the optimizer, regularizer.NAME (regularizer.TERM.NAME of a sum) or model.NAME; repeatable.
         data: Folder of mnist and physionet2012; by default ODESCENT_DATA.
         out: Folder for checkpoint, metrics and result.
         resume: Continue from the checkpoint in --out.

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import sympy as sp
 
-from .exact import canonical, is_zero
-from .vectors import ScalarNode, Vector, inner, zero
+from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.vectors import ScalarNode, Vector, inner, zero
 
 
 def with_lengths(e: sp.Expr, named: Callable[[Vector], Vector]) -> sp.Expr:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,16 @@ from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective
 from ...dynamics.flows.stepper import PointStepper, trace
-from .attractors import refine
-from .basin_map import _product, default_steps
-from .batching import take
-from .grid import PointGrid
-from .settling import DIVERGES, SETTLED, UNDEFINED, Limits, over, settle
-from .stepping import Iterated, slope
+from ..attraction.attractors import refine
+from ..attraction.basin_map import _product, default_steps
+from ..attraction.batching import take
+from ..attraction.grid import PointGrid
+from ..attraction.settling import DIVERGES, SETTLED, UNDEFINED, Limits, over, settle
+from ..attraction.stepping import Iterated, slope
+from .critical import BRANCH, FLIP, FOLD, HOPF, TORUS, ZERO, StationaryProblem
+from .curve import CurvePoint
+from .field import field_at
+from .special import SpecialPoint, described, locate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
 _TRIALS = 96
 _REACH = 0.1  # of the scale: how far a cycle may move in one trial
 _SAME = 1e-6  # of the range: changes found from both sides
+_NEAR = 1e-2  # of the range and of the state: how far a change may be moved to make it exact
+_BROKEN = 1e-9
 _CRITICAL = (
     1e-2  # how near to 1 the multiplier must be at a change, or the search has lost its cycle
 )
@@ -42,16 +48,18 @@ class Change(Rendered):
 
     Attributes:
         value: of the parameter.
-        kind: by the critical eigenvalue: "period doubling" (-1), "fold, transcritical or pitchfork" (+1),
-            "Neimark-Sacker" (a complex pair); for equilibria of flows "fold, ..." (0) and "Hopf" (imaginary).
+        kind: "fold", "transcritical", "pitchfork", "period doubling", "Neimark-Sacker" or, for equilibria of flows,
+            "Hopf"; "fold, transcritical or pitchfork" where the point could not be made exact.
         period: of the cycle that is stable on one side.
         eigenvalue: the critical one, just inside.
+        coefficient: of the normal form, as of `SpecialPoint`; None where the point could not be made exact.
     """
 
     value: float
     kind: str
     period: int
     eigenvalue: complex
+    coefficient: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,15 +120,16 @@ def bifurcation(
     """Attractors against one parameter, with the parameter values of changes in stability.
 
     Between neighbouring values whose attractors differ, the cycle is continued by Newton's method and the
-    parameter bisected until its multiplier crosses the unit circle, to about twelve digits for simple crossings.
+    parameter bisected until its multiplier crosses the unit circle; then Newton's method on the extended system of
+    the point makes it exact, and the normal form tells its kind.
 
     Args:
         iterated, target, start, parameters, steps, dt, tolerance, escape, max_period, memory: as for `basins`.
-        parameter: the one that is varied.
-        values: (low, high, how many) or an array, increasing.
-        starts: several starting points, (low, high, how many), shape (s,) or (s, *x0.shape), to see attractors
-            that exist side by side.
-        keep: late iterates kept of what does not settle.
+        parameter: the name of the varied parameter.
+        values: (low, high, count) or an increasing array.
+        starts: several starting points, (low, high, count), shape (s,) or (s, *x0.shape), to find coexisting
+            attractors.
+        keep: number of late iterates kept of orbits that do not settle.
 
     Raises:
         OdescentError: as `basins`, or values that do not increase.
@@ -220,17 +229,56 @@ def _changes(p: PointGrid, state: Any, period: np.ndarray) -> tuple[Change, ...]
         if (np.abs(step) <= 1e-15 * span).all():
             break
     # a change counts where a multiplier is critical; both sides may find the same one
-    ends = sorted(
-        zip(near.tolist(), q.tolist(), critical.tolist(), strict=True), key=lambda v: v[0]
-    )
     found: list[Change] = []
-    for value, q_, c in ends:
-        edge = abs(c.real) if flow else abs(abs(c) - 1)
-        change = Change(value, _kind(c, flow), int(q_), complex(c))
-        same = (o.kind == change.kind and abs(o.value - value) <= _SAME * span for o in found)
-        if edge <= _CRITICAL and not any(same):
+    for i in np.argsort(near, kind="stable").tolist():
+        c = complex(critical[i])
+        if (abs(c.real) if flow else abs(abs(c) - 1)) > _CRITICAL:
+            continue
+        change = Change(float(near[i]), _kind(c, flow), int(q[i]), c)
+        if not any(_alike(o, change, span) for o in found):
+            state = jax.tree.map(lambda a, i=i: np.asarray(a)[..., i], z)
+            change = _exact(p, state, change)
+        if not any(_alike(o, change, span) for o in found):
             found.append(change)
+    found.sort(key=lambda o: o.value)
     return tuple(c for c in found if not _halved(c, found, span))
+
+
+def _alike(a: Change, b: Change, span: float) -> bool:
+    """Whether two changes are one, found from both sides."""
+    return (a.kind in b.kind or b.kind in a.kind) and abs(a.value - b.value) <= _SAME * span
+
+
+def _exact(p: PointGrid, state: Any, change: Change) -> Change:
+    """A change at its exact value, by the extended system of its kind; as it was where Newton's method fails.
+
+    Args:
+        p: the points, whose first axis is the parameter.
+        state: of the cycle next to the change.
+        change: as bisection left it.
+    """
+    axis = p.axes[0]
+    field, u = field_at(p.stepper, state)
+    active = field.names.index(axis.name)
+    values = np.array([{**p.fixed, axis.name: change.value}[n] for n in field.names], float)
+    problem = StationaryProblem.of(field, 1 if field.flow else change.period, values)
+    low, high = float(axis.values[0]), float(axis.values[-1])
+    y = np.append(u, change.value)
+    slope = problem.system(ZERO, {active: (low, high)}, np.zeros(len(u))).evaluate(y)[1]
+    if not np.isfinite(slope).all():
+        return change
+    here = CurvePoint(y, np.zeros(len(y)), slope)
+    whole = {"Hopf": HOPF, "Neimark-Sacker": TORUS, "period doubling": FLIP}.get(change.kind)
+    reach = _NEAR * max(1.0, float(np.abs(u).max()))
+    for kind in (BRANCH, FOLD) if whole is None else (whole,):
+        at = locate(problem, active, here, kind)
+        if at is None or abs(at.y[-1] - change.value) > _NEAR * (high - low):
+            continue
+        if np.abs(at.y[:-1] - u).max() <= reach and (kind != BRANCH or abs(at.scalar) <= _BROKEN):
+            made: SpecialPoint = described(problem, active, at)
+            kind_of = "transcritical or pitchfork" if made.kind == "branch point" else made.kind
+            return replace(change, value=made.value, kind=kind_of, coefficient=made.coefficient)
+    return change
 
 
 def _halved(c: Change, found: list[Change], span: float) -> bool:

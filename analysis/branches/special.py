@@ -1,0 +1,302 @@
+"""Special points: found between neighbours by test functions, made exact by extended systems, classified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Complex, Float
+
+from ..._support.rendering.rendered import Rendered
+from . import normal_forms
+from .critical import BRANCH, FLIP, FOLD, HOPF, TORUS, StationaryProblem, second, slope_of
+from .curve import CurvePoint, Vector, Zero, between, determinant_sign
+from .field import Forms
+
+NEUTRAL = 1e-8  # of growth rates, and of moduli of multipliers around 1
+_WIDTH = 1e-4  # of a step, to which an event is isolated before Newton's method
+_RADIUS = 0.3  # of a step, by which Newton's method may move it
+_DEGENERATE = 1e-7
+_BELOW = {"Hopf": -1, "Neimark-Sacker": -1, "pitchfork": -1, "period doubling": 1}
+
+
+@dataclass(frozen=True)
+class SpecialPoint(Rendered):
+    """A point of a branch at which stability changes, branches meet, or the branch turns.
+
+    Attributes:
+        value: of the parameter.
+        kind: "fold", "transcritical", "pitchfork", "branch point" (another one), "Hopf", "period doubling",
+            "Neimark-Sacker".
+        coefficient: of the normal form (Kuznetsov, 2004): a of x' = b + a x^2 for folds, a of x' = b x + a x^2 for
+            transcritical points, e of x' = b x + e x^3 for pitchforks, the first Lyapunov coefficient of Hopf points,
+            c of x -> -(1 + b) x + c x^3 for period doublings, d of the radius r -> r + b r + d r^3 for
+            Neimark-Sacker points; None for cycles of flows. Its size depends on the length of the eigenvector (1),
+            its sign does not, apart from folds and transcritical points.
+        eigenvalue: the critical one: a growth rate of an equilibrium, a multiplier of anything else.
+        x: output there, as a row of the branch's: shape (k, *x0.shape).
+        period: steps of a cycle of a map; time of a cycle of a flow; 2 pi / frequency at a Hopf point; else None.
+        branch: number of the branch, from 1.
+    """
+
+    value: float
+    kind: str
+    coefficient: float | None
+    eigenvalue: complex
+    x: np.ndarray
+    period: float | None = None
+    branch: int = 1
+    found: Any = field(default=None, repr=False, compare=False)  # for those who go on from it
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def criticality(self) -> str:
+        """ "supercritical" (what is born is stable where the branch is not), "subcritical", "degenerate", or ""."""
+        sign = _BELOW.get(self.kind)
+        if sign is None or self.coefficient is None:
+            return ""
+        if abs(self.coefficient) <= _DEGENERATE:
+            return "degenerate"
+        return "supercritical" if sign * self.coefficient > 0 else "subcritical"
+
+    @property
+    def label(self) -> str:
+        """The kind with its criticality: `pitchfork, supercritical`."""
+        return f"{self.kind}, {self.criticality}" if self.criticality else self.kind
+
+
+@dataclass(frozen=True)
+class Located:
+    """A special point, as data for those who go on from it.
+
+    Attributes:
+        y: state and parameter, shape (n + 1,).
+        kind: of the extended system.
+        vector: its null vector, shape (n,); scalar: its squared frequency or cosine, or 0.
+        tangents: of the branches through a branch point, shape (k, n + 1).
+        tangent: of the branch on which it was found.
+    """
+
+    y: Vector
+    kind: str
+    vector: Vector
+    scalar: float
+    tangent: Vector
+    tangents: Float[np.ndarray, "k n"] = field(default_factory=lambda: np.empty((0, 0)))
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What changes sign at special points: the parameter's part of the tangent, a determinant, stable directions."""
+
+    turn: bool
+    determinant: bool
+    unstable: int
+
+
+def eigenvalues(slope: np.ndarray, flow: bool) -> Complex[np.ndarray, " n"]:
+    """Growth rates of an equilibrium, or multipliers, of G_u."""
+    found: Complex[np.ndarray, " n"] = np.linalg.eigvals(slope).astype(complex)
+    return found if flow else found + 1
+
+
+def unstable(values: Complex[np.ndarray, "*n d"], flow: bool) -> Any:
+    """How many are unstable."""
+    return ((values.real if flow else np.abs(values) - 1) > NEUTRAL).sum(-1)
+
+
+def signs_of(here: CurvePoint, flow: bool, weights: Vector) -> Signs:
+    """The signs at a point of a branch."""
+    slope, normal = here.slope, weights**2 * here.tangent
+    sign = determinant_sign(slope, normal)
+    inner = eigenvalues(slope[:, :-1], flow)
+    return Signs(bool(here.tangent[-1] > 0), sign, int(unstable(inner, flow)))
+
+
+class Detector:
+    """Special points between the points of one branch, as they are found.
+
+    Args:
+        problem: what is continued.
+        active: the number of the parameter.
+        zero: the equations of the branch.
+    """
+
+    def __init__(self, problem: StationaryProblem, active: int, zero: Zero) -> None:
+        self.problem, self.active, self.zero = problem, active, zero
+        self.flow = problem.field.flow
+        self.found: list[tuple[SpecialPoint, Vector]] = []
+
+    def signs(self, here: CurvePoint) -> Signs:
+        """The signs at a point."""
+        return signs_of(here, self.flow, self.zero.weights(here.y))
+
+    def watch(self, a: CurvePoint, b: CurvePoint) -> None:
+        """Find what lies between two neighbours."""
+        first, last = self.signs(a), self.signs(b)
+        if first != last:
+            self._isolate(a, b, (0.0, first), (1.0, last))
+
+    def _isolate(
+        self, a: CurvePoint, b: CurvePoint, low: tuple[float, Signs], high: tuple[float, Signs]
+    ) -> None:
+        if high[0] - low[0] <= _WIDTH:
+            part = (low[0] + high[0]) / 2
+            here = between(self.zero, a, b, part)
+            if here is None:
+                here = CurvePoint((1 - part) * a.y + part * b.y, a.tangent, a.slope)
+            self._add(
+                here, low[1], high[1], float(np.linalg.norm(self.zero.weights(a.y) * (b.y - a.y)))
+            )
+            return
+        middle = (low[0] + high[0]) / 2
+        here = between(self.zero, a, b, middle)
+        if here is None:  # on a singular point; next to it there is one
+            middle += 0.1 * (high[0] - low[0])
+            here = between(self.zero, a, b, middle)
+        if here is None:
+            return
+        seen = self.signs(here)
+        if seen != low[1]:
+            self._isolate(a, b, low, (middle, seen))
+        if seen != high[1]:
+            self._isolate(a, b, (middle, seen), high)
+
+    def _add(self, here: CurvePoint, before: Signs, after: Signs, length: float) -> None:
+        kind = self._kind(here, before, after)
+        located = locate(self.problem, self.active, here, kind)
+        weights = self.zero.weights(here.y)
+        if located is None or np.linalg.norm(weights * (located.y - here.y)) > _RADIUS * length:
+            located = Located(here.y, kind, np.zeros(len(here.y) - 1), 0.0, here.tangent)
+        made = described(self.problem, self.active, located)
+        for other, y in self.found:
+            if other.kind == made.kind and np.linalg.norm(weights * (y - located.y)) <= 1e-5:
+                return
+        self.found.append((made, located.y))
+
+    def _kind(self, here: CurvePoint, before: Signs, after: Signs) -> str:
+        if before.determinant != after.determinant:
+            return BRANCH
+        if before.turn != after.turn:
+            return FOLD
+        values = eigenvalues(here.slope[:, :-1], self.flow)
+        gap = np.abs(values.real) if self.flow else np.abs(np.abs(values) - 1)
+        critical = values[int(np.argmin(gap))]
+        if self.flow:
+            return HOPF
+        return FLIP if critical.real < 0 and abs(critical.imag) <= 1e-6 else TORUS
+
+
+def locate(problem: StationaryProblem, active: int, here: CurvePoint, kind: str) -> Located | None:
+    """Newton's method on the extended system of a kind, from a point nearby.
+
+    Args:
+        problem: what is continued.
+        active: the number of the parameter.
+        here: the point, with F_y there.
+        kind: of the extended system.
+
+    Returns:
+        The special point, or None where the iteration does not converge.
+    """
+    n = len(here.y) - 1
+    slope = here.slope[:, :-1]
+    values = np.linalg.eigvals(slope).astype(complex)
+    cut, scalars = np.zeros(n), np.empty(0)
+    if kind in (FOLD, BRANCH, FLIP):
+        left, _, right = np.linalg.svd(slope + (2.0 if kind == FLIP else 0.0) * np.eye(n))
+        vector = left[:, -1] if kind == BRANCH else right[-1]
+        scalars = np.zeros(1) if kind == BRANCH else scalars
+    else:
+        if n < 2:
+            return None
+        gap = np.abs(values.real) if kind == HOPF else np.abs(np.abs(values + 1) - 1)
+        gap = np.where(values.imag > 0, gap, np.inf)
+        critical = complex(values[int(np.argmin(gap))])
+        scalar = critical.imag**2 if kind == HOPF else float(np.cos(np.angle(critical + 1)))
+        vector = normal_forms.pair(slope, critical)[0].real
+        vector = vector / np.linalg.norm(vector)
+        cut, scalars = second(slope, kind, scalar, vector), np.array([scalar])
+    zero = problem.system(kind, {active: (0.0, 1.0)}, cut)
+    y = solve(zero, np.concatenate([here.y[:n], vector, scalars, here.y[n:]]))
+    if y is None:
+        return None
+    scalar = float(y[2 * n]) if len(scalars) else 0.0
+    return Located(np.append(y[:n], y[-1]), kind, y[n : 2 * n], scalar, here.tangent)
+
+
+def solve(zero: Zero, y: Vector) -> Vector | None:
+    """Newton's method for as many equations as unknowns."""
+    before = np.inf
+    for i in range(12):
+        value, slope = zero.evaluate(y)
+        if not (np.isfinite(value).all() and np.isfinite(slope).all()):
+            return None
+        try:
+            move = np.linalg.solve(slope, -value)
+        except np.linalg.LinAlgError:
+            return None
+        y, size = y + move, float(np.abs(move / np.maximum(1.0, np.abs(y))).max())
+        if size <= 1e-14 or (size <= 1e-9 and size >= before / 4):
+            return y
+        if i > 4 and size > before:
+            return None
+        before = size
+    return y if before <= 1e-9 else None
+
+
+def rounded(value: float) -> float:
+    """A number, or the zero that it differs from by rounding."""
+    return 0.0 if abs(value) <= 1e-14 else float(value)
+
+
+def described(problem: StationaryProblem, active: int, located: Located) -> SpecialPoint:
+    """The special point with its coefficient, eigenvalue and kind."""
+    u, values = located.y[:-1], problem.values.copy()
+    values[active] = located.y[-1]
+    flow = problem.field.flow
+    slope, forms = slope_of(problem, u, values), Forms(problem.zero, u, values, active)
+    own = eigenvalues(slope, flow)
+    period: float | None = None if flow else float(problem.period)
+    kind, coefficient, eigenvalue = located.kind, None, complex(0 if flow else 1)
+    if kind == FOLD:
+        coefficient = normal_forms.fold(forms, slope)
+    elif kind == BRANCH:
+        found = normal_forms.crossing(forms, slope)
+        kind, coefficient = found.kind, found.coefficient
+        kind = "branch point" if kind == "isolated" else kind
+        located = Located(
+            located.y, BRANCH, located.vector, located.scalar, located.tangent, found.tangents
+        )
+    elif kind == FLIP:
+        coefficient, eigenvalue = normal_forms.flip(forms, slope), complex(-1)
+    elif kind == HOPF and located.scalar > 0:
+        frequency = float(np.sqrt(located.scalar))
+        coefficient, eigenvalue = normal_forms.hopf(forms, slope, frequency), 1j * frequency
+        period = 2 * np.pi / frequency
+    elif kind == TORUS and abs(located.scalar) < 1:
+        angle = float(np.arccos(located.scalar))
+        coefficient, eigenvalue = normal_forms.torus(forms, slope, angle), np.exp(1j * angle)
+    else:
+        eigenvalue = complex(own[int(np.argmin(np.abs(own.real if flow else np.abs(own) - 1)))])
+    x = problem.field.points(u[None], values[None], problem.period)[0]
+    return SpecialPoint(
+        rounded(located.y[-1]), kind, coefficient, complex(eigenvalue), x, period, found=located
+    )
+
+
+__all__ = [
+    "NEUTRAL",
+    "Detector",
+    "Located",
+    "SpecialPoint",
+    "described",
+    "eigenvalues",
+    "locate",
+    "rounded",
+    "solve",
+    "unstable",
+]

@@ -1,0 +1,1 @@
+"""Chaos: Lyapunov exponents, the 0-1 test, recurrences, cobwebs, orbits in three dimensions."""

@@ -1,0 +1,185 @@
+"""Laws of noisy systems that are known in closed form, and the systems that have them.
+
+What kind a system is of is decided from derivatives at random points. Gardiner, Handbook of Stochastic Methods, 5.3
+(potential conditions); Pavliotis, Stochastic Processes and Applications (2014), doi:10.1007/978-1-4939-1323-7, chapters
+3, 4 and 6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from .noisy_field import NoisyField
+
+_SAMPLES = 16
+_EQUAL = 1e-9
+_PANELS, _NODES = 8, 8  # of line integrals
+
+Box = Float[np.ndarray, "n 2"]
+Vector = Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True)
+class LinearLaw:
+    """dz = A (z - center) dt + S dW: Gaussian at all times; ``covariance`` is that of the long run, or None."""
+
+    matrix: Float[np.ndarray, "n n"]
+    offset: Vector
+    noise: Float[np.ndarray, "n n"]
+    center: Vector | None
+    covariance: Float[np.ndarray, "n n"] | None
+
+    def at(self, t: float, mean: Vector, covariance: Any) -> tuple[Vector, Any]:
+        """Mean and covariance after a time, by Van Loan's exponential (IEEE Trans. Automatic Control 23, 1978)."""
+        from scipy.linalg import expm
+
+        n = len(mean)
+        zero = np.zeros((n, n))
+        both = expm(t * np.block([[-self.matrix, self.noise], [zero, self.matrix.T]]))
+        forward = both[n:, n:].T
+        grown = forward @ both[:n, n:]
+        shift = expm(t * np.block([[self.matrix, self.offset[:, None]], [np.zeros((1, n + 1))]]))
+        moved = forward @ mean + shift[:n, n]
+        spread = forward @ covariance @ forward.T + (grown + grown.T) / 2
+        return moved, spread
+
+
+def samples(box: Box, seed: int = 0) -> Float[np.ndarray, "k n"]:
+    """Random points of a box."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(box[:, 0], box[:, 1], (_SAMPLES, len(box)))
+
+
+def linear_law(field: NoisyField, box: Box) -> LinearLaw | None:
+    """The law of a system with linear drift and constant noise; None for another one."""
+    from scipy.linalg import solve_continuous_lyapunov
+
+    if not field.constant:
+        return None
+    z = jnp.asarray(samples(box))
+    slopes = np.asarray(jax.jit(jax.vmap(jax.jacfwd(field.drift)))(z))
+    if not _same(slopes, slopes[:1]):
+        return None
+    matrix, offset = slopes[0], np.asarray(field.drift(z[0])) - slopes[0] @ np.asarray(z[0])
+    a = np.asarray(field.covariance(z[0]))
+    if np.linalg.eigvals(matrix).real.max() >= -1e-12 * max(float(np.abs(matrix).max()), 1e-300):
+        return LinearLaw(matrix, offset, a, None, None)
+    long_run = solve_continuous_lyapunov(matrix, -a)
+    return LinearLaw(
+        matrix, offset, a, -np.linalg.solve(matrix, offset), (long_run + long_run.T) / 2
+    )
+
+
+@dataclass(frozen=True)
+class KineticLaw:
+    """x' = v, dv = F(x) dt - friction v dt + s dW with F = -grad U: Gibbs's law of the energy v^2 / 2 + U.
+
+    Attributes:
+        positions: places of x in the flat state; those of v follow in ``velocities``.
+        friction: more than 0.
+        temperature: s^2 / (2 friction).
+    """
+
+    field: NoisyField
+    positions: np.ndarray
+    velocities: np.ndarray
+    friction: float
+    temperature: float
+
+    def energy(
+        self, z: Float[np.ndarray, "k n"], origin: Float[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " k"]:
+        """v^2 / 2 + U at states, above that at another one."""
+        x, v, n = self.positions, self.velocities, self.field.n
+
+        def force(q: Any) -> Any:
+            return self.field.drift(jnp.zeros(n).at[x].set(q))[v]
+
+        rise = -line_integrals(force, z[:, x], origin[x])
+        return np.asarray(rise + (z[:, v] ** 2).sum(1) / 2 - (origin[v] ** 2).sum() / 2)
+
+
+def kinetic_law(field: NoisyField, box: Box) -> KineticLaw | None:
+    """The law of underdamped Langevin dynamics; None for any other system."""
+    z = samples(box)
+    a = np.asarray(field.covariance(jnp.asarray(z[0])))
+    heated = np.diag(a) > 0
+    if not field.constant or 2 * int(heated.sum()) != field.n:
+        return None
+    v, x = np.flatnonzero(heated), np.flatnonzero(~heated)
+    s2 = float(a[v[0], v[0]])
+    slopes = np.asarray(jax.jit(jax.vmap(jax.jacfwd(field.drift)))(jnp.asarray(z)))
+    rates = np.asarray(jax.jit(jax.vmap(field.drift))(jnp.asarray(z)))
+    eye, half = np.eye(len(x)), len(x)
+    c = -float(slopes[0][v[0], v[0]])
+    order = np.argmax(np.abs(slopes[0][np.ix_(x, v)]), axis=1)  # x' = v may be in another order
+    v = v[order] if len(set(order.tolist())) == half else v
+    fits = (
+        c > 0
+        and _same(a[np.ix_(v, v)], s2 * eye)
+        and _same(rates[:, x], z[:, v])
+        and _same(slopes[:, v][:, :, v], np.broadcast_to(-c * eye, (len(z), half, half)))
+        and _symmetric(slopes[:, v][:, :, x])
+    )
+    return KineticLaw(field, x, v, c, s2 / (2 * c)) if fits else None
+
+
+def gibbs_slope(field: NoisyField, box: Box) -> Callable[[Any], Any] | None:
+    """The gradient of the logarithm of the density without currents; None where there are currents.
+
+    2 a^-1 (b - div a / 2), for noise of full rank, is one where its derivative is symmetric (Gardiner, 5.3.3).
+    """
+
+    def slope(z: Any) -> Any:
+        b = field.drift(z)
+        if not field.constant:
+            b = b - jnp.einsum("ijj->i", jax.jacfwd(field.covariance)(z)) / 2
+        return 2 * jnp.linalg.solve(field.covariance(z), b)
+
+    z = jnp.asarray(samples(box))
+    if not full_rank(np.asarray(jax.vmap(field.covariance)(z))):
+        return None
+    return slope if _symmetric(np.asarray(jax.jit(jax.vmap(jax.jacfwd(slope)))(z))) else None
+
+
+def full_rank(a: Float[np.ndarray, "k n n"]) -> bool:
+    """Whether noise of these covariances moves every direction at every point."""
+    sizes = np.linalg.eigvalsh(a)
+    return bool((sizes[:, 0] > 1e-12 * sizes[:, -1]).all() and np.isfinite(sizes).all())
+
+
+def line_integrals(
+    slope: Callable[[Any], Any], ends: Float[np.ndarray, "k n"], origin: Float[np.ndarray, " n"]
+) -> Float[np.ndarray, " k"]:
+    """The integrals of a vector field along the lines from one point to others, by Gauss's rule in panels."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    s = ((np.arange(_PANELS)[:, None] + (nodes + 1) / 2) / _PANELS).ravel()
+    w = np.tile(weights / 2 / _PANELS, _PANELS)
+    start = jnp.asarray(origin)
+
+    def one(end: Any) -> Any:
+        points = start[None] + jnp.asarray(s)[:, None] * (end - start)[None]
+        return jnp.asarray(w) @ (jax.vmap(slope)(points) @ (end - start))
+
+    return np.asarray(jax.jit(lambda ends: jax.lax.map(one, ends, batch_size=1024))(jnp.asarray(ends)))  # fmt: skip
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    size = max(float(np.abs(a).max(initial=0.0)), float(np.abs(b).max(initial=0.0)), 1e-300)
+    return bool(np.isfinite(a).all() and (np.abs(a - b) <= _EQUAL * size).all())
+
+
+def _symmetric(a: Float[np.ndarray, "k n n"]) -> bool:
+    return _same(a, np.swapaxes(a, -1, -2))
+
+
+__all__ = [
+    "KineticLaw", "LinearLaw", "full_rank", "gibbs_slope", "kinetic_law", "line_integrals", "linear_law", "samples"
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Return maps of flows: objects that are iterated like any map."""

@@ -1,0 +1,71 @@
+"""Methods from flows of matrices: iterative inverses, polar factors, and preconditioners by rank-one updates."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ...dynamics.algebra.scalars import parameters
+from ...dynamics.library import system
+from ..faces import Algorithm
+from ..step.iteration import STEP
+from .first_order import by_euler
+from .schemes import scheme
+
+_T, _gam, _kap = parameters("T gam kap")
+
+
+def iterative_newton() -> Algorithm:
+    """M+ = 2 M - M S M with the output M b: explicit Euler on the Riccati flow with the step T.
+
+    For least squares S = X^T X and b = X^T y, from M = a S with 0 < a < 2/|S|^2. All three are starting values by
+    block: ``run(f, {M: ..., S: ..., b: ...}, steps)``.
+    """
+    return by_euler(system("riccati_flow"), "iterative_newton", "fu2024", tuning={STEP: _T})
+
+
+def newton_schulz() -> Algorithm:
+    """X+ = (3 X - X X^T X)/2: explicit Euler on the orthogonalization flow, h = 1; X tends to its polar factor."""
+    flow = system("orthogonalization_flow")
+    return by_euler(flow, "newton_schulz", "bjorck1971", tuning={STEP: sp.S.One})
+
+
+def inverse_filter(leak: bool = False) -> Algorithm:
+    """P+ = P - h P g g^T P/(1 + h <g, P g>), x+ = x - h P+ g with g = grad f(x); h is free.
+
+    The filter is integrated exactly, so that P+^-1 = P^-1 + h g g^T. With ``leak`` P+^-1 is
+    beta P^-1 + (1 - beta) g g^T with beta = exp(-h/T), free too, which suits gradients with noise.
+    """
+    beta = parameters("beta")
+    parts = [("filter", "exact"), ("descent", "explicit")]
+    return Algorithm(
+        system("inverse_filter", leak=leak), scheme("lie_trotter", parts),
+        tuning={_T: -STEP / sp.log(beta)} if leak else {}, name="inverse_filter", reference="sherman1950",
+    )  # fmt: skip
+
+
+def mkor(leak: str = "inverse", rescaled: bool = True) -> Algorithm:
+    """P+ = Q - w Q g g^T Q/(1 + w <g, Q g>) after a leak to Q, x+ = x - h |g|/|P+ g| P+ g with g = grad f(x).
+
+    One factor of MKOR, a matrix. ``leak`` "inverse": Q = (1 - c) P + c and w = 1, explicit Euler and then the exact
+    flow; "factor": both in one exact flow, Q = P/(1 - c) and w = c, so that P+^-1 = (1 - c) P^-1 + c g g^T. c is 1/20,
+    h is free.
+    """
+    c = sp.Rational(1, 20)
+    parts = [("rank_one", "exact"), ("descent", "explicit")]
+    tuning = {_gam: -sp.log(1 - c) / STEP, _kap: -sp.log(1 - c) / STEP}
+    if leak == "inverse":
+        parts, tuning = [("leak", "explicit"), *parts], {_gam: c / STEP, _kap: 1 / STEP}
+    return Algorithm(
+        system("mkor", leak=leak, rescaled=rescaled), scheme("lie_trotter", parts),
+        tuning=tuning, name="mkor", reference="mozaffari2023",
+    )  # fmt: skip
+
+
+def regularized_newton() -> Algorithm:
+    """x+ = x - (H + |g|/gam)^-1 g with g = grad f(x) and its derivative H: no longer than gam where H is positive.
+
+    Explicit Euler on its flow, h = 1. It is also the linearly implicit step of the gradient flow over the time gam/|g|,
+    and of the flow at unit speed, with h = gam, the W-method with the operator -H/|g|. The radius gam is free.
+    """
+    flow = system("regularized_newton_flow")
+    return by_euler(flow, "regularized_newton", "doikov2024", tuning={STEP: sp.S.One})

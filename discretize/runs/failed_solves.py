@@ -1,0 +1,59 @@
+"""Why a run ended where a solve failed: the step that was not finite, taken again with NumPy, which says it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from ...dynamics.solves.routes import inverses
+from ...dynamics.vector_fields.objective import Objective
+from ..emit import called, load
+from ..step.iteration import Iteration
+from .emitted_stepper import oracles_for
+
+
+def fault(
+    algorithm: Iteration,
+    objective: Objective,
+    values: Mapping[str, Any],
+    states: Mapping[str, Any],
+    step: int,
+) -> str:
+    """What a solve says in the step that was not finite.
+
+    Args:
+        algorithm: the method, without draws.
+        objective: supplies the oracles.
+        values: its parameters by name.
+        states: the blocks before the step, by name.
+        step: its number, from 1.
+
+    Returns:
+        a sentence; nothing where the method has no solve, or no solve failed.
+    """
+    program = algorithm.tuned
+    if program.draws or program.counter is not None or not inverses(program._expressions()):
+        return ""
+    if not all(isinstance(a, (np.ndarray, jax.Array)) for a in states.values()):
+        return ""
+    module = load(algorithm, "numpy")
+    names = called(module)
+    wanted = inspect.signature(module.step).parameters
+    functions = oracles_for(algorithm.name, module, objective)
+    oracles = {n: _on_arrays(f) for n, f in functions.items() if n in wanted}
+    c = module.coefficients(**{names[n]: float(v) for n, v in values.items()})
+    state = module.State(**{names[n]: np.asarray(a) for n, a in states.items()})
+    try:
+        with np.errstate(all="ignore"):
+            module.step(state, c=c, **oracles)
+    except ArithmeticError as error:
+        return f"the run ended in step {step}, where a solve failed: {error}"
+    return ""
+
+
+def _on_arrays(function: Any) -> Any:
+    return lambda *given: np.asarray(function(*given))

@@ -1,0 +1,105 @@
+"""Starting points of runs: what one has to be, and the tree of parameters in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import Symbol
+from ...dynamics.vector_fields.groups import Grouped, Groups, by_group, check_groups
+from ...dynamics.vector_fields.objective import Objective, refuse_torch
+from ..step.iteration import Iteration
+
+
+def in_groups(
+    algorithm: Iteration, objective: Any, x0: Any, given: Any
+) -> tuple[Grouped, Mapping[Symbol, Any]]:
+    """An objective of a tree of parameters as a function of its groups, and where their blocks start.
+
+    Args:
+        algorithm: a method that calls one function of several arguments, each the name of a block.
+        objective: of the whole tree; or a mapping of its name to it.
+        x0: the tree.
+        given: the groups, or a mapping of names to what they are made of.
+
+    Returns:
+        the objective by group, and the parts of the tree by block symbol.
+
+    Raises:
+        OdescentError: the groups are not the arguments, or do not divide the leaves.
+    """
+    groups = given if isinstance(given, Groups) else Groups(given)
+    who = algorithm.name or "the algorithm"
+    called = {(o.of, o.args) for o in algorithm.program.oracles if not o.form.registered}
+    if len(called) != 1 or not all(args for _, args in called):
+        raise OdescentError(
+            f"groups= is for a method that calls one function, of several arguments, as in "
+            f'Objective("f", args=({", ".join(repr(n) for n in groups.groups)})); {who} calls another one.'
+        )
+    ((name, args),) = called
+    check_groups(who, tuple(groups.groups), args)
+    blocks = {b.name: b.symbol for b in algorithm.program.blocks if b.kind != "scalar"}
+    if lost := [a for a in args if a not in blocks]:
+        raise OdescentError(f"{who} needs a block called {lost[0]}, which holds that group.")
+    if isinstance(objective, Mapping):
+        if {*objective} != {name}:
+            raise OdescentError(f"{who} calls {name} alone: give the objective by that name.")
+        objective = objective[name]
+    whole = objective if isinstance(objective, Objective) else Objective(name, objective)
+    parts = groups.split(starting_point(x0))
+    return by_group(name, whole, args, who), {blocks[n]: p for n, p in parts.items()}
+
+
+def starting_point(x0: Any) -> Any:
+    """The starting point, an array or a pytree of finite real numbers; OdescentError for anything else."""
+    for leaf in jax.tree.leaves(x0):
+        refuse_torch(leaf)
+    # a list of numbers is an array, while JAX would take it for a pytree of scalars
+    if isinstance(x0, (list, tuple)) and all(
+        isinstance(v, (int, float)) for v in jax.tree.leaves(x0)
+    ):
+        try:
+            x0 = np.asarray(x0, dtype=np.float64)
+        except ValueError:
+            raise OdescentError(
+                "x0 is a list of rows of different lengths; give an array or a pytree."
+            ) from None
+    # strings, complex numbers and NaN would fail late in the compiled loop, or not at all
+    leaves = jax.tree.leaves(x0)
+    if not any(np.size(leaf) for leaf in leaves):
+        raise OdescentError("x0 is empty; give an array or a pytree of arrays.")
+    for leaf in leaves:
+        known = hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
+        kind: Any = jnp.result_type(leaf) if known else None
+        if not (known and any(jnp.issubdtype(kind, t) for t in (jnp.floating, jnp.integer))):
+            what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
+            raise OdescentError(
+                f"x0 must hold real numbers, floating or whole, but it has a {what}."
+            )
+        if not (isinstance(leaf, jax.core.Tracer) or np.isfinite(np.asarray(leaf, float)).all()):
+            raise OdescentError("x0 must be finite, but it contains NaN or infinity.")
+    return x0
+
+
+def check_shape(x0: Any, objective: Objective, population: bool) -> None:
+    """Refuse a wrong dimension, which would broadcast silently, and an ensemble without particles."""
+    leaves = jax.tree.leaves(x0)
+    if objective.dimension is not None:
+        shapes = [np.shape(leaf) for leaf in leaves]
+        fits = len(shapes) == 1 and shapes[0][-1:] == (objective.dimension,)
+        if not fits or len(shapes[0]) != 1 + population:
+            tree, d = f"a pytree of {len(shapes)} arrays", objective.dimension
+            shown = f"an array of shape {shapes[0]}" if len(shapes) == 1 else tree
+            wanted = f"(N, {d}), N particles," if population else f"({d},)"
+            raise OdescentError(
+                f"x0 must have shape {wanted} for the objective {objective.name!r}, but it is {shown}."
+            )
+    if population and any(np.ndim(leaf) == 0 for leaf in leaves):
+        raise OdescentError(
+            "x0 of an ensemble needs a leading axis of particles, but it is one number."
+        )

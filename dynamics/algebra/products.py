@@ -1,0 +1,293 @@
+"""Typed products of vectors: element-wise, outer, and a matrix applied to a vector."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sympy as sp
+
+from ..._support.errors import NotCarried
+from .vectors import Atom, Expr, Vector, VectorSymbol, _check_vectors, _multilinear, inner, zero
+
+
+def _factors(a: Atom) -> list[Atom]:
+    if isinstance(a, Product) and a.kind == "hadamard":
+        return [*_factors(a.left), *_factors(a.right)]
+    return [a]
+
+
+class Product(Atom):
+    """A bilinear product of two atoms: hadamard (its factors in one order, whatever the brackets), outer or apply."""
+
+    __slots__ = ("arguments", "kind", "left", "right")
+    made_of = ("kind", "left", "right")
+
+    def __init__(self, kind: str, left: Atom, right: Atom) -> None:
+        if kind == "hadamard":
+            left, *others = sorted([*_factors(left), *_factors(right)], key=lambda a: a.key)
+            right = functools.reduce(lambda inside, a: Product(kind, a, inside), reversed(others))
+        self.kind, self.left, self.right = kind, left, right
+        self.arguments = (left, right)
+        super().__init__((2, kind, left.key, right.key))
+
+    @property
+    def operates(self) -> bool:  # type: ignore[override]
+        if self.kind == "apply":
+            return self.right.operates
+        return self.kind == "outer" or (self.left.operates and self.right.operates)
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return _product(self.kind, change(self.left), change(self.right))
+
+    def applied(self, other: Atom) -> Vector | None:
+        """(u v^T) w = u <v, w>, and products associate to the right."""
+        if self.kind == "outer":
+            if other.operates:
+                return outer(self.left, apply(transpose(other), self.right))
+            contracted: Vector = self.left * inner(self.right, other)
+            return contracted
+        if self.kind == "apply":
+            return apply(self.left, apply(self.right, other))
+        return None
+
+    def transposed(self) -> Vector:
+        if self.kind == "outer":
+            return outer(self.right, self.left)
+        one, other = transpose(self.left), transpose(self.right)
+        return apply(other, one) if self.kind == "apply" else hadamard(one, other)
+
+    def paired(self, other: Atom) -> sp.Expr | None:
+        """<A u, v> = <u, A^T v>, <u v^T, A> = <u, A v>, and <a * b, c> = <a, b * c> element by element."""
+        if self.kind == "outer" and other.operates:
+            return inner(self.left, apply(other, self.right))
+        if self.operates or other.operates:
+            return None
+        return _balanced(self, other) if self.kind == "apply" else _shared(self, other)
+
+
+def _product(kind: str, left: Vector, right: Vector) -> Vector:
+    _check_vectors(kind, left, right)
+    if kind != "apply":
+        return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
+    made = ((_applied(a, b), c * k) for a, c in left.terms.items() for b, k in right.terms.items())
+    return Vector.of((t, c * k) for v, c in made for t, k in v.terms.items())
+
+
+def _applied(a: Atom, b: Atom) -> Vector:
+    """An operator applied to an atom, or to another operator: their product."""
+    if (found := a.applied(b)) is not None:
+        return found
+    if isinstance(b, Identity):
+        return a
+    if isinstance(b, Product) and b.kind == "outer":
+        return outer(apply(a, b.left), b.right)
+    return _multilinear(lambda atoms: Product("apply", *atoms), (a, b))
+
+
+def _word(a: Vector) -> tuple[list[Atom], Atom]:
+    """The operators that stand before a vector, and the vector."""
+    found: list[Atom] = []
+    while isinstance(a, Product) and a.kind == "apply":
+        found.append(a.left)
+        a = a.right
+    assert isinstance(a, Atom)
+    return found, a
+
+
+def _balanced(a: Atom, b: Atom) -> sp.Expr | None:
+    """<A u, B v> with all operators before the one of u and v that comes last."""
+    (one, u), (other, v) = _word(a), _word(b)
+    try:
+        before_v = [t for op in one for t in transpose(op).terms][: len(one)]
+        before_u = [t for op in other for t in transpose(op).terms][: len(other)]
+        if len(before_v) < len(one) or len(before_u) < len(other):
+            return None
+    except NotCarried:
+        return None
+    ways = [
+        (u.key, tuple(o.key for o in [*reversed(before_v), *other]), v.key),
+        (v.key, tuple(o.key for o in [*reversed(before_u), *one]), u.key),
+    ]
+    if ways[0] <= ways[1]:
+        fixed, moved = u, _before([*reversed(before_v), *other], v)
+    else:
+        fixed, moved = v, _before([*reversed(before_u), *one], u)
+    if {a, b} == {fixed, moved}:
+        return None
+    return inner(fixed, moved)
+
+
+def _before(word: list[Atom], v: Vector) -> Vector:
+    for op in reversed(word):
+        v = apply(op, v)
+    return v
+
+
+def _shared(a: Atom, b: Atom) -> sp.Expr | None:
+    """<a * b, c> with the first of all factors alone on one side."""
+    first, *others = sorted([*_factors(a), *_factors(b)], key=lambda f: f.key)
+    rest = functools.reduce(lambda inside, f: Product("hadamard", f, inside), reversed(others))
+    return None if {a, b} == {first, rest} else inner(first, rest)
+
+
+def _transposed(a: Atom) -> Vector:
+    if isinstance(a, VectorSymbol) and a.operates:
+        return a if a.kind == "symmetric" else Unary("transpose", a)
+    return a.transposed()
+
+
+def transpose(operator: Vector) -> Vector:
+    """The transpose of an operator; of a symmetric one, itself."""
+    _check_vectors("transpose", operator)
+    made = [(_transposed(a), c) for a, c in operator.terms.items()]
+    return Vector.of((t, c * k) for v, c in made for t, k in v.terms.items())
+
+
+def hadamard(left: Vector, right: Vector) -> Vector:
+    """The element-wise product."""
+    return _product("hadamard", left, right)
+
+
+def outer(left: Vector, right: Vector) -> Vector:
+    """The matrix ``left right^T``."""
+    return _product("outer", left, right)
+
+
+def apply(matrix: Vector, vector: Vector) -> Vector:
+    """The operator applied to the vector; of two operators, their product."""
+    return _product("apply", matrix, vector)
+
+
+class Unary(Atom):
+    """What is linear in one operator or vector: its transpose, the operator of a diagonal, or the diagonal of one."""
+
+    __slots__ = ("argument", "arguments", "kind")
+    made_of = ("kind", "argument")
+
+    def __init__(self, kind: str, argument: Atom) -> None:
+        self.kind, self.argument, self.arguments = kind, argument, (argument,)
+        super().__init__((5, kind, argument.key))
+
+    @property
+    def operates(self) -> bool:  # type: ignore[override]
+        return self.kind != "entries"
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return UNARY[self.kind](change(self.argument))
+
+    def applied(self, other: Atom) -> Vector | None:
+        if self.kind != "diagonal":
+            return None
+        if not other.operates:
+            return hadamard(self.argument, other)
+        if isinstance(other, Unary) and other.kind == "diagonal":
+            return UNARY[self.kind](hadamard(self.argument, other.argument))
+        return None
+
+    def transposed(self) -> Vector:
+        return self.argument if self.kind == "transpose" else self
+
+
+UNARY: dict[str, Callable[[Vector], Vector]] = {
+    "transpose": transpose
+}  # by kind, filled where they are made
+
+
+class Identity(Atom):
+    """The identity, of any space."""
+
+    __slots__ = ()
+    operates = True
+
+    def __init__(self) -> None:
+        super().__init__((5, "identity"))
+
+    def applied(self, other: Atom) -> Vector:
+        return other
+
+    def transposed(self) -> Vector:
+        return self
+
+    def own_derivative(self, direction: Mapping[Any, Expr]) -> Vector:
+        return zero
+
+
+identity = Identity()
+
+
+class Inclusion(Atom):
+    """The operator that puts a vector into one part of a direct sum of spaces."""
+
+    __slots__ = ("slot",)
+    made_of = ("slot",)
+    operates = True
+
+    def __init__(self, slot: str) -> None:
+        self.slot = slot
+        super().__init__((8, "place", slot))
+
+    def transposed(self) -> Vector:
+        return Part(self.slot)
+
+    def own_derivative(self, direction: Mapping[Any, Expr]) -> Vector:
+        return zero
+
+
+class Part(Atom):
+    """The operator that reads one part of a vector of a direct sum."""
+
+    __slots__ = ("slot",)
+    made_of = ("slot",)
+    operates = True
+
+    def __init__(self, slot: str) -> None:
+        self.slot = slot
+        super().__init__((8, "part", slot))
+
+    def applied(self, other: Atom) -> Vector | None:
+        """The part that was put there; another one is zero."""
+        if isinstance(other, Inclusion):
+            return identity if other.slot == self.slot else zero
+        if (
+            isinstance(other, Product)
+            and other.kind == "apply"
+            and isinstance(other.left, Inclusion)
+        ):
+            return other.right if other.left.slot == self.slot else zero
+        return None
+
+    def transposed(self) -> Vector:
+        return Inclusion(self.slot)
+
+    def own_derivative(self, direction: Mapping[Any, Expr]) -> Vector:
+        return zero
+
+
+def letters(a: Atom) -> tuple[Atom, ...]:
+    """The word of operators that an operator is."""
+    if isinstance(a, Product) and a.kind == "apply" and a.right.operates:
+        return (*letters(a.left), *letters(a.right))
+    return () if isinstance(a, Identity) else (a,)
+
+
+def slots_of(operator: Vector) -> tuple[list[str], list[str]]:
+    """The names of the rows and of the columns of an operator by blocks; of any other there are none."""
+    rows, columns = set(), set()
+    for a in operator.terms:
+        first, last = _ends(a)
+        rows |= {first.slot} if isinstance(first, Inclusion) else set()
+        columns |= {last.slot} if isinstance(last, Part) else set()
+    return sorted(rows), sorted(columns)
+
+
+def _ends(a: Atom) -> tuple[Vector, Vector]:
+    """The first and the last operator of a word; those of an outer product stand before its vectors."""
+    if isinstance(a, Product) and a.kind == "outer":
+        (left, _), (right, _) = (_ends(v) for v in (a.left, a.right))
+        return left, transpose(right) if isinstance(right, Inclusion) else right
+    word = letters(a)
+    if isinstance(a, Product) and not a.operates:
+        return a.left, a
+    return (word[0], word[-1]) if word else (a, a)

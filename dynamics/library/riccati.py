@@ -1,0 +1,95 @@
+"""Flows of matrices with a quadratic term: inverses, polar factors, and preconditioners built from outer products."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..._support.errors import check_choice
+from ..algebra.operators import diagonal_operator, identity, linear_solve
+from ..algebra.products import apply, outer, transpose
+from ..algebra.scalars import parameters
+from ..algebra.vectors import Vector, blocks, inner
+from ..flows.system import System
+from ..vector_fields.block import start
+from ..vector_fields.objective import Objective
+
+
+def riccati_flow() -> System:
+    """M' = (M - M S M)/T with S and b held: M^-1 tends to S at the rate 1/T, and M b to the solution of S w = b.
+
+    For least squares S = X^T X and b = X^T y; they are blocks, so that a run starts from them.
+    """
+    M, S = blocks("M S", kind="symmetric")
+    b, T = blocks("b"), parameters("T")
+    rate = (M - apply(M, apply(S, M))) / T
+    return System(
+        {"flow": {M: rate}, "hold": {S: S * 0, b: b * 0}},
+        output=apply(M, b),
+        init={M: identity, S: identity, b: start},
+        name="riccati_flow",
+        references=("schulz1933",),
+    )
+
+
+def orthogonalization_flow() -> System:
+    """X' = X (1 - X^T X)/2: singular values follow s' = s (1 - s^2)/2 and tend to 1, X to its polar factor."""
+    X = blocks("X", kind="matrix")
+    rate = (X - apply(X, apply(transpose(X), X))) / 2
+    return System(
+        {"flow": {X: rate}}, output=X, init={X: diagonal_operator(start)}, name="orthogonalization_flow",
+        references=("bjorck1971",),
+    )  # fmt: skip
+
+
+def inverse_filter(leak: bool = False) -> System:
+    """P' = -P g g^T P, x' = -P g with g = grad f(x): P^-1 is the sum of all g g^T.
+
+    ``leak`` makes it P' = (P - P g g^T P)/T: P^-1 is their average over the time T.
+    """
+    P, x, T = blocks("P", kind="symmetric"), blocks("x"), parameters("T")
+    d: Vector = apply(P, Objective("f").grad(x))
+    rate = (P - outer(d, d)) / T if leak else -outer(d, d)
+    return System(
+        {"filter": {P: rate}, "descent": {x: -d}}, output=x, init={P: identity, x: start},
+        name="inverse_filter", references=("sherman1950",),
+    )  # fmt: skip
+
+
+def mkor(leak: str = "inverse", rescaled: bool = True) -> System:
+    """A factor P of MKOR: P' = -kap P g g^T P with a leak, and x' = -P g rescaled to the length of g = grad f(x).
+
+    ``leak`` is that of the inverse, P' = gam (1 - P), or of the "factor" Q = P^-1, Q' = -gam Q, which is P' = gam P.
+    """
+    check_choice("leak called", leak, ("inverse", "factor"))
+    P, x = blocks("P", kind="symmetric"), blocks("x")
+    gam, kap = parameters("gam kap")
+    g = Objective("f").grad(x)
+    d: Vector = apply(P, g)
+    learn = -outer(d, d) * kap
+    inverse = {"leak": {P: (identity - P) * gam}, "rank_one": {P: learn}}
+    fields = inverse if leak == "inverse" else {"rank_one": {P: learn + P * gam}}
+    move = _rescaled(-d, g) if rescaled else -d
+    return System(
+        {**fields, "descent": {x: move}}, output=x, init={P: identity, x: start},
+        name="mkor", references=("mozaffari2023",),
+    )  # fmt: skip
+
+
+def regularized_newton_flow() -> System:
+    """x' = -(H + |g|/gam)^-1 g with g = grad f(x) and its derivative H: no faster than gam where H is positive."""
+    x, gam = blocks("x"), parameters("gam")
+    f = Objective("f")
+    g = f.grad(x)
+    length = sp.sqrt(inner(g, g))
+    return System(
+        {"descent": {x: -linear_solve(f.hessian(x) + identity * (length / gam), g)}},
+        output=x,
+        name="regularized_newton_flow",
+        references=("doikov2024",),
+    )
+
+
+def _rescaled(d: Vector, g: Vector) -> Vector:
+    """The direction d at the length of g."""
+    scaled: Vector = d * (sp.sqrt(inner(g, g)) / sp.sqrt(inner(d, d)))
+    return scaled

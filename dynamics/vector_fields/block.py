@@ -1,0 +1,146 @@
+"""Blocks, the named parts of a state, and where they begin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sympy as sp
+
+from ..._support.errors import OdescentError
+from ..._support.rendering.rendered import Rendered
+from ..algebra.calculus import Symbol, substitute, symbols_of
+from ..algebra.scalars import as_scalar, check_name
+from ..algebra.vectors import OPERATORS, Expr, Vector, VectorSymbol, zero
+from ..algebra.windows import WINDOW, check_length
+
+KINDS = ("vector", "scalar", *OPERATORS, "pytree", WINDOW)
+ROLES = ("state", "memory", "coefficient")
+start = VectorSymbol("x0")  # the starting point, in the initial values of blocks
+
+
+@dataclass(frozen=True)
+class Block(Rendered):
+    """A named part of the state.
+
+    Attributes:
+        name: an identifier.
+        kind: vector, scalar, matrix, symmetric (a symmetric matrix), pytree or window.
+        role: state (moved by fields), memory (assigned by a `Let`), coefficient (a scalar recurrence).
+        init: initial value, an expression in ``start`` (the starting point), parameters and oracles.
+        history: of a window the number m of values that it keeps, as the columns of a d x m matrix; a block with a
+            history is a window, and a memory, which `push` fills.
+    """
+
+    name: str
+    kind: str = "vector"
+    role: str = "state"
+    init: Expr = zero
+    history: Any = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        self._check_history()
+        if self.kind not in KINDS or self.role not in ROLES:
+            raise OdescentError(
+                f"block {self.name!r} has kind {self.kind!r} and role {self.role!r}; "
+                f"kinds are {', '.join(KINDS)} and roles {', '.join(ROLES)}."
+            )
+        if self.kind == "scalar" and isinstance(self.init, Vector):
+            if self.init:
+                raise OdescentError(
+                    f"the scalar block {self.name!r} starts at the vector {self.init}."
+                )
+            object.__setattr__(self, "init", sp.S.Zero)
+
+    def _check_history(self) -> None:
+        if self.history is None and self.kind != WINDOW:
+            return
+        if self.history is None:
+            raise OdescentError(f"the window {self.name!r} needs a history=, the number of values.")
+        if self.kind not in ("vector", WINDOW) or self.init != zero:
+            raise OdescentError(
+                f"the block {self.name!r} has a history, so it is a window of vectors that starts at zero; "
+                f"it is given the kind {self.kind!r} and the start {self.init}."
+            )
+        for name, value in {
+            "history": as_scalar(self.history),
+            "kind": WINDOW,
+            "role": "memory",
+        }.items():
+            object.__setattr__(self, name, value)
+        check_length(self.name, self.history)
+
+    @property
+    def operates(self) -> bool:
+        """Whether it is a matrix."""
+        return self.kind in OPERATORS
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it is a window, which keeps the last values of what is pushed."""
+        return self.kind == WINDOW
+
+    @property
+    def values(self) -> str:
+        """The kind of its values: those of a symmetric block are matrices."""
+        return "matrix" if self.operates else self.kind
+
+    @property
+    def symbol(self) -> Symbol:
+        """The symbol of the block in expressions."""
+        if self.kind == "scalar":
+            return sp.Symbol(self.name, real=True)
+        return VectorSymbol(self.name, self.kind)
+
+
+def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
+    """Refuse vectors in an expression that are not among the known ones.
+
+    Args:
+        user: what contains the expression, for the message.
+        e: the expression.
+        known: the vectors allowed.
+        why: the end of the message, after "which".
+
+    Raises:
+        OdescentError: another vector occurs.
+    """
+    loose = [v.name for v in symbols_of(e) if isinstance(v, VectorSymbol) and v not in known]
+    if loose:
+        raise OdescentError(f"{user} uses the vector {min(loose)!r}, which {why}.")
+
+
+def begun(blocks: list[Block]) -> tuple[Block, ...]:
+    """The blocks with initial values in the starting point: one that begins where another does gets its value."""
+    begin = {b.symbol: b.init for b in blocks}
+    for s, e in begin.items():
+        why = "is neither the starting point, `od.dynamics.start`, nor a block"
+        check_vectors(f"the initial value of {s}", e, {start, *begin}, why)
+    named = begin.keys() - {
+        start
+    }  # a block may be called as the starting point, which is meant then
+    for _ in begin:
+        given = {s: begin[s] for s in named}
+        if not any(symbols_of(e) & named for e in begin.values()):
+            break
+        begin = {s: substitute(e, given) for s, e in begin.items()}
+    circular = [str(s) for s, e in begin.items() if symbols_of(e) & named]
+    if circular:
+        raise OdescentError(
+            f"the initial values of {', '.join(circular)} refer to each other; "
+            "give one of them by numbers or the starting point, `od.dynamics.start`."
+        )
+    return tuple(replace(b, init=begin[b.symbol]) for b in blocks)
+
+
+def initial_value(s: Symbol, value: object) -> Expr:
+    if isinstance(value, Vector):
+        return value
+    try:
+        number = as_scalar(value)
+    except TypeError as error:
+        raise OdescentError(f"the block {s} starts at {value!r}: {error}") from None
+    if isinstance(s, Vector) and number != 0:
+        raise OdescentError(f"the vector block {s} starts at the scalar {number}.")
+    return zero if isinstance(s, Vector) else number

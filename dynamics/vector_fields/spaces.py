@@ -1,0 +1,147 @@
+"""The spaces in which blocks live: which of them have one shape, read off from how they are added and multiplied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..algebra.calculus import Symbol, symbols_of
+from ..algebra.elementwise import Elementwise
+from ..algebra.oracles import Oracle
+from ..algebra.products import Product
+from ..algebra.vectors import (
+    COVECTOR,
+    Call,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    by_slot,
+    points_of,
+)
+from .block import start
+from .system import VectorFields
+
+
+class Spaces:
+    """Classes of vectors of one shape.
+
+    Two vectors are of one class where they are added, multiplied element by element or paired. A gradient is in the
+    space of its argument; the values of a map are in a space of their own.
+    """
+
+    def __init__(self) -> None:
+        self._above: dict[Any, Any] = {}
+
+    def of(self, key: Any) -> Any:
+        """The representative of a symbol's class."""
+        while (above := self._above.get(key, key)) != key:
+            key = above
+        return key
+
+    def one(self, a: Any, b: Any) -> Any:
+        """Join two classes."""
+        a, b = self.of(a), self.of(b)
+        self._above[a] = b
+        return b
+
+    def equate(self, target: Any, e: Expr) -> None:
+        """Take the target and an expression as of one class, and read what is inside."""
+        if isinstance(e, Vector):
+            for a, c in e.terms.items():
+                self._scalar(c)
+                self.one(target, self._atom(a))
+        else:
+            self._scalar(e)
+
+    def _vector(self, e: Vector) -> Any:
+        own = ("sum", e)
+        self.equate(own, e)
+        return own
+
+    def _scalar(self, e: Any) -> None:
+        for node in e.atoms(ScalarNode):
+            if node.oracle is None:
+                self.one(*(self._vector(v) for v in node.arguments))
+            else:
+                self._points(node.oracle, node.arguments[0])
+
+    def _points(self, oracle: Oracle, point: Vector) -> None:
+        names = oracle.args or ("",)
+        for name, v in zip(names, points_of(oracle, point), strict=True):
+            self.equate(("argument", oracle.of, name), v)
+
+    def asked(self, oracle: Oracle, point: Vector, directions: Iterable[Vector]) -> Any:
+        """The class of what an oracle returns; its arguments and directions are read.
+
+        Args:
+            oracle: what is called.
+            point: where.
+            directions: along which it is differentiated.
+        """
+        self._points(oracle, point)
+        image = ("image", oracle.of)
+        for d in directions:
+            for slot, v in by_slot(d).items():
+                self.equate(image if slot == COVECTOR else ("argument", oracle.of, slot), v)
+        own = ("argument", oracle.of, oracle.slot or (oracle.args or ("",))[0])
+        if oracle.kind == "map":
+            return image
+        return own
+
+    def _atom(self, a: Any) -> Any:
+        if isinstance(a, Call):
+            return self.asked(a.oracle, a.point, a.directions)
+        if isinstance(a, Product) and a.kind == "hadamard":
+            return self.one(self._atom(a.left), self._atom(a.right))
+        if isinstance(a, Elementwise):
+            for v in a.arguments:
+                self.equate(a, v)
+        return a
+
+    def apart(self, blocks: Iterable[Symbol]) -> tuple[int, ...]:
+        """A number for each block, the same for those of one shape, -1 for a scalar, whatever they start at."""
+        numbers: dict[Any, int] = {}
+        return tuple(
+            numbers.setdefault(self.of(s), len(numbers)) if isinstance(s, VectorSymbol) else -1
+            for s in blocks
+        )
+
+    def classes(self, begin: Mapping[Symbol, Expr], output: Expr | None) -> tuple[int, ...]:
+        """A number for each block, the same for those of one shape: 0 is that of the starting point, -1 a scalar.
+
+        A space is another one where it is an argument of a function of several, or has the values of a map; what
+        nothing relates to the others has the shape of the starting point.
+
+        Args:
+            begin: the initial values by block, in order.
+            output: where no block begins at the starting point, that is in the space of the output.
+        """
+        blocks = list(begin)
+        for s, e in begin.items():
+            if isinstance(e, Vector) and start in symbols_of(e):
+                self.one(s, start)
+        if not any(self.of(s) == self.of(start) for s in blocks) and isinstance(output, Vector):
+            self.equate(start, output)
+        first = self.of(start)
+        told = [key for key in self._above if isinstance(key, tuple)]
+        own = {self.of(k) for k in told if k[0] == "image" or (k[0] == "argument" and k[2])}
+        numbers: dict[Any, int] = {first: 0}
+        return tuple(
+            -1
+            if not isinstance(s, VectorSymbol)
+            else numbers.setdefault(self.of(s) if self.of(s) in own else first, len(numbers))
+            for s in blocks
+        )
+
+
+def classes_of(system: VectorFields) -> tuple[int, ...]:
+    """Which blocks of a system have one shape, as numbers in block order; -1 for scalars."""
+    spaces = Spaces()
+    for f in system.fields.values():
+        for s, e in f.drift.items():
+            spaces.equate(s, e)
+        for s, noise in f.noise.items():
+            for e in noise.expressions:
+                spaces.equate(s if isinstance(e, Vector) else ("noise", s), e)
+    return spaces.classes({b.symbol: b.init for b in system.blocks}, system.output)

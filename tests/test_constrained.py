@@ -1,0 +1,260 @@
+"""Flows with constraints: power balances, KKT Newton flow, operators by blocks against matrices."""
+
+import random
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+
+import odescent as od
+from odescent.dynamics import derivative, vanishes
+from odescent.dynamics.algebra.trees import from_tree, tree
+from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.grammar.write import to_text
+
+x, lam, u, v, w = od.blocks("x lam u v w")
+A, B, C, D = od.blocks("A B C D", kind="matrix")
+f, c = od.Objective("f"), od.Map("c")
+SIZES = {"x": 3, "y": 2, "z": 4}
+FUNCTIONS = {
+    "f": lambda x: jnp.sum(jnp.cosh(x - jnp.arange(3.0))),
+    "c": lambda x: jnp.stack([jnp.sum(x**2) - 1.0, x[0] - x[1] * x[2]]),
+}
+START = {x: np.array([0.5, 0.3, 0.9]), lam: np.array([0.1, -0.2])}
+
+
+def squared(e):
+    return od.inner(e, e)
+
+
+def test_the_multiplier_exchanges_power_without_loss():
+    """Half the squared speed falls by the curvature of the Lagrangian alone; the terms of the constraint cancel."""
+    flow = od.system("lagrangian_flow").drift
+    speed = (squared(flow[x]) + squared(flow[lam])) / 2
+    lagrangian = f.value(x) + od.inner(lam, c(x))
+    curved = derivative(od.gradient(lagrangian, x), {x: flow[x]})
+    balance = derivative(speed, flow) + od.inner(flow[x], curved)
+    assert vanishes(balance)
+    for wrong in (sp.Rational(8, 7), -1):
+        assert not vanishes(derivative(speed, flow) + wrong * od.inner(flow[x], curved))
+    assert not vanishes(derivative(speed, {**flow, lam: -flow[lam]}) + od.inner(flow[x], curved))
+
+
+def test_the_conditions_decay_along_the_flow_of_kkt_newton():
+    flow = od.system("kkt_newton_flow").drift
+    lagrangian = f.value(x) + od.inner(lam, c(x))
+    for part in (c(x), od.gradient(lagrangian, x)):
+        assert vanishes(derivative(part, flow) + part)
+        assert not vanishes(derivative(part, flow) + part * sp.Rational(7, 8))
+    half = {s: e / 2 for s, e in flow.items()}
+    assert not vanishes(derivative(c(x), half) + c(x))
+
+
+def test_the_constraint_decays_in_numbers():
+    run = od.system("kkt_newton_flow").simulate(FUNCTIONS, START, 3.0)
+    np.testing.assert_allclose(
+        FUNCTIONS["c"](run.x[-1]), np.exp(-3.0) * FUNCTIONS["c"](START[x]), rtol=1e-6
+    )
+
+
+def test_the_saddle_flow_reaches_a_point_of_karush_kuhn_and_tucker():
+    run = od.system("lagrangian_flow").simulate(FUNCTIONS, START, 60.0)
+    end = run.x[-1]
+    assert np.abs(FUNCTIONS["c"](end)).max() < 1e-5
+    normal = jax.jacobian(FUNCTIONS["c"])(end).T
+    slope = jax.grad(FUNCTIONS["f"])(end)
+    assert np.linalg.norm(slope - normal @ np.linalg.lstsq(normal, slope, rcond=None)[0]) < 1e-5
+
+
+def operator_and_matrix(draw, names):
+    """A random operator by blocks, its matrix, and values of its symbols."""
+    rng = np.random.default_rng(draw.randrange(10**6))
+    entries, values, rows = {}, {}, []
+    for r in names:
+        row = []
+        for k in names:
+            n, m = SIZES[r], SIZES[k]
+            kind = draw.choice(["zero", "matrix", "product", "outer"]) if r != k else "matrix"
+            block = np.zeros((n, m))
+            if kind == "matrix":
+                name = od.blocks(f"M_{r}{k}", kind="matrix")
+                values[name] = block = rng.normal(size=(n, m))
+                entries[r, k] = name
+            elif kind == "product":
+                one, two = od.blocks(f"P_{r}{k} Q_{r}{k}", kind="matrix")
+                values[one], values[two] = rng.normal(size=(5, n)), rng.normal(size=(5, m))
+                entries[r, k] = od.apply(od.transpose(one), two)
+                block = values[one].T @ values[two]
+            elif kind == "outer":
+                one, two = od.blocks(f"p_{r}{k} q_{r}{k}")
+                values[one], values[two] = rng.normal(size=n), rng.normal(size=m)
+                entries[r, k] = od.outer(one, two)
+                block = np.outer(values[one], values[two])
+            row.append(block)
+        rows.append(row)
+    return od.block_operator(entries), np.block(rows), values
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_operator_by_blocks_is_its_matrix(seed):
+    draw = random.Random(seed)
+    names = draw.sample(sorted(SIZES), draw.choice((2, 3)))
+    operator, matrix, values = operator_and_matrix(draw, names)
+    rng = np.random.default_rng(seed)
+    right = {n: od.blocks(f"b_{n}") for n in names}
+    values |= {b: rng.normal(size=SIZES[n]) for n, b in right.items()}
+    b = od.stack(right)
+    flat = np.concatenate([values[right[n]] for n in names])
+    ends = np.cumsum([SIZES[n] for n in names])[:-1]
+
+    def parts(e):
+        return [evaluate(od.part(e, n), values, {}, np) for n in names]
+
+    for e, expected in (
+        (od.apply(operator, b), matrix @ flat),
+        (od.apply(od.transpose(operator), b), matrix.T @ flat),
+        (od.apply(operator, od.apply(operator, b)), matrix @ matrix @ flat),
+        (od.linear_solve(operator, b), np.linalg.solve(matrix, flat)),
+        (od.linear_solve(od.transpose(operator), b), np.linalg.solve(matrix.T, flat)),
+        (od.linear_solve(od.identity * 3 + operator, b), np.linalg.solve(3 * np.eye(len(flat)) + matrix, flat)),
+    ):  # fmt: skip
+        for found, wanted in zip(parts(e), np.split(expected, ends), strict=True):
+            np.testing.assert_allclose(found + np.zeros_like(wanted), wanted, rtol=1e-7, atol=1e-9)
+    solved = od.linear_solve(operator, b)
+    assert vanishes(od.apply(operator, solved) - b)
+    assert vanishes(od.linear_solve(operator, od.apply(operator, b)) - b)
+    assert not vanishes(od.apply(operator, solved) - b * sp.Rational(8, 7))
+    for n in names:
+        assert from_tree(tree(od.part(solved, n))) == od.part(solved, n)
+
+
+def test_the_derivative_of_a_solve_by_blocks_is_that_of_the_matrix():
+    operator = od.block_operator({("x", "x"): A, ("x", "y"): B, ("y", "x"): C, ("y", "y"): D})
+    rng = np.random.default_rng(0)
+    values = {
+        s: rng.normal(size=n) for s, n in {A: (3, 3), B: (3, 2), C: (2, 3), D: (2, 2)}.items()
+    }
+    values |= {u: rng.normal(size=3), v: rng.normal(size=2), w: rng.normal(size=(2, 3))}
+    e = od.part(od.linear_solve(operator, od.stack({"x": u, "y": v})), "y")
+    W = od.blocks("W", kind="matrix")
+    found = evaluate(derivative(e, {C: W}), {**values, W: values[w]}, {}, np)
+
+    def of(t):
+        rows = [[values[A], values[B]], [values[C] + t * values[w], values[D]]]
+        return np.linalg.solve(np.block(rows), np.append(values[u], values[v]))[3:]
+
+    np.testing.assert_allclose(found, (of(1e-6) - of(-1e-6)) / 2e-6, rtol=1e-5)
+
+
+def test_the_jacobian_of_two_blocks_is_that_of_the_function():
+    y = od.blocks("y")
+    g = od.Objective("g", args=("x", "y"))
+    rates = {
+        x: -g.grad(x, y, wrt="x") - od.hadamard(y, x),
+        y: g.grad(x, y, wrt="y") + od.apply(A, x),
+    }
+    rng = np.random.default_rng(1)
+    values = {x: rng.normal(size=3), y: rng.normal(size=3), A: rng.normal(size=(3, 3))}
+    values |= {u: rng.normal(size=3), v: rng.normal(size=3)}
+    functions = {"g": lambda x, y: jnp.sum(jnp.sin(x * y) + x**2 * y[::-1])}
+    moved = od.apply(od.jacobian(rates), od.stack({x: u, y: v}))
+    oracles = {
+        o.name: jax.grad(functions["g"], ("x", "y").index(o.slot))
+        for e in rates.values()
+        for o in e_oracles(e)
+    }
+    for s, e in rates.items():
+        expected = evaluate(derivative(e, {x: u, y: v}), values, oracles, jnp)
+        np.testing.assert_allclose(
+            evaluate(od.part(moved, s), values, oracles, jnp), expected, rtol=1e-9
+        )
+    assert vanishes(od.part(moved, x) - derivative(rates[x], {x: u, y: v}))
+
+
+def e_oracles(e):
+    return {c.oracle for c in e.calls()}
+
+
+def test_inner_products_of_stacks_are_sums_over_the_parts():
+    one, other = od.stack({"x": u, "y": v}), od.stack({"x": w, "z": v})
+    assert od.inner(one, other) == od.inner(u, w)
+    assert vanishes(od.inner(one, one) - squared(u) - squared(v))
+
+
+@pytest.mark.parametrize("name", ["lagrangian_flow", "kkt_newton_flow"])
+def test_the_text_form_is_read_back(name):
+    system = od.system(name)
+    again = od.parse_system(to_text(system))
+    assert all(vanishes(again.drift[s] - e) for s, e in system.drift.items())
+
+
+def test_emitted_code_says_that_it_has_no_solves_by_blocks():
+    operator = od.block_operator({("x", "x"): A, ("x", "y"): B, ("y", "x"): od.transpose(B)})
+    step = od.linear_solve(operator, od.stack({x: f.grad(x), "y": u}))
+    fields = {x: -od.part(step, x), u: -od.part(step, "y"), A: -A, B: -B}
+    made = od.Algorithm(od.System({"all": fields}, output=x), "explicit_euler")
+    for target in ("numpy", "jax"):
+        with pytest.raises(od.OdescentError, match="no solves with operators by blocks"):
+            made.source(target)
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: od.linear_solve(od.block_operator({("x", "y"): A}), u), "rows of this one are x, its columns y"),
+        (lambda: od.block_operator({("x", "y"): u}), "takes an operator"),
+        (lambda: od.block_operator({"x": A}), r"by \(row, column\)"),
+        (lambda: od.stack({"x": A}), "the part x is A"),
+        (lambda: od.part(u, 3), "named by a word or a block"),
+    ],
+)  # fmt: skip
+def test_wrong_blocks_get_a_sentence(build, sentence):
+    with pytest.raises(od.OdescentError, match=sentence):
+        build()
+
+
+def scalar_trees(draw, count):
+    """Cuts of one random tree of forms: the same scalar, written as several inner products."""
+    names = {"x": x, "u": u, "v": v, "w": w}
+
+    def vector(depth, space):
+        leaf = {"x": (u, v, w), "y": (lam, *od.blocks("nu xi"))}[space]
+        if not depth or draw.random() < 0.3:
+            return draw.choice(leaf)
+        below = vector(depth - 1, "x")
+        if space == "y":
+            return c.jvp(names["x"], below)
+        kind = draw.choice(("hessian", "adjoint"))
+        return f.hess(x, below) if kind == "hessian" else c.vjp(x, vector(depth - 1, "y"))
+
+    inside = vector(3, "x")
+    return [
+        (c.jvp(x, inside), lam), (inside, c.vjp(x, lam)), (f.hess(x, inside), c.vjp(x, lam)),
+        (inside, f.hess(x, c.vjp(x, lam))), (c.jvp(x, f.hess(x, inside)), lam),
+    ][:count]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_inner_products_of_nested_adjoints_are_equal_however_they_are_cut(seed):
+    first, second, third, fourth, fifth = (
+        od.inner(*pair) for pair in scalar_trees(random.Random(seed), 5)
+    )
+    assert first == second and third == fourth == fifth
+    assert od.inner(*reversed(scalar_trees(random.Random(seed), 5)[2])) == third
+    assert not vanishes(first - third)
+    values = {u: [0.3, -1.0, 0.5], v: [1.0, 0.2, 0.4], w: [-0.7, 0.1, 0.9], x: [0.2, 0.6, -0.3]}
+    values |= {
+        lam: [0.4, -1.2],
+        **dict(zip(od.blocks("nu xi"), ([1.0, 0.5], [-0.3, 0.8]), strict=True)),
+    }
+    values = {s: np.array(e) for s, e in values.items()}
+    hess, jac = jax.hessian(FUNCTIONS["f"])(values[x]), jax.jacobian(FUNCTIONS["c"])(values[x])
+    oracles = {
+        "grad": jax.grad(FUNCTIONS["f"]), "hess": lambda at, d: hess @ d, "map": FUNCTIONS["c"],
+        "map_c": FUNCTIONS["c"], "vjp": lambda at, y: jac.T @ y, "vjp_c": lambda at, y: jac.T @ y,
+    }  # fmt: skip
+    inside, adjoint = scalar_trees(random.Random(seed), 5)[1]
+    plain = np.vdot(evaluate(inside, values, oracles, jnp), evaluate(adjoint, values, oracles, jnp))
+    np.testing.assert_allclose(float(evaluate(first, values, oracles, jnp)), plain, rtol=1e-10)
