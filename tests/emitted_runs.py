@@ -269,6 +269,7 @@ KINDS = (
     "normalized_gradient_descent",
     "ogda",
     "proximal_point",
+    "regularized_newton",
     "stochastic_theta",
 )
 

@@ -12,26 +12,23 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import sympy as sp
 from sympy.polys.domains import QQ
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.exact import Fractions, canonical
-from ...dynamics.algebra.products import Product
-from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector
 from ...dynamics.vector_fields.block import start
 from ..equality.trial import Number, apart, precise, real
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Program
+from .coordinates import Coordinates, first_value, valued
 from .elimination import FEW, ORDER, PAIRS, no_solution
 from .shared_point import value
 
-Coordinates: TypeAlias = "tuple[sp.Expr, ...]"
 _X0 = (sp.Rational(1, 3), sp.Rational(-2, 5))
 _ONE = (sp.Integer(1), sp.Integer(2))  # an answer; further ones are multiples of it, or turned
 _FIRST = tuple(tuple(n * u for u in _ONE) for n in (1, 2, -1, 4))
@@ -66,7 +63,8 @@ def points(
         NotCarried: draws, sweeps, calls with further arguments or at the start.
     """
     known: dict[Any, Any] = {**(values or {}), start: _X0}
-    known |= {b.symbol: _value(b.init, known) for b in program.blocks}
+    known |= {b.symbol: first_value(b.symbol, b.init, known) for b in program.blocks}
+    lengths = {b.symbol: b.history for b in program.blocks if b.history is not None}
     found: list[Coordinates] = []
     given = iter(answers)
     if not program.calls:
@@ -76,11 +74,11 @@ def points(
             known[program.counter] = sp.Integer(k)
         for i in program.instructions:
             if isinstance(i, Assign):
-                known[i.target] = _value(i.value, known)
+                known[i.target] = valued(i.value, known, lengths)
                 continue
             if not isinstance(i, CallOracle) or i.directions or i.parameters:
                 raise NotCarried(f"{i} is not supported here.")
-            point, weight = _value(i.point, known), _value(i.implicit, known)
+            point, weight = valued(i.point, known), valued(i.implicit, known)
             answer = next(given, None)
             if answer is None and weight != 0:
                 raise NotCarried("a point depends on its own answer.")
@@ -88,41 +86,8 @@ def points(
                 return [*found, point]
             known[i.target] = answer
             found.append(tuple(p + weight * u for p, u in zip(point, answer, strict=True)))
-        known |= {s: _value(e, known) for s, e in program.next.items()}
+        known |= {s: valued(e, known) for s, e in program.next.items()}
     raise AssertionError("steps never end")  # pragma: no cover
-
-
-def _value(e: Expr, known: dict[Any, Any]) -> Any:
-    """A vector by coordinates, or a scalar; raises NotCarried where it is not made of what is known."""
-    if not isinstance(e, Vector):
-        nodes = {n: _inner(n, known) for n in e.atoms(ScalarNode)}
-        return e.xreplace({s: known[s] for s in e.free_symbols if s in known} | nodes)
-    total: Coordinates = tuple(sp.S.Zero for _ in _X0)
-    for a, c in e.terms.items():
-        scale = _value(c, known)
-        total = tuple(t + scale * p for t, p in zip(total, _atom(a, known), strict=True))
-    return total
-
-
-def _inner(node: ScalarNode, known: dict[Any, Any]) -> sp.Expr:
-    if node.kind != "inner":
-        raise NotCarried(f"{node} is not supported here.")
-    return sp.Add(*map(sp.Mul, *(_value(v, known) for v in node.arguments)))
-
-
-def _atom(a: Vector, known: dict[Any, Any]) -> Coordinates:
-    if a in known:
-        found: Coordinates = known[a]
-        return found
-    if isinstance(a, Elementwise):
-        body, inside = _value(a.body, known), [_value(v, known) for v in a.arguments]
-        names = slots(len(inside))
-        return tuple(
-            body.xreplace(dict(zip(names, c, strict=True))) for c in zip(*inside, strict=True)
-        )
-    if isinstance(a, Product) and a.kind == "hadamard":
-        return tuple(map(sp.Mul, _value(a.left, known), _value(a.right, known)))
-    raise NotCarried(f"{a} is not supported here.")
 
 
 def bends(target: Program) -> bool:

@@ -31,8 +31,9 @@ gap, time = parameters("Delta t")
 direction = blocks("u")
 PROVENANCE = (
     "Reconstructed: that the flow conserves this energy, and the rate that follows, are this package's own reading of "
-    "the method's continuous limit; the authors' proof is for the iterates and another one. The rate is that of the "
-    "flow; what the step adds to the energy is its first order, and no bound for the iterates is claimed."
+    "the method's continuous limit; the proof for AdaGrad-Norm (arXiv:1806.01811) is of the iterates, and another. The "
+    "rate is that of the flow; what the step adds to the energy is its first order, and no bound for the iterates is "
+    "claimed."
 )
 
 

@@ -26,7 +26,8 @@ g, u = blocks("g u")
 T, gam, kap = parameters("T gam kap")
 Claims = Mapping[str, Any]
 PROVENANCE = (
-    "Reconstructed from the formulas of the methods; the error terms are this package's own."
+    "Reconstructed from the formulas of iterative Newton (arXiv:2310.17086) and MKOR (arXiv:2306.01685); the flows and "
+    "the error terms are this package's own."
 )
 
 

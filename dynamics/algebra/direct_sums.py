@@ -106,6 +106,6 @@ def _name(block: Any) -> str:
     found = block.name if isinstance(block, VectorSymbol) else block
     if not isinstance(found, str) or not found.isidentifier():
         raise OdescentError(
-            f"a block of a direct sum is named by a word or a block, not {block!r}."
+            f"the name of a block of a direct sum must be a word or a block, not {block!r}."
         )
     return found

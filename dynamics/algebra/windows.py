@@ -30,7 +30,9 @@ class UnitPlace(Atom):
 
     def __init__(self, which: str) -> None:
         if which not in _PLACES:
-            raise OdescentError(f"a place of a window is {' or '.join(_PLACES)}, not {which!r}.")
+            raise OdescentError(
+                f"a place of a window must be {' or '.join(_PLACES)}, not {which!r}."
+            )
         self.which = which
         super().__init__((8, which))
 
@@ -172,7 +174,7 @@ def push(window: Any, value: Any) -> Vector:
             'Block("G", history=m), which keeps the last m values.'
         )
     if not isinstance(value, Vector) or any(a.operates for a in value.terms):
-        raise OdescentError(f"what is pushed to {symbol} is a vector, not {value}.")
+        raise OdescentError(f"push takes a vector for the window {symbol}, not {value}.")
     made: Vector = outer(value, UnitPlace("newest")) + apply(symbol, Delay())
     return made
 

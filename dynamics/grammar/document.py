@@ -197,7 +197,6 @@ class Document:
 
     def _init(self, output: Value | None) -> dict[Symbol, Expr]:
         kind = output.kind if output is not None and output.kind != "scalar" else self._only_kind()
-        evaluate = self.names.evaluator({START: Value(start, kind)})
         initial: dict[Symbol, Expr] = {}
         for statement in self.all("init"):
             for binding in statement.children:
@@ -205,10 +204,21 @@ class Document:
                 block = self._target(token)
                 if block.symbol in initial:
                     raise self.source.error(f"{token} has a second initial value.", token)
-                initial[block.symbol] = self._of_kind(
-                    block, evaluate(right), right, "initial value"
-                )
+                value = self._started(right, kind)
+                initial[block.symbol] = self._of_kind(block, value, right, "initial value")
         return initial
+
+    def _started(self, right: Any, kind: str) -> Value:
+        """An initial value; x0 is of the output's kind, or a vector of which a matrix is made."""
+        try:
+            return self.names.evaluator({START: Value(start, kind)})(right)
+        except ParseError as first:
+            if kind not in ("matrix", "symmetric"):
+                raise
+            try:
+                return self.names.evaluator({START: Value(start, "vector")})(right)
+            except ParseError:
+                raise first from None
 
     def _only_kind(self) -> str:
         kinds = {b.values for b in self.names.blocks.values()} - {"scalar"}

@@ -42,7 +42,7 @@ _GREEK = {
     "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega",
 }  # fmt: skip
 # names that Python leaves free
-_SHORT = {"eps": r"\varepsilon", "lam": r"\lambda", "gam": r"\gamma"}
+_SHORT = {"eps": r"\varepsilon", "lam": r"\lambda", "gam": r"\gamma", "kap": r"\kappa"}
 
 
 class _Text(StrPrinter):

@@ -8,7 +8,7 @@ _GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "eps": "ε", "zeta": "ζ", "eta": "η",
     "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ",
     "tau": "τ", "Delta": "Δ", "phi": "φ", "psi": "ψ", "omega": "ω",
-    "lam": "λ", "gam": "γ",
+    "lam": "λ", "gam": "γ", "kap": "κ",
 }  # fmt: skip
 _DIGITS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 _WORDS = {

@@ -166,6 +166,21 @@ def _gmres(
     return weights @ basis[:most], scale
 
 
+def _raveled(tree: PyTree) -> tuple[Array, Callable[[Array], PyTree]]:
+    """The entries of a tree as a vector of its widest type, and the way back."""
+    leaves, form = jax.tree.flatten(tree)
+    types = [leaf.dtype for leaf in leaves]
+    with jax.numpy_dtype_promotion("standard"):
+        kind = jnp.result_type(*types) if types else jnp.result_type(float)
+    flat, shaped = ravel_pytree([leaf.astype(kind) for leaf in leaves])
+
+    def back(x: Array) -> PyTree:
+        found = [y.astype(t) for y, t in zip(shaped(x), types, strict=True)]
+        return jax.tree.unflatten(form, found)
+
+    return flat, back
+
+
 def _solve(
     product: Callable[[PyTree], PyTree],
     b: PyTree,
@@ -177,14 +192,13 @@ def _solve(
 
     NaN where it does not come to |b - product(x)| <= tolerance |b|, or to rounding.
     """
-    flat, shaped = ravel_pytree(b)
+    flat, shaped = _raveled(b)
     info: Any = jnp.finfo
     eps: float = info(flat.dtype).eps
     share = jnp.maximum(jnp.asarray(tolerance, flat.dtype), 4 * eps)
 
     def times(v: Array) -> Array:
-        found: Array = ravel_pytree(product(shaped(v)))[0].astype(flat.dtype)
-        return found
+        return _raveled(product(shaped(v)))[0].astype(flat.dtype)
 
     def solved(times: Callable[[Array], Array], b: Array) -> Array:
         goal = share * jnp.linalg.norm(b)
@@ -219,9 +233,9 @@ def _solve(
 
 def _matrix(product: Callable[[PyTree], PyTree], b: PyTree) -> Array:
     """The matrix of an operator that is known by its products."""
-    flat, shaped = ravel_pytree(b)
+    flat, shaped = _raveled(b)
     eye = jnp.eye(flat.size, dtype=flat.dtype)
-    columns: Array = jax.vmap(lambda e: ravel_pytree(product(shaped(e)))[0])(eye)
+    columns: Array = jax.vmap(lambda e: _raveled(product(shaped(e)))[0])(eye)
     return columns.T
 
 

@@ -53,26 +53,28 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         COLORS[0]: (
             "gradient_descent", "inertial_newton", "unadjusted_langevin", "relativistic", "leimkuhler_matthews",
-            "polar_cbo", "douglas_rachford", "sor", "accelerated_mirror_descent",
+            "polar_cbo", "douglas_rachford", "sor", "accelerated_mirror_descent", "m_fac",
         ),
         COLORS[1]: (
             "heavy_ball", "item", "rmsprop", "annealed_langevin", "obabo", "consensus_freezing", "extragradient",
-            "itoh_abe", "unified_nesterov",
+            "itoh_abe", "unified_nesterov", "mkor",
         ),
         COLORS[2]: (
             "nesterov_sc", "nesterov_look_ahead", "adagrad", "underdamped_langevin", "underdamped_exact",
-            "mirror_cbo", "proximal_gradient", "newton",
+            "mirror_cbo", "proximal_gradient", "newton", "iterative_newton",
         ),
         COLORS[3]: (
             "triple_momentum", "proximal_point", "sgd", "baoab", "jump_cbo", "ogda", "coordinate_descent", "nag_flow",
-            "muon",
+            "muon", "adagrad_norm",
         ),
         COLORS[4]: (
             "cbo", "nesterov_c", "conformal_heavy_ball", "sign_descent", "sgld", "aboba", "halpern", "adaptive",
+            "regularized_newton", "newton_schulz",
         ),
         COLORS[5]: (
             "consensus_hopping", "ogm", "robust_momentum", "adam", "normalized_gradient_descent",
             "langevin_splitting", "stochastic_theta", "dissipative_leapfrog", "mirror_descent",
+            "inverse_filter",
         ),
     }
 )  # fmt: skip

@@ -179,7 +179,7 @@ def _counts(key: Array, mean: Array, tree: PyTree) -> Array:
 
 
 class _Window(NamedTuple):
-    """The last values, the index of the next to be replaced, and their inner products."""
+    """The last values, their inner products, and the index of the oldest."""
 
     values: PyTree
     products: Array
@@ -195,7 +195,12 @@ def _window(length: int, like: PyTree) -> _Window:
 def _push(window: _Window, value: PyTree) -> _Window:
     """The value in the place of the oldest one; one row of inner products is new."""
     at, products = window.at, window.products
-    values = jax.tree.map(lambda w, v: w.at[at].set(v.astype(w.dtype)), window.values, value)
+
+    def put(w: Array, v: Array) -> Array:
+        new: Array = w.at[at].set(v.astype(w.dtype))
+        return new
+
+    values = jax.tree.map(put, window.values, value)
     row = _against(_Window(values, products, at), value).astype(products.dtype)
     products = products.at[at].set(row).at[:, at].set(row)
     return _Window(values, products, (at + 1) % len(products))
@@ -223,7 +228,8 @@ def _against(window: _Window, value: PyTree) -> Array:
 
 def _latest(window: _Window) -> Array:
     """The inner products of the values with the newest one."""
-    return window.products[window.at - 1]
+    found: Array = window.products[window.at - 1]
+    return found
 
 
 def _within(window: _Window, right: Array, one: ArrayLike, product: ArrayLike) -> Array:
@@ -231,7 +237,8 @@ def _within(window: _Window, right: Array, one: ArrayLike, product: ArrayLike) -
     kind = right.dtype
     matrix = jnp.asarray(product, kind) * window.products
     matrix = matrix + jnp.asarray(one, kind) * jnp.eye(len(right), dtype=kind)
-    return jnp.linalg.solve(matrix, right)
+    found: Array = jnp.linalg.solve(matrix, right)
+    return found
 
 
 def _row(point: PyTree) -> PyTree:

@@ -102,7 +102,7 @@ def _quotient(
 
 
 class _Window(NamedTuple):
-    """The last values, the one that is next to be replaced at an index, and their inner products."""
+    """The last values, their inner products, and the index of the oldest."""
 
     values: Array
     products: Array
@@ -138,7 +138,8 @@ def _against(window: _Window, value: Array) -> Array:
 
 def _latest(window: _Window) -> Array:
     """The inner products of the values with the newest one."""
-    return window.products[window.at - 1]
+    found: Array = window.products[window.at - 1]
+    return found
 
 
 def _within(window: _Window, right: Array, one: float, product: float) -> Array:

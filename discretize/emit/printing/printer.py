@@ -47,6 +47,8 @@ class Printer:
         ordered = sorted(v.terms.items(), key=lambda item: item[1] != 1)  # stable: plain ones first
         if identity in v.terms:
             return self._with_identity(ordered)
+        if len(ordered) == 1 and ordered[0][1] == 1:
+            return self._whole(ordered[0][0])
         return _signed_sum([(c, self._term(abs_(c), atom)) for atom, c in ordered])
 
     def _with_identity(self, terms: list[tuple[Atom, sp.Expr]]) -> str:
@@ -187,9 +189,10 @@ class Printer:
                 plain = atom.left.method != "cholesky"
                 solve = self.syntax.function("linalg.solve") if plain else "_cholesky"
                 return f"{solve}({self.vector(atom.left.argument)}, {self.vector(atom.right)})"
-            left, right = self._factor(atom.left), self._factor(atom.right)
             if atom.kind == "outer":
+                left, right = self._whole(atom.left), self._whole(atom.right)
                 return f"{self.syntax.function('outer')}({left}, {right})"
+            left, right = self._factor(atom.left), self._factor(atom.right)
             operator = "*" if atom.kind == "hadamard" else self.syntax.matrix_product
             text = f"{left} {operator} {right}"
             return text if atom.kind == "hadamard" else f"({text})"
@@ -207,6 +210,12 @@ class Printer:
                 "emitted code has no solves with operators by blocks: simulate the system, or eliminate a block."
             )
         raise NotCarried(f"emitted code has no form for {atom}.")
+
+    def _whole(self, atom: Vector) -> str:
+        """An atom that stands alone, without the brackets of a product with a matrix."""
+        text = self._atom(atom)
+        applied = isinstance(atom, Product) and atom.kind == "apply" and text.startswith("(")
+        return text[1:-1] if applied else text
 
     def _factor(self, atom: Vector) -> str:
         text = self._atom(atom)
