@@ -57,12 +57,14 @@ def signs_twice(second=h):
     return of({x: half - second * od.elementwise(sp.sign, G(half))})
 
 
-def adam(power=2, first=1 - beta1, change=1):
+def adam(power=2, first=1 - beta1, change=1, inside=False):
     """Adam with sums in the place of averages, and products for the powers of its bias."""
     sums, squares = beta1 * m + G(x), beta2 * v + od.elementwise(lambda z: z**power, G(x))
 
     def moved(z, q):
-        return first * z / (1 - t) / (eps * change + sp.sqrt((1 - beta2) * q / (1 - u)))
+        square = (1 - beta2) * q / (1 - u)
+        below = sp.sqrt(square + eps) if inside else eps * change + sp.sqrt(square)
+        return first * z / (1 - t) / below
 
     updates = {m: sums, v: squares, x: x - h * od.elementwise(moved, sums, squares)}
     begin = {m: 0, v: 0, t: beta1, u: beta2}
@@ -139,6 +141,9 @@ NOTHING: dict[str, Callable[[], od.Algorithm]] = {
     "a drag, by the midpoint": lambda: ball(inner(v, v), od.scheme("midpoint")),
     "a ball of constant speed": lambda: ball(speed=1 / sp.sqrt(inner(v, v))),
     "a ball whose speed has a maximum": lambda: ball(speed=1 / (1 + a * inner(v, v))),
+    "a relativistic ball, by the semi-implicit scheme": lambda: od.Algorithm(
+        od.system("relativistic"), od.scheme("semi_implicit_euler", order=("v", "x")), step=h),
+    "Adam with eps below the root": lambda: adam(inside=True),
     "the cube": cubed,
     "signs of averages": NEAR["signs of the average"][1],
     "the greatest so far": lambda: of(

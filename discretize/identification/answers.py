@@ -20,6 +20,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.errors import NotCarried
 from ...dynamics.algebra.exact import Fractions, canonical
+from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.vector_fields.block import start
 from ..equality.trial import Number, apart, precise, real
 from ..linear.state_space import explicit_proximal
@@ -42,6 +43,8 @@ _SEQUENCES = (
     (_FIRST[1], _ONE),
 )
 _GROUPS = (_SEQUENCES[:5], *((*_SEQUENCES[:2], two) for two in _SEQUENCES[5:]))  # compared at once
+_SIZE = sp.Symbol("_size", positive=True)
+_SMALL = (((_ONE,), 5), ((_ONE, _TURNED), 3))  # small answers, and the orders that are compared
 _REORDERED = 3  # calls that are tried in every order
 _ROOTS = 12  # of the expressions that are eliminated from
 AVERAGES = {"beta1", "beta2"}  # parameters that are weights of averages: below one
@@ -184,11 +187,16 @@ def excluded_by_answers(target: Program, known: Program) -> bool:
     target, known = explicit_proximal(target), explicit_proximal(known)
     if any(len({c.oracle for c in p.calls}) != 1 for p in (target, known)):
         return False
-    given = list(itertools.islice(samples(target.parameters), 2 if target.parameters else 1))
     try:
-        return all(_no_parameters(target.bind(values), known) for values in given)
+        return all(_no_parameters(at_numbers, known) for at_numbers in _at_numbers(target))
     except (NotCarried, ArithmeticError):
         return False
+
+
+@functools.lru_cache(maxsize=4)  # a target is compared with every registered method
+def _at_numbers(target: Program) -> tuple[Program, ...]:
+    given = itertools.islice(samples(target.parameters), 2 if target.parameters else 1)
+    return tuple(target.bind(values) for values in given)
 
 
 def _no_parameters(target: Program, known: Program) -> bool:
@@ -202,19 +210,27 @@ def _no_parameters(target: Program, known: Program) -> bool:
         others = list(itertools.permutations(range(count)))[1:]
         if not all(_no_parameters_in_order(target, known, order) for order in others):
             return False
+    # Where there is no solution it shows soon: for small answers, which take few roots, or for others.
+    small = _by_series(target, known)
+    if any(g.no_zero(FEW) for g in small):
+        return True
     pairs = []
     for wanted in _SEQUENCES:
         mine, answers = _asked(target, wanted)
-        pairs.append((points(known, answers)[-1], mine[-1]))
+        pairs.append((_last(known, tuple(answers)), mine[-1]))
     # With numbers first, which is fast; what holds only at an end of the unknowns takes exact roots.
     tried = [
         _grouped(pairs, by_number)
         for by_number in ((True, False) if _algebraic(pairs) else (True,))
     ]
-    # Where there is no solution it shows soon, or for the first equations.
     return any(g.no_zero(FEW) for groups in tried for g in groups) or any(
-        g.no_zero(PAIRS) for groups in tried for g in groups[:2]
+        g.no_zero(PAIRS) for groups in (*tried, small) for g in groups[:2]
     )
+
+
+@functools.lru_cache(maxsize=512)
+def _last(known: Program, answers: tuple[Coordinates, ...]) -> Coordinates:
+    return points(known, answers)[-1]
 
 
 def _algebraic(pairs: Sequence[tuple[Coordinates, Coordinates]]) -> bool:
@@ -231,20 +247,65 @@ def _grouped(pairs: Sequence[tuple[Coordinates, Coordinates]], by_number: bool) 
     return [_Equations([e for wanted in group for e in at[wanted]], numbers) for group in _GROUPS]
 
 
+def _by_series(target: Program, known: Program) -> list[_Equations]:
+    """The equations of the points' series in the size of the answers, which has fewer roots than its values.
+
+    Points that are the same for all answers are so for small ones; none where the points are no series.
+    """
+    numbers: dict[sp.Symbol, Number] = {}
+    left: list[sp.Expr] = []
+    groups: list[_Equations] = []
+    try:
+        for answers, most in _SMALL:
+            small = tuple(tuple(_SIZE * u for u in answer) for answer in answers)
+            *before, last = points(target, small)
+            for one, other in itertools.combinations(before, 2):
+                if not any(_differ(e, sp.S.Zero) for e in _series(_apart(one, other), most)):
+                    return groups  # they may be one point, of which there is one answer
+            there = _named(_series(last, most), numbers)
+            left += _apart(_series(_last(known, small), most), there)
+            groups.append(_Equations(list(left), numbers))
+    except (NotCarried, SingularError):
+        pass
+    return groups
+
+
+def _series(point: Sequence[sp.Expr], most: int) -> Coordinates:
+    """The coefficients of the coordinates in the size of the answers, from orders 0 to ``most``.
+
+    Raises:
+        NotCarried: a coordinate is not analytic, for some values of the parameters.
+        SingularError: it is no series.
+    """
+    found: list[sp.Expr] = []
+    for e in point:
+        moved = [n for n in e.atoms(sp.Pow, sp.Function) if n.has(_SIZE)]
+        for n in moved:
+            base, exponent = n.as_base_exp()
+            if n.is_Pow and exponent.is_Integer and exponent > 0:
+                continue
+            if not n.is_Pow or exponent.has(_SIZE) or not base.xreplace({_SIZE: 0}).is_positive:
+                raise NotCarried(f"{n} may be no series.")
+        terms = stream(e, _SIZE, lambda v, k: [v])
+        found += [terms[k] for k in range(most + 1)]
+    return tuple(found)
+
+
 def _no_parameters_in_order(target: Program, known: Program, order: Sequence[int]) -> bool:
     """The same where the known method, one call in a step, makes the calls of a step of the target in this order."""
     left = []
     numbers: dict[sp.Symbol, Number] = {}
     for first in (_ONE, _TURNED):
-        mine, answers = _asked(target, [first, *_FIRST[: len(order) - 1]])
+        mine, answers = _asked(target, (first, *_FIRST[: len(order) - 1]))
         for n, call in enumerate(order):
             there = points(known, [answers[i] for i in order[:n]])[-1]
             left += _apart(there, _named(mine[call], numbers))
     return _Equations(left, numbers).no_zero(PAIRS)
 
 
+@functools.lru_cache(maxsize=32)
 def _asked(
-    target: Program, wanted: Sequence[Coordinates]
+    target: Program, wanted: tuple[Coordinates, ...]
 ) -> tuple[list[Coordinates], list[Coordinates]]:
     """The points of a method at numbers, and its answers: these, but where a point comes again so does its answer.
 

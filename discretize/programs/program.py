@@ -214,6 +214,9 @@ class Program(Rendered):
     outputs: Mapping[str, Expr] = field(default_factory=dict)
     counter: sp.Symbol | None = None
 
+    def __hash__(self) -> int:
+        return hash((frozenset(self.next), len(self.instructions)))  # its mappings have none
+
     @property
     def calls(self) -> tuple[CallOracle, ...]:
         return tuple(i for i in self.instructions if isinstance(i, CallOracle))
