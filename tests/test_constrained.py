@@ -207,7 +207,7 @@ def test_emitted_code_says_that_it_has_no_solves_by_blocks():
         (lambda: od.block_operator({("x", "y"): u}), "takes an operator"),
         (lambda: od.block_operator({"x": A}), r"by \(row, column\)"),
         (lambda: od.stack({"x": A}), "the part x is A"),
-        (lambda: od.part(u, 3), "named by a word or a block"),
+        (lambda: od.part(u, 3), "must be a word or a block, not 3"),
     ],
 )  # fmt: skip
 def test_wrong_blocks_get_a_sentence(build, sentence):
