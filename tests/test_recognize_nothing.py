@@ -7,7 +7,7 @@ import sympy as sp
 from sympy.polys.rings import ring
 
 import odescent as od
-from odescent.discretize.equality.trial import real
+from odescent.discretize.equality.numbers import real
 from odescent.discretize.identification.answers import excluded_by_answers
 from odescent.discretize.identification.elimination import no_solution
 from odescent.discretize.identification.exclusion import incompatible

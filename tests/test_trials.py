@@ -170,3 +170,128 @@ def test_states_of_very_different_sizes_are_no_difference(size: int) -> None:
     )  # fmt: skip
     for one, other in ((turned, convex()), (convex(), turned)):
         assert one.equivalent(other).verdict in {"proved", "undecided"}
+
+
+NOISY = ["unadjusted_langevin", "sgld", "sgd", "aboba", "baoab", "obabo", "leimkuhler_matthews", "underdamped_exact",
+         "underdamped_langevin", "annealed_langevin"]  # fmt: skip
+COPIES = 20_000
+
+
+def _emitted(
+    name: str,
+    parameters: dict[str, float],
+    steps: int,
+    start: np.ndarray,
+    slopes: list,
+    rng: object,
+) -> list:
+    """The points at which emitted code calls the gradient, many copies of a plane at once, first to last."""
+    module: dict = {}
+    exec(od.algorithm(name).source("numpy"), module)  # noqa: S102
+    points: list[np.ndarray] = []
+
+    def grad(z: np.ndarray) -> np.ndarray:
+        points.append(np.array(z))
+        return np.stack([s(z[i]) * np.ones_like(z[i]) for i, s in enumerate(slopes)])
+
+    asked = module["run"].__annotations__
+    module["run"](
+        grad, start, steps, **{k: v for k, v in parameters.items() if k in asked}, rng=rng
+    )
+    return points
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(NOISY, 2)))
+def test_noise_is_told_apart_by_means_and_variances_that_samples_have(
+    pair: tuple[str, str],
+) -> None:
+    found = od.algorithm(pair[0]).equivalent(od.algorithm(pair[1]))
+    assert found.verdict == "refuted", found.reason
+    trial = found.witness
+    if trial is None:  # other functions
+        assert "evaluates" in found.reason
+        return
+    slopes = [sp.lambdify(coordinate, e, "numpy") for e in trial.slopes["f"]]
+    start = np.repeat([[float(c)] for c in trial.x0], COPIES, axis=1)
+    values = {s.name: float(e) for s, e in trial.parameters.items()}
+    laws = []
+    for name in pair:
+        points = _emitted(
+            name, values, trial.step + trial.later + 1, start, slopes, np.random.default_rng(1)
+        )
+        laws.append([(z.mean(axis=1), z.var(axis=1)) for z in points])
+    wanted = [np.array([float(c) for c in v]) for v in (trial.point, trial.variance[0])]
+    off = [min(_off(law, wanted) for law in of) for of in laws]
+    assert off[trial.number] < 6, off
+    if trial.nearest is not None:
+        near = [np.array([float(c) for c in v]) for v in (trial.nearest, trial.variance[1])]
+        assert min(_off(law, near) for law in laws[1 - trial.number]) < 6
+
+
+def _off(law: tuple, wanted: list) -> float:
+    """The largest error of mean and variance in standard errors of the sample."""
+    (mean, variance), (expected, spread) = law, wanted
+    size = np.maximum(spread, 1e-12)
+    errors = (
+        np.abs(mean - expected) / np.sqrt(size),
+        np.abs(variance - spread) / (size * np.sqrt(2)),
+    )
+    return float(np.max(errors) * np.sqrt(COPIES))
+
+
+class _Draws:
+    """Coordinate i of draw n is (n + 1) / (i + 2)."""
+
+    number = 0
+
+    def standard_normal(self, shape: tuple) -> np.ndarray:
+        self.number += 1
+        return np.broadcast_to(np.array([[self.number / (i + 2)] for i in range(2)]), shape)
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noise_is_told_from_none_by_draws_that_can_be_put_in(name: str) -> None:
+    found = od.algorithm(name).equivalent(od.algorithm("gradient_descent"))
+    assert found.verdict == "refuted" and found.witness.draws == 0, found.reason
+    trial = found.witness
+    slopes = [sp.lambdify(coordinate, e, "numpy") for e in trial.slopes["f"]]
+    values = {s.name: float(e) for s, e in trial.parameters.items()}
+    start = np.array([[float(c)] for c in trial.x0])
+    points = _emitted(name, values, trial.step + trial.later + 1, start, slopes, _Draws())
+    wanted = np.array([[float(c)] for c in (trial.point if trial.number == 0 else trial.nearest)])
+    assert min(np.abs(z - wanted).max() for z in points) < 1e-12
+
+
+def test_noise_in_other_words_is_never_refuted() -> None:
+    """Two independent noises of half the variance, coordinates of another size, and a gradient asked for before."""
+    z, u, root = x, w, sp.sqrt(2)
+
+    def noisy(field: dict, noises: list, **options: object) -> od.Algorithm:
+        parts = {"drift": field, **{f"noise{i}": od.Field({}, n) for i, n in enumerate(noises)}}
+        return od.Algorithm(od.System(parts, **options), od.scheme("explicit_euler"))
+
+    plain = noisy({z: -f.grad(z)}, [{z: od.Diffusion(root, "W")}])
+    halves = noisy({z: -f.grad(z)}, [{z: od.Diffusion(1, "W")}, {z: od.Diffusion(1, "B")}])
+    scaled = noisy(
+        {u: -3 * f.grad(u / 3)}, [{u: od.Diffusion(3 * root, "W")}], output=u / 3, init={u: 3 * x0}
+    )
+    for other in (halves, scaled):
+        for pair in ((plain, other), (other, plain)):
+            assert pair[0].equivalent(pair[1]).verdict != "refuted"
+    louder = noisy({z: -f.grad(z)}, [{z: od.Diffusion(root * TINY, "W")}])
+    assert plain.equivalent(louder).verdict == halves.equivalent(louder).verdict == "refuted"
+
+
+def test_functions_that_one_never_evaluates() -> None:
+    alg = od.algorithm
+    for one, other, words in (
+        ("cbo", "adam", "the consensus point of f"),
+        ("coordinate_descent", "gradient_descent", "the components of grad f"),
+        ("itoh_abe", "sor", "quotients of f"),
+        ("newton_schulz", "mkor", "the gradient of f"),
+        ("halpern", "gradient_descent", "operator F"),
+    ):
+        found = alg(one).equivalent(alg(other))
+        assert found.verdict == "refuted" and words in found.reason, found.reason
+    for name in od.algorithms():
+        assert alg(name).equivalent(alg(name)).verdict == "proved", name

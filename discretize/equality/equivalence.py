@@ -21,7 +21,7 @@ from ...dynamics.algebra.vectors import Atom, Call, Vector
 from ...dynamics.vector_fields.system import L, mu
 from ..linear.coordinates import coordinates, needed_start, vanishing
 from ..linear.matrices import System, same_transfer
-from ..linear.state_space import NotLTI, StateSpace, linear
+from ..linear.state_space import NotLTI, StateSpace, explicit_proximal, linear
 from ..linear.witness import (
     BoundedNumbers,
     Values,
@@ -43,6 +43,10 @@ Found: TypeAlias = "tuple[Values, int, int, int, tuple[sp.Expr, sp.Expr]]"
 EQUAL = (
     "the transfer functions from the oracle to its points are equal, and so are the initial states."
 )
+_EVALUATED = {
+    "grad": "the gradient of", "operator": "the operator", "map": "the map", "vjp": "the map",
+    "ensemble": "the consensus point of",
+}  # fmt: skip
 _FEW, _ORDERS = 3, 5040  # samples that are looked at before an exact test; orders of calls tried
 # steps that are made first, where one calls before its first step what the other calls in it
 _ALIGNMENTS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (1, 2), (2, 0), (0, 2))
@@ -58,8 +62,34 @@ def compare(one: Program, other: Program) -> Equivalence:
         if one == other:
             return Equivalence("proved", "the two are the same program.", True)
         found = Equivalence("undecided", str(error))
-    trial = told_apart(one, other) if found.verdict == "undecided" else None
+    if found.verdict != "undecided":
+        return found
+    alone = _never_asked(one, other)
+    if alone is not None:
+        return Equivalence("refuted", alone)
+    trial = told_apart(one, other)
     return found if trial is None else Equivalence("refuted", f"{trial}.", witness=trial)
+
+
+def _never_asked(one: Program, other: Program) -> str | None:
+    """What one evaluates and the other never does, as a sentence; None if there is no such function."""
+    both = [_asked(explicit_proximal(p)) for p in (one, other)]
+    for who, mine, theirs in (("this one", *both), ("the other", *both[::-1])):
+        alone = sorted(mine - theirs)
+        if alone:
+            return f"{who} evaluates {alone[0]}, which {'the other' if who == 'this one' else 'this one'} never does."
+    return None
+
+
+def _asked(p: Program) -> set[str]:
+    """The functions that a program evaluates; but for conjugate maps, which may undo each other, and values."""
+    found = {f"the components of {o.text}" for i in p.sweeps for o in i.oracles if not i.quotient}
+    found |= {f"quotients of {o.of}" for i in p.sweeps for o in i.oracles if i.quotient}
+    swept = {o for i in p.sweeps for o in i.oracles}
+    for o in {*p.oracles} - swept:
+        if o.kind in _EVALUATED and o.of not in {"mirror", "dual"}:
+            found.add(f"{_EVALUATED[o.kind]} {o.of}")
+    return found
 
 
 def _by_theory(one: Program, other: Program) -> Equivalence:

@@ -1,17 +1,18 @@
 """Two methods on one function of two coordinates, in exact numbers: a call of one that the other does not make.
 
-Numbers are fractions where they can be and else intervals that contain them, so that two that are told apart
-differ. What has no such numbers here (noise, populations, kinks inside an interval) is left undecided.
+Where both draw noise and the function is quadratic, the point of a call is a normal variable, and two methods are told
+apart by means and variances. Where only one does, its draws are given numbers: near them it calls near that point, so
+that it does so with positive probability. What has no such numbers here (populations, kinks inside an interval) is
+left undecided.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isqrt
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -25,18 +26,14 @@ from ...dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
 from ...dynamics.vector_fields.block import start
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import Values, different, samples
-from ..programs.program import CallOracle, Program
+from ..programs.program import CallOracle, Count, Draw, Program
+from .numbers import NoNumber, Normal, Number, apart, number, over, plus, precise, times, variance
 
-Number: TypeAlias = Any  # a Fraction, or an interval of mpmath
 Point: TypeAlias = "tuple[Number, ...]"
-_DIGITS, _STEPS, _AHEAD, _SAMPLES = 150, 3, 2, 8
-_LONGEST = 600  # bits of a denominator
+_STEPS, _AHEAD, _SAMPLES = 3, 2, 8
+_EQUAL = sp.Float(10) ** -36  # of what is shown to 40 digits
 _X0 = (Fraction(3, 2), Fraction(-5, 7))
 y, _Z = sp.symbols("y z", real=True)
-
-
-class NoNumber(ArithmeticError):
-    """There is no real number here, or none that is worked out."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,10 @@ class Trial(Rendered):
         oracle: the oracle that is called.
         point: where, by coordinates: exact, or floats of 40 digits.
         nearest: where the other calls that oracle nearest to it; None if nowhere.
+        later: by how many steps the other may be behind.
+        draws: if only one of them draws noise, which: coordinate i of its draw n, from 0 for both, is then
+            (1 + n) / (2 + i), and the numbers that it counts are 1; None otherwise.
+        variance: if both draw noise, that of the point, and of the nearest, by coordinates; then these are means.
     """
 
     parameters: Values
@@ -63,24 +64,50 @@ class Trial(Rendered):
     point: tuple[sp.Expr, ...]
     nearest: tuple[sp.Expr, ...] | None
     later: int = _AHEAD
+    draws: int | None = None
+    variance: tuple[tuple[sp.Expr, ...], ...] = ()
 
     def __str__(self) -> str:
         who, other = ("this one", "the other") if self.number == 0 else ("the other", "this one")
-        places = [self.point] if self.nearest is None else [self.point, self.nearest]
-        if self.nearest is None:
-            shown = [", ".join(str(sp.N(c, 8)) for c in self.point)]
-        else:
-            pairs = [different(*c).split(" against ") for c in zip(*places, strict=True)]
-            shown = [", ".join(p[i] for p in pairs) for i in range(2)]
-        near = "" if self.nearest is None else f", but nearest to it at ({shown[1]})"
+        places = [p for p in (self.point, self.nearest) if p is not None]
+        shown = _printed(places)
+        if self.variance:
+            spread = _printed(self.variance)
+            shown = [f"mean {m} and variance {v}" for m, v in zip(shown, spread, strict=True)]
+        where = "a normal point of " if self.variance else ""
+        near = (
+            ""
+            if self.nearest is None
+            else f", but nearest to it at {where and 'one of '}{shown[1]}"
+        )
         values = [f"{s} = {v}" for s, v in sorted(self.parameters.items(), key=str)]
         for name, slope in self.slopes.items():
             values.append(f"the slopes {', '.join(map(str, slope))} of {name}")
         values.append(f"x0 = ({', '.join(map(str, self.x0))})")
+        if self.draws is not None:
+            drawing = "this one" if self.draws == 0 else "the other"
+            values.append(
+                f"coordinate i of draw n of {drawing} near (n + 1)/(i + 2), n and i from 0"
+            )
         return (
-            f"in step {self.step} {who} calls {self.oracle.name} at ({shown[0]}), where {other} does not call it up to "
-            f"step {self.step + self.later}{near}; at {', '.join(values)}"
+            f"in step {self.step} {who} calls {self.oracle.name} at {where}{shown[0]}, where {other} does not call "
+            f"it up to step {self.step + self.later}{near}; at {', '.join(values)}"
         )
+
+
+def _printed(places: Sequence[tuple[sp.Expr, ...]]) -> list[str]:
+    """One place or two, with as many digits as tell their coordinates apart."""
+    if len(places) == 1:
+        return [f"({', '.join(str(sp.N(c, 8)) for c in places[0])})"]
+    pairs = [_pair(*c) for c in zip(*places, strict=True)]
+    return [f"({', '.join(p[i] for p in pairs)})" for i in range(2)]
+
+
+def _pair(one: sp.Expr, other: sp.Expr) -> list[str]:
+    """Two coordinates; those that are equal but for rounding with few digits."""
+    if abs(one - other) < _EQUAL * (1 + abs(one)):
+        return [str(sp.N(c, 8)) for c in (one, other)]
+    return different(one, other).split(" against ")
 
 
 def told_apart(one: Program, other: Program) -> Trial | None:
@@ -89,11 +116,12 @@ def told_apart(one: Program, other: Program) -> Trial | None:
         both = [explicit_proximal(p).inlined() for p in (one, other)]
     except TooLarge:
         return None
-    if any(p.draws or p.counts for p in both):
-        return None
+    noisy = [bool(p.draws or p.counts) for p in both]
+    laws = all(noisy)
+    drawing = noisy.index(True) if any(noisy) and not laws else None
     implicit = {c.oracle.of for p in both for c in p.calls if c.implicit != 0}
     objectives = sorted({o.of for p in both for o in _oracles(p)})
-    slopes = {name: _slopes(i, name in implicit) for i, name in enumerate(objectives)}
+    slopes = {name: _slopes(i, laws or name in implicit) for i, name in enumerate(objectives)}
     if {"mirror", "dual"} <= set(
         objectives
     ):  # the gradients of conjugate functions: one undoes the other
@@ -102,23 +130,26 @@ def told_apart(one: Program, other: Program) -> Trial | None:
     symbols = {s for p in both for s in p.parameters}
     for values in samples(symbols, _SAMPLES):
         with contextlib.suppress(NoNumber, ZeroDivisionError, OverflowError), precise():
-            runs = [_Run(p, values, slopes).calls() for p in both]
+            runs = [_Run(p, values, slopes, laws).calls() for p in both]
             found = _alone(*runs)
             if found is not None:
                 number, step, oracle, point, nearest = found
+                places = [point] if nearest is None else [point, nearest]
+                shown = [tuple(map(_shown, p)) for p in places]
+                spread = [tuple(_shown(variance(c)) for c in p) for p in places] if laws else []
                 return Trial(
-                    values, tuple(map(_shown, _X0)), slopes, number, step, oracle,
-                    tuple(map(_shown, point)), None if nearest is None else tuple(map(_shown, nearest)),
+                    values, tuple(map(_shown, _X0)), slopes, number, step, oracle, shown[0],
+                    None if nearest is None else shown[1], draws=drawing, variance=tuple(spread),
                 )  # fmt: skip
     return None
 
 
-def _slopes(number: int, implicit: bool) -> tuple[sp.Expr, ...]:
-    """Increasing functions of one coordinate, cubic or, where an implicit step has to be solved, affine."""
+def _slopes(number: int, affine: bool) -> tuple[sp.Expr, ...]:
+    """Increasing functions of one coordinate, cubic or, for implicit steps and normal laws, affine."""
     found = []
     for i in range(len(_X0)):
         a, b, c = (sp.Rational(n + 2 * i + 3 * number, d) for n, d in ((1, 7), (2, 3), (3, 5)))
-        found.append((0 if implicit else a * y**3) + b * y - c)
+        found.append((0 if affine else a * y**3) + b * y - c)
     return tuple(found)
 
 
@@ -128,46 +159,42 @@ def _oracles(p: Program) -> set[Oracle]:
     return {c.oracle for c in p.calls} | before | nodes
 
 
-@contextlib.contextmanager
-def precise(digits: int = _DIGITS) -> Iterator[None]:
-    """Intervals of many digits."""
-    import mpmath
-
-    before, mpmath.iv.dps = mpmath.iv.dps, digits
-    try:
-        yield
-    finally:
-        mpmath.iv.dps = before
-
-
 def _alone(
     one: Sequence[tuple[int, Oracle, Point]], other: Sequence[tuple[int, Oracle, Point]]
 ) -> tuple[int, int, Oracle, Point, Point | None] | None:
     """The earliest call of one that the other does not make: whose, step, oracle, point and the nearest to it."""
     found = []
-    for number, (mine, theirs) in enumerate(((one, other), (other, one))):
+    for who, (mine, theirs) in enumerate(((one, other), (other, one))):
         for step, oracle, point in mine:
             if step > _STEPS:
                 break
             there = [p for s, o, p in theirs if o == oracle and s <= step + _AHEAD]
             if all(any(apart(*pair) for pair in zip(point, p, strict=True)) for p in there):
                 nearest = min(there, key=lambda p: _distance(point, p), default=None)
-                found.append((number, step, oracle, point, nearest))
+                found.append((who, step, oracle, point, nearest))
                 break
     return min(found, key=lambda f: f[1], default=None)
 
 
 def _distance(one: Point, other: Point) -> float:
-    return sum(abs(_middle(a) - _middle(b)) for a, b in zip(one, other, strict=True))
+    return sum(
+        abs(_middle(a) - _middle(b)) + abs(_middle(variance(a)) - _middle(variance(b)))
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 class _Run:
     """A program at numbers, step by step."""
 
     def __init__(
-        self, program: Program, values: Values, slopes: Mapping[str, tuple[sp.Expr, ...]]
+        self,
+        program: Program,
+        values: Values,
+        slopes: Mapping[str, tuple[sp.Expr, ...]],
+        laws: bool = False,
     ) -> None:
-        self.program, self.slopes = program, slopes
+        self.program, self.slopes, self.laws = program, slopes, laws
+        self.drawn = 0
         self.known: dict[Any, Any] = {s: Fraction(v.p, v.q) for s, v in values.items()}
         self.known[start] = _X0
         self.made: list[tuple[int, Oracle, Point]] = []
@@ -184,10 +211,23 @@ class _Run:
             for i in program.instructions:
                 if isinstance(i, CallOracle):
                     self.known[i.target] = self._answer(i)
+                elif isinstance(i, Draw):
+                    self.known[i.target] = self._drawn(i)
+                elif isinstance(i, Count) and not self.laws:
+                    self.known[i.target] = Fraction(1)
                 else:
-                    raise NoNumber("a sweep over coordinates is not supported")
+                    raise NoNumber(f"{i} is not supported")
             state = {s: self.value(e) for s, e in program.next.items()}
         return self.made
+
+    def _drawn(self, i: Draw) -> Any:
+        """Independent standard normal variables, or the numbers that stand for them."""
+        n, self.drawn = self.drawn, self.drawn + 1
+        found: Point = tuple(
+            Normal(Fraction(0), {(n, c): Fraction(1)}) if self.laws else Fraction(n + 1, c + 2)
+            for c in range(len(_X0))
+        )
+        return found if isinstance(i.target, VectorSymbol) else found[0]
 
     def value(self, e: Any) -> Any:
         """A vector, coordinate by coordinate, or a scalar."""
@@ -268,163 +308,8 @@ def _nodes(e: Any) -> set[ScalarNode]:
     return found | {n for node in found for v in node.arguments for n in _nodes(v)}
 
 
-def number(
-    e: sp.Expr,
-    known: Mapping[Any, Number],
-    node: Callable[[ScalarNode], Number] | None = None,
-) -> Number:
-    """Evaluate a scalar expression as a fraction, or as an interval that contains it.
-
-    Args:
-        e: the expression.
-        known: values of its symbols.
-        node: evaluates inner products and objective values.
-
-    Raises:
-        NoNumber: the expression has no real value there.
-    """
-
-    def value(part: sp.Expr) -> Number:
-        return number(part, known, node)
-
-    if e.is_Rational:
-        return Fraction(int(e.p), int(e.q))
-    if isinstance(e, ScalarNode) and node is not None:
-        return node(e)
-    if e.is_Symbol:
-        return known[e]
-    if e.is_Add or e.is_Mul:
-        return functools.reduce(plus if e.is_Add else times, map(value, e.args))
-    if e.is_Pow:
-        return _power(value(e.base), value(e.exp))
-    if isinstance(e, (sp.Max, sp.Min)):
-        above = isinstance(e, sp.Max)
-        best, *others = map(value, e.args)
-        for p in others:
-            best = p if (sign_of(plus(p, times(Fraction(-1), best))) > 0) == above else best
-        return best
-    if isinstance(e, (sp.Abs, sp.sign)):
-        inside = value(e.args[0])
-        side = sign_of(inside)
-        return Fraction(side) if isinstance(e, sp.sign) else times(Fraction(side), inside)
-    return _transcendental(e, value)
-
-
-def real(e: sp.Expr) -> Number | None:
-    """The real number that an expression is, or an interval that holds it; None where none is found."""
-    with precise():
-        try:
-            return number(e, {})
-        except (NoNumber, ZeroDivisionError, OverflowError, KeyError):
-            return None
-
-
-def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
-    import mpmath
-
-    known = {
-        sp.exp: mpmath.iv.exp,
-        sp.log: mpmath.iv.log,
-        sp.sin: mpmath.iv.sin,
-        sp.cos: mpmath.iv.cos,
-    }
-    if e is sp.pi or e is sp.E:
-        return mpmath.iv.pi if e is sp.pi else mpmath.iv.e
-    if e.func not in known:
-        written = e.rewrite(sp.exp)
-        if written.atoms(e.func):
-            raise NoNumber(f"{e.func} is not supported")
-        return value(written)
-    (inside,) = map(interval, map(value, e.args))
-    if e.func is sp.log and not inside.a > 0:
-        raise NoNumber("the logarithm of what may be negative")
-    return known[e.func](inside)
-
-
-def _power(base: Number, exponent: Number) -> Number:
-    import mpmath
-
-    whole = isinstance(exponent, Fraction) and exponent.denominator == 1
-    if whole and abs(exponent) > 1000:
-        raise NoNumber("a power too high")
-    if isinstance(base, Fraction) and isinstance(exponent, Fraction):
-        if whole:
-            return _short(base ** int(exponent))
-        if exponent.denominator == 2 and base >= 0:
-            root = Fraction(isqrt(base.numerator), isqrt(base.denominator))
-            if root**2 == base:
-                return root ** int(2 * exponent)
-    base = interval(base)
-    if whole:
-        if exponent < 0:
-            sign_of(base)  # not zero
-        return base ** int(exponent)
-    if not base.a > 0:
-        raise NoNumber("the root of what may be negative")
-    if isinstance(exponent, Fraction) and exponent.denominator == 2:
-        return mpmath.iv.sqrt(base) ** int(2 * exponent)
-    return mpmath.iv.exp(interval(exponent) * mpmath.iv.log(base))
-
-
-def _short(value: Fraction) -> Number:
-    """The fraction; an interval where it has grown too long to be handy."""
-    return value if value.denominator.bit_length() < _LONGEST else interval(value)
-
-
-def plus(one: Number, other: Number) -> Number:
-    """The sum."""
-    exact = isinstance(one, Fraction) and isinstance(other, Fraction)
-    return _short(one + other) if exact else interval(one) + interval(other)
-
-
-def times(one: Number, other: Number) -> Number:
-    """The product."""
-    exact = isinstance(one, Fraction) and isinstance(other, Fraction)
-    return _short(one * other) if exact else interval(one) * interval(other)
-
-
-def over(one: Number, other: Number) -> Number:
-    """The quotient; raises NoNumber where the divisor may be zero."""
-    if not sign_of(other):
-        raise NoNumber("a quotient by zero")
-    return times(one, _power(other, Fraction(-1)))
-
-
-def sign_of(value: Number) -> int:
-    """The sign of a number; raises NoNumber where it is not certain."""
-    if isinstance(value, Fraction):
-        return (value > 0) - (value < 0)
-    if value.a > 0 or value.b < 0:
-        return 1 if value.a > 0 else -1
-    raise NoNumber("a sign that is not certain")
-
-
-def between(low: Fraction, high: Fraction | None) -> Number:
-    """The interval from the one to the other, or of all that is larger."""
-    import mpmath
-
-    end = mpmath.iv.inf if high is None else interval(high)
-    return mpmath.iv.mpf([interval(low).a, end.b])
-
-
-def interval(value: Number) -> Number:
-    """An interval that contains the number."""
-    import mpmath
-
-    if isinstance(value, Fraction):
-        return mpmath.iv.mpf(value.numerator) / value.denominator
-    return value
-
-
-def apart(one: Number, other: Number) -> bool:
-    """Whether two numbers provably differ."""
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        return one != other
-    gap = interval(one) - interval(other)
-    return bool(gap.a > 0) or bool(gap.b < 0)
-
-
 def _shown(value: Number) -> sp.Expr:
+    value = value.mean if isinstance(value, Normal) else value
     if isinstance(value, Fraction):
         return sp.Rational(value.numerator, value.denominator)
     import mpmath
@@ -433,4 +318,5 @@ def _shown(value: Number) -> sp.Expr:
 
 
 def _middle(value: Number) -> float:
+    value = value.mean if isinstance(value, Normal) else value
     return float(value if isinstance(value, Fraction) else value.mid.a)

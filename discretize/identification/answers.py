@@ -22,7 +22,7 @@ from ..._support.errors import NotCarried
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.vector_fields.block import start
-from ..equality.trial import Number, apart, precise, real
+from ..equality.numbers import Number, apart, precise, real
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Program

@@ -16,7 +16,7 @@ from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement
 
 from ...dynamics.algebra.exact import Fractions, exponents
-from ..equality.trial import Number, real
+from ..equality.numbers import Number, real
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER
 

@@ -11,8 +11,8 @@ from typing import Any
 import sympy as sp
 
 from ...dynamics.vector_fields.system import L, mu
-from ..equality.trial import apart as differ
-from ..equality.trial import between, precise, times
+from ..equality.numbers import apart as differ
+from ..equality.numbers import between, precise, times
 from ..linear.time_varying_form import TimeVarying
 from ..linear.witness import samples
 from .impulse_weights import Scalars

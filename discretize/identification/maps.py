@@ -20,7 +20,7 @@ from ...dynamics.algebra.calculus import symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
-from ..equality.trial import NoNumber, real, sign_of
+from ..equality.numbers import NoNumber, real, sign_of
 from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Draw, Instruction, Program

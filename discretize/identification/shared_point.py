@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from ..equality.trial import NoNumber, Number, apart, number, over, plus, precise, times
+from ..equality.numbers import NoNumber, Number, apart, number, over, plus, precise, times
 from ..linear.state_space import StateSpace
 from ..linear.time_varying_form import TimeVarying
 
