@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.discretize.emit import load
+from odescent.discretize.equality.coordinates import Exact
 from odescent.discretize.identification.answers import excluded_by_answers, points
-from odescent.discretize.identification.coordinates import valued
 from odescent.discretize.identification.maps import kept_apart
 from odescent.discretize.identification.recognition import form
 from odescent.discretize.programs.program import Program
@@ -104,7 +104,7 @@ def test_near_misses_are_excluded(name):
 def test_operators_in_coordinates_are_those_of_numbers(numbers):
     """Sums, products, transposes, outer products and solves, against NumPy."""
     a, b, p, q, r, s, one, two = map(sp.Rational, numbers)
-    known = {M: sp.Matrix([[p, q], [r, s]]), u: (a, b), v: (one, two)}
+    known = {M: ((p, q), (r, s)), u: (a, b), v: (one, two)}
     matrix, left, right = (
         np.array(known[k], dtype=float).reshape(s) for k, s in ((M, (2, 2)), (u, 2), (v, 2))
     )
@@ -112,4 +112,6 @@ def test_operators_in_coordinates_are_those_of_numbers(numbers):
     wanted = matrix + 9 * np.eye(2) + np.outer(left, right)
     e = linear_solve(shifted, apply(od.transpose(M), u) + v) - v * inner(u, apply(M, v))
     hand = np.linalg.solve(wanted, matrix.T @ left + right) - right * (left @ matrix @ right)
-    np.testing.assert_allclose(np.array(valued(e, known), dtype=float), hand, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        np.array(Exact(known).value(e), dtype=float), hand, rtol=1e-9, atol=1e-9
+    )

@@ -295,3 +295,32 @@ def test_functions_that_one_never_evaluates() -> None:
         assert found.verdict == "refuted" and words in found.reason, found.reason
     for name in od.algorithms():
         assert alg(name).equivalent(alg(name)).verdict == "proved", name
+
+
+def test_registered_methods_are_decided() -> None:
+    """Each against two others; populations among themselves may stay open."""
+    names = list(od.algorithms())
+    for i, name in enumerate(names):
+        for other in (names[(i + 7) % len(names)], names[(i + 23) % len(names)]):
+            found = od.algorithm(name).equivalent(od.algorithm(other))
+            assert found.verdict != "undecided" or {"cbo", "consensus"} & {*f"{name}_{other}".split("_")}, (
+                name, other, found.reason,
+            )  # fmt: skip
+
+
+def test_matrices_are_told_apart_by_trials_that_hold_for_compiled_programs() -> None:
+    pair = ("inverse_filter", "regularized_newton")
+    trial = od.algorithm(pair[0]).equivalent(od.algorithm(pair[1])).witness
+    heights = [
+        sp.lambdify(coordinate, sp.integrate(e, coordinate), "jax") for e in trial.slopes["f"]
+    ]
+    start, made = np.array([float(c) for c in trial.x0]), []
+    values = {s.name: float(e) for s, e in trial.parameters.items()}
+    for name in pair:
+        algorithm = od.algorithm(name)
+        own = {p.name: values[p.name] for p in algorithm.tuned.parameters}
+        objective = lambda z: heights[0](z[0]) + heights[1](z[1])  # noqa: E731
+        made.append(np.asarray(algorithm.run(objective, start, 5, **own).x))
+    point = np.array([float(c) for c in trial.point])
+    assert np.abs(made[trial.number] - point).max(axis=1).min() < 1e-9
+    assert np.abs(made[1 - trial.number] - point).max(axis=1).min() > 1e-9

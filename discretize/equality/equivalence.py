@@ -74,14 +74,15 @@ def compare(one: Program, other: Program) -> Equivalence:
 def _never_asked(one: Program, other: Program) -> str | None:
     """What one evaluates and the other never does, as a sentence; None if there is no such function."""
     both = [_asked(explicit_proximal(p)) for p in (one, other)]
-    for who, mine, theirs in (("this one", *both), ("the other", *both[::-1])):
-        alone = sorted(mine - theirs)
+    names = ("this one", "the other")
+    for i in range(2):
+        alone = sorted(both[i] - both[1 - i])
         if alone:
-            return f"{who} evaluates {alone[0]}, which {'the other' if who == 'this one' else 'this one'} never does."
+            return f"{names[i]} evaluates {alone[0]}, which {names[1 - i]} never does."
     return None
 
 
-def _asked(p: Program) -> set[str]:
+def _asked(p: Program) -> frozenset[str]:
     """The functions that a program evaluates; but for conjugate maps, which may undo each other, and values."""
     found = {f"the components of {o.text}" for i in p.sweeps for o in i.oracles if not i.quotient}
     found |= {f"quotients of {o.of}" for i in p.sweeps for o in i.oracles if i.quotient}
@@ -89,7 +90,7 @@ def _asked(p: Program) -> set[str]:
     for o in {*p.oracles} - swept:
         if o.kind in _EVALUATED and o.of not in {"mirror", "dual"}:
             found.add(f"{_EVALUATED[o.kind]} {o.of}")
-    return found
+    return frozenset(found)
 
 
 def _by_theory(one: Program, other: Program) -> Equivalence:

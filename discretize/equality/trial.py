@@ -9,7 +9,6 @@ left undecided.
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,20 +16,21 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from ..._support.errors import TooLarge
+from ..._support.errors import NotCarried, TooLarge
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.elementwise import Elementwise, slots
+from ...dynamics.algebra.operators import OracleDerivative
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.algebra.products import Product
 from ...dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
 from ...dynamics.vector_fields.block import start
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import Values, different, samples
-from ..programs.program import CallOracle, Count, Draw, Program
+from ..programs.program import Assign, CallOracle, Count, Draw, Instruction, Program
+from .coordinates import Matrix, Plane
 from .numbers import NoNumber, Normal, Number, apart, number, over, plus, precise, times, variance
 
 Point: TypeAlias = "tuple[Number, ...]"
 _STEPS, _AHEAD, _SAMPLES = 3, 2, 8
+_FIELDS = {"grad", "operator", "map"}
 _EQUAL = sp.Float(10) ** -36  # of what is shown to 40 digits
 _X0 = (Fraction(3, 2), Fraction(-5, 7))
 y, _Z = sp.symbols("y z", real=True)
@@ -113,7 +113,7 @@ def _pair(one: sp.Expr, other: sp.Expr) -> list[str]:
 def told_apart(one: Program, other: Program) -> Trial | None:
     """Numbers, starting point and function at which the two call their oracles elsewhere; None if none is found."""
     try:
-        both = [explicit_proximal(p).inlined() for p in (one, other)]
+        both = [explicit_proximal(p) for p in (one, other)]
     except TooLarge:
         return None
     noisy = [bool(p.draws or p.counts) for p in both]
@@ -129,7 +129,7 @@ def told_apart(one: Program, other: Program) -> Trial | None:
         slopes["dual"] = tuple(sp.solve(e - _Z, y)[0].xreplace({_Z: y}) for e in slopes["mirror"])
     symbols = {s for p in both for s in p.parameters}
     for values in samples(symbols, _SAMPLES):
-        with contextlib.suppress(NoNumber, ZeroDivisionError, OverflowError), precise():
+        with contextlib.suppress(NoNumber, NotCarried, ZeroDivisionError, OverflowError), precise():
             runs = [_Run(p, values, slopes, laws).calls() for p in both]
             found = _alone(*runs)
             if found is not None:
@@ -183,7 +183,7 @@ def _distance(one: Point, other: Point) -> float:
     )
 
 
-class _Run:
+class _Run(Plane):
     """A program at numbers, step by step."""
 
     def __init__(
@@ -193,35 +193,36 @@ class _Run:
         slopes: Mapping[str, tuple[sp.Expr, ...]],
         laws: bool = False,
     ) -> None:
+        begin: dict[Any, Any] = {s: Fraction(v.p, v.q) for s, v in values.items()}
+        lengths = {b.symbol: b.history for b in program.blocks if b.history is not None}
+        super().__init__({**begin, start: _X0}, lengths)
         self.program, self.slopes, self.laws = program, slopes, laws
-        self.drawn = 0
-        self.known: dict[Any, Any] = {s: Fraction(v.p, v.q) for s, v in values.items()}
-        self.known[start] = _X0
         self.made: list[tuple[int, Oracle, Point]] = []
-        self.step = -1
+        self.drawn, self.step = 0, -1
 
     def calls(self) -> list[tuple[int, Oracle, Point]]:
         """The calls of the first steps: step, oracle, point."""
         program = self.program
-        state = {b.symbol: self.value(b.init) for b in program.blocks}
+        state = {b.symbol: self.first(b.symbol, b.init) for b in program.blocks}
         for self.step in range(_STEPS + _AHEAD + 1):
             self.known.update(state)
             if program.counter is not None:
                 self.known[program.counter] = Fraction(self.step)
             for i in program.instructions:
-                if isinstance(i, CallOracle):
-                    self.known[i.target] = self._answer(i)
-                elif isinstance(i, Draw):
-                    self.known[i.target] = self._drawn(i)
-                elif isinstance(i, Count) and not self.laws:
-                    self.known[i.target] = Fraction(1)
-                else:
-                    raise NoNumber(f"{i} is not supported")
+                self.known[i.target] = self._target(i)
             state = {s: self.value(e) for s, e in program.next.items()}
         return self.made
 
-    def _drawn(self, i: Draw) -> Any:
-        """Independent standard normal variables, or the numbers that stand for them."""
+    def _target(self, i: Instruction) -> Any:
+        if isinstance(i, CallOracle):
+            return self._answer(i)
+        if isinstance(i, Assign):
+            return self.value(i.value)
+        if isinstance(i, Count) and not self.laws:
+            return Fraction(1)
+        if not isinstance(i, Draw) or i.target.operates:
+            raise NoNumber(f"{i} is not supported")
+        # independent standard normal variables, or the numbers that stand for them
         n, self.drawn = self.drawn, self.drawn + 1
         found: Point = tuple(
             Normal(Fraction(0), {(n, c): Fraction(1)}) if self.laws else Fraction(n + 1, c + 2)
@@ -229,44 +230,36 @@ class _Run:
         )
         return found if isinstance(i.target, VectorSymbol) else found[0]
 
-    def value(self, e: Any) -> Any:
-        """A vector, coordinate by coordinate, or a scalar."""
-        if not isinstance(e, Vector):
-            return number(e, self.known, self._node)
-        total: Point = tuple(Fraction(0) for _ in _X0)
-        for atom, weight in e.terms.items():
-            scale = self.value(weight)
-            moved = [times(scale, c) for c in self._atom(atom)]
-            total = tuple(map(plus, total, moved))
-        return total
+    def called(self, call: Call) -> Point:
+        if call.parameters:
+            raise NoNumber(f"{call} is not supported")
+        return self._called(
+            call.oracle, self.value(call.point), [*map(self.value, call.directions)]
+        )
 
-    def _atom(self, a: Vector) -> Point:
-        if isinstance(a, VectorSymbol):
-            if a.kind != "vector":
-                raise NoNumber(f"{a} is no vector")
-            point: Point = self.known[a]
-            return point
-        if isinstance(a, Elementwise):
-            inside = [self.value(v) for v in a.arguments]
-            return tuple(
-                number(a.body, {**self.known, **dict(zip(slots(len(inside)), c, strict=True))}, self._node)
-                for c in zip(*inside, strict=True)
-            )  # fmt: skip
-        if isinstance(a, Product) and a.kind == "hadamard":
-            return tuple(map(times, self._atom(a.left), self._atom(a.right)))
-        if isinstance(a, Call) and not a.parameters:  # before the first step
-            return self._called(a.oracle, self.value(a.point), list(map(self.value, a.directions)))
-        raise NoNumber(f"{a} is not supported")
+    def derivative(self, e: OracleDerivative) -> Matrix:
+        """Diagonal, since the function is a sum over the coordinates."""
+        if e.oracle.kind not in _FIELDS or e.parameters:
+            raise NoNumber(f"{e} is not supported")
+        along = [self.value(Vector.of([(d, sp.S.One)])) for d in e.directions]
+        (one, other) = self._slope(e.oracle, self.value(e.point), along, len(along) + 1)
+        return (one, self.zero), (self.zero, other)
+
+    def _slope(
+        self, oracle: Oracle, point: Point, directions: Sequence[Point], times: int
+    ) -> Point:
+        """A derivative of the slopes in the coordinates of a point, along directions."""
+        slopes = [sp.diff(s, y, times) for s in self.slopes[oracle.of]]
+        found = [number(s, {y: c}) for s, c in zip(slopes, point, strict=True)]
+        for d in directions:
+            found = list(map(self.times, found, d))
+        return tuple(found)
 
     def _called(self, oracle: Oracle, point: Point, directions: Sequence[Point]) -> Point:
-        if oracle.kind not in {"grad", "operator", "map"}:
+        if oracle.kind not in _FIELDS or any(isinstance(c, tuple) for c in point):
             raise NoNumber(f"{oracle.name} is not supported")
         self.made.append((self.step, oracle, point))
-        slopes = [sp.diff(s, y, len(directions)) for s in self.slopes[oracle.of]]
-        found = [number(s, {y: c}, self._node) for s, c in zip(slopes, point, strict=True)]
-        for d in directions:
-            found = list(map(times, found, d))
-        return tuple(found)
+        return self._slope(oracle, point, directions, len(directions))
 
     def _answer(self, i: CallOracle) -> Point:
         if i.parameters:
@@ -286,17 +279,12 @@ class _Run:
             solved.append(over(above, plus(Fraction(1), times(Fraction(-1), times(weight, gain)))))
         return self._called(i.oracle, tuple(solved), ())
 
-    def _node(self, node: ScalarNode) -> Number:
-        points = [self.value(v) for v in node.arguments]
-        if node.kind == "inner":
-            return functools.reduce(plus, map(times, *points))
-        if node.kind == "value" and node.oracle is not None:
-            heights = [sp.integrate(s, y) for s in self.slopes[node.oracle.of]]
-            return functools.reduce(
-                plus,
-                (number(h, {y: c}, self._node) for h, c in zip(heights, points[0], strict=True)),
-            )
-        raise NoNumber(f"{node} is not supported")
+    def node(self, node: ScalarNode) -> Number:
+        if node.kind != "value" or node.oracle is None:
+            return super().node(node)
+        heights = [sp.integrate(s, y) for s in self.slopes[node.oracle.of]]
+        (point,) = map(self.value, node.arguments)
+        return self._sum(number(h, {y: c}) for h, c in zip(heights, point, strict=True))
 
 
 def _nodes(e: Any) -> set[ScalarNode]:

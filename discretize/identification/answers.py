@@ -22,11 +22,11 @@ from ..._support.errors import NotCarried
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.vector_fields.block import start
+from ..equality.coordinates import Coordinates, Exact
 from ..equality.numbers import Number, apart, precise, real
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Program
-from .coordinates import Coordinates, first_value, valued
 from .elimination import FEW, ORDER, PAIRS, no_solution
 from .shared_point import value
 
@@ -66,8 +66,8 @@ def points(
         NotCarried: draws, sweeps, calls with further arguments or at the start.
     """
     known: dict[Any, Any] = {**(values or {}), start: _X0}
-    known |= {b.symbol: first_value(b.symbol, b.init, known) for b in program.blocks}
-    lengths = {b.symbol: b.history for b in program.blocks if b.history is not None}
+    at = Exact(known, {b.symbol: b.history for b in program.blocks if b.history is not None})
+    known |= {b.symbol: at.first(b.symbol, b.init) for b in program.blocks}
     found: list[Coordinates] = []
     given = iter(answers)
     if not program.calls:
@@ -77,11 +77,11 @@ def points(
             known[program.counter] = sp.Integer(k)
         for i in program.instructions:
             if isinstance(i, Assign):
-                known[i.target] = valued(i.value, known, lengths)
+                known[i.target] = at.value(i.value)
                 continue
             if not isinstance(i, CallOracle) or i.directions or i.parameters:
                 raise NotCarried(f"{i} is not supported here.")
-            point, weight = valued(i.point, known), valued(i.implicit, known)
+            point, weight = at.value(i.point), at.value(i.implicit)
             answer = next(given, None)
             if answer is None and weight != 0:
                 raise NotCarried("a point depends on its own answer.")
@@ -89,7 +89,7 @@ def points(
                 return [*found, point]
             known[i.target] = answer
             found.append(tuple(p + weight * u for p, u in zip(point, answer, strict=True)))
-        known |= {s: valued(e, known) for s, e in program.next.items()}
+        known |= {s: at.value(e) for s, e in program.next.items()}
     raise AssertionError("steps never end")  # pragma: no cover
 
 
