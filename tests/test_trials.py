@@ -319,7 +319,7 @@ def test_matrices_are_told_apart_by_trials_that_hold_for_compiled_programs() -> 
     for name in pair:
         algorithm = od.algorithm(name)
         own = {p.name: values[p.name] for p in algorithm.tuned.parameters}
-        objective = lambda z: heights[0](z[0]) + heights[1](z[1])  # noqa: E731
+        objective = lambda z: heights[0](z[0]) + heights[1](z[1])
         made.append(np.asarray(algorithm.run(objective, start, 5, **own).x))
     point = np.array([float(c) for c in trial.point])
     assert np.abs(made[trial.number] - point).max(axis=1).min() < 1e-9
