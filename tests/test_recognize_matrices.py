@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import odescent as od
 from odescent.discretize.emit import load
-from odescent.discretize.equality.coordinates import Exact
+from odescent.discretize.equality.coordinates import CoordinateExpressions
 from odescent.discretize.identification.answers import excluded_by_answers, points
 from odescent.discretize.identification.maps import kept_apart
 from odescent.discretize.identification.recognition import form
@@ -113,5 +113,5 @@ def test_operators_in_coordinates_are_those_of_numbers(numbers):
     e = linear_solve(shifted, apply(od.transpose(M), u) + v) - v * inner(u, apply(M, v))
     hand = np.linalg.solve(wanted, matrix.T @ left + right) - right * (left @ matrix @ right)
     np.testing.assert_allclose(
-        np.array(Exact(known).value(e), dtype=float), hand, rtol=1e-9, atol=1e-9
+        np.array(CoordinateExpressions(known).value(e), dtype=float), hand, rtol=1e-9, atol=1e-9
     )

@@ -27,7 +27,7 @@ DIMENSION = 2
 _HESSIAN = ((sp.Integer(2), sp.Integer(1)), (sp.Integer(1), sp.Integer(3)))
 
 
-class Plane:
+class CoordinateValues:
     """What expressions are at values of their symbols: fractions, intervals and normal laws.
 
     Attributes:
@@ -220,7 +220,7 @@ class Plane:
         return total
 
 
-class Exact(Plane):
+class CoordinateExpressions(CoordinateValues):
     """The same as expressions, where a symbol without a value stays.
 
     The derivative of a gradient is one matrix at all points, since a function may have any symmetric matrix there

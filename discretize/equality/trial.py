@@ -25,7 +25,7 @@ from ...dynamics.vector_fields.block import start
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import Values, different, samples
 from ..programs.program import Assign, CallOracle, Count, Draw, Instruction, Program
-from .coordinates import Matrix, Plane
+from .coordinates import CoordinateValues, Matrix
 from .numbers import NoNumber, Normal, Number, apart, number, over, plus, precise, times, variance
 
 Point: TypeAlias = "tuple[Number, ...]"
@@ -183,7 +183,7 @@ def _distance(one: Point, other: Point) -> float:
     )
 
 
-class _Run(Plane):
+class _Run(CoordinateValues):
     """A program at numbers, step by step."""
 
     def __init__(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sympy as sp
@@ -21,12 +21,13 @@ from sympy.polys.rings import PolyElement, PolyRing
 from ..._support.errors import NotCarried
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
+from ...dynamics.algebra.vectors import Call, Vector
 from ...dynamics.vector_fields.block import start
-from ..equality.coordinates import Coordinates, Exact
+from ..equality.coordinates import CoordinateExpressions, Coordinates
 from ..equality.numbers import Number, apart, precise, real
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import samples
-from ..programs.program import Assign, CallOracle, Program
+from ..programs.program import Assign, CallOracle, Draw, Program
 from .elimination import FEW, ORDER, PAIRS, no_solution
 from .shared_point import value
 
@@ -43,6 +44,7 @@ _SEQUENCES = (
     (_FIRST[1], _ONE),
 )
 _GROUPS = (_SEQUENCES[:5], *((*_SEQUENCES[:2], two) for two in _SEQUENCES[5:]))  # compared at once
+SLOPES = _FIRST[:3]  # answers that are the same at all points
 _SIZE = sp.Symbol("_size", positive=True)
 _SMALL = (((_ONE,), 5), ((_ONE, _TURNED), 3))  # small answers, and the orders that are compared
 _REORDERED = 3  # calls that are tried in every order
@@ -65,11 +67,26 @@ def points(
     Raises:
         NotCarried: draws, sweeps, calls with further arguments or at the start.
     """
+    return list(asked_at(program, iter(answers), values))
+
+
+def asked_at(
+    program: Program,
+    answers: Iterator[Coordinates],
+    values: Mapping[sp.Symbol, sp.Expr] | None = None,
+    draws: list[sp.Symbol] | None = None,
+) -> Iterator[Coordinates]:
+    """The same one by one, until one more than there are answers.
+
+    With a list of draws they are new symbols, which it gets, and there may be calls at the start, which come first.
+    """
     known: dict[Any, Any] = {**(values or {}), start: _X0}
-    at = Exact(known, {b.symbol: b.history for b in program.blocks if b.history is not None})
+    lengths = {b.symbol: b.history for b in program.blocks if b.history is not None}
+    at = CoordinateExpressions(known, lengths)
+    for before in () if draws is None else _before(program):
+        yield (point := at.value(before.point))
+        known[before] = next(answers)
     known |= {b.symbol: at.first(b.symbol, b.init) for b in program.blocks}
-    found: list[Coordinates] = []
-    given = iter(answers)
     if not program.calls:
         raise NotCarried("there is no call.")
     for k in itertools.count():
@@ -79,18 +96,32 @@ def points(
             if isinstance(i, Assign):
                 known[i.target] = at.value(i.value)
                 continue
+            if isinstance(i, Draw) and draws is not None and not i.target.operates:
+                made = sp.symbols(f"_draw{len(draws)}:{len(draws) + len(_X0)}", real=True)
+                draws += made
+                known[i.target] = made if isinstance(i.target, Vector) else made[0]
+                continue
             if not isinstance(i, CallOracle) or i.directions or i.parameters:
                 raise NotCarried(f"{i} is not supported here.")
             point, weight = at.value(i.point), at.value(i.implicit)
-            answer = next(given, None)
+            answer = next(answers, None)
             if answer is None and weight != 0:
                 raise NotCarried("a point depends on its own answer.")
             if answer is None:
-                return [*found, point]
+                yield point
+                return
             known[i.target] = answer
-            found.append(tuple(p + weight * u for p, u in zip(point, answer, strict=True)))
+            yield tuple(p + weight * u for p, u in zip(point, answer, strict=True))
         known |= {s: at.value(e) for s, e in program.next.items()}
-    raise AssertionError("steps never end")  # pragma: no cover
+
+
+def _before(program: Program) -> list[Call]:
+    """The calls at the start, in order; raises NotCarried for those of further arguments, or of another's answer."""
+    inits = [b.init for b in program.blocks if isinstance(b.init, Vector)]
+    found = sorted({c for e in inits for c in e.calls()}, key=lambda c: c.key)
+    if any(c.directions or c.parameters or c.point.calls() for c in found):
+        raise NotCarried("a call at the start is not supported here.")
+    return found
 
 
 def bends(target: Program) -> bool:
@@ -104,7 +135,7 @@ def bends(target: Program) -> bool:
         for n in range(count):
             runs = [points(target, [*others[:n], u, *others[n:]]) for u in _FIRST[:3]]
             for one, two, minus in zip(*map(itertools.chain.from_iterable, runs), strict=True):
-                if _differ(two + minus / 2, sp.Rational(3, 2) * one):
+                if differ(two + minus / 2, sp.Rational(3, 2) * one):
                     return True
     except NotCarried:
         return False
@@ -122,7 +153,7 @@ def moved_at_once(target: Program, before: Sequence[Coordinates] = ()) -> bool:
         one, two, minus = (points(target, [*before, u])[-1] for u in _FIRST[:3])
     except NotCarried:
         return False
-    return any(map(_differ, one, two)) or any(map(_differ, one, minus))
+    return any(map(differ, one, two)) or any(map(differ, one, minus))
 
 
 def told_apart(one: Program, other: Program, mine: Mapping[sp.Symbol, sp.Symbol]) -> bool:
@@ -162,10 +193,10 @@ def _distinct(p: Program, values: Mapping[sp.Symbol, sp.Expr]) -> int:
 
 
 def _elsewhere(one: Coordinates, other: Coordinates) -> bool:
-    return any(map(_differ, one, other))
+    return any(map(differ, one, other))
 
 
-def _differ(one: sp.Expr, other: sp.Expr) -> bool:
+def differ(one: sp.Expr, other: sp.Expr) -> bool:
     """Whether two numbers provably differ."""
     a, b = real(one), real(other)
     with precise():
@@ -188,13 +219,14 @@ def excluded_by_answers(target: Program, known: Program) -> bool:
     if any(len({c.oracle for c in p.calls}) != 1 for p in (target, known)):
         return False
     try:
-        return all(_no_parameters(at_numbers, known) for at_numbers in _at_numbers(target))
+        return all(_no_parameters(t, known) for t in at_numbers(target))
     except (NotCarried, ArithmeticError):
         return False
 
 
 @functools.lru_cache(maxsize=4)  # a target is compared with every registered method
-def _at_numbers(target: Program) -> tuple[Program, ...]:
+def at_numbers(target: Program) -> tuple[Program, ...]:
+    """The method at two samples of its parameters."""
     given = itertools.islice(samples(target.parameters), 2 if target.parameters else 1)
     return tuple(target.bind(values) for values in given)
 
@@ -239,32 +271,36 @@ def _algebraic(pairs: Sequence[tuple[Coordinates, Coordinates]]) -> bool:
     return bool(numbers) and all(e.is_algebraic for e in numbers)
 
 
-def _grouped(pairs: Sequence[tuple[Coordinates, Coordinates]], by_number: bool) -> list[_Equations]:
+def _grouped(
+    pairs: Sequence[tuple[Coordinates, Coordinates]], by_number: bool
+) -> list[PositiveEquations]:
     """The equations of each group of sequences; the second points as numbers, or with their roots as unknowns."""
     numbers: dict[sp.Symbol, Number] = {}
-    left = [_apart(one, _named(there, numbers) if by_number else there) for one, there in pairs]
+    left = [_apart(one, named(there, numbers) if by_number else there) for one, there in pairs]
     at = dict(zip(_SEQUENCES, left, strict=True))
-    return [_Equations([e for wanted in group for e in at[wanted]], numbers) for group in _GROUPS]
+    return [
+        PositiveEquations([e for wanted in group for e in at[wanted]], numbers) for group in _GROUPS
+    ]
 
 
-def _by_series(target: Program, known: Program) -> list[_Equations]:
+def _by_series(target: Program, known: Program) -> list[PositiveEquations]:
     """The equations of the points' series in the size of the answers, which has fewer roots than its values.
 
     Points that are the same for all answers are so for small ones; none where the points are no series.
     """
     numbers: dict[sp.Symbol, Number] = {}
     left: list[sp.Expr] = []
-    groups: list[_Equations] = []
+    groups: list[PositiveEquations] = []
     try:
         for answers, most in _SMALL:
             small = tuple(tuple(_SIZE * u for u in answer) for answer in answers)
             *before, last = points(target, small)
             for one, other in itertools.combinations(before, 2):
-                if not any(_differ(e, sp.S.Zero) for e in _series(_apart(one, other), most)):
+                if not any(differ(e, sp.S.Zero) for e in _series(_apart(one, other), most)):
                     return groups  # they may be one point, of which there is one answer
-            there = _named(_series(last, most), numbers)
+            there = named(_series(last, most), numbers)
             left += _apart(_series(_last(known, small), most), there)
-            groups.append(_Equations(list(left), numbers))
+            groups.append(PositiveEquations(list(left), numbers))
     except (NotCarried, SingularError):
         pass
     return groups
@@ -299,8 +335,8 @@ def _no_parameters_in_order(target: Program, known: Program, order: Sequence[int
         mine, answers = _asked(target, (first, *_FIRST[: len(order) - 1]))
         for n, call in enumerate(order):
             there = points(known, [answers[i] for i in order[:n]])[-1]
-            left += _apart(there, _named(mine[call], numbers))
-    return _Equations(left, numbers).no_zero(PAIRS)
+            left += _apart(there, named(mine[call], numbers))
+    return PositiveEquations(left, numbers).no_zero(PAIRS)
 
 
 @functools.lru_cache(maxsize=32)
@@ -334,7 +370,7 @@ def _apart(one: Coordinates, other: Coordinates) -> list[sp.Expr]:
     return [a - b for a, b in zip(one, other, strict=True)]
 
 
-def _named(point: Coordinates, numbers: dict[sp.Symbol, Number]) -> Coordinates:
+def named(point: Coordinates, numbers: dict[sp.Symbol, Number]) -> Coordinates:
     """A point with symbols for coordinates that are no fractions, whose values are added to the numbers."""
     found = []
     for e in point:
@@ -345,7 +381,7 @@ def _named(point: Coordinates, numbers: dict[sp.Symbol, Number]) -> Coordinates:
     return tuple(found)
 
 
-class _Equations:
+class PositiveEquations:
     """Expressions that are to be zero where their symbols are positive, but for those that are numbers."""
 
     def __init__(self, exprs: Sequence[sp.Expr], numbers: Mapping[sp.Symbol, Number]) -> None:

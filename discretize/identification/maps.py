@@ -2,7 +2,7 @@
 
 Whatever the values of its parameters, a known method is excluded where it calls oracles of other sorts, where its
 noise always reaches the output of one without noise, where its points are affine in the answers and the target's are
-not, or where no values give the target's points at numbers; see `answers`.
+not, or where no values give the target's points at numbers, or their laws; see `answers` and `laws`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Draw, Instruction, Program
 from .answers import AVERAGES, bends, excluded_by_answers, moved_at_once, points
+from .laws import excluded_by_laws
 
 # By the first answer, the weights of the point after it: how it bends (not at all if it is affine) and how it grows.
 _READINGS: tuple[dict[int, sp.Rational], ...] = (
@@ -54,9 +55,9 @@ def kept_apart(
         reached = _drawn(target if noisy else known)
         if any(_sign(w) or (noisy and not is_zero(w)) for w in reached):
             return ""
-        return "with noise, which may vanish"
+        return "" if excluded_by_laws(target, known) else "with noise, which may vanish"
     if noisy:
-        return "with noise: compared as expressions only"
+        return "" if excluded_by_laws(target, known) else "with noise: compared as expressions only"
     at_numbers = target.bind(next(samples(target.parameters)))
     if linear_known:
         bent = calls is None and bends(at_numbers)

@@ -1,0 +1,100 @@
+"""Normal laws of the calls of methods with noise, and the exclusion of all parameters by them.
+
+On a linear function every answer is one vector, wherever a method calls, and where a step is affine in its draws the
+points of its calls are normal variables. Two methods whose calls are the same in law have the same means and variances
+there: equations in the parameters of a known method, which elimination shows to have no solution.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+
+import sympy as sp
+
+from ..._support.errors import NotCarried
+from ...dynamics.algebra.exact import canonical
+from ..equality.coordinates import Coordinates
+from ..equality.numbers import Number
+from ..linear.state_space import explicit_proximal
+from ..programs.program import Program
+from .answers import SLOPES, PositiveEquations, asked_at, at_numbers, differ, named
+from .elimination import FEW, PAIRS
+
+_CALLS = 4  # whose laws are compared
+
+
+def excluded_by_laws(target: Program, known: Program) -> bool:
+    """Whether no parameters of the known method give the calls of the target the same laws; False is inconclusive.
+
+    A call that is random is none of a method without noise. Else both make one call in a step, and the answer moves the
+    target's next point: it is then no other method with a delay, nor several steps of one.
+
+    Args:
+        target: the given method, at two samples of its parameters.
+        known: the registered method; at least one of the two draws noise.
+    """
+    target, known = explicit_proximal(target), explicit_proximal(known)
+    try:
+        if not known.draws:
+            return all(_random(t) for t in at_numbers(target))
+        if not target.draws:
+            spread = [e for law in _laws(known, SLOPES[0]) for e in law[1::2]]
+            return PositiveEquations(spread, {}).no_zero(FEW)
+        if any(len(p.calls) != 1 for p in (target, known)):
+            return False
+        return all(_excluded(t, known) for t in at_numbers(target))
+    except (NotCarried, ArithmeticError):
+        return False
+
+
+def _random(target: Program) -> bool:
+    """Whether a call is at a random point, where the method is at numbers."""
+    return any(differ(e, sp.S.Zero) for law in _laws(target, SLOPES[0]) for e in law[1::2])
+
+
+def _excluded(target: Program, known: Program) -> bool:
+    """The same where the target is at numbers, and both draw noise."""
+    mine, theirs = ([_laws(p, slope) for slope in SLOPES] for p in (target, known))
+    if not any(itertools.starmap(differ, zip(mine[0][1], mine[1][1], strict=True))):
+        return False
+    numbers: dict[sp.Symbol, Number] = {}
+    left: list[sp.Expr] = []
+    groups = []
+    for laws in zip(*mine, *theirs, strict=False):
+        half = len(SLOPES)
+        for there, one in zip(laws[:half], laws[half:], strict=True):
+            left += [a - b for a, b in zip(one, named(there, numbers), strict=True)]
+        groups.append(PositiveEquations(list(left), numbers))
+    return any(g.no_zero(FEW) for g in groups) or any(g.no_zero(PAIRS) for g in groups[:2])
+
+
+@functools.lru_cache(maxsize=256)
+def _laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
+    """The means and variances of the coordinates of the first calls, as many as are normal variables; at least two.
+
+    Raises:
+        NotCarried: the second call is at no normal variable.
+    """
+    draws: list[sp.Symbol] = []
+    found: list[Coordinates] = []
+    with contextlib.suppress(NotCarried):
+        for point in itertools.islice(
+            asked_at(program, itertools.repeat(slope), None, draws), _CALLS
+        ):
+            pairs = [_law(e, draws) for e in point]
+            found.append(tuple(e for which in zip(*pairs, strict=True) for e in which))
+    if len(found) < 2:
+        raise NotCarried("the second call is at no normal variable.")
+    return tuple(found)
+
+
+def _law(e: sp.Expr, draws: list[sp.Symbol]) -> tuple[sp.Expr, sp.Expr]:
+    """The mean and the variance of an expression that is affine in the draws; raises NotCarried for any other."""
+    e = sp.expand(e)
+    weights = [canonical(sp.diff(e, s)) for s in draws if s in e.free_symbols]
+    if any(w.free_symbols & {*draws} for w in weights):
+        raise NotCarried(f"{e} is no normal variable.")
+    mean = e.xreplace(dict.fromkeys(draws, sp.S.Zero))
+    return canonical(mean), canonical(sp.Add(*(w**2 for w in weights)))

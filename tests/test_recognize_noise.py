@@ -1,0 +1,84 @@
+"""Methods with noise: excluded by the normal laws of their calls, never from being themselves."""
+
+import random
+
+import pytest
+import sympy as sp
+
+import odescent as od
+from odescent.discretize.identification.laws import excluded_by_laws
+
+x, v, w = od.blocks("x v w")
+x0 = od.blocks("x0")
+c, h, theta = od.parameters("c h theta")
+f = od.Objective("f")
+NOISY = [
+    n
+    for n in od.algorithms()
+    if (p := od.algorithm(n).tuned).draws and {o.kind for o in p.oracles} == {"grad"}
+]
+
+
+def noisy(fields, *noises, **options):
+    parts = {"drift": fields, **{f"noise{i}": od.Field({}, n) for i, n in enumerate(noises)}}
+    return od.Algorithm(od.System(parts, **options), od.scheme("explicit_euler"))
+
+
+def test_there_are_such_methods():
+    assert len(NOISY) >= 10
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_no_method_is_excluded_from_being_itself(name):
+    own, draw = od.algorithm(name), random.Random(name)
+    values = {p: sp.Rational(draw.randrange(1, 39), 40) for p in own.tuned.parameters}
+    for program in (own.tuned, own.tuned.bind(values), own.program):
+        assert not excluded_by_laws(program, own.program)
+
+
+DISGUISED = {
+    "two noises of half the variance": lambda: noisy(
+        {x: -f.grad(x)}, {x: od.Diffusion(1, "W")}, {x: od.Diffusion(1, "B")}),
+    "other units": lambda: noisy(
+        {w: -3 * f.grad(w / 3)}, {w: od.Diffusion(3 * sp.sqrt(2), "W")}, output=w / 3, init={w: 3 * x0}),
+    "a noise of the other sign": lambda: noisy({x: -f.grad(x)}, {x: od.Diffusion(-sp.sqrt(2), "W")}),
+    "a turned pair of noises": lambda: noisy(
+        {x: -f.grad(x)}, {x: od.Diffusion(sp.Rational(3, 5) * sp.sqrt(2), "W")},
+        {x: od.Diffusion(sp.Rational(4, 5) * sp.sqrt(2), "B")}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DISGUISED)
+def test_disguises_are_not_excluded(name):
+    built = DISGUISED[name]()
+    for program in (built.tuned, built.tuned.bind({h: sp.Rational(1, 7)})):
+        assert not excluded_by_laws(program, od.algorithm("unadjusted_langevin").program)
+    found = od.recognize(built)
+    assert found.verdict in {"equal", "equal but for", "undecided"}
+    assert found.name == "unadjusted_langevin" or "unadjusted_langevin" in found.undecided
+
+
+NEAR = {
+    "a noise that is larger by a billionth": lambda: noisy(
+        {x: -f.grad(x)}, {x: od.Diffusion(sp.sqrt(2) * (1 + sp.Rational(1, 10**9)), "W")}),
+    "a noise in proportion to x": lambda: noisy({x: -f.grad(x)}, {x: od.Diffusion(x, "W")}),
+    "a momentum with noise in x": lambda: noisy(
+        {x: v - f.grad(x), v: -v - 2 * f.grad(x)}, {x: od.Diffusion(c, "W")}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEAR)
+def test_near_misses_are_no_langevin_method(name):
+    built = NEAR[name]()
+    langevin = [
+        n for n in NOISY if n not in {"sgd", "annealed_langevin", "sgld", "stochastic_theta"}
+    ]
+    for other in langevin:
+        assert excluded_by_laws(built.tuned, od.algorithm(other).program), other
+    for other in ("gradient_descent", "adam", "nesterov_c", "heavy_ball"):
+        assert excluded_by_laws(built.tuned, od.algorithm(other).program), other
+
+
+def test_what_is_none_but_for_a_method_of_two_calls():
+    found = od.recognize(NEAR["a momentum with noise in x"]())
+    assert found.name is None and set(found.undecided) <= {"stochastic_theta"}, found.undecided
