@@ -93,6 +93,12 @@ def test_disguises_are_not_excluded(name):
     assert not excluded_by_answers(target, own) and kept_apart(target, own, False)
 
 
+def test_a_radius_that_is_a_quotient_is_solved_for():
+    found = od.recognize(DISGUISED["a radius that is a quotient"][1]())
+    assert (found.verdict, found.name) == ("equal", "regularized_newton"), found.reason
+    assert found.substitution == {"gam": h / c}
+
+
 @pytest.mark.parametrize("name", NEAR)
 def test_near_misses_are_excluded(name):
     known, build = NEAR[name]

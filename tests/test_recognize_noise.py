@@ -82,3 +82,24 @@ def test_near_misses_are_no_langevin_method(name):
 def test_what_is_none_but_for_a_method_of_two_calls():
     found = od.recognize(NEAR["a momentum with noise in x"]())
     assert found.name is None and set(found.undecided) <= {"stochastic_theta"}, found.undecided
+
+
+OTHER = {
+    "any noise": (lambda: noisy({x: -f.grad(x)}, {x: od.Diffusion(c, "W")}), "sgd", {"sigma": c / sp.sqrt(h)}),
+    "another clock": (lambda: noisy({x: -c * f.grad(x)}, {x: od.Diffusion(sp.sqrt(2 * c), "W")}), "sgd",
+                      {"h": c * h, "sigma": sp.sqrt(2) / sp.sqrt(c * h)}),
+    "a quotient": (lambda: od.method({x: x - theta / c * od.elementwise(sp.sign, f.grad(x))}, output=x),
+                   "sign_descent", {"h": theta / c}),
+    "a length": (lambda: od.method({x: x - theta * c * f.grad(x) / sp.sqrt(od.inner(f.grad(x), f.grad(x)))}, output=x),
+                 "normalized_gradient_descent", {"h": theta * c}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_other_values_are_solved_for(name):
+    """The answer is a proof: at these values the registered method is the same, draw by draw."""
+    build, known, values = OTHER[name]
+    found = od.recognize(build())
+    assert (found.verdict, found.name) == ("equal", known), found.reason
+    for p, e in values.items():
+        assert sp.simplify(found.substitution[p] - e) == 0

@@ -40,7 +40,7 @@ def excluded_by_laws(target: Program, known: Program) -> bool:
         if not known.draws:
             return all(_random(t) for t in at_numbers(target))
         if not target.draws:
-            spread = [e for law in _laws(known, SLOPES[0]) for e in law[1::2]]
+            spread = [e for law in laws(known, SLOPES[0]) for e in law[1::2]]
             return PositiveEquations(spread, {}).no_zero(FEW)
         if any(len(p.calls) != 1 for p in (target, known)):
             return False
@@ -51,27 +51,27 @@ def excluded_by_laws(target: Program, known: Program) -> bool:
 
 def _random(target: Program) -> bool:
     """Whether a call is at a random point, where the method is at numbers."""
-    return any(differ(e, sp.S.Zero) for law in _laws(target, SLOPES[0]) for e in law[1::2])
+    return any(differ(e, sp.S.Zero) for law in laws(target, SLOPES[0]) for e in law[1::2])
 
 
 def _excluded(target: Program, known: Program) -> bool:
     """The same where the target is at numbers, and both draw noise."""
-    mine, theirs = ([_laws(p, slope) for slope in SLOPES] for p in (target, known))
+    mine, theirs = ([laws(p, slope) for slope in SLOPES] for p in (target, known))
     if not any(itertools.starmap(differ, zip(mine[0][1], mine[1][1], strict=True))):
         return False
     numbers: dict[sp.Symbol, Number] = {}
     left: list[sp.Expr] = []
     groups = []
-    for laws in zip(*mine, *theirs, strict=False):
+    for of_call in zip(*mine, *theirs, strict=False):
         half = len(SLOPES)
-        for there, one in zip(laws[:half], laws[half:], strict=True):
+        for there, one in zip(of_call[:half], of_call[half:], strict=True):
             left += [a - b for a, b in zip(one, named(there, numbers), strict=True)]
         groups.append(PositiveEquations(list(left), numbers))
     return any(g.no_zero(FEW) for g in groups) or any(g.no_zero(PAIRS) for g in groups[:2])
 
 
 @functools.lru_cache(maxsize=256)
-def _laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
+def laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
     """The means and variances of the coordinates of the first calls, as many as are normal variables; at least two.
 
     Raises:

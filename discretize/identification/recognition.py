@@ -35,6 +35,7 @@ from .matching import (
     solutions,
     varying,
 )
+from .other_values import other_values
 from .shared_point import Table, differ, memory, nonzero, repeats, table
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
@@ -406,6 +407,11 @@ class _Search:
                 moved = self.target.bind(dict(zip(mine, order, strict=True)))
                 back = {b.name: a for a, b in zip(mine, order, strict=True)}
                 if self._note(name, _compare(moved, renamed), _called(names), back):
+                    return
+            for found in other_values(self.target, renamed):
+                solved = {p.name: e for p, e in found.items()}
+                verdict = _compare(self.target, renamed.bind(found))
+                if self._note(name, verdict, _called(names), solved):
                     return
         calls = None if isinstance(self.target, Program) else len(self.target.inputs)
         why = kept_apart(self.program, known.program, constant, calls)
