@@ -88,6 +88,21 @@ PAPERS: Mapping[str, Paper] = {
         ("local.local_classifiers", "local.penalty_forms", "local.adjoints"),
         ("neural_de",),
     ),
+    "operators": Paper(
+        "Methods with operators, windows and constraints",
+        "several papers, named with the claims",
+        (
+            "operators.iterative_newton",
+            "operators.newton_schulz",
+            "operators.inverse_filter",
+            "operators.mkor",
+            "operators.regularized_newton",
+            "operators.m_fac",
+            "operators.adagrad_norm",
+            "operators.kkt_newton",
+            "operators.saddle_flow",
+        ),
+    ),
 }
 
 

@@ -87,6 +87,7 @@ LAYERS = (
     "paper_figs.consensus",
     "paper_figs.heuristics",
     "paper_figs.local",
+    "paper_figs.operators",
     "_cli.base",
     "_explorer",
     "_cli.commands",

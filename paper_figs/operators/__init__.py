@@ -1,0 +1,1 @@
+"""Figures on methods with operators, windows and constraints, made of analysis, discretize and dynamics."""
