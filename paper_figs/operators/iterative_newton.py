@@ -116,7 +116,7 @@ def draw_doubling(data: Mapping[str, Any]) -> Figure:
                   label="gradient descent, $2^k$ steps, matrix $aS$")  # fmt: skip
     left.semilogy(steps, errors["newton"], color=look.color, marker=".", ms=5, ls="none", zorder=4,
                   label="iterative Newton, $k$ steps")  # fmt: skip
-    left.set(xlabel="$k$", ylabel=r"$|w_k - w^\star| / |w^\star|$", ylim=(1e-13, 3))
+    left.set(xlabel="$k$", ylabel=r"$|w_k - w^\star| / |w^\star|$", ylim=(1e-14, 3))
     left.set_xticks(steps[::4])
     fine = np.geomspace(data["values"][0], data["values"][-1], 400)
     for i, (k, row) in enumerate(zip(data["shown"], data["left"], strict=True)):

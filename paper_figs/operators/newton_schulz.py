@@ -115,7 +115,7 @@ def draw_polar(data: Mapping[str, Any]) -> Figure:
     for i, row in enumerate(
         np.asarray(data["errors"]).T[1:]
     ):  # the largest value is 1 from the start
-        axes[0].semilogy(steps, row, color=look.color, lw=0.8, alpha=0.4 + 0.07 * i,
+        axes[0].semilogy(steps, np.where(row > 0, row, np.nan), color=look.color, lw=0.8, alpha=0.4 + 0.07 * i,
                          label="Newton-Schulz orthogonalization" if i == 8 else "_nolegend_")  # fmt: skip
     axes[0].set(xlabel="iteration $k$", ylabel="$|1 - s|$ of 9 singular values", ylim=(1e-17, 3))
     pairs, linear = np.asarray(data["pairs"]), np.asarray(data["linear"])
