@@ -381,3 +381,15 @@ def test_named_constants_obey_their_relations():
         assert (
             not exact.is_zero(open_) and not exact.Fractions([open_]).decides
         )  # by digits, not by its form
+
+
+def test_high_roots_end_and_are_told_apart() -> None:
+    """Powers such as (19/20)^(1001/1000), whose minimal polynomials have a thousand terms."""
+    a = sp.Symbol("a", positive=True)
+    for base in (sp.Rational(19, 20), a, a + 1):
+        root, near = base ** sp.Rational(1, 1000), base ** sp.Rational(1, 997)
+        assert is_zero(base ** sp.Rational(1001, 1000) - base * root)
+        assert is_zero((1 + root) * (1 - near) - 1 - root + near + root * near)
+        assert not is_zero(root - near)
+        assert not is_zero(root + near - 2 - sp.Rational(1, 10**6))
+        assert canonical((root**2 - 1) / (root - 1) - 1).free_symbols <= {a}

@@ -21,6 +21,7 @@ from ..._support.errors import DividedByZero
 from .scalars import SINGULAR, as_scalar
 
 _POWER = 32  # of an exponential of a number, where it is a power of another
+_ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
 _OPAQUE = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)  # compared by their arguments
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
@@ -55,6 +56,7 @@ class _Lowering:
                     self._exponents[rest] = least.gcd(self._exponents.get(rest, least))
             if e.has(sp.E):
                 self._numbers.add(sp.S.One)
+        self._roots = {base: n for base, n in self._roots.items() if n <= _ROOT}
         self._units = _small_powers(self._numbers)
         self.exprs = [self.lower(e) for e in exprs]
 
@@ -202,7 +204,8 @@ class _Lowering:
             self.relations.append((higher, m // n, bottom ** (m // n - 1) * root))
             n, root = m, higher
             self._radicals[top, bottom] = n, root
-        return (root / bottom) ** int(exponent * n)
+        whole = (exponent + sp.S.Half) // 1 if n > _ROOT else 0  # small powers of a high root
+        return (top / bottom) ** int(whole) * (root / bottom) ** int((exponent - whole) * n)
 
 
 @functools.cache
