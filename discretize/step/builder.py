@@ -43,7 +43,7 @@ class Builder:
             | {s.name for s in system.parameters}
             | {step.name, "k", "t"}
         )
-        names |= {s.name for s in (() if clock is None else clock.free_symbols)}
+        names |= {s.name for s in (*system.samples, *(() if clock is None else clock.free_symbols))}
         self.used = names | set(reserved)
         self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
         self.kinds = {b.name: b.kind for b in system.blocks}
