@@ -44,15 +44,15 @@ def generator_logarithm(
     fields = [{s: drifts[s][j] for s in blocks} for j in range(n)]
     spread: list[dict[Pair, Expr]] = [{} for _ in range(n)]
     for s, t in itertools.combinations_with_replacement(blocks, 2):
-        found = _logarithm(_product(s, t), moved, h, n)
+        found = _logarithm(product(s, t), moved, h, n)
         for j in range(n):
-            own: Any = found[j] - _product(drifts[s][j], t) - _product(s, drifts[t][j])
+            own: Any = found[j] - product(drifts[s][j], t) - product(s, drifts[t][j])
             if tidy(own):
                 spread[j][s, t] = tidy(own)
     return fields, tuple(spread)
 
 
-def _product(a: Any, b: Any) -> Any:
+def product(a: Any, b: Any) -> Any:
     """The product of two values of blocks: an operator for two vectors."""
     return outer(a, b) if isinstance(a, Vector) and isinstance(b, Vector) else a * b
 

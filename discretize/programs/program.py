@@ -37,7 +37,6 @@ from ...dynamics.algebra.vectors import (
     call,
 )
 from ...dynamics.samples.laws import Law, law_of
-from ...dynamics.samples.mean import mean
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.spaces import Spaces
 from .meanings import Meanings
@@ -111,7 +110,6 @@ class Draw(Instructed):
     like: Symbol
     process: str
     law: str = ""
-
 
     @property
     def drawn_from(self) -> Law:

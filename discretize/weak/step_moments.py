@@ -17,8 +17,8 @@ from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Expr
-from ...dynamics.stochastic.coordinates import Coordinates, Functions, observable
 from ...dynamics.samples.laws import Law
+from ...dynamics.stochastic.coordinates import Coordinates, Functions, observable
 from ...dynamics.stochastic.gaussians import (
     expectation,
     monomial,

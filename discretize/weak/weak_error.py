@@ -20,8 +20,8 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.series import taylor
 from ...dynamics.algebra.vectors import Expr
-from ...dynamics.stochastic.coordinates import Coordinates, Functions
 from ...dynamics.samples.laws import Law
+from ...dynamics.stochastic.coordinates import Coordinates, Functions
 from ...dynamics.stochastic.gaussians import expectation
 from ...dynamics.stochastic.operators import (
     Operator,

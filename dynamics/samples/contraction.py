@@ -159,7 +159,11 @@ def _pointwise(a: Product, units: Sequence[VectorSymbol], weight: Vector) -> Vec
         return _product([*fixed, *rest, weight])
     if len(operators) == 2:
         one, other = operators
-        between = transpose(other) if weight == ones else apply(diagonal_operator(weight), transpose(other))
+        between = (
+            transpose(other)
+            if weight == ones
+            else apply(diagonal_operator(weight), transpose(other))
+        )
         return _product([*fixed, diagonal(apply(one, between))])
     raise _no_form(a)
 

@@ -33,7 +33,7 @@ class Law(Rendered):
 
     Attributes:
         words: the law in words, of a vector z or a scalar u.
-        latex: the same, as LaTeX behind "~".
+        text, latex: the same in symbols, as they stand after "~".
         entry: for independent entries, the n-th moment of one.
         weights: for others, the weights of the contractions of a polynomial of degree n, by partition, in dimension d.
         made: the sample from standard normal vectors or scalars, as an expression that every backend has.
@@ -42,6 +42,7 @@ class Law(Rendered):
     """
 
     words: str
+    text: str
     latex: str
     made: Callable[..., Any]
     entry: Callable[[int], sp.Expr] | None = None
@@ -158,21 +159,24 @@ def _uniform(a: sp.Expr, b: sp.Expr) -> sp.Expr:
 
 
 LAWS: dict[str, Law] = {
-    "normal": Law("standard normal", r"N(0, I)", lambda xi: xi, _normal_entry),
+    "normal": Law("standard normal", "N(0, I)", r"N(0, I)", lambda xi: xi, _normal_entry),
     "rademacher": Law(
         "independent signs, each as likely as the other",
+        "{-1, 1}^d",
         r"\{-1, 1\}^d",
         _signs,
         lambda n: sp.Integer(n % 2 == 0),
     ),
     "sphere": Law(
         "uniform on the sphere of radius sqrt(d)",
+        "sqrt(d) S^(d-1)",
         r"\sqrt{d}\, S^{d-1}",
         lambda xi: xi * (_root_of_dimension(xi) / sp.sqrt(inner(xi, xi))),
         weights=_on_sphere,
     ),
     "uniform": Law(
         "independent entries, uniform on [-sqrt(3), sqrt(3)]",
+        "U[-sqrt(3), sqrt(3)]^d",
         r"U[-\sqrt{3}, \sqrt{3}]^d",
         lambda *xi: elementwise(lambda *s: sp.sqrt(3) * (2 * _uniform(*s) - 1), *xi),
         lambda n: sp.S.Zero if n % 2 else sp.Integer(3) ** (n // 2) / (n + 1),
@@ -180,15 +184,17 @@ LAWS: dict[str, Law] = {
     ),
     "coordinate": Law(
         "a random unit vector or its negative, times sqrt(d)",
+        "+-sqrt(d) e_i",
         r"\{\pm\sqrt{d}\, e_i\}",
         lambda xi: call(Oracle("named", "steepest_l1"), xi) * _root_of_dimension(xi),
         weights=_on_axes,
     ),
     "normal_scalar": Law(
-        "standard normal", r"N(0, 1)", lambda xi: xi, _normal_entry, scalar=True
+        "standard normal", "N(0, 1)", r"N(0, 1)", lambda xi: xi, _normal_entry, scalar=True
     ),
     "rademacher_scalar": Law(
         "a sign, each as likely as the other",
+        "{-1, 1}",
         r"\{-1, 1\}",
         sp.sign,
         lambda n: sp.Integer(n % 2 == 0),
@@ -196,6 +202,7 @@ LAWS: dict[str, Law] = {
     ),
     "uniform_scalar": Law(
         "uniform on [0, 1]",
+        "U(0, 1)",
         "U(0, 1)",
         _uniform,
         lambda n: sp.Rational(1, n + 1),

@@ -18,12 +18,13 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotCarried
+from ..._support.errors import NotCarried, OdescentError
 from ..algebra.calculus import change, derivative, nothing, substitute, symbols_of, tidy
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.gradients import gradient
 from ..algebra.operators import OracleDerivative
 from ..algebra.products import Product, Unary, apply, hadamard, outer
+from ..algebra.trees import READERS, WRITERS, from_tree, tree
 from ..algebra.vectors import (
     Argument,
     Atom,
@@ -39,7 +40,7 @@ from ..algebra.vectors import (
     zero,
 )
 from .contraction import contracted, monomials, ones
-from .sample import ScalarSample, VectorSample, samples_in
+from .sample import SAMPLES, ScalarSample, VectorSample, samples_in
 
 Bound: TypeAlias = "VectorSample | ScalarSample"
 HIGHEST = 6  # degree in one sample that is contracted: the number of contractions grows as its double factorial
@@ -125,13 +126,11 @@ def _of_scalar(m: sp.Expr, s: Bound) -> sp.Expr:
     if degree is not None:
         with contextlib.suppress(NotCarried):
             return _polynomial(m, degree, s)
-    if isinstance(m, ScalarNode) and m.kind == "inner":
-        fixed = [v for v in m.arguments if s not in symbols_of(v)]
-        if fixed:
-            (moving,) = (v for v in m.arguments if v != fixed[0])
-            return inner(fixed[0], mean_over(moving, s))
     if (parts := _by_parts(m, None, s)) is not None:
         return mean_over(parts, s)
+    if (found := _half_fixed(m, s)) is not None:
+        fixed, moving, rest = found
+        return inner(fixed, mean_over(moving * rest, s))
     return _opaque(m, s)
 
 
@@ -150,7 +149,24 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
         return mean_over(parts, s)
     if (moved := _taken_out(m, a, s)) is not None:
         return moved
+    if not a.operates and (found := _half_fixed(m, s)) is not None:
+        fixed, moving, rest = found
+        return apply(mean_over(outer(a, moving) * rest, s), fixed)  # type: ignore[arg-type]
     return _opaque(a * m, s)
+
+
+def _half_fixed(m: sp.Expr, s: Bound) -> tuple[Vector, Vector, sp.Expr] | None:
+    """An inner product in a monomial that has the sample on one side: the other side, this one, and what is left."""
+    found = []
+    for factor in sp.Mul.make_args(m):
+        if isinstance(factor, ScalarNode) and factor.kind == "inner":
+            fixed = [v for v in factor.arguments if s not in symbols_of(v)]
+            if len(fixed) == 1:
+                found.append((fixed[0], next(v for v in factor.arguments if v != fixed[0]), factor))
+    if not found:
+        return None
+    one, moving, factor = min(found, key=lambda item: str(item[-1]))
+    return one, moving, m / factor
 
 
 # Polynomials
@@ -365,7 +381,11 @@ def _opened(body: Any, over: Bound) -> tuple[Any, Any]:
     """
     name = f"{over.name.partition('~')[0]}~free{next(_FRESH)}"
     vector = isinstance(over, VectorSample)
-    free = VectorSample(name, over.law_name, over.like) if vector else ScalarSample(name, over.law_name)
+    free = (
+        VectorSample(name, over.law_name, over.like)
+        if vector
+        else ScalarSample(name, over.law_name)
+    )
     return substitute(body, {over: free}), free
 
 
@@ -455,9 +475,28 @@ def _shown(body: Expr, over: Bound, show: Callable[[Any], str], as_latex: bool) 
     stem = over.name.partition("~")[0]
     taken = {s.name for s in symbols_of(body)}
     name = next(n for n in (stem, *(f"{stem}_{i}" for i in range(1, 99))) if n not in taken)
-    plain: Any = VectorSymbol(name) if isinstance(over, VectorSample) else sp.Symbol(name, real=True)
+    plain: Any = (
+        VectorSymbol(name) if isinstance(over, VectorSample) else sp.Symbol(name, real=True)
+    )
     inside = show(substitute(body, {over: plain}))
     return rf"\mathbb{{E}}\left[{inside}\right]" if as_latex else f"E[{inside}]"
+
+
+def _written(e: Any) -> list[Any]:
+    return ["mean", tree(e.body), tree(e.over)]
+
+
+def _read(body: Any, over: Any) -> Expr:
+    """A mean from the words after that of its form."""
+    bound = from_tree(over)
+    if not isinstance(bound, SAMPLES):
+        raise OdescentError(f"a mean is taken over a sample, not over {bound}.")
+    inside, free = _opened(from_tree(body), bound)
+    return mean_over(inside, free)
+
+
+WRITERS[MeanVector] = WRITERS[MeanScalar] = _written
+READERS["mean"] = _read
 
 
 def means_in(e: Expr) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..algebra.calculus import symbols_of
 from ..algebra.scalars import check_name
+from ..algebra.trees import READERS, WRITERS
 from ..algebra.vectors import Expr, VectorSymbol
 from .laws import Law, law_of
 
@@ -109,6 +111,20 @@ def sample(name: str, law: str = "normal", like: Any = None) -> Any:
         )
     law_of(law)
     return VectorSample(name, law, shape.name)
+
+
+def _read(read: type[Any], *rest: Any) -> Any:
+    """A sample from the words after that of its form; law and name are checked."""
+    if not all(isinstance(word, str) and word for word in rest):
+        raise OdescentError(f"a sample is written by names, not by {rest!r}.")
+    law_of(rest[1], scalar=read is ScalarSample)
+    return read(*rest)
+
+
+WRITERS[VectorSample] = lambda s: ["sample", s.name, s.law_name, s.like]
+WRITERS[ScalarSample] = lambda s: ["scalar sample", s.name, s.law_name]
+READERS["sample"] = functools.partial(_read, VectorSample)
+READERS["scalar sample"] = functools.partial(_read, ScalarSample)
 
 
 def samples_in(expressions: Iterable[Expr]) -> tuple[Any, ...]:

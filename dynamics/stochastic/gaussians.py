@@ -33,9 +33,7 @@ def polynomial_terms(e: object, over: Sequence[sp.Symbol]) -> dict[Index, sp.Exp
     return {i: sp.Add(*c) for i, c in found.items()}
 
 
-def expectation(
-    e: object, draws: Sequence[tuple[Sequence[sp.Symbol], Law]]
-) -> sp.Expr:
+def expectation(e: object, draws: Sequence[tuple[Sequence[sp.Symbol], Law]]) -> sp.Expr:
     """The mean of a polynomial in the coordinates of independent draws.
 
     Args:
