@@ -96,7 +96,8 @@ def asked_at(
             if isinstance(i, Assign):
                 known[i.target] = at.value(i.value)
                 continue
-            if isinstance(i, Draw) and draws is not None and not i.target.operates:
+            standard = isinstance(i, Draw) and i.standardized and not i.operates
+            if standard and draws is not None:
                 made = sp.symbols(f"_draw{len(draws)}:{len(draws) + len(_X0)}", real=True)
                 draws += made
                 known[i.target] = made if isinstance(i.target, Vector) else made[0]

@@ -112,6 +112,16 @@ class Draw(Instructed):
     law: str = ""
 
     @property
+    def operates(self) -> bool:
+        """Whether a matrix is drawn."""
+        return isinstance(self.target, VectorSymbol) and self.target.operates
+
+    @property
+    def standardized(self) -> bool:
+        """Whether its coordinates are uncorrelated, of mean zero and variance one."""
+        return self.law != "uniform" or isinstance(self.target, VectorSymbol)
+
+    @property
     def drawn_from(self) -> Law:
         """Its law: a standard normal for the increment of a Wiener process."""
         return law_of(self.law or "normal", scalar=not isinstance(self.target, VectorSymbol))

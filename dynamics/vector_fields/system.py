@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
@@ -227,9 +228,17 @@ class VectorFields(Rendered):
         return [*drifts, *noise]
 
     @property
+    def _flow(self) -> list[Expr]:
+        """The expressions of the flow that the system stands for: its fields, or their mean over samples, and noise."""
+        if not self.samples:
+            return self._expressions
+        noise = [e for f in self.fields.values() for d in f.noise.values() for e in d.expressions]
+        return [*self.mean_drift.values(), *noise]
+
+    @property
     def oracles(self) -> tuple[Oracle, ...]:
-        """The oracles that the fields call and that are to be given: named maps bring their functions."""
-        called = {c.oracle for e in self._expressions for c in _calls(e)}
+        """The oracles that the flow calls and that are to be given: named maps bring their functions."""
+        called = {c.oracle for e in self._flow for c in _calls(e)}
         found = {o for o in called if not o.form.registered}
         return tuple(sorted(found, key=lambda o: o.name))
 
@@ -237,7 +246,7 @@ class VectorFields(Rendered):
     def functions(self) -> tuple[Oracle, ...]:
         """The oracles to be given for the fields, the output and the initial values, values among them."""
         initial = [b.init for b in self.blocks]
-        called = {o for e in (*self._expressions, self.output, *initial) for o in oracles_in(e)}
+        called = {o for e in (*self._flow, self.output, *initial) for o in oracles_in(e)}
         found = {o for o in called if not o.form.registered}
         return tuple(sorted(found, key=lambda o: o.name))
 
@@ -254,7 +263,7 @@ class VectorFields(Rendered):
         """The samples that its fields read, by name; see `sample`."""
         return samples_in(self._expressions)
 
-    @property
+    @functools.cached_property
     def mean_drift(self) -> dict[Symbol, Expr]:
         """The mean over the samples of the sum of the fields: the flow that the system stands for."""
         drift = self.drift
