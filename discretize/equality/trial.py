@@ -155,7 +155,9 @@ def told_apart(one: Program, other: Program) -> Trial | None:
             runs = [_Run(p, values, slopes, laws) for p in both]
             found = _alone(*(run.calls() for run in runs))
             if found is not None:
-                samples_of = [] if drawing is None or not both[drawing].samples else runs[drawing].drawn
+                samples_of = (
+                    [] if drawing is None or not both[drawing].samples else runs[drawing].drawn
+                )
                 listed = tuple(tuple(map(_shown, p)) for p in samples_of[:_LISTED])
                 number, step, oracle, point, nearest = found
                 places = [point] if nearest is None else [point, nearest]

@@ -142,7 +142,8 @@ def _through_order(
 ) -> Drift:
     """The next state as polynomials in h, expanded instruction by instruction; noise is zero, unless ``drawn``.
 
-    Samples stay as symbols. With draws, h is the root of the step. What is divided by h on the way is expanded so much further before.
+    Samples stay as symbols. With draws, h is the root of the step. What is divided by h on the way is expanded so much
+    further before.
     """
     found, lost = _expanded_through(program, given, h, order, order, drawn)
     if lost:

@@ -29,8 +29,8 @@ class ModifiedEquation(Rendered):
     noise (``noisy``) it is the equation without the noise; see `weak_modified_equation` for that of its law.
 
     For a method with samples it is a stochastic equation: ``spread[j]`` multiplies h**j in the covariance of the noise,
-    for pairs of blocks, an operator for two vectors. Drift and covariance are the parts of first and second order of the
-    generator whose exponential is the mean of a step; from h**2 on it may have others too, which
+    for pairs of blocks, an operator for two vectors. Drift and covariance are the parts of first and second order of
+    the generator whose exponential is the mean of a step; from h**2 on it may have others too, which
     `weak_modified_equation` finds in coordinates.
     """
 

@@ -426,9 +426,10 @@ class Program(Rendered):
     def mean(self) -> Program:
         """The program with assignments substituted, in the mean over its draws.
 
-        Samples that no call reads have the means that their laws give. Any other draw is independent of the state and as likely as its negative, so this is the mean of a step, given the
-        state, where the step is a constant in the draws and what is odd in them, and the oracles that are asked at
-        drawn points are affine, as the gradients of quadratics are. Raises NotCarried where the step is not.
+        Samples that no call reads have the means that their laws give. Any other draw is independent of the state and as
+        likely as its negative, so this is the mean of a step, given the state, where the step is a constant in the draws
+        and what is odd in them, and the oracles that are asked at drawn points are affine, as the gradients of quadratics
+        are. Raises NotCarried where the step is not.
         """
         flat = self.inlined()
         asked = {s for i in flat.instructions for s in i.reads}

@@ -48,13 +48,16 @@ def to_text(system: System) -> str:
     lines = [f"system {system.name}"] if system.name else []
     lines.append("blocks " + ", ".join(_block(b) for b in system.blocks))
     parameters = [_parameter(s) for s in writer.parameters()]
-    symbols = [*(b.symbol for b in system.blocks), *writer.parameters(), system.time]
+    symbols = [
+        *(b.symbol for b in system.blocks), *writer.parameters(), *system.samples, system.time,
+    ]  # fmt: skip
     for name in [system.name, *system.fields, *(s.name for s in symbols if s is not None)]:
         _check_word(name)
     lines += [f"parameters {', '.join(parameters)}"] if parameters else []
     lines += [
         f"{kind} {name}{writer.arguments(name)}" for name, kind in sorted(writer.oracles.items())
     ]
+    lines += [f"sample {_sample(s)}" for s in system.samples]
     lines += [f"time {system.time}"] if system.time is not None else []
     lines += [f"calculus {system.calculus}"] if system.calculus != "ito" else []
     lines += [f"let {name} = {value}" for value, name in writer.abbreviations.items()]
@@ -116,6 +119,11 @@ def _parameter(s: sp.Symbol) -> str:
     raise OdescentError(f"the parameter {s} has assumptions that the text form cannot express.")
 
 
+def _sample(s: Any) -> str:
+    like = f" like {s.like}" if isinstance(s, VectorSymbol) else ""
+    return f"{s.name} ~ {s.law_name}{like}"
+
+
 def _quotable(words: str) -> str:
     return " ".join(words.replace('"', "'").split())
 
@@ -153,7 +161,7 @@ class _Writer:
 
     def parameters(self) -> list[sp.Symbol]:
         """The parameters that need a declaration."""
-        own = {b.symbol for b in self.system.blocks} | {self.system.time}
+        own = {b.symbol for b in self.system.blocks} | {self.system.time, *self.system.samples}
         known = {*STANDARD.values(), sp.Symbol(STEP, positive=True)}
         return sorted(self._scalars - own - known, key=str)
 

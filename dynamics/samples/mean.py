@@ -3,8 +3,8 @@
 Terms that are polynomials of a sample are contracted by its law's weights. What is left is E of a term, with the
 sample as a bound variable: it is linear, constants and linear operators are taken out of it, it is differentiated and
 expanded under the sign, and becomes a closed form as soon as a substitution makes a polynomial of it. For normals
-explicit factors are integrated by parts (Stein): E z F(z) = E grad F(z), so that the mean of a two-point estimate is the
-gradient of the smoothed function.
+explicit factors are integrated by parts (Stein): E z F(z) = E grad F(z), so that the mean of a two-point estimate is
+the gradient of the smoothed function.
 """
 
 from __future__ import annotations
