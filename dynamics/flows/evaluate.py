@@ -28,6 +28,7 @@ from ..algebra.vectors import (
 )
 from ..algebra.windows import Powers, UnitPlace, is_window, pushed
 from ..maps import form_of
+from ..samples.contraction import ones
 from ..samples.mean import MeanScalar, MeanVector
 from ..samples.sample import VectorSample, dimension_of
 from ..solves.numbers import solved
@@ -83,6 +84,10 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
         return _lookup(atom, values)
     if isinstance(atom, MeanVector):
         return _mean(atom, values, oracles, xp)
+    if atom == ones:  # of the size of what it is added to
+        return 1.0
+    if isinstance(atom, Product) and atom.kind == "apply" and atom.right == ones:
+        return xp.sum(evaluate(atom.left, values, oracles, xp), axis=-1)
     if isinstance(atom, Call):
         return _called(atom, values, oracles, xp)
     if isinstance(atom, OracleDerivative):
@@ -188,7 +193,7 @@ def _called(atom: Call, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     still = [xp.zeros_like(xp.asarray(p)) for p in point] if slots else []
     along = [
         tuple(
-            numbers(s[n]) if n in s else z for n, z in zip(oracle.args or ("",), still, strict=True)
+            numbers(s[n]) + z if n in s else z for n, z in zip(oracle.args or ("",), still, strict=True)
         )
         for s in slots
     ]
@@ -211,6 +216,9 @@ def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
         return _mean(e, values, oracles, xp)
     if isinstance(e, ScalarNode):
         if e.oracle is None:
+            if ones in e.arguments:
+                (of,) = (a for a in e.arguments if a != ones)
+                return xp.sum(evaluate(of, values, oracles, xp))
             if identity in e.arguments:
                 (of,) = (a for a in e.arguments if a != identity)
                 return xp.trace(evaluate(of, values, oracles, xp))

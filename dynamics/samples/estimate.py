@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, WrongType
+from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import substitute, tidy
 from ..algebra.products import outer
@@ -149,12 +149,8 @@ def estimate(expression: Vector, of: Vector) -> Estimator:
         an `Estimator`: its mean, bias, covariance, second moment, cost, and the largest step for which f falls in mean.
 
     Raises:
-        WrongType: one of them is no vector.
         OdescentError: there is no sample in the expression.
     """
-    for v in (expression, of):
-        if not isinstance(v, Vector):
-            raise WrongType(f"estimate takes vectors, not {v!r}.")
     if not samples_in([expression]):
         raise OdescentError(
             f"there is no sample in {text(expression)}, so it is no estimate; make one by od.sample."

@@ -309,7 +309,7 @@ def _by_parts(m: sp.Expr, a: Atom | None, s: Bound) -> Any:
     if not isinstance(s, VectorSample) or s.law_name != "normal":
         return None
     if a == s and m != 1:
-        with contextlib.suppress(NotCarried):
+        with contextlib.suppress(OdescentError):  # what jumps has no gradient
             return gradient(m, s)
         return None
     whole: Any = m if a is None else a * m
@@ -321,7 +321,8 @@ def _by_parts(m: sp.Expr, a: Atom | None, s: Bound) -> Any:
         if s in symbols_of(other) or not m.is_polynomial(node):
             continue
         rest: Any = whole / node if not isinstance(whole, Vector) else whole * (1 / node)
-        return derivative(rest, {s: other})
+        with contextlib.suppress(OdescentError):
+            return derivative(rest, {s: other})
     return None
 
 
