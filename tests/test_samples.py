@@ -41,14 +41,27 @@ def drawn(law: str, d: int, n: int) -> np.ndarray:
         made = np.zeros((n, d))
         made[np.arange(n), rng.integers(0, d, n)] = np.sqrt(d) * rng.choice([-1, 1], n)
         return made
-    others = {"normal": z, "rademacher": np.sign(z), "uniform": rng.uniform(-(3**0.5), 3**0.5, (n, d))}
+    others = {
+        "normal": z,
+        "rademacher": np.sign(z),
+        "uniform": rng.uniform(-(3**0.5), 3**0.5, (n, d)),
+    }
     return others[law]
 
 
 @pytest.mark.parametrize("law", VECTORS)
 def test_moments_are_those_of_draws(law: str) -> None:
     z = drawn(law, 3, 200_000)
-    for index in ((2, 0, 0), (1, 1, 0), (4, 0, 0), (2, 2, 0), (6, 0, 0), (2, 2, 2), (4, 2, 0), (3, 1, 0)):
+    for index in (
+        (2, 0, 0),
+        (1, 1, 0),
+        (4, 0, 0),
+        (2, 2, 0),
+        (6, 0, 0),
+        (2, 2, 2),
+        (4, 2, 0),
+        (3, 1, 0),
+    ):
         values = np.prod(z ** np.array(index), axis=1)
         error = 5 * values.std() / np.sqrt(len(values)) + 1e-9
         assert abs(values.mean() - float(law_of(law).moment(index))) < error, index
@@ -87,7 +100,11 @@ def test_even_partitions() -> None:
 
 
 def fun(p: jax.Array) -> jax.Array:
-    return jnp.sum(jnp.sin(p + jnp.arange(p.size, dtype=float))) + p[0] ** 2 * p[-1] + jnp.sum(p**4) / 5
+    return (
+        jnp.sum(jnp.sin(p + jnp.arange(p.size, dtype=float)))
+        + p[0] ** 2 * p[-1]
+        + jnp.sum(p**4) / 5
+    )
 
 
 ORACLES = {"value_f": fun, "grad_f": jax.grad(fun)}
@@ -223,15 +240,21 @@ def test_bound_samples_are_not_those_of_the_same_name() -> None:
     twice = substitute(smoothed, {x: x + smoothed})
     once = derivative(smoothed, {x: smoothed})
     assert np.allclose(
-        number(twice, {}), number(smoothed, {x: jnp.array([0.3, -0.7]) + number(smoothed, {})}), rtol=1e-9
+        number(twice, {}),
+        number(smoothed, {x: jnp.array([0.3, -0.7]) + number(smoothed, {})}),
+        rtol=1e-9,
     )
     step = 1e-5 * number(smoothed, {})
     ahead, behind = (number(smoothed, {x: jnp.array([0.3, -0.7]) + s * step}) for s in (1, -1))
     assert np.allclose(number(once, {}), (ahead - behind) / 2e-5, rtol=1e-6)
-    beside = od.mean(substitute(smoothed, {x: x + r * z}))  # two independent normals: one of twice the variance
+    beside = od.mean(
+        substitute(smoothed, {x: x + r * z})
+    )  # two independent normals: one of twice the variance
     points, weights = quadrature("normal", 2)
     at = (number(g, {x: jnp.array([0.3, -0.7]) + 0.35 * 2**0.5 * p}) for p in points)
-    assert np.allclose(number(beside, {}), sum(c * v for c, v in zip(weights, at, strict=True)), rtol=1e-7)
+    assert np.allclose(
+        number(beside, {}), sum(c * v for c, v in zip(weights, at, strict=True)), rtol=1e-7
+    )
 
 
 @pytest.mark.parametrize("law", VECTORS)

@@ -13,6 +13,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
 from ...dynamics.flows.system import System
+from ...dynamics.samples.mean import with_signs_squared
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Noise
 from ..programs.meanings import Meanings
@@ -92,7 +93,7 @@ class Builder:
         def rule(node: Expr) -> Expr | None:
             return self.result(node) if isinstance(node, Call) else None
 
-        return self.named_lengths(change(e, rule))
+        return self.named_lengths(with_signs_squared(change(e, rule)))
 
     def named_lengths(self, e: Expr) -> Expr:
         """``e`` with vectors named whose squared length is in it, so that no inner products cancel."""

@@ -193,7 +193,8 @@ def _called(atom: Call, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     still = [xp.zeros_like(xp.asarray(p)) for p in point] if slots else []
     along = [
         tuple(
-            numbers(s[n]) + z if n in s else z for n, z in zip(oracle.args or ("",), still, strict=True)
+            numbers(s[n]) + z if n in s else z
+            for n, z in zip(oracle.args or ("",), still, strict=True)
         )
         for s in slots
     ]

@@ -82,6 +82,14 @@ def mean_over(e: Expr, s: Bound) -> Expr:
     return total
 
 
+def with_signs_squared(e: Expr) -> Expr:
+    """An expression with the squares of vectors of signs as vectors of ones."""
+    for s in samples_in([e]):
+        if isinstance(s, VectorSample) and s.law_name == "rademacher":
+            e = _signs_squared(e, s)
+    return e
+
+
 def _unfolded(e: Expr, s: Bound) -> Expr:
     """With element-wise polynomials of the sample as sums of element-wise products."""
 
