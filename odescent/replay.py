@@ -294,20 +294,16 @@ class World:
         return slice(first, first + SIZE)
 
     def mean(self, body: Any, over: Any, env: Env) -> Any:
-        """The mean over a sample: exactly over signs and unit vectors, and over signs for the laws of other vectors.
-
-        What follows from linearity, symmetry and E z z^T = 1 holds so.
-        """
-        one = [Number(1), Number(-1)]
-        points: list[Any] = [Vector(p) for p in itertools.product(one, repeat=SIZE)]
+        """The mean over a sample: exact for signs and unit vectors. Signs stand for other vectors: what follows from
+        linearity, symmetry and E z z^T = 1 holds so."""
+        one, root = (Number(1), Number(-1)), Number(SIZE).sqrt()
+        points: list[Any] = [*map(Vector, itertools.product(one, repeat=SIZE))]
+        if over[2] == "coordinate":
+            points = [Vector(u) * (s * root) for u in rows(FUNCTIONS["identity"]()) for s in one]
         if over[0] == "scalar sample":
-            points = [Number(0), Number(1)] if over[2] == "uniform" else one
-        elif over[2] == "coordinate":
-            units = rows(FUNCTIONS["identity"]())
-            points = [Vector(u) * (s * Number(SIZE).sqrt()) for u in units for s in one]
+            points = [Number(0), Number(1)] if over[2] == "uniform" else [*one]
         values = [self(body, {**env, json.dumps(over): p}) for p in points]
-        total = sum(values[1:], values[0])
-        return total * (Number(1) / len(points))
+        return sum(values[1:], values[0]) * (Number(1) / len(points))
 
     def claim(self, name: str, at: Env, *rates: Env) -> Any:
         """A claim, differentiated along the rates by differences whose steps are all different."""
@@ -345,7 +341,7 @@ class World:
             return rational(tree)
         word, *rest = tree
         if word == "mean":
-            return self.mean(*rest, env)
+            return self.mean(rest[0], rest[1], env)
         if word in ("symbol", "block", "slot", "sample", "scalar sample"):
             return env[key] if (key := json.dumps(tree)) in env else self.symbol(tree)
         if word == "sum":

@@ -133,7 +133,9 @@ def run_numpy(alg, steps, problem=None):
     takes = inspect.signature(module.run).parameters
     given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
     if "rng" in takes:
-        given["rng"] = Replay(len(alg.tuned.draws) + len(alg.tuned.counts), steps, x0.shape)
+        given["rng"] = Replay(
+            len(alg.tuned.realized().draws) + len(alg.tuned.counts), steps, x0.shape
+        )
     return module.run(**given, x0=x0, steps=steps, **parameters(module))
 
 

@@ -189,7 +189,7 @@ def test_random_polynomials() -> None:
 
 
 def test_published_second_moments() -> None:
-    """Normal: (d + 2) |g|^2; s directions add (d + 1)/s; Rademacher's squared diagonal is the row norms of the Hessian."""
+    """Normal: (d + 2) |g|^2; s directions add (d + 1)/s; squares of Hutchinson's diagonal are row norms of H."""
     z, v = od.sample("z", like=x), od.sample("v", like=x)
     d, h, size = dimension_of("x"), f.hessian(x), od.inner(g, g)
     one = od.estimate(z * od.inner(z, g), of=g)

@@ -101,8 +101,8 @@ def _check_memories(update: Drift, memories: list[Symbol], program: Program) -> 
     for m in memories:
         if drawn := symbols_of(update[m]) & set(program.samples):
             raise NotCarried(
-                f"the memory {m} keeps the sample {min(s.name for s in drawn)} of earlier steps, so it has a law and does "
-                "not settle; write an average as a block with a field of its own, m' = a*(s - m)."
+                f"the memory {m} keeps the sample {min(s.name for s in drawn)} of earlier steps, so it has a law and "
+                "does not settle; write an average as a block with a field of its own, m' = a*(s - m)."
             )
 
 

@@ -37,6 +37,7 @@ from ...dynamics.algebra.vectors import (
     call,
 )
 from ...dynamics.samples.laws import Law, law_of
+from ...dynamics.samples.mean import mean as mean_of
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.spaces import Spaces
 from .meanings import Meanings
@@ -226,7 +227,8 @@ def _lowered(target: Symbol, e: Expr, taken: set[str]) -> list[Instruction]:
         taken.add(name)
         called = VectorSymbol(name)
         found.append(CallOracle(called, c.oracle, c.point, c.directions, c.parameters))
-        e = change(e, {c: called}.get)
+        answers: dict[Any, Any] = {c: called}
+        e = change(e, answers.get)
     return [*found, Assign(target, e)]
 
 
@@ -426,15 +428,15 @@ class Program(Rendered):
     def mean(self) -> Program:
         """The program with assignments substituted, in the mean over its draws.
 
-        Samples that no call reads have the means that their laws give. Any other draw is independent of the state and as
-        likely as its negative, so this is the mean of a step, given the state, where the step is a constant in the draws
-        and what is odd in them, and the oracles that are asked at drawn points are affine, as the gradients of quadratics
-        are. Raises NotCarried where the step is not.
+        Samples that no call reads have the means that their laws give. Any other draw is independent of the state and
+        as likely as its negative, so this is the mean of a step, given the state, where the step is a constant in the
+        draws and what is odd in them, and the oracles that are asked at drawn points are affine, as the gradients of
+        quadratics are. Raises NotCarried where the step is not.
         """
         flat = self.inlined()
         asked = {s for i in flat.instructions for s in i.reads}
         free = [s for s in flat.samples if s not in asked]
-        flat = flat.rewritten(lambda e: tidy(mean(e, free))) if free else flat
+        flat = flat.rewritten(lambda e: tidy(mean_of(e, free))) if free else flat
         flat = flat.alive(*flat.state, *flat.outputs.values())
         at_zero: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
         mirrored: dict[Symbol, Expr] = {d.target: -d.target for d in flat.draws}

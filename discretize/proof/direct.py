@@ -24,7 +24,7 @@ from ..expansion.backward_error import (
 )
 from ..expansion.generator import product
 from ..linear.state_space import z
-from ..programs.program import CallOracle, Count, Instruction, SweepCoordinates
+from ..programs.program import CallOracle, Count, Draw, Instruction, SweepCoordinates
 from ..step.iteration import Iteration
 from .steps import Claim, Equation, Step
 
@@ -184,9 +184,9 @@ def _given(i: Instruction) -> str:
         )
     if isinstance(i, Count):
         return f"{shown} is a Poisson number of its mean" + ", one for all" * i.common
-    if not i.law:
-        return f"{shown} is a standard normal draw"
-    return rf"{shown} is a sample of the law ${i.drawn_from.latex}$"
+    if isinstance(i, Draw) and i.law:
+        return rf"{shown} is a sample of the law ${i.drawn_from.latex}$"
+    return f"{shown} is a standard normal draw"
 
 
 def _limit_only(algorithm: Iteration) -> Step:

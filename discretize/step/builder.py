@@ -13,7 +13,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
 from ...dynamics.flows.system import System
-from ...dynamics.samples.mean import with_signs_squared
+from ...dynamics.samples.monomials import with_signs_squared
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Noise
 from ..programs.meanings import Meanings

@@ -222,7 +222,7 @@ class VectorSymbol(Atom):
     """A block of the state, or a name for an intermediate vector; its kind is that of the block."""
 
     __slots__ = ("kind", "name")
-    made_of = ("name", "kind")
+    made_of: ClassVar[tuple[str, ...]] = ("name", "kind")
 
     def __init__(self, name: str, kind: str = "vector") -> None:
         self.name, self.kind = name, kind
@@ -269,19 +269,9 @@ class Call(Atom):
         self.oracle, self.point, self.parameters = oracle, point, parameters
         self.directions = tuple(sorted(directions, key=lambda a: a.key))
         self.arguments = (point, *self.directions)
-        directions_key = tuple(d.key for d in self.directions)
-        super().__init__(
-            (
-                1,
-                oracle.of,
-                oracle.kind,
-                oracle.slot,
-                len(directions),
-                _key(point),
-                directions_key,
-                tuple(_text(p) for p in parameters),
-            )
-        )
+        function = (oracle.of, oracle.kind, oracle.slot, len(directions))
+        along, given = tuple(d.key for d in self.directions), tuple(_text(p) for p in parameters)
+        super().__init__((1, *function, _key(point), along, given))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         scalars = {s for p in self.parameters for s in scalar_symbols(p)}

@@ -25,6 +25,7 @@ from ..algebra.vectors import (
     points_of,
 )
 from ..flows.system import System
+from ..samples.sample import VectorSample
 from ..solves.routes import solve_of
 from ..vector_fields.block import Block, start
 from ..vector_fields.processes import Jumps, Noise
@@ -120,7 +121,7 @@ def _parameter(s: sp.Symbol) -> str:
 
 
 def _sample(s: Any) -> str:
-    like = f" like {s.like}" if isinstance(s, VectorSymbol) else ""
+    like = f" like {s.like}" if isinstance(s, VectorSample) else ""
     return f"{s.name} ~ {s.law_name}{like}"
 
 

@@ -1,10 +1,11 @@
-"""Flows with samples: zeroth-order and sketched gradients, Hutchinson's diagonal, and averages that follow the motion."""
+"""Flows with samples (zeroth-order, sketched, Hutchinson's diagonal) and of averages that follow the motion."""
 
 from __future__ import annotations
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, check_choice
+from ..._support.errors import check_choice
+from ..._support.numbers import check_whole
 from ..algebra.elementwise import elementwise
 from ..algebra.products import hadamard
 from ..algebra.scalars import parameters
@@ -24,11 +25,11 @@ def zeroth_order_flow(law: str = "normal", difference: str = "central") -> Syste
     f, z = Objective("f"), sample("z", law, like=x)
     check_choice("difference", difference, ("central", "forward"))
     if difference == "central":
-        slope = (f.value(x + r * z) - f.value(x - r * z)) / (2 * r)
+        fall = (f.value(x - r * z) - f.value(x + r * z)) / (2 * r)
     else:
-        slope = (f.value(x + r * z) - f.value(x)) / r
+        fall = (f.value(x) - f.value(x + r * z)) / r
     return System(
-        {"descent": {x: -z * slope}}, output=x, name="zeroth_order_flow", references=("nesterov2017",)
+        {"descent": {x: z * fall}}, output=x, name="zeroth_order_flow", references=("nesterov2017",)
     )  # fmt: skip
 
 
@@ -37,8 +38,7 @@ def sketched_flow(rows: int = 2) -> System:
 
     Mean and covariance are those of the mean of s central differences along normals.
     """
-    if not isinstance(rows, int) or isinstance(rows, bool) or not 1 <= rows <= 16:
-        raise OdescentError(f"a sketch has from 1 to 16 rows here, not {rows!r}.")
+    check_whole("rows", rows, 1, 16)
     x = blocks("x")
     g = Objective("f").grad(x)
     total: Vector = zero

@@ -57,8 +57,9 @@ class Estimator(Rendered):
 
     @property
     def _mean(self) -> Vector:
-        found: Any = mean(self.expression)
-        return found  # type: ignore[no-any-return]
+        found = mean(self.expression)
+        assert isinstance(found, Vector)
+        return found
 
     @property
     def bias(self) -> Vector:
@@ -70,7 +71,8 @@ class Estimator(Rendered):
         """E e e^T - (E e)(E e)^T, an operator."""
         centre = self._mean
         second: Any = mean(outer(self.expression, self.expression))
-        return tidy(second - outer(centre, centre))
+        found: Vector = tidy(second - outer(centre, centre))
+        return found
 
     @property
     def second_moment(self) -> sp.Expr:

@@ -32,6 +32,7 @@ class Law(Rendered):
     """The law of a sample.
 
     Attributes:
+        name: its key in `LAWS`.
         words: the law in words, of a vector z or a scalar u.
         text, latex: the same in symbols, as they stand after "~".
         entry: for independent entries, the n-th moment of one.
@@ -41,6 +42,7 @@ class Law(Rendered):
         scalar: whether it is a law of scalars.
     """
 
+    name: str
     words: str
     text: str
     latex: str
@@ -51,6 +53,9 @@ class Law(Rendered):
     normals: int = 1
 
     _shows = ("fields",)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LAWS.__getitem__, (self.name,)
 
     def contractions(self, degree: int, dimension: sp.Expr) -> dict[Partition, sp.Expr]:
         """The weights of the contractions of a homogeneous polynomial, by partition of its degree.
@@ -158,23 +163,26 @@ def _uniform(a: sp.Expr, b: sp.Expr) -> sp.Expr:
     return sp.exp(-(a**2 + b**2) / 2)
 
 
-LAWS: dict[str, Law] = {
-    "normal": Law("standard normal", "N(0, I)", r"N(0, I)", lambda xi: xi, _normal_entry),
-    "rademacher": Law(
+_LISTED = (
+    Law("normal", "standard normal", "N(0, I)", r"N(0, I)", lambda xi: xi, _normal_entry),
+    Law(
+        "rademacher",
         "independent signs, each as likely as the other",
         "{-1, 1}^d",
         r"\{-1, 1\}^d",
         _signs,
         lambda n: sp.Integer(n % 2 == 0),
     ),
-    "sphere": Law(
+    Law(
+        "sphere",
         "uniform on the sphere of radius sqrt(d)",
         "sqrt(d) S^(d-1)",
         r"\sqrt{d}\, S^{d-1}",
         lambda xi: xi * (_root_of_dimension(xi) / sp.sqrt(inner(xi, xi))),
         weights=_on_sphere,
     ),
-    "uniform": Law(
+    Law(
+        "uniform",
         "independent entries, uniform on [-sqrt(3), sqrt(3)]",
         "U[-sqrt(3), sqrt(3)]^d",
         r"U[-\sqrt{3}, \sqrt{3}]^d",
@@ -182,17 +190,25 @@ LAWS: dict[str, Law] = {
         lambda n: sp.S.Zero if n % 2 else sp.Integer(3) ** (n // 2) / (n + 1),
         normals=2,
     ),
-    "coordinate": Law(
+    Law(
+        "coordinate",
         "a random unit vector or its negative, times sqrt(d)",
         "+-sqrt(d) e_i",
         r"\{\pm\sqrt{d}\, e_i\}",
         lambda xi: call(Oracle("named", "steepest_l1"), xi) * _root_of_dimension(xi),
         weights=_on_axes,
     ),
-    "normal_scalar": Law(
-        "standard normal", "N(0, 1)", r"N(0, 1)", lambda xi: xi, _normal_entry, scalar=True
+    Law(
+        "normal_scalar",
+        "standard normal",
+        "N(0, 1)",
+        r"N(0, 1)",
+        lambda xi: xi,
+        _normal_entry,
+        scalar=True,
     ),
-    "rademacher_scalar": Law(
+    Law(
+        "rademacher_scalar",
         "a sign, each as likely as the other",
         "{-1, 1}",
         r"\{-1, 1\}",
@@ -200,7 +216,8 @@ LAWS: dict[str, Law] = {
         lambda n: sp.Integer(n % 2 == 0),
         scalar=True,
     ),
-    "uniform_scalar": Law(
+    Law(
+        "uniform_scalar",
         "uniform on [0, 1]",
         "U(0, 1)",
         "U(0, 1)",
@@ -209,7 +226,8 @@ LAWS: dict[str, Law] = {
         normals=2,
         scalar=True,
     ),
-}
+)
+LAWS: dict[str, Law] = {law.name: law for law in _LISTED}
 
 
 def law_of(name: str, scalar: bool = False) -> Law:

@@ -10,19 +10,16 @@ the gradient of the smoothed function.
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import NotCarried, OdescentError
 from ..algebra.calculus import change, derivative, nothing, substitute, symbols_of, tidy
-from ..algebra.elementwise import Elementwise, slots
 from ..algebra.gradients import gradient
-from ..algebra.operators import OracleDerivative
 from ..algebra.products import Product, Unary, apply, hadamard, outer
 from ..algebra.trees import READERS, WRITERS, from_tree, tree
 from ..algebra.vectors import (
@@ -39,10 +36,20 @@ from ..algebra.vectors import (
     scalar_calls,
     zero,
 )
-from .contraction import contracted, monomials, ones
+from .contraction import contracted, monomials
+from .monomials import (
+    Bound,
+    degree_of,
+    degree_of_scalar,
+    degree_of_term,
+    factors_of,
+    half_fixed,
+    multiplied,
+    signs_squared,
+    unfolded,
+)
 from .sample import SAMPLES, ScalarSample, VectorSample, samples_in
 
-Bound: TypeAlias = "VectorSample | ScalarSample"
 HIGHEST = 6  # degree in one sample that is contracted: the number of contractions grows as its double factorial
 _FRESH = itertools.count()  # numbers of samples whose mean is being taken
 
@@ -70,9 +77,9 @@ def mean_over(e: Expr, s: Bound) -> Expr:
     """The mean over one sample."""
     if s not in symbols_of(e):
         return e
-    e = _unfolded(e, s)
+    e = unfolded(e, s)
     if s.law_name == "rademacher" and isinstance(s, VectorSample):
-        e = _signs_squared(e, s)
+        e = signs_squared(e, s)
     if not isinstance(e, Vector):
         return sp.Add(*[k * _of_scalar(m, s) for k, m in monomials(e, [s])])
     total = zero
@@ -82,61 +89,17 @@ def mean_over(e: Expr, s: Bound) -> Expr:
     return total
 
 
-def with_signs_squared(e: Expr) -> Expr:
-    """An expression with the squares of vectors of signs as vectors of ones."""
-    for s in samples_in([e]):
-        if isinstance(s, VectorSample) and s.law_name == "rademacher":
-            e = _signs_squared(e, s)
-    return e
-
-
-def _unfolded(e: Expr, s: Bound) -> Expr:
-    """With element-wise polynomials of the sample as sums of element-wise products."""
-
-    def rule(node: Expr) -> Expr | None:
-        if not isinstance(node, Elementwise) or s not in symbols_of(node):
-            return None
-        places = slots(len(node.arguments))
-        moving = [p for p, v in zip(places, node.arguments, strict=True) if s in symbols_of(v)]
-        if not node.body.is_polynomial(*moving) or symbols_of(node.body) & {s}:
-            return None
-        total = zero
-        for powers, c in sp.Poly(node.body, *places).terms() if len(moving) == len(places) else ():
-            factors = [v for v, n in zip(node.arguments, powers, strict=True) for _ in range(n)]
-            total = total + (functools.reduce(hadamard, factors) if factors else ones) * c
-        return total if len(moving) == len(places) else None
-
-    return change(e, rule)
-
-
-def _signs_squared(e: Expr, z: VectorSample) -> Expr:
-    """With z * z, for signs, as the vector of ones, and |z|^2 as their number."""
-
-    def rule(node: Expr) -> Expr | None:
-        if isinstance(node, ScalarNode):
-            squared = node.kind == "inner" and node.arguments == (z, z)
-            return z.dimension if squared else None
-        if not (isinstance(node, Product) and node.kind == "hadamard"):
-            return None
-        factors = _factors(node)
-        if (pairs := factors.count(z) // 2) == 0:
-            return None
-        rest = [f for f in factors if f != z] + [z] * (factors.count(z) - 2 * pairs)
-        return _multiplied(rest) if rest else ones
-
-    return change(e, rule)
-
-
 def _of_scalar(m: sp.Expr, s: Bound) -> sp.Expr:
     if s not in symbols_of(m):
         return m
-    degree = _degree_of_scalar(m, s)
+    degree = degree_of_scalar(m, s)
     if degree is not None:
         with contextlib.suppress(NotCarried):
-            return _polynomial(m, degree, s)
+            number: sp.Expr = _polynomial(m, degree, s)
+            return number
     if (parts := _by_parts(m, None, s)) is not None:
         return mean_over(parts, s)
-    if (found := _half_fixed(m, s)) is not None:
+    if (found := half_fixed(m, s)) is not None:
         fixed, moving, rest = found
         return inner(fixed, mean_over(moving * rest, s))
     return _opaque(m, s)
@@ -144,79 +107,30 @@ def _of_scalar(m: sp.Expr, s: Bound) -> sp.Expr:
 
 def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
     if s not in symbols_of(m) | symbols_of(a):
-        return a * m
+        plain: Vector = a * m
+        return plain
     if s not in symbols_of(a):
         scaled: Vector = a * _of_scalar(m, s)
         return scaled
-    one, other = _degree_of_scalar(m, s), _degree(a, s)
+    one, other = degree_of_scalar(m, s), degree_of(a, s)
     degree = None if one is None or other is None else one + other
     if degree is not None:
         with contextlib.suppress(NotCarried):
-            return _polynomial(a * m, degree, s)
+            closed: Vector = _polynomial(a * m, degree, s)
+            return closed
     if (parts := _by_parts(m, a, s)) is not None:
         return mean_over(parts, s)
     if (moved := _taken_out(m, a, s)) is not None:
         return moved
-    if not a.operates and (found := _half_fixed(m, s)) is not None:
+    if not a.operates and (found := half_fixed(m, s)) is not None:
         fixed, moving, rest = found
-        return apply(mean_over(outer(a, moving) * rest, s), fixed)  # type: ignore[arg-type]
+        operator: Any = mean_over(outer(a, moving) * rest, s)
+        applied: Vector = apply(operator, fixed)
+        return applied
     return _opaque(a * m, s)
 
 
-def _half_fixed(m: sp.Expr, s: Bound) -> tuple[Vector, Vector, sp.Expr] | None:
-    """An inner product in a monomial that has the sample on one side: the other side, this one, and what is left."""
-    found = []
-    for factor in sp.Mul.make_args(m):
-        if isinstance(factor, ScalarNode) and factor.kind == "inner":
-            fixed = [v for v in factor.arguments if s not in symbols_of(v)]
-            if len(fixed) == 1:
-                found.append((fixed[0], next(v for v in factor.arguments if v != fixed[0]), factor))
-    if not found:
-        return None
-    one, moving, factor = min(found, key=lambda item: str(item[-1]))
-    return one, moving, m / factor
-
-
 # Polynomials
-
-
-def _degree_of_scalar(m: sp.Expr, s: Bound) -> int | None:
-    """The degree of a monomial in the sample; None for what is no polynomial."""
-    total = 0
-    for factor in sp.Mul.make_args(m):
-        base, power = factor.as_base_exp()
-        if s not in symbols_of(factor):
-            continue
-        if not (power.is_Integer and power > 0):
-            return None
-        if base == s:
-            total += int(power)
-            continue
-        if not (isinstance(base, ScalarNode) and base.kind == "inner"):
-            return None
-        degrees = [_degree(v, s) for v in base.arguments]
-        if None in degrees:
-            return None
-        total += int(power) * sum(d or 0 for d in degrees)
-    return total
-
-
-def _degree(a: Vector, s: Bound) -> int | None:
-    """The degree of an atom, which is homogeneous in the sample, or None."""
-    if s not in symbols_of(a):
-        return 0
-    if a == s:
-        return 1
-    if isinstance(a, (Call, OracleDerivative)):
-        if s in symbols_of(a.point) or any(s in symbols_of(p) for p in a.parameters):
-            return None
-        parts: Iterable[Vector] = a.directions
-    elif isinstance(a, (Product, Unary, Argument)):
-        parts = a.arguments
-    else:
-        return None
-    found = [_degree(v, s) for v in parts]
-    return None if None in found else sum(d or 0 for d in found)
 
 
 def _polynomial(e: Any, degree: int, s: Bound) -> Any:
@@ -268,11 +182,11 @@ def _taken_out(m: sp.Expr, a: Atom, s: Bound) -> Vector | None:
 
     if isinstance(a, Product):
         if a.kind == "hadamard":
-            factors = _factors(a)
+            factors = factors_of(a)
             still = [f for f in factors if fixed(f)]
             moving = [f for f in factors if not fixed(f)]
             if still:
-                return hadamard(_multiplied(still), inside(_multiplied(moving)))
+                return hadamard(multiplied(still), inside(multiplied(moving)))
             return None
         if fixed(a.left):
             product = apply if a.kind == "apply" else outer
@@ -299,17 +213,6 @@ def _taken_out(m: sp.Expr, a: Atom, s: Bound) -> Vector | None:
 def _is_mean(e: Vector) -> bool:
     """Whether nothing was gained: the mean of one term is that of the whole term."""
     return len(e.terms) == 1 and isinstance(next(iter(e.terms)), MeanVector)
-
-
-def _factors(a: Atom) -> list[Atom]:
-    if isinstance(a, Product) and a.kind == "hadamard":
-        return [*_factors(a.left), *_factors(a.right)]
-    return [a]
-
-
-def _multiplied(factors: list[Atom]) -> Vector:
-    first, *others = factors
-    return functools.reduce(hadamard, others, first)
 
 
 def _by_parts(m: sp.Expr, a: Atom | None, s: Bound) -> Any:
@@ -354,7 +257,7 @@ def _opaque(e: Any, s: Bound) -> Any:
     """E of a term, its sample renamed to a bound variable; second moments are those of every law."""
     law = s.law_name
     if isinstance(s, VectorSample):
-        one = _degree_of_scalar(e, s) if not isinstance(e, Vector) else _degree_of_term(e, s)
+        one = degree_of_scalar(e, s) if not isinstance(e, Vector) else degree_of_term(e, s)
         bound: Bound = VectorSample(f"z~{_depth(e) + 1}", "normal" if one == 2 else law, s.like)
     else:
         bound = ScalarSample(f"u~{_depth(e) + 1}", law)
@@ -377,12 +280,6 @@ def _signed(e: Any) -> tuple[sp.Expr, Any]:
     return number, a * rest
 
 
-def _degree_of_term(e: Vector, s: Bound) -> int | None:
-    ((a, c),) = e.terms.items()
-    one, other = _degree(a, s), _degree_of_scalar(c, s)
-    return None if one is None or other is None else one + other
-
-
 def _opened(body: Any, over: Bound) -> tuple[Any, Any]:
     """The body of a mean with a free sample of its own, which nothing else has, and this sample.
 
@@ -396,6 +293,11 @@ def _opened(body: Any, over: Bound) -> tuple[Any, Any]:
         else ScalarSample(name, over.law_name)
     )
     return substitute(body, {over: free}), free
+
+
+def _written_out(e: sp.Expr) -> str:
+    """A scalar as text, its vectors by all that tells them apart."""
+    return str(e.xreplace({n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}))
 
 
 class MeanVector(Atom):
@@ -412,7 +314,7 @@ class MeanVector(Atom):
     def __init__(self, body: Vector, over: Bound) -> None:
         self.body, self.over, self.arguments = body, over, (body,)
         ((a, c),) = body.terms.items()
-        super().__init__((10, over.law_name, a.key, str(c)))
+        super().__init__((10, over.law_name, a.key, _written_out(c)))
 
     @property
     def operates(self) -> bool:  # type: ignore[override]
@@ -427,12 +329,12 @@ class MeanVector(Atom):
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         body, free = self.opened()
-        made: Vector = mean_over(change(body), free)  # type: ignore[assignment]
+        made: Vector = mean_over(change(body), free)
         return made
 
     def own_derivative(self, direction: Mapping[Any, Expr]) -> Vector:
         body, free = self.opened()
-        made: Vector = mean_over(derivative(body, direction), free)  # type: ignore[assignment]
+        made: Vector = mean_over(derivative(body, direction), free)
         return made
 
     def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
@@ -449,7 +351,7 @@ class MeanScalar(ScalarNode):
     def __new__(cls, body: sp.Expr, over: Bound) -> MeanScalar:
         node: MeanScalar = super().__new__(cls, "mean", ())
         node.body, node.over = body, over
-        node.content = ("mean", over.law_name, str(body))
+        node.content = ("mean", over.law_name, _written_out(body))
         return node
 
     def __getnewargs__(self) -> tuple[Any, ...]:
@@ -467,12 +369,12 @@ class MeanScalar(ScalarNode):
 
     def rebuild(self, change: Callable[[Any], Any]) -> sp.Expr:
         body, free = _opened(self.body, self.over)
-        made: sp.Expr = mean_over(change(body), free)  # type: ignore[assignment]
+        made: sp.Expr = mean_over(change(body), free)
         return made
 
     def own_derivative(self, direction: Mapping[Any, Expr]) -> sp.Expr:
         body, free = _opened(self.body, self.over)
-        made: sp.Expr = mean_over(derivative(body, direction), free)  # type: ignore[assignment]
+        made: sp.Expr = mean_over(derivative(body, direction), free)
         return made
 
     def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:

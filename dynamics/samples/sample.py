@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import sympy as sp
 
@@ -27,7 +27,7 @@ class VectorSample(VectorSymbol):
     """
 
     __slots__ = ("law_name", "like")
-    made_of = ("name", "law_name", "like")
+    made_of: ClassVar[tuple[str, ...]] = ("name", "law_name", "like")
 
     def __init__(self, name: str, law_name: str, like: str) -> None:
         super().__init__(name)
