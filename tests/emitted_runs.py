@@ -256,6 +256,7 @@ KINDS = (
     "accelerated_mirror_descent",
     "adagrad",
     "adagrad_norm",
+    "adahessian",
     "adam",
     "annealed_langevin",
     "baoab",
@@ -263,6 +264,7 @@ KINDS = (
     "douglas_rachford",
     "extragradient",
     "halpern",
+    "hessian_aided_momentum",
     "item",
     "m_fac",
     "mirror_descent",
@@ -272,7 +274,9 @@ KINDS = (
     "ogda",
     "proximal_point",
     "regularized_newton",
+    "sketched_gradient_descent",
     "stochastic_theta",
+    "zeroth_order",
 )
 
 

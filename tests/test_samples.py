@@ -262,7 +262,7 @@ def test_samples_and_means_are_kept_as_they_are(law: str) -> None:
     z, u = od.sample("z", law, like=x), od.sample("u", "uniform")
     e = od.mean(f.value(x + r * z) * z * u + od.inner(z, g) ** 2 * f.grad(x + u * w))
     for s in (z, u, e):
-        assert pickle.loads(pickle.dumps(s)) == s
+        assert pickle.loads(pickle.dumps(s)) == s  # noqa: S301  what was just written
         assert copy.deepcopy(s) == s
         assert from_tree(json.loads(json.dumps(tree(s)))) == s
     assert u != sp.Symbol("u", real=True) and u != od.sample("u", "normal")

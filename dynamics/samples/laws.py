@@ -55,7 +55,7 @@ class Law(Rendered):
     _shows = ("fields",)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return LAWS.__getitem__, (self.name,)
+        return _kept, (self.name,)
 
     def contractions(self, degree: int, dimension: sp.Expr) -> dict[Partition, sp.Expr]:
         """The weights of the contractions of a homogeneous polynomial, by partition of its degree.
@@ -228,6 +228,11 @@ _LISTED = (
     ),
 )
 LAWS: dict[str, Law] = {law.name: law for law in _LISTED}
+
+
+def _kept(name: str) -> Law:
+    """The law of a key; an unpickled one is the law itself."""
+    return LAWS[name]
 
 
 def law_of(name: str, scalar: bool = False) -> Law:

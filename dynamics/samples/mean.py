@@ -127,7 +127,8 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
         operator: Any = mean_over(outer(a, moving) * rest, s)
         applied: Vector = apply(operator, fixed)
         return applied
-    return _opaque(a * m, s)
+    opaque: Vector = _opaque(a * m, s)
+    return opaque
 
 
 # Polynomials
