@@ -87,7 +87,7 @@ def _draws(builder: Builder, after: Mapping[Symbol, Expr]) -> list[Draw]:
         if isinstance(s, VectorSample):
             if s.like not in builder.state:
                 raise OdescentError(
-                    f"the sample {s} has the shape of {s.like!r}, which is no block of the system."
+                    f"the sample {s} must have the shape of a block of the system, not of {s.like!r}."
                 )
             like: Symbol = next(b for b in builder.state_symbols if b.name == s.like)
         else:

@@ -113,7 +113,7 @@ def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
     for z in vectors:
         if isinstance(z, VectorSample) and z.like not in shapes:
             raise OdescentError(
-                f"{user} uses the sample {z}, which has the shape of {z.like!r}, and that is no block of the system."
+                f"{user} uses the sample {z}, which must have the shape of a block of the system, not of {z.like!r}."
             )
     if loose:
         raise OdescentError(f"{user} uses the vector {min(loose)!r}, which {why}.")
