@@ -329,7 +329,7 @@ def test_derivations_replay(name: str, tmp_path: object) -> None:
     derivation = od.algorithm(name).derivation()
     assert derivation.verified
     document = json.loads(json.dumps(derivation.to_dict()))
-    assert not replay.check_form(document) is None
+    assert replay.check_form(document) is not None
     for step in document["steps"]:
         found = replay.Arithmetic(document).step(step, document["algorithm"]["exact"])
         assert all(found.values()), [n for n, held in found.items() if not held]
