@@ -284,7 +284,10 @@ def test_what_has_no_closed_form_is_called_a_mean() -> None:
         (lambda: od.sample("z", like=3), "takes its shape from a vector block, like=x, not from 3"),
         (lambda: od.estimate(g, of=g), "there is no sample in grad f(x)"),
         (lambda: od.estimate(3, of=g), "expression of estimate must be a Vector, not 3"),
-        (lambda: od.System({"a": {x: -od.sample("q", like=w)}}), "which must have the shape of a block of the system, not of 'w'"),
+        (
+            lambda: od.System({"a": {x: -od.sample("q", like=w)}}),
+            "which must have the shape of a block of the system, not of 'w'",
+        ),
         (
             lambda: od.System({"a": {x: -g}}, output=x + od.sample("q", like=x)),
             "the output reads the sample q",
