@@ -371,6 +371,17 @@ def test_methods_in_disguise_and_methods_that_are_not() -> None:
     assert symbols_of(squares.program.next[x]) is not None
 
 
+def test_means_in_coordinates() -> None:
+    """The bias of a central difference of x^4 is 12 r^2 x (O5), whatever the rest of the function."""
+    quartic = {"f": lambda a, b: a**4 + a * b**2}
+    found = od.dynamics.stochastic.in_coordinates(od.system("zeroth_order_flow"), 2, quartic)
+    a, b = found.state
+    assert sp.expand(found.drift[0] + 4 * a**3 + 12 * r**2 * a + b**2 + r**2) == 0
+    assert sp.expand(found.drift[1] + 2 * a * b) == 0
+    with pytest.raises(od.OdescentError, match="give polynomials for its functions"):
+        od.dynamics.stochastic.in_coordinates(od.system("zeroth_order_flow"), 2)
+
+
 def test_text_form() -> None:
     text = """
     blocks x
