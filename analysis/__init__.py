@@ -73,6 +73,13 @@ if TYPE_CHECKING:
     from .sweeps.jobs import ParameterSweep as ParameterSweep
     from .sweeps.jobs import SweepInterrupted as SweepInterrupted
     from .sweeps.jobs import sweep as sweep
+    from .tipping.along import basin_shares as basin_shares
+    from .tipping.resilience import EdgeState as EdgeState
+    from .tipping.resilience import Resilience as Resilience
+    from .tipping.resilience import edge_state as edge_state
+    from .tipping.resilience import resilience as resilience
+    from .tipping.shares import BasinShares as BasinShares
+    from .tipping.shares import TippingProbabilities as TippingProbabilities
 else:
 
     def _public(found: Any) -> Any:

@@ -53,6 +53,7 @@ LAYERS = (
     "discretize.identification",
     "analysis.sections",
     "analysis.attraction",
+    "analysis.tipping",
     "analysis.chaos",
     "analysis.branches",
     "analysis.noise",

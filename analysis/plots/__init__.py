@@ -5,6 +5,7 @@ from ..._support.drawable import register
 register(
     __name__,
     {
+        "BasinShares": "tipping:draw_shares",
         "Basins": "basins:draw_basins",
         "Bifurcation": "basins:draw_bifurcation",
         "Continuation": "branches:draw_branches",

@@ -1,0 +1,103 @@
+"""Attractors of given states of one map or flow: the classification that shares, resilience and edges rest on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from ..attraction.attractors import Attractor
+from ..attraction.deciding import decide
+from ..attraction.grid import PointGrid
+from ..attraction.settling import Limits, begin
+
+_AT_ONCE = 1 << 28  # bytes
+
+
+@dataclass(frozen=True)
+class StateGrid(PointGrid):
+    """Points whose whole states are given.
+
+    Attributes:
+        states: every entry of a state of the stepper, shape (d, n), leaf by leaf.
+        like: a state, leaves of shape (..., n), for the shapes of the leaves.
+        size: of the region, for tolerances.
+    """
+
+    states: Float[np.ndarray, "d n"] = field(default_factory=lambda: np.empty((0, 0)))
+    like: Any = None
+    size: float = 1.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.states.shape[1],)
+
+    @property
+    def varies_parameters(self) -> bool:
+        return False
+
+    @property
+    def scale(self) -> float:
+        return self.size
+
+    def points(self, at: Int[np.ndarray, " n"]) -> tuple[Any, dict[str, Any]]:
+        start = np.repeat(self.start.reshape(-1, 1), len(at), axis=1)
+        entries: dict[str, Any] = {}
+        row = 0
+        for i, leaf in enumerate(self.like):
+            for j in range(int(np.prod(np.shape(leaf)[:-1]))):
+                entries[f"{i}.{j}"] = jnp.asarray(self.states[row, at])
+                row += 1
+        return jnp.asarray(start.reshape(*self.start.shape, len(at))), entries
+
+
+def flat_states(state: Any) -> Float[np.ndarray, "d n"]:
+    """Leaves (..., n) as rows."""
+    leaves = [np.asarray(a, float) for a in jax.tree.leaves(state)]
+    return np.concatenate([a.reshape(-1, a.shape[-1]) for a in leaves])
+
+
+def begun(p: PointGrid) -> Any:
+    """The states at which all points begin, leaves of shape (..., n)."""
+    return jax.tree.map(np.asarray, begin(p, np.arange(p.count))[0])
+
+
+def with_states(p: PointGrid, like: Any, states: Float[np.ndarray, "d n"], scale: float) -> StateGrid:
+    """The points of these states, with the stepper and the parameters of a product."""
+    return StateGrid(p.stepper, (), p.fixed, p.start, True, states, like, scale)
+
+
+def attractors_of(
+    p: StateGrid, limits: Limits, most: int
+) -> tuple[Int[np.ndarray, " n"], tuple[Attractor, ...]]:
+    """The number of the attractor of each state, -1 for the undecided, and the attractors."""
+    labels, found, _ = decide(p, limits, "place", most)
+    return labels, found
+
+
+def seeds_of(found: Attractor, like: Any, blocks: tuple[str, ...]) -> Float[np.ndarray, " d"] | None:
+    """A state on an attractor; None where there is none or the state has more than blocks."""
+    if not found.points.size:
+        return None
+    if not blocks:  # of a plain function
+        return np.asarray(found.points[0], float).ravel()
+    if len(like) != len(blocks):
+        return None
+    return np.concatenate([np.asarray(found.states[b][0], float).ravel() for b in blocks])
+
+
+def spread_of(found: Attractor, blocks: tuple[str, ...]) -> Float[np.ndarray, "m d"]:
+    """The points of an attractor in the space of states, shape (m, d); of outputs for a plain function."""
+    if not found.points.size:
+        return np.empty((0, 0))
+    if not blocks:
+        return found.points.reshape(len(found.points), -1)
+    parts = [found.states[b].reshape(len(found.points), -1) for b in blocks if b in found.states]
+    return np.concatenate(parts, axis=1)
+
+
+__all__ = ["StateGrid", "attractors_of", "begun", "flat_states", "seeds_of", "spread_of", "with_states"]
