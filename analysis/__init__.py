@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .attraction.batches import batch as batch
     from .branches.bifurcation_diagram import Bifurcation as Bifurcation
     from .branches.bifurcation_diagram import bifurcation as bifurcation
+    from .branches.boundary import StabilityBoundary as StabilityBoundary
+    from .branches.boundary import stability_boundary as stability_boundary
     from .branches.branch import SolutionBranch as SolutionBranch
     from .branches.continuation import Continuation as Continuation
     from .branches.continuation import continuation as continuation

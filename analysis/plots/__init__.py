@@ -17,6 +17,7 @@ register(
         "MinimumAction": "noise:draw_path",
         "PhaseDensity": "noise:draw_density",
         "Portrait": "portrait:draw",
+        "StabilityBoundary": "branches:draw_boundary",
         "Spectrum": "rates:draw_radius",
         "Spectrum as a locus": "rates:draw_locus",
     },
