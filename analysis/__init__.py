@@ -37,6 +37,10 @@ if TYPE_CHECKING:
     from .certificates import worst_case_rate as worst_case_rate
     from .chaos.lyapunov import Lyapunov as Lyapunov
     from .chaos.lyapunov import lyapunov as lyapunov
+    from .chaos.returns import Cobweb as Cobweb
+    from .chaos.returns import Recurrences as Recurrences
+    from .chaos.returns import cobweb as cobweb
+    from .chaos.returns import recurrences as recurrences
     from .chaos.zero_one import zero_one_test as zero_one_test
     from .cycling import basin_windows as basin_windows
     from .cycling import cycle_range as cycle_range
@@ -54,12 +58,15 @@ if TYPE_CHECKING:
     from .noise.action import minimum_action as minimum_action
     from .noise.density import PhaseDensity as PhaseDensity
     from .noise.density import fokker_planck as fokker_planck
+    from .plots.interactive import interactive as interactive
     from .plots.cycles import heavy_ball_story as heavy_ball_story
     from .portraits.animation import animate as animate
     from .portraits.phase import phase_portrait as phase_portrait
     from .portraits.portrait import Portrait as Portrait
     from .portraits.portrait import compute_portrait as compute_portrait
     from .portraits.section import Section as Section
+    from .portraits.space import SpacePortrait as SpacePortrait
+    from .portraits.space import space_portrait as space_portrait
     from .rates.comparison import Comparison as Comparison
     from .rates.comparison import convergence as convergence
     from .rates.estimation import EstimatedConstants as EstimatedConstants
