@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from .noise.action import minimum_action as minimum_action
     from .noise.density import PhaseDensity as PhaseDensity
     from .noise.density import fokker_planck as fokker_planck
-    from .plots.interactive import interactive as interactive
     from .plots.cycles import heavy_ball_story as heavy_ball_story
+    from .plots.interactive import interactive as interactive
     from .portraits.animation import animate as animate
     from .portraits.phase import phase_portrait as phase_portrait
     from .portraits.portrait import Portrait as Portrait
@@ -83,9 +83,9 @@ if TYPE_CHECKING:
     from .sweeps.jobs import SweepInterrupted as SweepInterrupted
     from .sweeps.jobs import sweep as sweep
     from .tipping.along import basin_shares as basin_shares
-    from .tipping.resilience import EdgeState as EdgeState
+    from .tipping.edges import EdgeState as EdgeState
+    from .tipping.edges import edge_state as edge_state
     from .tipping.resilience import Resilience as Resilience
-    from .tipping.resilience import edge_state as edge_state
     from .tipping.resilience import resilience as resilience
     from .tipping.shares import BasinShares as BasinShares
     from .tipping.shares import TippingProbabilities as TippingProbabilities

@@ -2,10 +2,10 @@
 
     python benchmarks/fractal_basins.py [--side 512] [--rounds 3]
 
-The pendulum x'' = -x'/5 - sin x + 1.66 cos t is seen once per period of its force, in float64 by RK4; decided points are
-taken out. The other side is what one writes first: the same steps for all points to the cap, compiled, without taking
-any out; it runs a sixteenth of the points for a twentieth of the cap and is extrapolated. Compilation is left out; least
-times of the rounds. Shares are compared with those of ten times smaller steps from random starts, in units of the
+The pendulum x'' = -x'/5 - sin x + 1.66 cos t is seen once per period of its force, in float64 by RK4; decided points
+are taken out. The other side is what one writes first: the same steps for all points to the cap, compiled, and none
+is taken out; it runs a sixteenth of the points for a twentieth of the cap and is extrapolated. Compilation is left
+out; least times of the rounds. Shares are compared with those of ten times smaller steps from random starts, in units of the
 sampling error.
 """
 
@@ -40,7 +40,9 @@ def pendulum() -> od.System:
     x, v = od.blocks("x v", kind="scalar")
     t = sp.Symbol("t", real=True)
     push = sp.Rational(166, 100) * sp.cos(t)
-    return od.System({"all": {x: v, v: -v / 5 - sp.sin(x) + push}}, output=x, time=t, name="pendulum")
+    return od.System(
+        {"all": {x: v, v: -v / 5 - sp.sin(x) + push}}, output=x, time=t, name="pendulum"
+    )
 
 
 def all_the_way(side: int) -> Callable[[], Any]:
@@ -110,10 +112,10 @@ def main() -> None:
     key = jax.random.key(0)
     pair = [basins(m, axes=WINDOW, start=[0.0], samples=SAMPLES, key=key) for m in (seen, fine)]
     shares = [sorted(s.share for s in b.fractions if s.count) for b in pair]
-    off = max(
-        abs(a - c) / math.sqrt(a * (1 - a) / SAMPLES) for a, c in zip(*shares, strict=True)
+    off = max(abs(a - c) / math.sqrt(a * (1 - a) / SAMPLES) for a, c in zip(*shares, strict=True))
+    print(
+        f"  shares with ten times smaller steps, {SAMPLES} starts: within {off:.2f} standard errors"
     )
-    print(f"  shares with ten times smaller steps, {SAMPLES} starts: within {off:.2f} standard errors")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python benchmarks/lyapunov.py [--parameters 10000] [--time 100] [--rounds 3]
 
 The scan has the vector field and its derivative written out, and takes the same RK4 steps of 0.01 and as many
-Gram-Schmidt orthogonalizations, in blocks of 256, its best, on one thread. The loop is `scipy.integrate.solve_ivp` (RK45, rtol
-1e-6) over the system with its variational equation for two parameters, in pieces of 0.08 with QR between, extrapolated.
+Gram-Schmidt orthogonalizations, in blocks of 256, its best, on one thread; ours uses all processors. The loop is
+`scipy.integrate.solve_ivp` (RK45, rtol 1e-6) over the system with its variational equation for two parameters, in
+pieces of 0.08 with QR between, extrapolated.
 """
 
 from __future__ import annotations

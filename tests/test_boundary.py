@@ -50,10 +50,13 @@ def test_curves_are_where_the_largest_root_is_on_the_circle() -> None:
 
 def test_what_is_algebraic() -> None:
     ball = stability_boundary(
-        od.algorithm("heavy_ball", learning_rate=A, momentum=M), over={"a": (0.1, 5), "m": (0.01, 0.99)}
+        od.algorithm("heavy_ball", learning_rate=A, momentum=M),
+        over={"a": (0.1, 5), "m": (0.01, 0.99)},
     )
     assert all(ball.algebraic.values()) and "nowhere in the window" in str(ball)
-    other = stability_boundary(od.algorithm("conformal_heavy_ball"), over={"h": (0.1, 4), "c": (0.01, 3)})
+    other = stability_boundary(
+        od.algorithm("conformal_heavy_ball"), over={"h": (0.1, 4), "c": (0.01, 3)}
+    )
     assert not other.algebraic["period doubling"]
     with pytest.raises(od.OdescentError, match="no Neimark-Sacker boundary"):
         ball.continued("Neimark-Sacker")
@@ -69,7 +72,11 @@ def test_what_is_algebraic() -> None:
         ("heavy_ball", {"over": {"L": (2, 1), "mu": (0.1, 0.2)}}, "low to high"),
         ("heavy_ball", {"over": {"L": (1, 2), "mu": (0.1, 0.2)}, "curvature": 0}, "curvature"),
         ("robust_momentum", {"over": {"L": (1, 2), "mu": (0.1, 0.2)}}, "needs a value"),
-        ("adam", {"over": {"beta1": (0.1, 0.2), "beta2": (0.1, 0.2)}, "parameters": {"h": 1, "eps": 1}}, "form"),
+        (
+            "adam",
+            {"over": {"beta1": (0.1, 0.2), "beta2": (0.1, 0.2)}, "parameters": {"h": 1, "eps": 1}},
+            "form",
+        ),
     ],
 )
 def test_bad_input(name: str, options: dict, said: str) -> None:

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 import odescent as od
-from odescent.analysis import cobweb, continuation, interactive, phase_portrait, recurrences, space_portrait
+from odescent.analysis import (
+    cobweb,
+    continuation,
+    interactive,
+    phase_portrait,
+    recurrences,
+    space_portrait,
+)
 
 
 def lorenz() -> od.System:
@@ -50,7 +57,9 @@ def test_a_curve_in_space_is_dense_where_it_bends() -> None:
 
 def test_coordinates_are_chosen() -> None:
     ball = od.algorithm("heavy_ball", step=0.05, momentum=0.9)
-    found = space_portrait(ball, od.objective("himmelblau"), steps=20, coordinates=("x[0]", "x[1]", "v[0]"))
+    found = space_portrait(
+        ball, od.objective("himmelblau"), steps=20, coordinates=("x[0]", "x[1]", "v[0]")
+    )
     run = ball.run(od.objective("himmelblau"), od.objective("himmelblau").x0, 20)
     np.testing.assert_allclose(found.orbits[0][:, :2], run.x, rtol=1e-9, atol=1e-12)
     assert found.hidden == 1
@@ -60,7 +69,10 @@ def test_coordinates_are_chosen() -> None:
     ("call", "said"),
     [
         (lambda: space_portrait(lambda s: s, x0=[1.0, 2.0]), "needs three"),
-        (lambda: space_portrait(LORENZ, x0=[1, 1, 1.0], coordinates=("x", "y", "w")), "no coordinate"),
+        (
+            lambda: space_portrait(LORENZ, x0=[1, 1, 1.0], coordinates=("x", "y", "w")),
+            "no coordinate",
+        ),
         (lambda: space_portrait(LORENZ, x0=[1, 1, 1.0], coordinates=("x", "y", "x")), "different"),
         (lambda: space_portrait(LORENZ, x0=[1, 1.0]), "3 numbers"),
         (lambda: cobweb(LORENZ, x0=[1.0]), "of a map"),
@@ -94,7 +106,9 @@ def test_a_cobweb_has_the_cycles_of_its_map() -> None:
 
 def test_recurrences_of_a_cycle_and_of_chaos() -> None:
     """A 4-cycle comes back every fourth step and stays on its diagonals; at r = 4 neighbours part by 2 a step."""
-    cycle = recurrences(logistic, x0=[0.3], parameters={"r": 3.5}, states=40, skip=400, distance=1e-3)
+    cycle = recurrences(
+        logistic, x0=[0.3], parameters={"r": 3.5}, states=40, skip=400, distance=1e-3
+    )
     i, j = np.indices(cycle.near.shape)
     np.testing.assert_array_equal(cycle.near, (i - j) % 4 == 0)
     assert cycle.determinism == 1 and cycle.longest == 36
@@ -114,7 +128,11 @@ def test_interactive_pages_hold_their_data(orbit, tmp_path) -> None:
     scene = interactive(orbit)
     page = scene.html()
     data = _data(page)
-    assert [m["t"].split("\n")[0] for m in data["marks"]] == ["saddle, 2 growing", "saddle, 1 growing", "saddle, 2 growing"]
+    assert [m["t"].split("\n")[0] for m in data["marks"]] == [
+        "saddle, 2 growing",
+        "saddle, 1 growing",
+        "saddle, 2 growing",
+    ]
     assert "11.828" in data["marks"][1]["t"]  # (-11 + sqrt 1201) / 2
     assert len(data["lines"][0]["p"]) == len(orbit.orbits[0])
     assert "http" not in page and "src=" not in page  # nothing is fetched
@@ -142,7 +160,9 @@ def test_pages_of_landscapes_and_branches() -> None:
     assert mark.text.startswith("minimum of f") and "multipliers" in mark.text
     iterates = next(line for line in scene.lines if line.dots)
     np.testing.assert_allclose(iterates.points[0], [1, 1, 3], atol=1e-9)  # on the surface
-    fold = continuation(lambda x, *, p: p + x * x, parameter="p", interval=(-1, 0.5), x0=[-1.0], flow=True)
+    fold = continuation(
+        lambda x, *, p: p + x * x, parameter="p", interval=(-1, 0.5), x0=[-1.0], flow=True
+    )
     (mark,) = interactive(fold).marks
     assert mark.text.startswith("fold") and abs(mark.point[0]) < 1e-9
 

@@ -124,7 +124,9 @@ class Basins(Rendered):
             return self.labels
         kinds = [a.kind for a in self.attractors]
         check_choice("kind of attractor", of, dict.fromkeys(kinds))
-        own: Int[np.ndarray, "..."] = np.array([k == of for k in kinds] + [False])[self.labels].astype(int)
+        own: Int[np.ndarray, "..."] = np.array([k == of for k in kinds] + [False])[
+            self.labels
+        ].astype(int)
         return own
 
     def to_dict(self) -> dict[str, Any]:

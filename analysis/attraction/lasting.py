@@ -258,11 +258,15 @@ def filling(s: PointStepper, state: Any, c: Any) -> np.ndarray:
     walk = _walking(s, _DRAWN, 8 if s.rates is not None else 1)
 
     def work(part: slice, padded: int) -> Any:
-        walked = walk(jax.tree.map(jnp.asarray, pad(take(state, part), padded)), pick(c, part, padded))
+        walked = walk(
+            jax.tree.map(jnp.asarray, pad(take(state, part), padded)), pick(c, part, padded)
+        )
         count = part.stop - part.start
         return np.array(
             [
-                fills(jax.tree.map(lambda a, i=i: np.moveaxis(np.asarray(a)[..., i], 0, -1), walked))
+                fills(
+                    jax.tree.map(lambda a, i=i: np.moveaxis(np.asarray(a)[..., i], 0, -1), walked)
+                )
                 for i in range(count)
             ]
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,9 @@ class StabilityBoundary(Rendered):
         point = min(own, key=lambda s: abs(s.value - a))
         return found.curve(point, second=self.parameters[1], interval=self.intervals[1])
 
-    def plot(self, ax: Axes | None = None, continued: Mapping[str, CriticalCurve] | None = None) -> Axes:
+    def plot(
+        self, ax: Axes | None = None, continued: Mapping[str, CriticalCurve] | None = None
+    ) -> Axes:
         """Draw the curves in closed form, and over them the continued ones where they are given."""
         return drawn(self, ax, continued)
 
@@ -150,9 +152,11 @@ def stability_boundary(
         raise OdescentError(f"an algorithm is expected, not {type(method).__name__}.")
     lam = real(curvature)
     if not (np.isfinite(lam) and lam > 0):
-        raise OdescentError(f"the curvature must be a finite number more than 0, not {curvature!r}.")
+        raise OdescentError(
+            f"the curvature must be a finite number more than 0, not {curvature!r}."
+        )
     if len(over) != 2:
-        raise OdescentError(f"the boundary is drawn over two parameters, not {len(over)}.")
+        raise OdescentError(f"the boundary must be drawn over two parameters, not {len(over)}.")
     known = {p.name: p for p in method.parameters}
     for name in (*over, *(parameters or {})):
         if name not in known:
@@ -160,15 +164,22 @@ def stability_boundary(
     intervals = {n: (real(a), real(b)) for n, (a, b) in over.items()}
     for name, (low, high) in intervals.items():
         if not (np.isfinite([low, high]).all() and low < high):
-            raise OdescentError(f"{name} must be varied from low to high > low, not {over[name]!r}.")
+            raise OdescentError(
+                f"{name} must be varied from low to high > low, not {over[name]!r}."
+            )
     fixed = {n: real(v) for n, v in (parameters or {}).items()}
     missing = [n for n in known if n not in over and n not in fixed]
     if missing:
         raise OdescentError(f"{missing[0]} needs a value: give it in parameters=, or vary it.")
-    found = method.coefficients
+    try:
+        found = method.coefficients
+    except OdescentError as error:
+        found, why = None, f" ({str(error).rstrip('.')})"
+    else:
+        why = ""
     if found is None:
         raise NotCarried(
-            f"{method.name or 'the method'} has no three-parameter form; use continuation(...).curve(...)."
+            f"{method.name or 'the method'} has no three-parameter form{why}; use continuation(...).curve(...)."
         )
     exact = {known[n]: sp.nsimplify(v, rational=True) for n, v in fixed.items()}
     alpha, beta, gamma = (sp.sympify(found[n]).subs(exact) for n in ("alpha", "beta", "gamma"))
@@ -219,7 +230,7 @@ def _functions(edge: sp.Expr, names: tuple[str, str]) -> tuple[Any, Any]:
     both = [by_name.get(n, sp.Symbol(n)) for n in names]
     value = sp.lambdify(both, edge, "numpy")
     slopes = [sp.lambdify(both, sp.diff(edge, s), "numpy") for s in both]
-    one = lambda f, z: np.broadcast_to(np.asarray(f(*z.T), float), len(z))
+    one: Callable[..., Any] = lambda f, z: np.broadcast_to(np.asarray(f(*z.T), float), len(z))
     return (lambda z: one(value, z)), (lambda z: np.stack([one(f, z) for f in slopes], 1))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,9 @@ class Cobweb(Rendered):
 
     def __str__(self) -> str:
         times = "" if self.power == 1 else f", {self.power} times"
-        rows = [f"{self.name}{times}: an orbit of {len(self.orbit) - 1} steps from {self.orbit[0]:.6g}"]
+        rows = [
+            f"{self.name}{times}: an orbit of {len(self.orbit) - 1} steps from {self.orbit[0]:.6g}"
+        ]
         for at, slope in self.fixed.tolist():
             kind = "attracts" if abs(slope) < 1 else "repels" if abs(slope) > 1 else "is neutral"
             rows.append(f"  fixed at {at + 0.0:.9g}: slope {slope:.6g}, {kind}")
@@ -139,7 +141,9 @@ def cobweb(
     check_whole("steps", steps, 1)
     check_whole("power", power, 1)
     if isinstance(iterated, System):
-        raise NotCarried("a cobweb is drawn of a map: take a method, or a poincare_map of the flow.")
+        raise NotCarried(
+            "a cobweb is drawn of a map: take a method, or a poincare_map of the flow."
+        )
     with jax.enable_x64(True):
         s, c, state = _made(iterated, target, x0, parameters, None)
         size = dimension(state)
@@ -152,11 +156,12 @@ def cobweb(
             return z
 
         shape = jnp.shape(jax.tree.leaves(state)[0])
-        inside = lambda x: jax.tree.map(lambda a: jnp.reshape(x, shape).astype(a.dtype), state)
-        F = jax.jit(jax.vmap(lambda x: jnp.ravel(jax.tree.leaves(again(inside(x)))[0])[0]))
-        slope = jax.jit(
-            jax.vmap(jax.grad(lambda x: jnp.ravel(jax.tree.leaves(again(inside(x)))[0])[0]))
+        inside: Callable[[Any], Any] = lambda x: jax.tree.map(
+            lambda a: jnp.reshape(x, shape).astype(a.dtype), state
         )
+        image: Callable[[Any], Any] = lambda x: jnp.ravel(jax.tree.leaves(again(inside(x)))[0])[0]
+        F = jax.jit(jax.vmap(image))
+        slope = jax.jit(jax.vmap(jax.grad(image)))
         path = trace(lambda _, z: (again(z), jnp.ravel(jax.tree.leaves(z)[0])[0]), state, steps + 1)
         orbit = np.asarray(path[1])
         fine = np.isfinite(orbit)
@@ -241,9 +246,13 @@ def recurrences(
     with jax.enable_x64(True):
         s, c, state = _made(iterated, target, x0, parameters, float(every) if flow else None)
         stride = 1 if flow else int(every)
-        flat = lambda z: jnp.concatenate([jnp.ravel(a).astype(float) for a in jax.tree.leaves(s.seen(z, c))])
+        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
+            [jnp.ravel(a).astype(float) for a in jax.tree.leaves(s.seen(z, c))]
+        )
         go = jax.jit(
-            lambda z: trace(lambda _, y: (s.step(y, c, None), flat(y)), z, (states + skip) * stride, stride)[1]
+            lambda z: trace(
+                lambda _, y: (s.step(y, c, None), flat(y)), z, (states + skip) * stride, stride
+            )[1]
         )
         x = np.asarray(go(state))[skip : skip + states]
     if not np.isfinite(x).all():
@@ -253,7 +262,8 @@ def recurrences(
     near_by = 0.1 * float(np.ptp(x, axis=0).max()) if distance is None else real(distance)
     if not (np.isfinite(near_by) and near_by > 0):
         raise OdescentError(
-            f"the distance must be more than 0, not {near_by:g}" + (": the orbit is at rest." if distance is None else ".")
+            f"the distance must be more than 0, not {near_by:g}"
+            + (": the orbit is at rest." if distance is None else ".")
         )
     near = np.abs(x[:, None] - x[None]).max(2) <= near_by
     rate, determinism, longest = _measures(near)

@@ -102,7 +102,9 @@ def draw_critical(c: CriticalCurve, ax: Axes | None = None) -> Axes:
 
 
 def draw_boundary(
-    b: StabilityBoundary, ax: Axes | None = None, continued: Mapping[str, CriticalCurve] | None = None
+    b: StabilityBoundary,
+    ax: Axes | None = None,
+    continued: Mapping[str, CriticalCurve] | None = None,
 ) -> Axes:
     """Draw the closed form as lines, and continued curves as rings on them.
 

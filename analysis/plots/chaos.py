@@ -71,6 +71,12 @@ def draw_recurrences(r: Recurrences, ax: Axes | None = None) -> Axes:
         half = (r.t[1] - r.t[0]) / 2
         ends = (float(r.t[0] - half), float(r.t[-1] + half))
         ax.imshow(
-            ~r.near, cmap="gray", vmin=0, vmax=1, origin="lower", extent=(*ends, *ends), interpolation="nearest"
+            ~r.near,
+            cmap="gray",
+            vmin=0,
+            vmax=1,
+            origin="lower",
+            extent=(*ends, *ends),
+            interpolation="nearest",
         )
     return ax

@@ -20,7 +20,7 @@ _CUT = 0.98  # of the values of f in the window: steep walls are cut off
 
 
 def interactive(result: Portrait | Landscape | SpacePortrait | Continuation) -> Scene:
-    """A picture of a result that can be turned, moved and zoomed, with eigenvalues where the pointer is over a point.
+    """A picture of a result that can be turned, moved and zoomed, with eigenvalues under the pointer.
 
     A landscape becomes the surface of f with the runs on it. In a notebook the result shows itself; ``.save("a.html")``
     writes a page that needs no other file and no network.
@@ -36,8 +36,8 @@ def interactive(result: Portrait | Landscape | SpacePortrait | Continuation) -> 
     }.get(type(result))  # fmt: skip
     if made is None:
         raise OdescentError(
-            "an interactive picture is made of a phase_portrait, a landscape, a space_portrait or a continuation, not of "
-            f"{type(result).__name__}."
+            "an interactive picture is made of a phase_portrait, a landscape, a space_portrait or a continuation, "
+            f"not of {type(result).__name__}."
         )
     return made(result)  # type: ignore[operator,no-any-return]
 
@@ -52,13 +52,23 @@ def eigenvalue_text(values: Any) -> str:
     """Eigenvalues, one a line."""
     rows = []
     for v in np.atleast_1d(values).astype(complex).tolist():
-        turn = f" {'+' if v.imag >= 0 else '-'} {abs(v.imag):.5g}i" if abs(v.imag) > 1e-12 * abs(v) else ""
+        turn = (
+            f" {'+' if v.imag >= 0 else '-'} {abs(v.imag):.5g}i"
+            if abs(v.imag) > 1e-12 * abs(v)
+            else ""
+        )
         rows.append(f"  {v.real:.5g}{turn}")
     return "\n".join(rows)
 
 
 def _at(point: Any) -> str:
-    return "(" + ", ".join(f"{v + 0.0:.6g}" for v in np.round(np.asarray(point, float), 10).ravel().tolist()) + ")"
+    return (
+        "("
+        + ", ".join(
+            f"{v + 0.0:.6g}" for v in np.round(np.asarray(point, float), 10).ravel().tolist()
+        )
+        + ")"
+    )
 
 
 def _parted(paths: Any) -> np.ndarray:
@@ -73,7 +83,10 @@ def _parted(paths: Any) -> np.ndarray:
 def _of_portrait(p: Portrait) -> Scene:
     lines = [SceneLine(in_space(line.points), _GREY, 0.8) for line in p.flow_lines]
     for family, name, color in zip(
-        (p.nullclines.first, p.nullclines.second), p.nullcline_labels, ("#8A8D2B", "#A65E2E"), strict=True
+        (p.nullclines.first, p.nullclines.second),
+        p.nullcline_labels,
+        ("#8A8D2B", "#A65E2E"),
+        strict=True,
     ):
         lines += [SceneLine(in_space(q), color, 1.2, _plain(name)) for q in family]
     for s in p.separatrices:
@@ -91,9 +104,15 @@ def _of_portrait(p: Portrait) -> Scene:
     for f in p.fixed_points:
         of = " of the drift" if p.noisy else ""
         text = f"{f.kind}{of}\n{_at(f.point)}\neigenvalues\n{eigenvalue_text(f.eigenvalues)}"
-        marks.append(SceneMark(np.append(f.point, 0.0), text, str(f.kind).startswith("stable"), f"{f.kind}{of}"))
+        marks.append(
+            SceneMark(
+                np.append(f.point, 0.0), text, str(f.kind).startswith("stable"), f"{f.kind}{of}"
+            )
+        )
     window = np.array(p.window, float)
-    return Scene(tuple(lines), tuple(marks), tuple(_plain(n) for n in p.labels), window, "phase portrait")
+    return Scene(
+        tuple(lines), tuple(marks), tuple(_plain(n) for n in p.labels), window, "phase portrait"
+    )
 
 
 def _all(named: Any) -> list[tuple[str, np.ndarray]]:
@@ -130,24 +149,41 @@ def _of_landscape(shown: Landscape) -> Scene:
         lines.append(SceneLine(in_space(column, height[:, i])[::2], _GREY, 0.6))
     for name, z in shown.flows.items():
         f = shown.flow_courses[name].f
-        path = np.concatenate([np.vstack([in_space(q, h), np.full((1, 3), np.nan)]) for q, h in zip(z, f, strict=True)])
+        path = np.concatenate(
+            [
+                np.vstack([in_space(q, h), np.full((1, 3), np.nan)])
+                for q, h in zip(z, f, strict=True)
+            ]
+        )
         lines.append(SceneLine(_cut(path, top), _FLOW, 2.0, titled(name)))
     own = looks(shown.iterates)
     for name, z in shown.iterates.items():
         f = shown.courses[name].f
-        path = np.concatenate([np.vstack([in_space(q, h), np.full((1, 3), np.nan)]) for q, h in zip(z, f, strict=True)])
+        path = np.concatenate(
+            [
+                np.vstack([in_space(q, h), np.full((1, 3), np.nan)])
+                for q, h in zip(z, f, strict=True)
+            ]
+        )
         lines.append(SceneLine(_cut(path, top), own[name].color, 1.4, titled(name)))
         lines.append(SceneLine(_cut(path, top), own[name].color, 2.2, dots=True))
     marks = []
     for c in shown.critical_points:
-        rows = [f"{c.kind} of f, f = {c.value:.6g}", _at(c.x), "curvatures", eigenvalue_text(c.curvatures)]
+        rows = [
+            f"{c.kind} of f, f = {c.value:.6g}",
+            _at(c.x),
+            "curvatures",
+            eigenvalue_text(c.curvatures),
+        ]
         for name, e in c.equilibria.items():
             what = "multipliers" if e.step else "eigenvalues"
             rows.append(f"{titled(name)}: {e.kind or 'no kind: ' + e.reason}")
             if len(e.eigenvalues):
                 rows += [what, eigenvalue_text(e.eigenvalues)]
         if c.value <= top:
-            marks.append(SceneMark(np.append(c.point, c.value), "\n".join(rows), c.kind == "minimum", c.kind))
+            marks.append(
+                SceneMark(np.append(c.point, c.value), "\n".join(rows), c.kind == "minimum", c.kind)
+            )
     low = float(np.nanmin(height))
     window = np.array([*shown.window, (low - 0.02 * (top - low), top)], float)
     labels = (*(_plain(n) for n in shown.labels), "f")
@@ -167,13 +203,18 @@ def _of_branches(c: Continuation) -> Scene:
         for k in range(columns.shape[1]):
             z = np.column_stack([b.values, columns[:, k]])
             heights.append(z)
-            for stable, shade, width, said in ((True, color, 2.0, ""), (False, "#999999", 1.0, "unstable")):
+            for stable, shade, width, said in (
+                (True, color, 2.0, ""),
+                (False, "#999999", 1.0, "unstable"),
+            ):
                 # a stretch reaches to the next point, whatever that is
                 keep = b.stable == stable
                 keep |= np.append(False, keep[:-1])
                 part = np.where(keep[:, None], z, np.nan)
                 if keep.any():
-                    lines.append(SceneLine(in_space(part), shade, width, said or f"branch {i + 1}: {b.kind}"))
+                    lines.append(
+                        SceneLine(in_space(part), shade, width, said or f"branch {i + 1}: {b.kind}")
+                    )
     for s in c.special:
         at = np.array([s.value, float(s.x.reshape(len(s.x), -1)[0, 0]), 0.0])
         extra = "" if s.coefficient is None else f"\ncoefficient {s.coefficient:.6g}"

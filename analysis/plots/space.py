@@ -11,14 +11,14 @@ from ..._support.style import COLUMN_WIDTH, SMALL, context, series_style
 from .basins import _label
 
 if TYPE_CHECKING:
-    from mpl_toolkits.mplot3d.axes3d import Axes3D
+    from matplotlib.axes import Axes
 
     from ..portraits.space import SpacePortrait
 
 SHOWN = 8  # orbits with colours of their own
 
 
-def draw_space(portrait: SpacePortrait, ax: Axes3D | None = None) -> Axes3D:
+def draw_space(portrait: SpacePortrait, ax: Axes | None = None) -> Axes:
     """Draw orbits in space, and equilibria: filled where they are stable, hollow where not.
 
     Args:
@@ -64,7 +64,7 @@ def draw_space(portrait: SpacePortrait, ax: Axes3D | None = None) -> Axes3D:
             axis._axinfo["grid"].update({"linewidth": 0.3, "color": "0.85"})
         if portrait.equilibria:
             made.legend(loc="upper left", fontsize=SMALL, frameon=False)
-        shown: Axes3D = made
+        shown: Axes = made
     return shown
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from .field import whole_kind
 from .reference_flows import follow, sampled
 
 if TYPE_CHECKING:
-    from mpl_toolkits.mplot3d.axes3d import Axes3D
+    from matplotlib.axes import Axes
 
 _STARTS, _NEWTON = 64, 40  # for equilibria
 _ZERO = 1e-10  # of the largest velocity along the orbit
@@ -89,10 +89,9 @@ class SpacePortrait(Rendered):
             rows.append("  equilibria by Newton's method from the orbits; there may be others")
         return "\n".join(rows)
 
-    def plot(self, ax: Axes3D | None = None) -> Axes3D:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw it: see `plots.space.draw_space`. `od.analysis.interactive` makes a page that can be rotated."""
-        made: Any = drawn(self, ax)  # type: ignore[arg-type]
-        return made  # type: ignore[no-any-return]
+        return drawn(self, ax)
 
 
 def _number(v: complex) -> str:
@@ -157,7 +156,11 @@ def _starts(target: Objective | None, x0: Any) -> list[Any]:
         return [own]
     if isinstance(x0, Mapping):
         return [x0]
-    if isinstance(x0, (list, tuple)) and x0 and isinstance(x0[0], (Mapping, list, tuple, np.ndarray)):
+    if (
+        isinstance(x0, (list, tuple))
+        and x0
+        and isinstance(x0[0], (Mapping, list, tuple, np.ndarray))
+    ):
         return list(x0)
     array = reals(x0)
     return list(array) if array.ndim > 1 else [array]
@@ -194,11 +197,12 @@ def _flown(
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[RestPoint, ...]]:
     if not (np.isfinite(t1) and t1 > 0):
         raise OdescentError(f"t1 must be a finite time more than 0, not {t1!r}.")
-    assert s.rates is not None
+    rates = s.rates
+    assert rates is not None
     flats = [ravel_pytree(z) for z in states]
     shaped = flats[0][1]
     begin = np.stack([np.asarray(f, float) for f, _ in flats])
-    one = lambda z: ravel_pytree(s.rates(shaped(z), c))[0]  # type: ignore[misc]
+    one: Callable[[Any], Any] = lambda z: ravel_pytree(rates(shaped(z), c))[0]
     many = jax.jit(jax.vmap(one))
     flown = follow(lambda t, z: np.asarray(many(jnp.asarray(z))), begin, 0.0, t1)
     times, orbits = sampled(flown, lambda z: z[:, picked])
@@ -207,7 +211,9 @@ def _flown(
     return tuple(times), tuple(z[:, picked] for z in orbits), rest
 
 
-def _at_rest(many: Any, jacobian: Any, along: np.ndarray, picked: list[int]) -> tuple[RestPoint, ...]:
+def _at_rest(
+    many: Any, jacobian: Any, along: np.ndarray, picked: list[int]
+) -> tuple[RestPoint, ...]:
     """Equilibria by Newton's method from points of the orbits and of the box around them."""
     along = along[np.isfinite(along).all(1)]
     low, size = along.min(0), np.maximum(np.ptp(along, axis=0), 1e-9)
@@ -229,8 +235,10 @@ def _at_rest(many: Any, jacobian: Any, along: np.ndarray, picked: list[int]) -> 
         if not any((np.abs(at - other) <= _SAME * size).all() for other in found):
             found.append(at)
     made = []
-    for at in sorted(found, key=lambda v: tuple(np.round(v, 9))):
-        eigenvalues = np.linalg.eigvals(np.asarray(jacobian(jnp.asarray(at)[None]))[0]).astype(complex)
+    for at in sorted(found, key=lambda v: np.round(v, 9).tolist()):
+        eigenvalues = np.linalg.eigvals(np.asarray(jacobian(jnp.asarray(at)[None]))[0]).astype(
+            complex
+        )
         order = np.lexsort((eigenvalues.imag, -eigenvalues.real))
         made.append(RestPoint(at[picked], at, whole_kind(eigenvalues), eigenvalues[order]))
     return tuple(made)
@@ -241,7 +249,9 @@ def _stepped(
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     def run(state: Any) -> Any:
         count = len(s.blocks) or 1
-        flat = lambda z: jnp.concatenate([jnp.ravel(p).astype(float) for p in tuple(z)[:count]])
+        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
+            [jnp.ravel(p).astype(float) for p in tuple(z)[:count]]
+        )
         return trace(lambda _, z: (s.step(z, c, None), flat(z)), state, steps + 1)[1]
 
     go = jax.jit(run)

@@ -58,12 +58,12 @@ def basin_shares(
     points of one go to the other and these are near each other, whatever their kind: a fixed point goes on in the
     2-cycle that it sheds.
 
-    A method with noise is run for `steps` steps with the same draws at every value, and then belongs to the attractor to
-    which the gradient flow of the objective goes from where it is. That measures the chance to reach the good minimum:
+    A method with noise is run for `steps` steps with the same draws at every value, and then belongs to the attractor
+    to which the gradient flow of the objective goes from where it is. That measures the chance to reach the good minimum:
 
     >>> m = od.parameters("m")
     >>> ball = od.algorithm("heavy_ball", learning_rate=0.05, momentum=m)
-    >>> found = od.analysis.basin_shares(ball, f, parameter="m", values=(0.05, 0.95, 19), axes={"x0": (-2, 2)}, key=key)
+    >>> found = od.analysis.basin_shares(ball, f, parameter="m", values=(0.1, 0.9, 9), axes={"x0": (-2, 2)}, key=key)
     >>> found.share(found.nearest(good_minimum))
 
     Args:
@@ -92,7 +92,9 @@ def basin_shares(
     along = axis_values(parameter, values)
     given = dict(parameters or {})
     if parameter in axes or parameter in given:
-        raise OdescentError(f"{parameter} changes along the curve; leave it out of axes and parameters.")
+        raise OdescentError(
+            f"{parameter} changes along the curve; leave it out of axes and parameters."
+        )
     with jax.enable_x64(True):
         s = stepper(iterated, target, 1.0 if isinstance(iterated, System) else None)
         if parameter not in s.parameters:
@@ -100,20 +102,27 @@ def basin_shares(
                 f"{parameter!r} is not a parameter of {s.name}: it has {', '.join(s.parameters) or 'none'}."
             )
         where = _random(axes, samples, key)
+        runs: _Runs
         if s.draws:
-            limits = Limits(default_steps(system("gradient_flow")), tolerance, escape, max_period, memory)
+            limits = Limits(
+                default_steps(system("gradient_flow")), tolerance, escape, max_period, memory
+            )
             runs = _Noisy(iterated, target, where, start, given, key, steps, memory, limits, most)
         else:
             cap = default_steps(iterated) if steps is None else steps
             limits = Limits(cap, tolerance, escape, max_period, memory)
-            runs = _Still(iterated, target, where, start, given, dt, limits, most, (parameter, along))
+            runs = _Still(
+                iterated, target, where, start, given, dt, limits, most, (parameter, along)
+            )
         return _followed(runs, s.name, parameter, along, float(reach), confidence)
 
 
 class _Runs:
     """The starts at one value of the parameter, with the points of attractors, and where they all go."""
 
-    def __init__(self, target: Any, where: Any, start: Any, given: Any, limits: Limits, most: int) -> None:
+    def __init__(
+        self, target: Any, where: Any, start: Any, given: Any, limits: Limits, most: int
+    ) -> None:
         self.target, self.where, self.start, self.given = target, where, start, given
         self.limits, self.most = limits, most
         self.after: int | None = None
@@ -132,7 +141,9 @@ class _Runs:
         n = states.shape[1]
         ahead = [q for q in seeds if q.size == len(states)]
         together = np.column_stack([states, *ahead]) if ahead else states
-        labels, found = attractors_of(with_states(p, like, together, p.scale), self.limits, self.most)
+        labels, found = attractors_of(
+            with_states(p, like, together, p.scale), self.limits, self.most
+        )
         return labels[:n], labels[n:], found, p, like, states
 
 
@@ -167,10 +178,14 @@ class _Noisy(_Runs):
     ) -> None:  # fmt: skip
         super().__init__(target, where, start, given, limits, most)
         if isinstance(iterated, System):
-            raise NotCarried(f"{iterated.name or 'the system'} has noise: give a method, such as its Euler step.")
+            raise NotCarried(
+                f"{iterated.name or 'the system'} has noise: give a method, such as its Euler step."
+            )
         self.s = stepper(iterated, target)
         if self.s.population:
-            raise NotCarried(f"{self.s.name} moves a population; its success is that of od.minimize.")
+            raise NotCarried(
+                f"{self.s.name} moves a population; its success is that of od.minimize."
+            )
         self.after = _NOISY if steps is None else int(check_steps(steps))
         self.key, self.memory = key, memory
         self.run = _runner(self.s, (("x", "x"), ("lost", "diverged_at")))
@@ -187,7 +202,9 @@ class _Noisy(_Runs):
             q = _product(self.flow, goal, axis, np.zeros(shape), {}, None, None, None)
             self.still = stepper(self.flow, goal, q.stepper.dt)
         x = np.where(lost >= 0, np.inf, x)
-        q = product(self.still, self.target, {"x0": np.zeros((1, *shape))}, np.zeros(shape), {}, True)
+        q = product(
+            self.still, self.target, {"x0": np.zeros((1, *shape))}, np.zeros(shape), {}, True
+        )
         return _Scaled.like(q, p.scale), (x,), x.reshape(-1, x.shape[-1])
 
     def _ran(self, p: PointGrid) -> tuple[np.ndarray, np.ndarray]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
+from ..._support.errors import NotCarried
+from ...dynamics import Objective, System
 from ..attraction.attractors import Attractor
+from ..attraction.basin_map import default_steps
 from ..attraction.deciding import decide
 from ..attraction.grid import PointGrid
 from ..attraction.settling import Limits, begin
+from ..attraction.stepping import RESOLVED, Iterated, check_parameters, slope, stepper
+from ..sections.starts import starting_state
 
 _AT_ONCE = 1 << 28  # bytes
 
@@ -66,7 +73,9 @@ def begun(p: PointGrid) -> Any:
     return jax.tree.map(np.asarray, begin(p, np.arange(p.count))[0])
 
 
-def with_states(p: PointGrid, like: Any, states: Float[np.ndarray, "d n"], scale: float) -> StateGrid:
+def with_states(
+    p: PointGrid, like: Any, states: Float[np.ndarray, "d n"], scale: float
+) -> StateGrid:
     """The points of these states, with the stepper and the parameters of a product."""
     return StateGrid(p.stepper, (), p.fixed, p.start, True, states, like, scale)
 
@@ -79,7 +88,9 @@ def attractors_of(
     return labels, found
 
 
-def seeds_of(found: Attractor, like: Any, blocks: tuple[str, ...]) -> Float[np.ndarray, " d"] | None:
+def seeds_of(
+    found: Attractor, like: Any, blocks: tuple[str, ...]
+) -> Float[np.ndarray, " d"] | None:
     """A state on an attractor; None where there is none or the state has more than blocks."""
     if not found.points.size:
         return None
@@ -100,4 +111,66 @@ def spread_of(found: Attractor, blocks: tuple[str, ...]) -> Float[np.ndarray, "m
     return np.concatenate(parts, axis=1)
 
 
-__all__ = ["StateGrid", "attractors_of", "begun", "flat_states", "seeds_of", "spread_of", "with_states"]
+class Classified:
+    """States of one map or flow and where they go."""
+
+    def __init__(
+        self, iterated: Iterated, target: Objective | None, at: Any, parameters: Mapping[str, Any] | None,
+        steps: int | None, dt: float | None,
+    ) -> None:  # fmt: skip
+        flow = isinstance(iterated, System)
+        s = stepper(iterated, target, (dt or 1.0) if flow else None)
+        if s.draws or s.clocked:
+            why = "draws noise" if s.draws else "changes with the number of its step"
+            raise NotCarried(
+                f"{s.name} {why}; resilience is that of attractors of a deterministic map or flow."
+            )
+        fixed = check_parameters(s, parameters or {}, {})
+        c = s.coefficients({n: np.float64(v) for n, v in fixed.items()})
+        state = starting_state(s, at, c)
+        if flow and dt is None:
+            rate = float(jnp.linalg.norm(slope(s.rates or s.step, state, c)))
+            s = stepper(
+                iterated, target, RESOLVED / rate if np.isfinite(rate) and rate > 0 else 1.0
+            )
+        self.s, self.c, self.state = s, c, state
+        self.flat, self.shaped = ravel_pytree(state)
+        self.begin = np.asarray(self.flat, float)
+        self.like = jax.tree.map(lambda a: np.asarray(a)[..., None], state)
+        start = np.asarray(s.output(state, c), float)
+        self.grid = PointGrid(s, (), fixed, start, True)
+        self.limits = Limits(
+            default_steps(iterated) if steps is None else steps, 1e-8, 1e10, 64, 1 << 28
+        )
+        self.scale = max(1.0, float(np.abs(self.begin).max(initial=0.0)))
+
+    def of(
+        self, states: Float[np.ndarray, "n d"], own: Float[np.ndarray, " d"]
+    ) -> tuple[Int[np.ndarray, " n"], tuple[Attractor, ...], int]:
+        """Labels of states, the attractors, and the label of one more state."""
+        both = np.concatenate([states, own[None]]).T
+        labels, found = attractors_of(
+            with_states(self.grid, self.like, both, self.scale), self.limits, 64
+        )
+        return labels[:-1], found, int(labels[-1])
+
+    def named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        tiny = 1e-14 * self.scale
+        if not self.s.blocks:
+            return {"x": np.array(flat)}
+        parts = jax.tree.leaves(jax.tree.map(np.asarray, self.shaped(jnp.asarray(flat))))
+        return dict(
+            zip(self.s.blocks, (np.where(np.abs(v) <= tiny, 0.0, v) for v in parts), strict=False)
+        )
+
+
+__all__ = [
+    "Classified",
+    "StateGrid",
+    "attractors_of",
+    "begun",
+    "flat_states",
+    "seeds_of",
+    "spread_of",
+    "with_states",
+]

@@ -145,7 +145,9 @@ class BasinShares(Rendered):
             raise OdescentError(f"there is no attractor {name!r}: known are {', '.join(known)}.")
         number = known[name] if isinstance(name, str) else name
         if isinstance(name, int) and not 0 <= name < len(self.attractors):
-            raise OdescentError(f"there are {len(self.attractors)} attractors, and none of number {name}.")
+            raise OdescentError(
+                f"there are {len(self.attractors)} attractors, and none of number {name}."
+            )
         count, of = (self.labels == number).sum(1), self.labels.shape[1]
         ends = np.array([wilson(int(c), of, self.confidence) for c in count])
         return count / of, ends[:, 0], ends[:, 1]
@@ -161,14 +163,17 @@ class BasinShares(Rendered):
             raise OdescentError("no attractor was found.")
         return int(np.argmin(gaps))
 
-    def tipping(self, first: float | None = None, last: float | None = None) -> TippingProbabilities:
+    def tipping(
+        self, first: float | None = None, last: float | None = None
+    ) -> TippingProbabilities:
         """Tipping probabilities when the parameter jumps between two of its values; by default the first and the last.
 
         Raises:
             OdescentError: values that were not computed.
         """
         i, j = (
-            end if v is None else self._place(v) for v, end in ((first, 0), (last, len(self.values) - 1))
+            end if v is None else self._place(v)
+            for v, end in ((first, 0), (last, len(self.values) - 1))
         )
         columns = self.columns
         sources = [n for n, k in columns.items() if k >= 0 and (self.labels[i] == k).any()]
@@ -246,7 +251,11 @@ class Follower:
     alive: list[int] = field(default_factory=list)
 
     def advance(
-        self, k: int, found: tuple[Attractor, ...], fate: Mapping[int, int], points: list[np.ndarray]
+        self,
+        k: int,
+        found: tuple[Attractor, ...],
+        fate: Mapping[int, int],
+        points: list[np.ndarray],
     ) -> Int[np.ndarray, " m"]:
         """Put the attractors at value number k to the tracks, and return the label of each.
 

@@ -83,7 +83,13 @@ class Scene(Rendered):
             "window": _plain(self.window),
             "title": self.title,
             "lines": [
-                {"p": _plain(line.points), "c": line.color, "w": line.width, "n": line.label, "d": line.dots}
+                {
+                    "p": _plain(line.points),
+                    "c": line.color,
+                    "w": line.width,
+                    "n": line.label,
+                    "d": line.dots,
+                }
                 for line in self.lines
             ],
             "marks": [
@@ -107,7 +113,9 @@ class Scene(Rendered):
         """
         to = Path(path)
         if to.suffix != ".html":
-            raise OdescentError(f"an interactive picture is a page: give a name in .html, not {to.name!r}.")
+            raise OdescentError(
+                f"an interactive picture is a page: give a name in .html, not {to.name!r}."
+            )
         write_whole(to, self.html().encode())
         return to
 
@@ -134,7 +142,9 @@ def in_space(points: Any, height: Any = 0.0) -> Float[np.ndarray, "k 3"]:
     return np.column_stack([z, np.broadcast_to(np.asarray(height, float), len(z))])
 
 
-def box_around(parts: Sequence[Float[np.ndarray, "k n"]], margin: float = 0.04) -> Float[np.ndarray, "n 2"]:
+def box_around(
+    parts: Sequence[Float[np.ndarray, "k n"]], margin: float = 0.04
+) -> Float[np.ndarray, "n 2"]:
     """The window of all finite points, with a margin."""
     rows = np.concatenate([p[np.isfinite(p).all(1)] for p in parts])
     low, high = rows.min(0), rows.max(0)
@@ -209,12 +219,14 @@ c.onkeydown=e=>{const k={ArrowLeft:[-.1,0],ArrowRight:[.1,0],ArrowUp:[0,.1],Arro
  if(k){if(n==3){az+=k[0];el+=k[1]}else{dx-=200*k[0];dy+=200*k[1]}}
  else if(e.key=="+")zoom*=1.15;else if(e.key=="-")zoom/=1.15;else return;e.preventDefault();draw()};
 const b=document.getElementById("b"),named={};
-for(const l of D.lines)if(l.n&&!named[l.n]){named[l.n]=1;const e=document.createElement("span"),i=document.createElement("i");
+for(const l of D.lines)if(l.n&&!named[l.n]){named[l.n]=1;
+ const e=document.createElement("span"),i=document.createElement("i");
  i.style.borderColor=l.c;e.append(i,l.n);b.append(e)}
 for(const m of D.marks)if(m.n&&!named[m.n]){named[m.n]=1;const e=document.createElement("span");
  e.textContent=(m.f?"\\u25cf ":"\\u25cb ")+m.n;b.append(e)}
 const how=document.createElement("span");how.style.color="#555";
-how.textContent=(n==3?"drag turns, shift moves":"drag moves")+", wheel zooms, double click resets; hover over a mark";b.append(how);
+how.textContent=(n==3?"drag turns, shift moves":"drag moves")+
+ ", wheel zooms, double click resets; hover over a mark";b.append(how);
 new ResizeObserver(draw).observe(c);draw();
 </script></body></html>
 """
