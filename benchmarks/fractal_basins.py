@@ -5,8 +5,8 @@
 The pendulum x'' = -x'/5 - sin x + 1.66 cos t is seen once per period of its force, in float64 by RK4; decided points
 are taken out. The other side is what one writes first: the same steps for all points to the cap, compiled, and none
 is taken out; it runs a sixteenth of the points for a twentieth of the cap and is extrapolated. Compilation is left
-out; least times of the rounds. Shares are compared with those of ten times smaller steps from random starts, in units of the
-sampling error.
+out; least times of the rounds. Shares are compared with those of ten times smaller steps from random starts, in
+units of the sampling error.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def basin_shares(
     2-cycle that it sheds.
 
     A method with noise is run for `steps` steps with the same draws at every value, and then belongs to the attractor
-    to which the gradient flow of the objective goes from where it is. That measures the chance to reach the good minimum:
+    to which the gradient flow of the objective goes from where it is. That is the chance to reach the good minimum:
 
     >>> m = od.parameters("m")
     >>> ball = od.algorithm("heavy_ball", learning_rate=0.05, momentum=m)
