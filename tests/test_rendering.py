@@ -310,7 +310,8 @@ def result(name: str) -> Any:
 DRAWN = (
     "BasinShares", "Basins", "Bifurcation", "Cobweb", "Comparison", "Continuation", "Convergence", "CriticalCurve",
     "CycleRegion", "EffectiveGradient", "EvaluationCounts", "FieldPlane", "FixedMesh", "Landscape", "Lyapunov",
-    "Minimum", "MinimumAction", "Pareto", "PhaseDensity", "Portrait", "Recurrences", "SolverComparison", "SpacePortrait",
+    "Minimum", "MinimumAction", "Pareto", "PhaseDensity", "Portrait", "Recurrences", "SolverComparison",
+    "SpacePortrait",
     "Spectrum", "StabilityBoundary", "StepProfile", "Transfer",
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import odescent as od
 from odescent.analysis import (
@@ -16,6 +17,7 @@ from odescent.analysis import (
     recurrences,
     space_portrait,
 )
+from odescent.cli import app
 
 
 def lorenz() -> od.System:
@@ -174,3 +176,19 @@ def test_a_flow_is_an_orbit_of_recurrences() -> None:
     i, j = np.indices(found.near.shape)
     np.testing.assert_array_equal(found.near, (i - j) % 16 == 0)
     assert jnp.isfinite(found.rate)
+
+
+def test_the_command_writes_a_page(tmp_path) -> None:
+    out = tmp_path / "a.html"
+    words = [
+        "portrait",
+        "gradient_flow",
+        "--objective",
+        "himmelblau",
+        "--window=-1,1,-1,1",
+        "--out",
+        str(out),
+    ]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert _data(out.read_text())["marks"]
