@@ -30,8 +30,8 @@ wells.plot()
 # %% [markdown]
 # ## A surface to turn
 #
-# The same function as a surface, with the runs of a method with momentum on it: drag to turn it, and hover over a critical
-# point for the eigenvalues of the full system.
+# The same function as a surface, with the runs of a method with momentum on it: drag to turn it, and hover over a
+# critical point for the eigenvalues of the full system.
 
 # %%
 ball = od.algorithm("heavy_ball", learning_rate=0.01, momentum=0.9)
