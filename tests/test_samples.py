@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
+from random_means import compared
 
 import odescent as od
 from odescent.dynamics.algebra.calculus import derivative, substitute, symbols_of, vanishes
@@ -186,6 +187,12 @@ def test_random_polynomials() -> None:
         for _ in range(rng.randrange(3)):
             e = e * od.inner(rng.choice(vectors), rng.choice(vectors))
         assert np.allclose(number(od.mean(e), {}), averaged(e, z, law), rtol=1e-8, atol=1e-10), e
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_expressions(seed: int) -> None:
+    """`python tests/random_means.py 150` tries more of them."""
+    assert not compared(seed)
 
 
 def test_published_second_moments() -> None:

@@ -323,7 +323,14 @@ def test_gradient_transport_without_normalization_is_gradient_descent_seen_at_an
 
 
 @pytest.mark.parametrize(
-    "name", ["zeroth_order", "sketched_gradient_descent", "hessian_aided_momentum"]
+    "name",
+    [
+        "zeroth_order",
+        "sketched_gradient_descent",
+        "adahessian",
+        "hessian_aided_momentum",
+        "implicit_gradient_transport",
+    ],
 )
 def test_derivations_replay(name: str, tmp_path: object) -> None:
     derivation = od.algorithm(name).derivation()
