@@ -50,7 +50,7 @@ def fault(
     try:
         with np.errstate(all="ignore"):
             module.step(state, c=c, **oracles)
-    except ArithmeticError as error:
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
         return f"the run ended in step {step}, where a solve failed: {error}"
     return ""
 

@@ -29,7 +29,7 @@ from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.vector_fields.estimates import condition_of
 from ...dynamics.vector_fields.functions import together
 from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.own_functions import wrapped
+from ...dynamics.vector_fields.own_functions import function_name, wrapped
 from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
@@ -245,8 +245,12 @@ def run(
     start = starting_point(x0) if starts is None else jax.tree.map(starting_point, starts)
     called = algorithm.program.oracles
     several = isinstance(objective, Objective) and bool(objective.args)
-    if isinstance(objective, Mapping) or several or any(o.args for o in called):
+    # a plain function that need not be one of the whole start is known when it is called
+    plain = starts is not None and called and not isinstance(objective, Objective)
+    if isinstance(objective, Mapping) or several or plain or any(o.args for o in called):
         objective = together(called, objective, algorithm.name or "the algorithm")
+    if not isinstance(objective, Objective) and starts is not None and callable(objective):
+        objective = Objective(function_name(objective), objective)
     if not isinstance(objective, Objective):
         objective = _own_function(algorithm, objective, start, parameters)
     named, given = algorithm, parameters
@@ -362,7 +366,9 @@ def explained(algorithm: Iteration, objective: Any, x0: Any) -> Iterator[None]:
     except OdescentError:
         raise
     except Exception:
-        if isinstance(objective, Objective) and objective.fun and objective.differentiated:
+        by_name = not isinstance(x0, Mapping) or all(isinstance(key, str) for key in x0)
+        own = isinstance(objective, Objective) and objective.fun and objective.differentiated
+        if own and by_name:
             _own_function(algorithm, objective.fun, starting_point(x0), {})
         raise
 

@@ -37,6 +37,9 @@ from .vectors import (
 
 Symbol: TypeAlias = "VectorSymbol | sp.Symbol"
 Directions: TypeAlias = "Mapping[Any, Expr]"  # from symbols of either kind
+INVERSES: list[
+    Callable[[Any], bool]
+] = []  # where `inverse_identities`, which is above, proves that what has inverses vanishes
 
 
 def scalar_of(e: object) -> sp.Expr:
@@ -236,14 +239,23 @@ def vanishes(e: Expr) -> bool:
         if any(isinstance(a, Elementwise) for a in _pointwise_factors(merged)):
             names: dict[Atom, sp.Symbol] = {}
             return vanishes(_component(merged, names))
-        if any(map(refuted, merged.terms.values())):
-            return False
-        return all(is_zero(c) for c in merged.canonical().terms.values())
+        differs = any(map(refuted, merged.terms.values()))
+        if not differs and all(is_zero(c) for c in merged.canonical().terms.values()):
+            return True
+        return _with_inverses(merged) and INVERSES[0](merged)
     e = _canonical_nodes(scalar_of(e))
     summed = _component_of_sum(e)
     if summed is not None:
         return vanishes(summed)
-    return not refuted(e) and is_zero(canonical(e))
+    if not refuted(e) and is_zero(canonical(e)):
+        return True
+    return _with_inverses(e) and INVERSES[0](e)
+
+
+def _with_inverses(e: Expr) -> bool:
+    scalars = e.terms.values() if isinstance(e, Vector) else (e,)
+    vectors = [v for c in scalars for n in c.atoms(ScalarNode) for v in n.arguments]
+    return any(a.solving for v in (*vectors, e) if isinstance(v, Vector) for a in v.terms)
 
 
 def _component_of_sum(e: sp.Expr) -> sp.Expr | None:

@@ -393,13 +393,14 @@ def _of_window(multiple: sp.Expr, window: Any, c: sp.Expr) -> Vector:
 
 
 def _leading(operator: Vector) -> tuple[tuple[Atom, ...], sp.Expr]:
-    """The longest word of an operator, the last in the order of keys among these, and its coefficient.
+    """The longest word of an operator, without inverses if there is one, the last of these by key, and its coefficient.
 
     An outer product in front of an inverse contracts and is never seen there, so others lead where there are some.
     """
     words = [(letters(a), c) for a, c in operator.terms.items()]
     seen = [(w, c) for w, c in words if w and not isinstance(w[0], Product)] or words
-    return max(seen, key=lambda item: (len(item[0]), [a.key for a in item[0]]))
+    plain = lambda word: not any(a.solving for a in word)
+    return max(seen, key=lambda item: (len(item[0]), plain(item[0]), [a.key for a in item[0]]))
 
 
 def _solves(a: Atom) -> Iterator[tuple[tuple[Atom, ...], Inverse, Vector]]:

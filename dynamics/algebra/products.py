@@ -62,6 +62,8 @@ class Product(Atom):
         """<A u, v> = <u, A^T v>, <u v^T, A> = <u, A v>, and <a * b, c> = <a, b * c> element by element."""
         if self.kind == "outer" and other.operates:
             return inner(self.left, apply(other, self.right))
+        if isinstance(other, Identity) and self.kind == "apply":
+            return _turned(self)
         if self.operates or other.operates:
             return None
         return _balanced(self, other) if self.kind == "apply" else _shared(self, other)
@@ -117,6 +119,21 @@ def _balanced(a: Atom, b: Atom) -> sp.Expr | None:
     if {a, b} == {fixed, moved}:
         return None
     return inner(fixed, moved)
+
+
+def _turned(a: Product) -> sp.Expr | None:
+    """The trace of a product with the first of its factors, or of their transposes, in front."""
+    word = letters(a)
+    try:
+        back = [t for op in reversed(word) for t in transpose(op).terms.items()]
+    except NotCarried:
+        back = []
+    ways = [word]
+    if len(back) == len(word) and all(c == 1 for _, c in back):
+        ways.append(tuple(t for t, _ in back))
+    turns = [w[i:] + w[:i] for w in ways for i in range(len(w))]
+    first = min(turns, key=lambda w: tuple(op.key for op in w))
+    return None if first == word else inner(identity, _before(list(first[:-1]), first[-1]))
 
 
 def _before(word: list[Atom], v: Vector) -> Vector:

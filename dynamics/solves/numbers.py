@@ -64,7 +64,7 @@ def solved(
             rows = len(b) if by_column else b.size
             _check_shapes(inverted.argument, matrix.shape, rows)
             columns = b if by_column else b.reshape(-1)
-            return getattr(with_, f"_{how.route.name}")(matrix, columns).reshape(b.shape)
+            return _factored(f"_{how.route.name}", matrix, columns, xp).reshape(b.shape)
         return xp.stack([one(v) for v in b.T], axis=1) if by_column else one(b)
     except ArithmeticError as error:
         raise OdescentError(f"the solve with {inverted.argument}: {error}") from None
@@ -92,7 +92,7 @@ def _by_products(
     name, with_ = f"_{how.route.name}", _iterations(xp)
     if not how.route.iterates:
         name = name if name == "_cholesky" else "_lu"
-        return getattr(with_, name)(with_._matrix(product, b), b)
+        return _factored(name, with_._matrix(product, b), b, xp)
     bound = number(how.tolerance, {})
     if with_ is array_iterations or not _traced(b, bound, product(b)):  # nothing to compile
         on_arrays = lambda v: np.asarray(product(v))
@@ -100,6 +100,13 @@ def _by_products(
         return xp.asarray(array_iterations._solve(on_arrays, np.asarray(b), method, bound))
     even = how.route.wants == "symmetric"
     return with_._solve(product, b, getattr(with_, name), bound, even)
+
+
+def _factored(name: str, matrix: Any, b: Any, xp: Any) -> Any:
+    """The solution by a factorization, which says what is wrong where JAX does not trace."""
+    if xp is np or not _traced(matrix, b):
+        return xp.asarray(getattr(array_iterations, name)(np.asarray(matrix), np.asarray(b)))
+    return getattr(_iterations(xp), name)(matrix, b)
 
 
 def _check_shapes(operator: Vector, shape: tuple[int, ...], rows: int) -> None:

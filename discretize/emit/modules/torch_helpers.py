@@ -128,19 +128,25 @@ def _matrix(
 
 
 def _lu(matrix: Tensor, b: list[Tensor]) -> list[Tensor]:
-    """The solution of matrix x = b; ArithmeticError where a pivot is zero."""
-    x, failed = torch.linalg.solve_ex(matrix, _joined(b))
-    if int(failed):
-        message = f"the operator is singular: pivot {int(failed)} is 0."
-        raise ArithmeticError(message)
-    return _parted(x, b)
+    """The solution of matrix x = b; ArithmeticError where it is singular."""
+    factors, rows, _ = torch.linalg.lu_factor_ex(matrix)
+    pivots = factors.diagonal().abs()
+    least, most = float(pivots.min()), float(pivots.max())
+    if not least > len(pivots) * float(torch.finfo(pivots.dtype).eps) * most:
+        k = int(pivots.argmin()) + 1
+        found = f"pivot {k} is {least:.2g}, the largest {most:.2g}"
+        raise ArithmeticError(f"the operator is singular to rounding: {found}.")
+    x = torch.linalg.lu_solve(factors, rows, _joined(b)[:, None])
+    return _parted(x[:, 0], b)
 
 
 def _cholesky(matrix: Tensor, b: list[Tensor]) -> list[Tensor]:
     """The solution of matrix x = b, for a definite one; ArithmeticError for another."""
     sign = -1.0 if float(matrix[0, 0]) < 0 else 1.0
     factor, failed = torch.linalg.cholesky_ex(sign * matrix)
-    if int(failed):
+    pivots = factor.diagonal() ** 2
+    least = len(pivots) * float(torch.finfo(pivots.dtype).eps) * float(pivots.max())
+    if int(failed) or not float(pivots.min()) > least:
         found = torch.linalg.eigvalsh(matrix)
         between = f"between {float(found[0]):.3g} and {float(found[-1]):.3g}"
         message = f"a definite operator is needed; curvatures are {between}."
@@ -160,7 +166,7 @@ def _woodbury(
     left = torch.stack([_joined(over(v)) for v in lefts])
     x = _joined(over(b))
     small = torch.eye(len(lefts), dtype=x.dtype, device=x.device) + right @ left.T
-    return _parted(x - torch.linalg.solve(small, right @ x) @ left, b)
+    return _parted(x - _lu(small, [right @ x])[0] @ left, b)
 ''')
 STEP = """
     @overload

@@ -186,8 +186,7 @@ class Printer:
             return self.names(atom.name)
         if isinstance(atom, Product):
             if isinstance(atom.left, Inverse):
-                plain = atom.left.method != "cholesky"
-                solve = self.syntax.function("linalg.solve") if plain else "_cholesky"
+                solve = "_cholesky" if atom.left.method == "cholesky" else "_lu"
                 return f"{solve}({self.vector(atom.left.argument)}, {self.vector(atom.right)})"
             if atom.kind == "outer":
                 left, right = self._whole(atom.left), self._whole(atom.right)

@@ -1,0 +1,183 @@
+"""The zero test of expressions with inverses: the identities of resolvents, push-through, Schur and Woodbury.
+
+Every inverse in an expression exists where the expression does, so that e = 0 follows from M e = 0 where a term of e
+begins with M^-1, and from e M = 0 where one ends with it. Multiplied out, M M^-1 is 1 and the terms with inverses
+become shorter; what is left is multiplied again. Where all terms begin with one letter, what follows it is tested; it is
+sums of these that are taken, so that e = 0 is proved whatever the letters are. Nothing is changed in an expression: what
+is proved here is not rewritten, so that no denominator appears that vanishes when parameters are bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import sympy as sp
+
+from ..._support.errors import NotCarried
+from .calculus import INVERSES, change, vanishes
+from .elementwise import Elementwise
+from .exact import canonical, is_zero
+from .operators import Inverse, OracleDerivative, _words
+from .products import Product, apply, letters
+from .vectors import Atom, Call, Expr, ScalarNode, Vector, zero
+
+_TERMS, _TRIES, _DEPTH = 120, 120, 8  # of a sum that is multiplied, of all sums, and of products of operators
+
+
+def proved_zero(e: Expr) -> bool:
+    """Whether an expression with inverses is proved to vanish by multiplying with the operators that they invert.
+
+    Args:
+        e: a vector, or a scalar in which inner products with inverses enter linearly.
+
+    Returns:
+        True is a proof; False is none of anything.
+    """
+    try:
+        same = _unified(e)
+        return _vector(same) if isinstance(same, Vector) else _scalar(same)
+    except NotCarried:
+        return False
+
+
+def _vector(e: Vector) -> bool:
+    """Whether a sum vanishes, by few products of operators first."""
+    left = [_TRIES]
+    return any(_within(e, depth, left) for depth in range(1, _DEPTH))
+
+
+def _within(e: Vector, depth: int, left: list[int]) -> bool:
+    """Whether a sum vanishes after this many products of operators at most."""
+    e = Vector.of((a, canonical(c)) for a, c in e.terms.items())
+    e = Vector.of((a, c) for a, c in e.terms.items() if not is_zero(c))
+    if not e.terms:
+        return True
+    left[0] -= 1
+    if left[0] < 0 or not depth or len(e.terms) > _TERMS or not _solving(e):
+        return False
+    return any(_within(made, depth - 1, left) for made in sorted(_products(e), key=_size)) or any(
+        _within(rest, depth - 1, left) and _within(others, depth - 1, left)
+        for rest, others in _behind(e)
+    )
+
+
+def _size(e: Vector) -> int:
+    """How many letters are in the words with inverses of a sum."""
+    return sum(len(letters(a)) for a in e.terms if a.solving)
+
+
+def _products(e: Vector) -> Iterator[Vector]:
+    """M e for the inverses with which terms begin, and e M for those with which they end."""
+    first = {a if isinstance(a, Inverse) else a.left for a in e.terms if _begins(a)}
+    for inverted in sorted(first, key=lambda i: i.key):
+        yield apply(inverted.argument, e)
+    if all(a.operates for a in e.terms):
+        last = {a for a in map(_last, e.terms) if isinstance(a, Inverse)}
+        for inverted in sorted(last, key=lambda i: i.key):
+            yield apply(e, inverted.argument)
+
+
+def _begins(a: Atom) -> bool:
+    if isinstance(a, Product) and a.kind == "apply":
+        return isinstance(a.left, Inverse)
+    return isinstance(a, Inverse)
+
+
+def _last(a: Atom) -> Atom:
+    while isinstance(a, Product) and a.kind == "apply" and isinstance(a.right, Atom):
+        a = a.right
+    return a
+
+
+def _behind(e: Vector) -> Iterator[tuple[Vector, Vector]]:
+    """What follows a letter in the terms that begin with it, and the other terms."""
+    ways = [
+        (a, c, {word[0]: end for word, end in _words(a) if len(word) == 1})
+        for a, c in e.terms.items()
+    ]
+    for letter in dict.fromkeys(letter for *_, found in ways for letter in found):
+        inside, others = zero, zero
+        for a, c, found in ways:
+            if letter in found:
+                inside = inside + found[letter] * c
+            else:
+                others = others + a * c
+        if inside.terms and not (len(inside.terms) == 1 and not others.terms):
+            yield inside, others
+
+
+def _scalar(e: sp.Expr) -> bool:
+    """Of a sum of <u, X_u> with each u alone on one side: whether all X_u vanish, and what is beside them."""
+    if e == 0:
+        return True
+    nodes = [n for n in e.atoms(ScalarNode) if n.kind == "inner"]
+    marks = {n: sp.Dummy(real=True) for n in nodes}
+    opened = e.xreplace(marks)
+    moving = {n: m for n, m in marks.items() if any(map(_solving, n.arguments))}
+    for chosen in (marks, moving):
+        weights = {n: sp.diff(opened, m) for n, m in chosen.items()}
+        if any(w.has(*chosen.values()) for w in weights.values()):
+            continue
+        sides: dict[Vector, Vector] = {}
+        for n, w in weights.items():
+            fixed, other = n.arguments
+            if _solving(fixed):
+                fixed, other = other, fixed
+            weight = w.xreplace({m: k for k, m in marks.items()})
+            sides[fixed] = sides.get(fixed, zero) + other * weight
+        rest = opened.xreplace(dict.fromkeys(chosen.values(), sp.S.Zero))
+        back = rest.xreplace({m: n for n, m in marks.items()})
+        if is_zero(canonical(back)) and all(_vector(v) for v in sides.values()):
+            return True
+    return False
+
+
+def _unified(e: Any) -> Any:
+    """An expression in which calls at points, functions of vectors and inverses that are proved equal are one."""
+    found: list[Any] = []
+
+    def look(a: Any) -> Any:
+        arguments = _arguments(a)
+        if arguments is None or not any(map(_solving, arguments)) or a in found:
+            return None
+        for other in found:
+            if _alike(a, other):
+                return other
+        found.append(a)
+        return None
+
+    return change(e, look)
+
+
+def _arguments(a: Any) -> tuple[Vector, ...] | None:
+    """The vectors on which what is no sum of products depends."""
+    if isinstance(a, (Call, OracleDerivative)):
+        return (a.point,)
+    return a.arguments if isinstance(a, (Inverse, Elementwise, ScalarNode)) else None
+
+
+def _alike(a: Any, b: Any) -> bool:
+    """Whether both are one function of arguments that are proved equal."""
+    if isinstance(a, ScalarNode) and isinstance(b, ScalarNode) and a.kind == b.kind == "inner":
+        return _scalar(a - b)
+    mine, others = _arguments(a), _arguments(b)
+    assert mine is not None
+    if type(a) is not type(b) or others is None or len(mine) != len(others) or len(mine) > 4:
+        return False
+    same: Callable[[Any], Any] = lambda x: (
+        getattr(x, "oracle", None) and (x.oracle.name, x.oracle.slot),
+        getattr(x, "directions", None),
+        getattr(x, "parameters", None),
+        getattr(x, "hole", None),
+        getattr(x, "body", None),
+        getattr(x, "kind", None),
+    )
+    return same(a) == same(b) and all(vanishes(p - q) for p, q in zip(mine, others, strict=True))
+
+
+def _solving(v: Vector) -> bool:
+    return any(a.solving for a in v.terms)
+
+
+INVERSES.append(proved_zero)
