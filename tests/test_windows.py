@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import re
 import types
 
 import jax
@@ -114,13 +116,92 @@ def test_code_needs_a_number_of_values():
         od.algorithm("m_fac", window=m).source("numpy")
 
 
-def test_what_has_no_form_is_refused():
+TEXT = """
+system recent
+blocks window(%s) G, x
+parameters delta > 0%s
+objective f
+field descent: x' = -linear_solve(delta*identity + apply(G, transpose(G))/%s, grad f(x))
+output x
+scheme set G = push(G, grad f(x)), descent: explicit
+"""
+
+
+@pytest.mark.parametrize("length", ["8", "m"])
+def test_windows_are_written_as_text(length):
     from odescent.dynamics.grammar.write import to_text
 
-    method = od.algorithm("m_fac")
-    with pytest.raises(od.OdescentError, match="the window G has no text form"):
-        to_text(method.system)
-    with pytest.raises(od.NotCarried, match="it keeps a window of past values"):
+    declared = ", m > 0" if length == "m" else ""
+    text = TEXT % (length, declared, length)
+    method = od.parse_algorithm(text)
+    same = od.algorithm("m_fac", window=sp.Symbol("m", positive=True) if declared else 8)
+    assert method.equivalent(same)
+    assert not method.equivalent(od.algorithm("m_fac", window=9))
+    written = to_text(method.system)
+    again = od.parse_system(written)
+    assert f"window({length}) G" in written and to_text(again) == written
+    assert [(b.symbol, b.history) for b in again.blocks] == [
+        (b.symbol, b.history) for b in method.system.blocks
+    ]
+    assert again.drift == method.system.drift
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("window(8)", "window(0)", "the window G keeps 0 values; its length is a whole number"),
+        ("window(8)", "window(5/2)", "'/' is not what can stand here"),
+        ("window(8)", "window(2.5)", "the window G keeps 5/2 values"),
+        ("window(8)", "window(q)", "there is no parameter 'q'"),
+        ("push(G, grad", "push(x, grad", "push takes a window and a vector, not a vector"),
+        ("push(G, grad f(x))", "push(G, G)", "push takes a window and a vector, not a matrix"),
+        ("push(G, grad f(x))", "2*push(G, x)", "to the window G; push"),
+        ("push(G, grad f(x))", "x", "G is a window, but its value is a vector"),
+    ],
+)
+def test_a_wrong_window_in_text_is_refused(old, new, said):
+    text = TEXT % ("8", "", "8")
+    assert old in text
+    with pytest.raises(od.OdescentError, match=re.escape(said)):
+        od.parse_algorithm(text.replace(old, new))
+
+
+def test_windows_in_torch():
+    torch = pytest.importorskip("torch")
+    method = window_method(3)
+    with pytest.raises(od.NotCarried, match="one gradient, where the parameters are"):
+        window_method(3, order=("move", "push")).source("torch")
+    rows = np.random.default_rng(5).normal(size=(7, 5))
+    loss = lambda z: jnp.sum(jnp.log(jnp.cosh(jnp.asarray(rows) @ z - 1)))
+    wanted = method.bind(delta=0.3, h=0.05).run(loss, np.zeros(5), 9).x[-1]
+    parts = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in (2, (3, 1))]
+    made = lambda: method.to_torch(parts, delta=0.3, lr=0.05)
+    optimizer = made()
+    for k in range(9):
+        if k == 5:  # from a checkpoint
+            state = copy.deepcopy(optimizer.state_dict())
+            optimizer = made()
+            optimizer.load_state_dict(state)
+        optimizer.zero_grad()
+        z = torch.cat([p.reshape(-1) for p in parts])
+        torch.log(torch.cosh(torch.tensor(rows) @ z - 1)).sum().backward()
+        optimizer.step()
+    found = torch.cat([p.detach().reshape(-1) for p in parts]).numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-13)
+
+
+def test_torch_refuses_a_window_that_is_read_as_it_was_after_a_push():
+    g = od.Objective("f").grad(x)
+    y = od.blocks("y")
+    system = od.System(
+        {"move": {x: -y - od.apply(G, od.apply(back, g))}},
+        blocks=[od.Block("G", history=3), od.Block("y", role="memory")], output=x,
+    )  # fmt: skip
+    first, then = od.Let({y: g}, save="before"), od.Let({G: od.push(G, g)})
+    read = lambda **more: od.Scheme((first, then, od.Flow("move", "explicit", **more)))
+    method = od.Algorithm(system, read(read={"G": "before"}), step=h)
+    assert method.source("numpy") and od.Algorithm(system, read(), step=h).source("torch")
+    with pytest.raises(od.NotCarried, match="cannot read it as it was after a push"):
         method.source("torch")
 
 

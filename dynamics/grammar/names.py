@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ..._support.errors import unknown
+from ..._support.errors import OdescentError, unknown
 from ..maps import REGISTRY as NAMED_MAPS
 from ..vector_fields.block import Block
 from ..vector_fields.system import L, mu
@@ -50,8 +50,11 @@ class Names:
         self._values: dict[str, Value] = {}
         self._first: dict[str, Token] = {}
         abbreviations: dict[str, Tree[Token]] = {}
+        self._windows: list[tuple[str, Token]] = []
         for statement in statements:
             self._declare(statement, abbreviations)
+        for name, length in self._windows:
+            self._window(name, length)
         times = [
             sp.Symbol(self._new(s.children[0]), positive=True)
             for s in statements
@@ -133,9 +136,21 @@ class Names:
 
     def _block(self, node: Any) -> None:
         *words, token = node.children
+        if words and words[0].data == "length":
+            self._windows.append((self._new(token), words[0].children[0]))
+            self.blocks[str(token)] = Block(str(token))  # until its length is known
+            return
         said = {str(w.data): str(w.children[0]) for w in words}
         name = self._new(token)
         self.blocks[name] = Block(name, said.get("kind", "vector"), said.get("role", "state"))
+
+    def _window(self, name: str, token: Any) -> None:
+        """A block that keeps as many values as a number or a parameter says."""
+        length = self.symbol(token) if token.type == "NAME" else sp.Rational(str(token))
+        try:
+            self.blocks[name] = Block(name, history=length)
+        except OdescentError as error:
+            raise self.source.error(str(error), token) from None
 
     def _parameter(self, node: Any) -> None:
         token, *relation = node.children

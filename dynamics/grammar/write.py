@@ -24,6 +24,7 @@ from ..algebra.vectors import (
     by_slot,
     points_of,
 )
+from ..algebra.windows import pushed
 from ..flows.system import System
 from ..solves.routes import solve_of
 from ..vector_fields.block import Block, start
@@ -47,6 +48,8 @@ def to_text(system: System) -> str:
     ]
     lines = [f"system {system.name}"] if system.name else []
     lines.append("blocks " + ", ".join(_block(b) for b in system.blocks))
+    for b in system.blocks:
+        writer.expr(b.history if b.keeps else sp.S.Zero)  # a length may be a parameter
     parameters = [_parameter(s) for s in writer.parameters()]
     symbols = [*(b.symbol for b in system.blocks), *writer.parameters(), system.time]
     for name in [system.name, *system.fields, *(s.name for s in symbols if s is not None)]:
@@ -91,7 +94,8 @@ def _clock(d: Noise, writer: _Writer) -> str:
 
 
 def _initial(system: System, writer: _Writer) -> list[str]:
-    return ["init " + ", ".join(f"{b.name} = {writer.expr(b.init)}" for b in system.blocks)]
+    begun = (f"{b.name} = {writer.expr(b.init)}" for b in system.blocks if not b.keeps)
+    return ["init " + ", ".join(begun)]
 
 
 def _check_word(name: str) -> None:
@@ -104,7 +108,7 @@ def _check_word(name: str) -> None:
 
 def _block(b: Block) -> str:
     if b.keeps:
-        raise OdescentError(f"the window {b.name} has no text form; JSON has one.")
+        return f"window({b.history}) {b.name}"
     role = "" if b.role == "state" else b.role + " "
     return f"{role}{'' if b.kind == 'vector' else b.kind + ' '}{b.name}"
 
@@ -161,6 +165,8 @@ class _Writer:
         """An expression."""
         if not isinstance(e, Vector):
             return self._scalar(e, {})
+        if (push := pushed(e)) is not None:
+            return f"push({push[0].name}, {self.expr(push[1])})"
         pieces = []
         for atom, c in e.terms.items():
             sign, size = ("-", -c) if c.could_extract_minus_sign() else ("+", c)

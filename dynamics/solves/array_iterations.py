@@ -197,7 +197,7 @@ def _pivots(matrix: Array) -> Array:
 
 
 def _lu(matrix: Array, b: Array) -> Array:
-    """The solution of matrix x = b; ArithmeticError where a pivot is zero to rounding."""
+    """The solution of matrix x = b; ArithmeticError where it is singular."""
     flat = b if b.ndim == 2 and b.size != len(matrix) else np.reshape(b, -1)
     eps, size = float(np.finfo(flat.dtype).eps), np.abs(flat).max(initial=0)
     try:

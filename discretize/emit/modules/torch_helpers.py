@@ -168,6 +168,77 @@ def _woodbury(
     small = torch.eye(len(lefts), dtype=x.dtype, device=x.device) + right @ left.T
     return _parted(x - _lu(small, [right @ x])[0] @ left, b)
 ''')
+HELPERS |= functions('''
+def _window(length: int, like: Tensor) -> dict[str, Any]:
+    """The last values of a parameter, their inner products, and the oldest's place."""
+    wide = like.dtype if like.dtype.itemsize >= 4 else torch.float32
+    values = torch.zeros((length, *like.shape), dtype=like.dtype, device=like.device)
+    products = torch.zeros((length, length), dtype=wide, device=like.device)
+    return {"values": values, "products": products, "at": 0}
+
+
+def _ages(window: dict[str, Any]) -> list[int]:
+    """The places of the values, from the newest to the oldest."""
+    length = len(window["values"])
+    return [(window["at"] - 1 - age) % length for age in range(length)]
+
+
+def _rows(window: dict[str, Any], value: Tensor) -> Tensor:
+    """The inner products of the values of one parameter with another one."""
+    values, products = window["values"], window["products"]
+    return torch.mv(values.flatten(1), value.to(values.dtype).reshape(-1)).to(products)
+
+
+def _push(windows: list[dict[str, Any]], values: list[Tensor]) -> None:
+    """The values in the places of the oldest ones; one row of products is new."""
+    for window, value in zip(windows, values, strict=True):
+        at = window["at"]
+        window["values"][at].copy_(value)
+        row = _rows(window, value)
+        window["products"][at] = row
+        window["products"][:, at] = row
+        window["at"] = (at + 1) % len(row)
+
+
+def _summed(parts: list[Tensor]) -> Tensor:
+    """The sum over the parameters, on the device of the first and in the widest type."""
+    wide = max((x.dtype for x in parts), key=lambda kind: kind.itemsize)
+    return torch.stack([x.to(parts[0].device, wide) for x in parts]).sum(0)
+
+
+def _against(windows: list[dict[str, Any]], values: list[Tensor]) -> Tensor:
+    """The inner products of the values with these, from the newest."""
+    pairs = zip(windows, values, strict=True)
+    return _summed([_rows(w, v)[_ages(w)] for w, v in pairs])
+
+
+def _latest(windows: list[dict[str, Any]]) -> Tensor:
+    """The inner products of the values with the newest ones."""
+    return _summed([w["products"][w["at"] - 1][_ages(w)] for w in windows])
+
+
+def _within(
+    windows: list[dict[str, Any]],
+    right: Tensor,
+    one: float,
+    product: float,
+) -> Tensor:
+    """The w with (one + product * inner products) w = right."""
+    aged = [w["products"][_ages(w)][:, _ages(w)] for w in windows]
+    eye = torch.eye(len(right), dtype=right.dtype, device=right.device)
+    matrix = product * _summed(aged).to(right) + one * eye
+    return torch.linalg.solve(matrix, right)
+
+
+def _combine(windows: list[dict[str, Any]], weights: Tensor) -> list[Tensor]:
+    """The sums of the values, each with its weight."""
+    sums = []
+    for window in windows:
+        values, placed = window["values"], torch.empty_like(weights)
+        placed[_ages(window)] = weights
+        sums.append(torch.tensordot(placed.to(values), values, 1))
+    return sums
+''')
 STEP = """
     @overload
     def step(self, closure: None = None) -> None: ...
