@@ -121,7 +121,8 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
         inside_slot: Vector = in_slot(atom.slot, derivative(atom.value, direction))
         return inside_slot
     if isinstance(atom, Unary):
-        linear: Vector = atom.rebuild(lambda argument: derivative(argument, direction))
+        inside = derivative(atom.argument, direction)
+        linear: Vector = atom.rebuild(lambda _: inside) if inside.terms else zero
         return linear
     if isinstance(atom, Product):
         left, right = atom.left, atom.right

@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import NotCarried
+from .elementwise import Elementwise, slots
 from .vectors import Atom, Expr, Vector, VectorSymbol, _check_vectors, _multilinear, inner, zero
 
 
@@ -71,10 +72,20 @@ class Product(Atom):
 
 def _product(kind: str, left: Vector, right: Vector) -> Vector:
     _check_vectors(kind, left, right)
-    if kind != "apply":
+    if kind == "outer":
         return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
-    made = ((_applied(a, b), c * k) for a, c in left.terms.items() for b, k in right.terms.items())
+    of = _applied if kind == "apply" else _element_by_element
+    made = ((of(a, b), c * k) for a, c in left.terms.items() for b, k in right.terms.items())
     return Vector.of((t, c * k) for v, c in made for t, k in v.terms.items())
+
+
+def _element_by_element(a: Atom, b: Atom) -> Vector:
+    """The element-wise product; a vector of equal components only scales."""
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, Elementwise) and not one.body.free_symbols & {*slots(len(one.arguments))}:
+            scaled: Vector = other * one.body
+            return scaled
+    return _multilinear(lambda atoms: Product("hadamard", *atoms), (a, b))
 
 
 def _applied(a: Atom, b: Atom) -> Vector:

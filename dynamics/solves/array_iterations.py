@@ -185,6 +185,16 @@ def _matrix(product: Callable[[Array], Array], b: Array) -> Array:
     return np.stack(columns, axis=1)
 
 
+def _entries(product: Callable[[Array], Array], like: Array) -> Array:
+    """The diagonal of an operator on arrays like this one, from its products."""
+    found = np.empty_like(like)
+    for i in range(like.size):
+        e = np.zeros_like(like)
+        e.flat[i] = 1
+        found.flat[i] = product(e).flat[i]
+    return found
+
+
 def _pivots(matrix: Array) -> Array:
     """The pivots of a factorization, in each column the largest that is left."""
     rows = np.array(matrix)

@@ -239,6 +239,17 @@ def _matrix(product: Callable[[PyTree], PyTree], b: PyTree) -> Array:
     return columns.T
 
 
+def _entries(product: Callable[[PyTree], PyTree], like: PyTree) -> PyTree:
+    """The diagonal of an operator on trees like this one, from its products."""
+    flat, shaped = _raveled(like)
+
+    def entry(i: Array) -> Array:
+        e = jnp.zeros_like(flat).at[i].set(1)
+        return _raveled(product(shaped(e)))[0][i]
+
+    return shaped(jax.lax.map(entry, jnp.arange(flat.size)))
+
+
 def _columns(matrix: Array, b: PyTree) -> tuple[Array, Callable[[Array], PyTree]]:
     """The columns of b, or its entries as one, and what gives them its shape."""
     if isinstance(b, Array) and b.ndim == 2 and b.size != len(matrix):

@@ -26,7 +26,9 @@ from ....dynamics.algebra.vectors import (
 from ....dynamics.algebra.windows import inner_gram_of, is_window, pushed
 from ....dynamics.maps import form_of
 from ....dynamics.solves.routes import (
+    TOLERANCE,
     Structure,
+    diagonal_by_products,
     from_products,
     low_rank_parts,
     product_with,
@@ -39,6 +41,7 @@ from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer
 from .coefficients import Coefficients, minus, negative, presentable, stem
 from .statements import (
+    ENTRIES,
     Ask,
     CountLet,
     InnerLet,
@@ -227,6 +230,8 @@ class Writer:
             return self.solution(a)
         if isinstance(a, Product):
             return Product(a.kind, self.atom(a.left), self.atom(a.right))
+        if isinstance(a, Unary) and diagonal_by_products(a):
+            return self.entries(a)
         if isinstance(a, Unary):
             return Unary(a.kind, self.atom(a.argument))
         if isinstance(a, Inverse):
@@ -253,7 +258,7 @@ class Writer:
             return known
         inverted = a.left
         assert isinstance(inverted, Inverse)
-        how, fresh = solve_of(inverted), self.table.fresh
+        how = solve_of(inverted)
         b = self.named(a.right, "b")
         lefts: tuple[VectorSymbol, ...] = ()
         rights: tuple[VectorSymbol, ...] = ()
@@ -262,16 +267,44 @@ class Writer:
             operator, *sides = low_rank_parts(Structure(operator))
             lefts, rights = (tuple(self.named(v, "column") for v in side) for side in sides)
             name = "divided"
+        target = self.from_products(
+            operator, b, "solution", how.route.name, name, how.tolerance, (lefts, rights)
+        )
+        self.made[a] = target
+        return target
+
+    def from_products(
+        self, operator: Vector, b: VectorSymbol, what: str, method: str, function: str, tolerance: sp.Expr,
+        sides: tuple[tuple[VectorSymbol, ...], tuple[VectorSymbol, ...]] = ((), ()),
+    ) -> VectorSymbol:  # fmt: skip
+        """The statement that finds a vector from products of an operator, which are a function of the routine."""
+        fresh = self.table.fresh
         self.ready(operator)
-        along, function = VectorSymbol(fresh("v", "v")), fresh(name)
+        along, function = VectorSymbol(fresh("v", "v")), fresh(function)
         inner = Writer(self.table, self.arguments, self.blocks, True)
         inner.made = dict(self.made)
         result = inner.result("product", product_with(operator, along))
         routine = Routine(tuple(inner.statements), {"product": result})
-        bound = self.scalar(presentable(how.tolerance), "tolerance")
-        target = VectorSymbol(fresh("solution"))
+        bound = self.scalar(presentable(tolerance), "tolerance")
+        target = VectorSymbol(fresh(what))
         self.statements.append(
-            SolveLet(target, b, along, routine, function, how.route.name, bound, lefts, rights)
+            SolveLet(target, b, along, routine, function, method, bound, *sides)
+        )
+        return target
+
+    def entries(self, a: Unary) -> VectorSymbol:
+        """The name of the diagonal of an operator, from its products."""
+        if a in self.made:
+            known: VectorSymbol = self.made[a]
+            return known
+        last = letters(a.argument)[-1]
+        assert isinstance(last, OracleDerivative)
+        spaces = zip(last.oracle.args or ("",), points_of(last.oracle, last.point), strict=True)
+        point = dict(spaces).get(last.hole)
+        if not point:
+            raise NotCarried(f"emitted code has no diagonal of {a.argument}: its space is not known.")
+        target = self.from_products(
+            a.argument, self.named(point, "at"), "diagonal", ENTRIES, "product", TOLERANCE
         )
         self.made[a] = target
         return target

@@ -127,6 +127,19 @@ def _matrix(
     return torch.stack([_joined(product(_parted(e, b))) for e in eye], dim=1)
 
 
+def _entries(
+    product: Callable[[list[Tensor]], list[Tensor]],
+    like: list[Tensor],
+) -> list[Tensor]:
+    """The diagonal of an operator on tensors like these, from its products."""
+    found = torch.empty_like(_joined(like))
+    for i in range(found.numel()):
+        e = torch.zeros_like(found)
+        e[i] = 1
+        found[i] = _joined(product(_parted(e, like)))[i]
+    return _parted(found, like)
+
+
 def _lu(matrix: Tensor, b: list[Tensor]) -> list[Tensor]:
     """The solution of matrix x = b; ArithmeticError where it is singular."""
     factors, rows, _ = torch.linalg.lu_factor_ex(matrix)
@@ -201,7 +214,7 @@ def _push(windows: list[dict[str, Any]], values: list[Tensor]) -> None:
 
 
 def _summed(parts: list[Tensor]) -> Tensor:
-    """The sum over the parameters, on the device of the first and in the widest type."""
+    """The sum over the parameters, on the first device and in the widest type."""
     wide = max((x.dtype for x in parts), key=lambda kind: kind.itemsize)
     return torch.stack([x.to(parts[0].device, wide) for x in parts]).sum(0)
 
@@ -227,7 +240,8 @@ def _within(
     aged = [w["products"][_ages(w)][:, _ages(w)] for w in windows]
     eye = torch.eye(len(right), dtype=right.dtype, device=right.device)
     matrix = product * _summed(aged).to(right) + one * eye
-    return torch.linalg.solve(matrix, right)
+    found: Tensor = torch.linalg.solve(matrix, right)
+    return found
 
 
 def _combine(windows: list[dict[str, Any]], weights: Tensor) -> list[Tensor]:
