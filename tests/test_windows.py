@@ -19,6 +19,7 @@ import odescent as od
 from odescent.discretize.expansion.backward_error import settled
 from odescent.dynamics import vanishes
 from odescent.dynamics.algebra.trees import from_tree, tree
+from odescent.dynamics.flows.evaluate import evaluate
 from odescent.dynamics.algebra.windows import Delay, Powers, UnitPlace
 
 m, delta, h, c = od.parameters("m delta h c")
@@ -248,12 +249,56 @@ def test_the_modified_equation_has_the_order_it_claims(order):
     assert 3.4 < errors[0] / errors[1] < 4.6
 
 
-def test_a_window_over_a_time_has_no_flow_as_its_limit():
-    block = od.Block("G", history=m)
+def test_a_window_over_a_time_has_a_delay_equation_for_its_limit():
+    free = window_method(m)
+    method = od.Algorithm(free.system, free.scheme, step=h, where={m: c / h})
     with pytest.raises(od.OdescentError, match="the limit is a delay equation"):
-        method = window_method(m)
-        od.Algorithm(method.system, method.scheme, step=h, where={m: c / h})
-    assert block.history == m
+        method.consistent_with()
+    with pytest.raises(od.OdescentError, match="bind its length to a time"):
+        free.delay_limit()
+    found = method.delay_limit()
+    ((W, past),) = found.past.items()
+    g = od.Objective("f").grad(x)
+    mean = od.identity * delta + W / c
+    assert found.delay == {W: c} and found.pushed == {W: g}
+    assert vanishes(found.drift[x] + od.linear_solve(mean, g))
+    assert not vanishes(found.drift[x] + od.linear_solve(mean, g) * 2)
+    assert found.drift[W] == od.outer(g, g) - od.outer(past, past)
+    assert "at t - c, and zero before" in str(found)
+    other = window_method(m, read=lambda G, g: -od.apply(G, UnitPlace("oldest")))
+    with pytest.raises(od.NotCarried, match="more of the window than its product with itself"):
+        od.Algorithm(other.system, other.scheme, step=h, where={m: c / h})
+
+
+def test_the_method_tends_to_its_delay_equation_as_the_window_grows():
+    """The delay equation by Heun's method in NumPy, at a step so small that it is exact here."""
+    rows = np.random.default_rng(3).normal(size=(6, 2)) / 4
+    loss = lambda z: jnp.sum(jnp.log(jnp.cosh(jnp.asarray(rows) @ z - 1)))
+    grad = lambda z: rows.T @ np.tanh(rows @ z - 1)
+    method = od.algorithm("m_fac", window=m).replace(where={m: c / h})
+    limit, T, end = method.delay_limit(), 0.5, 1.0
+    ((W, past),) = limit.past.items()
+    fine = 1000  # steps in a time T
+    state, sums, old = np.array([1.5, -1.0]), np.zeros((2, 2)), []
+
+    def rates(z, w, before):
+        values = {x: z, W: w, past: before, c: T, delta: 1.0}
+        return [evaluate(limit.drift[s], values, {"grad_f": grad}, np) for s in (x, W)]
+
+    for k in range(round(end / T) * fine):
+        old.append(grad(state))
+        before = [old[k - fine + i] if k >= fine else np.zeros(2) for i in (0, 1)]
+        one = rates(state, sums, before[0])
+        two = rates(state + T / fine * one[0], sums + T / fine * one[1], before[1])
+        state = state + T / fine * (one[0] + two[0]) / 2
+        sums = sums + T / fine * (one[1] + two[1]) / 2
+    errors = []
+    for n in (16, 32, 64):
+        bound = method.bind({c: sp.Rational(1, 2), h: sp.Rational(1, 2 * n), delta: 1})
+        run = bound.run(loss, np.array([1.5, -1.0]), 2 * n)
+        errors.append(np.abs(run.x[-1] - state).max())
+    order = np.log2(errors[-2] / errors[-1])
+    assert 0.9 < order < 1.1, (errors, order)
 
 
 def test_the_delay_equation_is_the_limit_of_many_values():

@@ -55,6 +55,7 @@ REGISTRY = Derivations(
         "consensus_hopping/relaxation": "relaxation:consensus_hopping",
         "iterative_newton/doubling": "riccati:iterative_newton",
         "mkor/splitting": "riccati:mkor",
+        "m_fac/window": "window:m_fac",
     },
 )
 
@@ -71,7 +72,7 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
 
     Args:
         name: the name of an algorithm; "nesterov" is short for "nesterov_sc".
-        route: "immersion", "model", "first_integral", "relaxation", "doubling" or "splitting", if available for the
+        route: "immersion", "model", "first_integral", "relaxation", "doubling", "splitting" or "window", if available for the
             algorithm, or "direct", from the system by the scheme, which always is. The default is the first available
             one in this order.
         options: options of the algorithm, if the route supports them.
