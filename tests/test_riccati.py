@@ -317,7 +317,7 @@ def test_regularized_newton_converges_superlinearly_and_no_step_is_longer_than_i
 
 
 def test_each_derivation_holds_and_none_of_its_claims_can_change() -> None:
-    for name in ("iterative_newton", "mkor"):
+    for name in ("iterative_newton", "mkor", "m_fac"):
         made = od.derive(name)
         assert made.verified
         assert not any(p.verified for step in made.steps for p in step.perturbed())
