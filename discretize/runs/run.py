@@ -365,11 +365,21 @@ def explained(algorithm: Iteration, objective: Any, x0: Any) -> Iterator[None]:
         yield
     except OdescentError:
         raise
-    except Exception:
-        by_name = not isinstance(x0, Mapping) or all(isinstance(key, str) for key in x0)
+    except Exception as error:
+        starts = by_block(x0, [b.symbol for b in algorithm.program.blocks])
         own = isinstance(objective, Objective) and objective.fun and objective.differentiated
-        if own and by_name:
+        if own and starts is None:
             _own_function(algorithm, objective.fun, starting_point(x0), {})
+        several = isinstance(objective, Mapping) or starts is not None
+        if several and isinstance(error, (TypeError, ValueError)):
+            said = str(error).partition("\n")[0].rstrip(".")
+            begun = f"all blocks start with the shape {np.shape(x0)}; starts of others go by block"
+            if starts is not None:
+                shapes = [f"{n} {np.shape(v)}" for n, v in starts.values.items()]
+                begun = f"the blocks start with the shapes {listed(shapes)}"
+            raise OdescentError(
+                f"a function that the method calls raised {type(error).__name__} ({said}): {begun}."
+            ) from error
         raise
 
 
