@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from odescent.dynamics import system
 from odescent.dynamics.algebra.oracles import Oracle
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks

@@ -16,7 +16,6 @@ import odescent as od
 from odescent.dynamics import vanishes
 from odescent.dynamics.vector_fields.second_order import position as p
 from odescent.dynamics.vector_fields.second_order import velocity as w
-from odescent.dynamics.vector_fields.system import L
 
 h = sp.Symbol("h", positive=True)
 c, alpha, beta, gam, delta, mu = od.parameters("c alpha beta gam delta mu")

@@ -457,7 +457,10 @@ def test_shapes_that_do_not_compose_are_named_by_block() -> None:
     method = od.Algorithm(system, "explicit_euler").bind(h=0.1)
     functions = {"g": lambda z: jnp.sum(z**2), "c": lambda z: z[:2]}
     wrong = {x: np.ones(3), lam: np.ones(5)}
-    for run in (lambda s: system.simulate(functions, s, 1.0), lambda s: method.run(functions, s, 3)):
+    for run in (
+        lambda s: system.simulate(functions, s, 1.0),
+        lambda s: method.run(functions, s, 3),
+    ):
         said = r"value has the shape \(2,\), and what its adjoint acts on \(5,\).*x \(3,\) and lam \(5,\)"
         with pytest.raises(od.OdescentError, match=said):
             run(wrong)

@@ -329,7 +329,9 @@ def test_a_solve_that_fails_is_not_silent() -> None:
     traced = jax.jit(lambda r: evaluate(od.linear_solve(A, b), {**deficient, b: r}, {}, jnp))
     assert np.isnan(traced(VALUES[b])).all()
     nearly = {**VALUES, A: np.diag([1.0, 1, 1, 1, 1, 1e-13])}  # ill-conditioned, and solved
-    assert evaluate(od.linear_solve(A, b), nearly, {}, np)[-1] == pytest.approx(1e13 * VALUES[b][-1])
+    assert evaluate(od.linear_solve(A, b), nearly, {}, np)[-1] == pytest.approx(
+        1e13 * VALUES[b][-1]
+    )
     flat = {"grad_f": lambda z: 0 * z, "hess": lambda z, d: d * np.array([1.0, 1, 1, 1, 1, 0])}
     for method in ("minres", "gmres", "cg", "lu"):
         with pytest.raises(od.OdescentError, match=r"the solve with hess f\(x\)"):

@@ -173,7 +173,9 @@ def _atom(a: Atom, integrals: Mapping[VectorSymbol, VectorSymbol], h: sp.Symbol)
             done.append(_woodbury(word[0], first, w, h))
             del word[:2]
         else:
-            raise NotCarried(f"the limit of {a} is not known: it has more of the window than its product with itself.")
+            raise NotCarried(
+                f"the limit of {a} is not known: it has more of the window than its product with itself."
+            )
     made = end if end == identity else _in_products(end, integrals, h)
     assert isinstance(made, Vector)
     for operator in reversed(done):

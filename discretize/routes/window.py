@@ -70,7 +70,7 @@ def m_fac() -> Derivation:
     # the integral of the gradients, and the equation of the method in it
     limit = method.replace(where={m: T / h}).delay_limit()
     ((integral, past),) = limit.past.items()
-    calls = {c: g for c in limit.pushed[integral].calls()}
+    calls = dict.fromkeys(limit.pushed[integral].calls(), g)
     mean = identity * delta + integral / T
     preconditioner = linear_solve(mean, identity)
 
@@ -155,7 +155,7 @@ def m_fac() -> Derivation:
                 "x' of the limit": Equation(
                     change(
                         method.consistent_with().drift[method.system.output],
-                        {k: g for k in limit.pushed[integral].calls()}.get,
+                        dict.fromkeys(limit.pushed[integral].calls(), g).get,
                     ),
                     c["x'"],
                 ),

@@ -71,9 +71,11 @@ def compile_scheme(
         None if clock is None else COUNTER,
     )
     program = program.alive(*program.state)
-    if any(b.kind == "symmetric" for b in program.blocks):
-        for s, value in program.inlined().next.items():
-            check_symmetric(s, value, "its value after a step")
+    symmetric = [b.symbol for b in program.blocks if b.kind == "symmetric"]
+    if symmetric:
+        made = program.alive(*(program.next[s] for s in symmetric)).inlined()
+        for s in symmetric:
+            check_symmetric(s, made.next[s], "its value after a step")
     return program
 
 

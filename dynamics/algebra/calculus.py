@@ -16,7 +16,7 @@ from ..._support.errors import OdescentError, WrongType, expected
 from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
-from .products import Product, Unary, _product, hadamard
+from .products import Kronecker, Product, Unary, _product, hadamard, kronecker_product
 from .scalars import as_scalar
 from .vectors import (
     Argument,
@@ -39,7 +39,7 @@ Symbol: TypeAlias = "VectorSymbol | sp.Symbol"
 Directions: TypeAlias = "Mapping[Any, Expr]"  # from symbols of either kind
 INVERSES: list[
     Callable[[Any], bool]
-] = []  # where `inverse_identities`, which is above, proves that what has inverses vanishes
+] = []  # where `identities`, which is above, proves that what has inverses vanishes
 
 
 def scalar_of(e: object) -> sp.Expr:
@@ -129,6 +129,9 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
         return _product(atom.kind, derivative(left, direction), right) + _product(
             atom.kind, left, derivative(right, direction)
         )
+    if isinstance(atom, Kronecker):
+        along_left = kronecker_product(derivative(atom.left, direction), atom.right)
+        return along_left + kronecker_product(atom.left, derivative(atom.right, direction))
     if isinstance(atom, Elementwise):
         result = _elementwise(derivative(atom.body, direction), atom.arguments)
         for slot, argument in zip(slots(len(atom.arguments)), atom.arguments, strict=True):

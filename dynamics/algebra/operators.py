@@ -21,6 +21,7 @@ from .oracles import Oracle
 from .products import (
     UNARY,
     Inclusion,
+    Kronecker,
     Part,
     Product,
     Unary,
@@ -351,6 +352,8 @@ def inverse(operator: Vector, method: str = "", tolerance: sp.Expr | None = None
         if isinstance(a, (Identity, Inverse)):
             simple: Vector = (a.argument if isinstance(a, Inverse) else a) / c
             return simple
+        if isinstance(a, Kronecker):
+            return a.inverted(lambda of: inverse(of, method, tolerance)) / c
     multiple = operator.terms.get(identity, sp.S.Zero)
     rest = {a: c for a, c in operator.terms.items() if a != identity}
     if all(isinstance(a, Unary) and a.kind == "diagonal" for a in rest):

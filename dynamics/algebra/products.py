@@ -8,7 +8,8 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import NotCarried
+from ..._support.arguments import checked
+from ..._support.errors import NotCarried, WrongType
 from .elementwise import Elementwise, slots
 from .vectors import Atom, Expr, Vector, VectorSymbol, _check_vectors, _multilinear, inner, zero
 
@@ -82,7 +83,9 @@ def _product(kind: str, left: Vector, right: Vector) -> Vector:
 def _element_by_element(a: Atom, b: Atom) -> Vector:
     """The element-wise product; a vector of equal components only scales."""
     for one, other in ((a, b), (b, a)):
-        if isinstance(one, Elementwise) and not one.body.free_symbols & {*slots(len(one.arguments))}:
+        if isinstance(one, Elementwise) and not one.body.free_symbols & {
+            *slots(len(one.arguments))
+        }:
             scaled: Vector = other * one.body
             return scaled
     return _multilinear(lambda atoms: Product("hadamard", *atoms), (a, b))
@@ -243,6 +246,67 @@ class Identity(Atom):
 
 
 identity = Identity()
+
+
+class Kronecker(Atom):
+    """The operator X -> left X right^T."""
+
+    __slots__ = ("arguments", "left", "right")
+    made_of = ("left", "right")
+    operates = True
+
+    def __init__(self, left: Atom, right: Atom) -> None:
+        self.left, self.right, self.arguments = left, right, (left, right)
+        super().__init__((8, "kronecker", left.key, right.key))
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return kronecker_product(change(self.left), change(self.right))
+
+    def applied(self, other: Atom) -> Vector | None:
+        """(A x B) (C x D) = A C x B D, and so in front of a vector."""
+        if isinstance(other, Kronecker):
+            return kronecker_product(apply(self.left, other.left), apply(self.right, other.right))
+        inside = other.left if isinstance(other, Product) and other.kind == "apply" else None
+        if isinstance(inside, Kronecker) and isinstance(other, Product):
+            return apply(apply(self, inside), other.right)
+        return None
+
+    def transposed(self) -> Vector:
+        return kronecker_product(transpose(self.left), transpose(self.right))
+
+    def inverted(self, inverse: Callable[[Vector], Vector]) -> Vector:
+        """The inverse, from those of the factors."""
+        return kronecker_product(inverse(self.left), inverse(self.right))
+
+
+def kronecker_product(left: Vector, right: Vector) -> Vector:
+    """The Kronecker product of two operators, multilinear in them."""
+
+    def of(atoms: tuple[Atom, ...]) -> Atom:
+        plain = all(isinstance(a, Identity) for a in atoms)
+        return identity if plain else Kronecker(*atoms)
+
+    return _multilinear(of, (left, right))
+
+
+@checked
+def kronecker(left: Vector, right: Vector) -> Vector:
+    """The operator X -> left X right^T on arrays of two axes, such as the weights of a layer.
+
+    Args:
+        left: an operator on the columns of X.
+        right: an operator on its rows.
+
+    Returns:
+        an operator, whose products, transposes and solves are those of its factors.
+
+    Raises:
+        WrongType: one of them is no operator.
+    """
+    for side in (left, right):
+        if not side.terms or not all(a.operates for a in side.terms):
+            raise WrongType(f"kronecker takes two operators, which {side} is not one of.")
+    return kronecker_product(left, right)
 
 
 class Inclusion(Atom):

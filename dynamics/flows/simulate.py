@@ -184,7 +184,9 @@ def _finite_at_start(problem: Problem, t0: float, state: Any, values: Any) -> No
             shapes = {n: tuple(jnp.shape(v)) for n, v in problem.named(state).items()}
             wanted = "the shape and type of x0"
             if len(shapes) > 1:
-                wanted = "the shapes of the blocks, " + listed([f"{n} {s}" for n, s in shapes.items()])
+                wanted = "the shapes of the blocks, " + listed(
+                    [f"{n} {s}" for n, s in shapes.items()]
+                )
             raise OdescentError(
                 f"a function of the objective raised {type(error).__name__} at the start ({said}): "
                 f"it must accept {wanted}."

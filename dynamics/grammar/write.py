@@ -13,7 +13,7 @@ from ..._support.errors import OdescentError
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import Identity, Inverse, OracleDerivative
 from ..algebra.oracles import Oracle, in_argument
-from ..algebra.products import Inclusion, Part, Product, Unary
+from ..algebra.products import Inclusion, Kronecker, Part, Product, Unary
 from ..algebra.vectors import (
     COVECTOR,
     Call,
@@ -52,6 +52,10 @@ def to_text(system: System) -> str:
         writer.expr(b.history if b.keeps else sp.S.Zero)  # a length may be a parameter
     parameters = [_parameter(s) for s in writer.parameters()]
     symbols = [*(b.symbol for b in system.blocks), *writer.parameters(), system.time]
+    if taken := [b.name for b in system.blocks if b.name in STANDARD]:
+        raise OdescentError(
+            f"the block {taken[0]} has the name of a constant in the text form; rename it."
+        )
     for name in [system.name, *system.fields, *(s.name for s in symbols if s is not None)]:
         _check_word(name)
     lines += [f"parameters {', '.join(parameters)}"] if parameters else []
@@ -219,6 +223,8 @@ class _Writer:
             return f"linear_solve({self.expr(a.argument)}, identity{self._how(a)})"
         if isinstance(a, Identity):
             return "identity"
+        if isinstance(a, Kronecker):
+            return f"kronecker({self._atom(a.left)}, {self._atom(a.right)})"
         if isinstance(a, (Part, Inclusion)):
             return f"{'part' if isinstance(a, Part) else 'place'}_{a.slot}"
         if isinstance(a, Unary):

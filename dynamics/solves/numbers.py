@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._support.errors import OdescentError
 from ..algebra.operators import Inverse
-from ..algebra.products import slots_of
+from ..algebra.products import Identity, Kronecker, slots_of
 from ..algebra.vectors import Atom, Expr, Vector, VectorSymbol
 from . import array_iterations
 from .block_system import BlockSystem
@@ -68,6 +68,34 @@ def solved(
         return xp.stack([one(v) for v in b.T], axis=1) if by_column else one(b)
     except ArithmeticError as error:
         raise OdescentError(f"the solve with {inverted.argument}: {error}") from None
+
+
+def of_factors(
+    a: Kronecker, x: Any, number: Callable[[Expr, Mapping[Any, Any]], Any], xp: Any
+) -> Any:
+    """A Kronecker product applied to an array of two axes, a solve where a factor is an inverse.
+
+    Raises:
+        OdescentError: the array has not two axes, or a factor that is inverted is singular.
+    """
+    if xp.ndim(x) != 2:
+        raise OdescentError(
+            f"{a} acts from both sides on an array of two axes, not on one of the shape {xp.shape(x)}."
+        )
+
+    def on_columns(factor: Atom, x: Any) -> Any:
+        if isinstance(factor, Identity):
+            return x
+        if not isinstance(factor, Inverse):
+            return number(factor, {}) @ x
+        matrix = number(factor.argument, {})
+        route = solve_of(factor).route.name
+        try:
+            return _factored("_cholesky" if route == "cholesky" else "_lu", matrix, x, xp)
+        except ArithmeticError as error:
+            raise OdescentError(f"the solve with {factor.argument}: {error}") from None
+
+    return on_columns(a.right, on_columns(a.left, x).T).T
 
 
 def _traced(*values: Any) -> bool:

@@ -141,6 +141,8 @@ class _Adjoint:
         shapes = [[jax.numpy.shape(leaf) for leaf in jax.tree.leaves(v)] for v in (value, lam)]
         if shapes[0] != shapes[1]:
             one, other = (" and ".join(map(str, s)) for s in shapes)
-            raise ValueError(f"a map's value has the shape {one}, and what its adjoint acts on {other}")
+            raise ValueError(
+                f"a map's value has the shape {one}, and what its adjoint acts on {other}"
+            )
         (found,) = adjoint(lam)
         return found

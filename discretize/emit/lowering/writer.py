@@ -12,7 +12,7 @@ from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.operators import Inverse, OracleDerivative, identity
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.products import Product, Unary, letters
+from ....dynamics.algebra.products import Kronecker, Product, Unary, letters
 from ....dynamics.algebra.vectors import (
     Atom,
     Call,
@@ -230,6 +230,8 @@ class Writer:
             return self.solution(a)
         if isinstance(a, Product):
             return Product(a.kind, self.atom(a.left), self.atom(a.right))
+        if isinstance(a, Kronecker):
+            return Kronecker(self.atom(a.left), self.atom(a.right))
         if isinstance(a, Unary) and diagonal_by_products(a):
             return self.entries(a)
         if isinstance(a, Unary):
@@ -287,9 +289,7 @@ class Writer:
         routine = Routine(tuple(inner.statements), {"product": result})
         bound = self.scalar(presentable(tolerance), "tolerance")
         target = VectorSymbol(fresh(what))
-        self.statements.append(
-            SolveLet(target, b, along, routine, function, method, bound, *sides)
-        )
+        self.statements.append(SolveLet(target, b, along, routine, function, method, bound, *sides))
         return target
 
     def entries(self, a: Unary) -> VectorSymbol:
@@ -302,7 +302,9 @@ class Writer:
         spaces = zip(last.oracle.args or ("",), points_of(last.oracle, last.point), strict=True)
         point = dict(spaces).get(last.hole)
         if not point:
-            raise NotCarried(f"emitted code has no diagonal of {a.argument}: its space is not known.")
+            raise NotCarried(
+                f"emitted code has no diagonal of {a.argument}: its space is not known."
+            )
         target = self.from_products(
             a.argument, self.named(point, "at"), "diagonal", ENTRIES, "product", TOLERANCE
         )
