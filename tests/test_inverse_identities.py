@@ -110,7 +110,9 @@ UNIT = [[int(i == j) for j in range(SIZE)] for i in range(SIZE)]
 
 
 def product(X, Y):
-    return [[sum(p * q for p, q in zip(r, s, strict=True)) % PRIME for s in zip(*Y, strict=True)] for r in X]  # fmt: skip
+    columns = list(zip(*Y, strict=True))
+    entry = lambda r, s: sum(p * q for p, q in zip(r, s, strict=True)) % PRIME
+    return [[entry(r, s) for s in columns] for r in X]
 
 
 def total(X, Y, k=1):

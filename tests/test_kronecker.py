@@ -53,7 +53,8 @@ def test_numbers_are_those_of_the_dense_matrix_to_fifty_digits():
     for left, right in ((A, B), (P, Q), (A, Q)):
         matrix = np.kron(VALUES[left], VALUES[right])
         with mpmath.workdps(50):
-            exact = mpmath.lu_solve(mpmath.matrix(matrix.tolist()), mpmath.matrix(VALUES[x].reshape(-1).tolist()))  # fmt: skip
+            right_side = mpmath.matrix(VALUES[x].reshape(-1).tolist())
+            exact = mpmath.lu_solve(mpmath.matrix(matrix.tolist()), right_side)
         exact = np.array([float(e) for e in exact]).reshape(ROWS, COLUMNS)
         solution = od.linear_solve(k(left, right), x)
         for xp in (np, jnp):

@@ -34,6 +34,7 @@ PAPERS = {  # by route, where it is not the one on passivity
     "relaxation": "2306.09778",
     "doubling": "2310.17086",
     "splitting": "2306.01685",
+    "window": "2107.03356",
     "first_integral": "1806.01811",
 }
 EQUATIONS = {

@@ -340,7 +340,8 @@ def test_a_solve_that_fails_is_not_silent() -> None:
 
 def test_a_run_that_ends_at_a_singular_matrix_says_which_pivot() -> None:
     system = od.System(
-        {"d": {x: -od.linear_solve(A, f.grad(x))}, "hold": {A: A * 0}}, output=x, init={x: od.dynamics.start, A: od.identity}
+        {"d": {x: -od.linear_solve(A, f.grad(x))}, "hold": {A: A * 0}}, output=x,
+        init={x: od.dynamics.start, A: od.identity},
     )  # fmt: skip
     method = od.Algorithm(system, "explicit_euler", step=h).bind(h=0.1)
     singular = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])

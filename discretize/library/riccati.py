@@ -48,8 +48,8 @@ def mkor(leak: str = "inverse", rescaled: bool = True, factors: int = 1) -> Algo
 
     One factor of MKOR, a matrix. ``leak`` "inverse": Q = (1 - c) P + c and w = 1, explicit Euler and then the exact
     flow; "factor": both in one exact flow, Q = P/(1 - c) and w = c, so that P+^-1 = (1 - c) P^-1 + c g g^T. c is 1/20,
-    h is free. With two ``factors`` x is a matrix, P learns the map b(x) and Q the map a(x), the mean output gradient and
-    the mean activation of a layer, and the direction is P+ g Q+; runs start by block, P and Q at identities.
+    h is free. With two ``factors`` x is a matrix, P learns the map b(x) and Q the map a(x), the mean output gradient
+    and the mean activation of a layer, and the direction is P+ g Q+; runs start by block, P and Q at identities.
     """
     c = sp.Rational(1, 20)
     learnt = ["rank_one"] if factors == 1 else ["rows", "columns"]

@@ -1,4 +1,4 @@
-"""M-FAC from the Riccati flows of its window: one gradient enters, one leaves, and all in turn are Woodbury's formula."""
+"""M-FAC from the Riccati flows of its window: a gradient enters, one leaves, and all in turn are Woodbury's formula."""
 
 from __future__ import annotations
 
@@ -135,14 +135,12 @@ def m_fac() -> Derivation:
         Step(
             "The update of the program",
             "Explicit Euler along $-P_G g$, with the gradient pushed before.",
-            (Claim("P_G", woodbury), Claim("x+", method.system.output - apply(woodbury, g) * h, "x^+")),
+            (Claim("x+", method.system.output - apply(woodbury, g) * h, "x^+")),
             lambda c: {
                 "x+ of the program": Equation(
                     substitute(change(value, {call.target: g}.get), {kept: G}), c["x+"]
                 ),
-                "its direction": Equation(
-                    method.system.output - apply(c["P_G"], g) * h, c["x+"]
-                ),
+                "its direction": Equation(method.system.output - apply(woodbury, g) * h, c["x+"]),
             },
             reference="Frantar et al. 2021",
         ),

@@ -71,12 +71,18 @@ def compile_scheme(
         None if clock is None else COUNTER,
     )
     program = program.alive(*program.state)
-    symmetric = [b.symbol for b in program.blocks if b.kind == "symmetric"]
-    if symmetric:
-        made = program.alive(*(program.next[s] for s in symmetric)).inlined()
-        for s in symmetric:
-            check_symmetric(s, made.next[s], "its value after a step")
+    for s in (b.symbol for b in program.blocks if b.kind == "symmetric"):
+        check_symmetric(s, _written_out(program, s), "its value after a step")
     return program
+
+
+def _written_out(program: Program, block: VectorSymbol) -> Expr:
+    """The next value of a block without the names of the step; calls keep theirs."""
+    value = program.next[block]
+    for i in reversed(program.instructions):
+        if isinstance(i, Assign) and i.target in symbols_of(value):
+            value = substitute(value, {i.target: i.value})
+    return value
 
 
 def _flow(builder: Builder, step: Flow) -> None:

@@ -1,4 +1,4 @@
-"""Identities beyond the normal forms: inner products with adjoints are rewritten, expressions with inverses proved zero.
+"""Identities beyond the normal forms: inner products with adjoints are rewritten, what has inverses is proved zero.
 
 <lam, D^k c(x)[u, ...]> is a multilinear form, and where one of its directions is such a derivative again, two forms
 share a variable. A scalar of nested derivatives is a tree of forms; it is written as an inner product by cutting one of
@@ -6,9 +6,9 @@ its edges, and all ways to cut it are equal. The one with the fewest adjoints is
 
 Every inverse in an expression exists where the expression does, so that e = 0 follows from M e = 0 where a term of e
 begins with M^-1, and from e M = 0 where one ends with it. Multiplied out, M M^-1 is 1 and the terms with inverses
-become shorter; what is left is multiplied again. Where all terms begin with one letter, what follows it is tested; it is
-sums of these that are taken, so that e = 0 is proved whatever the letters are. Nothing is changed in an expression: what
-is proved here is not rewritten, so that no denominator appears that vanishes when parameters are bound.
+become shorter; what is left is multiplied again. Where terms begin with one letter, what follows it is tested: whatever
+the letters are, e = 0 is proved then. No expression is rewritten by what is proved here, so that no denominator appears
+that vanishes when parameters are bound.
 """
 
 from __future__ import annotations
