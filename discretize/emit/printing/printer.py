@@ -199,7 +199,7 @@ class Printer:
                 return f"{solve}({self.vector(atom.left.argument)}, {self.vector(atom.right)})"
             if isinstance(atom.left, Kronecker):
                 once = self._on_columns(atom.left.left, self._whole(atom.right))
-                return f"{self._on_columns(atom.left.right, f'({once}).T')}.T"
+                return f"({self._on_columns(atom.left.right, f'({once}).T')}.T)"
             if atom.kind == "outer":
                 left, right = self._whole(atom.left), self._whole(atom.right)
                 return f"{self.syntax.function('outer')}({left}, {right})"
