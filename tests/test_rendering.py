@@ -60,6 +60,7 @@ MODULES = {
 h, c = od.parameters("h c")
 x, v = od.blocks("x v")
 f = od.Objective("f")
+z = od.sample("z", like=x)
 HALF = np.linspace(0.0, 1.0, 5)
 PLANE = np.zeros((5, 2))
 
@@ -185,6 +186,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Equilibrium": lambda: result("Landscape").critical_points[0].equilibria["flow"],
     "Equivalence": equivalence,
     "EstimatedConstants": estimated,
+    "Estimator": lambda: od.estimate(z * od.inner(z, f.grad(x)), of=f.grad(x)),
     "EvaluationCounts": lambda: nde.EvaluationCounts("a model", np.arange(20, 40), 44, np.array([3])),
     "FieldPlane": lambda: nde.FieldPlane(
         "a model", np.zeros(2), np.eye(2), 1.0, (0.0, 1.0), HALF, HALF, np.ones((2, 5, 5, 2)), HALF,

@@ -81,11 +81,12 @@ def _product(kind: str, left: Vector, right: Vector) -> Vector:
 
 
 def _element_by_element(a: Atom, b: Atom) -> Vector:
-    """The element-wise product; a vector of equal components only scales."""
+    """The element-wise product; a vector of equal components only scales, as that of ones, the diagonal of 1."""
     for one, other in ((a, b), (b, a)):
-        if isinstance(one, Elementwise) and not one.body.free_symbols & {
-            *slots(len(one.arguments))
-        }:
+        if isinstance(one, Unary) and one.kind == "entries" and one.argument == identity:
+            return other
+        constant = isinstance(one, Elementwise) and not one.body.has(*slots(len(one.arguments)))
+        if constant and isinstance(one, Elementwise):
             scaled: Vector = other * one.body
             return scaled
     return _multilinear(lambda atoms: Product("hadamard", *atoms), (a, b))
@@ -206,7 +207,8 @@ class Unary(Atom):
         return self.kind != "entries"
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
-        return UNARY[self.kind](change(self.argument))
+        argument = change(self.argument)
+        return UNARY[self.kind](argument) if argument else zero
 
     def applied(self, other: Atom) -> Vector | None:
         if self.kind != "diagonal":

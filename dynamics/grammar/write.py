@@ -26,6 +26,7 @@ from ..algebra.vectors import (
 )
 from ..algebra.windows import pushed
 from ..flows.system import System
+from ..samples.sample import VectorSample
 from ..solves.routes import solve_of
 from ..vector_fields.block import Block, start
 from ..vector_fields.processes import Jumps, Noise
@@ -51,7 +52,9 @@ def to_text(system: System) -> str:
     for b in system.blocks:
         writer.expr(b.history if b.keeps else sp.S.Zero)  # a length may be a parameter
     parameters = [_parameter(s) for s in writer.parameters()]
-    symbols = [*(b.symbol for b in system.blocks), *writer.parameters(), system.time]
+    symbols = [
+        *(b.symbol for b in system.blocks), *writer.parameters(), *system.samples, system.time,
+    ]  # fmt: skip
     if taken := [b.name for b in system.blocks if b.name in STANDARD]:
         raise OdescentError(
             f"the block {taken[0]} has the name of a constant in the text form; rename it."
@@ -62,6 +65,7 @@ def to_text(system: System) -> str:
     lines += [
         f"{kind} {name}{writer.arguments(name)}" for name, kind in sorted(writer.oracles.items())
     ]
+    lines += [f"sample {_sample(s)}" for s in system.samples]
     lines += [f"time {system.time}"] if system.time is not None else []
     lines += [f"calculus {system.calculus}"] if system.calculus != "ito" else []
     lines += [f"let {name} = {value}" for value, name in writer.abbreviations.items()]
@@ -124,6 +128,11 @@ def _parameter(s: sp.Symbol) -> str:
     raise OdescentError(f"the parameter {s} has assumptions that the text form cannot express.")
 
 
+def _sample(s: Any) -> str:
+    like = f" like {s.like}" if isinstance(s, VectorSample) else ""
+    return f"{s.name} ~ {s.law_name}{like}"
+
+
 def _quotable(words: str) -> str:
     return " ".join(words.replace('"', "'").split())
 
@@ -161,7 +170,7 @@ class _Writer:
 
     def parameters(self) -> list[sp.Symbol]:
         """The parameters that need a declaration."""
-        own = {b.symbol for b in self.system.blocks} | {self.system.time}
+        own = {b.symbol for b in self.system.blocks} | {self.system.time, *self.system.samples}
         known = {*STANDARD.values(), sp.Symbol(STEP, positive=True)}
         return sorted(self._scalars - own - known, key=str)
 
@@ -269,14 +278,14 @@ class _Writer:
         if (a.oracle.args and a.oracle.kind == "grad") or a.oracle.kind == "vjp":
             head = in_argument({"grad": "grad", "vjp": "adjoint"}[a.oracle.kind], a.oracle.slot)
             return f"{head} {name}({point}){along}"
-        if a.oracle.kind == "prox" and not k:
-            return f"prox {name}({point}, {self._scalar(a.parameters[0], {})})"
+        if a.oracle.kind in {"prox", "batch"} and not k:
+            return f"{a.oracle.kind} {name}({point}, {self._scalar(a.parameters[0], {})})"
         if a.oracle.kind in {"map", "named", "ensemble"} and a.parameters:
             further = ", ".join([point, *(self._scalar(p, {}) for p in a.parameters)])
             if not k:
                 return f"{name}({further})"
             point = further if a.oracle.kind == "named" else point
-        if a.oracle.kind == "prox" or (a.parameters and a.oracle.kind != "named"):
+        if a.oracle.kind in {"prox", "batch"} or (a.parameters and a.oracle.kind != "named"):
             raise OdescentError(f"{a} has no text form.")
         if a.oracle.kind == "grad":
             head = {0: "grad ", 1: "hess "}.get(k, f"D{k + 1} ")

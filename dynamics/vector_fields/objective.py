@@ -179,6 +179,20 @@ class Objective(Rendered):
         found = self._numeric(in_argument("grad", slot))
         return along_all(found, x, [self._tangent(d, x) for d in along])
 
+    def batch(self, x: Any, u: Any) -> Any:
+        """The gradient over a batch of rows of a finite sum, which u picks; see `FiniteSum`.
+
+        Args:
+            x: a symbolic vector, or an array.
+            u: a uniform sample, ``od.sample("u", "uniform")``, or a number in [0, 1].
+
+        Returns:
+            a vector, unbiased as an estimate of the gradient; or an array.
+        """
+        if isinstance(x, Vector):
+            return call(Oracle("batch", self.name), self._point(x), (), (as_scalar(u),))
+        return self._numeric("batch")(x, u)
+
     def hessian(self, *x: Any, wrt: Slot | tuple[Slot, Slot] = None) -> Any:
         """The Hessian as an operator, at a vector; at an array, the matrix of a flat argument.
 
