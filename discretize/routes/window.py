@@ -133,14 +133,14 @@ def m_fac() -> Derivation:
             reference="Woodbury 1950",
         ),
         Step(
-            "The update of the program",
+            "The step of the method",
             "Explicit Euler along $-P_G g$, with the gradient pushed before.",
-            (Claim("x+", method.system.output - apply(woodbury, g) * h, "x^+")),
+            (Claim("x_1", method.system.output - apply(woodbury, g) * h, "x^+"),),
             lambda c: {
                 "x+ of the program": Equation(
-                    substitute(change(value, {call.target: g}.get), {kept: G}), c["x+"]
+                    substitute(value, {call.target: g, kept: G}), c["x_1"]
                 ),
-                "its direction": Equation(method.system.output - apply(woodbury, g) * h, c["x+"]),
+                "its direction": Equation(method.system.output - apply(woodbury, g) * h, c["x_1"]),
             },
             reference="Frantar et al. 2021",
         ),
@@ -151,10 +151,7 @@ def m_fac() -> Derivation:
             (Claim("x'", present, r"\dot{x}"),),
             lambda c: {
                 "x' of the limit": Equation(
-                    change(
-                        method.consistent_with().drift[method.system.output],
-                        dict.fromkeys(limit.pushed[integral].calls(), g).get,
-                    ),
+                    held(method.consistent_with().drift[method.system.output]),
                     c["x'"],
                 ),
             },

@@ -49,7 +49,7 @@ def fault(
     state = module.State(**{names[n]: np.asarray(a) for n, a in states.items()})
     try:
         double = any(np.asarray(a).dtype.itemsize == 8 for a in states.values())
-        with np.errstate(all="ignore"), jax.enable_x64(double or jax.config.jax_enable_x64):
+        with np.errstate(all="ignore"), jax.enable_x64(double):
             module.step(state, c=c, **oracles)
     except (ArithmeticError, np.linalg.LinAlgError) as error:
         return f"the run ended in step {step}, where a solve failed: {error}"

@@ -28,8 +28,8 @@ from ...dynamics.flows.starts import by_block
 from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.vector_fields.estimates import condition_of
 from ...dynamics.vector_fields.functions import together
-from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.own_functions import function_name, wrapped
+from ...dynamics.vector_fields.objective import Objective, function_name
+from ...dynamics.vector_fields.own_functions import wrapped
 from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration

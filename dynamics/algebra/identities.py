@@ -165,7 +165,7 @@ def _size(e: Vector) -> int:
 
 def _products(e: Vector) -> Iterator[Vector]:
     """M e for the inverses with which terms begin, and e M for those with which they end."""
-    first = {a if isinstance(a, Inverse) else a.left for a in e.terms if _begins(a)}
+    first = {i for a in e.terms if (i := _first(a)) is not None}
     for inverted in sorted(first, key=lambda i: i.key):
         yield apply(inverted.argument, e)
     if all(a.operates for a in e.terms):
@@ -174,10 +174,10 @@ def _products(e: Vector) -> Iterator[Vector]:
             yield apply(e, inverted.argument)
 
 
-def _begins(a: Atom) -> bool:
-    if isinstance(a, Product) and a.kind == "apply":
-        return isinstance(a.left, Inverse)
-    return isinstance(a, Inverse)
+def _first(a: Atom) -> Inverse | None:
+    """The inverse with which an atom begins, if it does."""
+    head = a.left if isinstance(a, Product) and a.kind == "apply" else a
+    return head if isinstance(head, Inverse) else None
 
 
 def _last(a: Atom) -> Atom:

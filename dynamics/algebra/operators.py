@@ -353,7 +353,8 @@ def inverse(operator: Vector, method: str = "", tolerance: sp.Expr | None = None
             simple: Vector = (a.argument if isinstance(a, Inverse) else a) / c
             return simple
         if isinstance(a, Kronecker):
-            return a.inverted(lambda of: inverse(of, method, tolerance)) / c
+            parts: Vector = a.inverted(lambda of: inverse(of, method, tolerance)) / c
+            return parts
     multiple = operator.terms.get(identity, sp.S.Zero)
     rest = {a: c for a, c in operator.terms.items() if a != identity}
     if all(isinstance(a, Unary) and a.kind == "diagonal" for a in rest):
@@ -402,8 +403,12 @@ def _leading(operator: Vector) -> tuple[tuple[Atom, ...], sp.Expr]:
     """
     words = [(letters(a), c) for a, c in operator.terms.items()]
     seen = [(w, c) for w, c in words if w and not isinstance(w[0], Product)] or words
-    plain = lambda word: not any(a.solving for a in word)
-    return max(seen, key=lambda item: (len(item[0]), plain(item[0]), [a.key for a in item[0]]))
+
+    def rank(item: tuple[tuple[Atom, ...], sp.Expr]) -> tuple[object, ...]:
+        word, _ = item
+        return len(word), not any(a.solving for a in word), [a.key for a in word]
+
+    return max(seen, key=rank)
 
 
 def _solves(a: Atom) -> Iterator[tuple[tuple[Atom, ...], Inverse, Vector]]:

@@ -40,7 +40,7 @@ from ..printing.language import JNP
 from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer
 from .coefficients import Coefficients, minus, negative, presentable, stem
-from .parts import _hint, _part, _without
+from .parts import _hint, _part, _size, _without
 from .statements import (
     ENTRIES,
     Ask,
