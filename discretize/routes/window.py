@@ -137,7 +137,7 @@ def m_fac() -> Derivation:
             "Explicit Euler along $-P_G g$, with the gradient pushed before.",
             (Claim("x_1", method.system.output - apply(woodbury, g) * h, "x^+"),),
             lambda c: {
-                "x+ of the program": Equation(
+                "as the program has it": Equation(
                     substitute(value, {call.target: g, kept: G}), c["x_1"]
                 ),
                 "its direction": Equation(method.system.output - apply(woodbury, g) * h, c["x_1"]),
