@@ -24,6 +24,7 @@ from .expansion.backward_error import (
     limit_flow,
     modified_equation,
 )
+from .expansion.delay_limit import DelayEquation, delay_limit, delays
 from .expansion.modified_equation import ModifiedEquation
 from .programs.bindings import chained
 from .programs.substeps import Let, Scheme
@@ -68,7 +69,17 @@ class Algorithm(Iteration):
         """The limit flow: the system that the algorithm tends to as the step tends to zero."""
         return limit_flow(self)
 
+    def delay_limit(self) -> DelayEquation:
+        """The delay equation that a method with windows over a fixed time, ``where={m: T/h}``, tends to."""
+        return delay_limit(self)
+
     def _check_consistent(self) -> None:
+        if delays(self):  # the substeps add up as they do with a fixed number of values
+            lengths = {s for b in self.system.blocks if b.keeps for s in b.history.free_symbols}
+            self.replace(where={s: e for s, e in self.where.items() if s not in lengths})
+            delay_limit(self)
+            super()._check_consistent()
+            return
         try:
             found = inconsistency(self)
         except NotCarried:  # the limit is an average over draws: the drift is compared with nothing

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .algebra.oracles import Oracle as Oracle
     from .algebra.products import apply as apply
     from .algebra.products import hadamard as hadamard
+    from .algebra.products import kronecker as kronecker
     from .algebra.products import outer as outer
     from .algebra.products import transpose as transpose
     from .algebra.scalars import parameters as parameters

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .dynamics import identity as identity
     from .dynamics import inner as inner
     from .dynamics import jacobian as jacobian
+    from .dynamics import kronecker as kronecker
     from .dynamics import linear_solve as linear_solve
     from .dynamics import mean as mean
     from .dynamics import named_map as named_map

@@ -51,6 +51,7 @@ LAYERS = (
     "discretize.pole_placement",
     "discretize.weak",
     "discretize.routes",
+    "discretize.routes.methods",
     "discretize.identification",
     "analysis.sections",
     "analysis.attraction",

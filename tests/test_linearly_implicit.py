@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
+from odescent.discretize.emit import load
 from odescent.discretize.programs.program import Assign
 from odescent.discretize.programs.substeps import Integrator
 from odescent.discretize.proof.exact_data import exact_algorithm
@@ -217,3 +218,53 @@ def test_what_has_no_such_step_is_refused_in_a_sentence() -> None:
         with pytest.raises(od.OdescentError, match=sentence) as found:
             make()
         assert str(found.value).count(". ") == 0
+
+
+DIAGONAL = od.diagonal_operator(od.diagonal(f.hessian(x)))
+W_METHOD = od.Algorithm(
+    od.System({"flow": {x: -f.grad(x)}}, output=x),
+    od.Scheme((od.Flow("flow", Integrator("linearly_implicit", operator=-DIAGONAL)),)),
+    step=h, name="w_method",
+)  # fmt: skip
+
+
+def test_the_diagonal_of_a_hessian_makes_a_w_method_in_every_language() -> None:
+    at, steps = RNG.normal(size=N), 4
+    hvp = lambda p, v: jax.jvp(jax.grad(f_value), (p,), (v,))[1]
+    wanted = at
+    for _ in range(steps):
+        diagonal = np.diag(np.asarray(jax.hessian(f_value)(wanted)))
+        wanted = wanted - 0.3 * np.asarray(jax.grad(f_value)(wanted)) / (1 + 0.3 * diagonal)
+    run = W_METHOD.bind(h=0.3).run(f_value, at, steps)
+    assert run.x[-1] == pytest.approx(wanted, rel=1e-11)
+    plain = lambda *given: np.asarray(jax.grad(f_value)(*given))
+    module = load(W_METHOD, "numpy")
+    found = module.run(plain, lambda p, v: np.asarray(hvp(p, v)), at, steps, 0.3)[-1]
+    assert found == pytest.approx(wanted, rel=1e-11)
+    for target in ("optax", "torch"):
+        assert "_entries(product" in W_METHOD.source(target)
+
+
+def test_a_w_method_with_a_diagonal_has_order_one_and_its_first_error() -> None:
+    g, terms = f.grad(x), W_METHOD.modified_equation(1).terms
+    error = od.hadamard(od.diagonal(f.hessian(x)), g) - f.hess(x, g) / 2
+    assert terms[0][x] == -g and vanishes(terms[1][x] - error)
+    assert not vanishes(terms[1][x] - error * 2)
+
+
+def test_the_diagonal_of_a_hessian_in_torch() -> None:
+    torch = pytest.importorskip("torch")
+    start = np.array([1.0, 0.5, -0.3])
+    p = torch.tensor(start, requires_grad=True)
+    cross = lambda v: torch.stack([v[1], v[0], 0 * v[0]]) / 4
+    optimizer = W_METHOD.to_torch(
+        [p], lr=1.0, hvp=lambda at, v: [torch.cosh(at[0]) * v[0] + cross(v[0])]
+    )
+    wanted = start
+    for _ in range(3):
+        optimizer.zero_grad()
+        (torch.cosh(p).sum() + p[0] * p[1] / 4).backward()
+        optimizer.step()
+        slope = np.sinh(wanted) + np.array([wanted[1], wanted[0], 0]) / 4
+        wanted = wanted - slope / (1 + np.cosh(wanted))
+    assert p.detach().numpy() == pytest.approx(wanted, rel=1e-12)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from odescent.dynamics import system
 from odescent.dynamics.algebra.oracles import Oracle
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks
+from odescent.dynamics.flows.system import System
+from odescent.dynamics.vector_fields.maps import Map
 from odescent.dynamics.vector_fields.objective import Objective
 
 x, v = blocks("x v")
@@ -97,7 +98,8 @@ def test_the_minimizer_is_found_once_when_asked():
 
 
 def test_flows_find_the_maps_of_an_objective_by_their_names():
-    """Newton's direction of a quadratic is x itself, so that the flow is x0 e^(-t); another map stands beside it."""
+    """The map is x itself, so that the flow is x0 e^(-t); another map stands beside it."""
     f = Objective("f", lambda x: x @ x, map_newton=lambda x: x, map_other=lambda x: 7 * x)
-    found = system("newton_flow").simulate(f, np.array([2.0, -1.0]), 1.5)
+    x = blocks("x")
+    found = System({"all": {x: -Map("newton")(x)}}).simulate(f, np.array([2.0, -1.0]), 1.5)
     np.testing.assert_allclose(found.x[-1], np.exp(-1.5) * np.array([2.0, -1.0]), rtol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
@@ -15,7 +16,6 @@ import odescent as od
 from odescent.dynamics import vanishes
 from odescent.dynamics.vector_fields.second_order import position as p
 from odescent.dynamics.vector_fields.second_order import velocity as w
-from odescent.dynamics.vector_fields.system import L
 
 h = sp.Symbol("h", positive=True)
 c, alpha, beta, gam, delta, mu = od.parameters("c alpha beta gam delta mu")
@@ -125,132 +125,21 @@ def test_inertial_newton_is_inna_on_the_din_flow() -> None:
 
 
 def test_inertial_newton_has_order_one() -> None:
-    hessian = lambda q: MATRIX + np.diag(0.5 * np.cos(q))
-    flow = second_order_flow(lambda s: 0.8 * s[2:] + 0.3 * hessian(s[:2]) @ s[2:])
-    begin = [*BEGIN, *(-0.3 * GRAD(BEGIN))]  # psi = y' + beta g starts at 0
-    found = approach("inertial_newton", flow, begin, "y", alpha=0.8, beta=0.3)
-    assert found == pytest.approx(1, abs=0.06)
-
-
-def test_the_scaled_flow_is_nesterovs_method_where_the_scale_rests() -> None:
-    """Row 24: gam = mu is a fixed point, and there the map is that of Nesterov's method, exactly."""
-    method = od.algorithm("nag_flow")
-    scale = sp.Symbol("gam", real=True)
-    after = method.tuned.bind({scale: mu})
-    assert sp.simplify(after.update_map()[scale] - mu) == 0
-    rest = {x: after.update_map()[x], v: after.update_map()[v]}
-    assert proved(od.method(rest, output=x), od.algorithm("nesterov_sc"))
-    drift = od.system("nag_flow").limit({od.parameters("a"): 0}).drift
-    assert vanishes(drift[v] * scale - (mu * (x - v) - f.grad(x)))
-    assert vanishes(drift[x] - (v - x)) and drift[scale] == mu - scale
-
-
-def test_the_scale_moves_by_implicit_euler() -> None:
-    scale = sp.Symbol("gam", real=True)
-    update = od.algorithm("nag_flow").program.update_map()
-    assert sp.simplify(update[scale] - (scale + h * mu) / (1 + h)) == 0
-
-
-def test_halpern_is_the_textbook_iteration() -> None:
-    """Row 6: z+ = z_0/(k+2) + (k+1)/(k+2) T(z), with T = I - h F or the resolvent, exactly."""
-    z, anchor, F = od.blocks("z"), od.blocks("anchor"), tb.F
-    program = od.algorithm("halpern").replace(tuning={}).program
-    k = program.counter
-    wanted = anchor / (k + 2) + (k + 1) / (k + 2) * (z - h * F.operator(z))
-    assert vanishes(program.update_map()[z] - wanted)
-    turn = np.array([[0.2, 1.0], [-1.0, 0.2]])
-    machine = Machine(
-        od.algorithm("halpern", step="implicit").program, {"operator_F": lambda q: turn @ q}, h=0.7
-    )
-    point = BEGIN
-    for k_, state in enumerate(machine.run(BEGIN, 20)):
-        np.testing.assert_allclose(state["z"], point, rtol=1e-9)
-        resolved = np.linalg.solve(np.eye(2) + 0.7 * turn, point)
-        point = BEGIN / (k_ + 2) + (k_ + 1) / (k_ + 2) * resolved
-    with pytest.raises(od.OdescentError, match="not 'cayley'"):
-        od.algorithm("halpern", step="cayley")
-
-
-def test_halpern_meets_lieders_bound() -> None:
-    """For T nonexpansive, |z_k - T z_k| <= 2 |z_0 - z*| / (k + 1) (Lieder 2021); here T is a rotation."""
-    turn = np.array([[0.0, 1.0], [-1.0, 0.0]])  # F = I - T, h = 1
-    operator = lambda q: q - turn @ q
-    machine = Machine(od.algorithm("halpern").tuned, {"operator_F": operator}, L=1)
-    for k, state in enumerate(machine.run(BEGIN, 100)):
-        bound = 2 * np.linalg.norm(BEGIN) / (k + 1)
-        assert np.linalg.norm(operator(state["z"])) <= bound * (1 + 1e-12)
-
-
-def test_proximal_gradient_is_ista() -> None:
-    """Row 3: soft thresholding after a gradient step, exactly; the emitted step asks for the prox."""
-    from odescent.discretize.emit import load
-
-    rng = np.random.default_rng(0)
-    A, b, weight = rng.standard_normal((12, 6)), rng.standard_normal(12), 0.4
-    step = 1 / np.linalg.norm(A, 2) ** 2
-    grad = lambda q: A.T @ (A @ q - b)
-    prox = lambda q, s: np.sign(q) * np.maximum(np.abs(q) - weight * s, 0)
-    xs = load(od.algorithm("proximal_gradient"), "numpy").run(grad, prox, np.ones(6), 400, 1 / step)
-    point = np.ones(6)
-    for q in xs:
-        np.testing.assert_allclose(q, point, atol=1e-12)
-        point = prox(point - step * grad(point), step)
-    slack = np.abs(grad(xs[-1])) - weight  # optimality of the lasso
-    assert np.all(slack < 1e-6) and np.any(xs[-1] == 0)
-
-
-def test_proximal_gradient_and_douglas_rachford_symbolically() -> None:
-    """Row 3: prox(x - h g), and (I + R_r R_f)/2 with the reflected resolvents R = 2 prox - I."""
-    from odescent.discretize.emit.lowering.lower import solve_implicit
-
-    r, z = od.Objective("r"), od.blocks("z")
-    forward = solve_implicit(od.algorithm("proximal_gradient").tuned).update_map()
-    assert vanishes(forward[x] - r.prox(x - f.grad(x) / L, 1 / L))
-    both = solve_implicit(od.algorithm("douglas_rachford").tuned).update_map()
-    reflected = lambda g, q: 2 * g.prox(q, h) - q
-    assert vanishes(both[z] - (z + reflected(r, reflected(f, z))) / 2)
-    assert vanishes(both[x] - f.prox(z, h))
-
-
-def test_douglas_rachford_where_the_product_of_resolvents_fails() -> None:
-    """A = x - 1, B = x + 1: the zero of A + B is 0, but the product of resolvents tends to -.259... at h = .7."""
-    from odescent.discretize.emit import load
-
-    module = load(od.algorithm("douglas_rachford"), "numpy")
-    proxes = {
-        "prox_f": lambda q, s: (q + s) / (1 + s),
-        "prox_r": lambda q, s: (q - s) / (1 + s),
-    }
-    xs = module.run(**proxes, x0=np.array([3.0]), steps=120, h=0.7)
-    assert abs(xs[-1, 0]) < 1e-12 and xs[0, 0] == 3.0
-    lie = 3.0
-    for _ in range(120):
-        lie = proxes["prox_r"](proxes["prox_f"](lie, 0.7), 0.7)
-    assert lie == pytest.approx(-0.7 / 2.7) and round(lie, 3) == -0.259
-
-
-def test_newton_damped_regularized_and_quadratic() -> None:
-    """Row 22: the gradient shrinks like e^-t along the flow; step 1 converges quadratically."""
-    hessian = lambda q: MATRIX + np.diag(0.5 * np.cos(q))
-    newton = {"map_newton": lambda q: np.linalg.solve(hessian(q), GRAD(q))}
-    sizes = [
-        np.linalg.norm(s["x"]) for s in Machine(od.algorithm("newton").tuned, newton).run(BEGIN, 4)
-    ]
+    loss = lambda q: q @ MATRIX @ q / 2 - 0.5 * jnp.cos(q).sum()
+    sizes = np.linalg.norm(od.algorithm("newton").run(loss, BEGIN, 4).x, axis=1)
     assert sizes[4] < 1e-14 or sizes[4] < 10 * sizes[3] ** 2
-    damped = od.algorithm("newton").bind(h=sp.Rational(1, 100)).tuned
-    last = Machine(damped, newton).run(BEGIN, 100)[-1]["x"]
-    np.testing.assert_allclose(GRAD(last), GRAD(BEGIN) * np.exp(-1), rtol=0.02)
-    lam = {"map_newton": lambda q, s: np.linalg.solve(MATRIX + s * np.eye(2), MATRIX @ q)}
-    damping = od.algorithm("newton", regularized=True)
-    once = Machine(damping.tuned, lam, lam=0.5).run(BEGIN, 1)[-1]["x"]
+    damped = od.algorithm("newton").bind(h=sp.Rational(1, 100)).run(loss, BEGIN, 100)
+    np.testing.assert_allclose(GRAD(damped.x[-1]), GRAD(BEGIN) * np.exp(-1), rtol=0.02)
+    damping = od.algorithm("newton", regularized=True).bind(lam=0.5)
+    once = damping.run(lambda q: q @ MATRIX @ q / 2, BEGIN, 1).x[-1]
     np.testing.assert_allclose(once, 0.5 * np.linalg.solve(MATRIX + 0.5 * np.eye(2), BEGIN))
 
 
 def test_newton_flow_and_gradient_of_its_objective() -> None:
-    """With H n = g the gradient obeys g' = -g: H x' = -H n = -g, by the calculus."""
-    n = od.Map("newton")
-    flow = od.system("newton_flow")
-    assert vanishes(flow.derivative(f.grad(x)) + f.hess(x, n(x)))
+    """The gradient obeys g' = -g, by the calculus; regularized it does not."""
+    assert vanishes(od.system("newton_flow").derivative(f.grad(x)) + f.grad(x))
+    other = od.system("newton_flow", regularized=True).derivative(f.grad(x)) + f.grad(x)
+    assert not vanishes(other)
 
 
 def test_sor_is_a_sweep_of_cayley_steps() -> None:

@@ -317,9 +317,25 @@ def test_regularized_newton_converges_superlinearly_and_no_step_is_longer_than_i
 
 
 def test_each_derivation_holds_and_none_of_its_claims_can_change() -> None:
-    for name in ("iterative_newton", "mkor"):
+    for name in ("iterative_newton", "mkor", "m_fac"):
         made = od.derive(name)
         assert made.verified
         assert not any(p.verified for step in made.steps for p in step.perturbed())
     steps = {s_.title for s_ in od.derive("iterative_newton").steps if s_.kind == "finding"}
     assert steps == {"What explicit Euler adds"}
+
+
+def test_a_time_varying_source_beside_blocks_that_rest_or_decay() -> None:
+    x, t, a = od.blocks("x"), od.parameters("t"), od.parameters("a")
+    rate = (P - od.apply(P, od.apply(S, P)) * sp.exp(-t)) / T
+    system = od.System(
+        {"flow": {P: rate, S: S * 0, x: -a * x}}, output=P, time=t, init={P: od.identity, S: od.identity}
+    )  # fmt: skip
+    method = od.Algorithm(system, "exact")
+    begin = {P: np.diag([2.0, 1.0]), S: np.diag([0.5, 3.0]), x: np.ones(2)}
+    run = method.bind(T=2, a=1, h=0.1).run(od.Objective(lambda P: 0.0), begin, 3)
+    inverse = np.diag([0.5, 1.0])
+    for k in range(3):  # the source held during a step
+        inverse = np.exp(-0.05) * inverse + (1 - np.exp(-0.05)) * np.exp(-0.1 * k) * begin[S]
+    assert np.allclose(run.x[-1] @ inverse, np.eye(2), atol=1e-12)
+    assert np.allclose(run.states["x"][-1], np.exp(-0.3))

@@ -19,6 +19,7 @@ root, h = sp.sqrt(mu), od.parameters("h")
 f = od.Objective("f")
 g, hessian = f.grad(position), f.hess(position, velocity)
 TEXTBOOK: dict[str, Callable[[], od.Algorithm]] = {
+    "implicit_gradient_transport": tb.gradient_transport,
     "nesterov_sc": tb.nesterov,
     "triple_momentum": tb.triple_momentum,
     "heavy_ball": lambda: tb.three_parameters(1 / (tb.L * (1 + tb.q)), tb.beta_nag),
@@ -34,6 +35,7 @@ PAPERS = {  # by route, where it is not the one on passivity
     "relaxation": "2306.09778",
     "doubling": "2310.17086",
     "splitting": "2306.01685",
+    "window": "2107.03356",
     "first_integral": "1806.01811",
     "lag": "1906.03532",
 }

@@ -447,3 +447,22 @@ def test_an_adjoint_of_ones_own_belongs_to_an_argument() -> None:
     with pytest.raises(od.OdescentError, match="argument of m called 'r'"):
         od.Map("m", product, args=("p", "q"), vjp={"r": own})
     assert od.Map("one", jnp.sin, vjp=own).oracles["vjp"] is own
+
+
+def test_shapes_that_do_not_compose_are_named_by_block() -> None:
+    x, lam = od.blocks("x lam")
+    lagrangian = od.Objective("g").value(x) + od.inner(lam, od.Map("c")(x))
+    fields = {"p": {x: -od.gradient(lagrangian, x)}, "d": {lam: od.gradient(lagrangian, lam)}}
+    system = od.System(fields, output=x)
+    method = od.Algorithm(system, "explicit_euler").bind(h=0.1)
+    functions = {"g": lambda z: jnp.sum(z**2), "c": lambda z: z[:2]}
+    wrong = {x: np.ones(3), lam: np.ones(5)}
+    for run in (
+        lambda s: system.simulate(functions, s, 1.0),
+        lambda s: method.run(functions, s, 3),
+    ):
+        said = r"value has the shape \(2,\), and what its adjoint acts on \(5,\).*x \(3,\) and lam \(5,\)"
+        with pytest.raises(od.OdescentError, match=said):
+            run(wrong)
+        with pytest.raises(od.OdescentError, match=r"acts on \(3,\)"):
+            run(np.ones(3))

@@ -323,10 +323,33 @@ def test_a_solve_that_fails_is_not_silent() -> None:
     singular = od.linear_solve(od.apply(A, od.outer(u, v)) + od.outer(w, p), b)
     with pytest.raises(od.OdescentError, match="singular"):
         evaluate(singular, VALUES, {}, np)
+    deficient = {**VALUES, A: np.outer(VALUES[u], VALUES[v]) + np.outer(VALUES[w], VALUES[p])}
+    with pytest.raises(od.OdescentError, match=r"to rounding: pivot [3-6] is .*e-1\d, the largest"):
+        evaluate(od.linear_solve(A, b), deficient, {}, np)
+    traced = jax.jit(lambda r: evaluate(od.linear_solve(A, b), {**deficient, b: r}, {}, jnp))
+    assert np.isnan(traced(VALUES[b])).all()
+    nearly = {**VALUES, A: np.diag([1.0, 1, 1, 1, 1, 1e-13])}  # ill-conditioned, and solved
+    assert evaluate(od.linear_solve(A, b), nearly, {}, np)[-1] == pytest.approx(
+        1e13 * VALUES[b][-1]
+    )
     flat = {"grad_f": lambda z: 0 * z, "hess": lambda z, d: d * np.array([1.0, 1, 1, 1, 1, 0])}
     for method in ("minres", "gmres", "cg", "lu"):
         with pytest.raises(od.OdescentError, match=r"the solve with hess f\(x\)"):
             evaluate(od.linear_solve(f.hessian(x), b, method=method), VALUES, flat, np)
+
+
+def test_a_run_that_ends_at_a_singular_matrix_says_which_pivot() -> None:
+    system = od.System(
+        {"d": {x: -od.linear_solve(A, f.grad(x))}, "hold": {A: A * 0}}, output=x,
+        init={x: od.dynamics.start, A: od.identity},
+    )  # fmt: skip
+    method = od.Algorithm(system, "explicit_euler", step=h).bind(h=0.1)
+    singular = np.array([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])
+    run = method.run(lambda z: jnp.sum(z**2), {x: np.ones(3), A: singular}, 3)
+    assert run.diverged_at == 1
+    assert "singular to rounding: pivot 3 is" in str(run)
+    fine = method.run(lambda z: jnp.sum(z**2), {x: np.ones(3), A: 2 * np.eye(3)}, 3)
+    assert np.allclose(fine.x[-1], 0.9**3)
 
 
 def test_shapes_that_do_not_compose_are_refused() -> None:

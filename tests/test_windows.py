@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import re
 import types
 
 import jax
@@ -18,6 +20,7 @@ from odescent.discretize.expansion.backward_error import settled
 from odescent.dynamics import vanishes
 from odescent.dynamics.algebra.trees import from_tree, tree
 from odescent.dynamics.algebra.windows import Delay, Powers, UnitPlace
+from odescent.dynamics.flows.evaluate import evaluate
 
 m, delta, h, c = od.parameters("m delta h c")
 x, u, v = od.blocks("x u v")
@@ -114,13 +117,92 @@ def test_code_needs_a_number_of_values():
         od.algorithm("m_fac", window=m).source("numpy")
 
 
-def test_what_has_no_form_is_refused():
+TEXT = """
+system recent
+blocks window(%s) G, x
+parameters delta > 0%s
+objective f
+field descent: x' = -linear_solve(delta*identity + apply(G, transpose(G))/%s, grad f(x))
+output x
+scheme set G = push(G, grad f(x)), descent: explicit
+"""
+
+
+@pytest.mark.parametrize("length", ["8", "m"])
+def test_windows_are_written_as_text(length):
     from odescent.dynamics.grammar.write import to_text
 
-    method = od.algorithm("m_fac")
-    with pytest.raises(od.OdescentError, match="the window G has no text form"):
-        to_text(method.system)
-    with pytest.raises(od.NotCarried, match="it keeps a window of past values"):
+    declared = ", m > 0" if length == "m" else ""
+    text = TEXT % (length, declared, length)
+    method = od.parse_algorithm(text)
+    same = od.algorithm("m_fac", window=sp.Symbol("m", positive=True) if declared else 8)
+    assert method.equivalent(same)
+    assert not method.equivalent(od.algorithm("m_fac", window=9))
+    written = to_text(method.system)
+    again = od.parse_system(written)
+    assert f"window({length}) G" in written and to_text(again) == written
+    assert [(b.symbol, b.history) for b in again.blocks] == [
+        (b.symbol, b.history) for b in method.system.blocks
+    ]
+    assert again.drift == method.system.drift
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("window(8)", "window(0)", "the window G keeps 0 values; its length is a whole number"),
+        ("window(8)", "window(5/2)", "'/' is not what can stand here"),
+        ("window(8)", "window(2.5)", "the window G keeps 5/2 values"),
+        ("window(8)", "window(q)", "there is no parameter 'q'"),
+        ("push(G, grad", "push(x, grad", "push takes a window and a vector, not a vector"),
+        ("push(G, grad f(x))", "push(G, G)", "push takes a window and a vector, not a matrix"),
+        ("push(G, grad f(x))", "2*push(G, x)", "to the window G; push"),
+        ("push(G, grad f(x))", "x", "G is a window, but its value is a vector"),
+    ],
+)
+def test_a_wrong_window_in_text_is_refused(old, new, said):
+    text = TEXT % ("8", "", "8")
+    assert old in text
+    with pytest.raises(od.OdescentError, match=re.escape(said)):
+        od.parse_algorithm(text.replace(old, new))
+
+
+def test_windows_in_torch():
+    torch = pytest.importorskip("torch")
+    method = window_method(3)
+    with pytest.raises(od.NotCarried, match="one gradient, where the parameters are"):
+        window_method(3, order=("move", "push")).source("torch")
+    rows = np.random.default_rng(5).normal(size=(7, 5))
+    loss = lambda z: jnp.sum(jnp.log(jnp.cosh(jnp.asarray(rows) @ z - 1)))
+    wanted = method.bind(delta=0.3, h=0.05).run(loss, np.zeros(5), 9).x[-1]
+    parts = [torch.zeros(shape, dtype=torch.float64, requires_grad=True) for shape in (2, (3, 1))]
+    made = lambda: method.to_torch(parts, delta=0.3, lr=0.05)
+    optimizer = made()
+    for k in range(9):
+        if k == 5:  # from a checkpoint
+            state = copy.deepcopy(optimizer.state_dict())
+            optimizer = made()
+            optimizer.load_state_dict(state)
+        optimizer.zero_grad()
+        z = torch.cat([p.reshape(-1) for p in parts])
+        torch.log(torch.cosh(torch.tensor(rows) @ z - 1)).sum().backward()
+        optimizer.step()
+    found = torch.cat([p.detach().reshape(-1) for p in parts]).numpy()
+    np.testing.assert_allclose(found, wanted, atol=1e-13)
+
+
+def test_torch_refuses_a_window_that_is_read_as_it_was_after_a_push():
+    g = od.Objective("f").grad(x)
+    y = od.blocks("y")
+    system = od.System(
+        {"move": {x: -y - od.apply(G, od.apply(back, g))}},
+        blocks=[od.Block("G", history=3), od.Block("y", role="memory")], output=x,
+    )  # fmt: skip
+    first, then = od.Let({y: g}, save="before"), od.Let({G: od.push(G, g)})
+    read = lambda **more: od.Scheme((first, then, od.Flow("move", "explicit", **more)))
+    method = od.Algorithm(system, read(read={"G": "before"}), step=h)
+    assert method.source("numpy") and od.Algorithm(system, read(), step=h).source("torch")
+    with pytest.raises(od.NotCarried, match="cannot read it as it was after a push"):
         method.source("torch")
 
 
@@ -167,12 +249,56 @@ def test_the_modified_equation_has_the_order_it_claims(order):
     assert 3.4 < errors[0] / errors[1] < 4.6
 
 
-def test_a_window_over_a_time_has_no_flow_as_its_limit():
-    block = od.Block("G", history=m)
+def test_a_window_over_a_time_has_a_delay_equation_for_its_limit():
+    free = window_method(m)
+    method = od.Algorithm(free.system, free.scheme, step=h, where={m: c / h})
     with pytest.raises(od.OdescentError, match="the limit is a delay equation"):
-        method = window_method(m)
-        od.Algorithm(method.system, method.scheme, step=h, where={m: c / h})
-    assert block.history == m
+        method.consistent_with()
+    with pytest.raises(od.OdescentError, match="bind its length to a time"):
+        free.delay_limit()
+    found = method.delay_limit()
+    ((W, past),) = found.past.items()
+    g = od.Objective("f").grad(x)
+    mean = od.identity * delta + W / c
+    assert found.delay == {W: c} and found.pushed == {W: g}
+    assert vanishes(found.drift[x] + od.linear_solve(mean, g))
+    assert not vanishes(found.drift[x] + od.linear_solve(mean, g) * 2)
+    assert found.drift[W] == od.outer(g, g) - od.outer(past, past)
+    assert "at t - c, and zero before" in str(found)
+    other = window_method(m, read=lambda G, g: -od.apply(G, UnitPlace("oldest")))
+    with pytest.raises(od.NotCarried, match="more of the window than its product with itself"):
+        od.Algorithm(other.system, other.scheme, step=h, where={m: c / h})
+
+
+def test_the_method_tends_to_its_delay_equation_as_the_window_grows():
+    """The delay equation by Heun's method in NumPy, at a step so small that it is exact here."""
+    rows = np.random.default_rng(3).normal(size=(6, 2)) / 4
+    loss = lambda z: jnp.sum(jnp.log(jnp.cosh(jnp.asarray(rows) @ z - 1)))
+    grad = lambda z: rows.T @ np.tanh(rows @ z - 1)
+    method = od.algorithm("m_fac", window=m).replace(where={m: c / h})
+    limit, T, end = method.delay_limit(), 0.5, 1.0
+    ((W, past),) = limit.past.items()
+    fine = 1000  # steps in a time T
+    state, sums, old = np.array([1.5, -1.0]), np.zeros((2, 2)), []
+
+    def rates(z, w, before):
+        values = {x: z, W: w, past: before, c: T, delta: 1.0}
+        return [evaluate(limit.drift[s], values, {"grad_f": grad}, np) for s in (x, W)]
+
+    for k in range(round(end / T) * fine):
+        old.append(grad(state))
+        before = [old[k - fine + i] if k >= fine else np.zeros(2) for i in (0, 1)]
+        one = rates(state, sums, before[0])
+        two = rates(state + T / fine * one[0], sums + T / fine * one[1], before[1])
+        state = state + T / fine * (one[0] + two[0]) / 2
+        sums = sums + T / fine * (one[1] + two[1]) / 2
+    errors = []
+    for n in (16, 32, 64):
+        bound = method.bind({c: sp.Rational(1, 2), h: sp.Rational(1, 2 * n), delta: 1})
+        run = bound.run(loss, np.array([1.5, -1.0]), 2 * n)
+        errors.append(np.abs(run.x[-1] - state).max())
+    order = np.log2(errors[-2] / errors[-1])
+    assert 0.9 < order < 1.1, (errors, order)
 
 
 def test_the_delay_equation_is_the_limit_of_many_values():

@@ -33,6 +33,17 @@ def three_parameters(alpha: Any, beta: Any, gamma: Any = 0, delta: Any = 0) -> o
     )
 
 
+def gradient_transport() -> od.Algorithm:
+    """d+ = beta d + (1 - beta) g(x + beta/(1 - beta) (x - x_-)), x+ = x - h d+ (Arnold et al., arXiv:1906.03532)."""
+    x, old, d = od.blocks("x old d")
+    beta, h = od.parameters("beta h")
+    after = beta * d + (1 - beta) * f.grad(x + beta / (1 - beta) * (x - old))
+    x0 = od.dynamics.start
+    return od.method(
+        {d: after, x: x - h * after, old: x}, output=x, init={x: x0, old: x0, d: d * 0}
+    )
+
+
 def gradient_descent(step: Any = 1 / L) -> od.Algorithm:
     x = od.blocks("x")
     return od.method({x: x - step * f.grad(x)}, output=x)

@@ -10,7 +10,7 @@ import sympy as sp
 
 from ..._support.errors import NotCarried
 from ...dynamics.algebra.operators import Inverse, identity
-from ...dynamics.algebra.products import Product
+from ...dynamics.algebra.products import Product, Unary
 from ...dynamics.algebra.vectors import (
     Expr,
     ScalarNode,
@@ -19,7 +19,7 @@ from ...dynamics.algebra.vectors import (
     covectors_and_directions,
 )
 from ...dynamics.algebra.windows import of_window
-from ...dynamics.solves.routes import from_products
+from ...dynamics.solves.routes import diagonal_by_products, from_products
 from .printing.language import NUMPY, Syntax
 
 if TYPE_CHECKING:
@@ -160,6 +160,10 @@ def _inside(e: Expr) -> set[str]:
                 found.add("solves")
                 look(a.left.argument, True)
                 look(a.right)
+                continue
+            if isinstance(a, Unary) and diagonal_by_products(a):
+                found.add("solves")
+                look(a.argument, True)
                 continue
             inside = given and not isinstance(a, VectorSymbol)
             word = isinstance(a, (Inverse, Product)) and not (

@@ -61,7 +61,7 @@ def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Dr
         if h in length.free_symbols:
             raise OdescentError(
                 f"the window {window} keeps {length} values, more and more of them as {h} -> 0: the limit is a delay "
-                "equation, not a flow in the states."
+                "equation, not a flow in the states: delay_limit() states it."
             )
     positive = positive_coefficients(algorithm)
     known: dict[Symbol, Expr] = dict(positive)

@@ -8,7 +8,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sympy as sp
 
@@ -391,6 +391,16 @@ class _Search:
                 return True
         return False
 
+    def _at_other_values(self, name: str, names: Any, known: Program) -> bool:
+        """Whether a map is a known one at values of its parameters that its first points determine."""
+        if not isinstance(self.target, Program):
+            return False
+        for found in other_values(self.target, known):
+            verdict = _compare(self.target, known.bind(found))
+            if self._note(name, verdict, _called(names), {p.name: e for p, e in found.items()}):
+                return True
+        return False
+
     def _maps(self, name: str) -> None:
         """Maps that are not linear, or draw noise, as expressions; notes whether the method stays open."""
         known = _known(name, False)
@@ -408,10 +418,12 @@ class _Search:
                 back = {b.name: a for a, b in zip(mine, order, strict=True)}
                 if self._note(name, _compare(moved, renamed), _called(names), back):
                     return
-            for found in other_values(self.target, renamed):
-                solved = {p.name: e for p, e in found.items()}
-                verdict = _compare(self.target, renamed.bind(found))
-                if self._note(name, verdict, _called(names), solved):
+            if self._at_other_values(name, names, renamed):
+                return
+        free = _known(name, True)  # without what its tuning says, such as a step of one
+        if not constant and {*free.program.parameters} - {*known.program.parameters}:
+            for names, renamed in self._renamings(free.form):
+                if isinstance(renamed, Program) and self._at_other_values(name, names, renamed):
                     return
         calls = None if isinstance(self.target, Program) else len(self.target.inputs)
         why = kept_apart(self.program, known.program, constant, calls)

@@ -43,20 +43,22 @@ def inverse_filter(leak: bool = False) -> Algorithm:
     )  # fmt: skip
 
 
-def mkor(leak: str = "inverse", rescaled: bool = True) -> Algorithm:
+def mkor(leak: str = "inverse", rescaled: bool = True, factors: int = 1) -> Algorithm:
     """P+ = Q - w Q g g^T Q/(1 + w <g, Q g>) after a leak to Q, x+ = x - h |g|/|P+ g| P+ g with g = grad f(x).
 
     One factor of MKOR, a matrix. ``leak`` "inverse": Q = (1 - c) P + c and w = 1, explicit Euler and then the exact
     flow; "factor": both in one exact flow, Q = P/(1 - c) and w = c, so that P+^-1 = (1 - c) P^-1 + c g g^T. c is 1/20,
-    h is free.
+    h is free. With two ``factors`` x is a matrix, P learns the map b(x) and Q the map a(x), the mean output gradient
+    and the mean activation of a layer, and the direction is P+ g Q+; runs start by block, P and Q at identities.
     """
     c = sp.Rational(1, 20)
-    parts = [("rank_one", "exact"), ("descent", "explicit")]
+    learnt = ["rank_one"] if factors == 1 else ["rows", "columns"]
+    parts = [*((name, "exact") for name in learnt), ("descent", "explicit")]
     tuning = {_gam: -sp.log(1 - c) / STEP, _kap: -sp.log(1 - c) / STEP}
     if leak == "inverse":
         parts, tuning = [("leak", "explicit"), *parts], {_gam: c / STEP, _kap: 1 / STEP}
     return Algorithm(
-        system("mkor", leak=leak, rescaled=rescaled), scheme("lie_trotter", parts),
+        system("mkor", leak=leak, rescaled=rescaled, factors=factors), scheme("lie_trotter", parts),
         tuning=tuning, name="mkor", reference="mozaffari2023",
     )  # fmt: skip
 

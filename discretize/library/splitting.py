@@ -100,10 +100,9 @@ def halpern(step: str = "explicit") -> Algorithm:
 
 
 def newton(regularized: bool = False) -> Algorithm:
-    """x+ = x - h n(x), n the Newton direction: explicit Euler on Newton's flow, h = 1 (less: damped).
+    """x+ = x - h H(x)^-1 grad f(x): explicit Euler on Newton's flow, h = 1 (less: damped).
 
-    The oracle "map" gives n(x) = H(x)^-1 grad f(x); ``regularized``: (H(x) + lam I)^-1 grad f(x),
-    called with x and lam.
+    H is the derivative of grad f, known by its products. ``regularized``: (H(x) + lam I)^-1 grad f(x).
     """
     flow = system("newton_flow", regularized=regularized)
     return by_euler(flow, "newton", "smale1976", tuning={STEP: sp.S.One})

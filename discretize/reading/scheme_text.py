@@ -123,7 +123,7 @@ def _let(node: Any, names: Names) -> Let:
         if block.symbol in assign:
             raise names.source.error(f"{token} is set twice.", token)
         nothing = value.expr == 0 and isinstance(block.symbol, Vector)
-        if value.kind != block.kind and not nothing:
+        if value.kind != block.values and not nothing:
             raise names.source.error(
                 f"{token} is a {block.kind}, but its value is a {value.kind}.", right
             )

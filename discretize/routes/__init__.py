@@ -49,14 +49,15 @@ REGISTRY = Derivations(
         "ogm/model": "model_family:ogm",
         "item/model": "model_family:item",
         "unified_nesterov/model": "model_family:unified_nesterov",
-        "adagrad_norm/first_integral": "first_integral:adagrad_norm",
-        "adagrad/first_integral": "first_integral:adagrad",
+        "adagrad_norm/first_integral": "methods.first_integral:adagrad_norm",
+        "adagrad/first_integral": "methods.first_integral:adagrad",
         "cbo/relaxation": "relaxation:cbo",
         "consensus_hopping/relaxation": "relaxation:consensus_hopping",
-        "iterative_newton/doubling": "riccati:iterative_newton",
-        "mkor/splitting": "riccati:mkor",
-        "implicit_gradient_transport/lag": "transport:implicit_gradient_transport",
-        "hessian_aided_momentum/lag": "transport:hessian_aided_momentum",
+        "iterative_newton/doubling": "methods.riccati:iterative_newton",
+        "mkor/splitting": "methods.riccati:mkor",
+        "implicit_gradient_transport/lag": "methods.transport:implicit_gradient_transport",
+        "hessian_aided_momentum/lag": "methods.transport:hessian_aided_momentum",
+        "m_fac/window": "methods.window:m_fac",
     },
 )
 
@@ -73,9 +74,9 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
 
     Args:
         name: the name of an algorithm; "nesterov" is short for "nesterov_sc".
-        route: "immersion", "model", "first_integral", "relaxation", "doubling", "splitting" or "lag", if available
-            for the algorithm, or "direct", from the system by the scheme, which always is. The default is the first
-            available one in this order.
+        route: "immersion", "model", "first_integral", "relaxation", "doubling", "splitting", "window" or "lag", if
+            available for the algorithm, or "direct", from the system by the scheme, which always is. The default is
+            the first available one in this order.
         options: options of the algorithm, if the route supports them.
 
     Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. It is

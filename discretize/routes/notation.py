@@ -94,6 +94,16 @@ DOUBLING: Notation = (
     (r"T, h", r"are the time constant of the flow and the step"),
 )
 
+WINDOW: Notation = (
+    (r"G", r"is the window, whose $m$ columns are the last gradients"),
+    (r"g, b", r"are the gradient that is pushed and the one that leaves"),
+    (r"a", r"is any gradient"),
+    (r"P", r"is the inverse of $F$, the damped empirical Fisher information"),
+    (r"\delta", r"is the damping"),
+    (r"t, T", r"are a time and that over which the window reaches"),
+    (r"h", r"is the step"),
+)
+
 SPLITTING: Notation = (
     (r"g", r"is the statistic of the step, here the gradient, which the substeps hold"),
     (r"P", r"is the inverse of a factor of the preconditioner"),

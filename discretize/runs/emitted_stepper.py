@@ -100,7 +100,7 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
         if isinstance(objective, Grouped):
             x = joined(*(states[n] for n in objective.groups))
         states |= {n: call(named[n], state, c=c) for n in emitted.outputs if n != "x"}
-        f = None if value is None else value(x)
+        f = None if value is None else jnp.asarray(value(x))
         seen = f  # of an ensemble the least: a particle without a finite value has no weight
         if f is not None and population:
             seen = jnp.min(jnp.where(jnp.isfinite(f), f, jnp.inf))

@@ -48,9 +48,10 @@ def fault(
     c = module.coefficients(**{names[n]: float(v) for n, v in values.items()})
     state = module.State(**{names[n]: np.asarray(a) for n, a in states.items()})
     try:
-        with np.errstate(all="ignore"):
+        double = any(np.asarray(a).dtype.itemsize == 8 for a in states.values())
+        with np.errstate(all="ignore"), jax.enable_x64(double):
             module.step(state, c=c, **oracles)
-    except ArithmeticError as error:
+    except (ArithmeticError, np.linalg.LinAlgError) as error:
         return f"the run ended in step {step}, where a solve failed: {error}"
     return ""
 

@@ -28,7 +28,7 @@ from ...dynamics.flows.starts import by_block
 from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.vector_fields.estimates import condition_of
 from ...dynamics.vector_fields.functions import together
-from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.objective import Objective, function_name
 from ...dynamics.vector_fields.own_functions import wrapped
 from ..emit import source
 from ..programs import draws
@@ -245,8 +245,12 @@ def run(
     start = starting_point(x0) if starts is None else jax.tree.map(starting_point, starts)
     called = algorithm.program.oracles
     several = isinstance(objective, Objective) and bool(objective.args)
-    if isinstance(objective, Mapping) or several or any(o.args for o in called):
+    # a plain function that need not be one of the whole start is known when it is called
+    plain = starts is not None and called and not isinstance(objective, Objective)
+    if isinstance(objective, Mapping) or several or plain or any(o.args for o in called):
         objective = together(called, objective, algorithm.name or "the algorithm")
+    if not isinstance(objective, Objective) and starts is not None and callable(objective):
+        objective = Objective(function_name(objective), objective)
     if not isinstance(objective, Objective):
         objective = _own_function(algorithm, objective, start, parameters)
     named, given = algorithm, parameters
@@ -361,9 +365,21 @@ def explained(algorithm: Iteration, objective: Any, x0: Any) -> Iterator[None]:
         yield
     except OdescentError:
         raise
-    except Exception:
-        if isinstance(objective, Objective) and objective.fun and objective.differentiated:
+    except Exception as error:
+        starts = by_block(x0, [b.symbol for b in algorithm.program.blocks])
+        own = isinstance(objective, Objective) and objective.fun and objective.differentiated
+        if own and starts is None:
             _own_function(algorithm, objective.fun, starting_point(x0), {})
+        several = isinstance(objective, Mapping) or starts is not None
+        if several and isinstance(error, (TypeError, ValueError)):
+            said = str(error).partition("\n")[0].rstrip(".")
+            begun = f"all blocks start with the shape {np.shape(x0)}; starts of others go by block"
+            if starts is not None:
+                shapes = [f"{n} {np.shape(v)}" for n, v in starts.values.items()]
+                begun = f"the blocks start with the shapes {listed(shapes)}"
+            raise OdescentError(
+                f"a function that the method calls raised {type(error).__name__} ({said}): {begun}."
+            ) from error
         raise
 
 

@@ -147,7 +147,8 @@ def _riccati(one: Substep, drift: Mapping[Symbol, Expr]) -> dict[Symbol, Expr] |
             "split the field, or use 'explicit' for it."
         )
     rest = {s: e for s, e in drift.items() if s != block}
-    after = _linear_step(one, *_linear_part(one, rest), _exponential, {}) if rest else {}
+    beside = one._replace(current={s: one.current[s] for s in rest})
+    after = _linear_step(beside, *_linear_part(one, rest), _exponential, {}) if rest else {}
     a, s = (one.builder.lower(substitute(e, one.view)) for e in found)
     return {**after, block: flow(Riccati(a, s), one.current[block], one.duration)}
 

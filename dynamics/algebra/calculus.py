@@ -16,7 +16,7 @@ from ..._support.errors import OdescentError, WrongType, expected
 from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
-from .products import Product, Unary, _product, hadamard
+from .products import Kronecker, Product, Unary, _product, hadamard, kronecker_product
 from .scalars import as_scalar
 from .vectors import (
     Argument,
@@ -37,6 +37,9 @@ from .vectors import (
 
 Symbol: TypeAlias = "VectorSymbol | sp.Symbol"
 Directions: TypeAlias = "Mapping[Any, Expr]"  # from symbols of either kind
+INVERSES: list[
+    Callable[[Any], bool]
+] = []  # where `identities`, which is above, proves that what has inverses vanishes
 
 
 def scalar_of(e: object) -> sp.Expr:
@@ -118,13 +121,17 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
         inside_slot: Vector = in_slot(atom.slot, derivative(atom.value, direction))
         return inside_slot
     if isinstance(atom, Unary):
-        linear: Vector = atom.rebuild(lambda argument: derivative(argument, direction))
+        inside = derivative(atom.argument, direction)
+        linear: Vector = atom.rebuild(lambda _: inside) if inside.terms else zero
         return linear
     if isinstance(atom, Product):
         left, right = atom.left, atom.right
         return _product(atom.kind, derivative(left, direction), right) + _product(
             atom.kind, left, derivative(right, direction)
         )
+    if isinstance(atom, Kronecker):
+        along_left = kronecker_product(derivative(atom.left, direction), atom.right)
+        return along_left + kronecker_product(atom.left, derivative(atom.right, direction))
     if isinstance(atom, Elementwise):
         result = _elementwise(derivative(atom.body, direction), atom.arguments)
         for slot, argument in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
@@ -236,14 +243,23 @@ def vanishes(e: Expr) -> bool:
         if any(isinstance(a, Elementwise) for a in _pointwise_factors(merged)):
             names: dict[Atom, sp.Symbol] = {}
             return vanishes(_component(merged, names))
-        if any(map(refuted, merged.terms.values())):
-            return False
-        return all(is_zero(c) for c in merged.canonical().terms.values())
+        differs = any(map(refuted, merged.terms.values()))
+        if not differs and all(is_zero(c) for c in merged.canonical().terms.values()):
+            return True
+        return _with_inverses(merged) and INVERSES[0](merged)
     e = _canonical_nodes(scalar_of(e))
     summed = _component_of_sum(e)
     if summed is not None:
         return vanishes(summed)
-    return not refuted(e) and is_zero(canonical(e))
+    if not refuted(e) and is_zero(canonical(e)):
+        return True
+    return _with_inverses(e) and INVERSES[0](e)
+
+
+def _with_inverses(e: Expr) -> bool:
+    scalars = e.terms.values() if isinstance(e, Vector) else (e,)
+    vectors = [v for c in scalars for n in c.atoms(ScalarNode) for v in n.arguments]
+    return any(a.solving for v in (*vectors, e) if isinstance(v, Vector) for a in v.terms)
 
 
 def _component_of_sum(e: sp.Expr) -> sp.Expr | None:

@@ -53,6 +53,12 @@ def slots(n: int) -> tuple[sp.Symbol, ...]:
 
 
 def _elementwise(body: sp.Expr, arguments: tuple[Vector, ...]) -> Vector:
+    places = slots(len(arguments))
+    linear = [sp.diff(body, s) for s in places] if body.is_Mul or body.is_Symbol else []
+    if linear and not any(c.free_symbols & {*places} for c in linear) and body.has(*places):
+        scaled = [v * c for v, c in zip(arguments, linear, strict=True) if c != 0]
+        total: Vector = sum(scaled[1:], scaled[0])
+        return total
     return Vector.of([(Elementwise(body, arguments), sp.S.One)]) if body != 0 else zero
 
 

@@ -21,6 +21,7 @@ from .oracles import Oracle
 from .products import (
     UNARY,
     Inclusion,
+    Kronecker,
     Part,
     Product,
     Unary,
@@ -351,6 +352,9 @@ def inverse(operator: Vector, method: str = "", tolerance: sp.Expr | None = None
         if isinstance(a, (Identity, Inverse)):
             simple: Vector = (a.argument if isinstance(a, Inverse) else a) / c
             return simple
+        if isinstance(a, Kronecker):
+            parts: Vector = a.inverted(lambda of: inverse(of, method, tolerance)) / c
+            return parts
     multiple = operator.terms.get(identity, sp.S.Zero)
     rest = {a: c for a, c in operator.terms.items() if a != identity}
     if all(isinstance(a, Unary) and a.kind == "diagonal" for a in rest):
@@ -393,13 +397,18 @@ def _of_window(multiple: sp.Expr, window: Any, c: sp.Expr) -> Vector:
 
 
 def _leading(operator: Vector) -> tuple[tuple[Atom, ...], sp.Expr]:
-    """The longest word of an operator, the last in the order of keys among these, and its coefficient.
+    """The longest word of an operator, without inverses if there is one, the last of these by key, and its coefficient.
 
     An outer product in front of an inverse contracts and is never seen there, so others lead where there are some.
     """
     words = [(letters(a), c) for a, c in operator.terms.items()]
     seen = [(w, c) for w, c in words if w and not isinstance(w[0], Product)] or words
-    return max(seen, key=lambda item: (len(item[0]), [a.key for a in item[0]]))
+
+    def rank(item: tuple[tuple[Atom, ...], sp.Expr]) -> tuple[object, ...]:
+        word, _ = item
+        return len(word), not any(a.solving for a in word), [a.key for a in word]
+
+    return max(seen, key=rank)
 
 
 def _solves(a: Atom) -> Iterator[tuple[tuple[Atom, ...], Inverse, Vector]]:

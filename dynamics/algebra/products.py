@@ -8,7 +8,9 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import NotCarried
+from ..._support.arguments import checked
+from ..._support.errors import NotCarried, WrongType
+from .elementwise import Elementwise, slots
 from .vectors import Atom, Expr, Vector, VectorSymbol, _check_vectors, _multilinear, inner, zero
 
 
@@ -62,6 +64,8 @@ class Product(Atom):
         """<A u, v> = <u, A^T v>, <u v^T, A> = <u, A v>, and <a * b, c> = <a, b * c> element by element."""
         if self.kind == "outer" and other.operates:
             return inner(self.left, apply(other, self.right))
+        if isinstance(other, Identity) and self.kind == "apply":
+            return _turned(self)
         if self.operates or other.operates:
             return None
         return _balanced(self, other) if self.kind == "apply" else _shared(self, other)
@@ -69,21 +73,23 @@ class Product(Atom):
 
 def _product(kind: str, left: Vector, right: Vector) -> Vector:
     _check_vectors(kind, left, right)
-    if kind == "hadamard":
-        return _multilinear(_multiplied, (left, right))
-    if kind != "apply":
+    if kind == "outer":
         return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
-    made = ((_applied(a, b), c * k) for a, c in left.terms.items() for b, k in right.terms.items())
+    of = _applied if kind == "apply" else _element_by_element
+    made = ((of(a, b), c * k) for a, c in left.terms.items() for b, k in right.terms.items())
     return Vector.of((t, c * k) for v, c in made for t, k in v.terms.items())
 
 
-def _multiplied(atoms: tuple[Atom, ...]) -> Atom:
-    """The element-wise product of two atoms, of which the vector of ones, the diagonal of 1, is none."""
-    left, right = atoms
-    for one, other in ((left, right), (right, left)):
+def _element_by_element(a: Atom, b: Atom) -> Vector:
+    """The element-wise product; a vector of equal components only scales, as that of ones, the diagonal of 1."""
+    for one, other in ((a, b), (b, a)):
         if isinstance(one, Unary) and one.kind == "entries" and one.argument == identity:
             return other
-    return Product("hadamard", left, right)
+        constant = isinstance(one, Elementwise) and not one.body.has(*slots(len(one.arguments)))
+        if constant and isinstance(one, Elementwise):
+            scaled: Vector = other * one.body
+            return scaled
+    return _multilinear(lambda atoms: Product("hadamard", *atoms), (a, b))
 
 
 def _applied(a: Atom, b: Atom) -> Vector:
@@ -128,6 +134,21 @@ def _balanced(a: Atom, b: Atom) -> sp.Expr | None:
     if {a, b} == {fixed, moved}:
         return None
     return inner(fixed, moved)
+
+
+def _turned(a: Product) -> sp.Expr | None:
+    """The trace of a product with the first of its factors, or of their transposes, in front."""
+    word = letters(a)
+    try:
+        back = [t for op in reversed(word) for t in transpose(op).terms.items()]
+    except NotCarried:
+        back = []
+    ways = [word]
+    if len(back) == len(word) and all(c == 1 for _, c in back):
+        ways.append(tuple(t for t, _ in back))
+    turns = [w[i:] + w[:i] for w in ways for i in range(len(w))]
+    first = min(turns, key=lambda w: tuple(op.key for op in w))
+    return None if first == word else inner(identity, _before(list(first[:-1]), first[-1]))
 
 
 def _before(word: list[Atom], v: Vector) -> Vector:
@@ -227,6 +248,67 @@ class Identity(Atom):
 
 
 identity = Identity()
+
+
+class Kronecker(Atom):
+    """The operator X -> left X right^T."""
+
+    __slots__ = ("arguments", "left", "right")
+    made_of = ("left", "right")
+    operates = True
+
+    def __init__(self, left: Atom, right: Atom) -> None:
+        self.left, self.right, self.arguments = left, right, (left, right)
+        super().__init__((8, "kronecker", left.key, right.key))
+
+    def rebuild(self, change: Callable[[Any], Any]) -> Vector:
+        return kronecker_product(change(self.left), change(self.right))
+
+    def applied(self, other: Atom) -> Vector | None:
+        """(A x B) (C x D) = A C x B D, and so in front of a vector."""
+        if isinstance(other, Kronecker):
+            return kronecker_product(apply(self.left, other.left), apply(self.right, other.right))
+        inside = other.left if isinstance(other, Product) and other.kind == "apply" else None
+        if isinstance(inside, Kronecker) and isinstance(other, Product):
+            return apply(apply(self, inside), other.right)
+        return None
+
+    def transposed(self) -> Vector:
+        return kronecker_product(transpose(self.left), transpose(self.right))
+
+    def inverted(self, inverse: Callable[[Vector], Vector]) -> Vector:
+        """The inverse, from those of the factors."""
+        return kronecker_product(inverse(self.left), inverse(self.right))
+
+
+def kronecker_product(left: Vector, right: Vector) -> Vector:
+    """The Kronecker product of two operators, multilinear in them."""
+
+    def of(atoms: tuple[Atom, ...]) -> Atom:
+        plain = all(isinstance(a, Identity) for a in atoms)
+        return identity if plain else Kronecker(*atoms)
+
+    return _multilinear(of, (left, right))
+
+
+@checked
+def kronecker(left: Vector, right: Vector) -> Vector:
+    """The operator X -> left X right^T on arrays of two axes, such as the weights of a layer.
+
+    Args:
+        left: an operator on the columns of X.
+        right: an operator on its rows.
+
+    Returns:
+        an operator, whose products, transposes and solves are those of its factors.
+
+    Raises:
+        WrongType: one of them is no operator.
+    """
+    for side in (left, right):
+        if not side.terms or not all(a.operates for a in side.terms):
+            raise WrongType(f"kronecker takes two operators, which {side} is not one of.")
+    return kronecker_product(left, right)
 
 
 class Inclusion(Atom):

@@ -22,7 +22,7 @@ from .elementwise import Elementwise, _elementwise, slots
 from .named import NAMED, NamedScalar, NamedVector, Values
 from .operators import METHODS, Identity, Inverse, OracleDerivative, identity, inverse, jacobian
 from .oracles import Oracle
-from .products import UNARY, Inclusion, Part, Product, Unary
+from .products import UNARY, Inclusion, Kronecker, Part, Product, Unary, kronecker
 from .products import apply as apply_matrix
 from .products import hadamard as elementwise_product
 from .products import outer as outer_product
@@ -121,6 +121,8 @@ def _vector_tree(v: Vector) -> Tree:
         return ["transpose", ["delay"]] if v.back else ["delay"]
     if isinstance(v, Powers):
         return ["ages", tree(v.length), str(v.power)]
+    if isinstance(v, Kronecker):
+        return ["kronecker", tree(v.left), tree(v.right)]
     if isinstance(v, (Part, Inclusion)):
         return ["part" if isinstance(v, Part) else "place", v.slot]
     if isinstance(v, Unary):
@@ -235,6 +237,9 @@ def _read_word(word: str, rest: list[Any]) -> Expr:
             return Delay()
         case "ages":
             return Powers(int(rest[1]), _scalar(rest[0]))
+        case "kronecker":
+            left, right = map(_vector, rest)
+            return kronecker(left, right)
         case "part" | "place":
             (slot,) = map(_name, rest)
             return Part(slot) if word == "part" else Inclusion(slot)

@@ -25,7 +25,7 @@ PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": ob
 NORMAL: list[
     Callable[[Any], Any]
 ] = []  # how `operators`, which is above, rewrites atoms with inverses
-PAIRED: list[Any] = []  # where `pairings`, which is above, cuts inner products with adjoints
+PAIRED: list[Any] = []  # where `identities`, which is above, cuts inner products with adjoints
 
 
 class Vector:

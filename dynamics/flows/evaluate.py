@@ -14,7 +14,7 @@ from ..._support.errors import OdescentError, listed
 from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import Inverse, OracleDerivative, identity
-from ..algebra.products import Part, Product, Unary
+from ..algebra.products import Kronecker, Part, Product, Unary
 from ..algebra.vectors import (
     COVECTOR,
     Call,
@@ -31,7 +31,7 @@ from ..maps import form_of
 from ..samples.contraction import ones
 from ..samples.mean import MeanScalar, MeanVector
 from ..samples.sample import VectorSample, dimension_of
-from ..solves.numbers import solved
+from ..solves.numbers import of_factors, solved
 from ..vector_fields.block import start
 from ..vector_fields.functions import oracle_of, together
 from ..vector_fields.objective import Objective, along_all
@@ -97,6 +97,11 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     if isinstance(atom, Product) and isinstance(atom.left, Inverse):
         number = lambda e, more: evaluate(e, {**values, **more}, oracles, xp)
         return solved(atom.left, atom.right, number, xp)
+    if isinstance(atom, Product) and isinstance(atom.left, Kronecker) and not atom.right.operates:
+        number = lambda e, more: evaluate(e, {**values, **more}, oracles, xp)
+        return of_factors(atom.left, evaluate(atom.right, values, oracles, xp), number, xp)
+    if isinstance(atom, Kronecker):
+        return xp.kron(*(evaluate(a, values, oracles, xp) for a in atom.arguments))
     if isinstance(atom, Product) and is_window(atom.left) and atom.right == UnitPlace("oldest"):
         return _lookup(atom.left, values)[:, -1]
     if isinstance(atom, Powers):

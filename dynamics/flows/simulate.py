@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, unknown
+from ..._support.errors import OdescentError, listed, unknown
 from ..._support.numbers import reals
 from ..random.sources import check_generator
 from ..vector_fields.objective import Objective
@@ -181,9 +181,15 @@ def _finite_at_start(problem: Problem, t0: float, state: Any, values: Any) -> No
             said = str(error).partition("\n")[0].rstrip(".")
             if "scalar-output" in said:  # of jax.grad
                 raise OdescentError("the objective must return one real number.") from error
+            shapes = {n: tuple(jnp.shape(v)) for n, v in problem.named(state).items()}
+            wanted = "the shape and type of x0"
+            if len(shapes) > 1:
+                wanted = "the shapes of the blocks, " + listed(
+                    [f"{n} {s}" for n, s in shapes.items()]
+                )
             raise OdescentError(
                 f"a function of the objective raised {type(error).__name__} at the start ({said}): "
-                "it must accept the shape and type of x0."
+                f"it must accept {wanted}."
             ) from error
     for name, rate in problem.named(rates).items():
         if not bool(jnp.all(jnp.isfinite(rate))):

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..algebra.operators import diagonal, diagonal_operator, linear_solve, trace
-from ..algebra.products import apply, hadamard, outer, transpose
+from ..algebra.products import apply, hadamard, kronecker, outer, transpose
 from ..algebra.vectors import Expr, Vector, inner
+from ..algebra.windows import push
 from .bounds import (
     LEAF,
     MAX_CONSTANT_DEPTH,
@@ -44,6 +45,8 @@ PRODUCTS: dict[str, tuple[Any, str, str]] = {
     "outer": (outer, "two vectors", "matrix"),
     "apply": (apply, "a matrix, and a vector or a matrix", ""),
     "linear_solve": (linear_solve, "a matrix, and a vector or a matrix", ""),
+    "kronecker": (kronecker, "two matrices", "matrix"),
+    "push": (push, "a window and a vector", "matrix"),
 }
 # the same of one argument
 OPERATORS: dict[str, tuple[Any, str, str]] = {
@@ -284,6 +287,10 @@ class Arithmetic(ABC):
         of_matrices = name in ("apply", "linear_solve")
         wanted = ("vector", "vector") if name == "outer" else (left.kind, left.kind)
         fits = (left.kind, right.kind) == wanted
+        if name == "kronecker":
+            fits = (left.kind, right.kind) == ("matrix", "matrix")
+        if name == "push":
+            fits = (left.kind, right.kind) == ("matrix", "vector")
         if of_matrices:
             fits = left.kind == "matrix" and right.kind in ("matrix", "vector")
         if not fits:

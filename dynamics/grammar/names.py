@@ -54,8 +54,11 @@ class Names:
         self._values: dict[str, Value] = {}
         self._first: dict[str, Token] = {}
         abbreviations: dict[str, Tree[Token]] = {}
+        self._windows: list[tuple[str, Token]] = []
         for statement in statements:
             self._declare(statement, abbreviations)
+        for name, length in self._windows:
+            self._window(name, length)
         for statement in statements:  # after the blocks, whose shapes they have
             if statement.data == "samples":
                 for child in statement.children:
@@ -157,9 +160,21 @@ class Names:
 
     def _block(self, node: Any) -> None:
         *words, token = node.children
+        if words and words[0].data == "length":
+            self._windows.append((self._new(token), words[0].children[0]))
+            self.blocks[str(token)] = Block(str(token))  # until its length is known
+            return
         said = {str(w.data): str(w.children[0]) for w in words}
         name = self._new(token)
         self.blocks[name] = Block(name, said.get("kind", "vector"), said.get("role", "state"))
+
+    def _window(self, name: str, token: Any) -> None:
+        """A block that keeps as many values as a number or a parameter says."""
+        length = self.symbol(token) if token.type == "NAME" else sp.Rational(str(token))
+        try:
+            self.blocks[name] = Block(name, history=length)
+        except OdescentError as error:
+            raise self.source.error(str(error), token) from None
 
     def _parameter(self, node: Any) -> None:
         token, *relation = node.children

@@ -4,7 +4,7 @@ A file is a list of statements. Each begins with a keyword, so that line breaks 
 comment. Declarations may stand after their use. For example
 
     system heavy_ball
-    blocks x, v                      # vectors; or `scalar T`, `matrix P`, `memory m`
+    blocks x, v                      # vectors; or `scalar T`, `matrix P`, `memory m`, `window(8) G`
     parameters c > 0, b              # > 0, >= 0, or any real number
     objective f                      # f(x), grad f(x), hess f(x)[v], D3 f(x)[u, v], prox f(x, s)
     objective g(p, q)                # g(x, y), grad_q g(x, y), and along directions grad_q g(x, y)[p: u]
@@ -33,6 +33,7 @@ hadamard(u, v), inner(u, v), outer(u, v), apply(P, v), and each(...), in which v
 components: each(m/(sqrt(v) + eps)). Operators are matrices, identity, outer products, diagonal_operator(v),
 derivatives with a dot for the direction, as in hess f(x)[.] and D c(x)[.], and transpose(P), apply(P, Q) and
 linear_solve(P, Q) of them; linear_solve(P, v) and diagonal(P) are vectors, trace(P) is a scalar.
+A window keeps the last values of what `set G = push(G, v)` gives it, and is a matrix of these columns.
 linear_solve(P, v, cg, tol) says how numbers are found: diagonal, woodbury, cholesky, lu, cg, minres or gmres.
 Exponents are numbers. `let q = sqrt(mu)*h` names an abbreviation.
 mu, L (strong convexity, smoothness) and the step h are positive and need no declaration.
@@ -95,6 +96,8 @@ file: statement*
 function: NAME ("(" NAME ("," NAME)* ")")?
 !oracle: "objective" | "operator" | "map" | "named" | "ensemble"
 block: role? kind? NAME
+    | "window" "(" length ")" NAME
+length: NUMBER | NAME
 !role: "memory" | "coefficient"
 !kind: "scalar" | "vector" | "matrix" | "symmetric" | "pytree"
 parameter: NAME (RELATION NUMBER)?

@@ -13,7 +13,7 @@ from ..._support.errors import OdescentError
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import Identity, Inverse, OracleDerivative
 from ..algebra.oracles import Oracle, in_argument
-from ..algebra.products import Inclusion, Part, Product, Unary
+from ..algebra.products import Inclusion, Kronecker, Part, Product, Unary
 from ..algebra.vectors import (
     COVECTOR,
     Call,
@@ -24,6 +24,7 @@ from ..algebra.vectors import (
     by_slot,
     points_of,
 )
+from ..algebra.windows import pushed
 from ..flows.system import System
 from ..samples.sample import VectorSample
 from ..solves.routes import solve_of
@@ -48,10 +49,16 @@ def to_text(system: System) -> str:
     ]
     lines = [f"system {system.name}"] if system.name else []
     lines.append("blocks " + ", ".join(_block(b) for b in system.blocks))
+    for b in system.blocks:
+        writer.expr(b.history if b.keeps else sp.S.Zero)  # a length may be a parameter
     parameters = [_parameter(s) for s in writer.parameters()]
     symbols = [
         *(b.symbol for b in system.blocks), *writer.parameters(), *system.samples, system.time,
     ]  # fmt: skip
+    if taken := [b.name for b in system.blocks if b.name in STANDARD]:
+        raise OdescentError(
+            f"the block {taken[0]} has the name of a constant in the text form; rename it."
+        )
     for name in [system.name, *system.fields, *(s.name for s in symbols if s is not None)]:
         _check_word(name)
     lines += [f"parameters {', '.join(parameters)}"] if parameters else []
@@ -95,7 +102,8 @@ def _clock(d: Noise, writer: _Writer) -> str:
 
 
 def _initial(system: System, writer: _Writer) -> list[str]:
-    return ["init " + ", ".join(f"{b.name} = {writer.expr(b.init)}" for b in system.blocks)]
+    begun = (f"{b.name} = {writer.expr(b.init)}" for b in system.blocks if not b.keeps)
+    return ["init " + ", ".join(begun)]
 
 
 def _check_word(name: str) -> None:
@@ -108,7 +116,7 @@ def _check_word(name: str) -> None:
 
 def _block(b: Block) -> str:
     if b.keeps:
-        raise OdescentError(f"the window {b.name} has no text form; JSON has one.")
+        return f"window({b.history}) {b.name}"
     role = "" if b.role == "state" else b.role + " "
     return f"{role}{'' if b.kind == 'vector' else b.kind + ' '}{b.name}"
 
@@ -170,6 +178,8 @@ class _Writer:
         """An expression."""
         if not isinstance(e, Vector):
             return self._scalar(e, {})
+        if (push := pushed(e)) is not None:
+            return f"push({push[0].name}, {self.expr(push[1])})"
         pieces = []
         for atom, c in e.terms.items():
             sign, size = ("-", -c) if c.could_extract_minus_sign() else ("+", c)
@@ -222,6 +232,8 @@ class _Writer:
             return f"linear_solve({self.expr(a.argument)}, identity{self._how(a)})"
         if isinstance(a, Identity):
             return "identity"
+        if isinstance(a, Kronecker):
+            return f"kronecker({self._atom(a.left)}, {self._atom(a.right)})"
         if isinstance(a, (Part, Inclusion)):
             return f"{'part' if isinstance(a, Part) else 'place'}_{a.slot}"
         if isinstance(a, Unary):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..algebra.operators import identity, linear_solve
 from ..algebra.scalars import as_scalar, parameters
-from ..algebra.vectors import blocks, inner
+from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
-from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 
 
@@ -26,13 +26,13 @@ def saddle_flow(operator: str = "F") -> System:
 
 
 def newton_flow(regularized: bool = False) -> System:
-    """x' = -n(x), where n is the Newton direction H(x)^-1 grad f(x), an oracle: grad f decays as e^-t.
+    """x' = -H(x)^-1 grad f(x), with H the derivative of grad f: grad f decays as e^-t.
 
-    ``regularized`` makes it (H(x) + lam I)^-1 grad f(x) with a parameter lam, which the oracle is given.
+    ``regularized`` makes it (H(x) + lam I)^-1 grad f(x) with a parameter lam.
     """
-    x = blocks("x")
-    given = (parameters("lam"),) if regularized else ()
-    direction = Map("newton")(x, *given)
+    x, f = blocks("x"), Objective("f")
+    shift = identity * parameters("lam") if regularized else zero
+    direction: Vector = linear_solve(f.hessian(x) + shift, f.grad(x))
     return System(
         {"descent": {x: -direction}}, output=x, name="newton_flow", references=("smale1976",)
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy as sp
 
-from ..._support.errors import check_choice
+from ..._support.errors import OdescentError, check_choice
 from ..algebra.operators import diagonal_operator, identity, linear_solve
-from ..algebra.products import apply, outer, transpose
+from ..algebra.products import apply, kronecker, outer, transpose
 from ..algebra.scalars import parameters
 from ..algebra.vectors import Vector, blocks, inner
 from ..flows.system import System
 from ..vector_fields.block import start
+from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 
 
@@ -55,12 +58,18 @@ def inverse_filter(leak: bool = False) -> System:
     )  # fmt: skip
 
 
-def mkor(leak: str = "inverse", rescaled: bool = True) -> System:
+def mkor(leak: str = "inverse", rescaled: bool = True, factors: int = 1) -> System:
     """A factor P of MKOR: P' = -kap P g g^T P with a leak, and x' = -P g rescaled to the length of g = grad f(x).
 
     ``leak`` is that of the inverse, P' = gam (1 - P), or of the "factor" Q = P^-1, Q' = -gam Q, which is P' = gam P.
+    With two ``factors`` x is a matrix, P learns the statistic b(x) of its rows and Q the a(x) of its columns, both
+    maps, and x' = -P g Q.
     """
     check_choice("leak called", leak, ("inverse", "factor"))
+    if factors not in (1, 2):
+        raise OdescentError(f"mkor has 1 or 2 factors, not {factors!r}.")
+    if factors == 2:
+        return _of_two_factors(leak, rescaled)
     P, x = blocks("P", kind="symmetric"), blocks("x")
     gam, kap = parameters("gam kap")
     g = Objective("f").grad(x)
@@ -72,6 +81,24 @@ def mkor(leak: str = "inverse", rescaled: bool = True) -> System:
     return System(
         {**fields, "descent": {x: move}}, output=x, init={P: identity, x: start},
         name="mkor", references=("mozaffari2023",),
+    )  # fmt: skip
+
+
+def _of_two_factors(leak: str, rescaled: bool) -> System:
+    P, Q = blocks("P Q", kind="symmetric")
+    x, (gam, kap) = blocks("x"), parameters("gam kap")
+    g = Objective("f").grad(x)
+    fields: dict[str, dict[Any, Vector]] = {}
+    if leak == "inverse":
+        fields["leak"] = {s: (identity - s) * gam for s in (P, Q)}
+    for name, s, statistic in (("rows", P, "b"), ("columns", Q, "a")):
+        moved = apply(s, Map(statistic)(x))
+        learn: Vector = -outer(moved, moved) * kap
+        fields[name] = {s: learn if leak == "inverse" else learn + s * gam}
+    d: Vector = apply(kronecker(P, Q), g)
+    fields["descent"] = {x: _rescaled(-d, g) if rescaled else -d}
+    return System(
+        fields, output=x, init={P: identity, Q: identity, x: start}, name="mkor", references=("mozaffari2023",)
     )  # fmt: skip
 
 

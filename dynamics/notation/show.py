@@ -20,7 +20,7 @@ from ..algebra.elementwise import Elementwise, slots
 from ..algebra.named import NamedVector
 from ..algebra.operators import Identity, Inverse, OracleDerivative
 from ..algebra.oracles import Oracle
-from ..algebra.products import Inclusion, Part, Product, Unary
+from ..algebra.products import Inclusion, Kronecker, Part, Product, Unary
 from ..algebra.vectors import (
     PRINTED,
     Argument,
@@ -295,14 +295,14 @@ _TEXT_OPERATORS = {
     "identity": "I", "transpose": "{}^T", "inverse": "({})^-1", "diagonal": "diagonal_operator({})",
     "entries": "diagonal({})", "hole": ".", "power": "{}^-1", "newest": "newest", "oldest": "oldest", "delay": "delay",
     "ages": "ages",
-    "part": "part_{}", "place": "place_{}",
+    "part": "part_{}", "place": "place_{}", "kronecker": "kronecker({}, {})",
 }  # fmt: skip
 _LATEX_OPERATORS = {
     "identity": "I", "transpose": r"{{{}}}^\top", "inverse": r"\left({}\right)^{{-1}}",
     "diagonal": r"\operatorname{{Diag}}\left({}\right)", "entries": r"\operatorname{{diag}}\left({}\right)",
     "hole": r"\cdot", "power": "{}^{{-1}}", "newest": "e_1", "oldest": "e_m", "delay": "N",
     "ages": r"\mathbf{j}",
-    "part": r"E_{{{}}}^\top", "place": "E_{{{}}}",
+    "part": r"E_{{{}}}^\top", "place": "E_{{{}}}", "kronecker": r"\left({} \boxtimes {}\right)",
 }  # fmt: skip
 
 
@@ -316,6 +316,8 @@ def _operator(a: Vector, show: Callable[[Expr], str], forms: dict[str, str]) -> 
         return _constant(a, forms)
     if isinstance(a, (Part, Inclusion)):
         return forms["part" if isinstance(a, Part) else "place"].format(show(VectorSymbol(a.slot)))
+    if isinstance(a, Kronecker):
+        return forms["kronecker"].format(show(a.left), show(a.right))
     if isinstance(a, Unary):
         return forms[a.kind].format(show(a.argument))
     if isinstance(a, Inverse):

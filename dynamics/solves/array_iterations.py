@@ -185,17 +185,43 @@ def _matrix(product: Callable[[Array], Array], b: Array) -> Array:
     return np.stack(columns, axis=1)
 
 
+def _entries(product: Callable[[Array], Array], like: Array) -> Array:
+    """The diagonal of an operator on arrays like this one, from its products."""
+    found = np.empty_like(like)
+    for i in range(like.size):
+        e = np.zeros_like(like)
+        e.flat[i] = 1
+        found.flat[i] = product(e).flat[i]
+    return found
+
+
+def _pivots(matrix: Array) -> Array:
+    """The pivots of a factorization, in each column the largest that is left."""
+    rows = np.array(matrix)
+    for k in range(len(rows)):
+        at = k + int(np.argmax(np.abs(rows[k:, k])))
+        rows[[k, at]] = rows[[at, k]]
+        if rows[k, k] != 0:
+            rows[k + 1 :] -= np.outer(rows[k + 1 :, k] / rows[k, k], rows[k])
+    return np.diagonal(rows)
+
+
 def _lu(matrix: Array, b: Array) -> Array:
-    """The solution of matrix x = b; ArithmeticError where a pivot is zero."""
+    """The solution of matrix x = b; ArithmeticError where it is singular."""
     flat = b if b.ndim == 2 and b.size != len(matrix) else np.reshape(b, -1)
+    eps, size = float(np.finfo(flat.dtype).eps), np.abs(flat).max(initial=0)
     try:
         x = np.linalg.solve(matrix, flat)
+        stretched = np.abs(matrix).max(initial=0) * np.abs(x).max(initial=0)
     except np.linalg.LinAlgError:
-        message = "the operator is singular: a pivot of its factorization is 0."
-        raise ArithmeticError(message) from None
-    left, size = np.linalg.norm(flat - matrix @ x), np.linalg.norm(flat)
-    if not left <= 1e-3 * size:
-        raise ArithmeticError("the operator is singular to rounding.")
+        stretched = math.inf
+    if not eps * stretched <= 1e-6 * size:  # what small pivots do; they are looked for
+        pivots = np.abs(_pivots(matrix))
+        k = int(np.argmin(pivots))
+        least, most = pivots[k], pivots.max()
+        if not least > len(pivots) * eps * most:
+            found = f"pivot {k + 1} is {least:.2g}, the largest {most:.2g}"
+            raise ArithmeticError(f"the operator is singular to rounding: {found}.")
     return np.reshape(x, b.shape)
 
 
@@ -205,10 +231,13 @@ def _cholesky(matrix: Array, b: Array) -> Array:
     try:
         factor = np.linalg.cholesky(sign * matrix)
     except np.linalg.LinAlgError:
+        factor = np.zeros_like(matrix)
+    pivots = np.diagonal(factor) ** 2
+    if not pivots.min() > len(matrix) * np.finfo(pivots.dtype).eps * pivots.max():
         found = np.linalg.eigvalsh(matrix)
         between = f"between {found[0]:.3g} and {found[-1]:.3g}"
         message = f"a definite operator is needed; curvatures are {between}."
-        raise ArithmeticError(message) from None
+        raise ArithmeticError(message)
     return sign * _lu(factor.T, _lu(factor, b))
 
 

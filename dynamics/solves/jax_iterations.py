@@ -239,6 +239,17 @@ def _matrix(product: Callable[[PyTree], PyTree], b: PyTree) -> Array:
     return columns.T
 
 
+def _entries(product: Callable[[PyTree], PyTree], like: PyTree) -> PyTree:
+    """The diagonal of an operator on trees like this one, from its products."""
+    flat, shaped = _raveled(like)
+
+    def entry(i: Array) -> Array:
+        e = jnp.zeros_like(flat).at[i].set(1)
+        return _raveled(product(shaped(e)))[0][i]
+
+    return shaped(jax.lax.map(entry, jnp.arange(flat.size)))
+
+
 def _columns(matrix: Array, b: PyTree) -> tuple[Array, Callable[[Array], PyTree]]:
     """The columns of b, or its entries as one, and what gives them its shape."""
     if isinstance(b, Array) and b.ndim == 2 and b.size != len(matrix):
@@ -246,10 +257,20 @@ def _columns(matrix: Array, b: PyTree) -> tuple[Array, Callable[[Array], PyTree]
     return ravel_pytree(b)
 
 
+def _sound(x: Array, pivots: Array) -> Array:
+    """The solution, NaN where a pivot is zero to rounding."""
+    info: Any = jnp.finfo
+    eps: float = info(pivots.dtype).eps
+    fine = jnp.min(pivots) > pivots.size * eps * jnp.max(pivots)
+    return jnp.where(fine, x, jnp.nan)
+
+
 def _lu(matrix: Array, b: PyTree) -> PyTree:
-    """The solution of matrix x = b; infinite or NaN where a pivot is zero."""
+    """The solution of matrix x = b; NaN where a pivot is zero to rounding."""
     flat, shaped = _columns(matrix, b)
-    return shaped(jnp.linalg.solve(matrix, flat))
+    factors = jax.scipy.linalg.lu_factor(matrix)
+    x = jax.scipy.linalg.lu_solve(factors, flat)
+    return shaped(_sound(x, jnp.abs(jnp.diagonal(factors[0]))))
 
 
 def _cholesky(matrix: Array, b: PyTree) -> PyTree:
@@ -257,7 +278,8 @@ def _cholesky(matrix: Array, b: PyTree) -> PyTree:
     sign = jnp.where(matrix[0, 0] < 0, -1, 1).astype(matrix.dtype)
     factor = jnp.linalg.cholesky(sign * matrix)
     flat, shaped = _columns(matrix, b)
-    return shaped(sign * jax.scipy.linalg.cho_solve((factor, True), flat))
+    x = sign * jax.scipy.linalg.cho_solve((factor, True), flat)
+    return shaped(_sound(x, jnp.diagonal(factor) ** 2))
 
 
 def _woodbury(
@@ -272,4 +294,4 @@ def _woodbury(
     left = jnp.stack([ravel_pytree(over(v))[0] for v in lefts])
     x = ravel_pytree(over(b))[0]
     small = jnp.eye(len(lefts), dtype=x.dtype) + right @ left.T
-    return shaped(x - jnp.linalg.solve(small, right @ x) @ left)
+    return shaped(x - _lu(small, right @ x) @ left)

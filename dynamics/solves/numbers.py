@@ -9,7 +9,7 @@ import numpy as np
 
 from ..._support.errors import OdescentError
 from ..algebra.operators import Inverse
-from ..algebra.products import slots_of
+from ..algebra.products import Identity, Kronecker, slots_of
 from ..algebra.vectors import Atom, Expr, Vector, VectorSymbol
 from . import array_iterations
 from .block_system import BlockSystem
@@ -64,10 +64,38 @@ def solved(
             rows = len(b) if by_column else b.size
             _check_shapes(inverted.argument, matrix.shape, rows)
             columns = b if by_column else b.reshape(-1)
-            return getattr(with_, f"_{how.route.name}")(matrix, columns).reshape(b.shape)
+            return _factored(f"_{how.route.name}", matrix, columns, xp).reshape(b.shape)
         return xp.stack([one(v) for v in b.T], axis=1) if by_column else one(b)
     except ArithmeticError as error:
         raise OdescentError(f"the solve with {inverted.argument}: {error}") from None
+
+
+def of_factors(
+    a: Kronecker, x: Any, number: Callable[[Expr, Mapping[Any, Any]], Any], xp: Any
+) -> Any:
+    """A Kronecker product applied to an array of two axes, a solve where a factor is an inverse.
+
+    Raises:
+        OdescentError: the array has not two axes, or a factor that is inverted is singular.
+    """
+    if xp.ndim(x) != 2:
+        raise OdescentError(
+            f"{a} acts from both sides on an array of two axes, not on one of the shape {xp.shape(x)}."
+        )
+
+    def on_columns(factor: Atom, x: Any) -> Any:
+        if isinstance(factor, Identity):
+            return x
+        if not isinstance(factor, Inverse):
+            return number(factor, {}) @ x
+        matrix = number(factor.argument, {})
+        route = solve_of(factor).route.name
+        try:
+            return _factored("_cholesky" if route == "cholesky" else "_lu", matrix, x, xp)
+        except ArithmeticError as error:
+            raise OdescentError(f"the solve with {factor.argument}: {error}") from None
+
+    return on_columns(a.right, on_columns(a.left, x).T).T
 
 
 def _traced(*values: Any) -> bool:
@@ -92,7 +120,7 @@ def _by_products(
     name, with_ = f"_{how.route.name}", _iterations(xp)
     if not how.route.iterates:
         name = name if name == "_cholesky" else "_lu"
-        return getattr(with_, name)(with_._matrix(product, b), b)
+        return _factored(name, with_._matrix(product, b), b, xp)
     bound = number(how.tolerance, {})
     if with_ is array_iterations or not _traced(b, bound, product(b)):  # nothing to compile
         on_arrays = lambda v: np.asarray(product(v))
@@ -100,6 +128,13 @@ def _by_products(
         return xp.asarray(array_iterations._solve(on_arrays, np.asarray(b), method, bound))
     even = how.route.wants == "symmetric"
     return with_._solve(product, b, getattr(with_, name), bound, even)
+
+
+def _factored(name: str, matrix: Any, b: Any, xp: Any) -> Any:
+    """The solution by a factorization, which says what is wrong where JAX does not trace."""
+    if xp is np or not _traced(matrix, b):
+        return xp.asarray(getattr(array_iterations, name)(np.asarray(matrix), np.asarray(b)))
+    return getattr(_iterations(xp), name)(matrix, b)
 
 
 def _check_shapes(operator: Vector, shape: tuple[int, ...], rows: int) -> None:

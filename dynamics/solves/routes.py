@@ -229,6 +229,11 @@ def from_products(a: Product) -> bool:
     return how.route.name not in ("lu", "cholesky") or by_products(a.left.argument)
 
 
+def diagonal_by_products(a: Unary) -> bool:
+    """Whether it is the diagonal of an operator that is known by its products alone."""
+    return a.kind == "entries" and isinstance(letters(a.argument)[-1], OracleDerivative)
+
+
 def inverses(expressions: Iterable[Expr]) -> list[Inverse]:
     """All inverses in some expressions, each once; those of one operator are one."""
     found: dict[Inverse, None] = {}

@@ -84,8 +84,8 @@ class Block(Rendered):
 
     @property
     def values(self) -> str:
-        """The kind of its values: those of a symmetric block are matrices."""
-        return "matrix" if self.operates else self.kind
+        """The kind of its values: those of a symmetric block and of a window are matrices."""
+        return "matrix" if self.operates or self.keeps else self.kind
 
     @property
     def symbol(self) -> Symbol:

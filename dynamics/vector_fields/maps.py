@@ -137,5 +137,12 @@ class _Adjoint:
         *point, lam = x
         i = self.argument
         own = lambda p: self.fun(*point[:i], p, *point[i + 1 :])
-        (found,) = jax.vjp(own, point[i])[1](lam)
+        value, adjoint = jax.vjp(own, point[i])
+        shapes = [[jax.numpy.shape(leaf) for leaf in jax.tree.leaves(v)] for v in (value, lam)]
+        if shapes[0] != shapes[1]:
+            one, other = (" and ".join(map(str, s)) for s in shapes)
+            raise ValueError(
+                f"a map's value has the shape {one}, and what its adjoint acts on {other}"
+            )
+        (found,) = adjoint(lam)
         return found

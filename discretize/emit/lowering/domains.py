@@ -10,7 +10,7 @@ import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.elementwise import Elementwise, slots
-from ....dynamics.algebra.products import Product
+from ....dynamics.algebra.products import Kronecker, Product
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from .coefficients import in_order
 from .lower import Lowering
@@ -148,7 +148,7 @@ class _Zeros:
             return e in self.still
         if isinstance(e, Elementwise):
             return bool(self._body(e) == 0)
-        if isinstance(e, Product):
+        if isinstance(e, (Kronecker, Product)):
             return self.is_zero(e.left) or self.is_zero(e.right)
         if isinstance(e, Vector):
             return all(c.xreplace(self.values) == 0 or self.is_zero(a) for a, c in e.terms.items())

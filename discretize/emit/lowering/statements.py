@@ -119,16 +119,19 @@ class SweepLet:
         return outer
 
 
+ENTRIES = "entries"  # the diagonal of an operator
+
+
 @dataclass(frozen=True)
 class SolveLet:
-    """The solution of A target = b, from products of A with vectors.
+    """The solution of A target = b, or the diagonal of A, from products of A with vectors.
 
     Attributes:
-        target, b: vectors.
+        target, b: vectors; for a diagonal, b is any vector of the space.
         product: the product with ``along``, or for Woodbury's formula the quotient by the diagonal part; its result is
             called "product".
         function: what the function of this routine is called.
-        method: a key of `solves.ROUTES`.
+        method: a key of `solves.ROUTES`, or `ENTRIES` for the diagonal.
         tolerance: of an iteration, a name or a number.
         lefts, rights: the columns of outer products, for Woodbury's formula.
     """
@@ -163,6 +166,8 @@ class SolveLet:
                 f"[{', '.join(called(v.name) for v in side)}]" for side in (self.lefts, self.rights)
             ]
             return "_woodbury", [self.function, *sides, b]
+        if self.method == ENTRIES:
+            return "_entries", [self.function, b]
         if self.method in ("lu", "cholesky"):
             return f"_{self.method}", [f"_matrix({self.function}, {b})", b]
         return "_solve", [self.function, b, f"_{self.method}", scalar(self.tolerance)]
@@ -233,7 +238,7 @@ class Routine:
         calls = {0: "no oracle call", 1: "one oracle call"}.get(n, f"{n} oracle calls")
         sweeps = "one sweep over the coordinates" if m == 1 else f"{m} sweeps over the coordinates"
         calls = calls if not m else f"{calls}, {sweeps}" if n else sweeps
-        k = sum(isinstance(s, SolveLet) for s in self.statements)
+        k = sum(isinstance(s, SolveLet) and s.method != ENTRIES for s in self.statements)
         return calls if not k else f"{calls}, one solve" if k == 1 else f"{calls}, {k} solves"
 
     def symbols(self) -> set[str]:

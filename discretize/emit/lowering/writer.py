@@ -12,7 +12,7 @@ from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.operators import Inverse, OracleDerivative, identity
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.products import Product, Unary, letters
+from ....dynamics.algebra.products import Kronecker, Product, Unary, letters
 from ....dynamics.algebra.vectors import (
     Atom,
     Call,
@@ -26,7 +26,9 @@ from ....dynamics.algebra.vectors import (
 from ....dynamics.algebra.windows import inner_gram_of, is_window, pushed
 from ....dynamics.maps import form_of
 from ....dynamics.solves.routes import (
+    TOLERANCE,
     Structure,
+    diagonal_by_products,
     from_products,
     low_rank_parts,
     product_with,
@@ -38,7 +40,9 @@ from ..printing.language import JNP
 from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer
 from .coefficients import Coefficients, minus, negative, presentable, stem
+from .parts import _hint, _part, _size, _without
 from .statements import (
+    ENTRIES,
     Ask,
     CountLet,
     InnerLet,
@@ -227,6 +231,10 @@ class Writer:
             return self.solution(a)
         if isinstance(a, Product):
             return Product(a.kind, self.atom(a.left), self.atom(a.right))
+        if isinstance(a, Kronecker):
+            return Kronecker(self.atom(a.left), self.atom(a.right))
+        if isinstance(a, Unary) and diagonal_by_products(a):
+            return self.entries(a)
         if isinstance(a, Unary):
             return Unary(a.kind, self.atom(a.argument))
         if isinstance(a, Inverse):
@@ -253,7 +261,7 @@ class Writer:
             return known
         inverted = a.left
         assert isinstance(inverted, Inverse)
-        how, fresh = solve_of(inverted), self.table.fresh
+        how = solve_of(inverted)
         b = self.named(a.right, "b")
         lefts: tuple[VectorSymbol, ...] = ()
         rights: tuple[VectorSymbol, ...] = ()
@@ -262,16 +270,44 @@ class Writer:
             operator, *sides = low_rank_parts(Structure(operator))
             lefts, rights = (tuple(self.named(v, "column") for v in side) for side in sides)
             name = "divided"
+        target = self.from_products(
+            operator, b, "solution", how.route.name, name, how.tolerance, (lefts, rights)
+        )
+        self.made[a] = target
+        return target
+
+    def from_products(
+        self, operator: Vector, b: VectorSymbol, what: str, method: str, function: str, tolerance: sp.Expr,
+        sides: tuple[tuple[VectorSymbol, ...], tuple[VectorSymbol, ...]] = ((), ()),
+    ) -> VectorSymbol:  # fmt: skip
+        """The statement that finds a vector from products of an operator, which are a function of the routine."""
+        fresh = self.table.fresh
         self.ready(operator)
-        along, function = VectorSymbol(fresh("v", "v")), fresh(name)
+        along, function = VectorSymbol(fresh("v", "v")), fresh(function)
         inner = Writer(self.table, self.arguments, self.blocks, True)
         inner.made = dict(self.made)
         result = inner.result("product", product_with(operator, along))
         routine = Routine(tuple(inner.statements), {"product": result})
-        bound = self.scalar(presentable(how.tolerance), "tolerance")
-        target = VectorSymbol(fresh("solution"))
-        self.statements.append(
-            SolveLet(target, b, along, routine, function, how.route.name, bound, lefts, rights)
+        bound = self.scalar(presentable(tolerance), "tolerance")
+        target = VectorSymbol(fresh(what))
+        self.statements.append(SolveLet(target, b, along, routine, function, method, bound, *sides))
+        return target
+
+    def entries(self, a: Unary) -> VectorSymbol:
+        """The name of the diagonal of an operator, from its products."""
+        if a in self.made:
+            known: VectorSymbol = self.made[a]
+            return known
+        last = letters(a.argument)[-1]
+        assert isinstance(last, OracleDerivative)
+        spaces = zip(last.oracle.args or ("",), points_of(last.oracle, last.point), strict=True)
+        point = dict(spaces).get(last.hole)
+        if not point:
+            raise NotCarried(
+                f"emitted code has no diagonal of {a.argument}: its space is not known."
+            )
+        target = self.from_products(
+            a.argument, self.named(point, "at"), "diagonal", ENTRIES, "product", TOLERANCE
         )
         self.made[a] = target
         return target
@@ -441,39 +477,6 @@ class Writer:
                 self.ask(e.oracle, target, e.arguments[0], (), ())
             self.made[e] = target
         return self.made[e]
-
-
-def _hint(e: sp.Expr, part: sp.Expr, target: str) -> str:
-    """What the part is called."""
-    if part.is_Pow and part.exp == sp.Rational(1, 2):
-        return "root"
-    if e.is_Pow and e.exp == sp.Rational(1, 2):
-        return "radicand"
-    return "denominator" if e.is_Mul and part == sp.fraction(e)[1] else f"{target}_part"
-
-
-def _part(e: sp.Expr) -> sp.Expr | None:
-    """What to name first in a scalar that is too long: a square root, the largest argument, or half a sum."""
-    roots = [p for p in e.atoms(sp.Pow) if p.exp == sp.Rational(1, 2) and p != e]
-    if not roots and e.is_Mul and sp.count_ops(sp.fraction(e)[1]) > 1:
-        return sp.fraction(e)[1]
-    larger = [a for a in e.args if not a.is_Rational and sp.count_ops(a) > 1]
-    if roots or not (e.is_Add and len(e.args) > 2):
-        return max(roots or larger, key=_size, default=None)
-    return e.func(*e.as_ordered_terms()[: len(e.args) // 2])
-
-
-def _without(e: sp.Expr, part: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
-    """The expression with a part named, which may be some of the terms of a sum."""
-    if e.is_Add and part.is_Add and part not in e.args and set(part.args) < set(e.args):
-        return e.func(symbol, *(a for a in e.args if a not in part.args))
-    if e.is_Mul and part not in e.args and part == sp.fraction(e)[1]:
-        return sp.fraction(e)[0] / symbol
-    return e.xreplace({part: symbol})
-
-
-def _size(e: sp.Expr) -> tuple[int, str]:
-    return (sp.count_ops(e), str(e))
 
 
 def presentable_body(body: sp.Expr) -> sp.Expr:

@@ -127,20 +127,39 @@ def _matrix(
     return torch.stack([_joined(product(_parted(e, b))) for e in eye], dim=1)
 
 
+def _entries(
+    product: Callable[[list[Tensor]], list[Tensor]],
+    like: list[Tensor],
+) -> list[Tensor]:
+    """The diagonal of an operator on tensors like these, from its products."""
+    found = torch.empty_like(_joined(like))
+    for i in range(found.numel()):
+        e = torch.zeros_like(found)
+        e[i] = 1
+        found[i] = _joined(product(_parted(e, like)))[i]
+    return _parted(found, like)
+
+
 def _lu(matrix: Tensor, b: list[Tensor]) -> list[Tensor]:
-    """The solution of matrix x = b; ArithmeticError where a pivot is zero."""
-    x, failed = torch.linalg.solve_ex(matrix, _joined(b))
-    if int(failed):
-        message = f"the operator is singular: pivot {int(failed)} is 0."
-        raise ArithmeticError(message)
-    return _parted(x, b)
+    """The solution of matrix x = b; ArithmeticError where it is singular."""
+    factors, rows, _ = torch.linalg.lu_factor_ex(matrix)
+    pivots = factors.diagonal().abs()
+    least, most = float(pivots.min()), float(pivots.max())
+    if not least > len(pivots) * float(torch.finfo(pivots.dtype).eps) * most:
+        k = int(pivots.argmin()) + 1
+        found = f"pivot {k} is {least:.2g}, the largest {most:.2g}"
+        raise ArithmeticError(f"the operator is singular to rounding: {found}.")
+    x = torch.linalg.lu_solve(factors, rows, _joined(b)[:, None])
+    return _parted(x[:, 0], b)
 
 
 def _cholesky(matrix: Tensor, b: list[Tensor]) -> list[Tensor]:
     """The solution of matrix x = b, for a definite one; ArithmeticError for another."""
     sign = -1.0 if float(matrix[0, 0]) < 0 else 1.0
     factor, failed = torch.linalg.cholesky_ex(sign * matrix)
-    if int(failed):
+    pivots = factor.diagonal() ** 2
+    least = len(pivots) * float(torch.finfo(pivots.dtype).eps) * float(pivots.max())
+    if int(failed) or not float(pivots.min()) > least:
         found = torch.linalg.eigvalsh(matrix)
         between = f"between {float(found[0]):.3g} and {float(found[-1]):.3g}"
         message = f"a definite operator is needed; curvatures are {between}."
@@ -160,7 +179,79 @@ def _woodbury(
     left = torch.stack([_joined(over(v)) for v in lefts])
     x = _joined(over(b))
     small = torch.eye(len(lefts), dtype=x.dtype, device=x.device) + right @ left.T
-    return _parted(x - torch.linalg.solve(small, right @ x) @ left, b)
+    return _parted(x - _lu(small, [right @ x])[0] @ left, b)
+''')
+HELPERS |= functions('''
+def _window(length: int, like: Tensor) -> dict[str, Any]:
+    """The last values of a parameter, their inner products, and the oldest's place."""
+    wide = like.dtype if like.dtype.itemsize >= 4 else torch.float32
+    values = torch.zeros((length, *like.shape), dtype=like.dtype, device=like.device)
+    products = torch.zeros((length, length), dtype=wide, device=like.device)
+    return {"values": values, "products": products, "at": 0}
+
+
+def _ages(window: dict[str, Any]) -> list[int]:
+    """The places of the values, from the newest to the oldest."""
+    length = len(window["values"])
+    return [(window["at"] - 1 - age) % length for age in range(length)]
+
+
+def _rows(window: dict[str, Any], value: Tensor) -> Tensor:
+    """The inner products of the values of one parameter with another one."""
+    values, products = window["values"], window["products"]
+    return torch.mv(values.flatten(1), value.to(values.dtype).reshape(-1)).to(products)
+
+
+def _push(windows: list[dict[str, Any]], values: list[Tensor]) -> None:
+    """The values in the places of the oldest ones; one row of products is new."""
+    for window, value in zip(windows, values, strict=True):
+        at = window["at"]
+        window["values"][at].copy_(value)
+        row = _rows(window, value)
+        window["products"][at] = row
+        window["products"][:, at] = row
+        window["at"] = (at + 1) % len(row)
+
+
+def _summed(parts: list[Tensor]) -> Tensor:
+    """The sum over the parameters, on the first device and in the widest type."""
+    wide = max((x.dtype for x in parts), key=lambda kind: kind.itemsize)
+    return torch.stack([x.to(parts[0].device, wide) for x in parts]).sum(0)
+
+
+def _against(windows: list[dict[str, Any]], values: list[Tensor]) -> Tensor:
+    """The inner products of the values with these, from the newest."""
+    pairs = zip(windows, values, strict=True)
+    return _summed([_rows(w, v)[_ages(w)] for w, v in pairs])
+
+
+def _latest(windows: list[dict[str, Any]]) -> Tensor:
+    """The inner products of the values with the newest ones."""
+    return _summed([w["products"][w["at"] - 1][_ages(w)] for w in windows])
+
+
+def _within(
+    windows: list[dict[str, Any]],
+    right: Tensor,
+    one: float,
+    product: float,
+) -> Tensor:
+    """The w with (one + product * inner products) w = right."""
+    aged = [w["products"][_ages(w)][:, _ages(w)] for w in windows]
+    eye = torch.eye(len(right), dtype=right.dtype, device=right.device)
+    matrix = product * _summed(aged).to(right) + one * eye
+    found: Tensor = torch.linalg.solve(matrix, right)
+    return found
+
+
+def _combine(windows: list[dict[str, Any]], weights: Tensor) -> list[Tensor]:
+    """The sums of the values, each with its weight."""
+    sums = []
+    for window in windows:
+        values, placed = window["values"], torch.empty_like(weights)
+        placed[_ages(window)] = weights
+        sums.append(torch.tensordot(placed.to(values), values, 1))
+    return sums
 ''')
 STEP = """
     @overload

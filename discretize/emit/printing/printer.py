@@ -16,7 +16,7 @@ from sympy.codegen.cfunctions import expm1
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.operators import Inverse, identity
-from ....dynamics.algebra.products import Inclusion, Part, Product, Unary
+from ....dynamics.algebra.products import Inclusion, Kronecker, Part, Product, Unary
 from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..accuracy.exact_sums import ExactSum
 from .language import Syntax
@@ -183,14 +183,25 @@ class Printer:
         text = self._atom(atom)
         return text if scale == 1 else f"{self._at_least(scale, MUL)} * {text}"
 
+    def _on_columns(self, factor: Vector, of: str) -> str:
+        """A factor of a Kronecker product, applied to the columns of an array."""
+        if factor == identity:
+            return of
+        if isinstance(factor, Inverse):
+            solve = "_cholesky" if factor.method == "cholesky" else "_lu"
+            return f"{solve}({self.vector(factor.argument)}, {of})"
+        return f"({self._factor(factor)} {self.syntax.matrix_product} {of})"
+
     def _atom(self, atom: Vector) -> str:
         if isinstance(atom, VectorSymbol):
             return self.names(atom.name)
         if isinstance(atom, Product):
             if isinstance(atom.left, Inverse):
-                plain = atom.left.method != "cholesky"
-                solve = self.syntax.function("linalg.solve") if plain else "_cholesky"
+                solve = "_cholesky" if atom.left.method == "cholesky" else "_lu"
                 return f"{solve}({self.vector(atom.left.argument)}, {self.vector(atom.right)})"
+            if isinstance(atom.left, Kronecker):
+                once = self._on_columns(atom.left.left, self._whole(atom.right))
+                return f"({self._on_columns(atom.left.right, f'({once}).T')}.T)"
             if atom.kind == "outer":
                 left, right = self._whole(atom.left), self._whole(atom.right)
                 return f"{self.syntax.function('outer')}({left}, {right})"

@@ -63,7 +63,8 @@ def layout(program: Program) -> Layout:
             raise NotCarried(
                 "the torch backend has gradients and inner products, but no values of the function, in a step."
             )
-    if len(explicit) == 1 and not needs(program) & {"draws", "scalars", "initial call", "several calls"}:  # fmt: skip
+    general = {"draws", "scalars", "initial call", "several calls", "windows"}
+    if len(explicit) == 1 and not needs(program) & general:
         try:
             return _additive(program, explicit[0])
         except NotCarried:

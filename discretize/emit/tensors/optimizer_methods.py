@@ -16,7 +16,17 @@ from ...programs.program import Program
 from ..lowering.coefficients import Coefficients
 from ..lowering.lower import Lowering, oracle_arguments
 from ..lowering.names import Naming
-from ..lowering.statements import Ask, InnerLet, Routine, Sample, ScalarLet, SolveLet, VectorLet
+from ..lowering.statements import (
+    Ask,
+    InnerLet,
+    Routine,
+    Sample,
+    ScalarLet,
+    SolveLet,
+    VectorLet,
+    WindowLet,
+)
+from ..modules.module_writer import length_of
 from ..modules.torch_helpers import generated_list, identifiers
 from ..printing.language import MATH
 from ..printing.lines import tupled, wrapped, zipped
@@ -65,7 +75,12 @@ class Body:
         self.blocks = [b for b in p.blocks if b.kind != "scalar"]
         self.factors = [b for b in p.blocks if b.kind == "scalar"]
         self.samples = [s for s in steps.statements if isinstance(s, Sample)]
-        self.inner = any(isinstance(s, (InnerLet, SolveLet)) for s in steps.statements)
+        joint = (InnerLet, SolveLet, WindowLet)
+        self.inner = any(isinstance(s, joint) for s in steps.statements)
+        if layout.closure and any(b.keeps for b in p.blocks):
+            raise NotCarried(
+                "the torch backend supports windows in steps with one gradient, where the parameters are."
+            )
         self.whole = any(s.over == WHOLE for r in (steps, self.low.init) for s in r.maps)
         if any(not isinstance(s.target, VectorSymbol) for s in self.samples):
             raise NotCarried(
@@ -221,7 +236,9 @@ class Body:
             e = routine.results[b.name]
             assert isinstance(e, Vector)
             self._taken(e, gradients, where, lists)
-            if not e:
+            if b.keeps:
+                text = f"_window({length_of(b)}, param)"
+            elif not e:
                 text = "torch.zeros_like(param)"
             elif isinstance(e, VectorSymbol):
                 text = f"{where[e.name]}.clone()"
@@ -342,6 +359,8 @@ class Body:
         if isinstance(s, InnerLet):
             return [f"        {target} = _inner({lists[0]}, {lists[1]})"]
         place = self.listed(target)
+        if isinstance(s, WindowLet):
+            return self._window(s, b.registers)
         if isinstance(s, SolveLet):
             return solve_lines(
                 s, dict(zip((v.name for v in s.vectors), lists, strict=True)), place, self.scalars
@@ -353,6 +372,17 @@ class Body:
             return lines + ([f"        {place} = [x.clone() for x in {place}]"] if b.kept else [])
         given = [*(f"list({n})" for n in lists), *(self.scalars.scalar(e) for e in s.scalars)]
         return wrapped(f"{place} = _alike", [lists[0], asked(s, given)], "", "        ")
+
+    def _window(self, s: WindowLet, registers: tuple[str, ...]) -> list[str]:
+        """What a function of the module makes of a window; its inner products are one tensor."""
+        inside = {"combine", "within"}  # whose second argument is in the space of the places
+        given = [self.listed(registers[0])]
+        given += [r if s.function in inside else self.listed(r) for r in registers[1:]]
+        given += [self.scalars.scalar(e) for e in s.scalars]
+        call = f"_{s.function}({', '.join(given)})"
+        target = self.called(s.target.name)
+        made = {"push": "", "combine": f"{self.listed(target)} = "}.get(s.function, f"{target} = ")
+        return [f"        {made}{call}"]
 
     # the output
 
@@ -375,6 +405,10 @@ class Body:
                 body.append(f"{indent}{self.called(item.target.name)} = {self.scalars.scalar(item.value)}")  # fmt: skip
             elif isinstance(item, Operation):
                 body += item.single(indent)
+            else:
+                raise NotCarried(
+                    "the torch backend supports outputs that are sums of the blocks, without inner products or solves."
+                )
         # Parameters are saved before, and copied back after, whatever happens inside.
         read = {w for line in body for w in identifiers(line)}
         held = [self.called(b.name) for b in low.blocks if self.called(b.name) in read]

@@ -24,6 +24,7 @@ from ..lowering.statements import (
     SolveLet,
     Statement,
     VectorLet,
+    WindowLet,
 )
 from .inplace import InPlaceWriter, Operation
 
@@ -32,12 +33,12 @@ PARAM = "param"  # the register of the parameters
 
 @dataclass(frozen=True)
 class Barrier:
-    """A statement about whole lists: an oracle call, an inner product, a solve; with the registers that it reads.
+    """A statement about whole lists: an oracle call, an inner product, a solve, a window; with the registers it reads.
 
     ``kept``: its result is read after a later gradient, which may write over the same memory.
     """
 
-    statement: Ask | InnerLet | SolveLet
+    statement: Ask | InnerLet | SolveLet | WindowLet
     registers: tuple[str, ...]
     gradient: bool = False
     kept: bool = False
@@ -128,6 +129,8 @@ class Schedule:
                 self.fixed.add(register)
             elif isinstance(s, (Ask, InnerLet, SolveLet)):
                 self._barrier(i, s)
+            elif isinstance(s, WindowLet):
+                self._window(i, s)
             else:
                 raise NotCarried(
                     "the torch backend does not support sequential updates of coordinates."
@@ -177,6 +180,20 @@ class Schedule:
         if not isinstance(s, InnerLet):
             self.where[s.target.name] = register = self.called(s.target.name)
             self.fixed |= {register, *registers}  # an oracle may keep what it is given
+
+    def _window(self, i: int, s: WindowLet) -> None:
+        """A push is made in place: what reads the window as it was has to stand before it."""
+        self._flush()
+        old = {n for n, r in self.where.items() if r == self.where[s.vectors[0].name]}
+        if s.function == "push" and old & self.read_after(i):
+            raise NotCarried(
+                "the torch backend pushes to a window in place: a step cannot read it as it was after a push."
+            )
+        self.done.append(Barrier(s, tuple(self.where[v.name] for v in s.vectors)))
+        push = s.function == "push"
+        register = self.where[s.vectors[0].name] if push else self.called(s.target.name)
+        self.where[s.target.name] = register
+        self.fixed.add(register)
 
     def _copy_all(self) -> None:
         pending = [(home, self.where[name]) for home, name in self.copies]
@@ -234,7 +251,7 @@ def _names(v: Vector) -> set[str]:
 def _reads(s: Statement) -> set[str]:
     if isinstance(s, VectorLet):
         return _names(s.value)
-    if isinstance(s, (Ask, SolveLet)):
+    if isinstance(s, (Ask, SolveLet, WindowLet)):
         return {v.name for v in s.vectors}
     return {s.left.name, s.right.name} if isinstance(s, InnerLet) else set()
 

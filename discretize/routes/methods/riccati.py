@@ -7,17 +7,17 @@ from typing import Any
 
 import sympy as sp
 
-from ...dynamics.algebra.calculus import change, derivative, substitute
-from ...dynamics.algebra.operators import identity
-from ...dynamics.algebra.products import apply, outer
-from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import Vector, blocks, inner
-from ..faces import Derivation
-from ..library.riccati import iterative_newton as newton_method
-from ..library.riccati import mkor as mkor_method
-from ..proof.steps import Claim, Equation, Step
-from ..step.iteration import STEP
-from .notation import DOUBLING, SPLITTING
+from ....dynamics.algebra.calculus import change, derivative, substitute
+from ....dynamics.algebra.operators import identity
+from ....dynamics.algebra.products import apply, outer
+from ....dynamics.algebra.scalars import parameters
+from ....dynamics.algebra.vectors import Vector, blocks, inner
+from ...faces import Derivation
+from ...library.riccati import iterative_newton as newton_method
+from ...library.riccati import mkor as mkor_method
+from ...proof.steps import Claim, Equation, Step
+from ...step.iteration import STEP
+from ..notation import DOUBLING, SPLITTING
 
 h = STEP
 M, M_0, S, P = blocks("M M_0 S P", kind="symmetric")

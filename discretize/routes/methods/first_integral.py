@@ -11,21 +11,21 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import derivative, tidy, vanishes
-from ...dynamics.algebra.elementwise import Elementwise, _elementwise, slots
-from ...dynamics.algebra.exact import canonical
-from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import ScalarNode, Vector, blocks, inner
-from ...dynamics.flows.system import System
-from ...dynamics.vector_fields.objective import Objective
-from ..expansion.backward_error import modified_equation
-from ..faces import Algorithm, Derivation
-from ..library.adaptive import adagrad as coordinate_method
-from ..library.adaptive import adagrad_norm as norm_method
-from ..proof.direct import checked_steps
-from ..proof.steps import Claim, Equation, Step
-from .notation import FIRST_INTEGRAL
+from ...._support.errors import OdescentError
+from ....dynamics.algebra.calculus import derivative, tidy, vanishes
+from ....dynamics.algebra.elementwise import Elementwise, _elementwise, slots
+from ....dynamics.algebra.exact import canonical
+from ....dynamics.algebra.scalars import parameters
+from ....dynamics.algebra.vectors import ScalarNode, Vector, blocks, inner
+from ....dynamics.flows.system import System
+from ....dynamics.vector_fields.objective import Objective
+from ...expansion.backward_error import modified_equation
+from ...faces import Algorithm, Derivation
+from ...library.adaptive import adagrad as coordinate_method
+from ...library.adaptive import adagrad_norm as norm_method
+from ...proof.direct import checked_steps
+from ...proof.steps import Claim, Equation, Step
+from ..notation import FIRST_INTEGRAL
 
 gap, time = parameters("Delta t")
 direction = blocks("u")

@@ -11,17 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...dynamics.algebra.calculus import derivative, tidy
-from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import blocks
-from ...dynamics.library import system
-from ...dynamics.vector_fields.objective import Objective
-from ..faces import Algorithm, Derivation
-from ..library.sampled import hessian_aided_momentum as aided
-from ..library.sampled import implicit_gradient_transport as transported
-from ..linear.state_space import z
-from ..proof.direct import checked_steps
-from ..proof.steps import Claim, Equation, Step
+from ....dynamics.algebra.calculus import derivative, tidy
+from ....dynamics.algebra.scalars import parameters
+from ....dynamics.algebra.vectors import blocks
+from ....dynamics.library import system
+from ....dynamics.vector_fields.objective import Objective
+from ...faces import Algorithm, Derivation
+from ...library.sampled import hessian_aided_momentum as aided
+from ...library.sampled import implicit_gradient_transport as transported
+from ...linear.state_space import z
+from ...proof.direct import checked_steps
+from ...proof.steps import Claim, Equation, Step
 
 x, d = blocks("x d")
 T, tau = parameters("T tau")
