@@ -1,0 +1,190 @@
+"""AdaHessian under a change of the coordinates' units, and what it takes for the diagonal of the Hessian."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import odescent as od
+
+from ..claims import Claim, above, at_least, at_most, exactly, near
+from ..drawing import legend_under, letter, look_of, panels
+from ..entry import PaperFigure, Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SOURCE = "arXiv:2006.00719; derived here"
+_TINY = 1e-300  # for eps = 0, without a division of zero by zero
+
+
+def separable(d: int) -> Any:
+    """A sum of quadratics and quartics of the coordinates."""
+    import jax.numpy as jnp
+
+    curved = jnp.asarray(np.geomspace(0.3, 3.0, d))
+    return lambda p: jnp.sum(curved * p**2) / 2 + jnp.sum(p**4) / 20
+
+
+def rotated(d: int, seed: int) -> tuple[Any, np.ndarray]:
+    """A quadratic with eigenvectors off the axes, and its Hessian."""
+    import jax.numpy as jnp
+
+    Q, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(d, d)))
+    H = (Q * np.geomspace(0.1, 10.0, d)) @ Q.T
+    return (lambda p: p @ (jnp.asarray(H) @ p) / 2), H
+
+
+def values(
+    f: Any, name: str, scale: np.ndarray, start: np.ndarray, steps: int, seed: int, **numbers: float
+) -> np.ndarray:
+    """f along the iterates in the coordinates x / scale, from one point."""
+    import jax.numpy as jnp
+
+    method, by = od.algorithm(name), jnp.asarray(scale)
+    drawn = {"key": seed} if name == "adahessian" else {}
+    run = method.run(lambda p: f(p * by), start / scale, steps, **drawn, **numbers)
+    found = np.asarray(run.f)
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest distance of two rows of values, to the first of them."""
+    return float(np.abs(one - other).max() / one[0])
+
+
+def is_row_norms() -> bool:
+    """Whether the mean of what the second average follows is diag(H H^T), and not the square of diag H."""
+    from ...dynamics.algebra.calculus import vanishes
+
+    x, v = od.blocks("x v")
+    b = od.parameters("b")
+    H = od.Objective("f").hessian(x)
+    found = od.mean(od.system("adahessian").fields["second"].drift[v])
+    rows = (od.diagonal(od.apply(H, H)) - v) * b
+    square = (od.hadamard(od.diagonal(H), od.diagonal(H)) - v) * b
+    return vanishes(found - rows) and not vanishes(found - square)
+
+
+def compute_units(
+    d: int, spread: float, steps: int, rate: float, beta1: float, beta2: float, grid: list[float], small: int,
+    slow: float, long: int, seed: int,
+) -> Result:  # fmt: skip
+    """Values of f in several units, Adam beside, and the second average on a quadratic off the axes.
+
+    Args:
+        d: the dimension of the separable function.
+        spread: the scales run from 1/spread to spread.
+        steps: of the runs.
+        rate: of AdaHessian.
+        beta1, beta2: of both.
+        grid: of rates of Adam; on the quadratic off the axes of both.
+        small: the dimension of the quadratic.
+        slow: beta2 of the run in which the second average is measured.
+        long: steps of that.
+        seed: of start and signs.
+    """
+    rng = np.random.default_rng(seed)
+    start, own = rng.normal(size=d), {"beta1": beta1, "beta2": beta2}
+    scales = np.geomspace(1 / spread, spread, d)
+    f, without = separable(d), {"eps": _TINY}
+
+    def along(f: Any, name: str, scale: Any, start: Any, h: float, **more: float) -> np.ndarray:
+        return values(f, name, scale, start, steps, seed, h=h, **own, **more)
+
+    plain = along(f, "adahessian", np.ones(d), start, rate, **without)
+    scaled = along(f, "adahessian", scales, start, rate, **without)
+    # powers of two are exact in floating point
+    twos = along(f, "adahessian", 2.0 ** np.round(np.log2(scales)), start, rate, **without)
+    usual = along(f, "adahessian", scales, start, rate, eps=1e-8)
+    adam = {h: along(f, "adam", scales, start, h, eps=1e-8) for h in grid}
+    best = min(grid, key=lambda h: adam[h][-1])
+    # off the axes
+    g, H = rotated(small, seed)
+    begin, one = rng.normal(size=small), np.ones(small)
+    wide = np.geomspace(1 / spread, spread, small)[rng.permutation(small)]
+    off = {
+        name: {h: along(g, name, wide, begin, h, eps=1e-8) for h in grid} for name in ("adahessian", "adam")
+    }
+    tops = {name: min(grid, key=lambda h, r=runs: r[h][-1]) for name, runs in off.items()}
+    turned = {name: runs[tops[name]] for name, runs in off.items()}
+    same = along(g, "adahessian", one, begin, tops["adahessian"], eps=1e-8)
+    run = od.algorithm("adahessian").run(
+        g, begin, long, key=seed, h=0.01, beta1=beta1, beta2=slow, eps=1e-8
+    )
+    late = np.asarray(run.states["v"])[long // 4 :]
+    seen, rows, square = late.mean(0), (H**2).sum(1), np.diag(H) ** 2
+    inner = sum(0 < grid.index(h) < len(grid) - 1 for h in (best, *tops.values()))
+    claims = (
+        Claim("The engine finds that the second average follows diag(H H^T) in the mean and not the square of diag H.",
+              exactly(True), is_row_norms(), SOURCE),
+        Claim(f"In units from 1/{spread:g} to {spread:g} f is the same along the iterates, eps = 0: largest distance to f at the start.",
+              at_most(1e-14), apart(plain, scaled), SOURCE),
+        Claim("In units of powers of two it is the same to the bit.",
+              exactly(True), bool(np.array_equal(plain, twos)), SOURCE),
+        Claim(f"In those units its f after {steps} steps is lower than that of Adam at the best rate of a grid: Adam's to it.",
+              at_least(100), float(adam[best][-1] / scaled[-1]), SOURCE),
+        Claim("Off the axes the second average settles at the squared row norms of the Hessian: least of the quotients.",
+              near(1, absolute=0.1), float((seen / rows).min()), SOURCE),
+        Claim("The largest of these quotients.",
+              near(1, absolute=0.1), float((seen / rows).max()), SOURCE),
+        Claim("It is not the square of the diagonal: median quotient.",
+              above(1.5), float(np.median(seen / square)), "limit; derived here"),
+        Claim("Off the axes f depends on the units: largest distance to f at the start, at one rate.",
+              above(1e-3), apart(same, turned["adahessian"]), "limit; derived here"),
+        Claim(f"There it has no such lead: after {steps} steps at the best rates its f to that of Adam.",
+              above(1e-2), float(turned["adahessian"][-1] / turned["adam"][-1]), "limit; measured here"),
+        Claim("With eps = 1e-8 units matter a little: largest distance to f at the start.",
+              above(1e-14), apart(plain, usual), "limit; measured here"),
+        Claim("Each best rate lies inside the grid: number of them.",
+              exactly(3), inner, "measured here"),
+    )  # fmt: skip
+    return Result(
+        {"plain": plain, "scaled": scaled, "adam": adam[best], "turned": turned, "same": same, "spread": spread,
+         "seen": seen, "ends": np.percentile(late, (5, 95), axis=0), "rows": rows, "square": square},
+        claims,
+    )  # fmt: skip
+
+
+def draw_units(data: Mapping[str, Any]) -> Figure:
+    figure, axes = panels(1, 3, height=2.9)
+    look, adam = look_of("adahessian"), look_of("adam")
+    steps = np.arange(len(data["plain"]))
+    units = rf"units $1/{data['spread']:g}$ to ${data['spread']:g}$"
+    first = data["plain"][0]
+    axes[0].semilogy(steps, data["adam"] / first, **adam.line, label=f"Adam, best rate, {units}")
+    axes[0].semilogy(steps, data["plain"] / first, color=look.color, lw=1.4, label="AdaHessian, units 1")
+    axes[0].semilogy(steps[::12], data["scaled"][::12] / first, color=look.color, marker="o", mfc="white", ms=4,
+                     ls="none", label=f"AdaHessian, {units}")  # fmt: skip
+    axes[0].set(xlabel="iteration $k$", ylabel="$f_k / f_0$")
+    seen, ends = np.asarray(data["seen"]), np.asarray(data["ends"])
+    line = [0.7 * min(data["square"]), 1.4 * max(seen)]
+    axes[1].vlines(data["rows"], *ends, color=look.color, lw=0.8, alpha=0.5)
+    axes[1].loglog(data["rows"], seen, color=look.color, marker="s", ms=4, ls="none",
+                   label=r"against $\sum_j H_{ij}^2$")  # fmt: skip
+    axes[1].loglog(data["square"], seen, color="0.45", marker="D", mfc="white", ms=4, ls="none",
+                   label="against $H_{ii}^2$")  # fmt: skip
+    axes[1].loglog(line, line, color="black", ls=(0, (1, 1.3)), lw=0.9, label="equal")
+    axes[1].set(xlabel="of the Hessian", ylabel="second average, mean")
+    turned, first = data["turned"], data["same"][0]
+    axes[2].semilogy(steps, turned["adam"] / first, **adam.line)
+    axes[2].semilogy(steps, data["same"] / first, color=look.color, lw=1.4)
+    axes[2].semilogy(steps[::4], turned["adahessian"][::4] / first, color=look.color, marker="o", mfc="white", ms=4,
+                     markevery=3, ls=(0, (1, 1.2)), lw=0.9)  # fmt: skip
+    axes[2].set(xlabel="iteration $k$", ylabel="$f_k / f_0$")
+    letter(axes, ["on the axes", "row norms", "off the axes"])
+    legend_under(figure, axes, ncols=3)
+    return figure
+
+
+FIGURES = (
+    PaperFigure(
+        "units", "AdaHessian: indifferent to the units of the coordinates, where the Hessian is diagonal.",
+        compute_units, draw_units,
+        {"d": 24, "spread": 100.0, "steps": 200, "rate": 0.15, "beta1": 0.9, "beta2": 0.99,
+         "grid": [1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0], "small": 12, "slow": 0.999, "long": 20000,
+         "seed": 0},
+    ),
+)  # fmt: skip
