@@ -123,7 +123,7 @@ def compute_sketch(
         reached = [int(np.argmax(row <= goal)) for row in rows if np.any(row <= goal)]
         sent[name] = min(reached) * (d if name == _NONE else int(name))
     hessian = np.linalg.eigvalsh(np.asarray(jax.hessian(f)(jnp.zeros(d))))
-    # the smoothness of the loss: that of the logistic part at zero is not its largest, at most twice it
+    # at zero, so no more than L: with a larger L the largest step is shorter still
     (wide,) = largest_steps([1], d, float(hessian[-1]))
     wide *= (d + 2) / (1 + (d + 1) / min(counts))
     bounds = largest_steps(few, small, 1.0)
@@ -166,31 +166,35 @@ def draw_sketch(data: Mapping[str, Any]) -> Figure:
 
     figure, axes = panels(1, 3, height=2.9)
     look, plain = look_of("sketched_gradient_descent"), look_of("gradient_descent")
-    for (name, row), dash in zip(data["paths"].items(), ("-", *style.DASHES), strict=False):
+    for (name, row), dash in zip(data["paths"].items(), ("-", *style.DASHES[1:]), strict=False):
         whole = name == _NONE
         own: dict[str, Any] = {
+            "lw": 1.2,
             "color": plain.color if whole else look.color,
             "ls": dash,
             "label": "gradient, nothing left out" if whole else f"{name} of {data['d']} numbers sent",
         }
         axes[0].plot(np.arange(len(row)), row, **own)
         ends = np.asarray(data["ends"][name])
-        axes[1].semilogx(data["rates"], np.where(ends < 1, ends, np.nan), **own, ms=3.5,
+        axes[1].semilogx(data["rates"], np.where(ends < 1, ends, np.nan), **own, ms=3,
                          marker=plain.marker if whole else look.marker)  # fmt: skip
     axes[0].axhline(data["low"], color="0.55", lw=0.8, label="minimum")
-    axes[0].set(xlabel="round", ylabel="loss at the best rate", xscale="symlog", ylim=(0.2, 1))
+    axes[0].set(xlabel="round", ylabel="loss at the best rate", xlim=(0, len(row) / 2), ylim=(0.17, 0.8))
     axes[1].axhline(data["low"], color="0.55", lw=0.8)
-    axes[1].set(xlabel="rate", ylabel="loss at the end", ylim=(0.2, 1))
+    axes[1].set(xlabel="rate", ylabel="loss at the end", ylim=(0.17, 0.4))
     for i, ((rows, run), bound) in enumerate(zip(data["grown"].items(), data["bounds"], strict=True)):
-        own = {"color": style.series_style(i).color}
         ahead = np.asarray(run["steps"])
-        axes[2].plot(ahead, run["mean"], **own, label=f"mean, $s = {rows}$")
-        axes[2].plot(ahead, run["median"], **own, ls=(0, (1, 1.3)),
-                     label="median of long runs" if i == 0 else None)  # fmt: skip
-        axes[2].plot(bound, 1, **own, marker="v", ms=6, mfc="white", ls="none",
-                     label="largest step by the law" if i == 0 else None)  # fmt: skip
+        names = ("mean, from steps of many runs", "median of long runs", "largest step by the law")
+        mean, median, law = names if i == 0 else ("_nolegend_",) * 3
+        axes[2].plot(ahead, run["mean"], color=look.color, lw=1.4, label=mean)
+        axes[2].plot(ahead, run["median"], color="0.35", ls=(0, (1, 1.3)), lw=1.1, label=median)
+        axes[2].plot(bound, 1, color="black", marker="v", ms=6, mfc="white", ls="none", label=law)
+        axes[2].annotate(f"$s = {rows}$", (ahead[-1], run["mean"][-1]), (0, 3), textcoords="offset points",
+                         fontsize=style.SMALL, ha="center")  # fmt: skip
+    axes[2].set_ylim(top=1.6)
     axes[2].axhline(1, color="0.55", lw=0.8)
     axes[2].set(xlabel="step $h L$", ylabel="growth of $f$ in a step")
+    axes[2].set_xlim(right=1.15 * max(run["steps"][-1] for run in data["grown"].values()))
     letter(axes, ["digits", "each at its rates", "a quadratic"])
     legend_under(figure, axes, ncols=4)
     return figure
