@@ -46,7 +46,13 @@ def in_units(f: Any, scale: np.ndarray) -> tuple[Any, np.ndarray]:
 
 
 def values(
-    f: Any, units: tuple[Any, np.ndarray], name: str, start: np.ndarray, steps: int, seed: int, **numbers: float
+    f: Any,
+    units: tuple[Any, np.ndarray],
+    name: str,
+    start: np.ndarray,
+    steps: int,
+    seed: int,
+    **numbers: float,
 ) -> np.ndarray:
     """f along the iterates in some units, from one point.
 
@@ -111,7 +117,8 @@ def compute_units(
     # powers of two are exact in floating point; units that are all equal are folded away when a run is compiled
     powers = 2.0 ** np.round(np.log2(scales))
     twos, others = (
-        along(f, "adahessian", in_units(f, by), start, rate, **without) for by in (powers, powers[::-1])
+        along(f, "adahessian", in_units(f, by), start, rate, **without)
+        for by in (powers, powers[::-1])
     )
     usual = along(f, "adahessian", changed, start, rate, eps=1e-8)
     adam = {h: along(f, "adam", changed, start, h, eps=1e-8) for h in grid}
@@ -121,7 +128,8 @@ def compute_units(
     begin = rng.normal(size=small)
     wide = in_units(g, np.geomspace(1 / spread, spread, small)[rng.permutation(small)])
     off = {
-        name: {h: along(g, name, wide, begin, h, eps=1e-8) for h in grid} for name in ("adahessian", "adam")
+        name: {h: along(g, name, wide, begin, h, eps=1e-8) for h in grid}
+        for name in ("adahessian", "adam")
     }
     tops = {name: min(grid, key=lambda h, r=runs: r[h][-1]) for name, runs in off.items()}
     turned = {name: runs[tops[name]] for name, runs in off.items()}
@@ -173,7 +181,9 @@ def draw_units(data: Mapping[str, Any]) -> Figure:
     units = rf"units $1/{data['spread']:g}$ to ${data['spread']:g}$"
     first = data["plain"][0]
     axes[0].semilogy(steps, data["adam"] / first, **adam.line, label=f"Adam, best rate, {units}")
-    axes[0].semilogy(steps, data["plain"] / first, color=look.color, lw=1.4, label="AdaHessian, units 1")
+    axes[0].semilogy(
+        steps, data["plain"] / first, color=look.color, lw=1.4, label="AdaHessian, units 1"
+    )
     axes[0].semilogy(steps[::12], data["scaled"][::12] / first, color=look.color, marker="o", mfc="white", ms=4,
                      ls="none", label=f"AdaHessian, {units}")  # fmt: skip
     axes[0].set(xlabel="iteration $k$", ylabel="$f_k / f_0$")

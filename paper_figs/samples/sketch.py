@@ -53,11 +53,15 @@ def largest_steps(counts: list[int], d: int, smooth: float) -> list[float]:
     for rows in counts:
         descent = od.system("sketched_flow", rows=rows).fields["descent"].drift[x]
         bound: sp.Expr = od.estimate(-descent, of=g).largest_step(L)
-        found.append(float(bound.subs({s: d if s.name == "d_x" else smooth for s in bound.free_symbols})))
+        found.append(
+            float(bound.subs({s: d if s.name == "d_x" else smooth for s in bound.free_symbols}))
+        )
     return found
 
 
-def growth(rows: int, d: int, steps: Any, runs: int, long: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def growth(
+    rows: int, d: int, steps: Any, runs: int, long: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """On |x|^2/2 the growth of f in a step by its size: the mean over runs of one step, the median rate of long runs."""
     import jax
     import jax.numpy as jnp
@@ -74,7 +78,9 @@ def growth(rows: int, d: int, steps: Any, runs: int, long: int, seed: int) -> tu
         return jnp.sum(module.output(after, known) ** 2)
 
     keys = jax.random.split(jax.random.key(seed), runs)
-    found = np.asarray(jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(jnp.asarray(steps), keys))
+    found = np.asarray(
+        jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(jnp.asarray(steps), keys)
+    )
     # the law does not turn with x, so that a long run's growth is a product of as many independent ones
     products = np.log(found).reshape(len(found), -1, long).mean(2)
     return found.mean(1), np.exp(np.median(products, axis=1))
@@ -157,7 +163,16 @@ def compute_sketch(
     )  # fmt: skip
     paths = {name: rows[at[name]] for name, rows in found.items()}
     return Result(
-        {"paths": paths, "rates": rates, "ends": ends, "grown": grown, "bounds": bounds, "d": d, "low": low}, claims
+        {
+            "paths": paths,
+            "rates": rates,
+            "ends": ends,
+            "grown": grown,
+            "bounds": bounds,
+            "d": d,
+            "low": low,
+        },
+        claims,
     )
 
 
@@ -172,17 +187,23 @@ def draw_sketch(data: Mapping[str, Any]) -> Figure:
             "lw": 1.2,
             "color": plain.color if whole else look.color,
             "ls": dash,
-            "label": "gradient, nothing left out" if whole else f"{name} of {data['d']} numbers sent",
+            "label": "gradient, nothing left out"
+            if whole
+            else f"{name} of {data['d']} numbers sent",
         }
         axes[0].plot(np.arange(len(row)), row, **own)
         ends = np.asarray(data["ends"][name])
         axes[1].semilogx(data["rates"], np.where(ends < 1, ends, np.nan), **own, ms=3,
                          marker=plain.marker if whole else look.marker)  # fmt: skip
     axes[0].axhline(data["low"], color="0.55", lw=0.8, label="minimum")
-    axes[0].set(xlabel="round", ylabel="loss at the best rate", xlim=(0, len(row) / 2), ylim=(0.17, 0.8))
+    axes[0].set(
+        xlabel="round", ylabel="loss at the best rate", xlim=(0, len(row) / 2), ylim=(0.17, 0.8)
+    )
     axes[1].axhline(data["low"], color="0.55", lw=0.8)
     axes[1].set(xlabel="rate", ylabel="loss at the end", ylim=(0.17, 0.4))
-    for i, ((rows, run), bound) in enumerate(zip(data["grown"].items(), data["bounds"], strict=True)):
+    for i, ((rows, run), bound) in enumerate(
+        zip(data["grown"].items(), data["bounds"], strict=True)
+    ):
         ahead = np.asarray(run["steps"])
         names = ("mean, from steps of many runs", "median of long runs", "largest step by the law")
         mean, median, law = names if i == 0 else ("_nolegend_",) * 3
@@ -196,7 +217,7 @@ def draw_sketch(data: Mapping[str, Any]) -> Figure:
     axes[2].set(xlabel="step $h L$", ylabel="growth of $f$ in a step")
     axes[2].set_xlim(right=1.15 * max(run["steps"][-1] for run in data["grown"].values()))
     letter(axes, ["digits", "each at its rates", "a quadratic"])
-    legend_under(figure, axes, ncols=4)
+    legend_under(figure, axes, ncols=3)
     return figure
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import odescent as od
 
 from ..claims import Claim, above, at_most, below, exactly, near
-from ..drawing import fitted_order, legend_under, letter, look_of, panels, slopes
+from ..drawing import fitted_order, legend_under, letter, look_of, mark, panels, slopes
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SOURCE = "derived here; arXiv:1906.03532, arXiv:2302.01734"
 _LABELS = {"": "no correction", "look_ahead": "look-ahead", "hessian": "Hessian"}
+_ORDERS = {"": 1 / 3, "look_ahead": 2 / 5, "hessian": 1 / 2}  # of the best error in the step
 _METHODS = {
     "": "exponential average",
     "look_ahead": "implicit_gradient_transport",
@@ -50,11 +51,20 @@ def terms_are_claimed() -> int:
     _, first, second = ahead.slow_manifold(d, T, 2)
     aided = od.system("averaged_gradient_flow", correction="hessian")
     rest = aided.slow_manifold(d, T, 2)
-    left = [plain[1] - hg, first, second - third / 2, rest[1], rest[2], aided.derivative(d - g) + (d - g) / T]
+    left = [
+        plain[1] - hg,
+        first,
+        second - third / 2,
+        rest[1],
+        rest[2],
+        aided.derivative(d - g) + (d - g) / T,
+    ]
     return sum(vanishes(e) for e in left)
 
 
-def followed(correction: str, start: np.ndarray, T: float, times: np.ndarray) -> dict[str, np.ndarray]:
+def followed(
+    correction: str, start: np.ndarray, T: float, times: np.ndarray
+) -> dict[str, np.ndarray]:
     """The lag d - g along a flow from d = 0, and what is claimed of it at each time."""
     import jax
 
@@ -160,16 +170,16 @@ def compute_transport(
         seeds: of the noise.
     """
     begin, clock = np.array(start), np.linspace(0, at, 41)
-    found = {
-        c: [followed(c, begin, T, clock) for T in times] for c in ("", "look_ahead")
-    }
+    found = {c: [followed(c, begin, T, clock) for T in times] for c in ("", "look_ahead")}
     lags = {c: [float(row["lag"][-1]) for row in rows] for c, rows in found.items()}
     claimed = {c: [float(row[c][-1]) for row in rows] for c, rows in found.items()}
     near_ = {c: lags[c][-1] / claimed[c][-1] for c in lags}
     fast = np.linspace(0, 12 * shown, 61)
     decay = {c: followed(c, begin, shown, fast)["lag"] for c in _LABELS}
     slope = float(np.polyfit(fast, np.log(decay["hessian"]), 1)[0] * shown)
-    exact = float(np.abs(decay["hessian"] / (decay["hessian"][0] * np.exp(-fast / shown)) - 1).max())
+    exact = float(
+        np.abs(decay["hessian"] / (decay["hessian"][0] * np.exp(-fast / shown)) - 1).max()
+    )
     grid, pair = np.array(windows), (noise[0], noise[1])
     errors = {
         c: [tracking(c, np.array(far), h, grid, time, pair, seeds) for h in steps] for c in _LABELS
@@ -217,37 +227,43 @@ def compute_transport(
 
 
 def draw_transport(data: Mapping[str, Any]) -> Figure:
-    figure, axes = panels(2, 2, height=4.6)
-    looks = {
-        "": look_of("heavy_ball"),
-        "look_ahead": look_of(_METHODS["look_ahead"]),
-        "hessian": look_of(_METHODS["hessian"]),
-    }
-    for c, order in (("", 1), ("look_ahead", 2)):
-        axes[0].loglog(data["T"], data["lags"][c], color=looks[c].color, marker=looks[c].marker, ms=4, ls="none",
-                       label=_LABELS[c])  # fmt: skip
-        axes[0].loglog(data["T"], data["claimed"][c], color="black", lw=0.8, ls="-",
-                       label=r"$T |H g|$, $\frac{1}{2} T^2 |D^3 f[g, g]|$" if order == 1 else None)  # fmt: skip
+    figure, axes = panels(2, 2, height=4.8)
+    looks: dict[str, dict[str, Any]] = {"": {"color": "black", "marker": "s", "ms": 4}}
+    for c in ("look_ahead", "hessian"):
+        own = look_of(_METHODS[c])
+        looks[c] = {"color": own.color, "marker": own.marker, "ms": 4}
+    for c in ("", "look_ahead"):
+        axes[0].loglog(data["T"], data["lags"][c], **looks[c], ls="none")
+        axes[0].loglog(data["T"], data["claimed"][c], color=looks[c]["color"], lw=0.9,
+                       label=r"(a): $T |H g|$" if not c else r"(a): $\frac{1}{2} T^2 |D^3 f[g, g]|$")  # fmt: skip
     slopes(axes[0], [(data["T"], data["lags"][""], 1), (data["T"], data["lags"]["look_ahead"], 2)])
-    axes[0].set(xlabel="$T$", ylabel="lag $|d - g|$ of the flow")
+    axes[0].set(xlabel="$T$", ylabel="lag $|d - g|$")
+    mark(axes[0], x=data["T"])
     for c, row in data["decay"].items():
-        axes[1].semilogy(data["clock"], row, color=looks[c].color, lw=1.4, label=f"_{c}")
+        axes[1].semilogy(data["clock"], row, **looks[c], lw=1.2, markevery=4)
     axes[1].semilogy(data["clock"], 0.4 * data["decay"]["hessian"][0] * np.exp(-np.asarray(data["clock"])),
-                     color="0.45", ls=(0, (1, 1.3)), lw=1.0, label="$e^{-t/T}$")  # fmt: skip
-    axes[1].set(xlabel="time $t/T$", ylabel="lag $|d - g|$ of the flow")
-    orders = {"": 1 / 3, "look_ahead": 2 / 5, "hessian": 1 / 2}
+                     color="0.45", ls=(0, (4, 1.5)), lw=1.0, label="(b): $e^{-t/T}$")  # fmt: skip
+    axes[1].set(xlabel="time $t/T$", ylabel="lag $|d - g|$")
     for c, row in data["errors"].items():
-        own: dict[str, Any] = {"color": looks[c].color, "marker": looks[c].marker, "ms": 4}
-        axes[2].loglog(data["windows"], row, **own, lw=1.2, label=f"_{c}")
-        axes[3].loglog(data["steps"], data["best"][c], **own, ls="none",
-                       label=_LABELS[c] if c == "hessian" else f"_{c}")  # fmt: skip
-        x = np.asarray(data["steps"])
-        y = 0.9 * data["best"][c][-1] * (x / x[-1]) ** orders[c]
-        axes[3].loglog(x, y, color="0.45", ls=(0, (1, 1.3)), lw=1.0, gid=f"slope {orders[c]:g}",
-                       label=r"slopes $\frac{1}{3}$, $\frac{2}{5}$, $\frac{1}{2}$" if c == "" else f"_{c}")  # fmt: skip
-    axes[2].set(xlabel="$T$", ylabel="error of the gradient, noise")
-    axes[3].set(xlabel="step $h$", ylabel="error at the best $T$")
-    letter(axes, ["lag by T", "lag by time", "with noise", "each at its best T"])
+        axes[2].loglog(data["windows"], row, **looks[c], lw=1.2, label=_LABELS[c])
+        axes[3].loglog(data["steps"], data["best"][c], **looks[c], ls="none")
+    slopes(axes[3], [(data["steps"], data["best"][c], _ORDERS[c]) for c in _LABELS], factor=0.85)
+    axes[3].lines[-len(_LABELS)].set_label(
+        r"(d): slopes $\frac{1}{3}$, $\frac{2}{5}$, $\frac{1}{2}$"
+    )
+    axes[2].set(xlabel="$T$", ylabel=r"$|d - g|$, root mean square")
+    axes[3].set(xlabel="step $h$", ylabel=r"$|d - g|$ at the best $T$")
+    mark(axes[2], x=(0.01, 0.03, 0.1, 0.3), y=(0.05, 0.1, 0.3, 1, 3))
+    mark(axes[3], x=data["steps"], y=(0.03, 0.1, 0.3))
+    letter(
+        axes,
+        [
+            "lag of the flow by T",
+            "lag of the flow by time",
+            "noise, least step",
+            "noise, each at its best T",
+        ],
+    )
     legend_under(figure, axes, ncols=4)
     return figure
 
@@ -256,9 +272,9 @@ FIGURES = (
     PaperFigure(
         "transport", "Averages of gradients that follow the motion: lags of the first and second order, and none.",
         compute_transport, draw_transport,
-        {"start": [1.5, -1.0, 0.8], "times": [0.08, 0.04, 0.02, 0.01], "at": 1.0, "shown": 0.05,
-         "far": [4.0, -3.0, 3.0], "steps": [0.004, 0.002, 0.001, 0.0005],
-         "windows": [0.006, 0.01, 0.017, 0.03, 0.05, 0.085, 0.14, 0.24, 0.4, 0.7, 1.2], "time": 4.0,
-         "noise": [0.5, 1.0], "seeds": 10},
+        {"start": [1.5, -1.0, 0.8], "times": [0.012, 0.006, 0.003], "at": 1.0, "shown": 0.05,
+         "far": [4.0, -3.0, 3.0], "steps": [0.008, 0.004, 0.002],
+         "windows": [0.01, 0.017, 0.03, 0.05, 0.085, 0.14, 0.24, 0.4, 0.7, 1.2], "time": 3.0,
+         "noise": [0.5, 2.5], "seeds": 16},
     ),
 )  # fmt: skip
