@@ -61,10 +61,15 @@ def values(
     import jax
 
     fun, scale = units
-    drawn = {"key": seed} if name == "adahessian" else {}
+    drawn: dict[str, Any] = {"key": seed} if name == "adahessian" else {}
     run = od.algorithm(name).run(fun, start / scale, steps, **drawn, **numbers)
     found = np.asarray(jax.vmap(f)(np.asarray(run.x) * scale))
     return np.where(np.isfinite(found), found, np.inf)
+
+
+def _lowest(runs: Mapping[float, np.ndarray]) -> float:
+    """The rate of the run with the least value at the end."""
+    return min(runs, key=lambda h: float(runs[h][-1]))
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> float:
@@ -122,7 +127,7 @@ def compute_units(
     )
     usual = along(f, "adahessian", changed, start, rate, eps=1e-8)
     adam = {h: along(f, "adam", changed, start, h, eps=1e-8) for h in grid}
-    best = min(grid, key=lambda h: adam[h][-1])
+    best = _lowest(adam)
     # off the axes
     g, H = rotated(small, seed)
     begin = rng.normal(size=small)
@@ -131,7 +136,7 @@ def compute_units(
         name: {h: along(g, name, wide, begin, h, eps=1e-8) for h in grid}
         for name in ("adahessian", "adam")
     }
-    tops = {name: min(grid, key=lambda h, r=runs: r[h][-1]) for name, runs in off.items()}
+    tops = {name: _lowest(runs) for name, runs in off.items()}
     turned = {name: runs[tops[name]] for name, runs in off.items()}
     same, other = (
         along(g, "adahessian", units, begin, rate, eps=1e-8)
@@ -146,13 +151,13 @@ def compute_units(
     claims = (
         Claim("The engine finds that the second average follows diag(H H^T) in the mean and not the square of diag H.",
               exactly(True), is_row_norms(), SOURCE),
-        Claim(f"In units from 1/{spread:g} to {spread:g} f is the same along the iterates, eps = 0: largest distance to f at the start.",
+        Claim(f"In units from 1/{spread:g} to {spread:g} f is the same, eps = 0: largest distance, to f at the start.",
               at_most(1e-14), apart(plain, scaled), SOURCE),
         Claim("In two systems of units that are powers of two it is the same to the bit.",
               exactly(True), bool(np.array_equal(twos, others)), SOURCE),
-        Claim(f"In those units its f after {steps} steps is lower than that of Adam at the best rate of a grid: Adam's to it.",
+        Claim(f"In those units f after {steps} steps by Adam, at the best rate of a grid, to that by AdaHessian.",
               at_least(100), float(adam[best][-1] / scaled[-1]), SOURCE),
-        Claim("Off the axes the second average settles at the squared row norms of the Hessian: least of the quotients.",
+        Claim("Off the axes the second average settles at the squared row norms of H: least of the quotients.",
               near(1, absolute=0.1), float((seen / rows).min()), SOURCE),
         Claim("The largest of these quotients.",
               near(1, absolute=0.1), float((seen / rows).max()), SOURCE),
@@ -168,7 +173,8 @@ def compute_units(
               exactly(3), inner, "measured here"),
     )  # fmt: skip
     return Result(
-        {"plain": plain, "scaled": scaled, "adam": adam[best], "turned": turned, "same": same, "other": other, "spread": spread,
+        {"plain": plain, "scaled": scaled, "adam": adam[best], "turned": turned, "same": same,
+         "other": other, "spread": spread,
          "seen": seen, "ends": np.percentile(late, (5, 95), axis=0), "rows": rows, "square": square},
         claims,
     )  # fmt: skip

@@ -80,7 +80,7 @@ def cosines(f: Any, x: Any, radius: float, counts: list[int], trials: int, seed:
         total, found = jnp.zeros_like(x), []
         keys = jax.random.split(key, counts[-1])
         for end, size in zip(counts, sizes, strict=True):
-            total = total + size * chunk(keys[end - size : end])
+            total = total + float(size) * chunk(keys[end - size : end])
             found.append(float(total @ g / jnp.linalg.norm(total) / jnp.linalg.norm(g)))
         rows.append(found)
     return np.array(rows)
@@ -163,7 +163,8 @@ def compute_directions(
     law = lambda n: 1 / np.sqrt(1 + (d + 1) / np.asarray(n, float))
     moments = [second_moment(k) for k in (1, 2, 3)]
     agreed = sum(
-        sp.simplify(m.subs({t: dim for t in m.free_symbols}) - (1 + (dim + 1) / sp.Integer(k))) == 0
+        sp.simplify(m.subs(dict.fromkeys(m.free_symbols, dim)) - (1 + (dim + 1) / sp.Integer(k)))
+        == 0
         for k, m in enumerate(moments, start=1)
     )
     (symbol,) = moments[0].free_symbols
@@ -251,7 +252,9 @@ def draw_directions(data: Mapping[str, Any]) -> Figure:
     axes[1].set(xlabel="distance $r$", ylabel=r"$|e - g| / |g|$")
     for (name, row), dash in zip(data["ends"].items(), style.DASHES, strict=False):
         full = name == _COORDINATES
-        axes[2].loglog(data["rates"], np.where(row < 4, row, np.nan), color=style.MODIFIED if full else look.color, ls="-" if full else dash,
+        shown = np.where(row < 4, row, np.nan)
+        color = style.MODIFIED if full else look.color
+        axes[2].loglog(data["rates"], shown, color=color, ls="-" if full else dash,
                        marker="*" if full else look.marker, ms=6 if full else 3.5,
                        label="descent along all coordinates" if full else f"{name} directions a step")  # fmt: skip
     axes[2].set(xlabel="rate / the law's best", ylabel="loss at equal values")
@@ -265,7 +268,7 @@ FIGURES = (
         "directions", "Zeroth-order estimates: what random directions give of a gradient, and what coordinates do.",
         compute_directions, draw_directions,
         {"rows": 200, "trials": 24, "counts": [1, 10, 100, 650], "radius": 1e-4,
-         "radii": [1e-3, 1e-2, 1e-1], "few": 60, "budget": 8, "sizes": [13, 650], "rates": [1, 2, 4, 8, 16, 32, 64], "ridge": 1e-2,
-         "seed": 0},
+         "radii": [1e-3, 1e-2, 1e-1], "few": 60, "budget": 8, "sizes": [13, 650], "ridge": 1e-2,
+         "rates": [1, 2, 4, 8, 16, 32, 64], "seed": 0},
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Averages of gradients along a flow: their lag without correction, with the look-ahead, with the Hessian; with noise."""
+"""Averages of gradients along a flow: their lags without correction, with the look-ahead and with the Hessian."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SOURCE = "derived here; arXiv:1906.03532, arXiv:2302.01734"
 _LABELS = {"": "no correction", "look_ahead": "look-ahead", "hessian": "Hessian"}
-_ORDERS = {"": 1 / 3, "look_ahead": 2 / 5, "hessian": 1 / 2}  # of the best error in the step
+_ORDERS = {"": 0.3333, "look_ahead": 2 / 5, "hessian": 1 / 2}  # of the best error in the step
 _METHODS = {
     "": "exponential average",
     "look_ahead": "implicit_gradient_transport",
@@ -35,7 +35,7 @@ def function(p: Any) -> Any:
 
 
 def terms_are_claimed() -> int:
-    """How many of the coefficients of the three slow manifolds are those claimed, of six, and whether the rest decays."""
+    """How many of the coefficients of the slow manifolds, and of what is left with the Hessian, are those claimed."""
     from ...dynamics.algebra.calculus import substitute, vanishes
     from ...dynamics.algebra.vectors import VectorSymbol
 
@@ -71,9 +71,15 @@ def followed(
     flow = od.system("averaged_gradient_flow", correction=correction)
     known = {"T": T, "tau": T} if correction == "look_ahead" else {"T": T}
     run = flow.simulate(
-        function, start, float(times[-1]), times=times, parameters=known, rtol=1e-11, atol=1e-14
+        od.Objective("f", function),
+        start,
+        float(times[-1]),
+        times=times,
+        parameters=known,
+        rtol=1e-11,
+        atol=1e-14,
     )
-    g = jax.grad(function)
+    g: Any = jax.grad(function)
 
     def claimed(p: Any) -> Any:
         along = lambda q: jax.jvp(g, (q,), (g(p),))[1]
@@ -203,7 +209,7 @@ def compute_transport(
               near(-1, absolute=1e-4), slope, SOURCE),
         Claim("The worst relative distance to that exponential, over twelve T.",
               at_most(1e-4), exact, SOURCE),
-        Claim("With noisy gradients, each at its best T, the look-ahead's error is the smaller: to the plain average's.",
+        Claim("With noisy gradients, each at its best T: error with the look-ahead to the plain average's.",
               at_most(0.6), best["look_ahead"][-1] / best[""][-1], SOURCE),
         Claim("That with the Hessian is smaller still: to the look-ahead's.",
               below(1), best["hessian"][-1] / best["look_ahead"][-1], SOURCE),
