@@ -11,7 +11,7 @@ import sympy as sp
 import odescent as od
 
 from ..claims import Claim, above, at_least, at_most, below, between, exactly, near
-from ..drawing import fitted_order, legend_under, letter, look_of, panels, slopes
+from ..drawing import fitted_order, legend_under, letter, look_of, mark, panels, slopes
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -235,9 +235,9 @@ def draw_directions(data: Mapping[str, Any]) -> Figure:
                    label=r"$1/\sqrt{1 + (d + 1)/s}$")  # fmt: skip
     axes[0].fill_between(counts, found.min(0), found.max(0), color=look.color, alpha=0.15, lw=0)
     axes[0].loglog(counts, found.mean(0), color=look.color, marker=look.marker, ms=4, ls="none",
-                   label="central differences along $s$ normals")  # fmt: skip
+                   label="along $s$ normals")  # fmt: skip
     axes[0].loglog(data["d"], data["close"], color=style.MODIFIED, marker="*", ms=8, ls="none",
-                   label=f"all $d = {data['d']}$ coordinates, as many values as $s = d$")  # fmt: skip
+                   label=f"all {data['d']} coordinates")  # fmt: skip
     axes[0].set(xlabel="directions $s$", ylabel="cosine with the gradient")
     for name, dash, fill in (("forward", (0, (4, 1.5)), "white"), ("central", "-", style.MODIFIED)):
         axes[1].loglog(data["radii"], data["errors"][name], color=style.MODIFIED, ls=dash, marker="o", mfc=fill, ms=4,
@@ -256,8 +256,9 @@ def draw_directions(data: Mapping[str, Any]) -> Figure:
         color = style.MODIFIED if full else look.color
         axes[2].loglog(data["rates"], shown, color=color, ls="-" if full else dash,
                        marker="*" if full else look.marker, ms=6 if full else 3.5,
-                       label="descent along all coordinates" if full else f"{name} directions a step")  # fmt: skip
+                       label="descent, all coordinates" if full else f"descent, {name} directions a step")  # fmt: skip
     axes[2].set(xlabel="rate / the law's best", ylabel="loss at equal values")
+    mark(axes[2], y=(0.5, 1, 2, 3))
     letter(axes, ["directions", "coordinates", "what it is worth"])
     legend_under(figure, axes, ncols=3)
     return figure
