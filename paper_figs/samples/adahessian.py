@@ -61,8 +61,8 @@ def values(
     import jax
 
     fun, scale = units
-    drawn: dict[str, Any] = {"key": seed} if name == "adahessian" else {}
-    run = od.algorithm(name).run(fun, start / scale, steps, **drawn, **numbers)
+    drawn: dict[str, Any] = {**numbers, "key": seed} if name == "adahessian" else {**numbers}
+    run = od.algorithm(name).run(fun, start / scale, steps, **drawn)
     found = np.asarray(jax.vmap(f)(np.asarray(run.x) * scale))
     return np.where(np.isfinite(found), found, np.inf)
 

@@ -54,7 +54,7 @@ def moved(name: str, oracle: Any, numbers: tuple[float, ...], **options: Any) ->
     def mean(x: Any, rate: Any, keys: Any) -> Any:
         state, known = module.init(x), module.coefficients(rate, *numbers)
         one = lambda key: module.output(module.step(state, oracle, known, key), known)
-        return jnp.mean(jax.vmap(one)(keys), axis=0)
+        return jnp.mean(jax.vmap(one)(keys), axis=0)  # type: ignore[no-untyped-call]
 
     return mean
 
@@ -196,7 +196,7 @@ def compute_directions(
         Claim("The engine finds the second moment 1 + (d + 1)/s of the mean of s directions, s = 1, 2, 3: equal ones.",
               exactly(3), int(agreed), SOURCE),
         Claim(f"From s = d = {d} directions the cosine with the gradient is 1/sqrt(1 + (d + 1)/d): mean of the trials.",
-              near(float(law(d)), absolute=0.01), float(found[:, at].mean()), SOURCE),
+              near(float(law(d)), absolute=0.01), float(found[:, at].mean()), SOURCE),  # type: ignore[no-untyped-call]
         Claim("The law holds for all numbers of directions from 10 on: worst relative distance of the means.",
               at_most(0.05), float(np.abs(found.mean(0) / predicted - 1)[np.array(counts) >= 10].max()), SOURCE),
         Claim("Differences along all coordinates have, at the same number of values, a cosine of nearly one.",
@@ -250,11 +250,11 @@ def draw_directions(data: Mapping[str, Any]) -> Figure:
         ],
     )
     axes[1].set(xlabel="distance $r$", ylabel=r"$|e - g| / |g|$")
-    for (name, row), dash in zip(data["ends"].items(), style.DASHES, strict=False):
+    for (name, row), line in zip(data["ends"].items(), style.DASHES, strict=False):
         full = name == _COORDINATES
         shown = np.where(row < 4, row, np.nan)
         color = style.MODIFIED if full else look.color
-        axes[2].loglog(data["rates"], shown, color=color, ls="-" if full else dash,
+        axes[2].loglog(data["rates"], shown, color=color, ls="-" if full else line,
                        marker="*" if full else look.marker, ms=6 if full else 3.5,
                        label="descent, all coordinates" if full else f"descent, {name} directions a step")  # fmt: skip
     axes[2].set(xlabel="rate / the law's best", ylabel="loss at equal values")

@@ -83,7 +83,7 @@ def followed(
 
     def claimed(p: Any) -> Any:
         along = lambda q: jax.jvp(g, (q,), (g(p),))[1]
-        return T * along(p), T**2 / 2 * jax.jvp(along, (p,), (g(p),))[1]
+        return T * along(p), T**2 / 2 * jax.jvp(along, (p,), (g(p),))[1]  # type: ignore[no-untyped-call]
 
     points = np.asarray(run.x)
     first, second = (np.linalg.norm(np.asarray(row), axis=1) for row in jax.vmap(claimed)(points))
