@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .attraction.batches import batch as batch
     from .branches.bifurcation_diagram import Bifurcation as Bifurcation
     from .branches.bifurcation_diagram import bifurcation as bifurcation
+    from .branches.boundary import StabilityBoundary as StabilityBoundary
+    from .branches.boundary import stability_boundary as stability_boundary
     from .branches.branch import SolutionBranch as SolutionBranch
     from .branches.continuation import Continuation as Continuation
     from .branches.continuation import continuation as continuation
@@ -35,6 +37,10 @@ if TYPE_CHECKING:
     from .certificates import worst_case_rate as worst_case_rate
     from .chaos.lyapunov import Lyapunov as Lyapunov
     from .chaos.lyapunov import lyapunov as lyapunov
+    from .chaos.returns import Cobweb as Cobweb
+    from .chaos.returns import Recurrences as Recurrences
+    from .chaos.returns import cobweb as cobweb
+    from .chaos.returns import recurrences as recurrences
     from .chaos.zero_one import zero_one_test as zero_one_test
     from .cycling import basin_windows as basin_windows
     from .cycling import cycle_range as cycle_range
@@ -53,11 +59,14 @@ if TYPE_CHECKING:
     from .noise.density import PhaseDensity as PhaseDensity
     from .noise.density import fokker_planck as fokker_planck
     from .plots.cycles import heavy_ball_story as heavy_ball_story
+    from .plots.interactive import interactive as interactive
     from .portraits.animation import animate as animate
     from .portraits.phase import phase_portrait as phase_portrait
     from .portraits.portrait import Portrait as Portrait
     from .portraits.portrait import compute_portrait as compute_portrait
     from .portraits.section import Section as Section
+    from .portraits.space import SpacePortrait as SpacePortrait
+    from .portraits.space import space_portrait as space_portrait
     from .rates.comparison import Comparison as Comparison
     from .rates.comparison import convergence as convergence
     from .rates.estimation import EstimatedConstants as EstimatedConstants
@@ -73,6 +82,13 @@ if TYPE_CHECKING:
     from .sweeps.jobs import ParameterSweep as ParameterSweep
     from .sweeps.jobs import SweepInterrupted as SweepInterrupted
     from .sweeps.jobs import sweep as sweep
+    from .tipping.along import basin_shares as basin_shares
+    from .tipping.edges import EdgeState as EdgeState
+    from .tipping.edges import edge_state as edge_state
+    from .tipping.resilience import Resilience as Resilience
+    from .tipping.resilience import resilience as resilience
+    from .tipping.shares import BasinShares as BasinShares
+    from .tipping.shares import TippingProbabilities as TippingProbabilities
 else:
 
     def _public(found: Any) -> Any:

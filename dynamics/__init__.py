@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .samples.sample import sample as sample
     from .vector_fields.block import Block as Block
     from .vector_fields.block import start as start
+    from .vector_fields.finite_sum import FiniteSum as FiniteSum
     from .vector_fields.groups import Groups as Groups
     from .vector_fields.groups import Leaves as Leaves
     from .vector_fields.maps import Map as Map

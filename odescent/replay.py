@@ -180,7 +180,7 @@ FUNCTIONS: dict[str, Any] = {
     "identity": lambda: Vector(Number(i == j) for i in range(SIZE) for j in range(SIZE)),
     "transpose": lambda m: Vector(a for column in rows(m, True) for a in column),
     "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)),
-    "entries": lambda m: m[:: SIZE + 1],
+    "entries": lambda m: Vector(m[:: SIZE + 1]),
     "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
     "oldest": lambda: Vector(Number(i == SIZE - 1) for i in range(SIZE)),
     "delay": lambda: Vector(Number(j == i + 1) for i in range(SIZE) for j in range(SIZE)),

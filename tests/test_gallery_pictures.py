@@ -12,7 +12,7 @@ from package_files import ROOT
 
 NAMES = (
     "iterates_over_the_flow", "four_wells", "cycles_in_the_plane", "a_function_on_which_heavy_ball_cycles",
-    "basins_of_the_counterexample", "modal_radius", "gap_to_the_flow",
+    "basins_of_the_counterexample", "modal_radius", "gap_to_the_flow", "consensus_beside_langevin", "shares_of_basins",
 )  # fmt: skip
 
 

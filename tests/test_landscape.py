@@ -280,3 +280,10 @@ def test_every_mark_of_a_picture_is_named_and_it_moves(ball, tmp_path):
     )
     assert ball.save(tmp_path / "b.svg") == (tmp_path / "b.svg",)
     assert ball.to_dict()["critical_points"][0]["equilibria"]["flow"]["of"] == "flow"
+
+
+def test_a_start_outside_of_the_domain_is_refused() -> None:
+    logs = od.Objective("logs", lambda x: -jnp.log(x[0]) + x[0] + x[1] ** 2)
+    descent = od.algorithm("gradient_descent", step=0.1)
+    with pytest.raises(od.OdescentError, match="not finite at the start"):
+        landscape(descent, logs, [[1.0, 1.0], [-1.0, 0.0]])

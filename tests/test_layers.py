@@ -54,6 +54,7 @@ LAYERS = (
     "discretize.identification",
     "analysis.sections",
     "analysis.attraction",
+    "analysis.tipping",
     "analysis.chaos",
     "analysis.branches",
     "analysis.noise",

@@ -54,6 +54,17 @@ def test_henons_map() -> None:
 
 
 @pytest.mark.optimized
+def test_intervals_are_as_wide_as_the_estimates_spread() -> None:
+    """Parts of an orbit that overlap would count its steps more than once: 20 starts, 0.41935 by 2e7 steps in NumPy."""
+    rng = np.random.default_rng(0)
+    made = [lyapunov(henon, x0=rng.uniform(-0.1, 0.1, 2), steps=100_000) for _ in range(20)]
+    spread = np.std([found.exponents[0] for found in made])
+    half = np.mean([(found.high[0] - found.low[0]) / 2 for found in made])
+    assert 0.6 < 1.96 * spread / half < 1.5
+    assert sum(found.low[0] < 0.41935 < found.high[0] for found in made) >= 16
+
+
+@pytest.mark.optimized
 def test_lorenz() -> None:
     """0.9056, 0, -14.572 and dimension 2.062 (Sprott 2003); the divergence is -(10 + 1 + 8/3) everywhere."""
     found = lyapunov(LORENZ, x0=[1.0, 1.0, 20.0], t1=2000, dt=0.01, parameters=SALTZMAN)

@@ -38,6 +38,7 @@ from odescent.analysis.cycling.region import CycleRegion
 from odescent.analysis.rates.gaps import Series
 from odescent.analysis.sweeps.jobs import SweepRow
 from odescent.analysis.synthesis import Synthesis
+from odescent.analysis.tipping.shares import FollowedAttractor, Tip
 from odescent.discretize.step.iteration import Iteration
 from odescent.dynamics.algebra.vectors import Vector
 from odescent.dynamics.stochastic.operators import Operator
@@ -112,6 +113,38 @@ def basins() -> od.analysis.Basins:
     )
 
 
+def followed() -> FollowedAttractor:
+    return FollowedAttractor(0, (attractor(), None))
+
+
+def shares() -> od.analysis.BasinShares:
+    labels = np.array([[0, 0, 0], [-1, -1, -1]])
+    tips = (Tip(0.0, 1.0, 0, "unresolved"),)
+    return od.analysis.BasinShares(
+        "p", np.array([0.0, 1.0]), (followed(),), labels, tips, np.ones((2, 1)), 0.95, "a map"
+    )
+
+
+def edge() -> od.analysis.EdgeState:
+    names = ("fixed point 0", "diverges")
+    one = np.array([1.5 + 0j])
+    return od.analysis.EdgeState(
+        "fixed point", {"x": HALF}, np.ones((1, 1)), one, 1, names, "a map"
+    )
+
+
+def space() -> od.analysis.SpacePortrait:
+    orbits = (np.arange(12.0).reshape(4, 3),)
+    return od.analysis.SpacePortrait(
+        ("x", "y", "z"), orbits, (np.arange(4.0),), (), True, 0, "a flow"
+    )
+
+
+def boundary() -> od.analysis.StabilityBoundary:
+    over = {"L": (0.2, 3.0), "mu": (0.01, 0.2)}
+    return od.analysis.stability_boundary(od.algorithm("heavy_ball"), over=over)
+
+
 def region() -> CycleRegion:
     whole = np.arange(25).reshape(5, 5) % 3
     real = whole - 0.5
@@ -151,6 +184,7 @@ def effective() -> EffectiveGradient:
 RESULTS: dict[str, Callable[[], Any]] = {
     "Algorithm": ball,
     "Attractor": attractor,
+    "BasinShares": shares,
     "Basins": basins,
     "Continuation": lambda: od.analysis.Continuation(
         "r", (0.0, 1.0),
@@ -171,6 +205,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     ),
     "Certificate": lambda: od.analysis.certify(od.algorithm("triple_momentum"), 1, 10),
     "Claim": lambda: od.derive("heavy_ball").steps[0].claims[0],
+    "Cobweb": lambda: od.analysis.cobweb(lambda s: -s / 2, x0=[1.0], steps=3),
     "Comparison": lambda: od.analysis.convergence(
         od.algorithm("nesterov_sc"), od.objective("quadratic"), np.ones(2), 20
     ),
@@ -184,6 +219,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "EffectiveGradient": effective,
     "Ensemble": lambda: Ensemble(np.zeros((2, 4, 3)), None, np.arange(4), np.array([-1, 2]), (), None),
     "Equilibrium": lambda: result("Landscape").critical_points[0].equilibria["flow"],
+    "EdgeState": edge,
     "Equivalence": equivalence,
     "EstimatedConstants": estimated,
     "Estimator": lambda: od.estimate(z * od.inner(z, f.grad(x)), of=f.grad(x)),
@@ -192,7 +228,9 @@ RESULTS: dict[str, Callable[[], Any]] = {
         "a model", np.zeros(2), np.eye(2), 1.0, (0.0, 1.0), HALF, HALF, np.ones((2, 5, 5, 2)), HALF,
         np.ones((5, 3, 2)), np.array([0, 1, 1]),
     ),
+    "FiniteSum": lambda: od.FiniteSum("f", lambda p, row: (p - row) ** 2, np.arange(4.0)),
     "FixedMesh": lambda: nde.FixedMesh("a model", HALF, 13, HALF + 0.1, HALF + 0.1, 0.9, {}),
+    "FollowedAttractor": followed,
     "FlowCertificate": flow_certificate,
     "Form": lambda: f.grad(x).calls().pop().oracle.form,
     "Groups": lambda: od.Groups(hidden="layers/*", last=od.Leaves("head/*", ndim=2)),
@@ -225,6 +263,10 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "PoincareMap": lambda: od.analysis.poincare_map(od.system("heavy_ball"), at={"v[0]": 0.0}),
     "Portrait": lambda: od.analysis.phase_portrait(ball(), od.objective("lessard_recht_packard"), x0=3.3, steps=20),
     "PotentialCertificate": lambda: od.analysis.certify(od.algorithm("gradient_descent"), 0, 3, horizon="all"),
+    "Recurrences": lambda: od.analysis.recurrences(lambda s: -s, x0=[1.0], states=5),
+    "Resilience": lambda: od.analysis.Resilience(
+        attractor(), 1.0, {"x": HALF}, {"x": HALF}, "diverges", 2.0, 8, "a map"
+    ),
     "Recognition": lambda: od.recognize(ball()),
     "RunComparison": lambda: nde.RunComparison("accuracy", {"none": [trained(), trained(1)]}, {}),
     "Scheme": lambda: ball().scheme,
@@ -232,12 +274,15 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "SlowManifold": lambda: od.System({"flow": {x: v, v: -(v + f.grad(x)) / h}}, output=x).slow_manifold(v, h),
     "SlowestMode": lambda: SlowestMode(sp.Integer(1), Fraction(1, 2)),
     "Solution": lambda: od.system("gradient_flow").simulate(od.objective("quadratic"), np.ones(2), 1.0),
+    "Scene": lambda: od.analysis.interactive(space()),
+    "SpacePortrait": space,
     "SolverComparison": lambda: nde.SolverComparison(
         "a model", "accuracy", 10, "tsit5 at 1e-8", (Prediction("tsit5", 40, 6, 0, 0.9, 1e-4, True),)
     ),
     "SpecialPoint": special_point,
     "Spectrum": lambda: od.analysis.spectrum(ball(), 1, 10),
     "Spiral": lambda: spiral.Spiral(Fraction(1, 2), Fraction(1, 3), Fraction(1, 4)),
+    "StabilityBoundary": boundary,
     "Spread": lambda: Spread(0.5, 0.4, 0.6),
     "StroboscopicMap": lambda: od.analysis.stroboscopic_map(od.system("nesterov_c"), 1.0),
     "StepProfile": lambda: nde.StepProfile("a model", HALF, HALF + 0.1, HALF, HALF, 3.3, 5, 1, 37),
@@ -248,6 +293,8 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "System": lambda: od.system("underdamped_langevin"),
     "Trained": trained,
     "Trajectory": lambda: ball().run(od.objective("lessard_recht_packard"), [3.3], 400),
+    "Tip": lambda: shares().tips[0],
+    "TippingProbabilities": lambda: shares().tipping(),
     "Transfer": lambda: Transfer(
         flow_certificate(), (TransferRow("explicit", 0.1, 0.9, 1.0, 0.9, result("Certificate")),), {"explicit": 1.0}
     ),
@@ -262,9 +309,11 @@ def result(name: str) -> Any:
 
 
 DRAWN = (
-    "Basins", "Bifurcation", "Comparison", "Continuation", "Convergence", "CriticalCurve", "CycleRegion",
-    "EffectiveGradient", "EvaluationCounts", "FieldPlane", "FixedMesh", "Landscape", "Lyapunov", "Minimum",
-    "MinimumAction", "Pareto", "PhaseDensity", "Portrait", "SolverComparison", "Spectrum", "StepProfile", "Transfer",
+    "BasinShares", "Basins", "Bifurcation", "Cobweb", "Comparison", "Continuation", "Convergence", "CriticalCurve",
+    "CycleRegion", "EffectiveGradient", "EvaluationCounts", "FieldPlane", "FixedMesh", "Landscape", "Lyapunov",
+    "Minimum", "MinimumAction", "Pareto", "PhaseDensity", "Portrait", "Recurrences", "SolverComparison",
+    "SpacePortrait",
+    "Spectrum", "StabilityBoundary", "StepProfile", "Transfer",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
+from random_means import compared
 
 import odescent as od
 from odescent.dynamics.algebra.calculus import derivative, substitute, symbols_of, vanishes
@@ -188,6 +189,12 @@ def test_random_polynomials() -> None:
         assert np.allclose(number(od.mean(e), {}), averaged(e, z, law), rtol=1e-8, atol=1e-10), e
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_random_expressions(seed: int) -> None:
+    """`python tests/random_means.py 150` tries more of them."""
+    assert not compared(seed)
+
+
 def test_published_second_moments() -> None:
     """Normal: (d + 2) |g|^2; s directions add (d + 1)/s; squares of Hutchinson's diagonal are row norms of H."""
     z, v = od.sample("z", like=x), od.sample("v", like=x)
@@ -284,7 +291,10 @@ def test_what_has_no_closed_form_is_called_a_mean() -> None:
         (lambda: od.sample("z", like=3), "takes its shape from a vector block, like=x, not from 3"),
         (lambda: od.estimate(g, of=g), "there is no sample in grad f(x)"),
         (lambda: od.estimate(3, of=g), "expression of estimate must be a Vector, not 3"),
-        (lambda: od.System({"a": {x: -od.sample("q", like=w)}}), "which must have the shape of a block of the system, not of 'w'"),
+        (
+            lambda: od.System({"a": {x: -od.sample("q", like=w)}}),
+            "which must have the shape of a block of the system, not of 'w'",
+        ),
         (
             lambda: od.System({"a": {x: -g}}, output=x + od.sample("q", like=x)),
             "the output reads the sample q",

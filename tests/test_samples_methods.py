@@ -323,7 +323,14 @@ def test_gradient_transport_without_normalization_is_gradient_descent_seen_at_an
 
 
 @pytest.mark.parametrize(
-    "name", ["zeroth_order", "sketched_gradient_descent", "hessian_aided_momentum"]
+    "name",
+    [
+        "zeroth_order",
+        "sketched_gradient_descent",
+        "adahessian",
+        "hessian_aided_momentum",
+        "implicit_gradient_transport",
+    ],
 )
 def test_derivations_replay(name: str, tmp_path: object) -> None:
     derivation = od.algorithm(name).derivation()
@@ -364,6 +371,17 @@ def test_methods_in_disguise_and_methods_that_are_not() -> None:
     assert symbols_of(squares.program.next[x]) is not None
 
 
+def test_means_in_coordinates() -> None:
+    """The bias of a central difference of x^4 is 12 r^2 x (O5), whatever the rest of the function."""
+    quartic = {"f": lambda a, b: a**4 + a * b**2}
+    found = od.dynamics.stochastic.in_coordinates(od.system("zeroth_order_flow"), 2, quartic)
+    a, b = found.state
+    assert sp.expand(found.drift[0] + 4 * a**3 + 12 * r**2 * a + b**2 + r**2) == 0
+    assert sp.expand(found.drift[1] + 2 * a * b) == 0
+    with pytest.raises(od.OdescentError, match="give polynomials for its functions"):
+        od.dynamics.stochastic.in_coordinates(od.system("zeroth_order_flow"), 2)
+
+
 def test_text_form() -> None:
     text = """
     blocks x
@@ -377,3 +395,63 @@ def test_text_form() -> None:
     system = od.parse_system(text)
     assert [s.name for s in system.samples] == ["u", "z"]
     assert vanishes(system.mean_drift[x] - od.mean(two_point("sphere")) / 2)
+
+
+ROWS = np.random.default_rng(0).standard_normal((60, 3))
+ANSWERS = ROWS @ np.array([1.0, -1.0, 2.0]) + 0.3 * np.random.default_rng(1).standard_normal(60)
+
+
+def squares(**options: object) -> od.FiniteSum:
+    return od.FiniteSum(
+        "f", lambda p, row: (row[0] @ p - row[1]) ** 2 / 2, (ROWS, ANSWERS), **options
+    )
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_minibatch_has_the_law_of_the_rows(replace: bool) -> None:
+    whole = squares(batch=8, replace=replace)
+    point = jnp.array([0.5, 0.0, 1.0])
+    residual = ROWS @ np.asarray(point) - ANSWERS
+    each = residual[:, None] * ROWS
+    np.testing.assert_allclose(whole.gradients(point), each, rtol=1e-12)
+    np.testing.assert_allclose(whole.covariance(point), np.cov(each.T, bias=True), rtol=1e-10)
+    np.testing.assert_allclose(whole.grad(point), each.mean(axis=0), rtol=1e-12)
+    u = jax.random.uniform(jax.random.key(1), (8000,))
+    made = np.asarray(jax.vmap(lambda s: whole.batch(point, s))(u))
+    share = 1 / 8 if replace else (60 - 8) / 59 / 8
+    wanted = np.cov(each.T, bias=True) * share
+    assert np.all(np.abs(made.mean(axis=0) - each.mean(axis=0)) < 5 * made.std(axis=0) / 90)
+    np.testing.assert_allclose(np.cov(made.T), wanted, atol=0.08 * np.trace(wanted))
+    assert np.isclose(float(whole.variance(point)), np.trace(wanted), rtol=1e-10)
+    picked = np.asarray(jax.vmap(whole.picked)(u[:200]))
+    twice = [len(set(p)) < 8 for p in picked.tolist()]
+    assert any(twice) if replace else not any(twice)
+    assert set(picked.ravel().tolist()) == set(range(60))
+
+
+def test_stochastic_gradient_descent_over_rows() -> None:
+    """The mean step is gradient descent's, its noise has the covariance of a batch, and runs fit the data."""
+    method, u = od.algorithm("sgd", noise="minibatch"), od.sample("u", "uniform")
+    found, e = method.modified_equation(1), f.batch(x, u)
+    assert vanishes(limit_flow(method).drift[x] + g)
+    noise = od.mean(od.outer(e, e)) - od.outer(g, g)
+    assert vanishes(found.covariance[x, x] - noise * h)
+    assert od.mean(e * od.inner(e, g)) != od.mean(e) * od.inner(g, g)
+    run = method.run(squares(batch=8), np.zeros(3), 1500, key=0, h=0.02)
+    best = np.linalg.lstsq(ROWS, ANSWERS, rcond=None)[0]
+    np.testing.assert_allclose(run.x[-500:].mean(axis=0), best, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (lambda: squares(batch=61), "a batch of 61 rows must not be larger than the 60 rows"),
+        (lambda: squares(batch=0), "batch must be"),
+        (lambda: od.FiniteSum("f", lambda p, row: 0.0, (ROWS, ANSWERS[1:])), "must have one number of rows"),
+        (lambda: od.FiniteSum("f", lambda p, row: 0.0, ROWS[:0]), "must have one number of rows"),
+        (lambda: squares().covariance(x), "the covariance of rows is one of numbers"),
+    ],
+)  # fmt: skip
+def test_wrong_sums_get_a_sentence(wrong: object, sentence: str) -> None:
+    with pytest.raises(od.OdescentError, match=sentence):
+        wrong()

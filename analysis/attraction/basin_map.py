@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
 from ..._support.drawable import drawn
-from ..._support.errors import NotCarried, OdescentError, unknown
+from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
@@ -94,18 +94,40 @@ class Basins(Rendered):
         ]
         return "\n".join(rows)
 
-    def entropy(self, box: int = 5) -> BasinEntropy:
-        """The basin entropy and that of the boundary, in boxes of so many cells a side."""
-        return basin_entropy(self._grid(), box)
+    def entropy(self, box: int = 5, of: str | None = None) -> BasinEntropy:
+        """The basin entropy and that of the boundary, in boxes of so many cells a side.
 
-    def uncertainty(self) -> Uncertainty:
-        """The uncertainty exponent of the boundary, and the dimension that follows."""
-        return uncertainty(self._grid())
+        Args:
+            box: cells a side.
+            of: a kind of attractor, such as "diverges", against all others; every attractor by itself where None.
 
-    def _grid(self) -> Int[np.ndarray, "..."]:
+        Raises:
+            OdescentError: random starts, no such attractor, a grid that is too small.
+        """
+        return basin_entropy(self._grid(of), box)
+
+    def uncertainty(self, of: str | None = None) -> Uncertainty:
+        """The uncertainty exponent of the boundary, and the dimension that follows.
+
+        Args:
+            of: a kind of attractor, as for `entropy`.
+
+        Raises:
+            OdescentError: random starts, no such attractor, a grid that is too small or without a boundary.
+        """
+        return uncertainty(self._grid(of))
+
+    def _grid(self, of: str | None) -> Int[np.ndarray, "..."]:
         if self.sampled:
             raise OdescentError("the boundary of basins needs a grid, not random starts.")
-        return self.labels
+        if of is None:
+            return self.labels
+        kinds = [a.kind for a in self.attractors]
+        check_choice("kind of attractor", of, dict.fromkeys(kinds))
+        own: Int[np.ndarray, "..."] = np.array([k == of for k in kinds] + [False])[
+            self.labels
+        ].astype(int)
+        return own
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, without the map itself."""

@@ -12,7 +12,7 @@ from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
 from .batching import pick, take
 from .capture import capture, traps, visits
 from .grid import PointGrid
-from .lasting import KINDS, NEITHER, Place, motions, places
+from .lasting import KINDS, NEITHER, QUASIPERIODIC, Place, filling, fills, motions, places
 from .settling import DIVERGES, SETTLED, UNDEFINED, UNRESOLVED, Limits, read, settle
 
 _SCOUTS = 1024
@@ -80,7 +80,7 @@ class _Search:
         self.moving = p.varies_parameters
         self.places = by == "place"
         self.label = np.full(p.count, -1)
-        self.lasting: list[Attractor] = []
+        self.lasting: list[Attractor | None] = []  # None for what turns out to be no attractor
         self.lives = np.full(p.count, -1)  # on which of them
         self.grounds: list[
             tuple[int, Place]
@@ -137,7 +137,10 @@ class _Search:
         found = motions(s, take(state, at), c, self.p.scale)
         if self.catalogue is None or self.catalogue.full:
             for kind, name in KINDS.items():
-                own = at[found.kind == kind]
+                these = np.flatnonzero(found.kind == kind)
+                if kind == QUASIPERIODIC and len(these):
+                    these = these[filling(s, take(found.state, these), pick(c, these))]
+                own = at[these]
                 if len(own):
                     self.lives[own] = len(self.lasting)
                     self.lasting.append(Attractor(name))
@@ -154,6 +157,9 @@ class _Search:
         self.grounds.append((first, place))
         for g, orbit in enumerate(place.orbits):
             own = np.flatnonzero(lasts)[picked == g]
+            if found.kind[own[0]] == QUASIPERIODIC and not fills(orbit):
+                self.lasting.append(None)
+                continue
             numbers = (found.exponent, found.low, found.high)
             exponent = tuple(float(a[own].mean()) for a in numbers)
             x = np.moveaxis(read(s, "output", orbit, c), -1, 0)
@@ -174,6 +180,8 @@ class _Search:
         else:
             label, found = self._families(verdict == SETTLED, period, state)
         for i, a in enumerate(self.lasting):
+            if a is None:
+                continue
             label[self.lives == i] = len(found)
             found.append(a)
         for kind, code in (("diverges", DIVERGES), ("undefined", UNDEFINED)):

@@ -20,7 +20,9 @@ from ...dynamics.flows.tableaux import runge_kutta
 from .batching import pad, pick, spread, take
 
 _UNROLLED = 6  # tangents that are made orthogonal one by one; more by a QR factorization
-_BLOCK = 512  # points that go through all steps together
+_BLOCK = (
+    64  # points that go through all steps together: all that belongs to them stays in the cache
+)
 _SEED = 7
 
 

@@ -27,6 +27,8 @@ _WALKS = 32  # orbits by which an attractor's cells are found
 _CELLS, _SIDE = 1 << 21, 128  # at most, in all and along an axis
 _TOGETHER = 0.5  # of the steps of an orbit in the cells of another: they live in the same place
 _DRAWN = 2048  # points that are kept of an attractor
+_COARSE, _FINE = 8, 64  # cells a side of two boxes' grids, for the dimension of an orbit
+_CURVE = 0.75  # least dimension by cells of what fills a curve; the limit of a period doubling cascade has 0.54
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,50 @@ def places(
     return label, Place(low, width, table, orbits)
 
 
+def dimension_by_cells(x: Float[np.ndarray, "m d"]) -> float:
+    """How the number of cells that an orbit visits grows when they get finer: about 1 on a curve, 0 on a cycle."""
+    low, size = x.min(0), float(np.ptp(x, axis=0).max())
+    if not size > 0:
+        return 0.0
+    counts = []
+    for side in (_COARSE, _FINE):
+        at = np.minimum(((x - low) / size * side).astype(int), side - 1)
+        counts.append(len(np.unique(at, axis=0)))
+    return float(np.log(counts[1] / counts[0]) / np.log(_FINE / _COARSE))
+
+
+def fills(orbit: Any) -> bool:
+    """Whether the points of an orbit, leaves (..., m), fill a curve, as those of quasi-periodic motion do.
+
+    An exponent at 0 has many reasons: at the limit of a cascade, and on cycles too long to be found, points stay away
+    from most of a curve.
+    """
+    return dimension_by_cells(np.asarray(_flat(jax.tree.map(jnp.asarray, orbit))).T) >= _CURVE
+
+
+def filling(s: PointStepper, state: Any, c: Any) -> np.ndarray:
+    """The same of the orbits of many states, leaves (..., n), with their coefficients; shape (n,)."""
+    n = np.shape(jax.tree.leaves(state)[0])[-1]
+    walk = _walking(s, _DRAWN, 8 if s.rates is not None else 1)
+
+    def work(part: slice, padded: int) -> Any:
+        walked = walk(
+            jax.tree.map(jnp.asarray, pad(take(state, part), padded)), pick(c, part, padded)
+        )
+        count = part.stop - part.start
+        return np.array(
+            [
+                fills(
+                    jax.tree.map(lambda a, i=i: np.moveaxis(np.asarray(a)[..., i], 0, -1), walked)
+                )
+                for i in range(count)
+            ]
+        )
+
+    found: np.ndarray = spread(work, n, 1 << 22, 8 * _DRAWN)
+    return found
+
+
 def _grown(cells: Int[np.ndarray, " m"], shape: tuple[int, ...]) -> np.ndarray:
     """A mask of cells and of their neighbours, corners included."""
     mask = np.zeros(shape, bool)
@@ -239,4 +285,15 @@ def _grown(cells: Int[np.ndarray, " m"], shape: tuple[int, ...]) -> np.ndarray:
     return grown.ravel()
 
 
-__all__ = ["CHAOTIC", "KINDS", "NEITHER", "QUASIPERIODIC", "Motions", "Place", "motions", "places"]
+__all__ = [
+    "CHAOTIC",
+    "KINDS",
+    "NEITHER",
+    "QUASIPERIODIC",
+    "Motions",
+    "Place",
+    "filling",
+    "fills",
+    "motions",
+    "places",
+]

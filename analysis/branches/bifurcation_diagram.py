@@ -275,10 +275,35 @@ def _exact(p: PointGrid, state: Any, change: Change) -> Change:
         if at is None or abs(at.y[-1] - change.value) > _NEAR * (high - low):
             continue
         if np.abs(at.y[:-1] - u).max() <= reach and (kind != BRANCH or abs(at.scalar) <= _BROKEN):
+            if kind == BRANCH and (shorter := _doubled(problem, active, at.y, change)):
+                return shorter
             made: SpecialPoint = described(problem, active, at)
             kind_of = "transcritical or pitchfork" if made.kind == "branch point" else made.kind
             return replace(change, value=made.value, kind=kind_of, coefficient=made.coefficient)
     return change
+
+
+def _doubled(
+    problem: StationaryProblem, active: int, y: np.ndarray, change: Change
+) -> Change | None:
+    """Where a cycle of a map ends in one of half its period: the period doubling of that one; None elsewhere.
+
+    For the map repeated as often as the long cycle is, the end is a pitchfork, whose third branch is the short cycle.
+    """
+    period = change.period // 2
+    if problem.field.flow or change.period % 2:
+        return None
+    half = StationaryProblem.of(problem.field, period, problem.values)
+    value, slope = half.system(ZERO, {active: (-np.inf, np.inf)}, np.zeros(len(y) - 1)).evaluate(y)
+    if not np.abs(value).max() <= _SAME * max(1.0, float(np.abs(y[:-1]).max())):
+        return None
+    at = locate(half, active, CurvePoint(y, np.zeros(len(y)), slope), FLIP)
+    if at is None:
+        return None
+    made = described(half, active, at)
+    return replace(
+        change, value=made.value, kind=made.kind, period=period, coefficient=made.coefficient
+    )
 
 
 def _halved(c: Change, found: list[Change], span: float) -> bool:

@@ -143,10 +143,10 @@ def lyapunov(
         total = max(round(t1 / (dt or 1.0)), 1) if t1 is not None else steps or 100_000
         kind = 0 if flow else 2 if isinstance(iterated, ReturnMap) else 1
         parts = min(max(total // _PARTS[kind], 1), batches) if n is None else 1
-        if parts > 1:
-            state = _spaced(s, state, c, int(transient * total), parts)
         each = -(-batches // parts)
         length = max(-(-total // (parts * each * every)), 1)
+        if parts > 1:
+            state = _spaced(s, state, c, int(transient * total), length * each * every, parts)
         skip = -(-int(transient * length * each * every) // every)
         logs, _ = growth(s, state, c, k, every, (skip, length, each))
     unit = length * every * (dt or 1.0 if flow else 1.0)
@@ -208,10 +208,8 @@ def _states(s: PointStepper, x0: Any, c: Any, n: int | None) -> Any:
     return jax.tree.map(np.asarray, jax.vmap(one, in_axes=(over_c,), out_axes=-1, axis_size=n)(c))
 
 
-def _spaced(s: PointStepper, state: Any, c: Any, steps: int, parts: int) -> Any:
-    """States of one orbit, leaves (..., parts), evenly spread over the second half of so many steps."""
-    late = -(-steps // 2)
-    stride = max(late // parts, 1)
+def _spaced(s: PointStepper, state: Any, c: Any, late: int, stride: int, parts: int) -> Any:
+    """States of one orbit, leaves (..., parts), so many steps apart: the parts that begin there do not overlap."""
 
     def run(z: Any, c: Any) -> Any:
         step = over(lambda z, c: s.step(z, c, None), c)

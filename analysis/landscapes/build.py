@@ -77,6 +77,12 @@ def landscape(
         )
     check_whole("steps", steps, 1)
     starts, blocks = starts_of(x0, objective)
+    for start in starts:
+        if not np.isfinite(value_at(objective, start)):
+            at_text = ", ".join(f"{v:g}" for v in start[:4].tolist())
+            raise OdescentError(
+                f"{objective.name} is not finite at the start ({at_text}); start inside of its domain."
+            )
     named = methods_of(methods)
     given, remarks = values_of(named, objective, starts, dict(parameters or {}))
     made = {n: _prepared(m, objective, given) for n, m in named.items()}

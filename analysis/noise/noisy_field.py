@@ -102,7 +102,7 @@ class NoisyField:
             )
         if system.jumps:
             raise NotCarried(f"{self.name} jumps; only noise of Wiener processes is taken here.")
-        expressions = [*system.drift.values()]
+        expressions = [*system.mean_drift.values()]
         expressions += [e for f in system.fields.values() for d in f.noise.values() for e in d.expressions]  # fmt: skip
         if system.time is not None and any(system.time in symbols_of(e) for e in expressions):
             raise NotCarried(f"{self.name} depends on time; an autonomous system is expected.")

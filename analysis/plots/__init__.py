@@ -5,8 +5,10 @@ from ..._support.drawable import register
 register(
     __name__,
     {
+        "BasinShares": "tipping:draw_shares",
         "Basins": "basins:draw_basins",
         "Bifurcation": "basins:draw_bifurcation",
+        "Cobweb": "chaos:draw_cobweb",
         "Continuation": "branches:draw_branches",
         "Convergence": "rates:draw",
         "CriticalCurve": "branches:draw_critical",
@@ -16,6 +18,9 @@ register(
         "MinimumAction": "noise:draw_path",
         "PhaseDensity": "noise:draw_density",
         "Portrait": "portrait:draw",
+        "StabilityBoundary": "branches:draw_boundary",
+        "Recurrences": "chaos:draw_recurrences",
+        "SpacePortrait": "space:draw_space",
         "Spectrum": "rates:draw_radius",
         "Spectrum as a locus": "rates:draw_locus",
     },

@@ -11,8 +11,11 @@ from ..._support.style import MARKERS, picture, series_style
 from .basins import _label
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
 
+    from ..branches.boundary import StabilityBoundary
     from ..branches.branch import SolutionBranch
     from ..branches.continuation import Continuation
     from ..branches.critical_curve import CriticalCurve
@@ -95,4 +98,34 @@ def draw_critical(c: CriticalCurve, ax: Axes | None = None) -> Axes:
             at = np.array([s.values for s in c.special if s.kind == kind])
             look: Any = {"ls": "none", "marker": MARKERS[i % len(MARKERS)], "ms": 4}
             ax.plot(*at.T, **look, mfc="white", mec="black", mew=0.8, label=kind)
+    return ax
+
+
+def draw_boundary(
+    b: StabilityBoundary,
+    ax: Axes | None = None,
+    continued: Mapping[str, CriticalCurve] | None = None,
+) -> Axes:
+    """Draw the closed form as lines, and continued curves as rings on them.
+
+    Args:
+        b: the boundary.
+        ax: the axes to draw into; None makes a figure.
+        continued: curves by kind, as of `StabilityBoundary.continued`.
+    """
+    first, second = (_label(n) for n in b.parameters)
+    with picture(ax, 0.75, first, second) as ax:
+        for i, (kind, parts) in enumerate(b.curves.items()):
+            look = series_style(i)
+            for j, part in enumerate(parts):
+                label = kind if j == 0 else "_nolegend_"
+                ax.plot(*part.T, **look.line, lw=1.2, label=label)
+            curve = (continued or {}).get(kind)
+            if curve is not None:
+                every = max(len(curve.values) // 24, 1)
+                ring: dict[str, Any] = {"ls": "none", "marker": look.marker, "ms": 4, "mfc": "none"}
+                at = curve.values[::every]
+                ax.plot(*at.T, **ring, mec=look.color, mew=0.8, label=f"{kind}, continued")
+        ax.set_xlim(*b.intervals[0])
+        ax.set_ylim(*b.intervals[1])
     return ax

@@ -137,7 +137,7 @@ def follow(rates: Rates, starts: States, t0: float, t1: float) -> Flowed:
 
 
 def sampled(
-    flow: Flowed, project: Callable[[Float[np.ndarray, "k d"]], Float[np.ndarray, "k 2"]]
+    flow: Flowed, project: Callable[[Float[np.ndarray, "k d"]], Float[np.ndarray, "k m"]]
 ) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k d"]]:
     """Times and states along each flow, dense where its picture in the plane is long or bends.
 
@@ -194,8 +194,8 @@ def _measured(
             break
     chords = np.diff(z / extent, axis=0)
     length = np.linalg.norm(chords, axis=1)
-    heading = np.arctan2(chords[:, 1], chords[:, 0])
-    turn = np.abs((np.diff(heading) + np.pi) % (2 * np.pi) - np.pi)
+    heading = chords / np.maximum(length, 1e-300)[:, None]
+    turn = 2 * np.arcsin(np.clip(np.linalg.norm(np.diff(heading, axis=0), axis=1) / 2, 0.0, 1.0))
     seen = np.minimum(length[1:], length[:-1]) > 1e-7  # shorter ones point anywhere
     weight = length / _SPACING
     weight[1:] += np.where(seen, turn, 0.0) / _TURN
@@ -203,7 +203,7 @@ def _measured(
 
 
 def _distance(
-    p: Float[np.ndarray, "k 2"], a: Float[np.ndarray, "k 2"], b: Float[np.ndarray, "k 2"]
+    p: Float[np.ndarray, "k m"], a: Float[np.ndarray, "k m"], b: Float[np.ndarray, "k m"]
 ) -> Float[np.ndarray, " k"]:
     """Of points from segments."""
     chord = b - a

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError, listed
-from ...dynamics.algebra.calculus import derivative, substitute
+from ...dynamics.algebra.calculus import derivative, singular, substitute
 from ...dynamics.algebra.named import taylor_terms
 from ...dynamics.algebra.vectors import Expr, zero
 from ...dynamics.algebra.windows import of_each
@@ -101,9 +101,17 @@ def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
     memories = any(b.role == "memory" for b in program.blocks)
     implicit = any(c.implicit != 0 for c in program.calls)
     drawn = bool(program.draws or program.counts or program.sweeps)
-    if not algorithm.bound.autonomous or memories or implicit or drawn:
+    if not algorithm.bound.autonomous or memories or implicit or drawn or _removable(algorithm):
         return _one_step(algorithm), _limit_only(algorithm)
     return (_written_out(algorithm),)
+
+
+def _removable(algorithm: Iteration) -> bool:
+    """Whether the map has a singularity at step 0 that a limit removes, as that of h/(1 - exp(h))."""
+    still = {algorithm.step: sp.S.Zero}
+    return any(
+        singular(substitute(e, still)) for e in algorithm.program.inlined().next.values()
+    ) or any(singular(substitute(c.point, still)) for c in algorithm.program.inlined().calls)
 
 
 def _written_out(algorithm: Iteration) -> Step:

@@ -65,6 +65,56 @@ def gap_to_the_flow() -> plt.Figure:
     return od.analysis.convergence(nag, f, np.ones(3), 40).plot().figure
 
 
+def consensus_beside_langevin() -> plt.Figure:
+    """Sixty particles on Himmelblau's function: consensus chooses one minimum, Langevin dynamics samples all."""
+    import jax
+
+    from odescent._support.style import FULL_WIDTH, context, figure, legend_below, looks, titled
+
+    f = od.objective("himmelblau")
+    key, draw = jax.random.split(jax.random.key(0))
+    start = jax.random.uniform(draw, (60, 2), minval=-4.5, maxval=4.5)
+    runs = {
+        "cbo": od.algorithm("cbo").bind(alpha=30, lam=1, sigma=0.7, h=0.05).run(f, start, 80, key=key).x,
+        "unadjusted_langevin": np.stack(
+            [od.algorithm("unadjusted_langevin", step=0.005).run(f, x, 80, key=i).x for i, x in enumerate(start)], 1
+        ),
+    }  # fmt: skip
+    side = np.linspace(-5, 5, 201)
+    height = np.array([[float(f.value(np.array([x, y]))) for x in side[::4]] for y in side[::4]])
+    drawn, panels = figure(FULL_WIDTH, 1.0, ncols=2)
+    with context():
+        for ax, (name, look) in zip(panels, looks(runs).items(), strict=True):
+            ax.contour(side[::4], side[::4], np.log1p(height), 12, colors="0.75", linewidths=0.6)
+            for k, size, fill in ((0, 2.0, "none"), (10, 3.0, "white"), (80, 4.0, look.color)):
+                marks = {
+                    "ls": "none",
+                    "marker": "o",
+                    "ms": size,
+                    "mfc": fill,
+                    "mec": look.color,
+                    "mew": 0.6,
+                }
+                ax.plot(*np.asarray(runs[name][k]).T, **marks, label=f"step {k}")
+            ax.plot(*np.array([[3, 2], [-2.805, 3.131], [-3.779, -3.283], [3.584, -1.848]]).T, ls="none", marker="*",
+                    ms=7, mfc="black", mec="white", mew=0.5, label="minimum")  # fmt: skip
+            ax.set(title=titled(name), xlabel="$x_1$", ylabel="$x_2$", xlim=(-5, 5), ylim=(-5, 5))
+            legend_below(ax)
+    return drawn
+
+
+def shares_of_basins() -> plt.Figure:
+    """Gradient descent with larger and larger steps on Himmelblau's function: which minimum a random start reaches."""
+    import jax
+
+    eta = od.parameters("eta")
+    descent = od.algorithm("gradient_descent", step=eta)
+    axes = {"x0[0]": (-5.0, 5.0), "x0[1]": (-5.0, 5.0)}
+    return od.analysis.basin_shares(
+        descent, "himmelblau", parameter="eta", values=(0.004, 0.03, 27), axes=axes, key=jax.random.key(0)
+    ).plot().figure  # fmt: skip
+
+
 PICTURES = {
     function.__name__: function
     for function in (
@@ -75,5 +125,7 @@ PICTURES = {
         basins_of_the_counterexample,
         modal_radius,
         gap_to_the_flow,
+        consensus_beside_langevin,
+        shares_of_basins,
     )
 }

@@ -28,6 +28,17 @@ wells = od.analysis.phase_portrait(od.system("gradient_flow"), f, window=window,
 wells.plot()
 
 # %% [markdown]
+# ## A surface to turn
+#
+# The same function as a surface, with the runs of a method with momentum on it: drag to turn it, and hover over a
+# critical point for the eigenvalues of the full system.
+
+# %%
+ball = od.algorithm("heavy_ball", learning_rate=0.01, momentum=0.9)
+valleys = od.analysis.landscape(ball, f, [-1, 0])
+od.analysis.interactive(valleys)
+
+# %% [markdown]
 # ## Rates on quadratics
 #
 # The spectrum of a method over the curvatures in $[\mu, L]$; the largest modal radius is its rate on quadratics. A

@@ -25,7 +25,7 @@ from .tableaux import TABLEAUX
 
 # Trajectories that go through all steps together: their state stays in the cache, and XLA does not split so
 # small an operation over threads, which would have to meet after every step.
-_BLOCK = 512
+_BLOCK = 256
 
 
 @checked

@@ -137,6 +137,7 @@ names: NAME ("+" NAME)*
     | PARTIAL NAME "(" point ")" ("[" along ("," along)* "]")? -> partial
     | ADJOINT NAME "(" point ")" "[" direction ("," along)* "]" -> adjoint
     | "prox" NAME "(" sum "," sum ")"                        -> prox
+    | "batch" NAME "(" sum "," sum ")"                       -> batch
 
 point: sum ("," sum)*
 ?along: NAME ":" direction                                   -> slotted

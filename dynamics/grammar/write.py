@@ -266,14 +266,14 @@ class _Writer:
         if (a.oracle.args and a.oracle.kind == "grad") or a.oracle.kind == "vjp":
             head = in_argument({"grad": "grad", "vjp": "adjoint"}[a.oracle.kind], a.oracle.slot)
             return f"{head} {name}({point}){along}"
-        if a.oracle.kind == "prox" and not k:
-            return f"prox {name}({point}, {self._scalar(a.parameters[0], {})})"
+        if a.oracle.kind in {"prox", "batch"} and not k:
+            return f"{a.oracle.kind} {name}({point}, {self._scalar(a.parameters[0], {})})"
         if a.oracle.kind in {"map", "named", "ensemble"} and a.parameters:
             further = ", ".join([point, *(self._scalar(p, {}) for p in a.parameters)])
             if not k:
                 return f"{name}({further})"
             point = further if a.oracle.kind == "named" else point
-        if a.oracle.kind == "prox" or (a.parameters and a.oracle.kind != "named"):
+        if a.oracle.kind in {"prox", "batch"} or (a.parameters and a.oracle.kind != "named"):
             raise OdescentError(f"{a} has no text form.")
         if a.oracle.kind == "grad":
             head = {0: "grad ", 1: "hess "}.get(k, f"D{k + 1} ")

@@ -50,6 +50,15 @@ def sketched_flow(rows: int = 2) -> System:
     )
 
 
+def minibatch_flow() -> System:
+    """x' = -(the gradient over a batch of rows that a uniform sample picks): gradient flow, in the mean."""
+    x, u = blocks("x"), sample("u", "uniform")
+    return System(
+        {"descent": {x: -Objective("f").batch(x, u)}}, output=x, name="minibatch_flow",
+        references=("robbins1951",),
+    )  # fmt: skip
+
+
 def adahessian() -> System:
     """Averages m of g and v of (z * H z)^2 at the rates a and b, z signs, and x' = -mhat / (sqrt(vhat) + eps).
 

@@ -112,6 +112,9 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
     if s not in symbols_of(a):
         scaled: Vector = a * _of_scalar(m, s)
         return scaled
+    if isinstance(a, Call) and s not in symbols_of(m) and (known := _known_mean(a, s)) is not None:
+        scaled_mean: Vector = known * m
+        return scaled_mean
     one, other = degree_of_scalar(m, s), degree_of(a, s)
     degree = None if one is None or other is None else one + other
     if degree is not None:
@@ -129,6 +132,15 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
         return applied
     opaque: Vector = _opaque(a * m, s)
     return opaque
+
+
+def _known_mean(a: Call, s: Bound) -> Vector | None:
+    """The mean of an oracle that is random by its scalar argument, as of a gradient of a random batch."""
+    fixed = all(s not in symbols_of(v) for v in (a.point, *a.directions))
+    random = a.parameters == (s,) and isinstance(s, ScalarSample) and s.law_name == "uniform"
+    if not (a.oracle.form.mean and random and fixed):
+        return None
+    return call(a.oracle.other(a.oracle.form.mean, a.oracle.slot), a.point, a.directions)
 
 
 # Polynomials

@@ -20,6 +20,8 @@ from ..algebra.elementwise import Elementwise, slots
 from ..algebra.products import Product
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
+from ..samples.mean import MeanScalar, MeanVector
+from .gaussians import expectation
 
 Functions = Mapping[str, Callable[..., object]]
 LARGEST = 12  # coordinates of one vector: what is done with them grows fast
@@ -87,7 +89,19 @@ class Coordinates(Rendered):
         known = (self.functions or {}).get(name)
         return as_scalar(known(*at)) if known is not None else sp.Function(name, real=True)(*at)
 
+    def _mean(self, node: MeanVector | MeanScalar) -> list[sp.Expr]:
+        """The components of a mean, of a polynomial in its sample."""
+        drawn = [(self.symbols(node.over), node.over.law)]
+        try:
+            return [expectation(e, drawn) for e in self.components(node.body)]
+        except OdescentError:
+            raise OdescentError(
+                f"{node} has no closed form in coordinates: give polynomials for its functions."
+            ) from None
+
     def _node(self, node: ScalarNode) -> sp.Expr:
+        if isinstance(node, MeanScalar):
+            return self._mean(node)[0]
         if node.kind == "inner":
             left, right = (self.vector(a) for a in node.arguments)
             return sp.Add(*[a * b for a, b in zip(left, right, strict=True)])
@@ -98,6 +112,8 @@ class Coordinates(Rendered):
     def _atom(self, atom: Vector) -> list[sp.Expr]:
         if isinstance(atom, VectorSymbol):
             return list(self.symbols(atom))
+        if isinstance(atom, MeanVector):
+            return self._mean(atom)
         if isinstance(atom, Call):
             return self._call(atom)
         if isinstance(atom, Product):

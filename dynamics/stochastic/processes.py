@@ -182,7 +182,7 @@ def _written(system: System | SDE, form: Coordinates) -> SDE:
     symbols = [b.symbol for b in system.blocks]
     state = [c for s in symbols for c in form.symbols(s)]
     place = {c: i for i, c in enumerate(state)}
-    drift = [c for s in symbols for c in form.components(system.drift[s])]
+    drift = [c for s in symbols for c in form.components(system.mean_drift[s])]
     columns: dict[tuple[str, bool, int], dict[int, sp.Expr]] = {}
     clocks: dict[tuple[str, bool], sp.Expr] = {}
     for field in system.fields.values():

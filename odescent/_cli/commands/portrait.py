@@ -28,6 +28,7 @@ from .simulate import start
 
 _PICTURES = (".pdf", ".svg", ".png", "")
 _FILMS = (".gif", ".mp4")
+_PAGE = ".html"  # that answers the pointer
 _EITHER = "give either --curvature, for one mode of a quadratic, or --objective."
 
 
@@ -77,13 +78,14 @@ def run(
         with_: Add the iterates of another algorithm; may be repeated.
         slow: Draw the expansion of the slow manifold.
         story: For heavy_ball: figures and checked steps on its non-convergence, in the folder --out.
-        out: Picture (pdf, svg, png) or film (gif, mp4).
+        out: Picture (pdf, svg, png), film (gif, mp4), or page that turns and shows eigenvalues (html).
         json: Print one JSON document, for machines.
 
     Examples:
         odescent portrait nesterov_sc --curvature 1 --mu 1 --L 100 --out nesterov.pdf
         odescent portrait heavy_ball --objective lessard_recht_packard --x0 3.3 --out cycle.gif
         odescent portrait heavy_ball --objective himmelblau --with gradient_descent --out valleys.svg
+        odescent portrait heavy_ball --objective himmelblau --out valleys.html
         odescent portrait passive --curvature 1 --set K=3 --set a=0 --set b=2 --slow psi,1/K,3
         odescent portrait heavy_ball --curvature 1 --set step=0.1 --set momentum=0.9
         odescent portrait my_system.ode --curvature 1 --set c=1/2 --out portrait.pdf
@@ -92,10 +94,10 @@ def run(
     if story:
         return _story(name, out, json)
     # what can be refused before anything is loaded
-    if out is not None and out.suffix not in (*_PICTURES, *_FILMS):
+    if out is not None and out.suffix not in (*_PICTURES, *_FILMS, _PAGE):
         raise OdescentError(
-            "--out takes a picture (.pdf, .svg, .png, or all three without a suffix) or a film (.gif, .mp4), "
-            f"not {str(out)!r}."
+            "--out takes a picture (.pdf, .svg, .png, or all three without a suffix), a film (.gif, .mp4) or an "
+            f"interactive page (.html), not {str(out)!r}."
         )
     if out is not None:
         check_file(out)
@@ -143,6 +145,8 @@ def run(
     written: tuple[Path, ...] = ()
     if out is not None and out.suffix in _FILMS:
         written = od.analysis.animate(portrait, out, progress=bar("frames"))
+    elif out is not None and out.suffix == _PAGE:
+        written = (od.analysis.interactive(portrait).save(out),)
     elif out is not None:
         written = portrait.save(out)
     lines = [f"{name}: {portrait}", *map(str, written[:3])]
@@ -172,7 +176,7 @@ def _story(name: str, out: Path | None, as_json: bool) -> None:
     if name != "heavy_ball":
         raise OdescentError(f"--story is available for heavy_ball, not for {name!r}.")
     folder = Path("out/story") if out is None else out
-    if folder.suffix in (*_PICTURES[:-1], *_FILMS):
+    if folder.suffix in (*_PICTURES[:-1], *_FILMS, _PAGE):
         raise OdescentError(
             f"--story writes several files: give --out a folder, such as {str(folder.with_suffix(''))!r}, not "
             f"{str(folder)!r}."

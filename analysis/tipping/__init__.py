@@ -1,0 +1,1 @@
+"""Tipping: basins along a parameter, probabilities of tipping, resilience of attractors, edge states."""
