@@ -103,6 +103,11 @@ PAPERS: Mapping[str, Paper] = {
             "operators.saddle_flow",
         ),
     ),
+    "samples": Paper(
+        "Methods with samples, and averages that follow the motion",
+        "several papers, named with the claims",
+        ("samples.directions", "samples.sketch", "samples.adahessian", "samples.transport"),
+    ),
 }
 
 

@@ -91,6 +91,7 @@ LAYERS = (
     "paper_figs.heuristics",
     "paper_figs.local",
     "paper_figs.operators",
+    "paper_figs.samples",
     "_cli.base",
     "_explorer",
     "_cli.commands",

@@ -31,7 +31,7 @@ def run(
     is 1 if a figure fails or a claim does not hold.
 
     Args:
-        paper: acceleration, consensus, heuristics, local or operators; may be repeated.
+        paper: acceleration, consensus, heuristics, local, operators or samples; may be repeated.
         only: One figure; may be repeated.
         quick: Reduced sizes, stated on the figure; the default.
         full: The papers' scale, as far as it is known.

@@ -1,0 +1,1 @@
+"""Figures on methods with samples and on averages that follow the motion, made of analysis, discretize and dynamics."""

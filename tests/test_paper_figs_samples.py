@@ -1,0 +1,159 @@
+"""The figures on methods with samples: claims hold, and a perturbed method fails them."""
+
+import json
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import sympy as sp
+from faults_of_figures import faults
+
+import odescent as od
+from odescent import paper_figs as pf
+from odescent._support.store import decode, encode
+from odescent.paper_figs.keep import keep, restore
+from odescent.paper_figs.samples import directions, sketch, transport
+
+FIGURES = {f.name: f for _, f in pf.find(["samples"])}
+SMALLER: dict[str, dict[str, Any]] = {
+    "directions": {},
+    "sketch": {"runs": 10000},
+    "units": {"grid": [0.01, 0.03, 0.3, 3.0, 10.0, 30.0]},
+    "transport": {},
+}
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+def computed(name: str) -> pf.Result:
+    figure = FIGURES[name]
+    return figure.compute(**{**figure.parameters("quick"), **SMALLER[name]})
+
+
+def test_every_figure_is_tried_here():
+    assert {*SMALLER} == {*FIGURES}
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_claims_hold_and_the_figure_is_drawn_from_its_file(name: str):
+    result = computed(name)
+    assert result.claims and {c.text: c.shown for c in result.claims if c.verdict != pf.HOLDS} == {}
+    assert any(c.source.startswith("limit") for c in result.claims)
+    arrays: dict[str, np.ndarray] = {}
+    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
+    drawn = FIGURES[name].draw(restore(decode(json.loads(text), arrays)))
+    drawn.draw_without_rendering()
+    assert faults(drawn, result.claims) == []
+    assert drawn.get_size_inches()[0] == 7.0
+
+
+def scaled(system: od.System, field: str, by: sp.Expr) -> od.System:
+    """The system with one of its fields multiplied by a number."""
+    fields = {n: dict(f.drift) for n, f in system.fields.items()}
+    fields[field] = {s: e * by for s, e in fields[field].items()}
+    return od.System(
+        fields, output=system.output, blocks=system.blocks, time=system.time, name=system.name
+    )
+
+
+PERTURBED = {  # the methods and flow, the field that is multiplied, the number; a word of each claim that has to fail
+    "directions": ("zeroth_order", "sketched_flow", "descent", "11/10", ("second moment", "The law holds")),
+    "sketch": (
+        "sketched_gradient_descent", "sketched_flow", "descent", "11/10",
+        ("largest step is 2/", "s = 1: measured", "s = 4: measured"),
+    ),
+    "units": ("adahessian", "adahessian", "second", "6/5", ("follows diag(H H^T)",)),
+    "transport": (
+        "hessian_aided_momentum", "averaged_gradient_flow", "average", "11/10",
+        ("terms that agree", "It is T |H g|", "slope of its logarithm"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PERTURBED)
+def test_a_perturbed_method_fails_its_claims(name: str, monkeypatch: pytest.MonkeyPatch):
+    which, flow_name, field, by, words = PERTURBED[name]
+    method, system = od.algorithm, od.system
+
+    def algorithm(wanted: str, **options: Any) -> od.Algorithm:
+        found = method(wanted, **options)
+        if wanted != which:
+            return found
+        return found.replace(system=scaled(found.system, field, sp.Rational(by)))
+
+    def flow(wanted: str, **options: Any) -> od.System:
+        found = system(wanted, **options)
+        return scaled(found, field, sp.Rational(by)) if wanted == flow_name else found
+
+    monkeypatch.setattr(od, "algorithm", algorithm)
+    monkeypatch.setattr(od, "system", flow)
+    failed = [c.text for c in computed(name).claims if c.verdict != pf.HOLDS]
+    for word in words:
+        assert any(word in text for text in failed), (word, failed)
+
+
+def test_the_mean_of_one_row_sketches_is_a_sketch_of_many_rows():
+    """Mean and covariance of 20,000 steps, against those of R^T R g with rows drawn by NumPy."""
+    g, s, n = np.array([1.0, -2.0, 0.5]), 4, 20_000
+    step = directions.moved("sketched_gradient_descent", lambda x: g, (), rows=1)
+    keys = jax.random.split(jax.random.key(0), (n, s))
+    made = -np.asarray(jax.jit(jax.vmap(lambda k: step(np.zeros(3), 1.0, k)))(keys))
+    wanted = (np.outer(g, g) + g @ g * np.eye(3)) / s
+    assert np.abs(made.mean(0) - g).max() < 5 * np.sqrt(wanted.max() / n)
+    assert np.abs(np.cov(made.T) - wanted).max() < 0.05 * wanted.max()
+
+
+def test_the_largest_step_is_where_the_mean_starts_to_grow():
+    h = np.linspace(0.5, 1.5, 11)
+    assert sketch.crossing(h, (h / 1.2) ** 2) == pytest.approx(1.2, abs=2e-2)
+
+
+def test_differences_along_coordinates_are_those_of_a_loop():
+    f, x = lambda p: p[0] ** 3 * p[1] + p[1] ** 2, np.array([0.7, -0.4])
+    for one_sided in (True, False):
+        found = directions.coordinates(f, jax.numpy.asarray(x), 1e-3, one_sided)
+        for i, e in enumerate(np.eye(2) * 1e-3):
+            low, width = (x, 1e-3) if one_sided else (x - e, 2e-3)
+            assert found[i] == pytest.approx((f(x + e) - f(low)) / width, rel=1e-9)
+
+
+def test_the_claimed_lags_are_derivatives_along_the_gradient():
+    """T H g and (T^2/2) D^3 f[g, g] of the quartic, by hand."""
+    p = np.array([1.5, -1.0, 0.8])
+    row = transport.followed("", p, 0.1, np.array([0.0, 0.01]))
+    g = transport._Q @ p + p**3 / 3
+    hg = transport._Q @ g + p**2 * g
+    assert row[""][0] == pytest.approx(0.1 * np.linalg.norm(hg), rel=1e-9)
+    assert row["look_ahead"][0] == pytest.approx(0.005 * np.linalg.norm(2 * p * g * g), rel=1e-9)
+
+
+def test_without_signs_the_second_average_is_another(monkeypatch: pytest.MonkeyPatch):
+    """With normals for signs it follows the row norms and twice the squared diagonal, and units matter no less."""
+    method = od.algorithm
+
+    def algorithm(wanted: str, **options: Any) -> od.Algorithm:
+        found = method(wanted, **options)
+        if wanted != "adahessian":
+            return found
+        (signs,) = found.system.samples
+        x = od.blocks("x")
+        other = {signs: od.sample("z", like=x)}
+        fields = {
+            n: {s: od.dynamics.substitute(e, other) for s, e in f.drift.items()}
+            for n, f in found.system.fields.items()
+        }
+        own = found.system
+        return found.replace(
+            system=od.System(
+                fields, output=own.output, blocks=own.blocks, time=own.time, name=own.name
+            )
+        )
+
+    monkeypatch.setattr(od, "algorithm", algorithm)
+    failed = [c.text for c in computed("units").claims if c.verdict != pf.HOLDS]
+    assert any("least of the quotients" in text for text in failed), failed
