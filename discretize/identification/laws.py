@@ -8,12 +8,12 @@ there: equations in the parameters of a known method, which elimination shows to
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 
 import sympy as sp
 
 from ..._support.errors import NotCarried
+from ...dynamics.algebra.work import kept
 from ...dynamics.algebra.exact import canonical
 from ..equality.coordinates import Coordinates
 from ..equality.numbers import Number
@@ -70,7 +70,7 @@ def _excluded(target: Program, known: Program) -> bool:
     return any(g.no_zero(FEW) for g in groups) or any(g.no_zero(PAIRS) for g in groups[:2])
 
 
-@functools.lru_cache(maxsize=256)
+@kept(256)
 def laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
     """The means and variances of the coordinates of the first calls, as many as are normal variables; at least two.
 

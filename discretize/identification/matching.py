@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import sympy as sp
 from mpmath.libmp.libhyper import NoConvergence
 
 from ..._support.errors import NotCarried
+from ...dynamics.algebra.work import kept
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.vector_fields.system import L, mu
 from ..linear.matrices import System, transfer
@@ -51,7 +51,7 @@ def unknowns(parameters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) ->
     return _unknowns(tuple(parameters), tuple(expressions))
 
 
-@functools.lru_cache(maxsize=512)  # the same unknowns, so that what is found with them serves again
+@kept(512)  # the same unknowns, so that what is found with them serves again
 def _unknowns(parameters: tuple[sp.Symbol, ...], expressions: tuple[sp.Expr, ...]) -> Unknowns:
     rename: _Values = {}
     below: set[sp.Symbol] = set()
@@ -107,7 +107,7 @@ def _frozen(system: System) -> tuple[sp.ImmutableMatrix, ...]:
     return tuple(sp.ImmutableMatrix(m) for m in system)
 
 
-@functools.lru_cache(maxsize=512)
+@kept(512)
 def _transfer(*system: sp.ImmutableMatrix) -> sp.Matrix:
     a, b, c, d = (m.as_mutable() for m in system)
     return transfer((a, b, c, d), z)

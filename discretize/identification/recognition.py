@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from ..._support.arguments import checked
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.algebra.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.notation.show import text
 from ..equality.equivalence import compare_linear
 from ..equality.nonlinear import compare_maps
@@ -41,6 +42,7 @@ from .shared_point import Table, differ, memory, nonzero, repeats, table
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _TRIED = ", nor one delayed by up to two steps, nor up to four steps of one composed"
 _DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
+_EACH, _ALL = 10**12, 10**12
 Form: TypeAlias = "StateSpace | Program"
 
 
@@ -89,7 +91,7 @@ def recognize(algorithm: Algorithm) -> Recognition:
     search = _Search(algorithm.tuned)
     for stage in (search.as_it_is, search.with_other_values, search.changed):
         for name in _names():
-            stage(name)
+            search.within(stage, name)
         best = search.best()
         if best is not None and set(best.but_for) <= {"oracle", "output"}:
             return best  # other values of the parameters do not change these
@@ -123,7 +125,8 @@ class _Known:
     @functools.cached_property
     def form(self) -> Form:
         """The method as `form` has it."""
-        return form(self.program)
+        with uncounted():
+            return form(self.program)
 
     @functools.cached_property
     def states(self) -> int:
@@ -140,14 +143,16 @@ class _Known:
     @functools.cached_property
     def table(self) -> Table | None:
         """The weights of answers at the shared point; None where the method is not linear, or has no numbers there."""
-        return None if isinstance(self.form, Program) else table(self.form)
+        with uncounted():
+            return None if isinstance(self.form, Program) else table(self.form)
 
 
 @functools.cache
 def _known(name: str, free: bool) -> _Known:
     from ..library import algorithm
 
-    built = algorithm(name)
+    with uncounted():
+        built = algorithm(name)
     return _Known(built.program if free else built.tuned, built.step)
 
 
@@ -160,6 +165,17 @@ class _Search:
         self.memory = 0 if isinstance(self.target, Program) else memory(self.target)
         self.found: list[Recognition] = []
         self.open: dict[str, str] = {}
+        self.left = _ALL
+
+    def within(self, stage: Callable[[str], None], name: str) -> None:
+        """A stage for a method, as far as the work goes: where it ends, the method stays open."""
+        began = done()
+        try:
+            with limited(min(_EACH, self.left)):
+                stage(name)
+        except TooMuchWork:
+            self.open[name] = "excluding it takes more work than is spent on it"
+        self.left -= done() - began
 
     def best(self) -> Recognition | None:
         """The match with the fewest differences, the first of these; three fitted values are weak evidence."""
