@@ -42,7 +42,7 @@ from .shared_point import Table, differ, memory, nonzero, repeats, table
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _TRIED = ", nor one delayed by up to two steps, nor up to four steps of one composed"
 _DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
-_EACH, _ALL = 10**12, 10**12
+_EACH, _ALL = 60_000, 150_000  # products of terms spent on a method, and on all
 Form: TypeAlias = "StateSpace | Program"
 
 
@@ -411,6 +411,11 @@ class _Search:
         """Maps that are not linear, or draw noise, as expressions; notes whether the method stays open."""
         known = _known(name, False)
         constant = not isinstance(known.form, Program)
+        calls = None if isinstance(self.target, Program) else len(self.target.inputs)
+        why = kept_apart(self.program, known.program, constant, calls)
+        if not why:
+            return  # whatever its parameters
+        self.open[name] = why
         for names, renamed in () if constant else self._renamings(known.form):
             if not isinstance(self.target, Program) or not isinstance(renamed, Program):
                 continue
@@ -429,14 +434,15 @@ class _Search:
                 verdict = _compare(self.target, renamed.bind(found))
                 if self._note(name, verdict, _called(names), solved):
                     return
-        calls = None if isinstance(self.target, Program) else len(self.target.inputs)
-        why = kept_apart(self.program, known.program, constant, calls)
-        if why:
-            self.open[name] = why
 
 
 def _compare(one: Form, other: Form) -> Equivalence | None:
-    """The verdict on two forms; None where there is none."""
+    """The verdict on two forms; None where there is none. Few get here, and these are compared to the end."""
+    with uncounted():
+        return _compared(one, other)
+
+
+def _compared(one: Form, other: Form) -> Equivalence | None:
     try:
         if isinstance(one, Program) or isinstance(other, Program):
             both = isinstance(one, Program) and isinstance(other, Program)

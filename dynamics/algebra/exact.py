@@ -23,6 +23,7 @@ from .work import kept, work
 
 _POWER = 32  # of an exponential of a number, where it is a power of another
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
+_FACTORED = 200  # the highest degree of a radicand that is factored
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
 _OPAQUE = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)  # compared by their arguments
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
@@ -263,9 +264,11 @@ def _factors(p: PolyElement) -> tuple[Any, list[tuple[PolyElement, int]]]:
     """The constant and the irreducible factors with their multiplicities, as of `PolyElement.factor_list`.
 
     What is linear in a generator and has no factor without it is irreducible, which is seen at once; squared lengths
-    under a root with a parameter are such.
+    under a root with a parameter are such. What has a high degree is not factored: it stays one radicand.
     """
-    if p.is_ground or not _is_irreducible(p):
+    large = max(p.degrees(), default=0) > _FACTORED
+    if p.is_ground or not (large or _is_irreducible(p)):
+        work(len(p) * max(p.degrees(), default=0))
         found: tuple[Any, list[tuple[PolyElement, int]]] = p.factor_list()
         return found
     denominator, whole = p.clear_denoms()
