@@ -3,7 +3,7 @@
     python benchmarks/recognition_cold.py [--only WORD] [--json]
 
 CPU seconds of ``od.recognize(method)`` once the method is made, which include making and reading all registered
-methods; those are measured apart as well, as is ``import odescent``. The methods are those of ``tests/unregistered.py``.
+methods; those are measured apart as well, as is ``import odescent``. The methods are in ``tests/unregistered.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Any
 
 TESTS = str(Path(__file__).parents[1] / "tests")
 _LONGEST = 25.0  # seconds that a process may take
-IMPORT = "import time; t = time.process_time(); import odescent as od; print(time.process_time() - t)"
+IMPORT = (
+    "import time; t = time.process_time(); import odescent as od; print(time.process_time() - t)"
+)
 REGISTRY = """
 import time, odescent as od
 from odescent.discretize.identification.recognition import _known, _names
@@ -78,7 +80,12 @@ def main() -> None:
             if not options.json:
                 print(f"  {name:<42}{seconds:7.2f}  {verdict} {', '.join(undecided)}", flush=True)
     if options.json:
-        print(json.dumps({"schema": "odescent.bench.recognition_cold/1", "machine": machine, "found": found}, indent=2))
+        print(
+            json.dumps(
+                {"schema": "odescent.bench.recognition_cold/1", "machine": machine, "found": found},
+                indent=2,
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -84,8 +84,12 @@ def test_a_small_power_of_the_speed_is_no_series():
 def test_powers_of_e_whose_exponents_are_nearly_equal(rest):
     """Thousandths of an exponent are not the unit in which it is written."""
     one, other, step = sp.exp(rest), sp.exp(FINE * rest), sp.exp(rest / 1000)
-    assert is_zero(other - one * step) and is_zero((one - other) * (one + other) - one**2 + other**2)
-    assert is_zero(sp.sqrt(a * (other + 1) ** 2 + one * (other + 1) ** 2) - (other + 1) * sp.sqrt(a + one))
+    assert is_zero(other - one * step) and is_zero(
+        (one - other) * (one + other) - one**2 + other**2
+    )
+    assert is_zero(
+        sp.sqrt(a * (other + 1) ** 2 + one * (other + 1) ** 2) - (other + 1) * sp.sqrt(a + one)
+    )
     for near in (other - one, other - one * step**2, one * other - one**2):
         assert not is_zero(near)
 
@@ -113,7 +117,9 @@ def test_derivations_of_a_factor_with_a_field_that_is_a_thousandth_larger(which)
 
 
 def test_an_open_comparison_prints_no_inner_names():
-    absolute = od.method({x: x - h * od.elementwise(lambda z: sp.Max(z, a) + sp.Min(z, a), f.grad(x))}, output=x)
+    absolute = od.method(
+        {x: x - h * od.elementwise(lambda z: sp.Max(z, a) + sp.Min(z, a), f.grad(x))}, output=x
+    )
     plain = od.method({x: x - h * od.elementwise(lambda z: z + a, f.grad(x))}, output=x)
     found = absolute.equivalent(plain)
     assert found.verdict == "undecided" and "_a" not in str(found) and "zero test" in str(found)

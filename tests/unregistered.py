@@ -1,4 +1,4 @@
-"""Methods that are none of the registered ones, by how they differ: for tests of the verdict and a benchmark of its time."""
+"""Methods that are none of the registered ones, for tests of the verdict and a benchmark of its time."""
 
 from __future__ import annotations
 

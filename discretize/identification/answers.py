@@ -21,8 +21,8 @@ from sympy.polys.rings import PolyElement, PolyRing
 from ..._support.errors import NotCarried
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
-from ...dynamics.algebra.work import kept
 from ...dynamics.algebra.vectors import Call, Vector
+from ...dynamics.algebra.work import kept
 from ...dynamics.vector_fields.block import start
 from ..equality.coordinates import CoordinateExpressions, Coordinates
 from ..equality.numbers import Number, apart, precise, real
@@ -321,7 +321,11 @@ def _series(point: Sequence[sp.Expr], most: int) -> Coordinates:
             base, exponent = n.as_base_exp()
             if n.is_Pow and exponent.is_Integer and exponent > 0:
                 continue
-            if not n.is_Pow or exponent.has(_SIZE) or not base.xreplace({_SIZE: sp.S.Zero}).is_positive:
+            if (
+                not n.is_Pow
+                or exponent.has(_SIZE)
+                or not base.xreplace({_SIZE: sp.S.Zero}).is_positive
+            ):
                 raise NotCarried(f"{n} may be no series.")
         terms = stream(e, _SIZE, lambda v, k: [v])
         found += [terms[k] for k in range(most + 1)]

@@ -13,8 +13,8 @@ import itertools
 import sympy as sp
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.work import kept
 from ...dynamics.algebra.exact import canonical
+from ...dynamics.algebra.work import kept
 from ..equality.coordinates import Coordinates
 from ..equality.numbers import Number
 from ..linear.state_space import explicit_proximal

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from math import lcm
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import lcm
 from typing import Any, TypeAlias
 
 import sympy as sp
 from mpmath.libmp.libhyper import NoConvergence
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.work import kept
 from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.work import kept
 from ...dynamics.vector_fields.system import L, mu
 from ..linear.matrices import System, transfer
 from ..linear.state_space import StateSpace, z
@@ -124,8 +124,10 @@ def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_V
 
 
 def _with_names(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
-    """The same with names for powers of e and of numbers, where they are high powers of one; what is high then is none."""
-    powers = {n for e in equations for n in e.atoms(sp.exp, sp.Pow) if not n.free_symbols & {*symbols}}
+    """The same with names for high powers of e and of numbers; without solutions where others are high."""
+    powers = {
+        n for e in equations for n in e.atoms(sp.exp, sp.Pow) if not n.free_symbols & {*symbols}
+    }
     high = {n for n in powers if isinstance(n, sp.exp) or highest(n) > _HIGHEST}
     names = {n: sp.Dummy("power", positive=True) for n in high if n.is_positive}
     named = [e.xreplace(names) for e in equations]

@@ -86,7 +86,7 @@ def recognize(algorithm: Algorithm) -> Recognition:
     its tuning before its free step and coefficients; then it tries methods that are equal but for the start, the
     output, the oracle's name, a time scale, a delay or a composition of steps. Every positive answer is proved. The
     verdict is "different" only if each registered method was excluded for all parameters; otherwise the undecided
-    ones are named.
+    ones are named. The work of excluding is counted and limited, so that the verdict does not depend on the machine.
     """
     search = _Search(algorithm.tuned)
     for stage in (search.as_it_is, search.with_other_values, search.changed):

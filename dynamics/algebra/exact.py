@@ -102,7 +102,9 @@ class _Lowering:
             self.opaque = self.opaque or not (rest == 1 or rest.is_Symbol)
             if isinstance(number, sp.Rational) and abs(number) in self._units.get(rest, {}):
                 powers = self._units[rest][abs(number)].items()
-                bases = [(self._generator(("exp", rest, u), sp.exp(rest * u)), n) for u, n in powers]
+                bases = [
+                    (self._generator(("exp", rest, u), sp.exp(rest * u)), n) for u, n in powers
+                ]
                 return sp.Mul(*[base ** (n * sp.sign(number)) for base, n in bases])
         if e.is_Pow:
             base, exponent = e.as_base_exp()
@@ -341,7 +343,10 @@ def _product(field: FracField, elements: list[FracElement]) -> FracElement:
 
 def added(a: FracElement, b: FracElement) -> FracElement:
     """The sum of two fractions, whose products of terms are counted."""
-    over, under = len(a.numer) * len(b.denom) + len(a.denom) * len(b.numer), len(a.denom) * len(b.denom)
+    over, under = (
+        len(a.numer) * len(b.denom) + len(a.denom) * len(b.numer),
+        len(a.denom) * len(b.denom),
+    )
     work(over + under)
     return a + b
 

@@ -1,4 +1,4 @@
-"""Work in exact arithmetic, counted in products of terms: a limit on it that depends on no clock and on nothing remembered.
+"""Counted work of exact arithmetic, in products of terms, with limits that depend on no clock and no earlier question.
 
 A result that is kept counts with what it took, each time it is asked for. So the same question takes the same work in
 every process, and ends at the same place where there is a limit.
