@@ -45,8 +45,13 @@ if TYPE_CHECKING:
     from .maps import named_maps as named_maps
     from .problems import objective as objective
     from .problems import objectives as objectives
+    from .samples.estimate import Estimator as Estimator
+    from .samples.estimate import estimate as estimate
+    from .samples.mean import mean as mean
+    from .samples.sample import sample as sample
     from .vector_fields.block import Block as Block
     from .vector_fields.block import start as start
+    from .vector_fields.finite_sum import FiniteSum as FiniteSum
     from .vector_fields.groups import Groups as Groups
     from .vector_fields.groups import Leaves as Leaves
     from .vector_fields.maps import Map as Map

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from .dynamics import Block as Block
     from .dynamics import Diffusion as Diffusion
     from .dynamics import Field as Field
+    from .dynamics import FiniteSum as FiniteSum
     from .dynamics import Groups as Groups
     from .dynamics import Jumps as Jumps
     from .dynamics import Leaves as Leaves
@@ -63,12 +64,14 @@ if TYPE_CHECKING:
     from .dynamics import diagonal as diagonal
     from .dynamics import diagonal_operator as diagonal_operator
     from .dynamics import elementwise as elementwise
+    from .dynamics import estimate as estimate
     from .dynamics import gradient as gradient
     from .dynamics import hadamard as hadamard
     from .dynamics import identity as identity
     from .dynamics import inner as inner
     from .dynamics import jacobian as jacobian
     from .dynamics import linear_solve as linear_solve
+    from .dynamics import mean as mean
     from .dynamics import named_map as named_map
     from .dynamics import named_maps as named_maps
     from .dynamics import objective as objective
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
     from .dynamics import parameters as parameters
     from .dynamics import part as part
     from .dynamics import push as push
+    from .dynamics import sample as sample
     from .dynamics import stack as stack
     from .dynamics import system as system
     from .dynamics import systems as systems

@@ -16,6 +16,7 @@ Exit codes: 0 if everything holds, 1 if not, 2 if the input is not such a docume
 
 import decimal
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -179,7 +180,7 @@ FUNCTIONS: dict[str, Any] = {
     "identity": lambda: Vector(Number(i == j) for i in range(SIZE) for j in range(SIZE)),
     "transpose": lambda m: Vector(a for column in rows(m, True) for a in column),
     "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)),
-    "entries": lambda m: m[:: SIZE + 1],
+    "entries": lambda m: Vector(m[:: SIZE + 1]),
     "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
     "oldest": lambda: Vector(Number(i == SIZE - 1) for i in range(SIZE)),
     "delay": lambda: Vector(Number(j == i + 1) for i in range(SIZE) for j in range(SIZE)),
@@ -240,6 +241,8 @@ class World:
         return found
 
     def symbol(self, tree: Any) -> Any:
+        if tree[0] == "sample":
+            return self.draw(tree, SIZE)
         if tree[0] == "block":
             drawn = self.draw(
                 tree, SIZE**2 if {"matrix", "symmetric", "window"} & {*tree[2:]} else SIZE
@@ -290,6 +293,18 @@ class World:
             raise ValueError("too many arguments")
         return slice(first, first + SIZE)
 
+    def mean(self, body: Any, over: Any, env: Env) -> Any:
+        """The mean over a sample: exact for signs and unit vectors. Signs stand for other vectors: what follows from
+        linearity, symmetry and E z z^T = 1 holds so."""
+        one, root = (Number(1), Number(-1)), Number(SIZE).sqrt()
+        points: list[Any] = [*map(Vector, itertools.product(one, repeat=SIZE))]
+        if over[2] == "coordinate":
+            points = [Vector(u) * (s * root) for u in rows(FUNCTIONS["identity"]()) for s in one]
+        if over[0] == "scalar sample":
+            points = [Number(0), Number(1)] if over[2] == "uniform" else [*one]
+        values = [self(body, {**env, json.dumps(over): p}) for p in points]
+        return sum(values[1:], values[0]) * (Number(1) / len(points))
+
     def claim(self, name: str, at: Env, *rates: Env) -> Any:
         """A claim, differentiated along the rates by differences whose steps are all different."""
         if len(rates) > LARGEST["derivatives"] or self.inside:
@@ -325,7 +340,9 @@ class World:
         if isinstance(tree, str):
             return rational(tree)
         word, *rest = tree
-        if word in ("symbol", "block", "slot"):
+        if word == "mean":
+            return self.mean(rest[0], rest[1], env)
+        if word in ("symbol", "block", "slot", "sample", "scalar sample"):
             return env[key] if (key := json.dumps(tree)) in env else self.symbol(tree)
         if word == "sum":
             return sum((self(atom, env) * self(scale, env) for scale, atom in rest), Vector())

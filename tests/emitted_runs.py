@@ -133,7 +133,9 @@ def run_numpy(alg, steps, problem=None):
     takes = inspect.signature(module.run).parameters
     given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
     if "rng" in takes:
-        given["rng"] = Replay(len(alg.tuned.draws) + len(alg.tuned.counts), steps, x0.shape)
+        given["rng"] = Replay(
+            len(alg.tuned.realized().draws) + len(alg.tuned.counts), steps, x0.shape
+        )
     return module.run(**given, x0=x0, steps=steps, **parameters(module))
 
 
@@ -254,6 +256,7 @@ KINDS = (
     "accelerated_mirror_descent",
     "adagrad",
     "adagrad_norm",
+    "adahessian",
     "adam",
     "annealed_langevin",
     "baoab",
@@ -261,6 +264,7 @@ KINDS = (
     "douglas_rachford",
     "extragradient",
     "halpern",
+    "hessian_aided_momentum",
     "item",
     "m_fac",
     "mirror_descent",
@@ -270,7 +274,9 @@ KINDS = (
     "ogda",
     "proximal_point",
     "regularized_newton",
+    "sketched_gradient_descent",
     "stochastic_theta",
+    "zeroth_order",
 )
 
 

@@ -20,8 +20,8 @@ def linear_map(program: Program) -> tuple[sp.Matrix, sp.Matrix]:
     """A and B in the order of the blocks and of the draws."""
     step = step_map(program, hessian=lam)
     after = sp.Matrix(step.after)
-    a, b = after.jacobian(step.state), after.jacobian(step.normals)
-    unknown = {*step.state, *step.normals}
+    a, b = after.jacobian(step.state), after.jacobian(step.drawn)
+    unknown = {*step.state, *step.drawn}
     assert not unknown & (a.free_symbols | b.free_symbols)
     return a.applyfunc(canonical), b.applyfunc(canonical)
 

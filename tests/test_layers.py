@@ -18,6 +18,7 @@ LAYERS = (
     "_support.rendering",
     "dynamics.algebra",
     "dynamics.notation",
+    "dynamics.samples",
     "dynamics.maps",
     "dynamics.solves",
     "dynamics.vector_fields",

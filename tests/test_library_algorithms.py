@@ -55,7 +55,7 @@ def algorithm(request: pytest.FixtureRequest) -> od.Algorithm:
 
 def calling(algorithm: od.Algorithm) -> None:
     """Skip what calls no function and so has no minimizer of one: `test_riccati` runs these on their equations."""
-    if not (algorithm.program.calls or algorithm.program.sweeps):
+    if not algorithm.program.oracles:
         assert algorithm.name in {"iterative_newton", "newton_schulz"}
         pytest.skip("it solves an equation of matrices")
 
@@ -71,6 +71,14 @@ def values_of(algorithm: od.Algorithm) -> dict[str, Any]:
     return {s.name: VALUES.get(s.name, 1) for s in algorithm.parameters}
 
 
+def drawn(d: Any, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
+    """A sample of one of the laws that registered methods draw from."""
+    if not isinstance(d.target, od.dynamics.Vector):
+        return rng.uniform()
+    z = rng.standard_normal(shape)
+    return {"normal": z, "rademacher": np.sign(z)}[d.law]
+
+
 def test_it_is_named_cited_and_described(algorithm: od.Algorithm) -> None:
     assert algorithm.name in NAMES and od.cite(algorithm).startswith("@")
     assert algorithm.name in repr(algorithm) and "output:" in str(algorithm)
@@ -80,7 +88,7 @@ def test_it_is_named_cited_and_described(algorithm: od.Algorithm) -> None:
 def test_it_is_consistent_with_its_system(algorithm: od.Algorithm) -> None:
     limit, wanted = (
         algorithm.consistent_with().drift,
-        algorithm.bound.limit({algorithm.step: 0}).drift,
+        algorithm.bound.limit({algorithm.step: 0}).mean_drift,
     )
     follow = settled(algorithm)  # a window is filled by what is pushed
     wanted = {s: substitute(e, follow) for s, e in wanted.items()}
@@ -112,15 +120,16 @@ def test_bad_values_are_refused(algorithm: od.Algorithm) -> None:
 
 
 def test_it_runs_and_descends(algorithm: od.Algorithm) -> None:
-    """From BEGIN towards the zero of the oracle at 0, noise switched off."""
+    """From BEGIN towards the zero of the oracle at 0, noise switched off and samples drawn."""
     calling(algorithm)
     machine = Machine(algorithm.tuned, ORACLES, **values_of(algorithm))
     at = begin(algorithm)
     draws = {d.target.name: np.zeros_like(at) for d in algorithm.program.draws}
     draws |= {c.target.name: 0.0 for c in algorithm.program.counts}
-    state = machine.init(at)
+    rng, state = np.random.default_rng(5), machine.init(at)
     for k in range(200):
-        state = machine.step(state, k, draws)
+        own = {d.target.name: drawn(d, rng, at.shape) for d in algorithm.program.draws if d.law}
+        state = machine.step(state, k, {**draws, **own})
     last = machine.output(state, k=200)
     assert np.all(np.isfinite(last)) and np.linalg.norm(last) < 0.5 * np.linalg.norm(at)
 

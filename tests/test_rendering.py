@@ -60,6 +60,7 @@ MODULES = {
 h, c = od.parameters("h c")
 x, v = od.blocks("x v")
 f = od.Objective("f")
+z = od.sample("z", like=x)
 HALF = np.linspace(0.0, 1.0, 5)
 PLANE = np.zeros((5, 2))
 
@@ -185,11 +186,13 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Equilibrium": lambda: result("Landscape").critical_points[0].equilibria["flow"],
     "Equivalence": equivalence,
     "EstimatedConstants": estimated,
+    "Estimator": lambda: od.estimate(z * od.inner(z, f.grad(x)), of=f.grad(x)),
     "EvaluationCounts": lambda: nde.EvaluationCounts("a model", np.arange(20, 40), 44, np.array([3])),
     "FieldPlane": lambda: nde.FieldPlane(
         "a model", np.zeros(2), np.eye(2), 1.0, (0.0, 1.0), HALF, HALF, np.ones((2, 5, 5, 2)), HALF,
         np.ones((5, 3, 2)), np.array([0, 1, 1]),
     ),
+    "FiniteSum": lambda: od.FiniteSum("f", lambda p, row: (p - row) ** 2, np.arange(4.0)),
     "FixedMesh": lambda: nde.FixedMesh("a model", HALF, 13, HALF + 0.1, HALF + 0.1, 0.9, {}),
     "FlowCertificate": flow_certificate,
     "Form": lambda: f.grad(x).calls().pop().oracle.form,

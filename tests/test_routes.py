@@ -35,8 +35,19 @@ PAPERS = {  # by route, where it is not the one on passivity
     "doubling": "2310.17086",
     "splitting": "2306.01685",
     "first_integral": "1806.01811",
+    "lag": "1906.03532",
 }
+T = sp.Symbol("T", positive=True)
+AHEAD = f.grad(position + T * velocity)
+IGT = (
+    velocity / T + AHEAD / T,
+    velocity / T + AHEAD / T + f.hess(position + T * velocity, AHEAD) * (h / (2 * T)),
+)
 EQUATIONS = {
+    "implicit_gradient_transport/lag": (
+        velocity / T + f.grad(position + h / (sp.exp(h / T) - 1) * velocity) / T,
+        *IGT,
+    ),
     "nesterov_sc/immersion": (2 * root * velocity + h * hessian + (1 + 2 * h * root) * g, *NAG),
     "nesterov_sc/model": (2 * root * velocity + h * hessian + (1 + h * root) * g, *NAG),
     "triple_momentum/model": (3 * root * velocity + h * hessian + (2 + h * root) * g, *TMM),

@@ -153,7 +153,7 @@ def test_the_euler_step_of_cbo_is_the_printed_update(noise: str) -> None:
     step = step_map(od.Algorithm(od.system("cbo", noise=noise), od.scheme("explicit_euler"), h), 2)
     away = [p - q for p, q in zip(step.state, Coordinates(2).frozen("f"), strict=True)]
     size = [sp.sqrt(away[0] ** 2 + away[1] ** 2)] * 2 if noise == "isotropic" else away
-    for p, e, z, d, xi in zip(step.state, step.after, away, size, step.normals, strict=True):
+    for p, e, z, d, xi in zip(step.state, step.after, away, size, step.drawn, strict=True):
         assert same(e, p - lam * h * z + sigma * sp.sqrt(h) * d * xi)
 
 

@@ -85,6 +85,7 @@ class Backend:
 def needs(program: Program) -> set[str]:
     """The entries of `POWERS` that a program asks for."""
     found: set[str] = set()
+    program = program.realized()
     for c in program.calls:
         found |= {"implicit"} if c.implicit != 0 else set()
         found |= {"several arguments"} if c.oracle.args else set()

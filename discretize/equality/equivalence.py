@@ -83,13 +83,21 @@ def _never_asked(one: Program, other: Program) -> str | None:
 
 
 def _asked(p: Program) -> frozenset[str]:
-    """The functions that a program evaluates; but for conjugate maps, which may undo each other, and values."""
+    """The functions that a program evaluates; but for conjugate maps, which may undo each other.
+
+    Values count where nothing else is evaluated, as in a method of differences.
+    """
     found = {f"the components of {o.text}" for i in p.sweeps for o in i.oracles if not i.quotient}
     found |= {f"quotients of {o.of}" for i in p.sweeps for o in i.oracles if i.quotient}
+    found |= {
+        f"the Hessian of {c.oracle.of}" for c in p.calls if c.directions and c.oracle.kind == "grad"
+    }
     swept = {o for i in p.sweeps for o in i.oracles}
     for o in {*p.oracles} - swept:
         if o.kind in _EVALUATED and o.of not in {"mirror", "dual"}:
             found.add(f"{_EVALUATED[o.kind]} {o.of}")
+        elif o.kind == "value" and not p.calls and not p.sweeps:
+            found.add(f"the values of {o.of}")
     return frozenset(found)
 
 

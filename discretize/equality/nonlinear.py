@@ -206,7 +206,8 @@ class _Steps:
             elif isinstance(i, Draw):
                 number = next(draws)
                 known[i.target] = _named(f"_draw_{number}", i.target)
-                self.records.append((("draw", number, places[i.like]), []))
+                place = places[i.like] if isinstance(i.target, VectorSymbol) else -1
+                self.records.append((("draw", number, place, i.law or "normal"), []))
             elif isinstance(i, Count):
                 number = next(others)
                 known[i.target] = _named(f"_count_{number}", i.target)

@@ -66,6 +66,7 @@ class Trial(Rendered):
     later: int = _AHEAD
     draws: int | None = None
     variance: tuple[tuple[sp.Expr, ...], ...] = ()
+    drawn: tuple[tuple[sp.Expr, ...], ...] = ()
 
     def __str__(self) -> str:
         who, other = ("this one", "the other") if self.number == 0 else ("the other", "this one")
@@ -86,9 +87,13 @@ class Trial(Rendered):
         values.append(f"x0 = ({', '.join(map(str, self.x0))})")
         if self.draws is not None:
             drawing = "this one" if self.draws == 0 else "the other"
-            values.append(
-                f"coordinate i of draw n of {drawing} near (n + 1)/(i + 2), n and i from 0"
-            )
+            if self.drawn:
+                listed = ", ".join(f"({', '.join(map(str, p))})" for p in self.drawn)
+                values.append(f"the first draws of {drawing} {listed}")
+            else:
+                values.append(
+                    f"coordinate i of draw n of {drawing} near (n + 1)/(i + 2), n and i from 0"
+                )
         return (
             f"in step {self.step} {who} calls {self.oracle.name} at {where}{shown[0]}, where {other} does not call "
             f"it up to step {self.step + self.later}{near}; at {', '.join(values)}"
@@ -108,6 +113,23 @@ def _pair(one: sp.Expr, other: sp.Expr) -> list[str]:
     if abs(one - other) < _EQUAL * (1 + abs(one)):
         return [str(sp.N(c, 8)) for c in (one, other)]
     return different(one, other).split(" against ")
+
+
+_LISTED = 3  # draws that a witness lists
+
+
+def _possible(i: Draw, n: int, c: int) -> Fraction:
+    """A coordinate of the n-th draw: a value that its law can take, in two dimensions."""
+    match i.law:
+        case "" | "normal":
+            return Fraction(n + 1, c + 2)
+        case "rademacher":
+            return Fraction((-1) ** (n // 2**c))
+        case "uniform":  # in [0, 1], for vectors and scalars
+            return Fraction(1, n + c + 2)
+        case "sphere":
+            return (Fraction(7, 5), Fraction(1, 5))[(n + c) % 2]
+    raise NoNumber(f"{i} is not supported")
 
 
 def told_apart(one: Program, other: Program) -> Trial | None:
@@ -130,16 +152,20 @@ def told_apart(one: Program, other: Program) -> Trial | None:
     symbols = {s for p in both for s in p.parameters}
     for values in samples(symbols, _SAMPLES):
         with contextlib.suppress(NoNumber, NotCarried, ZeroDivisionError, OverflowError), precise():
-            runs = [_Run(p, values, slopes, laws).calls() for p in both]
-            found = _alone(*runs)
+            runs = [_Run(p, values, slopes, laws) for p in both]
+            found = _alone(*(run.calls() for run in runs))
             if found is not None:
+                samples_of = (
+                    [] if drawing is None or not both[drawing].samples else runs[drawing].drawn
+                )
+                listed = tuple(tuple(map(_shown, p)) for p in samples_of[:_LISTED])
                 number, step, oracle, point, nearest = found
                 places = [point] if nearest is None else [point, nearest]
                 shown = [tuple(map(_shown, p)) for p in places]
                 spread = [tuple(_shown(variance(c)) for c in p) for p in places] if laws else []
                 return Trial(
                     values, tuple(map(_shown, _X0)), slopes, number, step, oracle, shown[0],
-                    None if nearest is None else shown[1], draws=drawing, variance=tuple(spread),
+                    None if nearest is None else shown[1], draws=drawing, variance=tuple(spread), drawn=listed,
                 )  # fmt: skip
     return None
 
@@ -198,7 +224,8 @@ class _Run(CoordinateValues):
         super().__init__({**begin, start: _X0}, lengths)
         self.program, self.slopes, self.laws = program, slopes, laws
         self.made: list[tuple[int, Oracle, Point]] = []
-        self.drawn, self.step = 0, -1
+        self.drawn: list[Point] = []
+        self.step = -1
 
     def calls(self) -> list[tuple[int, Oracle, Point]]:
         """The calls of the first steps: step, oracle, point."""
@@ -220,14 +247,17 @@ class _Run(CoordinateValues):
             return self.value(i.value)
         if isinstance(i, Count) and not self.laws:
             return Fraction(1)
-        if not isinstance(i, Draw) or i.target.operates:
+        if not isinstance(i, Draw) or i.operates:
             raise NoNumber(f"{i} is not supported")
-        # independent standard normal variables, or the numbers that stand for them
-        n, self.drawn = self.drawn, self.drawn + 1
+        # independent variables of mean zero and variance one, or numbers that stand for them
+        n = len(self.drawn)
+        if self.laws and not i.standardized:
+            raise NoNumber(f"{i} is not supported")
         found: Point = tuple(
-            Normal(Fraction(0), {(n, c): Fraction(1)}) if self.laws else Fraction(n + 1, c + 2)
+            Normal(Fraction(0), {(n, c): Fraction(1)}) if self.laws else _possible(i, n, c)
             for c in range(len(_X0))
         )
+        self.drawn.append(found)
         return found if isinstance(i.target, VectorSymbol) else found[0]
 
     def called(self, call: Call) -> Point:

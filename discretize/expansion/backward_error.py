@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
@@ -27,9 +27,11 @@ from ...dynamics.algebra.series import orders_lost, taylor
 from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.algebra.windows import accumulated, pushed
 from ...dynamics.flows.system import System
+from ...dynamics.samples.mean import mean
 from ..linear.matrices import inverse
 from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
 from .drawn_limit import check_draws
+from .generator import generator_logarithm
 from .modified_equation import Drift, ModifiedEquation
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ LARGEST = 20_000  # operations in one expression on the way; beyond, a minute be
 def step_series(algorithm: Iteration, order: int) -> list[Drift]:
     """Taylor coefficients of one step in h, by block; memories are replaced by what they follow.
 
-    Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Raises
-    OdescentError if the step does not tend to the identity.
+    Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Samples stay in them
+    as symbols. Raises OdescentError if the step does not tend to the identity.
     """
     return _series(algorithm, order, algorithm.own_program)[0]
 
@@ -67,7 +69,7 @@ def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Dr
         assert algorithm.clock is not None
         begin = algorithm.clock.xreplace({program.counter: sp.S.Zero})
         known[program.counter] = (algorithm.system.time - begin) / h
-    if program.draws or program.counts:
+    if len(program.draws) > len(program.samples) or program.counts:
         root = sp.Dummy("r", positive=True)
         opened = {s: substitute(e, {h: root**2}) for s, e in known.items()}
         moved = _through_order(program.bind({h: root**2}), opened, root, 2, drawn=True)
@@ -86,11 +88,22 @@ def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Dr
                 f"as {h} -> 0 the step sends {s} to {start[s]} instead of leaving it in place, so there is no "
                 "limit flow in these blocks."
             )
+    _check_memories(update, memories, program)
     graph = _slaved(update, start, kept, memories, h, order - 1, lengths)
     own = {new: s for s, new in positive.items()}
     series = {s: taylor(substitute(update[s], graph), h, order) for s in kept}
     terms = [{own.get(s, s): substitute(series[s][j], own) for s in kept} for j in range(order + 1)]
     return terms, {s: substitute(e, own) for s, e in graph.items()}
+
+
+def _check_memories(update: Drift, memories: list[Symbol], program: Program) -> None:
+    """Refuse memories of samples: they do not settle on a function of the state, but have a law of their own."""
+    for m in memories:
+        if drawn := symbols_of(update[m]) & set(program.samples):
+            raise NotCarried(
+                f"the memory {m} keeps the sample {min(s.name for s in drawn)} of earlier steps, so it has a law and "
+                "does not settle; write an average as a block with a field of its own, m' = a*(s - m)."
+            )
 
 
 def positive_coefficients(algorithm: Iteration) -> dict[sp.Symbol, sp.Expr]:
@@ -127,9 +140,10 @@ def coefficient_drift(algorithm: Iteration) -> dict[Symbol, Expr]:
 def _through_order(
     program: Program, given: Mapping[Symbol, Expr], h: sp.Symbol, order: int, drawn: bool = False
 ) -> Drift:
-    """The next state as polynomials in h, expanded instruction by instruction; draws are zero, unless ``drawn``.
+    """The next state as polynomials in h, expanded instruction by instruction; noise is zero, unless ``drawn``.
 
-    With draws, h is the root of the step. What is divided by h on the way is expanded so much further before.
+    Samples stay as symbols. With draws, h is the root of the step. What is divided by h on the way is expanded so much
+    further before.
     """
     found, lost = _expanded_through(program, given, h, order, order, drawn)
     if lost:
@@ -165,7 +179,7 @@ def _expanded_through(
         if isinstance(i, Assign):
             known[i.target] = expanded(i.value)
         elif isinstance(i, (Draw, Count)):
-            if not drawn:
+            if not drawn and not (isinstance(i, Draw) and i.law):
                 known[i.target] = nothing(i.target)
         elif isinstance(i, SweepCoordinates):
             if asked > (2 if drawn else 1):
@@ -259,10 +273,10 @@ def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
 
 
 def _held(algorithm: Iteration) -> tuple[Drift, Drift]:
-    """The drift of the state blocks with the coefficients held where they are, and what the memories follow."""
+    """The mean drift of the state blocks with the coefficients held where they are, and what the memories follow."""
     (_, drift), settled = _series(algorithm, 1, algorithm.held_program)
     states = {b.symbol for b in algorithm.held_program.blocks if b.role == "state"}
-    return {s: e for s, e in drift.items() if s in states}, settled
+    return {s: mean(e) for s, e in drift.items() if s in states}, settled
 
 
 def settled(algorithm: Iteration) -> dict[Symbol, Expr]:
@@ -273,7 +287,7 @@ def settled(algorithm: Iteration) -> dict[Symbol, Expr]:
 def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
     """A block whose limit drift is not the system's, with both; memories are where they settle."""
     found, settled = _held(algorithm)
-    target = algorithm.bound.limit({algorithm.step: 0}).drift
+    target = algorithm.bound.limit({algorithm.step: 0}).mean_drift
     for s, e in found.items():
         wanted = substitute(target[s], settled)
         if not vanishes(e - wanted):
@@ -316,13 +330,20 @@ def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
             "moment_map has the exact moments of a step."
         )
     time = algorithm.system.time
-    fields = lie_logarithm(step_series(algorithm, order + 1)[1:])
+    steps = step_series(algorithm, order + 1)[1:]
+    spread: tuple[dict[Any, Expr], ...] = ()
+    if algorithm.program.samples:
+        fields, spread = generator_logarithm(steps)
+    else:
+        fields = lie_logarithm(steps)
     varying = time is not None and time in fields[0]
     terms = tuple({s: e for s, e in f.items() if s != time} for f in fields)
     output = algorithm.bound.output
     begin = {s: algorithm.bound.block(s.name).init for s in positive_coefficients(algorithm)}
-    noisy = bool(algorithm.program.draws or algorithm.program.counts)
-    found = ModifiedEquation(terms, algorithm.step, output, time if varying else None, begin, noisy)
+    noisy = len(algorithm.program.draws) > len(algorithm.program.samples)
+    found = ModifiedEquation(
+        terms, algorithm.step, output, time if varying else None, begin, noisy, spread
+    )
     algorithm.kept["modified", order] = found
     return found
 

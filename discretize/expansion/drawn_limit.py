@@ -33,7 +33,7 @@ def check_draws(update: dict[Symbol, Expr], root: sp.Symbol, program: Program) -
     Raises:
         NotCarried: the block and the draw that prevent the limit.
     """
-    drawn: set[Symbol] = {d.target for d in program.draws}
+    drawn: set[Symbol] = {d.target for d in program.draws if not d.law}
     numbers: set[Symbol] = {n.target for n in program.counts}
     quiet = dict.fromkeys(numbers, sp.S.Zero)
     series = {s: taylor(e, root, 2) for s, e in update.items()}

@@ -27,6 +27,11 @@ class ModifiedEquation(Rendered):
 
     Coefficients with a recurrence are among the blocks; ``begin`` has their initial values. For a method that draws
     noise (``noisy``) it is the equation without the noise; see `weak_modified_equation` for that of its law.
+
+    For a method with samples it is a stochastic equation: ``spread[j]`` multiplies h**j in the covariance of the noise,
+    for pairs of blocks, an operator for two vectors. Drift and covariance are the parts of first and second order of
+    the generator whose exponential is the mean of a step; from h**2 on it may have others too, which
+    `weak_modified_equation` finds in coordinates.
     """
 
     terms: tuple[Drift, ...]
@@ -35,6 +40,17 @@ class ModifiedEquation(Rendered):
     time: sp.Symbol | None = None
     begin: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
     noisy: bool = False
+    spread: tuple[Mapping[tuple[Symbol, Symbol], Expr], ...] = ()
+
+    @property
+    def covariance(self) -> dict[tuple[Symbol, Symbol], Expr]:
+        """The truncated covariance of the noise S dW, S S^T, by pairs of blocks; empty without samples."""
+        total: dict[tuple[Symbol, Symbol], Expr] = {}
+        for j, term in enumerate(self.spread):
+            for pair, e in term.items():
+                part = e * self.step**j
+                total[pair] = total[pair] + part if pair in total else part
+        return {pair: tidy(e) for pair, e in total.items() if tidy(e)}
 
     @property
     def order(self) -> int:
@@ -68,6 +84,9 @@ class ModifiedEquation(Rendered):
     def __str__(self) -> str:
         tail = f" + O({self.step}^{self.order + 1})"
         rows = [f"{s}' = {text(e)}{tail}" for s, e in self.drift.items()]
+        for (s, t), e in self.covariance.items():
+            of = f"{s}" if s == t else f"{s}, {t}"
+            rows.append(f"covariance of the noise on {of}: {text(e)}{tail}")
         return "\n".join([*rows, *([_WITHOUT] if self.noisy else [])])
 
     def latex(self) -> str:
@@ -75,6 +94,9 @@ class ModifiedEquation(Rendered):
         rows = [
             rf"\dot{{{symbol_latex(str(s))}}} &= {latex(e)}{tail}" for s, e in self.drift.items()
         ]
+        for (s, t), e in self.covariance.items():
+            of = ", ".join(symbol_latex(str(b)) for b in dict.fromkeys((s, t)))
+            rows.append(rf"\operatorname{{Cov}}({of}) &= {latex(e)}{tail}")
         if self.noisy:
             rows.append(rf"&\text{{{_WITHOUT[1:-1].split(';')[0]}}}")
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"

@@ -23,6 +23,7 @@ from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.algebra.vectors import Call, Vector
 from ...dynamics.algebra.work import kept
+from ...dynamics.samples.laws import Law
 from ...dynamics.vector_fields.block import start
 from ..equality.coordinates import CoordinateExpressions, Coordinates
 from ..equality.numbers import Number, apart, precise, real
@@ -75,11 +76,12 @@ def asked_at(
     program: Program,
     answers: Iterator[Coordinates],
     values: Mapping[sp.Symbol, sp.Expr] | None = None,
-    draws: list[sp.Symbol] | None = None,
+    draws: list[tuple[Coordinates, Law]] | None = None,
 ) -> Iterator[Coordinates]:
     """The same one by one, until one more than there are answers.
 
-    With a list of draws they are new symbols, which it gets, and there may be calls at the start, which come first.
+    With a list of draws they are new symbols, which it gets with their laws, and there may be calls at the start, which
+    come first. The function is linear then, so that its Hessian is zero.
     """
     known: dict[Any, Any] = {**(values or {}), start: _X0}
     lengths = {b.symbol: b.history for b in program.blocks if b.history is not None}
@@ -97,10 +99,15 @@ def asked_at(
             if isinstance(i, Assign):
                 known[i.target] = at.value(i.value)
                 continue
-            if isinstance(i, Draw) and draws is not None and not i.target.operates:
-                made = sp.symbols(f"_draw{len(draws)}:{len(draws) + len(_X0)}", real=True)
-                draws += made
+            if isinstance(i, Draw) and draws is not None and not i.operates:
+                size = len(_X0) if isinstance(i.target, Vector) else 1
+                made = tuple(sp.Symbol(f"_draw{len(draws)}_{c}", real=True) for c in range(size))
+                draws.append((made, i.drawn_from))
                 known[i.target] = made if isinstance(i.target, Vector) else made[0]
+                continue
+            along = isinstance(i, CallOracle) and i.directions and i.oracle.kind == "grad"
+            if along and draws is not None:
+                known[i.target] = tuple(sp.S.Zero for _ in _X0)
                 continue
             if not isinstance(i, CallOracle) or i.directions or i.parameters:
                 raise NotCarried(f"{i} is not supported here.")

@@ -1,8 +1,8 @@
-"""Normal laws of the calls of methods with noise, and the exclusion of all parameters by them.
+"""Laws of the calls of methods with noise or samples, and the exclusion of all parameters by them.
 
-On a linear function every answer is one vector, wherever a method calls, and where a step is affine in its draws the
-points of its calls are normal variables. Two methods whose calls are the same in law have the same means and variances
-there: equations in the parameters of a known method, which elimination shows to have no solution.
+On a linear function every answer is one vector, wherever a method calls, and where a step is a polynomial in its draws
+the points of its calls have means and variances in closed form. Two methods whose calls are the same in law have the
+same ones there: equations in the parameters of a known method, which elimination shows to have no solution.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import itertools
 
 import sympy as sp
 
-from ..._support.errors import NotCarried
+from ..._support.errors import NotCarried, OdescentError
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.work import kept
+from ...dynamics.samples.laws import Law
+from ...dynamics.stochastic.gaussians import expectation
 from ..equality.coordinates import Coordinates
 from ..equality.numbers import Number
 from ..linear.state_space import explicit_proximal
@@ -42,7 +44,7 @@ def excluded_by_laws(target: Program, known: Program) -> bool:
         if not target.draws:
             spread = [e for law in laws(known, SLOPES[0]) for e in law[1::2]]
             return PositiveEquations(spread, {}).no_zero(FEW)
-        if any(len(p.calls) != 1 for p in (target, known)):
+        if any(sum(not c.directions for c in p.calls) != 1 for p in (target, known)):
             return False
         return all(_excluded(t, known) for t in at_numbers(target))
     except (NotCarried, ArithmeticError):
@@ -72,12 +74,12 @@ def _excluded(target: Program, known: Program) -> bool:
 
 @kept(256)
 def laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
-    """The means and variances of the coordinates of the first calls, as many as are normal variables; at least two.
+    """The means and variances of the coordinates of the first calls, as many as are polynomials; at least two.
 
     Raises:
-        NotCarried: the second call is at no normal variable.
+        NotCarried: the second call is at no polynomial of the draws.
     """
-    draws: list[sp.Symbol] = []
+    draws: list[tuple[Coordinates, Law]] = []
     found: list[Coordinates] = []
     with contextlib.suppress(NotCarried):
         for point in itertools.islice(
@@ -86,15 +88,15 @@ def laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
             pairs = [_law(e, draws) for e in point]
             found.append(tuple(e for which in zip(*pairs, strict=True) for e in which))
     if len(found) < 2:
-        raise NotCarried("the second call is at no normal variable.")
+        raise NotCarried("the second call is at no polynomial of the draws.")
     return tuple(found)
 
 
-def _law(e: sp.Expr, draws: list[sp.Symbol]) -> tuple[sp.Expr, sp.Expr]:
-    """The mean and the variance of an expression that is affine in the draws; raises NotCarried for any other."""
-    e = sp.expand(e)
-    weights = [canonical(sp.diff(e, s)) for s in draws if s in e.free_symbols]
-    if any(w.free_symbols & {*draws} for w in weights):
-        raise NotCarried(f"{e} is no normal variable.")
-    mean = e.xreplace(dict.fromkeys(draws, sp.S.Zero))
-    return canonical(mean), canonical(sp.Add(*(w**2 for w in weights)))
+def _law(e: sp.Expr, draws: list[tuple[Coordinates, Law]]) -> tuple[sp.Expr, sp.Expr]:
+    """The mean and the variance of a polynomial in the draws; raises NotCarried for anything else."""
+    own = [(symbols, law) for symbols, law in draws if set(symbols) & e.free_symbols]
+    try:
+        mean, square = (expectation(p, own) for p in (e, sp.expand(e) ** 2))
+    except OdescentError:
+        raise NotCarried(f"{e} is no polynomial in the draws.") from None
+    return canonical(mean), canonical(square - mean**2)

@@ -42,8 +42,11 @@ def sgd(noise: str = "isotropic") -> Algorithm:
     """X+ = X - h (grad f(X) - sigma xi): Euler-Maruyama on dX = -grad f dt + sqrt(s) sigma dW with s = h.
 
     A gradient with Gaussian errors of standard deviation sigma; ``noise`` "diagonal" takes the vector
-    sigma(X) from an oracle "map". h and sigma are free.
+    sigma(X) from an oracle "map", and "minibatch" the gradient over random rows of a `FiniteSum`, without sigma. h and
+    sigma are free.
     """
+    if noise == "minibatch":
+        return by_euler(system("minibatch_flow"), "sgd", "robbins1951")
     flow = system("stochastic_gradient_flow", noise=noise)
     return by_euler(flow, "sgd", "robbins1951", where={parameters("s"): STEP})
 

@@ -17,6 +17,7 @@ from ..._support.errors import NotCarried, OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import (
     Symbol,
+    change,
     coefficient,
     nothing,
     oracles_in,
@@ -35,6 +36,8 @@ from ...dynamics.algebra.vectors import (
     VectorSymbol,
     call,
 )
+from ...dynamics.samples.laws import Law, law_of
+from ...dynamics.samples.mean import mean as mean_of
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.spaces import Spaces
 from .meanings import Meanings
@@ -99,11 +102,30 @@ class CallOracle(Instructed):
 
 @dataclass(frozen=True)
 class Draw(Instructed):
-    """``target`` is a standard normal sample of the shape of block ``like``."""
+    """``target`` is drawn in the shape of block ``like``.
+
+    It is a standard normal, for the increment of a Wiener process, or a sample of a ``law``; see `dynamics.sample`.
+    """
 
     target: Symbol
     like: Symbol
     process: str
+    law: str = ""
+
+    @property
+    def operates(self) -> bool:
+        """Whether a matrix is drawn."""
+        return isinstance(self.target, VectorSymbol) and self.target.operates
+
+    @property
+    def standardized(self) -> bool:
+        """Whether its coordinates are uncorrelated, of mean zero and variance one."""
+        return self.law != "uniform" or isinstance(self.target, VectorSymbol)
+
+    @property
+    def drawn_from(self) -> Law:
+        """Its law: a standard normal for the increment of a Wiener process."""
+        return law_of(self.law or "normal", scalar=not isinstance(self.target, VectorSymbol))
 
 
 @dataclass(frozen=True)
@@ -196,6 +218,20 @@ def _renamed_atom(a: Atom, names: Mapping[Oracle, Oracle]) -> Vector:
     return moved
 
 
+def _lowered(target: Symbol, e: Expr, taken: set[str]) -> list[Instruction]:
+    """An expression with at most one call as instructions: the call, and what is assigned."""
+    calls = e.calls() if isinstance(e, Vector) else set()
+    found: list[Instruction] = []
+    for c in calls:
+        name = next(n for n in (f"{target.name}_from", f"{target.name}_drawn") if n not in taken)
+        taken.add(name)
+        called = VectorSymbol(name)
+        found.append(CallOracle(called, c.oracle, c.point, c.directions, c.parameters))
+        answers: dict[Any, Any] = {c: called}
+        e = change(e, answers.get)
+    return [*found, Assign(target, e)]
+
+
 @dataclass(frozen=True)
 class Program(Rendered):
     """One step of an algorithm.
@@ -228,6 +264,11 @@ class Program(Rendered):
     @property
     def draws(self) -> tuple[Draw, ...]:
         return tuple(i for i in self.instructions if isinstance(i, Draw))
+
+    @property
+    def samples(self) -> tuple[Any, ...]:
+        """The symbols of the samples that it draws."""
+        return tuple(d.target for d in self.draws if d.law)
 
     @property
     def counts(self) -> tuple[Count, ...]:
@@ -335,7 +376,7 @@ class Program(Rendered):
                 spaces.one(i.target, spaces.asked(i.oracle, i.point, i.directions))
             elif isinstance(i, Assign):
                 spaces.equate(i.target, i.value)
-            elif isinstance(i, Draw):
+            elif isinstance(i, Draw) and isinstance(i.target, VectorSymbol):
                 spaces.one(i.target, i.like)
             elif isinstance(i, SweepCoordinates):
                 spaces.equate(i.target, i.start)
@@ -361,14 +402,42 @@ class Program(Rendered):
             next={s: e for s, e in self.next.items() if s not in gone},
         )
 
-    def mean(self) -> Program:
-        """The program with assignments substituted and normal draws at their mean, zero.
+    def realized(self) -> Program:
+        """The program with its samples made from standard normals, as it is run and emitted."""
+        if not self.samples:
+            return self
+        taken = {s.name for s in (*self.state, *self.parameters)} | {
+            i.target.name for i in self.instructions
+        }
+        made: list[Instruction] = []
+        for i in self.instructions:
+            if not (isinstance(i, Draw) and i.law):
+                made.append(i)
+                continue
+            scalar, law = not isinstance(i.target, VectorSymbol), i.drawn_from
+            normals: list[Symbol] = []
+            for _ in range(law.normals):
+                stems = (f"xi_{i.target.name}", *(f"xi_{i.target.name}_{n}" for n in range(1, 99)))
+                name = next(n for n in stems if n not in taken)
+                taken.add(name)
+                normals.append(sp.Symbol(name, real=True) if scalar else VectorSymbol(name))
+                made.append(Draw(normals[-1], i.like, i.process))
+            made += _lowered(i.target, law.made(*normals), taken)
+        return replace(self, instructions=tuple(made))
 
-        A draw is independent of the state and as likely as its negative, so this is the mean of a step, given the
-        state, where the step is a constant in the draws and what is odd in them, and the oracles that are asked at
-        drawn points are affine, as the gradients of quadratics are. Raises NotCarried where the step is not.
+    def mean(self) -> Program:
+        """The program with assignments substituted, in the mean over its draws.
+
+        Samples that no call reads have the means that their laws give. Any other draw is independent of the state and
+        as likely as its negative, so this is the mean of a step, given the state, where the step is a constant in the
+        draws and what is odd in them, and the oracles that are asked at drawn points are affine, as the gradients of
+        quadratics are. Raises NotCarried where the step is not.
         """
         flat = self.inlined()
+        asked = {s for i in flat.instructions for s in i.reads}
+        free = [s for s in flat.samples if s not in asked]
+        flat = flat.rewritten(lambda e: tidy(mean_of(e, free))) if free else flat
+        flat = flat.alive(*flat.state, *flat.outputs.values())
         at_zero: dict[Symbol, Expr] = {d.target: nothing(d.target) for d in flat.draws}
         mirrored: dict[Symbol, Expr] = {d.target: -d.target for d in flat.draws}
         at_mean = dict(
@@ -388,7 +457,7 @@ class Program(Rendered):
         return replace(quiet, instructions=kept)
 
     def update_map(self, depth: int = 0) -> dict[Symbol, Expr]:
-        """The next state as expressions in the state alone, oracle calls written out, draws set to zero.
+        """The next state as expressions in the state and its samples, calls written out, increments of noise zero.
 
         Implicit calls are unrolled ``depth`` times (exact through that order of their weight). Raises
         OdescentError for a sweep, whose map is no expression in whole vectors, and TooLarge as `inlined`.
@@ -399,7 +468,7 @@ class Program(Rendered):
                 f"the sweep over the coordinates of {flat.sweeps[0].start} has no map in whole vectors; run it, or "
                 "write its coordinates as scalar blocks."
             )
-        drawn: list[Symbol] = [d.target for d in flat.draws]
+        drawn: list[Symbol] = [d.target for d in flat.draws if not d.law]
         drawn += [n.target for n in flat.counts]
         values = Meanings({s: nothing(s) for s in drawn})
         for c in flat.calls:

@@ -8,11 +8,12 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError, listed
-from ...dynamics.algebra.calculus import derivative, substitute
+from ...dynamics.algebra.calculus import derivative, singular, substitute
 from ...dynamics.algebra.named import taylor_terms
 from ...dynamics.algebra.vectors import Expr, zero
 from ...dynamics.algebra.windows import of_each
 from ...dynamics.notation.show import latex, symbol_latex
+from ...dynamics.samples.mean import mean
 from ...dynamics.vector_fields.second_order import position, velocity
 from ..expansion.backward_error import (
     limit_flow,
@@ -21,8 +22,9 @@ from ..expansion.backward_error import (
     settled,
     step_series,
 )
+from ..expansion.generator import product
 from ..linear.state_space import z
-from ..programs.program import CallOracle, Count, Instruction, SweepCoordinates
+from ..programs.program import CallOracle, Count, Draw, Instruction, SweepCoordinates
 from ..step.iteration import Iteration
 from .steps import Claim, Equation, Step
 
@@ -66,7 +68,9 @@ def _system(algorithm: Iteration) -> Step:
 
 
 def _noisy(algorithm: Iteration) -> bool:
-    return bool(algorithm.program.draws or algorithm.program.counts)
+    """Whether noise survives in the limit: samples average out."""
+    program = algorithm.program
+    return len(program.draws) > len(program.samples) or bool(program.counts)
 
 
 def _second_order(algorithm: Iteration) -> Step | None:
@@ -97,9 +101,17 @@ def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
     memories = any(b.role == "memory" for b in program.blocks)
     implicit = any(c.implicit != 0 for c in program.calls)
     drawn = bool(program.draws or program.counts or program.sweeps)
-    if not algorithm.bound.autonomous or memories or implicit or drawn:
+    if not algorithm.bound.autonomous or memories or implicit or drawn or _removable(algorithm):
         return _one_step(algorithm), _limit_only(algorithm)
     return (_written_out(algorithm),)
+
+
+def _removable(algorithm: Iteration) -> bool:
+    """Whether the map has a singularity at step 0 that a limit removes, as that of h/(1 - exp(h))."""
+    still = {algorithm.step: sp.S.Zero}
+    return any(
+        singular(substitute(e, still)) for e in algorithm.program.inlined().next.values()
+    ) or any(singular(substitute(c.point, still)) for c in algorithm.program.inlined().calls)
 
 
 def _written_out(algorithm: Iteration) -> Step:
@@ -180,11 +192,13 @@ def _given(i: Instruction) -> str:
         )
     if isinstance(i, Count):
         return f"{shown} is a Poisson number of its mean" + ", one for all" * i.common
+    if isinstance(i, Draw) and i.law:
+        return rf"{shown} is a sample of the law ${i.drawn_from.latex}$"
     return f"{shown} is a standard normal draw"
 
 
 def _limit_only(algorithm: Iteration) -> Step:
-    target = algorithm.bound.limit({algorithm.step: 0}).drift
+    target = algorithm.bound.limit({algorithm.step: 0}).mean_drift
     limit = limit_flow(algorithm).drift
     windows = {b.symbol for b in algorithm.program.blocks if b.keeps}
     filled = {w: e for w, e in settled(algorithm).items() if w in windows} if windows else {}
@@ -196,6 +210,7 @@ def _limit_only(algorithm: Iteration) -> Step:
 
     claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in limit.items())
     what = "drift, beside its noise" if _noisy(algorithm) else "flow"
+    what += ", in the mean over its samples" if algorithm.program.samples else ""
     return Step(
         "Limit flow",
         f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}) follows this {what}, which is the system's"
@@ -212,7 +227,11 @@ def _modified(algorithm: Iteration) -> Step | None:
     except OdescentError:
         return None
     h, leading = algorithm.step, modified.terms[0]
-    series = step_series(algorithm, 2)  # with memories replaced by what they follow
+    series = [  # with memories replaced by what they follow, in the mean over samples
+        {s: mean(e) for s, e in term.items()} for term in step_series(algorithm, 2)
+    ]
+    rates = step_series(algorithm, 1)[1]
+    spread = modified.spread[1] if modified.spread else {}
 
     def check(c: Values) -> dict[str, Equation]:
         field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in leading}
@@ -225,16 +244,32 @@ def _modified(algorithm: Iteration) -> Step | None:
                 equations[f"the time-{h} flow agrees with {s}+ at {h}^{j}"] = Equation(
                     terms[j], series[j][s]
                 )
+        for s, t in spread:
+            second = mean(product(rates[s], rates[t]))
+            of = f"covariance of {s}, {t}"
+            drifts = product(leading[s], leading[t])
+            equations[f"{of} at {h}^2"] = Equation(second, c[of] + drifts)
         return equations
 
     claims = tuple(
         Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}")
         for s, e in modified.terms[1].items()
     )
+    claims += tuple(
+        Claim(
+            f"covariance of {s}, {t}", e, rf"K^{{({symbol_latex(str(s))}, {symbol_latex(str(t))})}}"
+        )
+        for (s, t), e in spread.items()
+    )
+    said = (
+        f"the time-${h}$ flow of that field agrees with the {'mean ' * bool(spread)}map through ${h}^2$"
+        + f", and the noise that the samples make has the covariance ${h} K$ per unit of time"
+        * bool(spread)
+    )
     return Step(
         "Modified equation",
         f"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus ${h} F_1$ to one "
-        f"order more: the time-${h}$ flow of that field agrees with the map through ${h}^2$.",
+        f"order more: {said}.",
         claims,
         check,
         reference="Hairer, Lubich and Wanner 2006, IX.1",

@@ -40,7 +40,7 @@ _RECORDS: dict[type, str] = {
     CallOracle: "call:target oracle point directions parameters implicit",
     SweepCoordinates: "sweep:target start moving slope duration implicit quotient backward",
     Count: "count:target mean like process common",
-    Draw: "draw:target like process",
+    Draw: "draw:target like process law",
 }
 # The same for what is written as a list: of jumps the rate too, and whether all particles share their clock.
 _LISTS: dict[type, str] = {
@@ -62,6 +62,8 @@ def _record(value: Any, listed: str) -> dict[str, Any]:
         data = {"flow": data["flow"], "sweep": "backward" if value.backward else "forward"} | data
     if isinstance(value, Integrator):
         data = {k: v for k, v in data.items() if v is not None}
+    if isinstance(value, Draw) and not value.law:  # the increment of a Wiener process
+        del data["law"]
     if isinstance(value, Block) and value.keeps:
         data["history"] = _plain(value.history)
     return data

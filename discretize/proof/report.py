@@ -44,7 +44,8 @@ EQUATIONS = {name: said.replace("$", "") for name, said in EQUATIONS_LATEX.items
 def instruction_text(i: Instruction) -> str:
     """One instruction as a line of text."""
     if isinstance(i, Draw):
-        return f"{i.target.name} ~ N(0, I) like {i.like}"
+        like = f" like {i.like}" if isinstance(i.target, VectorSymbol) else ""
+        return f"{i.target.name} ~ {i.drawn_from.text}{like}"
     if isinstance(i, Count):
         return f"{i.target.name} ~ Poisson({text(i.mean)})" + (", one for all" if i.common else "")
     if isinstance(i, Assign):

@@ -244,7 +244,8 @@ class Path(Rendered):
         """The bound system, its limit for h -> 0 and the modified equation.
 
         As x'' + ... = 0 where that form exists, else as first-order systems; the modified equation is
-        left out where backward error analysis does not reach, and where noise is drawn: see `weak_modified_equation`.
+        left out where backward error analysis does not reach, and where noise survives in the limit: see
+        `weak_modified_equation`.
         """
         limit = limit_flow(self.algorithm)
         at_rest = self.flow_position
@@ -254,7 +255,8 @@ class Path(Rendered):
             "bound system": _second_order_or_itself(self.system, self.bound_position),
             "limit h -> 0": _second_order_or_itself(limit, at_rest),
         }
-        if self.algorithm.program.draws:
+        program = self.algorithm.program
+        if len(program.draws) > len(program.samples):
             return shown
         with suppress(OdescentError):
             shown["modified equation"] = _second_order_or_itself(self.modified, self.flow_position)

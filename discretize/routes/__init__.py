@@ -55,6 +55,8 @@ REGISTRY = Derivations(
         "consensus_hopping/relaxation": "relaxation:consensus_hopping",
         "iterative_newton/doubling": "riccati:iterative_newton",
         "mkor/splitting": "riccati:mkor",
+        "implicit_gradient_transport/lag": "transport:implicit_gradient_transport",
+        "hessian_aided_momentum/lag": "transport:hessian_aided_momentum",
     },
 )
 
@@ -71,9 +73,9 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
 
     Args:
         name: the name of an algorithm; "nesterov" is short for "nesterov_sc".
-        route: "immersion", "model", "first_integral", "relaxation", "doubling" or "splitting", if available for the
-            algorithm, or "direct", from the system by the scheme, which always is. The default is the first available
-            one in this order.
+        route: "immersion", "model", "first_integral", "relaxation", "doubling", "splitting" or "lag", if available
+            for the algorithm, or "direct", from the system by the scheme, which always is. The default is the first
+            available one in this order.
         options: options of the algorithm, if the route supports them.
 
     Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. It is

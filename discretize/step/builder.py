@@ -13,6 +13,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
 from ...dynamics.flows.system import System
+from ...dynamics.samples.monomials import with_signs_squared
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Noise
 from ..programs.meanings import Meanings
@@ -43,7 +44,7 @@ class Builder:
             | {s.name for s in system.parameters}
             | {step.name, "k", "t"}
         )
-        names |= {s.name for s in (() if clock is None else clock.free_symbols)}
+        names |= {s.name for s in (*system.samples, *(() if clock is None else clock.free_symbols))}
         self.used = names | set(reserved)
         self.state: dict[str, Symbol] = {b.name: b.symbol for b in system.blocks}
         self.kinds = {b.name: b.kind for b in system.blocks}
@@ -92,7 +93,7 @@ class Builder:
         def rule(node: Expr) -> Expr | None:
             return self.result(node) if isinstance(node, Call) else None
 
-        return self.named_lengths(change(e, rule))
+        return self.named_lengths(with_signs_squared(change(e, rule)))
 
     def named_lengths(self, e: Expr) -> Expr:
         """``e`` with vectors named whose squared length is in it, so that no inner products cancel."""

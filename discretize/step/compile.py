@@ -13,9 +13,10 @@ from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.operators import check_symmetric
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.flows.system import System
+from ...dynamics.samples.sample import VectorSample, samples_in
 from ...dynamics.vector_fields.block import Block
 from ..programs.meanings import Meanings
-from ..programs.program import Assign, CallOracle, Program
+from ..programs.program import Assign, CallOracle, Draw, Program
 from ..programs.substeps import Flow, Let, Scheme, Sweep
 from . import increments as noise_of
 from .builder import Builder
@@ -65,7 +66,7 @@ def compile_scheme(
     after |= {b.symbol: value for b, value in memories.items()}
     program = Program(
         (*system.blocks, *memories),
-        tuple(builder.instructions),
+        (*_draws(builder, after), *builder.instructions),
         after,
         outputs,
         None if clock is None else COUNTER,
@@ -75,6 +76,24 @@ def compile_scheme(
         for s, value in program.inlined().next.items():
             check_symmetric(s, value, "its value after a step")
     return program
+
+
+def _draws(builder: Builder, after: Mapping[Symbol, Expr]) -> list[Draw]:
+    """The draws of the samples that a step reads, each once, however often it is read."""
+    read = [e for i in builder.instructions for e in i.expressions]
+    main = next((s for s in builder.state_symbols if isinstance(s, VectorSymbol)), None)
+    found: list[Draw] = []
+    for s in samples_in([*read, *after.values()]):
+        if isinstance(s, VectorSample):
+            if s.like not in builder.state:
+                raise OdescentError(
+                    f"the sample {s} must have the shape of a block of the system, not of {s.like!r}."
+                )
+            like: Symbol = next(b for b in builder.state_symbols if b.name == s.like)
+        else:
+            like = main or builder.state_symbols[0]
+        found.append(Draw(s, like, s.name, s.law_name))
+    return found
 
 
 def _flow(builder: Builder, step: Flow) -> None:
@@ -133,7 +152,10 @@ def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, 
             continue
         ahead = again.changed(after)
         for known in (*calls, *held):
-            if known.target != again.target and replace(known, target=again.target) == ahead:
+            drawn = symbols_of(known.point) & set(program.samples)  # never carried to the next step
+            if known.target == again.target or drawn:
+                continue
+            if replace(known, target=again.target) == ahead:
                 return again, known.target
     return None
 

@@ -1,4 +1,4 @@
-"""Moments of one step in coordinates: the next state as expressions in the state and in standard normals.
+"""Moments of one step in coordinates: the next state as expressions in the state and in draws.
 
 From it the exact moment maps: E phi(z_{k+1}) given z_k for every phi that makes a polynomial of the draws.
 """
@@ -17,10 +17,11 @@ from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Expr
+from ...dynamics.samples.laws import Law
 from ...dynamics.stochastic.coordinates import Coordinates, Functions, observable
 from ...dynamics.stochastic.gaussians import (
+    expectation,
     monomial,
-    normal_expectation,
     poisson_expectation,
     polynomial_terms,
 )
@@ -32,7 +33,7 @@ from ..programs.program import CallOracle, Count, Draw, Program
 
 @dataclass(frozen=True)
 class StepMap(Rendered):
-    """z+ = ``after`` as expressions in the coordinates ``state`` and the independent standard normals ``normals``.
+    """z+ = ``after`` as expressions in the coordinates ``state`` and in independent ``draws``, each with its law.
 
     ``outputs`` are the blocks and the named expressions in the state, by coordinate; ``counts`` are independent
     Poisson numbers in ``after``, numbers of jumps, with their means.
@@ -40,9 +41,14 @@ class StepMap(Rendered):
 
     state: tuple[sp.Symbol, ...]
     after: tuple[sp.Expr, ...]
-    normals: tuple[sp.Symbol, ...]
+    draws: tuple[tuple[tuple[sp.Symbol, ...], Law], ...]
     outputs: dict[str, tuple[sp.Expr, ...]]
     counts: dict[sp.Symbol, sp.Expr] = field(default_factory=dict)
+
+    @property
+    def drawn(self) -> tuple[sp.Symbol, ...]:
+        """The coordinates of its draws."""
+        return tuple(s for symbols, _ in self.draws for s in symbols)
 
     def mean(self, phi: object) -> sp.Expr:
         """E phi(z_{k+1}) given z_k = z, for an expression in the state.
@@ -52,7 +58,7 @@ class StepMap(Rendered):
         moved = observable(phi, self.state).subs(
             dict(zip(self.state, self.after, strict=True)), simultaneous=True
         )
-        return poisson_expectation(normal_expectation(moved, self.normals), self.counts)
+        return poisson_expectation(expectation(moved, self.draws), self.counts)
 
 
 def _program_of(algorithm: Algorithm | Program) -> Program:
@@ -85,13 +91,13 @@ def step_map(
         raise OdescentError(
             "a sweep over coordinates has no step map here; write its coordinates as scalar blocks."
         )
-    normals: list[sp.Symbol] = []
+    draws: list[tuple[tuple[sp.Symbol, ...], Law]] = []
     counts: dict[sp.Symbol, sp.Expr] = {}
     known: dict[sp.Symbol, sp.Expr] = {}  # coordinates of calls' results
     opened: dict[Symbol, Expr] = {}  # results that stay expressions in vectors
     for i in program.instructions:
         if isinstance(i, Draw):
-            normals += form.symbols(i.target)
+            draws.append((form.symbols(i.target), i.drawn_from))
         elif isinstance(i, Count):
             counts[i.target] = form.scalar(substitute(i.mean, opened)).xreplace(known)
         elif isinstance(i, CallOracle):
@@ -109,7 +115,7 @@ def step_map(
     outputs = {n: tuple(form.components(e)) for n, e in named.items()}
     state = tuple(c for s in program.state for c in form.symbols(s))
     moved = tuple(e.xreplace(known) for e in after)
-    return StepMap(state, moved, tuple(normals), outputs, counts)
+    return StepMap(state, moved, tuple(draws), outputs, counts)
 
 
 def _square(hessian: object) -> sp.Matrix | None:

@@ -20,8 +20,9 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.series import taylor
 from ...dynamics.algebra.vectors import Expr
+from ...dynamics.samples.laws import Law
 from ...dynamics.stochastic.coordinates import Coordinates, Functions
-from ...dynamics.stochastic.gaussians import normal_expectation
+from ...dynamics.stochastic.gaussians import expectation
 from ...dynamics.stochastic.operators import (
     Operator,
     exponential,
@@ -116,10 +117,10 @@ def step_operators(
     root = sp.Dummy("s", positive=True)
     form = Coordinates(dimension, functions)
     known: dict[Symbol, Expr] = {}
-    normals: list[sp.Symbol] = []
+    draws: list[tuple[tuple[sp.Symbol, ...], Law]] = []
     for i in program.instructions:
         if isinstance(i, Draw):
-            normals += form.symbols(i.target)
+            draws.append((form.symbols(i.target), i.drawn_from))
         elif isinstance(i, CallOracle):
             known[i.target] = i.changed(lambda e: substitute(e, known)).as_call(order)
     state = [c for s in program.state for c in form.symbols(s)]
@@ -132,13 +133,13 @@ def step_operators(
         raise OdescentError(
             "the step does not tend to the identity with its size, so it has no generator."
         )
-    return _operators(tuple(state), moved, tuple(normals), order)
+    return _operators(tuple(state), moved, draws, order)
 
 
 def _operators(
     state: tuple[sp.Symbol, ...],
     moved: list[list[sp.Expr]],
-    normals: tuple[sp.Symbol, ...],
+    draws: list[tuple[tuple[sp.Symbol, ...], Law]],
     order: int,
 ) -> list[Operator]:
     """E of the Taylor series of phi at z, in the increments: the moments E Delta^alpha / alpha!, power by power."""
@@ -155,7 +156,7 @@ def _operators(
                 for k in range(top + 1)
             ]
             for k in range(size, top + 1):
-                mean = normal_expectation(products[index][k], normals)
+                mean = expectation(products[index][k], draws)
                 if mean != 0:
                     found[k][index] = mean / index_factorial(index)
     for k in range(1, top + 1, 2):

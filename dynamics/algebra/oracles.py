@@ -28,6 +28,7 @@ class Form(Rendered):
         particles: whether it is evaluated on all particles at once.
         registered: whether it is one of the registry of named maps, so that nobody has to give it.
         declared: what the objective is in the text language; the kind itself by default.
+        mean: the kind of oracles that is its mean over its one scalar argument, where that is a uniform sample.
     """
 
     stem: str = ""
@@ -44,6 +45,7 @@ class Form(Rendered):
     particles: bool = False
     registered: bool = False
     declared: str = ""
+    mean: str = ""
 
     _shows = ("fields",)  # its LaTeX is a template
 
@@ -52,6 +54,9 @@ KINDS = {
     "grad": Form(
         "g", "{kind} {of}", r"\nabla {of}", r"gradient $\nabla {of}$", self_adjoint=True, field=True,
         orders=1, component="partial", product="hvp", implicit="prox", declared="objective",
+    ),
+    "batch": Form(
+        "g", "{kind} {of}", r"\nabla {of}_B", r"minibatch gradient of ${of}$", declared="objective", mean="grad",
     ),
     "operator": Form(
         "F", "{of}", "{of}", "operator ${of}$", field=True,

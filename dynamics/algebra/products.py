@@ -69,10 +69,21 @@ class Product(Atom):
 
 def _product(kind: str, left: Vector, right: Vector) -> Vector:
     _check_vectors(kind, left, right)
+    if kind == "hadamard":
+        return _multilinear(_multiplied, (left, right))
     if kind != "apply":
         return _multilinear(lambda atoms: Product(kind, *atoms), (left, right))
     made = ((_applied(a, b), c * k) for a, c in left.terms.items() for b, k in right.terms.items())
     return Vector.of((t, c * k) for v, c in made for t, k in v.terms.items())
+
+
+def _multiplied(atoms: tuple[Atom, ...]) -> Atom:
+    """The element-wise product of two atoms, of which the vector of ones, the diagonal of 1, is none."""
+    left, right = atoms
+    for one, other in ((left, right), (right, left)):
+        if isinstance(one, Unary) and one.kind == "entries" and one.argument == identity:
+            return other
+    return Product("hadamard", left, right)
 
 
 def _applied(a: Atom, b: Atom) -> Vector:
@@ -175,7 +186,8 @@ class Unary(Atom):
         return self.kind != "entries"
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
-        return UNARY[self.kind](change(self.argument))
+        argument = change(self.argument)
+        return UNARY[self.kind](argument) if argument else zero
 
     def applied(self, other: Atom) -> Vector | None:
         if self.kind != "diagonal":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias
 
@@ -30,6 +30,9 @@ from .vectors import Argument, Call, Expr, ScalarNode, Vector, VectorSymbol, cal
 from .windows import Delay, Powers, UnitPlace
 
 Tree: TypeAlias = "str | list[Any]"
+# Forms of what stands above: by type how it is written, and by word how it is read.
+WRITERS: dict[type, Callable[[Any], Tree]] = {}
+READERS: dict[str, Callable[..., Expr]] = {}
 _FUNCTIONS: dict[str, Any] = {
     "add": sp.Add, "mul": sp.Mul, "pow": sp.Pow, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos,
     "tan": sp.tan, "atan": sp.atan, "sinh": sp.sinh, "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "abs": sp.Abs,
@@ -49,6 +52,8 @@ def tree(e: Expr) -> Tree:
 
     Raises OdescentError for a function or constant that the format does not have.
     """
+    if (write := WRITERS.get(type(e))) is not None:
+        return write(e)
     return _vector_tree(e) if isinstance(e, Vector) else _scalar_tree(e)
 
 
@@ -205,6 +210,8 @@ def _pairs(data: Any) -> Values:
 
 
 def _read_word(word: str, rest: list[Any]) -> Expr:
+    if word in READERS:
+        return READERS[word](*rest)
     if word in _FUNCTIONS:
         made: sp.Expr = _FUNCTIONS[word](*map(_scalar, rest))
         return made

@@ -194,6 +194,10 @@ class Atom(Vector):
         """The atom with ``change`` applied to each of its parts."""
         return self
 
+    def shown(self, show: Callable[[Any], str], as_latex: bool) -> str | None:
+        """The atom in print, its parts by ``show``, where it has a notation of its own; else None."""
+        return None
+
     def paired(self, other: Atom) -> sp.Expr | None:
         """The inner product with another atom where it has another form than those two; else None."""
         return None
@@ -218,7 +222,7 @@ class VectorSymbol(Atom):
     """A block of the state, or a name for an intermediate vector; its kind is that of the block."""
 
     __slots__ = ("kind", "name")
-    made_of = ("name", "kind")
+    made_of: ClassVar[tuple[str, ...]] = ("name", "kind")
 
     def __init__(self, name: str, kind: str = "vector") -> None:
         self.name, self.kind = name, kind
@@ -265,19 +269,9 @@ class Call(Atom):
         self.oracle, self.point, self.parameters = oracle, point, parameters
         self.directions = tuple(sorted(directions, key=lambda a: a.key))
         self.arguments = (point, *self.directions)
-        directions_key = tuple(d.key for d in self.directions)
-        super().__init__(
-            (
-                1,
-                oracle.of,
-                oracle.kind,
-                oracle.slot,
-                len(directions),
-                _key(point),
-                directions_key,
-                tuple(_text(p) for p in parameters),
-            )
-        )
+        function = (oracle.of, oracle.kind, oracle.slot, len(directions))
+        along, given = tuple(d.key for d in self.directions), tuple(_text(p) for p in parameters)
+        super().__init__((1, *function, _key(point), along, given))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         scalars = {s for p in self.parameters for s in scalar_symbols(p)}
@@ -439,6 +433,18 @@ class ScalarNode(sp.AtomicExpr):
     def __getnewargs__(self) -> tuple[Any, ...]:
         return (self.kind, self.arguments, self.oracle)
 
+    def shown(self, show: Callable[[Any], str], as_latex: bool) -> str | None:
+        """The scalar in print, its parts by ``show``, where it has a notation of its own; else None."""
+        return None
+
+    def symbols(self) -> set[Any]:
+        """Every symbol of its vectors."""
+        return {s for argument in self.arguments for s in argument.free_symbols}
+
+    def calls(self) -> set[Call]:
+        """Every oracle call inside its vectors."""
+        return {c for argument in self.arguments for c in argument.calls()}
+
     def rebuild(self, change: Callable[[Any], Any]) -> sp.Expr:
         arguments = tuple(change(a) for a in self.arguments)
         if self.kind == "inner":
@@ -469,15 +475,12 @@ def _inner(a: Atom, b: Atom) -> sp.Expr:
 
 def scalar_symbols(e: sp.Expr) -> set[sp.Symbol | VectorSymbol]:
     """Every scalar and vector symbol of a scalar, those inside its vector nodes included."""
-    inside = (a.free_symbols for node in e.atoms(ScalarNode) for a in node.arguments)
-    return set(e.free_symbols).union(*inside)
+    return set(e.free_symbols).union(*(node.symbols() for node in e.atoms(ScalarNode)))
 
 
 def scalar_calls(e: sp.Expr) -> set[Call]:
     """Every oracle call inside the vector nodes of a scalar."""
-    return {
-        c for node in e.atoms(ScalarNode) for argument in node.arguments for c in argument.calls()
-    }
+    return {c for node in e.atoms(ScalarNode) for c in node.calls()}
 
 
 zero = Vector({})

@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError, listed
-from ..algebra.calculus import Symbol
+from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import Inverse, OracleDerivative, identity
 from ..algebra.products import Part, Product, Unary
@@ -28,11 +28,15 @@ from ..algebra.vectors import (
 )
 from ..algebra.windows import Powers, UnitPlace, is_window, pushed
 from ..maps import form_of
+from ..samples.contraction import ones
+from ..samples.mean import MeanScalar, MeanVector
+from ..samples.sample import VectorSample, dimension_of
 from ..solves.numbers import solved
 from ..vector_fields.block import start
 from ..vector_fields.functions import oracle_of, together
 from ..vector_fields.objective import Objective, along_all
 from ..vector_fields.system import VectorFields
+from .quadrature import quadrature
 
 Oracles = Mapping[str, Callable[..., Any]]
 _FUNCTIONS = {
@@ -78,6 +82,12 @@ def evaluate(e: Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -
 def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
     if isinstance(atom, VectorSymbol):
         return _lookup(atom, values)
+    if isinstance(atom, MeanVector):
+        return _mean(atom, values, oracles, xp)
+    if atom == ones:  # of the size of what it is added to
+        return 1.0
+    if isinstance(atom, Product) and atom.kind == "apply" and atom.right == ones:
+        return xp.sum(evaluate(atom.left, values, oracles, xp), axis=-1)
     if isinstance(atom, Call):
         return _called(atom, values, oracles, xp)
     if isinstance(atom, OracleDerivative):
@@ -115,6 +125,29 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     assert isinstance(atom, Elementwise)
     inside = dict(values) | dict(zip(slots(len(arguments)), arguments, strict=True))
     return _scalar(atom.body, inside, oracles, xp)
+
+
+def _mean(node: Any, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
+    """A mean by the quadrature of its sample's law, in the dimension of the block of which it has the shape."""
+    over = node.over
+    scalar = not isinstance(over, VectorSymbol)
+    like = None
+    if isinstance(over, VectorSample):
+        like = xp.asarray(_lookup(VectorSymbol(over.like), values))
+    points, weights = quadrature(over.law_name, 1 if like is None else like.size, scalar)
+
+    def at(point: Any) -> Any:
+        own = point[0] if like is None else point.reshape(like.shape)
+        return evaluate(node.body, {**values, over: own}, oracles, xp)
+
+    if xp.__name__ == "numpy":
+        return functools.reduce(
+            operator.add, (w * at(p) for p, w in zip(points, weights, strict=True))
+        )
+    import jax
+
+    found = jax.vmap(at)(xp.asarray(points))
+    return xp.tensordot(xp.asarray(weights), found, axes=1)
 
 
 def _columns(
@@ -160,7 +193,8 @@ def _called(atom: Call, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     still = [xp.zeros_like(xp.asarray(p)) for p in point] if slots else []
     along = [
         tuple(
-            numbers(s[n]) if n in s else z for n, z in zip(oracle.args or ("",), still, strict=True)
+            numbers(s[n]) + z if n in s else z
+            for n, z in zip(oracle.args or ("",), still, strict=True)
         )
         for s in slots
     ]
@@ -179,8 +213,13 @@ def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
         return float(e)
     if e.is_Symbol:
         return _lookup(e, values)
+    if isinstance(e, MeanScalar):
+        return _mean(e, values, oracles, xp)
     if isinstance(e, ScalarNode):
         if e.oracle is None:
+            if ones in e.arguments:
+                (of,) = (a for a in e.arguments if a != ones)
+                return xp.sum(evaluate(of, values, oracles, xp))
             if identity in e.arguments:
                 (of,) = (a for a in e.arguments if a != identity)
                 return xp.trace(evaluate(of, values, oracles, xp))
@@ -243,16 +282,21 @@ def vector_field(
     Raises:
         OdescentError: a parameter has no value.
     """
-    missing = [str(p) for p in system.parameters if p not in parameters]
+    sizes = {dimension_of(b.name): b.symbol for b in system.blocks}
+    missing = [str(p) for p in system.parameters if p not in parameters and p not in sizes]
     if missing:
         hint = ", or an objective that knows them" if set(missing) <= {"mu", "L"} else ""
         raise OdescentError(
             f"the system's parameters {listed(missing)} have no value; bind them or pass them{hint}."
         )
-    drift, symbols = system.drift, [b.symbol for b in system.blocks]
+    drift, symbols = system.mean_drift, [b.symbol for b in system.blocks]
+    read = {s for e in drift.values() for s in symbols_of(e)}
 
     def field(t: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
         values: dict[Symbol, Any] = {**parameters, **dict(zip(symbols, state, strict=True))}
+        for size, s in sizes.items():
+            if size in read:
+                values[size] = float(xp.asarray(values[s]).size)
         if system.time is not None:
             values[system.time] = t
         rates = (evaluate(drift[s], values, oracles, xp) for s in symbols)

@@ -77,8 +77,8 @@ def name(self: Evaluator, token: Token) -> Value:
 
 def call_or_oracle(self: Evaluator, node: Any) -> Value:
     """The value of NAME(...), grad, hess, D, prox."""
-    if node.data == "prox":
-        return _prox(self, node)
+    if node.data in ("prox", "batch"):
+        return _with_scalar(self, node)
     if node.data == "hole":
         return Value(HOLE, "vector")
     if node.data in {"partial", "adjoint"} or (
@@ -334,20 +334,23 @@ def _declared(self: Evaluator, token: Token) -> str:
     return kind
 
 
-def _prox(self: Evaluator, node: Any) -> Value:
+def _with_scalar(self: Evaluator, node: Any) -> Value:
     token, at, step_at = node.children
     if (kind := _declared(self, token)) != "objective":
-        raise self.source.error(f"prox needs an objective, not the {kind} {token}.", token)
-    (point,) = _vectors(self, node, f"prox {token}", [at], 1)
+        raise self.source.error(f"{node.data} needs an objective, not the {kind} {token}.", token)
+    (point,) = _vectors(self, node, f"{node.data} {token}", [at], 1)
     with self.each(None):
         step = self(step_at)
     if isinstance(step.expr, Vector):
         raise self.source.error(
-            f"the second argument of prox is a scalar, not a {step.kind}.", step_at
+            f"the second argument of {node.data} is a scalar, not a {step.kind}.", step_at
         )
     size = Size.function([point.size, step.size])
     return self.checked(
-        node, lambda: Objective(str(token)).prox(point.expr, step.expr), point.kind, size
+        node,
+        lambda: getattr(Objective(str(token)), str(node.data))(point.expr, step.expr),
+        point.kind,
+        size,
     )
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from ..._support.errors import unknown
+from ..._support.errors import OdescentError, unknown
+from ..algebra.vectors import VectorSymbol
 from ..maps import REGISTRY as NAMED_MAPS
+from ..samples.sample import sample
 from ..vector_fields.block import Block
 from ..vector_fields.system import L, mu
 from .calls import RESERVED, Evaluator
@@ -37,6 +39,7 @@ class Names:
         blocks, parameters: what is declared, by name.
         time: the symbol of time, if there is one.
         step: the symbol of the step.
+        samples: what is drawn in every step, by name.
         oracles: the kinds of objectives, operators and maps, by name.
     """
 
@@ -47,11 +50,16 @@ class Names:
         self.step = sp.Symbol(STEP, positive=True)
         self.oracles: dict[str, str] = {}
         self.arguments: dict[str, tuple[str, ...]] = {}  # of functions of several
+        self.samples: dict[str, Any] = {}
         self._values: dict[str, Value] = {}
         self._first: dict[str, Token] = {}
         abbreviations: dict[str, Tree[Token]] = {}
         for statement in statements:
             self._declare(statement, abbreviations)
+        for statement in statements:  # after the blocks, whose shapes they have
+            if statement.data == "samples":
+                for child in statement.children:
+                    self._sample(*child.children)
         times = [
             sp.Symbol(self._new(s.children[0]), positive=True)
             for s in statements
@@ -65,6 +73,7 @@ class Names:
                 for n, s in {**STANDARD, self.step.name: self.step, **self.parameters}.items()
             },
             **{n: Value(b.symbol, b.values) for n, b in self.blocks.items()},
+            **{n: self._drawn(s) for n, s in self.samples.items()},
             **{t.name: Value(t) for t in times},
         }
         self._abbreviate(abbreviations)
@@ -86,6 +95,21 @@ class Names:
             case "let":
                 for child in rest:
                     abbreviations[self._new(child.children[0])] = child
+
+    def _sample(self, token: Any, law: Any, like: Any = None) -> None:
+        """A declared sample: a vector of the shape of a block, or a scalar."""
+        name = self._new(token)
+        if like is not None and like not in self.blocks:
+            raise self.source.unknown("block", like, self.blocks)
+        try:
+            block = None if like is None else self.blocks[str(like)]
+            self.samples[name] = sample(name, str(law), like=block)
+        except OdescentError as error:
+            raise self.source.error(str(error), law) from None
+
+    @staticmethod
+    def _drawn(s: Any) -> Value:
+        return Value(s, "vector") if isinstance(s, VectorSymbol) else Value(s)
 
     def _function(self, kind: str, token: Any, *args: Any) -> None:
         """A declared function, with the names of its arguments where it has several."""

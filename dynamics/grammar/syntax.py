@@ -8,6 +8,8 @@ comment. Declarations may stand after their use. For example
     parameters c > 0, b              # > 0, >= 0, or any real number
     objective f                      # f(x), grad f(x), hess f(x)[v], D3 f(x)[u, v], prox f(x, s)
     objective g(p, q)                # g(x, y), grad_q g(x, y), and along directions grad_q g(x, y)[p: u]
+    sample z ~ normal like x         # drawn in every step; laws are normal, rademacher, sphere, uniform, coordinate
+    sample u ~ uniform               # a scalar: normal, rademacher, or uniform in [0, 1]
     map c                            # c(x), D c(x)[u], and the adjoint of that, adjoint c(x)[w]
     field damp:  v' = -c*v           # the drift is the sum of the fields
     field kick:  v' = -grad f(x)
@@ -73,6 +75,7 @@ file: statement*
     | "blocks" block ("," block)*                            -> blocks
     | "parameters" parameter ("," parameter)*                -> parameters
     | oracle function ("," function)*                        -> oracles
+    | "sample" drawn ("," drawn)*                            -> samples
     | "time" NAME                                            -> time
     | "calculus" NAME                                        -> calculus
     | "let" binding ("," binding)*                           -> let
@@ -95,6 +98,7 @@ block: role? kind? NAME
 !role: "memory" | "coefficient"
 !kind: "scalar" | "vector" | "matrix" | "symmetric" | "pytree"
 parameter: NAME (RELATION NUMBER)?
+drawn: NAME "~" NAME ("like" NAME)?
 equation: NAME PRIME "=" sum
 diffusion: NAME "+=" sum? INCREMENT ("(" sum ")" ("sharing" CLOCK)?)?
 bindings: binding ("," binding)*
@@ -133,6 +137,7 @@ names: NAME ("+" NAME)*
     | PARTIAL NAME "(" point ")" ("[" along ("," along)* "]")? -> partial
     | ADJOINT NAME "(" point ")" "[" direction ("," along)* "]" -> adjoint
     | "prox" NAME "(" sum "," sum ")"                        -> prox
+    | "batch" NAME "(" sum "," sum ")"                       -> batch
 
 point: sum ("," sum)*
 ?along: NAME ":" direction                                   -> slotted

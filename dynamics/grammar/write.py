@@ -25,6 +25,7 @@ from ..algebra.vectors import (
     points_of,
 )
 from ..flows.system import System
+from ..samples.sample import VectorSample
 from ..solves.routes import solve_of
 from ..vector_fields.block import Block, start
 from ..vector_fields.processes import Jumps, Noise
@@ -48,13 +49,16 @@ def to_text(system: System) -> str:
     lines = [f"system {system.name}"] if system.name else []
     lines.append("blocks " + ", ".join(_block(b) for b in system.blocks))
     parameters = [_parameter(s) for s in writer.parameters()]
-    symbols = [*(b.symbol for b in system.blocks), *writer.parameters(), system.time]
+    symbols = [
+        *(b.symbol for b in system.blocks), *writer.parameters(), *system.samples, system.time,
+    ]  # fmt: skip
     for name in [system.name, *system.fields, *(s.name for s in symbols if s is not None)]:
         _check_word(name)
     lines += [f"parameters {', '.join(parameters)}"] if parameters else []
     lines += [
         f"{kind} {name}{writer.arguments(name)}" for name, kind in sorted(writer.oracles.items())
     ]
+    lines += [f"sample {_sample(s)}" for s in system.samples]
     lines += [f"time {system.time}"] if system.time is not None else []
     lines += [f"calculus {system.calculus}"] if system.calculus != "ito" else []
     lines += [f"let {name} = {value}" for value, name in writer.abbreviations.items()]
@@ -116,6 +120,11 @@ def _parameter(s: sp.Symbol) -> str:
     raise OdescentError(f"the parameter {s} has assumptions that the text form cannot express.")
 
 
+def _sample(s: Any) -> str:
+    like = f" like {s.like}" if isinstance(s, VectorSample) else ""
+    return f"{s.name} ~ {s.law_name}{like}"
+
+
 def _quotable(words: str) -> str:
     return " ".join(words.replace('"', "'").split())
 
@@ -153,7 +162,7 @@ class _Writer:
 
     def parameters(self) -> list[sp.Symbol]:
         """The parameters that need a declaration."""
-        own = {b.symbol for b in self.system.blocks} | {self.system.time}
+        own = {b.symbol for b in self.system.blocks} | {self.system.time, *self.system.samples}
         known = {*STANDARD.values(), sp.Symbol(STEP, positive=True)}
         return sorted(self._scalars - own - known, key=str)
 
@@ -257,14 +266,14 @@ class _Writer:
         if (a.oracle.args and a.oracle.kind == "grad") or a.oracle.kind == "vjp":
             head = in_argument({"grad": "grad", "vjp": "adjoint"}[a.oracle.kind], a.oracle.slot)
             return f"{head} {name}({point}){along}"
-        if a.oracle.kind == "prox" and not k:
-            return f"prox {name}({point}, {self._scalar(a.parameters[0], {})})"
+        if a.oracle.kind in {"prox", "batch"} and not k:
+            return f"{a.oracle.kind} {name}({point}, {self._scalar(a.parameters[0], {})})"
         if a.oracle.kind in {"map", "named", "ensemble"} and a.parameters:
             further = ", ".join([point, *(self._scalar(p, {}) for p in a.parameters)])
             if not k:
                 return f"{name}({further})"
             point = further if a.oracle.kind == "named" else point
-        if a.oracle.kind == "prox" or (a.parameters and a.oracle.kind != "named"):
+        if a.oracle.kind in {"prox", "batch"} or (a.parameters and a.oracle.kind != "named"):
             raise OdescentError(f"{a} has no text form.")
         if a.oracle.kind == "grad":
             head = {0: "grad ", 1: "hess "}.get(k, f"D{k + 1} ")

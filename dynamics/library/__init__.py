@@ -62,6 +62,11 @@ REGISTRY: Registry[System] = Registry(
         "mkor": ("riccati", "Flow of a factor of MKOR"),
         "regularized_newton_flow": ("riccati", "Regularized Newton flow"),
         "annealed_langevin": ("langevin", "Annealed Langevin dynamics"),
+        "zeroth_order_flow": ("sampled", "Zeroth-order flow"),
+        "sketched_flow": ("sampled", "Flow of a sketched gradient"),
+        "minibatch_flow": ("sampled", "Flow of a minibatch gradient"),
+        "adahessian": ("sampled", "AdaHessian's flow"),
+        "averaged_gradient_flow": ("sampled", "Flow of an averaged gradient"),
     },
 )
 

@@ -185,6 +185,8 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
         if e.kind == "named":
             return _named(e, as_latex)
         show = latex if as_latex else text
+        if (own := e.shown(show, as_latex)) is not None:
+            return own
         inside = [show(a) for a in e.arguments]
         if e.kind == "inner":
             if _is_square(e):
@@ -256,6 +258,8 @@ def _text_atom(a: Vector) -> str:
         return a.name
     if isinstance(a, NamedVector):
         return _named(a, False)
+    if isinstance(a, Atom) and (own := a.shown(text, False)) is not None:
+        return own
     if isinstance(a, Argument):
         return f"{a.slot}: {text(a.value)}"
     if isinstance(a, Call):
@@ -338,6 +342,8 @@ def _latex_atom(a: Vector) -> str:
         return symbol_latex(a.name)
     if isinstance(a, NamedVector):
         return _named(a, True)
+    if isinstance(a, Atom) and (own := a.shown(latex, True)) is not None:
+        return own
     if isinstance(a, Argument):
         return f"{symbol_latex(a.slot)}\\colon {latex(a.value)}"
     if isinstance(a, Call):

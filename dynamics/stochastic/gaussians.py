@@ -1,16 +1,15 @@
-"""Expectations of polynomials in Gaussians and in Poisson numbers."""
+"""Expectations of polynomials in samples, in Gaussians and in Poisson numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
 
 import sympy as sp
-from sympy.functions.combinatorial.factorials import factorial2
 from sympy.functions.combinatorial.numbers import stirling
 
 from ..._support.errors import OdescentError
 from ..algebra.scalars import as_scalar
+from ..samples.laws import Law, law_of
 from .operators import Index
 
 
@@ -34,18 +33,33 @@ def polynomial_terms(e: object, over: Sequence[sp.Symbol]) -> dict[Index, sp.Exp
     return {i: sp.Add(*c) for i, c in found.items()}
 
 
+def expectation(e: object, draws: Sequence[tuple[Sequence[sp.Symbol], Law]]) -> sp.Expr:
+    """The mean of a polynomial in the coordinates of independent draws.
+
+    Args:
+        e: the polynomial.
+        draws: the coordinates of each, with its law.
+
+    Raises:
+        OdescentError: the expression is no polynomial in them.
+    """
+    over = [s for symbols, _ in draws for s in symbols]
+    total = sp.S.Zero
+    for powers, c in polynomial_terms(e, over).items():
+        left, moments = list(powers), [c]
+        for symbols, law in draws:
+            own, left = tuple(left[: len(symbols)]), left[len(symbols) :]
+            moments.append(law.moment(own))
+        total += sp.Mul(*moments)
+    return total
+
+
 def normal_expectation(e: object, normals: Sequence[sp.Symbol]) -> sp.Expr:
     """The mean of a polynomial in independent standard normals; their even powers have mean (n-1)!!.
 
     Raises OdescentError where the expression is no polynomial in them.
     """
-    return sp.Add(
-        *[
-            c * reduce(lambda p, n: p * factorial2(n - 1), powers, sp.S.One)
-            for powers, c in polynomial_terms(e, normals).items()
-            if all(n % 2 == 0 for n in powers)
-        ]
-    )
+    return expectation(e, [(normals, law_of("normal"))])
 
 
 def poisson_expectation(e: object, means: Mapping[sp.Symbol, sp.Expr]) -> sp.Expr:

@@ -13,6 +13,7 @@ from ..algebra.calculus import Symbol, substitute, symbols_of
 from ..algebra.scalars import as_scalar, check_name
 from ..algebra.vectors import OPERATORS, Expr, Vector, VectorSymbol, zero
 from ..algebra.windows import WINDOW, check_length
+from ..samples.sample import VectorSample
 
 KINDS = ("vector", "scalar", *OPERATORS, "pytree", WINDOW)
 ROLES = ("state", "memory", "coefficient")
@@ -106,7 +107,14 @@ def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
     Raises:
         OdescentError: another vector occurs.
     """
-    loose = [v.name for v in symbols_of(e) if isinstance(v, VectorSymbol) and v not in known]
+    vectors = [v for v in symbols_of(e) if isinstance(v, VectorSymbol)]
+    shapes = {s.name for s in known}
+    loose = [v.name for v in vectors if v not in known and not isinstance(v, VectorSample)]
+    for z in vectors:
+        if isinstance(z, VectorSample) and z.like not in shapes:
+            raise OdescentError(
+                f"{user} uses the sample {z}, which must have the shape of a block of the system, not of {z.like!r}."
+            )
     if loose:
         raise OdescentError(f"{user} uses the vector {min(loose)!r}, which {why}.")
 

@@ -179,6 +179,12 @@ class Objective(Rendered):
         found = self._numeric(in_argument("grad", slot))
         return along_all(found, x, [self._tangent(d, x) for d in along])
 
+    def batch(self, x: Any, u: Any) -> Any:
+        """The gradient over rows of a `FiniteSum` that a uniform sample u picks, or a number in [0, 1]."""
+        if isinstance(x, Vector):
+            return call(Oracle("batch", self.name), self._point(x), (), (as_scalar(u),))
+        return self._numeric("batch")(x, u)
+
     def hessian(self, *x: Any, wrt: Slot | tuple[Slot, Slot] = None) -> Any:
         """The Hessian as an operator, at a vector; at an array, the matrix of a flat argument.
 

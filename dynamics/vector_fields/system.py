@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
@@ -40,6 +41,8 @@ from ..algebra.vectors import (
 )
 from ..algebra.windows import is_window
 from ..notation.show import differential, latex, symbol_latex, text
+from ..samples.mean import mean
+from ..samples.sample import samples_in
 from ..solves.routes import check_solves
 from .block import Block, begun, check_vectors, initial_value, start
 from .processes import Diffusion, Jumps, Noise, common_clock
@@ -119,6 +122,7 @@ class VectorFields(Rendered):
                 f"an initial value is given for {', '.join(stray)}, which no field moves."
             )
         self.blocks = begun([self._block(s, declared.get(s), initial) for s in symbols])
+        self._check_samples()
         self._check_names()
         rates = [(s, e) for f in self.fields.values() for s, e in f.drift.items()]
         for s, e in [*rates, *((b.symbol, b.init) for b in self.blocks)]:
@@ -164,9 +168,20 @@ class VectorFields(Rendered):
                         "different clocks; rename one of them."
                     )
 
+    def _check_samples(self) -> None:
+        """Refuse samples where nothing is drawn: in the output, in initial values and in amplitudes of noise."""
+        noise = [e for f in self.fields.values() for d in f.noise.values() for e in d.expressions]
+        where = {"the output": [self.output], "the noise": noise}
+        where |= {f"the initial value of {b.name}": [b.init] for b in self.blocks}
+        for what, expressions in where.items():
+            if found := samples_in(expressions):
+                raise OdescentError(
+                    f"{what} reads the sample {found[0]}, but samples are drawn for drifts; write it into a field."
+                )
+
     def _check_names(self) -> None:
         """SymPy tells symbols of one name apart by their assumptions; nobody else does."""
-        names = [b.name for b in self.blocks] + [s.name for s in self.parameters]
+        names = [s.name for s in (*self.blocks, *self.parameters, *self.samples)]
         names += [] if self.time is None else [self.time.name]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
@@ -213,9 +228,17 @@ class VectorFields(Rendered):
         return [*drifts, *noise]
 
     @property
+    def _flow(self) -> list[Expr]:
+        """The expressions of the flow that the system stands for: its fields, or their mean over samples, and noise."""
+        if not self.samples:
+            return self._expressions
+        noise = [e for f in self.fields.values() for d in f.noise.values() for e in d.expressions]
+        return [*self.mean_drift.values(), *noise]
+
+    @property
     def oracles(self) -> tuple[Oracle, ...]:
-        """The oracles that the fields call and that are to be given: named maps bring their functions."""
-        called = {c.oracle for e in self._expressions for c in _calls(e)}
+        """The oracles that the flow calls and that are to be given: named maps bring their functions."""
+        called = {c.oracle for e in self._flow for c in _calls(e)}
         found = {o for o in called if not o.form.registered}
         return tuple(sorted(found, key=lambda o: o.name))
 
@@ -223,17 +246,28 @@ class VectorFields(Rendered):
     def functions(self) -> tuple[Oracle, ...]:
         """The oracles to be given for the fields, the output and the initial values, values among them."""
         initial = [b.init for b in self.blocks]
-        called = {o for e in (*self._expressions, self.output, *initial) for o in oracles_in(e)}
+        called = {o for e in (*self._flow, self.output, *initial) for o in oracles_in(e)}
         found = {o for o in called if not o.form.registered}
         return tuple(sorted(found, key=lambda o: o.name))
 
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
         """The scalar symbols that are neither blocks nor time, by name."""
-        own = {b.symbol for b in self.blocks} | {self.time}
+        own = {b.symbol for b in self.blocks} | {self.time, *self.samples}
         lengths = [b.history for b in self.blocks if b.keeps]
         found = {s for e in (*self._expressions, self.output, *lengths) for s in symbols_of(e)}
         return tuple(sorted((s for s in found - own if isinstance(s, sp.Symbol)), key=str))
+
+    @property
+    def samples(self) -> tuple[Any, ...]:
+        """The samples that its fields read, by name; see `sample`."""
+        return samples_in(self._expressions)
+
+    @functools.cached_property
+    def mean_drift(self) -> dict[Symbol, Expr]:
+        """The mean over the samples of the sum of the fields: the flow that the system stands for."""
+        drift = self.drift
+        return {s: mean(e) for s, e in drift.items()} if self.samples else drift
 
     @property
     def title(self) -> str:
@@ -319,8 +353,8 @@ class VectorFields(Rendered):
 
     @checked
     def derivative(self, e: Expr) -> Expr:
-        """The exact time derivative of an expression along the system."""
-        along: dict[Symbol, Expr] = dict(self.drift)
+        """The exact time derivative of an expression along the system, in the mean over its samples."""
+        along: dict[Symbol, Expr] = dict(self.mean_drift)
         if self.time is not None:
             along[self.time] = sp.S.One
         return derivative(e, along)
@@ -333,9 +367,9 @@ class VectorFields(Rendered):
         """
         lam = as_scalar(lam)
         symbols = [b.symbol for b in self.blocks if b.kind != "scalar"]
-        rows = []
+        rows, drift = [], self.mean_drift
         for s in symbols:
-            e = modal(self.drift[s], lam)
+            e = modal(drift[s], lam)
             loose = [text(a) for a in e.terms if a not in symbols]
             loose += [text(n) for c in e.terms.values() for n in c.atoms(ScalarNode)]
             if loose:
@@ -349,7 +383,8 @@ class VectorFields(Rendered):
         """The equation x'' = F(x, x') of the output, for two vector blocks."""
         if not isinstance(output, (Vector, type(None))):
             raise expected("output of second_order", "a vector in the blocks", output)
-        return second_order(self.drift, self.output if output is None else output, time=self.time)
+        shown = self.output if output is None else output
+        return second_order(self.mean_drift, shown, time=self.time)
 
     def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> SlowManifold:
         """The slow manifold as a series, with the hypotheses under which it attracts; see `slow_manifold.expand`.
@@ -362,7 +397,8 @@ class VectorFields(Rendered):
         Raises:
             OdescentError: as for `slow_manifold.expand`.
         """
-        drift = self.drift if self.time is None else {**self.drift, self.time: sp.S.One}
+        own = self.mean_drift
+        drift = own if self.time is None else {**own, self.time: sp.S.One}
         return expand(drift, fast, small, order)
 
     def equations(self) -> dict[str, str]:

@@ -57,24 +57,24 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         COLORS[1]: (
             "heavy_ball", "item", "rmsprop", "annealed_langevin", "obabo", "consensus_freezing", "extragradient",
-            "itoh_abe", "unified_nesterov", "mkor",
+            "itoh_abe", "unified_nesterov", "mkor", "sketched_gradient_descent",
         ),
         COLORS[2]: (
             "nesterov_sc", "nesterov_look_ahead", "adagrad", "underdamped_langevin", "underdamped_exact",
-            "mirror_cbo", "proximal_gradient", "newton", "iterative_newton",
+            "mirror_cbo", "proximal_gradient", "newton", "iterative_newton", "zeroth_order",
         ),
         COLORS[3]: (
             "triple_momentum", "proximal_point", "sgd", "baoab", "jump_cbo", "ogda", "coordinate_descent", "nag_flow",
-            "muon", "adagrad_norm",
+            "muon", "adagrad_norm", "adahessian",
         ),
         COLORS[4]: (
             "cbo", "nesterov_c", "conformal_heavy_ball", "sign_descent", "sgld", "aboba", "halpern", "adaptive",
-            "regularized_newton", "newton_schulz",
+            "regularized_newton", "newton_schulz", "implicit_gradient_transport",
         ),
         COLORS[5]: (
             "consensus_hopping", "ogm", "robust_momentum", "adam", "normalized_gradient_descent",
             "langevin_splitting", "stochastic_theta", "dissipative_leapfrog", "mirror_descent",
-            "inverse_filter",
+            "inverse_filter", "hessian_aided_momentum",
         ),
     }
 )  # fmt: skip

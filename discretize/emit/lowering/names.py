@@ -86,10 +86,11 @@ class Naming:
         return sp.Symbol(self.parameter_name(s.name), **s.assumptions0)
 
     def program(self, program: Program, called: Mapping[str, str] | None = None) -> Program:
-        """The program with its parameters, blocks, instructions and outputs renamed.
+        """The program, samples made from normals, with its parameters, blocks, instructions and outputs renamed.
 
         ``called`` has names of parameters that the backend has chosen itself.
         """
+        program = program.realized()
         chosen = dict(called or {})
         values: dict[Symbol, Expr] = {}
         taken: set[str] = set(chosen.values())

@@ -75,6 +75,8 @@ class Printer:
         if e.is_Add:
             terms = e.as_ordered_terms()
             pieces = [(_sign(t), self._at_least(_sign(t) * t, MUL)) for t in terms]
+            if all(sign < 0 for sign, _ in pieces):  # the sum begins with a sign
+                pieces[0] = (-1, self._negative(-terms[0])[1:])
             return _signed_sum(pieces), ADD
         if _sign(e) < 0:
             return self._negative(-e), NEGATIVE

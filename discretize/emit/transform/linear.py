@@ -216,11 +216,17 @@ def _assemble(
         rows = sp.Matrix.vstack(first, *others).applyfunc(canonical)
         memory, point = moved(rows)
         weights = _through_memory(memory, point, n)
-    elif not chosen and n == 2 and e is not None:
+    elif not chosen and n == 2 and e is not None and not _remembers(m, rows):
         rows = rows[:0, :]  # the memory has no effect on the gradient points
         memory, point = _without_memory(m, ahead)
         weights = None
     return _program(program, scale, m, rows, memory, point, weights, blocks)
+
+
+def _remembers(m: _Matrices, rows: sp.Matrix) -> bool:
+    """Whether the output reads the memory."""
+    read = (m.O * _inverse(m.C.col_join(rows))).applyfunc(canonical)
+    return any(not is_zero(v) for v in read[0, 1:])
 
 
 def _without_memory(m: _Matrices, ahead: sp.Matrix) -> tuple[sp.Matrix, sp.Matrix]:

@@ -1,0 +1,79 @@
+"""Methods with samples: zeroth-order, sketched, Hutchinson's, and averages of gradients that follow the motion."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ...dynamics.algebra.scalars import parameters
+from ...dynamics.library import system
+from ...dynamics.samples.sample import sample
+from ..faces import Algorithm
+from ..programs.substeps import Flow, Scheme
+from ..step.iteration import STEP
+from .first_order import by_euler
+from .schemes import scheme
+
+T, tau, beta, beta1, beta2 = parameters("T tau beta beta1 beta2")
+
+
+def zeroth_order(law: str = "normal", difference: str = "central") -> Algorithm:
+    """x+ = x - h ((f(x + r z) - f(x - r z))/(2 r)) z, z drawn in every step: MeZO's step for a normal z.
+
+    ``law`` "coordinate" is descent along random coordinates, ``difference`` "forward" saves the value at x - r z where
+    that at x is known. The step h and the radius r are free.
+    """
+    flow = system("zeroth_order_flow", law=law, difference=difference)
+    return by_euler(flow, "zeroth_order", "malladi2023")
+
+
+def sketched_gradient_descent(rows: int = 2) -> Algorithm:
+    """x+ = x - h R^T R grad f(x), R of s fresh normal rows: gradient descent of which s numbers are sent; h is free."""
+    return by_euler(system("sketched_flow", rows=rows), "sketched_gradient_descent", "song2023")
+
+
+def adahessian() -> Algorithm:
+    """AdaHessian: Adam with the squares of z * H z, z signs, for those of the gradient.
+
+    beta1 = exp(-a h), beta2 = exp(-b h), learning rate h; one Hessian-vector product a step.
+    """
+    a, b = parameters("a b")
+    flows = (Flow("first", "exact"), Flow("second", "exact"), Flow("drift", "explicit", time=1))
+    return Algorithm(
+        system("adahessian"), Scheme(flows, "adahessian"),
+        tuning={a: -sp.log(beta1) / STEP, b: -sp.log(beta2) / STEP}, name="adahessian", reference="yao2021",
+    )  # fmt: skip
+
+
+def implicit_gradient_transport(normalized: bool = False) -> Algorithm:
+    """d+ = beta d + (1 - beta) g(x - (beta/(1 - beta)) h d), x+ = x - h d+: past gradients as if asked for at x.
+
+    The average is exact with the gradient held, beta = exp(-h/T), and the look-ahead tau = h beta/(1 - beta) tends to
+    T. ``normalized`` moves by d/|d| (N-PG-IGT). h and beta are free.
+    """
+    decay = sp.exp(-STEP / T)
+    return Algorithm(
+        system("averaged_gradient_flow", correction="look_ahead", normalized=normalized),
+        scheme("lie_trotter", [("average", "frozen exact"), ("descent", "explicit")]),
+        where={tau: STEP * decay / (1 - decay)}, tuning={T: -STEP / sp.log(beta)},
+        name="implicit_gradient_transport", reference="arnold2019",
+    )  # fmt: skip
+
+
+def hessian_aided_momentum(normalized: bool = False) -> Algorithm:
+    """d+ = beta (d + H(y)(x - x_-)) + (1 - beta) g(x), x+ = x - h d+, y uniform between x_- and x.
+
+    The descent comes first in a step, its length at y a sample. ``normalized`` moves by d/|d| (N-HARPG). h and beta
+    are free.
+    """
+    place = sample("u", "uniform")
+    steps = (
+        Flow("descent", "explicit", place, save="between", commit=False),
+        Flow("descent", "explicit"),
+        Flow("transport", "explicit", read={"*": "start", "x": "between"}),
+        Flow("average", "frozen exact"),
+    )
+    return Algorithm(
+        system("averaged_gradient_flow", correction="hessian", normalized=normalized),
+        Scheme(steps, "hessian_aided_momentum"),
+        tuning={T: -STEP / sp.log(beta)}, name="hessian_aided_momentum", reference="fatkhullin2023",
+    )  # fmt: skip

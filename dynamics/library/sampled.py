@@ -1,0 +1,102 @@
+"""Flows with samples (zeroth-order, sketched, Hutchinson's diagonal) and of averages that follow the motion."""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from ..._support.errors import check_choice
+from ..._support.numbers import check_whole
+from ..algebra.elementwise import elementwise
+from ..algebra.products import hadamard
+from ..algebra.scalars import parameters
+from ..algebra.vectors import Vector, blocks, inner, zero
+from ..flows.system import System
+from ..samples.sample import sample
+from ..vector_fields.objective import Objective
+
+
+def zeroth_order_flow(law: str = "normal", difference: str = "central") -> System:
+    """x' = -((f(x + r z) - f(x - r z))/(2 r)) z along a sample z: the flow of a smoothed f, in the mean.
+
+    ``difference`` "forward" makes it -((f(x + r z) - f(x))/r) z; ``law`` is that of the sample, see `od.sample`. The
+    radius r stays where the step tends to zero.
+    """
+    x, r = blocks("x"), parameters("r")
+    f, z = Objective("f"), sample("z", law, like=x)
+    check_choice("difference", difference, ("central", "forward"))
+    if difference == "central":
+        fall = (f.value(x - r * z) - f.value(x + r * z)) / (2 * r)
+    else:
+        fall = (f.value(x) - f.value(x + r * z)) / r
+    return System(
+        {"descent": {x: z * fall}}, output=x, name="zeroth_order_flow", references=("nesterov2017",)
+    )  # fmt: skip
+
+
+def sketched_flow(rows: int = 2) -> System:
+    """x' = -R^T R g with s independent rows of R, normals of variance 1/s: s numbers of g are known.
+
+    Mean and covariance are those of the mean of s central differences along normals.
+    """
+    check_whole("rows", rows, 1, 16)
+    x = blocks("x")
+    g = Objective("f").grad(x)
+    total: Vector = zero
+    for i in range(1, rows + 1):
+        z = sample(f"z{i}", like=x)
+        total = total + z * (inner(z, g) / rows)
+    return System(
+        {"descent": {x: -total}}, output=x, name="sketched_flow", references=("song2023",)
+    )
+
+
+def minibatch_flow() -> System:
+    """x' = -(the gradient over a batch of rows that a uniform sample picks): gradient flow, in the mean."""
+    x, u = blocks("x"), sample("u", "uniform")
+    return System(
+        {"descent": {x: -Objective("f").batch(x, u)}}, output=x, name="minibatch_flow",
+        references=("robbins1951",),
+    )  # fmt: skip
+
+
+def adahessian() -> System:
+    """Averages m of g and v of (z * H z)^2 at the rates a and b, z signs, and x' = -mhat / (sqrt(vhat) + eps).
+
+    mhat and vhat divide by 1 - exp(-a t) and 1 - exp(-b t), as in Adam's flow. In the mean v follows the row norms of
+    the Hessian, sum_j H_ij^2, not its diagonal.
+    """
+    x, m, v = blocks("x m v")
+    a, b, eps, t = parameters("a b eps t")
+    f, z = Objective("f"), sample("z", "rademacher", like=x)
+    entries = hadamard(z, f.grad(x, along=(z,)))
+    mean, square = 1 - sp.exp(-a * t), 1 - sp.exp(-b * t)
+    direction = elementwise(lambda m_, v_: (m_ / mean) / (sp.sqrt(v_ / square) + eps), m, v)
+    return System(
+        {
+            "first": {m: a * (f.grad(x) - m)},
+            "second": {v: b * (hadamard(entries, entries) - v)},
+            "drift": {x: -direction},
+        },
+        output=x, time=t, name="adahessian", references=("yao2021",),
+    )  # fmt: skip
+
+
+def averaged_gradient_flow(correction: str = "", normalized: bool = False) -> System:
+    """d' = (g - d)/T, x' = -d: an average of gradients lags behind by T H g, which a correction takes away.
+
+    ``correction`` "look_ahead" asks for g at x - tau d, which for tau = T leaves (T^2/2) D^3f[g, g]; "hessian" adds
+    H x' to d', and then d - g obeys (d - g)' = -(d - g)/T: no lag at all. ``normalized`` moves by d/|d|.
+    """
+    x, d = blocks("x d")
+    T, tau = parameters("T tau")
+    f = Objective("f")
+    check_choice("correction", correction, ("", "look_ahead", "hessian"))
+    speed: Vector = d / sp.sqrt(inner(d, d)) if normalized else d
+    asked = f.grad(x - tau * speed) if correction == "look_ahead" else f.grad(x)
+    fields = {"average": {d: (asked - d) / T}}
+    if correction == "hessian":
+        fields["transport"] = {d: -f.grad(x, along=(speed,))}
+    return System(
+        {**fields, "descent": {x: -speed}}, output=x, init={d: f.grad(x)} if normalized else None,
+        name="averaged_gradient_flow", references=("arnold2019", "fatkhullin2023"),
+    )  # fmt: skip
