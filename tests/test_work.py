@@ -5,9 +5,9 @@ import sympy as sp
 from unregistered import METHODS, drag
 
 import odescent as od
+from odescent._support.work import TooMuchWork, done, kept, limited, uncounted, work
 from odescent.discretize.identification import recognition
 from odescent.dynamics.algebra.exact import canonical, is_zero
-from odescent.dynamics.algebra.work import TooMuchWork, done, kept, limited, uncounted, work
 
 x = od.blocks("x")
 a, b, c, h = od.parameters("a b c h")

@@ -19,10 +19,10 @@ from sympy.polys.domains import QQ
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.errors import NotCarried
+from ..._support.work import kept
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.algebra.vectors import Call, Vector
-from ...dynamics.algebra.work import kept
 from ...dynamics.samples.laws import Law
 from ...dynamics.vector_fields.block import start
 from ..equality.coordinates import CoordinateExpressions, Coordinates

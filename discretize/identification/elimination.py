@@ -20,7 +20,7 @@ import sympy as sp
 from sympy.polys.orderings import grevlex
 from sympy.polys.rings import PolyElement
 
-from ...dynamics.algebra.work import work
+from ..._support.work import work
 from ..equality.numbers import NoNumber, Number, interval, precise, sign_of
 
 Monomial: TypeAlias = "tuple[int, ...]"

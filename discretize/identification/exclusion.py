@@ -18,7 +18,7 @@ from sympy.polys.domains import QQ
 from sympy.polys.fields import FracElement
 from sympy.polys.rings import PolyElement, PolyRing
 
-from ...dynamics.algebra.work import kept
+from ..._support.work import kept
 from ..linear.time_varying_form import MatrixSequence, NotReal, TimeVarying
 from ..linear.witness import Values, samples
 from .elimination import ORDER, PAIRS, no_solution

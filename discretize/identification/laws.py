@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError
+from ..._support.work import kept, work
 from ...dynamics.algebra.exact import canonical
-from ...dynamics.algebra.work import kept, work
 from ...dynamics.samples.laws import Law
 from ...dynamics.stochastic.gaussians import polynomial_terms
 from ..equality.coordinates import Coordinates

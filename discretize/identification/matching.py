@@ -12,8 +12,8 @@ import sympy as sp
 from mpmath.libmp.libhyper import NoConvergence
 
 from ..._support.errors import NotCarried
+from ..._support.work import kept
 from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.work import kept
 from ...dynamics.vector_fields.system import L, mu
 from ..linear.matrices import System, transfer
 from ..linear.state_space import StateSpace, z

@@ -14,9 +14,9 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.rendering.rendered import Rendered
+from ..._support.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.algebra.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.notation.show import text
 from ..equality.equivalence import compare_linear
 from ..equality.nonlinear import compare_maps

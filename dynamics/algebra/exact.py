@@ -18,8 +18,8 @@ from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement
 
 from ..._support.errors import DividedByZero
+from ..._support.work import kept, work
 from .scalars import SINGULAR, as_scalar
-from .work import kept, work
 
 _POWER = 32  # of an exponential of a number, where it is a power of another
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from ..._support.errors import OdescentError
+from .errors import OdescentError
 
 F = TypeVar("F", bound=Callable[..., object])
 
