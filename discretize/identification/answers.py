@@ -19,6 +19,7 @@ from sympy.polys.domains import QQ
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.errors import NotCarried
+from ..._support.work import kept
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.algebra.vectors import Call, Vector
@@ -231,7 +232,7 @@ def excluded_by_answers(target: Program, known: Program) -> bool:
         return False
 
 
-@functools.lru_cache(maxsize=4)  # a target is compared with every registered method
+@kept(4)  # a target is compared with every registered method
 def at_numbers(target: Program) -> tuple[Program, ...]:
     """The method at two samples of its parameters."""
     given = itertools.islice(samples(target.parameters), 2 if target.parameters else 1)
@@ -267,7 +268,7 @@ def _no_parameters(target: Program, known: Program) -> bool:
     )
 
 
-@functools.lru_cache(maxsize=512)
+@kept(512)
 def _last(known: Program, answers: tuple[Coordinates, ...]) -> Coordinates:
     return points(known, answers)[-1]
 
@@ -327,7 +328,11 @@ def _series(point: Sequence[sp.Expr], most: int) -> Coordinates:
             base, exponent = n.as_base_exp()
             if n.is_Pow and exponent.is_Integer and exponent > 0:
                 continue
-            if not n.is_Pow or exponent.has(_SIZE) or not base.xreplace({_SIZE: 0}).is_positive:
+            if (
+                not n.is_Pow
+                or exponent.has(_SIZE)
+                or not base.xreplace({_SIZE: sp.S.Zero}).is_positive
+            ):
                 raise NotCarried(f"{n} may be no series.")
         terms = stream(e, _SIZE, lambda v, k: [v])
         found += [terms[k] for k in range(most + 1)]
@@ -346,7 +351,7 @@ def _no_parameters_in_order(target: Program, known: Program, order: Sequence[int
     return PositiveEquations(left, numbers).no_zero(PAIRS)
 
 
-@functools.lru_cache(maxsize=32)
+@kept(32)
 def _asked(
     target: Program, wanted: tuple[Coordinates, ...]
 ) -> tuple[list[Coordinates], list[Coordinates]]:

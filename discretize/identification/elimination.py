@@ -20,11 +20,13 @@ import sympy as sp
 from sympy.polys.orderings import grevlex
 from sympy.polys.rings import PolyElement
 
+from ..._support.work import work
 from ..equality.numbers import NoNumber, Number, interval, precise, sign_of
 
 Monomial: TypeAlias = "tuple[int, ...]"
 Terms: TypeAlias = "dict[Monomial, Number]"
 _TERMS, _LONGEST, _BITS = 60, 100, 30_000  # of equations, and of what they combine to
+_PRODUCT = 1  # the work of a product of a number and a term
 _HALVINGS = 8  # of an interval in which a polynomial is to have no root
 FEW, PAIRS = 8, 60  # combinations that are tried
 ORDER = functools.lru_cache(1 << 16)(
@@ -147,6 +149,7 @@ class _Search:
 def _turned(equations: list[PolyElement], below: frozenset[sp.Symbol]) -> list[PolyElement]:
     """The equations in 1 - s, for unknowns s below one in which they have fewer terms: homogeneous ones stay so."""
     for s in below if equations else ():
+        work(sum(len(p) * (p.degree(p.ring(s)) + 1) for p in equations if p))
         g = equations[0].ring(s)
         other = [p.compose(g, 1 - g) for p in equations]
         equations = min(equations, other, key=lambda listed: sum(map(len, listed)))
@@ -219,6 +222,7 @@ def _cancelling(p: _Monic, q: _Monic) -> Terms:
 
 def _subtract(left: Terms, c: Number, shift: Monomial, terms: Terms) -> None:
     """Takes away a polynomial times a term, in place."""
+    work(_PRODUCT * len(terms))
     for n, d in terms.items():
         m = tuple(map(operator.add, n, shift))
         value = plus(left.get(m, Fraction(0)), times(-c, d))

@@ -9,7 +9,6 @@ What is left out (a relation of constants, say) only adds solutions, so that "no
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from sympy.polys.domains import QQ
 from sympy.polys.fields import FracElement
 from sympy.polys.rings import PolyElement, PolyRing
 
+from ..._support.work import kept
 from ..linear.time_varying_form import MatrixSequence, NotReal, TimeVarying
 from ..linear.witness import Values, samples
 from .elimination import ORDER, PAIRS, no_solution
@@ -93,7 +93,7 @@ def _varies(system: TimeVarying) -> bool:
     return any(m.free_symbols & set(system.ahead) for m in system.system)
 
 
-@functools.lru_cache(maxsize=1024)
+@kept(1024)
 def _scaled(of: Weights) -> Weights:
     """With a parameter set to one that only scales all weights, alike; as they are where there is none."""
     symbols = of.field.symbols

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from sympy.polys.fields import FracElement, FracField
 from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement
 
-from ...dynamics.algebra.exact import Fractions, exponents
+from ..._support.work import kept
+from ...dynamics.algebra.exact import Fractions, added, exponents, multiplied, raised
 from ..equality.numbers import Number, real
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER
@@ -86,7 +86,7 @@ def weights(
     return _weights(frozen, scalars, order, below, steps, constant, later)
 
 
-@functools.lru_cache(maxsize=1024)
+@kept(1024)
 def _weights(
     system: tuple[sp.ImmutableMatrix, ...],
     scalars: Scalars,
@@ -170,8 +170,8 @@ class _Recurrence:
                 term = self.field(c)
                 for v, power in zip(values, monomial, strict=True):
                     if power:
-                        term = term * v**power
-                total = total + term
+                        term = multiplied(term, raised(v, power))
+                total = added(total, term)
             return total
 
         return value(e.numer) / value(e.denom)
@@ -232,7 +232,8 @@ def _combined(
     total: dict[tuple[int, int], FracElement] = {}
     for weight, own in zip(row, state, strict=True):
         for at, e in own.items() if weight else ():
-            total[at] = total[at] + weight * e if at in total else weight * e
+            part = multiplied(weight, e)
+            total[at] = added(total[at], part) if at in total else part
     return total
 
 

@@ -8,15 +8,17 @@ same ones there: equations in the parameters of a known method, which eliminatio
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
+import operator
+from collections.abc import Sequence
 
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError
+from ..._support.work import kept, work
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.samples.laws import Law
-from ...dynamics.stochastic.gaussians import expectation
+from ...dynamics.stochastic.gaussians import polynomial_terms
 from ..equality.coordinates import Coordinates
 from ..equality.numbers import Number
 from ..linear.state_space import explicit_proximal
@@ -72,7 +74,7 @@ def _excluded(target: Program, known: Program) -> bool:
     return any(g.no_zero(FEW) for g in groups) or any(g.no_zero(PAIRS) for g in groups[:2])
 
 
-@functools.lru_cache(maxsize=256)
+@kept(256)
 def laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
     """The means and variances of the coordinates of the first calls, as many as are polynomials; at least two.
 
@@ -96,7 +98,18 @@ def _law(e: sp.Expr, draws: list[tuple[Coordinates, Law]]) -> tuple[sp.Expr, sp.
     """The mean and the variance of a polynomial in the draws; raises NotCarried for anything else."""
     own = [(symbols, law) for symbols, law in draws if set(symbols) & e.free_symbols]
     try:
-        mean, square = (expectation(p, own) for p in (e, sp.expand(e) ** 2))
+        terms = polynomial_terms(e, [s for symbols, _ in own for s in symbols])
     except OdescentError:
         raise NotCarried(f"{e} is no polynomial in the draws.") from None
-    return canonical(mean), canonical(square - mean**2)
+
+    def moment(powers: Sequence[int]) -> sp.Expr:
+        left = iter(powers)
+        return sp.Mul(*(law.moment(tuple(itertools.islice(left, len(s)))) for s, law in own))
+
+    work(len(terms) ** 2)
+    mean = sp.Add(*(c * moment(n) for n, c in terms.items()))
+    square = sp.S.Zero  # by covariances of terms, most of which are zero
+    for (n, c), (m, d) in itertools.product(terms.items(), repeat=2):
+        both = tuple(map(operator.add, n, m))
+        square += c * d * (moment(both) - moment(n) * moment(m))
+    return canonical(mean), canonical(square)

@@ -27,6 +27,7 @@ from ..programs.program import Assign, CallOracle, Draw, Instruction, Program
 from .answers import AVERAGES, bends, excluded_by_answers, moved_at_once, points
 from .laws import excluded_by_laws
 
+_HIGHEST = 64  # power of an exponential in an expression whose sign is found
 # By the first answer, the weights of the point after it: how it bends (not at all if it is affine) and how it grows.
 _READINGS: tuple[dict[int, sp.Rational], ...] = (
     {2: sp.S.One, 1: -sp.Rational(3, 2), -1: sp.S.Half},
@@ -206,6 +207,8 @@ def _sign(e: sp.Expr) -> int:
             return 0
         common = sp.ilcm(1, *[(a / m).q for a in exponents])
         above = 1 + sp.Symbol("_above", positive=True)
+        if max(abs(a / m) for a in exponents) * common > _HIGHEST:
+            return 0
         e = e.xreplace({n: above ** (n.args[0] / m * common) for n in e.atoms(sp.exp)})
     top, bottom = sp.fraction(sp.factor(sp.together(e)))
     side = 1

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import lcm
 from typing import Any, TypeAlias
 
 import sympy as sp
 from mpmath.libmp.libhyper import NoConvergence
 
 from ..._support.errors import NotCarried
+from ..._support.work import kept
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.vector_fields.system import L, mu
 from ..linear.matrices import System, transfer
@@ -23,6 +24,7 @@ from .exclusion import incompatible
 from .intervals import excluded_by_intervals
 
 _DIGITS = 80
+_HIGHEST = 64  # power in equations that are solved
 _Values: TypeAlias = dict[sp.Symbol, sp.Expr]
 
 
@@ -51,7 +53,7 @@ def unknowns(parameters: Sequence[sp.Symbol], expressions: Sequence[sp.Expr]) ->
     return _unknowns(tuple(parameters), tuple(expressions))
 
 
-@functools.lru_cache(maxsize=512)  # the same unknowns, so that what is found with them serves again
+@kept(512)  # the same unknowns, so that what is found with them serves again
 def _unknowns(parameters: tuple[sp.Symbol, ...], expressions: tuple[sp.Expr, ...]) -> Unknowns:
     rename: _Values = {}
     below: set[sp.Symbol] = set()
@@ -107,7 +109,7 @@ def _frozen(system: System) -> tuple[sp.ImmutableMatrix, ...]:
     return tuple(sp.ImmutableMatrix(m) for m in system)
 
 
-@functools.lru_cache(maxsize=512)
+@kept(512)
 def _transfer(*system: sp.ImmutableMatrix) -> sp.Matrix:
     a, b, c, d = (m.as_mutable() for m in system)
     return transfer((a, b, c, d), z)
@@ -115,16 +117,42 @@ def _transfer(*system: sp.ImmutableMatrix) -> sp.Matrix:
 
 def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
     """Positive solutions, one unknown at a time by an equation in which it is alone."""
+    if max(map(highest, equations), default=0) > _HIGHEST:
+        yield from _with_names(equations, symbols)
+    else:
+        yield from _eliminated(equations, symbols, {})
+
+
+def _with_names(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
+    """The same with names for high powers of e and of numbers; without solutions where others are high."""
+    powers = {
+        n for e in equations for n in e.atoms(sp.exp, sp.Pow) if not n.free_symbols & {*symbols}
+    }
+    high = {n for n in powers if isinstance(n, sp.exp) or highest(n) > _HIGHEST}
+    names = {n: sp.Dummy("power", positive=True) for n in high if n.is_positive}
+    named = [e.xreplace(names) for e in equations]
+    if max(map(highest, named)) > _HIGHEST:
+        return
+    meaning = {s: n for n, s in names.items()}
+    for found in _eliminated(named, symbols, meaning):
+        yield {s: e.xreplace(meaning) for s, e in found.items()}
+
+
+def _eliminated(
+    equations: list[sp.Expr], symbols: list[sp.Symbol], meaning: _Values
+) -> Iterator[_Values]:
     left = [e for e in equations if e != 0]
     if not symbols:
-        if all(is_zero(e) for e in left):
+        if all(is_zero(e.xreplace(meaning)) for e in left):
             yield {}
         return
     here = [(sum(u in e.free_symbols for u in symbols), i) for i, e in enumerate(left)]
     usable = sorted((n, i) for n, i in here if n > 0)
     if not usable or usable[0][0] > 1:
         return  # nothing to start from
-    if len(usable) < len(here) and not all(is_zero(left[i]) for n, i in here if n == 0):
+    if len(usable) < len(here) and not all(
+        is_zero(left[i].xreplace(meaning)) for n, i in here if n == 0
+    ):
         return  # an equation without unknowns that does not hold
     equation = left[usable[0][1]]
     unknown = next(u for u in symbols if u in equation.free_symbols)
@@ -140,10 +168,18 @@ def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_V
         inserted = [e.xreplace({unknown: root}) for e in left if e is not equation]
         if any(e.has(sp.zoo, sp.nan, sp.oo) for e in inserted):
             continue
-        for rest in eliminate(
-            [canonical(e) for e in inserted], [u for u in symbols if u != unknown]
+        for rest in _eliminated(
+            [canonical(e) for e in inserted], [u for u in symbols if u != unknown], meaning
         ):
             yield {unknown: root.xreplace(rest), **rest}
+
+
+def highest(e: sp.Expr) -> int:
+    """The highest power of one symbol, root or power of e in which an expression is a polynomial."""
+    powers = {abs(n.exp) for n in e.atoms(sp.Pow) if n.exp.is_Rational}
+    powers |= {abs(n.args[0].as_coeff_Mul()[0]) for n in e.atoms(sp.exp)}
+    rational = [r for r in powers if r.is_Rational]
+    return int(max(rational, default=1) * lcm(*(r.q for r in rational)))
 
 
 def _positive(root: sp.Expr) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,6 +14,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.rendering.rendered import Rendered
+from ..._support.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.notation.show import text
@@ -41,6 +42,7 @@ from .shared_point import Table, differ, memory, nonzero, repeats, table
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _TRIED = ", nor one delayed by up to two steps, nor up to four steps of one composed"
 _DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
+_EACH, _ALL = 60_000, 150_000  # products of terms spent on a method, and on all
 Form: TypeAlias = "StateSpace | Program"
 
 
@@ -84,12 +86,12 @@ def recognize(algorithm: Algorithm) -> Recognition:
     its tuning before its free step and coefficients; then it tries methods that are equal but for the start, the
     output, the oracle's name, a time scale, a delay or a composition of steps. Every positive answer is proved. The
     verdict is "different" only if each registered method was excluded for all parameters; otherwise the undecided
-    ones are named.
+    ones are named. The work of excluding is counted and limited, so that the verdict does not depend on the machine.
     """
     search = _Search(algorithm.tuned)
     for stage in (search.as_it_is, search.with_other_values, search.changed):
         for name in _names():
-            stage(name)
+            search.within(stage, name)
         best = search.best()
         if best is not None and set(best.but_for) <= {"oracle", "output"}:
             return best  # other values of the parameters do not change these
@@ -123,7 +125,8 @@ class _Known:
     @functools.cached_property
     def form(self) -> Form:
         """The method as `form` has it."""
-        return form(self.program)
+        with uncounted():
+            return form(self.program)
 
     @functools.cached_property
     def states(self) -> int:
@@ -140,14 +143,16 @@ class _Known:
     @functools.cached_property
     def table(self) -> Table | None:
         """The weights of answers at the shared point; None where the method is not linear, or has no numbers there."""
-        return None if isinstance(self.form, Program) else table(self.form)
+        with uncounted():
+            return None if isinstance(self.form, Program) else table(self.form)
 
 
 @functools.cache
 def _known(name: str, free: bool) -> _Known:
     from ..library import algorithm
 
-    built = algorithm(name)
+    with uncounted():
+        built = algorithm(name)
     return _Known(built.program if free else built.tuned, built.step)
 
 
@@ -160,6 +165,17 @@ class _Search:
         self.memory = 0 if isinstance(self.target, Program) else memory(self.target)
         self.found: list[Recognition] = []
         self.open: dict[str, str] = {}
+        self.left = _ALL
+
+    def within(self, stage: Callable[[str], None], name: str) -> None:
+        """A stage for a method, as far as the work goes: where it ends, the method stays open."""
+        began = done()
+        try:
+            with limited(min(_EACH, self.left)):
+                stage(name)
+        except TooMuchWork:
+            self.open[name] = "excluding it takes more work than is spent on it"
+        self.left -= done() - began
 
     def best(self) -> Recognition | None:
         """The match with the fewest differences, the first of these; three fitted values are weak evidence."""
@@ -405,6 +421,11 @@ class _Search:
         """Maps that are not linear, or draw noise, as expressions; notes whether the method stays open."""
         known = _known(name, False)
         constant = not isinstance(known.form, Program)
+        calls = None if isinstance(self.target, Program) else len(self.target.inputs)
+        why = kept_apart(self.program, known.program, constant, calls)
+        if not why:
+            return  # whatever its parameters
+        self.open[name] = why
         for names, renamed in () if constant else self._renamings(known.form):
             if not isinstance(self.target, Program) or not isinstance(renamed, Program):
                 continue
@@ -425,14 +446,15 @@ class _Search:
             for names, renamed in self._renamings(free.form):
                 if isinstance(renamed, Program) and self._at_other_values(name, names, renamed):
                     return
-        calls = None if isinstance(self.target, Program) else len(self.target.inputs)
-        why = kept_apart(self.program, known.program, constant, calls)
-        if why:
-            self.open[name] = why
 
 
 def _compare(one: Form, other: Form) -> Equivalence | None:
-    """The verdict on two forms; None where there is none."""
+    """The verdict on two forms; None where there is none. Few get here, and these are compared to the end."""
+    with uncounted():
+        return _compared(one, other)
+
+
+def _compared(one: Form, other: Form) -> Equivalence | None:
     try:
         if isinstance(one, Program) or isinstance(other, Program):
             both = isinstance(one, Program) and isinstance(other, Program)

@@ -73,7 +73,9 @@ def value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
     try:
         number = as_scalar(value)
     except TypeError:
-        raise OdescentError(f"{symbol} must be a finite number, not {value!r}.") from None
+        exact = " (exact numbers are fractions.Fraction(3, 10) or sympy.Rational(3, 10))"
+        hint = exact if isinstance(value, str) else ""
+        raise OdescentError(f"{symbol} must be a finite number, not {value!r}{hint}.") from None
     if number.is_number and number.is_real is not True:
         raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
     if symbol.is_positive and number.is_nonpositive:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from math import lcm
+from math import comb, lcm
 from typing import Any
 
 import sympy as sp
@@ -18,10 +18,12 @@ from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement
 
 from ..._support.errors import DividedByZero
+from ..._support.work import kept, work
 from .scalars import SINGULAR, as_scalar
 
 _POWER = 32  # of an exponential of a number, where it is a power of another
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
+_FACTORED = 200  # the highest degree of a radicand that is factored
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
 _OPAQUE = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)  # compared by their arguments
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
@@ -39,8 +41,8 @@ class _Lowering:
         self._roots: dict[sp.Symbol, int] = {}
         self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
         self._factored: dict[sp.Expr, Any] = {}  # a radicand's numerator and denominator
-        self._exponents: dict[sp.Expr, sp.Rational] = {}  # e^rest is a power of e^(this rest)
-        self._numbers: set[sp.Rational] = set()  # exponents that are numbers, without signs
+        # by the rest of an exponent, the numbers before it without signs; 1 is the rest of numbers
+        numbers: dict[sp.Expr, set[sp.Rational]] = {sp.S.One: set()}
         exprs = [self._rewrite(e) for e in exprs]
         for e in exprs:
             for power in e.atoms(sp.Pow):
@@ -49,22 +51,19 @@ class _Lowering:
                     self._roots[base] = lcm(self._roots.get(base, 1), exponent.q)
             for node in e.atoms(sp.exp):
                 number, rest = node.args[0].as_coeff_Mul()
-                if rest == 1:
-                    self._numbers.add(abs(number))
-                elif isinstance(number, sp.Rational):
-                    least = sp.Rational(1, number.q)
-                    self._exponents[rest] = least.gcd(self._exponents.get(rest, least))
+                if isinstance(number, sp.Rational):
+                    numbers.setdefault(rest, set()).add(abs(number))
             if e.has(sp.E):
-                self._numbers.add(sp.S.One)
+                numbers[sp.S.One].add(sp.S.One)
         self._roots = {base: n for base, n in self._roots.items() if n <= _ROOT}
-        self._units = _small_powers(self._numbers)
+        self._units = {rest: _small_powers(found) for rest, found in numbers.items()}
         self.exprs = [self.lower(e) for e in exprs]
 
     @property
     def decides(self) -> bool:
         """Whether different rational functions here are different: no generator may obey an unknown relation."""
-        several = len({unit for powers in self._units.values() for unit in powers}) > 1
-        return not (self.relations or self.opaque or several)
+        of_rest = ({u for powers in of.values() for u in powers} for of in self._units.values())
+        return not (self.relations or self.opaque or any(len(units) > 1 for units in of_rest))
 
     @staticmethod
     def _rewrite(e: sp.Expr) -> sp.Expr:
@@ -90,6 +89,7 @@ class _Lowering:
         return self._generators[key]
 
     def lower(self, e: sp.Expr) -> sp.Expr:
+        work(1)
         if e.is_Rational:
             return e
         if e.is_Symbol:
@@ -100,13 +100,12 @@ class _Lowering:
         if isinstance(e, sp.exp) or e is sp.E:
             number, rest = (sp.S.One, sp.S.One) if e is sp.E else e.args[0].as_coeff_Mul()
             self.opaque = self.opaque or not (rest == 1 or rest.is_Symbol)
-            if rest == 1 and abs(number) in self._units:
-                powers = self._units[abs(number)].items()
-                bases = [(self._generator(("exp", u), sp.exp(u)), n) for u, n in powers]
+            if isinstance(number, sp.Rational) and abs(number) in self._units.get(rest, {}):
+                powers = self._units[rest][abs(number)].items()
+                bases = [
+                    (self._generator(("exp", rest, u), sp.exp(rest * u)), n) for u, n in powers
+                ]
                 return sp.Mul(*[base ** (n * sp.sign(number)) for base, n in bases])
-            if isinstance(number, sp.Rational) and rest in self._exponents:
-                unit = self._exponents[rest]
-                return self._generator(("exp", rest), sp.exp(rest * unit)) ** int(number / unit)
         if e.is_Pow:
             base, exponent = e.as_base_exp()
             if exponent.is_Integer:
@@ -120,7 +119,7 @@ class _Lowering:
         if e in SINGULAR:
             raise DividedByZero("a denominator vanishes identically.")
         # pi is transcendental; what relates it to powers of e, and what Euler's constant is, is not known
-        constant = e.is_NumberSymbol and (e is not sp.pi or bool(self._numbers))
+        constant = e.is_NumberSymbol and (e is not sp.pi or bool(self._units[sp.S.One]))
         self.opaque = self.opaque or not e.is_Atom or constant
         if isinstance(e, sp.sin):
             return self._related(e, 2, 1 - self.lower(sp.cos(e.args[0])) ** 2)
@@ -245,28 +244,33 @@ def exponents(meaning: Mapping[sp.Symbol, sp.Expr]) -> dict[sp.Symbol, sp.Ration
     return {s: e for s, e in found.items() if e.is_Rational}
 
 
-def independent(p: PolyElement, exponents: Mapping[sp.Symbol, sp.Rational]) -> bool:
-    """Whether a polynomial is not zero, given which generators are e to which numbers; the others are free.
+def _vanishes(p: PolyElement, meaning: Mapping[sp.Symbol, sp.Expr]) -> bool:
+    """Whether a polynomial is zero when the powers of e in each term are put together: True is a proof.
 
-    Powers of e to different rational numbers are linearly independent over the rational numbers (Lindemann and
-    Weierstrass; Baker, Transcendental Number Theory, 1975, theorem 1.4).
+    False is one too where there is no relation beside that. Powers of e to different rational numbers are linearly
+    independent over the rational numbers (Lindemann and Weierstrass; Baker, Transcendental Number Theory, 1975, theorem
+    1.4), and those to different polynomials without constant terms over the functions of their symbols.
     """
-    powers = [exponents.get(s) for s in p.ring.symbols]
+    parts = {s: m.as_base_exp() for s, m in meaning.items()}
+    powers = [parts[s][1] if s in parts and parts[s][0] == sp.E else None for s in p.ring.symbols]
     total: dict[object, object] = {}
     for monomial, c in p.terms():
         pairs = list(zip(monomial, powers, strict=True))
-        key = (sum(n * e for n, e in pairs if e is not None), *(n for n, e in pairs if e is None))
+        exponent = sp.Add(*(n * e for n, e in pairs if e is not None and n))
+        key = (exponent, *(n for n, e in pairs if e is None))
         total[key] = total.get(key, 0) + c
-    return any(total.values())
+    return not any(total.values())
 
 
 def _factors(p: PolyElement) -> tuple[Any, list[tuple[PolyElement, int]]]:
     """The constant and the irreducible factors with their multiplicities, as of `PolyElement.factor_list`.
 
     What is linear in a generator and has no factor without it is irreducible, which is seen at once; squared lengths
-    under a root with a parameter are such.
+    under a root with a parameter are such. What has a high degree is not factored: it stays one radicand.
     """
-    if p.is_ground or not _is_irreducible(p):
+    large = max(p.degrees(), default=0) > _FACTORED
+    if p.is_ground or not (large or _is_irreducible(p)):
+        work(len(p) * max(p.degrees(), default=0))
         found: tuple[Any, list[tuple[PolyElement, int]]] = p.factor_list()
         return found
     denominator, whole = p.clear_denoms()
@@ -308,7 +312,7 @@ def _to_field(
     element = _to_field(base, field, generators)
     if element == 0 and exponent < 0:
         raise DividedByZero("a denominator vanishes identically.")
-    return element ** int(exponent)
+    return raised(element, int(exponent))
 
 
 # Cancelling is what costs: a sum does it once for each denominator, polynomials among themselves do not.
@@ -323,17 +327,40 @@ def _sum(field: FracField, elements: list[FracElement]) -> FracElement:
         else:
             over[x.denom] = over.get(x.denom, field.ring.zero) + x.numer
     parts = [field.zero.new(numer, denom) for denom, numer in over.items()]
-    return functools.reduce(lambda a, b: a + b, parts, field(polynomial))
+    return functools.reduce(added, parts, field(polynomial))
 
 
 def _product(field: FracField, elements: list[FracElement]) -> FracElement:
     polynomial, rest = field.ring.one, []
     for x in elements:
         if x.denom.is_ground:
+            work(len(polynomial) * len(x.numer))
             polynomial = polynomial * x.numer.quo_ground(x.denom.LC)
         else:
             rest.append(x)
-    return functools.reduce(lambda a, b: a * b, rest, field(polynomial))
+    return functools.reduce(multiplied, rest, field(polynomial))
+
+
+def added(a: FracElement, b: FracElement) -> FracElement:
+    """The sum of two fractions, whose products of terms are counted."""
+    over, under = (
+        len(a.numer) * len(b.denom) + len(a.denom) * len(b.numer),
+        len(a.denom) * len(b.denom),
+    )
+    work(over + under)
+    return a + b
+
+
+def raised(a: FracElement, n: int) -> FracElement:
+    """A power of a fraction, counted by the terms that it may have."""
+    work(sum(comb(len(p) + abs(n) - 1, abs(n)) for p in (a.numer, a.denom) if len(p) > 1))
+    return a**n
+
+
+def multiplied(a: FracElement, b: FracElement) -> FracElement:
+    """The product of two fractions, counted in the same way."""
+    work(len(a.numer) * len(b.numer) + len(a.denom) * len(b.denom))
+    return a * b
 
 
 _PRIME = 2**61 - 1
@@ -412,6 +439,7 @@ def _reduced(
         return elements, ideal
     reduced = []
     for element in elements:
+        work((len(element.numer) + len(element.denom)) * sum(map(len, ideal)))
         numer, denom = element.numer.rem(ideal), element.denom.rem(ideal)
         if denom == 0:
             raise DividedByZero("a denominator vanishes identically.")
@@ -425,7 +453,7 @@ def canonical(expr: object) -> sp.Expr:
     return e if e.is_Rational or e.is_Symbol else _canonical(e)
 
 
-@functools.lru_cache(maxsize=4096)
+@kept(4096)
 def _canonical(e: sp.Expr) -> sp.Expr:
     field = Fractions([e])
     return field.expression(field.elements[0])
@@ -447,8 +475,10 @@ def is_zero(expr: object) -> bool:
     (element,), _ = _reduced(lowering.exprs, lowering.relations)
     if element == 0:
         return True
+    if _vanishes(element.numer, lowering.meaning):
+        return True
     if not (lowering.relations or lowering.opaque):
-        return not independent(element.numer, exponents(lowering.meaning))
+        return False
     if not lowering.decides:
         sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
         if not next((size > 1e-50 for size in sizes if size.is_comparable), False):
