@@ -66,6 +66,12 @@ HALF = np.linspace(0.0, 1.0, 5)
 PLANE = np.zeros((5, 2))
 
 
+def delayed() -> object:
+    m = sp.Symbol("m", integer=True, positive=True)
+    time = od.parameters("tau")
+    return od.algorithm("m_fac", window=m).replace(where={m: time / h}).delay_limit()
+
+
 @cache
 def ours() -> list[type]:
     return [k for k in held() if issubclass(k, Rendered)]
@@ -215,6 +221,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Cycle": lambda: od.analysis.cycles("heavy_ball", 1, 25, 3)[0],
     "CycleRegion": region,
     "Decay": lambda: Decay(sp.Integer(1), Fraction(1, 2)),
+    "DelayEquation": delayed,
     "Derivation": lambda: od.derive("heavy_ball"),
     "EffectiveGradient": effective,
     "Ensemble": lambda: Ensemble(np.zeros((2, 4, 3)), None, np.arange(4), np.array([-1, 2]), (), None),
