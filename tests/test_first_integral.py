@@ -10,7 +10,7 @@ import sympy as sp
 
 import odescent as od
 from odescent import replay
-from odescent.discretize.routes.first_integral import first_integral
+from odescent.discretize.routes.methods.first_integral import first_integral
 from odescent.dynamics import derivative, vanishes
 
 NAMES = ("adagrad_norm", "adagrad")

@@ -142,7 +142,7 @@ def test_an_optimizer_with_noise_takes_its_key_as_a_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"), [("proximal_point", "prox"), ("newton", "map_newton")]
+    ("name", "asked"), [("proximal_point", "prox"), ("newton", "hvp")]
 )  # fmt: skip
 def test_an_optimizer_that_asks_for_more_than_gradients_is_refused(name, asked):
     options = {} if name == "newton" else {"h": 0.1}

@@ -442,14 +442,7 @@ def test_rendering_searches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     shown = [
         result(n)
-        for n in (
-            "Certificate",
-            "HorizonCertificate",
-            "Portrait",
-            "Basins",
-            "Spectrum",
-            "Comparison",
-        )
+        for n in ["Certificate", "HorizonCertificate", "Portrait", "Basins", "Spectrum", "Comparison"]
     ]
     shown.append(
         od.analysis.certify(od.algorithm("nesterov_sc"), 1, 4)

@@ -8,13 +8,13 @@ import numpy as np
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.scene import Scene, SceneLine, SceneMark, box_around, in_space
-from ..._support.style import looks, series_style, titled
+from ..._support.style import FLOW, looks, series_style, titled
 from ..branches.continuation import Continuation
 from ..landscapes.landscape import Landscape
 from ..portraits.portrait import Portrait
 from ..portraits.space import SpacePortrait
 
-_GREY, _FLOW = "#b5b5b5", "#56B4E9"
+_GREY = "#b5b5b5"
 _MESH = 36  # lines of a surface along each side
 _CUT = 0.98  # of the values of f in the window: steep walls are cut off
 
@@ -92,7 +92,7 @@ def _of_portrait(p: Portrait) -> Scene:
     for s in p.separatrices:
         kind = "stable manifold" if s.stable else "unstable manifold"
         lines.append(SceneLine(in_space(s.points), "#5D3A9B" if s.stable else "#A793CC", 1.2, kind))
-    lines += [SceneLine(in_space(z), _FLOW, 2.0, titled(n)) for n, z in _all(p.flows)]
+    lines += [SceneLine(in_space(z), FLOW, 2.0, titled(n)) for n, z in _all(p.flows)]
     for cycle in p.limit_cycles:
         kind = "stable limit cycle" if cycle.stable else "unstable limit cycle"
         lines.append(SceneLine(in_space(cycle.points), "#0B4552", 1.6, kind))
@@ -155,7 +155,7 @@ def _of_landscape(shown: Landscape) -> Scene:
                 for q, h in zip(z, f, strict=True)
             ]
         )
-        lines.append(SceneLine(_cut(path, top), _FLOW, 2.0, titled(name)))
+        lines.append(SceneLine(_cut(path, top), FLOW, 2.0, titled(name)))
     own = looks(shown.iterates)
     for name, z in shown.iterates.items():
         f = shown.courses[name].f

@@ -15,7 +15,8 @@ from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement
 
 from ..._support.work import kept
-from ...dynamics.algebra.exact import Fractions, added, exponents, multiplied, raised
+from ...dynamics.algebra.exact import Fractions, added, multiplied, raised
+from ...dynamics.algebra.exponentials import exponents
 from ..equality.numbers import Number, real
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER

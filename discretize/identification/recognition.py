@@ -28,14 +28,7 @@ from ..linear.time_varying_form import TimeVarying, time_varying
 from ..programs.program import Program
 from .answers import told_apart
 from .maps import kept_apart
-from .matching import (
-    apart,
-    excluded_exactly,
-    nested,
-    never_ahead,
-    solutions,
-    varying,
-)
+from .matching import apart, excluded_exactly, nested, never_ahead, solutions, varying
 from .other_values import other_values
 from .shared_point import Table, differ, memory, nonzero, repeats, table
 

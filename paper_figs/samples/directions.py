@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sympy as sp
 
 import odescent as od
 
@@ -15,6 +14,7 @@ from ..drawing import fitted_order, legend_under, letter, look_of, mark, panels,
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
+    import sympy as sp
     from matplotlib.figure import Figure
 
 SOURCE = "derived here; the method is that of arXiv:2305.17333"
@@ -61,6 +61,8 @@ def moved(name: str, oracle: Any, numbers: tuple[float, ...], **options: Any) ->
 
 def second_moment(rows: int) -> sp.Expr:
     """E|e|^2 / |g|^2 of the mean of so many directional derivatives along normals, as the engine finds it."""
+    import sympy as sp
+
     x = od.blocks("x")
     g = od.Objective("f").grad(x)
     descent = od.system("sketched_flow", rows=rows).fields["descent"].drift[x]
@@ -154,6 +156,7 @@ def compute_directions(
     """
     import jax
     import jax.numpy as jnp
+    import sympy as sp
 
     f, d = digits(rows)
     x = 0.1 * jax.random.normal(jax.random.key(seed), (d,))

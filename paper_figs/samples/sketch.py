@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sympy as sp
 
 import odescent as od
 
@@ -16,6 +15,7 @@ from ..entry import PaperFigure, Result
 from .directions import digits, moved
 
 if TYPE_CHECKING:
+    import sympy as sp
     from matplotlib.figure import Figure
 
 SOURCE = "derived here; the method is that of Song et al. 2023"

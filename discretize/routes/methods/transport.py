@@ -28,6 +28,17 @@ T, tau = parameters("T tau")
 f = Objective("f")
 g = f.grad(x)
 Values = Mapping[str, Any]
+NOTATION = (
+    ("x, d", r"are the position and the average of gradients"),
+    ("T", r"is its time constant"),
+    (
+        "g, H",
+        r"are the gradient and the Hessian at $x$; in a finding on transfer functions $H$ is that",
+    ),
+    ("h", r"is the step"),
+    ("z", r"is the shift by one step, the variable of transfer functions"),
+    (r"\beta, \tau", r"are the weight of the past average and the time that is looked ahead"),
+)
 PROVENANCE = (
     "Reconstructed: that the lag of an average is its slow manifold, and that the look-ahead without normalization is "
     "gradient descent read at an average, are this package's own reading of arXiv:1906.03532 and arXiv:2302.01734."
@@ -110,7 +121,7 @@ def _derivation(name: str, method: Algorithm, summary: str, *found: Step) -> Der
     return Derivation(
         name, "lag", summary, (first, *found, *others), method, provenance=PROVENANCE,
         references=tuple(dict.fromkeys((method.reference, *method.system.references))),
-        notation=(("g", r"the gradient at $x$"), ("H", r"the Hessian; in the last finding the transfer function")),
+        notation=NOTATION,
     )  # fmt: skip
 
 

@@ -158,7 +158,7 @@ def m_fac() -> Derivation:
             "finding",
         ),
         Step(
-            "The delay equation of a window over a fixed time",
+            "The window over a fixed time",
             r"With $m = T/h$ the window keeps the gradients of the last time $T$, and $P = (\delta I + W/T)^{-1}$, "
             r"where $W$ is the integral of $g g^\top$ over it. As the step tends to zero $P$ follows $D$, with $b$ the "
             "gradient a time $T$ ago: a delay equation, no flow. A step of both flows is it to first order, and $E$ "
