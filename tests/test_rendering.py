@@ -67,7 +67,7 @@ PLANE = np.zeros((5, 2))
 
 
 def delayed() -> object:
-    m = sp.Symbol("m", integer=True, positive=True)
+    m = od.parameters("m")
     time = od.parameters("tau")
     return od.algorithm("m_fac", window=m).replace(where={m: time / h}).delay_limit()
 
