@@ -440,10 +440,8 @@ def test_rendering_searches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("rendering computes")
 
-    shown = [
-        result(n)
-        for n in ["Certificate", "HorizonCertificate", "Portrait", "Basins", "Spectrum", "Comparison"]
-    ]
+    names = ["Certificate", "HorizonCertificate", "Portrait", "Basins", "Spectrum", "Comparison"]
+    shown = [result(n) for n in names]
     shown.append(
         od.analysis.certify(od.algorithm("nesterov_sc"), 1, 4)
     )  # its lower bound was not looked for
