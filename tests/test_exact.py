@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sympy.polys.fields import FracField
 from sympy.polys.orderings import lex
 
-from odescent.dynamics.algebra import exact, exponentials
+from odescent.dynamics.algebra import exact, scalars
 from odescent.dynamics.algebra.calculus import vanishes
 from odescent.dynamics.algebra.exact import (
     _PRIME,
@@ -355,11 +355,11 @@ def test_exponentials_of_numbers_without_a_common_unit_are_decided():
 
 def test_units_of_exponents_are_few_and_their_powers_small():
     third, half = sp.Rational(1, 3), sp.Rational(1, 2)
-    assert exponentials.small_powers({third, half}) == {third: {third / 2: 2}, half: {third / 2: 3}}
+    assert scalars.small_powers({third, half}) == {third: {third / 2: 2}, half: {third / 2: 3}}
     one, other = sp.Rational(605, 97), sp.Rational(412, 89)
-    units = exponentials.small_powers({one, other, one + other, 3 * one, 2 * one + other})
+    units = scalars.small_powers({one, other, one + other, 3 * one, 2 * one + other})
     assert units[one + other] == {one: 1, other: 1} and units[3 * one] == {one: 3}
-    assert units[2 * one + other] == {one: 2, other: 1} and exponentials.small_powers(set()) == {}
+    assert units[2 * one + other] == {one: 2, other: 1} and scalars.small_powers(set()) == {}
 
 
 def test_named_constants_obey_their_relations():

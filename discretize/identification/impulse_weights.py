@@ -16,7 +16,7 @@ from sympy.polys.rings import PolyElement
 
 from ..._support.work import kept
 from ...dynamics.algebra.exact import Fractions, added, multiplied, raised
-from ...dynamics.algebra.exponentials import exponents
+from ...dynamics.algebra.scalars import exponents
 from ..equality.numbers import Number, real
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER

@@ -19,8 +19,7 @@ from sympy.polys.rings import PolyElement
 
 from ..._support.errors import DividedByZero
 from ..._support.work import kept, work
-from .exponentials import small_powers, vanishes
-from .scalars import SINGULAR, as_scalar
+from .scalars import SINGULAR, as_scalar, small_powers, vanishes
 
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _FACTORED = 200  # the highest degree of a radicand that is factored
