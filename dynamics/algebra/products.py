@@ -14,9 +14,10 @@ from .elementwise import Elementwise, slots
 from .vectors import Atom, Expr, Vector, VectorSymbol, _check_vectors, _multilinear, inner, zero
 
 
-def _factors(a: Atom) -> list[Atom]:
+def factors_of(a: Atom) -> list[Atom]:
+    """The factors of an element-wise product; of anything else the atom itself."""
     if isinstance(a, Product) and a.kind == "hadamard":
-        return [*_factors(a.left), *_factors(a.right)]
+        return [*factors_of(a.left), *factors_of(a.right)]
     return [a]
 
 
@@ -28,7 +29,7 @@ class Product(Atom):
 
     def __init__(self, kind: str, left: Atom, right: Atom) -> None:
         if kind == "hadamard":
-            left, *others = sorted([*_factors(left), *_factors(right)], key=lambda a: a.key)
+            left, *others = sorted([*factors_of(left), *factors_of(right)], key=lambda a: a.key)
             right = functools.reduce(lambda inside, a: Product(kind, a, inside), reversed(others))
         self.kind, self.left, self.right = kind, left, right
         self.arguments = (left, right)
@@ -159,7 +160,7 @@ def _before(word: list[Atom], v: Vector) -> Vector:
 
 def _shared(a: Atom, b: Atom) -> sp.Expr | None:
     """<a * b, c> with the first of all factors alone on one side."""
-    first, *others = sorted([*_factors(a), *_factors(b)], key=lambda f: f.key)
+    first, *others = sorted([*factors_of(a), *factors_of(b)], key=lambda f: f.key)
     rest = functools.reduce(lambda inside, f: Product("hadamard", f, inside), reversed(others))
     return None if {a, b} == {first, rest} else inner(first, rest)
 

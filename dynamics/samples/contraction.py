@@ -16,7 +16,16 @@ from ..._support.errors import NotCarried
 from ..algebra.calculus import substitute, symbols_of, tidy
 from ..algebra.gradients import gradient, jacobian_of
 from ..algebra.operators import OracleDerivative, diagonal, diagonal_operator, jacobian, trace
-from ..algebra.products import Product, Unary, apply, hadamard, identity, outer, transpose
+from ..algebra.products import (
+    Product,
+    Unary,
+    apply,
+    factors_of,
+    hadamard,
+    identity,
+    outer,
+    transpose,
+)
 from ..algebra.vectors import (
     Argument,
     Atom,
@@ -73,7 +82,7 @@ def _scalar(m: sp.Expr, units: Sequence[VectorSymbol], dimension: sp.Expr) -> sp
     found = _weights(m, units)
     if len(found) > 1:
         *others, last = found
-        return inner(_product(others), last)
+        return inner(product_of(others), last)
     if len(units) == 2:
         operator = jacobian_of(gradient(m, units[0]), units[1])
         return sp.Add(
@@ -87,7 +96,7 @@ def _term(m: sp.Expr, a: Atom, units: Sequence[VectorSymbol], dimension: sp.Expr
     if not inside:
         alone: Vector = a * _scalar(m, units, dimension)
         return alone
-    return _atom(a, inside, _product(_weights(m, [u for u in units if u not in inside])))
+    return _atom(a, inside, product_of(_weights(m, [u for u in units if u not in inside])))
 
 
 def _weights(m: sp.Expr, units: Sequence[VectorSymbol]) -> list[Vector]:
@@ -104,7 +113,7 @@ def _weights(m: sp.Expr, units: Sequence[VectorSymbol]) -> list[Vector]:
     return found
 
 
-def _product(vectors: Sequence[Vector]) -> Vector:
+def product_of(vectors: Sequence[Vector]) -> Vector:
     """The element-wise product of vectors, that of none being the vector of ones."""
     kept = [v for v in vectors if v != ones]
     return functools.reduce(hadamard, kept) if kept else ones
@@ -143,20 +152,20 @@ def _pointwise(a: Product, units: Sequence[VectorSymbol], weight: Vector) -> Vec
     """sum_i w_i (A e_i) * (B e_i) * ... * c, whose k-th entry is c_k sum_i w_i A_ki B_ki ...."""
     fixed: list[Vector] = []
     operators: list[Vector] = []
-    for f in _factors(a):
+    for f in factors_of(a):
         inside = [u for u in units if u in symbols_of(f)]
         if not inside:
             fixed.append(f)
         elif len(inside) == 1:
             operators.append(jacobian_of(f, inside[0]))
         elif len(inside) == len(units):
-            return _product([*fixed, *_others(a, f), _atom(f, units, weight)])
+            return product_of([*fixed, *_others(a, f), _atom(f, units, weight)])
         else:
             raise _no_form(a)
     if identity in operators:
         operators.remove(identity)
         rest = [diagonal(m) for m in operators]
-        return _product([*fixed, *rest, weight])
+        return product_of([*fixed, *rest, weight])
     if len(operators) == 2:
         one, other = operators
         between = (
@@ -164,18 +173,12 @@ def _pointwise(a: Product, units: Sequence[VectorSymbol], weight: Vector) -> Vec
             if weight == ones
             else apply(diagonal_operator(weight), transpose(other))
         )
-        return _product([*fixed, diagonal(apply(one, between))])
+        return product_of([*fixed, diagonal(apply(one, between))])
     raise _no_form(a)
 
 
-def _factors(a: Atom) -> list[Atom]:
-    if isinstance(a, Product) and a.kind == "hadamard":
-        return [*_factors(a.left), *_factors(a.right)]
-    return [a]
-
-
 def _others(a: Product, factor: Atom) -> list[Atom]:
-    found = _factors(a)
+    found = factors_of(a)
     found.remove(factor)
     return found
 

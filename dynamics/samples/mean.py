@@ -20,7 +20,7 @@ from ..._support.arguments import checked
 from ..._support.errors import NotCarried, OdescentError
 from ..algebra.calculus import change, derivative, nothing, substitute, symbols_of, tidy
 from ..algebra.gradients import gradient
-from ..algebra.products import Product, Unary, apply, hadamard, outer
+from ..algebra.products import Product, Unary, apply, factors_of, hadamard, outer
 from ..algebra.trees import READERS, WRITERS, from_tree, tree
 from ..algebra.vectors import (
     Argument,
@@ -36,15 +36,12 @@ from ..algebra.vectors import (
     scalar_calls,
     zero,
 )
-from .contraction import contracted, monomials
+from .contraction import contracted, monomials, product_of
 from .monomials import (
     Bound,
-    degree_of,
     degree_of_scalar,
     degree_of_term,
-    factors_of,
     half_fixed,
-    multiplied,
     signs_squared,
     unfolded,
 )
@@ -115,8 +112,7 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
     if isinstance(a, Call) and s not in symbols_of(m) and (known := _known_mean(a, s)) is not None:
         scaled_mean: Vector = known * m
         return scaled_mean
-    one, other = degree_of_scalar(m, s), degree_of(a, s)
-    degree = None if one is None or other is None else one + other
+    degree = degree_of_term(a * m, s)
     if degree is not None:
         with contextlib.suppress(NotCarried):
             closed: Vector = _polynomial(a * m, degree, s)
@@ -199,7 +195,7 @@ def _taken_out(m: sp.Expr, a: Atom, s: Bound) -> Vector | None:
             still = [f for f in factors if fixed(f)]
             moving = [f for f in factors if not fixed(f)]
             if still:
-                return hadamard(multiplied(still), inside(multiplied(moving)))
+                return hadamard(product_of(still), inside(product_of(moving)))
             return None
         if fixed(a.left):
             product = apply if a.kind == "apply" else outer

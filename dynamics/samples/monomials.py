@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -11,9 +10,9 @@ import sympy as sp
 from ..algebra.calculus import change, symbols_of
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import OracleDerivative
-from ..algebra.products import Product, Unary, hadamard
-from ..algebra.vectors import Argument, Atom, Call, Expr, ScalarNode, Vector, zero
-from .contraction import ones
+from ..algebra.products import Product, Unary, factors_of
+from ..algebra.vectors import Argument, Call, Expr, ScalarNode, Vector, zero
+from .contraction import product_of
 from .sample import ScalarSample, VectorSample, samples_in
 
 Bound: TypeAlias = "VectorSample | ScalarSample"
@@ -40,7 +39,7 @@ def unfolded(e: Expr, s: Bound) -> Expr:
         total = zero
         for powers, c in sp.Poly(node.body, *places).terms() if len(moving) == len(places) else ():
             factors = [v for v, n in zip(node.arguments, powers, strict=True) for _ in range(n)]
-            total = total + (functools.reduce(hadamard, factors) if factors else ones) * c
+            total = total + product_of(factors) * c
         return total if len(moving) == len(places) else None
 
     return change(e, rule)
@@ -59,7 +58,7 @@ def signs_squared(e: Expr, z: VectorSample) -> Expr:
         if (pairs := factors.count(z) // 2) == 0:
             return None
         rest = [f for f in factors if f != z] + [z] * (factors.count(z) - 2 * pairs)
-        return multiplied(rest) if rest else ones
+        return product_of(rest)
 
     return change(e, rule)
 
@@ -121,14 +120,3 @@ def degree_of_term(e: Vector, s: Bound) -> int | None:
     ((a, c),) = e.terms.items()
     one, other = degree_of(a, s), degree_of_scalar(c, s)
     return None if one is None or other is None else one + other
-
-
-def factors_of(a: Atom) -> list[Atom]:
-    if isinstance(a, Product) and a.kind == "hadamard":
-        return [*factors_of(a.left), *factors_of(a.right)]
-    return [a]
-
-
-def multiplied(factors: list[Atom]) -> Vector:
-    whole: Vector = factors[0]
-    return functools.reduce(hadamard, factors[1:], whole)
