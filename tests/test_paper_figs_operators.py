@@ -1,18 +1,14 @@
 """The figures on methods with operators at their sizes: claims hold, and a perturbed method fails them."""
 
-import json
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
-import sympy as sp
-from faults_of_figures import faults
+from paper_of_figures import check_claims_and_drawing, perturb, wrong
 
 import odescent as od
 from odescent import paper_figs as pf
-from odescent._support.store import decode, encode
-from odescent.paper_figs.keep import keep, restore
 from odescent.paper_figs.operators import adagrad_norm, kkt_newton, regularized_newton
 
 FIGURES = {f.name: f for _, f in pf.find(["operators"])}
@@ -40,32 +36,13 @@ def computed(name: str, **smaller: Any) -> pf.Result:
     return figure.compute(**{**figure.parameters("quick"), **SMALLER[name], **smaller})
 
 
-def wrong(result: pf.Result) -> list[str]:
-    return [c.text for c in result.claims if c.verdict != pf.HOLDS]
-
-
 def test_every_figure_is_tried_here():
     assert {*SMALLER} == {*FIGURES}
 
 
 @pytest.mark.parametrize("name", SMALLER)
 def test_claims_hold_and_the_figure_is_drawn_from_its_file(name: str):
-    result = computed(name)
-    assert result.claims and {c.text: c.shown for c in result.claims if c.verdict != pf.HOLDS} == {}
-    assert any(c.source.startswith("limit") for c in result.claims)
-    arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
-    drawn = FIGURES[name].draw(restore(decode(json.loads(text), arrays)))
-    drawn.draw_without_rendering()
-    assert faults(drawn, result.claims) == []
-    assert drawn.get_size_inches()[0] == 7.0
-
-
-def scaled(system: od.System, field: str, by: sp.Expr) -> od.System:
-    """The system with one of its fields multiplied by a number."""
-    fields = {n: dict(f.drift) for n, f in system.fields.items()}
-    fields[field] = {s: e * by for s, e in fields[field].items()}
-    return od.System(fields, output=system.output, blocks=system.blocks, name=system.name)
+    check_claims_and_drawing(FIGURES[name], computed(name))
 
 
 PERTURBED = {  # the field that is multiplied, and the number; a word of each claim that has to fail
@@ -84,20 +61,7 @@ PERTURBED = {  # the field that is multiplied, and the number; a word of each cl
 @pytest.mark.parametrize("name", PERTURBED)
 def test_a_perturbed_method_fails_its_claims(name: str, monkeypatch: pytest.MonkeyPatch):
     which, field, by, words = PERTURBED[name]
-    method, system = od.algorithm, od.system
-
-    def algorithm(wanted: str, **options: Any) -> od.Algorithm:
-        found = method(wanted, **options)
-        if wanted != which:
-            return found
-        return found.replace(system=scaled(found.system, field, sp.Rational(by)))
-
-    def flow(wanted: str, **options: Any) -> od.System:
-        found = system(wanted, **options)
-        return scaled(found, field, sp.Rational(by)) if wanted == which else found
-
-    monkeypatch.setattr(od, "algorithm", algorithm)
-    monkeypatch.setattr(od, "system", flow)
+    perturb(monkeypatch, which, which, field, by)
     failed = wrong(computed(name))
     for word in words:
         assert any(word in text for text in failed), (word, failed)
