@@ -7,7 +7,6 @@ down, and replayed elsewhere, without writing E out. `opened` puts the values in
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Mapping
 from math import factorial
 from typing import Any, TypeAlias
@@ -16,14 +15,14 @@ import sympy as sp
 
 from .calculus import Symbol, change, derivative, substitute, symbols_of
 from .series import taylor
-from .vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol, zero
+from .vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol, _key, _text, zero
 
 Values: TypeAlias = "tuple[tuple[Symbol, Expr], ...]"  # symbols with what stands for them
 
 
 def named(name: str, value: Expr) -> Expr:
     """The value as a function, of that name, of all its symbols."""
-    at = tuple((s, s) for s in sorted(symbols_of(value), key=lambda s: (str(s), _key(s))))
+    at = tuple((s, s) for s in sorted(symbols_of(value), key=lambda s: (str(s), _told(s))))
     return NamedVector(name, at) if isinstance(value, Vector) else NamedScalar(name, at)
 
 
@@ -72,25 +71,16 @@ def _open(node: NamedVector | NamedScalar, value: Expr) -> Expr:
     return substitute(value, inside)
 
 
-def _key(e: Expr) -> str:
-    """A string that differs for different expressions, assumptions of symbols included."""
-    if isinstance(e, Vector):
-        return repr([(a.key, _key(c)) for a, c in e.terms.items()])
-    names = {n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}
-    return str(sp.srepr(e.xreplace({**names, **{s: _stand_in(s) for s in e.atoms(sp.Symbol)}})))
-
-
-@functools.lru_cache(maxsize=4096)
-def _stand_in(s: sp.Symbol) -> sp.Symbol:
-    """A symbol without assumptions whose name has them; equal symbols may print theirs in different orders."""
-    return sp.Symbol(f"{s.name} {getattr(s, 'dummy_index', '')} {sorted(s.assumptions0.items())}")
+def _told(e: Expr) -> str:
+    """A string that differs for different expressions."""
+    return repr(_key(e)) if isinstance(e, Vector) else _text(e)
 
 
 def _content(name: str, at: Values, along: tuple[Values, ...]) -> tuple[str, ...]:
     return (
         "named",
         name,
-        *(repr([(_key(s), _key(e)) for s, e in pairs]) for pairs in (at, *along)),
+        *(repr([(_told(s), _told(e)) for s, e in pairs]) for pairs in (at, *along)),
     )
 
 

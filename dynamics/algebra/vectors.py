@@ -7,6 +7,7 @@ so that equal vectors have equal terms once their coefficients are canonical. A 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Number
 from typing import Any, ClassVar, TypeAlias
@@ -240,14 +241,17 @@ def _key(v: Vector) -> tuple[Any, ...]:
 
 
 def _text(e: sp.Expr) -> str:
-    """A scalar as text; what is printed alike but differs (dummies of one name) differs in it."""
-    if e.is_Atom and not isinstance(e, (sp.Dummy, ScalarNode)):
-        return str(e)
-    if not any(isinstance(s, sp.Dummy) for s in scalar_symbols(e)):
-        return str(e)
-    told = {d: sp.Symbol(f"{d.name}_{d.dummy_index}") for d in e.atoms(sp.Dummy)}
-    told |= {n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}
+    """A scalar as text that differs for different scalars, those that are printed alike included."""
+    told = {n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}
+    told |= {s: told_apart(s) for s in e.atoms(sp.Symbol)}
     return str(e.xreplace(told))
+
+
+@functools.lru_cache(maxsize=4096)
+def told_apart(s: sp.Symbol) -> sp.Symbol:
+    """A symbol whose name has all that SymPy compares; that of a parameter, which is positive, has its name alone."""
+    plain = sp.Symbol(s.name, positive=True)
+    return sp.Symbol(s.name if s == plain else repr(s._hashable_content()))
 
 
 class Call(Atom):

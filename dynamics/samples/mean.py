@@ -30,6 +30,7 @@ from ..algebra.vectors import (
     ScalarNode,
     Vector,
     VectorSymbol,
+    _text,
     call,
     in_slot,
     inner,
@@ -304,11 +305,6 @@ def _opened(body: Any, over: Bound) -> tuple[Any, Any]:
     return substitute(body, {over: free}), free
 
 
-def _written_out(e: sp.Expr) -> str:
-    """A scalar as text, its vectors by all that tells them apart."""
-    return str(e.xreplace({n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}))
-
-
 class MeanVector(Atom):
     """E of a vector, over a bound sample.
 
@@ -323,7 +319,7 @@ class MeanVector(Atom):
     def __init__(self, body: Vector, over: Bound) -> None:
         self.body, self.over, self.arguments = body, over, (body,)
         ((a, c),) = body.terms.items()
-        super().__init__((10, over.law_name, a.key, _written_out(c)))
+        super().__init__((10, over.law_name, a.key, _text(c)))
 
     @property
     def operates(self) -> bool:  # type: ignore[override]
@@ -360,7 +356,7 @@ class MeanScalar(ScalarNode):
     def __new__(cls, body: sp.Expr, over: Bound) -> MeanScalar:
         node: MeanScalar = super().__new__(cls, "mean", ())
         node.body, node.over = body, over
-        node.content = ("mean", over.law_name, _written_out(body))
+        node.content = ("mean", over.law_name, _text(body))
         return node
 
     def __getnewargs__(self) -> tuple[Any, ...]:
