@@ -9,6 +9,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
+from odescent.discretize.emit import load
 from odescent.dynamics import derivative, vanishes
 from odescent.dynamics.algebra.trees import from_tree, tree
 from odescent.dynamics.flows.evaluate import evaluate
@@ -190,14 +191,21 @@ def test_the_text_form_is_read_back(name):
     assert all(vanishes(again.drift[s] - e) for s, e in system.drift.items())
 
 
-def test_emitted_code_says_that_it_has_no_solves_by_blocks():
+def test_a_solve_with_matrices_by_blocks_is_emitted():
     operator = od.block_operator({("x", "x"): A, ("x", "y"): B, ("y", "x"): od.transpose(B)})
     step = od.linear_solve(operator, od.stack({x: f.grad(x), "y": u}))
     fields = {x: -od.part(step, x), u: -od.part(step, "y"), A: -A, B: -B}
     made = od.Algorithm(od.System({"all": fields}, output=x), "explicit_euler")
-    for target in ("numpy", "jax"):
-        with pytest.raises(od.OdescentError, match="no solves with operators by blocks"):
-            made.source(target)
+    rng = np.random.default_rng(3)
+    begin = [rng.standard_normal(shape) for shape in (3, 2, (3, 3), (3, 2))]
+    run = made.run(FUNCTIONS["f"], dict(zip((x, u, A, B), begin, strict=True)), 3, h=0.25)
+    for k in range(3):
+        here, slope, a, b = begin[0], begin[1], begin[2] * 0.75**k, begin[3] * 0.75**k
+        matrix = np.block([[a, b], [b.T, np.zeros((2, 2))]])
+        given = np.concatenate([jax.grad(FUNCTIONS["f"])(here), slope])
+        moved = 0.25 * np.linalg.solve(matrix, given)
+        begin[0], begin[1] = here - moved[:3], slope - moved[3:]
+        np.testing.assert_allclose(run.x[k + 1], begin[0], rtol=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -258,3 +266,100 @@ def test_inner_products_of_nested_adjoints_are_equal_however_they_are_cut(seed):
     inside, adjoint = scalar_trees(random.Random(seed), 5)[1]
     plain = np.vdot(evaluate(inside, values, oracles, jnp), evaluate(adjoint, values, oracles, jnp))
     np.testing.assert_allclose(float(evaluate(first, values, oracles, jnp)), plain, rtol=1e-10)
+
+
+def newton_by_hand(h, steps):
+    """Explicit Euler of KKT Newton flow with dense matrices."""
+    conditions = jax.grad(lambda z: FUNCTIONS["f"](z[:3]) + z[3:] @ FUNCTIONS["c"](z[:3]))
+    z = np.concatenate([START[x], START[lam]])
+    found = [z]
+    for _ in range(steps):
+        z = z - h * np.linalg.solve(jax.jacobian(conditions)(z), conditions(z))
+        found.append(z)
+    return np.array(found)
+
+
+@pytest.mark.parametrize("h", [1.0, 0.5])
+def test_kkt_newton_is_newton_on_the_conditions_in_every_language_that_has_it(h):
+    """Blocks of different lengths: emitted, run, and by hand; one solve serves both blocks and both right sides."""
+    method = od.Algorithm(od.system("kkt_newton_flow"), od.scheme("explicit_euler"))
+    wanted = newton_by_hand(h, 5)
+    run = method.run(
+        FUNCTIONS, dict(zip(method.system.blocks, START.values(), strict=True)), 5, h=h
+    )
+    np.testing.assert_allclose(run.x, wanted[:, :3], rtol=1e-9)
+    np.testing.assert_allclose(run.states["lam"], wanted[:, 3:], rtol=1e-8)
+    for target in ("numpy", "jax"):
+        source = method.source(target)
+        assert "2 oracle calls, one solve." in source and source.count("_solve(product,") == 1
+    module = load(method, "numpy")
+    value = FUNCTIONS["c"]
+    pull = lambda z, l: jax.vjp(value, z)[1](l)[0]
+    along = lambda of, z, v: jax.jvp(of, (z,), (v,))[1]
+    xs = module.run(
+        map_c=lambda z: np.asarray(value(z)),
+        grad=lambda z: np.asarray(jax.grad(FUNCTIONS["f"])(z)),
+        jvp_c=lambda z, v: np.asarray(along(value, z, v)),
+        vjp_c=lambda z, l: np.asarray(pull(z, l)),
+        vhp_c=lambda z, l, v: np.asarray(along(lambda y: pull(y, l), z, v)),
+        hvp=lambda z, v: np.asarray(along(jax.grad(FUNCTIONS["f"]), z, v)),
+        x0=START[x], lam0=START[lam], steps=5, h=h,
+    )  # fmt: skip
+    np.testing.assert_allclose(xs, wanted[:, :3], rtol=1e-9)
+    for target in ("optax", "torch"):
+        with pytest.raises(od.NotCarried, match="need not have the shape of the parameters"):
+            method.source(target)
+
+
+def implicit_pair(rows, right):
+    """x' and v' as the parts of a solve with an operator by blocks that is known by products."""
+    hess = f.hessian(x)
+    operator = od.block_operator(
+        {
+            ("x", rows): -hess,
+            (rows, "x"): hess,
+            ("x", "x"): od.identity * 2,
+            (rows, rows): od.identity * 3,
+        }
+    )
+    step = od.linear_solve(operator, od.stack(right))
+    return od.method({x: x + od.part(step, "x"), v: v / 2 + od.part(step, rows)}, output=x)
+
+
+def test_a_part_of_the_right_side_that_is_zero_has_the_shape_of_its_block():
+    method = implicit_pair("v", {"x": -f.grad(x)})
+    loss, x0 = FUNCTIONS["f"], np.array([0.5, 0.3, 0.9])
+    run = method.run(loss, x0, 3)
+    here, speed = x0, x0
+    for k in range(3):
+        h, one = jax.hessian(loss)(here), np.eye(3)
+        matrix = np.block([[3 * one, h], [-h, 2 * one]])
+        moved = np.linalg.solve(matrix, np.concatenate([np.zeros(3), -jax.grad(loss)(here)]))
+        here, speed = here + moved[3:], speed / 2 + moved[:3]
+        np.testing.assert_allclose(run.x[k + 1], here, rtol=1e-9)
+        np.testing.assert_allclose(run.states["v"][k + 1], speed, rtol=1e-9)
+    assert "b_v = jax.tree.map(jnp.zeros_like, v)" in method.source("jax")
+    assert "b_v = jax.tree.map(jnp.zeros_like, row)" in method.source("optax")  # which keeps no v
+    with pytest.raises(od.NotCarried, match="solves linear equations for several blocks at once"):
+        method.source("torch")
+
+
+def test_a_zero_part_that_nothing_joins_to_a_block_has_no_shape():
+    operator = od.block_operator({("x", "x"): f.hessian(x), ("y", "y"): od.identity})
+    step = od.linear_solve(operator, od.stack({"x": f.grad(x)}))
+    method = od.method({x: x - od.part(step, "x"), v: od.part(step, "y")}, output=x)
+    with pytest.raises(
+        od.NotCarried, match="the block y of a solve has an unknown shape: its part"
+    ):
+        method.source("numpy")
+
+
+def test_terms_with_one_inverse_are_one_solve():
+    a, h = od.parameters("a h")
+    operator = od.identity + h * f.hessian(x)
+    solved = od.linear_solve(operator, f.grad(x) - a * v + 3 * x)
+    again = od.linear_solve(operator, v - f.grad(x) / a - 3 * x / a)
+    method = od.method({x: x - h * solved, v: v + again}, output=x)
+    assert "one oracle call, one solve." in method.source("jax")
+    apart = od.method({x: x - h * solved, v: od.linear_solve(operator, v)}, output=x)
+    assert "one oracle call, 2 solves." in apart.source("jax")

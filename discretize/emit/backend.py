@@ -10,7 +10,7 @@ import sympy as sp
 
 from ..._support.errors import NotCarried
 from ...dynamics.algebra.operators import Inverse, identity
-from ...dynamics.algebra.products import Product, Unary
+from ...dynamics.algebra.products import Part, Product, Unary
 from ...dynamics.algebra.vectors import (
     Expr,
     ScalarNode,
@@ -19,7 +19,7 @@ from ...dynamics.algebra.vectors import (
     covectors_and_directions,
 )
 from ...dynamics.algebra.windows import of_window
-from ...dynamics.solves.routes import diagonal_by_products, from_products
+from ...dynamics.solves.routes import diagonal_by_products, right_sides, solve_in
 from .printing.language import NUMPY, Syntax
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ POWERS = {
     "groups": "treats groups of parameters by fields of their own",
     "matrices": "multiplies matrices",
     "solves": "solves linear equations by products",
+    "block solves": "solves linear equations for several blocks at once",
     "windows": "keeps a window of past values",
     "scalars": "computes inner products or values inside the step",
     "coefficient blocks": "has scalar blocks",
@@ -156,10 +157,14 @@ def _inside(e: Expr) -> set[str]:
                 for part in a.parts():
                     look(part, given, True)
                 continue
-            if isinstance(a, Product) and isinstance(a.left, Inverse) and from_products(a):
-                found.add("solves")
-                look(a.left.argument, True)
-                look(a.right)
+            if (solved := solve_in(a)) is not None:
+                before, solve = solved
+                assert isinstance(solve.left, Inverse)
+                rights = right_sides(solve)
+                found.update({"solves"} if "" in rights else {"solves", "block solves"})
+                look(solve.left.argument, True)
+                for part in (*rights.values(), *(b for b in before if not isinstance(b, Part))):
+                    look(part)
                 continue
             if isinstance(a, Unary) and diagonal_by_products(a):
                 found.add("solves")

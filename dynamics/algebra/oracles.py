@@ -68,7 +68,7 @@ KINDS = {
     "map": Form(  # any other function of a point, and of parameters
         text="{of}", latex="{of}", adjoint="vjp", product="jvp",
     ),
-    "vjp": Form("pull", words=r"adjoint of the derivative of ${of}$", adjoint="map", declared="map"),
+    "vjp": Form("pull", words=r"adjoint of the derivative of ${of}$", adjoint="map", product="vhp", declared="map"),
     "named": Form(  # the gradient of a convex function
         stem="m", text="{of}", self_adjoint=True, registered=True,
     ),

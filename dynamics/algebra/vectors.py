@@ -23,9 +23,7 @@ from .scalars import as_scalar, names_in
 
 # What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
 PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}
-NORMAL: list[
-    Callable[[Any], Any]
-] = []  # how `operators`, which is above, rewrites atoms with inverses
+NORMAL: list[Callable[[Any], Any]] = []  # how `operators`, above, rewrites atoms with inverses
 PAIRED: list[Any] = []  # where `identities`, which is above, cuts inner products with adjoints
 
 
@@ -250,8 +248,8 @@ def _text(e: sp.Expr) -> str:
 @functools.lru_cache(maxsize=4096)
 def told_apart(s: sp.Symbol) -> sp.Symbol:
     """A symbol whose name has all that SymPy compares; that of a parameter, which is positive, has its name alone."""
-    plain = sp.Symbol(s.name, positive=True)
-    return sp.Symbol(s.name if s == plain else repr(s._hashable_content()))
+    parameter = s == sp.Symbol(s.name, positive=True)
+    return sp.Symbol(s.name if parameter else repr(s._hashable_content()))
 
 
 class Call(Atom):

@@ -11,6 +11,7 @@ import jax
 from ..._support.errors import OdescentError, listed, unknown
 from ..algebra.calculus import Symbol
 from ..algebra.vectors import Vector
+from ..vector_fields.block import Block
 
 
 @jax.tree_util.register_dataclass
@@ -25,13 +26,16 @@ def by_block(x0: Any, blocks: Iterable[Symbol]) -> Starts | None:
     """The starts that a mapping of block symbols gives; None for a starting point that is none.
 
     Args:
-        x0: a starting point, or a mapping of block symbols to values; a dict of strings is a pytree.
+        x0: a starting point, or a mapping of blocks or their symbols to values; a dict of strings is a pytree.
         blocks: those of the system.
 
     Raises:
         OdescentError: a symbol that is no block.
     """
-    if not (isinstance(x0, Mapping) and x0 and all(_is_symbol(s) for s in x0)):
+    if not isinstance(x0, Mapping) or not x0:
+        return None
+    x0 = {s.symbol if isinstance(s, Block) else s: v for s, v in x0.items()}
+    if not all(map(_is_symbol, x0)):
         return None
     known = list(blocks)
     for s in x0:

@@ -16,7 +16,7 @@ from ..._support.errors import NotCarried, OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import change, vanishes
 from ..algebra.operators import Identity, Inverse, OracleDerivative, identity, inverse
-from ..algebra.products import Product, Unary, apply, letters, transpose
+from ..algebra.products import Part, Product, Unary, apply, letters, slots_of, transpose
 from ..algebra.vectors import Atom, Expr, Vector, VectorSymbol, zero
 
 TOLERANCE = sp.Rational(1, 10**12)
@@ -226,7 +226,26 @@ def from_products(a: Product) -> bool:
     if not isinstance(a.left, Inverse) or a.operates:
         return False
     how = solve_of(a.left)
-    return how.route.name not in ("lu", "cholesky") or by_products(a.left.argument)
+    dense = how.route.name in ("lu", "cholesky")
+    return not dense or by_products(a.left.argument) or bool(slots_of(a.left.argument)[0])
+
+
+def solve_in(a: Atom) -> tuple[tuple[Atom, ...], Product] | None:
+    """The operators that stand before a solve with products, and the solve; None where a vector has none."""
+    before: list[Atom] = []
+    while isinstance(a, Product) and a.kind == "apply" and not a.operates:
+        if from_products(a):
+            return tuple(before), a
+        before.append(a.left)
+        a = a.right
+    return None
+
+
+def right_sides(a: Product) -> dict[str, Vector]:
+    """The right side of a solve, by block; where there are no blocks, by the empty name."""
+    assert isinstance(a.left, Inverse)
+    slots, _ = slots_of(a.left.argument)
+    return {s: apply(Part(s), a.right) for s in slots} or {"": a.right}
 
 
 def diagonal_by_products(a: Unary) -> bool:

@@ -126,7 +126,10 @@ def oracle_of(who: str, objective: Objective, name: str) -> Callable[..., Any]:
     if kind == "hvp" and (hess := _own(objective, "hess", of)) is not None:
         return hess
     for base_kind in (k for k, form in KINDS.items() if kind == form.product):
-        if (field := _own(objective, base_kind, of)) is not None:
+        field = _own(objective, base_kind, of)
+        if field is None and base_kind == "vjp" and _own(objective, "map", of) is not None:
+            field = oracle_of(who, objective, f"vjp_{of}")
+        if field is not None:
             return _product(field)
     have = ", ".join(sorted(objective.oracles)) or "none: it is abstract"
     raise OdescentError(
@@ -136,10 +139,10 @@ def oracle_of(who: str, objective: Objective, name: str) -> Callable[..., Any]:
 
 
 def _product(field: Callable[..., Any]) -> Callable[..., Any]:
-    """The derivative of a field along a direction."""
+    """The derivative of a field along a direction, the last argument; others stay as they are."""
     import jax
 
-    return lambda x, v: jax.jvp(field, (x,), (v,))[1]
+    return lambda x, *more: jax.jvp(lambda z: field(z, *more[:-1]), (x,), (more[-1],))[1]
 
 
 def _own(objective: Objective, kind: str, of: str) -> Callable[..., Any] | None:

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..algebra.calculus import Symbol, symbols_of
+from ..algebra.direct_sums import stack
 from ..algebra.elementwise import Elementwise
+from ..algebra.operators import Inverse, identity
 from ..algebra.oracles import Oracle
-from ..algebra.products import Product
+from ..algebra.products import Part, Product, apply, slots_of
 from ..algebra.vectors import (
     COVECTOR,
+    Atom,
     Call,
     Expr,
     ScalarNode,
@@ -32,6 +35,7 @@ class Spaces:
 
     def __init__(self) -> None:
         self._above: dict[Any, Any] = {}
+        self._solutions: dict[Vector, Vector] = {}  # by operator
 
     def of(self, key: Any) -> Any:
         """The representative of a symbol's class."""
@@ -94,10 +98,35 @@ class Spaces:
             return self.asked(a.oracle, a.point, a.directions)
         if isinstance(a, Product) and a.kind == "hadamard":
             return self.one(self._atom(a.left), self._atom(a.right))
+        if isinstance(a, Product) and not a.operates and (found := self._applied(a)) != a:
+            return self._vector(found)
         if isinstance(a, Elementwise):
             for v in a.arguments:
                 self.equate(a, v)
         return a
+
+    def _applied(self, a: Atom) -> Vector:
+        """A vector that operators are applied to, with the solutions of its solves as symbols."""
+        if not (isinstance(a, Product) and a.kind == "apply" and not a.operates):
+            return a
+        assert isinstance(a.right, Atom)
+        if isinstance(a.left, Inverse):
+            return self._solution(a.left.argument, a.right)
+        return apply(a.left, self._applied(a.right))
+
+    def _solution(self, operator: Vector, right: Vector) -> Vector:
+        """The symbol of a solution, one for each block; an equation is of one class with its part of the right side."""
+        slots = slots_of(operator)[0]
+        rows: dict[str, Vector] = {s: Part(s) for s in slots} or {"": identity}
+        if operator not in self._solutions:
+            n = len(self._solutions)
+            names = {s: VectorSymbol(f"solution {n} {s}") for s in rows}
+            solution = self._solutions[operator] = stack(names) if slots else names[""]
+            for s, part in rows.items():
+                self.equate(("row", operator, s), apply(part, apply(operator, solution)))
+        for s, part in rows.items():
+            self.equate(("row", operator, s), apply(part, right))
+        return self._solutions[operator]
 
     def apart(self, blocks: Iterable[Symbol]) -> tuple[int, ...]:
         """A number for each block, the same for those of one shape, -1 for a scalar, whatever they start at."""

@@ -163,10 +163,19 @@ class JaxModule(ModuleWriter):
 
     # functions
 
+    def joined(self, parts: Sequence[str]) -> str:
+        return f"({', '.join(parts)})"
+
+    def part(self, whole: str, place: int, like: Sequence[str]) -> str:
+        return f"{whole}[{place}]"
+
+    def zero(self, like: str) -> str:
+        return f"jax.tree.map(jnp.zeros_like, {like})"
+
     def zeros(self, b: Block, like: str) -> str:
         if b.operates and like == "start":
             return "jax.tree.map(lambda x: jnp.zeros((x.size, x.size), x.dtype), start)"
-        return f"jax.tree.map(jnp.zeros_like, {like})"
+        return self.zero(like)
 
     def eye(self, scale: str) -> str:
         return f"jax.tree.map(lambda x: {scale}jnp.eye(x.size, dtype=x.dtype), start)"

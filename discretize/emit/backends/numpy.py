@@ -93,10 +93,13 @@ class NumpyModule(ModuleWriter):
         swept = wrapped(f"{s.target.name} = _sweep", given, "", "    ")
         return ["", *lines, f"        return float({body})", "", *swept]
 
+    def zero(self, like: str) -> str:
+        return f"np.zeros_like({like})"
+
     def zeros(self, b: Block, like: str) -> str:
         if b.operates and like == "start":
             return "np.zeros((start.size, start.size))"
-        return f"np.zeros_like({like})"
+        return self.zero(like)
 
     def eye(self, scale: str) -> str:
         return f"{scale}np.eye(start.size)"

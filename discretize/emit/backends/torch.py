@@ -414,6 +414,6 @@ def optimizer(
 
 
 CARRIED = frozenset(POWERS) - {
-    "directions", "jumps", "matrices", "populations", "several arguments", "several spaces", "sweeps",
+    "block solves", "directions", "jumps", "matrices", "populations", "several arguments", "several spaces", "sweeps",
 }  # fmt: skip
 BACKEND = Backend("torch", ".py", CARRIED, source, words=KEYS)

@@ -15,7 +15,17 @@ from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from .coefficients import in_order
 from .lower import Lowering
 from .names import Naming
-from .statements import Lowered, Routine, ScalarLet, SolveLet, SweepLet, VectorLet
+from .statements import (
+    JoinLet,
+    Lowered,
+    PartLet,
+    Routine,
+    ScalarLet,
+    SolveLet,
+    SweepLet,
+    VectorLet,
+    ZeroLet,
+)
 
 if TYPE_CHECKING:
     from ...step.iteration import Iteration
@@ -166,6 +176,12 @@ class _Zeros:
                     self.values[s.target] = sp.S.Zero
             elif isinstance(s, SolveLet):
                 self.still |= {s.target} if self.is_zero(s.b) else set()
+            elif isinstance(s, JoinLet):
+                self.still |= {s.target} if all(map(self.is_zero, s.vectors)) else set()
+            elif isinstance(s, PartLet):
+                self.still |= {s.target} if self.is_zero(s.whole) else set()
+            elif isinstance(s, ZeroLet):
+                self.still.add(s.target)
             elif isinstance(s, SweepLet) and _singular(s.slope.xreplace(self.values)):
                 return False
         return all(self._finite(e) for e in routine.results.values())

@@ -192,8 +192,35 @@ class WindowLet:
     scalars: tuple[sp.Expr, ...] = ()
 
 
+@dataclass(frozen=True)
+class JoinLet:
+    """A vector of a direct sum: all of its parts, in order."""
+
+    target: VectorSymbol
+    vectors: tuple[VectorSymbol, ...]
+
+
+@dataclass(frozen=True)
+class PartLet:
+    """The part of a vector of a direct sum at a place; ``like`` are vectors of the shapes of all parts."""
+
+    target: VectorSymbol
+    whole: VectorSymbol
+    place: int
+    like: tuple[VectorSymbol, ...]
+
+
+@dataclass(frozen=True)
+class ZeroLet:
+    """The zero of the space of another vector."""
+
+    target: VectorSymbol
+    like: VectorSymbol
+
+
 Statement: TypeAlias = (
-    "ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet | SolveLet | WindowLet"
+    "ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet | SolveLet | WindowLet | JoinLet | PartLet"
+    " | ZeroLet"
 )
 
 
@@ -260,6 +287,10 @@ def _parts(s: Statement) -> list[Expr]:
         parts += [s.left, s.right]
     elif isinstance(s, (Ask, WindowLet)):
         parts += [*s.vectors, *s.scalars]
+    elif isinstance(s, JoinLet):
+        parts += s.vectors
+    elif isinstance(s, PartLet):
+        parts += [s.whole, *s.like]
     elif isinstance(s, SweepLet):
         parts += [s.start, *s.parts.values(), *s.outer, s.duration]
     elif isinstance(s, SolveLet):

@@ -12,7 +12,11 @@ from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.operators import Inverse, OracleDerivative, identity
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.products import Kronecker, Product, Unary, letters
+from ....dynamics.algebra.products import (
+    Kronecker,
+    Product,
+    Unary,
+)
 from ....dynamics.algebra.vectors import (
     Atom,
     Call,
@@ -26,12 +30,8 @@ from ....dynamics.algebra.vectors import (
 from ....dynamics.algebra.windows import inner_gram_of, is_window, pushed
 from ....dynamics.maps import form_of
 from ....dynamics.solves.routes import (
-    TOLERANCE,
-    Structure,
     diagonal_by_products,
-    from_products,
-    low_rank_parts,
-    product_with,
+    solve_in,
     solve_of,
 )
 from ...programs.program import Assign, Count, Draw, Instruction, SweepCoordinates
@@ -41,15 +41,13 @@ from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer
 from .coefficients import Coefficients, minus, negative, presentable, stem
 from .parts import _hint, _part, _size, _without
+from .solving import SolveWriter
 from .statements import (
-    ENTRIES,
     Ask,
     CountLet,
     InnerLet,
-    Routine,
     Sample,
     ScalarLet,
-    SolveLet,
     Statement,
     SweepLet,
     VectorLet,
@@ -61,7 +59,7 @@ LINE = WIDTH - 8 - 2 - len(" = ")  # for a scalar and its name, in the deepest i
 OPERATIONS = 8  # a longer element-wise expression too
 
 
-class Writer:
+class Writer(SolveWriter):
     """Writes the statements of one routine."""
 
     def __init__(
@@ -76,6 +74,11 @@ class Writer:
         self.statements: list[Statement] = []
         self.made: dict[object, Any] = {}  # the names of vectors and scalars
         self.latest: dict[VectorSymbol, VectorSymbol] = {}  # what was pushed last to a window
+
+    def inside(self) -> Writer:
+        made = Writer(self.table, self.arguments, self.blocks, True)
+        made.made = dict(self.made)
+        return made
 
     def instruction(self, i: Instruction) -> None:
         if isinstance(i, Draw):
@@ -204,6 +207,7 @@ class Writer:
 
     def vector(self, v: Vector, target: str) -> Vector:
         """The vector with simple coefficients, in few terms."""
+        v = self.solved(v)
         terms = [(self.atom(a, alone=len(v.terms) == 1), a, c) for a, c in v.terms.items()]
         momentum = sum(stem(a) in self.blocks for a in v.terms) == 1  # not a mean of blocks
         done = Vector.of((b, self.coefficient(c, target, stem(a), momentum)) for b, a, c in terms)
@@ -227,8 +231,8 @@ class Writer:
             return made
         if isinstance(a, Product) and (of_window := self.of_window(a)) is not None:
             return of_window
-        if isinstance(a, Product) and from_products(a):
-            return self.solution(a)
+        if isinstance(a, Product) and solve_in(a) is not None:
+            return self.named(a, "solution")
         if isinstance(a, Product):
             return Product(a.kind, self.atom(a.left), self.atom(a.right))
         if isinstance(a, Kronecker):
@@ -253,75 +257,6 @@ class Writer:
             self.statements.append(VectorLet(target, done))
             return target
         return a
-
-    def solution(self, a: Product) -> VectorSymbol:
-        """The name of an inverse applied to a vector, from products of its operator."""
-        if a in self.made:
-            known: VectorSymbol = self.made[a]
-            return known
-        inverted = a.left
-        assert isinstance(inverted, Inverse)
-        how = solve_of(inverted)
-        b = self.named(a.right, "b")
-        lefts: tuple[VectorSymbol, ...] = ()
-        rights: tuple[VectorSymbol, ...] = ()
-        operator, name = inverted.argument, "product"
-        if how.route.name == "woodbury":
-            operator, *sides = low_rank_parts(Structure(operator))
-            lefts, rights = (tuple(self.named(v, "column") for v in side) for side in sides)
-            name = "divided"
-        target = self.from_products(
-            operator, b, "solution", how.route.name, name, how.tolerance, (lefts, rights)
-        )
-        self.made[a] = target
-        return target
-
-    def from_products(
-        self, operator: Vector, b: VectorSymbol, what: str, method: str, function: str, tolerance: sp.Expr,
-        sides: tuple[tuple[VectorSymbol, ...], tuple[VectorSymbol, ...]] = ((), ()),
-    ) -> VectorSymbol:  # fmt: skip
-        """The statement that finds a vector from products of an operator, which are a function of the routine."""
-        fresh = self.table.fresh
-        self.ready(operator)
-        along, function = VectorSymbol(fresh("v", "v")), fresh(function)
-        inner = Writer(self.table, self.arguments, self.blocks, True)
-        inner.made = dict(self.made)
-        result = inner.result("product", product_with(operator, along))
-        routine = Routine(tuple(inner.statements), {"product": result})
-        bound = self.scalar(presentable(tolerance), "tolerance")
-        target = VectorSymbol(fresh(what))
-        self.statements.append(SolveLet(target, b, along, routine, function, method, bound, *sides))
-        return target
-
-    def entries(self, a: Unary) -> VectorSymbol:
-        """The name of the diagonal of an operator, from its products."""
-        if a in self.made:
-            known: VectorSymbol = self.made[a]
-            return known
-        last = letters(a.argument)[-1]
-        assert isinstance(last, OracleDerivative)
-        spaces = zip(last.oracle.args or ("",), points_of(last.oracle, last.point), strict=True)
-        point = dict(spaces).get(last.hole)
-        if not point:
-            raise NotCarried(
-                f"emitted code has no diagonal of {a.argument}: its space is not known."
-            )
-        target = self.from_products(
-            a.argument, self.named(point, "at"), "diagonal", ENTRIES, "product", TOLERANCE
-        )
-        self.made[a] = target
-        return target
-
-    def ready(self, operator: Vector) -> None:
-        """Name what does not depend on the vector that an operator is applied to."""
-        for a, c in operator.terms.items():
-            self.coefficient(c, "product", stem(a), False)
-            if isinstance(a, Inverse):
-                self.ready(a.argument)
-            for letter in letters(a):
-                if isinstance(letter, OracleDerivative):
-                    for p in filter(None, points_of(letter.oracle, letter.point)):
-                        self.named(p, "at")
 
     def of_window(self, a: Product) -> VectorSymbol | None:
         """A product with a window, or a solve of the size of one, by its name."""

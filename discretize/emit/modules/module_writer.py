@@ -17,13 +17,16 @@ from ..lowering.statements import (
     Ask,
     CountLet,
     InnerLet,
+    JoinLet,
     Lowered,
+    PartLet,
     Routine,
     Sample,
     ScalarLet,
     SolveLet,
     SweepLet,
     WindowLet,
+    ZeroLet,
 )
 from ..printing.language import NUMPY, Syntax
 from ..printing.lines import WIDTH, indented, wrapped
@@ -178,6 +181,13 @@ class ModuleWriter(ABC):
                     lines.append(head + self.drawn(s, samples, called(s.like.name)))
                 case WindowLet():
                     lines.append(head + self.windowed(s, called))
+                case JoinLet():
+                    lines.append(head + self.joined([called(v.name) for v in s.vectors]))
+                case PartLet():
+                    like = [called(v.name) for v in s.like]
+                    lines.append(head + self.part(called(s.whole.name), s.place, like))
+                case ZeroLet():
+                    lines.append(head + self.zero(called(s.like.name)))
                 case SweepLet():
                     lines += self.sweep(s, called)
                 case SolveLet():
@@ -233,6 +243,18 @@ class ModuleWriter(ABC):
     def window(self, length: int, like: str) -> str:
         """An empty window of so many values of the shape of ``like``."""
         return f"_window({length}, {like})"
+
+    def joined(self, parts: Sequence[str]) -> str:
+        """A vector of a direct sum."""
+        return f"_joined([{', '.join(parts)}])"
+
+    def part(self, whole: str, place: int, like: Sequence[str]) -> str:
+        """One part of a vector of a direct sum, of the shapes of ``like``."""
+        return f"_part({whole}, {place}, [{', '.join(like)}])"
+
+    def zero(self, like: str) -> str:
+        """The zero of a space."""
+        raise self.without("zeros")
 
     def before_draws(self, count: int) -> list[str]:
         """Lines before a routine that draws so often."""

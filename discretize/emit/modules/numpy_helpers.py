@@ -148,6 +148,17 @@ def _within(window: _Window, right: Array, one: float, product: float) -> Array:
     return np.linalg.solve(matrix, right)
 
 
+def _joined(parts: list[Array]) -> Array:
+    """The entries of several blocks as one vector."""
+    return np.concatenate([np.reshape(p, -1) for p in parts])
+
+
+def _part(whole: Array, place: int, like: list[Array]) -> Array:
+    """One of the blocks whose entries are in one vector."""
+    begin = sum(p.size for p in like[:place])
+    return whole[begin : begin + like[place].size].reshape(like[place].shape)
+
+
 def _rows(fun: Callable[..., Any], points: Array, *scalars: Any) -> Array:
     """The function of each particle, with numbers that are one or one for each."""
     given = [np.broadcast_to(np.reshape(s, -1), len(points)) for s in scalars]

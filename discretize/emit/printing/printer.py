@@ -16,7 +16,7 @@ from sympy.codegen.cfunctions import expm1
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.operators import Inverse, identity
-from ....dynamics.algebra.products import Inclusion, Kronecker, Part, Product, Unary
+from ....dynamics.algebra.products import Kronecker, Product, Unary
 from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..accuracy.exact_sums import ExactSum
 from .language import Syntax
@@ -218,10 +218,6 @@ class Printer:
             return f"{self.syntax.function('linalg.inv')}({self.vector(atom.argument)})"
         if isinstance(atom, Elementwise):
             return self._term(sp.S.One, atom)
-        if isinstance(atom, (Part, Inclusion)):
-            raise NotCarried(
-                "emitted code has no solves with operators by blocks: simulate the system, or eliminate a block."
-            )
         raise NotCarried(f"emitted code has no form for {atom}.")
 
     def _whole(self, atom: Vector) -> str:
