@@ -54,8 +54,52 @@ def test_disguises_are_not_excluded(name):
     for program in (built.tuned, built.tuned.bind({h: sp.Rational(1, 7)})):
         assert not excluded_by_laws(program, od.algorithm("unadjusted_langevin").program)
     found = od.recognize(built)
-    assert found.verdict in {"equal", "equal but for", "undecided"}
-    assert found.name == "unadjusted_langevin" or "unadjusted_langevin" in found.undecided
+    assert found.verdict in {"equal", "equal but for"}
+    assert found.name in {"unadjusted_langevin", "sgd"}
+    assert built.equivalent(od.algorithm("unadjusted_langevin")).verdict == "proved"
+
+
+def turned(draw, weights):
+    """The weights of other draws with the same covariance: a rational rotation and a sign."""
+    p, q = draw.sample(range(1, 9), 2)
+    c, s = sp.Rational(p * p - q * q, p * p + q * q), sp.Rational(2 * p * q, p * p + q * q)
+    sign = draw.choice((1, -1))
+    return [(a * c + b * s, sign * (b * c - a * s)) for a, b in weights]
+
+
+def pair(weights, names):
+    """A momentum method with two noises, each on both blocks."""
+    noises = [
+        {s: od.Diffusion(w[i], n) for s, w in zip((x, v), weights, strict=True)}
+        for i, n in enumerate(names)
+    ]
+    drift = {x: v, v: -v - f.grad(x)}
+    parts = {"drift": drift} | {n: od.Field({}, d) for n, d in zip(names, noises, strict=True)}
+    return od.Algorithm(od.System(parts, output=x), "explicit_euler")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_normals_of_one_covariance_are_one_noise_and_others_are_not(seed):
+    draw = random.Random(seed)
+    size = lambda: (
+        sp.Rational(draw.randrange(-9, 10), draw.randrange(1, 6))
+        * draw.choice((sp.S.One, sp.sqrt(2), h))
+    )
+    weights = [(size() + 1, size()), (size(), size() - 7)]
+    one = pair(weights, "WB")
+    found = one.equivalent(pair(turned(draw, weights), "BW"))
+    assert found.verdict == "proved" and "for draws of one law" in found.reason, found
+    i, j = draw.randrange(2), draw.randrange(2)
+    other = [list(w) for w in turned(draw, weights)]
+    other[i][j] += sp.Rational(1, 97)
+    assert one.equivalent(pair(other, "WB")).verdict != "proved"
+
+
+def test_normals_of_one_draw_are_not_those_of_two():
+    """The same draw on both blocks, and a draw for each of the same variance: other covariances."""
+    same = pair([(1, 0), (1, 0)], "WB")
+    apart = pair([(1, 0), (0, 1)], "WB")
+    assert same.equivalent(apart).verdict == "refuted"
 
 
 NEAR = {

@@ -29,11 +29,13 @@ from ..programs.program import (
     Program,
     SweepCoordinates,
 )
+from .normals import fewest_normals
 from .verdict import Equivalence
 
 SAME = "the update maps are the same expressions in the blocks, matched in order of"
 _NO_PROOF = "The update maps may be the same expressions: the zero test ends without a proof for their difference."
 _TRIES, _IN_UNITS = 720, 6  # ways to match blocks and draws, and those tried in other units
+_ORDERS = 24  # of blocks, in which normals are brought to triangular form
 
 
 def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
@@ -48,6 +50,24 @@ def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
         "proved" with the matching of the blocks, each in units of its own, or "undecided".
     """
     one, other = explicit_proximal(one), explicit_proximal(other)
+    found = _compared(one, other, why, ", for the same draws" if one.draws or one.counts else "")
+    if found.verdict == "proved" or not (one.draws and other.draws):
+        return found
+    # the same law by other draws: normals in triangular form, by every order of the blocks
+    mine = fewest_normals(one)
+    orders = itertools.islice(itertools.permutations(range(len(other.blocks))), _ORDERS)
+    for order in orders if len(one.blocks) == len(other.blocks) else ():
+        theirs = fewest_normals(other, order)
+        if (mine, theirs) == (one, other) or len(mine.draws) != len(theirs.draws):
+            continue
+        in_law = _compared(mine, theirs, why, ", for draws of one law")
+        if in_law.verdict == "proved":
+            return in_law
+    return found
+
+
+def _compared(one: Program, other: Program, why: str, draws: str) -> Equivalence:
+    """The same, draw by draw; ``draws`` says so in the verdict."""
     undecided = Equivalence(
         "undecided",
         f"{why} The update maps are not the same expressions, however the blocks are matched.",
@@ -77,7 +97,6 @@ def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
         if not mine.same_start(theirs):
             only_start = f"{SAME} {names}, but they start differently, which may or may not matter."
             continue
-        draws = ", for the same draws" if one.draws or one.counts else ""
         return Equivalence("proved", f"{SAME} {names}{draws}.", mine.same_output(theirs))
     return undecided if only_start is None else Equivalence("undecided", only_start)
 
