@@ -1,6 +1,7 @@
 """One's own function, with one's own step: plain functions in runs, words for parameters, and what is refused."""
 
 import json
+import re
 import sys
 from fractions import Fraction
 
@@ -21,6 +22,7 @@ from odescent._explorer.model import model
 from odescent.cli import app
 from odescent.discretize.library.words import WORDS
 
+x, f, h = od.blocks("x"), od.Objective("f"), od.parameters("h")
 CENTRE = np.array([1.0, -2.0])
 SCALES = np.array([1.0, 4.0])
 
@@ -431,3 +433,46 @@ def test_only_that_option_imports(own_module):
         == 0
     )
     assert (own_module / "a_module_of_mine.ran").exists()
+
+
+def test_a_system_is_one_field_and_a_step_a_number():
+    """What a person writes first: the rates by block, and the step."""
+    v = od.blocks("v")
+    whole = od.System({x: v, v: -f.grad(x) - v}, output=x)
+    named = od.System({"field": {x: v, v: -f.grad(x) - v}}, output=x)
+    assert whole == named and list(whole.fields) == ["field"]
+    assert od.System(od.Field({x: -f.grad(x)})) == od.System({x: -f.grad(x)})
+    method = od.Algorithm(od.System({x: -f.grad(x)}), "explicit_euler", step=0.1)
+    run = method.run(lambda x: jnp.sum(x**2), np.array([1.0, 2.0]), 2)
+    np.testing.assert_allclose(run.x, [[1, 2], [0.8, 1.6], [0.64, 1.28]])
+    L = od.parameters("L")
+    short = od.Algorithm(od.System({x: -f.grad(x)}), "explicit_euler", step=1 / L)
+    assert short.equivalent(od.algorithm("gradient_descent")).verdict == "proved"
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (
+            lambda: od.System({x: -f.grad(x), "drift": {x: x}}),
+            "moves 'drift', which is not a block",
+        ),
+        (lambda: euler(step=-1), "h must be more than 0, not -1."),
+        (lambda: euler(tuning={h: 0}), "h must be more than 0, not 0."),
+        (
+            lambda: euler(step=0.1, tuning={h: 0.2}),
+            "the step h has two values, step=0.1 and one in tuning=",
+        ),
+        (
+            lambda: euler(step=x),
+            "step of Algorithm must be an Expr or a number, not an object of type VectorSymbol",
+        ),
+    ],
+)
+def test_what_a_system_and_a_step_cannot_be(build, sentence):
+    with pytest.raises(od.OdescentError, match=re.escape(sentence)):
+        build()
+
+
+def euler(**options):
+    return od.Algorithm(od.System({x: -f.grad(x)}), "explicit_euler", **options)

@@ -73,7 +73,7 @@ class Iteration(Rendered):
         self,
         system: System,
         scheme: Scheme,
-        step: sp.Symbol = STEP,
+        step: sp.Expr | float = STEP,
         where: Mapping[sp.Symbol, object] | None = None,
         tuning: Mapping[sp.Symbol, object] | None = None,
         *,
@@ -85,6 +85,12 @@ class Iteration(Rendered):
         reference: str = "",
         provenance: str = "",
     ) -> None:
+        if not isinstance(step, sp.Symbol):
+            if STEP in (tuning or {}):
+                raise OdescentError(
+                    f"the step {STEP} has two values, step={step} and one in tuning=; give one of them."
+                )
+            step, tuning = STEP, {STEP: step, **(tuning or {})}
         self.system, self.scheme, self.step = system, scheme, step
         self.where, self.tuning = exact_values(where), exact_values(tuning)
         self.name = check_name(name) if name else ""
@@ -142,6 +148,8 @@ class Iteration(Rendered):
 
     def _check_tuning(self) -> None:
         check_constant(self.tuning, self._moving)
+        for symbol, value in self.tuning.items():
+            value_of(symbol, value)
         values = chained({**self.tuning, **self.where})
         for hypothesis in self.assumes:
             hypothesis.at(values).checked()

@@ -52,6 +52,7 @@ from .slow_manifold import SlowManifold, expand
 mu, L = sp.symbols("mu L", positive=True)  # strong convexity and smoothness, everywhere
 curvature = sp.Symbol("lambda", positive=True)  # the curvature of one mode of a quadratic
 _LOOSE = "no field moves and no block declares"
+_SYMBOLS = (VectorSymbol, sp.Symbol)
 FieldLike: TypeAlias = "Field | Mapping[Symbol, Expr]"
 
 
@@ -67,7 +68,7 @@ class VectorFields(Rendered):
     """A continuous-time system whose drift is the sum of named vector fields.
 
     Args:
-        fields: by name, each a `Field` or a mapping from block symbols to drifts.
+        fields: by name, each a `Field` or a mapping from block symbols to drifts; or one of them, called "field".
         blocks: declarations of blocks whose kind, role or initial value differs from the default.
         output: the expression of the iterate; by default the block at which the oracle is called.
         init: initial values by block symbol, in ``start`` and in other blocks, which stand for their initial values; by
@@ -84,7 +85,7 @@ class VectorFields(Rendered):
     @checked
     def __init__(
         self,
-        fields: Mapping[str, FieldLike],
+        fields: Mapping[Any, Any] | Field,
         *,
         blocks: Iterable[Block] = (),
         output: Expr | None = None,
@@ -97,6 +98,8 @@ class VectorFields(Rendered):
     ) -> None:
         if calculus not in {"ito", "stratonovich"}:
             raise OdescentError(f"calculus must be 'ito' or 'stratonovich', not {calculus!r}.")
+        if isinstance(fields, Field) or any(isinstance(s, _SYMBOLS) for s in fields):
+            fields = {"field": fields}
         self.fields = {check_name(n): _as_field(n, f) for n, f in fields.items()}
         self.time, self.calculus = time, calculus
         self.name, self.provenance, self.references = name, provenance, references
@@ -447,7 +450,7 @@ def _as_field(name: str, f: FieldLike) -> Field:
             f"field {name!r} must map block symbols to their drifts, and not be empty; it is {f!r}."
         )
     for s in f:
-        if not isinstance(s, (VectorSymbol, sp.Symbol)):
+        if not isinstance(s, _SYMBOLS):
             raise OdescentError(
                 f"field {name!r} moves {s!r}, which is not a block; make blocks with blocks('x v')."
             )
