@@ -238,6 +238,7 @@ def _key(v: Vector) -> tuple[Any, ...]:
     return tuple((a.key, _text(c)) for a, c in v.terms.items())
 
 
+@functools.lru_cache(maxsize=2**14)
 def _text(e: sp.Expr) -> str:
     """A scalar as text that differs for different scalars, those that are printed alike included."""
     told = {n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}
