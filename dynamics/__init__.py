@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .algebra.vectors import inner as inner
     from .algebra.vectors import zero as zero
     from .algebra.windows import push as push
+    from .flows.monte_carlo import monte_carlo as monte_carlo
     from .flows.system import System as System
     from .library import system as system
     from .library import systems as systems

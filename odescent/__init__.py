@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .dynamics import kronecker as kronecker
     from .dynamics import linear_solve as linear_solve
     from .dynamics import mean as mean
+    from .dynamics import monte_carlo as monte_carlo
     from .dynamics import named_map as named_map
     from .dynamics import named_maps as named_maps
     from .dynamics import objective as objective

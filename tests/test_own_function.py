@@ -457,8 +457,8 @@ def test_a_system_is_one_field_and_a_step_a_number():
             lambda: od.System({x: -f.grad(x), "drift": {x: x}}),
             "moves 'drift', which is not a block",
         ),
-        (lambda: euler(step=-1), "h must be more than 0, not -1."),
-        (lambda: euler(tuning={h: 0}), "h must be more than 0, not 0."),
+        (lambda: euler(step=-1), "h must be at least 0, not -1."),
+        (lambda: euler(tuning={h: -0.5}), "h must be at least 0, not -1/2."),
         (
             lambda: euler(step=0.1, tuning={h: 0.2}),
             "the step h has two values, step=0.1 and one in tuning=",

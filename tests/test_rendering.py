@@ -235,6 +235,9 @@ RESULTS: dict[str, Callable[[], Any]] = {
         "a model", np.zeros(2), np.eye(2), 1.0, (0.0, 1.0), HALF, HALF, np.ones((2, 5, 5, 2)), HALF,
         np.ones((5, 3, 2)), np.array([0, 1, 1]),
     ),
+    "Measured": lambda: od.monte_carlo(
+        od.estimate(z * od.inner(z, f.grad(x)), of=f.grad(x)), lambda y: (y**2).sum(), {x: np.ones(2)}, draws=9
+    ),
     "FiniteSum": lambda: od.FiniteSum("f", lambda p, row: (p - row) ** 2, np.arange(4.0)),
     "FixedMesh": lambda: nde.FixedMesh("a model", HALF, 13, HALF + 0.1, HALF + 0.1, 0.9, {}),
     "FollowedAttractor": followed,

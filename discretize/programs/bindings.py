@@ -78,9 +78,8 @@ def value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
         raise OdescentError(f"{symbol} must be a finite number, not {value!r}{hint}.") from None
     if number.is_number and number.is_real is not True:
         raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
-    for declared, least in (("is_positive", "more than 0"), ("is_nonnegative", "at least 0")):
-        if getattr(symbol, declared) and getattr(number, declared) is False:
-            raise OdescentError(f"{symbol} must be {least}, not {value!s}.")
+    if symbol.is_positive and number.is_nonpositive:
+        raise OdescentError(f"{symbol} must be more than 0, not {value!r}.")
     return number
 
 

@@ -148,8 +148,9 @@ class Iteration(Rendered):
 
     def _check_tuning(self) -> None:
         check_constant(self.tuning, self._moving)
-        for symbol, value in self.tuning.items():
-            value_of(symbol, value)
+        for symbol, value in self.tuning.items():  # 0 is the limit of positive ones
+            if symbol.is_nonnegative and value.is_negative:
+                raise OdescentError(f"{symbol} must be at least 0, not {value}.")
         values = chained({**self.tuning, **self.where})
         for hypothesis in self.assumes:
             hypothesis.at(values).checked()

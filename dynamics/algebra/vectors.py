@@ -249,8 +249,9 @@ def _text(e: sp.Expr) -> str:
 @functools.lru_cache(maxsize=4096)
 def told_apart(s: sp.Symbol) -> sp.Symbol:
     """A symbol whose name has all that SymPy compares; that of a parameter, which is positive, has its name alone."""
-    parameter = s == sp.Symbol(s.name, positive=True)
-    return sp.Symbol(s.name if parameter else repr(s._hashable_content()))
+    return sp.Symbol(
+        s.name if s == sp.Symbol(s.name, positive=True) else repr(s._hashable_content())
+    )
 
 
 class Call(Atom):
