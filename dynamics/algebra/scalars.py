@@ -82,6 +82,13 @@ def parameters(names: str, **assumptions: bool | None) -> Any:
     return found[0] if len(found) == 1 else found
 
 
+@functools.lru_cache(maxsize=4096)
+def told_apart(s: sp.Symbol) -> sp.Symbol:
+    """A symbol whose name has all that SymPy compares; that of a parameter, which is positive, has its name alone."""
+    parameter = s == sp.Symbol(s.name, positive=True)
+    return sp.Symbol(s.name if parameter else repr(s._hashable_content()))
+
+
 def names_in(function: str, names: str, example: str) -> list[str]:
     """Parse a list of names, separated by commas or spaces.
 

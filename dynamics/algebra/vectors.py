@@ -19,7 +19,7 @@ from ..._support.arguments import checked
 from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType
 from .exact import canonical
 from .oracles import Oracle
-from .scalars import as_scalar, names_in
+from .scalars import as_scalar, names_in, told_apart
 
 # What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
 PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}
@@ -244,14 +244,6 @@ def _text(e: sp.Expr) -> str:
     told = {n: sp.Symbol(repr(n.content)) for n in e.atoms(ScalarNode)}
     told |= {s: told_apart(s) for s in e.atoms(sp.Symbol)}
     return str(e.xreplace(told))
-
-
-@functools.lru_cache(maxsize=4096)
-def told_apart(s: sp.Symbol) -> sp.Symbol:
-    """A symbol whose name has all that SymPy compares; that of a parameter, which is positive, has its name alone."""
-    return sp.Symbol(
-        s.name if s == sp.Symbol(s.name, positive=True) else repr(s._hashable_content())
-    )
 
 
 class Call(Atom):
