@@ -6,6 +6,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
+from odescent.dynamics import vanishes
 from odescent.dynamics.flows.evaluate import evaluate
 from odescent.dynamics.samples.sample import dimension_of
 
@@ -120,3 +121,25 @@ def test_what_is_refused(options, sentence):
     e = od.estimate(z * (f.value(x + mu * z) - f.value(x)) / mu, of=g)
     with pytest.raises(od.OdescentError, match=sentence):
         od.monte_carlo(e, **given)
+
+
+def test_rounding_with_a_uniform_sample_is_unbiased_and_its_variance_is_known():
+    """Stochastic rounding to multiples of s: e = s floor(g/s + u) has the variance s^2 p (1 - p), p the fraction."""
+    u = od.sample("u", law="uniform", like=x)
+    dither = od.elementwise(lambda s: s / (2 * sp.sqrt(3)) + sp.S.Half, u)
+    e = od.estimate(mu * od.named_map("floor")(g / mu + dither), of=g)
+    found = od.monte_carlo(e, loss, {x: POINT[x], mu: 0.5}, draws=40_000, seed=1)
+    assert (abs(found.bias) <= 5 * found.bias_error).all()
+    p = np.sinh(POINT[x]) / 0.5 % 1
+    assert abs(found.variance - 0.25 * (p * (1 - p)).sum()) <= 5 * found.variance_error
+
+
+def test_with_error_feedback_what_is_left_out_is_not_lost():
+    """x - e moves by exactly -h g, so that a method that sends one entry reaches the minimizer."""
+    memory, h = od.blocks("e"), od.parameters("h")
+    sent = od.named_map("top_k", k=1)(memory + h * g)
+    method = od.method({x: x - sent, memory: memory + h * g - sent}, output=x, init={memory: 0 * x})
+    after = method.program.update_map()
+    assert vanishes(after[x] - after[memory] - x + memory + h * g)
+    run = method.run(lambda y: jnp.sum(y**2 * jnp.array([1.0, 2.0, 3.0])) / 2, POINT[x], 400, h=0.1)
+    assert np.abs(run.x[-1]).max() < 1e-6

@@ -26,6 +26,7 @@ h = od.parameters("h")
 
 GIVEN = {
     "sparse_simplex": {"k": 3},
+    "top_k": {"k": 5},
     "p_norm": {"q": 1.5},
     "tsallis": {"eta": 0.7},
     "box": {"a": -0.5, "b": 0.8},
@@ -84,6 +85,8 @@ POTENTIALS = {
     "steepest_linf": lambda a: SIZES(a).sum(),
     "steepest_row_rms": lambda a: np.sqrt(a.shape[1]) * rows(a).sum(),
     "steepest_spectral": lambda a: np.linalg.norm(a, "nuc"),
+    "top_k": lambda a: np.sort((a**2).ravel())[-5:].sum() / 2,
+    "floor": lambda a: (np.floor(a) * a - np.floor(a) * (np.floor(a) + 1) / 2).sum(),
     "tsallis": tsallis_conjugate,
 }  # fmt: skip
 NORMS = {

@@ -1,4 +1,4 @@
-"""The registry of named maps: projections, clipping, duality maps of norms, gradients of conjugates.
+"""The registry of named maps: projections, clipping, compression, duality maps of norms, gradients of conjugates.
 
 A new map is one function in a file here and one line below; each is the gradient of a convex function.
 """
@@ -23,6 +23,8 @@ REGISTRY: Registry[MapForm] = Registry(
         "sparse_simplex": "projections",
         "clip": "projections",
         "shrink": "projections",
+        "top_k": "projections",
+        "floor": "projections",
         "steepest_l1": "norms",
         "steepest_l2": "norms",
         "steepest_linf": "norms",

@@ -122,3 +122,33 @@ def clip(xp: Any, x: Any, r: Any) -> Any:
 def shrink(xp: Any, x: Any, lam: Any) -> Any:
     """Each entry moved towards zero by lam, and not beyond: soft thresholding."""
     return xp.where(xp.abs(x) > lam, x - lam * xp.sign(x), 0.0)
+
+
+@named(
+    potential=r"\max_{|S| = k} \textstyle\sum_{i \in S} \tfrac12 x_i^2",
+    arguments={"k": ScalarArgument(None, ">= 1")},
+    over=WHOLE,
+    smooth="where the k-th largest entry in size differs from the next",
+    dissipation=r"\langle x, m(x)\rangle = |m(x)|^2",
+    degree=1,
+    projection=True,
+    reference="stich2018",
+)
+def top_k(xp: Any, x: Any, k: Any) -> Any:
+    """The k largest entries in size, the others zero; of equal ones the first are kept."""
+    flat = x.reshape(-1)
+    order = xp.argsort(-xp.abs(flat), stable=True)
+    count = xp.cumsum(xp.ones_like(flat), 0)
+    rank = count[xp.argsort(order, stable=True)]
+    return xp.where(rank <= k, flat, 0.0).reshape(x.shape)
+
+
+@named(
+    potential=r"\textstyle\sum_i \int_0^{x_i} \lfloor s \rfloor\, ds",
+    smooth="where no entry is a whole number",
+    dissipation=r"\langle x, m(x)\rangle \ge |m(x)|^2 - |m(x)|_1",
+    projection=True,
+)
+def floor(xp: Any, x: Any) -> Any:
+    """Each entry rounded down; with a uniform sample, rounding that is unbiased."""
+    return xp.floor(x)
