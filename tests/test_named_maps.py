@@ -174,6 +174,8 @@ def test_zero_ties_and_extreme_sizes(name: str) -> None:
             assert np.allclose(m(MATRIX * size), m(MATRIX), rtol=1e-12)
     if name == "sparse_simplex":  # of equal entries the first ones
         assert np.allclose(m(ones).ravel(), [1 / 3] * 3 + [0] * 9)
+    elif name == "top_k":
+        assert np.array_equal(m(ones).ravel(), [1] * 5 + [0] * 7)
     elif m.form.dissipation:  # what is symmetric stays so
         assert np.ptp(m(ones)) < 1e-14
     with jax.enable_x64(True):
