@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ..._support.errors import OdescentError, expected, unknown
+from ..._support.errors import OdescentError, check_choice, expected, unknown
 from ..._support.numbers import check_whole, real, reals
 from ...discretize import Algorithm
 from ...discretize.step.words import SYNONYMS
@@ -85,6 +86,9 @@ def phase_portrait(
         OdescentError: a state of other dimension, an algorithm on other blocks, a parameter without value, a
             bad window, start or section.
     """
+    known = [*signature(phase_portrait).parameters, *signature(compute_portrait).parameters]
+    for name in options:
+        check_choice("argument of phase_portrait called", name, known)
     own = system.system if isinstance(system, Algorithm) else system
     if (target is None) == (curvature is None) and (target is not None or own.oracles):
         raise OdescentError(

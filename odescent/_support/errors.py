@@ -19,6 +19,10 @@ class WrongType(OdescentError, TypeError):
     """An operation on values of types that it does not take, in an expression."""
 
 
+class NoSuchName(OdescentError, AttributeError):
+    """A name that a package does not have."""
+
+
 class DividedByZero(OdescentError, ZeroDivisionError):
     """A division by what is zero, in an expression."""
 
