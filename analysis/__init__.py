@@ -89,4 +89,4 @@ if TYPE_CHECKING:
     from .tipping.shares import BasinShares as BasinShares
     from .tipping.shares import TippingProbabilities as TippingProbabilities
 else:
-    __getattr__, __dir__, __all__ = attach(__name__, typed=True)
+    __getattr__, __dir__, __all__ = attach(__name__)

@@ -27,6 +27,7 @@ from .portrait import Portrait, compute_portrait
 from .section import Plane, Section, slow_curves
 
 _CONSTANTS = ("mu", "L")  # of the objective
+_OPTIONS = ("curves", "cycles", "jacobian", "nullcline_labels", "samples", "seeds", "spacing")
 _STEPS = 5000  # of a sample path
 
 
@@ -80,15 +81,15 @@ def phase_portrait(
         density: of a system with noise, the time at which its density from x0 is shown, inf for the long run.
         paths: of a system with noise, how many sample paths from each start are shown, up to t1.
         seed: of these.
-        options: further arguments of `compute_portrait`, such as cycles=False.
+        options: curves, cycles, jacobian, nullcline_labels, samples, seeds and spacing of `compute_portrait`.
 
     Raises:
         OdescentError: a state of other dimension, an algorithm on other blocks, a parameter without value, a
             bad window, start or section.
     """
-    known = [*signature(phase_portrait).parameters, *signature(compute_portrait).parameters]
     for name in options:
-        check_choice("argument of phase_portrait called", name, known)
+        taken = (*list(signature(phase_portrait).parameters)[:-1], *_OPTIONS)
+        check_choice("argument of phase_portrait called", name, taken)
     own = system.system if isinstance(system, Algorithm) else system
     if (target is None) == (curvature is None) and (target is not None or own.oracles):
         raise OdescentError(

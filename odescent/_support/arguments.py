@@ -51,11 +51,10 @@ def called(found: T) -> T:
 
     What the values of its arguments may be it checks itself.
     """
-    if inspect.isfunction(found):
-        return _calling(found, values=False)
     if inspect.isclass(found) and inspect.isfunction(made := vars(found).get("__init__")):
         setattr(found, "__init__", _calling(made, values=False))  # noqa: B010
-    return found
+    plain: Any = found
+    return _calling(plain, values=False) if inspect.isfunction(plain) else plain  # type: ignore[no-any-return]
 
 
 def called_methods(cls: type[Any]) -> None:
@@ -90,11 +89,7 @@ def _calling(function: Any, values: bool = True) -> Any:
 
 def _valued(function: Any) -> Any:
     signature = inspect.signature(function)
-    fixed = {
-        n
-        for n, p in signature.parameters.items()
-        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-    }
+    several = {n for n, p in signature.parameters.items() if "VAR" in p.kind.name}
 
     @functools.wraps(function)
     def call(*args: Any, **more: Any) -> Any:
@@ -105,11 +100,15 @@ def _valued(function: Any) -> Any:
         known, named = _hints(function), _named(function, args)
         for name, value in bound.arguments.items():
             hint = known.get(name, Any)
-            if name not in fixed:
+            if name in several:
+                given = value.items() if isinstance(value, dict) else [(name, v) for v in value]
+                for own, one in given:
+                    if not _fits(hint, one):
+                        raise _wrong(f"{own} of {named}", _words(hint), one)
                 continue
             if _fits(hint, value):
                 for words, member in _misfits(hint, value):
-                    raise expected(f"every entry of {name} of {named}", words, member)
+                    raise _wrong(f"every entry of {name} of {named}", words, member)
                 continue
             classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
             if isinstance(value, str) and classes:
@@ -120,10 +119,14 @@ def _valued(function: Any) -> Any:
 
                 bound.arguments[name] = od.Objective(value)
                 continue
-            raise expected(f"{name} of {named}", _words(hint), value)
+            raise _wrong(f"{name} of {named}", _words(hint), value)
         return function(*bound.args, **bound.kwargs)
 
     return call
+
+
+def _wrong(where: str, what: str, given: object) -> WrongType:
+    return WrongType(str(expected(where, what, given)))
 
 
 def _named(function: Any, args: Sequence[Any]) -> str:
@@ -208,7 +211,7 @@ def _fits(hint: Any, value: Any) -> bool:
     if origin in (float, int, bool):
         return _is_number(value, origin)
     if _is_array(origin):
-        return _is_key(value) if _is_key_hint(origin) else _holds_numbers(value)
+        return _is_key(value) if _is_key_hint(origin) else holds_numbers(value)
     if origin is typing.Literal:
         return value in typing.get_args(hint)
     if hint is Any or not isinstance(origin, type):
@@ -278,10 +281,10 @@ def _is_key_hint(origin: Any) -> bool:
     return getattr(origin, "dtypes", ()) in _KEYS
 
 
-def _holds_numbers(value: Any) -> bool:
+def holds_numbers(value: Any) -> bool:
     """An array of numbers, or lists of them."""
     if isinstance(value, (list, tuple)):
-        return all(_holds_numbers(v) for v in value)
+        return all(holds_numbers(v) for v in value)
     held = hasattr(value, "dtype") or hasattr(value, "__array__")
     return _numeric(value) if held else _is_number(value)
 

@@ -16,7 +16,7 @@ class OdescentError(ValueError):
 
 
 class WrongType(OdescentError, TypeError):
-    """An operation on values of types that it does not take, in an expression."""
+    """A call that a signature does not take, or values of types that a function or an operation does not take."""
 
 
 class NoSuchName(OdescentError, AttributeError):

@@ -19,7 +19,7 @@ from typing import Any
 # Public names that have changed, by package, with what they are called now; until 1.0.
 RENAMED = {"odescent.analysis": {"Sweep": "ParameterSweep"}}
 
-PACKAGES = ("odescent", "odescent.analysis", "odescent.particles", "odescent.neural_de", "odescent.dynamics", "odescent.discretize")  # fmt: skip
+PACKAGES = "", ".analysis", ".particles", ".neural_de", ".dynamics", ".discretize"
 
 
 def public(package: str) -> dict[str, str]:
@@ -38,16 +38,16 @@ def public(package: str) -> dict[str, str]:
 
 
 def attach(
-    package: str, typed: bool = False
+    package: str,
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """The ``__getattr__``, the ``__dir__`` and the ``__all__`` of a package, out of its imports for type checkers.
 
-    What people call refuses calls that its signature does not take.
+    Functions take names of what is registered, and refuse values of other types in a sentence; functions and classes
+    refuse calls that their signatures do not take.
 
     Args:
         package: its ``__name__``. A public name that is its own module is that module; no other may be one of a
             module: importing that would hide it.
-        typed: whether its functions also take names of what is registered, and refuse values of other types.
     """
     names = public(package)
 
@@ -59,7 +59,7 @@ def attach(
             from .arguments import called, checked
 
             plain = getattr(found, name)
-            found = (checked if typed and isinstance(plain, FunctionType) else called)(plain)
+            found = (checked if isinstance(plain, FunctionType) else called)(plain)
             if found is not plain:
                 found.__module__ = package  # where other processes find it by its name
         setattr(sys.modules[package], name, found)
@@ -76,7 +76,7 @@ def _missing(package: str, name: str, names: Iterable[str]) -> AttributeError:
         return AttributeError(f"module {package!r} has no attribute {name!r}")
     if now := RENAMED.get(package, {}).get(name):
         return NoSuchName(f"{package} has no {name}; it is called {now} now.")
-    for other in PACKAGES:
+    for other in ("odescent" + part for part in PACKAGES):
         import_module(other)
         if name in public(other):
             return NoSuchName(f"{package} has no {name}; it is {other}.{name}.")
