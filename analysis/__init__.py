@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from inspect import isfunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._support.lazy import attach
 from . import plots  # noqa: F401  it registers what draws results
@@ -90,14 +89,4 @@ if TYPE_CHECKING:
     from .tipping.shares import BasinShares as BasinShares
     from .tipping.shares import TippingProbabilities as TippingProbabilities
 else:
-
-    def _public(found: Any) -> Any:
-        """Functions take names of what is registered, and refuse other types in a sentence."""
-        if isfunction(found):
-            from .._support.arguments import checked
-
-            found = checked(found)
-            found.__module__ = __name__  # where it is found by its name, as other processes do
-        return found
-
-    __getattr__, __dir__, __all__ = attach(__name__, _public)
+    __getattr__, __dir__, __all__ = attach(__name__)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 import odescent as od
 from odescent._support.arguments import checked
 from odescent._support.errors import OdescentError
+from odescent._support.rendering.rendered import Rendered
 
 WRONG = {"a list": [1, 2], "an object": object()}
 
@@ -86,10 +87,71 @@ def test_what_may_be_meant_passes_untouched(number, table, row):
     assert takes(row=np.array(row))["row"].tolist() == pytest.approx(row, nan_ok=True)
 
 
-def test_python_itself_says_what_is_missing_or_too_much():
-    with pytest.raises(TypeError, match=r"missing (a|1) required .*argument: 'system'"):
-        od.analysis.phase_portrait()
+class Held(Rendered):
+    """A class that people hold, with each kind of method."""
+
+    def plain(self, a, b, *, c, d=1):
+        return a + b
+
+    @classmethod
+    def of(cls, a):
+        return a
+
+    @staticmethod
+    def alone(a):
+        return a
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: od.recognize(algoritm=1), "there is no argument of recognize called 'algoritm': did you mean"),
+        (od.analysis.phase_portrait, "phase_portrait also needs system: write phase_portrait(system)."),
+        (od.algorithm, "algorithm also needs name: write algorithm(name)."),
+        (lambda: od.algorithm("gradient_descent", 0.1), "algorithm takes name by place, not 2 values; give the others"),
+        (lambda: od.algorithms(1), "algorithms takes no argument by place, not 1 values."),
+        (lambda: od.synthesize("passive"), "synthesize also needs mu and L: write synthesize(family, mu=..., L=...)."),
+        (lambda: od.Leaves(1, 2, 3, 4, 5, 6), "Leaves takes "),
+        (od.Objective, "Objective also needs name: write Objective(name)."),
+        (od.algorithm("adam").run, "run also needs objective, x0 and steps: write run(objective, x0, steps)."),
+        (lambda: od.algorithm("adam").bind(1, 2), "bind takes values by place, not 2 values; give the others by name."),
+        (lambda: od.algorithm("adam").derivation(True), "derivation takes no argument by place, not 1 values."),
+        (lambda: od.system("gradient_flow").simulate("quadratic"), "simulate also needs x0 and t1: write simulate("),
+        (lambda: od.neural_de.Config("spirals-ode", lr=1), "there is no argument of Config called 'lr'"),
+        (lambda: Held().plain(1, b=2), "plain also needs c: write plain(a, b, c=...)."),
+        (lambda: Held().plain(1, 2, a=2, c=1), "plain was given a twice, by its place and by its name."),
+        (Held.of, "of also needs a: write of(a)."),
+        (lambda: Held.alone(1, 2), "alone takes a by place, not 2 values."),
+    ],
+)  # fmt: skip
+def test_a_call_that_a_signature_does_not_take_gets_one_sentence(call, sentence):
+    with pytest.raises(od.OdescentError) as error:
+        call()
+    assert isinstance(error.value, TypeError) and error.value.__cause__ is None
+    assert str(error.value).startswith(sentence) and "\n" not in str(error.value)
+
+
+def test_the_error_inside_a_call_is_left_alone():
+    with pytest.raises(TypeError, match="unsupported operand") as error:
+        Held().plain(1, "a", c=2)
+    assert not isinstance(error.value, od.OdescentError)
+    assert (Held().plain(1, 2, c=3), Held.of(4), Held().alone(a=5)) == (3, 4, 5)
     assert takes(1, 2, "t", more=[1])["more"] == {"more": [1]}
+
+
+def test_a_name_that_is_not_there_says_where_it_is():
+    for name, sentence in {
+        "phase_portrait": "odescent has no phase_portrait; it is odescent.analysis.phase_portrait.",
+        "gaussian_start": "odescent has no gaussian_start; it is odescent.particles.gaussian_start.",
+        "algoritm": "there is no name in odescent called 'algoritm': did you mean 'algorithm'",
+    }.items():
+        with pytest.raises(od.OdescentError) as error:
+            getattr(od, name)
+        assert isinstance(error.value, AttributeError) and str(error.value).startswith(sentence)
+    with pytest.raises(od.OdescentError, match=r"it is called ParameterSweep now\."):
+        _ = od.analysis.Sweep
+    assert not hasattr(od, "phase_portrait") and not hasattr(od.analysis, "__wrapped__")
 
 
 def test_names_are_looked_up_and_stand_for_one_object():

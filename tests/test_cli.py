@@ -134,6 +134,10 @@ def test_list_names_every_entry():
     for kind, known in [("systems", od.systems), ("algorithms", od.algorithms)]:
         assert [e["name"] for e in everything[kind]] == known()
     assert document("list", "schemes", "--json")["schemes"] == everything["schemes"]
+    having = document("list", "MOMENTUM", "--json")  # a word, in names and descriptions
+    assert having.pop("schema") == "odescent.list/1" and {"systems", "algorithms"} <= set(having)
+    for kind, entries in having.items():
+        assert entries == [e for e in everything[kind] if "momentum" in str(e).lower()]
     derived = {e["name"]: e for e in everything["derivations"]}
     assert derived["nesterov_sc"]["routes"] == ["immersion", "model", "direct"]
     assert derived["nesterov_sc"]["aliases"] == ["nesterov"]

@@ -17,7 +17,7 @@ from odescent.cli import app
 REFUSED = {
     # names: the nearest, or some of what there is
     "nesterv": "no command 'nesterv'",
-    "list nothing": "known: algorithms",
+    "list nothing_like_it": "no kind or entry 'nothing_like_it'",
     "derive nope": "no derivation of 'nope'",
     'derive ""': "no derivation of ''",
     "derive nesterov --route none": "known: direct, immersion, model",
@@ -81,7 +81,7 @@ REFUSED = {
     "certify nesterov --mu 1 --L 10 --measure value": "give --horizon as well",
     "simulate gradient_flow": "as in --time 10",
     "simulate adam": "h, beta1, beta2 and eps: give --set h=... and --set beta1=... and",
-    "simulate nesterov --objective rosenbrock": "mu and L: give --mu ... and --L ... as parameters",
+    "simulate nesterov --objective rosenbrock": "give --mu ... and --L ..., here or on the objective, or --set",
     "simulate gradient_descent --mu 1 --L 1": "no parameter of gradient_descent called 'mu'",
     "simulate cbo --objective ackley": "or odescent explore cbo",
     "certify adam --mu 1 --L 10": "linear apart from their gradients, and adam is not",

@@ -48,6 +48,15 @@ def test_long_runs_with_statistics_and_a_run_file(call, tmp_path):
     assert code == 2 and "at step 10000 already" in error
 
 
+def test_a_run_is_shown_in_a_few_records(call):
+    said = call("simulate", "gradient_descent", "--set", "h=0.1", "--steps", "64")[1]
+    head, *rows = [line.split() for line in said.splitlines()[1:]]
+    assert head == ["step", "f"] and [r[0] for r in rows] == ["0", "1", "3", "7", "15", "31", "64"]
+    for k, f in rows[1:]:  # the curvatures are 1 and 10, and the second is solved in one step
+        assert float(f) == pytest.approx(0.81 ** int(k) / 2, rel=1e-5)
+    assert len(call("simulate", "gradient_descent", "--steps", "0")[1].splitlines()) == 1
+
+
 def test_a_flow_for_a_time(call):
     value = json.loads(call("simulate", "gradient_flow", "--time", "2", "--x0", "1", "--json")[1])
     np.testing.assert_allclose(value["x_last"], np.exp([-2, -20]), atol=1e-7)

@@ -235,7 +235,7 @@ def test_missing_parameters_and_oracles_get_a_sentence():
     bare = od.Objective("bare", fun=lambda x: jnp.sum(x**2))
     with pytest.raises(
         od.OdescentError,
-        match=r"nesterov_sc needs a value of mu and L: give mu=\.\.\. and L=\.\.\. as parameters or on",
+        match=r"nesterov_sc needs a value of mu and L: give mu=\.\.\. and L=\.\.\., here or on",
     ):
         od.algorithm("nesterov_sc").run(bare, [1.0], 3)
     with pytest.raises(

@@ -57,7 +57,7 @@ def test_mu_and_L_come_from_the_objective():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "needs a value of c: give c=... as parameters"),
+        ({}, "needs a value of c: give c=..."),
         ({"parameters": {"d": 1}}, "no parameter of the system called 'd'"),
         ({"parameters": {"c": 2}, "solver": "tsit"}, "did you mean 'tsit5'"),
         ({"parameters": {"c": 2}, "t1": -1.0}, "t1 > t0"),

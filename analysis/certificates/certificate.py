@@ -131,7 +131,7 @@ class Certificate(ProofDocument):
             isinstance(x, dict) for name in "ABCD" for row in self.statement[name] for x in row
         )
 
-    def described(self, *source: Any) -> Mapping[str, Any]:
+    def _described(self, *source: Any) -> Mapping[str, Any]:
         """The statement about a method, but for what is claimed."""
         said = statement(read(*source), ONE)
         return {k: x for k, x in said.items() if k not in ("bounded", "gap")}

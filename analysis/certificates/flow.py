@@ -77,7 +77,7 @@ class FlowCertificate(ProofDocument):
         net = [sum(((a == i) - (b == i)) * w for (a, b), w in nu.items()) for i in range(count)]
         return [sp.expand(2 * (1 - mu * s) * e) for e in net]
 
-    def described(self, *source: Any) -> Mapping[str, Any]:
+    def _described(self, *source: Any) -> Mapping[str, Any]:
         """The statement about a flow, but for what is claimed."""
         said = describe(read_flow(*source), ZERO)
         return {k: x for k, x in said.items() if k != "rate"}

@@ -135,7 +135,7 @@ class HorizonCertificate(ProofDocument):
     def _form(self) -> tuple[str, str]:
         return self.statement["measure"], self.statement["start"]
 
-    def described(self, *source: Any) -> Mapping[str, Any]:
+    def _described(self, *source: Any) -> Mapping[str, Any]:
         """The statement about a method, but for what is claimed."""
         return describe(unrolled(*source), *self._form)
 

@@ -158,7 +158,7 @@ class PotentialCertificate(ProofDocument):
         finally:
             iv.prec = before
 
-    def described(self, *source: Any) -> Mapping[str, Any]:
+    def _described(self, *source: Any) -> Mapping[str, Any]:
         """The statement about a method, but for the growth."""
         said: Mapping[str, Any] = potential_plant.describe(*source)["statement"]
         return said

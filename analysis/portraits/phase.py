@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from inspect import signature
 from typing import Any
 
 import jax
@@ -11,7 +12,7 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ..._support.errors import OdescentError, expected, unknown
+from ..._support.errors import OdescentError, check_choice, expected, unknown
 from ..._support.numbers import check_whole, real, reals
 from ...discretize import Algorithm
 from ...discretize.step.words import SYNONYMS
@@ -26,6 +27,7 @@ from .portrait import Portrait, compute_portrait
 from .section import Plane, Section, slow_curves
 
 _CONSTANTS = ("mu", "L")  # of the objective
+_OPTIONS = ("curves", "cycles", "jacobian", "nullcline_labels", "samples", "seeds", "spacing")
 _STEPS = 5000  # of a sample path
 
 
@@ -79,12 +81,15 @@ def phase_portrait(
         density: of a system with noise, the time at which its density from x0 is shown, inf for the long run.
         paths: of a system with noise, how many sample paths from each start are shown, up to t1.
         seed: of these.
-        options: further arguments of `compute_portrait`, such as cycles=False.
+        options: curves, cycles, jacobian, nullcline_labels, samples, seeds and spacing of `compute_portrait`.
 
     Raises:
         OdescentError: a state of other dimension, an algorithm on other blocks, a parameter without value, a
             bad window, start or section.
     """
+    for name in options:
+        taken = (*list(signature(phase_portrait).parameters)[:-1], *_OPTIONS)
+        check_choice("argument of phase_portrait called", name, taken)
     own = system.system if isinstance(system, Algorithm) else system
     if (target is None) == (curvature is None) and (target is not None or own.oracles):
         raise OdescentError(

@@ -73,7 +73,7 @@ class Synthesis(Rendered):
         kind = "certified over F(mu, L)" if self.objective == "certified" else "on quadratics"
         lines = [f"rate {self.rate:.9f} {kind} at mu = {self.mu}, L = {self.L}"]
         if self.closed_form is not None:
-            lines[0] += f" = {text(self.closed_form.rate)}"
+            lines.append(f"exact rate: {text(self.closed_form.rate)}")
             poles = "; ".join(f"{', '.join(p)} at {e}" for e, p in self.closed_form.poles.items())
             lines.append(f"poles: {poles}")
         lines += [

@@ -15,7 +15,8 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from ..._support.errors import NotCarried, OdescentError, OdescentWarning
+from ..._support.arguments import holds_numbers
+from ..._support.errors import NotCarried, OdescentError, OdescentWarning, expected
 from ..linear.modal import modal_poles
 from .lowering.coefficients import in_order
 
@@ -106,6 +107,13 @@ def stable_ranges(
                 found.append((low, float(a)))
                 low = None
     return [*found, (low, float("inf"))] if low is not None else found
+
+
+def check_numbers(values: Mapping[str, Any]) -> None:
+    """Refuse hyper-parameters that are no numbers, arrays of them or schedules."""
+    for name, value in values.items():
+        if not (callable(value) or holds_numbers(value)):
+            raise expected(name, "a number or a schedule", value)
 
 
 def warn_if_unstable(algorithm: Iteration, values: Mapping[str, Any], stacklevel: int = 5) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, shown
 from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import VectorSymbol
@@ -75,7 +75,9 @@ def value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
     except TypeError:
         exact = " (exact numbers are fractions.Fraction(3, 10) or sympy.Rational(3, 10))"
         hint = exact if isinstance(value, str) else ""
-        raise OdescentError(f"{symbol} must be a finite number, not {value!r}{hint}.") from None
+        raise OdescentError(
+            f"{symbol} must be a finite number, not {shown(value)}{hint}."
+        ) from None
     if number.is_number and number.is_real is not True:
         raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
     if symbol.is_positive and number.is_nonpositive:

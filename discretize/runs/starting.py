@@ -74,9 +74,16 @@ def starting_point(x0: Any) -> Any:
     if not any(np.size(leaf) for leaf in leaves):
         raise OdescentError("x0 is empty; give an array or a pytree of arrays.")
     for leaf in leaves:
-        known = hasattr(leaf, "dtype") or isinstance(leaf, (bool, int, float))
-        kind: Any = jnp.result_type(leaf) if known else None
-        if not (known and any(jnp.issubdtype(kind, t) for t in (jnp.floating, jnp.integer))):
+        kind = getattr(leaf, "dtype", None)
+        try:  # JAX does not take texts, objects, dates, numbers of 128 bits and masks
+            taken: Any = jnp.result_type(leaf)
+        except (TypeError, ValueError):
+            taken = None
+        plain = isinstance(leaf, (bool, int, float)) or kind is not None
+        plain = plain and not isinstance(leaf, np.ma.MaskedArray)
+        if not (
+            taken and plain and any(jnp.issubdtype(taken, t) for t in (jnp.floating, jnp.integer))
+        ):
             what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
             raise OdescentError(
                 f"x0 must hold real numbers, floating or whole, but it has a {what}."

@@ -183,7 +183,7 @@ def change(e: Expr, rule: Rule) -> Expr:
 def substitute(e: Vector, values: Mapping[Any, Any]) -> Vector: ...
 @overload
 def substitute(e: sp.Expr, values: Mapping[Any, Any]) -> sp.Expr: ...
-def substitute(e: Expr, values: Mapping[Any, Any]) -> Expr:
+def substitute(e: Expr, values: Any) -> Expr:
     """``e`` with symbols replaced simultaneously, inside oracle calls too.
 
     Raises TypeError for a scalar in the place of a vector, other than zero, or a vector in the place of a scalar.

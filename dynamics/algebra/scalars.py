@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 from sympy.polys.rings import PolyElement
 
-from ..._support.errors import OdescentError, WrongType, expected, unknown
+from ..._support.errors import OdescentError, WrongType, expected, shown, unknown
 
 SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 
@@ -40,7 +40,7 @@ def as_scalar(value: object) -> sp.Expr:
             return _decimal(value)
         except (TypeError, ValueError):
             pass
-    raise WrongType(f"a finite number or SymPy expression was expected, not {value!r}.")
+    raise WrongType(f"a finite number or SymPy expression was expected, not {shown(value)}.")
 
 
 def exact_values(given: Mapping[Any, object] | None) -> dict[Any, sp.Expr]:

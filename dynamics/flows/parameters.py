@@ -46,11 +46,9 @@ def parameter_values(
     if missing:
         where = ""
         if {*missing} <= {"mu", "L"}:
-            where = " or on the objective" + (f", or {instead} instead" if instead else "")
+            where = ", here or on the objective" + (f", or {instead} instead" if instead else "")
         values = " and ".join(f"{n}=..." for n in missing)
-        raise OdescentError(
-            f"{who} needs a value of {listed(missing)}: give {values} as parameters{where}."
-        )
+        raise OdescentError(f"{who} needs a value of {listed(missing)}: give {values}{where}.")
     return found
 
 

@@ -6,7 +6,8 @@ The registry holds places, not functions: importing this package loads neither J
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..._support.errors import OdescentError
 from ..._support.registry import Registry
@@ -43,7 +44,7 @@ def objectives() -> list[str]:
     return REGISTRY.names()
 
 
-def objective(name: str, **options: object) -> Objective:
+def objective(name: str | Callable[..., Any], **options: object) -> Objective:
     """The registered objective `name`, built with its own options (see the docstring of its function).
 
     Objectives are immutable: the same name and options give the same object, with its compiled code. Raises

@@ -226,6 +226,11 @@ class Objective(Rendered):
             raise OdescentError(
                 f"{self.name} takes {wanted} argument{'s' * (wanted > 1)}{names}, not {len(x)}."
             )
+        for p in x:
+            if p is None or any(
+                isinstance(v, (str, bytes)) for v in (p if isinstance(p, (list, tuple)) else [p])
+            ):
+                raise expected(f"the point of {self.name}", "an array or a pytree of arrays", p)
 
     def _point(self, *x: Any) -> Vector:
         self._check_count(x)
@@ -481,7 +486,7 @@ def constant(name: str, value: object, least: float = 0, strict: bool = False) -
     try:
         number = as_scalar(value)
     except TypeError:
-        raise OdescentError(f"{name} must be a finite number, not {value!r}.") from None
+        raise expected(name, "a finite number", value) from None
     if number.is_number:
         if not number.is_finite or not number.is_real:
             raise OdescentError(f"{name} must be a finite real number, not {value!r}.")

@@ -76,13 +76,15 @@ def _trace(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
             f"{name} raises {type(error).__name__} where x is a JAX array of shape {shapes}: {said}."
         ) from error
     out = jax.tree.leaves(shape)
-    if (
-        len(out) != 1
-        or out[0].shape != ()
-        or not jax.numpy.issubdtype(out[0].dtype, jax.numpy.floating)
+    alone = len(out) == 1 and shape is out[0]
+    if not (
+        alone and out[0].shape == () and jax.numpy.issubdtype(out[0].dtype, jax.numpy.floating)
     ):
-        what = f"an array of shape {out[0].shape}" if len(out) == 1 else f"{len(out)} values"
-        if len(out) == 1 and out[0].shape == ():
+        if alone:
+            what = f"an array of shape {out[0].shape}"
+        else:
+            what = f"{len(out)} value{'s' * (len(out) != 1)} in an object of type {type(shape).__name__}"
+        if alone and out[0].shape == ():
             what = f"a value of type {out[0].dtype}"
         raise OdescentError(f"{name} must return one real number, but it returns {what}.")
     text = str(made.jaxpr)

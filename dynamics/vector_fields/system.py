@@ -11,7 +11,7 @@ from typing import Any, Self, TypeAlias
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, expected, unknown
+from ..._support.errors import OdescentError, expected, shown, unknown
 from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import (
@@ -465,7 +465,7 @@ def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:
     try:
         return as_scalar(e)
     except TypeError as error:
-        raise OdescentError(f"field {name!r} gives {s} the drift {e!r}: {error}") from None
+        raise OdescentError(f"field {name!r} gives {s} the drift {shown(e)}: {error}") from None
 
 
 def _kind(s: Symbol) -> str:

@@ -9,7 +9,6 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from ..._support import store
-from ..._support.arguments import checked_names
 from ..._support.errors import OdescentError, check_choice, expected, unknown
 from ..._support.numbers import real_number, whole_number
 from ..._support.rendering.rendered import Rendered
@@ -107,7 +106,6 @@ def settings(of: str | None = None) -> dict[str, Mapping[str, Any]]:
     return {n: m for n, m in known.items() if of is None or m["of"] == of}
 
 
-@checked_names
 @dataclass(frozen=True)
 class Config(Rendered):
     """The settings of a training run; None is the task's default. Hashable, with conversion to and from JSON.

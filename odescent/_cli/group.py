@@ -50,7 +50,10 @@ class Group(TyperGroup):
         except console.Refused as error:
             code = _fail(str(error), error.excerpt)
         except OdescentError as error:
-            code = _fail(self._as_options(str(error), given))
+            sentence = getattr(
+                error, "sentence", str(error)
+            )  # of a text that was read, with its place
+            code = _fail(self._as_options(sentence, given), getattr(error, "excerpt", ""))
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             code = _fail(f"{where}{error.strerror or error}.")

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
-from .errors import OdescentError, WrongType, expected, unknown
+from .errors import OdescentError, WrongType, expected, listed, unknown
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -46,42 +46,69 @@ def checked(function: F) -> F:
     return function if inspect.isclass(function) else _calling(function)
 
 
-def checked_names(cls: type[T]) -> type[T]:
-    """The class, which refuses arguments that it does not have; what their values may be it checks itself."""
-    setattr(cls, "__init__", _calling(cls.__init__, values=False))  # noqa: B010
-    return cls
+def called(found: T) -> T:
+    """A function or a class whose calls are refused in a sentence where its signature does not take them.
+
+    What the values of its arguments may be it checks itself.
+    """
+    if inspect.isclass(found) and inspect.isfunction(made := vars(found).get("__init__")):
+        setattr(found, "__init__", _calling(made, values=False))  # noqa: B010
+    plain: Any = found
+    return _calling(plain, values=False) if inspect.isfunction(plain) else plain  # type: ignore[no-any-return]
+
+
+def called_methods(cls: type[Any]) -> None:
+    """Makes the public methods that a class defines refuse calls as `called` does."""
+    for name, member in list(vars(cls).items()):
+        if name.startswith("_"):
+            continue
+        if inspect.isfunction(member):
+            setattr(cls, name, called(member))
+        elif isinstance(member, (staticmethod, classmethod)):
+            setattr(cls, name, type(member)(called(member.__func__)))
 
 
 def _calling(function: Any, values: bool = True) -> Any:
+    if getattr(function, "_refuses", -1) >= values:  # it does already
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **more: Any) -> Any:
+        try:
+            return function(*args, **more)
+        except TypeError:
+            if (wrong := _misuse(function, args, more)) is None:
+                raise
+        raise wrong
+
+    if values:
+        call = _valued(function)
+    setattr(call, "_refuses", values)  # noqa: B010
+    return call
+
+
+def _valued(function: Any) -> Any:
     signature = inspect.signature(function)
-    name_of = function.__qualname__.rpartition(".")[2]
-    fixed = {
-        n
-        for n, p in signature.parameters.items()
-        if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-    }
+    several = {n for n, p in signature.parameters.items() if "VAR" in p.kind.name}
 
     @functools.wraps(function)
     def call(*args: Any, **more: Any) -> Any:
         try:
             bound = signature.bind(*args, **more)
-        except TypeError:
-            called = type(args[0]).__name__ if args and name_of == "__init__" else name_of
-            names = signature.parameters.keys() - {"self"}
-            for name in more.keys() - names:
-                raise WrongType(str(unknown(f"argument of {called} called", name, names))) from None
-            return function(*args, **more)  # Python's own sentence says what is missing
-        if not values:
-            return function(*args, **more)
-        known = _hints(function)
-        called = type(args[0]).__name__ if name_of == "__init__" else name_of
+        except TypeError as error:
+            raise _misuse(function, args, more) or error from None
+        known, named = _hints(function), _named(function, args)
         for name, value in bound.arguments.items():
             hint = known.get(name, Any)
-            if name not in fixed:
+            if name in several:
+                given = value.items() if isinstance(value, dict) else [(name, v) for v in value]
+                for own, one in given:
+                    if not _fits(hint, one):
+                        raise _wrong(f"{own} of {named}", _words(hint), one)
                 continue
             if _fits(hint, value):
                 for words, member in _misfits(hint, value):
-                    raise expected(f"every entry of {name} of {called}", words, member)
+                    raise _wrong(f"every entry of {name} of {named}", words, member)
                 continue
             classes = [h for h in _choices(hint) if getattr(h, "__name__", "") in _REGISTERED]
             if isinstance(value, str) and classes:
@@ -92,10 +119,47 @@ def _calling(function: Any, values: bool = True) -> Any:
 
                 bound.arguments[name] = od.Objective(value)
                 continue
-            raise expected(f"{name} of {called}", _words(hint), value)
+            raise _wrong(f"{name} of {named}", _words(hint), value)
         return function(*bound.args, **bound.kwargs)
 
     return call
+
+
+def _wrong(where: str, what: str, given: object) -> WrongType:
+    return WrongType(str(expected(where, what, given)))
+
+
+def _named(function: Any, args: Sequence[Any]) -> str:
+    """What people call: the function, or the class whose ``__init__`` it is."""
+    name: str = function.__name__
+    return type(args[0]).__name__ if name == "__init__" and args else name
+
+
+def _misuse(function: Any, args: Sequence[Any], more: Mapping[str, Any]) -> WrongType | None:
+    """What is wrong with a call, where the signature does not take it; None where it does."""
+    signature, named = inspect.signature(function), _named(function, args)
+    try:
+        signature.bind(*args, **more)
+    except TypeError:
+        pass
+    else:
+        return None
+    known = {n: p for n, p in signature.parameters.items() if n not in ("self", "cls")}
+    count = len(args) - (len(signature.parameters) - len(known))
+    kinds = [p.kind for p in known.values()]
+    places = [n for n, p in known.items() if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    needed = [n for n, p in known.items() if p.default is p.empty and "VAR" not in p.kind.name]
+    if inspect.Parameter.VAR_KEYWORD not in kinds and (strange := sorted(more.keys() - known)):
+        return WrongType(str(unknown(f"argument of {named} called", strange[0], known)))
+    if twice := [n for n in places[:count] if n in more]:
+        return WrongType(f"{named} was given {twice[0]} twice, by its place and by its name.")
+    if count > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        taken = f"{listed(places) or 'no argument'} by place, not {count} values"
+        others = "; give the others by name" if len(known) > len(places) else ""
+        return WrongType(f"{named} takes {taken}{others}.")
+    missing = [n for n in needed if n not in places[:count] and n not in more]
+    shown = ", ".join(n if n in places else f"{n}=..." for n in needed)
+    return WrongType(f"{named} also needs {listed(missing)}: write {named}({shown}).")
 
 
 @functools.cache
@@ -147,7 +211,7 @@ def _fits(hint: Any, value: Any) -> bool:
     if origin in (float, int, bool):
         return _is_number(value, origin)
     if _is_array(origin):
-        return _is_key(value) if _is_key_hint(origin) else _holds_numbers(value)
+        return _is_key(value) if _is_key_hint(origin) else holds_numbers(value)
     if origin is typing.Literal:
         return value in typing.get_args(hint)
     if hint is Any or not isinstance(origin, type):
@@ -217,10 +281,10 @@ def _is_key_hint(origin: Any) -> bool:
     return getattr(origin, "dtypes", ()) in _KEYS
 
 
-def _holds_numbers(value: Any) -> bool:
+def holds_numbers(value: Any) -> bool:
     """An array of numbers, or lists of them."""
     if isinstance(value, (list, tuple)):
-        return all(_holds_numbers(v) for v in value)
+        return all(holds_numbers(v) for v in value)
     held = hasattr(value, "dtype") or hasattr(value, "__array__")
     return _numeric(value) if held else _is_number(value)
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .errors import OdescentError, check_choice
+from .errors import OdescentError, check_choice, shown
 
 
 @cache
@@ -46,7 +46,7 @@ def cite(thing: Any) -> str:
         wanted += [*getattr(system, "references", ())]
     known = [entries[k] for k in dict.fromkeys(wanted) if k in entries]
     if not known:
-        raise OdescentError(f"{thing!r} has no known reference.")
+        raise OdescentError(f"{shown(thing)} has no known reference.")
     return "\n\n".join(known)
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 Name = TypeVar("Name")
 _SHOWN = 8  # names in a sentence
+_LISTED = ("algorithm", "derivation", "map", "objective", "regularizer", "scheme", "system", "task")
 _LONGEST = 40  # characters of a value in a sentence
 
 
@@ -16,7 +17,11 @@ class OdescentError(ValueError):
 
 
 class WrongType(OdescentError, TypeError):
-    """An operation on values of types that it does not take, in an expression."""
+    """A call that a signature does not take, or values of types that a function or an operation does not take."""
+
+
+class NoSuchName(OdescentError, AttributeError):
+    """A name that a package does not have."""
 
 
 class DividedByZero(OdescentError, ZeroDivisionError):
@@ -61,7 +66,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
     else:
         alike = lambda n: -difflib.SequenceMatcher(None, str(name), n).ratio()
         shown = sorted(names, key=alike)[:_SHOWN]
-        hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more."
+        see = [f"{word}s" for word in kind.split() if word in _LISTED]
+        where = f"; see odescent list{' ' + see[0] if len(see) == 1 else ''}" if see else ""
+        hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more{where}."
     return OdescentError(f"there is no {kind} {str(name)!r}: {hint}")
 
 

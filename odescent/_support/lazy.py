@@ -11,12 +11,15 @@ A package names what it shows once, where type checkers and editors look::
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from types import FunctionType
 from typing import Any
 
 # Public names that have changed, by package, with what they are called now; until 1.0.
 RENAMED = {"odescent.analysis": {"Sweep": "ParameterSweep"}}
+
+PACKAGES = "", ".analysis", ".particles", ".neural_de", ".dynamics", ".discretize"
 
 
 def public(package: str) -> dict[str, str]:
@@ -35,26 +38,46 @@ def public(package: str) -> dict[str, str]:
 
 
 def attach(
-    package: str, made: Callable[[Any], Any] = lambda found: found
+    package: str,
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """The ``__getattr__``, the ``__dir__`` and the ``__all__`` of a package, out of its imports for type checkers.
+
+    Functions take names of what is registered, and refuse values of other types in a sentence; functions and classes
+    refuse calls that their signatures do not take.
 
     Args:
         package: its ``__name__``. A public name that is its own module is that module; no other may be one of a
             module: importing that would hide it.
-        made: what is done to a name's value before it is kept in the package.
     """
     names = public(package)
 
     def load(name: str) -> Any:
         if name not in names:
-            now = RENAMED.get(package, {}).get(name)
-            told = f"; it is called {now} now" if now else ""
-            raise AttributeError(f"module {package!r} has no attribute {name!r}{told}")
-        found = import_module(names[name], package)
+            raise _missing(package, name, names)
+        found: Any = import_module(names[name], package)
         if names[name] != f".{name}":
-            found = made(getattr(found, name))
+            from .arguments import called, checked
+
+            plain = getattr(found, name)
+            found = (checked if isinstance(plain, FunctionType) else called)(plain)
+            if found is not plain:
+                found.__module__ = package  # where other processes find it by its name
         setattr(sys.modules[package], name, found)
         return found
 
     return load, lambda: sorted(names), sorted(names)
+
+
+def _missing(package: str, name: str, names: Iterable[str]) -> AttributeError:
+    """The error for a name that a package does not have: what it is called now, where it is, or the nearest."""
+    from .errors import NoSuchName, unknown
+
+    if name.startswith("_"):  # Python itself asks for such
+        return AttributeError(f"module {package!r} has no attribute {name!r}")
+    if now := RENAMED.get(package, {}).get(name):
+        return NoSuchName(f"{package} has no {name}; it is called {now} now.")
+    for other in ("odescent" + part for part in PACKAGES):
+        import_module(other)
+        if name in public(other):
+            return NoSuchName(f"{package} has no {name}; it is {other}.{name}.")
+    return NoSuchName(str(unknown(f"name in {package} called", name, names)))

@@ -218,8 +218,9 @@ def _box(given: Any, what: str) -> Box:
         raise OdescentError(
             f"{what} must be a list of (low, high) pairs, one for each coordinate, not {given!r}."
         ) from None
-    lowest = np.array([-np.inf if v is None else v for v in low], dtype=float)
-    return box(lowest, np.array([np.inf if v is None else v for v in high], dtype=float))
+    lowest: Any = [-np.inf if v is None else v for v in low]
+    highest: Any = [np.inf if v is None else v for v in high]
+    return box(lowest, highest)
 
 
 def _points(start: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._support.arguments import by_name
+from ..._support.arguments import by_name, checked
 from ..._support.errors import OdescentError, expected, unknown
 from ..._support.numbers import check_whole
 from ..._support.progress import bar
@@ -32,6 +32,7 @@ _CHUNK = 50  # steps between two looks at the clock
 _NEAR = 1e-2  # of the width at the start: the consensus point is where the best point is
 
 
+@checked
 def minimizer(
     start: Any,
     *,

@@ -121,7 +121,7 @@ class ProofDocument(Rendered):
         rows = [[to_sympy(x, self.d) for x in row] for row in self.witness.get("P", [])]
         return sp.Matrix(len(rows), len(rows), lambda i, j: rows[min(i, j)][abs(i - j)])
 
-    def described(self, *source: Any) -> Mapping[str, Any]:
+    def _described(self, *source: Any) -> Mapping[str, Any]:
         """The statement about a method that is read from its source, but for what is claimed."""
         raise NotImplementedError
 
@@ -141,7 +141,7 @@ class ProofDocument(Rendered):
             return False
 
     def _is_about(self, source: tuple[Any, ...]) -> bool:
-        return says_the_same(self.statement, self.described(*source))
+        return says_the_same(self.statement, self._described(*source))
 
     @cached_property
     def _lower(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from ..modules.optax_notes import GROUPED, notes
 from ..modules.text import assembled, description, map_functions, named_tuple
 from ..printing.language import JNP
 from ..printing.lines import WIDTH, indented, width, wrapped
-from ..stability import BOUNDS, warn_if_unstable
+from ..stability import BOUNDS, check_numbers, warn_if_unstable
 from ..transform.extra_arguments import as_named, extra_arguments
 from ..transform.groups import by_group
 from ..transform.linear import plan_with_oracles
@@ -443,6 +443,7 @@ def transformation(
         raise OdescentError(
             f"{who} needs a value of {listed(missing)}, as in to_optax({missing[0]}=...)."
         )
+    check_numbers({n: v for n, v in values.items() if n in own or n in BOUNDS})
     warn_if_unstable(algorithm, values)
     try:
         numbers = {name: _number(values[n]) for n, name in own.items()}

@@ -17,7 +17,7 @@ from ..modules.text import assembled, description, map_functions
 from ..modules.torch_helpers import DEFAULTS, HELPERS, IDLE, IMPORTS, STEP, STEP_ELSEWHERE
 from ..printing.language import MATH
 from ..printing.lines import paragraph, wrapped
-from ..stability import BOUNDS, warn_if_unstable
+from ..stability import BOUNDS, check_numbers, warn_if_unstable
 from ..tensors.memory import layout, names_of
 from ..tensors.optimizer_methods import Body
 from ..transform.groups import by_group
@@ -400,7 +400,9 @@ def optimizer(
             f"{who} needs a value of {listed(missing)}, as in to_torch(params, {missing[0]}=...)."
         )
     known = {n: given[key] for n, key in named.items() if key in given}
-    warn_if_unstable(algorithm, {**{n: values[n] for n in BOUNDS if n in values}, **known})
+    known |= {n: values[n] for n in BOUNDS if n in values and n not in known}
+    check_numbers(known)
+    warn_if_unstable(algorithm, known)
     if hasattr(params, "parameters"):
         raise OdescentError(
             "to_torch takes the tensors of a module: give module.parameters(), not the module itself."

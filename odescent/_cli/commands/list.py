@@ -23,16 +23,20 @@ def run(kind: Annotated[str, named("kinds", metavar="KIND")] = "", *, json: bool
 
     Args:
         kind: systems, algorithms, schemes, objectives, maps, derivations, targets, tasks, regularizers, papers or
-            figures; all by default.
+            figures; or a word, for what has it in its name or description; all by default.
         json: Print one JSON document, for machines.
 
     Examples:
         odescent list
         odescent list algorithms --json
+        odescent list momentum
     """
-    if kind and kind not in KINDS:
-        raise unknown(KINDS.kind, kind, KINDS)
-    found = {name: entries(name) for name in KINDS if kind in ("", name)}
+    found = {name: entries(name) for name in KINDS if kind not in KINDS or kind == name}
+    if kind not in KINDS:
+        having = {name: [e for e in listed if _has(e, kind)] for name, listed in found.items()}
+        found = {name: listed for name, listed in having.items() if listed}
+    if not found:
+        raise unknown("kind or entry", kind, KINDS)
     text = "\n\n".join(_table(name, listed) for name, listed in found.items())
     console.answer(
         json, text, found, "odescent.list/1", [(r"^\w+$", "bold"), (r"^  (\S+)", "cyan")]
@@ -49,6 +53,10 @@ def _table(kind: str, entries: list[Entry]) -> str:
         lines.append(f"{label:<{left}}{summary[0]}".rstrip())
         lines += [" " * left + line for line in summary[1:]]
     return "\n".join(lines)
+
+
+def _has(entry: Entry, word: str) -> bool:
+    return word.lower() in f"{_label(entry)} {entry['summary']}".lower()
 
 
 def _label(entry: Entry) -> str:

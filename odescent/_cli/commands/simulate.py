@@ -133,6 +133,8 @@ def run(
     what = f"{name} on {target.name}: " if system.oracles else f"{name}: "
     what += f"{int(k[-1]):,} steps" if kind == "run" else f"t = {t[-1]:g}"
     lines = [what + ("" if last is None else f", f from {first:.6g} to {last:.6g}") + "."]
+    if f is not None and len(f) > 1:
+        lines += _rows("step" if kind == "run" else "t", k if kind == "run" else t, f)
     if last is None:
         lines.append(f"x is {', '.join(f'{v:.6g}' for v in np.ravel(x[-1])[:8])}.")
     if diverged is not None:
@@ -193,3 +195,9 @@ def _file(suffix: str, k: Any, t: Any, x: Any, f: Any) -> bytes:
         fmt="%.17g",
     )
     return buffer.getvalue()
+
+
+def _rows(clock: str, at: Any, f: Any) -> list[str]:
+    """Some records of f, closer to one another at the start."""
+    shown = [0, *sorted({round(len(at) ** (j / 6)) - 1 for j in range(1, 7)} - {0})]
+    return [f"{clock:>12}  f", *(f"{at[i]:>12.6g}  {f[i]:.6g}" for i in shown)]

@@ -6,6 +6,7 @@ import base64
 import html
 from typing import Any, ClassVar
 
+from ..arguments import called_methods
 from ..installed import MissingExtra
 from .brief import brief, own_text, short, shown_fields
 
@@ -26,6 +27,7 @@ class Rendered:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        called_methods(cls)
         setattr(cls, "__repr__", cls.__repr__)  # noqa: B010  `dataclass` would give it another one
 
     def _repr_html_(self) -> str:
