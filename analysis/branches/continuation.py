@@ -125,7 +125,7 @@ class Continuation(Rendered):
 
     def _own(self, point: SpecialPoint) -> None:
         if not any(point is s for s in self.special):
-            raise OdescentError("the point is one of `special` of this continuation.")
+            raise OdescentError("the point must be one of `special` of this continuation.")
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
         """Draw it: see `plots.branches.draw_branches`."""

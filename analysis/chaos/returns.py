@@ -141,9 +141,7 @@ def cobweb(
     check_whole("steps", steps, 1)
     check_whole("power", power, 1)
     if isinstance(iterated, System):
-        raise NotCarried(
-            "a cobweb is drawn of a map: take a method, or a poincare_map of the flow."
-        )
+        raise NotCarried("a cobweb requires a map: take a method, or a poincare_map of the flow.")
     with jax.enable_x64(True):
         s, c, state = _made(iterated, target, x0, parameters, None)
         size = dimension(state)

@@ -160,7 +160,7 @@ def _with_noise(
     basis = np.abs(plane.section.basis)
     if not plane.invariant or not np.array_equal(basis.sum(0), [1, 1]):
         raise OdescentError(
-            "densities and sample paths are shown of a two-dimensional state, not in a plane through a larger one."
+            "density= and paths= require a two-dimensional state, not a plane through a larger one."
         )
     found, drawn = None, None
     if density is not None:

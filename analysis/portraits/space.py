@@ -130,7 +130,7 @@ def space_portrait(
     with jax.enable_x64(True):
         s = stepper(iterated, target, 1.0 if flow else None)
         if s.draws:
-            raise NotCarried(f"{s.name} draws noise; its paths are those of run or simulate.")
+            raise NotCarried(f"{s.name} draws noise; run or simulate its paths instead.")
         values = parameter_values(s.name, s.parameters, parameters or {}, s.defaults)
         c = s.coefficients({k: np.float64(reals(v)) for k, v in values.items()})
         starts = _starts(target, x0)
