@@ -240,12 +240,15 @@ def test_what_the_python_of_a_page_prints_stands_below_it() -> None:
         PRINTED.outputs(["y = 1", "x"], "a page")
 
 
-def test_an_entry_of_several_names_has_their_types_and_defaults(tmp_path: Path) -> None:
+def test_an_entry_of_several_names_has_their_types_and_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     griffe = pytest.importorskip("griffe", reason="griffe is not installed")
+    monkeypatch.syspath_prepend(DOCS / "_engine")  # as the build has it
     (tmp_path / "documented.py").write_text(
         '''"""A module."""
 class Settings:
-    """What to do.
+    """What to do, see `System` and see `nothing`.
 
     Args:
         t0, t1: the ends.
@@ -266,6 +269,8 @@ class Settings:
         "documented", search_paths=[tmp_path], extensions=several, docstring_parser="google"
     )
     parts = {part.kind.value: part.value for part in module["Settings"].docstring.parsed}
+    linked = "[`System`][odescent.dynamics.flows.system.System]"
+    assert parts["text"] == f"What to do, see {linked} and see `nothing`."
     rows = [(e.name, str(e.annotation), e.value) for e in parts["parameters"]]
     assert rows == [("t0, t1", "float", "required, 1.0"), ("name, note", "str", "''")]
     [both] = parts["attributes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,19 @@ def test_the_first_line_of_a_public_docstring_is_a_sentence() -> None:
     ours = [v for v in public() if inspect.isclass(v) or inspect.isfunction(v)]
     first = {v.__qualname__: (inspect.getdoc(v) or "").partition("\n")[0] for v in ours}
     assert {name: line for name, line in first.items() if not line.endswith(".")} == {}
+
+
+def test_public_docstrings_refer_to_public_names() -> None:
+    ours = {v.__name__: v for v in public() if inspect.isclass(v) or inspect.isfunction(v)}
+    found = []
+    for v in ours.values():
+        members = vars(v) if inspect.isclass(v) else {}
+        shown = [v, *(m for n, m in members.items() if not n.startswith("_"))]
+        for text in (inspect.getdoc(m) or "" for m in shown):
+            seen = re.findall(r"\bsee `([\w.]+)`", text)
+            heads = {name: name.removeprefix("od.").partition(".")[0] for name in seen}
+            found += [f"{v.__name__}: {n}" for n, h in heads.items() if h not in {*ours, *members}]
+    assert found == []
 
 
 @pytest.mark.parametrize(("text", "fault"), [

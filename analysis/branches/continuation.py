@@ -128,7 +128,12 @@ class Continuation(Rendered):
             raise OdescentError("the point must be one of `special` of this continuation.")
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
-        """Draw it: see `plots.branches.draw_branches`."""
+        """Draw the branches against the parameter: solid where they are stable, dashed where not.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+            component: of the output, in row-major order.
+        """
         return drawn(self, ax, component)
 
 

@@ -60,7 +60,11 @@ class Cobweb(Rendered):
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: see `plots.chaos.draw_cobweb`."""
+        """Draw the graph, the diagonal, the orbit between them and the fixed points: filled where they attract.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 
@@ -96,7 +100,11 @@ class Recurrences(Rendered):
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: see `plots.chaos.draw_recurrences`."""
+        """Draw a dot where two states are near to each other.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 

@@ -53,7 +53,7 @@ def phase_portrait(
     """The phase portrait of a system whose state is two-dimensional, or of a plane through it.
 
     Fixed points are found by interval arithmetic where the objective's operations have interval bounds, and
-    then `portrait.search` proves that none is missed, or by a dense multi-start Newton method.
+    then ``.search`` of the portrait says that none is missed, or by a dense multi-start Newton method.
 
     Args:
         system: two vector blocks on a function of one variable or one on a function of two; or an

@@ -90,7 +90,13 @@ class SpacePortrait(Rendered):
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: see `plots.space.draw_space`. `od.analysis.interactive` makes a page that can be rotated."""
+        """Draw orbits in space, and equilibria: filled where they are stable, hollow where not.
+
+        Args:
+            ax: axes with ``projection="3d"``; None makes a figure.
+
+        For a page that can be rotated see `interactive`.
+        """
         return drawn(self, ax)
 
 

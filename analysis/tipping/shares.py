@@ -230,7 +230,11 @@ class BasinShares(Rendered):
         }
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the shares on top of each other against the parameter: see `plots.tipping.draw_shares`."""
+        """Draw the shares as areas against the parameter; dotted lines are where attractors end and tip.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 
