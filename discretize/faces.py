@@ -95,7 +95,7 @@ class Algorithm(Iteration):
 
     @checked
     def modified_equation(self, order: int = 1) -> ModifiedEquation:
-        """The modified equation through O(h^order), by backward error analysis; see `backward_error`."""
+        """The modified equation through O(h^order), by backward error analysis."""
         check_whole("order", order, 0, math.inf)  # it has a bound of its own
         return modified_equation(self, order)
 
@@ -151,11 +151,12 @@ class Algorithm(Iteration):
             x0: the starting point: numbers, an array or a pytree, or these by block symbol, ``{x: x0, y: y0}``; for
                 particles, with a leading axis of length N.
             steps: the number of steps.
-            key: a JAX key or an integer seed, for methods that draw noise; for independent runs with one seed,
-                ``of_run(source(seed), i)`` (`dynamics.random.sources`).
+            key: a JAX key or an integer seed, for methods that draw noise.
             options: values of parameters by name or alias, such as step=0.1, which replace the tuning (mu and L default
-                to the objective's constants), and every=, statistics=, chunk=, progress=, resume= for long runs; see
-                `run.run`.
+                to the objective's constants); normals="jax" for JAX's generator; groups= for a tree in `Groups`. Long
+                runs: every= (keep every so many steps), statistics= (of "mean", "variance", "minimum", "maximum" over
+                all steps), chunk= (steps per call), progress=True, and resume=, a run file (.npz) that is written as
+                the run goes, and continued if it is there.
 
         Returns:
             A `Trajectory`: ``.x`` of shape (steps + 1, *x0.shape), ``.f``, ``.t``, ``.states`` by block; NumPy arrays

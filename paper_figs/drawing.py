@@ -94,7 +94,7 @@ def mark(ax: Axes, x: Iterable[float] = (), y: Iterable[float] = ()) -> None:
     """Ticks at these numbers and at no others, on the axes for which there are some."""
     for axis, values in ((ax.xaxis, list(x)), (ax.yaxis, list(y))):
         if values:
-            axis.set_ticks(values, [f"{v:g}" for v in values])
+            axis.set_ticks(values, [f"{v:g}".replace("-", "\u2212") for v in values])
     ax.minorticks_off()
 
 

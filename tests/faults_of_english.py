@@ -10,7 +10,9 @@ _REQUIRED = (
     r"\b(must|can|cannot|needs?|requires?|takes?|gives?|give|expected|wanted|there (is|are))\b"
 )
 _RULES = {
-    "a fact for a requirement": r"\b(is|are|lies?|goes?|holds?) [^;:]*, not \{",
+    "a fact for a requirement": (
+        r"\b(is|are|lies?|goes?|holds?) [^;:]*(, not|, not (from|over|of|by)|; got( the shapes?)?) \{"
+    ),
     "a clause for a noun": r"\bwhat (is|was|are|has|had|it|they|the)\b",
     "about": r"\b(is|are) (all )?about\b",
     "a riddle": r"\b(is|are) (none|one|not) of (it|them)\b|\bis none\b|(?<!there )\bis no [a-z]+ of\b",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -18,7 +19,8 @@ _POINT = 1e-9
 
 
 def faults(figure: Any, claims: Iterable[Any] = ()) -> list[str]:
-    """What is wrong with a figure: unexplained markers, a method in another colour, vague names, orders without slope.
+    """What is wrong with a figure: unexplained markers, a method in another colour or by another name, vague names,
+    orders without slope, texts that are cut off or lie over one another.
 
     Args:
         figure: a matplotlib figure.
@@ -29,6 +31,7 @@ def faults(figure: Any, claims: Iterable[Any] = ()) -> list[str]:
         *_wrong_colors(figure),
         *(f"vague: {text}" for text in _texts(figure) if re.search(r"\blengths?\b", text)),
         *_slopes(figure, claims),
+        *_layout(figure),
     ]
 
 
@@ -113,8 +116,8 @@ def _labels(ax: Any, line: Any) -> bool:
 
 def _method(label: str) -> str | None:
     """The method that a label speaks of: its title, and at most more after a comma, a colon or a bracket."""
-    said = re.split(r"[:(]|, (?!strongly|convex)", label)[0].strip()
-    return next((n for n, title in REGISTRY.titles.items() if title == said), None)
+    said = re.split(r"[:(]|, (?!strongly|convex)", label)[0].strip().lower()
+    return next((n for n, title in REGISTRY.titles.items() if title.lower() == said), None)
 
 
 def _wrong_colors(figure: Any) -> list[str]:
@@ -128,6 +131,8 @@ def _wrong_colors(figure: Any) -> list[str]:
         if name is not None:
             look = style.method_style(name)
             assert look is not None
+            if not label.startswith(REGISTRY.titles[name]):
+                found.append(f"{label!r} does not begin with the title {REGISTRY.titles[name]!r}")
             color = _hex(line.get_color()).upper()
             if color != look.color:
                 found.append(f"{label} is drawn in {color}, not in {look.color}")
@@ -166,3 +171,38 @@ def _slopes(figure: Any, claims: Iterable[Any]) -> list[str]:
         }
     )
     return found if drawn or not wanted else [f"no reference slope for: {wanted[0]}"]
+
+
+def _layout(figure: Any) -> list[str]:
+    """Texts beyond the edge of the figure, and pairs of them that overlap, by more than a point."""
+    figure.set_dpi(300)  # of files; letters have other sizes on a screen
+    with style.context():
+        figure.draw_without_rendering()
+        boxes = [(t.get_text(), t.get_window_extent()) for t in _placed(figure)]
+    point = figure.dpi / 72
+    inside = figure.bbox.padded(point)
+    found = [
+        f"cut off: {text!r}"
+        for text, box in boxes
+        if not (inside.contains(*box.min) and inside.contains(*box.max))
+    ]
+    for (text, box), (other, there) in itertools.combinations(boxes, 2):
+        sides = np.minimum(box.max, there.max) - np.maximum(box.min, there.min)
+        if sides.min() > point:
+            found.append(f"{text!r} lies over {other!r}")
+    return found
+
+
+def _placed(figure: Any) -> Iterator[Any]:
+    """The texts that are seen; of the labels of ticks, those beside the axes."""
+    texts = [*figure.texts, *(t for legend in _legends(figure) for t in legend.get_texts())]
+    for ax in _axes(figure):
+        texts += [*ax.texts, *(ax.title, ax._left_title, ax._right_title)]
+        if ax.axison:
+            texts += [ax.xaxis.label, ax.yaxis.label]
+            for axis, labels in ((0, ax.get_xticklabels()), (1, ax.get_yticklabels())):
+                ends = ax.bbox.min[axis] - 1, ax.bbox.max[axis] + 1
+                for t in labels:
+                    at = t.get_transform().transform(t.get_position())[axis]
+                    texts += [t] if ends[0] <= at <= ends[1] else []
+    return (t for t in texts if t.get_visible() and t.get_text().strip())

@@ -10,6 +10,7 @@ from faults_of_figures import faults
 
 import odescent as od
 from odescent import paper_figs as pf
+from odescent._support import style
 from odescent._support.store import decode, encode
 from odescent.paper_figs.keep import keep, restore
 
@@ -19,15 +20,22 @@ def wrong(result: pf.Result) -> list[str]:
     return [c.text for c in result.claims if c.verdict != pf.HOLDS]
 
 
+def drawn_from_its_file(figure: pf.PaperFigure, result: pf.Result) -> tuple[Any, Any]:
+    """The figure, drawn in its style from what its file keeps, without faults; and these data."""
+    arrays: dict[str, np.ndarray] = {}
+    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
+    data = restore(decode(json.loads(text), arrays))
+    with style.context():
+        drawn = figure.draw(data)
+    assert faults(drawn, result.claims) == []
+    return drawn, data
+
+
 def check_claims_and_drawing(figure: pf.PaperFigure, result: pf.Result) -> None:
     """All claims hold, a limit is among them, and the figure is drawn from what its file keeps, without faults."""
     assert result.claims and {c.text: c.shown for c in result.claims if c.verdict != pf.HOLDS} == {}
     assert any(c.source.startswith("limit") for c in result.claims)
-    arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
-    drawn = figure.draw(restore(decode(json.loads(text), arrays)))
-    drawn.draw_without_rendering()
-    assert faults(drawn, result.claims) == []
+    drawn, _ = drawn_from_its_file(figure, result)
     assert drawn.get_size_inches()[0] == 7.0
 
 

@@ -102,7 +102,7 @@ def test_closed_orbits_of_any_dimension(
 
 def test_pictures_return_their_axes() -> None:
     (cycle,) = cycles("heavy_ball", 1, 25, 3)
-    figure = Figure()
+    figure = Figure(layout="constrained")
     assert draw_cycle(cycle, figure.add_subplot()).get_xlabel() == "$x_1$"
     assert faults(figure) == []
     assert len(draw_ledger(known_cycle()[1]).patches) == 3 * 4

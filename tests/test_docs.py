@@ -184,6 +184,34 @@ def test_links_inside_the_site_lead_somewhere(page: str) -> None:
         assert there.is_file() or made, f"{page} links to {target}"
 
 
+def test_broken_links_and_remote_requests_of_a_built_site_are_found(tmp_path: Path) -> None:
+    page = (
+        '<a href="other/">whole</a><a href="#here" id="here">self</a><a href="https://example.org">away</a>'
+        '<img src="data:image/png;base64,QUJD"><script src="there.js"></script>'
+    )
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "index.html").write_text(page.replace("other/", "../index.html#here"))
+    (tmp_path / "other" / "there.js").touch()
+    (tmp_path / "there.js").touch()
+    (tmp_path / "index.html").write_text(page)
+    (tmp_path / "a.css").write_text("a { background: url(data:x) }")
+    faults = engine("checked").faults
+    assert list(faults(tmp_path)) == []
+    wrong = (
+        '<a href="none.html"></a><a href="other/#there"></a><link href="//example.org/a.css">'
+        '<iframe srcdoc="<script src=https://example.org/a.js></script>"></iframe>'
+    )
+    (tmp_path / "wrong.html").write_text(wrong)
+    (tmp_path / "a.css").write_text("@import url('https://example.org/b.css')")
+    assert list(faults(tmp_path)) == [
+        "wrong.html loads //example.org/a.css from another machine",
+        "wrong.html loads https://example.org/a.js from another machine",
+        "wrong.html links to none.html, which does not exist",
+        "wrong.html links to other/#there, which does not exist",
+        "a.css loads a file from another machine",
+    ]
+
+
 def test_every_page_is_in_the_navigation() -> None:
     menu = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
     assert all(page in menu for page in PAGES)
@@ -212,12 +240,15 @@ def test_what_the_python_of_a_page_prints_stands_below_it() -> None:
         PRINTED.outputs(["y = 1", "x"], "a page")
 
 
-def test_an_entry_of_several_names_has_their_types_and_defaults(tmp_path: Path) -> None:
+def test_an_entry_of_several_names_has_their_types_and_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     griffe = pytest.importorskip("griffe", reason="griffe is not installed")
+    monkeypatch.syspath_prepend(DOCS / "_engine")  # as the build has it
     (tmp_path / "documented.py").write_text(
         '''"""A module."""
 class Settings:
-    """What to do.
+    """What to do, see `System` and see `nothing`.
 
     Args:
         t0, t1: the ends.
@@ -238,6 +269,8 @@ class Settings:
         "documented", search_paths=[tmp_path], extensions=several, docstring_parser="google"
     )
     parts = {part.kind.value: part.value for part in module["Settings"].docstring.parsed}
+    linked = "[`System`][odescent.dynamics.flows.system.System]"
+    assert parts["text"] == f"What to do, see {linked} and see `nothing`."
     rows = [(e.name, str(e.annotation), e.value) for e in parts["parameters"]]
     assert rows == [("t0, t1", "float", "required, 1.0"), ("name, note", "str", "''")]
     [both] = parts["attributes"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 from faults_of_english import in_message, long_ones, messages
 from package_files import ROOT, modules
+from public_classes import public
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
@@ -24,6 +27,26 @@ def test_messages_say_what_is_required() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_sentences_are_short(page: Path) -> None:
     assert long_ones(page.read_text(encoding="utf-8")) == []
+
+
+def test_the_first_line_of_a_public_docstring_is_a_sentence() -> None:
+    """The index of names has it alone."""
+    ours = [v for v in public() if inspect.isclass(v) or inspect.isfunction(v)]
+    first = {v.__qualname__: (inspect.getdoc(v) or "").partition("\n")[0] for v in ours}
+    assert {name: line for name, line in first.items() if not line.endswith(".")} == {}
+
+
+def test_public_docstrings_refer_to_public_names() -> None:
+    ours = {v.__name__: v for v in public() if inspect.isclass(v) or inspect.isfunction(v)}
+    found = []
+    for v in ours.values():
+        members = vars(v) if inspect.isclass(v) else {}
+        shown = [v, *(m for n, m in members.items() if not n.startswith("_"))]
+        for text in (inspect.getdoc(m) or "" for m in shown):
+            seen = re.findall(r"\bsee `([\w.]+)`", text)
+            heads = {name: name.removeprefix("od.").partition(".")[0] for name in seen}
+            found += [f"{v.__name__}: {n}" for n, h in heads.items() if h not in {*ours, *members}]
+    assert found == []
 
 
 @pytest.mark.parametrize(("text", "fault"), [

@@ -127,12 +127,21 @@ def blank(label: str = "_nolegend_", **look: object) -> style.Figure:
         ("_nolegend_", {"marker": "o"}, "no legend names"),
         ("Heavy ball", {}, "not in #D55E00"),
         ("Heavy ball, Polyak", {"color": style.FLOW}, "not in #D55E00"),
+        ("heavy ball", {"color": "#D55E00"}, "does not begin with the title"),
         ("the length of a step", {}, "vague"),
         ("slope", {"gid": "slope 2"}, "is said to have the slope 2"),
     ],
 )
 def test_faults_are_found(label, look, said):
     assert [said in fault for fault in faults(blank(label, **look))] == [True]
+
+
+def test_texts_that_are_cut_off_or_overlap_are_found():
+    figure = blank("a")
+    ax = figure.axes[0]
+    for word, x in (("one", 1.5), ("two", 1.52), ("far away", 2.3)):
+        ax.text(x, 1.4, word, in_layout=False)
+    assert faults(figure) == ["cut off: 'far away'", "'one' lies over 'two'"]
 
 
 def test_what_is_in_order_has_no_faults():

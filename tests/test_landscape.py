@@ -246,7 +246,7 @@ def test_starts_by_block():
         ([], {}, "at least one method"),
         (3, {}, "algorithms, systems or names of them, not 3"),
         ("gradient_flow", {"plane": "run"}, "needs iterates"),
-        ("heavy_ball", {"objective": lambda x: jnp.sum(x**2), "x0": None}, "where does it start"),
+        ("heavy_ball", {"objective": lambda x: jnp.sum(x**2), "x0": None}, "has no starting point"),
     ],
 )  # fmt: skip
 def test_bad_input(methods, more, sentence):

@@ -122,7 +122,7 @@ BAD: list[tuple[Any, Any, Any, dict[str, Any], str]] = [
     (noisy({x: y, y: -x - y**3 - y}, Diffusion(0), Diffusion(1)), [0, 0], [1, 0], {}, "does not move every direction"),
     (noisy({x: -x}, Jumps(1, s)), 0.0, 1.0, {"parameters": {"s": 1.0}}, "jumps"),
     ("annealed_langevin", [-1.0], [0.0], {"parameters": {"sigma": 1, "tau": 1}}, "depends on time"),
-    ("cbo", [-1.0], [0.0], {}, "act on one another"),
+    ("cbo", [-1.0], [0.0], {}, "interact"),
 ]  # fmt: skip
 
 

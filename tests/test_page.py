@@ -43,9 +43,10 @@ def test_it_says_what_is_not_verified():
     assert "identically zero" not in page
 
 
-def test_any_algorithm_has_a_page():
-    for name in ("adam", "proximal_point", "nesterov_c"):
-        assert "<math" in od.algorithm(name).derivation().html()
+@pytest.mark.parametrize("name", od.algorithms())
+def test_every_algorithm_has_a_derivation_that_holds_and_a_page(name):
+    derivation = od.algorithm(name).derivation()
+    assert derivation.verified and "<math" in derivation.html()
 
 
 BROWSER = next(

@@ -1,19 +1,15 @@
 """The figures on acceleration at small sizes: claims hold, fail where they should, and what is drawn is the data."""
 
-import json
-
 import numpy as np
 import pytest
-from faults_of_figures import faults
+from paper_of_figures import drawn_from_its_file
 
 import odescent as od
 from odescent import paper_figs as pf
-from odescent._support.store import decode, encode
 from odescent.paper_figs.acceleration import construction, heavy_ball, manifold, terms
 from odescent.paper_figs.acceleration import flows_and_maps as portraits
 from odescent.paper_figs.acceleration import spectra_and_rates as rates
 from odescent.paper_figs.drawing import letter, panels
-from odescent.paper_figs.keep import keep, restore
 
 FIGURES = {f.name: f for _, f in pf.find(["acceleration"])}
 SMALL = {
@@ -44,12 +40,7 @@ def check(name: str, smaller: dict) -> dict:
     figure = FIGURES[name]
     result = figure.compute(**{**figure.parameters("quick"), **smaller})
     assert result.claims and {c.text: c.shown for c in result.claims if c.verdict != pf.HOLDS} == {}
-    arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
-    data = restore(decode(json.loads(text), arrays))
-    drawn = figure.draw(data)
-    drawn.draw_without_rendering()
-    assert faults(drawn, result.claims) == []
+    drawn, data = drawn_from_its_file(figure, result)
     wide, _ = drawn.get_size_inches()
     assert wide in (3.4, 7.0)
     return data

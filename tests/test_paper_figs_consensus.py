@@ -1,32 +1,20 @@
 """The figures on consensus-based optimization at small sizes: claims hold, and fail where they should."""
 
-import json
-
 import numpy as np
 import pytest
-from faults_of_figures import faults
+from paper_of_figures import drawn_from_its_file
 
 from odescent import paper_figs as pf
-from odescent._support.store import decode, encode
 from odescent.paper_figs.consensus import consensus_points as trajectories
 from odescent.paper_figs.consensus import relaxation_terms as relaxation
-from odescent.paper_figs.keep import keep, restore
 
 FIGURES = {f.name: f for _, f in pf.find(["consensus"])}
-
-
-def drawn_from_its_file(name: str, result: pf.Result) -> None:
-    arrays: dict[str, np.ndarray] = {}
-    text = json.dumps(encode(keep(result.data), arrays), allow_nan=False)
-    figure = FIGURES[name].draw(restore(decode(json.loads(text), arrays)))
-    figure.draw_without_rendering()
-    assert faults(figure, result.claims) == []
 
 
 def test_the_two_principles_have_their_orders():
     result = FIGURES["principles"].compute(**FIGURES["principles"].parameters("quick"))
     assert {c.text: c.shown for c in result.claims if c.verdict != pf.HOLDS} == {}
-    drawn_from_its_file("principles", result)
+    drawn_from_its_file(FIGURES["principles"], result)
 
 
 def test_the_proximal_point_is_one():
@@ -56,7 +44,7 @@ def test_a_step_is_gradient_descent_up_to_second_order():
     result = figure.compute(**{**figure.parameters("quick"), **smaller})
     verdicts = {c.text: c.verdict for c in result.claims}
     assert set(verdicts.values()) == {pf.HOLDS}
-    drawn_from_its_file("budget", result)
+    drawn_from_its_file(FIGURES["budget"], result)
 
 
 def test_ensembles_pass_what_stops_gradient_descent():
@@ -65,7 +53,7 @@ def test_ensembles_pass_what_stops_gradient_descent():
     result = figure.compute(**{**figure.parameters("quick"), **smaller})
     assert [c.verdict for c in result.claims][:2] == [pf.HOLDS, pf.HOLDS]
     assert pf.WRONG not in [c.verdict for c in result.claims][2:4]
-    drawn_from_its_file("trajectories", result)
+    drawn_from_its_file(FIGURES["trajectories"], result)
 
 
 def test_noise_overcomes_barriers():
@@ -79,4 +67,4 @@ def test_noise_overcomes_barriers():
     }
     result = figure.compute(**{**figure.parameters("quick"), **smaller})
     assert {c.text: c.shown for c in result.claims if c.verdict != pf.HOLDS} == {}
-    drawn_from_its_file("barriers", result)
+    drawn_from_its_file(FIGURES["barriers"], result)

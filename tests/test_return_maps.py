@@ -135,7 +135,7 @@ def test_a_phase_shifts_the_section() -> None:
     ("make", "said"),
     [
         (lambda: poincare_map(FORCED, at={"x": 0.0}), "use stroboscopic_map"),
-        (lambda: poincare_map(RING), "a section is given by"),
+        (lambda: poincare_map(RING), "give a section by"),
         (lambda: poincare_map(RING, at={"q": 0.0}), "no block"),
         (lambda: poincare_map(RING, at={"x": float("nan")}), "finite"),
         (lambda: poincare_map(RING, plane=([0.0, 0.0], 1.0)), "not all 0"),

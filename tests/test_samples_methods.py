@@ -449,7 +449,7 @@ def test_stochastic_gradient_descent_over_rows() -> None:
         (lambda: squares(batch=0), "batch must be"),
         (lambda: od.FiniteSum("f", lambda p, row: 0.0, (ROWS, ANSWERS[1:])), "must have one number of rows"),
         (lambda: od.FiniteSum("f", lambda p, row: 0.0, ROWS[:0]), "must have one number of rows"),
-        (lambda: squares().covariance(x), "the covariance of rows is one of numbers"),
+        (lambda: squares().covariance(x), "covariance needs a point in numbers"),
     ],
 )  # fmt: skip
 def test_wrong_sums_get_a_sentence(wrong: object, sentence: str) -> None:

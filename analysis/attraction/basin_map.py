@@ -142,7 +142,13 @@ class Basins(Rendered):
         }  # fmt: skip
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the map: see `plots.basins.draw_basins`."""
+        """Draw a map over one or two axes, or random starts, with the attractors that lie in the picture.
+
+        Unresolved points are white; divergence is dark grey.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 
@@ -167,7 +173,7 @@ def basins(
 ) -> Basins:
     """The basin of attraction of each point; the attractors are found automatically.
 
-    Points are iterated until they have come back to themselves over a doubling of time (see `settling`); then a
+    Points are iterated until they have come back to themselves over a doubling of time; then a
     representative is polished by Newton's method, its least period checked and its multiplier computed; points
     near an unstable cycle are iterated further. Of what does not settle, chaotic attractors are those whose largest
     Lyapunov exponent is more than 0 by its interval; quasi-periodic ones have it at 0 and fill a box again and again
@@ -180,7 +186,7 @@ def basins(
             real array and parameters by keyword.
         target: the objective, for algorithms and systems.
         axes: the varied quantities, name to (low, high, count) or an array: ``x0`` or ``x0[i]`` (the starting point),
-            a block (its initial value), or a parameter. See `product.product`.
+            a block (its initial value), or a parameter.
         start: the starting point where it is not varied; the objective's x0 by default.
         parameters: values of the parameters that are not varied; mu and L default to the objective's.
         samples: number of random points, uniform between the ends of the axes, instead of the grid.

@@ -96,7 +96,12 @@ class Bifurcation(Rendered):
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
-        """Draw it: see `plots.basins.draw_bifurcation`."""
+        """Draw the attractors' points against the parameter; dotted lines mark changes of stability.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+            component: of the output, in row-major order.
+        """
         return drawn(self, ax, component)
 
 

@@ -125,10 +125,15 @@ class Continuation(Rendered):
 
     def _own(self, point: SpecialPoint) -> None:
         if not any(point is s for s in self.special):
-            raise OdescentError("the point is one of `special` of this continuation.")
+            raise OdescentError("the point must be one of `special` of this continuation.")
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:
-        """Draw it: see `plots.branches.draw_branches`."""
+        """Draw the branches against the parameter: solid where they are stable, dashed where not.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+            component: of the output, in row-major order.
+        """
         return drawn(self, ax, component)
 
 

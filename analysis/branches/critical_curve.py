@@ -91,7 +91,11 @@ class CriticalCurve(Rendered):
         }
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: see `plots.branches.draw_critical`."""
+        """Draw the curve in the plane of its two parameters, with the points of codimension two.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 

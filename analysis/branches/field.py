@@ -103,7 +103,7 @@ def stepper_of(iterated: Iterated, target: Objective | None, flow: bool) -> Poin
     else:
         s = stepper(iterated, target, 1.0 if isinstance(iterated, System) else None)
     if s.draws or s.population:
-        raise NotCarried(f"{s.name} draws noise; branches are of deterministic maps and flows.")
+        raise NotCarried(f"{s.name} draws noise; branches require deterministic maps or flows.")
     if s.clocked:
         raise NotCarried(
             f"{s.name} changes with the number of its step; it has no fixed points to continue."

@@ -122,7 +122,7 @@ def rate_transfer(
     """Certified rates of each scheme at each step and of the flow, over F(mu, L).
 
     Args:
-        system: a system with a certified rate; see `certify_flow`. Its parameters are numbers.
+        system: a system with a certified rate; see `certify`. Its parameters are numbers.
         mu, L: the class, 0 < mu < L, both finite.
         schemes: names of the registry, schemes, or schemes by the name they are to be shown with.
         steps: positive numbers; exact ones stay exact.

@@ -88,9 +88,9 @@ def certify(
     """Prove a worst-case bound of a method over a class of functions.
 
     For an algorithm, by default, an upper bound on its linear rate; with ``horizon=N`` a bound after N steps, also for
-    mu = 0 and for time-varying coefficients (options of `certify_horizon`: measure, start, output, bound, seconds);
-    with ``horizon="all"`` and mu = 0 a bound for every number of steps (`certify_potential`, option output). For a
-    `System`, a lower bound on its exponential rate (`certify_flow`; L may be infinite).
+    mu = 0 and for time-varying coefficients (further options below);
+    with ``horizon="all"`` and mu = 0 a bound for every number of steps (option output). For a
+    `System`, a lower bound on its exponential rate (L may be infinite).
 
     A Lyapunov function is found by semidefinite programming, rounded to rationals, and proved in exact arithmetic,
     independently of the solver. 1 - rate is within a relative 1e-6 of the largest for which there is a Lyapunov
@@ -107,6 +107,10 @@ def certify(
         multipliers: the inequalities of the class. "interpolation", all inequalities between the points in memory,
             gives the smallest rates. For one gradient per step an integral quadratic constraint can be used instead:
             "sector", the weighted "off_by_one" constraint, or "zames_falb", causal with ``steps`` past gradients.
+        horizon: a number of steps up to 40, or "all".
+        bounded: with a number of steps measure=, "value" f(x_N) - f*, "gradient" |grad f(x_N)|^2 or "distance"
+            |x_N - x*|^2; start=, "distance" |x_0 - x*|^2 or "value" f(x_0) - f*; bound=, a bound to prove, by default
+            the least that can be found; seconds=, how long to search. output=, the sequence that is bounded.
 
     Raises:
         NoCertificate: none exists (a pole outside the unit circle, a cycle) or none of this form was found.

@@ -193,7 +193,7 @@ def _varied(values: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], int | Non
     lengths = {a.shape for a in varied.values()}
     if len(lengths) > 1 or any(len(shape) != 1 or not shape[0] for shape in lengths):
         raise OdescentError(
-            "parameters are numbers, or arrays of one length; got the shapes "
+            "parameters must be numbers, or arrays of one length, not of the shapes "
             f"{', '.join(f'{k} {a.shape}' for k, a in varied.items())}."
         )
     return varied, next(iter(lengths))[0] if lengths else None

@@ -60,7 +60,11 @@ class Cobweb(Rendered):
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: see `plots.chaos.draw_cobweb`."""
+        """Draw the graph, the diagonal, the orbit between them and the fixed points: filled where they attract.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 
@@ -96,7 +100,11 @@ class Recurrences(Rendered):
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: see `plots.chaos.draw_recurrences`."""
+        """Draw a dot where two states are near to each other.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 
@@ -141,9 +149,7 @@ def cobweb(
     check_whole("steps", steps, 1)
     check_whole("power", power, 1)
     if isinstance(iterated, System):
-        raise NotCarried(
-            "a cobweb is drawn of a map: take a method, or a poincare_map of the flow."
-        )
+        raise NotCarried("a cobweb requires a map: take a method, or a poincare_map of the flow.")
     with jax.enable_x64(True):
         s, c, state = _made(iterated, target, x0, parameters, None)
         size = dimension(state)

@@ -76,7 +76,7 @@ def energy_ledger(
     Args:
         points, gradients: shape (n,) or (n, d); floats, or exact numbers as an array of objects.
         values: f at the points, shape (n,).
-        K, a, b, h: of the passive form (see `passive_parameters`).
+        K, a, b, h: of the passive form.
         closed: the points are one period of a closed orbit, n steps; else the first n of a run that starts at
             rest, psi = 0, and has n - 1 steps.
 

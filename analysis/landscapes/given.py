@@ -27,7 +27,7 @@ def starts_of(x0: Any, objective: Objective) -> tuple[Starts, dict[str, Starts]]
         x0 = objective.x0
         if x0 is None:
             raise OdescentError(
-                f"where does it start? The objective {objective.name!r} has no start of its own; give x0=."
+                f"the objective {objective.name!r} has no starting point; give x0=."
             )
     if not isinstance(x0, Mapping):
         return _rows("x0", x0, d), {}
@@ -67,7 +67,7 @@ def _rows(what: str, value: Any, dimension: int | None) -> Starts:
         )
     if d < 2:
         raise OdescentError(
-            "a landscape is that of a function of two variables or more; of one variable, use phase_portrait."
+            "a landscape requires a function of two variables or more; for one variable use phase_portrait."
         )
     return points
 

@@ -64,7 +64,7 @@ def plane_through(
     points = reals(plane)
     if points.ndim != 2 or points.shape[0] not in (2, 3) or points.shape[1] != d:
         raise OdescentError(
-            f"a plane is 'run', 'curvature', a Section, or two or three points of {d} entries; got "
+            f"plane must be 'run', 'curvature', a Section, or two or three points of {d} entries, not "
             f"{f'shape {points.shape}' if points.size else repr(plane)}."
         )
     if not np.isfinite(points).all():

@@ -355,8 +355,8 @@ def _way_back(field: NoisyField, first: np.ndarray, rest: np.ndarray) -> Path:
         if done.status == 1:
             return np.concatenate([first[None], done.y.T, rest[None]])
     raise NotCarried(
-        f"without noise, the state {_point(first)} does not return to {_point(rest)}, so that the closed form does not "
-        "hold for it; take the saddle between them as the end."
+        f"without noise, the state {_point(first)} does not return to {_point(rest)}, so the closed form does not "
+        "apply; take the saddle between them as the end."
     )
 
 

@@ -136,7 +136,7 @@ def long_run(q: Any, name: str) -> Cells:
         others = np.full(m - 1, np.nan)
     if not (np.isfinite(others).all() and (others >= -1e-12 * np.abs(others).max()).all()):
         raise OdescentError(
-            f"{name} has no single law of the long run in this window: parts of it are not connected."
+            f"{name} has no unique stationary law in this window: parts of it are not connected."
         )
     p = np.insert(np.maximum(others, 0.0), pin, 1.0)
     return np.asarray(p / p.sum())

@@ -101,14 +101,14 @@ class NoisyField:
                 f"{self.name} has no noise; give a system with noise, such as 'overdamped_langevin'."
             )
         if system.jumps:
-            raise NotCarried(f"{self.name} jumps; only noise of Wiener processes is taken here.")
+            raise NotCarried(f"{self.name} has jumps; only Wiener noise is supported here.")
         expressions = [*system.mean_drift.values()]
         expressions += [e for f in system.fields.values() for d in f.noise.values() for e in d.expressions]  # fmt: skip
         if system.time is not None and any(system.time in symbols_of(e) for e in expressions):
             raise NotCarried(f"{self.name} depends on time; an autonomous system is expected.")
         if any(o.kind == "ensemble" for o in system.oracles):
             raise NotCarried(
-                f"the particles of {self.name} act on one another; a system of one particle is expected."
+                f"the particles of {self.name} interact; a system of one particle is expected."
             )
 
     def _sizes(self, size: int, dimension: int | None) -> dict[str, int]:

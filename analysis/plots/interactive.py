@@ -36,8 +36,8 @@ def interactive(result: Portrait | Landscape | SpacePortrait | Continuation) -> 
     }.get(type(result))  # fmt: skip
     if made is None:
         raise OdescentError(
-            "an interactive picture is made of a phase_portrait, a landscape, a space_portrait or a continuation, "
-            f"not of {type(result).__name__}."
+            "interactive takes a phase_portrait, a landscape, a space_portrait or a continuation, "
+            f"not {type(result).__name__}."
         )
     return made(result)  # type: ignore[operator,no-any-return]
 

@@ -55,7 +55,7 @@ def phase_portrait(
     """The phase portrait of a system whose state is two-dimensional, or of a plane through it.
 
     Fixed points are found by interval arithmetic where the objective's operations have interval bounds, and
-    then `portrait.search` proves that none is missed, or by a dense multi-start Newton method.
+    then ``.search`` of the portrait says that none is missed, or by a dense multi-start Newton method.
 
     Args:
         system: two vector blocks on a function of one variable or one on a function of two; or an
@@ -165,7 +165,7 @@ def _with_noise(
     basis = np.abs(plane.section.basis)
     if not plane.invariant or not np.array_equal(basis.sum(0), [1, 1]):
         raise OdescentError(
-            "densities and sample paths are shown of a two-dimensional state, not in a plane through a larger one."
+            "density= and paths= require a two-dimensional state, not a plane through a larger one."
         )
     found, drawn = None, None
     if density is not None:

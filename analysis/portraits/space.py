@@ -90,7 +90,13 @@ class SpacePortrait(Rendered):
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw it: see `plots.space.draw_space`. `od.analysis.interactive` makes a page that can be rotated."""
+        """Draw orbits in space, and equilibria: filled where they are stable, hollow where not.
+
+        Args:
+            ax: axes with ``projection="3d"``; None makes a figure.
+
+        For a page that can be rotated see `interactive`.
+        """
         return drawn(self, ax)
 
 
@@ -130,7 +136,7 @@ def space_portrait(
     with jax.enable_x64(True):
         s = stepper(iterated, target, 1.0 if flow else None)
         if s.draws:
-            raise NotCarried(f"{s.name} draws noise; its paths are those of run or simulate.")
+            raise NotCarried(f"{s.name} draws noise; run or simulate its paths instead.")
         values = parameter_values(s.name, s.parameters, parameters or {}, s.defaults)
         c = s.coefficients({k: np.float64(reals(v)) for k, v in values.items()})
         starts = _starts(target, x0)

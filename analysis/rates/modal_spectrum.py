@@ -112,7 +112,11 @@ class Spectrum(Rendered):
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the modal radius over lambda: see `plots.rates.draw_radius`."""
+        """Draw the modal radius over lambda, its worst value marked, and that of the best tuning.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
     def plot_locus(self, ax: Axes | None = None) -> Axes:

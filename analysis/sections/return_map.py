@@ -247,7 +247,9 @@ def poincare_map(
             f"{who} depends on time; if it is periodic in time, use stroboscopic_map(system, period)."
         )
     if (at is None) == (plane is None):
-        raise OdescentError("a section is given by at={block: value} or by plane=(normal, offset).")
+        raise OdescentError(
+            "give a section by at={block: value} or by plane=(normal, offset), one of them."
+        )
     check_choice("direction", direction, _DIRECTIONS)
     if not (np.isfinite(longest) and longest > 0):
         raise OdescentError(f"longest must be a time, finite and more than 0, not {longest!r}.")
@@ -255,7 +257,7 @@ def poincare_map(
     if at is not None:
         if len(at) != 1:
             raise OdescentError(
-                f"a section has one component, not {len(at)}; use plane= for others."
+                f"a section must have one component, not {len(at)}; use plane= for others."
             )
         ((name, value),) = at.items()
         found, names = _INDEXED.fullmatch(str(name)), [b.name for b in system.blocks]
@@ -268,7 +270,7 @@ def poincare_map(
     length = float(np.linalg.norm(normal))
     if normal.ndim != 1 or not (np.isfinite(length) and length > 0):
         raise OdescentError(
-            f"the plane's normal is a vector of numbers, not all 0; got {plane[0]!r}."
+            f"the plane's normal must be a vector of numbers, not all 0, not {plane[0]!r}."
         )
     unit = tuple((normal / length).tolist())
     return PoincareMap(

@@ -183,9 +183,7 @@ class _Noisy(_Runs):
             )
         self.s = stepper(iterated, target)
         if self.s.population:
-            raise NotCarried(
-                f"{self.s.name} moves a population; its success is that of od.minimize."
-            )
+            raise NotCarried(f"{self.s.name} moves a population; od.minimize measures its success.")
         self.after = _NOISY if steps is None else int(check_steps(steps))
         self.key, self.memory = key, memory
         self.run = _runner(self.s, (("x", "x"), ("lost", "diverged_at")))

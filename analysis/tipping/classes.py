@@ -122,9 +122,7 @@ class Classified:
         s = stepper(iterated, target, (dt or 1.0) if flow else None)
         if s.draws or s.clocked:
             why = "draws noise" if s.draws else "changes with the number of its step"
-            raise NotCarried(
-                f"{s.name} {why}; resilience is that of attractors of a deterministic map or flow."
-            )
+            raise NotCarried(f"{s.name} {why}; resilience requires a deterministic map or flow.")
         fixed = check_parameters(s, parameters or {}, {})
         c = s.coefficients({n: np.float64(v) for n, v in fixed.items()})
         state = starting_state(s, at, c)

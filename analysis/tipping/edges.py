@@ -33,7 +33,7 @@ _POLISHED = 1e-9
 
 @dataclass(frozen=True)
 class EdgeState(Rendered):
-    """What lies between two basins: the state to which points on their boundary go.
+    """The state on the boundary of two basins to which points of the boundary tend.
 
     Attributes:
         kind: "equilibrium", "fixed point" or "cycle" where Newton's method finds one next to the edge, else
@@ -75,7 +75,7 @@ def edge_state(
     steps: int | None = None,
     dt: float | None = None,
 ) -> EdgeState:
-    """The state on the boundary of two basins to which points of the boundary go.
+    """Find the state on the boundary of two basins to which points of the boundary tend.
 
     Two states on either side are brought together by bisection and followed until they part, again and again, so that
     they stay on the edge (Skufca, Yorke, Eckhardt, Phys. Rev. Lett. 96 (2006), doi:10.1103/PhysRevLett.96.174101).

@@ -146,7 +146,7 @@ class BasinShares(Rendered):
         number = known[name] if isinstance(name, str) else name
         if isinstance(name, int) and not 0 <= name < len(self.attractors):
             raise OdescentError(
-                f"there are {len(self.attractors)} attractors, and none of number {name}."
+                f"there is no attractor number {name}: there are {len(self.attractors)}."
             )
         count, of = (self.labels == number).sum(1), self.labels.shape[1]
         ends = np.array([wilson(int(c), of, self.confidence) for c in count])
@@ -230,7 +230,11 @@ class BasinShares(Rendered):
         }
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the shares on top of each other against the parameter: see `plots.tipping.draw_shares`."""
+        """Draw the shares as areas against the parameter; dotted lines are where attractors end and tip.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+        """
         return drawn(self, ax)
 
 

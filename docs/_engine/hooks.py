@@ -3,7 +3,8 @@
 A line `<!-- engine: VERB ARGUMENTS -->` in a page is replaced by the result of the verb (see `engine.VERBS`); a
 formula between dollars becomes MathML, which browsers render without scripts; a block of Python is run, and
 its output is inserted below it; the reference pages are generated from the public names, and the notebooks from
-scripts, which are executed in parallel. Any failure stops the build.
+scripts, which are executed in parallel. Any failure stops the build, and so does a broken link or a request to another
+machine in what was built.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
 
+import checked  # noqa: E402
 import engine  # noqa: E402
 import notebooks  # noqa: E402
 import reference  # noqa: E402
@@ -35,6 +37,8 @@ def on_config(config: Any) -> Any:
     known = tomllib.loads((HERE.parent.parent / "addresses.toml").read_text(encoding="utf-8"))
     config.site_url = known["documentation"] or None
     config.repo_url = known["repository"] or None
+    if config.site_url is None:  # its links begin at the address of the site
+        config.theme.static_templates.discard("404.html")
     return config
 
 
@@ -74,3 +78,9 @@ def on_page_content(html: str, page: Any, **_: Any) -> str:
     """Fill the placeholders, and convert the formulas."""
     html = with_mathml(html, page.file.src_uri)
     return _PIECE.sub(lambda found: _pieces[int(found[1])], html)
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """Check the links and the requests of all pages."""
+    if found := list(checked.faults(Path(config.site_dir).resolve())):
+        raise SystemExit("\n".join(found))

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from functools import cache
 from typing import Any
 
 PARTS = ("odescent", "dynamics", "discretize", "analysis", "neural_de", "particles")
+
+
+@cache
+def addresses() -> dict[str, str]:
+    """The public classes and functions of all parts by name: where each is defined."""
+    found: dict[str, str] = {}
+    for part in PARTS:
+        module = importlib.import_module(part if part == "odescent" else f"odescent.{part}")
+        for public in module.__all__:
+            value = getattr(module, public)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                found.setdefault(public, f"{value.__module__}.{value.__qualname__}")
+    return found
 
 
 def pages() -> dict[str, str]:

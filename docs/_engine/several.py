@@ -1,15 +1,19 @@
-"""Entries of docstrings that explain several names, "t0, t1: ...": with the types and the defaults of these names."""
+"""Docstrings on the site: entries of several names, "t0, t1: ...", and links to the public names that they refer to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import griffe
+from reference import addresses
+
+_SEE = re.compile(r"(?<=see )(`(?:od\.)?(\w+)`)")
 
 
 class Several(griffe.Extension):
-    """Gives such entries what griffe finds for single names only."""
+    """Gives an entry of several names their types and defaults, and "see `name`" a link."""
 
     def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
         _complete(cls)
@@ -21,6 +25,7 @@ class Several(griffe.Extension):
 def _complete(found: griffe.Class | griffe.Function) -> None:
     if found.docstring is None or found.name.startswith("_"):
         return
+    found.docstring.value = _SEE.sub(_linked, found.docstring.value)
     for section in found.docstring.parsed:
         if section.kind is griffe.DocstringSectionKind.parameters:
             for entry in section.value:
@@ -36,6 +41,11 @@ def _complete(found: griffe.Class | griffe.Function) -> None:
                     entry.name += f" {str(entry.annotation).strip('()')}"
                     known = [found.members.get(n) for n in entry.name.split(", ")]
                     entry.annotation = _one([getattr(m, "annotation", None) for m in known])
+
+
+def _linked(seen: re.Match[str]) -> str:
+    address = addresses().get(seen[2])
+    return f"[{seen[1]}][{address}]" if address else seen[1]
 
 
 def _one(values: Sequence[Any]) -> Any:

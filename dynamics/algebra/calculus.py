@@ -307,8 +307,10 @@ def modal(e: Vector, curvature: sp.Expr) -> Vector: ...
 @overload
 def modal(e: sp.Expr, curvature: sp.Expr) -> sp.Expr: ...
 def modal(e: Expr, curvature: sp.Expr) -> Expr:
-    """``e`` on one mode of a quadratic centred at 0: every gradient g(P) becomes ``curvature * P``,
-    every Hessian a multiplication, every higher derivative zero."""
+    """``e`` on one mode of a quadratic centred at 0.
+
+    Every gradient g(P) becomes ``curvature * P``, every Hessian a multiplication, every higher derivative zero.
+    """
 
     def rule(node: Expr) -> Expr | None:
         if not isinstance(node, Call):

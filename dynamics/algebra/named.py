@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from .calculus import Symbol, change, derivative, substitute, symbols_of
+from .products import Unary
 from .series import taylor
 from .vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol, _key, _text, zero
 
@@ -124,6 +125,9 @@ class NamedVector(Atom):
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         along = tuple(_changed(d, change) for d in self.along)
         return NamedVector(self.name, _changed(self.at, change), along)
+
+    def transposed(self) -> Vector:
+        return Unary("transpose", self)
 
     def own_derivative(self, direction: Mapping[Any, Expr]) -> Vector:
         terms = _derivative(self, direction)

@@ -145,7 +145,7 @@ def check_length(name: str, length: sp.Expr) -> None:
     known = length.is_number or length.is_positive is False or length.is_integer is False
     if known and not (length.is_Integer and length.is_positive):
         raise OdescentError(
-            f"the window {name} keeps {length} values; its length is a whole number, one or more."
+            f"the window {name} keeps {length} values; its length must be a whole number, at least 1."
         )
 
 

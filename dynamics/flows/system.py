@@ -25,8 +25,12 @@ class System(VectorFields):
                 names to objectives, maps or JAX functions; None for a system that calls none.
             x0: the starting point, an array; or arrays by block symbol, ``{x: x0, y: y0}``, whose shapes may differ.
             t1: the final time; the initial time t0= is 0 by default.
-            options: parameters= by name, points= or times=, rtol= and atol=, solver=, dt=, dense=, until= (a stopping
-                condition), key= for noise; see `simulate.simulate`.
+            options: parameters= by name; points= (how many equally spaced times) or times=; rtol= and atol=; solver=
+                (tsit5, dopri5, dopri8, heun; kvaerno3 and kvaerno5 for stiff systems; rk4, euler, midpoint for fixed
+                steps; euler_maruyama and stochastic_heun for noise); dt=, a fixed step; dense=True for a solution that
+                can be called; until=, where to stop: a function of (t, x, states) at whose zero, or a mapping with any
+                of "gradient", "value", "distance" (tolerances) and "box"; key= for noise, with path="tree" (one path
+                whatever dt) or "increments" (independent, faster); max_steps=.
 
         Returns a `Solution`: ``.t`` of shape (points,), ``.x`` of shape (points, *x0.shape), ``.states`` by block.
         Raises SolverStopped, with the solution up to that time, and OdescentError for invalid input.
@@ -38,13 +42,14 @@ class System(VectorFields):
     def simulate_many(
         self, objective: Objective, starts: Any, t1: float, **options: Any
     ) -> Solution:
-        """Simulate the flow from many starting points by fixed steps; see `many.simulate_many`.
+        """Simulate the flow from many starting points by fixed steps.
 
         Args:
             objective: supplies the oracles.
             starts: starting points, shape (n, ...).
             t1: the final time.
-            **options: as for `many.simulate_many`.
+            **options: dt=, the step, of which the interval is a whole number; points=, at most so many steps are kept;
+                solver=, rk4, heun, midpoint or euler; t0=; parameters= by name, numbers or arrays of shape (n,).
 
         Returns:
             the solution, with the axis n after that of times.

@@ -406,7 +406,7 @@ def _read(body: Any, over: Any) -> Expr:
     """A mean from the words after that of its form."""
     bound = from_tree(over)
     if not isinstance(bound, SAMPLES):
-        raise OdescentError(f"a mean is taken over a sample, not over {bound}.")
+        raise OdescentError(f"a mean must be taken over a sample, not over {bound}.")
     inside, free = _opened(from_tree(body), bound)
     return mean_over(inside, free)
 

@@ -116,7 +116,7 @@ def sample(name: str, law: str = "normal", like: Any = None) -> Any:
 def _read(read: type[Any], *rest: Any) -> Any:
     """A sample from the words after that of its form; law and name are checked."""
     if not all(isinstance(word, str) and word for word in rest):
-        raise OdescentError(f"a sample is written by names, not by {rest!r}.")
+        raise OdescentError(f"a sample must be given by names, not by {rest!r}.")
     law_of(rest[1], scalar=read is ScalarSample)
     return read(*rest)
 

@@ -205,8 +205,8 @@ def solve_of(inverted: Inverse) -> Solve:
     route = ROUTES[inverted.method]
     if route.wants and not getattr(structure, route.wants):
         raise OdescentError(
-            f"{route.title} is for an operator that is {route.wanted}, which {inverted.argument} is not proved to be; "
-            f"leave the method out, or give another than {route.name!r}."
+            f"{route.title} needs an operator that is {route.wanted}, which is not proved of {inverted.argument}; "
+            f"leave the method {route.name!r} out, or give another."
         )
     return _with_tolerance(Solve(inverted.argument, route, "it was said", bound), inverted)
 

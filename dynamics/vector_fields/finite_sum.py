@@ -101,7 +101,7 @@ class FiniteSum(Objective):
 
         if isinstance(x, Vector):
             raise OdescentError(
-                "the covariance of rows is one of numbers; that of a batch in symbols is estimate(f.batch(x, u), ...)."
+                "covariance needs a point in numbers; that of a batch in symbols is estimate(f.batch(x, u), ...)."
             )
         each = jnp.asarray(self.gradients(x)).reshape(self.rows, -1)
         centred = each - jnp.mean(each, axis=0)[None]

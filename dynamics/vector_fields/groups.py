@@ -65,7 +65,9 @@ class Leaves(Rendered):
     def to_dict(self) -> dict[str, Any]:
         """The group as plain data; OdescentError for one with a function."""
         if self.where is not None:
-            raise OdescentError("a group with a function, where=, is no plain data; use patterns.")
+            raise OdescentError(
+                "a group with a function, where=, cannot be written as plain data; use patterns."
+            )
         return {"path": list(self.path), "but": list(self.but), "ndim": self.ndim}
 
 

@@ -112,7 +112,7 @@ class VectorFields(Rendered):
         for s in moved:
             if is_window(s):
                 raise OdescentError(
-                    f"a field moves the window {s}: values are pushed to it, by a Let."
+                    f"a field must not move the window {s}; fill it by push(...) in a Let."
                 )
         if not isinstance(output, (Vector, sp.Expr, type(None))):
             raise expected("output of System", "an expression in the blocks", output)

@@ -158,7 +158,8 @@ def solve(
         noise: "general", "commutative" or "additive"; adaptive steps must revisit rejected times if it is general.
             Additive noise is detected; commutative noise must be declared.
         brownian_tolerance: with a diffusion, the length of time to which its Brownian path is resolved, half of the
-            shortest step that is made. By default it follows from the tolerance, see `brownian.resolution`.
+            shortest step that is made. By default an eighth of the tolerance, from 2^-12 to
+            2^-7 of the interval.
         regularizer: its value is returned as `penalty`.
         stiffness: estimates to report: "shampine", "jvp".
         record: number of initial steps that are reported individually.

@@ -407,5 +407,5 @@ def save_as(ax: Axes, path: str | os.PathLike[str]) -> tuple[Path, ...]:
     if not form:
         return save(root, place)
     if form not in _METADATA:
-        raise OdescentError(f"Figures are saved as pdf, svg or png; got {str(place)!r}.")
+        raise OdescentError(f"Figures must be saved as pdf, svg or png, not {str(place)!r}.")
     return save(root, place.with_suffix(""), (form,))

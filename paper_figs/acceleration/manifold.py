@@ -155,7 +155,7 @@ def draw_manifold(data: Mapping[str, Any]) -> Figure:
     axes[0].set(xlabel="$x$", ylabel="$v$")
     for ax in axes[1:]:
         ax.set(xlabel="$y$", ylabel=r"$\psi$")
-    gain = rf"K = {data['gain']:g}"
+    gain = rf"K = {2 * data['gain']:g}\sqrt{{\mu}} = {data['gain']:g}"  # mu = 1/4
     letter(axes, [
         "immersed\n" rf"      $a = 1,\; b = 0,\; {gain}$", "interconnected\n" rf"      $a = 1,\; b = 1,\; {gain}$",
         "accelerated\n" r"      $a = 0,\; b = 1,\; K = 2\sqrt{\mu} = 1$",

@@ -68,7 +68,7 @@ def variants() -> dict[str, Variant]:
               made(gain=0)),
         "cayley": ("damping by Euler's rule", "Cayley's rule", "puts both poles at $\\mu$\ntogether, at $1-q$",
               made(scheme=euler)),
-        "order": ("point and memory at once", "memory before point",
+        "order": ("simultaneous update", "memory before point",
                   "the point moves by the new\nmemory: keeps $L$ stable", made(scheme=None)),
     }  # fmt: skip
     return {name: Variant(*row) for name, row in rows.items()}

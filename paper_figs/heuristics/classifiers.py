@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, above, at_least, at_most, below
+from ..drawing import letter
 from ..entry import PaperFigure, Result
 from .selection import (
     Chosen,
     Method,
     along,
     choose,
+    look_of_training,
     ratio,
     rows_of,
     seconds,
@@ -151,8 +153,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
     rows = rows_of(data)
     _draw_cells(cells, rows)
     dashes: dict[str, Any] = {AUTOMATIC: "--", CALIBRATED: "-"}
-    for i, label in enumerate((VANILLA, ERROR)):
-        look = style.series_style(i)
+    for label in (VANILLA, ERROR):
+        look = look_of_training(label)
         for first, dash in dashes.items():
             curve = data["along"][f"{first}/{label}"]
             course.plot(
@@ -163,8 +165,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
         course, [Line2D([], [], color="0.3", linestyle=d, label=f) for f, d in dashes.items()]
     )
     own = [r for r in rows if r["first step"] == CALIBRATED]
-    for i, r in enumerate(own):
-        look = style.series_style(i)
+    for r in own:
+        look = look_of_training(r["method"])
         plane.plot(
             r["training step, ratio"], r["NFE ratio"], look.marker, color=look.color, markersize=5, linestyle="",
             label=r["method"].split(" (")[0],
@@ -174,6 +176,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     plane.set(xlim=(0, 1.1 * max(r["training step, ratio"] for r in own)), ylim=(0, None))
     plane.set(xlabel="time of a training step / vanilla's", ylabel="NFE / vanilla's")
     style.legend_below(plane)
+    letter((cells, course, plane), ["after training", "during training", "calibrated first step"])
     return fig
 
 
@@ -182,7 +185,7 @@ def _draw_cells(ax: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
     for i, label in enumerate((VANILLA, ERROR)):
         own = [r for r in rows if r["method"] == label]
-        look = style.series_style(i)
+        look = look_of_training(label)
         places = [j + 0.2 * (2 * i - 1) for j in range(len(own))]
         name = label if own[0]["coefficient"] is None else label.split()[0]
         bars = ax.bar(

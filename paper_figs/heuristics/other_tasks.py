@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, at_least, at_most, below
+from ..drawing import letter
 from ..entry import PaperFigure, Result
 from .selection import (
     Chosen,
@@ -17,6 +18,7 @@ from .selection import (
     along,
     choose,
     draw_course,
+    look_of_training,
     mean,
     ratio,
     rows_of,
@@ -133,8 +135,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
     rows = rows_of(data)
     labels = {r["method"]: r["method"] + shown_coefficient(r) for r in rows}
     draw_course(course, {label: data["along"][method] for method, label in labels.items()})
-    for i, r in enumerate(rows):
-        look = style.series_style(i)
+    for r in rows:
+        look = look_of_training(r["method"])
         plane.errorbar(
             r["nfe"], r["loss"], xerr=r["nfe, sd"], yerr=r["loss, sd"], color=look.color, marker=look.marker,
             linestyle="", capsize=2, label=labels[r["method"]],
@@ -150,6 +152,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         xlim=(0, 1.15 * max(r["nfe"] + r["nfe, sd"] for r in rows)),
     )
     style.legend_below(plane)
+    letter((course, plane), ["during training", "after training"])
     return fig
 
 

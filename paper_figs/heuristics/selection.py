@@ -333,10 +333,23 @@ def shown_coefficient(row: Mapping[str, Any]) -> str:
     return "" if c is None else f", $\\lambda$ = {c:g}"
 
 
+# The trainings of all figures, each with one look; the penalty on all steps is the error of the solve.
+_LOOKS = {
+    "vanilla": 0, "error, to a budget": 2, "error": 1, "all steps": 1, "the data's own SDE": 6,
+    "unbiased, own step": 2, "biased, own step": 3, "unbiased, paper's step": 4, "biased, paper's step": 5,
+    "steps": 5, "stiffness": 2, "TayNODE": 3, "STEER": 4,
+}  # fmt: skip
+
+
+def look_of_training(label: str) -> style.SeriesStyle:
+    """The look of a training in all figures, by the beginning of its label."""
+    return style.series_style(next(i for name, i in _LOOKS.items() if label.startswith(name)))
+
+
 def draw_course(ax: Any, curves: Mapping[str, Mapping[str, Any]]) -> None:
     """NFE on the validation rows in the course of training, the mean over the seeds: a line per label."""
-    for i, (label, curve) in enumerate(curves.items()):
-        look = style.series_style(i)
+    for label, curve in curves.items():
+        look = look_of_training(label)
         ax.plot(curve["step"], curve["nfe"].mean(0), **look.line, marker=look.marker, label=label)
     ax.set(xlabel="training step", ylabel="NFE (validation)", ylim=(0, None))
     style.legend_below(ax)

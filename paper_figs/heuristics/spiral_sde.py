@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, at_least, at_most, below
+from ..drawing import letter
 from ..entry import PaperFigure, Result
-from .selection import Method, choose, mean, spread
+from .selection import Method, choose, look_of_training, mean, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -225,9 +226,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
     fig, (first, second, plane) = style.figure(style.FULL_WIDTH, 1.2, ncols=3)
     times, each = data["times"], data["each"]
-    looks = {
-        m: style.series_style(i) for i, m in enumerate((VANILLA, ERROR, BUDGET, DATA)) if m in each
-    }
+    looks = {m: look_of_training(m) for m in (VANILLA, ERROR, BUDGET, DATA) if m in each}
     for ax, name, label in ((first, "means", "mean"), (second, "variances", "variance")):
         for j, hollow in enumerate(("none", "0.6")):
             ax.plot(times, data[name][:, j], "o", markersize=2.5, markerfacecolor=hollow, markeredgecolor="0.4",
@@ -249,6 +248,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         )  # fmt: skip
     plane.set(xlabel="NFE", ylabel="loss, fresh paths", yscale="log")
     style.legend_below(plane)
+    letter((first, second, plane), ["mean of the paths", "their variance", "after training"])
     return fig
 
 

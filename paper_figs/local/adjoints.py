@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, at_most, exactly
+from ..drawing import letter
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     from ..._support import style
 
     fig, (left, right) = style.figure(style.FULL_WIDTH, 0.75, ncols=2)
-    for ax, name, title in ((left, "penalty", "local penalty"), (right, "loss", "loss")):
+    for ax, name in ((left, "penalty"), (right, "loss")):
         shown = np.log10(np.maximum(data[name], 1e-17))
         ax.imshow(shown, cmap="Greys", vmin=-17, vmax=0, aspect="auto")
         for i, j in np.ndindex(shown.shape):
@@ -155,7 +156,9 @@ def draw(data: Mapping[str, Any]) -> Figure:
         short = [a.removesuffix("Adjoint") for a in data["adjoints"]]
         ax.set_xticks(range(len(short)), short, rotation=20, ha="right", fontsize=7)
         ax.set_yticks(range(len(data["names"])), data["names"] if ax is left else [], fontsize=7)
-        ax.set_title(f"{title}: relative difference of its gradient")
+    letter(
+        (left, right), [f"{name}: difference of its gradient" for name in ("local penalty", "loss")]
+    )
     return fig
 
 

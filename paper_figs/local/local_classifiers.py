@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, at_least, at_most
+from ..drawing import letter
 from ..entry import PaperFigure, Result
 from ..heuristics.selection import (
     Chosen,
@@ -20,6 +21,7 @@ from ..heuristics.selection import (
     along,
     choose,
     draw_course,
+    look_of_training,
     rows_of,
     seconds,
     shown_coefficient,
@@ -132,7 +134,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     fig, (bars, course) = style.figure(style.FULL_WIDTH, 0.8, ncols=2)
     rows = rows_of(data)
     places = range(len(rows))
-    colors = [style.series_style(i).color for i in places]
+    colors = [look_of_training(r["method"]).color for r in rows]
     bars.barh(
         places, [r["NFE"] for r in rows], 0.7, xerr=[r["NFE, sd"] for r in rows], color=colors,
         alpha=0.85, error_kw={"linewidth": 0.8, "capsize": 2},
@@ -147,6 +149,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     bars.set(xlabel="NFE of a test solve (band: 0.556 to 0.733 of vanilla)")
     course.margins(y=0.1)
     draw_course(course, data["along"])
+    letter((bars, course), ["after training", "during training"])
     return fig
 
 

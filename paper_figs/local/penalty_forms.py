@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..claims import Claim, above, at_least, at_most, between
-from ..drawing import slopes
+from ..drawing import letter, slopes
 from ..entry import PaperFigure, Result
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
                 transform=ax.get_xaxis_transform())  # fmt: skip
         ax.minorticks_off()
         ax.set(xlabel="tolerance", ylabel=label)
+    letter(axes, ["the penalty", "its gradient"])
     lines = axes[1].get_legend_handles_labels()[0]
     slope = next(line for line in axes[0].lines if line.get_gid())
     cross = Line2D([], [], marker="x", linestyle="", color="0.4", label="in float32")

@@ -125,36 +125,43 @@ def draw_first_integral(data: Mapping[str, Any]) -> Figure:
     look = look_of("adagrad_norm")
     for i, (h, row) in enumerate(list(data["energy"].items())[:4]):
         axes[0].plot(
-            data["times"][h], row, color=look.color, ls=style.DASHES[i], label=f"method, $h = {h}$"
+            data["times"][h],
+            row,
+            color=look.color,
+            ls=style.DASHES[i],
+            label=f"AdaGrad-norm, $h = {h}$",
         )
     axes[0].axhline(0, color=style.FLOW, label="flow")
-    axes[0].set(xlabel="time $t = k h$", ylabel="energy less that of the start")
+    axes[0].set(xlabel="time $t = k h$", ylabel="$E(t) - E(0)$")
     axes[1].loglog(data["steps"], data["ends"], color=look.color, marker=look.marker, ms=4, ls="none",
-                   label="at the end")  # fmt: skip
+                   label="at the last time")  # fmt: skip
     slopes(axes[1], [(data["steps"], data["ends"], 1)])
-    axes[1].set(xlabel="step $h$", ylabel="energy added")
+    axes[1].set(xlabel="step $h$", ylabel="increase of $E$")
     mark(axes[1], x=data["steps"], y=(0.03, 0.1, 0.3))
     for name, dash in zip(data["means"], ("-", (0, (4, 1.5))), strict=True):
         own: dict[str, Any] = {"ls": dash, "lw": 1.0}
+        said = name.replace("rosenbrock", "Rosenbrock")
         axes[2].loglog(
             data["t"],
             data["bounds"][name],
             color=style.TINTS[1],
             ls=dash,
             lw=3.0,
-            label=f"bound, {name}",
+            label=f"bound, {said}",
         )
         axes[2].loglog(
             data["t"],
             data["means"][name],
             color=style.FLOW,
             **own,
-            label=rf"mean of $|g|^2$, {name}",
+            label=rf"mean of $|g|^2$, {said}",
         )
         shown = np.where(data["least"][name] > 1e-12, data["least"][name], np.nan)
-        axes[2].loglog(data["t"], shown, color="0.55", **own, label=rf"least $|g|^2$, {name}")
+        axes[2].loglog(data["t"], shown, color="0.55", **own, label=rf"smallest $|g|^2$, {said}")
     axes[2].set(xlabel="time $t$", ylabel="squared gradients")
-    letter(axes, [r"$f + 2 \sqrt{w + \epsilon}$", "what a step adds", "the rate of the flow"])
+    letter(
+        axes, [r"energy $E = f + 2 (w + \epsilon)^{1/2}$", "its increase", "the rate of the flow"]
+    )
     legend_under(figure, axes, ncols=4)
     return figure
 

@@ -143,16 +143,16 @@ def draw_filter(data: Mapping[str, Any]) -> Figure:
         )
         axes[2].loglog(np.arange(1, len(run["gap"])), run["gap"][1:], **own)
     steps = np.arange(1, len(data["descent"]))
-    axes[2].loglog(steps, data["descent"][1:], **plain.line, label="gradient descent, $h = 1/L$")
+    axes[2].loglog(steps, data["descent"][1:], **plain.line, label="Gradient descent, $h = 1/L$")
     axes[0].set(
         xlabel="iteration $k$", ylabel=r"distance of $P_k$ to the dense inverse", ylim=(1e-17, 1e-8)
     )
     axes[1].loglog(data["widths"], data["apart"]["explicit"], color=style.MODIFIED, marker="^", ms=3.5,
-                   label="explicit Euler, $g$ held")  # fmt: skip
+                   label="explicit Euler, constant $g$")  # fmt: skip
     axes[1].loglog(data["widths"], np.maximum(data["apart"]["exact"], 1e-17), color=look.color, marker=look.marker,
-                   ms=3.5, ls="none", label="exact step, $g$ held")  # fmt: skip
+                   ms=3.5, ls="none", label="exact step, constant $g$")  # fmt: skip
     slopes(axes[1], [(data["widths"], data["apart"]["explicit"], 1)])
-    axes[1].set(xlabel="step $h$", ylabel="distance at one time", ylim=(1e-17, 1e2))
+    axes[1].set(xlabel="step $h$", ylabel="error at a fixed time", ylim=(1e-17, 1e2))
     axes[2].set(xlabel="iteration $k$", ylabel=r"$f(x_k) - f^\star$")
     letter(axes, ["Sherman and Morrison", "the order of a step", "the objective"])
     legend_under(figure, axes, ncols=3)

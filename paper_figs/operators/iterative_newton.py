@@ -111,16 +111,16 @@ def draw_doubling(data: Mapping[str, Any]) -> Figure:
     steps = np.arange(len(errors["newton"]))
     look, plain = look_of("iterative_newton"), look_of("gradient_descent")
     left.semilogy(steps, errors["number"], color=plain.color, ls=(0, (1, 1.2)),
-                  label="gradient descent, $2^k$ steps, best number")  # fmt: skip
+                  label="Gradient descent, $2^k$ steps, best scalar step")  # fmt: skip
     left.semilogy(steps, errors["matrix"], color=plain.color, marker="o", ms=6.5, mfc="white", lw=1.0,
-                  label="gradient descent, $2^k$ steps, matrix $aS$")  # fmt: skip
+                  label="Gradient descent, $2^k$ steps, matrix $aS$")  # fmt: skip
     left.semilogy(steps, errors["newton"], color=look.color, marker=".", ms=5, ls="none", zorder=4,
-                  label="iterative Newton, $k$ steps")  # fmt: skip
+                  label="Iterative Newton for least squares, $k$ steps")  # fmt: skip
     left.set(xlabel="$k$", ylabel=r"$|w_k - w^\star| / |w^\star|$", ylim=(1e-14, 3))
     left.set_xticks(steps[::4])
     fine = np.geomspace(data["values"][0], data["values"][-1], 400)
     for i, (k, row) in enumerate(zip(data["shown"], data["left"], strict=True)):
-        color = style.series_style(i).color
+        color = f"{0.7 - 0.7 * i / (len(data['shown']) - 1):g}"  # grey: in the left panel colors are methods
         right.plot(fine, (1 - data["scale"] * fine**2) ** (2.0**k), color=color, lw=0.9)
         right.plot(data["values"], row, color=color, ls="none", marker=style.series_style(i).marker, ms=3.2,
                    label=f"$k = {k}$")  # fmt: skip

@@ -155,7 +155,7 @@ def draw_kkt(data: Mapping[str, Any]) -> Figure:
     plane.set(xlabel="$x_1$", ylabel="$x_2$", xlim=(-2.2, 2.2), ylim=(-3.0, 3.0))
     for i, sizes in enumerate(data["sizes"]):
         for column, (color, label) in enumerate(
-            ((style.MODIFIED, r"$|\nabla_x L|$"), (style.FLOW, "$|c|$"))
+            ((style.FLOW, r"$|\nabla_x L|$"), (style.TINTS[0], "$|c|$"))
         ):
             decay.semilogy(
                 data["t"],

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOURCE = "arXiv:2107.03356; derived here"
-_PEERS = {"sgd": "stochastic gradient", "momentum": "with momentum 0.9", "adam": "Adam"}
+_PEERS = {
+    "sgd": "Stochastic gradient descent",
+    "momentum": "Heavy ball, momentum 0.9",
+    "adam": "Adam",
+}
 Carry = Any
 
 
@@ -207,7 +211,7 @@ def draw_window(data: Mapping[str, Any]) -> Figure:
         )
         axes[1].annotate(f"$m = {m}$", (sizes[-1] / 1e3, row[-1] / 1e6), xytext=(-4, 5), ha="right",
                          textcoords="offset points", fontsize=style.SMALL, color=style.TINTS[i])  # fmt: skip
-    axes[1].set(xlabel="parameters $d$, in thousands", ylabel="operations of a step, $10^6$")
+    axes[1].set(xlabel="parameters $d$, in thousands", ylabel="operations per step, $10^6$")
     axes[1].margins(y=0.15)
     for name, row in data["curves"].items():
         label = "M-FAC" if name == "m_fac" else _PEERS[name]

@@ -114,11 +114,11 @@ def draw_leaks(data: Mapping[str, Any]) -> Figure:
         axes[1].semilogy(steps[1:], np.maximum(run["errors"], 1e-17), **own)
         axes[2].loglog(data["rates"], data["grid"][f"mkor {leak}"], marker=look.marker, ms=3, **own)
     axes[2].loglog(data["rates"], data["grid"]["gradient descent"], marker=plain.marker, ms=3, **plain.line,
-                   label="gradient descent")  # fmt: skip
-    axes[0].set(xlabel="iteration $k$", ylabel="eigenvalues of the factor, ends")
+                   label="Gradient descent")  # fmt: skip
+    axes[0].set(xlabel="iteration $k$", ylabel="extreme eigenvalues of the factor")
     axes[1].set(xlabel="iteration $k$", ylabel="distance to the dense inverse", ylim=(1e-17, 1e-8))
     axes[2].set(xlabel="rate $h$", ylabel=rf"$f - f^\star$ after {data['tuned']} steps")
-    letter(axes, ["two leaks", "the inverse is exact", "each at its rates"])
+    letter(axes, ["two leaks", "the inverse is exact", "gap against the rate"])
     legend_under(figure, axes, ncols=3)
     return figure
 

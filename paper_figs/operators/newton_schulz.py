@@ -132,11 +132,16 @@ def draw_polar(data: Mapping[str, Any]) -> Figure:
     axes[2].axvspan(*_ROOTS, color=style.TINTS[1], lw=0, label=r"to $\pm 1$: another factor")
     axes[2].axhline(0, color="0.6", lw=0.5)
     axes[2].plot(s, (3 * s - s**3) / 2, color=look.color, lw=1.2)
-    axes[2].plot(s, s, color="0.35", lw=0.7, ls=(0, (4, 2)))
+    axes[2].plot(s, s, color="0.35", lw=0.7, ls=(0, (4, 2)), label="identity")
     axes[2].text(
         2.27, 0.15, "diverges", rotation=90, fontsize=style.SMALL, va="bottom", color="0.25"
     )
-    axes[2].set(xlabel="singular value $s$", ylabel="after a step", xlim=(0, 2.5), ylim=(-2.4, 1.6))
+    axes[2].set(
+        xlabel="singular value $s$",
+        ylabel="singular value after a step",
+        xlim=(0, 2.5),
+        ylim=(-2.4, 1.6),
+    )
     mark(axes[2], x=(0, 1, 2), y=(-2, -1, 0, 1))
     letter(axes, ["from the digits' means", "the order of a step", "which factor"])
     legend_under(figure, axes, ncols=3)

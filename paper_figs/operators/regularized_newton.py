@@ -152,24 +152,22 @@ def draw_radius(data: Mapping[str, Any]) -> Figure:
         )
     for name, key, label in (
         ("newton", "newton", "Newton's method"),
-        ("gradient_descent", "descent", "gradient descent"),
+        ("gradient_descent", "descent", "Gradient descent"),
     ):
         slope = data[key]["slope"][1:]
         axes[0].loglog(np.arange(1, len(slope) + 1), slope, **look_of(name).line, label=label)
     axes[0].set(xlabel="iteration $k$", ylabel=r"$|\nabla f(x_k)|$", ylim=(1e-15, 1e2))
     for row, dash in zip(data["tests"].values(), dashes, strict=True):
         axes[1].loglog(np.arange(1, len(row) + 1), row, color=look.color, ls=dash)
-    axes[1].axhline(1, color=style.MODIFIED, lw=0.9, label="beyond it a step fails the test")
+    axes[1].axhline(1, color=style.MODIFIED, lw=0.9, label="bound of the test")
     axes[1].set(
         xlabel="iteration $k$", ylabel=r"$\gamma |g_+|^2 / (8 |g| (f - f_+))$", ylim=(1e-6, 30)
     )
     pair = np.asarray(data["pair"])
-    axes[2].loglog(
-        *pair, color=look.color, marker=look.marker, ms=4, ls="none", label="near the end"
-    )
+    axes[2].loglog(*pair, color=look.color, marker=look.marker, ms=4, ls="none", label="last steps")
     slopes(axes[2], [(*pair[:, np.argsort(pair[0])], 2)], factor=0.2)
     axes[2].set(xlabel=r"$|g|$ before a step", ylabel=r"$|g|$ after it")
-    letter(axes, ["the gradient", "the test of each step", "the order near the end"])
+    letter(axes, ["the gradient", "the test of each step", "the order of the last steps"])
     legend_under(figure, axes, ncols=4)
     return figure
 

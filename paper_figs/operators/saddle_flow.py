@@ -114,11 +114,11 @@ def draw_saddle(data: Mapping[str, Any]) -> Figure:
     figure, axes = panels(1, 3, height=2.9)
     t, speed = np.asarray(data["t"]), np.asarray(data["speed"])
     axes[0].fill_between(
-        t, speed, speed[0], color=style.TINTS[2], lw=0, label="taken by the curvature"
+        t, speed, speed[0], color=style.TINTS[2], lw=0, label="dissipated by the curvature"
     )
     axes[0].plot(t, speed, color=style.FLOW, lw=1.4, label="half the squared speed")
     axes[0].plot(t, speed[0] - np.asarray(data["lost"]), color="black", ls=(0, (1, 1.6)), lw=1.2,
-                 label="start less the power's integral")  # fmt: skip
+                 label="initial value minus integrated power")  # fmt: skip
     shown = t < t[-1] / 5
     axes[0].set(xlabel="time $t$", xlim=(0, t[shown][-1]), ylim=(0, 1.05 * speed[0]))
     axes[1].semilogy(t, data["away"], color=style.FLOW, lw=1.4)

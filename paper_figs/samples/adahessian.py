@@ -200,8 +200,8 @@ def draw_units(data: Mapping[str, Any]) -> Figure:
                    label=r"against $\sum_j H_{ij}^2$")  # fmt: skip
     axes[1].loglog(data["square"], seen, color="0.45", marker="D", mfc="white", ms=4, ls="none",
                    label="against $H_{ii}^2$")  # fmt: skip
-    axes[1].loglog(line, line, color="black", ls=(0, (1, 1.3)), lw=0.9, label="equal")
-    axes[1].set(xlabel="of the Hessian", ylabel="second average, mean")
+    axes[1].loglog(line, line, color="black", ls=(0, (1, 1.3)), lw=0.9, label="equality")
+    axes[1].set(xlabel="square from the Hessian", ylabel="mean of the second average")
     turned, first = data["turned"], data["same"][0]
     axes[2].semilogy(steps, turned["adam"] / first, **adam.line)
     axes[2].semilogy(steps, data["same"] / first, color=look.color, lw=1.4)
@@ -210,7 +210,7 @@ def draw_units(data: Mapping[str, Any]) -> Figure:
     axes[2].semilogy(steps, turned["adahessian"] / first, color=look.color, ls=(0, (1, 1.2)),
                      label=f"AdaHessian, best rate, {units}")  # fmt: skip
     axes[2].set(xlabel="iteration $k$", ylabel="$f_k / f_0$")
-    letter(axes, ["on the axes", "row norms", "off the axes"])
+    letter(axes, ["on the axes", "what it averages", "off the axes"])
     legend_under(figure, axes, ncols=3)
     return figure
 

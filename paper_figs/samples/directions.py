@@ -236,9 +236,10 @@ def draw_directions(data: Mapping[str, Any]) -> Figure:
     counts, found = np.asarray(data["counts"]), np.asarray(data["found"])
     axes[0].loglog(counts, data["law"], color="black", ls=(0, (1, 1.3)), lw=1.0,
                    label=r"$1/\sqrt{1 + (d + 1)/s}$")  # fmt: skip
-    axes[0].fill_between(counts, found.min(0), found.max(0), color=look.color, alpha=0.15, lw=0)
+    axes[0].fill_between(counts, found.min(0), found.max(0), color=look.color, alpha=0.15, lw=0,
+                         label="range over draws")  # fmt: skip
     axes[0].loglog(counts, found.mean(0), color=look.color, marker=look.marker, ms=4, ls="none",
-                   label="along $s$ normals")  # fmt: skip
+                   label="along $s$ normal directions")  # fmt: skip
     axes[0].loglog(data["d"], data["close"], color=style.MODIFIED, marker="*", ms=8, ls="none",
                    label=f"all {data['d']} coordinates")  # fmt: skip
     axes[0].set(xlabel="directions $s$", ylabel="cosine with the gradient")
@@ -259,10 +260,10 @@ def draw_directions(data: Mapping[str, Any]) -> Figure:
         color = style.MODIFIED if full else look.color
         axes[2].loglog(data["rates"], shown, color=color, ls="-" if full else line,
                        marker="*" if full else look.marker, ms=6 if full else 3.5,
-                       label="descent, all coordinates" if full else f"descent, {name} directions a step")  # fmt: skip
-    axes[2].set(xlabel="rate / the law's best", ylabel="loss at equal values")
+                       label=f"descent, {'all coordinates' if full else f'{name} directions per step'}")  # fmt: skip
+    axes[2].set(xlabel="rate / best rate of the law", ylabel="loss after equally many values")
     mark(axes[2], y=(0.5, 1, 2, 3))
-    letter(axes, ["directions", "coordinates", "what it is worth"])
+    letter(axes, ["directions", "coordinates", "descent"])
     legend_under(figure, axes, ncols=3)
     return figure
 

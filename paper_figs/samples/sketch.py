@@ -191,7 +191,7 @@ def draw_sketch(data: Mapping[str, Any]) -> Figure:
             "lw": 1.2,
             "color": plain.color if whole else look.color,
             "ls": dash,
-            "label": "gradient, nothing left out"
+            "label": f"Gradient descent, all {data['d']} numbers sent"
             if whole
             else f"{name} of {data['d']} numbers sent",
         }
@@ -204,12 +204,12 @@ def draw_sketch(data: Mapping[str, Any]) -> Figure:
         xlabel="round", ylabel="loss at the best rate", xlim=(0, len(row) / 2), ylim=(0.17, 0.8)
     )
     axes[1].axhline(data["low"], color="0.55", lw=0.8)
-    axes[1].set(xlabel="rate", ylabel="loss at the end", ylim=(0.17, 0.4))
+    axes[1].set(xlabel="rate", ylabel="final loss", ylim=(0.17, 0.4))
     for i, ((rows, run), bound) in enumerate(
         zip(data["grown"].items(), data["bounds"], strict=True)
     ):
         ahead = np.asarray(run["steps"])
-        names = ("mean, from steps of many runs", "median of long runs", "largest step by the law")
+        names = ("mean over many runs", "median of long runs", "largest step of the law")
         mean, median, law = names if i == 0 else ("_nolegend_",) * 3
         axes[2].plot(ahead, run["mean"], color=look.color, lw=1.4, label=mean)
         axes[2].plot(ahead, run["median"], color="0.35", ls=(0, (1, 1.3)), lw=1.1, label=median)
@@ -218,9 +218,9 @@ def draw_sketch(data: Mapping[str, Any]) -> Figure:
                          fontsize=style.SMALL, ha="center")  # fmt: skip
     axes[2].set_ylim(top=1.6)
     axes[2].axhline(1, color="0.55", lw=0.8)
-    axes[2].set(xlabel="step $h L$", ylabel="growth of $f$ in a step")
+    axes[2].set(xlabel="step $h L$", ylabel="growth of $f$ per step")
     axes[2].set_xlim(right=1.15 * max(run["steps"][-1] for run in data["grown"].values()))
-    letter(axes, ["digits", "each at its rates", "a quadratic"])
+    letter(axes, ["digits", "final loss against the rate", "a quadratic"])
     legend_under(figure, axes, ncols=3)
     return figure
 

@@ -264,10 +264,10 @@ def draw_transport(data: Mapping[str, Any]) -> Figure:
     letter(
         axes,
         [
-            "lag of the flow by T",
-            "lag of the flow by time",
-            "noise, least step",
-            "noise, each at its best T",
+            "lag of the flow against $T$",
+            "lag of the flow against time",
+            "noise, smallest step",
+            "noise, each at its best $T$",
         ],
     )
     legend_under(figure, axes, ncols=4)

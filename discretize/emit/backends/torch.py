@@ -288,8 +288,8 @@ class _GroupsModule(_Module):
             b.layout.closure or b.oracles or b.samples or not b.layout.at_params for b in bodies
         ):
             raise NotCarried(
-                "the torch backend carries groups of parameters in steps without noise and with one gradient, where "
-                "the parameters are."
+                "the torch backend supports groups of parameters in steps without noise and with one gradient, "
+                "evaluated at the parameters."
             )
 
     def lowered(self) -> Lowered:

@@ -79,7 +79,7 @@ class Body:
         self.inner = any(isinstance(s, joint) for s in steps.statements)
         if layout.closure and any(b.keeps for b in p.blocks):
             raise NotCarried(
-                "the torch backend supports windows in steps with one gradient, where the parameters are."
+                "the torch backend supports windows in steps with one gradient, evaluated at the parameters."
             )
         self.whole = any(s.over == WHOLE for r in (steps, self.low.init) for s in r.maps)
         if any(not isinstance(s.target, VectorSymbol) for s in self.samples):

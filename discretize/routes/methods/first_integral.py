@@ -60,7 +60,7 @@ def first_integral(system: System) -> sp.Expr:
         if gained is not None and vanishes(derivative(f + gained, system.drift)):
             return f + gained
     raise OdescentError(
-        f"no first integral f(x) + Phi(s) of {system.name or 'the system'} was found: its second block is to gain what "
+        f"no first integral f(x) + Phi(s) of {system.name or 'the system'} was found: its second block must gain what "
         "f loses."
     )
 

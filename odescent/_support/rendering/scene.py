@@ -114,7 +114,7 @@ class Scene(Rendered):
         to = Path(path)
         if to.suffix != ".html":
             raise OdescentError(
-                f"an interactive picture is a page: give a name in .html, not {to.name!r}."
+                f"an interactive picture is a page: give a name that ends in .html, not {to.name!r}."
             )
         write_whole(to, self.html().encode())
         return to
