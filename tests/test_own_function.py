@@ -131,9 +131,9 @@ _Module.__name__ = "Module"
         (lambda: od.objective(bowl), r"od\.Objective\(fun\)"),
         (lambda: od.Objective(bowl, bowl), "one function"),
         (lambda: od.Objective(_Module()), "to_torch"),
-        (lambda: od.algorithm("gradient_descent").run(bowl, [0.0, 0], 3), r"L=\.\.\. .*or step=\.\.\. instead"),
+        (lambda: od.algorithm("gradient_descent").run(bowl, [0.0, 0], 3), r"L=\.\.\., .*or step=\.\.\. instead"),
         (lambda: od.algorithm("heavy_ball").run(bowl, [0.0, 0], 3), r"step=\.\.\. and momentum=\.\.\. instead"),
-        (lambda: od.algorithm("triple_momentum").run(bowl, [0.0, 0], 3), r"mu=\.\.\. and L=\.\.\. .*objective\."),
+        (lambda: od.algorithm("triple_momentum").run(bowl, [0.0, 0], 3), r"mu=\.\.\. and L=\.\.\., .*objective\."),
     ],
 )  # fmt: skip
 def test_what_is_no_function_is_refused_in_a_sentence(call, part):

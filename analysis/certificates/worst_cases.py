@@ -14,9 +14,8 @@ import sympy as sp
 from ..._support.arguments import by_name, checked
 from ..._support.errors import OdescentError, check_choice, shown
 from ...dynamics import System
-from ...dynamics.algebra.scalars import as_scalar
+from ...dynamics.algebra.scalars import as_scalar, constant
 from ...dynamics.vector_fields.estimates import Estimate, condition_of
-from ...dynamics.vector_fields.objective import constant
 from .certificate import Certificate
 from .checking.checker import ONE, Number, Refused, check
 from .checking.field import NotInField, expression

@@ -16,9 +16,9 @@ from ...discretize.faces import Algorithm
 from ...discretize.identification.recognition import Recognition, recognize
 from ...discretize.pole_placement.specification import scalar
 from ...discretize.programs.substeps import Scheme
+from ...dynamics.algebra.scalars import check_class
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
-from ...dynamics.vector_fields.objective import check_class
 from ...dynamics.vector_fields.system import L as L_symbol
 from ...dynamics.vector_fields.system import mu as mu_symbol
 from .exact import ClosedForm, closed_form, gains_of

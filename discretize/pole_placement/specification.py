@@ -10,8 +10,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, unknown
 from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.scalars import as_scalar
-from ...dynamics.vector_fields.objective import check_class, constant
+from ...dynamics.algebra.scalars import as_scalar, check_class, constant
 from ...dynamics.vector_fields.system import L as L_symbol
 from ...dynamics.vector_fields.system import mu as mu_symbol
 

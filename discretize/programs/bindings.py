@@ -8,10 +8,9 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, shown
 from ...dynamics.algebra.calculus import Symbol, symbols_of
-from ...dynamics.algebra.scalars import as_scalar
+from ...dynamics.algebra.scalars import as_scalar, check_class
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.notation.show import text
-from ...dynamics.vector_fields.objective import check_class
 
 Values = Mapping[sp.Symbol, sp.Expr]
 

@@ -173,3 +173,37 @@ def vanishes(p: PolyElement, meaning: Mapping[sp.Symbol, sp.Expr]) -> bool:
         key = (exponent, *(n for n, e in pairs if e is None))
         total[key] = total.get(key, 0) + c
     return not any(total.values())
+
+
+def constant(name: str, value: object, least: float = 0, strict: bool = False) -> sp.Expr:
+    """A class constant as an exact expression.
+
+    Args:
+        name: of the constant, for messages.
+        value: a number or a symbol.
+        least: the lower bound of a number.
+        strict: whether the bound itself is excluded.
+
+    Raises:
+        OdescentError: no finite real number, or one below the bound.
+    """
+    try:
+        number = as_scalar(value)
+    except TypeError:
+        raise expected(name, "a finite number", value) from None
+    if number.is_number:
+        if not number.is_finite or not number.is_real:
+            raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
+        if number < least or (strict and number == least):
+            raise OdescentError(
+                f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}."
+            )
+    return number
+
+
+def check_class(mu: sp.Expr | None, L: sp.Expr | None) -> None:
+    """Refuse L < mu: no function is then in F(mu, L)."""
+    if mu is not None and L is not None and (L - mu).is_number and L < mu:
+        raise OdescentError(
+            f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants."
+        )

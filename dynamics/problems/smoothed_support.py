@@ -10,7 +10,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
-from ..vector_fields.objective import Objective, check_class, constant
+from ..algebra.scalars import check_class, constant
+from ..vector_fields.objective import Objective
 
 _NAME = "smoothed_support"
 _TRIANGLE = ((1.0, 0.0), (-0.5, 0.75**0.5), (-0.5, -(0.75**0.5)))

@@ -13,7 +13,7 @@ from ..._support.errors import OdescentError, check_choice, expected
 from ..._support.rendering.rendered import Rendered
 from ..algebra.operators import jacobian
 from ..algebra.oracles import Oracle, in_argument
-from ..algebra.scalars import as_scalar, check_name
+from ..algebra.scalars import as_scalar, check_class, check_name, constant
 from ..algebra.vectors import (
     Call,
     ScalarNode,
@@ -227,9 +227,8 @@ class Objective(Rendered):
                 f"{self.name} takes {wanted} argument{'s' * (wanted > 1)}{names}, not {len(x)}."
             )
         for p in x:
-            if p is None or any(
-                isinstance(v, (str, bytes)) for v in (p if isinstance(p, (list, tuple)) else [p])
-            ):
+            parts = p if isinstance(p, (list, tuple)) else (p,)
+            if p is None or any(isinstance(v, (str, bytes)) for v in parts):
                 raise expected(f"the point of {self.name}", "an array or a pytree of arrays", p)
 
     def _point(self, *x: Any) -> Vector:
@@ -469,37 +468,3 @@ def _registered(name: str, options: dict[str, Any]) -> Objective:
     from ..problems import objective
 
     return objective(name, **options)
-
-
-def constant(name: str, value: object, least: float = 0, strict: bool = False) -> sp.Expr:
-    """A class constant as an exact expression.
-
-    Args:
-        name: of the constant, for messages.
-        value: a number or a symbol.
-        least: the lower bound of a number.
-        strict: whether the bound itself is excluded.
-
-    Raises:
-        OdescentError: no finite real number, or one below the bound.
-    """
-    try:
-        number = as_scalar(value)
-    except TypeError:
-        raise expected(name, "a finite number", value) from None
-    if number.is_number:
-        if not number.is_finite or not number.is_real:
-            raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
-        if number < least or (strict and number == least):
-            raise OdescentError(
-                f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}."
-            )
-    return number
-
-
-def check_class(mu: sp.Expr | None, L: sp.Expr | None) -> None:
-    """Refuse L < mu: no function is then in F(mu, L)."""
-    if mu is not None and L is not None and (L - mu).is_number and L < mu:
-        raise OdescentError(
-            f"L must be at least mu, but L = {L} < mu = {mu}: no function has such constants."
-        )

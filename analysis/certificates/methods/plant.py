@@ -19,8 +19,7 @@ from ...._support.rendering.rendered import Rendered
 from ....discretize.linear.matrices import inverse
 from ....dynamics import System
 from ....dynamics.algebra.exact import canonical, is_zero
-from ....dynamics.algebra.scalars import as_scalar
-from ....dynamics.vector_fields.objective import check_class, constant
+from ....dynamics.algebra.scalars import as_scalar, check_class, constant
 from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
 from ..checking.checker import ONE, Number

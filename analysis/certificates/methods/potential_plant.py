@@ -17,8 +17,7 @@ import sympy as sp
 
 from ...._support.errors import OdescentError
 from ....dynamics.algebra.exact import canonical, is_zero
-from ....dynamics.algebra.scalars import as_scalar
-from ....dynamics.vector_fields.objective import constant
+from ....dynamics.algebra.scalars import as_scalar, constant
 from ....dynamics.vector_fields.system import L as smoothness
 from ....dynamics.vector_fields.system import mu as convexity
 from ..checking.document import text
