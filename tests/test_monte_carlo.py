@@ -62,6 +62,14 @@ def test_what_is_measured_is_what_is_derived(law, name):
         assert abs(found.variance - (second - mean @ mean)) <= 5 * found.variance_error + 1e-9
 
 
+def test_the_largest_step_is_the_derived_one():
+    """2/(L (d + 2)) for one direction of three."""
+    z = od.sample("z", like=x)
+    e = od.estimate(z * od.inner(z, g), of=g)
+    found = od.monte_carlo(e, loss, {x: POINT[x]}, draws=200_000)
+    assert abs(found.largest_step(4.0) - 2 / (4 * 5)) < 0.002
+
+
 def test_standard_errors_are_those_of_repeated_measurements():
     z = od.sample("z", like=x)
     e = od.estimate(z * od.inner(z, g), of=g)

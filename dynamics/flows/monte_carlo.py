@@ -52,6 +52,15 @@ class Measured(Rendered):
 
     _shows = ("fields",)
 
+    def largest_step(self, smoothness: float) -> float:
+        """The step below which f falls in mean along -e, by these means; see `Estimator.largest_step`.
+
+        Args:
+            smoothness: L.
+        """
+        gain = np.vdot(self.mean - self.bias, self.mean)
+        return float(2 * gain / (smoothness * self.second_moment))
+
     def __str__(self) -> str:
         """Each with its standard error; of a long vector the norm."""
         rows = [f"{self.draws} samples"]
