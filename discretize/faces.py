@@ -171,6 +171,15 @@ class Algorithm(Iteration):
         with explained(self, objective, x0):
             return run(self, objective, x0, steps, key, **options)
 
+    def cost(self, objective: Objective | None = None) -> dict[str, int]:
+        """How many gradients, values, products and solves a step takes; of a `FiniteSum` also how many examples.
+
+        A run has the same as `Trajectory.counts`, by record.
+        """
+        from .runs.cost import cost_of_step
+
+        return cost_of_step(self, objective)
+
     def source(self, target: str = "numpy") -> str:
         """Stand-alone source for a target (see `odescent list targets`); the same bytes every time.
 

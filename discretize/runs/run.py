@@ -34,6 +34,7 @@ from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
 from . import chunks, failed_solves, observed, run_file
+from .cost import cost_of_step
 from .emitted_stepper import algorithm_stepper
 from .starting import check_shape, in_groups, starting_point
 
@@ -53,6 +54,7 @@ class Trajectory(Rendered):
             cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
         k: step numbers of the records; 0, 1, ..., steps, or multiples of `every`.
         statistics: running statistics by name, each a dict of "x" and "f", over every step.
+        cost: how many evaluations a step takes, by kind; see `counts`.
         remark: if mu or L were estimated (`od.estimate_constants`), the condition on them, and whether the gradients
             along this run refute it; otherwise empty.
     """
@@ -64,6 +66,7 @@ class Trajectory(Rendered):
     diverged_at: Any = None
     k: Any = None
     statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    cost: tuple[tuple[str, int], ...] = field(default=(), metadata={"static": True})
     remark: str = field(default="", metadata={"static": True})
 
     def __str__(self) -> str:
@@ -82,6 +85,11 @@ class Trajectory(Rendered):
         arrays = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}
         rows = [said, *(f"  {n}: {short(a)}" for n, a in arrays.items())]
         return "\n".join([*rows, *([self.remark] if self.remark else [])])
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """How many evaluations of each kind had been made at each record: gradients, values, products, examples."""
+        return {name: self.k * each for name, each in self.cost}
 
     def prefix(self) -> Trajectory:
         """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""
@@ -265,13 +273,15 @@ def run(
     single = jnp.result_type(float).itemsize < 8
     of_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(start))
 
+    cost = tuple(cost_of_step(named, objective).items())
+
     def finished(t: Trajectory) -> Trajectory:
         kept = _cut(t, algorithm)
         said = [
             _remark(named, objective, made, given, kept),
             _failed(algorithm, objective, values, kept),
         ]
-        kept = replace(kept, remark="\n".join(filter(None, said)))
+        kept = replace(kept, cost=cost, remark="\n".join(filter(None, said)))
         if not (of_jax or _traced(kept)):
             return kept.to_numpy()
         return _lasting(kept) if single else kept
@@ -297,7 +307,7 @@ def run(
         x, states, f, diverged_at = _whole(made)(job.c, start, own, int(steps))
         k = jnp.arange(int(steps) + 1)
         t = clock_times(algorithm, k, numbers)
-    done = Trajectory(x, states, t, f, diverged_at, k)
+    done = Trajectory(x, states, t, f, diverged_at, k, cost=cost)
     if isinstance(diverged_at, jax.core.Tracer):
         return done
     return finished(done)

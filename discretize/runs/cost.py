@@ -1,0 +1,50 @@
+"""What a step asks for: evaluations of its oracles by kind, solves, and examples of a finite sum."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import lru_cache
+
+from ...dynamics.vector_fields.finite_sum import FiniteSum
+from ..emit.lowering.domains import lowered_of
+from ..emit.lowering.names import Naming
+from ..emit.lowering.statements import ENTRIES, Ask, SolveLet, SweepLet
+from ..step.iteration import Iteration
+
+_WORDS = {
+    "grad": "gradients", "batch": "minibatch gradients", "value": "values", "operator": "operators", "map": "maps",
+    "prox": "proximal maps", "resolvent": "resolvents", "ensemble": "consensus points", "hvp": "products",
+    "jvp": "products", "vjp": "products", "vhp": "products",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _of_step(algorithm: Iteration) -> tuple[tuple[str, int], ...]:
+    found: Counter[str] = Counter()
+    for s in lowered_of(algorithm, Naming()).step.statements:
+        if isinstance(s, Ask) and not s.over:
+            kind = s.argument.partition("_")[0]
+            found[_WORDS.get(kind, kind)] += 1
+        elif isinstance(s, SolveLet):
+            found["diagonals" if s.method == ENTRIES else "solves"] += 1
+        elif isinstance(s, SweepLet):
+            found["sweeps"] += 1
+    return tuple(found.items())
+
+
+def cost_of_step(algorithm: Iteration, objective: object = None) -> dict[str, int]:
+    """How many evaluations of each kind a step takes, by name; what a step before it left is not evaluated again.
+
+    Products are those outside of solves, whose number of products is that of their iterations.
+
+    Args:
+        algorithm: the method.
+        objective: of a `FiniteSum` the examples are counted too: rows of the data at which its function, its gradient
+            or a product is evaluated.
+    """
+    cost = dict(_of_step(algorithm))
+    if isinstance(objective, FiniteSum):
+        whole = sum(cost.get(n, 0) for n in ("gradients", "values", "products"))
+        picked = cost.get("minibatch gradients", 0)
+        cost["examples"] = whole * objective.rows + picked * objective.batch_size
+    return cost
