@@ -389,7 +389,7 @@ def test_text_trees_and_pickles_keep_it() -> None:
     [
         ("simplx", {}, "there is no named map 'simplx'"),
         ("ball", {"radius": 1}, "no argument of the map ball called 'radius'"),
-        ("ball", {"r": -1}, "r of the map ball must be a finite number >= 0, not -1"),
+        ("ball", {"r": -1}, "r of the map ball must be a finite number > 0, not -1"),
         ("simplex", {"s": 0}, "s of the map simplex must be a finite number > 0, not 0"),
         ("clip", {"r": "two"}, "r of the map clip must be"),
         ("p_norm", {}, r"the map p_norm needs q: named_map\('p_norm', q=...\)"),

@@ -320,3 +320,38 @@ def test_what_has_no_closed_form_is_called_a_mean() -> None:
 def test_wrong_samples_get_a_sentence(wrong: object, sentence: str) -> None:
     with pytest.raises(od.OdescentError, match=sentence.replace("(", r"\(").replace(")", r"\)")):
         wrong()
+
+
+@pytest.mark.parametrize(
+    ("start", "radius", "words"),
+    [
+        (
+            np.ones(3),
+            1e-20,
+            "the radius r = 1e-20 is below the resolution of float64 at the starting point, 2.2e-16",
+        ),
+        (np.ones(3, np.float32), 1e-9, "the radius r = 1e-09 is below the resolution of float32"),
+        (np.full(3, 1e12), 1e-6, "the radius r = 1e-06 is below the resolution of float64"),
+    ],
+)
+def test_a_radius_below_the_resolution_is_refused(start, radius, words):
+    """The points of the difference are one: the run would stand still without a word."""
+    method = od.algorithm("zeroth_order")
+    loss = lambda y: (y**2).sum()
+    with pytest.raises(od.OdescentError, match=words):
+        method.run(loss, start, 5, key=0, h=0.1, r=radius)
+    assert np.isfinite(method.run(loss, start, 5, key=0, h=1e-3, r=2e8 * radius).x).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "words"),
+    [
+        ("clip", {"r": 0}, "r of the map clip must be a finite number > 0, not 0"),
+        ("ball", {"r": 0}, "r of the map ball must be a finite number > 0, not 0"),
+        ("top_k", {"k": 2.5}, "k of the map top_k must be a whole number >= 1, not 2.5"),
+        ("top_k", {}, "the map top_k needs k"),
+    ],
+)
+def test_clips_of_zero_and_broken_counts_are_refused(name, given, words):
+    with pytest.raises(od.OdescentError, match=words):
+        od.named_map(name, **given)

@@ -36,7 +36,7 @@ from ..step.iteration import Iteration
 from . import chunks, failed_solves, observed, run_file
 from .cost import cost_of_step
 from .emitted_stepper import algorithm_stepper
-from .starting import check_shape, in_groups, starting_point
+from .starting import check_resolution, check_shape, in_groups, starting_point
 
 
 @jax.tree_util.register_dataclass
@@ -272,7 +272,6 @@ def run(
     values = _parameters(made, parameters, named)
     single = jnp.result_type(float).itemsize < 8
     of_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(start))
-
     cost = tuple(cost_of_step(named, objective).items())
 
     def finished(t: Trajectory) -> Trajectory:
@@ -288,6 +287,7 @@ def run(
 
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
+        check_resolution(algorithm, values, start)
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
         own = draws.source(key, normals) if made.draws and key is not None else None
         job = chunks.RunJob(made, _coefficients(made, values), start, own)

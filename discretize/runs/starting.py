@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol
+from ...dynamics.algebra.vectors import ScalarNode, Vector, scalar_calls
 from ...dynamics.vector_fields.groups import Grouped, Groups, by_group, check_groups
 from ...dynamics.vector_fields.objective import Objective, refuse_torch
+from ..programs.program import Program
 from ..step.iteration import Iteration
 
 
@@ -110,3 +113,47 @@ def check_shape(x0: Any, objective: Objective, population: bool) -> None:
         raise OdescentError(
             "x0 of an ensemble needs a leading axis of particles, but it is one number."
         )
+
+
+def check_resolution(algorithm: Iteration, values: Mapping[str, Any], start: Any) -> None:
+    """Refuse a difference along a sample that vanishes in the numbers of the starting point.
+
+    Args:
+        algorithm: with its values as free parameters.
+        values: by name.
+        start: the starting point.
+
+    Raises:
+        OdescentError: a point x + r z is x, to rounding.
+    """
+    program = algorithm.tuned
+    drawn = {d.target for d in program.draws if d.law}
+    leaves = jax.tree.leaves(start)
+    if not drawn or any(isinstance(v, jax.core.Tracer) for v in (*values.values(), *leaves)):
+        return
+    numbers = [np.asarray(a) for a in leaves if np.asarray(a).dtype.kind == "f"]
+    ulps = [(float(np.finfo(a.dtype).eps * np.abs(a).max(initial=0)), a.dtype) for a in numbers]
+    least, dtype = max(ulps, key=lambda pair: pair[0], default=(0.0, None))
+    given = {s: values[s.name] for s in program.parameters if s.name in values}
+    known = {s: sp.Float(float(v)) for s, v in given.items() if np.ndim(v) == 0}
+    for point in _points(program):
+        for s in drawn & point.terms.keys():
+            radius = point.terms[s]
+            size = abs(radius.xreplace(known))
+            if len(point.terms) > 1 and size.is_number and size < least:
+                raise OdescentError(
+                    f"the radius {abs(radius)} = {float(size):.3g} is below the resolution of {dtype} at the starting "
+                    f"point, {least:.2g}: the points of the difference are one; give a larger radius."
+                )
+
+
+def _points(program: Program) -> Iterator[Vector]:
+    """Where functions are evaluated."""
+    yield from (c.point for c in program.calls)
+    for e in program._expressions():
+        yield from (c.point for c in (e.calls() if isinstance(e, Vector) else scalar_calls(e)))
+    for e in program._expressions():
+        for scalar in e.terms.values() if isinstance(e, Vector) else (e,):
+            yield from (
+                v for n in scalar.atoms(ScalarNode) if n.kind == "value" for v in n.arguments
+            )

@@ -22,10 +22,11 @@ LEAF, WHOLE = "leaf by leaf", "all together"
 
 @dataclass(frozen=True)
 class ScalarArgument:
-    """A scalar argument of a map after the point: its default, and a bound such as "> 0" on numbers."""
+    """A scalar argument of a map after the point: its default, a bound such as "> 0", whether it is a whole number."""
 
     default: object = None
     bound: str = ""
+    whole: bool = False
 
     def checked(self, name: str, who: str, value: object) -> sp.Expr:
         """The value as an exact scalar; OdescentError for a number that is out of bounds."""
@@ -39,8 +40,13 @@ class ScalarArgument:
             return number
         relation, _, least = self.bound.partition(" ")
         inside = {"": True, ">": number > int(least or 0), ">=": number >= int(least or 0)}
-        if not number.is_finite or not number.is_real or not inside[relation]:
-            wanted = f"a finite number {self.bound}".strip()
+        if (
+            not number.is_finite
+            or not number.is_real
+            or not inside[relation]
+            or (self.whole and not number.is_integer)
+        ):
+            wanted = f"a {'whole' if self.whole else 'finite'} number {self.bound}".strip()
             raise OdescentError(f"{name} of the map {who} must be {wanted}, not {value!r}.")
         return number
 

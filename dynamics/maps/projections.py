@@ -12,7 +12,7 @@ from .form import WHOLE, ScalarArgument, named
 
 @named(
     potential=r"\tfrac12 |x|^2 - \tfrac12 (|x| - r)_+^2",
-    arguments={"r": ScalarArgument(1, ">= 0")},
+    arguments={"r": ScalarArgument(1, "> 0")},
     over=WHOLE,
     smooth="where |x| is not r",
     dissipation=r"\langle x, m(x)\rangle \ge |m(x)|^2",
@@ -76,7 +76,7 @@ def simplex(xp: Any, x: Any, s: Any) -> Any:
 
 @named(
     potential=r"\max_p \langle x, p\rangle - \tfrac12 |p|^2, \quad p \ge 0, \textstyle\sum_i p_i = s, |p|_0 \le k",
-    arguments={"s": ScalarArgument(1, "> 0"), "k": ScalarArgument(None, ">= 1")},
+    arguments={"s": ScalarArgument(1, "> 0"), "k": ScalarArgument(None, ">= 1", whole=True)},
     over=WHOLE,
     smooth="where no entry is at the threshold and the k-th largest differs from the next",
     projection=True,
@@ -99,7 +99,7 @@ def sparse_simplex(xp: Any, x: Any, s: Any, k: Any) -> Any:
 
 @named(
     potential=r"\textstyle\sum_i \tfrac12 x_i^2 - \tfrac12 (|x_i| - r)_+^2",
-    arguments={"r": ScalarArgument(1, ">= 0")},
+    arguments={"r": ScalarArgument(1, "> 0")},
     smooth="where no entry is r or -r",
     dissipation=r"\langle x, m(x)\rangle \ge |m(x)|^2",
     projection=True,
@@ -126,7 +126,7 @@ def shrink(xp: Any, x: Any, lam: Any) -> Any:
 
 @named(
     potential=r"\max_{|S| = k} \textstyle\sum_{i \in S} \tfrac12 x_i^2",
-    arguments={"k": ScalarArgument(None, ">= 1")},
+    arguments={"k": ScalarArgument(None, ">= 1", whole=True)},
     over=WHOLE,
     smooth="where the k-th largest entry in size differs from the next",
     dissipation=r"\langle x, m(x)\rangle = |m(x)|^2",
