@@ -46,7 +46,7 @@ class Lyapunov(Rendered):
         chaotic: whether the largest exponent's interval lies above 0.
         time: over which the exponents were averaged, in the same unit.
         parameters: those that were varied.
-        name: of what was iterated.
+        name: the map, method or flow.
     """
 
     exponents: Float[np.ndarray, "*n k"]

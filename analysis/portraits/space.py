@@ -65,7 +65,7 @@ class SpacePortrait(Rendered):
         equilibria: of a flow, those that Newton's method finds from the orbits; not proved to be all.
         flow: whether the orbits are curves.
         hidden: how many entries of a state the three coordinates do not show.
-        name: of what was followed.
+        name: the map, method or flow.
     """
 
     labels: tuple[str, str, str]
