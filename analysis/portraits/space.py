@@ -77,7 +77,8 @@ class SpacePortrait(Rendered):
     name: str
 
     def __str__(self) -> str:
-        what = "curves" if self.flow else "orbits of a map"
+        several = "s" * (len(self.orbits) > 1)
+        what = f"curve{several}" if self.flow else f"orbit{several} of a map"
         rows = [f"{self.name}: {len(self.orbits)} {what} in ({', '.join(self.labels)})"]
         if self.hidden:
             rows.append(f"  {self.hidden} more entries of the state are not shown")
