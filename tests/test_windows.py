@@ -150,7 +150,11 @@ def test_windows_are_written_as_text(length):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("window(8)", "window(0)", "the window G keeps 0 values; its length must be a whole number"),
+        (
+            "window(8)",
+            "window(0)",
+            "the window G keeps 0 values; its length must be a whole number",
+        ),
         ("window(8)", "window(5/2)", "'/' is not what can stand here"),
         ("window(8)", "window(2.5)", "the window G keeps 5/2 values"),
         ("window(8)", "window(q)", "there is no parameter 'q'"),
