@@ -223,7 +223,7 @@ class Algorithm(Iteration):
         return latex(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """What it is, as plain data."""
+        """The method as plain data."""
         from .proof.report import algorithm_dict
 
         return algorithm_dict(self)

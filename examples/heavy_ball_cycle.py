@@ -29,12 +29,15 @@ def main(steps: int = 3000) -> tuple[float, float]:
     )
     assert away < 1e-9
 
-    other = od.algorithm("nesterov").run(cycle.objective, np.asarray(cycle.points[0]), 300)
+    far = 30 * np.asarray(
+        cycle.points[0]
+    )  # near the minimizer the function is a ball, which takes two steps
+    other = od.algorithm("nesterov").run(cycle.objective, far, 300)
     close = np.linalg.norm(np.asarray(other.x), axis=1) < 1e-9
     assert close[-1]
     arrived = int(np.flatnonzero(~close)[-1]) + 1
     print(
-        f"Nesterov's method from the same start is within 1e-9 of the minimizer from step {arrived} on"
+        f"Nesterov's method, from 30 times as far, is within 1e-9 of the minimizer from step {arrived} on"
     )
 
     certificate = od.analysis.certify(od.algorithm("heavy_ball"), 1, 17)

@@ -105,7 +105,7 @@ def test_nesterov_three_ways(example, capsys):
 def test_heavy_ball_cycle(example, capsys):
     value, theory = example("heavy_ball_cycle").main(steps=500)
     assert value == pytest.approx(theory, abs=1e-12)
-    assert "within 1e-9 of the minimizer from step 2 on" in capsys.readouterr().out
+    assert "within 1e-9 of the minimizer from step 13 on" in capsys.readouterr().out
 
 
 def test_consensus_hard_function(example, capsys):

@@ -77,7 +77,7 @@ def test_coordinates_are_chosen() -> None:
         ),
         (lambda: space_portrait(LORENZ, x0=[1, 1, 1.0], coordinates=("x", "y", "x")), "different"),
         (lambda: space_portrait(LORENZ, x0=[1, 1.0]), "3 numbers"),
-        (lambda: cobweb(LORENZ, x0=[1.0]), "of a map"),
+        (lambda: cobweb(LORENZ, x0=[1.0]), "requires a map"),
         (lambda: cobweb(lambda s: s, x0=[1.0, 2.0]), "one number"),
         (lambda: cobweb(logistic, x0=[0.1], parameters={"r": 3.0}, window=(1, 0)), "low < high"),
         (lambda: recurrences(lambda s: 2 * s, x0=[1.0], states=2000), "leaves every bound"),

@@ -64,7 +64,7 @@ class Basins(Rendered):
         fractions: one `Share` for each attractor, then "unresolved".
         sampled: whether the starts were random.
         dt: time per step, for flows.
-        name: of what was iterated.
+        name: the map, method or flow.
     """
 
     axes: dict[str, np.ndarray]

@@ -69,13 +69,13 @@ class Bifurcation(Rendered):
     Attributes:
         parameter: its name.
         values: shape (n,).
-        periods: of what was reached, shape (n, starts): steps of the cycle (maps), time (flows, 0 for an
+        periods: of the attractors reached, shape (n, starts): steps of the cycle (maps), time (flows, 0 for an
             equilibrium), -1 for what did not settle, NaN for what diverged or has no value.
         at, points: the picture: parameter and output of every point of every attractor, shapes (m,) and
             (m, *x0.shape); for limit cycles the extremes of the output; for what did not settle, its late iterates.
         settled: for each such point whether its orbit settled, shape (m,).
         changes: in increasing order of the parameter.
-        name: of what was iterated.
+        name: the map, method or flow.
     """
 
     parameter: str

@@ -39,8 +39,8 @@ class Continuation(Rendered):
     Attributes:
         parameter: its name.
         interval: in which it was followed.
-        branches: what was followed, in the order in which it was asked for.
-        name: of what was continued.
+        branches: in the order of the calls that followed them.
+        name: the map, method or flow.
     """
 
     parameter: str
@@ -173,7 +173,7 @@ def continuation(
         points: the most points of a branch, in each direction.
 
     Returns:
-        The branch, with its special points; `switch` goes on from these.
+        The branch, with its special points; `switch` continues from these.
 
     Raises:
         OdescentError: unknown parameters, a bad interval, no equilibrium or cycle near the start; noise.

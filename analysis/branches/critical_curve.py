@@ -55,7 +55,7 @@ class CriticalCurve(Rendered):
         frequencies: of Hopf points per unit of time, angles of Neimark-Sacker points per step, else zero; shape (n,).
         special: points of codimension two, in the order of the curve.
         ends: why it ends at its first and at its last point.
-        name: of what was continued.
+        name: the map, method or flow.
     """
 
     kind: str

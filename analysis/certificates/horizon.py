@@ -115,7 +115,7 @@ class HorizonCertificate(ProofDocument):
 
     @property
     def gap(self) -> float | None:
-        """What lies between bound and lower bound, as far as it is known."""
+        """The difference of the bound and the lower bound, as far as it is known."""
         low = self.lower(0)
         return None if low is None else self.bound - low
 

@@ -47,7 +47,7 @@ class PotentialCertificate(ProofDocument):
 
     @property
     def first(self) -> sp.Expr:
-        """What the clock begins with."""
+        """The first value of the clock."""
         clock = self.statement["clock"]
         v = to_sympy(clock["from"], self.d)
         now, over = (

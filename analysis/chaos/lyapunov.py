@@ -46,7 +46,7 @@ class Lyapunov(Rendered):
         chaotic: whether the largest exponent's interval lies above 0.
         time: over which the exponents were averaged, in the same unit.
         parameters: those that were varied.
-        name: of what was iterated.
+        name: the map, method or flow.
     """
 
     exponents: Float[np.ndarray, "*n k"]
@@ -60,10 +60,11 @@ class Lyapunov(Rendered):
 
     def __str__(self) -> str:
         if self.exponents.ndim > 1:
-            left = int(np.isnan(self.exponents[:, 0]).sum())
+            values, n = self.exponents.shape
+            lost = int(np.isnan(self.exponents[:, 0]).sum())
             return (
-                f"{self.name}: {self.exponents.shape[-1]} Lyapunov exponents at {len(self.exponents)} values of "
-                f"{', '.join(self.parameters)}; chaotic at {int(self.chaotic.sum())}, left at {left}"
+                f"{self.name}: {n} Lyapunov exponent{'s' * (n > 1)} at {values} values of "
+                f"{', '.join(self.parameters)}; chaotic at {int(self.chaotic.sum())}, diverging at {lost}"
             )
         rows = zip(self.exponents, self.low, self.high, strict=True)
         lines = [f"  {v:.6g} [{a:.6g}, {b:.6g}]" for v, a, b in rows]

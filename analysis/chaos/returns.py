@@ -82,7 +82,7 @@ class Recurrences(Rendered):
         rate: the share of pairs of different states that are near.
         determinism: the share of near pairs on diagonal lines of two or more: 1 for periodic orbits, small for noise.
         longest: the longest such line, in states, beside the main diagonal; short where neighbours part fast.
-        name: of what was iterated.
+        name: the map, method or flow.
     """
 
     near: Bool[np.ndarray, "n n"]

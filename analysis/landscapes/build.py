@@ -64,7 +64,7 @@ def landscape(
             (the two directions of greatest curvature at a point), two points (the third is the minimizer, or where
             the first run ends) or three, or a `Section`.
         at: the point for "curvature"; by default as above.
-        window: ((x0, x1), (y0, y1)) in the plane; by default around what is drawn.
+        window: ((x0, x1), (y0, y1)) in the plane; by default around all that is drawn and does not diverge.
         levels: values of f for its level lines, or how many.
 
     Raises:

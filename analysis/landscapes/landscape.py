@@ -219,7 +219,7 @@ class Landscape(Moving):
         return [*made, *dict.fromkeys(notes)]
 
     def to_dict(self) -> dict[str, Any]:
-        """What was found, as plain data; infinite values of f are None."""
+        """The result as plain data; infinite values of f are None."""
         return {
             "objective": self.objective,
             "window": [list(side) for side in self.window],

@@ -65,7 +65,7 @@ class SpacePortrait(Rendered):
         equilibria: of a flow, those that Newton's method finds from the orbits; not proved to be all.
         flow: whether the orbits are curves.
         hidden: how many entries of a state the three coordinates do not show.
-        name: of what was followed.
+        name: the map, method or flow.
     """
 
     labels: tuple[str, str, str]
@@ -77,7 +77,8 @@ class SpacePortrait(Rendered):
     name: str
 
     def __str__(self) -> str:
-        what = "curves" if self.flow else "orbits of a map"
+        several = "s" * (len(self.orbits) > 1)
+        what = f"curve{several}" if self.flow else f"orbit{several} of a map"
         rows = [f"{self.name}: {len(self.orbits)} {what} in ({', '.join(self.labels)})"]
         if self.hidden:
             rows.append(f"  {self.hidden} more entries of the state are not shown")

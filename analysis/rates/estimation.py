@@ -55,7 +55,7 @@ class EstimatedConstants(Rendered):
 
     @property
     def condition(self) -> Supposition:
-        """What is supposed where the constants are used."""
+        """The supposition that results based on the constants state."""
         least = float(self.least.min()) / self.safety
         mu = least if least > _NEGATIVE * self.greatest.max() else 0.0
         greatest = self.safety * float(self.greatest.max())

@@ -55,7 +55,7 @@ def basin_shares(
 
     The same random starts are used at every value, and a point of each attractor is carried to the next value: where it
     goes to another attractor, the old one has ended and tips to that one. Attractors are taken to be the same where the
-    points of one go to the other and these are near each other, whatever their kind: a fixed point goes on in the
+    points of one go to the other and these are near each other, whatever their kind: a fixed point continues as the
     2-cycle that it sheds.
 
     A method with noise is run for `steps` steps with the same draws at every value, and then belongs to the attractor

@@ -43,7 +43,7 @@ class EdgeState(Rendered):
         eigenvalues: growth rates of a flow's equilibrium, multipliers of a map's; shape (d,), empty otherwise.
         unstable: how many directions grow; 1 for a saddle whose stable manifold is the boundary.
         between: labels of the two attractors.
-        name: of what was iterated.
+        name: the map, method or flow.
     """
 
     kind: str

@@ -33,13 +33,13 @@ class Resilience(Rendered):
     Attributes:
         attractor: that is pushed.
         distance: length of the least shock found; infinity where none within `largest` tips it.
-        shock: by block, what is added to the state.
+        shock: the change of the state, by block.
         pushed: by block, the state of the attractor that is pushed.
         into: where the system goes then: the label of an attractor, "diverges", or another.
         largest: the longest shock that was looked at.
         directions: how many were tried. In one dimension the distance is exact; in more, it is at least as long as the
             least.
-        name: of what was iterated.
+        name: the map, method or flow.
     """
 
     attractor: Attractor

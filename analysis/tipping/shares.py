@@ -111,7 +111,7 @@ class BasinShares(Rendered):
         distances: from each attractor to the nearest of the starts that are in another basin, shape (n, attractors):
             at least as much as the least shock that tips it (`resilience` finds that one); NaN where there is none.
         confidence: of the intervals.
-        name: of what was iterated.
+        name: the map, method or flow.
         after: of a method with noise, the steps after which the basin of the gradient flow was taken; None otherwise.
     """
 
@@ -130,7 +130,7 @@ class BasinShares(Rendered):
 
     @property
     def columns(self) -> dict[str, int]:
-        """Names of attractors, and of what is none where it occurs, with their labels."""
+        """Names of the attractors, and of the other outcomes that occur, with their labels."""
         made = {a.label: a.number for a in self.attractors}
         return made | {n: i for n, i in FATES.items() if (self.labels == i).any()}
 

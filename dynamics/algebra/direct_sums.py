@@ -23,7 +23,7 @@ def stack(parts: Mapping[Any, Vector]) -> Vector:
     """A vector of several blocks, such as the right side of a system of equations.
 
     Args:
-        parts: vectors by the block, or by its name; what is not there is zero.
+        parts: vectors by the block, or by its name; missing ones are zero.
 
     Returns:
         a vector of the direct sum, which `part` reads and `block_operator` is applied to.
@@ -57,7 +57,7 @@ def block_operator(entries: Mapping[Any, Vector]) -> Vector:
 
     Args:
         entries: operators by (row, column), each a block or its name: what maps that column's space into the row's.
-            What is not there is zero. Blocks may differ in length.
+            Missing entries are zero. Blocks may differ in length.
 
     Returns:
         an operator on the direct sum: ``block_operator({("x", "x"): H, ("x", "y"): B, ("y", "x"): C})`` applied to

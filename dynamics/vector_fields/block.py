@@ -79,7 +79,7 @@ class Block(Rendered):
 
     @property
     def keeps(self) -> bool:
-        """Whether it is a window, which keeps the last values of what is pushed."""
+        """Whether it is a window, which keeps the last values pushed to it."""
         return self.kind == WINDOW
 
     @property

@@ -84,7 +84,7 @@ class Groups(Rendered):
         more: further ones.
 
     Raises:
-        OdescentError: no group, or what is none.
+        OdescentError: no group, or an invalid one.
     """
 
     def __init__(self, given: Mapping[str, Choice] | None = None, /, **more: Choice) -> None:

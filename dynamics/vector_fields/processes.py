@@ -32,7 +32,7 @@ class Diffusion(Rendered):
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
-        """Everything that it is made of."""
+        """All expressions in it."""
         return (self.amplitude,)
 
     def mapped(self, rule: Any) -> Diffusion:
@@ -68,7 +68,7 @@ class Jumps(Rendered):
 
     @property
     def expressions(self) -> tuple[Expr, ...]:
-        """Everything that it is made of."""
+        """All expressions in it."""
         return (self.amplitude, self.rate)
 
     def mapped(self, rule: Any) -> Jumps:

@@ -89,7 +89,7 @@ class Regularizer(eqx.Module):
 
     @property
     def name(self) -> str:
-        """What it is called in sentences, as in error()."""
+        """The name in messages, as in error()."""
         return f"{type(self).__name__.lower()}()"
 
     def needs(self, problem: InitialValueProblem, key: Any) -> Needs:

@@ -61,7 +61,7 @@ class Solved(Rendered, eqx.Module):
 
     @property
     def last(self) -> PyTree:
-        """The state at the last saved time; of a solve that failed, what it left there.
+        """The state at the last saved time; of a solve that failed, whatever it stored there.
 
         Raises OdescentError where no times are saved (``dense=True`` alone) or several sets of them (``subs=``).
         """

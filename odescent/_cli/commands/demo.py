@@ -1,4 +1,4 @@
-"""``odescent demo``: derive Nesterov's method, emit it, run it on real data beside what people use, draw it."""
+"""``odescent demo``: derive Nesterov's method, emit it, compare it on real data with other methods, draw it."""
 
 from __future__ import annotations
 
