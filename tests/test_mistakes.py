@@ -1,14 +1,15 @@
 """Mistakes of beginners through the public functions: each ends in one sentence of ours.
 
 The types are right, or nearly; what is meant is not there or has no meaning: names, shapes, signs, NaN, files,
-options of other libraries, functions that JAX cannot trace. Wrong types are in `test_wrong_types`, the command line in
-`test_cli_refusals`.
+options of other libraries, functions that JAX cannot trace, calls that do not fit. Wrong types are in
+`test_wrong_types`, the command line in `test_cli_refusals`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import jax  # noqa: F401  # the mistakes use it
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import odescent as od
 
 A, P, N = od.analysis, od.particles, od.neural_de
 gd, nag = od.algorithm("gradient_descent"), od.algorithm("nesterov_sc")
+g1 = od.algorithm("gradient_descent", step=0.1)
 x, v = od.blocks("x v")
 f = od.Objective("f")
 c, h = od.parameters("c h")
@@ -235,6 +237,127 @@ P.ball([0.0, 0.0], -1)
 P.box([0, 1], [1, 0])
 P.simulate("cbo", "ackley", np.ones(2), 10)
 P.first_passage("unadjusted_langevin", sq, [0.0], 3, steps=10, runs=3, key=0)
+A.phase_portrait("heavy_ball", curvature=1, xlim=(-1, 1))
+A.phase_portrait("heavy_ball", "rosenbrock", 1, 2, 3)
+A.phase_portrait(nag, curvature=1, mu=1, L=9)
+A.phase_portrait("heavy_ball", curvature=1, flows={})
+A.phase_portrait("heavy_ball", curvature=1).plot(colour="red")
+A.phase_portrait("heavy_ball", curvature=1).save()
+A.phase_potrait("heavy_ball")
+od.phase_portrait("heavy_ball", curvature=1)
+od.certify(nag, mu=1, L=10)
+od.Trajectori
+od.algorithm()
+od.algorithm("gradient_descent", 0.1)
+od.algorithm(gd)
+od.algorithm("gradient_descent", step=lambda k: .1)
+od.algorithm("gradient_descent", step=1j)
+od.algorithm("heavy_ball", momentum=None)
+g1.run()
+g1.run(sq)
+g1.run(sq, [1.0])
+g1.run(sq, [1.0], 10, 5, 6, 7)
+g1.run(sq, 10, [1.0])
+g1.run(sq, x0=[1.0], steps=10, n=3)
+g1.run(sq, np.array(["a", "b"]), 10)
+g1.run(sq, np.array([None, 1.0]), 10)
+g1.run(sq, np.ones(2, np.longdouble), 10)
+g1.run(sq, np.array(["2020-01-01"], dtype="datetime64[D]"), 10)
+g1.run(sq, np.ma.masked_array([1.0, 2.0], mask=[0, 1]), 10)
+g1.run(sq, np.array([True, False]), 10)
+g1.run(sq, np.ones(2, complex), 10)
+g1.run(sq, {1.0, 2.0}, 10)
+g1.run(sq, range(3), 10)
+g1.run(sq, {}, 10)
+g1.run(sq, {"w": "a"}, 10)
+g1.run(sq, {"a": np.ones(2), "b": np.ones(3)}, 10)
+g1.run(sq, [1.0], True)
+g1.run(sq, [1.0], 10, h="x")
+g1.run(lambda x: [jnp.sum(x)], [1.0, 2.0], 10)
+g1.run(lambda x: {"loss": jnp.sum(x)}, [1.0, 2.0], 10)
+g1.run(lambda x: (jnp.sum(x), x), [1.0, 2.0], 10)
+g1.run(lambda x: jnp.sum(x) > 0, [1.0], 10)
+g1.run(lambda x: jnp.argmax(x), [1.0, 2.0], 10)
+g1.run(lambda x: jnp.sum(x) * 1j, [1.0], 10)
+g1.run(lambda *, x: jnp.sum(x), [1.0], 10)
+g1.run(jax.grad(sq), [1.0, 2.0], 10)
+g1.run(jax.value_and_grad(sq), [1.0, 2.0], 10)
+g1.run(np.linalg.norm, [1.0, 2.0], 10)
+g1.run(max, [1.0, 2.0], 10)
+g1.run(lambda x: jnp.dot(np.eye(3), x).sum(), [1.0, 2.0], 10)
+g1.run(lambda x: undefined_name + x, [1.0, 2.0], 10)
+g1.run(lambda x: jnp.linalg.inv(x)[0], [1.0, 2.0], 10)
+g1.run(lambda x: jnp.sum(x).item(), [1.0, 2.0], 10)
+g1.run(lambda x: jnp.nonzero(x)[0].sum() * 1.0, [1.0, 2.0], 10)
+g1.run("my_module:fun", [1.0, 1.0], 10)
+g1.run({"grad": 3}, [1.0], 10)
+g1.run([sq, sq], [1.0], 10)
+g1.run(ball, [1.0], 10)
+od.estimate_constants()
+od.estimate_constants(sq)
+od.estimate_constants(sq, [1.0], safety="2")
+od.estimate_constants(sq, np.array(["a"]))
+od.estimate_constants(sq, [1.0], points=1.5)
+od.estimate_constants("breast_cancer", [1.0])
+A.certify(gd, od.estimate_constants(sq, [1.0]), 10)
+od.Objective()
+od.Objective(3)
+od.Objective(sq, gradient=3)
+od.Objective(sq).value("a")
+od.Objective(sq).grad(None)
+od.Objective(sq).value()
+od.objective("rosenbrock", 3)
+od.objective("rosenbrock").grad(["a", "b"])
+od.system("heavy_ball").simulate()
+od.system("gradient_flow").simulate("rosenbrock", [1.0, 2.0], 1.0, rtol=-1)
+od.system("gradient_flow").simulate("rosenbrock", [1.0, 2.0], 1.0, solver="RK45")
+od.system("gradient_flow").simulate("rosenbrock", np.array(["a", "b"]), 1.0)
+od.System()
+od.System({"a": {x: v}}, ouput=x)
+od.System({"all": {x: sq}})
+od.System({"all": {x: f}})
+od.blocks("x", "v")
+od.parameters("c", "h")
+x + "a"
+-x + f
+jnp.ones(2) + x
+od.inner(x)
+od.scheme("lie_trotter", ["damp", "kick", "drift"])
+od.Algorithm()
+od.Algorithm(ball)
+od.Algorithm(ball, ball, step=h)
+nag.bind(1, 10)
+nag.source("torch", 3)
+nag.source("torch", mu=1)
+nag.write()
+nag.to_optax(1, 10)
+nag.to_optax(mu="a", L=10)
+nag.to_optax(mu=None, L=10)
+nag.equivalent(nag, nag, nag)
+nag.derivation(verbose=True)
+nag.derivation().text("x")
+od.derive("nesterov", route=3)
+od.place_poles([.5], mu=1, L=10, order=3)
+od.synthesize("passive", 1, 10, 3)
+od.synthesize("passive", mu=1, L=10, rates="x")
+od.cite(nag, nag)
+od.cite(sq)
+od.minimize(sq)
+od.minimize(sq, [("a", "b")] * 2)
+od.minimize(sq, [(-1, 1)] * 2, 100)
+od.minimize(sq, [(-1, 1)] * 2, target="a")
+P.simulate("adam", "ackley", np.ones((5, 2)), 10)
+P.geometric(alpha=1)
+P.geometric(alpha="ab")
+P.simulate()
+N.train("spirals-ode", steps=3)
+N.train(N.Config("spirals-ode"), out=3)
+N.pareto(3)
+N.steps(qqq=1)
+A.landscape({"adam": "adam"}, "himmelblau")
+A.sweep(sq, [1, 2])
+A.spectrum("nesterov_sc", mu="a", L=1)
+A.lyapunov("gradient_descent", "himmelblau", x0=[1.0, 1.0], steps="a", parameters={"L": 100})
 """
 OF_TORCH = r"""
 od.algorithm("gradient_descent", step=.1).run(torch.nn.Linear(2, 1), [1.0, 2.0], 10)
@@ -244,6 +367,12 @@ nag.to_torch([], mu=1, L=10)
 nag.to_torch(torch.nn.Linear(2, 1), mu=1, L=10)
 nag.to_torch([torch.nn.Parameter(torch.ones(2))])
 nag.to_torch([torch.nn.Parameter(torch.ones(2))], mu=1, L=10, weight_deca=1)
+nag.to_torch()
+nag.to_torch([torch.nn.Parameter(torch.ones(2))], 1, 10)
+nag.to_torch([torch.nn.Parameter(torch.ones(2))], mu="a", L=10)
+nag.to_torch([{"param": [torch.nn.Parameter(torch.ones(2))]}], mu=1, L=10)
+g1.run(sq, [torch.ones(2)], 10)
+g1.run(torch.nn.functional.mse_loss, [1.0], 10)
 """
 
 
@@ -283,7 +412,7 @@ def test_a_mistake_with_torch_gets_one_sentence(mistake: str) -> None:
 
 
 def test_there_are_hundreds() -> None:
-    assert len({*MISTAKES.split("\n"), *OF_TORCH.split("\n")}) > 190
+    assert len({*MISTAKES.split("\n"), *OF_TORCH.split("\n")}) > 300
 
 
 @pytest.mark.untyped

@@ -16,7 +16,7 @@ import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 
 from ..._support.arguments import checked
-from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType
+from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType, shown
 from .exact import canonical
 from .oracles import Oracle
 from .scalars import as_scalar, names_in, told_apart
@@ -62,7 +62,11 @@ class Vector:
             raise WrongType(
                 f"cannot add the scalar {other} to the vector {self}; scale a vector by it instead."
             )
-        return NotImplemented
+        if hasattr(other, "__radd__") and not hasattr(other, "dtype"):
+            return NotImplemented
+        raise WrongType(
+            f"cannot add {shown(other)} to the vector {self}; only vectors are added to it."
+        )
 
     __radd__ = __add__
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError, listed, unknown
+from ..._support.errors import OdescentError, expected, listed, unknown
 from ..._support.numbers import reals
 from ..random.sources import check_generator
 from ..vector_fields.objective import Objective
@@ -89,6 +89,9 @@ def simulate(
     _check(solver, noisy, dt, key, path, dense, times)
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
         raise OdescentError(f"the time interval must be finite with t1 > t0, not [{t0}, {t1}].")
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if not 0 <= tolerance < np.inf:
+            raise expected(name, "a finite number, at least 0", tolerance)
     if times is None and points < 2:
         raise OdescentError(f"a solution must have at least 2 points in time, not {points}.")
     starts = by_block(x0, [b.symbol for b in system.blocks])

@@ -50,5 +50,4 @@ class Estimate(float):
 
 def condition_of(*numbers: object) -> Supposition | None:
     """The condition that the first of some numbers has, if any has one."""
-    found = (getattr(n, "condition", None) for n in numbers)
-    return next((c for c in found if isinstance(c, Supposition)), None)
+    return next((n.condition for n in numbers if isinstance(n, Estimate)), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import sympy as sp
@@ -100,7 +101,7 @@ class Objective(Rendered):
         self.args = check_arguments(args)
         self.oracles: dict[str, Callable[..., Any]] = dict(oracles)
         if fun is not None:
-            self.oracles.setdefault("value", fun)
+            self.oracles.setdefault("value", _Apart(fun))
         if self.args:
             self.oracles |= self._partial_gradients(grad or {})
         elif isinstance(grad, Mapping):
@@ -395,6 +396,29 @@ def consensus_point(value: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
+class _Apart:
+    """A function, traced with copies of the NumPy arrays that it reads from outside.
+
+    As long as a trace of an array in double precision lives, and ours is kept with what is compiled, jaxlib (0.10.2)
+    takes the array for one of double precision everywhere, and calls of the function in single precision fail.
+    """
+
+    fun: Callable[..., Any]
+
+    def __call__(self, *x: Any) -> Any:
+        import jax
+        import numpy as np
+
+        leaves = jax.tree.leaves(x)
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self.fun(*x)
+        made, shape = jax.make_jaxpr(partial(self.fun), return_shape=True)(*x)
+        consts = [np.array(c) if isinstance(c, np.ndarray) else c for c in made.consts]
+        found = jax.core.eval_jaxpr(made.jaxpr, consts, *leaves)
+        return jax.tree.unflatten(jax.tree.structure(shape), found)
+
+
+@dataclass(frozen=True)
 class _Gradient:
     """The gradient of a function in one of its arguments, by automatic differentiation."""
 
@@ -404,7 +428,7 @@ class _Gradient:
     def __call__(self, *x: Any) -> Any:
         import jax
 
-        return jax.grad(self.fun, self.argument)(*x)
+        return jax.grad(_Apart(self.fun), self.argument)(*x)
 
 
 def along_all(

@@ -64,7 +64,7 @@ output x
 init x = x0, v = 0
 """
 FUNCTION = "(1 - x)^2 + 5*(y - x^2)^2"
-_COEFFICIENTS = "c_g is the factor of g in the step; c_g_y the one in the update of y."
+_COEFFICIENTS = "c_a is the factor of a in the step, and c_a_b the one in the update of b."
 _STRENGTHS = {HEAT: ("temperature",), "sigma": ("noise",)}
 
 

@@ -412,6 +412,8 @@ def optimizer(
     except (TypeError, ValueError) as error:
         said = str(error)
         raise OdescentError(said if said[-1:] in ".?" else f"to_torch: {said}.") from None
+    except KeyError as error:
+        raise OdescentError(f"to_torch: every group of parameters needs the key {error}.") from None
     return done
 
 
