@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from .calculus import Symbol, change, derivative, substitute, symbols_of
+from .products import Unary
 from .series import taylor
 from .vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol, zero
 
@@ -138,6 +139,11 @@ class NamedVector(Atom):
     def own_derivative(self, direction: Mapping[Any, Expr]) -> Vector:
         terms = _derivative(self, direction)
         return Vector.of((NamedVector(self.name, self.at, along), sp.S.One) for along in terms)
+
+    def transposed(self) -> Vector:
+        return Unary(
+            "transpose", self
+        )  # of its value, which is an operator where this is asked for
 
 
 class NamedScalar(ScalarNode):

@@ -234,7 +234,9 @@ def work(left: Row, right: Row) -> int:
     for each in (left, right):
         listed = [[*getattr(x, "c", {0: x}).values()] for x in each]
         parts = [y for x in chain(*listed) for y in (x.a, x.b, x.e)]
-        bits += max(max(y.numerator.bit_length(), y.denominator.bit_length()) for y in parts)
+        bits += max(
+            (max(y.numerator.bit_length(), y.denominator.bit_length()) for y in parts), default=0
+        )
         terms *= max(map(len, listed))
         whole = whole and all(y.denominator == 1 for y in parts)
     return terms * (bits if whole else 2 * bits + bits**2 // 500)
