@@ -46,20 +46,23 @@ def tried(name, backend, renamed, count):
 
 
 def points(parameters, count):
-    """Numbers for the parameters: steps and rates down to 1e-6, rates up to 1 - 1e-6, mu / L down to 1e-6."""
+    """Numbers for the parameters: steps and rates down to 1e-6, rates up to 1 - 1e-6, mu / L down to 1e-6.
+
+    Then as many powers of two, and mu = L, at which coefficients and what is in them may be zero exactly.
+    """
     draw, found = random.Random(5), []
-    for _ in range(count):
-        at = {}
+    for i in range(2 * count):
+        at, even = {}, i >= count
         for s in parameters:
             if s.name in ("beta", "beta1", "beta2", "rho"):
-                at[s.name] = draw.choice(RATES)
+                at[s.name] = draw.choice((0.25, 0.5, 0.75) if even else RATES)
+            elif s.name == "omega":
+                at[s.name] = draw.choice((0.5, 1) if even else (1e-6, 0.5, 1, 1.9, 2 - 1e-6))
             else:
-                at[s.name] = draw.choice(
-                    (1e-6, 0.5, 1, 1.9, 2 - 1e-6) if s.name == "omega" else SIZES
-                )
+                at[s.name] = draw.choice((0.25, 0.5, 1, 2) if even else SIZES)
         if {"mu", "L"} <= at.keys():
-            at["L"] = draw.choice((1e-3, 1.0, 3.0, 10.0, 1e4))
-            at["mu"] = at["L"] * draw.choice(RATIOS)
+            at["L"] = draw.choice((0.25, 1, 4) if even else (1e-3, 1.0, 3.0, 10.0, 1e4))
+            at["mu"] = at["L"] * draw.choice((1, 1, 0.25, 0.0625) if even else RATIOS)
         if "rho" in at:  # between the rates of triple momentum and of gradient descent
             q = at["mu"] / at["L"]
             at["rho"] = 1 - math.sqrt(q) + (math.sqrt(q) - q) * draw.choice((0, 0.1, 0.5, 0.9))

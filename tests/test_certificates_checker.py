@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import random
 import time
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy as sp
@@ -220,6 +222,77 @@ def test_numbers_whose_sums_are_too_long_are_refused_at_once() -> None:
         for p in primes:
             reader.number(f"1/{p**40}")
     gram = [[Number(Fraction(1, i * j)) for j in primes[:60]] for i in primes[:60]]  # of rank 1
-    with pytest.raises(checker.Refused, match="too many digits to decide"):
-        definite([[x * x for x in row] for row in gram])
+    assert definite([[x * x for x in row] for row in gram])  # little is left after one step
     assert time.process_time() - began < 5
+
+
+def random_statement(draw: random.Random, n: int, p: int, digits: int, d: int) -> dict[str, Any]:
+    """A method at random, with numbers of so many digits, whose state of ones rests."""
+
+    def number() -> Fraction:
+        return Fraction(draw.randrange(1, 10**digits), 20 * draw.randrange(10**digits, 10 ** (digits + 1)))  # fmt: skip
+
+    def row(total: int, length: int) -> list[str]:
+        found = [number() for _ in range(length)]
+        return [str(x) for x in (found[0] + total - sum(found), *found[1:])]
+
+    def table(rows: int) -> list[list[Any]]:
+        text = [[str(number()), str(number())] for _ in range(rows * p)]
+        whole = [x if d > 1 else x[0] for x in text]
+        return [whole[i * p : (i + 1) * p] for i in range(rows)]
+
+    return {
+        "d": d, "mu": "1", "L": "10", "A": [row(1, n) for _ in range(n)], "B": table(n),
+        "C": [row(1, n) for _ in range(p)], "D": table(p), "output": row(1, n), "rest": ["1"] * n, "gap": "1/100",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "digits", "d"),
+    [(2, 1, 600, 2), (4, 1, 200, 1), (4, 4, 60, 1), (8, 1, 20, 1), (8, 4, 5, 2), (8, 4, 60, 1)],
+)
+def test_poles_of_long_numbers_take_bounded_time(n: int, p: int, digits: int, d: int) -> None:
+    """Digits double in each round over all curvatures, and would at one: without a bound hours, refused or not."""
+    s = random_statement(random.Random(n + digits), n, p, digits, d)
+    lower = {"kind": "quadratic", "curvature": "2", "gain": ["0"] * n, "gap": "1/100"}
+    began = time.process_time()
+    with pytest.raises(checker.Refused, match="pole"):
+        checker.check_quadratics(s, {"cuts": ["3", "5"]})
+    with pytest.raises(checker.Refused, match=r"pole|quadratic may be faster"):
+        checker.check_lower("quadratics", s, lower)
+    assert time.process_time() - began < 60
+
+
+@pytest.mark.parametrize(("n", "degree", "bits"), [(4, 3, 1000), (7, 3, 100), (10, 1, 10)])
+def test_forms_of_long_polynomials_take_bounded_time(n: int, degree: int, bits: int) -> None:
+    draw = random.Random(bits)
+
+    def polynomial() -> Polynomial:
+        ends = [(draw.getrandbits(bits) + 1, draw.getrandbits(bits) + 1) for _ in range(degree + 1)]
+        return Polynomial({(k,): Number(Fraction(*x)) for k, x in enumerate(ends)})
+
+    V = [[polynomial() for _ in range(i + 1)] for i in range(n)]
+    form = [[checker.summed(x * y for x, y in zip(p, q, strict=False)) for q in V] for p in V]
+    began = time.process_time()
+    with pytest.raises(checker.Refused, match="too many digits to decide"):
+        definite(form)
+    assert time.process_time() - began < 60
+
+
+@pytest.mark.parametrize("d", [1, 5])
+@pytest.mark.parametrize("bits", [400, 30_000])
+def test_singular_forms_of_very_long_numbers_are_refused(d: int, bits: int) -> None:
+    """Exactly singular, so that no enclosure decides; and with fewer digits they are decided."""
+    draw = random.Random(d)
+
+    def number() -> Number:
+        a, b = (Fraction(draw.getrandbits(bits) + 1, draw.getrandbits(bits) + 1) for _ in range(2))
+        return Number(a, b * (d > 1), d)
+
+    V = [[number() for _ in range(2)] for _ in range(3)]
+    gram = [[sum((x * y for x, y in zip(p, q, strict=True)), ZERO) for q in V] for p in V]
+    if bits == 400:
+        assert definite(gram) and not definite(gram, strict=True)
+    else:
+        with pytest.raises(checker.Refused, match="too many digits to decide"):
+            definite(gram)

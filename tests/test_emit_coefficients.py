@@ -156,6 +156,25 @@ def test_any_sum_of_exponentials_is_its_power_series(terms):
         assert abs(whole / direct - 1) < 1e-30
 
 
+@pytest.mark.parametrize("ratio", ["1001/1000", "997/1000", "17/12", "12345/6789"])
+def test_exponents_with_long_ratios_are_factored_in_the_largest_exponential(ratio):
+    """exp(1001 x/500) - 1 has 1001 roots in exp(x/500), and took 20 seconds and three thousand operations."""
+    P, Q = sp.symbols("P Q", positive=True)
+    c = sp.Rational(ratio)
+    for e in (
+        sp.sqrt(sp.exp(2 * c * P * Q) - 1) * sp.exp(-c * P * Q),
+        (sp.exp(2 * c * P * Q) - 1) * (1 - sp.exp(-c * P * Q)) / P,
+        1 - sp.exp(-P) + sp.exp(-c * P) * Q,
+        sp.exp(-P * Q) - sp.exp(-c * P * Q),
+    ):
+        got = accurate(e)
+        assert sp.count_ops(got) < 60, got
+        for at in sample(frozenset(e.free_symbols)):
+            with mpmath.workdps(60):
+                assert abs(value(got, at) / value(e, at) - 1) < 1e-20
+                assert e.is_Add or lost(got, at) < 40  # these sums have zeros
+
+
 def test_the_bound_is_a_bound():
     """What is computed in single precision is no farther from the exact value than the bound says."""
     for e in (

@@ -121,6 +121,13 @@ def test_derivations_of_any_algorithm_replay(name: str) -> None:
         assert all(refuted(written(p)) for p in step.perturbed()), step.title
 
 
+@pytest.mark.parametrize("name", od.algorithms())
+def test_the_derivation_of_every_algorithm_is_verified_and_replays(name: str) -> None:
+    """Claims that are matrices too, whose transposes stand in the flow."""
+    found = od.derive(name, "direct")
+    assert found.verified and not quiet(json.loads(json.dumps(found.to_dict())))
+
+
 def test_a_plant_of_ones_own_replays() -> None:
     u, p = od.blocks("u p")
     derivation = od.immerse(

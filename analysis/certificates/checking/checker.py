@@ -25,6 +25,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Context
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -200,11 +201,13 @@ class Polynomial:
         return found
 
     def powers(self, degree: int) -> Row:
-        """The coefficients of one in a single symbol, the highest power first, as polynomials in t."""
+        """The coefficients of one in a single symbol, the highest power first: numbers, or polynomials in t."""
         found: list[dict[Any, Any]] = [{} for _ in range(degree + 1)]
         for (power, *names), x in self.c.items():
             found[degree - len(names)][power,] = x
-        return [*map(Polynomial, found)]
+        if any(power for power, *_ in self.c):
+            return [*map(Polynomial, found)]
+        return [x.get((0,), ZERO) for x in found]
 
 
 def symbol(name: str) -> Polynomial:
@@ -220,6 +223,23 @@ def cleared(given: Sequence[Polynomial]) -> tuple[list[Polynomial], int]:
         return Number(int(times * x.a), int(times * x.b), x.d, int(times * x.e))
 
     return [Polynomial({key: whole(x) for key, x in p.c.items()}) for p in given], times
+
+
+def work(left: Row, right: Row) -> int:
+    """The product of the longest of these numbers, or polynomials, and the longest of those: bits times terms.
+
+    Fractions are reduced again and again, which takes the square of their bits.
+    """
+    bits, terms, whole = 1000, 1, True
+    for each in (left, right):
+        listed = [[*getattr(x, "c", {0: x}).values()] for x in each]
+        parts = [y for x in chain(*listed) for y in (x.a, x.b, x.e)]
+        bits += max(
+            (max(y.numerator.bit_length(), y.denominator.bit_length()) for y in parts), default=0
+        )
+        terms *= max(map(len, listed))
+        whole = whole and all(y.denominator == 1 for y in parts)
+    return terms * (bits if whole else 2 * bits + bits**2 // 500)
 
 
 def summed(terms: Iterable[Any]) -> Any:
@@ -253,17 +273,21 @@ def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
     first, multiples of 2^-bits; what these leave open is decided with the numbers. Rows of polynomials are not divided
     by the pivot, which is positive but at single t, and there the matrix is semidefinite by continuity.
     """
-    entries, rows = [x for row in matrix for x in row], [row[i:] for i, row in enumerate(matrix)]
-    numbers, more = all(isinstance(x, Number) for x in entries), bits
+    rows, spent, more = [row[i:] for i, row in enumerate(matrix)], 0, bits
+    numbers = all(isinstance(x, Number) for row in rows for x in row)
     if numbers and not bits:
-        try:
+        with suppress(Refused):
             return definite(matrix, strict, BITS)
-        except Refused:
-            longest = max(Fraction(y).denominator.bit_length() for x in entries for y in (x.a, x.b))
-            require(longest * len(matrix) ** 4 <= WORK, "a form has too many digits to decide it")
+    elif not numbers:
+        whole = iter(cleared([Polynomial({}) + x for row in rows for x in row])[0])
+        rows = [[next(whole) for _ in row] for row in rows]
     while rows:
+        every = [x for row in rows for x in row]
         if bits:
             rows, more = [[rounded(x, more) for x in row] for row in rows], -2 * bits
+        else:
+            spent += len(every) * work(every, every)
+            require(spent <= WORK, "a form has too many digits to decide it")
         (pivot, *top), *rows = rows
         if pivot.sign() < strict or (not pivot and any(top) and not bits):
             return False
@@ -580,20 +604,28 @@ def check_flow(s: Mapping[str, Any], w: Any) -> list[str]:
 
 
 # ---- Kind "quadratics", and lower bounds by them -------------------------------------------------
-def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = ()) -> Any:
-    """det [[z I - A - gain output, -c B], [-C, I - c D]] (1 + t)^p by its powers of z, highest first.
+def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = (), share: int = 1) -> Any:
+    """det [[z I - A - gain output, -c B], [-C, I - c D]] by its powers of z, highest first, times what is positive.
 
-    c = (low + high t)/(1 + t), which is between low and high for t >= 0: coefficients are polynomials in t. The roots
-    are the method's poles where the curvature is c, u = c y, if gain times the output is added to each next state.
+    c = (low + high t)/(1 + t), which is between low and high for t >= 0: coefficients are polynomials in t, or, where
+    both are one, numbers. The roots are the method's poles where the curvature is c, u = c y, if gain times the output
+    is added to each next state. All is summed in whole numbers.
     """
     n, size, gain = m.n, m.n + m.p, gain or [ZERO] * m.n
     require(n <= 8 and size <= 12, "poles are for at most 8 states, 12 with the gradients")
     one, c = Polynomial({(0,): ONE, (1,): ONE}), Polynomial({(0,): low, (1,): high})
+    if low is high or not high - low:
+        one, c = Polynomial({(0,): ONE}), Polynomial({(0,): low})
     sides = chain(both(m.A, m.B, gain), both(m.C, m.D, [ZERO] * m.p))
-    minors: dict[int, Any] = {0: ONE}  # of the rows before, by the columns they use
+    minors: dict[int, Any] = {
+        0: Polynomial({(0,): ONE})
+    }  # of the rows before, by the columns they use
     for i, (a, b, g) in enumerate(sides):
         row = [*(-x - g * o for x, o in both(a, m.output)), *(-c * x for x in b)]
         row[i] += symbol("z") if i < n else one
+        row, _ = cleared([Polynomial({}) + x for x in row])
+        few = share * size * len(minors) * work([*minors.values()], row) <= WORK
+        require(few, "the method has too many digits to find its poles")
         grown: dict[int, Any] = {}
         for (used, minor), (j, entry) in product(minors.items(), enumerate(row)):
             if entry and not used >> j & 1:
@@ -603,7 +635,7 @@ def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = ()) -> 
     return minors[2**size - 1].powers(n)
 
 
-def within(p: Row, radius: Any, strict: bool) -> bool:
+def within(p: Row, radius: Any, strict: bool, share: int = 1) -> bool:
     """Whether all roots of p, highest power first, are at most the radius in modulus, or, if strict, less.
 
     Schur and Cohn: if the head of p outweighs its tail, then of p and of (head p - tail p*)/z, p* being p
@@ -613,11 +645,17 @@ def within(p: Row, radius: Any, strict: bool) -> bool:
     if not radius:
         return not strict and p[0].sign() > 0 and not any(p[1:])
     p = [prod([radius] * k, start=x) for k, x in both(range(len(p))[::-1], p)]  # z/radius
+    if isinstance(p[0], Polynomial):
+        p, _ = cleared(p)
     while len(p) > (1 if strict else 3):
+        require(share * len(p) * work(p, p) <= WORK, "the poles have too many digits to place them")
         head, tail = p[0], p[-1]
-        if (head * head - tail * tail).sign() < 1:
+        more = head * head - tail * tail
+        if more.sign() < 1:
             return False
         p = [head * x - tail * y for x, y in both(p[:-1], p[:0:-1])]
+        if isinstance(more, Number):  # the new head: digits would double in each round
+            p = [reciprocal(more) * x for x in p]
     a, b, c = [*p, ZERO, ZERO][:3]
     return strict or (a.sign() > 0 and min(x.sign() for x in (a + b + c, a - b + c, a - c)) >= 0)
 
@@ -632,9 +670,8 @@ def check_quadratics(s: Mapping[str, Any], w: Any) -> list[str]:
     ends = [*pairwise([it.mu, *map(it.number, cuts), it.L, it.L])]
     grow = "bounded" not in s and all((b - a).sign() >= 0 for a, b in ends)
     require(grow, "cuts that grow are needed, and nothing that is bounded")
-    work = it.common.bit_length() * len(ends) << it.n + it.p
-    require(work <= WORK, "the numbers have too many digits for so many states and cuts")
-    slow = all(within(poles(it, a, b), it.rate, False) for a, b in ends)
+    count = len(ends)
+    slow = all(within(poles(it, a, b, share=count), it.rate, False, count) for a, b in ends)
     require(slow, "a pole may be larger than the rate")
     return it.words(
         "if f is a quadratic, from every start (each has exactly one run)",

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import permutations
 from typing import Any
 
-from ..checking.checker import HALF, ONE, STAR, ZERO, Method, Number, poles, within
+from ..checking.checker import HALF, ONE, STAR, ZERO, Method, Number, Refused, poles, within
 from ..checking.document import sealed, text
 from ..checking.elimination import add_square, dot
 from ..checking.field import reciprocal
@@ -211,7 +212,9 @@ def _cuts(plant: Plant, rate: Number) -> list[Number] | None:
     method = Method(_claim(plant, rate))
 
     def holds(low: Number, high: Number) -> bool:
-        return within(poles(method, low, high), rate, False)
+        with suppress(Refused):  # enclosures too wide, or too many digits
+            return within(poles(method, low, high), rate, False)
+        return False
 
     def halved(low: Number, high: Number, depth: int) -> list[Number] | None:
         if holds(low, high):

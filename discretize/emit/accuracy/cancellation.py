@@ -16,7 +16,7 @@ from sympy.codegen.cfunctions import expm1
 
 from ....dynamics.algebra.vectors import ScalarNode
 from .exact_sums import ExactSum, exact_sum
-from .power_series import PowerSeries, power_series
+from .power_series import PowerSeries, factored, power_series
 from .rounding import sample, score
 
 _HALF = sp.Rational(1, 2)
@@ -42,7 +42,7 @@ def accurate(e: sp.Expr) -> sp.Expr:
 @lru_cache(maxsize=4096)
 def _accurate(e: sp.Expr) -> sp.Expr:
     sums = [a for a in e.atoms(sp.Add) if any(_power(t)[1] != 0 for t in a.args)]
-    return _rewritten(sp.factor(e) if sums else e)
+    return _rewritten(factored(e) if sums else e)
 
 
 def accurate_step(e: sp.Expr) -> sp.Expr:
@@ -110,7 +110,7 @@ def _forms(e: sp.Expr) -> Iterator[sp.Expr]:
         yield series
     yield from _powers(e)
     yield from _conjugated(e)
-    yield sp.factor(e)
+    yield factored(e)
 
 
 def _powers(e: sp.Expr) -> Iterator[sp.Expr]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from math import factorial
+from math import factorial, gcd, lcm
 from typing import Any, ClassVar, TypeAlias
 
 import mpmath
@@ -19,6 +19,7 @@ Z = sp.Symbol("z", positive=True)
 _SWITCHES = (sp.Rational(1, 2), sp.Integer(1), sp.Integer(2), sp.Integer(4))
 _TAIL = sp.Rational(1, 2**56)
 _HIGHEST = 40  # terms of a series
+_POWER = 16  # of an exponential in a polynomial that is factored
 
 
 Parts: TypeAlias = dict[sp.Rational, dict[int, sp.Rational]]
@@ -60,6 +61,33 @@ class PowerSeries(sp.Function):
             return sum(_terms(_parts(cls.total), x)) / x**cls.order
 
 
+def factored(e: sp.Expr) -> sp.Expr:
+    """The factors of a scalar that has exponentials, which are taken for polynomials in one of them.
+
+    SymPy takes exp(x/500) for exp(1001 x/500) - 1, which has 1001 roots in it. Where powers would be high it is the
+    largest of which all are powers, or, where they still are, each stands for itself.
+    """
+    groups: dict[sp.Expr, list[sp.Rational]] = {}
+    for power in e.atoms(sp.exp):
+        c, x = power.args[0].as_coeff_Mul()
+        groups.setdefault(x, []).append(c)
+    new, back = {}, {}
+    for x, found in groups.items():
+        if not all(c.is_Rational for c in found):
+            continue
+        over = lcm(*(c.q for c in found))
+        unit = sp.Rational(gcd(*(int(c * over) for c in found)), over)
+        if max(map(abs, found)) * over <= _POWER:
+            continue  # SymPy takes exp(x/over)
+        together = max(map(abs, found)) <= _POWER * unit
+        for c in found:
+            base = unit if together else c
+            symbol = back.setdefault(sp.exp(base * x), sp.Dummy(positive=True))
+            new[sp.exp(c * x)] = symbol ** (c / base)
+    plain = sp.factor(e.xreplace(new))
+    return plain.xreplace({symbol: power for power, symbol in back.items()})
+
+
 def power_series(e: sp.Expr) -> sp.Expr | None:
     """A sum of exponentials with its order at zero taken out, or None where it isn't one in a single number.
 
@@ -94,7 +122,7 @@ def _in_one_number(e: sp.Expr) -> tuple[sp.Expr, sp.Expr, sp.Expr] | None:
     chosen = next((b for b, n in powers if n == 1), None)
     if chosen is None:
         return None
-    inside = sp.factor(e.xreplace({chosen: Z * chosen / x}))
+    inside = factored(e.xreplace({chosen: Z * chosen / x}))
     factor, total = inside.as_independent(Z, as_Add=False)
     if total.free_symbols != {Z}:
         return None
