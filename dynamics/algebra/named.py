@@ -133,11 +133,6 @@ class NamedVector(Atom):
         terms = _derivative(self, direction)
         return Vector.of((NamedVector(self.name, self.at, along), sp.S.One) for along in terms)
 
-    def transposed(self) -> Vector:
-        return Unary(
-            "transpose", self
-        )  # of its value, which is an operator where this is asked for
-
 
 class NamedScalar(ScalarNode):
     """A named scalar function at some arguments, differentiated along some directions."""
