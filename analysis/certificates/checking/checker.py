@@ -234,10 +234,8 @@ def work(left: Row, right: Row) -> int:
     for each in (left, right):
         listed = [[*getattr(x, "c", {0: x}).values()] for x in each]
         parts = [y for x in chain(*listed) for y in (x.a, x.b, x.e)]
-        bits += max(
-            (max(y.numerator.bit_length(), y.denominator.bit_length()) for y in parts), default=0
-        )
-        terms *= max(map(len, listed))
+        sizes = (y.bit_length() for part in parts for y in (part.numerator, part.denominator))
+        bits, terms = bits + max(sizes, default=0), terms * max(map(len, listed))
         whole = whole and all(y.denominator == 1 for y in parts)
     return terms * (bits if whole else 2 * bits + bits**2 // 500)
 
@@ -617,9 +615,7 @@ def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = (), sha
     if low is high or not high - low:
         one, c = Polynomial({(0,): ONE}), Polynomial({(0,): low})
     sides = chain(both(m.A, m.B, gain), both(m.C, m.D, [ZERO] * m.p))
-    minors: dict[int, Any] = {
-        0: Polynomial({(0,): ONE})
-    }  # of the rows before, by the columns they use
+    minors = {0: Polynomial({(0,): ONE})}  # of the rows before, by the columns they use
     for i, (a, b, g) in enumerate(sides):
         row = [*(-x - g * o for x, o in both(a, m.output)), *(-c * x for x in b)]
         row[i] += symbol("z") if i < n else one
