@@ -71,7 +71,8 @@ def factored(e: sp.Expr) -> sp.Expr:
     for power in e.atoms(sp.exp):
         c, x = power.args[0].as_coeff_Mul()
         groups.setdefault(x, []).append(c)
-    new, back = {}, {}
+    new: dict[sp.Expr, sp.Expr] = {}
+    back: dict[sp.Expr, sp.Symbol] = {}
     for x, found in groups.items():
         if not all(c.is_Rational for c in found):
             continue
