@@ -224,12 +224,12 @@ def method(A: Any, B: Any, C: Any, D: Any, low: Fraction, high: Fraction) -> che
 )  # fmt: skip
 def test_the_poles(n: int, p: int, entries: list[Fraction], t: Fraction, fed: bool) -> None:
     """Against SymPy's determinant at c = (low + high t)/(1 + t), with a gain from the output and without."""
-    it = iter(entries)
+    entry = iter(entries)
     A, B, C, D = (
-        [[next(it) for _ in range(w)] for _ in range(h)]
+        [[next(entry) for _ in range(w)] for _ in range(h)]
         for h, w in ((n, n), (n, p), (p, n), (p, p))
     )
-    gain = [next(it) if fed else Fraction(0) for _ in range(n)]
+    gain = [next(entry) if fed else Fraction(0) for _ in range(n)]
     z = sp.Symbol("z")
     mat = lambda m: sp.Matrix(m).applyfunc(lambda e: sp.Rational(e.numerator, e.denominator))
     low, high = Fraction(1, 2), Fraction(3)
@@ -238,13 +238,17 @@ def test_the_poles(n: int, p: int, entries: list[Fraction], t: Fraction, fed: bo
     whole = top.col_join((-mat(C)).row_join(sp.eye(p) - c * mat(D)))
     expected = sp.Poly(whole.det(method="berkowitz") * sp.Rational(str(1 + t)) ** p, z)
     gains = [Number(x) for x in gain] if fed else []
-    found = checker.poles(method(A, B, C, D, low, high), Number(low), Number(high), gains)
-    assert len(found) == n + 1
-    for k, coefficient in enumerate(found):
-        value = sum((x.a * t**i for (i,), x in coefficient.c.items()), Fraction(0))
-        assert expected.coeff_monomial(z ** (n - k)) == sp.Rational(
-            value.numerator, value.denominator
-        )
+    it, at_c = method(A, B, C, D, low, high), Number(Fraction(c.p, c.q))
+    for ends in ((Number(low), Number(high)), (at_c, at_c)):  # a positive multiple of it
+        found = checker.poles(it, *ends, gains)
+        values = [
+            sum((x.a * t**i for (i,), x in e.c.items()), Fraction(0)) if hasattr(e, "c") else e.a
+            for e in found
+        ]
+        wanted = [expected.coeff_monomial(z ** (n - k)) for k in range(n + 1)]
+        exact = [sp.Rational(Fraction(v).numerator, Fraction(v).denominator) for v in values]
+        factor = next((v / w for v, w in zip(exact, wanted, strict=True) if w), sp.S.One)
+        assert factor > 0 and exact == [factor * w for w in wanted]
 
 
 @settings(max_examples=20)

@@ -79,6 +79,59 @@ def test_a_copy_runs_to_the_same_bits() -> None:
     np.testing.assert_array_equal(*ends)
 
 
+def row_bowl(p: Any, row: Any) -> Any:
+    return ((p - row) ** 2).sum() / 2
+
+
+def products(p: Any, q: Any) -> Any:
+    return p * q
+
+
+def test_maps_and_finite_sums_stay_what_they_are() -> None:
+    p, q, u = np.array([1.0, -2.0]), np.array([3.0, 0.5]), 0.3
+    rows = od.FiniteSum("f", row_bowl, np.arange(6.0).reshape(3, 2), batch=2)
+    for other in copies(rows):
+        assert type(other) is od.FiniteSum and other.rows == 3
+        for oracle in ("value", "grad"):
+            np.testing.assert_array_equal(other.oracles[oracle](p), rows.oracles[oracle](p))
+        np.testing.assert_array_equal(other.oracles["batch"](p, u), rows.oracles["batch"](p, u))
+        np.testing.assert_array_equal(other.covariance(p), rows.covariance(p))
+    for made in (od.Map("c", products, args=("x", "y")), od.Map("c"), od.named_map("softmax")):
+        for other in copies(made):
+            assert type(other) is type(made) and repr(other) == repr(made)
+            if made.args:
+                np.testing.assert_array_equal(other(p, q), made(p, q))
+                np.testing.assert_array_equal(other.vjp(p, q, p, wrt="y"), p * p)
+            else:
+                assert other(x) == made(x) and other.jvp(x, y) == made.jvp(x, y)
+
+
+def test_samples_their_means_and_what_acts_on_vectors() -> None:
+    A, B = od.blocks("A B", kind="matrix")
+    c, h = od.Map("c"), od.parameters("h")
+    made: list[Any] = [od.sample("s", law) for law in ("normal", "rademacher", "uniform")]
+    for law in ("normal", "rademacher", "sphere", "uniform", "coordinate"):
+        z = od.sample("z", law, like=x)
+        two_point = z * od.inner(z, f.grad(x + h * z))
+        made += [
+            z,
+            od.mean(two_point),
+            od.mean(f.value(x + h * z)),
+            od.estimate(two_point, of=f.grad(x)),
+        ]
+    made += [
+        c(x), c.jvp(x, y), c.vjp(x, y), od.linear_solve(A, x), od.kronecker(A, B), od.transpose(A), od.trace(A),
+        od.diagonal_operator(x), od.gradient(f.value(x), x), od.identity, c.jacobian(x),
+        od.Groups(hidden="layers/*", last=od.Leaves("head/*", ndim=2)),
+    ]  # fmt: skip
+    made += [od.algorithm(name).modified_equation(1) for name in ("m_fac", "newton_schulz")]
+    for one in made:
+        for other in copies(one):
+            assert type(other) is type(one) and str(other) == str(one)
+            if isinstance(one, (Vector, sp.Basic)):
+                assert other == one and hash(other) == hash(one)
+
+
 def test_expressions_and_what_is_computed_from_them() -> None:
     m = sp.Symbol("m", positive=True)
     heavy = od.algorithm("heavy_ball")

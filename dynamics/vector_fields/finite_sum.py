@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..._support.arguments import checked
@@ -10,6 +11,20 @@ from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
 from ..algebra.vectors import Vector
 from .objective import Objective, refuse_torch
+
+
+@dataclass(frozen=True, eq=False)
+class _Mean:
+    """The mean of a function over rows of data, as a function of the point."""
+
+    fun: Callable[[Any, Any], Any]
+    rows: Any
+
+    def __call__(self, x: Any) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        return jnp.mean(jax.vmap(self.fun, (None, 0))(x, self.rows))
 
 
 class FiniteSum(Objective):
@@ -62,14 +77,7 @@ class FiniteSum(Objective):
                 "replace=True to pick rows twice."
             )
         self.row_fun, self.replace = fun, bool(replace)
-        super().__init__(name, self._mean_of(self.data), batch=self._of_batch, **options)
-
-    def _mean_of(self, rows: Any) -> Callable[[Any], Any]:
-        """The mean over some rows as a function of the point."""
-        import jax
-        import jax.numpy as jnp
-
-        return lambda x: jnp.mean(jax.vmap(self.row_fun, (None, 0))(x, rows))
+        super().__init__(name, _Mean(fun, self.data), batch=self._of_batch, **options)
 
     def picked(self, u: Any) -> Any:
         """The numbers of the rows that u picks: an array of shape (batch,), the same for the same u."""
@@ -87,7 +95,7 @@ class FiniteSum(Objective):
         import jax
 
         own = self.picked(u)
-        return jax.grad(self._mean_of(jax.tree.map(lambda leaf: leaf[own], self.data)))(x)
+        return jax.grad(_Mean(self.row_fun, jax.tree.map(lambda leaf: leaf[own], self.data)))(x)
 
     def gradients(self, x: Any) -> Any:
         """The gradients of all rows at an array or a pytree, in one vectorized pass: a first axis of n."""

@@ -128,7 +128,7 @@ class Objective(Rendered):
     def __reduce__(self) -> tuple[Any, ...]:
         """A registered objective is made anew where it is loaded; another one needs functions that have a name."""
         if self._registered is None:
-            return _restored, (self.__dict__,)
+            return _blank, (type(self),), self.__dict__
         plain = {n: getattr(self, n) for n in ("mu", "L", "dimension", "reference")}
         return _registered, self._registered, plain
 
@@ -482,10 +482,8 @@ def function_name(fun: Callable[[Any], Any]) -> str:
         return "f"
 
 
-def _restored(state: dict[str, Any]) -> Objective:
-    made = Objective.__new__(Objective)
-    made.__dict__.update(state)
-    return made
+def _blank(kind: type[Objective]) -> Objective:
+    return kind.__new__(kind)
 
 
 def _registered(name: str, options: dict[str, Any]) -> Objective:
