@@ -377,7 +377,7 @@ def test_a_task_of_your_own_that_does_not_fit_is_refused():
         (Wrong(what="metric"), "m of small is one number per batch"),
         (Unscored(), "no metric of small to be its score called 'accuracy'"),
         (Open(), "the task small leaves rtol, atol, max_steps without a value"),
-        (Small, "an object and not its class"),
+        (Small, "task of train must be a Task or None"),
     ):  # fmt: skip
         with pytest.raises(OdescentError, match=part):
             train(SMALL, task=task)

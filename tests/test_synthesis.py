@@ -135,7 +135,7 @@ def test_the_modes_are_those_of_the_exact_modal_matrix() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"family": 3, "mu": 1, "L": 10}, "a System, its name, or an Algorithm"),
+        ({"family": 3, "mu": 1, "L": 10}, "family of synthesize must be a System"),
         ({"family": "passive", "mu": 10, "L": 1}, "mu"),
         ({"family": "passive", "mu": 0, "L": 1}, "0 < mu < L"),
         ({"family": "passive", "mu": 1, "L": 10, "rate": "best"}, "rate"),

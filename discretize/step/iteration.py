@@ -148,9 +148,8 @@ class Iteration(Rendered):
 
     def _check_tuning(self) -> None:
         check_constant(self.tuning, self._moving)
-        for symbol, value in self.tuning.items():  # 0 is the limit of positive ones
-            if symbol.is_nonnegative and value.is_negative:
-                raise OdescentError(f"{symbol} must be at least 0, not {value}.")
+        if (taken := self.tuning.get(self.step, sp.S.One)).is_negative:  # 0 is the limit of steps
+            raise OdescentError(f"{self.step} must be at least 0, not {taken}.")
         values = chained({**self.tuning, **self.where})
         for hypothesis in self.assumes:
             hypothesis.at(values).checked()

@@ -178,7 +178,10 @@ def _understood(name: str, annotation: Any, known: dict[str, Any]) -> Any:
         except NameError as error:  # a class that only type checkers load here: known by its name
             missing = error.name or ""
             known[missing] = type(missing, (_Unloaded,), {})
-        except TypeError:
+        except (
+            TypeError,
+            AttributeError,
+        ):  # or a name in a module that is not loaded, as torch.nn.Module
             break
     return Any
 
