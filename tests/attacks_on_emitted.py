@@ -99,7 +99,7 @@ def compiled(alg):
         if target == "jax_drawn":
             module = load(alg, target)
             counts = len(alg.tuned.counts)
-            assert len(module.DRAWS) == len(alg.tuned.draws) + counts, alg.name
+            assert len(module.DRAWS) == len(alg.tuned.realized().draws) + counts, alg.name
             assert module.DRAWS.count("count") == counts, alg.name
     return good
 

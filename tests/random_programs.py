@@ -1,7 +1,7 @@
 """Random systems with random schemes, and what they mean in exact arithmetic modulo a prime.
 
 A system is drawn with several oracles, derivatives along directions, parameters, draws and times; a scheme with
-stages, look-aheads, assignments and Runge-Kutta substeps. Three readings of one step are compared: the scheme as
+stages, look-aheads, assignments and Runge-Kutta substeps, and samples anywhere. Three readings of one step are compared: the scheme as
 it is written, substep by substep, with every oracle called wherever it stands; its program; and its program with a
 call kept across steps. Oracles are polynomial maps of everything that they are asked with. Numbers are residues
 modulo 2^61 - 1, so that two readings that differ as rational functions differ here but for a chance of 1e-17.
@@ -38,6 +38,7 @@ x, v, w = od.blocks("x v w")
 s = od.blocks("s", kind="scalar")
 c, b, h, t = od.parameters("c b h t")
 f, e = od.Objective("f"), od.Objective("e")
+z, u = od.sample("z", law="sphere", like=x), od.sample("u")
 Number = int
 Values = dict[str, Any]  # by name: a residue, or a tuple of them for a vector
 
@@ -140,6 +141,10 @@ class World:
     def env(self, k: int) -> Values:
         when = k if self.scheduled else 0
         values: Values = {n: self._residue(n, when) for n in ("c", "b")}
+        values |= {
+            "z": self.draw(k, "z", True),
+            "u": self.draw(k, "u", False),
+        }  # samples, afresh in every step
         return {**values, "h": self.root(k) ** 2 % PRIME, "k": k}
 
     def draw(self, k: int, name: str, vector: bool) -> Any:
@@ -286,11 +291,20 @@ def _times(a: Any, k: Number) -> Any:
 # random systems and schemes
 
 
+class _Sampling(random.Random):
+    """Random choices that take samples, too."""
+
+
+def _sampled(r: random.Random, share: float = 1.0) -> bool:
+    return isinstance(r, _Sampling) and r.random() < share
+
+
 def a_vector(r: random.Random, depth: int = 2) -> Vector:
     """A vector in the blocks, mostly a short one, so that points meet."""
     kind = r.random()
     if depth == 0 or kind < 0.45:
-        return r.choice([x, x, x, v, w])
+        found: Vector = r.choice([x, x, x, v, w])
+        return found + z * r.choice([1, c]) if _sampled(r, 0.06) else found
     if kind < 0.6:
         return a_vector(r, 0) + a_vector(r, 0) * r.choice([1, -1, sp.Rational(1, 2), c, s, h])
     return an_oracle(r, depth - 1)
@@ -314,7 +328,7 @@ def an_oracle(r: random.Random, depth: int = 1) -> Vector:
 def a_scalar(r: random.Random) -> sp.Expr:
     return r.choice([
         sp.Integer(1), sp.Integer(1), -sp.Integer(1), c, b, s, t, sp.Rational(1, 2), od.inner(x, v),
-        f.value(x), 1 / (1 + t), c * h,
+        f.value(x), 1 / (1 + t), c * h, *([u, od.inner(z, x)] if _sampled(r) else []),
     ])  # fmt: skip
 
 
@@ -406,9 +420,9 @@ HEUN = od.scheme("heun").steps[0].by
 MIDPOINT = od.scheme("midpoint").steps[0].by
 
 
-def compared(seed: int) -> tuple[str, str]:
+def compared(seed: int, samples: bool = False) -> tuple[str, str]:
     """What came of one random program: "kept", "made again" or a refusal, and what is wrong with it, if anything."""
-    r = random.Random(seed)
+    r = _Sampling(seed) if samples else random.Random(seed)
     try:
         system = a_system(r)
         scheme = a_scheme(r, system)
@@ -438,7 +452,7 @@ if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     seen: Counter[str] = Counter()
     for number in range(count):
-        outcome, found = compared(number)
+        outcome, found = compared(number, samples=bool(number % 2))
         seen[outcome] += 1
         if found:
             print(found)

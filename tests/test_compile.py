@@ -167,10 +167,11 @@ def test_a_draw_is_not_known_a_step_ahead() -> None:
     assert len(reuse_across_steps(quiet).calls) == 1
 
 
+@pytest.mark.parametrize("samples", [False, True])
 @pytest.mark.parametrize("part", range(4))
-def test_random_programs_are_their_schemes(part: int) -> None:
-    """The scheme as written, its program, and the program that keeps a call agree exactly."""
-    outcomes = [compared(seed) for seed in range(40 * part, 40 * part + 40)]
+def test_random_programs_are_their_schemes(part: int, samples: bool) -> None:
+    """The scheme as written, its program, and the program that keeps a call agree exactly, with samples too."""
+    outcomes = [compared(seed, samples) for seed in range(40 * part, 40 * part + 40)]
     assert not [wrong for _, wrong in outcomes if wrong]
     assert {"kept", "several calls"} <= {what for what, _ in outcomes}
 
