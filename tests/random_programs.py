@@ -1,7 +1,7 @@
 """Random systems with random schemes, and what they mean in exact arithmetic modulo a prime.
 
-A system is drawn with several oracles, derivatives along directions, parameters, draws and times; a scheme with
-stages, look-aheads, assignments and Runge-Kutta substeps, and samples anywhere. Three readings of one step are compared: the scheme as
+A system is drawn with several oracles, derivatives along directions, parameters, draws, samples and times; a scheme
+with stages, look-aheads, assignments and Runge-Kutta substeps. Three readings of one step are compared: the scheme as
 it is written, substep by substep, with every oracle called wherever it stands; its program; and its program with a
 call kept across steps. Oracles are polynomial maps of everything that they are asked with. Numbers are residues
 modulo 2^61 - 1, so that two readings that differ as rational functions differ here but for a chance of 1e-17.
