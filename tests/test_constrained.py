@@ -363,3 +363,21 @@ def test_terms_with_one_inverse_are_one_solve():
     assert "one oracle call, one solve." in method.source("jax")
     apart = od.method({x: x - h * solved, v: od.linear_solve(operator, v)}, output=x)
     assert "one oracle call, 2 solves." in apart.source("jax")
+
+
+def test_a_step_of_zero_divides_by_nothing():
+    """With h = 0 the term with h is gone: a right side must not be divided by it, as a schedule may be 0."""
+    h = od.parameters("h")
+    operator = od.identity + h * f.hessian(x)
+    method = od.method(
+        {x: x - h * od.linear_solve(operator, f.grad(x)) + od.linear_solve(operator, v), v: v / 2},
+        output=x,
+    )
+    source = method.source("jax")
+    assert "one oracle call, one solve." in source
+    module = load(method, "jax")
+    c = module.Coefficients(*(jnp.asarray(0.0) for _ in module.Coefficients._fields))
+    grad = jax.grad(FUNCTIONS["f"])
+    hvp = lambda z, u: jax.jvp(grad, (z,), (u,))[1]
+    state = module.State(x=jnp.ones(3), v=jnp.full(3, 2.0))
+    np.testing.assert_allclose(module.step(state, grad=grad, hvp=hvp, c=c).x, np.full(3, 3.0))

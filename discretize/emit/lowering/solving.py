@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -76,17 +75,12 @@ class SolveWriter(ABC):
         total = Vector.of(rest)
         for (before, inverted), terms in found.items():
             assert isinstance(inverted, Inverse)
-            scale = terms[0][1]
+            scale = _common([c for _, c in terms])
             right = Vector.of((a.right, canonical(c / scale)) for a, c in terms)
-            total = (
-                total
-                + functools.reduce(
-                    lambda u, operator: apply(operator, u),
-                    reversed(before),
-                    self.solution(inverted, right),
-                )
-                * scale
-            )
+            moved = self.solution(inverted, right)
+            for operator in reversed(before):
+                moved = apply(operator, moved)
+            total = total + moved * scale
         return total if found else v
 
     def solution(self, inverted: Inverse, right: Vector) -> Vector:
@@ -204,3 +198,12 @@ class SolveWriter(ABC):
                 if isinstance(letter, OracleDerivative):
                     for p in filter(None, points_of(letter.oracle, letter.point)):
                         self.named(p, "at")
+
+
+def _common(coefficients: Sequence[sp.Expr]) -> sp.Expr:
+    """One of the coefficients by which all others can be divided, whatever the parameters; else 1."""
+    for one in coefficients:
+        ratios = [canonical(c / one) for c in coefficients]
+        if all(sp.fraction(r)[1].is_number for r in ratios):
+            return one
+    return sp.S.One
