@@ -162,7 +162,7 @@ def test_mismatched_shapes_and_other_bad_input():
         (lambda: nde.solve(decay, y, 0.0, 1.0, 1.0, paper=2022), "2021 or 2023, not 2022"),
         *((lambda n=n: nde.solve(decay, y, 0.0, 1.0, 1.0, max_steps=n), "whole number, at least 1")
           for n in (0, -1, 2.5)),
-        *((lambda k=k, v=v: nde.solve(decay, y, 0.0, 1.0, 1.0, **{k: v}), f"{k}= must be a")
+        *((lambda k=k, v=v: nde.solve(decay, y, 0.0, 1.0, 1.0, **{k: v}), f"{k}(=| of solve) must be a")
           for k, v in (("solver", "tsit5"), ("solver", dfx.Tsit5), ("controller", dfx.PIDController), ("saveat", y),
                        ("adjoint", "direct"), ("regularizer", "error"))),
         *((lambda k=k: nde.solve(decay, y, 0.0, 1.0, 1.0, key=k), "one JAX key") for k in (0, jr.split(jr.key(0)))),

@@ -36,7 +36,7 @@ def fewest_normals(program: Program, order: Sequence[int] | None = None) -> Prog
     if not drawn or any(not isinstance(i, (CallOracle, Draw)) for i in flat.instructions):
         return program
     symbols: list[VectorSymbol] = [d.target for d in drawn if isinstance(d.target, VectorSymbol)]
-    spaces = flat.spaces()
+    spaces = flat._spaces()
     if len({spaces.of(s) for s in symbols}) != 1:
         return program
     state = [flat.blocks[i].symbol for i in order or range(len(flat.blocks))]

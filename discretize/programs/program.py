@@ -362,14 +362,14 @@ class Program(Rendered):
     def classes(self) -> tuple[int, ...]:
         """Which blocks have one shape, as numbers in their order: 0 is that of the starting point, -1 scalars."""
         begin = {b.symbol: b.init for b in self.blocks}
-        return self.spaces().classes(begin, self.outputs.get("x"))
+        return self._spaces().classes(begin, self.outputs.get("x"))
 
     @cached_property
     def classes_apart(self) -> tuple[int, ...]:
         """The same where each argument of a function has a starting point of its own."""
-        return self.spaces().apart(self.state)
+        return self._spaces().apart(self.state)
 
-    def spaces(self) -> Spaces:
+    def _spaces(self) -> Spaces:
         """Which of its vectors have one shape."""
         spaces = Spaces()
         for i in self.instructions:

@@ -189,7 +189,7 @@ def control_law(loop: PassivityImmersion) -> Step:
 
 @follows_from("immerse")
 def immerse(
-    plant: Mapping[Symbol, Expr],
+    plant: Mapping[Symbol, Expr | float],
     control: VectorSymbol,
     *,
     gain: object,

@@ -75,7 +75,7 @@ class _Best(NamedTuple):
 
 def simulate(
     algorithm: Algorithm,
-    fun: Objective | Callable[[Any], Any],
+    fun: Objective | Callable[[Any], Any] | None,
     x0: Any,
     steps: int,
     *,
