@@ -1,7 +1,7 @@
 """Steps with as few normal draws as their law needs.
 
 Independent normals that enter linearly matter by their covariance alone: a step with the weights C on its draws has the
-law of one with any weights L of the same L L^T. The triangular factor is the one that is written.
+law of one with any weights L of the same L L^T. Cholesky's factor is the one that is written.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import sympy as sp
 
 from ...dynamics.algebra.calculus import Symbol, symbols_of
-from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
+from ..linear.matrices import cholesky_columns
 from ..programs.program import CallOracle, Draw, Instruction, Program
 
 Row = tuple[sp.Expr, ...]
@@ -43,21 +43,24 @@ def fewest_normals(program: Program, order: Sequence[int] | None = None) -> Prog
     calls = [c for c in flat.instructions if isinstance(c, CallOracle)]
     places: dict[Any, Expr] = {id(c): c.point for c in calls} | {s: flat.next[s] for s in state}
     weights = {place: _weights(e, symbols, program) for place, e in places.items()}
-    rows = [row for row in weights.values() if row is not None]
+    rows = [w for w in weights.values() if w is not None]
     others = [e for c in calls for e in c.expressions if e is not c.point]
     if len(rows) < len(weights) or any(set(symbols) & symbols_of(e) for e in others):
         return program
-    factor = dict(zip(weights, _triangular(rows), strict=True))
-    kept = symbols[: len(factor[state[0]])]
-    if len(factor[state[0]]) > len(symbols):
+    weight = sp.Matrix(rows)
+    columns = cholesky_columns(weight * weight.T, range(weight.rows))
+    if len(columns) > len(symbols):
         return program
+    kept = symbols[: len(columns)]
+    row = {place: i for i, place in enumerate(places)}
 
     def rewritten(place: Any) -> Any:
         e = places[place]
         if not isinstance(e, Vector):
             return e
         fixed = Vector.of((a, c) for a, c in e.terms.items() if a not in symbols)
-        return fixed + Vector.of(zip(kept, factor[place], strict=True))
+        drawn = ((s, c.get(row[place], sp.S.Zero)) for s, c in zip(kept, columns, strict=True))
+        return fixed + Vector.of(drawn)
 
     like = next(s for s in state if spaces.of(s) == spaces.of(symbols[0]))
     instructions: list[Instruction] = []
@@ -88,24 +91,3 @@ def _weights(e: Expr, draws: Sequence[Symbol], program: Program) -> Row | None:
     fine = all(c.free_symbols <= known and not c.atoms(ScalarNode) for c in weights)
     rest = Vector.of((a, c) for a, c in e.terms.items() if a not in draws)
     return weights if fine and not set(draws) & symbols_of(rest) else None
-
-
-def _inner(a: Sequence[sp.Expr], b: Sequence[sp.Expr]) -> sp.Expr:
-    return sp.Add(*(x * y for x, y in zip(a, b, strict=True)))
-
-
-def _triangular(rows: Sequence[Row]) -> list[list[sp.Expr]]:
-    """L with L L^T = C C^T for the weights C by rows, lower triangular up to rows of lower rank."""
-    pivots: list[int] = []
-    factor: list[list[sp.Expr]] = []
-    for i, row in enumerate(rows):
-        own: list[sp.Expr] = []
-        for j in pivots:
-            left = _inner(row, rows[j]) - _inner(own, factor[j][: len(own)])
-            own.append(canonical(left / factor[j][len(own)]))
-        left = canonical(_inner(row, row) - _inner(own, own))
-        if not is_zero(left):
-            pivots.append(i)
-            own.append(sp.sqrt(left))
-        factor.append(own)
-    return [own + [sp.S.Zero] * (len(pivots) - len(own)) for own in factor]

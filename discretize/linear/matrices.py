@@ -15,7 +15,7 @@ import sympy as sp
 from sympy.polys.galoistools import gf_gcd
 from sympy.polys.rings import PolyElement, PolyRing
 
-from ...dynamics.algebra.exact import Fractions, canonical
+from ...dynamics.algebra.exact import Fractions, canonical, is_zero
 
 Rows = list[list[PolyElement]]
 Powers = list[PolyElement]  # the coefficients of s**0, s**1, ...
@@ -218,3 +218,25 @@ class _Cleared:
 
 
 __all__ = ["System", "inverse", "same_transfer", "transfer"]
+
+
+def cholesky_columns(covariance: sp.Matrix, order: Sequence[int]) -> list[dict[int, sp.Expr]]:
+    """Columns of Cholesky's factor with the rows in that order, by row; one for each rank of the covariance."""
+    left = covariance.copy()
+    columns: list[dict[int, sp.Expr]] = []
+    for k, i in enumerate(order):
+        pivot = canonical(left[i, i])
+        if is_zero(pivot):
+            continue
+        root = sp.sqrt(_compact(pivot))
+        below = {j: canonical(left[j, i]) for j in order[k + 1 :]}
+        columns.append({i: root, **{j: _compact(c) / root for j, c in below.items() if c != 0}})
+        for a in below:
+            for b in below:
+                left[a, b] = canonical(left[a, b] - below[a] * below[b] / pivot)
+    return columns
+
+
+def _compact(e: sp.Expr) -> sp.Expr:
+    """The shorter of two products, so that a square root keeps positive factors apart."""
+    return min(sp.factor_terms(sp.expand(e)), sp.factor(e), key=sp.count_ops)

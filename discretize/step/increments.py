@@ -17,11 +17,11 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of
-from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.products import hadamard
 from ...dynamics.algebra.vectors import Expr, Vector
 from ...dynamics.vector_fields.processes import Jumps
 from ...dynamics.vector_fields.processes import Noise as Driven
+from ..linear.matrices import cholesky_columns
 from ..programs.substeps import RULES, Flow
 from .exponential import gramian
 
@@ -148,7 +148,7 @@ def exact(
         covariance = gramian(matrix, column, step.fraction * builder.step)
         driven_first = [i for i, e in enumerate(column) if e != 0]
         first = driven_first + [i for i, e in enumerate(column) if e == 0]
-        for weights in _factor(covariance, first):
+        for weights in cholesky_columns(covariance, first):
             draw = _times(common, builder.draw(next(iter(driven)), process))
             for i, weight in weights.items():
                 s = moved[i]
@@ -174,28 +174,6 @@ def _times(amplitude: Expr, draw: Expr) -> Expr:
     if not isinstance(amplitude, Vector):
         return draw * amplitude
     return hadamard(amplitude, draw) if isinstance(draw, Vector) else amplitude * draw
-
-
-def _factor(covariance: sp.Matrix, order: list[int]) -> list[dict[int, sp.Expr]]:
-    """Columns of Cholesky's factor with the rows in that order, by row; one for each rank of the covariance."""
-    left = covariance.copy()
-    columns: list[dict[int, sp.Expr]] = []
-    for k, i in enumerate(order):
-        pivot = canonical(left[i, i])
-        if is_zero(pivot):
-            continue
-        root = sp.sqrt(_compact(pivot))
-        below = {j: canonical(left[j, i]) for j in order[k + 1 :]}
-        columns.append({i: root, **{j: _compact(c) / root for j, c in below.items() if c != 0}})
-        for a in below:
-            for b in below:
-                left[a, b] = canonical(left[a, b] - below[a] * below[b] / pivot)
-    return columns
-
-
-def _compact(e: sp.Expr) -> sp.Expr:
-    """The shorter of two products, so that a square root keeps positive factors apart."""
-    return min(sp.factor_terms(sp.expand(e)), sp.factor(e), key=sp.count_ops)
 
 
 __all__ = ["check", "exact", "increments"]
