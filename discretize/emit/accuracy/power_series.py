@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from math import factorial, gcd, lcm
+from math import factorial, lcm
 from typing import Any, ClassVar, TypeAlias
 
 import mpmath
 import sympy as sp
+
+from ....dynamics.algebra.scalars import small_powers
 
 Z = sp.Symbol("z", positive=True)
 _SWITCHES = (sp.Rational(1, 2), sp.Integer(1), sp.Integer(2), sp.Integer(4))
@@ -62,10 +64,10 @@ class PowerSeries(sp.Function):
 
 
 def factored(e: sp.Expr) -> sp.Expr:
-    """The factors of a scalar that has exponentials, which are taken for polynomials in one of them.
+    """The factors of a scalar that has exponentials, which are taken for polynomials in a few of them.
 
-    SymPy takes exp(x/500) for exp(1001 x/500) - 1, which has 1001 roots in it. Where powers would be high it is the
-    largest of which all are powers, or, where they still are, each stands for itself.
+    SymPy takes exp(x/500) for exp(1001 x/500) - 1, which has 1001 roots in it. Where powers would be high, they are
+    those of `small_powers`.
     """
     groups: dict[sp.Expr, list[sp.Rational]] = {}
     for power in e.atoms(sp.exp):
@@ -76,15 +78,14 @@ def factored(e: sp.Expr) -> sp.Expr:
     for x, found in groups.items():
         if not all(c.is_Rational for c in found):
             continue
-        over = lcm(*(c.q for c in found))
-        unit = sp.Rational(gcd(*(int(c * over) for c in found)), over)
-        if max(map(abs, found)) * over <= _POWER:
-            continue  # SymPy takes exp(x/over)
-        together = max(map(abs, found)) <= _POWER * unit
+        if max(map(abs, found)) * lcm(*(c.q for c in found)) <= _POWER:
+            continue  # SymPy takes the root of them all
+        units = small_powers({abs(c) for c in found})
         for c in found:
-            base = unit if together else c
-            symbol = back.setdefault(sp.exp(base * x), sp.Dummy(positive=True))
-            new[sp.exp(c * x)] = symbol ** (c / base)
+            parts = ((sp.exp(u * x), n * sp.sign(c)) for u, n in units[abs(c)].items())
+            new[sp.exp(c * x)] = sp.Mul(
+                *(back.setdefault(power, sp.Dummy(positive=True)) ** n for power, n in parts)
+            )
     plain = sp.factor(e.xreplace(new))
     return plain.xreplace({symbol: power for power, symbol in back.items()})
 
