@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -11,11 +11,9 @@ import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol
-from ...dynamics.algebra.vectors import ScalarNode, Vector, scalar_calls
+from ...dynamics.algebra.calculus import Symbol, asked_in
 from ...dynamics.vector_fields.groups import Grouped, Groups, by_group, check_groups
 from ...dynamics.vector_fields.objective import Objective, refuse_torch
-from ..programs.program import Program
 from ..step.iteration import Iteration
 
 
@@ -136,7 +134,9 @@ def check_resolution(algorithm: Iteration, values: Mapping[str, Any], start: Any
     least, dtype = max(ulps, key=lambda pair: pair[0], default=(0.0, None))
     given = {s: values[s.name] for s in program.parameters if s.name in values}
     known = {s: sp.Float(float(v)) for s, v in given.items() if np.ndim(v) == 0}
-    for point in _points(program):
+    points = {c.point for c in program.calls}
+    points |= {point for e in program._expressions() for _, point in asked_in(e)}
+    for point in points:
         for s in drawn & point.terms.keys():
             radius = point.terms[s]
             size = abs(radius.xreplace(known))
@@ -145,15 +145,3 @@ def check_resolution(algorithm: Iteration, values: Mapping[str, Any], start: Any
                     f"the radius {abs(radius)} = {float(size):.3g} is below the resolution of {dtype} at the starting "
                     f"point, {least:.2g}: the points of the difference are one; give a larger radius."
                 )
-
-
-def _points(program: Program) -> Iterator[Vector]:
-    """Where functions are evaluated."""
-    yield from (c.point for c in program.calls)
-    for e in program._expressions():
-        yield from (c.point for c in (e.calls() if isinstance(e, Vector) else scalar_calls(e)))
-    for e in program._expressions():
-        for scalar in e.terms.values() if isinstance(e, Vector) else (e,):
-            yield from (
-                v for n in scalar.atoms(ScalarNode) if n.kind == "value" for v in n.arguments
-            )

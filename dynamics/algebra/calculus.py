@@ -329,15 +329,21 @@ def symbols_of(e: Expr) -> set[Symbol]:
     return e.free_symbols if isinstance(e, Vector) else scalar_symbols(e)
 
 
-def oracles_in(e: Expr) -> set[Oracle]:
-    """Every oracle that an expression calls, nested calls and values included."""
+def asked_in(e: Expr) -> set[tuple[Oracle, Vector]]:
+    """Every oracle that an expression calls with its points, nested calls and values included."""
     calls = e.calls() if isinstance(e, Vector) else scalar_calls(e)
     inside = [part for c in calls for part in c.parts()]
-    found = {c.oracle for c in calls}
+    found = {(c.oracle, c.point) for c in calls}
     for v in (e, *inside):
         for scalar in v.terms.values() if isinstance(v, Vector) else (v,):
-            found |= {n.oracle for n in scalar.atoms(ScalarNode) if n.oracle is not None}
+            nodes = scalar.atoms(ScalarNode)
+            found |= {(n.oracle, n.arguments[0]) for n in nodes if n.oracle is not None}
     return found
+
+
+def oracles_in(e: Expr) -> set[Oracle]:
+    """Every oracle that an expression calls, nested calls and values included."""
+    return {oracle for oracle, _ in asked_in(e)}
 
 
 def nothing(s: Symbol) -> Expr:

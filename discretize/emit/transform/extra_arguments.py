@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import sympy as sp
 
+from ....dynamics.algebra.calculus import asked_in
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector
+from ....dynamics.algebra.vectors import Expr, Vector
 from ..lowering.lower import oracle_arguments
 from ..lowering.names import Naming
 from ..lowering.statements import Ask, Routine, ScalarLet, SolveLet, Statement
@@ -20,12 +21,8 @@ def extra_arguments(made: Plan, naming: Naming) -> dict[Oracle, str]:
     """The extra argument for each oracle: callables, and the value at the parameters as a number."""
     asked: dict[Oracle, set[Vector]] = {} if made.oracle is None else {made.oracle: set()}
     for e in _expressions(made):
-        scalars = e.terms.values() if isinstance(e, Vector) else [e]
-        for node in {n for s in scalars for n in s.atoms(ScalarNode)}:
-            if node.oracle is not None:
-                asked.setdefault(node.oracle, set()).add(node.arguments[0])
-        for c in e.calls() if isinstance(e, Vector) else set():
-            asked.setdefault(c.oracle, set()).add(c.point)
+        for oracle, point in asked_in(e):
+            asked.setdefault(oracle, set()).add(point)
     for i in made.program.calls:
         asked.setdefault(i.oracle, set()).add(i.point)
     named = oracle_arguments(set(asked), naming)
