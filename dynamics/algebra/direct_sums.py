@@ -14,7 +14,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, WrongType
 from .gradients import jacobian_of
 from .operators import check_operator
-from .products import Inclusion, Part, apply
+from .products import Inclusion, Part, apply, transpose
 from .vectors import Vector, VectorSymbol, zero
 
 
@@ -49,6 +49,16 @@ def part(v: Vector, block: Any) -> Vector:
         a vector of that block's space.
     """
     return apply(Part(_name(block)), v)
+
+
+def row_of(operator: Vector, row: str, parts: Mapping[str, Vector]) -> Vector:
+    """A row of an operator by blocks, applied to a vector with these parts."""
+    return apply(Part(row), apply(operator, stack(parts)))
+
+
+def joining(operator: Vector, row: str, parts: Mapping[str, Vector]) -> Vector:
+    """A vector of the shape of a row, from parts of other shapes; zero where no entry joins the row to one of them."""
+    return row_of(operator, row, parts) or row_of(transpose(operator), row, parts)
 
 
 @checked

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..._support.errors import OdescentError
-from ..algebra.products import Inclusion, Part, apply, slots_of, transpose
-from ..algebra.vectors import Vector, VectorSymbol, zero
+from ..algebra.direct_sums import joining, row_of
+from ..algebra.products import Part, apply, slots_of
+from ..algebra.vectors import Vector, VectorSymbol
 
 Number = Callable[[Vector, Mapping[Any, Any]], Any]
 
@@ -45,26 +46,21 @@ class BlockSystem:
 
     def _shape(self, slot: str, parts: Mapping[str, Any]) -> tuple[int, ...] | None:
         """That of a block which the operator or its transpose joins to one that is known."""
-        for operator in (self.operator, transpose(self.operator)):
-            row = self._row(operator, slot, list(parts))
-            if row.terms:
-                found: tuple[int, ...] = self.xp.shape(self.number(row, self._directions(parts)))
-                return found
-        return None
-
-    def _row(self, operator: Vector, slot: str, columns: list[str]) -> Vector:
-        moved = sum((apply(Inclusion(s), VectorSymbol(_direction(s))) for s in columns), zero)
-        return apply(Part(slot), apply(operator, moved))
+        if not (row := joining(self.operator, slot, {s: _direction(s) for s in parts})):
+            return None
+        found: tuple[int, ...] = self.xp.shape(self.number(row, self._directions(parts)))
+        return found
 
     def _directions(self, parts: Mapping[str, Any]) -> dict[Any, Any]:
-        return {VectorSymbol(_direction(s)): v for s, v in parts.items()}
+        return {_direction(s): v for s, v in parts.items()}
 
     def product(self, flat: Any) -> Any:
         """M times a vector of all entries."""
         values = self._directions(self.parts(flat))
         found = []
+        along = {s: _direction(s) for s in self.slots}
         for s, shape in self.shapes.items():
-            value = self.xp.asarray(self.number(self._row(self.operator, s, self.slots), values))
+            value = self.xp.asarray(self.number(row_of(self.operator, s, along), values))
             if value.shape not in ((), shape):
                 raise OdescentError(
                     f"the row {s} of a solve has the shape {value.shape}, and its part of the right side {shape}."
@@ -79,5 +75,5 @@ class BlockSystem:
         return {s: v.reshape(self.shapes[s]) for s, v in zip(self.slots, split, strict=True)}
 
 
-def _direction(slot: str) -> str:
-    return f"direction in {slot}"
+def _direction(slot: str) -> VectorSymbol:
+    return VectorSymbol(f"direction in {slot}")

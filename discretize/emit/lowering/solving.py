@@ -10,10 +10,10 @@ from typing import Any, Self
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.direct_sums import stack
+from ....dynamics.algebra.direct_sums import joining, row_of, stack
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.operators import Inverse, OracleDerivative
-from ....dynamics.algebra.products import Part, Product, Unary, apply, letters, slots_of, transpose
+from ....dynamics.algebra.products import Part, Product, Unary, apply, letters, slots_of
 from ....dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol, points_of
 from ....dynamics.solves.routes import (
     TOLERANCE,
@@ -117,20 +117,16 @@ class SolveWriter(ABC):
         for s in slots:
             if s not in found:
                 like = next((VectorSymbol(n) for n in self.blocks if bare(n) == s), None)
-                like = like or self.named(self.joining(operator, s, found), "row")
+                if like is None:
+                    if not (row := joining(operator, s, found)):
+                        raise NotCarried(
+                            f"the block {s} of a solve has an unknown shape: its part of the right side is zero, and "
+                            "no entry of the operator joins it to another block."
+                        )
+                    like = self.named(row, "row")
                 found[s] = VectorSymbol(self.table.fresh(f"b_{s}"))
                 self.statements.append(ZeroLet(found[s], like))
         return {s: found[s] for s in slots}
-
-    def joining(self, operator: Vector, row: str, parts: Mapping[str, VectorSymbol]) -> Vector:
-        """A vector of the shape of a row, from an operator and parts of other shapes."""
-        for one in (operator, transpose(operator)):
-            if found := apply(Part(row), apply(one, stack(parts))):
-                return found
-        raise NotCarried(
-            f"the block {row} of a solve has an unknown shape: its part of the right side is zero, and no entry of the "
-            "operator joins it to another block."
-        )
 
     def joined(self, parts: Sequence[VectorSymbol], hint: str) -> VectorSymbol:
         """The name of a vector of a direct sum."""
@@ -156,10 +152,8 @@ class SolveWriter(ABC):
         along, function = VectorSymbol(fresh("v", "v")), fresh(function)
         inner = self.inside()
         if parts:
-            moved = apply(
-                operator, stack(dict(zip(parts, inner.parted(along, parts), strict=True)))
-            )
-            rows = [inner.named(apply(Part(s), moved), f"row_{s}") for s in parts]
+            moved = dict(zip(parts, inner.parted(along, parts), strict=True))
+            rows = [inner.named(row_of(operator, s, moved), f"row_{s}") for s in parts]
             result: Expr = inner.joined(rows, "rows")
         else:
             result = inner.result("product", product_with(operator, along))
