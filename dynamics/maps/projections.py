@@ -74,6 +74,13 @@ def simplex(xp: Any, x: Any, s: Any) -> Any:
     return xp.where(x > threshold, x - threshold, 0.0)
 
 
+def _ranked(xp: Any, flat: Any) -> Any:
+    """The order of the entries from the largest on, the numbers 1, 2, ..., and the one of each entry."""
+    order = xp.argsort(-flat, stable=True)
+    count = xp.cumsum(xp.ones_like(flat), 0)
+    return order, count, count[xp.argsort(order, stable=True)]
+
+
 @named(
     potential=r"\max_p \langle x, p\rangle - \tfrac12 |p|^2, \quad p \ge 0, \textstyle\sum_i p_i = s, |p|_0 \le k",
     arguments={"s": ScalarArgument(1, "> 0"), "k": ScalarArgument(None, ">= 1", whole=True)},
@@ -88,9 +95,7 @@ def sparse_simplex(xp: Any, x: Any, s: Any, k: Any) -> Any:
     Of equal entries the first ones are kept.
     """
     flat = x.reshape(-1)
-    order = xp.argsort(-flat, stable=True)
-    count = xp.cumsum(xp.ones_like(flat), 0)
-    rank = count[xp.argsort(order, stable=True)]
+    order, count, rank = _ranked(xp, flat)
     level = (xp.cumsum(flat[order], 0) - s) / count
     threshold = xp.max(xp.where(count <= k, level, -xp.inf))
     kept = (flat > threshold) & (rank <= k)
@@ -137,9 +142,7 @@ def shrink(xp: Any, x: Any, lam: Any) -> Any:
 def top_k(xp: Any, x: Any, k: Any) -> Any:
     """The k largest entries in size, the others zero; of equal ones the first are kept."""
     flat = x.reshape(-1)
-    order = xp.argsort(-xp.abs(flat), stable=True)
-    count = xp.cumsum(xp.ones_like(flat), 0)
-    rank = count[xp.argsort(order, stable=True)]
+    _, _, rank = _ranked(xp, xp.abs(flat))
     return xp.where(rank <= k, flat, 0.0).reshape(x.shape)
 
 
