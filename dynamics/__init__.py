@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from .algebra.vectors import inner as inner
     from .algebra.vectors import zero as zero
     from .algebra.windows import push as push
-    from .flows.monte_carlo import monte_carlo as monte_carlo
     from .flows.system import System as System
     from .library import system as system
     from .library import systems as systems
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from .samples.estimate import estimate as estimate
     from .samples.mean import mean as mean
     from .samples.sample import sample as sample
+    from .stochastic.monte_carlo import monte_carlo as monte_carlo
     from .vector_fields.block import Block as Block
     from .vector_fields.block import start as start
     from .vector_fields.finite_sum import FiniteSum as FiniteSum

@@ -87,7 +87,7 @@ def test_batches_are_the_same_samples(monkeypatch):
     at = {x: POINT[x], mu: 0.5}
     one, again = (od.monte_carlo(e, loss, at, draws=1001, seed=7) for _ in range(2))
     np.testing.assert_array_equal(one.mean, again.mean)
-    monkeypatch.setattr("odescent.dynamics.flows.monte_carlo._AT_ONCE", 300)
+    monkeypatch.setattr("odescent.dynamics.stochastic.monte_carlo._AT_ONCE", 300)
     apart = od.monte_carlo(e, loss, at, draws=1001, seed=7)
     assert (abs(apart.mean - one.mean) <= 6 * one.mean_error).all()
     assert one.second_moment == apart.second_moment == 3.0 and one.second_moment_error == 0

@@ -272,7 +272,7 @@ def run(
     values = _parameters(made, parameters, named)
     single = jnp.result_type(float).itemsize < 8
     of_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(start))
-    cost = tuple(cost_of_step(named, objective).items())
+    cost = tuple(cost_of_step(algorithm, objective).items())
 
     def finished(t: Trajectory) -> Trajectory:
         kept = _cut(t, algorithm)

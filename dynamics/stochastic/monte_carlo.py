@@ -18,10 +18,10 @@ from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, oracles_in, substitute, symbols_of
 from ..algebra.vectors import Vector, VectorSymbol
+from ..flows.evaluate import evaluate
 from ..samples.estimate import Estimator
 from ..samples.sample import VectorSample, dimension_of, samples_in
 from ..vector_fields.functions import oracle_of, together
-from .evaluate import evaluate
 
 _AT_ONCE = 2**21  # numbers in a batch of samples
 _FEWEST, _MOST = 2, 10**9
