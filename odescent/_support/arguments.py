@@ -72,6 +72,12 @@ def _calling(function: Any, values: bool = True) -> Any:
     if getattr(function, "_refuses", -1) >= values:  # it does already
         return function
 
+    call = (_valued if values else _fitting)(function)
+    setattr(call, "_refuses", values)  # noqa: B010
+    return call
+
+
+def _fitting(function: Any) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **more: Any) -> Any:
         try:
@@ -81,9 +87,6 @@ def _calling(function: Any, values: bool = True) -> Any:
                 raise
         raise wrong
 
-    if values:
-        call = _valued(function)
-    setattr(call, "_refuses", values)  # noqa: B010
     return call
 
 
@@ -178,10 +181,7 @@ def _understood(name: str, annotation: Any, known: dict[str, Any]) -> Any:
         except NameError as error:  # a class that only type checkers load here: known by its name
             missing = error.name or ""
             known[missing] = type(missing, (_Unloaded,), {})
-        except (
-            TypeError,
-            AttributeError,
-        ):  # or a name in a module that is not loaded, as torch.nn.Module
+        except (TypeError, AttributeError):  # as torch.nn.Module without torch
             break
     return Any
 
