@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .algebra.vectors import zero as zero
     from .algebra.windows import push as push
     from .flows.system import System as System
+    from .implicit.making import argmin as argmin
+    from .implicit.making import root as root
     from .library import system as system
     from .library import systems as systems
     from .maps import named_maps as named_maps

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .dynamics import Oracle as Oracle
     from .dynamics import System as System
     from .dynamics import apply as apply
+    from .dynamics import argmin as argmin
     from .dynamics import block_operator as block_operator
     from .dynamics import blocks as blocks
     from .dynamics import diagonal as diagonal
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from .dynamics import parameters as parameters
     from .dynamics import part as part
     from .dynamics import push as push
+    from .dynamics import root as root
     from .dynamics import sample as sample
     from .dynamics import stack as stack
     from .dynamics import system as system

@@ -14,7 +14,7 @@ from programs import Machine, fitted_order
 
 import odescent as od
 from odescent.dynamics import elementwise, inner, substitute
-from odescent.dynamics.vector_fields.slow_manifold import expand
+from odescent.dynamics.flows.system import System
 
 x, v, w, y = od.blocks("x v w y")
 f = od.Objective("f")
@@ -72,7 +72,7 @@ def test_a_truncated_slow_manifold_is_invariant_to_the_next_order(seed: int) -> 
     order, rate = draw.choice([1, 1, 2]), sp.Rational(draw.randrange(1, 6), draw.randrange(1, 4))
     slow = vector(draw, [x, y]) + draw.choice([0, 1]) * y
     fast = -(rate * y + vector(draw, [x])) / eps + vector(draw, [x, y])
-    terms = expand({x: slow, y: fast}, y, eps, order)
+    terms = System({x: slow, y: fast}, output=x, fast={y: eps}).slow_manifold(order)[y]
     machine = Machine(od.algorithm("gradient_descent").tuned, ORACLES, L=2.0)
 
     def value(e: Any, size: float, **state: Any) -> Any:

@@ -281,7 +281,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "RunComparison": lambda: nde.RunComparison("accuracy", {"none": [trained(), trained(1)]}, {}),
     "Scheme": lambda: ball().scheme,
     "SecondOrder": lambda: od.system("heavy_ball").second_order(),
-    "SlowManifold": lambda: od.System({"flow": {x: v, v: -(v + f.grad(x)) / h}}, output=x).slow_manifold(v, h),
+    "SlowManifold": lambda: od.System({"flow": {x: v, v: -(v + f.grad(x)) / h}}, output=x, fast={v: h}).slow_manifold(),
     "SlowestMode": lambda: SlowestMode(sp.Integer(1), Fraction(1, 2)),
     "Solution": lambda: od.system("gradient_flow").simulate(od.objective("quadratic"), np.ones(2), 1.0),
     "Scene": lambda: od.analysis.interactive(space()),

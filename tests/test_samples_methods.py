@@ -291,13 +291,13 @@ def test_the_lags_of_averages() -> None:
         od.dynamics.derivative(g, {x: VectorSymbol("u")}), {x: VectorSymbol("w")}
     )
     third = od.dynamics.substitute(third, {VectorSymbol("u"): g, VectorSymbol("w"): g})
-    plain = od.system("averaged_gradient_flow").slow_manifold(d, T, 2)
+    plain = od.system("averaged_gradient_flow").with_fast({d: T}).slow_manifold(2)[d]
     ahead = od.system("averaged_gradient_flow", correction="look_ahead").bind({tau: T})
-    ahead = ahead.slow_manifold(d, T, 2)
+    ahead = ahead.with_fast({d: T}).slow_manifold(2)[d]
     aided = od.system("averaged_gradient_flow", correction="hessian")
     assert vanishes(plain[1] - hg)
     assert vanishes(ahead[1]) and vanishes(ahead[2] - third / 2)
-    assert all(vanishes(e) for e in aided.slow_manifold(d, T, 2)[1:])
+    assert all(vanishes(e) for e in aided.with_fast({d: T}).slow_manifold(2)[d][1:])
     assert vanishes(aided.derivative(d - g) + (d - g) / T)
 
 

@@ -329,7 +329,7 @@ def slow_curves(
 
     Raises:
         OdescentError: no such block or parameter, or a system that has no such manifold (see
-            `dynamics.slow_manifold.expand`).
+            `dynamics.fast_slow.manifold.expand`).
     """
     import jax
     import jax.numpy as jnp
@@ -348,7 +348,7 @@ def slow_curves(
     free = system.bind({symbol: 1 / eps}) if inverted else system
     free = free.bind({p: v for p, v in parameters.items() if p != symbol})
     fast_symbol = free.block(fast).symbol
-    terms = free.slow_manifold(fast_symbol, eps, order)
+    terms = free.with_fast({fast_symbol: eps}).slow_manifold(order)[fast_symbol]
     slow = next(n for n in names if n != fast)
     axis = int(np.abs(plane.section.basis[names.index(slow)]).argmax())
     low, high = window[axis]

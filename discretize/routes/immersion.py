@@ -21,7 +21,7 @@ from ...dynamics.library.second_order import ROUTE_A
 from ...dynamics.passivity import PassivityImmersion, modal_roots
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.second_order import position, velocity
-from ...dynamics.vector_fields.slow_manifold import graph_discriminant, invariance_defect
+from ...dynamics.fast_slow.manifold import graph_discriminant, invariance_defect
 from ...dynamics.vector_fields.system import L, curvature, mu
 from ..faces import Algorithm, Derivation
 from ..library import algorithm
@@ -210,7 +210,7 @@ def _slow_manifold() -> Step:
         r"manifold picture is literal at $\lambda = \mu$ only.",
         (
             Claim("h_0", zero),
-            Claim("h_1", _interconnected(1 / eps).slow_manifold(psi, eps, 1)[1]),
+            Claim("h_1", _interconnected(1 / eps).with_fast({psi: eps}).slow_manifold(1)[psi][1]),
             Claim("x'", -(a + eps * b) * g, r"\dot{x}_{\mathrm{slow}}"),
             Claim(
                 "Delta(lambda)", (K - a * curvature) ** 2 - 4 * b * curvature, r"\Delta(\lambda)"

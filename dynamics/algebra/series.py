@@ -7,6 +7,7 @@ partitions of the order, so that nothing is differentiated that is then thrown a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from math import factorial
 from typing import Any, overload
 
@@ -14,7 +15,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
-from .calculus import derivative, scalar_of, singular, substitute, tidy
+from .calculus import derivative, scalar_of, singular, substitute, tidy, vanishes
 from .exact import is_zero
 from .operators import Inverse, inverse
 from .products import Product, _product, apply
@@ -50,6 +51,29 @@ def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
         return [found[k] for k in range(order + 1)]
     except (SingularError, ZeroDivisionError):
         raise OdescentError(f"{e} has no Taylor expansion at {symbol} = 0.") from None
+
+
+def limit_at(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:
+    """An expression at values of its symbols; where it is singular, its limit in the one symbol that makes it so.
+
+    Args:
+        e: a scalar or vector expression.
+        values: by symbol.
+
+    Returns:
+        the limit; what is put in, singular, where there is none or several symbols have different ones.
+    """
+    plain = substitute(e, values)
+    if not singular(plain):
+        return plain
+    found: list[Expr] = []
+    for s, v in values.items():
+        others = substitute(e, {t: w for t, w in values.items() if t != s})
+        if not singular(others):
+            with suppress(OdescentError):
+                found.append(tidy(taylor(substitute(others, {s: s + v}), s, 0)[0]))
+    agreed = found and all(vanishes(other - found[0]) for other in found[1:])
+    return found[0] if agreed else plain
 
 
 def orders_lost(e: Expr, symbol: sp.Symbol, known: Mapping[Any, Expr]) -> int:
@@ -141,6 +165,9 @@ def _atom(atom: Atom, symbol: sp.Symbol, order: int) -> list[Vector]:
         return _inverse(_vector(atom.argument, symbol, order))
     if isinstance(atom, Call) and not any(symbol in p.free_symbols for p in atom.parameters):
         return _call(atom, symbol, order)
+    if (own := getattr(atom, "own_series", None)) is not None:  # an implicit function
+        terms: list[Vector] = own(symbol, order)
+        return terms
     return _by_derivatives(atom, symbol, order)
 
 

@@ -23,7 +23,7 @@ from .scalars import as_scalar, names_in, told_apart
 
 # What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
 PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}
-NORMAL: list[Callable[[Any], Any]] = []  # how `operators`, above, rewrites atoms with inverses
+NORMAL: list[Callable[[Any], Any]] = []  # how what is above rewrites atoms with inverses and roots
 PAIRED: list[Any] = []  # where `identities`, which is above, cuts inner products with adjoints
 
 
@@ -399,8 +399,10 @@ def _multilinear(
             ((*atoms, a), c * k) for atoms, c in expanded for a, k in argument.terms.items()
         ]
     made = ((build(atoms), c) for atoms, c in expanded)
-    rewritten = ((NORMAL[0](a) if a.solving else a, c) for a, c in made)
-    return Vector.of((a, c * k) for v, c in rewritten for a, k in v.terms.items())
+    for rule in NORMAL:
+        rewritten = [(rule(a) if a.solving else a, c) for a, c in made]
+        made = ((a, c * k) for v, c in rewritten for a, k in v.terms.items())
+    return Vector.of(made)
 
 
 class ScalarNode(sp.AtomicExpr):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import sympy as sp
@@ -27,11 +27,13 @@ from ..algebra.vectors import (
     points_of,
 )
 from ..algebra.windows import Powers, UnitPlace, is_window, pushed
+from ..implicit.roots import RootScalar, RootVector, roots_of
 from ..maps import form_of
 from ..samples.contraction import ones
 from ..samples.mean import MeanScalar, MeanVector
 from ..samples.sample import VectorSample, dimension_of
 from ..solves.numbers import of_factors, solved
+from ..solves.roots import root_numbers
 from ..vector_fields.block import start
 from ..vector_fields.functions import oracle_of, together
 from ..vector_fields.objective import Objective, along_all
@@ -45,7 +47,7 @@ _FUNCTIONS = {
 }  # fmt: skip
 
 
-def evaluate(e: Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
+def evaluate(e: Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
     """The value of an expression.
 
     Args:
@@ -57,12 +59,17 @@ def evaluate(e: Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -
 
     Raises OdescentError for a symbol without a value or an oracle without a function.
     """
+    return _value(e, with_roots([e], values, oracles, xp), oracles, xp)
+
+
+def _value(e: Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+    """The value of an expression in which implicit functions are known."""
     if not isinstance(e, Vector):
         return _scalar(e, values, oracles, xp)
     if not e.terms:
         return 0.0
     if (found := pushed(e)) is not None:  # the columns are from the newest to the oldest
-        window, value = (xp.asarray(evaluate(v, values, oracles, xp)) for v in found)
+        window, value = (xp.asarray(_value(v, values, oracles, xp)) for v in found)
         return xp.concatenate([value.reshape(-1, 1), window[:, :-1]], axis=1)
     parts, multiple = [], None
     for atom, coefficient in e.terms.items():
@@ -79,34 +86,35 @@ def evaluate(e: Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -
     return total if multiple is None else total + multiple * xp.eye(len(total))
 
 
-def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
+def _atom(atom: Vector, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
     if isinstance(atom, VectorSymbol):
         return _lookup(atom, values)
+    if isinstance(atom, RootVector):
+        return _root(atom, values, oracles, xp)
     if isinstance(atom, MeanVector):
         return _mean(atom, values, oracles, xp)
     if atom == ones:  # of the size of what it is added to
         return 1.0
     if isinstance(atom, Product) and atom.kind == "apply" and atom.right == ones:
-        return xp.sum(evaluate(atom.left, values, oracles, xp), axis=-1)
+        return xp.sum(_value(atom.left, values, oracles, xp), axis=-1)
     if isinstance(atom, Call):
         return _called(atom, values, oracles, xp)
     if isinstance(atom, OracleDerivative):
         return _columns(atom, values, oracles, xp)
     if isinstance(atom, Product) and isinstance(atom.left, Part):
-        return evaluate(atom.right, values, oracles, xp)[atom.left.slot]
+        return _value(atom.right, values, oracles, xp)[atom.left.slot]
     if isinstance(atom, Product) and isinstance(atom.left, Inverse):
-        number = lambda e, more: evaluate(e, {**values, **more}, oracles, xp)
-        return solved(atom.left, atom.right, number, xp)
+        return solved(atom.left, atom.right, _numbers(values, oracles, xp), xp)
     if isinstance(atom, Product) and isinstance(atom.left, Kronecker) and not atom.right.operates:
-        number = lambda e, more: evaluate(e, {**values, **more}, oracles, xp)
-        return of_factors(atom.left, evaluate(atom.right, values, oracles, xp), number, xp)
+        number = _numbers(values, oracles, xp)
+        return of_factors(atom.left, _value(atom.right, values, oracles, xp), number, xp)
     if isinstance(atom, Kronecker):
-        return xp.kron(*(evaluate(a, values, oracles, xp) for a in atom.arguments))
+        return xp.kron(*(_value(a, values, oracles, xp) for a in atom.arguments))
     if isinstance(atom, Product) and is_window(atom.left) and atom.right == UnitPlace("oldest"):
         return _lookup(atom.left, values)[:, -1]
     if isinstance(atom, Powers):
         return xp.arange(int(_scalar(atom.length, values, oracles, xp))) ** float(atom.power)
-    arguments = [evaluate(a, values, oracles, xp) for a in atom.arguments]  # type: ignore[attr-defined]
+    arguments = [_value(a, values, oracles, xp) for a in atom.arguments]  # type: ignore[attr-defined]
     if isinstance(atom, Unary):
         (of,) = arguments
         return (
@@ -132,7 +140,7 @@ def _atom(atom: Vector, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     return _scalar(atom.body, inside, oracles, xp)
 
 
-def _mean(node: Any, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
+def _mean(node: Any, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
     """A mean by the quadrature of its sample's law, in the dimension of the block of which it has the shape."""
     over = node.over
     scalar = not isinstance(over, VectorSymbol)
@@ -143,7 +151,7 @@ def _mean(node: Any, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) ->
 
     def at(point: Any) -> Any:
         own = point[0] if like is None else point.reshape(like.shape)
-        return evaluate(node.body, {**values, over: own}, oracles, xp)
+        return _value(node.body, {**values, over: own}, oracles, xp)
 
     if xp.__name__ == "numpy":
         return functools.reduce(
@@ -155,28 +163,71 @@ def _mean(node: Any, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) ->
     return xp.tensordot(xp.asarray(weights), found, axes=1)
 
 
-def _columns(
-    atom: OracleDerivative, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any
-) -> Any:
+def _root(node: Any, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+    """An implicit function, found before or searched for now."""
+    if node in values:
+        return values[node]
+    number, begun = _numbers(values, oracles, xp), _of_name(values)
+    return root_numbers(node.problem, number, begun, xp)[node.which]
+
+
+def with_roots(
+    expressions: Iterable[Expr], values: Mapping[Any, Any], oracles: Oracles, xp: Any
+) -> Mapping[Any, Any]:
+    """The values with those of all implicit functions in some expressions, each searched for once.
+
+    Args:
+        expressions: scalars and vectors.
+        values: as for `evaluate`.
+        oracles: as for `evaluate`.
+        xp: NumPy or `jax.numpy`.
+    """
+    roots = [node for e in expressions for node in roots_of(e)]
+    if not roots:
+        return values
+    found: dict[Any, Any] = dict(values)
+    for node in roots:
+        if node not in found and not symbols_of(node) - set(found):
+            number = _numbers(found, oracles, xp)
+            numbers = root_numbers(node.problem, number, _of_name(found), xp)
+            found |= dict(zip(node.problem.solutions, numbers, strict=True))
+    return found
+
+
+def _of_name(values: Mapping[Any, Any]) -> Callable[[str], Any]:
+    """The value of the symbol of a name."""
+    return {s.name: v for s, v in values.items() if hasattr(s, "name")}.__getitem__
+
+
+def _numbers(values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+    """The value of an expression with more symbols given."""
+
+    def number(e: Expr, more: Mapping[Any, Any]) -> Any:
+        return _value(e, {**values, **more}, oracles, xp)
+
+    return number
+
+
+def _columns(atom: OracleDerivative, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
     """A derivative as a matrix, column by column."""
     if atom.hole == COVECTOR:
-        return evaluate(atom.transposed(), values, oracles, xp).T
+        return _value(atom.transposed(), values, oracles, xp).T
     points = dict(zip(atom.oracle.args or ("",), points_of(atom.oracle, atom.point), strict=True))
-    at = xp.asarray(evaluate(points[atom.hole], values, oracles, xp))
+    at = xp.asarray(_value(points[atom.hole], values, oracles, xp))
     along = VectorSymbol("open direction")
     value = atom.along(along)
     columns = [
-        evaluate(value, {**values, along: e.reshape(at.shape)}, oracles, xp)
+        _value(value, {**values, along: e.reshape(at.shape)}, oracles, xp)
         for e in xp.eye(at.size, dtype=at.dtype)
     ]
     return xp.stack([xp.asarray(c).reshape(-1) for c in columns], axis=1)
 
 
-def _called(atom: Call, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
+def _called(atom: Call, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
     """An oracle at a point, differentiated as often as there are directions; what an adjoint acts on is an argument."""
     oracle, numbers = (
         atom.oracle,
-        functools.partial(evaluate, values=values, oracles=oracles, xp=xp),
+        functools.partial(_value, values=values, oracles=oracles, xp=xp),
     )
     covectors, rest = covectors_and_directions(atom.directions)
     dual, slots = tuple(map(numbers, covectors)), [by_slot(d) for d in rest]
@@ -206,30 +257,32 @@ def _called(atom: Call, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any)
     return along_all(lambda *x: oracles[kind](*x, *dual, *given), point, along)
 
 
-def _lookup(s: Symbol, values: Mapping[Symbol, Any]) -> Any:
+def _lookup(s: Symbol, values: Mapping[Any, Any]) -> Any:
     if s not in values:
         known = ", ".join(sorted(str(k) for k in values))
         raise OdescentError(f"the symbol {s} has no value; values were given for {known}.")
     return values[s]
 
 
-def _scalar(e: sp.Expr, values: Mapping[Symbol, Any], oracles: Oracles, xp: Any) -> Any:
+def _scalar(e: sp.Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
     if e.is_Integer or isinstance(e, sp.Rational):
         return float(e)
     if e.is_Symbol:
         return _lookup(e, values)
     if isinstance(e, MeanScalar):
         return _mean(e, values, oracles, xp)
+    if isinstance(e, RootScalar):
+        return _root(e, values, oracles, xp)
     if isinstance(e, ScalarNode):
         if e.oracle is None:
             if ones in e.arguments:
                 (of,) = (a for a in e.arguments if a != ones)
-                return xp.sum(evaluate(of, values, oracles, xp))
+                return xp.sum(_value(of, values, oracles, xp))
             if identity in e.arguments:
                 (of,) = (a for a in e.arguments if a != identity)
-                return xp.trace(evaluate(of, values, oracles, xp))
-            return xp.vdot(*[evaluate(a, values, oracles, xp) for a in e.arguments])
-        points = [evaluate(a, values, oracles, xp) for a in points_of(e.oracle, e.arguments[0])]
+                return xp.trace(_value(of, values, oracles, xp))
+            return xp.vdot(*[_value(a, values, oracles, xp) for a in e.arguments])
+        points = [_value(a, values, oracles, xp) for a in points_of(e.oracle, e.arguments[0])]
         return oracles[e.oracle.name if e.oracle.name in oracles else "value"](*points)
     if e.is_number:
         return float(e)
@@ -298,13 +351,14 @@ def vector_field(
     read = {s for e in drift.values() for s in symbols_of(e)}
 
     def field(t: Any, state: tuple[Any, ...]) -> tuple[Any, ...]:
-        values: dict[Symbol, Any] = {**parameters, **dict(zip(symbols, state, strict=True))}
+        values: dict[Any, Any] = {**parameters, **dict(zip(symbols, state, strict=True))}
         for size, s in sizes.items():
             if size in read:
                 values[size] = float(xp.asarray(values[s]).size)
         if system.time is not None:
             values[system.time] = t
-        rates = (evaluate(drift[s], values, oracles, xp) for s in symbols)
+        known = with_roots(drift.values(), values, oracles, xp)
+        rates = (_value(drift[s], known, oracles, xp) for s in symbols)
         return tuple(xp.zeros_like(now) + rate for now, rate in zip(state, rates, strict=True))
 
     return field
@@ -325,7 +379,7 @@ def initial_state(
     Returns:
         arrays of the shape of x0; a scalar block has the shape of its expression, a matrix two axes of the size of x0.
     """
-    values: dict[Symbol, Any] = {**parameters, start: x0}
+    values: dict[Any, Any] = {**parameters, start: x0}
     states = []
     for b in system.blocks:
         if b.keeps:

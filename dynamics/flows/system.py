@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..vector_fields.system import VectorFields
 
 if TYPE_CHECKING:
+    from ..fast_slow.manifold import SlowManifold
     from ..vector_fields.objective import Objective
     from .solution import Solution
 
@@ -57,3 +58,75 @@ class System(VectorFields):
         from .many import simulate_many
 
         return simulate_many(self, objective, starts, t1, **options)
+
+    def critical_manifold(self) -> dict[Any, Any]:
+        """The fast blocks at rest, as functions of the slow ones: the slow manifold at order 0.
+
+        Returns:
+            expressions by fast block: in closed form where the fast equations are linear, else implicit functions.
+
+        Raises:
+            OdescentError: as `slow_manifold`.
+        """
+        return self.slow_manifold(0).graph()
+
+    def slow_manifold(self, order: int = 1) -> SlowManifold:
+        """The slow manifold as a series in the small parameters, with the hypotheses under which it attracts.
+
+        Args:
+            order: the highest order of the expansion; the system declares its fast blocks, ``fast=`` or `with_fast`.
+
+        Raises:
+            OdescentError: no fast block, a manifold that is not normally hyperbolic or that repels; see
+                `dynamics.fast_slow.manifold.expand`.
+        """
+        from ..fast_slow.manifold import expand
+
+        return expand(self, order)
+
+    def reduced(self, order: int = 0) -> System:
+        """The slow blocks on the slow manifold, to an order in the small parameters: a system that runs.
+
+        Args:
+            order: the highest order of the fields in the small parameters.
+
+        Returns:
+            a system without fast blocks. Where the manifold is an implicit function, the fast block stays as a memory
+            from which its numbers are searched.
+
+        Raises:
+            OdescentError: as `slow_manifold`; noise on a fast block that has no average in closed form.
+        """
+        from ..fast_slow.reduction import reduced
+
+        return reduced(self, order)
+
+    def normal_rates(
+        self,
+        objective: Objective | Mapping[str, Any] | None,
+        at: Mapping[Any, Any],
+        parameters: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The measured rates of attraction of the critical manifold; see `flows.normal_rates.normal_rates`.
+
+        Args:
+            objective: the functions that the equations call, as for `simulate`.
+            at: arrays by block.
+            parameters: numbers by name.
+
+        Returns:
+            the eigenvalues of the fast equations times the small parameter; all real parts are negative where it
+            attracts.
+        """
+        from .normal_rates import normal_rates
+
+        return normal_rates(self, objective, at, parameters)
+
+    def layer(self) -> System:
+        """The equations of the fastest blocks with the others held, in their own time.
+
+        Raises OdescentError for a system without fast blocks.
+        """
+        from ..fast_slow.reduction import layer
+
+        return layer(self)

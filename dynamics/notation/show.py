@@ -124,6 +124,8 @@ def symbol_latex(name: str) -> str:
         return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
     if name.endswith("+"):
         return symbol_latex(name[:-1]) + "^+"
+    if name.endswith("*"):
+        return symbol_latex(name.rstrip("*")) + "^{" + r"\star" * name.count("*") + "}"
     for suffix, accent in (("_ddot", r"\ddot"), ("_dot", r"\dot")):
         if name.endswith(suffix):
             return f"{accent}{{{symbol_latex(name.removesuffix(suffix))}}}"

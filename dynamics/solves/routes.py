@@ -61,11 +61,17 @@ class Structure:
             return False
 
     @cached_property
+    def way(self) -> int:
+        """1 or -1 where all its terms are proved semidefinite of this sign, and one of them definite; else 0."""
+        signs = [_sign(a, c) for a, c in self.operator.terms.items()]
+        if not any(strict for _, strict in signs):
+            return 0
+        return next((w for w in (1, -1) if all(s * w > 0 for s, _ in signs)), 0)
+
+    @property
     def definite(self) -> bool:
         """Whether all its terms are proved semidefinite of one sign, and one of them definite."""
-        signs = [_sign(a, c) for a, c in self.operator.terms.items()]
-        one_way = all(s > 0 for s, _ in signs) or all(s < 0 for s, _ in signs)
-        return one_way and any(strict for _, strict in signs)
+        return self.way != 0
 
 
 def _pointwise(a: Atom) -> bool:

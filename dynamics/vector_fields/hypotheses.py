@@ -45,8 +45,8 @@ class Hypothesis:
     Attributes:
         subject: what the expression is, in words.
         expression: the expression.
-        relation: "> 0", "!= 0", "diverges" (its integral over all later times), "stays away" (from zero) or
-            "is smooth".
+        relation: "> 0", "!= 0", "diverges" (its integral over all later times), "stays away" (from zero),
+            "is smooth", or what is said of an operator, such as "is positive definite".
         status: "proved", "assumed" or "refuted".
         needs: the declared signs of symbols that a proof uses, as LaTeX.
         moving: of an integral, the symbol of time (or None), then the scalars of the state.
@@ -68,6 +68,8 @@ class Hypothesis:
             return f"${shown}$ is smooth where it is taken"
         if self.relation == "stays away":
             return f"${shown}$ stays away from zero"
+        if isinstance(self.expression, Vector):
+            return f"${shown}$ {self.relation}"
         return f"${shown} {self.relation.replace('!=', chr(92) + 'ne')}$"
 
     def at(self, values: Mapping[sp.Symbol, sp.Expr]) -> Hypothesis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..algebra.vectors import (
     by_slot,
     points_of,
 )
+from ..implicit.roots import RootScalar, RootVector
 from .block import start
 from .system import VectorFields
 
@@ -65,9 +67,11 @@ class Spaces:
 
     def _scalar(self, e: Any) -> None:
         for node in e.atoms(ScalarNode):
-            if node.oracle is None:
+            if isinstance(node, RootScalar):
+                self._root(node)
+            elif node.oracle is None and node.arguments:
                 self.one(*(self._vector(v) for v in node.arguments))
-            else:
+            elif node.oracle is not None:
                 self._points(node.oracle, node.arguments[0])
 
     def _points(self, oracle: Oracle, point: Vector) -> None:
@@ -103,7 +107,26 @@ class Spaces:
         if isinstance(a, Elementwise):
             for v in a.arguments:
                 self.equate(a, v)
+        if isinstance(a, RootVector):
+            self._root(a)
         return a
+
+    def _root(self, a: RootVector | RootScalar) -> None:
+        """Join an implicit function with where its search begins, and read its equations."""
+        if a in self._above:
+            return
+        problem = a.problem
+        for s, begun, name in itertools.zip_longest(
+            problem.solutions, problem.search.start, problem.names
+        ):
+            self._above.setdefault(s, s)
+            if begun is not None:
+                self.equate(s, begun)
+            elif isinstance(s, Vector):
+                self.one(s, VectorSymbol(name))
+        for e in problem.linearized.equations:
+            at = problem.at(e)
+            self._vector(at) if isinstance(at, Vector) else self._scalar(at)
 
     def _applied(self, a: Atom) -> Vector:
         """A vector that operators are applied to, with the solutions of its solves as symbols."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,7 @@ from ..algebra.exact import canonical
 from ..algebra.operators import check_symmetric
 from ..algebra.oracles import Oracle
 from ..algebra.scalars import as_scalar, check_known, check_name, exact_values
-from ..algebra.series import taylor
+from ..algebra.series import limit_at
 from ..algebra.vectors import (
     Call,
     Expr,
@@ -46,8 +45,8 @@ from ..samples.sample import samples_in
 from ..solves.routes import check_solves
 from .block import Block, begun, check_vectors, initial_value, start
 from .processes import Diffusion, Jumps, Noise, common_clock
+from .scales import fast_blocks, renewed
 from .second_order import SecondOrder, second_order
-from .slow_manifold import SlowManifold, expand
 
 mu, L = sp.symbols("mu L", positive=True)  # strong convexity and smoothness, everywhere
 curvature = sp.Symbol("lambda", positive=True)  # the curvature of one mode of a quadratic
@@ -75,6 +74,9 @@ class VectorFields(Rendered):
             default the declared one, else x0 for the output block and zero for the others.
         time: the symbol of time, if coefficients depend on it.
         calculus: "ito" or "stratonovich", the meaning of the noise.
+        fast: the fast blocks, each with its small parameter or a multiple of it: ``{y: eps, z: rho * eps}``; 1/eps
+            stays in the fields.
+        small: of several small parameters, all of them from the largest to the smallest.
         name, provenance, references: its name, its origin, citation keys.
 
     Raises:
@@ -92,6 +94,8 @@ class VectorFields(Rendered):
         init: Mapping[Any, Any] | None = None,
         time: sp.Symbol | None = None,
         calculus: str = "ito",
+        fast: Mapping[Any, Any] | None = None,
+        small: Iterable[sp.Symbol] | None = None,
         name: str = "",
         provenance: str = "",
         references: tuple[str, ...] = (),
@@ -125,6 +129,7 @@ class VectorFields(Rendered):
                 f"an initial value is given for {', '.join(stray)}, which no field moves."
             )
         self.blocks = begun([self._block(s, declared.get(s), initial) for s in symbols])
+        self.fast, self.small = fast_blocks(fast, small, symbols)
         self._check_samples()
         self._check_names()
         rates = [(s, e) for f in self.fields.values() for s, e in f.drift.items()]
@@ -299,12 +304,28 @@ class VectorFields(Rendered):
         }
         blocks = [replace(b, init=rule(b.init)) for b in self.blocks]
         blocks = [replace(b, history=rule(b.history)) if b.keeps else b for b in blocks]
-        return self.with_fields(fields, **{"blocks": blocks, "output": rule(self.output)} | changes)
+        fast, small = renewed(self.fast, self.small, rule)
+        own = {"blocks": blocks, "output": rule(self.output), "fast": fast, "small": small}
+        return self.with_fields(fields, **own | changes)
 
     def with_fields(self, fields: Mapping[str, FieldLike], **changes: Any) -> Self:
         """The system with other fields and the given changes; everything else is unchanged."""
-        names = ("blocks", "output", "time", "calculus", "name", "provenance", "references")
+        names = (
+            "blocks",
+            "output",
+            "time",
+            "calculus",
+            "fast",
+            "small",
+            "name",
+            "provenance",
+            "references",
+        )
         return type(self)(fields, **{n: getattr(self, n) for n in names} | changes)
+
+    def with_fast(self, fast: Mapping[Any, Any], small: Iterable[sp.Symbol] | None = None) -> Self:
+        """The system with these blocks declared fast; see `System`."""
+        return self.with_fields(self.fields, fast=fast, small=small)
 
     @checked
     def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
@@ -320,7 +341,7 @@ class VectorFields(Rendered):
         Singularities that can be removed are: (1 - exp(-h))/h is 1 at h = 0. Raises OdescentError for others.
         """
         exact = self._values({**(values or {}), **by_name})
-        return self.map(lambda e: tidy(_limit(tidy(e), exact)))
+        return self.map(lambda e: tidy(_regular(limit_at(tidy(e), exact), exact)))
 
     def _values(self, given: Mapping[Any, object]) -> dict[sp.Symbol, sp.Expr]:
         """Values by symbol, exact; a name has to be that of a parameter."""
@@ -388,21 +409,6 @@ class VectorFields(Rendered):
             raise expected("output of second_order", "a vector in the blocks", output)
         shown = self.output if output is None else output
         return second_order(self.mean_drift, shown, time=self.time)
-
-    def slow_manifold(self, fast: Symbol, small: sp.Symbol, order: int = 1) -> SlowManifold:
-        """The slow manifold as a series, with the hypotheses under which it attracts; see `slow_manifold.expand`.
-
-        Args:
-            fast: the fast vector block.
-            small: the small parameter.
-            order: the highest order of the expansion.
-
-        Raises:
-            OdescentError: as for `slow_manifold.expand`.
-        """
-        own = self.mean_drift
-        drift = own if self.time is None else {**own, self.time: sp.S.One}
-        return expand(drift, fast, small, order)
 
     def equations(self) -> dict[str, str]:
         """The right-hand side of each block's equation, as LaTeX: of x', or of dx with noise."""
@@ -474,22 +480,6 @@ def _kind(s: Symbol) -> str:
 
 def _calls(e: Expr) -> set[Call]:
     return e.calls() if isinstance(e, Vector) else scalar_calls(e)
-
-
-def _limit(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:
-    """The expression at these values; where it is singular, its limit in the one symbol that makes it so."""
-    plain = substitute(e, values)
-    if not singular(plain):
-        return plain
-    found: list[Expr] = []
-    for s, v in values.items():
-        others = substitute(e, {t: w for t, w in values.items() if t != s})
-        if not singular(others):
-            with contextlib.suppress(OdescentError):
-                found.append(tidy(taylor(substitute(others, {s: s + v}), s, 0)[0]))
-    if found and all(vanishes(other - found[0]) for other in found[1:]):
-        return found[0]
-    return _regular(plain, values)
 
 
 def _regular(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:

@@ -63,8 +63,9 @@ def compute_manifold(gain: float, seeds: int, spacing: float) -> Result:
     passive, f = od.system("passive"), bowl()
     K, a, b, eps = od.parameters("K a b epsilon")
     fibre = loop.block("v").symbol
-    exact = loop.bind({K: 1 / eps}).slow_manifold(fibre, eps, 4)
-    memory = passive.bind({K: 1 / eps}).slow_manifold(passive.block("psi").symbol, eps, 4)
+    exact = loop.bind({K: 1 / eps}).with_fast({fibre: eps}).slow_manifold(4)[fibre]
+    slowed = passive.bind({K: 1 / eps}).with_fast({"psi": eps})
+    memory = slowed.slow_manifold(4)["psi"]
 
     # along a fast fibre psi decays exponentially; its rate is measured from many starts
     starts = np.linspace(-2.75, 2.75, seeds)
@@ -126,7 +127,7 @@ def compute_manifold(gain: float, seeds: int, spacing: float) -> Result:
 
 
 def _discriminant(system: od.System, lam: Any) -> Any:
-    from ...dynamics.vector_fields.slow_manifold import graph_discriminant
+    from ...dynamics.fast_slow.manifold import graph_discriminant
 
     found = graph_discriminant(system.linearize(lam))
     return lambda value: float(found.subs(lam, value))
@@ -176,7 +177,7 @@ def compute_slow_graph(smallest: float, points: int) -> Result:
     # the expansion on one mode of curvature 1, beside the slow eigenvector computed in numbers
     free = passive.bind({K: 1 / eps, a: feed, b: back})
     psi, y = (free.block(n).symbol for n in ("psi", "y"))
-    terms = free.slow_manifold(psi, eps, 3)
+    terms = free.with_fast({psi: eps}).slow_manifold(3)[psi]
     oracles = oracles_of(free, f)
     at_one = [float(np.sum(evaluate(t, {y: np.ones(1)}, oracles, np))) if t else 0.0 for t in terms]
     matrix = passive.bind({a: feed, b: back}).linearize(lam)
@@ -214,7 +215,7 @@ def _least_gain(system: od.System, K: Any, curvature: float) -> float:
     """The least gain above the mode's own rate at which it has a slow graph."""
     import sympy as sp
 
-    from ...dynamics.vector_fields.slow_manifold import graph_discriminant
+    from ...dynamics.fast_slow.manifold import graph_discriminant
 
     roots = sp.Poly(graph_discriminant(system.linearize(sp.Float(curvature))), K).nroots(n=20)
     return max(float(sp.re(r)) for r in roots)

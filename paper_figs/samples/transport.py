@@ -46,11 +46,11 @@ def terms_are_claimed() -> int:
     hg = substitute(od.dynamics.derivative(g, {x: u}), {u: g})
     third = od.dynamics.derivative(od.dynamics.derivative(g, {x: u}), {x: w})
     third = substitute(third, {u: g, w: g})
-    plain = od.system("averaged_gradient_flow").slow_manifold(d, T, 2)
+    plain = od.system("averaged_gradient_flow").with_fast({d: T}).slow_manifold(2)[d]
     ahead = od.system("averaged_gradient_flow", correction="look_ahead").bind({tau: T})
-    _, first, second = ahead.slow_manifold(d, T, 2)
+    _, first, second = ahead.with_fast({d: T}).slow_manifold(2)[d]
     aided = od.system("averaged_gradient_flow", correction="hessian")
-    rest = aided.slow_manifold(d, T, 2)
+    rest = aided.with_fast({d: T}).slow_manifold(2)[d]
     left = [
         plain[1] - hg,
         first,

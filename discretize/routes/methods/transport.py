@@ -46,7 +46,7 @@ PROVENANCE = (
 
 
 def _plain() -> Step:
-    found = system("averaged_gradient_flow").slow_manifold(d, T, 2)
+    found = system("averaged_gradient_flow").with_fast({d: T}).slow_manifold(2)[d]
     hg = f.grad(x, along=(g,))
     return Step(
         "Lag of a plain average",
@@ -64,7 +64,7 @@ def _plain() -> Step:
 
 def _ahead() -> Step:
     flow = system("averaged_gradient_flow", correction="look_ahead").bind({tau: T})
-    found = flow.slow_manifold(d, T, 2)
+    found = flow.with_fast({d: T}).slow_manifold(2)[d]
     third = tidy(derivative(f.grad(x, along=(d,)), {x: d}))
 
     def check(c: Values) -> dict[str, Equation]:

@@ -1,0 +1,1 @@
+"""Systems with fast blocks: slow manifolds, reduced systems and layers; imports `vector_fields`."""

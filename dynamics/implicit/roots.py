@@ -1,0 +1,429 @@
+"""Implicit functions: solutions of equations, differentiated by a linear solve.
+
+A solution is one atom of the calculus. Its equations hold it, its unknowns are bound: nothing outside has them, and
+they are given names of their own whenever something is done to the equations. By the implicit function theorem its
+derivative is the solution of J y' = -F', so derivatives, Taylor series, slow manifolds and hypergradients follow from
+the one rule that all vectors have. Where one of the equations is a word of the calculus, such as grad_y g(x, y) = 0, it
+is a rewriting: the word at the solution is what the equation says of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from ..._support.errors import NotCarried
+from ..algebra.calculus import Symbol, derivative, nothing, substitute, symbols_of, tidy
+from ..algebra.series import taylor
+from ..algebra.vectors import (
+    NORMAL,
+    Atom,
+    Call,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    _key,
+    _text,
+    scalar_calls,
+    zero,
+)
+from .equations import Opened, in_sequence, potential, without_factor
+
+TOLERANCE, MAX_STEPS = sp.Rational(1, 10**9), sp.Integer(100)
+_FRESH = itertools.count()  # numbers of unknowns while something is done to their equations
+
+
+@dataclass(frozen=True)
+class Search:
+    """How the numbers of a solution are found.
+
+    Attributes:
+        start: where the search for each unknown begins, which tells the branches of a solution apart; None where it is
+            not said: at the value of the symbol that is called as the unknown.
+        tolerance: the length of the last step of the search, relative to 1 + the length of the unknown.
+        max_steps: how many steps it may take.
+        adjoint: the method of the linear solve of its derivative, a key of `solves.ROUTES`; "" for the operator's own.
+    """
+
+    start: tuple[Expr | None, ...] = ()
+    tolerance: sp.Expr = TOLERANCE
+    max_steps: sp.Expr = MAX_STEPS
+    adjoint: str = ""
+
+    def changed(self, rule: Callable[[Any], Any]) -> Search:
+        """With its expressions rewritten."""
+        start = tuple(s if s is None else rule(s) for s in self.start)
+        return replace(
+            self, start=start, tolerance=rule(self.tolerance), max_steps=rule(self.max_steps)
+        )
+
+    def of(self, which: Sequence[int]) -> Search:
+        """That of some of the unknowns."""
+        return replace(self, start=tuple(self.start[i] for i in which) if self.start else ())
+
+    @property
+    def expressions(self) -> list[Expr]:
+        """Everything that it reads."""
+        return [self.tolerance, self.max_steps, *(s for s in self.start if s is not None)]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Equations in bound unknowns, one for each.
+
+    Attributes:
+        equations: expressions that vanish at the solution.
+        unknowns: the bound symbols.
+        names: what the unknowns are called in print.
+        minimized: where the one equation is that a gradient vanishes, the scalar that has it.
+        search: how numbers are found.
+    """
+
+    equations: tuple[Expr, ...]
+    unknowns: tuple[Symbol, ...]
+    names: tuple[str, ...]
+    minimized: sp.Expr | None = None
+    search: Search = field(default_factory=Search)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What it was made of, without what was found since."""
+        return Problem, (self.equations, self.unknowns, self.names, self.minimized, self.search)
+
+    @cached_property
+    def key(self) -> tuple[Any, ...]:
+        """Its identity: the equations, however their unknowns are called, and where a search was said to begin."""
+        parts = (*self.equations, *(s for s in self.search.start if s is not None))
+        return tuple(_key(e) if isinstance(e, Vector) else _text(e) for e in parts)
+
+    def symbols(self) -> set[Symbol]:
+        """The symbols on which the solution, or the search for it, depends."""
+        inside = {s for e in self.equations for s in symbols_of(e)} - set(self.unknowns)
+        return inside | {s for e in self.search.expressions for s in symbols_of(e)}
+
+    def opened(self) -> Opened:
+        """The equations in unknowns of their own, which nothing else has."""
+        n = next(_FRESH)
+        free: dict[Any, Any] = {
+            s: VectorSymbol(f"unknown {n} {i}", s.kind)
+            if isinstance(s, VectorSymbol)
+            else sp.Symbol(f"unknown {n} {i}", real=True)
+            for i, s in enumerate(self.unknowns)
+        }
+        equations = tuple(substitute(e, free) for e in self.equations)
+        value = None if self.minimized is None else substitute(self.minimized, free)
+        return Opened(equations, tuple(free.values()), value)
+
+    @cached_property
+    def linearized(self) -> Opened:
+        """The same, opened once, for derivatives."""
+        return self.opened()
+
+    @cached_property
+    def solutions(self) -> tuple[Expr, ...]:
+        """The atoms of its solutions."""
+        return tuple(
+            RootVector(self, i) if isinstance(s, VectorSymbol) else RootScalar(self, i)
+            for i, s in enumerate(self.unknowns)
+        )
+
+    def at(self, e: Expr) -> Expr:
+        """An expression in the unknowns of `linearized` at the solution."""
+        return substitute(e, dict(zip(self.linearized.unknowns, self.solutions, strict=True)))
+
+    @cached_property
+    def calls(self) -> set[Call]:
+        """The oracle calls of the equations, where the search begins: at the solution they have no end."""
+        starts = self.search.start or (None,) * len(self.unknowns)
+        begin: dict[Any, Any] = {
+            u: nothing(u) if start is None else start
+            for u, start in zip(self.unknowns, starts, strict=True)
+        }
+        found: set[Call] = set()
+        for e in self.equations:
+            at = substitute(e, begin)
+            found |= at.calls() if isinstance(at, Vector) else scalar_calls(at)
+        return found
+
+    def rates(self, direction: Mapping[Any, Expr]) -> tuple[Expr, ...]:
+        """The derivatives of the solutions where the symbols of the equations move: J u' = -F'."""
+        equations = self.linearized.equations
+        moved = [derivative(e, direction) for e in equations]
+        if not any(m != 0 and m != zero for m in moved):
+            return tuple(map(nothing, self.unknowns))
+        rates = self.linearized.divided([-m for m in moved], self.search.adjoint)
+        return tuple(map(self.at, rates))
+
+    def rewritten(self, rule: Callable[[Any], Any]) -> tuple[Expr, ...]:
+        """The solutions of the equations with a rule applied to them."""
+        opened, search = self.opened(), self.search.changed(rule)
+        changed = Opened(
+            tuple(map(rule, opened.equations)),
+            opened.unknowns,
+            None if opened.minimized is None else rule(opened.minimized),
+        )
+        same = all(map(_alike, changed.equations, opened.equations))
+        if same and search == self.search:
+            return self.solutions
+        return solutions(changed, self.names, search)
+
+    def series(self, symbol: sp.Symbol, order: int) -> tuple[list[Expr], ...]:
+        """The Taylor coefficients of the solutions in a symbol of the equations, at zero.
+
+        The equations are expanded at the sum of the terms that are known; what is left of the order n is what the
+        term of that order makes up for: J u_n = -F_n.
+        """
+        opened = self.opened()
+        at_zero = [taylor(e, symbol, 0)[0] for e in opened.equations]
+        search = self.search.changed(lambda e: substitute(e, {symbol: sp.S.Zero}))
+        begin = Opened(tuple(at_zero), opened.unknowns, None)
+        if opened.minimized is not None:
+            begin = replace(begin, minimized=taylor(opened.minimized, symbol, 0)[0])
+        terms = [[s] for s in solutions(begin, self.names, search)]
+        base = {u: t[0] for u, t in zip(opened.unknowns, terms, strict=True)}
+        for n in range(1, order + 1):
+            known: dict[Any, Any] = {
+                u: sum((c * symbol**k for k, c in enumerate(t)), 0 * t[0])
+                for u, t in zip(opened.unknowns, terms, strict=True)
+            }
+            left = [taylor(substitute(e, known), symbol, n)[n] for e in opened.equations]
+            found = begin.divided([-r for r in left], self.search.adjoint)
+            for t, e in zip(terms, found, strict=True):
+                t.append(tidy(substitute(e, base)))
+        return tuple(terms)
+
+    @cached_property
+    def rule(self) -> dict[Vector, Vector]:
+        """What the equations say of their leading atoms at the solution, where these have a rational coefficient."""
+        with _as_it_stands(self.key):
+            return dict(filter(None, map(self._leading, self.linearized.equations)))
+
+    def _leading(self, equation: Expr) -> tuple[Vector, Vector] | None:
+        if not isinstance(equation, Vector):
+            return None
+        at = self.at(equation)
+        own = set(self.solutions)
+        words = [
+            (a, c)
+            for a, c in at.terms.items()
+            if c.is_Rational and a not in own and own & set(roots_of(a))
+        ]
+        if not words:
+            return None
+        leading, c = max(words, key=lambda word: word[0].key)
+        return leading, (leading * c - at) / c
+
+
+_KEPT: list[tuple[Any, ...]] = []  # the problems whose equations are not used for rewriting now
+
+
+@contextmanager
+def _as_it_stands(key: tuple[Any, ...]) -> Iterator[None]:
+    """Leave the leading words of a problem at its solution as they are."""
+    _KEPT.append(key)
+    try:
+        yield
+    finally:
+        _KEPT.pop()
+
+
+def _alike(one: Expr, other: Expr) -> bool:
+    """Whether two expressions are equal, and the implicit functions in them are searched for alike."""
+    return one == other and [r.problem.search for r in roots_of(one)] == [
+        r.problem.search for r in roots_of(other)
+    ]
+
+
+def solutions(opened: Opened, names: Sequence[str], search: Search) -> tuple[Expr, ...]:
+    """The solutions of equations in free unknowns: in closed form where they are linear, else implicit functions.
+
+    Equations that do not need one another are solved one after the other.
+    """
+    found: dict[Any, Any] = {}
+    for group in in_sequence(opened.equations, opened.unknowns):
+        unknowns = tuple(opened.unknowns[i] for i in group)
+        equations = tuple(substitute(opened.equations[i], found) for i in group)
+        value = opened.minimized if len(opened.unknowns) == 1 else None
+        if opened.descends and len(group) == 1:
+            value = potential(equations[0], unknowns[0])
+            equations = equations if value is None else (-equations[0],)
+        here = Opened(equations, unknowns, value)
+        told = tuple(names[i] for i in group)
+        found |= dict(zip(unknowns, _group(here, told, search.of(group)), strict=True))
+    return tuple(found[u] for u in opened.unknowns)
+
+
+def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr, ...]:
+    """The solutions of equations that need one another."""
+    try:
+        linear = opened.linear
+    except NotCarried:
+        linear = False
+    if linear:
+        rest: dict[Any, Any] = {u: nothing(u) for u in opened.unknowns}
+        right = [-substitute(e, rest) for e in opened.equations]
+        return tuple(map(tidy, opened.divided(right, search.adjoint)))
+    depth = 1 + max(map(_depth, opened.equations), default=0)
+    bound: dict[Any, Any] = {
+        u: VectorSymbol(f"root~{depth}~{i}", u.kind)
+        if isinstance(u, VectorSymbol)
+        else sp.Symbol(f"root~{depth}~{i}", real=True)
+        for i, u in enumerate(opened.unknowns)
+    }
+    equations = tuple(
+        without_factor(substitute(tidy(e), bound), opened.minimized is None)
+        for e in opened.equations
+    )
+    value = None if opened.minimized is None else substitute(opened.minimized, bound)
+    return Problem(equations, tuple(bound.values()), names, value, search).solutions
+
+
+def roots_of(e: Expr) -> list[Any]:
+    """The implicit functions in an expression, each once, those that others need first."""
+    found: dict[Any, None] = {}
+
+    def walk(part: Any) -> None:
+        nodes: list[Any] = list(part.atoms(ScalarNode)) if isinstance(part, sp.Expr) else []
+        if isinstance(part, Atom):
+            nodes = [part]
+        elif isinstance(part, Vector):
+            for a, c in part.terms.items():
+                nodes += [a, *c.atoms(ScalarNode)]
+        for node in nodes:
+            if isinstance(node, (RootVector, RootScalar)):
+                for e in node.problem.linearized.equations:
+                    walk(e)
+                found.setdefault(node)
+            elif isinstance(node, Atom):
+                for inside in node.parts():
+                    walk(inside)
+            else:
+                for inside in node.arguments:
+                    walk(inside)
+
+    walk(e)
+    return list(found)
+
+
+def _depth(e: Expr) -> int:
+    """How many implicit functions are inside of one another in an expression."""
+    return max((1 + max(map(_depth, r.problem.equations)) for r in roots_of(e)), default=0)
+
+
+class RootVector(Atom):
+    """One of the solutions of equations, a vector.
+
+    Args:
+        problem: the equations.
+        which: the unknown that it stands for.
+    """
+
+    __slots__ = ("arguments", "problem", "which")
+    made_of = ("problem", "which")
+
+    def __init__(self, problem: Problem, which: int) -> None:
+        self.problem, self.which = problem, which
+        self.arguments = tuple(e for e in problem.equations if isinstance(e, Vector))
+        super().__init__((12, which, problem.key))
+        self.solving = True
+
+    def symbols(self) -> set[Symbol]:
+        return self.problem.symbols()
+
+    def parts(self) -> tuple[Expr, ...]:
+        return self.problem.equations
+
+    def calls(self) -> set[Call]:
+        return self.problem.calls
+
+    def rebuild(self, rule: Callable[[Any], Any]) -> Any:
+        return self.problem.rewritten(rule)[self.which]
+
+    def own_derivative(self, direction: Mapping[Any, Expr]) -> Any:
+        return self.problem.rates(direction)[self.which]
+
+    def own_series(self, symbol: sp.Symbol, order: int) -> Any:
+        """Its Taylor coefficients in a symbol."""
+        return self.problem.series(symbol, order)[self.which]
+
+    def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
+        """argmin_y g(x, y), or root_y of the equation."""
+        return _shown(self.problem, self.which, show, as_latex)
+
+
+class RootScalar(ScalarNode):
+    """One of the solutions of equations, a scalar; see `RootVector`."""
+
+    problem: Problem
+    which: int
+
+    def __new__(cls, problem: Problem, which: int) -> RootScalar:
+        node: RootScalar = super().__new__(cls, "root", ())
+        node.problem, node.which = problem, which
+        node.content = ("root", str(which), repr(problem.key))
+        return node
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (self.problem, self.which)
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol]:
+        return {s for s in self.problem.symbols() if isinstance(s, sp.Symbol)}
+
+    def symbols(self) -> set[Any]:
+        return self.problem.symbols()
+
+    def calls(self) -> set[Call]:
+        return self.problem.calls
+
+    def rebuild(self, rule: Callable[[Any], Any]) -> Any:
+        return self.problem.rewritten(rule)[self.which]
+
+    def own_derivative(self, direction: Mapping[Any, Expr]) -> Any:
+        return self.problem.rates(direction)[self.which]
+
+    def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
+        """root_w of the equation."""
+        return _shown(self.problem, self.which, show, as_latex)
+
+
+def _shown(problem: Problem, which: int, show: Callable[[Any], str], as_latex: bool) -> str:
+    """A solution in print, its unknowns by their names."""
+    taken = {s.name for s in problem.symbols()}
+    plain: dict[Any, Any] = {}
+    for s, name in zip(problem.unknowns, problem.names, strict=True):
+        told = next(n for n in (name, *(f"{name}_{i}" for i in range(1, 99))) if n not in taken)
+        taken.add(told)
+        vector = isinstance(s, VectorSymbol)
+        plain[s] = VectorSymbol(told, s.kind) if vector else sp.Symbol(told, real=True)
+    own = [show(s) for s in plain.values()]
+    if problem.minimized is not None:
+        inside = show(substitute(problem.minimized, plain))
+        return (
+            rf"\operatorname{{argmin}}_{{{own[0]}}} {inside}"
+            if as_latex
+            else f"argmin_{own[0]}({inside})"
+        )
+    inside = ", ".join(f"{show(substitute(e, plain))} = 0" for e in problem.equations)
+    if as_latex:
+        return rf"\left[{own[which]} : {inside}\right]"
+    return f"[{own[which]}: {inside}]"
+
+
+def at_solution(a: Atom) -> Vector:
+    """An atom that is the leading one of an equation at a solution in it, as the equation says."""
+    if not isinstance(a, (RootVector, VectorSymbol)):
+        for r in roots_of(a):
+            if r.problem.key not in _KEPT and a in r.problem.rule:
+                told: Vector = r.problem.rule[a]
+                return told
+    return a
+
+
+NORMAL.append(at_solution)

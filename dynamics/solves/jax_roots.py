@@ -1,0 +1,101 @@
+"""Implicit functions where JAX traces: a loop that is compiled, and a derivative that does not go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+Values: TypeAlias = tuple[Any, ...]
+_HALVINGS = 30
+_DENSE = 100  # unknowns up to which equations with the derivative are solved by a factorization
+
+
+def traced_root(
+    residual: Callable[[Values], Values],
+    newton: Callable[[Values], Values],
+    start: Values,
+    bound: Any,
+    most: Any,
+    minimizes: bool = False,
+) -> Values:
+    """A zero of the residual by Newton's method, differentiable in all that the residual reads.
+
+    Args:
+        residual: F, of arrays.
+        newton: J^-1 F.
+        start: where the search begins; nothing is differentiated in it.
+        bound: the length of the last step, relative to 1 + the length of the unknowns.
+        most: the number of steps.
+        minimizes: whether the residual is a gradient, which every step has to descend.
+
+    Returns:
+        the zero; NaN where the search fails.
+    """
+    begin = jax.lax.stop_gradient(start)
+    flat, unravel = ravel_pytree(begin)
+
+    def zero_of(u: Any) -> Any:
+        return ravel_pytree(residual(unravel(u)))[0]
+
+    def solve(_: Any, u: Any) -> Any:
+        return jax.lax.stop_gradient(
+            _search(
+                zero_of, lambda v: ravel_pytree(newton(unravel(v)))[0], u, bound, most, minimizes
+            )
+        )
+
+    found: Values = unravel(jax.lax.custom_root(zero_of, flat, solve, _linear))
+    return found
+
+
+def _search(zero_of: Any, newton: Any, u: Any, bound: Any, most: Any, minimizes: bool) -> Any:
+    norm = jnp.linalg.norm
+
+    def halved(u: Any, step: Any, left: Any) -> tuple[Any, Any]:
+        def going(state: Any) -> Any:
+            k, after = state
+            return (k < _HALVINGS) & ~(after < left)
+
+        def half(state: Any) -> Any:
+            k = state[0] + 1
+            return k, norm(zero_of(u - step * 0.5**k))
+
+        k, after = jax.lax.while_loop(going, half, (0, norm(zero_of(u - step))))
+        return u - step * 0.5**k, after
+
+    def going(state: Any) -> Any:
+        _, left, k, ended, _ = state
+        return (k < most) & ~ended & (left > 0) & jnp.isfinite(left)
+
+    def move(state: Any) -> Any:
+        u, left, k, _, _ = state
+        step = newton(u)
+        small = norm(step) <= bound * (1 + norm(u))
+        ahead, after = halved(u, step, left)
+        better = after < left
+        stuck = (~better & ~small) | (minimizes & (jnp.vdot(step, zero_of(u)) < 0))
+        ended = small | stuck
+        return jnp.where(better, ahead, u), jnp.where(better, after, left), k + 1, ended, stuck
+
+    left = norm(zero_of(u))
+    u, left, _, ended, stuck = jax.lax.while_loop(going, move, (u, left, 0, left == 0, left < 0))
+    good = (ended | (left == 0)) & ~stuck & jnp.isfinite(left)
+    return jnp.where(good, u, jnp.nan)
+
+
+def _linear(product: Callable[[Any], Any], right: Any) -> Any:
+    """The solution of the derivative's equation, in either direction of differentiation."""
+    if right.size <= _DENSE:
+        matrix = jax.jacobian(product)(jnp.zeros_like(right))
+        return jnp.linalg.solve(matrix, right)
+    krylov = partial(jax.scipy.sparse.linalg.gmres, tol=1e-12, atol=0.0, restart=60, maxiter=60)
+
+    def solve(of: Callable[[Any], Any], b: Any) -> Any:
+        return krylov(of, b)[0]
+
+    return jax.lax.custom_linear_solve(product, right, solve, transpose_solve=solve)

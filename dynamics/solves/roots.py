@@ -1,0 +1,169 @@
+"""Numbers of implicit functions: Newton's method with a search along the step, in NumPy or JAX.
+
+Each step solves J u = F by the route of J (`solves.ROUTES`), so that a minimizer needs products with its Hessian alone.
+Where JAX traces, the solution is differentiated by the implicit function theorem and not through the iterations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..._support.errors import OdescentError
+from ..algebra.products import apply
+from ..algebra.vectors import Expr, Vector, VectorSymbol
+from ..implicit.roots import Problem
+
+_HALVINGS = 30  # of a step, before the search says that it does not descend
+_DENSE = 64  # unknowns up to which the whole spectrum of a Hessian is computed
+Number = Callable[[Expr, Mapping[Any, Any]], Any]
+
+
+def root_numbers(
+    problem: Problem, number: Number, begun: Callable[[str], Any], xp: Any
+) -> tuple[Any, ...]:
+    """The solutions of the equations, in the order of their unknowns.
+
+    Args:
+        problem: the equations, and how the search for a solution begins and ends.
+        number: the value of an expression with more symbols given.
+        begun: the value of the symbol of a name, where a search begins that has no start of its own; KeyError for none.
+        xp: NumPy or `jax.numpy`.
+
+    Returns:
+        arrays of the shapes of their starts, numbers for scalars; NaN where JAX traces and the search fails.
+
+    Raises:
+        OdescentError: an unknown without a start; or, where JAX does not trace, a search that ends without a solution.
+    """
+    opened, search = problem.linearized, problem.search
+    begin: list[Any] = []
+    for name, start in zip(
+        problem.names, search.start or (None,) * len(problem.names), strict=True
+    ):
+        try:
+            value = xp.asarray(begun(name) if start is None else number(start, {}))
+        except KeyError:
+            raise OdescentError(
+                f"the implicit function {problem.solutions[0]} has no start for {name}: give start= in od.root or "
+                f"od.argmin, an expression in blocks from which its numbers are searched, or a block {name}."
+            ) from None
+        begin.append(value if xp.issubdtype(value.dtype, xp.floating) else value.astype(float))
+    bound, most = number(search.tolerance, {}), number(search.max_steps, {})
+    residual = _function(opened.equations, opened.unknowns, number, xp)
+    newton = _function(
+        tuple(opened.divided(list(opened.equations), search.adjoint)), opened.unknowns, number, xp
+    )
+    if xp is not np and _traced([*begin, bound, *residual(tuple(begin))]):
+        from .jax_roots import traced_root
+
+        return traced_root(
+            residual, newton, tuple(begin), bound, most, problem.minimized is not None
+        )
+    found = _search(problem, residual, newton, tuple(begin), float(bound), int(most))
+    if problem.minimized is not None:
+        _check_minimum(problem, found, number, xp)
+    return found
+
+
+def _function(
+    expressions: tuple[Any, ...], unknowns: tuple[Any, ...], number: Number, xp: Any
+) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Expressions in the unknowns as a function of their numbers, each in the shape of its unknown."""
+
+    def values(at: tuple[Any, ...]) -> tuple[Any, ...]:
+        given = dict(zip(unknowns, at, strict=True))
+        found = (xp.asarray(number(e, given)) for e in expressions)
+        return tuple(xp.broadcast_to(v, u.shape) for v, u in zip(found, at, strict=True))
+
+    return values
+
+
+def _traced(values: list[Any]) -> bool:
+    import jax
+
+    return any(isinstance(v, jax.core.Tracer) for v in values)
+
+
+def _length(values: tuple[Any, ...]) -> float:
+    return float(np.sqrt(sum(float(np.sum(np.square(np.asarray(v)))) for v in values)))
+
+
+def _search(
+    problem: Problem,
+    residual: Any,
+    newton: Any,
+    at: tuple[Any, ...],
+    bound: float,
+    most: int,
+) -> tuple[Any, ...]:
+    """Newton's steps, each halved until the residual falls; the last one is taken in full."""
+    left = _length(residual(at))
+    size = left
+    for _ in range(most):
+        if left == 0:
+            return at
+        if not np.isfinite(left):
+            break
+        try:
+            step = newton(at)
+        except (ArithmeticError, OdescentError) as error:
+            raise OdescentError(
+                f"the search for {_told(problem)} fails where the residual is {left:.3g}: {error}"
+            ) from None
+        size = _length(step)
+        small = size <= bound * (1 + _length(at))
+        for halving in range(_HALVINGS):
+            ahead = tuple(a - s * 0.5**halving for a, s in zip(at, step, strict=True))
+            after = _length(residual(ahead))
+            if after < left or (small and halving == 0):
+                break
+        else:
+            raise OdescentError(
+                f"the search for {_told(problem)} does not descend where the residual is {left:.3g}: no solution "
+                "is near its start; begin it elsewhere (start=), or check the equations."
+            )
+        if small:
+            return ahead if after < left else at
+        at, left = ahead, after
+    raise OdescentError(
+        f"the search for {_told(problem)} does not end in {most} steps: the last step is {size:.3g} and the residual "
+        f"{left:.3g}, for a tolerance of {bound:.3g}; raise max_steps, or begin it elsewhere (start=)."
+    )
+
+
+def _check_minimum(problem: Problem, at: tuple[Any, ...], number: Number, xp: Any) -> None:
+    """Refuse a point at which the Hessian has a direction of negative curvature."""
+    ((operator,),), (u,) = problem.linearized.entries, at
+    if not isinstance(operator, Vector):
+        least, direction = float(number(operator, {problem.linearized.unknowns[0]: u})), np.ones(1)
+    else:
+        along = VectorSymbol("curved")
+        product = apply(operator, along)
+
+        def by(v: Any) -> Any:
+            given = {problem.linearized.unknowns[0]: u, along: xp.asarray(v.reshape(u.shape))}
+            return np.asarray(number(product, given)).reshape(-1) + np.zeros(u.size)
+
+        if u.size <= _DENSE:
+            matrix = np.stack([by(e) for e in np.eye(u.size)])
+            values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+        else:
+            from scipy.sparse.linalg import LinearOperator, eigsh
+
+            operated = LinearOperator((u.size, u.size), matvec=by, dtype=float)
+            values, vectors = eigsh(operated, k=1, which="SA", tol=1e-3)
+        least, direction = float(values[0]), vectors[:, 0]
+    if least < 0:
+        largest = int(np.abs(direction).argmax())
+        raise OdescentError(
+            f"{_told(problem)} is no minimizer where the search ended: the curvature is {least:.3g} along a direction "
+            f"whose largest component is number {largest} ({direction[largest]:.2g}); begin elsewhere (start=), or "
+            "take od.root for a critical point that is not minimal."
+        )
+
+
+def _told(problem: Problem) -> str:
+    return str(problem.solutions[0]) if len(problem.names) == 1 else ", ".join(problem.names)
