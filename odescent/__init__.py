@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ._support.errors import NotConsistent as NotConsistent
     from ._support.errors import OdescentError as OdescentError
     from ._support.installed import __version__ as __version__
+    from .analysis.bilevel.solver import bilevel as bilevel
+    from .analysis.bilevel.solver import hypergradient as hypergradient
     from .analysis.rates.estimation import estimate_constants as estimate_constants
     from .analysis.synthesis import synthesize as synthesize
     from .discretize import Algorithm as Algorithm

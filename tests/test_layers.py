@@ -69,6 +69,7 @@ LAYERS = (
     "analysis.certificates.lower_bounds",
     "analysis.certificates.searching",
     "analysis.certificates",
+    "analysis.bilevel",
     "analysis.cycling",
     "analysis.sweeps",
     "analysis.synthesis",

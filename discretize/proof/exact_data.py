@@ -64,6 +64,8 @@ def _record(value: Any, listed: str) -> dict[str, Any]:
         data = {k: v for k, v in data.items() if v is not None}
     if isinstance(value, Draw) and not value.law:  # the increment of a Wiener process
         del data["law"]
+    if isinstance(value, System) and value.fast:
+        data |= {"fast": _plain(value.fast), "small": [tree(s) for s in value.small]}
     if isinstance(value, Block) and value.keeps:
         data["history"] = _plain(value.history)
     return data

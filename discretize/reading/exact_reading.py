@@ -121,6 +121,8 @@ def _system(data: Any) -> System:
         output=from_tree(data["output"]),
         time=None if data["time"] is None else _plain_symbol(data["time"]),
         calculus=_text(data["calculus"]),
+        fast=_pairs(data["fast"]) if "fast" in data else None,
+        small=[_plain_symbol(s) for s in data["small"]] if "small" in data else None,
         name=_text(data["name"]),
         provenance=_text(data["provenance"]),
         references=_texts(data["references"]),

@@ -105,11 +105,14 @@ class Oracle(Rendered):
 
     @property
     def form(self) -> Form:
-        """The properties of its kind; a partial gradient is no field of one point, and has no step or components."""
+        """The properties of its kind; a partial gradient is no field of one point, and has no step or components.
+
+        The product of one names the argument of its direction last: hvp_f_x_y.
+        """
         form = KINDS.get(self.kind, Form())
         if not self.args:
             return form
-        return replace(form, field=False, component="", product="", implicit="")
+        return replace(form, field=False, component="", implicit="")
 
     def other(self, kind: str, slot: str = "") -> Oracle:
         """The oracle of another kind of the same function, left open in an argument."""

@@ -70,7 +70,7 @@ def _slow(system: S, rule: Any) -> S:
             fields[name] = Field(drift, noise)
     output = rule(system.output)
     searched = {
-        n for e in _expressions(fields, output) for r in roots_of(e) for n in r.problem.names
+        n for e in _expressions(fields, output) for r in roots_of(e) for n in r.equations.names
     }
     blocks: list[Block] = []
     for b in system.blocks:

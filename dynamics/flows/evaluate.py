@@ -168,7 +168,7 @@ def _root(node: Any, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> An
     if node in values:
         return values[node]
     number, begun = _numbers(values, oracles, xp), _of_name(values)
-    return root_numbers(node.problem, number, begun, xp)[node.which]
+    return root_numbers(node.equations, number, begun, xp)[node.which]
 
 
 def with_roots(
@@ -189,8 +189,8 @@ def with_roots(
     for node in roots:
         if node not in found and not symbols_of(node) - set(found):
             number = _numbers(found, oracles, xp)
-            numbers = root_numbers(node.problem, number, _of_name(found), xp)
-            found |= dict(zip(node.problem.solutions, numbers, strict=True))
+            numbers = root_numbers(node.equations, number, _of_name(found), xp)
+            found |= dict(zip(node.equations.solutions, numbers, strict=True))
     return found
 
 

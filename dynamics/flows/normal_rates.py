@@ -24,7 +24,7 @@ def normal_rates(
     objective: Objective | Mapping[str, Any] | None,
     at: Mapping[Any, Any],
     parameters: Mapping[str, Any] | None = None,
-) -> np.ndarray[Any, Any]:
+) -> Any:
     """The eigenvalues, times the small parameter, of the fast equations at rest, the slowest first.
 
     Args:

@@ -21,6 +21,7 @@ from ..algebra.vectors import (
     in_slot,
     point_of,
 )
+from ..implicit.making import argmin, root
 from ..maps import form_of
 from ..vector_fields.objective import Objective
 from .bounds import LEAF, MAX_EXPONENT, Size
@@ -43,7 +44,8 @@ FUNCTIONS: dict[str, Any] = {
 }  # fmt: skip
 _OF_TWO = ("max", "min")
 CONSTANTS = {"pi": sp.pi}
-RESERVED = frozenset({*FUNCTIONS, *PRODUCTS, *OPERATORS, *CONSTANTS, "each", "identity"})
+IMPLICIT: dict[str, Any] = {"argmin": argmin, "root": root}  # of an expression and a block
+RESERVED = frozenset({*IMPLICIT, *FUNCTIONS, *PRODUCTS, *OPERATORS, *CONSTANTS, "each", "identity"})
 HOLE = VectorSymbol(
     "."
 )  # the direction that is left open, in the text of a derivative as an operator
@@ -92,6 +94,8 @@ def call_or_oracle(self: Evaluator, node: Any) -> Value:
         return _each(self, node)
     if token in self.oracles:
         return _at_a_point(self, node, str(token), self.oracles[str(token)])
+    if token in IMPLICIT:
+        return _implicit(self, node, str(token))
     if token in OPERATORS:
         (of,) = _vectors(self, node, str(token), node.children[1:], 1)
         return self.operator(node, str(token), of)
@@ -128,11 +132,29 @@ def _function(self: Evaluator, node: Any, token: Token) -> Value:
     )
 
 
+def _implicit(self: Evaluator, node: Any, what: str) -> Value:
+    """argmin(f(x, y), y) or root(equation, y); its block is bound in it."""
+    given = node.children[1:]
+    if len(given) != 2:
+        raise self.source.error(
+            f"{what} takes an expression and a block, not {len(given)} arguments.", node
+        )
+    with self.each(None):
+        inside, block = (self(child) for child in given)
+    if not isinstance(block.expr, (VectorSymbol, sp.Symbol)):
+        raise self.source.error(
+            f"the second argument of {what} is a block, not {block.shown}.", given[1]
+        )
+    return self.checked(
+        node, lambda: IMPLICIT[what](inside.expr, block.expr), block.kind, inside.size, risky=True
+    )
+
+
 def _no_function(self: Evaluator, token: Token) -> ParseError:
     try:
         self.lookup(token)
     except OdescentError:
-        known = (*FUNCTIONS, *PRODUCTS, *OPERATORS, "each", *self.oracles)
+        known = (*FUNCTIONS, *PRODUCTS, *OPERATORS, *IMPLICIT, "each", *self.oracles)
         return self.source.unknown("function", token, known)
     return self.source.error(f"{token} is not a function; write * for a product.", token)
 

@@ -20,7 +20,18 @@ from .expressions import Value
 from .names import START, Names
 from .syntax import parse
 
-_ONCE = ("system", "time", "calculus", "output", "provenance", "step", "scheme", "clock")
+_ONCE = (
+    "system",
+    "time",
+    "fast",
+    "small",
+    "calculus",
+    "output",
+    "provenance",
+    "step",
+    "scheme",
+    "clock",
+)
 _SCHEMES = ("named_scheme", "substeps")
 
 
@@ -81,6 +92,8 @@ class Document:
                 init=self._init(answer),
                 time=self.names.time,
                 calculus=self._word("calculus", "ito"),
+                fast=self._fast(evaluate),
+                small=self._small(),
                 name=self._word("system", ""),
                 provenance=self._word("provenance", "").strip('"'),
                 references=tuple(references),
@@ -219,6 +232,29 @@ class Document:
                 return self.names.evaluator({START: Value(start, "vector")})(right)
             except ParseError:
                 raise first from None
+
+    def _fast(self, evaluate: Evaluator) -> dict[Symbol, Expr]:
+        statement = self.one("fast")
+        found: dict[Symbol, Expr] = {}
+        for binding in () if statement is None else statement.children:
+            token, right = binding.children
+            value = evaluate(right)
+            if value.kind != "scalar":
+                raise self.source.error(
+                    f"{token} is fast by a scalar, not by a {value.kind}.", right
+                )
+            found[self._target(token).symbol] = value.expr
+        return found
+
+    def _small(self) -> list[sp.Symbol] | None:
+        statement = self.one("small")
+        if statement is None:
+            return None
+        known = self.names.parameters
+        for token in statement.children:
+            if token not in known:
+                raise self.source.unknown("parameter", token, known)
+        return [known[str(token)] for token in statement.children]
 
     def _only_kind(self) -> str:
         kinds = {b.values for b in self.names.blocks.values()} - {"scalar"}

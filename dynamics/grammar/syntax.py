@@ -16,6 +16,8 @@ comment. Declarations may stand after their use. For example
     field drift: x' = v
     noise kick:  v += sqrt(2*c) dW   # one scalar amplitude, or a vector: one for each component
     noise leap:  v += c dJ(r)        # jumps at the rate r; `dJ(r) sharing clock`: all particles at the same times
+    fast m = eps, w = 2*eps          # blocks that come to rest as eps tends to zero; 1/eps stands in their fields
+    small eps, delta                 # of several small parameters, the largest first
     output x
     init x = x0, v = 0               # x0 is the starting point
 
@@ -34,6 +36,7 @@ components: each(m/(sqrt(v) + eps)). Operators are matrices, identity, outer pro
 derivatives with a dot for the direction, as in hess f(x)[.] and D c(x)[.], and transpose(P), apply(P, Q) and
 linear_solve(P, Q) of them; linear_solve(P, v) and diagonal(P) are vectors, trace(P) is a scalar.
 A window keeps the last values of what `set G = push(G, v)` gives it, and is a matrix of these columns.
+argmin(f(x, y), y) and root(grad f(y) - x, y) are the y of a block where a scalar is least, or an equation holds.
 linear_solve(P, v, cg, tol) says how numbers are found: diagonal, woodbury, cholesky, lu, cg, minres or gmres.
 Exponents are numbers. `let q = sqrt(mu)*h` names an abbreviation.
 mu, L (strong convexity, smoothness) and the step h are positive and need no declaration.
@@ -78,6 +81,8 @@ file: statement*
     | oracle function ("," function)*                        -> oracles
     | "sample" drawn ("," drawn)*                            -> samples
     | "time" NAME                                            -> time
+    | "fast" binding ("," binding)*                          -> fast
+    | "small" NAME ("," NAME)*                               -> small
     | "calculus" NAME                                        -> calculus
     | "let" binding ("," binding)*                           -> let
     | "field" NAME (":" equation ("," equation)*)?           -> field

@@ -10,6 +10,7 @@ import sympy as sp
 from sympy.printing.str import StrPrinter
 
 from ..._support.errors import OdescentError
+from ..algebra.calculus import substitute
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import Identity, Inverse, OracleDerivative
 from ..algebra.oracles import Oracle, in_argument
@@ -26,6 +27,7 @@ from ..algebra.vectors import (
 )
 from ..algebra.windows import pushed
 from ..flows.system import System
+from ..implicit.roots import RootVector, Search
 from ..samples.sample import VectorSample
 from ..solves.routes import solve_of
 from ..vector_fields.block import Block, start
@@ -67,6 +69,9 @@ def to_text(system: System) -> str:
     ]
     lines += [f"sample {_sample(s)}" for s in system.samples]
     lines += [f"time {system.time}"] if system.time is not None else []
+    if system.fast:
+        lines.append("fast " + ", ".join(f"{s} = {writer.expr(e)}" for s, e in system.fast.items()))
+    lines += [f"small {', '.join(map(str, system.small))}"] if len(system.small) > 1 else []
     lines += [f"calculus {system.calculus}"] if system.calculus != "ito" else []
     lines += [f"let {name} = {value}" for value, name in writer.abbreviations.items()]
     lines += body
@@ -230,6 +235,8 @@ class _Writer:
             return f"linear_solve({self.expr(a.left.argument)}, {self.expr(a.right)}{self._how(a.left)})"
         if isinstance(a, Inverse):
             return f"linear_solve({self.expr(a.argument)}, identity{self._how(a)})"
+        if isinstance(a, RootVector):
+            return self._implicit(a)
         if isinstance(a, Identity):
             return "identity"
         if isinstance(a, Kronecker):
@@ -247,6 +254,20 @@ class _Writer:
             pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
             return f"each({self._scalar(a.body, {slot: self._component(v) for slot, v in pairs})})"
         raise OdescentError(f"{a} has no text form.")
+
+    def _implicit(self, a: Any) -> str:
+        """An implicit function of one unknown, which the text calls as the block of its name."""
+        of, told = a.equations, {b.name: b.symbol for b in self.system.blocks}
+        (unknown, *others), name = of.unknowns, of.names[0]
+        if others or of.search != Search(adjoint=of.search.adjoint) or name not in told:
+            raise OdescentError(
+                f"{a} has no text form: it needs one unknown, called as a block, and the search that is usual."
+            )
+        if told[name] in of.symbols():
+            raise OdescentError(f"{a} has no text form: {name} is a block in it and its unknown.")
+        inside = of.equations[0] if of.minimized is None else of.minimized
+        what = "root" if of.minimized is None else "argmin"
+        return f"{what}({self.expr(substitute(inside, {unknown: told[name]}))}, {name})"
 
     def _how(self, a: Inverse) -> str:
         """The method and the tolerance of a solve, where they were said."""

@@ -19,7 +19,7 @@ from ..algebra.vectors import Call, Expr, ScalarNode, Vector, by_slot, inner
 
 @dataclass(frozen=True)
 class Opened:
-    """Equations in free unknowns; see `Problem.opened`.
+    """Equations in free unknowns; see `Equations.opened`.
 
     Attributes:
         equations: one for each unknown.

@@ -21,6 +21,7 @@ import sympy as sp
 from ..._support.errors import NotCarried
 from ..algebra.calculus import Symbol, derivative, nothing, substitute, symbols_of, tidy
 from ..algebra.series import taylor
+from ..algebra.trees import READERS, WRITERS, from_tree, tree
 from ..algebra.vectors import (
     NORMAL,
     Atom,
@@ -75,7 +76,7 @@ class Search:
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Equations:
     """Equations in bound unknowns, one for each.
 
     Attributes:
@@ -94,7 +95,7 @@ class Problem:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """What it was made of, without what was found since."""
-        return Problem, (self.equations, self.unknowns, self.names, self.minimized, self.search)
+        return Equations, (self.equations, self.unknowns, self.names, self.minimized, self.search)
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
@@ -109,13 +110,7 @@ class Problem:
 
     def opened(self) -> Opened:
         """The equations in unknowns of their own, which nothing else has."""
-        n = next(_FRESH)
-        free: dict[Any, Any] = {
-            s: VectorSymbol(f"unknown {n} {i}", s.kind)
-            if isinstance(s, VectorSymbol)
-            else sp.Symbol(f"unknown {n} {i}", real=True)
-            for i, s in enumerate(self.unknowns)
-        }
+        free: dict[Any, Any] = {s: _free(s, i) for i, s in enumerate(self.unknowns)}
         equations = tuple(substitute(e, free) for e in self.equations)
         value = None if self.minimized is None else substitute(self.minimized, free)
         return Opened(equations, tuple(free.values()), value)
@@ -220,12 +215,12 @@ class Problem:
         return leading, (leading * c - at) / c
 
 
-_KEPT: list[tuple[Any, ...]] = []  # the problems whose equations are not used for rewriting now
+_KEPT: list[tuple[Any, ...]] = []  # the equations that are not used for rewriting now
 
 
 @contextmanager
 def _as_it_stands(key: tuple[Any, ...]) -> Iterator[None]:
-    """Leave the leading words of a problem at its solution as they are."""
+    """Leave the leading words of equations at their solution as they are."""
     _KEPT.append(key)
     try:
         yield
@@ -233,10 +228,16 @@ def _as_it_stands(key: tuple[Any, ...]) -> Iterator[None]:
         _KEPT.pop()
 
 
+def _free(s: Symbol, i: int) -> Symbol:
+    """A symbol of the kind of an unknown, which nothing else has."""
+    name = f"unknown {next(_FRESH)} {i}"
+    return VectorSymbol(name, s.kind) if isinstance(s, VectorSymbol) else sp.Symbol(name, real=True)
+
+
 def _alike(one: Expr, other: Expr) -> bool:
     """Whether two expressions are equal, and the implicit functions in them are searched for alike."""
-    return one == other and [r.problem.search for r in roots_of(one)] == [
-        r.problem.search for r in roots_of(other)
+    return one == other and [r.equations.search for r in roots_of(one)] == [
+        r.equations.search for r in roots_of(other)
     ]
 
 
@@ -281,7 +282,7 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
         for e in opened.equations
     )
     value = None if opened.minimized is None else substitute(opened.minimized, bound)
-    return Problem(equations, tuple(bound.values()), names, value, search).solutions
+    return Equations(equations, tuple(bound.values()), names, value, search).solutions
 
 
 def roots_of(e: Expr) -> list[Any]:
@@ -297,7 +298,7 @@ def roots_of(e: Expr) -> list[Any]:
                 nodes += [a, *c.atoms(ScalarNode)]
         for node in nodes:
             if isinstance(node, (RootVector, RootScalar)):
-                for e in node.problem.linearized.equations:
+                for e in node.equations.linearized.equations:
                     walk(e)
                 found.setdefault(node)
             elif isinstance(node, Atom):
@@ -313,104 +314,104 @@ def roots_of(e: Expr) -> list[Any]:
 
 def _depth(e: Expr) -> int:
     """How many implicit functions are inside of one another in an expression."""
-    return max((1 + max(map(_depth, r.problem.equations)) for r in roots_of(e)), default=0)
+    return max((1 + max(map(_depth, r.equations.equations)) for r in roots_of(e)), default=0)
 
 
 class RootVector(Atom):
     """One of the solutions of equations, a vector.
 
     Args:
-        problem: the equations.
+        equations: with their unknowns.
         which: the unknown that it stands for.
     """
 
-    __slots__ = ("arguments", "problem", "which")
-    made_of = ("problem", "which")
+    __slots__ = ("arguments", "equations", "which")
+    made_of = ("equations", "which")
 
-    def __init__(self, problem: Problem, which: int) -> None:
-        self.problem, self.which = problem, which
-        self.arguments = tuple(e for e in problem.equations if isinstance(e, Vector))
-        super().__init__((12, which, problem.key))
+    def __init__(self, equations: Equations, which: int) -> None:
+        self.equations, self.which = equations, which
+        self.arguments = tuple(e for e in equations.equations if isinstance(e, Vector))
+        super().__init__((12, which, equations.key))
         self.solving = True
 
     def symbols(self) -> set[Symbol]:
-        return self.problem.symbols()
+        return self.equations.symbols()
 
     def parts(self) -> tuple[Expr, ...]:
-        return self.problem.equations
+        return self.equations.equations
 
     def calls(self) -> set[Call]:
-        return self.problem.calls
+        return self.equations.calls
 
     def rebuild(self, rule: Callable[[Any], Any]) -> Any:
-        return self.problem.rewritten(rule)[self.which]
+        return self.equations.rewritten(rule)[self.which]
 
     def own_derivative(self, direction: Mapping[Any, Expr]) -> Any:
-        return self.problem.rates(direction)[self.which]
+        return self.equations.rates(direction)[self.which]
 
     def own_series(self, symbol: sp.Symbol, order: int) -> Any:
         """Its Taylor coefficients in a symbol."""
-        return self.problem.series(symbol, order)[self.which]
+        return self.equations.series(symbol, order)[self.which]
 
     def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
         """argmin_y g(x, y), or root_y of the equation."""
-        return _shown(self.problem, self.which, show, as_latex)
+        return _shown(self.equations, self.which, show, as_latex)
 
 
 class RootScalar(ScalarNode):
     """One of the solutions of equations, a scalar; see `RootVector`."""
 
-    problem: Problem
+    equations: Equations
     which: int
 
-    def __new__(cls, problem: Problem, which: int) -> RootScalar:
+    def __new__(cls, equations: Equations, which: int) -> RootScalar:
         node: RootScalar = super().__new__(cls, "root", ())
-        node.problem, node.which = problem, which
-        node.content = ("root", str(which), repr(problem.key))
+        node.equations, node.which = equations, which
+        node.content = ("root", str(which), repr(equations.key))
         return node
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return (self.problem, self.which)
+        return (self.equations, self.which)
 
     @property
     def free_symbols(self) -> set[sp.Symbol]:
-        return {s for s in self.problem.symbols() if isinstance(s, sp.Symbol)}
+        return {s for s in self.equations.symbols() if isinstance(s, sp.Symbol)}
 
     def symbols(self) -> set[Any]:
-        return self.problem.symbols()
+        return self.equations.symbols()
 
     def calls(self) -> set[Call]:
-        return self.problem.calls
+        return self.equations.calls
 
     def rebuild(self, rule: Callable[[Any], Any]) -> Any:
-        return self.problem.rewritten(rule)[self.which]
+        return self.equations.rewritten(rule)[self.which]
 
     def own_derivative(self, direction: Mapping[Any, Expr]) -> Any:
-        return self.problem.rates(direction)[self.which]
+        return self.equations.rates(direction)[self.which]
 
     def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
         """root_w of the equation."""
-        return _shown(self.problem, self.which, show, as_latex)
+        return _shown(self.equations, self.which, show, as_latex)
 
 
-def _shown(problem: Problem, which: int, show: Callable[[Any], str], as_latex: bool) -> str:
+def _shown(of: Equations, which: int, show: Callable[[Any], str], as_latex: bool) -> str:
     """A solution in print, its unknowns by their names."""
-    taken = {s.name for s in problem.symbols()}
+    taken = {s.name for s in of.symbols()}
     plain: dict[Any, Any] = {}
-    for s, name in zip(problem.unknowns, problem.names, strict=True):
+    for s, name in zip(of.unknowns, of.names, strict=True):
         told = next(n for n in (name, *(f"{name}_{i}" for i in range(1, 99))) if n not in taken)
         taken.add(told)
         vector = isinstance(s, VectorSymbol)
         plain[s] = VectorSymbol(told, s.kind) if vector else sp.Symbol(told, real=True)
     own = [show(s) for s in plain.values()]
-    if problem.minimized is not None:
-        inside = show(substitute(problem.minimized, plain))
+    if of.minimized is not None:
+        inside = show(substitute(of.minimized, plain))
         return (
             rf"\operatorname{{argmin}}_{{{own[0]}}} {inside}"
             if as_latex
             else f"argmin_{own[0]}({inside})"
         )
-    inside = ", ".join(f"{show(substitute(e, plain))} = 0" for e in problem.equations)
+    inside = ", ".join(f"{show(substitute(e, plain))} = 0" for e in of.equations)
     if as_latex:
         return rf"\left[{own[which]} : {inside}\right]"
     return f"[{own[which]}: {inside}]"
@@ -420,10 +421,38 @@ def at_solution(a: Atom) -> Vector:
     """An atom that is the leading one of an equation at a solution in it, as the equation says."""
     if not isinstance(a, (RootVector, VectorSymbol)):
         for r in roots_of(a):
-            if r.problem.key not in _KEPT and a in r.problem.rule:
-                told: Vector = r.problem.rule[a]
+            if r.equations.key not in _KEPT and a in r.equations.rule:
+                told: Vector = r.equations.rule[a]
                 return told
     return a
 
 
 NORMAL.append(at_solution)
+
+
+def _written(e: Any) -> list[Any]:
+    of, search = e.equations, e.equations.search
+    said = [[] if s is None else tree(s) for s in search.start]
+    how = [said, tree(search.tolerance), tree(search.max_steps), search.adjoint]
+    minimized = [] if of.minimized is None else tree(of.minimized)
+    unknowns = [*map(tree, of.unknowns)], [*of.names]
+    return ["root", str(e.which), *unknowns, [*map(tree, of.equations)], minimized, how]
+
+
+def _read(which: Any, unknowns: Any, names: Any, equations: Any, minimized: Any, how: Any) -> Expr:
+    """An implicit function from the words after that of its form."""
+    start, tolerance, most, adjoint = how
+    bound = [from_tree(u) for u in unknowns]
+    free: dict[Any, Any] = {u: _free(u, i) for i, u in enumerate(bound)}
+    opened = Opened(
+        tuple(substitute(from_tree(e), free) for e in equations),
+        tuple(free.values()),
+        substitute(from_tree(minimized), free) if minimized else None,
+    )
+    begin = tuple(from_tree(s) if s else None for s in start)
+    search = Search(begin, from_tree(tolerance), from_tree(most), str(adjoint))
+    return solutions(opened, [str(n) for n in names], search)[int(which)]
+
+
+WRITERS[RootVector] = WRITERS[RootScalar] = _written
+READERS["root"] = _read

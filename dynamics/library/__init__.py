@@ -38,6 +38,8 @@ REGISTRY: Registry[System] = Registry(
         ),
         "lagrangian_flow": ("constrained", "Saddle flow of a Lagrangian"),
         "kkt_newton_flow": ("constrained", "Newton's flow of the KKT conditions"),
+        "implicit_bilevel": ("bilevel", "Bilevel flow with an adjoint"),
+        "penalty_bilevel": ("bilevel", "Bilevel flow with a penalty"),
         "newton_flow": ("gradient", "Newton's flow"),
         "rescaled_flow": ("gradient", "Rescaled gradient flow"),
         "mirror_flow": ("mirror", "Mirror flow"),

@@ -14,7 +14,7 @@ import numpy as np
 from ..._support.errors import OdescentError
 from ..algebra.products import apply
 from ..algebra.vectors import Expr, Vector, VectorSymbol
-from ..implicit.roots import Problem
+from ..implicit.roots import Equations
 
 _HALVINGS = 30  # of a step, before the search says that it does not descend
 _DENSE = 64  # unknowns up to which the whole spectrum of a Hessian is computed
@@ -22,12 +22,12 @@ Number = Callable[[Expr, Mapping[Any, Any]], Any]
 
 
 def root_numbers(
-    problem: Problem, number: Number, begun: Callable[[str], Any], xp: Any
+    of: Equations, number: Number, begun: Callable[[str], Any], xp: Any
 ) -> tuple[Any, ...]:
     """The solutions of the equations, in the order of their unknowns.
 
     Args:
-        problem: the equations, and how the search for a solution begins and ends.
+        of: the equations, and how the search for a solution begins and ends.
         number: the value of an expression with more symbols given.
         begun: the value of the symbol of a name, where a search begins that has no start of its own; KeyError for none.
         xp: NumPy or `jax.numpy`.
@@ -38,16 +38,14 @@ def root_numbers(
     Raises:
         OdescentError: an unknown without a start; or, where JAX does not trace, a search that ends without a solution.
     """
-    opened, search = problem.linearized, problem.search
+    opened, search = of.linearized, of.search
     begin: list[Any] = []
-    for name, start in zip(
-        problem.names, search.start or (None,) * len(problem.names), strict=True
-    ):
+    for name, start in zip(of.names, search.start or (None,) * len(of.names), strict=True):
         try:
             value = xp.asarray(begun(name) if start is None else number(start, {}))
         except KeyError:
             raise OdescentError(
-                f"the implicit function {problem.solutions[0]} has no start for {name}: give start= in od.root or "
+                f"the implicit function {of.solutions[0]} has no start for {name}: give start= in od.root or "
                 f"od.argmin, an expression in blocks from which its numbers are searched, or a block {name}."
             ) from None
         begin.append(value if xp.issubdtype(value.dtype, xp.floating) else value.astype(float))
@@ -59,12 +57,10 @@ def root_numbers(
     if xp is not np and _traced([*begin, bound, *residual(tuple(begin))]):
         from .jax_roots import traced_root
 
-        return traced_root(
-            residual, newton, tuple(begin), bound, most, problem.minimized is not None
-        )
-    found = _search(problem, residual, newton, tuple(begin), float(bound), int(most))
-    if problem.minimized is not None:
-        _check_minimum(problem, found, number, xp)
+        return traced_root(residual, newton, tuple(begin), bound, most, of.minimized is not None)
+    found = _search(of, residual, newton, tuple(begin), float(bound), int(most))
+    if of.minimized is not None:
+        _check_minimum(of, found, number, xp)
     return found
 
 
@@ -92,7 +88,7 @@ def _length(values: tuple[Any, ...]) -> float:
 
 
 def _search(
-    problem: Problem,
+    of: Equations,
     residual: Any,
     newton: Any,
     at: tuple[Any, ...],
@@ -111,7 +107,7 @@ def _search(
             step = newton(at)
         except (ArithmeticError, OdescentError) as error:
             raise OdescentError(
-                f"the search for {_told(problem)} fails where the residual is {left:.3g}: {error}"
+                f"the search for {_told(of)} fails where the residual is {left:.3g}: {error}"
             ) from None
         size = _length(step)
         small = size <= bound * (1 + _length(at))
@@ -122,29 +118,29 @@ def _search(
                 break
         else:
             raise OdescentError(
-                f"the search for {_told(problem)} does not descend where the residual is {left:.3g}: no solution "
+                f"the search for {_told(of)} does not descend where the residual is {left:.3g}: no solution "
                 "is near its start; begin it elsewhere (start=), or check the equations."
             )
         if small:
             return ahead if after < left else at
         at, left = ahead, after
     raise OdescentError(
-        f"the search for {_told(problem)} does not end in {most} steps: the last step is {size:.3g} and the residual "
+        f"the search for {_told(of)} does not end in {most} steps: the last step is {size:.3g} and the residual "
         f"{left:.3g}, for a tolerance of {bound:.3g}; raise max_steps, or begin it elsewhere (start=)."
     )
 
 
-def _check_minimum(problem: Problem, at: tuple[Any, ...], number: Number, xp: Any) -> None:
+def _check_minimum(of: Equations, at: tuple[Any, ...], number: Number, xp: Any) -> None:
     """Refuse a point at which the Hessian has a direction of negative curvature."""
-    ((operator,),), (u,) = problem.linearized.entries, at
+    ((operator,),), (u,) = of.linearized.entries, at
     if not isinstance(operator, Vector):
-        least, direction = float(number(operator, {problem.linearized.unknowns[0]: u})), np.ones(1)
+        least, direction = float(number(operator, {of.linearized.unknowns[0]: u})), np.ones(1)
     else:
         along = VectorSymbol("curved")
         product = apply(operator, along)
 
         def by(v: Any) -> Any:
-            given = {problem.linearized.unknowns[0]: u, along: xp.asarray(v.reshape(u.shape))}
+            given = {of.linearized.unknowns[0]: u, along: xp.asarray(v.reshape(u.shape))}
             return np.asarray(number(product, given)).reshape(-1) + np.zeros(u.size)
 
         if u.size <= _DENSE:
@@ -159,11 +155,11 @@ def _check_minimum(problem: Problem, at: tuple[Any, ...], number: Number, xp: An
     if least < 0:
         largest = int(np.abs(direction).argmax())
         raise OdescentError(
-            f"{_told(problem)} is no minimizer where the search ended: the curvature is {least:.3g} along a direction "
+            f"{_told(of)} is no minimizer where the search ended: the curvature is {least:.3g} along a direction "
             f"whose largest component is number {largest} ({direction[largest]:.2g}); begin elsewhere (start=), or "
             "take od.root for a critical point that is not minimal."
         )
 
 
-def _told(problem: Problem) -> str:
-    return str(problem.solutions[0]) if len(problem.names) == 1 else ", ".join(problem.names)
+def _told(of: Equations) -> str:
+    return str(of.solutions[0]) if len(of.names) == 1 else ", ".join(of.names)

@@ -94,6 +94,10 @@ def _together(
             if slot in f.args and f.args:  # by the caller's names of the arguments
                 args = next(o.args for o in oracles if o.of == name)
                 made.oracles[f"{head}_{name}_{args[f.args.index(slot)]}"] = function
+                for i, along in enumerate(args):
+                    product = KINDS[head].product if head in KINDS else ""
+                    called = f"{product}_{name}_{args[f.args.index(slot)]}_{along}"
+                    made.oracles[called] = _product_in(function, i, len(args))
             else:
                 made.oracles[f"{kind}_{name}"] = function
                 alone = [g for g in named.values() if kind in g.oracles]
@@ -143,6 +147,18 @@ def _product(field: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     return lambda x, *more: jax.jvp(lambda z: field(z, *more[:-1]), (x,), (more[-1],))[1]
+
+
+def _product_in(field: Callable[..., Any], i: int, count: int) -> Callable[..., Any]:
+    """The derivative of a function of several arguments in one of them, along a direction, which comes after them."""
+    import jax
+
+    def product(*given: Any) -> Any:
+        at, (along, *more) = given[:count], given[count:]
+        moved = lambda v: field(*at[:i], v, *at[i + 1 :], *more)
+        return jax.jvp(moved, (at[i],), (along,))[1]
+
+    return product
 
 
 def _own(objective: Objective, kind: str, of: str) -> Callable[..., Any] | None:

@@ -115,17 +115,15 @@ class Spaces:
         """Join an implicit function with where its search begins, and read its equations."""
         if a in self._above:
             return
-        problem = a.problem
-        for s, begun, name in itertools.zip_longest(
-            problem.solutions, problem.search.start, problem.names
-        ):
+        of = a.equations
+        for s, begun, name in itertools.zip_longest(of.solutions, of.search.start, of.names):
             self._above.setdefault(s, s)
             if begun is not None:
                 self.equate(s, begun)
             elif isinstance(s, Vector):
                 self.one(s, VectorSymbol(name))
-        for e in problem.linearized.equations:
-            at = problem.at(e)
+        for e in of.linearized.equations:
+            at = of.at(e)
             self._vector(at) if isinstance(at, Vector) else self._scalar(at)
 
     def _applied(self, a: Atom) -> Vector:

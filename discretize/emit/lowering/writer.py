@@ -11,7 +11,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.operators import Inverse, OracleDerivative, identity
-from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.products import (
     Kronecker,
     Product,
@@ -24,6 +24,7 @@ from ....dynamics.algebra.vectors import (
     ScalarNode,
     Vector,
     VectorSymbol,
+    by_slot,
     covectors_and_directions,
     points_of,
 )
@@ -185,7 +186,9 @@ class Writer(SolveWriter):
                 raise NotCarried(
                     f"emitted code has no derivative of order {len(directions)} of {oracle.name!r}."
                 )
-            argument = argument.replace(oracle.kind, derived, 1)
+            ((slot, along),) = by_slot(directions[0]).items()
+            argument = in_argument(argument.replace(oracle.kind, derived, 1), slot)
+            directions = (along,)
         vectors = tuple(self.named(v, f"{target.name}_at") for v in (*points, *directions))
         scalars = tuple(self.scalar(presentable(p), "w") for p in parameters)
         over = form_of(oracle.of).over if oracle.form.registered else ""

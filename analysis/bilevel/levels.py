@@ -1,0 +1,156 @@
+"""The two levels as functions of flat arrays, what they reduce to, and projections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from ..._support.errors import OdescentError, expected
+from ...dynamics.algebra.calculus import substitute
+from ...dynamics.flows.evaluate import evaluate, with_roots
+from ...dynamics.implicit.roots import roots_of
+from ...dynamics.library import system
+from ...dynamics.library.bilevel import F, G
+from ...dynamics.vector_fields.objective import Objective
+
+
+class Reduced:
+    """The function of x alone that a route minimizes, with its gradient, from a guess of the fast blocks.
+
+    Args:
+        method: "implicit" or "penalty".
+        oracles: values and gradients of both levels on flat arrays.
+        sigma: the small parameter of the penalty.
+        tolerance: of the lower searches.
+        mu: strong convexity of the lower level, where it is known.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        oracles: Mapping[str, Any],
+        sigma: float,
+        tolerance: float,
+        mu: float | None,
+    ) -> None:
+        flow = system(f"{method}_bilevel")
+        at_rest = flow.critical_manifold()
+        self.fast = [s for s in flow.fast if roots_of(at_rest[s])]
+        x, y = (flow.block(n).symbol for n in "xy")
+        self.gradient: Any = -flow.reduced(0).drift[x]
+        self.value: Any = F.value(x, y)
+        if method == "penalty":
+            z, small = flow.block("z").symbol, flow.parameters
+            named = {p.name: p for p in small}
+            self.value += (G.value(x, y) - G.value(x, z)) / named["sigma"]
+            self.given = {named["sigma"]: sigma}
+        else:
+            self.given = {}
+        self.value = substitute(self.value, at_rest)
+        self.roots = {s: next(r for r in roots_of(at_rest[s])) for s in self.fast}
+        self.x, self.oracles, self.mu = x, dict(oracles), mu
+        self._at = jax.jit(self._found)
+
+    def _found(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
+        values: dict[Any, Any] = {
+            self.x: x,
+            **self.given,
+            **dict(zip(self.fast, guess, strict=True)),
+        }
+        known = with_roots([self.gradient, self.value], values, self.oracles, jnp)
+        found = tuple(known[self.roots[s]] for s in self.fast)
+        squares = jnp.zeros(())
+        for s, r in self.roots.items():
+            opened = r.equations.linearized
+            inside = {**known, opened.unknowns[r.which]: known[self.roots[s]]}
+            left = evaluate(opened.equations[r.which], inside, self.oracles, jnp)
+            squares = squares + jnp.sum(left**2)
+        return {
+            "value": evaluate(self.value, known, self.oracles, jnp),
+            "gradient": evaluate(self.gradient, known, self.oracles, jnp) + jnp.zeros_like(x),
+            "fast": found,
+            "residual": jnp.sqrt(squares),
+            "upper": self.oracles["value_F"](x, found[0]),
+        }
+
+    def __call__(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
+        """Values at x; raises OdescentError where a lower search does not end in a minimizer."""
+        return dict(self._at(x, guess))
+
+
+def floats(name: str, value: Any) -> Any:
+    """A pytree with leaves in double precision; OdescentError for what is none, or not finite."""
+    leaves = jax.tree.leaves(value)
+    if not leaves:
+        raise expected(name, "an array or a pytree of arrays", value)
+    try:
+        made = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), value)
+    except (TypeError, ValueError):
+        raise expected(name, "an array or a pytree of arrays of numbers", value) from None
+    if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(made)):
+        raise OdescentError(f"{name} has entries that are not finite.")
+    return made
+
+
+def oracles_of(
+    upper: Any, lower: Any, shape_x: Any, shape_y: Any
+) -> tuple[dict[str, Any], float | None]:
+    """Values and partial gradients of both levels on flat arrays, and the lower level's strong convexity."""
+    found: dict[str, Any] = {}
+    for name, level in (("F", upper), ("G", lower)):
+        if isinstance(level, Objective):
+            if len(level.args) != 2 or level.fun is None:
+                raise OdescentError(
+                    f"{level!r} is not a function of x and y: give Objective(name, fun, args=('x', 'y')), or a "
+                    "function."
+                )
+            fun: Any = level.fun
+        elif callable(level):
+            fun = level
+        else:
+            raise expected(f"the level {name}", "a JAX function of (x, y)", level)
+
+        def flat(x: Any, y: Any, fun: Any = fun) -> Any:
+            return jnp.asarray(fun(shape_x(x), shape_y(y)), float)
+
+        found |= {
+            f"value_{name}": flat,
+            f"grad_{name}_x": jax.grad(flat),
+            f"grad_{name}_y": jax.grad(flat, 1),
+        }
+    mu = getattr(lower, "mu", None)
+    return found, float(mu) if mu is not None and getattr(mu, "is_number", True) else None
+
+
+def projection(constraints: Any, shape_x: Any, x0: Any) -> Callable[[Any], Any]:
+    """The projection on flat arrays, idempotent and not expansive on what is tried."""
+    if constraints is None:
+        return lambda x: x
+
+    def project(x: Any) -> Any:
+        return ravel_pytree(constraints(shape_x(x)))[0]
+
+    key = jax.random.key(0)
+    around = [(x0, s) for s in (0.1, 1.0, 10.0, 10.0)] + [(0 * x0, s) for s in (0.01, 0.01, 1.0)]
+    tried = [
+        at + s * jax.random.normal(jax.random.fold_in(key, i), x0.shape)
+        for i, (at, s) in enumerate(around)
+    ]
+    ends = [project(v) for v in tried]
+    twice = max(float(jnp.max(jnp.abs(project(e) - e))) for e in ends)
+    wider = [
+        float(jnp.linalg.norm(a - b) - jnp.linalg.norm(u - v))
+        for u, a in zip(tried, ends, strict=True) for v, b in zip(tried, ends, strict=True)
+    ]  # fmt: skip
+    if not twice < 1e-6 or not max(wider) < 1e-6:
+        why = "applied twice it moves a point" if not twice < 1e-6 else "it moves two points apart"
+        raise OdescentError(
+            f"constraints= is no projection on a convex set: {why}, which a projection does not."
+        )
+    if not float(jnp.max(jnp.abs(project(x0) - x0))) < 1e-8:
+        raise OdescentError("x0 does not satisfy the constraint: begin at its projection.")
+    return project

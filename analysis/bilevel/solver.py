@@ -1,0 +1,371 @@
+"""`bilevel`: minimization of F(x, y) over x where y minimizes G(x, y), by the reduced flows of the library."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+
+from ..._support.arguments import checked
+from ..._support.errors import OdescentError, check_choice
+from ..._support.numbers import check_whole
+from ...discretize.library import algorithm
+from ...dynamics.flows.evaluate import evaluate
+from .levels import Reduced, floats, oracles_of, projection
+from .result import BilevelResult, result_of
+
+cg: Any = jax.scipy.sparse.linalg.cg
+METHODS = ("implicit", "penalty", "single_loop")
+_SHRINK, _SUFFICIENT, _TRIALS = 0.5, 1e-4, 40  # of a search along the hypergradient
+_CHUNK = 50  # steps of a single loop between two looks
+_WARNED = 0.1  # relative change of the flow by unequal scales, from which it is said
+
+
+@checked
+def bilevel(
+    upper: Any,
+    lower: Any,
+    x0: Any,
+    y0: Any,
+    *,
+    method: str = "implicit",
+    sigma: float = 0.05,
+    step: float | None = None,
+    lower_step: float | None = None,
+    ratio: float = 1.0,
+    steps: int = 200,
+    tolerance: float = 1e-6,
+    lower_tolerance: float = 1e-9,
+    constraints: Callable[[Any], Any] | None = None,
+    resume: BilevelResult | None = None,
+    callback: Callable[[BilevelResult], Any] | None = None,
+) -> BilevelResult:
+    """Minimize F(x, y) over x, where y minimizes G(x, y).
+
+    "implicit" follows the hypergradient: an adjoint equation with the lower level's Hessian, by products. "penalty"
+    follows the gradient of min_y (F + G/sigma) - min_z G/sigma, with first derivatives and an error of the order of
+    sigma. Both search for the lower minimizer to a tolerance in every step, from the one before. "single_loop" takes
+    one gradient step in each of x, y and z of the penalty's flow.
+
+    Args:
+        upper: F, a JAX function of (x, y), or an objective with two arguments.
+        lower: G, likewise; an objective's mu, its strong convexity in y, gives bounds on the error.
+        x0: the starting point, an array or a pytree.
+        y0: where the search for the lower minimizer begins, an array or a pytree.
+        method: "implicit", "penalty" or "single_loop".
+        sigma: the penalty's small parameter.
+        step: of the upper level; found by a search along the hypergradient if it is not given ("single_loop" needs it).
+        lower_step: of the lower level in "single_loop"; 1/L of sigma F + G at the start if it is not given.
+        ratio: of the two lower time scales in "single_loop", z's to y's: unequal ones add an error of order 1/sigma.
+        steps: the most iterations of the upper level.
+        tolerance: the search ends where the length of the hypergradient, or of the step with it that a constraint
+            leaves, is at most this.
+        lower_tolerance: of the lower searches: the length of their last step relative to 1 + that of y.
+        constraints: the projection of x on a closed convex set, a JAX function.
+        resume: a result, from which the search goes on; x0 and y0 give the shapes.
+        callback: is called with the result so far after each iteration; the search ends if it returns True.
+
+    Returns:
+        the result: ``.x``, ``.y``, ``.value``, ``.success``, ``.message``, ``.history``.
+
+    Raises:
+        OdescentError: parameters that are not positive, a lower level that has no minimizer near its start, a
+            projection that is none, an infeasible start, or scales beyond the threshold of stability.
+    """
+    check_choice("method of bilevel called", method, METHODS)
+    steps = check_whole("steps", steps, 0)
+    given = {"sigma": sigma, "step": step, "lower_step": lower_step, "ratio": ratio, "tolerance": tolerance,
+             "lower_tolerance": lower_tolerance}  # fmt: skip
+    for name, value in given.items():
+        if value is not None and not 0 < float(value) < np.inf:
+            raise OdescentError(f"{name} of bilevel must be positive, not {value}.")
+    with jax.enable_x64(True):
+        flat_x, shape_x = ravel_pytree(floats("x0", x0))
+        flat_y, shape_y = ravel_pytree(floats("y0", y0))
+        oracles, mu = oracles_of(upper, lower, shape_x, shape_y)
+        project = projection(constraints, shape_x, flat_x)
+        begin: dict[str, Any] = {
+            "x": flat_x,
+            "fast": None,
+            "step": step or 1.0,
+            "steps": 0,
+            "history": [],
+        }
+        state = begin if resume is None else dict(resume.state)
+        shapes = (shape_x, shape_y)
+        if method == "single_loop":
+            run = _single_loop(oracles, flat_y, sigma, step, lower_step, ratio, project)
+            return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
+        look = Reduced(method, oracles, float(sigma), float(lower_tolerance), mu)
+        return _searched(
+            look, state, steps, tolerance, shapes, callback, flat_y, project, step, method
+        )
+
+
+def _searched(
+    look: Reduced,
+    state: dict[str, Any],
+    steps: int,
+    tolerance: float,
+    shapes: Any,
+    callback: Any,
+    y0: Any,
+    project: Any,
+    fixed: float | None,
+    method: str,
+) -> BilevelResult:
+    """Projected gradient descent on the reduced function, with a search along the step if none is fixed."""
+    x, guess = state["x"], state["fast"] or tuple(y0 for _ in look.fast)
+    now = state.get("now") or look(x, guess)
+    if not np.isfinite(float(now["value"])) or not np.isfinite(float(now["residual"])):
+        raise OdescentError(
+            f"the lower level has no minimizer near its start: Newton's steps from y0 at x = {_short(x)} end at a "
+            "point with negative curvature, or do not descend; begin elsewhere, or make the lower level convex in y."
+        )
+    size, solves = float(state["step"]), 1
+    history = list(state["history"])
+    for taken in range(steps + 1):
+        gradient, value = now["gradient"], float(now["value"])
+        left = float(jnp.linalg.norm(x - project(x - gradient)))
+        row = {
+            "value": float(now["upper"]), "hypergradient": left, "lower_residual": float(now["residual"]),
+            "lower_error": np.nan if look.mu is None else float(now["residual"]) / look.mu,
+            "step": size, "solves": solves,
+        }  # fmt: skip
+        if taken or not history:
+            history.append(row)
+        state = {"x": x, "fast": now["fast"], "step": size, "steps": state["steps"] + bool(taken), "history": history,
+                 "gradient": gradient, "now": now}  # fmt: skip
+        if callback is not None and callback(result_of(state, False, "running", shapes, method)):
+            return result_of(state, False, "the callback ended it", shapes, method)
+        if left <= tolerance:
+            return result_of(
+                state,
+                True,
+                f"the hypergradient is {left:.3g}, at most {tolerance:g}",
+                shapes,
+                method,
+            )
+        if taken == steps:
+            break
+        if fixed is None:
+            size = min(2 * size, 1e6)
+        for trial in range(_TRIALS):
+            ahead = project(x - size * gradient)
+            after = look(ahead, now["fast"])
+            solves = trial + 1
+            drop = _SUFFICIENT / size * float(jnp.sum((ahead - x) ** 2))
+            rounding = 1e-14 * max(1.0, abs(value))
+            if fixed is not None or float(after["value"]) <= value - drop + rounding:
+                break
+            size *= _SHRINK
+        else:
+            return result_of(
+                state, False, f"no step along the hypergradient decreases the function; its length is {left:.3g}",
+                shapes, method,
+            )  # fmt: skip
+        if not np.isfinite(float(after["value"])):
+            raise OdescentError(
+                f"the lower search fails in step {state['steps'] + 1}, at x = {_short(ahead)}: take a smaller step, or "
+                "none for a search along the hypergradient."
+            )
+        x, now = ahead, after
+    return result_of(
+        state,
+        False,
+        f"{steps} steps were taken; the hypergradient is {left:.3g}, more than {tolerance:g}",
+        shapes,
+        method,
+    )
+
+
+def _short(x: Any) -> str:
+    flat = np.asarray(x).reshape(-1)
+    shown = ", ".join(f"{v:.3g}" for v in flat[:4])
+    return f"[{shown}{', ...' if flat.size > 4 else ''}]"
+
+
+def _single_loop(
+    oracles: Mapping[str, Any],
+    y0: Any,
+    sigma: float,
+    step: float | None,
+    lower_step: float | None,
+    ratio: float,
+    project: Any,
+) -> dict[str, Any]:
+    """What a single loop is run with."""
+    if step is None:
+        raise OdescentError(
+            "the single loop has no search along its step: give step=, that of the upper level."
+        )
+    return {
+        "oracles": oracles,
+        "sigma": float(sigma),
+        "step": float(step),
+        "lower": lower_step,
+        "ratio": float(ratio),
+    }
+
+
+def _scales(run: Mapping[str, Any], x: Any, y: Any) -> float:
+    """The lower step, after the check that unequal scales do not make the loop unstable (FAMILIES, B5)."""
+    F_, G_, sigma = run["oracles"]["value_F"], run["oracles"]["value_G"], run["sigma"]
+    key = jax.random.key(1)
+
+    def largest(product: Callable[[Any], Any], v: Any) -> float:
+        for _ in range(60):
+            w = product(v)
+            size = jnp.linalg.norm(w)
+            v = w / jnp.where(size > 0, size, 1.0)
+        return float(size)
+
+    both = lambda y: sigma * F_(x, y) + G_(x, y)
+    curved = lambda v: jax.jvp(jax.grad(both), (y,), (v,))[1]
+    lower = run["lower"] or 1 / largest(jax.jit(curved), jax.random.normal(key, y.shape))
+    if run["ratio"] != 1:
+        eps = run["step"] / lower
+        gradient: Any = jax.grad(G_, 1)
+
+        def lagging(u: Any) -> Any:
+            """B A^-2 B^T u: what a lag of the lower level does to the upper one."""
+            curved = lambda v: jax.jvp(lambda y: gradient(x, y), (y,), (v,))[1]
+            moved = jax.jvp(lambda x: gradient(x, y), (x,), (u,))[1]
+            for _ in range(2):
+                moved = cg(curved, moved, tol=1e-8)[0]
+            return jax.vjp(lambda x: gradient(x, y), x)[1](moved)[0]
+
+        lag = largest(jax.jit(lagging), jax.random.normal(key, x.shape))
+        share = eps * (run["ratio"] - 1) * lag / sigma
+        if share >= 1:
+            raise OdescentError(
+                f"the loop is unstable: z's scale exceeds y's by {eps * (run['ratio'] - 1):.3g}, and from "
+                f"{sigma / lag:.3g} on the effective mass is not definite; take ratio=1, a larger sigma or a "
+                "smaller step."
+            )
+        if abs(share) > _WARNED:
+            warnings.warn(
+                f"unequal scales of the lower blocks change the flow by the factor 1/(1 + K) with K up to {share:.2g} "
+                "in size; ratio=1 has no such error.", stacklevel=4,
+            )  # fmt: skip
+    return float(lower)
+
+
+def _looped(
+    run: Mapping[str, Any],
+    state: dict[str, Any],
+    steps: int,
+    tolerance: float,
+    shapes: Any,
+    callback: Any,
+    y0: Any,
+    project: Any,
+) -> BilevelResult:
+    """The library's single loop, an iteration of x, y and z each, in one compiled loop between two looks."""
+    method = algorithm("penalty_bilevel")
+    x, (y, z) = state["x"], state["fast"] or (y0, y0)
+    lower = state.get("lower") or _scales(run, x, y)
+    o, s, h = run["oracles"], run["sigma"], run["step"]
+    blocks = [b.symbol for b in method.system.blocks]
+    rates = {b: method.system.drift[b] for b in blocks}
+    named = {p.name: p for p in method.system.parameters}
+    fixed = {named["sigma"]: s, named["epsilon"]: h / lower, named["rho"]: run["ratio"]}
+
+    def move(state: Any, _: Any) -> Any:
+        """One step, unless the residuals are small enough already; the residuals are those before it."""
+        at, ended = state
+        slopes = [
+            evaluate(rates[b], dict(zip(blocks, at, strict=True)) | fixed, o, jnp) for b in blocks
+        ]
+        upper = jnp.linalg.norm(at[0] - project(at[0] + slopes[0]))
+        lowers = jnp.sqrt(sum(jnp.sum(v**2) for v in slopes[1:])) * h / lower
+        ended = ended | (jnp.maximum(upper, lowers) <= tolerance)
+        moved = [v + jnp.where(ended, 0.0, h) * slope for v, slope in zip(at, slopes, strict=True)]
+        row = (o["value_F"](at[0], at[1]), upper, lowers, ended)
+        return ((jnp.where(ended, at[0], project(moved[0])), *moved[1:]), ended), row
+
+    names = ("value", "hypergradient", "lower_residual")
+    chunks: dict[int, Any] = {}
+    at, history, done = ((x, y, z), jnp.asarray(False)), list(state["history"]), 0
+    message, success = "", False
+    while not message:
+        count = min(1 if callback is not None else _CHUNK, steps - done)
+        run_chunk = chunks.setdefault(count, jax.jit(partial(jax.lax.scan, move, length=count)))
+        at, rows = run_chunk(at, None)
+        values = [np.asarray(r) for r in rows]
+        taken = int(np.argmax(values[3])) + 1 if values[3].any() else count  # rows that count
+        history += [
+            dict(zip(names, map(float, row), strict=True))
+            | {"lower_error": np.nan, "step": h, "solves": 0}
+            for row in zip(*(v[:taken] for v in values[:3]), strict=True)
+        ]
+        success = bool(values[3].any())
+        done += taken - success  # nothing moves where it ends
+        last = success or done >= steps
+        left = max(history[-1][n] for n in names[1:])
+        if not np.isfinite(left):
+            raise OdescentError(
+                f"the single loop diverges before step {state['steps'] + done}: take a smaller step than {h:g}, or a "
+                f"smaller lower_step than {lower:.3g}."
+            )
+        now = {"x": at[0][0], "fast": at[0][1:], "step": h, "steps": state["steps"] + done, "history": history,
+               "lower": lower, "gradient": -evaluate(
+                   rates[blocks[0]], dict(zip(blocks, at[0], strict=True)) | fixed, o, jnp)}  # fmt: skip
+        if success:
+            message = f"all residuals are at most {tolerance:g}"
+        elif last:
+            message = f"{steps} steps were taken; the largest residual is {left:.3g}, more than {tolerance:g}"
+        elif callback is not None and callback(
+            result_of(now, False, "running", shapes, "single_loop")
+        ):
+            message = "the callback ended it"
+    return result_of(now, success, message, shapes, "single_loop")
+
+
+def hypergradient(
+    upper: Any,
+    lower: Any,
+    x: Any,
+    y: Any,
+    *,
+    method: str = "implicit",
+    sigma: float = 0.05,
+    lower_tolerance: float = 1e-9,
+) -> Any:
+    """The gradient over x of F(x, y*(x)), or of its penalty function.
+
+    Args:
+        upper: F, as for `bilevel`.
+        lower: G, likewise.
+        x: where.
+        y: where the search for the lower minimizer begins.
+        method: "implicit"; "penalty", with an error of the order of sigma; or "richardson", the combination of
+            penalties at sigma/2 and sigma whose error is of the order of sigma squared.
+        sigma: the penalty's small parameter.
+        lower_tolerance: of the lower searches.
+
+    Returns:
+        an array or a pytree of the shape of x.
+
+    Raises:
+        OdescentError: as `bilevel`.
+    """
+    check_choice("method of hypergradient called", method, ("implicit", "penalty", "richardson"))
+    if method == "richardson":
+        half, whole = (
+            hypergradient(
+                upper, lower, x, y, method="penalty", sigma=s, lower_tolerance=lower_tolerance
+            )
+            for s in (sigma / 2, sigma)
+        )
+        return jax.tree.map(lambda a, b: 2 * a - b, half, whole)
+    found = bilevel(
+        upper, lower, x, y, method=method, sigma=sigma, steps=0, lower_tolerance=lower_tolerance
+    )
+    return found.hypergradient

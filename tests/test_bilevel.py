@@ -1,0 +1,196 @@
+"""Bilevel optimization: hypergradients against an independent package, predicted errors, the solver and its refusals."""
+
+import copy
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import odescent as od
+from odescent import OdescentError
+
+RNG = np.random.default_rng(0)
+M = RNG.normal(size=(6, 6))
+A, B, C = M @ M.T / 6 + np.eye(6), RNG.normal(size=(6, 4)), RNG.normal(size=6)
+X0, Y0 = RNG.normal(size=4), np.zeros(6)
+
+
+def upper(x, y):
+    bent = jnp.sum(x**4) / 40 + jnp.sum(jnp.sin(x)) * jnp.sum(y) / 30
+    return jnp.sum(jnp.cos(y) * C) + 0.5 * jnp.sum((y - 1) ** 2) + bent
+
+
+def lower(x, y):
+    return (
+        0.5 * y @ A @ y
+        - y @ (B @ jnp.tanh(x))
+        + jnp.sum(jnp.log(jnp.cosh(y)))
+        + 0.1 * jnp.sum(y**4)
+    )
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """The hypergradient by implicit differentiation in optimistix."""
+    optimistix = pytest.importorskip("optimistix")
+
+    def value(x):
+        equation = lambda y, x: jax.grad(lower, 1)(x, y)
+        newton = optimistix.Newton(rtol=1e-13, atol=1e-13)
+        return upper(x, optimistix.root_find(equation, newton, jnp.zeros(6), x, max_steps=60).value)
+
+    return np.asarray(jax.jit(jax.grad(value))(jnp.asarray(X0)))
+
+
+def test_the_implicit_hypergradient_is_that_of_an_independent_package(exact):
+    assert np.max(abs(od.hypergradient(upper, lower, X0, Y0) - exact)) < 1e-10
+
+
+def test_the_penalty_is_off_by_the_predicted_term(exact):
+    """The error is sigma times the gradient of -<F_y, G_yy^-1 F_y>/2 along y*(x), the rest falls by four."""
+
+    def term(x):
+        y = jnp.zeros(6)
+        for _ in range(12):
+            y = y - jnp.linalg.solve(jax.hessian(lower, 1)(x, y), jax.grad(lower, 1)(x, y))
+        slope = jax.grad(upper, 1)(x, y)
+        return -0.5 * slope @ jnp.linalg.solve(jax.hessian(lower, 1)(x, y), slope)
+
+    predicted = np.asarray(jax.jit(jax.grad(term))(jnp.asarray(X0)))
+    sigmas = np.array([0.1, 0.05, 0.025, 0.0125])
+    errors = np.stack(
+        [od.hypergradient(upper, lower, X0, Y0, method="penalty", sigma=s) - exact for s in sigmas]
+    )
+    sizes = np.linalg.norm(errors, axis=1)
+    slopes = np.log2(sizes[:-1] / sizes[1:])
+    assert slopes[1] > 0.95 and np.all(np.diff(slopes) > 0)
+    left = np.linalg.norm(errors - sigmas[:, None] * predicted, axis=1)
+    assert np.all((left[1:-1] / left[2:] > 3.9) & (left[1:-1] / left[2:] < 4.1))
+    combined = od.hypergradient(upper, lower, X0, Y0, method="richardson", sigma=0.1)
+    assert np.linalg.norm(combined - exact) < sizes[0] / 5
+
+
+def test_the_three_methods_end_at_one_point():
+    implicit = od.bilevel(upper, lower, X0, Y0)
+    penalty = od.bilevel(upper, lower, X0, Y0, method="penalty", sigma=1e-3)
+    assert implicit.success and penalty.success
+    assert np.max(abs(implicit.x - penalty.x)) < 1e-3
+    loop = od.bilevel(
+        upper, lower, implicit.x + 0.05, implicit.y, method="single_loop", sigma=0.05, step=0.01, steps=5000,
+        tolerance=1e-5,
+    )  # fmt: skip
+    near = od.bilevel(upper, lower, X0, Y0, method="penalty", sigma=0.05)
+    assert loop.success and np.max(abs(loop.x - near.x)) < 1e-3
+
+
+def test_a_search_goes_on_to_the_bit():
+    whole = od.bilevel(upper, lower, X0, Y0, steps=30)
+    part = od.bilevel(upper, lower, X0, Y0, steps=11)
+    again = od.bilevel(upper, lower, X0, Y0, steps=19, resume=pickle.loads(pickle.dumps(part)))  # noqa: S301
+    assert np.array_equal(whole.x, again.x) and again.steps == whole.steps == 30
+    assert all(
+        np.array_equal(whole.history[n], again.history[n], equal_nan=True) for n in whole.history
+    )
+    assert copy.deepcopy(part).steps == 11
+    options = {"method": "single_loop", "step": 0.01, "sigma": 0.1, "tolerance": 1e-12}
+    whole = od.bilevel(upper, lower, X0, Y0, steps=130, **options)
+    part = od.bilevel(upper, lower, X0, Y0, steps=57, **options)
+    again = od.bilevel(upper, lower, X0, Y0, steps=73, resume=part, **options)
+    assert np.array_equal(whole.x, again.x) and again.steps == whole.steps == 130
+    assert len(whole.history["value"]) == len(again.history["value"]) == 130
+
+
+def test_pytrees_constraints_callbacks_and_bounds():
+    split = lambda f: lambda x, y: f(jnp.concatenate([x["a"], x["b"]]), y["c"].reshape(-1))
+    start = {"a": X0[:1], "b": X0[1:]}
+    found = od.bilevel(split(upper), split(lower), start, {"c": np.zeros((2, 3))})
+    whole = od.bilevel(upper, lower, X0, Y0)
+    assert np.allclose(np.concatenate([found.x["a"], found.x["b"]]), whole.x, atol=1e-12)
+    assert found.y["c"].shape == (2, 3)
+    box = lambda x: jnp.clip(x, -0.5, 0.5)
+    held = od.bilevel(upper, lower, np.clip(X0, -0.5, 0.5), Y0, constraints=box)
+    assert held.success and np.max(abs(held.x)) <= 0.5
+    assert np.linalg.norm(held.x - np.clip(held.x - held.hypergradient, -0.5, 0.5)) <= 1e-6
+    few = od.bilevel(upper, lower, X0, Y0, callback=lambda so_far: so_far.steps >= 3)
+    assert few.steps == 3 and "callback" in few.message
+    known = od.Objective("G", lower, args=("x", "y"), mu=1)
+    bounds = od.bilevel(upper, known, X0, Y0, steps=3).history
+    assert np.all(bounds["lower_error"] >= bounds["lower_residual"] * 0.999)
+
+
+REFUSED = {
+    "sigma": ({"sigma": 0.0}, "sigma of bilevel must be positive"),
+    "step": ({"step": -1.0}, "step of bilevel must be positive"),
+    "method": ({"method": "unrolled"}, "there is no method of bilevel called 'unrolled'"),
+    "no step": ({"method": "single_loop"}, "give step="),
+    "no projection": ({"constraints": lambda x: 2 * x}, "is no projection on a convex set"),
+    "not convex": ({"constraints": lambda x: x / jnp.linalg.norm(x)}, "is no projection on a convex set"),
+    "infeasible": ({"constraints": lambda x: jnp.clip(x, -0.1, 0.1)}, "begin at its projection"),
+    "unstable scales": (
+        {"method": "single_loop", "step": 0.1, "ratio": 50.0, "sigma": 0.001}, "the loop is unstable",
+    ),
+    "too long a step": ({"method": "single_loop", "step": 50.0, "lower_step": 5.0}, "the single loop diverges"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals(name):
+    options, sentence = REFUSED[name]
+    with pytest.raises(OdescentError) as refused:
+        od.bilevel(upper, lower, X0, Y0, **options)
+    assert sentence in str(refused.value)
+
+
+def test_a_lower_level_without_a_minimizer_is_refused():
+    with pytest.raises(OdescentError, match="no minimizer near its start"):
+        od.bilevel(upper, lambda x, y: -lower(x, y), X0, Y0)
+    with pytest.raises(OdescentError, match="must be an array or a pytree"):
+        od.bilevel(upper, lower, "x0", Y0)
+    with pytest.raises(OdescentError, match="not finite"):
+        od.bilevel(upper, lower, np.full(4, np.nan), Y0)
+    with pytest.raises(OdescentError, match="a JAX function of"):
+        od.bilevel(3, lower, X0, Y0)
+
+
+def test_unequal_scales_are_warned_of_with_the_error_that_is_predicted():
+    with pytest.warns(UserWarning, match="unequal scales"):
+        od.bilevel(
+            upper, lower, X0, Y0, method="single_loop", step=0.01, ratio=1.5, sigma=0.05, steps=1
+        )
+
+
+def test_sources_with_shuffled_labels_lose_their_weight():
+    """ScaleBiO as an instance: weights of data sources by softmax, two of five with shuffled labels (digits)."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    images, labels = datasets.load_digits(return_X_y=True)
+    images = images / 16.0
+    order = np.random.default_rng(1).permutation(len(labels))
+    images, labels = images[order], labels[order]
+    train, held, test = np.split(np.arange(len(labels)), [1000, 1300])
+    sources = np.split(train, 5)
+    noisy = labels.copy()
+    for part in sources[:2]:
+        noisy[part] = np.random.default_rng(2).permutation(noisy[part])
+    features = jnp.asarray(np.concatenate([images, np.ones((len(images), 1))], axis=1))
+
+    def loss(w, rows, of):
+        scores = features[rows] @ w
+        return -jnp.mean(jax.nn.log_softmax(scores)[jnp.arange(len(rows)), of[rows]])
+
+    given, told = jnp.asarray(noisy), jnp.asarray(labels)
+    ridge = lambda w: 2e-3 * jnp.sum(w**2)
+
+    def level(x, w):
+        shares = zip(jax.nn.softmax(x), sources, strict=True)
+        return ridge(w) + sum(p * loss(w, s, given) for p, s in shares)
+
+    found = od.bilevel(
+        lambda x, w: loss(w, held, told), level, np.zeros(5), np.zeros((65, 10)), method="penalty", sigma=0.02, steps=25,
+        tolerance=1e-4, lower_tolerance=1e-6,
+    )  # fmt: skip
+    weights = np.asarray(jax.nn.softmax(found.x))
+    accuracy = lambda w: np.mean(np.argmax(np.asarray(features[test] @ w), 1) == labels[test])
+    assert np.all(weights[:2] < 0.01)
+    assert accuracy(found.y) > 0.9
