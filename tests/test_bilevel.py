@@ -1,7 +1,8 @@
-"""Bilevel optimization: hypergradients against an independent package, predicted errors, the solver and its refusals."""
+"""Bilevel optimization: hypergradients against another package, predicted errors, the solver, its refusals."""
 
 import copy
 import pickle
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -161,6 +162,32 @@ def test_unequal_scales_are_warned_of_with_the_error_that_is_predicted():
         )
 
 
+@pytest.mark.parametrize("name", ["implicit_bilevel", "penalty_bilevel"])
+def test_single_loops_run_as_algorithms_with_mixed_derivatives(name):
+    flow = od.system(name)
+    loop = od.Algorithm(flow, od.scheme("explicit_euler"))
+    x, y, w = (b.symbol for b in flow.blocks)
+    values = {"h": 0.01, "epsilon": 0.1} | (
+        {"sigma": 0.05, "rho": 1.0} if "sigma" in str(flow) else {}
+    )
+    run = loop.run({"F": upper, "G": lower}, {x: X0, y: Y0, w: Y0}, 60, **values)
+    at, inside, more = jnp.asarray(X0), jnp.zeros(6), jnp.zeros(6)
+    upper_x, upper_y, lower_y = jax.grad(upper), jax.grad(upper, 1), jax.grad(lower, 1)
+    lower_x = jax.grad(lower)
+    h, e, s = 0.01, 0.1, 0.05
+    for _ in range(60):
+        if name == "implicit_bilevel":
+            mixed = jax.jvp(partial(lower_x, at), (inside,), (more,))[1]
+            adjoint = upper_y(at, inside) - jax.jvp(partial(lower_y, at), (inside,), (more,))[1]
+            steps = mixed - upper_x(at, inside), -lower_y(at, inside) / e, adjoint / e
+        else:
+            difference = (lower_x(at, inside) - lower_x(at, more)) / s
+            rate = -(s * upper_y(at, inside) + lower_y(at, inside)) / e
+            steps = -upper_x(at, inside) - difference, rate, -lower_y(at, more) / e
+        at, inside, more = (v + h * r for v, r in zip((at, inside, more), steps, strict=True))
+    assert np.allclose(run.x[-1], at, rtol=1e-11)
+
+
 def test_sources_with_shuffled_labels_lose_their_weight():
     """ScaleBiO as an instance: weights of data sources by softmax, two of five with shuffled labels (digits)."""
     datasets = pytest.importorskip("sklearn.datasets")
@@ -187,8 +214,8 @@ def test_sources_with_shuffled_labels_lose_their_weight():
         return ridge(w) + sum(p * loss(w, s, given) for p, s in shares)
 
     found = od.bilevel(
-        lambda x, w: loss(w, held, told), level, np.zeros(5), np.zeros((65, 10)), method="penalty", sigma=0.02, steps=25,
-        tolerance=1e-4, lower_tolerance=1e-6,
+        lambda x, w: loss(w, held, told), level, np.zeros(5), np.zeros((65, 10)), method="penalty", sigma=0.02,
+        steps=25, tolerance=1e-4, lower_tolerance=1e-6,
     )  # fmt: skip
     weights = np.asarray(jax.nn.softmax(found.x))
     accuracy = lambda w: np.mean(np.argmax(np.asarray(features[test] @ w), 1) == labels[test])

@@ -27,6 +27,7 @@ NOT_LINEAR = {  # or not around the minimizer alone: other maps than a gradient,
     "mirror_flow", "nag_flow", "newton_flow", "polar_cbo", "relativistic", "rescaled_flow", "rmsprop", "sign_flow",
     "steepest_flow",
     "adahessian", "zeroth_order_flow",
+    "implicit_bilevel", "penalty_bilevel",
     "riccati_flow", "orthogonalization_flow", "inverse_filter", "mkor", "regularized_newton_flow",
 }  # fmt: skip
 LINEAR = sorted(set(systems()) - NOT_LINEAR)

@@ -16,10 +16,10 @@ from odescent.dynamics.algebra.exact import is_zero
 from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks, inner, zero
+from odescent.dynamics.fast_slow.manifold import graph_discriminant
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import system
 from odescent.dynamics.vector_fields.objective import Objective
-from odescent.dynamics.fast_slow.manifold import graph_discriminant
 from odescent.dynamics.vector_fields.system import curvature
 
 x, p, psi, y, v = blocks("x p psi y v")
@@ -141,7 +141,7 @@ REFUSED = {
     "repelling by a parameter": (lambda: expand({x: p, p: (b * p + g) / eps}, p, eps, 1), "-b must be positive"),
     "repelling by the state": (lambda: expand({x: p, p: (p * (1 + inner(x, x)) + g) / eps}, p, eps, 1), "repels"),
     "small and negative": (lambda: expand({x: p, p: -(p + g) / minus}, p, minus, 1), "must be positive"),
-    "a small name": (lambda: expand({x: p, p: -(p + g) / eps}, p, "eps", 1), "a finite number or SymPy expression was expected"),
+    "a small name": (lambda: expand({x: p, p: -(p + g) / eps}, p, "eps", 1), "SymPy expression was expected"),
     "half an order": (lambda: expand({x: p, p: -(p + g) / eps}, p, eps, 1.5), "a whole number of at least 0"),
     "not a block": (lambda: expand({x: v, v: -(v + g) / eps}, p, eps, 1), "p is declared fast, but it is not a block"),
     "none": (lambda: system("heavy_ball").slow_manifold(), "declare fast blocks"),
@@ -153,7 +153,9 @@ REFUSED = {
         "give them from the largest to the smallest",
     ),
     "a power": (lambda: System({x: p, p: -p / eps}, output=x, fast={p: eps**2}), "must be a symbol"),
-    "a negative ratio": (lambda: System({x: p, p: -p / eps, v: -v / eps}, output=x, fast={p: eps, v: -eps}), "positive"),
+    "a negative ratio": (
+        lambda: System({x: p, p: -p / eps, v: -v / eps}, output=x, fast={p: eps, v: -eps}), "positive",
+    ),
     "two that rest on one": (
         lambda: System({x: p, p: -(p + v) / eps, v: -(p + v) / eps}, output=x, fast={p: eps, v: eps}).slow_manifold(),
         "do not determine",

@@ -1,1 +1,1 @@
-"""Bilevel optimization: the flows of the library with fast blocks, run as a solver; imports `discretize`."""
+"""Bilevel optimization: the flows of the library with fast blocks, run as a solver; imports `dynamics`."""

@@ -15,8 +15,8 @@ from jax.flatten_util import ravel_pytree
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
-from ...discretize.library import algorithm
 from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.library import system
 from .levels import Reduced, floats, oracles_of, projection
 from .result import BilevelResult, result_of
 
@@ -268,13 +268,13 @@ def _looped(
     project: Any,
 ) -> BilevelResult:
     """The library's single loop, an iteration of x, y and z each, in one compiled loop between two looks."""
-    method = algorithm("penalty_bilevel")
+    flow = system("penalty_bilevel")
     x, (y, z) = state["x"], state["fast"] or (y0, y0)
     lower = state.get("lower") or _scales(run, x, y)
     o, s, h = run["oracles"], run["sigma"], run["step"]
-    blocks = [b.symbol for b in method.system.blocks]
-    rates = {b: method.system.drift[b] for b in blocks}
-    named = {p.name: p for p in method.system.parameters}
+    blocks = [b.symbol for b in flow.blocks]
+    rates = {b: flow.drift[b] for b in blocks}
+    named = {p.name: p for p in flow.parameters}
     fixed = {named["sigma"]: s, named["epsilon"]: h / lower, named["rho"]: run["ratio"]}
 
     def move(state: Any, _: Any) -> Any:

@@ -34,8 +34,6 @@ REGISTRY: Registry[Algorithm] = Registry(
         "proximal_gradient": ("splitting", "Proximal gradient method"),
         "douglas_rachford": ("splitting", "Douglas-Rachford splitting"),
         "halpern": ("splitting", "Halpern iteration"),
-        "implicit_bilevel": ("bilevel", "Bilevel single loop with an adjoint"),
-        "penalty_bilevel": ("bilevel", "Bilevel single loop with a penalty"),
         "newton": ("splitting", "Newton's method"),
         "nesterov_look_ahead": ("inertial", "Nesterov, look-ahead form"),
         "conformal_heavy_ball": ("inertial", "Conformal symplectic heavy ball"),

@@ -107,7 +107,7 @@ class System(VectorFields):
         at: Mapping[Any, Any],
         parameters: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The measured rates of attraction of the critical manifold; see `flows.normal_rates.normal_rates`.
+        """The measured rates of attraction of the critical manifold.
 
         Args:
             objective: the functions that the equations call, as for `simulate`.

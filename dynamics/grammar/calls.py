@@ -143,7 +143,7 @@ def _implicit(self: Evaluator, node: Any, what: str) -> Value:
         inside, block = (self(child) for child in given)
     if not isinstance(block.expr, (VectorSymbol, sp.Symbol)):
         raise self.source.error(
-            f"the second argument of {what} is a block, not {block.shown}.", given[1]
+            f"the second argument of {what} must be a block, not {block.shown}.", given[1]
         )
     return self.checked(
         node, lambda: IMPLICIT[what](inside.expr, block.expr), block.kind, inside.size, risky=True

@@ -11,7 +11,7 @@ F, G = Objective("F", args=("x", "y")), Objective("G", args=("x", "y"))
 
 
 def implicit_bilevel() -> System:
-    """eps y' = -G_y, eps v' = F_y - G_yy v, x' = G_xy v - F_x: min F(x, y) over y = argmin G(x, y), by an adjoint.
+    """epsilon y' = -G_y, epsilon v' = F_y - G_yy v, x' = G_xy v - F_x, for min F(x, y) over y = argmin G(x, y).
 
     At rest v solves the adjoint equation, and x follows the hypergradient, the gradient of F(x, y*(x)).
     """
@@ -34,7 +34,7 @@ def implicit_bilevel() -> System:
 
 
 def penalty_bilevel() -> System:
-    """x' = -F_x(x, y) - (G_x(x, y) - G_x(x, z))/sigma, eps y' = -(sigma F_y + G_y)(x, y), rho eps z' = -G_y(x, z).
+    """x' = -F_x - (G_x - G_x(x, z))/sigma, epsilon y' = -(sigma F_y + G_y), rho epsilon z' = -G_y(x, z).
 
     At rest y minimizes sigma F + G and z minimizes G over their block, and x follows the gradient of the penalty
     function min_y (F + G/sigma) - min_z G/sigma, without second derivatives; 1/sigma is a multiplier.
