@@ -244,3 +244,44 @@ def test_scales_follow_a_binding():
     assert PENALTY.bind({eps: h / 3}).fast == {y: h / 3, z: rho * h / 3}
     assert PENALTY.bind({eps: sp.Rational(1, 100)}).fast == {}
     assert PENALTY.bind({rho: 1}).fast == {y: eps, z: eps}
+
+
+def test_rates_in_a_fixed_ratio_settle_on_the_same_manifold_and_lag_as_the_flow_does():
+    """Explicit Euler with epsilon = h/q: the limit is the reduced flow, the next term its lag at 1/q and that of Euler."""
+    h, q = sp.Symbol("h", positive=True), sp.Symbol("q", positive=True)
+    bound = PENALTY.bind({rho: 1})
+    loop = od.Algorithm(bound, od.scheme("explicit_euler"), where={eps: h / q})
+    limit = loop.consistent_with()
+    assert vanishes(limit.drift[x] - bound.reduced(0).drift[x])
+    first, second = od.dynamics.taylor(bound.reduced(1).drift[x], eps, 1)
+    found = loop.modified_equation(1).terms[1][x]
+    assert vanishes(found - (second / q - derivative(first, {x: first}) / 2))
+    assert not vanishes(found - (second / q + derivative(first, {x: first}) / 2))
+    # a nonlinear recurrence that nobody declared fast is refused, as before
+    bent = od.System({x: -y}, output=x, blocks=[od.Block("y", role="memory")])
+    steps = od.Scheme([od.Let({y: x + od.elementwise(sp.tanh, y) / 2}), od.Flow((), "explicit")])
+    with pytest.raises(OdescentError, match="does not settle"):
+        od.Algorithm(bent, steps)
+    # where numbers decide it, a memory that grows is refused
+    field = od.System({a: -b, b: -(b - a) / eps}, output=a, fast={b: eps})
+    with pytest.raises(OdescentError, match="does not settle"):
+        od.Algorithm(field, od.scheme("explicit_euler"), where={eps: h / 3}).consistent_with()
+
+
+def test_text_and_documents_keep_the_scales_and_the_roots():
+    from odescent.dynamics.algebra.trees import from_tree, tree
+    from odescent.dynamics.grammar.write import to_text
+
+    two = PENALTY.with_fast({y: eps, z: delta}, small=(eps, delta))
+    named = [s.with_fields({"flow": s.fields["field"]}) for s in (PENALTY, ADJOINT, two)]
+    for system in (*named, named[0].reduced(0), named[1].reduced(1)):
+        again = od.parse_system(to_text(system))
+        assert (
+            again.fast == system.fast
+            and again.small == system.small
+            and again.drift == system.drift
+        )
+    for e in (lower, both, od.root(a**3 + a - od.inner(x, x), a), PENALTY.reduced(1).drift[x]):
+        assert from_tree(tree(e)) == e
+    with pytest.raises(OdescentError, match="no text form"):
+        to_text(od.System({"flow": {y: -substitute(lower, {x: y})}}))

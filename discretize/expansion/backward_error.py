@@ -24,12 +24,15 @@ from ...dynamics.algebra.calculus import (
     vanishes,
 )
 from ...dynamics.algebra.series import orders_lost, taylor
-from ...dynamics.algebra.vectors import Expr, Vector, zero
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
 from ...dynamics.algebra.windows import accumulated, pushed
+from ...dynamics.fast_slow.reduction import reduced
 from ...dynamics.flows.system import System
+from ...dynamics.implicit.equations import Opened
+from ...dynamics.implicit.roots import Search, solutions
 from ...dynamics.samples.mean import mean
 from ..linear.matrices import inverse
-from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates, linear_coefficient
+from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates
 from .drawn_limit import check_draws
 from .generator import generator_logarithm
 from .modified_equation import Drift, ModifiedEquation
@@ -79,7 +82,9 @@ def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Dr
         update[time] = time + h
     # from here on the coefficients are called by their positive names
     update = {positive.get(s, s): e for s, e in update.items()}
-    memories = [b.symbol for b in program.blocks if b.role == "memory"]
+    memories = [
+        b.symbol for b in program.blocks if b.role == "memory" or b.symbol in resting(algorithm)
+    ]
     kept = [s for s in update if s not in memories]
     start = {s: tidy(substitute(e, {h: sp.S.Zero})) for s, e in update.items()}
     for s in kept:
@@ -89,7 +94,7 @@ def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Dr
                 "limit flow in these blocks."
             )
     _check_memories(update, memories, program)
-    graph = _slaved(update, start, kept, memories, h, order - 1, lengths)
+    graph = _slaved(update, start, kept, memories, h, order - 1, lengths, resting(algorithm))
     own = {new: s for s, new in positive.items()}
     series = {s: taylor(substitute(update[s], graph), h, order) for s in kept}
     terms = [{own.get(s, s): substitute(series[s][j], own) for s in kept} for j in range(order + 1)]
@@ -119,9 +124,9 @@ def coefficient_drift(algorithm: Iteration) -> dict[Symbol, Expr]:
     Raises NotConsistent if it follows another drift.
     """
     h = algorithm.step
-    target = algorithm.bound.limit({h: 0}).drift
+    target = slow_limit(algorithm).drift
     coefficients = [b.symbol for b in algorithm.bound.blocks if b.role == "coefficient"]
-    moved = {s: target[s] for s in coefficients if not vanishes(target[s])}
+    moved = {s: target[s] for s in coefficients if s in target and not vanishes(target[s])}
     if not moved:
         return {}
     update = algorithm.own_program.alive(*moved).update_map()
@@ -205,39 +210,48 @@ def _slaved(
     h: sp.Symbol,
     order: int,
     lengths: Mapping[Symbol, sp.Expr],
+    fast: tuple[Symbol, ...],
 ) -> dict[Symbol, Expr]:
     """The invariant graph m = M(x; h) that the memories follow, through h**order: M(x+) = m+(x, M(x)).
 
-    At h = 0 the memories are m+ = A m + r(x) with the state in place, so each correction of the defect by
-    (I - A)^-1 gains one order. A window, which follows the memories before it, is corrected through all its columns.
+    At h = 0 they solve m = m+(x, m) with the state in place, in closed form where this is linear and else as implicit
+    functions, and with A the derivative of m+ in m there each correction of the defect by (I - A)^-1 gains one order. A
+    window, which follows the memories before it, is corrected through all its columns.
     """
     if not memories:
         return {}
     windows = [m for m in memories if m in lengths]
     memories = [m for m in memories if m not in lengths]
-    a = sp.Matrix([[linear_coefficient(start[m], other) for other in memories] for m in memories])
-    rest = [tidy(start[m] - sum((o * c for o, c in zip(memories, a.row(i), strict=True) if c != 0), nothing(m)))
-            for i, m in enumerate(memories)]  # fmt: skip
-    back = inverse(sp.eye(len(memories)) - a)
-    loose = any(symbols_of(r) & {*memories, *windows} for r in rest)
+    free: dict[Any, Any] = {m: _unknown(m) for m in memories}
+    at_rest = Opened(
+        tuple(substitute(start[m] - m, free) for m in memories), tuple(free.values()), descends=True
+    )
     found = {w: pushed(start[w]) for w in windows}
-    loose = loose or any(
+    loose = any(symbols_of(start[m]) & {*windows} for m in memories) or any(
         p is None or p[0] != w or symbols_of(p[1]) & {*windows} for w, p in found.items()
     )
-    if loose or back is None or (not a.free_symbols and any(abs(r) >= 1 for r in a.eigenvals())):
+    graph: dict[Symbol, Expr] = {}
+    if not loose and memories:
+        loose = not _settles(at_rest, all(m in fast for m in memories))
+    if not loose:
+        try:
+            begun = solutions(at_rest, [m.name for m in memories], Search())
+            graph = {m: tidy(e) for m, e in zip(memories, begun, strict=True)}
+        except (ZeroDivisionError, sp.matrices.exceptions.NonInvertibleMatrixError):
+            loose = True
+    if loose:
         names = ", ".join(str(m) for m in (*memories, *windows))
         raise OdescentError(
             f"as {h} -> 0 the memory {names} does not settle, so there is no limit flow in the states."
         )
+    settled = {u: graph[m] for m, u in free.items()}
 
     def corrected(graph: dict[Symbol, Expr], defect: list[Expr]) -> dict[Symbol, Expr]:
-        moved = {}
-        for i, m in enumerate(memories):
-            parts = [d * c for d, c in zip(defect, back.row(i), strict=True) if c != 0]
-            moved[m] = sum(parts, graph.get(m, nothing(m)))
-        return moved
+        if not memories:
+            return {}
+        moved = at_rest.divided([-d for d in defect])
+        return {m: graph[m] + substitute(e, settled) for m, e in zip(memories, moved, strict=True)}
 
-    graph = {m: tidy(e) for m, e in corrected({}, rest).items()}
     for w in windows:
         begun = substitute(start[w], {**graph, w: nothing(w)})
         graph[w] = tidy(accumulated(begun, lengths[w]))
@@ -253,6 +267,42 @@ def _slaved(
             graph[w] = graph[w] + accumulated(part, lengths[w])
         graph = {m: _truncated(e, h, j) for m, e in graph.items()}
     return graph
+
+
+def _unknown(m: Symbol) -> Symbol:
+    if isinstance(m, VectorSymbol):
+        return VectorSymbol(f"{m.name} at rest", m.kind)
+    return sp.Symbol(f"{m.name} at rest", real=True)
+
+
+def _settles(at_rest: Opened, declared: bool) -> bool:
+    """Whether memories settle, as far as it is known: what maps them has a derivative A with I - A invertible.
+
+    Where A is a matrix of numbers its eigenvalues have to lie in the unit disk; else this is assumed. What maps them
+    has to be linear with scalar coefficients, unless they are all declared fast, which says that they come to rest.
+    """
+    try:
+        minus, linear = at_rest.scalar_matrix, at_rest.linear
+    except NotCarried:
+        return declared
+    if minus is None or not linear:
+        return declared
+    a = minus + sp.eye(minus.rows)
+    if inverse(-minus) is None:
+        return False
+    return bool(a.free_symbols) or all(abs(r) < 1 for r in a.eigenvals())
+
+
+def resting(algorithm: Iteration) -> tuple[Symbol, ...]:
+    """The state blocks that are fast by a multiple of the step: they settle, as memories do, on what others give."""
+    bound = algorithm.bound
+    return tuple(bound.fast) if bound.small == (algorithm.step,) else ()
+
+
+def slow_limit(algorithm: Iteration) -> System:
+    """The bound system as the step tends to zero, on the critical manifold of the blocks that are fast by the step."""
+    bound = algorithm.bound
+    return reduced(bound, 0) if resting(algorithm) else bound.limit({algorithm.step: 0})
 
 
 def _bounded(e: Expr) -> Expr:
@@ -287,7 +337,7 @@ def settled(algorithm: Iteration) -> dict[Symbol, Expr]:
 def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
     """A block whose limit drift is not the system's, with both; memories are where they settle."""
     found, settled = _held(algorithm)
-    target = algorithm.bound.limit({algorithm.step: 0}).mean_drift
+    target = slow_limit(algorithm).mean_drift
     for s, e in found.items():
         wanted = substitute(target[s], settled)
         if not vanishes(e - wanted):
@@ -303,7 +353,11 @@ def limit_flow(algorithm: Iteration) -> System:
     fields = {"flow": _held(algorithm)[0]}
     if moved := coefficient_drift(algorithm):
         fields["coefficients"] = moved
-    limit = algorithm.bound.limit({algorithm.step: 0})
+    limit = slow_limit(algorithm)
+    if resting(algorithm):  # the blocks from which implicit functions are searched stay as memories
+        return System(
+            fields, blocks=limit.blocks, output=limit.output, time=limit.time, name=algorithm.name
+        )
     kept = [b for b in limit.blocks if any(b.symbol in drift for drift in fields.values())]
     return System(fields, blocks=kept, output=limit.output, time=limit.time, name=algorithm.name)
 

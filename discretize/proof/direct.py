@@ -20,6 +20,7 @@ from ..expansion.backward_error import (
     modified_equation,
     positive_coefficients,
     settled,
+    slow_limit,
     step_series,
 )
 from ..expansion.generator import product
@@ -115,7 +116,7 @@ def _removable(algorithm: Iteration) -> bool:
 
 
 def _written_out(algorithm: Iteration) -> Step:
-    h, drift = algorithm.step, algorithm.bound.limit({algorithm.step: 0}).drift
+    h, drift = algorithm.step, slow_limit(algorithm).drift
     update = algorithm.program.update_map()
     moved = list(update)
 
@@ -198,7 +199,7 @@ def _given(i: Instruction) -> str:
 
 
 def _limit_only(algorithm: Iteration) -> Step:
-    target = algorithm.bound.limit({algorithm.step: 0}).mean_drift
+    target = slow_limit(algorithm).mean_drift
     limit = limit_flow(algorithm).drift
     windows = {b.symbol for b in algorithm.program.blocks if b.keeps}
     filled = {w: e for w, e in settled(algorithm).items() if w in windows} if windows else {}

@@ -49,6 +49,7 @@ def to_text(system: System) -> str:
         f"output {writer.expr(system.output)}",
         *_initial(system, writer),
     ]
+    scales = [f"{s} = {writer.expr(e)}" for s, e in system.fast.items()]
     lines = [f"system {system.name}"] if system.name else []
     lines.append("blocks " + ", ".join(_block(b) for b in system.blocks))
     for b in system.blocks:
@@ -69,8 +70,7 @@ def to_text(system: System) -> str:
     ]
     lines += [f"sample {_sample(s)}" for s in system.samples]
     lines += [f"time {system.time}"] if system.time is not None else []
-    if system.fast:
-        lines.append("fast " + ", ".join(f"{s} = {writer.expr(e)}" for s, e in system.fast.items()))
+    lines += [f"fast {', '.join(scales)}"] if scales else []
     lines += [f"small {', '.join(map(str, system.small))}"] if len(system.small) > 1 else []
     lines += [f"calculus {system.calculus}"] if system.calculus != "ito" else []
     lines += [f"let {name} = {value}" for value, name in writer.abbreviations.items()]

@@ -9,7 +9,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..algebra.calculus import Symbol, symbols_of, tidy
+from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import block_operator, part, stack
 from ..algebra.gradients import jacobian_of
 from ..algebra.operators import identity, inverse
@@ -86,29 +86,30 @@ def _multiple(e: Any) -> sp.Expr | None:
     return e.terms[identity] if set(e.terms) == {identity} else None
 
 
-def without_factor(e: Any, signed: bool) -> Any:
-    """An equation without the factor that its coefficients share, so that F = 0 and -2 a F = 0 are one.
+def shared_factor(e: Any, signed: bool) -> sp.Expr:
+    """The factor that the coefficients of an equation share: without it F = 0 and -2 a F = 0 are one.
 
-    A gradient of what is minimized keeps its sign.
+    Args:
+        e: the equation, a vector or a scalar.
+        signed: whether it may be negative, or of unknown sign: a gradient of what is minimized keeps its sign.
+
+    Returns:
+        a scalar.
     """
-    numbers = (
-        [c for _, c in sorted(e.terms.items(), key=lambda t: t[0].key)]
-        if isinstance(e, Vector)
-        else [e]
-    )
-    shared = numbers[-1] if isinstance(e, Vector) else e.as_coeff_Mul()[0]
-    if isinstance(e, Vector) and not all(c.is_Rational for c in numbers):
-        parts = [sp.fraction(sp.together(c)) for c in numbers]
-        tops, bottoms = zip(*parts, strict=True)
-        shared = sp.cancel(reduce(sp.gcd, tops) / reduce(sp.lcm, bottoms))
-        last = sp.fraction(sp.cancel(numbers[-1] / shared))[0]
-        shared *= last.as_coeff_Mul()[0]
+    if isinstance(e, Vector):
+        numbers = [c for _, c in sorted(e.terms.items(), key=lambda t: t[0].key)]
+        shared = numbers[-1]
+        if not all(c.is_Rational for c in numbers):
+            parts = [sp.fraction(sp.together(c)) for c in numbers]
+            tops, bottoms = zip(*parts, strict=True)
+            shared = sp.cancel(reduce(sp.gcd, tops) / reduce(sp.lcm, bottoms))
+            last = sp.fraction(sp.cancel(numbers[-1] / shared))[0]
+            shared *= last.as_coeff_Mul()[0]
+    else:
+        shared = e.as_coeff_Mul()[0]
     if not signed:
         shared = abs(shared) if shared.is_Rational else shared if shared.is_positive else sp.S.One
-    if shared in (0, 1):
-        return e
-    scaled: Any = tidy(e / shared) if isinstance(e, Vector) else sp.expand(e / shared)
-    return scaled
+    return sp.S.One if shared == 0 else shared
 
 
 def potential(rate: Expr, unknown: Symbol) -> sp.Expr | None:

@@ -35,7 +35,7 @@ from ..algebra.vectors import (
     scalar_calls,
     zero,
 )
-from .equations import Opened, in_sequence, potential, without_factor
+from .equations import Opened, in_sequence, potential, shared_factor
 
 TOLERANCE, MAX_STEPS = sp.Rational(1, 10**9), sp.Integer(100)
 _FRESH = itertools.count()  # numbers of unknowns while something is done to their equations
@@ -277,11 +277,13 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
         else sp.Symbol(f"root~{depth}~{i}", real=True)
         for i, u in enumerate(opened.unknowns)
     }
+    whole = [substitute(tidy(e), bound) for e in opened.equations]
+    shared = [shared_factor(e, opened.minimized is None) for e in whole]
     equations = tuple(
-        without_factor(substitute(tidy(e), bound), opened.minimized is None)
-        for e in opened.equations
+        e if c == 1 else tidy(e * (1 / c)) for e, c in zip(whole, shared, strict=True)
     )
-    value = None if opened.minimized is None else substitute(opened.minimized, bound)
+    value = None if opened.minimized is None else substitute(opened.minimized / shared[0], bound)
+    value = value if value is None or shared[0] == 1 else tidy(value)
     return Equations(equations, tuple(bound.values()), names, value, search).solutions
 
 
