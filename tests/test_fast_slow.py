@@ -247,7 +247,7 @@ def test_scales_follow_a_binding():
 
 
 def test_rates_in_a_fixed_ratio_settle_on_the_same_manifold_and_lag_as_the_flow_does():
-    """Explicit Euler with epsilon = h/q: the limit is the reduced flow, the next term its lag at 1/q and that of Euler."""
+    """Explicit Euler with epsilon = h/q: the limit is the reduced flow, then the lag at 1/q and Euler."""
     h, q = sp.Symbol("h", positive=True), sp.Symbol("q", positive=True)
     bound = PENALTY.bind({rho: 1})
     loop = od.Algorithm(bound, od.scheme("explicit_euler"), where={eps: h / q})
