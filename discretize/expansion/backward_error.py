@@ -235,8 +235,8 @@ def _slaved(
         loose = not _settles(at_rest, all(m in fast for m in memories))
     if not loose:
         try:
-            begun = solutions(at_rest, [m.name for m in memories], Search())
-            graph = {m: tidy(e) for m, e in zip(memories, begun, strict=True)}
+            resting_at = solutions(at_rest, [m.name for m in memories], Search())
+            graph = {m: tidy(e) for m, e in zip(memories, resting_at, strict=True)}
         except (ZeroDivisionError, sp.matrices.exceptions.NonInvertibleMatrixError):
             loose = True
     if loose:
