@@ -168,6 +168,8 @@ class _Search:
                 stage(name)
         except TooMuchWork:
             self.open[name] = "excluding it takes more work than is spent on it"
+        except ArithmeticError:  # numbers that no zero test tells apart
+            self.open[name] = "it is undecided whether two numbers are equal"
         self.left -= done() - began
 
     def best(self) -> Recognition | None:
