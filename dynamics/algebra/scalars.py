@@ -13,6 +13,8 @@ from sympy.polys.rings import PolyElement
 
 from ..._support.errors import OdescentError, WrongType, expected, shown, unknown
 
+_DIGITS = 1000  # of the numerator and of the denominator of a number that is given
+_SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
 SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 
 
@@ -43,12 +45,25 @@ def as_scalar(value: object) -> sp.Expr:
     raise WrongType(f"a finite number or SymPy expression was expected, not {shown(value)}.")
 
 
+def bounded(value: sp.Expr) -> sp.Expr:
+    """The expression, if its numbers are of a size that floats have, and not too long; WrongType otherwise."""
+    for n in value.atoms(sp.Rational):
+        digits = max(int(n.p).bit_length(), int(n.q).bit_length()) * 3 // 10
+        size = int(n.p).bit_length() - int(n.q).bit_length()
+        if n != 0 and not (-_SMALLEST < size < _LARGEST and digits <= _DIGITS):
+            raise WrongType(
+                f"a number between 1e-323 and 1e308 of at most {_DIGITS} digits was expected, not one of about "
+                f"{digits} digits near 1e{size * 3 // 10}."
+            )
+    return value
+
+
 def exact_values(given: Mapping[Any, object] | None) -> dict[Any, sp.Expr]:
     """Values as exact expressions; OdescentError for what is no finite number or expression."""
     found = {}
     for symbol, value in (given or {}).items():
         try:
-            found[symbol] = as_scalar(value)
+            found[symbol] = bounded(as_scalar(value))
         except TypeError as error:
             raise OdescentError(f"the value of {symbol}: {error}") from None
     return found
@@ -191,6 +206,10 @@ def constant(name: str, value: object, least: float = 0, strict: bool = False) -
         number = as_scalar(value)
     except TypeError:
         raise expected(name, "a finite number", value) from None
+    try:
+        bounded(number)
+    except TypeError as error:
+        raise OdescentError(f"{name}: {error}") from None
     if number.is_number:
         if not number.is_finite or not number.is_real:
             raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
