@@ -26,7 +26,9 @@ def excluded_by_intervals(target: TimeVarying, known: TimeVarying) -> bool:
 
     A gradient has the unit of L x, so that the weights are those at L = 1 over L (which is checked at numbers).
     """
-    mixed, below, *_ = samples(target.symbols, 3)
+    mixed, below, *_ = (*samples(target.symbols, 3), None, None)
+    if mixed is None or below is None:
+        return False
     with precise(_FEW_DIGITS):
         read = _reader(known)
         if not _in_units(read):

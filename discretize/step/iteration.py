@@ -100,6 +100,7 @@ class Iteration(Rendered):
         self.condition: Supposition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
+        self._check_real()
         self._check_where()
         bindings = chained(self.where)
         self.bound = system.bind({s: e for s, e in bindings.items() if s in system.parameters})
@@ -138,6 +139,17 @@ class Iteration(Rendered):
         read += [e for f in fields for d in f.noise.values() for e in d.expressions]
         read += [e for s in self.scheme.steps if isinstance(s, Let) for e in s.assign.values()]
         return any(self.bound.time in symbols_of(e) for e in read)
+
+    def _check_real(self) -> None:
+        """Refuse parameters that are declared as no real numbers."""
+        lets = [s.assign for s in self.scheme.steps if isinstance(s, Let)]
+        read = {s for of in lets for e in of.values() for s in symbols_of(e)}
+        for s in (*self.system.parameters, *sorted(read, key=str)):
+            if isinstance(s, sp.Symbol) and (s.is_real is False or s.is_finite is False):
+                raise OdescentError(
+                    f"the parameter {s} is declared as a number that is not real; declare it as a real one, "
+                    f"{s} = od.parameters({s.name!r}, real=True)."
+                )
 
     def _check_where(self) -> None:
         known = {*self.system.parameters, self.step, *symbols_in(self.where)}

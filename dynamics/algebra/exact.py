@@ -21,7 +21,7 @@ from ..._support.errors import DividedByZero
 from ..._support.work import kept, work
 from ..numbers.factors import factors
 from ..numbers.square_roots import Number, SquareRoots
-from .scalars import SINGULAR, as_scalar, small_powers, vanishes
+from .scalars import SINGULAR, admitted, as_scalar, small_powers, vanishes
 
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
@@ -476,7 +476,8 @@ def sample(symbols: Iterable[sp.Expr], seed: int = 0) -> dict[sp.Expr, sp.Ration
             value /= 11
         elif str(s) == "L":
             value *= 7
-        values[s] = -value if s.is_negative else value
+        value = -value if s.is_negative else value
+        values[s] = (admitted(s, value) if s.is_Symbol else None) or value
     return values
 
 

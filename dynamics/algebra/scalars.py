@@ -98,6 +98,20 @@ def parameters(names: str, **assumptions: bool | None) -> Any:
 
 
 @functools.lru_cache(maxsize=4096)
+def admitted(s: sp.Symbol, value: sp.Rational) -> sp.Expr | None:
+    """A value of a symbol that has all that is assumed of it, such as to be even, by another one; None if none is found."""
+    near = sp.Integer(max(abs(value.p), 2))
+    for size in (value, near, 2 * near, 2 * near + 1, sp.S.Zero, sp.sqrt(2) * value):
+        for e in (size, -size):
+            known = (
+                (getattr(e, f"is_{fact}", None), true) for fact, true in s.assumptions0.items()
+            )
+            if all(is_so is None or is_so == true for is_so, true in known):
+                return e
+    return None
+
+
+@functools.lru_cache(maxsize=4096)
 def told_apart(s: sp.Symbol) -> sp.Symbol:
     """A symbol whose name has all that SymPy compares; that of a parameter, which is positive, has its name alone."""
     parameter = s == sp.Symbol(s.name, positive=True)
