@@ -99,7 +99,7 @@ def parameters(names: str, **assumptions: bool | None) -> Any:
 
 @functools.lru_cache(maxsize=4096)
 def admitted(s: sp.Symbol, value: sp.Rational) -> sp.Expr | None:
-    """A value of a symbol that has all that is assumed of it, such as to be even, by another one; None if none is found."""
+    """A value that has all that is assumed of a symbol, such as to be even, by another one; None if none is found."""
     near = sp.Integer(max(abs(value.p), 2))
     for size in (value, near, 2 * near, 2 * near + 1, sp.S.Zero, sp.sqrt(2) * value):
         for e in (size, -size):
