@@ -138,6 +138,34 @@ def test_roots_of_numbers_beside_others(e):
     assert not is_zero(e + sp.Rational(1, 10**30))
 
 
+def test_forms_with_numbers_beside_symbols_under_roots_keep_the_value():
+    """A number taken out of a root that may be negative stood in it as well."""
+    r = random.Random(1)
+
+    def number():
+        return sp.Rational(r.randint(-(10**9), 10**9) or 1, r.randint(1, 10**9))
+
+    at = {P: sp.Rational(7, 3), Q: sp.Rational(2, 9)}
+    for _ in range(250):
+        a, k = abs(number()), sp.Rational(r.choice([-3, -1, 1, 3]), 2)
+        e = r.choice([
+            number() / sp.sqrt(a) + number() / (1 + sp.sqrt(a) * P),
+            number() * (number() + number() * P) ** k,
+            number() * (a * P + number()) ** k / (1 + sp.sqrt(a)),
+            number() * (a / (P + 2)) ** k,
+            number() * ((P - 2) / number() / (Q + 1)) ** k,
+            (abs(number()) + sp.sqrt(a)) ** k * P,
+            (number() - sp.sqrt(a)) ** k + P,
+            (number() * P + 1) ** k * sp.sqrt(a) * (number() * Q - 1) ** k,
+            (-a * (P + 1)) ** k,
+            (number() * (sp.sqrt(a) - P)) ** k,
+            ((sp.sqrt(a) - abs(number())) * (P + Q) / (number() - sp.sqrt(a))) ** k,
+            number() ** (k / r.choice([2, 3])) * P ** (k / 2),
+        ])  # fmt: skip
+        value, form = (sp.N(of.subs(at), 40) for of in (e, canonical(e)))
+        assert abs(value - form) <= 1e-25 * abs(value), e
+
+
 def test_numbers_with_many_or_unknown_factors_are_quick():
     """Every prime was a generator, and a number of two primes of thirty digits was factored."""
     large = (10**30 + 57) * (3 * 10**31 + 783)

@@ -202,7 +202,8 @@ class _Lowering:
             return result
         if top == -bottom == -1 and exponent.q == 2:
             return result * self.lower(sp.I) ** exponent.p
-        meaning = (top / bottom).xreplace(self.meaning) if parts or bottom != 1 else base
+        whole = not parts and root == bottom == 1
+        meaning = base if whole else (top / bottom).xreplace(self.meaning)
         return result * self._radical(sp.expand(top), sp.expand(bottom), meaning, exponent)
 
     def _root_of_number(self, a: Number, exponent: sp.Rational) -> sp.Expr | None:
