@@ -9,7 +9,7 @@ from moments import linear_map
 import odescent as od
 from odescent.dynamics.vector_fields.system import Diffusion
 
-x, v = od.blocks("x v")
+x, v, y = od.blocks("x v y")
 h = od.parameters("h")
 PARTS = [sp.Rational(1, 2), sp.Rational(1, 3), sp.Rational(2, 3), sp.S.One]
 
@@ -40,7 +40,16 @@ def drawn(seed):
             for p in parts
             for n in r.choice((names, names, [[]]))
         ]
-    return od.System(fields, blocks=[od.Block("x"), od.Block("v")], output=x), od.Scheme(steps)
+    if r.random() < 0.5:  # assignments that keep, drop, double or spread what noise has moved
+        steps.insert(r.choice((0, 1)), od.Let({y: r.choice((x, v))}))
+        change = r.choice(
+            ({v: v}, {v: 2 * v - y}, {v: y}, {x: x + v - y}, {x: x}, {y: 2 * y}, {x: v, v: x})
+        )
+        steps.insert(
+            r.randrange(1, len(steps) + 1), od.Let(change, read=r.choice(({}, {}, {"*": "start"})))
+        )
+    blocks = [od.Block("x"), od.Block("v"), od.Block("y", role="memory")]
+    return od.System(fields, blocks=blocks, output=x), od.Scheme(steps)
 
 
 def wanted(system):
@@ -71,7 +80,7 @@ def outcome(seed):
 
 def test_a_scheme_that_is_taken_has_the_noise_of_its_system():
     """Fields on one process in substeps of their own drew apart, and the derivation called that noise the system's."""
-    found = [outcome(seed) for seed in range(300)]
+    found = [outcome(seed) for seed in range(900)]
     assert all(right for _, right in found)
     assert (
         [kind for kind, _ in found].count("taken")
@@ -99,3 +108,26 @@ def test_two_fields_on_one_process(apart):
         assert factor.shape == (2, 1)
     together = od.Algorithm(system, od.Scheme([od.Flow([], "explicit")]), step=h)
     assert len(together.program.draws) == 1
+
+
+def test_assignments_that_change_the_noise_are_refused():
+    """Both were taken, and the derivation said: beside its noise, which is the system's; and: this flow, which is."""
+    fields = {"noise": od.Field({}, {v: Diffusion(sp.S.One)}), "drift": {x: v}}
+    blocks = [od.Block("x", init=od.dynamics.start), od.Block("v"), od.Block("y", role="memory")]
+    system = od.System(fields, blocks=blocks, output=x)
+    before, noise, drift = (
+        od.Let({y: v}),
+        od.Flow("noise", "explicit"),
+        od.Flow("drift", "explicit"),
+    )
+    for after, share in (
+        ({v: 2 * v - y}, 4),
+        ({v: y}, 0),
+        ({v: v + x * od.inner(v - y, v - y)}, "another way"),
+    ):
+        with pytest.raises(
+            od.OdescentError, match=f"gives v and v {share} of|{share} than by its increments"
+        ):
+            od.Algorithm(system, od.Scheme([before, noise, od.Let(after), drift]), step=h)
+    kept = od.Algorithm(system, od.Scheme([before, noise, od.Let({y: v - y}), drift]), step=h)
+    assert kept.derivation().verified

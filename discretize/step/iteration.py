@@ -35,7 +35,8 @@ from ..programs.bindings import (
     value_of,
 )
 from ..programs.program import Program
-from ..programs.substeps import Flow, Let, Scheme
+from ..programs.substeps import Let, Scheme
+from .carried_noise import check_assigned_noise, check_noise
 from .compile import COUNTER, compile_scheme, reuse_across_steps
 from .words import Assignment, Words, assignments, spoken
 
@@ -405,49 +406,10 @@ class Iteration(Rendered):
         return made
 
     def _check_consistent(self) -> None:
-        """Refuse substeps that do not advance the noise of every field by exactly one step, or not together.
-
-        Independent increments add their variances, so the fractions of a noisy field's substeps sum to one. Substeps
-        that share an increment add their fractions of it, and the square of the sum is their part. Two noises by one
-        process have the covariance of one step, too: that is what substeps carry of both.
-        """
-        flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
-        noises = [
-            (n, s, d.process) for n, f in self.system.fields.items() for s, d in f.noise.items()
-        ]
-
-        def carried(name: str, s: Symbol, step: Flow) -> sp.Expr:
-            moves = (not step.fields or name in step.fields) and (not step.on or s.name in step.on)
-            return step.fraction if moves else sp.S.Zero
-
-        for i, (name, s, process) in enumerate(noises):
-            for other, r, its in noises[: i + 1]:
-                if its != process or self._kind(s) != self._kind(r):
-                    continue
-                total, shared = sp.S.Zero, {w.increment for w in flows} - {None}
-                for w in flows:
-                    if w.increment is None and carried(other, r, w) != 0:
-                        total = total + carried(name, s, w)
-                for increment in shared:
-                    own = [w for w in flows if w.increment == increment]
-                    total = total + sp.Add(*[carried(name, s, w) for w in own]) * sp.Add(
-                        *[carried(other, r, w) for w in own]
-                    )
-                if is_zero(total - 1):
-                    continue
-                if (name, s) == (other, r):
-                    raise NotConsistent(
-                        f"the scheme advances the noise of field {name!r} on {s} by {total} of a step; "
-                        "every field must be committed for exactly one step."
-                    )
-                raise NotConsistent(
-                    f"the process {process} drives field {other!r} on {r} and field {name!r} on {s}, but of a step's "
-                    f"increment the scheme gives them {total} in common, not all: move them in one substep, give their "
-                    "substeps one increment=, or give each field a process of its own."
-                )
-
-    def _kind(self, s: Symbol) -> str:
-        return self.system.block(s.name).kind
+        """Refuse substeps and assignments with which a step has another noise than the system."""
+        check_noise(self.system, self.scheme)
+        if any(f.noise for f in self.system.fields.values()):
+            check_assigned_noise(self.bound, self.scheme, self.step, self.clock, self._reserved())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
