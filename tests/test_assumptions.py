@@ -113,3 +113,13 @@ def test_windows_of_other_lengths_are_other_methods():
     assert windowed(m).bind(m=3).equivalent(windowed(3)) and not windowed(m).bind(m=3).equivalent(
         windowed(2)
     )
+
+
+def test_a_binding_that_is_piecewise_in_the_step_is_refused():
+    """It ended in a TypeError of SymPy's."""
+    system = od.System({"d": {x: -c * f.grad(x)}}, output=x)
+    scheme = od.scheme("lie_trotter", [("d", "explicit")])
+    with pytest.raises(od.OdescentError, match="c is defined piecewise in the step h"):
+        od.Algorithm(system, scheme, step=h, where={c: sp.Piecewise((1, h > 1), (2, True))})
+    kept = od.Algorithm(system, scheme, step=h, where={c: sp.Piecewise((q, q > 1), (2, True))})
+    assert kept.equivalent(kept)
