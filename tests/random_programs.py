@@ -16,113 +16,29 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
+from residues import KEPT, PRIME, SIZE, Number, Reading, added, asked, h, inverse, scaled
 
 import odescent as od
 from odescent._support.errors import OdescentError
 from odescent.discretize.programs.program import Assign, CallOracle, Draw, Program
 from odescent.discretize.step.compile import COUNTER, compile_scheme, reuse_across_steps
-from odescent.dynamics.algebra.products import Product
-from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
+from odescent.dynamics.algebra.vectors import Vector, VectorSymbol
 from odescent.dynamics.vector_fields.block import start
 from odescent.dynamics.vector_fields.system import Diffusion, Field
 
-PRIME = 2**61 - 1
-SIZE = 3  # coordinates of a vector
 STEPS = 4
 x, v, w = od.blocks("x v w")
 s = od.blocks("s", kind="scalar")
-c, b, h, t = od.parameters("c b h t")
+c, b, t = od.parameters("c b t")
 f, e = od.Objective("f"), od.Objective("e")
+G = od.Block("G", history=KEPT).symbol
 z, u = od.sample("z", law="sphere", like=x), od.sample("u")
-Number = int
 Values = dict[str, Any]  # by name: a residue, or a tuple of them for a vector
-
-
-# numbers modulo a prime
-
-
-def inverse(a: Number) -> Number:
-    if a % PRIME == 0:
-        raise ZeroDivisionError
-    return pow(a, -1, PRIME)
-
-
-def scaled(a: tuple[Number, ...], k: Number) -> tuple[Number, ...]:
-    return tuple(u * k % PRIME for u in a)
-
-
-def added(*vectors: tuple[Number, ...]) -> tuple[Number, ...]:
-    return tuple(sum(parts) % PRIME for parts in zip(*vectors, strict=True))
-
-
-def asked(name: str, point: Any, directions: list[Any], parameters: list[Number]) -> Any:
-    """The answer of an oracle: a polynomial map in all that it is asked with, another one for each name."""
-    mark = int.from_bytes(f"{name} {len(directions)} {len(parameters)}".encode(), "big") % PRIME
-    answer = []
-    for i in range(SIZE):
-        total = (mark + i) * point[i] + point[(i + 1) % SIZE] ** 2 * (mark + 7 + i)
-        for d in directions:  # linear in each, and no two answers of one point agree
-            total = total * d[i] + d[(i + 1) % SIZE] * point[i] * (mark + 3)
-        for j, p in enumerate(parameters):
-            total = total + (j + 2) * p * point[i] + p * p
-        answer.append(total % PRIME)
-    return tuple(answer)
-
-
-class Reading:
-    """Expressions as residues; ``h`` is a square, whose root is the value of ``root``."""
-
-    def __init__(self, env: Mapping[str, Any], root: Number) -> None:
-        self.env, self.root = env, root
-
-    def __call__(self, expr: Any) -> Any:
-        return self.vector(expr) if isinstance(expr, Vector) else self.scalar(expr)
-
-    def scalar(self, expr: Any) -> Number:
-        if expr.is_Rational:
-            return int(expr.p) * inverse(int(expr.q)) % PRIME
-        if isinstance(expr, ScalarNode):
-            at = [self.vector(a) for a in expr.arguments]
-            if expr.kind == "inner":
-                return sum(p * q for p, q in zip(*at, strict=True)) % PRIME
-            assert expr.oracle is not None
-            return sum(asked(expr.oracle.name, at[0], [], [])) % PRIME
-        if expr.is_Symbol:
-            return int(self.env[expr.name])
-        if expr.is_Add:
-            return sum(map(self.scalar, expr.args)) % PRIME
-        if expr.is_Mul:
-            product = 1
-            for a in expr.args:
-                product = product * self.scalar(a) % PRIME
-            return product
-        base, exponent = expr.as_base_exp()
-        if exponent.is_Integer:
-            value, power = self.scalar(base), int(exponent)
-        else:
-            assert base == h and exponent.q == 2, expr
-            value, power = self.root, int(2 * exponent)
-        return pow(value, power, PRIME) if power >= 0 else pow(inverse(value), -power, PRIME)
-
-    def vector(self, expr: Vector) -> tuple[Number, ...]:
-        parts = [scaled(self.atom(a), self.scalar(k)) for a, k in expr.terms.items()]
-        return added((0,) * SIZE, *parts)
-
-    def atom(self, a: Vector) -> tuple[Number, ...]:
-        if isinstance(a, VectorSymbol):
-            return tuple(self.env[a.name])
-        if isinstance(a, Call):
-            given = [self.scalar(p) for p in a.parameters]
-            along = [self.vector(d) for d in a.directions]
-            return tuple(asked(a.oracle.name, self.vector(a.point), along, given))
-        assert isinstance(a, Product) and a.kind == "hadamard", a
-        left, right = self.vector(a.left), self.vector(a.right)
-        return tuple(p * q % PRIME for p, q in zip(left, right, strict=True))
 
 
 @dataclass(frozen=True)
@@ -158,7 +74,10 @@ class World:
 def begin(blocks: Any, world: World) -> Values:
     """The state at the start; a memory begins with what the program says."""
     env = {start.name: tuple(world._residue("x0", i) for i in range(SIZE)), **world.env(0)}
-    return {one.name: Reading(env, world.root(0))(one.init) for one in blocks}
+    empty = ((0,) * KEPT,) * SIZE
+    return {
+        one.name: empty if one.keeps else Reading(env, world.root(0))(one.init) for one in blocks
+    }
 
 
 def by_program(program: Program, world: World, steps: int = STEPS) -> list[Values]:
@@ -291,26 +210,55 @@ def _times(a: Any, k: Number) -> Any:
 # random systems and schemes
 
 
-class _Sampling(random.Random):
-    """Random choices that take samples, too."""
+class Choices(random.Random):
+    """Random choices that take samples, windows and linear solves, too, where they may."""
+
+    def __init__(self, seed: int, *kinds: str) -> None:
+        super().__init__(seed)
+        self.kinds = kinds
+
+    def takes(self, kind: str, share: float = 1.0) -> bool:
+        return kind in self.kinds and self.random() < share
 
 
-def _sampled(r: random.Random, share: float = 1.0) -> bool:
-    return isinstance(r, _Sampling) and r.random() < share
-
-
-def a_vector(r: random.Random, depth: int = 2) -> Vector:
+def a_vector(r: Choices, depth: int = 2) -> Vector:
     """A vector in the blocks, mostly a short one, so that points meet."""
     kind = r.random()
     if depth == 0 or kind < 0.45:
         found: Vector = r.choice([x, x, x, v, w])
-        return found + z * r.choice([1, c]) if _sampled(r, 0.06) else found
+        return found + z * r.choice([1, c]) if r.takes("samples", 0.06) else found
     if kind < 0.6:
         return a_vector(r, 0) + a_vector(r, 0) * r.choice([1, -1, sp.Rational(1, 2), c, s, h])
     return an_oracle(r, depth - 1)
 
 
-def an_oracle(r: random.Random, depth: int = 1) -> Vector:
+def an_operator(r: Choices) -> Vector:
+    """An operator of the space of the blocks that is invertible but by chance."""
+    operators: list[Callable[[], Vector]] = []
+    if "windows" in r.kinds:
+        operators += [
+            lambda: od.apply(G, od.transpose(G)),
+            lambda: od.outer(v, od.apply(G, od.apply(od.transpose(G), w))),
+        ]
+    if "solves" in r.kinds:
+        operators += [
+            lambda: f.hessian(a_vector(r, 0)),
+            lambda: od.outer(a_vector(r, 0), v),
+            lambda: od.outer(f.grad(x), w),
+        ]
+    return od.identity * r.choice([1, c, s]) + r.choice(operators)() * r.choice([1, b, h])
+
+
+def with_an_operator(r: Choices) -> Vector:
+    """A vector that an operator made: a window's product, or the solution of a linear system."""
+    operator, point = an_operator(r), r.choice([f.grad(x), x, v, f.grad(x + v), w])
+    if r.takes("solves", 0.7):
+        found: Vector = od.linear_solve(operator, point)
+        return found
+    return od.apply(operator, point)
+
+
+def an_oracle(r: Choices, depth: int = 1) -> Vector:
     of, point = r.choice([f, f, f, e]), a_vector(r, depth)
     asks: list[Callable[[], Vector]] = [
         lambda: of.grad(point), lambda: of.grad(point), lambda: of.grad(point),
@@ -325,18 +273,20 @@ def an_oracle(r: random.Random, depth: int = 1) -> Vector:
     return found
 
 
-def a_scalar(r: random.Random) -> sp.Expr:
+def a_scalar(r: Choices) -> sp.Expr:
     return r.choice([
         sp.Integer(1), sp.Integer(1), -sp.Integer(1), c, b, s, t, sp.Rational(1, 2), od.inner(x, v),
-        f.value(x), 1 / (1 + t), c * h, *([u, od.inner(z, x)] if _sampled(r) else []),
+        f.value(x), 1 / (1 + t), c * h, *([u, od.inner(z, x)] if r.takes("samples") else []),
     ])  # fmt: skip
 
 
-def a_field(r: random.Random, moves: list[VectorSymbol]) -> Field:
+def a_field(r: Choices, moves: list[VectorSymbol]) -> Field:
     drift: dict[Any, Any] = {}
     for block in moves:
         shape = r.random()
-        if shape < 0.55:
+        if r.takes("windows", 0.3) or r.takes("solves", 0.3):
+            drift[block] = with_an_operator(r) * a_scalar(r)
+        elif shape < 0.55:
             drift[block] = an_oracle(r) * a_scalar(r)
         elif shape < 0.75:
             drift[block] = a_vector(r, 0) * a_scalar(r)
@@ -353,7 +303,7 @@ def a_field(r: random.Random, moves: list[VectorSymbol]) -> Field:
     return Field(drift, noise)
 
 
-def a_system(r: random.Random) -> od.System:
+def a_system(r: Choices) -> od.System:
     names = ["a", "b_field", "d"][: r.choice([1, 2, 2, 3])]
     fields = {n: a_field(r, r.sample([x, v, w], r.choice([1, 1, 2]))) for n in names}
     if (
@@ -370,15 +320,17 @@ def a_system(r: random.Random) -> od.System:
     blocks = [od.Block(n) for n in ("x", "v", "w")]
     blocks = [od.Block(one.name, init=start) for one in blocks]
     blocks.append(od.Block("s", "scalar", init=sp.Integer(2)))
+    if "windows" in r.kinds:
+        blocks.append(od.Block("G", history=KEPT))
     return od.System(fields, blocks=blocks, output=x, time=t)
 
 
-def _perhaps_before(r: random.Random, stage: str) -> str:
+def _perhaps_before(r: Choices, stage: str) -> str:
     """The stage, or that of the step before, or of the one before that."""
     return "previous " * r.choice([0, 0, 1, 1, 2]) + stage
 
 
-def a_scheme(r: random.Random, system: od.System) -> od.Scheme:
+def a_scheme(r: Choices, system: od.System) -> od.Scheme:
     """Mostly palindromes, whose last call is often the first one of the next step."""
     stages = ["start"]
     quarter = sp.Rational(1, 4)
@@ -413,16 +365,27 @@ def a_scheme(r: random.Random, system: od.System) -> od.Scheme:
         steps.insert(r.randrange(len(steps) + 1), od.Let({target: value}))
     if r.random() < 0.15:
         steps.insert(r.randrange(len(steps) + 1), od.Let({s: r.choice([s + 1, 2 * s, t, c])}))
+    if "windows" in r.kinds:
+        value = r.choice([f.grad(x), f.grad(x), v, f.grad(x + v) - f.grad(x), e.grad(x)])
+        steps.insert(r.randrange(len(steps) + 1), od.Let({G: od.push(G, value)}))
     return od.Scheme(steps)
 
 
+KINDS = (
+    (),
+    ("samples",),
+    ("windows",),
+    ("solves",),
+    ("windows", "solves"),
+    ("samples", "windows", "solves"),
+)
 HEUN = od.scheme("heun").steps[0].by
 MIDPOINT = od.scheme("midpoint").steps[0].by
 
 
-def compared(seed: int, samples: bool = False) -> tuple[str, str]:
+def compared(seed: int, *kinds: str) -> tuple[str, str]:
     """What came of one random program: "kept", "made again" or a refusal, and what is wrong with it, if anything."""
-    r = _Sampling(seed) if samples else random.Random(seed)
+    r = Choices(seed, *kinds)
     try:
         system = a_system(r)
         scheme = a_scheme(r, system)
@@ -433,12 +396,15 @@ def compared(seed: int, samples: bool = False) -> tuple[str, str]:
     names = [one.name for one in system.blocks]
     for scheduled in (False, True):
         world = World(seed, scheduled)
-        written, alone, with_memory = (
-            [{n: state[n] for n in names} for state in states]
-            for states in (
-                by_scheme(system, scheme, world), by_program(own, world), by_program(kept, world)
-            )
-        )  # fmt: skip
+
+        def states(read: Callable[..., list[Values]], *of: Any, world: World = world) -> Any:
+            try:
+                return [{n: state[n] for n in names} for state in read(*of, world)]
+            except ZeroDivisionError:  # of a system that is singular at these numbers
+                return "divided by zero"
+
+        written = states(by_scheme, system, scheme)
+        alone, with_memory = states(by_program, own), states(by_program, kept)
         if alone != written:
             return "wrong", f"seed {seed}: the program is not the scheme"
         if with_memory != alone:
@@ -452,7 +418,7 @@ if __name__ == "__main__":
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
     seen: Counter[str] = Counter()
     for number in range(count):
-        outcome, found = compared(number, samples=bool(number % 2))
+        outcome, found = compared(number, *KINDS[number % len(KINDS)])
         seen[outcome] += 1
         if found:
             print(found)

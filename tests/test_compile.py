@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 from programs import Machine
-from random_programs import compared
+from random_programs import KINDS, compared
 
 import odescent as od
 from odescent.discretize.programs.program import Assign, CallOracle, Draw, Program
@@ -167,11 +167,11 @@ def test_a_draw_is_not_known_a_step_ahead() -> None:
     assert len(reuse_across_steps(quiet).calls) == 1
 
 
-@pytest.mark.parametrize("samples", [False, True])
+@pytest.mark.parametrize("kinds", KINDS, ids=" and ".join)
 @pytest.mark.parametrize("part", range(4))
-def test_random_programs_are_their_schemes(part: int, samples: bool) -> None:
-    """The scheme as written, its program, and the program that keeps a call agree exactly, with samples too."""
-    outcomes = [compared(seed, samples) for seed in range(40 * part, 40 * part + 40)]
+def test_random_programs_are_their_schemes(part: int, kinds: tuple[str, ...]) -> None:
+    """The scheme as written, its program, and the program that keeps a call agree exactly, whatever is in them."""
+    outcomes = [compared(seed, *kinds) for seed in range(40 * part, 40 * part + 40)]
     assert not [wrong for _, wrong in outcomes if wrong]
     assert {"kept", "several calls"} <= {what for what, _ in outcomes}
 

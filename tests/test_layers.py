@@ -16,6 +16,7 @@ from package_files import ROOT, imports, imports_and_classes, modules, package
 LAYERS = (
     "_support",
     "_support.rendering",
+    "dynamics.numbers",
     "dynamics.algebra",
     "dynamics.notation",
     "dynamics.samples",

@@ -227,7 +227,7 @@ def test_what_may_fail_is_printed_as_an_assumption(name):
 
 
 t = od.parameters("t")
-NOTHING = sp.sqrt(3 + 2 * sp.sqrt(2)) - 1 - sp.sqrt(2)
+NOTHING = sp.cbrt(2 + sp.sqrt(5)) - sp.cbrt(sp.sqrt(5) - 2) - 1
 FALSE = {
     "gain -1": ({"gain": -1}, "the gain must be positive, but it is -1"),
     "gain 0": ({"gain": 0}, "must be positive"),
@@ -245,6 +245,9 @@ FALSE = {
     "a gain that is not real": ({"gain": 1 + sp.I}, "the gain is not real"),
     "a manifold that is not real": ({"immersion": None, "manifold": p + sp.I * x}, "the manifold is not real"),
     "a factor that is zero in disguise": ({"plant": {p: NOTHING * u}}, "not vanish"),
+    "a factor of square roots that is zero": (
+        {"plant": {p: (sp.sqrt(3 + 2 * sp.sqrt(2)) - 1 - sp.sqrt(2)) * u}}, "moves none"
+    ),
     "a gain that turns": ({"gain": 5 - t, "time": t}, "finite integral"),
     "a gain that ends negative": ({"gain": 9 / t**2 - 1 / (t * sp.sqrt(sp.log(t))), "time": t}, "finite integral"),
     "a bound power of time": ({"gain": t**-b, "time": t, "tuning": {b: 2}}, "finite integral"),

@@ -174,6 +174,13 @@ class _Pair:
                 return values, *found
         return None
 
+    def undecided(self, same: str) -> Equivalence:
+        """The verdict where all samples agree, or where there are none, as with coefficients that are not real."""
+        told = f"{same} as far as numbers tell, at every sample, but no proof was found."
+        if not self._kept:
+            told = "no numbers were found at which both methods could be compared, and no proof."
+        return Equivalence("undecided", told)
+
 
 def _answers(s: StateSpace) -> System:
     return s.system
@@ -199,10 +206,7 @@ def _in_order(pair: _Pair, order: tuple[int, ...]) -> Equivalence:
         found = pair.difference(None, order)
         if found is not None:
             return _impulse_refutes(pair, order, found)
-        return Equivalence(
-            "undecided",
-            "the transfer functions are equal as far as numbers tell, at every sample, but no proof was found.",
-        )
+        return pair.undecided("the transfer functions are equal")
     verdict = _starts(left, right, t)
     return replace(verdict, reason=verdict.reason[:-1] + assuming + ".") if assuming else verdict
 
@@ -296,12 +300,10 @@ def _from_there(left: StateSpace, right: StateSpace) -> Equivalence:
     *_, assuming = _same(left, right, _from_start)
     if assuming is not None:
         return Equivalence("proved", EQUAL[:-1] + assuming + ".")
-    found = _Pair(left, right, _from_start).difference(None)
+    pair = _Pair(left, right, _from_start)
+    found = pair.difference(None)
     if found is None:
-        return Equivalence(
-            "undecided",
-            f"{AGREE}, and the initial states do as far as numbers tell, but no proof was found.",
-        )
+        return pair.undecided(f"{AGREE}, and the initial states do")
     values, k, i, j, results = found
     k -= 1  # the state at the beginning is read in the first step
     points = tuple((s.made[i][0][0] + s.late + k * s.every, s.made[i][0][1]) for s in (left, right))

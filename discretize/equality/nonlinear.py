@@ -246,6 +246,7 @@ class _Steps:
             for _, b, k in by_place
         ]
         self.init = [self.atoms.scalar(b.init) / k for _, b, k in by_place]
+        self.lengths = [sp.S.Zero if b.history is None else b.history for _, b, _ in by_place]
 
     def _answer(self, i: CallOracle, known: dict[Symbol, Expr]) -> Expr:
         point, implicit = _put(i.point, known), _put(i.implicit, known)
@@ -257,12 +258,12 @@ class _Steps:
         return _named(symbol.name, i.target)
 
     def same_as(self, other: _Steps) -> bool:
-        """Whether the next states are equal, and what is drawn."""
+        """Whether the next states are equal, what is drawn, and how many values windows keep."""
         one, two = (sorted(s.records, key=lambda r: str(r[0])) for s in (self, other))
         if [r[0] for r in one] != [r[0] for r in two]:
             return False
-        mine = [*self.next, *(e for r in one for e in r[1])]
-        theirs = [*other.next, *(e for r in two for e in r[1])]
+        mine = [*self.lengths, *self.next, *(e for r in one for e in r[1])]
+        theirs = [*other.lengths, *other.next, *(e for r in two for e in r[1])]
         return _equal(mine, theirs)
 
     def same_start(self, other: _Steps) -> bool:

@@ -26,7 +26,10 @@ def excluded_by_intervals(target: TimeVarying, known: TimeVarying) -> bool:
 
     A gradient has the unit of L x, so that the weights are those at L = 1 over L (which is checked at numbers).
     """
-    mixed, below, *_ = samples(target.symbols, 3)
+    found = list(samples(target.symbols, 3))
+    if len(found) < 2:
+        return False
+    mixed, below = found[:2]
     with precise(_FEW_DIGITS):
         read = _reader(known)
         if not _in_units(read):

@@ -216,7 +216,10 @@ def excluded(
         equations: the equations at given values of these.
         wanted: the unknowns.
     """
-    mixed, below, *_ = samples(others, 3)
+    found = list(samples(others, 3))
+    if len(found) < 2:
+        return False
+    mixed, below = found[:2]
     for values in (below, mixed) if others else (below,):
         there = equations(values)
         if any(e.has(sp.zoo, sp.nan, sp.I) for e in there) or not _no_solution(

@@ -168,6 +168,8 @@ class _Search:
                 stage(name)
         except TooMuchWork:
             self.open[name] = "excluding it takes more work than is spent on it"
+        except ArithmeticError:
+            self.open[name] = "it is undecided whether two numbers are equal"
         self.left -= done() - began
 
     def best(self) -> Recognition | None:
@@ -339,14 +341,9 @@ class _Search:
         values = {n: v for n, v in values.items() if v != sp.Symbol(n, positive=True)} and values
         shown = ", ".join(f"{n} = {v}" for n, v in values.items())
         parameters = f"with {shown}" if shown else "with the same parameters"
-        if not said:
-            reason = (
-                f"this is {name}, with the same parameters."
-                if not shown
-                else f"this is {name} {parameters}."
-            )
-        else:
-            reason = f"this is {name} {parameters}, but for this: {'; '.join(said.values())}."
+        comma = "" if shown or said else ","
+        but = f", but for this: {'; '.join(said.values())}" if said else ""
+        reason = f"this is {name}{comma} {parameters}{but}."
         self.found.append(
             Recognition(
                 "equal but for" if said else "equal", name, reason, values, said, {}, verdict

@@ -12,6 +12,7 @@ import sympy as sp
 
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import canonical
+from ...dynamics.algebra.scalars import admitted
 
 DIGITS = 120  # of numbers that are no fractions
 _MARGIN = 90  # differences below 10^-90 of the terms that make them are no differences
@@ -74,7 +75,8 @@ def different(one: sp.Expr, other: sp.Expr) -> str:
 def samples(symbols: Iterable[sp.Symbol], number: int = _SAMPLES) -> Iterator[Values]:
     """Values of the symbols, squares so that roots are fractions, with mu < L; the simplest first.
 
-    Beside small fractions, all below one or all above or mixed, there are some that nobody has thought of.
+    Beside small fractions, all below one or all above or mixed, there are some that nobody has thought of. They have
+    what is assumed of the symbols, such as to be odd; there are none for what no such value has.
     """
     listed = sorted(symbols, key=lambda s: (str(s), str(sorted(s.assumptions0.items()))))
     for seed in range(number):
@@ -93,8 +95,10 @@ def samples(symbols: Iterable[sp.Symbol], number: int = _SAMPLES) -> Iterator[Va
             if s.is_integer:
                 value = sp.Integer(top)
             unsigned = not (s.is_nonnegative or s.is_negative)
-            values[s] = -value if s.is_negative or (unsigned and (seed + i) % 2) else value
-        yield values
+            value = -value if s.is_negative or (unsigned and (seed + i) % 2) else value
+            values[s] = admitted(s, value)
+        if None not in values.values():
+            yield values
 
 
 class BoundedNumbers:

@@ -35,7 +35,8 @@ from ..programs.bindings import (
     value_of,
 )
 from ..programs.program import Program
-from ..programs.substeps import Flow, Let, Scheme
+from ..programs.substeps import Let, Scheme
+from .carried_noise import check_assigned_noise, check_noise
 from .compile import COUNTER, compile_scheme, reuse_across_steps
 from .words import Assignment, Words, assignments, spoken
 
@@ -100,6 +101,7 @@ class Iteration(Rendered):
         self.condition: Supposition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
+        self._check_real()
         self._check_where()
         bindings = chained(self.where)
         self.bound = system.bind({s: e for s, e in bindings.items() if s in system.parameters})
@@ -139,10 +141,27 @@ class Iteration(Rendered):
         read += [e for s in self.scheme.steps if isinstance(s, Let) for e in s.assign.values()]
         return any(self.bound.time in symbols_of(e) for e in read)
 
+    def _check_real(self) -> None:
+        """Refuse parameters that are declared as no real numbers."""
+        lets = [s.assign for s in self.scheme.steps if isinstance(s, Let)]
+        read = {s for of in lets for e in of.values() for s in symbols_of(e)}
+        for s in (*self.system.parameters, *sorted(read, key=str)):
+            if isinstance(s, sp.Symbol) and (s.is_real is False or s.is_finite is False):
+                raise OdescentError(
+                    f"the parameter {s} is declared as a number that is not real; declare it as a real one, "
+                    f"{s} = od.parameters({s.name!r}, real=True)."
+                )
+
     def _check_where(self) -> None:
         known = {*self.system.parameters, self.step, *symbols_in(self.where)}
         check_known(self.where, known)
         check_constant(self.where, self._moving)
+        for s, e in self.where.items():
+            if any(self.step in piece.free_symbols for piece in e.atoms(sp.Piecewise)):
+                raise OdescentError(
+                    f"{s} is defined piecewise in the step {self.step}, so that it has no expansion at "
+                    f"{self.step} = 0; bind the piece that holds for small steps."
+                )
         if self.step in self.where:
             raise OdescentError(f"the step {self.step} is bound by tuning=, not by where=.")
 
@@ -393,27 +412,10 @@ class Iteration(Rendered):
         return made
 
     def _check_consistent(self) -> None:
-        """Refuse substeps that do not advance the noise of every field by exactly one step.
-
-        Independent increments add their variances, so the fractions of a noisy field's substeps sum to one.
-
-        Substeps that share an increment add their fractions of it, and the square of the sum is their part.
-        """
-        flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
-        for name, f in self.system.fields.items():
-            for s in f.noise:
-                carried: dict[str | None, list[sp.Expr]] = {}
-                for w in flows:
-                    if (not w.fields or name in w.fields) and (not w.on or s.name in w.on):
-                        carried.setdefault(w.increment, []).append(w.fraction)
-                total = sp.Add(
-                    *[sp.Add(*p) if own is None else sp.Add(*p) ** 2 for own, p in carried.items()]
-                )
-                if not is_zero(total - 1):
-                    raise NotConsistent(
-                        f"the scheme advances the noise of field {name!r} on {s} by {total} of a step; "
-                        "every field must be committed for exactly one step."
-                    )
+        """Refuse substeps and assignments with which a step has another noise than the system."""
+        check_noise(self.system, self.scheme)
+        if any(f.noise for f in self.system.fields.values()):
+            check_assigned_noise(self.bound, self.scheme, self.step, self.clock, self._reserved())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"

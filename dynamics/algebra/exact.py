@@ -19,10 +19,12 @@ from sympy.polys.rings import PolyElement
 
 from ..._support.errors import DividedByZero
 from ..._support.work import kept, work
-from .scalars import SINGULAR, as_scalar, small_powers, vanishes
+from ..numbers.factors import factors
+from ..numbers.square_roots import Number, SquareRoots
+from .scalars import SINGULAR, admitted, as_scalar, small_powers, vanishes
 
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
-_FACTORED = 200  # the highest degree of a radicand that is factored
+_PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
 _OPAQUE = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)  # compared by their arguments
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
@@ -40,6 +42,7 @@ class _Lowering:
         self._roots: dict[sp.Symbol, int] = {}
         self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
         self._factored: dict[sp.Expr, Any] = {}  # a radicand's numerator and denominator
+        self.field = SquareRoots()  # of numbers
         # by the rest of an exponent, the numbers before it without signs; 1 is the rest of numbers
         numbers: dict[sp.Expr, set[sp.Rational]] = {sp.S.One: set()}
         exprs = [self._rewrite(e) for e in exprs]
@@ -63,6 +66,11 @@ class _Lowering:
         """Whether different rational functions here are different: no generator may obey an unknown relation."""
         of_rest = ({u for powers in of.values() for u in powers} for of in self._units.values())
         return not (self.relations or self.opaque or any(len(units) > 1 for units in of_rest))
+
+    @property
+    def independent(self) -> bool:
+        """Whether the generators obey no relations but those of a field of square roots of numbers."""
+        return len(self.relations) == len(self.field.squares) and not self.opaque
 
     @staticmethod
     def _rewrite(e: sp.Expr) -> sp.Expr:
@@ -149,32 +157,83 @@ class _Lowering:
             return self._generator(base, base ** sp.Rational(1, self._roots[base])) ** int(
                 exponent * self._roots[base]
             )
+        lowered = self.lower(base)
+        number = self.field.read(lowered) if exponent.q == 2 else None
+        root = self._root_of_number(number, exponent) if number else None
+        if root is not None:
+            return root
         if base not in self._factored:
-            lowered = self.lower(base)
             (value,), _ = _reduced([lowered], self._concerning(lowered))
-            self._factored[base] = value and (_factors(value.numer), _factors(value.denom))
+            self._factored[base] = value and (factors(value.numer), factors(value.denom))
         if not self._factored[base]:
             return self.lower(sp.S.Zero**exponent)
         (over, above), (under, below) = self._factored[base]
         constant = sp.Rational(int(over), int(under))
-        parts = [(sp.Integer(p), k) for p, k in sp.factorrat(abs(constant)).items()]
-        top, bottom = sp.sign(constant), sp.S.One  # what may be negative stays together
-        for sign, factors in ((1, above), (-1, below)):
-            for poly, k in factors:
-                factor = poly.as_expr()
-                if factor.xreplace(self.meaning).is_positive:
-                    parts.append((factor, sign * k))
-                elif sign > 0:
-                    top = top * factor**k
-                else:
-                    bottom = bottom * factor**k
-        result = sp.Mul(
+        others = [(poly.as_expr(), k) for poly, k in above]
+        others += [(poly.as_expr(), -k) for poly, k in below]
+
+        # numbers have one root, positive factors one each, and what may be negative stays together
+        top, bottom, parts = sp.sign(constant), sp.S.One, []
+        number, root = self.field.rational(abs(constant)), None
+        if exponent.q == 2:
+            for factor, k in others:
+                value = self.field.read(factor)
+                if value is not None:
+                    number = self.field.product(number, self.field.power(value, k))
+            sign = self.field.sign(number)
+            root = self._root_of_number(self.field.scaled(number, sign), exponent)
+        if root is None:
+            primes = sp.factorrat(abs(constant), limit=_PRIMES).items()
+            root = sp.Mul(*[self._root_of_prime(sp.Integer(p), k * exponent) for p, k in primes])
+        else:
+            others = [(factor, k) for factor, k in others if self.field.read(factor) is None]
+            top = top * sign
+        for factor, k in others:
+            if factor.xreplace(self.meaning).is_positive:
+                parts.append((factor, k))
+            elif k > 0:
+                top = top * factor**k
+            else:
+                bottom = bottom * factor**-k
+        result = root * sp.Mul(
             *[self._radical(p, sp.S.One, p.xreplace(self.meaning), k * exponent) for p, k in parts]
         )
         if top == bottom == 1:
             return result
-        meaning = (top / bottom).xreplace(self.meaning) if parts or bottom != 1 else base
+        if top == -bottom == -1 and exponent.q == 2:
+            return result * self.lower(sp.I) ** exponent.p
+        whole = not parts and root == bottom == 1
+        meaning = base if whole else (top / bottom).xreplace(self.meaning)
         return result * self._radical(sp.expand(top), sp.expand(bottom), meaning, exponent)
+
+    def _root_of_number(self, a: Number, exponent: sp.Rational) -> sp.Expr | None:
+        """A power k/2 of a number of the field, which grows where it must; None where it may not."""
+        sign = self.field.sign(a)
+        found = self.field.root(self.field.scaled(a, sign))
+        if found is None:
+            return None
+        for k in range(len(self.field.symbols), len(self.field.squares)):  # a new root
+            square = self.field.written(self.field.squares[k])
+            meaning = sp.sqrt(square.xreplace(self.meaning))
+            symbol = self._generator(("square root", k), meaning)
+            self.field.symbols.append(symbol)
+            self.relations.append((symbol, 2, square))
+        power = self.field.power(a, int(exponent - sp.S.Half))
+        root = self.field.written(self.field.product(power, found))
+        return root if sign > 0 else root * self.lower(sp.I)
+
+    def _root_of_prime(self, p: sp.Integer, exponent: sp.Rational) -> sp.Expr:
+        """A power of a prime by its roots of odd orders, and by those of its square root."""
+        even = exponent.q & -exponent.q
+        odd = exponent.q // even
+        of_even = exponent.p * pow(odd, -1, even) % even
+        of_odd = sp.Rational(exponent.p - of_even * odd, exponent.q)
+        square_root = self._root_of_number(self.field.rational(p), sp.S.Half) if of_even else None
+        result = self._radical(p, sp.S.One, p, of_odd)
+        if square_root is None:
+            return result * self._radical(p, sp.S.One, p, sp.Rational(of_even, even))
+        root = sp.sqrt(p)
+        return result * self._radical(square_root, sp.S.One, root, sp.Rational(of_even * 2, even))
 
     def _concerning(self, lowered: sp.Expr) -> list[tuple[sp.Symbol, int, sp.Expr]]:
         """The relations of the generators in a lowered expression, and of those in their values."""
@@ -210,37 +269,6 @@ class _Lowering:
 def _roots() -> dict[sp.Expr, sp.Expr]:
     z = sp.Symbol("z")
     return {_ALGEBRAIC[0]: (1 + sp.sqrt(5)) / 2, _ALGEBRAIC[1]: sp.CRootOf(z**3 - z**2 - z - 1, 0)}
-
-
-def _factors(p: PolyElement) -> tuple[Any, list[tuple[PolyElement, int]]]:
-    """The constant and the irreducible factors with their multiplicities, as of `PolyElement.factor_list`.
-
-    What is linear in a generator and has no factor without it is irreducible, which is seen at once; squared lengths
-    under a root with a parameter are such. What has a high degree is not factored: it stays one radicand.
-    """
-    large = max(p.degrees(), default=0) > _FACTORED
-    if p.is_ground or not (large or _is_irreducible(p)):
-        work(len(p) * max(p.degrees(), default=0))
-        found: tuple[Any, list[tuple[PolyElement, int]]] = p.factor_list()
-        return found
-    denominator, whole = p.clear_denoms()
-    content, primitive = whole.primitive()
-    if primitive.LC < 0:
-        content, primitive = -content, -primitive
-    return content / denominator, [(primitive, 1)]
-
-
-def _is_irreducible(p: PolyElement) -> bool:
-    """Whether the polynomial is seen to be irreducible; False is inconclusive."""
-    pairs = []
-    for i, degree in enumerate(p.degrees()):
-        if degree == 1:
-            parts: tuple[dict[Any, Any], dict[Any, Any]] = ({}, {})
-            for powers, c in p.terms():
-                parts[powers[i]][(*powers[:i], 0, *powers[i + 1 :])] = c
-            pairs.append([p.ring.from_dict(part) for part in parts])
-    pairs.sort(key=lambda pair: min(map(len, pair)))
-    return any(b and b.gcd(a).is_ground for a, b in pairs[:1] if a)
 
 
 def _order(symbol: sp.Symbol) -> int:
@@ -420,6 +448,9 @@ def is_zero(expr: object) -> bool:
     if e.is_Rational:
         return bool(e == 0)
     lowering = _Lowering([e])
+    number = lowering.field.read(lowering.exprs[0])
+    if number is not None:
+        return not number
     if _differs(lowering):
         return False
     (element,), _ = _reduced(lowering.exprs, lowering.relations)
@@ -427,7 +458,7 @@ def is_zero(expr: object) -> bool:
         return True
     if vanishes(element.numer, lowering.meaning):
         return True
-    if not (lowering.relations or lowering.opaque):
+    if lowering.independent:
         return False
     if not lowering.decides:
         sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
@@ -446,7 +477,8 @@ def sample(symbols: Iterable[sp.Expr], seed: int = 0) -> dict[sp.Expr, sp.Ration
             value /= 11
         elif str(s) == "L":
             value *= 7
-        values[s] = -value if s.is_negative else value
+        value = -value if s.is_negative else value
+        values[s] = (admitted(s, value) if s.is_Symbol else None) or value
     return values
 
 

@@ -13,6 +13,8 @@ from sympy.polys.rings import PolyElement
 
 from ..._support.errors import OdescentError, WrongType, expected, shown, unknown
 
+_DIGITS = 1000  # of the numerator and of the denominator of a number that is given
+_SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
 SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 
 
@@ -43,12 +45,25 @@ def as_scalar(value: object) -> sp.Expr:
     raise WrongType(f"a finite number or SymPy expression was expected, not {shown(value)}.")
 
 
+def bounded(value: sp.Expr) -> sp.Expr:
+    """The expression, if its numbers are of a size that floats have, and not too long; WrongType otherwise."""
+    for n in value.atoms(sp.Rational):
+        digits = max(int(n.p).bit_length(), int(n.q).bit_length()) * 3 // 10
+        size = int(n.p).bit_length() - int(n.q).bit_length()
+        if n != 0 and not (-_SMALLEST < size < _LARGEST and digits <= _DIGITS):
+            raise WrongType(
+                f"a number between 1e-323 and 1e308 of at most {_DIGITS} digits was expected, not one of about "
+                f"{digits} digits near 1e{size * 3 // 10}."
+            )
+    return value
+
+
 def exact_values(given: Mapping[Any, object] | None) -> dict[Any, sp.Expr]:
     """Values as exact expressions; OdescentError for what is no finite number or expression."""
     found = {}
     for symbol, value in (given or {}).items():
         try:
-            found[symbol] = as_scalar(value)
+            found[symbol] = bounded(as_scalar(value))
         except TypeError as error:
             raise OdescentError(f"the value of {symbol}: {error}") from None
     return found
@@ -80,6 +95,20 @@ def parameters(names: str, **assumptions: bool | None) -> Any:
         assumptions = {"positive": True}
     found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))
     return found[0] if len(found) == 1 else found
+
+
+@functools.lru_cache(maxsize=4096)
+def admitted(s: sp.Symbol, value: sp.Rational) -> sp.Expr | None:
+    """A value that has all that is assumed of a symbol, such as to be even, by another one; None if none is found."""
+    near = sp.Integer(max(abs(value.p), 2))
+    for size in (value, near, 2 * near, 2 * near + 1, sp.S.Zero, sp.sqrt(2) * value):
+        for e in (size, -size):
+            known = (
+                (getattr(e, f"is_{fact}", None), true) for fact, true in s.assumptions0.items()
+            )
+            if all(is_so is None or is_so == true for is_so, true in known):
+                return e
+    return None
 
 
 @functools.lru_cache(maxsize=4096)
@@ -191,6 +220,10 @@ def constant(name: str, value: object, least: float = 0, strict: bool = False) -
         number = as_scalar(value)
     except TypeError:
         raise expected(name, "a finite number", value) from None
+    try:
+        bounded(number)
+    except TypeError as error:
+        raise OdescentError(f"{name}: {error}") from None
     if number.is_number:
         if not number.is_finite or not number.is_real:
             raise OdescentError(f"{name} must be a finite real number, not {value!r}.")

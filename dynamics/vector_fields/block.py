@@ -10,7 +10,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, substitute, symbols_of
-from ..algebra.scalars import as_scalar, check_name
+from ..algebra.scalars import as_scalar, bounded, check_name
 from ..algebra.vectors import OPERATORS, Expr, Vector, VectorSymbol, zero
 from ..algebra.windows import WINDOW, check_length
 from ..samples.sample import VectorSample
@@ -96,7 +96,7 @@ class Block(Rendered):
 
 
 def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
-    """Refuse vectors in an expression that are not among the known ones.
+    """Refuse vectors in an expression that are not among the known ones, and numbers that no float holds.
 
     Args:
         user: what contains the expression, for the message.
@@ -105,8 +105,12 @@ def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
         why: the end of the message, after "which".
 
     Raises:
-        OdescentError: another vector occurs.
+        OdescentError: another vector occurs, or such a number.
     """
+    try:
+        _check_numbers(e)
+    except TypeError as error:
+        raise OdescentError(f"{user}: {error}") from None
     vectors = [v for v in symbols_of(e) if isinstance(v, VectorSymbol)]
     shapes = {s.name for s in known}
     loose = [v.name for v in vectors if v not in known and not isinstance(v, VectorSample)]
@@ -117,6 +121,16 @@ def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
             )
     if loose:
         raise OdescentError(f"{user} uses the vector {min(loose)!r}, which {why}.")
+
+
+def _check_numbers(e: Expr) -> None:
+    if not isinstance(e, Vector):
+        bounded(e)
+        return
+    for a, c in e.terms.items():
+        bounded(c)
+        for part in a.parts():
+            _check_numbers(part)
 
 
 def begun(blocks: list[Block]) -> tuple[Block, ...]:

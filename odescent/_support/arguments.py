@@ -85,6 +85,8 @@ def _fitting(function: Any) -> Any:
         except TypeError:
             if (wrong := _misuse(function, args, more)) is None:
                 raise
+        except ValueError as error:
+            raise _too_long(error) from None
         raise wrong
 
     return call
@@ -123,9 +125,21 @@ def _valued(function: Any) -> Any:
                 bound.arguments[name] = od.Objective(value)
                 continue
             raise _wrong(f"{name} of {named}", _words(hint), value)
-        return function(*bound.args, **bound.kwargs)
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except ValueError as error:
+            raise _too_long(error) from None
 
     return call
+
+
+def _too_long(error: ValueError) -> ValueError:
+    """The error, or a sentence in its place where Python does not write a number that came up."""
+    if isinstance(error, OdescentError) or not str(error).startswith("Exceeds the limit"):
+        return error
+    return OdescentError(
+        "a number of more than 4,300 digits came up, which cannot be written: give shorter numbers, such as 1/3 or 0.1."
+    )
 
 
 def _wrong(where: str, what: str, given: object) -> WrongType:

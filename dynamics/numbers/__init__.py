@@ -1,0 +1,1 @@
+"""Numbers, and polynomials with rational coefficients, in exact arithmetic."""
