@@ -90,7 +90,9 @@ def check_assigned_noise(
     unit = system.with_fields(fields)
     program = compile_scheme(unit, scheme, step, clock, {"x": unit.output}, reserved).inlined()
     draws: list[Symbol] = [d.target for d in program.draws if not d.law]
-    moved = list(dict.fromkeys(s for f in fields.values() for s in (*f.drift, *f.noise)))
+    memories = {b.symbol for b in system.blocks if b.role == "memory"}  # which may keep anything
+    listed = dict.fromkeys(s for f in fields.values() for s in (*f.drift, *f.noise))
+    moved = [s for s in listed if s not in memories]
 
     # what each block has of each draw
     parts: dict[Symbol, list[sp.Expr]] = {}

@@ -86,7 +86,9 @@ def _fitting(function: Any) -> Any:
             if (wrong := _misuse(function, args, more)) is None:
                 raise
         except ValueError as error:
-            raise _too_long(error) from None
+            if (said := _too_long(error)) is None:
+                raise
+            raise said from None
         raise wrong
 
     return call
@@ -128,15 +130,17 @@ def _valued(function: Any) -> Any:
         try:
             return function(*bound.args, **bound.kwargs)
         except ValueError as error:
-            raise _too_long(error) from None
+            if (said := _too_long(error)) is None:
+                raise
+            raise said from None
 
     return call
 
 
-def _too_long(error: ValueError) -> ValueError:
-    """The error, or a sentence in its place where Python does not write a number that came up."""
+def _too_long(error: ValueError) -> OdescentError | None:
+    """A sentence where Python does not write a number that came up; None for any other error."""
     if isinstance(error, OdescentError) or not str(error).startswith("Exceeds the limit"):
-        return error
+        return None
     return OdescentError(
         "a number of more than 4,300 digits came up, which cannot be written: give shorter numbers, such as 1/3 or 0.1."
     )
