@@ -84,7 +84,10 @@ def check_assigned_noise(
     if not any(isinstance(s, Let) for s in scheme.steps):
         return
     fields = {
-        n: Field(f.drift, {s: Diffusion(sp.S.One, d.process) for s, d in f.noise.items()})
+        n: Field(
+            {s: nothing(s) for s in f.drift},  # what drifts make of a draw is theirs, as in the system
+            {s: Diffusion(sp.S.One, d.process) for s, d in f.noise.items()},
+        )
         for n, f in system.fields.items()
     }
     unit = system.with_fields(fields)
