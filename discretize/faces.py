@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..dynamics.random.sources import Counters
     from ..dynamics.vector_fields.objective import Objective
-    from .runs.run import Trajectory
+    from .runs.trajectory import Trajectory
 
 
 class Algorithm(Iteration):
@@ -137,7 +137,7 @@ class Algorithm(Iteration):
         self,
         objective: Objective | Callable[[Any], Any] | Mapping[str, Any],
         x0: Any,
-        steps: int,
+        steps: int | None = None,
         key: Key[Array, ""] | int | Counters | None = None,
         **options: Any,
     ) -> Trajectory:
@@ -153,7 +153,9 @@ class Algorithm(Iteration):
             steps: the number of steps.
             key: a JAX key or an integer seed, for methods that draw noise.
             options: values of parameters by name or alias, such as step=0.1, which replace the tuning (mu and L default
-                to the objective's constants); normals="jax" for JAX's generator; groups= for a tree in `Groups`. Long
+                to the objective's constants); normals="jax" for JAX's generator; groups= for a tree in `Groups`. Ends:
+                until={"gradient": 1e-6}, also of "value", "distance", "box" or functions of (t, x, states), with
+                max_steps= in place of steps; budget={"gradients": 1000}, by the names of `cost`. Long
                 runs: every= (keep every so many steps), statistics= (of "mean", "variance", "minimum", "maximum" over
                 all steps), chunk= (steps per call), progress=True, and resume=, a run file (.npz) that is written as
                 the run goes, and continued if it is there.
