@@ -2,9 +2,9 @@
 
     python benchmarks/run_ends.py [--seconds 0.3] [--rounds 15] [--json]
 
-Logistic regression on random data, in float64; the condition is never met, and the runs keep their first and last record
-alone. Gradient descent asks for the gradient at the point that the condition "gradient" is about, so that both share it;
-Nesterov's method asks for another one, and there the condition costs a gradient.
+Logistic regression on random data, in float64; the condition is never met, and the runs keep their first and last
+record alone. Gradient descent asks for the gradient at the point that the condition "gradient" is about, so that both
+share it; Nesterov's method asks for another one, and there the condition costs a gradient.
 """
 
 from __future__ import annotations

@@ -226,6 +226,25 @@ def test_a_budget_is_never_exceeded(name, budget):
     )  # nothing else is changed
 
 
+def test_what_is_asked_for_before_the_first_step_counts():
+    """The optimistic method keeps an operator's value of the step before; the first one is asked at the start."""
+    asked = []
+    spin = od.Objective(
+        "f", operator=lambda z: jax.pure_callback(noted, z, z, vmap_method="sequential")
+    )
+
+    def noted(z):
+        asked.append(1)
+        return np.array([z[1], -z[0]])
+
+    method = od.algorithm("ogda", step=0.1)
+    run = method.run(spin, X0, budget={"operators": 7})
+    jax.block_until_ready(run.x)
+    assert run.counts["operators"][-1] == len(asked) == 7 and run.steps == 6
+    with pytest.raises(od.OdescentError, match="operators must be a whole number of at least 1"):
+        method.run(spin, X0, budget={"operators": 0})
+
+
 def test_budgets_with_the_other_ends(tmp_path):
     run = lambda **more: DESCENT.run(F, X0, **more)
     assert run(steps=20, budget={"gradients": 20}).stopped is None  # all steps were taken
@@ -282,7 +301,7 @@ def test_an_interrupted_run_is_not_said_to_have_ended():
         ({"until": lambda t, x, s: jax.lax.complex(x[0], t), "max_steps": 5}, "an array of complex128"),
         ({"until": 3, "max_steps": 5}, "until"),
         ({"max_steps": -1, "until": {"value": 1}}, "max_steps must be a whole number of at least 0"),
-        ({"budget": {"values": 4}}, "'values' never ends a run of gradient_descent, which asks for gradients"),
+        ({"budget": {"values": 4}}, "'values' never ends a run of gradient_descent, whose steps ask for gradients"),
         ({"budget": {"gradients": 2.5}}, "the budget of gradients must be a whole number"),
         ({"budget": {}}, "budget"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,9 +57,8 @@ class Length:
 
 def length(
     who: str,
-    steps: int | None,
-    max_steps: int | None,
-    cost: Mapping[str, int],
+    asked_for: tuple[int | None, int | None],
+    cost: Iterable[tuple[str, int, int]],
     budget: Mapping[str, int] | None,
     until: bool,
 ) -> Length:
@@ -71,14 +70,15 @@ def length(
 
     Args:
         who: the algorithm, for messages.
-        steps, max_steps: the number asked for, of a run without and with an end of its own.
-        cost: what a step asks for.
+        asked_for: steps and max_steps, of a run without and with an end of its own.
+        cost: what the start and a step ask for, by name.
         budget: how much of it may be asked for, by the same names.
         until: whether there are conditions.
 
     Raises:
         OdescentError: no number of steps, or two, or a budget of what the method never asks for.
     """
+    steps, max_steps = asked_for
     ended = until or budget is not None
     if steps is not None and max_steps is not None:
         raise OdescentError(
@@ -109,16 +109,21 @@ def length(
     return Length(asked)
 
 
-def _within(who: str, cost: Mapping[str, int], budget: Mapping[str, int]) -> dict[str, int]:
+def _within(
+    who: str, cost: Iterable[tuple[str, int, int]], budget: Mapping[str, int]
+) -> dict[str, int]:
     """How many steps each budget is for."""
     if not budget:
         raise expected("budget", "a mapping such as {'gradients': 1000}", budget)
-    asked = [n for n, each in cost.items() if each]
+    asked = {n: (begun, each) for n, begun, each in cost if each}
+    found = {}
     for name, most in budget.items():
         if name not in asked:
-            spends = listed(asked) if asked else "nothing that is counted"
+            spends = listed([*asked]) if asked else "nothing that is counted"
             raise OdescentError(
-                f"a budget of {name!r} never ends a run of {who}, which asks for {spends}; give a budget of that."
+                f"a budget of {name!r} never ends a run of {who}, whose steps ask for {spends}; give a budget of that."
             )
-        check_whole(f"the budget of {name}", most, 0)
-    return {n: int(most) // cost[n] for n, most in budget.items()}
+        begun, each = asked[name]
+        check_whole(f"the budget of {name}", most, begun)
+        found[name] = (int(most) - begun) // each
+    return found

@@ -32,7 +32,7 @@ from ..programs import draws
 from ..step.iteration import Iteration
 from . import chunks, failed_solves, observed, run_file
 from .clock import RunClock, clock_of
-from .cost import cost_of_step
+from .cost import cost_of_start, cost_of_step
 from .emitted_stepper import algorithm_stepper
 from .ending import Ends, Length, length
 from .starting import check_resolution, check_shape, in_groups, starting_point
@@ -187,8 +187,9 @@ def run(
     made = algorithm_stepper(algorithm, objective, normals)
     if starts is None:
         check_shape(start, objective, made.population)
-    cost = tuple(cost_of_step(algorithm, objective).items())
-    bound = length(made.name, steps, max_steps, dict(cost), budget, until is not None)
+    each, begun = cost_of_step(algorithm, objective), cost_of_start(algorithm, objective)
+    cost = tuple((n, begun.get(n, 0), each.get(n, 0)) for n in dict.fromkeys((*each, *begun)))
+    bound = length(made.name, (steps, max_steps), cost, budget, until is not None)
     if made.draws and key is None:
         raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
     values = _parameters(made, parameters, named)
