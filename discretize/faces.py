@@ -48,7 +48,10 @@ class Algorithm(Iteration):
     Args:
         system: the continuous-time system.
         scheme: the scheme. Both may be the names of registered ones that need no options, as "rk4".
-        step: the symbol of the step size; or its value, such as 0.1 or 1/L, which is a ``tuning`` of the symbol h.
+        step: the symbol of the step size; or its value, such as 0.1 or 1/L, which is a ``tuning`` of the symbol h; or an
+            expression in the state, ``gam / sqrt(inner(g, g))`` with ``g = f.grad(x)``, evaluated before each step.
+        small: of a step that depends on the state, the parameter that multiplies it and in which limits are taken; not
+            needed if there is only one.
         where: bindings that are part of the discretization and may contain the step, e.g. ``{a: h}``.
         tuning: values substituted last, e.g. ``{h: 1 / sqrt(L)}``; they are kept apart so that orders in the step
             keep their meaning.

@@ -33,6 +33,8 @@ def compile_scheme(
     clock: sp.Expr | None,
     outputs: Mapping[str, Expr],
     reserved: Iterable[str] = (),
+    size: sp.Expr | None = None,
+    elapsed: Block | None = None,
 ) -> Program:
     """Compile one step of the scheme on the system.
 
@@ -43,11 +45,17 @@ def compile_scheme(
         clock: the time of step k, or None for an autonomous system.
         outputs: recorded expressions by name.
         reserved: names that fresh symbols avoid.
+        size: the step as an expression in the state, which is evaluated first; None where the step is a parameter.
+        elapsed: a block that adds such steps up, and is the time where a clock is asked for.
 
     Raises:
         OdescentError: unknown fields or blocks, or an integrator that does not fit its fields.
     """
+    if size is not None:
+        clock = None if elapsed is None else elapsed.symbol
     builder = Builder(system, step, clock, {*reserved, *_names_in(scheme)})
+    if size is not None:
+        builder.instructions.append(Assign(step, builder.lower(builder.at_time(size, sp.S.Zero))))
     for i, part in enumerate(scheme.steps, 1):
         try:
             if isinstance(part, Sweep):
@@ -64,12 +72,15 @@ def compile_scheme(
     after = {b.symbol: builder.state[b.name] for b in system.blocks}
     memories = builder.memories()
     after |= {b.symbol: value for b, value in memories.items()}
+    clocks: tuple[Block, ...] = ()
+    if elapsed is not None:
+        clocks, after = (elapsed,), {**after, elapsed.symbol: elapsed.symbol + step}
     program = Program(
-        (*system.blocks, *memories),
+        (*system.blocks, *memories, *clocks),
         (*_draws(builder, after), *builder.instructions),
         after,
         outputs,
-        None if clock is None else COUNTER,
+        None if clock is None or size is not None else COUNTER,
     )
     program = program.alive(*program.state)
     for s in (b.symbol for b in program.blocks if b.kind == "symmetric"):

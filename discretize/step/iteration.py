@@ -18,10 +18,11 @@ from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.scalars import check_known, check_name, exact_values
+from ...dynamics.algebra.scalars import as_scalar, check_known, check_name, exact_values
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
+from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.estimates import Supposition, condition_of
 from ...dynamics.vector_fields.hypotheses import Hypothesis
 from ..linear.state_space import StateSpace, state_space
@@ -37,10 +38,11 @@ from ..programs.bindings import (
 from ..programs.program import Program
 from ..programs.substeps import Flow, Let, Scheme
 from .compile import COUNTER, compile_scheme, reuse_across_steps
+from .sizes import checked_size, depends_on_state, small_factor
 from .words import Assignment, Words, assignments, spoken
 
 STEP = sp.Symbol("h", positive=True)
-_WHAT_WORDS_MEAN = {"system", "scheme", "step", "where"}  # depends on these alone
+_WHAT_WORDS_MEAN = {"system", "scheme", "step", "small", "where"}  # depends on these alone
 _COMPARED: ContextVar[bool] = ContextVar("compared with the limit of small steps", default=True)
 
 
@@ -77,6 +79,7 @@ class Iteration(Rendered):
         where: Mapping[sp.Symbol, object] | None = None,
         tuning: Mapping[sp.Symbol, object] | None = None,
         *,
+        small: sp.Symbol | None = None,
         outputs: Mapping[str, Expr] | None = None,
         clock: sp.Expr | None = None,
         assumes: Iterable[Hypothesis] = (),
@@ -85,7 +88,10 @@ class Iteration(Rendered):
         reference: str = "",
         provenance: str = "",
     ) -> None:
-        if not isinstance(step, sp.Symbol):
+        self.size: sp.Expr | None = None  # the step, where it depends on the state
+        if depends_on_state(step, system):
+            self.size, step = checked_size(as_scalar(step), system), STEP
+        elif not isinstance(step, sp.Symbol):
             if STEP in (tuning or {}):
                 raise OdescentError(
                     f"the step {STEP} has two values, step={step} and one in tuning=; give one of them."
@@ -93,6 +99,7 @@ class Iteration(Rendered):
             step, tuning = STEP, {STEP: step, **(tuning or {})}
         self.system, self.scheme, self.step = system, scheme, step
         self.where, self.tuning = exact_values(where), exact_values(tuning)
+        self.small = self._small(small)
         self.name = check_name(name) if name else ""
         self.reference, self.provenance = reference, provenance or system.provenance
         self.assumes, self.positive = tuple(assumes), tuple(positive)
@@ -112,10 +119,22 @@ class Iteration(Rendered):
         if system.fields and _COMPARED.get():
             self._check_consistent()
 
+    def _small(self, named: sp.Symbol | None) -> sp.Symbol | None:
+        """The small factor of a step that depends on the state: the one that is named, or the only one there is."""
+        if self.size is None and named is not None:
+            raise OdescentError(
+                f"small={named} is for a step that depends on the state; this one is {self.step} itself."
+            )
+        return None if self.size is None else small_factor(self.size, self.system, named, STEP)
+
     def _counted(self, clock: sp.Expr | None) -> sp.Expr | None:
         """The clock in the step number, whatever symbol k stands for it; k * h by default, where time is read."""
         if clock is None:
             return COUNTER * self.step if self._reads_time() else None
+        if self.size is not None:
+            raise OdescentError(
+                "the clock of a method whose step depends on the state is the sum of its steps; leave clock= out."
+            )
         clock = clock.xreplace({s: COUNTER for s in clock.free_symbols if s.name == COUNTER.name})
         check_constant({COUNTER: clock}, self._moving)
         advance = canonical(clock.xreplace({COUNTER: COUNTER + 1}) - clock)
@@ -153,7 +172,8 @@ class Iteration(Rendered):
         values = chained({**self.tuning, **self.where})
         for hypothesis in self.assumes:
             hypothesis.at(values).checked()
-        known = {*self.program.parameters, *symbols_in(self.tuning), self.step}
+        known = {*self.program.parameters, *symbols_in(self.tuning)}
+        known |= {self.step} if self.size is None else set()
         check_known(self.tuning, known)
         names = [s.name for s in (*self.program.state, *(known | set(self.program.parameters)))]
         if self.program.counter is not None and self.program.counted:
@@ -206,19 +226,60 @@ class Iteration(Rendered):
         ]
         return self._compiled(replace(self.scheme, steps=tuple(steps)))
 
-    def _compiled(self, scheme: Scheme) -> Program:
+    @cached_property
+    def sized_program(self) -> Program:
+        """The same with the step as it is taken, where that depends on the state."""
+        if self.size is None:
+            return self.own_program
+        elapsed = self._clocks[0] if self._reads_time() else None
+        return self._compiled(self.scheme, self._bound_size, elapsed)
+
+    @property
+    def _bound_size(self) -> sp.Expr | None:
+        return None if self.size is None else substitute(self.size, chained(self.where))
+
+    @cached_property
+    def _clocks(self) -> tuple[Block, Block]:
+        """Blocks for the time that has passed and for the last step taken, of steps that depend on the state."""
+        taken = {b.name for b in self.system.blocks} | self._reserved()
+        names = ("elapsed", "taken_step")
+        while taken & {*names}:
+            names = (names[0] + "_", names[1] + "_")
+        return tuple(  # type: ignore[return-value]
+            Block(n, "scalar", "memory", e) for n, e in zip(names, (sp.S.Zero, sp.S.One), strict=True)
+        )
+
+    @cached_property
+    def timed(self) -> Self:
+        """The algorithm with two more blocks, for runs: the time that has passed, and the last step taken."""
+        made = copy(self)
+        for view in (*self._of_the_tuning, "timed"):
+            made.__dict__.pop(view, None)
+        elapsed, last = self._clocks
+        program = self._compiled(self.scheme, self._bound_size, elapsed)
+        blocks, after = (*program.blocks, last), {**program.next, last.symbol: self.step}
+        program = replace(program, blocks=blocks, next=after)
+        made.__dict__["program"] = reuse_across_steps(program, (*self.bound.blocks, elapsed, last))
+        return made
+
+    def _compiled(
+        self, scheme: Scheme, size: sp.Expr | None = None, elapsed: Block | None = None
+    ) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
-        return compile_scheme(self.bound, scheme, self.step, self.clock, outputs, self._reserved())
+        clock, reserved = self.clock, self._reserved()
+        return compile_scheme(self.bound, scheme, self.step, clock, outputs, reserved, size, elapsed)
 
     def _reserved(self) -> set[str]:
         """The names that no instruction of the program may take, beside those of the bound system."""
         scalars = {*self.where, *self.tuning, *symbols_in(self.where), *symbols_in(self.tuning)}
+        if self.size is not None:
+            scalars |= {s for s in self.size.free_symbols if isinstance(s, sp.Symbol)}
         return {"x", *self.outputs, *(s.name for s in scalars)}
 
     @cached_property
     def program(self) -> Program:
         """The program of one step, with the step and the parameters free; a call is made once across steps."""
-        return reuse_across_steps(self.own_program, self.bound.blocks)
+        return reuse_across_steps(self.sized_program, self.bound.blocks)
 
     @cached_property
     def tuned(self) -> Program:
@@ -379,8 +440,8 @@ class Iteration(Rendered):
 
     def _rebuilt(self, changes: Mapping[str, Any]) -> Self:
         settings: dict[str, Any] = {
-            "system": self.system, "scheme": self.scheme, "step": self.step, "where": self.where,
-            "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "positive": self.positive,
+            "system": self.system, "scheme": self.scheme, "step": self.size or self.step, "where": self.where,
+            "small": self.small, "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "positive": self.positive,
             "assumes": () if "system" in changes else self.assumes, "name": self.name,
             "reference": self.reference, "provenance": self.provenance,
         }  # fmt: skip
