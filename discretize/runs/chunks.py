@@ -138,16 +138,24 @@ def loops(made: PointStepper, statistics: tuple[str, ...], capacity: int) -> tup
         bad = jnp.where(bad, k, carry["bad"])
         return {"state": state, "k": k, "bad": bad, "statistics": seen}, f
 
+    watched = made.taken is not None  # or where there are conditions
+
     # conditions are asked of the state before a step, in the loop's body together with the step: what both ask of the
-    # objective is computed once, as a gradient of gradient descent is; where one holds, the step is not kept
+    # objective is computed once, as a gradient of gradient descent is; where one holds, the step is not kept, and
+    # neither is one whose size is no positive number
     def one(before: Any, now: _Now, c: Any, key: Any, ends: Ends | None) -> _Now:
         new, f = taken(before, now.carry, c, key)
-        if ends is None:
-            return _Now(new, now.hit, None)
-        x, states, _, _ = made.record(now.carry["state"], c)
-        hit = ends.met(before, x, states, now.f).astype(now.hit.dtype)
+        hit, met = now.hit, 0
+        if ends is not None:
+            x, states, _, _ = made.record(now.carry["state"], c)
+            hit, met = ends.met(before, x, states, now.f).astype(hit.dtype), len(ends.names)
+        elif not watched:
+            return _Now(new, hit, None)
+        if watched:
+            hit = jnp.where((hit < 0) & made.refused(new["state"]), met, hit)
         kept = lambda old, new: jnp.where(hit < 0, new, old)
-        return _Now(jax.tree.map(kept, now.carry, new), hit, jax.tree.map(kept, now.f, f))
+        after = None if ends is None else jax.tree.map(kept, now.f, f)
+        return _Now(jax.tree.map(kept, now.carry, new), hit, after)
 
     # one compiled loop serves all chunks: lengths are arguments, buffers have a fixed capacity, and a state that
     # is not finite ends the loop at its step, without being recorded
@@ -250,7 +258,7 @@ def at_once(job: RunJob, request: LongRun) -> Any:
     carry, records, n, hit = advance(
         job.c, job.key, carry, request.every, request.steps, request.ends
     )
-    if request.ends is not None:
+    if request.ends is not None or job.made.taken is not None:
         x, states, f, _ = job.made.record(carry["state"], job.c)
         over = (jnp.arange(capacity, dtype=n.dtype) >= n) & (hit >= 0)
         spread: Callable[[Any], Any] = lambda a: over.reshape(-1, *[1] * (a.ndim - 1))

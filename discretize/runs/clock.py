@@ -23,13 +23,26 @@ class RunClock:
     Attributes:
         expression: in the step number and the parameters.
         values: of the parameters, by name.
+        blocks: of the time that has passed and the last step, where steps depend on the state.
     """
 
     expression: sp.Expr = field(metadata={"static": True})
     values: Mapping[str, Any]
+    blocks: tuple[str, ...] = field(default=(), metadata={"static": True})
 
-    def at(self, k: Any) -> Any:
-        """The times of steps, in the shape of their numbers; these numbers where a parameter has no value."""
+    def visible(self, states: Mapping[str, Any]) -> dict[str, Any]:
+        """The states without those blocks."""
+        return {n: s for n, s in states.items() if n not in self.blocks}
+
+    def at(self, k: Any, states: Mapping[str, Any]) -> Any:
+        """The times of steps, in the shape of their numbers; these numbers where a parameter has no value.
+
+        Args:
+            k: the numbers.
+            states: by name, with the blocks.
+        """
+        if self.blocks:
+            return states[self.blocks[0]]
         steps = jnp.asarray(k)
         counted = steps.astype(float)
         free = self.expression.free_symbols
@@ -45,4 +58,4 @@ def clock_of(algorithm: Iteration, values: Mapping[str, Any]) -> RunClock:
     bindings = {**algorithm.where, **algorithm.tuning}
     for _ in bindings:
         clock = clock.xreplace(bindings)
-    return RunClock(clock, dict(values))
+    return RunClock(clock, dict(values), algorithm.clocks)

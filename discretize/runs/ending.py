@@ -13,6 +13,8 @@ from ..._support.numbers import check_whole
 from ...dynamics.flows.stopping import StopCondition, first_met
 from .clock import RunClock
 
+STEP_SIZE = "the size of the step"  # what ends a run before a step that is no positive number
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Ends:
             f: the value of the objective, or None.
         """
         by_name = dict(zip(self.names, self.conditions, strict=True))
-        return first_met(by_name, self.clock.at(k), x, states, f)
+        return first_met(by_name, self.clock.at(k, states), x, self.clock.visible(states), f)
 
 
 @dataclass(frozen=True)

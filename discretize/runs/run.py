@@ -34,7 +34,7 @@ from . import chunks, failed_solves, observed, run_file
 from .clock import RunClock, clock_of
 from .cost import cost_of_start, cost_of_step
 from .emitted_stepper import algorithm_stepper
-from .ending import Ends, Length, length
+from .ending import STEP_SIZE, Ends, Length, length
 from .starting import check_resolution, check_shape, in_groups, starting_point
 from .trajectory import Trajectory, cut, lasting
 
@@ -184,10 +184,11 @@ def run(
         objective = _own_function(algorithm, objective, start, parameters)
     named, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
+    plain, algorithm = algorithm, algorithm if algorithm.size is None else algorithm.timed
     made = algorithm_stepper(algorithm, objective, normals)
     if starts is None:
         check_shape(start, objective, made.population)
-    each, begun = cost_of_step(algorithm, objective), cost_of_start(algorithm, objective)
+    each, begun = cost_of_step(plain, objective), cost_of_start(plain, objective)
     cost = tuple((n, begun.get(n, 0), each.get(n, 0)) for n in dict.fromkeys((*each, *begun)))
     bound = length(made.name, (steps, max_steps), cost, budget, until is not None)
     if made.draws and key is None:
@@ -198,9 +199,12 @@ def run(
 
     def finished(t: Trajectory) -> Trajectory:
         kept = cut(t, lambda states: _check_positive(algorithm, states))
+        size = _refused(job, kept)
+        kept = replace(kept, states=clock.visible(kept.states))
         said = [
             _remark(named, objective, made, given, kept),
-            _failed(algorithm, objective, values, kept),
+            _failed(plain, objective, values, kept),
+            size,
         ]
         kept = replace(kept, cost=cost, remark="\n".join(filter(None, said)))
         if not (of_jax or _traced(kept)):
@@ -228,14 +232,16 @@ def run(
                 "objective": objective.name,
                 "key": "" if own is None else run_file.fingerprint(draws.data_of(own)),
             }  # fmt: skip
-            return replace(_long(job, asked, clock, bound, who, finished), cost=cost)
-        x, states, f, diverged_at = _whole(made)(job.c, start, own, bound.steps)
-        k = jnp.arange(bound.steps + 1)
-        done = Trajectory(x, states, clock.at(k), f, diverged_at, k, cost=cost)
-        done = _told(done, jnp.full_like(diverged_at, -1), (), bound)
-    if isinstance(diverged_at, jax.core.Tracer):
-        return done
-    return finished(done)
+            done = _long(job, asked, clock, bound, who, finished)
+        else:
+            x, states, f, diverged_at, last = _whole(made)(job.c, start, own, bound.steps)
+            k = jnp.arange(bound.steps + 1)
+            k = k if made.taken is None else jnp.where(last < 0, k, jnp.minimum(k, last))
+            done = Trajectory(x, states, clock.at(k, states), f, diverged_at, k)
+            hit = jnp.where(last < 0, last, jnp.zeros_like(last))
+            done = _told(done, hit, _names(job, None), bound)
+            done = done if _traced(done) else finished(done)
+    return replace(done, cost=cost, states=clock.visible(done.states))
 
 
 def _ends(job: chunks.RunJob, until: Until, objective: Objective, clock: RunClock) -> Ends:
@@ -247,8 +253,30 @@ def _ends(job: chunks.RunJob, until: Until, objective: Objective, clock: RunCloc
     )
     found = conditions(until, objective, x, job.made.population)
     if not traced and int(carry["bad"]) < 0:  # a start that is not finite is refused by the run
-        at_start(found, clock.at(0), x, states)
+        at_start(found, clock.at(0, states), x, clock.visible(states))
     return Ends(tuple(found), tuple(found.values()), clock)
+
+
+def _names(job: chunks.RunJob, ends: Ends | None) -> tuple[str, ...]:
+    """What can end a run beside its length."""
+    own = () if ends is None else ends.names
+    return own if job.made.taken is None else (*own, STEP_SIZE)
+
+
+def _refused(job: chunks.RunJob, done: Trajectory) -> str:
+    """What the size of a step would have been that is no positive number, before which a run ended."""
+    made, k = job.made, done.steps
+    if done.stopped != STEP_SIZE or made.taken is None:
+        return ""
+    last = [jax.tree.map(lambda a: jnp.asarray(a[-1]), done.states[n]) for n in made.blocks]
+    structure = jax.tree.structure(jax.eval_shape(made.init, job.x0, job.c))
+    state = jax.tree.unflatten(structure, jax.tree.leaves(last))
+    key = None if job.key is None else draws.at_step(job.key, k)
+    size = float(made.taken(jax.jit(made.step)(state, job.c, key)))
+    return (
+        f"step {k + 1} would have the size {size:.3g}, but a step must be a positive number; the run ends with the "
+        "state before it."
+    )
 
 
 def _told(done: Trajectory, hit: Any, names: tuple[str, ...], bound: Length) -> Trajectory:
@@ -269,11 +297,11 @@ def _long(
     finished: Callable[[Trajectory], Trajectory],
 ) -> Trajectory:
     """A run in chunks, ``finished`` where it ends or is interrupted; in one piece inside vmap or jit."""
-    names = () if asked.ends is None else asked.ends.names
+    names = _names(job, asked.ends)
 
     def show(carry: Any, records: Any, hit: Any, over: bool = True) -> Trajectory:
         k, x, states, f = records
-        t = clock.at(k)
+        t = clock.at(k, states)
         statistics = chunks.summary(carry, asked.statistics)
         done = Trajectory(x, states, t, f, carry["bad"], k, statistics)
         return _told(done, hit, names, bound if over else Length(bound.steps))
@@ -426,9 +454,23 @@ def _whole(made: PointStepper) -> Callable[..., Any]:
     """Every step recorded, in one scan."""
 
     def iterated(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
-        step = lambda k, state: made.step(state, c, None if key is None else draws.at_step(key, k))
+        draw = lambda k: None if key is None else draws.at_step(key, k)
+        step = lambda k, state: made.step(state, c, draw(k))
         seen = lambda state: made.record(state, c)
-        _, (x, states, f, bad) = orbit(step, seen, made.init(x0, c), steps)
-        return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
+        none = jnp.full((), -1, jnp.asarray(0).dtype)
+        if made.taken is None:
+            _, (x, states, f, bad) = orbit(step, seen, made.init(x0, c), steps)
+            return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1), none
+
+        # a state from which no step is taken repeats itself, so that rows have one shape
+        def held(k: Any, now: Any) -> Any:
+            state, last = now
+            new = step(k, state)
+            last = jnp.where((last < 0) & made.refused(new), k, last)
+            return jax.tree.map(lambda a, b: jnp.where(last < 0, b, a), state, new), last
+
+        start = (made.init(x0, c), none)
+        (_, last), (x, states, f, bad) = orbit(held, lambda now: seen(now[0]), start, steps)
+        return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1), last
 
     return jax.jit(iterated, static_argnums=3)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
 from ...dynamics.algebra.operators import check_symmetric
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.flows.system import System
@@ -133,6 +133,25 @@ def _names_in(scheme: Scheme) -> set[str]:
             operator = [] if part.by.operator is None else [part.by.operator]
             used += [part.fraction, part.time, *operator]
     return {s.name for e in used for s in symbols_of(e)}
+
+
+def infinite_at_first(program: Program) -> bool:
+    """Whether an expression of a program is singular in the step that is counted 0."""
+    assert program.counter is not None
+    first: dict[Symbol, Expr] = {program.counter: sp.S.Zero}
+    read = [e for i in program.instructions for e in i.expressions]
+    return any(singular(substitute(e, first)) for e in (*program.next.values(), *read))
+
+
+def without_assignments(scheme: Scheme, blocks: set[Symbol]) -> Scheme:
+    """The scheme whose assignments leave these blocks as they are."""
+    steps = [
+        replace(s, assign={b: e for b, e in s.assign.items() if b not in blocks})
+        if isinstance(s, Let)
+        else s
+        for s in scheme.steps
+    ]
+    return replace(scheme, steps=tuple(steps))
 
 
 def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None) -> Program:

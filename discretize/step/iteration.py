@@ -16,7 +16,7 @@ from ..._support.arguments import checked
 from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice, listed
 from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import as_scalar, check_known, check_name, exact_values
 from ...dynamics.algebra.vectors import Expr
@@ -37,8 +37,14 @@ from ..programs.bindings import (
 )
 from ..programs.program import Program
 from ..programs.substeps import Flow, Let, Scheme
-from .compile import COUNTER, compile_scheme, reuse_across_steps
-from .sizes import checked_size, depends_on_state, small_factor
+from .compile import (
+    COUNTER,
+    compile_scheme,
+    infinite_at_first,
+    reuse_across_steps,
+    without_assignments,
+)  # fmt: skip
+from .sizes import checked_size, clock_blocks, depends_on_state, no_limit, small_factor
 from .words import Assignment, Words, assignments, spoken
 
 STEP = sp.Symbol("h", positive=True)
@@ -68,6 +74,8 @@ class Iteration(Rendered):
         "_state_space",
         "_mean_state_space",
         "kept",
+        "timed",
+        "unsized",
     )  # views, made once
 
     @checked
@@ -104,6 +112,7 @@ class Iteration(Rendered):
         self.reference, self.provenance = reference, provenance or system.provenance
         self.assumes, self.positive = tuple(assumes), tuple(positive)
         self.words: Words = {}  # for its parameters; an algorithm of the library brings its own
+        self.clocks: tuple[str, ...] = ()  # blocks of time and step, of one that is made for runs
         self.condition: Supposition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
@@ -188,15 +197,9 @@ class Iteration(Rendered):
         """Refuse coefficients that are infinite in the first step: the clock starts where something is singular."""
         if self.program.counter is None:
             return
-        first = {self.program.counter: sp.S.Zero}
-
-        def infinite(program: Program) -> bool:
-            read = [e for i in program.instructions for e in i.expressions]
-            return any(singular(substitute(e, first)) for e in (*program.next.values(), *read))
-
         # an assignment may be infinite where what is made of it is not
         try:
-            if not infinite(self.program) or not infinite(self.program.inlined()):
+            if not infinite_at_first(self.program) or not infinite_at_first(self.program.inlined()):
                 return
         except TooLarge:
             return
@@ -215,16 +218,19 @@ class Iteration(Rendered):
     @cached_property
     def held_program(self) -> Program:
         """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
+        held = self._held_scheme
+        return self.own_program if held is None else self._compiled(held)
+
+    @cached_property
+    def held_sized_program(self) -> Program:
+        """The same with the step as it is taken."""
+        held = self._held_scheme
+        return self.sized_program if held is None else self._compiled(held, self._bound_size)
+
+    @property
+    def _held_scheme(self) -> Scheme | None:
         held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
-        if not held:
-            return self.own_program
-        steps = [
-            replace(s, assign={b: e for b, e in s.assign.items() if b not in held})
-            if isinstance(s, Let)
-            else s
-            for s in self.scheme.steps
-        ]
-        return self._compiled(replace(self.scheme, steps=tuple(steps)))
+        return without_assignments(self.scheme, held) if held else None
 
     @cached_property
     def sized_program(self) -> Program:
@@ -235,30 +241,44 @@ class Iteration(Rendered):
         return self._compiled(self.scheme, self._bound_size, elapsed)
 
     @property
+    def limit_symbol(self) -> sp.Symbol:
+        """The symbol in which limits and modified equations are taken: the step, or its small factor.
+
+        Raises OdescentError for a step that depends on the state and has no small factor.
+        """
+        if self.size is None:
+            return self.step
+        if self.small is None:
+            raise no_limit(self.size, self.name or "this algorithm")
+        return self.small
+
+    @cached_property
+    def unsized(self) -> Self:
+        """The same with a step that is a parameter."""
+        if self.size is None:
+            return self
+        needed = {*self.own_program.parameters, *self.bound.parameters} - {STEP}
+        return self.replace(step=STEP, small=None, tuning=reachable(self.tuning, needed))
+
+    @property
     def _bound_size(self) -> sp.Expr | None:
         return None if self.size is None else substitute(self.size, chained(self.where))
 
     @cached_property
     def _clocks(self) -> tuple[Block, Block]:
-        """Blocks for the time that has passed and for the last step taken, of steps that depend on the state."""
-        taken = {b.name for b in self.system.blocks} | self._reserved()
-        names = ("elapsed", "taken_step")
-        while taken & {*names}:
-            names = (names[0] + "_", names[1] + "_")
-        return tuple(  # type: ignore[return-value]
-            Block(n, "scalar", "memory", e) for n, e in zip(names, (sp.S.Zero, sp.S.One), strict=True)
-        )
+        return clock_blocks({b.name for b in self.system.blocks} | self._reserved())
 
     @cached_property
     def timed(self) -> Self:
         """The algorithm with two more blocks, for runs: the time that has passed, and the last step taken."""
         made = copy(self)
-        for view in (*self._of_the_tuning, "timed"):
+        for view in self._of_the_tuning:
             made.__dict__.pop(view, None)
         elapsed, last = self._clocks
         program = self._compiled(self.scheme, self._bound_size, elapsed)
         blocks, after = (*program.blocks, last), {**program.next, last.symbol: self.step}
         program = replace(program, blocks=blocks, next=after)
+        made.clocks = (elapsed.name, last.name)
         made.__dict__["program"] = reuse_across_steps(program, (*self.bound.blocks, elapsed, last))
         return made
 
@@ -267,7 +287,9 @@ class Iteration(Rendered):
     ) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
         clock, reserved = self.clock, self._reserved()
-        return compile_scheme(self.bound, scheme, self.step, clock, outputs, reserved, size, elapsed)
+        return compile_scheme(
+            self.bound, scheme, self.step, clock, outputs, reserved, size, elapsed
+        )
 
     def _reserved(self) -> set[str]:
         """The names that no instruction of the program may take, beside those of the bound system."""
@@ -440,10 +462,10 @@ class Iteration(Rendered):
 
     def _rebuilt(self, changes: Mapping[str, Any]) -> Self:
         settings: dict[str, Any] = {
-            "system": self.system, "scheme": self.scheme, "step": self.size or self.step, "where": self.where,
-            "small": self.small, "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "positive": self.positive,
-            "assumes": () if "system" in changes else self.assumes, "name": self.name,
-            "reference": self.reference, "provenance": self.provenance,
+            "system": self.system, "scheme": self.scheme, "step": self.size or self.step, "small": self.small,
+            "where": self.where, "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock,
+            "positive": self.positive, "assumes": () if "system" in changes else self.assumes,
+            "name": self.name, "reference": self.reference, "provenance": self.provenance,
         }  # fmt: skip
         for name in changes:
             check_choice("argument of Algorithm called", name, settings)

@@ -11,6 +11,7 @@ from ...dynamics.algebra.vectors import ScalarNode, VectorSymbol
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
 from ...dynamics.samples.sample import samples_in
+from ...dynamics.vector_fields.block import Block
 
 
 def depends_on_state(step: object, system: System) -> bool:
@@ -72,6 +73,15 @@ def _proportional(size: sp.Expr, s: sp.Symbol) -> bool:
     return s not in inside and s in size.free_symbols and s not in canonical(size / s).free_symbols
 
 
+def clock_blocks(taken: set[str]) -> tuple[Block, Block]:
+    """Blocks for the time that has passed and for the last step taken, under names that are free."""
+    names = ["elapsed", "taken_step"]
+    while taken & {*names}:
+        names = [n + "_" for n in names]
+    elapsed, last = names
+    return Block(elapsed, "scalar", "memory", sp.S.Zero), Block(last, "scalar", "memory", sp.S.One)
+
+
 def pace(size: sp.Expr, small: sp.Symbol) -> sp.Expr:
     """How much time passes in a step, over the small factor."""
     return canonical(size / small)
@@ -90,4 +100,6 @@ def no_limit(size: sp.Expr, who: str) -> OdescentError:
     )
 
 
-__all__ = ["checked_size", "depends_on_state", "no_limit", "pace", "small_factor"]
+__all__ = [
+    "checked_size", "clock_blocks", "depends_on_state", "no_limit", "pace", "small_factor",
+]  # fmt: skip

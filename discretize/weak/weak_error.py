@@ -100,6 +100,11 @@ def step_operators(
         raise OdescentError(
             f"{algorithm.name or 'this algorithm'} is defined as a map, without a differential equation."
         )
+    if algorithm.size is not None:
+        raise NotCarried(
+            f"the step {algorithm.size} of {algorithm.name or 'this algorithm'} depends on the state, and the weak "
+            "expansion is one in a constant step; give the step a value or leave it free."
+        )
     program = algorithm.own_program.inlined()
     if program.counts:
         raise OdescentError(
