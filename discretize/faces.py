@@ -49,7 +49,7 @@ class Algorithm(Iteration):
         system: the continuous-time system.
         scheme: the scheme. Both may be the names of registered ones that need no options, as "rk4".
         step: the symbol of the step size; or its value, such as 0.1 or 1/L, which is a ``tuning`` of the symbol h; or
-            an expression in the state, as ``gam / sqrt(inner(g, g))`` with ``g = f.grad(x)``, evaluated before each step.
+            an expression in the state, as ``gam / sqrt(inner(g, g))`` with ``g = f.grad(x)``, taken before each step.
         small: of a step that depends on the state, the parameter that multiplies it and in which limits are taken; not
             needed if there is only one.
         where: bindings that are part of the discretization and may contain the step, e.g. ``{a: h}``.
@@ -71,8 +71,8 @@ class Algorithm(Iteration):
     def consistent_with(self) -> System:
         """The limit flow: the system that the algorithm tends to as the step tends to zero.
 
-        Of a step that depends on the state it is the limit in its small factor: the drift times the step over it. Raises
-        OdescentError where there is no such factor.
+        Of a step that depends on the state it is the limit in its small factor: the drift times the step over it.
+        Raises OdescentError where there is no such factor.
         """
         return limit_flow(self)
 

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
+from ..._support.errors import NotConsistent, OdescentError
 from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of
+from ...dynamics.algebra.exact import is_zero
 from ...dynamics.algebra.products import hadamard
 from ...dynamics.algebra.vectors import Expr, Vector
+from ...dynamics.flows.system import System
 from ...dynamics.vector_fields.processes import Jumps
 from ...dynamics.vector_fields.processes import Noise as Driven
 from ..linear.matrices import cholesky_columns
-from ..programs.substeps import RULES, Flow
+from ..programs.substeps import RULES, Flow, Scheme
 from .exponential import gramian
 
 if TYPE_CHECKING:
@@ -70,6 +72,30 @@ def check(builder: Builder, noise: Noise, step: Flow) -> None:
                 f"the exact step's noise on {s} is not a multiple of the increment {step.increment!r}; "
                 "leave increment= out."
             )
+
+
+def check_noise_adds_up(system: System, scheme: Scheme) -> None:
+    """Refuse substeps that do not advance the noise of every field by exactly one step.
+
+    Independent increments add their variances, so the fractions of a noisy field's substeps sum to one.
+
+    Substeps that share an increment add their fractions of it, and the square of the sum is their part.
+    """
+    flows = [s for s in scheme.steps if isinstance(s, Flow) and s.commit]
+    for name, f in system.fields.items():
+        for s in f.noise:
+            carried: dict[str | None, list[sp.Expr]] = {}
+            for w in flows:
+                if (not w.fields or name in w.fields) and (not w.on or s.name in w.on):
+                    carried.setdefault(w.increment, []).append(w.fraction)
+            total = sp.Add(
+                *[sp.Add(*p) if own is None else sp.Add(*p) ** 2 for own, p in carried.items()]
+            )
+            if not is_zero(total - 1):
+                raise NotConsistent(
+                    f"the scheme advances the noise of field {name!r} on {s} by {total} of a step; "
+                    "every field must be committed for exactly one step."
+                )
 
 
 def increments(
@@ -176,4 +202,4 @@ def _times(amplitude: Expr, draw: Expr) -> Expr:
     return hadamard(amplitude, draw) if isinstance(draw, Vector) else amplitude * draw
 
 
-__all__ = ["check", "exact", "increments"]
+__all__ = ["check", "check_noise_adds_up", "exact", "increments"]

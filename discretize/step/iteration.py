@@ -36,7 +36,7 @@ from ..programs.bindings import (
     value_of,
 )
 from ..programs.program import Program
-from ..programs.substeps import Flow, Let, Scheme
+from ..programs.substeps import Let, Scheme
 from .compile import (
     COUNTER,
     compile_scheme,
@@ -44,6 +44,7 @@ from .compile import (
     reuse_across_steps,
     without_assignments,
 )  # fmt: skip
+from .increments import check_noise_adds_up
 from .sizes import checked_size, clock_blocks, depends_on_state, no_limit, small_factor
 from .words import Assignment, Words, assignments, spoken
 
@@ -225,7 +226,7 @@ class Iteration(Rendered):
     def held_sized_program(self) -> Program:
         """The same with the step as it is taken."""
         held = self._held_scheme
-        return self.sized_program if held is None else self._compiled(held, self._bound_size)
+        return self.sized_program if held is None else self._compiled(held, self.bound_size)
 
     @property
     def _held_scheme(self) -> Scheme | None:
@@ -238,7 +239,7 @@ class Iteration(Rendered):
         if self.size is None:
             return self.own_program
         elapsed = self._clocks[0] if self._reads_time() else None
-        return self._compiled(self.scheme, self._bound_size, elapsed)
+        return self._compiled(self.scheme, self.bound_size, elapsed)
 
     @property
     def limit_symbol(self) -> sp.Symbol:
@@ -261,7 +262,8 @@ class Iteration(Rendered):
         return self.replace(step=STEP, small=None, tuning=reachable(self.tuning, needed))
 
     @property
-    def _bound_size(self) -> sp.Expr | None:
+    def bound_size(self) -> sp.Expr | None:
+        """The step as it is taken, where it depends on the state, with the bindings."""
         return None if self.size is None else substitute(self.size, chained(self.where))
 
     @cached_property
@@ -275,7 +277,7 @@ class Iteration(Rendered):
         for view in self._of_the_tuning:
             made.__dict__.pop(view, None)
         elapsed, last = self._clocks
-        program = self._compiled(self.scheme, self._bound_size, elapsed)
+        program = self._compiled(self.scheme, self.bound_size, elapsed)
         blocks, after = (*program.blocks, last), {**program.next, last.symbol: self.step}
         program = replace(program, blocks=blocks, next=after)
         made.clocks = (elapsed.name, last.name)
@@ -476,27 +478,8 @@ class Iteration(Rendered):
         return made
 
     def _check_consistent(self) -> None:
-        """Refuse substeps that do not advance the noise of every field by exactly one step.
-
-        Independent increments add their variances, so the fractions of a noisy field's substeps sum to one.
-
-        Substeps that share an increment add their fractions of it, and the square of the sum is their part.
-        """
-        flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
-        for name, f in self.system.fields.items():
-            for s in f.noise:
-                carried: dict[str | None, list[sp.Expr]] = {}
-                for w in flows:
-                    if (not w.fields or name in w.fields) and (not w.on or s.name in w.on):
-                        carried.setdefault(w.increment, []).append(w.fraction)
-                total = sp.Add(
-                    *[sp.Add(*p) if own is None else sp.Add(*p) ** 2 for own, p in carried.items()]
-                )
-                if not is_zero(total - 1):
-                    raise NotConsistent(
-                        f"the scheme advances the noise of field {name!r} on {s} by {total} of a step; "
-                        "every field must be committed for exactly one step."
-                    )
+        """Refuse what does not add up to the system; here its noise, which this class can tell by itself."""
+        check_noise_adds_up(self.system, self.scheme)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
