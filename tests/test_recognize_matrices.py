@@ -35,7 +35,8 @@ PLAIN = {"grad", "operator"}
 def _maps():
     for name in od.algorithms():
         p = od.algorithm(name).tuned
-        plain = {c.oracle.kind for c in p.calls} <= PLAIN and p.calls
+        plain = {o.kind for o in p.oracles} <= PLAIN and p.calls
+        plain = plain and not any(c.directions for c in p.calls)
         if plain and isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps):
             yield name
 

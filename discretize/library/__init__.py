@@ -49,10 +49,10 @@ REGISTRY: Registry[Algorithm] = Registry(
         "adaptive": ("adaptive", "Adaptive gradient method, general form"),
         "sign_descent": ("adaptive", "Sign gradient descent"),
         "normalized_gradient_descent": ("adaptive", "Normalized gradient descent"),
-        "polyak_step": ("state_steps", "Gradient descent with Polyak's step"),
+        "polyak_step": ("state_steps", "Gradient descent, Polyak's step"),
         "exact_line_search": (
             "state_steps",
-            "Gradient descent with exact line search on quadratics",
+            "Gradient descent, exact line search",
         ),
         "barzilai_borwein": ("state_steps", "Barzilai-Borwein method"),
         "muon": ("steepest", "Muon"),

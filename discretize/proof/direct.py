@@ -274,8 +274,8 @@ def _modified(algorithm: Iteration) -> Step | None:
     )
     return Step(
         "Modified equation",
-        f"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus ${latex(h)} F_1$ to one "
-        f"order more: {said}.",
+        f"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus "
+        f"${latex(h)} F_1$ to one order more: {said}.",
         claims,
         check,
         reference="Hairer, Lubich and Wanner 2006, IX.1",
