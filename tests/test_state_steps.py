@@ -218,6 +218,15 @@ def test_runs_converge_to_the_limit_and_follow_the_modified_equation(name):
         assert np.log2(coarse / fine) == pytest.approx(order + 1, abs=0.12)
 
 
+def test_iterates_are_compared_with_the_limit_at_its_own_times():
+    method = euler(gam / (1 + NORM), "bounded").bind(gam=0.05)
+    gap = od.analysis.convergence(method, BOWL, X0, 20)
+    np.testing.assert_allclose(gap.t, 0.05 * np.arange(21))
+    assert gap.order.order == pytest.approx(1, abs=0.1) and 0 < gap.gap.max() < 0.05
+    with pytest.raises(od.OdescentError, match="has no small factor"):
+        od.analysis.convergence(EXACT, BOWL, X0, 3)
+
+
 def test_it_is_the_method_of_the_flow_at_that_speed():
     h = od.parameters("h")
     free = euler(gam / NORM)

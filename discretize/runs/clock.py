@@ -53,8 +53,13 @@ class RunClock:
 
 
 def clock_of(algorithm: Iteration, values: Mapping[str, Any]) -> RunClock:
-    """The clock of an algorithm with values of its parameters: k h, if it has no other."""
-    clock = COUNTER * algorithm.step if algorithm.clock is None else algorithm.clock
+    """The clock of an algorithm with values of its parameters: k h, if it has no other.
+
+    Where the step depends on the state, one that is made for runs adds the steps up; another one has the time of its
+    limit flow, k times the small factor.
+    """
+    paced_by = algorithm.step if algorithm.small is None else algorithm.small
+    clock = COUNTER * paced_by if algorithm.clock is None else algorithm.clock
     bindings = {**algorithm.where, **algorithm.tuning}
     for _ in bindings:
         clock = clock.xreplace(bindings)
