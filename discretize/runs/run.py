@@ -184,11 +184,11 @@ def run(
         objective = _own_function(algorithm, objective, start, parameters)
     named, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
-    plain, algorithm = algorithm, algorithm if algorithm.size is None else algorithm.timed
+    untimed, algorithm = algorithm, algorithm if algorithm.size is None else algorithm.timed
     made = algorithm_stepper(algorithm, objective, normals)
     if starts is None:
         check_shape(start, objective, made.population)
-    each, begun = cost_of_step(plain, objective), cost_of_start(plain, objective)
+    each, begun = cost_of_step(untimed, objective), cost_of_start(untimed, objective)
     cost = tuple((n, begun.get(n, 0), each.get(n, 0)) for n in dict.fromkeys((*each, *begun)))
     bound = length(made.name, (steps, max_steps), cost, budget, until is not None)
     if made.draws and key is None:
@@ -203,7 +203,7 @@ def run(
         kept = replace(kept, states=clock.visible(kept.states))
         said = [
             _remark(named, objective, made, given, kept),
-            _failed(plain, objective, values, kept),
+            _failed(untimed, objective, values, kept),
             size,
         ]
         kept = replace(kept, cost=cost, remark="\n".join(filter(None, said)))
@@ -454,9 +454,10 @@ def _whole(made: PointStepper) -> Callable[..., Any]:
     """Every step recorded, in one scan."""
 
     def iterated(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
-        draw = lambda k: None if key is None else draws.at_step(key, k)
-        step = lambda k, state: made.step(state, c, draw(k))
-        seen = lambda state: made.record(state, c)
+        step: Callable[..., Any] = lambda k, state: made.step(
+            state, c, None if key is None else draws.at_step(key, k)
+        )
+        seen: Callable[..., Any] = lambda state: made.record(state, c)
         none = jnp.full((), -1, jnp.asarray(0).dtype)
         if made.taken is None:
             _, (x, states, f, bad) = orbit(step, seen, made.init(x0, c), steps)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError
+from ..._support.errors import NotCarried, OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.series import taylor

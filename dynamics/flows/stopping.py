@@ -213,7 +213,9 @@ def at_start(
     Raises:
         OdescentError: a condition does not return one finite number.
     """
-    for name, value in _asked(dict(found), t, x, states).items():
+    values: dict[str, Any] = _asked(dict(found), t, x, states)
+    for name in found:
+        value = values[name]
         if not bool(jnp.isfinite(value)):
             raise OdescentError(
                 f"the condition {name!r} to stop at must be one finite number at the start, not {value}."
