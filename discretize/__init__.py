@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .programs.substeps import Sweep as Sweep
     from .routes import derive as derive
     from .routes.plant import immerse as immerse
-    from .runs.run import Trajectory as Trajectory
+    from .runs.trajectory import Trajectory as Trajectory
     from .weak.step_moments import moment_map as moment_map
     from .weak.step_moments import stationary_covariance as stationary_covariance
     from .weak.step_moments import step_map as step_map

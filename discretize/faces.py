@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from ..dynamics.random.sources import Counters
     from ..dynamics.vector_fields.objective import Objective
-    from .runs.run import Trajectory
+    from .runs.trajectory import Trajectory
 
 
 class Algorithm(Iteration):
@@ -48,7 +48,10 @@ class Algorithm(Iteration):
     Args:
         system: the continuous-time system.
         scheme: the scheme. Both may be the names of registered ones that need no options, as "rk4".
-        step: the symbol of the step size; or its value, such as 0.1 or 1/L, which is a ``tuning`` of the symbol h.
+        step: the symbol of the step size; or its value, such as 0.1 or 1/L, which is a ``tuning`` of the symbol h; or
+            an expression in the state, as ``gam / sqrt(inner(g, g))`` with ``g = f.grad(x)``, taken before each step.
+        small: of a step that depends on the state, the parameter that multiplies it and in which limits are taken; not
+            needed if there is only one.
         where: bindings that are part of the discretization and may contain the step, e.g. ``{a: h}``.
         tuning: values substituted last, e.g. ``{h: 1 / sqrt(L)}``; they are kept apart so that orders in the step
             keep their meaning.
@@ -66,7 +69,11 @@ class Algorithm(Iteration):
     """
 
     def consistent_with(self) -> System:
-        """The limit flow: the system that the algorithm tends to as the step tends to zero."""
+        """The limit flow: the system that the algorithm tends to as the step tends to zero.
+
+        Of a step that depends on the state it is the limit in its small factor: the drift times the step over it.
+        Raises OdescentError where there is no such factor.
+        """
         return limit_flow(self)
 
     def delay_limit(self) -> DelayEquation:
@@ -137,7 +144,7 @@ class Algorithm(Iteration):
         self,
         objective: Objective | Callable[[Any], Any] | Mapping[str, Any],
         x0: Any,
-        steps: int,
+        steps: int | None = None,
         key: Key[Array, ""] | int | Counters | None = None,
         **options: Any,
     ) -> Trajectory:
@@ -153,7 +160,9 @@ class Algorithm(Iteration):
             steps: the number of steps.
             key: a JAX key or an integer seed, for methods that draw noise.
             options: values of parameters by name or alias, such as step=0.1, which replace the tuning (mu and L default
-                to the objective's constants); normals="jax" for JAX's generator; groups= for a tree in `Groups`. Long
+                to the objective's constants); normals="jax" for JAX's generator; groups= for a tree in `Groups`. Ends:
+                until={"gradient": 1e-6}, also of "value", "distance", "box" or functions of (t, x, states), with
+                max_steps= in place of steps; budget={"gradients": 1000}, by the names of `cost`. Long
                 runs: every= (keep every so many steps), statistics= (of "mean", "variance", "minimum", "maximum" over
                 all steps), chunk= (steps per call), progress=True, and resume=, a run file (.npz) that is written as
                 the run goes, and continued if it is there.

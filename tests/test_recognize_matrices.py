@@ -17,6 +17,7 @@ from odescent.discretize.identification.answers import excluded_by_answers, poin
 from odescent.discretize.identification.maps import kept_apart
 from odescent.discretize.identification.recognition import form
 from odescent.discretize.programs.program import Program
+from odescent.dynamics.algebra.calculus import asked_in
 from odescent.dynamics.algebra.operators import linear_solve
 from odescent.dynamics.algebra.products import apply, outer
 from odescent.dynamics.algebra.vectors import inner
@@ -35,7 +36,10 @@ PLAIN = {"grad", "operator"}
 def _maps():
     for name in od.algorithms():
         p = od.algorithm(name).tuned
-        plain = {c.oracle.kind for c in p.calls} <= PLAIN and p.calls
+        plain = {o.kind for o in p.oracles} <= PLAIN and p.calls
+        plain = plain and not any(c.directions for c in p.calls)
+        # what is asked at the start of such a method is not among the answers here
+        plain = plain and not any(asked_in(b.init) for b in p.blocks)
         if plain and isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps):
             yield name
 

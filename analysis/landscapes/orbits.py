@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ...discretize import Algorithm
-from ...discretize.runs.run import clock_times
+from ...discretize.runs.clock import clock_of
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import constants, numbers_for
 from ...dynamics.flows.solution import Problem, problem_of
@@ -117,7 +117,7 @@ class PreparedMethod:
             run = _runner(self.stepper, coasting, tuple(blocks), steps)
             given = {n: jnp.asarray(v) for n, v in blocks.items()}
             last, (x, f, bad, push) = run(jnp.asarray(starts), given, self.c)
-            t = np.asarray(clock_times(self.algorithm, jnp.arange(steps + 1), self._numbers()))
+            t = np.asarray(clock_of(self.algorithm, self._numbers()).at(jnp.arange(steps + 1), {}))
             x, f, bad = np.array(x), np.array(f), np.asarray(bad)
             push = None if push is None else np.array(push)
         lost = np.where(bad.any(1), bad.argmax(1), -1)

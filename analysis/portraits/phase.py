@@ -302,6 +302,7 @@ def _iterate(
 def _span(runs: Mapping[str, Algorithm], given: Mapping[str, Any], steps: int) -> float:
     """The time that the first algorithm's steps cover; zero if there is none."""
     for a in runs.values():
-        h = a.bind(own_values(a, given)).tuning_values.get(a.step, sp.S.Zero)
+        paced_by = a.step if a.size is None else a.small
+        h = a.bind(own_values(a, given)).tuning_values.get(paced_by, sp.S.Zero)
         return float(h) * steps if h.is_number else 0.0
     return 0.0

@@ -123,6 +123,8 @@ def convergence(
 ) -> Comparison:
     """Compare the iterates of an algorithm with its limit flow at the times of its clock (t = k h by default).
 
+    Where the step depends on the state, the times are those of the limit flow, k times the small factor.
+
     Args:
         algorithm: a deterministic algorithm with a value for its step.
         target: the objective; f* is its value at the minimizer, if known.
@@ -171,7 +173,7 @@ def convergence(
 
     # the order is fitted over halved steps
     runs = [iterates(2**j) for j in range(_LEVELS if fit_order else 1)]
-    run, clocks = runs[0], [np.asarray(r.t, np.float64) for r in runs]
+    run, clocks = runs[0], [_clock(algorithm, r, h / 2**j) for j, r in enumerate(runs)]
     # one solve at the union of all times, so that the flow's error is the same in every gap
     if all(t[0] == clocks[0][0] for t in clocks):  # one flow at all their times
         union = np.unique(np.concatenate(clocks))
@@ -196,7 +198,7 @@ def convergence(
     gathered = _gathered(name, target, run, flow, known)
     rate = gathered.contraction(confidence)[name]
     return Comparison(
-        name, np.asarray(run.t), run.x, flow.x, run.states, flow.states, apart, order, along,
+        name, clocks[0], run.x, flow.x, run.states, flow.states, apart, order, along,
         rises, rate, known, gathered,
     )  # fmt: skip
 
@@ -207,19 +209,26 @@ def _at(solution: Solution, rows: np.ndarray) -> Solution:
 
 
 def _step(algorithm: Algorithm, target: Objective, given: Mapping[str, Any]) -> float:
-    h = algorithm.tuning_values.get(algorithm.step, algorithm.step)
+    step = algorithm.limit_symbol
+    h = algorithm.tuning_values.get(step, step)
     values = {"mu": target.mu, "L": target.L, **given}
     number = h.subs({s: values[s.name] for s in h.free_symbols if values.get(s.name) is not None})
     if not number.is_number:
         raise OdescentError(
-            f"the step {algorithm.step} has no value (it is {number}); give it in parameters= or by tuning."
+            f"the step {step} has no value (it is {number}); give it in parameters= or by tuning."
         )
     return float(number)
 
 
 def _finer(algorithm: Algorithm, h: float) -> Algorithm:
-    """The same algorithm with another number for its step."""
-    return algorithm.bind({algorithm.step: sp.Float(h, 17)})
+    """The same algorithm with another number for its step, or for the small factor of it."""
+    return algorithm.bind({algorithm.limit_symbol: sp.Float(h, 17)})
+
+
+def _clock(algorithm: Algorithm, run: Any, h: float) -> np.ndarray:
+    """The times of the limit flow: those of the run, or where its steps depend on the state, its small factors."""
+    times: np.ndarray = np.asarray(run.t if algorithm.size is None else run.k * h, np.float64)
+    return times
 
 
 def _distance(a: Any, b: Any) -> Float[np.ndarray, " k"]:

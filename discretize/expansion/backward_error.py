@@ -33,6 +33,7 @@ from ...dynamics.implicit.roots import Search, solutions
 from ...dynamics.samples.mean import mean
 from ..linear.matrices import inverse
 from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates
+from ..step.sizes import pace
 from .drawn_limit import check_draws
 from .generator import generator_logarithm
 from .modified_equation import Drift, ModifiedEquation
@@ -44,21 +45,28 @@ LARGEST = 20_000  # operations in one expression on the way; beyond, a minute be
 
 
 def step_series(algorithm: Iteration, order: int) -> list[Drift]:
-    """Taylor coefficients of one step in h, by block; memories are replaced by what they follow.
+    """Taylor coefficients of one step in h, or in its small factor, by block; memories are what they follow.
 
     Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Samples stay in them
     as symbols. Raises OdescentError if the step does not tend to the identity.
     """
-    return _series(algorithm, order, algorithm.own_program)[0]
+    return _series(algorithm, order, algorithm.sized_program, algorithm.limit_symbol)[0]
 
 
-def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Drift], Drift]:
-    """The coefficients, and what the memories follow."""
+def _series(
+    algorithm: Iteration, order: int, program: Program, h: sp.Symbol
+) -> tuple[list[Drift], Drift]:
+    """The coefficients in h, the step or its small factor, and what the memories follow."""
     if not algorithm.system.fields:
         raise OdescentError(
             f"{algorithm.name or 'this algorithm'} is defined as a map, without a flow."
         )
-    h, time = algorithm.step, algorithm.system.time
+    time = algorithm.system.time
+    if h != algorithm.step and not algorithm.bound.autonomous:
+        raise NotCarried(
+            f"the limit of small steps is not supported where the step {algorithm.size} depends on the state and the "
+            "system on time; write the time as a block, t' = 1."
+        )
     lengths = {b.symbol: b.history for b in program.blocks if b.keeps}
     for window, length in lengths.items():
         if h in length.free_symbols:
@@ -322,21 +330,24 @@ def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
     return sum(parts[1:], parts[0])
 
 
-def _held(algorithm: Iteration) -> tuple[Drift, Drift]:
+def _held(algorithm: Iteration, program: Program, h: sp.Symbol) -> tuple[Drift, Drift]:
     """The mean drift of the state blocks with the coefficients held where they are, and what the memories follow."""
-    (_, drift), settled = _series(algorithm, 1, algorithm.held_program)
+    (_, drift), settled = _series(algorithm, 1, program, h)
     states = {b.symbol for b in algorithm.held_program.blocks if b.role == "state"}
     return {s: mean(e) for s, e in drift.items() if s in states}, settled
 
 
 def settled(algorithm: Iteration) -> dict[Symbol, Expr]:
     """What the memories follow as the step tends to zero, in the states."""
-    return _held(algorithm)[1]
+    return _held(algorithm, algorithm.held_sized_program, algorithm.limit_symbol)[1]
 
 
 def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
-    """A block whose limit drift is not the system's, with both; memories are where they settle."""
-    found, settled = _held(algorithm)
+    """A block whose limit drift is not the system's, with both; memories are where they settle.
+
+    A step that depends on the state does not count: the substeps add up for any.
+    """
+    found, settled = _held(algorithm, algorithm.held_program, algorithm.step)
     target = slow_limit(algorithm).mean_drift
     for s, e in found.items():
         wanted = substitute(target[s], settled)
@@ -345,14 +356,26 @@ def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
     return None
 
 
+def speed_of(algorithm: Iteration) -> sp.Expr:
+    """How fast the system's time passes in the limit of small steps: 1, or the step over its small factor."""
+    size = algorithm.size
+    return sp.S.One if size is None else pace(size, algorithm.limit_symbol)
+
+
 def limit_flow(algorithm: Iteration) -> System:
     """The limit flow as a system: of the states, with the coefficients that the system moves.
 
-    Raises OdescentError if the algorithm has none: a block that the step moves by a finite amount.
+    With a step that depends on the state it is that in the small factor of the step: the drift times the step over its
+    factor, the same paths at another speed.
+
+    Raises OdescentError if the algorithm has none: a block that the step moves by a finite amount, or a step that
+    depends on the state and has no small factor.
     """
-    fields = {"flow": _held(algorithm)[0]}
+    flow, settled = _held(algorithm, algorithm.held_sized_program, algorithm.limit_symbol)
+    fields = {"flow": flow}
     if moved := coefficient_drift(algorithm):
-        fields["coefficients"] = moved
+        speed = substitute(speed_of(algorithm), settled)
+        fields["coefficients"] = {s: tidy(e * speed) for s, e in moved.items()}
     limit = slow_limit(algorithm)
     if resting(algorithm):  # the blocks from which implicit functions are searched stay as memories
         return System(
@@ -396,7 +419,7 @@ def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
     begin = {s: algorithm.bound.block(s.name).init for s in positive_coefficients(algorithm)}
     noisy = len(algorithm.program.draws) > len(algorithm.program.samples)
     found = ModifiedEquation(
-        terms, algorithm.step, output, time if varying else None, begin, noisy, spread
+        terms, algorithm.limit_symbol, output, time if varying else None, begin, noisy, spread
     )
     algorithm.kept["modified", order] = found
     return found

@@ -49,6 +49,12 @@ REGISTRY: Registry[Algorithm] = Registry(
         "adaptive": ("adaptive", "Adaptive gradient method, general form"),
         "sign_descent": ("adaptive", "Sign gradient descent"),
         "normalized_gradient_descent": ("adaptive", "Normalized gradient descent"),
+        "polyak_step": ("state_steps", "Gradient descent, Polyak's step"),
+        "exact_line_search": (
+            "state_steps",
+            "Gradient descent, exact line search",
+        ),
+        "barzilai_borwein": ("state_steps", "Barzilai-Borwein method"),
         "muon": ("steepest", "Muon"),
         "iterative_newton": ("riccati", "Iterative Newton for least squares"),
         "newton_schulz": ("riccati", "Newton-Schulz orthogonalization"),

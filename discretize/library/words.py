@@ -51,5 +51,6 @@ WORDS: dict[str, Words] = {
     "adagrad": {"learning_rate": (_rate, _RATE)},
     "adagrad_norm": {"learning_rate": (_rate, _RATE)},
     "muon": {**_FIRST, "momentum": (_beta, _MOMENTUM)},
+    "polyak_step": {"relaxation": (_gam, word("relaxation"))},
     "sor": {"relaxation": (_omega, word("relaxation"))},
 }  # fmt: skip

@@ -27,6 +27,7 @@ from ..expansion.generator import product
 from ..linear.state_space import z
 from ..programs.program import CallOracle, Count, Draw, Instruction, SweepCoordinates
 from ..step.iteration import Iteration
+from .sized import steps_of_size
 from .steps import Claim, Equation, Step
 
 Values = Mapping[str, Any]
@@ -36,8 +37,13 @@ def checked_steps(algorithm: Iteration) -> tuple[Step, ...]:
     """System, scheme, limit, modified equation and linear form of an algorithm, each checked.
 
     Claims are what the engine found; each residual is the definition that the claim must meet.
-    Steps that an algorithm does not admit (no second-order form, no linear form) are left out.
+    Steps that an algorithm does not admit (no second-order form, no linear form) are left out. Where the step depends
+    on the state the substeps are checked for any, and then what that step makes of them.
     """
+    if algorithm.size is not None:
+        own = [_modified(algorithm)] if algorithm.small is not None else []
+        sized = [_system(algorithm), _second_order(algorithm), *_step_map(algorithm.unsized)]
+        return tuple(s for s in [*sized, *steps_of_size(algorithm), *own] if s is not None)
     steps = [
         _system(algorithm),
         _second_order(algorithm),
@@ -227,7 +233,7 @@ def _modified(algorithm: Iteration) -> Step | None:
         modified = modified_equation(algorithm, 1)
     except OdescentError:
         return None
-    h, leading = algorithm.step, modified.terms[0]
+    h, leading = algorithm.limit_symbol, modified.terms[0]
     series = [  # with memories replaced by what they follow, in the mean over samples
         {s: mean(e) for s, e in term.items()} for term in step_series(algorithm, 2)
     ]
@@ -263,14 +269,14 @@ def _modified(algorithm: Iteration) -> Step | None:
         for (s, t), e in spread.items()
     )
     said = (
-        f"the time-${h}$ flow of that field agrees with the {'mean ' * bool(spread)}map through ${h}^2$"
-        + f", and the noise that the samples make has the covariance ${h} K$ per unit of time"
+        f"the time-${latex(h)}$ flow of that field agrees with the {'mean ' * bool(spread)}map through ${latex(h)}^2$"
+        + f", and the noise that the samples make has the covariance ${latex(h)} K$ per unit of time"
         * bool(spread)
     )
     return Step(
         "Modified equation",
-        f"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus ${h} F_1$ to one "
-        f"order more: {said}.",
+        f"{'With its draws at zero the' if modified.noisy else 'The'} method follows the drift plus "
+        f"${latex(h)} F_1$ to one order more: {said}.",
         claims,
         check,
         reference="Hairer, Lubich and Wanner 2006, IX.1",

@@ -26,7 +26,8 @@ from ..step.iteration import Iteration
 # What is written of each kind of thing: keys in their order, and behind a colon the field that is meant if it is
 # called otherwise. A call is the oracle at point + implicit * target.
 _RECORDS: dict[type, str] = {
-    Iteration: "name reference provenance system scheme step where tuning clock outputs positive program:tuned",
+    Iteration: "name reference provenance system scheme step size small where tuning clock outputs positive "
+    "program:tuned",
     System: "name provenance references blocks fields parameters time calculus output",
     Field: "drift noise",
     Block: "symbol kind role init",
@@ -60,6 +61,8 @@ def _record(value: Any, listed: str) -> dict[str, Any]:
     data = {key: _plain(getattr(value, field or key), key) for key, _, field in places}
     if isinstance(value, Sweep):  # its direction stands behind what it moves
         data = {"flow": data["flow"], "sweep": "backward" if value.backward else "forward"} | data
+    if isinstance(value, Iteration) and value.size is None:  # the step is a parameter
+        del data["size"], data["small"]
     if isinstance(value, Integrator):
         data = {k: v for k, v in data.items() if v is not None}
     if isinstance(value, Draw) and not value.law:  # the increment of a Wiener process

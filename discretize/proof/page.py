@@ -12,7 +12,7 @@ from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.vector_fields.second_order import SecondOrder
 from ..emit.backends.latex import latex as program_latex
 from ..expansion.modified_equation import ModifiedEquation
-from .report import EQUATIONS_LATEX, KIND_LABELS
+from .report import EQUATIONS_LATEX, KIND_LABELS, in_small_steps
 from .steps import Path, Step
 
 _STYLE = """
@@ -140,8 +140,10 @@ def _step(number: int, step: Step) -> str:
 def _equations(d: Path) -> str:
     items = []
     for name, equation in d.equations.items():
-        named = _prose(name.replace("h -> 0", r"$h \to 0$"))
-        items.append(f"<p class=note>{named}: {_prose(EQUATIONS_LATEX[name])}</p>{_flow(equation)}")
+        small = "h" if d.algorithm.small is None else latex(d.algorithm.small)
+        said = in_small_steps(d, f"{name}: {EQUATIONS_LATEX[name]}", small)
+        said = said.replace(f"{small} -> 0", rf"${small} \to 0$")
+        items.append(f"<p class=note>{_prose(said)}</p>{_flow(equation)}")
     return (
         "<h2>Three equations, not to be confused</h2>\n<div class=three>"
         + "".join(items)

@@ -41,6 +41,14 @@ EQUATIONS_LATEX = {
 EQUATIONS = {name: said.replace("$", "") for name, said in EQUATIONS_LATEX.items()}
 
 
+def in_small_steps(d: Path, words: str, shown: str) -> str:
+    """Words about small h for a method whose step depends on the state: what is small is its factor."""
+    small = d.algorithm.small
+    if small is None:
+        return words
+    return words.replace("h ->", f"{shown} ->").replace("O(h)", f"O({shown})")
+
+
 def instruction_text(i: Instruction) -> str:
     """One instruction as a line of text."""
     if isinstance(i, Draw):
@@ -120,7 +128,8 @@ def derivation_text(d: Path, width: int = 96) -> str:
     for name, equation in d.equations.items():
         bound = name == "bound system" and d.bound_position is not None
         of = f" of {pretty(text(d.bound_position))}" if bound else ""
-        lines.append(f"   {name + of} ({EQUATIONS[name]}):")
+        said = in_small_steps(d, f"{name + of} ({EQUATIONS[name]}):", str(d.algorithm.small))
+        lines.append(f"   {pretty(said) if d.algorithm.small is not None else said}")
         lines += _broken(pretty(str(equation)), width, 6)
     lines += ["", "Algorithm", *_broken(pretty(program_text(d.algorithm.tuned)), width, 3), ""]
     verified = sum(s.verified for s in d.steps)
@@ -171,8 +180,11 @@ def derivation_latex(d: Path) -> str:
         ]
     out += [r"\end{enumerate}", r"\paragraph{Three equations, not to be confused.}"]
     for name, equation in d.equations.items():
-        shown = name.replace("->", r"$\to$").replace("h ", "$h$ ")
-        out += [rf"{capital(shown)} ({EQUATIONS_LATEX[name]}):", _rows(equation.latex())]
+        small = "" if d.algorithm.small is None else latex(d.algorithm.small)
+        of = in_small_steps(d, name, small or "h")
+        shown = of.replace("->", r"$\to$").replace(f"{small or 'h'} ", f"${small or 'h'}$ ")
+        said = in_small_steps(d, EQUATIONS_LATEX[name], small or "h")
+        out += [rf"{capital(shown)} ({said}):", _rows(equation.latex())]
     out += [
         r"\paragraph{Algorithm.} " + _starts(d) + " For $k = 0, 1, 2, \\dots$",
         _rows(algorithm_latex(d.algorithm)),

@@ -243,18 +243,20 @@ class Path(Rendered):
     def equations(self) -> dict[str, SecondOrder | System | ModifiedEquation]:
         """The bound system, its limit for h -> 0 and the modified equation.
 
-        As x'' + ... = 0 where that form exists, else as first-order systems; the modified equation is
-        left out where backward error analysis does not reach, and where noise survives in the limit: see
-        `weak_modified_equation`.
+        As x'' + ... = 0 where that form exists, else as first-order systems. The limit is left out for a step that
+        depends on the state and has no small factor, and the modified equation where backward error analysis does not
+        reach, and where noise survives in the limit: see `weak_modified_equation`.
         """
+        shown: dict[str, SecondOrder | System | ModifiedEquation] = {
+            "bound system": _second_order_or_itself(self.system, self.bound_position)
+        }
+        if self.algorithm.size is not None and self.algorithm.small is None:
+            return shown  # there are no small steps
         limit = limit_flow(self.algorithm)
         at_rest = self.flow_position
         if at_rest is not None:
             at_rest = substitute(at_rest, {self.algorithm.step: sp.S.Zero})
-        shown: dict[str, SecondOrder | System | ModifiedEquation] = {
-            "bound system": _second_order_or_itself(self.system, self.bound_position),
-            "limit h -> 0": _second_order_or_itself(limit, at_rest),
-        }
+        shown["limit h -> 0"] = _second_order_or_itself(limit, at_rest)
         program = self.algorithm.program
         if len(program.draws) > len(program.samples):
             return shown

@@ -99,12 +99,14 @@ def _bindings(data: Any) -> dict[sp.Symbol, Expr]:
 
 
 def _algorithm(data: Any) -> Algorithm:
+    size, small = data.get("size"), data.get("small")
     return Algorithm(
         _system(data["system"]),
         _scheme(data["scheme"]),
-        _plain_symbol(data["step"]),
+        _plain_symbol(data["step"]) if size is None else _scalar(size),
         _bindings(data["where"]),
         _bindings(data["tuning"]),
+        small=None if small is None else _plain_symbol(small),
         outputs={_text(n): from_tree(e) for n, e in data["outputs"].items()},
         clock=None if data["clock"] is None else _scalar(data["clock"]),
         positive=_texts(data["positive"]),

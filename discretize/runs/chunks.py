@@ -22,6 +22,7 @@ from ..._support.errors import check_choice
 from ..._support.numbers import check_whole
 from ...dynamics.flows.stepper import PointStepper, iterate
 from ..programs import draws
+from .ending import Ends
 
 STATISTICS = ("mean", "variance", "minimum", "maximum")
 _RECORD_BYTES = 8 << 20  # of the buffer that one chunk fills
@@ -52,6 +53,7 @@ class LongRun:
         chunk: steps per call of the compiled loop; found from its speed where None.
         progress: called with (steps done, steps) after each chunk.
         file: where the run is kept to be resumed; see `run_file`.
+        ends: conditions at which it ends; None for none.
     """
 
     steps: int
@@ -60,14 +62,16 @@ class LongRun:
     chunk: int | None = None
     progress: Progress | None = None
     file: Path | None = None
+    ends: Ends | None = None
 
 
 @dataclass(frozen=True)
 class Kept:
-    """State between chunks: the loop's carry, and the records at multiples of `every`."""
+    """State between chunks: the loop's carry, the records at multiples of `every`, and the condition that holds."""
 
     carry: Any
     records: tuple[Any, ...]  # of (k, x, states, f), each with a leading axis
+    hit: int = -1
 
     @property
     def done(self) -> int:
@@ -76,6 +80,11 @@ class Kept:
     @property
     def bad(self) -> int:
         return int(self.carry["bad"])
+
+    @property
+    def ended(self) -> bool:
+        """Whether it diverged or a condition holds."""
+        return self.bad >= 0 or self.hit >= 0
 
 
 class RunInterrupted(KeyboardInterrupt):
@@ -105,16 +114,13 @@ def loops(made: PointStepper, statistics: tuple[str, ...], capacity: int) -> tup
         capacity: the largest number of records per call.
 
     Returns:
-        ``(c, x0) -> (carry, record)`` and ``(c, key, carry, every, end) -> (carry, records, n)``, where the first n of
-        the ``capacity`` records are valid.
+        ``(c, x0) -> (carry, record)`` and ``(c, key, carry, every, end, ends) -> (carry, records, n, hit)``, where the
+        first n of the ``capacity`` records are valid, and hit is the position of the condition that holds, or -1.
     """
 
     def recorded(carry: Any, c: Any) -> tuple[Any, ...]:
         x, states, f, _ = made.record(carry["state"], c)
         return carry["k"], x, states, f
-
-    def fine(carry: Any) -> Any:
-        return carry["bad"] < 0
 
     def begin(c: Any, x0: Any) -> tuple[Any, Any]:
         state = made.init(x0, c)
@@ -124,33 +130,76 @@ def loops(made: PointStepper, statistics: tuple[str, ...], capacity: int) -> tup
                  "statistics": _first((x, f), statistics)}  # fmt: skip
         return carry, recorded(carry, c)
 
-    def one(before: Any, carry: Any, c: Any, key: Any) -> Any:
+    def taken(before: Any, carry: Any, c: Any, key: Any) -> tuple[Any, Any]:
         own = None if key is None else draws.at_step(key, before)
         state, k = made.step(carry["state"], c, own), before + 1
         x, _, f, bad = made.record(state, c)
         seen = _next(carry["statistics"], (x, f), k, bad)
-        return {"state": state, "k": k, "bad": jnp.where(bad, k, carry["bad"]), "statistics": seen}
+        bad = jnp.where(bad, k, carry["bad"])
+        return {"state": state, "k": k, "bad": bad, "statistics": seen}, f
+
+    watched = made.taken is not None  # or where there are conditions
+
+    # conditions are asked of the state before a step, in the loop's body together with the step: what both ask of the
+    # objective is computed once, as a gradient of gradient descent is; where one holds, the step is not kept, and
+    # neither is one whose size is no positive number
+    def one(before: Any, now: _Now, c: Any, key: Any, ends: Ends | None) -> _Now:
+        new, f = taken(before, now.carry, c, key)
+        hit, met = now.hit, 0
+        if ends is not None:
+            x, states, _, _ = made.record(now.carry["state"], c)
+            hit, met = ends.met(before, x, states, now.f).astype(hit.dtype), len(ends.names)
+        elif not watched:
+            return _Now(new, hit, None)
+        if watched:
+            hit = jnp.where((hit < 0) & made.refused(new["state"]), met, hit)
+        kept = lambda old, new: jnp.where(hit < 0, new, old)
+        after = None if ends is None else jax.tree.map(kept, now.f, f)
+        return _Now(jax.tree.map(kept, now.carry, new), hit, after)
 
     # one compiled loop serves all chunks: lengths are arguments, buffers have a fixed capacity, and a state that
     # is not finite ends the loop at its step, without being recorded
-    def advance(c: Any, key: Any, carry: Any, every: Any, end: Any) -> tuple[Any, ...]:
+    def advance(
+        c: Any, key: Any, carry: Any, every: Any, end: Any, ends: Ends | None = None
+    ) -> tuple[Any, ...]:
         shapes = jax.eval_shape(recorded, carry, c)
         buffers = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
 
         def body(loop: Any) -> Any:
-            carry, buffers, n = loop
-            target = jnp.minimum((carry["k"] // every + 1) * every, end)
-            step = lambda k, now: one(k, now, c, key)
-            carry = iterate(step, carry, target - carry["k"], fine, carry["k"])
-            buffers = jax.tree.map(lambda b, v: b.at[n].set(v), buffers, recorded(carry, c))
-            whole = (carry["k"] % every == 0) & fine(carry)
-            return carry, buffers, n + whole.astype(n.dtype)
+            now, buffers, n = loop
+            k = now.carry["k"]
+            target = jnp.minimum((k // every + 1) * every, end)
+            step = lambda k, now: one(k, now, c, key, ends)
+            now = iterate(step, now, target - k, _going, k)
+            buffers = jax.tree.map(lambda b, v: b.at[n].set(v), buffers, recorded(now.carry, c))
+            whole = (now.carry["k"] % every == 0) & _going(now)
+            return now, buffers, n + whole.astype(n.dtype)
 
-        start = (carry, buffers, jnp.zeros((), jnp.int32))
-        going = lambda loop: (loop[0]["k"] < end) & fine(loop[0])
-        return jax.lax.while_loop(going, body, start)
+        f = None if ends is None else made.record(carry["state"], c)[2]
+        none = jnp.zeros((), jnp.int32)
+        start = (_Now(carry, none - 1, f), buffers, none)
+        going = lambda loop: (loop[0].carry["k"] < end) & _going(loop[0])
+        now, buffers, n = jax.lax.while_loop(going, body, start)
+        hit = now.hit
+        if ends is not None:  # the last state has not been asked yet
+            x, states, _, _ = made.record(now.carry["state"], c)
+            last = ends.met(now.carry["k"], x, states, now.f).astype(hit.dtype)
+            hit = jnp.where(_going(now), last, hit)
+        return now.carry, buffers, n, hit
 
     return jax.jit(begin), jax.jit(advance)
+
+
+class _Now(NamedTuple):
+    """What the loop carries on: what is kept, the condition that holds or -1, and f where there are conditions."""
+
+    carry: Any
+    hit: Any
+    f: Any
+
+
+def _going(now: _Now) -> Any:
+    return (now.carry["bad"] < 0) & (now.hit < 0)
 
 
 def _first(seen: Any, statistics: tuple[str, ...]) -> Any:
@@ -199,17 +248,28 @@ def capacity_for(record: Any) -> int:
 
 
 def at_once(job: RunJob, request: LongRun) -> Any:
-    """All steps in one call, for use under an outer transformation: (carry, records)."""
+    """All steps in one call, for use under an outer transformation: (carry, records, hit).
+
+    Where a condition holds, the records after it repeat the last one, so that each run of a batch ends for itself.
+    """
     capacity = request.steps // request.every + 1
     begin, advance = loops(job.made, request.statistics, capacity)
     carry, first = begin(job.c, job.x0)
-    carry, records, _ = advance(job.c, job.key, carry, request.every, request.steps)
+    carry, records, n, hit = advance(
+        job.c, job.key, carry, request.every, request.steps, request.ends
+    )
+    if request.ends is not None or job.made.taken is not None:
+        x, states, f, _ = job.made.record(carry["state"], job.c)
+        over = (jnp.arange(capacity, dtype=n.dtype) >= n) & (hit >= 0)
+        spread: Callable[[Any], Any] = lambda a: over.reshape(-1, *[1] * (a.ndim - 1))
+        last = (carry["k"], x, states, f)
+        records = jax.tree.map(lambda a, b: jnp.where(spread(a), b, a), records, last)
     records = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, records)
     if request.steps % request.every == 0:
         records = jax.tree.map(lambda a: a[:-1], records)  # the spare slot
     k = jnp.minimum(jnp.arange(records[0].size) * request.every, request.steps)
     # rows that were not reached hold zeros, but their own step numbers
-    return carry, (k, *records[1:])
+    return carry, (jnp.where(hit >= 0, records[0], k), *records[1:]), hit
 
 
 def in_chunks(
@@ -237,16 +297,19 @@ def in_chunks(
     kept = load(carry, one) or Kept(carry, (one,))
     pace, saved = request.chunk or 1, time.monotonic()
     try:
-        while kept.done < request.steps and kept.bad < 0:
+        asked = (
+            request.ends is None
+        )  # a run that is taken up where it ended asks its conditions anew
+        while (kept.done < request.steps or not asked) and not kept.ended:
             # up to a multiple of `every`, so that the records of a chunk fit into its buffer
             room = (kept.done // request.every) * request.every + space
             end = min(kept.done + pace, room, request.steps)
             began = time.monotonic()
-            ahead = advance(job.c, job.key, kept.carry, request.every, end)
-            carry, records, n = jax.block_until_ready(ahead)  # type: ignore[no-untyped-call]
-            took = time.monotonic() - began
+            ahead = advance(job.c, job.key, kept.carry, request.every, end, request.ends)
+            carry, records, n, hit = jax.block_until_ready(ahead)  # type: ignore[no-untyped-call]
+            asked, took = True, time.monotonic() - began
             new = jax.tree.map(lambda a: np.asarray(a[: int(n)]), records)  # noqa: B023
-            kept = Kept(carry, (*kept.records, new) if int(n) else kept.records)
+            kept = Kept(carry, (*kept.records, new) if int(n) else kept.records, int(hit))
             if request.chunk is None:
                 faster = np.clip(_CHUNK_SECONDS / max(took, 1e-9), 0.5, 10.0)
                 pace = min(int(pace * faster) or 1, request.steps)  # a full buffer may end all

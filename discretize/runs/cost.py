@@ -19,9 +19,11 @@ _WORDS = {
 
 
 @lru_cache(maxsize=256)
-def _of_step(algorithm: Iteration) -> tuple[tuple[str, int], ...]:
+def _of(algorithm: Iteration, start: bool) -> tuple[tuple[str, int], ...]:
+    """What the statements of a step ask for, or those of the start."""
     found: Counter[str] = Counter()
-    for s in lowered_of(algorithm, Naming()).step.statements:
+    low = lowered_of(algorithm, Naming())
+    for s in (low.init if start else low.step).statements:
         if isinstance(s, Ask) and not s.over:
             kind = s.argument.partition("_")[0]
             found[_WORDS.get(kind, kind)] += 1
@@ -42,7 +44,15 @@ def cost_of_step(algorithm: Iteration, objective: object = None) -> dict[str, in
         objective: of a `FiniteSum` the examples are counted too: rows of the data at which its function, its gradient
             or a product is evaluated.
     """
-    cost = dict(_of_step(algorithm))
+    return _with_examples(dict(_of(algorithm, False)), objective)
+
+
+def cost_of_start(algorithm: Iteration, objective: object = None) -> dict[str, int]:
+    """The same of what a run asks for before its first step: the initial values of memories."""
+    return _with_examples(dict(_of(algorithm, True)), objective)
+
+
+def _with_examples(cost: dict[str, int], objective: object) -> dict[str, int]:
     if isinstance(objective, FiniteSum):
         whole = sum(cost.get(n, 0) for n in ("gradients", "values", "products"))
         picked = cost.get("minibatch gradients", 0)

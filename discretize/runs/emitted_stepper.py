@@ -40,6 +40,7 @@ class _Emitted(NamedTuple):
     clocked: bool
     draws: bool
     classes: tuple[int, ...]  # blocks of one shape have one number
+    taken: str  # the block with the last step
 
 
 def algorithm_stepper(
@@ -61,6 +62,7 @@ def algorithm_stepper(
         tuple(b.name for b in program.blocks), tuple(program.outputs), algorithm.positive,
         program.counter is not None or any(b.kind == "scalar" for b in program.blocks), bool(program.draws),
         program.classes_apart if isinstance(objective, Grouped) else program.classes,
+        algorithm.clocks[1] if algorithm.clocks else "",
     )  # fmt: skip
     return (_kept if kept else _made)(emitted, objective)
 
@@ -110,6 +112,9 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
         fine += [jnp.all(a > 0) for n in emitted.positive for a in jax.tree.leaves(states[n])]
         return x, states, f, ~jnp.all(jnp.stack(fine))
 
+    def taken(state: Any) -> Any:
+        return state[emitted.blocks.index(emitted.taken)]
+
     # domains can only be checked for numbers, not for values that JAX traces
     def coefficients(values: Mapping[str, Any]) -> Any:
         for n, v in values.items():
@@ -126,6 +131,7 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
         record=record, name=emitted.name, parameters=tuple(symbols), blocks=emitted.blocks,
         coefficients=coefficients, defaults=constants(objective), valued=value is not None,
         clocked=emitted.clocked, draws=emitted.draws, population=population,
+        taken=taken if emitted.taken else None,
     )  # fmt: skip
 
 

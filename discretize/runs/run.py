@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,11 @@ from jaxtyping import Array, Key
 from ..._support import store
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, listed
-from ..._support.numbers import check_whole
-from ..._support.rendering.brief import short
-from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import oracles_in
-from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.starts import by_block
 from ...dynamics.flows.stepper import PointStepper, orbit
+from ...dynamics.flows.stopping import Until, at_start, conditions
 from ...dynamics.vector_fields.estimates import condition_of
 from ...dynamics.vector_fields.functions import together
 from ...dynamics.vector_fields.objective import Objective, function_name
@@ -34,95 +31,16 @@ from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
 from . import chunks, failed_solves, observed, run_file
-from .cost import cost_of_step
+from .clock import RunClock, clock_of
+from .cost import cost_of_start, cost_of_step
 from .emitted_stepper import algorithm_stepper
+from .ending import STEP_SIZE, Ends, Length, length
 from .starting import check_resolution, check_shape, in_groups, starting_point
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Trajectory(Rendered):
-    """The record of a run; a JAX pytree.
-
-    Attributes:
-        x: the output sequence, shape (steps + 1, *x0.shape), starting point first; a pytree if x0 is one.
-        states: every block and every further output by name, with the same leading axis.
-        t: times, shape (steps + 1,): the algorithm's clock, k h by default, or k if h has no value.
-        f: values of the objective along x, shape (steps + 1,); None for an objective without values.
-        diverged_at: None, or the first step at which a state or value is not finite or beyond 1e30 in
-            absolute value. The arrays then end before that step. Inside vmap, jit or grad shapes
-            cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
-        k: step numbers of the records; 0, 1, ..., steps, or multiples of `every`.
-        statistics: running statistics by name, each a dict of "x" and "f", over every step.
-        cost: how many evaluations a step takes, by kind; see `counts`.
-        remark: if mu or L were estimated (`od.estimate_constants`), the condition on them, and whether the gradients
-            along this run refute it; otherwise empty.
-    """
-
-    x: Any
-    states: dict[str, Any]
-    t: Any
-    f: Any
-    diverged_at: Any = None
-    k: Any = None
-    statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
-    cost: tuple[tuple[str, int], ...] = field(default=(), metadata={"static": True})
-    remark: str = field(default="", metadata={"static": True})
-
-    def __str__(self) -> str:
-        said = f"{np.shape(self.t)[-1]} records"
-        one = [a for a in (self.k, self.f) if getattr(a, "ndim", 0) == 1]
-        if one and not any(isinstance(a, jax.core.Tracer) for a in one):
-            every = self.k is None or len(self.t) == int(self.k[-1]) + 1
-            said = f"{len(self.t) - 1} steps" if every else f"{int(self.k[-1])} steps, {said}"
-            said += (
-                ""
-                if self.f is None
-                else f", f from {float(self.f[0]):.6g} to {float(self.f[-1]):.6g}"
-            )
-        if isinstance(self.diverged_at, int):
-            said += f"; diverged at step {self.diverged_at}"
-        arrays = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}
-        rows = [said, *(f"  {n}: {short(a)}" for n, a in arrays.items())]
-        return "\n".join([*rows, *([self.remark] if self.remark else [])])
-
-    @property
-    def counts(self) -> dict[str, Any]:
-        """How many evaluations of each kind had been made at each record: gradients, values, products, examples."""
-        return {name: self.k * each for name, each in self.cost}
-
-    def prefix(self) -> Trajectory:
-        """The finite part, for one run that came out of jit; OdescentError for a batch of runs."""
-        if self.diverged_at is None or isinstance(self.diverged_at, int):
-            return self
-        if np.ndim(self.diverged_at) != 0:
-            one = "jax.tree.map(lambda a: a[i], batch)"
-            raise OdescentError(f"a batch of runs has no common prefix; take one run, as in {one}.")
-        return _cut(self)
-
-    def to_numpy(self) -> Trajectory:
-        """The same with NumPy arrays."""
-        done: Trajectory = jax.tree.map(lambda a: a if isinstance(a, int) else np.asarray(a), self)
-        return done
-
-
-def _cut(trajectory: Trajectory, algorithm: Iteration | None = None) -> Trajectory:
-    step = int(trajectory.diverged_at)
-    if step < 0:
-        return replace(trajectory, diverged_at=None)
-    if step == 0:
-        if algorithm is not None:
-            _check_positive(algorithm, trajectory.states)
-        raise OdescentError(
-            "the run cannot start: the objective or the state is not finite at x0, or beyond 1e30."
-        )
-    rows = int(np.searchsorted(np.asarray(trajectory.k), step))
-    whole = replace(trajectory, diverged_at=None, statistics={})
-    kept: Trajectory = jax.tree.map(lambda a: a[:rows], whole)
-    return replace(kept, diverged_at=step, statistics=trajectory.statistics)
+from .trajectory import Trajectory, cut, lasting
 
 
 def _check_positive(algorithm: Iteration, states: Mapping[str, Any]) -> None:
+    """Refuse a start at which a block is not positive that has to be."""
     for name in algorithm.positive:
         least = min(float(np.min(a)) for a in jax.tree.leaves(states[name]))
         if least <= 0:
@@ -170,23 +88,12 @@ def _remark(
     )
 
 
-def _lasting(done: Trajectory) -> Trajectory:
-    """With NumPy's arrays for double precision, where JAX outside is set to single: it would cut it and warn."""
-
-    def leaf(a: Any) -> Any:
-        concrete = isinstance(a, jax.Array) and not isinstance(a, jax.core.Tracer)
-        return np.asarray(a) if concrete and a.dtype.itemsize == 8 else a
-
-    kept: Trajectory = jax.tree.map(leaf, done)
-    return kept
-
-
 @checked
 def run(
     algorithm: Iteration,
     objective: Objective | Callable[[Any], Any] | Mapping[str, Any],
     x0: Any,
-    steps: int,
+    steps: int | None = None,
     key: Key[Array, ""] | int | draws.Counters | None = None,
     *,
     normals: str = "counter",
@@ -196,13 +103,21 @@ def run(
     progress: bool | chunks.Progress = False,
     resume: str | Path | None = None,
     groups: Any = None,
+    until: Until = None,
+    max_steps: int | None = None,
+    budget: Mapping[str, int] | None = None,
     **parameters: Any,
 ) -> Trajectory:
     """Iterate an algorithm on an objective from x0.
 
-    A run for which any of `every`, `statistics`, `chunk`, `progress` and `resume` is given is a long run: it
+    A run for which any of `every`, `statistics`, `chunk`, `progress`, `resume` and `until` is given is a long run: it
     goes in chunks, stores only every so many steps and the last, and can be interrupted (Ctrl-C raises
     `RunInterrupted` with the trajectory so far) and resumed to the same bits.
+
+    With `until` or `budget` a run has an end of its own, which `Trajectory.stopped` names. Conditions are asked of the
+    start and after each step, inside the compiled loop; each run of a batch ends for itself. Their tolerances are
+    arguments of what is compiled: a run that was stopped and goes on to a smaller tolerance has the bits of one that
+    was never stopped. Functions are compiled for each.
 
     Args:
         algorithm: what to run; it must be one that the JAX backend supports.
@@ -212,7 +127,7 @@ def run(
         x0: the starting point: an array, a (nested) list of numbers, or a pytree of arrays; or a mapping of block
             symbols to such, whose shapes may differ (a dict of strings is a pytree). For a method of an
             ensemble, the N particles, with an axis of them first; records of x and f then have it too.
-        steps: the number of steps, at least 0.
+        steps: the number of steps, at least 0; of a run with an end, the most it may take, as `max_steps`.
         key: a JAX key, or a whole number, its seed, for algorithms that draw noise; or a source that `of_run` makes.
         normals: "counter", the generator of the particle engine, or "jax", JAX's. From counters, the run with the
             seed s draws what the engine's first run with the seed s does, to the bit.
@@ -223,6 +138,12 @@ def run(
         groups: the leaves of x0 in named groups, `Groups` or what it is made of: the objective is a function of the
             whole tree, and the method calls it as one of several arguments, a group each, which blocks of these
             names hold. Records of x are whole trees.
+        until: where to stop, as of `System.simulate`: a function of (t, x, states) that is positive at first, at whose
+            zero or sign change the run ends; or a mapping with any of "gradient", "value", "distance" (tolerances),
+            "box" ((low, high)), and functions by name.
+        max_steps: the most steps of a run with `until`.
+        budget: how much the steps may ask for, as in {"gradients": 1000}, by the names of `Algorithm.cost`: no step is
+            taken that would exceed it. It counts what the method asks for, not what is recorded or asked by `until`.
         resume: a run file (.npz), written as the run goes and at its end, at Ctrl-C too. If it is there, the
             run goes on from it; with more steps than before, a finished run is continued.
         parameters: values of the algorithm's parameters by name, or by the words for them that `od.algorithm` takes,
@@ -263,27 +184,32 @@ def run(
         objective = _own_function(algorithm, objective, start, parameters)
     named, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
+    untimed, algorithm = algorithm, algorithm if algorithm.size is None else algorithm.timed
     made = algorithm_stepper(algorithm, objective, normals)
     if starts is None:
         check_shape(start, objective, made.population)
-    check_whole("steps", steps, 0)
+    each, begun = cost_of_step(untimed, objective), cost_of_start(untimed, objective)
+    cost = tuple((n, begun.get(n, 0), each.get(n, 0)) for n in dict.fromkeys((*each, *begun)))
+    bound = length(made.name, (steps, max_steps), cost, budget, until is not None)
     if made.draws and key is None:
         raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
     values = _parameters(made, parameters, named)
     single = jnp.result_type(float).itemsize < 8
     of_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(start))
-    cost = tuple(cost_of_step(algorithm, objective).items())
 
     def finished(t: Trajectory) -> Trajectory:
-        kept = _cut(t, algorithm)
+        kept = cut(t, lambda states: _check_positive(algorithm, states))
+        size = _refused(job, kept)
+        kept = replace(kept, states=clock.visible(kept.states))
         said = [
             _remark(named, objective, made, given, kept),
-            _failed(algorithm, objective, values, kept),
+            _failed(untimed, objective, values, kept),
+            size,
         ]
         kept = replace(kept, cost=cost, remark="\n".join(filter(None, said)))
         if not (of_jax or _traced(kept)):
             return kept.to_numpy()
-        return _lasting(kept) if single else kept
+        return lasting(kept) if single else kept
 
     with _precision(start, values):
         start = jax.tree.map(_floating, start)
@@ -291,10 +217,13 @@ def run(
         numbers = {n: jnp.asarray(v, dtype=float) for n, v in values.items()}
         own = draws.source(key, normals) if made.draws and key is not None else None
         job = chunks.RunJob(made, _coefficients(made, values), start, own)
-        if every != 1 or statistics or chunk is not None or progress or resume is not None:
+        clock = clock_of(algorithm, numbers)
+        ends = None if until is None else _ends(job, until, objective, clock)
+        told = (ends is not None, every != 1, statistics, chunk is not None, progress, resume is not None)  # fmt: skip
+        if any(told):
             file = None if resume is None else Path(resume)
             asked = chunks.LongRun(
-                int(steps), every, tuple(statistics), chunk, _bar(progress), file
+                bound.steps, every, tuple(statistics), chunk, _bar(progress), file, ends
             )
             chunks.check(asked)
             who = {
@@ -303,33 +232,83 @@ def run(
                 "objective": objective.name,
                 "key": "" if own is None else run_file.fingerprint(draws.data_of(own)),
             }  # fmt: skip
-            return _long(algorithm, job, asked, numbers, who, finished)
-        x, states, f, diverged_at = _whole(made)(job.c, start, own, int(steps))
-        k = jnp.arange(int(steps) + 1)
-        t = clock_times(algorithm, k, numbers)
-    done = Trajectory(x, states, t, f, diverged_at, k, cost=cost)
-    if isinstance(diverged_at, jax.core.Tracer):
-        return done
-    return finished(done)
+            done = _long(job, asked, clock, bound, who, finished)
+        else:
+            x, states, f, diverged_at, last = _whole(made)(job.c, start, own, bound.steps)
+            k = jnp.arange(bound.steps + 1)
+            k = k if made.taken is None else jnp.where(last < 0, k, jnp.minimum(k, last))
+            done = Trajectory(x, states, clock.at(k, states), f, diverged_at, k)
+            hit = jnp.where(last < 0, last, jnp.zeros_like(last))
+            done = _told(done, hit, _names(job, None), bound)
+            done = done if _traced(done) else finished(done)
+    return replace(done, cost=cost, states=clock.visible(done.states))
+
+
+def _ends(job: chunks.RunJob, until: Until, objective: Objective, clock: RunClock) -> Ends:
+    """The conditions of a run, asked of its start, so that what is wrong with them is said before it begins."""
+    begin, _ = chunks.loops(job.made, (), 1)
+    traced = _traced((job.x0, job.c, job.key))
+    carry, (_, x, states, _) = (
+        jax.eval_shape(begin, job.c, job.x0) if traced else begin(job.c, job.x0)
+    )
+    found = conditions(until, objective, x, job.made.population)
+    if not traced and int(carry["bad"]) < 0:  # a start that is not finite is refused by the run
+        at_start(found, clock.at(0, states), x, clock.visible(states))
+    return Ends(tuple(found), tuple(found.values()), clock)
+
+
+def _names(job: chunks.RunJob, ends: Ends | None) -> tuple[str, ...]:
+    """What can end a run beside its length."""
+    own = () if ends is None else ends.names
+    return own if job.made.taken is None else (*own, STEP_SIZE)
+
+
+def _refused(job: chunks.RunJob, done: Trajectory) -> str:
+    """What the size of a step would have been that is no positive number, before which a run ended."""
+    made, k = job.made, done.steps
+    if done.stopped != STEP_SIZE or made.taken is None:
+        return ""
+    last = [jax.tree.map(lambda a: jnp.asarray(a[-1]), done.states[n]) for n in made.blocks]
+    structure = jax.tree.structure(jax.eval_shape(made.init, job.x0, job.c))
+    state = jax.tree.unflatten(structure, jax.tree.leaves(last))
+    key = None if job.key is None else draws.at_step(job.key, k)
+    size = float(made.taken(jax.jit(made.step)(state, job.c, key)))
+    return (
+        f"step {k + 1} would have the size {size:.3g}, but a step must be a positive number; the run ends with the "
+        "state before it."
+    )
+
+
+def _told(done: Trajectory, hit: Any, names: tuple[str, ...], bound: Length) -> Trajectory:
+    """With what ended the run: a condition, or else the budget that bounds it."""
+    if not bound.budget:
+        return replace(done, end=hit, ends=names)
+    spent = (hit < 0) & (jnp.asarray(done.diverged_at) < 0)
+    end = jnp.where(spent, len(names), hit)
+    return replace(done, end=end, ends=(*names, f"the budget of {bound.budget}"))
 
 
 def _long(
-    algorithm: Iteration,
     job: chunks.RunJob,
     asked: chunks.LongRun,
-    numbers: Mapping[str, Array],
+    clock: RunClock,
+    bound: Length,
     who: Mapping[str, str],
     finished: Callable[[Trajectory], Trajectory],
 ) -> Trajectory:
     """A run in chunks, ``finished`` where it ends or is interrupted; in one piece inside vmap or jit."""
+    names = _names(job, asked.ends)
 
-    def show(carry: Any, records: Any) -> Trajectory:
+    def show(carry: Any, records: Any, hit: Any, over: bool = True) -> Trajectory:
         k, x, states, f = records
-        t = clock_times(algorithm, jnp.asarray(k), numbers)
-        return Trajectory(x, states, t, f, carry["bad"], k, chunks.summary(carry, asked.statistics))
+        t = clock.at(k, states)
+        statistics = chunks.summary(carry, asked.statistics)
+        done = Trajectory(x, states, t, f, carry["bad"], k, statistics)
+        return _told(done, hit, names, bound if over else Length(bound.steps))
 
     def shown(kept: chunks.Kept) -> Trajectory:
-        return finished(show(kept.carry, chunks.collect(job, kept)))
+        over = kept.done == asked.steps
+        return finished(show(kept.carry, chunks.collect(job, kept), np.asarray(kept.hit), over))
 
     if _traced((job.x0, job.c, job.key)):
         if asked.progress is not None or asked.file is not None or asked.chunk is not None:
@@ -338,7 +317,7 @@ def _long(
             )
         return show(*chunks.at_once(job, asked))
     identity = {
-        **who, "parameters": run_file.fingerprint((job.c, dict(numbers))),
+        **who, "parameters": run_file.fingerprint((job.c, dict(clock.values))),
         "starting point": run_file.fingerprint(job.x0),
         "every": asked.every, "statistics": list(asked.statistics),
     }  # fmt: skip
@@ -475,25 +454,24 @@ def _whole(made: PointStepper) -> Callable[..., Any]:
     """Every step recorded, in one scan."""
 
     def iterated(c: Any, x0: Any, key: Any, steps: int) -> tuple[Any, ...]:
-        step = lambda k, state: made.step(state, c, None if key is None else draws.at_step(key, k))
-        seen = lambda state: made.record(state, c)
-        _, (x, states, f, bad) = orbit(step, seen, made.init(x0, c), steps)
-        return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1)
+        step: Callable[..., Any] = lambda k, state: made.step(
+            state, c, None if key is None else draws.at_step(key, k)
+        )
+        seen: Callable[..., Any] = lambda state: made.record(state, c)
+        none = jnp.full((), -1, jnp.asarray(0).dtype)
+        if made.taken is None:
+            _, (x, states, f, bad) = orbit(step, seen, made.init(x0, c), steps)
+            return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1), none
+
+        # a state from which no step is taken repeats itself, so that rows have one shape
+        def held(k: Any, now: Any) -> Any:
+            state, last = now
+            new = step(k, state)
+            last = jnp.where((last < 0) & made.refused(new), k, last)
+            return jax.tree.map(lambda a, b: jnp.where(last < 0, b, a), state, new), last
+
+        start = (made.init(x0, c), none)
+        (_, last), (x, states, f, bad) = orbit(held, lambda now: seen(now[0]), start, steps)
+        return x, states, f, jnp.where(jnp.any(bad), jnp.argmax(bad), -1), last
 
     return jax.jit(iterated, static_argnums=3)
-
-
-# times
-
-
-def clock_times(algorithm: Iteration, steps: Array, values: Mapping[str, Array]) -> Array:
-    k = sp.Symbol("k", integer=True, nonnegative=True)
-    clock = k * algorithm.step if algorithm.clock is None else algorithm.clock
-    bindings = {**algorithm.where, **algorithm.tuning}
-    for _ in bindings:
-        clock = clock.xreplace(bindings)
-    counted = steps.astype(float)
-    known = {s: values.get(s.name, counted if s == k else None) for s in clock.free_symbols}
-    if any(v is None for v in known.values()):
-        return counted
-    return jnp.broadcast_to(evaluate(clock, known, {}, jnp), steps.shape)

@@ -85,7 +85,9 @@ def check_assigned_noise(
         return
     fields = {
         n: Field(
-            {s: nothing(s) for s in f.drift},  # what drifts make of a draw is theirs, as in the system
+            {
+                s: nothing(s) for s in f.drift
+            },  # what drifts make of a draw is theirs, as in the system
             {s: Diffusion(sp.S.One, d.process) for s, d in f.noise.items()},
         )
         for n, f in system.fields.items()
@@ -105,7 +107,9 @@ def check_assigned_noise(
         rest = substitute(after, {d: nothing(d) for d in draws})
         for d, k in zip(draws, parts[s], strict=True):
             rest = rest + d * k if isinstance(d, Vector) == isinstance(after, Vector) else rest
-        noisy = any(s in f.noise for f in fields.values())  # others are judged where the limit is taken
+        noisy = any(
+            s in f.noise for f in fields.values()
+        )  # others are judged where the limit is taken
         if noisy and not vanishes(after - rest):
             raise NotConsistent(
                 f"an assignment makes {s} depend on the noise of the step in another way than by its increments: "

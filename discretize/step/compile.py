@@ -9,7 +9,7 @@ from dataclasses import replace
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
 from ...dynamics.algebra.operators import check_symmetric
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.flows.system import System
@@ -33,6 +33,8 @@ def compile_scheme(
     clock: sp.Expr | None,
     outputs: Mapping[str, Expr],
     reserved: Iterable[str] = (),
+    size: sp.Expr | None = None,
+    elapsed: Block | None = None,
 ) -> Program:
     """Compile one step of the scheme on the system.
 
@@ -43,11 +45,17 @@ def compile_scheme(
         clock: the time of step k, or None for an autonomous system.
         outputs: recorded expressions by name.
         reserved: names that fresh symbols avoid.
+        size: the step as an expression in the state, which is evaluated first; None where the step is a parameter.
+        elapsed: a block that adds such steps up, and is the time where a clock is asked for.
 
     Raises:
         OdescentError: unknown fields or blocks, or an integrator that does not fit its fields.
     """
+    if size is not None:
+        clock = None if elapsed is None else elapsed.symbol
     builder = Builder(system, step, clock, {*reserved, *_names_in(scheme)})
+    if size is not None:
+        builder.instructions.append(Assign(step, builder.lower(builder.at_time(size, sp.S.Zero))))
     for i, part in enumerate(scheme.steps, 1):
         try:
             if isinstance(part, Sweep):
@@ -64,12 +72,15 @@ def compile_scheme(
     after = {b.symbol: builder.state[b.name] for b in system.blocks}
     memories = builder.memories()
     after |= {b.symbol: value for b, value in memories.items()}
+    clocks: tuple[Block, ...] = ()
+    if elapsed is not None:
+        clocks, after = (elapsed,), {**after, elapsed.symbol: elapsed.symbol + step}
     program = Program(
-        (*system.blocks, *memories),
+        (*system.blocks, *memories, *clocks),
         (*_draws(builder, after), *builder.instructions),
         after,
         outputs,
-        None if clock is None else COUNTER,
+        None if clock is None or size is not None else COUNTER,
     )
     program = program.alive(*program.state)
     for s in (b.symbol for b in program.blocks if b.kind == "symmetric"):
@@ -122,6 +133,25 @@ def _names_in(scheme: Scheme) -> set[str]:
             operator = [] if part.by.operator is None else [part.by.operator]
             used += [part.fraction, part.time, *operator]
     return {s.name for e in used for s in symbols_of(e)}
+
+
+def infinite_at_first(program: Program) -> bool:
+    """Whether an expression of a program is singular in the step that is counted 0."""
+    assert program.counter is not None
+    first: dict[Symbol, Expr] = {program.counter: sp.S.Zero}
+    read = [e for i in program.instructions for e in i.expressions]
+    return any(singular(substitute(e, first)) for e in (*program.next.values(), *read))
+
+
+def without_assignments(scheme: Scheme, blocks: set[Symbol]) -> Scheme:
+    """The scheme whose assignments leave these blocks as they are."""
+    steps = [
+        replace(s, assign={b: e for b, e in s.assign.items() if b not in blocks})
+        if isinstance(s, Let)
+        else s
+        for s in scheme.steps
+    ]
+    return replace(scheme, steps=tuple(steps))
 
 
 def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None) -> Program:

@@ -16,12 +16,13 @@ from ..._support.arguments import checked
 from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice, listed
 from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.scalars import check_known, check_name, exact_values
+from ...dynamics.algebra.scalars import as_scalar, check_known, check_name, exact_values
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
+from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.estimates import Supposition, condition_of
 from ...dynamics.vector_fields.hypotheses import Hypothesis
 from ..linear.state_space import StateSpace, state_space
@@ -37,11 +38,18 @@ from ..programs.bindings import (
 from ..programs.program import Program
 from ..programs.substeps import Let, Scheme
 from .carried_noise import check_assigned_noise, check_noise
-from .compile import COUNTER, compile_scheme, reuse_across_steps
+from .compile import (
+    COUNTER,
+    compile_scheme,
+    infinite_at_first,
+    reuse_across_steps,
+    without_assignments,
+)  # fmt: skip
+from .sizes import checked_size, clock_blocks, depends_on_state, no_limit, small_factor
 from .words import Assignment, Words, assignments, spoken
 
 STEP = sp.Symbol("h", positive=True)
-_WHAT_WORDS_MEAN = {"system", "scheme", "step", "where"}  # depends on these alone
+_WHAT_WORDS_MEAN = {"system", "scheme", "step", "small", "where"}  # depends on these alone
 _COMPARED: ContextVar[bool] = ContextVar("compared with the limit of small steps", default=True)
 
 
@@ -67,6 +75,8 @@ class Iteration(Rendered):
         "_state_space",
         "_mean_state_space",
         "kept",
+        "timed",
+        "unsized",
     )  # views, made once
 
     @checked
@@ -78,6 +88,7 @@ class Iteration(Rendered):
         where: Mapping[sp.Symbol, object] | None = None,
         tuning: Mapping[sp.Symbol, object] | None = None,
         *,
+        small: sp.Symbol | None = None,
         outputs: Mapping[str, Expr] | None = None,
         clock: sp.Expr | None = None,
         assumes: Iterable[Hypothesis] = (),
@@ -86,7 +97,10 @@ class Iteration(Rendered):
         reference: str = "",
         provenance: str = "",
     ) -> None:
-        if not isinstance(step, sp.Symbol):
+        self.size: sp.Expr | None = None  # the step, where it depends on the state
+        if depends_on_state(step, system):
+            self.size, step = checked_size(as_scalar(step), system), STEP
+        elif not isinstance(step, sp.Symbol):
             if STEP in (tuning or {}):
                 raise OdescentError(
                     f"the step {STEP} has two values, step={step} and one in tuning=; give one of them."
@@ -94,10 +108,12 @@ class Iteration(Rendered):
             step, tuning = STEP, {STEP: step, **(tuning or {})}
         self.system, self.scheme, self.step = system, scheme, step
         self.where, self.tuning = exact_values(where), exact_values(tuning)
+        self.small = self._small(small)
         self.name = check_name(name) if name else ""
         self.reference, self.provenance = reference, provenance or system.provenance
         self.assumes, self.positive = tuple(assumes), tuple(positive)
         self.words: Words = {}  # for its parameters; an algorithm of the library brings its own
+        self.clocks: tuple[str, ...] = ()  # blocks of time and step, of one that is made for runs
         self.condition: Supposition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
@@ -114,10 +130,22 @@ class Iteration(Rendered):
         if system.fields and _COMPARED.get():
             self._check_consistent()
 
+    def _small(self, named: sp.Symbol | None) -> sp.Symbol | None:
+        """The small factor of a step that depends on the state: the one that is named, or the only one there is."""
+        if self.size is None and named is not None:
+            raise OdescentError(
+                f"small={named} is for a step that depends on the state; this one is {self.step} itself."
+            )
+        return None if self.size is None else small_factor(self.size, self.system, named, STEP)
+
     def _counted(self, clock: sp.Expr | None) -> sp.Expr | None:
         """The clock in the step number, whatever symbol k stands for it; k * h by default, where time is read."""
         if clock is None:
             return COUNTER * self.step if self._reads_time() else None
+        if self.size is not None:
+            raise OdescentError(
+                "the clock of a method whose step depends on the state is the sum of its steps; leave clock= out."
+            )
         clock = clock.xreplace({s: COUNTER for s in clock.free_symbols if s.name == COUNTER.name})
         check_constant({COUNTER: clock}, self._moving)
         advance = canonical(clock.xreplace({COUNTER: COUNTER + 1}) - clock)
@@ -172,7 +200,8 @@ class Iteration(Rendered):
         values = chained({**self.tuning, **self.where})
         for hypothesis in self.assumes:
             hypothesis.at(values).checked()
-        known = {*self.program.parameters, *symbols_in(self.tuning), self.step}
+        known = {*self.program.parameters, *symbols_in(self.tuning)}
+        known |= {self.step} if self.size is None else set()
         check_known(self.tuning, known)
         names = [s.name for s in (*self.program.state, *(known | set(self.program.parameters)))]
         if self.program.counter is not None and self.program.counted:
@@ -187,15 +216,9 @@ class Iteration(Rendered):
         """Refuse coefficients that are infinite in the first step: the clock starts where something is singular."""
         if self.program.counter is None:
             return
-        first = {self.program.counter: sp.S.Zero}
-
-        def infinite(program: Program) -> bool:
-            read = [e for i in program.instructions for e in i.expressions]
-            return any(singular(substitute(e, first)) for e in (*program.next.values(), *read))
-
         # an assignment may be infinite where what is made of it is not
         try:
-            if not infinite(self.program) or not infinite(self.program.inlined()):
+            if not infinite_at_first(self.program) or not infinite_at_first(self.program.inlined()):
                 return
         except TooLarge:
             return
@@ -214,30 +237,91 @@ class Iteration(Rendered):
     @cached_property
     def held_program(self) -> Program:
         """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
-        held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
-        if not held:
-            return self.own_program
-        steps = [
-            replace(s, assign={b: e for b, e in s.assign.items() if b not in held})
-            if isinstance(s, Let)
-            else s
-            for s in self.scheme.steps
-        ]
-        return self._compiled(replace(self.scheme, steps=tuple(steps)))
+        held = self._held_scheme
+        return self.own_program if held is None else self._compiled(held)
 
-    def _compiled(self, scheme: Scheme) -> Program:
+    @cached_property
+    def held_sized_program(self) -> Program:
+        """The same with the step as it is taken."""
+        held = self._held_scheme
+        return self.sized_program if held is None else self._compiled(held, self.bound_size)
+
+    @property
+    def _held_scheme(self) -> Scheme | None:
+        held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
+        return without_assignments(self.scheme, held) if held else None
+
+    @cached_property
+    def sized_program(self) -> Program:
+        """The same with the step as it is taken, where that depends on the state."""
+        if self.size is None:
+            return self.own_program
+        elapsed = self._clocks[0] if self._reads_time() else None
+        return self._compiled(self.scheme, self.bound_size, elapsed)
+
+    @property
+    def limit_symbol(self) -> sp.Symbol:
+        """The symbol in which limits and modified equations are taken: the step, or its small factor.
+
+        Raises OdescentError for a step that depends on the state and has no small factor.
+        """
+        if self.size is None:
+            return self.step
+        if self.small is None:
+            raise no_limit(self.size, self.name or "this algorithm")
+        return self.small
+
+    @cached_property
+    def unsized(self) -> Self:
+        """The same with a step that is a parameter."""
+        if self.size is None:
+            return self
+        needed = {*self.own_program.parameters, *self.bound.parameters} - {STEP}
+        return self.replace(step=STEP, small=None, tuning=reachable(self.tuning, needed))
+
+    @property
+    def bound_size(self) -> sp.Expr | None:
+        """The step as it is taken, where it depends on the state, with the bindings."""
+        return None if self.size is None else substitute(self.size, chained(self.where))
+
+    @cached_property
+    def _clocks(self) -> tuple[Block, Block]:
+        return clock_blocks({b.name for b in self.system.blocks} | self._reserved())
+
+    @cached_property
+    def timed(self) -> Self:
+        """The algorithm with two more blocks, for runs: the time that has passed, and the last step taken."""
+        made = copy(self)
+        for view in self._of_the_tuning:
+            made.__dict__.pop(view, None)
+        elapsed, last = self._clocks
+        program = self._compiled(self.scheme, self.bound_size, elapsed)
+        blocks, after = (*program.blocks, last), {**program.next, last.symbol: self.step}
+        program = replace(program, blocks=blocks, next=after)
+        made.clocks = (elapsed.name, last.name)
+        made.__dict__["program"] = reuse_across_steps(program, (*self.bound.blocks, elapsed, last))
+        return made
+
+    def _compiled(
+        self, scheme: Scheme, size: sp.Expr | None = None, elapsed: Block | None = None
+    ) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
-        return compile_scheme(self.bound, scheme, self.step, self.clock, outputs, self._reserved())
+        clock, reserved = self.clock, self._reserved()
+        return compile_scheme(
+            self.bound, scheme, self.step, clock, outputs, reserved, size, elapsed
+        )
 
     def _reserved(self) -> set[str]:
         """The names that no instruction of the program may take, beside those of the bound system."""
         scalars = {*self.where, *self.tuning, *symbols_in(self.where), *symbols_in(self.tuning)}
+        if self.size is not None:
+            scalars |= {s for s in self.size.free_symbols if isinstance(s, sp.Symbol)}
         return {"x", *self.outputs, *(s.name for s in scalars)}
 
     @cached_property
     def program(self) -> Program:
         """The program of one step, with the step and the parameters free; a call is made once across steps."""
-        return reuse_across_steps(self.own_program, self.bound.blocks)
+        return reuse_across_steps(self.sized_program, self.bound.blocks)
 
     @cached_property
     def tuned(self) -> Program:
@@ -398,10 +482,10 @@ class Iteration(Rendered):
 
     def _rebuilt(self, changes: Mapping[str, Any]) -> Self:
         settings: dict[str, Any] = {
-            "system": self.system, "scheme": self.scheme, "step": self.step, "where": self.where,
-            "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock, "positive": self.positive,
-            "assumes": () if "system" in changes else self.assumes, "name": self.name,
-            "reference": self.reference, "provenance": self.provenance,
+            "system": self.system, "scheme": self.scheme, "step": self.size or self.step, "small": self.small,
+            "where": self.where, "tuning": self.tuning, "outputs": self.outputs, "clock": self.clock,
+            "positive": self.positive, "assumes": () if "system" in changes else self.assumes,
+            "name": self.name, "reference": self.reference, "provenance": self.provenance,
         }  # fmt: skip
         for name in changes:
             check_choice("argument of Algorithm called", name, settings)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError
+from ..._support.errors import NotCarried, OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.series import taylor
@@ -99,6 +99,11 @@ def step_operators(
     if not algorithm.system.fields:
         raise OdescentError(
             f"{algorithm.name or 'this algorithm'} is defined as a map, without a differential equation."
+        )
+    if algorithm.size is not None:
+        raise NotCarried(
+            f"the step {algorithm.size} of {algorithm.name or 'this algorithm'} depends on the state, and the weak "
+            "expansion is one in a constant step; give the step a value or leave it free."
         )
     program = algorithm.own_program.inlined()
     if program.counts:

@@ -15,12 +15,12 @@ import optimistix as optx
 
 from .fixed_step import SOLVERS, whole_steps
 from .solution import Problem, Solution, SolverStopped
-from .stopping import Condition
+from .stopping import StopCondition
 
 
 def solve(
     problem: Problem, solver: str, state: Any, values: Any, span: tuple[float, float, float | None],
-    when: np.ndarray, stops: Mapping[str, Condition], tolerances: tuple[float, float], dense: bool, max_steps: int,
+    when: np.ndarray, stops: Mapping[str, StopCondition], tolerances: tuple[float, float], dense: bool, max_steps: int,
 ) -> Solution:  # fmt: skip
     """Integrate the flow with a diffrax solver, with adaptive or constant steps.
 
@@ -142,7 +142,7 @@ def _term(problem: Problem) -> Any:
     return _term_of(problem.rates)
 
 
-def _event(problem: Problem, stops: Mapping[str, Condition]) -> Any:
+def _event(problem: Problem, stops: Mapping[str, StopCondition]) -> Any:
     """The least of the conditions, at whose zero diffrax stops."""
 
     def least(t: Any, y: Any, args: Any, **_: Any) -> Any:

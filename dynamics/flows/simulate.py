@@ -24,7 +24,7 @@ from .parameters import numbers_for
 from .solution import Problem, Solution, SolverStopped, finite_prefix, objective_for, problem_of
 from .starts import by_block
 from .stepper import orbit, recorded
-from .stopping import Condition, at_start, conditions
+from .stopping import StopCondition, Until, at_start, conditions, first_met
 
 _FINEST = 2.0**-16  # of the interval: down to here a Brownian path is known
 
@@ -44,7 +44,7 @@ def simulate(
     solver: str | None = None,
     dt: float | None = None,
     dense: bool = False,
-    until: Mapping[str, Any] | Condition | None = None,
+    until: Until = None,
     key: Key[Array, ""] | int | None = None,
     path: str = "tree",
     normals: str = "counter",
@@ -104,8 +104,9 @@ def simulate(
         values = tuple(jnp.asarray(v) for v in numbers.values())
         state = problem.init(begin, values)
         _finite_at_start(problem, t0, state, values)
-        stops = conditions(until, objective, jnp.shape(problem.output(t0, state, values)))
-        first = at_start(stops, t0, problem.output(t0, state, values), problem.named(state))
+        output = problem.output(t0, state, values)
+        stops = conditions(until, objective, output)
+        first = at_start(stops, t0, output, problem.named(state))
         if first is not None:
             one = jax.tree.map(lambda s: s[None], state)
             return problem.solution(np.array([t0]), one, values, (0, 0), stopped=first)
@@ -237,7 +238,7 @@ def _noise(
 
 def _fixed(
     problem: Problem, solver: str, state: Any, values: Any,
-    span: tuple[float, float, int, int], stops: Mapping[str, Condition], noise: Callable[..., Any] | None,
+    span: tuple[float, float, int, int], stops: Mapping[str, StopCondition], noise: Callable[..., Any] | None,
 ) -> Solution:  # fmt: skip
     t0, t1, n, points = span
     dt = (t1 - t0) / n
@@ -257,9 +258,9 @@ def _fixed(
             return new, hit, at
         new = jax.tree.map(lambda a, b: jnp.where(hit < 0, a, b), new, state)
         x = problem.output(t + dt, new, values)
-        met = jnp.stack([c(t + dt, x, problem.named(new)) <= 0 for c in stops.values()])
-        now = (hit < 0) & jnp.any(met)
-        return new, jnp.where(now, jnp.argmax(met), hit), jnp.where(now, k + 1, at)
+        met = first_met(stops, t + dt, x, problem.named(new))
+        now = (hit < 0) & (met >= 0)
+        return new, jnp.where(now, met, hit), jnp.where(now, k + 1, at)
 
     # integer zeros of the loop counter's type
     none = jnp.full((), -1, jnp.asarray(0).dtype)

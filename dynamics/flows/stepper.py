@@ -34,6 +34,8 @@ class PointStepper:
         clocked: whether the state holds a clock or other scalars, so that only the output can recur.
         draws: whether a step draws: it then needs a source, as of `dynamics.random.sources`.
         population: whether the state is an ensemble of particles, on which some oracle is evaluated as a whole.
+        taken: state to the size of the last step, where that depends on the state; a step whose size is no positive
+            number is none, and ends a run before it.
         rates: (state, c) to the velocities, for flows.
         dt: time per step, for flows.
     """
@@ -50,6 +52,7 @@ class PointStepper:
     clocked: bool = False
     draws: bool = False
     population: bool = False
+    taken: Callable[[Any], Any] | None = None
     rates: Callable[..., Any] | None = None
     dt: float | None = None
 
@@ -60,6 +63,12 @@ class PointStepper:
     def value(self, state: Any, c: Any) -> Any:
         """The objective at the output, or None."""
         return self.record(state, c)[2]
+
+    def refused(self, state: Any) -> Any:
+        """Whether the step that led to a state was none: its size is not a positive number."""
+        assert self.taken is not None
+        size = self.taken(state)
+        return ~((size > 0) & jnp.isfinite(size))
 
     def seen(self, state: Any, c: Any) -> Any:
         """The variable in which recurrences are sought: the whole state, or the output of a clocked one."""

@@ -15,7 +15,13 @@ Functions: TypeAlias = "Objective | Mapping[str, Any]"  # one, or several by nam
 
 
 class Assembled(Objective):
-    """Several functions as one objective, with an oracle for each by kind and name."""
+    """Several functions as one objective, with an oracle for each by kind and name.
+
+    Attributes:
+        functions: their names.
+    """
+
+    functions: tuple[str, ...] = ()
 
 
 def together(oracles: tuple[Oracle, ...], given: object, who: str = "the system") -> Objective:
@@ -82,6 +88,7 @@ def _together(
 ) -> Objective:
     named = dict(functions)
     made = Assembled("_and_".join(named)[:60].strip("_") or "f")
+    made.functions = tuple(named)
     plain = [f for f in named.values() if not f.args and not isinstance(f, Map)]
     if len(plain) == 1:
         made.mu, made.L, made.condition = plain[0].mu, plain[0].L, plain[0].condition

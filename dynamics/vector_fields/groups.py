@@ -267,6 +267,7 @@ def by_group(name: str, objective: Objective, args: tuple[str, ...], who: str) -
     whole = objective.oracles["grad"]
     for slot, arg in enumerate(args):
         made.oracles[f"grad_{name}_{arg}"] = _Partial(whole, slot)
+    made.oracles["grad"] = whole  # of the tree, as the records of x are
     if "value" in objective.oracles:
         value = objective.oracles["value"]
         made.oracles |= {"value": value, f"value_{name}": lambda *parts: value(joined(*parts))}

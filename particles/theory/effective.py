@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError, check_choice
 from ..._support.rendering.rendered import Rendered
-from ...discretize.runs.run import Trajectory
+from ...discretize.runs.trajectory import Trajectory
 from ...dynamics.vector_fields.objective import Objective
 from ..engine.ensembles import Ensemble
 
