@@ -46,7 +46,7 @@ def step_series(algorithm: Iteration, order: int) -> list[Drift]:
     Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Samples stay in them
     as symbols. Raises OdescentError if the step does not tend to the identity.
     """
-    return _series(algorithm, order, algorithm.own_program)[0]
+    return _series(algorithm, order, algorithm.accepted_program)[0]
 
 
 def _series(algorithm: Iteration, order: int, program: Program) -> tuple[list[Drift], Drift]:
@@ -124,7 +124,7 @@ def coefficient_drift(algorithm: Iteration) -> dict[Symbol, Expr]:
     moved = {s: target[s] for s in coefficients if not vanishes(target[s])}
     if not moved:
         return {}
-    update = algorithm.own_program.alive(*moved).update_map()
+    update = algorithm.accepted_program.alive(*moved).update_map()
     positive = positive_coefficients(algorithm)
     for s, drift in moved.items():
         series = taylor(substitute(update[s], positive), h, 1)
@@ -175,7 +175,7 @@ def _expanded_through(
                 f"the step has no expansion at {h} = 0: it computes {value}."
             ) from None
 
-    for i in program.instructions:
+    for i in program.plain:
         if isinstance(i, Assign):
             known[i.target] = expanded(i.value)
         elif isinstance(i, (Draw, Count)):

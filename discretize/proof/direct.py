@@ -24,7 +24,7 @@ from ..expansion.backward_error import (
 )
 from ..expansion.generator import product
 from ..linear.state_space import z
-from ..programs.program import CallOracle, Count, Draw, Instruction, SweepCoordinates
+from ..programs.program import CallOracle, Count, Draw, Plain, SweepCoordinates
 from ..step.iteration import Iteration
 from .steps import Claim, Equation, Step
 
@@ -144,14 +144,14 @@ def _written_out(algorithm: Iteration) -> Step:
 def _one_step(algorithm: Iteration) -> Step:
     """The program of one step, the values that it is given (oracles, draws, counts, sweeps) by their names."""
     flat = algorithm.program.inlined()
-    claims = [claim for i in flat.instructions for claim in _asked(i)]
+    claims = [claim for i in flat.plain for claim in _asked(i)]
     claims += [Claim(f"{s}+", e, symbol_latex(f"{s}+")) for s, e in flat.next.items()]
     made = {claim.name: claim.value for claim in claims}
 
     def check(c: Values) -> dict[str, Equation]:
         return {f"{name} of one step": Equation(value, c[name]) for name, value in made.items()}
 
-    given = "; ".join(_given(i) for i in flat.instructions)
+    given = "; ".join(_given(i) for i in flat.plain)
     return Step(
         "One step",
         f"The scheme ({algorithm.scheme}) makes this step"
@@ -161,7 +161,7 @@ def _one_step(algorithm: Iteration) -> Step:
     )
 
 
-def _asked(i: Instruction) -> list[Claim]:
+def _asked(i: Plain) -> list[Claim]:
     """The arguments of an instruction."""
     if isinstance(i, CallOracle):
         parts: dict[str, Expr] = {"point": i.point + i.target * i.implicit}
@@ -178,7 +178,7 @@ def _asked(i: Instruction) -> list[Claim]:
     ]
 
 
-def _given(i: Instruction) -> str:
+def _given(i: Plain) -> str:
     """The value of an instruction, in words."""
     shown = f"${symbol_latex(str(i.target))}$"
     if isinstance(i, CallOracle):

@@ -17,9 +17,11 @@ from ...dynamics.samples.sample import VectorSample, samples_in
 from ...dynamics.vector_fields.block import Block
 from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Draw, Program
-from ..programs.substeps import Flow, Let, Scheme, Sweep
+from ..programs.stages import STAGED, refuse_staged
+from ..programs.substeps import Flow, Repeat, Scheme, Select, Step, Sweep, expressions_of
 from . import increments as noise_of
 from .builder import Builder
+from .guarded import repeat, select
 from .integrate import advance
 from .sweep import sweep
 
@@ -48,19 +50,13 @@ def compile_scheme(
         OdescentError: unknown fields or blocks, or an integrator that does not fit its fields.
     """
     builder = Builder(system, step, clock, {*reserved, *_names_in(scheme)})
-    for i, part in enumerate(scheme.steps, 1):
-        try:
-            if isinstance(part, Sweep):
-                block, made = sweep(builder, part)
-                builder.keep({block.name: made}, part.save, part.commit)
-            elif isinstance(part, Flow):
-                _flow(builder, part)
-            else:
-                builder.let(part)
-        except OdescentError as error:
-            raise type(error)(
-                f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}"
-            ) from None
+    refuse_staged(f"the system {system.name}".strip(), system.drift.values())
+    try:
+        _perform(builder, scheme.steps)
+    except Misfit as error:
+        raise type(error.reason)(
+            f"substep {error.place} of the scheme ({scheme.name or 'unnamed'}): {error.reason}"
+        ) from None
     after = {b.symbol: builder.state[b.name] for b in system.blocks}
     memories = builder.memories()
     after |= {b.symbol: value for b, value in memories.items()}
@@ -75,6 +71,35 @@ def compile_scheme(
     for s in (b.symbol for b in program.blocks if b.kind == "symmetric"):
         check_symmetric(s, _written_out(program, s), "its value after a step")
     return program
+
+
+class Misfit(Exception):
+    """What is wrong with a substep, and its number, as 2.1 for the first one in the second."""
+
+    def __init__(self, place: str, reason: OdescentError) -> None:
+        super().__init__(place)
+        self.place, self.reason = place, reason
+
+
+def _perform(builder: Builder, steps: Iterable[Step]) -> None:
+    """Take substeps into a program, one after the other."""
+    for i, part in enumerate(steps, 1):
+        try:
+            if isinstance(part, Sweep):
+                block, made = sweep(builder, part)
+                builder.keep({block.name: made}, part.save, part.commit)
+            elif isinstance(part, Flow):
+                _flow(builder, part)
+            elif isinstance(part, Select):
+                select(builder, part, _perform)
+            elif isinstance(part, Repeat):
+                repeat(builder, part, _perform)
+            else:
+                builder.let(part)
+        except Misfit as inner:
+            raise Misfit(f"{i}.{inner.place}", inner.reason) from None
+        except OdescentError as error:
+            raise Misfit(str(i), error) from None
 
 
 def _written_out(program: Program, block: VectorSymbol) -> Expr:
@@ -114,14 +139,8 @@ def _flow(builder: Builder, step: Flow) -> None:
 
 def _names_in(scheme: Scheme) -> set[str]:
     """The names of the symbols that a scheme brings with it: fractions, times, and what is assigned."""
-    used: list[Expr] = []
-    for part in scheme.steps:
-        if isinstance(part, Let):
-            used += part.assign.values()
-        else:
-            operator = [] if part.by.operator is None else [part.by.operator]
-            used += [part.fraction, part.time, *operator]
-    return {s.name for e in used for s in symbols_of(e)}
+    used = {s for part in scheme.every for e in expressions_of(part) for s in symbols_of(e)}
+    return {s.name for s in used if not isinstance(s, STAGED)}
 
 
 def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None) -> Program:
@@ -170,15 +189,12 @@ def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, 
 
 def _kept(program: Program, again: CallOracle, now: Symbol) -> tuple[Program, VectorSymbol]:
     """The program that has what ``now`` is in this step as the result of ``again`` in the next, and its memory."""
-    taken = {s.name for s in (*program.state, *program.parameters)} | {
-        i.target.name for i in program.instructions
-    }
+    taken = {s.name for s in (*program.state, *program.parameters, *program.defined)}
     kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
     initial = {b.symbol: b.init for b in program.blocks}
     block = Block(kept.name, "vector", "memory", substitute(again.as_call(), initial))
-    trimmed = replace(
-        program, instructions=tuple(i for i in program.instructions if i.target != again.target)
-    )
+    others = tuple(i for i in program.instructions if again.target not in i.targets)
+    trimmed = replace(program, instructions=others)
     renamed = trimmed.bind({again.target: kept})
     blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
     with_memory = replace(renamed, blocks=blocks, next=after)

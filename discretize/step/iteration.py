@@ -6,17 +6,23 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from copy import copy
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice, listed
+from ..._support.errors import (
+    NotCarried,
+    NotConsistent,
+    OdescentError,
+    TooLarge,
+    check_choice,
+    listed,
+)
 from ..._support.registry import title_of
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
+from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of, vanishes
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import check_known, check_name, exact_values
 from ...dynamics.algebra.vectors import Expr
@@ -35,7 +41,16 @@ from ..programs.bindings import (
     value_of,
 )
 from ..programs.program import Program
-from ..programs.substeps import Flow, Let, Scheme
+from ..programs.substeps import (
+    Flow,
+    Let,
+    Repeat,
+    Scheme,
+    Select,
+    expressions_of,
+    inside_of,
+    without,
+)
 from .compile import COUNTER, compile_scheme, reuse_across_steps
 from .words import Assignment, Words, assignments, spoken
 
@@ -136,7 +151,7 @@ class Iteration(Rendered):
         fields = self.bound.fields.values()
         read: list[Expr] = [e for f in fields for e in f.drift.values()]
         read += [e for f in fields for d in f.noise.values() for e in d.expressions]
-        read += [e for s in self.scheme.steps if isinstance(s, Let) for e in s.assign.values()]
+        read += [e for s in self.scheme.every if not isinstance(s, Flow) for e in expressions_of(s)]
         return any(self.bound.time in symbols_of(e) for e in read)
 
     def _check_where(self) -> None:
@@ -193,18 +208,50 @@ class Iteration(Rendered):
         return self._compiled(self.scheme)
 
     @cached_property
+    def accepted_program(self) -> Program:
+        """The same where guards accept, each loop is one iteration, and what branches set is held: it has no guards."""
+        if not self.scheme.guarded:
+            return self.own_program
+        return self._held(self.set_by_guards)
+
+    @cached_property
     def held_program(self) -> Program:
         """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
         held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
-        if not held:
+        if not held and not self.scheme.guarded:
             return self.own_program
-        steps = [
-            replace(s, assign={b: e for b, e in s.assign.items() if b not in held})
-            if isinstance(s, Let)
-            else s
-            for s in self.scheme.steps
-        ]
-        return self._compiled(replace(self.scheme, steps=tuple(steps)))
+        return self._held(held | self.set_by_guards)
+
+    @cached_property
+    def set_by_guards(self) -> set[Symbol]:
+        """The scalar blocks that guarded substeps set, or count in, and that nothing else moves: radii, trial steps."""
+        found: set[Symbol] = set()
+        for step in self.scheme.steps:
+            if isinstance(step, (Repeat, Select)):
+                inside = list(inside_of(step))
+                found |= {s for part in inside if isinstance(part, Let) for s in part.assign}
+                counts = {part.count for part in (step, *inside) if isinstance(part, Repeat)}
+                found |= {b.symbol for b in self.system.blocks if b.name in counts}
+        own = {b.symbol for b in self.system.blocks if b.kind == "scalar" and b.role != "memory"}
+        return {s for s in found & own if vanishes(self.bound.drift[s])}
+
+    def _held(self, held: set[Symbol]) -> Program:
+        """The program of one way through the scheme, where guards accept, with some blocks held."""
+        way = self.scheme.branch(True) if self.scheme.guarded else self.scheme
+        once = self._compiled(without(way.unrolled(), held))
+        if not any(isinstance(s, Repeat) and s.until is not None for s in way.every):
+            return once
+        # A loop that leaves the state where its first iteration has brought it: a search, with its outcome held.
+        twice = self._compiled(without(way.unrolled(2), held))
+        first, second = once.update_map(1), twice.update_map(1)
+        loop = next(s for s in way.every if isinstance(s, Repeat) and s.until is not None)
+        for s in {*first} | {*second}:
+            if not vanishes(first.get(s, s) - second.get(s, s)):
+                raise NotCarried(
+                    f"the loop until {loop.until} moves {s} in every iteration, so that a step has no expansion in "
+                    f"{self.step}; an implicit function stands for where such a loop ends."
+                )
+        return once
 
     def _compiled(self, scheme: Scheme) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
@@ -359,6 +406,20 @@ class Iteration(Rendered):
         """All names and aliases of parameters, with the parameter that each sets."""
         return spoken(self.words, self._own, self.step)
 
+    @checked
+    def branch(self, *decisions: bool) -> Self:
+        """The algorithm that takes one way at each choice; it is compared with no system.
+
+        Args:
+            decisions: whether guards accept, in the order in which a step meets them; the last stands for all others.
+        """
+        if not decisions:
+            raise OdescentError(
+                "a branch needs the decision of a guard, as in algorithm.branch(True)."
+            )
+        with taken_as_consistent():
+            return self.replace(scheme=self.scheme.branch(*decisions))
+
     def replace(self, **changes: Any) -> Self:
         """The algorithm with some constructor arguments changed."""
         if changes.keys() == {"tuning"}:
@@ -399,7 +460,8 @@ class Iteration(Rendered):
 
         Substeps that share an increment add their fractions of it, and the square of the sum is their part.
         """
-        flows = [s for s in self.scheme.steps if isinstance(s, Flow) and s.commit]
+        way = self.scheme.branch(True).unrolled() if self.scheme.guarded else self.scheme
+        flows = [s for s in way.steps if isinstance(s, Flow) and s.commit]
         for name, f in self.system.fields.items():
             for s in f.noise:
                 carried: dict[str | None, list[sp.Expr]] = {}

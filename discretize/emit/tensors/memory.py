@@ -75,7 +75,7 @@ def layout(program: Program) -> Layout:
 def names_of(made: Layout) -> set[str]:
     """The names of its blocks and of what its step computes."""
     p = made.program
-    return {b.name for b in p.blocks} | {i.target.name for i in p.instructions}
+    return {b.name for b in p.blocks} | {s.name for s in p.defined}
 
 
 # one gradient, and coordinates with little memory
@@ -119,7 +119,7 @@ def _averaging(p: Program, gradient: VectorSymbol) -> tuple[Program, dict[str, s
     scales: dict[str, sp.Expr] = {}
     values: dict[Symbol, Expr] = {}
     for b in p.blocks:
-        moved = next((i for i in p.instructions if i.target == p.next[b.symbol]), None)
+        moved = next((i for i in p.instructions if p.next[b.symbol] in i.targets), None)
         if not isinstance(moved, Assign) or not isinstance(moved.value, Vector):
             continue
         terms = dict(moved.value.terms)

@@ -128,7 +128,7 @@ class _Home:
     def take(self, oracle: Oracle, name: VectorSymbol | None = None) -> VectorSymbol:
         """The name of the gradient that comes in, from now on of this oracle."""
         taken = {s.name for s in (*self.program.state, *self.program.parameters)}
-        taken |= {i.target.name for i in self.program.instructions}
+        taken |= {s.name for s in self.program.defined}
         stem = "g" if oracle.kind == "grad" else "F"
         while name is None and stem in {bare(n) for n in taken}:
             stem += "_"
