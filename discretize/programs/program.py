@@ -208,9 +208,16 @@ class Program(Rendered):
 
         Raises TooLarge where the expressions grow without end, and NotCarried where there are guards.
         """
+        return self._inlined(self.plain)
+
+    def opened(self) -> Program:
+        """The same where there are guards: what stands inside of these is left as it is."""
+        return self._inlined(self.instructions)
+
+    def _inlined(self, instructions: tuple[Instruction, ...]) -> Program:
         values = Meanings()
         kept: list[Instruction] = []
-        for i in self.plain:
+        for i in instructions:
             if isinstance(i, Assign):
                 values.note(i.target, values.written_out(i.value))
             else:

@@ -281,8 +281,14 @@ class Builder:
             save: the name of the stage to save, or None.
             commit: whether they become the state.
         """
+        known = {
+            *self.state.values(),
+            *(s for stage in self.stages.values() for s in stage.values()),
+        }
         made = {
-            s.name: self.assign(s.name if commit else f"{s.name}_{save}", self.kinds[s.name], e)
+            s.name: e  # inside of a choice or a loop a block may go back to where it was
+            if self.inside and e in known
+            else self.assign(s.name if commit else f"{s.name}_{save}", self.kinds[s.name], e)
             for s, e in after.items()
         }
         self.keep(made, save, commit)

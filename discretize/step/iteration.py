@@ -51,6 +51,7 @@ from ..programs.substeps import (
     inside_of,
     without,
 )
+from .carrying import carried_by_choices
 from .compile import COUNTER, compile_scheme, reuse_across_steps
 from .words import Assignment, Words, assignments, spoken
 
@@ -265,7 +266,7 @@ class Iteration(Rendered):
     @cached_property
     def program(self) -> Program:
         """The program of one step, with the step and the parameters free; a call is made once across steps."""
-        return reuse_across_steps(self.own_program, self.bound.blocks)
+        return carried_by_choices(reuse_across_steps(self.own_program, self.bound.blocks))
 
     @cached_property
     def tuned(self) -> Program:

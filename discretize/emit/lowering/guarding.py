@@ -79,7 +79,7 @@ class GuardWriter(SolveWriter):
 
     def guard(self, guard: Guard) -> Guard:
         """The guard with names or numbers for its sides."""
-        return guard.changed(lambda e: self.scalar(presentable(e), "compared"))
+        return guard.changed(lambda e: self.scalar(presentable(e), "compared", turned=True))
 
     def branch(self, b: Branch, names: Sequence[Symbol], others: Sequence[Expr]) -> Routine:
         """The routine of a branch; ``others`` are the values of the other one."""
