@@ -385,6 +385,8 @@ def _describe(step: Step) -> str:
     if isinstance(step, Select):
         accept, reject = ("; ".join(map(_describe, b)) for b in (step.accept, step.reject))
         return f"if {step.condition} ({accept}) else ({reject})"
+    if isinstance(step, Let) and not step.assign:
+        return f"save {step.save}"
     if isinstance(step, Let):
         return "let " + ", ".join(str(getattr(s, "name", s)) for s in step.assign)
     what = "+".join(step.fields) or "all"

@@ -97,6 +97,10 @@ def _second_order(algorithm: Iteration) -> Step | None:
 
 def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
     """The map of one step written out where it is one of the state alone; else in its intermediate values."""
+    if algorithm.scheme.guarded:
+        return _one_step(algorithm.accepted_way, ", where its guards accept"), _limit_only(
+            algorithm
+        )
     program = algorithm.program
     memories = any(b.role == "memory" for b in program.blocks)
     implicit = any(c.implicit != 0 for c in program.calls)
@@ -141,7 +145,7 @@ def _written_out(algorithm: Iteration) -> Step:
     )
 
 
-def _one_step(algorithm: Iteration) -> Step:
+def _one_step(algorithm: Iteration, where: str = "") -> Step:
     """The program of one step, the values that it is given (oracles, draws, counts, sweeps) by their names."""
     flat = algorithm.program.inlined()
     claims = [claim for i in flat.plain for claim in _asked(i)]
@@ -154,7 +158,7 @@ def _one_step(algorithm: Iteration) -> Step:
     given = "; ".join(_given(i) for i in flat.plain)
     return Step(
         "One step",
-        f"The scheme ({algorithm.scheme}) makes this step"
+        f"The scheme ({algorithm.scheme}) makes this step{where}"
         + (f". In it {given}." if given else "."),
         tuple(claims),
         check,

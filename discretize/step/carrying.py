@@ -60,7 +60,7 @@ def _worth_keeping(program: Program) -> tuple[Choose, _Asked, Expr] | None:
 
 def _stays(i: Choose, s: Symbol, name: Expr) -> bool:
     """Whether a branch of the choice leaves a block where it is."""
-    values = [b.values[i.names.index(name)] for b in i.branches]  # type: ignore[arg-type]
+    values = [b.values[i.names.index(name)] for b in i.branches]
     inner = [
         (j, v) for b, v in zip(i.branches, values, strict=True) for j in _choices(b) if v in j.names
     ]
@@ -165,7 +165,7 @@ def _carried(program: Program, choice: Choose, asked: _Asked, what: Expr) -> Pro
         i: Choose, name: Expr, known: Meanings, made: list[CallOracle]
     ) -> tuple[Choose, Symbol]:
         """A choice that gives what is kept a value too, where ``name`` is its name of the block."""
-        place = i.names.index(name)  # type: ignore[arg-type]
+        place = i.names.index(name)
         ends = [ending(b, b.values[place], known, made) for b in i.branches]
         target = symbol(f"{asked.name}_next")
         accept, reject = (Branch(b.instructions, (*b.values, v)) for b, v in ends)

@@ -216,6 +216,12 @@ class Iteration(Rendered):
         return self._held(self.set_by_guards)
 
     @cached_property
+    def accepted_way(self) -> Self:
+        """The algorithm where guards accept and each loop is one iteration, which has no guards."""
+        with taken_as_consistent():
+            return self.replace(scheme=self.scheme.branch(True).unrolled())
+
+    @cached_property
     def held_program(self) -> Program:
         """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
         held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
