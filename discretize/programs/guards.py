@@ -12,6 +12,7 @@ from sympy.logic.boolalg import Boolean
 from ..._support.errors import OdescentError, expected, shown
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.scalars import as_scalar
+from ...dynamics.notation.show import text
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Comparison(Rendered):
         return f"{show(self.left)} {signs[0] if self.strict else signs[1]} {show(self.right)}"
 
     def __str__(self) -> str:
-        return self.written(str, PLAIN)
+        return self.written(text, PLAIN)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Joined(Rendered):
         )
 
     def __str__(self) -> str:
-        return self.written(str, PLAIN)
+        return self.written(text, PLAIN)
 
 
 Guard: TypeAlias = "Comparison | Joined"

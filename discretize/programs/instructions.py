@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from typing import Any, ClassVar, Self, TypeAlias
 
 import sympy as sp
@@ -13,7 +15,7 @@ from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, call
 from ...dynamics.samples.laws import Law, law_of
-from .control import bound_of
+from .control import UNROLLED, bound_of
 from .guards import Guard
 
 
@@ -347,6 +349,25 @@ class Loop(Guarded):
         bound_of(self.limit)
 
     @property
+    def often(self) -> int:
+        """How many iterations there are, where that is a number and no guard ends them; else 0."""
+        known = self.until is None and self.limit.is_Integer and self.limit <= UNROLLED
+        return int(self.limit) if known else 0
+
+    def written_out(self, taken: set[str]) -> list[Instruction]:
+        """The iterations of a loop without a guard, one after the other, with names that are not taken."""
+        values: dict[Symbol, Any] = dict(zip(self.names, self.begin, strict=True))
+        listed: list[Instruction] = []
+        for n in range(1, self.often + 1):
+            own = {s: _fresh(s, taken) for i in self.body.every for s in i.targets}
+            known = {**values, **own, self.count: sp.Integer(n)}
+            name, rule = partial(_called, own), partial(_opened, known)
+            listed += [i.called(name, rule) for i in self.body.instructions]
+            values = {s: rule(e) for s, e in zip(self.names, self.body.values, strict=True)}
+        listed += [Assign(s, e) for s, e in values.items()]
+        return [*listed, Assign(self.count, sp.Integer(self.often))]
+
+    @property
     def targets(self) -> tuple[Symbol, ...]:
         return (*self.names, self.count)
 
@@ -408,6 +429,25 @@ class Loop(Guarded):
 
         body = Branch(kept, at(self.body.values))
         return replace(self, names=at(self.names), begin=at(self.begin), body=body)
+
+
+def _fresh(s: Symbol, taken: set[str]) -> Symbol:
+    """A symbol like this one with a name that is not taken, which then is."""
+    name = next(n for n in (f"{s.name}_{k}" for k in count(1)) if n not in taken)
+    taken.add(name)
+    return (
+        VectorSymbol(name, s.kind)
+        if isinstance(s, VectorSymbol)
+        else sp.Symbol(name, **s.assumptions0)
+    )
+
+
+def _called(names: Mapping[Symbol, Symbol], s: Symbol) -> Symbol:
+    return names.get(s, s)
+
+
+def _opened(values: Mapping[Symbol, Any], e: Any) -> Any:
+    return substitute(e, values)
 
 
 Plain: TypeAlias = "CallOracle | Draw | Count | Assign | SweepCoordinates"

@@ -130,13 +130,23 @@ class Program(Rendered):
         """The choices and loops, with those inside of others."""
         return tuple(i for i in self.every if isinstance(i, (Choose, Loop)))
 
-    @property
+    @cached_property
     def plain(self) -> tuple[Plain, ...]:
         """The instructions of a program without guards: what knows none asks for these.
 
-        Raises NotCarried where there are guards, with the first one.
+        A loop without a guard is written out. Raises NotCarried where there are guards, with the first one.
         """
-        for i in self.guarded:
+        taken = {s.name for s in (*self.state, *self.parameters, *self.defined)}
+        listed: list[Plain] = []
+        waiting = list(self.instructions)
+        while waiting:
+            i = waiting.pop(0)
+            if not isinstance(i, (Choose, Loop)):
+                listed.append(i)
+                continue
+            if isinstance(i, Loop) and i.often:
+                waiting = [*i.written_out(taken), *waiting]
+                continue
             if isinstance(i, Choose):
                 raise NotCarried(
                     f"a step goes one of two ways, by the guard {i.guard}; this is of one way: take a branch, "
@@ -146,7 +156,7 @@ class Program(Rendered):
                 f"a step repeats substeps until {i.said or i.until}, so that it is no fixed sequence of them; this is "
                 "of such a sequence: repeat without a condition, a whole number of times."
             )
-        return tuple(i for i in self.instructions if not isinstance(i, (Choose, Loop)))
+        return tuple(listed)
 
     @property
     def calls(self) -> tuple[CallOracle, ...]:

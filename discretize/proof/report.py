@@ -22,7 +22,6 @@ from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.notation.unicode import pretty, unlatex
 from ...dynamics.vector_fields.block import start
 from ..emit.backends.latex import latex as algorithm_latex
-from ..programs.guards import PLAIN, Guard
 from ..programs.program import (
     Assign,
     Branch,
@@ -57,7 +56,7 @@ EQUATIONS = {name: said.replace("$", "") for name, said in EQUATIONS_LATEX.items
 def instruction_lines(i: Instruction) -> list[str]:
     """One instruction as lines of text."""
     if isinstance(i, Choose):
-        lines = [f"if {_guard_text(i.guard)}:"]
+        lines = [f"if {i.guard}:"]
         for branch in (i.accept, i.reject):
             inside = [*_branch_lines(branch), *_given(i.names, branch.values, " = ")]
             lines += [f"    {line}" for line in inside or ["nothing changes"]]
@@ -68,7 +67,7 @@ def instruction_lines(i: Instruction) -> list[str]:
         inside = [*_branch_lines(i.body), *_given(i.names, i.body.values, " <- ")]
         ends = f"at most {text(i.limit)} times"
         if i.until is not None:
-            ends = f"until {_guard_text(i.until)}, {ends}"
+            ends = f"until {i.until}, {ends}"
         return [
             f"repeat for {i.count} = 1, 2, ..., beginning with {begin}:",
             *(f"    {line}" for line in inside),
@@ -84,10 +83,6 @@ def _branch_lines(branch: Branch) -> list[str]:
 def _given(names: Sequence[Symbol], values: Sequence[Expr], sign: str) -> list[str]:
     """Names that get a value, each as text."""
     return [f"{s}{sign}{text(e)}" for s, e in zip(names, values, strict=True) if s != e]
-
-
-def _guard_text(guard: Guard) -> str:
-    return guard.written(text, PLAIN)
 
 
 def instruction_text(i: Plain) -> str:

@@ -36,14 +36,17 @@ class _Asked:
     at: Callable[[Expr], Expr]
 
 
-def carried_by_choices(program: Program) -> Program:
-    """The program that keeps what it has asked where a choice leaves a block in its place."""
-    while (found := _worth_keeping(program)) is not None:
+def carried_by_choices(program: Program, calls: bool = True) -> Program:
+    """The program that keeps what it has asked where a choice leaves a block in its place.
+
+    Without ``calls``, values of functions alone.
+    """
+    while (found := _worth_keeping(program, calls)) is not None:
         program = _carried(program, *found)
     return program
 
 
-def _worth_keeping(program: Program) -> tuple[Choose, _Asked, Expr] | None:
+def _worth_keeping(program: Program, calls: bool) -> tuple[Choose, _Asked, Expr] | None:
     """A choice that may leave a block where it is, and what is asked there at the beginning of each step."""
     for i in program.instructions:
         if not isinstance(i, Choose):
@@ -54,7 +57,8 @@ def _worth_keeping(program: Program) -> tuple[Choose, _Asked, Expr] | None:
             if not _stays(i, s, program.next[s]):
                 continue
             for asked, what in _asked_at(program, s):
-                return i, asked, what
+                if calls or not isinstance(what, Vector):
+                    return i, asked, what
     return None
 
 

@@ -13,7 +13,6 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import (
-    NotCarried,
     NotConsistent,
     OdescentError,
     TooLarge,
@@ -21,8 +20,7 @@ from ..._support.errors import (
     listed,
 )
 from ..._support.registry import title_of
-from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of, vanishes
+from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import check_known, check_name, exact_values
 from ...dynamics.algebra.vectors import Expr
@@ -43,16 +41,12 @@ from ..programs.bindings import (
 from ..programs.program import Program
 from ..programs.substeps import (
     Flow,
-    Let,
-    Repeat,
     Scheme,
-    Select,
     expressions_of,
-    inside_of,
-    without,
 )
 from .carrying import carried_by_choices
 from .compile import COUNTER, compile_scheme, reuse_across_steps
+from .ways import Ways
 from .words import Assignment, Words, assignments, spoken
 
 STEP = sp.Symbol("h", positive=True)
@@ -70,7 +64,7 @@ def taken_as_consistent() -> Iterator[None]:
         _COMPARED.reset(token)
 
 
-class Iteration(Rendered):
+class Iteration(Ways):
     """A system discretized by a scheme: the core of `Algorithm`, which documents the arguments.
 
     It provides its program and the linear forms of it, and has no imports from their users.
@@ -78,6 +72,8 @@ class Iteration(Rendered):
 
     _of_the_tuning: ClassVar = (
         "tuned",
+        "arriving",
+        "accepted_way",
         "tuning_values",
         "_state_space",
         "_mean_state_space",
@@ -209,56 +205,10 @@ class Iteration(Rendered):
         return self._compiled(self.scheme)
 
     @cached_property
-    def accepted_program(self) -> Program:
-        """The same where guards accept, each loop is one iteration, and what branches set is held: it has no guards."""
-        if not self.scheme.guarded:
-            return self.own_program
-        return self._held(self.set_by_guards)
-
-    @cached_property
     def accepted_way(self) -> Self:
         """The algorithm where guards accept and each loop is one iteration, which has no guards."""
         with taken_as_consistent():
             return self.replace(scheme=self.scheme.branch(True).unrolled())
-
-    @cached_property
-    def held_program(self) -> Program:
-        """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
-        held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
-        if not held and not self.scheme.guarded:
-            return self.own_program
-        return self._held(held | self.set_by_guards)
-
-    @cached_property
-    def set_by_guards(self) -> set[Symbol]:
-        """The scalar blocks that guarded substeps set, or count in, and that nothing else moves: radii, trial steps."""
-        found: set[Symbol] = set()
-        for step in self.scheme.steps:
-            if isinstance(step, (Repeat, Select)):
-                inside = list(inside_of(step))
-                found |= {s for part in inside if isinstance(part, Let) for s in part.assign}
-                counts = {part.count for part in (step, *inside) if isinstance(part, Repeat)}
-                found |= {b.symbol for b in self.system.blocks if b.name in counts}
-        own = {b.symbol for b in self.system.blocks if b.kind == "scalar" and b.role != "memory"}
-        return {s for s in found & own if vanishes(self.bound.drift[s])}
-
-    def _held(self, held: set[Symbol]) -> Program:
-        """The program of one way through the scheme, where guards accept, with some blocks held."""
-        way = self.scheme.branch(True) if self.scheme.guarded else self.scheme
-        once = self._compiled(without(way.unrolled(), held))
-        if not any(isinstance(s, Repeat) and s.until is not None for s in way.every):
-            return once
-        # A loop that leaves the state where its first iteration has brought it: a search, with its outcome held.
-        twice = self._compiled(without(way.unrolled(2), held))
-        first, second = once.update_map(1), twice.update_map(1)
-        loop = next(s for s in way.every if isinstance(s, Repeat) and s.until is not None)
-        for s in {*first} | {*second}:
-            if not vanishes(first.get(s, s) - second.get(s, s)):
-                raise NotCarried(
-                    f"the loop until {loop.until} moves {s} in every iteration, so that a step has no expansion in "
-                    f"{self.step}; an implicit function stands for where such a loop ends."
-                )
-        return once
 
     def _compiled(self, scheme: Scheme) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
@@ -278,6 +228,14 @@ class Iteration(Rendered):
     def tuned(self) -> Program:
         """The program with the tuning bound."""
         return self.program.bind(self.tuning_values)
+
+    @cached_property
+    def arriving(self) -> Program:
+        """The tuned program of an optimizer to which gradients come: it keeps none where a choice stays in place."""
+        if not self.program.guarded:
+            return self.tuned
+        reused = reuse_across_steps(self.own_program, self.bound.blocks)
+        return carried_by_choices(reused, calls=False).bind(self.tuning_values)
 
     @cached_property
     def tuning_values(self) -> dict[sp.Symbol, sp.Expr]:

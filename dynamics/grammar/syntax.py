@@ -191,7 +191,8 @@ ADJOINT.2: /adjoint(_[A-Za-z0-9_]+)?(?=[ \t]+[A-Za-z_])/
 _WORDS = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "words in double quotes", "INCREMENT": "an increment such as dW",
     "PRIME": "'", "RELATION": "> or >=", "EQUAL": "=", "COLON": ":", "COMMA": "a comma", "LPAR": "(", "RPAR": ")",
-    "LESS": "< or <=", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]", "__ANON_0": "+=", "FROM": "from", "HOLE": "a dot",
+    "LESS": "< or <=", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]",
+    "__ANON_0": "+=", "FROM": "from", "HOLE": "a dot",
 }  # fmt: skip
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "HADAMARD", "POW"}
 _SENTENCES = {"FIELD", "BLOCKS", "OUTPUT"}  # what is expected where a statement may begin

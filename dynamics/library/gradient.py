@@ -9,6 +9,7 @@ from ..algebra.operators import identity, linear_solve
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
+from ..vector_fields.block import Block
 from ..vector_fields.objective import Objective
 
 
@@ -17,6 +18,33 @@ def gradient_flow(objective: str = "f") -> System:
     x = blocks("x")
     f = Objective(objective)
     return System({"descent": {x: -f.grad(x)}}, name="gradient_flow")
+
+
+def scaled_gradient_flow() -> System:
+    """x' = -s grad f(x) with a number s that the flow holds: the gradient flow in a time of its own.
+
+    A method may set s from step to step: the length of its step, where h is 1.
+    """
+    x, s = blocks("x"), Block("s", "scalar", "coefficient", sp.S.One)
+    descent = -Objective("f").grad(x) * s.symbol
+    return System({"descent": {x: descent}}, blocks=[s], output=x, name="scaled_gradient_flow")
+
+
+def radius_flow() -> System:
+    """x' = -gam grad f(x) / |grad f(x)| with a number gam that the flow holds: its speed.
+
+    A method may set gam from step to step: the radius of its step, where h is 1.
+    """
+    x, gam = blocks("x"), Block("gam", "scalar", "coefficient", sp.S.One)
+    g = Objective("f").grad(x)
+    descent = -g * (gam.symbol / sp.sqrt(inner(g, g)))
+    return System(
+        {"descent": {x: descent}},
+        blocks=[gam],
+        output=x,
+        name="radius_flow",
+        references=("cortes2006",),
+    )
 
 
 def saddle_flow(operator: str = "F") -> System:
