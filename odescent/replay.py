@@ -175,14 +175,12 @@ FUNCTIONS: dict[str, Any] = {
     "coth": lambda x: 1 + 2 / ((2 * x).exp() - 1), "sign": lambda x: Number((x > 0) - (x < 0)), "abs": abs,
     "pi": lambda: 4 * atan(Number(1)), "e": lambda: Number(1).exp(), "max": max, "min": min, "inner": dot,
     "hadamard": lambda u, v: Vector(a * b for a, b in zip(u, v, strict=bool(u and v))),
-    "outer": lambda u, v: Vector(a * b for a in u for b in v),
     "apply": lambda m, v: Vector(dot(row, c) for row in rows(m) for c in rows(v, len(v) > SIZE)),
     "identity": lambda: Vector(Number(i == j) for i in range(SIZE) for j in range(SIZE)),
     "transpose": lambda m: Vector(a for column in rows(m, True) for a in column),
     "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)),
-    "entries": lambda m: Vector(m[:: SIZE + 1]),
-    "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
-    "oldest": lambda: Vector(Number(i == SIZE - 1) for i in range(SIZE)),
+    "entries": lambda m: Vector(m[:: SIZE + 1]), "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
+    "outer": lambda u, v: Vector(a * b for a in u for b in v), "oldest": lambda: Vector(FUNCTIONS["newest"]()[::-1]),
     "delay": lambda: Vector(Number(j == i + 1) for i in range(SIZE) for j in range(SIZE)),
 }  # fmt: skip
 
@@ -202,9 +200,6 @@ def inverse(m: Any) -> Any:
         for i in {*range(SIZE)} - {k}:
             left[i] = [a - left[i][k] * b for a, b in zip(left[i], left[k], strict=True)]
     return Vector(a for row in left for a in row[SIZE:])
-
-
-FUNCTIONS["inverse"] = inverse
 
 
 def rational(text: str) -> Number:
@@ -241,13 +236,10 @@ class World:
         return found
 
     def symbol(self, tree: Any) -> Any:
-        if tree[0] == "sample":
-            return self.draw(tree, SIZE)
-        if tree[0] == "block":
-            drawn = self.draw(
-                tree, SIZE**2 if {"matrix", "symmetric", "window"} & {*tree[2:]} else SIZE
-            )
-            return drawn + FUNCTIONS["transpose"](drawn) if "symmetric" in tree[2:] else drawn
+        if tree[0] in ("block", "sample"):
+            kind = {"matrix", "symmetric", "window"} & {*tree[2:]} if tree[0] == "block" else set()
+            drawn = self.draw(tree, SIZE**2 if kind else SIZE)
+            return drawn + FUNCTIONS["transpose"](drawn) if "symmetric" in kind else drawn
         negative = not {"negative", "nonpositive"}.isdisjoint(tree[2:])
         signed = negative or not {"positive", "nonnegative"}.isdisjoint(tree[2:])
         (number,) = self.draw(tree, 1, signed)
@@ -267,18 +259,14 @@ class World:
         """D^k of a sum of exp(a . x + b . p + c), of its gradient, or of a sum of u exp(...) or its adjoint."""
         total: Any = Number(0) if kind == "value" else Vector()
         name, several, slot = of if isinstance(of, list) else (of, [], "")
-        family, size = (
-            [kind * (kind in ("prox", "named")), name],
-            len(point) or SIZE * (SLOTS if several else 1),
-        )
+        family = [kind * (kind in ("prox", "named")), name]
+        size = len(point) or SIZE * (SLOTS if several else 1)
         part, image = self.place(slot) if slot else slice(None), SIZE if several else size
         slopes = [self.draw(["slope", i, *family], size) for i in range(SIZE)]
         if (weights := self.weights.get(place := (*family, tuple(point), tuple(extra)))) is None:
             more = [self.draw(["extra", i, *family], len(extra) + 1) for i in range(SIZE)]
-            powers = (
-                dot(s, point) + dot(b, [*extra, 1]) for s, b in zip(slopes, more, strict=True)
-            )
-            weights = self.weights[place] = [power.exp() for power in powers]
+            pairs = zip(slopes, more, strict=True)
+            weights = self.weights[place] = [(dot(s, point) + dot(b, [*extra, 1])).exp() for s, b in pairs]  # fmt: skip
         for i, (slope, weight) in enumerate(zip(slopes, weights, strict=True)):
             other = self.draw(["other", "map" if kind == "vjp" else kind, i, *family], image)
             sides = ((other if isinstance(d, Dual) else slope, d) for d in along)
@@ -409,11 +397,11 @@ class Arithmetic:
         """Whether the checks hold, by name, every claim matters to one, and is so in the exact data."""
         claims, noticed = {c["name"]: c["value"] for c in step["claims"]}, set[str]()
         with decimal.localcontext(self.context):
-            about = _about(exact, step).items() if exact else ()
-            done = {
-                f"claim {what} is what the exact data give": self.agree(sides, claims)[0]
-                for what, sides in about
-            }
+            about, said = (
+                _about(exact, step) if exact else {},
+                "claim {} is what the exact data give",
+            )
+            done = {said.format(w): self.agree(of, claims)[0] for w, of in about.items()}
             for check in step["checks"]:
                 trees = check["left"], check["right"]
                 sides = lambda world, trees=trees: [world(tree, {}) for tree in trees]
@@ -445,6 +433,16 @@ def _execute(world: World, program: Any, env: Env, answer: Any) -> tuple[Env, di
     for i in program["instructions"]:
         if "assign" in i:
             values[json.dumps(i["assign"])] = world(i["value"], values)
+            continue
+        if names := i.get("choose") or i.get("loop"):  # guards accept, and a loop is one iteration
+            first = zip(names, i.get("begin", ()), strict=False)
+            values |= {json.dumps(s): world(e, values) for s, e in first}
+            values, more = _execute(world, inner := i.get("body") or i["accept"], values, answer)
+            last = zip(names, inner["values"], strict=False)
+            values, asked = (
+                values | {json.dumps(s): world(e, values) for s, e in last},
+                asked | more,
+            )
             continue
         target = next(iter(i.values()))
         parts = {word: world(i[key], values) for key, word in PARTS.items() if key in i}

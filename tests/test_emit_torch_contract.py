@@ -267,7 +267,8 @@ def test_a_value_is_a_function_of_the_tensors():
     value = lambda given: sum((t**2).sum() for t in given) / 2
     opt = inside.to_torch(params, value=value)
     for _ in range(2):
-        before, loss = [p.detach().clone() for p in params], float(value(params))
+        before = [p.detach().clone() for p in params]
+        loss = float(value(before))
         for p in params:
             p.grad = p.detach().clone()
         opt.step()

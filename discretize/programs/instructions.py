@@ -224,6 +224,13 @@ class Branch(Rendered):
     ) -> Branch:
         return Branch(tuple(map(instruction, self.instructions)), tuple(map(value, self.values)))
 
+    def accepted(self) -> list[Instruction]:
+        """The instructions of the way on which guards accept."""
+        listed: list[Instruction] = []
+        for i in self.instructions:
+            listed += i.accepted() if isinstance(i, (Choose, Loop)) else [i]
+        return listed
+
     def alive(self, needed: set[Symbol]) -> tuple[tuple[Instruction, ...], set[Symbol]]:
         """The instructions on which these symbols depend, and all symbols that are read then."""
         return alive(self.instructions, needed)
@@ -306,6 +313,11 @@ class Choose(Guarded):
         accept, reject = (b.called(name, rule) for b in self.branches)
         return Choose(tuple(map(name, self.names)), self.guard.changed(rule), accept, reject)
 
+    def accepted(self) -> list[Instruction]:
+        """The instructions of the way on which guards accept, and each loop is one iteration."""
+        values = [Assign(s, e) for s, e in zip(self.names, self.accept.values, strict=True)]
+        return [*self.accept.accepted(), *values]
+
     def trimmed(self, needed: set[Symbol]) -> Choose | None:
         places = [i for i, s in enumerate(self.names) if s in needed]
         if not places:
@@ -347,6 +359,11 @@ class Loop(Guarded):
 
     def __post_init__(self) -> None:
         bound_of(self.limit)
+
+    @property
+    def begun(self) -> tuple[Expr, ...]:
+        """The values of its targets in the first iteration: of the count, 1."""
+        return (*self.begin, sp.S.One)
 
     @property
     def often(self) -> int:
@@ -410,6 +427,13 @@ class Loop(Guarded):
             limit=rule(self.limit),
             count=name(self.count),
         )
+
+    def accepted(self) -> list[Instruction]:
+        """The instructions of the way on which guards accept, and each loop is one iteration."""
+        first = dict(zip(self.targets, self.begun, strict=True))
+        body = self.body.changed(partial(_opened, first))
+        values = [Assign(s, e) for s, e in zip(self.names, body.values, strict=True)]
+        return [*body.accepted(), *values, Assign(self.count, sp.S.One)]
 
     def trimmed(self, needed: set[Symbol]) -> Loop | None:
         if not needed & set(self.targets):

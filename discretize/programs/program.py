@@ -158,6 +158,10 @@ class Program(Rendered):
             )
         return tuple(listed)
 
+    def accepted(self) -> Program:
+        """The program where guards accept, and each loop is one iteration: without guards."""
+        return replace(self, instructions=tuple(Branch(self.instructions, ()).accepted()))
+
     @property
     def calls(self) -> tuple[CallOracle, ...]:
         return tuple(i for i in self.every if isinstance(i, CallOracle))

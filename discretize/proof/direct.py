@@ -98,9 +98,8 @@ def _second_order(algorithm: Iteration) -> Step | None:
 def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
     """The map of one step written out where it is one of the state alone; else in its intermediate values."""
     if algorithm.scheme.guarded:
-        return _one_step(algorithm.accepted_way, ", where its guards accept"), _limit_only(
-            algorithm
-        )
+        way = ", where its guards accept and each loop is one iteration"
+        return _one_step(algorithm, way), _limit_only(algorithm)
     program = algorithm.program
     memories = any(b.role == "memory" for b in program.blocks)
     implicit = any(c.implicit != 0 for c in program.calls)
@@ -147,7 +146,7 @@ def _written_out(algorithm: Iteration) -> Step:
 
 def _one_step(algorithm: Iteration, where: str = "") -> Step:
     """The program of one step, the values that it is given (oracles, draws, counts, sweeps) by their names."""
-    flat = algorithm.program.inlined()
+    flat = algorithm.program.accepted().inlined()
     claims = [claim for i in flat.plain for claim in _asked(i)]
     claims += [Claim(f"{s}+", e, symbol_latex(f"{s}+")) for s, e in flat.next.items()]
     made = {claim.name: claim.value for claim in claims}

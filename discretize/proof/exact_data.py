@@ -55,7 +55,7 @@ _RECORDS: dict[type, str] = {
     CallOracle: "call:target oracle point directions parameters implicit",
     SweepCoordinates: "sweep:target start moving slope duration implicit quotient backward",
     Choose: "choose:names guard accept reject",
-    Loop: "loop:names begin body until limit count fixed_point",
+    Loop: "loop:targets begin:begun body until limit fixed_point",
     Branch: "instructions values",
     Count: "count:target mean like process common",
     Draw: "draw:target like process law",

@@ -73,7 +73,6 @@ class Iteration(Ways):
     _of_the_tuning: ClassVar = (
         "tuned",
         "arriving",
-        "accepted_way",
         "tuning_values",
         "_state_space",
         "_mean_state_space",
@@ -203,12 +202,6 @@ class Iteration(Ways):
     def own_program(self) -> Program:
         """The program of one step, with every oracle call that it makes by itself."""
         return self._compiled(self.scheme)
-
-    @cached_property
-    def accepted_way(self) -> Self:
-        """The algorithm where guards accept and each loop is one iteration, which has no guards."""
-        with taken_as_consistent():
-            return self.replace(scheme=self.scheme.branch(True).unrolled())
 
     def _compiled(self, scheme: Scheme) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
@@ -383,7 +376,8 @@ class Iteration(Ways):
                 "a branch needs the decision of a guard, as in algorithm.branch(True)."
             )
         with taken_as_consistent():
-            return self.replace(scheme=self.scheme.branch(*decisions))
+            made = self.replace(scheme=self.scheme.branch(*decisions), tuning={})
+            return made.replace(tuning=reachable(self.tuning, made.program.parameters))
 
     def replace(self, **changes: Any) -> Self:
         """The algorithm with some constructor arguments changed."""

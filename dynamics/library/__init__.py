@@ -41,7 +41,6 @@ REGISTRY: Registry[System] = Registry(
         "newton_flow": ("gradient", "Newton's flow"),
         "rescaled_flow": ("gradient", "Rescaled gradient flow"),
         "scaled_gradient_flow": ("gradient", "Gradient flow in a time of its own"),
-        "radius_flow": ("gradient", "Gradient flow with a given speed"),
         "mirror_flow": ("mirror", "Mirror flow"),
         "accelerated_mirror": ("mirror", "Accelerated mirror flow"),
         "rmsprop": ("elementwise", "RMSprop's flow"),

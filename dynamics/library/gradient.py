@@ -26,25 +26,8 @@ def scaled_gradient_flow() -> System:
     A method may set s from step to step: the length of its step, where h is 1.
     """
     x, s = blocks("x"), Block("s", "scalar", "coefficient", sp.S.One)
-    descent = -Objective("f").grad(x) * s.symbol
-    return System({"descent": {x: descent}}, blocks=[s], output=x, name="scaled_gradient_flow")
-
-
-def radius_flow() -> System:
-    """x' = -gam grad f(x) / |grad f(x)| with a number gam that the flow holds: its speed.
-
-    A method may set gam from step to step: the radius of its step, where h is 1.
-    """
-    x, gam = blocks("x"), Block("gam", "scalar", "coefficient", sp.S.One)
-    g = Objective("f").grad(x)
-    descent = -g * (gam.symbol / sp.sqrt(inner(g, g)))
-    return System(
-        {"descent": {x: descent}},
-        blocks=[gam],
-        output=x,
-        name="radius_flow",
-        references=("cortes2006",),
-    )
+    fields = {"descent": {x: -Objective("f").grad(x) * s.symbol}, "hold": {s.symbol: 0}}
+    return System(fields, blocks=[s], output=x, name="scaled_gradient_flow")
 
 
 def saddle_flow(operator: str = "F") -> System:

@@ -10,6 +10,7 @@ import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.vectors import Expr, VectorSymbol
+from ....dynamics.algebra.windows import is_window
 from ....dynamics.vector_fields.block import Block
 from ...programs.guards import PLAIN
 from ..backend import POWERS, Backend
@@ -114,6 +115,7 @@ class NumpyModule(ModuleWriter):
         reject = taken(s.reject)
         otherwise = ["    else:", *reject] if reject else []
         return [
+            *_declared(s.targets),
             f"    if {self.guard(s.guard)}:",
             *(taken(s.accept) or ["        pass"]),
             *otherwise,
@@ -131,7 +133,11 @@ class NumpyModule(ModuleWriter):
     def repeat(self, s: LoopLet, called: Called) -> list[str]:
         n, limit = s.count.name, self.scalars.scalar(s.limit)
         values = [s.body.results[t.name] for t in s.targets]
-        begun = [*self.given(s.targets, s.begin, called, 0), f"    {n} = 0.0"]
+        begun = [
+            *_declared(s.targets),
+            *self.given(s.targets, s.begin, called, 0),
+            f"    {n} = 0.0",
+        ]
         body = [f"        {n} += 1.0", *self.nested(s.body, called)]
         moved = self.given(s.targets, values, called)
         if s.until is None:
@@ -192,6 +198,12 @@ class NumpyModule(ModuleWriter):
             "            return xs[:i]",
             "    return xs",
         ]
+
+
+def _declared(targets: Sequence[Symbol]) -> list[str]:
+    """The types of vectors that get one of several values."""
+    vectors = [s for s in targets if isinstance(s, VectorSymbol) and not is_window(s)]
+    return [f"    {s.name}: Array" for s in vectors]
 
 
 BACKEND = Backend("numpy", ".py", frozenset(POWERS), NumpyModule.source)

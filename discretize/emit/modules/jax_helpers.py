@@ -262,14 +262,16 @@ def _repeated(
 
     def going(state: Any) -> Array:
         _, n, ended = state
-        return jnp.logical_not(ended) & (n < limit)
+        more: Array = jnp.logical_not(ended) & (n < limit)
+        return more
 
     def move(state: Any) -> Any:
         blocks, n, _ = state
         new, ended = once(blocks, n + 1)
 
         def kept(old: Array, x: Array) -> Array:
-            return held(jnp.asarray(x, old.dtype))
+            last: Array = held(jnp.asarray(x, old.dtype))
+            return last
 
         return jax.tree.map(kept, blocks, new), n + 1, jnp.asarray(ended, bool)
 
