@@ -57,7 +57,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "inverse_filter": ("riccati", "Rank-one inverse filter"),
         "mkor": ("riccati", "MKOR, one factor"),
         "regularized_newton": ("riccati", "Regularized Newton"),
-        "adaptive_regularized_newton": ("riccati", "Regularized Newton with an accepted radius"),
+        "adaptive_regularized_newton": ("riccati", "Adaptive regularized Newton"),
         "underdamped_langevin": ("stochastic", "Underdamped Langevin by Euler-Maruyama"),
         "sgd": ("stochastic", "Stochastic gradient descent"),
         "sor": ("coordinate", "Successive over-relaxation"),
