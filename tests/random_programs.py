@@ -25,7 +25,8 @@ import sympy as sp
 import odescent as od
 from odescent._support.errors import OdescentError
 from odescent.discretize.programs.program import Assign, CallOracle, Draw, Program
-from odescent.discretize.step.compile import COUNTER, compile_scheme, reuse_across_steps
+from odescent.discretize.step.compile import COUNTER, compile_scheme
+from odescent.discretize.step.reuse import reuse_across_steps
 from odescent.dynamics.algebra.products import Product
 from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
 from odescent.dynamics.vector_fields.block import start

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
@@ -14,9 +12,7 @@ from ...dynamics.algebra.operators import check_symmetric
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.flows.system import System
 from ...dynamics.samples.sample import VectorSample, samples_in
-from ...dynamics.vector_fields.block import Block
-from ..programs.meanings import Meanings
-from ..programs.program import Assign, CallOracle, Draw, Program
+from ..programs.program import Assign, Draw, Program
 from ..programs.stages import STAGED, refuse_staged
 from ..programs.substeps import Flow, Repeat, Scheme, Select, Step, Sweep, expressions_of
 from . import increments as noise_of
@@ -141,72 +137,3 @@ def _names_in(scheme: Scheme) -> set[str]:
     """The names of the symbols that a scheme brings with it: fractions, times, and what is assigned."""
     used = {s for part in scheme.every for e in expressions_of(part) for s in symbols_of(e)}
     return {s.name for s in used if not isinstance(s, STAGED)}
-
-
-def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None) -> Program:
-    """A call that an earlier step has made is not made again, but kept in a memory block.
-
-    It has to be the same call in everything that the oracle is asked with. What a call of the next step is asked
-    with is known a step ahead only where it reads nothing but the state: not the step number or a draw, which are
-    others in the next step, and no parameter, since those may be changed between two steps by a schedule. Memories
-    that nothing reads any more are left out, but for the ``declared`` blocks (all, by default).
-    """
-    held: list[CallOracle] = []  # the calls whose results are in memories, which are their targets
-    while (found := _known_ahead(program, held)) is not None:
-        again, now = found
-        program, kept = _kept(program, again, now)
-        held.append(replace(again, target=kept))
-    if declared is None:
-        return program
-    read = program.alive(*(b.symbol for b in declared), *program.outputs.values())
-    return read if len(read.blocks) < len(program.blocks) else program
-
-
-def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, Symbol] | None:
-    """A call of the next step whose result this one has already, and the name of that result."""
-    if len(program.calls) + len(held) < 2:
-        return None
-    now = Meanings()
-    calls: list[CallOracle] = []
-    for i in program.instructions:
-        if isinstance(i, Assign):
-            now.define(i.target, i.value)
-        elif isinstance(i, CallOracle):
-            calls.append(i.changed(now))
-    after = Meanings({s: now(e) for s, e in program.next.items()})
-    for again in calls:
-        if not _reads_the_state_alone(again, program) or after.of(again.point) is None:
-            continue
-        ahead = again.changed(after)
-        for known in (*calls, *held):
-            drawn = symbols_of(known.point) & set(program.samples)  # never carried to the next step
-            if known.target == again.target or drawn:
-                continue
-            if replace(known, target=again.target) == ahead:
-                return again, known.target
-    return None
-
-
-def _kept(program: Program, again: CallOracle, now: Symbol) -> tuple[Program, VectorSymbol]:
-    """The program that has what ``now`` is in this step as the result of ``again`` in the next, and its memory."""
-    taken = {s.name for s in (*program.state, *program.parameters, *program.defined)}
-    kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
-    initial = {b.symbol: b.init for b in program.blocks}
-    block = Block(kept.name, "vector", "memory", substitute(again.as_call(), initial))
-    others = tuple(i for i in program.instructions if again.target not in i.targets)
-    trimmed = replace(program, instructions=others)
-    renamed = trimmed.bind({again.target: kept})
-    blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
-    with_memory = replace(renamed, blocks=blocks, next=after)
-    return with_memory.alive(*with_memory.state), kept
-
-
-def _reads_the_state_alone(c: CallOracle, program: Program) -> bool:
-    """Whether a call is a plain one (no direction, parameter or implicit weight) at a function of the state."""
-    plain = not c.directions and not c.parameters and c.implicit == 0
-    return plain and symbols_of(c.point) <= set(program.state)
-
-
-def _candidates(stem: str) -> Iterator[str]:
-    yield stem
-    yield from (f"{stem}_{i}" for i in itertools.count(1))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeAlias
 
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice
 from ...dynamics.algebra.calculus import Symbol
+from ...dynamics.algebra.vectors import VectorSymbol
+from ...dynamics.vector_fields.block import Block
 from ..programs.guards import Guard
 from ..programs.instructions import Branch, Choose, Instruction, Loop
+from ..programs.program import Program
 from ..programs.substeps import Repeat, Select, Step
 from .builder import CHOICE, LOOP, Builder
+from .reuse import reuse_across_steps
 
 Perform: TypeAlias = Callable[[Builder, Iterable[Step]], None]  # takes substeps into a program
 
@@ -67,13 +72,37 @@ def repeat(builder: Builder, step: Repeat, perform: Perform) -> None:
     known = {*names.values(), count}
     body = Branch(_without_fixed(builder, inner, known), tuple(inner.state[n] for n in moved))
     begin = tuple(builder.state[n] for n in moved)
-    builder.instructions.append(
-        Loop(
-            tuple(names.values()), begin, body, until, step.max_steps, count, step.fixed_point,
-            "" if step.until is None else str(step.until),
-        )
-    )  # fmt: skip
+    said = "" if step.until is None else str(step.until)
+    loop = Loop(
+        tuple(names.values()), begin, body, until, step.max_steps, count, step.fixed_point, said
+    )
+    builder.instructions.append(_without_repetitions(builder, loop))
     builder.keep({**names, **_counted(step, count)}, step.save, True)
+
+
+def _without_repetitions(builder: Builder, loop: Loop) -> Loop:
+    """The loop in which an iteration is not asked what the one before was: it is kept, as between steps."""
+    pairs = list(zip(loop.names, loop.begin, strict=True))
+    kinds = {s: s.kind if isinstance(s, VectorSymbol) else "scalar" for s in loop.names}
+    blocks = tuple(Block(s.name, kinds[s], "memory", e) for s, e in pairs)
+    after = dict(zip(loop.names, loop.body.values, strict=True))
+    asked = () if loop.until is None else loop.until.expressions
+    sides = {str(n): e for n, e in enumerate(asked)}
+    iteration = Program(blocks, loop.body.instructions, after, sides)
+    inside = {*loop.targets, *(s for i in loop.body.every for s in i.targets)}
+    read = {s for i in loop.body.instructions for s in i.reads} - inside
+    kept = reuse_across_steps(iteration, fixed=read, taken=builder.used)
+    if kept.blocks == blocks:
+        return loop
+    builder.used |= {b.name for b in kept.blocks}
+    rest = iter(kept.outputs.values())
+    return replace(
+        loop,
+        names=kept.state,
+        begin=tuple(builder.lower(b.init) for b in kept.blocks),
+        body=Branch(kept.instructions, tuple(kept.next[s] for s in kept.state)),
+        until=loop.until and loop.until.changed(lambda _: next(rest)),
+    )
 
 
 def _without_fixed(

@@ -45,7 +45,8 @@ from ..programs.substeps import (
     expressions_of,
 )
 from .carrying import carried_by_choices
-from .compile import COUNTER, compile_scheme, reuse_across_steps
+from .compile import COUNTER, compile_scheme
+from .reuse import reuse_across_steps
 from .ways import Ways
 from .words import Assignment, Words, assignments, spoken
 
